@@ -1,0 +1,36 @@
+# make run | test | lint | ui | clean;   make run ARGS="-P data=mnist -P train.epochs=3"
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+ARGS ?=
+
+.PHONY: run test lint ui clean
+.DEFAULT_GOAL := run
+
+.venv/.installed: requirements.txt requirements-gpu.txt tools/install
+	tools/install
+	touch $@
+
+.venv/.installed-dev: requirements-dev.txt requirements-gpu.txt tools/install
+	tools/install dev
+	touch .venv/.installed $@
+
+# The store exists before MLflow opens a run in it: artifacts then go to mlartifacts/ in the checkout.
+run: .venv/.installed
+	@python -m pipeline ui --prepare
+	@mlflow run . --env-manager local --experiment-name fulcrum $(ARGS)
+
+test: .venv/.installed-dev
+	python -m pytest $(ARGS)
+
+lint: .venv/.installed-dev
+	ruff check .
+	ruff format --check .
+	mypy
+
+ui: .venv/.installed
+	@python -m pipeline ui $(ARGS)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis outputs multirun
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

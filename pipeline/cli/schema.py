@@ -1,0 +1,38 @@
+"""Hands the dataclasses of `pipeline.settings` to Hydra as schemas, one for each conf option."""
+
+from functools import cache
+
+from hydra.core.config_store import ConfigStore
+
+from pipeline import settings
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "data": (settings.Digits, settings.Mnist, settings.Idx, settings.Arrays),
+    "model": (settings.Mlp,),
+    "loss": (settings.CrossEntropy, settings.BinaryCrossEntropy, settings.MeanSquaredError),
+    "optimizer": (settings.Sgd, settings.Adam),
+    "schedule": (settings.Constant, settings.Cosine, settings.WarmupLinear),
+}
+SINGLE: dict[str, type] = {
+    "preprocess": settings.Preprocess,
+    "precision": settings.Precision,
+    "train": settings.Train,
+    "augment": settings.Augment,
+    "evaluate": settings.Evaluate,
+    "profile": settings.Profile,
+    "device": settings.Device,
+    "tracking": settings.Tracking,
+    "ui": settings.Ui,
+}
+
+
+@cache
+def register() -> None:
+    """Store `schema`, `schema/<group>` and, for groups with several kinds, `schema/<group>/<option>`."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=settings.Settings)
+    for group, kinds in KINDS.items():
+        for kind in kinds:
+            store.store(group=f"schema/{group}", name=settings.option_name(kind), node=kind)
+    for group, kind in SINGLE.items():
+        store.store(group="schema", name=group, node=kind)

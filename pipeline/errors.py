@@ -1,0 +1,52 @@
+"""Everything that may go wrong, by name.
+
+FulcrumError                    anything this package raises on purpose
+├── BadInput                    the user can mend it: exit code 2
+│   ├── BadSetting              a key, a value or a pair of values in the settings
+│   ├── BadData                 a file, an array or a label
+│   │   └── DataMissing         a file that is not there and cannot be fetched
+│   ├── BadDevice               a device that was asked for and is not there
+│   └── BadModel                a trained model that cannot be found or used
+└── Diverged                    training reached NaN or infinity: the trial failed
+Stopped                         SIGTERM: not an Exception, so that nothing swallows it
+"""
+
+
+class FulcrumError(Exception):
+    """Base of the tree. The text is one line: key, rule, value, remedy."""
+
+    exit_code = 1
+
+
+class BadInput(FulcrumError):
+    """The user's input is at fault; nothing was recorded."""
+
+    exit_code = 2
+
+
+class BadSetting(BadInput):
+    """A setting has a wrong key, type or value, or two settings exclude each other."""
+
+
+class BadData(BadInput):
+    """A data file or array breaks a rule."""
+
+
+class DataMissing(BadData):
+    """A data file is absent and could not be fetched."""
+
+
+class BadDevice(BadInput):
+    """The device asked for is not usable."""
+
+
+class BadModel(BadInput):
+    """A run id, registry URI or path names no usable model."""
+
+
+class Diverged(FulcrumError):
+    """The loss became NaN or infinite."""
+
+
+class Stopped(BaseException):
+    """SIGTERM arrived. Like Ctrl-C it ends a run KILLED."""

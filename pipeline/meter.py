@@ -1,0 +1,121 @@
+"""The device that a trial holds, and a stopwatch that waits for it.
+
+A device-second is one second of one device held: seconds of training steps times the CPU cores or GPUs
+that the trial keeps from others. Compilation, warm-up, input preparation and validation are timed apart.
+"""
+
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pipeline.errors import BadDevice, BadSetting
+from pipeline.measures import Seconds
+from pipeline.quietly import tf
+from pipeline.settings import Device, DeviceKind
+
+Part = Literal["input", "compile", "warm_up", "train", "validate"]
+
+_REMEDY = "install TensorFlow's CUDA libraries with: pip install -r requirements-gpu.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a trial holds while it trains.
+
+    `name`: as the maker calls it, with the count; `count`: CPU cores or GPUs; `place`: TensorFlow's name.
+    """
+
+    kind: Literal["cpu", "gpu"]
+    name: str
+    count: int
+    place: str
+
+
+def hold(device: Device) -> Held:
+    """The device that the settings ask for; sets the threads of the process on the way.
+
+    Raises:
+        BadDevice: a GPU was asked for and TensorFlow sees none.
+        BadSetting: `device.threads` differs from what this process already runs with.
+    """
+    _set_threads(device.threads)
+    gpus = [] if device.kind is DeviceKind.cpu else tf.config.list_physical_devices("GPU")
+    if gpus:
+        return _hold_gpu(gpus[0])
+    if device.kind is DeviceKind.gpu:
+        remedy = _REMEDY if _nvidia_driver() else "use device=cpu or device=auto"
+        raise BadDevice(f"device=gpu needs a GPU that TensorFlow sees, got none; {remedy}")
+    cores = "core" if device.threads == 1 else "cores"
+    return Held("cpu", f"{_cpu_name()}, {device.threads} {cores}", device.threads, "/CPU:0")
+
+
+def unseen_gpu() -> str | None:
+    """One line with the remedy where an NVIDIA driver is present but TensorFlow sees no GPU."""
+    if not _nvidia_driver() or tf.config.list_physical_devices("GPU"):
+        return None
+    return f"an NVIDIA driver is here but TensorFlow sees no GPU, so the CPU trains; {_REMEDY}"
+
+
+def _nvidia_driver() -> bool:
+    return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia").exists()
+
+
+def _set_threads(threads: int) -> None:
+    if tf.config.threading.get_intra_op_parallelism_threads() == threads:
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    except RuntimeError:
+        held = tf.config.threading.get_intra_op_parallelism_threads()
+        raise BadSetting(
+            f"device.threads must stay {held} in a process that has computed with {held}, got {threads}; "
+            "start a new process"
+        ) from None
+
+
+def _hold_gpu(gpu: object) -> Held:
+    try:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError:
+        pass  # the device was started before; it keeps the way it takes memory
+    details = tf.config.experimental.get_device_details(gpu)
+    return Held("gpu", f"{details.get('device_name', 'GPU')}, 1 GPU", 1, "/GPU:0")
+
+
+@cache
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
+
+
+class Stopwatch:
+    """Wall seconds by what they were spent on; the device has finished its work at both ends."""
+
+    def __init__(self, held: Held) -> None:
+        self.held = held
+        self.seconds = Seconds()
+
+    @contextmanager
+    def on(self, part: Part) -> Iterator[None]:
+        """Add the seconds of the block to `part`; a block that raises is not counted."""
+        tf.test.experimental.sync_devices()
+        start = time.perf_counter()
+        yield
+        tf.test.experimental.sync_devices()
+        spent = getattr(self.seconds, part) + time.perf_counter() - start
+        self.seconds = replace(self.seconds, **{part: spent})
+
+    @property
+    def device_seconds(self) -> float:
+        """Seconds of training steps x devices held."""
+        return self.seconds.train * self.held.count

@@ -1,0 +1,479 @@
+"""What may be told: one slotted dataclass per conf group.
+
+Shapes and rules live here, values live in conf/. No field has a default, so a value that is missing in
+conf/ is an error there. A rule that one field can break is checked in its own class, a rule between two
+groups in `Settings`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum, StrEnum
+
+from pipeline.errors import BadSetting
+
+
+class Activation(StrEnum):
+    relu = "relu"
+    sigmoid = "sigmoid"
+    tanh = "tanh"
+
+
+class Output(StrEnum):
+    softmax = "softmax"
+    sigmoid = "sigmoid"
+
+
+class Init(StrEnum):
+    glorot = "glorot"
+    he = "he"
+    pretrained = "pretrained"
+
+
+class Policy(StrEnum):
+    """Keras' names for a dtype policy."""
+
+    float32 = "float32"
+    mixed_bfloat16 = "mixed_bfloat16"
+    mixed_float16 = "mixed_float16"
+    float64 = "float64"
+
+
+class Standardise(StrEnum):
+    none = "none"
+    overall = "overall"
+    feature = "feature"
+
+
+class Storage(StrEnum):
+    float32 = "float32"
+    uint8 = "uint8"
+
+
+class DeviceKind(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+class Engine(StrEnum):
+    auto = "auto"
+    xla = "xla"
+    graph = "graph"
+    keras = "keras"
+
+
+class RecordInto(StrEnum):
+    own = "own"
+    model = "model"
+
+
+def _require(holds: bool, key: str, rule: str, value: object) -> None:
+    if not holds:
+        raise BadSetting(f"{key} must be {rule}, got {value}; set it in conf/ or as {key}=...")
+
+
+# ---- data -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Data:
+    """Where samples come from; one subclass a kind."""
+
+
+@dataclass(slots=True)
+class Digits(Data):
+    """scikit-learn's 1,797 handwritten digits, 8x8; shipped with scikit-learn."""
+
+
+@dataclass(slots=True)
+class Mnist(Data):
+    """MNIST, 60,000 + 10,000 images, 28x28; fetched once, checked by SHA-256."""
+
+
+@dataclass(slots=True)
+class Idx(Data):
+    """Four IDX files (plain or .gz) in one folder."""
+
+    path: str
+    train_images: str
+    train_labels: str
+    test_images: str
+    test_labels: str
+
+
+@dataclass(slots=True)
+class Arrays(Data):
+    """An .npz file with named arrays; the two test names may be null."""
+
+    path: str
+    features: str
+    labels: str
+    test_features: str | None
+    test_labels: str | None
+
+    def __post_init__(self) -> None:
+        _require(
+            (self.test_features is None) == (self.test_labels is None),
+            "data.test_features",
+            "set together with data.test_labels",
+            self.test_features,
+        )
+
+
+@dataclass(slots=True)
+class Preprocess:
+    """How samples are cleaned, scaled and split."""
+
+    validation: float
+    test: float
+    normalise: bool
+    standardise: Standardise
+    deduplicate: bool
+    storage: Storage
+    seed: int
+
+    def __post_init__(self) -> None:
+        _require(0 < self.validation < 1, "preprocess.validation", "> 0 and < 1", self.validation)
+        _require(0 < self.test < 1, "preprocess.test", "> 0 and < 1", self.test)
+        _require(
+            self.validation + self.test < 1,
+            "preprocess.validation",
+            f"< 1 - preprocess.test ({1 - self.test:g})",
+            self.validation,
+        )
+        _require(0 <= self.seed < 2**31, "preprocess.seed", ">= 0 and < 2147483648", self.seed)
+
+
+# ---- model, loss, optimizer, schedule ------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Model:
+    """What is trained; one subclass a kind."""
+
+
+@dataclass(slots=True)
+class Mlp(Model):
+    """`layers` hidden layers of width `hidden`, then one unit a class."""
+
+    hidden: int
+    layers: int
+    activation: Activation
+    output: Output
+    dropout: float
+    init: Init
+    pretrained: str | None
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.hidden <= 65536, "model.hidden", ">= 1 and <= 65536", self.hidden)
+        _require(1 <= self.layers <= 64, "model.layers", ">= 1 and <= 64", self.layers)
+        _require(0 <= self.dropout < 1, "model.dropout", ">= 0 and < 1", self.dropout)
+        _require(
+            (self.init is Init.pretrained) == (self.pretrained is not None),
+            "model.pretrained",
+            "set (a run id, registry URI or path) with model.init=pretrained, and only then",
+            self.pretrained,
+        )
+
+
+@dataclass(slots=True)
+class Loss:
+    """What is minimised; one subclass a kind."""
+
+    label_smoothing: float
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.label_smoothing < 1, "loss.label_smoothing", ">= 0 and < 1", self.label_smoothing)
+
+
+@dataclass(slots=True)
+class CrossEntropy(Loss):
+    """Categorical cross-entropy on softmax outputs."""
+
+
+@dataclass(slots=True)
+class BinaryCrossEntropy(Loss):
+    """Binary cross-entropy a class on sigmoid outputs, averaged over the classes."""
+
+
+@dataclass(slots=True)
+class MeanSquaredError(Loss):
+    """Squared distance of outputs and one-hot targets, averaged over the classes."""
+
+
+@dataclass(slots=True)
+class Optimizer:
+    """How parameters move; one subclass a kind."""
+
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        _require(0 < self.learning_rate < 1e6, "optimizer.learning_rate", "> 0 and < 1e6", self.learning_rate)
+
+
+@dataclass(slots=True)
+class Sgd(Optimizer):
+    """Stochastic gradient descent, with Keras' momentum and Nesterov forms."""
+
+    momentum: float
+    nesterov: bool
+
+    def __post_init__(self) -> None:
+        Optimizer.__post_init__(self)
+        _require(0 <= self.momentum < 1, "optimizer.momentum", ">= 0 and < 1", self.momentum)
+        _require(
+            not self.nesterov or self.momentum > 0,
+            "optimizer.nesterov",
+            "false unless optimizer.momentum > 0",
+            self.nesterov,
+        )
+
+
+@dataclass(slots=True)
+class Adam(Optimizer):
+    """Adam (arXiv 1412.6980); weight decay is decoupled (arXiv 1711.05101)."""
+
+    beta1: float
+    beta2: float
+    epsilon: float
+    weight_decay: float
+
+    def __post_init__(self) -> None:
+        Optimizer.__post_init__(self)
+        _require(0 <= self.beta1 < 1, "optimizer.beta1", ">= 0 and < 1", self.beta1)
+        _require(0 <= self.beta2 < 1, "optimizer.beta2", ">= 0 and < 1", self.beta2)
+        _require(0 < self.epsilon < 1, "optimizer.epsilon", "> 0 and < 1", self.epsilon)
+        _require(0 <= self.weight_decay < 1, "optimizer.weight_decay", ">= 0 and < 1", self.weight_decay)
+
+
+@dataclass(slots=True)
+class Schedule:
+    """How the learning rate changes over the steps of a run; one subclass a kind."""
+
+    @property
+    def fair_midway(self) -> bool:
+        """Whether a state before the last epoch is a fair point: nobody would train longer to reach it."""
+        return False
+
+
+@dataclass(slots=True)
+class Constant(Schedule):
+    """The same rate at every step."""
+
+    @property
+    def fair_midway(self) -> bool:
+        return True
+
+
+@dataclass(slots=True)
+class Cosine(Schedule):
+    """Half a cosine from the rate to `final` times the rate (arXiv 1608.03983, without restarts)."""
+
+    final: float
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.final <= 1, "schedule.final", ">= 0 and <= 1", self.final)
+
+
+@dataclass(slots=True)
+class WarmupLinear(Schedule):
+    """Linear rise over the first `warmup` share of the steps, then linear fall to `final` times the rate."""
+
+    warmup: float
+    final: float
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.warmup < 1, "schedule.warmup", ">= 0 and < 1 (a share of the steps)", self.warmup)
+        _require(0 <= self.final <= 1, "schedule.final", ">= 0 and <= 1", self.final)
+
+
+# ---- training and measuring -----------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Precision:
+    """Numbers that the matrix products compute in; parameters stay float32 (float64 under float64)."""
+
+    policy: Policy
+    loss_scale: float
+
+    def __post_init__(self) -> None:
+        _require(0 < self.loss_scale <= 2**24, "precision.loss_scale", "> 0 and <= 16777216", self.loss_scale)
+
+
+@dataclass(slots=True)
+class Train:
+    """How long and in which portions."""
+
+    epochs: int
+    batch_size: int
+    patience: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.epochs <= 100_000, "train.epochs", ">= 1 and <= 100000", self.epochs)
+        _require(1 <= self.batch_size <= 2**20, "train.batch_size", ">= 1 and <= 1048576", self.batch_size)
+        _require(self.patience >= 0, "train.patience", ">= 0 (0 = off)", self.patience)
+        _require(0 <= self.seed < 2**31, "train.seed", ">= 0 and < 2147483648", self.seed)
+
+
+@dataclass(slots=True)
+class Augment:
+    """Random changes of the training images, drawn anew for every sample of every epoch."""
+
+    shift: float
+    crop: float
+    rotate: float
+    flip: bool
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.shift <= 0.5, "augment.shift", ">= 0 and <= 0.5 (a share of the side)", self.shift)
+        _require(0 <= self.crop < 1, "augment.crop", ">= 0 and < 1 (a share of the side)", self.crop)
+        _require(0 <= self.rotate <= 180, "augment.rotate", ">= 0 and <= 180 (degrees)", self.rotate)
+
+    @property
+    def active(self) -> bool:
+        return bool(self.shift or self.crop or self.rotate or self.flip)
+
+
+@dataclass(slots=True)
+class Evaluate:
+    """What is looked at once training is over."""
+
+    calibration_bins: int
+    worst: int
+
+    def __post_init__(self) -> None:
+        _require(
+            2 <= self.calibration_bins <= 1000,
+            "evaluate.calibration_bins",
+            ">= 2 and <= 1000",
+            self.calibration_bins,
+        )
+        _require(0 <= self.worst <= 100, "evaluate.worst", ">= 0 and <= 100", self.worst)
+
+
+@dataclass(slots=True)
+class Profile:
+    """What is timed once training is over."""
+
+    repeats: int
+    warmup: int
+    batch_sizes: list[int]
+
+    def __post_init__(self) -> None:
+        _require(10 <= self.repeats <= 1_000_000, "profile.repeats", ">= 10 and <= 1000000", self.repeats)
+        _require(1 <= self.warmup <= 1_000_000, "profile.warmup", ">= 1 and <= 1000000", self.warmup)
+        _require(
+            len(self.batch_sizes) > 0 and all(1 <= size <= 2**20 for size in self.batch_sizes),
+            "profile.batch_sizes",
+            "a list of whole numbers >= 1 and <= 1048576, not empty",
+            self.batch_sizes,
+        )
+
+
+@dataclass(slots=True)
+class Device:
+    """Where the numbers are computed, and how much of it a trial holds."""
+
+    kind: DeviceKind
+    threads: int
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.threads <= 1024, "device.threads", ">= 1 and <= 1024", self.threads)
+
+
+# ---- around a trial -------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Tracking:
+    """Where a run is recorded, beside MLFLOW_TRACKING_URI."""
+
+    experiment: str
+    run_name: str | None
+    register: str | None
+
+
+@dataclass(slots=True)
+class Ui:
+    """Where `ui` listens."""
+
+    host: str
+    port: int
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.port <= 65535, "ui.port", ">= 1 and <= 65535", self.port)
+
+
+@dataclass(slots=True)
+class Claim:
+    """Figures that somebody published for these settings, to be printed beside ours."""
+
+    source: str
+    accuracy: float
+    loss: float
+
+
+@dataclass(slots=True)
+class Settings:
+    """One trial, whole."""
+
+    data: Data
+    preprocess: Preprocess
+    model: Model
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule
+    precision: Precision
+    train: Train
+    augment: Augment
+    evaluate: Evaluate
+    profile: Profile
+    device: Device
+    tracking: Tracking
+    ui: Ui
+    engine: Engine
+    data_dir: str
+    cache_dir: str
+    trained: str | None
+    record: RecordInto
+    claim: Claim | None
+
+    def __post_init__(self) -> None:
+        self._check_output_fits_loss()
+        _require(
+            self.record is RecordInto.own or self.trained is not None,
+            "record",
+            "own unless trained=... names a run",
+            self.record,
+        )
+
+    def _check_output_fits_loss(self) -> None:
+        output = getattr(self.model, "output", None)
+        if isinstance(self.loss, CrossEntropy) and output is Output.sigmoid:
+            raise BadSetting(
+                "loss=cross_entropy needs model.output=softmax, got sigmoid; "
+                "use loss=binary_cross_entropy or model.output=softmax"
+            )
+        if isinstance(self.loss, BinaryCrossEntropy) and output is Output.softmax:
+            raise BadSetting(
+                "loss=binary_cross_entropy needs model.output=sigmoid, got softmax; "
+                "use loss=cross_entropy or model.output=sigmoid"
+            )
+
+
+def option_name(kind: type) -> str:
+    """The conf option that a class stands for: `WarmupLinear` -> `warmup_linear`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def flatten(section: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Dotted keys and plain values of a settings tree, depth first, in field order."""
+    for field in fields(section):  # type: ignore[arg-type]
+        key, value = f"{prefix}{field.name}", getattr(section, field.name)
+        if is_dataclass(value):
+            yield from flatten(value, f"{key}.")
+        else:
+            yield key, value.value if isinstance(value, Enum) else value

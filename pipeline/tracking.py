@@ -1,0 +1,275 @@
+"""One trial's record in MLflow. Everything is written outside the clock, in as few calls as possible."""
+
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, run
+from typing import TYPE_CHECKING
+
+import mlflow
+import numpy as np
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+
+from pipeline import plots, store
+from pipeline.errors import Stopped
+from pipeline.masking import masked
+from pipeline.meter import Device
+from pipeline.measures import Cost, Curve, Epoch, Seconds
+from pipeline.settings import Settings, flatten
+from pipeline.stages.evaluate import Evaluation
+from pipeline.stages.preprocess import Prepared
+
+if TYPE_CHECKING:
+    import keras
+
+PARAM_LIMIT, TAG_LIMIT, BATCH_LIMIT = 6000, 8000, 1000
+FLUSH_SECONDS = 5.0
+PINNED = ("tensorflow", "keras", "mlflow", "numpy")
+
+
+class Record:
+    """Writes into one run."""
+
+    def __init__(self, client: mlflow.MlflowClient, run_id: str, device: str) -> None:
+        """`device` is `cpu` or `gpu`: it names the metric of device-seconds."""
+        self.client = client
+        self.run_id = run_id
+        self.cost_metric = f"{device}_seconds"
+        self._waiting: list[Metric] = []
+        self._flushed = time.monotonic()
+
+    @property
+    def experiment_id(self) -> str:
+        return str(self.client.get_run(self.run_id).info.experiment_id)
+
+    def epoch(self, epoch: Epoch) -> None:
+        """One more state of the curve, by epoch and by device-milliseconds; sent every few seconds."""
+        self._metrics(
+            {
+                "train/loss": epoch.train_loss,
+                "validation/loss": epoch.validation_loss,
+                "validation/accuracy": epoch.validation_accuracy,
+                self.cost_metric: epoch.device_seconds,
+            },
+            step=epoch.number,
+        )
+        cost = max(1, round(1000 * epoch.device_seconds))
+        self._metrics({"validation/accuracy_at_device_ms": epoch.validation_accuracy}, step=cost)
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def curve(self, curve: Curve) -> None:
+        """The result of training: `accuracy` is validation accuracy, what a search maximises."""
+        last = curve.last
+        self._metrics({"accuracy": last.validation_accuracy, self.cost_metric: last.device_seconds}, last.number)
+        self._pictures({"pictures/learning_curve.png": plots.learning_curves(curve)})
+
+    def prepared(self, prepared: Prepared) -> None:
+        """The data: an MLflow dataset for each split, the report and a grid of samples."""
+        splits = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
+        inputs = []
+        for context, split in splits.items():
+            dataset = mlflow.data.from_numpy(
+                split.features[:1],  # the schema; the digest below covers everything
+                targets=split.labels[:1],
+                source=str(prepared.directory),
+                name=f"{context}-{len(split.labels)}",
+                digest=prepared.key[:36],
+            )
+            tag = InputTag("mlflow.data.context", context)
+            inputs.append(DatasetInput(dataset._to_mlflow_entity(), [tag]))
+        self.client.log_inputs(self.run_id, inputs)
+        self.tags({"data.sha256": prepared.source_sha256, "data.key": prepared.key})
+        self._texts({"data/report.json": _json(prepared.report)})
+        self._pictures({"pictures/samples.png": plots.sample_grid(prepared)})
+
+    def evaluation(self, evaluation: Evaluation, prepared: Prepared) -> None:
+        """Scores of the three splits, and what went wrong on the test split."""
+        splits = {"train": evaluation.train, "validation": evaluation.validation, "test": evaluation.test}
+        self._metrics({f"{name}/accuracy": score.accuracy for name, score in splits.items()})
+        self._metrics({f"{name}/loss": score.loss for name, score in splits.items()})
+        for score in evaluation.classes:
+            self._metrics(
+                {
+                    f"test/precision/{_name(score.name)}": score.precision,
+                    f"test/recall/{_name(score.name)}": score.recall,
+                }
+            )
+        self._metrics(
+            {
+                "test/calibration_error": evaluation.calibration_error,
+                "gap/train_test": evaluation.gap_train_test,
+                "gap/train_validation": evaluation.gap_train_validation,
+            }
+        )
+        self._pictures(plots.evaluation_pictures(evaluation, prepared))
+        self._texts({"evaluation.json": _json(evaluation)})
+
+    def cost(self, cost: Cost) -> None:
+        """Latency, throughput and sizes."""
+        latency = cost.latency
+        self._metrics(
+            {
+                "profile/latency_p50_ms": latency.p50_ms,
+                "profile/latency_p95_ms": latency.p95_ms,
+                "profile/latency_p99_ms": latency.p99_ms,
+                "profile/parameters": cost.parameters,
+                "profile/flops": cost.flops,
+                "profile/peak_memory_bytes": cost.peak_memory_bytes,
+                "profile/model_bytes": cost.model_bytes,
+            }
+        )
+        for size, throughput in cost.throughput.items():
+            self._metrics({"profile/throughput_by_batch": throughput}, step=size)
+        self._texts({"profile.json": _json(cost)})
+
+    def seconds(self, seconds: Seconds) -> None:
+        self._metrics({f"seconds/{name}": value for name, value in asdict(seconds).items()})
+
+    def model(self, model: "keras.Model", prepared: Prepared, register: str | None) -> None:
+        """The model, answering to raw samples, with its signature and the versions it was made with."""
+        from mlflow.models import ModelSignature
+        from mlflow.types import Schema, TensorSpec
+
+        raw = TensorSpec(prepared.train.features.dtype, (-1, *prepared.shape))
+        probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
+        signature = ModelSignature(Schema([raw]), Schema([probabilities]))
+        mlflow.keras.log_model(
+            model,
+            name="model",
+            signature=signature,
+            pip_requirements=[f"{package}=={version(package)}" for package in PINNED],
+            registered_model_name=register,
+        )
+
+    def tags(self, tags: Mapping[str, str]) -> None:
+        self.client.log_batch(self.run_id, tags=_tags(tags))
+
+    def flush(self) -> None:
+        """Send the metrics that wait."""
+        for start in range(0, len(self._waiting), BATCH_LIMIT):
+            self.client.log_batch(self.run_id, metrics=self._waiting[start : start + BATCH_LIMIT])
+        self._waiting, self._flushed = [], time.monotonic()
+
+    def _metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        now = int(time.time() * 1000)
+        self._waiting += [Metric(key, float(value), now, step) for key, value in values.items()]
+
+    def _pictures(self, pictures: Mapping[str, bytes]) -> None:
+        self._files(pictures)
+
+    def _texts(self, texts: Mapping[str, str]) -> None:
+        self._files({name: text.encode() for name, text in texts.items()})
+
+    def _files(self, files: Mapping[str, bytes]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            self.client.log_artifacts(self.run_id, folder)
+
+
+@contextmanager
+def recording(
+    settings: Settings,
+    choices: Mapping[str, str],
+    *,
+    stage: str,
+    command: str,
+    device: Device,
+    into: str | None = None,
+) -> Iterator[Record]:
+    """A run that ends as what happened inside: FINISHED, FAILED, KILLED.
+
+    `into` names a finished run to add to; else the run that `mlflow run` opened is adopted; else one is opened.
+    """
+    client = store.open_store()
+    store.reap(client)
+    run_id = into or _opened(client, settings, choices, stage)
+    tags = {"device": device.name, **store.owner_tags()}
+    if into is None:
+        tags |= {"stage": stage, "command": command, **git_tags()}
+        client.log_batch(run_id, params=_params(client, run_id, settings, choices))
+    client.log_batch(run_id, tags=_tags(tags))
+    record, status = Record(client, run_id, device.kind), "FAILED"
+    try:
+        with mlflow.start_run(run_id=run_id):
+            yield record
+        status = "FINISHED"
+    except (KeyboardInterrupt, Stopped):
+        status = "KILLED"
+        raise
+    finally:
+        record.flush()
+        client.set_terminated(run_id, status=status)
+
+
+def _opened(
+    client: mlflow.MlflowClient, settings: Settings, choices: Mapping[str, str], stage: str
+) -> str:
+    name = settings.tracking.run_name or run_name(settings, choices, stage)
+    if adopted := store.adopted_run():
+        for key, value in client.get_run(adopted).data.tags.items():
+            if masked(value) != value:
+                client.set_tag(adopted, key, masked(value))
+        client.set_tag(adopted, "mlflow.runName", name)
+        return adopted
+    experiment = store.experiment_id(client, settings.tracking.experiment)
+    return str(client.create_run(experiment, run_name=name).info.run_id)
+
+
+def run_name(settings: Settings, choices: Mapping[str, str], stage: str) -> str:
+    """`digits mlp 256 adam float32`, with the stage in front where it is one stage alone."""
+    words = [choices["data"], choices["model"], str(getattr(settings.model, "hidden", "")), choices["optimizer"]]
+    words = [*([stage] if stage != "run" else []), *words, settings.precision.policy.value]
+    return " ".join(word for word in words if word)
+
+
+def _params(
+    client: mlflow.MlflowClient, run_id: str, settings: Settings, choices: Mapping[str, str]
+) -> list[Param]:
+    """The composed settings, flat. `mlflow run -P` logs what was typed, and a param cannot be changed."""
+    typed = client.get_run(run_id).data.params
+    flat = {**choices, **dict(flatten(settings))}
+    texts = {key: masked(str(value))[:PARAM_LIMIT] for key, value in flat.items()}
+    return [Param(key, text) for key, text in texts.items() if key not in typed]
+
+
+def _tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(key, masked(value)[:TAG_LIMIT]) for key, value in tags.items()]
+
+
+@cache
+def git_tags() -> dict[str, str]:
+    """Commit of the checkout and whether it was changed since; nothing outside a git checkout."""
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    return {"git.commit": commit, "git.dirty": str(bool(changes)).lower()} if commit else {}
+
+
+def _git(*words: str) -> str:
+    try:
+        done = run(["git", *words], cwd=store.CHECKOUT, stdout=PIPE, stderr=DEVNULL, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
+
+
+def _name(text: str) -> str:
+    """A class name as part of a metric's name: MLflow allows letters, digits, `_-. :/`."""
+    return re.sub(r"[^\w\-. :]", "_", text)
+
+
+def _json(value: object) -> str:
+    return json.dumps(asdict(value), indent=2, default=_plain)  # type: ignore[call-overload]
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if hasattr(value, "tolist") else str(value)

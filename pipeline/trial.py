@@ -1,0 +1,80 @@
+"""One trial: settings in, a measured result out. Who records it, and where, is the caller's affair."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+
+from pipeline.measures import Cost, Curve, Epoch, Seconds
+from pipeline.models import predictor
+from pipeline.settings import Settings
+from pipeline.stages.evaluate import Evaluation, evaluate
+from pipeline.stages.preprocess import Prepared
+from pipeline.stages.profile import profile
+from pipeline.stages.train import Trained, train
+
+if TYPE_CHECKING:
+    import keras
+
+T = TypeVar("T")
+
+
+class Watcher(Protocol):
+    """Sees every epoch as it ends."""
+
+    def epoch(self, epoch: Epoch) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one trial came to."""
+
+    curve: Curve
+    model: "keras.Model"
+    engine: str
+    seconds: Seconds
+    evaluation: Evaluation
+    cost: Cost
+
+
+def run_trial(
+    prepared: Prepared, settings: Settings, watcher: Watcher, start: list[np.ndarray] | None = None
+) -> Outcome:
+    """Train, then score and time the result.
+
+    `start`: weights to begin with, where `model.init=pretrained`.
+
+    Raises:
+        Diverged: the loss became NaN or infinite.
+        BadInput: the data or the start weights do not fit the settings.
+    """
+    trained = train_watched(prepared, settings, watcher, start)
+    model = trained.model()
+    evaluation, cost, seconds = examine(model, prepared, settings)
+    seconds = replace(trained.seconds, evaluate=seconds.evaluate, profile=seconds.profile)
+    return Outcome(trained.curve, model, trained.engine, seconds, evaluation, cost)
+
+
+def train_watched(
+    prepared: Prepared, settings: Settings, watcher: Watcher, start: list[np.ndarray] | None = None
+) -> Trained:
+    """The last state of training, after every epoch was shown to `watcher`."""
+    for trained in train(prepared, settings, start):
+        watcher.epoch(trained.curve.last)
+    return trained
+
+
+def examine(model: "keras.Model", prepared: Prepared, settings: Settings) -> tuple[Evaluation, Cost, Seconds]:
+    """Score and time a trained model; the seconds have only those two parts."""
+    predict = predictor(model)
+    evaluation, evaluate_seconds = timed(lambda: evaluate(predict, prepared, settings))
+    cost, profile_seconds = timed(lambda: profile(model, predict, prepared, settings))
+    return evaluation, cost, Seconds(evaluate=evaluate_seconds, profile=profile_seconds)
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """The result of `work` and its wall seconds."""
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
