@@ -34,7 +34,10 @@ def build(settings: Settings, prepared: "Prepared", weights: Sequence[np.ndarray
     carried = keras.layers.Flatten(dtype=wide)(_scaling(prepared, wide)(inputs))
     for number in range(1, model.layers + 1):
         dense = keras.layers.Dense(
-            model.hidden, model.activation.value, dtype=settings.precision.policy.value, name=f"hidden_{number}"
+            model.hidden,
+            model.activation.value,
+            dtype=settings.precision.policy.value,
+            name=f"hidden_{number}",
         )
         carried = dense(carried)
         if model.dropout:
@@ -92,7 +95,9 @@ def start_weights(
     fresh = initial_weights(settings, prepared)
     if start is None:
         if getattr(settings.model, "init", None) is Init.pretrained:
-            raise BadModel("model.init=pretrained needs weights to start from, got none; set model.pretrained")
+            raise BadModel(
+                "model.init=pretrained needs weights to start from, got none; set model.pretrained"
+            )
         return fresh
     wanted, given = [array.shape for array in fresh], [np.shape(array) for array in start]
     if wanted != given:

@@ -60,7 +60,11 @@ def _of_registry(text: str) -> Reference:
     client = store.open_store()
     try:
         name, alias, number = re.fullmatch(r"models:/([^/@]+)(?:@(.+)|/(\d+))", text).groups()  # type: ignore[union-attr]
-        version = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, number)
+        version = (
+            client.get_model_version_by_alias(name, alias)
+            if alias
+            else client.get_model_version(name, number)
+        )
     except AttributeError:
         raise _missing(text, "the form is models:/NAME@ALIAS or models:/NAME/VERSION") from None
     except MlflowException as error:

@@ -68,7 +68,9 @@ class Record:
     def curve(self, curve: Curve) -> None:
         """The result of training: `accuracy` is validation accuracy, what a search maximises."""
         last = curve.last
-        self._metrics({"accuracy": last.validation_accuracy, self.cost_metric: last.device_seconds}, last.number)
+        self._metrics(
+            {"accuracy": last.validation_accuracy, self.cost_metric: last.device_seconds}, last.number
+        )
         self._pictures({"pictures/learning_curve.png": plots.learning_curves(curve)})
 
     def prepared(self, prepared: Prepared) -> None:
@@ -212,9 +214,7 @@ def recording(
         client.set_terminated(run_id, status=status)
 
 
-def _opened(
-    client: mlflow.MlflowClient, settings: Settings, choices: Mapping[str, str], stage: str
-) -> str:
+def _opened(client: mlflow.MlflowClient, settings: Settings, choices: Mapping[str, str], stage: str) -> str:
     name = settings.tracking.run_name or run_name(settings, choices, stage)
     if adopted := store.adopted_run():
         for key, value in client.get_run(adopted).data.tags.items():
@@ -228,7 +228,12 @@ def _opened(
 
 def run_name(settings: Settings, choices: Mapping[str, str], stage: str) -> str:
     """`digits mlp 256 adam float32`, with the stage in front where it is one stage alone."""
-    words = [choices["data"], choices["model"], str(getattr(settings.model, "hidden", "")), choices["optimizer"]]
+    words = [
+        choices["data"],
+        choices["model"],
+        str(getattr(settings.model, "hidden", "")),
+        choices["optimizer"],
+    ]
     words = [*([stage] if stage != "run" else []), *words, settings.precision.policy.value]
     return " ".join(word for word in words if word)
 

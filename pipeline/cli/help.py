@@ -60,7 +60,7 @@ def defaults() -> dict[str, str]:
     """The option that conf/config.yaml chooses for each group, in its order."""
     lines = (CONF / "config.yaml").read_text().partition("_self_\n")[0].splitlines()
     pairs = (line.strip(" -").split(": ") for line in lines if line.startswith("  - ") and ": " in line)
-    return {group: option for group, option in pairs}
+    return dict(pairs)
 
 
 def _described(path: Path) -> tuple[str, list[str]]:

@@ -47,9 +47,7 @@ def _check_head(key: str, pair: str) -> None:
     if head == "hydra":
         raise BadSetting(f"{key} is Hydra's own and not a setting of a trial, got {pair!r}; leave it out")
     if head == "claim":
-        raise BadSetting(
-            f"{key} belongs to an experiment, got {pair!r}; set it in conf/experiment/"
-        )
+        raise BadSetting(f"{key} belongs to an experiment, got {pair!r}; set it in conf/experiment/")
     if head not in {"experiment", *get_type_hints(Settings)} or "/" in key:
         raise _unknown(key, [pair])
 

@@ -1,0 +1,1 @@
+"""The stages: each a verb that takes values and returns a value."""
