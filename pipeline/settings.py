@@ -6,6 +6,7 @@ groups in `Settings`.
 """
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum, StrEnum
@@ -462,6 +463,19 @@ class Settings:
                 "loss=binary_cross_entropy needs model.output=sigmoid, got softmax; "
                 "use loss=cross_entropy or model.output=sigmoid"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the user said: settings, the option chosen in each group, and the words that say so."""
+
+    settings: Settings
+    choices: dict[str, str]
+    overrides: tuple[str, ...]
+
+    def command_line(self, command: str) -> str:
+        """The one line that repeats this."""
+        return shlex.join(["python", "-m", "pipeline", command, *self.overrides])
 
 
 def option_name(kind: type) -> str:

@@ -20,11 +20,13 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from pipeline import plots, store
 from pipeline.errors import Stopped
 from pipeline.masking import masked
-from pipeline.meter import Device
-from pipeline.measures import Cost, Curve, Epoch, Seconds
-from pipeline.settings import Settings, flatten
+from pipeline.measures import Cost, Epoch, Seconds
+from pipeline.meter import Held
+from pipeline.prepared import Prepared
+from pipeline.registry import OVERRIDES
+from pipeline.settings import Told, flatten
 from pipeline.stages.evaluate import Evaluation
-from pipeline.stages.preprocess import Prepared
+from pipeline.stages.train import Trained
 
 if TYPE_CHECKING:
     import keras
@@ -45,9 +47,8 @@ class Record:
         self._waiting: list[Metric] = []
         self._flushed = time.monotonic()
 
-    @property
-    def experiment_id(self) -> str:
-        return str(self.client.get_run(self.run_id).info.experiment_id)
+        info = client.get_run(run_id).info
+        self.name, self.experiment_id = str(info.run_name), str(info.experiment_id)
 
     def epoch(self, epoch: Epoch) -> None:
         """One more state of the curve, by epoch and by device-milliseconds; sent every few seconds."""
@@ -65,12 +66,11 @@ class Record:
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
-    def curve(self, curve: Curve) -> None:
+    def trained(self, trained: Trained) -> None:
         """The result of training: `accuracy` is validation accuracy, what a search maximises."""
-        last = curve.last
-        self._metrics(
-            {"accuracy": last.validation_accuracy, self.cost_metric: last.device_seconds}, last.number
-        )
+        curve = trained.curve
+        self._metrics({"accuracy": curve.last.validation_accuracy}, curve.last.number)
+        self.tags({"engine": trained.engine, "fair_midway": str(curve.fair_midway).lower()})
         self._pictures({"pictures/learning_curve.png": plots.learning_curves(curve)})
 
     def prepared(self, prepared: Prepared) -> None:
@@ -180,28 +180,21 @@ class Record:
 
 
 @contextmanager
-def recording(
-    settings: Settings,
-    choices: Mapping[str, str],
-    *,
-    stage: str,
-    command: str,
-    device: Device,
-    into: str | None = None,
-) -> Iterator[Record]:
+def recording(told: Told, stage: str, held: Held, into: str | None = None) -> Iterator[Record]:
     """A run that ends as what happened inside: FINISHED, FAILED, KILLED.
 
-    `into` names a finished run to add to; else the run that `mlflow run` opened is adopted; else one is opened.
+    `into` names a finished run to add to; else the run that `mlflow run` opened is adopted, or one is opened.
     """
     client = store.open_store()
     store.reap(client)
-    run_id = into or _opened(client, settings, choices, stage)
-    tags = {"device": device.name, **store.owner_tags()}
+    run_id = into or _opened(client, told, stage)
+    tags = {"device": held.name, **store.owner_tags()}
     if into is None:
-        tags |= {"stage": stage, "command": command, **git_tags()}
-        client.log_batch(run_id, params=_params(client, run_id, settings, choices))
+        tags |= {"stage": stage, "command": told.command_line(stage), **git_tags()}
+        tags |= {OVERRIDES: json.dumps(told.overrides)}
+        client.log_batch(run_id, params=_params(client, run_id, told))
     client.log_batch(run_id, tags=_tags(tags))
-    record, status = Record(client, run_id, device.kind), "FAILED"
+    record, status = Record(client, run_id, held.kind), "FAILED"
     try:
         with mlflow.start_run(run_id=run_id):
             yield record
@@ -214,36 +207,36 @@ def recording(
         client.set_terminated(run_id, status=status)
 
 
-def _opened(client: mlflow.MlflowClient, settings: Settings, choices: Mapping[str, str], stage: str) -> str:
-    name = settings.tracking.run_name or run_name(settings, choices, stage)
+def _opened(client: mlflow.MlflowClient, told: Told, stage: str) -> str:
+    name = told.settings.tracking.run_name or run_name(told, stage)
     if adopted := store.adopted_run():
         for key, value in client.get_run(adopted).data.tags.items():
             if masked(value) != value:
                 client.set_tag(adopted, key, masked(value))
         client.set_tag(adopted, "mlflow.runName", name)
         return adopted
-    experiment = store.experiment_id(client, settings.tracking.experiment)
+    experiment = store.experiment_id(client, told.settings.tracking.experiment)
     return str(client.create_run(experiment, run_name=name).info.run_id)
 
 
-def run_name(settings: Settings, choices: Mapping[str, str], stage: str) -> str:
+def run_name(told: Told, stage: str) -> str:
     """`digits mlp 256 adam float32`, with the stage in front where it is one stage alone."""
+    settings, choices = told.settings, told.choices
     words = [
+        stage if stage != "run" else "",
         choices["data"],
         choices["model"],
         str(getattr(settings.model, "hidden", "")),
         choices["optimizer"],
+        settings.precision.policy.value,
     ]
-    words = [*([stage] if stage != "run" else []), *words, settings.precision.policy.value]
     return " ".join(word for word in words if word)
 
 
-def _params(
-    client: mlflow.MlflowClient, run_id: str, settings: Settings, choices: Mapping[str, str]
-) -> list[Param]:
+def _params(client: mlflow.MlflowClient, run_id: str, told: Told) -> list[Param]:
     """The composed settings, flat. `mlflow run -P` logs what was typed, and a param cannot be changed."""
     typed = client.get_run(run_id).data.params
-    flat = {**choices, **dict(flatten(settings))}
+    flat = {**told.choices, **dict(flatten(told.settings))}
     texts = {key: masked(str(value))[:PARAM_LIMIT] for key, value in flat.items()}
     return [Param(key, text) for key, text in texts.items() if key not in typed]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from pipeline.measures import Cost, Curve, Epoch, Seconds
+from pipeline.measures import Cost, Epoch, Seconds
 from pipeline.models import predictor
+from pipeline.prepared import Prepared
 from pipeline.settings import Settings
 from pipeline.stages.evaluate import Evaluation, evaluate
-from pipeline.stages.preprocess import Prepared
 from pipeline.stages.profile import profile
 from pipeline.stages.train import Trained, train
 
@@ -31,9 +31,8 @@ class Watcher(Protocol):
 class Outcome:
     """What one trial came to."""
 
-    curve: Curve
+    trained: Trained
     model: "keras.Model"
-    engine: str
     seconds: Seconds
     evaluation: Evaluation
     cost: Cost
@@ -52,9 +51,11 @@ def run_trial(
     """
     trained = train_watched(prepared, settings, watcher, start)
     model = trained.model()
-    evaluation, cost, seconds = examine(model, prepared, settings)
-    seconds = replace(trained.seconds, evaluate=seconds.evaluate, profile=seconds.profile)
-    return Outcome(trained.curve, model, trained.engine, seconds, evaluation, cost)
+    predict = predictor(model)
+    evaluation, evaluate_seconds = timed(lambda: evaluate(predict, prepared, settings))
+    cost, profile_seconds = timed(lambda: profile(model, predict, prepared, settings))
+    seconds = replace(trained.seconds, evaluate=evaluate_seconds, profile=profile_seconds)
+    return Outcome(trained, model, seconds, evaluation, cost)
 
 
 def train_watched(
@@ -64,14 +65,6 @@ def train_watched(
     for trained in train(prepared, settings, start):
         watcher.epoch(trained.curve.last)
     return trained
-
-
-def examine(model: "keras.Model", prepared: Prepared, settings: Settings) -> tuple[Evaluation, Cost, Seconds]:
-    """Score and time a trained model; the seconds have only those two parts."""
-    predict = predictor(model)
-    evaluation, evaluate_seconds = timed(lambda: evaluate(predict, prepared, settings))
-    cost, profile_seconds = timed(lambda: profile(model, predict, prepared, settings))
-    return evaluation, cost, Seconds(evaluate=evaluate_seconds, profile=profile_seconds)
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:

@@ -12,17 +12,18 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pipeline.cli import help, ui
-from pipeline.cli.compose import Told, compose
+from pipeline.cli.compose import compose
 from pipeline.errors import BadModel, BadSetting
-from pipeline.settings import Init, RecordInto
+from pipeline.measures import Seconds
+from pipeline.settings import Init, RecordInto, Told
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
     from pipeline.meter import Held
+    from pipeline.prepared import Prepared
     from pipeline.registry import Reference
-    from pipeline.stages.preprocess import Prepared
     from pipeline.tracking import Record
 
 
@@ -140,7 +141,7 @@ def _preprocess(words: Sequence[str]) -> None:
     from pipeline.cli import summary
 
     with _recording(ready, "preprocess") as record:
-        record.seconds(replace(record.no_seconds, prepare=ready.prepare_seconds))
+        record.seconds(Seconds(prepare=ready.prepare_seconds))
     summary.preprocess(ready.prepared, ready.prepare_seconds, record)
 
 

@@ -1,8 +1,6 @@
 """From the words of a command line to typed `Settings`; nothing past this module knows Hydra."""
 
-import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
@@ -12,22 +10,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.cli import arguments, mistakes, schema
-from pipeline.settings import Settings
+from pipeline.settings import Settings, Told
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the user said: settings, the option chosen in each group, and the words that say so."""
-
-    settings: Settings
-    choices: dict[str, str]
-    overrides: tuple[str, ...]
-
-    def command_line(self, command: str) -> str:
-        """The one line that repeats this."""
-        return shlex.join(["python", "-m", "pipeline", command, *self.overrides])
 
 
 def compose(words: Sequence[str]) -> Told:

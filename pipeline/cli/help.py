@@ -36,7 +36,7 @@ def text(command: str | None) -> str:
             "Groups, their options (* = default) and settings:",
             *_groups(),
             "Settings outside groups:",
-            *_aligned((CONF / "config.yaml").read_text().partition("_self_\n")[2].split("\n")[1:-1]),
+            *_aligned((CONF / "config.yaml").read_text().partition("\n\n")[2].splitlines()),
             "",
             "The same through MLflow: mlflow run . -P KEY=VALUE -P overrides='KEY=VALUE KEY=VALUE'",
         ]
@@ -58,9 +58,11 @@ def _groups() -> Iterator[str]:
 
 def defaults() -> dict[str, str]:
     """The option that conf/config.yaml chooses for each group, in its order."""
-    lines = (CONF / "config.yaml").read_text().partition("_self_\n")[0].splitlines()
-    pairs = (line.strip(" -").split(": ") for line in lines if line.startswith("  - ") and ": " in line)
-    return dict(pairs)
+    lines = (CONF / "config.yaml").read_text().partition("\n\n")[0].splitlines()
+    choices = [
+        line.partition("#")[0].strip(" -") for line in lines if line.startswith("  - ") and ": " in line
+    ]
+    return dict(choice.split(": ") for choice in choices)
 
 
 def _described(path: Path) -> tuple[str, list[str]]:

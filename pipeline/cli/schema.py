@@ -31,6 +31,7 @@ def register() -> None:
     """Store `schema`, `schema/<group>` and, for groups with several kinds, `schema/<group>/<option>`."""
     store = ConfigStore.instance()
     store.store(name="schema", node=settings.Settings)
+    store.store(group="schema", name="claim", node=settings.Claim)
     for group, kinds in KINDS.items():
         for kind in kinds:
             store.store(group=f"schema/{group}", name=settings.option_name(kind), node=kind)

@@ -1,0 +1,141 @@
+"""What a command says at its end: a few lines for a person."""
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from pipeline import store
+from pipeline.cli.compose import compose
+from pipeline.cli.ui import link
+from pipeline.masking import masked
+from pipeline.measures import Cost, Seconds
+from pipeline.settings import Claim, Told
+
+if TYPE_CHECKING:
+    from pipeline.prepared import Prepared
+    from pipeline.stages.evaluate import Evaluation
+    from pipeline.stages.train import Trained
+    from pipeline.tracking import Record
+    from pipeline.trial import Outcome
+
+Rows = list[tuple[str, str]]
+
+
+def run(told: Told, prepared: "Prepared", outcome: "Outcome", record: "Record") -> None:
+    rows = [
+        *_data_rows(prepared),
+        *_score_rows(outcome.evaluation),
+        *_training_rows(outcome.trained, outcome.seconds, record),
+        *_cost_rows(outcome.cost),
+    ]
+    _show(record.name, rows, record)
+    if told.settings.claim:
+        _show_claim(told.settings.claim, outcome.evaluation)
+
+
+def preprocess(prepared: "Prepared", seconds: float, record: "Record") -> None:
+    where = "found in" if prepared.reused else "written to"
+    _show(
+        record.name,
+        [*_data_rows(prepared), ("prepared", f"{where} {prepared.directory} in {_seconds(seconds)}")],
+        record,
+    )
+
+
+def train(trained: "Trained", record: "Record") -> None:
+    accuracy = f"{trained.curve.last.validation_accuracy:.2%} validation"
+    _show(record.name, [("accuracy", accuracy), *_training_rows(trained, trained.seconds, record)], record)
+
+
+def evaluate(evaluation: "Evaluation", prepared: "Prepared", record: "Record") -> None:
+    _show(record.name, [*_data_rows(prepared), *_score_rows(evaluation)], record)
+
+
+def profile(cost: Cost, record: "Record") -> None:
+    _show(record.name, _cost_rows(cost), record)
+
+
+def _data_rows(prepared: "Prepared") -> Rows:
+    kept = prepared.report.rows_kept
+    rows = f"{kept['train']:,} train, {kept['validation']:,} validation, {kept['test']:,} test"
+    dropped = sum(prepared.report.dropped.values())
+    return [("data", rows + (f"; {dropped:,} dropped, see data/report.json" if dropped else ""))]
+
+
+def _score_rows(evaluation: "Evaluation") -> Rows:
+    validation, test = evaluation.validation, evaluation.test
+    return [
+        ("accuracy", f"[bold]{validation.accuracy:.2%}[/] validation, [bold]{test.accuracy:.2%}[/] test"),
+        ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
+    ]
+
+
+def _training_rows(trained: "Trained", seconds: Seconds, record: "Record") -> Rows:
+    spent = trained.curve.last.device_seconds
+    apart = {
+        "compile": seconds.compile,
+        "warm-up": seconds.warm_up,
+        "input": seconds.input,
+        "validation": seconds.validate,
+        "evaluation": seconds.evaluate,
+        "profile": seconds.profile,
+    }
+    excluded = ", ".join(f"{name} {_seconds(value)}" for name, value in apart.items() if value)
+    return [
+        (
+            record.cost_metric,
+            f"[bold]{_seconds(spent)}[/] for {trained.curve.last.number} epochs of training",
+        ),
+        ("", f"[dim]not in it: {excluded}[/]"),
+        ("device", f"{trained.device} [dim]({trained.engine} loop)[/]"),
+    ]
+
+
+def _cost_rows(cost: Cost) -> Rows:
+    latency = cost.latency
+    best = max(cost.throughput, key=lambda size: cost.throughput[size])
+    return [
+        (
+            "latency",
+            f"{latency.p50_ms:.3f} ms median for one sample (p95 {latency.p95_ms:.3f}, p99 {latency.p99_ms:.3f})",
+        ),
+        ("throughput", f"{cost.throughput[best]:,.0f} samples/s at batch {best}"),
+        (
+            "model",
+            f"{cost.parameters:,} parameters, {cost.model_bytes / 1e6:.2f} MB, {cost.flops:,} FLOPs a sample",
+        ),
+    ]
+
+
+def _show(title: str, rows: Rows, record: "Record") -> None:
+    ui = compose([]).settings.ui
+    address = store.uri()
+    base = masked(address) if address.startswith("http") else link(ui)
+    page = f"{base}/#/experiments/{record.experiment_id}/runs/{record.run_id}"
+    command = "" if address.startswith("http") else "make ui [dim]or[/] python -m pipeline ui[dim], then[/]"
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column()
+    for name, value in [*rows, ("run", record.run_id), *([("see it", command)] if command else [])]:
+        table.add_row(name, value)
+    console = Console(highlight=False)
+    console.print(Panel(table, title=f"[bold]{title}[/]", title_align="left", box=box.ROUNDED, expand=False))
+    console.print(f"  {page}", soft_wrap=True)  # alone on its line, so that a terminal makes it a link
+
+
+def _show_claim(claim: Claim, evaluation: "Evaluation") -> None:
+    table = Table(title=f"Claim of {claim.source} against our test split", box=box.SIMPLE_HEAD)
+    for heading in ("", "claimed", "measured", "difference"):
+        table.add_column(heading, justify="right")
+    test = evaluation.test
+    points = 100 * (test.accuracy - claim.accuracy)
+    table.add_row("accuracy", f"{claim.accuracy:.2%}", f"{test.accuracy:.2%}", f"{points:+.2f} points")
+    table.add_row("loss", f"{claim.loss:.4f}", f"{test.loss:.4f}", f"{test.loss - claim.loss:+.4f}")
+    Console(highlight=False).print(table)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"

@@ -1,0 +1,119 @@
+"""Training as an iterator: one item an epoch; recording, pruning and saving are the caller's lines."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import engine, loops, meter, models
+from pipeline.errors import Diverged
+from pipeline.measures import Curve, Epoch, Seconds
+from pipeline.meter import Stopwatch
+from pipeline.quietly import Tensor
+from pipeline.settings import Policy, Settings
+
+if TYPE_CHECKING:
+    from pipeline.stages.preprocess import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The state after an epoch; `curve`: every epoch so far; `seconds`: what they took, by purpose.
+
+    `engine`: what ran (xla, graph or keras); `device`: its name; `kept`: the epoch that the weights are of,
+    which is the last one, or with `train.patience` the best so far.
+    """
+
+    curve: Curve
+    seconds: Seconds
+    engine: str
+    device: str
+    kept: Epoch
+    parameters: Sequence[Tensor]
+    settings: Settings
+    prepared: "Prepared"
+
+    def weights(self) -> list[np.ndarray]:
+        """[W1, b1, W2, b2, ...], W [inputs, outputs]; float32, or float64 under that precision."""
+        return [parameter.numpy() for parameter in self.parameters]
+
+    def model(self) -> Any:
+        """A Keras model with these weights, from raw samples to probabilities; see `models.build`."""
+        return models.build(self.settings, self.prepared, self.weights())
+
+
+def train(
+    prepared: "Prepared", settings: Settings, start: list[np.ndarray] | None = None
+) -> Iterator[Trained]:
+    """Train epoch by epoch; stop early by `train.patience`.
+
+    `start`: weights to begin with, as `Trained.weights` gives them; needed with `model.init=pretrained`.
+
+    Raises:
+        BadSetting: the batch, threads or engine do not fit data, process, precision or model.
+        BadData: augmentation of samples that are no images.
+        BadDevice: the device asked for is not there.
+        BadModel: `start` is missing or does not fit.
+        Diverged: a loss became NaN or infinite.
+    """
+    watch = Stopwatch(meter.hold(settings.device))
+    kind = engine.pick_engine(settings, watch.held)
+    loop = _ready(prepared, settings, start, watch, kind)
+    curve = Curve(watch.held.name, settings.schedule.fair_midway)
+    kept, parameters = None, loop.parameters()
+    for number in range(1, settings.train.epochs + 1):
+        epoch = _epoch(loop, watch, settings, number)
+        curve = curve.with_epoch(epoch)
+        if kept is None or not settings.train.patience or _better(epoch, kept):
+            kept, parameters = epoch, loop.parameters()
+        yield Trained(curve, watch.seconds, kind.value, watch.held.name, kept, parameters, settings, prepared)
+        if settings.train.patience and number - kept.number >= settings.train.patience:
+            return
+
+
+def _ready(
+    prepared: "Prepared",
+    settings: Settings,
+    start: list[np.ndarray] | None,
+    watch: Stopwatch,
+    kind: engine.Engine,
+) -> loops.Loop:
+    """A run that is compiled and warm; its first epoch is prepared."""
+    with watch.on("input"):
+        weights = models.start_weights(settings, prepared, start)
+        loop = loops.start(settings, prepared, weights, watch.held, kind)
+        loop.prepare(1)
+    with watch.on("compile"):
+        loop.compile()
+    with watch.on("warm_up"):
+        loop.warm_up()
+    return loop
+
+
+def _epoch(loop: loops.Loop, watch: Stopwatch, settings: Settings, number: int) -> Epoch:
+    with watch.on("input"):
+        loop.prepare(number)
+    with watch.on("train"):
+        loss = loop.run()
+    with watch.on("validate"):
+        validation_loss, accuracy = loop.score()
+    for name, value in (("train", float(loss)), ("validation", validation_loss)):
+        if not math.isfinite(value):
+            raise Diverged(_diverged(name, value, number, settings))
+    return Epoch(number, watch.device_seconds, float(loss), validation_loss, accuracy)
+
+
+def _diverged(name: str, value: float, number: int, settings: Settings) -> str:
+    rate = settings.optimizer.learning_rate
+    half = settings.precision.policy is Policy.mixed_float16
+    also = f" or precision.loss_scale (now {settings.precision.loss_scale:g})" if half else ""
+    return (
+        f"the {name} loss must stay finite, got {value} in epoch {number}; "
+        f"set a smaller optimizer.learning_rate (now {rate:g}){also}"
+    )
+
+
+def _better(epoch: Epoch, than: Epoch) -> bool:
+    return epoch.validation_accuracy > than.validation_accuracy

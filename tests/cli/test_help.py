@@ -1,0 +1,47 @@
+"""`--help` tells everything that conf/ holds, and needs no library for it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import help, main
+from pipeline.cli.mistakes import keys_and_rules
+
+CONF = Path(help.CONF)
+
+
+def test_help_names_every_option_and_setting() -> None:
+    text = help.text(None)
+    for path in CONF.glob("*/*.yaml"):
+        assert f"{path.parent.name}={path.stem}" in text
+    for key in keys_and_rules():
+        if "." in key and key.partition(".")[0] != "claim":
+            assert f"{key}:" in text
+    assert text.count("python -m pipeline ") >= 3
+
+
+def test_help_marks_the_defaults() -> None:
+    assert "optimizer=adam*" in help.text("run")
+    assert "optimizer=sgd*" not in help.text("run")
+
+
+def test_help_imports_neither_hydra_nor_tensorflow() -> None:
+    code = (
+        "import sys; from pipeline.cli import main; main(['run', '--help']);"
+        "print([name for name in ('hydra', 'tensorflow', 'mlflow') if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert done.stdout.startswith("Usage: python -m pipeline run [KEY=VALUE ...]")
+
+
+def test_no_words_print_the_help_and_fail(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "Usage:" in capsys.readouterr().out
+
+
+def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trian"]) == 2
+    assert "did you mean train?" in capsys.readouterr().err
