@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
+from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 
 from pipeline import plots, store
@@ -76,12 +77,13 @@ class Record:
     def prepared(self, prepared: Prepared) -> None:
         """The data: an MLflow dataset for each split, the report and a grid of samples."""
         splits = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
+        source = LocalArtifactDatasetSource(str(prepared.directory))
         inputs = []
         for context, split in splits.items():
             dataset = mlflow.data.from_numpy(
                 split.features[:1],  # the schema; the digest below covers everything
                 targets=split.labels[:1],
-                source=str(prepared.directory),
+                source=source,
                 name=f"{context}-{len(split.labels)}",
                 digest=prepared.key[:36],
             )
