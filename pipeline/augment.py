@@ -1,12 +1,13 @@
 """Random changes of images: one affine map a sample, drawn from (seed, step), sampled once.
 
 Angles and shares are drawn evenly within the settings' bounds. What comes from outside the image is zero.
-The same numbers come out on every engine and device: the generator is counter-based (Philox).
+The same numbers come out on every engine and device (see `streams`).
 """
 
 import math
 from dataclasses import dataclass
 
+from pipeline import streams
 from pipeline.errors import BadData
 from pipeline.quietly import Tensor, tf
 from pipeline.settings import Augment
@@ -50,7 +51,7 @@ def changes(augment: Augment, shape: tuple[int, ...]) -> Changes | None:
 
 def change(what: Changes, amounts: Tensor, seed: Tensor, samples: Tensor) -> Tensor:
     """`samples`: float [batch, pixels]; `amounts`: [shift, crop, rotate in degrees]; `seed`: int64 [2]."""
-    drawn = tf.random.stateless_uniform([7, tf.shape(samples)[0]], seed, -1.0, 1.0, alg="philox")
+    drawn = 2 * streams.uniform([7, samples.shape[0]], seed) - 1
     maps = affine_maps(what, tf.cast(amounts, tf.float32), drawn)
     return _sample(what, maps, samples)
 

@@ -19,6 +19,7 @@ from pipeline.layers import Net
 from pipeline.meter import Held
 from pipeline.quietly import Tensor, tf
 from pipeline.settings import Adam, Engine, Mlp, Model, Policy, Settings, Sgd
+from pipeline.streams import stream, uniform
 from pipeline.updates import Rule
 
 KEPT = 64
@@ -188,14 +189,10 @@ def batch(recipe: Recipe, data: Data, plan: Plan, told: Knobs, step: Tensor) -> 
     if recipe.scale_late:
         samples = tf.cast(samples, recipe.net.wide)
         if recipe.changes:
-            samples = augment.change(recipe.changes, told.changes, stream(told, plan, step, 0), samples)
+            seed = stream(told.seed, 0, plan.first + tf.cast(step, tf.int64))
+            samples = augment.change(recipe.changes, told.changes, seed, samples)
         samples = (samples - data.mean) / data.std
     return samples, wanted
-
-
-def stream(told: Knobs, plan: Plan, step: Tensor, use: int) -> Tensor:
-    """A seed of its own for each run, use (0: augmentation, 1...: dropout of a layer) and step."""
-    return tf.stack([told.seed + (use << 32), plan.first + tf.cast(step, tf.int64)])
 
 
 def dropout_masks(recipe: Recipe, plan: Plan, told: Knobs, step: Tensor) -> list[Tensor]:
@@ -204,8 +201,8 @@ def dropout_masks(recipe: Recipe, plan: Plan, told: Knobs, step: Tensor) -> list
         return []
     masks = []
     for layer, width in enumerate(recipe.net.sizes[1:-1], start=1):
-        seed = stream(told, plan, step, layer)
-        drawn = tf.random.stateless_uniform([recipe.batch, width], seed, dtype=tf.float32, alg="philox")
+        seed = stream(told.seed, layer, plan.first + tf.cast(step, tf.int64))
+        drawn = uniform([recipe.batch, width], seed)
         kept = tf.cast(drawn >= tf.cast(told.dropout, tf.float32), recipe.net.narrow)
         masks.append(kept / tf.cast(1 - told.dropout, recipe.net.narrow))
     return masks

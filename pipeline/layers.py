@@ -14,13 +14,14 @@ from pipeline.settings import Activation, BinaryCrossEntropy, CrossEntropy, Loss
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """What shapes the code. `sizes`: inputs, width of each hidden layer, classes."""
+    """What shapes the code. `sizes`: inputs, width of each hidden layer, classes; `summed`: see `losses`."""
 
     sizes: tuple[int, ...]
     activation: Activation
     output: Output
     loss: type[Loss]
     policy: Policy
+    summed: bool = False
 
     @property
     def wide(self) -> Tensor:
@@ -54,7 +55,7 @@ class Pass(NamedTuple):
 
 
 def forward(net: Net, parameters: Sequence[Tensor], samples: Tensor, masks: Sequence[Tensor] = ()) -> Pass:
-    """`parameters`: [W1, b1, W2, b2, ...]; `samples`: [batch, inputs]; `masks`: dropout, one a hidden layer."""
+    """`parameters`: [W1, b1, ...]; `samples`: [batch, inputs]; `masks`: dropout, one a hidden layer."""
     weights, inputs, hidden = [], [], []
     carried = tf.cast(samples, net.narrow)
     for layer in range(len(net.sizes) - 2):
@@ -95,11 +96,12 @@ def targets(net: Net, labels: Tensor, smoothing: Tensor) -> Tensor:
 
 
 def losses(net: Net, logits: Tensor, wanted: Tensor) -> Tensor:
-    """Loss of each sample, [batch]."""
+    """Loss of each sample, [batch]; the classes of binary cross-entropy are averaged, or `summed`."""
     if net.loss is CrossEntropy:
         return tf.nn.softmax_cross_entropy_with_logits(wanted, logits)
     if net.loss is BinaryCrossEntropy:
-        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(wanted, logits), 1)
+        reduce = tf.reduce_sum if net.summed else tf.reduce_mean
+        return reduce(tf.nn.sigmoid_cross_entropy_with_logits(wanted, logits), 1)
     return tf.reduce_mean(tf.square(probabilities(net.output, logits) - wanted), 1)
 
 
@@ -109,7 +111,7 @@ def loss_slope(net: Net, logits: Tensor, wanted: Tensor) -> Tensor:
     if net.loss is CrossEntropy:
         return guess - wanted
     if net.loss is BinaryCrossEntropy:
-        return (guess - wanted) / net.sizes[-1]
+        return (guess - wanted) / (1 if net.summed else net.sizes[-1])
     by_guess = (guess - wanted) * (2 / net.sizes[-1])
     if net.output is Output.sigmoid:
         return by_guess * guess * (1 - guess)

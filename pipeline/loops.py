@@ -5,7 +5,7 @@ differs: Keras draws its masks itself. Rows that do not fill the last batch sit 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from pipeline.engine import Data, Plan, Recipe
 from pipeline.errors import BadSetting
 from pipeline.layers import Net, targets
 from pipeline.meter import Held
+from pipeline.prepared import Prepared, Split
 from pipeline.quietly import Tensor, keras, tf
 from pipeline.settings import (
     Adam,
@@ -22,13 +23,12 @@ from pipeline.settings import (
     Engine,
     Mlp,
     Policy,
+    Reduction,
     Settings,
     Sgd,
     Storage,
 )
-
-if TYPE_CHECKING:
-    from pipeline.stages.preprocess import Prepared, Split
+from pipeline.streams import stream
 
 WARM_UP_STEPS = 20
 """Steps on throw-away state before the clock: the first few fault in memory."""
@@ -60,7 +60,7 @@ class Loop(Protocol):
 
 
 def start(
-    settings: Settings, prepared: "Prepared", weights: Sequence[np.ndarray], held: Held, kind: Engine
+    settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray], held: Held, kind: Engine
 ) -> Loop:
     """A run at its beginning, samples on the device.
 
@@ -68,23 +68,31 @@ def start(
         BadSetting: a batch is larger than the training split.
         BadData: augmentation of samples that are no images.
     """
+    check(settings, prepared)
+    if kind is Engine.keras:
+        return KerasLoop(settings, prepared, weights, held)
+    return CompiledLoop(settings, prepared, weights, held, kind)
+
+
+def check(settings: Settings, prepared: Prepared) -> None:
+    """Raise what `start` raises, without a device."""
     rows = len(prepared.train.labels)
     if settings.train.batch_size > rows:
         raise BadSetting(
             f"train.batch_size must be <= {rows} (rows of the training split), "
             f"got {settings.train.batch_size}; set train.batch_size={rows} or less"
         )
-    if kind is Engine.keras:
-        return KerasLoop(settings, prepared, weights, held)
-    return CompiledLoop(settings, prepared, weights, held, kind)
+    augment.changes(settings.augment, prepared.shape)
 
 
-def describe(settings: Settings, prepared: "Prepared") -> Net:
+def describe(settings: Settings, prepared: Prepared) -> Net:
     """What shapes the network's code."""
     model = settings.model
     assert isinstance(model, Mlp)
     sizes = models.layer_sizes(settings, prepared)
-    return Net(sizes, model.activation, model.output, type(settings.loss), settings.precision.policy)
+    loss = settings.loss
+    summed = isinstance(loss, BinaryCrossEntropy) and loss.reduction is Reduction.sum
+    return Net(sizes, model.activation, model.output, type(loss), settings.precision.policy, summed)
 
 
 def order(seed: int, number: int, rows: int, batch: int) -> np.ndarray:
@@ -93,7 +101,7 @@ def order(seed: int, number: int, rows: int, batch: int) -> np.ndarray:
     return shuffled[: rows // batch * batch].reshape(-1, batch)
 
 
-def on_device(split: "Split", prepared: "Prepared", wide: Tensor, scaled: bool) -> Data:
+def on_device(split: Split, prepared: Prepared, wide: Tensor, scaled: bool) -> Data:
     """A split as tensors; `scaled`: now, once, in the wide type; else the raw numbers as they are."""
     features = tf.constant(np.asarray(split.features).reshape(len(split.labels), -1))
     shape = () if np.ndim(prepared.scaling.mean) == 0 else (-1,)
@@ -117,7 +125,7 @@ class CompiledLoop:
     def __init__(
         self,
         settings: Settings,
-        prepared: "Prepared",
+        prepared: Prepared,
         weights: Sequence[np.ndarray],
         held: Held,
         kind: Engine,
@@ -136,7 +144,7 @@ class CompiledLoop:
         half_on_cpu = net.policy is Policy.mixed_float16 and held.kind == "cpu"
         self._score = engine.compiled_score(net, half_on_cpu)
 
-    def _make_recipe(self, prepared: "Prepared", held: Held, kind: Engine) -> Recipe:
+    def _make_recipe(self, prepared: Prepared, held: Held, kind: Engine) -> Recipe:
         settings, rows = self._settings, len(prepared.train.labels)
         changes = augment.changes(settings.augment, prepared.shape)
         as_bytes = settings.preprocess.storage is Storage.uint8
@@ -201,7 +209,7 @@ class KerasLoop:
     """Plain `model.fit(shuffle=False)`, one epoch a call, for what the compiled loop cannot take."""
 
     def __init__(
-        self, settings: Settings, prepared: "Prepared", weights: Sequence[np.ndarray], held: Held
+        self, settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray], held: Held
     ) -> None:
         self._settings, self._place, self._net = settings, held.place, describe(settings, prepared)
         self._changes = augment.changes(settings.augment, prepared.shape)
@@ -246,7 +254,9 @@ class KerasLoop:
         if self._net.loss is CrossEntropy:
             return keras.losses.CategoricalCrossentropy(from_logits=True)
         if self._net.loss is BinaryCrossEntropy:
-            return keras.losses.BinaryCrossentropy(from_logits=True)
+            averaged = keras.losses.BinaryCrossentropy(from_logits=True)
+            times = self._net.sizes[-1] if self._net.summed else 1
+            return lambda wanted, logits: times * averaged(wanted, logits)
         to_probabilities = getattr(keras.ops, self._net.output.value)
         squared = keras.losses.MeanSquaredError()
         return lambda wanted, logits: squared(wanted, to_probabilities(logits))
@@ -278,7 +288,7 @@ class KerasLoop:
         rows = tf.gather(plan.order, step)
         samples = tf.cast(tf.gather(self._data.features, rows), tf.float32)
         if self._changes:
-            seed = engine.stream(self._knobs, plan, step, 0)
+            seed = stream(self._knobs.seed, 0, plan.first + step)
             samples = augment.change(self._changes, self._knobs.changes, seed, samples)
         wanted = targets(self._net, tf.gather(self._data.labels, rows), self._knobs.smoothing)
         return tf.reshape(samples, [self._settings.train.batch_size, *self._shape]), wanted

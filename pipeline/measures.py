@@ -98,7 +98,8 @@ class Cost:
     """What the network needs to answer.
 
     `throughput`: samples a second by batch size. `flops`: of one sample's forward pass.
-    `peak_memory_bytes`: of the process (CPU) or device (GPU). `model_bytes`: of the saved file.
+    `peak_memory_bytes`: to answer the largest batch, as `memory_source` counted it (see `stages.profile`).
+    `model_bytes`: of the saved file.
     """
 
     latency: Latency
@@ -106,4 +107,5 @@ class Cost:
     parameters: int = 0
     flops: int = 0
     peak_memory_bytes: int = 0
+    memory_source: str = ""
     model_bytes: int = 0

@@ -8,7 +8,7 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -80,10 +80,8 @@ def _set_threads(threads: int) -> None:
 
 
 def _hold_gpu(gpu: object) -> Held:
-    try:
+    with suppress(RuntimeError):  # a device that was started before keeps the way it takes memory
         tf.config.experimental.set_memory_growth(gpu, True)
-    except RuntimeError:
-        pass  # the device was started before; it keeps the way it takes memory
     details = tf.config.experimental.get_device_details(gpu)
     return Held("gpu", f"{details.get('device_name', 'GPU')}, 1 GPU", 1, "/GPU:0")
 

@@ -5,22 +5,22 @@ turns logits into probabilities. Its Dense layers carry the weights that the tra
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from pipeline.errors import BadModel
+from pipeline.prepared import Prepared
 from pipeline.quietly import Tensor, keras, tf
 from pipeline.settings import Init, Mlp, Policy, Settings
-
-if TYPE_CHECKING:
-    from pipeline.stages.preprocess import Prepared
 
 LOGITS = "logits"
 """Name of the layer before the output activation."""
 
 
-def build(settings: Settings, prepared: "Prepared", weights: Sequence[np.ndarray] | None = None) -> Any:
+def build(settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray] | None = None) -> Any:
     """A Keras model from raw samples float32 [n, *shape] to probabilities float32 [n, classes].
 
     `weights`: [W1, b1, W2, b2, ...] with W [inputs, outputs]; without them the model starts as training
@@ -41,7 +41,8 @@ def build(settings: Settings, prepared: "Prepared", weights: Sequence[np.ndarray
         )
         carried = dense(carried)
         if model.dropout:
-            dropout = keras.layers.Dropout(model.dropout, dtype=settings.precision.policy.value)
+            seed = settings.train.seed + number
+            dropout = keras.layers.Dropout(model.dropout, seed=seed, dtype=settings.precision.policy.value)
             carried = dropout(carried)
     carried = keras.layers.Dense(len(prepared.classes), dtype=wide, name=LOGITS)(carried)
     outputs = keras.layers.Activation(model.output.value, dtype=wide, name="probabilities")(carried)
@@ -50,7 +51,7 @@ def build(settings: Settings, prepared: "Prepared", weights: Sequence[np.ndarray
     return built
 
 
-def _scaling(prepared: "Prepared", wide: str) -> Any:
+def _scaling(prepared: Prepared, wide: str) -> Any:
     mean, std = prepared.scaling.mean, prepared.scaling.std
     axis = tuple(range(1, len(prepared.shape) + 1)) if np.ndim(mean) else None
     # Nested lists, not arrays: they go into the saved file's configuration.
@@ -60,14 +61,14 @@ def _scaling(prepared: "Prepared", wide: str) -> Any:
     )
 
 
-def layer_sizes(settings: Settings, prepared: "Prepared") -> tuple[int, ...]:
+def layer_sizes(settings: Settings, prepared: Prepared) -> tuple[int, ...]:
     """Inputs, width of each hidden layer, classes."""
     model = settings.model
     assert isinstance(model, Mlp)
     return (int(np.prod(prepared.shape)), *[model.hidden] * model.layers, len(prepared.classes))
 
 
-def initial_weights(settings: Settings, prepared: "Prepared") -> list[np.ndarray]:
+def initial_weights(settings: Settings, prepared: Prepared) -> list[np.ndarray]:
     """Uniform start in +-sqrt(6 / (inputs + outputs)) (glorot) or +-sqrt(6 / inputs) (he); biases zero.
 
     Drawn by numpy, so that it is the same for every engine and device.
@@ -77,7 +78,7 @@ def initial_weights(settings: Settings, prepared: "Prepared") -> list[np.ndarray
     kind = "float64" if settings.precision.policy is Policy.float64 else "float32"
     draw = np.random.default_rng([settings.train.seed, 0])
     weights: list[np.ndarray] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         limit = np.sqrt(6 / (inputs if model.init is Init.he else inputs + outputs))
         weights.append(draw.uniform(-limit, limit, (inputs, outputs)).astype(kind))
         weights.append(np.zeros(outputs, kind))
@@ -85,7 +86,7 @@ def initial_weights(settings: Settings, prepared: "Prepared") -> list[np.ndarray
 
 
 def start_weights(
-    settings: Settings, prepared: "Prepared", start: Sequence[np.ndarray] | None
+    settings: Settings, prepared: Prepared, start: Sequence[np.ndarray] | None
 ) -> list[np.ndarray]:
     """The weights that training begins with: `start` where it is given, else an initial draw.
 
@@ -129,11 +130,20 @@ def predictor(model: Any) -> Callable[[np.ndarray], np.ndarray]:
     def probabilities(samples: Tensor) -> Tensor:
         return tf.cast(model(tf.cast(samples, tf.float32), training=False), tf.float32)
 
-    compiled = tf.function(probabilities, jit_compile=True if half else None)
+    compiled = tf.function(probabilities, jit_compile=half or None)
+
+    @cache
+    def traced(shape: tuple[int, ...], kind: np.dtype) -> Callable[[Tensor], Tensor]:
+        function: Callable[[Tensor], Tensor] = compiled.get_concrete_function(tf.TensorSpec(shape, kind))
+        return function
+
+    def answer(rows: np.ndarray) -> np.ndarray:
+        full = _padded(rows)
+        answers: np.ndarray = traced(full.shape, full.dtype)(tf.constant(full)).numpy()
+        return answers[: len(rows)]
 
     def predict(features: np.ndarray) -> np.ndarray:
-        portions = [features[at : at + MOST_ROWS] for at in range(0, len(features), MOST_ROWS)]
-        answers = [compiled(tf.constant(_padded(portion)))[: len(portion)].numpy() for portion in portions]
+        answers = [answer(features[at : at + MOST_ROWS]) for at in range(0, len(features), MOST_ROWS)]
         return np.concatenate(answers) if answers else np.zeros((0, model.output_shape[-1]), np.float32)
 
     return predict

@@ -1,25 +1,44 @@
-"""Pictures as PNG bytes. matplotlib's objects only, no pyplot: nothing global, nothing left open."""
+"""Pictures as PNG bytes, drawn with matplotlib's objects (no pyplot: nothing global, nothing left open).
+
+Style: a bold line says what is shown, a grey one what it comes to and how to read it. Blue is what is right
+or measured, orange what is wrong; other ink is grey. Same data, same bytes.
+"""
 
 import io
-from collections.abc import Sequence
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from pipeline.measures import Curve
 from pipeline.prepared import Prepared
 from pipeline.stages.evaluate import Evaluation
 
-# Okabe and Ito's colours, told apart with any colour vision.
-INK, BLUE, ORANGE, GREY = "#222222", "#0072B2", "#D55E00", "#999999"
+# Blue, sky blue and vermillion of Okabe and Ito, told apart with any colour vision.
+INK, GREY, LINE = "#222222", "#6b6b6b", "#d9d9d9"
+BLUE, SKY, ORANGE = "#0072B2", "#8cc8ea", "#D55E00"
 DPI = 130
-MOST_COUNTED = 20  # classes up to which a confusion matrix shows its counts
+BIG, MIDDLE, SMALL = 12, 9, 8  # points
+HEAD = 0.66  # inches above the drawing, for the two lines
+
+MOST_COUNTED = 20  # classes up to which a confusion matrix shows its numbers
+MOST_SHOWN = 12  # classes in a grid of samples
+EACH_SHOWN = 10  # samples of each
+LONGEST = 14  # letters of a class name
+MOST_STEPS = 256  # in the profile of a sample that is no image
 
 
 def evaluation_pictures(evaluation: Evaluation, prepared: Prepared) -> dict[str, bytes]:
-    """All that `evaluate` has to show, by file name."""
+    """All that `evaluate` has to show, by file name; no picture of mistakes where there are none to show."""
     found = {
         "pictures/confusion_matrix.png": confusion_matrix(evaluation, prepared.classes),
         "pictures/calibration.png": calibration(evaluation),
@@ -29,134 +48,263 @@ def evaluation_pictures(evaluation: Evaluation, prepared: Prepared) -> dict[str,
     return found
 
 
+# ---- learning curves ----------------------------------------------------------------------------------
+
+
 def learning_curves(curve: Curve) -> bytes:
-    """Validation accuracy by epoch and by device-seconds."""
-    figure = _figure(9, 3.6)
-    by_epoch, by_cost = figure.subplots(1, 2, sharey=True)
-    accuracy = [100 * epoch.validation_accuracy for epoch in curve.epochs]
-    for axes, values, label in (
-        (by_epoch, [epoch.number for epoch in curve.epochs], "epoch"),
-        (by_cost, [epoch.device_seconds for epoch in curve.epochs], "device-seconds (log)"),
-    ):
-        axes.plot(values, accuracy, color=BLUE, marker="o", markersize=4, linewidth=1.6)
-        axes.set_xlabel(label)
-        _plain(axes)
-    by_epoch.xaxis.get_major_locator().set_params(integer=True)
-    by_cost.set_xscale("log")
-    by_epoch.set_ylabel("validation accuracy, %")
+    """Validation accuracy against epoch, and against device-seconds (log)."""
     last = curve.last
-    figure.suptitle(
-        f"{last.validation_accuracy:.2%} after {last.number} epochs and {last.device_seconds:.2f} device-seconds",
-        color=INK,
-    )
+    epochs = "1 epoch" if last.number == 1 else f"{last.number:,} epochs"
+    told = f"{last.validation_accuracy:.2%} after {epochs}, {_number(last.device_seconds)} device-seconds"
+    figure = _page(9, 3.4, "Validation accuracy", f"{told} · {_cut(curve.device, 60)}")
+    by_epoch, by_cost = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.08})
+    accuracy = [epoch.validation_accuracy for epoch in curve.epochs]
+    _line(by_epoch, [epoch.number for epoch in curve.epochs], accuracy, "epoch")
+    _line(by_cost, [epoch.device_seconds for epoch in curve.epochs], accuracy, "device-seconds, log scale")
+    by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _log(by_cost, [epoch.device_seconds for epoch in curve.epochs])
+    by_epoch.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
     return _png(figure)
+
+
+def _line(axes: Axes, places: Sequence[float], accuracy: Sequence[float], label: str) -> None:
+    axes.plot(places, accuracy, color=BLUE, linewidth=1.6, marker="o" if len(places) <= 40 else None, ms=4)
+    axes.plot(places[-1:], accuracy[-1:], color=BLUE, marker="o", ms=9, mec="white", mew=1.5, zorder=4)
+    axes.margins(y=0.12)
+    axes.set_ylim(top=min(axes.get_ylim()[1], 1.01))
+    axes.set_xlabel(label, size=MIDDLE, color=INK)
+    _plain(axes)
+
+
+def _log(axes: Axes, seconds: Sequence[float]) -> None:
+    """At least a factor of ten is shown, with its ticks at 1, 2 and 5."""
+    low, high = max(min(seconds), 1e-6), max(*seconds, 1e-6)
+    wider = max(1.15, math.sqrt(10 * low / high))
+    axes.set_xscale("log")
+    axes.set_xlim(low / wider, high * wider)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1000 else (1,)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+
+
+# ---- confusion matrix ---------------------------------------------------------------------------------
+
+
+def row_shares(confusion: Sequence[Sequence[int]]) -> np.ndarray:
+    """Shares 0..1 of each true class, [classes, classes]; a class without rows has zeros."""
+    counts = np.array(confusion)
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
 def confusion_matrix(evaluation: Evaluation, classes: Sequence[str]) -> bytes:
-    """Test rows by true and predicted class; the shade is the share of the true class."""
-    counts = np.array(evaluation.confusion)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = min(12.0, 2.6 + 0.5 * len(classes))
-    figure = _figure(side, side)
+    """Test rows by true and predicted class, as counts and shares of the true class."""
+    cell = float(np.clip(5.6 / len(classes), 0.56, 1.5)) if len(classes) <= MOST_COUNTED else 0.0
+    side = max(3.4, cell * len(classes)) if cell else 7.6
+    right = f"{evaluation.test.accuracy:.2%} of {evaluation.test.samples:,} right"
+    reading = "small: share of the true class" if cell else "blue: right, orange: wrong"
+    figure = _page(side + 1.2, side + 0.9, "Confusion matrix, test split", f"{right} · {reading}")
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(classes)), classes, rotation=90 if max(map(len, classes)) > 3 else 0)
-    axes.set_yticks(range(len(classes)), classes)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.tick_params(length=0)
-    if len(classes) <= MOST_COUNTED:
-        for (row, column), count in np.ndenumerate(counts):
-            if count:
-                colour = "white" if shares[row, column] > 0.5 else INK
-                axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
-    axes.set_title(f"Test split: {evaluation.test.accuracy:.2%} right", color=INK)
+    shares = row_shares(evaluation.confusion)
+    axes.imshow(_shades(shares))
+    _name_classes(axes, classes, cell or side / len(classes))
+    if cell:
+        _write_counts(axes, np.array(evaluation.confusion), shares, cell)
+        axes.set_xticks(np.arange(len(classes) - 1) + 0.5, minor=True)
+        axes.set_yticks(np.arange(len(classes) - 1) + 0.5, minor=True)
+        axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_color(LINE)
     return _png(figure)
+
+
+def _shades(shares: np.ndarray) -> np.ndarray:
+    """White to blue on the diagonal, white to orange off it; the root of a share, so that 1 % can be seen."""
+    full = np.where(np.eye(len(shares), dtype=bool)[..., None], to_rgb(BLUE), to_rgb(ORANGE))
+    return np.asarray(1 - np.sqrt(shares)[..., None] * (1 - full))
+
+
+def _name_classes(axes: Axes, classes: Sequence[str], cell: float) -> None:
+    step = max(1, math.ceil(0.16 / cell))  # a name needs 0.16 inches
+    places, names = range(0, len(classes), step), [_cut(name) for name in classes[::step]]
+    fits = max(map(len, names)) * 0.075 < cell * step
+    slant: dict[str, Any] = {} if fits else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    style: dict[str, Any] = {"size": SMALL + 1 if cell > 0.3 else 7, "color": INK, "parse_math": False}
+    axes.set_xticks(places, names, **style, **slant)
+    axes.set_yticks(places, names, **style)
+    axes.set_xlabel("predicted", size=MIDDLE, color=GREY)
+    axes.set_ylabel("true", size=MIDDLE, color=GREY)
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell: float) -> None:
+    size = min(14.0, 6.5 + 4 * cell)
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        share = shares[row, column]
+        style: dict[str, Any] = {"ha": "center", "color": "white" if share > 0.3 else INK}
+        axes.text(column, row, f"{counts[row, column]:,}", va="bottom", size=size, **style)
+        axes.text(column, row + 0.08, percent(share), va="top", size=0.7 * size, **style)
+
+
+# ---- calibration --------------------------------------------------------------------------------------
 
 
 def calibration(evaluation: Evaluation) -> bytes:
-    """Accuracy against confidence; on the diagonal a model knows how sure it may be."""
-    figure = _figure(4.6, 4.6)
-    axes = figure.subplots()
-    filled = [each for each in evaluation.bins if each.samples]
-    total = sum(each.samples for each in filled)
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
-    sizes = [20 + 400 * each.samples / total for each in filled]
-    axes.scatter(
-        [each.confidence for each in filled],
-        [each.accuracy for each in filled],
-        s=sizes,
-        color=BLUE,
-        alpha=0.8,
-        clip_on=False,
-    )
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", aspect="equal")
-    _plain(axes)
-    axes.set_title(
-        f"Expected calibration error {evaluation.calibration_error:.3f}\n(area: test samples)", color=INK
-    )
+    """Accuracy against confidence, and how many rows have which confidence."""
+    error = f"expected error {evaluation.calibration_error:.2%} · orange: too sure, light blue: too unsure"
+    figure = _page(5.4, 5.8, "Confidence and accuracy, test split", error)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    width, total = 1 / len(evaluation.bins), evaluation.test.samples
+    for number, each in enumerate(evaluation.bins):
+        if each.samples:
+            middle, gap = (number + 0.5) * width, each.confidence - each.accuracy
+            upper.bar(middle, each.accuracy, 0.92 * width, color=BLUE)
+            upper.bar(middle, gap, 0.92 * width, each.accuracy, color=ORANGE if gap > 0 else SKY)
+            lower.bar(middle, each.samples / total, 0.92 * width, color=GREY)
+    upper.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    upper.set(xlim=(0, 1), ylim=(0, 1.02))
+    lower.set(ylim=(0, None))
+    for axes, label in ((upper, "accuracy"), (lower, "share of rows")):
+        axes.set_ylabel(label, size=MIDDLE, color=INK)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
+        _plain(axes)
+    lower.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
+    lower.yaxis.set_major_locator(MaxNLocator(2))
+    lower.set_xlabel("confidence: output of the predicted class", size=MIDDLE, color=INK)
     return _png(figure)
+
+
+# ---- samples ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One sample [*shape] with words above it and below."""
+
+    sample: np.ndarray
+    above: str = ""
+    below: str = ""
+
+
+def mistake_tiles(evaluation: Evaluation, prepared: Prepared) -> tuple[Tile, ...]:
+    """The worst mistakes: the true class above, the answer below."""
+    features = prepared.test.features
+    return tuple(
+        Tile(features[each.row], _cut(each.true), f"{_cut(each.predicted)}  {percent(each.confidence)}")
+        for each in evaluation.worst
+    )
 
 
 def worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
-    """The most confident mistakes on the test split."""
-    rows = [mistake.row for mistake in evaluation.worst]
-    titles = [f"{m.true} → {m.predicted}  {m.confidence:.0%}" for m in evaluation.worst]
-    return _grid(prepared.test.features[rows], titles, "Most confident mistakes (true → predicted)", ORANGE)
-
-
-def sample_grid(prepared: Prepared, most: int = 24) -> bytes:
-    """Training samples, the classes in turn."""
-    labels = np.asarray(prepared.train.labels)
-    turns = np.zeros(len(labels), int)
-    for label in range(len(prepared.classes)):
-        mine = np.flatnonzero(labels == label)
-        turns[mine] = np.arange(len(mine))
-    rows = np.lexsort((labels, turns))[:most]
-    titles = [prepared.classes[label] for label in labels[rows]]
-    return _grid(prepared.train.features[rows], titles, "Training samples", INK)
-
-
-def _grid(samples: np.ndarray, titles: Sequence[str], title: str, colour: str) -> bytes:
-    columns = min(8, len(samples))
-    lines = -(-len(samples) // columns)
-    figure = _figure(1.25 * columns + 0.4, 1.5 * lines + 0.6)
-    cells = np.atleast_1d(figure.subplots(lines, columns, squeeze=False)).ravel()
-    for axes in cells:
+    """The surest mistakes on the test split."""
+    tiles = mistake_tiles(evaluation, prepared)
+    columns = min(8, max(4, math.ceil(math.sqrt(len(tiles)))))
+    lines = math.ceil(len(tiles) / columns)
+    width = 1.2 if max(len(tile.below) for tile in tiles) < 14 else 1.6
+    told = f"{len(tiles)} of {evaluation.mistakes:,} · above: true class; below: answer and confidence"
+    figure = _page(width * columns, 1.75 * lines, "Surest mistakes, test split", told, gap=0.09)
+    cells = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes, tile in zip(cells, tiles, strict=False):
+        _draw(axes, tile, prepared)
+    for axes in cells[len(tiles) :]:
         axes.set_axis_off()
-    for axes, sample, name in zip(cells, samples, titles, strict=False):
-        _draw_sample(axes, np.asarray(sample))
-        axes.set_title(name, fontsize=8, color=colour, pad=3)
-    figure.suptitle(title, color=INK)
     return _png(figure)
 
 
-def _draw_sample(axes: Axes, sample: np.ndarray) -> None:
-    """An image as an image; anything else as a strip of its values."""
+def class_tiles(prepared: Prepared) -> Iterator[tuple[str, tuple[Tile, ...]]]:
+    """For each of the first classes its name and training samples from all over the split."""
+    labels = np.asarray(prepared.train.labels)
+    for number, name in enumerate(prepared.classes[:MOST_SHOWN]):
+        rows = np.flatnonzero(labels == number)
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, EACH_SHOWN).astype(int))]
+        yield name, tuple(Tile(prepared.train.features[row]) for row in rows)
+
+
+def sample_grid(prepared: Prepared) -> bytes:
+    """Training samples, a row for each class."""
+    found = list(class_tiles(prepared))
+    shape = " x ".join(map(str, prepared.shape)) or "1"
+    shown = f"the first {len(found)} of " if len(found) < len(prepared.classes) else ""
+    told = f"{len(prepared.train):,} of shape {shape} · {shown}{len(prepared.classes)} classes"
+    names = 0.3 + 0.08 * max(len(_cut(name)) for name, _ in found)
+    figure = _page(0.72 * EACH_SHOWN + names, 0.72 * len(found), "Training samples", told)
+    for line, (name, tiles) in zip(figure.subplots(len(found), EACH_SHOWN), found, strict=True):
+        for axes, tile in zip(line, tiles, strict=False):
+            _draw(axes, tile, prepared)
+        for axes in line[len(tiles) :]:
+            axes.set_axis_off()
+        style: dict[str, Any] = {"size": MIDDLE, "color": INK, "parse_math": False}
+        line[0].set_ylabel(_cut(name), rotation=0, ha="right", va="center", **style)
+    return _png(figure)
+
+
+def _draw(axes: Axes, tile: Tile, prepared: Prepared) -> None:
+    """An image as an image, anything else as a profile of its values; greys span the data's range."""
+    low, high = prepared.report.smallest, prepared.report.largest
+    high = high if high > low else low + 1
+    sample = np.asarray(tile.sample)
+    sample = sample[..., 0] if sample.ndim == 3 and sample.shape[2] == 1 else sample
     if sample.ndim == 3 and sample.shape[2] in (3, 4):
-        axes.imshow(sample if sample.dtype == np.uint8 else np.clip(sample / max(sample.max(), 1e-9), 0, 1))
-    elif sample.ndim in (2, 3):
-        axes.imshow(
-            sample.reshape(sample.shape[:2]) if sample.size == np.prod(sample.shape[:2]) else sample[..., 0],
-            cmap="gray_r",
-        )
+        axes.imshow(sample if sample.dtype == np.uint8 else np.clip((sample - low) / (high - low), 0, 1))
+    elif sample.ndim == 2:
+        axes.imshow(sample, cmap="gray", vmin=low, vmax=high)
     else:
-        axes.imshow(np.atleast_2d(sample.ravel()), cmap="gray_r", aspect="auto")
+        _profile(axes, sample.ravel(), low, high)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_color(LINE)
+    axes.set_title(tile.above, size=MIDDLE, color=INK, pad=3, parse_math=False)
+    axes.set_xlabel(tile.below, size=SMALL, color=ORANGE, labelpad=3, parse_math=False)
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+def _profile(axes: Axes, values: np.ndarray, low: float, high: float) -> None:
+    """Steps from zero, or from the nearest value to it in the data; a long one as its outline."""
+    zero, each = float(np.clip(0, low, high)), math.ceil(len(values) / MOST_STEPS)
+    parts = [values[at : at + each] for at in range(0, len(values), each)]
+    bottoms, tops = [min(zero, part.min()) for part in parts], [max(zero, part.max()) for part in parts]
+    axes.stairs(tops, baseline=bottoms, fill=True, color=BLUE)
+    axes.set(xlim=(0, len(parts)), ylim=(low, high), box_aspect=1)
+
+
+# ---- style --------------------------------------------------------------------------------------------
+
+
+def percent(share: float) -> str:
+    """One digit after the point, but never a 0 or 100 % that is not exactly that."""
+    if 0 < share < 0.001:
+        return "<0.1%"
+    if 0.999 < share < 1:
+        return ">99.9%"
+    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _cut(name: str, longest: int = LONGEST) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
+def _page(width: float, height: float, title: str, told: str, gap: float = 0.04) -> Figure:
+    """An empty figure, `height` inches under its two lines, `gap` inches above and below each row."""
+    width, whole = max(width, 5.2), height + HEAD
+    layout = ConstrainedLayoutEngine(h_pad=gap, rect=(0.02, 0.01, 0.96, height / whole - 0.01))
+    figure = Figure(figsize=(width, whole), dpi=DPI, facecolor="white", layout=layout)
+    left = 0.12 / width
+    figure.text(left, 1 - 0.22 / whole, title, size=BIG, weight="bold", color=INK, va="center")
+    figure.text(left, 1 - 0.46 / whole, told, size=MIDDLE, color=GREY, va="center", parse_math=False)
     return figure
 
 
 def _plain(axes: Axes) -> None:
-    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.grid(color=LINE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    axes.tick_params(length=0, pad=5, labelsize=SMALL, labelcolor=GREY)
 
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class name in a script that the font lacks
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()

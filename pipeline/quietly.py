@@ -8,7 +8,7 @@ import still raises with its own text.
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 Tensor: TypeAlias = Any
@@ -34,7 +34,8 @@ with _silent_stderr():
     import tensorflow as tf
 
 # One core unless a trial asks for more (`meter.hold`); this starts no device, so a later fork is safe.
-tf.config.threading.set_intra_op_parallelism_threads(1)
-tf.config.threading.set_inter_op_parallelism_threads(1)
+with suppress(RuntimeError):  # somebody imported TensorFlow before and has computed with it
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 __all__ = ["Tensor", "keras", "tf"]

@@ -40,6 +40,11 @@ class Policy(StrEnum):
     float64 = "float64"
 
 
+class Reduction(StrEnum):
+    mean = "mean"
+    sum = "sum"
+
+
 class Standardise(StrEnum):
     none = "none"
     overall = "overall"
@@ -195,7 +200,9 @@ class CrossEntropy(Loss):
 
 @dataclass(slots=True)
 class BinaryCrossEntropy(Loss):
-    """Binary cross-entropy a class on sigmoid outputs, averaged over the classes."""
+    """Binary cross-entropy on sigmoid outputs; `reduction`: how a sample's classes come together."""
+
+    reduction: Reduction
 
 
 @dataclass(slots=True)

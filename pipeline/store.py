@@ -22,7 +22,7 @@ from pipeline.masking import masked
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DATABASE = f"sqlite:///{CHECKOUT / 'mlflow.db'}"
-ARTIFACTS = CHECKOUT / "mlartifacts"
+ARTIFACTS = "mlartifacts"  # beside the database
 ADOPTED = "MLFLOW_RUN_ID"
 
 
@@ -74,8 +74,7 @@ def _create_database(store: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".creating-") as aside:
         fresh = Path(aside) / path.name
-        artifacts = ARTIFACTS if store == DATABASE else path.parent / ARTIFACTS.name
-        SqlAlchemyStore(f"sqlite:///{fresh}", str(artifacts)).engine.dispose()
+        SqlAlchemyStore(f"sqlite:///{fresh}", str(path.parent / ARTIFACTS)).engine.dispose()
         with suppress(FileExistsError):
             path.hardlink_to(fresh)
 
@@ -84,9 +83,10 @@ def experiment_id(client: mlflow.MlflowClient, name: str) -> str:
     """The experiment of that name, created (and brought back if deleted) where it is needed."""
     found = client.get_experiment_by_name(name)
     if found is None:
-        location = str(ARTIFACTS / name) if client.tracking_uri == DATABASE else None
         try:
-            return str(client.create_experiment(name, artifact_location=location))
+            return str(
+                client.create_experiment(name, artifact_location=_artifacts(client.tracking_uri, name))
+            )
         except MlflowException:  # another process was faster
             found = client.get_experiment_by_name(name)
             if found is None:
@@ -94,6 +94,13 @@ def experiment_id(client: mlflow.MlflowClient, name: str) -> str:
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
+
+
+def _artifacts(store: str, experiment: str) -> str | None:
+    """Beside a local database, absolute; a server knows its own place."""
+    if not is_local(store):
+        return None
+    return str(Path(store.removeprefix("sqlite:///")).resolve().parent / ARTIFACTS / experiment)
 
 
 def adopted_run() -> str | None:

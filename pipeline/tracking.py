@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
+from getpass import getuser
 from importlib.metadata import version
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
@@ -56,21 +57,21 @@ class Record:
         self._metrics(
             {
                 "train/loss": epoch.train_loss,
-                "validation/loss": epoch.validation_loss,
-                "validation/accuracy": epoch.validation_accuracy,
+                "train/validation_loss": epoch.validation_loss,
+                "train/validation_accuracy": epoch.validation_accuracy,
                 self.cost_metric: epoch.device_seconds,
             },
             step=epoch.number,
         )
         cost = max(1, round(1000 * epoch.device_seconds))
-        self._metrics({"validation/accuracy_at_device_ms": epoch.validation_accuracy}, step=cost)
+        self._metrics({"train/validation_accuracy_at_device_ms": epoch.validation_accuracy}, step=cost)
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
     def trained(self, trained: Trained) -> None:
         """The result of training: `accuracy` is validation accuracy, what a search maximises."""
         curve = trained.curve
-        self._metrics({"accuracy": curve.last.validation_accuracy}, curve.last.number)
+        self._metrics({"accuracy": trained.kept.validation_accuracy}, trained.kept.number)
         self.tags({"engine": trained.engine, "fair_midway": str(curve.fair_midway).lower()})
         self._pictures({"pictures/learning_curve.png": plots.learning_curves(curve)})
 
@@ -97,24 +98,32 @@ class Record:
     def evaluation(self, evaluation: Evaluation, prepared: Prepared) -> None:
         """Scores of the three splits, and what went wrong on the test split."""
         splits = {"train": evaluation.train, "validation": evaluation.validation, "test": evaluation.test}
-        self._metrics({f"{name}/accuracy": score.accuracy for name, score in splits.items()})
-        self._metrics({f"{name}/loss": score.loss for name, score in splits.items()})
+        self._metrics({f"evaluate/{name}_accuracy": score.accuracy for name, score in splits.items()})
+        self._metrics({f"evaluate/{name}_loss": score.loss for name, score in splits.items()})
         for score in evaluation.classes:
             self._metrics(
                 {
-                    f"test/precision/{_name(score.name)}": score.precision,
-                    f"test/recall/{_name(score.name)}": score.recall,
+                    f"evaluate/test_precision/{_name(score.name)}": score.precision,
+                    f"evaluate/test_recall/{_name(score.name)}": score.recall,
                 }
             )
         self._metrics(
             {
-                "test/calibration_error": evaluation.calibration_error,
-                "gap/train_test": evaluation.gap_train_test,
-                "gap/train_validation": evaluation.gap_train_validation,
+                "evaluate/test_calibration_error": evaluation.calibration_error,
+                "evaluate/gap_train_test": evaluation.gap_train_test,
+                "evaluate/gap_train_validation": evaluation.gap_train_validation,
             }
         )
         self._pictures(plots.evaluation_pictures(evaluation, prepared))
         self._texts({"evaluation.json": _json(evaluation)})
+
+    def note(self, text: str) -> None:
+        """Markdown for the run's page, above the command that repeats it; pictures by their artifact path."""
+        pictures = re.sub(
+            r"!\[(.*?)\]\((.+?)\)", rf"![\1](get-artifact?path=\2&run_uuid={self.run_id})", text
+        )
+        command = self.client.get_run(self.run_id).data.tags["command"]
+        self.tags({"mlflow.note.content": f"{pictures}\n\n`{command}`"})
 
     def cost(self, cost: Cost) -> None:
         """Latency, throughput and sizes."""
@@ -193,7 +202,10 @@ def recording(told: Told, stage: str, held: Held, into: str | None = None) -> It
     tags = {"device": held.name, **store.owner_tags()}
     if into is None:
         tags |= {"stage": stage, "command": told.command_line(stage), **git_tags()}
-        tags |= {OVERRIDES: json.dumps(told.overrides)}
+        tags |= {
+            OVERRIDES: json.dumps(told.overrides),
+            "mlflow.note.content": f"`{told.command_line(stage)}`",
+        }
         client.log_batch(run_id, params=_params(client, run_id, told))
     client.log_batch(run_id, tags=_tags(tags))
     record, status = Record(client, run_id, held.kind), "FAILED"
@@ -218,7 +230,12 @@ def _opened(client: mlflow.MlflowClient, told: Told, stage: str) -> str:
         client.set_tag(adopted, "mlflow.runName", name)
         return adopted
     experiment = store.experiment_id(client, told.settings.tracking.experiment)
-    return str(client.create_run(experiment, run_name=name).info.run_id)
+    tags = {
+        "mlflow.user": getuser(),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": "python -m pipeline",
+    }
+    return str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
 
 
 def run_name(told: Told, stage: str) -> str:

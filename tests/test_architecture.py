@@ -15,6 +15,7 @@ FLOORS = [
     {"tracking"},
     {"trial"},
     {"stages", "plots", "registry", "store"},
+    {"loops"},
     {"engine", "updates", "augment", "layers", "models", "meter", "quietly"},
     {"sources", "prepared"},
     {"measures", "settings", "masking"},

@@ -15,7 +15,7 @@ from pipeline.cli import help, ui
 from pipeline.cli.compose import compose
 from pipeline.errors import BadModel, BadSetting
 from pipeline.measures import Seconds
-from pipeline.settings import Init, RecordInto, Told
+from pipeline.settings import Mlp, RecordInto, Told
 
 if TYPE_CHECKING:
     import keras
@@ -74,7 +74,7 @@ def _ready(told: Told) -> _Ready:
 def _start_weights(told: Told) -> "list[np.ndarray] | None":
     """Weights of another model, where the settings say so."""
     model = told.settings.model
-    if getattr(model, "init", None) is not Init.pretrained:
+    if not isinstance(model, Mlp) or model.pretrained is None:
         return None
     from pipeline import models, registry
 
@@ -123,9 +123,11 @@ def _run(words: Sequence[str]) -> None:
     told = compose(words)
     ready = _ready(told)
     from pipeline.cli import summary
+    from pipeline.stages.train import check
     from pipeline.trial import run_trial
 
     start = _start_weights(told)
+    check(ready.prepared, told.settings, start)
     with _recording(ready, "run") as record:
         outcome = run_trial(ready.prepared, told.settings, record, start)
         record.trained(outcome.trained)
@@ -133,6 +135,7 @@ def _run(words: Sequence[str]) -> None:
         record.cost(outcome.cost)
         record.seconds(replace(outcome.seconds, prepare=ready.prepare_seconds))
         record.model(outcome.model, ready.prepared, told.settings.tracking.register)
+        record.note(summary.note(outcome, record))
     summary.run(told, ready.prepared, outcome, record)
 
 
@@ -149,9 +152,11 @@ def _train(words: Sequence[str]) -> None:
     told = compose(words)
     ready = _ready(told)
     from pipeline.cli import summary
+    from pipeline.stages.train import check
     from pipeline.trial import train_watched
 
     start = _start_weights(told)
+    check(ready.prepared, told.settings, start)
     with _recording(ready, "train") as record:
         trained = train_watched(ready.prepared, told.settings, record, start)
         record.trained(trained)

@@ -6,6 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from pipeline import store
 from pipeline.cli.compose import compose
@@ -34,6 +35,15 @@ def run(told: Told, prepared: "Prepared", outcome: "Outcome", record: "Record") 
     _show(record.name, rows, record)
     if told.settings.claim:
         _show_claim(told.settings.claim, outcome.evaluation)
+
+
+def note(outcome: "Outcome", record: "Record") -> str:
+    """The same in Markdown, for the run's page."""
+    trained, rows = outcome.trained, _score_rows(outcome.evaluation)
+    rows += [*_training_rows(trained, outcome.seconds, record), *_cost_rows(outcome.cost)]
+    lines = [f"| {name} | {Text.from_markup(value).plain} |" for name, value in rows]
+    pictures = " ".join(f"![{name}](pictures/{name}.png)" for name in ("learning_curve", "confusion_matrix"))
+    return "\n".join(["| | |", "|---|---|", *lines, "", pictures])
 
 
 def preprocess(prepared: "Prepared", seconds: float, record: "Record") -> None:
@@ -100,7 +110,8 @@ def _cost_rows(cost: Cost) -> Rows:
     return [
         (
             "latency",
-            f"{latency.p50_ms:.3f} ms median for one sample (p95 {latency.p95_ms:.3f}, p99 {latency.p99_ms:.3f})",
+            f"{latency.p50_ms:.3f} ms median for one sample, "
+            f"p95 {latency.p95_ms:.3f}, p99 {latency.p99_ms:.3f}",
         ),
         ("throughput", f"{cost.throughput[best]:,.0f} samples/s at batch {best}"),
         (
@@ -127,7 +138,7 @@ def _show(title: str, rows: Rows, record: "Record") -> None:
 
 
 def _show_claim(claim: Claim, evaluation: "Evaluation") -> None:
-    table = Table(title=f"Claim of {claim.source} against our test split", box=box.SIMPLE_HEAD)
+    table = Table(title="Claim against test split", caption=claim.source, box=box.SIMPLE_HEAD)
     for heading in ("", "claimed", "measured", "difference"):
         table.add_column(heading, justify="right")
     test = evaluation.test

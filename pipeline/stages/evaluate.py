@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.errors import BadModel
 from pipeline.measures import ClassScore, SplitScore
 from pipeline.prepared import Prepared, Split
-from pipeline.settings import BinaryCrossEntropy, CrossEntropy, Loss, Settings
+from pipeline.settings import BinaryCrossEntropy, CrossEntropy, Loss, Reduction, Settings
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -127,9 +127,10 @@ def split_score(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> SplitSco
 def losses(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> np.ndarray:
     """Loss of each sample, float64 [n], as Keras computes it from probabilities; no label smoothing.
 
-    Cross-entropy: -log of the true class's share. Binary cross-entropy and squared error: mean over the
-    classes against 0 and 1. Because of `EPSILON` no logarithm passes 16.1. Training takes its loss from
-    logits and smooths labels where told to, so a validation loss from there may be a little different.
+    Cross-entropy: -log of the true class's share. Binary cross-entropy (mean or sum, as `loss.reduction`
+    says) and squared error (mean): over the classes, against 0 and 1. Because of `EPSILON` no logarithm
+    passes 16.1. Training takes its loss from logits and smooths labels where told to, so a validation
+    loss from there may be a little different.
     """
     if isinstance(loss, CrossEntropy):
         shares = _kept_inside(outputs / outputs.sum(axis=1, keepdims=True))
@@ -137,7 +138,8 @@ def losses(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> np.ndarray:
     wanted = np.eye(outputs.shape[1])[labels]
     if isinstance(loss, BinaryCrossEntropy):
         likely = _kept_inside(outputs)
-        return np.asarray(-np.where(wanted == 1, np.log(likely), np.log(1 - likely)).mean(axis=1))
+        each = -np.log(np.where(wanted == 1, likely, 1 - likely))
+        return np.asarray(each.sum(axis=1) if loss.reduction is Reduction.sum else each.mean(axis=1))
     return np.asarray(((outputs.astype(np.float64) - wanted) ** 2).mean(axis=1))
 
 

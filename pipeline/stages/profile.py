@@ -1,6 +1,8 @@
-"""What a trained model costs to use: latency, throughput, size, arithmetic, memory."""
+"""What a trained model costs to use: latency, throughput, arithmetic, memory, size."""
 
+import math
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,31 +20,41 @@ if TYPE_CHECKING:
     from keras import Model
 
 Predict = Callable[[np.ndarray], np.ndarray]
-SECONDS_A_BATCH_SIZE = 0.2
+
+SECONDS_A_SIZE = 0.2
+"""How long each batch size is repeated."""
+FEWEST_CALLS = 3
+MOST_SAMPLES = 1024
+"""Samples that take turns in single calls; they are read from disk before the clock starts."""
 
 
 def profile(model: "Model", predict: Predict, prepared: Prepared, settings: Settings) -> Cost:
-    """Time `predict` on test samples and weigh `model`.
+    """Time `predict` on test samples and weigh `model`, on the device that holds its weights.
 
-    `predict`: raw features [n, *shape] -> probabilities [n, classes], with everything a caller waits for:
-    copy in, scaling, forward pass, copy out.
+    `predict`: raw features [n, *shape] -> probabilities [n, classes], compiled from `model`. Timed is what
+    a caller waits for: copy in, scaling, forward pass, copy out.
     """
-    features = prepared.test.features
-    latency = latency_of(predict, features, settings.profile.repeats, settings.profile.warmup)
-    throughput = {size: throughput_of(predict, features, size) for size in settings.profile.batch_sizes}
+    features, told = prepared.test.features, settings.profile
+    latency = latency_of(predict, features, told.repeats, told.warmup)
+    throughput = {size: throughput_of(predict, features, size) for size in told.batch_sizes}
+    memory, source = peak_memory(model, predict, batch_of(features, max(told.batch_sizes)))
     return Cost(
         latency=latency,
         throughput=throughput,
-        parameters=int(sum(np.prod(weights.shape) for weights in model.trainable_weights)),
+        parameters=sum(math.prod(weights.shape) for weights in model.trainable_weights),
         flops=flops_of(model),
-        peak_memory_bytes=peak_memory(),
+        peak_memory_bytes=memory,
+        memory_source=source,
         model_bytes=saved_bytes(model),
     )
 
 
+# ---- time ---------------------------------------------------------------------------------------------
+
+
 def latency_of(predict: Predict, features: np.ndarray, repeats: int, warmup: int) -> Latency:
-    """Percentiles of single calls, another sample each time."""
-    samples = [np.asarray(features[row % len(features)])[None] for row in range(min(repeats, len(features)))]
+    """Percentiles over `repeats` single calls, each with the next sample, after `warmup` uncounted ones."""
+    samples = list(batch_of(features, min(repeats, len(features), MOST_SAMPLES))[:, None])
     for call in range(warmup):
         predict(samples[call % len(samples)])
     spent = np.empty(repeats)
@@ -56,36 +68,75 @@ def latency_of(predict: Predict, features: np.ndarray, repeats: int, warmup: int
 
 
 def throughput_of(predict: Predict, features: np.ndarray, size: int) -> float:
-    """Samples a second in calls of `size` rows; the median call of about 0.2 s of calls, three at least."""
-    rows = np.resize(np.arange(len(features)), size)
-    batch = np.ascontiguousarray(features[rows])
-    predict(batch)
-    spent: list[float] = []
-    while sum(spent) < SECONDS_A_BATCH_SIZE or len(spent) < 3:
-        start = time.perf_counter()
+    """Samples a second in calls of `size` rows: by the median of some 0.2 s of calls, three at least.
+
+    The median, so that one call during which the machine did something else does not count for many.
+    """
+    batch = batch_of(features, size)
+    predict(batch)  # compiles
+    spent: list[int] = []
+    while len(spent) < FEWEST_CALLS or sum(spent) < SECONDS_A_SIZE * 1e9:
+        start = time.perf_counter_ns()
         predict(batch)
-        spent.append(time.perf_counter() - start)
-    return size / float(np.median(spent))
+        spent.append(time.perf_counter_ns() - start)
+    return size / (float(np.median(spent)) / 1e9)
+
+
+def batch_of(features: np.ndarray, size: int) -> np.ndarray:
+    """The first `size` rows in memory, from the start again where there are too few."""
+    return np.ascontiguousarray(features[np.arange(size) % len(features)])
+
+
+# ---- arithmetic, memory, size -------------------------------------------------------------------------
 
 
 def flops_of(model: "Model") -> int:
-    """Multiplications and additions of the matrix products of one sample; activations and biases are left out.
+    """Multiplications and additions in the matrix products of one sample: 2 x inputs x outputs a Dense layer.
 
-    Dense: 2 x inputs x outputs.
+    Not counted: biases, activations, scaling, softmax, and layers of any other kind. In a perceptron they
+    are some units a neuron, where the products are two a weight.
     """
     dense = (layer.kernel.shape for layer in model.layers if isinstance(layer, keras.layers.Dense))
-    return sum(2 * int(inputs) * int(outputs) for inputs, outputs in dense)
+    return sum(2 * inputs * outputs for inputs, outputs in dense)
 
 
-def peak_memory() -> int:
-    """Highest memory so far in bytes: on a GPU what TensorFlow took there, else of the whole process."""
-    if tf.config.list_logical_devices("GPU"):
-        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def peak_memory(model: "Model", predict: Predict, batch: np.ndarray) -> tuple[int, str]:
+    """Bytes needed to answer `batch`, and who counted them.
+
+    Counted by TensorFlow's allocator on the device that holds the weights: the weights, and what was taken
+    beyond the standing memory at the peak of one call. So training data that still lies there is left out,
+    and so is the interpreter. On a CPU it leaves out tensors up to 256 KiB as well (seen with TensorFlow
+    2.21), which matters for small networks and batches. Where it keeps no count: the highest memory of the
+    whole process since its start.
+    """
+    device = _device_of(model)
+    predict(batch)  # compiles
+    try:
+        tf.config.experimental.reset_memory_stats(device)
+        standing = tf.config.experimental.get_memory_info(device)["current"]
+        predict(batch)
+        peak = tf.config.experimental.get_memory_info(device)["peak"]
+    except (ValueError, tf.errors.OpError):
+        return process_peak(), "whole process"
+    weights = sum(math.prod(each.shape) * tf.as_dtype(each.dtype).size for each in model.variables)
+    limits = ", tensors over 256 KiB" if device.startswith("CPU") else ""
+    return weights + max(0, peak - standing), f"allocator of {device}{limits}"
+
+
+def _device_of(model: "Model") -> str:
+    """`CPU:0`, `GPU:0`."""
+    spec = tf.DeviceSpec.from_string(model.variables[0].value.device)
+    return f"{spec.device_type}:{spec.device_index}"
+
+
+def process_peak() -> int:
+    """Highest resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def saved_bytes(model: "Model") -> int:
-    """Size of the model as a .keras file."""
+    """Size of the model as a .keras file, weights and description."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         model.save(path)

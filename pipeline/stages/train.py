@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +11,9 @@ from pipeline import engine, loops, meter, models
 from pipeline.errors import Diverged
 from pipeline.measures import Curve, Epoch, Seconds
 from pipeline.meter import Stopwatch
+from pipeline.prepared import Prepared
 from pipeline.quietly import Tensor
-from pipeline.settings import Policy, Settings
-
-if TYPE_CHECKING:
-    from pipeline.stages.preprocess import Prepared
+from pipeline.settings import Engine, Policy, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Trained:
     kept: Epoch
     parameters: Sequence[Tensor]
     settings: Settings
-    prepared: "Prepared"
+    prepared: Prepared
 
     def weights(self) -> list[np.ndarray]:
         """[W1, b1, W2, b2, ...], W [inputs, outputs]; float32, or float64 under that precision."""
@@ -44,9 +42,7 @@ class Trained:
         return models.build(self.settings, self.prepared, self.weights())
 
 
-def train(
-    prepared: "Prepared", settings: Settings, start: list[np.ndarray] | None = None
-) -> Iterator[Trained]:
+def train(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None = None) -> Iterator[Trained]:
     """Train epoch by epoch; stop early by `train.patience`.
 
     `start`: weights to begin with, as `Trained.weights` gives them; needed with `model.init=pretrained`.
@@ -73,12 +69,20 @@ def train(
             return
 
 
+def check(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None = None) -> None:
+    """Raise what `train` would raise before its first epoch, and do nothing else."""
+    held = meter.hold(settings.device)
+    engine.pick_engine(settings, held)
+    loops.check(settings, prepared)
+    models.start_weights(settings, prepared, start)
+
+
 def _ready(
-    prepared: "Prepared",
+    prepared: Prepared,
     settings: Settings,
     start: list[np.ndarray] | None,
     watch: Stopwatch,
-    kind: engine.Engine,
+    kind: Engine,
 ) -> loops.Loop:
     """A run that is compiled and warm; its first epoch is prepared."""
     with watch.on("input"):

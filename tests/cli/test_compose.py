@@ -136,11 +136,12 @@ WORD = st.tuples(KEY, st.sampled_from(BAD_VALUES) | NONSENSE).map("=".join) | NO
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(WORD, min_size=1, max_size=3))
 def test_200_generated_overrides_end_in_settings_or_in_one_line(words: list[str]) -> None:
+    told: object = None
     try:
         compose(words)
     except FulcrumError as error:
-        assert "\n" not in str(error)
-        assert error.exit_code == 2
+        told = error
+    assert told is None or (isinstance(told, BadSetting) and "\n" not in str(told))
 
 
 def test_a_mistake_is_told_without_importing_tensorflow_or_mlflow() -> None:

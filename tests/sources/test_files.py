@@ -164,7 +164,7 @@ def test_wrong_arrays_are_one_line(tmp_path: Path, named: dict[str, np.ndarray],
 
 def test_what_is_no_npz_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "data.npz").write_bytes(b"nothing of the kind")
-    with pytest.raises(BadData, match="must be an .npz"):
+    with pytest.raises(BadData, match=r"must be an \.npz"):
         arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None))
     with pytest.raises(DataMissing, match="which is not there"):
         arrays.fingerprint(Arrays(str(tmp_path / "none.npz"), "features", "labels", None, None))

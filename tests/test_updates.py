@@ -1,0 +1,74 @@
+"""Steps of each optimizer against Keras, schedules by hand."""
+
+import numpy as np
+import pytest
+
+from pipeline import updates
+from pipeline.quietly import keras, tf
+from pipeline.settings import Adam, Constant, Cosine, Optimizer, Sgd, WarmupLinear
+from pipeline.updates import Rule
+
+OPTIMIZERS = [
+    pytest.param(Sgd(0.1, 0.0, False), Rule.sgd, keras.optimizers.SGD(0.1), id="sgd"),
+    pytest.param(Sgd(0.1, 0.9, False), Rule.momentum, keras.optimizers.SGD(0.1, 0.9), id="momentum"),
+    pytest.param(Sgd(0.1, 0.9, True), Rule.nesterov, keras.optimizers.SGD(0.1, 0.9, True), id="nesterov"),
+    pytest.param(
+        Adam(0.1, 0.8, 0.99, 1e-3, 0.0), Rule.adam, keras.optimizers.Adam(0.1, 0.8, 0.99, 1e-3), id="adam"
+    ),
+    pytest.param(
+        Adam(0.1, 0.8, 0.99, 1e-3, 0.2),
+        Rule.adamw,
+        keras.optimizers.AdamW(0.1, 0.2, 0.8, 0.99, 1e-3),
+        id="adamw",
+    ),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "rule", "theirs"), OPTIMIZERS)
+def test_steps_are_keras(optimizer: Optimizer, rule: Rule, theirs: keras.Optimizer) -> None:
+    assert updates.rule(optimizer) is rule
+    draw = np.random.default_rng(0)
+    start, gradients = draw.normal(size=(3, 2)), draw.normal(size=(6, 3, 2))
+    variable = keras.Variable(start, dtype="float64")
+    amounts = (
+        [optimizer.momentum]
+        if isinstance(optimizer, Sgd)
+        else [optimizer.beta1, optimizer.beta2, optimizer.epsilon]
+    )
+    parameter, memory = tf.constant(start), (tf.zeros((3, 2), tf.float64),) * rule.memories
+    rates = np.full(3, 0.1)
+    for first in (0, 3):  # two epochs of three steps
+        steps = zip(updates.strides(optimizer, rates, first), updates.shrinks(optimizer, rates), strict=True)
+        for step, (stride, shrink) in enumerate(steps, start=first):
+            gradient = tf.constant(gradients[step])
+            parameter, memory = updates.update(rule, amounts, stride, shrink, parameter, memory, gradient)
+            theirs.apply([gradient], [variable])
+    np.testing.assert_allclose(parameter, variable.numpy(), rtol=1e-4)
+
+
+def test_constant_never_changes() -> None:
+    assert set(updates.learning_rates(Constant(), 0.3, 5)) == {0.3}
+
+
+def test_cosine_goes_half_a_wave_down() -> None:
+    rates = updates.learning_rates(Cosine(final=0.1), 2.0, 1000)
+    assert rates[0] == 2.0
+    assert rates[500] == pytest.approx(2 * (0.1 + 0.9 / 2))
+    assert 0.2 < rates[-1] < 0.2001
+    assert (np.diff(rates) < 0).all()
+
+
+def test_warm_up_rises_then_falls() -> None:
+    rates = updates.learning_rates(WarmupLinear(warmup=0.25, final=0.0), 1.0, 8)
+    np.testing.assert_allclose(rates, [1 / 2, 1, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
+
+
+def test_no_warm_up_starts_at_the_peak() -> None:
+    rates = updates.learning_rates(WarmupLinear(warmup=0.0, final=0.5), 1.0, 4)
+    np.testing.assert_allclose(rates, [1, 0.875, 0.75, 0.625])
+
+
+def test_a_warm_up_over_every_step_has_no_fall() -> None:
+    np.testing.assert_allclose(
+        updates.learning_rates(WarmupLinear(0.99, 0.0), 1.0, 4), [1 / 4, 2 / 4, 3 / 4, 1]
+    )
