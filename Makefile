@@ -1,10 +1,10 @@
-# make run | test | lint | ui | clean;   make run ARGS="-P data=mnist -P train.epochs=3"
+# make run | test | lint | ui | bench | clean;   make run ARGS="-P data=mnist -P train.epochs=3"
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 ARGS ?=
 
-.PHONY: run test lint ui clean
+.PHONY: run test lint ui bench clean
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.txt requirements-gpu.txt tools/install
@@ -14,6 +14,13 @@ ARGS ?=
 .venv/.installed-dev: requirements-dev.txt requirements-gpu.txt tools/install
 	tools/install dev
 	touch .venv/.installed $@
+
+# The rivals stay out of the product's environment.
+.venv-bench/.installed: .venv/.installed requirements-bench.txt
+	[ -x .venv-bench/bin/python ] || .venv/bin/python -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	.venv-bench/bin/python -m compileall -q -j 0 .venv-bench/lib >/dev/null || true
+	touch $@
 
 # The store exists before MLflow opens a run in it: artifacts then go to mlartifacts/ in the checkout.
 run: .venv/.installed
@@ -31,6 +38,10 @@ lint: .venv/.installed-dev
 ui: .venv/.installed
 	@python -m pipeline ui $(ARGS)
 
+bench: .venv-bench/.installed
+	@.venv-bench/bin/python -m benchmarks.engine $(ARGS)
+	@.venv-bench/bin/python -m benchmarks.clock
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis outputs multirun
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis outputs multirun
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,8 @@ of the same shape (rates, momentum, smoothing, ...) is an argument, so that it n
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -153,7 +154,8 @@ def knobs(settings: Settings, wide: Tensor) -> Knobs:
 
 # ---- the loop ---------------------------------------------------------------------------------------
 
-EpochFunction = Callable[[Data, Plan, Tensor, Knobs, State], tuple[State, Tensor]]
+EpochFunction = Any
+"""A `tf.function` of (Data, Plan, Tensor, Knobs, State) to (State, Tensor)."""
 
 
 @lru_cache(maxsize=KEPT)
@@ -177,8 +179,7 @@ def compiled_epoch(recipe: Recipe) -> EpochFunction:
         _, total, state = tf.while_loop(more, go, begin, parallel_iterations=1)
         return state, total / tf.cast(tf.maximum(steps, 1), total.dtype)
 
-    function: EpochFunction = tf.function(epoch, jit_compile=recipe.xla, autograph=False)
-    return function
+    return tf.function(epoch, jit_compile=recipe.xla, autograph=False)
 
 
 def batch(recipe: Recipe, data: Data, plan: Plan, told: Knobs, step: Tensor) -> tuple[Tensor, Tensor]:
@@ -249,7 +250,16 @@ def compiled_score(net: Net, xla: bool) -> ScoreFunction:
     ) -> tuple[Tensor, Tensor]:
         return tally(net, layers.forward(net, parameters, features).logits, labels, smoothing)
 
-    function: ScoreFunction = tf.function(score, jit_compile=xla or None, autograph=False)
+    wide, sizes = net.wide, net.sizes
+    parameters = [tf.TensorSpec(shape, wide) for pair in pairwise(sizes) for shape in (pair, pair[1:])]
+    function: ScoreFunction = tf.function(
+        score, jit_compile=xla or None, autograph=False
+    ).get_concrete_function(
+        tf.TensorSpec([None, sizes[0]], wide),
+        tf.TensorSpec([None], tf.int32),
+        parameters,
+        tf.TensorSpec([], wide),
+    )
     return function
 
 

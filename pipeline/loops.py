@@ -5,6 +5,7 @@ differs: Keras draws its masks itself. Rows that do not fill the last batch sit 
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -188,7 +189,16 @@ class CompiledLoop:
 
     def _take(self, steps: int) -> tuple[engine.State, Tensor]:
         with tf.device(self._place):
-            return self._epoch(self._data, self._plan, tf.constant(steps), self._knobs, self._state)
+            taken: tuple[engine.State, Tensor] = self._traced(
+                self._data, self._plan, tf.constant(steps), self._knobs, self._state
+            )
+        return taken
+
+    @cached_property
+    def _traced(self) -> Any:
+        return self._epoch.get_concrete_function(
+            self._data, self._plan, tf.constant(0), self._knobs, self._state
+        )
 
     def score(self) -> tuple[float, float]:
         features, labels, *_ = self._unseen
@@ -196,7 +206,7 @@ class CompiledLoop:
         with tf.device(self._place):
             for part in portions(len(labels), max(self._recipe.net.sizes)):
                 scored = self._score(
-                    features[part], labels[part], self._state.parameters, self._knobs.smoothing
+                    features[part], labels[part], list(self._state.parameters), self._knobs.smoothing
                 )
                 sums += [float(each) for each in scored]
         return sums[0] / len(labels), sums[1] / len(labels)

@@ -16,7 +16,9 @@ class Epoch:
     """State after epoch `number` (1-based).
 
     `device_seconds` is what all epochs so far cost: seconds x devices held, training steps only.
-    Losses are means a sample, accuracies shares in 0..1.
+    Losses are means a sample, accuracies shares in 0..1. `contended`: others used the device
+    meanwhile; `core_share`: of the core time that was wanted, what was got (None: untold); `lost_seconds`:
+    device-seconds that others took from the epochs so far, which are no part of the cost.
     """
 
     number: int
@@ -24,6 +26,14 @@ class Epoch:
     train_loss: float
     validation_loss: float
     validation_accuracy: float
+    contended: bool = False
+    core_share: float | None = None
+    lost_seconds: float = 0.0
+
+    @property
+    def measured_seconds(self) -> float:
+        """Device-seconds as the clock saw them, with what others took."""
+        return self.device_seconds + self.lost_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,15 @@ class Seconds:
     validate: float = 0.0
     evaluate: float = 0.0
     profile: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What the device drew while it trained; None where it does not tell. `busy`: share of the time, 0..1."""
+
+    joules: float | None = None
+    watts: float | None = None
+    busy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

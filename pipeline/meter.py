@@ -1,7 +1,8 @@
 """The device that a trial holds, and a stopwatch that waits for it.
 
 A device-second is one second of one device held: seconds of training steps times the CPU cores or GPUs
-that the trial keeps from others. Compilation, warm-up, input preparation and validation are timed apart.
+that the trial keeps from others, less what others took all the same (see `contention`). Compilation, warm-up,
+input preparation and validation are timed apart.
 """
 
 import platform
@@ -14,8 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from pipeline import cores, energy
+from pipeline.contention import Readings, SystemReadings, Verdict, Witness
+from pipeline.energy import Account, Gauge
 from pipeline.errors import BadDevice, BadSetting
-from pipeline.measures import Seconds
+from pipeline.measures import Drawn, Seconds
 from pipeline.quietly import tf
 from pipeline.settings import Device, DeviceKind
 
@@ -28,13 +32,29 @@ _REMEDY = "install TensorFlow's CUDA libraries with: pip install -r requirements
 class Held:
     """What a trial holds while it trains.
 
-    `name`: as the maker calls it, with the count; `count`: CPU cores or GPUs; `place`: TensorFlow's name.
+    `name`: as the maker calls it, with the count; `count`: CPU cores or GPUs; `place`: TensorFlow's name;
+    `cores`: the numbers of the CPU cores that nobody else gets, () if the process is bound to none.
     """
 
     kind: Literal["cpu", "gpu"]
     name: str
     count: int
     place: str
+    cores: tuple[int, ...] = ()
+
+
+def settle(device: Device) -> Held:
+    """`hold`, and on a CPU bind this process to cores of its own from now on, if `device.pin` says so.
+
+    For the process that runs trials, before it computes anything. Where no core is free it goes on unbound.
+
+    Raises:
+        BadInput: as `hold`.
+    """
+    held = hold(device)
+    if held.kind == "cpu" and device.pin:
+        cores.pin(device.threads)
+    return hold(device)
 
 
 def hold(device: Device) -> Held:
@@ -45,14 +65,17 @@ def hold(device: Device) -> Held:
         BadSetting: `device.threads` differs from what this process already runs with.
     """
     _set_threads(device.threads)
-    gpus = [] if device.kind is DeviceKind.cpu else tf.config.list_physical_devices("GPU")
-    if gpus:
+    if device.kind is DeviceKind.cpu:
+        with suppress(RuntimeError):  # the process has begun to compute with the GPUs that it sees
+            tf.config.set_visible_devices([], "GPU")
+    elif gpus := tf.config.list_physical_devices("GPU"):
         return _hold_gpu(gpus[0])
     if device.kind is DeviceKind.gpu:
         remedy = _REMEDY if _nvidia_driver() else "use device=cpu or device=auto"
         raise BadDevice(f"device=gpu needs a GPU that TensorFlow sees, got none; {remedy}")
-    cores = "core" if device.threads == 1 else "cores"
-    return Held("cpu", f"{_cpu_name()}, {device.threads} {cores}", device.threads, "/CPU:0")
+    unit = "core" if device.threads == 1 else "cores"
+    name = f"{_cpu_name()}, {device.threads} {unit}"
+    return Held("cpu", name, device.threads, "/CPU:0", cores.held())
 
 
 def unseen_gpu() -> str | None:
@@ -80,6 +103,13 @@ def _set_threads(threads: int) -> None:
 
 
 def _hold_gpu(gpu: object) -> Held:
+    try:
+        tf.config.set_visible_devices(gpu, "GPU")
+    except RuntimeError:
+        raise BadSetting(
+            "device.kind must stay cpu in a process that has computed with device=cpu, got a GPU; "
+            "start a new process"
+        ) from None
     with suppress(RuntimeError):  # a device that was started before keeps the way it takes memory
         tf.config.experimental.set_memory_growth(gpu, True)
     details = tf.config.experimental.get_device_details(gpu)
@@ -99,9 +129,15 @@ def _cpu_name() -> str:
 class Stopwatch:
     """Wall seconds by what they were spent on; the device has finished its work at both ends."""
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: Held, readings: Readings | None = None, gauge: Gauge | None = None) -> None:
+        """`readings`, `gauge`: of this process and of the device, unless a test replays recorded ones."""
         self.held = held
         self.seconds = Seconds()
+        self.lost_seconds = 0.0
+        """Device-seconds of training that others took."""
+        gauge, held_cores = gauge or energy.gauge(held.kind), held.count if held.kind == "cpu" else 0
+        self._witness = Witness(readings or SystemReadings(gauge, held_cores), held_cores)
+        self._account = Account(gauge)
 
     @contextmanager
     def on(self, part: Part) -> Iterator[None]:
@@ -113,7 +149,26 @@ class Stopwatch:
         spent = getattr(self.seconds, part) + time.perf_counter() - start
         self.seconds = replace(self.seconds, **{part: spent})
 
+    @contextmanager
+    def on_epoch(self) -> Iterator[None]:
+        """Add the seconds of the block, an epoch of training, to `train`; watch energy and contention."""
+        before = self.seconds.train
+        with self._account.watching(), self._witness.watching(), self.on("train"):
+            yield
+        spent = self.seconds.train - before
+        self.lost_seconds += self._witness.lost_share * spent * self.held.count
+
+    @property
+    def verdict(self) -> Verdict:
+        """On the last epoch."""
+        return self._witness.verdict
+
+    @property
+    def drawn(self) -> Drawn:
+        """Energy of all epochs."""
+        return self._account.drawn()
+
     @property
     def device_seconds(self) -> float:
-        """Seconds of training steps x devices held."""
-        return self.seconds.train * self.held.count
+        """Seconds of training steps x devices held, less what others took."""
+        return self.seconds.train * self.held.count - self.lost_seconds

@@ -1,13 +1,16 @@
 """Prepared data as a value, and how it lies on disk: whole or not at all, opened memory-mapped."""
 
+import fcntl
 import json
 import os
 import shutil
 import socket
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from secrets import token_hex
+from zipfile import BadZipFile
 
 import numpy as np
 import psutil
@@ -15,6 +18,7 @@ import psutil
 from pipeline.errors import BadInput
 
 SPLITS = ("train", "validation", "test")
+ASIDE = ".writing-"  # then host, pid and a random word, each after a hyphen
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def stored(cache_dir: Path, key: str) -> Prepared | None:
     """The entry `key`, or None where it is absent or damaged."""
     try:
         return _read(cache_dir / key, key)
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
         return None
 
 
@@ -91,20 +95,33 @@ def store(cache_dir: Path, key: str, parts: Parts) -> Prepared:
     Raises:
         BadInput: `cache_dir` is not writable.
     """
+    aside = cache_dir / f"{ASIDE}{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         _sweep(cache_dir)
-        aside = Path(
-            tempfile.mkdtemp(prefix=f".writing-{socket.gethostname()}-{os.getpid()}-", dir=cache_dir)
-        )
+        aside.mkdir()
         _write(aside, parts)
-        _rename(aside, cache_dir / key)
-        return _read(cache_dir / key, key, reused=False)
+        with _alone(cache_dir):
+            _rename(aside, cache_dir / key)
+            return _read(cache_dir / key, key, reused=False)
     except OSError as error:
         raise BadInput(
-            f"cache_dir must be a writable folder with room, got {cache_dir} ({error.strerror}); "
+            f"cache_dir must be a writable folder with room, got {cache_dir} ({error.strerror or error}); "
             "set cache_dir=... or FULCRUM_CACHE"
         ) from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)  # still there only where something went wrong
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time; the lock goes with its owner, however that ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _write(folder: Path, parts: Parts) -> None:
@@ -128,24 +145,27 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def _rename(aside: Path, place: Path) -> None:
-    if place.exists() and stored(place.parent, place.name) is None:
-        shutil.rmtree(place, ignore_errors=True)  # damaged: rebuilt
-    try:
-        aside.rename(place)
-    except OSError:
-        if stored(place.parent, place.name) is None:
-            raise
-        shutil.rmtree(aside, ignore_errors=True)  # another process was faster; its content is the same
+    """Into place, over a damaged entry; a whole one was written by a faster process and is the same."""
+    if stored(place.parent, place.name) is not None:
+        return
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
+    aside.rename(place)
 
 
 def _read(folder: Path, key: str, reused: bool = True) -> Prepared:
     about = json.loads((folder / "prepared.json").read_text())
     splits = {name: _open(folder, name) for name in SPLITS}
+    shape = splits["train"].features.shape[1:]
     scaling = Scaling(np.load(folder / "mean.npy"), np.load(folder / "std.npy"))
+    if not {scaling.mean.shape, scaling.std.shape} <= {(), shape}:
+        raise ValueError("scaling")
     return Prepared(
         **splits,
         classes=tuple(about["classes"]),
-        shape=splits["train"].features.shape[1:],
+        shape=shape,
         scaling=scaling,
         report=Report(**about["report"]),
         source_sha256=about["source_sha256"],
@@ -165,7 +185,7 @@ def _open(folder: Path, name: str) -> Split:
 
 def _sweep(cache_dir: Path) -> None:
     """Remove what processes of this host left behind when they were killed in mid-write."""
-    for path in cache_dir.glob(f".writing-{socket.gethostname()}-*"):
-        pid = path.name.removeprefix(f".writing-{socket.gethostname()}-").split("-")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+    for path in cache_dir.glob(f"{ASIDE}*-*-*"):
+        host, pid, _ = path.name.removeprefix(ASIDE).rsplit("-", 2)  # a host may have hyphens in its name
+        if host == socket.gethostname() and pid.isdigit() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(path, ignore_errors=True)

@@ -383,13 +383,32 @@ class Profile:
 
 @dataclass(slots=True)
 class Device:
-    """Where the numbers are computed, and how much of it a trial holds."""
+    """Where the numbers are computed, how much of it a trial holds, and whether CPU cores for it alone."""
 
     kind: DeviceKind
     threads: int
+    pin: bool
 
     def __post_init__(self) -> None:
         _require(1 <= self.threads <= 1024, "device.threads", ">= 1 and <= 1024", self.threads)
+
+
+@dataclass(slots=True)
+class Price:
+    """What a device-second costs."""
+
+    per_hour: float | None
+    currency: str
+
+    def __post_init__(self) -> None:
+        known = self.per_hour is None or 0 <= self.per_hour < 1e6
+        _require(known, "price.per_hour", ">= 0 and < 1e6, or null", self.per_hour)
+        known = re.fullmatch("[a-z]{3}", self.currency) is not None
+        _require(known, "price.currency", "three small letters such as usd", self.currency)
+
+    def of(self, device_seconds: float) -> float | None:
+        """Money for so many device-seconds; None without a price."""
+        return None if self.per_hour is None else device_seconds * self.per_hour / 3600
 
 
 # ---- around a trial -------------------------------------------------------------------------------
@@ -440,6 +459,7 @@ class Settings:
     evaluate: Evaluate
     profile: Profile
     device: Device
+    price: Price
     tracking: Tracking
     ui: Ui
     engine: Engine

@@ -19,7 +19,7 @@ import numpy as np
 from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 
-from pipeline import plots, store
+from pipeline import plots, stopping, store
 from pipeline.errors import Stopped
 from pipeline.masking import masked
 from pipeline.measures import Cost, Epoch, Seconds
@@ -63,6 +63,8 @@ class Record:
             },
             step=epoch.number,
         )
+        if epoch.core_share is not None:
+            self._metrics({"train/core_share": epoch.core_share}, step=epoch.number)
         cost = max(1, round(1000 * epoch.device_seconds))
         self._metrics({"train/validation_accuracy_at_device_ms": epoch.validation_accuracy}, step=cost)
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
@@ -73,7 +75,23 @@ class Record:
         curve = trained.curve
         self._metrics({"accuracy": trained.kept.validation_accuracy}, trained.kept.number)
         self.tags({"engine": trained.engine, "fair_midway": str(curve.fair_midway).lower()})
+        self._clock(trained)
         self._pictures({"pictures/learning_curve.png": plots.learning_curves(curve)})
+
+    def _clock(self, trained: Trained) -> None:
+        """Whether the device was ours alone, what it drew, what that costs; what is not known is absent."""
+        last, price, drawn = trained.curve.last, trained.settings.price, trained.drawn
+        contended = sum(epoch.contended for epoch in trained.curve.epochs)
+        self.tags({"contended": str(contended > 0).lower()})
+        known = {
+            "train/contended_epochs": contended,
+            "train/lost_seconds": last.lost_seconds,
+            "train/energy_joules": drawn.joules,
+            "train/power_watts": drawn.watts,
+            "train/gpu_busy": drawn.busy,
+            f"cost_{price.currency}": price.of(last.device_seconds),
+        }
+        self._metrics({key: value for key, value in known.items() if value is not None}, last.number)
 
     def prepared(self, prepared: Prepared) -> None:
         """The data: an MLflow dataset for each split, the report and a grid of samples."""
@@ -198,9 +216,34 @@ def recording(told: Told, stage: str, held: Held, into: str | None = None) -> It
     """
     client = store.open_store()
     store.reap(client)
-    run_id = into or _opened(client, told, stage)
+    status, run_id = "FAILED", into
+    try:
+        with stopping.held_back():
+            run_id = run_id or _opened(client, told, stage)
+            _describe(client, run_id, told, stage, held, fresh=into is None)
+            record = Record(client, run_id, held.kind)
+        with mlflow.start_run(run_id=run_id):
+            yield record
+        status = "FINISHED"
+    except BaseException as error:
+        if stopping.requested() or isinstance(error, KeyboardInterrupt | Stopped):
+            status = "KILLED"
+        raise
+    finally:
+        if run_id is not None:
+            with stopping.held_back():
+                record.flush()
+                client.set_terminated(run_id, status=status)
+
+
+def _describe(
+    client: mlflow.MlflowClient, run_id: str, told: Told, stage: str, held: Held, fresh: bool
+) -> None:
+    """Params and tags that are known before the work begins; a run that is added to keeps its own."""
     tags = {"device": held.name, **store.owner_tags()}
-    if into is None:
+    if held.cores:
+        tags["cores"] = ",".join(map(str, held.cores))
+    if fresh:
         tags |= {"stage": stage, "command": told.command_line(stage), **git_tags()}
         tags |= {
             OVERRIDES: json.dumps(told.overrides),
@@ -208,17 +251,6 @@ def recording(told: Told, stage: str, held: Held, into: str | None = None) -> It
         }
         client.log_batch(run_id, params=_params(client, run_id, told))
     client.log_batch(run_id, tags=_tags(tags))
-    record, status = Record(client, run_id, held.kind), "FAILED"
-    try:
-        with mlflow.start_run(run_id=run_id):
-            yield record
-        status = "FINISHED"
-    except (KeyboardInterrupt, Stopped):
-        status = "KILLED"
-        raise
-    finally:
-        record.flush()
-        client.set_terminated(run_id, status=status)
 
 
 def _opened(client: mlflow.MlflowClient, told: Told, stage: str) -> str:

@@ -19,6 +19,7 @@ from pipeline import store
 from tests.conftest import CHECKOUT, Run
 
 SMOKE = "experiment=smoke"
+MANAGERS = ["uv", "virtualenv"] if os.environ.get("FULCRUM_VIRTUALENV") else ["uv"]  # pip takes minutes
 BIN = Path(sys.executable).parent
 
 
@@ -220,7 +221,7 @@ def test_a_signal_ends_a_run_clean(client: mlflow.MlflowClient, sent: signal.Sig
     process = started(LONG, client)
     process.send_signal(sent)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == code
+    assert process.returncode == code, errors
     assert errors.count("\n") == 1
     assert "recorded as KILLED" in errors
     assert newest(client).info.status == "KILLED"
@@ -288,7 +289,7 @@ def copy_of_the_checkout(folder: Path, python: str) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("manager", ["uv", "virtualenv"])
+@pytest.mark.parametrize("manager", MANAGERS)
 def test_mlflow_builds_the_environment_itself(
     manager: str, client: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
@@ -298,8 +299,6 @@ def test_mlflow_builds_the_environment_itself(
         pytest.skip(f"mlflow's environment manager {manager} needs {tool}, which is not on the PATH")
     if os.environ.get("FULCRUM_QUICK"):
         pytest.skip("FULCRUM_QUICK leaves out what builds environments")
-    if manager == "virtualenv" and not os.environ.get("FULCRUM_VIRTUALENV"):
-        pytest.skip("FULCRUM_VIRTUALENV=1 asks for this one: pip takes minutes")
     python = ".".join(map(str, sys.version_info[:3]))
     checkout = copy_of_the_checkout(tmp_path / "checkout", python)
     environment = {"MLFLOW_ENV_ROOT": str(tmp_path / "envs"), "PATH": path, "UV_COMPILE_BYTECODE": "1"}

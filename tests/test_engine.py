@@ -121,9 +121,10 @@ def test_every_precision_walks_the_same_path(
     same_path(settings, kinds, tolerance)
 
 
-@pytest.mark.parametrize("storage", Storage)
 @pytest.mark.parametrize(
-    "change", [Augment(0.3, 0.0, 0.0, True), Augment(0.0, 0.2, 20.0, False)], ids=["pixels", "between"]
+    ("change", "storage"),
+    [(Augment(0.3, 0.0, 0.0, True), Storage.float32), (Augment(0.0, 0.2, 20.0, False), Storage.uint8)],
+    ids=["whole_pixels_float32", "between_pixels_uint8"],
 )
 def test_every_engine_sees_the_same_changed_images(change: Augment, storage: Storage) -> None:
     preprocess = replace(tiny.BASE.preprocess, storage=storage)

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 
 import mlflow
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from pipeline import store
 from pipeline.cli.compose import compose
 from pipeline.errors import Stopped
-from pipeline.measures import Epoch
+from pipeline.measures import Curve, Drawn, Epoch, Seconds
 from pipeline.meter import Held
+from pipeline.stages.train import Trained
 from pipeline.tracking import recording
+from tests import tiny
 
 HELD = Held("cpu", "some CPU, 1 core", 1, "/CPU:0")
 
@@ -60,6 +63,46 @@ def test_a_curve_is_there_by_epoch_and_by_cost(client: mlflow.MlflowClient) -> N
     assert [(point.step, point.value) for point in by_epoch] == [(1, 0.4), (2, 0.8)]
     assert [(point.step, point.value) for point in by_cost] == [(250, 0.4), (500, 0.8)]
     assert [point.value for point in client.get_metric_history(record.run_id, "cpu_seconds")] == [0.25, 0.5]
+
+
+def trained(words: str, *epochs: Epoch, drawn: Drawn) -> Trained:
+    curve = Curve("some CPU, 1 core", True, epochs)
+    settings = tiny.told(words)
+    return Trained(curve, Seconds(), "xla", curve.device, epochs[-1], [], settings, tiny.prepared(), drawn)
+
+
+def test_a_neighbour_the_energy_and_the_price_are_recorded(client: mlflow.MlflowClient) -> None:
+    epochs = (Epoch(1, 1800.0, 1, 1, 0.5, False, 1.0), Epoch(2, 3600.0, 1, 1, 0.6, True, 0.25, 5400.0))
+    held = replace(HELD, cores=(1, 3))
+    with recording(compose([]), "run", held) as record:
+        for epoch in epochs:
+            record.epoch(epoch)
+        record.trained(trained("price.per_hour=1.5", *epochs, drawn=Drawn(90.0, 30.0, 0.8)))
+    run = client.get_run(record.run_id)
+    assert (run.data.tags["contended"], run.data.tags["cores"]) == ("true", "1,3")
+    expected = {
+        "train/contended_epochs": 1,
+        "train/lost_seconds": 5400.0,
+        "train/energy_joules": 90.0,
+        "train/power_watts": 30.0,
+        "train/gpu_busy": 0.8,
+        "cost_usd": 1.5,
+        "train/core_share": 0.25,
+    }
+    assert {key: run.data.metrics[key] for key in expected} == expected
+
+
+def test_what_nobody_tells_is_absent_not_zero(client: mlflow.MlflowClient) -> None:
+    epoch = Epoch(1, 0.001, 1.0, 1.0, 0.5)
+    with recording(compose([]), "run", HELD) as record:
+        record.epoch(epoch)
+        record.trained(trained("", epoch, drawn=Drawn()))
+    run = client.get_run(record.run_id)
+    assert run.data.tags["contended"] == "false"
+    assert "cores" not in run.data.tags
+    assert run.data.metrics["train/contended_epochs"] == 0
+    absent = {"train/energy_joules", "train/power_watts", "train/gpu_busy", "train/core_share", "cost_usd"}
+    assert absent.isdisjoint(run.data.metrics)
 
 
 def test_the_run_of_mlflow_run_is_adopted_not_doubled(

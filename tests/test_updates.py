@@ -43,7 +43,7 @@ def test_steps_are_keras(optimizer: Optimizer, rule: Rule, theirs: keras.Optimiz
             gradient = tf.constant(gradients[step])
             parameter, memory = updates.update(rule, amounts, stride, shrink, parameter, memory, gradient)
             theirs.apply([gradient], [variable])
-    np.testing.assert_allclose(parameter, variable.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(parameter, variable.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_constant_never_changes() -> None:

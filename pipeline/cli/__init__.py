@@ -3,10 +3,10 @@
 import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
+from pipeline import stopping
 from pipeline.cli import help
-from pipeline.errors import FulcrumError, Stopped
+from pipeline.errors import FulcrumError
 
 
 def main(words: Sequence[str]) -> int:
@@ -15,18 +15,18 @@ def main(words: Sequence[str]) -> int:
         command = next((word for word in words if word in help.COMMANDS), None)
         print(help.text(command))
         return 0 if words else 2
-    signal.signal(signal.SIGTERM, _stop)
+    stopping.listen()
     try:
         _run(words[0], words[1:])
-    except FulcrumError as error:
+    except BaseException as error:  # a signal may come out of a library as any error
+        if stopped := stopping.requested():
+            name = "Ctrl-C" if stopped is signal.SIGINT else stopped.name
+            print(f"stopped by {name}; a run that was open is recorded as KILLED", file=sys.stderr)
+            return 128 + stopped
+        if not isinstance(error, FulcrumError):
+            raise
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C; the run is recorded as KILLED", file=sys.stderr)
-        return 130
-    except Stopped:
-        print("stopped by SIGTERM; the run is recorded as KILLED", file=sys.stderr)
-        return 143
     return 0
 
 
@@ -34,7 +34,3 @@ def _run(command: str, words: Sequence[str]) -> None:
     from pipeline.cli import commands  # Hydra is needed from here on, not for --help
 
     commands.run(command, words)
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise Stopped

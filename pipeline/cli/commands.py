@@ -64,7 +64,7 @@ def _ready(told: Told) -> _Ready:
     from pipeline.stages.preprocess import preprocess
     from pipeline.trial import timed
 
-    held = meter.hold(told.settings.device)
+    held = meter.settle(told.settings.device)
     if warning := meter.unseen_gpu():
         print(f"warning: {warning}", file=sys.stderr)
     prepared, seconds = timed(lambda: preprocess(told.settings))

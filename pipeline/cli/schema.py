@@ -21,6 +21,7 @@ SINGLE: dict[str, type] = {
     "evaluate": settings.Evaluate,
     "profile": settings.Profile,
     "device": settings.Device,
+    "price": settings.Price,
     "tracking": settings.Tracking,
     "ui": settings.Ui,
 }

@@ -100,7 +100,33 @@ def _training_rows(trained: "Trained", seconds: Seconds, record: "Record") -> Ro
             f"[bold]{_seconds(spent)}[/] for {trained.curve.last.number} epochs of training",
         ),
         ("", f"[dim]not in it: {excluded}[/]"),
+        *_price_rows(trained),
         ("device", f"{trained.device} [dim]({trained.engine} loop)[/]"),
+        *_contention_rows(trained),
+    ]
+
+
+def _price_rows(trained: "Trained") -> Rows:
+    price, drawn = trained.settings.price, trained.drawn
+    money, currency = price.of(trained.curve.last.device_seconds), price.currency.upper()
+    rows: Rows = []
+    if money is not None:
+        rows.append(("price", f"{money:.3g} {currency} at {price.per_hour} {currency} an hour of one device"))
+    if drawn.joules is not None:
+        rows.append(("energy", f"{drawn.joules:.3g} J, {drawn.watts:.3g} W on average"))
+    return rows
+
+
+def _contention_rows(trained: "Trained") -> Rows:
+    """Words where the device was not ours alone."""
+    epochs = trained.curve.epochs
+    contended = sum(epoch.contended for epoch in epochs)
+    if not contended:
+        return []
+    lost = epochs[-1].lost_seconds
+    told = f"{_seconds(lost)} that others took are not in the cost" if lost else "the cost may be too high"
+    return [
+        ("contended", f"[yellow]others used the device in {contended} of {len(epochs)} epochs; {told}[/]")
     ]
 
 

@@ -1,6 +1,7 @@
 """An .npz file with named arrays; never unpickles."""
 
 import zipfile
+import zlib
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from pipeline.errors import BadData, DataMissing
 from pipeline.settings import Arrays
-from pipeline.sources.samples import Loaded, Samples, digest, numbered_classes
+from pipeline.sources.samples import Loaded, Samples, digest, numbered
 
 
 def fingerprint(data: Arrays) -> str:
@@ -30,8 +31,20 @@ def load(data: Arrays) -> Loaded:
                 f"data.test_features must have samples of shape {train.features.shape[1:]}, "
                 f"got {test.features.shape[1:]}; use arrays of one data set"
             )
-    labels = train.labels if test is None else np.concatenate([train.labels, test.labels])
-    return Loaded(train, test, numbered_classes(labels))
+        train, test = _of_one_type(train, test)
+    return numbered(train, test)
+
+
+def _of_one_type(train: Samples, test: Samples) -> tuple[Samples, Samples]:
+    """Bytes stay bytes only where both splits are."""
+    if train.features.dtype == test.features.dtype:
+        return train, test
+    return Samples(_floats(train.features), train.labels), Samples(_floats(test.features), test.labels)
+
+
+def _floats(features: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is cleaned away
+        return features.astype(np.float32)
 
 
 def _path(data: Arrays) -> Path:
@@ -51,7 +64,7 @@ def _samples(data: Arrays, features_name: str, labels_name: str) -> Samples:
             f"{labels.shape}; choose the arrays with data.features=... data.labels=..."
         )
     if features.dtype != np.uint8:
-        features = features.astype(np.float32)
+        features = _floats(features)
     return Samples(features, labels)
 
 
@@ -64,14 +77,14 @@ def _array(data: Arrays, name: str) -> np.ndarray:
             near = get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it holds {', '.join(names)}"
             raise BadData(f"{path} must hold the array {name}, got none of that name; {hint}")
-        array: np.ndarray = np.load(path, allow_pickle=False)[name]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        with np.load(path, allow_pickle=False) as named:
+            array: object = named[name]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         line = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadData(
             f"{path} must be an .npz without pickled objects, got: {line[:120]}; write it with numpy.savez"
         ) from None
-    if array.dtype.kind not in "biuf":
-        raise BadData(
-            f"{name} in {path} must be numbers, got dtype {array.dtype}; encode it as numbers first"
-        )
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else "no array"
+        raise BadData(f"{name} in {path} must be numbers, got {got}; encode it as numbers first")
     return array

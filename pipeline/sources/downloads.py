@@ -1,13 +1,12 @@
 """Files of public data sets: found in the data directory, or fetched there once and checked by SHA-256."""
 
 import logging
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import BadData, DataMissing
-from pipeline.sources.samples import file_sha256
+from pipeline.sources.samples import CHUNK, file_sha256
 
 TIMEOUT_SECONDS = 10
 
@@ -65,22 +64,37 @@ def _fetch(mirror: str, file: RemoteFile, path: Path) -> str | None:
     pooch writes aside, checks the hash and renames: nothing half-written, and two processes do no harm.
     """
     import pooch
+    from tqdm import tqdm
 
     pooch.get_logger().setLevel(logging.ERROR)
-    bar = not os.environ.get("CI")
-    downloader = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT_SECONDS)
+    # total=1: pooch asks whether the bar is true, then sets the real size. disable=None: only on a terminal.
+    bar = tqdm(desc=file.name, total=1, unit="B", unit_scale=True, delay=0.5, leave=False, disable=None)
+    downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=TIMEOUT_SECONDS)
     try:
         pooch.retrieve(
             mirror + file.name, f"sha256:{file.sha256}", file.name, path.parent, downloader=downloader
         )
+        path.chmod(0o644)  # pooch's are the owner's alone, and data folders are shared
     except OSError as error:  # requests' errors are OSErrors too
         return f"{mirror.split('/')[2]}: {_reason(error)}"
     except ValueError:  # pooch's error for a wrong hash
         return f"{mirror.split('/')[2]}: what came has the wrong SHA-256"
+    finally:
+        bar.close()
     return None
 
 
 def _reason(error: OSError) -> str:
-    if isinstance(error, PermissionError):
-        return f"{error.filename or 'the folder'} is not writable"
-    return type(error).__name__
+    import requests
+
+    match error:
+        case requests.HTTPError(response=requests.Response(status_code=status)):
+            return f"HTTP {status}"
+        case requests.Timeout():
+            return "no answer in time"
+        case requests.ConnectionError():
+            return "connection failed"
+        case PermissionError():
+            return f"{error.filename or 'the folder'} is not writable"
+        case _:
+            return error.strerror or type(error).__name__

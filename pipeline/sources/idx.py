@@ -10,8 +10,9 @@ import numpy as np
 
 from pipeline.errors import BadData, DataMissing
 from pipeline.settings import Idx
-from pipeline.sources.samples import Loaded, Samples, digest, numbered_classes
+from pipeline.sources.samples import Loaded, Samples, digest, numbered
 
+MOST_DIMENSIONS = 8
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -51,7 +52,7 @@ def read_four(train_images: Path, train_labels: Path, test_images: Path, test_la
             f"{test_images} must hold images of {train.features.shape[1:]} as {train_images.name} does, "
             f"got {test.features.shape[1:]}; use files of one data set"
         )
-    return Loaded(train, test, numbered_classes(np.concatenate([train.labels, test.labels])))
+    return numbered(train, test)
 
 
 def _split(images: Path, labels: Path) -> Samples:
@@ -78,7 +79,7 @@ def read(path: Path) -> np.ndarray:
         BadData: not readable, wrong magic, or another length than its header says.
     """
     content = _content(path)
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES:
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES or content[3] > MOST_DIMENSIONS:
         raise BadData(
             f"{path} must be an IDX file (magic 00 00 TYPE DIMS), got {content[:4].hex(' ') or 'nothing'}; "
             "fetch it again"
@@ -93,7 +94,8 @@ def read(path: Path) -> np.ndarray:
     want, got = math.prod(shape) * dtype.itemsize, len(content) - start
     if want != got:
         raise BadData(
-            f"{path} must hold {want} bytes for shape {shape}, got {got}: truncated; fetch it again"
+            f"{path} must hold {want} bytes for shape {shape}, got {got}: "
+            f"{'truncated' if got < want else 'something is appended'}; fetch it again"
         )
     return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
 

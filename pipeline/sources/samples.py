@@ -39,23 +39,48 @@ def digest(paths: Iterable[Path]) -> str:
 
 
 def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of one file.
+
+    Raises:
+        BadData: it cannot be read.
+    """
     total = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            total.update(chunk)
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                total.update(chunk)
+    except OSError as error:
+        raise BadData(
+            f"{path} must be a file that can be read, got {error.strerror}; mend its permissions or move it"
+        ) from None
     return total.hexdigest()
 
 
-def numbered_classes(labels: np.ndarray) -> tuple[str, ...]:
-    """`("0", "1", ...)` up to the largest label; at least one.
+def numbered(train: Samples, test: Samples | None) -> Loaded:
+    """Classes from the label numbers that occur: 1, 2, 26 become 0, 1, 2 with the names "1", "2", "26".
+
+    What is no class number (negative, NaN, a fraction) stays as it is, for cleaning to drop.
 
     Raises:
-        BadData: more classes than any network here could have, so the labels are something else.
+        BadData: larger numbers than any network here could have classes, so the labels are something else.
     """
-    finite = labels[np.isfinite(labels)] if labels.dtype.kind == "f" else labels
-    largest = int(finite.max(initial=0))
-    if largest >= MOST_CLASSES:
+    labels = train.labels if test is None else np.concatenate([train.labels, test.labels])
+    numbers = np.unique(labels[_whole(labels)])
+    if len(numbers) and numbers[-1] >= MOST_CLASSES:
         raise BadData(
-            f"labels must be whole numbers from 0 to {MOST_CLASSES - 1}, got {largest}; number the classes"
+            f"labels must be whole numbers from 0 to {MOST_CLASSES - 1}, got {int(numbers[-1])}; "
+            "number the classes"
         )
-    return tuple(str(number) for number in range(largest + 1))
+    names = tuple(str(int(number)) for number in numbers)
+    return Loaded(_renumbered(train, numbers), None if test is None else _renumbered(test, numbers), names)
+
+
+def _whole(labels: np.ndarray) -> np.ndarray:
+    whole: np.ndarray = np.isfinite(labels) & (labels == np.floor(labels)) & (labels >= 0)
+    return whole
+
+
+def _renumbered(samples: Samples, numbers: np.ndarray) -> Samples:
+    labels = samples.labels
+    dense = np.where(_whole(labels), np.searchsorted(numbers, labels), labels)
+    return Samples(samples.features, dense)

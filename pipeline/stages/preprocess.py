@@ -13,7 +13,7 @@ from pipeline.prepared import Parts, Prepared, Report, Scaling, Split
 from pipeline.settings import Data, Preprocess, Settings, Standardise, Storage, option_name
 from pipeline.sources import Loaded, Samples
 
-FORMAT = 1  # raise it when the same settings come to mean other arrays
+FORMAT = 2  # raise it when the same settings come to mean other arrays
 CHUNK_ROWS = 8192
 
 
@@ -24,7 +24,8 @@ def preprocess(settings: Settings) -> Prepared:
         BadData: the data is missing, damaged, or cannot be split.
         BadInput: the cache is not writable.
     """
-    data_dir, cache_dir = Path(settings.data_dir).expanduser(), Path(settings.cache_dir).expanduser()
+    data_dir = Path(settings.data_dir).expanduser()
+    cache_dir = Path(settings.cache_dir).expanduser().absolute()
     source = sources.fingerprint(settings.data, data_dir)
     key = _key(source, settings.data, settings.preprocess)
     found = prepared.stored(cache_dir, key)
@@ -61,12 +62,12 @@ def prepare(loaded: Loaded, preprocess: Preprocess, source: str) -> Parts:
     dropped: dict[str, int] = {}
     train = _clean(loaded.train, len(loaded.classes), dropped)
     if loaded.test is None:
-        train, test = _divide(train, preprocess.test, preprocess.seed, "preprocess.test")
+        train, test = _divide(train, "preprocess.test", preprocess.test, preprocess.seed, loaded.classes)
         share = preprocess.validation / (1 - preprocess.test)
     else:
         test, share = _clean(loaded.test, len(loaded.classes), dropped), preprocess.validation
     _check_classes(train, loaded.classes)
-    train, validation = _divide(train, share, preprocess.seed, "preprocess.validation")
+    train, validation = _divide(train, "preprocess.validation", share, preprocess.seed, loaded.classes)
     if preprocess.deduplicate:
         train = _without_repeats(train, [validation, test], dropped)
         _check_classes(train, loaded.classes)
@@ -77,6 +78,8 @@ def prepare(loaded: Loaded, preprocess: Preprocess, source: str) -> Parts:
 
 def _clean(samples: Samples, classes: int, dropped: dict[str, int]) -> Split:
     features, labels = samples.features, samples.labels
+    if features.size == 0:
+        raise BadData(f"every split must have samples with features, got shape {features.shape}; add samples")
     whole = np.isfinite(labels) & (labels == np.floor(labels)) if labels.dtype.kind == "f" else True
     labelled = whole & (labels >= 0) & (labels < classes)
     finite = np.ones(len(labels), bool)
@@ -85,6 +88,11 @@ def _clean(samples: Samples, classes: int, dropped: dict[str, int]) -> Split:
     _count(dropped, "label out of range", int(np.sum(~labelled)))
     _count(dropped, "NaN or infinite feature", int(np.sum(labelled & ~finite)))
     keep = labelled & finite
+    if not keep.any():
+        raise BadData(
+            f"every split must keep a row after cleaning, got none of {len(keep)}: {np.sum(~labelled)} with "
+            "a label out of range, the rest with NaN or infinity; mend the data"
+        )
     return Split(features[keep], labels[keep].astype(np.int32))
 
 
@@ -101,24 +109,25 @@ def _check_classes(split: Split, classes: tuple[str, ...]) -> None:
     if (counts == 0).any():
         empty = ", ".join(np.array(classes)[counts == 0][:5])
         raise BadData(
-            f"every class must have training samples, got none for {empty}; "
-            "add some, or number labels from 0 without gaps"
+            f"every class must have training samples, got none for {empty}; add some, leave the class out, "
+            "or keep repeated rows with preprocess.deduplicate=false"
         )
 
 
-def _divide(split: Split, share: float, seed: int, key: str) -> tuple[Split, Split]:
+def _divide(split: Split, key: str, share: float, seed: int, classes: tuple[str, ...]) -> tuple[Split, Split]:
     """Stratified and seeded: the rest, and `share` of the rows."""
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(split))
     try:
         rest, taken = train_test_split(rows, test_size=share, random_state=seed, stratify=split.labels)
-    except ValueError as error:
-        line = str(error).splitlines()[0]
+    except ValueError:  # its text names classes by number; ours have names
+        numbers, counts = np.unique(split.labels, return_counts=True)
+        smallest = classes[numbers[counts.argmin()]]
         raise BadData(
-            f"every class must have enough samples for a stratified split ({key}), got {len(split)} rows: "
-            f"{line}; "
-            f"add samples or change {key}"
+            f"every class must have enough samples for a stratified split ({key}={share:g} of {len(split)} "
+            f"rows, {len(numbers)} classes), got {counts.min()} of class {smallest}; "
+            f"add samples, leave small classes out, or raise {key}"
         ) from None
     rest, taken = np.sort(rest), np.sort(taken)
     return Split(split.features[rest], split.labels[rest]), Split(split.features[taken], split.labels[taken])
@@ -133,14 +142,16 @@ def _without_repeats(train: Split, others: list[Split], dropped: dict[str, int])
 
 
 def _row_hash(row: np.ndarray) -> bytes:
-    return hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+    return hashlib.blake2b((row + 0).tobytes(), digest_size=16).digest()  # + 0: -0.0 equals 0.0
 
 
 def scaling_of(features: np.ndarray, preprocess: Preprocess) -> Scaling:
     """What turns raw units into the network's, from the training split alone.
 
-    A feature that never changes is centred, not stretched: its std counts as 1.
+    Standardising comes after normalising, and both together are one mean and one std. A feature that never
+    changes is centred, not stretched: its normalised std counts as 1, so a value never seen stays small.
     """
+    low, span = _range(features) if preprocess.normalise else (0.0, 1.0)
     match preprocess.standardise:
         case Standardise.feature:
             mean, variance = _moments(features)
@@ -149,17 +160,18 @@ def scaling_of(features: np.ndarray, preprocess: Preprocess) -> Scaling:
             mean = means.mean()
             variance = (variances + (means - mean) ** 2).mean()
         case Standardise.none:
-            mean, variance = _normalising(features) if preprocess.normalise else (np.zeros(()), np.ones(()))
-    std = np.sqrt(variance)
-    return Scaling(np.asarray(mean, np.float32), np.where(std > 0, std, 1).astype(np.float32))
+            mean, variance = np.asarray(low), np.zeros(())
+    std = np.where(variance > 0, np.sqrt(variance), span)
+    limits = np.finfo(np.float32)  # below tiny a device may take the divisor for 0
+    return Scaling(np.asarray(mean, np.float32), np.clip(std, limits.tiny, limits.max).astype(np.float32))
 
 
-def _normalising(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest value and squared range; bytes have the range 0..255 whatever values occur."""
+def _range(features: np.ndarray) -> tuple[float, float]:
+    """Lowest value and range; bytes have the range 0..255 whatever values occur."""
     if features.dtype == np.uint8:
-        return np.zeros(()), np.asarray(255.0**2)
+        return 0.0, 255.0
     low, high = float(features.min()), float(features.max())
-    return np.asarray(low), np.asarray((high - low) ** 2)
+    return low, high - low if high > low else 1.0
 
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

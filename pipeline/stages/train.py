@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline import engine, loops, meter, models
 from pipeline.errors import Diverged
-from pipeline.measures import Curve, Epoch, Seconds
+from pipeline.measures import Curve, Drawn, Epoch, Seconds
 from pipeline.meter import Stopwatch
 from pipeline.prepared import Prepared
 from pipeline.quietly import Tensor
@@ -21,7 +21,7 @@ class Trained:
     """The state after an epoch; `curve`: every epoch so far; `seconds`: what they took, by purpose.
 
     `engine`: what ran (xla, graph or keras); `device`: its name; `kept`: the epoch that the weights are of,
-    which is the last one, or with `train.patience` the best so far.
+    which is the last one, or with `train.patience` the best so far; `drawn`: energy of all epochs so far.
     """
 
     curve: Curve
@@ -32,6 +32,7 @@ class Trained:
     parameters: Sequence[Tensor]
     settings: Settings
     prepared: Prepared
+    drawn: Drawn
 
     def weights(self) -> list[np.ndarray]:
         """[W1, b1, W2, b2, ...], W [inputs, outputs]; float32, or float64 under that precision."""
@@ -64,7 +65,17 @@ def train(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None
         curve = curve.with_epoch(epoch)
         if kept is None or not settings.train.patience or _better(epoch, kept):
             kept, parameters = epoch, loop.parameters()
-        yield Trained(curve, watch.seconds, kind.value, watch.held.name, kept, parameters, settings, prepared)
+        yield Trained(
+            curve,
+            watch.seconds,
+            kind.value,
+            watch.held.name,
+            kept,
+            parameters,
+            settings,
+            prepared,
+            watch.drawn,
+        )
         if settings.train.patience and number - kept.number >= settings.train.patience:
             return
 
@@ -99,14 +110,23 @@ def _ready(
 def _epoch(loop: loops.Loop, watch: Stopwatch, settings: Settings, number: int) -> Epoch:
     with watch.on("input"):
         loop.prepare(number)
-    with watch.on("train"):
+    with watch.on_epoch():
         loss = loop.run()
     with watch.on("validate"):
         validation_loss, accuracy = loop.score()
     for name, value in (("train", float(loss)), ("validation", validation_loss)):
         if not math.isfinite(value):
             raise Diverged(_diverged(name, value, number, settings))
-    return Epoch(number, watch.device_seconds, float(loss), validation_loss, accuracy)
+    return Epoch(
+        number,
+        watch.device_seconds,
+        float(loss),
+        validation_loss,
+        accuracy,
+        watch.verdict.contended,
+        watch.verdict.share,
+        watch.lost_seconds,
+    )
 
 
 def _diverged(name: str, value: float, number: int, settings: Settings) -> str:

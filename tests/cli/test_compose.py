@@ -1,5 +1,6 @@
 """From words to settings, and every mistake in one line."""
 
+import re
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.cli.compose import compose
+from pipeline.cli.compose import CONF, compose
 from pipeline.cli.mistakes import keys_and_rules
 from pipeline.errors import BadSetting, FulcrumError
 from pipeline.settings import Adam, Cosine, Digits, Engine, Mnist, Sgd, flatten
@@ -41,6 +42,16 @@ def test_experiment_article_is_the_article() -> None:
     assert (flat["model.hidden"], flat["model.activation"], flat["model.output"]) == (500, "relu", "sigmoid")
     assert (flat["optimizer.learning_rate"], flat["train.batch_size"], flat["train.epochs"]) == (0.01, 1, 10)
     assert (flat["claim.accuracy"], flat["claim.loss"]) == (0.9897, 0.2923)
+
+
+def test_a_price_turns_device_seconds_into_money() -> None:
+    assert compose([]).settings.price.of(7200) is None
+    assert compose(["price.per_hour=1.5"]).settings.price.of(7200) == 3.0
+    for path in CONF.glob("price/*.yaml"):
+        price = compose([f"price={path.stem}"]).settings.price
+        assert (price.per_hour is None) == (path.stem == "none")
+        assert price.currency == "usd"
+        assert price.per_hour is None or re.search(r"per_hour: .* # .+ of 20\d\d-\d\d", path.read_text())
 
 
 def test_words_typed_beat_an_experiment() -> None:
@@ -88,6 +99,10 @@ def test_the_command_line_repeats_the_settings() -> None:
         ("optimizer=sgd optimizer.nesterov=true", ["optimizer.nesterov must be false unless"]),
         ("model.init=pretrained", ["model.pretrained must be set"]),
         ("preprocess.validation=0.9", ["preprocess.validation must be < 1 - preprocess.test"]),
+        ("price.per_hour=-1", ["price.per_hour must be >= 0 and < 1e6, or null", "got -1"]),
+        ("price.currency=US$", ["price.currency must be three small letters", "got US$"]),
+        ("price=v100", ["price must be one of a100, core, h100, l4, none, t4", "got v100"]),
+        ("device.pin=maybe", ["device.pin must be true or false", "got maybe"]),
         ("record=model", ["record must be own unless trained="]),
         ("data=idx", ["data.path must be set", "add data.path=..."]),
         ("engine=fast", ["engine must be one of auto, xla, graph, keras"]),

@@ -65,6 +65,19 @@ def test_the_second_mirror_serves_where_the_first_does_not(served: Served, tmp_p
     assert fetched(remote(CLOSED, served.address), tmp_path).read_bytes() == CONTENT
 
 
+def test_what_is_fetched_may_be_read_by_others_and_says_nothing_without_a_terminal(
+    served: Served, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = fetched(remote(served.address), tmp_path)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_server_without_the_file_is_told_from_no_server(served: Served, tmp_path: Path) -> None:
+    with pytest.raises(DataMissing, match=r"HTTP 404.*connection failed"):
+        fetched(remote(served.address + "elsewhere/", CLOSED), tmp_path)
+
+
 def test_a_file_that_is_there_needs_no_server(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "file.bin").write_bytes(CONTENT)

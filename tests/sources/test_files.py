@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from pipeline.errors import BadData, DataMissing
 from pipeline.settings import Arrays, Idx
 from pipeline.sources import arrays, fingerprint, idx, load
 from pipeline.sources.idx import TYPES, read
+from pipeline.sources.samples import file_sha256
 
 NAMES = ("train-images", "train-labels", "test-images", "test-labels")
 
@@ -68,6 +70,8 @@ def damage(name: str, folder: Path) -> None:
             path.write_bytes(content[:6])
         case "empty":
             path.write_bytes(b"")
+        case "appended":
+            path.write_bytes(content + b"zz")
         case "wrong magic":
             path.write_bytes(b"\x89PNG" + content)
         case "broken gzip":
@@ -86,6 +90,7 @@ def damage(name: str, folder: Path) -> None:
         ("truncated", "must hold 72 bytes for shape (6, 4, 3), got 67"),
         ("header cut", "bytes of header"),
         ("empty", "must be an IDX file"),
+        ("appended", "got 74: something is appended"),
         ("wrong magic", "must be an IDX file (magic 00 00 TYPE DIMS), got 89 50 4e 47"),
         ("broken gzip", "must be readable"),
         ("fewer labels", "as many images as labels, got 6 and 3"),
@@ -100,6 +105,14 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, name: str, rule: str) -> Non
         load(data, tmp_path)
     assert rule in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_more_dimensions_than_any_image_has_is_a_wrong_magic(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"\0\0\x08\xff" + b"\xff" * 1020)
+    with pytest.raises(BadData, match="must be an IDX file") as caught:
+        read(path)
+    assert len(str(caught.value)) < 300
 
 
 def test_an_absent_file_names_the_key_and_the_folder(tmp_path: Path) -> None:
@@ -147,6 +160,7 @@ def test_a_test_split_of_its_own_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("named", "rule"),
     [
+        ({"features": np.ones((2, 2), complex), "labels": np.ones(2)}, "must be numbers"),
         ({"featurs": np.ones((2, 2)), "labels": np.ones(2)}, "must hold the array features"),
         ({"features": np.ones((3, 2)), "labels": np.ones(2)}, "must be [n, ...] and labels [n]"),
         ({"features": np.ones(3), "labels": np.ones(3)}, "must be [n, ...] and labels [n]"),
@@ -160,6 +174,58 @@ def test_wrong_arrays_are_one_line(tmp_path: Path, named: dict[str, np.ndarray],
         load(npz(tmp_path, **named), tmp_path)
     assert rule in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_member_is_one_line(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    np.savez_compressed(tmp_path / "data.npz", features=draw.normal(size=(60, 3)), labels=np.arange(60) % 3)
+    content = bytearray((tmp_path / "data.npz").read_bytes())
+    content[120:160] = b"\x55" * 40
+    (tmp_path / "data.npz").write_bytes(content)
+    with pytest.raises(BadData, match=r"must be an \.npz") as caught:
+        arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_member_that_is_no_array_is_one_line(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
+        archive.writestr("features", "text")
+        archive.writestr("labels", "text")
+    with pytest.raises(BadData, match="must be numbers, got no array"):
+        arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None))
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="must be a file that can be read, got Is a directory"):
+        file_sha256(tmp_path)
+
+
+def test_bytes_in_one_split_and_floats_in_the_other_become_floats(tmp_path: Path) -> None:
+    data = npz(
+        tmp_path,
+        features=np.ones((5, 2), np.uint8),
+        labels=np.zeros(5),
+        more=np.ones((2, 2)),
+        truth=np.ones(2),
+    )
+    data.test_features, data.test_labels = "more", "truth"
+    loaded = load(data, tmp_path)
+    assert loaded.test is not None
+    assert (loaded.train.features.dtype, loaded.test.features.dtype) == (np.float32, np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float64])
+def test_classes_are_numbered_without_gaps_and_named_as_found(tmp_path: Path, dtype: type) -> None:
+    """EMNIST's letters, for one, begin at 1."""
+    loaded = load(npz(tmp_path, features=np.ones((4, 2)), labels=np.array([1, 26, 2, 1], dtype)), tmp_path)
+    assert loaded.train.labels.tolist() == [0, 2, 1, 0]
+    assert loaded.classes == ("1", "2", "26")
+
+
+def test_what_is_no_class_number_is_left_for_cleaning(tmp_path: Path) -> None:
+    labels = np.array([5, -1, 1.5, np.nan, 3])
+    found = load(npz(tmp_path, features=np.ones((5, 2)), labels=labels), tmp_path).train.labels
+    np.testing.assert_array_equal(found, [1, -1, 1.5, np.nan, 0])
 
 
 def test_what_is_no_npz_is_one_line(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline import prepared as store
 from pipeline.cli.compose import compose
 from pipeline.errors import BadData, BadInput, BadSetting
-from pipeline.prepared import Parts
+from pipeline.prepared import SPLITS, Parts, Report, Scaling, Split, stored
 from pipeline.settings import Preprocess, Standardise, Storage
 from pipeline.sources import Loaded, Samples
 from pipeline.stages import preprocess as stage
@@ -123,8 +126,74 @@ def test_a_constant_feature_is_noted_and_not_stretched() -> None:
     base.features[:, 1] = 7
     parts = prepare(Loaded(base, None, names(3)), told(standardise=Standardise.feature), "x")
     assert parts.report.constant_features == 1
-    assert parts.scaling.std[1] == 1
+    train = parts.splits["train"].features
+    assert parts.scaling.std[1] == pytest.approx(train.max() - train.min())
     assert parts.scaling.mean[1] == 7
+    raw = prepare(Loaded(base, None, names(3)), told(standardise=Standardise.feature, normalise=False), "x")
+    assert raw.scaling.std[1] == 1
+
+
+def test_a_byte_that_training_never_saw_stays_small() -> None:
+    """A pixel that is always 0 in training and 255 in the test counts 1 after normalising, not 255."""
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 256, (100, 4)).astype(np.uint8)
+    images[:, 2] = 0
+    parts = prepare(
+        Loaded(Samples(images, np.arange(100) % 3), None, names(3)),
+        told(standardise=Standardise.feature),
+        "x",
+    )
+    assert parts.scaling.std[2] == 255
+
+
+@pytest.mark.parametrize("unit", [1e-42, 1e38])
+@pytest.mark.parametrize("standardise", list(Standardise))
+def test_extreme_units_give_a_divisor_that_every_device_knows(unit: float, standardise: Standardise) -> None:
+    base = samples(100)
+    parts = prepare(
+        Loaded(Samples((base.features.clip(-3, 3) * np.float32(unit)), base.labels), None, names(3)),
+        told(standardise=standardise),
+        "x",
+    )
+    assert np.all(np.isfinite(parts.scaling.std))
+    assert np.all(parts.scaling.std >= np.finfo(np.float32).tiny)
+
+
+def test_minus_zero_repeats_zero() -> None:
+    base = samples(60)
+    base.features[:, 1] = 0
+    other = base.features.copy()
+    other[:, 1] = -0.0
+    parts = prepare(
+        Loaded(Samples(np.concatenate([base.features, other]), np.tile(base.labels, 2)), None, names(3)),
+        told(),
+        "x",
+    )
+    seen = {tuple(row) for split in ("validation", "test") for row in parts.splits[split].features}
+    assert not seen & {tuple(row) for row in parts.splits["train"].features}
+
+
+@pytest.mark.parametrize(
+    ("features", "rule"),
+    [
+        (np.ones((0, 4), np.float32), "must have samples with features"),
+        (np.ones((9, 0), np.float32), "must have samples with features"),
+        (np.full((9, 4), np.nan, np.float32), "must keep a row after cleaning"),
+    ],
+)
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_split_with_nothing_in_it_is_one_line(features: np.ndarray, rule: str, part: str) -> None:
+    bad, good = Samples(features, np.arange(len(features)) % 3), samples(60)
+    loaded = Loaded(bad, None, names(3)) if part == "train" else Loaded(good, bad, names(3))
+    with pytest.raises(BadData, match=rule) as caught:
+        prepare(loaded, told(), "x")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_that_only_repeats_says_how_to_keep_it() -> None:
+    loaded = Loaded(Samples(np.ones((60, 4), np.float32), np.arange(60) % 3), None, names(3))
+    with pytest.raises(BadData, match=r"preprocess\.deduplicate=false"):
+        prepare(loaded, told(), "x")
 
 
 def test_bad_rows_are_dropped_and_counted() -> None:
@@ -143,7 +212,7 @@ def test_bad_rows_are_dropped_and_counted() -> None:
     [
         ([0] * 50, "must have two classes or more, got 1"),
         ([0, 2] * 25, "must have training samples, got none for 1"),
-        ([0] * 49 + [1], "every class must have enough samples"),
+        ([0] * 49 + [1], "every class must have enough samples.*got 1 of class 1"),
     ],
 )
 def test_data_that_cannot_be_split_is_one_line(labels: list[int], rule: str) -> None:
@@ -180,10 +249,11 @@ def test_the_key_follows_what_changes_the_arrays(tmp_path: Path) -> None:
     assert keys[0] == keys[3]
 
 
+@pytest.mark.parametrize("content", [b"{", b"PK\x03\x04", b"\xff\xfe", b""])
 @pytest.mark.parametrize("damage", ["prepared.json", "train_features.npy", "mean.npy"])
-def test_a_damaged_entry_is_built_again(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_entry_is_built_again(tmp_path: Path, damage: str, content: bytes) -> None:
     first = preprocess(compose(words(tmp_path)).settings)
-    (first.directory / damage).write_bytes(b"{")
+    (first.directory / damage).write_bytes(content)
     again = preprocess(compose(words(tmp_path)).settings)
     assert not again.reused
     assert preprocess(compose(words(tmp_path)).settings).reused
@@ -198,6 +268,72 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="cache_dir must be a writable folder"):
         preprocess(compose(words(tmp_path / "file" / "below")).settings)
+
+
+def small() -> Parts:
+    split = Split(np.ones((4, 2), np.float32), np.zeros(4, np.int32))
+    report = Report(12, {}, {}, 2, 1.0, 1.0, {})
+    scaling = Scaling(np.zeros((), np.float32), np.ones((), np.float32))
+    return Parts(dict.fromkeys(SPLITS, split), ("a", "b"), scaling, report, "x")
+
+
+def test_scaling_of_another_shape_is_damage(tmp_path: Path) -> None:
+    entry = store.store(tmp_path, "key", small())
+    np.save(entry.directory / "mean.npy", np.zeros(7, np.float32))
+    assert stored(tmp_path, "key") is None
+
+
+def test_a_file_in_the_place_of_an_entry_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("in the way")
+    store.store(tmp_path, "key", small())
+    assert stored(tmp_path, "key") is not None
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "_save", full)
+    with pytest.raises(BadInput, match="No space left on device"):
+        store.store(tmp_path, "key", small())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_living_host_with_a_similar_name_writes_is_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / f".writing-{socket.gethostname()}-99999999-7-word"
+    dead = tmp_path / f".writing-{socket.gethostname()}-99999999-word"
+    other.mkdir()
+    dead.mkdir()
+    store.store(tmp_path, "key", small())
+    assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "key"])
+
+
+def test_only_one_at_a_time_puts_an_entry_in_place(tmp_path: Path) -> None:
+    """Else one that found the entry damaged could remove what another had just mended."""
+    entry = store.store(tmp_path, "key", small())
+    (entry.directory / "mean.npy").write_bytes(b"{")
+    other = threading.Thread(target=store.store, args=(tmp_path, "key", small()))
+    with store._alone(tmp_path):
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()
+        assert (entry.directory / "mean.npy").read_bytes() == b"{"
+    other.join()
+    assert stored(tmp_path, "key") is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_the_entry_has_an_absolute_place_that_others_may_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0o022)
+    try:
+        entry = preprocess(compose(words(Path("near"))).settings)
+    finally:
+        os.umask(before)
+    assert entry.directory == tmp_path / "near" / entry.key
+    assert entry.directory.stat().st_mode & 0o777 == 0o755
 
 
 SLOW_WRITER = """

@@ -5,10 +5,12 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
+import psutil
 import pytest
 
 from pipeline import models
 from pipeline.cli.compose import compose
+from pipeline.contention import Reading, SystemReadings
 from pipeline.errors import BadData, BadModel, Diverged
 from pipeline.measures import Epoch
 from pipeline.stages import train as stage
@@ -32,7 +34,19 @@ def test_one_item_an_epoch_and_it_learns() -> None:
     assert curve.last.validation_accuracy > 0.8
     seconds = [epoch.device_seconds for epoch in curve.epochs]
     assert 0 < seconds[0] < seconds[-1]
-    assert seconds[-1] == items[-1].seconds.train
+    assert curve.last.measured_seconds == pytest.approx(items[-1].seconds.train)
+
+
+def test_a_neighbour_is_named_and_not_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([(0, 0, 0), (2, 2, 0), (2, 2, 0), (4, 2.5, 1.5), (4, 2.5, 1.5), (5, 3.5, 1.5)])
+    monkeypatch.setattr(SystemReadings, "read", lambda _self: Reading(*next(seconds)))
+    epochs = list(train(DATA, tiny.told("train.epochs=3")))[-1].curve.epochs
+    assert [epoch.contended for epoch in epochs] == [False, True, False]
+    assert [epoch.core_share for epoch in epochs] == [1.0, 0.25, 1.0]
+    lost = [epoch.lost_seconds for epoch in epochs]
+    assert 0 == lost[0] < lost[1] == lost[2]
+    spent = [epoch.device_seconds for epoch in epochs]
+    assert 3 * (spent[1] - spent[0]) == pytest.approx(lost[1])
 
 
 def test_every_second_has_its_name() -> None:
@@ -129,15 +143,14 @@ def test_changes_need_images() -> None:
 
 
 def test_memory_does_not_grow_over_trials() -> None:
-    import resource
+    def resident_bytes_after(trials: int) -> int:
+        for seed in range(trials):
+            settings = replace(tiny.BASE, train=replace(tiny.BASE.train, seed=seed, epochs=1))
+            next(train(DATA, settings))
+        return int(psutil.Process().memory_info().rss)
 
-    def trials(many: int) -> int:
-        for seed in range(many):
-            next(train(DATA, tiny.told(f"train.seed={seed} train.epochs=1")))
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-    before = trials(20)
-    assert trials(200) - before < 20 * 1024  # KiB
+    before = resident_bytes_after(50)
+    assert resident_bytes_after(200) - before < 20e6
 
 
 def test_mnist_in_five_epochs(data_dir: str) -> None:

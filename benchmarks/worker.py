@@ -1,0 +1,193 @@
+"""One family of contestants in a process of its own: pinned, one thread, idle while another one is timed."""
+
+import importlib
+import multiprocessing
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from typing import Any
+
+from benchmarks import cells
+from benchmarks.cells import Cell, Problem
+
+ONE_THREAD = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NUMEXPR_NUM_THREADS"),
+)
+NOT_OURS = ("OPENBLAS_CORETYPE", "NVPL_BLAS_DEBUG_CPU_TYPE")
+"""Variables that force a BLAS kernel: numpy shall choose its own."""
+
+FEW_ROWS = 256
+"""Rows of the trial run that says how long a step takes; 20 steps at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of an epoch is timed. `step_seconds`: of the trial run; `note`: what ran, if it says."""
+
+    steps: int
+    of: int
+    step_seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """Wall seconds of the timed steps, what all threads of the process computed meanwhile, the mean loss."""
+
+    seconds: float
+    core_seconds: float
+    loss: float
+
+
+class Worker:
+    """The caller's end. A call waits for its answer; what goes wrong in there is raised here."""
+
+    def __init__(self, family: str, core: int | None) -> None:
+        self.family = family
+        context = multiprocessing.get_context("spawn")
+        self._wire, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, family, core), daemon=True)
+        self._process.start()
+        self.names: tuple[str, ...] = ()
+        self.missing = ""
+        try:
+            self.names = tuple(self._answer())
+        except RuntimeError as error:
+            self.missing = str(error)
+
+    def prepare(self, name: str, cell: Cell, budget: float) -> Share | str:
+        """Compile and warm up; a text says why the contestant sits out."""
+        found: Share | str = self._ask("prepare", name, cell, budget)
+        return found
+
+    def lap(self, name: str) -> Lap:
+        found: Lap = self._ask("lap", name)
+        return found
+
+    def loss(self, name: str, cell: Cell, steps: int) -> float:
+        """Mean loss of the first `steps` steps."""
+        found: float = self._ask("loss", name, cell, steps)
+        return found
+
+    def forget(self) -> None:
+        self._ask("forget")
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a module's function in there."""
+        return self._ask("call", function, *arguments)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def _ask(self, *words: Any) -> Any:
+        self._wire.send(words)
+        return self._answer()
+
+    def _answer(self) -> Any:
+        try:
+            good, answer = self._wire.recv()
+        except EOFError:
+            raise RuntimeError(f"the process of {self.family} ended") from None
+        if not good:
+            raise RuntimeError(answer)
+        return answer
+
+
+# ---- the other end ------------------------------------------------------------------------------------
+
+
+def settle(core: int | None) -> None:
+    """One thread, one core, each BLAS with its own choice of kernel. Before numpy's BLAS computes."""
+    for name in NOT_OURS:
+        os.environ.pop(name, None)
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    warnings.filterwarnings("ignore")
+
+
+def _serve(wire: Connection, family: str, core: int | None) -> None:
+    from threadpoolctl import threadpool_limits
+
+    settle(core)
+    try:
+        contestants = importlib.import_module(f"benchmarks.rivals.{family}").CONTESTANTS if family else {}
+        threadpool_limits(1)
+    except ImportError as error:
+        wire.send((False, f"{error.name} is not installed"))
+        return
+    wire.send((True, list(contestants)))
+    stand = Stand(contestants)
+    while True:
+        order, *words = wire.recv()
+        try:
+            wire.send((True, getattr(stand, order)(*words)))
+        except Exception as error:
+            wire.send((False, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"))
+
+
+class Stand:
+    """What a worker process keeps between two calls."""
+
+    def __init__(self, contestants: dict[str, Any]) -> None:
+        self._makers = contestants
+        self._ready: dict[str, Any] = {}
+
+    def prepare(self, name: str, cell: Cell, budget: float) -> Share | str:
+        from benchmarks.rivals import Unfit
+
+        problem = _problem(cell)
+        whole = len(problem.order)
+        few = min(whole, max(20, FEW_ROWS // cell.batch))
+        try:
+            each = self._trial(name, problem, few)
+        except Unfit as error:
+            return str(error)
+        steps = portion(each, whole, budget)
+        runner = self._makers[name](problem, steps)
+        timed(runner)
+        self._ready[name] = runner
+        return Share(steps, whole, each, str(getattr(runner, "kind", "")))
+
+    def _trial(self, name: str, problem: Problem, steps: int) -> float:
+        runner = self._makers[name](problem, steps)
+        timed(runner)  # compiles
+        return timed(runner).core_seconds / steps
+
+    def lap(self, name: str) -> Lap:
+        return timed(self._ready[name])
+
+    def loss(self, name: str, cell: Cell, steps: int) -> float:
+        runner = self._makers[name](_problem(cell), steps)
+        return timed(runner).loss
+
+    def forget(self) -> None:
+        self._ready.clear()
+        _problem.cache_clear()
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return function(*arguments)
+
+
+@lru_cache(maxsize=1)
+def _problem(cell: Cell) -> Problem:
+    return cells.problem(cell)
+
+
+def portion(step_seconds: float, whole: int, budget: float) -> int:
+    """Steps that fit the budget; the whole epoch where it takes no more than twice as long."""
+    fit = max(20, int(budget / max(step_seconds, 1e-9)))
+    return whole if whole <= 2 * fit else fit
+
+
+def timed(runner: Any) -> Lap:
+    runner.reset()
+    start, computed = time.perf_counter(), time.process_time()
+    loss = runner.go()
+    return Lap(time.perf_counter() - start, time.process_time() - computed, loss)
