@@ -97,8 +97,8 @@ class Bench:
 
     def _timing(self, cell: Cell, name: str, share: Share, laps: Sequence[Lap]) -> Timing:
         ours = self.workers[0].loss(OURS, cell, share.steps)
-        whole = share.of / share.steps
-        seconds = tuple(whole * (lap.core_seconds if self.clock == "cpu" else lap.seconds) for lap in laps)
+        clocked = [lap.core_seconds if self.clock == "cpu" else lap.seconds for lap in laps]
+        seconds = tuple(map(share.whole, clocked))
         had = sum(lap.core_seconds for lap in laps) / sum(lap.seconds for lap in laps)
         loss = laps[-1].loss
         timing = Timing(cell, name, seconds, had, share.steps, share.of, loss, ours, share.note)
@@ -146,7 +146,7 @@ def main(words: Sequence[str]) -> int:
     folder = machine.folder(told.out, results.about)
     name = "engine-full" if told.full else "engine"
     (folder / f"{name}.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
-    (folder / f"{name}.md").write_text(report.markdown(results))
+    (folder / f"{name}.md").write_text(report.markdown(results, f"{name}.png"))
     (folder / f"{name}.png").write_bytes(picture(results))
     report.show(results, console)
     console.print(f"kept in {folder}", highlight=False)

@@ -106,14 +106,15 @@ def _absent(results: Results) -> list[str]:
 
 
 def _parts(results: Results) -> list[str]:
-    parts = [
-        f"{each.cell}, {each.name} {each.steps:,} of {each.of:,}"
-        for each in results.timings
-        if each.steps < each.of
-    ]
-    engines = [f"{each.cell}, {each.name}: {each.engine}" for each in results.timings if each.engine]
-    found = [f"Loops that engine=auto chose: {'; '.join(engines)}."]
-    return [f"* steps timed, then scaled: {'; '.join(parts)}.", *found] if parts else found
+    """Which epochs were timed in part, and which loops ran; a line a cell."""
+    found = []
+    for cell in results.cells():
+        here = [each for each in results.timings if each.cell == cell]
+        parts = [f"{each.name} {each.steps:,}" for each in here if each.steps < each.of]
+        engines = [f"{each.name} ran {each.engine}" for each in here if each.engine]
+        told = f"* {', '.join(parts)} of {here[0].of:,} steps were timed, then scaled; " if parts else ""
+        found.append(f"{cell}: {told}{', '.join(engines)}.")
+    return found
 
 
 def _losses(results: Results) -> list[str]:
@@ -170,8 +171,8 @@ def goal_table(found: list[Goal]) -> Table:
 # ---- markdown -----------------------------------------------------------------------------------------
 
 
-def markdown(results: Results) -> str:
-    """The same, for a README."""
+def markdown(results: Results, picture: str = "engine.png") -> str:
+    """The same, for a README; `picture`: its file beside this one."""
     grid = results.cells()
     parts = [
         "# An epoch of 784-H-10, one core",
@@ -181,7 +182,7 @@ def markdown(results: Results) -> str:
         "## Goals",
         goal_lines(goals(results)),
         '"level": not met, but the spreads of both overlap.',
-        "![Share of the one-core floor](engine.png)",
+        f"![Share of the one-core floor]({picture})",
         "\n".join(f"- {line}" for line in notes(results)),
     ]
     return "\n\n".join(parts) + "\n"

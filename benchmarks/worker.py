@@ -21,18 +21,32 @@ ONE_THREAD = (
 NOT_OURS = ("OPENBLAS_CORETYPE", "NVPL_BLAS_DEBUG_CPU_TYPE")
 """Variables that force a BLAS kernel: numpy shall choose its own."""
 
-FEW_ROWS = 256
+FEW_ROWS = 128
 """Rows of the trial run that says how long a step takes; 20 steps at least."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How much of an epoch is timed. `step_seconds`: of the trial run; `note`: what ran, if it says."""
+    """How much of an epoch is timed. `few_seconds`: what a run of `few` steps takes; `note`: what ran."""
 
     steps: int
     of: int
-    step_seconds: float
+    few: int
+    few_seconds: float
     note: str = ""
+
+    def whole(self, seconds: float) -> float:
+        """Seconds of an epoch, from those of `steps` steps.
+
+        What a call costs before its first step is not multiplied: a step costs what the steps beyond the
+        few took, but no more than the average step.
+        """
+        if self.steps == self.of:
+            return seconds
+        average = seconds / self.steps
+        further = (seconds - self.few_seconds) / max(1, self.steps - self.few)
+        each = min(average, further) if further > 0 else average
+        return seconds + each * (self.of - self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +96,9 @@ class Worker:
         return self._ask("call", function, *arguments)
 
     def close(self) -> None:
+        self._wire.close()
+        self._process.join(5)
         self._process.kill()
-        self._process.join()
 
     def _ask(self, *words: Any) -> Any:
         self._wire.send(words)
@@ -125,7 +140,10 @@ def _serve(wire: Connection, family: str, core: int | None) -> None:
     wire.send((True, list(contestants)))
     stand = Stand(contestants)
     while True:
-        order, *words = wire.recv()
+        try:
+            order, *words = wire.recv()
+        except EOFError:  # the caller is done
+            return
         try:
             wire.send((True, getattr(stand, order)(*words)))
         except Exception as error:
@@ -146,19 +164,19 @@ class Stand:
         whole = len(problem.order)
         few = min(whole, max(20, FEW_ROWS // cell.batch))
         try:
-            each = self._trial(name, problem, few)
+            few_seconds = self._trial(name, problem, few)
         except Unfit as error:
             return str(error)
-        steps = portion(each, whole, budget)
+        steps = portion(few_seconds / few, whole, budget, least=4 * few)
         runner = self._makers[name](problem, steps)
         timed(runner)
         self._ready[name] = runner
-        return Share(steps, whole, each, str(getattr(runner, "kind", "")))
+        return Share(steps, whole, few, few_seconds, str(getattr(runner, "kind", "")))
 
     def _trial(self, name: str, problem: Problem, steps: int) -> float:
         runner = self._makers[name](problem, steps)
         timed(runner)  # compiles
-        return timed(runner).core_seconds / steps
+        return min(timed(runner).core_seconds for _ in range(2))
 
     def lap(self, name: str) -> Lap:
         return timed(self._ready[name])
@@ -180,9 +198,9 @@ def _problem(cell: Cell) -> Problem:
     return cells.problem(cell)
 
 
-def portion(step_seconds: float, whole: int, budget: float) -> int:
-    """Steps that fit the budget; the whole epoch where it takes no more than twice as long."""
-    fit = max(20, int(budget / max(step_seconds, 1e-9)))
+def portion(step_seconds: float, whole: int, budget: float, least: int) -> int:
+    """Steps that fit the budget, `least` or more; the whole epoch where that takes at most twice as long."""
+    fit = max(least, int(budget / max(step_seconds, 1e-9)))
     return whole if whole <= 2 * fit else fit
 
 

@@ -77,7 +77,19 @@ def test_products_are_measured_forward_and_back():
     [(0.001, 421, 421), (0.001, 54_000, 1000), (0.001, 2000, 2000), (10.0, 421, 20), (10.0, 30, 30)],
 )
 def test_a_long_epoch_is_timed_in_part(step_seconds, whole, steps):
-    assert worker.portion(step_seconds, whole, budget=1.0) == steps
+    assert worker.portion(step_seconds, whole, budget=1.0, least=20) == steps
+
+
+def test_the_cost_of_a_call_is_not_scaled_with_the_steps():
+    # 0.5 s for the call and 0.01 s a step
+    share = worker.Share(steps=100, of=1000, few=20, few_seconds=0.7)
+    assert share.whole(1.5) == pytest.approx(10.5)
+
+
+def test_noise_in_the_few_steps_does_not_make_an_epoch_longer_than_in_proportion():
+    assert worker.Share(100, 1000, 20, few_seconds=0.1).whole(1.0) == pytest.approx(10.0)
+    assert worker.Share(100, 1000, 20, few_seconds=1.1).whole(1.0) == pytest.approx(10.0)
+    assert worker.Share(100, 100, 20, few_seconds=0.1).whole(1.0) == 1.0
 
 
 # ---- goals and tables ---------------------------------------------------------------------------------
@@ -154,7 +166,7 @@ def test_the_markdown_carries_times_goals_and_circumstances():
     assert header.count("|") == bar.count("|") == 4
     assert "| numpy | 2.00 s (2.00-2.00) 2.00x | - |" in rows
     assert "| Keras fit | 2.50 s* (2.50-2.50) 2.50x | - |" in text
-    assert "Keras fit 20 of 421" in text
+    assert "* Keras fit 20 of 421 steps" in text
     for word in (
         "A CPU",
         "2026-01-02",

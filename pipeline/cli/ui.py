@@ -14,12 +14,14 @@ LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY
 def run(words: Sequence[str]) -> None:
     """Replace this process by the server; `--prepare` only creates the store, for `make run`."""
     prepare_only = list(words) == ["--prepare"]
-    ui = compose([] if prepare_only else words).settings.ui
+    settings = compose([] if prepare_only else words).settings
+    ui = settings.ui
     from pipeline import store
 
     client = store.open_store()
     store.reap(client)
     if prepare_only:
+        store.experiment_id(client, settings.tracking.experiment)
         return
     address = store.uri()
     if address.startswith("http"):

@@ -1,0 +1,117 @@
+"""`python -m benchmarks.seeds`: what training reaches, over seeds: bf16 against float32, and the speedrun.
+
+Accuracy is of MNIST's official test split; device-seconds are the product's own.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean, median
+
+from rich.console import Console
+
+from benchmarks import cells, machine, report
+from benchmarks.engine import KEPT
+from benchmarks.results import Goal
+from pipeline.cli.compose import CONF, compose
+from pipeline.settings import Settings
+
+HALF = {
+    "float32": ("data=mnist", "model.hidden=500", "train.batch_size=128", "train.epochs=5", "device=cpu"),
+}
+HALF["bf16"] = (*HALF["float32"], "precision=mixed_bfloat16")
+SPEEDRUN = ("experiment=speedrun", "device=cpu")
+HEAD = ["", "test accuracy: median (min-max)", "device-seconds: median (min-max)", "seeds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Test accuracy in 0..1 and device-seconds, one of each a seed."""
+
+    name: str
+    words: tuple[str, ...]
+    accuracies: tuple[float, ...]
+    device_seconds: tuple[float, ...]
+
+    def row(self) -> list[str]:
+        best, cost = self.accuracies, self.device_seconds
+        return [
+            self.name,
+            f"{median(best):.2%} ({min(best):.2%}-{max(best):.2%})",
+            f"{median(cost):.2f} ({min(cost):.2f}-{max(cost):.2f})",
+            str(len(best)),
+        ]
+
+
+def train_once(settings: Settings) -> tuple[float, float]:
+    """Test accuracy, device-seconds."""
+    from pipeline import models
+    from pipeline.stages.preprocess import preprocess
+    from pipeline.stages.train import train
+
+    prepared = preprocess(settings)
+    *_, last = train(prepared, settings)
+    answers = models.predictor(last.model())(prepared.test.features)
+    return float((answers.argmax(1) == prepared.test.labels).mean()), last.curve.last.device_seconds
+
+
+def over_seeds(name: str, words: Sequence[str], seeds: int) -> Reached:
+    found = [train_once(compose([*words, f"train.seed={seed}"]).settings) for seed in range(seeds)]
+    accuracies, seconds = zip(*found, strict=True)
+    return Reached(name, tuple(words), accuracies, seconds)
+
+
+def goals(found: Sequence[Reached]) -> list[Goal]:
+    """bf16 against float32 by the means; the speedrun by its medians."""
+    by_name = {each.name: each for each in found}
+    judged = []
+    if {"float32", "bf16"} <= set(by_name):
+        points = 100 * (mean(by_name["float32"].accuracies) - mean(by_name["bf16"].accuracies))
+        judged.append(Goal("bf16: points of mean test accuracy lost", 0.2, points, at_most=True, unit=""))
+    if run := by_name.get("speedrun"):
+        judged.append(Goal("speedrun: median test accuracy", 98.0, 100 * median(run.accuracies), " %"))
+        judged.append(Goal("speedrun: device-seconds", 0.85, median(run.device_seconds), " s", at_most=True))
+    return judged
+
+
+def markdown(found: Sequence[Reached], about: dict[str, object]) -> str:
+    parts = [
+        "# Over seeds",
+        report.markdown_table(HEAD, [each.row() for each in found]),
+        "## Goals",
+        report.goal_lines(goals(found)),
+        f"{about['date']}, {about['device']}, one core; load before {about['load']}.",
+        "\n".join(f"- {each.name}: `{' '.join(each.words)}`" for each in found),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.seeds", description=__doc__)
+    parser.add_argument(
+        "--seeds", type=int, default=5, help="of bf16 and float32; the speedrun has twice as many"
+    )
+    parser.add_argument("--out", type=Path, default=KEPT, help="folder of the results")
+    told, console = parser.parse_args(words), Console(width=130)
+    if not cells.mnist_there():
+        console.print("benchmarks.seeds needs MNIST, which is not in data_dir; set FULCRUM_DATA", style="red")
+        return 2
+    about = machine.about()
+    found = [over_seeds(name, line, told.seeds) for name, line in HALF.items()]
+    if (CONF / "experiment" / "speedrun.yaml").is_file():
+        found.append(over_seeds("speedrun", SPEEDRUN, 2 * told.seeds))
+    folder = machine.folder(told.out, about)
+    raw = {"about": about, "reached": [asdict(each) for each in found]}
+    (folder / "seeds.json").write_text(json.dumps(raw, indent=1) + "\n")
+    (folder / "seeds.md").write_text(markdown(found, about))
+    for each in found:
+        console.print("  ".join(each.row()), highlight=False)
+    console.print(report.goal_table(goals(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
