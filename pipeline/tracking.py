@@ -48,7 +48,6 @@ class Record:
         self.cost_metric = f"{device}_seconds"
         self._waiting: list[Metric] = []
         self._flushed = time.monotonic()
-
         info = client.get_run(run_id).info
         self.name, self.experiment_id = str(info.run_name), str(info.experiment_id)
 
@@ -212,17 +211,18 @@ class Record:
 def recording(told: Told, stage: str, held: Held, into: str | None = None) -> Iterator[Record]:
     """A run that ends as what happened inside: FINISHED, FAILED, KILLED.
 
-    `into` names a finished run to add to; else the run that `mlflow run` opened is adopted, or one is opened.
+    `into` names a finished run to add to, which keeps its status; else the run that `mlflow run` opened is
+    adopted, or one is opened.
     """
     client = store.open_store()
     store.reap(client)
-    status, run_id = "FAILED", into
+    before = client.get_run(into).info.status if into else None
+    status, record = "FAILED", None
     try:
         with stopping.held_back():
-            run_id = run_id or _opened(client, told, stage)
-            _describe(client, run_id, told, stage, held, fresh=into is None)
-            record = Record(client, run_id, held.kind)
-        with mlflow.start_run(run_id=run_id):
+            record = Record(client, into or _opened(client, told, stage), held.kind)
+            _describe(record, told, stage, held, fresh=into is None)
+        with mlflow.start_run(run_id=record.run_id):
             yield record
         status = "FINISHED"
     except BaseException as error:
@@ -230,15 +230,13 @@ def recording(told: Told, stage: str, held: Held, into: str | None = None) -> It
             status = "KILLED"
         raise
     finally:
-        if run_id is not None:
+        if record is not None:
             with stopping.held_back():
                 record.flush()
-                client.set_terminated(run_id, status=status)
+                client.set_terminated(record.run_id, status=before or status)
 
 
-def _describe(
-    client: mlflow.MlflowClient, run_id: str, told: Told, stage: str, held: Held, fresh: bool
-) -> None:
+def _describe(record: Record, told: Told, stage: str, held: Held, fresh: bool) -> None:
     """Params and tags that are known before the work begins; a run that is added to keeps its own."""
     tags = {"device": held.name, **store.owner_tags()}
     if held.cores:
@@ -249,8 +247,9 @@ def _describe(
             OVERRIDES: json.dumps(told.overrides),
             "mlflow.note.content": f"`{told.command_line(stage)}`",
         }
-        client.log_batch(run_id, params=_params(client, run_id, told))
-    client.log_batch(run_id, tags=_tags(tags))
+    record.tags(tags)  # first the owner: from here on a killed run is found
+    if fresh:
+        record.client.log_batch(record.run_id, params=_params(record.client, record.run_id, told))
 
 
 def _opened(client: mlflow.MlflowClient, told: Told, stage: str) -> str:
@@ -262,11 +261,8 @@ def _opened(client: mlflow.MlflowClient, told: Told, stage: str) -> str:
         client.set_tag(adopted, "mlflow.runName", name)
         return adopted
     experiment = store.experiment_id(client, told.settings.tracking.experiment)
-    tags = {
-        "mlflow.user": getuser(),
-        "mlflow.source.type": "LOCAL",
-        "mlflow.source.name": "python -m pipeline",
-    }
+    source = {"mlflow.source.type": "LOCAL", "mlflow.source.name": "python -m pipeline"}
+    tags = {"mlflow.user": getuser(), **source, **store.owner_tags()}
     return str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import mlflow
 import pytest
 
-from pipeline import store
+from pipeline import store, tracking
 from pipeline.cli.compose import compose
 from pipeline.errors import Stopped
 from pipeline.measures import Curve, Drawn, Epoch, Seconds
@@ -132,6 +132,32 @@ def test_a_finished_run_can_be_added_to(client: mlflow.MlflowClient) -> None:
     assert run.info.status == "FINISHED"
     assert run.data.params["train.epochs"] == "10"
     assert run.data.tags["stage"] == "run"
+
+
+def test_a_finished_run_stays_finished_where_adding_to_it_fails(client: mlflow.MlflowClient) -> None:
+    with recording(compose([]), "run", HELD) as first:
+        pass
+    with suppress(ValueError), recording(compose([]), "evaluate", HELD, into=first.run_id):
+        raise ValueError
+    assert client.get_run(first.run_id).info.status == "FINISHED"
+
+
+def test_a_run_has_its_owner_from_its_first_moment(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill right after the run was created must leave something that the next start can find."""
+
+    def killed(*_: object) -> None:
+        raise SystemError
+
+    monkeypatch.setattr(tracking.Record, "__init__", killed)
+    experiment = store.experiment_id(client, "fulcrum")
+    before = {run.info.run_id for run in client.search_runs([experiment])}
+    with suppress(SystemError), recording(compose([]), "run", HELD):
+        pytest.fail("never opened")
+    (left,) = [run for run in client.search_runs([experiment]) if run.info.run_id not in before]
+    assert left.info.status == "RUNNING"
+    assert {"host", "pid", "pid_started"} <= set(left.data.tags)
 
 
 def test_a_password_in_a_path_is_recorded_nowhere(client: mlflow.MlflowClient) -> None:
