@@ -63,7 +63,7 @@ def ui() -> Iterator[str]:
         start_new_session=True,
     )
     address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while True:
         try:
             requests.get(f"{address}/health", timeout=2).raise_for_status()
@@ -82,7 +82,7 @@ def shows(browser: webdriver.Chrome, *texts: str) -> None:
         body = driver.find_element(By.TAG_NAME, "body").text
         return all(text in body for text in texts)
 
-    WebDriverWait(browser, 60).until(all_there, f"the page never showed {texts}")
+    WebDriverWait(browser, 240).until(all_there, f"the page never showed {texts}")
 
 
 def test_the_run_page_shows_what_was_measured(fulcrum: Run, ui: str, browser: webdriver.Chrome) -> None:
@@ -99,7 +99,7 @@ def test_the_run_page_shows_what_was_measured(fulcrum: Run, ui: str, browser: we
         f"{ui}/#/experiments/{experiment}/runs/{run.info.run_id}/artifacts/pictures/confusion_matrix.png"
     )
     shows(browser, "confusion_matrix.png")
-    WebDriverWait(browser, 60).until(
+    WebDriverWait(browser, 240).until(
         lambda driver: any(
             picture.get_property("naturalWidth") > 300 for picture in driver.find_elements(By.TAG_NAME, "img")
         ),

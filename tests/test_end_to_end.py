@@ -205,7 +205,7 @@ def started(words: list[str], client: mlflow.MlflowClient) -> subprocess.Popen[s
         stdout=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while count(client) == before or "pid" not in newest(client).data.tags:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
@@ -220,7 +220,7 @@ LONG = ["run", "train.epochs=100000"]
 def test_a_signal_ends_a_run_clean(client: mlflow.MlflowClient, sent: signal.Signals, code: int) -> None:
     process = started(LONG, client)
     process.send_signal(sent)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=180)
     assert process.returncode == code, errors
     assert errors.count("\n") == 1
     assert "recorded as KILLED" in errors
@@ -358,7 +358,7 @@ def test_the_model_is_served_and_answers_to_raw_samples(fulcrum: Run, client: ml
 
 
 def asked(address: str, body: str) -> list[list[float]]:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while True:
         try:
             answer = requests.post(
