@@ -294,7 +294,7 @@ def test_mlflow_builds_the_environment_itself(
     manager: str, client: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
     tool = {"uv": "uv", "virtualenv": "pyenv"}[manager]
-    path = f"{BIN}:{os.environ['PATH']}"
+    path = f"{BIN}:{os.environ['PATH']}:{sys.base_prefix}/bin"  # where uv looks for a Python
     if not shutil.which(tool, path=path):
         pytest.skip(f"mlflow's environment manager {manager} needs {tool}, which is not on the PATH")
     if os.environ.get("FULCRUM_QUICK"):
