@@ -1,14 +1,14 @@
-"""The compiled training loop: a whole epoch is one call.
+"""The compiled training loop: a whole epoch is one call of one `tf.while_loop`.
 
-Parameters and optimizer state are carried through a `tf.while_loop` as tensors, the batch is gathered by a
-row of `order`, gradients are written by hand (`layers`, `updates`). Whatever may differ between two trials
-of the same shape (rates, momentum, smoothing, ...) is an argument, so that it never compiles again.
+A batch is gathered by a row of `order`; gradients are written by hand (`layers`, `updates`). Compiled by
+XLA, the loop carries parameters and optimizer state as tensors; as a plain graph, it changes variables by
+fused kernels. Either way a call takes a state and returns a new one. Whatever may differ between two
+trials of the same shape (rates, momentum, smoothing, ...) is an argument, so that it never compiles again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +16,23 @@ import numpy as np
 from pipeline import augment, layers, updates
 from pipeline.augment import Changes
 from pipeline.errors import BadSetting
+from pipeline.inputs import Data, Plan
 from pipeline.layers import Net
 from pipeline.meter import Held
 from pipeline.quietly import Tensor, tf
 from pipeline.settings import Adam, Engine, Mlp, Model, Policy, Settings, Sgd
 from pipeline.streams import stream, uniform
 from pipeline.updates import Rule
+
+WARM_UP_STEPS = 20
+"""Steps on throw-away state before the clock: the first few fault in memory."""
+
+GRAPH_PAYS_FROM = 2**14
+"""Batch x hidden width from which a plain graph beats XLA on a CPU.
+
+A graph starts each of its kernels by itself, some 0.1 ms a step in all, but its matrix products and updates
+are 4 to 10 % faster.
+"""
 
 KEPT = 64
 """Compiled shapes that a process keeps; the one used longest ago goes first."""
@@ -31,14 +42,16 @@ KEPT = 64
 
 
 def choose_engine(device: str, policy: Policy, batch: int, model: Model) -> Engine:
-    """The fastest loop that can train this; `device` is cpu or gpu."""
+    """The fastest loop that can train this; `device` is cpu or gpu. Measured, see benchmarks/results."""
     if not isinstance(model, Mlp):
         return Engine.keras  # the fast loop knows the gradients of a perceptron only
     if device == "gpu":
         return Engine.xla  # one launch for many small kernels
-    if policy is Policy.mixed_bfloat16 and batch >= 128:
-        return Engine.graph  # XLA widens bfloat16 on a CPU, oneDNN multiplies in it
-    return Engine.xla
+    if policy is Policy.mixed_float16:
+        return Engine.xla  # a CPU's plain kernels for float16 are some 200 times slower
+    if policy is Policy.mixed_bfloat16:
+        return Engine.graph  # XLA widens bfloat16 on a CPU, a graph's kernels multiply in it
+    return Engine.graph if batch * model.hidden >= GRAPH_PAYS_FROM else Engine.xla
 
 
 def pick_engine(settings: Settings, held: Held) -> Engine:
@@ -83,27 +96,6 @@ class Recipe:
     dropout: bool
     xla: bool
     place: str
-
-
-class Data(NamedTuple):
-    """Samples on the device: features [n, inputs], labels int32 [n], scaling () or [inputs]."""
-
-    features: Tensor
-    labels: Tensor
-    mean: Tensor
-    std: Tensor
-
-
-class Plan(NamedTuple):
-    """What one epoch does: rows of each batch int32 [steps, batch], and two numbers a step.
-
-    `strides`, `shrinks`: see `updates`; `first`: steps of the run before this epoch, int64.
-    """
-
-    order: Tensor
-    strides: Tensor
-    shrinks: Tensor
-    first: Tensor
 
 
 class Knobs(NamedTuple):
@@ -155,31 +147,84 @@ def knobs(settings: Settings, wide: Tensor) -> Knobs:
 # ---- the loop ---------------------------------------------------------------------------------------
 
 EpochFunction = Any
-"""A `tf.function` of (Data, Plan, Tensor, Knobs, State) to (State, Tensor)."""
+"""A `tf.function` of (Data, Plan, steps to take, Knobs, State, desk) to (State, mean loss of the steps)."""
 
 
 @lru_cache(maxsize=KEPT)
 def compiled_epoch(recipe: Recipe) -> EpochFunction:
-    """The epoch as one compiled function of (data, plan, steps to take, knobs, state).
+    """The epoch as one compiled function; compilation happens in its first call.
 
-    It returns the new state and the mean loss of those steps. Compilation happens in its first call.
+    `desk` is what `desk_for` returned.
     """
-
-    def epoch(data: Data, plan: Plan, steps: Tensor, told: Knobs, state: State) -> tuple[State, Tensor]:
-        def more(step: Tensor, _loss: Tensor, _state: State) -> Tensor:
-            return step < steps
-
-        def go(step: Tensor, loss: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-            samples, wanted = batch(recipe, data, plan, told, step)
-            masks = dropout_masks(recipe, plan, told, step)
-            batch_loss, gradients = descent(recipe, told, state, samples, wanted, masks)
-            return step + 1, loss + batch_loss, moved(recipe, plan, told, state, gradients, step)
-
-        begin = (tf.constant(0), tf.zeros((), recipe.net.wide), state)
-        _, total, state = tf.while_loop(more, go, begin, parallel_iterations=1)
-        return state, total / tf.cast(tf.maximum(steps, 1), total.dtype)
-
+    epoch = partial(_epoch_of_values if recipe.xla else _epoch_in_place, recipe)
     return tf.function(epoch, jit_compile=recipe.xla, autograph=False)
+
+
+def desk_for(recipe: Recipe, state: State) -> State | None:
+    """Variables that a graph works on, so that its fused kernels can write in place; XLA needs none."""
+    if recipe.xla:
+        return None
+    with tf.device(recipe.place):
+        laid = tf.nest.map_structure(tf.Variable, state)
+    return State(*laid)
+
+
+def _epoch_of_values(
+    recipe: Recipe, data: Data, plan: Plan, steps: Tensor, told: Knobs, state: State, _desk: None
+) -> tuple[State, Tensor]:
+    """The state is carried through the loop; XLA fuses each update and writes it in place itself."""
+
+    def go(step: Tensor, total: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        loss, gradients = descent(recipe, data, plan, told, step, state.parameters)
+        each = zip(*state, gradients, strict=True)
+        pairs = [updates.update(recipe.rule, *_amounts(plan, told, step), *one) for one in each]
+        return step + 1, total + loss, State(*zip(*pairs, strict=True))
+
+    begin = (tf.constant(0), tf.zeros((), recipe.net.wide), state)
+    _, total, state = tf.while_loop(lambda step, *_: step < steps, go, begin)
+    return state, _mean(total, steps)
+
+
+def _epoch_in_place(
+    recipe: Recipe, data: Data, plan: Plan, steps: Tensor, told: Knobs, state: State, desk: State
+) -> tuple[State, Tensor]:
+    """The state is laid on the desk, changed there by fused kernels, and taken up again."""
+
+    def go(step: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        parameters = [variable.read_value() for variable in desk.parameters]
+        loss, gradients = descent(recipe, data, plan, told, step, parameters)
+        for one in zip(*desk, gradients, strict=True):
+            updates.update_in_place(recipe.rule, *_amounts(plan, told, step), *one)
+        return step + 1, total + loss
+
+    tf.nest.map_structure(lambda variable, value: variable.assign(value), desk, state)
+    begin = (tf.constant(0), tf.zeros((), recipe.net.wide))
+    _, total = tf.while_loop(lambda step, _: step < steps, go, begin, parallel_iterations=1)
+    return State(*tf.nest.map_structure(lambda variable: variable.read_value(), desk)), _mean(total, steps)
+
+
+def _mean(total: Tensor, steps: Tensor) -> Tensor:
+    return total / tf.cast(tf.maximum(steps, 1), total.dtype)
+
+
+def _amounts(plan: Plan, told: Knobs, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    return told.optimizer, tf.gather(plan.strides, step), tf.gather(plan.shrinks, step)
+
+
+def descent(
+    recipe: Recipe, data: Data, plan: Plan, told: Knobs, step: Tensor, parameters: Sequence[Tensor]
+) -> tuple[Tensor, list[Tensor]]:
+    """Mean loss of the step's batch and its gradients by the parameters."""
+    net = recipe.net
+    samples, wanted = batch(recipe, data, plan, told, step)
+    masks = dropout_masks(recipe, plan, told, step)
+    done = layers.forward(net, parameters, samples, masks)
+    loss, slope = layers.loss_and_slope(net, done.logits, wanted)
+    slope = slope * (told.loss_scale / recipe.batch) if recipe.loss_scaled else slope / recipe.batch
+    gradients = layers.backward(net, done, slope, masks)
+    if recipe.loss_scaled:
+        gradients = [gradient / told.loss_scale for gradient in gradients]
+    return tf.reduce_mean(loss), gradients
 
 
 def batch(recipe: Recipe, data: Data, plan: Plan, told: Knobs, step: Tensor) -> tuple[Tensor, Tensor]:
@@ -191,7 +236,9 @@ def batch(recipe: Recipe, data: Data, plan: Plan, told: Knobs, step: Tensor) -> 
         samples = tf.cast(samples, recipe.net.wide)
         if recipe.changes:
             seed = stream(told.seed, 0, plan.first + tf.cast(step, tf.int64))
-            samples = augment.change(recipe.changes, told.changes, seed, samples)
+            # Many small kernels on a whole batch: XLA makes one of them, also inside a plain graph.
+            change = tf.function(partial(augment.change, recipe.changes), jit_compile=True, autograph=False)
+            samples = change(told.changes, seed, samples)
         samples = (samples - data.mean) / data.std
     return samples, wanted
 
@@ -207,64 +254,3 @@ def dropout_masks(recipe: Recipe, plan: Plan, told: Knobs, step: Tensor) -> list
         kept = tf.cast(drawn >= tf.cast(told.dropout, tf.float32), recipe.net.narrow)
         masks.append(kept / tf.cast(1 - told.dropout, recipe.net.narrow))
     return masks
-
-
-def descent(
-    recipe: Recipe, told: Knobs, state: State, samples: Tensor, wanted: Tensor, masks: list[Tensor]
-) -> tuple[Tensor, list[Tensor]]:
-    """Mean loss of a batch and its gradients by the parameters."""
-    net = recipe.net
-    done = layers.forward(net, state.parameters, samples, masks)
-    slope = layers.loss_slope(net, done.logits, wanted) / recipe.batch
-    if recipe.loss_scaled:
-        slope *= told.loss_scale
-    gradients = layers.backward(net, done, slope, masks)
-    if recipe.loss_scaled:
-        gradients = [gradient / told.loss_scale for gradient in gradients]
-    return tf.reduce_mean(layers.losses(net, done.logits, wanted)), gradients
-
-
-def moved(
-    recipe: Recipe, plan: Plan, told: Knobs, state: State, gradients: list[Tensor], step: Tensor
-) -> State:
-    """The state after the optimizer's step."""
-    stride, shrink = tf.gather(plan.strides, step), tf.gather(plan.shrinks, step)
-    pairs = [
-        updates.update(recipe.rule, told.optimizer, stride, shrink, parameter, memory, gradient)
-        for parameter, memory, gradient in zip(*state, gradients, strict=True)
-    ]
-    return State(tuple(parameter for parameter, _ in pairs), tuple(memory for _, memory in pairs))
-
-
-# ---- validation -------------------------------------------------------------------------------------
-
-ScoreFunction = Callable[[Tensor, Tensor, Sequence[Tensor], Tensor], tuple[Tensor, Tensor]]
-
-
-@lru_cache(maxsize=KEPT)
-def compiled_score(net: Net, xla: bool) -> ScoreFunction:
-    """A function of (features, labels, parameters, smoothing): sum of losses, number of right answers."""
-
-    def score(
-        features: Tensor, labels: Tensor, parameters: Sequence[Tensor], smoothing: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        return tally(net, layers.forward(net, parameters, features).logits, labels, smoothing)
-
-    wide, sizes = net.wide, net.sizes
-    parameters = [tf.TensorSpec(shape, wide) for pair in pairwise(sizes) for shape in (pair, pair[1:])]
-    function: ScoreFunction = tf.function(
-        score, jit_compile=xla or None, autograph=False
-    ).get_concrete_function(
-        tf.TensorSpec([None, sizes[0]], wide),
-        tf.TensorSpec([None], tf.int32),
-        parameters,
-        tf.TensorSpec([], wide),
-    )
-    return function
-
-
-def tally(net: Net, logits: Tensor, labels: Tensor, smoothing: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of losses and number of right answers of logits [n, classes]."""
-    right = tf.argmax(logits, 1, tf.int32) == labels
-    losses = layers.losses(net, logits, layers.targets(net, labels, smoothing))
-    return tf.reduce_sum(losses), tf.math.count_nonzero(right)

@@ -61,12 +61,12 @@ def forward(net: Net, parameters: Sequence[Tensor], samples: Tensor, masks: Sequ
     for layer in range(len(net.sizes) - 2):
         weights.append(tf.cast(parameters[2 * layer], net.narrow))
         inputs.append(carried)
-        summed = carried @ weights[-1] + tf.cast(parameters[2 * layer + 1], net.narrow)
+        summed = tf.nn.bias_add(carried @ weights[-1], tf.cast(parameters[2 * layer + 1], net.narrow))
         hidden.append(activate(net.activation, summed))
         carried = hidden[-1] * masks[layer] if masks else hidden[-1]
     weights.append(parameters[-2])
     inputs.append(tf.cast(carried, net.wide))
-    return Pass(weights, inputs, hidden, inputs[-1] @ weights[-1] + parameters[-1])
+    return Pass(weights, inputs, hidden, tf.nn.bias_add(inputs[-1] @ weights[-1], parameters[-1]))
 
 
 def activate(activation: Activation, summed: Tensor) -> Tensor:
@@ -95,6 +95,14 @@ def targets(net: Net, labels: Tensor, smoothing: Tensor) -> Tensor:
     return tf.one_hot(labels, net.sizes[-1], 1 - smoothing + spread, spread, dtype=net.wide)
 
 
+def loss_and_slope(net: Net, logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss of each sample [batch], and the gradient of their sum by the logits [batch, classes]."""
+    if net.loss is CrossEntropy:
+        # One kernel finds both.
+        return tuple(tf.raw_ops.SoftmaxCrossEntropyWithLogits(features=logits, labels=wanted))
+    return losses(net, logits, wanted), loss_slope(net, logits, wanted)
+
+
 def losses(net: Net, logits: Tensor, wanted: Tensor) -> Tensor:
     """Loss of each sample, [batch]; the classes of binary cross-entropy are averaged, or `summed`."""
     if net.loss is CrossEntropy:
@@ -118,6 +126,13 @@ def loss_slope(net: Net, logits: Tensor, wanted: Tensor) -> Tensor:
     return guess * (by_guess - tf.reduce_sum(by_guess * guess, 1, keepdims=True))
 
 
+def tally(net: Net, logits: Tensor, labels: Tensor, smoothing: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of losses and number of right answers of logits [n, classes]."""
+    right = tf.argmax(logits, 1, tf.int32) == labels
+    each = losses(net, logits, targets(net, labels, smoothing))
+    return tf.reduce_sum(each), tf.math.count_nonzero(right)
+
+
 # ---- backward ---------------------------------------------------------------------------------------
 
 
@@ -126,8 +141,8 @@ def backward(net: Net, done: Pass, slope: Tensor, masks: Sequence[Tensor] = ()) 
     gradients: list[Tensor] = []
     for layer in reversed(range(len(net.sizes) - 1)):
         by_weights = tf.matmul(done.inputs[layer], slope, transpose_a=True)
-        by_bias = tf.reduce_sum(tf.cast(slope, net.wide), 0)
-        gradients = [tf.cast(by_weights, net.wide), by_bias, *gradients]
+        by_bias = tf.raw_ops.BiasAddGrad(out_backprop=slope)
+        gradients = [tf.cast(by_weights, net.wide), tf.cast(by_bias, net.wide), *gradients]
         if layer:
             by_inputs = tf.cast(tf.matmul(slope, done.weights[layer], transpose_b=True), net.narrow)
             kept = by_inputs * masks[layer - 1] if masks else by_inputs
@@ -139,8 +154,8 @@ def activation_slope(activation: Activation, activated: Tensor, by_activated: Te
     """Gradient before the activation, from the activation's output and the gradient after it."""
     match activation:
         case Activation.relu:
-            return tf.where(activated > 0, by_activated, tf.zeros_like(by_activated))
+            return tf.raw_ops.ReluGrad(gradients=by_activated, features=activated)
         case Activation.sigmoid:
-            return by_activated * activated * (1 - activated)
+            return tf.raw_ops.SigmoidGrad(y=activated, dy=by_activated)
         case Activation.tanh:
-            return by_activated * (1 - activated * activated)
+            return tf.raw_ops.TanhGrad(y=activated, dy=by_activated)

@@ -48,21 +48,20 @@ def rule(optimizer: Optimizer) -> Rule:
 
 def learning_rates(schedule: Schedule, peak: float, steps: int) -> np.ndarray:
     """The rate of each of `steps` steps, float64 [steps]; `peak` is the optimizer's own rate."""
-    return peak * np.array([_share(schedule, step, steps) for step in range(steps)])
+    return peak * _shares(schedule, np.arange(steps), steps)
 
 
-def _share(schedule: Schedule, step: int, steps: int) -> float:
-    """The rate of a step as a share of the highest."""
+def _shares(schedule: Schedule, step: np.ndarray, steps: int) -> np.ndarray:
+    """The rates as shares of the highest."""
     match schedule:
         case Cosine(final=final):
-            return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * step / steps))
+            return np.asarray(final + (1 - final) * 0.5 * (1 + np.cos(math.pi * step / steps)))
         case WarmupLinear(warmup=warmup, final=final):
             rise = round(warmup * steps)
-            if step < rise:
-                return (step + 1) / rise
-            return final + (1 - final) * (steps - step) / (steps - rise)
+            falling = final + (1 - final) * (steps - step) / max(steps - rise, 1)
+            return np.where(step < rise, (step + 1) / max(rise, 1), falling)
         case _:
-            return 1.0
+            return np.ones(steps)
 
 
 def strides(optimizer: Optimizer, rates: np.ndarray, first: int) -> np.ndarray:
@@ -108,6 +107,51 @@ def update(
             kept = parameter if how is Rule.adam else parameter - shrink * parameter
             moved, means = _adam(amounts, stride, memory, gradient)
             return kept - moved, means
+
+
+def update_in_place(
+    how: Rule,
+    amounts: Sequence[Tensor],
+    stride: Tensor,
+    shrink: Tensor,
+    parameter: Tensor,
+    memory: Sequence[Tensor],
+    gradient: Tensor,
+) -> None:
+    """The same step on `tf.Variable`s by TensorFlow's fused kernels: one pass over memory outside XLA."""
+    match how:
+        case Rule.sgd:
+            _descend(parameter, stride, gradient)
+        case Rule.momentum | Rule.nesterov:
+            tf.raw_ops.ResourceApplyKerasMomentum(
+                var=parameter.handle,
+                accum=memory[0].handle,
+                lr=stride,
+                grad=gradient,
+                momentum=amounts[0],
+                use_nesterov=how is Rule.nesterov,
+            )
+        case Rule.adam | Rule.adamw:
+            if how is Rule.adamw:
+                _descend(parameter, shrink, parameter.read_value())
+            beta1, beta2, epsilon = amounts
+            zero = tf.zeros_like(stride)  # powers of zero: the stride already holds the bias correction
+            tf.raw_ops.ResourceApplyAdam(
+                var=parameter.handle,
+                m=memory[0].handle,
+                v=memory[1].handle,
+                beta1_power=zero,
+                beta2_power=zero,
+                lr=stride,
+                beta1=beta1,
+                beta2=beta2,
+                epsilon=epsilon,
+                grad=gradient,
+            )
+
+
+def _descend(parameter: Tensor, rate: Tensor, gradient: Tensor) -> None:
+    tf.raw_ops.ResourceApplyGradientDescent(var=parameter.handle, alpha=rate, delta=gradient)
 
 
 def _momentum(

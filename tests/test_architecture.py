@@ -15,9 +15,10 @@ FLOORS = [
     {"tracking"},
     {"trial"},
     {"stages", "plots", "registry", "store"},
-    {"loops"},
+    {"loops", "fitting"},
     {
         "engine",
+        "inputs",
         "updates",
         "streams",
         "augment",

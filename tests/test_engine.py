@@ -189,7 +189,7 @@ def test_numbers_never_compile_again() -> None:
 
 def test_a_process_keeps_a_bounded_number_of_compiled_shapes() -> None:
     assert engine.compiled_epoch.cache_info().maxsize == engine.KEPT
-    assert engine.compiled_score.cache_info().maxsize == engine.KEPT
+    assert loops.compiled_score.cache_info().maxsize == engine.KEPT
 
 
 # ---- which loop --------------------------------------------------------------------------------------
@@ -199,15 +199,17 @@ def test_a_process_keeps_a_bounded_number_of_compiled_shapes() -> None:
     ("device", "policy", "batch", "expected"),
     [
         ("cpu", Policy.float32, 1, Engine.xla),
-        ("cpu", Policy.float32, 512, Engine.xla),
-        ("cpu", Policy.mixed_bfloat16, 32, Engine.xla),
-        ("cpu", Policy.mixed_bfloat16, 128, Engine.graph),
+        ("cpu", Policy.float32, 127, Engine.xla),
+        ("cpu", Policy.float32, 128, Engine.graph),
+        ("cpu", Policy.float64, 128, Engine.graph),
+        ("cpu", Policy.mixed_bfloat16, 1, Engine.graph),
         ("cpu", Policy.mixed_float16, 512, Engine.xla),
         ("gpu", Policy.mixed_bfloat16, 512, Engine.xla),
+        ("gpu", Policy.float32, 1, Engine.xla),
     ],
 )
 def test_choice_of_engine(device: str, policy: Policy, batch: int, expected: Engine) -> None:
-    assert engine.choose_engine(device, policy, batch, tiny.BASE.model) is expected
+    assert engine.choose_engine(device, policy, batch, replace(tiny.BASE.model, hidden=128)) is expected
 
 
 def test_a_model_that_is_no_perceptron_goes_to_keras() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline import loops, models
+from pipeline import inputs, loops, models
 from pipeline.errors import BadSetting
 from pipeline.quietly import tf
 from pipeline.settings import Engine, Storage
@@ -76,6 +76,6 @@ def test_score_is_that_of_the_whole_model(
     answers = models.predictor(models.build(settings, data, weights))(data.validation.features)
     labels = data.validation.labels
     expected = -np.log(answers[np.arange(len(labels)), labels]).mean(), (answers.argmax(1) == labels).mean()
-    monkeypatch.setattr(loops, "SCORED_AT_ONCE", 5 * 20)  # five rows at a time
+    monkeypatch.setattr(inputs, "SCORED_AT_ONCE", 5 * 20)  # five rows at a time
     loop = loops.start(settings, data, weights, tiny.CPU, kind)
     np.testing.assert_allclose(loop.score(), expected, rtol=1e-5)

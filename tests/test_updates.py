@@ -1,5 +1,7 @@
 """Steps of each optimizer against Keras, schedules by hand."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -9,41 +11,58 @@ from pipeline.settings import Adam, Constant, Cosine, Optimizer, Sgd, WarmupLine
 from pipeline.updates import Rule
 
 OPTIMIZERS = [
-    pytest.param(Sgd(0.1, 0.0, False), Rule.sgd, keras.optimizers.SGD(0.1), id="sgd"),
-    pytest.param(Sgd(0.1, 0.9, False), Rule.momentum, keras.optimizers.SGD(0.1, 0.9), id="momentum"),
-    pytest.param(Sgd(0.1, 0.9, True), Rule.nesterov, keras.optimizers.SGD(0.1, 0.9, True), id="nesterov"),
+    pytest.param(Sgd(0.1, 0.0, False), Rule.sgd, lambda: keras.optimizers.SGD(0.1), id="sgd"),
+    pytest.param(Sgd(0.1, 0.9, False), Rule.momentum, lambda: keras.optimizers.SGD(0.1, 0.9), id="momentum"),
     pytest.param(
-        Adam(0.1, 0.8, 0.99, 1e-3, 0.0), Rule.adam, keras.optimizers.Adam(0.1, 0.8, 0.99, 1e-3), id="adam"
+        Sgd(0.1, 0.9, True), Rule.nesterov, lambda: keras.optimizers.SGD(0.1, 0.9, True), id="nesterov"
+    ),
+    pytest.param(
+        Adam(0.1, 0.8, 0.99, 1e-3, 0.0),
+        Rule.adam,
+        lambda: keras.optimizers.Adam(0.1, 0.8, 0.99, 1e-3),
+        id="adam",
     ),
     pytest.param(
         Adam(0.1, 0.8, 0.99, 1e-3, 0.2),
         Rule.adamw,
-        keras.optimizers.AdamW(0.1, 0.2, 0.8, 0.99, 1e-3),
+        lambda: keras.optimizers.AdamW(0.1, 0.2, 0.8, 0.99, 1e-3),
         id="adamw",
     ),
 ]
 
 
-@pytest.mark.parametrize(("optimizer", "rule", "theirs"), OPTIMIZERS)
-def test_steps_are_keras(optimizer: Optimizer, rule: Rule, theirs: keras.Optimizer) -> None:
+@pytest.mark.parametrize("in_place", [False, True], ids=["values", "in_place"])
+@pytest.mark.parametrize(("optimizer", "rule", "make_theirs"), OPTIMIZERS)
+def test_steps_are_keras(
+    optimizer: Optimizer, rule: Rule, make_theirs: Callable[[], keras.Optimizer], in_place: bool
+) -> None:
     assert updates.rule(optimizer) is rule
     draw = np.random.default_rng(0)
     start, gradients = draw.normal(size=(3, 2)), draw.normal(size=(6, 3, 2))
-    variable = keras.Variable(start, dtype="float64")
-    amounts = (
-        [optimizer.momentum]
-        if isinstance(optimizer, Sgd)
-        else [optimizer.beta1, optimizer.beta2, optimizer.epsilon]
-    )
-    parameter, memory = tf.constant(start), (tf.zeros((3, 2), tf.float64),) * rule.memories
-    rates = np.full(3, 0.1)
+    expected, theirs = keras.Variable(start, dtype="float64"), make_theirs()
+    stand = tf.Variable if in_place else tf.constant
+    parameter, memory = stand(start), tuple(stand(np.zeros((3, 2))) for _ in range(rule.memories))
+    step = 0
     for first in (0, 3):  # two epochs of three steps
-        steps = zip(updates.strides(optimizer, rates, first), updates.shrinks(optimizer, rates), strict=True)
-        for step, (stride, shrink) in enumerate(steps, start=first):
-            gradient = tf.constant(gradients[step])
-            parameter, memory = updates.update(rule, amounts, stride, shrink, parameter, memory, gradient)
-            theirs.apply([gradient], [variable])
-    np.testing.assert_allclose(parameter, variable.numpy(), rtol=1e-4, atol=1e-6)
+        rates = np.full(3, 0.1)
+        for amounts in zip(
+            updates.strides(optimizer, rates, first), updates.shrinks(optimizer, rates), strict=True
+        ):
+            given = [amounts_of(optimizer), *amounts, parameter, memory, tf.constant(gradients[step])]
+            if in_place:
+                updates.update_in_place(rule, *given)
+            else:
+                parameter, memory = updates.update(rule, *given)
+            theirs.apply([tf.constant(gradients[step])], [expected])
+            step += 1
+    np.testing.assert_allclose(parameter, expected.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def amounts_of(optimizer: Optimizer) -> list[float]:
+    if isinstance(optimizer, Sgd):
+        return [optimizer.momentum]
+    assert isinstance(optimizer, Adam)
+    return [optimizer.beta1, optimizer.beta2, optimizer.epsilon]
 
 
 def test_constant_never_changes() -> None:

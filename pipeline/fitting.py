@@ -1,0 +1,125 @@
+"""Keras' own `fit` over the same batches, for models that the compiled loop cannot take."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline import augment, engine, inputs, layers, models, updates
+from pipeline.inputs import Plan
+from pipeline.layers import targets
+from pipeline.meter import Held
+from pipeline.prepared import Prepared
+from pipeline.quietly import Tensor, keras, tf
+from pipeline.settings import Adam, BinaryCrossEntropy, CrossEntropy, Policy, Settings, Sgd
+from pipeline.streams import stream
+
+
+class KerasLoop:
+    """Plain `model.fit(shuffle=False)`, one epoch a call, for what the compiled loop cannot take."""
+
+    def __init__(
+        self, settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray], held: Held
+    ) -> None:
+        self._settings, self._place, self._net = settings, held.place, inputs.describe(settings, prepared)
+        self._changes = augment.changes(settings.augment, prepared.shape)
+        self._shape, self._rows = prepared.shape, len(prepared.train.labels)
+        self._steps = self._rows // settings.train.batch_size
+        with tf.device(self._place):
+            self._data = inputs.on_device(prepared.train, prepared, self._net.wide, None)
+            self._unseen = inputs.on_device(prepared.validation, prepared, self._net.wide, None)
+            self._knobs = engine.knobs(settings, self._net.wide)
+            built = models.build(settings, prepared, weights)
+            # Up to the logits: Keras' losses are stable from there.
+            self._model = keras.Model(built.input, built.get_layer(models.LOGITS).output)
+            self._optimizer = self._make_optimizer()
+            half_on_cpu = self._net.policy is Policy.mixed_float16 and held.kind == "cpu"
+            self._model.compile(
+                self._optimizer, self._make_loss(), jit_compile=half_on_cpu, auto_scale_loss=False
+            )
+
+    def _make_optimizer(self) -> Any:
+        settings = self._settings
+        rates = updates.learning_rates(
+            settings.schedule, settings.optimizer.learning_rate, self._steps * settings.train.epochs
+        )
+        held_rates = tf.constant(rates, self._net.wide)
+
+        def rate() -> Tensor:
+            return tf.gather(held_rates, optimizer.iterations.value)
+
+        scale = settings.precision.loss_scale if settings.precision.loss_scale != 1 else None
+        match settings.optimizer:
+            case Sgd(momentum=momentum, nesterov=nesterov):
+                optimizer = keras.optimizers.SGD(rate, momentum, nesterov, loss_scale_factor=scale)
+            case Adam(beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=decay):
+                optimizer = keras.optimizers.Adam(
+                    rate, beta1, beta2, epsilon, weight_decay=decay or None, loss_scale_factor=scale
+                )
+            case _:
+                raise NotImplementedError(type(settings.optimizer).__name__)
+        return optimizer
+
+    def _make_loss(self) -> Any:
+        if self._net.loss is CrossEntropy:
+            return keras.losses.CategoricalCrossentropy(from_logits=True)
+        if self._net.loss is BinaryCrossEntropy:
+            averaged = keras.losses.BinaryCrossentropy(from_logits=True)
+            times = self._net.sizes[-1] if self._net.summed else 1
+            return lambda wanted, logits: times * averaged(wanted, logits)
+        to_probabilities = getattr(keras.ops, self._net.output.value)
+        squared = keras.losses.MeanSquaredError()
+        return lambda wanted, logits: squared(wanted, to_probabilities(logits))
+
+    def compile(self) -> None:
+        self._optimizer.build(self._model.trainable_variables)
+        self._throw_away(1)
+        self.score()
+
+    def warm_up(self) -> None:
+        self._throw_away(min(engine.WARM_UP_STEPS, self._steps))
+
+    def _throw_away(self, steps: int) -> None:
+        changed = [*self._model.variables, *self._optimizer.variables]
+        before = [variable.numpy() for variable in changed]
+        self._fit(self._epoch.take(steps))
+        for variable, value in zip(changed, before, strict=True):
+            variable.assign(value)
+
+    def prepare(self, number: int) -> None:
+        seed, size = self._settings.train.seed, self._settings.train.batch_size
+        first = (number - 1) * self._steps
+        with tf.device(self._place):
+            rows = tf.constant(inputs.order(seed, number, self._rows, size))
+            plan = Plan(rows, tf.zeros(0), tf.zeros(0), tf.constant(first, tf.int64))
+        self._epoch = tf.data.Dataset.range(self._steps).map(lambda step: self._batch(plan, step))
+
+    def _batch(self, plan: Plan, step: Tensor) -> tuple[Tensor, Tensor]:
+        rows = tf.gather(plan.order, step)
+        samples = tf.cast(tf.gather(self._data.features, rows), tf.float32)
+        if self._changes:
+            seed = stream(self._knobs.seed, 0, plan.first + step)
+            samples = augment.change(self._changes, self._knobs.changes, seed, samples)
+        wanted = targets(self._net, tf.gather(self._data.labels, rows), self._knobs.smoothing)
+        return tf.reshape(samples, [self._settings.train.batch_size, *self._shape]), wanted
+
+    def run(self) -> Tensor:
+        return self._fit(self._epoch)
+
+    def _fit(self, batches: Any) -> Tensor:
+        with tf.device(self._place):
+            return self._model.fit(batches, epochs=1, shuffle=False, verbose=0).history["loss"][0]
+
+    def score(self) -> tuple[float, float]:
+        features, labels, *_ = self._unseen
+        sums = np.zeros(2)
+        for part in inputs.portions(len(labels), max(self._net.sizes)):
+            samples = tf.reshape(features[part], [-1, *self._shape])
+            logits = self._model.predict_on_batch(samples)
+            sums += [
+                float(each) for each in layers.tally(self._net, logits, labels[part], self._knobs.smoothing)
+            ]
+        return sums[0] / len(labels), sums[1] / len(labels)
+
+    def parameters(self) -> Sequence[Tensor]:
+        return [tf.constant(variable.numpy()) for variable in self._model.trainable_variables]

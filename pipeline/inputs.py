@@ -1,0 +1,69 @@
+"""What goes into a run: samples on the device, their order, and the shape of the network."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline import models
+from pipeline.layers import Net
+from pipeline.prepared import Prepared, Split
+from pipeline.quietly import Tensor, tf
+from pipeline.settings import BinaryCrossEntropy, Mlp, Reduction, Settings
+
+SCORED_AT_ONCE = 2**24
+"""Numbers in the widest layer's output while scoring; more rows go through in portions."""
+
+
+class Data(NamedTuple):
+    """Samples on the device: features [n, inputs], labels int32 [n], scaling () or [inputs]."""
+
+    features: Tensor
+    labels: Tensor
+    mean: Tensor
+    std: Tensor
+
+
+class Plan(NamedTuple):
+    """What one epoch does: rows of each batch int32 [steps, batch], and two numbers a step.
+
+    `strides`, `shrinks`: see `updates`; `first`: steps of the run before this epoch, int64.
+    """
+
+    order: Tensor
+    strides: Tensor
+    shrinks: Tensor
+    first: Tensor
+
+
+def describe(settings: Settings, prepared: Prepared) -> Net:
+    """What shapes the network's code."""
+    model = settings.model
+    assert isinstance(model, Mlp)
+    sizes = models.layer_sizes(settings, prepared)
+    loss = settings.loss
+    summed = isinstance(loss, BinaryCrossEntropy) and loss.reduction is Reduction.sum
+    return Net(sizes, model.activation, model.output, type(loss), settings.precision.policy, summed)
+
+
+def order(seed: int, number: int, rows: int, batch: int) -> np.ndarray:
+    """Rows of each batch of epoch `number`, int32 [rows // batch, batch]."""
+    shuffled = np.random.default_rng([seed, 1, number]).permutation(rows).astype(np.int32)
+    return shuffled[: rows // batch * batch].reshape(-1, batch)
+
+
+def on_device(split: Split, prepared: Prepared, wide: Tensor, scaled_to: Tensor | None) -> Data:
+    """A split as tensors. `scaled_to`: the type of samples that are scaled now, once; None: they stay raw."""
+    features = tf.constant(np.asarray(split.features).reshape(len(split.labels), -1))
+    shape = () if np.ndim(prepared.scaling.mean) == 0 else (-1,)
+    mean, std = (
+        tf.constant(np.reshape(part, shape), wide) for part in (prepared.scaling.mean, prepared.scaling.std)
+    )
+    if scaled_to:
+        features = tf.cast((tf.cast(features, wide) - mean) / std, scaled_to)
+    return Data(features, tf.constant(np.asarray(split.labels, np.int32)), mean, std)
+
+
+def portions(rows: int, widest: int) -> list[slice]:
+    """Slices of rows that can be scored at once."""
+    most = max(1, SCORED_AT_ONCE // widest)
+    return [slice(at, min(at + most, rows)) for at in range(0, rows, most)]
