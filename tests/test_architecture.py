@@ -19,6 +19,7 @@ FLOORS = [
     {
         "engine",
         "inputs",
+        "checkpoints",
         "updates",
         "streams",
         "augment",
