@@ -24,6 +24,8 @@ SINGLE: dict[str, type] = {
     "price": settings.Price,
     "tracking": settings.Tracking,
     "ui": settings.Ui,
+    "search": settings.Search,
+    "pruning": settings.Pruning,
 }
 
 

@@ -36,7 +36,7 @@ class Trained:
     settings: Settings
     prepared: Prepared
     drawn: Drawn
-    loop: loops.Loop
+    loop: loops.Loop | None = None
 
     def weights(self) -> list[np.ndarray]:
         """[W1, b1, W2, b2, ...], W [inputs, outputs]; float32, or float64 under that precision."""
@@ -48,6 +48,7 @@ class Trained:
 
     def checkpoint(self) -> Checkpoint:
         """What goes on from here; to be asked for before the next epoch begins."""
+        assert self.loop is not None
         return Checkpoint(self.curve, self.loop.state(), self.kept.number, tuple(self.weights()))
 
 
