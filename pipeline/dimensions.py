@@ -46,7 +46,9 @@ class Dimension:
         if isinstance(value, str | bool) or value is None or (self.whole and value != int(value)):
             return False
         inside = self.low <= value <= self.high
-        return inside and (self.step is None or math.isclose((value - self.low) / self.step % 1, 0, abs_tol=1e-9))
+        return inside and (
+            self.step is None or math.isclose((value - self.low) / self.step % 1, 0, abs_tol=1e-9)
+        )
 
     def values(self) -> Sequence[Value]:
         """All of them.
@@ -96,7 +98,7 @@ class Space:
             if dimension.name in params
         )
 
-    def keys(self) -> tuple[str, ...]:
+    def searched(self) -> tuple[str, ...]:
         """Each key once, in order."""
         return tuple(dict.fromkeys(dimension.key for dimension in self.dimensions))
 
@@ -115,7 +117,6 @@ class Space:
                 return None
             found[dimension.name] = value
         return found
-
 
     def combinations(self) -> Iterator[dict[str, Value]]:
         """Every combination of values, the last dimension first.

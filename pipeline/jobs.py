@@ -6,7 +6,7 @@ same configuration goes on from there and pays only the difference.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import checkpoints, models
@@ -36,12 +36,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to train. `checkpoint`: where its state lies, None: nowhere; `test`: read the test split as well."""
+    """What to train. `checkpoint`: where its state lies, None: nowhere; `test`: read the test split, too."""
 
     number: int
     settings: Settings
     checkpoint: Path | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     test: bool = False
 
 
@@ -56,7 +56,7 @@ class Ended:
     curve: Curve | None = None
     kept: Epoch | None = None
     paid_seconds: float = 0.0
-    seconds: Seconds = Seconds()
+    seconds: Seconds = field(default_factory=Seconds)
     overhead_seconds: float = 0.0
     engine: str = ""
     parameters: int | None = None
@@ -134,9 +134,7 @@ def _verdict(trained: Trained, settings: Settings, prepared: Prepared, known: Se
     return verdict.reason if verdict.stop else ""
 
 
-def _ended(
-    job: Job, trained: Trained, verdict: str, before: float, parameters: int, started: float
-) -> Ended:
+def _ended(job: Job, trained: Trained, verdict: str, before: float, parameters: int, started: float) -> Ended:
     latency = test = None
     if job.limits.max_latency_ms or job.test:
         predict = models.predictor(trained.model())

@@ -20,7 +20,6 @@ from pipeline.sampler import FrontierSampler
 from pipeline.settings import Sampler
 from pipeline.study import DIRECTIONS, OUTCOME, WORDS, Proposal
 
-
 ASKED_AGAIN = 30
 """Times a sampler may propose what was tried before: in a small space it has nothing else."""
 
@@ -74,9 +73,10 @@ def sampler(kind: Sampler, space: Space, epochs: str | None, seed: int, workers:
             return _Grid(space)
 
 
-class _Grid(BaseSampler):  # type: ignore[misc]
+class _Grid(BaseSampler):
     """Every combination once, the last dimension first. Optuna's own grids know no conditions, or cannot
-    be asked from outside."""
+    be asked from outside.
+    """
 
     def __init__(self, space: Space) -> None:
         self._combinations = list(space.combinations())
@@ -130,7 +130,7 @@ class Proposer:
         name, found = dimension.name, distribution(dimension)
         match found:
             case CategoricalDistribution():
-                return trial.suggest_categorical(name, found.choices)  # type: ignore[return-value]
+                return trial.suggest_categorical(name, found.choices)
             case IntDistribution():
                 return trial.suggest_int(name, found.low, found.high, log=found.log, step=found.step)
             case _:
@@ -178,7 +178,7 @@ def _copy(row: FrozenTrial) -> FrozenTrial:
     )
 
 
-def _taught(row: FrozenTrial) -> Mapping[str, Any]:
+def _taught(row: FrozenTrial) -> dict[str, Any]:
     """What a sampler may learn from: the whole curve."""
     outcome = row.user_attrs.get(OUTCOME, {})
     return {key: outcome[key] for key in ("curve", "fair_midway") if key in outcome}

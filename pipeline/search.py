@@ -68,7 +68,7 @@ def with_epochs(space: Space, told: Told, fair: Callable[[str], bool]) -> tuple[
     are under a schedule of that name.
     """
     most = told.settings.train.epochs
-    if told.settings.search.sampler is not Sampler.frontier or most == 1 or EPOCHS in space.keys():
+    if told.settings.search.sampler is not Sampler.frontier or most == 1 or EPOCHS in space.searched():
         return space, None
     schedules = next((each for each in space.dimensions if each.key == "schedule"), None)
     when = None
@@ -175,7 +175,9 @@ def _confirmation(seeds: Sequence[tuple[int, Mapping[str, float]]]) -> Confirmat
 class Search:
     """A sweep in progress."""
 
-    def __init__(self, sweep: Sweep, epochs: str | None, ledger: Ledger, crew: Crew, watcher: Watcher) -> None:
+    def __init__(
+        self, sweep: Sweep, epochs: str | None, ledger: Ledger, crew: Crew, watcher: Watcher
+    ) -> None:
         """`epochs`: name of the dimension that says how long to train, if there is one."""
         self._sweep, self._ledger, self._crew, self._watcher = sweep, ledger, crew, watcher
         told = sweep.search
@@ -305,8 +307,8 @@ class Search:
         ended = Ended("failed", f"error of the program: {last}")
         self._write(trial, run_id, ended)
         raise SearchStopped(
-            f"trial {trial.number} ended by an error of the program ({last}); the sweep stops, what it found is "
-            f"kept; repeat the trial with: {trial.told.command_line('run')}\n{text}"
+            f"trial {trial.number} ended by an error of the program ({last}); the sweep stops, what it found "
+            f"is kept; repeat the trial with: {trial.told.command_line('run')}\n{text}"
         )
 
     def _write(self, trial: Trial, run_id: str | None, ended: Ended) -> None:
@@ -315,7 +317,9 @@ class Search:
         values = (points[-1].accuracy, points[-1].device_seconds) if points else None
         with stopping.held_back():
             self._watcher.ended(trial, run_id, ended)
-            self._ledger.finish(trial.number, outcome(trial, run_id, ended, self._sweep.space.keys()), values)
+            self._ledger.finish(
+                trial.number, outcome(trial, run_id, ended, self._sweep.space.searched()), values
+            )
         self._proposer.see(self._ledger.trials())
         self._results = None
         self._watcher.standing(self.results)
@@ -335,7 +339,10 @@ class Search:
 
         What was confirmed before is left as it is.
         """
-        seeds = [self._sweep.told.settings.train.seed + number for number in range(1, self._sweep.search.confirm + 1)]
+        seeds = [
+            self._sweep.told.settings.train.seed + number
+            for number in range(1, self._sweep.search.confirm + 1)
+        ]
         known = self._ledger.attrs()
         left = [
             (member, seed)
@@ -440,7 +447,7 @@ def outcome(trial: Trial, run_id: str | None, ended: Ended, keys: Sequence[str])
 
 
 def searched(told: Told, keys: Sequence[str]) -> dict[str, Value]:
-    """What a trial has of the searched keys: the option of a group, or a setting; conditional ones may lack."""
+    """What a trial has of the searched keys: the option of a group, or a setting; those that apply."""
     flat = dict(flatten(told.settings))
     found = {key: told.choices.get(key, flat.get(key)) for key in keys}
     return {key: value for key, value in found.items() if value is not None}  # type: ignore[misc]

@@ -94,7 +94,7 @@ class Ledger:
         return [row for row in rows if SURPLUS not in row.user_attrs]
 
     def begun(self) -> int:
-        """How many trials there are or will be without a new one: an interrupted one and its next try are one."""
+        """How many trials there are or will be without a new one; an interrupted one and its next try are one."""
         return sum(REQUEUES not in row.user_attrs for row in self.trials())
 
     # ---- writing ----------------------------------------------------------------------------------------
@@ -138,7 +138,8 @@ class Ledger:
                     if self._storage.set_trial_state_values(trial_id, TrialState.RUNNING):
                         self._storage.set_trial_user_attr(trial_id, OWNER, owner())
                         self._storage.record_heartbeat(trial_id)
-                        return self._storage.get_trial(trial_id)
+                        claimed: FrozenTrial = self._storage.get_trial(trial_id)
+                        return claimed
         return None
 
     def finish(self, number: int, outcome: Mapping[str, Any], values: tuple[float, float] | None) -> None:

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from pipeline import models, store, study_note, study_plots, tracking
+from pipeline import models, study_note, study_plots, tracking
 from pipeline.importance import importances
 from pipeline.jobs import prepared_for
 from pipeline.results import Member
@@ -48,7 +49,11 @@ def keep_models(task: "Search", record: "StudyRecord") -> None:
         client.delete_model_version(record.study, version)
     knee = results.knee()
     assert knee is not None
-    for alias, member in (("cheapest", results.members()[0]), ("knee", knee), ("best", results.members()[-1])):
+    for alias, member in (
+        ("cheapest", results.members()[0]),
+        ("knee", knee),
+        ("best", results.members()[-1]),
+    ):
         key = f"{member.tried.number} {member.epoch}"
         client.set_registered_model_alias(record.study, alias, versions[key])
 
@@ -83,12 +88,10 @@ def _register(task: "Search", record: "StudyRecord", member: Member, key: str) -
 
 def _registered(record: "StudyRecord") -> dict[str, str]:
     """Version by member, of an earlier start of this study."""
-    return {
-        each.tags["member"]: str(each.version) for each in _versions(record) if each.tags.get("member")
-    }
+    return {each.tags["member"]: str(each.version) for each in _versions(record) if each.tags.get("member")}
 
 
-def _versions(record: "StudyRecord") -> list[object]:
+def _versions(record: "StudyRecord") -> list[ModelVersion]:
     try:
         return list(record.client.search_model_versions(f"name = '{record.study}'"))
     except MlflowException:

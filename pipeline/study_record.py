@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from pipeline import store, tracking, views
 from pipeline.jobs import Ended
 from pipeline.masking import masked
-from pipeline.measures import Epoch
+from pipeline.measures import Epoch, Point
 from pipeline.registry import OVERRIDES
 from pipeline.results import Results
 from pipeline.settings import Told, flatten
@@ -38,14 +38,14 @@ class StudyRecord:
         self.experiment_id = store.experiment_id(client, told.settings.tracking.experiment)
         self._told = told
         self._tags: dict[str, dict[str, str]] = {}
-        self._line: str | None = None
-        self._drawn, self._steps = 0.0, None
+        self._drawn = 0.0
+        self._steps: tuple[Point, ...] | None = None
         self.run_id = self._opened()
 
     # ---- the study's own run ----------------------------------------------------------------------------
 
     def _opened(self) -> str:
-        """The run of an earlier start of this study is taken up again; else the one of `mlflow run`, or a new."""
+        """The run of an earlier start of this study is taken up; else that of `mlflow run`, or a new one."""
         adopted = store.adopted_run()
         known = [run for run in self._runs() if ROLE not in run.data.tags and TRIAL not in run.data.tags]
         for run in self._runs():
@@ -243,9 +243,6 @@ def _tags(tags: Mapping[str, str]) -> list[RunTag]:
 
 
 def _params(params: Mapping[str, str], typed: Mapping[str, str]) -> list[Param]:
-    found = [
-        Param(key, masked(value)[: tracking.PARAM_LIMIT])
-        for key, value in params.items()
-        if key not in typed
+    return [
+        Param(key, masked(value)[: tracking.PARAM_LIMIT]) for key, value in params.items() if key not in typed
     ]
-    return found

@@ -61,7 +61,7 @@ def crew(workers: int, device: Device) -> Crew:
 
 
 class Alone:
-    """This process does the work itself, an event at a time."""
+    """The work is done in this process, an event at a time."""
 
     def __init__(self) -> None:
         self._job: Job | None = None

@@ -60,9 +60,13 @@ def _parsed(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--study")
     told, rest = parser.parse_known_args(list(words))
     if sum([told.at_least is not None, told.within is not None, told.knee]) > 1:
-        raise BadSetting("frontier takes one of --at-least, --within and --knee, got several; leave the others out")
+        raise BadSetting(
+            "frontier takes one of --at-least, --within and --knee, got several; leave the others out"
+        )
     if told.at_least is not None and not 0 <= told.at_least <= 1:
-        raise BadSetting(f"--at-least must be >= 0 and <= 1 (0.975 is 97.5 %), got {told.at_least:g}; divide by 100")
+        raise BadSetting(
+            f"--at-least must be >= 0 and <= 1 (0.975 is 97.5 %), got {told.at_least:g}; divide by 100"
+        )
     if told.within is not None and told.within <= 0:
         raise BadSetting(f"--within must be > 0 device-seconds, got {told.within:g}; raise it")
     return told, rest
@@ -74,7 +78,10 @@ def _chosen(name: str | None, known: Sequence[str]) -> str:
     if name not in known:
         there = ", ".join(known[-8:]) or "none"
         got = f"got {name}" if name else "got nothing"
-        raise BadInput(f"--study must be one of the studies that are there ({there}), {got}; begin one with: python -m pipeline sweep")
+        raise BadInput(
+            f"--study must be one of the studies that are there ({there}), {got}; "
+            "begin one with: python -m pipeline sweep"
+        )
     assert name is not None
     return name
 
@@ -137,8 +144,12 @@ def show(found: "Results", unit: str) -> None:
         return
     spent = sum(each.paid_seconds for each in found.tried)
     states = [each.state for each in found.tried]
-    told = ", ".join(f"{states.count(state)} {state}" for state in ("complete", "paused", "failed") if state in states)
-    console.print(f"[bold]{found.study}[/]  {len(found.tried)} trials ({told}), {seconds(spent)} of {found.device}\n")
+    told = ", ".join(
+        f"{states.count(state)} {state}" for state in ("complete", "paused", "failed") if state in states
+    )
+    console.print(
+        f"[bold]{found.study}[/]  {len(found.tried)} trials ({told}), {seconds(spent)} of {found.device}\n"
+    )
     console.print(frontier_table(members, found.knee(), unit))
 
 

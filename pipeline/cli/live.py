@@ -1,6 +1,5 @@
 """What a sweep shows while it runs: a panel on a terminal, plain lines elsewhere."""
 
-import sys
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,8 @@ class Screen:
         """`unit`: cpu or gpu; `budget`: device-seconds."""
         self._study, self._trials, self._budget, self._unit = study, trials, budget, unit
         self._console = Console(highlight=False)
-        self._started, self._begun_with = time.monotonic(), None
+        self._started = time.monotonic()
+        self._begun_with: int | None = None
         self._results: Results | None = None
         self._running: dict[int, str] = {}
         self._live: Live | None = None
@@ -49,7 +49,9 @@ class Screen:
     def epoch(self, number: int, epoch: Epoch, of: int) -> None:
         self._running[number] = f"{number}: {epoch.number}/{of} {epoch.validation_accuracy:.2%}"
 
-    def ended(self, number: int, state: str, point: Point | None, own: Mapping[str, object], reason: str) -> None:
+    def ended(
+        self, number: int, state: str, point: Point | None, own: Mapping[str, object], reason: str
+    ) -> None:
         self._running.pop(number, None)
         if self._live:
             return

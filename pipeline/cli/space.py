@@ -6,8 +6,8 @@ from dataclasses import replace
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, QuotedString, RangeSweep
 
 from pipeline.cli import arguments
-from pipeline.errors import BadSetting
 from pipeline.dimensions import Dimension, Space, Value, When
+from pipeline.errors import BadSetting
 
 
 def split(pairs: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -127,7 +127,9 @@ def _steps(low: float, high: float, step: float) -> list[Value]:
 
 def _log(key: str, tags: set[str], low: float, pair: str) -> bool:
     if unknown := tags - {"log"}:
-        raise BadSetting(f"{key} must have no tag but log, got {', '.join(unknown)} in {pair!r}; leave it out")
+        raise BadSetting(
+            f"{key} must have no tag but log, got {', '.join(unknown)} in {pair!r}; leave it out"
+        )
     if "log" in tags and low <= 0:
         raise BadSetting(f"{key} must begin above 0 on a log scale, got {low} in {pair!r}; raise it")
     return "log" in tags
@@ -135,6 +137,6 @@ def _log(key: str, tags: set[str], low: float, pair: str) -> bool:
 
 def _plain(value: object) -> Value:
     if isinstance(value, QuotedString):
-        return value.text
+        return str(value.text)
     assert value is None or isinstance(value, str | int | float | bool)
     return value

@@ -58,7 +58,7 @@ def run(words: Sequence[str]) -> None:
         crew = workers.crew(search.workers, told.settings.device)
         task = Search(sweep, plan.epochs, ledger, crew, watcher)
         _search(task, watcher, sweep)
-    _show(task, watcher, sweep)
+    _show(task, watcher)
 
 
 def _search(task: "Search", watcher: "_Watcher", sweep: "Sweep") -> None:
@@ -68,7 +68,7 @@ def _search(task: "Search", watcher: "_Watcher", sweep: "Sweep") -> None:
         task.run()
         if sweep.search.confirm:
             task.confirm()
-        watcher.finish(task, sweep)
+        watcher.finish(task)
         status = "FINISHED"
     except BaseException as error:
         if stopping.requested() or isinstance(error, KeyboardInterrupt):
@@ -82,7 +82,7 @@ def _search(task: "Search", watcher: "_Watcher", sweep: "Sweep") -> None:
             watcher.record.close(status)
 
 
-def _show(task: "Search", watcher: "_Watcher", sweep: "Sweep") -> None:
+def _show(task: "Search", watcher: "_Watcher") -> None:
     frontier.show(task.results, watcher.record.cost_metric.removesuffix("_seconds"))
     frontier.link(watcher.link)
 
@@ -127,7 +127,7 @@ def _plan(words: Sequence[str]) -> _Plan:
 
 
 def _check(found: Space, fixed: Sequence[str]) -> None:
-    """Compose the ends of every dimension, so that a key or value that is wrong is told before anything runs."""
+    """Compose the ends of every dimension, so that a wrong key or value is told before anything runs."""
     parents: dict[str, tuple[str, ...]] = {}
     for each in found.dimensions:
         under = parents[each.when.key] if each.when else ()
@@ -215,7 +215,7 @@ class _Watcher:
             base_address(),
         )
 
-    def finish(self, task: "Search", sweep: "Sweep") -> None:
+    def finish(self, task: "Search") -> None:
         """The last state of everything: line, view, pictures, note, models."""
         from pipeline.study_end import finish
 
