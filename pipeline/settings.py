@@ -411,6 +411,20 @@ class Price:
         return None if self.per_hour is None else device_seconds * self.per_hour / 3600
 
 
+@dataclass(slots=True)
+class Pruning:
+    """When a search pauses a trial; see `pipeline.pruning`."""
+
+    enabled: bool
+    optimism: float
+    least_epochs: int
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.optimism <= 100, "pruning.optimism", ">= 1 and <= 100", self.optimism)
+        known = 1 <= self.least_epochs <= 100_000
+        _require(known, "pruning.least_epochs", ">= 1 and <= 100000", self.least_epochs)
+
+
 # ---- around a trial -------------------------------------------------------------------------------
 
 
@@ -460,6 +474,7 @@ class Settings:
     profile: Profile
     device: Device
     price: Price
+    pruning: Pruning
     tracking: Tracking
     ui: Ui
     engine: Engine

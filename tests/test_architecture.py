@@ -14,7 +14,8 @@ FLOORS = [
     {"cli"},
     {"tracking"},
     {"trial"},
-    {"stages", "plots", "registry", "store"},
+    {"stages", "plots", "study_plots", "study_page", "study_note", "registry", "store"},
+    {"drawing"},
     {"loops", "fitting"},
     {
         "engine",
@@ -32,7 +33,7 @@ FLOORS = [
     },
     {"contention", "cores", "energy"},
     {"sources", "prepared"},
-    {"results"},
+    {"results", "pruning", "label_places"},
     {"chances"},
     {"frontier"},
     {"measures", "settings", "masking"},
@@ -45,7 +46,8 @@ ALLOWED = {
     "mlflow": {"tracking", "store", "registry"},
     "tensorflow": {"quietly"},
     "rich": {"cli"},
-    "matplotlib": {"plots"},
+    "matplotlib": {"drawing", "plots", "study_plots"},
+    "plotly": {"study_page"},
     "optuna": {"search", "sampler"},
 }
 FILES = sorted(ROOT.rglob("*.py"))

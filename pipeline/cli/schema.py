@@ -22,6 +22,7 @@ SINGLE: dict[str, type] = {
     "profile": settings.Profile,
     "device": settings.Device,
     "price": settings.Price,
+    "pruning": settings.Pruning,
     "tracking": settings.Tracking,
     "ui": settings.Ui,
 }

@@ -1,0 +1,83 @@
+"""Style of all pictures: matplotlib's objects and no pyplot, so nothing is global and nothing left open.
+
+A bold line says what is shown, a grey one what it comes to and how to read it. Blue is what is right or
+measured, orange what is wrong; other ink is grey.
+"""
+
+import io
+import math
+import warnings
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+# Blue, sky blue and vermillion of Okabe and Ito, told apart with any colour vision.
+INK, GREY, LINE = "#222222", "#6b6b6b", "#d9d9d9"
+BLUE, SKY, ORANGE = "#0072B2", "#8cc8ea", "#D55E00"
+DPI = 130
+BIG, MIDDLE, SMALL = 12, 9, 8  # points
+HEAD = 0.66  # inches above the drawing, for the two lines
+LONGEST = 14  # letters of a class name
+
+
+def percent(share: float) -> str:
+    """One digit after the point, but never a 0 or 100 % that is not exactly that."""
+    if 0 < share < 0.001:
+        return "<0.1%"
+    if 0.999 < share < 1:
+        return ">99.9%"
+    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
+
+
+def short(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def cut(name: str, longest: int = LONGEST) -> str:
+    """The name, or its beginning and an ellipsis."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
+def page(width: float, height: float, title: str, told: str, gap: float = 0.04) -> Figure:
+    """An empty figure, `height` inches under its two lines, `gap` inches above and below each row."""
+    width, whole = max(width, 5.2), height + HEAD
+    layout = ConstrainedLayoutEngine(h_pad=gap, rect=(0.02, 0.01, 0.96, height / whole - 0.01))
+    figure = Figure(figsize=(width, whole), dpi=DPI, facecolor="white", layout=layout)
+    left = 0.12 / width
+    figure.text(left, 1 - 0.22 / whole, title, size=BIG, weight="bold", color=INK, va="center")
+    figure.text(left, 1 - 0.46 / whole, told, size=MIDDLE, color=GREY, va="center", parse_math=False)
+    return figure
+
+
+def plain(axes: Axes) -> None:
+    """A light grid behind, no frame, small grey ticks."""
+    axes.grid(color=LINE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    axes.tick_params(length=0, pad=5, labelsize=SMALL, labelcolor=GREY)
+
+
+def png(figure: Figure) -> bytes:
+    """The picture; the same drawing gives the same bytes."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class name in a script that the font lacks
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def log_cost(axes: Axes, seconds: Sequence[float]) -> None:
+    """At least a factor of ten is shown, with its ticks at 1, 2 and 5."""
+    low, high = max(min(seconds), 1e-6), max(*seconds, 1e-6)
+    wider = max(1.15, math.sqrt(10 * low / high))
+    axes.set_xscale("log")
+    axes.set_xlim(low / wider, high * wider)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1000 else (1,)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
