@@ -17,9 +17,9 @@ FLOORS = [
     {"proposer", "workers", "tracking"},
     {"study", "views"},
     {"trial", "jobs"},
-    {"study_note", "study_plots", "importance"},
-    {"stages", "plots", "registry", "store"},
-    {"drawing", "label_places"},
+    {"importance"},
+    {"stages", "plots", "study_plots", "study_page", "study_note", "registry", "store"},
+    {"drawing"},
     {"loops", "fitting"},
     {
         "engine",
@@ -38,7 +38,7 @@ FLOORS = [
     },
     {"contention", "cores", "energy"},
     {"sources", "prepared"},
-    {"pruning", "results"},
+    {"results", "pruning", "label_places"},
     {"chances"},
     {"sampler"},
     {"proposal"},
@@ -56,7 +56,8 @@ ALLOWED = {
     "mlflow": {"tracking", "store", "registry", "study_record", "study_end", "views"},
     "tensorflow": {"quietly"},
     "rich": {"cli"},
-    "matplotlib": {"plots", "drawing", "study_plots"},
+    "matplotlib": {"drawing", "plots", "study_plots"},
+    "plotly": {"study_page"},
     "optuna": {"search", "study", "proposer", "sampler", "learned"},
 }
 FILES = sorted(ROOT.rglob("*.py"))

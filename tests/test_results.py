@@ -26,7 +26,7 @@ def tried(number: int, *curve: tuple[float, float], **more: object) -> Tried:
 
 
 SMALL = tried(0, (0.50, 1.0), (0.60, 2.0), (0.62, 3.0))
-WIDE = tried(1, (0.55, 2.5), (0.85, 5.0), (0.90, 7.5))
+WIDE = tried(1, (0.55, 2.5), (0.88, 5.0), (0.90, 7.5))
 POOR = tried(2, (0.40, 3.0), (0.59, 6.0))
 BROKEN = tried(3, (0.99, 0.1), state="failed", reason="the loss became NaN")
 STUDY = Results("widths", "digits", (SMALL, WIDE, POOR, BROKEN))

@@ -22,10 +22,10 @@ SINGLE: dict[str, type] = {
     "profile": settings.Profile,
     "device": settings.Device,
     "price": settings.Price,
+    "pruning": settings.Pruning,
     "tracking": settings.Tracking,
     "ui": settings.Ui,
     "search": settings.Search,
-    "pruning": settings.Pruning,
 }
 
 
