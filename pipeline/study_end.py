@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from pipeline import models, study_note, study_plots, tracking
+from pipeline import models, study_note, study_page, study_plots, tracking
 from pipeline.importance import importances
 from pipeline.jobs import prepared_for
 from pipeline.results import Member
@@ -24,11 +24,12 @@ def finish(task: "Search", record: "StudyRecord", link: str) -> None:
     files: dict[str, bytes] = {
         "frontier.png": study_plots.frontier(results),
         "hypervolume.png": study_plots.spent(results),
+        "frontier.html": study_page.frontier(results).encode(),
     }
     if keys:
         files["importance.png"] = study_plots.importance(results.study, keys)
     record.artifacts(files)
-    record.note(study_note.note(results, link, record.run_id))
+    record.note(study_note.note(results, link))
 
 
 def keep_models(task: "Search", record: "StudyRecord") -> None:

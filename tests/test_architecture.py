@@ -19,6 +19,7 @@ FLOORS = [
     {"trial", "jobs"},
     {"importance"},
     {"stages", "plots", "study_plots", "study_page", "study_note", "registry", "store"},
+    {"wording"},
     {"drawing"},
     {"loops", "fitting"},
     {
