@@ -36,7 +36,7 @@ FLOORS = [
     {"results", "pruning", "label_places"},
     {"chances"},
     {"frontier"},
-    {"measures", "settings", "masking"},
+    {"measures", "settings", "masking", "wording"},
     {"stopping"},
     {"errors"},
 ]
