@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline import augment, layers, updates
+from pipeline import augment, layers, meter, updates
 from pipeline.augment import Changes
 from pipeline.errors import BadSetting
 from pipeline.inputs import Data, Plan
@@ -41,8 +41,13 @@ KEPT = 64
 # ---- which loop -------------------------------------------------------------------------------------
 
 
-def choose_engine(device: str, policy: Policy, batch: int, model: Model) -> Engine:
-    """The fastest loop that can train this; `device` is cpu or gpu. Measured, see benchmarks/results."""
+def choose_engine(
+    device: str, policy: Policy, batch: int, model: Model, native_bfloat16: bool = True
+) -> Engine:
+    """The fastest loop that can train this; `device` is cpu or gpu. Measured, see benchmarks/results.
+
+    `native_bfloat16`: the CPU multiplies bfloat16 itself (AMX, AVX-512 BF16).
+    """
     if not isinstance(model, Mlp):
         return Engine.keras  # the fast loop knows the gradients of a perceptron only
     if device == "gpu":
@@ -50,7 +55,9 @@ def choose_engine(device: str, policy: Policy, batch: int, model: Model) -> Engi
     if policy is Policy.mixed_float16:
         return Engine.xla  # a CPU's plain kernels for float16 are some 200 times slower
     if policy is Policy.mixed_bfloat16:
-        return Engine.graph  # XLA widens bfloat16 on a CPU, a graph's kernels multiply in it
+        # XLA widens bfloat16 on a CPU, a graph's kernels multiply in it; where the CPU cannot, they emulate
+        # it at twice the time.
+        return Engine.graph if native_bfloat16 else Engine.xla
     return Engine.graph if batch * model.hidden >= GRAPH_PAYS_FROM else Engine.xla
 
 
@@ -62,7 +69,7 @@ def pick_engine(settings: Settings, held: Held) -> Engine:
     """
     policy, model = settings.precision.policy, settings.model
     if settings.engine is Engine.auto:
-        return choose_engine(held.kind, policy, settings.train.batch_size, model)
+        return choose_engine(held.kind, policy, settings.train.batch_size, model, meter.multiplies_bfloat16())
     if settings.engine is not Engine.keras and not isinstance(model, Mlp):
         raise BadSetting(f"engine must be auto or keras unless model=mlp, got {settings.engine}")
     if settings.engine is Engine.graph and policy is Policy.mixed_float16 and held.kind == "cpu":

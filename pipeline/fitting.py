@@ -80,11 +80,9 @@ class KerasLoop:
         self._throw_away(min(engine.WARM_UP_STEPS, self._steps))
 
     def _throw_away(self, steps: int) -> None:
-        changed = [*self._model.variables, *self._optimizer.variables]
-        before = [variable.numpy() for variable in changed]
+        before = self.state()
         self._fit(self._epoch.take(steps))
-        for variable, value in zip(changed, before, strict=True):
-            variable.assign(value)
+        self.restore(before)
 
     def prepare(self, number: int) -> None:
         seed, size = self._settings.train.seed, self._settings.train.batch_size
@@ -123,3 +121,13 @@ class KerasLoop:
 
     def parameters(self) -> Sequence[Tensor]:
         return [tf.constant(variable.numpy()) for variable in self._model.trainable_variables]
+
+    def state(self) -> tuple[np.ndarray, ...]:
+        return tuple(variable.numpy() for variable in self._changing())
+
+    def restore(self, state: Sequence[np.ndarray]) -> None:
+        for variable, value in zip(self._changing(), state, strict=True):
+            variable.assign(value)
+
+    def _changing(self) -> list[Any]:
+        return [*self._model.variables, *self._optimizer.variables]

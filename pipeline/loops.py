@@ -43,6 +43,12 @@ class Loop(Protocol):
     def parameters(self) -> Sequence[Tensor]:
         """[W1, b1, W2, b2, ...] as they are now; later epochs do not change what was returned."""
 
+    def state(self) -> tuple[np.ndarray, ...]:
+        """Everything that the next epoch starts from, in an order of this loop's own."""
+
+    def restore(self, state: Sequence[np.ndarray]) -> None:
+        """Go on from what `state` gave."""
+
 
 def start(
     settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray], held: Held, kind: Engine
@@ -191,3 +197,11 @@ class CompiledLoop:
 
     def parameters(self) -> Sequence[Tensor]:
         return self._state.parameters
+
+    def state(self) -> tuple[np.ndarray, ...]:
+        return tuple(tensor.numpy() for tensor in tf.nest.flatten(self._state))
+
+    def restore(self, state: Sequence[np.ndarray]) -> None:
+        with tf.device(self._place):
+            tensors = [tf.constant(array) for array in state]
+        self._state = tf.nest.pack_sequence_as(self._state, tensors)

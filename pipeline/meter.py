@@ -116,14 +116,23 @@ def _hold_gpu(gpu: object) -> Held:
     return Held("gpu", f"{details.get('device_name', 'GPU')}, 1 GPU", 1, "/GPU:0")
 
 
-@cache
 def _cpu_name() -> str:
+    return _cpu_line("model name") or platform.processor() or platform.machine()
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has matrix products in bfloat16 (AMX or AVX-512 BF16)."""
+    return bool({"amx_bf16", "avx512_bf16"} & set(_cpu_line("flags").split()))
+
+
+@cache
+def _cpu_line(key: str) -> str:
+    """What Linux says of the first core; nothing elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, "") or platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
 class Stopwatch:

@@ -69,6 +69,18 @@ class Engine(StrEnum):
     keras = "keras"
 
 
+class Sampler(StrEnum):
+    """Who proposes the next trial: `frontier` is ours, the others are Optuna's."""
+
+    frontier = "frontier"
+    tpe = "tpe"
+    nsga2 = "nsga2"
+    gp = "gp"
+    random = "random"
+    grid = "grid"
+    qmc = "qmc"
+
+
 class RecordInto(StrEnum):
     own = "own"
     model = "model"
@@ -411,6 +423,9 @@ class Price:
         return None if self.per_hour is None else device_seconds * self.per_hour / 3600
 
 
+# ---- searching --------------------------------------------------------------------------------------
+
+
 @dataclass(slots=True)
 class Pruning:
     """When a search pauses a trial; see `pipeline.pruning`."""
@@ -423,6 +438,41 @@ class Pruning:
         _require(1 <= self.optimism <= 100, "pruning.optimism", ">= 1 and <= 100", self.optimism)
         known = 1 <= self.least_epochs <= 100_000
         _require(known, "pruning.least_epochs", ">= 1 and <= 100000", self.least_epochs)
+
+
+@dataclass(slots=True)
+class Search:
+    """What a sweep varies, how it chooses, and when it ends.
+
+    `space`: what one would type after `--multirun`; `when`: more of it where a condition `key=value` holds;
+    `trials`: a total, so a study that is taken up again tops up; `enqueue`: command lines tried first;
+    `confirm`: new seeds that each point of the frontier is trained with at the end.
+    """
+
+    space: list[str]
+    when: dict[str, list[str]]
+    sampler: Sampler
+    trials: int
+    budget_device_seconds: float | None
+    timeout: float | None
+    workers: int
+    storage: str | None
+    study: str | None
+    seed: int
+    enqueue: list[str]
+    confirm: int
+    max_latency_ms: float | None
+    max_parameters: int | None
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.trials <= 1_000_000, "search.trials", ">= 1 and <= 1000000", self.trials)
+        _require(1 <= self.workers <= 1024, "search.workers", ">= 1 and <= 1024", self.workers)
+        _require(0 <= self.seed < 2**31, "search.seed", ">= 0 and < 2147483648", self.seed)
+        _require(0 <= self.confirm <= 100, "search.confirm", ">= 0 (0 = off) and <= 100", self.confirm)
+        for name in ("budget_device_seconds", "timeout", "max_latency_ms", "max_parameters"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, f"search.{name}", "> 0, or null", value)
+        _require(self.study != "", "search.study", "a name, or null", "nothing")
 
 
 # ---- around a trial -------------------------------------------------------------------------------
@@ -474,9 +524,10 @@ class Settings:
     profile: Profile
     device: Device
     price: Price
-    pruning: Pruning
     tracking: Tracking
     ui: Ui
+    search: Search
+    pruning: Pruning
     engine: Engine
     data_dir: str
     cache_dir: str

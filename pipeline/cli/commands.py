@@ -39,6 +39,8 @@ def run(command: str, words: Sequence[str]) -> None:
         "train": _train,
         "evaluate": _evaluate,
         "profile": _profile,
+        "sweep": _sweep,
+        "frontier": _frontier,
         "ui": ui.run,
     }
     if command not in commands:
@@ -195,3 +197,15 @@ def _profile(words: Sequence[str]) -> None:
 
 def _into(told: Told, reference: "Reference") -> str | None:
     return reference.run_id if told.settings.record is RecordInto.model else None
+
+
+def _sweep(words: Sequence[str]) -> None:
+    from pipeline.cli import sweep
+
+    sweep.run(words)
+
+
+def _frontier(words: Sequence[str]) -> None:
+    from pipeline.cli import frontier
+
+    frontier.run(words)

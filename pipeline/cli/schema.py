@@ -25,6 +25,7 @@ SINGLE: dict[str, type] = {
     "pruning": settings.Pruning,
     "tracking": settings.Tracking,
     "ui": settings.Ui,
+    "search": settings.Search,
 }
 
 
