@@ -7,14 +7,14 @@ differs: Keras draws its masks itself. Rows that do not fill the last batch sit 
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from pipeline import augment, engine, fitting, layers, updates
 from pipeline.engine import Recipe
 from pipeline.errors import BadSetting
-from pipeline.inputs import Plan, describe, on_device, order, portions
+from pipeline.inputs import Data, Plan, describe, on_device, order, portions
 from pipeline.layers import Net
 from pipeline.meter import Held
 from pipeline.prepared import Prepared
@@ -95,6 +95,17 @@ def compiled_score(net: Net, xla: bool) -> ScoreFunction:
     return function
 
 
+class Inside(NamedTuple):
+    """The arguments of a compiled epoch; see `engine.compiled_epoch`."""
+
+    recipe: Recipe
+    data: Data
+    plan: Plan
+    knobs: engine.Knobs
+    state: engine.State
+    desk: engine.State | None
+
+
 class CompiledLoop:
     """The whole epoch as one compiled function; see `engine`."""
 
@@ -142,12 +153,17 @@ class CompiledLoop:
             place=held.place,
         )
 
+    @property
+    def inside(self) -> "Inside":
+        """What the prepared epoch works on, for whoever wants to time a part of it."""
+        return Inside(self._recipe, self._data, self._plan, self._knobs, self._state, self._desk)
+
     def compile(self) -> None:
-        self._take(steps=0)
+        self.take(steps=0)
         self.score()
 
     def warm_up(self) -> None:
-        self._take(min(engine.WARM_UP_STEPS, self._recipe.steps))
+        self.take(min(engine.WARM_UP_STEPS, self._recipe.steps))
 
     def prepare(self, number: int) -> None:
         settings, recipe = self._settings, self._recipe
@@ -162,10 +178,10 @@ class CompiledLoop:
             )
 
     def run(self) -> Tensor:
-        self._state, loss = self._take(self._recipe.steps)
+        self._state, loss = self.take(self._recipe.steps)
         return loss
 
-    def _take(self, steps: int) -> tuple[engine.State, Tensor]:
+    def take(self, steps: int) -> tuple[engine.State, Tensor]:
         with tf.device(self._place):
             taken: tuple[engine.State, Tensor] = self._traced(
                 self._data, self._plan, tf.constant(steps), self._knobs, self._state, self._desk

@@ -12,9 +12,12 @@ ROOT = Path(__file__).resolve().parents[1] / "pipeline"
 FLOORS = [
     {"__main__"},
     {"cli"},
+    {"journal"},
     {"tracking"},
-    {"trial"},
+    {"trial", "bench", "walk_plots"},
+    {"walk"},
     {"stages", "plots", "registry", "store"},
+    {"ablation", "ceilings"},
     {"loops", "fitting"},
     {
         "engine",
@@ -25,6 +28,7 @@ FLOORS = [
         "layers",
         "models",
         "meter",
+        "export",
         "contention",
         "cores",
         "energy",
@@ -32,6 +36,10 @@ FLOORS = [
     },
     {"contention", "cores", "energy"},
     {"sources", "prepared"},
+    {"attempts"},
+    {"remedies"},
+    {"diagnosis", "evidence"},
+    {"breakdown", "roofline"},
     {"measures", "settings", "masking"},
     {"stopping"},
     {"errors"},
@@ -39,10 +47,10 @@ FLOORS = [
 ALLOWED = {
     "hydra": {"cli"},
     "omegaconf": {"cli"},
-    "mlflow": {"tracking", "store", "registry"},
+    "mlflow": {"tracking", "store", "registry", "journal"},
     "tensorflow": {"quietly"},
     "rich": {"cli"},
-    "matplotlib": {"plots"},
+    "matplotlib": {"plots", "walk_plots"},
     "optuna": {"search", "sampler"},
 }
 FILES = sorted(ROOT.rglob("*.py"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from pipeline.cli import help, ui
+from pipeline.cli import diagnose, help, ui
 from pipeline.cli.compose import compose
 from pipeline.errors import BadModel, BadSetting
 from pipeline.measures import Seconds
@@ -39,6 +39,7 @@ def run(command: str, words: Sequence[str]) -> None:
         "train": _train,
         "evaluate": _evaluate,
         "profile": _profile,
+        "diagnose": diagnose.run,
         "ui": ui.run,
     }
     if command not in commands:

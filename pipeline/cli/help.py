@@ -11,13 +11,15 @@ COMMANDS = {
     "train": "train on the prepared data and record the model",
     "evaluate": "score a trained model: trained=RUN_ID | runs:/... | models:/NAME@ALIAS | PATH",
     "profile": "time a trained model and measure its size: trained=...",
+    "diagnose": "name the bottleneck, apply remedies, keep what pays: a cheaper command line",
     "ui": "the MLflow UI on this machine",
 }
 
 EXAMPLES = """\
   python -m pipeline run data=mnist model.hidden=128 train.epochs=5
   python -m pipeline run optimizer=sgd optimizer.momentum=0.9 schedule=cosine precision=mixed_bfloat16
-  python -m pipeline evaluate trained=RUN_ID record=model"""
+  python -m pipeline evaluate trained=RUN_ID record=model
+  python -m pipeline diagnose data=mnist train.batch_size=8 diagnose.save=cheaper"""
 
 
 def text(command: str | None) -> str:
