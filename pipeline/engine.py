@@ -189,7 +189,7 @@ def _epoch_of_values(
     def go(step: Tensor, total: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         loss, gradients = descent(recipe, data, plan, told, step, state.parameters)
         each = zip(*state, gradients, strict=True)
-        pairs = [updates.update(recipe.rule, *_amounts(plan, told, step), *one) for one in each]
+        pairs = [updates.update(recipe.rule, *amounts(plan, told, step), *one) for one in each]
         return step + 1, total + loss, State(*zip(*pairs, strict=True))
 
     begin = (tf.constant(0), tf.zeros((), recipe.net.wide), state)
@@ -206,7 +206,7 @@ def _epoch_in_place(
         parameters = [variable.read_value() for variable in desk.parameters]
         loss, gradients = descent(recipe, data, plan, told, step, parameters)
         for one in zip(*desk, gradients, strict=True):
-            updates.update_in_place(recipe.rule, *_amounts(plan, told, step), *one)
+            updates.update_in_place(recipe.rule, *amounts(plan, told, step), *one)
         return step + 1, total + loss
 
     tf.nest.map_structure(lambda variable, value: variable.assign(value), desk, state)
@@ -219,7 +219,8 @@ def _mean(total: Tensor, steps: Tensor) -> Tensor:
     return total / tf.cast(tf.maximum(steps, 1), total.dtype)
 
 
-def _amounts(plan: Plan, told: Knobs, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+def amounts(plan: Plan, told: Knobs, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """What `updates.update` wants to know of this step, ahead of the parameter."""
     return told.optimizer, tf.gather(plan.strides, step), tf.gather(plan.shrinks, step)
 
 
@@ -227,9 +228,21 @@ def descent(
     recipe: Recipe, data: Data, plan: Plan, told: Knobs, step: Tensor, parameters: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor]]:
     """Mean loss of the step's batch and its gradients by the parameters."""
-    net = recipe.net
     samples, wanted = batch(recipe, data, plan, told, step)
-    masks = dropout_masks(recipe, plan, told, step)
+    return slopes(recipe, plan, told, step, parameters, samples, wanted)
+
+
+def slopes(
+    recipe: Recipe,
+    plan: Plan,
+    told: Knobs,
+    step: Tensor,
+    parameters: Sequence[Tensor],
+    samples: Tensor,
+    wanted: Tensor,
+) -> tuple[Tensor, list[Tensor]]:
+    """`descent` on a batch that has been fetched."""
+    net, masks = recipe.net, dropout_masks(recipe, plan, told, step)
     done = layers.forward(net, parameters, samples, masks)
     loss, slope = layers.loss_and_slope(net, done.logits, wanted)
     slope = slope * (told.loss_scale / recipe.batch) if recipe.loss_scaled else slope / recipe.batch

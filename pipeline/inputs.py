@@ -58,7 +58,7 @@ _kept: dict[tuple[object, ...], tuple[np.ndarray, Data]] = {}
 
 
 def resident(split: Split, prepared: Prepared, wide: Tensor, scaled_to: Tensor | None, place: str) -> Data:
-    """`on_device` at `place`, kept for later runs of this process: a search trains on the same again and again."""
+    """`on_device` at `place`, kept for later runs of this process, as in a search."""
     key = (id(split.features), id(split.labels), wide, scaled_to, place)
     if key not in _kept:
         with tf.device(place):

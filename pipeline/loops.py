@@ -7,14 +7,14 @@ differs: Keras draws its masks itself. Rows that do not fill the last batch sit 
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from pipeline import augment, engine, fitting, layers, updates
 from pipeline.engine import Recipe
 from pipeline.errors import BadSetting
-from pipeline.inputs import Plan, describe, order, portions, resident
+from pipeline.inputs import Data, Plan, describe, order, portions, resident
 from pipeline.layers import Net
 from pipeline.meter import Held
 from pipeline.prepared import Prepared
@@ -108,6 +108,17 @@ def compiled_score(net: Net, xla: bool) -> ScoreFunction:
     return function
 
 
+class Inside(NamedTuple):
+    """The arguments of a compiled epoch; see `engine.compiled_epoch`."""
+
+    recipe: Recipe
+    data: Data
+    plan: Plan
+    knobs: engine.Knobs
+    state: engine.State
+    desk: engine.State | None
+
+
 class CompiledLoop:
     """The whole epoch as one compiled function; see `engine`."""
 
@@ -159,8 +170,13 @@ class CompiledLoop:
     def steps(self) -> int:
         return self._recipe.steps
 
+    @property
+    def inside(self) -> "Inside":
+        """What the prepared epoch works on, for whoever wants to time a part of it."""
+        return Inside(self._recipe, self._data, self._plan, self._knobs, self._state, self._desk)
+
     def compile(self) -> None:
-        self._take(steps=0)
+        self.take(steps=0)
         self._score_part(slice(0, 1))  # a plain graph serves any number of rows
         if self._scored_by_xla:
             self.score()
@@ -169,7 +185,7 @@ class CompiledLoop:
         self.rehearse(engine.warm_up_steps(self._recipe.batch, self._recipe.steps))
 
     def rehearse(self, steps: int) -> None:
-        self._take(steps)
+        self.take(steps)
 
     def prepare(self, number: int) -> None:
         settings, recipe = self._settings, self._recipe
@@ -184,10 +200,10 @@ class CompiledLoop:
             )
 
     def run(self) -> Tensor:
-        self._state, loss = self._take(self._recipe.steps)
+        self._state, loss = self.take(self._recipe.steps)
         return loss
 
-    def _take(self, steps: int) -> tuple[engine.State, Tensor]:
+    def take(self, steps: int) -> tuple[engine.State, Tensor]:
         with tf.device(self._place):
             taken: tuple[engine.State, Tensor] = self._traced(
                 self._data, self._plan, tf.constant(steps), self._knobs, self._state, self._desk

@@ -26,10 +26,10 @@ from pipeline.settings import Device, DeviceKind
 Part = Literal["input", "compile", "warm_up", "train", "repeat", "validate"]
 
 SLICE_SECONDS = 0.003
-"""About what a busy neighbour's time slice leaves between two of its turns: shorter laps may run undisturbed."""
+"""About what a busy neighbour leaves between two of its turns: shorter laps may run undisturbed."""
 
 REPEATED_SHARE, REPEATED_SECONDS, SHORTEST_REPEATED = 0.25, 1.0, 0.1
-"""Repeats take at most this share of the epoch and so many seconds; epochs shorter than the last have none."""
+"""Repeats take at most this share of the epoch and so many seconds; shorter epochs than the last: none."""
 
 ENOUGH_LAPS = 40
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from pipeline.cli import help, ui
+from pipeline.cli import diagnose, help, ui
 from pipeline.cli.compose import compose
 from pipeline.errors import BadModel, BadSetting
 from pipeline.measures import Seconds
@@ -41,6 +41,7 @@ def run(command: str, words: Sequence[str]) -> None:
         "profile": _profile,
         "sweep": _sweep,
         "frontier": _frontier,
+        "diagnose": diagnose.run,
         "ui": ui.run,
     }
     if command not in commands:
