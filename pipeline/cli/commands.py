@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pipeline.tracking import Record
 
 
+MULTIRUN = {"--multirun", "-m"}
+
+
 def run(command: str, words: Sequence[str]) -> None:
     """Run one command.
 
@@ -123,7 +126,20 @@ def _recording(ready: _Ready, stage: str, into: str | None = None) -> "Iterator[
 
 
 def _run(words: Sequence[str]) -> None:
-    told = compose(words)
+    """One trial, or with `--multirun` one for each combination of the values that are typed."""
+    if not MULTIRUN & set(words):
+        _run_one(compose(words))
+        return
+    from pipeline.cli import arguments, space
+
+    fixed, several = space.split(arguments.overrides(word for word in words if word not in MULTIRUN))
+    grid = space.build([], {}, fixed, several)
+    # All are composed before the first is trained: a mistake in one is told at once.
+    for told in [compose([*fixed, *grid.words(params)]) for params in grid.combinations()]:
+        _run_one(told)
+
+
+def _run_one(told: Told) -> None:
     ready = _ready(told)
     from pipeline.cli import summary
     from pipeline.stages.train import check
