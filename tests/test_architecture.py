@@ -46,7 +46,7 @@ FLOORS = [
     {"space", "surrogate"},
     {"frontier"},
     {"dimensions"},
-    {"measures", "settings", "masking", "wording"},
+    {"measures", "settings", "masking", "wording", "palette"},
     {"stopping"},
     {"errors"},
 ]
