@@ -15,11 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from pipeline.palette import GREY, INK, LINE
 from pipeline.wording import short
 
-# Blue, sky blue and vermillion of Okabe and Ito, told apart with any colour vision.
-INK, GREY, LINE = "#222222", "#6b6b6b", "#d9d9d9"
-BLUE, SKY, ORANGE = "#0072B2", "#8cc8ea", "#D55E00"
 DPI = 130
 BIG, MIDDLE, SMALL = 12, 9, 8  # points
 HEAD = 0.66  # inches above the drawing, for the two lines

@@ -10,21 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from pipeline.drawing import (
-    BLUE,
-    GREY,
-    INK,
-    LINE,
-    MIDDLE,
-    ORANGE,
-    SKY,
-    SMALL,
-    log_cost,
-    page,
-    plain,
-    png,
-)
+from pipeline.drawing import MIDDLE, SMALL, log_cost, page, plain, png
 from pipeline.measures import Curve
+from pipeline.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.prepared import Prepared
 from pipeline.stages.evaluate import Evaluation
 from pipeline.wording import cut, percent, short

@@ -141,6 +141,11 @@ class Results:
         """
         return self._members
 
+    @cached_property
+    def standing(self) -> frozenset[int]:
+        """Numbers of the trials that have a member."""
+        return frozenset(member.tried.number for member in self._members)
+
     def points(self) -> tuple[Point, ...]:
         """All fair points, in the order of the trials."""
         return tuple(point for each in self.tried for point in each.points())
@@ -165,7 +170,7 @@ class Results:
         A trial without a fair point is beaten by nobody.
         """
         points = tried.points()
-        if not points or any(member.tried.number == tried.number for member in self._members):
+        if not points or tried.number in self.standing:
             return None
         last = points[-1]
         no_worse = (

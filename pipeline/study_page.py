@@ -7,9 +7,9 @@ from textwrap import wrap
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import plotly.io  # type: ignore[import-untyped]
 
-from pipeline.drawing import BLUE, GREY, INK, LINE, ORANGE
 from pipeline.frontier import error_floor
 from pipeline.measures import Point
+from pipeline.palette import BLUE, GREY, INK, LINE, ORANGE
 from pipeline.results import Results, Tried
 from pipeline.wording import short
 

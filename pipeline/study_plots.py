@@ -9,21 +9,10 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from pipeline import label_places
-from pipeline.drawing import (
-    BLUE,
-    GREY,
-    INK,
-    LINE,
-    MIDDLE,
-    ORANGE,
-    SMALL,
-    log_cost,
-    page,
-    plain,
-    png,
-)
+from pipeline.drawing import MIDDLE, SMALL, log_cost, page, plain, png
 from pipeline.frontier import error_floor, knee
 from pipeline.measures import Point
+from pipeline.palette import BLUE, GREY, INK, LINE, ORANGE
 from pipeline.results import Member, Results
 from pipeline.study_note import label
 from pipeline.wording import cut, percent, short

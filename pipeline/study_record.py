@@ -154,7 +154,8 @@ class StudyRecord:
         if ended.curve and ended.kept:
             last = ended.curve.last
             add("accuracy", ended.kept.validation_accuracy, ended.kept.number)
-            add("accuracy_at_cost", ended.kept.validation_accuracy, _whole(last.device_seconds, unit))
+            dot = views.at_cost(self.cost_metric, unit)
+            add(dot, ended.kept.validation_accuracy, views.whole_units(last.device_seconds, unit))
             price = self._told.settings.price
             add(f"cost_{price.currency}", price.of(last.device_seconds))
             add("paid_device_seconds", ended.paid_seconds)
@@ -195,7 +196,8 @@ class StudyRecord:
             return
         for tried in results.tried:
             if tried.run_id:
-                self._retag(tried.run_id, views.trial_tags(results, tried))
+                known = self._tags.get(tried.run_id)
+                self._retag(tried.run_id, views.trial_tags(results, tried, known))
         if whole or time.monotonic() - self._drawn > REFRESH_SECONDS:
             self._draw(results, unit)
 
@@ -217,7 +219,8 @@ class StudyRecord:
         tags = {"mlflow.parentRunId": self.run_id, STUDY: self.study, **views.line_tags()}
         run = self.client.create_run(self.experiment_id, run_name="frontier", tags=tags | store.owner_tags())
         points = views.line_points(steps, unit)
-        metrics = [Metric("accuracy_at_cost", accuracy, now, step) for step, accuracy in points]
+        name = views.at_cost(self.cost_metric, unit)
+        metrics = [Metric(name, accuracy, now, step) for step, accuracy in points]
         for start in range(0, len(metrics), tracking.BATCH_LIMIT):
             self.client.log_batch(run.info.run_id, metrics=metrics[start : start + tracking.BATCH_LIMIT])
         self.client.set_terminated(run.info.run_id)
@@ -232,10 +235,6 @@ class StudyRecord:
     def note(self, text: str) -> None:
         """Markdown on the study's page."""
         self.client.set_tag(self.run_id, "mlflow.note.content", text[: tracking.TAG_LIMIT])
-
-
-def _whole(device_seconds: float, unit: tuple[str, float]) -> int:
-    return max(1, round(device_seconds * unit[1]))
 
 
 def _tags(tags: Mapping[str, str]) -> list[RunTag]:

@@ -48,7 +48,7 @@ FLOORS = [
     {"space", "surrogate"},
     {"frontier"},
     {"dimensions"},
-    {"measures", "settings", "masking", "wording"},
+    {"measures", "settings", "masking", "wording", "palette"},
     {"stopping"},
     {"errors"},
 ]

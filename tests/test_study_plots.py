@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import drawing, label_places, study_note, study_page, study_plots
+from pipeline import drawing, label_places, palette, study_note, study_page, study_plots
 from pipeline.results import Results
 from tests.studies import study, tried
 from tests.test_plots import ink, size
@@ -37,8 +37,8 @@ def names(results: Results) -> str:
 def test_the_frontier_is_drawn_blue_and_its_knee_ringed() -> None:
     png = study_plots.frontier(STUDY)
     assert size(png) == (9 * drawing.DPI, int((5.4 + drawing.HEAD) * drawing.DPI))
-    assert ink(png, drawing.BLUE) > 2000
-    assert ink(png, drawing.ORANGE) > 50
+    assert ink(png, palette.BLUE) > 2000
+    assert ink(png, palette.ORANGE) > 50
 
 
 def test_pictures_follow_the_results_and_nothing_else() -> None:
@@ -59,7 +59,7 @@ def test_importance_has_a_row_for_each_key() -> None:
     more = size(study_plots.importance("s", {"accuracy": {f"key{number}": 0.1 for number in range(9)}}))
     most = size(study_plots.importance("s", {"accuracy": {f"key{number}": 0.01 for number in range(99)}}))
     assert few[1] < more[1] < most[1] < 1500
-    assert ink(study_plots.importance("s", IMPORTANCE), drawing.BLUE) > 5000
+    assert ink(study_plots.importance("s", IMPORTANCE), palette.BLUE) > 5000
     assert size(study_plots.importance("s", {}))
 
 

@@ -213,6 +213,7 @@ class _Watcher:
             self.record.cost_metric,
             keys,
             base_address(),
+            self.unit,
         )
 
     def finish(self, task: "Search") -> None:
