@@ -13,8 +13,9 @@ from matplotlib.ticker import FuncFormatter
 from pipeline import drawing
 from pipeline.attempts import Attempt, Measured
 from pipeline.breakdown import Breakdown, Part
+from pipeline.drawing import MIDDLE, SMALL
 from pipeline.measures import Point
-from pipeline.drawing import BLUE, GREY, INK, LINE, MIDDLE, ORANGE, SKY, SMALL
+from pipeline.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.roofline import Roofline
 from pipeline.walk import Closed
 from pipeline.wording import cut, short

@@ -15,7 +15,9 @@ def planted(client: MlflowClient, results: Results, experiment: str, ui_base: st
     """Runs of a study, its line and its views; the link."""
     experiment_id = store.experiment_id(client, experiment)
     unit = views.cost_unit(min(point.device_seconds for point in results.points()))
-    parent = client.create_run(experiment_id, run_name=results.study, tags={"study": results.study}).info.run_id
+    parent = client.create_run(
+        experiment_id, run_name=results.study, tags={"study": results.study}
+    ).info.run_id
     for tried in results.tried:
         write(client, experiment_id, parent, results, tried, unit)
     tags = {"mlflow.parentRunId": parent, "study": results.study, **views.line_tags()}
@@ -30,7 +32,12 @@ def planted(client: MlflowClient, results: Results, experiment: str, ui_base: st
 
 
 def write(
-    client: MlflowClient, experiment_id: str, parent: str, results: Results, tried: Tried, unit: tuple[str, float]
+    client: MlflowClient,
+    experiment_id: str,
+    parent: str,
+    results: Results,
+    tried: Tried,
+    unit: tuple[str, float],
 ) -> str:
     """One trial's run."""
     tags = {
