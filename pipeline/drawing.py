@@ -15,32 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from pipeline.wording import short
+
 # Blue, sky blue and vermillion of Okabe and Ito, told apart with any colour vision.
 INK, GREY, LINE = "#222222", "#6b6b6b", "#d9d9d9"
 BLUE, SKY, ORANGE = "#0072B2", "#8cc8ea", "#D55E00"
 DPI = 130
 BIG, MIDDLE, SMALL = 12, 9, 8  # points
 HEAD = 0.66  # inches above the drawing, for the two lines
-LONGEST = 14  # letters of a class name
-
-
-def percent(share: float) -> str:
-    """One digit after the point, but never a 0 or 100 % that is not exactly that."""
-    if 0 < share < 0.001:
-        return "<0.1%"
-    if 0.999 < share < 1:
-        return ">99.9%"
-    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
-
-
-def short(value: float) -> str:
-    """Three digits, or all before the point."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def cut(name: str, longest: int = LONGEST) -> str:
-    """The name, or its beginning and an ellipsis."""
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 def page(width: float, height: float, title: str, told: str, gap: float = 0.04) -> Figure:
@@ -49,7 +31,9 @@ def page(width: float, height: float, title: str, told: str, gap: float = 0.04) 
     layout = ConstrainedLayoutEngine(h_pad=gap, rect=(0.02, 0.01, 0.96, height / whole - 0.01))
     figure = Figure(figsize=(width, whole), dpi=DPI, facecolor="white", layout=layout)
     left = 0.12 / width
-    figure.text(left, 1 - 0.22 / whole, title, size=BIG, weight="bold", color=INK, va="center")
+    figure.text(
+        left, 1 - 0.22 / whole, title, size=BIG, weight="bold", color=INK, va="center", parse_math=False
+    )
     figure.text(left, 1 - 0.46 / whole, told, size=MIDDLE, color=GREY, va="center", parse_math=False)
     return figure
 

@@ -24,8 +24,8 @@ from pipeline.settings import Adam, Engine, Mlp, Model, Policy, Settings, Sgd
 from pipeline.streams import stream, uniform
 from pipeline.updates import Rule
 
-WARM_UP_STEPS = 20
-"""Steps on throw-away state before the clock: the first few fault in memory."""
+WARM_UP_SAMPLES = 2048
+"""Samples on throw-away state before the clock, in three to twenty steps: the first few fault in memory."""
 
 GRAPH_PAYS_FROM = 2**14
 """Batch x hidden width from which a plain graph beats XLA on a CPU.
@@ -79,6 +79,11 @@ def pick_engine(settings: Settings, held: Held) -> Engine:
             "use precision=mixed_bfloat16 or engine=xla"
         )
     return settings.engine
+
+
+def warm_up_steps(batch: int, steps: int) -> int:
+    """How many of an epoch's steps are taken before the clock."""
+    return min(steps, max(3, min(20, WARM_UP_SAMPLES // batch)))
 
 
 # ---- what an epoch is made of -----------------------------------------------------------------------

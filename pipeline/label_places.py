@@ -41,7 +41,7 @@ def arrange(
     order: Iterable[int],
     edges: tuple[float, float],
 ) -> dict[int, Box]:
-    """Boxes of the labels that fit between left and right `edges`, by index; who comes first in `order` wins."""
+    """Boxes of the labels that fit between the `edges`, by index; who comes first in `order` wins."""
     found: dict[int, Box] = {}
     for index in dict.fromkeys(order):
         for on_the_left in (True, False):

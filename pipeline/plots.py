@@ -19,17 +19,15 @@ from pipeline.drawing import (
     ORANGE,
     SKY,
     SMALL,
-    cut,
     log_cost,
     page,
-    percent,
     plain,
     png,
-    short,
 )
 from pipeline.measures import Curve
 from pipeline.prepared import Prepared
 from pipeline.stages.evaluate import Evaluation
+from pipeline.wording import cut, percent, short
 
 MOST_COUNTED = 20  # classes up to which a confusion matrix shows its numbers
 MOST_SHOWN = 12  # classes in a grid of samples

@@ -191,6 +191,8 @@ class Results:
 
     def chances(self) -> dict[tuple[int, int], float]:
         """Probability 0..1 that a confirmed member is truly on the frontier, by (number, epoch)."""
+        if not any(member.confirmation for member in self._members):
+            return {}
         seen = [
             chances.Seen(member.point, member.confirmation.points if member.confirmation else ())
             for member in self._members

@@ -74,7 +74,15 @@ def _hover(tried: Tried, epoch: int, point: Point, command: str) -> str:
     return "<br>".join([head, *map(escape, lines)])
 
 
+def _marks(results: Results) -> dict[float, str]:
+    """Ticks by error; an accuracy of 1, if there is one, stands at the error floor."""
+    floor, points = error_floor(results.points()), results.points()
+    marks = {error: f"{100 * (1 - error):.6g}%" for error in TICKS if error > 1.2 * floor}
+    return marks | ({floor: "100%"} if any(point.accuracy >= 1 for point in points) else {})
+
+
 def _layout(results: Results) -> dict[str, object]:
+    marks = _marks(results)
     device = f" of {results.device}" if results.members() else ""
     axis = {"gridcolor": LINE, "linecolor": LINE, "zeroline": False, "tickfont": {"color": GREY}}
     return {
@@ -96,7 +104,7 @@ def _layout(results: Results) -> dict[str, object]:
             "type": "log",
             "autorange": "reversed",
             "title": {"text": "validation accuracy, log scale of error"},
-            "tickvals": TICKS,
-            "ticktext": [f"{100 * (1 - error):.6g}%" for error in TICKS],
+            "tickvals": list(marks),
+            "ticktext": list(marks.values()),
         },
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from pipeline import label_places
 from pipeline.drawing import (
@@ -17,35 +17,21 @@ from pipeline.drawing import (
     MIDDLE,
     ORANGE,
     SMALL,
-    cut,
     log_cost,
     page,
-    percent,
     plain,
     png,
-    short,
 )
 from pipeline.frontier import error_floor, knee
 from pipeline.measures import Point
-from pipeline.results import Member, Results, Tried
+from pipeline.results import Member, Results
+from pipeline.study_note import label
+from pipeline.wording import cut, percent, short
 
 # Errors that a log scale may show as ticks: 1, 2 and 5 of each decade, and where these are few, all.
 COARSE = [digit * 10.0**-decade for decade in range(1, 8) for digit in (10, 5, 2)]
 FINE = [digit * 10.0**-decade for decade in range(1, 8) for digit in (10, 9, 8, 7, 6, 5, 4, 3, 2, 1.5)]
 MOST_KEYS = 20
-LONGEST_LABEL = 34
-
-
-def label(member: Member) -> str:
-    """The searched values in short, and the epoch: `64 adam 0.0031 · 3 epochs`."""
-    epochs = "1 epoch" if member.epoch == 1 else f"{member.epoch} epochs"
-    return f"{cut(values(member.tried), LONGEST_LABEL)} · {epochs}"
-
-
-def values(tried: Tried) -> str:
-    """The searched values in short, or the trial's number where nothing was searched."""
-    told = (f"{value:.2g}" if isinstance(value, float) else str(value) for value in tried.params.values())
-    return " ".join(told) or f"trial {tried.number}"
 
 
 # ---- frontier -----------------------------------------------------------------------------------------
@@ -86,7 +72,7 @@ def _fill(axes: Axes, figure: Figure, results: Results) -> None:
     places = [_place(each.points()[-1], floor) for each in ends]
     stairs = [_place(member.point, floor) for member in members]
     log_cost(axes, [cost for cost, _ in [*stairs, *places]])
-    _accuracies(axes, [height for _, height in [*stairs, *places]])
+    _accuracies(axes, [height for _, height in [*stairs, *places]], floor)
     for end, (cost, height) in zip(ends, places, strict=True):
         face = "white" if end.state == "paused" else "#c4c4c4"
         axes.plot(cost, height, "o", ms=4.5, mew=0.8, mec="#a8a8a8", mfc=face)
@@ -96,7 +82,7 @@ def _fill(axes: Axes, figure: Figure, results: Results) -> None:
     axes.plot(costs, heights, "o", color=BLUE, ms=7, mec="white", mew=1.2, zorder=4)
     at = knee([member.point for member in members])
     axes.plot(costs[at], heights[at], "o", mfc="none", mec=ORANGE, ms=13, mew=2, zorder=5)
-    _labels(axes, figure, members, at)
+    _labels(axes, figure, members, stairs, at)
 
 
 def _place(point: Point, floor: float) -> tuple[float, float]:
@@ -104,13 +90,16 @@ def _place(point: Point, floor: float) -> tuple[float, float]:
     return point.device_seconds, -math.log10(max(1 - point.accuracy, floor))
 
 
-def _accuracies(axes: Axes, heights: Sequence[float]) -> None:
-    low, high = min(heights), max(heights)
+def _accuracies(axes: Axes, heights: Sequence[float], floor: float) -> None:
+    """Scale the axis; an accuracy of 1, if there is one, stands at the height of `floor`."""
+    low, high, top = min(heights), max(heights), -math.log10(floor)
     room = 0.06 * (high - low) or 0.02
     axes.set_ylim(low - room, high + 2 * room)
-    axes.yaxis.set_major_locator(FixedLocator([-math.log10(error) for error in ticks(*axes.get_ylim())]))
+    marks = {-math.log10(error): f"{100 * (1 - error):.6g}%" for error in ticks(*axes.get_ylim())}
+    if high >= top:
+        marks = {height: text for height, text in marks.items() if height < top - 0.5 * room} | {top: "100%"}
+    axes.set_yticks(list(marks), list(marks.values()))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda height, _: f"{100 * (1 - 10**-height):.6g}%"))
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -123,12 +112,12 @@ def ticks(low: float, high: float) -> list[float]:
     return [1 - accuracy for accuracy in steps if 10**-high <= 1 - accuracy <= 10**-low]
 
 
-def _labels(axes: Axes, figure: Figure, members: Sequence[Member], at: int) -> None:
-    """The knee's label first, then those of both ends, then what has room."""
+def _labels(
+    axes: Axes, figure: Figure, members: Sequence[Member], spots: Sequence[tuple[float, float]], at: int
+) -> None:
+    """The label of the knee, at index `at`, first, then those of both ends, then what has room."""
     figure.draw_without_rendering()  # settles where the axes lie
-    floor = error_floor([member.point for member in members])
     inches = axes.transData + figure.dpi_scale_trans.inverted()
-    spots = [_place(member.point, floor) for member in members]
     places = [(float(across), float(up)) for across, up in inches.transform(spots)]
     window, texts = axes.get_window_extent(), [label(member) for member in members]
     edges = window.x0 / figure.dpi, window.x1 / figure.dpi

@@ -19,7 +19,6 @@ FLOORS = [
     {"trial", "jobs"},
     {"importance"},
     {"stages", "plots", "study_plots", "study_page", "study_note", "registry", "store"},
-    {"wording"},
     {"drawing"},
     {"loops", "fitting"},
     {
@@ -47,7 +46,7 @@ FLOORS = [
     {"space", "surrogate"},
     {"frontier"},
     {"dimensions"},
-    {"measures", "settings", "masking"},
+    {"measures", "settings", "masking", "wording"},
     {"stopping"},
     {"errors"},
 ]

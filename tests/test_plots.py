@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from pipeline import drawing, plots
+from pipeline import drawing, plots, wording
 from pipeline.cli.compose import compose
 from pipeline.measures import Curve, Epoch
 from pipeline.prepared import Prepared, Report, Scaling, Split
@@ -195,4 +195,4 @@ def test_a_mistake_says_what_was_true_and_what_was_answered(settings: Settings) 
     [(0, "0%"), (1, "100%"), (0.0004, "<0.1%"), (0.9996, ">99.9%"), (0.5, "50.0%"), (0.9985, "99.9%")],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
-    assert drawing.percent(share) == text
+    assert wording.percent(share) == text

@@ -5,10 +5,8 @@ a trial a line: params and [epoch, device-seconds, validation accuracy]. digits:
 12,000 rows, 16 epochs, validated on 48,000.
 """
 
-import json
 import random
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,10 +18,10 @@ from pipeline.frontier import Bounds, log_hypervolume, staircase
 from pipeline.measures import Point
 from pipeline.pruning import Verdict, judge, outlook
 from pipeline.settings import Pruning
+from tests.studies import recorded
 
 SETTINGS = Pruning(enabled=True, optimism=2.0, least_epochs=3)
 ROWS = 1_000_000  # luck of 0.1 % at most
-FOLDER = Path(__file__).with_name("curves")
 VALIDATION_ROWS = {"digits": 180, "mnist": 48_000}
 
 
@@ -177,12 +175,6 @@ def test_a_true_power_law_that_will_land_is_never_stopped(
 # ---- replayed -----------------------------------------------------------------------------------------
 
 
-def recorded(data: str) -> list[list[Point]]:
-    lines = (FOLDER / f"{data}.jsonl").read_text().splitlines()
-    curves = [json.loads(line)["curve"] for line in lines]
-    return [[Point(accuracy, seconds) for _, seconds, accuracy in states] for states in curves]
-
-
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """Share of the area, and of the device-seconds, that are left when trials are paused."""
@@ -193,7 +185,7 @@ class Replayed:
 
 def replay(data: str, settings: Pruning, seed: int) -> Replayed:
     """All trials one after the other in random order, each paused for good where `judge` says so."""
-    order, rows = recorded(data), VALIDATION_ROWS[data]
+    order, rows = [states for _, states in recorded(data)], VALIDATION_ROWS[data]
     random.Random(seed).shuffle(order)
     steps: list[Point] = []
     spent = 0.0

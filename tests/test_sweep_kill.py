@@ -26,7 +26,9 @@ WORDS = ("search=smoke", f"search.trials={TRIALS}", "search.study=killed", "trai
 def context() -> ForkServerContext:
     """Processes that have everything imported: a kill then falls into the work, not into the start."""
     made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(["pipeline.jobs", "pipeline.study_end", "pipeline.search", "pipeline.cli.sweep"])
+    made.set_forkserver_preload(
+        ["pipeline.jobs", "pipeline.study_end", "pipeline.search", "pipeline.cli.sweep"]
+    )
     return made
 
 
@@ -45,8 +47,7 @@ def sweeping(
     context: ForkServerContext, words: Sequence[str], folder: Path
 ) -> Iterator[multiprocessing.process.BaseProcess]:
     environment = {
-        key: os.environ[key]
-        for key in ("MLFLOW_TRACKING_URI", "FULCRUM_CACHE", "MLFLOW_DISABLE_TELEMETRY")
+        key: os.environ[key] for key in ("MLFLOW_TRACKING_URI", "FULCRUM_CACHE", "MLFLOW_DISABLE_TELEMETRY")
     }
     process = context.Process(target=_sweep, args=(words, environment, folder / "output.txt"))
     process.start()
@@ -73,9 +74,7 @@ def trial_runs(name: str) -> list[Run]:
     client = store.open_store()
     experiments = [each.experiment_id for each in client.search_experiments()]
     return list(
-        client.search_runs(
-            experiments, f"tags.study = '{name}' AND tags.stage = 'trial'", max_results=1000
-        )
+        client.search_runs(experiments, f"tags.study = '{name}' AND tags.stage = 'trial'", max_results=1000)
     )
 
 

@@ -88,6 +88,7 @@ def _training_rows(trained: "Trained", seconds: Seconds, record: "Record") -> Ro
     apart = {
         "compile": seconds.compile,
         "warm-up": seconds.warm_up,
+        "repeats": seconds.repeat,
         "input": seconds.input,
         "validation": seconds.validate,
         "evaluation": seconds.evaluate,
