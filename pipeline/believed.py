@@ -22,6 +22,7 @@ MOST_ROWS = 350
 """Observations that the posterior is conditioned on, and that hyper-parameters are fitted to."""
 MOST_FITTED = 150
 MOST_COSTS = 120
+PRIOR_DECLINE, MOST_DECLINE = 0.4, 1.5
 
 
 class State(Enum):
@@ -166,6 +167,20 @@ def rows_of(configurations: Sequence[Configuration], fidelity: Fidelity, floor: 
     settings = np.array(whose).reshape(len(entries), -1)
     features = np.concatenate([settings, fidelity.scaled(np.maximum(table[:, 0], 1))[:, None]], axis=1)
     return Rows(features, np.log(np.maximum(1 - table[:, 2], floor)), np.log(np.maximum(table[:, 1], 1e-12)))
+
+
+def decline(configurations: Sequence[Configuration]) -> float:
+    """How fast error falls: the slope b of log error = a - b log epoch, usual among the curves seen.
+
+    A power law is what learning curves resemble at first (Viering and Loog 2023, doi 10.1109/TPAMI.2022.3220744);
+    two curves of PRIOR_DECLINE are counted in.
+    """
+    slopes = [PRIOR_DECLINE] * 2
+    for each in configurations:
+        (start, _, before), (end, _, after) = each.curve[0], each.curve[-1]
+        if each.fair and end > start and before < 1 and after < 1:
+            slopes.append(math.log((1 - before) / (1 - after)) / math.log(end / start))
+    return min(max(float(np.mean(slopes)), 0.0), MOST_DECLINE)
 
 
 def bounded(rows: Rows, regret: Array, most: int) -> Rows:

@@ -32,8 +32,9 @@ LISTED = 512
 SOBOL = 2**16
 MOVE = 0.12
 REFIT = 12
-FIRST_TARGETS = (1, 2, 1, 4, 1, 2, 1, 8)
+FIRST_TARGETS = (1, 1, 2)
 """Epochs of the quasi-random trials, in turn: most are cheap, some show how curves go on."""
+GROWTH = 2.0
 BOLD = (-4.0, -2.5)
 """Deviations to look at where nothing seems to improve the frontier."""
 
@@ -133,8 +134,15 @@ class Proposer:
         if not gains.max() > 0:
             return None
         row, rung = np.unravel_index(int(gains.argmax()), gains.shape)
-        epochs = int(view.rungs[rung]) if self.fidelity.chosen else None
-        return Proposal(dict(field.params[row]), epochs)
+        if not self.fidelity.chosen:
+            return Proposal(dict(field.params[row]), None)
+        return Proposal(dict(field.params[row]), self._next(view.rungs[rung], int(field.reached[row])))
+
+    def _next(self, target: int, reached: int) -> int:
+        """The target, or a rung before it: what was learned on the way may say that it is not worth the rest."""
+        most = max(reached, self.fidelity.low) * GROWTH if reached else self.fidelity.low
+        below = [rung for rung in self.fidelity.rungs if reached < rung <= min(target, most)]
+        return below[-1] if below else next(rung for rung in self.fidelity.rungs if rung > reached)
 
     # ---- candidates -------------------------------------------------------------------------------------
 
@@ -277,8 +285,10 @@ class Proposer:
             rows = believed.rows_of(first, self.fidelity, floor)
             rows = believed.bounded(rows, _regrets(rows), believed.MOST_FITTED)
             own = Costs(first, self.work)
+            fall = believed.decline(first) * math.log(max(self.fidelity.high, 2))
+            flat = rows.log_errors + fall * rows.features[:, -1]
             self._kernels = {
-                key: Kernels(surrogate.fit(rows.features, rows.log_errors, self._seed), own.fit(self._seed))
+                key: Kernels(surrogate.fit(rows.features, flat, self._seed, surrogate.EPOCH_LENGTHS), own.fit(self._seed))
             }
         return self._kernels[key]
 
@@ -345,10 +355,16 @@ class View:
         self.reference = Reference.beyond([cost for cost, _ in points], [error for _, error in points])
         self.stairs = Staircase(points, self.reference)
         rows = believed.bounded(rows, _regrets(rows), believed.MOST_ROWS)
-        self._posterior = Posterior(kernel, rows.features, rows.log_errors)
+        self._decline = believed.decline(teaching) * math.log(max(self.fidelity.high, 2))
+        self._rows = rows
+        self._posterior = Posterior(kernel, rows.features, self._flat(rows.features, rows.log_errors))
         self._fair = np.array([each.fair for each in teaching])
         self._known = np.array([each.features for each in teaching])
         self._believe(running, points, rows, kernel)
+
+    def _flat(self, features: Array, log_errors: Array) -> Array:
+        """Log errors without the decline that all curves share."""
+        return log_errors + self._decline * features[:, -1]
 
     def _believe(
         self, running: Sequence[Told], points: list[tuple[float, float]], rows: Rows, kernel: Kernel
@@ -379,7 +395,8 @@ class View:
         if more:
             self.stairs = Staircase(points, self.reference)
             features = np.concatenate([rows.features, np.array(more)])
-            self._posterior = Posterior(kernel, features, np.concatenate([rows.log_errors, errors]))
+            errors = np.concatenate([rows.log_errors, errors])
+            self._posterior = Posterior(kernel, features, self._flat(features, errors))
 
     def regret(self, configuration: Configuration) -> float:
         """How far the end of a curve lies above the frontier, in log error."""
@@ -399,6 +416,7 @@ class View:
             self.rungs,
         )
         mean, deviation = self._posterior.on_grid(features, self.fidelity.scaled(self.rungs))
+        mean = mean - self._decline * self.fidelity.scaled(self.rungs)[None, :]
         allowed = self.rungs[None, :] > reached[:, None]
         if not self.fidelity.chosen:
             allowed = allowed & (self.rungs == self.fidelity.high)[None, :]
