@@ -39,6 +39,7 @@ class StudyRecord:
         self._told = told
         self._tags: dict[str, dict[str, str]] = {}
         self._drawn = 0.0
+        self._line: str | None = None
         self._steps: tuple[Point, ...] | None = None
         self.run_id = self._opened()
 
@@ -199,7 +200,7 @@ class StudyRecord:
                 known = self._tags.get(tried.run_id)
                 self._retag(tried.run_id, views.trial_tags(results, tried, known))
         if whole or time.monotonic() - self._drawn > REFRESH_SECONDS:
-            self._draw(results, unit)
+            self._draw(results, unit, whole)
 
     def _retag(self, run_id: str, tags: Mapping[str, str]) -> None:
         known = self._tags.setdefault(run_id, {})
@@ -209,12 +210,12 @@ class StudyRecord:
                 self.client.log_batch(run_id, tags=_tags(changed))
             known |= changed
 
-    def _draw(self, results: Results, unit: tuple[str, float]) -> None:
+    def _draw(self, results: Results, unit: tuple[str, float], whole: bool) -> None:
         """A metric's history cannot be taken back, so the line is a run of its own, exchanged as a whole."""
         steps = tuple(member.point for member in results.members())
         if steps == self._steps:
             return
-        before = [run for run in self._runs() if run.data.tags.get(ROLE) == views.LINE_ROLE]
+        before = self._lines(whole)
         now = int(time.time() * 1000)
         tags = {"mlflow.parentRunId": self.run_id, STUDY: self.study, **views.line_tags()}
         run = self.client.create_run(self.experiment_id, run_name="frontier", tags=tags | store.owner_tags())
@@ -225,8 +226,15 @@ class StudyRecord:
             self.client.log_batch(run.info.run_id, metrics=metrics[start : start + tracking.BATCH_LIMIT])
         self.client.set_terminated(run.info.run_id)
         for old in before:
-            self.client.delete_run(old.info.run_id)
+            self.client.delete_run(old)
+        self._line = str(run.info.run_id)
         self._drawn, self._steps = time.monotonic(), steps
+
+    def _lines(self, whole: bool) -> list[str]:
+        """Runs with a line that is out of date: our last one; `whole`: other processes' as well."""
+        if self._line and not whole:
+            return [self._line]
+        return [str(run.info.run_id) for run in self._runs() if run.data.tags.get(ROLE) == views.LINE_ROLE]
 
     def artifacts(self, files: Mapping[str, bytes]) -> None:
         """Files on the study's run."""
