@@ -22,6 +22,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from pipeline.frontier import knee
 from pipeline.measures import Point
 from pipeline.palette import BLUE, ORANGE, PALE
 from pipeline.results import Member, Results, Tried
@@ -62,12 +63,12 @@ def trial_tags(results: Results, tried: Tried, known: Mapping[str, str] | None =
     if tried.number not in results.standing:
         return {} if (known or {}).get("frontier") == "false" else _beaten(results, tried)
     own = [member for member in results.members() if member.tried.number == tried.number]
-    knee = results.knee() in own
+    is_knee = results.knee() in own
     return {
         "frontier": "true",
-        "knee": str(knee).lower(),
+        "knee": str(is_knee).lower(),
         "plot_order": f"0-{whole_units(own[0].point.device_seconds, ('us', 1e6)):015d}",
-        "mlflow.runColor": ORANGE if knee else BLUE,
+        "mlflow.runColor": ORANGE if is_knee else BLUE,
         "beaten_by": "nobody",
     }
 
@@ -119,18 +120,19 @@ def plant(
     searched_keys: Sequence[str],
     ui_base: str,
     unit: tuple[str, float],
+    steps: Sequence[Point] = (),
 ) -> str:
     """Set the views of a study into its experiment, and their link into its note; the link.
 
     Views of the same study are replaced. `cost_metric`: cpu_seconds or gpu_seconds; `searched_keys`: params;
-    `ui_base`: where the UI listens; `unit`: of the cost axis. Where MLflow refuses, the link is that of the
-    study's run.
+    `ui_base`: where the UI listens; `unit`: of the cost axis; `steps`: the frontier, which the large chart is
+    scaled to. Where MLflow refuses, the link is that of the study's run.
     """
     page = f"#/experiments/{experiment_id}/runs"
     run = f"{page}/{study_run_id}"
     dots = at_cost(cost_metric, unit)
     main, frontier = _id(study, "main"), _id(study, "frontier")
-    everything = _state(study, dots, cost_metric, searched_keys)
+    everything = _state(study, dots, cost_metric, searched_keys, window(steps))
     frontier_only = everything | {"searchFilter": f"tags.study = {_quoted(study)} AND tags.frontier = 'true'"}
     views = {
         main: _view(f"{study}: accuracy against cost", everything),
@@ -145,6 +147,18 @@ def plant(
     except MlflowException:
         link = run
     return f"{ui_base.rstrip('/')}/{link}"
+
+
+def window(steps: Sequence[Point]) -> dict[str, float]:
+    """Accuracies that the large chart shows: from somewhat below the knee to somewhat above the best.
+
+    Guesses far below would press all that matters into a line at the top; the other charts show them.
+    """
+    if not steps:
+        return {}
+    bend, best = steps[knee(steps)].accuracy, max(step.accuracy for step in steps)
+    height = max(best - bend, 0.5 * (1 - bend), 0.002)
+    return {"yMin": max(0.0, round(bend - 0.6 * height, 4)), "yMax": min(1.02, round(best + 0.2 * height, 4))}
 
 
 def _id(study: str, view: str) -> str:
@@ -173,7 +187,9 @@ def _view(name: str, state: Mapping[str, Any]) -> str:
 # ---- the page -----------------------------------------------------------------------------------------
 
 
-def _state(study: str, dots: str, cost_metric: str, keys: Sequence[str]) -> dict[str, Any]:
+def _state(
+    study: str, dots: str, cost_metric: str, keys: Sequence[str], shown: Mapping[str, float]
+) -> dict[str, Any]:
     """What the runs page shows: its filter, its order, its columns and its charts."""
     sections = {"cost": (1, 460), "trials": (2, 380), "settings": (1, 420)}
     names = {
@@ -202,7 +218,7 @@ def _state(study: str, dots: str, cost_metric: str, keys: Sequence[str]) -> dict
         "isAccordionReordered": True,
         "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
         "compareRunSections": [_section(key, names[key], *size) for key, size in sections.items()],
-        "compareRunCharts": list(_cards(dots, cost_metric, keys)),
+        "compareRunCharts": list(_cards(dots, cost_metric, keys, shown)),
     }
 
 
@@ -219,13 +235,16 @@ def _section(key: str, name: str, columns: int, height: int) -> dict[str, Any]:
     }
 
 
-def _cards(dots: str, cost_metric: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-    yield _line("frontier", "cost", dots)
+def _cards(
+    dots: str, cost_metric: str, keys: Sequence[str], shown: Mapping[str, float]
+) -> Iterator[dict[str, Any]]:
+    unit = dots.removeprefix("accuracy_at_").replace("_", " ")
+    yield _line("frontier", "cost", dots, f"validation accuracy against {unit}") | {"range": dict(shown)}
     yield _card("scatter", "SCATTER", "trials") | {
         "xaxis": {"key": cost_metric, "type": "METRIC"},
         "yaxis": {"key": "accuracy", "type": "METRIC"},
     }
-    yield _line("curves", "trials", CURVES)
+    yield _line("curves", "trials", CURVES, "learning curves against device ms")
     if keys:
         yield _card("settings", "PARALLEL", "settings") | {
             "selectedParams": list(keys),
@@ -234,8 +253,9 @@ def _cards(dots: str, cost_metric: str, keys: Sequence[str]) -> Iterator[dict[st
         }
 
 
-def _line(key: str, section: str, metric: str) -> dict[str, Any]:
+def _line(key: str, section: str, metric: str, title: str) -> dict[str, Any]:
     return _card(key, "LINE", section) | {
+        "displayName": title,
         "metricKey": metric,
         "selectedMetricKeys": [metric],
         "xAxisKey": "step",

@@ -15,22 +15,30 @@ def planted(client: MlflowClient, results: Results, experiment: str, ui_base: st
     """Runs of a study, its line and its views; the link."""
     experiment_id = store.experiment_id(client, experiment)
     unit = views.cost_unit(min(point.device_seconds for point in results.points()))
-    parent = client.create_run(experiment_id, run_name=results.study, tags={"study": results.study}).info.run_id
+    parent = client.create_run(
+        experiment_id, run_name=results.study, tags={"study": results.study}
+    ).info.run_id
     for tried in results.tried:
         write(client, experiment_id, parent, results, tried, unit)
     tags = {"mlflow.parentRunId": parent, "study": results.study, **views.line_tags()}
     line = client.create_run(experiment_id, run_name="frontier", tags=tags).info.run_id
-    points = views.line_points([member.point for member in results.members()], unit)
+    steps = [member.point for member in results.members()]
+    points = views.line_points(steps, unit)
     name, now = views.at_cost(METRIC, unit), int(time.time() * 1000)
     client.log_batch(line, metrics=[Metric(name, accuracy, now, step) for step, accuracy in points])
     client.set_terminated(line)
     client.set_terminated(parent)
     keys = list(dict.fromkeys(key for each in results.tried for key in each.params))
-    return views.plant(client, experiment_id, results.study, parent, METRIC, keys, ui_base, unit)
+    return views.plant(client, experiment_id, results.study, parent, METRIC, keys, ui_base, unit, steps)
 
 
 def write(
-    client: MlflowClient, experiment_id: str, parent: str, results: Results, tried: Tried, unit: tuple[str, float]
+    client: MlflowClient,
+    experiment_id: str,
+    parent: str,
+    results: Results,
+    tried: Tried,
+    unit: tuple[str, float],
 ) -> str:
     """One trial's run."""
     tags = {

@@ -214,6 +214,7 @@ class _Watcher:
             keys,
             base_address(),
             self.unit,
+            [member.point for member in results.members()],
         )
 
     def finish(self, task: "Search") -> None:
