@@ -24,8 +24,8 @@ from pipeline.settings import Adam, Engine, Mlp, Model, Policy, Settings, Sgd
 from pipeline.streams import stream, uniform
 from pipeline.updates import Rule
 
-WARM_UP_STEPS = 20
-"""Steps on throw-away state before the clock: the first few fault in memory."""
+WARM_UP_SAMPLES = 2048
+"""Samples on throw-away state before the clock, in three to twenty steps: the first few fault in memory."""
 
 GRAPH_PAYS_FROM = 2**14
 """Batch x hidden width from which a plain graph beats XLA on a CPU.
@@ -79,6 +79,11 @@ def pick_engine(settings: Settings, held: Held) -> Engine:
             "use precision=mixed_bfloat16 or engine=xla"
         )
     return settings.engine
+
+
+def warm_up_steps(batch: int, steps: int) -> int:
+    """How many of an epoch's steps are taken before the clock."""
+    return min(steps, max(3, min(20, WARM_UP_SAMPLES // batch)))
 
 
 # ---- what an epoch is made of -----------------------------------------------------------------------
@@ -184,7 +189,7 @@ def _epoch_of_values(
     def go(step: Tensor, total: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         loss, gradients = descent(recipe, data, plan, told, step, state.parameters)
         each = zip(*state, gradients, strict=True)
-        pairs = [updates.update(recipe.rule, *_amounts(plan, told, step), *one) for one in each]
+        pairs = [updates.update(recipe.rule, *amounts(plan, told, step), *one) for one in each]
         return step + 1, total + loss, State(*zip(*pairs, strict=True))
 
     begin = (tf.constant(0), tf.zeros((), recipe.net.wide), state)
@@ -201,7 +206,7 @@ def _epoch_in_place(
         parameters = [variable.read_value() for variable in desk.parameters]
         loss, gradients = descent(recipe, data, plan, told, step, parameters)
         for one in zip(*desk, gradients, strict=True):
-            updates.update_in_place(recipe.rule, *_amounts(plan, told, step), *one)
+            updates.update_in_place(recipe.rule, *amounts(plan, told, step), *one)
         return step + 1, total + loss
 
     tf.nest.map_structure(lambda variable, value: variable.assign(value), desk, state)
@@ -214,7 +219,8 @@ def _mean(total: Tensor, steps: Tensor) -> Tensor:
     return total / tf.cast(tf.maximum(steps, 1), total.dtype)
 
 
-def _amounts(plan: Plan, told: Knobs, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+def amounts(plan: Plan, told: Knobs, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """What `updates.update` wants to know of this step, ahead of the parameter."""
     return told.optimizer, tf.gather(plan.strides, step), tf.gather(plan.shrinks, step)
 
 
@@ -222,9 +228,21 @@ def descent(
     recipe: Recipe, data: Data, plan: Plan, told: Knobs, step: Tensor, parameters: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor]]:
     """Mean loss of the step's batch and its gradients by the parameters."""
-    net = recipe.net
     samples, wanted = batch(recipe, data, plan, told, step)
-    masks = dropout_masks(recipe, plan, told, step)
+    return slopes(recipe, plan, told, step, parameters, samples, wanted)
+
+
+def slopes(
+    recipe: Recipe,
+    plan: Plan,
+    told: Knobs,
+    step: Tensor,
+    parameters: Sequence[Tensor],
+    samples: Tensor,
+    wanted: Tensor,
+) -> tuple[Tensor, list[Tensor]]:
+    """`descent` on a batch that has been fetched."""
+    net, masks = recipe.net, dropout_masks(recipe, plan, told, step)
     done = layers.forward(net, parameters, samples, masks)
     loss, slope = layers.loss_and_slope(net, done.logits, wanted)
     slope = slope * (told.loss_scale / recipe.batch) if recipe.loss_scaled else slope / recipe.batch

@@ -26,8 +26,8 @@ class KerasLoop:
         self._shape, self._rows = prepared.shape, len(prepared.train.labels)
         self._steps = self._rows // settings.train.batch_size
         with tf.device(self._place):
-            self._data = inputs.on_device(prepared.train, prepared, self._net.wide, None)
-            self._unseen = inputs.on_device(prepared.validation, prepared, self._net.wide, None)
+            self._data = inputs.resident(prepared.train, prepared, self._net.wide, None, self._place)
+            self._unseen = inputs.resident(prepared.validation, prepared, self._net.wide, None, self._place)
             self._knobs = engine.knobs(settings, self._net.wide)
             built = models.build(settings, prepared, weights)
             # Up to the logits: Keras' losses are stable from there.
@@ -46,7 +46,8 @@ class KerasLoop:
         held_rates = tf.constant(rates, self._net.wide)
 
         def rate() -> Tensor:
-            return tf.gather(held_rates, optimizer.iterations.value)
+            last = len(rates) - 1  # a rehearsal after the last epoch goes on with its rate
+            return tf.gather(held_rates, tf.minimum(optimizer.iterations.value, last))
 
         scale = settings.precision.loss_scale if settings.precision.loss_scale != 1 else None
         match settings.optimizer:
@@ -71,15 +72,19 @@ class KerasLoop:
         squared = keras.losses.MeanSquaredError()
         return lambda wanted, logits: squared(wanted, to_probabilities(logits))
 
+    @property
+    def steps(self) -> int:
+        return self._steps
+
     def compile(self) -> None:
         self._optimizer.build(self._model.trainable_variables)
-        self._throw_away(1)
+        self.rehearse(1)
         self.score()
 
     def warm_up(self) -> None:
-        self._throw_away(min(engine.WARM_UP_STEPS, self._steps))
+        self.rehearse(engine.warm_up_steps(self._settings.train.batch_size, self._steps))
 
-    def _throw_away(self, steps: int) -> None:
+    def rehearse(self, steps: int) -> None:
         before = self.state()
         self._fit(self._epoch.take(steps))
         self.restore(before)

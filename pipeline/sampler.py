@@ -65,7 +65,8 @@ class FrontierSampler(BaseSampler):
         """All arguments may stay away.
 
         `distributions`: the whole space, conditional parameters, too; None: learned from the study's trials.
-        `when`: name -> (parent, value): that parameter applies only where the parent has that value.
+        `when`: name -> (parent, value): that parameter applies only where the parent has that value, or one
+        of them where it is a tuple, list or set.
         `epochs`: the int parameter that says how far to train; where a study has none, trials run whole.
         `work`: params -> positive numbers to which the cost of an epoch is roughly proportional, such as
         FLOPs and steps. `candidates`: the only configurations (without epochs) that may be proposed.
@@ -76,7 +77,7 @@ class FrontierSampler(BaseSampler):
         """
         self._seed = secrets.randbits(31) if seed is None else seed
         self._epochs, self._work, self._startup = epochs, work, startup_trials
-        self._when = {name: (parent, (value,)) for name, (parent, value) in (when or {}).items()}
+        self._when = {name: (parent, _several(value)) for name, (parent, value) in (when or {}).items()}
         self._given = None if distributions is None else dict(distributions)
         self._candidates = None if candidates is None else [dict(each) for each in candidates]
         self._lock = threading.Lock()
@@ -254,6 +255,12 @@ def domain_of(distribution: BaseDistribution) -> Numeric | Choices:
     raise ValueError(
         f"a distribution must be float, int or categorical, got {distribution!r}; use one of these"
     )
+
+
+def _several(value: object) -> tuple[object, ...]:
+    if isinstance(value, set | frozenset):
+        return tuple(sorted(value, key=repr))
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
 def _told(trial: FrozenTrial, epochs: str | None) -> Told | None:

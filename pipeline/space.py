@@ -5,6 +5,7 @@ configuration -> features in 0..1 (for a surrogate). A parameter that does not a
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,8 +109,8 @@ class Parameter:
         """Twins such as `sgd.rate` (optimizer=sgd) and `adam.rate` (optimizer=adam) share a feature."""
         told = self.name
         for value in self.among:
-            if isinstance(value, str) and value:
-                told = told.replace(value, "*")
+            if str(value):
+                told = re.sub(rf"(?<![A-Za-z0-9]){re.escape(str(value))}(?![A-Za-z0-9])", "*", told)
         return told
 
 

@@ -181,12 +181,13 @@ class Record:
         self._waiting += [Metric(key, float(value), now, step) for key, value in values.items()]
 
     def _pictures(self, pictures: Mapping[str, bytes]) -> None:
-        self._files(pictures)
+        self.files(pictures)
 
     def _texts(self, texts: Mapping[str, str]) -> None:
-        self._files({name: text.encode() for name, text in texts.items()})
+        self.files({name: text.encode() for name, text in texts.items()})
 
-    def _files(self, files: Mapping[str, bytes]) -> None:
+    def files(self, files: Mapping[str, bytes]) -> None:
+        """Artifacts by path."""
         log_files(self.client, self.run_id, files)
 
 

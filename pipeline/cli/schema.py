@@ -20,6 +20,7 @@ SINGLE: dict[str, type] = {
     "augment": settings.Augment,
     "evaluate": settings.Evaluate,
     "profile": settings.Profile,
+    "diagnose": settings.Diagnose,
     "device": settings.Device,
     "price": settings.Price,
     "pruning": settings.Pruning,

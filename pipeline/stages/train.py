@@ -150,6 +150,8 @@ def _epoch(loop: loops.Loop, watch: Stopwatch, settings: Settings, number: int) 
         loop.prepare(number)
     with watch.on_epoch():
         loss = loop.run()
+    with watch.on("repeat"):
+        watch.repeat(loop.rehearse, loop.steps)
     with watch.on("validate"):
         validation_loss, accuracy = loop.score()
     for name, value in (("train", float(loss)), ("validation", validation_loss)):
