@@ -5,9 +5,9 @@ MLflow keeps a shared view of an experiment's runs page as one tag of the experi
 3.17; where another version does not know it, the page opens as it always does, and nothing here fails.
 
 In that page a line chart over the step is the only one that knows a log axis. So a trial logs its accuracy
-once with its cost as the *step*, in whole units, which draws a dot; a run of its own logs the frontier's
-staircase under the same name, which draws the line. The page loads 100 runs, sorted by the tag `plot_order`:
-the line, then the frontier, then the others by accuracy.
+once with its cost as the *step*, in whole units, which draws a dot; runs of their own log the frontier's
+staircase and the knee under the same name (`marks`). The page loads 100 runs, sorted by the tag `plot_order`:
+the marks, then the frontier, then the others by accuracy.
 """
 
 import base64
@@ -17,6 +17,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from mlflow import MlflowClient
@@ -67,8 +68,8 @@ def trial_tags(results: Results, tried: Tried, known: Mapping[str, str] | None =
     return {
         "frontier": "true",
         "knee": str(is_knee).lower(),
-        "plot_order": f"0-{whole_units(own[0].point.device_seconds, ('us', 1e6)):015d}",
-        "mlflow.runColor": ORANGE if is_knee else BLUE,
+        "plot_order": f"0-{10 + whole_units(own[0].point.device_seconds, ('us', 1e6)):015d}",
+        "mlflow.runColor": BLUE,
         "beaten_by": "nobody",
     }
 
@@ -90,9 +91,29 @@ def _told(member: Member) -> str:
     return f"trial {member.tried.number}, epoch {member.epoch}: {point}"
 
 
-def line_tags() -> dict[str, str]:
-    """Of the run that holds the frontier's line."""
-    return {"role": LINE_ROLE, "plot_order": f"0-{0:015d}", "mlflow.runColor": BLUE}
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A run that is no trial, drawn into the chart: its name, its tags and its (step, accuracy) values."""
+
+    name: str
+    tags: dict[str, str]
+    points: tuple[tuple[int, float], ...]
+
+
+def marks(results: Results, unit: tuple[str, float]) -> tuple[Mark, ...]:
+    """The frontier's line and, if there is one, the knee's dot: a trial has one dot alone, its end."""
+    steps = [member.point for member in results.members()]
+    line = Mark("frontier", _mark_tags(0, BLUE), tuple(line_points(steps, unit)))
+    bend = results.knee()
+    if bend is None:
+        return (line,)
+    name = f"knee: trial {bend.tried.number}, epoch {bend.epoch}"
+    dot = whole_units(bend.point.device_seconds, unit), bend.point.accuracy
+    return line, Mark(name, _mark_tags(1, ORANGE), (dot,))
+
+
+def _mark_tags(place: int, colour: str) -> dict[str, str]:
+    return {"role": LINE_ROLE, "plot_order": f"0-{place:015d}", "mlflow.runColor": colour}
 
 
 def line_points(steps: Sequence[Point], unit: tuple[str, float]) -> list[tuple[int, float]]:
@@ -133,7 +154,9 @@ def plant(
     dots = at_cost(cost_metric, unit)
     main, frontier = _id(study, "main"), _id(study, "frontier")
     everything = _state(study, dots, cost_metric, searched_keys, window(steps))
-    frontier_only = everything | {"searchFilter": f"tags.study = {_quoted(study)} AND tags.frontier = 'true'"}
+    frontier_only = everything | {
+        "searchFilter": f"tags.study = {_quoted(study)} AND tags.plot_order LIKE '0-%'"
+    }
     views = {
         main: _view(f"{study}: accuracy against cost", everything),
         frontier: _view(f"{study}: frontier only", frontier_only),
@@ -193,8 +216,8 @@ def _state(
     """What the runs page shows: its filter, its order, its columns and its charts."""
     sections = {"cost": (1, 460), "trials": (2, 380), "settings": (1, 420)}
     names = {
-        "cost": f"Accuracy against cost in {dots.rpartition('_')[2]}, log axis",
-        "trials": "Trials",
+        "cost": f"Accuracy against {_spelled(dots)} (log)",
+        "trials": "Trials and their curves",
         "settings": "Settings",
     }
     return {
@@ -222,6 +245,12 @@ def _state(
     }
 
 
+def _spelled(dots: str) -> str:
+    """`accuracy_at_cpu_us` -> CPU microseconds."""
+    kind, unit = dots.split("_")[-2:]
+    return f"{kind.upper()} {'milliseconds' if unit == 'ms' else 'microseconds'}"
+
+
 def _section(key: str, name: str, columns: int, height: int) -> dict[str, Any]:
     return {
         "uuid": key,
@@ -238,13 +267,12 @@ def _section(key: str, name: str, columns: int, height: int) -> dict[str, Any]:
 def _cards(
     dots: str, cost_metric: str, keys: Sequence[str], shown: Mapping[str, float]
 ) -> Iterator[dict[str, Any]]:
-    unit = dots.removeprefix("accuracy_at_").replace("_", " ")
-    yield _line("frontier", "cost", dots, f"validation accuracy against {unit}") | {"range": dict(shown)}
+    yield _line("frontier", "cost", dots) | {"range": dict(shown)}
     yield _card("scatter", "SCATTER", "trials") | {
         "xaxis": {"key": cost_metric, "type": "METRIC"},
         "yaxis": {"key": "accuracy", "type": "METRIC"},
     }
-    yield _line("curves", "trials", CURVES, "learning curves against device ms")
+    yield _line("curves", "trials", CURVES)
     if keys:
         yield _card("settings", "PARALLEL", "settings") | {
             "selectedParams": list(keys),
@@ -253,9 +281,8 @@ def _cards(
         }
 
 
-def _line(key: str, section: str, metric: str, title: str) -> dict[str, Any]:
+def _line(key: str, section: str, metric: str) -> dict[str, Any]:
     return _card(key, "LINE", section) | {
-        "displayName": title,
         "metricKey": metric,
         "selectedMetricKeys": [metric],
         "xAxisKey": "step",

@@ -179,8 +179,8 @@ class _Watcher:
 
     def standing(self, results: "Results", whole: bool = False) -> None:
         self._screen.standing(results)
-        self.record.standing(results, self.unit, whole)
-        if not self.link and results.points():
+        drawn = self.record.standing(results, self.unit, whole)
+        if results.points() and (drawn or not self.link):
             self.link = self._plant(results)
 
     def dropped(self, number: int) -> None:
