@@ -129,31 +129,35 @@ def line_points(steps: Sequence[Point], unit: tuple[str, float]) -> list[tuple[i
     return told
 
 
+def shared_keys(results: Results) -> tuple[str, ...]:
+    """The searched keys that every trial has: parallel coordinates leave out a run that lacks one."""
+    params = [each.params for each in results.tried if each.points()]
+    return tuple(key for key in (params[0] if params else ()) if all(key in each for each in params))
+
+
 # ---- planting -----------------------------------------------------------------------------------------
 
 
 def plant(
     client: MlflowClient,
     experiment_id: str,
-    study: str,
     study_run_id: str,
+    results: Results,
     cost_metric: str,
-    searched_keys: Sequence[str],
-    ui_base: str,
     unit: tuple[str, float],
-    steps: Sequence[Point] = (),
+    ui_base: str,
 ) -> str:
     """Set the views of a study into its experiment, and their link into its note; the link.
 
-    Views of the same study are replaced. `cost_metric`: cpu_seconds or gpu_seconds; `searched_keys`: params;
-    `ui_base`: where the UI listens; `unit`: of the cost axis; `steps`: the frontier, which the large chart is
-    scaled to. Where MLflow refuses, the link is that of the study's run.
+    Views of the same study are replaced. `cost_metric`: cpu_seconds or gpu_seconds; `unit`: of the cost axis;
+    `ui_base`: where the UI listens. Where MLflow refuses, the link is that of the study's run.
     """
+    study, steps = results.study, [member.point for member in results.members()]
     page = f"#/experiments/{experiment_id}/runs"
     run = f"{page}/{study_run_id}"
     dots = at_cost(cost_metric, unit)
     main, frontier = _id(study, "main"), _id(study, "frontier")
-    everything = _state(study, dots, cost_metric, searched_keys, window(steps))
+    everything = _state(study, dots, cost_metric, shared_keys(results), window(steps))
     frontier_only = everything | {
         "searchFilter": f"tags.study = {_quoted(study)} AND tags.plot_order LIKE '0-%'"
     }

@@ -27,9 +27,7 @@ def planted(client: MlflowClient, results: Results, experiment: str, ui_base: st
         client.log_batch(run, metrics=[Metric(name, accuracy, now, step) for step, accuracy in mark.points])
         client.set_terminated(run)
     client.set_terminated(parent)
-    steps = [member.point for member in results.members()]
-    keys = list(dict.fromkeys(key for each in results.tried for key in each.params))
-    return views.plant(client, experiment_id, results.study, parent, METRIC, keys, ui_base, unit, steps)
+    return views.plant(client, experiment_id, parent, results, METRIC, unit, ui_base)
 
 
 def write(

@@ -204,17 +204,14 @@ class _Watcher:
     def _plant(self, results: "Results") -> str:
         from pipeline import views
 
-        keys = tuple(dict.fromkeys(key for each in results.tried for key in each.params))
         return views.plant(
             self.record.client,
             self.record.experiment_id,
-            self.record.study,
             self.record.run_id,
+            results,
             self.record.cost_metric,
-            keys,
-            base_address(),
             self.unit,
-            [member.point for member in results.members()],
+            base_address(),
         )
 
     def finish(self, task: "Search") -> None:
