@@ -39,7 +39,6 @@ class StudyRecord:
         self._told = told
         self._tags: dict[str, dict[str, str]] = {}
         self._drawn = 0.0
-        self._line: str | None = None
         self._steps: tuple[Point, ...] | None = None
         self.run_id = self._opened()
 
@@ -191,16 +190,20 @@ class StudyRecord:
 
     # ---- what the study has come to ---------------------------------------------------------------------
 
-    def standing(self, results: Results, unit: tuple[str, float], whole: bool = False) -> None:
-        """Tags of the trials whose standing changed, and the line; `whole`: now, whatever was drawn last."""
+    def standing(self, results: Results, unit: tuple[str, float], whole: bool = False) -> bool:
+        """Tags of the trials whose standing changed, and the line; `whole`: now, whatever was drawn last.
+
+        Whether the line was drawn anew.
+        """
         if not results.points():
-            return
+            return False
         for tried in results.tried:
             if tried.run_id:
                 known = self._tags.get(tried.run_id)
                 self._retag(tried.run_id, views.trial_tags(results, tried, known))
         if whole or time.monotonic() - self._drawn > REFRESH_SECONDS:
-            self._draw(results, unit, whole)
+            return self._draw(results, unit)
+        return False
 
     def _retag(self, run_id: str, tags: Mapping[str, str]) -> None:
         known = self._tags.setdefault(run_id, {})
@@ -210,31 +213,29 @@ class StudyRecord:
                 self.client.log_batch(run_id, tags=_tags(changed))
             known |= changed
 
-    def _draw(self, results: Results, unit: tuple[str, float], whole: bool) -> None:
+    def _draw(self, results: Results, unit: tuple[str, float]) -> bool:
         """A metric's history cannot be taken back, so the line is a run of its own, exchanged as a whole."""
         steps = tuple(member.point for member in results.members())
         if steps == self._steps:
-            return
-        before = self._lines(whole)
-        now = int(time.time() * 1000)
-        tags = {"mlflow.parentRunId": self.run_id, STUDY: self.study, **views.line_tags()}
-        run = self.client.create_run(self.experiment_id, run_name="frontier", tags=tags | store.owner_tags())
-        points = views.line_points(steps, unit)
-        name = views.at_cost(self.cost_metric, unit)
-        metrics = [Metric(name, accuracy, now, step) for step, accuracy in points]
-        for start in range(0, len(metrics), tracking.BATCH_LIMIT):
-            self.client.log_batch(run.info.run_id, metrics=metrics[start : start + tracking.BATCH_LIMIT])
-        self.client.set_terminated(run.info.run_id)
+            return False
+        before = self.client.search_runs(
+            [self.experiment_id], f"tags.{STUDY} = '{self.study}' AND tags.{ROLE} = '{views.LINE_ROLE}'"
+        )
+        for mark in views.marks(results, unit):
+            self._mark(mark, unit)
         for old in before:
-            self.client.delete_run(old)
-        self._line = str(run.info.run_id)
+            self.client.delete_run(old.info.run_id)
         self._drawn, self._steps = time.monotonic(), steps
+        return True
 
-    def _lines(self, whole: bool) -> list[str]:
-        """Runs with a line that is out of date: our last one; `whole`: other processes' as well."""
-        if self._line and not whole:
-            return [self._line]
-        return [str(run.info.run_id) for run in self._runs() if run.data.tags.get(ROLE) == views.LINE_ROLE]
+    def _mark(self, mark: views.Mark, unit: tuple[str, float]) -> None:
+        tags = {"mlflow.parentRunId": self.run_id, STUDY: self.study, **mark.tags, **store.owner_tags()}
+        run_id = self.client.create_run(self.experiment_id, run_name=mark.name, tags=tags).info.run_id
+        name, now = views.at_cost(self.cost_metric, unit), int(time.time() * 1000)
+        metrics = [Metric(name, accuracy, now, step) for step, accuracy in mark.points]
+        for start in range(0, len(metrics), tracking.BATCH_LIMIT):
+            self.client.log_batch(run_id, metrics=metrics[start : start + tracking.BATCH_LIMIT])
+        self.client.set_terminated(run_id)
 
     def artifacts(self, files: Mapping[str, bytes]) -> None:
         """Files on the study's run."""

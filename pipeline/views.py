@@ -5,9 +5,9 @@ MLflow keeps a shared view of an experiment's runs page as one tag of the experi
 3.17; where another version does not know it, the page opens as it always does, and nothing here fails.
 
 In that page a line chart over the step is the only one that knows a log axis. So a trial logs its accuracy
-once with its cost as the *step*, in whole units, which draws a dot; a run of its own logs the frontier's
-staircase under the same name, which draws the line. The page loads 100 runs, sorted by the tag `plot_order`:
-the line, then the frontier, then the others by accuracy.
+once with its cost as the *step*, in whole units, which draws a dot; runs of their own log the frontier's
+staircase and the knee under the same name (`marks`). The page loads 100 runs, sorted by the tag `plot_order`:
+the marks, then the frontier, then the others by accuracy.
 """
 
 import base64
@@ -17,11 +17,13 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from pipeline.frontier import knee
 from pipeline.measures import Point
 from pipeline.palette import BLUE, ORANGE, PALE
 from pipeline.results import Member, Results, Tried
@@ -62,12 +64,12 @@ def trial_tags(results: Results, tried: Tried, known: Mapping[str, str] | None =
     if tried.number not in results.standing:
         return {} if (known or {}).get("frontier") == "false" else _beaten(results, tried)
     own = [member for member in results.members() if member.tried.number == tried.number]
-    knee = results.knee() in own
+    is_knee = results.knee() in own
     return {
         "frontier": "true",
-        "knee": str(knee).lower(),
-        "plot_order": f"0-{whole_units(own[0].point.device_seconds, ('us', 1e6)):015d}",
-        "mlflow.runColor": ORANGE if knee else BLUE,
+        "knee": str(is_knee).lower(),
+        "plot_order": f"0-{10 + whole_units(own[0].point.device_seconds, ('us', 1e6)):015d}",
+        "mlflow.runColor": BLUE,
         "beaten_by": "nobody",
     }
 
@@ -89,9 +91,29 @@ def _told(member: Member) -> str:
     return f"trial {member.tried.number}, epoch {member.epoch}: {point}"
 
 
-def line_tags() -> dict[str, str]:
-    """Of the run that holds the frontier's line."""
-    return {"role": LINE_ROLE, "plot_order": f"0-{0:015d}", "mlflow.runColor": BLUE}
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A run that is no trial, drawn into the chart: its name, its tags and its (step, accuracy) values."""
+
+    name: str
+    tags: dict[str, str]
+    points: tuple[tuple[int, float], ...]
+
+
+def marks(results: Results, unit: tuple[str, float]) -> tuple[Mark, ...]:
+    """The frontier's line and, if there is one, the knee's dot: a trial has one dot alone, its end."""
+    steps = [member.point for member in results.members()]
+    line = Mark("frontier", _mark_tags(0, BLUE), tuple(line_points(steps, unit)))
+    bend = results.knee()
+    if bend is None:
+        return (line,)
+    name = f"knee: trial {bend.tried.number}, epoch {bend.epoch}"
+    dot = whole_units(bend.point.device_seconds, unit), bend.point.accuracy
+    return line, Mark(name, _mark_tags(1, ORANGE), (dot,))
+
+
+def _mark_tags(place: int, colour: str) -> dict[str, str]:
+    return {"role": LINE_ROLE, "plot_order": f"0-{place:015d}", "mlflow.runColor": colour}
 
 
 def line_points(steps: Sequence[Point], unit: tuple[str, float]) -> list[tuple[int, float]]:
@@ -107,31 +129,38 @@ def line_points(steps: Sequence[Point], unit: tuple[str, float]) -> list[tuple[i
     return told
 
 
+def shared_keys(results: Results) -> tuple[str, ...]:
+    """The searched keys that every trial has: parallel coordinates leave out a run that lacks one."""
+    params = [each.params for each in results.tried if each.points()]
+    return tuple(key for key in (params[0] if params else ()) if all(key in each for each in params))
+
+
 # ---- planting -----------------------------------------------------------------------------------------
 
 
 def plant(
     client: MlflowClient,
     experiment_id: str,
-    study: str,
     study_run_id: str,
+    results: Results,
     cost_metric: str,
-    searched_keys: Sequence[str],
-    ui_base: str,
     unit: tuple[str, float],
+    ui_base: str,
 ) -> str:
     """Set the views of a study into its experiment, and their link into its note; the link.
 
-    Views of the same study are replaced. `cost_metric`: cpu_seconds or gpu_seconds; `searched_keys`: params;
-    `ui_base`: where the UI listens; `unit`: of the cost axis. Where MLflow refuses, the link is that of the
-    study's run.
+    Views of the same study are replaced. `cost_metric`: cpu_seconds or gpu_seconds; `unit`: of the cost axis;
+    `ui_base`: where the UI listens. Where MLflow refuses, the link is that of the study's run.
     """
+    study, steps = results.study, [member.point for member in results.members()]
     page = f"#/experiments/{experiment_id}/runs"
     run = f"{page}/{study_run_id}"
     dots = at_cost(cost_metric, unit)
     main, frontier = _id(study, "main"), _id(study, "frontier")
-    everything = _state(study, dots, cost_metric, searched_keys)
-    frontier_only = everything | {"searchFilter": f"tags.study = {_quoted(study)} AND tags.frontier = 'true'"}
+    everything = _state(study, dots, cost_metric, shared_keys(results), window(steps))
+    frontier_only = everything | {
+        "searchFilter": f"tags.study = {_quoted(study)} AND tags.plot_order LIKE '0-%'"
+    }
     views = {
         main: _view(f"{study}: accuracy against cost", everything),
         frontier: _view(f"{study}: frontier only", frontier_only),
@@ -145,6 +174,18 @@ def plant(
     except MlflowException:
         link = run
     return f"{ui_base.rstrip('/')}/{link}"
+
+
+def window(steps: Sequence[Point]) -> dict[str, float]:
+    """Accuracies that the large chart shows: from somewhat below the knee to somewhat above the best.
+
+    Guesses far below would press all that matters into a line at the top; the other charts show them.
+    """
+    if not steps:
+        return {}
+    bend, best = steps[knee(steps)].accuracy, max(step.accuracy for step in steps)
+    height = max(best - bend, 0.5 * (1 - bend), 0.002)
+    return {"yMin": max(0.0, round(bend - 0.6 * height, 4)), "yMax": min(1.02, round(best + 0.2 * height, 4))}
 
 
 def _id(study: str, view: str) -> str:
@@ -173,12 +214,14 @@ def _view(name: str, state: Mapping[str, Any]) -> str:
 # ---- the page -----------------------------------------------------------------------------------------
 
 
-def _state(study: str, dots: str, cost_metric: str, keys: Sequence[str]) -> dict[str, Any]:
+def _state(
+    study: str, dots: str, cost_metric: str, keys: Sequence[str], shown: Mapping[str, float]
+) -> dict[str, Any]:
     """What the runs page shows: its filter, its order, its columns and its charts."""
     sections = {"cost": (1, 460), "trials": (2, 380), "settings": (1, 420)}
     names = {
-        "cost": f"Accuracy against cost in {dots.rpartition('_')[2]}, log axis",
-        "trials": "Trials",
+        "cost": f"Accuracy against {_spelled(dots)} (log)",
+        "trials": "Trials and their curves",
         "settings": "Settings",
     }
     return {
@@ -202,8 +245,14 @@ def _state(study: str, dots: str, cost_metric: str, keys: Sequence[str]) -> dict
         "isAccordionReordered": True,
         "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
         "compareRunSections": [_section(key, names[key], *size) for key, size in sections.items()],
-        "compareRunCharts": list(_cards(dots, cost_metric, keys)),
+        "compareRunCharts": list(_cards(dots, cost_metric, keys, shown)),
     }
+
+
+def _spelled(dots: str) -> str:
+    """`accuracy_at_cpu_us` -> CPU microseconds."""
+    kind, unit = dots.split("_")[-2:]
+    return f"{kind.upper()} {'milliseconds' if unit == 'ms' else 'microseconds'}"
 
 
 def _section(key: str, name: str, columns: int, height: int) -> dict[str, Any]:
@@ -219,8 +268,10 @@ def _section(key: str, name: str, columns: int, height: int) -> dict[str, Any]:
     }
 
 
-def _cards(dots: str, cost_metric: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-    yield _line("frontier", "cost", dots)
+def _cards(
+    dots: str, cost_metric: str, keys: Sequence[str], shown: Mapping[str, float]
+) -> Iterator[dict[str, Any]]:
+    yield _line("frontier", "cost", dots) | {"range": dict(shown)}
     yield _card("scatter", "SCATTER", "trials") | {
         "xaxis": {"key": cost_metric, "type": "METRIC"},
         "yaxis": {"key": "accuracy", "type": "METRIC"},

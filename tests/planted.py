@@ -20,15 +20,14 @@ def planted(client: MlflowClient, results: Results, experiment: str, ui_base: st
     ).info.run_id
     for tried in results.tried:
         write(client, experiment_id, parent, results, tried, unit)
-    tags = {"mlflow.parentRunId": parent, "study": results.study, **views.line_tags()}
-    line = client.create_run(experiment_id, run_name="frontier", tags=tags).info.run_id
-    points = views.line_points([member.point for member in results.members()], unit)
     name, now = views.at_cost(METRIC, unit), int(time.time() * 1000)
-    client.log_batch(line, metrics=[Metric(name, accuracy, now, step) for step, accuracy in points])
-    client.set_terminated(line)
+    for mark in views.marks(results, unit):
+        tags = {"mlflow.parentRunId": parent, "study": results.study, **mark.tags}
+        run = client.create_run(experiment_id, run_name=mark.name, tags=tags).info.run_id
+        client.log_batch(run, metrics=[Metric(name, accuracy, now, step) for step, accuracy in mark.points])
+        client.set_terminated(run)
     client.set_terminated(parent)
-    keys = list(dict.fromkeys(key for each in results.tried for key in each.params))
-    return views.plant(client, experiment_id, results.study, parent, METRIC, keys, ui_base, unit)
+    return views.plant(client, experiment_id, parent, results, METRIC, unit, ui_base)
 
 
 def write(

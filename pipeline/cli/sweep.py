@@ -179,8 +179,8 @@ class _Watcher:
 
     def standing(self, results: "Results", whole: bool = False) -> None:
         self._screen.standing(results)
-        self.record.standing(results, self.unit, whole)
-        if not self.link and results.points():
+        drawn = self.record.standing(results, self.unit, whole)
+        if results.points() and (drawn or not self.link):
             self.link = self._plant(results)
 
     def dropped(self, number: int) -> None:
@@ -204,16 +204,14 @@ class _Watcher:
     def _plant(self, results: "Results") -> str:
         from pipeline import views
 
-        keys = tuple(dict.fromkeys(key for each in results.tried for key in each.params))
         return views.plant(
             self.record.client,
             self.record.experiment_id,
-            self.record.study,
             self.record.run_id,
+            results,
             self.record.cost_metric,
-            keys,
-            base_address(),
             self.unit,
+            base_address(),
         )
 
     def finish(self, task: "Search") -> None:
