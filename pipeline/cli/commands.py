@@ -123,6 +123,7 @@ def _recording(ready: _Ready, stage: str, into: str | None = None) -> "Iterator[
 def _run(words: Sequence[str]) -> None:
     told = compose(words)
     ready = _ready(told)
+    from pipeline import export
     from pipeline.cli import summary
     from pipeline.stages.train import check
     from pipeline.trial import run_trial
@@ -136,6 +137,7 @@ def _run(words: Sequence[str]) -> None:
         record.cost(outcome.cost)
         record.seconds(replace(outcome.seconds, prepare=ready.prepare_seconds))
         record.model(outcome.model, ready.prepared, told.settings.tracking.register)
+        record.served(export.served(outcome.model, told.settings.profile.runtime, ready.prepared.validation))
         record.note(summary.note(outcome, record))
     summary.run(told, ready.prepared, outcome, record)
 
