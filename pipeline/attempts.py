@@ -231,12 +231,15 @@ class Trial:
 
         Only the last may be, where the schedule makes no other a fair point.
         """
-        last, told = length(curves), self.told
-        for epoch in range(1, last + 1) if curves[0].fair_midway else (last,):
-            test = evidence.as_accurate(self.ground.accuracies, accuracies(curves, epoch), told.tolerance)
-            if test.mean >= -told.tolerance and test.confidence >= told.accuracy_confidence:
-                return epoch
-        return None
+        last = length(curves)
+        epochs = range(1, last + 1) if curves[0].fair_midway else (last,)
+        return next((epoch for epoch in epochs if self.holds(curves, epoch)), None)
+
+    def holds(self, curves: Sequence[Curve], epoch: int) -> bool:
+        """Whether no more than the tolerance is lost after `epoch` epochs, and that surely enough."""
+        told = self.told
+        test = evidence.as_accurate(self.ground.accuracies, accuracies(curves, epoch), told.tolerance)
+        return test.mean >= -told.tolerance and test.confidence >= told.accuracy_confidence
 
     def _reached_or_hopeless(self, curves: Sequence[Curve]) -> int:
         epoch = self.reached(curves)

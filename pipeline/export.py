@@ -9,10 +9,13 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pipeline import models
+from pipeline.prepared import Split
 from pipeline.quietly import tf
 from pipeline.settings import Runtime
 
@@ -68,6 +71,45 @@ def keras_call(model: Any) -> Predict:
 def accuracy(predict: Predict, features: np.ndarray, labels: np.ndarray) -> float:
     """Share of rows whose largest output is the right one, 0..1."""
     return float(np.mean(predict(np.asarray(features)).argmax(axis=1) == np.asarray(labels)))
+
+
+def answerer(model: Any, runtime: Runtime) -> Predict:
+    """Who answers raw samples under this runtime."""
+    match runtime:
+        case Runtime.compiled:
+            return models.predictor(model)
+        case Runtime.keras:
+            return keras_call(model)
+        case Runtime.litert | Runtime.litert_int8:
+            return litert(exported(model, runtime))
+
+
+def in_portions(predict: Predict) -> Predict:
+    """Many rows, 2048 at a time."""
+
+    def whole(features: np.ndarray) -> np.ndarray:
+        parts = range(0, len(features), models.MOST_ROWS)
+        return np.concatenate([predict(features[at : at + models.MOST_ROWS]) for at in parts])
+
+    return whole
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The file that a model is served from, and its own accuracy on the validation split, 0..1."""
+
+    runtime: Runtime
+    content: bytes
+    accuracy: float
+
+
+def served(model: Any, runtime: Runtime, validation: Split) -> Served | None:
+    """The file of a runtime that has one, checked by its answers."""
+    if runtime not in EXPORTED:
+        return None
+    content = exported(model, runtime)
+    right = accuracy(in_portions(litert(content)), validation.features, validation.labels)
+    return Served(runtime, content, right)
 
 
 @contextmanager

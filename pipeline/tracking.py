@@ -21,6 +21,7 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 
 from pipeline import plots, stopping, store
 from pipeline.errors import Stopped
+from pipeline.export import Served
 from pipeline.masking import masked
 from pipeline.measures import Cost, Epoch, Seconds
 from pipeline.meter import Held
@@ -166,6 +167,13 @@ class Record:
     def model(self, model: "keras.Model", prepared: Prepared, register: str | None) -> None:
         """The model of this run."""
         log_model(model, prepared, register)
+
+    def served(self, served: Served | None) -> None:
+        """The file that the model is served from, with its own accuracy, if there is one."""
+        if served is not None:
+            self.files({f"export/{served.runtime}.tflite": served.content})
+            found = {"export/validation_accuracy": served.accuracy, "export/bytes": len(served.content)}
+            self._metrics(found)
 
     def tags(self, tags: Mapping[str, str]) -> None:
         self.client.log_batch(self.run_id, tags=_tags(tags))

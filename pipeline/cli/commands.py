@@ -141,6 +141,7 @@ def _run(words: Sequence[str]) -> None:
 
 def _run_one(told: Told) -> None:
     ready = _ready(told)
+    from pipeline import export
     from pipeline.cli import summary
     from pipeline.stages.train import check
     from pipeline.trial import run_trial
@@ -154,6 +155,7 @@ def _run_one(told: Told) -> None:
         record.cost(outcome.cost)
         record.seconds(replace(outcome.seconds, prepare=ready.prepare_seconds))
         record.model(outcome.model, ready.prepared, told.settings.tracking.register)
+        record.served(export.served(outcome.model, told.settings.profile.runtime, ready.prepared.validation))
         record.note(summary.note(outcome, record))
     summary.run(told, ready.prepared, outcome, record)
 

@@ -190,11 +190,11 @@ def _name(name: str, case: "Case") -> str:
 
 def _serve(diary: _Diary, bench: "Bench", final: Told) -> None:
     """The Keras model of the last command line, and the file it is served from where there is one."""
-    from pipeline.bench import served
+    from pipeline import export
 
     model, prepared = bench.trained(final.settings), bench.prepared(final.settings)
-    runtime = final.settings.profile.runtime
-    diary.journal.served(model, prepared, served(model, runtime, prepared), runtime)
+    found = export.served(model, final.settings.profile.runtime, prepared.validation)
+    diary.journal.served(model, prepared, found)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline import export
 from pipeline.measures import Cost, Latency
 from pipeline.prepared import Prepared
 from pipeline.quietly import keras, tf
-from pipeline.settings import Settings
+from pipeline.settings import Runtime, Settings
 
 if TYPE_CHECKING:
     from keras import Model
@@ -32,10 +33,12 @@ def profile(model: "Model", predict: Predict, prepared: Prepared, settings: Sett
     """Time `predict` on test samples and weigh `model`, on the device that holds its weights.
 
     `predict`: raw features [n, *shape] -> probabilities [n, classes], compiled from `model`. Timed is what
-    a caller waits for: copy in, scaling, forward pass, copy out.
+    a caller waits for: copy in, scaling, forward pass, copy out. Single samples are answered by
+    `profile.runtime`.
     """
     features, told = prepared.test.features, settings.profile
-    latency = latency_of(predict, features, told.repeats, told.warmup)
+    single = predict if told.runtime is Runtime.compiled else export.answerer(model, told.runtime)
+    latency = latency_of(single, features, told.repeats, told.warmup)
     throughput = {size: throughput_of(predict, features, size) for size in told.batch_sizes}
     memory, source = peak_memory(model, predict, batch_of(features, max(told.batch_sizes)))
     return Cost(
