@@ -288,7 +288,10 @@ class Proposer:
             fall = believed.decline(first) * math.log(max(self.fidelity.high, 2))
             flat = rows.log_errors + fall * rows.features[:, -1]
             self._kernels = {
-                key: Kernels(surrogate.fit(rows.features, flat, self._seed, surrogate.EPOCH_LENGTHS), own.fit(self._seed))
+                key: Kernels(
+                    surrogate.fit(rows.features, flat, self._seed, surrogate.EPOCH_LENGTHS),
+                    own.fit(self._seed),
+                )
             }
         return self._kernels[key]
 
