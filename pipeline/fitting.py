@@ -29,9 +29,7 @@ class KerasLoop:
             self._data = inputs.on_device(prepared.train, prepared, self._net.wide, None)
             self._unseen = inputs.on_device(prepared.validation, prepared, self._net.wide, None)
             self._knobs = engine.knobs(settings, self._net.wide)
-            built = models.build(settings, prepared, weights)
-            # Up to the logits: Keras' losses are stable from there.
-            self._model = keras.Model(built.input, built.get_layer(models.LOGITS).output)
+            self._model = models.network(settings, prepared, weights)
             self._optimizer = self._make_optimizer()
             half_on_cpu = self._net.policy is Policy.mixed_float16 and held.kind == "cpu"
             self._model.compile(
@@ -113,7 +111,7 @@ class KerasLoop:
     def score(self) -> tuple[float, float]:
         features, labels, *_ = self._unseen
         sums = np.zeros(2)
-        for part in inputs.portions(len(labels), max(self._net.sizes)):
+        for part in inputs.portions(len(labels), models.widest(self._model)):
             samples = tf.reshape(features[part], [-1, *self._shape])
             logits = self._model.predict_on_batch(samples)
             sums += [
@@ -122,4 +120,4 @@ class KerasLoop:
         return sums[0] / len(labels), sums[1] / len(labels)
 
     def parameters(self) -> Sequence[Tensor]:
-        return [tf.constant(variable.numpy()) for variable in self._model.trainable_variables]
+        return [tf.constant(array) for array in self._model.get_weights()]

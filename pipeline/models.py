@@ -1,9 +1,10 @@
 """Keras models: what is saved, served and profiled.
 
 A model answers to raw samples: its first layer applies the scaling found in preprocessing, its last one
-turns logits into probabilities. Its Dense layers carry the weights that the training loop found.
+turns logits into probabilities. What lies between (`networks`) carries the weights that training found.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -11,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import networks
 from pipeline.errors import BadModel
 from pipeline.prepared import Prepared
 from pipeline.quietly import Tensor, keras, tf
-from pipeline.settings import Init, Mlp, Policy, Settings
+from pipeline.settings import Init, Mlp, Model, Output, Policy, Settings
 
 LOGITS = "logits"
 """Name of the layer before the output activation."""
@@ -23,32 +25,48 @@ LOGITS = "logits"
 def build(settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray] | None = None) -> Any:
     """A Keras model from raw samples float32 [n, *shape] to probabilities float32 [n, classes].
 
-    `weights`: [W1, b1, W2, b2, ...] with W [inputs, outputs]; without them the model starts as training
-    starts (with `model.init=pretrained`: at a glorot start).
+    `weights`: as `initial_weights` gives them; without them the model starts as training starts (with
+    `model.init=pretrained`: at a glorot start).
     """
-    model = settings.model
-    assert isinstance(model, Mlp)
-    # The wide type: scaling, logits and outputs are never computed in half precision.
-    wide = "float64" if settings.precision.policy is Policy.float64 else "float32"
     inputs = keras.Input(prepared.shape, dtype="float32", name="samples")
-    carried = keras.layers.Flatten(dtype=wide)(_scaling(prepared, wide)(inputs))
-    for number in range(1, model.layers + 1):
-        dense = keras.layers.Dense(
-            model.hidden,
-            model.activation.value,
-            dtype=settings.precision.policy.value,
-            name=f"hidden_{number}",
-        )
-        carried = dense(carried)
-        if model.dropout:
-            seed = settings.train.seed + number
-            dropout = keras.layers.Dropout(model.dropout, seed=seed, dtype=settings.precision.policy.value)
-            carried = dropout(carried)
-    carried = keras.layers.Dense(len(prepared.classes), dtype=wide, name=LOGITS)(carried)
-    outputs = keras.layers.Activation(model.output.value, dtype=wide, name="probabilities")(carried)
-    built = keras.Model(inputs, outputs)
-    built.set_weights(initial_weights(settings, prepared) if weights is None else list(weights))
-    return built
+    logits = _logits(settings, prepared, inputs)
+    to_probabilities = keras.layers.Activation(
+        _output(settings.model).value, dtype=_wide(settings), name="probabilities"
+    )
+    return _with_weights(settings, prepared, keras.Model(inputs, to_probabilities(logits)), weights)
+
+
+def network(settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray] | None = None) -> Any:
+    """What is trained: a Keras model from features float32 [n, *shape] to logits [n, classes].
+
+    Losses are stable from the logits on; `weights` fit `build`, too.
+    """
+    inputs = keras.Input(prepared.shape, dtype="float32", name="samples")
+    model = keras.Model(inputs, _logits(settings, prepared, inputs))
+    return _with_weights(settings, prepared, model, weights)
+
+
+def _logits(settings: Settings, prepared: Prepared, samples: Any) -> Any:
+    scaled = _scaling(prepared, _wide(settings))(samples)
+    carried = networks.hidden(settings, prepared, scaled)
+    return keras.layers.Dense(len(prepared.classes), dtype=_wide(settings), name=LOGITS)(carried)
+
+
+def _with_weights(
+    settings: Settings, prepared: Prepared, model: Any, weights: Sequence[np.ndarray] | None
+) -> Any:
+    model.set_weights(initial_weights(settings, prepared) if weights is None else list(weights))
+    return model
+
+
+def _wide(settings: Settings) -> str:
+    """The wide type: scaling, logits and outputs are never computed in half precision."""
+    return "float64" if settings.precision.policy is Policy.float64 else "float32"
+
+
+def _output(model: Model) -> Output:
+    output: Output = getattr(model, "output", Output.softmax)
+    return output
 
 
 def _scaling(prepared: Prepared, wide: str) -> Any:
@@ -62,26 +80,37 @@ def _scaling(prepared: Prepared, wide: str) -> Any:
 
 
 def layer_sizes(settings: Settings, prepared: Prepared) -> tuple[int, ...]:
-    """Inputs, width of each hidden layer, classes."""
+    """Inputs, width of each hidden layer of a perceptron, classes."""
     model = settings.model
-    assert isinstance(model, Mlp)
-    return (int(np.prod(prepared.shape)), *[model.hidden] * model.layers, len(prepared.classes))
+    between = [model.hidden] * model.layers if isinstance(model, Mlp) else []
+    return (int(np.prod(prepared.shape)), *between, len(prepared.classes))
 
 
 def initial_weights(settings: Settings, prepared: Prepared) -> list[np.ndarray]:
-    """Uniform start in +-sqrt(6 / (inputs + outputs)) (glorot) or +-sqrt(6 / inputs) (he); biases zero.
+    """The weights that training begins with, drawn from `train.seed`; [W1, b1, W2, b2, ...] of a perceptron.
 
-    Drawn by numpy, so that it is the same for every engine and device.
+    Those of a perceptron are drawn by numpy, so they are the same for every engine; those of other models
+    by Keras' own initialisers.
+
+    Raises:
+        BadData: the samples have a shape that the model cannot take.
     """
-    model, sizes = settings.model, layer_sizes(settings, prepared)
-    assert isinstance(model, Mlp)
-    kind = "float64" if settings.precision.policy is Policy.float64 else "float32"
+    if isinstance(settings.model, Mlp):
+        return _perceptron_weights(settings, settings.model, layer_sizes(settings, prepared))
+    keras.utils.set_random_seed(settings.train.seed)
+    inputs = keras.Input(prepared.shape, dtype="float32")
+    weights: list[np.ndarray] = keras.Model(inputs, _logits(settings, prepared, inputs)).get_weights()
+    return weights
+
+
+def _perceptron_weights(settings: Settings, model: Mlp, sizes: tuple[int, ...]) -> list[np.ndarray]:
+    """Uniform start in +-sqrt(6 / (inputs + outputs)) (glorot) or +-sqrt(6 / inputs) (he); biases zero."""
     draw = np.random.default_rng([settings.train.seed, 0])
     weights: list[np.ndarray] = []
     for inputs, outputs in pairwise(sizes):
         limit = np.sqrt(6 / (inputs if model.init is Init.he else inputs + outputs))
-        weights.append(draw.uniform(-limit, limit, (inputs, outputs)).astype(kind))
-        weights.append(np.zeros(outputs, kind))
+        weights.append(draw.uniform(-limit, limit, (inputs, outputs)).astype(_wide(settings)))
+        weights.append(np.zeros(outputs, _wide(settings)))
     return weights
 
 
@@ -113,6 +142,12 @@ def dense_weights(model: Any) -> list[np.ndarray]:
     """[W1, b1, W2, b2, ...] of the Dense layers of a Keras model, first to last."""
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     return [array for layer in dense for array in layer.get_weights()]
+
+
+def widest(model: Any) -> int:
+    """Numbers a sample in the largest output of a layer."""
+    outputs = keras.tree.flatten([layer.output for layer in model.layers])
+    return max(math.prod(int(size) for size in output.shape[1:]) for output in outputs)
 
 
 MOST_ROWS = 2048

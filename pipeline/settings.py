@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum, StrEnum
 
 from pipeline.errors import BadSetting
+from pipeline.rules import require as _require
 
 
 class Activation(StrEnum):
@@ -72,11 +73,6 @@ class Engine(StrEnum):
 class RecordInto(StrEnum):
     own = "own"
     model = "model"
-
-
-def _require(holds: bool, key: str, rule: str, value: object) -> None:
-    if not holds:
-        raise BadSetting(f"{key} must be {rule}, got {value}; set it in conf/ or as {key}=...")
 
 
 # ---- data -------------------------------------------------------------------------------------
@@ -181,6 +177,24 @@ class Mlp(Model):
             "set (a run id, registry URI or path) with model.init=pretrained, and only then",
             self.pretrained,
         )
+
+
+@dataclass(slots=True)
+class Cnn(Model):
+    """`blocks` of convolution and pooling, the filters doubling, then one hidden layer; for images."""
+
+    filters: int
+    blocks: int
+    hidden: int
+    activation: Activation
+    output: Output
+    dropout: float
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.filters <= 4096, "model.filters", ">= 1 and <= 4096", self.filters)
+        _require(1 <= self.blocks <= 8, "model.blocks", ">= 1 and <= 8", self.blocks)
+        _require(1 <= self.hidden <= 65536, "model.hidden", ">= 1 and <= 65536", self.hidden)
+        _require(0 <= self.dropout < 1, "model.dropout", ">= 0 and < 1", self.dropout)
 
 
 @dataclass(slots=True)

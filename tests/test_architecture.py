@@ -24,6 +24,7 @@ FLOORS = [
         "augment",
         "layers",
         "models",
+        "networks",
         "meter",
         "contention",
         "cores",
@@ -33,7 +34,7 @@ FLOORS = [
     {"contention", "cores", "energy"},
     {"sources", "prepared"},
     {"measures", "settings", "masking"},
-    {"stopping"},
+    {"stopping", "rules"},
     {"errors"},
 ]
 ALLOWED = {

@@ -8,7 +8,7 @@ from pipeline import settings
 
 KINDS: dict[str, tuple[type, ...]] = {
     "data": (settings.Digits, settings.Mnist, settings.Idx, settings.Arrays),
-    "model": (settings.Mlp,),
+    "model": (settings.Mlp, settings.Cnn),
     "loss": (settings.CrossEntropy, settings.BinaryCrossEntropy, settings.MeanSquaredError),
     "optimizer": (settings.Sgd, settings.Adam),
     "schedule": (settings.Constant, settings.Cosine, settings.WarmupLinear),

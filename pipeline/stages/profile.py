@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -91,13 +91,22 @@ def batch_of(features: np.ndarray, size: int) -> np.ndarray:
 
 
 def flops_of(model: "Model") -> int:
-    """Multiplications and additions in the matrix products of one sample: 2 x inputs x outputs a Dense layer.
+    """Multiplications and additions in the products of one sample: two for each weight and place.
 
-    Not counted: biases, activations, scaling, softmax, and layers of any other kind. In a perceptron they
-    are some units a neuron, where the products are two a weight.
+    Counted: Dense (a kernel of inputs x outputs, one place) and convolutions (a kernel of height x width x
+    channels x filters, at each place of the output), in nested models, too. Not counted: biases, activations,
+    scaling, pooling, softmax, and layers of any other kind. In a perceptron those are some units a neuron.
     """
-    dense = (layer.kernel.shape for layer in model.layers if isinstance(layer, keras.layers.Dense))
-    return sum(2 * inputs * outputs for inputs, outputs in dense)
+    return sum(_products(layer) for layer in model._flatten_layers(include_self=False))
+
+
+def _products(layer: Any) -> int:
+    if isinstance(layer, keras.layers.Dense):
+        return 2 * math.prod(map(int, layer.kernel.shape + layer.output.shape[1:-1]))
+    if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Conv3D):
+        places = layer.output.shape[1:-1] if layer.data_format == "channels_last" else layer.output.shape[2:]
+        return 2 * math.prod(map(int, layer.kernel.shape + places))
+    return 0
 
 
 def peak_memory(model: "Model", predict: Predict, batch: np.ndarray) -> tuple[int, str]:
