@@ -1,21 +1,23 @@
 """Keras models: what is saved, served and profiled.
 
-A model answers to raw samples: its first layer applies the scaling found in preprocessing, its last one
-turns logits into probabilities. What lies between (`networks`) carries the weights that training found.
+A model answers to what a user can send: its first layers are the front end and the scaling that were found
+in preprocessing, its last one turns logits into probabilities. What lies between (`networks`) carries the
+weights that training found.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from pipeline import networks
+from pipeline import front_layers, networks, raw
 from pipeline.errors import BadModel
+from pipeline.fronts import Tokens
 from pipeline.prepared import Prepared
 from pipeline.quietly import Tensor, keras, tf
+from pipeline.raw import Batch, Raw
 from pipeline.settings import Init, Mlp, Model, Output, Policy, Settings
 
 LOGITS = "logits"
@@ -23,13 +25,13 @@ LOGITS = "logits"
 
 
 def build(settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray] | None = None) -> Any:
-    """A Keras model from raw samples float32 [n, *shape] to probabilities float32 [n, classes].
+    """A Keras model from what a user can send (see `front_layers`) to probabilities float32 [n, classes].
 
     `weights`: as `initial_weights` gives them; without them the model starts as training starts (with
     `model.init=pretrained`: at a glorot start).
     """
-    inputs = keras.Input(prepared.shape, dtype="float32", name="samples")
-    logits = _logits(settings, prepared, inputs)
+    inputs = front_layers.inputs_of(prepared.front, prepared.shape)
+    logits = _logits(settings, prepared, front_layers.features_of(prepared.front, inputs))
     to_probabilities = keras.layers.Activation(
         _output(settings.model).value, dtype=_wide(settings), name="probabilities"
     )
@@ -46,8 +48,9 @@ def network(settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray
     return _with_weights(settings, prepared, model, weights)
 
 
-def _logits(settings: Settings, prepared: Prepared, samples: Any) -> Any:
-    scaled = _scaling(prepared, _wide(settings))(samples)
+def _logits(settings: Settings, prepared: Prepared, features: Any) -> Any:
+    tokens = isinstance(prepared.front, Tokens)
+    scaled = features if tokens else _scaling(prepared, _wide(settings))(features)
     carried = networks.hidden(settings, prepared, scaled)
     return keras.layers.Dense(len(prepared.classes), dtype=_wide(settings), name=LOGITS)(carried)
 
@@ -150,43 +153,64 @@ def widest(model: Any) -> int:
     return max(math.prod(int(size) for size in output.shape[1:]) for output in outputs)
 
 
+def answers_to(model: Any, prepared: Prepared) -> bool:
+    """Whether `model` takes what a user can send of this data, and tells as many classes apart."""
+    wanted = front_layers.inputs_of(prepared.front, prepared.shape)
+    same = _described(model.input) == _described(wanted)
+    return same and model.output_shape[-1] == len(prepared.classes)
+
+
+def _described(inputs: Any) -> dict[str, Any]:
+    named = inputs if isinstance(inputs, dict) else {"": inputs}
+    return {name: (each.dtype == "string", tuple(each.shape[1:])) for name, each in named.items()}
+
+
 MOST_ROWS = 2048
 """Rows in one call of a predictor."""
 
 
-def predictor(model: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """A compiled function: raw features [n, *shape] -> probabilities float32 [n, classes].
+def predictor(model: Any) -> Callable[[Raw | Batch], np.ndarray]:
+    """A compiled function: what a user can send, n samples -> probabilities float32 [n, classes].
 
-    Rows go through in portions of a power of two, the last one padded, so each size is traced once.
+    Rows go through in portions of a power of two, the last one filled up, so each size is traced once.
     """
-    # Without XLA float16 matrix products on a CPU run some 200 times slower.
+    # Without XLA float16 matrix products on a CPU run some 200 times slower; XLA knows no texts.
     half = any(layer.compute_dtype == "float16" for layer in model.layers)
+    texts = any(tensor.dtype == "string" for tensor in model.inputs)
 
     def probabilities(samples: Tensor) -> Tensor:
-        return tf.cast(model(tf.cast(samples, tf.float32), training=False), tf.float32)
+        return tf.cast(model(keras.tree.map_structure(_float, samples), training=False), tf.float32)
 
-    compiled = tf.function(probabilities, jit_compile=half or None)
+    compiled = tf.function(probabilities, jit_compile=(half and not texts) or None)
+    traced: dict[Any, Callable[[Tensor], Tensor]] = {}
 
-    @cache
-    def traced(shape: tuple[int, ...], kind: np.dtype) -> Callable[[Tensor], Tensor]:
-        function: Callable[[Tensor], Tensor] = compiled.get_concrete_function(tf.TensorSpec(shape, kind))
-        return function
+    def answer(rows: Batch) -> np.ndarray:
+        full = keras.tree.map_structure(_filled, rows)
+        specs = keras.tree.map_structure(_spec, full)
+        key = str(specs)
+        if key not in traced:
+            traced[key] = compiled.get_concrete_function(specs)
+        constants = keras.tree.map_structure(lambda array, spec: tf.constant(array, spec.dtype), full, specs)
+        answers: np.ndarray = traced[key](constants).numpy()
+        return answers[: raw.rows_in(rows)]
 
-    def answer(rows: np.ndarray) -> np.ndarray:
-        full = _padded(rows)
-        answers: np.ndarray = traced(full.shape, full.dtype)(tf.constant(full)).numpy()
-        return answers[: len(rows)]
-
-    def predict(features: np.ndarray) -> np.ndarray:
-        answers = [answer(features[at : at + MOST_ROWS]) for at in range(0, len(features), MOST_ROWS)]
+    def predict(samples: Raw | Batch) -> np.ndarray:
+        starts = range(0, raw.rows_in(samples), MOST_ROWS)
+        answers = [answer(raw.batch_of(samples, slice(at, at + MOST_ROWS))) for at in starts]
         return np.concatenate(answers) if answers else np.zeros((0, model.output_shape[-1]), np.float32)
 
     return predict
 
 
-def _padded(rows: np.ndarray) -> np.ndarray:
-    """As many rows as the next power of two, zeros at the end."""
+def _float(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype == tf.string else tf.cast(tensor, tf.float32)
+
+
+def _spec(array: np.ndarray) -> Tensor:
+    return tf.TensorSpec(array.shape, tf.string if array.dtype == object else array.dtype)
+
+
+def _filled(rows: np.ndarray) -> np.ndarray:
+    """As many rows as the next power of two, the last one again at the end."""
     missing = (1 << (len(rows) - 1).bit_length()) - len(rows)
-    if not missing:
-        return np.ascontiguousarray(rows)
-    return np.concatenate([rows, np.zeros((missing, *rows.shape[1:]), rows.dtype)])
+    return np.ascontiguousarray(rows) if not missing else np.concatenate([rows, *[rows[-1:]] * missing])

@@ -3,9 +3,10 @@
 from typing import Any
 
 from pipeline.errors import BadData
+from pipeline.fronts import Tokens
 from pipeline.prepared import Prepared
 from pipeline.quietly import keras
-from pipeline.settings import Cnn, Mlp, Settings
+from pipeline.settings import Cnn, Mlp, Settings, Text
 
 
 def hidden(settings: Settings, prepared: Prepared, scaled: Any) -> Any:
@@ -19,6 +20,8 @@ def hidden(settings: Settings, prepared: Prepared, scaled: Any) -> Any:
             return _perceptron(settings, mlp, scaled)
         case Cnn() as cnn:
             return _convolutional(settings, cnn, _as_images(prepared.shape, scaled, settings))
+        case Text() as text:
+            return _bag_of_embeddings(settings, text, prepared, scaled)
         case _:
             raise NotImplementedError(type(settings.model).__name__)
 
@@ -50,6 +53,26 @@ def _convolutional(settings: Settings, cnn: Cnn, images: Any) -> Any:
     carried = _dropped(settings, cnn.dropout, carried, 1)
     dense = keras.layers.Dense(cnn.hidden, cnn.activation.value, dtype=policy, name="hidden_1")
     return _dropped(settings, cnn.dropout, dense(carried), 2)
+
+
+def _bag_of_embeddings(settings: Settings, text: Text, prepared: Prepared, tokens: Any) -> Any:
+    """Mean and maximum over the words of their embeddings, then a hidden layer; 0 is no word."""
+    front, policy = prepared.front, settings.precision.policy.value
+    if not isinstance(front, Tokens):
+        raise BadData(
+            f"model=text needs texts as tokens, got samples of shape {list(prepared.shape)}; use a data set of "
+            "texts, with vocabulary.form=auto or tokens"
+        )
+    embedding = keras.layers.Embedding(len(front.vocabulary) + 2, text.width, dtype=policy, name="embedding")
+    words = _dropped(settings, text.dropout, embedding(tokens), 1)
+    there = keras.ops.cast(keras.ops.expand_dims(keras.ops.not_equal(tokens, 0), -1), words.dtype)
+    words = words * there
+    mean = keras.ops.sum(words, 1) / keras.ops.maximum(keras.ops.sum(there, 1), 1)
+    carried = keras.ops.concatenate([mean, keras.ops.max(words, 1)], -1)
+    if text.hidden:
+        dense = keras.layers.Dense(text.hidden, text.activation.value, dtype=policy, name="hidden_1")
+        carried = dense(carried)
+    return _dropped(settings, text.dropout, carried, 2)
 
 
 def _as_images(shape: tuple[int, ...], scaled: Any, settings: Settings) -> Any:

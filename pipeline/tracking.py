@@ -12,7 +12,7 @@ from getpass import getuser
 from importlib.metadata import version
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import numpy as np
@@ -25,6 +25,7 @@ from pipeline.masking import masked
 from pipeline.measures import Cost, Epoch, Seconds
 from pipeline.meter import Held
 from pipeline.prepared import Prepared
+from pipeline.raw import Table, Texts
 from pipeline.registry import OVERRIDES
 from pipeline.settings import Told, flatten
 from pipeline.stages.evaluate import Evaluation
@@ -168,9 +169,8 @@ class Record:
         from mlflow.models import ModelSignature
         from mlflow.types import Schema, TensorSpec
 
-        raw = TensorSpec(prepared.train.features.dtype, (-1, *prepared.shape))
         probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
-        signature = ModelSignature(Schema([raw]), Schema([probabilities]))
+        signature = ModelSignature(Schema(_sent(prepared)), Schema([probabilities]))
         mlflow.keras.log_model(
             model,
             name="model",
@@ -305,6 +305,22 @@ def _git(*words: str) -> str:
     except FileNotFoundError:
         return ""
     return done.stdout.strip()
+
+
+def _sent(prepared: Prepared) -> list[Any]:
+    """MLflow's description of what a user can send."""
+    from mlflow.types import TensorSpec
+
+    match prepared.train.samples:
+        case Texts():
+            return [TensorSpec(np.dtype(str), (-1,))]
+        case Table(numeric=numeric, categorical=categorical):
+            kinds = dict.fromkeys(numeric, np.float32) | dict.fromkeys(categorical, str)
+            return [TensorSpec(np.dtype(kind), (-1,), name) for name, kind in kinds.items()]
+        case array if prepared.front is None:
+            return [TensorSpec(array.dtype, (-1, *array.shape[1:]))]
+        case array:  # sounds may be of any length
+            return [TensorSpec(array.dtype, (-1, -1))]
 
 
 def _name(text: str) -> str:

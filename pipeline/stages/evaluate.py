@@ -8,9 +8,10 @@ import numpy as np
 from pipeline.errors import BadModel
 from pipeline.measures import ClassScore, SplitScore
 from pipeline.prepared import Prepared, Split
+from pipeline.raw import Raw
 from pipeline.settings import BinaryCrossEntropy, CrossEntropy, Loss, Reduction, Settings
 
-Predict = Callable[[np.ndarray], np.ndarray]
+Predict = Callable[[Raw], np.ndarray]
 
 EPSILON = 1e-7
 """Keras' own: a probability is kept this far from 0 and 1 before its logarithm is taken."""
@@ -77,7 +78,7 @@ class Evaluation:
 def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> Evaluation:
     """Score a model on the three splits; `predict` is called once for each.
 
-    `predict`: raw features [n, *shape] -> probabilities float32 [n, classes].
+    `predict`: what a user can send, n samples -> probabilities float32 [n, classes].
 
     Raises:
         BadModel: the outputs are not one a class, or not finite.
@@ -99,7 +100,7 @@ def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> Evalua
 
 
 def _outputs(predict: Predict, split: Split, classes: tuple[str, ...]) -> np.ndarray:
-    outputs = predict(split.features)
+    outputs = predict(split.samples)
     wanted = (len(split), len(classes))
     if outputs.shape != wanted:
         raise BadModel(

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline import raw
 from pipeline.measures import Cost, Latency
 from pipeline.prepared import Prepared
 from pipeline.quietly import keras, tf
+from pipeline.raw import Batch, Raw
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from keras import Model
 
-Predict = Callable[[np.ndarray], np.ndarray]
+Predict = Callable[[Any], np.ndarray]
 
 SECONDS_A_SIZE = 0.2
 """How long each batch size is repeated."""
@@ -31,10 +33,10 @@ MOST_SAMPLES = 1024
 def profile(model: "Model", predict: Predict, prepared: Prepared, settings: Settings) -> Cost:
     """Time `predict` on test samples and weigh `model`, on the device that holds its weights.
 
-    `predict`: raw features [n, *shape] -> probabilities [n, classes], compiled from `model`. Timed is what
-    a caller waits for: copy in, scaling, forward pass, copy out.
+    `predict`: what a user can send, n samples -> probabilities [n, classes], compiled from `model`. Timed is
+    what a caller waits for: copy in, front end, scaling, forward pass, copy out.
     """
-    features, told = prepared.test.features, settings.profile
+    features, told = prepared.test.samples, settings.profile
     latency = latency_of(predict, features, told.repeats, told.warmup)
     throughput = {size: throughput_of(predict, features, size) for size in told.batch_sizes}
     memory, source = peak_memory(model, predict, batch_of(features, max(told.batch_sizes)))
@@ -52,9 +54,11 @@ def profile(model: "Model", predict: Predict, prepared: Prepared, settings: Sett
 # ---- time ---------------------------------------------------------------------------------------------
 
 
-def latency_of(predict: Predict, features: np.ndarray, repeats: int, warmup: int) -> Latency:
+def latency_of(predict: Predict, features: Raw, repeats: int, warmup: int) -> Latency:
     """Percentiles over `repeats` single calls, each with the next sample, after `warmup` uncounted ones."""
-    samples = list(batch_of(features, min(repeats, len(features), MOST_SAMPLES))[:, None])
+    most = min(repeats, len(features), MOST_SAMPLES)
+    batch = batch_of(features, most)
+    samples = [raw.batch_of(batch, slice(row, row + 1)) for row in range(most)]
     for call in range(warmup):
         predict(samples[call % len(samples)])
     spent = np.empty(repeats)
@@ -67,7 +71,7 @@ def latency_of(predict: Predict, features: np.ndarray, repeats: int, warmup: int
     return Latency(float(p50), float(p95), float(p99), repeats)
 
 
-def throughput_of(predict: Predict, features: np.ndarray, size: int) -> float:
+def throughput_of(predict: Predict, features: Raw, size: int) -> float:
     """Samples a second in calls of `size` rows: by the median of some 0.2 s of calls, three at least.
 
     The median, so that one call during which the machine did something else does not count for many.
@@ -82,9 +86,10 @@ def throughput_of(predict: Predict, features: np.ndarray, size: int) -> float:
     return size / (float(np.median(spent)) / 1e9)
 
 
-def batch_of(features: np.ndarray, size: int) -> np.ndarray:
+def batch_of(features: Raw, size: int) -> Batch:
     """The first `size` rows in memory, from the start again where there are too few."""
-    return np.ascontiguousarray(features[np.arange(size) % len(features)])
+    batch: Batch = keras.tree.map_structure(np.ascontiguousarray, features[np.arange(size) % len(features)])
+    return batch
 
 
 # ---- arithmetic, memory, size -------------------------------------------------------------------------
@@ -109,7 +114,7 @@ def _products(layer: Any) -> int:
     return 0
 
 
-def peak_memory(model: "Model", predict: Predict, batch: np.ndarray) -> tuple[int, str]:
+def peak_memory(model: "Model", predict: Predict, batch: Batch) -> tuple[int, str]:
     """Bytes needed to answer `batch`, and who counted them.
 
     Counted by TensorFlow's allocator on the device that holds the weights: the weights, and what was taken
