@@ -35,7 +35,7 @@ def fit(form: Form, train: Raw, settings: Settings) -> Front:
         case Sound(rate), np.ndarray():
             return log_mel(settings.spectrogram, rate, train.shape[1])
         case Words(), Texts() if wants_tokens(settings):
-            words = _vocabulary(settings.vocabulary, train, ngrams=None, specials=2)
+            words = _vocabulary(settings.vocabulary, train, ngrams=None)
             return Tokens(words, settings.vocabulary.length)
         case Words(), Texts():
             return _counts(settings.vocabulary, train)
@@ -75,7 +75,7 @@ def log_mel(told: Spectrogram, rate: int, samples: int) -> LogMel:
 
 
 def _counts(told: Vocabulary, train: Texts) -> Counts:
-    vocabulary = _vocabulary(told, train, told.ngrams, specials=1)
+    vocabulary = _vocabulary(told, train, told.ngrams)
     plain = Counts(vocabulary, (), told.ngrams)
     with_it = sum((features > 0).sum(axis=0) for features in apply(plain, train))
     idf = np.log(1 + len(train) / (1 + np.asarray(with_it, np.float64)))
@@ -83,9 +83,9 @@ def _counts(told: Vocabulary, train: Texts) -> Counts:
     return Counts(vocabulary, tuple(float(each) for each in idf), told.ngrams)
 
 
-def _vocabulary(told: Vocabulary, train: Texts, ngrams: int | None, specials: int) -> tuple[str, ...]:
-    """The most frequent n-grams, most frequent first; `specials`: places that Keras keeps for itself."""
-    layer = keras.layers.TextVectorization(told.size + specials, ngrams=ngrams)
+def _vocabulary(told: Vocabulary, train: Texts, ngrams: int | None) -> tuple[str, ...]:
+    """The most frequent n-grams, most frequent first."""
+    layer = keras.layers.TextVectorization(told.size + 2, ngrams=ngrams)  # two places are Keras' own
     layer.adapt(tf.constant(list(train[part]), tf.string) for part in _texts_at_once(len(train)))
     found = tuple(str(each) for each in layer.get_vocabulary(include_special_tokens=False))
     if not found:
@@ -125,10 +125,7 @@ def inputs_of(front: Front | None, shape: tuple[int, ...]) -> Any:
             return keras.Input((None,), dtype="float32", name="samples")
         case Columns():
             kinds = dict.fromkeys(front.numeric, "float32") | dict.fromkeys(front.categorical, "string")
-            return {
-                name: keras.Input((), dtype=kind, name=f"column_{at}")
-                for at, (name, kind) in enumerate(kinds.items())
-            }
+            return {name: keras.Input((), dtype=kind, name=name) for name, kind in kinds.items()}
         case _:
             return keras.Input((), dtype="string", name="samples")
 

@@ -22,6 +22,8 @@ def hidden(settings: Settings, prepared: Prepared, scaled: Any) -> Any:
             return _convolutional(settings, cnn, _as_images(prepared.shape, scaled, settings))
         case Text() as text:
             return _bag_of_embeddings(settings, text, prepared, scaled)
+        case Custom() as custom:
+            return custom_logits(settings, custom, prepared, scaled)
         case _:
             raise NotImplementedError(type(settings.model).__name__)
 
@@ -60,8 +62,8 @@ def _bag_of_embeddings(settings: Settings, text: Text, prepared: Prepared, token
     front, policy = prepared.front, settings.precision.policy.value
     if not isinstance(front, Tokens):
         raise BadData(
-            f"model=text needs texts as tokens, got samples of shape {list(prepared.shape)}; use a data set of "
-            "texts, with vocabulary.form=auto or tokens"
+            f"model=text needs texts as tokens, got samples of shape {list(prepared.shape)}; use a data set "
+            "of texts, with vocabulary.form=auto or tokens"
         )
     embedding = keras.layers.Embedding(len(front.vocabulary) + 2, text.width, dtype=policy, name="embedding")
     words = _dropped(settings, text.dropout, embedding(tokens), 1)

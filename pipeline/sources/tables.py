@@ -207,7 +207,9 @@ def _read(path: Path, layout: Layout, data: Csv, scratch: Scratch) -> tuple[Raw,
             cell = cells[column.place].strip()
             writer.add("" if _empty(cell) else cell)
         labels.append(cells[layout.label].strip())
-    names = (tuple(column.name for column in each) for each in (layout.numeric, layout.categorical))
+    # A saved model knows its inputs by the columns' names, and Keras no name with a slash.
+    columns_of = (layout.numeric, layout.categorical)
+    names = (tuple(column.name.replace("/", "|") for column in each) for each in columns_of)
     return Table(numbers, tuple(writer.texts() for writer in writers), *names), labels
 
 
