@@ -63,6 +63,11 @@ def on_device(split: Split, prepared: Prepared, wide: Tensor, scaled_to: Tensor 
     return Data(features, tf.constant(np.asarray(split.labels, np.int32)), mean, std)
 
 
+def streams(settings: Settings, prepared: Prepared) -> bool:
+    """Whether samples stay on disk and are read batch by batch."""
+    return prepared.train.features.nbytes > settings.data.in_memory_limit
+
+
 def portions(rows: int, widest: int) -> list[slice]:
     """Slices of rows that can be scored at once."""
     most = max(1, SCORED_AT_ONCE // widest)

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import front_layers, networks, raw
+from pipeline import custom, front_layers, networks, raw
 from pipeline.errors import BadModel
 from pipeline.fronts import Tokens
 from pipeline.prepared import Prepared
 from pipeline.quietly import Tensor, keras, tf
 from pipeline.raw import Batch, Raw
-from pipeline.settings import Init, Mlp, Model, Output, Policy, Settings
+from pipeline.settings import Custom, Init, Mlp, Model, Output, Policy, Settings
 
 LOGITS = "logits"
 """Name of the layer before the output activation."""
@@ -51,6 +51,9 @@ def network(settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray
 def _logits(settings: Settings, prepared: Prepared, features: Any) -> Any:
     tokens = isinstance(prepared.front, Tokens)
     scaled = features if tokens else _scaling(prepared, _wide(settings))(features)
+    if isinstance(settings.model, Custom):
+        own = custom.logits(settings, settings.model, len(prepared.classes), scaled)
+        return keras.layers.Activation("linear", dtype=_wide(settings), name=LOGITS)(own)
     carried = networks.hidden(settings, prepared, scaled)
     return keras.layers.Dense(len(prepared.classes), dtype=_wide(settings), name=LOGITS)(carried)
 

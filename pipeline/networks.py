@@ -22,8 +22,6 @@ def hidden(settings: Settings, prepared: Prepared, scaled: Any) -> Any:
             return _convolutional(settings, cnn, _as_images(prepared.shape, scaled, settings))
         case Text() as text:
             return _bag_of_embeddings(settings, text, prepared, scaled)
-        case Custom() as custom:
-            return custom_logits(settings, custom, prepared, scaled)
         case _:
             raise NotImplementedError(type(settings.model).__name__)
 

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from pipeline.fronts import LogMel
 from pipeline.measures import Curve
 from pipeline.prepared import Prepared
 from pipeline.stages.evaluate import Evaluation
@@ -37,17 +38,6 @@ LONGEST = 14  # letters of a class name
 MOST_STEPS = 256  # in the profile of a sample that is no image
 
 
-def evaluation_pictures(evaluation: Evaluation, prepared: Prepared) -> dict[str, bytes]:
-    """All that `evaluate` has to show, by file name; no picture of mistakes where there are none to show."""
-    found = {
-        "pictures/confusion_matrix.png": confusion_matrix(evaluation, prepared.classes),
-        "pictures/calibration.png": calibration(evaluation),
-    }
-    if evaluation.worst:
-        found["pictures/worst_mistakes.png"] = worst_mistakes(evaluation, prepared)
-    return found
-
-
 # ---- learning curves ----------------------------------------------------------------------------------
 
 
@@ -56,7 +46,7 @@ def learning_curves(curve: Curve) -> bytes:
     last = curve.last
     epochs = "1 epoch" if last.number == 1 else f"{last.number:,} epochs"
     told = f"{last.validation_accuracy:.2%} after {epochs}, {_number(last.device_seconds)} device-seconds"
-    figure = _page(9, 3.4, "Validation accuracy", f"{told} · {_cut(curve.device, 60)}")
+    figure = page(9, 3.4, "Validation accuracy", f"{told} · {_cut(curve.device, 60)}")
     by_epoch, by_cost = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.08})
     accuracy = [epoch.validation_accuracy for epoch in curve.epochs]
     _line(by_epoch, [epoch.number for epoch in curve.epochs], accuracy, "epoch")
@@ -64,7 +54,7 @@ def learning_curves(curve: Curve) -> bytes:
     by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _log(by_cost, [epoch.device_seconds for epoch in curve.epochs])
     by_epoch.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
-    return _png(figure)
+    return png(figure)
 
 
 def _line(axes: Axes, places: Sequence[float], accuracy: Sequence[float], label: str) -> None:
@@ -73,7 +63,7 @@ def _line(axes: Axes, places: Sequence[float], accuracy: Sequence[float], label:
     axes.margins(y=0.12)
     axes.set_ylim(top=min(axes.get_ylim()[1], 1.01))
     axes.set_xlabel(label, size=MIDDLE, color=INK)
-    _plain(axes)
+    plain(axes)
 
 
 def _log(axes: Axes, seconds: Sequence[float]) -> None:
@@ -102,7 +92,7 @@ def confusion_matrix(evaluation: Evaluation, classes: Sequence[str]) -> bytes:
     side = max(3.4, cell * len(classes)) if cell else 7.6
     right = f"{evaluation.test.accuracy:.2%} of {evaluation.test.samples:,} right"
     reading = "small: share of the true class" if cell else "blue: right, orange: wrong"
-    figure = _page(side + 1.2, side + 0.9, "Confusion matrix, test split", f"{right} · {reading}")
+    figure = page(side + 1.2, side + 0.9, "Confusion matrix, test split", f"{right} · {reading}")
     axes = figure.subplots()
     shares = row_shares(evaluation.confusion)
     axes.imshow(_shades(shares))
@@ -114,7 +104,7 @@ def confusion_matrix(evaluation: Evaluation, classes: Sequence[str]) -> bytes:
         axes.grid(which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_color(LINE)
-    return _png(figure)
+    return png(figure)
 
 
 def _shades(shares: np.ndarray) -> np.ndarray:
@@ -150,7 +140,7 @@ def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell: floa
 def calibration(evaluation: Evaluation) -> bytes:
     """Accuracy against confidence, and how many rows have which confidence."""
     error = f"expected error {evaluation.calibration_error:.2%} · orange: too sure, light blue: too unsure"
-    figure = _page(5.4, 5.8, "Confidence and accuracy, test split", error)
+    figure = page(5.4, 5.8, "Confidence and accuracy, test split", error)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     width, total = 1 / len(evaluation.bins), evaluation.test.samples
     for number, each in enumerate(evaluation.bins):
@@ -165,11 +155,11 @@ def calibration(evaluation: Evaluation) -> bytes:
     for axes, label in ((upper, "accuracy"), (lower, "share of rows")):
         axes.set_ylabel(label, size=MIDDLE, color=INK)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
-        _plain(axes)
+        plain(axes)
     lower.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
     lower.yaxis.set_major_locator(MaxNLocator(2))
     lower.set_xlabel("confidence: output of the predicted class", size=MIDDLE, color=INK)
-    return _png(figure)
+    return png(figure)
 
 
 # ---- samples ------------------------------------------------------------------------------------------
@@ -200,13 +190,13 @@ def worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
     lines = math.ceil(len(tiles) / columns)
     width = 1.2 if max(len(tile.below) for tile in tiles) < 14 else 1.6
     told = f"{len(tiles)} of {evaluation.mistakes:,} · above: true class; below: answer and confidence"
-    figure = _page(width * columns, 1.75 * lines, "Surest mistakes, test split", told, gap=0.09)
+    figure = page(width * columns, 1.75 * lines, "Surest mistakes, test split", told, gap=0.09)
     cells = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, tile in zip(cells, tiles, strict=False):
         _draw(axes, tile, prepared)
     for axes in cells[len(tiles) :]:
         axes.set_axis_off()
-    return _png(figure)
+    return png(figure)
 
 
 def class_tiles(prepared: Prepared) -> Iterator[tuple[str, tuple[Tile, ...]]]:
@@ -225,7 +215,7 @@ def sample_grid(prepared: Prepared) -> bytes:
     shown = f"the first {len(found)} of " if len(found) < len(prepared.classes) else ""
     told = f"{len(prepared.train):,} of shape {shape} · {shown}{len(prepared.classes)} classes"
     names = 0.3 + 0.08 * max(len(_cut(name)) for name, _ in found)
-    figure = _page(0.72 * EACH_SHOWN + names, 0.72 * len(found), "Training samples", told)
+    figure = page(0.72 * EACH_SHOWN + names, 0.72 * len(found), "Training samples", told)
     for line, (name, tiles) in zip(figure.subplots(len(found), EACH_SHOWN), found, strict=True):
         for axes, tile in zip(line, tiles, strict=False):
             _draw(axes, tile, prepared)
@@ -233,7 +223,7 @@ def sample_grid(prepared: Prepared) -> bytes:
             axes.set_axis_off()
         style: dict[str, Any] = {"size": MIDDLE, "color": INK, "parse_math": False}
         line[0].set_ylabel(_cut(name), rotation=0, ha="right", va="center", **style)
-    return _png(figure)
+    return png(figure)
 
 
 def _draw(axes: Axes, tile: Tile, prepared: Prepared) -> None:
@@ -244,6 +234,8 @@ def _draw(axes: Axes, tile: Tile, prepared: Prepared) -> None:
     sample = sample[..., 0] if sample.ndim == 3 and sample.shape[2] == 1 else sample
     if sample.ndim == 3 and sample.shape[2] in (3, 4):
         axes.imshow(sample if sample.dtype == np.uint8 else np.clip((sample - low) / (high - low), 0, 1))
+    elif isinstance(prepared.front, LogMel):
+        axes.imshow(sample[::-1], cmap="magma", vmin=low, vmax=high, aspect="auto")  # low bands below
     elif sample.ndim == 2:
         axes.imshow(sample, cmap="gray", vmin=low, vmax=high)
     else:
@@ -283,7 +275,7 @@ def _cut(name: str, longest: int = LONGEST) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
-def _page(width: float, height: float, title: str, told: str, gap: float = 0.04) -> Figure:
+def page(width: float, height: float, title: str, told: str, gap: float = 0.04) -> Figure:
     """An empty figure, `height` inches under its two lines, `gap` inches above and below each row."""
     width, whole = max(width, 5.2), height + HEAD
     layout = ConstrainedLayoutEngine(h_pad=gap, rect=(0.02, 0.01, 0.96, height / whole - 0.01))
@@ -294,7 +286,7 @@ def _page(width: float, height: float, title: str, told: str, gap: float = 0.04)
     return figure
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
     axes.grid(color=LINE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -302,7 +294,7 @@ def _plain(axes: Axes) -> None:
     axes.tick_params(length=0, pad=5, labelsize=SMALL, labelcolor=GREY)
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class name in a script that the font lacks

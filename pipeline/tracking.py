@@ -19,7 +19,7 @@ import numpy as np
 from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 
-from pipeline import plots, stopping, store
+from pipeline import pictures, plots, stopping, store
 from pipeline.errors import Stopped
 from pipeline.masking import masked
 from pipeline.measures import Cost, Epoch, Seconds
@@ -111,7 +111,7 @@ class Record:
         self.client.log_inputs(self.run_id, inputs)
         self.tags({"data.sha256": prepared.source_sha256, "data.key": prepared.key})
         self._texts({"data/report.json": _json(prepared.report)})
-        self._pictures({"pictures/samples.png": plots.sample_grid(prepared)})
+        self._pictures({"pictures/samples.png": pictures.of_samples(prepared)})
 
     def evaluation(self, evaluation: Evaluation, prepared: Prepared) -> None:
         """Scores of the three splits, and what went wrong on the test split."""
@@ -132,7 +132,7 @@ class Record:
                 "evaluate/gap_train_validation": evaluation.gap_train_validation,
             }
         )
-        self._pictures(plots.evaluation_pictures(evaluation, prepared))
+        self._pictures(pictures.of_evaluation(evaluation, prepared))
         self._texts({"evaluation.json": _json(evaluation)})
 
     def note(self, text: str) -> None:

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from pipeline import inputs, loops, models
+from pipeline.cli.compose import compose
 from pipeline.errors import BadData, BadSetting
 from pipeline.quietly import keras, tf
 from pipeline.settings import Engine
+from pipeline.stages.preprocess import preprocess
 from pipeline.stages.profile import flops_of
 from pipeline.stages.train import check, train
 from tests import tiny
+from tests.sources import places
 
 DATA = tiny.prepared(120, shape=(6, 5))
 WORDS = "model=cnn model.filters=4 model.hidden=8 train.batch_size=8"
@@ -63,6 +66,24 @@ def test_flops_agree_with_the_count_of_tensorflow() -> None:
     by_hand = 2 * (9 * 4 * 30 + 9 * 4 * 8 * 9 + 2 * 2 * 8 * 8 + 8 * 3)
     assert flops_of(model) == by_hand
     assert by_hand <= counted < 1.2 * by_hand
+
+
+def test_a_bag_of_embeddings_learns_which_words_tell(tmp_path: Path) -> None:
+    root = places.text_folder(tmp_path / "data", rows=40)
+    words = ["data=text_folder", f"data.path={root}", f"cache_dir={tmp_path / 'cache'}", "device=cpu"]
+    more = ["model=text", "train.batch_size=8", "train.epochs=15", "optimizer.learning_rate=0.01"]
+    settings = compose([*words, *more]).settings
+    prepared = preprocess(settings)
+    *_, item = train(prepared, settings)
+    predict = models.predictor(item.model())
+    assert (predict(prepared.test.samples).argmax(1) == prepared.test.labels).mean() > 0.9
+    said = predict(np.array(["a lovely, great film", "boring and dull"], object)).argmax(1)
+    assert [prepared.classes[guess] for guess in said] == ["good", "bad"]
+
+
+def test_a_bag_of_embeddings_needs_texts() -> None:
+    with pytest.raises(BadData, match=r"^model=text needs texts as tokens, got samples of shape \[6, 5\]"):
+        check(DATA, compose(["model=text", "train.batch_size=4", "device=cpu"]).settings)
 
 
 def test_the_compiled_loops_refuse_it() -> None:

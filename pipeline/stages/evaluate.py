@@ -44,7 +44,8 @@ class Evaluation:
     """Scores of a model. What is not named after a split is of the test split.
 
     `confusion[true][predicted]`: rows; `bins`: equal parts of the confidence 0..1, lowest first;
-    `calibration_error`: expected calibration error over them, in 0..1; `worst`: surest mistakes first.
+    `calibration_error`: expected calibration error over them, in 0..1; `worst`: surest mistakes first;
+    `wrong`: rows of all mistakes.
     """
 
     train: SplitScore
@@ -55,6 +56,7 @@ class Evaluation:
     calibration_error: float
     bins: tuple[Bin, ...]
     worst: tuple[Mistake, ...]
+    wrong: tuple[int, ...] = ()
 
     @property
     def gap_train_test(self) -> float:
@@ -96,6 +98,7 @@ def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> Evalua
         calibration_error=calibration_error(bins),
         bins=bins,
         worst=worst_mistakes(outputs, labels, prepared.classes, told.worst),
+        wrong=tuple(int(row) for row in np.flatnonzero(guesses != labels)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import engine, loops, meter, models
+from pipeline import engine, inputs, loops, meter, models
 from pipeline.errors import Diverged
 from pipeline.measures import Curve, Drawn, Epoch, Seconds
 from pipeline.meter import Stopwatch
@@ -56,7 +56,7 @@ def train(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None
         Diverged: a loss became NaN or infinite.
     """
     watch = Stopwatch(meter.hold(settings.device))
-    kind = engine.pick_engine(settings, watch.held)
+    kind = engine.pick_engine(settings, watch.held, inputs.streams(settings, prepared))
     loop = _ready(prepared, settings, start, watch, kind)
     curve = Curve(watch.held.name, settings.schedule.fair_midway)
     kept, parameters = None, loop.parameters()
@@ -83,7 +83,7 @@ def train(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None
 def check(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None = None) -> None:
     """Raise what `train` would raise before its first epoch, and do nothing else."""
     held = meter.hold(settings.device)
-    engine.pick_engine(settings, held)
+    engine.pick_engine(settings, held, inputs.streams(settings, prepared))
     loops.check(settings, prepared)
     models.start_weights(settings, prepared, start)
 
