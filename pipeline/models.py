@@ -17,7 +17,7 @@ from pipeline.errors import BadModel
 from pipeline.fronts import Tokens
 from pipeline.prepared import Prepared
 from pipeline.quietly import Tensor, keras, tf
-from pipeline.raw import Batch, Raw
+from pipeline.raw import Batch
 from pipeline.settings import Custom, Init, Mlp, Model, Output, Policy, Settings
 
 LOGITS = "logits"
@@ -172,7 +172,7 @@ MOST_ROWS = 2048
 """Rows in one call of a predictor."""
 
 
-def predictor(model: Any) -> Callable[[Raw | Batch], np.ndarray]:
+def predictor(model: Any) -> Callable[[Any], np.ndarray]:
     """A compiled function: what a user can send, n samples -> probabilities float32 [n, classes].
 
     Rows go through in portions of a power of two, the last one filled up, so each size is traced once.
@@ -197,7 +197,7 @@ def predictor(model: Any) -> Callable[[Raw | Batch], np.ndarray]:
         answers: np.ndarray = traced[key](constants).numpy()
         return answers[: raw.rows_in(rows)]
 
-    def predict(samples: Raw | Batch) -> np.ndarray:
+    def predict(samples: Any) -> np.ndarray:
         starts = range(0, raw.rows_in(samples), MOST_ROWS)
         answers = [answer(raw.batch_of(samples, slice(at, at + MOST_ROWS))) for at in starts]
         return np.concatenate(answers) if answers else np.zeros((0, model.output_shape[-1]), np.float32)

@@ -95,7 +95,7 @@ def _page_of(rows: Sequence[Row], title: str, told: str, colour: str) -> Figure:
                 "va": "center",
                 "parse_math": False,
             }
-            figure.text(0.016, (at - 0.02 - 0.17 * number) / whole, line, parse_math=False, **style)
+            figure.text(0.016, (at - 0.02 - 0.17 * number) / whole, line, **style)
         at -= 0.30 + 0.17 * len(lines)
     return figure
 

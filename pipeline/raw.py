@@ -103,16 +103,17 @@ def texts_of(lines: Iterable[str]) -> Texts:
     return writer.texts()
 
 
-def rows_in(samples: "Raw | Batch") -> int:
+def rows_in(samples: Any) -> int:
     """How many samples."""
     return len(next(iter(samples.values()))) if isinstance(samples, dict) else len(samples)
 
 
-def batch_of(samples: "Raw | Batch", rows: Rows) -> Batch:
-    """These rows, as numpy arrays."""
+def batch_of(samples: Any, rows: Rows) -> Batch:
+    """These rows of a `Raw` or a `Batch`, as numpy arrays."""
     if isinstance(samples, dict):
         return {name: column[rows] for name, column in samples.items()}
-    return samples[rows]
+    batch: Batch = samples[rows]
+    return batch
 
 
 def taken(raw: Raw, rows: np.ndarray) -> Raw:

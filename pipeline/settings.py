@@ -61,6 +61,15 @@ class Form(StrEnum):
     tokens = "tokens"
 
 
+class Shift(StrEnum):
+    none = "none"
+    noise = "noise"
+    blur = "blur"
+    contrast = "contrast"
+    rotate = "rotate"
+    move = "move"
+
+
 class Storage(StrEnum):
     float32 = "float32"
     uint8 = "uint8"
@@ -456,8 +465,14 @@ class Evaluate:
 
     calibration_bins: int
     worst: int
+    shift: Shift
+    severities: list[int]
+    shift_seed: int
 
     def __post_init__(self) -> None:
+        known = len(self.severities) > 0 and all(1 <= each <= 5 for each in self.severities)
+        _require(known, "evaluate.severities", "a list of whole numbers from 1 to 5", self.severities)
+        _require(0 <= self.shift_seed < 2**31, "evaluate.shift_seed", ">= 0, < 2147483648", self.shift_seed)
         _require(
             2 <= self.calibration_bins <= 1000,
             "evaluate.calibration_bins",

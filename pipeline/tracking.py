@@ -132,6 +132,16 @@ class Record:
                 "evaluate/gap_train_validation": evaluation.gap_train_validation,
             }
         )
+        for each in evaluation.shifted:
+            metric = "evaluate/test_accuracy_under_shift_by_severity"
+            self._metrics({metric: each.test}, step=each.severity)
+        if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
+            self._metrics(
+                {
+                    "accuracy_under_shift": evaluation.accuracy_under_shift,
+                    "evaluate/test_accuracy_under_shift": evaluation.test_accuracy_under_shift,
+                }
+            )
         self._pictures(pictures.of_evaluation(evaluation, prepared))
         self._texts({"evaluation.json": _json(evaluation)})
 

@@ -34,7 +34,7 @@ FLOORS = [
         "energy",
     },
     {"contention", "cores", "energy"},
-    {"rows", "scaling", "ngrams"},
+    {"rows", "scaling", "ngrams", "shifts"},
     {"sources", "prepared"},
     {"measures", "settings", "masking", "data_kinds"},
     {"stopping", "rules", "raw", "fronts", "quietly"},

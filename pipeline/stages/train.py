@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import engine, inputs, loops, meter, models
+from pipeline import engine, inputs, loops, meter, models, shifts
 from pipeline.errors import Diverged
 from pipeline.measures import Curve, Drawn, Epoch, Seconds
 from pipeline.meter import Stopwatch
@@ -85,6 +85,7 @@ def check(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None
     held = meter.hold(settings.device)
     engine.pick_engine(settings, held, inputs.streams(settings, prepared))
     loops.check(settings, prepared)
+    shifts.check(settings.evaluate.shift, prepared.test.samples, prepared.front)
     models.start_weights(settings, prepared, start)
 
 
