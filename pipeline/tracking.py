@@ -323,9 +323,9 @@ def _sent(prepared: Prepared) -> list[Any]:
 
     match prepared.train.samples:
         case Texts():
-            return [TensorSpec(np.dtype(str), (-1,))]
+            return [TensorSpec(np.dtype(object), (-1,))]  # Keras takes no arrays of str
         case Table(numeric=numeric, categorical=categorical):
-            kinds = dict.fromkeys(numeric, np.float32) | dict.fromkeys(categorical, str)
+            kinds = dict.fromkeys(numeric, np.float32) | dict.fromkeys(categorical, object)
             return [TensorSpec(np.dtype(kind), (-1,), name) for name, kind in kinds.items()]
         case array if prepared.front is None:
             return [TensorSpec(array.dtype, (-1, *array.shape[1:]))]

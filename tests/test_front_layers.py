@@ -225,3 +225,27 @@ def test_files_left_out_are_in_the_report(tmp_path: Path) -> None:
     assert report.dropped["unreadable file"] == 1
     assert [Path(name).name for name in report.unreadable] == ["bad.wav"]
     assert sum(report.rows_kept.values()) + sum(report.dropped.values()) == report.rows_read == 25
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent"),
+    [
+        ("sounds", np.zeros((2, 3000), np.int16)),
+        ("texts", np.array(["fine and lovely", "dull"], object)),
+        ("table", {"size": np.array([9.0, 1.0], np.float32), "colour": np.array(["red", "none"], object)}),
+    ],
+)
+def test_what_is_served_answers_to_what_a_user_sends(tmp_path: Path, kind: str, sent: raw.Batch) -> None:
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema
+
+    from pipeline.tracking import _sent
+
+    settings = small(tmp_path, kind, "model.hidden=4")
+    prepared = preprocess(settings)
+    model = models.build(settings, prepared)
+    signature = ModelSignature(Schema(_sent(prepared)))
+    mlflow.keras.save_model(model, tmp_path / "saved", signature=signature, pip_requirements=["keras"])
+    served = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
+    np.testing.assert_allclose(served.predict(sent), models.predictor(model)(sent), atol=1e-6)
