@@ -101,13 +101,14 @@ def _told_about_model(words: Sequence[str]) -> "tuple[Told, Reference]":
 
 
 def _fitting(reference: "Reference", prepared: "Prepared") -> "keras.Model":
-    from pipeline import registry
+    from pipeline import models, registry
 
     model = registry.load(reference)
-    wants, gives = tuple(model.input_shape[1:]), model.output_shape[-1]
-    if (wants, gives) != (prepared.shape, len(prepared.classes)):
+    if not models.answers_to(model, prepared):
+        wants, gives = model.input_shape, model.output_shape[-1]
+        samples = tuple(prepared.train.samples.shape[1:])
         raise BadModel(
-            f"the model must fit the data (samples {prepared.shape}, {len(prepared.classes)} classes), "
+            f"the model must fit the data (samples {samples}, {len(prepared.classes)} classes), "
             f"got {reference.text} (samples {wants}, {gives} classes); choose the data with data=..."
         )
     return model
