@@ -61,9 +61,7 @@ def default_kernel(features: int) -> Kernel:
     return Kernel(1.0, 0.01, (1.0,) * features)
 
 
-def fit(
-    features: Array, targets: Array, seed: int = 0, last: tuple[float, float] = LENGTHS
-) -> Kernel:
+def fit(features: Array, targets: Array, seed: int = 0, last: tuple[float, float] = LENGTHS) -> Kernel:
     """Hyper-parameters by maximum likelihood; features [n, d] in 0..1, targets [n] in any unit.
 
     `last`: bounds of the last length scale. Where there are fewer than four rows or they are all alike, the

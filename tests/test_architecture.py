@@ -36,6 +36,8 @@ FLOORS = [
     {"chances"},
     {"sampler"},
     {"proposal"},
+    {"outlook"},
+    {"observed"},
     {"believed", "acquisition", "learned"},
     {"space", "surrogate"},
     {"frontier"},
