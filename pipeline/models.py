@@ -109,6 +109,19 @@ def initial_weights(settings: Settings, prepared: Prepared) -> list[np.ndarray]:
     return weights
 
 
+def parameter_count(settings: Settings, prepared: Prepared) -> int:
+    """Numbers that training changes.
+
+    Raises:
+        BadData: the samples have a shape that the model cannot take.
+    """
+    if isinstance(settings.model, Mlp):
+        return sum((inputs + 1) * outputs for inputs, outputs in pairwise(layer_sizes(settings, prepared)))
+    inputs = keras.Input(prepared.shape, dtype="float32")
+    model = keras.Model(inputs, _logits(settings, prepared, inputs))
+    return sum(math.prod(weights.shape) for weights in model.trainable_weights)
+
+
 def _perceptron_weights(settings: Settings, model: Mlp, sizes: tuple[int, ...]) -> list[np.ndarray]:
     """Uniform start in +-sqrt(6 / (inputs + outputs)) (glorot) or +-sqrt(6 / inputs) (he); biases zero."""
     draw = np.random.default_rng([settings.train.seed, 0])

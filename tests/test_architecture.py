@@ -48,6 +48,8 @@ FLOORS = [
     {"chances", "remedies"},
     {"sampler", "diagnosis", "evidence"},
     {"proposal", "breakdown", "roofline"},
+    {"outlook"},
+    {"observed"},
     {"believed", "acquisition", "learned"},
     {"space", "surrogate"},
     {"frontier"},

@@ -149,6 +149,7 @@ def _run_one(told: Told) -> None:
 
     start = _start_weights(told)
     check(ready.prepared, told.settings, start)
+    export.check(told.settings.profile.runtime, ready.prepared)
     with _recording(ready, "run") as record:
         outcome = run_trial(ready.prepared, told.settings, record, start)
         record.trained(outcome.trained)
@@ -204,10 +205,12 @@ def _evaluate(words: Sequence[str]) -> None:
 def _profile(words: Sequence[str]) -> None:
     told, reference = _told_about_model(words)
     ready = _ready(told)
+    from pipeline import export
     from pipeline.cli import summary
     from pipeline.models import predictor
     from pipeline.stages.profile import profile
 
+    export.check(told.settings.profile.runtime, ready.prepared)
     model = _fitting(reference, ready.prepared)
     with _recording(ready, "profile", _into(told, reference)) as record:
         cost = profile(model, predictor(model), ready.prepared, told.settings)

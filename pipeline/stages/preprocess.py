@@ -45,6 +45,12 @@ def preprocess(settings: Settings) -> Prepared:
     return found
 
 
+def decisive(settings: Settings) -> str:
+    """Equal for settings that mean the same prepared data, as long as no file changes."""
+    read = (settings.data, settings.preprocess, settings.data_dir, settings.cache_dir)
+    return repr((*read, settings.spectrogram, settings.vocabulary, front_layers.wants_tokens(settings)))
+
+
 def _parts(settings: Settings, data_dir: Path, source: str, folder: Path) -> Parts:
     scratch = folder / "scratch"
     loaded = sources.load(settings.data, data_dir, scratch)

@@ -58,9 +58,7 @@ def profile(model: "Model", predict: Predict, prepared: Prepared, settings: Sett
 
 def latency_of(predict: Predict, features: Raw, repeats: int, warmup: int) -> Latency:
     """Percentiles over `repeats` single calls, each with the next sample, after `warmup` uncounted ones."""
-    most = min(repeats, len(features), MOST_SAMPLES)
-    batch = batch_of(features, most)
-    samples = [raw.batch_of(batch, slice(row, row + 1)) for row in range(most)]
+    samples = singles(features, repeats)
     for call in range(warmup):
         predict(samples[call % len(samples)])
     spent = np.empty(repeats)
@@ -71,6 +69,13 @@ def latency_of(predict: Predict, features: Raw, repeats: int, warmup: int) -> La
         spent[call] = time.perf_counter_ns() - start
     p50, p95, p99 = np.percentile(spent / 1e6, [50, 95, 99])
     return Latency(float(p50), float(p95), float(p99), repeats)
+
+
+def singles(features: Raw, calls: int) -> list[Batch]:
+    """Samples for so many calls, one each; those of the first 1,024 take turns."""
+    most = min(calls, len(features), MOST_SAMPLES)
+    batch = batch_of(features, most)
+    return [raw.batch_of(batch, slice(row, row + 1)) for row in range(most)]
 
 
 def throughput_of(predict: Predict, features: Raw, size: int) -> float:
