@@ -32,7 +32,7 @@ class KerasLoop:
         self._streams = inputs.streams(settings, prepared)
         with tf.device(self._place):
             if not self._streams:
-                self._data = inputs.on_device(prepared.train, prepared, self._net.wide, None)
+                self._data = inputs.resident(prepared.train, prepared, self._net.wide, None, self._place)
             self._knobs = engine.knobs(settings, self._net.wide)
             self._model = models.network(settings, prepared, weights)
             self._optimizer = self._make_optimizer()
@@ -49,7 +49,8 @@ class KerasLoop:
         held_rates = tf.constant(rates, self._net.wide)
 
         def rate() -> Tensor:
-            return tf.gather(held_rates, optimizer.iterations.value)
+            last = len(rates) - 1  # a rehearsal after the last epoch goes on with its rate
+            return tf.gather(held_rates, tf.minimum(optimizer.iterations.value, last))
 
         scale = settings.precision.loss_scale if settings.precision.loss_scale != 1 else None
         match settings.optimizer:
@@ -74,20 +75,22 @@ class KerasLoop:
         squared = keras.losses.MeanSquaredError()
         return lambda wanted, logits: squared(wanted, to_probabilities(logits))
 
+    @property
+    def steps(self) -> int:
+        return self._steps
+
     def compile(self) -> None:
         self._optimizer.build(self._model.trainable_variables)
-        self._throw_away(1)
+        self.rehearse(1)
         self.score()
 
     def warm_up(self) -> None:
-        self._throw_away(min(engine.WARM_UP_STEPS, self._steps))
+        self.rehearse(engine.warm_up_steps(self._settings.train.batch_size, self._steps))
 
-    def _throw_away(self, steps: int) -> None:
-        changed = [*self._model.variables, *self._optimizer.variables]
-        before = [variable.numpy() for variable in changed]
+    def rehearse(self, steps: int) -> None:
+        before = self.state()
         self._fit(self._epoch.take(steps))
-        for variable, value in zip(changed, before, strict=True):
-            variable.assign(value)
+        self.restore(before)
 
     def prepare(self, number: int) -> None:
         seed, size = self._settings.train.seed, self._settings.train.batch_size
@@ -141,3 +144,13 @@ class KerasLoop:
 
     def parameters(self) -> Sequence[Tensor]:
         return [tf.constant(array) for array in self._model.get_weights()]
+
+    def state(self) -> tuple[np.ndarray, ...]:
+        return tuple(variable.numpy() for variable in self._changing())
+
+    def restore(self, state: Sequence[np.ndarray]) -> None:
+        for variable, value in zip(self._changing(), state, strict=True):
+            variable.assign(value)
+
+    def _changing(self) -> list[Any]:
+        return [*self._model.variables, *self._optimizer.variables]

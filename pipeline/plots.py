@@ -1,40 +1,26 @@
-"""Pictures as PNG bytes, drawn with matplotlib's objects (no pyplot: nothing global, nothing left open).
+"""Pictures of one trial as PNG bytes; their style is in `drawing`. Same data, same bytes."""
 
-Style: a bold line says what is shown, a grey one what it comes to and how to read it. Blue is what is right
-or measured, orange what is wrong; other ink is grey. Same data, same bytes.
-"""
-
-import io
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from pipeline.drawing import MIDDLE, SMALL, log_cost, page, plain, png
 from pipeline.fronts import LogMel
 from pipeline.measures import Curve
+from pipeline.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.prepared import Prepared
 from pipeline.stages.evaluate import Evaluation
-
-# Blue, sky blue and vermillion of Okabe and Ito, told apart with any colour vision.
-INK, GREY, LINE = "#222222", "#6b6b6b", "#d9d9d9"
-BLUE, SKY, ORANGE = "#0072B2", "#8cc8ea", "#D55E00"
-DPI = 130
-BIG, MIDDLE, SMALL = 12, 9, 8  # points
-HEAD = 0.66  # inches above the drawing, for the two lines
+from pipeline.wording import cut, percent, short
 
 MOST_COUNTED = 20  # classes up to which a confusion matrix shows its numbers
 MOST_SHOWN = 12  # classes in a grid of samples
 EACH_SHOWN = 10  # samples of each
-LONGEST = 14  # letters of a class name
 MOST_STEPS = 256  # in the profile of a sample that is no image
 
 
@@ -45,14 +31,14 @@ def learning_curves(curve: Curve) -> bytes:
     """Validation accuracy against epoch, and against device-seconds (log)."""
     last = curve.last
     epochs = "1 epoch" if last.number == 1 else f"{last.number:,} epochs"
-    told = f"{last.validation_accuracy:.2%} after {epochs}, {_number(last.device_seconds)} device-seconds"
-    figure = page(9, 3.4, "Validation accuracy", f"{told} · {_cut(curve.device, 60)}")
+    told = f"{last.validation_accuracy:.2%} after {epochs}, {short(last.device_seconds)} device-seconds"
+    figure = page(9, 3.4, "Validation accuracy", f"{told} · {cut(curve.device, 60)}")
     by_epoch, by_cost = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.08})
     accuracy = [epoch.validation_accuracy for epoch in curve.epochs]
     _line(by_epoch, [epoch.number for epoch in curve.epochs], accuracy, "epoch")
     _line(by_cost, [epoch.device_seconds for epoch in curve.epochs], accuracy, "device-seconds, log scale")
     by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    _log(by_cost, [epoch.device_seconds for epoch in curve.epochs])
+    log_cost(by_cost, [epoch.device_seconds for epoch in curve.epochs])
     by_epoch.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
     return png(figure)
 
@@ -64,17 +50,6 @@ def _line(axes: Axes, places: Sequence[float], accuracy: Sequence[float], label:
     axes.set_ylim(top=min(axes.get_ylim()[1], 1.01))
     axes.set_xlabel(label, size=MIDDLE, color=INK)
     plain(axes)
-
-
-def _log(axes: Axes, seconds: Sequence[float]) -> None:
-    """At least a factor of ten is shown, with its ticks at 1, 2 and 5."""
-    low, high = max(min(seconds), 1e-6), max(*seconds, 1e-6)
-    wider = max(1.15, math.sqrt(10 * low / high))
-    axes.set_xscale("log")
-    axes.set_xlim(low / wider, high * wider)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1000 else (1,)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
 
 
 # ---- confusion matrix ---------------------------------------------------------------------------------
@@ -115,7 +90,7 @@ def _shades(shares: np.ndarray) -> np.ndarray:
 
 def _name_classes(axes: Axes, classes: Sequence[str], cell: float) -> None:
     step = max(1, math.ceil(0.16 / cell))  # a name needs 0.16 inches
-    places, names = range(0, len(classes), step), [_cut(name) for name in classes[::step]]
+    places, names = range(0, len(classes), step), [cut(name) for name in classes[::step]]
     fits = max(map(len, names)) * 0.075 < cell * step
     slant: dict[str, Any] = {} if fits else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     style: dict[str, Any] = {"size": SMALL + 1 if cell > 0.3 else 7, "color": INK, "parse_math": False}
@@ -178,7 +153,7 @@ def mistake_tiles(evaluation: Evaluation, prepared: Prepared) -> tuple[Tile, ...
     """The worst mistakes: the true class above, the answer below."""
     features = prepared.test.features
     return tuple(
-        Tile(features[each.row], _cut(each.true), f"{_cut(each.predicted)}  {percent(each.confidence)}")
+        Tile(features[each.row], cut(each.true), f"{cut(each.predicted)}  {percent(each.confidence)}")
         for each in evaluation.worst
     )
 
@@ -214,7 +189,7 @@ def sample_grid(prepared: Prepared) -> bytes:
     shape = " x ".join(map(str, prepared.shape)) or "1"
     shown = f"the first {len(found)} of " if len(found) < len(prepared.classes) else ""
     told = f"{len(prepared.train):,} of shape {shape} · {shown}{len(prepared.classes)} classes"
-    names = 0.3 + 0.08 * max(len(_cut(name)) for name, _ in found)
+    names = 0.3 + 0.08 * max(len(cut(name)) for name, _ in found)
     figure = page(0.72 * EACH_SHOWN + names, 0.72 * len(found), "Training samples", told)
     for line, (name, tiles) in zip(figure.subplots(len(found), EACH_SHOWN), found, strict=True):
         for axes, tile in zip(line, tiles, strict=False):
@@ -222,7 +197,7 @@ def sample_grid(prepared: Prepared) -> bytes:
         for axes in line[len(tiles) :]:
             axes.set_axis_off()
         style: dict[str, Any] = {"size": MIDDLE, "color": INK, "parse_math": False}
-        line[0].set_ylabel(_cut(name), rotation=0, ha="right", va="center", **style)
+        line[0].set_ylabel(cut(name), rotation=0, ha="right", va="center", **style)
     return png(figure)
 
 
@@ -253,50 +228,3 @@ def _profile(axes: Axes, values: np.ndarray, low: float, high: float) -> None:
     bottoms, tops = [min(zero, part.min()) for part in parts], [max(zero, part.max()) for part in parts]
     axes.stairs(tops, baseline=bottoms, fill=True, color=BLUE)
     axes.set(xlim=(0, len(parts)), ylim=(low, high), box_aspect=1)
-
-
-# ---- style --------------------------------------------------------------------------------------------
-
-
-def percent(share: float) -> str:
-    """One digit after the point, but never a 0 or 100 % that is not exactly that."""
-    if 0 < share < 0.001:
-        return "<0.1%"
-    if 0.999 < share < 1:
-        return ">99.9%"
-    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _cut(name: str, longest: int = LONGEST) -> str:
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
-
-
-def page(width: float, height: float, title: str, told: str, gap: float = 0.04) -> Figure:
-    """An empty figure, `height` inches under its two lines, `gap` inches above and below each row."""
-    width, whole = max(width, 5.2), height + HEAD
-    layout = ConstrainedLayoutEngine(h_pad=gap, rect=(0.02, 0.01, 0.96, height / whole - 0.01))
-    figure = Figure(figsize=(width, whole), dpi=DPI, facecolor="white", layout=layout)
-    left = 0.12 / width
-    figure.text(left, 1 - 0.22 / whole, title, size=BIG, weight="bold", color=INK, va="center")
-    figure.text(left, 1 - 0.46 / whole, told, size=MIDDLE, color=GREY, va="center", parse_math=False)
-    return figure
-
-
-def plain(axes: Axes) -> None:
-    axes.grid(color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LINE)
-    axes.tick_params(length=0, pad=5, labelsize=SMALL, labelcolor=GREY)
-
-
-def png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class name in a script that the font lacks
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()

@@ -8,11 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline import plots
+from pipeline import drawing
 from pipeline.ngrams import telling
+from pipeline.palette import BLUE, GREY, INK, ORANGE
 from pipeline.prepared import Prepared
 from pipeline.raw import Texts
 from pipeline.stages.evaluate import Evaluation
+from pipeline.wording import percent
 
 MOST_CLASSES, EACH_SHOWN = 8, 4
 LETTERS = 92  # in a line
@@ -31,7 +33,7 @@ def samples(prepared: Prepared) -> bytes:
         found = found[np.unique(np.linspace(0, len(found) - 1, EACH_SHOWN).astype(int))]
         rows += [(name, text) for text in texts[found]]
     told = f"{len(prepared.train):,} texts · {len(prepared.classes)} classes"
-    return plots.png(_page_of(rows, "Training samples", told, plots.BLUE))
+    return drawing.png(_page_of(rows, "Training samples", told, BLUE))
 
 
 def worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
@@ -40,11 +42,11 @@ def worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
     assert isinstance(texts, Texts)
     found = texts[np.array([each.row for each in evaluation.worst], np.int64)]
     rows = [
-        (f"{each.true}, taken for {each.predicted}  {plots.percent(each.confidence)}", text)
+        (f"{each.true}, taken for {each.predicted}  {percent(each.confidence)}", text)
         for each, text in zip(evaluation.worst, found, strict=True)
     ]
     told = f"{len(rows)} of {evaluation.mistakes:,} · orange: true class, answer and confidence"
-    return plots.png(_page_of(rows, "Surest mistakes, test split", told, plots.ORANGE))
+    return drawing.png(_page_of(rows, "Surest mistakes, test split", told, ORANGE))
 
 
 def error_ngrams(evaluation: Evaluation, prepared: Prepared) -> bytes | None:
@@ -53,45 +55,45 @@ def error_ngrams(evaluation: Evaluation, prepared: Prepared) -> bytes | None:
     if not found:
         return None
     share = len(evaluation.wrong) / len(prepared.test)
-    told = f"share of the texts with it that went wrong · dashed: of all texts ({plots.percent(share)})"
-    figure = plots.page(7.2, 0.26 * len(found) + 0.7, "Words that stand out in mistakes, test split", told)
+    told = f"share of the texts with it that went wrong · dashed: of all texts ({percent(share)})"
+    figure = drawing.page(7.2, 0.26 * len(found) + 0.7, "Words that stand out in mistakes, test split", told)
     axes = figure.subplots()
     places = np.arange(len(found))[::-1]
-    axes.barh(places, [each.wrong / each.texts for each in found], 0.72, color=plots.ORANGE)
-    axes.axvline(share, color=plots.INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.barh(places, [each.wrong / each.texts for each in found], 0.72, color=ORANGE)
+    axes.axvline(share, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     for place, each in zip(places, found, strict=True):
         axes.text(
             each.wrong / each.texts + 0.012,
             place,
             f"{each.wrong} of {each.texts}",
             va="center",
-            size=plots.SMALL,
-            color=plots.GREY,
+            size=drawing.SMALL,
+            color=GREY,
         )
     names = [each.ngram for each in found]
-    axes.set_yticks(places, names, size=plots.MIDDLE, color=plots.INK, parse_math=False)
+    axes.set_yticks(places, names, size=drawing.MIDDLE, color=INK, parse_math=False)
     axes.set(xlim=(0, 1.15), ylim=(-0.6, len(found) - 0.4))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%" if value <= 1 else "")
-    plots.plain(axes)
+    drawing.plain(axes)
     axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", labelsize=plots.MIDDLE, labelcolor=plots.INK)
-    return plots.png(figure)
+    axes.tick_params(axis="y", labelsize=drawing.MIDDLE, labelcolor=INK)
+    return drawing.png(figure)
 
 
 def _page_of(rows: Sequence[Row], title: str, told: str, colour: str) -> Figure:
     """Each text under its words in colour."""
     shown = [(head, _cut(text)) for head, text in rows]
     height = sum(0.22 + 0.17 * len(lines) + 0.08 for _, lines in shown)
-    figure = plots.page(7.4, height, title, told)
-    whole = height + plots.HEAD
-    at = whole - plots.HEAD - 0.1
+    figure = drawing.page(7.4, height, title, told)
+    whole = height + drawing.HEAD
+    at = whole - drawing.HEAD - 0.1
     for head, lines in shown:
-        figure.text(0.016, at / whole, head, size=plots.SMALL, color=colour, va="center", parse_math=False)
+        figure.text(0.016, at / whole, head, size=drawing.SMALL, color=colour, va="center", parse_math=False)
         for number, line in enumerate(lines, start=1):
             style: dict[str, Any] = {
-                "size": plots.MIDDLE,
-                "color": plots.INK,
+                "size": drawing.MIDDLE,
+                "color": INK,
                 "va": "center",
                 "parse_math": False,
             }

@@ -88,6 +88,34 @@ class Engine(StrEnum):
     keras = "keras"
 
 
+class Sampler(StrEnum):
+    """Who proposes the next trial: `frontier` is ours, the others are Optuna's."""
+
+    frontier = "frontier"
+    tpe = "tpe"
+    nsga2 = "nsga2"
+    gp = "gp"
+    random = "random"
+    grid = "grid"
+    qmc = "qmc"
+
+
+class Runtime(StrEnum):
+    """Who answers single samples: the compiled Keras model, Keras' own call, or LiteRT."""
+
+    compiled = "compiled"
+    keras = "keras"
+    litert = "litert"
+    litert_int8 = "litert_int8"
+
+
+class Aim(StrEnum):
+    """What a diagnosis makes cheaper: device-seconds to the accuracy reached, or p99 of one answer."""
+
+    train = "train"
+    latency = "latency"
+
+
 class RecordInto(StrEnum):
     own = "own"
     model = "model"
@@ -489,6 +517,7 @@ class Profile:
     repeats: int
     warmup: int
     batch_sizes: list[int]
+    runtime: Runtime
 
     def __post_init__(self) -> None:
         _require(10 <= self.repeats <= 1_000_000, "profile.repeats", ">= 10 and <= 1000000", self.repeats)
@@ -499,6 +528,44 @@ class Profile:
             "a list of whole numbers >= 1 and <= 1048576, not empty",
             self.batch_sizes,
         )
+
+
+@dataclass(slots=True)
+class Diagnose:
+    """How a command line is made cheaper, and how sure that must be.
+
+    `confidence`: that none of the attempts kept is noise; `accuracy_confidence`: that the accuracy fell by no
+    more than `tolerance` (0..1); `least_gain`: share of the cost that must be saved; `retimed`: share of its
+    epochs for which the old command line runs again beside each attempt.
+    """
+
+    aim: Aim
+    seeds: int
+    steps: int
+    minutes: float
+    tolerance: float
+    confidence: float
+    accuracy_confidence: float
+    least_gain: float
+    retimed: float
+    save: str | None
+
+    def __post_init__(self) -> None:
+        _require(2 <= self.seeds <= 100, "diagnose.seeds", ">= 2 and <= 100 (pairs for a test)", self.seeds)
+        _require(1 <= self.steps <= 1000, "diagnose.steps", ">= 1 and <= 1000", self.steps)
+        _require(self.minutes > 0, "diagnose.minutes", "> 0", self.minutes)
+        _require(0 <= self.tolerance < 1, "diagnose.tolerance", ">= 0 and < 1 (a share)", self.tolerance)
+        _require(0.5 <= self.confidence < 1, "diagnose.confidence", ">= 0.5 and < 1", self.confidence)
+        _require(
+            0.5 <= self.accuracy_confidence < 1,
+            "diagnose.accuracy_confidence",
+            ">= 0.5 and < 1",
+            self.accuracy_confidence,
+        )
+        _require(0 < self.least_gain < 1, "diagnose.least_gain", "> 0 and < 1 (a share)", self.least_gain)
+        _require(0 < self.retimed <= 1, "diagnose.retimed", "> 0 and <= 1 (a share)", self.retimed)
+        fits = self.save is None or re.fullmatch(r"\w+", self.save) is not None
+        _require(fits, "diagnose.save", "letters, digits and _, the name of an experiment", self.save)
 
 
 @dataclass(slots=True)
@@ -529,6 +596,58 @@ class Price:
     def of(self, device_seconds: float) -> float | None:
         """Money for so many device-seconds; None without a price."""
         return None if self.per_hour is None else device_seconds * self.per_hour / 3600
+
+
+# ---- searching --------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Pruning:
+    """When a search pauses a trial; see `pipeline.pruning`."""
+
+    enabled: bool
+    optimism: float
+    least_epochs: int
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.optimism <= 100, "pruning.optimism", ">= 1 and <= 100", self.optimism)
+        known = 1 <= self.least_epochs <= 100_000
+        _require(known, "pruning.least_epochs", ">= 1 and <= 100000", self.least_epochs)
+
+
+@dataclass(slots=True)
+class Search:
+    """What a sweep varies, how it chooses, and when it ends.
+
+    `space`: what one would type after `--multirun`; `when`: more of it where a condition `key=value` holds;
+    `trials`: a total, so a study that is taken up again tops up; `enqueue`: command lines tried first;
+    `confirm`: new seeds that each point of the frontier is trained with at the end.
+    """
+
+    space: list[str]
+    when: dict[str, list[str]]
+    sampler: Sampler
+    trials: int
+    budget_device_seconds: float | None
+    timeout: float | None
+    workers: int
+    storage: str | None
+    study: str | None
+    seed: int
+    enqueue: list[str]
+    confirm: int
+    max_latency_ms: float | None
+    max_parameters: int | None
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.trials <= 1_000_000, "search.trials", ">= 1 and <= 1000000", self.trials)
+        _require(1 <= self.workers <= 1024, "search.workers", ">= 1 and <= 1024", self.workers)
+        _require(0 <= self.seed < 2**31, "search.seed", ">= 0 and < 2147483648", self.seed)
+        _require(0 <= self.confirm <= 100, "search.confirm", ">= 0 (0 = off) and <= 100", self.confirm)
+        for name in ("budget_device_seconds", "timeout", "max_latency_ms", "max_parameters"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, f"search.{name}", "> 0, or null", value)
+        _require(self.study != "", "search.study", "a name, or null", "nothing")
 
 
 # ---- around a trial -------------------------------------------------------------------------------
@@ -580,10 +699,13 @@ class Settings:
     augment: Augment
     evaluate: Evaluate
     profile: Profile
+    diagnose: Diagnose
     device: Device
     price: Price
     tracking: Tracking
     ui: Ui
+    search: Search
+    pruning: Pruning
     engine: Engine
     data_dir: str
     cache_dir: str

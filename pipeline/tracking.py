@@ -5,7 +5,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import cache
 from getpass import getuser
@@ -175,19 +175,8 @@ class Record:
         self._metrics({f"seconds/{name}": value for name, value in asdict(seconds).items()})
 
     def model(self, model: "keras.Model", prepared: Prepared, register: str | None) -> None:
-        """The model, answering to raw samples, with its signature and the versions it was made with."""
-        from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
-
-        probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
-        signature = ModelSignature(Schema(_sent(prepared)), Schema([probabilities]))
-        mlflow.keras.log_model(
-            model,
-            name="model",
-            signature=signature,
-            pip_requirements=[f"{package}=={version(package)}" for package in PINNED],
-            registered_model_name=register,
-        )
+        """The model of this run."""
+        log_model(model, prepared, register)
 
     def tags(self, tags: Mapping[str, str]) -> None:
         self.client.log_batch(self.run_id, tags=_tags(tags))
@@ -203,18 +192,47 @@ class Record:
         self._waiting += [Metric(key, float(value), now, step) for key, value in values.items()]
 
     def _pictures(self, pictures: Mapping[str, bytes]) -> None:
-        self._files(pictures)
+        self.files(pictures)
 
     def _texts(self, texts: Mapping[str, str]) -> None:
-        self._files({name: text.encode() for name, text in texts.items()})
+        self.files({name: text.encode() for name, text in texts.items()})
 
-    def _files(self, files: Mapping[str, bytes]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in files.items():
-                path = Path(folder) / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-            self.client.log_artifacts(self.run_id, folder)
+    def files(self, files: Mapping[str, bytes]) -> None:
+        """Artifacts by path."""
+        log_files(self.client, self.run_id, files)
+
+
+def log_files(client: mlflow.MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
+    """Artifacts by their path in the run, in one call."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        client.log_artifacts(run_id, folder)
+
+
+def log_model(
+    model: "keras.Model", prepared: Prepared, register: str | None, run_id: str | None = None
+) -> str:
+    """The model, answering to raw samples, with its signature and the versions it was made with; its URI.
+
+    `run_id`: of the run that gets it, by default the active one.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
+    signature = ModelSignature(Schema(_sent(prepared)), Schema([probabilities]))
+    with mlflow.start_run(run_id=run_id) if run_id else nullcontext():
+        logged = mlflow.keras.log_model(
+            model,
+            name="model",
+            signature=signature,
+            pip_requirements=[f"{package}=={version(package)}" for package in PINNED],
+            registered_model_name=register,
+        )
+    return str(logged.model_uri)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from pipeline.cli import help, ui
+from pipeline.cli import diagnose, help, ui
 from pipeline.cli.compose import compose
 from pipeline.errors import BadModel, BadSetting
 from pipeline.measures import Seconds
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pipeline.tracking import Record
 
 
+MULTIRUN = {"--multirun", "-m"}
+
+
 def run(command: str, words: Sequence[str]) -> None:
     """Run one command.
 
@@ -39,6 +42,9 @@ def run(command: str, words: Sequence[str]) -> None:
         "train": _train,
         "evaluate": _evaluate,
         "profile": _profile,
+        "sweep": _sweep,
+        "frontier": _frontier,
+        "diagnose": diagnose.run,
         "ui": ui.run,
     }
     if command not in commands:
@@ -121,7 +127,20 @@ def _recording(ready: _Ready, stage: str, into: str | None = None) -> "Iterator[
 
 
 def _run(words: Sequence[str]) -> None:
-    told = compose(words)
+    """One trial, or with `--multirun` one for each combination of the values that are typed."""
+    if not MULTIRUN & set(words):
+        _run_one(compose(words))
+        return
+    from pipeline.cli import arguments, space
+
+    fixed, several = space.split(arguments.overrides(word for word in words if word not in MULTIRUN))
+    grid = space.build([], {}, fixed, several)
+    # All are composed before the first is trained: a mistake in one is told at once.
+    for told in [compose([*fixed, *grid.words(params)]) for params in grid.combinations()]:
+        _run_one(told)
+
+
+def _run_one(told: Told) -> None:
     ready = _ready(told)
     from pipeline.cli import summary
     from pipeline.stages.train import check
@@ -196,3 +215,15 @@ def _profile(words: Sequence[str]) -> None:
 
 def _into(told: Told, reference: "Reference") -> str | None:
     return reference.run_id if told.settings.record is RecordInto.model else None
+
+
+def _sweep(words: Sequence[str]) -> None:
+    from pipeline.cli import sweep
+
+    sweep.run(words)
+
+
+def _frontier(words: Sequence[str]) -> None:
+    from pipeline.cli import frontier
+
+    frontier.run(words)

@@ -34,10 +34,13 @@ SINGLE: dict[str, type] = {
     "augment": settings.Augment,
     "evaluate": settings.Evaluate,
     "profile": settings.Profile,
+    "diagnose": settings.Diagnose,
     "device": settings.Device,
     "price": settings.Price,
+    "pruning": settings.Pruning,
     "tracking": settings.Tracking,
     "ui": settings.Ui,
+    "search": settings.Search,
 }
 
 

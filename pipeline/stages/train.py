@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from pipeline import engine, inputs, loops, meter, models, shifts
+from pipeline.checkpoints import Checkpoint
 from pipeline.errors import Diverged
 from pipeline.measures import Curve, Drawn, Epoch, Seconds
 from pipeline.meter import Stopwatch
 from pipeline.prepared import Prepared
-from pipeline.quietly import Tensor
+from pipeline.quietly import Tensor, tf
 from pipeline.settings import Engine, Policy, Settings
 
 
@@ -22,6 +23,8 @@ class Trained:
 
     `engine`: what ran (xla, graph or keras); `device`: its name; `kept`: the epoch that the weights are of,
     which is the last one, or with `train.patience` the best so far; `drawn`: energy of all epochs so far.
+    `curve` counts from the first epoch, also where training went on from a checkpoint; `seconds` and `drawn`
+    do not.
     """
 
     curve: Curve
@@ -33,6 +36,7 @@ class Trained:
     settings: Settings
     prepared: Prepared
     drawn: Drawn
+    loop: loops.Loop | None = None
 
     def weights(self) -> list[np.ndarray]:
         """[W1, b1, W2, b2, ...], W [inputs, outputs]; float32, or float64 under that precision."""
@@ -42,11 +46,23 @@ class Trained:
         """A Keras model with these weights, from raw samples to probabilities; see `models.build`."""
         return models.build(self.settings, self.prepared, self.weights())
 
+    def checkpoint(self) -> Checkpoint:
+        """What goes on from here; to be asked for before the next epoch begins."""
+        assert self.loop is not None
+        return Checkpoint(self.curve, self.loop.state(), self.kept.number, tuple(self.weights()))
 
-def train(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None = None) -> Iterator[Trained]:
+
+def train(
+    prepared: Prepared,
+    settings: Settings,
+    start: list[np.ndarray] | None = None,
+    paused: Checkpoint | None = None,
+) -> Iterator[Trained]:
     """Train epoch by epoch; stop early by `train.patience`.
 
     `start`: weights to begin with, as `Trained.weights` gives them; needed with `model.init=pretrained`.
+    `paused`: the same run at an earlier epoch, on the same engine; it goes on as if it had never stopped, and
+    its cost so far is part of the curve.
 
     Raises:
         BadSetting: the batch, threads or engine do not fit data, process, precision or model.
@@ -58,10 +74,9 @@ def train(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None
     watch = Stopwatch(meter.hold(settings.device))
     kind = engine.pick_engine(settings, watch.held, inputs.streams(settings, prepared))
     loop = _ready(prepared, settings, start, watch, kind)
-    curve = Curve(watch.held.name, settings.schedule.fair_midway)
-    kept, parameters = None, loop.parameters()
-    for number in range(1, settings.train.epochs + 1):
-        epoch = _epoch(loop, watch, settings, number)
+    curve, kept, parameters = _beginning(loop, watch, settings, paused)
+    for number in range(len(curve.epochs) + 1, settings.train.epochs + 1):
+        epoch = _after(paused, _epoch(loop, watch, settings, number))
         curve = curve.with_epoch(epoch)
         if kept is None or not settings.train.patience or _better(epoch, kept):
             kept, parameters = epoch, loop.parameters()
@@ -75,6 +90,7 @@ def train(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None
             settings,
             prepared,
             watch.drawn,
+            loop,
         )
         if settings.train.patience and number - kept.number >= settings.train.patience:
             return
@@ -108,11 +124,35 @@ def _ready(
     return loop
 
 
+def _beginning(
+    loop: loops.Loop, watch: Stopwatch, settings: Settings, paused: Checkpoint | None
+) -> tuple[Curve, Epoch | None, Sequence[Tensor]]:
+    """The curve so far, and what is kept of it."""
+    if paused is None:
+        return Curve(watch.held.name, settings.schedule.fair_midway), None, loop.parameters()
+    loop.restore(paused.state)
+    kept = paused.curve.epochs[paused.kept - 1]
+    return paused.curve, kept, [tf.constant(array) for array in paused.parameters]
+
+
+def _after(paused: Checkpoint | None, epoch: Epoch) -> Epoch:
+    """The epoch with what was spent before the pause."""
+    if paused is None:
+        return epoch
+    return replace(
+        epoch,
+        device_seconds=paused.epoch.device_seconds + epoch.device_seconds,
+        lost_seconds=paused.epoch.lost_seconds + epoch.lost_seconds,
+    )
+
+
 def _epoch(loop: loops.Loop, watch: Stopwatch, settings: Settings, number: int) -> Epoch:
     with watch.on("input"):
         loop.prepare(number)
     with watch.on_epoch():
         loss = loop.run()
+    with watch.on("repeat"):
+        watch.repeat(loop.rehearse, loop.steps)
     with watch.on("validate"):
         validation_loss, accuracy = loop.score()
     for name, value in (("train", float(loss)), ("validation", validation_loss)):
