@@ -40,19 +40,12 @@ FLOORS = [
     },
     {"contention", "cores", "energy"},
     {"sources", "prepared"},
-<<<<<<< HEAD
     {"results", "pruning", "label_places", "attempts"},
     {"chances", "remedies"},
     {"sampler", "diagnosis", "evidence"},
     {"proposal", "breakdown", "roofline"},
-=======
-    {"results"},
-    {"chances"},
-    {"sampler"},
-    {"proposal"},
     {"outlook"},
     {"observed"},
->>>>>>> sampler
     {"believed", "acquisition", "learned"},
     {"space", "surrogate"},
     {"frontier"},
