@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -141,9 +142,14 @@ def test_only_keys_that_every_trial_has_are_shown_together() -> None:
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+def client() -> MlflowClient:
     return store.open_store()
+
+
+@pytest.fixture
+def experiment(client: MlflowClient, request: pytest.FixtureRequest) -> str:
+    """An experiment that nobody else uses."""
+    return store.experiment_id(client, f"views {request.node.name}")
 
 
 def plant(client: MlflowClient, results: Results, experiment: str) -> str:
@@ -160,8 +166,7 @@ def planted_views(client: MlflowClient, experiment: str) -> dict[str, dict[str, 
     }
 
 
-def test_two_views_are_planted_and_the_link_opens_the_first(client: MlflowClient) -> None:
-    experiment = client.create_experiment("e")
+def test_two_views_are_planted_and_the_link_opens_the_first(client: MlflowClient, experiment: str) -> None:
     link = plant(client, STUDY, experiment)
     assert link.startswith(f"http://127.0.0.1:5000/#/experiments/{experiment}/runs?viewStateShareKey=")
     key = link.partition("viewStateShareKey=")[2].partition("&")[0]
@@ -175,8 +180,9 @@ def test_two_views_are_planted_and_the_link_opens_the_first(client: MlflowClient
     assert cards[3]["selectedParams"] == ["model.hidden"]
 
 
-def test_views_of_a_study_are_replaced_and_those_of_another_stay(client: MlflowClient) -> None:
-    experiment = client.create_experiment("e")
+def test_views_of_a_study_are_replaced_and_those_of_another_stay(
+    client: MlflowClient, experiment: str
+) -> None:
     first = plant(client, STUDY, experiment)
     assert plant(client, replace(STUDY, tried=STUDY.tried[:2]), experiment) == first
     assert len(planted_views(client, experiment)) == 2
@@ -184,8 +190,7 @@ def test_views_of_a_study_are_replaced_and_those_of_another_stay(client: MlflowC
     assert len(planted_views(client, experiment)) == 4
 
 
-def test_the_note_links_every_study_and_keeps_what_was_written(client: MlflowClient) -> None:
-    experiment = client.create_experiment("e")
+def test_the_note_links_every_study_and_keeps_what_was_written(client: MlflowClient, experiment: str) -> None:
     client.set_experiment_tag(experiment, views.NOTE, "What I want to know.\n\nA second paragraph.")
     for name in ("widths", "depths", "widths"):
         plant(client, replace(STUDY, study=name), experiment)
@@ -195,27 +200,27 @@ def test_the_note_links_every_study_and_keeps_what_was_written(client: MlflowCli
     assert lines[2:] == ["What I want to know.", "A second paragraph."]
 
 
-def test_a_view_fits_whatever_is_searched(client: MlflowClient) -> None:
-    experiment = client.create_experiment("e")
+def test_a_view_fits_whatever_is_searched(client: MlflowClient, experiment: str) -> None:
     params = {f"some.group.with.a.long.key.number{number}": number for number in range(80)}
     plant(client, Results("s" * 200, "d", (tried(0, (0.5, 1.0), params=params),)), experiment)
     tags = client.get_experiment(experiment).tags
     assert all(len(value) < views.LIMIT for key, value in tags.items() if key.startswith(views.TAG))
 
 
-def test_a_study_without_points_has_its_views(client: MlflowClient) -> None:
-    experiment = client.create_experiment("e")
+def test_a_study_without_points_has_its_views(client: MlflowClient, experiment: str) -> None:
     plant(client, Results("empty", "d", (BROKEN,)), experiment)
     cards = planted_views(client, experiment)["empty: accuracy against cost"]["compareRunCharts"]
     assert [card["type"] for card in cards] == ["LINE", "SCATTER", "LINE"]
 
 
 @pytest.mark.parametrize("name", ["widths", "it's wide"])
-def test_the_filter_finds_trials_and_marks_and_nothing_else(client: MlflowClient, name: str) -> None:
+def test_the_filter_finds_trials_and_marks_and_nothing_else(
+    client: MlflowClient, experiment: str, name: str
+) -> None:
     results = replace(STUDY, study=name)
-    planted(client, results, "e")
-    planted(client, replace(STUDY, study="another"), "e")
-    experiment = client.get_experiment_by_name("e").experiment_id
+    where = client.get_experiment(experiment).name
+    planted(client, results, where)
+    planted(client, replace(STUDY, study="another"), where)
     found = planted_views(client, experiment)
     everything, frontier = (
         client.search_runs([experiment], found[f"{name}: {which}"]["searchFilter"])
@@ -238,12 +243,11 @@ def test_where_mlflow_refuses_the_link_is_the_run(
 
 # ---- in a browser -------------------------------------------------------------------------------------
 
-# Of every drawn chart: its traces as [[x, ...], [y, ...]], its axis types and whether it is parallel coordinates.
+# Of every chart: its traces as [[x, ...], [y, ...]], the type of its x axis, and how many points are drawn.
 CHARTS = """
 return [...document.querySelectorAll('.js-plotly-plot')].map(chart => ({
     traces: chart.data.filter(trace => trace.x).map(trace => [[...trace.x], [...trace.y]]),
     axis: (chart._fullLayout.xaxis || {}).type,
-    lines: chart.data.filter(trace => trace.type === 'parcoords').length,
     drawn: chart.querySelectorAll('.scatterlayer .point').length,
 }))
 """
@@ -256,7 +260,12 @@ def charts(browser: webdriver.Chrome, ready: Callable[[list[dict[str, Any]]], bo
         found: list[dict[str, Any]] = seen.execute_script(CHARTS)
         return found if ready(found) else None
 
-    return WebDriverWait(browser, 240).until(drawn, "the charts were never drawn")
+    return patient(browser).until(drawn, "the charts were never drawn")
+
+
+def patient(browser: webdriver.Chrome) -> WebDriverWait[webdriver.Chrome]:
+    """Waits longer than a busy machine takes to draw; a script that times out meanwhile is tried again."""
+    return WebDriverWait(browser, 300, ignored_exceptions=[WebDriverException])
 
 
 def shown(browser: webdriver.Chrome, name: str) -> None:
@@ -275,23 +284,24 @@ def test_one_click_shows_dots_and_the_line(ui: str, browser: webdriver.Chrome) -
         for each in results.tried
         if each.points()
     }
-    browser.set_window_size(1500, 2300)
+    browser.set_window_size(1400, 2000)
     browser.get(f"{ui}/#/experiments")
     browser.execute_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
     browser.get(link)
 
     def ready(found: list[dict[str, Any]]) -> bool:
-        return bool(found) and found[0]["axis"] == "log" and found[0]["drawn"] > len(line) + len(ends) / 2
+        return len(found) >= 3 and found[0]["axis"] == "log" and found[0]["drawn"] > len(line)
 
-    first, *others = charts(browser, ready)
+    first, *_ = charts(browser, ready)
     traces = [list(zip(*trace, strict=True)) for trace in first["traces"]]
     assert [tuple(pair) for pair in max(traces, key=len)] == line
     dots = {tuple(trace[0]) for trace in traces if len(trace) == 1}
     knee = results.knee()
     assert knee is not None
     assert dots == ends | {(views.whole_units(knee.point.device_seconds, unit), knee.point.accuracy)}
-    charts(browser, lambda found: any(each["lines"] for each in found))
-    assert len(others) >= 1
+    WebDriverWait(browser, 240).until(
+        lambda seen: seen.find_elements(By.CSS_SELECTOR, ".parcoords .dimension")
+    )
     text = browser.find_element(By.TAG_NAME, "body").text
     assert f"{len(results.tried) + 2} matching runs" in text
     assert "Accuracy against CPU microseconds (log)" in text
