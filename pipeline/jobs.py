@@ -83,7 +83,7 @@ def work(job: Job, frontier: Frontier) -> Iterator[Epoch | Ended]:
     What a configuration can do wrong (it diverges, is too large, or does not fit the data) is how it ended.
     Any other exception is a bug and comes out.
     """
-    started, trained = time.perf_counter(), None
+    started, trained, before = time.perf_counter(), None, 0.0
     try:
         prepared = prepared_for(job.settings)
         parameters = models.parameter_count(job.settings, prepared)
@@ -92,8 +92,8 @@ def work(job: Job, frontier: Frontier) -> Iterator[Epoch | Ended]:
             return
         paused = checkpoints.load(job.checkpoint) if job.checkpoint else None
         paused = paused if paused and _goes_on(paused, job.settings) else None
-        before, verdict = paused.epoch.device_seconds if paused else 0.0, ""
-        saved = time.monotonic()
+        before = paused.epoch.device_seconds if paused else 0.0
+        verdict, saved = "", time.monotonic()
         for trained in _states(prepared, job.settings, paused):
             yield trained.curve.last
             verdict = _verdict(trained, job.settings, prepared, frontier())
@@ -110,7 +110,7 @@ def work(job: Job, frontier: Frontier) -> Iterator[Epoch | Ended]:
         yield _ended(job, trained, verdict, before, parameters, started)
     except (FulcrumError, MemoryError, tf.errors.ResourceExhaustedError) as error:
         spent = trained.curve if trained else None
-        yield Ended("failed", _reason(error), curve=spent, paid_seconds=_paid(trained, 0.0))
+        yield Ended("failed", _reason(error), curve=spent, paid_seconds=_paid(trained, before))
 
 
 def _states(prepared: Prepared, settings: Settings, paused: Checkpoint | None) -> Iterator[Trained]:

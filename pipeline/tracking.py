@@ -1,11 +1,13 @@
 """One trial's record in MLflow. Everything is written outside the clock, in as few calls as possible."""
 
+import io
 import json
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import asdict
 from functools import cache
 from getpass import getuser
@@ -232,7 +234,7 @@ def log_model(
 
     probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
     signature = ModelSignature(Schema(_sent(prepared)), Schema([probabilities]))
-    with mlflow.start_run(run_id=run_id) if run_id else nullcontext():
+    with mlflow.start_run(run_id=run_id) if run_id else nullcontext(), _unannounced():
         logged = mlflow.keras.log_model(
             model,
             name="model",
@@ -241,6 +243,19 @@ def log_model(
             registered_model_name=register,
         )
     return str(logged.model_uri)
+
+
+@contextmanager
+def _unannounced() -> Iterator[None]:
+    """MLflow prints what it registers; anything else that it says is passed on."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            yield
+    finally:
+        for line in said.getvalue().splitlines():
+            if not line.startswith(("Successfully registered model", "Created version", "Registered model")):
+                print(line, file=sys.stderr)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipeline import evidence
 from pipeline.attempts import Attempt, Measured, Run, Trial, accuracies, apply, costs, length
-from pipeline.diagnosis import Case, Remedy, Verdict, Words, diagnose
+from pipeline.diagnosis import Case, Proposal, Remedy, Verdict, Words, diagnose
 from pipeline.measures import Curve
 from pipeline.settings import Diagnose
 
@@ -81,7 +81,7 @@ def walk(
             case = look(path[-1], trial.reached(path[-1].curves) or path[-1].epoch)
         verdict = diagnose(case, remedies, spent)
         yield Named(case, verdict)
-        best = next((each for each in verdict.proposals if each.gain * (1 - told.least_gain) > 1), None)
+        best = _worth_a_try(verdict, path[-1].words, told.least_gain)
         if best is None:
             why = "no other remedy is expected to pay"
             break
@@ -93,6 +93,12 @@ def walk(
         else:
             spent.add(best.remedy)
     yield closed(trial, path, why)
+
+
+def _worth_a_try(verdict: Verdict, words: Words, least: float) -> Proposal | None:
+    """The first proposal that changes something and is expected to save more than must be saved."""
+    worth = (each for each in verdict.proposals if each.gain * (1 - least) > 1)
+    return next((each for each in worth if not set(each.words) <= set(words)), None)
 
 
 def opened(start: Words, seeds: range, run: Run) -> Measured:

@@ -15,7 +15,9 @@ FLOORS = [
     {"study_end", "journal"},
     {"search", "study_record"},
     {"proposer", "workers", "tracking"},
+    {"outcomes"},
     {"study", "views"},
+    {"storages"},
     {"trial", "jobs", "bench", "walk_plots"},
     {"importance", "walk"},
     {"pictures"},
@@ -66,7 +68,7 @@ ALLOWED = {
     "rich": {"cli"},
     "matplotlib": {"drawing", "plots", "plots_text", "study_plots", "walk_plots"},
     "plotly": {"study_page"},
-    "optuna": {"search", "study", "proposer", "sampler", "learned"},
+    "optuna": {"search", "study", "storages", "outcomes", "proposer", "sampler", "learned"},
 }
 FILES = sorted(ROOT.rglob("*.py"))
 

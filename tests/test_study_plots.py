@@ -2,11 +2,13 @@
 
 import math
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from pipeline import drawing, label_places, palette, study_note, study_page, study_plots
 from pipeline.results import Results
@@ -116,32 +118,16 @@ def test_odd_studies_have_their_page(results: Results) -> None:
 
 
 @pytest.mark.browser
-def test_the_page_is_drawn_in_a_browser(tmp_path: Path) -> None:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("needs chromium and chromedriver on the PATH")
+def test_the_page_is_drawn_in_a_browser(tmp_path: Path, browser: webdriver.Chrome) -> None:
     page = tmp_path / "frontier.html"
     page.write_text(study_page.frontier(STUDY))
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(word)
-    browser = webdriver.Chrome(options=options, service=Service(driver))
-    try:
-        browser.get(page.as_uri())
-        WebDriverWait(browser, 120).until(
-            lambda seen: seen.find_elements(By.CSS_SELECTOR, ".scatterlayer .point")
-        )
-        dots = browser.find_elements(By.CSS_SELECTOR, ".scatterlayer .point")
-        ends = [each for each in STUDY.tried if each.points()]
-        assert len(dots) == len(ends) + len(STUDY.members()) + 1
-    finally:
-        browser.quit()
+    browser.get(page.as_uri())
+    WebDriverWait(browser, 240).until(
+        lambda seen: seen.find_elements(By.CSS_SELECTOR, ".scatterlayer .point")
+    )
+    dots = browser.find_elements(By.CSS_SELECTOR, ".scatterlayer .point")
+    ends = [each for each in STUDY.tried if each.points()]
+    assert len(dots) == len(ends) + len(STUDY.members()) + 1
 
 
 # ---- note ---------------------------------------------------------------------------------------------

@@ -15,9 +15,12 @@ from pipeline.errors import BadSetting
 NEVER_TOGETHER = ("data", "device")
 """Points of several of these never stand on one frontier."""
 
-AROUND = (
-    "search pruning tracking ui price profile evaluate data_dir cache_dir trained record claim hydra".split()
-)
+AROUND = {"search", "pruning", "tracking", "ui", "price", "profile", "evaluate", "claim", "hydra"} | {
+    "data_dir",
+    "cache_dir",
+    "trained",
+    "record",
+}
 """What changes nothing of a trial's curve."""
 
 
