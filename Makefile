@@ -45,6 +45,8 @@ ui: .venv/.installed
 bench: .venv-bench/.installed
 	@.venv-bench/bin/python -m benchmarks.engine $(ARGS)
 	@.venv-bench/bin/python -m benchmarks.clock
+	@.venv-bench/bin/python -m benchmarks.seeds
+	@.venv-bench/bin/python -m benchmarks.overhead
 
 clean:
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis outputs multirun

@@ -6,7 +6,7 @@ that of trajectory-based multi-objective optimisation (Wang et al. 2024, arXiv 2
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,36 +28,34 @@ class Reference:
     log_error: float
 
     @classmethod
-    def beyond(cls, costs: Iterable[float], errors: Iterable[float], room: float = 0.1) -> "Reference":
+    def beyond(cls, costs: Array, errors: Array, room: float = 0.1) -> "Reference":
         """A tenth of the range outside of what is in sight, so that the edge counts, too (see `frontier`)."""
-        costs, errors = list(costs), list(errors)
         return cls(_edge(costs, room), _edge(errors, room))
 
 
-def _edge(logs: Sequence[float], room: float) -> float:
-    return max(max(logs) + room * (max(logs) - min(logs)), min(logs) + math.log(2))
+def _edge(logs: Array, room: float) -> float:
+    least, most = float(logs.min()), float(logs.max())
+    return max(most + room * (most - least), least + math.log(2))
 
 
 class Staircase:
     """The least log error that each log cost buys, up to a reference."""
 
-    def __init__(self, points: Iterable[tuple[float, float]], reference: Reference) -> None:
-        """`points`: (log cost, log error) in any order."""
+    def __init__(self, points: Array, reference: Reference) -> None:
+        """`points`: (log cost, log error) [n, 2] in any order."""
         self.reference = reference
-        costs, levels = [], [reference.log_error]
-        for cost, error in sorted(points):
-            if cost < reference.log_cost and error < levels[-1]:
-                costs.append(cost)
-                levels.append(error)
-        self._knots = np.array([*costs, reference.log_cost])
-        self._levels = np.array(levels)  # level i holds before knot i
-        widths = np.diff(self._knots)
-        self._areas = np.concatenate([[0.0], np.cumsum(widths * self._levels[1:])])
+        points = points[np.lexsort((points[:, 1], points[:, 0]))]
+        points = points[points[:, 0] < reference.log_cost]
+        before = np.minimum.accumulate(np.concatenate([[reference.log_error], points[:, 1]]))
+        steps = points[points[:, 1] < before[:-1]]
+        self._knots = np.append(steps[:, 0], reference.log_cost)
+        self._levels = np.concatenate([[reference.log_error], steps[:, 1]])  # level i holds before knot i
+        self._areas = np.concatenate([[0.0], np.cumsum(np.diff(self._knots) * self._levels[1:])])
         self._first = self._knots[0]
 
-    def points(self) -> list[tuple[float, float]]:
-        """The steps, cheapest first."""
-        return list(zip(self._knots[:-1].tolist(), self._levels[1:].tolist(), strict=True))
+    def upto(self, reference: Reference) -> "Staircase":
+        """The same steps up to another corner."""
+        return Staircase(np.stack([self._knots[:-1], self._levels[1:]], axis=1), reference)
 
     def area(self) -> float:
         """What the points dominate, up to the reference."""

@@ -75,8 +75,8 @@ class Measured:
 class Attempt:
     """A remedy that was tried on `before`; `after` is None where it could not be measured to the end.
 
-    `before.costs` and `after.costs` belong together pair by pair; `accuracy` is held against the baseline;
-    `reason`: why it was kept or reverted.
+    `before` counts after the epochs that it needed, if fewer; its costs and those of `after` belong
+    together pair by pair; `accuracy` is held against the baseline; `reason`: why it was kept or reverted.
     """
 
     number: int
@@ -116,7 +116,8 @@ class Trial:
         try:
             if _is_shortening(proposal, case):
                 return self._judged(blank, *_shortened(here, _epochs_of(proposal)))
-            return self._measured(blank, here)
+            needed = self._needed(here)
+            return self._measured(replace(blank, before=needed), needed)
         except HopelessError as error:
             return replace(blank, reason=str(error))
         except CostlyError:
@@ -129,6 +130,11 @@ class Trial:
         if _sets_epochs(proposal) or not case.settings.schedule.fair_midway:
             return words
         return apply(words, (f"train.epochs={length(self.ground.curves)}",))
+
+    def _needed(self, here: Measured) -> Measured:
+        """`here` without the epochs that it did not need: leaving them out is no remedy's merit."""
+        epoch = self.reached(here.curves) or here.epoch
+        return replace(here, epoch=epoch, costs=tuple(cost * epoch / here.epoch for cost in here.costs))
 
     # ---- measuring --------------------------------------------------------------------------------
 
@@ -231,12 +237,15 @@ class Trial:
 
         Only the last may be, where the schedule makes no other a fair point.
         """
-        last, told = length(curves), self.told
-        for epoch in range(1, last + 1) if curves[0].fair_midway else (last,):
-            test = evidence.as_accurate(self.ground.accuracies, accuracies(curves, epoch), told.tolerance)
-            if test.mean >= -told.tolerance and test.confidence >= told.accuracy_confidence:
-                return epoch
-        return None
+        last = length(curves)
+        epochs = range(1, last + 1) if curves[0].fair_midway else (last,)
+        return next((epoch for epoch in epochs if self.holds(curves, epoch)), None)
+
+    def holds(self, curves: Sequence[Curve], epoch: int) -> bool:
+        """Whether no more than the tolerance is lost after `epoch` epochs, and that surely enough."""
+        told = self.told
+        test = evidence.as_accurate(self.ground.accuracies, accuracies(curves, epoch), told.tolerance)
+        return test.mean >= -told.tolerance and test.confidence >= told.accuracy_confidence
 
     def _reached_or_hopeless(self, curves: Sequence[Curve]) -> int:
         epoch = self.reached(curves)

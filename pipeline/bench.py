@@ -7,11 +7,9 @@ only a trial with another number of cores needs a process of its own.
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from pipeline import engine, export, meter, models
 from pipeline.attempts import CostlyError, Measured
@@ -25,7 +23,7 @@ from pipeline.prepared import Prepared
 from pipeline.roofline import Ceilings
 from pipeline.settings import Aim, Runtime, Settings
 from pipeline.stages import dissect
-from pipeline.stages.preprocess import preprocess
+from pipeline.stages.preprocess import decisive, preprocess
 from pipeline.stages.profile import latency_of
 from pipeline.stages.train import train
 
@@ -110,7 +108,7 @@ class Bench:
 
     def prepared(self, settings: Settings) -> Prepared:
         """The data of these settings, loaded once."""
-        key = repr((settings.data, settings.preprocess, settings.data_dir))
+        key = decisive(settings)
         if key not in self._prepared:
             self._prepared[key] = preprocess(settings)
         return self._prepared[key]
@@ -127,7 +125,7 @@ class Bench:
 
     def _latency(self, settings: Settings) -> Curve:
         predict, right = self._server(settings)
-        features, told = self.prepared(settings).test.features, settings.profile
+        features, told = self.prepared(settings).test.samples, settings.profile
         found = latency_of(predict, features, told.repeats, told.warmup)
         return Curve(self._held.name, True, (Epoch(1, found.p99_ms / 1000, 0.0, 0.0, right),))
 
@@ -135,11 +133,12 @@ class Bench:
         """Who answers, and its validation accuracy: of what is served, not of what it was made from."""
         key = repr(settings)
         if key not in self._servers:
+            export.check(settings.profile.runtime, self.prepared(settings))
             predict, split = (
-                answerer(self.trained(settings), settings.profile.runtime),
+                export.answerer(self.trained(settings), settings.profile.runtime),
                 self.prepared(settings).validation,
             )
-            right = export.accuracy(in_portions(predict), split.features, split.labels)
+            right = export.accuracy(export.in_portions(predict), split.samples, split.labels)
             self._servers[key] = predict, right
         return self._servers[key]
 
@@ -154,30 +153,9 @@ class Bench:
 
     def _answer(self, settings: Settings, prepared: Prepared) -> Breakdown:
         runtime = settings.profile.runtime
-        small = answerer(models.build(dissect.twin_settings(settings), prepared), runtime)
-        predict, repeats = answerer(self.trained(settings), runtime), settings.profile.repeats
+        small = export.answerer(models.build(dissect.twin_settings(settings), prepared), runtime)
+        predict, repeats = export.answerer(self.trained(settings), runtime), settings.profile.repeats
         return dissect.dissect_answer(predict, small, prepared, repeats, runtime.value, self._held.name)
-
-
-def answerer(model: Any, runtime: Runtime) -> Predict:
-    """Who answers raw samples under this runtime."""
-    match runtime:
-        case Runtime.compiled:
-            return models.predictor(model)
-        case Runtime.keras:
-            return export.keras_call(model)
-        case Runtime.litert | Runtime.litert_int8:
-            return export.litert(export.exported(model, runtime))
-
-
-def in_portions(predict: Predict) -> Predict:
-    """Many rows, 2048 at a time."""
-
-    def whole(features: np.ndarray) -> np.ndarray:
-        parts = range(0, len(features), models.MOST_ROWS)
-        return np.concatenate([predict(features[at : at + models.MOST_ROWS]) for at in parts])
-
-    return whole
 
 
 # ---- another number of cores --------------------------------------------------------------------------
@@ -193,20 +171,3 @@ def _elsewhere(settings: Settings, most_epochs: int | None, most_seconds: float 
 def _alone(settings: Settings, most_epochs: int | None, most_seconds: float | None) -> Curve:
     meter.settle(settings.device)
     return curve_of(settings, preprocess(settings), most_epochs, most_seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A model as it is served: the file, and its accuracy on the validation split."""
-
-    content: bytes
-    accuracy: float
-
-
-def served(model: Any, runtime: Runtime, prepared: Prepared) -> Served | None:
-    """The exported file of a runtime that has one."""
-    if runtime not in export.EXPORTED:
-        return None
-    content = export.exported(model, runtime)
-    split = prepared.validation
-    return Served(content, export.accuracy(in_portions(export.litert(content)), split.features, split.labels))

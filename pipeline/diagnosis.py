@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from pipeline.breakdown import Breakdown, Part
-from pipeline.roofline import Bound, Ceilings, Roofline
+from pipeline.roofline import AT_THE_ROOF, Bound, Ceilings, Roofline
 from pipeline.settings import Aim, Engine, Settings
 
 Words = tuple[str, ...]
@@ -135,7 +135,8 @@ def _because(case: Case, part: Part) -> str:
     if part is Part.update:
         return f" (all weights, {steps:,} times an epoch, at {samples} a step)"
     if part in (Part.forward, Part.backward) and roofline.bound is not Bound.overhead:
-        return f" ({roofline.bound}: {samples} a step, {roofline.far:.1f}x slower than the roof)"
+        far = f"{roofline.far:.1f}x slower than" if roofline.far > AT_THE_ROOF else "as fast as"
+        return f" ({roofline.bound}: {samples} a step, {far} its roof allows)"
     if part is Part.overhead:
         return f" ({steps:,} steps of {samples})"
     return ""

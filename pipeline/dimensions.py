@@ -1,6 +1,7 @@
 """What a search may vary: dimensions over the keys of a command line, some only where another has a value."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,10 @@ from pipeline.errors import BadSetting
 
 Value = str | int | float | bool | None
 Params = Mapping[str, Value]
+
+_BARE = re.compile(r"[A-Za-z_/][\w./@-]*")
+_NOT_TEXT = {"true", "false", "null", "nan", "inf"}
+"""Words that a command line reads as something else than text, unless they are quoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,13 @@ class Dimension:
     def holds(self, value: Value) -> bool:
         """Whether `value` is one of this dimension's."""
         if self.choices:
-            return value in self.choices
-        if isinstance(value, str | bool) or value is None or (self.whole and value != int(value)):
+            return any(_same(value, choice) for choice in self.choices)
+        if isinstance(value, str | bool) or value is None or not self.low <= value <= self.high:
             return False
-        inside = self.low <= value <= self.high
-        return inside and (
-            self.step is None or math.isclose((value - self.low) / self.step % 1, 0, abs_tol=1e-9)
-        )
+        if self.whole and value != int(value):
+            return False
+        steps = (value - self.low) / self.step if self.step else 0
+        return math.isclose(steps, round(steps), abs_tol=1e-9)
 
     def values(self) -> Sequence[Value]:
         """All of them.
@@ -71,8 +76,11 @@ class Dimension:
         """As typed after `--multirun`."""
         if self.choices:
             return f"{self.key}={','.join(word(choice) for choice in self.choices)}"
-        ends = f"{word(self.low)},{word(self.high)}"
-        inner = f"interval({ends})" if self.step is None else f"range({ends},{word(self.step)})"
+        if self.step is None:
+            inner = f"interval({word(self.low)},{word(self.high)})"
+        else:  # which ends before its second number
+            beyond = self.high + (self.step if self.whole else self.step / 2)
+            inner = f"range({word(self.low)},{word(beyond)},{word(self.step)})"
         inner = f"int({inner})" if self.whole else inner
         return f"{self.key}=tag(log,{inner})" if self.log else f"{self.key}={inner}"
 
@@ -138,6 +146,11 @@ class Space:
             yield from self._combined({**so_far, first.name: value}, rest[1:])
 
 
+def _same(value: Value, choice: Value) -> bool:
+    """Whether they are the same word: 1 is 1.0, but neither is true."""
+    return value == choice and isinstance(value, bool) == isinstance(choice, bool)
+
+
 def word(value: Value) -> str:
     """A value as a command line has it."""
     if isinstance(value, bool):
@@ -146,4 +159,8 @@ def word(value: Value) -> str:
         return "null"
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    return str(value)
+    if isinstance(value, int) or (_BARE.fullmatch(value) and value.lower() not in _NOT_TEXT):
+        return str(value)
+    # Hydra's grammar: a backslash stands for itself, but before a quote.
+    doubled = re.sub(r"\\+(?='|$)", lambda found: 2 * found[0], value)
+    return "'{}'".format(doubled.replace("'", "\\'"))

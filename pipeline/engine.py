@@ -61,14 +61,23 @@ def choose_engine(
     return Engine.graph if batch * model.hidden >= GRAPH_PAYS_FROM else Engine.xla
 
 
-def pick_engine(settings: Settings, held: Held) -> Engine:
+def pick_engine(settings: Settings, held: Held, streams: bool = False) -> Engine:
     """The engine that the settings name, or the one `choose_engine` finds.
+
+    `streams`: the training samples stay on disk.
 
     Raises:
         BadSetting: the engine named cannot train this model or precision on this device.
     """
     policy, model = settings.precision.policy, settings.model
+    if streams and settings.engine not in (Engine.auto, Engine.keras):
+        raise BadSetting(
+            f"engine must be auto or keras for samples larger than data.in_memory_limit="
+            f"{settings.data.in_memory_limit}, got {settings.engine}; raise the limit or use engine=keras"
+        )
     if settings.engine is Engine.auto:
+        if streams:
+            return Engine.keras
         return choose_engine(held.kind, policy, settings.train.batch_size, model, meter.multiplies_bfloat16())
     if settings.engine is not Engine.keras and not isinstance(model, Mlp):
         raise BadSetting(f"engine must be auto or keras unless model=mlp, got {settings.engine}")

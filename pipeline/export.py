@@ -9,17 +9,35 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pipeline.quietly import tf
+from pipeline import models
+from pipeline.errors import BadSetting
+from pipeline.prepared import Prepared, Split
+from pipeline.quietly import Tensor, keras, tf
+from pipeline.raw import Batch, Raw
 from pipeline.settings import Runtime
 
-Predict = Callable[[np.ndarray], np.ndarray]
+Predict = Callable[[Any], np.ndarray]
 
 EXPORTED = (Runtime.litert, Runtime.litert_int8)
 """Runtimes that answer from a file of their own."""
+
+
+def check(runtime: Runtime, prepared: Prepared) -> None:
+    """Whether a file can answer to what a user can send.
+
+    Raises:
+        BadSetting: its samples are texts, tables or sounds, whose front end LiteRT does not know.
+    """
+    if runtime in EXPORTED and prepared.front is not None:
+        raise BadSetting(
+            f"profile.runtime must be compiled or keras for texts, tables and sounds, got {runtime}; "
+            "use profile.runtime=compiled"
+        )
 
 
 def exported(model: Any, runtime: Runtime) -> bytes:
@@ -59,15 +77,57 @@ def litert(content: bytes) -> Predict:
 def keras_call(model: Any) -> Predict:
     """Keras' own call, as a user would write it."""
 
-    def predict(features: np.ndarray) -> np.ndarray:
-        return np.asarray(model(tf.constant(features, tf.float32), training=False))
+    def tensor(array: np.ndarray) -> Tensor:
+        return tf.constant(array, tf.string if array.dtype == object else tf.float32)
+
+    def predict(samples: Batch) -> np.ndarray:
+        return np.asarray(model(keras.tree.map_structure(tensor, samples), training=False))
 
     return predict
 
 
-def accuracy(predict: Predict, features: np.ndarray, labels: np.ndarray) -> float:
+def accuracy(predict: Predict, samples: Raw, labels: np.ndarray) -> float:
     """Share of rows whose largest output is the right one, 0..1."""
-    return float(np.mean(predict(np.asarray(features)).argmax(axis=1) == np.asarray(labels)))
+    return float(np.mean(predict(samples).argmax(axis=1) == np.asarray(labels)))
+
+
+def answerer(model: Any, runtime: Runtime) -> Predict:
+    """Who answers raw samples under this runtime."""
+    match runtime:
+        case Runtime.compiled:
+            return models.predictor(model)
+        case Runtime.keras:
+            return keras_call(model)
+        case Runtime.litert | Runtime.litert_int8:
+            return litert(exported(model, runtime))
+
+
+def in_portions(predict: Predict) -> Predict:
+    """Many rows, 2048 at a time."""
+
+    def whole(samples: Raw) -> np.ndarray:
+        parts = range(0, len(samples), models.MOST_ROWS)
+        return np.concatenate([predict(samples[at : at + models.MOST_ROWS]) for at in parts])
+
+    return whole
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The file that a model is served from, and its own accuracy on the validation split, 0..1."""
+
+    runtime: Runtime
+    content: bytes
+    accuracy: float
+
+
+def served(model: Any, runtime: Runtime, validation: Split) -> Served | None:
+    """The file of a runtime that has one, checked by its answers."""
+    if runtime not in EXPORTED:
+        return None
+    content = exported(model, runtime)
+    right = accuracy(in_portions(litert(content)), validation.samples, validation.labels)
+    return Served(runtime, content, right)
 
 
 @contextmanager

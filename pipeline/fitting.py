@@ -14,6 +14,9 @@ from pipeline.quietly import Tensor, keras, tf
 from pipeline.settings import Adam, BinaryCrossEntropy, CrossEntropy, Policy, Settings, Sgd
 from pipeline.streams import stream
 
+BATCHES_AHEAD = 4
+"""Batches that are read from disk while others train."""
+
 
 class KerasLoop:
     """Plain `model.fit(shuffle=False)`, one epoch a call, for what the compiled loop cannot take."""
@@ -25,13 +28,13 @@ class KerasLoop:
         self._changes = augment.changes(settings.augment, prepared.shape)
         self._shape, self._rows = prepared.shape, len(prepared.train.labels)
         self._steps = self._rows // settings.train.batch_size
+        self._train, self._validation = prepared.train, prepared.validation
+        self._streams = inputs.streams(settings, prepared)
         with tf.device(self._place):
-            self._data = inputs.resident(prepared.train, prepared, self._net.wide, None, self._place)
-            self._unseen = inputs.resident(prepared.validation, prepared, self._net.wide, None, self._place)
+            if not self._streams:
+                self._data = inputs.resident(prepared.train, prepared, self._net.wide, None, self._place)
             self._knobs = engine.knobs(settings, self._net.wide)
-            built = models.build(settings, prepared, weights)
-            # Up to the logits: Keras' losses are stable from there.
-            self._model = keras.Model(built.input, built.get_layer(models.LOGITS).output)
+            self._model = models.network(settings, prepared, weights)
             self._optimizer = self._make_optimizer()
             half_on_cpu = self._net.policy is Policy.mixed_float16 and held.kind == "cpu"
             self._model.compile(
@@ -96,15 +99,32 @@ class KerasLoop:
             rows = tf.constant(inputs.order(seed, number, self._rows, size))
             plan = Plan(rows, tf.zeros(0), tf.zeros(0), tf.constant(first, tf.int64))
         self._epoch = tf.data.Dataset.range(self._steps).map(lambda step: self._batch(plan, step))
+        if self._streams:
+            self._epoch = self._epoch.prefetch(BATCHES_AHEAD)
 
     def _batch(self, plan: Plan, step: Tensor) -> tuple[Tensor, Tensor]:
         rows = tf.gather(plan.order, step)
-        samples = tf.cast(tf.gather(self._data.features, rows), tf.float32)
+        samples, labels = self._from_disk(rows) if self._streams else self._from_memory(rows)
         if self._changes:
             seed = stream(self._knobs.seed, 0, plan.first + step)
             samples = augment.change(self._changes, self._knobs.changes, seed, samples)
-        wanted = targets(self._net, tf.gather(self._data.labels, rows), self._knobs.smoothing)
+        wanted = targets(self._net, labels, self._knobs.smoothing)
         return tf.reshape(samples, [self._settings.train.batch_size, *self._shape]), wanted
+
+    def _from_memory(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        samples = tf.gather(self._data.features, rows)
+        return tf.cast(samples, tf.float32), tf.gather(self._data.labels, rows)
+
+    def _from_disk(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, read from the prepared arrays; float32 [batch, inputs], int32 [batch]."""
+
+        def read(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            samples = np.asarray(self._train.features[numbers], np.float32)
+            return samples.reshape(len(numbers), -1), np.asarray(self._train.labels[numbers], np.int32)
+
+        samples, labels = tf.numpy_function(read, [rows], (tf.float32, tf.int32))
+        batch = self._settings.train.batch_size
+        return tf.ensure_shape(samples, [batch, int(np.prod(self._shape))]), tf.ensure_shape(labels, [batch])
 
     def run(self) -> Tensor:
         return self._fit(self._epoch)
@@ -114,18 +134,16 @@ class KerasLoop:
             return self._model.fit(batches, epochs=1, shuffle=False, verbose=0).history["loss"][0]
 
     def score(self) -> tuple[float, float]:
-        features, labels, *_ = self._unseen
-        sums = np.zeros(2)
-        for part in inputs.portions(len(labels), max(self._net.sizes)):
-            samples = tf.reshape(features[part], [-1, *self._shape])
+        labels, sums = np.asarray(self._validation.labels, np.int32), np.zeros(2)
+        for part in inputs.portions(len(labels), models.widest(self._model)):
+            samples = np.asarray(self._validation.features[part], np.float32)
             logits = self._model.predict_on_batch(samples)
-            sums += [
-                float(each) for each in layers.tally(self._net, logits, labels[part], self._knobs.smoothing)
-            ]
+            known = tf.constant(labels[part])
+            sums += [float(each) for each in layers.tally(self._net, logits, known, self._knobs.smoothing)]
         return sums[0] / len(labels), sums[1] / len(labels)
 
     def parameters(self) -> Sequence[Tensor]:
-        return [tf.constant(variable.numpy()) for variable in self._model.trainable_variables]
+        return [tf.constant(array) for array in self._model.get_weights()]
 
     def state(self) -> tuple[np.ndarray, ...]:
         return tuple(variable.numpy() for variable in self._changing())

@@ -8,7 +8,7 @@ from pipeline import models
 from pipeline.layers import Net
 from pipeline.prepared import Prepared, Split
 from pipeline.quietly import Tensor, tf
-from pipeline.settings import BinaryCrossEntropy, Mlp, Reduction, Settings
+from pipeline.settings import Activation, BinaryCrossEntropy, Mlp, Output, Reduction, Settings
 
 SCORED_AT_ONCE = 2**24
 """Numbers in the widest layer's output while scoring; more rows go through in portions."""
@@ -37,12 +37,12 @@ class Plan(NamedTuple):
 
 def describe(settings: Settings, prepared: Prepared) -> Net:
     """What shapes the network's code."""
-    model = settings.model
-    assert isinstance(model, Mlp)
+    model, loss = settings.model, settings.loss
     sizes = models.layer_sizes(settings, prepared)
-    loss = settings.loss
     summed = isinstance(loss, BinaryCrossEntropy) and loss.reduction is Reduction.sum
-    return Net(sizes, model.activation, model.output, type(loss), settings.precision.policy, summed)
+    activation = model.activation if isinstance(model, Mlp) else Activation.relu  # Keras knows its own
+    output = getattr(model, "output", Output.softmax)
+    return Net(sizes, activation, output, type(loss), settings.precision.policy, summed)
 
 
 def order(seed: int, number: int, rows: int, batch: int) -> np.ndarray:
@@ -88,6 +88,11 @@ def on_device(split: Split, prepared: Prepared, wide: Tensor, scaled_to: Tensor 
     if scaled_to:
         features = tf.cast((tf.cast(features, wide) - mean) / std, scaled_to)
     return Data(features, tf.constant(np.asarray(split.labels, np.int32)), mean, std)
+
+
+def streams(settings: Settings, prepared: Prepared) -> bool:
+    """Whether samples stay on disk and are read batch by batch."""
+    return prepared.train.features.nbytes > settings.data.in_memory_limit
 
 
 def portions(rows: int, widest: int) -> list[slice]:

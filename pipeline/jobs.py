@@ -18,7 +18,7 @@ from pipeline.pruning import judge
 from pipeline.quietly import tf
 from pipeline.settings import Settings
 from pipeline.stages.evaluate import split_score
-from pipeline.stages.preprocess import preprocess
+from pipeline.stages.preprocess import decisive, preprocess
 from pipeline.stages.profile import latency_of
 from pipeline.stages.train import Trained, train
 
@@ -83,17 +83,17 @@ def work(job: Job, frontier: Frontier) -> Iterator[Epoch | Ended]:
     What a configuration can do wrong (it diverges, is too large, or does not fit the data) is how it ended.
     Any other exception is a bug and comes out.
     """
-    started, trained = time.perf_counter(), None
+    started, trained, before = time.perf_counter(), None, 0.0
     try:
         prepared = prepared_for(job.settings)
-        parameters = parameter_count(job.settings, prepared)
+        parameters = models.parameter_count(job.settings, prepared)
         if too_many := _too_many(parameters, job.limits):
             yield Ended("failed", too_many, parameters=parameters)
             return
         paused = checkpoints.load(job.checkpoint) if job.checkpoint else None
         paused = paused if paused and _goes_on(paused, job.settings) else None
-        before, verdict = paused.epoch.device_seconds if paused else 0.0, ""
-        saved = time.monotonic()
+        before = paused.epoch.device_seconds if paused else 0.0
+        verdict, saved = "", time.monotonic()
         for trained in _states(prepared, job.settings, paused):
             yield trained.curve.last
             verdict = _verdict(trained, job.settings, prepared, frontier())
@@ -110,7 +110,7 @@ def work(job: Job, frontier: Frontier) -> Iterator[Epoch | Ended]:
         yield _ended(job, trained, verdict, before, parameters, started)
     except (FulcrumError, MemoryError, tf.errors.ResourceExhaustedError) as error:
         spent = trained.curve if trained else None
-        yield Ended("failed", _reason(error), curve=spent, paid_seconds=_paid(trained, 0.0))
+        yield Ended("failed", _reason(error), curve=spent, paid_seconds=_paid(trained, before))
 
 
 def _states(prepared: Prepared, settings: Settings, paused: Checkpoint | None) -> Iterator[Trained]:
@@ -140,10 +140,10 @@ def _ended(job: Job, trained: Trained, verdict: str, before: float, parameters: 
         predict = models.predictor(trained.model())
         if job.limits.max_latency_ms:
             told = job.settings.profile
-            latency = latency_of(predict, trained.prepared.test.features, told.repeats, told.warmup).p99_ms
+            latency = latency_of(predict, trained.prepared.test.samples, told.repeats, told.warmup).p99_ms
         if job.test:
             split = trained.prepared.test
-            test = split_score(predict(split.features), split.labels, job.settings.loss).accuracy
+            test = split_score(predict(split.samples), split.labels, job.settings.loss).accuracy
     seconds = trained.seconds
     too_slow = _too_slow(latency, job.limits)
     return Ended(
@@ -185,18 +185,13 @@ def _reason(error: BaseException) -> str:
     return f"out of memory: {next(iter(str(error).splitlines()), type(error).__name__)[:200]}"
 
 
-def parameter_count(settings: Settings, prepared: Prepared) -> int:
-    """Weights and biases of the network."""
-    return sum(array.size for array in models.initial_weights(settings, prepared))
-
-
 _kept: dict[str, Prepared] = {}
 """Prepared data of this process' trials, the newest last; arrays are mapped from disk, so it is small."""
 
 
 def prepared_for(settings: Settings) -> Prepared:
     """The prepared data, kept in this process for the next trial that uses the same."""
-    key = repr((settings.data, settings.preprocess, settings.data_dir, settings.cache_dir))
+    key = decisive(settings)
     if key not in _kept:
         for oldest in list(_kept)[: max(0, len(_kept) - 3)]:
             del _kept[oldest]

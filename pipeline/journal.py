@@ -10,19 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from getpass import getuser
 from typing import TYPE_CHECKING
 
-import mlflow
 from mlflow.entities import Metric, Param, RunTag
 
 from pipeline import store, walk_plots
 from pipeline.attempts import Attempt, Measured, accuracies, costs
-from pipeline.bench import Served
 from pipeline.breakdown import Breakdown
 from pipeline.diagnosis import Verdict, Words
+from pipeline.export import Served
 from pipeline.masking import masked
 from pipeline.prepared import Prepared
 from pipeline.registry import OVERRIDES
 from pipeline.roofline import Roofline
-from pipeline.settings import Aim, Runtime, Told, flatten
+from pipeline.settings import Aim, Told, flatten
 from pipeline.tracking import PARAM_LIMIT, TAG_LIMIT, Record
 from pipeline.walk import Closed
 
@@ -169,16 +168,10 @@ class Journal:
         texts = {f"{name}.json": json.dumps(value, indent=1, default=str) for name, value in values.items()}
         self._record.files({name: text.encode() for name, text in texts.items()})
 
-    def served(
-        self, model: "keras.Model", prepared: Prepared, served: Served | None, runtime: Runtime
-    ) -> None:
+    def served(self, model: "keras.Model", prepared: Prepared, served: Served | None) -> None:
         """The Keras model of the last command line, and beside it the file that it is served from."""
-        with mlflow.start_run(run_id=self._record.run_id, nested=True):
-            self._record.model(model, prepared, None)
-        if served:
-            self._record.files({f"export/{runtime}.tflite": served.content})
-            found = {"export/accuracy": served.accuracy, "export/bytes": float(len(served.content))}
-            self._metrics(self._record.run_id, found)
+        self._record.model(model, prepared, None)
+        self._record.served(served)
 
 
 def _evidence(attempt: Attempt) -> dict[str, float]:

@@ -145,7 +145,6 @@ class CompiledLoop:
         self._rates = updates.learning_rates(settings.schedule, settings.optimizer.learning_rate, steps)
         self._epoch = engine.compiled_epoch(self._recipe)
         self._scored_by_xla = net.policy is Policy.mixed_float16 and held.kind == "cpu"
-        self._score = compiled_score(net, self._scored_by_xla)
 
     def _make_recipe(self, prepared: Prepared, held: Held, kind: Engine) -> Recipe:
         settings, rows = self._settings, len(prepared.train.labels)
@@ -174,6 +173,10 @@ class CompiledLoop:
     def inside(self) -> "Inside":
         """What the prepared epoch works on, for whoever wants to time a part of it."""
         return Inside(self._recipe, self._data, self._plan, self._knobs, self._state, self._desk)
+
+    @cached_property
+    def _score(self) -> ScoreFunction:
+        return compiled_score(self._recipe.net, self._scored_by_xla)
 
     def compile(self) -> None:
         self.take(steps=0)

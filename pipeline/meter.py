@@ -180,8 +180,8 @@ class Stopwatch:
         """Where others had part of the device in the last epoch: what its `steps` cost, by short repeats.
 
         `go(n)` takes n steps on throw-away state. Laps of one and two time slices go in turns, a quarter of
-        the epoch's time at most; those that were not disturbed tell the cost of a step. With too few of them the
-        epoch's cost stays what the share of its core says (`Witness.lost_share`).
+        the epoch's time at most; those that were not disturbed tell the cost of a step. With too few of them
+        the epoch's cost stays what the share of its core says (`Witness.lost_share`).
         """
         spent = self._last_epoch
         if not self.verdict.contended or steps < 2 or spent < SHORTEST_REPEATED:

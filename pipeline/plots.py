@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pipeline.drawing import MIDDLE, SMALL, log_cost, page, plain, png
+from pipeline.fronts import LogMel
 from pipeline.measures import Curve
 from pipeline.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.prepared import Prepared
@@ -21,17 +22,6 @@ MOST_COUNTED = 20  # classes up to which a confusion matrix shows its numbers
 MOST_SHOWN = 12  # classes in a grid of samples
 EACH_SHOWN = 10  # samples of each
 MOST_STEPS = 256  # in the profile of a sample that is no image
-
-
-def evaluation_pictures(evaluation: Evaluation, prepared: Prepared) -> dict[str, bytes]:
-    """All that `evaluate` has to show, by file name; no picture of mistakes where there are none to show."""
-    found = {
-        "pictures/confusion_matrix.png": confusion_matrix(evaluation, prepared.classes),
-        "pictures/calibration.png": calibration(evaluation),
-    }
-    if evaluation.worst:
-        found["pictures/worst_mistakes.png"] = worst_mistakes(evaluation, prepared)
-    return found
 
 
 # ---- learning curves ----------------------------------------------------------------------------------
@@ -219,6 +209,8 @@ def _draw(axes: Axes, tile: Tile, prepared: Prepared) -> None:
     sample = sample[..., 0] if sample.ndim == 3 and sample.shape[2] == 1 else sample
     if sample.ndim == 3 and sample.shape[2] in (3, 4):
         axes.imshow(sample if sample.dtype == np.uint8 else np.clip((sample - low) / (high - low), 0, 1))
+    elif isinstance(prepared.front, LogMel):
+        axes.imshow(sample[::-1], cmap="magma", vmin=low, vmax=high, aspect="auto")  # low bands below
     elif sample.ndim == 2:
         axes.imshow(sample, cmap="gray", vmin=low, vmax=high)
     else:

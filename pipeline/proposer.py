@@ -1,6 +1,7 @@
 """What to try next: any Optuna sampler, over a copy of the study in memory."""
 
 import importlib.util
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -80,11 +81,13 @@ class _Grid(BaseSampler):
 
     def __init__(self, space: Space) -> None:
         self._combinations = list(space.combinations())
+        self.exhausted = False
+        """Whether the last proposal had to repeat one, because none was left."""
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         seen = {_frozen(row.params) for row in study.get_trials(deepcopy=False) if row.number != trial.number}
-        left = (each for each in self._combinations if _frozen(each) not in seen)
-        self._next = next(left, self._combinations[-1])
+        left = next((each for each in self._combinations if _frozen(each) not in seen), None)
+        self._next, self.exhausted = left or self._combinations[-1], left is None
         return {}
 
     def sample_relative(self, *_: Any) -> dict[str, Any]:
@@ -113,17 +116,32 @@ class Proposer:
 
         It counts as running until `bind` and `see` say otherwise.
         """
-        known = {_frozen(row.params) for row in self._study.get_trials(deepcopy=False)}
+        known = {
+            _frozen(row.params) for row in self._study.get_trials(deepcopy=False) if not self._may_go_on(row)
+        }
         for _ in range(ASKED_AGAIN):
-            trial, params = self._study.ask(), dict[str, Value]()
+            found = self._asked_once()
+            if _frozen(found.params) not in known:
+                return found
+            self.bind(None)
+            if getattr(self._study.sampler, "exhausted", False):
+                break
+        return None
+
+    def _may_go_on(self, row: FrozenTrial) -> bool:
+        """Whether the sampler may ask for a paused trial again: to train it further."""
+        return row.state is TrialState.PRUNED and isinstance(self._study.sampler, FrontierSampler)
+
+    def _asked_once(self) -> Proposal:
+        params = dict[str, Value]()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "FrontierSampler repeats")  # `propose` notices
+            trial = self._study.ask()
             for dimension in self._space.active(params):
                 params[dimension.name] = self._suggested(trial, dimension)
-            self._asked = trial.number
-            if _frozen(params) not in known:
-                row = self._study.get_trials(deepcopy=False)[trial.number]
-                return Proposal(params, trial.distributions, row.system_attrs)
-            self.bind(None)
-        return None
+        self._asked = trial.number
+        row = self._study.get_trials(deepcopy=False)[trial.number]
+        return Proposal(params, trial.distributions, row.system_attrs)
 
     @staticmethod
     def _suggested(trial: optuna.Trial, dimension: Dimension) -> Value:

@@ -10,38 +10,44 @@ from collections.abc import Callable
 
 from pipeline.breakdown import Part
 from pipeline.diagnosis import Case, Remedy, Words
-from pipeline.settings import Aim, Constant, Engine, Mlp, Policy, Runtime, Sgd, Standardise, Storage
+from pipeline.settings import Adam, Aim, Constant, Engine, Mlp, Policy, Runtime, Sgd, Standardise, Storage
 
 STEP = frozenset({Part.overhead, Part.update, Part.forward, Part.backward, Part.input})
 WORK = frozenset({Part.update, Part.forward, Part.backward})
 FEWEST_STEPS = 40
 """Steps an epoch that a larger batch must leave: the optimizer needs some."""
 LARGEST_BATCH = 512
-STEEPEST = 1.0
-"""Learning rate that scaling never goes beyond with SGD; nor 0.01 with Adam."""
+WORTH = 0.8
+"""A batch is doubled only where that is expected to bring the cost to this share: it has its price, too."""
+HALF_SPEED = 16
+"""Batch at which matrix products reach half of their ceiling (seen on CPUs: thin products move memory)."""
+STEEPEST = {Sgd: 0.5, Adam: 0.01}
+"""Learning rates that no remedy goes beyond."""
 
 
 # ---- a larger batch -----------------------------------------------------------------------------------
 
 
-def _left_of_batch(case: Case, factor: float) -> float:
-    """Per step costs shrink by the factor; arithmetic goes on at the ceiling at best."""
+def _left_of_batch(case: Case, factor: int) -> float:
+    """Per step costs shrink by the factor; arithmetic goes on at what products of that batch reach."""
     share, roofline = case.breakdown.share, case.roofline
     per_step = share(Part.overhead) + share(Part.update)
     products = share(Part.forward) + share(Part.backward)
-    floor = products / factor
+    least = products / factor
     if roofline is not None:
-        floor = min(products, max(floor, 1.3 * roofline.work.flops / roofline.peak / roofline.seconds))
-    return share(Part.input) + per_step / factor + floor
+        batch = case.settings.train.batch_size * factor
+        ideal = roofline.work.flops / roofline.peak / roofline.seconds
+        least = min(products, max(least, ideal * (1 + HALF_SPEED / batch)))
+    return share(Part.input) + per_step / factor + least
 
 
 def _factor(case: Case, most: int) -> int:
-    """The power of two that brings nearly all of the gain, up to `most`; 1 where there is no room."""
+    """The power of two up to `most` beyond which doubling is not worth it; 1 where nothing is."""
     batch, factor = case.settings.train.batch_size, 1
     while factor < most:
         wider = 2 * factor
         room = case.rows // (batch * wider) >= FEWEST_STEPS and batch * wider <= LARGEST_BATCH
-        if not room or _left_of_batch(case, wider) > 0.93 * _left_of_batch(case, factor):
+        if not room or _left_of_batch(case, wider) > WORTH * _left_of_batch(case, factor):
             break
         factor = wider
     return factor
@@ -49,15 +55,18 @@ def _factor(case: Case, most: int) -> int:
 
 def _batch(most: int, power: float) -> Callable[[Case], Words | None]:
     def words(case: Case) -> Words | None:
-        factor, optimizer = _factor(case, most), case.settings.optimizer
+        factor, rate = _factor(case, most), case.settings.optimizer.learning_rate
         if factor == 1:
             return None
-        ceiling = max(optimizer.learning_rate, STEEPEST if isinstance(optimizer, Sgd) else 0.01)
-        rate = min(optimizer.learning_rate * factor**power, ceiling)
+        scaled = min(rate * factor**power, max(rate, _steepest(case)))
         batch = case.settings.train.batch_size * factor
-        return (f"train.batch_size={batch}", f"optimizer.learning_rate={_number(rate)}")
+        return (f"train.batch_size={batch}", f"optimizer.learning_rate={_number(scaled)}")
 
     return words
+
+
+def _steepest(case: Case) -> float:
+    return STEEPEST.get(type(case.settings.optimizer), 0.01)
 
 
 def _left_of_most(most: int, doubt: float) -> Callable[[Case], float]:
@@ -88,9 +97,16 @@ def _shorter(share: float) -> Callable[[Case], Words | None]:
 
 
 def _standardised(case: Case) -> Words | None:
+    """Samples of unit variance bring larger gradients in the first layer, so the rate is halved."""
     if case.settings.preprocess.standardise is not Standardise.none:
         return None
-    return ("preprocess.standardise=overall",)
+    rate = _number(case.settings.optimizer.learning_rate / 2)
+    return ("preprocess.standardise=overall", f"optimizer.learning_rate={rate}")
+
+
+def _standardised_and_falling(case: Case) -> Words | None:
+    standard, falling = _standardised(case), _falling(case)
+    return (*standard, *falling) if standard and falling else None
 
 
 def _adam(case: Case) -> Words | None:
@@ -109,9 +125,8 @@ def _momentum(case: Case) -> Words | None:
 
 
 def _steeper(case: Case) -> Words | None:
-    rate = case.settings.optimizer.learning_rate
-    steep = STEEPEST if isinstance(case.settings.optimizer, Sgd) else 0.01
-    return (f"optimizer.learning_rate={_number(2 * rate)}",) if 2 * rate <= steep else None
+    rate = 2 * case.settings.optimizer.learning_rate
+    return (f"optimizer.learning_rate={_number(rate)}",) if rate <= _steepest(case) else None
 
 
 # ---- cheaper steps ------------------------------------------------------------------------------------
@@ -200,6 +215,8 @@ REMEDIES: tuple[Remedy, ...] = (
            "may need more epochs"),
     Remedy("standardised samples", Aim.train, STEP, _standardised, _fixed(0.6),
            "the best learning rate may change"),
+    Remedy("standardised samples, falling rate, half the epochs", Aim.train, STEP, _standardised_and_falling,
+           lambda case: 0.95 * math.ceil(case.enough / 2) / case.enough, "the best rate may change"),
     Remedy("falling learning rate, half the epochs", Aim.train, STEP, _falling,
            lambda case: math.ceil(case.enough / 2) / case.enough, "only the last epoch is a fair point"),
     Remedy("a third fewer epochs", Aim.train, STEP, _shorter(0.67), _fixed(0.67), "less accuracy"),

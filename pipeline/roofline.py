@@ -81,6 +81,8 @@ class Roofline:
         return Bound.memory if self.intensity * self.bandwidth < self.peak else Bound.compute
 
 
+AT_THE_ROOF = 1.05
+"""A step no farther below its roof than this is at it; ceilings are measured, so it may seem above."""
 UPDATE_FLOPS = {0: 2, 1: 4, 2: 11}
 """Operations a parameter by the tensors that the optimizer remembers: SGD none, momentum one, Adam two."""
 

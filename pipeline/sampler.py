@@ -18,6 +18,7 @@ import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import ThreadpoolController
 
 from pipeline import proposal
-from pipeline.believed import Curve, Fidelity, State, Told, Work
+from pipeline.believed import Curve, Fidelity, State, Told
 from pipeline.learned import Trait, conditions
+from pipeline.observed import Work
 from pipeline.proposal import Proposer
 from pipeline.space import Choices, Numeric, Parameter, Space
 
@@ -120,11 +123,15 @@ class FrontierSampler(BaseSampler):
             others = self._others(study, trial)
             told = [self._tell(study, each) for each in others]
             proposer = self._proposer_for(study, others, told, search_space)
-            found = proposer.propose([each for each in told if each is not None], trial.number)
+            with _blas().limit(limits=1):  # many small products: threads would only get in each other's way
+                found = proposer.propose([each for each in told if each is not None], trial.number)
         if found.exhausted:
             self._repeats(study)
         self.exhausted = found.exhausted
-        return found.params if found.epochs is None else {**found.params, str(self._epochs): found.epochs}
+        if found.epochs is None:
+            return found.params
+        assert self._epochs is not None
+        return {**found.params, self._epochs: _allowed(found.epochs, search_space[self._epochs])}
 
     def sample_independent(
         self,
@@ -239,6 +246,12 @@ class FrontierSampler(BaseSampler):
         return Fidelity(1, longest, chosen=False)
 
 
+@cache
+def _blas() -> ThreadpoolController:
+    """The linear algebra of this process; found once, when numpy and scipy are loaded."""
+    return ThreadpoolController().select(user_api="blas")
+
+
 # ---- translation ------------------------------------------------------------------------------------------
 
 
@@ -280,7 +293,8 @@ def _told(trial: FrozenTrial, epochs: str | None) -> Told | None:
     curve = _curve(trial, target or 1)
     if not fair and trial.state is TrialState.PRUNED:
         curve = ()  # it did not reach the end that alone would count
-    return Told(trial.number, params, STATES[trial.state], curve, target, fair)
+    feasible = all(value <= 0 for value in trial.constraints.values())
+    return Told(trial.number, params, STATES[trial.state], curve, target, fair, feasible)
 
 
 def _curve(trial: FrozenTrial, epochs: int) -> Curve:
@@ -322,8 +336,9 @@ def _widest(one: BaseDistribution, other: BaseDistribution) -> BaseDistribution:
     return other
 
 
-def _allowed(epochs: int, distribution: IntDistribution) -> int:
+def _allowed(epochs: int, distribution: BaseDistribution) -> int:
     """The next number of epochs that the step allows."""
+    assert isinstance(distribution, IntDistribution)
     steps = math.ceil((epochs - distribution.low) / distribution.step)
     return min(distribution.low + steps * distribution.step, distribution.high)
 

@@ -4,8 +4,10 @@ Knows neither Hydra nor MLflow: it is handed a way to compose words, and somebod
 """
 
 import hashlib
+import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,18 +15,29 @@ from typing import Any, Protocol
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline import stopping
-from pipeline.dimensions import Dimension, Space, Value, When
-from pipeline.errors import FulcrumError
+from pipeline.dimensions import Dimension, Params, Space, When
+from pipeline.errors import BadInput, BadSetting, FulcrumError
 from pipeline.jobs import Ended, Job, Limits
 from pipeline.measures import Epoch, Point
+from pipeline.outcomes import CONFIRM, confirms, outcome, results
 from pipeline.proposer import Proposer
-from pipeline.results import EPOCHS, Confirmation, Member, Results, Tried
-from pipeline.settings import Sampler, Told, flatten
-from pipeline.study import OUTCOME, WORDS, Ledger, Proposal, is_interrupted
+from pipeline.results import EPOCHS, Member, Results
+from pipeline.settings import Sampler, Told
+from pipeline.settings import Search as SearchSettings
+from pipeline.study import WORDS, Ledger, Proposal
 from pipeline.workers import Bug, Crew
 
 RECLAIM_SECONDS = 10.0
-CONFIRMED = "confirmed "
+"""Between two looks for trials of processes that are gone."""
+
+POLL_SECONDS = 0.5
+"""Between two looks at the study while only other processes are at work."""
+
+UNFIT_AT_MOST = 100
+"""Proposals in a row whose values exclude each other, until the search gives up."""
+
+TASK = "task"
+"""Attribute of a row of `Ledger.afterwards`: what is done once for the study."""
 
 
 class SearchStopped(FulcrumError):
@@ -42,13 +55,13 @@ class Sweep:
     checkpoints: Path
 
     @property
-    def search(self) -> Any:
+    def search(self) -> SearchSettings:
         return self.told.settings.search
 
-    def words(self, params: Mapping[str, Value]) -> tuple[str, ...]:
+    def words(self, params: Params) -> tuple[str, ...]:
         """The command line of a trial: what is shared, then what is its own."""
         own = self.space.words(params)
-        return (*_without(self.fixed, own), *own)
+        return (*without(self.fixed, own), *own)
 
     def checkpoint(self, words: Sequence[str], fair_midway: bool) -> Path:
         """One place for all trials that differ in nothing but how long they train, where that is fair."""
@@ -56,7 +69,7 @@ class Sweep:
         return self.checkpoints / f"{hashlib.sha256(repr(same).encode()).hexdigest()[:24]}.npz"
 
 
-def _without(words: Sequence[str], own: Sequence[str]) -> tuple[str, ...]:
+def without(words: Sequence[str], own: Sequence[str]) -> tuple[str, ...]:
     taken = {word.partition("=")[0] for word in own}
     return tuple(word for word in words if word.partition("=")[0] not in taken)
 
@@ -88,13 +101,16 @@ def with_epochs(space: Space, told: Told, fair: Callable[[str], bool]) -> tuple[
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A trial that runs: its row in the study, its words and what it is asked to do."""
+    """A trial that runs, or the confirmation of one (`seed`): its words and what it is asked to do.
 
+    `name`: told apart from all other tries of the study.
+    """
+
+    name: str
     number: int
     told: Told
-    params: Mapping[str, Value]
+    params: Params
     job: Job
-    role: str = "trial"  # or "confirm"
     seed: int | None = None
 
 
@@ -111,62 +127,8 @@ class Watcher(Protocol):
     def standing(self, results: Results) -> None:
         """What the study has come to so far."""
 
-    def dropped(self, number: int) -> None:
-        """The trial was interrupted; its record counts for nothing."""
-
-
-# ---- what a study has come to -------------------------------------------------------------------------
-
-
-def results(ledger: Ledger, data: str) -> Results:
-    """Read from the study; the trials in the order in which they ended."""
-    confirmed = _confirmations(ledger.attrs())
-    rows = [row for row in ledger.trials() if row.state.is_finished() and not is_interrupted(row)]
-    rows.sort(key=lambda row: (row.user_attrs[OUTCOME]["ended"], row.number))
-    return Results(ledger.name, data, tuple(_tried(row, confirmed.get(row.number, {})) for row in rows))
-
-
-def _tried(row: FrozenTrial, confirmed: Mapping[int, Confirmation]) -> Tried:
-    outcome = row.user_attrs[OUTCOME]
-    curve = tuple(Point(accuracy, seconds) for _, seconds, accuracy in outcome["curve"])
-    return Tried(
-        row.number,
-        outcome["run_id"],
-        outcome["command"],
-        outcome["params"],
-        curve,
-        outcome["fair_midway"],
-        outcome["state"],
-        outcome["reason"],
-        outcome["paid_seconds"],
-        outcome["device"],
-        confirmed,
-    )
-
-
-def _confirmations(attrs: Mapping[str, Any]) -> dict[int, dict[int, Confirmation]]:
-    """By trial and epoch, from the study's notes `confirmed TRIAL EPOCH SEED`."""
-    found: dict[int, dict[int, list[tuple[int, dict[str, float]]]]] = {}
-    for key, value in attrs.items():
-        if key.startswith(CONFIRMED):
-            number, epoch, seed = map(int, key.removeprefix(CONFIRMED).split())
-            found.setdefault(number, {}).setdefault(epoch, []).append((seed, value))
-    return {
-        number: {epoch: _confirmation(sorted(each, key=lambda one: one[0])) for epoch, each in epochs.items()}
-        for number, epochs in found.items()
-    }
-
-
-def _confirmation(seeds: Sequence[tuple[int, Mapping[str, float]]]) -> Confirmation:
-    def column(name: str) -> tuple[float, ...]:
-        return tuple(value[name] for _, value in seeds)
-
-    return Confirmation(
-        tuple(seed for seed, _ in seeds),
-        column("accuracy"),
-        column("test_accuracy"),
-        column("device_seconds"),
-    )
+    def dropped(self, name: str) -> None:
+        """The trial of that name was interrupted; its record counts for nothing."""
 
 
 # ---- the search -----------------------------------------------------------------------------------------
@@ -183,8 +145,9 @@ class Search:
         told = sweep.search
         self._proposer = Proposer(sweep.space, told.sampler, epochs, told.seed, told.workers)
         self._running: dict[int, tuple[Trial, str | None]] = {}
-        self._reclaimed, self._started, self._exhausted = 0.0, time.monotonic(), False
+        self._looked, self._started, self._exhausted = -RECLAIM_SECONDS, time.monotonic(), False
         self._results: Results | None = None
+        self._points: tuple[Point, ...] | None = None
         self._data = sweep.told.choices["data"]
 
     @property
@@ -192,6 +155,7 @@ class Search:
         """As of now."""
         if self._results is None:
             self._results = results(self._ledger, self._data)
+            self._points = None
         return self._results
 
     def run(self) -> None:
@@ -200,34 +164,56 @@ class Search:
         Raises:
             SearchStopped: a trial showed an error of the program.
         """
-        self._enqueue()
+        self._queue_baselines()
         self._watcher.standing(self.results)
-        try:
-            while self._busy():
+        with self._at_work(self._ledger):
+            while self._tend(self._ledger, self._begin):
                 for job, event in self._crew.events(self._frontier()):
-                    self._on(job, event)
-        except BaseException:
-            with stopping.held_back():
-                self._give_back()
-            raise
+                    self._on(self._ledger, job, event)
 
-    def _busy(self) -> bool:
-        """Keep everybody at work; whether there is any left, here or elsewhere."""
-        self._ledger.beat()
-        if time.monotonic() - self._reclaimed > RECLAIM_SECONDS:
-            self._reclaimed = time.monotonic()
-            for number in self._ledger.reclaim():
-                self._watcher.dropped(number)
-        while self._crew.free() and self._begin():
+    def close(self) -> None:
+        """Send the workers home."""
+        self._crew.close()
+
+    # ---- keeping everybody at work ----------------------------------------------------------------------
+
+    def _tend(self, ledger: Ledger, begin: Callable[[], bool]) -> bool:
+        """Let whoever is free begin; whether anything is under way, here or elsewhere."""
+        self._take_back(ledger)
+        while self._crew.free() and begin():
             pass
         if self._running:
             return True
-        elsewhere = any(row.state is TrialState.RUNNING for row in self._ledger.trials())
-        if elsewhere and not self._over():
-            time.sleep(0.5)  # another process may yet die and leave its trial to us
-            self._results = None
-            return True
-        return False
+        self._results = None
+        if not any(row.state is TrialState.RUNNING for row in ledger.trials()):
+            return False
+        time.sleep(POLL_SECONDS)  # another process may yet die and leave its trial to us
+        return True
+
+    def _take_back(self, ledger: Ledger) -> None:
+        """Queue again what dead processes left."""
+        if time.monotonic() - self._looked < RECLAIM_SECONDS:
+            return
+        self._looked = time.monotonic()
+        for row in ledger.orphans(self._sweep.search.trials):
+            # The record goes first: a kill in between leaves a trial that the next look finds again.
+            self._watcher.dropped(_name(row))
+            ledger.requeue(row)
+
+    @contextmanager
+    def _at_work(self, ledger: Ledger) -> Iterator[None]:
+        """Whatever comes out of the block, nobody goes on with what runs here, and it is given back."""
+        self._looked = -RECLAIM_SECONDS
+        try:
+            yield
+        except BaseException:
+            with stopping.held_back():
+                self._crew.close()
+                for number in list(self._running):
+                    trial, _ = self._running.pop(number)
+                    self._watcher.dropped(trial.name)
+                    ledger.drop(number)
+            raise
 
     def _over(self) -> bool:
         """Whether no new trial may begin."""
@@ -237,173 +223,156 @@ class Search:
         spent = sum(each.paid_seconds for each in self.results.tried)
         return told.budget_device_seconds is not None and spent >= told.budget_device_seconds
 
+    # ---- beginning --------------------------------------------------------------------------------------
+
+    def _queue_baselines(self) -> None:
+        """Those that the study has not had yet, within the total."""
+        for line in self._sweep.search.enqueue:
+            if self._ledger.begun() < self._sweep.search.trials:
+                own = line.split()
+                words = (*without(self._sweep.fixed, own), *own)
+                self._ledger.queue(Proposal({}, {}, {}), {WORDS: words}, once=f"baseline {line}")
+
     def _begin(self) -> bool:
         """Start a trial that waits, or a new one; whether there was one."""
         if self._over():
             return False
         with stopping.held_back():
             if row := self._ledger.claim():
-                return self._start(row.number, row.user_attrs.get(WORDS), row.params)
+                self._resume(row)
+                return True
         if self._exhausted or self._ledger.begun() >= self._sweep.search.trials:
             return False
+        return self._begin_new()
+
+    def _resume(self, row: FrozenTrial) -> None:
+        words = tuple(row.user_attrs.get(WORDS) or self._sweep.words(row.params))
+        try:
+            self._start(row.number, self._sweep.compose(words), row.params)
+        except BadInput as error:  # it was queued by other code or under another conf/
+            command = shlex.join(["python", "-m", "pipeline", "run", *words])
+            self._ledger.finish(row.number, _unfit(str(error), command))
+            self._results = None
+
+    def _begin_new(self) -> bool:
         self._proposer.see(self._ledger.trials())
-        proposal = self._proposer.propose()
-        if proposal is None:
+        found = self._fitting()
+        if found is None:
             self._exhausted = True
             return False
+        proposal, told = found
         with stopping.held_back():
-            number = self._ledger.begin(proposal, self._sweep.search.trials, {})
+            number = self._ledger.begin(proposal, self._sweep.search.trials)
             self._proposer.bind(number)
-            return number is not None and self._start(number, None, proposal.params)
+            if number is not None:
+                self._start(number, told, proposal.params)
+        return number is not None
 
-    def _start(self, number: int, words: Sequence[str] | None, params: Mapping[str, Value]) -> bool:
-        told = self._sweep.compose(tuple(words) if words else self._sweep.words(params))
-        fair, search = told.settings.schedule.fair_midway, self._sweep.search
+    def _fitting(self) -> tuple[Proposal, Told] | None:
+        """A proposal whose values do not exclude each other."""
+        for _ in range(UNFIT_AT_MOST):
+            proposal = self._proposer.propose()
+            if proposal is None:
+                return None
+            try:
+                return proposal, self._sweep.compose(self._sweep.words(proposal.params))
+            except BadSetting:
+                self._proposer.bind(None)
+        return None
+
+    def _start(self, number: int, told: Told, params: Params) -> None:
+        search = self._sweep.search
+        place = self._sweep.checkpoint(told.overrides, told.settings.schedule.fair_midway)
         limits = Limits(search.max_latency_ms, search.max_parameters)
-        place = self._sweep.checkpoint(told.overrides, fair)
-        trial = Trial(number, told, params, Job(number, told.settings, place, limits))
-        with stopping.held_back():
-            self._running[number] = trial, self._watcher.began(trial)
-            self._crew.start(trial.job)
-        return True
+        job = Job(number, told.settings, place, limits)
+        self._go(Trial(str(number), number, told, params, job))
 
-    def _enqueue(self) -> None:
-        """Baselines first: once a study, by whoever creates it."""
-        if self._ledger.trials() or self._ledger.attrs().get("enqueued"):
-            return
-        self._ledger.note("enqueued", True)
-        for line in self._sweep.search.enqueue[: self._sweep.search.trials]:
-            own = line.split()
-            words = (*_without(self._sweep.fixed, own), *own)
-            self._ledger.queue(Proposal({}, {}, {}), {WORDS: words})
-
-    def close(self) -> None:
-        """Send the workers home; what still runs here is given back."""
-        self._give_back()
+    def _go(self, trial: Trial) -> None:
+        self._running[trial.job.number] = trial, None  # from here on it is given back, whatever happens
+        self._running[trial.job.number] = trial, self._watcher.began(trial)
+        self._crew.start(trial.job)
 
     # ---- what comes back --------------------------------------------------------------------------------
 
     def _frontier(self) -> tuple[Point, ...]:
+        """The same object as long as nothing is new."""
         members = self.results.members()
-        if getattr(self, "_members", None) is not members:
-            self._members, self._points = members, tuple(member.point for member in members)
+        if self._points is None:
+            self._points = tuple(member.point for member in members)
         return self._points
 
-    def _on(self, job: Job, event: Epoch | Ended | Bug) -> None:
-        trial, run_id = self._running[job.number]
+    def _on(self, ledger: Ledger, job: Job, event: Epoch | Ended | Bug) -> None:
+        trial, _ = self._running[job.number]
         match event:
             case Epoch():
                 self._watcher.epoch(trial, event)
             case Bug(text=text):
-                self._running.pop(job.number)
-                self._fail(trial, run_id, text)
+                last = text.strip().splitlines()[-1]
+                self._write(ledger, job.number, Ended("failed", f"error of the program: {last}"))
+                raise SearchStopped(
+                    f"trial {trial.number} ended by an error of the program ({last}); the sweep stops, what "
+                    f"it found is kept; repeat the trial with: {trial.told.command_line('run')}\n{text}"
+                )
             case Ended():
-                self._running.pop(job.number)
-                self._write(trial, run_id, event)
-        self._ledger.beat()
+                self._write(ledger, job.number, event)
 
-    def _fail(self, trial: Trial, run_id: str | None, text: str) -> None:
-        last = text.strip().splitlines()[-1]
-        ended = Ended("failed", f"error of the program: {last}")
-        self._write(trial, run_id, ended)
-        raise SearchStopped(
-            f"trial {trial.number} ended by an error of the program ({last}); the sweep stops, what it found "
-            f"is kept; repeat the trial with: {trial.told.command_line('run')}\n{text}"
-        )
-
-    def _write(self, trial: Trial, run_id: str | None, ended: Ended) -> None:
+    def _write(self, ledger: Ledger, number: int, ended: Ended) -> None:
         """First the record, then the study: its row is what makes a trial count."""
-        points = ended.points
-        values = (points[-1].accuracy, points[-1].device_seconds) if points else None
         with stopping.held_back():
+            trial, run_id = self._running.pop(number)
             self._watcher.ended(trial, run_id, ended)
-            self._ledger.finish(
-                trial.number, outcome(trial, run_id, ended, self._sweep.space.searched()), values
-            )
-        self._proposer.see(self._ledger.trials())
+            kept = outcome(trial.told, run_id, ended, self._sweep.space.searched())
+            if not ledger.finish(number, kept):
+                self._watcher.dropped(trial.name)
         self._results = None
         self._watcher.standing(self.results)
-
-    def _give_back(self) -> None:
-        """On the way out: nobody goes on with what runs here."""
-        self._crew.close()
-        for number in list(self._running):
-            self._running.pop(number)
-            self._watcher.dropped(number)
-            self._ledger.drop(number)
 
     # ---- the end ----------------------------------------------------------------------------------------
 
     def confirm(self) -> None:
         """Train each member of the frontier again with new seeds, and read the test split: once.
 
-        What was confirmed before is left as it is.
+        What was confirmed before is left as it is; several processes share the work.
+
+        Raises:
+            SearchStopped: as `run`.
         """
-        seeds = [
-            self._sweep.told.settings.train.seed + number
-            for number in range(1, self._sweep.search.confirm + 1)
-        ]
-        known = self._ledger.attrs()
-        left = [
-            (member, seed)
+        wanted = {
+            (member.tried.number, member.epoch, self._sweep.told.settings.train.seed + more): member
             for member in self.results.members()
-            for seed in seeds
-            if _confirmed_key(member, seed) not in known
-        ]
-        left.reverse()
-        try:
-            while left or self._running:
-                self._ledger.beat()
-                while left and self._crew.free():
-                    self._start_confirming(*left.pop())
+            for more in range(1, self._sweep.search.confirm + 1)
+        }
+        ledger = self._ledger.afterwards()
+        for number, epoch, seed in wanted:
+            about = {CONFIRM: {"trial": number, "epoch": epoch, "seed": seed}}
+            ledger.queue(Proposal({}, {}, {}), about, once=f"{CONFIRM} {number} {epoch} {seed}")
+
+        def begin() -> bool:
+            with stopping.held_back():
+                row = ledger.claim(lambda waiting: confirms(waiting) in wanted)
+                if row is not None:
+                    self._start_confirming(row, wanted[confirms(row)])  # type: ignore[index]
+            return row is not None
+
+        with self._at_work(ledger):
+            while self._tend(ledger, begin):
                 for job, event in self._crew.events(()):
-                    self._on_confirming(job, event)
-        except BaseException:
-            self._running.clear()
-            raise
-        self._results = None
+                    self._on(ledger, job, event)
         self._watcher.standing(self.results)
 
-    def _start_confirming(self, member: Member, seed: int) -> None:
+    def _start_confirming(self, row: FrozenTrial, member: Member) -> None:
+        seed = row.user_attrs[CONFIRM]["seed"]
         told = self._again(member, f"train.seed={seed}")
-        number = -1 - len(self._running) - 1000 * seed - member.tried.number * 1_000_000  # told apart, no row
         pruning = replace(told.settings.pruning, enabled=False)
-        job = Job(number, replace(told.settings, pruning=pruning), test=True)
-        trial = Trial(member.tried.number, told, {EPOCHS: member.epoch}, job, "confirm", seed)
-        self._running[number] = trial, self._watcher.began(trial)
-        self._crew.start(job)
+        job = Job(row.number, replace(told.settings, pruning=pruning), test=True)
+        self._go(Trial(_name(row), member.tried.number, told, {EPOCHS: member.epoch}, job, seed))
 
     def _again(self, member: Member, *more: str) -> Told:
         """The settings that train to exactly this member's state, and more words."""
         own = [*more, f"{EPOCHS}={member.epoch}"]
         row = next(row for row in self._ledger.trials() if row.number == member.tried.number)
         words = row.user_attrs.get(WORDS) or self._sweep.words(row.params)
-        return self._sweep.compose((*_without(words, own), *own))
-
-    def _on_confirming(self, job: Job, event: Epoch | Ended | Bug) -> None:
-        trial, run_id = self._running[job.number]
-        if isinstance(event, Epoch):
-            self._watcher.epoch(trial, event)
-            return
-        self._running.pop(job.number)
-        if isinstance(event, Bug):
-            self._watcher.ended(trial, run_id, Ended("failed", event.text.strip().splitlines()[-1]))
-            raise SearchStopped(
-                f"confirming ended by an error of the program; repeat it with: "
-                f"{trial.told.command_line('run')}\n{event.text}"
-            )
-        self._watcher.ended(trial, run_id, event)
-        if event.state == "complete" and event.curve and event.test_accuracy is not None:
-            last = event.curve.last
-            self._ledger.note(
-                f"{CONFIRMED}{trial.number} {trial.params[EPOCHS]} {trial.seed}",
-                {
-                    "accuracy": last.validation_accuracy,
-                    "test_accuracy": event.test_accuracy,
-                    "device_seconds": last.device_seconds,
-                    "run_id": run_id,
-                },
-            )
+        return self._sweep.compose((*without(words, own), *own))
 
     def model_of(self, member: Member) -> tuple[Told, Any]:
         """A member's settings and its trained state: from its checkpoint, or trained again to the same."""
@@ -419,35 +388,45 @@ class Search:
         *_, trained = train(prepared_for(told.settings), told.settings)
         return told, trained.weights()
 
+    def once(self, name: str, work: Callable[[], None]) -> None:
+        """Do `work` unless a process of this study has done it, or is at it: then wait until it is done."""
+        ledger = self._ledger.afterwards()
+        ledger.queue(Proposal({}, {}, {}), {TASK: name}, once=f"{TASK} {name}")
 
-def _confirmed_key(member: Member, seed: int) -> str:
-    return f"{CONFIRMED}{member.tried.number} {member.epoch} {seed}"
+        def begin() -> bool:
+            row = ledger.claim(lambda waiting: waiting.user_attrs.get(TASK) == name)
+            if row is None:
+                return False
+            try:
+                work()
+            except BaseException:
+                with stopping.held_back():
+                    ledger.drop(row.number)
+                raise
+            ledger.finish(row.number, {"state": "complete", "curve": []})
+            return True
+
+        with self._at_work(ledger):
+            while self._tend(ledger, begin):
+                pass
 
 
-def outcome(trial: Trial, run_id: str | None, ended: Ended, keys: Sequence[str]) -> dict[str, Any]:
-    """What the study keeps of a trial: plain values. `keys`: those that are searched."""
-    curve, points = ended.curve, ended.points
+def _name(row: FrozenTrial) -> str:
+    """Of a row of the study, or of what is done afterwards."""
+    return f"{CONFIRM} {row.number}" if CONFIRM in row.user_attrs else str(row.number)
+
+
+def _unfit(reason: str, command: str) -> dict[str, Any]:
+    """The outcome of a trial whose words say nothing (any more)."""
     return {
-        "state": ended.state,
-        "reason": ended.reason,
-        "run_id": run_id,
-        "command": trial.told.command_line("run"),
-        "params": searched(trial.told, keys),
-        "curve": [
-            [number, round(point.device_seconds, 9), round(point.accuracy, 9)]
-            for number, point in enumerate(points, start=1)
-        ],
-        "fair_midway": trial.told.settings.schedule.fair_midway,
-        "paid_seconds": ended.paid_seconds,
-        "device": curve.device if curve else "",
+        "state": "failed",
+        "reason": reason,
+        "run_id": None,
+        "command": command,
+        "params": {},
+        "curve": [],
+        "fair_midway": False,
+        "paid_seconds": 0.0,
+        "device": "",
         "ended": time.time(),
-        "latency_p99_ms": ended.latency_p99_ms,
-        "parameters": ended.parameters,
     }
-
-
-def searched(told: Told, keys: Sequence[str]) -> dict[str, Value]:
-    """What a trial has of the searched keys: the option of a group, or a setting; those that apply."""
-    flat = dict(flatten(told.settings))
-    found = {key: told.choices.get(key, flat.get(key)) for key in keys}
-    return {key: value for key, value in found.items() if value is not None}  # type: ignore[misc]

@@ -41,21 +41,29 @@ class Numeric:
             return math.log(max(float(value), 1e-300) / self.low) / math.log(self.high / self.low)
         return (float(value) - self.low) / (self.high - self.low)
 
-    def value(self, unit: float) -> float | int:
-        """The value at `unit` in 0..1. Every whole number and step gets its fair share of the unit."""
-        low, high = self.low, self.high
+    def _ends(self) -> tuple[float, float]:
+        """Half a step beyond both ends, so that every whole number and step gets its fair share."""
         half = 0.5 if self.whole and self.step is None else (self.step or 0.0) / 2
-        if self.log:
-            low, high = max(low - half, low / 2), high + half
-            found = low * (high / low) ** unit
-        else:
-            low, high = low - half, high + half
-            found = low + unit * (high - low)
+        return max(self.low - half, self.low / 2) if self.log else self.low - half, self.high + half
+
+    def value(self, unit: float) -> float | int:
+        """The value at `unit` in 0..1."""
+        low, high = self._ends()
+        found = low * (high / low) ** unit if self.log else low + unit * (high - low)
         if self.step or self.whole:
             step = self.step or 1.0
             found = self.low + step * round((found - self.low) / step)
         found = min(max(found, self.low), self.high)
         return round(found) if self.whole else float(found)
+
+    def unit(self, value: float) -> float:
+        """Where `value` comes from; 0.5 where there is but one."""
+        low, high = self._ends()
+        if high <= low:
+            return NEUTRAL
+        if self.log:
+            return math.log(max(value, 1e-300) / low) / math.log(high / low)
+        return (value - low) / (high - low)
 
     def count(self) -> float:
         """How many values there are."""
@@ -246,7 +254,7 @@ def _position(domain: Numeric | Choices, value: Any) -> float:
     if isinstance(domain, Choices):
         index = domain.index(value)
         return NEUTRAL if index is None else (index + 0.5) / len(domain.values)
-    return domain.scaled(value)
+    return domain.unit(float(value))
 
 
 def _parents_first(parameters: list[Parameter]) -> list[Parameter]:

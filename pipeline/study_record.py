@@ -21,7 +21,7 @@ from pipeline.registry import OVERRIDES
 from pipeline.results import Results
 from pipeline.settings import Told, flatten
 
-STUDY, TRIAL, ROLE = "study", "trial", "role"
+STUDY, TRIAL, ROLE, TRY = "study", "trial", "role", "try"
 AROUND = ("search", "tracking", "ui", "diagnose")
 """Groups that are no part of a trial."""
 
@@ -96,14 +96,15 @@ class StudyRecord:
 
     # ---- trials -----------------------------------------------------------------------------------------
 
-    def begin(self, number: int, told: Told, role: str | None, device: str) -> str:
-        """A run for a trial, or for a confirmation (`role`)."""
+    def begin(self, attempt: str, number: int, told: Told, role: str | None, device: str) -> str:
+        """A run for a trial, or for a confirmation (`role`); `attempt`: its name for `drop`."""
         tags = {
             "mlflow.parentRunId": self.run_id,
             "mlflow.source.type": "LOCAL",
             "mlflow.source.name": "python -m pipeline",
             STUDY: self.study,
             TRIAL: str(number),
+            TRY: attempt,
             "stage": role or "trial",
             "device": device,
             "command": told.command_line("run"),
@@ -175,18 +176,15 @@ class StudyRecord:
         at_ms = max(1, round(1000 * epoch.device_seconds))
         add("train/validation_accuracy_at_device_ms", epoch.validation_accuracy, at_ms)
 
-    def drop(self, number: int) -> None:
-        """The runs of an interrupted trial count for nothing: its next try has one of its own."""
+    def drop(self, attempt: str) -> None:
+        """The run of an interrupted trial counts for nothing: its next try has one of its own."""
         found = self.client.search_runs(
-            [self.experiment_id],
-            f"tags.{STUDY} = '{self.study}' AND tags.{TRIAL} = '{number}'",
-            max_results=100,
+            [self.experiment_id], f"tags.{STUDY} = '{self.study}' AND tags.{TRY} = '{attempt}'"
         )
         for run in found:
-            if run.data.tags.get("trial_state") is None and ROLE not in run.data.tags:
-                with suppress(MlflowException):
-                    self.client.set_terminated(run.info.run_id, status="KILLED")
-                    self.client.delete_run(run.info.run_id)
+            with suppress(MlflowException):  # another process was faster
+                self.client.set_terminated(run.info.run_id, status="KILLED")
+                self.client.delete_run(run.info.run_id)
 
     # ---- what the study has come to ---------------------------------------------------------------------
 

@@ -20,7 +20,8 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 Array = NDArray[np.float64]
 
-LENGTHS = (0.08, 30.0)
+LENGTHS = (0.15, 30.0)
+EPOCH_LENGTHS = (0.3, 1.5)
 AMPLITUDES = (0.05, 20.0)
 NOISES = (1e-4, 0.5)
 """Bounds; features lie in 0..1 and targets have variance 1."""
@@ -60,16 +61,18 @@ def default_kernel(features: int) -> Kernel:
     return Kernel(1.0, 0.01, (1.0,) * features)
 
 
-def fit(features: Array, targets: Array, seed: int = 0) -> Kernel:
+def fit(features: Array, targets: Array, seed: int = 0, last: tuple[float, float] = LENGTHS) -> Kernel:
     """Hyper-parameters by maximum likelihood; features [n, d] in 0..1, targets [n] in any unit.
 
-    Where there are fewer than four rows or they are all alike, the default.
+    `last`: bounds of the last length scale. Where there are fewer than four rows or they are all alike, the
+    default.
     """
     rows, width = features.shape
     if rows < 4 or np.ptp(targets) <= 0 or not np.isfinite(targets).all():
         return default_kernel(width)
     scaled = (targets - targets.mean()) / targets.std()
-    kernel = ConstantKernel(1.0, AMPLITUDES) * Matern(np.ones(width), LENGTHS, nu=2.5) + WhiteKernel(
+    bounds = np.array([LENGTHS] * (width - 1) + [last])
+    kernel = ConstantKernel(1.0, AMPLITUDES) * Matern(np.ones(width), bounds, nu=2.5) + WhiteKernel(
         0.01, NOISES
     )
     process = GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=_briefly, random_state=seed)

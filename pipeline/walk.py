@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipeline import evidence
 from pipeline.attempts import Attempt, Measured, Run, Trial, accuracies, apply, costs, length
-from pipeline.diagnosis import Case, Remedy, Verdict, Words, diagnose
+from pipeline.diagnosis import Case, Proposal, Remedy, Verdict, Words, diagnose
 from pipeline.measures import Curve
 from pipeline.settings import Diagnose
 
@@ -81,7 +81,7 @@ def walk(
             case = look(path[-1], trial.reached(path[-1].curves) or path[-1].epoch)
         verdict = diagnose(case, remedies, spent)
         yield Named(case, verdict)
-        best = next((each for each in verdict.proposals if each.gain * (1 - told.least_gain) > 1), None)
+        best = _worth_a_try(verdict, path[-1].words, told.least_gain)
         if best is None:
             why = "no other remedy is expected to pay"
             break
@@ -93,6 +93,12 @@ def walk(
         else:
             spent.add(best.remedy)
     yield closed(trial, path, why)
+
+
+def _worth_a_try(verdict: Verdict, words: Words, least: float) -> Proposal | None:
+    """The first proposal that changes something and is expected to save more than must be saved."""
+    worth = (each for each in verdict.proposals if each.gain * (1 - least) > 1)
+    return next((each for each in worth if not set(each.words) <= set(words)), None)
 
 
 def opened(start: Words, seeds: range, run: Run) -> Measured:
@@ -111,36 +117,40 @@ def closed(trial: Trial, path: Sequence[Measured], why: str) -> Closed:
     fresh = range(trial.seeds.stop, trial.seeds.stop + trial.told.seeds)
     ground = _on_fresh(trial, path[0], fresh) if len(path) > 1 else None
     for kept in reversed(path[1:]):
-        curves = _fresh_curves(trial, kept, fresh)
-        for epoch in range(min(kept.epoch, length(curves)), length(curves) + 1):
-            found = accuracies(curves, epoch)
-            if _contradicted(trial, ground, found):
-                continue
-            result = _lengthened(trial, kept, epoch)
-            if result is not None:
-                return Closed(result, tuple(found), epoch > kept.epoch, tuple(given_up), why)
-            break
+        curves = _long_curves(trial, kept, fresh)
+        found = accuracies(curves, min(kept.epoch, length(curves)))
+        if not _contradicted(trial, ground, found):
+            return Closed(kept, tuple(found), False, tuple(given_up), why)
+        longer = _lengthened(trial, kept, ground, curves)
+        if longer is not None:
+            found = accuracies(curves, longer.epoch)
+            return Closed(longer, tuple(found), True, tuple(given_up), why)
         given_up.append(kept)
     return Closed(path[0], (), False, tuple(given_up), why)
 
 
-def _fresh_curves(trial: Trial, kept: Measured, fresh: range) -> list[Curve]:
+def _long_curves(trial: Trial, kept: Measured, seeds: range) -> list[Curve]:
     """As many epochs as the baseline had where every epoch is fair, else just the run as it is."""
     words = kept.words
     if kept.curves[0].fair_midway:
         words = apply(words, (f"train.epochs={length(trial.ground.curves)}",))
-    return [trial.run(words, seed) for seed in fresh]
+    return [trial.run(words, seed) for seed in seeds]
 
 
-def _lengthened(trial: Trial, kept: Measured, epoch: int) -> Measured | None:
-    """`kept` with so many epochs, measured again if they are more; None where that is no gain any more."""
-    if epoch <= kept.epoch:
-        return kept
-    words = apply(kept.words, (f"train.epochs={epoch}",))
-    curves = tuple(trial.run(words, seed) for seed in trial.seeds)
-    longer = Measured(words, curves, epoch, costs(curves, epoch))
-    test = evidence.cheaper(trial.ground.costs, longer.costs, trial.told.least_gain)
-    return longer if test.confidence >= trial.told.confidence else None
+def _lengthened(
+    trial: Trial, kept: Measured, ground: Sequence[float] | None, fresh: Sequence[Curve]
+) -> Measured | None:
+    """`kept` with the fewest epochs more that all seeds agree to; None where that is no gain any more."""
+    if kept.epoch >= length(fresh):
+        return None
+    curves = tuple(_long_curves(trial, kept, trial.seeds))
+    for epoch in range(kept.epoch + 1, min(length(fresh), length(curves)) + 1):
+        if trial.holds(curves, epoch) and not _contradicted(trial, ground, accuracies(fresh, epoch)):
+            words = apply(kept.words, (f"train.epochs={epoch}",))
+            longer = Measured(words, curves, epoch, costs(curves, epoch))
+            test = evidence.cheaper(trial.ground.costs, longer.costs, trial.told.least_gain)
+            return longer if test.confidence >= trial.told.confidence else None
+    return None
 
 
 def _on_fresh(trial: Trial, baseline: Measured, fresh: range) -> list[float] | None:

@@ -65,7 +65,7 @@ class Alone:
 
     def __init__(self) -> None:
         self._job: Job | None = None
-        self._events: Iterator[Epoch | Ended] = iter(())
+        self._events: Iterator[Epoch | Ended | Bug] = iter(())
         self._frontier: Sequence[Point] = ()
 
     def free(self) -> int:
@@ -74,16 +74,13 @@ class Alone:
     def start(self, job: Job) -> None:
         from pipeline.jobs import work
 
-        self._job, self._events = job, work(job, lambda: self._frontier)
+        self._job, self._events = job, _whole(work(job, lambda: self._frontier))
 
     def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
         self._frontier, job = frontier, self._job
         if job is None:
             return
-        try:
-            event: Epoch | Ended | Bug = next(self._events)
-        except Exception:
-            event = Bug(traceback.format_exc())
+        event = next(self._events)
         if not isinstance(event, Epoch):
             self._job = None
         yield job, event
@@ -113,15 +110,18 @@ class Company:
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOADED)
         self._hands: list[_Hand] = []
+        self._frontier: Sequence[Point] = ()
 
     def free(self) -> int:
         return self._workers - sum(hand.job is not None for hand in self._hands)
 
     def start(self, job: Job) -> None:
+        self._hands = [hand for hand in self._hands if hand.job or hand.process.is_alive()]
         hand = next((hand for hand in self._hands if hand.job is None), None) or self._hire()
         hand.job, hand.told = job, ()
-        with suppress(OSError):  # it died idle: `events` will notice
+        with suppress(OSError):  # it died this moment: `events` will notice
             hand.line.send(job)
+        self._tell(hand)
 
     def _hire(self) -> _Hand:
         ours, theirs = self._context.Pipe()
@@ -136,17 +136,17 @@ class Company:
         busy = {hand.line: hand for hand in self._hands if hand.job}
         if not busy:
             return
-        for hand in busy.values():
-            self._tell(hand, frontier)
+        self._frontier = frontier
         for line in wait(list(busy), timeout=1.0):
             assert isinstance(line, Connection)
             yield from self._heard(busy[line])
 
-    def _tell(self, hand: _Hand, frontier: Sequence[Point]) -> None:
-        if frontier is not hand.told:
+    def _tell(self, hand: _Hand) -> None:
+        """The frontier, if it is news: once an epoch at most, so that an unread line never fills up."""
+        if self._frontier is not hand.told:
             with suppress(OSError):
-                hand.line.send(tuple(frontier))
-            hand.told = frontier
+                hand.line.send(tuple(self._frontier))
+            hand.told = self._frontier
 
     def _heard(self, hand: _Hand) -> Iterator[Event]:
         job = hand.job
@@ -157,7 +157,9 @@ class Company:
             self._hands.remove(hand)
             yield job, Ended("failed", _epitaph(hand.process))
             return
-        if not isinstance(event, Epoch):
+        if isinstance(event, Epoch):
+            self._tell(hand)
+        else:
             hand.job = None
         yield job, event
 
@@ -206,13 +208,16 @@ def _serve(line: Connection, parent: int, device: Device) -> None:
             if not isinstance(job, Job):  # news for a job that has ended meanwhile
                 continue
             known[0] = ()
-            try:
-                for event in work(job, frontier):
-                    line.send(event)
-            except (EOFError, OSError):
-                raise
-            except Exception:
-                line.send(Bug(traceback.format_exc()))
+            for event in _whole(work(job, frontier)):
+                line.send(event)
+
+
+def _whole(events: Iterator[Epoch | Ended]) -> Iterator[Epoch | Ended | Bug]:
+    """The events, and a bug as the last of them."""
+    try:
+        yield from events
+    except Exception:
+        yield Bug(traceback.format_exc())
 
 
 def _end_with(parent: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from pipeline import drawing, palette, plots, wording
+from pipeline import drawing, palette, pictures, plots, wording
 from pipeline.cli.compose import compose
 from pipeline.measures import Curve, Epoch
 from pipeline.prepared import Prepared, Report, Scaling, Split
@@ -67,7 +67,7 @@ def ink(png: bytes, colour: str) -> int:
 
 def test_every_picture_of_an_evaluation(settings: Settings) -> None:
     prepared = table()
-    found = plots.evaluation_pictures(scored(prepared, settings), prepared)
+    found = pictures.of_evaluation(scored(prepared, settings), prepared)
     assert set(found) == {
         f"pictures/{name}.png" for name in ("confusion_matrix", "calibration", "worst_mistakes")
     }
@@ -77,15 +77,15 @@ def test_every_picture_of_an_evaluation(settings: Settings) -> None:
 def test_without_mistakes_there_is_no_picture_of_them(settings: Settings) -> None:
     prepared = table()
     flawless = replace(scored(prepared, settings), worst=())
-    assert "pictures/worst_mistakes.png" not in plots.evaluation_pictures(flawless, prepared)
+    assert "pictures/worst_mistakes.png" not in pictures.of_evaluation(flawless, prepared)
 
 
 def test_the_same_data_give_the_same_bytes_and_others_do_not(settings: Settings) -> None:
     prepared = table()
     one, other = scored(prepared, settings, 0), scored(prepared, settings, 1)
-    first = plots.evaluation_pictures(one, prepared)
-    assert first == plots.evaluation_pictures(one, prepared)
-    for name, png in plots.evaluation_pictures(other, prepared).items():
+    first = pictures.of_evaluation(one, prepared)
+    assert first == pictures.of_evaluation(one, prepared)
+    for name, png in pictures.of_evaluation(other, prepared).items():
         assert png != first[name], name
 
 

@@ -15,7 +15,7 @@ import pytest
 from mlflow.entities import Run
 from optuna.trial import FrozenTrial
 
-from pipeline import store, study
+from pipeline import storages, store
 from pipeline.study import OUTCOME, REQUEUES, Ledger, is_interrupted
 
 KILLS, TRIALS = 20, 40
@@ -66,7 +66,7 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def rows(name: str) -> list[FrozenTrial]:
-    return Ledger(store.studies(), name, {}).trials()
+    return Ledger(store.studies(), name).trials()
 
 
 def trial_runs(name: str) -> list[Run]:
@@ -116,7 +116,7 @@ def test_a_sweep_killed_twenty_times_ends_as_it_was_asked(
     check_whole("killed", TRIALS)
     client = store.open_store()
     assert store.reap(client) == []
-    assert study.names(store.studies()) == ["killed"]
+    assert storages.names(store.studies()) == ["killed"]
 
 
 @pytest.mark.slow

@@ -101,13 +101,14 @@ def _told_about_model(words: Sequence[str]) -> "tuple[Told, Reference]":
 
 
 def _fitting(reference: "Reference", prepared: "Prepared") -> "keras.Model":
-    from pipeline import registry
+    from pipeline import models, registry
 
     model = registry.load(reference)
-    wants, gives = tuple(model.input_shape[1:]), model.output_shape[-1]
-    if (wants, gives) != (prepared.shape, len(prepared.classes)):
+    if not models.answers_to(model, prepared):
+        wants, gives = model.input_shape, model.output_shape[-1]
+        samples = tuple(prepared.train.samples.shape[1:])
         raise BadModel(
-            f"the model must fit the data (samples {prepared.shape}, {len(prepared.classes)} classes), "
+            f"the model must fit the data (samples {samples}, {len(prepared.classes)} classes), "
             f"got {reference.text} (samples {wants}, {gives} classes); choose the data with data=..."
         )
     return model
@@ -141,12 +142,14 @@ def _run(words: Sequence[str]) -> None:
 
 def _run_one(told: Told) -> None:
     ready = _ready(told)
+    from pipeline import export
     from pipeline.cli import summary
     from pipeline.stages.train import check
     from pipeline.trial import run_trial
 
     start = _start_weights(told)
     check(ready.prepared, told.settings, start)
+    export.check(told.settings.profile.runtime, ready.prepared)
     with _recording(ready, "run") as record:
         outcome = run_trial(ready.prepared, told.settings, record, start)
         record.trained(outcome.trained)
@@ -154,6 +157,7 @@ def _run_one(told: Told) -> None:
         record.cost(outcome.cost)
         record.seconds(replace(outcome.seconds, prepare=ready.prepare_seconds))
         record.model(outcome.model, ready.prepared, told.settings.tracking.register)
+        record.served(export.served(outcome.model, told.settings.profile.runtime, ready.prepared.validation))
         record.note(summary.note(outcome, record))
     summary.run(told, ready.prepared, outcome, record)
 
@@ -201,10 +205,12 @@ def _evaluate(words: Sequence[str]) -> None:
 def _profile(words: Sequence[str]) -> None:
     told, reference = _told_about_model(words)
     ready = _ready(told)
+    from pipeline import export
     from pipeline.cli import summary
     from pipeline.models import predictor
     from pipeline.stages.profile import profile
 
+    export.check(told.settings.profile.runtime, ready.prepared)
     model = _fitting(reference, ready.prepared)
     with _recording(ready, "profile", _into(told, reference)) as record:
         cost = profile(model, predictor(model), ready.prepared, told.settings)

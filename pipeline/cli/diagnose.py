@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.breakdown import Breakdown
     from pipeline.diagnosis import Case, Verdict, Words
     from pipeline.journal import Journal
+    from pipeline.prepared import Prepared
     from pipeline.walk import Closed, Event
 
 APART = {"diagnose", "tracking", "ui", "trained", "record"}
@@ -30,6 +31,7 @@ def run(words: Sequence[str]) -> None:
     from pipeline import meter
 
     held, imported = meter.settle(settings.device), time.perf_counter() - began
+    from pipeline import export
     from pipeline.bench import Bench
     from pipeline.cli.walk_summary import Teller
     from pipeline.journal import Journal
@@ -41,6 +43,8 @@ def run(words: Sequence[str]) -> None:
     bench = Bench(_settings, settings.diagnose.aim, held)
     prepared = bench.prepared(settings)
     check(prepared, settings)
+    export.check(settings.profile.runtime, prepared)
+    _check_memory(prepared, settings)
     with recording(told, "diagnose", held) as record:
         record.prepared(prepared)
         diary = _Diary(Journal(record, settings.diagnose.aim, compose, held.name), imported)
@@ -83,6 +87,17 @@ def _told(words: Sequence[str]) -> "tuple[Told, Words]":
             f"{'' if not isinstance(model, Mlp) else ' with model.init=pretrained'}; set model=mlp"
         )
     return told, tuple(word for word in told.overrides if word.partition("=")[0].split(".")[0] not in APART)
+
+
+def _check_memory(prepared: "Prepared", settings: Settings) -> None:
+    """Keras alone streams, and a loop that waits for the disk is not what is taken apart here."""
+    from pipeline import inputs
+
+    if inputs.streams(settings, prepared):
+        raise BadSetting(
+            f"diagnose needs training samples of at most data.in_memory_limit={settings.data.in_memory_limit}"
+            f" bytes, got {prepared.train.features.nbytes}; raise it, or set data.fraction for a part of them"
+        )
 
 
 def _settings(words: "Words") -> Settings:
@@ -190,11 +205,11 @@ def _name(name: str, case: "Case") -> str:
 
 def _serve(diary: _Diary, bench: "Bench", final: Told) -> None:
     """The Keras model of the last command line, and the file it is served from where there is one."""
-    from pipeline.bench import served
+    from pipeline import export
 
     model, prepared = bench.trained(final.settings), bench.prepared(final.settings)
-    runtime = final.settings.profile.runtime
-    diary.journal.served(model, prepared, served(model, runtime, prepared), runtime)
+    found = export.served(model, final.settings.profile.runtime, prepared.validation)
+    diary.journal.served(model, prepared, found)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
+from rich.markup import escape
 
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose
@@ -35,11 +36,11 @@ def run(words: Sequence[str]) -> None:
     """
     told, rest = _parsed(words)
     settings = compose(arguments.overrides(rest)).settings
-    from pipeline import search, store, study
+    from pipeline import outcomes, storages, store, study
 
     address = settings.search.storage or store.studies()
-    name = _chosen(told.study or settings.search.study, study.names(address))
-    found = search.results(study.Ledger(address, name, {}), name)
+    name = _chosen(told.study or settings.search.study, storages.names(address))
+    found = outcomes.results(study.Ledger(address, name), name)
     if not found.members():
         raise NothingQualifies(f"study {name} has no point yet; let it run: python -m pipeline sweep")
     members = _choice(told, found)
@@ -48,7 +49,7 @@ def run(words: Sequence[str]) -> None:
     elif len(members) == 1 and len(found.members()) != 1:
         _show_one(members[0], found)
     else:
-        show(found, "device")
+        show(found)
 
 
 def _parsed(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -135,22 +136,20 @@ def as_json(found: "Results", members: Sequence["Member"]) -> dict[str, Any]:
     }
 
 
-def show(found: "Results", unit: str) -> None:
+def show(found: "Results") -> None:
     """The whole frontier, for a person."""
     console = Console(highlight=False)
-    members = found.members()
-    if not members:
-        console.print(f"study {found.study}: no trial came to a point")
-        return
-    spent = sum(each.paid_seconds for each in found.tried)
     states = [each.state for each in found.tried]
     told = ", ".join(
         f"{states.count(state)} {state}" for state in ("complete", "paused", "failed") if state in states
     )
-    console.print(
-        f"[bold]{found.study}[/]  {len(found.tried)} trials ({told}), {seconds(spent)} of {found.device}\n"
-    )
-    console.print(frontier_table(members, found.knee(), unit))
+    console.print(f"[bold]{escape(found.study)}[/]: {len(states)} trials ({told})")
+    if members := found.members():
+        spent = sum(each.paid_seconds for each in found.tried)
+        console.print(f"{seconds(spent)} of {escape(found.device)}\n", soft_wrap=True)
+        console.print(frontier_table(members, found.knee()))
+    else:
+        console.print("no trial came to a point")
 
 
 def _show_one(member: "Member", found: "Results") -> None:

@@ -2,15 +2,21 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.measures import Epoch, Point
-from pipeline.results import Member, Results
+from pipeline.results import EPOCHS, Member, Results
+
+if TYPE_CHECKING:
+    from pipeline.jobs import Ended
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 WIDE = 48
@@ -55,15 +61,19 @@ class Screen:
         self._running.pop(number, None)
         if self._live:
             return
-        words = " ".join(f"{key}={short(value)}" for key, value in own.items())
+        words = text_of(own)
         result = f"{point.accuracy:.2%} at {seconds(point.device_seconds)}" if point else "no result"
         told = f"; {reason}" if reason else ""
         self._say(f"trial {number} {state}: {result}  {words}{told}")
 
-    def confirming(self, number: int, seed: int, accuracy: float | None) -> None:
-        if not self._live:
-            result = f"{accuracy:.2%}" if accuracy is not None else "failed"
-            self._say(f"confirmed trial {number} with seed {seed}: {result} validation")
+    def confirming(self, number: int, epoch: object, seed: int, ended: "Ended") -> None:
+        self._running.pop(number, None)
+        if self._live:
+            return
+        point, test = (ended.points or (None,))[-1], ended.test_accuracy
+        result = f"{point.accuracy:.2%} validation" if point else f"failed; {ended.reason}"
+        told = f", {test:.2%} test" if test is not None else ""
+        self._say(f"trial {number} at epoch {epoch} confirmed with seed {seed}: {result}{told}")
 
     def standing(self, results: Results) -> None:
         self._results = results
@@ -82,7 +92,7 @@ class Screen:
             Text(f"study {self._study}: {self._progress()}", style="bold"),
             Text(f"running  {'   '.join(self._running.values())}", style="dim"),
             Text(f"accuracy by cost  {sparkline([m.point for m in members])}", style="cyan"),
-            frontier_table(members[-SHOWN:], results.knee(), self._unit),
+            frontier_table(members[-SHOWN:], results.knee()),
         )
 
     def _progress(self) -> str:
@@ -120,39 +130,44 @@ def _share(error: float, most: float, least: float) -> float:
     return 1.0 if top == bottom else (top - here) / (top - bottom)
 
 
-def frontier_table(members: Sequence[Member], knee: Member | None, unit: str) -> Table:
+def frontier_table(members: Sequence[Member], knee: Member | None) -> Table:
     """One line a member: cost, accuracy, what was confirmed, what it is."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     confirmed = any(member.confirmation for member in members)
-    table.add_column(f"{unit}_seconds", justify="right")
-    table.add_column("accuracy", justify="right")
-    if confirmed:
-        table.add_column("test, new seeds", justify="right")
-    table.add_column("trial", justify="right")
-    table.add_column("epoch", justify="right")
-    table.add_column("", no_wrap=False)
+    headings = ["", "cost", "accuracy", *(["test"] if confirmed else []), "trial", "epoch"]
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    table.add_column("")
     for member in members:
-        own = " ".join(
-            f"{key}={short(value)}" for key, value in member.tried.params.items() if key != "train.epochs"
-        )
-        mark = " [bold yellow]knee[/]" if knee is not None and member is knee else ""
-        cells = [seconds(member.point.device_seconds), f"{member.point.accuracy:.2%}"]
+        mark = "[bold yellow]knee[/]" if knee is not None and member is knee else ""
+        cells = [mark, seconds(member.point.device_seconds), f"{member.point.accuracy:.2%}"]
         if confirmed:
             cells.append(_confirmed(member))
-        table.add_row(*cells, str(member.tried.number), str(member.epoch), own + mark)
+        own = {key: value for key, value in member.tried.params.items() if key != EPOCHS}
+        table.add_row(*cells, str(member.tried.number), str(member.epoch), escape(text_of(own)))
     return table
+
+
+def text_of(params: Mapping[str, object]) -> str:
+    """`hidden=32 optimizer=sgd learning_rate=0.35`: the last part of each key where that is enough."""
+    names = {key: key.rpartition(".")[2] for key in params}
+    unique = {name for name, count in Counter(names.values()).items() if count == 1}
+    return " ".join(
+        f"{names[key] if names[key] in unique else key}={short(value)}" for key, value in params.items()
+    )
 
 
 def _confirmed(member: Member) -> str:
     found = member.confirmation
     if found is None:
         return "-"
-    low, high = min(found.test_accuracies), max(found.test_accuracies)
-    return f"{found.test_accuracy:.2%} ({100 * low:.2f}-{100 * high:.2f})"
+    half = (max(found.test_accuracies) - min(found.test_accuracies)) / 2
+    return f"{found.test_accuracy:.2%}" + (f" ±{100 * half:.2f}" if len(found.seeds) > 1 else "")
 
 
 def short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    """Two figures are enough to tell settings apart; the command has all of them."""
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 def seconds(value: float) -> str:

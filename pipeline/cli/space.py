@@ -1,13 +1,27 @@
 """The words of a sweep, parsed by Hydra's own grammar: what is fixed, and what is to be searched."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, QuotedString, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, RangeSweep
+from hydra.errors import HydraException
 
 from pipeline.cli import arguments
 from pipeline.dimensions import Dimension, Space, Value, When
 from pipeline.errors import BadSetting
+
+NEVER_TOGETHER = ("data", "device")
+"""Points of several of these never stand on one frontier."""
+
+AROUND = {"search", "pruning", "tracking", "ui", "price", "profile", "evaluate", "claim", "hydra"} | {
+    "data_dir",
+    "cache_dir",
+    "trained",
+    "record",
+}
+"""What changes nothing of a trial's curve."""
 
 
 def split(pairs: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -26,17 +40,16 @@ def build(
     Raises:
         BadSetting: a word that is no range of values, or a condition on what is not searched.
     """
-    set_keys = {pair.partition("=")[0] for pair in fixed}
-    typed_keys = {pair.partition("=")[0] for pair in typed}
-    plain = [pair for pair in space if _key(pair) not in set_keys | typed_keys]
-    dimensions = [dimension(pair) for pair in [*plain, *typed]]
-    settled = dict(pair.split("=", 1) for pair in fixed)
+    taken = {_key(pair) for pair in [*fixed, *typed]}
+    dimensions = [dimension(pair) for pair in [*(each for each in space if _key(each) not in taken), *typed]]
     for condition, pairs in when.items():
-        dimensions += _conditional(condition, pairs, dimensions, settled, set_keys | typed_keys)
+        own = [dimension(pair) for pair in pairs if _key(pair) not in taken]
+        dimensions += _conditional(condition, own, dimensions, fixed)
     if not dimensions:
         raise BadSetting(
             "search.space must vary one key at least, got none; type one, for example model.hidden=16,64,256"
         )
+    _check_once(dimensions)
     return Space(tuple(dimensions))
 
 
@@ -44,28 +57,41 @@ def _key(pair: str) -> str:
     return pair.partition("=")[0]
 
 
+def _check_once(dimensions: Sequence[Dimension]) -> None:
+    """No two dimensions of one key may count at the same time."""
+    for one, other in combinations(dimensions, 2):
+        if one.key == other.key and not _apart(one.when, other.when):
+            raise BadSetting(
+                f"{one.key} must be searched once, got {one.text()!r} and {other.text()!r}; leave one out"
+            )
+
+
+def _apart(one: When | None, other: When | None) -> bool:
+    """Whether two conditions exclude each other."""
+    return one is not None and other is not None and one.key == other.key and one.value != other.value
+
+
 def _conditional(
-    condition: str,
-    pairs: Sequence[str],
-    before: Sequence[Dimension],
-    settled: Mapping[str, str],
-    taken: set[str],
+    condition: str, own: Sequence[Dimension], before: Sequence[Dimension], fixed: Sequence[str]
 ) -> list[Dimension]:
     """The dimensions under `key=value`: all of them where that is settled, none where it cannot be."""
-    override = arguments.parse(condition)
-    key, value = override.key_or_group, _plain(override.value())
-    own = [dimension(pair) for pair in pairs if _key(pair) not in taken]
+    override = _parsed(condition)
+    key, value = override.key_or_group, _plain(override.value(), condition)
     parent = next((each for each in before if each.key == key), None)
     if parent is None:
-        if key not in settled:
+        settled = [arguments.parse(pair) for pair in fixed if _key(pair) == key]
+        if not settled:
             raise BadSetting(
                 f"search.when must hang on a key that is searched or set, got {condition!r}; "
                 f"add {key} to search.space or set {condition}"
             )
-        return own if settled[key] == str(value) else []
-    if value not in parent.choices:
-        return []
-    return [replace(each, when=When(parent.name, value)) for each in own]
+        return list(own) if settled[-1].value() == override.value() else []
+    if not parent.choices:
+        raise BadSetting(
+            f"search.when must hang on one of several named values, got {condition!r} and {parent.text()!r}; "
+            f"write the values of {key} with commas"
+        )
+    return [replace(each, when=When(parent.name, value)) for each in own if parent.holds(value)]
 
 
 def dimension(pair: str) -> Dimension:
@@ -74,11 +100,12 @@ def dimension(pair: str) -> Dimension:
     Raises:
         BadSetting: it gives no values to choose from.
     """
-    override = arguments.parse(pair)
+    override = _parsed(pair)
     key, value = override.key_or_group, override.value()
+    _check_key(key, pair)
     match value:
         case ChoiceSweep():
-            return _of_choices(key, [_plain(each) for each in value.list], pair)
+            return _of_choices(key, value, pair)
         case IntervalSweep():
             return _of_interval(key, value, pair)
         case RangeSweep():
@@ -89,7 +116,33 @@ def dimension(pair: str) -> Dimension:
     )
 
 
-def _of_choices(key: str, choices: Sequence[Value], pair: str) -> Dimension:
+def _parsed(pair: str) -> Override:
+    try:
+        override = arguments.parse(pair)
+    except HydraException:
+        raise BadSetting(f"a word of the space must be key=value, got {pair!r}; mend it") from None
+    key = override.key_or_group
+    if key != _key(pair):
+        raise BadSetting(f"{key} can only be set in a search, not added or moved, got {pair!r}")
+    return override
+
+
+def _check_key(key: str, pair: str) -> None:
+    head = key.partition(".")[0]
+    if head in NEVER_TOGETHER:
+        raise BadSetting(
+            f"{key} must have one value in a search, got {pair!r}; points of several never stand on one "
+            f"frontier, so start one search for each {head}"
+        )
+    if head in AROUND:
+        raise BadSetting(
+            f"{key} must have one value in a search, got {pair!r}; it changes no curve, so write one"
+        )
+
+
+def _of_choices(key: str, value: ChoiceSweep, pair: str) -> Dimension:
+    choices = [_plain(each, pair) for each in value.list]
+    _log(key, value.tags, 1, pair)
     if len(set(choices)) < len(choices):
         raise BadSetting(f"{key} must name each value once, got {pair!r}; leave the repeated one out")
     return Dimension(key, choices=tuple(choices))
@@ -100,8 +153,10 @@ def _of_interval(key: str, value: IntervalSweep, pair: str) -> Dimension:
     assert low is not None
     assert high is not None
     log = _log(key, value.tags, low, pair)
-    if not low < high:
-        raise BadSetting(f"{key} must go from a lower to a higher value, got {pair!r}; exchange the ends")
+    if not (low < high and math.isfinite(low) and math.isfinite(high)):
+        raise BadSetting(
+            f"{key} must go from a lower to a higher number, got {pair!r}; write interval(low,high)"
+        )
     whole = isinstance(low, int) and isinstance(high, int)
     return Dimension(key, low=low, high=high, log=log, whole=whole)
 
@@ -112,10 +167,12 @@ def _of_range(key: str, value: RangeSweep, pair: str) -> Dimension:
     assert low is not None
     assert stop is not None
     log = _log(key, value.tags, low, pair)
+    if not (step > 0 and low + step < stop < math.inf):
+        raise BadSetting(
+            f"{key} must have two values at least, got {pair!r}; write range(low,high,step), without high"
+        )
     whole = all(isinstance(each, int) for each in (low, stop, step))
-    last = low + step * max(0, -(-(stop - low) // step) - 1) if step > 0 else low
-    if not low < last:
-        raise BadSetting(f"{key} must have two values at least, got {pair!r}; widen the range")
+    last = low + step * (math.ceil(round((stop - low) / step, 9)) - 1)
     if log:
         return Dimension(key, choices=tuple(_steps(low, last, step)))
     return Dimension(key, low=low, high=last, step=step, whole=whole)
@@ -135,8 +192,9 @@ def _log(key: str, tags: set[str], low: float, pair: str) -> bool:
     return "log" in tags
 
 
-def _plain(value: object) -> Value:
+def _plain(value: object, pair: str) -> Value:
     if isinstance(value, QuotedString):
         return str(value.text)
-    assert value is None or isinstance(value, str | int | float | bool)
-    return value
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise BadSetting(f"{_key(pair)} must have plain values in a search, got {pair!r}; leave lists out")

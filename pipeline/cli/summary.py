@@ -77,9 +77,14 @@ def _data_rows(prepared: "Prepared") -> Rows:
 
 def _score_rows(evaluation: "Evaluation") -> Rows:
     validation, test = evaluation.validation, evaluation.test
+    shifted: Rows = []
+    if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
+        under = (evaluation.accuracy_under_shift, evaluation.test_accuracy_under_shift)
+        shifted.append(("under shift", f"{under[0]:.2%} validation, {under[1]:.2%} test"))
     return [
         ("accuracy", f"[bold]{validation.accuracy:.2%}[/] validation, [bold]{test.accuracy:.2%}[/] test"),
         ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
+        *shifted,
     ]
 
 

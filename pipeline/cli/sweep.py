@@ -14,6 +14,7 @@ from pipeline.cli.ui import base_address
 from pipeline.dimensions import Space, Value, word
 from pipeline.errors import BadSetting
 from pipeline.measures import Epoch
+from pipeline.results import EPOCHS
 from pipeline.settings import Told
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def run(words: Sequence[str]) -> None:
         watcher = _Watcher(record, screen, ledger, held.name)
         crew = workers.crew(search.workers, told.settings.device)
         task = Search(sweep, plan.epochs, ledger, crew, watcher)
-        _search(task, watcher, sweep)
+        with ledger.beating():
+            _search(task, watcher, sweep)
     _show(task, watcher)
 
 
@@ -83,7 +85,7 @@ def _search(task: "Search", watcher: "_Watcher", sweep: "Sweep") -> None:
 
 
 def _show(task: "Search", watcher: "_Watcher") -> None:
-    frontier.show(task.results, watcher.record.cost_metric.removesuffix("_seconds"))
+    frontier.show(task.results)
     frontier.link(watcher.link)
 
 
@@ -157,8 +159,8 @@ class _Watcher:
         self._unit: tuple[str, float] | None = None
 
     def began(self, trial: "Trial") -> str | None:
-        role = None if trial.role == "trial" else trial.role
-        return self.record.begin(trial.number, trial.told, role, self._device)
+        role = None if trial.seed is None else "confirm"
+        return self.record.begin(trial.name, trial.number, trial.told, role, self._device)
 
     def epoch(self, trial: "Trial", epoch: Epoch) -> None:
         self._screen.epoch(trial.number, epoch, trial.told.settings.train.epochs)
@@ -169,13 +171,13 @@ class _Watcher:
             self._choose_unit(ended.points[0].device_seconds)
         self.record.end(run_id, ended, self.unit)
         last = ended.points[-1] if ended.points else None
-        if trial.role == "trial":
-            from pipeline.search import searched
+        if trial.seed is None:
+            from pipeline.outcomes import searched
 
             own = searched(trial.told, tuple(key.partition(" (")[0] for key in trial.params))
             self._screen.ended(trial.number, ended.state, last, own, ended.reason)
         else:
-            self._screen.confirming(trial.number, trial.seed or 0, last.accuracy if last else None)
+            self._screen.confirming(trial.number, trial.params[EPOCHS], trial.seed, ended)
 
     def standing(self, results: "Results", whole: bool = False) -> None:
         self._screen.standing(results)
@@ -183,21 +185,23 @@ class _Watcher:
         if results.points() and (drawn or not self.link):
             self.link = self._plant(results)
 
-    def dropped(self, number: int) -> None:
-        self.record.drop(number)
+    def dropped(self, name: str) -> None:
+        self.record.drop(name)
 
     @property
     def unit(self) -> tuple[str, float]:
         """Of the cost axis, the same for the whole study: decided by its first point."""
-        if self._unit is None:
-            known = self._ledger.attrs().get("unit")
-            self._unit = tuple(known) if known else None
-        return self._unit or ("us", 1e6)
+        return self._known_unit() or ("us", 1e6)
+
+    def _known_unit(self) -> tuple[str, float] | None:
+        if self._unit is None and (known := self._ledger.attrs().get("unit")):
+            self._unit = (known[0], known[1])
+        return self._unit
 
     def _choose_unit(self, device_seconds: float) -> None:
         from pipeline import views
 
-        if self._unit is None and self.unit and self._unit is None:
+        if self._known_unit() is None:
             self._unit = views.cost_unit(device_seconds / 10)  # others may be cheaper
             self._ledger.note("unit", list(self._unit))
 
@@ -215,12 +219,14 @@ class _Watcher:
         )
 
     def finish(self, task: "Search") -> None:
-        """The last state of everything: line, view, pictures, note, models."""
+        """The last state of everything: line and view; pictures, note and models once for the study."""
         from pipeline.study_end import finish
 
         results = task.results
         with stopping.held_back():
             self.standing(results, whole=True)
-            if results.points():
-                self.link = self._plant(results)
-                finish(task, self.record, self.link)
+        if results.points():
+            self.link = self._plant(results)
+            confirmed = sum(member.confirmation is not None for member in results.members())
+            name = f"end {self.record.run_id} {len(results.tried)} {confirmed}"
+            task.once(name, lambda: finish(task, self.record, self.link))

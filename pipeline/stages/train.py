@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import engine, loops, meter, models
+from pipeline import engine, inputs, loops, meter, models, shifts
 from pipeline.checkpoints import Checkpoint
 from pipeline.errors import Diverged
 from pipeline.measures import Curve, Drawn, Epoch, Seconds
@@ -72,7 +72,7 @@ def train(
         Diverged: a loss became NaN or infinite.
     """
     watch = Stopwatch(meter.hold(settings.device))
-    kind = engine.pick_engine(settings, watch.held)
+    kind = engine.pick_engine(settings, watch.held, inputs.streams(settings, prepared))
     loop = _ready(prepared, settings, start, watch, kind)
     curve, kept, parameters = _beginning(loop, watch, settings, paused)
     for number in range(len(curve.epochs) + 1, settings.train.epochs + 1):
@@ -99,8 +99,9 @@ def train(
 def check(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None = None) -> None:
     """Raise what `train` would raise before its first epoch, and do nothing else."""
     held = meter.hold(settings.device)
-    engine.pick_engine(settings, held)
+    engine.pick_engine(settings, held, inputs.streams(settings, prepared))
     loops.check(settings, prepared)
+    shifts.check(settings.evaluate.shift, prepared.test.samples, prepared.front)
     models.start_weights(settings, prepared, start)
 
 
