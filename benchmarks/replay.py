@@ -1,12 +1,13 @@
 """`python -m benchmarks.replay --table FILE --budget DEVICE_SECONDS --seeds N`: search recorded curves again.
 
-Nothing is trained: a table has the curve of every configuration, a strategy pays for the epochs that it looks at.
-Its score is the area, over log device-seconds and log error, that its points dominate, as a share of what all
-points of the table dominate (`pipeline.frontier.Bounds.around` the table's points), at each device-second paid.
-`benchmarks.strategies` says how each strategy meets the table: who suggests configurations outside of it is
-snapped to the nearest row not yet run. `tpe`, `nsga2`, `gp` and `random` choose their epochs and count one point
-a trial; `tpe_epochs` is `tpe` with every epoch counted, and `frontier`, `pareto_pruning` and `moasha` count every
-epoch, too. `gp` and `moasha` need packages of the benchmark's own environment (`make bench`).
+Nothing is trained: a table has the curve of every configuration, a strategy pays for the epochs that it looks
+at. Its score is the area, over log device-seconds and log error, that its points dominate, as a share of what
+all points of the table dominate (`pipeline.frontier.Bounds.around` the table's points), at each device-second
+paid. `benchmarks.strategies` says how each strategy meets the table: who suggests configurations outside of
+it is snapped to the nearest row not yet run. `tpe`, `nsga2`, `gp` and `random` choose their epochs and count
+one point a trial; `tpe_epochs` is `tpe` with every epoch counted, and `frontier`, `pareto_pruning` and
+`moasha` count every epoch, too. `gp` and `moasha` need packages of the benchmark's own environment (`make
+bench`).
 
 Reads `{"params": {...}, "curve": [[epoch, device_seconds, accuracy], ...]}` a line, of any names and types.
 """
@@ -75,7 +76,7 @@ def _number(seconds: float) -> float | None:
     return float(f"{seconds:.5g}") if math.isfinite(seconds) else None
 
 
-# ---- running --------------------------------------------------------------------------------------------------
+# ---- running -----------------------------------------------------------------------------------------------
 
 
 def once(table: Table, budget: float, name: str, seed: int) -> Run:
@@ -119,11 +120,11 @@ def replay(
     return outcomes, absent
 
 
-# ---- goals ------------------------------------------------------------------------------------------------------
+# ---- goals -------------------------------------------------------------------------------------------------
 
 
 def goals(outcomes: Sequence[Outcome], budget: float) -> list[Goal]:
-    """Each rival's device-seconds to 95 % by ours; and to 96 % by ours to 99 %. Unreached: the budget, at least."""
+    """Each rival's device-seconds to 95 % by ours; and to 96 % by ours to 99 %. Unreached: the budget."""
     by_name = {each.name: each for each in outcomes}
     ours = by_name.get(OURS)
     if ours is None:
@@ -157,7 +158,7 @@ def _goal(text: str, wanted: float, theirs: float, ours: float, budget: float) -
     return Goal(text + more, wanted, min(theirs, budget) / ours, "x")
 
 
-# ---- telling ----------------------------------------------------------------------------------------------------
+# ---- telling -----------------------------------------------------------------------------------------------
 
 
 HEAD = [
@@ -203,7 +204,8 @@ def markdown(
 def about_table(name: str, table: Table, budget: float) -> str:
     return (
         f"{name}: {len(table.rows)} configurations, up to {table.epochs} epochs, {table.device_seconds:.4g} "
-        f"device-seconds in all; budget {budget:g}. Device-seconds of the median seed until a share of the table's "
+        f"device-seconds in all; budget {budget:g}. "
+        "Device-seconds of the median seed until a share of the table's "
         f"area; a run ends at {ENOUGH:.2%}."
     )
 

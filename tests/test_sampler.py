@@ -1,4 +1,4 @@
-"""`FrontierSampler` inside of Optuna: spaces given and learned, continuation, repetition, storage, refusal."""
+"""`FrontierSampler` in Optuna: spaces given and learned, continuation, repetition, storage, refusal."""
 
 import math
 import warnings
