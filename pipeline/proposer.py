@@ -109,7 +109,7 @@ class Proposer:
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", optuna.exceptions.ExperimentalWarning
-            )  # of no use to who searches
+            )  # of no use here
             own = sampler(kind, space, epochs, seed, workers)
         self._study = optuna.create_study(directions=DIRECTIONS, sampler=own)
         self._places: dict[int, int] = {}
