@@ -107,9 +107,7 @@ class Proposer:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", optuna.exceptions.ExperimentalWarning
-            )  # of no use to who searches
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of no use here
             own = sampler(kind, space, epochs, seed, workers)
         self._study = optuna.create_study(directions=DIRECTIONS, sampler=own)
         self._places: dict[int, int] = {}
