@@ -1,4 +1,4 @@
-"""Every sampler on a space with conditions: nothing twice, nothing outside, and an end where nothing is left."""
+"""Every sampler on a space with conditions: nothing twice, nothing outside, an end where nothing is left."""
 
 import importlib.util
 import warnings

@@ -358,8 +358,8 @@ def test_a_signal_between_two_writes_tears_nothing(
 
 def test_the_trial_of_a_dead_process_is_tried_again(scene: Callable[..., Scene]) -> None:
     made = scene("search.trials=4")
+    made.crew.about_to = lambda job: 1 / 0 if job.number == 2 else None  # type: ignore[assignment,return-value]
     with pytest.raises(ZeroDivisionError):
-        made.crew.about_to = lambda job: 1 / 0 if job.number == 2 else None  # type: ignore[assignment,return-value]
         made.search.run()
     row = next(row for row in made.ledger.trials() if row.state is TrialState.WAITING)
     assert made.ledger.claim() is not None  # and its process was killed then
