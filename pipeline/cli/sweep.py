@@ -54,7 +54,7 @@ def run(words: Sequence[str]) -> None:
     ledger = study.Ledger(address, name, about)
     sweep = Sweep(told, plan.fixed, plan.space, compose, _checkpoints(told, name))
     with stopping.held_back():
-        record = StudyRecord(client, told, name, held.kind)
+        record = StudyRecord(client, told, name, held.kind, ledger.alone)
     with Screen(name, search.trials, search.budget_device_seconds, held.kind) as screen:
         watcher = _Watcher(record, screen, ledger, held.name)
         crew = workers.crew(search.workers, told.settings.device)
@@ -224,8 +224,10 @@ class _Watcher:
         from pipeline import views
 
         if self._known_unit() is None:
-            self._unit = views.cost_unit(device_seconds / 10)  # others may be cheaper
-            self._ledger.note("unit", list(self._unit))
+            with self._ledger.alone("unit"):
+                if self._known_unit() is None:
+                    self._unit = views.cost_unit(device_seconds / 10)  # others may be cheaper
+                    self._ledger.note("unit", list(self._unit))
 
     def _plant(self, results: "Results") -> str:
         from pipeline import views
@@ -244,11 +246,12 @@ class _Watcher:
         """The last state of everything: line and view; pictures, note and models once for the study."""
         from pipeline.study_end import finish
 
-        results = task.results
-        with stopping.held_back():
-            self.standing(results, whole=True)
-        if results.points():
-            self.link = self._plant(results)
-            confirmed = sum(member.confirmation is not None for member in results.members())
-            name = f"end {self.record.run_id} {len(results.tried)} {confirmed}"
-            task.once(name, lambda: finish(task, self.record, self.link))
+        def last() -> None:
+            with stopping.held_back():
+                self.standing(task.results, whole=True)
+            if task.results.points():
+                finish(task, self.record, self._plant(task.results))
+
+        self.standing(task.results)
+        confirmed = sum(member.confirmation is not None for member in task.results.members())
+        task.once(f"end {self.record.run_id} {len(task.results.tried)} {confirmed}", last)
