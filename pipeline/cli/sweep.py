@@ -181,6 +181,7 @@ class _Watcher:
         self._unit: tuple[str, float] | None = None
 
     def began(self, trial: "Trial") -> str | None:
+        self._screen.began(trial.number)
         role = None if trial.seed is None else "confirm"
         return self.record.begin(trial.name, trial.number, trial.told, role, self._device)
 
