@@ -27,9 +27,10 @@ def frontier(points: Sequence[Point]) -> list[int]:
     """Indices of the points that no other beats, cheapest first; of equal points the first. O(n log n)."""
     found: list[int] = []
     best = -math.inf
-    for index in sorted(range(len(points)), key=lambda at: _cheap_then_good(points[at])):
-        if points[index].accuracy > best:
-            best = points[index].accuracy
+    order = sorted((point.device_seconds, -point.accuracy, index) for index, point in enumerate(points))
+    for _, worse, index in order:
+        if -worse > best:
+            best = -worse
             found.append(index)
     return found
 

@@ -128,10 +128,10 @@ class Results:
 
     @cached_property
     def _members(self) -> tuple[Member, ...]:
-        fair = [Member(each, epoch, point) for each in self.tried for epoch, point in each.fair()]
+        fair = [(each, epoch, point) for each in self.tried for epoch, point in each.fair()]
         if fair:
             assert self.device
-        return tuple(fair[index] for index in frontier.frontier([each.point for each in fair]))
+        return tuple(Member(*fair[index]) for index in frontier.frontier([point for _, _, point in fair]))
 
     def members(self) -> tuple[Member, ...]:
         """The frontier over all fair points of all trials, cheapest first; empty where there is no point.

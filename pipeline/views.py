@@ -250,9 +250,9 @@ def _state(
 
 
 def _spelled(dots: str) -> str:
-    """`accuracy_at_cpu_us` -> CPU microseconds."""
+    """`accuracy_at_cpu_us` -> CPU µs."""
     kind, unit = dots.split("_")[-2:]
-    return f"{kind.upper()} {'milliseconds' if unit == 'ms' else 'microseconds'}"
+    return f"{kind.upper()} {unit.replace('us', 'µs')}"
 
 
 def _section(key: str, name: str, columns: int, height: int) -> dict[str, Any]:
