@@ -69,7 +69,7 @@ def write(
     client.log_batch(
         run_id,
         metrics=metrics,
-        params=[Param(key, str(value)) for key, value in tried.params.items()],
+        params=[Param(key, str(value)) for key, value in {"data": results.data, **tried.params}.items()],
         tags=[RunTag(key, value) for key, value in tags.items()],
     )
     client.set_terminated(run_id, "FAILED" if tried.state == "failed" else "FINISHED")
