@@ -1,5 +1,6 @@
 """A study as MLflow recorded it, for notebooks and other programs: the search's own storage is not needed."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,6 +9,7 @@ from mlflow.entities import Run
 
 from pipeline.errors import BadInput
 from pipeline.measures import Point
+from pipeline.registry import OVERRIDES
 from pipeline.results import EPOCHS, Confirmation, Results, Tried
 
 ACCURACY, COSTS, TEST, PAID = (
@@ -27,9 +29,9 @@ def studies(client: MlflowClient, experiment: str) -> list[str]:
 
 
 def results(client: MlflowClient, experiment: str, study: str | None = None) -> Results:
-    """The trials of a study that have ended, in that order; of the newest one where no name is given.
+    """The trials of a study that have ended, by number; of the newest study where no name is given.
 
-    `params` are the settings that differ between them.
+    `params` are the settings that their command lines differ in, but for how long they train.
 
     Raises:
         BadInput: there is no such study.
@@ -45,11 +47,11 @@ def results(client: MlflowClient, experiment: str, study: str | None = None) -> 
     quote = '"' if "'" in name else "'"
     runs = _runs(client, experiment, f"tags.trial_state LIKE '%' AND tags.study = {quote}{name}{quote}")
     trials = sorted(
-        (run for run in runs if "role" not in run.data.tags), key=lambda run: int(run.info.end_time or 0)
+        (run for run in runs if "role" not in run.data.tags), key=lambda run: int(run.data.tags["trial"])
     )
-    keys = _differing([run.data.params for run in trials])
+    params = _differing([_words(run) for run in trials])
     again = _confirmed(run for run in runs if run.data.tags.get("role") == CONFIRM)
-    tried = tuple(_tried(client, run, keys, again) for run in trials)
+    tried = tuple(_tried(client, run, own, again) for run, own in zip(trials, params, strict=True))
     return Results(name, trials[0].data.params.get("data", "") if trials else "", tried)
 
 
@@ -66,14 +68,22 @@ def _runs(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
     return found
 
 
-def _differing(params: Sequence[Mapping[str, str]]) -> list[str]:
-    """Keys that some trials lack or have with another value, in the order in which they come up."""
-    keys = dict.fromkeys(key for each in params for key in each)
-    return [key for key in keys if len({each.get(key) for each in params}) > 1]
+def _words(run: Run) -> dict[str, str]:
+    """What the run's command line sets, as text."""
+    words = json.loads(run.data.tags.get(OVERRIDES, "[]"))
+    pairs = (word.partition("=") for word in words)
+    return {key: value for key, _, value in pairs if key != EPOCHS}
+
+
+def _differing(words: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
+    """Of each trial the keys that some other has not, or has with another value."""
+    keys = dict.fromkeys(key for each in words for key in each)
+    own = [key for key in keys if len({each.get(key) for each in words}) > 1]
+    return [{key: _value(each[key]) for key in own if key in each} for each in words]
 
 
 def _tried(
-    client: MlflowClient, run: Run, keys: Sequence[str], again: Mapping[int, dict[int, Confirmation]]
+    client: MlflowClient, run: Run, params: dict[str, object], again: Mapping[int, dict[int, Confirmation]]
 ) -> Tried:
     tags, metrics, number = run.data.tags, run.data.metrics, int(run.data.tags["trial"])
     curve = _curve(client, run)
@@ -81,7 +91,7 @@ def _tried(
         number=number,
         run_id=str(run.info.run_id),
         command=tags.get("command", ""),
-        params={key: _value(run.data.params[key]) for key in keys if key in run.data.params},
+        params=params,
         curve=curve,
         fair_midway=tags.get("fair_midway") == "true",
         state=tags["trial_state"],
@@ -124,7 +134,7 @@ def _confirmed(runs: Iterable[Run]) -> dict[int, dict[int, Confirmation]]:
 
 
 def _value(text: str) -> object:
-    """A param as the number that it is, else as the text."""
+    """A value as the number that it is, else as the text."""
     for kind in (int, float):
         try:
             return kind(text)

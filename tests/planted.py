@@ -1,5 +1,6 @@
 """A finished study written into MLflow as a sweep writes it, without training anything."""
 
+import json
 import time
 
 from mlflow import MlflowClient
@@ -45,6 +46,7 @@ def write(
         "trial": str(tried.number),
         "trial_state": tried.state,
         "command": tried.command,
+        "overrides": json.dumps(tried.command.split()[4:]),
         "device": tried.device,
         "fair_midway": str(tried.fair_midway).lower(),
         **views.trial_tags(results, tried),

@@ -12,12 +12,11 @@ from pipeline.results import Results
 from tests.planted import METRIC, planted
 from tests.studies import tried
 
-SGD = tried(
-    0, (0.5, 1.0), (0.6, 2.0), params={"optimizer": "sgd", "optimizer.momentum": 0.9, "data": "digits"}
-)
-ADAM = tried(1, (0.7, 1.5), params={"optimizer": "adam", "data": "digits"}, state="paused")
-LATE = tried(2, (0.4, 3.0), params={"optimizer": "adam", "data": "digits"}, fair_midway=False)
-BROKEN = tried(3, params={"optimizer": "sgd", "data": "digits"}, state="failed")
+RUN = "python -m pipeline run data=digits"
+SGD = tried(0, (0.5, 1.0), (0.6, 2.0), command=f"{RUN} optimizer=sgd optimizer.momentum=0.9 train.epochs=2")
+ADAM = tried(1, (0.7, 1.5), command=f"{RUN} optimizer=adam train.epochs=1", state="paused")
+LATE = tried(2, (0.4, 3.0), command=f"{RUN} optimizer=adam", fair_midway=False)
+BROKEN = tried(3, command=f"{RUN} optimizer=sgd", state="failed")
 STUDY = Results("it's read", "digits", (SGD, ADAM, LATE, BROKEN))
 
 
