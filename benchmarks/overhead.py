@@ -1,8 +1,8 @@
 """`python -m benchmarks.overhead`: what a trial of a sweep costs beside training, compiling and warming up.
 
-A real sweep on the embedded digits with the frontier sampler, SQLite and MLflow, in one warm process: compose,
-propose, look the data up, validate, record, refresh the frontier. Once in a young study, once in one that
-already holds many trials, which are written into it beforehand.
+A real sweep on the embedded digits with the frontier sampler, SQLite and MLflow, in one warm process:
+compose, propose, look the data up, validate, record, refresh the frontier. Once in a young study, once in one
+that already holds many trials, which are written into it beforehand.
 """
 
 import argparse

@@ -1,12 +1,12 @@
 """`python -m benchmarks.replay --table FILE --budget DEVICE_SECONDS --seeds N`: search recorded curves again.
 
-Nothing is trained: a table has the curve of every configuration, a strategy pays for the epochs that it looks at.
+Nothing is trained: a table has the curve of every configuration, a strategy pays for the epochs it looks at.
 Its score is the area, over log device-seconds and log error, that its points dominate, as a share of what all
-points of the table dominate (`pipeline.frontier.Bounds.around` the table's points), at each device-second paid.
+points of the table dominate (`pipeline.frontier.Bounds.around` these points), at each device-second paid.
 `benchmarks.strategies` says how each strategy meets the table: who suggests configurations outside of it is
-snapped to the nearest row not yet run. `tpe`, `nsga2`, `gp` and `random` choose their epochs and count one point
-a trial; `tpe_epochs` is `tpe` with every epoch counted, and `frontier`, `pareto_pruning` and `moasha` count every
-epoch, too. `gp` and `moasha` need packages of the benchmark's own environment (`make bench`).
+snapped to the nearest row not yet run. `tpe`, `nsga2`, `gp` and `random` choose their epochs and count one
+point a trial; `tpe_epochs` is `tpe` with every epoch counted, and `frontier`, `pareto_pruning` and `moasha`
+count every epoch, too. `gp` and `moasha` need packages of the benchmark's own environment (`make bench`).
 
 Reads `{"params": {...}, "curve": [[epoch, device_seconds, accuracy], ...]}` a line, of any names and types.
 """
@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -75,7 +76,7 @@ def _number(seconds: float) -> float | None:
     return float(f"{seconds:.5g}") if math.isfinite(seconds) else None
 
 
-# ---- running --------------------------------------------------------------------------------------------------
+# ---- running ------------------------------------------------------------------------------------------
 
 
 def once(table: Table, budget: float, name: str, seed: int) -> Run:
@@ -95,35 +96,37 @@ def _job(job: tuple[Table, float, str, int]) -> Run | str:
         return str(error)
 
 
+def _in_turn(work: Sequence[tuple[Table, float, str, int]]) -> list[Run | str]:
+    """One after the other, until one says that it cannot run here."""
+    found: list[Run | str] = []
+    for job in work:
+        found.append(_job(job))
+        if isinstance(found[-1], str):
+            break
+    return found
+
+
 def replay(
     table: Table, budget: float, names: Sequence[str], seeds: Sequence[int], jobs: int
 ) -> tuple[list[Outcome], list[str]]:
     """What each strategy came to, and a line for each that could not run."""
     outcomes, absent = [], []
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+    with multiprocessing.get_context("spawn").Pool(jobs) if jobs > 1 else nullcontext() as pool:
         for name in names:
-            first = _job((table, budget, name, seeds[0])) if jobs == 1 else None
-            if isinstance(first, str):
-                absent.append(first)
-                continue
-            rest = seeds if first is None else seeds[1:]
-            work = [(table, budget, name, seed) for seed in rest]
-            found = [
-                *([] if first is None else [first]),
-                *(map(_job, work) if jobs == 1 else pool.imap(_job, work)),
-            ]
-            runs = [run for run in found if isinstance(run, Run)]
+            work = [(table, budget, name, seed) for seed in seeds]
+            found = list(pool.imap(_job, work)) if pool else _in_turn(work)
+            runs = tuple(run for run in found if isinstance(run, Run))
             absent += sorted({told for told in found if isinstance(told, str)})
             if runs:
-                outcomes.append(Outcome(name, tuple(runs)))
+                outcomes.append(Outcome(name, runs))
     return outcomes, absent
 
 
-# ---- goals ------------------------------------------------------------------------------------------------------
+# ---- goals --------------------------------------------------------------------------------------------
 
 
 def goals(outcomes: Sequence[Outcome], budget: float) -> list[Goal]:
-    """Each rival's device-seconds to 95 % by ours; and to 96 % by ours to 99 %. Unreached: the budget, at least."""
+    """Each rival's device-seconds to 95 % by ours, and to 96 % by ours to 99 %; at least the budget."""
     by_name = {each.name: each for each in outcomes}
     ours = by_name.get(OURS)
     if ours is None:
@@ -157,7 +160,7 @@ def _goal(text: str, wanted: float, theirs: float, ours: float, budget: float) -
     return Goal(text + more, wanted, min(theirs, budget) / ours, "x")
 
 
-# ---- telling ----------------------------------------------------------------------------------------------------
+# ---- telling ------------------------------------------------------------------------------------------
 
 
 HEAD = [
@@ -203,8 +206,8 @@ def markdown(
 def about_table(name: str, table: Table, budget: float) -> str:
     return (
         f"{name}: {len(table.rows)} configurations, up to {table.epochs} epochs, {table.device_seconds:.4g} "
-        f"device-seconds in all; budget {budget:g}. Device-seconds of the median seed until a share of the table's "
-        f"area; a run ends at {ENOUGH:.2%}."
+        f"device-seconds in all; budget {budget:g}. Device-seconds of the median seed until a share of the "
+        f"table's area; a run ends at {ENOUGH:.2%}."
     )
 
 

@@ -1,9 +1,9 @@
 """Ways to search a table. Each takes a ledger and a seed, and spends the ledger's budget.
 
-All get the same space, the number of epochs included (an int on a log scale), and pay for every epoch trained.
-Suggestions of Optuna's samplers and of MO-ASHA that lie outside of the table are snapped to the nearest row that
-was not yet run, and the sampler is told that row, not what it had asked for. `frontier` chooses among the rows
-(`candidates`), and may go on with one that it left, paying the difference.
+All get the same space, the number of epochs included (an int on a log scale), and pay for every epoch
+trained. Suggestions of Optuna's samplers and of MO-ASHA that lie outside of the table are snapped to the
+nearest row that was not yet run, and the sampler is told that row, not what it had asked for. `frontier`
+chooses among the rows (`candidates`), and may go on with one that it left, paying the difference.
 """
 
 import importlib.util
@@ -62,13 +62,13 @@ def suggest(trial: optuna.Trial, table: Table) -> dict[str, Any]:
     return params
 
 
-# ---- ours -------------------------------------------------------------------------------------------------
+# ---- ours ---------------------------------------------------------------------------------------------
 
 
 def frontier(ledger: Ledger, seed: int) -> None:
-    table = ledger.table
+    table, known = ledger.table, distributions(ledger.table)
     sampler = FrontierSampler(
-        distributions={**distributions(table), EPOCHS: epochs_of(table)},
+        distributions={**known, EPOCHS: epochs_of(table)},
         when={each.name: (each.parent, each.among) for each in table.parameters if each.parent},
         epochs=EPOCHS,
         candidates=table.inner,
@@ -80,7 +80,8 @@ def frontier(ledger: Ledger, seed: int) -> None:
         trial = study.ask()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # nothing left: the loop ends below
-            params = suggest(trial, table)
+            names = [name for name in trial.relative_params if name != EPOCHS]
+        params = {name: trial._suggest(name, known[name]) for name in names}
         if sampler.exhausted:
             return
         epochs = trial._suggest(EPOCHS, epochs_of(table))
@@ -90,7 +91,7 @@ def frontier(ledger: Ledger, seed: int) -> None:
         study.tell(trial, (accuracy, seconds))
 
 
-# ---- Optuna's -----------------------------------------------------------------------------------------------
+# ---- Optuna's -----------------------------------------------------------------------------------------
 
 
 def _by_sampler(make: Callable[[int], BaseSampler], every: bool) -> Strategy:
@@ -150,7 +151,7 @@ def pareto_pruning(ledger: Ledger, seed: int) -> None:
         study.tell(trial, (curve[-1][2], curve[-1][1]))
 
 
-# ---- Syne Tune's ----------------------------------------------------------------------------------------------
+# ---- Syne Tune's --------------------------------------------------------------------------------------
 
 
 def moasha(ledger: Ledger, seed: int) -> None:
@@ -163,7 +164,7 @@ def moasha(ledger: Ledger, seed: int) -> None:
     from syne_tune.optimizer.scheduler import SchedulerDecision
     from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
 
-    np.random.seed(seed)  # noqa: NPY002 - its samples come from there
+    np.random.seed(seed)  # its samples come from there
     random.seed(seed)
     table = ledger.table
     scheduler = MOASHA(

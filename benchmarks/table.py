@@ -1,8 +1,8 @@
 """A table of recorded curves, the space that its rows span, and what a search of it has paid and found.
 
-Everything is read from the file: names, types, ranges, choices, conditions, curve lengths. A numeric parameter
-whose range depends on a choice (a learning rate by optimizer) becomes one conditional parameter a value of that
-choice, `name@value`, as a person would write the space; every strategy gets the same space.
+Everything is read from the file: names, types, ranges, choices, conditions, curve lengths. A numeric
+parameter whose range depends on a choice (a learning rate by optimizer) becomes one conditional parameter a
+value of that choice, `name@value`, as a person would write the space; every strategy gets the same space.
 """
 
 import json
@@ -46,7 +46,7 @@ class Row:
 
 
 class Table:
-    """Rows, their space (`names`: of its parameters, see above) and the area that all their points dominate."""
+    """Rows, the space that they span, and the area that all their points dominate."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = list({key_of(row.params): row for row in rows}.values())
@@ -71,7 +71,7 @@ class Table:
         return sum(row.curve[-1][1] for row in self.rows)
 
     def nearest(self, params: Mapping[str, Any], taken: Sequence[bool]) -> int:
-        """The row not taken that is nearest to a configuration, in features 0..1; of the taken ones if none."""
+        """The row nearest to a configuration, in features 0..1: of those not taken, if there are any."""
         apart = ((self.features - self.space.features([params])) ** 2).sum(1)
         free = ~np.asarray(taken)
         return int(np.where(free, apart, math.inf).argmin() if free.any() else apart.argmin())
@@ -98,7 +98,7 @@ def _row(path: Path, number: int, line: str) -> Row:
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadTable(
-            f'{path}:{number} must be {{"params": {{...}}, "curve": [[epoch, device_seconds, accuracy], ...]}}, '
+            f'{path}:{number} must be {{"params": {{}}, "curve": [[epoch, device_seconds, accuracy], ...]}}, '
             f"got {type(error).__name__} ({error}); mend the line"
         ) from None
     curve = tuple((epoch, *entries[epoch]) for epoch in sorted(entries))
@@ -116,7 +116,7 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)
 
 
-# ---- the space ----------------------------------------------------------------------------------------------
+# ---- the space ----------------------------------------------------------------------------------------
 
 
 def _parameters(configurations: Sequence[Mapping[str, Any]]) -> list[Parameter]:
@@ -134,7 +134,9 @@ def _parameters(configurations: Sequence[Mapping[str, Any]]) -> list[Parameter]:
     for name in names:
         parent, among = when.get(name, (None, ()))
         domain = domains[name]
-        if isinstance(domain, Numeric) and (twins := _twins(name, domain, choices, configurations, among)):
+        if isinstance(domain, Numeric) and (
+            twins := _twins(name, domain, choices if parent is None else {parent}, configurations)
+        ):
             found += twins
         elif len(columns[name]) < len(configurations) or domain.count() > 1:
             found.append(Parameter(name, domain, parent, among))
@@ -165,7 +167,6 @@ def _twins(
     whole: Numeric,
     choices: set[str],
     configurations: Sequence[Mapping[str, Any]],
-    among: tuple[Any, ...],
 ) -> list[Parameter]:
     """One parameter a value of the choice that decides its range; [] where none does."""
     rows = [params for params in configurations if name in params]
@@ -201,7 +202,7 @@ def _inner(params: Mapping[str, Any], parameters: Sequence[Parameter]) -> dict[s
     return found
 
 
-# ---- what was paid and found --------------------------------------------------------------------------------
+# ---- what was paid and found --------------------------------------------------------------------------
 
 
 class Ledger:
@@ -224,7 +225,8 @@ class Ledger:
     ) -> tuple[tuple[int, float, float], ...]:
         """Train row `place` up to an epoch. `every`: each epoch is a point, else the last alone.
 
-        `resume`: go on from where the row was left and pay the difference, else from the start. The curve, whole.
+        `resume`: go on from where the row was left and pay the difference, else from the start. Gives the
+        curve, whole.
         """
         curve = self.table.rows[place].until(epochs)
         behind = self.reached[place] if resume else 0

@@ -27,6 +27,7 @@ class Told:
 
     `curve`: ((epoch, device-seconds so far, accuracy), ...), whole; () where nothing is known.
     `fair`: every epoch is a point (else the end alone). `feasible`: it keeps to the study's constraints.
+    `ended`: it stopped before its target for good, as by `train.patience`.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Told:
     target: int | None = None
     fair: bool = True
     feasible: bool = True
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,12 @@ class Configuration:
     fair: bool = True
     failed: bool = False
     feasible: bool = True
+    ended: bool = False
     targets: set[int] = field(default_factory=set)
     points: Array = field(default_factory=lambda: np.empty((0, 3)))
     shown: Array = field(default_factory=lambda: np.empty((0, 3)))
     teacher: int = -1
+    halts: set[int] = field(default_factory=set)
 
     @property
     def reached(self) -> int:
@@ -90,6 +94,7 @@ class Configuration:
         self.first = min(self.first, told.number)
         self.failed |= told.state is State.failed
         self.feasible &= told.feasible
+        self.ended |= told.ended or self._halts_again(told)
         if not told.fair and told.target is not None:
             self.targets.add(told.target)
         if told.curve and (told.curve[-1][0], -told.number) > (self.reached, -self.teacher):
@@ -98,6 +103,15 @@ class Configuration:
             wanted = np.isin(self.points[:, 0], fidelity.rungs)
             wanted[-1] = True
             self.shown = self.points[wanted]
+
+    def _halts_again(self, told: Told) -> bool:
+        """Whether two trials stopped at one epoch before their targets: it will not go further."""
+        end = told.curve[-1][0] if told.curve else 0
+        if told.state is not State.finished or told.target is None or end >= told.target:
+            return False
+        again = end in self.halts
+        self.halts.add(end)
+        return again
 
     def first_cost(self) -> float:
         """Device-seconds of the first epoch, or of an average one where the curve starts later."""
@@ -114,7 +128,7 @@ class Configuration:
     def may_go_on(self, fidelity: Fidelity) -> bool:
         """Whether it was left before its last epoch, and can be taken up there."""
         open_end = fidelity.chosen and 0 < self.reached < fidelity.high
-        return open_end and self.fair and self.feasible and not self.failed
+        return open_end and self.fair and self.feasible and not self.failed and not self.ended
 
     def may_start_again(self, fidelity: Fidelity) -> bool:
         """Whether another number of epochs is another trial, as with a schedule that ends at zero."""

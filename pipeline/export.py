@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import models
+from pipeline import front_layers, models
 from pipeline.errors import BadSetting
 from pipeline.prepared import Prepared, Split
-from pipeline.quietly import Tensor, keras, tf
+from pipeline.quietly import tf
 from pipeline.raw import Batch, Raw
 from pipeline.settings import Runtime
 
@@ -77,11 +77,8 @@ def litert(content: bytes) -> Predict:
 def keras_call(model: Any) -> Predict:
     """Keras' own call, as a user would write it."""
 
-    def tensor(array: np.ndarray) -> Tensor:
-        return tf.constant(array, tf.string if array.dtype == object else tf.float32)
-
     def predict(samples: Batch) -> np.ndarray:
-        return np.asarray(model(keras.tree.map_structure(tensor, samples), training=False))
+        return np.asarray(model(front_layers.as_tensors(samples), training=False))
 
     return predict
 

@@ -25,6 +25,7 @@ class KerasLoop:
         self, settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray], held: Held
     ) -> None:
         self._settings, self._place, self._net = settings, held.place, inputs.describe(settings, prepared)
+        self._epochs_before, self._steps_before = 0, tf.Variable(0, dtype=tf.int64, trainable=False)
         self._changes = augment.changes(settings.augment, prepared.shape)
         self._shape, self._rows = prepared.shape, len(prepared.train.labels)
         self._steps = self._rows // settings.train.batch_size
@@ -50,7 +51,8 @@ class KerasLoop:
 
         def rate() -> Tensor:
             last = len(rates) - 1  # a rehearsal after the last epoch goes on with its rate
-            return tf.gather(held_rates, tf.minimum(optimizer.iterations.value, last))
+            taken = tf.cast(optimizer.iterations.value, tf.int64) - self._steps_before
+            return tf.gather(held_rates, tf.clip_by_value(taken, 0, last))
 
         scale = settings.precision.loss_scale if settings.precision.loss_scale != 1 else None
         match settings.optimizer:
@@ -96,11 +98,17 @@ class KerasLoop:
         seed, size = self._settings.train.seed, self._settings.train.batch_size
         first = (number - 1) * self._steps
         with tf.device(self._place):
-            rows = tf.constant(inputs.order(seed, number, self._rows, size))
-            plan = Plan(rows, tf.zeros(0), tf.zeros(0), tf.constant(first, tf.int64))
+            rows = tf.constant(inputs.order(seed, self._epochs_before + number, self._rows, size))
+            plan = Plan(
+                rows, tf.zeros(0), tf.zeros(0), tf.constant(first + int(self._steps_before), tf.int64)
+            )
         self._epoch = tf.data.Dataset.range(self._steps).map(lambda step: self._batch(plan, step))
         if self._streams:
             self._epoch = self._epoch.prefetch(BATCHES_AHEAD)
+
+    def go_on(self, epochs: int, steps: int) -> None:
+        self._epochs_before = epochs
+        self._steps_before.assign(steps)
 
     def _batch(self, plan: Plan, step: Tensor) -> tuple[Tensor, Tensor]:
         rows = tf.gather(plan.order, step)

@@ -59,7 +59,8 @@ _kept: dict[tuple[object, ...], tuple[np.ndarray, Data]] = {}
 
 def resident(split: Split, prepared: Prepared, wide: Tensor, scaled_to: Tensor | None, place: str) -> Data:
     """`on_device` at `place`, kept for later runs of this process, as in a search."""
-    key = (id(split.features), id(split.labels), wide, scaled_to, place)
+    scales = tuple(part.tobytes() for part in (prepared.scaling.mean, prepared.scaling.std))
+    key = (id(split.features), id(split.labels), scales, wide, scaled_to, place)
     if key not in _kept:
         with tf.device(place):
             data = on_device(split, prepared, wide, scaled_to)

@@ -83,47 +83,55 @@ def work(job: Job, frontier: Frontier) -> Iterator[Epoch | Ended]:
     What a configuration can do wrong (it diverges, is too large, or does not fit the data) is how it ended.
     Any other exception is a bug and comes out.
     """
-    started, trained, before = time.perf_counter(), None, 0.0
+    started, trained, before, verdict = time.perf_counter(), None, 0.0, ""
     try:
         prepared = prepared_for(job.settings)
         parameters = models.parameter_count(job.settings, prepared)
         if too_many := _too_many(parameters, job.limits):
             yield Ended("failed", too_many, parameters=parameters)
             return
-        paused = checkpoints.load(job.checkpoint) if job.checkpoint else None
-        paused = paused if paused and _goes_on(paused, job.settings) else None
+        paused, keep = _paused(job), _Keeper(job)
+        if paused and len(paused.curve.epochs) == job.settings.train.epochs:
+            yield _was_done(paused, parameters)
+            return
         before = paused.epoch.device_seconds if paused else 0.0
-        verdict, saved = "", time.monotonic()
-        for trained in _states(prepared, job.settings, paused):
+        for trained in train(prepared, job.settings, paused=paused):
             yield trained.curve.last
             verdict = _verdict(trained, job.settings, prepared, frontier())
-            last = bool(verdict) or trained.curve.last.number == job.settings.train.epochs
-            if job.checkpoint and (last or time.monotonic() - saved > SAVED_EVERY):
-                checkpoints.save(job.checkpoint, trained.checkpoint())
-                saved = time.monotonic()
+            keep(trained, last=bool(verdict))
             if verdict:
                 break
-        if trained is None:
-            assert paused is not None
-            yield Ended("complete", curve=paused.curve, kept=paused.curve.epochs[paused.kept - 1])
-            return
+        assert trained is not None
         yield _ended(job, trained, verdict, before, parameters, started)
     except (FulcrumError, MemoryError, tf.errors.ResourceExhaustedError) as error:
         spent = trained.curve if trained else None
         yield Ended("failed", _reason(error), curve=spent, paid_seconds=_paid(trained, before))
 
 
-def _states(prepared: Prepared, settings: Settings, paused: Checkpoint | None) -> Iterator[Trained]:
-    return iter(()) if paused and _is_done(paused, settings) else train(prepared, settings, paused=paused)
+class _Keeper:
+    """Saves a trial's state every few seconds, and at its end."""
+
+    def __init__(self, job: Job) -> None:
+        self._path, self._epochs = job.checkpoint, job.settings.train.epochs
+        self._saved = time.monotonic()
+
+    def __call__(self, trained: Trained, last: bool) -> None:
+        last = last or trained.curve.last.number == self._epochs
+        if self._path and (last or time.monotonic() - self._saved > SAVED_EVERY):
+            checkpoints.save(self._path, trained.checkpoint())
+            self._saved = time.monotonic()
 
 
-def _goes_on(paused: Checkpoint, settings: Settings) -> bool:
-    """Whether the state is one that a run of these settings passes through."""
-    return len(paused.curve.epochs) <= settings.train.epochs
+def _paused(job: Job) -> Checkpoint | None:
+    """The state that the trial goes on from, if there is one that it passes through."""
+    found = checkpoints.load(job.checkpoint) if job.checkpoint else None
+    return found if found and len(found.curve.epochs) <= job.settings.train.epochs else None
 
 
-def _is_done(paused: Checkpoint, settings: Settings) -> bool:
-    return len(paused.curve.epochs) == settings.train.epochs
+def _was_done(paused: Checkpoint, parameters: int) -> Ended:
+    """Of a trial whose last epoch was saved, but not told: a kill came between."""
+    kept = paused.curve.epochs[paused.kept - 1]
+    return Ended("complete", curve=paused.curve, kept=kept, parameters=parameters)
 
 
 def _verdict(trained: Trained, settings: Settings, prepared: Prepared, known: Sequence[Point]) -> str:

@@ -50,6 +50,9 @@ class Loop(Protocol):
     def parameters(self) -> Sequence[Tensor]:
         """[W1, b1, W2, b2, ...] as they are now; later epochs do not change what was returned."""
 
+    def go_on(self, epochs: int, steps: int) -> None:
+        """So many epochs and steps were taken before the first of this run."""
+
     def state(self) -> tuple[np.ndarray, ...]:
         """Everything that the next epoch starts from, in an order of this loop's own."""
 
@@ -131,6 +134,7 @@ class CompiledLoop:
         kind: Engine,
     ) -> None:
         self._settings, self._place = settings, held.place
+        self._epochs_before = self._steps_before = 0
         self._recipe = self._make_recipe(prepared, held, kind)
         net = self._recipe.net
         with tf.device(self._place):
@@ -194,13 +198,17 @@ class CompiledLoop:
         settings, recipe = self._settings, self._recipe
         first = (number - 1) * recipe.steps
         rates = self._rates[first : first + recipe.steps]
+        epoch, before = self._epochs_before + number, self._steps_before + first
         with tf.device(self._place):
             self._plan = Plan(
-                tf.constant(order(settings.train.seed, number, recipe.rows, recipe.batch)),
-                tf.constant(updates.strides(settings.optimizer, rates, first), recipe.net.wide),
+                tf.constant(order(settings.train.seed, epoch, recipe.rows, recipe.batch)),
+                tf.constant(updates.strides(settings.optimizer, rates, before), recipe.net.wide),
                 tf.constant(updates.shrinks(settings.optimizer, rates), recipe.net.wide),
-                tf.constant(first, tf.int64),
+                tf.constant(before, tf.int64),
             )
+
+    def go_on(self, epochs: int, steps: int) -> None:
+        self._epochs_before, self._steps_before = epochs, steps
 
     def run(self) -> Tensor:
         self._state, loss = self.take(self._recipe.steps)

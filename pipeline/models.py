@@ -176,6 +176,17 @@ def answers_to(model: Any, prepared: Prepared) -> bool:
     return same and model.output_shape[-1] == len(prepared.classes)
 
 
+def front_configs(prepared: Prepared, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What the front end's layers are made of, for those whose name begins with one of `names`."""
+    inputs = front_layers.inputs_of(prepared.front, prepared.shape)
+    return configs_of(keras.Model(inputs, front_layers.features_of(prepared.front, inputs)), names)
+
+
+def configs_of(model: Any, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The same of a whole model."""
+    return [layer.get_config() for layer in model.layers if layer.name.startswith(names)]
+
+
 def _described(inputs: Any) -> dict[str, Any]:
     named = inputs if isinstance(inputs, dict) else {"": inputs}
     return {name: (each.dtype == "string", tuple(each.shape[1:])) for name, each in named.items()}

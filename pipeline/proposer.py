@@ -106,7 +106,9 @@ class Proposer:
         """`epochs`: see `sampler`."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
-        own = sampler(kind, space, epochs, seed, workers)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of no use here
+            own = sampler(kind, space, epochs, seed, workers)
         self._study = optuna.create_study(directions=DIRECTIONS, sampler=own)
         self._places: dict[int, int] = {}
         self._open: set[int] = set()

@@ -48,10 +48,11 @@ STATES = {
 class FrontierSampler(BaseSampler):
     """Expected improvement of the whole curve per device-second, over new and paused configurations.
 
-    COMPLETE and PRUNED (= paused) trials teach; a configuration whose trial FAILED is not tried again; trials
-    that run count as if they had reached what is expected of them. A trial with
-    `trial.set_user_attr("fair_midway", False)` counts by the end of its curve alone, and is never continued.
-    The same seed and the same trials give the same proposal, in any process.
+    COMPLETE and PRUNED (= paused) trials teach; one that is COMPLETE with fewer epochs than it was asked for
+    has ended for good. A configuration whose trial FAILED is not tried again; trials that run count as if
+    they had reached what is expected of them. A trial with `trial.set_user_attr("fair_midway", False)` counts
+    by the end of its curve alone, and is never continued. The same seed and the same trials give the same
+    proposal, in any process.
     """
 
     def __init__(
@@ -294,7 +295,9 @@ def _told(trial: FrozenTrial, epochs: str | None) -> Told | None:
     if not fair and trial.state is TrialState.PRUNED:
         curve = ()  # it did not reach the end that alone would count
     feasible = all(value <= 0 for value in trial.constraints.values())
-    return Told(trial.number, params, STATES[trial.state], curve, target, fair, feasible)
+    short = target is not None and bool(curve) and curve[-1][0] < target
+    ended = short and trial.state is TrialState.COMPLETE
+    return Told(trial.number, params, STATES[trial.state], curve, target, fair, feasible, ended)
 
 
 def _curve(trial: FrozenTrial, epochs: int) -> Curve:

@@ -460,6 +460,7 @@ class Train:
     batch_size: int
     patience: int
     seed: int
+    start_from: str | None  # typed as train.from, which Python cannot name a field
 
     def __post_init__(self) -> None:
         _require(1 <= self.epochs <= 100_000, "train.epochs", ">= 1 and <= 100000", self.epochs)

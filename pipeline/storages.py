@@ -2,12 +2,15 @@
 
 import socket
 import warnings
+from datetime import datetime
 from typing import Any
 
 import optuna
 import psutil
 from optuna.storages import RDBStorage, get_storage
-from optuna.trial import FrozenTrial
+from optuna.storages._rdb.models import TrialModel
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import update
 
 from pipeline.errors import BadInput
 from pipeline.masking import masked
@@ -58,6 +61,17 @@ def opened(url: str) -> Any:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats
         storage = RDBStorage(url, heartbeat_interval=HEARTBEAT_SECONDS, grace_period=GRACE_SECONDS)
     return get_storage(storage)
+
+
+def take(storage: Any, trial_id: int) -> bool:
+    """Set a waiting trial running; False where another process was faster.
+
+    Optuna reads and then writes, and SQLite locks no row in between: two processes would both have it.
+    """
+    waiting = (TrialModel.trial_id == trial_id) & (TrialModel.state == TrialState.WAITING)
+    running = {"state": TrialState.RUNNING, "datetime_start": datetime.now()}
+    with storage._backend.engine.begin() as connection:
+        return bool(connection.execute(update(TrialModel).where(waiting).values(running)).rowcount)
 
 
 def unusable(url: str, error: Exception) -> BadInput:

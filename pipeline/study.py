@@ -17,7 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.errors import BadSetting
-from pipeline.storages import AFTERWARDS, HEARTBEAT_SECONDS, OWNER, is_orphan, opened, owner, unusable
+from pipeline.storages import AFTERWARDS, HEARTBEAT_SECONDS, OWNER, is_orphan, opened, owner, take, unusable
 
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 """Accuracy, device-seconds."""
@@ -134,12 +134,11 @@ class Ledger:
             if row.state is not TrialState.WAITING or not wanted(row) or self._is_second(row):
                 continue
             trial_id = self._of(row.number)
-            with suppress(optuna.exceptions.UpdateFinishedTrialError):
-                self._storage.record_heartbeat(trial_id)  # before: a kill then leaves one that grows old
-                if self._storage.set_trial_state_values(trial_id, TrialState.RUNNING):
-                    self._storage.set_trial_user_attr(trial_id, OWNER, owner())
-                    claimed: FrozenTrial = self._storage.get_trial(trial_id)
-                    return claimed
+            self._storage.record_heartbeat(trial_id)  # before: a kill then leaves one that grows old
+            if take(self._storage, trial_id):
+                self._storage.set_trial_user_attr(trial_id, OWNER, owner())
+                claimed: FrozenTrial = self._storage.get_trial(trial_id)
+                return claimed
         return None
 
     def finish(self, number: int, outcome: Mapping[str, Any]) -> bool:

@@ -21,7 +21,8 @@ import numpy as np
 from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 
-from pipeline import pictures, plots, stopping, store
+from pipeline import continuing, pictures, plots, stopping, store
+from pipeline.continuing import Onward
 from pipeline.errors import Stopped
 from pipeline.export import Served
 from pipeline.masking import masked
@@ -32,7 +33,7 @@ from pipeline.raw import Table, Texts
 from pipeline.registry import OVERRIDES
 from pipeline.settings import Told, flatten
 from pipeline.stages.evaluate import Evaluation
-from pipeline.stages.train import Trained
+from pipeline.stages.train import Start, Trained
 
 if TYPE_CHECKING:
     import keras
@@ -80,6 +81,15 @@ class Record:
         self.tags({"engine": trained.engine, "fair_midway": str(curve.fair_midway).lower()})
         self._clock(trained)
         self._pictures({"pictures/learning_curve.png": plots.learning_curves(curve)})
+
+    def left(self, trained: Trained, start: Start) -> None:
+        """What a later run can go on from, and which run this one went on from."""
+        if (left := trained.left(start)) is not None:
+            self.files({continuing.FILE: continuing.packed(left)})
+        if isinstance(start, Onward):
+            told = {"continued_from": start.run_id or "", "continued_fresh": ",".join(start.fresh)}
+            self.tags({**told, "continued_optimizer": str(start.left is not None).lower()})
+            self._metrics({"train/device_seconds_before": start.device_seconds})
 
     def _clock(self, trained: Trained) -> None:
         """Whether the device was ours alone, what it drew, what that costs; what is not known is absent."""

@@ -24,6 +24,7 @@ FLOORS = [
     {"stages", "plots", "plots_text", "study_plots", "study_page", "study_note", "registry", "store"},
     {"drawing"},
     {"ablation", "ceilings"},
+    {"continuing"},
     {"loops", "fitting"},
     {
         "engine",

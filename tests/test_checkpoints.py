@@ -34,6 +34,24 @@ def test_it_goes_on_as_if_it_had_never_stopped(engine: str, words: str, tmp_path
     assert accuracies[0] == accuracies[1]
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        "model=cnn model.filters=2 model.dropout=0.3",
+        "model=custom model.build=tests.my_models:build",  # with batch normalisation
+    ],
+)
+def test_any_network_goes_on_as_if_it_had_never_stopped(model: str, tmp_path: Path) -> None:
+    """What changes outside the gradients, such as a mean over batches or a drawn mask, is kept, too."""
+    words = f"{model} train.epochs=3"
+    whole = trained(words)[-1]
+    state = next(train(DATA, tiny.told(words)))
+    checkpoints.save(tmp_path / "state.npz", state.checkpoint())
+    resumed = trained(words, paused=checkpoints.load(tmp_path / "state.npz"))[-1]
+    for one, other in zip(whole.weights(), resumed.weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_cost_goes_on_counting(tmp_path: Path) -> None:
     first = trained("train.epochs=2")[-1]
     checkpoints.save(tmp_path / "a" / "state.npz", first.checkpoint())

@@ -246,6 +246,6 @@ def test_what_is_served_answers_to_what_a_user_sends(tmp_path: Path, kind: str, 
     prepared = preprocess(settings)
     model = models.build(settings, prepared)
     signature = ModelSignature(Schema(_sent(prepared)))
-    mlflow.keras.save_model(model, tmp_path / "saved", signature=signature, pip_requirements=["keras"])
+    mlflow.keras.save_model(model, str(tmp_path / "saved"), signature=signature, pip_requirements=["keras"])
     served = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
     np.testing.assert_allclose(served.predict(sent), models.predictor(model)(sent), atol=1e-6)

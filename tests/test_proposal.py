@@ -161,6 +161,19 @@ def test_accuracies_of_one_and_curves_that_start_late_do_no_harm() -> None:
     assert len(set(steps(trials))) == 25
 
 
+def test_what_ended_early_is_not_taken_up_again() -> None:
+    listed = [{"kind": "b", "hidden": hidden} for hidden in (8, 16, 32)]
+    proposer, trials = Proposer(SPACE, EPOCHS, seed=0, listed=listed), []
+    for number in range(60):
+        found = proposer.propose(trials, number)
+        if found.exhausted:
+            break
+        whole = told(number, found)
+        trials.append(replace(whole, curve=whole.curve[:3]))  # nothing ever comes further than epoch 3
+    assert found.exhausted
+    assert len(trials) <= 3 * 5
+
+
 @pytest.mark.parametrize("workers", [2, 4])
 def test_several_workers_need_few_trials_more(workers: int) -> None:
     """What four workers have found after 48 trials is nearly what one has found."""

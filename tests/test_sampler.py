@@ -1,4 +1,4 @@
-"""`FrontierSampler` inside of Optuna: spaces given and learned, continuation, repetition, storage, refusal."""
+"""`FrontierSampler` inside of Optuna: spaces given and learned, continuing, repeating, storage, refusal."""
 
 import math
 import warnings

@@ -168,8 +168,7 @@ def _begin_until_done(url: str, line: Connection) -> None:
 
 @pytest.fixture
 def two_processes(url: str) -> Iterator[list[Connection]]:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pipeline.study"])
+    context = multiprocessing.get_context("spawn")
     lines, processes = [], []
     for _ in range(2):
         ours, theirs = context.Pipe()
@@ -320,7 +319,7 @@ def _hold(url: str, line: Connection) -> None:
 
 
 def test_a_process_that_was_killed_is_noticed(ledger: Ledger, url: str) -> None:
-    context = multiprocessing.get_context("forkserver")
+    context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_hold, args=(url, theirs))
     process.start()
@@ -332,7 +331,7 @@ def test_a_process_that_was_killed_is_noticed(ledger: Ledger, url: str) -> None:
     assert take_back(ledger) == [0]
 
 
-# ---- what must stay the same --------------------------------------------------------------------------------
+# ---- what must stay the same ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

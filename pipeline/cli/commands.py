@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.meter import Held
     from pipeline.prepared import Prepared
     from pipeline.registry import Reference
+    from pipeline.stages.train import Start
     from pipeline.tracking import Record
 
 
@@ -75,6 +76,24 @@ def _ready(told: Told) -> _Ready:
         print(f"warning: {warning}", file=sys.stderr)
     prepared, seconds = timed(lambda: preprocess(told.settings))
     return _Ready(told, held, prepared, seconds)
+
+
+def _start(ready: _Ready) -> "tuple[_Ready, Start]":
+    """Where training begins; where it goes on from another run, the data lie under that one's scaling."""
+    settings = ready.told.settings
+    if settings.train.start_from is None:
+        return ready, _start_weights(ready.told)
+    from pipeline import continuing, engine, inputs, registry
+
+    reference = registry.find(settings.train.start_from)
+    model = registry.load(reference)
+    prepared = continuing.under_scaling_of(model, ready.prepared)
+    left, spent = registry.left_behind(reference, ready.held.kind)
+    kind = engine.pick_engine(settings, ready.held, inputs.streams(settings, prepared))
+    start = continuing.onward(model, left, spent, reference.run_id, settings, prepared, kind)
+    if start.fresh:
+        print(f"train.from: {', '.join(start.fresh)} did not fit and begin anew", file=sys.stderr)
+    return replace(ready, prepared=prepared), start
 
 
 def _start_weights(told: Told) -> "list[np.ndarray] | None":
@@ -147,12 +166,13 @@ def _run_one(told: Told) -> None:
     from pipeline.stages.train import check
     from pipeline.trial import run_trial
 
-    start = _start_weights(told)
+    ready, start = _start(ready)
     check(ready.prepared, told.settings, start)
     export.check(told.settings.profile.runtime, ready.prepared)
     with _recording(ready, "run") as record:
         outcome = run_trial(ready.prepared, told.settings, record, start)
         record.trained(outcome.trained)
+        record.left(outcome.trained, start)
         record.evaluation(outcome.evaluation, ready.prepared)
         record.cost(outcome.cost)
         record.seconds(replace(outcome.seconds, prepare=ready.prepare_seconds))
@@ -178,11 +198,12 @@ def _train(words: Sequence[str]) -> None:
     from pipeline.stages.train import check
     from pipeline.trial import train_watched
 
-    start = _start_weights(told)
+    ready, start = _start(ready)
     check(ready.prepared, told.settings, start)
     with _recording(ready, "train") as record:
         trained = train_watched(ready.prepared, told.settings, record, start)
         record.trained(trained)
+        record.left(trained, start)
         record.seconds(replace(trained.seconds, prepare=ready.prepare_seconds))
         record.model(trained.model(), ready.prepared, told.settings.tracking.register)
     summary.train(trained, record)

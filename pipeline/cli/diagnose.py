@@ -80,6 +80,8 @@ def _told(words: Sequence[str]) -> "tuple[Told, Words]":
         told = compose([*registry.find(told.settings.trained).overrides, *words])
     if told.settings.diagnose.save:
         experiments.check(told.settings.diagnose.save)
+    if told.settings.train.start_from is not None:
+        raise BadSetting("diagnose needs train.from=null: it trains afresh, got a run; leave it out")
     model = told.settings.model
     if not isinstance(model, Mlp) or model.pretrained is not None:
         raise BadSetting(

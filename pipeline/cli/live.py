@@ -100,7 +100,7 @@ class Screen:
         parts = [f"{done}/{self._trials} trials"]
         spent = sum(each.paid_seconds for each in self._results.tried) if self._results else 0.0
         budget = f" of {seconds(self._budget)}" if self._budget else ""
-        parts.append(f"{seconds(spent)} {self._unit}-seconds{budget}")
+        parts.append(f"{self._unit} time {seconds(spent)}{budget}")
         fresh = done - (self._begun_with or 0)
         if fresh > 1:
             left = (time.monotonic() - self._started) / fresh * max(0, self._trials - done)
@@ -134,13 +134,13 @@ def frontier_table(members: Sequence[Member], knee: Member | None) -> Table:
     """One line a member: cost, accuracy, what was confirmed, what it is."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     confirmed = any(member.confirmation for member in members)
-    headings = ["", "cost", "accuracy", *(["test"] if confirmed else []), "trial", "epoch"]
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for heading in ["cost", "accuracy", *(["test"] if confirmed else []), "trial", "epoch"]:
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
     for member in members:
-        mark = "[bold yellow]knee[/]" if knee is not None and member is knee else ""
-        cells = [mark, seconds(member.point.device_seconds), f"{member.point.accuracy:.2%}"]
+        cost = f"{seconds(member.point.device_seconds):>7}"
+        mark = "[bold yellow]knee[/] " if knee is not None and member is knee else ""
+        cells = [mark + cost, f"{member.point.accuracy:.2%}"]
         if confirmed:
             cells.append(_confirmed(member))
         own = {key: value for key, value in member.tried.params.items() if key != EPOCHS}

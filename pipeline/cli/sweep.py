@@ -117,6 +117,8 @@ def _plan(words: Sequence[str]) -> _Plan:
     own = [pair for pair in fixed if pair.partition("=")[0].partition(".")[0] not in AROUND]
     if not any(pair.startswith("data=") for pair in own):
         own.insert(0, f"data={told.choices['data']}")  # a baseline may name another set
+    if told.settings.train.start_from is not None:
+        raise BadSetting("sweep needs train.from=null: its trials begin afresh, got a run; leave it out")
     search = told.settings.search
     found = space.build(search.space, search.when, fixed, several)
     _check(found, own)

@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import engine, inputs, loops, meter, models, shifts
+from pipeline import continuing, engine, inputs, loops, meter, models, shifts
 from pipeline.checkpoints import Checkpoint
+from pipeline.continuing import Left, Onward
 from pipeline.errors import Diverged
 from pipeline.measures import Curve, Drawn, Epoch, Seconds
 from pipeline.meter import Stopwatch
 from pipeline.prepared import Prepared
 from pipeline.quietly import Tensor, tf
-from pipeline.settings import Engine, Policy, Settings
+from pipeline.settings import Engine, Policy, Settings, option_name
+
+Start = list[np.ndarray] | Onward | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,17 @@ class Trained:
         """A Keras model with these weights, from raw samples to probabilities; see `models.build`."""
         return models.build(self.settings, self.prepared, self.weights())
 
+    def left(self, start: Start) -> Left | None:
+        """What another run can go on from; None where the weights that are kept are not the last."""
+        assert self.loop is not None
+        if self.kept.number != self.curve.last.number:
+            return None
+        epochs, steps = (start.epochs, start.steps) if isinstance(start, Onward) else (0, 0)
+        optimizer = option_name(type(self.settings.optimizer))
+        number = self.curve.last.number
+        loop = continuing.loop_of(Engine(self.engine))
+        return Left(self.loop.state(), loop, optimizer, epochs + number, steps + number * self.loop.steps)
+
     def checkpoint(self) -> Checkpoint:
         """What goes on from here; to be asked for before the next epoch begins."""
         assert self.loop is not None
@@ -55,12 +69,13 @@ class Trained:
 def train(
     prepared: Prepared,
     settings: Settings,
-    start: list[np.ndarray] | None = None,
+    start: Start = None,
     paused: Checkpoint | None = None,
 ) -> Iterator[Trained]:
     """Train epoch by epoch; stop early by `train.patience`.
 
-    `start`: weights to begin with, as `Trained.weights` gives them; needed with `model.init=pretrained`.
+    `start`: weights to begin with, as `Trained.weights` gives them, needed with `model.init=pretrained`; or
+    where another run ended, which adds what that cost.
     `paused`: the same run at an earlier epoch, on the same engine; it goes on as if it had never stopped, and
     its cost so far is part of the curve.
 
@@ -74,9 +89,9 @@ def train(
     watch = Stopwatch(meter.hold(settings.device))
     kind = engine.pick_engine(settings, watch.held, inputs.streams(settings, prepared))
     loop = _ready(prepared, settings, start, watch, kind)
-    curve, kept, parameters = _beginning(loop, watch, settings, paused)
+    curve, kept, parameters = _beginning(loop, watch, settings, start, paused)
     for number in range(len(curve.epochs) + 1, settings.train.epochs + 1):
-        epoch = _after(paused, _epoch(loop, watch, settings, number))
+        epoch = _after(paused or start, _epoch(loop, watch, settings, number))
         curve = curve.with_epoch(epoch)
         if kept is None or not settings.train.patience or _better(epoch, kept):
             kept, parameters = epoch, loop.parameters()
@@ -96,26 +111,32 @@ def train(
             return
 
 
-def check(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None = None) -> None:
+def check(prepared: Prepared, settings: Settings, start: Start = None) -> None:
     """Raise what `train` would raise before its first epoch, and do nothing else."""
     held = meter.hold(settings.device)
     engine.pick_engine(settings, held, inputs.streams(settings, prepared))
     loops.check(settings, prepared)
     shifts.check(settings.evaluate.shift, prepared.test.samples, prepared.front)
-    models.start_weights(settings, prepared, start)
+    models.start_weights(settings, prepared, _weights_of(start))
+
+
+def _weights_of(start: Start) -> list[np.ndarray] | None:
+    return start.weights if isinstance(start, Onward) else start
 
 
 def _ready(
     prepared: Prepared,
     settings: Settings,
-    start: list[np.ndarray] | None,
+    start: Start,
     watch: Stopwatch,
     kind: Engine,
 ) -> loops.Loop:
     """A run that is compiled and warm; its first epoch is prepared."""
     with watch.on("input"):
-        weights = models.start_weights(settings, prepared, start)
+        weights = models.start_weights(settings, prepared, _weights_of(start))
         loop = loops.start(settings, prepared, weights, watch.held, kind)
+        if isinstance(start, Onward):
+            loop.go_on(start.epochs, start.steps)
         loop.prepare(1)
     with watch.on("compile"):
         loop.compile()
@@ -125,19 +146,23 @@ def _ready(
 
 
 def _beginning(
-    loop: loops.Loop, watch: Stopwatch, settings: Settings, paused: Checkpoint | None
+    loop: loops.Loop, watch: Stopwatch, settings: Settings, start: Start, paused: Checkpoint | None
 ) -> tuple[Curve, Epoch | None, Sequence[Tensor]]:
     """The curve so far, and what is kept of it."""
     if paused is None:
+        if isinstance(start, Onward) and start.left is not None:
+            loop.restore(start.left.state)
         return Curve(watch.held.name, settings.schedule.fair_midway), None, loop.parameters()
     loop.restore(paused.state)
     kept = paused.curve.epochs[paused.kept - 1]
     return paused.curve, kept, [tf.constant(array) for array in paused.parameters]
 
 
-def _after(paused: Checkpoint | None, epoch: Epoch) -> Epoch:
-    """The epoch with what was spent before the pause."""
-    if paused is None:
+def _after(paused: "Checkpoint | Start", epoch: Epoch) -> Epoch:
+    """The epoch with what was spent before the pause, or by the run that this one goes on from."""
+    if isinstance(paused, Onward):
+        return replace(epoch, device_seconds=paused.device_seconds + epoch.device_seconds)
+    if not isinstance(paused, Checkpoint):
         return epoch
     return replace(
         epoch,

@@ -254,3 +254,9 @@ def test_the_environment_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_backslash_and_quotes_survive() -> None:
     for path in ("C:\\my data\\digits", "it's (mine)\\", 'say "a", b'):
         assert compose(["data=idx", f"data.path={path}"]).settings.data.path == path  # type: ignore[attr-defined]
+
+
+def test_train_from_is_typed_as_it_reads() -> None:
+    told = compose(["train.from=runs:/abc/model"])
+    assert told.settings.train.start_from == "runs:/abc/model"
+    assert compose(told.overrides).settings == told.settings
