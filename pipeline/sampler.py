@@ -50,10 +50,10 @@ class FrontierSampler(BaseSampler):
 
     COMPLETE and PRUNED (= paused) trials teach; one that is COMPLETE with fewer epochs than it was asked for
     has ended for good. A configuration whose trial FAILED is not tried again; trials that run count as if
-        they had reached what is expected of them. A trial with `trial.set_user_attr("fair_midway", False)` counts
+    they had reached what is expected of them. A trial with `trial.set_user_attr("fair_midway", False)` counts
     by the end of its curve alone, and is never continued. The same seed and the same trials give the same
     proposal, in any process.
-        """
+    """
 
     def __init__(
         self,
