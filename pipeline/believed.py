@@ -164,8 +164,8 @@ class Memory:
         found = (each for each in self.configurations.values() if each.curve)
         return sorted(found, key=lambda each: each.first)
 
-    def until(self, count: int) -> "Memory":
-        """As it was after the first `count` trials by number, whenever they ended."""
+    def only(self, numbers: Iterable[int]) -> "Memory":
+        """What those trials alone tell."""
         found = Memory(self.space, self.fidelity)
-        found.learn(self.trials[number] for number in sorted(self.trials)[:count])
+        found.learn(self.trials[number] for number in numbers)
         return found

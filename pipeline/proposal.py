@@ -120,13 +120,13 @@ class Proposer:
 
     def _fit(self) -> Kernels:
         """Fitted to the first trials up to a round number, so that every process comes to the same."""
-        count = _refit_at(len(self._memory.trials), self._startup)
-        key = tuple(sorted(self._memory.trials)[:count])
-        first = self._memory.until(count)
-        if len(first.teaching()) < 2:  # failures came first
-            key, first = tuple(sorted(self._memory.trials)), self._memory
+        numbers = tuple(sorted(self._memory.trials))
+        key = numbers[: _refit_at(len(numbers), self._startup)]
         if self._kernels is None or self._kernels[0] != key:
-            self._kernels = key, fitted(first, self.work, self._seed)
+            first = self._memory.only(key)
+            if len(first.teaching()) < 2:  # failures came first
+                first = self._memory
+            self._kernels = key if first is not self._memory else (), fitted(first, self.work, self._seed)
         return self._kernels[1]
 
     # ---- candidates -------------------------------------------------------------------------------------

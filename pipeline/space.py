@@ -189,10 +189,15 @@ class Space:
         return found
 
     @cached_property
+    def _marks(self) -> list[tuple[str, ...]]:
+        """Names of the feature columns of each parameter."""
+        return [_labels(each) for each in self.parameters]
+
+    @cached_property
     def _columns(self) -> dict[str, int]:
         names: dict[str, int] = {}
-        for each in self.parameters:
-            for label in _labels(each):
+        for marks in self._marks:
+            for label in marks:
                 names.setdefault(label, len(names))
         return names
 
@@ -205,14 +210,13 @@ class Space:
         """float64 [configurations, width], each in 0..1."""
         found = np.full((len(configurations), self.width), NEUTRAL)
         for row, params in enumerate(configurations):
-            for each in self.parameters:
+            for each, marks in zip(self.parameters, self._marks, strict=True):
                 if each.name in params and each.applies(params):
-                    self._fill(found[row], each, params[each.name])
+                    self._fill(found[row], each, marks, params[each.name])
         clipped: Array = np.clip(found, 0.0, 1.0)
         return clipped
 
-    def _fill(self, row: Array, each: Parameter, value: Any) -> None:
-        labels = _labels(each)
+    def _fill(self, row: Array, each: Parameter, labels: tuple[str, ...], value: Any) -> None:
         domain = each.domain
         if isinstance(domain, Choices) and domain.ordinal is None:
             index = domain.index(value)
@@ -241,13 +245,13 @@ class Space:
         return 1.0
 
 
-def _labels(each: Parameter) -> list[str]:
+def _labels(each: Parameter) -> tuple[str, ...]:
     """Names of the feature columns: one, or one a choice; two choices need only one."""
     domain = each.domain
     if isinstance(domain, Choices) and domain.ordinal is None and len(domain.values) > 1:
         hot = domain.values[1:] if len(domain.values) == 2 else domain.values
-        return [f"{each.feature}={value!r}" for value in hot]
-    return [each.feature]
+        return tuple(f"{each.feature}={value!r}" for value in hot)
+    return (each.feature,)
 
 
 def _position(domain: Numeric | Choices, value: Any) -> float:

@@ -9,6 +9,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,6 +166,7 @@ def ridge(features: Array, targets: Array, penalty: float = 0.1) -> Array:
     return found
 
 
+@cache
 def ladder(low: int, high: int, ratio: float = 4 / 3) -> tuple[int, ...]:
     """Whole numbers from `low` to `high`, each about `ratio` times the last: 1 2 3 4 6 8 11 15 20."""
     found = [low]
