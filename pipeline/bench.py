@@ -23,7 +23,7 @@ from pipeline.prepared import Prepared
 from pipeline.roofline import Ceilings
 from pipeline.settings import Aim, Runtime, Settings
 from pipeline.stages import dissect
-from pipeline.stages.preprocess import preprocess
+from pipeline.stages.preprocess import decisive, preprocess
 from pipeline.stages.profile import latency_of
 from pipeline.stages.train import train
 
@@ -108,7 +108,7 @@ class Bench:
 
     def prepared(self, settings: Settings) -> Prepared:
         """The data of these settings, loaded once."""
-        key = repr((settings.data, settings.preprocess, settings.data_dir))
+        key = decisive(settings)
         if key not in self._prepared:
             self._prepared[key] = preprocess(settings)
         return self._prepared[key]
@@ -125,7 +125,7 @@ class Bench:
 
     def _latency(self, settings: Settings) -> Curve:
         predict, right = self._server(settings)
-        features, told = self.prepared(settings).test.features, settings.profile
+        features, told = self.prepared(settings).test.samples, settings.profile
         found = latency_of(predict, features, told.repeats, told.warmup)
         return Curve(self._held.name, True, (Epoch(1, found.p99_ms / 1000, 0.0, 0.0, right),))
 
@@ -133,11 +133,12 @@ class Bench:
         """Who answers, and its validation accuracy: of what is served, not of what it was made from."""
         key = repr(settings)
         if key not in self._servers:
+            export.check(settings.profile.runtime, self.prepared(settings))
             predict, split = (
                 export.answerer(self.trained(settings), settings.profile.runtime),
                 self.prepared(settings).validation,
             )
-            right = export.accuracy(export.in_portions(predict), split.features, split.labels)
+            right = export.accuracy(export.in_portions(predict), split.samples, split.labels)
             self._servers[key] = predict, right
         return self._servers[key]
 

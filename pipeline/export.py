@@ -14,15 +14,30 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import models
-from pipeline.prepared import Split
+from pipeline import front_layers, models
+from pipeline.errors import BadSetting
+from pipeline.prepared import Prepared, Split
 from pipeline.quietly import tf
+from pipeline.raw import Batch, Raw
 from pipeline.settings import Runtime
 
-Predict = Callable[[np.ndarray], np.ndarray]
+Predict = Callable[[Any], np.ndarray]
 
 EXPORTED = (Runtime.litert, Runtime.litert_int8)
 """Runtimes that answer from a file of their own."""
+
+
+def check(runtime: Runtime, prepared: Prepared) -> None:
+    """Whether a file can answer to what a user can send.
+
+    Raises:
+        BadSetting: its samples are texts, tables or sounds, whose front end LiteRT does not know.
+    """
+    if runtime in EXPORTED and prepared.front is not None:
+        raise BadSetting(
+            f"profile.runtime must be compiled or keras for texts, tables and sounds, got {runtime}; "
+            "use profile.runtime=compiled"
+        )
 
 
 def exported(model: Any, runtime: Runtime) -> bytes:
@@ -62,15 +77,15 @@ def litert(content: bytes) -> Predict:
 def keras_call(model: Any) -> Predict:
     """Keras' own call, as a user would write it."""
 
-    def predict(features: np.ndarray) -> np.ndarray:
-        return np.asarray(model(tf.constant(features, tf.float32), training=False))
+    def predict(samples: Batch) -> np.ndarray:
+        return np.asarray(model(front_layers.as_tensors(samples), training=False))
 
     return predict
 
 
-def accuracy(predict: Predict, features: np.ndarray, labels: np.ndarray) -> float:
+def accuracy(predict: Predict, samples: Raw, labels: np.ndarray) -> float:
     """Share of rows whose largest output is the right one, 0..1."""
-    return float(np.mean(predict(np.asarray(features)).argmax(axis=1) == np.asarray(labels)))
+    return float(np.mean(predict(samples).argmax(axis=1) == np.asarray(labels)))
 
 
 def answerer(model: Any, runtime: Runtime) -> Predict:
@@ -87,9 +102,9 @@ def answerer(model: Any, runtime: Runtime) -> Predict:
 def in_portions(predict: Predict) -> Predict:
     """Many rows, 2048 at a time."""
 
-    def whole(features: np.ndarray) -> np.ndarray:
-        parts = range(0, len(features), models.MOST_ROWS)
-        return np.concatenate([predict(features[at : at + models.MOST_ROWS]) for at in parts])
+    def whole(samples: Raw) -> np.ndarray:
+        parts = range(0, len(samples), models.MOST_ROWS)
+        return np.concatenate([predict(samples[at : at + models.MOST_ROWS]) for at in parts])
 
     return whole
 
@@ -108,7 +123,7 @@ def served(model: Any, runtime: Runtime, validation: Split) -> Served | None:
     if runtime not in EXPORTED:
         return None
     content = exported(model, runtime)
-    right = accuracy(in_portions(litert(content)), validation.features, validation.labels)
+    right = accuracy(in_portions(litert(content)), validation.samples, validation.labels)
     return Served(runtime, content, right)
 
 

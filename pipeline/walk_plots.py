@@ -11,13 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from pipeline import plots
+from pipeline import drawing
 from pipeline.attempts import Attempt, Measured
 from pipeline.breakdown import Breakdown, Part
+from pipeline.drawing import MIDDLE, SMALL
 from pipeline.measures import Point
-from pipeline.plots import BLUE, GREY, INK, LINE, MIDDLE, ORANGE, SKY, SMALL
+from pipeline.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.roofline import AT_THE_ROOF, Roofline
 from pipeline.walk import Closed
+from pipeline.wording import cut
 
 COLOURS = {
     Part.input: "#F0E442",
@@ -38,7 +40,7 @@ def breakdown(rows: Sequence[tuple[str, Breakdown]]) -> bytes:
     first = rows[0][1]
     what = "a training epoch" if first.of == "epoch" else "one answer"
     told = f"measured by ablation, median of rounds; whiskers: quartiles of the whole · {first.device}"
-    figure = plots._page(9, 0.95 + 0.8 * len(rows), f"Where {what} goes", told)
+    figure = drawing.page(9, 0.95 + 0.8 * len(rows), f"Where {what} goes", told)
     axes = figure.subplots()
     for place, (name, found) in enumerate(rows):
         _bar(axes, place, found)
@@ -53,9 +55,9 @@ def breakdown(rows: Sequence[tuple[str, Breakdown]]) -> bytes:
     axes.set_xlim(0, max(1.12, max(found.whole.high / found.whole.seconds for _, found in rows) + 0.02))
     axes.set_yticks([])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
-    plots._plain(axes)
+    drawing.plain(axes)
     axes.spines["left"].set_visible(False)
-    return plots._png(figure)
+    return drawing.png(figure)
 
 
 def _bar(axes: Axes, place: int, found: Breakdown) -> None:
@@ -86,7 +88,7 @@ def _time(seconds: float) -> str:
 def roofline(rows: Sequence[tuple[str, Roofline]], device: str) -> bytes:
     """Operations a second against operations a byte, both log; a grey line leads from a step to its roof."""
     told = " · ".join([*(f"{name}: {each.bound}, {_far(each)}" for name, each in rows)])
-    figure = plots._page(7.2, 4.2, "A training step under the roof", told)
+    figure = drawing.page(7.2, 4.2, "A training step under the roof", told)
     axes = figure.subplots()
     steps = [each for _, each in rows]
     low = min(each.intensity for each in steps) / 4
@@ -108,14 +110,14 @@ def roofline(rows: Sequence[tuple[str, Roofline]], device: str) -> bytes:
         place: dict[str, Any] = {"xytext": (9, -4), "textcoords": "offset points"}
         axes.annotate(name, (each.intensity, each.reached), **place, **style)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(_floor(steps, low), 2 * top))
-    axes.set_xlabel(f"operations a byte moved · {plots._cut(device, 60)}", size=MIDDLE, color=INK)
+    axes.set_xlabel(f"operations a byte moved · {cut(device, 60)}", size=MIDDLE, color=INK)
     axes.set_ylabel("operations a second", size=MIDDLE, color=INK)
     for axis, unit, factor in ((axes.yaxis, " G", 1e9), (axes.xaxis, "", 1.0)):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda value, _, f=factor, u=unit: f"{value / f:g}{u}"))
-    plots._plain(axes)
-    return plots._png(figure)
+    drawing.plain(axes)
+    return drawing.png(figure)
 
 
 def _floor(steps: Sequence[Roofline], low: float) -> float:
@@ -145,9 +147,9 @@ def walk(
     change = 100 * (end.accuracy - baseline.point.accuracy)
     told = (
         f"{times:,.3g}x cheaper, {change:+.2f} points · {len(kept)} of {len(attempts)} attempts kept"
-        f" · {plots._cut(device, 50)}"
+        f" · {cut(device, 50)}"
     )
-    figure = plots._page(10, 4.4, "The walk to a cheaper command line", told)
+    figure = drawing.page(10, 4.4, "The walk to a cheaper command line", told)
     axes, list_ = figure.subplots(1, 2, width_ratios=[2.6, 1])
     spots = [each.after.point for each in attempts if each.after and each not in kept]
     path = [baseline.point, *[each.after.point for each in kept if each.after]]
@@ -160,20 +162,20 @@ def walk(
     for number, point in enumerate(path):
         style: dict[str, Any] = {"ha": "center", "va": "center", "color": "white", "size": SMALL}
         axes.text(point.device_seconds, point.accuracy, str(number), **style, weight="bold")
-    plots._log(axes, [point.device_seconds for point in (*path, *spots)])
+    drawing.log_cost(axes, [point.device_seconds for point in (*path, *spots)])
     axes.margins(y=0.15)
     style = {"size": SMALL, "color": GREY, "va": "bottom", "ha": "right"}
     axes.annotate("accuracy that must be kept", (1, wanted), xycoords=("axes fraction", "data"), **style)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}%"))
     axes.set_xlabel(f"{cost_name}, log scale", size=MIDDLE, color=INK)
     axes.set_ylabel("validation accuracy, mean of the seeds", size=MIDDLE, color=INK)
-    plots._plain(axes)
+    drawing.plain(axes)
     _list(
         list_,
         [f"{name}\n{_time(point.device_seconds)}" for name, point in zip(names, path, strict=True)],
         spots,
     )
-    return plots._png(figure)
+    return drawing.png(figure)
 
 
 def _list(axes: Axes, names: Sequence[str], spots: Sequence[Point]) -> None:

@@ -319,7 +319,8 @@ def test_the_conda_form_is_complete() -> None:
     """Without conda: the file is what conda reads, names its Python, and leaves the pins to one place."""
     project = yaml.safe_load((CHECKOUT / "MLproject").read_text())
     assert project["conda_env"] == "environment.yml"
-    assert set(project["entry_points"]) == {"main", "preprocess", "train", "evaluate", "profile", "ui"}
+    stages = {"main", "preprocess", "train", "evaluate", "profile"}
+    assert set(project["entry_points"]) == {*stages, "sweep", "frontier", "diagnose", "ui"}
     environment = yaml.safe_load((CHECKOUT / "environment.yml").read_text())
     assert environment["dependencies"][0].startswith("python=3.1")
     assert environment["dependencies"][-1] == {"pip": ["-r requirements.txt"]}
@@ -380,3 +381,24 @@ def test_mnist_reaches_97_5_percent_in_5_epochs(
     done = fulcrum("run", "data=mnist", "train.epochs=5", f"data_dir={data_dir}")
     assert done.returncode == 0, done.stderr
     assert newest(client).data.metrics["evaluate/test_accuracy"] >= 0.975
+
+
+def test_a_run_goes_on_from_another_and_pays_for_both(fulcrum: Run) -> None:
+    client = store.open_store()
+    words = [
+        "experiment=smoke",
+        "train.epochs=2",
+        "tracking.experiment=onward",
+        "optimizer.learning_rate=0.01",
+    ]
+    assert fulcrum("train", *words).returncode == 0
+    experiment = client.get_experiment_by_name("onward").experiment_id
+    first = client.search_runs([experiment])[0]
+    done = fulcrum("train", *words, f"train.from={first.info.run_id}", "data.fraction=0.5")
+    assert done.returncode == 0, done.stderr
+    second = client.search_runs([experiment])[0]
+    assert second.data.tags["continued_from"] == first.info.run_id
+    assert second.data.tags["continued_optimizer"] == "true"
+    assert second.data.metrics["cpu_seconds"] > first.data.metrics["cpu_seconds"]
+    assert second.data.metrics["train/device_seconds_before"] == first.data.metrics["cpu_seconds"]
+    assert second.data.metrics["accuracy"] > first.data.metrics["accuracy"]

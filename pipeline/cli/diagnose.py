@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.breakdown import Breakdown
     from pipeline.diagnosis import Case, Verdict, Words
     from pipeline.journal import Journal
+    from pipeline.prepared import Prepared
     from pipeline.walk import Closed, Event
 
 APART = {"diagnose", "tracking", "ui", "trained", "record"}
@@ -30,6 +31,7 @@ def run(words: Sequence[str]) -> None:
     from pipeline import meter
 
     held, imported = meter.settle(settings.device), time.perf_counter() - began
+    from pipeline import export
     from pipeline.bench import Bench
     from pipeline.cli.walk_summary import Teller
     from pipeline.journal import Journal
@@ -41,6 +43,8 @@ def run(words: Sequence[str]) -> None:
     bench = Bench(_settings, settings.diagnose.aim, held)
     prepared = bench.prepared(settings)
     check(prepared, settings)
+    export.check(settings.profile.runtime, prepared)
+    _check_memory(prepared, settings)
     with recording(told, "diagnose", held) as record:
         record.prepared(prepared)
         diary = _Diary(Journal(record, settings.diagnose.aim, compose, held.name), imported)
@@ -76,6 +80,8 @@ def _told(words: Sequence[str]) -> "tuple[Told, Words]":
         told = compose([*registry.find(told.settings.trained).overrides, *words])
     if told.settings.diagnose.save:
         experiments.check(told.settings.diagnose.save)
+    if told.settings.train.start_from is not None:
+        raise BadSetting("diagnose needs train.from=null: it trains afresh, got a run; leave it out")
     model = told.settings.model
     if not isinstance(model, Mlp) or model.pretrained is not None:
         raise BadSetting(
@@ -83,6 +89,17 @@ def _told(words: Sequence[str]) -> "tuple[Told, Words]":
             f"{'' if not isinstance(model, Mlp) else ' with model.init=pretrained'}; set model=mlp"
         )
     return told, tuple(word for word in told.overrides if word.partition("=")[0].split(".")[0] not in APART)
+
+
+def _check_memory(prepared: "Prepared", settings: Settings) -> None:
+    """Keras alone streams, and a loop that waits for the disk is not what is taken apart here."""
+    from pipeline import inputs
+
+    if inputs.streams(settings, prepared):
+        raise BadSetting(
+            f"diagnose needs training samples of at most data.in_memory_limit={settings.data.in_memory_limit}"
+            f" bytes, got {prepared.train.features.nbytes}; raise it, or set data.fraction for a part of them"
+        )
 
 
 def _settings(words: "Words") -> Settings:

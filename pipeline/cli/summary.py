@@ -77,9 +77,14 @@ def _data_rows(prepared: "Prepared") -> Rows:
 
 def _score_rows(evaluation: "Evaluation") -> Rows:
     validation, test = evaluation.validation, evaluation.test
+    shifted: Rows = []
+    if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
+        under = (evaluation.accuracy_under_shift, evaluation.test_accuracy_under_shift)
+        shifted.append(("under shift", f"{under[0]:.2%} validation, {under[1]:.2%} test"))
     return [
         ("accuracy", f"[bold]{validation.accuracy:.2%}[/] validation, [bold]{test.accuracy:.2%}[/] test"),
         ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
+        *shifted,
     ]
 
 
@@ -88,6 +93,7 @@ def _training_rows(trained: "Trained", seconds: Seconds, record: "Record") -> Ro
     apart = {
         "compile": seconds.compile,
         "warm-up": seconds.warm_up,
+        "repeats": seconds.repeat,
         "input": seconds.input,
         "validation": seconds.validate,
         "evaluation": seconds.evaluate,

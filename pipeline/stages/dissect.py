@@ -15,9 +15,10 @@ from pipeline.loops import CompiledLoop
 from pipeline.meter import Held
 from pipeline.prepared import Prepared, Split
 from pipeline.quietly import tf
+from pipeline.raw import Batch
 from pipeline.roofline import Ceilings, Roofline, step_work
 from pipeline.settings import Engine, Mlp, Settings
-from pipeline.stages.profile import Predict, batch_of
+from pipeline.stages.profile import Predict, singles
 
 FEWEST_ROUNDS, MOST_ROUNDS = 7, 25
 SECONDS = 8.0
@@ -191,7 +192,7 @@ def dissect_answer(
     answer: Predict, small: Predict, prepared: Prepared, repeats: int, how: str, device: str
 ) -> Breakdown:
     """One answer to one sample, in overhead and compute; `small` is the twin of one unit, served likewise."""
-    samples = list(batch_of(prepared.test.features, min(repeats, len(prepared.test.features), 1024))[:, None])
+    samples = singles(prepared.test.samples, repeats)
     for predict in (answer, small):
         for sample in samples[:20]:
             predict(sample)
@@ -204,7 +205,7 @@ def dissect_answer(
     return Breakdown("answer", whole, answered(real, twin), {}, 1, how, device)
 
 
-def _median_call(predict: Predict, samples: Sequence[np.ndarray]) -> float:
+def _median_call(predict: Predict, samples: Sequence[Batch]) -> float:
     spent = []
     for sample in samples:
         start = time.perf_counter_ns()

@@ -1,0 +1,175 @@
+"""Gaussian processes for curves: (settings, log epoch) -> log error, and settings -> device-seconds.
+
+Hyper-parameters come from scikit-learn's maximum likelihood (Matern 5/2, one length scale a feature, noise).
+The posterior is computed here from one Cholesky factor, as it is asked for thousands of points at a time.
+(Rasmussen and Williams 2006, algorithm 2.1.)
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cholesky, solve_triangular  # type: ignore[import-untyped]
+from scipy.optimize import minimize  # type: ignore[import-untyped]
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+Array = NDArray[np.float64]
+
+LENGTHS = (0.15, 30.0)
+EPOCH_LENGTHS = (0.3, 1.5)
+AMPLITUDES = (0.05, 20.0)
+NOISES = (1e-4, 0.5)
+"""Bounds; features lie in 0..1 and targets have variance 1."""
+STEPS = 25
+"""Of the optimizer: a rough fit is enough, and the next one comes soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """`amplitude` and `noise` are variances of standardised targets; `lengths`: one a feature."""
+
+    amplitude: float
+    noise: float
+    lengths: tuple[float, ...]
+
+    def of(self, left: Array, right: Array) -> Array:
+        """Matern 5/2 between rows [n, features] and [m, features]: [n, m]."""
+        scale = np.asarray(self.lengths)
+        return self.at(square_distances(left / scale, right / scale))
+
+    def at(self, squares: Array) -> Array:
+        """Matern 5/2 at squared distances that are already divided by the squared lengths."""
+        root = np.sqrt(5.0 * squares)
+        found: Array = self.amplitude * (1.0 + root + (5.0 / 3.0) * squares) * np.exp(-root)
+        return found
+
+
+def square_distances(left: Array, right: Array) -> Array:
+    """[n, m], never below 0."""
+    found = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2.0 * left @ right.T
+    positive: Array = np.maximum(found, 0.0, out=found)
+    return positive
+
+
+def default_kernel(features: int) -> Kernel:
+    """What is believed before anything was seen."""
+    return Kernel(1.0, 0.01, (1.0,) * features)
+
+
+def fit(features: Array, targets: Array, seed: int = 0, last: tuple[float, float] = LENGTHS) -> Kernel:
+    """Hyper-parameters by maximum likelihood; features [n, d] in 0..1, targets [n] in any unit.
+
+    `last`: bounds of the last length scale. Where there are fewer than four rows or they are all alike, the
+    default.
+    """
+    rows, width = features.shape
+    if rows < 4 or np.ptp(targets) <= 0 or not np.isfinite(targets).all():
+        return default_kernel(width)
+    scaled = (targets - targets.mean()) / targets.std()
+    bounds = np.array([LENGTHS] * (width - 1) + [last])
+    kernel = ConstantKernel(1.0, AMPLITUDES) * Matern(np.ones(width), bounds, nu=2.5) + WhiteKernel(
+        0.01, NOISES
+    )
+    process = GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=_briefly, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound: irrelevant feature
+        process.fit(features, scaled)
+    product, noise = process.kernel_.k1, process.kernel_.k2
+    lengths = np.broadcast_to(product.k2.length_scale, width)
+    return Kernel(
+        float(product.k1.constant_value), float(noise.noise_level), tuple(float(each) for each in lengths)
+    )
+
+
+def _briefly(objective: Callable[..., object], start: Array, bounds: Array) -> tuple[Array, float]:
+    """scikit-learn's optimizer hook: a few steps of L-BFGS-B; `objective` gives value and gradient."""
+    found = minimize(objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": STEPS})
+    return found.x, float(found.fun)
+
+
+class Posterior:
+    """What is believed of functions with values [n] or [n, outputs] at features [n, d]."""
+
+    def __init__(self, kernel: Kernel, features: Array, targets: Array) -> None:
+        self.kernel = kernel
+        self._scale = np.asarray(kernel.lengths)
+        self._seen = features / self._scale
+        self.mean, self.std = targets.mean(0), np.maximum(targets.std(0), 1e-9)
+        covariance = kernel.at(square_distances(self._seen, self._seen))
+        covariance[np.diag_indices_from(covariance)] += kernel.noise + 1e-8
+        factor = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        # The inverse factor: a product with it is faster for many points than a triangular solve.
+        eye = np.eye(len(features))
+        self._inverse = solve_triangular(factor, eye, lower=True, overwrite_b=True, check_finite=False)
+        self._weights = self._inverse.T @ (self._inverse @ ((targets - self.mean) / self.std))
+
+    def at(self, features: Array) -> tuple[Array, Array]:
+        """Mean [m] or [m, outputs], and standard deviation of the function without noise, alike."""
+        return self._answer(self.kernel.at(square_distances(features / self._scale, self._seen)))
+
+    def on_grid(self, settings: Array, last: Array) -> tuple[Array, Array]:
+        """Mean and deviation [m, k]: rows of `settings` [m, d - 1], each with every value of `last` [k]."""
+        near, far = self._scale[:-1], self._scale[-1]
+        apart = square_distances(settings / near, self._seen[:, :-1])
+        later = (np.asarray(last)[:, None] / far - self._seen[None, :, -1]) ** 2
+        squares = apart[:, None, :] + later[None, :, :]
+        rows, columns = len(settings), len(last)
+        mean, deviation = self._answer(self.kernel.at(squares.reshape(rows * columns, -1)))
+        return mean.reshape(rows, columns), deviation.reshape(rows, columns)
+
+    def _answer(self, between: Array) -> tuple[Array, Array]:
+        mean = between @ self._weights
+        explained = between @ self._inverse.T
+        variance = self.kernel.amplitude - np.einsum("ij,ij->i", explained, explained)
+        deviation = np.sqrt(np.maximum(variance, 1e-12))
+        if mean.ndim == 2:
+            deviation = deviation[:, None]
+        return mean * self.std + self.mean, deviation * self.std
+
+
+class Trend:
+    """A straight line by ridge regression, and a Gaussian process for what it leaves."""
+
+    def __init__(self, kernel: Kernel, features: Array, targets: Array) -> None:
+        """`features` [n, d], `targets` [n, outputs]."""
+        self._centre, self._level = features.mean(0), targets.mean(0)
+        self._slopes = ridge(features - self._centre, targets - self._level)
+        self._rest = Posterior(kernel, features, targets - self._line(features))
+
+    def _line(self, features: Array) -> Array:
+        found: Array = self._level + (features - self._centre) @ self._slopes
+        return found
+
+    def at(self, features: Array) -> Array:
+        """Mean [m, outputs]."""
+        return self._line(features) + self._rest.at(features)[0]
+
+    @staticmethod
+    def rest(features: Array, targets: Array) -> Array:
+        """What the line leaves of the targets [n, outputs]."""
+        centred = features - features.mean(0)
+        wanted = targets - targets.mean(0)
+        found: Array = wanted - centred @ ridge(centred, wanted)
+        return found
+
+
+def ridge(features: Array, targets: Array, penalty: float = 0.1) -> Array:
+    """Slopes [d, outputs] of centred features [n, d] and targets [n, outputs]."""
+    gram = features.T @ features + penalty * np.eye(features.shape[1])
+    found: Array = np.asarray(np.linalg.solve(gram, features.T @ targets), np.float64)
+    return found
+
+
+@cache
+def ladder(low: int, high: int, ratio: float = 4 / 3) -> tuple[int, ...]:
+    """Whole numbers from `low` to `high`, each about `ratio` times the last: 1 2 3 4 6 8 11 15 20."""
+    found = [low]
+    while found[-1] < high:
+        found.append(min(high, max(found[-1] + 1, math.ceil(found[-1] * ratio - 0.5))))
+    return tuple(found)

@@ -1,0 +1,346 @@
+"""Dominance, frontier, area, knee and prices: by hand, by property, and against pymoo."""
+
+import math
+from dataclasses import FrozenInstanceError
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymoo.indicators.hv import Hypervolume
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+from pipeline.errors import BadInput
+from pipeline.frontier import (
+    Bounds,
+    best_within,
+    cheapest_at_least,
+    dominates,
+    dominator,
+    error_floor,
+    frontier,
+    hypervolume,
+    knee,
+    log_hypervolume,
+    one_device,
+    prices,
+    staircase,
+)
+from pipeline.measures import Point
+
+# Few distinct values, so that ties and duplicates are common.
+COARSE = st.builds(Point, st.integers(0, 10).map(lambda n: n / 10), st.integers(1, 10).map(float))
+FINE = st.builds(Point, st.floats(0, 1), st.floats(1e-4, 1e6))
+POINTS = st.lists(COARSE, max_size=30) | st.lists(FINE, max_size=60)
+SOME = st.lists(COARSE, min_size=1, max_size=30) | st.lists(FINE, min_size=1, max_size=60)
+
+# Accuracy upwards, cost to the right; capitals are the frontier. r is as dear as D, s as good as D.
+PLANE = """
+    . . . . . . F .
+    . . . . . . . .
+    . . . D . s . t
+    . . . r . . . .
+    . C . . q . . .
+    . . . . . . u .
+    A . . . . . . v
+    w . . . . . . .
+"""
+BEATEN_BY = {"q": "C", "r": "D", "s": "D", "t": "D", "u": "C", "v": "A", "w": "A"}
+
+
+def drawn(plane: str) -> dict[str, Point]:
+    """Letters of a plane as points: cost 1.. to the right, accuracy 0.1.. upwards."""
+    lines = [line.split() for line in plane.strip().splitlines()]
+    return {
+        letter: Point((len(lines) - row) / 10, float(column + 1))
+        for row, line in enumerate(lines)
+        for column, letter in enumerate(line)
+        if letter != "."
+    }
+
+
+def worse_errors(points: list[Point]) -> np.ndarray:
+    """Points as pymoo wants them: two columns to be minimised."""
+    return np.array([[point.device_seconds, 1 - point.accuracy] for point in points])
+
+
+# ---- by hand ------------------------------------------------------------------------------------------
+
+
+def test_the_plane_of_who_beats_whom() -> None:
+    plane = drawn(PLANE)
+    letters, points = list(plane), list(plane.values())
+    assert [letters[index] for index in frontier(points)] == list("ACDF")
+    for letter, point in plane.items():
+        by = dominator(point, points)
+        assert (None if by is None else letters[by]) == BEATEN_BY.get(letter), letter
+
+
+def test_dominance_needs_one_to_be_better() -> None:
+    point = Point(0.5, 2.0)
+    assert not dominates(point, Point(0.5, 2.0))
+    assert dominates(Point(0.5, 1.0), point)
+    assert dominates(Point(0.6, 2.0), point)
+    assert not dominates(Point(0.6, 3.0), point)
+
+
+def test_of_equal_points_the_first_stands() -> None:
+    points = [Point(0.4, 1.0), Point(0.9, 2.0), Point(0.9, 2.0), Point(0.4, 1.0)]
+    assert frontier(points) == [0, 1]
+    assert dominator(points[2], points) is None
+
+
+def test_nothing_has_no_frontier() -> None:
+    assert frontier([]) == []
+    assert hypervolume([], Point(0, 1)) == 0
+    assert dominator(Point(0.5, 1), []) is None
+    assert prices([]) == []
+    assert cheapest_at_least([], 0.1) is None
+    assert best_within([], 1.0) is None
+
+
+def test_area_of_two_rectangles() -> None:
+    points = [Point(0.5, 1.0), Point(0.8, 3.0), Point(0.7, 3.5)]
+    assert hypervolume(points, Point(0.1, 4.0)) == pytest.approx(2 * 0.4 + 1 * 0.7)
+
+
+def test_points_outside_the_reference_add_nothing() -> None:
+    inside = [Point(0.5, 1.0)]
+    outside = [Point(0.9, 4.0), Point(0.1, 0.5), Point(0.05, 9.0)]
+    assert hypervolume([*inside, *outside], Point(0.1, 4.0)) == hypervolume(inside, Point(0.1, 4.0))
+
+
+BOUNDS = Bounds(cheapest=1.0, dearest=100.0, least_error=0.01, most_error=1.0)
+
+
+def test_log_area_weighs_every_factor_alike() -> None:
+    assert log_hypervolume([Point(0.9, 10.0)], BOUNDS) == pytest.approx(0.25)
+    assert log_hypervolume([Point(0.9, 1.0)], BOUNDS) == pytest.approx(0.5)
+    assert log_hypervolume([Point(0.99, 10.0)], BOUNDS) == pytest.approx(0.5)
+    assert log_hypervolume([Point(0.9, 1.0), Point(0.99, 10.0)], BOUNDS) == pytest.approx(0.75)
+
+
+def test_no_error_and_no_cost_are_not_infinite() -> None:
+    assert log_hypervolume([Point(1.0, 1e-9)], BOUNDS) == 1.0
+    assert log_hypervolume([Point(0.999, 1.0)], BOUNDS) == 1.0
+    assert log_hypervolume([Point(0.0, 1.0)], BOUNDS) == 0.0
+    assert log_hypervolume([Point(1.0, 100.0)], BOUNDS) == 0.0
+
+
+def test_in_the_window_around_a_frontier_every_point_counts() -> None:
+    points = [Point(0.1, 1.0), Point(0.5, 2.0), Point(0.9, 4.0), Point(0.95, 100.0)]
+    bounds = Bounds.around(points)
+    area = log_hypervolume(points, bounds)
+    for point in points:
+        assert log_hypervolume([other for other in points if other != point], bounds) < area - 0.005, point
+
+
+@pytest.mark.parametrize(
+    "edges", [(0, 1, 0.1, 1), (1, 1, 0.1, 1), (1, 2, 0, 1), (1, 2, 0.5, 0.5), (2, 1, 0.1, 1)]
+)
+def test_bounds_must_grow(edges: tuple[float, float, float, float]) -> None:
+    with pytest.raises(ValueError, match="must be positive and grow"):
+        Bounds(*edges)
+
+
+def test_the_knee_is_where_the_curve_bends() -> None:
+    bend = [Point(0.1, 1.0), Point(0.5, 2.0), Point(0.9, 4.0), Point(0.93, 30.0), Point(0.95, 100.0)]
+    assert knee(bend) == 2
+    assert knee(bend[::-1]) == 2
+    assert knee([*bend, Point(0.2, 90.0)]) == 2
+
+
+def test_the_knee_is_not_the_first_step_away_from_guessing() -> None:
+    """Nine tenths of all accuracy comes with the first step; three quarters of all halvings do not."""
+    assert knee([Point(0.1, 1.0), Point(0.8, 1.8), Point(0.98, 3.0), Point(0.985, 30.0)]) == 2
+
+
+def test_an_accuracy_of_one_is_no_infinite_height() -> None:
+    assert error_floor([Point(1.0, 1.0), Point(0.98, 1.0)]) == pytest.approx(0.01)
+    assert knee([Point(0.1, 1.0), Point(0.96, 2.0), Point(1.0, 100.0)]) == 1
+    assert knee([Point(1.0, 1.0)]) == 0
+
+
+def test_without_a_bend_the_knee_is_the_cheapest() -> None:
+    assert knee([Point(0.5, 1.0)]) == 0
+    assert knee([Point(0.9, 10.0), Point(0.5, 1.0)]) == 1
+    straight = [Point(0.0, 1.0), Point(0.9, 10.0), Point(0.99, 100.0)]
+    assert knee(straight) == 0
+    hollow = [Point(0.1, 1.0), Point(0.11, 10.0), Point(0.9, 100.0)]
+    assert knee(hollow) == 0
+
+
+def test_choosing_by_accuracy_and_by_budget() -> None:
+    points = [Point(0.8, 5.0), Point(0.95, 2.0), Point(0.9, 1.0), Point(0.95, 2.5)]
+    assert cheapest_at_least(points, 0.8) == 2
+    assert cheapest_at_least(points, 0.901) == 1
+    assert cheapest_at_least(points, 0.951) is None
+    assert best_within(points, 10.0) == 1
+    assert best_within(points, 1.5) == 2
+    assert best_within(points, 0.5) is None
+
+
+def test_prices_walk_the_staircase() -> None:
+    points = [Point(0.90, 1.0), Point(0.903, 1.5), Point(0.905, 2.0), Point(0.925, 10.0), Point(0.926, 20.0)]
+    found = prices(points, 0.005)
+    assert [(step.start, step.end) for step in found] == [(0, 2), (2, 3), (3, 4)]
+    assert [step.extra_device_seconds for step in found] == pytest.approx([1.0, 8.0, 10.0])
+    assert [step.device_seconds_each for step in found] == pytest.approx([1.0, 2.0, 50.0])
+    with pytest.raises(FrozenInstanceError):
+        found[0].start = 3  # type: ignore[misc]
+
+
+def test_devices_are_not_mixed() -> None:
+    assert one_device(["an H100", "an H100"]) == "an H100"
+    with pytest.raises(BadInput, match="exactly one device, got an AMD EPYC and an H100; start another"):
+        one_device(["an H100", "an AMD EPYC", "an H100"])
+    with pytest.raises(BadInput, match="got none"):
+        one_device([])
+
+
+# ---- by property --------------------------------------------------------------------------------------
+
+
+@given(POINTS)
+def test_the_frontier_is_what_nobody_beats(points: list[Point]) -> None:
+    unbeaten = {point for point in points if not any(dominates(other, point) for other in points)}
+    found = frontier(points)
+    assert {points[index] for index in found} == unbeaten
+    assert len(found) == len(unbeaten)
+    assert all(points.index(points[index]) == index for index in found), "of equal points the first"
+
+
+@given(POINTS)
+def test_the_staircase_climbs(points: list[Point]) -> None:
+    steps = staircase(points)
+    for one, next_one in pairwise(steps):
+        assert one.device_seconds < next_one.device_seconds
+        assert one.accuracy < next_one.accuracy
+
+
+@given(SOME, st.data())
+def test_the_dominator_is_the_cheapest_that_beats(points: list[Point], data: st.DataObject) -> None:
+    point = data.draw(st.sampled_from(points) | COARSE)
+    by = dominator(point, points)
+    beating = [other for other in points if dominates(other, point)]
+    if by is None:
+        assert not beating
+    else:
+        assert dominates(points[by], point)
+        assert points[by].device_seconds == min(other.device_seconds for other in beating)
+        assert by in frontier(points)
+
+
+@given(POINTS, COARSE)
+def test_area_grows_with_points_and_only_frontier_points_count(points: list[Point], more: Point) -> None:
+    reference = Point(-0.1, 11.0)
+    area = hypervolume(points, reference)
+    assert hypervolume(staircase(points), reference) == pytest.approx(area, rel=1e-12)
+    grown = hypervolume([*points, more], reference)
+    assert grown >= area
+    equal_or_beaten = more in points or dominator(more, points) is not None
+    assert (grown == area) == equal_or_beaten or math.isclose(grown, area, rel_tol=1e-9)
+
+
+@given(SOME)
+def test_the_window_around_points_holds_them(points: list[Point]) -> None:
+    bounds = Bounds.around(points)
+    assert 0 < log_hypervolume(points, bounds) <= 1 + 1e-12
+    for point in points:
+        placed = bounds.place(point)
+        assert -1e-12 <= placed.accuracy <= 1 + 1e-12
+        assert 0 <= placed.device_seconds <= 1 + 1e-12
+
+
+@given(SOME)
+def test_the_knee_stands_on_the_frontier_whatever_the_order(points: list[Point]) -> None:
+    index = knee(points)
+    assert index in frontier(points)
+    assert points[::-1][knee(points[::-1])] == points[index]
+
+
+@given(SOME, st.floats(0.01, 100.0))
+def test_the_knee_does_not_depend_on_the_unit_of_cost(points: list[Point], factor: float) -> None:
+    steps = staircase(points)
+    other = [Point(step.accuracy, step.device_seconds * factor) for step in steps]
+    if len(staircase(other)) == len(steps):  # rounding may merge neighbours
+        first, second = knee(steps), knee(other)
+        assert first == second or _heights(steps)[first] == pytest.approx(_heights(steps)[second], abs=1e-6)
+
+
+def _heights(steps: list[Point]) -> list[float]:
+    """Above the chord, as `knee` measures it."""
+    floor = error_floor(steps)
+    across = np.log([step.device_seconds for step in steps])
+    up = -np.log([max(1 - step.accuracy, floor) for step in steps])
+    if len(steps) == 1:
+        return [0.0]
+    return list((up - up[0]) / (up[-1] - up[0]) - (across - across[0]) / (across[-1] - across[0]))
+
+
+@given(SOME, st.floats(0.001, 0.3))
+def test_prices_cover_the_frontier_once(points: list[Point], size: float) -> None:
+    steps, walked = staircase(points), prices(points, size)
+    assert sum(step.extra_device_seconds for step in walked) == pytest.approx(
+        steps[-1].device_seconds - steps[0].device_seconds, abs=1e-6
+    )
+    assert sum(step.gain for step in walked) == pytest.approx(steps[-1].accuracy - steps[0].accuracy)
+    assert all(step.gain >= size - 1e-8 for step in walked[:-1])
+    assert all(step.end == following.start for step, following in pairwise(walked))
+
+
+@given(SOME, st.floats(0, 1), st.floats(1e-4, 1e6))
+def test_the_choice_is_on_the_frontier_and_keeps_its_promise(
+    points: list[Point], accuracy: float, budget: float
+) -> None:
+    on = frontier(points)
+    enough, affordable = cheapest_at_least(points, accuracy), best_within(points, budget)
+    if enough is None:
+        assert all(point.accuracy < accuracy for point in points)
+    else:
+        assert enough in on
+        assert points[enough].accuracy >= accuracy - 1e-8
+    if affordable is None:
+        assert all(point.device_seconds > budget for point in points)
+    else:
+        assert affordable in on
+        assert points[affordable].device_seconds <= budget
+
+
+# ---- against pymoo ------------------------------------------------------------------------------------
+
+
+@given(SOME)
+def test_pymoo_finds_the_same_frontier(points: list[Point]) -> None:
+    first = NonDominatedSorting().do(worse_errors(points), only_non_dominated_front=True)
+    theirs = {(point.device_seconds, 1 - point.accuracy) for point in (points[at] for at in first)}
+    ours = {(points[at].device_seconds, 1 - points[at].accuracy) for at in frontier(points)}
+    # 1 - accuracy rounds two close accuracies to one error, which only pymoo then sees as a tie
+    assert theirs <= ours
+    assert theirs == ours or len({error for _, error in ours}) < len(ours)
+
+
+@settings(deadline=None)
+@given(SOME)
+def test_pymoo_finds_the_same_area(points: list[Point]) -> None:
+    reference = Point(-0.1, 2e6)
+    theirs = Hypervolume(ref_point=np.array([2e6, 1.1]))(worse_errors(points))
+    assert hypervolume(points, reference) == pytest.approx(theirs, rel=1e-9)
+
+
+@settings(deadline=None)
+@given(SOME)
+def test_pymoo_finds_the_same_log_area(points: list[Point]) -> None:
+    bounds = Bounds.around(points)
+    placed = [bounds.place(point) for point in points]
+    table = np.array([[point.device_seconds, 1 - point.accuracy] for point in placed])
+    theirs = Hypervolume(ref_point=np.array([1.0, 1.0]))(table)
+    assert log_hypervolume(points, bounds) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_a_hundred_thousand_points_are_sorted_not_compared() -> None:
+    """Comparing every pair would take hours."""
+    draw = np.random.default_rng(0)
+    points = [Point(*pair) for pair in zip(draw.random(100_000), draw.random(100_000) + 1, strict=True)]
+    assert 2 <= len(frontier(points)) < 100
