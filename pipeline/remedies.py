@@ -18,7 +18,7 @@ FEWEST_STEPS = 40
 """Steps an epoch that a larger batch must leave: the optimizer needs some."""
 LARGEST_BATCH = 512
 WORTH = 0.8
-"""A batch is doubled only where that is expected to bring the cost to this share: it has its price, too."""
+"""What each doubling of the batch must bring the cost down to: it has its price, too."""
 HALF_SPEED = 16
 """Batch at which matrix products reach half of their ceiling (seen on CPUs: thin products move memory)."""
 STEEPEST = {Sgd: 0.5, Adam: 0.01}
@@ -42,15 +42,18 @@ def _left_of_batch(case: Case, factor: int) -> float:
 
 
 def _factor(case: Case, most: int) -> int:
-    """The power of two up to `most` beyond which doubling is not worth it; 1 where nothing is."""
-    batch, factor = case.settings.train.batch_size, 1
-    while factor < most:
-        wider = 2 * factor
-        room = case.rows // (batch * wider) >= FEWEST_STEPS and batch * wider <= LARGEST_BATCH
-        if not room or _left_of_batch(case, wider) > WORTH * _left_of_batch(case, factor):
-            break
-        factor = wider
-    return factor
+    """The power of two up to `most` that is best where each doubling has its price (`WORTH`); 1 where none is.
+
+    Not step by step: the first doublings may bring nothing, as products of a few rows move memory all the same.
+    """
+    batch = case.settings.train.batch_size
+    factors = [2**power for power in range(int(math.log2(most)) + 1)]
+    allowed = [
+        factor
+        for factor in factors
+        if factor == 1 or (case.rows // (batch * factor) >= FEWEST_STEPS and batch * factor <= LARGEST_BATCH)
+    ]
+    return min(allowed, key=lambda factor: _left_of_batch(case, factor) / WORTH ** math.log2(factor))
 
 
 def _batch(most: int, power: float) -> Callable[[Case], Words | None]:
