@@ -42,18 +42,18 @@ def _left_of_batch(case: Case, factor: int) -> float:
 
 
 def _factor(case: Case, most: int) -> int:
-    """The power of two up to `most` that is best where each doubling has its price (`WORTH`); 1 where none is.
+    """The power of two up to `most` that is best where each doubling has its price; 1 where none is.
 
-    Not step by step: the first doublings may bring nothing, as products of a few rows move memory all the same.
+    Not step by step: the first doublings may bring nothing, as thin products move memory all the same.
     """
     batch = case.settings.train.batch_size
-    factors = [2**power for power in range(int(math.log2(most)) + 1)]
+    factors = [1 << power for power in range(int(math.log2(most)) + 1)]
     allowed = [
         factor
         for factor in factors
         if factor == 1 or (case.rows // (batch * factor) >= FEWEST_STEPS and batch * factor <= LARGEST_BATCH)
     ]
-    return min(allowed, key=lambda factor: _left_of_batch(case, factor) / WORTH ** math.log2(factor))
+    return min(allowed, key=lambda factor: _left_of_batch(case, factor) * factor ** -math.log2(WORTH))
 
 
 def _batch(most: int, power: float) -> Callable[[Case], Words | None]:
