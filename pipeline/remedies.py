@@ -17,9 +17,9 @@ WORK = frozenset({Part.update, Part.forward, Part.backward})
 FEWEST_STEPS = 40
 """Steps an epoch that a larger batch must leave: the optimizer needs some."""
 LARGEST_BATCH = 512
-WORTH = 0.8
+WORTH = 0.87
 """What each doubling of the batch must bring the cost down to: it has its price, too."""
-HALF_SPEED = 16
+HALF_SPEED = 8
 """Batch at which matrix products reach half of their ceiling (seen on CPUs: thin products move memory)."""
 STEEPEST = {Sgd: 0.5, Adam: 0.01}
 """Learning rates that no remedy goes beyond."""
@@ -36,7 +36,8 @@ def _left_of_batch(case: Case, factor: int) -> float:
     least = products / factor
     if roofline is not None:
         batch = case.settings.train.batch_size * factor
-        ideal = roofline.work.flops / roofline.peak / roofline.seconds
+        work = roofline.work
+        ideal = (work.flops - work.update_flops) / roofline.peak / roofline.seconds
         least = min(products, max(least, ideal * (1 + HALF_SPEED / batch)))
     return share(Part.input) + per_step / factor + least
 
