@@ -15,7 +15,7 @@ from pipeline.diagnosis import Case, Proposal, Words
 from pipeline.errors import FulcrumError
 from pipeline.evidence import Paired
 from pipeline.measures import Curve, Point
-from pipeline.settings import Diagnose
+from pipeline.settings import Aim, Diagnose
 
 MOST_ROUNDS = 5
 """Pairs of timings a seed, at most."""
@@ -127,7 +127,8 @@ class Trial:
 
     def _horizon(self, words: Words, proposal: Proposal, case: Case) -> Words:
         """As many epochs as the baseline had, where any of them may turn out to be enough."""
-        if _sets_epochs(proposal) or not case.settings.schedule.fair_midway:
+        fixed = self.told.aim is Aim.latency or not case.settings.schedule.fair_midway
+        if fixed or _sets_epochs(proposal):
             return words
         return apply(words, (f"train.epochs={length(self.ground.curves)}",))
 

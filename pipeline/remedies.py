@@ -17,9 +17,9 @@ WORK = frozenset({Part.update, Part.forward, Part.backward})
 FEWEST_STEPS = 40
 """Steps an epoch that a larger batch must leave: the optimizer needs some."""
 LARGEST_BATCH = 512
-WORTH = 0.8
-"""A batch is doubled only where that is expected to bring the cost to this share: it has its price, too."""
-HALF_SPEED = 16
+WORTH = 0.87
+"""What each doubling of the batch must bring the cost down to: it has its price, too."""
+HALF_SPEED = 8
 """Batch at which matrix products reach half of their ceiling (seen on CPUs: thin products move memory)."""
 STEEPEST = {Sgd: 0.5, Adam: 0.01}
 """Learning rates that no remedy goes beyond."""
@@ -36,21 +36,25 @@ def _left_of_batch(case: Case, factor: int) -> float:
     least = products / factor
     if roofline is not None:
         batch = case.settings.train.batch_size * factor
-        ideal = roofline.work.flops / roofline.peak / roofline.seconds
+        work = roofline.work
+        ideal = (work.flops - work.update_flops) / roofline.peak / roofline.seconds
         least = min(products, max(least, ideal * (1 + HALF_SPEED / batch)))
     return share(Part.input) + per_step / factor + least
 
 
 def _factor(case: Case, most: int) -> int:
-    """The power of two up to `most` beyond which doubling is not worth it; 1 where nothing is."""
-    batch, factor = case.settings.train.batch_size, 1
-    while factor < most:
-        wider = 2 * factor
-        room = case.rows // (batch * wider) >= FEWEST_STEPS and batch * wider <= LARGEST_BATCH
-        if not room or _left_of_batch(case, wider) > WORTH * _left_of_batch(case, factor):
-            break
-        factor = wider
-    return factor
+    """The power of two up to `most` that is best where each doubling has its price; 1 where none is.
+
+    Not step by step: the first doublings may bring nothing, as thin products move memory all the same.
+    """
+    batch = case.settings.train.batch_size
+    factors = [1 << power for power in range(int(math.log2(most)) + 1)]
+    allowed = [
+        factor
+        for factor in factors
+        if factor == 1 or (case.rows // (batch * factor) >= FEWEST_STEPS and batch * factor <= LARGEST_BATCH)
+    ]
+    return min(allowed, key=lambda factor: _left_of_batch(case, factor) * factor ** -math.log2(WORTH))
 
 
 def _batch(most: int, power: float) -> Callable[[Case], Words | None]:

@@ -18,11 +18,15 @@ class Bound(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Of one step: floating-point operations, bytes moved, and bytes that every step touches again."""
+    """Of one step: floating-point operations, bytes moved, and bytes that every step touches again.
+
+    `update_flops`: the part of the operations that does not grow with the batch.
+    """
 
     flops: float
     bytes: float
     resident: float
+    update_flops: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,10 @@ def step_work(sizes: Sequence[int], batch: int, memories: int, narrow: int, wide
     """
     products = [inputs * outputs for inputs, outputs in pairwise(sizes)]
     parameters = sum(products) + sum(sizes[1:])
-    flops = 2 * batch * (3 * sum(products) - products[0]) + UPDATE_FLOPS[memories] * parameters
+    update_flops = UPDATE_FLOPS[memories] * parameters
+    flops = 2 * batch * (3 * sum(products) - products[0]) + update_flops
     weights = narrow * (2 * sum(products) - products[0])
     updates = wide * parameters * 2 * (1 + memories)
     activations = 4 * narrow * batch * sum(sizes[1:])
     moved = weights + updates + activations + sample * batch * sizes[0]
-    return Work(float(flops), float(moved), float(wide * parameters * (1 + memories)))
+    return Work(float(flops), float(moved), float(wide * parameters * (1 + memories)), float(update_flops))

@@ -12,7 +12,7 @@ from pipeline import evidence
 from pipeline.attempts import Attempt, Measured, Run, Trial, accuracies, apply, costs, length
 from pipeline.diagnosis import Case, Proposal, Remedy, Verdict, Words, diagnose
 from pipeline.measures import Curve
-from pipeline.settings import Diagnose
+from pipeline.settings import Aim, Diagnose
 
 AFFORDABLE_SECONDS = 5.0
 """A baseline that costs no more a seed is trained again on the fresh seeds, so that they are pairs."""
@@ -132,7 +132,7 @@ def closed(trial: Trial, path: Sequence[Measured], why: str) -> Closed:
 def _long_curves(trial: Trial, kept: Measured, seeds: range) -> list[Curve]:
     """As many epochs as the baseline had where every epoch is fair, else just the run as it is."""
     words = kept.words
-    if kept.curves[0].fair_midway:
+    if kept.curves[0].fair_midway and trial.told.aim is Aim.train:
         words = apply(words, (f"train.epochs={length(trial.ground.curves)}",))
     return [trial.run(words, seed) for seed in seeds]
 

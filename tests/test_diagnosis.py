@@ -131,6 +131,15 @@ def test_a_larger_batch_leaves_steps_and_scales_the_rate() -> None:
     assert float(words["optimizer.learning_rate"]) == pytest.approx(min(0.5, 0.01 * batch), rel=0.01)
 
 
+def test_single_samples_on_a_busy_memory_are_put_in_batches_of_dozens() -> None:
+    """A step of batch 1 that does nothing but products, five times slower than its arithmetic would be."""
+    one = case("train.batch_size=1 optimizer=sgd optimizer.learning_rate=0.01", forward=0.4, backward=0.6)
+    slow = Roofline(Work(1e6, 2e6, 2e6), 5e10, 2e10, 1e-4, 0.0, "float32")
+    first = diagnose(replace(one, roofline=slow), REMEDIES).proposals[0]
+    assert first.remedy == "larger batch, rate in proportion"
+    assert first.words[0] in ("train.batch_size=16", "train.batch_size=32", "train.batch_size=64")
+
+
 def test_a_type_that_the_device_has_no_fast_products_for_is_left_alone() -> None:
     slow = replace(CEILINGS, flops={"float32": 5e10, "bfloat16": 1e10})
     names = [each.remedy for each in diagnose(replace(case(), ceilings=slow), REMEDIES).proposals]

@@ -12,6 +12,7 @@ def test_work_of_a_step_counted_by_hand() -> None:
     backward = 2 * 5 * (4 * 3 + 3 * 2) + 2 * 5 * 3 * 2  # by the weights of both layers, by the hidden layer
     parameters = 4 * 3 + 3 + 3 * 2 + 2
     assert work.flops == forward + backward + 2 * parameters
+    assert work.update_flops == 2 * parameters
     weights = 4 * (12 + 6) + 4 * 6
     assert work.bytes == weights + 4 * parameters * 2 + 4 * 4 * 5 * 5 + 5 * 4
     assert work.resident == 4 * parameters

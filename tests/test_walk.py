@@ -167,6 +167,22 @@ def test_no_remedy_is_credited_with_epochs_that_were_not_needed_before_either() 
     assert tried["nothing"].before.epoch == 2
 
 
+def test_a_walk_to_quicker_answers_leaves_training_alone() -> None:
+    """What is measured there is one number, in a curve of one epoch, whatever the training took."""
+
+    def answer(words: Words, seed: int, *_limits: float | None) -> Curve:
+        return Curve("a CPU", True, Replay()(("train.epochs=1", *words[1:]), seed).epochs)
+
+    served = replace(remedy("served", "times=0.1"), aim=Aim.latency)
+
+    def look_at_answer(here: Measured, enough: int) -> Case:
+        return replace(look(here, enough), aim=Aim.latency)
+
+    told = replace(TOLD, aim=Aim.latency)
+    found = list(walk(("train.epochs=7",), 0, answer, look_at_answer, told, [served]))
+    assert end(found).result.words == ("train.epochs=7", "times=0.1")
+
+
 # ---- noise --------------------------------------------------------------------------------------------
 
 
