@@ -1,10 +1,10 @@
-# make run | test | lint | ui | bench | clean;   make run ARGS="-P data=mnist -P train.epochs=3"
+# make run | sweep | diagnose | test | lint | ui | bench | clean;   make run ARGS="-P data=mnist -P train.epochs=3"
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 ARGS ?=
 
-.PHONY: run test lint ui bench clean
+.PHONY: run sweep diagnose test lint ui bench clean
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.txt requirements-gpu.txt tools/install
@@ -27,6 +27,10 @@ run: .venv/.installed
 	@python -m pipeline ui --prepare
 	@mlflow run . --env-manager local --experiment-name fulcrum $(ARGS)
 
+sweep diagnose: .venv/.installed
+	@python -m pipeline ui --prepare
+	@mlflow run . -e $@ --env-manager local --experiment-name fulcrum $(ARGS)
+
 test: .venv/.installed-dev
 	python -m pytest $(ARGS)
 
@@ -41,6 +45,8 @@ ui: .venv/.installed
 bench: .venv-bench/.installed
 	@.venv-bench/bin/python -m benchmarks.engine $(ARGS)
 	@.venv-bench/bin/python -m benchmarks.clock
+	@.venv-bench/bin/python -m benchmarks.seeds
+	@.venv-bench/bin/python -m benchmarks.overhead
 
 clean:
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis outputs multirun

@@ -2,8 +2,8 @@
 
 All get the same space, the number of epochs included (an int on a log scale), and pay for every epoch
 trained. Suggestions of Optuna's samplers and of MO-ASHA that lie outside of the table are snapped to the
-nearest row not yet run, and the sampler is told that row, not what it had asked for. `frontier` chooses among
-the rows (`candidates`), and may go on with one that it left, paying the difference.
+nearest row that was not yet run, and the sampler is told that row, not what it had asked for. `frontier`
+chooses among the rows (`candidates`), and may go on with one that it left, paying the difference.
 """
 
 import importlib.util

@@ -4,4 +4,5 @@ import sys
 
 from pipeline.cli import main
 
-sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":  # a worker process imports this module, too
+    sys.exit(main(sys.argv[1:]))

@@ -9,10 +9,11 @@ other half of a core, in the caches or on the memory bus is seen by none of thes
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Protocol
 
 from pipeline.energy import Gauge
@@ -117,6 +118,27 @@ def _slept(span: Reading) -> bool:
     return not counted and span.pressure is not None and span.pressure < PRESSURE_SHARE * span.wall
 
 
+CLEAN_SHARE = 0.98
+"""A short repeat that got at least this much of its core tells what a step costs."""
+
+FEWEST_CLEAN = 5
+
+
+def step_seconds(laps: Sequence[tuple[int, float]]) -> float | None:
+    """Seconds of one step, from clean laps (steps, seconds) of two lengths; None with too few of either.
+
+    The difference of the medians, so that what a call costs besides its steps cancels.
+    """
+    by_length: dict[int, list[float]] = {}
+    for steps, seconds in laps:
+        by_length.setdefault(steps, []).append(seconds)
+    if len(by_length) != 2 or min(map(len, by_length.values())) < FEWEST_CLEAN:
+        return None
+    (short, brief), (long, lasting) = sorted(by_length.items())
+    found = (median(lasting) - median(brief)) / (long - short)
+    return found if found > 0 else None
+
+
 class Witness:
     """Watches the training of one trial, epoch by epoch."""
 
@@ -127,6 +149,17 @@ class Witness:
         self.verdict = Verdict(False, None)
         self.lost_share = 0.0
         """Share of the last epoch's wall seconds that others took; 0 unless it was contended."""
+
+    def is_clean(self, go: Callable[[], None]) -> bool:
+        """Run `go`; whether it had its cores to itself, as far as that is counted."""
+        before = self._readings.read()
+        go()
+        span = self._readings.read().since(before)
+        if not self._cores:
+            return not span.strangers
+        if span.delayed is None:
+            return False
+        return span.delayed <= (1 - CLEAN_SHARE) * span.wall
 
     @contextmanager
     def watching(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline import augment, layers, updates
+from pipeline import augment, layers, meter, updates
 from pipeline.augment import Changes
 from pipeline.errors import BadSetting
 from pipeline.inputs import Data, Plan
@@ -24,8 +24,8 @@ from pipeline.settings import Adam, Engine, Mlp, Model, Policy, Settings, Sgd
 from pipeline.streams import stream, uniform
 from pipeline.updates import Rule
 
-WARM_UP_STEPS = 20
-"""Steps on throw-away state before the clock: the first few fault in memory."""
+WARM_UP_SAMPLES = 2048
+"""Samples on throw-away state before the clock, in three to twenty steps: the first few fault in memory."""
 
 GRAPH_PAYS_FROM = 2**14
 """Batch x hidden width from which a plain graph beats XLA on a CPU.
@@ -41,8 +41,13 @@ KEPT = 64
 # ---- which loop -------------------------------------------------------------------------------------
 
 
-def choose_engine(device: str, policy: Policy, batch: int, model: Model) -> Engine:
-    """The fastest loop that can train this; `device` is cpu or gpu. Measured, see benchmarks/results."""
+def choose_engine(
+    device: str, policy: Policy, batch: int, model: Model, native_bfloat16: bool = True
+) -> Engine:
+    """The fastest loop that can train this; `device` is cpu or gpu. Measured, see benchmarks/results.
+
+    `native_bfloat16`: the CPU multiplies bfloat16 itself (AMX, AVX-512 BF16).
+    """
     if not isinstance(model, Mlp):
         return Engine.keras  # the fast loop knows the gradients of a perceptron only
     if device == "gpu":
@@ -50,19 +55,30 @@ def choose_engine(device: str, policy: Policy, batch: int, model: Model) -> Engi
     if policy is Policy.mixed_float16:
         return Engine.xla  # a CPU's plain kernels for float16 are some 200 times slower
     if policy is Policy.mixed_bfloat16:
-        return Engine.graph  # XLA widens bfloat16 on a CPU, a graph's kernels multiply in it
+        # XLA widens bfloat16 on a CPU, a graph's kernels multiply in it; where the CPU cannot, they emulate
+        # it at twice the time.
+        return Engine.graph if native_bfloat16 else Engine.xla
     return Engine.graph if batch * model.hidden >= GRAPH_PAYS_FROM else Engine.xla
 
 
-def pick_engine(settings: Settings, held: Held) -> Engine:
+def pick_engine(settings: Settings, held: Held, streams: bool = False) -> Engine:
     """The engine that the settings name, or the one `choose_engine` finds.
+
+    `streams`: the training samples stay on disk.
 
     Raises:
         BadSetting: the engine named cannot train this model or precision on this device.
     """
     policy, model = settings.precision.policy, settings.model
+    if streams and settings.engine not in (Engine.auto, Engine.keras):
+        raise BadSetting(
+            f"engine must be auto or keras for samples larger than data.in_memory_limit="
+            f"{settings.data.in_memory_limit}, got {settings.engine}; raise the limit or use engine=keras"
+        )
     if settings.engine is Engine.auto:
-        return choose_engine(held.kind, policy, settings.train.batch_size, model)
+        if streams:
+            return Engine.keras
+        return choose_engine(held.kind, policy, settings.train.batch_size, model, meter.multiplies_bfloat16())
     if settings.engine is not Engine.keras and not isinstance(model, Mlp):
         raise BadSetting(f"engine must be auto or keras unless model=mlp, got {settings.engine}")
     if settings.engine is Engine.graph and policy is Policy.mixed_float16 and held.kind == "cpu":
@@ -72,6 +88,11 @@ def pick_engine(settings: Settings, held: Held) -> Engine:
             "use precision=mixed_bfloat16 or engine=xla"
         )
     return settings.engine
+
+
+def warm_up_steps(batch: int, steps: int) -> int:
+    """How many of an epoch's steps are taken before the clock."""
+    return min(steps, max(3, min(20, WARM_UP_SAMPLES // batch)))
 
 
 # ---- what an epoch is made of -----------------------------------------------------------------------
@@ -177,7 +198,7 @@ def _epoch_of_values(
     def go(step: Tensor, total: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         loss, gradients = descent(recipe, data, plan, told, step, state.parameters)
         each = zip(*state, gradients, strict=True)
-        pairs = [updates.update(recipe.rule, *_amounts(plan, told, step), *one) for one in each]
+        pairs = [updates.update(recipe.rule, *amounts(plan, told, step), *one) for one in each]
         return step + 1, total + loss, State(*zip(*pairs, strict=True))
 
     begin = (tf.constant(0), tf.zeros((), recipe.net.wide), state)
@@ -194,7 +215,7 @@ def _epoch_in_place(
         parameters = [variable.read_value() for variable in desk.parameters]
         loss, gradients = descent(recipe, data, plan, told, step, parameters)
         for one in zip(*desk, gradients, strict=True):
-            updates.update_in_place(recipe.rule, *_amounts(plan, told, step), *one)
+            updates.update_in_place(recipe.rule, *amounts(plan, told, step), *one)
         return step + 1, total + loss
 
     tf.nest.map_structure(lambda variable, value: variable.assign(value), desk, state)
@@ -207,7 +228,8 @@ def _mean(total: Tensor, steps: Tensor) -> Tensor:
     return total / tf.cast(tf.maximum(steps, 1), total.dtype)
 
 
-def _amounts(plan: Plan, told: Knobs, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+def amounts(plan: Plan, told: Knobs, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """What `updates.update` wants to know of this step, ahead of the parameter."""
     return told.optimizer, tf.gather(plan.strides, step), tf.gather(plan.shrinks, step)
 
 
@@ -215,9 +237,21 @@ def descent(
     recipe: Recipe, data: Data, plan: Plan, told: Knobs, step: Tensor, parameters: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor]]:
     """Mean loss of the step's batch and its gradients by the parameters."""
-    net = recipe.net
     samples, wanted = batch(recipe, data, plan, told, step)
-    masks = dropout_masks(recipe, plan, told, step)
+    return slopes(recipe, plan, told, step, parameters, samples, wanted)
+
+
+def slopes(
+    recipe: Recipe,
+    plan: Plan,
+    told: Knobs,
+    step: Tensor,
+    parameters: Sequence[Tensor],
+    samples: Tensor,
+    wanted: Tensor,
+) -> tuple[Tensor, list[Tensor]]:
+    """`descent` on a batch that has been fetched."""
+    net, masks = recipe.net, dropout_masks(recipe, plan, told, step)
     done = layers.forward(net, parameters, samples, masks)
     loss, slope = layers.loss_and_slope(net, done.logits, wanted)
     slope = slope * (told.loss_scale / recipe.batch) if recipe.loss_scaled else slope / recipe.batch

@@ -14,6 +14,9 @@ from pipeline.quietly import Tensor, keras, tf
 from pipeline.settings import Adam, BinaryCrossEntropy, CrossEntropy, Policy, Settings, Sgd
 from pipeline.streams import stream
 
+BATCHES_AHEAD = 4
+"""Batches that are read from disk while others train."""
+
 
 class KerasLoop:
     """Plain `model.fit(shuffle=False)`, one epoch a call, for what the compiled loop cannot take."""
@@ -22,16 +25,17 @@ class KerasLoop:
         self, settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray], held: Held
     ) -> None:
         self._settings, self._place, self._net = settings, held.place, inputs.describe(settings, prepared)
+        self._epochs_before, self._steps_before = 0, tf.Variable(0, dtype=tf.int64, trainable=False)
         self._changes = augment.changes(settings.augment, prepared.shape)
         self._shape, self._rows = prepared.shape, len(prepared.train.labels)
         self._steps = self._rows // settings.train.batch_size
+        self._train, self._validation = prepared.train, prepared.validation
+        self._streams = inputs.streams(settings, prepared)
         with tf.device(self._place):
-            self._data = inputs.on_device(prepared.train, prepared, self._net.wide, None)
-            self._unseen = inputs.on_device(prepared.validation, prepared, self._net.wide, None)
+            if not self._streams:
+                self._data = inputs.resident(prepared.train, prepared, self._net.wide, None, self._place)
             self._knobs = engine.knobs(settings, self._net.wide)
-            built = models.build(settings, prepared, weights)
-            # Up to the logits: Keras' losses are stable from there.
-            self._model = keras.Model(built.input, built.get_layer(models.LOGITS).output)
+            self._model = models.network(settings, prepared, weights)
             self._optimizer = self._make_optimizer()
             half_on_cpu = self._net.policy is Policy.mixed_float16 and held.kind == "cpu"
             self._model.compile(
@@ -46,7 +50,9 @@ class KerasLoop:
         held_rates = tf.constant(rates, self._net.wide)
 
         def rate() -> Tensor:
-            return tf.gather(held_rates, optimizer.iterations.value)
+            last = len(rates) - 1  # a rehearsal after the last epoch goes on with its rate
+            taken = tf.cast(optimizer.iterations.value, tf.int64) - self._steps_before
+            return tf.gather(held_rates, tf.clip_by_value(taken, 0, last))
 
         scale = settings.precision.loss_scale if settings.precision.loss_scale != 1 else None
         match settings.optimizer:
@@ -71,37 +77,62 @@ class KerasLoop:
         squared = keras.losses.MeanSquaredError()
         return lambda wanted, logits: squared(wanted, to_probabilities(logits))
 
+    @property
+    def steps(self) -> int:
+        return self._steps
+
     def compile(self) -> None:
         self._optimizer.build(self._model.trainable_variables)
-        self._throw_away(1)
+        self.rehearse(1)
         self.score()
 
     def warm_up(self) -> None:
-        self._throw_away(min(engine.WARM_UP_STEPS, self._steps))
+        self.rehearse(engine.warm_up_steps(self._settings.train.batch_size, self._steps))
 
-    def _throw_away(self, steps: int) -> None:
-        changed = [*self._model.variables, *self._optimizer.variables]
-        before = [variable.numpy() for variable in changed]
+    def rehearse(self, steps: int) -> None:
+        before = self.state()
         self._fit(self._epoch.take(steps))
-        for variable, value in zip(changed, before, strict=True):
-            variable.assign(value)
+        self.restore(before)
 
     def prepare(self, number: int) -> None:
         seed, size = self._settings.train.seed, self._settings.train.batch_size
         first = (number - 1) * self._steps
         with tf.device(self._place):
-            rows = tf.constant(inputs.order(seed, number, self._rows, size))
-            plan = Plan(rows, tf.zeros(0), tf.zeros(0), tf.constant(first, tf.int64))
+            rows = tf.constant(inputs.order(seed, self._epochs_before + number, self._rows, size))
+            plan = Plan(
+                rows, tf.zeros(0), tf.zeros(0), tf.constant(first + int(self._steps_before), tf.int64)
+            )
         self._epoch = tf.data.Dataset.range(self._steps).map(lambda step: self._batch(plan, step))
+        if self._streams:
+            self._epoch = self._epoch.prefetch(BATCHES_AHEAD)
+
+    def go_on(self, epochs: int, steps: int) -> None:
+        self._epochs_before = epochs
+        self._steps_before.assign(steps)
 
     def _batch(self, plan: Plan, step: Tensor) -> tuple[Tensor, Tensor]:
         rows = tf.gather(plan.order, step)
-        samples = tf.cast(tf.gather(self._data.features, rows), tf.float32)
+        samples, labels = self._from_disk(rows) if self._streams else self._from_memory(rows)
         if self._changes:
             seed = stream(self._knobs.seed, 0, plan.first + step)
             samples = augment.change(self._changes, self._knobs.changes, seed, samples)
-        wanted = targets(self._net, tf.gather(self._data.labels, rows), self._knobs.smoothing)
+        wanted = targets(self._net, labels, self._knobs.smoothing)
         return tf.reshape(samples, [self._settings.train.batch_size, *self._shape]), wanted
+
+    def _from_memory(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        samples = tf.gather(self._data.features, rows)
+        return tf.cast(samples, tf.float32), tf.gather(self._data.labels, rows)
+
+    def _from_disk(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, read from the prepared arrays; float32 [batch, inputs], int32 [batch]."""
+
+        def read(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            samples = np.asarray(self._train.features[numbers], np.float32)
+            return samples.reshape(len(numbers), -1), np.asarray(self._train.labels[numbers], np.int32)
+
+        samples, labels = tf.numpy_function(read, [rows], (tf.float32, tf.int32))
+        batch = self._settings.train.batch_size
+        return tf.ensure_shape(samples, [batch, int(np.prod(self._shape))]), tf.ensure_shape(labels, [batch])
 
     def run(self) -> Tensor:
         return self._fit(self._epoch)
@@ -111,15 +142,23 @@ class KerasLoop:
             return self._model.fit(batches, epochs=1, shuffle=False, verbose=0).history["loss"][0]
 
     def score(self) -> tuple[float, float]:
-        features, labels, *_ = self._unseen
-        sums = np.zeros(2)
-        for part in inputs.portions(len(labels), max(self._net.sizes)):
-            samples = tf.reshape(features[part], [-1, *self._shape])
+        labels, sums = np.asarray(self._validation.labels, np.int32), np.zeros(2)
+        for part in inputs.portions(len(labels), models.widest(self._model)):
+            samples = np.asarray(self._validation.features[part], np.float32)
             logits = self._model.predict_on_batch(samples)
-            sums += [
-                float(each) for each in layers.tally(self._net, logits, labels[part], self._knobs.smoothing)
-            ]
+            known = tf.constant(labels[part])
+            sums += [float(each) for each in layers.tally(self._net, logits, known, self._knobs.smoothing)]
         return sums[0] / len(labels), sums[1] / len(labels)
 
     def parameters(self) -> Sequence[Tensor]:
-        return [tf.constant(variable.numpy()) for variable in self._model.trainable_variables]
+        return [tf.constant(array) for array in self._model.get_weights()]
+
+    def state(self) -> tuple[np.ndarray, ...]:
+        return tuple(variable.numpy() for variable in self._changing())
+
+    def restore(self, state: Sequence[np.ndarray]) -> None:
+        for variable, value in zip(self._changing(), state, strict=True):
+            variable.assign(value)
+
+    def _changing(self) -> list[Any]:
+        return [*self._model.variables, *self._optimizer.variables]

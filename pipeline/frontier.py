@@ -27,9 +27,10 @@ def frontier(points: Sequence[Point]) -> list[int]:
     """Indices of the points that no other beats, cheapest first; of equal points the first. O(n log n)."""
     found: list[int] = []
     best = -math.inf
-    for index in sorted(range(len(points)), key=lambda at: _cheap_then_good(points[at])):
-        if points[index].accuracy > best:
-            best = points[index].accuracy
+    order = sorted((point.device_seconds, -point.accuracy, index) for index, point in enumerate(points))
+    for _, worse, index in order:
+        if -worse > best:
+            best = -worse
             found.append(index)
     return found
 
@@ -103,14 +104,15 @@ class Bounds:
             raise ValueError(f"bounds must be positive and grow, got {self}")
 
     @classmethod
-    def around(cls, points: Sequence[Point], floor: float = 1e-4) -> "Bounds":
+    def around(cls, points: Sequence[Point], floor: float | None = None) -> "Bounds":
         """The window that holds the points, with room at its dear and its bad edge so that all of them count.
 
         The room is a tenth of the range (usual: Ishibuchi et al. 2018, doi 10.1162/evco_a_00226), and the
         window at least a factor of 2 wide and high. `floor`: the least error that can be told from none,
-        such as half a row of the validation split.
+        such as half a row of the validation split; by default `error_floor`.
         """
         costs = [point.device_seconds for point in points]
+        floor = floor or error_floor(points)
         errors = [max(floor, 1 - point.accuracy) for point in points]
         return cls(min(costs), _edge(costs), min(errors), _edge(errors))
 
@@ -120,6 +122,11 @@ class Bounds:
         error = max(1 - point.accuracy, self.least_error)
         share = math.log(self.most_error / error) / math.log(self.most_error / self.least_error)
         return Point(share, max(0.0, cost))
+
+
+def error_floor(points: Sequence[Point]) -> float:
+    """Half the least error above none: the place of an accuracy of 1 on a log scale of error."""
+    return max(1e-6, min((1 - point.accuracy for point in points if point.accuracy < 1), default=0.01) / 2)
 
 
 def _edge(values: Sequence[float]) -> float:
@@ -138,21 +145,24 @@ def log_hypervolume(points: Sequence[Point], bounds: Bounds) -> float:
 def knee(points: Sequence[Point]) -> int:
     """Index of the best bend: the frontier point farthest above the chord from its cheapest to its dearest.
 
-    Measured on log cost and accuracy, both scaled to 0..1 (Kneedle's rule for a concave curve: Satopaa
-    et al. 2011, doi 10.1109/ICDCSW.2011.20, without its smoothing). Where nothing lies above the chord, the
+    Measured on log cost and log error, both scaled to 0..1 (Kneedle's rule for a concave curve: Satopaa
+    et al. 2011, doi 10.1109/ICDCSW.2011.20, without its smoothing). Log error, since on plain accuracy the
+    first step away from guessing outweighs all that follow. Where nothing lies above the chord, the
     cheapest. There must be at least one point.
     """
-    indices = frontier(points)
-    first, last = points[indices[0]], points[indices[-1]]
-    width = math.log(last.device_seconds / first.device_seconds) or 1.0
-    height = (last.accuracy - first.accuracy) or 1.0
+    indices, floor = frontier(points), error_floor(points)
+
+    def place(index: int) -> tuple[float, float]:
+        return math.log(points[index].device_seconds), -math.log(max(1 - points[index].accuracy, floor))
+
+    (left, low), (right, high) = place(indices[0]), place(indices[-1])
 
     def above_chord(index: int) -> float:
-        along = math.log(points[index].device_seconds / first.device_seconds) / width
-        return (points[index].accuracy - first.accuracy) / height - along
+        along, up = place(index)
+        return (up - low) / ((high - low) or 1.0) - (along - left) / ((right - left) or 1.0)
 
     inner = max(indices[1:-1], key=above_chord, default=indices[0])
-    return inner if above_chord(inner) > CLOSE else indices[0]
+    return inner if inner != indices[0] and above_chord(inner) > CLOSE else indices[0]
 
 
 def cheapest_at_least(points: Sequence[Point], accuracy: float) -> int | None:

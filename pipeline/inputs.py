@@ -8,7 +8,7 @@ from pipeline import models
 from pipeline.layers import Net
 from pipeline.prepared import Prepared, Split
 from pipeline.quietly import Tensor, tf
-from pipeline.settings import BinaryCrossEntropy, Mlp, Reduction, Settings
+from pipeline.settings import Activation, BinaryCrossEntropy, Mlp, Output, Reduction, Settings
 
 SCORED_AT_ONCE = 2**24
 """Numbers in the widest layer's output while scoring; more rows go through in portions."""
@@ -37,18 +37,46 @@ class Plan(NamedTuple):
 
 def describe(settings: Settings, prepared: Prepared) -> Net:
     """What shapes the network's code."""
-    model = settings.model
-    assert isinstance(model, Mlp)
+    model, loss = settings.model, settings.loss
     sizes = models.layer_sizes(settings, prepared)
-    loss = settings.loss
     summed = isinstance(loss, BinaryCrossEntropy) and loss.reduction is Reduction.sum
-    return Net(sizes, model.activation, model.output, type(loss), settings.precision.policy, summed)
+    activation = model.activation if isinstance(model, Mlp) else Activation.relu  # Keras knows its own
+    output = getattr(model, "output", Output.softmax)
+    return Net(sizes, activation, output, type(loss), settings.precision.policy, summed)
 
 
 def order(seed: int, number: int, rows: int, batch: int) -> np.ndarray:
     """Rows of each batch of epoch `number`, int32 [rows // batch, batch]."""
     shuffled = np.random.default_rng([seed, 1, number]).permutation(rows).astype(np.int32)
     return shuffled[: rows // batch * batch].reshape(-1, batch)
+
+
+KEPT_BYTES = 2**30
+"""Samples that stay on the device for the next run on the same data."""
+
+_kept: dict[tuple[object, ...], tuple[np.ndarray, Data]] = {}
+
+
+def resident(split: Split, prepared: Prepared, wide: Tensor, scaled_to: Tensor | None, place: str) -> Data:
+    """`on_device` at `place`, kept for later runs of this process, as in a search."""
+    scales = tuple(part.tobytes() for part in (prepared.scaling.mean, prepared.scaling.std))
+    key = (id(split.features), id(split.labels), scales, wide, scaled_to, place)
+    if key not in _kept:
+        with tf.device(place):
+            data = on_device(split, prepared, wide, scaled_to)
+        # The array is kept as well: while it lives nobody else has its id.
+        _kept[key] = (split.features, data)
+        _forget_oldest()
+    return _kept[key][1]
+
+
+def _forget_oldest() -> None:
+    while len(_kept) > 1 and sum(_bytes(data) for _, data in _kept.values()) > KEPT_BYTES:
+        del _kept[next(iter(_kept))]
+
+
+def _bytes(data: Data) -> int:
+    return int(np.prod(data.features.shape)) * int(data.features.dtype.size)
 
 
 def on_device(split: Split, prepared: Prepared, wide: Tensor, scaled_to: Tensor | None) -> Data:
@@ -61,6 +89,11 @@ def on_device(split: Split, prepared: Prepared, wide: Tensor, scaled_to: Tensor 
     if scaled_to:
         features = tf.cast((tf.cast(features, wide) - mean) / std, scaled_to)
     return Data(features, tf.constant(np.asarray(split.labels, np.int32)), mean, std)
+
+
+def streams(settings: Settings, prepared: Prepared) -> bool:
+    """Whether samples stay on disk and are read batch by batch."""
+    return prepared.train.features.nbytes > settings.data.in_memory_limit
 
 
 def portions(rows: int, widest: int) -> list[slice]:

@@ -7,14 +7,14 @@ differs: Keras draws its masks itself. Rows that do not fill the last batch sit 
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from pipeline import augment, engine, fitting, layers, updates
 from pipeline.engine import Recipe
 from pipeline.errors import BadSetting
-from pipeline.inputs import Plan, describe, on_device, order, portions
+from pipeline.inputs import Data, Plan, describe, order, portions, resident
 from pipeline.layers import Net
 from pipeline.meter import Held
 from pipeline.prepared import Prepared
@@ -25,11 +25,18 @@ from pipeline.settings import Engine, Policy, Settings, Storage
 class Loop(Protocol):
     """A run in progress. Every call leaves the device at work; the meter waits for it."""
 
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+
     def compile(self) -> None:
         """Make the first epoch start at once; does not change the run."""
 
     def warm_up(self) -> None:
         """A few steps on throw-away state."""
+
+    def rehearse(self, steps: int) -> None:
+        """`steps` steps of the prepared epoch on throw-away state."""
 
     def prepare(self, number: int) -> None:
         """Set the order and rates of epoch `number` (1-based)."""
@@ -42,6 +49,15 @@ class Loop(Protocol):
 
     def parameters(self) -> Sequence[Tensor]:
         """[W1, b1, W2, b2, ...] as they are now; later epochs do not change what was returned."""
+
+    def go_on(self, epochs: int, steps: int) -> None:
+        """So many epochs and steps were taken before the first of this run."""
+
+    def state(self) -> tuple[np.ndarray, ...]:
+        """Everything that the next epoch starts from, in an order of this loop's own."""
+
+    def restore(self, state: Sequence[np.ndarray]) -> None:
+        """Go on from what `state` gave."""
 
 
 def start(
@@ -95,6 +111,17 @@ def compiled_score(net: Net, xla: bool) -> ScoreFunction:
     return function
 
 
+class Inside(NamedTuple):
+    """The arguments of a compiled epoch; see `engine.compiled_epoch`."""
+
+    recipe: Recipe
+    data: Data
+    plan: Plan
+    knobs: engine.Knobs
+    state: engine.State
+    desk: engine.State | None
+
+
 class CompiledLoop:
     """The whole epoch as one compiled function; see `engine`."""
 
@@ -107,21 +134,21 @@ class CompiledLoop:
         kind: Engine,
     ) -> None:
         self._settings, self._place = settings, held.place
+        self._epochs_before = self._steps_before = 0
         self._recipe = self._make_recipe(prepared, held, kind)
         net = self._recipe.net
         with tf.device(self._place):
             # The first product narrows its samples anyway; on the device they take half the room then.
             lie_as = None if self._recipe.scale_late else net.narrow
-            self._data = on_device(prepared.train, prepared, net.wide, lie_as)
-            self._unseen = on_device(prepared.validation, prepared, net.wide, net.wide)
+            self._data = resident(prepared.train, prepared, net.wide, lie_as, self._place)
+            self._unseen = resident(prepared.validation, prepared, net.wide, net.wide, self._place)
             self._knobs = engine.knobs(settings, net.wide)
         self._state = engine.fresh_state(self._recipe, weights)
         self._desk = engine.desk_for(self._recipe, self._state)
         steps = self._recipe.steps * settings.train.epochs
         self._rates = updates.learning_rates(settings.schedule, settings.optimizer.learning_rate, steps)
         self._epoch = engine.compiled_epoch(self._recipe)
-        half_on_cpu = net.policy is Policy.mixed_float16 and held.kind == "cpu"
-        self._score = compiled_score(net, half_on_cpu)
+        self._scored_by_xla = net.policy is Policy.mixed_float16 and held.kind == "cpu"
 
     def _make_recipe(self, prepared: Prepared, held: Held, kind: Engine) -> Recipe:
         settings, rows = self._settings, len(prepared.train.labels)
@@ -142,30 +169,52 @@ class CompiledLoop:
             place=held.place,
         )
 
+    @property
+    def steps(self) -> int:
+        return self._recipe.steps
+
+    @property
+    def inside(self) -> "Inside":
+        """What the prepared epoch works on, for whoever wants to time a part of it."""
+        return Inside(self._recipe, self._data, self._plan, self._knobs, self._state, self._desk)
+
+    @cached_property
+    def _score(self) -> ScoreFunction:
+        return compiled_score(self._recipe.net, self._scored_by_xla)
+
     def compile(self) -> None:
-        self._take(steps=0)
-        self.score()
+        self.take(steps=0)
+        self._score_part(slice(0, 1))  # a plain graph serves any number of rows
+        if self._scored_by_xla:
+            self.score()
 
     def warm_up(self) -> None:
-        self._take(min(engine.WARM_UP_STEPS, self._recipe.steps))
+        self.rehearse(engine.warm_up_steps(self._recipe.batch, self._recipe.steps))
+
+    def rehearse(self, steps: int) -> None:
+        self.take(steps)
 
     def prepare(self, number: int) -> None:
         settings, recipe = self._settings, self._recipe
         first = (number - 1) * recipe.steps
         rates = self._rates[first : first + recipe.steps]
+        epoch, before = self._epochs_before + number, self._steps_before + first
         with tf.device(self._place):
             self._plan = Plan(
-                tf.constant(order(settings.train.seed, number, recipe.rows, recipe.batch)),
-                tf.constant(updates.strides(settings.optimizer, rates, first), recipe.net.wide),
+                tf.constant(order(settings.train.seed, epoch, recipe.rows, recipe.batch)),
+                tf.constant(updates.strides(settings.optimizer, rates, before), recipe.net.wide),
                 tf.constant(updates.shrinks(settings.optimizer, rates), recipe.net.wide),
-                tf.constant(first, tf.int64),
+                tf.constant(before, tf.int64),
             )
 
+    def go_on(self, epochs: int, steps: int) -> None:
+        self._epochs_before, self._steps_before = epochs, steps
+
     def run(self) -> Tensor:
-        self._state, loss = self._take(self._recipe.steps)
+        self._state, loss = self.take(self._recipe.steps)
         return loss
 
-    def _take(self, steps: int) -> tuple[engine.State, Tensor]:
+    def take(self, steps: int) -> tuple[engine.State, Tensor]:
         with tf.device(self._place):
             taken: tuple[engine.State, Tensor] = self._traced(
                 self._data, self._plan, tf.constant(steps), self._knobs, self._state, self._desk
@@ -179,15 +228,26 @@ class CompiledLoop:
         )
 
     def score(self) -> tuple[float, float]:
-        features, labels, *_ = self._unseen
+        rows = len(self._unseen.labels)
         sums = np.zeros(2)
+        for part in portions(rows, max(self._recipe.net.sizes)):
+            sums += [float(each) for each in self._score_part(part)]
+        return sums[0] / rows, sums[1] / rows
+
+    def _score_part(self, part: slice) -> tuple[Tensor, Tensor]:
+        features, labels, *_ = self._unseen
         with tf.device(self._place):
-            for part in portions(len(labels), max(self._recipe.net.sizes)):
-                scored = self._score(
-                    features[part], labels[part], list(self._state.parameters), self._knobs.smoothing
-                )
-                sums += [float(each) for each in scored]
-        return sums[0] / len(labels), sums[1] / len(labels)
+            return self._score(
+                features[part], labels[part], list(self._state.parameters), self._knobs.smoothing
+            )
 
     def parameters(self) -> Sequence[Tensor]:
         return self._state.parameters
+
+    def state(self) -> tuple[np.ndarray, ...]:
+        return tuple(tensor.numpy() for tensor in tf.nest.flatten(self._state))
+
+    def restore(self, state: Sequence[np.ndarray]) -> None:
+        with tf.device(self._place):
+            tensors = [tf.constant(array) for array in state]
+        self._state = tf.nest.pack_sequence_as(self._state, tensors)

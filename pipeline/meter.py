@@ -8,7 +8,7 @@ input preparation and validation are timed apart.
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,14 +16,22 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline import cores, energy
-from pipeline.contention import Readings, SystemReadings, Verdict, Witness
+from pipeline.contention import Readings, SystemReadings, Verdict, Witness, step_seconds
 from pipeline.energy import Account, Gauge
 from pipeline.errors import BadDevice, BadSetting
 from pipeline.measures import Drawn, Seconds
 from pipeline.quietly import tf
 from pipeline.settings import Device, DeviceKind
 
-Part = Literal["input", "compile", "warm_up", "train", "validate"]
+Part = Literal["input", "compile", "warm_up", "train", "repeat", "validate"]
+
+SLICE_SECONDS = 0.003
+"""About what a busy neighbour leaves between two of its turns: shorter laps may run undisturbed."""
+
+REPEATED_SHARE, REPEATED_SECONDS, SHORTEST_REPEATED = 0.25, 1.0, 0.1
+"""Repeats take at most this share of the epoch and so many seconds; shorter epochs than the last: none."""
+
+ENOUGH_LAPS = 40
 
 _REMEDY = "install TensorFlow's CUDA libraries with: pip install -r requirements-gpu.txt"
 
@@ -116,14 +124,23 @@ def _hold_gpu(gpu: object) -> Held:
     return Held("gpu", f"{details.get('device_name', 'GPU')}, 1 GPU", 1, "/GPU:0")
 
 
-@cache
 def _cpu_name() -> str:
+    return _cpu_line("model name") or platform.processor() or platform.machine()
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has matrix products in bfloat16 (AMX or AVX-512 BF16)."""
+    return bool({"amx_bf16", "avx512_bf16"} & set(_cpu_line("flags").split()))
+
+
+@cache
+def _cpu_line(key: str) -> str:
+    """What Linux says of the first core; nothing elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, "") or platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
 class Stopwatch:
@@ -135,6 +152,7 @@ class Stopwatch:
         self.seconds = Seconds()
         self.lost_seconds = 0.0
         """Device-seconds of training that others took."""
+        self._last_epoch = self._lost_before = 0.0
         gauge, held_cores = gauge or energy.gauge(held.kind), held.count if held.kind == "cpu" else 0
         self._witness = Witness(readings or SystemReadings(gauge, held_cores), held_cores)
         self._account = Account(gauge)
@@ -155,8 +173,41 @@ class Stopwatch:
         before = self.seconds.train
         with self._account.watching(), self._witness.watching(), self.on("train"):
             yield
-        spent = self.seconds.train - before
-        self.lost_seconds += self._witness.lost_share * spent * self.held.count
+        self._last_epoch, self._lost_before = self.seconds.train - before, self.lost_seconds
+        self.lost_seconds += self._witness.lost_share * self._last_epoch * self.held.count
+
+    def repeat(self, go: Callable[[int], object], steps: int) -> None:
+        """Where others had part of the device in the last epoch: what its `steps` cost, by short repeats.
+
+        `go(n)` takes n steps on throw-away state. Laps of one and two time slices go in turns, a quarter of
+        the epoch's time at most; those that were not disturbed tell the cost of a step. With too few of them
+        the epoch's cost stays what the share of its core says (`Witness.lost_share`).
+        """
+        spent = self._last_epoch
+        if not self.verdict.contended or steps < 2 or spent < SHORTEST_REPEATED:
+            return
+        short = min(max(1, round(SLICE_SECONDS * steps / spent)), steps // 2)
+        laps: list[tuple[int, float]] = []
+        until = time.perf_counter() + min(REPEATED_SHARE * spent, REPEATED_SECONDS)
+        while time.perf_counter() < until and len(laps) < ENOUGH_LAPS:
+            for length in (short, 2 * short):
+                laps += self._lap(go, length)
+        each = step_seconds(laps)
+        if each is None or each * steps > spent:
+            return
+        self.lost_seconds = self._lost_before + (spent - each * steps) * self.held.count
+
+    def _lap(self, go: Callable[[int], object], steps: int) -> list[tuple[int, float]]:
+        """The lap, if it was clean."""
+        seconds = [0.0]
+
+        def run() -> None:
+            start = time.perf_counter()
+            go(steps)
+            tf.test.experimental.sync_devices()
+            seconds[0] = time.perf_counter() - start
+
+        return [(steps, seconds[0])] if self._witness.is_clean(run) else []
 
     @property
     def verdict(self) -> Verdict:

@@ -1,54 +1,78 @@
 """Keras models: what is saved, served and profiled.
 
-A model answers to raw samples: its first layer applies the scaling found in preprocessing, its last one
-turns logits into probabilities. Its Dense layers carry the weights that the training loop found.
+A model answers to what a user can send: its first layers are the front end and the scaling that were found
+in preprocessing, its last one turns logits into probabilities. What lies between (`networks`) carries the
+weights that training found.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from pipeline import custom, front_layers, networks, raw
 from pipeline.errors import BadModel
+from pipeline.fronts import Tokens
 from pipeline.prepared import Prepared
 from pipeline.quietly import Tensor, keras, tf
-from pipeline.settings import Init, Mlp, Policy, Settings
+from pipeline.raw import Batch
+from pipeline.settings import Custom, Init, Mlp, Model, Output, Policy, Settings
 
 LOGITS = "logits"
 """Name of the layer before the output activation."""
 
 
 def build(settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray] | None = None) -> Any:
-    """A Keras model from raw samples float32 [n, *shape] to probabilities float32 [n, classes].
+    """A Keras model from what a user can send (see `front_layers`) to probabilities float32 [n, classes].
 
-    `weights`: [W1, b1, W2, b2, ...] with W [inputs, outputs]; without them the model starts as training
-    starts (with `model.init=pretrained`: at a glorot start).
+    `weights`: as `initial_weights` gives them; without them the model starts as training starts (with
+    `model.init=pretrained`: at a glorot start).
     """
-    model = settings.model
-    assert isinstance(model, Mlp)
-    # The wide type: scaling, logits and outputs are never computed in half precision.
-    wide = "float64" if settings.precision.policy is Policy.float64 else "float32"
+    inputs = front_layers.inputs_of(prepared.front, prepared.shape)
+    logits = _logits(settings, prepared, front_layers.features_of(prepared.front, inputs))
+    to_probabilities = keras.layers.Activation(
+        _output(settings.model).value, dtype=_wide(settings), name="probabilities"
+    )
+    return _with_weights(settings, prepared, keras.Model(inputs, to_probabilities(logits)), weights)
+
+
+def network(settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray] | None = None) -> Any:
+    """What is trained: a Keras model from features float32 [n, *shape] to logits [n, classes].
+
+    Losses are stable from the logits on; `weights` fit `build`, too.
+    """
     inputs = keras.Input(prepared.shape, dtype="float32", name="samples")
-    carried = keras.layers.Flatten(dtype=wide)(_scaling(prepared, wide)(inputs))
-    for number in range(1, model.layers + 1):
-        dense = keras.layers.Dense(
-            model.hidden,
-            model.activation.value,
-            dtype=settings.precision.policy.value,
-            name=f"hidden_{number}",
-        )
-        carried = dense(carried)
-        if model.dropout:
-            seed = settings.train.seed + number
-            dropout = keras.layers.Dropout(model.dropout, seed=seed, dtype=settings.precision.policy.value)
-            carried = dropout(carried)
-    carried = keras.layers.Dense(len(prepared.classes), dtype=wide, name=LOGITS)(carried)
-    outputs = keras.layers.Activation(model.output.value, dtype=wide, name="probabilities")(carried)
-    built = keras.Model(inputs, outputs)
-    built.set_weights(initial_weights(settings, prepared) if weights is None else list(weights))
-    return built
+    model = keras.Model(inputs, _logits(settings, prepared, inputs))
+    return _with_weights(settings, prepared, model, weights)
+
+
+def _logits(settings: Settings, prepared: Prepared, features: Any) -> Any:
+    tokens = isinstance(prepared.front, Tokens)
+    scaled = features if tokens else _scaling(prepared, _wide(settings))(features)
+    if isinstance(settings.model, Custom):
+        own = custom.logits(settings, settings.model, len(prepared.classes), scaled)
+        return keras.layers.Activation("linear", dtype=_wide(settings), name=LOGITS)(own)
+    carried = networks.hidden(settings, prepared, scaled)
+    return keras.layers.Dense(len(prepared.classes), dtype=_wide(settings), name=LOGITS)(carried)
+
+
+def _with_weights(
+    settings: Settings, prepared: Prepared, model: Any, weights: Sequence[np.ndarray] | None
+) -> Any:
+    model.set_weights(initial_weights(settings, prepared) if weights is None else list(weights))
+    return model
+
+
+def _wide(settings: Settings) -> str:
+    """The wide type: scaling, logits and outputs are never computed in half precision."""
+    return "float64" if settings.precision.policy is Policy.float64 else "float32"
+
+
+def _output(model: Model) -> Output:
+    output: Output = getattr(model, "output", Output.softmax)
+    return output
 
 
 def _scaling(prepared: Prepared, wide: str) -> Any:
@@ -62,26 +86,50 @@ def _scaling(prepared: Prepared, wide: str) -> Any:
 
 
 def layer_sizes(settings: Settings, prepared: Prepared) -> tuple[int, ...]:
-    """Inputs, width of each hidden layer, classes."""
+    """Inputs, width of each hidden layer of a perceptron, classes."""
     model = settings.model
-    assert isinstance(model, Mlp)
-    return (int(np.prod(prepared.shape)), *[model.hidden] * model.layers, len(prepared.classes))
+    between = [model.hidden] * model.layers if isinstance(model, Mlp) else []
+    return (int(np.prod(prepared.shape)), *between, len(prepared.classes))
 
 
 def initial_weights(settings: Settings, prepared: Prepared) -> list[np.ndarray]:
-    """Uniform start in +-sqrt(6 / (inputs + outputs)) (glorot) or +-sqrt(6 / inputs) (he); biases zero.
+    """The weights that training begins with, drawn from `train.seed`; [W1, b1, W2, b2, ...] of a perceptron.
 
-    Drawn by numpy, so that it is the same for every engine and device.
+    Those of a perceptron are drawn by numpy, so they are the same for every engine; those of other models
+    by Keras' own initialisers.
+
+    Raises:
+        BadData: the samples have a shape that the model cannot take.
     """
-    model, sizes = settings.model, layer_sizes(settings, prepared)
-    assert isinstance(model, Mlp)
-    kind = "float64" if settings.precision.policy is Policy.float64 else "float32"
+    if isinstance(settings.model, Mlp):
+        return _perceptron_weights(settings, settings.model, layer_sizes(settings, prepared))
+    keras.utils.set_random_seed(settings.train.seed)
+    inputs = keras.Input(prepared.shape, dtype="float32")
+    weights: list[np.ndarray] = keras.Model(inputs, _logits(settings, prepared, inputs)).get_weights()
+    return weights
+
+
+def parameter_count(settings: Settings, prepared: Prepared) -> int:
+    """Numbers that training changes.
+
+    Raises:
+        BadData: the samples have a shape that the model cannot take.
+    """
+    if isinstance(settings.model, Mlp):
+        return sum((inputs + 1) * outputs for inputs, outputs in pairwise(layer_sizes(settings, prepared)))
+    inputs = keras.Input(prepared.shape, dtype="float32")
+    model = keras.Model(inputs, _logits(settings, prepared, inputs))
+    return sum(math.prod(weights.shape) for weights in model.trainable_weights)
+
+
+def _perceptron_weights(settings: Settings, model: Mlp, sizes: tuple[int, ...]) -> list[np.ndarray]:
+    """Uniform start in +-sqrt(6 / (inputs + outputs)) (glorot) or +-sqrt(6 / inputs) (he); biases zero."""
     draw = np.random.default_rng([settings.train.seed, 0])
     weights: list[np.ndarray] = []
     for inputs, outputs in pairwise(sizes):
         limit = np.sqrt(6 / (inputs if model.init is Init.he else inputs + outputs))
-        weights.append(draw.uniform(-limit, limit, (inputs, outputs)).astype(kind))
-        weights.append(np.zeros(outputs, kind))
+        weights.append(draw.uniform(-limit, limit, (inputs, outputs)).astype(_wide(settings)))
+        weights.append(np.zeros(outputs, _wide(settings)))
     return weights
 
 
@@ -115,43 +163,81 @@ def dense_weights(model: Any) -> list[np.ndarray]:
     return [array for layer in dense for array in layer.get_weights()]
 
 
+def widest(model: Any) -> int:
+    """Numbers a sample in the largest output of a layer."""
+    outputs = keras.tree.flatten([layer.output for layer in model.layers])
+    return max(math.prod(int(size) for size in output.shape[1:]) for output in outputs)
+
+
+def answers_to(model: Any, prepared: Prepared) -> bool:
+    """Whether `model` takes what a user can send of this data, and tells as many classes apart."""
+    wanted = front_layers.inputs_of(prepared.front, prepared.shape)
+    same = _described(model.input) == _described(wanted)
+    return same and model.output_shape[-1] == len(prepared.classes)
+
+
+def front_configs(prepared: Prepared, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What the front end's layers are made of, for those whose name begins with one of `names`."""
+    inputs = front_layers.inputs_of(prepared.front, prepared.shape)
+    return configs_of(keras.Model(inputs, front_layers.features_of(prepared.front, inputs)), names)
+
+
+def configs_of(model: Any, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The same of a whole model."""
+    return [layer.get_config() for layer in model.layers if layer.name.startswith(names)]
+
+
+def _described(inputs: Any) -> dict[str, Any]:
+    named = inputs if isinstance(inputs, dict) else {"": inputs}
+    return {name: (each.dtype == "string", tuple(each.shape[1:])) for name, each in named.items()}
+
+
 MOST_ROWS = 2048
 """Rows in one call of a predictor."""
 
 
-def predictor(model: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """A compiled function: raw features [n, *shape] -> probabilities float32 [n, classes].
+def predictor(model: Any) -> Callable[[Any], np.ndarray]:
+    """A compiled function: what a user can send, n samples -> probabilities float32 [n, classes].
 
-    Rows go through in portions of a power of two, the last one padded, so each size is traced once.
+    Rows go through in portions of a power of two, the last one filled up, so each size is traced once.
     """
-    # Without XLA float16 matrix products on a CPU run some 200 times slower.
+    # Without XLA float16 matrix products on a CPU run some 200 times slower; XLA knows no texts.
     half = any(layer.compute_dtype == "float16" for layer in model.layers)
+    texts = any(tensor.dtype == "string" for tensor in model.inputs)
 
     def probabilities(samples: Tensor) -> Tensor:
-        return tf.cast(model(tf.cast(samples, tf.float32), training=False), tf.float32)
+        return tf.cast(model(keras.tree.map_structure(_float, samples), training=False), tf.float32)
 
-    compiled = tf.function(probabilities, jit_compile=half or None)
+    compiled = tf.function(probabilities, jit_compile=(half and not texts) or None)
+    traced: dict[Any, Callable[[Tensor], Tensor]] = {}
 
-    @cache
-    def traced(shape: tuple[int, ...], kind: np.dtype) -> Callable[[Tensor], Tensor]:
-        function: Callable[[Tensor], Tensor] = compiled.get_concrete_function(tf.TensorSpec(shape, kind))
-        return function
+    def answer(rows: Batch) -> np.ndarray:
+        full = keras.tree.map_structure(_filled, rows)
+        specs = keras.tree.map_structure(_spec, full)
+        key = str(specs)
+        if key not in traced:
+            traced[key] = compiled.get_concrete_function(specs)
+        constants = keras.tree.map_structure(lambda array, spec: tf.constant(array, spec.dtype), full, specs)
+        answers: np.ndarray = traced[key](constants).numpy()
+        return answers[: raw.rows_in(rows)]
 
-    def answer(rows: np.ndarray) -> np.ndarray:
-        full = _padded(rows)
-        answers: np.ndarray = traced(full.shape, full.dtype)(tf.constant(full)).numpy()
-        return answers[: len(rows)]
-
-    def predict(features: np.ndarray) -> np.ndarray:
-        answers = [answer(features[at : at + MOST_ROWS]) for at in range(0, len(features), MOST_ROWS)]
+    def predict(samples: Any) -> np.ndarray:
+        starts = range(0, raw.rows_in(samples), MOST_ROWS)
+        answers = [answer(raw.batch_of(samples, slice(at, at + MOST_ROWS))) for at in starts]
         return np.concatenate(answers) if answers else np.zeros((0, model.output_shape[-1]), np.float32)
 
     return predict
 
 
-def _padded(rows: np.ndarray) -> np.ndarray:
-    """As many rows as the next power of two, zeros at the end."""
+def _float(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype == tf.string else tf.cast(tensor, tf.float32)
+
+
+def _spec(array: np.ndarray) -> Tensor:
+    return tf.TensorSpec(array.shape, tf.string if array.dtype == object else array.dtype)
+
+
+def _filled(rows: np.ndarray) -> np.ndarray:
+    """As many rows as the next power of two, the last one again at the end."""
     missing = (1 << (len(rows) - 1).bit_length()) - len(rows)
-    if not missing:
-        return np.ascontiguousarray(rows)
-    return np.concatenate([rows, np.zeros((missing, *rows.shape[1:]), rows.dtype)])
+    return np.ascontiguousarray(rows) if not missing else np.concatenate([rows, *[rows[-1:]] * missing])

@@ -1,51 +1,27 @@
-"""Pictures as PNG bytes, drawn with matplotlib's objects (no pyplot: nothing global, nothing left open).
+"""Pictures of one trial as PNG bytes; their style is in `drawing`. Same data, same bytes."""
 
-Style: a bold line says what is shown, a grey one what it comes to and how to read it. Blue is what is right
-or measured, orange what is wrong; other ink is grey. Same data, same bytes.
-"""
-
-import io
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from pipeline.drawing import MIDDLE, SMALL, log_cost, page, plain, png
+from pipeline.fronts import LogMel
 from pipeline.measures import Curve
+from pipeline.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.prepared import Prepared
 from pipeline.stages.evaluate import Evaluation
-
-# Blue, sky blue and vermillion of Okabe and Ito, told apart with any colour vision.
-INK, GREY, LINE = "#222222", "#6b6b6b", "#d9d9d9"
-BLUE, SKY, ORANGE = "#0072B2", "#8cc8ea", "#D55E00"
-DPI = 130
-BIG, MIDDLE, SMALL = 12, 9, 8  # points
-HEAD = 0.66  # inches above the drawing, for the two lines
+from pipeline.wording import cut, percent, short
 
 MOST_COUNTED = 20  # classes up to which a confusion matrix shows its numbers
 MOST_SHOWN = 12  # classes in a grid of samples
 EACH_SHOWN = 10  # samples of each
-LONGEST = 14  # letters of a class name
 MOST_STEPS = 256  # in the profile of a sample that is no image
-
-
-def evaluation_pictures(evaluation: Evaluation, prepared: Prepared) -> dict[str, bytes]:
-    """All that `evaluate` has to show, by file name; no picture of mistakes where there are none to show."""
-    found = {
-        "pictures/confusion_matrix.png": confusion_matrix(evaluation, prepared.classes),
-        "pictures/calibration.png": calibration(evaluation),
-    }
-    if evaluation.worst:
-        found["pictures/worst_mistakes.png"] = worst_mistakes(evaluation, prepared)
-    return found
 
 
 # ---- learning curves ----------------------------------------------------------------------------------
@@ -55,16 +31,16 @@ def learning_curves(curve: Curve) -> bytes:
     """Validation accuracy against epoch, and against device-seconds (log)."""
     last = curve.last
     epochs = "1 epoch" if last.number == 1 else f"{last.number:,} epochs"
-    told = f"{last.validation_accuracy:.2%} after {epochs}, {_number(last.device_seconds)} device-seconds"
-    figure = _page(9, 3.4, "Validation accuracy", f"{told} · {_cut(curve.device, 60)}")
+    told = f"{last.validation_accuracy:.2%} after {epochs}, {short(last.device_seconds)} device-seconds"
+    figure = page(9, 3.4, "Validation accuracy", f"{told} · {cut(curve.device, 60)}")
     by_epoch, by_cost = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.08})
     accuracy = [epoch.validation_accuracy for epoch in curve.epochs]
     _line(by_epoch, [epoch.number for epoch in curve.epochs], accuracy, "epoch")
     _line(by_cost, [epoch.device_seconds for epoch in curve.epochs], accuracy, "device-seconds, log scale")
     by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    _log(by_cost, [epoch.device_seconds for epoch in curve.epochs])
+    log_cost(by_cost, [epoch.device_seconds for epoch in curve.epochs])
     by_epoch.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
-    return _png(figure)
+    return png(figure)
 
 
 def _line(axes: Axes, places: Sequence[float], accuracy: Sequence[float], label: str) -> None:
@@ -73,18 +49,7 @@ def _line(axes: Axes, places: Sequence[float], accuracy: Sequence[float], label:
     axes.margins(y=0.12)
     axes.set_ylim(top=min(axes.get_ylim()[1], 1.01))
     axes.set_xlabel(label, size=MIDDLE, color=INK)
-    _plain(axes)
-
-
-def _log(axes: Axes, seconds: Sequence[float]) -> None:
-    """At least a factor of ten is shown, with its ticks at 1, 2 and 5."""
-    low, high = max(min(seconds), 1e-6), max(*seconds, 1e-6)
-    wider = max(1.15, math.sqrt(10 * low / high))
-    axes.set_xscale("log")
-    axes.set_xlim(low / wider, high * wider)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1000 else (1,)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+    plain(axes)
 
 
 # ---- confusion matrix ---------------------------------------------------------------------------------
@@ -102,7 +67,7 @@ def confusion_matrix(evaluation: Evaluation, classes: Sequence[str]) -> bytes:
     side = max(3.4, cell * len(classes)) if cell else 7.6
     right = f"{evaluation.test.accuracy:.2%} of {evaluation.test.samples:,} right"
     reading = "small: share of the true class" if cell else "blue: right, orange: wrong"
-    figure = _page(side + 1.2, side + 0.9, "Confusion matrix, test split", f"{right} · {reading}")
+    figure = page(side + 1.2, side + 0.9, "Confusion matrix, test split", f"{right} · {reading}")
     axes = figure.subplots()
     shares = row_shares(evaluation.confusion)
     axes.imshow(_shades(shares))
@@ -114,7 +79,7 @@ def confusion_matrix(evaluation: Evaluation, classes: Sequence[str]) -> bytes:
         axes.grid(which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_color(LINE)
-    return _png(figure)
+    return png(figure)
 
 
 def _shades(shares: np.ndarray) -> np.ndarray:
@@ -125,7 +90,7 @@ def _shades(shares: np.ndarray) -> np.ndarray:
 
 def _name_classes(axes: Axes, classes: Sequence[str], cell: float) -> None:
     step = max(1, math.ceil(0.16 / cell))  # a name needs 0.16 inches
-    places, names = range(0, len(classes), step), [_cut(name) for name in classes[::step]]
+    places, names = range(0, len(classes), step), [cut(name) for name in classes[::step]]
     fits = max(map(len, names)) * 0.075 < cell * step
     slant: dict[str, Any] = {} if fits else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     style: dict[str, Any] = {"size": SMALL + 1 if cell > 0.3 else 7, "color": INK, "parse_math": False}
@@ -150,7 +115,7 @@ def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell: floa
 def calibration(evaluation: Evaluation) -> bytes:
     """Accuracy against confidence, and how many rows have which confidence."""
     error = f"expected error {evaluation.calibration_error:.2%} · orange: too sure, light blue: too unsure"
-    figure = _page(5.4, 5.8, "Confidence and accuracy, test split", error)
+    figure = page(5.4, 5.8, "Confidence and accuracy, test split", error)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     width, total = 1 / len(evaluation.bins), evaluation.test.samples
     for number, each in enumerate(evaluation.bins):
@@ -165,11 +130,11 @@ def calibration(evaluation: Evaluation) -> bytes:
     for axes, label in ((upper, "accuracy"), (lower, "share of rows")):
         axes.set_ylabel(label, size=MIDDLE, color=INK)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
-        _plain(axes)
+        plain(axes)
     lower.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
     lower.yaxis.set_major_locator(MaxNLocator(2))
     lower.set_xlabel("confidence: output of the predicted class", size=MIDDLE, color=INK)
-    return _png(figure)
+    return png(figure)
 
 
 # ---- samples ------------------------------------------------------------------------------------------
@@ -188,7 +153,7 @@ def mistake_tiles(evaluation: Evaluation, prepared: Prepared) -> tuple[Tile, ...
     """The worst mistakes: the true class above, the answer below."""
     features = prepared.test.features
     return tuple(
-        Tile(features[each.row], _cut(each.true), f"{_cut(each.predicted)}  {percent(each.confidence)}")
+        Tile(features[each.row], cut(each.true), f"{cut(each.predicted)}  {percent(each.confidence)}")
         for each in evaluation.worst
     )
 
@@ -200,13 +165,13 @@ def worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
     lines = math.ceil(len(tiles) / columns)
     width = 1.2 if max(len(tile.below) for tile in tiles) < 14 else 1.6
     told = f"{len(tiles)} of {evaluation.mistakes:,} · above: true class; below: answer and confidence"
-    figure = _page(width * columns, 1.75 * lines, "Surest mistakes, test split", told, gap=0.09)
+    figure = page(width * columns, 1.75 * lines, "Surest mistakes, test split", told, gap=0.09)
     cells = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, tile in zip(cells, tiles, strict=False):
         _draw(axes, tile, prepared)
     for axes in cells[len(tiles) :]:
         axes.set_axis_off()
-    return _png(figure)
+    return png(figure)
 
 
 def class_tiles(prepared: Prepared) -> Iterator[tuple[str, tuple[Tile, ...]]]:
@@ -224,16 +189,16 @@ def sample_grid(prepared: Prepared) -> bytes:
     shape = " x ".join(map(str, prepared.shape)) or "1"
     shown = f"the first {len(found)} of " if len(found) < len(prepared.classes) else ""
     told = f"{len(prepared.train):,} of shape {shape} · {shown}{len(prepared.classes)} classes"
-    names = 0.3 + 0.08 * max(len(_cut(name)) for name, _ in found)
-    figure = _page(0.72 * EACH_SHOWN + names, 0.72 * len(found), "Training samples", told)
+    names = 0.3 + 0.08 * max(len(cut(name)) for name, _ in found)
+    figure = page(0.72 * EACH_SHOWN + names, 0.72 * len(found), "Training samples", told)
     for line, (name, tiles) in zip(figure.subplots(len(found), EACH_SHOWN), found, strict=True):
         for axes, tile in zip(line, tiles, strict=False):
             _draw(axes, tile, prepared)
         for axes in line[len(tiles) :]:
             axes.set_axis_off()
         style: dict[str, Any] = {"size": MIDDLE, "color": INK, "parse_math": False}
-        line[0].set_ylabel(_cut(name), rotation=0, ha="right", va="center", **style)
-    return _png(figure)
+        line[0].set_ylabel(cut(name), rotation=0, ha="right", va="center", **style)
+    return png(figure)
 
 
 def _draw(axes: Axes, tile: Tile, prepared: Prepared) -> None:
@@ -244,6 +209,8 @@ def _draw(axes: Axes, tile: Tile, prepared: Prepared) -> None:
     sample = sample[..., 0] if sample.ndim == 3 and sample.shape[2] == 1 else sample
     if sample.ndim == 3 and sample.shape[2] in (3, 4):
         axes.imshow(sample if sample.dtype == np.uint8 else np.clip((sample - low) / (high - low), 0, 1))
+    elif isinstance(prepared.front, LogMel):
+        axes.imshow(sample[::-1], cmap="magma", vmin=low, vmax=high, aspect="auto")  # low bands below
     elif sample.ndim == 2:
         axes.imshow(sample, cmap="gray", vmin=low, vmax=high)
     else:
@@ -261,50 +228,3 @@ def _profile(axes: Axes, values: np.ndarray, low: float, high: float) -> None:
     bottoms, tops = [min(zero, part.min()) for part in parts], [max(zero, part.max()) for part in parts]
     axes.stairs(tops, baseline=bottoms, fill=True, color=BLUE)
     axes.set(xlim=(0, len(parts)), ylim=(low, high), box_aspect=1)
-
-
-# ---- style --------------------------------------------------------------------------------------------
-
-
-def percent(share: float) -> str:
-    """One digit after the point, but never a 0 or 100 % that is not exactly that."""
-    if 0 < share < 0.001:
-        return "<0.1%"
-    if 0.999 < share < 1:
-        return ">99.9%"
-    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _cut(name: str, longest: int = LONGEST) -> str:
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
-
-
-def _page(width: float, height: float, title: str, told: str, gap: float = 0.04) -> Figure:
-    """An empty figure, `height` inches under its two lines, `gap` inches above and below each row."""
-    width, whole = max(width, 5.2), height + HEAD
-    layout = ConstrainedLayoutEngine(h_pad=gap, rect=(0.02, 0.01, 0.96, height / whole - 0.01))
-    figure = Figure(figsize=(width, whole), dpi=DPI, facecolor="white", layout=layout)
-    left = 0.12 / width
-    figure.text(left, 1 - 0.22 / whole, title, size=BIG, weight="bold", color=INK, va="center")
-    figure.text(left, 1 - 0.46 / whole, told, size=MIDDLE, color=GREY, va="center", parse_math=False)
-    return figure
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LINE)
-    axes.tick_params(length=0, pad=5, labelsize=SMALL, labelcolor=GREY)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class name in a script that the font lacks
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()

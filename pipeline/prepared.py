@@ -5,17 +5,21 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import psutil
 
+from pipeline import fronts, raw
 from pipeline.errors import BadInput
+from pipeline.fronts import Front
+from pipeline.raw import Raw
 
 SPLITS = ("train", "validation", "test")
 ASIDE = ".writing-"  # then host, pid and a random word, each after a hyphen
@@ -23,13 +27,22 @@ ASIDE = ".writing-"  # then host, pid and a random word, each after a hyphen
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """`features` [n, *shape], uint8 or float32 in the source's own units; `labels` int32 [n]."""
+    """`features` [n, *shape], uint8, int32 or float32 in the source's own units; `labels` int32 [n].
+
+    `raw`: what a user can send, where a front end makes the features of it.
+    """
 
     features: np.ndarray
     labels: np.ndarray
+    raw: Raw | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def samples(self) -> Raw:
+        """What the whole model answers to."""
+        return self.features if self.raw is None else self.raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,10 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What cleaning found. `dropped`: rows by reason. `histogram`: split -> class -> rows."""
+    """What cleaning found. `dropped`: rows by reason. `histogram`: split -> class -> rows.
+
+    `unreadable`: the first files that could not be read and were left out.
+    """
 
     rows_read: int
     rows_kept: dict[str, int]
@@ -51,11 +67,15 @@ class Report:
     smallest: float
     largest: float
     histogram: dict[str, dict[str, int]]
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Data ready for a network. `key` names source and settings; `reused`: it came from the cache."""
+    """Data ready for a network. `key` names source and settings; `reused`: it came from the cache.
+
+    `front`: what makes features of that which a user can send; None: the features are what he sends.
+    """
 
     train: Split
     validation: Split
@@ -68,17 +88,27 @@ class Prepared:
     key: str
     directory: Path
     reused: bool
+    front: Front | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a store writes: everything of `Prepared` that is not a place."""
+    """What a store writes: everything of `Prepared` that is not a place.
+
+    Features that lie in the store's folder already (see `features_path`) are left as they are.
+    """
 
     splits: Mapping[str, Split]
     classes: tuple[str, ...]
     scaling: Scaling
     report: Report
     source_sha256: str
+    front: Front | None = None
+
+
+def features_path(folder: Path, split: str) -> Path:
+    """Where the features of a split lie."""
+    return folder / f"{split}_features.npy"
 
 
 def stored(cache_dir: Path, key: str) -> Prepared | None:
@@ -89,8 +119,10 @@ def stored(cache_dir: Path, key: str) -> Prepared | None:
         return None
 
 
-def store(cache_dir: Path, key: str, parts: Parts) -> Prepared:
+def store(cache_dir: Path, key: str, make: Callable[[Path], Parts]) -> Prepared:
     """Write the entry aside, then rename it into place; where another process was faster, take its entry.
+
+    `make`: gets the folder aside, where it may write features before it returns.
 
     Raises:
         BadInput: `cache_dir` is not writable.
@@ -100,7 +132,7 @@ def store(cache_dir: Path, key: str, parts: Parts) -> Prepared:
         cache_dir.mkdir(parents=True, exist_ok=True)
         _sweep(cache_dir)
         aside.mkdir()
-        _write(aside, parts)
+        _write(aside, make(aside))
         with _alone(cache_dir):
             _rename(aside, cache_dir / key)
             return _read(cache_dir / key, key, reused=False)
@@ -126,11 +158,21 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _write(folder: Path, parts: Parts) -> None:
     for name, split in parts.splits.items():
-        _save(folder / f"{name}_features.npy", split.features)
+        if not features_path(folder, name).exists():
+            _save(features_path(folder, name), split.features)
         _save(folder / f"{name}_labels.npy", split.labels)
+        if split.raw is not None:
+            raw.save(folder, f"{name}_raw", split.raw, _save)
     _save(folder / "mean.npy", parts.scaling.mean)
     _save(folder / "std.npy", parts.scaling.std)
-    about = {"classes": parts.classes, "source_sha256": parts.source_sha256, "report": asdict(parts.report)}
+    sent = parts.splits["train"].raw
+    about = {
+        "classes": parts.classes,
+        "source_sha256": parts.source_sha256,
+        "report": asdict(parts.report),
+        "front": fronts.to_plain(parts.front),
+        "raw": None if sent is None else raw.described(sent),
+    }
     with (folder / "prepared.json").open("w") as file:
         json.dump(about, file, indent=2)
         file.flush()
@@ -157,7 +199,7 @@ def _rename(aside: Path, place: Path) -> None:
 
 def _read(folder: Path, key: str, reused: bool = True) -> Prepared:
     about = json.loads((folder / "prepared.json").read_text())
-    splits = {name: _open(folder, name) for name in SPLITS}
+    splits = {name: _open(folder, name, about["raw"]) for name in SPLITS}
     shape = splits["train"].features.shape[1:]
     scaling = Scaling(np.load(folder / "mean.npy"), np.load(folder / "std.npy"))
     if not {scaling.mean.shape, scaling.std.shape} <= {(), shape}:
@@ -167,20 +209,22 @@ def _read(folder: Path, key: str, reused: bool = True) -> Prepared:
         classes=tuple(about["classes"]),
         shape=shape,
         scaling=scaling,
-        report=Report(**about["report"]),
+        report=Report(**{**about["report"], "unreadable": tuple(about["report"]["unreadable"])}),
         source_sha256=about["source_sha256"],
         key=key,
         directory=folder,
         reused=reused,
+        front=fronts.from_plain(about["front"]),
     )
 
 
-def _open(folder: Path, name: str) -> Split:
-    features = np.load(folder / f"{name}_features.npy", mmap_mode="r")
+def _open(folder: Path, name: str, about: dict[str, Any] | None) -> Split:
+    features = np.load(features_path(folder, name), mmap_mode="r")
     labels = np.load(folder / f"{name}_labels.npy", mmap_mode="r")
-    if len(features) != len(labels):
+    sent = None if about is None else raw.read(folder, f"{name}_raw", about)
+    if len(features) != len(labels) or (sent is not None and len(sent) != len(labels)):
         raise ValueError(name)
-    return Split(features, labels)
+    return Split(features, labels, sent)
 
 
 def _sweep(cache_dir: Path) -> None:

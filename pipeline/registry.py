@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from pipeline import store
+from pipeline import continuing, store
+from pipeline.continuing import Left
 from pipeline.errors import BadModel
 from pipeline.masking import masked
 
@@ -86,6 +88,31 @@ def load(reference: Reference) -> "keras.Model":
         return mlflow.keras.load_model(reference.uri, load_model_kwargs={"compile": False})
     except Exception as error:  # Keras and MLflow raise many kinds for a file that is no model
         raise _missing(reference.text, f"it holds no Keras model: {error}") from None
+
+
+def left_behind(reference: Reference, device: str) -> tuple[Left | None, float]:
+    """What the run of a model left for a later one, and its device-seconds; none and 0 without a run.
+
+    Raises:
+        BadModel: it was trained on another kind of device, whose seconds cannot be added to this one's.
+    """
+    if reference.run_id is None:
+        return None, 0.0
+    client = store.open_store()
+    metrics = client.get_run(reference.run_id).data.metrics
+    other = "gpu" if device == "cpu" else "cpu"
+    if f"{device}_seconds" not in metrics and f"{other}_seconds" in metrics:
+        raise BadModel(
+            f"train.from must be a run on a {device}, whose seconds can be added up, got {reference.text} "
+            f"of a {other}; set device={other}"
+        )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = client.download_artifacts(reference.run_id, continuing.FILE, folder)
+            left = continuing.unpacked(Path(path).read_bytes())
+    except (MlflowException, OSError):  # a run that left nothing, as with train.patience
+        left = None
+    return left, float(metrics.get(f"{device}_seconds", 0.0))
 
 
 def _missing(text: str, reason: str) -> BadModel:

@@ -128,10 +128,10 @@ class Results:
 
     @cached_property
     def _members(self) -> tuple[Member, ...]:
-        fair = [Member(each, epoch, point) for each in self.tried for epoch, point in each.fair()]
+        fair = [(each, epoch, point) for each in self.tried for epoch, point in each.fair()]
         if fair:
             assert self.device
-        return tuple(fair[index] for index in frontier.frontier([each.point for each in fair]))
+        return tuple(Member(*fair[index]) for index in frontier.frontier([point for _, _, point in fair]))
 
     def members(self) -> tuple[Member, ...]:
         """The frontier over all fair points of all trials, cheapest first; empty where there is no point.
@@ -140,6 +140,11 @@ class Results:
             BadInput: the points are of several devices.
         """
         return self._members
+
+    @cached_property
+    def standing(self) -> frozenset[int]:
+        """Numbers of the trials that have a member."""
+        return frozenset(member.tried.number for member in self._members)
 
     def points(self) -> tuple[Point, ...]:
         """All fair points, in the order of the trials."""
@@ -165,7 +170,7 @@ class Results:
         A trial without a fair point is beaten by nobody.
         """
         points = tried.points()
-        if not points or any(member.tried.number == tried.number for member in self._members):
+        if not points or tried.number in self.standing:
             return None
         last = points[-1]
         no_worse = (
@@ -191,6 +196,8 @@ class Results:
 
     def chances(self) -> dict[tuple[int, int], float]:
         """Probability 0..1 that a confirmed member is truly on the frontier, by (number, epoch)."""
+        if not any(member.confirmation for member in self._members):
+            return {}
         seen = [
             chances.Seen(member.point, member.confirmation.points if member.confirmation else ())
             for member in self._members

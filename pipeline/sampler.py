@@ -26,7 +26,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController
 
 from pipeline import proposal
 from pipeline.believed import Curve, Fidelity, State, Told
@@ -50,9 +50,9 @@ class FrontierSampler(BaseSampler):
 
     COMPLETE and PRUNED (= paused) trials teach; one that is COMPLETE with fewer epochs than it was asked for
     has ended for good. A configuration whose trial FAILED is not tried again; trials that run count as if
-    they had reached what is expected of them. A trial with
-    `trial.set_user_attr("fair_midway", False)` counts by the end of its curve alone, and is never continued.
-    The same seed and the same trials give the same proposal, in any process.
+    they had reached what is expected of them. A trial with `trial.set_user_attr("fair_midway", False)` counts
+    by the end of its curve alone, and is never continued. The same seed and the same trials give the same
+    proposal, in any process.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum, StrEnum
 
 from pipeline.errors import BadSetting
+from pipeline.rules import require as _require
 
 
 class Activation(StrEnum):
@@ -46,9 +47,27 @@ class Reduction(StrEnum):
 
 
 class Standardise(StrEnum):
+    auto = "auto"
     none = "none"
     overall = "overall"
     feature = "feature"
+
+
+class Form(StrEnum):
+    """What a text becomes: weighed n-grams, or the numbers of its words in their order."""
+
+    auto = "auto"
+    tfidf = "tfidf"
+    tokens = "tokens"
+
+
+class Shift(StrEnum):
+    none = "none"
+    noise = "noise"
+    blur = "blur"
+    contrast = "contrast"
+    rotate = "rotate"
+    move = "move"
 
 
 class Storage(StrEnum):
@@ -69,22 +88,56 @@ class Engine(StrEnum):
     keras = "keras"
 
 
+class Sampler(StrEnum):
+    """Who proposes the next trial: `frontier` is ours, the others are Optuna's."""
+
+    frontier = "frontier"
+    tpe = "tpe"
+    nsga2 = "nsga2"
+    gp = "gp"
+    random = "random"
+    grid = "grid"
+    qmc = "qmc"
+
+
+class Runtime(StrEnum):
+    """Who answers single samples: the compiled Keras model, Keras' own call, or LiteRT."""
+
+    compiled = "compiled"
+    keras = "keras"
+    litert = "litert"
+    litert_int8 = "litert_int8"
+
+
+class Aim(StrEnum):
+    """What a diagnosis makes cheaper: device-seconds to the accuracy reached, or p99 of one answer."""
+
+    train = "train"
+    latency = "latency"
+
+
 class RecordInto(StrEnum):
     own = "own"
     model = "model"
 
 
-def _require(holds: bool, key: str, rule: str, value: object) -> None:
-    if not holds:
-        raise BadSetting(f"{key} must be {rule}, got {value}; set it in conf/ or as {key}=...")
-
-
 # ---- data -------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Data:
-    """Where samples come from; one subclass a kind."""
+    """Where samples come from; one subclass a kind.
+
+    `fraction`: of each class's training rows, that are used; a smaller part lies within a larger one.
+    `in_memory_limit`: bytes of training features above which rows stay on disk and stream.
+    """
+
+    fraction: float
+    in_memory_limit: int
+
+    def __post_init__(self) -> None:
+        _require(0 < self.fraction <= 1, "data.fraction", "> 0 and <= 1", self.fraction)
+        _require(self.in_memory_limit >= 0, "data.in_memory_limit", ">= 0 (bytes)", self.in_memory_limit)
 
 
 @dataclass(slots=True)
@@ -119,6 +172,7 @@ class Arrays(Data):
     test_labels: str | None
 
     def __post_init__(self) -> None:
+        Data.__post_init__(self)
         _require(
             (self.test_features is None) == (self.test_labels is None),
             "data.test_features",
@@ -151,6 +205,46 @@ class Preprocess:
         _require(0 <= self.seed < 2**31, "preprocess.seed", ">= 0 and < 2147483648", self.seed)
 
 
+@dataclass(slots=True)
+class Spectrogram:
+    """How a sound becomes a log-mel spectrogram."""
+
+    window_ms: float
+    hop_ms: float
+    mels: int
+    low_hz: float
+    high_hz: float | None
+    floor_db: float
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.window_ms <= 1000, "spectrogram.window_ms", ">= 1 and <= 1000", self.window_ms)
+        _require(0 < self.hop_ms <= self.window_ms, "spectrogram.hop_ms", "> 0 and <= window_ms", self.hop_ms)
+        _require(4 <= self.mels <= 512, "spectrogram.mels", ">= 4 and <= 512", self.mels)
+        _require(self.low_hz >= 0, "spectrogram.low_hz", ">= 0", self.low_hz)
+        _require(
+            self.high_hz is None or self.high_hz > self.low_hz,
+            "spectrogram.high_hz",
+            "> spectrogram.low_hz, or null (half the sampling rate)",
+            self.high_hz,
+        )
+        _require(-200 <= self.floor_db < 0, "spectrogram.floor_db", ">= -200 and < 0", self.floor_db)
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """How a text becomes numbers."""
+
+    form: Form
+    size: int
+    ngrams: int
+    length: int
+
+    def __post_init__(self) -> None:
+        _require(2 <= self.size <= 1_000_000, "vocabulary.size", ">= 2 and <= 1000000", self.size)
+        _require(1 <= self.ngrams <= 5, "vocabulary.ngrams", ">= 1 and <= 5", self.ngrams)
+        _require(1 <= self.length <= 100_000, "vocabulary.length", ">= 1 and <= 100000", self.length)
+
+
 # ---- model, loss, optimizer, schedule ------------------------------------------------------------
 
 
@@ -181,6 +275,54 @@ class Mlp(Model):
             "set (a run id, registry URI or path) with model.init=pretrained, and only then",
             self.pretrained,
         )
+
+
+@dataclass(slots=True)
+class Cnn(Model):
+    """`blocks` of convolution and pooling, the filters doubling, then one hidden layer; for images."""
+
+    filters: int
+    blocks: int
+    hidden: int
+    activation: Activation
+    output: Output
+    dropout: float
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.filters <= 4096, "model.filters", ">= 1 and <= 4096", self.filters)
+        _require(1 <= self.blocks <= 8, "model.blocks", ">= 1 and <= 8", self.blocks)
+        _require(1 <= self.hidden <= 65536, "model.hidden", ">= 1 and <= 65536", self.hidden)
+        _require(0 <= self.dropout < 1, "model.dropout", ">= 0 and < 1", self.dropout)
+
+
+@dataclass(slots=True)
+class Text(Model):
+    """Embedding of `width`, mean and maximum over the words, one hidden layer; for texts."""
+
+    width: int
+    hidden: int
+    activation: Activation
+    output: Output
+    dropout: float
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.width <= 65536, "model.width", ">= 1 and <= 65536", self.width)
+        _require(0 <= self.hidden <= 65536, "model.hidden", ">= 0 (none) and <= 65536", self.hidden)
+        _require(0 <= self.dropout < 1, "model.dropout", ">= 0 and < 1", self.dropout)
+
+
+@dataclass(slots=True)
+class Custom(Model):
+    """A user's own network: `build` is `package.module:function`; `hidden` is for it to use."""
+
+    build: str
+    hidden: int
+    output: Output
+
+    def __post_init__(self) -> None:
+        known = re.fullmatch(r"[\w.]+:\w+", self.build) is not None
+        _require(known, "model.build", "package.module:function", self.build)
+        _require(1 <= self.hidden <= 65536, "model.hidden", ">= 1 and <= 65536", self.hidden)
 
 
 @dataclass(slots=True)
@@ -318,6 +460,7 @@ class Train:
     batch_size: int
     patience: int
     seed: int
+    start_from: str | None  # typed as train.from, which Python cannot name a field
 
     def __post_init__(self) -> None:
         _require(1 <= self.epochs <= 100_000, "train.epochs", ">= 1 and <= 100000", self.epochs)
@@ -351,8 +494,14 @@ class Evaluate:
 
     calibration_bins: int
     worst: int
+    shift: Shift
+    severities: list[int]
+    shift_seed: int
 
     def __post_init__(self) -> None:
+        known = len(self.severities) > 0 and all(1 <= each <= 5 for each in self.severities)
+        _require(known, "evaluate.severities", "a list of whole numbers from 1 to 5", self.severities)
+        _require(0 <= self.shift_seed < 2**31, "evaluate.shift_seed", ">= 0, < 2147483648", self.shift_seed)
         _require(
             2 <= self.calibration_bins <= 1000,
             "evaluate.calibration_bins",
@@ -369,6 +518,7 @@ class Profile:
     repeats: int
     warmup: int
     batch_sizes: list[int]
+    runtime: Runtime
 
     def __post_init__(self) -> None:
         _require(10 <= self.repeats <= 1_000_000, "profile.repeats", ">= 10 and <= 1000000", self.repeats)
@@ -379,6 +529,44 @@ class Profile:
             "a list of whole numbers >= 1 and <= 1048576, not empty",
             self.batch_sizes,
         )
+
+
+@dataclass(slots=True)
+class Diagnose:
+    """How a command line is made cheaper, and how sure that must be.
+
+    `confidence`: that none of the attempts kept is noise; `accuracy_confidence`: that the accuracy fell by no
+    more than `tolerance` (0..1); `least_gain`: share of the cost that must be saved; `retimed`: share of its
+    epochs for which the old command line runs again beside each attempt.
+    """
+
+    aim: Aim
+    seeds: int
+    steps: int
+    minutes: float
+    tolerance: float
+    confidence: float
+    accuracy_confidence: float
+    least_gain: float
+    retimed: float
+    save: str | None
+
+    def __post_init__(self) -> None:
+        _require(2 <= self.seeds <= 100, "diagnose.seeds", ">= 2 and <= 100 (pairs for a test)", self.seeds)
+        _require(1 <= self.steps <= 1000, "diagnose.steps", ">= 1 and <= 1000", self.steps)
+        _require(self.minutes > 0, "diagnose.minutes", "> 0", self.minutes)
+        _require(0 <= self.tolerance < 1, "diagnose.tolerance", ">= 0 and < 1 (a share)", self.tolerance)
+        _require(0.5 <= self.confidence < 1, "diagnose.confidence", ">= 0.5 and < 1", self.confidence)
+        _require(
+            0.5 <= self.accuracy_confidence < 1,
+            "diagnose.accuracy_confidence",
+            ">= 0.5 and < 1",
+            self.accuracy_confidence,
+        )
+        _require(0 < self.least_gain < 1, "diagnose.least_gain", "> 0 and < 1 (a share)", self.least_gain)
+        _require(0 < self.retimed <= 1, "diagnose.retimed", "> 0 and <= 1 (a share)", self.retimed)
+        fits = self.save is None or re.fullmatch(r"\w+", self.save) is not None
+        _require(fits, "diagnose.save", "letters, digits and _, the name of an experiment", self.save)
 
 
 @dataclass(slots=True)
@@ -409,6 +597,58 @@ class Price:
     def of(self, device_seconds: float) -> float | None:
         """Money for so many device-seconds; None without a price."""
         return None if self.per_hour is None else device_seconds * self.per_hour / 3600
+
+
+# ---- searching --------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Pruning:
+    """When a search pauses a trial; see `pipeline.pruning`."""
+
+    enabled: bool
+    optimism: float
+    least_epochs: int
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.optimism <= 100, "pruning.optimism", ">= 1 and <= 100", self.optimism)
+        known = 1 <= self.least_epochs <= 100_000
+        _require(known, "pruning.least_epochs", ">= 1 and <= 100000", self.least_epochs)
+
+
+@dataclass(slots=True)
+class Search:
+    """What a sweep varies, how it chooses, and when it ends.
+
+    `space`: what one would type after `--multirun`; `when`: more of it where a condition `key=value` holds;
+    `trials`: a total, so a study that is taken up again tops up; `enqueue`: command lines tried first;
+    `confirm`: new seeds that each point of the frontier is trained with at the end.
+    """
+
+    space: list[str]
+    when: dict[str, list[str]]
+    sampler: Sampler
+    trials: int
+    budget_device_seconds: float | None
+    timeout: float | None
+    workers: int
+    storage: str | None
+    study: str | None
+    seed: int
+    enqueue: list[str]
+    confirm: int
+    max_latency_ms: float | None
+    max_parameters: int | None
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.trials <= 1_000_000, "search.trials", ">= 1 and <= 1000000", self.trials)
+        _require(1 <= self.workers <= 1024, "search.workers", ">= 1 and <= 1024", self.workers)
+        _require(0 <= self.seed < 2**31, "search.seed", ">= 0 and < 2147483648", self.seed)
+        _require(0 <= self.confirm <= 100, "search.confirm", ">= 0 (0 = off) and <= 100", self.confirm)
+        for name in ("budget_device_seconds", "timeout", "max_latency_ms", "max_parameters"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, f"search.{name}", "> 0, or null", value)
+        _require(self.study != "", "search.study", "a name, or null", "nothing")
 
 
 # ---- around a trial -------------------------------------------------------------------------------
@@ -449,6 +689,8 @@ class Settings:
 
     data: Data
     preprocess: Preprocess
+    spectrogram: Spectrogram
+    vocabulary: Vocabulary
     model: Model
     loss: Loss
     optimizer: Optimizer
@@ -458,10 +700,13 @@ class Settings:
     augment: Augment
     evaluate: Evaluate
     profile: Profile
+    diagnose: Diagnose
     device: Device
     price: Price
     tracking: Tracking
     ui: Ui
+    search: Search
+    pruning: Pruning
     engine: Engine
     data_dir: str
     cache_dir: str

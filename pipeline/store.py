@@ -31,6 +31,15 @@ def uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or DATABASE
 
 
+def studies() -> str:
+    """Where studies lie by default: studies.db beside a local mlflow.db, else in the checkout."""
+    store = uri()
+    folder = CHECKOUT
+    if store.startswith("sqlite:///"):
+        folder = Path(store.removeprefix("sqlite:///")).resolve().parent
+    return f"sqlite:///{folder / 'studies.db'}"
+
+
 def is_local(store: str) -> bool:
     """Whether only processes of this machine write there."""
     return store.startswith("sqlite:")

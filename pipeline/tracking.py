@@ -1,34 +1,39 @@
 """One trial's record in MLflow. Everything is written outside the clock, in as few calls as possible."""
 
+import io
 import json
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import asdict
 from functools import cache
 from getpass import getuser
 from importlib.metadata import version
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import numpy as np
 from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 
-from pipeline import plots, stopping, store
+from pipeline import continuing, pictures, plots, stopping, store
+from pipeline.continuing import Onward
 from pipeline.errors import Stopped
+from pipeline.export import Served
 from pipeline.masking import masked
 from pipeline.measures import Cost, Epoch, Seconds
 from pipeline.meter import Held
 from pipeline.prepared import Prepared
+from pipeline.raw import Table, Texts
 from pipeline.registry import OVERRIDES
 from pipeline.settings import Told, flatten
 from pipeline.stages.evaluate import Evaluation
-from pipeline.stages.train import Trained
+from pipeline.stages.train import Start, Trained
 
 if TYPE_CHECKING:
     import keras
@@ -77,6 +82,15 @@ class Record:
         self._clock(trained)
         self._pictures({"pictures/learning_curve.png": plots.learning_curves(curve)})
 
+    def left(self, trained: Trained, start: Start) -> None:
+        """What a later run can go on from, and which run this one went on from."""
+        if (left := trained.left(start)) is not None:
+            self.files({continuing.FILE: continuing.packed(left)})
+        if isinstance(start, Onward):
+            told = {"continued_from": start.run_id or "", "continued_fresh": ",".join(start.fresh)}
+            self.tags({**told, "continued_optimizer": str(start.left is not None).lower()})
+            self._metrics({"train/device_seconds_before": start.device_seconds})
+
     def _clock(self, trained: Trained) -> None:
         """Whether the device was ours alone, what it drew, what that costs; what is not known is absent."""
         last, price, drawn = trained.curve.last, trained.settings.price, trained.drawn
@@ -110,7 +124,7 @@ class Record:
         self.client.log_inputs(self.run_id, inputs)
         self.tags({"data.sha256": prepared.source_sha256, "data.key": prepared.key})
         self._texts({"data/report.json": _json(prepared.report)})
-        self._pictures({"pictures/samples.png": plots.sample_grid(prepared)})
+        self._pictures({"pictures/samples.png": pictures.of_samples(prepared)})
 
     def evaluation(self, evaluation: Evaluation, prepared: Prepared) -> None:
         """Scores of the three splits, and what went wrong on the test split."""
@@ -131,7 +145,17 @@ class Record:
                 "evaluate/gap_train_validation": evaluation.gap_train_validation,
             }
         )
-        self._pictures(plots.evaluation_pictures(evaluation, prepared))
+        for each in evaluation.shifted:
+            metric = "evaluate/test_accuracy_under_shift_by_severity"
+            self._metrics({metric: each.test}, step=each.severity)
+        if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
+            self._metrics(
+                {
+                    "accuracy_under_shift": evaluation.accuracy_under_shift,
+                    "evaluate/test_accuracy_under_shift": evaluation.test_accuracy_under_shift,
+                }
+            )
+        self._pictures(pictures.of_evaluation(evaluation, prepared))
         self._texts({"evaluation.json": _json(evaluation)})
 
     def note(self, text: str) -> None:
@@ -164,20 +188,15 @@ class Record:
         self._metrics({f"seconds/{name}": value for name, value in asdict(seconds).items()})
 
     def model(self, model: "keras.Model", prepared: Prepared, register: str | None) -> None:
-        """The model, answering to raw samples, with its signature and the versions it was made with."""
-        from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
+        """The model of this run."""
+        log_model(model, prepared, register)
 
-        raw = TensorSpec(prepared.train.features.dtype, (-1, *prepared.shape))
-        probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
-        signature = ModelSignature(Schema([raw]), Schema([probabilities]))
-        mlflow.keras.log_model(
-            model,
-            name="model",
-            signature=signature,
-            pip_requirements=[f"{package}=={version(package)}" for package in PINNED],
-            registered_model_name=register,
-        )
+    def served(self, served: Served | None) -> None:
+        """The file that the model is served from, with its own accuracy, if there is one."""
+        if served is not None:
+            self.files({f"export/{served.runtime}.tflite": served.content})
+            found = {"export/validation_accuracy": served.accuracy, "export/bytes": len(served.content)}
+            self._metrics(found)
 
     def tags(self, tags: Mapping[str, str]) -> None:
         self.client.log_batch(self.run_id, tags=_tags(tags))
@@ -193,18 +212,60 @@ class Record:
         self._waiting += [Metric(key, float(value), now, step) for key, value in values.items()]
 
     def _pictures(self, pictures: Mapping[str, bytes]) -> None:
-        self._files(pictures)
+        self.files(pictures)
 
     def _texts(self, texts: Mapping[str, str]) -> None:
-        self._files({name: text.encode() for name, text in texts.items()})
+        self.files({name: text.encode() for name, text in texts.items()})
 
-    def _files(self, files: Mapping[str, bytes]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in files.items():
-                path = Path(folder) / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-            self.client.log_artifacts(self.run_id, folder)
+    def files(self, files: Mapping[str, bytes]) -> None:
+        """Artifacts by path."""
+        log_files(self.client, self.run_id, files)
+
+
+def log_files(client: mlflow.MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
+    """Artifacts by their path in the run, in one call."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        client.log_artifacts(run_id, folder)
+
+
+def log_model(
+    model: "keras.Model", prepared: Prepared, register: str | None, run_id: str | None = None
+) -> str:
+    """The model, answering to raw samples, with its signature and the versions it was made with; its URI.
+
+    `run_id`: of the run that gets it, by default the active one.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
+    signature = ModelSignature(Schema(_sent(prepared)), Schema([probabilities]))
+    with mlflow.start_run(run_id=run_id) if run_id else nullcontext(), _unannounced():
+        logged = mlflow.keras.log_model(
+            model,
+            name="model",
+            signature=signature,
+            pip_requirements=[f"{package}=={version(package)}" for package in PINNED],
+            registered_model_name=register,
+        )
+    return str(logged.model_uri)
+
+
+@contextmanager
+def _unannounced() -> Iterator[None]:
+    """MLflow prints what it registers; anything else that it says is passed on."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            yield
+    finally:
+        for line in said.getvalue().splitlines():
+            if not line.startswith(("Successfully registered model", "Created version", "Registered model")):
+                print(line, file=sys.stderr)
 
 
 @contextmanager
@@ -305,6 +366,22 @@ def _git(*words: str) -> str:
     except FileNotFoundError:
         return ""
     return done.stdout.strip()
+
+
+def _sent(prepared: Prepared) -> list[Any]:
+    """MLflow's description of what a user can send."""
+    from mlflow.types import TensorSpec
+
+    match prepared.train.samples:
+        case Texts():
+            return [TensorSpec(np.dtype(object), (-1,))]  # Keras takes no arrays of str
+        case Table(numeric=numeric, categorical=categorical):
+            kinds = dict.fromkeys(numeric, np.float32) | dict.fromkeys(categorical, object)
+            return [TensorSpec(np.dtype(kind), (-1,), name) for name, kind in kinds.items()]
+        case array if prepared.front is None:
+            return [TensorSpec(array.dtype, (-1, *array.shape[1:]))]
+        case array:  # sounds may be of any length
+            return [TensorSpec(array.dtype, (-1, -1))]
 
 
 def _name(text: str) -> str:

@@ -5,15 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-import numpy as np
-
 from pipeline.measures import Cost, Epoch, Seconds
 from pipeline.models import predictor
 from pipeline.prepared import Prepared
 from pipeline.settings import Settings
 from pipeline.stages.evaluate import Evaluation, evaluate
 from pipeline.stages.profile import profile
-from pipeline.stages.train import Trained, train
+from pipeline.stages.train import Start, Trained, train
 
 if TYPE_CHECKING:
     import keras
@@ -38,12 +36,10 @@ class Outcome:
     cost: Cost
 
 
-def run_trial(
-    prepared: Prepared, settings: Settings, watcher: Watcher, start: list[np.ndarray] | None = None
-) -> Outcome:
+def run_trial(prepared: Prepared, settings: Settings, watcher: Watcher, start: Start = None) -> Outcome:
     """Train, then score and time the result.
 
-    `start`: weights to begin with, where `model.init=pretrained`.
+    `start`: weights to begin with, where `model.init=pretrained`, or where another run ended.
 
     Raises:
         Diverged: the loss became NaN or infinite.
@@ -58,9 +54,7 @@ def run_trial(
     return Outcome(trained, model, seconds, evaluation, cost)
 
 
-def train_watched(
-    prepared: Prepared, settings: Settings, watcher: Watcher, start: list[np.ndarray] | None = None
-) -> Trained:
+def train_watched(prepared: Prepared, settings: Settings, watcher: Watcher, start: Start = None) -> Trained:
     """The last state of training, after every epoch was shown to `watcher`."""
     for trained in train(prepared, settings, start):
         watcher.epoch(trained.curve.last)

@@ -1,12 +1,20 @@
 """Shared ground of the tests: an own store and cache, never the checkout's or the user's."""
 
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -61,6 +69,65 @@ def data_dir() -> str:
     if not (Path(folder) / "mnist" / "train-images-idx3-ubyte.gz").is_file():
         pytest.skip("FULCRUM_DATA names no folder with mnist/train-images-idx3-ubyte.gz")
     return folder
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> "Iterator[webdriver.Chrome]":
+    """A headless Chromium; skips where there is none."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("needs chromium and chromedriver on the PATH")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for word in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        "--window-size=1500,1400",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(word)
+    found = webdriver.Chrome(options=options, service=Service(driver))
+    yield found
+    found.quit()
+
+
+@pytest.fixture
+def ui() -> Iterator[str]:
+    """Address of a UI over the tests' own store."""
+    import requests
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "ui", f"ui.port={port}"],
+        cwd=CHECKOUT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 240
+    while True:
+        try:
+            requests.get(f"{address}/health", timeout=2).raise_for_status()
+            break
+        except requests.RequestException:
+            assert server.poll() is None, "the UI ended"
+            assert time.monotonic() < deadline, "the UI never came up"
+            time.sleep(0.3)
+    yield address
+    os.killpg(server.pid, signal.SIGTERM)
+    server.wait(timeout=30)
 
 
 @pytest.hookimpl(wrapper=True)

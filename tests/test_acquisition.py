@@ -27,10 +27,7 @@ def by_hand(known: np.ndarray, curve: np.ndarray) -> float:
         return min([CORNER.log_error, *rows[rows[:, 0] <= cost, 1]])
 
     both = np.concatenate([known, curve])
-    return sum(
-        (level(known, start) - level(both, start)) * (end - start)
-        for start, end in pairwise(knots)
-    )
+    return sum((level(known, start) - level(both, start)) * (end - start) for start, end in pairwise(knots))
 
 
 @given(points, curves)

@@ -161,3 +161,18 @@ def test_this_machine_counts_time_forward() -> None:
     assert span.wall > 0
     assert span.cpu > 0
     assert isinstance(judge(span, 1), Verdict)
+
+
+# ---- short repeats ------------------------------------------------------------------------------------
+
+
+def test_a_step_costs_the_difference_of_two_lengths() -> None:
+    laps = [(10, 0.5 + 10 * 0.01)] * 5 + [(20, 0.5 + 20 * 0.01)] * 5
+    assert contention.step_seconds(laps) == pytest.approx(0.01)
+
+
+def test_too_few_clean_laps_say_nothing() -> None:
+    few = [(10, 0.1)] * contention.FEWEST_CLEAN + [(20, 0.2)] * (contention.FEWEST_CLEAN - 1)
+    assert contention.step_seconds(few) is None
+    assert contention.step_seconds(few[:5]) is None
+    assert contention.step_seconds([(10, 0.2)] * 5 + [(20, 0.1)] * 5) is None

@@ -380,3 +380,24 @@ def test_mnist_reaches_97_5_percent_in_5_epochs(
     done = fulcrum("run", "data=mnist", "train.epochs=5", f"data_dir={data_dir}")
     assert done.returncode == 0, done.stderr
     assert newest(client).data.metrics["evaluate/test_accuracy"] >= 0.975
+
+
+def test_a_run_goes_on_from_another_and_pays_for_both(fulcrum: Run) -> None:
+    client = store.open_store()
+    words = [
+        "experiment=smoke",
+        "train.epochs=2",
+        "tracking.experiment=onward",
+        "optimizer.learning_rate=0.01",
+    ]
+    assert fulcrum("train", *words).returncode == 0
+    experiment = client.get_experiment_by_name("onward").experiment_id
+    first = client.search_runs([experiment])[0]
+    done = fulcrum("train", *words, f"train.from={first.info.run_id}", "data.fraction=0.5")
+    assert done.returncode == 0, done.stderr
+    second = client.search_runs([experiment])[0]
+    assert second.data.tags["continued_from"] == first.info.run_id
+    assert second.data.tags["continued_optimizer"] == "true"
+    assert second.data.metrics["cpu_seconds"] > first.data.metrics["cpu_seconds"]
+    assert second.data.metrics["train/device_seconds_before"] == first.data.metrics["cpu_seconds"]
+    assert second.data.metrics["accuracy"] > first.data.metrics["accuracy"]

@@ -212,6 +212,11 @@ def test_choice_of_engine(device: str, policy: Policy, batch: int, expected: Eng
     assert engine.choose_engine(device, policy, batch, replace(tiny.BASE.model, hidden=128)) is expected
 
 
+def test_bfloat16_stays_with_xla_on_a_cpu_that_only_emulates_it() -> None:
+    choice = engine.choose_engine("cpu", Policy.mixed_bfloat16, 512, tiny.BASE.model, native_bfloat16=False)
+    assert choice is Engine.xla
+
+
 def test_a_model_that_is_no_perceptron_goes_to_keras() -> None:
     assert engine.choose_engine("gpu", Policy.float32, 1, Model()) is Engine.keras
     with pytest.raises(BadSetting, match=r"^engine must be auto or keras unless model=mlp, got xla$"):

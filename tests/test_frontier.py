@@ -18,6 +18,7 @@ from pipeline.frontier import (
     cheapest_at_least,
     dominates,
     dominator,
+    error_floor,
     frontier,
     hypervolume,
     knee,
@@ -150,10 +151,21 @@ def test_the_knee_is_where_the_curve_bends() -> None:
     assert knee([*bend, Point(0.2, 90.0)]) == 2
 
 
+def test_the_knee_is_not_the_first_step_away_from_guessing() -> None:
+    """Nine tenths of all accuracy comes with the first step; three quarters of all halvings do not."""
+    assert knee([Point(0.1, 1.0), Point(0.8, 1.8), Point(0.98, 3.0), Point(0.985, 30.0)]) == 2
+
+
+def test_an_accuracy_of_one_is_no_infinite_height() -> None:
+    assert error_floor([Point(1.0, 1.0), Point(0.98, 1.0)]) == pytest.approx(0.01)
+    assert knee([Point(0.1, 1.0), Point(0.96, 2.0), Point(1.0, 100.0)]) == 1
+    assert knee([Point(1.0, 1.0)]) == 0
+
+
 def test_without_a_bend_the_knee_is_the_cheapest() -> None:
     assert knee([Point(0.5, 1.0)]) == 0
     assert knee([Point(0.9, 10.0), Point(0.5, 1.0)]) == 1
-    straight = [Point(0.1, 1.0), Point(0.2, 10.0), Point(0.3, 100.0)]
+    straight = [Point(0.0, 1.0), Point(0.9, 10.0), Point(0.99, 100.0)]
     assert knee(straight) == 0
     hollow = [Point(0.1, 1.0), Point(0.11, 10.0), Point(0.9, 100.0)]
     assert knee(hollow) == 0
@@ -258,13 +270,13 @@ def test_the_knee_does_not_depend_on_the_unit_of_cost(points: list[Point], facto
 
 
 def _heights(steps: list[Point]) -> list[float]:
-    width = math.log(steps[-1].device_seconds / steps[0].device_seconds) or 1.0
-    height = (steps[-1].accuracy - steps[0].accuracy) or 1.0
-    return [
-        (step.accuracy - steps[0].accuracy) / height
-        - math.log(step.device_seconds / steps[0].device_seconds) / width
-        for step in steps
-    ]
+    """Above the chord, as `knee` measures it."""
+    floor = error_floor(steps)
+    across = np.log([step.device_seconds for step in steps])
+    up = -np.log([max(1 - step.accuracy, floor) for step in steps])
+    if len(steps) == 1:
+        return [0.0]
+    return list((up - up[0]) / (up[-1] - up[0]) - (across - across[0]) / (across[-1] - across[0]))
 
 
 @given(SOME, st.floats(0.001, 0.3))

@@ -201,3 +201,41 @@ def test_a_gpu_that_tells_nothing_is_a_device_like_any_other() -> None:
     with watch.on_epoch():
         pass
     assert (watch.verdict, watch.drawn, watch.lost_seconds) == (Verdict(False, None), Drawn(), 0.0)
+
+
+class Neighbour:
+    """An epoch of one second that got half of its core, then laps of which two in three are clean."""
+
+    def __init__(self) -> None:
+        self.now, self.delayed, self._lap = 0.0, 0.0, 0
+
+    def read(self) -> Reading:
+        return Reading(self.now, self.now - self.delayed, self.delayed)
+
+    def epoch(self) -> None:
+        self.now, self.delayed = self.now + 1.0, self.delayed + 0.5
+
+    def lap(self, steps: int) -> None:
+        self._lap += 1
+        taken = 0.01 if self._lap % 3 == 0 else 0.0
+        self.now, self.delayed = self.now + 0.001 + 0.004 * steps + taken, self.delayed + taken
+
+
+def test_short_repeats_tell_what_a_disturbed_epoch_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    neighbour = Neighbour()
+    monkeypatch.setattr(meter.time, "perf_counter", lambda: neighbour.now)
+    watch = Stopwatch(Held("cpu", "x", 1, "/CPU:0"), neighbour, Silent())
+    with watch.on_epoch():
+        neighbour.epoch()
+    assert watch.device_seconds == pytest.approx(0.5)  # by the share of the core
+    watch.repeat(neighbour.lap, steps=100)
+    assert watch.device_seconds == pytest.approx(0.4)  # 100 steps of 4 ms, without what a call costs
+    assert watch.seconds.train == 1.0
+
+
+def test_an_epoch_that_nobody_disturbed_is_not_repeated() -> None:
+    neighbour = Neighbour()
+    watch = Stopwatch(Held("cpu", "x", 1, "/CPU:0"), neighbour, Silent())
+    with watch.on_epoch():
+        neighbour.now += 1.0
+    watch.repeat(lambda _: pytest.fail("repeated"), steps=100)

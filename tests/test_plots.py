@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from pipeline import plots
+from pipeline import drawing, palette, pictures, plots, wording
 from pipeline.cli.compose import compose
 from pipeline.measures import Curve, Epoch
 from pipeline.prepared import Prepared, Report, Scaling, Split
@@ -67,7 +67,7 @@ def ink(png: bytes, colour: str) -> int:
 
 def test_every_picture_of_an_evaluation(settings: Settings) -> None:
     prepared = table()
-    found = plots.evaluation_pictures(scored(prepared, settings), prepared)
+    found = pictures.of_evaluation(scored(prepared, settings), prepared)
     assert set(found) == {
         f"pictures/{name}.png" for name in ("confusion_matrix", "calibration", "worst_mistakes")
     }
@@ -77,15 +77,15 @@ def test_every_picture_of_an_evaluation(settings: Settings) -> None:
 def test_without_mistakes_there_is_no_picture_of_them(settings: Settings) -> None:
     prepared = table()
     flawless = replace(scored(prepared, settings), worst=())
-    assert "pictures/worst_mistakes.png" not in plots.evaluation_pictures(flawless, prepared)
+    assert "pictures/worst_mistakes.png" not in pictures.of_evaluation(flawless, prepared)
 
 
 def test_the_same_data_give_the_same_bytes_and_others_do_not(settings: Settings) -> None:
     prepared = table()
     one, other = scored(prepared, settings, 0), scored(prepared, settings, 1)
-    first = plots.evaluation_pictures(one, prepared)
-    assert first == plots.evaluation_pictures(one, prepared)
-    for name, png in plots.evaluation_pictures(other, prepared).items():
+    first = pictures.of_evaluation(one, prepared)
+    assert first == pictures.of_evaluation(one, prepared)
+    for name, png in pictures.of_evaluation(other, prepared).items():
         assert png != first[name], name
 
 
@@ -96,8 +96,8 @@ def test_the_same_data_give_the_same_bytes_and_others_do_not(settings: Settings)
 @pytest.mark.parametrize("epochs", [1, 3, 50])
 def test_curves_of_any_length_and_price(epochs: int, seconds: float) -> None:
     png = plots.learning_curves(curve(*np.linspace(0.5, 0.9, epochs), seconds=seconds))
-    assert size(png) == (9 * plots.DPI, int((3.4 + plots.HEAD) * plots.DPI))
-    assert ink(png, plots.BLUE) > 100
+    assert size(png) == (9 * drawing.DPI, int((3.4 + drawing.HEAD) * drawing.DPI))
+    assert ink(png, palette.BLUE) > 100
 
 
 def test_curves_follow_accuracy_and_seconds() -> None:
@@ -127,8 +127,8 @@ def test_right_is_blue_and_wrong_is_orange(settings: Settings) -> None:
     right = replace(scored(table(2), settings), confusion=((30, 0), (0, 30)))
     wrong = replace(right, confusion=((0, 30), (30, 0)))
     of_right, of_wrong = (plots.confusion_matrix(each, ("no", "yes")) for each in (right, wrong))
-    assert ink(of_right, plots.BLUE) > 50_000 > ink(of_right, plots.ORANGE) == 0
-    assert ink(of_wrong, plots.ORANGE) > 50_000 > ink(of_wrong, plots.BLUE) == 0
+    assert ink(of_right, palette.BLUE) > 50_000 > ink(of_right, palette.ORANGE) == 0
+    assert ink(of_wrong, palette.ORANGE) > 50_000 > ink(of_wrong, palette.BLUE) == 0
 
 
 # ---- calibration --------------------------------------------------------------------------------------
@@ -138,8 +138,8 @@ def test_only_the_distance_of_confidence_and_accuracy_is_orange(settings: Settin
     base = scored(table(), settings)
     honest = [replace(each, accuracy=each.confidence) for each in base.bins]
     boasting = [replace(each, accuracy=each.confidence / 2) for each in base.bins]
-    assert ink(plots.calibration(replace(base, bins=tuple(honest))), plots.ORANGE) == 0
-    assert ink(plots.calibration(replace(base, bins=tuple(boasting))), plots.ORANGE) > 1000
+    assert ink(plots.calibration(replace(base, bins=tuple(honest))), palette.ORANGE) == 0
+    assert ink(plots.calibration(replace(base, bins=tuple(boasting))), palette.ORANGE) > 1000
 
 
 # ---- samples ------------------------------------------------------------------------------------------
@@ -195,4 +195,4 @@ def test_a_mistake_says_what_was_true_and_what_was_answered(settings: Settings) 
     [(0, "0%"), (1, "100%"), (0.0004, "<0.1%"), (0.9996, ">99.9%"), (0.5, "50.0%"), (0.9985, "99.9%")],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
-    assert plots.percent(share) == text
+    assert wording.percent(share) == text

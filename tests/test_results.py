@@ -7,26 +7,10 @@ import pytest
 from pipeline.errors import BadInput
 from pipeline.measures import Point
 from pipeline.results import Confirmation, Results, Tried
-
-
-def tried(number: int, *curve: tuple[float, float], **more: object) -> Tried:
-    """A trial whose curve is (accuracy, device_seconds) pairs."""
-    parts: dict[str, object] = {
-        "run_id": f"run{number}",
-        "command": f"python -m pipeline run model.hidden={16 * (number + 1)} train.epochs={len(curve)}",
-        "params": {"model.hidden": 16 * (number + 1)},
-        "curve": tuple(Point(*pair) for pair in curve),
-        "fair_midway": True,
-        "state": "complete",
-        "reason": "",
-        "paid_seconds": curve[-1][1] if curve else 0.0,
-        "device": "AMD EPYC, 1 core",
-    }
-    return Tried(number=number, **{**parts, **more})  # type: ignore[arg-type]
-
+from tests.studies import DEVICE, tried
 
 SMALL = tried(0, (0.50, 1.0), (0.60, 2.0), (0.62, 3.0))
-WIDE = tried(1, (0.55, 2.5), (0.85, 5.0), (0.90, 7.5))
+WIDE = tried(1, (0.55, 2.5), (0.88, 5.0), (0.90, 7.5))
 POOR = tried(2, (0.40, 3.0), (0.59, 6.0))
 BROKEN = tried(3, (0.99, 0.1), state="failed", reason="the loss became NaN")
 STUDY = Results("widths", "digits", (SMALL, WIDE, POOR, BROKEN))
@@ -97,7 +81,7 @@ def test_devices_are_not_mixed() -> None:
     with pytest.raises(BadInput, match="exactly one device"):
         mixed.members()
     failed = tried(6, (0.9, 0.1), device="H100", state="failed")
-    assert Results("s", "d", (SMALL, failed)).device == "AMD EPYC, 1 core"
+    assert Results("s", "d", (SMALL, failed)).device == DEVICE
 
 
 def test_a_study_without_points() -> None:

@@ -21,10 +21,10 @@ class Ours:
         self._loop.prepare(1)
 
     def reset(self) -> None:
-        """Nothing to do: `_take` leaves the run's state as it was."""
+        """Nothing to do: `take` leaves the run's state as it was."""
 
     def go(self) -> float:
-        return float(self._loop._take(self._steps)[1])
+        return float(self._loop.take(self._steps)[1])
 
 
 def float32(problem: Problem, steps: int) -> Ours:

@@ -13,6 +13,9 @@ from hydra.errors import HydraException
 
 from pipeline.errors import BadSetting
 
+SPELLED = {"train.from": "train.start_from"}
+"""Keys that are typed otherwise than Python can name them."""
+
 
 def overrides(words: Iterable[str]) -> list[str]:
     """`["--train.epochs", "3", "--overrides", "a=1 b=2"]` -> `["train.epochs=3", "a=1", "b=2"]`."""
@@ -30,7 +33,7 @@ def _pairs(words: Iterator[str]) -> Iterator[str]:
         elif not equals and not pair.startswith("~"):
             raise BadSetting(f"every word must be key=value, got {word!r}; see --help for the keys")
         else:
-            yield pair
+            yield SPELLED.get(key, key) + equals + value
 
 
 def _value_after(word: str, words: Iterator[str]) -> str:

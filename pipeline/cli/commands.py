@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from pipeline.cli import help, ui
+from pipeline.cli import diagnose, help, ui
 from pipeline.cli.compose import compose
 from pipeline.errors import BadModel, BadSetting
 from pipeline.measures import Seconds
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from pipeline.meter import Held
     from pipeline.prepared import Prepared
     from pipeline.registry import Reference
+    from pipeline.stages.train import Start
     from pipeline.tracking import Record
+
+
+MULTIRUN = {"--multirun", "-m"}
 
 
 def run(command: str, words: Sequence[str]) -> None:
@@ -39,6 +43,9 @@ def run(command: str, words: Sequence[str]) -> None:
         "train": _train,
         "evaluate": _evaluate,
         "profile": _profile,
+        "sweep": _sweep,
+        "frontier": _frontier,
+        "diagnose": diagnose.run,
         "ui": ui.run,
     }
     if command not in commands:
@@ -71,6 +78,24 @@ def _ready(told: Told) -> _Ready:
     return _Ready(told, held, prepared, seconds)
 
 
+def _start(ready: _Ready) -> "tuple[_Ready, Start]":
+    """Where training begins; where it goes on from another run, the data lie under that one's scaling."""
+    settings = ready.told.settings
+    if settings.train.start_from is None:
+        return ready, _start_weights(ready.told)
+    from pipeline import continuing, engine, inputs, registry
+
+    reference = registry.find(settings.train.start_from)
+    model = registry.load(reference)
+    prepared = continuing.under_scaling_of(model, ready.prepared)
+    left, spent = registry.left_behind(reference, ready.held.kind)
+    kind = engine.pick_engine(settings, ready.held, inputs.streams(settings, prepared))
+    start = continuing.onward(model, left, spent, reference.run_id, settings, prepared, kind)
+    if start.fresh:
+        print(f"train.from: {', '.join(start.fresh)} did not fit and begin anew", file=sys.stderr)
+    return replace(ready, prepared=prepared), start
+
+
 def _start_weights(told: Told) -> "list[np.ndarray] | None":
     """Weights of another model, where the settings say so."""
     model = told.settings.model
@@ -95,13 +120,14 @@ def _told_about_model(words: Sequence[str]) -> "tuple[Told, Reference]":
 
 
 def _fitting(reference: "Reference", prepared: "Prepared") -> "keras.Model":
-    from pipeline import registry
+    from pipeline import models, registry
 
     model = registry.load(reference)
-    wants, gives = tuple(model.input_shape[1:]), model.output_shape[-1]
-    if (wants, gives) != (prepared.shape, len(prepared.classes)):
+    if not models.answers_to(model, prepared):
+        wants, gives = model.input_shape, model.output_shape[-1]
+        samples = tuple(prepared.train.samples.shape[1:])
         raise BadModel(
-            f"the model must fit the data (samples {prepared.shape}, {len(prepared.classes)} classes), "
+            f"the model must fit the data (samples {samples}, {len(prepared.classes)} classes), "
             f"got {reference.text} (samples {wants}, {gives} classes); choose the data with data=..."
         )
     return model
@@ -120,21 +146,38 @@ def _recording(ready: _Ready, stage: str, into: str | None = None) -> "Iterator[
 
 
 def _run(words: Sequence[str]) -> None:
-    told = compose(words)
+    """One trial, or with `--multirun` one for each combination of the values that are typed."""
+    if not MULTIRUN & set(words):
+        _run_one(compose(words))
+        return
+    from pipeline.cli import arguments, space
+
+    fixed, several = space.split(arguments.overrides(word for word in words if word not in MULTIRUN))
+    grid = space.build([], {}, fixed, several)
+    # All are composed before the first is trained: a mistake in one is told at once.
+    for told in [compose([*fixed, *grid.words(params)]) for params in grid.combinations()]:
+        _run_one(told)
+
+
+def _run_one(told: Told) -> None:
     ready = _ready(told)
+    from pipeline import export
     from pipeline.cli import summary
     from pipeline.stages.train import check
     from pipeline.trial import run_trial
 
-    start = _start_weights(told)
+    ready, start = _start(ready)
     check(ready.prepared, told.settings, start)
+    export.check(told.settings.profile.runtime, ready.prepared)
     with _recording(ready, "run") as record:
         outcome = run_trial(ready.prepared, told.settings, record, start)
         record.trained(outcome.trained)
+        record.left(outcome.trained, start)
         record.evaluation(outcome.evaluation, ready.prepared)
         record.cost(outcome.cost)
         record.seconds(replace(outcome.seconds, prepare=ready.prepare_seconds))
         record.model(outcome.model, ready.prepared, told.settings.tracking.register)
+        record.served(export.served(outcome.model, told.settings.profile.runtime, ready.prepared.validation))
         record.note(summary.note(outcome, record))
     summary.run(told, ready.prepared, outcome, record)
 
@@ -155,11 +198,12 @@ def _train(words: Sequence[str]) -> None:
     from pipeline.stages.train import check
     from pipeline.trial import train_watched
 
-    start = _start_weights(told)
+    ready, start = _start(ready)
     check(ready.prepared, told.settings, start)
     with _recording(ready, "train") as record:
         trained = train_watched(ready.prepared, told.settings, record, start)
         record.trained(trained)
+        record.left(trained, start)
         record.seconds(replace(trained.seconds, prepare=ready.prepare_seconds))
         record.model(trained.model(), ready.prepared, told.settings.tracking.register)
     summary.train(trained, record)
@@ -182,10 +226,12 @@ def _evaluate(words: Sequence[str]) -> None:
 def _profile(words: Sequence[str]) -> None:
     told, reference = _told_about_model(words)
     ready = _ready(told)
+    from pipeline import export
     from pipeline.cli import summary
     from pipeline.models import predictor
     from pipeline.stages.profile import profile
 
+    export.check(told.settings.profile.runtime, ready.prepared)
     model = _fitting(reference, ready.prepared)
     with _recording(ready, "profile", _into(told, reference)) as record:
         cost = profile(model, predictor(model), ready.prepared, told.settings)
@@ -195,3 +241,15 @@ def _profile(words: Sequence[str]) -> None:
 
 def _into(told: Told, reference: "Reference") -> str | None:
     return reference.run_id if told.settings.record is RecordInto.model else None
+
+
+def _sweep(words: Sequence[str]) -> None:
+    from pipeline.cli import sweep
+
+    sweep.run(words)
+
+
+def _frontier(words: Sequence[str]) -> None:
+    from pipeline.cli import frontier
+
+    frontier.run(words)

@@ -1,6 +1,8 @@
 """From the words of a command line to typed `Settings`; nothing past this module knows Hydra."""
 
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 
 import hydra
@@ -40,9 +42,32 @@ def compose(words: Sequence[str]) -> Told:
 
 
 def _composed(pairs: list[str]) -> DictConfig:
+    """As Hydra composes: the options of all groups first, then single values on top.
+
+    Reading and merging the files of the groups takes most of the time and is the same for the trials of a
+    search, so it is kept.
+    """
+    groups = tuple(pair for pair in pairs if _names_group(pair))
+    config = deepcopy(_of_groups(groups))
+    for pair in pairs:
+        if not _names_group(pair):
+            override = arguments.parse(pair)
+            OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+    return config
+
+
+def _names_group(pair: str) -> bool:
+    return (CONF / pair.partition("=")[0]).is_dir()
+
+
+@lru_cache(maxsize=64)
+def _of_groups(pairs: tuple[str, ...]) -> DictConfig:
     """One `initialize` serves the whole process: it costs more than composing."""
     schema.register()
     if not GlobalHydra.instance().is_initialized():
         hydra.initialize_config_dir(str(CONF), version_base="1.3", job_name="fulcrum")
-    config: DictConfig = hydra.compose("config", overrides=pairs, return_hydra_config=True)
+    config: DictConfig = hydra.compose("config", overrides=list(pairs), return_hydra_config=True)
+    choices = config.hydra.runtime.choices  # all that anybody reads of Hydra's own part
+    with open_dict(config):
+        config["hydra"] = {"runtime": {"choices": choices}}
     return config

@@ -11,13 +11,17 @@ COMMANDS = {
     "train": "train on the prepared data and record the model",
     "evaluate": "score a trained model: trained=RUN_ID | runs:/... | models:/NAME@ALIAS | PATH",
     "profile": "time a trained model and measure its size: trained=...",
+    "sweep": "search for the frontier: model.hidden=16,64,256 or interval(16,256) on top of search=...",
+    "frontier": "what a study has found: --study NAME --at-least 0.975 --within SECONDS --knee --json",
+    "diagnose": "name the bottleneck, apply remedies, keep what pays: a cheaper command line",
     "ui": "the MLflow UI on this machine",
 }
 
 EXAMPLES = """\
   python -m pipeline run data=mnist model.hidden=128 train.epochs=5
   python -m pipeline run optimizer=sgd optimizer.momentum=0.9 schedule=cosine precision=mixed_bfloat16
-  python -m pipeline evaluate trained=RUN_ID record=model"""
+  python -m pipeline evaluate trained=RUN_ID record=model
+  python -m pipeline diagnose data=mnist train.batch_size=8 diagnose.save=cheaper"""
 
 
 def text(command: str | None) -> str:

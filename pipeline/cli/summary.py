@@ -77,9 +77,14 @@ def _data_rows(prepared: "Prepared") -> Rows:
 
 def _score_rows(evaluation: "Evaluation") -> Rows:
     validation, test = evaluation.validation, evaluation.test
+    shifted: Rows = []
+    if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
+        under = (evaluation.accuracy_under_shift, evaluation.test_accuracy_under_shift)
+        shifted.append(("under shift", f"{under[0]:.2%} validation, {under[1]:.2%} test"))
     return [
         ("accuracy", f"[bold]{validation.accuracy:.2%}[/] validation, [bold]{test.accuracy:.2%}[/] test"),
         ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
+        *shifted,
     ]
 
 
@@ -88,6 +93,7 @@ def _training_rows(trained: "Trained", seconds: Seconds, record: "Record") -> Ro
     apart = {
         "compile": seconds.compile,
         "warm-up": seconds.warm_up,
+        "repeats": seconds.repeat,
         "input": seconds.input,
         "validation": seconds.validate,
         "evaluation": seconds.evaluate,
@@ -147,16 +153,22 @@ def _cost_rows(cost: Cost) -> Rows:
     ]
 
 
-def _show(title: str, rows: Rows, record: "Record") -> None:
+def page_rows(record: "Record") -> tuple[Rows, str]:
+    """Where the run is to be seen: rows for a table, and the address of its page."""
     ui = compose([]).settings.ui
     address = store.uri()
     base = masked(address) if address.startswith("http") else link(ui)
     page = f"{base}/#/experiments/{record.experiment_id}/runs/{record.run_id}"
     command = "" if address.startswith("http") else "make ui [dim]or[/] python -m pipeline ui[dim], then[/]"
+    return [("run", record.run_id), *([("see it", command)] if command else [])], page
+
+
+def _show(title: str, rows: Rows, record: "Record") -> None:
+    more, page = page_rows(record)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="cyan", no_wrap=True)
     table.add_column()
-    for name, value in [*rows, ("run", record.run_id), *([("see it", command)] if command else [])]:
+    for name, value in [*rows, *more]:
         table.add_row(name, value)
     console = Console(highlight=False)
     console.print(Panel(table, title=f"[bold]{title}[/]", title_align="left", box=box.ROUNDED, expand=False))

@@ -38,5 +38,13 @@ def link(ui: Ui) -> str:
     return f"http://{ui.host}:{ui.port}"
 
 
+def base_address() -> str:
+    """Where the runs can be looked at: the tracking server itself, or where `ui` listens."""
+    from pipeline import store
+
+    address = store.uri()
+    return masked(address) if address.startswith("http") else link(compose([]).settings.ui)
+
+
 def _options(ui: Ui, address: str) -> list[str]:
     return ["--backend-store-uri", address, "--host", ui.host, "--port", str(ui.port), "--workers", "1"]

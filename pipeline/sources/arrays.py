@@ -37,9 +37,10 @@ def load(data: Arrays) -> Loaded:
 
 def _of_one_type(train: Samples, test: Samples) -> tuple[Samples, Samples]:
     """Bytes stay bytes only where both splits are."""
-    if train.features.dtype == test.features.dtype:
+    first, second = np.asarray(train.features), np.asarray(test.features)
+    if first.dtype == second.dtype:
         return train, test
-    return Samples(_floats(train.features), train.labels), Samples(_floats(test.features), test.labels)
+    return Samples(_floats(first), train.labels), Samples(_floats(second), test.labels)
 
 
 def _floats(features: np.ndarray) -> np.ndarray:

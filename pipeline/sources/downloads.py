@@ -13,12 +13,19 @@ TIMEOUT_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """`mirrors`: addresses of folders, each ending in a slash, tried in turn. `folder`: below data_dir."""
+    """`mirrors`: addresses of folders, each ending in a slash, tried in turn. `folder`: below data_dir.
+
+    `remote_name`: its name there, where that is another.
+    """
 
     name: str
     sha256: str
     mirrors: tuple[str, ...]
     folder: str
+    remote_name: str = ""
+
+    def address(self, mirror: str) -> str:
+        return mirror + (self.remote_name or self.name)
 
 
 def fetched(file: RemoteFile, data_dir: Path) -> Path:
@@ -36,7 +43,7 @@ def fetched(file: RemoteFile, data_dir: Path) -> Path:
     if len(reasons) == len(file.mirrors):
         raise DataMissing(
             f"{file.folder}/{file.name} is not in data_dir={data_dir} and could not be fetched "
-            f"({'; '.join(reasons)}); get it from {file.mirrors[0]}{file.name} and put it at {path}, "
+            f"({'; '.join(reasons)}); get it from {file.address(file.mirrors[0])} and put it at {path}, "
             "or use data=digits, which needs no download"
         )
     return path
@@ -72,7 +79,7 @@ def _fetch(mirror: str, file: RemoteFile, path: Path) -> str | None:
     downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=TIMEOUT_SECONDS)
     try:
         pooch.retrieve(
-            mirror + file.name, f"sha256:{file.sha256}", file.name, path.parent, downloader=downloader
+            file.address(mirror), f"sha256:{file.sha256}", file.name, path.parent, downloader=downloader
         )
         path.chmod(0o644)  # pooch's are the owner's alone, and data folders are shared
     except OSError as error:  # requests' errors are OSErrors too

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import BadData
+from pipeline.fronts import Form
+from pipeline.raw import Raw
 
 CHUNK = 1 << 20
 MOST_CLASSES = 65536
@@ -15,19 +17,24 @@ MOST_CLASSES = 65536
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """`features` [n, *shape], bytes or numbers; `labels` [n], as the source has them."""
+    """`features` [n, *shape], bytes or numbers, or texts or a table; `labels` [n], as the source has them."""
 
-    features: np.ndarray
+    features: Raw
     labels: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """`test`: the official test split, where there is one. `classes`: a name for each label 0, 1, ..."""
+    """`test`: the official test split, where there is one. `classes`: a name for each label 0, 1, ...
+
+    `form`: what kind of front end the features need; None: none. `unreadable`: files that were left out.
+    """
 
     train: Samples
     test: Samples | None
     classes: tuple[str, ...]
+    form: Form | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 def digest(paths: Iterable[Path]) -> str:

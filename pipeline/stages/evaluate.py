@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline import shifts
 from pipeline.errors import BadModel
+from pipeline.fronts import LogMel
 from pipeline.measures import ClassScore, SplitScore
 from pipeline.prepared import Prepared, Split
-from pipeline.settings import BinaryCrossEntropy, CrossEntropy, Loss, Reduction, Settings
+from pipeline.raw import Raw
+from pipeline.settings import BinaryCrossEntropy, CrossEntropy, Loss, Reduction, Settings, Shift
+from pipeline.shifts import Shifted
 
-Predict = Callable[[np.ndarray], np.ndarray]
+Predict = Callable[[Raw | Shifted], np.ndarray]
 
 EPSILON = 1e-7
 """Keras' own: a probability is kept this far from 0 and 1 before its logarithm is taken."""
@@ -39,11 +43,21 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderShift:
+    """Accuracies in 0..1 on samples that were changed with this severity (1 to 5)."""
+
+    severity: int
+    validation: float
+    test: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Scores of a model. What is not named after a split is of the test split.
 
     `confusion[true][predicted]`: rows; `bins`: equal parts of the confidence 0..1, lowest first;
-    `calibration_error`: expected calibration error over them, in 0..1; `worst`: surest mistakes first.
+    `calibration_error`: expected calibration error over them, in 0..1; `worst`: surest mistakes first;
+    `wrong`: rows of all mistakes; `shifted`: what is left on changed samples, where that was asked for.
     """
 
     train: SplitScore
@@ -54,6 +68,18 @@ class Evaluation:
     calibration_error: float
     bins: tuple[Bin, ...]
     worst: tuple[Mistake, ...]
+    wrong: tuple[int, ...] = ()
+    shifted: tuple[UnderShift, ...] = ()
+
+    @property
+    def accuracy_under_shift(self) -> float | None:
+        """Mean over the severities on the validation split, which a search may choose by."""
+        return float(np.mean([each.validation for each in self.shifted])) if self.shifted else None
+
+    @property
+    def test_accuracy_under_shift(self) -> float | None:
+        """The same on the test split."""
+        return float(np.mean([each.test for each in self.shifted])) if self.shifted else None
 
     @property
     def gap_train_test(self) -> float:
@@ -75,13 +101,15 @@ class Evaluation:
 
 
 def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> Evaluation:
-    """Score a model on the three splits; `predict` is called once for each.
+    """Score a model on the three splits; `predict` is called once for each, and again for each severity.
 
-    `predict`: raw features [n, *shape] -> probabilities float32 [n, classes].
+    `predict`: what a user can send, n samples -> probabilities float32 [n, classes].
 
     Raises:
         BadModel: the outputs are not one a class, or not finite.
+        BadData: `evaluate.shift` does not fit the samples.
     """
+    shifts.check(settings.evaluate.shift, prepared.test.samples, prepared.front)
     told, labels = settings.evaluate, np.asarray(prepared.test.labels)
     outputs = _outputs(predict, prepared.test, prepared.classes)
     guesses = outputs.argmax(axis=1)
@@ -95,11 +123,28 @@ def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> Evalua
         calibration_error=calibration_error(bins),
         bins=bins,
         worst=worst_mistakes(outputs, labels, prepared.classes, told.worst),
+        wrong=tuple(int(row) for row in np.flatnonzero(guesses != labels)),
+        shifted=() if told.shift is Shift.none else _under_shift(predict, prepared, settings),
+    )
+
+
+def _under_shift(predict: Predict, prepared: Prepared, settings: Settings) -> tuple[UnderShift, ...]:
+    told, report = settings.evaluate, prepared.report
+
+    def accuracy(split: Split, severity: int) -> float:
+        sound = isinstance(prepared.front, LogMel)
+        low, high = shifts.span_of(prepared.front, report.smallest, report.largest)
+        changed = Shifted(split.samples, told.shift, severity, told.shift_seed, low, high, sound)
+        return float(np.mean(predict(changed).argmax(axis=1) == split.labels))
+
+    return tuple(
+        UnderShift(each, accuracy(prepared.validation, each), accuracy(prepared.test, each))
+        for each in told.severities
     )
 
 
 def _outputs(predict: Predict, split: Split, classes: tuple[str, ...]) -> np.ndarray:
-    outputs = predict(split.features)
+    outputs = predict(split.samples)
     wanted = (len(split), len(classes))
     if outputs.shape != wanted:
         raise BadModel(

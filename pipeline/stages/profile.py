@@ -7,19 +7,21 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline import export, raw
 from pipeline.measures import Cost, Latency
 from pipeline.prepared import Prepared
 from pipeline.quietly import keras, tf
-from pipeline.settings import Settings
+from pipeline.raw import Batch, Raw
+from pipeline.settings import Runtime, Settings
 
 if TYPE_CHECKING:
     from keras import Model
 
-Predict = Callable[[np.ndarray], np.ndarray]
+Predict = Callable[[Any], np.ndarray]
 
 SECONDS_A_SIZE = 0.2
 """How long each batch size is repeated."""
@@ -31,11 +33,13 @@ MOST_SAMPLES = 1024
 def profile(model: "Model", predict: Predict, prepared: Prepared, settings: Settings) -> Cost:
     """Time `predict` on test samples and weigh `model`, on the device that holds its weights.
 
-    `predict`: raw features [n, *shape] -> probabilities [n, classes], compiled from `model`. Timed is what
-    a caller waits for: copy in, scaling, forward pass, copy out.
+    `predict`: what a user can send, n samples -> probabilities [n, classes], compiled from `model`. Timed is
+    what a caller waits for: copy in, front end, scaling, forward pass, copy out. Single samples are answered
+    by `profile.runtime`.
     """
-    features, told = prepared.test.features, settings.profile
-    latency = latency_of(predict, features, told.repeats, told.warmup)
+    features, told = prepared.test.samples, settings.profile
+    single = predict if told.runtime is Runtime.compiled else export.answerer(model, told.runtime)
+    latency = latency_of(single, features, told.repeats, told.warmup)
     throughput = {size: throughput_of(predict, features, size) for size in told.batch_sizes}
     memory, source = peak_memory(model, predict, batch_of(features, max(told.batch_sizes)))
     return Cost(
@@ -52,9 +56,9 @@ def profile(model: "Model", predict: Predict, prepared: Prepared, settings: Sett
 # ---- time ---------------------------------------------------------------------------------------------
 
 
-def latency_of(predict: Predict, features: np.ndarray, repeats: int, warmup: int) -> Latency:
+def latency_of(predict: Predict, features: Raw, repeats: int, warmup: int) -> Latency:
     """Percentiles over `repeats` single calls, each with the next sample, after `warmup` uncounted ones."""
-    samples = list(batch_of(features, min(repeats, len(features), MOST_SAMPLES))[:, None])
+    samples = singles(features, repeats)
     for call in range(warmup):
         predict(samples[call % len(samples)])
     spent = np.empty(repeats)
@@ -67,7 +71,14 @@ def latency_of(predict: Predict, features: np.ndarray, repeats: int, warmup: int
     return Latency(float(p50), float(p95), float(p99), repeats)
 
 
-def throughput_of(predict: Predict, features: np.ndarray, size: int) -> float:
+def singles(features: Raw, calls: int) -> list[Batch]:
+    """Samples for so many calls, one each; those of the first 1,024 take turns."""
+    most = min(calls, len(features), MOST_SAMPLES)
+    batch = batch_of(features, most)
+    return [raw.batch_of(batch, slice(row, row + 1)) for row in range(most)]
+
+
+def throughput_of(predict: Predict, features: Raw, size: int) -> float:
     """Samples a second in calls of `size` rows: by the median of some 0.2 s of calls, three at least.
 
     The median, so that one call during which the machine did something else does not count for many.
@@ -82,25 +93,35 @@ def throughput_of(predict: Predict, features: np.ndarray, size: int) -> float:
     return size / (float(np.median(spent)) / 1e9)
 
 
-def batch_of(features: np.ndarray, size: int) -> np.ndarray:
+def batch_of(features: Raw, size: int) -> Batch:
     """The first `size` rows in memory, from the start again where there are too few."""
-    return np.ascontiguousarray(features[np.arange(size) % len(features)])
+    batch: Batch = keras.tree.map_structure(np.ascontiguousarray, features[np.arange(size) % len(features)])
+    return batch
 
 
 # ---- arithmetic, memory, size -------------------------------------------------------------------------
 
 
 def flops_of(model: "Model") -> int:
-    """Multiplications and additions in the matrix products of one sample: 2 x inputs x outputs a Dense layer.
+    """Multiplications and additions in the products of one sample: two for each weight and place.
 
-    Not counted: biases, activations, scaling, softmax, and layers of any other kind. In a perceptron they
-    are some units a neuron, where the products are two a weight.
+    Counted: Dense (a kernel of inputs x outputs, one place) and convolutions (a kernel of height x width x
+    channels x filters, at each place of the output), in nested models, too. Not counted: biases, activations,
+    scaling, pooling, softmax, and layers of any other kind. In a perceptron those are some units a neuron.
     """
-    dense = (layer.kernel.shape for layer in model.layers if isinstance(layer, keras.layers.Dense))
-    return sum(2 * inputs * outputs for inputs, outputs in dense)
+    return sum(_products(layer) for layer in model._flatten_layers(include_self=False))
 
 
-def peak_memory(model: "Model", predict: Predict, batch: np.ndarray) -> tuple[int, str]:
+def _products(layer: Any) -> int:
+    if isinstance(layer, keras.layers.Dense):
+        return 2 * math.prod(map(int, layer.kernel.shape + layer.output.shape[1:-1]))
+    if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Conv3D):
+        places = layer.output.shape[1:-1] if layer.data_format == "channels_last" else layer.output.shape[2:]
+        return 2 * math.prod(map(int, layer.kernel.shape + places))
+    return 0
+
+
+def peak_memory(model: "Model", predict: Predict, batch: Batch) -> tuple[int, str]:
     """Bytes needed to answer `batch`, and who counted them.
 
     Counted by TensorFlow's allocator on the device that holds the weights: the weights, and what was taken

@@ -2,18 +2,22 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from pipeline import engine, loops, meter, models
+from pipeline import continuing, engine, inputs, loops, meter, models, shifts
+from pipeline.checkpoints import Checkpoint
+from pipeline.continuing import Left, Onward
 from pipeline.errors import Diverged
 from pipeline.measures import Curve, Drawn, Epoch, Seconds
 from pipeline.meter import Stopwatch
 from pipeline.prepared import Prepared
-from pipeline.quietly import Tensor
-from pipeline.settings import Engine, Policy, Settings
+from pipeline.quietly import Tensor, tf
+from pipeline.settings import Engine, Policy, Settings, option_name
+
+Start = list[np.ndarray] | Onward | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Trained:
 
     `engine`: what ran (xla, graph or keras); `device`: its name; `kept`: the epoch that the weights are of,
     which is the last one, or with `train.patience` the best so far; `drawn`: energy of all epochs so far.
+    `curve` counts from the first epoch, also where training went on from a checkpoint; `seconds` and `drawn`
+    do not.
     """
 
     curve: Curve
@@ -33,6 +39,7 @@ class Trained:
     settings: Settings
     prepared: Prepared
     drawn: Drawn
+    loop: loops.Loop | None = None
 
     def weights(self) -> list[np.ndarray]:
         """[W1, b1, W2, b2, ...], W [inputs, outputs]; float32, or float64 under that precision."""
@@ -42,11 +49,35 @@ class Trained:
         """A Keras model with these weights, from raw samples to probabilities; see `models.build`."""
         return models.build(self.settings, self.prepared, self.weights())
 
+    def left(self, start: Start) -> Left | None:
+        """What another run can go on from; None where the weights that are kept are not the last."""
+        assert self.loop is not None
+        if self.kept.number != self.curve.last.number:
+            return None
+        epochs, steps = (start.epochs, start.steps) if isinstance(start, Onward) else (0, 0)
+        optimizer = option_name(type(self.settings.optimizer))
+        number = self.curve.last.number
+        loop = continuing.loop_of(Engine(self.engine))
+        return Left(self.loop.state(), loop, optimizer, epochs + number, steps + number * self.loop.steps)
 
-def train(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None = None) -> Iterator[Trained]:
+    def checkpoint(self) -> Checkpoint:
+        """What goes on from here; to be asked for before the next epoch begins."""
+        assert self.loop is not None
+        return Checkpoint(self.curve, self.loop.state(), self.kept.number, tuple(self.weights()))
+
+
+def train(
+    prepared: Prepared,
+    settings: Settings,
+    start: Start = None,
+    paused: Checkpoint | None = None,
+) -> Iterator[Trained]:
     """Train epoch by epoch; stop early by `train.patience`.
 
-    `start`: weights to begin with, as `Trained.weights` gives them; needed with `model.init=pretrained`.
+    `start`: weights to begin with, as `Trained.weights` gives them, needed with `model.init=pretrained`; or
+    where another run ended, which adds what that cost.
+    `paused`: the same run at an earlier epoch, on the same engine; it goes on as if it had never stopped, and
+    its cost so far is part of the curve.
 
     Raises:
         BadSetting: the batch, threads or engine do not fit data, process, precision or model.
@@ -56,12 +87,11 @@ def train(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None
         Diverged: a loss became NaN or infinite.
     """
     watch = Stopwatch(meter.hold(settings.device))
-    kind = engine.pick_engine(settings, watch.held)
+    kind = engine.pick_engine(settings, watch.held, inputs.streams(settings, prepared))
     loop = _ready(prepared, settings, start, watch, kind)
-    curve = Curve(watch.held.name, settings.schedule.fair_midway)
-    kept, parameters = None, loop.parameters()
-    for number in range(1, settings.train.epochs + 1):
-        epoch = _epoch(loop, watch, settings, number)
+    curve, kept, parameters = _beginning(loop, watch, settings, start, paused)
+    for number in range(len(curve.epochs) + 1, settings.train.epochs + 1):
+        epoch = _after(paused or start, _epoch(loop, watch, settings, number))
         curve = curve.with_epoch(epoch)
         if kept is None or not settings.train.patience or _better(epoch, kept):
             kept, parameters = epoch, loop.parameters()
@@ -75,30 +105,38 @@ def train(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None
             settings,
             prepared,
             watch.drawn,
+            loop,
         )
         if settings.train.patience and number - kept.number >= settings.train.patience:
             return
 
 
-def check(prepared: Prepared, settings: Settings, start: list[np.ndarray] | None = None) -> None:
+def check(prepared: Prepared, settings: Settings, start: Start = None) -> None:
     """Raise what `train` would raise before its first epoch, and do nothing else."""
     held = meter.hold(settings.device)
-    engine.pick_engine(settings, held)
+    engine.pick_engine(settings, held, inputs.streams(settings, prepared))
     loops.check(settings, prepared)
-    models.start_weights(settings, prepared, start)
+    shifts.check(settings.evaluate.shift, prepared.test.samples, prepared.front)
+    models.start_weights(settings, prepared, _weights_of(start))
+
+
+def _weights_of(start: Start) -> list[np.ndarray] | None:
+    return start.weights if isinstance(start, Onward) else start
 
 
 def _ready(
     prepared: Prepared,
     settings: Settings,
-    start: list[np.ndarray] | None,
+    start: Start,
     watch: Stopwatch,
     kind: Engine,
 ) -> loops.Loop:
     """A run that is compiled and warm; its first epoch is prepared."""
     with watch.on("input"):
-        weights = models.start_weights(settings, prepared, start)
+        weights = models.start_weights(settings, prepared, _weights_of(start))
         loop = loops.start(settings, prepared, weights, watch.held, kind)
+        if isinstance(start, Onward):
+            loop.go_on(start.epochs, start.steps)
         loop.prepare(1)
     with watch.on("compile"):
         loop.compile()
@@ -107,11 +145,39 @@ def _ready(
     return loop
 
 
+def _beginning(
+    loop: loops.Loop, watch: Stopwatch, settings: Settings, start: Start, paused: Checkpoint | None
+) -> tuple[Curve, Epoch | None, Sequence[Tensor]]:
+    """The curve so far, and what is kept of it."""
+    if paused is None:
+        if isinstance(start, Onward) and start.left is not None:
+            loop.restore(start.left.state)
+        return Curve(watch.held.name, settings.schedule.fair_midway), None, loop.parameters()
+    loop.restore(paused.state)
+    kept = paused.curve.epochs[paused.kept - 1]
+    return paused.curve, kept, [tf.constant(array) for array in paused.parameters]
+
+
+def _after(paused: "Checkpoint | Start", epoch: Epoch) -> Epoch:
+    """The epoch with what was spent before the pause, or by the run that this one goes on from."""
+    if isinstance(paused, Onward):
+        return replace(epoch, device_seconds=paused.device_seconds + epoch.device_seconds)
+    if not isinstance(paused, Checkpoint):
+        return epoch
+    return replace(
+        epoch,
+        device_seconds=paused.epoch.device_seconds + epoch.device_seconds,
+        lost_seconds=paused.epoch.lost_seconds + epoch.lost_seconds,
+    )
+
+
 def _epoch(loop: loops.Loop, watch: Stopwatch, settings: Settings, number: int) -> Epoch:
     with watch.on("input"):
         loop.prepare(number)
     with watch.on_epoch():
         loss = loop.run()
+    with watch.on("repeat"):
+        watch.repeat(loop.rehearse, loop.steps)
     with watch.on("validate"):
         validation_loss, accuracy = loop.score()
     for name, value in (("train", float(loss)), ("validation", validation_loss)):

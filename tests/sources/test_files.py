@@ -17,6 +17,7 @@ from pipeline.sources import arrays, fingerprint, idx, load
 from pipeline.sources.idx import TYPES, read
 from pipeline.sources.samples import file_sha256
 
+WHOLE = {"fraction": 1.0, "in_memory_limit": 10**9}
 NAMES = ("train-images", "train-labels", "test-images", "test-labels")
 
 
@@ -31,7 +32,7 @@ def four(folder: Path, rows: int = 6, suffix: str = "") -> Idx:
     labels = np.arange(rows, dtype=np.uint8) % 3
     for name, array in zip(NAMES, (images, labels, images[:4], labels[:4]), strict=True):
         write_idx(folder / f"{name}{suffix}", array)
-    return Idx(str(folder), *NAMES)
+    return Idx(str(folder), *NAMES, **WHOLE)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -137,7 +138,7 @@ def test_the_fingerprint_follows_the_content(tmp_path: Path) -> None:
 
 def npz(folder: Path, **named: np.ndarray) -> Arrays:
     np.savez(folder / "data.npz", **named)
-    return Arrays(str(folder / "data.npz"), "features", "labels", None, None)
+    return Arrays(str(folder / "data.npz"), "features", "labels", None, None, **WHOLE)
 
 
 def test_named_arrays_are_loaded(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_a_damaged_member_is_one_line(tmp_path: Path) -> None:
     content[120:160] = b"\x55" * 40
     (tmp_path / "data.npz").write_bytes(content)
     with pytest.raises(BadData, match=r"must be an \.npz") as caught:
-        arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None))
+        arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE))
     assert "\n" not in str(caught.value)
 
 
@@ -192,7 +193,7 @@ def test_a_member_that_is_no_array_is_one_line(tmp_path: Path) -> None:
         archive.writestr("features", "text")
         archive.writestr("labels", "text")
     with pytest.raises(BadData, match="must be numbers, got no array"):
-        arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None))
+        arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE))
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -231,6 +232,6 @@ def test_what_is_no_class_number_is_left_for_cleaning(tmp_path: Path) -> None:
 def test_what_is_no_npz_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "data.npz").write_bytes(b"nothing of the kind")
     with pytest.raises(BadData, match=r"must be an \.npz"):
-        arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None))
+        arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE))
     with pytest.raises(DataMissing, match="which is not there"):
-        arrays.fingerprint(Arrays(str(tmp_path / "none.npz"), "features", "labels", None, None))
+        arrays.fingerprint(Arrays(str(tmp_path / "none.npz"), "features", "labels", None, None, **WHOLE))

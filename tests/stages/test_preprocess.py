@@ -278,14 +278,14 @@ def small() -> Parts:
 
 
 def test_scaling_of_another_shape_is_damage(tmp_path: Path) -> None:
-    entry = store.store(tmp_path, "key", small())
+    entry = store.store(tmp_path, "key", lambda _: small())
     np.save(entry.directory / "mean.npy", np.zeros(7, np.float32))
     assert stored(tmp_path, "key") is None
 
 
 def test_a_file_in_the_place_of_an_entry_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("in the way")
-    store.store(tmp_path, "key", small())
+    store.store(tmp_path, "key", lambda _: small())
     assert stored(tmp_path, "key") is not None
 
 
@@ -295,7 +295,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(store, "_save", full)
     with pytest.raises(BadInput, match="No space left on device"):
-        store.store(tmp_path, "key", small())
+        store.store(tmp_path, "key", lambda _: small())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -304,15 +304,15 @@ def test_what_a_living_host_with_a_similar_name_writes_is_left_alone(tmp_path: P
     dead = tmp_path / f".writing-{socket.gethostname()}-99999999-word"
     other.mkdir()
     dead.mkdir()
-    store.store(tmp_path, "key", small())
+    store.store(tmp_path, "key", lambda _: small())
     assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "key"])
 
 
 def test_only_one_at_a_time_puts_an_entry_in_place(tmp_path: Path) -> None:
     """Else one that found the entry damaged could remove what another had just mended."""
-    entry = store.store(tmp_path, "key", small())
+    entry = store.store(tmp_path, "key", lambda _: small())
     (entry.directory / "mean.npy").write_bytes(b"{")
-    other = threading.Thread(target=store.store, args=(tmp_path, "key", small()))
+    other = threading.Thread(target=store.store, args=(tmp_path, "key", lambda _: small()))
     with store._alone(tmp_path):
         other.start()
         other.join(0.3)

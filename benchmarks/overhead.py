@@ -1,0 +1,167 @@
+"""`python -m benchmarks.overhead`: what a trial of a sweep costs beside training, compiling and warming up.
+
+A real sweep on the embedded digits with the frontier sampler, SQLite and MLflow, in one warm process:
+compose, propose, look the data up, validate, record, refresh the frontier. Once in a young study, once in one
+that already holds many trials, which are written into it beforehand.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from unittest.mock import patch
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks import machine, report
+from benchmarks.engine import KEPT
+from benchmarks.results import Goal
+
+WORDS = ("search=standard", "search.enqueue=[]", "search.confirm=0", "train.epochs=3", "device=cpu")
+HEAD = ["trials before", "seconds a trial: median (min-max)", "proposing", "the rest", "n"]
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """Seconds beside training, compiling and warming up, one a trial; `proposing`: the sampler's part."""
+
+    before: int
+    seconds: tuple[float, ...]
+    proposing: tuple[float, ...]
+
+    def row(self) -> list[str]:
+        middle, asked = median(self.seconds), median(self.proposing)
+        return [
+            str(self.before),
+            f"{middle:.3f} ({min(self.seconds):.3f}-{max(self.seconds):.3f})",
+            f"{asked:.3f}",
+            f"{middle - asked:.3f}",
+            str(len(self.seconds)),
+        ]
+
+
+def measure(before: int, trials: int) -> Overhead:
+    """A study with `before` invented trials, and `trials` real ones on top."""
+    from pipeline import proposer, search
+    from pipeline.cli import sweep
+    from pipeline.jobs import Ended
+
+    words = [*WORDS, f"search.study=after-{before}", f"search.trials={before + trials}"]
+    fill(words, before)
+    stops: list[float] = []
+    asked: list[float] = []
+    apart: list[float] = []
+    propose, write = proposer.Proposer.propose, search.Search._write
+
+    def timed_propose(self: proposer.Proposer) -> object:
+        start = time.perf_counter()
+        found = propose(self)
+        asked.append(time.perf_counter() - start)
+        return found
+
+    def timed_write(self: search.Search, trial: object, run_id: object, ended: Ended) -> None:
+        write(self, trial, run_id, ended)
+        seconds = ended.seconds
+        apart.append(seconds.train + seconds.compile + seconds.warm_up)
+        stops.append(time.perf_counter())
+
+    # Models are kept at the end of a study, not with each trial, and invented trials have none.
+    with (
+        patch.object(proposer.Proposer, "propose", timed_propose),
+        patch.object(search.Search, "_write", timed_write),
+        patch.object(sweep._Watcher, "finish", lambda *_: None),
+    ):
+        sweep.run(words)
+    # The first trial compiles and reads the study; from the second on the process is warm.
+    laps = [
+        later - earlier - spent for earlier, later, spent in zip(stops, stops[1:], apart[1:], strict=False)
+    ]
+    return Overhead(before, tuple(laps), tuple(asked[1 : len(laps) + 1]))
+
+
+def fill(words: Sequence[str], count: int) -> None:
+    """Finished trials with invented curves, as a long sweep would have left them."""
+    from optuna.samplers import RandomSampler
+
+    from pipeline import meter, store, study
+    from pipeline.cli.sweep import _plan
+    from pipeline.proposer import Proposer
+    from pipeline.settings import Sampler
+
+    plan = _plan(words)
+    told = plan.told.settings
+    held = meter.settle(told.device)
+    about = {"space": list(plan.space.text()), "settings": sorted(plan.fixed), "device": held.name}
+    ledger = study.Ledger(store.studies(), told.search.study or "", about)
+    asker = Proposer(plan.space, Sampler.random, None, 0, 1)
+    assert isinstance(asker._study.sampler, RandomSampler)
+    draw = np.random.default_rng(0)
+    for _ in range(count):
+        proposal = asker.propose()
+        assert proposal is not None
+        number = ledger.begin(proposal, count, {})
+        assert number is not None
+        cost, rate = math.exp(draw.normal(-5, 1)), draw.uniform(0.2, 0.8)
+        curve = [[epoch, cost * epoch, 1 - 0.5 * epoch**-rate] for epoch in range(1, 4)]
+        outcome = {
+            "state": "complete", "reason": "", "run_id": None, "command": "", "params": dict(proposal.params),
+            "curve": curve, "fair_midway": True, "paid_seconds": 3 * cost, "device": held.name,
+            "ended": time.time(), "latency_p99_ms": None, "parameters": None,
+        }  # fmt: skip
+        ledger.finish(number, outcome, (curve[-1][2], curve[-1][1]))
+
+
+def goals(found: Sequence[Overhead]) -> list[Goal]:
+    """The limits are those of a study with 100 and with 2,000 trials."""
+    return [
+        Goal(
+            f"seconds a trial beside training, {each.before} trials before",
+            0.15 if each.before <= 100 else 0.3,
+            median(each.seconds),
+            " s",
+            at_most=True,
+        )
+        for each in found
+    ]
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.overhead", description=__doc__)
+    parser.add_argument("--before", type=int, nargs="*", default=[100, 2000], help="trials in the study")
+    parser.add_argument("--trials", type=int, default=20, help="trials timed in each (20)")
+    parser.add_argument("--out", type=Path, default=KEPT, help="folder of the results")
+    told, console, about = parser.parse_args(words), Console(width=130), machine.about()
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        os.environ["FULCRUM_CACHE"] = f"{folder}/cache/prepared"
+        for before in told.before:
+            found.append(measure(before, told.trials))
+            console.print("  ".join(found[-1].row()), highlight=False)
+    about |= {"load_after": machine.about()["load"]}
+    kept = machine.folder(told.out, about)
+    raw = {"about": about, "overhead": [asdict(each) for each in found]}
+    (kept / "overhead.json").write_text(json.dumps(raw, indent=1) + "\n")
+    parts = [
+        "# Overhead of a trial",
+        report.markdown_table(HEAD, [each.row() for each in found]),
+        "## Goals",
+        report.goal_lines(goals(found)),
+        f"{about['date']}, {about['device']}; load before {about['load']}, after {about['load_after']}.",
+        f"`{' '.join(WORDS)}`",
+    ]
+    (kept / "overhead.md").write_text("\n\n".join(parts) + "\n")
+    console.print(report.goal_table(goals(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,234 @@
+"""`sweep`: search, confirm, record, and show the frontier."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import stopping
+from pipeline.cli import arguments, frontier, space
+from pipeline.cli.compose import compose
+from pipeline.cli.live import Screen
+from pipeline.cli.ui import base_address
+from pipeline.dimensions import Space, Value, word
+from pipeline.errors import BadSetting
+from pipeline.measures import Epoch
+from pipeline.results import EPOCHS
+from pipeline.settings import Told
+
+if TYPE_CHECKING:
+    from pipeline.jobs import Ended
+    from pipeline.results import Results
+    from pipeline.search import Search, Sweep, Trial
+    from pipeline.study import Ledger
+    from pipeline.study_record import StudyRecord
+
+AROUND = ("search", "tracking", "ui", "record", "trained")
+"""Keys that are no part of a trial's command line."""
+
+
+def run(words: Sequence[str]) -> None:
+    """Search as the words say.
+
+    Raises:
+        BadInput: the words, the storage or the data are at fault; nothing was begun.
+        SearchStopped: a trial showed an error of the program.
+    """
+    plan = _plan(words)
+    from pipeline import meter, store, study, workers
+    from pipeline.jobs import prepared_for
+    from pipeline.search import Search, Sweep
+    from pipeline.stages.train import check
+    from pipeline.study_record import StudyRecord
+
+    told, search = plan.told, plan.told.settings.search
+    held = (meter.settle if search.workers == 1 else meter.hold)(told.settings.device)
+    check(prepared_for(told.settings), told.settings)
+    address = search.storage or store.studies()
+    about = {"space": list(plan.space.text()), "settings": sorted(plan.fixed), "device": held.name}
+    name = search.study or plan.default_name(held.name)
+    client = store.open_store()
+    store.reap(client)
+    ledger = study.Ledger(address, name, about)
+    sweep = Sweep(told, plan.fixed, plan.space, compose, _checkpoints(told, name))
+    with stopping.held_back():
+        record = StudyRecord(client, told, name, held.kind)
+    with Screen(name, search.trials, search.budget_device_seconds, held.kind) as screen:
+        watcher = _Watcher(record, screen, ledger, held.name)
+        crew = workers.crew(search.workers, told.settings.device)
+        task = Search(sweep, plan.epochs, ledger, crew, watcher)
+        with ledger.beating():
+            _search(task, watcher, sweep)
+    _show(task, watcher)
+
+
+def _search(task: "Search", watcher: "_Watcher", sweep: "Sweep") -> None:
+    """The search and its end; whatever happens, the study's run ends as what happened."""
+    status = "FAILED"
+    try:
+        task.run()
+        if sweep.search.confirm:
+            task.confirm()
+        watcher.finish(task)
+        status = "FINISHED"
+    except BaseException as error:
+        if stopping.requested() or isinstance(error, KeyboardInterrupt):
+            status = "KILLED"
+            with stopping.held_back():
+                watcher.standing(task.results, whole=True)
+        raise
+    finally:
+        with stopping.held_back():
+            task.close()
+            watcher.record.close(status)
+
+
+def _show(task: "Search", watcher: "_Watcher") -> None:
+    frontier.show(task.results)
+    frontier.link(watcher.link)
+
+
+def _checkpoints(told: Told, name: str) -> Path:
+    return Path(told.settings.cache_dir).expanduser().absolute().parent / "checkpoints" / name
+
+
+# ---- what is asked for --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    told: Told
+    fixed: tuple[str, ...]
+    space: Space
+    epochs: str | None
+
+    def default_name(self, device: str) -> str:
+        """The same command on the same device takes up the same study."""
+        about = repr((self.space.text(), sorted(self.fixed), device))
+        return f"{self.told.choices['data']}-{hashlib.sha256(about.encode()).hexdigest()[:8]}"
+
+
+def _plan(words: Sequence[str]) -> _Plan:
+    from pipeline.search import with_epochs
+
+    fixed, several = space.split(arguments.overrides(words))
+    told = compose(fixed)
+    own = [pair for pair in fixed if pair.partition("=")[0].partition(".")[0] not in AROUND]
+    if not any(pair.startswith("data=") for pair in own):
+        own.insert(0, f"data={told.choices['data']}")  # a baseline may name another set
+    if told.settings.train.start_from is not None:
+        raise BadSetting("sweep needs train.from=null: its trials begin afresh, got a run; leave it out")
+    search = told.settings.search
+    found = space.build(search.space, search.when, fixed, several)
+    _check(found, own)
+    whole, epochs = with_epochs(
+        found, told, lambda schedule: compose([*own, f"schedule={schedule}"]).settings.schedule.fair_midway
+    )
+    for line in search.enqueue:
+        compose([*own, *line.split()])
+    return _Plan(told, tuple(own), whole, epochs)
+
+
+def _check(found: Space, fixed: Sequence[str]) -> None:
+    """Compose the ends of every dimension, so that a wrong key or value is told before anything runs."""
+    parents: dict[str, tuple[str, ...]] = {}
+    for each in found.dimensions:
+        under = parents[each.when.key] if each.when else ()
+        if each.when:
+            under = (*under, f"{each.when.key.partition(' (')[0]}={word(each.when.value)}")
+        parents[each.name] = under
+        ends: Sequence[Value] = each.choices or (each.low, each.high)
+        for value in ends:
+            shown = int(value) if each.whole and isinstance(value, float) else value
+            try:
+                compose([*fixed, *under, f"{each.key}={word(shown)}"])
+            except BadSetting as error:
+                # A pair of values that exclude each other fails as a trial; one value alone is a mistake.
+                if str(error).startswith(each.key.partition(".")[0]):
+                    raise
+
+
+# ---- who watches --------------------------------------------------------------------------------------
+
+
+class _Watcher:
+    """Writes into MLflow and shows on the terminal."""
+
+    def __init__(self, record: "StudyRecord", screen: Screen, ledger: "Ledger", device: str) -> None:
+        self.record, self.link = record, ""
+        self._screen, self._ledger, self._device = screen, ledger, device
+        self._unit: tuple[str, float] | None = None
+
+    def began(self, trial: "Trial") -> str | None:
+        role = None if trial.seed is None else "confirm"
+        return self.record.begin(trial.name, trial.number, trial.told, role, self._device)
+
+    def epoch(self, trial: "Trial", epoch: Epoch) -> None:
+        self._screen.epoch(trial.number, epoch, trial.told.settings.train.epochs)
+
+    def ended(self, trial: "Trial", run_id: str | None, ended: "Ended") -> None:
+        assert run_id is not None
+        if ended.points:
+            self._choose_unit(ended.points[0].device_seconds)
+        self.record.end(run_id, ended, self.unit)
+        last = ended.points[-1] if ended.points else None
+        if trial.seed is None:
+            from pipeline.outcomes import searched
+
+            own = searched(trial.told, tuple(key.partition(" (")[0] for key in trial.params))
+            self._screen.ended(trial.number, ended.state, last, own, ended.reason)
+        else:
+            self._screen.confirming(trial.number, trial.params[EPOCHS], trial.seed, ended)
+
+    def standing(self, results: "Results", whole: bool = False) -> None:
+        self._screen.standing(results)
+        drawn = self.record.standing(results, self.unit, whole)
+        if results.points() and (drawn or not self.link):
+            self.link = self._plant(results)
+
+    def dropped(self, name: str) -> None:
+        self.record.drop(name)
+
+    @property
+    def unit(self) -> tuple[str, float]:
+        """Of the cost axis, the same for the whole study: decided by its first point."""
+        return self._known_unit() or ("us", 1e6)
+
+    def _known_unit(self) -> tuple[str, float] | None:
+        if self._unit is None and (known := self._ledger.attrs().get("unit")):
+            self._unit = (known[0], known[1])
+        return self._unit
+
+    def _choose_unit(self, device_seconds: float) -> None:
+        from pipeline import views
+
+        if self._known_unit() is None:
+            self._unit = views.cost_unit(device_seconds / 10)  # others may be cheaper
+            self._ledger.note("unit", list(self._unit))
+
+    def _plant(self, results: "Results") -> str:
+        from pipeline import views
+
+        return views.plant(
+            self.record.client,
+            self.record.experiment_id,
+            self.record.run_id,
+            results,
+            self.record.cost_metric,
+            self.unit,
+            base_address(),
+        )
+
+    def finish(self, task: "Search") -> None:
+        """The last state of everything: line and view; pictures, note and models once for the study."""
+        from pipeline.study_end import finish
+
+        results = task.results
+        with stopping.held_back():
+            self.standing(results, whole=True)
+        if results.points():
+            self.link = self._plant(results)
+            confirmed = sum(member.confirmation is not None for member in results.members())
+            name = f"end {self.record.run_id} {len(results.tried)} {confirmed}"
+            task.once(name, lambda: finish(task, self.record, self.link))

@@ -1,0 +1,193 @@
+"""The record of a walk in MLflow: the diagnose run; nested in it one for the baseline and each attempt.
+
+Every nested run has what the views of trials read: `accuracy`, `cpu_seconds` or `gpu_seconds`, settings as
+params, `overrides` as a tag. On the diagnose run those are of the last command line.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from getpass import getuser
+from typing import TYPE_CHECKING
+
+from mlflow.entities import Metric, Param, RunTag
+
+from pipeline import store, walk_plots
+from pipeline.attempts import Attempt, Measured, accuracies, costs
+from pipeline.breakdown import Breakdown
+from pipeline.diagnosis import Verdict, Words
+from pipeline.export import Served
+from pipeline.masking import masked
+from pipeline.prepared import Prepared
+from pipeline.registry import OVERRIDES
+from pipeline.roofline import Roofline
+from pipeline.settings import Aim, Told, flatten
+from pipeline.tracking import PARAM_LIMIT, TAG_LIMIT, Record
+from pipeline.walk import Closed
+
+if TYPE_CHECKING:
+    import keras
+
+KEPT, REVERTED = "#0072B2", "#D55E00"
+"""Colours of the nested runs in the UI, as in the pictures."""
+LATENCY = "latency_p99_seconds"
+
+
+class Journal:
+    """Writes into the diagnose run and opens those nested in it."""
+
+    def __init__(self, record: Record, aim: Aim, tell: Callable[[Words], Told], device: str) -> None:
+        """`tell`: overrides to what they say; `device`: the name that tags every run."""
+        self._record, self._tell, self._device = record, tell, device
+        self.cost_name = record.cost_metric if aim is Aim.train else LATENCY
+
+    # ---- nested runs --------------------------------------------------------------------------------
+
+    def baseline(self, measured: Measured) -> str:
+        """The id of its run."""
+        run_id = self._nested("0 baseline", measured.words, {"kept": "true", "mlflow.runColor": KEPT})
+        self._measured(run_id, measured)
+        self._record.client.set_terminated(run_id)
+        return run_id
+
+    def attempt(self, attempt: Attempt, verdict: Verdict) -> str:
+        """The id of its run; one that could not be measured to its end is FAILED."""
+        proposal = attempt.proposal
+        tags = {
+            "kept": str(attempt.kept).lower(),
+            "remedy": proposal.remedy,
+            "single_point": verdict.part.value,
+            "reason": attempt.reason,
+            "risk": proposal.risk,
+            "mlflow.runColor": KEPT if attempt.kept else REVERTED,
+        }
+        run_id = self._nested(f"{attempt.number} {proposal.remedy}", attempt.words, tags)
+        if attempt.after:
+            self._measured(run_id, attempt.after)
+        self._metrics(run_id, _evidence(attempt))
+        self._record.client.set_terminated(run_id, "FINISHED" if attempt.after else "FAILED")
+        return run_id
+
+    def _nested(self, name: str, words: Words, tags: Mapping[str, str]) -> str:
+        client, told = self._record.client, self._tell(words)
+        known = {
+            "mlflow.parentRunId": self._record.run_id,
+            "mlflow.user": getuser(),
+            "mlflow.source.type": "LOCAL",
+            "mlflow.source.name": "python -m pipeline",
+            "stage": "attempt",
+            "device": self._device,
+            "command": told.command_line("run"),
+            OVERRIDES: json.dumps(words),
+            **store.owner_tags(),
+            **tags,
+        }
+        texts = {key: masked(value)[:TAG_LIMIT] for key, value in known.items()}
+        run = client.create_run(self._record.experiment_id, run_name=name, tags=texts)
+        flat = {**told.choices, **dict(flatten(told.settings))}
+        params = [Param(key, masked(str(value))[:PARAM_LIMIT]) for key, value in flat.items()]
+        client.log_batch(run.info.run_id, params=params)
+        return str(run.info.run_id)
+
+    def _measured(self, run_id: str, measured: Measured) -> None:
+        """The point, and the mean curve that leads to it."""
+        point = measured.point
+        self._metrics(run_id, {"accuracy": point.accuracy, self.cost_name: point.device_seconds})
+        milliseconds = max(1, round(1000 * point.device_seconds))
+        self._metrics(run_id, {"accuracy_at_cost": point.accuracy}, milliseconds)
+        seeds = len(measured.curves)
+        for epoch in range(1, measured.epoch + 1):
+            mean = sum(accuracies(measured.curves, epoch)) / seeds
+            spent = sum(costs(measured.curves, epoch)) / seeds
+            self._metrics(run_id, {"train/validation_accuracy": mean, "train/device_seconds": spent}, epoch)
+
+    def _metrics(self, run_id: str, values: Mapping[str, float], step: int = 0) -> None:
+        now = int(time.time() * 1000)
+        self._record.client.log_batch(
+            run_id, metrics=[Metric(key, float(value), now, step) for key, value in values.items()]
+        )
+
+    # ---- the diagnose run -----------------------------------------------------------------------------
+
+    def named(self, verdict: Verdict, breakdown: Breakdown, step: int) -> None:
+        """Shares and single point of the command line that holds at attempt `step`."""
+        shares = {f"share/{part}": breakdown.share(part) for part in breakdown.parts}
+        seconds = {
+            f"{breakdown.of}_seconds": breakdown.whole.seconds,
+            "share/unexplained": breakdown.unexplained,
+        }
+        beside = {f"beside/{name.replace(' ', '_')}": span.seconds for name, span in breakdown.beside.items()}
+        self._metrics(self._record.run_id, shares | seconds | beside, step)
+        if not step:
+            tags = {"single_point": verdict.part.value, "single_point.sentence": verdict.sentence}
+            self._record.tags(tags)
+
+    def closed(self, baseline: Measured, closed: Closed, attempts: Sequence[Attempt]) -> None:
+        """The result; `overrides` and `command` of the run become those of the last command line."""
+        first, last = baseline.point, closed.result.point
+        self._metrics(
+            self._record.run_id,
+            {
+                "accuracy": last.accuracy,
+                self.cost_name: last.device_seconds,
+                "baseline/accuracy": first.accuracy,
+                f"baseline/{self.cost_name}": first.device_seconds,
+                "times_cheaper": first.device_seconds / last.device_seconds,
+                "attempts": len(attempts),
+                "attempts_kept": sum(each.kept for each in attempts),
+            },
+        )
+        if closed.fresh:
+            mean = sum(closed.fresh) / len(closed.fresh)
+            self._metrics(self._record.run_id, {"accuracy_on_fresh_seeds": mean})
+        tags = {
+            OVERRIDES: json.dumps(closed.result.words),
+            "final_command": self._tell(closed.result.words).command_line("run"),
+            "ended": closed.why,
+        }
+        self._record.client.log_batch(
+            self._record.run_id, tags=[RunTag(key, masked(value)[:TAG_LIMIT]) for key, value in tags.items()]
+        )
+
+    def pictures(
+        self,
+        breakdowns: Sequence[tuple[str, Breakdown]],
+        rooflines: Sequence[tuple[str, Roofline]],
+        walked: bytes,
+    ) -> None:
+        """Three pictures; without a roofline two."""
+        found = {"pictures/walk.png": walked}
+        if breakdowns:
+            found["pictures/breakdown.png"] = walk_plots.breakdown(breakdowns)
+        if rooflines:
+            found["pictures/roofline.png"] = walk_plots.roofline(rooflines, self._device)
+        self._record.files(found)
+
+    def values(self, values: Mapping[str, object]) -> None:
+        """Everything that was measured, as JSON files by name."""
+        texts = {f"{name}.json": json.dumps(value, indent=1, default=str) for name, value in values.items()}
+        self._record.files({name: text.encode() for name, text in texts.items()})
+
+    def served(self, model: "keras.Model", prepared: Prepared, served: Served | None) -> None:
+        """The Keras model of the last command line, and beside it the file that it is served from."""
+        self._record.model(model, prepared, None)
+        self._record.served(served)
+
+
+def _evidence(attempt: Attempt) -> dict[str, float]:
+    """What the two tests found, by metric name."""
+    before = attempt.before.point
+    found = {
+        "expected_gain": attempt.proposal.gain,
+        "before/accuracy": before.accuracy,
+        "before/cost": before.device_seconds,
+        "kept": float(attempt.kept),
+    }
+    if attempt.cost and attempt.gain:
+        found |= {"gain": attempt.gain, "cost_confidence": attempt.cost.confidence}
+    if attempt.accuracy:
+        found |= {
+            "accuracy_change": attempt.accuracy.mean,
+            "accuracy_confidence": attempt.accuracy.confidence,
+        }
+    return found
