@@ -45,6 +45,12 @@ def sampler(kind: Sampler, space: Space, epochs: str | None, seed: int, workers:
     Raises:
         BadSetting: the sampler cannot search this space, or needs a library that is not there.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of no use to who searches
+        return _sampler(kind, space, epochs, seed, workers)
+
+
+def _sampler(kind: Sampler, space: Space, epochs: str | None, seed: int, workers: int) -> BaseSampler:
     match kind:
         case Sampler.frontier:
             return FrontierSampler(
@@ -106,9 +112,7 @@ class Proposer:
         """`epochs`: see `sampler`."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of no use here
-            own = sampler(kind, space, epochs, seed, workers)
+        own = sampler(kind, space, epochs, seed, workers)
         self._study = optuna.create_study(directions=DIRECTIONS, sampler=own)
         self._places: dict[int, int] = {}
         self._open: set[int] = set()

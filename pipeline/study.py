@@ -6,6 +6,7 @@ trials that are whole: running (requeued when their owner is gone), or finished 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from pipeline.storages import AFTERWARDS, HEARTBEAT_SECONDS, OWNER, is_orphan, o
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 """Accuracy, device-seconds."""
 
-OUTCOME, REQUEUES, SURPLUS, WORDS, ONCE = "outcome", "requeues", "surplus", "words", "once"
+OUTCOME, REQUEUES, SURPLUS, WORDS, ONCE, TURN = "outcome", "requeues", "surplus", "words", "once", "turn"
+TURN_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Ledger:
 
     def trials(self) -> list[FrozenTrial]:
         """All rows, in the order in which they were begun; those left over from a race are not among them."""
-        return [row for row in self._rows() if SURPLUS not in row.user_attrs]
+        return [row for row in self._rows() if not {SURPLUS, TURN} & row.user_attrs.keys()]
 
     def begun(self) -> int:
         """How many trials there are or will be; an interrupted one and its next try are one."""
@@ -184,7 +186,7 @@ class Ledger:
     def beat(self) -> None:
         """Say that the running trials of this process live."""
         mine = owner()
-        for row in self.trials():
+        for row in self._rows():
             if row.state is TrialState.RUNNING and row.user_attrs.get(OWNER) == mine:
                 self._storage.record_heartbeat(self._of(row.number))
 
@@ -206,6 +208,34 @@ class Ledger:
         finally:
             over.set()
             thread.join()
+
+    # ---- taking turns -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """No other process of the study is in a block of that name: first come, first served.
+
+        Rows get their numbers one by one, in any database; who has the lowest is next (Lamport's bakery).
+        """
+        beside = self.afterwards()
+        trial_id = beside._create(TrialState.RUNNING, Proposal({}, {}, {}), {OWNER: owner(), TURN: name})
+        self._storage.record_heartbeat(trial_id)
+        mine = self._storage.get_trial_number_from_id(trial_id)
+        try:
+            while beside._is_taken(name, mine):
+                time.sleep(TURN_POLL_SECONDS)
+            yield
+        finally:
+            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+
+    def _is_taken(self, name: str, before: int) -> bool:
+        """Whether a living process came earlier and has not left yet."""
+        gone = set(self._storage._get_stale_trial_ids(self._id))
+        return any(
+            row.state is TrialState.RUNNING and not is_orphan(row) and row._trial_id not in gone
+            for row in self._rows()
+            if row.number < before and row.user_attrs.get(TURN) == name
+        )
 
     # ---- rows -------------------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ A trial's run is written in few calls: one when it begins, one when it ends; no 
 
 import json
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import mlflow
@@ -32,15 +32,24 @@ REFRESH_SECONDS = 5.0
 class StudyRecord:
     """Writes the study's run and those nested in it."""
 
-    def __init__(self, client: mlflow.MlflowClient, told: Told, study: str, device: str) -> None:
-        """`device`: cpu or gpu, which names the cost."""
+    def __init__(
+        self,
+        client: mlflow.MlflowClient,
+        told: Told,
+        study: str,
+        device: str,
+        alone: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
+    ) -> None:
+        """`device`: cpu or gpu, which names the cost; `alone`: keeps other processes of the study out."""
+        self._alone = alone
         self.client, self.study, self.cost_metric = client, study, f"{device}_seconds"
         self.experiment_id = store.experiment_id(client, told.settings.tracking.experiment)
         self._told = told
         self._tags: dict[str, dict[str, str]] = {}
         self._drawn = 0.0
         self._steps: tuple[Point, ...] | None = None
-        self.run_id = self._opened()
+        with alone("run"):
+            self.run_id = self._opened()
 
     # ---- the study's own run ----------------------------------------------------------------------------
 
@@ -200,7 +209,7 @@ class StudyRecord:
                 known = self._tags.get(tried.run_id)
                 self._retag(tried.run_id, views.trial_tags(results, tried, known))
         if whole or time.monotonic() - self._drawn > REFRESH_SECONDS:
-            return self._draw(results, unit)
+            return self._draw(results, unit, whole)
         return False
 
     def _retag(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -211,18 +220,19 @@ class StudyRecord:
                 self.client.log_batch(run_id, tags=_tags(changed))
             known |= changed
 
-    def _draw(self, results: Results, unit: tuple[str, float]) -> bool:
+    def _draw(self, results: Results, unit: tuple[str, float], whole: bool) -> bool:
         """A metric's history cannot be taken back, so the line is a run of its own, exchanged as a whole."""
         steps = tuple(member.point for member in results.members())
-        if steps == self._steps:
+        if steps == self._steps and not whole:
             return False
-        before = self.client.search_runs(
-            [self.experiment_id], f"tags.{STUDY} = '{self.study}' AND tags.{ROLE} = '{views.LINE_ROLE}'"
-        )
-        for mark in views.marks(results, unit):
-            self._mark(mark, unit)
-        for old in before:
-            self.client.delete_run(old.info.run_id)
+        with self._alone("line"):
+            before = self.client.search_runs(
+                [self.experiment_id], f"tags.{STUDY} = '{self.study}' AND tags.{ROLE} = '{views.LINE_ROLE}'"
+            )
+            for mark in views.marks(results, unit):
+                self._mark(mark, unit)
+            for old in before:
+                self.client.delete_run(old.info.run_id)
         self._drawn, self._steps = time.monotonic(), steps
         return True
 

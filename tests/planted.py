@@ -1,5 +1,6 @@
 """A finished study written into MLflow as a sweep writes it, without training anything."""
 
+import json
 import time
 
 from mlflow import MlflowClient
@@ -45,6 +46,7 @@ def write(
         "trial": str(tried.number),
         "trial_state": tried.state,
         "command": tried.command,
+        "overrides": json.dumps(tried.command.split()[4:]),
         "device": tried.device,
         "fair_midway": str(tried.fair_midway).lower(),
         **views.trial_tags(results, tried),
@@ -69,7 +71,7 @@ def write(
     client.log_batch(
         run_id,
         metrics=metrics,
-        params=[Param(key, str(value)) for key, value in tried.params.items()],
+        params=[Param(key, str(value)) for key, value in {"data": results.data, **tried.params}.items()],
         tags=[RunTag(key, value) for key, value in tags.items()],
     )
     client.set_terminated(run_id, "FAILED" if tried.state == "failed" else "FINISHED")

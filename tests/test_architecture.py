@@ -16,7 +16,7 @@ FLOORS = [
     {"search", "study_record"},
     {"proposer", "workers", "tracking"},
     {"outcomes"},
-    {"study", "views"},
+    {"study", "views", "recorded"},
     {"storages"},
     {"trial", "jobs", "bench", "walk_plots"},
     {"importance", "walk"},
@@ -64,7 +64,7 @@ FLOORS = [
 ALLOWED = {
     "hydra": {"cli"},
     "omegaconf": {"cli"},
-    "mlflow": {"tracking", "store", "registry", "study_record", "study_end", "views", "journal"},
+    "mlflow": {"tracking", "store", "registry", "study_record", "study_end", "views", "recorded", "journal"},
     "tensorflow": {"quietly"},
     "rich": {"cli"},
     "matplotlib": {"drawing", "plots", "plots_text", "study_plots", "walk_plots"},

@@ -319,7 +319,8 @@ def test_the_conda_form_is_complete() -> None:
     """Without conda: the file is what conda reads, names its Python, and leaves the pins to one place."""
     project = yaml.safe_load((CHECKOUT / "MLproject").read_text())
     assert project["conda_env"] == "environment.yml"
-    assert set(project["entry_points"]) == {"main", "preprocess", "train", "evaluate", "profile", "ui"}
+    stages = {"main", "preprocess", "train", "evaluate", "profile"}
+    assert set(project["entry_points"]) == {*stages, "sweep", "frontier", "diagnose", "ui"}
     environment = yaml.safe_load((CHECKOUT / "environment.yml").read_text())
     assert environment["dependencies"][0].startswith("python=3.1")
     assert environment["dependencies"][-1] == {"pip": ["-r requirements.txt"]}

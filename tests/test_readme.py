@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import store, study
+from pipeline import storages, store
 from pipeline.cli import help
 from tests.conftest import CHECKOUT
 
@@ -45,7 +45,7 @@ def run(command: str) -> subprocess.CompletedProcess[str]:
 def test_a_pipeline_command_works(command: str, request: pytest.FixtureRequest) -> None:
     if "data=mnist" in command:
         request.getfixturevalue("data_dir")
-    if " frontier" in command and not study.names(store.studies()):
+    if " frontier" in command and not storages.names(store.studies()):
         assert run("python -m pipeline sweep search=smoke train.epochs=10").returncode == 0
     done = run(command)
     assert done.returncode == 0, done.stderr

@@ -331,6 +331,42 @@ def test_a_process_that_was_killed_is_noticed(ledger: Ledger, url: str) -> None:
     assert take_back(ledger) == [0]
 
 
+# ---- taking turns -----------------------------------------------------------------------------------------
+
+
+def test_who_comes_second_waits_for_the_first(
+    ledger: Ledger, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, steps = Ledger(url, "s"), list[str]()
+
+    class Waited(Exception):
+        pass
+
+    def sleep(_seconds: float) -> None:
+        steps.append("waits")
+        raise Waited
+
+    monkeypatch.setattr("time.sleep", sleep)
+    with ledger.alone("line"):
+        with pytest.raises(Waited), other.alone("line"):
+            steps.append("never")
+        with other.alone("run"):
+            steps.append("another door")
+    with other.alone("line"):
+        steps.append("goes")
+    assert steps == ["waits", "another door", "goes"]
+    assert ledger.trials() == ledger.afterwards().trials() == []
+
+
+def test_nobody_waits_for_the_dead(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: pytest.fail("waits"))
+    with ledger.alone("line"):
+        disown(ledger.afterwards(), 0, dead())
+        with ledger.alone("line"):
+            pass
+    assert ledger.afterwards().orphans(MANY) == []
+
+
 # ---- what must stay the same ------------------------------------------------------------------------------
 
 

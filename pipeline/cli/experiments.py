@@ -28,18 +28,18 @@ def check(name: str, conf: Path = CONF) -> None:
 
 
 def save(name: str, told: Told, comment: str, conf: Path = CONF) -> Path:
-    """Write what differs from the defaults: options of groups, then single values. The path written."""
+    """Write what differs from the defaults, and all of a group with another option. The path written."""
     usual = defaults()
     options = {
         group: option
         for group, option in told.choices.items()
         if group not in AROUND and group != "experiment" and usual.get(group) != option
     }
-    plain = dict(flatten(compose([f"{group}={option}" for group, option in options.items()]).settings))
+    plain = dict(flatten(compose([]).settings))
     values: dict[str, object] = {}
     for key, value in flatten(told.settings):
         head, _, rest = key.partition(".")
-        if head in AROUND | PLACES or plain.get(key) == value:
+        if head in AROUND | PLACES or (head not in options and plain.get(key) == value):
             continue
         if rest:
             group = values.setdefault(head, {})

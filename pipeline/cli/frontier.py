@@ -68,7 +68,7 @@ def _parsed(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         raise BadSetting(
             f"--at-least must be >= 0 and <= 1 (0.975 is 97.5 %), got {told.at_least:g}; divide by 100"
         )
-    if told.within is not None and told.within <= 0:
+    if told.within is not None and not told.within > 0:
         raise BadSetting(f"--within must be > 0 device-seconds, got {told.within:g}; raise it")
     return told, rest
 

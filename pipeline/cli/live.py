@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.jobs import Ended
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
-WIDE = 48
+WIDE = 40
 SHOWN = 8
 """Members of the frontier in the panel."""
 
@@ -51,6 +51,9 @@ class Screen:
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
+
+    def began(self, number: int) -> None:
+        self._running[number] = f"{number}: begins"
 
     def epoch(self, number: int, epoch: Epoch, of: int) -> None:
         self._running[number] = f"{number}: {epoch.number}/{of} {epoch.validation_accuracy:.2%}"
@@ -102,8 +105,8 @@ class Screen:
         budget = f" of {seconds(self._budget)}" if self._budget else ""
         parts.append(f"{self._unit} time {seconds(spent)}{budget}")
         fresh = done - (self._begun_with or 0)
-        if fresh > 1:
-            left = (time.monotonic() - self._started) / fresh * max(0, self._trials - done)
+        if fresh > 1 and done < self._trials:
+            left = (time.monotonic() - self._started) / fresh * (self._trials - done)
             parts.append(f"about {seconds(left)} to go")
         return ", ".join(parts)
 

@@ -1,7 +1,7 @@
 """`sweep`: search, confirm, record, and show the frontier."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from pipeline.cli import arguments, frontier, space
 from pipeline.cli.compose import compose
 from pipeline.cli.live import Screen
 from pipeline.cli.ui import base_address
-from pipeline.dimensions import Space, Value, word
+from pipeline.dimensions import Dimension, Space, Value, word
 from pipeline.errors import BadSetting
 from pipeline.measures import Epoch
 from pipeline.results import EPOCHS
@@ -36,13 +36,14 @@ def run(words: Sequence[str]) -> None:
         SearchStopped: a trial showed an error of the program.
     """
     plan = _plan(words)
-    from pipeline import meter, store, study, workers
+    from pipeline import meter, proposer, store, study, workers
     from pipeline.jobs import prepared_for
     from pipeline.search import Search, Sweep
     from pipeline.stages.train import check
     from pipeline.study_record import StudyRecord
 
     told, search = plan.told, plan.told.settings.search
+    proposer.sampler(search.sampler, plan.space, plan.epochs, search.seed, search.workers)  # or why not
     held = (meter.settle if search.workers == 1 else meter.hold)(told.settings.device)
     check(prepared_for(told.settings), told.settings)
     address = search.storage or store.studies()
@@ -53,7 +54,7 @@ def run(words: Sequence[str]) -> None:
     ledger = study.Ledger(address, name, about)
     sweep = Sweep(told, plan.fixed, plan.space, compose, _checkpoints(told, name))
     with stopping.held_back():
-        record = StudyRecord(client, told, name, held.kind)
+        record = StudyRecord(client, told, name, held.kind, ledger.alone)
     with Screen(name, search.trials, search.budget_device_seconds, held.kind) as screen:
         watcher = _Watcher(record, screen, ledger, held.name)
         crew = workers.crew(search.workers, told.settings.device)
@@ -134,19 +135,40 @@ def _check(found: Space, fixed: Sequence[str]) -> None:
     """Compose the ends of every dimension, so that a wrong key or value is told before anything runs."""
     parents: dict[str, tuple[str, ...]] = {}
     for each in found.dimensions:
-        under = parents[each.when.key] if each.when else ()
-        if each.when:
-            under = (*under, f"{each.when.key.partition(' (')[0]}={word(each.when.value)}")
+        under = _under(each, parents)
         parents[each.name] = under
-        ends: Sequence[Value] = each.choices or (each.low, each.high)
-        for value in ends:
-            shown = int(value) if each.whole and isinstance(value, float) else value
+        for value in _probes(each):
             try:
-                compose([*fixed, *under, f"{each.key}={word(shown)}"])
+                compose([*fixed, *under, f"{each.key}={word(value)}"])
             except BadSetting as error:
-                # A pair of values that exclude each other fails as a trial; one value alone is a mistake.
+                # A pair of values that exclude each other is no trial; one value alone is a mistake.
                 if str(error).startswith(each.key.partition(".")[0]):
-                    raise
+                    raise _explained(each, value, error) from None
+
+
+def _under(each: Dimension, parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The words under which a dimension counts."""
+    if each.when is None:
+        return ()
+    key = each.when.key.partition(" (")[0]
+    return (*parents[each.when.key], f"{key}={word(each.when.value)}")
+
+
+def _probes(each: Dimension) -> Sequence[Value]:
+    """All choices; of a range its ends, and of a continuum a number in between."""
+    if each.choices:
+        return each.choices
+    between = () if each.whole or each.step else (each.low + 0.382 * (each.high - each.low),)
+    return (each.low, each.high, *between)
+
+
+def _explained(each: Dimension, value: Value, error: BadSetting) -> BadSetting:
+    if isinstance(value, float) and not value.is_integer() and "must be a whole number" in str(error):
+        ends = f"{word(each.low)},{word(each.high)}"
+        return BadSetting(
+            f"{each.key} must be a whole number, got {each.text()!r}; write {each.key}=int(interval({ends}))"
+        )
+    return error
 
 
 # ---- who watches --------------------------------------------------------------------------------------
@@ -161,6 +183,7 @@ class _Watcher:
         self._unit: tuple[str, float] | None = None
 
     def began(self, trial: "Trial") -> str | None:
+        self._screen.began(trial.number)
         role = None if trial.seed is None else "confirm"
         return self.record.begin(trial.name, trial.number, trial.told, role, self._device)
 
@@ -204,8 +227,10 @@ class _Watcher:
         from pipeline import views
 
         if self._known_unit() is None:
-            self._unit = views.cost_unit(device_seconds / 10)  # others may be cheaper
-            self._ledger.note("unit", list(self._unit))
+            with self._ledger.alone("unit"):
+                if self._known_unit() is None:
+                    self._unit = views.cost_unit(device_seconds / 10)  # others may be cheaper
+                    self._ledger.note("unit", list(self._unit))
 
     def _plant(self, results: "Results") -> str:
         from pipeline import views
@@ -224,11 +249,12 @@ class _Watcher:
         """The last state of everything: line and view; pictures, note and models once for the study."""
         from pipeline.study_end import finish
 
-        results = task.results
-        with stopping.held_back():
-            self.standing(results, whole=True)
-        if results.points():
-            self.link = self._plant(results)
-            confirmed = sum(member.confirmation is not None for member in results.members())
-            name = f"end {self.record.run_id} {len(results.tried)} {confirmed}"
-            task.once(name, lambda: finish(task, self.record, self.link))
+        def last() -> None:
+            with stopping.held_back():
+                self.standing(task.results, whole=True)
+            if task.results.points():
+                finish(task, self.record, self._plant(task.results))
+
+        self.standing(task.results)
+        confirmed = sum(member.confirmation is not None for member in task.results.members())
+        task.once(f"end {self.record.run_id} {len(task.results.tried)} {confirmed}", last)

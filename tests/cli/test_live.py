@@ -180,11 +180,13 @@ def test_the_panel_of_a_terminal(terminal: Console, monkeypatch: pytest.MonkeyPa
     screen.standing(STUDY)
     with terminal.capture() as captured:
         terminal.print(screen._panel())
+    assert max(map(len, captured.get().splitlines())) <= 100
     first, running, spark, *table = [line.rstrip() for line in captured.get().splitlines()]
     assert first == "study digits-1: 2/6 trials, cpu time 3.02 s of 60 s, about 40 s to go"
     assert running == "running  3: 2/8 81.50%"
     assert spark.startswith("accuracy by cost  10.0 ms ▁")
     assert spark.endswith("█ 3.00 s")
+    assert len(spark) <= 80
     assert len(table) == 1 + len(STUDY.members())
 
 
@@ -193,6 +195,12 @@ def test_before_the_first_point_it_tells_how_far_it_is(terminal: Console) -> Non
     with terminal.capture() as captured:
         terminal.print(screen._panel())
     assert captured.get().strip() == "study digits-1: 0/6 trials, gpu time 0 µs"
+    screen.standing(STUDY)
+    screen.began(2)
+    screen.began(4)
+    with terminal.capture() as captured:
+        terminal.print(screen._panel())
+    assert "running  2: begins   4: begins" in captured.get()
 
 
 def test_what_has_ended_runs_no_more(terminal: Console) -> None:

@@ -1,0 +1,99 @@
+"""`python -m pipeline diagnose`, whole: what it prints, records and saves."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from pipeline.cli import experiments
+from pipeline.cli.compose import CONF, compose
+from pipeline.errors import BadSetting
+from pipeline.settings import flatten
+from tests.conftest import Run
+
+NAME = "saved_by_a_test"
+SMALL = ["model.hidden=32", "train.batch_size=16", "train.epochs=3", "diagnose.steps=2", "diagnose.seeds=2"]
+
+
+@pytest.fixture
+def saved() -> Iterator[Path]:
+    path = CONF / "experiment" / f"{NAME}.yaml"
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def test_a_command_line_is_walked_recorded_and_saved(fulcrum: Run, saved: Path) -> None:
+    done = fulcrum("diagnose", *SMALL, "diagnose.tolerance=0.1", f"diagnose.save={NAME}")
+    assert done.returncode == 0, done.stderr
+    assert "The single point:" in done.stdout
+    assert "/#/experiments/" in done.stdout
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name("fulcrum")
+    assert experiment is not None
+    parent = client.search_runs([experiment.experiment_id], "tags.stage = 'diagnose'")[0]
+    nested = client.search_runs(
+        [experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    )
+    assert parent.info.status == "FINISHED"
+    assert {"accuracy", "cpu_seconds", "times_cheaper", "share/overhead"} <= set(parent.data.metrics)
+    assert parent.data.tags["single_point.sentence"]
+    assert "0 baseline" in {run.info.run_name for run in nested}
+    assert len(nested) == 1 + parent.data.metrics["attempts"]
+    for run in nested:
+        assert run.data.tags["kept"] in ("true", "false")
+        assert run.info.status in ("FINISHED", "FAILED")
+        if run.info.status == "FINISHED":
+            assert {"accuracy", "cpu_seconds"} <= set(run.data.metrics)
+    final = json.loads(parent.data.tags["overrides"])
+    assert not any(word.startswith("diagnose") for word in final)
+    artifacts = {file.path for file in client.list_artifacts(parent.info.run_id, "pictures")}
+    assert {f"pictures/{name}.png" for name in ("walk", "breakdown", "roofline")} <= artifacts
+    assert saved.read_text().startswith("# @package _global_\n# Found by diagnose: ")
+    assert trial(compose([f"experiment={NAME}"]).settings) == trial(compose(final).settings)
+
+
+def trial(settings: object) -> dict[str, object]:
+    """What is trained, without what is around it."""
+    return {
+        key: value
+        for key, value in flatten(settings)
+        if key.partition(".")[0] not in experiments.AROUND | experiments.PLACES
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["diagnose.seeds=1"], "diagnose.seeds must be >= 2"),
+        (["diagnose.save=article"], "diagnose.save must be a new name, got article"),
+        (["diagnose.save=a/b"], "diagnose.save must be letters"),
+        (["diagnose.aim=speed"], "diagnose.aim must be one of train, latency"),
+        (["diagnose.tolerance=2"], "diagnose.tolerance must be"),
+    ],
+)
+def test_a_mistake_is_one_line_and_records_nothing(fulcrum: Run, words: list[str], message: str) -> None:
+    done = fulcrum("diagnose", *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_experiment_saved_is_the_command_line_it_came_from(saved: Path) -> None:
+    words = [
+        "experiment=article",
+        "train.batch_size=32",
+        "optimizer.learning_rate=0.32",
+        "schedule=warmup_linear",
+        "preprocess.standardise=overall",
+        "profile.runtime=litert",
+        "engine=xla",
+    ]
+    told = compose(words)
+    assert experiments.save(NAME, told, "by a test") == saved
+    again = compose([f"experiment={NAME}"])
+    assert trial(again.settings) == trial(told.settings)
+    assert again.settings.claim is None
+    with pytest.raises(BadSetting, match="must be a new name"):
+        experiments.check(NAME)

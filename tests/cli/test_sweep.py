@@ -1,0 +1,217 @@
+"""`sweep` on the command line: what is told before anything is recorded, and a small one, whole."""
+
+import importlib.util
+import shlex
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from pipeline import outcomes, store
+from pipeline.cli import main
+from pipeline.cli.compose import compose
+from pipeline.results import Results, Tried
+from pipeline.study import Ledger
+
+SMOKE = ("search=smoke", "train.epochs=4", "device=cpu", "search.confirm=1")
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("modle.hidden=8,16", ["modle.hidden is not a setting", "did you mean model.hidden?"]),
+        ("model.hiden=8,16", ["model has no setting hiden", "did you mean model.hidden?"]),
+        ("optimizer=sgd,adma", ["optimizer must be one of adam, sgd", "got adma", "did you mean adam?"]),
+        ("model.hidden=0,16", ["model.hidden must be >= 1 and <= 65536, got 0"]),
+        ("model.hidden=int(interval(16,100000))", ["model.hidden must be >= 1 and <= 65536, got 100000"]),
+        (
+            "model.hidden=interval(16,64)",
+            ["model.hidden must be a whole number", "write model.hidden=int(interval(16,64))"],
+        ),
+        ("optimizer.learning_rate=interval(-1,1)", ["optimizer.learning_rate must be > 0 and < 1e6, got -1"]),
+        ("model.activation=relu,rleu", ["model.activation must be one of", "did you mean relu?"]),
+        ("optimizer.learning_rate=tag(lin,interval(0.1,1))", ["must have no tag but log, got lin"]),
+        (
+            "model.hidden=8 optimizer=adam optimizer.learning_rate=0.1",
+            ["search.space must vary one key at least"],
+        ),
+        ("search.sampler=grid", ["optimizer.learning_rate must have a finite number of values in a grid"]),
+        (
+            "search.sampler=best",
+            ["search.sampler must be one of frontier, tpe, nsga2, gp, random, grid, qmc"],
+        ),
+        ("search.trials=0", ["search.trials must be >= 1"]),
+        ("search.budget_device_seconds=-1", ["search.budget_device_seconds must be > 0, or null"]),
+        ("search.enqueue=['model.hiden=3']", ["model has no setting hiden"]),
+        ("data=digits,mnist", ["data must have one value in a search"]),
+        ("device=cpu,gpu", ["device must have one value in a search"]),
+        ("train.batch_size=99999", ["train.batch_size must be "]),
+        ("data=idx data.path=/no/such/folder", ["/no/such/folder"]),
+        (
+            "search.storage=postgresql://ann:secret-word@127.0.0.1:1/s",
+            ["search.storage must be an Optuna URL that answers, got postgresql://ann:***@127.0.0.1:1/s"],
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_recorded(
+    words: str,
+    parts: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'own' / 'mlflow.db'}")
+    assert main(["sweep", "search=smoke", "device=cpu", *words.split(" ")]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("error: ")
+    assert told.err.count("\n") == 1
+    for part in parts:
+        assert part in told.err
+    assert "secret-word" not in told.err
+    assert not (tmp_path / "own" / "studies.db").exists()
+    if "storage" not in words:
+        assert not (tmp_path / "own").exists()
+
+
+def test_gp_without_torch_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    if importlib.util.find_spec("torch") is not None:
+        pytest.skip("PyTorch is here")
+    assert main(["sweep", "search=smoke", "search.sampler=gp"]) == 2
+    assert capsys.readouterr().err == (
+        "error: search.sampler=gp needs PyTorch, which is not installed; "
+        "pip install torch, or use search.sampler=frontier\n"
+    )
+
+
+# ---- a whole one ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Swept:
+    folder: Path
+    out: str
+    err: str
+    results: Results
+
+
+def sweep(*words: str) -> tuple[int, str, str]:
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(["sweep", *words])
+    return code, out.getvalue(), err.getvalue()
+
+
+def results() -> Results:
+    return outcomes.results(Ledger(store.studies(), "smoke"), "digits")
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
+    """Four trials on digits, and what was said."""
+    folder = tmp_path_factory.mktemp("swept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        patch.setenv("FULCRUM_CACHE", str(folder / "cache" / "prepared"))
+        patch.setenv("COLUMNS", "100")
+        code, out, err = sweep(*SMOKE, "search.study=smoke")
+        assert code == 0, err
+        yield Swept(folder, out, err, results())
+
+
+@pytest.fixture
+def here(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> Swept:
+    """In the same store once more."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{swept.folder / 'mlflow.db'}")
+    monkeypatch.setenv("FULCRUM_CACHE", str(swept.folder / "cache" / "prepared"))
+    monkeypatch.setenv("COLUMNS", "100")
+    return swept
+
+
+def test_it_says_what_it_does_and_nothing_else(swept: Swept) -> None:
+    first, *lines = swept.out.splitlines()
+    assert first == "study smoke: 4 trials"
+    assert [line.partition(":")[0].split()[1] for line in lines[:4]] == ["0", "1", "2", "3"]
+    assert all(line.startswith("trial ") for line in lines[:4])
+    members = swept.results.members()
+    at = lines.index(next(line for line in lines if line.startswith("smoke: 4 trials (")))
+    assert len([line for line in lines[4:at] if "confirmed with seed 1: " in line]) == len(members)
+    assert lines[at + 4 : at + 4 + len(members)] == [
+        line for line in lines if "optimizer=" in line and "trial" not in line
+    ]
+    assert max(map(len, lines[:-1])) <= 120
+    assert lines[-1].strip().startswith("http")
+    assert swept.err == ""
+
+
+def test_trials_and_their_runs_say_the_same(here: Swept) -> None:
+    client = store.open_store()
+    for each in here.results.tried:
+        assert each.run_id
+        run = client.get_run(each.run_id)
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["command"] == each.command
+        assert run.data.metrics["cpu_seconds"] == pytest.approx(each.curve[-1].device_seconds)
+        assert run.data.tags["mlflow.parentRunId"]
+
+
+def test_the_command_of_a_run_repeats_its_curve(here: Swept) -> None:
+    """Typed by hand, in a run of its own."""
+    each: Tried = max(here.results.tried, key=lambda tried: len(tried.curve))
+    *_, command = shlex.split(each.command)[:4]
+    assert command == "run"
+    words = [*shlex.split(each.command)[4:], "tracking.experiment=again"]
+    with redirect_stdout(StringIO()):
+        assert main(["run", *words]) == 0
+    client = store.open_store()
+    experiment = client.get_experiment_by_name("again")
+    (run,) = client.search_runs([experiment.experiment_id])
+    history = client.get_metric_history(run.info.run_id, "train/validation_accuracy")
+    again = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+    assert again == pytest.approx([point.accuracy for point in each.curve], abs=1e-8)
+
+
+def test_the_same_again_does_nothing_and_shows_the_same(here: Swept) -> None:
+    code, out, err = sweep(*SMOKE, "search.study=smoke")
+    assert (code, err) == (0, "")
+    lines = [line for line in out.splitlines() if not line.startswith("trial ")]
+    assert len(lines) == len(out.splitlines())
+    table = here.out[here.out.index("smoke: 4 trials (") :].splitlines()
+    assert lines[1:] == table
+    assert results() == here.results
+
+
+@pytest.mark.parametrize(
+    ("words", "differs"), [(["model.hidden=8,64"], "space"), (["train.batch_size=64"], "settings")]
+)
+@pytest.mark.usefixtures("here")
+def test_another_search_under_the_same_name_is_refused(words: list[str], differs: str) -> None:
+    code, out, err = sweep(*SMOKE, "search.study=smoke", *words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: search.study=smoke was begun with {differs} ")
+    assert "start anew with search.study=NAME" in err
+    assert err.count("\n") == 1
+    assert len(results().tried) == 4
+
+
+def test_models_of_the_frontier_have_their_aliases(here: Swept) -> None:
+    client = store.open_store()
+    knee = here.results.knee()
+    assert knee is not None
+    for alias, member in (
+        ("best", here.results.members()[-1]),
+        ("knee", knee),
+        ("cheapest", here.results.members()[0]),
+    ):
+        version = client.get_model_version_by_alias("smoke", alias)
+        assert version.run_id == member.tried.run_id
+        assert version.tags["member"] == f"{member.tried.number} {member.epoch}"
+
+
+def test_every_composed_word_of_a_trial_is_in_its_command(swept: Swept) -> None:
+    for each in swept.results.tried:
+        told = compose(shlex.split(each.command)[4:])
+        assert told.command_line("run") == each.command
