@@ -207,7 +207,7 @@ def about_table(name: str, table: Table, budget: float) -> str:
     return (
         f"{name}: {len(table.rows)} configurations, up to {table.epochs} epochs, {table.device_seconds:.4g} "
         f"device-seconds in all; budget {budget:g}. Device-seconds of the median seed until a share of the "
-        f"table's area; a run ends at {ENOUGH:.2%}."
+        f"table's area; a run ends at {ENOUGH:.1%}."
     )
 
 

@@ -256,5 +256,5 @@ class Ledger:
         return next((paid for paid, reached in self.trace if reached >= share), math.inf)
 
 
-ENOUGH = 0.9995
+ENOUGH = 0.995
 """A run ends at this share, or when its budget is spent."""
