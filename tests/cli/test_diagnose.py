@@ -13,19 +13,19 @@ from pipeline.errors import BadSetting
 from pipeline.settings import flatten
 from tests.conftest import Run
 
-NAME = "saved_by_a_test"
 SMALL = ["model.hidden=32", "train.batch_size=16", "train.epochs=3", "diagnose.steps=2", "diagnose.seeds=2"]
 
 
 @pytest.fixture
-def saved() -> Iterator[Path]:
-    path = CONF / "experiment" / f"{NAME}.yaml"
+def saved(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file of its own for every test: the tests run side by side in one checkout."""
+    path = CONF / "experiment" / f"saved_by_{request.node.name}.yaml"
     yield path
     path.unlink(missing_ok=True)
 
 
 def test_a_command_line_is_walked_recorded_and_saved(fulcrum: Run, saved: Path) -> None:
-    done = fulcrum("diagnose", *SMALL, "diagnose.tolerance=0.1", f"diagnose.save={NAME}")
+    done = fulcrum("diagnose", *SMALL, "diagnose.tolerance=0.1", f"diagnose.save={saved.stem}")
     assert done.returncode == 0, done.stderr
     assert "The single point:" in done.stdout
     assert "/#/experiments/" in done.stdout
@@ -51,7 +51,7 @@ def test_a_command_line_is_walked_recorded_and_saved(fulcrum: Run, saved: Path) 
     artifacts = {file.path for file in client.list_artifacts(parent.info.run_id, "pictures")}
     assert {f"pictures/{name}.png" for name in ("walk", "breakdown", "roofline")} <= artifacts
     assert saved.read_text().startswith("# @package _global_\n# Found by diagnose: ")
-    assert trial(compose([f"experiment={NAME}"]).settings) == trial(compose(final).settings)
+    assert trial(compose([f"experiment={saved.stem}"]).settings) == trial(compose(final).settings)
 
 
 def trial(settings: object) -> dict[str, object]:
@@ -91,8 +91,8 @@ def test_an_experiment_saved_is_the_command_line_it_came_from(saved: Path) -> No
         "engine=xla",
     ]
     told = compose(words)
-    assert experiments.save(NAME, told, "by a test") == saved
-    again = compose([f"experiment={NAME}"])
+    assert experiments.save(saved.stem, told, "by a test") == saved
+    again = compose([f"experiment={saved.stem}"])
     assert trial(again.settings) == trial(told.settings)
     assert again.settings.claim is None
     with pytest.raises(BadSetting, match="must be a new name"):
