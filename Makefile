@@ -19,6 +19,8 @@ ARGS ?=
 .venv-bench/.installed: .venv/.installed requirements-bench.txt
 	[ -x .venv-bench/bin/python ] || .venv/bin/python -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@# A CUDA build of torch brings it: its LLVM and TensorFlow's in one process end it, and no CPU kernel needs it.
+	.venv-bench/bin/python -m pip uninstall --quiet --yes triton
 	.venv-bench/bin/python -m compileall -q -j 0 .venv-bench/lib >/dev/null || true
 	touch $@
 

@@ -101,7 +101,10 @@ class Worker:
         self._process.kill()
 
     def _ask(self, *words: Any) -> Any:
-        self._wire.send(words)
+        try:
+            self._wire.send(words)
+        except BrokenPipeError:
+            raise RuntimeError(f"the process of {self.family} ended") from None
         return self._answer()
 
     def _answer(self) -> Any:
