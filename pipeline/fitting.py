@@ -1,7 +1,8 @@
 """Keras' own `fit` over the same batches, for models that the compiled loop cannot take."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,17 @@ from pipeline.streams import stream
 
 BATCHES_AHEAD = 4
 """Batches that are read from disk while others train."""
+
+
+class Inside(NamedTuple):
+    """What an epoch works with: `batch` maps a step of the epoch, int64, to (samples, targets)."""
+
+    model: Any
+    optimizer: Any
+    loss: Callable[[Tensor, Tensor], Tensor]
+    batch: Callable[[Tensor], tuple[Tensor, Tensor]]
+    xla: bool
+    place: str
 
 
 class KerasLoop:
@@ -37,10 +49,9 @@ class KerasLoop:
             self._knobs = engine.knobs(settings, self._net.wide)
             self._model = models.network(settings, prepared, weights)
             self._optimizer = self._make_optimizer()
-            half_on_cpu = self._net.policy is Policy.mixed_float16 and held.kind == "cpu"
-            self._model.compile(
-                self._optimizer, self._make_loss(), jit_compile=half_on_cpu, auto_scale_loss=False
-            )
+            self._loss = self._make_loss()
+            self._xla = self._net.policy is Policy.mixed_float16 and held.kind == "cpu"
+            self._model.compile(self._optimizer, self._loss, jit_compile=self._xla, auto_scale_loss=False)
 
     def _make_optimizer(self) -> Any:
         settings = self._settings
@@ -81,6 +92,15 @@ class KerasLoop:
     def steps(self) -> int:
         return self._steps
 
+    @property
+    def inside(self) -> Inside:
+        """What the prepared epoch works with, for whoever wants to time a part of it."""
+
+        def batch(step: Tensor) -> tuple[Tensor, Tensor]:
+            return self._batch(self._plan, step)
+
+        return Inside(self._model, self._optimizer, self._loss, batch, self._xla, self._place)
+
     def compile(self) -> None:
         self._optimizer.build(self._model.trainable_variables)
         self.rehearse(1)
@@ -91,18 +111,22 @@ class KerasLoop:
 
     def rehearse(self, steps: int) -> None:
         before = self.state()
-        self._fit(self._epoch.take(steps))
+        self.take(steps)
         self.restore(before)
+
+    def take(self, steps: int) -> Tensor:
+        """The first `steps` steps of the prepared epoch; mean loss."""
+        return self._fit(self._epoch.take(steps))
 
     def prepare(self, number: int) -> None:
         seed, size = self._settings.train.seed, self._settings.train.batch_size
         first = (number - 1) * self._steps
         with tf.device(self._place):
             rows = tf.constant(inputs.order(seed, self._epochs_before + number, self._rows, size))
-            plan = Plan(
+            self._plan = Plan(
                 rows, tf.zeros(0), tf.zeros(0), tf.constant(first + int(self._steps_before), tf.int64)
             )
-        self._epoch = tf.data.Dataset.range(self._steps).map(lambda step: self._batch(plan, step))
+        self._epoch = tf.data.Dataset.range(self._steps).map(partial(self._batch, self._plan))
         if self._streams:
             self._epoch = self._epoch.prefetch(BATCHES_AHEAD)
 

@@ -62,7 +62,7 @@ class Loop(Protocol):
 
 def start(
     settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray], held: Held, kind: Engine
-) -> Loop:
+) -> "CompiledLoop | fitting.KerasLoop":
     """A run at its beginning, samples on the device.
 
     Raises:

@@ -10,7 +10,22 @@ from collections.abc import Callable
 
 from pipeline.breakdown import Part
 from pipeline.diagnosis import Case, Remedy, Words
-from pipeline.settings import Adam, Aim, Constant, Engine, Mlp, Policy, Runtime, Sgd, Standardise, Storage
+from pipeline.settings import (
+    Adam,
+    Aim,
+    Cnn,
+    Constant,
+    Custom,
+    Engine,
+    Mlp,
+    Model,
+    Policy,
+    Runtime,
+    Sgd,
+    Standardise,
+    Storage,
+    Text,
+)
 
 STEP = frozenset({Part.overhead, Part.update, Part.forward, Part.backward, Part.input})
 WORK = frozenset({Part.update, Part.forward, Part.backward})
@@ -136,11 +151,22 @@ def _steeper(case: Case) -> Words | None:
 # ---- cheaper steps ------------------------------------------------------------------------------------
 
 
+WIDTHS: dict[type[Model], tuple[str, int]] = {
+    Mlp: ("hidden", 32),
+    Cnn: ("filters", 8),
+    Text: ("width", 16),
+    Custom: ("hidden", 32),
+}
+"""The setting that makes a network narrower, and the least that is halved."""
+
+
 def _narrower(case: Case) -> Words | None:
     model = case.settings.model
-    if not isinstance(model, Mlp) or model.hidden < 32 or model.pretrained:
+    key, least = WIDTHS[type(model)]
+    width = getattr(model, key)
+    if width < least or getattr(model, "pretrained", None):
         return None
-    return (f"model.hidden={model.hidden // 2}",)
+    return (f"model.{key}={width // 2}",)
 
 
 def _left_of_half(*parts: Part) -> Callable[[Case], float]:
@@ -170,7 +196,8 @@ def _left_of_half_precision(name: str) -> Callable[[Case], float]:
 
 def _other_loop(case: Case) -> Words | None:
     if case.loop is Engine.keras:
-        return ("engine=auto",) if case.settings.engine is Engine.keras else None
+        compiles = isinstance(case.settings.model, Mlp) and case.settings.engine is Engine.keras
+        return ("engine=auto",) if compiles else None
     if case.kind == "gpu" or case.settings.precision.policy is not Policy.float32:
         return None
     return ("engine=xla",) if case.loop is Engine.graph else ("engine=graph",)

@@ -23,7 +23,7 @@ FLOORS = [
     {"pictures"},
     {"stages", "plots", "plots_text", "study_plots", "study_page", "study_note", "registry", "store"},
     {"drawing"},
-    {"ablation", "ceilings"},
+    {"ablation", "keras_ablation", "ceilings"},
     {"continuing"},
     {"loops", "fitting"},
     {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.cli import experiments
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
-from pipeline.settings import Aim, Mlp, Settings, Told
+from pipeline.settings import Aim, Settings, Told
 
 if TYPE_CHECKING:
     from pipeline.attempts import Attempt, Measured
@@ -71,7 +71,7 @@ def _told(words: Sequence[str]) -> "tuple[Told, Words]":
     """Settings of the whole command, and the words of the trial to begin with.
 
     Raises:
-        BadSetting: also for a model that cannot be taken apart, and a name to save that is taken.
+        BadSetting: also for weights that are not fresh, and a name to save that is taken.
     """
     told = compose(words)
     if told.settings.trained is not None:
@@ -82,12 +82,8 @@ def _told(words: Sequence[str]) -> "tuple[Told, Words]":
         experiments.check(told.settings.diagnose.save)
     if told.settings.train.start_from is not None:
         raise BadSetting("diagnose needs train.from=null: it trains afresh, got a run; leave it out")
-    model = told.settings.model
-    if not isinstance(model, Mlp) or model.pretrained is not None:
-        raise BadSetting(
-            f"diagnose needs model=mlp with fresh weights, got {told.choices['model']}"
-            f"{'' if not isinstance(model, Mlp) else ' with model.init=pretrained'}; set model=mlp"
-        )
+    if getattr(told.settings.model, "pretrained", None):
+        raise BadSetting("diagnose needs fresh weights, got model.init=pretrained; leave it out")
     return told, tuple(word for word in told.overrides if word.partition("=")[0].split(".")[0] not in APART)
 
 

@@ -7,17 +7,17 @@ from functools import partial
 
 import numpy as np
 
-from pipeline import ablation, engine, loops, meter, models, updates
+from pipeline import ablation, engine, keras_ablation, loops, meter, models, updates
 from pipeline.breakdown import Breakdown, Part, Rung, Span, answered, climbed, span
 from pipeline.fitting import KerasLoop
 from pipeline.inputs import describe
 from pipeline.loops import CompiledLoop
 from pipeline.meter import Held
-from pipeline.prepared import Prepared, Split
+from pipeline.prepared import Prepared
 from pipeline.quietly import tf
 from pipeline.raw import Batch
 from pipeline.roofline import Ceilings, Roofline, step_work
-from pipeline.settings import Engine, Mlp, Settings
+from pipeline.settings import Activation, Cnn, Engine, Init, Mlp, Output, Settings, Text
 from pipeline.stages.profile import Predict, singles
 
 FEWEST_ROUNDS, MOST_ROUNDS = 7, 25
@@ -27,8 +27,8 @@ CHUNK_SECONDS = 0.12
 """A rung is timed over so many steps as take about this long, or over a whole epoch where that is less."""
 FIRST_STEPS = 16
 """Steps of the short look that tells how long a step is."""
-KERAS_STEPS = 400
-"""Steps of Keras' loop, which is timed by whole calls of `fit`, at most."""
+KERAS_SECONDS = 0.5
+"""The same where Keras trains: each call of `fit` has a cost of its own, which an epoch has once."""
 
 
 def dissect(settings: Settings, prepared: Prepared) -> Breakdown:
@@ -41,22 +41,21 @@ def dissect(settings: Settings, prepared: Prepared) -> Breakdown:
         BadInput: as `stages.train.train`.
     """
     held = meter.hold(settings.device)
-    kind = engine.pick_engine(settings, held)
-    epoch_steps = len(prepared.train.labels) // settings.train.batch_size
-    if kind is Engine.keras:
-        settings, prepared = _few_steps(settings, prepared)
-    clock = clock_of(held)
+    kind, clock = engine.pick_engine(settings, held), clock_of(held)
     loop, beside = _ready(settings, prepared, held, kind, clock)
-    shadow = loop if isinstance(loop, CompiledLoop) else _compiled(settings, prepared, held)
-    calls = _calls(shadow.inside)
-    steps = _chunk(calls["real", Rung.input], shadow.inside.recipe.steps)
-    whole_call = partial(loop.take, steps) if isinstance(loop, CompiledLoop) else loop.run
-    rounds = _rounds(calls, whole_call, steps, epoch_steps / steps, clock)
-    parts = climbed({r: rounds["real", r] for r in Rung}, {r: rounds["twin", r] for r in Rung})
+    calls = _calls(loop, settings, prepared, held)
+    seconds = CHUNK_SECONDS if isinstance(loop, CompiledLoop) else KERAS_SECONDS
+    steps = _chunk(calls["real", Rung.input], seconds, loop.steps)
+    rounds = _rounds(calls, partial(loop.take, steps), steps, loop.steps / steps, clock)
+    nothing = [0.0] * len(rounds["whole"])
+    parts = climbed(
+        {rung: rounds["real", rung] for rung in Rung},
+        {rung: rounds.get(("twin", rung), nothing) for rung in Rung},
+    )
     whole = span(rounds["whole"], f"the training loop itself, {clock.name}")
     if isinstance(loop, KerasLoop):
         parts = _with_rest(parts, rounds["whole"], whole)
-    return Breakdown("epoch", whole, parts, beside, epoch_steps, kind.value, held.name)
+    return Breakdown("epoch", whole, parts, beside, loop.steps, kind.value, held.name)
 
 
 def _rounds(
@@ -78,16 +77,23 @@ def _rounds(
     return rounds
 
 
-def _calls(inside: loops.Inside) -> dict[tuple[str, Rung], Callable[[int], None]]:
-    sides = {"real": inside, "twin": ablation.twin(inside)}
+Calls = dict[tuple[str, Rung], Callable[[int], None]]
+
+
+def _calls(loop: CompiledLoop | KerasLoop, settings: Settings, prepared: Prepared, held: Held) -> Calls:
+    """By side and rung; a perceptron has its twin, also where Keras trains it."""
+    if isinstance(loop, KerasLoop) and not isinstance(settings.model, Mlp):
+        return {("real", rung): keras_ablation.caller(loop, rung) for rung in Rung}
+    shadow = loop if isinstance(loop, CompiledLoop) else _compiled(settings, prepared, held)
+    sides = {"real": shadow.inside, "twin": ablation.twin(shadow.inside)}
     return {(side, rung): ablation.caller(sides[side], rung) for side in sides for rung in Rung}
 
 
-def _chunk(call: Callable[[int], None], most: int) -> int:
+def _chunk(call: Callable[[int], None], seconds: float, most: int) -> int:
     few = min(FIRST_STEPS, most)
     call(few)
     each = max(WALL.time(partial(call, few)) / few, 1e-7)
-    return int(min(most, max(few, CHUNK_SECONDS / each)))
+    return int(min(most, max(few, seconds / each)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ def clock_of(held: Held) -> Clock:
 
 def _ready(
     settings: Settings, prepared: Prepared, held: Held, kind: Engine, clock: Clock
-) -> tuple[loops.Loop, Mapping[str, Span]]:
+) -> tuple[CompiledLoop | KerasLoop, Mapping[str, Span]]:
     """The product's loop at its first epoch, and what stands beside an epoch, timed once or a few times."""
     weights = models.initial_weights(settings, prepared)
     loop = loops.start(settings, prepared, weights, held, kind)
@@ -143,14 +149,6 @@ def _compiled(settings: Settings, prepared: Prepared, held: Held) -> CompiledLoo
     return loop
 
 
-def _few_steps(settings: Settings, prepared: Prepared) -> tuple[Settings, Prepared]:
-    """The first rows, and a run long enough for all rounds: Keras' loop knows its rates beforehand."""
-    rows = min(len(prepared.train.labels), KERAS_STEPS * settings.train.batch_size)
-    few = Split(prepared.train.features[:rows], prepared.train.labels[:rows])
-    told = replace(settings.train, epochs=MOST_ROUNDS + 2)
-    return replace(settings, train=told), replace(prepared, train=few)
-
-
 def _with_rest(parts: Mapping[Part, Span], rounds: Sequence[float], whole: Span) -> dict[Part, Span]:
     """Keras' loop: whatever the compiled loop's work does not explain is overhead."""
     work = {part: found for part, found in parts.items() if part is not Part.overhead}
@@ -162,8 +160,10 @@ def _with_rest(parts: Mapping[Part, Span], rounds: Sequence[float], whole: Span)
 # ---- the roof ---------------------------------------------------------------------------------------
 
 
-def roofline_of(settings: Settings, prepared: Prepared, found: Breakdown, known: Ceilings) -> Roofline:
-    """The step of `found` under the device's ceilings."""
+def roofline_of(settings: Settings, prepared: Prepared, found: Breakdown, known: Ceilings) -> Roofline | None:
+    """The step of `found` under the device's ceilings; None for a network whose arithmetic is not known."""
+    if not isinstance(settings.model, Mlp):
+        return None
     net = describe(settings, prepared)
     narrow, wide = net.narrow, net.wide
     sample = 1 if prepared.train.features.dtype == np.uint8 and settings.preprocess.storage == "uint8" else 4
@@ -215,6 +215,15 @@ def _median_call(predict: Predict, samples: Sequence[Batch]) -> float:
 
 
 def twin_settings(settings: Settings) -> Settings:
-    """The same network with hidden layers of one unit."""
-    assert isinstance(settings.model, Mlp)
-    return replace(settings, model=replace(settings.model, hidden=1))
+    """The same network with hidden layers of one unit; a custom one's is a perceptron of one unit."""
+    match settings.model:
+        case Cnn() as cnn:
+            return replace(settings, model=replace(cnn, filters=1, hidden=1))
+        case Text() as text:
+            return replace(settings, model=replace(text, width=1, hidden=min(text.hidden, 1)))
+        case Mlp() as mlp:
+            return replace(settings, model=replace(mlp, hidden=1))
+        case model:
+            output = getattr(model, "output", Output.softmax)
+            one = Mlp(1, 1, Activation.relu, output, 0.0, Init.glorot, None)
+            return replace(settings, model=one)

@@ -96,4 +96,4 @@ def test_an_experiment_saved_is_the_command_line_it_came_from(saved: Path) -> No
     assert trial(again.settings) == trial(told.settings)
     assert again.settings.claim is None
     with pytest.raises(BadSetting, match="must be a new name"):
-        experiments.check(NAME)
+        experiments.check(saved.stem)

@@ -1,11 +1,13 @@
 """An epoch and an answer taken apart, on real digits; what is checked is the make of it, not the clock."""
 
+import numpy as np
 import pytest
 
 from pipeline import ceilings as measured
-from pipeline import export, meter, models
-from pipeline.breakdown import Part
+from pipeline import export, keras_ablation, meter, models
+from pipeline.breakdown import Part, Rung
 from pipeline.ceilings import ceilings
+from pipeline.fitting import KerasLoop
 from pipeline.settings import Runtime
 from pipeline.stages import dissect
 from pipeline.stages.preprocess import preprocess
@@ -37,6 +39,7 @@ def test_an_epoch_in_shares(words: str) -> None:
     assert found.whole.low <= found.whole.seconds <= found.whole.high
     known = ceilings(meter.hold(settings.device), settings.cache_dir)
     roofline = dissect.roofline_of(settings, prepared, found, known)
+    assert roofline is not None
     assert roofline.seconds == pytest.approx(found.whole.seconds / found.steps)
     assert roofline.precision == ("bfloat16" if "bfloat16" in words else "float32")
 
@@ -46,6 +49,50 @@ def test_keras_loop_is_mostly_overhead_and_its_parts_make_it_up() -> None:
     found = dissect.dissect(settings, preprocess(settings))
     assert found.share(Part.overhead) > 0.5
     assert abs(found.unexplained) < 0.05
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "model=cnn model.filters=4 model.hidden=8 augment=shift",
+        "model=cnn model.filters=4 model.hidden=8 precision=mixed_bfloat16 optimizer=sgd",
+        "model=custom model.build=tests.my_models:build",
+    ],
+)
+def test_any_network_is_taken_apart_and_its_parts_make_up_the_whole(words: str) -> None:
+    settings = tiny.told(f"train.batch_size=64 {words}")
+    prepared = preprocess(settings)
+    found = dissect.dissect(settings, prepared)
+    assert set(found.parts) == EPOCH
+    assert found.loop == "keras"
+    assert abs(found.unexplained) < 0.05
+    assert found.parts[Part.forward].seconds > 0
+    assert found.parts[Part.backward].seconds > 0
+    known = ceilings(meter.hold(settings.device), settings.cache_dir)
+    assert dissect.roofline_of(settings, prepared, found, known) is None
+    assert models.build(dissect.twin_settings(settings), prepared).input_shape == (None, *prepared.shape)
+
+
+def test_each_rung_does_what_it_says() -> None:
+    settings = tiny.told("model=cnn model.filters=4 model.hidden=8 train.batch_size=64")
+    prepared = preprocess(settings)
+    held = meter.hold(settings.device)
+    loop = KerasLoop(settings, prepared, models.initial_weights(settings, prepared), held)
+    loop.prepare(1)
+    before = loop.parameters()[0].numpy()
+    for rung in (Rung.forward, Rung.backward):
+        keras_ablation.caller(loop, rung)(3)
+        np.testing.assert_array_equal(loop.parameters()[0].numpy(), before)
+    keras_ablation.caller(loop, Rung.update)(3)
+    changed = loop.parameters()[0].numpy()
+    assert (changed != before).any()
+    again = KerasLoop(settings, prepared, models.initial_weights(settings, prepared), held)
+    again.prepare(1)
+    keras_ablation.caller(again, Rung.input)(3)
+    third = KerasLoop(settings, prepared, models.initial_weights(settings, prepared), held)
+    third.prepare(1)
+    third.take(3)
+    np.testing.assert_allclose(again.parameters()[0].numpy(), third.parameters()[0].numpy(), atol=1e-6)
 
 
 def test_ceilings_are_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
