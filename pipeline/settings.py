@@ -622,6 +622,7 @@ class Search:
 
     `space`: what one would type after `--multirun`; `when`: more of it where a condition `key=value` holds;
     `trials`: a total, so a study that is taken up again tops up; `enqueue`: command lines tried first;
+    `from_diagnosis`: the run of a diagnosis, whose last command line is tried first and searched around;
     `confirm`: new seeds that each point of the frontier is trained with at the end.
     """
 
@@ -636,6 +637,7 @@ class Search:
     study: str | None
     seed: int
     enqueue: list[str]
+    from_diagnosis: str | None
     confirm: int
     max_latency_ms: float | None
     max_parameters: int | None

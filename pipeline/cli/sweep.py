@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import stopping
-from pipeline.cli import arguments, frontier, space
+from pipeline.cli import arguments, around, frontier, space
 from pipeline.cli.compose import compose
 from pipeline.cli.live import Screen
 from pipeline.cli.ui import base_address
@@ -111,10 +111,13 @@ class _Plan:
 
 
 def _plan(words: Sequence[str]) -> _Plan:
+    from pipeline.outcomes import searched
     from pipeline.search import with_epochs
 
     fixed, several = space.split(arguments.overrides(words))
-    told = compose(fixed)
+    told, first = compose(fixed), None
+    if told.settings.search.from_diagnosis:
+        told, fixed, first = _around(told, fixed, several)
     own = [pair for pair in fixed if pair.partition("=")[0].partition(".")[0] not in AROUND]
     if not any(pair.startswith("data=") for pair in own):
         own.insert(0, f"data={told.choices['data']}")  # a baseline may name another set
@@ -122,6 +125,8 @@ def _plan(words: Sequence[str]) -> _Plan:
         raise BadSetting("sweep needs train.from=null: its trials begin afresh, got a run; leave it out")
     search = told.settings.search
     found = space.build(search.space, search.when, fixed, several)
+    if first is not None:
+        found = around.close_in(found, searched(compose([*own, *first]), found.searched()))
     _check(found, own)
     whole, epochs = with_epochs(
         found, told, lambda schedule: compose([*own, f"schedule={schedule}"]).settings.schedule.fair_midway
@@ -129,6 +134,20 @@ def _plan(words: Sequence[str]) -> _Plan:
     for line in search.enqueue:
         compose([*own, *line.split()])
     return _Plan(told, tuple(own), whole, epochs)
+
+
+def _around(told: Told, fixed: list[str], several: Sequence[str]) -> tuple[Told, list[str], list[str]]:
+    """The command with what a diagnosis came to typed in front, and the words that place its first trial."""
+    search = told.settings.search
+    assert search.from_diagnosis
+    lines = [*several, *search.space, *(line for lines in search.when.values() for line in lines)]
+    keys = {line.partition("=")[0] for line in lines} - {word.partition("=")[0] for word in fixed}
+    settled, first = around.split(around.found(search.from_diagnosis), fixed, sorted(keys))
+    fixed = [*settled, *fixed]
+    told = compose(fixed)
+    enqueue = [" ".join(first), *search.enqueue]
+    search = replace(told.settings.search, enqueue=enqueue)
+    return replace(told, settings=replace(told.settings, search=search)), fixed, first
 
 
 def _check(found: Space, fixed: Sequence[str]) -> None:

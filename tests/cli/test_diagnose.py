@@ -52,6 +52,12 @@ def test_a_command_line_is_walked_recorded_and_saved(fulcrum: Run, saved: Path) 
     assert {f"pictures/{name}.png" for name in ("walk", "breakdown", "roofline")} <= artifacts
     assert saved.read_text().startswith("# @package _global_\n# Found by diagnose: ")
     assert trial(compose([f"experiment={saved.stem}"]).settings) == trial(compose(final).settings)
+    around = [f"search.from_diagnosis={parent.info.run_id}", "search=smoke", "search.trials=1"]
+    done = fulcrum("sweep", *around)
+    assert done.returncode == 0, done.stderr
+    study = client.search_runs([experiment.experiment_id], "tags.stage = 'trial'")
+    words = json.loads(study[0].data.tags["overrides"])
+    assert trial(compose(words).settings) == trial(compose(final).settings)
 
 
 def trial(settings: object) -> dict[str, object]:

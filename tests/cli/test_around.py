@@ -1,0 +1,44 @@
+"""A search around what a diagnosis came to: words that settle, words that place the first trial, ranges."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.cli import around
+from pipeline.dimensions import Dimension, Space
+
+
+def test_words_are_parted_and_typed_ones_count_more() -> None:
+    words = ["experiment=article", "train.batch_size=64", "optimizer=adam", "optimizer.learning_rate=0.003"]
+    settled, first = around.split(words, ["data=mnist"], ["train.batch_size", "optimizer", "model.hidden"])
+    assert settled == ["experiment=article", "optimizer.learning_rate=0.003"]
+    assert first == ["train.batch_size=64", "optimizer=adam"]
+    settled, first = around.split(words, ["optimizer=sgd", "train.batch_size=8"], ["model.hidden"])
+    assert (settled, first) == (["experiment=article"], [])
+    assert around.split(words, [], [])[0] == words
+
+
+def test_ranges_close_in_on_what_was_found_and_choices_stay() -> None:
+    space = Space(
+        (
+            Dimension("model.hidden", low=16, high=1024, log=True, whole=True),
+            Dimension("optimizer", choices=("sgd", "adam")),
+            Dimension("model.dropout", low=0.0, high=0.8),
+            Dimension("train.epochs", low=1, high=9),
+        )
+    )
+    hidden, optimizer, dropout, epochs = around.close_in(
+        space, {"model.hidden": 32, "optimizer": "adam", "model.dropout": 0.7, "train.epochs": 20}
+    ).dimensions
+    assert (hidden.low, hidden.high) == (16, 128)
+    assert optimizer.choices == ("sgd", "adam")
+    assert (dropout.low, dropout.high) == pytest.approx((0.5, 0.8))
+    assert (epochs.low, epochs.high) == (1, 9)  # what was found lies beyond it
+
+
+@given(st.integers(16, 1024), st.booleans())
+def test_what_was_found_stays_in_the_range(value: int, log: bool) -> None:
+    whole = Dimension("model.hidden", low=16, high=1024, log=log, whole=True)
+    (near,) = around.close_in(Space((whole,)), {"model.hidden": value}).dimensions
+    assert near.holds(value)
+    assert whole.low <= near.low < near.high <= whole.high
