@@ -99,8 +99,7 @@ def fill(words: Sequence[str], count: int) -> None:
     plan = _plan(words)
     told = plan.told.settings
     held = meter.settle(told.device)
-    about = {"space": list(plan.space.text()), "settings": sorted(plan.fixed), "device": held.name}
-    ledger = study.Ledger(store.studies(), told.search.study or "", about)
+    ledger = study.Ledger(store.studies(), told.search.study or "", plan.about(held.name))
     asker = Proposer(plan.space, Sampler.random, None, 0, 1)
     assert isinstance(asker._study.sampler, RandomSampler)
     draw = np.random.default_rng(0)

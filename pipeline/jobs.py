@@ -17,7 +17,7 @@ from pipeline.prepared import Prepared
 from pipeline.pruning import judge
 from pipeline.quietly import tf
 from pipeline.settings import Settings
-from pipeline.stages.evaluate import split_score
+from pipeline.stages.evaluate import shifted, split_score
 from pipeline.stages.preprocess import decisive, preprocess
 from pipeline.stages.profile import latency_of
 from pipeline.stages.train import Trained, train
@@ -36,19 +36,23 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to train. `checkpoint`: where its state lies, None: nowhere; `test`: read the test split, too."""
+    """What to train. `checkpoint`: where its state lies, None: nowhere; `test`: read the test split, too;
+    `under_shift`: all accuracies are those of samples changed as `evaluate` says.
+    """
 
     number: int
     settings: Settings
     checkpoint: Path | None = None
     limits: Limits = field(default_factory=Limits)
     test: bool = False
+    under_shift: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a job ended: `state` complete, paused or failed, `reason` why; `paid_seconds`: device-seconds that
-    it spent itself; `test_accuracy` where it was asked for. `curve` is None where no epoch was reached.
+    it spent itself; `test_accuracy` where it was asked for; `unshifted_accuracy` where the others are of
+    changed samples. `curve` is None where no epoch was reached.
     """
 
     state: str
@@ -62,6 +66,7 @@ class Ended:
     parameters: int | None = None
     latency_p99_ms: float | None = None
     test_accuracy: float | None = None
+    unshifted_accuracy: float | None = None
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -85,7 +90,7 @@ def work(job: Job, frontier: Frontier) -> Iterator[Epoch | Ended]:
     """
     started, trained, before, verdict = time.perf_counter(), None, 0.0, ""
     try:
-        prepared = prepared_for(job.settings)
+        prepared = prepared_for(job.settings, job.under_shift)
         parameters = models.parameter_count(job.settings, prepared)
         if too_many := _too_many(parameters, job.limits):
             yield Ended("failed", too_many, parameters=parameters)
@@ -143,8 +148,8 @@ def _verdict(trained: Trained, settings: Settings, prepared: Prepared, known: Se
 
 
 def _ended(job: Job, trained: Trained, verdict: str, before: float, parameters: int, started: float) -> Ended:
-    latency = test = None
-    if job.limits.max_latency_ms or job.test:
+    latency = test = unshifted = None
+    if job.limits.max_latency_ms or job.test or job.under_shift:
         predict = models.predictor(trained.model())
         if job.limits.max_latency_ms:
             told = job.settings.profile
@@ -152,6 +157,9 @@ def _ended(job: Job, trained: Trained, verdict: str, before: float, parameters: 
         if job.test:
             split = trained.prepared.test
             test = split_score(predict(split.samples), split.labels, job.settings.loss).accuracy
+        if job.under_shift:
+            split = prepared_for(job.settings).validation
+            unshifted = split_score(predict(split.samples), split.labels, job.settings.loss).accuracy
     seconds = trained.seconds
     too_slow = _too_slow(latency, job.limits)
     return Ended(
@@ -166,6 +174,7 @@ def _ended(job: Job, trained: Trained, verdict: str, before: float, parameters: 
         parameters,
         latency,
         test,
+        unshifted,
     )
 
 
@@ -197,11 +206,16 @@ _kept: dict[str, Prepared] = {}
 """Prepared data of this process' trials, the newest last; arrays are mapped from disk, so it is small."""
 
 
-def prepared_for(settings: Settings) -> Prepared:
-    """The prepared data, kept in this process for the next trial that uses the same."""
-    key = decisive(settings)
+def prepared_for(settings: Settings, under_shift: bool = False) -> Prepared:
+    """The prepared data, kept in this process for the next trial that uses the same.
+
+    Raises:
+        BadInput: as `stages.preprocess.preprocess`; the samples cannot be changed so.
+    """
+    key = decisive(settings) + (repr(settings.evaluate) if under_shift else "")
     if key not in _kept:
+        found = shifted(prepared_for(settings), settings) if under_shift else preprocess(settings)
         for oldest in list(_kept)[: max(0, len(_kept) - 3)]:
             del _kept[oldest]
-        _kept[key] = preprocess(settings)
+        _kept[key] = found
     return _kept[key]

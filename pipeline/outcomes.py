@@ -53,7 +53,8 @@ def results(ledger: Ledger, data: str) -> Results:
     """What the study has come to; the trials in the order in which they ended."""
     confirmed = _confirmations(_ended(ledger.afterwards().trials()))
     rows = sorted(_ended(ledger.trials()), key=lambda row: (row.user_attrs[OUTCOME]["ended"], row.number))
-    return Results(ledger.name, data, tuple(_tried(row, confirmed.get(row.number, {})) for row in rows))
+    tried = tuple(_tried(row, confirmed.get(row.number, {})) for row in rows)
+    return Results(ledger.name, data, tried, ledger.attrs().get("about", {}).get("objective", "accuracy"))
 
 
 def _ended(rows: Iterable[FrozenTrial]) -> list[FrozenTrial]:

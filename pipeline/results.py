@@ -111,11 +111,19 @@ class Member:
 
 @dataclass(frozen=True)
 class Results:
-    """A study on one kind of `data`; `tried` in the order in which the trials ended. Caches: no slots."""
+    """A study on one kind of `data`; `tried` in the order in which the trials ended; `objective`: what its
+    accuracies are of. Caches: no slots.
+    """
 
     study: str
     data: str
     tried: tuple[Tried, ...]
+    objective: str = "accuracy"
+
+    @property
+    def accuracy_name(self) -> str:
+        """What the accuracies are of, in words."""
+        return self.objective.replace("_", " ")
 
     @cached_property
     def device(self) -> str:

@@ -616,11 +616,19 @@ class Pruning:
         _require(known, "pruning.least_epochs", ">= 1 and <= 100000", self.least_epochs)
 
 
+class Objective(StrEnum):
+    """What counts as accuracy in a search."""
+
+    accuracy = "accuracy"
+    accuracy_under_shift = "accuracy_under_shift"
+
+
 @dataclass(slots=True)
 class Search:
     """What a sweep varies, how it chooses, and when it ends.
 
     `space`: what one would type after `--multirun`; `when`: more of it where a condition `key=value` holds;
+    `objective`: on validation samples as they are, or changed as `evaluate` says;
     `trials`: a total, so a study that is taken up again tops up; `enqueue`: command lines tried first;
     `from_diagnosis`: the run of a diagnosis, whose last command line is tried first and searched around;
     `confirm`: new seeds that each point of the frontier is trained with at the end.
@@ -629,6 +637,7 @@ class Search:
     space: list[str]
     when: dict[str, list[str]]
     sampler: Sampler
+    objective: Objective
     trials: int
     budget_device_seconds: float | None
     timeout: float | None

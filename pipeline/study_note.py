@@ -49,7 +49,7 @@ def _frontier(results: Results, knee: Member) -> Iterable[str]:
     members, chances = results.members(), results.chances()
     shown = thinned(members, members.index(knee), MOST_MEMBERS)
     more = " new seeds | test | on frontier |" if chances else ""
-    yield f"| accuracy | device-seconds | trial | epoch | settings |{more}"
+    yield f"| {results.accuracy_name} | device-seconds | trial | epoch | settings |{more}"
     yield f"|--:|--:|--:|--:|:--|{'--:|--:|--:|' if chances else ''}"
     for member in shown:
         mark = "**" if member == knee else ""

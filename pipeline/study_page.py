@@ -103,7 +103,7 @@ def _layout(results: Results) -> dict[str, object]:
             **axis,
             "type": "log",
             "autorange": "reversed",
-            "title": {"text": "validation accuracy, log scale of error"},
+            "title": {"text": f"validation {results.accuracy_name}, log scale of error"},
             "tickvals": list(marks),
             "ticktext": list(marks.values()),
         },

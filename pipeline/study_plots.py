@@ -31,7 +31,7 @@ def frontier(results: Results) -> bytes:
     figure = page(9, 5.4, f"Accuracy for device-seconds, {results.study}", _told(results))
     axes = figure.subplots()
     axes.set_xlabel("device-seconds, log scale", size=MIDDLE, color=INK)
-    axes.set_ylabel("validation accuracy, log scale of error", size=MIDDLE, color=INK)
+    axes.set_ylabel(f"validation {results.accuracy_name}, log scale of error", size=MIDDLE, color=INK)
     plain(axes)
     if results.members():
         axes.set_xlabel(_across(results), size=MIDDLE, color=INK, parse_math=False)

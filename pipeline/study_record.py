@@ -71,6 +71,7 @@ class StudyRecord:
         tags = {
             STUDY: self.study,
             "stage": "sweep",
+            "objective": self._told.settings.search.objective.value,
             "command": self._told.command_line("sweep"),
             OVERRIDES: json.dumps(self._told.overrides),
             "mlflow.runName": self.study,
@@ -175,6 +176,7 @@ class StudyRecord:
         add("profile/parameters", ended.parameters)
         add("profile/latency_p99_ms", ended.latency_p99_ms)
         add("evaluate/test_accuracy", ended.test_accuracy)
+        add("unshifted_accuracy", ended.unshifted_accuracy)
         return found
 
     def _add_epoch(self, add: Any, epoch: Epoch) -> None:

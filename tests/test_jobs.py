@@ -6,22 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import checkpoints, jobs
+from pipeline import checkpoints, jobs, models
 from pipeline.errors import DataMissing
 from pipeline.jobs import Ended, Job, Limits, work
 from pipeline.measures import Epoch, Point
 from pipeline.prepared import Prepared
 from pipeline.settings import Settings
+from pipeline.stages.evaluate import evaluate, shifted
+from pipeline.stages.train import train
 from tests import tiny
 
 DATA = tiny.prepared()
+CHANGED = shifted(DATA, tiny.told("evaluate.shift=noise evaluate.severities=[3,5]"))
 UNBEATABLE = (Point(1.0, 1e-9),)
 PARAMETERS = 20 * 6 + 6 + 6 * 3 + 3
 
 
 @pytest.fixture(autouse=True)
 def _tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "prepared_for", lambda _settings: DATA)
+    monkeypatch.setattr(
+        jobs, "prepared_for", lambda _settings, under_shift=False: CHANGED if under_shift else DATA
+    )
 
 
 def job(words: str = "", place: Path | None = None, **more: object) -> Job:
@@ -50,6 +55,20 @@ def test_a_whole_trial() -> None:
     assert ended.parameters == PARAMETERS
     assert ended.overhead_seconds > 0
     assert (ended.latency_p99_ms, ended.test_accuracy) == (None, None)
+
+
+def test_under_shift_accuracies_are_of_changed_samples_and_the_plain_one_stands_beside() -> None:
+    words = "train.epochs=6 evaluate.shift=noise evaluate.severities=[3,5]"
+    (_, ended), (_, plain) = done(job(words, under_shift=True, test=True)), done(job(words, test=True))
+    assert len(CHANGED.validation) == 2 * len(DATA.validation)
+    assert plain.unshifted_accuracy is None
+    assert ended.unshifted_accuracy == accuracies(plain)[-1]
+    settings = tiny.told(words)
+    *_, last = train(DATA, settings)
+    found = evaluate(models.predictor(last.model()), DATA, settings)
+    assert accuracies(ended)[-1] == pytest.approx(found.accuracy_under_shift)
+    assert ended.test_accuracy == pytest.approx(found.test_accuracy_under_shift)
+    assert accuracies(ended)[-1] < ended.unshifted_accuracy
 
 
 def test_a_trial_without_hope_is_paused_and_says_why(tmp_path: Path) -> None:

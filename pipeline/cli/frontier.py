@@ -117,6 +117,7 @@ def as_json(found: "Results", members: Sequence["Member"]) -> dict[str, Any]:
     return {
         "study": found.study,
         "device": found.device,
+        "objective": found.objective,
         "trials": len(found.tried),
         "frontier": [
             {
@@ -147,6 +148,8 @@ def show(found: "Results") -> None:
     if members := found.members():
         spent = sum(each.paid_seconds for each in found.tried)
         console.print(f"{seconds(spent)} of {escape(found.device)}\n", soft_wrap=True)
+        if found.objective != "accuracy":
+            console.print(f"accuracies are {found.accuracy_name}")
         console.print(frontier_table(members, found.knee()))
     else:
         console.print("no trial came to a point")

@@ -15,7 +15,7 @@ from pipeline.dimensions import Dimension, Space, Value, word
 from pipeline.errors import BadSetting
 from pipeline.measures import Epoch
 from pipeline.results import EPOCHS
-from pipeline.settings import Told
+from pipeline.settings import Objective, Shift, Told
 
 if TYPE_CHECKING:
     from pipeline.jobs import Ended
@@ -45,9 +45,10 @@ def run(words: Sequence[str]) -> None:
     told, search = plan.told, plan.told.settings.search
     proposer.sampler(search.sampler, plan.space, plan.epochs, search.seed, search.workers)  # or why not
     held = (meter.settle if search.workers == 1 else meter.hold)(told.settings.device)
-    check(prepared_for(told.settings), told.settings)
+    under_shift = search.objective is Objective.accuracy_under_shift
+    check(prepared_for(told.settings, under_shift), told.settings)
     address = search.storage or store.studies()
-    about = {"space": list(plan.space.text()), "settings": sorted(plan.fixed), "device": held.name}
+    about = plan.about(held.name)
     name = search.study or plan.default_name(held.name)
     client = store.open_store()
     store.reap(client)
@@ -104,9 +105,18 @@ class _Plan:
     space: Space
     epochs: str | None
 
+    def about(self, device: str) -> dict[str, object]:
+        """What all trials of the study share."""
+        return {
+            "space": list(self.space.text()),
+            "settings": sorted(self.fixed),
+            "device": device,
+            "objective": self.told.settings.search.objective.value,
+        }
+
     def default_name(self, device: str) -> str:
         """The same command on the same device takes up the same study."""
-        about = repr((self.space.text(), sorted(self.fixed), device))
+        about = repr(sorted(self.about(device).items()))
         return f"{self.told.choices['data']}-{hashlib.sha256(about.encode()).hexdigest()[:8]}"
 
 
@@ -124,6 +134,11 @@ def _plan(words: Sequence[str]) -> _Plan:
     if told.settings.train.start_from is not None:
         raise BadSetting("sweep needs train.from=null: its trials begin afresh, got a run; leave it out")
     search = told.settings.search
+    if search.objective is Objective.accuracy_under_shift and told.settings.evaluate.shift is Shift.none:
+        raise BadSetting(
+            "search.objective=accuracy_under_shift needs evaluate.shift=noise (or blur, rotate, ...), "
+            "got none; set one"
+        )
     found = space.build(search.space, search.when, fixed, several)
     if first is not None:
         found = around.close_in(found, searched(compose([*own, *first]), found.searched()))

@@ -1,17 +1,17 @@
 """What a trained model gets right and wrong. The test split is read here, once, and never chosen by."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline import shifts
+from pipeline import front_layers, shifts
 from pipeline.errors import BadModel
 from pipeline.fronts import LogMel
 from pipeline.measures import ClassScore, SplitScore
 from pipeline.prepared import Prepared, Split
 from pipeline.raw import Raw
-from pipeline.settings import BinaryCrossEntropy, CrossEntropy, Loss, Reduction, Settings, Shift
+from pipeline.settings import BinaryCrossEntropy, CrossEntropy, Evaluate, Loss, Reduction, Settings, Shift
 from pipeline.shifts import Shifted
 
 Predict = Callable[[Raw | Shifted], np.ndarray]
@@ -129,18 +129,42 @@ def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> Evalua
 
 
 def _under_shift(predict: Predict, prepared: Prepared, settings: Settings) -> tuple[UnderShift, ...]:
-    told, report = settings.evaluate, prepared.report
-
     def accuracy(split: Split, severity: int) -> float:
-        sound = isinstance(prepared.front, LogMel)
-        low, high = shifts.span_of(prepared.front, report.smallest, report.largest)
-        changed = Shifted(split.samples, told.shift, severity, told.shift_seed, low, high, sound)
+        changed = _changed(split, severity, prepared, settings.evaluate)
         return float(np.mean(predict(changed).argmax(axis=1) == split.labels))
 
     return tuple(
         UnderShift(each, accuracy(prepared.validation, each), accuracy(prepared.test, each))
-        for each in told.severities
+        for each in settings.evaluate.severities
     )
+
+
+def _changed(split: Split, severity: int, prepared: Prepared, told: Evaluate) -> Shifted:
+    sound = isinstance(prepared.front, LogMel)
+    low, high = shifts.span_of(prepared.front, prepared.report.smallest, prepared.report.largest)
+    return Shifted(split.samples, told.shift, severity, told.shift_seed, low, high, sound)
+
+
+def shifted(prepared: Prepared, settings: Settings) -> Prepared:
+    """`prepared` with validation and test samples changed as `evaluate` says: all severities, one behind
+    the other, so that an accuracy is the mean over them.
+
+    Raises:
+        BadData: `evaluate.shift` does not fit the samples.
+    """
+    told, front = settings.evaluate, prepared.front
+    shifts.check(told.shift, prepared.test.samples, front)
+
+    def over(split: Split) -> Split:
+        changed = [_changed(split, each, prepared, told) for each in told.severities]
+        sent = [np.asarray(each[slice(0, len(each))]) for each in changed]
+        labels = np.tile(np.asarray(split.labels), len(changed))
+        if front is None:
+            return Split(np.concatenate(sent), labels)
+        features = [np.concatenate(list(front_layers.apply(front, each))) for each in sent]
+        return Split(np.concatenate(features), labels, np.concatenate(sent))
+
+    return replace(prepared, validation=over(prepared.validation), test=over(prepared.test))
 
 
 def _outputs(predict: Predict, split: Split, classes: tuple[str, ...]) -> np.ndarray:

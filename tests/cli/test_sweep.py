@@ -46,6 +46,12 @@ SMOKE = ("search=smoke", "train.epochs=4", "device=cpu", "search.confirm=1")
         ("search.trials=0", ["search.trials must be >= 1"]),
         ("search.budget_device_seconds=-1", ["search.budget_device_seconds must be > 0, or null"]),
         ("search.enqueue=['model.hiden=3']", ["model has no setting hiden"]),
+        (
+            "search.objective=accuracy_under_shift",
+            ["search.objective=accuracy_under_shift needs evaluate.shift=noise", "got none"],
+        ),
+        ("search.objective=loss", ["search.objective must be one of accuracy, accuracy_under_shift"]),
+        ("search.from_diagnosis=nowhere", ["a trained model must be a run id"]),
         ("data=digits,mnist", ["data must have one value in a search"]),
         ("device=cpu,gpu", ["device must have one value in a search"]),
         ("train.batch_size=99999", ["train.batch_size must be "]),
@@ -195,6 +201,22 @@ def test_another_search_under_the_same_name_is_refused(words: list[str], differs
     assert "start anew with search.study=NAME" in err
     assert err.count("\n") == 1
     assert len(results().tried) == 4
+
+
+def test_a_frontier_of_accuracy_under_shift_is_another_study_and_says_so() -> None:
+    words = ["search=smoke", "search.trials=1", "device=cpu", "search.study=shifted"]
+    code, out, err = sweep(*words, "search.objective=accuracy_under_shift", "evaluate.shift=noise")
+    assert (code, err) == (0, "")
+    assert "accuracies are accuracy under shift" in out
+    code, _, err = sweep(*words, "evaluate.shift=noise")
+    assert code == 2
+    assert "was begun with objective accuracy_under_shift" in err
+    client = store.open_store()
+    (run,) = client.search_runs(
+        [client.get_experiment_by_name("fulcrum").experiment_id],
+        "tags.stage = 'trial' AND tags.`fulcrum.study` = 'shifted'",
+    )
+    assert run.data.metrics["accuracy"] < run.data.metrics["unshifted_accuracy"]
 
 
 def test_models_of_the_frontier_have_their_aliases(here: Swept) -> None:
