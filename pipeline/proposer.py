@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.dimensions import Dimension, Space, Value
 from pipeline.errors import BadSetting
+from pipeline.observed import Work
 from pipeline.sampler import FrontierSampler
 from pipeline.settings import Sampler
 from pipeline.study import DIRECTIONS, OUTCOME, WORDS, Proposal
@@ -39,24 +40,30 @@ def distribution(dimension: Dimension) -> BaseDistribution:
     return FloatDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
 
 
-def sampler(kind: Sampler, space: Space, epochs: str | None, seed: int, workers: int) -> BaseSampler:
-    """`epochs`: name of the dimension that says how long to train, for the one sampler that chooses it.
+def sampler(
+    kind: Sampler, space: Space, epochs: str | None, seed: int, workers: int, work: Work | None = None
+) -> BaseSampler:
+    """`epochs`: name of the dimension that says how long to train, and `work`: what an epoch of some params
+    takes (see `work`), both for the one sampler that makes use of them.
 
     Raises:
         BadSetting: the sampler cannot search this space, or needs a library that is not there.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of no use to who searches
-        return _sampler(kind, space, epochs, seed, workers)
+        return _sampler(kind, space, epochs, seed, workers, work)
 
 
-def _sampler(kind: Sampler, space: Space, epochs: str | None, seed: int, workers: int) -> BaseSampler:
+def _sampler(
+    kind: Sampler, space: Space, epochs: str | None, seed: int, workers: int, work: Work | None
+) -> BaseSampler:
     match kind:
         case Sampler.frontier:
             return FrontierSampler(
                 distributions={each.name: distribution(each) for each in space.dimensions},
                 when={d.name: (d.when.key, d.when.value) for d in space.dimensions if d.when},
                 epochs=epochs,
+                work=work,
                 seed=seed,
             )
         case Sampler.tpe:
@@ -108,11 +115,19 @@ class _Grid(BaseSampler):
 class Proposer:
     """Asks the sampler, and shows it what became of the trials."""
 
-    def __init__(self, space: Space, kind: Sampler, epochs: str | None, seed: int, workers: int) -> None:
-        """`epochs`: see `sampler`."""
+    def __init__(
+        self,
+        space: Space,
+        kind: Sampler,
+        epochs: str | None,
+        seed: int,
+        workers: int,
+        work: Work | None = None,
+    ) -> None:
+        """`epochs`, `work`: see `sampler`."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
-        own = sampler(kind, space, epochs, seed, workers)
+        own = sampler(kind, space, epochs, seed, workers, work)
         self._study = optuna.create_study(directions=DIRECTIONS, sampler=own)
         self._places: dict[int, int] = {}
         self._open: set[int] = set()

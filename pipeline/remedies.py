@@ -10,22 +10,8 @@ from collections.abc import Callable
 
 from pipeline.breakdown import Part
 from pipeline.diagnosis import Case, Remedy, Words
-from pipeline.settings import (
-    Adam,
-    Aim,
-    Cnn,
-    Constant,
-    Custom,
-    Engine,
-    Mlp,
-    Model,
-    Policy,
-    Runtime,
-    Sgd,
-    Standardise,
-    Storage,
-    Text,
-)
+from pipeline.settings import Adam, Aim, Constant, Engine, Mlp, Policy, Runtime, Sgd, Standardise, Storage
+from pipeline.work import WIDTHS
 
 STEP = frozenset({Part.overhead, Part.update, Part.forward, Part.backward, Part.input})
 WORK = frozenset({Part.update, Part.forward, Part.backward})
@@ -151,20 +137,14 @@ def _steeper(case: Case) -> Words | None:
 # ---- cheaper steps ------------------------------------------------------------------------------------
 
 
-WIDTHS: dict[type[Model], tuple[str, int]] = {
-    Mlp: ("hidden", 32),
-    Cnn: ("filters", 8),
-    Text: ("width", 16),
-    Custom: ("hidden", 32),
-}
-"""The setting that makes a network narrower, and the least that is halved."""
+LEAST_HALVED = {"hidden": 32, "filters": 8, "width": 16}
 
 
 def _narrower(case: Case) -> Words | None:
     model = case.settings.model
-    key, least = WIDTHS[type(model)]
+    key = WIDTHS[type(model)]
     width = getattr(model, key)
-    if width < least or getattr(model, "pretrained", None):
+    if width < LEAST_HALVED[key] or getattr(model, "pretrained", None):
         return None
     return (f"model.{key}={width // 2}",)
 

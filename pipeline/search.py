@@ -19,6 +19,7 @@ from pipeline.dimensions import Dimension, Params, Space, When
 from pipeline.errors import BadInput, BadSetting, FulcrumError
 from pipeline.jobs import Ended, Job, Limits
 from pipeline.measures import Epoch, Point
+from pipeline.observed import Work
 from pipeline.outcomes import CONFIRM, confirms, outcome, results
 from pipeline.proposer import Proposer
 from pipeline.results import EPOCHS, Member, Results
@@ -46,13 +47,16 @@ class SearchStopped(FulcrumError):
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What is searched. `fixed`: words that all trials share; `compose`: from words to settings."""
+    """What is searched. `fixed`: words that all trials share; `compose`: from words to settings; `work`: what
+    an epoch of some params takes (see `work`), where that can be told.
+    """
 
     told: Told
     fixed: tuple[str, ...]
     space: Space
     compose: Callable[[Sequence[str]], Told]
     checkpoints: Path
+    work: Work | None = None
 
     @property
     def search(self) -> SearchSettings:
@@ -143,7 +147,7 @@ class Search:
         """`epochs`: name of the dimension that says how long to train, if there is one."""
         self._sweep, self._ledger, self._crew, self._watcher = sweep, ledger, crew, watcher
         told = sweep.search
-        self._proposer = Proposer(sweep.space, told.sampler, epochs, told.seed, told.workers)
+        self._proposer = Proposer(sweep.space, told.sampler, epochs, told.seed, told.workers, sweep.work)
         self._running: dict[int, tuple[Trial, str | None]] = {}
         self._looked, self._started, self._exhausted = -RECLAIM_SECONDS, time.monotonic(), False
         self._results: Results | None = None

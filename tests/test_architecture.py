@@ -56,7 +56,7 @@ FLOORS = [
     {"believed", "acquisition", "learned"},
     {"space", "surrogate"},
     {"frontier"},
-    {"dimensions"},
+    {"dimensions", "work"},
     {"measures", "settings", "masking", "wording", "palette", "data_kinds"},
     {"stopping", "rules", "raw", "fronts", "quietly"},
     {"errors"},

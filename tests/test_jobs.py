@@ -24,9 +24,7 @@ PARAMETERS = 20 * 6 + 6 + 6 * 3 + 3
 
 @pytest.fixture(autouse=True)
 def _tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        jobs, "prepared_for", lambda _settings, under_shift=False: CHANGED if under_shift else DATA
-    )
+    monkeypatch.setattr(jobs, "prepared_for", lambda _, shift=False: CHANGED if shift else DATA)
 
 
 def job(words: str = "", place: Path | None = None, **more: object) -> Job:

@@ -15,6 +15,9 @@ from pipeline.errors import BadSetting
 NEVER_TOGETHER = ("data", "device")
 """Points of several of these never stand on one frontier."""
 
+OF_TRAINING = {"data.fraction"}
+"""What changes the training split alone: the validation split, which all points are measured by, stays."""
+
 AROUND = {"search", "pruning", "tracking", "ui", "price", "profile", "evaluate", "claim", "hydra"} | {
     "data_dir",
     "cache_dir",
@@ -129,7 +132,7 @@ def _parsed(pair: str) -> Override:
 
 def _check_key(key: str, pair: str) -> None:
     head = key.partition(".")[0]
-    if head in NEVER_TOGETHER:
+    if head in NEVER_TOGETHER and key not in OF_TRAINING:
         raise BadSetting(
             f"{key} must have one value in a search, got {pair!r}; points of several never stand on one "
             f"frontier, so start one search for each {head}"

@@ -1,6 +1,7 @@
 """`sweep`: search, confirm, record, and show the frontier."""
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +37,7 @@ def run(words: Sequence[str]) -> None:
         SearchStopped: a trial showed an error of the program.
     """
     plan = _plan(words)
-    from pipeline import meter, proposer, store, study, workers
+    from pipeline import meter, proposer, store, study, work, workers
     from pipeline.jobs import prepared_for
     from pipeline.search import Search, Sweep
     from pipeline.stages.train import check
@@ -46,14 +47,17 @@ def run(words: Sequence[str]) -> None:
     proposer.sampler(search.sampler, plan.space, plan.epochs, search.seed, search.workers)  # or why not
     held = (meter.settle if search.workers == 1 else meter.hold)(told.settings.device)
     under_shift = search.objective is Objective.accuracy_under_shift
-    check(prepared_for(told.settings, under_shift), told.settings)
+    prepared = prepared_for(told.settings, under_shift)
+    check(prepared, told.settings)
+    inputs = math.prod(prepared.shape)
+    amount = work.of(told.settings, len(prepared.train), inputs, len(prepared.classes))
     address = search.storage or store.studies()
     about = plan.about(held.name)
     name = search.study or plan.default_name(held.name)
     client = store.open_store()
     store.reap(client)
     ledger = study.Ledger(address, name, about)
-    sweep = Sweep(told, plan.fixed, plan.space, compose, _checkpoints(told, name))
+    sweep = Sweep(told, plan.fixed, plan.space, compose, _checkpoints(told, name), amount)
     with stopping.held_back():
         record = StudyRecord(client, told, name, held.kind, ledger.alone)
     with Screen(name, search.trials, search.budget_device_seconds, held.kind) as screen:

@@ -214,7 +214,7 @@ def test_a_frontier_of_accuracy_under_shift_is_another_study_and_says_so() -> No
     client = store.open_store()
     (run,) = client.search_runs(
         [client.get_experiment_by_name("fulcrum").experiment_id],
-        "tags.stage = 'trial' AND tags.`fulcrum.study` = 'shifted'",
+        "tags.stage = 'trial' AND tags.study = 'shifted'",
     )
     assert run.data.metrics["accuracy"] < run.data.metrics["unshifted_accuracy"]
 
