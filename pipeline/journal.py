@@ -12,24 +12,26 @@ from typing import TYPE_CHECKING
 
 from mlflow.entities import Metric, Param, RunTag
 
-from pipeline import store, walk_plots
+from pipeline import pages, store, walk_plots, walk_view
 from pipeline.attempts import Attempt, Measured, accuracies, costs
 from pipeline.breakdown import Breakdown
 from pipeline.diagnosis import Verdict, Words
 from pipeline.export import Served
 from pipeline.masking import masked
+from pipeline.measures import Point
 from pipeline.prepared import Prepared
 from pipeline.registry import OVERRIDES
 from pipeline.roofline import Roofline
 from pipeline.settings import Aim, Told, flatten
 from pipeline.tracking import PARAM_LIMIT, TAG_LIMIT, Record
 from pipeline.walk import Closed
+from pipeline.walk_view import WALK
 
 if TYPE_CHECKING:
     import keras
 
-KEPT, REVERTED = "#0072B2", "#D55E00"
-"""Colours of the nested runs in the UI, as in the pictures."""
+KEPT, REVERTED, LINE = "#0072B2", "#D55E00", "#999999"
+"""Colours of the nested runs and of the line between the kept ones in the UI, as in the pictures."""
 LATENCY = "latency_p99_seconds"
 
 
@@ -45,7 +47,8 @@ class Journal:
 
     def baseline(self, measured: Measured) -> str:
         """The id of its run."""
-        run_id = self._nested("0 baseline", measured.words, {"kept": "true", "mlflow.runColor": KEPT})
+        tags = {"kept": "true", "plot_order": "0-000", "mlflow.runColor": KEPT}
+        run_id = self._nested("0 baseline", measured.words, tags)
         self._measured(run_id, measured)
         self._record.client.set_terminated(run_id)
         return run_id
@@ -59,6 +62,7 @@ class Journal:
             "single_point": verdict.part.value,
             "reason": attempt.reason,
             "risk": proposal.risk,
+            "plot_order": f"{'0' if attempt.kept else '1'}-{attempt.number:03d}",
             "mlflow.runColor": KEPT if attempt.kept else REVERTED,
         }
         run_id = self._nested(f"{attempt.number} {proposal.remedy}", attempt.words, tags)
@@ -76,6 +80,7 @@ class Journal:
             "mlflow.source.type": "LOCAL",
             "mlflow.source.name": "python -m pipeline",
             "stage": "attempt",
+            WALK: self._record.run_id,
             "device": self._device,
             "command": told.command_line("run"),
             OVERRIDES: json.dumps(words),
@@ -93,13 +98,19 @@ class Journal:
         """The point, and the mean curve that leads to it."""
         point = measured.point
         self._metrics(run_id, {"accuracy": point.accuracy, self.cost_name: point.device_seconds})
-        milliseconds = max(1, round(1000 * point.device_seconds))
-        self._metrics(run_id, {"accuracy_at_cost": point.accuracy}, milliseconds)
+        self._at_cost(run_id, point)
         seeds = len(measured.curves)
         for epoch in range(1, measured.epoch + 1):
             mean = sum(accuracies(measured.curves, epoch)) / seeds
             spent = sum(costs(measured.curves, epoch)) / seeds
             self._metrics(run_id, {"train/validation_accuracy": mean, "train/device_seconds": spent}, epoch)
+            self._metrics(run_id, {pages.CURVES: mean}, pages.whole_units(spent, ("ms", 1e3)))
+
+    def _at_cost(self, run_id: str, point: Point) -> None:
+        """A dot of the chart: accuracy, its cost as the step."""
+        unit = walk_view.unit_of(self.cost_name)
+        name, step = pages.at_cost(self.cost_name, unit), pages.whole_units(point.device_seconds, unit)
+        self._metrics(run_id, {name: point.accuracy}, step)
 
     def _metrics(self, run_id: str, values: Mapping[str, float], step: int = 0) -> None:
         now = int(time.time() * 1000)
@@ -144,9 +155,22 @@ class Journal:
             OVERRIDES: json.dumps(closed.result.words),
             "final_command": self._tell(closed.result.words).command_line("run"),
             "ended": closed.why,
+            WALK: self._record.run_id,
+            "plot_order": "0-",
+            "mlflow.runColor": LINE,
         }
+        for stop in walk_view.path(baseline, attempts, closed.result):
+            self._at_cost(self._record.run_id, stop.point)
         self._record.client.log_batch(
             self._record.run_id, tags=[RunTag(key, masked(value)[:TAG_LIMIT]) for key, value in tags.items()]
+        )
+
+    def plant(self, attempts: Sequence[Attempt], ui_base: str) -> str:
+        """The link to the view of this walk in the UI at `ui_base`."""
+        record = self._record
+        name = f"{record.name} {record.run_id[:6]}"
+        return walk_view.plant(
+            record.client, record.experiment_id, record.run_id, name, attempts, self.cost_name, ui_base
         )
 
     def pictures(

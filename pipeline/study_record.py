@@ -13,7 +13,7 @@ import mlflow
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from pipeline import store, tracking, views
+from pipeline import pages, store, tracking, views
 from pipeline.jobs import Ended
 from pipeline.masking import masked
 from pipeline.measures import Epoch, Point
@@ -165,8 +165,8 @@ class StudyRecord:
         if ended.curve and ended.kept:
             last = ended.curve.last
             add("accuracy", ended.kept.validation_accuracy, ended.kept.number)
-            dot = views.at_cost(self.cost_metric, unit)
-            add(dot, ended.kept.validation_accuracy, views.whole_units(last.device_seconds, unit))
+            dot = pages.at_cost(self.cost_metric, unit)
+            add(dot, ended.kept.validation_accuracy, pages.whole_units(last.device_seconds, unit))
             price = self._told.settings.price
             add(f"cost_{price.currency}", price.of(last.device_seconds))
             add("paid_device_seconds", ended.paid_seconds)
@@ -241,7 +241,7 @@ class StudyRecord:
     def _mark(self, mark: views.Mark, unit: tuple[str, float]) -> None:
         tags = {"mlflow.parentRunId": self.run_id, STUDY: self.study, **mark.tags, **store.owner_tags()}
         run_id = self.client.create_run(self.experiment_id, run_name=mark.name, tags=tags).info.run_id
-        name, now = views.at_cost(self.cost_metric, unit), int(time.time() * 1000)
+        name, now = pages.at_cost(self.cost_metric, unit), int(time.time() * 1000)
         metrics = [Metric(name, accuracy, now, step) for step, accuracy in mark.points]
         for start in range(0, len(metrics), tracking.BATCH_LIMIT):
             self.client.log_batch(run_id, metrics=metrics[start : start + tracking.BATCH_LIMIT])

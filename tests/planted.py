@@ -6,7 +6,7 @@ import time
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from pipeline import store, views
+from pipeline import pages, store, views
 from pipeline.results import Results, Tried
 
 METRIC = "cpu_seconds"
@@ -15,13 +15,13 @@ METRIC = "cpu_seconds"
 def planted(client: MlflowClient, results: Results, experiment: str, ui_base: str = "http://x") -> str:
     """Runs of a study, its line and its views; the link."""
     experiment_id = store.experiment_id(client, experiment)
-    unit = views.cost_unit(min(point.device_seconds for point in results.points()))
+    unit = pages.cost_unit(min(point.device_seconds for point in results.points()))
     parent = client.create_run(
         experiment_id, run_name=results.study, tags={"study": results.study}
     ).info.run_id
     for tried in results.tried:
         write(client, experiment_id, parent, results, tried, unit)
-    name, now = views.at_cost(METRIC, unit), int(time.time() * 1000)
+    name, now = pages.at_cost(METRIC, unit), int(time.time() * 1000)
     for mark in views.marks(results, unit):
         tags = {"mlflow.parentRunId": parent, "study": results.study, **mark.tags}
         run = client.create_run(experiment_id, run_name=mark.name, tags=tags).info.run_id
@@ -59,14 +59,14 @@ def write(
         metrics += [
             Metric("train/validation_accuracy", point.accuracy, now, epoch),
             Metric(METRIC, point.device_seconds, now, epoch),
-            Metric(views.CURVES, point.accuracy, now, at_ms),
+            Metric(pages.CURVES, point.accuracy, now, at_ms),
         ]
     if tried.points():
         last = tried.points()[-1]
-        step = views.whole_units(last.device_seconds, unit)
+        step = pages.whole_units(last.device_seconds, unit)
         metrics += [
             Metric("accuracy", last.accuracy, now, len(tried.curve)),
-            Metric(views.at_cost(METRIC, unit), last.accuracy, now, step),
+            Metric(pages.at_cost(METRIC, unit), last.accuracy, now, step),
         ]
     client.log_batch(
         run_id,

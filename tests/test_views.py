@@ -20,7 +20,7 @@ from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from pipeline import store, views
+from pipeline import pages, store, views
 from pipeline.frontier import staircase
 from pipeline.measures import Point
 from pipeline.palette import BLUE, ORANGE, PALE
@@ -41,19 +41,19 @@ STUDY = Results("widths", "digits", (POORER, CHEAP, BROKEN, BENT, BEST, POOR))
 
 
 def test_the_cheapest_point_costs_at_least_a_hundred_units() -> None:
-    assert views.cost_unit(0.1) == MS
-    assert views.cost_unit(0.0999) == US
-    assert views.cost_unit(30.0) == MS
+    assert pages.cost_unit(0.1) == MS
+    assert pages.cost_unit(0.0999) == US
+    assert pages.cost_unit(30.0) == MS
 
 
 def test_the_metric_says_kind_and_unit() -> None:
-    assert views.at_cost("cpu_seconds", US) == "accuracy_at_cpu_us"
-    assert views.at_cost("gpu_seconds", MS) == "accuracy_at_gpu_ms"
+    assert pages.at_cost("cpu_seconds", US) == "accuracy_at_cpu_us"
+    assert pages.at_cost("gpu_seconds", MS) == "accuracy_at_gpu_ms"
 
 
 def test_steps_are_whole_and_never_zero() -> None:
-    assert views.whole_units(0.0123456, US) == 12346
-    assert views.whole_units(1e-9, US) == 1
+    assert pages.whole_units(0.0123456, US) == 12346
+    assert pages.whole_units(1e-9, US) == 1
 
 
 def test_trials_are_tagged_by_where_they_stand() -> None:
@@ -108,10 +108,10 @@ def test_any_line_climbs_through_the_frontier(points: list[Point]) -> None:
     steps = staircase(points)
     told = views.line_points(steps, US)
     assert all(one[0] < following[0] and one[1] <= following[1] for one, following in pairwise(told))
-    assert told[-1] == (views.whole_units(steps[-1].device_seconds, US), steps[-1].accuracy)
+    assert told[-1] == (pages.whole_units(steps[-1].device_seconds, US), steps[-1].accuracy)
     heights = dict(told)
     for step in steps:
-        assert heights[views.whole_units(step.device_seconds, US)] >= step.accuracy
+        assert heights[pages.whole_units(step.device_seconds, US)] >= step.accuracy
 
 
 def test_the_knee_has_a_dot_of_its_own() -> None:
@@ -159,7 +159,7 @@ def plant(client: MlflowClient, results: Results, experiment: str) -> str:
 def planted_views(client: MlflowClient, experiment: str) -> dict[str, dict[str, Any]]:
     """State by name."""
     tags = client.get_experiment(experiment).tags
-    found = [json.loads(value) for key, value in tags.items() if key.startswith(views.TAG)]
+    found = [json.loads(value) for key, value in tags.items() if key.startswith(pages.TAG)]
     return {
         view["name"]: json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
         for view in found
@@ -170,7 +170,7 @@ def test_two_views_are_planted_and_the_link_opens_the_first(client: MlflowClient
     link = plant(client, STUDY, experiment)
     assert link.startswith(f"http://127.0.0.1:5000/#/experiments/{experiment}/runs?viewStateShareKey=")
     key = link.partition("viewStateShareKey=")[2].partition("&")[0]
-    assert f"{views.TAG}{key}" in client.get_experiment(experiment).tags
+    assert f"{pages.TAG}{key}" in client.get_experiment(experiment).tags
     found = planted_views(client, experiment)
     assert set(found) == {"widths: accuracy against cost", "widths: frontier only"}
     cards = found["widths: accuracy against cost"]["compareRunCharts"]
@@ -191,10 +191,10 @@ def test_views_of_a_study_are_replaced_and_those_of_another_stay(
 
 
 def test_the_note_links_every_study_and_keeps_what_was_written(client: MlflowClient, experiment: str) -> None:
-    client.set_experiment_tag(experiment, views.NOTE, "What I want to know.\n\nA second paragraph.")
+    client.set_experiment_tag(experiment, pages.NOTE, "What I want to know.\n\nA second paragraph.")
     for name in ("widths", "depths", "widths"):
         plant(client, replace(STUDY, study=name), experiment)
-    lines = [line for line in client.get_experiment(experiment).tags[views.NOTE].splitlines() if line]
+    lines = [line for line in client.get_experiment(experiment).tags[pages.NOTE].splitlines() if line]
     assert lines[0].startswith("**widths**: [accuracy against cost](#/experiments/")
     assert lines[1].startswith("**depths**: [")
     assert lines[2:] == ["What I want to know.", "A second paragraph."]
@@ -204,7 +204,7 @@ def test_a_view_fits_whatever_is_searched(client: MlflowClient, experiment: str)
     params = {f"some.group.with.a.long.key.number{number}": number for number in range(80)}
     plant(client, Results("s" * 200, "d", (tried(0, (0.5, 1.0), params=params),)), experiment)
     tags = client.get_experiment(experiment).tags
-    assert all(len(value) < views.LIMIT for key, value in tags.items() if key.startswith(views.TAG))
+    assert all(len(value) < pages.LIMIT for key, value in tags.items() if key.startswith(pages.TAG))
 
 
 def test_a_study_without_points_has_its_views(client: MlflowClient, experiment: str) -> None:
@@ -277,10 +277,10 @@ def shown(browser: webdriver.Chrome, name: str) -> None:
 def test_one_click_shows_dots_and_the_line(ui: str, browser: webdriver.Chrome) -> None:
     results = study("digits")
     link = planted(store.open_store(), results, "planted", ui)
-    unit = views.cost_unit(min(point.device_seconds for point in results.points()))
+    unit = pages.cost_unit(min(point.device_seconds for point in results.points()))
     line = views.line_points([member.point for member in results.members()], unit)
     ends = {
-        (views.whole_units(each.points()[-1].device_seconds, unit), each.points()[-1].accuracy)
+        (pages.whole_units(each.points()[-1].device_seconds, unit), each.points()[-1].accuracy)
         for each in results.tried
         if each.points()
     }
@@ -298,7 +298,7 @@ def test_one_click_shows_dots_and_the_line(ui: str, browser: webdriver.Chrome) -
     dots = {tuple(trace[0]) for trace in traces if len(trace) == 1}
     knee = results.knee()
     assert knee is not None
-    assert dots == ends | {(views.whole_units(knee.point.device_seconds, unit), knee.point.accuracy)}
+    assert dots == ends | {(pages.whole_units(knee.point.device_seconds, unit), knee.point.accuracy)}
     WebDriverWait(browser, 240).until(
         lambda seen: seen.find_elements(By.CSS_SELECTOR, ".parcoords .dimension")
     )

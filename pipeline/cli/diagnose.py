@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli import experiments
 from pipeline.cli.compose import compose
+from pipeline.cli.ui import base_address
 from pipeline.errors import BadSetting
 from pipeline.settings import Aim, Settings, Told
 
@@ -56,7 +57,8 @@ def run(words: Sequence[str]) -> None:
         final = compose(diary.result.words)
         _finish(diary, bench, final, settings)
         record.note(teller.note(final))
-    teller.end(final)
+        link = diary.journal.plant(diary.attempts, base_address())
+    teller.end(final, link)
     if name := settings.diagnose.save:
         first, last = diary.baseline.point, diary.result.point
         times = first.device_seconds / last.device_seconds

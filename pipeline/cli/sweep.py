@@ -262,12 +262,12 @@ class _Watcher:
         return self._unit
 
     def _choose_unit(self, device_seconds: float) -> None:
-        from pipeline import views
+        from pipeline import pages
 
         if self._known_unit() is None:
             with self._ledger.alone("unit"):
                 if self._known_unit() is None:
-                    self._unit = views.cost_unit(device_seconds / 10)  # others may be cheaper
+                    self._unit = pages.cost_unit(device_seconds / 10)  # others may be cheaper
                     self._ledger.note("unit", list(self._unit))
 
     def _plant(self, results: "Results") -> str:

@@ -77,18 +77,18 @@ class Teller:
 
     # ---- the end --------------------------------------------------------------------------------------
 
-    def end(self, final: Told) -> None:
-        """The verdict in a panel, the command line under it, whole, to be copied."""
+    def end(self, final: Told, link: str) -> None:
+        """The verdict in a panel, the link to the walk's view, and the command line, whole, to be copied."""
         table = Table.grid(padding=(0, 2))
         table.add_column(style="cyan", no_wrap=True)
         table.add_column()
-        rows, page = page_rows(self._record)
+        rows, _ = page_rows(self._record)
         for name, value in [*self._rows(), *rows]:
             table.add_row(name, value)
         title = f"[bold]{escape(self._record.name)}[/]"
         self._console.print()
         self._console.print(Panel(table, title=title, title_align="left", box=box.ROUNDED, expand=False))
-        self._console.print(f"  {page}", soft_wrap=True)
+        self._console.print(f"  {link}", soft_wrap=True)
         if self._kept:
             self._console.print(f"\n{escape(final.command_line('run'))}", style="bold", soft_wrap=True)
 
@@ -108,7 +108,7 @@ class Teller:
                 *["| | |", "|---|---|", *rows, ""],
                 f"`{final.command_line('run')}`\n",
                 *["| | remedy | | why |", "|---|---|---|---|", *attempts, ""],
-                *(pictures if self._told.aim is Aim.train else pictures[:2]),
+                *(pictures if self._first and self._first[0].roofline else pictures[:2]),
             ]
         )
 

@@ -38,6 +38,12 @@ def test_a_command_line_is_walked_recorded_and_saved(fulcrum: Run, saved: Path) 
     )
     assert parent.info.status == "FINISHED"
     assert {"accuracy", "cpu_seconds", "times_cheaper", "share/overhead"} <= set(parent.data.metrics)
+    drawn = client.get_metric_history(parent.info.run_id, "accuracy_at_cpu_us")
+    assert len(drawn) >= 1 + (parent.data.metrics["attempts_kept"] > 0)
+    shown = client.search_runs([experiment.experiment_id], f"tags.walk = '{parent.info.run_id}'")
+    assert {run.info.run_id for run in shown} == {parent.info.run_id, *(run.info.run_id for run in nested)}
+    key = done.stdout.partition("viewStateShareKey=")[2].partition("&")[0]
+    assert f"mlflow.sharedViewState.{key}" in client.get_experiment(experiment.experiment_id).tags
     assert parent.data.tags["single_point.sentence"]
     assert "0 baseline" in {run.info.run_name for run in nested}
     assert len(nested) == 1 + parent.data.metrics["attempts"]

@@ -48,6 +48,10 @@ def test_what_is_typed_replaces_adds_and_takes_out() -> None:
     )
 
 
+def test_a_part_of_the_training_data_can_be_searched() -> None:
+    assert "data.fraction=0.25,0.5,1" in built("data.fraction=0.25,0.5,1.0")
+
+
 def test_a_settled_condition_holds_everywhere_and_another_nowhere() -> None:
     assert built("optimizer=sgd") == (
         "model.hidden=8,16",
