@@ -106,7 +106,7 @@ def fill(words: Sequence[str], count: int) -> None:
     for _ in range(count):
         proposal = asker.propose()
         assert proposal is not None
-        number = ledger.begin(proposal, count, {})
+        number = ledger.begin(proposal, count)
         assert number is not None
         cost, rate = math.exp(draw.normal(-5, 1)), draw.uniform(0.2, 0.8)
         curve = [[epoch, cost * epoch, 1 - 0.5 * epoch**-rate] for epoch in range(1, 4)]

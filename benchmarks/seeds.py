@@ -55,7 +55,7 @@ def train_once(settings: Settings) -> tuple[float, float]:
 
     prepared = preprocess(settings)
     *_, last = train(prepared, settings)
-    answers = models.predictor(last.model())(prepared.test.features)
+    answers = models.predictor(last.model())(prepared.test.samples)
     return float((answers.argmax(1) == prepared.test.labels).mean()), last.curve.last.device_seconds
 
 

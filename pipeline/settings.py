@@ -659,7 +659,8 @@ class Search:
         for name in ("budget_device_seconds", "timeout", "max_latency_ms", "max_parameters"):
             value = getattr(self, name)
             _require(value is None or value > 0, f"search.{name}", "> 0, or null", value)
-        _require(self.study != "", "search.study", "a name, or null", "nothing")
+        named = self.study is None or re.fullmatch(r"[^'\"/:]+", self.study) is not None
+        _require(named, "search.study", "a name without quotes, / or :, or null", self.study or "nothing")
 
 
 # ---- around a trial -------------------------------------------------------------------------------

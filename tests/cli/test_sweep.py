@@ -43,6 +43,7 @@ SMOKE = ("search=smoke", "train.epochs=4", "device=cpu", "search.confirm=1")
             "search.sampler=best",
             ["search.sampler must be one of frontier, tpe, nsga2, gp, random, grid, qmc"],
         ),
+        ('search.study="it\'s"', ["search.study must be a name without quotes, / or :, or null, got it's"]),
         ("search.trials=0", ["search.trials must be >= 1"]),
         ("search.budget_device_seconds=-1", ["search.budget_device_seconds must be > 0, or null"]),
         ("search.enqueue=['model.hiden=3']", ["model has no setting hiden"]),

@@ -1,0 +1,71 @@
+"""`python -m benchmarks.inputs`: what each kind of input reaches on its test split, over seeds.
+
+The lines are those of the README's table; each seed trains afresh, device-seconds are the product's own.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+
+from benchmarks import machine, report
+from benchmarks.engine import KEPT
+from benchmarks.results import Goal
+from benchmarks.seeds import HEAD, Reached, over_seeds
+
+LINES = {
+    "digits": "data=digits train.epochs=30",
+    "MNIST": "data=mnist model=cnn train.epochs=5",
+    "spoken digits, cnn": "data=fsdd model=cnn model.dropout=0.3 augment=shift train.epochs=30 "
+    "schedule=cosine",
+    "spoken digits, mlp": "data=fsdd model.hidden=512 model.dropout=0.3 augment=shift train.epochs=30",
+    "spoken digits, unseen speaker": "data=fsdd data.speaker_split=true model=cnn model.dropout=0.3 "
+    "augment=shift train.epochs=30 schedule=cosine",
+    "film reviews, n-grams": "data=rt_polarity train.epochs=5",
+    "film reviews, embedding": "data=rt_polarity model=text train.epochs=10",
+}
+GOALS = {"spoken digits, cnn": 96.0, "spoken digits, mlp": 90.0, "film reviews, n-grams": 76.0}
+"""Median test accuracy in percent."""
+
+
+def goals(found: Sequence[Reached]) -> list[Goal]:
+    return [
+        Goal(f"{each.name}: median test accuracy", GOALS[each.name], 100 * median(each.accuracies), " %")
+        for each in found
+        if each.name in GOALS
+    ]
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.inputs", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", default=list(LINES), help="names of the lines")
+    parser.add_argument("--out", type=Path, default=KEPT, help="folder of the results")
+    told, console, about = parser.parse_args(words), Console(width=130), machine.about()
+    found = []
+    for name in told.only:
+        found.append(over_seeds(name, (*LINES[name].split(), "device=cpu"), told.seeds))
+        console.print("  ".join(found[-1].row()), highlight=False)
+    folder = machine.folder(told.out, about)
+    raw = {"about": about, "reached": [asdict(each) for each in found]}
+    (folder / "inputs.json").write_text(json.dumps(raw, indent=1) + "\n")
+    parts = [
+        "# Kinds of input",
+        report.markdown_table(HEAD, [each.row() for each in found]),
+        "## Goals",
+        report.goal_lines(goals(found)),
+        f"{about['date']}, {about['device']}, one core; load before {about['load']}.",
+        "\n".join(f"- {each.name}: `{' '.join(each.words)}`" for each in found),
+    ]
+    (folder / "inputs.md").write_text("\n\n".join(parts) + "\n")
+    console.print(report.goal_table(goals(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,14 @@
+"""The benchmark of a trial's overhead on a real sweep, small."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import overhead
+
+
+def test_trials_on_top_of_invented_ones_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'own.db'}")
+    found = overhead.measure(before=5, trials=3)
+    assert len(found.seconds) == len(found.proposing) == 2
+    assert all(0 < asked < whole for asked, whole in zip(found.proposing, found.seconds, strict=True))

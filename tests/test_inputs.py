@@ -1,0 +1,63 @@
+"""Every kind of input in the README goes through run, sweep and diagnose with the words that stand there."""
+
+import os
+import re
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from benchmarks.inputs import GOALS, LINES
+from pipeline.cli import main
+from tests.conftest import CHECKOUT
+from tests.sources import places
+
+SECTION = (CHECKOUT / "README.md").read_text().split("## Your data")[1].split("\n## ")[0]
+ROWS = re.findall(r"^\| ([^|]+) \| `([^`]+)` \|", SECTION, re.MULTILINE)
+(EXAMPLE,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+SHORT = {
+    "run": "train.epochs=1",
+    "sweep": "train.epochs=2 search=smoke search.trials=2",
+    "diagnose": "train.epochs=2 diagnose.seeds=2 diagnose.steps=1 diagnose.tolerance=0.2",
+}
+
+
+def test_the_example_is_short_and_the_figures_are_of_the_lines_that_stand_there() -> None:
+    assert len(EXAMPLE.strip().splitlines()) <= 12
+    words = {row[1] for row in ROWS}
+    assert set(LINES.values()) <= words
+    assert set(GOALS) <= set(LINES)
+
+
+@pytest.mark.parametrize("command", list(SHORT))
+@pytest.mark.parametrize(("name", "words"), ROWS, ids=[row[0] for row in ROWS])
+def test_it_goes_through(
+    name: str,
+    words: str,
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    if any(f"data={kind}" in words for kind in ("mnist", "fsdd", "rt_polarity")):
+        monkeypatch.setenv("FULCRUM_DATA", request.getfixturevalue("data_dir"))
+        words += " data.fraction=0.1"
+    if command != "run" and ("the same" in name or "embedding" in name):
+        pytest.skip("the same data and network as another row")
+    words = words.replace("FOLDER", str(tmp_path / "images")).replace(
+        "TABLE.csv", str(tmp_path / "table.csv")
+    )
+    words = words.replace("COLUMN", "'kind of thing'")
+    if "image_folder" in words:
+        places.image_folder(tmp_path / "images", rows=20)
+    places.table(tmp_path / "table.csv")
+    (tmp_path / "my_models.py").write_text(EXAMPLE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    told = StringIO()
+    own = re.split(r" (?=[\w.]+=)", words)
+    with redirect_stdout(told):
+        assert main([command, *own, *SHORT[command].split(), "device=cpu"]) == 0
+    assert "/#/experiments/" in told.getvalue()
+    assert os.getcwd() == str(tmp_path)
