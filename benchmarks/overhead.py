@@ -115,7 +115,7 @@ def fill(words: Sequence[str], count: int) -> None:
             "curve": curve, "fair_midway": True, "paid_seconds": 3 * cost, "device": held.name,
             "ended": time.time(), "latency_p99_ms": None, "parameters": None,
         }  # fmt: skip
-        ledger.finish(number, outcome, (curve[-1][2], curve[-1][1]))
+        ledger.finish(number, outcome)
 
 
 def goals(found: Sequence[Overhead]) -> list[Goal]:

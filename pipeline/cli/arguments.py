@@ -6,6 +6,7 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -63,8 +64,9 @@ def quoted(pair: str) -> str:
     return again
 
 
+@lru_cache(maxsize=4096)
 def parse(pair: str) -> Override:
-    """One override, parsed by Hydra."""
+    """One override, parsed by Hydra; the trials of a search say the same words again and again."""
     override: Override = OverridesParser.create().parse_override(pair)
     return override
 

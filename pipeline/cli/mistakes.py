@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import get_args, get_type_hints
@@ -48,8 +49,13 @@ def _check_head(key: str, pair: str) -> None:
         raise BadSetting(f"{key} is Hydra's own and not a setting of a trial, got {pair!r}; leave it out")
     if head == "claim":
         raise BadSetting(f"{key} belongs to an experiment, got {pair!r}; set it in conf/experiment/")
-    if head not in {"experiment", *get_type_hints(Settings)} or "/" in key:
+    if head not in _heads() or "/" in key:
         raise _unknown(key, [pair])
+
+
+@cache
+def _heads() -> frozenset[str]:
+    return frozenset({"experiment", *get_type_hints(Settings)})
 
 
 def _check_option(group: str, override: Override, conf: Path) -> None:
