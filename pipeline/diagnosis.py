@@ -42,7 +42,8 @@ class Remedy:
     """One thing that may help.
 
     `cures`: the parts it shrinks; `words`: the overrides, None where it does not apply; `left`: the share of
-    the cost that is expected to be left (the measurement decides); `risk`: what it might cost.
+    the cost that is expected to be left (the measurement decides); `risk`: what it might cost; `gives_up`:
+    it buys its gain with accuracy by its nature, so it comes last, when others have had their turn.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Remedy:
     words: Callable[[Case], Words | None]
     left: Callable[[Case], float]
     risk: str
+    gives_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,13 @@ class Proposal:
     gain: float
     risk: str
     for_bottleneck: bool
+    gives_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The single point: `share` of the cost (0..1) that `part` takes, and the remedies, best first.
+    """The single point: `share` of the cost (0..1) that `part` takes, and the remedies, best first; those
+    that give up accuracy behind all others.
 
     `limit`: how many times cheaper all would be if the part vanished (Amdahl 1967).
     """
@@ -86,7 +90,7 @@ def diagnose(case: Case, remedies: Sequence[Remedy], spent: Collection[str] = ()
     limit = 1 / (1 - share) if share < 1 else float("inf")
     found = [_proposal(case, remedy, part) for remedy in remedies if remedy.name not in spent]
     useful = [each for each in found if each is not None and each.gain > 1]
-    useful.sort(key=lambda each: (not each.for_bottleneck, -each.gain))
+    useful.sort(key=lambda each: (each.gives_up, not each.for_bottleneck, -each.gain))
     return Verdict(part, share, limit, _sentence(case, part, share, limit), tuple(useful))
 
 
@@ -97,7 +101,7 @@ def _proposal(case: Case, remedy: Remedy, bottleneck: Part) -> Proposal | None:
     if words is None:
         return None
     gain = 1 / max(remedy.left(case), 1e-6)
-    return Proposal(remedy.name, words, gain, remedy.risk, bottleneck in remedy.cures)
+    return Proposal(remedy.name, words, gain, remedy.risk, bottleneck in remedy.cures, remedy.gives_up)
 
 
 # ---- in words ---------------------------------------------------------------------------------------

@@ -230,10 +230,12 @@ REMEDIES: tuple[Remedy, ...] = (
            lambda case: 0.95 * math.ceil(case.enough / 2) / case.enough, "the best rate may change"),
     Remedy("falling learning rate, half the epochs", Aim.train, STEP, _falling,
            lambda case: math.ceil(case.enough / 2) / case.enough, "only the last epoch is a fair point"),
-    Remedy("a third fewer epochs", Aim.train, STEP, _shorter(0.67), _fixed(0.67), "less accuracy"),
-    Remedy("a few epochs less", Aim.train, STEP, _shorter(0.85), _fixed(0.85), "less accuracy"),
+    Remedy("a third fewer epochs", Aim.train, STEP, _shorter(0.67), _fixed(0.67), "less accuracy",
+           gives_up=True),
+    Remedy("a few epochs less", Aim.train, STEP, _shorter(0.85), _fixed(0.85), "less accuracy",
+           gives_up=True),
     Remedy("half as wide a network", Aim.train, WORK, _narrower,
-           _left_of_half(Part.forward, Part.backward, Part.update), "less accuracy"),
+           _left_of_half(Part.forward, Part.backward, Part.update), "less accuracy", gives_up=True),
     Remedy("Adam", Aim.train, STEP, _adam, lambda case: 0.7 + 2 * case.breakdown.share(Part.update),
            "dearer updates"),
     Remedy("Nesterov momentum", Aim.train, STEP, _momentum,
@@ -254,7 +256,7 @@ REMEDIES: tuple[Remedy, ...] = (
            _runtime(Runtime.litert_int8, (*PLAIN, Runtime.litert)),
            lambda case: 1 - case.breakdown.share(Part.compute) / 2, "weights rounded to 8 bits"),
     Remedy("half as wide a network, answering", Aim.latency, frozenset({Part.compute}), _narrower,
-           _left_of_half(Part.compute), "less accuracy"),
+           _left_of_half(Part.compute), "less accuracy", gives_up=True),
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ is checked on seeds that had no say in it; where it does not hold there, the wal
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline import evidence
@@ -73,6 +73,7 @@ def walk(
     yield Opened(ground)
     trial = Trial(told, seeds, run, ground)
     path, spent, case, why = [ground], set[str](), None, f"the budget of {told.steps} attempts is spent"
+    tried = set[Words]()
     for number in range(1, told.steps + 1):
         if clock() > end:
             why = f"the budget of {told.minutes:g} minutes is spent"
@@ -81,7 +82,7 @@ def walk(
             case = look(path[-1], trial.reached(path[-1].curves) or path[-1].epoch)
         verdict = diagnose(case, remedies, spent)
         yield Named(case, verdict)
-        best = _worth_a_try(verdict, path[-1].words, told.least_gain)
+        best = _worth_a_try(verdict, path[-1].words, tried, told.least_gain)
         if best is None:
             why = "no other remedy is expected to pay"
             break
@@ -90,15 +91,20 @@ def walk(
         if attempt.kept and attempt.after:
             path.append(attempt.after)
             case = None
+            tried.clear()
         else:
             spent.add(best.remedy)
+            tried.add(best.words)
     yield closed(trial, path, why)
 
 
-def _worth_a_try(verdict: Verdict, words: Words, least: float) -> Proposal | None:
-    """The first proposal that changes something and is expected to save more than must be saved."""
+def _worth_a_try(verdict: Verdict, words: Words, tried: Collection[Words], least: float) -> Proposal | None:
+    """The first proposal that changes something, was not tried here under another name, and is expected to
+    save more than must be saved.
+    """
     worth = (each for each in verdict.proposals if each.gain * (1 - least) > 1)
-    return next((each for each in worth if not set(each.words) <= set(words)), None)
+    new = (each for each in worth if each.words not in tried)
+    return next((each for each in new if not set(each.words) <= set(words)), None)
 
 
 def opened(start: Words, seeds: range, run: Run) -> Measured:
