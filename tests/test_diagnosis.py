@@ -56,11 +56,18 @@ def test_shares_of_the_cost_come_to_one() -> None:
 
 
 def test_remedies_of_the_bottleneck_come_first_and_the_best_of_them_before_the_others() -> None:
-    proposals = diagnose(case(), REMEDIES).proposals
+    proposals = [each for each in diagnose(case(), REMEDIES).proposals if not each.gives_up]
     cures = [each.for_bottleneck for each in proposals]
     assert cures == sorted(cures, reverse=True)
     gains = [each.gain for each in proposals if each.for_bottleneck]
     assert gains == sorted(gains, reverse=True)
+
+
+def test_what_gives_up_accuracy_waits_until_all_others_had_their_turn() -> None:
+    proposals = diagnose(case("model.hidden=512", forward=0.5, backward=0.5), REMEDIES).proposals
+    assert [each.gives_up for each in proposals] == sorted(each.gives_up for each in proposals)
+    assert proposals[-1].remedy == "half as wide a network"
+    assert proposals[-1].for_bottleneck
 
 
 def test_what_failed_is_not_proposed_again() -> None:

@@ -110,6 +110,11 @@ def test_a_remedy_that_pays_is_kept_and_the_next_stands_on_it() -> None:
     assert len(end(found).fresh) == 3
 
 
+def test_the_same_words_under_another_name_are_not_measured_again() -> None:
+    tried = attempts(events(Replay(), remedy("one", "idle=1", left=0.3), remedy("other", "idle=1", left=0.4)))
+    assert set(tried) == {"one"}
+
+
 def test_accuracy_that_falls_beyond_the_tolerance_reverts_however_cheap() -> None:
     tried = attempts(events(Replay(), remedy("dull", "times=0.1", "fall=0.01")))
     assert not tried["dull"].kept
