@@ -104,6 +104,7 @@ class Bench:
             self._held.kind,
             roofline,
             self._ceilings,
+            prepared.front is None and len(prepared.shape) in (2, 3),
         )
 
     def prepared(self, settings: Settings) -> Prepared:

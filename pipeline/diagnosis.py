@@ -16,7 +16,8 @@ class Case:
     """What is known about one command line.
 
     `epochs`: what it trains for; `enough`: epochs after which it had the accuracy that is wanted (fewer only
-    where the schedule makes every epoch a fair point); `rows`: of the training split.
+    where the schedule makes every epoch a fair point); `rows`: of the training split; `images`: whether
+    the samples are.
     """
 
     settings: Settings
@@ -29,6 +30,7 @@ class Case:
     kind: str
     roofline: Roofline | None = None
     ceilings: Ceilings | None = None
+    images: bool = False
 
     def shares(self) -> dict[Part, float]:
         """Of the whole cost, 0..1: epochs that bought nothing, and the parts of those that did."""

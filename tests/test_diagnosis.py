@@ -101,6 +101,7 @@ CASES = [
     case("optimizer=sgd train.batch_size=64 model.hidden=128", kind="gpu"),
     replace(case("engine=keras"), loop=Engine.keras),
     replace(case(), loop=Engine.graph),
+    replace(case("model.hidden=128", forward=0.5, backward=0.5), images=True),
     case(overhead=0.5, compute=0.5),
     case("profile.runtime=litert model.hidden=64", overhead=0.1, compute=0.9),
 ]
