@@ -20,13 +20,14 @@ from benchmarks.seeds import HEAD, Reached, over_seeds
 
 LINES = {
     "digits": "data=digits train.epochs=30",
-    "MNIST": "data=mnist model=cnn train.epochs=5",
-    "spoken digits, cnn": "data=fsdd model=cnn model.dropout=0.3 augment=shift train.epochs=30 "
-    "schedule=cosine",
-    "spoken digits, mlp": "data=fsdd model.hidden=512 model.dropout=0.3 augment=shift train.epochs=30",
-    "spoken digits, unseen speaker": "data=fsdd data.speaker_split=true model=cnn model.dropout=0.3 "
-    "augment=shift train.epochs=30 schedule=cosine",
-    "film reviews, n-grams": "data=rt_polarity train.epochs=5",
+    "MNIST": "data=mnist model=cnn train.epochs=3",
+    "spoken digits, cnn": "data=fsdd model=cnn model.dropout=0.5 train.epochs=20 "
+    "schedule=cosine train.batch_size=32",
+    "spoken digits, mlp": "data=fsdd model.hidden=512 model.dropout=0.5 train.epochs=30 "
+    "schedule=cosine train.batch_size=32 optimizer.learning_rate=0.0005",
+    "spoken digits, unseen speaker": "data=fsdd data.speaker_split=true model=cnn model.dropout=0.5 "
+    "train.epochs=20 schedule=cosine train.batch_size=32",
+    "film reviews, n-grams": "data=rt_polarity model.hidden=64 model.dropout=0.7 train.epochs=4",
     "film reviews, embedding": "data=rt_polarity model=text train.epochs=10",
 }
 GOALS = {"spoken digits, cnn": 96.0, "spoken digits, mlp": 90.0, "film reviews, n-grams": 76.0}
