@@ -156,7 +156,8 @@ class Trial:
             for index, seed in enumerate(self.seeds):
                 old, curve = self._pair(words, here, seed, epoch, swap=(index + turn) % 2 == 1)
                 befores.append(old)
-                afters.append(curve.epochs[epoch - 1].device_seconds)
+                taken = min(epoch, len(curve.epochs))  # fewer where it grew too dear on the way
+                afters.append(curve.epochs[taken - 1].device_seconds * epoch / taken)
         return judged
 
     def _first_round(self, words: Words, here: Measured) -> tuple[list[float], list[Curve]]:
