@@ -160,15 +160,8 @@ def markdown(found: Sequence[Repeats], about: dict[str, Any]) -> str:
         f"after {about['load_after']}; steal {about['steal_seconds']} s; n = {len(found[0].laps)} repeats."
     )
     trials = [f"- {name}: `{' '.join(words)}`" for name, words in TRIALS.items()]
-    parts = [
-        "# The clock",
-        report.markdown_table(HEAD, [each.row() for each in found]),
-        "## Goals",
-        report.goal_lines(goals(found)),
-        told,
-        "\n".join(trials),
-    ]
-    return "\n\n".join(parts) + "\n"
+    rows = [each.row() for each in found]
+    return report.page("The clock", HEAD, rows, goals(found), told, "\n".join(trials))
 
 
 def main(words: Sequence[str]) -> int:
@@ -184,10 +177,8 @@ def main(words: Sequence[str]) -> int:
             found.append(each)
             console.print("  ".join(each.row()), highlight=False)
     about |= {"load_after": machine.about()["load"], "steal_seconds": number(machine.steal() - stolen)}
-    folder = machine.folder(told.out, about)
     raw = [{"trial": each.trial, "how": each.how, "laps": each.laps} for each in found]
-    (folder / "clock.json").write_text(json.dumps({"about": about, "repeats": raw}, indent=1) + "\n")
-    (folder / "clock.md").write_text(markdown(found, about))
+    folder = machine.keep(told.out, about, "clock", {"repeats": raw}, markdown(found, about))
     console.print(report.goal_table(goals(found)))
     console.print(f"kept in {folder}", highlight=False)
     return 0

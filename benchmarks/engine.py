@@ -1,7 +1,6 @@
 """`python -m benchmarks.engine`: an epoch of ours against the others, interleaved, one thread, one core."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -143,10 +142,9 @@ def main(words: Sequence[str]) -> int:
         results = bench.run(grid, families)
     finally:
         bench.close()
-    folder = machine.folder(told.out, results.about)
     name = "engine-full" if told.full else "engine"
-    (folder / f"{name}.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
-    (folder / f"{name}.md").write_text(report.markdown(results, f"{name}.png"))
+    text = report.markdown(results, f"{name}.png")
+    folder = machine.keep(told.out, results.about, name, results.as_json(), text)
     (folder / f"{name}.png").write_bytes(picture(results))
     report.show(results, console)
     console.print(f"kept in {folder}", highlight=False)

@@ -4,10 +4,8 @@ The lines are those of the README's table; each seed trains afresh, device-secon
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -16,7 +14,7 @@ from rich.console import Console
 from benchmarks import machine, report
 from benchmarks.engine import KEPT
 from benchmarks.results import Goal
-from benchmarks.seeds import HEAD, Reached, over_seeds
+from benchmarks.seeds import Reached, keep, over_seeds
 
 LINES = {
     "digits": "data=digits train.epochs=30",
@@ -52,18 +50,7 @@ def main(words: Sequence[str]) -> int:
     for name in told.only:
         found.append(over_seeds(name, (*LINES[name].split(), "device=cpu"), told.seeds))
         console.print("  ".join(found[-1].row()), highlight=False)
-    folder = machine.folder(told.out, about)
-    raw = {"about": about, "reached": [asdict(each) for each in found]}
-    (folder / "inputs.json").write_text(json.dumps(raw, indent=1) + "\n")
-    parts = [
-        "# Kinds of input",
-        report.markdown_table(HEAD, [each.row() for each in found]),
-        "## Goals",
-        report.goal_lines(goals(found)),
-        f"{about['date']}, {about['device']}, one core; load before {about['load']}.",
-        "\n".join(f"- {each.name}: `{' '.join(each.words)}`" for each in found),
-    ]
-    (folder / "inputs.md").write_text("\n\n".join(parts) + "\n")
+    keep(told.out, about, "inputs", "Kinds of input", found, goals(found))
     console.print(report.goal_table(goals(found)))
     return 0
 

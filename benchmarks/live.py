@@ -7,7 +7,6 @@ dominate, as a share of what the points of all sweeps together dominate.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -126,20 +125,12 @@ def main(words: Sequence[str]) -> int:
             found.append(sweep(sampler, seed, told.budget, told.more))
             console.print(f"{sampler}, seed {seed}: {found[-1].trials} trials", highlight=False)
     about |= {"load_after": machine.about()["load"], "budget": told.budget, "more": told.more}
-    folder = machine.folder(told.out, about)
-    (folder / "live.json").write_text(
-        json.dumps({"about": about, "sweeps": [asdict(e) for e in found]}) + "\n"
-    )
-    words_told = " ".join((*WORDS, *told.more))
-    parts = [
-        f"# Sweeps on MNIST for {told.budget:g} device-seconds each",
-        report.markdown_table(HEAD, rows(found)),
-        "## Goals",
-        report.goal_lines(goals(found)),
-        f"{about['date']}, {about['device']}; load before {about['load']}, after {about['load_after']}.",
-        f"`python -m pipeline sweep {words_told}`; TPE with `pruning=none`, all its epochs counted.",
-    ]
-    (folder / "live.md").write_text("\n\n".join(parts) + "\n")
+    where = f"{about['date']}, {about['device']}; load before {about['load']}, after {about['load_after']}."
+    line = " ".join(("python -m pipeline sweep", *WORDS, *told.more))
+    how = f"`{line}`; TPE with `pruning=none`, all its epochs counted."
+    title = f"Sweeps on MNIST for {told.budget:g} device-seconds each"
+    text = report.page(title, HEAD, rows(found), goals(found), where, how)
+    machine.keep(told.out, about, "live", {"sweeps": [asdict(each) for each in found]}, text)
     console.print(report.goal_table(goals(found)))
     return 0
 

@@ -1,5 +1,6 @@
 """What the numbers belong to: device, load, versions."""
 
+import json
 import os
 import re
 from datetime import datetime
@@ -61,6 +62,14 @@ def steal() -> float:
     except OSError:
         return 0.0
     return int(fields[8]) / os.sysconf("SC_CLK_TCK")
+
+
+def keep(root: Path, about_it: dict[str, Any], name: str, raw: dict[str, Any], text: str) -> Path:
+    """Write `raw` and `text` as `name`.json and .md into `folder(root, about_it)`; that folder."""
+    found = folder(root, about_it)
+    (found / f"{name}.json").write_text(json.dumps({"about": about_it} | raw, indent=1) + "\n")
+    (found / f"{name}.md").write_text(text)
+    return found
 
 
 def folder(root: Path, about_it: dict[str, Any]) -> Path:

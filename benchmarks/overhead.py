@@ -6,7 +6,6 @@ that already holds many trials, which are written into it beforehand.
 """
 
 import argparse
-import json
 import math
 import os
 import sys
@@ -146,18 +145,10 @@ def main(words: Sequence[str]) -> int:
             found.append(measure(before, told.trials))
             console.print("  ".join(found[-1].row()), highlight=False)
     about |= {"load_after": machine.about()["load"]}
-    kept = machine.folder(told.out, about)
-    raw = {"about": about, "overhead": [asdict(each) for each in found]}
-    (kept / "overhead.json").write_text(json.dumps(raw, indent=1) + "\n")
-    parts = [
-        "# Overhead of a trial",
-        report.markdown_table(HEAD, [each.row() for each in found]),
-        "## Goals",
-        report.goal_lines(goals(found)),
-        f"{about['date']}, {about['device']}; load before {about['load']}, after {about['load_after']}.",
-        f"`{' '.join(WORDS)}`",
-    ]
-    (kept / "overhead.md").write_text("\n\n".join(parts) + "\n")
+    where = f"{about['date']}, {about['device']}; load before {about['load']}, after {about['load_after']}."
+    rows, judged = [each.row() for each in found], goals(found)
+    text = report.page("Overhead of a trial", HEAD, rows, judged, where, f"`{' '.join(WORDS)}`")
+    machine.keep(told.out, about, "overhead", {"overhead": [asdict(each) for each in found]}, text)
     console.print(report.goal_table(goals(found)))
     return 0
 

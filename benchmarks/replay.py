@@ -232,9 +232,7 @@ def keep(
     absent: Sequence[str],
 ) -> None:
     about = machine.about()
-    place = machine.folder(folder, about)
     raw = {
-        "about": about,
         "table": name,
         "budget": told.budget,
         "first_seed": told.first_seed,
@@ -251,8 +249,8 @@ def keep(
     }
     versions = ", ".join(f"{key} {found}" for key, found in about["versions"].items())
     notes = [f"{about['date']}, {about['device']}; seeds from {told.first_seed}; {versions}.", *absent]
-    (place / f"replay-{name}.json").write_text(json.dumps(raw, indent=1) + "\n")
-    (place / f"replay-{name}.md").write_text(markdown(name, table, told.budget, outcomes, notes))
+    text = markdown(name, table, told.budget, outcomes, notes)
+    machine.keep(folder, about, f"replay-{name}", raw, text)
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:

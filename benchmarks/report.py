@@ -188,6 +188,12 @@ def markdown(results: Results, picture: str = "engine.png") -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def page(title: str, head: list[str], rows: list[list[str]], found: list[Goal], *below: str) -> str:
+    """What most benchmarks keep: a table, its goals, and what is to be said below them."""
+    parts = [f"# {title}", markdown_table(head, rows), "## Goals", goal_lines(found), *below]
+    return "\n\n".join(parts) + "\n"
+
+
 def goal_lines(found: list[Goal]) -> str:
     """A markdown table."""
     rows = [[goal.text, wanted(goal), measured(goal), goal.verdict] for goal in found]

@@ -4,12 +4,12 @@ Accuracy is of MNIST's official test split; device-seconds are the product's own
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
 from rich.console import Console
 
@@ -81,16 +81,14 @@ def goals(found: Sequence[Reached]) -> list[Goal]:
     return judged
 
 
-def markdown(found: Sequence[Reached], about: dict[str, object]) -> str:
-    parts = [
-        "# Over seeds",
-        report.markdown_table(HEAD, [each.row() for each in found]),
-        "## Goals",
-        report.goal_lines(goals(found)),
-        f"{about['date']}, {about['device']}, one core; load before {about['load']}.",
-        "\n".join(f"- {each.name}: `{' '.join(each.words)}`" for each in found),
-    ]
-    return "\n\n".join(parts) + "\n"
+def keep(
+    root: Path, about: dict[str, Any], name: str, title: str, found: Sequence[Reached], judged: list[Goal]
+) -> None:
+    """Write down what was reached."""
+    told = f"{about['date']}, {about['device']}, one core; load before {about['load']}."
+    lines = "\n".join(f"- {each.name}: `{' '.join(each.words)}`" for each in found)
+    text = report.page(title, HEAD, [each.row() for each in found], judged, told, lines)
+    machine.keep(root, about, name, {"reached": [asdict(each) for each in found]}, text)
 
 
 def main(words: Sequence[str]) -> int:
@@ -106,10 +104,7 @@ def main(words: Sequence[str]) -> int:
     about = machine.about()
     found = [over_seeds(name, line, told.seeds) for name, line in HALF.items()]
     found += [over_seeds(name, (f"experiment={name}", "device=cpu"), 2 * told.seeds) for name in RUNS]
-    folder = machine.folder(told.out, about)
-    raw = {"about": about, "reached": [asdict(each) for each in found]}
-    (folder / "seeds.json").write_text(json.dumps(raw, indent=1) + "\n")
-    (folder / "seeds.md").write_text(markdown(found, about))
+    keep(told.out, about, "seeds", "Over seeds", found, goals(found))
     for each in found:
         console.print("  ".join(each.row()), highlight=False)
     console.print(report.goal_table(goals(found)))
