@@ -19,6 +19,7 @@ from pipeline.diagnosis import Verdict, Words
 from pipeline.export import Served
 from pipeline.masking import masked
 from pipeline.measures import Point
+from pipeline.palette import BLUE, GREY, ORANGE
 from pipeline.prepared import Prepared
 from pipeline.registry import OVERRIDES
 from pipeline.roofline import Roofline
@@ -30,7 +31,7 @@ from pipeline.walk_view import WALK
 if TYPE_CHECKING:
     import keras
 
-KEPT, REVERTED, LINE = "#0072B2", "#D55E00", "#999999"
+KEPT, REVERTED, LINE = BLUE, ORANGE, GREY
 """Colours of the nested runs and of the line between the kept ones in the UI, as in the pictures."""
 LATENCY = "latency_p99_seconds"
 
@@ -104,7 +105,7 @@ class Journal:
             mean = sum(accuracies(measured.curves, epoch)) / seeds
             spent = sum(costs(measured.curves, epoch)) / seeds
             self._metrics(run_id, {"train/validation_accuracy": mean, "train/device_seconds": spent}, epoch)
-            self._metrics(run_id, {pages.CURVES: mean}, pages.whole_units(spent, ("ms", 1e3)))
+            self._metrics(run_id, {pages.CURVES: mean}, pages.whole_units(spent, pages.MILLISECONDS))
 
     def _at_cost(self, run_id: str, point: Point) -> None:
         """A dot of the chart: accuracy, its cost as the step."""
@@ -168,10 +169,9 @@ class Journal:
     def plant(self, attempts: Sequence[Attempt], ui_base: str) -> str:
         """The link to the view of this walk in the UI at `ui_base`."""
         record = self._record
+        page = walk_view.page(record.run_id, attempts, self.cost_name)
         name = f"{record.name} {record.run_id[:6]}"
-        return walk_view.plant(
-            record.client, record.experiment_id, record.run_id, name, attempts, self.cost_name, ui_base
-        )
+        return pages.plant(record.client, record.experiment_id, record.run_id, name, (page,), ui_base)
 
     def pictures(
         self,

@@ -21,7 +21,10 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+MILLISECONDS, MICROSECONDS = ("ms", 1e3), ("us", 1e6)
+"""Units of the cost axis: name, and how many are a second."""
 CURVES = "train/validation_accuracy_at_device_ms"
+"""The metric of learning curves, its steps in `MILLISECONDS`."""
 TAG, NOTE = "mlflow.sharedViewState.", "mlflow.note.content"
 LIMIT = 20_000  # characters of the tag that the UI itself keeps to
 RUNS = 100  # on a page
@@ -33,8 +36,8 @@ MOST_LINES = 20  # of links in an experiment's note
 
 
 def cost_unit(cheapest_seconds: float) -> tuple[str, float]:
-    """Name and size of whole steps on the cost axis: (ms, 1000) or (us, 1000000) in a second."""
-    return ("ms", 1e3) if cheapest_seconds * 1e3 >= LEAST_UNITS else ("us", 1e6)
+    """The coarser unit in which the cheapest point still costs enough."""
+    return MILLISECONDS if cheapest_seconds * MILLISECONDS[1] >= LEAST_UNITS else MICROSECONDS
 
 
 def at_cost(cost_metric: str, unit: tuple[str, float]) -> str:
@@ -89,9 +92,9 @@ def plant(
     return f"{ui_base.rstrip('/')}/{link}"
 
 
-def _id(study: str, view: str) -> str:
-    """The same for the same view of the same study, so that a new one takes the old one's place."""
-    return hashlib.sha256(f"{study}\n{view}".encode()).hexdigest()
+def _id(subject: str, view: str) -> str:
+    """The same for the same view of the same subject, so that a new one takes the old one's place."""
+    return hashlib.sha256(f"{subject}\n{view}".encode()).hexdigest()
 
 
 def _noted(client: MlflowClient, experiment_id: str, study: str, link: str, run: str) -> str:

@@ -23,7 +23,7 @@ from pipeline.observed import Work
 from pipeline.outcomes import CONFIRM, confirms, outcome, results
 from pipeline.proposer import Proposer
 from pipeline.results import EPOCHS, Member, Results
-from pipeline.settings import Objective, Sampler, Told
+from pipeline.settings import Sampler, Told
 from pipeline.settings import Search as SearchSettings
 from pipeline.study import WORDS, Ledger, Proposal
 from pipeline.workers import Bug, Crew
@@ -284,15 +284,11 @@ class Search:
                 self._proposer.bind(None)
         return None
 
-    @property
-    def _under_shift(self) -> bool:
-        return self._sweep.search.objective is Objective.accuracy_under_shift
-
     def _start(self, number: int, told: Told, params: Params) -> None:
         search = self._sweep.search
         place = self._sweep.checkpoint(told.overrides, told.settings.schedule.fair_midway)
         limits = Limits(search.max_latency_ms, search.max_parameters)
-        job = Job(number, told.settings, place, limits, under_shift=self._under_shift)
+        job = Job(number, told.settings, place, limits, under_shift=search.under_shift)
         self._go(Trial(str(number), number, told, params, job))
 
     def _go(self, trial: Trial) -> None:
@@ -372,9 +368,8 @@ class Search:
         seed = row.user_attrs[CONFIRM]["seed"]
         told = self._again(member, f"train.seed={seed}")
         pruning = replace(told.settings.pruning, enabled=False)
-        job = Job(
-            row.number, replace(told.settings, pruning=pruning), test=True, under_shift=self._under_shift
-        )
+        settings, under_shift = replace(told.settings, pruning=pruning), self._sweep.search.under_shift
+        job = Job(row.number, settings, test=True, under_shift=under_shift)
         self._go(Trial(_name(row), member.tried.number, told, {EPOCHS: member.epoch}, job, seed))
 
     def _again(self, member: Member, *more: str) -> Told:

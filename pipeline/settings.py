@@ -662,6 +662,10 @@ class Search:
         named = self.study is None or re.fullmatch(r"[^'\"/:]+", self.study) is not None
         _require(named, "search.study", "a name without quotes, / or :, or null", self.study or "nothing")
 
+    @property
+    def under_shift(self) -> bool:
+        return self.objective is Objective.accuracy_under_shift
+
 
 # ---- around a trial -------------------------------------------------------------------------------
 

@@ -184,8 +184,8 @@ class StudyRecord:
         add("train/validation_loss", epoch.validation_loss, epoch.number)
         add("train/validation_accuracy", epoch.validation_accuracy, epoch.number)
         add(self.cost_metric, epoch.device_seconds, epoch.number)
-        at_ms = max(1, round(1000 * epoch.device_seconds))
-        add("train/validation_accuracy_at_device_ms", epoch.validation_accuracy, at_ms)
+        at_ms = pages.whole_units(epoch.device_seconds, pages.MILLISECONDS)
+        add(pages.CURVES, epoch.validation_accuracy, at_ms)
 
     def drop(self, attempt: str) -> None:
         """The run of an interrupted trial counts for nothing: its next try has one of its own."""

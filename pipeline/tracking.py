@@ -21,7 +21,7 @@ import numpy as np
 from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 
-from pipeline import continuing, pictures, plots, stopping, store
+from pipeline import continuing, pages, pictures, plots, stopping, store
 from pipeline.continuing import Onward
 from pipeline.errors import Stopped
 from pipeline.export import Served
@@ -69,8 +69,8 @@ class Record:
         )
         if epoch.core_share is not None:
             self._metrics({"train/core_share": epoch.core_share}, step=epoch.number)
-        cost = max(1, round(1000 * epoch.device_seconds))
-        self._metrics({"train/validation_accuracy_at_device_ms": epoch.validation_accuracy}, step=cost)
+        cost = pages.whole_units(epoch.device_seconds, pages.MILLISECONDS)
+        self._metrics({pages.CURVES: epoch.validation_accuracy}, step=cost)
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from pipeline import pages
 from pipeline.frontier import knee
 from pipeline.measures import Point
-from pipeline.pages import Page, at_cost, quoted, whole_units
+from pipeline.pages import MICROSECONDS, Page, at_cost, quoted, whole_units
 from pipeline.palette import BLUE, ORANGE, PALE
 from pipeline.results import Member, Results, Tried
 from pipeline.wording import short
@@ -36,7 +36,7 @@ def trial_tags(results: Results, tried: Tried, known: Mapping[str, str] | None =
     return {
         "frontier": "true",
         "knee": str(is_knee).lower(),
-        "plot_order": f"0-{10 + whole_units(own[0].point.device_seconds, ('us', 1e6)):015d}",
+        "plot_order": f"0-{10 + whole_units(own[0].point.device_seconds, MICROSECONDS):015d}",
         "mlflow.runColor": BLUE,
         "beaten_by": "nobody",
     }

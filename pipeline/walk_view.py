@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-from mlflow import MlflowClient
-
 from pipeline import pages
 from pipeline.attempts import Attempt, Measured
-from pipeline.pages import Page, quoted
+from pipeline.pages import MICROSECONDS, Page, quoted
 
 WALK = "walk"
 """Tag of every run of a walk: the id of its diagnose run."""
@@ -14,7 +12,7 @@ WALK = "walk"
 
 def unit_of(cost_metric: str) -> tuple[str, float]:
     """Whole steps of the cost axis: walks end far below where they began, answers take microseconds."""
-    return ("us", 1e6) if cost_metric.endswith(("cpu_seconds", "gpu_seconds")) else ("ns", 1e9)
+    return MICROSECONDS if cost_metric.endswith(("cpu_seconds", "gpu_seconds")) else ("ns", 1e9)
 
 
 def path(baseline: Measured, attempts: Sequence[Attempt], result: Measured) -> list[Measured]:
@@ -24,18 +22,10 @@ def path(baseline: Measured, attempts: Sequence[Attempt], result: Measured) -> l
     return [*kept[:until], result] if len(kept) > 1 else kept
 
 
-def plant(
-    client: MlflowClient,
-    experiment_id: str,
-    run_id: str,
-    name: str,
-    attempts: Sequence[Attempt],
-    cost_metric: str,
-    ui_base: str,
-) -> str:
-    """The link to the view; see `pages.plant`."""
+def page(run_id: str, attempts: Sequence[Attempt], cost_metric: str) -> Page:
+    """What the view shows; `run_id`: of the diagnose run."""
     changed = [word.partition("=")[0] for each in attempts for word in each.proposal.words]
-    page = Page(
+    return Page(
         "a walk to a cheaper command line",
         f"tags.{WALK} = {quoted(run_id)}",
         pages.at_cost(cost_metric, unit_of(cost_metric)),
@@ -45,4 +35,3 @@ def plant(
         {},
         "Attempts and their curves",
     )
-    return pages.plant(client, experiment_id, run_id, name, (page,), ui_base)

@@ -3,19 +3,19 @@
 Only proportions count: they are features of the sampler's cost model, beside the values themselves.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeline.settings import Cnn, Custom, Mlp, Model, Settings, Text
+
+if TYPE_CHECKING:
+    from pipeline.observed import Work
 
 WIDTHS: dict[type[Model], str] = {Mlp: "hidden", Cnn: "filters", Text: "width", Custom: "hidden"}
 """The setting that the arithmetic of a network grows with."""
 
 
-Work = Callable[[Mapping[str, Any]], Sequence[float]]
-
-
-def of(settings: Settings, rows: int, inputs: int, classes: int) -> Work:
+def of(settings: Settings, rows: int, inputs: int, classes: int) -> "Work":
     """A function of a trial's params: multiply-adds and steps of an epoch.
 
     `settings`: what no param says; `rows`: of the whole training split; `inputs`, `classes`: numbers of a

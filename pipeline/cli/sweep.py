@@ -254,7 +254,9 @@ class _Watcher:
     @property
     def unit(self) -> tuple[str, float]:
         """Of the cost axis, the same for the whole study: decided by its first point."""
-        return self._known_unit() or ("us", 1e6)
+        from pipeline import pages
+
+        return self._known_unit() or pages.MICROSECONDS
 
     def _known_unit(self) -> tuple[str, float] | None:
         if self._unit is None and (known := self._ledger.attrs().get("unit")):
