@@ -91,11 +91,11 @@ def fill(words: Sequence[str], count: int) -> None:
     from optuna.samplers import RandomSampler
 
     from pipeline import meter, store, study
-    from pipeline.cli.sweep import _plan
+    from pipeline.cli import plan as plans
     from pipeline.proposer import Proposer
     from pipeline.settings import Sampler
 
-    plan = _plan(words)
+    plan = plans.plan(words)
     told = plan.told.settings
     held = meter.settle(told.device)
     ledger = study.Ledger(store.studies(), told.search.study or "", plan.about(held.name))

@@ -303,13 +303,18 @@ def costs(curves: Sequence[Curve], epoch: int) -> tuple[float, ...]:
 
 def apply(words: Words, overrides: Words) -> Words:
     """`words` with `overrides` in the place of what set the same keys, or settings of a group exchanged."""
+    return (*remaining(words, overrides), *overrides)
+
+
+def remaining(words: Words, overrides: Words) -> Words:
+    """Those of `words` that still hold beside `overrides`."""
     keys = {override.partition("=")[0] for override in overrides}
 
     def stays(word: str) -> bool:
         key = word.partition("=")[0]
         return key not in keys and key.partition(".")[0] not in keys
 
-    return (*[word for word in words if stays(word)], *overrides)
+    return tuple(word for word in words if stays(word))
 
 
 def certainty(confidence: float) -> str:

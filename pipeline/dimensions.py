@@ -146,6 +146,11 @@ class Space:
             yield from self._combined({**so_far, first.name: value}, rest[1:])
 
 
+def key_in(name: str) -> str:
+    """The key in the name of a dimension, which may carry a condition behind it."""
+    return name.partition(" (")[0]
+
+
 def _same(value: Value, choice: Value) -> bool:
     """Whether they are the same word: 1 is 1.0, but neither is true."""
     return value == choice and isinstance(value, bool) == isinstance(choice, bool)

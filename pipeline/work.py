@@ -6,6 +6,7 @@ Only proportions count: they are features of the sampler's cost model, beside th
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.dimensions import key_in
 from pipeline.settings import Cnn, Custom, Mlp, Model, Settings, Text
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def of(settings: Settings, rows: int, inputs: int, classes: int) -> "Work":
     }
 
     def work(params: Mapping[str, Any]) -> Sequence[float]:
-        told = usual | {name.partition(" (")[0]: value for name, value in params.items()}
+        told = usual | {key_in(name): value for name, value in params.items()}
         samples = rows * told["data.fraction"] / settings.data.fraction
         width, layers = told[f"model.{key}"], told["model.layers"]
         weights = width * (inputs + (layers - 1) * width + classes) if isinstance(model, Mlp) else width

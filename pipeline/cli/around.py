@@ -1,10 +1,10 @@
 """A search around the command line that a diagnosis came to: it is tried first, and ranges close in on it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from pipeline.dimensions import Dimension, Space, Value
+from pipeline.dimensions import Dimension, Space, Value, key_in
 from pipeline.errors import BadSetting
 
 TIMES = 4.0
@@ -32,18 +32,31 @@ def found(run: str) -> tuple[str, ...]:
     return reference.overrides
 
 
-def split(words: Sequence[str], typed: Sequence[str], searched: Sequence[str]) -> tuple[list[str], list[str]]:
+def split(
+    words: Sequence[str], typed: Sequence[str], searched: Collection[str]
+) -> tuple[list[str], list[str]]:
     """`words` that settle what is not searched, and those that place the first trial; typed ones win."""
-    from pipeline.attempts import apply
+    from pipeline.attempts import remaining
 
-    kept = apply(tuple(words), tuple(typed))[: -len(typed) or None]
+    kept = remaining(tuple(words), tuple(typed))
     first = [word for word in kept if word.partition("=")[0] in searched]
     return [word for word in kept if word not in first], first
 
 
 def close_in(space: Space, values: Mapping[str, Value]) -> Space:
-    """`space` with each range cut down around the value that its key has, where that lies in it."""
-    return Space(tuple(_near(each, values.get(each.key)) for each in space.dimensions))
+    """`space` with each range cut down around the value that its key has, where that lies in it.
+
+    A range under a condition that these values do not fulfil stays.
+    """
+    return Space(
+        tuple(
+            _near(each, values.get(each.key)) if _counts(each, values) else each for each in space.dimensions
+        )
+    )
+
+
+def _counts(each: Dimension, values: Mapping[str, Value]) -> bool:
+    return each.when is None or values.get(key_in(each.when.key)) == each.when.value
 
 
 def _near(each: Dimension, value: Value) -> Dimension:

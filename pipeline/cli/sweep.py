@@ -1,22 +1,20 @@
 """`sweep`: search, confirm, record, and show the frontier."""
 
-import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import stopping
-from pipeline.cli import arguments, around, frontier, space
+from pipeline.cli import frontier
+from pipeline.cli import plan as plans
 from pipeline.cli.compose import compose
 from pipeline.cli.live import Screen
 from pipeline.cli.ui import base_address
-from pipeline.dimensions import Dimension, Space, Value, word
-from pipeline.errors import BadSetting
+from pipeline.dimensions import key_in
 from pipeline.measures import Epoch
 from pipeline.results import EPOCHS
-from pipeline.settings import Objective, Shift, Told
+from pipeline.settings import Told
 
 if TYPE_CHECKING:
     from pipeline.jobs import Ended
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
     from pipeline.search import Search, Sweep, Trial
     from pipeline.study import Ledger
     from pipeline.study_record import StudyRecord
-
-AROUND = ("search", "tracking", "ui", "record", "trained")
-"""Keys that are no part of a trial's command line."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -36,7 +31,7 @@ def run(words: Sequence[str]) -> None:
         BadInput: the words, the storage or the data are at fault; nothing was begun.
         SearchStopped: a trial showed an error of the program.
     """
-    plan = _plan(words)
+    plan = plans.plan(words)
     from pipeline import meter, proposer, store, study, work, workers
     from pipeline.jobs import prepared_for
     from pipeline.search import Search, Sweep
@@ -46,8 +41,7 @@ def run(words: Sequence[str]) -> None:
     told, search = plan.told, plan.told.settings.search
     proposer.sampler(search.sampler, plan.space, plan.epochs, search.seed, search.workers)  # or why not
     held = (meter.settle if search.workers == 1 else meter.hold)(told.settings.device)
-    under_shift = search.objective is Objective.accuracy_under_shift
-    prepared = prepared_for(told.settings, under_shift)
+    prepared = prepared_for(told.settings, search.under_shift)
     check(prepared, told.settings)
     inputs = math.prod(prepared.shape)
     amount = work.of(told.settings, len(prepared.train), inputs, len(prepared.classes))
@@ -99,116 +93,6 @@ def _checkpoints(told: Told, name: str) -> Path:
     return Path(told.settings.cache_dir).expanduser().absolute().parent / "checkpoints" / name
 
 
-# ---- what is asked for --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    told: Told
-    fixed: tuple[str, ...]
-    space: Space
-    epochs: str | None
-
-    def about(self, device: str) -> dict[str, object]:
-        """What all trials of the study share."""
-        return {
-            "space": list(self.space.text()),
-            "settings": sorted(self.fixed),
-            "device": device,
-            "objective": self.told.settings.search.objective.value,
-        }
-
-    def default_name(self, device: str) -> str:
-        """The same command on the same device takes up the same study."""
-        about = repr(sorted(self.about(device).items()))
-        return f"{self.told.choices['data']}-{hashlib.sha256(about.encode()).hexdigest()[:8]}"
-
-
-def _plan(words: Sequence[str]) -> _Plan:
-    from pipeline.outcomes import searched
-    from pipeline.search import with_epochs
-
-    fixed, several = space.split(arguments.overrides(words))
-    told, first = compose(fixed), None
-    if told.settings.search.from_diagnosis:
-        told, fixed, first = _around(told, fixed, several)
-    own = [pair for pair in fixed if pair.partition("=")[0].partition(".")[0] not in AROUND]
-    if not any(pair.startswith("data=") for pair in own):
-        own.insert(0, f"data={told.choices['data']}")  # a baseline may name another set
-    if told.settings.train.start_from is not None:
-        raise BadSetting("sweep needs train.from=null: its trials begin afresh, got a run; leave it out")
-    search = told.settings.search
-    if search.objective is Objective.accuracy_under_shift and told.settings.evaluate.shift is Shift.none:
-        raise BadSetting(
-            "search.objective=accuracy_under_shift needs evaluate.shift=noise (or blur, rotate, ...), "
-            "got none; set one"
-        )
-    found = space.build(search.space, search.when, fixed, several)
-    if first is not None:
-        found = around.close_in(found, searched(compose([*own, *first]), found.searched()))
-    _check(found, own)
-    whole, epochs = with_epochs(
-        found, told, lambda schedule: compose([*own, f"schedule={schedule}"]).settings.schedule.fair_midway
-    )
-    for line in search.enqueue:
-        compose([*own, *line.split()])
-    return _Plan(told, tuple(own), whole, epochs)
-
-
-def _around(told: Told, fixed: list[str], several: Sequence[str]) -> tuple[Told, list[str], list[str]]:
-    """The command with what a diagnosis came to typed in front, and the words that place its first trial."""
-    search = told.settings.search
-    assert search.from_diagnosis
-    lines = [*several, *search.space, *(line for lines in search.when.values() for line in lines)]
-    keys = {line.partition("=")[0] for line in lines} - {word.partition("=")[0] for word in fixed}
-    settled, first = around.split(around.found(search.from_diagnosis), fixed, sorted(keys))
-    fixed = [*settled, *fixed]
-    told = compose(fixed)
-    enqueue = [" ".join(first), *search.enqueue]
-    search = replace(told.settings.search, enqueue=enqueue)
-    return replace(told, settings=replace(told.settings, search=search)), fixed, first
-
-
-def _check(found: Space, fixed: Sequence[str]) -> None:
-    """Compose the ends of every dimension, so that a wrong key or value is told before anything runs."""
-    parents: dict[str, tuple[str, ...]] = {}
-    for each in found.dimensions:
-        under = _under(each, parents)
-        parents[each.name] = under
-        for value in _probes(each):
-            try:
-                compose([*fixed, *under, f"{each.key}={word(value)}"])
-            except BadSetting as error:
-                # A pair of values that exclude each other is no trial; one value alone is a mistake.
-                if str(error).startswith(each.key.partition(".")[0]):
-                    raise _explained(each, value, error) from None
-
-
-def _under(each: Dimension, parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The words under which a dimension counts."""
-    if each.when is None:
-        return ()
-    key = each.when.key.partition(" (")[0]
-    return (*parents[each.when.key], f"{key}={word(each.when.value)}")
-
-
-def _probes(each: Dimension) -> Sequence[Value]:
-    """All choices; of a range its ends, and of a continuum a number in between."""
-    if each.choices:
-        return each.choices
-    between = () if each.whole or each.step else (each.low + 0.382 * (each.high - each.low),)
-    return (each.low, each.high, *between)
-
-
-def _explained(each: Dimension, value: Value, error: BadSetting) -> BadSetting:
-    if isinstance(value, float) and not value.is_integer() and "must be a whole number" in str(error):
-        ends = f"{word(each.low)},{word(each.high)}"
-        return BadSetting(
-            f"{each.key} must be a whole number, got {each.text()!r}; write {each.key}=int(interval({ends}))"
-        )
-    return error
-
-
 # ---- who watches --------------------------------------------------------------------------------------
 
 
@@ -237,7 +121,7 @@ class _Watcher:
         if trial.seed is None:
             from pipeline.outcomes import searched
 
-            own = searched(trial.told, tuple(key.partition(" (")[0] for key in trial.params))
+            own = searched(trial.told, tuple(map(key_in, trial.params)))
             self._screen.ended(trial.number, ended.state, last, own, ended.reason)
         else:
             self._screen.confirming(trial.number, trial.params[EPOCHS], trial.seed, ended)

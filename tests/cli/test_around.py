@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.cli import around
-from pipeline.dimensions import Dimension, Space
+from pipeline.dimensions import Dimension, Space, When
 
 
 def test_words_are_parted_and_typed_ones_count_more() -> None:
@@ -34,6 +34,17 @@ def test_ranges_close_in_on_what_was_found_and_choices_stay() -> None:
     assert optimizer.choices == ("sgd", "adam")
     assert (dropout.low, dropout.high) == pytest.approx((0.5, 0.8))
     assert (epochs.low, epochs.high) == (1, 9)  # what was found lies beyond it
+
+
+def test_a_range_under_another_condition_stays() -> None:
+    under_sgd, under_adam = (
+        Dimension("optimizer.learning_rate", low=0.001, high=1.0, log=True, when=When("optimizer", name))
+        for name in ("sgd", "adam")
+    )
+    values = {"optimizer": "adam", "optimizer.learning_rate": 0.01}
+    other, own = around.close_in(Space((under_sgd, under_adam)), values).dimensions
+    assert other == under_sgd
+    assert (own.low, own.high) == pytest.approx((0.0025, 0.04))
 
 
 @given(st.integers(16, 1024), st.booleans())
