@@ -12,8 +12,8 @@ from pipeline.breakdown import Part
 from pipeline.cli.compose import compose
 from pipeline.diagnosis import Remedy, Words
 from pipeline.settings import Aim, Settings
-from pipeline.stages import dissect
 from pipeline.walk import Closed, walk
+from tests import tiny
 
 START: Words = ("model.hidden=32", "train.batch_size=64", "train.epochs=3", "device=cpu")
 
@@ -70,9 +70,7 @@ def test_two_planted_remedies_that_do_not_pay_are_reverted_live(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One changes nothing about training, one takes the same steps in Keras' own loop."""
-    monkeypatch.setattr(dissect, "FEWEST_ROUNDS", 3)
-    monkeypatch.setattr(dissect, "SECONDS", 0.5)
-    monkeypatch.setattr(dissect, "CHUNK_SECONDS", 0.01)
+    tiny.quick(monkeypatch)
     everything = frozenset(Part)
     planted = [
         Remedy("nothing", Aim.train, everything, lambda _: ("evaluate.worst=3",), lambda _: 0.2, "none"),

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.inputs import GOALS, LINES
-from pipeline import attempts, ceilings
+from pipeline import attempts
 from pipeline.cli import main
 from pipeline.stages import dissect
+from tests import tiny
 from tests.conftest import CHECKOUT
 from tests.sources import places
 
@@ -41,12 +42,8 @@ def test_the_example_is_short_and_the_figures_are_of_the_lines_that_stand_there(
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured here is not looked at, so it need not be measured well."""
-    monkeypatch.setattr(dissect, "FEWEST_ROUNDS", 2)
-    for name in ("SECONDS", "CHUNK_SECONDS", "KERAS_SECONDS"):
-        monkeypatch.setattr(dissect, name, 0.01)
-    monkeypatch.setattr(ceilings, "SECONDS", 0.01)
-    monkeypatch.setattr(ceilings, "ARRAYS", {"cpu": (2**16, 2**18)})
-    monkeypatch.setattr(ceilings, "SIDE", {"cpu": 64})
+    tiny.quick(monkeypatch)
+    monkeypatch.setattr(dissect, "KERAS_SECONDS", 0.01)
     monkeypatch.setattr(attempts, "MOST_ROUNDS", 1)
 
 

@@ -139,6 +139,23 @@ def test_a_falling_rate_that_grows_too_dear_is_stopped() -> None:
     assert tried["dear"].reason == "costs more than the command line that it should replace"
 
 
+def test_a_timing_that_grows_too_dear_on_the_way_counts_by_the_epochs_it_had() -> None:
+    class Disturbed(Replay):
+        """From the second round on the new command line is stopped in its third epoch of four."""
+
+        def __call__(
+            self, words: Words, seed: int, most_epochs: int | None = None, most_seconds: float | None = None
+        ) -> Curve:
+            again = len(self.calls) >= 9 and "times=0.9" in words
+            return super().__call__(words, seed, most_epochs, 4.6 if again else most_seconds)
+
+    run = Disturbed(noise=0.06)
+    after = attempts(events(run, remedy("somewhat", "times=0.9")))["somewhat"].after
+    assert after is not None
+    assert len(after.costs) > 3  # timed again
+    assert all(cost == pytest.approx(7.2, rel=0.25) for cost in after.costs)
+
+
 def test_the_result_has_as_many_epochs_as_it_needed() -> None:
     """Twice as quick to learn: a quarter of the drop is left after half of the epochs."""
     run = Replay(drop=0.004)

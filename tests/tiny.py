@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.meter import Held
@@ -49,6 +50,19 @@ def prepared(rows: int = 46, shape: tuple[int, ...] = SHAPE, per_feature: bool =
 BASE = compose(
     ["model.hidden=6", "train.batch_size=4", "train.epochs=2", "device=cpu", "optimizer.learning_rate=0.05"]
 ).settings
+
+
+def quick(patch: pytest.MonkeyPatch) -> None:
+    """Take epochs apart in a moment, for tests that do not look at how long anything took."""
+    from pipeline import ceilings
+    from pipeline.stages import dissect
+
+    patch.setattr(dissect, "FEWEST_ROUNDS", 3)
+    patch.setattr(dissect, "SECONDS", 0.5)
+    patch.setattr(dissect, "CHUNK_SECONDS", 0.01)
+    patch.setattr(ceilings, "SECONDS", 0.01)
+    patch.setattr(ceilings, "ARRAYS", {"cpu": (2**16, 2**18)})
+    patch.setattr(ceilings, "SIDE", {"cpu": 64})
 
 
 def told(words: str = "") -> Settings:

@@ -18,12 +18,7 @@ EPOCH = {Part.input, Part.forward, Part.backward, Part.update, Part.overhead}
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dissect, "FEWEST_ROUNDS", 3)
-    monkeypatch.setattr(dissect, "SECONDS", 0.5)
-    monkeypatch.setattr(dissect, "CHUNK_SECONDS", 0.01)
-    monkeypatch.setattr(measured, "SECONDS", 0.01)
-    monkeypatch.setattr(measured, "ARRAYS", {"cpu": (2**16, 2**18)})
-    monkeypatch.setattr(measured, "SIDE", {"cpu": 64})
+    tiny.quick(monkeypatch)
 
 
 @pytest.mark.parametrize("words", ["engine=xla", "engine=graph precision=mixed_bfloat16", "engine=keras"])
