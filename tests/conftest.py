@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline import cores
+
 if TYPE_CHECKING:
     from selenium import webdriver
 
@@ -39,7 +41,9 @@ def _own_ground(ground: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
     for key, value in ground.items():
         monkeypatch.setenv(key, value)
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    return
+    yield
+    # A test that trained in this very process would leave it, and all that the next tests start, on one core.
+    cores.release()
 
 
 @pytest.fixture
