@@ -23,10 +23,10 @@ BIG, MIDDLE, SMALL = 12, 9, 8  # points
 HEAD = 0.66  # inches above the drawing, for the two lines
 
 
-def page(width: float, height: float, title: str, told: str, gap: float = 0.04) -> Figure:
-    """An empty figure, `height` inches under its two lines, `gap` inches above and below each row."""
+def page(width: float, height: float, title: str, told: str) -> Figure:
+    """An empty figure, `height` inches under its two lines."""
     width, whole = max(width, 5.2), height + HEAD
-    layout = ConstrainedLayoutEngine(h_pad=gap, rect=(0.02, 0.01, 0.96, height / whole - 0.01))
+    layout = ConstrainedLayoutEngine(h_pad=0.04, rect=(0.02, 0.01, 0.96, height / whole - 0.01))
     figure = Figure(figsize=(width, whole), dpi=DPI, facecolor="white", layout=layout)
     left = 0.12 / width
     figure.text(

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pipeline.drawing import MIDDLE, SMALL, log_cost, page, plain, png
@@ -164,13 +166,14 @@ def worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
     columns = min(8, max(4, math.ceil(math.sqrt(len(tiles)))))
     lines = math.ceil(len(tiles) / columns)
     width = 1.2 if max(len(tile.below) for tile in tiles) < 14 else 1.6
+    side, height = 1.1, 1.7  # room for a line of words above each tile and below
     told = f"{len(tiles)} of {evaluation.mistakes:,} · above: true class; below: answer and confidence"
-    figure = page(width * columns, 1.75 * lines, "Surest mistakes, test split", told, gap=0.09)
-    cells = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axes, tile in zip(cells, tiles, strict=False):
-        _draw(axes, tile, prepared)
-    for axes in cells[len(tiles) :]:
-        axes.set_axis_off()
+    figure = page(width * columns, height * lines, "Surest mistakes, test split", told)
+    axes = _sheet(figure, width * columns, height * lines)
+    for number, tile in enumerate(tiles):
+        line, column = divmod(number, columns)
+        corner = (width * column + (width - side) / 2, height * line + (height - side) / 2)
+        _draw(axes, tile, prepared, corner, side)
     return png(figure)
 
 
@@ -190,41 +193,70 @@ def sample_grid(prepared: Prepared) -> bytes:
     shown = f"the first {len(found)} of " if len(found) < len(prepared.classes) else ""
     told = f"{len(prepared.train):,} of shape {shape} · {shown}{len(prepared.classes)} classes"
     names = 0.3 + 0.08 * max(len(cut(name)) for name, _ in found)
-    figure = page(0.72 * EACH_SHOWN + names, 0.72 * len(found), "Training samples", told)
-    for line, (name, tiles) in zip(figure.subplots(len(found), EACH_SHOWN), found, strict=True):
-        for axes, tile in zip(line, tiles, strict=False):
-            _draw(axes, tile, prepared)
-        for axes in line[len(tiles) :]:
-            axes.set_axis_off()
-        style: dict[str, Any] = {"size": MIDDLE, "color": INK, "parse_math": False}
-        line[0].set_ylabel(cut(name), rotation=0, ha="right", va="center", **style)
+    cell, side = 0.72, 0.66
+    figure = page(cell * EACH_SHOWN + names, cell * len(found), "Training samples", told)
+    axes = _sheet(figure, cell * EACH_SHOWN, cell * len(found))
+    for line, (name, tiles) in enumerate(found):
+        for column, tile in enumerate(tiles):
+            _draw(axes, tile, prepared, (cell * column, cell * line), side)
+        _write(axes, cut(name), -0.08, cell * line + side / 2, ha="right", va="center")
     return png(figure)
 
 
-def _draw(axes: Axes, tile: Tile, prepared: Prepared) -> None:
-    """An image as an image, anything else as a profile of its values; greys span the data's range."""
+def _sheet(figure: Figure, width: float, height: float) -> Axes:
+    """Ground for all tiles of a picture, in inches from its upper left corner.
+
+    An axes for each tile would take seconds.
+    """
+    axes = figure.subplots()
+    axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
+    axes.set_axis_off()
+    return axes
+
+
+def _write(
+    axes: Axes, words: str, x: float, y: float, size: int = MIDDLE, color: str = INK, **at: Any
+) -> None:
+    axes.text(x, y, words, size=size, color=color, parse_math=False, **at)
+
+
+def _draw(axes: Axes, tile: Tile, prepared: Prepared, corner: tuple[float, float], side: float) -> None:
+    """An image as an image, anything else as a profile of its values; greys span the data's range.
+
+    `corner`: upper left one of the square that it gets, of `side` inches.
+    """
     low, high = prepared.report.smallest, prepared.report.largest
     high = high if high > low else low + 1
     sample = np.asarray(tile.sample)
     sample = sample[..., 0] if sample.ndim == 3 and sample.shape[2] == 1 else sample
-    if sample.ndim == 3 and sample.shape[2] in (3, 4):
-        axes.imshow(sample if sample.dtype == np.uint8 else np.clip((sample - low) / (high - low), 0, 1))
-    elif isinstance(prepared.front, LogMel):
-        axes.imshow(sample[::-1], cmap="magma", vmin=low, vmax=high, aspect="auto")  # low bands below
+    coloured, sound = sample.ndim == 3 and sample.shape[2] in (3, 4), isinstance(prepared.front, LogMel)
+    lines, columns = sample.shape[:2] if coloured or (sample.ndim == 2 and not sound) else (1, 1)
+    width, height = side * columns / max(lines, columns), side * lines / max(lines, columns)
+    (x, y), middle = corner, corner[0] + side / 2
+    left, top = x + (side - width) / 2, y + (side - height) / 2
+    extent = (left, left + width, top + height, top)
+    if coloured:
+        pixels = sample if sample.dtype == np.uint8 else np.clip((sample - low) / (high - low), 0, 1)
+        axes.imshow(pixels, extent=extent)
     elif sample.ndim == 2:
-        axes.imshow(sample, cmap="gray", vmin=low, vmax=high)
+        pixels, colours = (sample[::-1], "magma") if sound else (sample, "gray")  # low bands below
+        axes.imshow(pixels, cmap=colours, vmin=low, vmax=high, extent=extent)
     else:
-        _profile(axes, sample.ravel(), low, high)
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_color(LINE)
-    axes.set_title(tile.above, size=MIDDLE, color=INK, pad=3, parse_math=False)
-    axes.set_xlabel(tile.below, size=SMALL, color=ORANGE, labelpad=3, parse_math=False)
+        _profile(axes, sample.ravel(), low, high, extent)
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=LINE, linewidth=0.8))
+    _write(axes, tile.above, middle, top - 0.05, ha="center", va="bottom")
+    _write(axes, tile.below, middle, top + height + 0.06, SMALL, ORANGE, ha="center", va="top")
 
 
-def _profile(axes: Axes, values: np.ndarray, low: float, high: float) -> None:
+def _profile(
+    axes: Axes, values: np.ndarray, low: float, high: float, extent: tuple[float, float, float, float]
+) -> None:
     """Steps from zero, or from the nearest value to it in the data; a long one as its outline."""
     zero, each = float(np.clip(0, low, high)), math.ceil(len(values) / MOST_STEPS)
     parts = [values[at : at + each] for at in range(0, len(values), each)]
     bottoms, tops = [min(zero, part.min()) for part in parts], [max(zero, part.max()) for part in parts]
-    axes.stairs(tops, baseline=bottoms, fill=True, color=BLUE)
-    axes.set(xlim=(0, len(parts)), ylim=(low, high), box_aspect=1)
+    left, right, below, above = extent
+    bottoms, tops = (np.interp(heights, (low, high), (below, above)) for heights in (bottoms, tops))
+    axes.stairs(
+        tops, np.linspace(left, right, len(parts) + 1), baseline=bottoms, fill=True, color=BLUE, linewidth=0
+    )
