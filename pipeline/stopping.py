@@ -1,15 +1,29 @@
 """Ctrl-C and SIGTERM: both end a run clean, at any moment.
 
 The handler raises where the program stands. Libraries may turn that into an error of their own, so who
-catches anything asks `requested()` what it was. What must not be torn apart stands in `held_back()`.
+catches anything asks `requested()` what it was. What must not be torn apart stands in `held_back()`; a
+transaction of the stores is let through by itself: torn apart, it would keep the database locked for all
+who write the end of the run.
 """
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from pipeline.errors import Stopped
+
+TRANSACTIONS = (
+    "mlflow.store.db.",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "optuna.storages._rdb.",
+    "sqlalchemy.",
+)
+"""Modules in whose calls a transaction may be open; those that ask a server are none, they may wait long."""
+
+AGAIN_SECONDS = 0.02
 
 _received: list[int] = []
 _holding: list[bool] = []
@@ -39,10 +53,32 @@ def held_back() -> Iterator[None]:
         raise _as_exception(_received[-1])
 
 
-def _on_signal(number: int, _frame: FrameType | None) -> None:
+def _on_signal(number: int, frame: FrameType | None) -> None:
     _received.append(number)
-    if not _holding:
-        raise _as_exception(number)
+    if _holding:
+        return
+    if _in_transaction(frame):
+        later = threading.Timer(AGAIN_SECONDS, _send, (number,))
+        later.daemon = True
+        later.start()
+        return
+    raise _as_exception(number)
+
+
+def _in_transaction(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith(TRANSACTIONS):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _send(number: int) -> None:
+    """To the main thread, which may be waiting in a system call, where the system can tell threads apart."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _as_exception(number: int) -> BaseException:

@@ -16,6 +16,7 @@ import requests
 import yaml
 
 from pipeline import store
+from pipeline.cli import main
 from tests.conftest import CHECKOUT, Run
 
 SMOKE = "experiment=smoke"
@@ -120,22 +121,31 @@ def test_the_command_recorded_gives_the_same_curve(fulcrum: Run, client: mlflow.
     assert len(curves[0]) == 2
 
 
-def test_stages_one_by_one(fulcrum: Run, client: mlflow.MlflowClient, tmp_path: Path) -> None:
-    cache = {"FULCRUM_CACHE": str(tmp_path / "cache")}
-    assert "written to" in fulcrum("preprocess", env=cache).stdout
-    assert "found in" in fulcrum("preprocess", env=cache).stdout
-    trained = fulcrum("train", SMOKE, "model.hidden=12", "tracking.register=smoke", env=cache)
+def test_stages_one_by_one(
+    fulcrum: Run,
+    client: mlflow.MlflowClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What one process hands to the next; the rest is asked of this one, which has imported everything."""
+    monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "cache"))
+    assert main(["preprocess"]) == 0
+    assert "written to" in capsys.readouterr().out
+    assert main(["preprocess"]) == 0
+    assert "found in" in capsys.readouterr().out
+    trained = fulcrum("train", SMOKE, "model.hidden=12", "tracking.register=smoke")
     assert trained.returncode == 0, trained.stderr
     run_id = newest(client).info.run_id
     assert "evaluate/test_accuracy" not in newest(client).data.metrics
     before = count(client)
-    evaluated = fulcrum("evaluate", f"trained={run_id}", "record=model", env=cache)
+    evaluated = fulcrum("evaluate", f"trained={run_id}", "record=model")
     assert evaluated.returncode == 0, evaluated.stderr
     assert count(client) == before  # recorded into the model's own run
     run = client.get_run(run_id)
     assert run.data.metrics["evaluate/test_accuracy"] > 0
     assert (run.info.status, run.data.params["model.hidden"]) == ("FINISHED", "12")
-    profiled = fulcrum("profile", "trained=models:/smoke/1", env=cache)
+    profiled = fulcrum("profile", "trained=models:/smoke/1")
     assert profiled.returncode == 0, profiled.stderr
     assert count(client) == before + 1  # a run of its own
     own = newest(client)
@@ -143,11 +153,9 @@ def test_stages_one_by_one(fulcrum: Run, client: mlflow.MlflowClient, tmp_path: 
     assert own.data.params["model.hidden"] == "12"  # as the model's own run was told
     assert own.data.metrics["profile/parameters"] == 64 * 12 + 12 + 12 * 10 + 10
     path = mlflow.artifacts.download_artifacts(f"runs:/{run_id}/model", dst_path=str(tmp_path))
-    assert fulcrum("evaluate", f"trained={path}", SMOKE, env=cache).returncode == 0
-    again = fulcrum(
-        "train", SMOKE, "model.hidden=12", "model.init=pretrained", f"model.pretrained={run_id}", env=cache
-    )
-    assert again.returncode == 0, again.stderr
+    assert main(["evaluate", f"trained={path}", SMOKE]) == 0
+    again = ["train", SMOKE, "model.hidden=12", "model.init=pretrained", f"model.pretrained={run_id}"]
+    assert main(again) == 0
     history = client.get_metric_history(newest(client).info.run_id, "train/validation_loss")
     assert history[0].value < client.get_metric_history(run_id, "train/validation_loss")[-1].value
 
