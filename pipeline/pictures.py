@@ -1,6 +1,6 @@
-"""Which pictures a run gets, by the kind of its samples; `plots` and `plots_text` draw them."""
+"""Which pictures a run gets, by the kind of its samples; `plots` and its kin draw them."""
 
-from pipeline import plots, plots_text
+from pipeline import plots, plots_text, plots_tiles
 from pipeline.prepared import Prepared
 from pipeline.raw import Texts
 from pipeline.stages.evaluate import Evaluation
@@ -9,7 +9,7 @@ from pipeline.stages.evaluate import Evaluation
 def of_samples(prepared: Prepared) -> bytes:
     """Training samples of each class."""
     texts = isinstance(prepared.train.samples, Texts)
-    return plots_text.samples(prepared) if texts else plots.sample_grid(prepared)
+    return plots_text.samples(prepared) if texts else plots_tiles.samples(prepared)
 
 
 def of_evaluation(evaluation: Evaluation, prepared: Prepared) -> dict[str, bytes]:
@@ -20,7 +20,7 @@ def of_evaluation(evaluation: Evaluation, prepared: Prepared) -> dict[str, bytes
     }
     texts = isinstance(prepared.test.samples, Texts)
     if evaluation.worst:
-        draw = plots_text.worst_mistakes if texts else plots.worst_mistakes
+        draw = plots_text.worst_mistakes if texts else plots_tiles.worst_mistakes
         found["pictures/worst_mistakes.png"] = draw(evaluation, prepared)
     if texts and (ngrams := plots_text.error_ngrams(evaluation, prepared)):
         found["pictures/error_ngrams.png"] = ngrams

@@ -25,13 +25,11 @@ Row = tuple[str, str]  # what stands in colour before a text, and the text
 
 def samples(prepared: Prepared) -> bytes:
     """Training texts of each class, from all over the split."""
-    texts, labels = prepared.train.samples, np.asarray(prepared.train.labels)
+    texts = prepared.train.samples
     assert isinstance(texts, Texts)
     rows: list[Row] = []
     for number, name in enumerate(prepared.classes[:MOST_CLASSES]):
-        found = np.flatnonzero(labels == number)
-        found = found[np.unique(np.linspace(0, len(found) - 1, EACH_SHOWN).astype(int))]
-        rows += [(name, text) for text in texts[found]]
+        rows += [(name, text) for text in texts[prepared.train.spread(number, EACH_SHOWN)]]
     told = f"{len(prepared.train):,} texts · {len(prepared.classes)} classes"
     return png(_page_of(rows, "Training samples", told, BLUE))
 

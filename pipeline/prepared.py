@@ -44,6 +44,12 @@ class Split:
         """What the whole model answers to."""
         return self.features if self.raw is None else self.raw
 
+    def spread(self, label: int, most: int) -> np.ndarray:
+        """Row numbers of up to `most` samples of a class, from all over the split."""
+        rows = np.flatnonzero(np.asarray(self.labels) == label)
+        spread: np.ndarray = rows[np.unique(np.linspace(0, len(rows) - 1, most).astype(int))]
+        return spread
+
 
 @dataclass(frozen=True, slots=True)
 class Scaling:

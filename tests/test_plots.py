@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from pipeline import drawing, palette, pictures, plots, wording
+from pipeline import drawing, palette, pictures, plots, plots_tiles, wording
 from pipeline.cli.compose import compose
 from pipeline.measures import Curve, Epoch
 from pipeline.prepared import Prepared, Report, Scaling, Split
@@ -153,36 +153,36 @@ def test_samples_of_any_shape_are_drawn(shape: tuple[int, ...], kind: type, sett
     prepared = table(2, shape, rows=12)
     split = Split(prepared.train.features.astype(kind), prepared.train.labels)
     prepared = replace(prepared, train=split, test=split)
-    assert size(plots.sample_grid(prepared))[0] > 900
-    assert min(size(plots.worst_mistakes(scored(prepared, settings), prepared))) > 300
+    assert size(plots_tiles.samples(prepared))[0] > 900
+    assert min(size(plots_tiles.worst_mistakes(scored(prepared, settings), prepared))) > 300
 
 
 def test_a_sample_that_never_changes_is_drawn() -> None:
     prepared = replace(table(), report=Report(1, {}, {}, 16, 7.0, 7.0, {}))
-    assert size(plots.sample_grid(prepared))[0] > 900
+    assert size(plots_tiles.samples(prepared))[0] > 900
 
 
 def test_each_class_has_a_row_of_its_own_samples() -> None:
     prepared = table(classes=3, rows=100)
-    found = list(plots.class_tiles(prepared))
+    found = list(plots_tiles.class_tiles(prepared))
     assert [name for name, _ in found] == list(prepared.classes)
     mine = prepared.train.features[prepared.train.labels == 1]
     for tile in found[1][1]:
         assert (tile.sample == mine).all(axis=(1, 2)).any()
-    assert [len(tiles) for _, tiles in found] == [plots.EACH_SHOWN] * 3
+    assert [len(tiles) for _, tiles in found] == [plots_tiles.EACH_SHOWN] * 3
 
 
 def test_few_samples_are_shown_once_and_many_classes_in_part() -> None:
-    assert [len(tiles) for _, tiles in plots.class_tiles(table(classes=20, rows=60))] == [
+    assert [len(tiles) for _, tiles in plots_tiles.class_tiles(table(classes=20, rows=60))] == [
         3
-    ] * plots.MOST_SHOWN
-    assert size(plots.sample_grid(table(classes=20, rows=60)))[1] < 1300
+    ] * plots_tiles.MOST_SHOWN
+    assert size(plots_tiles.samples(table(classes=20, rows=60)))[1] < 1300
 
 
 def test_a_mistake_says_what_was_true_and_what_was_answered(settings: Settings) -> None:
     prepared = table()
     worst = (Mistake(7, "$bird$", "airplane", 0.9996), Mistake(3, "airplane", "cat_and_dog", 0.5))
-    tiles = plots.mistake_tiles(replace(scored(prepared, settings), worst=worst), prepared)
+    tiles = plots_tiles.mistake_tiles(replace(scored(prepared, settings), worst=worst), prepared)
     assert [(tile.above, tile.below) for tile in tiles] == [
         ("$bird$", "airplane  >99.9%"),
         ("airplane", "cat_and_dog  50.0%"),
