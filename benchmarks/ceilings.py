@@ -77,7 +77,7 @@ _KINDS = ("float32", "bfloat16")
 
 def product(rows: int, inner: int, columns: int, precision: str) -> Product:
     """The best of numpy (float32 only) and TensorFlow."""
-    from pipeline.quietly import tf
+    from pipeline.backend import tf
 
     draw = np.random.default_rng(0)
     left = draw.standard_normal((rows, inner), np.float32)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.cli.compose import compose
-from pipeline.prepared import Prepared, Report, Scaling, Split
-from pipeline.settings import Adam, Settings
-from pipeline.stages.preprocess import preprocess
+from pipeline.data.prepared import Prepared, Report, Scaling, Split
+from pipeline.data.preprocess import preprocess
+from pipeline.settings.optimizer import Adam
+from pipeline.settings.settings import Settings
 
 INPUTS, CLASSES = 784, 10
 ROWS, UNSEEN = 54_000, 6_000  # of random data: as MNIST comes out of the product's own split

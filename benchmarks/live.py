@@ -64,8 +64,8 @@ def sweep(sampler: str, seed: int, budget: float, more: Sequence[str]) -> Swept:
 
 
 def _read(sampler: str, seed: int, budget: float, address: str) -> Swept:
-    from pipeline.outcomes import results
-    from pipeline.study import Ledger
+    from pipeline.search.study_store import Ledger
+    from pipeline.search.trial_rows import results
 
     tried, spent, points = results(Ledger(address, "live"), "mnist").tried, 0.0, []
     for each in tried:

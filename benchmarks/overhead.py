@@ -49,24 +49,24 @@ class Overhead:
 
 def measure(before: int, trials: int) -> Overhead:
     """A study with `before` invented trials, and `trials` real ones on top."""
-    from pipeline import proposer, search
-    from pipeline.cli import sweep
-    from pipeline.jobs import Ended
+    from pipeline.cli import sweep as sweep_command
+    from pipeline.search import ask_tell, sweep
+    from pipeline.search.job import Ended
 
     words = [*WORDS, f"search.study=after-{before}", f"search.trials={before + trials}"]
     fill(words, before)
     stops: list[float] = []
     asked: list[float] = []
     apart: list[float] = []
-    propose, write = proposer.Proposer.propose, search.Search._write
+    propose, write = ask_tell.Proposer.propose, sweep.Search._write
 
-    def timed_propose(self: proposer.Proposer) -> object:
+    def timed_propose(self: ask_tell.Proposer) -> object:
         start = time.perf_counter()
         found = propose(self)
         asked.append(time.perf_counter() - start)
         return found
 
-    def timed_write(self: search.Search, trial: object, run_id: object, ended: Ended) -> None:
+    def timed_write(self: sweep.Search, trial: object, run_id: object, ended: Ended) -> None:
         write(self, trial, run_id, ended)
         seconds = ended.seconds
         apart.append(seconds.train + seconds.compile + seconds.warm_up)
@@ -74,11 +74,11 @@ def measure(before: int, trials: int) -> Overhead:
 
     # Models are kept at the end of a study, not with each trial, and invented trials have none.
     with (
-        patch.object(proposer.Proposer, "propose", timed_propose),
-        patch.object(search.Search, "_write", timed_write),
-        patch.object(sweep._Watcher, "finish", lambda *_: None),
+        patch.object(ask_tell.Proposer, "propose", timed_propose),
+        patch.object(sweep.Search, "_write", timed_write),
+        patch.object(sweep_command._Watcher, "finish", lambda *_: None),
     ):
-        sweep.run(words)
+        sweep_command.run(words)
     # The first trial compiles and reads the study; from the second on the process is warm.
     laps = [
         later - earlier - spent for earlier, later, spent in zip(stops, stops[1:], apart[1:], strict=False)
@@ -90,15 +90,17 @@ def fill(words: Sequence[str], count: int) -> None:
     """Finished trials with invented curves, as a long sweep would have left them."""
     from optuna.samplers import RandomSampler
 
-    from pipeline import meter, store, study
-    from pipeline.cli import plan as plans
-    from pipeline.proposer import Proposer
-    from pipeline.settings import Sampler
+    from pipeline.cli import sweep_plan as plans
+    from pipeline.hardware import device
+    from pipeline.search import study_store
+    from pipeline.search.ask_tell import Proposer
+    from pipeline.settings.search import Sampler
+    from pipeline.tracking import mlflow_store
 
     plan = plans.plan(words)
     told = plan.told.settings
-    held = meter.settle(told.device)
-    ledger = study.Ledger(store.studies(), told.search.study or "", plan.about(held.name))
+    held = device.claim_and_pin_device(told.device)
+    ledger = study_store.Ledger(mlflow_store.studies(), told.search.study or "", plan.about(held.name))
     asker = Proposer(plan.space, Sampler.random, None, 0, 1)
     assert isinstance(asker._study.sampler, RandomSampler)
     draw = np.random.default_rng(0)

@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks import machine
 from pipeline.cli.compose import compose
 from pipeline.errors import Diverged
-from pipeline.settings import Settings
+from pipeline.settings.settings import Settings
 
 TABLES = Path(__file__).resolve().parent / "tables"
 TRAIN, VALIDATION, TEST = 12_000, 3_000, 2_000
@@ -84,7 +84,7 @@ def _log_uniform(ends: tuple[float, float], random: np.random.Generator) -> floa
 
 def mnist_subset(data_dir: Path, path: Path, seed: int = 0) -> None:
     """A random subset of MNIST as one .npz; its test images are of the official test split."""
-    from pipeline.sources import mnist
+    from pipeline.data.sources import mnist
 
     loaded, random = mnist.load(data_dir), np.random.default_rng(seed)
     assert loaded.test is not None
@@ -115,7 +115,7 @@ def words_of(name: str) -> list[str]:
 
 def record(settings: Settings, prepared: Any) -> list[list[float]]:
     """[[epoch, device-seconds so far, validation accuracy], ...]; up to where it diverged."""
-    from pipeline.stages.train import train
+    from pipeline.training.train import train
 
     curve: list[list[float]] = []
     try:
@@ -134,13 +134,13 @@ def record(settings: Settings, prepared: Any) -> list[list[float]]:
 
 def tables(name: str, trials: int, epochs: int, seed: int, core_seconds: float) -> Iterator[dict[str, Any]]:
     """Lines of the table, one a trial, until the core-seconds are spent."""
-    from pipeline import meter
-    from pipeline.stages.preprocess import preprocess
+    from pipeline.data.preprocess import preprocess
+    from pipeline.hardware import device
 
     first = words_of(name)
     settings = compose(first).settings
     prepared = preprocess(settings)
-    meter.settle(settings.device)
+    device.claim_and_pin_device(settings.device)
     start = time.process_time()
     for number, params in enumerate(draw(SPACES[name], trials, seed)):
         words = [*first, f"train.epochs={epochs}", *(f"{key}={value}" for key, value in params.items())]

@@ -17,7 +17,7 @@ from benchmarks import cells, machine, report
 from benchmarks.engine import KEPT
 from benchmarks.results import Goal
 from pipeline.cli.compose import compose
-from pipeline.settings import Settings
+from pipeline.settings.settings import Settings
 
 HALF = {
     "float32": ("data=mnist", "model.hidden=500", "train.batch_size=128", "train.epochs=5", "device=cpu"),
@@ -49,13 +49,13 @@ class Reached:
 
 def train_once(settings: Settings) -> tuple[float, float]:
     """Test accuracy, device-seconds."""
-    from pipeline import models
-    from pipeline.stages.preprocess import preprocess
-    from pipeline.stages.train import train
+    from pipeline.data.preprocess import preprocess
+    from pipeline.models import keras_models
+    from pipeline.training.train import train
 
     prepared = preprocess(settings)
     *_, last = train(prepared, settings)
-    answers = models.predictor(last.model())(prepared.test.samples)
+    answers = keras_models.predictor(last.model())(prepared.test.samples)
     return float((answers.argmax(1) == prepared.test.labels).mean()), last.curve.last.device_seconds
 
 

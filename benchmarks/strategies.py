@@ -24,9 +24,9 @@ from optuna.samplers import BaseSampler
 
 from benchmarks.table import EPOCHS, Ledger, Table
 from pipeline.frontier import dominates
+from pipeline.frontier_sampler.encoding import Choices, Numeric, key_of
+from pipeline.frontier_sampler.sampler import FrontierSampler
 from pipeline.measures import Point
-from pipeline.sampler import FrontierSampler
-from pipeline.space import Choices, Numeric, key_of
 
 Strategy = Callable[[Ledger, int], None]
 DIRECTIONS = ["maximize", "minimize"]

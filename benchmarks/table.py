@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.frontier import Bounds, log_hypervolume, staircase
-from pipeline.learned import Trait, conditions
+from pipeline.frontier_sampler.conditions import Trait, conditions
+from pipeline.frontier_sampler.encoding import Choices, Key, Numeric, Parameter, Space, key_of
 from pipeline.measures import Point
-from pipeline.space import Choices, Key, Numeric, Parameter, Space, key_of
 
 EPOCHS = "epochs"
 FEW = 6

@@ -18,7 +18,7 @@ def main(words: Sequence[str]) -> int:
     os.sched_setaffinity(0, {int(core) for core in words[0].split(",")})
     repeats, told = int(words[1]), words[2:]
     from pipeline.cli.compose import compose
-    from pipeline.stages.preprocess import preprocess
+    from pipeline.data.preprocess import preprocess
 
     settings = compose(told).settings
     if "data=mnist" in told and not cells.mnist_there():
@@ -35,7 +35,7 @@ def main(words: Sequence[str]) -> int:
 
 def trial(settings: Any, prepared: Any) -> dict[str, float]:
     """What the product's meter says of the whole curve; `core_share`: core seconds by wall seconds."""
-    from pipeline.stages.train import train
+    from pipeline.training.train import train
 
     start, computed = time.perf_counter(), time.process_time()
     *_, last = train(prepared, settings)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from pipeline.data.prepared import Prepared
+from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.measures import Cost, Epoch, Seconds
-from pipeline.models import predictor
-from pipeline.prepared import Prepared
-from pipeline.settings import Settings
-from pipeline.stages.evaluate import Evaluation, evaluate
-from pipeline.stages.profile import profile
-from pipeline.stages.train import Start, Trained, train
+from pipeline.models.keras_models import predictor
+from pipeline.profiling.profile import profile
+from pipeline.settings.settings import Settings
+from pipeline.training.train import Start, Trained, train
 
 if TYPE_CHECKING:
     import keras

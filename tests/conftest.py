@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline import cores
+from pipeline.hardware import cpu_cores
 
 if TYPE_CHECKING:
     from selenium import webdriver
@@ -43,7 +43,7 @@ def _own_ground(ground: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     yield
     # A test that trained in this very process would leave it, and all that the next tests start, on one core.
-    cores.release()
+    cpu_cores.release()
 
 
 @pytest.fixture

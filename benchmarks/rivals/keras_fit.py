@@ -4,7 +4,7 @@ from typing import Any
 
 from benchmarks.cells import Problem
 from benchmarks.rivals import refuse_article
-from pipeline.quietly import keras
+from pipeline.backend import keras
 
 AT_ONCE = 100
 """Steps in one execution with the best flags."""

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from benchmarks.cells import Problem
 from benchmarks.rivals import Unfit
-from pipeline import engine, loops, meter
-from pipeline.settings import Policy
+from pipeline.hardware import device
+from pipeline.settings.training import Policy
+from pipeline.training import compiled_epoch, loop
 
 
 class Ours:
@@ -14,9 +15,9 @@ class Ours:
     def __init__(self, problem: Problem, steps: int, policy: Policy) -> None:
         precision = replace(problem.settings.precision, policy=policy)
         settings = replace(problem.settings, precision=precision)
-        held = meter.hold(settings.device)
-        self.kind = engine.pick_engine(settings, held)
-        self._loop = loops.CompiledLoop(settings, problem.prepared, problem.weights, held, self.kind)
+        held = device.claim_device(settings.device)
+        self.kind = compiled_epoch.pick_engine(settings, held)
+        self._loop = loop.CompiledLoop(settings, problem.prepared, problem.weights, held, self.kind)
         self._steps = steps
         self._loop.prepare(1)
 

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from pipeline import stopping
+from pipeline import signals
 from pipeline.cli import help
 from pipeline.errors import FulcrumError
 
@@ -15,11 +15,11 @@ def main(words: Sequence[str]) -> int:
         command = next((word for word in words if word in help.COMMANDS), None)
         print(help.text(command))
         return 0 if words else 2
-    stopping.listen()
+    signals.listen()
     try:
         _run(words[0], words[1:])
     except BaseException as error:  # a signal may come out of a library as any error
-        if stopped := stopping.requested():
+        if stopped := signals.requested():
             name = "Ctrl-C" if stopped is signal.SIGINT else stopped.name
             print(f"stopped by {name}; a run that was open is recorded as KILLED", file=sys.stderr)
             return 128 + stopped

@@ -15,17 +15,19 @@ from pipeline.cli import diagnose, help, ui
 from pipeline.cli.compose import compose
 from pipeline.errors import BadModel, BadSetting
 from pipeline.measures import Seconds
-from pipeline.settings import Mlp, RecordInto, Told
+from pipeline.settings.command_line import CommandLine
+from pipeline.settings.model import Mlp
+from pipeline.settings.tracking import RecordInto
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from pipeline.meter import Held
-    from pipeline.prepared import Prepared
-    from pipeline.registry import Reference
-    from pipeline.stages.train import Start
-    from pipeline.tracking import Record
+    from pipeline.data.prepared import Prepared
+    from pipeline.hardware.device import Held
+    from pipeline.tracking.model_references import Reference
+    from pipeline.tracking.run_recorder import Record
+    from pipeline.training.train import Start
 
 
 MULTIRUN = {"--multirun", "-m"}
@@ -60,19 +62,19 @@ def run(command: str, words: Sequence[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    told: Told
+    told: CommandLine
     held: "Held"
     prepared: "Prepared"
     prepare_seconds: float
 
 
-def _ready(told: Told) -> _Ready:
-    from pipeline import meter
-    from pipeline.stages.preprocess import preprocess
+def _ready(told: CommandLine) -> _Ready:
+    from pipeline.data.preprocess import preprocess
+    from pipeline.hardware import device
     from pipeline.trial import timed
 
-    held = meter.settle(told.settings.device)
-    if warning := meter.unseen_gpu():
+    held = device.claim_and_pin_device(told.settings.device)
+    if warning := device.unseen_gpu():
         print(f"warning: {warning}", file=sys.stderr)
     prepared, seconds = timed(lambda: preprocess(told.settings))
     return _Ready(told, held, prepared, seconds)
@@ -83,47 +85,50 @@ def _start(ready: _Ready) -> "tuple[_Ready, Start]":
     settings = ready.told.settings
     if settings.train.start_from is None:
         return ready, _start_weights(ready.told)
-    from pipeline import continuing, engine, inputs, registry
+    from pipeline.tracking import model_references
+    from pipeline.training import compiled_epoch, device_data, warm_start
 
-    reference = registry.find(settings.train.start_from)
-    model = registry.load(reference)
-    prepared = continuing.under_scaling_of(model, ready.prepared)
-    left, spent = registry.left_behind(reference, ready.held.kind)
-    kind = engine.pick_engine(settings, ready.held, inputs.streams(settings, prepared))
-    start = continuing.onward(model, left, spent, reference.run_id, settings, prepared, kind)
+    reference = model_references.find(settings.train.start_from)
+    model = model_references.load(reference)
+    prepared = warm_start.under_scaling_of(model, ready.prepared)
+    left, spent = model_references.left_behind(reference, ready.held.kind)
+    kind = compiled_epoch.pick_engine(settings, ready.held, device_data.streams(settings, prepared))
+    start = warm_start.onward(model, left, spent, reference.run_id, settings, prepared, kind)
     if start.fresh:
         print(f"train.from: {', '.join(start.fresh)} did not fit and begin anew", file=sys.stderr)
     return replace(ready, prepared=prepared), start
 
 
-def _start_weights(told: Told) -> "list[np.ndarray] | None":
+def _start_weights(told: CommandLine) -> "list[np.ndarray] | None":
     """Weights of another model, where the settings say so."""
     model = told.settings.model
     if not isinstance(model, Mlp) or model.pretrained is None:
         return None
-    from pipeline import models, registry
+    from pipeline.models import keras_models
+    from pipeline.tracking import model_references
 
-    return models.dense_weights(registry.load(registry.find(model.pretrained)))
+    return keras_models.dense_weights(model_references.load(model_references.find(model.pretrained)))
 
 
-def _told_about_model(words: Sequence[str]) -> "tuple[Told, Reference]":
+def _told_about_model(words: Sequence[str]) -> "tuple[CommandLine, Reference]":
     """Settings as the model's own run had them, what is typed now on top."""
     told = compose(words)
     if told.settings.trained is None:
         raise BadSetting("trained must be a run id, registry URI or path, got nothing; add trained=...")
-    from pipeline import registry
+    from pipeline.tracking import model_references
 
-    reference = registry.find(told.settings.trained)
+    reference = model_references.find(told.settings.trained)
     if told.settings.record is RecordInto.model and reference.run_id is None:
         raise BadSetting(f"record must be own for a model without a run, got model with {reference.text}")
     return compose([*reference.overrides, *words]), reference
 
 
 def _fitting(reference: "Reference", prepared: "Prepared") -> "keras.Model":
-    from pipeline import models, registry
+    from pipeline.models import keras_models
+    from pipeline.tracking import model_references
 
-    model = registry.load(reference)
-    if not models.answers_to(model, prepared):
+    model = model_references.load(reference)
+    if not keras_models.answers_to(model, prepared):
         wants, gives = model.input_shape, model.output_shape[-1]
         samples = tuple(prepared.train.samples.shape[1:])
         raise BadModel(
@@ -138,7 +143,7 @@ def _fitting(reference: "Reference", prepared: "Prepared") -> "keras.Model":
 
 @contextmanager
 def _recording(ready: _Ready, stage: str, into: str | None = None) -> "Iterator[Record]":
-    from pipeline.tracking import recording
+    from pipeline.tracking.run_recorder import recording
 
     with recording(ready.told, stage, ready.held, into) as record:
         record.prepared(ready.prepared)
@@ -150,25 +155,25 @@ def _run(words: Sequence[str]) -> None:
     if not MULTIRUN & set(words):
         _run_one(compose(words))
         return
-    from pipeline.cli import arguments, space
+    from pipeline.cli import arguments, sweep_space
 
-    fixed, several = space.split(arguments.overrides(word for word in words if word not in MULTIRUN))
-    grid = space.build([], {}, fixed, several)
+    fixed, several = sweep_space.split(arguments.overrides(word for word in words if word not in MULTIRUN))
+    grid = sweep_space.build([], {}, fixed, several)
     # All are composed before the first is trained: a mistake in one is told at once.
     for told in [compose([*fixed, *grid.words(params)]) for params in grid.combinations()]:
         _run_one(told)
 
 
-def _run_one(told: Told) -> None:
+def _run_one(told: CommandLine) -> None:
     ready = _ready(told)
-    from pipeline import export
-    from pipeline.cli import summary
-    from pipeline.stages.train import check
+    from pipeline.cli import run_summary
+    from pipeline.models import litert
+    from pipeline.training.train import check
     from pipeline.trial import run_trial
 
     ready, start = _start(ready)
     check(ready.prepared, told.settings, start)
-    export.check(told.settings.profile.runtime, ready.prepared)
+    litert.check(told.settings.profile.runtime, ready.prepared)
     with _recording(ready, "run") as record:
         outcome = run_trial(ready.prepared, told.settings, record, start)
         record.trained(outcome.trained)
@@ -177,25 +182,25 @@ def _run_one(told: Told) -> None:
         record.cost(outcome.cost)
         record.seconds(replace(outcome.seconds, prepare=ready.prepare_seconds))
         record.model(outcome.model, ready.prepared, told.settings.tracking.register)
-        record.served(export.served(outcome.model, told.settings.profile.runtime, ready.prepared.validation))
-        record.note(summary.note(outcome, record))
-    summary.run(told, ready.prepared, outcome, record)
+        record.served(litert.served(outcome.model, told.settings.profile.runtime, ready.prepared.validation))
+        record.note(run_summary.note(outcome, record))
+    run_summary.run(told, ready.prepared, outcome, record)
 
 
 def _preprocess(words: Sequence[str]) -> None:
     ready = _ready(compose(words))
-    from pipeline.cli import summary
+    from pipeline.cli import run_summary
 
     with _recording(ready, "preprocess") as record:
         record.seconds(Seconds(prepare=ready.prepare_seconds))
-    summary.preprocess(ready.prepared, ready.prepare_seconds, record)
+    run_summary.preprocess(ready.prepared, ready.prepare_seconds, record)
 
 
 def _train(words: Sequence[str]) -> None:
     told = compose(words)
     ready = _ready(told)
-    from pipeline.cli import summary
-    from pipeline.stages.train import check
+    from pipeline.cli import run_summary
+    from pipeline.training.train import check
     from pipeline.trial import train_watched
 
     ready, start = _start(ready)
@@ -206,40 +211,40 @@ def _train(words: Sequence[str]) -> None:
         record.left(trained, start)
         record.seconds(replace(trained.seconds, prepare=ready.prepare_seconds))
         record.model(trained.model(), ready.prepared, told.settings.tracking.register)
-    summary.train(trained, record)
+    run_summary.train(trained, record)
 
 
 def _evaluate(words: Sequence[str]) -> None:
     told, reference = _told_about_model(words)
     ready = _ready(told)
-    from pipeline.cli import summary
-    from pipeline.models import predictor
-    from pipeline.stages.evaluate import evaluate
+    from pipeline.cli import run_summary
+    from pipeline.evaluation.evaluate import evaluate
+    from pipeline.models.keras_models import predictor
 
     model = _fitting(reference, ready.prepared)
     with _recording(ready, "evaluate", _into(told, reference)) as record:
         evaluation = evaluate(predictor(model), ready.prepared, told.settings)
         record.evaluation(evaluation, ready.prepared)
-    summary.evaluate(evaluation, ready.prepared, record)
+    run_summary.evaluate(evaluation, ready.prepared, record)
 
 
 def _profile(words: Sequence[str]) -> None:
     told, reference = _told_about_model(words)
     ready = _ready(told)
-    from pipeline import export
-    from pipeline.cli import summary
-    from pipeline.models import predictor
-    from pipeline.stages.profile import profile
+    from pipeline.cli import run_summary
+    from pipeline.models import litert
+    from pipeline.models.keras_models import predictor
+    from pipeline.profiling.profile import profile
 
-    export.check(told.settings.profile.runtime, ready.prepared)
+    litert.check(told.settings.profile.runtime, ready.prepared)
     model = _fitting(reference, ready.prepared)
     with _recording(ready, "profile", _into(told, reference)) as record:
         cost = profile(model, predictor(model), ready.prepared, told.settings)
         record.cost(cost)
-    summary.profile(cost, record)
+    run_summary.profile(cost, record)
 
 
-def _into(told: Told, reference: "Reference") -> str | None:
+def _into(told: CommandLine, reference: "Reference") -> str | None:
     return reference.run_id if told.settings.record is RecordInto.model else None
 
 

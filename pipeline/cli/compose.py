@@ -11,20 +11,21 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.cli import arguments, mistakes, schema
-from pipeline.settings import Settings, Told
+from pipeline.cli import arguments, explain_errors, schema
+from pipeline.settings.command_line import CommandLine
+from pipeline.settings.settings import Settings
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
-def compose(words: Sequence[str]) -> Told:
+def compose(words: Sequence[str]) -> CommandLine:
     """Settings for `words` (`key=value`, `--key value`, `overrides="a=1 b=2"`).
 
     Raises:
         BadSetting: a key, a type, a value or a pair of values is wrong; the text is one line.
     """
     pairs = arguments.overrides(words)
-    mistakes.check_words(pairs, CONF)
+    explain_errors.check_words(pairs, CONF)
     try:
         config = _composed(pairs)
         choices = OmegaConf.to_container(config.hydra.runtime.choices)
@@ -32,13 +33,13 @@ def compose(words: Sequence[str]) -> Told:
             del config["hydra"]
         settings = OmegaConf.to_object(config)
     except (HydraException, OmegaConfBaseException) as error:
-        raise mistakes.explained(error, pairs) from None
+        raise explain_errors.explained(error, pairs) from None
     assert isinstance(settings, Settings)
     assert isinstance(choices, dict)
     chosen = {
         str(group): str(option) for group, option in choices.items() if "/" not in str(group) and option
     }
-    return Told(settings, chosen, tuple(pairs))
+    return CommandLine(settings, chosen, tuple(pairs))
 
 
 def _composed(pairs: list[str]) -> DictConfig:

@@ -5,20 +5,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pipeline.cli import experiments
+from pipeline.cli import save_experiment
 from pipeline.cli.compose import compose
 from pipeline.cli.ui import base_address
 from pipeline.errors import BadSetting
-from pipeline.settings import Aim, Settings, Told
+from pipeline.settings.command_line import CommandLine
+from pipeline.settings.diagnosis import Aim
+from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from pipeline.attempts import Attempt, Measured
-    from pipeline.bench import Bench
-    from pipeline.breakdown import Breakdown
-    from pipeline.diagnosis import Case, Verdict, Words
-    from pipeline.journal import Journal
-    from pipeline.prepared import Prepared
-    from pipeline.walk import Closed, Event
+    from pipeline.data.prepared import Prepared
+    from pipeline.diagnosis.bottleneck import Case, Verdict, Words
+    from pipeline.diagnosis.improve import Closed, Event
+    from pipeline.diagnosis.paired_attempt import Attempt, Measured
+    from pipeline.diagnosis.runner import Bench
+    from pipeline.profiling.breakdown import Breakdown
+    from pipeline.tracking.diagnosis_recorder import Journal
 
 APART = {"diagnose", "tracking", "ui", "trained", "record"}
 """Heads of overrides that say how to diagnose, not what to train."""
@@ -29,22 +31,22 @@ def run(words: Sequence[str]) -> None:
     told, start = _told(words)
     settings = told.settings
     began = time.perf_counter()
-    from pipeline import meter
+    from pipeline.hardware import device
 
-    held, imported = meter.settle(settings.device), time.perf_counter() - began
-    from pipeline import export
-    from pipeline.bench import Bench
-    from pipeline.cli.walk_summary import Teller
-    from pipeline.journal import Journal
-    from pipeline.remedies import REMEDIES
-    from pipeline.stages.train import check
-    from pipeline.tracking import recording
-    from pipeline.walk import walk
+    held, imported = device.claim_and_pin_device(settings.device), time.perf_counter() - began
+    from pipeline.cli.diagnosis_summary import Teller
+    from pipeline.diagnosis.improve import walk
+    from pipeline.diagnosis.remedies import REMEDIES
+    from pipeline.diagnosis.runner import Bench
+    from pipeline.models import litert
+    from pipeline.tracking.diagnosis_recorder import Journal
+    from pipeline.tracking.run_recorder import recording
+    from pipeline.training.train import check
 
     bench = Bench(_settings, settings.diagnose.aim, held)
     prepared = bench.prepared(settings)
     check(prepared, settings)
-    export.check(settings.profile.runtime, prepared)
+    litert.check(settings.profile.runtime, prepared)
     _check_memory(prepared, settings)
     with recording(told, "diagnose", held) as record:
         record.prepared(prepared)
@@ -62,14 +64,14 @@ def run(words: Sequence[str]) -> None:
     if name := settings.diagnose.save:
         first, last = diary.baseline.point, diary.result.point
         times = first.device_seconds / last.device_seconds
-        path = experiments.save(name, final, f"Found by diagnose: {times:.3g}x cheaper than it began")
+        path = save_experiment.save(name, final, f"Found by diagnose: {times:.3g}x cheaper than it began")
         teller.saved(path, name)
 
 
 # ---- what is diagnosed ------------------------------------------------------------------------------
 
 
-def _told(words: Sequence[str]) -> "tuple[Told, Words]":
+def _told(words: Sequence[str]) -> "tuple[CommandLine, Words]":
     """Settings of the whole command, and the words of the trial to begin with.
 
     Raises:
@@ -77,11 +79,11 @@ def _told(words: Sequence[str]) -> "tuple[Told, Words]":
     """
     told = compose(words)
     if told.settings.trained is not None:
-        from pipeline import registry
+        from pipeline.tracking import model_references
 
-        told = compose([*registry.find(told.settings.trained).overrides, *words])
+        told = compose([*model_references.find(told.settings.trained).overrides, *words])
     if told.settings.diagnose.save:
-        experiments.check(told.settings.diagnose.save)
+        save_experiment.check(told.settings.diagnose.save)
     if told.settings.train.start_from is not None:
         raise BadSetting("diagnose needs train.from=null: it trains afresh, got a run; leave it out")
     if getattr(told.settings.model, "pretrained", None):
@@ -91,9 +93,9 @@ def _told(words: Sequence[str]) -> "tuple[Told, Words]":
 
 def _check_memory(prepared: "Prepared", settings: Settings) -> None:
     """Keras alone streams, and a loop that waits for the disk is not what is taken apart here."""
-    from pipeline import inputs
+    from pipeline.training import device_data
 
-    if inputs.streams(settings, prepared):
+    if device_data.streams(settings, prepared):
         raise BadSetting(
             f"diagnose needs training samples of at most data.in_memory_limit={settings.data.in_memory_limit}"
             f" bytes, got {prepared.train.features.nbytes}; raise it, or set data.fraction for a part of them"
@@ -121,23 +123,23 @@ class _Diary:
     closed: "Closed | None" = None
 
     def write(self, event: "Event") -> None:
-        from pipeline import attempts, walk
+        from pipeline.diagnosis import improve, paired_attempt
 
         match event:
-            case walk.Opened(baseline):
+            case improve.Opened(baseline):
                 self.opened = baseline
                 self.tracked = _seconds(lambda: self.journal.baseline(baseline))
-            case walk.Named(case, verdict):
+            case improve.Named(case, verdict):
                 self._named(case, verdict)
-            case attempts.Attempt():
+            case paired_attempt.Attempt():
                 self.attempts.append(event)
                 self.journal.attempt(event, self.verdicts[-1])
-            case walk.Closed():
+            case improve.Closed():
                 self.closed = event
                 self.journal.closed(self.baseline, event, self.attempts)
 
     def _named(self, case: "Case", verdict: "Verdict") -> None:
-        from pipeline.breakdown import span
+        from pipeline.profiling.breakdown import span
 
         beside = {
             **case.breakdown.beside,
@@ -169,9 +171,9 @@ class _Diary:
         return [*named, ("last", self.cases[-1])] if changed else named
 
 
-def _finish(diary: _Diary, bench: "Bench", final: Told, settings: Settings) -> None:
+def _finish(diary: _Diary, bench: "Bench", final: CommandLine, settings: Settings) -> None:
     """Pictures, all values, and with `aim=latency` the model as it is served."""
-    from pipeline import walk_plots
+    from pipeline.reports import diagnosis_plots
 
     journal, ends = diary.journal, diary.ends()
     wanted = sum(diary.baseline.accuracies) / len(diary.baseline.accuracies) - settings.diagnose.tolerance
@@ -179,7 +181,7 @@ def _finish(diary: _Diary, bench: "Bench", final: Told, settings: Settings) -> N
     journal.pictures(
         breakdowns,
         [(name, case.roofline) for name, case in ends if case.roofline],
-        walk_plots.walk(
+        diagnosis_plots.walk(
             diary.baseline, diary.attempts, diary.end, wanted, journal.cost_name, breakdowns[0][1].device
         ),
     )
@@ -203,12 +205,12 @@ def _name(name: str, case: "Case") -> str:
     )
 
 
-def _serve(diary: _Diary, bench: "Bench", final: Told) -> None:
+def _serve(diary: _Diary, bench: "Bench", final: CommandLine) -> None:
     """The Keras model of the last command line, and the file it is served from where there is one."""
-    from pipeline import export
+    from pipeline.models import litert
 
     model, prepared = bench.trained(final.settings), bench.prepared(final.settings)
-    found = export.served(model, final.settings.profile.runtime, prepared.validation)
+    found = litert.served(model, final.settings.profile.runtime, prepared.validation)
     diary.journal.served(model, prepared, found)
 
 

@@ -11,11 +11,11 @@ from rich.markup import escape
 
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose
-from pipeline.cli.live import frontier_table, seconds
+from pipeline.cli.sweep_screen import frontier_table, seconds
 from pipeline.errors import BadInput, BadSetting, FulcrumError
 
 if TYPE_CHECKING:
-    from pipeline.results import Member, Results
+    from pipeline.search.results import Member, Results
 
 
 class NothingQualifies(FulcrumError):
@@ -36,11 +36,12 @@ def run(words: Sequence[str]) -> None:
     """
     told, rest = _parsed(words)
     settings = compose(arguments.overrides(rest)).settings
-    from pipeline import outcomes, storages, store, study
+    from pipeline.search import optuna_storage, study_store, trial_rows
+    from pipeline.tracking import mlflow_store
 
-    address = settings.search.storage or store.studies()
-    name = _chosen(told.study or settings.search.study, storages.names(address))
-    found = outcomes.results(study.Ledger(address, name), name)
+    address = settings.search.storage or mlflow_store.studies()
+    name = _chosen(told.study or settings.search.study, optuna_storage.names(address))
+    found = trial_rows.results(study_store.Ledger(address, name), name)
     if not found.members():
         raise NothingQualifies(f"study {name} has no point yet; let it run: python -m pipeline sweep")
     members = _choice(told, found)

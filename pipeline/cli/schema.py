@@ -4,14 +4,30 @@ from functools import cache
 
 from hydra.core.config_store import ConfigStore
 
-from pipeline import data_kinds, settings
+from pipeline.settings import data_kinds, settings
+from pipeline.settings.data import Arrays, Digits, Idx, Mnist
+from pipeline.settings.diagnosis import Diagnose
+from pipeline.settings.measuring import Claim, Device, Evaluate, Price, Profile
+from pipeline.settings.model import Cnn, Custom, Mlp, Text
+from pipeline.settings.optimizer import Adam, Constant, Cosine, Sgd, WarmupLinear
+from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
+from pipeline.settings.search import Pruning, Search
+from pipeline.settings.tracking import Tracking, Ui
+from pipeline.settings.training import (
+    Augment,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    MeanSquaredError,
+    Precision,
+    Train,
+)
 
 KINDS: dict[str, tuple[type, ...]] = {
     "data": (
-        settings.Digits,
-        settings.Mnist,
-        settings.Idx,
-        settings.Arrays,
+        Digits,
+        Mnist,
+        Idx,
+        Arrays,
         data_kinds.Fsdd,
         data_kinds.AudioFolder,
         data_kinds.RtPolarity,
@@ -20,27 +36,27 @@ KINDS: dict[str, tuple[type, ...]] = {
         data_kinds.ImageFolder,
         data_kinds.Tfds,
     ),
-    "model": (settings.Mlp, settings.Cnn, settings.Text, settings.Custom),
-    "loss": (settings.CrossEntropy, settings.BinaryCrossEntropy, settings.MeanSquaredError),
-    "optimizer": (settings.Sgd, settings.Adam),
-    "schedule": (settings.Constant, settings.Cosine, settings.WarmupLinear),
+    "model": (Mlp, Cnn, Text, Custom),
+    "loss": (CrossEntropy, BinaryCrossEntropy, MeanSquaredError),
+    "optimizer": (Sgd, Adam),
+    "schedule": (Constant, Cosine, WarmupLinear),
 }
 SINGLE: dict[str, type] = {
-    "preprocess": settings.Preprocess,
-    "spectrogram": settings.Spectrogram,
-    "vocabulary": settings.Vocabulary,
-    "precision": settings.Precision,
-    "train": settings.Train,
-    "augment": settings.Augment,
-    "evaluate": settings.Evaluate,
-    "profile": settings.Profile,
-    "diagnose": settings.Diagnose,
-    "device": settings.Device,
-    "price": settings.Price,
-    "pruning": settings.Pruning,
-    "tracking": settings.Tracking,
-    "ui": settings.Ui,
-    "search": settings.Search,
+    "preprocess": Preprocess,
+    "spectrogram": Spectrogram,
+    "vocabulary": Vocabulary,
+    "precision": Precision,
+    "train": Train,
+    "augment": Augment,
+    "evaluate": Evaluate,
+    "profile": Profile,
+    "diagnose": Diagnose,
+    "device": Device,
+    "price": Price,
+    "pruning": Pruning,
+    "tracking": Tracking,
+    "ui": Ui,
+    "search": Search,
 }
 
 
@@ -49,7 +65,7 @@ def register() -> None:
     """Store `schema`, `schema/<group>` and, for groups with several kinds, `schema/<group>/<option>`."""
     store = ConfigStore.instance()
     store.store(name="schema", node=settings.Settings)
-    store.store(group="schema", name="claim", node=settings.Claim)
+    store.store(group="schema", name="claim", node=Claim)
     for group, kinds in KINDS.items():
         for kind in kinds:
             store.store(group=f"schema/{group}", name=settings.option_name(kind), node=kind)

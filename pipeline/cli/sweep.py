@@ -5,23 +5,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import stopping
+from pipeline import signals
 from pipeline.cli import frontier
-from pipeline.cli import plan as plans
+from pipeline.cli import sweep_plan as plans
 from pipeline.cli.compose import compose
-from pipeline.cli.live import Screen
+from pipeline.cli.sweep_screen import Screen
 from pipeline.cli.ui import base_address
-from pipeline.dimensions import key_in
 from pipeline.measures import Epoch
-from pipeline.results import EPOCHS
-from pipeline.settings import Told
+from pipeline.search.results import EPOCHS
+from pipeline.search.space import key_in
+from pipeline.settings.command_line import CommandLine
 
 if TYPE_CHECKING:
-    from pipeline.jobs import Ended
-    from pipeline.results import Results
-    from pipeline.search import Search, Sweep, Trial
-    from pipeline.study import Ledger
-    from pipeline.study_record import StudyRecord
+    from pipeline.search.job import Ended
+    from pipeline.search.results import Results
+    from pipeline.search.study_store import Ledger
+    from pipeline.search.sweep import Search, Sweep, Trial
+    from pipeline.tracking.study_recorder import StudyRecord
 
 
 def run(words: Sequence[str]) -> None:
@@ -32,31 +32,33 @@ def run(words: Sequence[str]) -> None:
         SearchStopped: a trial showed an error of the program.
     """
     plan = plans.plan(words)
-    from pipeline import meter, proposer, store, study, work, workers
-    from pipeline.jobs import prepared_for
-    from pipeline.search import Search, Sweep
-    from pipeline.stages.train import check
-    from pipeline.study_record import StudyRecord
+    from pipeline.hardware.device import claim_and_pin_device, claim_device
+    from pipeline.search import ask_tell, epoch_work, study_store, worker_pool
+    from pipeline.search.job import prepared_for
+    from pipeline.search.sweep import Search, Sweep
+    from pipeline.tracking import mlflow_store
+    from pipeline.tracking.study_recorder import StudyRecord
+    from pipeline.training.train import check
 
     told, search = plan.told, plan.told.settings.search
-    proposer.sampler(search.sampler, plan.space, plan.epochs, search.seed, search.workers)  # or why not
-    held = (meter.settle if search.workers == 1 else meter.hold)(told.settings.device)
+    ask_tell.sampler(search.sampler, plan.space, plan.epochs, search.seed, search.workers)  # or why not
+    held = (claim_and_pin_device if search.workers == 1 else claim_device)(told.settings.device)
     prepared = prepared_for(told.settings, search.under_shift)
     check(prepared, told.settings)
     inputs = math.prod(prepared.shape)
-    amount = work.of(told.settings, len(prepared.train), inputs, len(prepared.classes))
-    address = search.storage or store.studies()
+    amount = epoch_work.of(told.settings, len(prepared.train), inputs, len(prepared.classes))
+    address = search.storage or mlflow_store.studies()
     about = plan.about(held.name)
     name = search.study or plan.default_name(held.name)
-    client = store.open_store()
-    store.reap(client)
-    ledger = study.Ledger(address, name, about)
+    client = mlflow_store.open_store()
+    mlflow_store.reap(client)
+    ledger = study_store.Ledger(address, name, about)
     sweep = Sweep(told, plan.fixed, plan.space, compose, _checkpoints(told, name), amount)
-    with stopping.held_back():
+    with signals.held_back():
         record = StudyRecord(client, told, name, held.kind, ledger.alone)
     with Screen(name, search.trials, search.budget_device_seconds, held.kind) as screen:
         watcher = _Watcher(record, screen, ledger, held.name)
-        crew = workers.crew(search.workers, told.settings.device)
+        crew = worker_pool.crew(search.workers, told.settings.device)
         task = Search(sweep, plan.epochs, ledger, crew, watcher)
         with ledger.beating():
             _search(task, watcher, sweep)
@@ -73,13 +75,13 @@ def _search(task: "Search", watcher: "_Watcher", sweep: "Sweep") -> None:
         watcher.finish(task)
         status = "FINISHED"
     except BaseException as error:
-        if stopping.requested() or isinstance(error, KeyboardInterrupt):
+        if signals.requested() or isinstance(error, KeyboardInterrupt):
             status = "KILLED"
-            with stopping.held_back():
+            with signals.held_back():
                 watcher.standing(task.results, whole=True)
         raise
     finally:
-        with stopping.held_back():
+        with signals.held_back():
             task.close()
             watcher.record.close(status)
 
@@ -89,7 +91,7 @@ def _show(task: "Search", watcher: "_Watcher") -> None:
     frontier.link(watcher.link)
 
 
-def _checkpoints(told: Told, name: str) -> Path:
+def _checkpoints(told: CommandLine, name: str) -> Path:
     return Path(told.settings.cache_dir).expanduser().absolute().parent / "checkpoints" / name
 
 
@@ -119,7 +121,7 @@ class _Watcher:
         self.record.end(run_id, ended, self.unit)
         last = ended.points[-1] if ended.points else None
         if trial.seed is None:
-            from pipeline.outcomes import searched
+            from pipeline.search.trial_rows import searched
 
             own = searched(trial.told, tuple(map(key_in, trial.params)))
             self._screen.ended(trial.number, ended.state, last, own, ended.reason)
@@ -138,9 +140,9 @@ class _Watcher:
     @property
     def unit(self) -> tuple[str, float]:
         """Of the cost axis, the same for the whole study: decided by its first point."""
-        from pipeline import pages
+        from pipeline.tracking import shared_views
 
-        return self._known_unit() or pages.MICROSECONDS
+        return self._known_unit() or shared_views.MICROSECONDS
 
     def _known_unit(self) -> tuple[str, float] | None:
         if self._unit is None and (known := self._ledger.attrs().get("unit")):
@@ -148,18 +150,18 @@ class _Watcher:
         return self._unit
 
     def _choose_unit(self, device_seconds: float) -> None:
-        from pipeline import pages
+        from pipeline.tracking import shared_views
 
         if self._known_unit() is None:
             with self._ledger.alone("unit"):
                 if self._known_unit() is None:
-                    self._unit = pages.cost_unit(device_seconds / 10)  # others may be cheaper
+                    self._unit = shared_views.cost_unit(device_seconds / 10)  # others may be cheaper
                     self._ledger.note("unit", list(self._unit))
 
     def _plant(self, results: "Results") -> str:
-        from pipeline import views
+        from pipeline.tracking import study_view
 
-        return views.plant(
+        return study_view.plant(
             self.record.client,
             self.record.experiment_id,
             self.record.run_id,
@@ -171,10 +173,10 @@ class _Watcher:
 
     def finish(self, task: "Search") -> None:
         """The last state of everything: line and view; pictures, note and models once for the study."""
-        from pipeline.study_end import finish
+        from pipeline.tracking.publish_study import finish
 
         def last() -> None:
-            with stopping.held_back():
+            with signals.held_back():
                 self.standing(task.results, whole=True)
             if task.results.points():
                 finish(task, self.record, self._plant(task.results))

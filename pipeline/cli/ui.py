@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from pipeline.cli.compose import compose
-from pipeline.masking import masked
-from pipeline.settings import Ui
+from pipeline.secrets import masked
+from pipeline.settings.tracking import Ui
 
 LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
@@ -16,18 +16,18 @@ def run(words: Sequence[str]) -> None:
     prepare_only = list(words) == ["--prepare"]
     settings = compose([] if prepare_only else words).settings
     ui = settings.ui
-    from pipeline import store
+    from pipeline.tracking import mlflow_store
 
-    client = store.open_store()
-    store.reap(client)
+    client = mlflow_store.open_store()
+    mlflow_store.reap(client)
     if prepare_only:
-        store.experiment_id(client, settings.tracking.experiment)
+        mlflow_store.experiment_id(client, settings.tracking.experiment)
         return
-    address = store.uri()
+    address = mlflow_store.uri()
     if address.startswith("http"):
         print(f"The runs are on {masked(address)}; open it in a browser.")
         return
-    if adopted := store.adopted_run():  # `mlflow run -e ui`: showing runs is no run worth keeping
+    if adopted := mlflow_store.adopted_run():  # `mlflow run -e ui`: showing runs is no run worth keeping
         client.delete_run(adopted)
     print(f"MLflow UI: {link(ui)}   (Ctrl-C ends it)", flush=True)
     os.environ.update(LEAN)
@@ -40,9 +40,9 @@ def link(ui: Ui) -> str:
 
 def base_address() -> str:
     """Where the runs can be looked at: the tracking server itself, or where `ui` listens."""
-    from pipeline import store
+    from pipeline.tracking import mlflow_store
 
-    address = store.uri()
+    address = mlflow_store.uri()
     return masked(address) if address.startswith("http") else link(compose([]).settings.ui)
 
 

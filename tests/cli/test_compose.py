@@ -14,9 +14,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.cli import arguments
 from pipeline.cli.compose import CONF, compose
-from pipeline.cli.mistakes import keys_and_rules
+from pipeline.cli.explain_errors import keys_and_rules
 from pipeline.errors import BadSetting, FulcrumError
-from pipeline.settings import Adam, Cosine, Digits, Engine, Mnist, Sgd, flatten
+from pipeline.settings.data import Digits, Mnist
+from pipeline.settings.optimizer import Adam, Cosine, Sgd
+from pipeline.settings.settings import flatten
+from pipeline.settings.training import Engine
 
 
 def test_defaults_compose() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from pipeline.cli import experiments
+from pipeline.cli import save_experiment
 from pipeline.cli.compose import CONF, compose
 from pipeline.errors import BadSetting
-from pipeline.settings import flatten
+from pipeline.settings.settings import flatten
 from tests.conftest import Run
 
 SMALL = ["model.hidden=32", "train.batch_size=16", "train.epochs=3", "diagnose.steps=2", "diagnose.seeds=2"]
@@ -71,7 +71,7 @@ def trial(settings: object) -> dict[str, object]:
     return {
         key: value
         for key, value in flatten(settings)
-        if key.partition(".")[0] not in experiments.AROUND | experiments.PLACES
+        if key.partition(".")[0] not in save_experiment.AROUND | save_experiment.PLACES
     }
 
 
@@ -103,9 +103,9 @@ def test_an_experiment_saved_is_the_command_line_it_came_from(saved: Path) -> No
         "engine=xla",
     ]
     told = compose(words)
-    assert experiments.save(saved.stem, told, "by a test") == saved
+    assert save_experiment.save(saved.stem, told, "by a test") == saved
     again = compose([f"experiment={saved.stem}"])
     assert trial(again.settings) == trial(told.settings)
     assert again.settings.claim is None
     with pytest.raises(BadSetting, match="must be a new name"):
-        experiments.check(saved.stem)
+        save_experiment.check(saved.stem)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.cli import main
-from pipeline.outcomes import CONFIRM
-from pipeline.study import Ledger, Proposal
+from pipeline.search.study_store import Ledger, Proposal
+from pipeline.search.trial_rows import CONFIRM
 
 Said = tuple[int, str, str]
 Ask = Callable[..., Said]

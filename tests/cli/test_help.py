@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import help, main
-from pipeline.cli.mistakes import keys_and_rules
+from pipeline.cli.explain_errors import keys_and_rules
 
 CONF = Path(help.CONF)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import outcomes, store
 from pipeline.cli import main
 from pipeline.cli.compose import compose
-from pipeline.results import Results, Tried
-from pipeline.study import Ledger
+from pipeline.search import trial_rows
+from pipeline.search.results import Results, Tried
+from pipeline.search.study_store import Ledger
+from pipeline.tracking import mlflow_store
 
 SMOKE = ("search=smoke", "train.epochs=4", "device=cpu", "search.confirm=1")
 
@@ -113,7 +114,7 @@ def sweep(*words: str) -> tuple[int, str, str]:
 
 
 def results() -> Results:
-    return outcomes.results(Ledger(store.studies(), "smoke"), "digits")
+    return trial_rows.results(Ledger(mlflow_store.studies(), "smoke"), "digits")
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_it_says_what_it_does_and_nothing_else(swept: Swept) -> None:
 
 
 def test_trials_and_their_runs_say_the_same(here: Swept) -> None:
-    client = store.open_store()
+    client = mlflow_store.open_store()
     for each in here.results.tried:
         assert each.run_id
         run = client.get_run(each.run_id)
@@ -173,7 +174,7 @@ def test_the_command_of_a_run_repeats_its_curve(here: Swept) -> None:
     words = [*shlex.split(each.command)[4:], "tracking.experiment=again"]
     with redirect_stdout(StringIO()):
         assert main(["run", *words]) == 0
-    client = store.open_store()
+    client = mlflow_store.open_store()
     experiment = client.get_experiment_by_name("again")
     (run,) = client.search_runs([experiment.experiment_id])
     history = client.get_metric_history(run.info.run_id, "train/validation_accuracy")
@@ -212,7 +213,7 @@ def test_a_frontier_of_accuracy_under_shift_is_another_study_and_says_so() -> No
     code, _, err = sweep(*words, "evaluate.shift=noise")
     assert code == 2
     assert "was begun with objective accuracy_under_shift" in err
-    client = store.open_store()
+    client = mlflow_store.open_store()
     (run,) = client.search_runs(
         [client.get_experiment_by_name("fulcrum").experiment_id],
         "tags.stage = 'trial' AND tags.study = 'shifted'",
@@ -221,7 +222,7 @@ def test_a_frontier_of_accuracy_under_shift_is_another_study_and_says_so() -> No
 
 
 def test_models_of_the_frontier_have_their_aliases(here: Swept) -> None:
-    client = store.open_store()
+    client = mlflow_store.open_store()
     knee = here.results.knee()
     assert knee is not None
     for alias, member in (

@@ -1,0 +1,191 @@
+"""What a command says at its end: a few lines for a person."""
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.cli.compose import compose
+from pipeline.cli.ui import link
+from pipeline.measures import Cost, Seconds
+from pipeline.secrets import masked
+from pipeline.settings.command_line import CommandLine
+from pipeline.settings.measuring import Claim
+from pipeline.tracking import mlflow_store
+
+if TYPE_CHECKING:
+    from pipeline.data.prepared import Prepared
+    from pipeline.evaluation.evaluate import Evaluation
+    from pipeline.tracking.run_recorder import Record
+    from pipeline.training.train import Trained
+    from pipeline.trial import Outcome
+
+Rows = list[tuple[str, str]]
+
+
+def run(told: CommandLine, prepared: "Prepared", outcome: "Outcome", record: "Record") -> None:
+    rows = [
+        *_data_rows(prepared),
+        *_score_rows(outcome.evaluation),
+        *_training_rows(outcome.trained, outcome.seconds, record),
+        *_cost_rows(outcome.cost),
+    ]
+    _show(record.name, rows, record)
+    if told.settings.claim:
+        _show_claim(told.settings.claim, outcome.evaluation)
+
+
+def note(outcome: "Outcome", record: "Record") -> str:
+    """The same in Markdown, for the run's page."""
+    trained, rows = outcome.trained, _score_rows(outcome.evaluation)
+    rows += [*_training_rows(trained, outcome.seconds, record), *_cost_rows(outcome.cost)]
+    lines = [f"| {name} | {Text.from_markup(value).plain} |" for name, value in rows]
+    pictures = " ".join(f"![{name}](pictures/{name}.png)" for name in ("learning_curve", "confusion_matrix"))
+    return "\n".join(["| | |", "|---|---|", *lines, "", pictures])
+
+
+def preprocess(prepared: "Prepared", seconds: float, record: "Record") -> None:
+    where = "found in" if prepared.reused else "written to"
+    _show(
+        record.name,
+        [*_data_rows(prepared), ("prepared", f"{where} {prepared.directory} in {_seconds(seconds)}")],
+        record,
+    )
+
+
+def train(trained: "Trained", record: "Record") -> None:
+    accuracy = f"{trained.curve.last.validation_accuracy:.2%} validation"
+    _show(record.name, [("accuracy", accuracy), *_training_rows(trained, trained.seconds, record)], record)
+
+
+def evaluate(evaluation: "Evaluation", prepared: "Prepared", record: "Record") -> None:
+    _show(record.name, [*_data_rows(prepared), *_score_rows(evaluation)], record)
+
+
+def profile(cost: Cost, record: "Record") -> None:
+    _show(record.name, _cost_rows(cost), record)
+
+
+def _data_rows(prepared: "Prepared") -> Rows:
+    kept = prepared.report.rows_kept
+    rows = f"{kept['train']:,} train, {kept['validation']:,} validation, {kept['test']:,} test"
+    dropped = sum(prepared.report.dropped.values())
+    return [("data", rows + (f"; {dropped:,} dropped, see data/report.json" if dropped else ""))]
+
+
+def _score_rows(evaluation: "Evaluation") -> Rows:
+    validation, test = evaluation.validation, evaluation.test
+    shifted: Rows = []
+    if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
+        under = (evaluation.accuracy_under_shift, evaluation.test_accuracy_under_shift)
+        shifted.append(("under shift", f"{under[0]:.2%} validation, {under[1]:.2%} test"))
+    return [
+        ("accuracy", f"[bold]{validation.accuracy:.2%}[/] validation, [bold]{test.accuracy:.2%}[/] test"),
+        ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
+        *shifted,
+    ]
+
+
+def _training_rows(trained: "Trained", seconds: Seconds, record: "Record") -> Rows:
+    spent = trained.curve.last.device_seconds
+    apart = {
+        "compile": seconds.compile,
+        "warm-up": seconds.warm_up,
+        "repeats": seconds.repeat,
+        "input": seconds.input,
+        "validation": seconds.validate,
+        "evaluation": seconds.evaluate,
+        "profile": seconds.profile,
+    }
+    excluded = ", ".join(f"{name} {_seconds(value)}" for name, value in apart.items() if value)
+    return [
+        (
+            record.cost_metric,
+            f"[bold]{_seconds(spent)}[/] for {trained.curve.last.number} epochs of training",
+        ),
+        ("", f"[dim]not in it: {excluded}[/]"),
+        *_price_rows(trained),
+        ("device", f"{trained.device} [dim]({trained.engine} loop)[/]"),
+        *_contention_rows(trained),
+    ]
+
+
+def _price_rows(trained: "Trained") -> Rows:
+    price, drawn = trained.settings.price, trained.drawn
+    money, currency = price.of(trained.curve.last.device_seconds), price.currency.upper()
+    rows: Rows = []
+    if money is not None:
+        rows.append(("price", f"{money:.3g} {currency} at {price.per_hour} {currency} an hour of one device"))
+    if drawn.joules is not None:
+        rows.append(("energy", f"{drawn.joules:.3g} J, {drawn.watts:.3g} W on average"))
+    return rows
+
+
+def _contention_rows(trained: "Trained") -> Rows:
+    """Words where the device was not ours alone."""
+    epochs = trained.curve.epochs
+    contended = sum(epoch.contended for epoch in epochs)
+    if not contended:
+        return []
+    lost = epochs[-1].lost_seconds
+    told = f"{_seconds(lost)} that others took are not in the cost" if lost else "the cost may be too high"
+    return [
+        ("contended", f"[yellow]others used the device in {contended} of {len(epochs)} epochs; {told}[/]")
+    ]
+
+
+def _cost_rows(cost: Cost) -> Rows:
+    latency = cost.latency
+    best = max(cost.throughput, key=lambda size: cost.throughput[size])
+    return [
+        (
+            "latency",
+            f"{latency.p50_ms:.3f} ms median for one sample, "
+            f"p95 {latency.p95_ms:.3f}, p99 {latency.p99_ms:.3f}",
+        ),
+        ("throughput", f"{cost.throughput[best]:,.0f} samples/s at batch {best}"),
+        (
+            "model",
+            f"{cost.parameters:,} parameters, {cost.model_bytes / 1e6:.2f} MB, {cost.flops:,} FLOPs a sample",
+        ),
+    ]
+
+
+def page_rows(record: "Record") -> tuple[Rows, str]:
+    """Where the run is to be seen: rows for a table, and the address of its page."""
+    ui = compose([]).settings.ui
+    address = mlflow_store.uri()
+    base = masked(address) if address.startswith("http") else link(ui)
+    page = f"{base}/#/experiments/{record.experiment_id}/runs/{record.run_id}"
+    command = "" if address.startswith("http") else "make ui [dim]or[/] python -m pipeline ui[dim], then[/]"
+    return [("run", record.run_id), *([("see it", command)] if command else [])], page
+
+
+def _show(title: str, rows: Rows, record: "Record") -> None:
+    more, page = page_rows(record)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column()
+    for name, value in [*rows, *more]:
+        table.add_row(name, value)
+    console = Console(highlight=False)
+    console.print(Panel(table, title=f"[bold]{title}[/]", title_align="left", box=box.ROUNDED, expand=False))
+    console.print(f"  {page}", soft_wrap=True)  # alone on its line, so that a terminal makes it a link
+
+
+def _show_claim(claim: Claim, evaluation: "Evaluation") -> None:
+    table = Table(title="Claim against test split", caption=claim.source, box=box.SIMPLE_HEAD)
+    for heading in ("", "claimed", "measured", "difference"):
+        table.add_column(heading, justify="right")
+    test = evaluation.test
+    points = 100 * (test.accuracy - claim.accuracy)
+    table.add_row("accuracy", f"{claim.accuracy:.2%}", f"{test.accuracy:.2%}", f"{points:+.2f} points")
+    table.add_row("loss", f"{claim.loss:.4f}", f"{test.loss:.4f}", f"{test.loss - claim.loss:+.4f}")
+    Console(highlight=False).print(table)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"

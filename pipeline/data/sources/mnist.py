@@ -1,0 +1,30 @@
+"""MNIST (LeCun, Cortes, Burges 1998): 60,000 + 10,000 images, 28x28 bytes, official test split."""
+
+from pathlib import Path
+
+from pipeline.data.sources import idx
+from pipeline.data.sources.downloads import RemoteFile, fetched
+from pipeline.data.sources.loaded import Loaded, digest
+
+MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+)
+FILES = {
+    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
+
+
+def fingerprint(data_dir: Path) -> str:
+    return digest(_paths(data_dir))
+
+
+def load(data_dir: Path) -> Loaded:
+    return idx.read_four(*_paths(data_dir))
+
+
+def _paths(data_dir: Path) -> list[Path]:
+    return [fetched(RemoteFile(name, sha256, MIRRORS, "mnist"), data_dir) for name, sha256 in FILES.items()]

@@ -1,0 +1,1 @@
+"""An Optuna sampler for accuracy against device-seconds; knows nothing of the rest of this package."""

@@ -1,0 +1,1 @@
+"""Keras models: built, trained weights put in, exported."""

@@ -1,0 +1,1 @@
+"""What a trained model costs, and where the seconds of an epoch go."""

@@ -1,0 +1,1 @@
+"""Everything that is drawn or written for a person."""

@@ -1,0 +1,1 @@
+"""A sweep: what to try next, who trains it, what came out."""

@@ -1,0 +1,84 @@
+"""What a sweep varies and when it ends."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.settings.rules import require
+
+
+class Sampler(StrEnum):
+    """Who proposes the next trial: `frontier` is ours, the others are Optuna's."""
+
+    frontier = "frontier"
+    tpe = "tpe"
+    nsga2 = "nsga2"
+    gp = "gp"
+    random = "random"
+    grid = "grid"
+    qmc = "qmc"
+
+
+class Objective(StrEnum):
+    """What counts as accuracy in a search."""
+
+    accuracy = "accuracy"
+    accuracy_under_shift = "accuracy_under_shift"
+
+
+@dataclass(slots=True)
+class Pruning:
+    """When a search pauses a trial; see `pipeline.pruning`."""
+
+    enabled: bool
+    optimism: float
+    least_epochs: int
+
+    def __post_init__(self) -> None:
+        require(1 <= self.optimism <= 100, "pruning.optimism", ">= 1 and <= 100", self.optimism)
+        known = 1 <= self.least_epochs <= 100_000
+        require(known, "pruning.least_epochs", ">= 1 and <= 100000", self.least_epochs)
+
+
+@dataclass(slots=True)
+class Search:
+    """What a sweep varies, how it chooses, and when it ends.
+
+    `space`: what one would type after `--multirun`; `when`: more of it where a condition `key=value` holds;
+    `objective`: on validation samples as they are, or changed as `evaluate` says;
+    `trials`: a total, so a study that is taken up again tops up; `enqueue`: command lines tried first;
+    `from_diagnosis`: the run of a diagnosis, whose last command line is tried first and searched around;
+    `confirm`: new seeds that each point of the frontier is trained with at the end.
+    """
+
+    space: list[str]
+    when: dict[str, list[str]]
+    sampler: Sampler
+    objective: Objective
+    trials: int
+    budget_device_seconds: float | None
+    timeout: float | None
+    workers: int
+    storage: str | None
+    study: str | None
+    seed: int
+    enqueue: list[str]
+    from_diagnosis: str | None
+    confirm: int
+    max_latency_ms: float | None
+    max_parameters: int | None
+
+    def __post_init__(self) -> None:
+        require(1 <= self.trials <= 1_000_000, "search.trials", ">= 1 and <= 1000000", self.trials)
+        require(1 <= self.workers <= 1024, "search.workers", ">= 1 and <= 1024", self.workers)
+        require(0 <= self.seed < 2**31, "search.seed", ">= 0 and < 2147483648", self.seed)
+        require(0 <= self.confirm <= 100, "search.confirm", ">= 0 (0 = off) and <= 100", self.confirm)
+        for name in ("budget_device_seconds", "timeout", "max_latency_ms", "max_parameters"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"search.{name}", "> 0, or null", value)
+        named = self.study is None or re.fullmatch(r"[^'\"/:]+", self.study) is not None
+        require(named, "search.study", "a name without quotes, / or :, or null", self.study or "nothing")
+
+    @property
+    def under_shift(self) -> bool:
+        return self.objective is Objective.accuracy_under_shift

@@ -1,0 +1,95 @@
+"""One trial, whole."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+
+from pipeline.errors import BadSetting
+from pipeline.settings.data import Data
+from pipeline.settings.diagnosis import Diagnose
+from pipeline.settings.measuring import Claim, Device, Evaluate, Price, Profile
+from pipeline.settings.model import Model, Output
+from pipeline.settings.optimizer import Optimizer, Schedule
+from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
+from pipeline.settings.rules import require
+from pipeline.settings.search import Pruning, Search
+from pipeline.settings.tracking import RecordInto, Tracking, Ui
+from pipeline.settings.training import (
+    Augment,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Engine,
+    Loss,
+    Precision,
+    Train,
+)
+
+
+@dataclass(slots=True)
+class Settings:
+    """One trial, whole."""
+
+    data: Data
+    preprocess: Preprocess
+    spectrogram: Spectrogram
+    vocabulary: Vocabulary
+    model: Model
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule
+    precision: Precision
+    train: Train
+    augment: Augment
+    evaluate: Evaluate
+    profile: Profile
+    diagnose: Diagnose
+    device: Device
+    price: Price
+    tracking: Tracking
+    ui: Ui
+    search: Search
+    pruning: Pruning
+    engine: Engine
+    data_dir: str
+    cache_dir: str
+    trained: str | None
+    record: RecordInto
+    claim: Claim | None
+
+    def __post_init__(self) -> None:
+        self._check_output_fits_loss()
+        require(
+            self.record is RecordInto.own or self.trained is not None,
+            "record",
+            "own unless trained=... names a run",
+            self.record,
+        )
+
+    def _check_output_fits_loss(self) -> None:
+        output = getattr(self.model, "output", None)
+        if isinstance(self.loss, CrossEntropy) and output is Output.sigmoid:
+            raise BadSetting(
+                "loss=cross_entropy needs model.output=softmax, got sigmoid; "
+                "use loss=binary_cross_entropy or model.output=softmax"
+            )
+        if isinstance(self.loss, BinaryCrossEntropy) and output is Output.softmax:
+            raise BadSetting(
+                "loss=binary_cross_entropy needs model.output=sigmoid, got softmax; "
+                "use loss=cross_entropy or model.output=sigmoid"
+            )
+
+
+def flatten(section: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Dotted keys and plain values of a settings tree, depth first, in field order."""
+    for field in fields(section):  # type: ignore[arg-type]
+        key, value = f"{prefix}{field.name}", getattr(section, field.name)
+        if is_dataclass(value):
+            yield from flatten(value, f"{key}.")
+        else:
+            yield key, value.value if isinstance(value, Enum) else value
+
+
+def option_name(kind: type) -> str:
+    """The conf option that a class stands for: `WarmupLinear` -> `warmup_linear`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()

@@ -1,1 +1,0 @@
-"""The stages: each a verb that takes values and returns a value."""

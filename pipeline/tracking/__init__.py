@@ -1,0 +1,1 @@
+"""The record in MLflow; the only room that imports it."""

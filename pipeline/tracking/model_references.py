@@ -1,0 +1,124 @@
+"""Trained models by reference: a run id, a `runs:/` or `models:/` URI, or a path."""
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from pipeline.errors import BadModel
+from pipeline.secrets import masked
+from pipeline.tracking import mlflow_store
+from pipeline.training import warm_start
+from pipeline.training.warm_start import Left
+
+if TYPE_CHECKING:
+    import keras
+
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+OVERRIDES = "overrides"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a model lies, and the run that made it: its id and the words that told it what to do."""
+
+    text: str
+    uri: str
+    run_id: str | None
+    overrides: tuple[str, ...]
+
+
+def find(text: str) -> Reference:
+    """What `text` refers to; loads nothing yet.
+
+    Raises:
+        BadModel: there is no such run, registered model or path.
+    """
+    if RUN_ID.fullmatch(text):
+        return _of_run(text, f"runs:/{text}/model", text)
+    if text.startswith("runs:/"):
+        return _of_run(text, text, text.removeprefix("runs:/").partition("/")[0])
+    if text.startswith("models:/"):
+        return _of_registry(text)
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise _missing(text, "no such path, and not a run id, runs:/ or models:/ URI")
+    return Reference(text, str(path), None, ())
+
+
+def _of_run(text: str, uri: str, run_id: str) -> Reference:
+    try:
+        run = mlflow_store.open_store().get_run(run_id)
+    except MlflowException as error:
+        raise _missing(text, error.message) from None
+    return Reference(text, uri, run_id, tuple(json.loads(run.data.tags.get(OVERRIDES, "[]"))))
+
+
+def _of_registry(text: str) -> Reference:
+    client = mlflow_store.open_store()
+    try:
+        name, alias, number = re.fullmatch(r"models:/([^/@]+)(?:@(.+)|/(\d+))", text).groups()  # type: ignore[union-attr]
+        version = (
+            client.get_model_version_by_alias(name, alias)
+            if alias
+            else client.get_model_version(name, number)
+        )
+    except AttributeError:
+        raise _missing(text, "the form is models:/NAME@ALIAS or models:/NAME/VERSION") from None
+    except MlflowException as error:
+        raise _missing(text, error.message) from None
+    return _of_run(text, text, version.run_id) if version.run_id else Reference(text, text, None, ())
+
+
+def load(reference: Reference) -> "keras.Model":
+    """The Keras model.
+
+    Raises:
+        BadModel: what lies there is no Keras model.
+    """
+    import keras
+
+    try:
+        if reference.uri.endswith((".keras", ".h5")):
+            return keras.models.load_model(reference.uri, compile=False)
+        return mlflow.keras.load_model(reference.uri, load_model_kwargs={"compile": False})
+    except Exception as error:  # Keras and MLflow raise many kinds for a file that is no model
+        raise _missing(reference.text, f"it holds no Keras model: {error}") from None
+
+
+def left_behind(reference: Reference, device: str) -> tuple[Left | None, float]:
+    """What the run of a model left for a later one, and its device-seconds; none and 0 without a run.
+
+    Raises:
+        BadModel: it was trained on another kind of device, whose seconds cannot be added to this one's.
+    """
+    if reference.run_id is None:
+        return None, 0.0
+    client = mlflow_store.open_store()
+    metrics = client.get_run(reference.run_id).data.metrics
+    other = "gpu" if device == "cpu" else "cpu"
+    if f"{device}_seconds" not in metrics and f"{other}_seconds" in metrics:
+        raise BadModel(
+            f"train.from must be a run on a {device}, whose seconds can be added up, got {reference.text} "
+            f"of a {other}; set device={other}"
+        )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = client.download_artifacts(reference.run_id, warm_start.FILE, folder)
+            left = warm_start.unpacked(Path(path).read_bytes())
+    except (MlflowException, OSError):  # a run that left nothing, as with train.patience
+        left = None
+    return left, float(metrics.get(f"{device}_seconds", 0.0))
+
+
+def _missing(text: str, reason: str) -> BadModel:
+    line = next(iter(masked(reason).strip().splitlines()), "")[:200]
+    return BadModel(
+        f"a trained model must be a run id, runs:/ID/model, models:/NAME@ALIAS or a path, "
+        f"got {masked(text)} ({line}); see the runs with: python -m pipeline ui"
+    )

@@ -1,0 +1,1 @@
+"""One trial's training, an epoch a step."""

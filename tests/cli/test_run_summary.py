@@ -1,0 +1,49 @@
+"""What a person reads at the end of a command."""
+
+import pytest
+
+from pipeline.cli import run_summary
+from pipeline.measures import Curve, Drawn, Epoch, Seconds
+from pipeline.training.train import Trained
+from tests.support import tiny
+
+
+def trained(words: str, *epochs: Epoch, drawn: Drawn | None = None) -> Trained:
+    curve = Curve("some CPU, 1 core", True, epochs)
+    settings = tiny.told(words)
+    return Trained(
+        curve,
+        Seconds(),
+        "xla",
+        curve.device,
+        epochs[-1],
+        [],
+        settings,
+        tiny.prepared(),
+        drawn or Drawn(),
+    )
+
+
+QUIET = Epoch(1, 1800.0, 1.0, 1.0, 0.5)
+
+
+def test_a_price_and_energy_are_shown_where_they_are_known() -> None:
+    assert run_summary._price_rows(trained("", QUIET)) == []
+    known = trained("price.per_hour=3", QUIET, drawn=Drawn(90.0, 30.0))
+    assert run_summary._price_rows(known) == [
+        ("price", "1.5 USD at 3.0 USD an hour of one device"),
+        ("energy", "90 J, 30 W on average"),
+    ]
+    assert run_summary._price_rows(trained("price.per_hour=0", QUIET))[0][1].startswith("0 USD")
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [(2.5, "2.50 s that others took are not in the cost"), (0.0, "the cost may be too high")],
+)
+def test_a_neighbour_is_named(lost: float, words: str) -> None:
+    disturbed = Epoch(2, 3600.0, 1.0, 1.0, 0.6, True, 0.5, lost)
+    assert run_summary._contention_rows(trained("", QUIET)) == []
+    ((name, text),) = run_summary._contention_rows(trained("", QUIET, disturbed))
+    assert name == "contended"
+    assert f"others used the device in 1 of 2 epochs; {words}" in text

@@ -1,0 +1,264 @@
+"""Front ends: fitted on training data only, the same in the prepared arrays and in the saved model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.backend import keras, tf
+from pipeline.cli.compose import compose
+from pipeline.data import feature_layers
+from pipeline.data.features import (
+    Cells,
+    Columns,
+    Counts,
+    Front,
+    LogMel,
+    Sound,
+    Tokens,
+    Words,
+    front_from_plain,
+    front_to_plain,
+)
+from pipeline.data.prepared import Prepared
+from pipeline.data.preprocess import preprocess
+from pipeline.data.samples import Batch, Raw, Table, make_texts, take_rows
+from pipeline.errors import BadSetting
+from pipeline.models import keras_models
+from pipeline.settings.data_kinds import OnError
+from pipeline.settings.settings import Settings
+from tests.support import places
+
+TEXTS = ["A good film.", "a bad film", "good good film", "bad, bad bad", "nothing of it"]
+
+
+def told(*words: str) -> Settings:
+    return compose(list(words)).settings
+
+
+def features(front: Front, samples: Raw) -> np.ndarray:
+    return np.concatenate(list(feature_layers.apply(front, samples)))
+
+
+# ---- one by one ---------------------------------------------------------------------------------------
+
+
+def test_the_spectrogram_is_that_of_tf_signal() -> None:
+    waves = (np.random.default_rng(0).normal(size=(3, 8000)) * 3000).astype(np.int16)
+    front = feature_layers.fit(Sound(8000), waves, told())
+    assert isinstance(front, LogMel)
+    padded = tf.pad(tf.constant(waves / 2**15, tf.float32), [[0, 0], [front.fft // 2] * 2], "REFLECT")
+    # Keras' window stands in the middle of a frame of `fft` samples.
+    window = np.zeros(front.fft, np.float32)
+    start = (front.fft - front.window) // 2
+    window[start : start + front.window] = tf.signal.hann_window(front.window).numpy()
+    frames = tf.signal.frame(padded, front.fft, front.hop) * window
+    power = tf.abs(tf.signal.rfft(frames)) ** 2
+    bands = tf.signal.linear_to_mel_weight_matrix(
+        front.mels, front.fft // 2 + 1, front.rate, front.low_hz, front.high_hz
+    )
+    loud = 10 * np.log10(np.maximum(tf.matmul(power, bands).numpy() / (front.window / 4) ** 2, 1e-8))
+    np.testing.assert_allclose(features(front, waves), loud.transpose(0, 2, 1), atol=0.01)
+
+
+def test_a_sine_at_full_scale_is_0_db_and_silence_the_floor() -> None:
+    wave = np.stack([places.tone(1000, seconds=1.0, loudness=1.0), np.zeros(8000)]).astype(np.int16)
+    front = feature_layers.fit(Sound(8000), wave, told("spectrogram.mels=100", "spectrogram.floor_db=-60"))
+    loud, silent = features(front, wave)
+    assert -1.5 < loud[:, 5:-5].max() < 2.5  # a band takes in some of its neighbours
+    assert (silent == -60).all()
+
+
+def test_what_a_spectrogram_cannot_be_is_one_line() -> None:
+    wave = np.zeros((1, 400), np.int16)
+    with pytest.raises(BadSetting, match=r"spectrogram\.high_hz must be .* <= 4000 .*, got 6000"):
+        feature_layers.fit(Sound(8000), wave, told("spectrogram.high_hz=6000"))
+    with pytest.raises(BadSetting, match=r"spectrogram\.window_ms must be shorter than half the sound"):
+        feature_layers.fit(Sound(8000), wave, told("spectrogram.window_ms=40"))
+
+
+def test_counts_weighed_are_keras_own_tf_idf() -> None:
+    train = make_texts(TEXTS)
+    front = feature_layers.fit(Words(), train, told())
+    assert isinstance(front, Counts)
+    keras_own = keras.layers.TextVectorization(10001, ngrams=2, output_mode="tf_idf")
+    keras_own.adapt(tf.constant(TEXTS))
+    assert tuple(keras_own.get_vocabulary()[1:]) == front.vocabulary
+    unseen = [*TEXTS, "an unseen good bad film film"]
+    ours = features(front, make_texts(unseen)) * np.array(front.idf)
+    np.testing.assert_allclose(ours, keras_own(tf.constant(unseen)).numpy(), rtol=1e-5)
+
+
+def test_the_vocabulary_keeps_the_most_frequent() -> None:
+    front = feature_layers.fit(Words(), make_texts(TEXTS), told("vocabulary.size=3", "vocabulary.ngrams=1"))
+    assert isinstance(front, Counts)
+    assert front.vocabulary == ("bad", "good", "film")
+
+
+def test_tokens_stand_in_the_order_of_the_words() -> None:
+    front = feature_layers.fit(Words(), make_texts(TEXTS), told("model=text", "vocabulary.length=4"))
+    assert isinstance(front, Tokens)
+    place = {word: number for number, word in enumerate(front.vocabulary, start=2)}
+    found = features(front, make_texts(["bad film", "unseen good film a bad day"]))
+    assert found.dtype == np.int32
+    assert found.tolist() == [
+        [place["bad"], place["film"], 0, 0],
+        [1, place["good"], place["film"], place["a"]],
+    ]
+
+
+def test_a_table_is_filled_and_one_hot() -> None:
+    train = Table(
+        np.array([[1, 2], [np.nan, 3], [5, 4]], np.float32),
+        (make_texts(["red", "", "blue"]),),
+        ("size", "age of it"),
+        ("colour|x",),
+    )
+    front = feature_layers.fit(Cells(), train, told())
+    assert front == Columns(("size", "age of it"), (3.0, 3.0), ("colour|x",), (("blue", "red"),))
+    assert features(front, train).tolist() == [[1, 2, 0, 0, 1], [3, 3, 1, 0, 0], [5, 4, 0, 1, 0]]
+    other = {"size": np.array([np.inf]), "age of it": np.array([7.0]), "colour|x": np.array(["g"], object)}
+    inputs = feature_layers.inputs_of(front, ())
+    model = keras.Model(inputs, feature_layers.features_of(front, inputs))
+    assert model(feature_layers.as_tensors(other)).numpy().tolist() == [[3, 7, 1, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        LogMel(8000, 8000, 256, 128, 512, 40, 60.0, 4000.0, -80.0),
+        Counts(("a", "b"), (1.0, 2.0, 3.0), 2),
+        Tokens(("a",), 3),
+        Columns(("a",), (1.0,), ("b",), (("x", "y"),)),
+        None,
+    ],
+)
+def test_a_front_survives_json(front: Front | None) -> None:
+    import json
+
+    assert front_from_plain(json.loads(json.dumps(front_to_plain(front)))) == front
+
+
+# ---- through the stage --------------------------------------------------------------------------------
+
+
+def small(tmp_path: Path, kind: str, *more: str) -> Settings:
+    root = tmp_path / "data"
+    words = [f"cache_dir={tmp_path / 'cache'}", "preprocess.test=0.25", "preprocess.validation=0.25", *more]
+    match kind:
+        case "sounds":
+            return told(
+                "data=audio_folder", f"data.path={places.audio_folder(root)}", "data.seconds=0.25", *words
+            )
+        case "texts" | "tokens":
+            model = "model=text" if kind == "tokens" else "model=mlp"
+            return told("data=text_folder", f"data.path={places.text_folder(root)}", model, *words)
+        case _:
+            table = places.table(tmp_path / "t.csv")
+            columns = ["data.label='kind of thing'", "data.columns=[size,colour]"]
+            return told("data=csv", f"data.path={table}", *columns, *words)
+
+
+def trained_on(prepared: Prepared) -> Any:
+    return take_rows(prepared.train.samples, np.arange(len(prepared.train)))
+
+
+KINDS = ["sounds", "texts", "tokens", "table"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_prepared_is_what_the_saved_model_makes_of_a_users_samples(tmp_path: Path, kind: str) -> None:
+    settings = small(tmp_path, kind, "model.hidden=4")
+    first, again = preprocess(settings), preprocess(settings)
+    assert again.reused
+    assert again.front == first.front
+    model = keras_models.build(settings, again)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    assert keras_models.answers_to(loaded, again)
+    network = keras_models.network(settings, again)
+    logits = network(tf.constant(np.asarray(again.test.features, np.float32)))
+    wanted = keras.ops.softmax(logits).numpy()
+    np.testing.assert_allclose(keras_models.predictor(loaded)(again.test.samples), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_front_and_scaling_know_the_training_split_only(tmp_path: Path, kind: str) -> None:
+    settings = small(tmp_path, kind)
+    prepared = preprocess(settings)
+    form = {"sounds": Sound(8000), "table": Cells()}.get(kind, Words())
+    assert feature_layers.fit(form, trained_on(prepared), settings) == prepared.front
+    if kind == "table":
+        scaled = (prepared.train.features - prepared.scaling.mean) / prepared.scaling.std
+        np.testing.assert_allclose(scaled[:, 0].mean(), 0, atol=1e-5)
+        np.testing.assert_allclose(scaled[:, 0].std(), 1, atol=1e-5)
+        np.testing.assert_array_equal(scaled[:, 1:], prepared.train.features[:, 1:])
+
+
+def test_a_user_sends_sounds_of_any_length(tmp_path: Path) -> None:
+    settings = small(tmp_path, "sounds", "model.hidden=4")
+    prepared = preprocess(settings)
+    predict = keras_models.predictor(keras_models.build(settings, prepared))
+    waves = np.asarray(prepared.test.samples)[:2]
+    longer = np.pad(waves, ((0, 0), (0, 777)))
+    np.testing.assert_allclose(predict(longer), predict(waves), atol=1e-6)
+    shorter = waves.copy()
+    shorter[:, 1500:] = 0
+    np.testing.assert_allclose(predict(shorter[:, :1500]), predict(shorter), atol=1e-6)
+
+
+def test_the_key_follows_the_front(tmp_path: Path) -> None:
+    keys = {
+        preprocess(small(tmp_path / str(number), "texts", *words)).key
+        for number, words in enumerate(
+            (
+                ["vocabulary.size=9"],
+                ["vocabulary.ngrams=1"],
+                ["spectrogram.mels=9"],
+                ["vocabulary.form=tokens"],
+            )
+        )
+    }
+    assert len(keys) == 4
+    assert preprocess(small(tmp_path / "b", "texts", "spectrogram.mels=9")).key in keys
+
+
+def test_scaling_of_texts_is_not_to_be_chosen(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match=r"preprocess\.standardise must be auto for texts and tables"):
+        preprocess(small(tmp_path, "texts", "preprocess.standardise=overall"))
+
+
+def test_files_left_out_are_in_the_report(tmp_path: Path) -> None:
+    settings = small(tmp_path, "sounds")
+    (tmp_path / "data" / "low" / "bad.wav").write_bytes(b"no")
+    assert settings.data.on_error is OnError.stop
+    settings.data.on_error = OnError.skip
+    report = preprocess(settings).report
+    assert report.dropped["unreadable file"] == 1
+    assert [Path(name).name for name in report.unreadable] == ["bad.wav"]
+    assert sum(report.rows_kept.values()) + sum(report.dropped.values()) == report.rows_read == 25
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent"),
+    [
+        ("sounds", np.zeros((2, 3000), np.int16)),
+        ("texts", np.array(["fine and lovely", "dull"], object)),
+        ("table", {"size": np.array([9.0, 1.0], np.float32), "colour": np.array(["red", "none"], object)}),
+    ],
+)
+def test_what_is_served_answers_to_what_a_user_sends(tmp_path: Path, kind: str, sent: Batch) -> None:
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema
+
+    from pipeline.tracking.run_recorder import _sent
+
+    settings = small(tmp_path, kind, "model.hidden=4")
+    prepared = preprocess(settings)
+    model = keras_models.build(settings, prepared)
+    signature = ModelSignature(Schema(_sent(prepared)))
+    mlflow.keras.save_model(model, str(tmp_path / "saved"), signature=signature, pip_requirements=["keras"])
+    served = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
+    np.testing.assert_allclose(served.predict(sent), keras_models.predictor(model)(sent), atol=1e-6)

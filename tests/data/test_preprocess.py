@@ -1,0 +1,386 @@
+"""Cleaning, splitting, scaling; and the store that keeps the result."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.cli.compose import compose
+from pipeline.data import prepared as store
+from pipeline.data import preprocess as stage
+from pipeline.data.prepared import SPLITS, Parts, Report, Scaling, Split, stored
+from pipeline.data.preprocess import prepare, preprocess
+from pipeline.data.sources import Loaded, Samples
+from pipeline.errors import BadData, BadInput, BadSetting
+from pipeline.settings.preprocess import Preprocess, Standardise, Storage
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def told(**changes: object) -> Preprocess:
+    values = {
+        "validation": 0.2,
+        "test": 0.2,
+        "normalise": True,
+        "standardise": Standardise.overall,
+        "deduplicate": True,
+        "storage": Storage.float32,
+        "seed": 0,
+    }
+    return Preprocess(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def samples(rows: int, classes: int = 3, width: int = 4, seed: int = 0) -> Samples:
+    """Every row another one, classes in turn."""
+    draw = np.random.default_rng(seed)
+    return Samples(draw.normal(size=(rows, width)).astype(np.float32), np.arange(rows) % classes)
+
+
+def names(classes: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(classes))
+
+
+def rows(parts: Parts, split: str) -> set[bytes]:
+    return {row.tobytes() for row in parts.splits[split].features}
+
+
+sizes = st.integers(40, 200)
+
+
+@settings(max_examples=25, deadline=None)
+@given(count=sizes, classes=st.integers(2, 4), seed=st.integers(0, 5))
+def test_splits_are_disjoint_cover_all_and_are_stratified(count: int, classes: int, seed: int) -> None:
+    given_samples = samples(count, classes, seed=seed)
+    parts = prepare(Loaded(given_samples, None, names(classes)), told(seed=seed), "x")
+    each = [rows(parts, split) for split in ("train", "validation", "test")]
+    assert set.union(*each) == {row.tobytes() for row in given_samples.features}
+    assert sum(map(len, each)) == count
+    for split in parts.splits.values():
+        counts = np.bincount(split.labels, minlength=classes)
+        assert counts.max() - counts.min() <= 2
+
+
+@settings(max_examples=25, deadline=None)
+@given(count=sizes, copies=st.integers(1, 20))
+def test_no_training_row_repeats_a_validation_or_test_row(count: int, copies: int) -> None:
+    base = samples(count)
+    doubled = Samples(
+        np.concatenate([base.features, base.features[:copies]]),
+        np.concatenate([base.labels, base.labels[:copies]]),
+    )
+    parts = prepare(Loaded(doubled, None, names(3)), told(), "x")
+    assert not rows(parts, "train") & (rows(parts, "validation") | rows(parts, "test"))
+    report = parts.report
+    kept = sum(report.rows_kept.values())
+    assert kept + sum(report.dropped.values()) == report.rows_read == count + copies
+
+
+@settings(max_examples=25, deadline=None)
+@given(factor=st.floats(0.1, 100), offset=st.floats(-100, 100))
+def test_scaling_knows_the_training_split_only(factor: float, offset: float) -> None:
+    train, test = samples(100), samples(30, seed=1)
+    other = Samples((test.features * factor + offset).astype(np.float32), test.labels)
+    mine = prepare(Loaded(train, test, names(3)), told(), "x").scaling
+    theirs = prepare(Loaded(train, other, names(3)), told(), "x").scaling
+    assert mine.mean == theirs.mean
+    assert mine.std == theirs.std
+
+
+def test_an_official_test_split_stays_untouched() -> None:
+    test = samples(30, seed=1)
+    parts = prepare(Loaded(samples(100), test, names(3)), told(), "x")
+    np.testing.assert_array_equal(parts.splits["test"].features, test.features)
+    assert len(parts.splits["validation"].labels) == 20
+
+
+@pytest.mark.parametrize("standardise", [Standardise.overall, Standardise.feature])
+def test_standardised_training_data_has_mean_0_and_std_1(standardise: Standardise) -> None:
+    parts = prepare(Loaded(samples(200), None, names(3)), told(standardise=standardise), "x")
+    scaled = (parts.splits["train"].features - parts.scaling.mean) / parts.scaling.std
+    axis = 0 if standardise is Standardise.feature else None
+    np.testing.assert_allclose(scaled.mean(axis=axis), 0, atol=1e-5)
+    np.testing.assert_allclose(scaled.std(axis=axis), 1, atol=1e-5)
+
+
+def test_normalised_data_lies_between_0_and_1() -> None:
+    numbers = prepare(Loaded(samples(200), None, names(3)), told(standardise=Standardise.none), "x")
+    scaled = (numbers.splits["train"].features - numbers.scaling.mean) / numbers.scaling.std
+    assert (scaled.min(), scaled.max()) == pytest.approx((0, 1))
+    image = Samples((samples(90).features * 20 + 100).astype(np.uint8), samples(90).labels)
+    bytes_ = prepare(Loaded(image, None, names(3)), told(standardise=Standardise.none), "x")
+    assert (bytes_.scaling.mean, bytes_.scaling.std) == (0, 255)
+    assert bytes_.splits["train"].features.dtype == np.uint8
+
+
+def test_a_constant_feature_is_noted_and_not_stretched() -> None:
+    base = samples(100)
+    base.features[:, 1] = 7
+    parts = prepare(Loaded(base, None, names(3)), told(standardise=Standardise.feature), "x")
+    assert parts.report.constant_features == 1
+    train = parts.splits["train"].features
+    assert parts.scaling.std[1] == pytest.approx(train.max() - train.min())
+    assert parts.scaling.mean[1] == 7
+    raw = prepare(Loaded(base, None, names(3)), told(standardise=Standardise.feature, normalise=False), "x")
+    assert raw.scaling.std[1] == 1
+
+
+def test_a_byte_that_training_never_saw_stays_small() -> None:
+    """A pixel that is always 0 in training and 255 in the test counts 1 after normalising, not 255."""
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 256, (100, 4)).astype(np.uint8)
+    images[:, 2] = 0
+    parts = prepare(
+        Loaded(Samples(images, np.arange(100) % 3), None, names(3)),
+        told(standardise=Standardise.feature),
+        "x",
+    )
+    assert parts.scaling.std[2] == 255
+
+
+@pytest.mark.parametrize("unit", [1e-42, 1e38])
+@pytest.mark.parametrize("standardise", list(Standardise))
+def test_extreme_units_give_a_divisor_that_every_device_knows(unit: float, standardise: Standardise) -> None:
+    base = samples(100)
+    parts = prepare(
+        Loaded(Samples((base.features.clip(-3, 3) * np.float32(unit)), base.labels), None, names(3)),
+        told(standardise=standardise),
+        "x",
+    )
+    assert np.all(np.isfinite(parts.scaling.std))
+    assert np.all(parts.scaling.std >= np.finfo(np.float32).tiny)
+
+
+def test_minus_zero_repeats_zero() -> None:
+    base = samples(60)
+    base.features[:, 1] = 0
+    other = base.features.copy()
+    other[:, 1] = -0.0
+    parts = prepare(
+        Loaded(Samples(np.concatenate([base.features, other]), np.tile(base.labels, 2)), None, names(3)),
+        told(),
+        "x",
+    )
+    seen = {tuple(row) for split in ("validation", "test") for row in parts.splits[split].features}
+    assert not seen & {tuple(row) for row in parts.splits["train"].features}
+
+
+@pytest.mark.parametrize(
+    ("features", "rule"),
+    [
+        (np.ones((0, 4), np.float32), "must have samples with features"),
+        (np.ones((9, 0), np.float32), "must have samples with features"),
+        (np.full((9, 4), np.nan, np.float32), "must keep a row after cleaning"),
+    ],
+)
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_split_with_nothing_in_it_is_one_line(features: np.ndarray, rule: str, part: str) -> None:
+    bad, good = Samples(features, np.arange(len(features)) % 3), samples(60)
+    loaded = Loaded(bad, None, names(3)) if part == "train" else Loaded(good, bad, names(3))
+    with pytest.raises(BadData, match=rule) as caught:
+        prepare(loaded, told(), "x")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_that_only_repeats_says_how_to_keep_it() -> None:
+    loaded = Loaded(Samples(np.ones((60, 4), np.float32), np.arange(60) % 3), None, names(3))
+    with pytest.raises(BadData, match=r"preprocess\.deduplicate=false"):
+        prepare(loaded, told(), "x")
+
+
+def test_bad_rows_are_dropped_and_counted() -> None:
+    base = samples(103)
+    labels = base.labels.astype(np.float64)
+    base.features[0, 0], base.features[1, 2] = np.nan, np.inf
+    labels[2], labels[3], labels[4] = -1, 1.5, np.nan
+    parts = prepare(Loaded(Samples(base.features, labels), None, names(3)), told(), "x")
+    assert parts.report.dropped["NaN or infinite feature"] == 2
+    assert parts.report.dropped["label out of range"] == 3
+    assert sum(parts.report.rows_kept.values()) == 98
+
+
+@pytest.mark.parametrize(
+    ("labels", "rule"),
+    [
+        ([0] * 50, "must have two classes or more, got 1"),
+        ([0, 2] * 25, "must have training samples, got none for 1"),
+        ([0] * 49 + [1], "every class must have enough samples.*got 1 of class 1"),
+    ],
+)
+def test_data_that_cannot_be_split_is_one_line(labels: list[int], rule: str) -> None:
+    loaded = Loaded(Samples(samples(50).features, np.array(labels)), None, names(max(labels) + 1))
+    with pytest.raises(BadData, match=rule) as caught:
+        prepare(loaded, told(), "x")
+    assert "\n" not in str(caught.value)
+
+
+# ---- the store --------------------------------------------------------------------------------------
+
+
+def words(cache: Path, *more: str) -> list[str]:
+    return [f"cache_dir={cache}", *more]
+
+
+def test_the_second_time_nothing_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = preprocess(compose(words(tmp_path)).settings)
+    monkeypatch.setattr(stage.sources, "load", lambda *_: pytest.fail("loaded again"))
+    second = preprocess(compose(words(tmp_path)).settings)
+    assert (first.reused, second.reused) == (False, True)
+    assert isinstance(second.train.features, np.memmap)
+    np.testing.assert_array_equal(first.train.features, second.train.features)
+    assert second.report == first.report
+    assert second.classes == first.classes
+
+
+def test_the_key_follows_what_changes_the_arrays(tmp_path: Path) -> None:
+    keys = [
+        preprocess(compose(words(tmp_path, *more)).settings).key
+        for more in ([], ["preprocess.seed=1"], ["preprocess.standardise=none"], ["train.seed=5"])
+    ]
+    assert len(set(keys)) == 3
+    assert keys[0] == keys[3]
+
+
+@pytest.mark.parametrize("content", [b"{", b"PK\x03\x04", b"\xff\xfe", b""])
+@pytest.mark.parametrize("damage", ["prepared.json", "train_features.npy", "mean.npy"])
+def test_a_damaged_entry_is_built_again(tmp_path: Path, damage: str, content: bytes) -> None:
+    first = preprocess(compose(words(tmp_path)).settings)
+    (first.directory / damage).write_bytes(content)
+    again = preprocess(compose(words(tmp_path)).settings)
+    assert not again.reused
+    assert preprocess(compose(words(tmp_path)).settings).reused
+
+
+def test_bytes_cannot_be_kept_of_what_is_no_bytes(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match=r"preprocess\.storage must be float32"):
+        preprocess(compose(words(tmp_path, "preprocess.storage=uint8")).settings)
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cache_dir must be a writable folder"):
+        preprocess(compose(words(tmp_path / "file" / "below")).settings)
+
+
+def small() -> Parts:
+    split = Split(np.ones((4, 2), np.float32), np.zeros(4, np.int32))
+    report = Report(12, {}, {}, 2, 1.0, 1.0, {})
+    scaling = Scaling(np.zeros((), np.float32), np.ones((), np.float32))
+    return Parts(dict.fromkeys(SPLITS, split), ("a", "b"), scaling, report, "x")
+
+
+def test_scaling_of_another_shape_is_damage(tmp_path: Path) -> None:
+    entry = store.store(tmp_path, "key", lambda _: small())
+    np.save(entry.directory / "mean.npy", np.zeros(7, np.float32))
+    assert stored(tmp_path, "key") is None
+
+
+def test_a_file_in_the_place_of_an_entry_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("in the way")
+    store.store(tmp_path, "key", lambda _: small())
+    assert stored(tmp_path, "key") is not None
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "_save", full)
+    with pytest.raises(BadInput, match="No space left on device"):
+        store.store(tmp_path, "key", lambda _: small())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_living_host_with_a_similar_name_writes_is_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / f".writing-{socket.gethostname()}-99999999-7-word"
+    dead = tmp_path / f".writing-{socket.gethostname()}-99999999-word"
+    other.mkdir()
+    dead.mkdir()
+    store.store(tmp_path, "key", lambda _: small())
+    assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "key"])
+
+
+def test_only_one_at_a_time_puts_an_entry_in_place(tmp_path: Path) -> None:
+    """Else one that found the entry damaged could remove what another had just mended."""
+    entry = store.store(tmp_path, "key", lambda _: small())
+    (entry.directory / "mean.npy").write_bytes(b"{")
+    other = threading.Thread(target=store.store, args=(tmp_path, "key", lambda _: small()))
+    with store._alone(tmp_path):
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()
+        assert (entry.directory / "mean.npy").read_bytes() == b"{"
+    other.join()
+    assert stored(tmp_path, "key") is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_the_entry_has_an_absolute_place_that_others_may_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0o022)
+    try:
+        entry = preprocess(compose(words(Path("near"))).settings)
+    finally:
+        os.umask(before)
+    assert entry.directory == tmp_path / "near" / entry.key
+    assert entry.directory.stat().st_mode & 0o777 == 0o755
+
+
+SLOW_WRITER = """
+import time
+from pipeline.data import prepared
+from pipeline.cli.compose import compose
+from pipeline.data.preprocess import preprocess
+save = prepared._save
+def slow(path, array):
+    save(path, array)
+    print(path.name, flush=True)
+    time.sleep(0.2)
+prepared._save = slow
+preprocess(compose(["cache_dir={cache}"]).settings)
+print("done", flush=True)
+"""
+
+
+def writer(cache: Path) -> subprocess.Popen[str]:
+    code = SLOW_WRITER.replace("{cache}", str(cache))
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT)
+
+
+def test_kill_9_in_mid_write_leaves_nothing_half_written(tmp_path: Path) -> None:
+    process = writer(tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "train_features.npy"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert [path.name.startswith(".writing-") for path in tmp_path.iterdir()] == [True]
+    again = preprocess(compose(words(tmp_path)).settings)
+    assert not again.reused
+    assert [path.name for path in tmp_path.iterdir()] == [again.key]
+
+
+def test_two_processes_at_once_both_succeed_with_one_entry(tmp_path: Path) -> None:
+    processes = [writer(tmp_path), writer(tmp_path)]
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [output.splitlines()[-1] for output in outputs] == ["done", "done"]
+    assert len(list(tmp_path.iterdir())) == 1
+    assert preprocess(compose(words(tmp_path)).settings).reused
+
+
+def test_reuse_writes_nothing(tmp_path: Path) -> None:
+    entry = preprocess(compose(words(tmp_path)).settings)
+    before = {path: path.stat().st_mtime_ns for path in entry.directory.iterdir()}
+    again = preprocess(compose(words(tmp_path)).settings)
+    assert {path: path.stat().st_mtime_ns for path in again.directory.iterdir()} == before
+    about = json.loads((entry.directory / "prepared.json").read_text())
+    assert about["report"]["rows_kept"] == {"train": 1347, "validation": 180, "test": 270}

@@ -1,0 +1,155 @@
+"""Cores of one's own: who gets which, and that they come back."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.hardware import cpu_cores
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be bound here")
+
+PINNED = """
+import os, sys
+from pathlib import Path
+from pipeline.hardware import cpu_cores as cores
+held = cores.pin(int(sys.argv[2]), Path(sys.argv[1]))
+print(*held, "|", *sorted(os.sched_getaffinity(0)), flush=True)
+sys.stdin.read()
+"""
+
+
+class Trial:
+    """A process that pins itself and stays until it is let go."""
+
+    def __init__(self, folder: Path, count: int = 1, allowed: set[int] | None = None) -> None:
+        bind = (lambda: os.sched_setaffinity(0, allowed)) if allowed else None
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PINNED, str(folder), str(count)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=bind,
+        )
+        assert self.process.stdout is not None
+        held, _, bound = self.process.stdout.readline().partition("|")
+        self.held, self.bound = set(map(int, held.split())), set(map(int, bound.split()))
+
+    def __enter__(self) -> "Trial":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def two_cores() -> set[int]:
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        pytest.skip("needs two cores")
+    return set(allowed[:2])
+
+
+def test_trials_at_once_get_different_cores_and_the_third_goes_on_unbound(tmp_path: Path) -> None:
+    allowed = two_cores()
+    with Trial(tmp_path, allowed=allowed) as one, Trial(tmp_path, allowed=allowed) as two:
+        assert len(one.held) == len(two.held) == 1
+        assert one.held | two.held == allowed
+        assert (one.bound, two.bound) == (one.held, two.held)
+        with Trial(tmp_path, allowed=allowed) as three:
+            assert (three.held, three.bound) == (set(), allowed)
+
+
+def test_a_killed_trial_gives_its_core_back(tmp_path: Path) -> None:
+    core = {min(os.sched_getaffinity(0))}
+    with Trial(tmp_path, allowed=core) as first:
+        assert first.held == core
+        with Trial(tmp_path, allowed=core) as second:
+            assert second.held == set()
+    with Trial(tmp_path, allowed=core) as third:
+        assert third.held == core
+
+
+def test_more_cores_than_are_free_are_not_taken_in_part(tmp_path: Path) -> None:
+    allowed = two_cores()
+    with Trial(tmp_path, allowed=allowed), Trial(tmp_path, 2, allowed) as greedy:
+        assert (greedy.held, greedy.bound) == (set(), allowed)
+        with Trial(tmp_path, allowed=allowed) as modest:
+            assert len(modest.held) == 1
+    with Trial(tmp_path, 2, allowed) as both:
+        assert both.held == both.bound == allowed
+
+
+def test_every_thread_is_bound_and_released(tmp_path: Path) -> None:
+    program = (
+        "import os, threading, sys; from pathlib import Path\n"
+        "from pipeline.hardware import cpu_cores as cores\n"
+        "done = threading.Event(); other = threading.Thread(target=done.wait); other.start()\n"
+        "before = os.sched_getaffinity(0)\n"
+        "held = set(cores.pin(1, Path(sys.argv[1])))\n"
+        "assert len(held) == 1 and set(cores.pin(1, Path(sys.argv[1]))) == held == set(cores.held())\n"
+        "assert all(os.sched_getaffinity(int(t)) == held for t in os.listdir('/proc/self/task'))\n"
+        "cores.release(); assert cores.held() == ()\n"
+        "assert all(os.sched_getaffinity(int(t)) == before for t in os.listdir('/proc/self/task'))\n"
+        "done.set()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_fork_does_not_pass_for_its_parent(tmp_path: Path) -> None:
+    allowed = two_cores()
+    program = (
+        "import os, sys; from pathlib import Path; from pipeline.hardware import cpu_cores as cores\n"
+        f"os.sched_setaffinity(0, {allowed}); folder = Path(sys.argv[1]); ours = cores.pin(1, folder)\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(cores.held() != () or not set(cores.pin(1, folder)).isdisjoint(ours))\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_system_that_cannot_bind_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_setaffinity")
+    assert cpu_cores.pin(1, tmp_path) == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert cpu_cores.run_folder().stat().st_mode & 0o77 == 0
+    mine = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: mine + 1)
+    with pytest.raises(PermissionError):
+        cpu_cores.run_folder()
+
+
+def test_the_least_busy_core_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([{0: 10, 1: 10, 2: 10, 3: 10}, {0: 10, 1: 19, 2: 12, 3: 13}])
+    monkeypatch.setattr(cpu_cores, "busy_ticks", lambda _stat: next(looks))
+    monkeypatch.setattr(cpu_cores, "siblings", lambda core: {0: [0, 1], 1: [0, 1]}.get(core, [core]))
+    monkeypatch.setattr(cpu_cores, "LOOK_SECONDS", 0)
+    assert cpu_cores._by_preference(frozenset(range(4))) == [2, 3, 0, 1]  # 0 shares its core with 1
+
+
+def test_busy_leaves_out_idle_and_waiting(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text(
+        "cpu 9 9 9 9 9 9 9 9 0 0\ncpu0 1 2 3 100 100 4 5 6 0 0\ncpu11 1 0 0 9 9 0 0 0 0 0\nintr 1\n"
+    )
+    assert cpu_cores.busy_ticks(stat) == {0: 21, 11: 1}
+    assert cpu_cores.busy_ticks(tmp_path / "none") == {}
+
+
+def test_siblings_are_read_in_both_notations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_cores, "TOPOLOGY", tmp_path)
+    for core, text in ((0, "0,64\n"), (2, "2-3\n")):
+        folder = tmp_path / f"cpu{core}/topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(text)
+    assert [cpu_cores.siblings(core) for core in (0, 2, 5)] == [[0, 64], [2, 3], [5]]

@@ -1,0 +1,153 @@
+"""Energy on recorded answers of a GPU and of a CPU; a machine that tells nothing."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.hardware import energy
+from pipeline.hardware.energy import Account, Level, Nvml, Rapl, Silent, nvml, rapl
+from pipeline.measures import Drawn
+
+
+class Asked(Exception):
+    """As pynvml's NVMLError: not supported."""
+
+
+class Library:
+    """Answers of NVML as they were recorded: mJ, mW, %, process ids. None: the GPU does not know."""
+
+    NVMLError = Asked
+
+    def __init__(self, millijoules: list[int] | None, milliwatts: list[int] | None, pids: list[int]) -> None:
+        self._millijoules, self._milliwatts, self._pids = millijoules, milliwatts, pids
+        self.opened: list[object] = []
+
+    def nvmlInit(self) -> None:  # noqa: N802
+        if not self._pids:
+            raise Asked("no driver")
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:  # noqa: N802
+        self.opened.append(index)
+        return "gpu"
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
+        self.opened.append(uuid)
+        return "gpu"
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, _gpu: str) -> int:  # noqa: N802
+        return self._next(self._millijoules)
+
+    def nvmlDeviceGetPowerUsage(self, _gpu: str) -> int:  # noqa: N802
+        return self._next(self._milliwatts)
+
+    def nvmlDeviceGetUtilizationRates(self, _gpu: str) -> SimpleNamespace:  # noqa: N802
+        return SimpleNamespace(gpu=80, memory=10)
+
+    def nvmlDeviceGetComputeRunningProcesses(self, _gpu: str) -> list[SimpleNamespace]:  # noqa: N802
+        if self._pids == [-1]:
+            raise Asked
+        return [SimpleNamespace(pid=pid) for pid in self._pids]
+
+    @staticmethod
+    def _next(answers: list[int] | None) -> int:
+        if answers is None:
+            raise Asked
+        return answers.pop(0)
+
+
+def ticking(*seconds: float) -> Iterator[float]:
+    return iter(seconds)
+
+
+def account(gauge: energy.Gauge, *moments: float) -> Account:
+    clock = ticking(*moments)
+    return Account(gauge, lambda: next(clock))
+
+
+def test_a_gpu_with_a_counter() -> None:
+    library = Library([1_000_000, 1_600_000, 9_000_000, 9_200_000], [1, 1, 1, 1], [1])
+    watched = account(Nvml(library, "gpu"), 0.0, 2.0, 10.0, 12.0)
+    for _ in range(2):  # what is drawn between epochs does not count
+        with watched.watching():
+            pass
+    assert watched.drawn() == Drawn(800.0, 200.0, pytest.approx(0.8))
+
+
+def test_a_gpu_without_a_counter_is_taken_by_its_power() -> None:
+    watched = account(Nvml(Library(None, [50_000, 150_000], [1]), "gpu"), 0.0, 3.0)
+    with watched.watching():
+        pass
+    assert watched.drawn() == Drawn(300.0, 100.0, pytest.approx(0.8))
+
+
+@pytest.mark.parametrize(
+    ("pids", "strangers"), [([os.getpid()], 0), ([os.getpid(), 5], 1), ([4], 0), ([4, 5, 5], 1), ([-1], None)]
+)
+def test_other_processes_on_the_gpu(pids: list[int], strangers: int | None) -> None:
+    assert Nvml(Library(None, None, pids), "gpu").strangers() == strangers
+
+
+@pytest.mark.parametrize(
+    ("visible", "opened"), [("", 0), ("2,3", 2), (" 1", 1), ("GPU-12ab,GPU-34cd", "GPU-12ab")]
+)
+def test_the_gpu_that_cuda_sees_first_is_asked(visible: str, opened: object) -> None:
+    library = Library(None, None, [1])
+    assert isinstance(nvml(library, visible), Nvml)
+    assert library.opened == [opened]
+
+
+def test_without_a_driver_or_the_package_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(nvml(Library(None, None, []), ""), Silent)
+    monkeypatch.setitem(energy.importlib.sys.modules, "pynvml", None)
+    energy._nvml.cache_clear()
+    assert isinstance(energy.gauge("gpu"), Silent)
+    energy._nvml.cache_clear()
+
+
+# ---- RAPL ------------------------------------------------------------------------------------------
+
+
+def zone(root: Path, name: str, kind: str, microjoules: int = 0) -> Path:
+    folder = root / name
+    folder.mkdir()
+    (folder / "name").write_text(f"{kind}\n")
+    (folder / "max_energy_range_uj").write_text("9999999\n")
+    (folder / "energy_uj").write_text(f"{microjoules}\n")
+    return folder
+
+
+def test_packages_are_summed_and_their_parts_left_out(tmp_path: Path) -> None:
+    one = zone(tmp_path, "intel-rapl:0", "package-0", 1_000_000)
+    two = zone(tmp_path, "intel-rapl:1", "package-1", 9_000_000)
+    part = zone(tmp_path, "intel-rapl:0:0", "core")
+    psys = zone(tmp_path, "intel-rapl:2", "psys")
+    gauge = rapl(tmp_path)
+    watched = account(gauge, 0.0, 2.0)
+    with watched.watching():
+        (one / "energy_uj").write_text("4000000")
+        (two / "energy_uj").write_text("2000000")  # past its limit of 10 J: 3 J more
+        for other in (part, psys):
+            (other / "energy_uj").write_text("5000000")
+    assert watched.drawn() == Drawn(6.0, 3.0, None)
+    assert gauge.strangers() is None
+
+
+def test_a_counter_that_may_not_be_read_is_absent_not_zero(tmp_path: Path) -> None:
+    assert isinstance(rapl(tmp_path), Silent)
+    folder = zone(tmp_path, "intel-rapl:0", "package-0")
+    assert isinstance(rapl(tmp_path), Rapl)
+    (folder / "energy_uj").unlink()
+    (folder / "energy_uj").mkdir()  # as unreadable to root as to anybody
+    assert isinstance(rapl(tmp_path), Silent)
+
+
+def test_silence_draws_nothing_that_is_known() -> None:
+    watched = account(Silent(), 0.0, 1.0)
+    assert watched.drawn() == Drawn()
+    with watched.watching():
+        pass
+    assert watched.drawn() == Drawn(None, None, None)
+    assert Silent().read() == Level()

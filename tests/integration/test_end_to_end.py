@@ -1,0 +1,412 @@
+"""The whole thing in processes of its own: stages one by one, `mlflow run`, kills, serving."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+import requests
+import yaml
+
+from pipeline.cli import main
+from pipeline.tracking import mlflow_store
+from tests.conftest import CHECKOUT, Run
+
+SMOKE = "experiment=smoke"
+MANAGERS = ["uv", "virtualenv"] if os.environ.get("FULCRUM_VIRTUALENV") else ["uv"]  # pip takes minutes
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def client() -> mlflow.MlflowClient:
+    return mlflow_store.open_store()
+
+
+def newest(client: mlflow.MlflowClient) -> mlflow.entities.Run:
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return client.search_runs(experiments, order_by=["attributes.start_time DESC"], max_results=1)[0]
+
+
+def count(client: mlflow.MlflowClient) -> int:
+    return len(client.search_runs([experiment.experiment_id for experiment in client.search_experiments()]))
+
+
+def mlflow_run(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """`mlflow run . WORDS`, with the environment's own mlflow and python first on the PATH."""
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **(env or {})}
+    return subprocess.run(
+        ["mlflow", "run", ".", *words],
+        cwd=CHECKOUT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+# ---- one run -----------------------------------------------------------------------------------------
+
+
+def test_a_run_records_everything(fulcrum: Run, client: mlflow.MlflowClient) -> None:
+    done = fulcrum("run", SMOKE, "optimizer=sgd")
+    assert done.returncode == 0, done.stderr
+    run = newest(client)
+    assert run.info.status == "FINISHED"
+    assert {
+        "accuracy",
+        "cpu_seconds",
+        "train/loss",
+        "train/validation_accuracy",
+        "train/validation_accuracy_at_device_ms",
+        "evaluate/test_accuracy",
+        "evaluate/test_loss",
+        "evaluate/test_precision/3",
+        "evaluate/test_recall/3",
+        "evaluate/test_calibration_error",
+        "evaluate/gap_train_test",
+        "evaluate/gap_train_validation",
+        "profile/latency_p50_ms",
+        "profile/latency_p95_ms",
+        "profile/latency_p99_ms",
+        "profile/throughput_by_batch",
+        "profile/parameters",
+        "profile/flops",
+        "profile/peak_memory_bytes",
+        "profile/model_bytes",
+        "seconds/compile",
+        "seconds/train",
+        "seconds/evaluate",
+    } <= set(run.data.metrics)
+    assert {"command", "device", "engine", "host", "pid", "data.sha256", "git.commit"} <= set(run.data.tags)
+    found = {
+        path.path
+        for folder in ("", "pictures", "data")
+        for path in client.list_artifacts(run.info.run_id, folder)
+    }
+    assert {
+        "data/report.json",
+        "evaluation.json",
+        "profile.json",
+        "pictures/samples.png",
+        "pictures/confusion_matrix.png",
+        "pictures/worst_mistakes.png",
+    } <= found
+    assert [item.dataset.name.split("-")[0] for item in run.inputs.dataset_inputs] == [
+        "train",
+        "validation",
+        "test",
+    ]
+    for part in ("accuracy", "cpu_seconds", "not in it", "latency", run.info.run_id, "/#/experiments/"):
+        assert part in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_recorded_gives_the_same_curve(fulcrum: Run, client: mlflow.MlflowClient) -> None:
+    curves = []
+    words = ["run", SMOKE, "model.hidden=24", "augment=shift"]
+    for _ in range(2):
+        assert fulcrum(*words).returncode == 0
+        run = newest(client)
+        curves.append([p.value for p in client.get_metric_history(run.info.run_id, "train/validation_loss")])
+        words = run.data.tags["command"].split()[3:]
+    assert curves[0] == curves[1]
+    assert len(curves[0]) == 2
+
+
+def test_stages_one_by_one(
+    fulcrum: Run,
+    client: mlflow.MlflowClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What one process hands to the next; the rest is asked of this one, which has imported everything."""
+    monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "cache"))
+    assert main(["preprocess"]) == 0
+    assert "written to" in capsys.readouterr().out
+    assert main(["preprocess"]) == 0
+    assert "found in" in capsys.readouterr().out
+    trained = fulcrum("train", SMOKE, "model.hidden=12", "tracking.register=smoke")
+    assert trained.returncode == 0, trained.stderr
+    run_id = newest(client).info.run_id
+    assert "evaluate/test_accuracy" not in newest(client).data.metrics
+    before = count(client)
+    evaluated = fulcrum("evaluate", f"trained={run_id}", "record=model")
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert count(client) == before  # recorded into the model's own run
+    run = client.get_run(run_id)
+    assert run.data.metrics["evaluate/test_accuracy"] > 0
+    assert (run.info.status, run.data.params["model.hidden"]) == ("FINISHED", "12")
+    profiled = fulcrum("profile", "trained=models:/smoke/1")
+    assert profiled.returncode == 0, profiled.stderr
+    assert count(client) == before + 1  # a run of its own
+    own = newest(client)
+    assert own.data.tags["stage"] == "profile"
+    assert own.data.params["model.hidden"] == "12"  # as the model's own run was told
+    assert own.data.metrics["profile/parameters"] == 64 * 12 + 12 + 12 * 10 + 10
+    path = mlflow.artifacts.download_artifacts(f"runs:/{run_id}/model", dst_path=str(tmp_path))
+    assert main(["evaluate", f"trained={path}", SMOKE]) == 0
+    again = ["train", SMOKE, "model.hidden=12", "model.init=pretrained", f"model.pretrained={run_id}"]
+    assert main(again) == 0
+    history = client.get_metric_history(newest(client).info.run_id, "train/validation_loss")
+    assert history[0].value < client.get_metric_history(run_id, "train/validation_loss")[-1].value
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["run", "train.batch_size=100000"], ["train.batch_size must be <= 1347", "got 100000"]),
+        (["run", "data=arrays", "data.path=/nowhere.npz"], ["data.path must be an .npz file"]),
+        (["evaluate"], ["trained must be a run id"]),
+        (["evaluate", "trained=" + 32 * "0"], ["a trained model must be a run id", "not found"]),
+        (["evaluate", "trained=models:/none@best"], ["a trained model must be", "none"]),
+        (["profile", "trained=/no/such/path"], ["no such path"]),
+        (["run", "model.init=pretrained", "model.pretrained=/no/such"], ["no such path"]),
+        (["run", "data=mnist", "data_dir=/nowhere"], ["data=digits, which needs no download"]),
+    ],
+)
+def test_bad_input_is_one_line_exit_2_and_no_run(
+    fulcrum: Run, client: mlflow.MlflowClient, words: list[str], parts: list[str]
+) -> None:
+    before = count(client)
+    done = fulcrum(*words)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    for part in parts:
+        assert part in done.stderr
+    assert count(client) == before
+
+
+def test_a_gpu_that_is_not_there_is_refused(fulcrum: Run) -> None:
+    done = fulcrum("run", SMOKE, "device=gpu", env={"CUDA_VISIBLE_DEVICES": ""})
+    assert done.returncode == 2
+    assert "device=gpu needs a GPU that TensorFlow sees, got none" in done.stderr
+
+
+def test_divergence_fails_by_name(fulcrum: Run, client: mlflow.MlflowClient) -> None:
+    done = fulcrum("run", SMOKE, "optimizer=sgd", "optimizer.learning_rate=100000", "model.layers=3")
+    assert done.returncode == 1
+    assert "loss must stay finite" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert newest(client).info.status == "FAILED"
+
+
+# ---- ends that nobody planned ------------------------------------------------------------------------
+
+
+def started(words: list[str], client: mlflow.MlflowClient) -> subprocess.Popen[str]:
+    """A long run that has been opened in the store and is at work."""
+    before = count(client)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *words],
+        cwd=CHECKOUT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 300
+    while count(client) == before or "pid" not in newest(client).data.tags:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return process
+
+
+LONG = ["run", "train.epochs=100000"]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_run_clean(client: mlflow.MlflowClient, sent: signal.Signals, code: int) -> None:
+    process = started(LONG, client)
+    process.send_signal(sent)
+    _, errors = process.communicate(timeout=180)
+    assert process.returncode == code, errors
+    assert errors.count("\n") == 1
+    assert "recorded as KILLED" in errors
+    assert newest(client).info.status == "KILLED"
+
+
+def test_a_kill_leaves_nothing_running_after_the_next_start(
+    fulcrum: Run, client: mlflow.MlflowClient
+) -> None:
+    process = started(LONG, client)
+    killed = newest(client).info.run_id
+    process.kill()
+    process.wait()
+    assert client.get_run(killed).info.status == "RUNNING"
+    assert fulcrum("preprocess").returncode == 0
+    assert client.get_run(killed).info.status == "KILLED"
+
+
+# ---- mlflow run --------------------------------------------------------------------------------------
+
+
+def test_mlflow_run_takes_any_setting_and_is_adopted(client: mlflow.MlflowClient) -> None:
+    before = count(client)
+    done = mlflow_run(
+        "--env-manager", "local", "-P", SMOKE, "-P", "optimizer=sgd", "-P", "optimizer.learning_rate=1e-2",
+        "-P", "overrides=model.hidden=9 tracking.run_name='$(touch /tmp/never) `id`'",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert count(client) == before + 1
+    run = newest(client)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.hidden"] == "9"
+    assert run.data.params["optimizer.learning_rate"] == "1e-2"
+    assert run.info.run_name == "$(touch /tmp/never) `id`"  # a text, not a command
+    assert run.data.metrics["evaluate/test_accuracy"] > 0
+
+
+def test_a_failing_stage_leaves_the_run_of_mlflow_run_failed(client: mlflow.MlflowClient) -> None:
+    before = count(client)
+    done = mlflow_run("--env-manager", "local", "-P", "data=mnist", "-P", "data_dir=/nowhere")
+    assert done.returncode != 0
+    assert "which needs no download" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (count(client), newest(client).info.status) == (before + 1, "FAILED")
+
+
+@pytest.mark.parametrize("entry", ["preprocess", "train"])
+def test_entry_points_run(client: mlflow.MlflowClient, entry: str) -> None:
+    done = mlflow_run("--env-manager", "local", "-e", entry, "-P", SMOKE)
+    assert done.returncode == 0, done.stderr
+    assert newest(client).data.tags["stage"] == entry
+
+
+def copy_of_the_checkout(folder: Path, python: str) -> Path:
+    """The tracked files, with environment.yml naming the Python that is at hand."""
+    names = subprocess.run(
+        ["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in names.split():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(CHECKOUT / name, folder / name)
+    environment = folder / "environment.yml"
+    environment.write_text(environment.read_text().replace("python=3.11", f"python={python}"))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_mlflow_builds_the_environment_itself(
+    manager: str, client: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    tool = {"uv": "uv", "virtualenv": "pyenv"}[manager]
+    path = f"{BIN}:{os.environ['PATH']}:{sys.base_prefix}/bin"  # where uv looks for a Python
+    if not shutil.which(tool, path=path):
+        pytest.skip(f"mlflow's environment manager {manager} needs {tool}, which is not on the PATH")
+    if os.environ.get("FULCRUM_QUICK"):
+        pytest.skip("FULCRUM_QUICK leaves out what builds environments")
+    python = ".".join(map(str, sys.version_info[:3]))
+    checkout = copy_of_the_checkout(tmp_path / "checkout", python)
+    environment = {"MLFLOW_ENV_ROOT": str(tmp_path / "envs"), "PATH": path, "UV_COMPILE_BYTECODE": "1"}
+    done = subprocess.run(
+        ["mlflow", "run", ".", "--env-manager", manager, "-P", SMOKE],
+        cwd=checkout,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert newest(client).info.status == "FINISHED"
+
+
+def test_the_conda_form_is_complete() -> None:
+    """Without conda: the file is what conda reads, names its Python, and leaves the pins to one place."""
+    project = yaml.safe_load((CHECKOUT / "MLproject").read_text())
+    assert project["conda_env"] == "environment.yml"
+    stages = {"main", "preprocess", "train", "evaluate", "profile"}
+    assert set(project["entry_points"]) == {*stages, "sweep", "frontier", "diagnose", "ui"}
+    environment = yaml.safe_load((CHECKOUT / "environment.yml").read_text())
+    assert environment["dependencies"][0].startswith("python=3.1")
+    assert environment["dependencies"][-1] == {"pip": ["-r requirements.txt"]}
+
+
+# ---- serving -----------------------------------------------------------------------------------------
+
+
+def test_the_model_is_served_and_answers_to_raw_samples(fulcrum: Run, client: mlflow.MlflowClient) -> None:
+    assert fulcrum("train", "train.epochs=5").returncode == 0
+    uri = f"runs:/{newest(client).info.run_id}/model"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        ["mlflow", "models", "serve", "-m", uri, "--env-manager", "local", "--port", str(port)],
+        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        body = json.dumps({"inputs": digits.images[:20].tolist()})
+        answers = asked(f"http://127.0.0.1:{port}/invocations", body)
+        right = sum(
+            max(range(10), key=row.__getitem__) == label
+            for row, label in zip(answers, digits.target, strict=False)
+        )
+        assert right >= 17
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
+
+
+def asked(address: str, body: str) -> list[list[float]]:
+    deadline = time.monotonic() + 300
+    while True:
+        try:
+            answer = requests.post(
+                address, data=body, headers={"Content-Type": "application/json"}, timeout=30
+            )
+            answer.raise_for_status()
+            return list(answer.json()["predictions"])
+        except requests.ConnectionError:
+            assert time.monotonic() < deadline, "the server never came up"
+            time.sleep(0.5)
+
+
+# ---- real data ---------------------------------------------------------------------------------------
+
+
+def test_mnist_reaches_97_5_percent_in_5_epochs(
+    fulcrum: Run, client: mlflow.MlflowClient, data_dir: str
+) -> None:
+    done = fulcrum("run", "data=mnist", "train.epochs=5", f"data_dir={data_dir}")
+    assert done.returncode == 0, done.stderr
+    assert newest(client).data.metrics["evaluate/test_accuracy"] >= 0.975
+
+
+def test_a_run_goes_on_from_another_and_pays_for_both(fulcrum: Run) -> None:
+    client = mlflow_store.open_store()
+    words = [
+        "experiment=smoke",
+        "train.epochs=2",
+        "tracking.experiment=onward",
+        "optimizer.learning_rate=0.01",
+    ]
+    assert fulcrum("train", *words).returncode == 0
+    experiment = client.get_experiment_by_name("onward").experiment_id
+    first = client.search_runs([experiment])[0]
+    done = fulcrum("train", *words, f"train.from={first.info.run_id}", "data.fraction=0.5")
+    assert done.returncode == 0, done.stderr
+    second = client.search_runs([experiment])[0]
+    assert second.data.tags["continued_from"] == first.info.run_id
+    assert second.data.tags["continued_optimizer"] == "true"
+    assert second.data.metrics["cpu_seconds"] > first.data.metrics["cpu_seconds"]
+    assert second.data.metrics["train/device_seconds_before"] == first.data.metrics["cpu_seconds"]
+    assert second.data.metrics["accuracy"] > first.data.metrics["accuracy"]

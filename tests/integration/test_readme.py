@@ -1,0 +1,90 @@
+"""Every command in the README works as it stands there, and what it says about the tree is true."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import help
+from pipeline.search import optuna_storage
+from pipeline.tracking import mlflow_store
+from tests.conftest import CHECKOUT
+
+README = (CHECKOUT / "README.md").read_text()
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line]
+ENVIRONMENT = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def newest_model() -> str:
+    client = mlflow_store.open_store()
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(experiments, "tags.stage = 'train'", order_by=["attributes.start_time DESC"])
+    return str(runs[0].info.run_id)
+
+
+def run(command: str) -> subprocess.CompletedProcess[str]:
+    words = shlex.split(command)
+    if "RUN_ID" in command:
+        words = [word.replace("RUN_ID", newest_model()) for word in words]
+    return subprocess.run(
+        words,
+        cwd=CHECKOUT,
+        env={**os.environ, **ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith(("python ", "mlflow run"))])
+def test_a_pipeline_command_works(command: str, request: pytest.FixtureRequest) -> None:
+    if "data=mnist" in command:
+        request.getfixturevalue("data_dir")
+    if " frontier" in command and not optuna_storage.names(mlflow_store.studies()):
+        assert run("python -m pipeline sweep search=smoke train.epochs=10").returncode == 0
+    done = run(command)
+    assert done.returncode == 0, done.stderr
+    assert "/#/experiments/" in done.stdout or " frontier" in command
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
+def test_a_make_command_has_its_target(command: str) -> None:
+    """Their recipes call what the other tests run; `make test` cannot run inside itself."""
+    done = run(command.replace("make ", "make --dry-run ", 1))
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_other_kind_of_command_goes_untested() -> None:
+    served = [line for line in COMMANDS if line.startswith("mlflow models serve")]  # see test_end_to_end
+    tested = [line for line in COMMANDS if line.startswith(("python ", "mlflow run", "make "))]
+    assert sorted(served + tested) == sorted(COMMANDS)
+
+
+def test_the_table_of_options_is_complete() -> None:
+    for group, default in help.defaults().items():
+        folder = CHECKOUT / "conf" / group
+        options = {path.stem for path in folder.glob("*.yaml")}
+        if len(options) > 1:
+            row = next(line for line in README.splitlines() if f"`{group}=`" in line)
+            for option in options:
+                assert option in row, f"{group}={option} is missing"
+            assert default == "null" or f"{default}*" in row
+
+
+def test_the_map_names_what_is_there() -> None:
+    map_ = README.split("## Map")[1].split("```")[1]
+    for name in re.findall(r"(\w+\.py|\w+/)", map_):
+        found = list((CHECKOUT / "pipeline").rglob(name.rstrip("/"))) + list(CHECKOUT.glob(name.rstrip("/")))
+        assert found, f"{name} is not there"
+
+
+def test_it_is_short_and_its_links_lead_somewhere() -> None:
+    assert len(README.splitlines()) <= 230
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (CHECKOUT / target).exists(), target

@@ -1,0 +1,238 @@
+"""One study on several machines: a real PostgreSQL, a real tracking server, and one process killed."""
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import mlflow
+import pytest
+import requests
+from optuna.trial import FrozenTrial
+
+from pipeline.cli.ui import LEAN
+from pipeline.search import trial_rows
+from pipeline.search.optuna_storage import OWNER
+from pipeline.search.study_store import OUTCOME, Ledger, is_interrupted
+from pipeline.search.trial_rows import CONFIRM
+from tests.conftest import CHECKOUT
+
+USER, PASSWORD, STUDY, TRIALS = "searcher", "pa55-word", "shared", 10
+WORDS = (
+    "search=smoke",
+    f"search.study={STUDY}",
+    f"search.trials={TRIALS}",
+    "search.confirm=1",
+    "search.enqueue=['model.hidden=24']",
+    "train.epochs=3",
+    "device=cpu",
+)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def binaries() -> Path | None:
+    """Of the newest PostgreSQL; Debian keeps them away from PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
+    on_path = shutil.which("initdb")
+    return found[-1].parent if found else Path(on_path).parent if on_path else None
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """The address of a fresh PostgreSQL, its password in it. The server refuses to run as root."""
+    folder_of = binaries()
+    if folder_of is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    user = "postgres" if os.getuid() == 0 else getpass.getuser()
+    with tempfile.TemporaryDirectory(prefix="fulcrum-postgres-") as folder:
+        secret, port = Path(folder, "password"), free_port()
+        secret.write_text(PASSWORD)
+        if os.getuid() == 0:
+            for path in (Path(folder), secret):
+                shutil.chown(path, user)
+
+        def run(name: str, *words: str) -> None:
+            command = [str(folder_of / name), "-D", f"{folder}/data", *words]
+            as_user = user if os.getuid() == 0 else None
+            done = subprocess.run(
+                command, user=as_user, cwd=folder, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+
+        run("initdb", "-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--no-sync")
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        run("pg_ctl", "-w", "-l", f"{folder}/log", "-o", options, "start")
+        try:
+            yield f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A tracking server on loopback, and what it said in `server.txt`."""
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    options = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1"]
+    options += ["--artifacts-destination", str(folder / "artifacts"), "--host", "127.0.0.1"]
+    with (folder / "server.txt").open("w") as said:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port)],
+            env={**os.environ, **LEAN},
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        while not _answers(address):
+            assert server.poll() is None, (folder / "server.txt").read_text()
+            time.sleep(0.2)
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _answers(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/health", timeout=2).ok
+    except requests.ConnectionError:
+        return False
+
+
+@contextmanager
+def machine(folder: Path, name: str, tracking: str, words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A sweep with files of its own, as on another machine."""
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": tracking,
+        "FULCRUM_CACHE": str(folder / name / "cache" / "prepared"),
+    }
+    (folder / name).mkdir()
+    with (folder / name / "output.txt").open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "sweep", *words],
+            cwd=CHECKOUT,
+            env=environment,
+            stdout=said,
+            stderr=said,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def running(ledger: Ledger) -> dict[int, list[FrozenTrial]]:
+    """Trials under way, by process."""
+    found: dict[int, list[FrozenTrial]] = {}
+    for row in ledger.trials():
+        if not row.state.is_finished() and OWNER in row.user_attrs:
+            found.setdefault(row.user_attrs[OWNER]["pid"], []).append(row)
+    return found
+
+
+def kill_at_work(ledger: Ledger, process: subprocess.Popen[bytes], output: Path) -> None:
+    """End it with SIGKILL while it trains, once the other has begun to train, too."""
+    other: set[int] = set()
+    while True:
+        assert process.poll() is None, output.read_text()[-3000:]
+        now = running(ledger)
+        other |= set(now) - {process.pid}
+        if other and process.pid in now:
+            process.send_signal(signal.SIGSTOP)  # so that it cannot end its trial meanwhile
+            if process.pid in running(ledger):
+                process.kill()
+                process.wait()
+                return
+            process.send_signal(signal.SIGCONT)
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def swept(database: str, tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same command on two machines; one is killed, the other ends."""
+    folder = tmp_path_factory.mktemp("machines")
+    words = [*WORDS, f"search.storage={database}"]
+    ledger = Ledger(database, STUDY)
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", tracking)
+        patch.setattr(mlflow, "get_tracking_uri", lambda: tracking)
+        first, second = (
+            stack.enter_context(machine(folder, name, tracking, words)) for name in ("first", "second")
+        )
+        kill_at_work(ledger, first, folder / "first" / "output.txt")
+        second.wait(timeout=400)
+        assert second.returncode == 0, (folder / "second" / "output.txt").read_text()[-3000:]
+        yield folder
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("swept")
+def test_it_ends_with_the_total_that_was_asked_for(database: str) -> None:
+    ledger = Ledger(database, STUDY)
+    finished = [row for row in ledger.trials() if row.state.is_finished() and not is_interrupted(row)]
+    assert len(finished) == ledger.begun() == TRIALS
+    assert not [row for row in ledger._rows() if not row.state.is_finished()]
+    assert not [row for row in ledger.afterwards()._rows() if not row.state.is_finished()]
+    assert sum(is_interrupted(row) for row in ledger.trials()) >= 1
+    commands = Counter(row.user_attrs[OUTCOME]["command"] for row in finished)
+    assert set(commands.values()) == {1}
+    assert sum("model.hidden=24" in command for command in commands) == 1  # the baseline, by one of them
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("swept")
+def test_both_records_say_the_same(database: str, tracking: str) -> None:
+    ledger, client = Ledger(database, STUDY), mlflow.MlflowClient(tracking)
+    (experiment,) = (each for each in client.search_experiments() if each.name != "Default")
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    found = trial_rows.results(ledger, "digits")
+    by_stage = Counter(run.data.tags.get("stage") for run in runs)
+    members = found.members()
+    assert (by_stage["sweep"], by_stage["trial"], by_stage["confirm"]) == (1, TRIALS, len(members))
+    (study,) = (run for run in runs if run.data.tags.get("stage") == "sweep")
+    trials = {run.info.run_id: run for run in runs if run.data.tags.get("stage") == "trial"}
+    assert set(trials) == {each.run_id for each in found.tried}
+    for each in found.tried:
+        run = trials[str(each.run_id)]
+        assert run.data.tags["mlflow.parentRunId"] == study.info.run_id
+        assert run.data.tags["trial"] == str(each.number)
+        assert run.data.tags["command"] == each.command
+        assert run.data.metrics["accuracy"] == pytest.approx(each.curve[-1].accuracy)
+    assert all(member.confirmation and len(member.confirmation.seeds) == 1 for member in members)
+    confirmed = [row.user_attrs[CONFIRM] for row in ledger.afterwards().trials() if CONFIRM in row.user_attrs]
+    assert len({tuple(each.values()) for each in confirmed}) == len(members)
+    versions = client.search_model_versions(f"name = '{STUDY}'")
+    assert len(versions) == len({version.tags["member"] for version in versions})
+
+
+@pytest.mark.slow
+def test_the_password_is_nowhere(swept: Path, tracking: str) -> None:
+    client = mlflow.MlflowClient(tracking)
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    runs = client.search_runs(experiments, run_view_type=3, max_results=1000)  # deleted ones, too
+    assert len(runs) > TRIALS
+    for run in runs:
+        assert PASSWORD not in repr(run.to_dictionary())
+    assert any("***" in run.data.params.get("search.storage", "") for run in runs)
+    for folder in (swept, next(swept.parent.glob("server*"))):
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        assert len(files) >= 2
+        assert [path for path in files if PASSWORD.encode() in path.read_bytes()] == []

@@ -1,0 +1,223 @@
+"""Every sampler on a space with conditions: nothing twice, nothing outside, an end where nothing is left."""
+
+import importlib.util
+import warnings
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from pipeline.errors import BadSetting
+from pipeline.search.ask_tell import Proposer, distribution, sampler
+from pipeline.search.results import EPOCHS
+from pipeline.search.space import Dimension, Space, When
+from pipeline.search.study_store import OUTCOME, WORDS, Proposal
+from pipeline.settings.search import Sampler
+
+SGD, ADAM = When("optimizer", "sgd"), When("optimizer", "adam")
+SPACE = Space(
+    (
+        Dimension("model.hidden", low=8, high=64, log=True, whole=True),
+        Dimension("optimizer", choices=("sgd", "adam")),
+        Dimension("optimizer.learning_rate", low=0.05, high=0.5, log=True, when=SGD),
+        Dimension("optimizer.momentum", choices=(0.0, 0.9), when=SGD),
+        Dimension("optimizer.learning_rate", low=0.001, high=0.02, log=True, when=ADAM),
+        Dimension("model.dropout", low=0.0, high=0.5, step=0.25),
+    )
+)
+SMALL = Space(
+    (
+        Dimension("model.hidden", choices=(8, 16)),
+        Dimension("optimizer", choices=("sgd", "adam")),
+        Dimension("optimizer.learning_rate", choices=(0.1, 0.5), when=SGD),
+    )
+)
+ALL_OF_SMALL = 2 * (2 + 1)
+WITH_EPOCHS = Space((*SMALL.dimensions, Dimension(EPOCHS, low=1, high=4, whole=True)))
+EVERY = [kind for kind in Sampler if kind not in (Sampler.grid, Sampler.gp)]
+
+
+class Book:
+    """A study's rows, written without a storage."""
+
+    def __init__(self, proposer: Proposer) -> None:
+        self.proposer, self.rows = proposer, list[FrozenTrial]()
+
+    def begin(self) -> Proposal | None:
+        proposal = self.proposer.propose()
+        if proposal is not None:
+            self.rows.append(self.row(proposal, TrialState.RUNNING))
+            self.proposer.bind(len(self.rows) - 1)
+            self.proposer.see(self.rows)
+        return proposal
+
+    def end(self, number: int, state: str = "complete", epochs: int = 3) -> None:
+        """Wider and longer is better and dearer."""
+        row = self.rows[number]
+        wide = float(row.params["model.hidden"])
+        curve = [
+            [epoch, epoch * wide / 1000, 1 - 1 / (1 + epoch) / wide**0.5] for epoch in range(1, epochs + 1)
+        ]
+        states = {"complete": TrialState.COMPLETE, "paused": TrialState.PRUNED, "failed": TrialState.FAIL}
+        proposal = Proposal(row.params, row.distributions, row.system_attrs)
+        outcome = {"state": state, "curve": curve, "fair_midway": True}
+        values = [curve[-1][2], curve[-1][1]] if state == "complete" else None
+        self.rows[number] = self.row(proposal, states[state], values, outcome)
+        self.rows[number].number = number
+        self.proposer.see(self.rows)
+
+    def row(
+        self,
+        proposal: Proposal,
+        state: TrialState,
+        values: list[float] | None = None,
+        outcome: dict[str, object] | None = None,
+    ) -> FrozenTrial:
+        made = create_trial(
+            state=state,
+            values=values,
+            params=dict(proposal.params),
+            distributions=dict(proposal.distributions),
+            system_attrs=dict(proposal.system_attrs),
+            user_attrs={OUTCOME: outcome} if outcome else {},
+        )
+        made.number = len(self.rows)
+        return made
+
+    def all_at_once(self, most: int) -> list[Proposal]:
+        found = []
+        while len(found) < most and (proposal := self.begin()) is not None:
+            found.append(proposal)
+            self.end(len(self.rows) - 1)
+        return found
+
+
+def book(kind: Sampler, space: Space = SPACE, epochs: str | None = None, workers: int = 1) -> Book:
+    return Book(Proposer(space, kind, epochs, 0, workers))
+
+
+def frozen(proposals: list[Proposal]) -> list[frozenset[tuple[str, object]]]:
+    return [frozenset(each.params.items()) for each in proposals]
+
+
+def check_inside(proposal: Proposal, space: Space) -> None:
+    assert {each.name for each in space.active(proposal.params)} == set(proposal.params)
+    for dimension in space.active(proposal.params):
+        assert dimension.holds(proposal.params[dimension.name]), dimension
+    assert set(proposal.distributions) == set(proposal.params)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_proposals_lie_inside_and_never_come_twice(kind: Sampler) -> None:
+    """Trials of all outcomes are told, several run at once."""
+    told = book(kind, workers=2)
+    proposals = []
+    for number in range(30):
+        proposal = told.begin()
+        assert proposal is not None
+        check_inside(proposal, SPACE)
+        proposals.append(proposal)
+        if number >= 1:  # one more is always under way
+            told.end(number - 1, ["complete", "complete", "paused", "failed"][number % 4])
+    assert len(set(frozen(proposals))) == 30
+    assert {each.params["optimizer"] for each in proposals} == {"sgd", "adam"}
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_the_same_seed_and_trials_give_the_same_proposals(kind: Sampler) -> None:
+    one, other = (book(kind).all_at_once(12) for _ in range(2))
+    assert frozen(one) == frozen(other)
+
+
+@pytest.mark.parametrize("kind", [*EVERY, Sampler.grid])
+def test_a_small_space_is_tried_whole_and_then_it_ends(kind: Sampler) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = book(kind, SMALL).all_at_once(20)
+    assert len(set(frozen(found))) == len(found)
+    least = ALL_OF_SMALL if kind in (Sampler.grid, Sampler.frontier) else ALL_OF_SMALL // 2
+    assert least <= len(found) <= ALL_OF_SMALL
+
+
+def test_a_grid_goes_in_order() -> None:
+    assert [each.params for each in book(Sampler.grid, SMALL).all_at_once(20)] == list(SMALL.combinations())
+
+
+@pytest.mark.parametrize("kind", [*EVERY, Sampler.grid])
+def test_it_is_taken_up_from_rows(kind: Sampler) -> None:
+    """Another process, or a later start, sees rows alone; it repeats none of them."""
+    first = book(kind, SMALL)
+    begun = first.all_at_once(3)
+    later = book(kind, SMALL)
+    later.rows = first.rows
+    later.proposer.see(later.rows)
+    more = later.all_at_once(20)
+    assert not set(frozen(begun)) & set(frozen(more))
+    if kind in (Sampler.grid, Sampler.frontier):
+        assert len(begun) + len(more) == ALL_OF_SMALL
+
+
+def test_who_takes_it_up_goes_on_as_whoever_stopped_would_have() -> None:
+    whole = book(Sampler.frontier)
+    proposals = whole.all_at_once(14)
+    later = book(Sampler.frontier)
+    later.rows = whole.rows[:10]
+    later.proposer.see(later.rows)
+    assert frozen(later.all_at_once(4)) == frozen(proposals[10:])
+
+
+def test_a_paused_trial_is_trained_further_by_the_sampler_that_can() -> None:
+    """With the very words it was begun with: its checkpoint makes it the difference."""
+    told = book(Sampler.frontier, WITH_EPOCHS, EPOCHS)
+    asked = []
+    for _ in range(12):
+        proposal = told.begin()
+        if proposal is None:
+            break
+        asked.append(dict(proposal.params))
+        epochs = int(proposal.params[EPOCHS])
+        told.end(len(told.rows) - 1, "paused" if epochs > 1 else "complete", max(1, epochs - 1))
+    assert len(asked) == 12
+    begun_again = [params for number, params in enumerate(asked) if params in asked[:number]]
+    assert begun_again
+
+
+def test_a_baseline_lies_outside_the_space() -> None:
+    told = book(Sampler.tpe, SMALL)
+    told.rows = [create_trial(state=TrialState.RUNNING, user_attrs={WORDS: ["model.hidden=500"]})]
+    told.proposer.see(told.rows)
+    assert len(told.all_at_once(2)) == 2
+
+
+def test_what_came_to_nothing_is_not_proposed_again() -> None:
+    proposer = Proposer(SMALL, Sampler.grid, None, 0, 1)
+    seen = []
+    while (proposal := proposer.propose()) is not None:
+        seen.append(proposal)
+        proposer.bind(None)
+    assert len(set(frozen(seen))) == len(seen) == ALL_OF_SMALL
+
+
+def test_distributions() -> None:
+    assert [distribution(each) for each in SPACE.dimensions[:3]] == [
+        IntDistribution(8, 64, log=True),
+        CategoricalDistribution(("sgd", "adam")),
+        FloatDistribution(0.05, 0.5, log=True),
+    ]
+    assert distribution(SPACE.dimensions[5]) == FloatDistribution(0.0, 0.5, step=0.25)
+    assert distribution(Dimension("a", low=1, high=7, step=3, whole=True)) == IntDistribution(1, 7, step=3)
+
+
+def test_a_grid_needs_an_end() -> None:
+    with pytest.raises(
+        BadSetting, match=r"^optimizer.learning_rate must have a finite number of values in a grid"
+    ):
+        sampler(Sampler.grid, SPACE, None, 0, 1)
+
+
+def test_gp_needs_torch() -> None:
+    if importlib.util.find_spec("torch") is not None:
+        assert book(Sampler.gp).all_at_once(1)
+        return
+    with pytest.raises(BadSetting, match=r"^search.sampler=gp needs PyTorch.*; pip install torch, or use"):
+        sampler(Sampler.gp, SPACE, None, 0, 1)

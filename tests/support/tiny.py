@@ -1,0 +1,75 @@
+"""Small prepared data and settings for the tests of training; no file, no download."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.cli.compose import compose
+from pipeline.data.prepared import Prepared, Report, Scaling, Split
+from pipeline.hardware.device import Held
+from pipeline.settings.settings import Settings
+
+CPU = Held("cpu", "a CPU, 1 core", 1, "/CPU:0")
+CLASSES = ("a", "b", "c")
+SHAPE = (4, 5)
+
+
+def split(rows: int, seed: int, shape: tuple[int, ...] = SHAPE) -> Split:
+    """Bytes; the class shows as brighter pixels, so that there is something to learn."""
+    draw = np.random.default_rng(seed)
+    labels = np.arange(rows, dtype=np.int32) % len(CLASSES)
+    features = draw.integers(0, 128, (rows, *shape))
+    features.reshape(rows, -1)[np.arange(rows), labels * 3] += 120
+    return Split(features.astype(np.uint8), labels)
+
+
+def prepared(rows: int = 46, shape: tuple[int, ...] = SHAPE, per_feature: bool = False) -> Prepared:
+    """`rows` of training, 17 of validation and test."""
+    train = split(rows, 1, shape)
+    numbers = train.features.astype(np.float64)
+    axis = 0 if per_feature else None
+    scaling = Scaling(numbers.mean(axis).astype(np.float32), numbers.std(axis).astype(np.float32))
+    report = Report(rows + 34, {}, {}, 0, 0.0, 255.0, {})
+    return Prepared(
+        train,
+        split(17, 2, shape),
+        split(17, 3, shape),
+        CLASSES,
+        shape,
+        scaling,
+        report,
+        "s",
+        "k",
+        Path(),
+        False,
+    )
+
+
+BASE = compose(
+    ["model.hidden=6", "train.batch_size=4", "train.epochs=2", "device=cpu", "optimizer.learning_rate=0.05"]
+).settings
+
+
+def quick(patch: pytest.MonkeyPatch) -> None:
+    """Take epochs apart in a moment, for tests that do not look at how long anything took."""
+    from pipeline.profiling import device_peaks, measure_breakdown
+
+    patch.setattr(measure_breakdown, "FEWEST_ROUNDS", 3)
+    patch.setattr(measure_breakdown, "SECONDS", 0.5)
+    patch.setattr(measure_breakdown, "CHUNK_SECONDS", 0.01)
+    patch.setattr(device_peaks, "SECONDS", 0.01)
+    patch.setattr(device_peaks, "ARRAYS", {"cpu": (2**16, 2**18)})
+    patch.setattr(device_peaks, "SIDE", {"cpu": 64})
+
+
+def told(words: str = "") -> Settings:
+    """Settings for a small network, `words` as on a command line."""
+    base = ["model.hidden=6", "train.batch_size=4", "train.epochs=2", "device=cpu"]
+    return compose([*base, *words.split()]).settings
+
+
+def with_parts(**parts: object) -> Settings:
+    """`BASE` with whole groups exchanged; quicker than composing."""
+    return replace(BASE, **parts)

@@ -1,0 +1,88 @@
+"""Signals take effect at once, or at the end of what must not be torn apart."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import CHECKOUT
+
+PROGRAM = """
+import os, signal
+from pipeline import signals
+signals.listen()
+try:
+    with signals.held_back():
+        os.kill(os.getpid(), signal.{signal})
+        print("whole")
+    print("never")
+except BaseException as error:
+    print(type(error).__name__, signals.requested().name)
+try:
+    os.kill(os.getpid(), signal.{signal})
+    print("never")
+except BaseException as error:
+    print(type(error).__name__)
+"""
+
+TORN = """
+import signal, sys, time
+from mlflow.entities import RunTag
+from pipeline import signals
+from pipeline.tracking import mlflow_store
+from pipeline.errors import Stopped
+signals.listen()
+client = mlflow_store.open_store()
+run = client.create_run("0").info.run_id
+
+def write():
+    client.log_batch(run, tags=[RunTag("now", str(time.time_ns()))])
+
+def signalled(at):
+    seen = 0
+    def watch(*_):
+        nonlocal seen
+        seen += 1
+        if seen == at:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGTERM)
+    sys.setprofile(watch)
+    try:
+        write()
+        sys.setprofile(None)
+        time.sleep(at and 1)
+    except Stopped:
+        write()
+        return "stopped"
+    return seen
+
+calls = [signalled(0) for _ in range(4)][-1]  # the first ones fill caches
+print(*sorted({signalled(calls * share // 16) for share in range(1, 16)}))
+"""
+
+
+@pytest.mark.parametrize(("name", "raised"), [("SIGTERM", "Stopped"), ("SIGINT", "KeyboardInterrupt")])
+def test_a_signal_waits_for_the_end_of_a_held_block(name: str, raised: str) -> None:
+    code = PROGRAM.replace("{signal}", name)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["whole", f"{raised} {name}", raised]
+    assert signal.Signals[name]
+
+
+def test_a_signal_in_a_transaction_leaves_the_store_open_to_who_writes_the_end() -> None:
+    """At every sixteenth of a write; a transaction torn apart locks SQLite until the exception is gone."""
+    done = subprocess.run(
+        [sys.executable, "-c", TORN], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
+
+
+def test_nothing_was_requested_where_nothing_came() -> None:
+    from pipeline import signals
+
+    with signals.held_back():
+        pass
+    assert signals.requested() is None

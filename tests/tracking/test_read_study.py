@@ -1,0 +1,92 @@
+"""A study read back from MLflow is the study that was written."""
+
+import math
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+
+from pipeline.errors import BadInput
+from pipeline.search.results import Results
+from pipeline.tracking import mlflow_store, read_study
+from tests.support.planted import METRIC, planted
+from tests.support.studies import tried
+
+RUN = "python -m pipeline run data=digits"
+SGD = tried(0, (0.5, 1.0), (0.6, 2.0), command=f"{RUN} optimizer=sgd optimizer.momentum=0.9 train.epochs=2")
+ADAM = tried(1, (0.7, 1.5), command=f"{RUN} optimizer=adam train.epochs=1", state="paused")
+LATE = tried(2, (0.4, 3.0), command=f"{RUN} optimizer=adam", fair_midway=False)
+BROKEN = tried(3, command=f"{RUN} optimizer=sgd", state="failed")
+STUDY = Results("it's read", "digits", (SGD, ADAM, LATE, BROKEN))
+
+
+@pytest.fixture(scope="module")
+def experiment(ground: dict[str, str]) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in ground.items():
+            patch.setenv(key, value)
+        client = mlflow_store.open_store()
+        planted(client, Results("older", "digits", (ADAM,)), "recorded")
+        planted(client, STUDY, "recorded")
+        confirm(client, STUDY.study, seed=1, accuracy=0.58, state="complete")
+        confirm(client, STUDY.study, seed=2, accuracy=0.60, state="complete")
+        confirm(client, STUDY.study, seed=3, accuracy=0.10, state="failed")
+    return "recorded"
+
+
+def confirm(client: MlflowClient, study: str, seed: int, accuracy: float, state: str) -> None:
+    """Trial 0, epoch 2, trained again."""
+    tags = {"study": study, "trial": "0", "role": "confirm", "trial_state": state}
+    where = mlflow_store.experiment_id(client, "recorded")
+    run = client.create_run(where, tags=tags).info.run_id
+    values = {"accuracy": accuracy, "evaluate/test_accuracy": accuracy - 0.01, METRIC: 2.1}
+    client.log_batch(
+        run,
+        metrics=[Metric(key, value, 0, 2) for key, value in values.items()],
+        params=[Param("train.epochs", "2"), Param("train.seed", str(seed))],
+    )
+    client.set_terminated(run)
+
+
+def test_a_study_comes_back_as_it_was(experiment: str) -> None:
+    found = read_study.results(mlflow_store.open_store(), experiment, STUDY.study)
+    assert (found.study, found.data, found.device) == (STUDY.study, "digits", STUDY.device)
+    assert [each.number for each in found.tried] == [0, 1, 2, 3]
+    for read, written in zip(found.tried, STUDY.tried, strict=True):
+        assert read.points() == written.points()
+        assert (read.state, read.fair_midway, read.command) == (
+            written.state,
+            written.fair_midway,
+            written.command,
+        )
+    assert [(member.tried.number, member.epoch) for member in found.members()] == [
+        (member.tried.number, member.epoch) for member in STUDY.members()
+    ]
+
+
+def test_params_are_what_differs(experiment: str) -> None:
+    found = read_study.results(mlflow_store.open_store(), experiment, STUDY.study)
+    assert found.tried[0].params == {"optimizer": "sgd", "optimizer.momentum": 0.9}
+    assert found.tried[1].params == {"optimizer": "adam"}
+
+
+def test_confirmations_come_back(experiment: str) -> None:
+    found = read_study.results(mlflow_store.open_store(), experiment, STUDY.study)
+    (epoch, new), *others = found.tried[0].confirmations.items()
+    assert not others
+    assert (epoch, new.seeds, new.accuracies) == (2, (1, 2), (0.58, 0.60))
+    assert math.isclose(new.test_accuracy, 0.58)
+
+
+def test_the_newest_study_is_taken(experiment: str) -> None:
+    client = mlflow_store.open_store()
+    assert read_study.studies(client, experiment) == ["older", STUDY.study]
+    assert read_study.results(client, experiment).study == STUDY.study
+
+
+def test_no_study_is_told_in_one_line(experiment: str) -> None:
+    client = mlflow_store.open_store()
+    with pytest.raises(BadInput, match=r"in the experiment nowhere \(none\), got nothing; begin one with"):
+        read_study.results(client, "nowhere")
+    with pytest.raises(BadInput, match=r"\(older, it's read\), got lost"):
+        read_study.results(client, experiment, "lost")

@@ -1,0 +1,169 @@
+"""What one trial leaves in MLflow."""
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+
+import mlflow
+import pytest
+
+from pipeline.cli.compose import compose
+from pipeline.errors import Stopped
+from pipeline.hardware.device import Held
+from pipeline.measures import Curve, Drawn, Epoch, Seconds
+from pipeline.tracking import mlflow_store, run_recorder
+from pipeline.tracking.run_recorder import recording
+from pipeline.training.train import Trained
+from tests.support import tiny
+
+HELD = Held("cpu", "some CPU, 1 core", 1, "/CPU:0")
+
+
+@pytest.fixture
+def client() -> mlflow.MlflowClient:
+    return mlflow_store.open_store()
+
+
+def test_settings_command_and_owner_are_recorded(client: mlflow.MlflowClient) -> None:
+    told = compose(["optimizer=sgd", "model.hidden=7"])
+    with recording(told, "run", HELD) as record:
+        during = client.get_run(record.run_id)
+    run = client.get_run(record.run_id)
+    assert (during.info.status, run.info.status) == ("RUNNING", "FINISHED")
+    assert run.info.run_name == "digits mlp 7 sgd float32"
+    assert run.data.params["optimizer"] == "sgd"
+    assert run.data.params["optimizer.learning_rate"] == "0.05"
+    assert run.data.params["model.hidden"] == "7"
+    assert run.data.tags["command"] == "python -m pipeline run optimizer=sgd model.hidden=7"
+    assert json.loads(run.data.tags["overrides"]) == ["optimizer=sgd", "model.hidden=7"]
+    assert run.data.tags["device"] == "some CPU, 1 core"
+    assert {"host", "pid", "pid_started", "stage"} <= set(run.data.tags)
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (Stopped, "KILLED")]
+)
+def test_a_run_ends_as_what_happened(
+    client: mlflow.MlflowClient, raised: type[BaseException], status: str
+) -> None:
+    with suppress(raised), recording(compose([]), "run", HELD) as record:
+        record.epoch(Epoch(1, 0.5, 1.0, 1.0, 0.5))
+        raise raised
+    run = client.get_run(record.run_id)
+    assert run.info.status == status
+    assert run.data.metrics["train/validation_accuracy"] == 0.5  # nothing lost
+
+
+def test_a_curve_is_there_by_epoch_and_by_cost(client: mlflow.MlflowClient) -> None:
+    with recording(compose([]), "run", HELD) as record:
+        for number in (1, 2):
+            record.epoch(Epoch(number, 0.25 * number, 1.0, 1.0, 0.4 * number))
+    by_epoch = client.get_metric_history(record.run_id, "train/validation_accuracy")
+    by_cost = client.get_metric_history(record.run_id, "train/validation_accuracy_at_device_ms")
+    assert [(point.step, point.value) for point in by_epoch] == [(1, 0.4), (2, 0.8)]
+    assert [(point.step, point.value) for point in by_cost] == [(250, 0.4), (500, 0.8)]
+    assert [point.value for point in client.get_metric_history(record.run_id, "cpu_seconds")] == [0.25, 0.5]
+
+
+def trained(words: str, *epochs: Epoch, drawn: Drawn) -> Trained:
+    curve = Curve("some CPU, 1 core", True, epochs)
+    settings = tiny.told(words)
+    return Trained(curve, Seconds(), "xla", curve.device, epochs[-1], [], settings, tiny.prepared(), drawn)
+
+
+def test_a_neighbour_the_energy_and_the_price_are_recorded(client: mlflow.MlflowClient) -> None:
+    epochs = (Epoch(1, 1800.0, 1, 1, 0.5, False, 1.0), Epoch(2, 3600.0, 1, 1, 0.6, True, 0.25, 5400.0))
+    held = replace(HELD, cores=(1, 3))
+    with recording(compose([]), "run", held) as record:
+        for epoch in epochs:
+            record.epoch(epoch)
+        record.trained(trained("price.per_hour=1.5", *epochs, drawn=Drawn(90.0, 30.0, 0.8)))
+    run = client.get_run(record.run_id)
+    assert (run.data.tags["contended"], run.data.tags["cores"]) == ("true", "1,3")
+    expected = {
+        "train/contended_epochs": 1,
+        "train/lost_seconds": 5400.0,
+        "train/energy_joules": 90.0,
+        "train/power_watts": 30.0,
+        "train/gpu_busy": 0.8,
+        "cost_usd": 1.5,
+        "train/core_share": 0.25,
+    }
+    assert {key: run.data.metrics[key] for key in expected} == expected
+
+
+def test_what_nobody_tells_is_absent_not_zero(client: mlflow.MlflowClient) -> None:
+    epoch = Epoch(1, 0.001, 1.0, 1.0, 0.5)
+    with recording(compose([]), "run", HELD) as record:
+        record.epoch(epoch)
+        record.trained(trained("", epoch, drawn=Drawn()))
+    run = client.get_run(record.run_id)
+    assert run.data.tags["contended"] == "false"
+    assert "cores" not in run.data.tags
+    assert run.data.metrics["train/contended_epochs"] == 0
+    absent = {"train/energy_joules", "train/power_watts", "train/gpu_busy", "train/core_share", "cost_usd"}
+    assert absent.isdisjoint(run.data.metrics)
+
+
+def test_the_run_of_mlflow_run_is_adopted_not_doubled(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = mlflow_store.experiment_id(client, "adopting")
+    tags = {"mlflow.source.git.repoURL": "https://secret@host/repo"}
+    opened = client.create_run(experiment, tags=tags).info.run_id
+    client.log_param(opened, "optimizer.learning_rate", "1e-3")  # as typed after -P
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
+    with recording(compose(["optimizer.learning_rate=1e-3"]), "run", HELD) as record:
+        pass
+    assert record.run_id == opened
+    assert len(client.search_runs([experiment])) == 1
+    run = client.get_run(opened)
+    assert run.data.params["optimizer.learning_rate"] == "1e-3"
+    assert run.data.params["train.epochs"] == "10"
+    assert "secret" not in run.data.tags["mlflow.source.git.repoURL"]
+
+
+def test_a_finished_run_can_be_added_to(client: mlflow.MlflowClient) -> None:
+    with recording(compose([]), "run", HELD) as first:
+        pass
+    with recording(compose(["train.epochs=3"]), "evaluate", HELD, into=first.run_id) as second:
+        second.epoch(Epoch(1, 0.5, 1.0, 1.0, 0.5))
+    run = client.get_run(first.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["train.epochs"] == "10"
+    assert run.data.tags["stage"] == "run"
+
+
+def test_a_finished_run_stays_finished_where_adding_to_it_fails(client: mlflow.MlflowClient) -> None:
+    with recording(compose([]), "run", HELD) as first:
+        pass
+    with suppress(ValueError), recording(compose([]), "evaluate", HELD, into=first.run_id):
+        raise ValueError
+    assert client.get_run(first.run_id).info.status == "FINISHED"
+
+
+def test_a_run_has_its_owner_from_its_first_moment(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill right after the run was created must leave something that the next start can find."""
+
+    def killed(*_: object) -> None:
+        raise SystemError
+
+    monkeypatch.setattr(run_recorder.Record, "__init__", killed)
+    experiment = mlflow_store.experiment_id(client, "fulcrum")
+    before = {run.info.run_id for run in client.search_runs([experiment])}
+    with suppress(SystemError), recording(compose([]), "run", HELD):
+        pytest.fail("never opened")
+    (left,) = [run for run in client.search_runs([experiment]) if run.info.run_id not in before]
+    assert left.info.status == "RUNNING"
+    assert {"host", "pid", "pid_started"} <= set(left.data.tags)
+
+
+def test_a_password_in_a_path_is_recorded_nowhere(client: mlflow.MlflowClient) -> None:
+    told = compose(["data=arrays", "data.path=https://ann:geheim@host/data.npz"])
+    with recording(told, "run", HELD) as record:
+        pass
+    run = client.get_run(record.run_id)
+    assert "geheim" not in str(run.to_dictionary())
+    assert run.data.params["data.path"] == "https://ann:***@host/data.npz"

@@ -1,0 +1,234 @@
+"""Every engine walks the same path; nothing that can stay compiled is compiled again."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from pipeline.errors import BadSetting
+from pipeline.models import keras_models
+from pipeline.settings.model import Activation, Model, Output
+from pipeline.settings.optimizer import Adam, Constant, Cosine, Optimizer, Schedule, Sgd, WarmupLinear
+from pipeline.settings.preprocess import Storage
+from pipeline.settings.settings import Settings
+from pipeline.settings.training import (
+    Augment,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Engine,
+    Loss,
+    MeanSquaredError,
+    Policy,
+    Precision,
+    Reduction,
+)
+from pipeline.training import compiled_epoch
+from pipeline.training.loop import CompiledLoop, compiled_score, start_loop
+from tests.support import tiny
+
+HEADS: dict[str, tuple[Loss, Output]] = {
+    "cross_entropy": (CrossEntropy(0.1), Output.softmax),
+    "binary": (BinaryCrossEntropy(0.1, Reduction.mean), Output.sigmoid),
+    "binary_summed": (BinaryCrossEntropy(0.0, Reduction.sum), Output.sigmoid),
+    "squared_softmax": (MeanSquaredError(0.1), Output.softmax),
+    "squared_sigmoid": (MeanSquaredError(0.0), Output.sigmoid),
+}
+OPTIMIZERS: dict[str, Optimizer] = {
+    "sgd": Sgd(0.1, 0.0, False),
+    "momentum": Sgd(0.05, 0.9, False),
+    "nesterov": Sgd(0.05, 0.9, True),
+    "adam": Adam(0.01, 0.9, 0.99, 1e-5, 0.0),
+    "adamw": Adam(0.01, 0.9, 0.99, 1e-5, 0.1),
+}
+SCHEDULES: dict[str, Schedule] = {
+    "constant": Constant(),
+    "cosine": Cosine(0.1),
+    "warmup_linear": WarmupLinear(0.3, 0.0),
+}
+DATA = tiny.prepared()
+
+
+def trained(settings: Settings, kind: Engine) -> tuple[list[float], list[np.ndarray]]:
+    """Loss of both epochs (22 steps) and the weights after them."""
+    weights = keras_models.initial_weights(settings, DATA)
+    loop = start_loop(settings, DATA, weights, tiny.CPU, kind)
+    found = []
+    for number in (1, 2):
+        loop.prepare(number)
+        found.append(float(loop.run()))
+    return found, [each.numpy() for each in loop.parameters()]
+
+
+def same_path(settings: Settings, kinds: tuple[Engine, ...], tolerance: float) -> None:
+    (loss, weights), *others = (trained(settings, kind) for kind in kinds)
+    assert np.abs(weights[0] - keras_models.initial_weights(settings, DATA)[0]).max() > 1e-3
+    for other_loss, other_weights in others:
+        np.testing.assert_allclose(other_loss, loss, rtol=tolerance)
+        for ours, theirs in zip(weights, other_weights, strict=True):
+            np.testing.assert_allclose(theirs, ours, rtol=tolerance, atol=tolerance)
+
+
+def mlp(activation: Activation, output: Output) -> Model:
+    return replace(tiny.BASE.model, activation=activation, output=output)
+
+
+ALL = (Engine.graph, Engine.xla, Engine.keras)
+
+
+def covering() -> list[tuple[Activation, str, str, str]]:
+    """25 of the 225 combinations, in which every pair of choices stands together at least once."""
+    acts, names = list(Activation), (list(HEADS), list(OPTIMIZERS), list(SCHEDULES))
+    return [
+        (acts[(i + j) % 5 % 3], names[0][i], names[1][j], names[2][(i + 2 * j) % 5 % 3])
+        for i, j in product(range(5), range(5))
+    ]
+
+
+@pytest.mark.parametrize(("activation", "head", "optimizer", "schedule"), covering())
+def test_every_engine_walks_the_same_path(
+    activation: Activation, head: str, optimizer: str, schedule: str
+) -> None:
+    loss, output = HEADS[head]
+    settings = tiny.with_parts(
+        model=mlp(activation, output),
+        loss=loss,
+        optimizer=OPTIMIZERS[optimizer],
+        schedule=SCHEDULES[schedule],
+    )
+    same_path(settings, ALL, 2e-4)
+
+
+@pytest.mark.parametrize(
+    ("policy", "scale", "kinds", "tolerance"),
+    [
+        (Policy.float64, 1.0, (Engine.graph, Engine.xla), 1e-9),
+        (Policy.float64, 1.0, ALL, 2e-4),
+        (Policy.mixed_bfloat16, 1.0, ALL, 2e-2),
+        (Policy.mixed_float16, 1024.0, (Engine.xla, Engine.keras), 5e-3),
+    ],
+)
+def test_every_precision_walks_the_same_path(
+    policy: Policy, scale: float, kinds: tuple[Engine, ...], tolerance: float
+) -> None:
+    settings = tiny.with_parts(precision=Precision(policy, scale), optimizer=OPTIMIZERS["momentum"])
+    same_path(settings, kinds, tolerance)
+
+
+@pytest.mark.parametrize(
+    ("change", "storage"),
+    [(Augment(0.3, 0.0, 0.0, True), Storage.float32), (Augment(0.0, 0.2, 20.0, False), Storage.uint8)],
+    ids=["whole_pixels_float32", "between_pixels_uint8"],
+)
+def test_every_engine_sees_the_same_changed_images(change: Augment, storage: Storage) -> None:
+    preprocess = replace(tiny.BASE.preprocess, storage=storage)
+    same_path(tiny.with_parts(augment=change, preprocess=preprocess), ALL, 2e-4)
+
+
+def test_bytes_and_numbers_on_the_device_are_the_same_samples() -> None:
+    numbers, raw = (
+        trained(tiny.with_parts(preprocess=replace(tiny.BASE.preprocess, storage=storage)), Engine.graph)
+        for storage in (Storage.float32, Storage.uint8)
+    )
+    np.testing.assert_allclose(raw[1][0], numbers[1][0], rtol=1e-5, atol=1e-6)
+
+
+def test_dropout_is_the_same_in_both_compiled_engines_and_does_something() -> None:
+    settings = tiny.with_parts(model=replace(tiny.BASE.model, dropout=0.4, layers=2))
+    same_path(settings, (Engine.graph, Engine.xla), 2e-4)
+    dropped, whole = trained(settings, Engine.graph), trained(tiny.BASE, Engine.graph)
+    assert dropped[0] != whole[0]
+
+
+def test_dropout_keeps_the_mean() -> None:
+    settings = tiny.with_parts(model=replace(tiny.BASE.model, dropout=0.4, hidden=5000))
+    weights = keras_models.initial_weights(settings, DATA)
+    loop = CompiledLoop(settings, DATA, weights, tiny.CPU, Engine.graph)
+    loop.prepare(1)
+    first, second = (
+        compiled_epoch.dropout_masks(loop._recipe, loop._plan, loop._knobs, step)[0].numpy()
+        for step in (0, 1)
+    )
+    np.testing.assert_allclose(np.unique(first), [0, 1 / 0.6], rtol=1e-6)
+    assert first.mean() == pytest.approx(1, abs=0.02)
+    assert (first != second).any()
+
+
+# ---- compiling once ----------------------------------------------------------------------------------
+
+
+def test_numbers_never_compile_again() -> None:
+    def epoch(settings: Settings) -> tuple[object, object]:
+        loop = CompiledLoop(
+            settings, DATA, keras_models.initial_weights(settings, DATA), tiny.CPU, Engine.xla
+        )
+        loop.prepare(1)
+        return loop._epoch, loop.run()
+
+    first, loss = epoch(
+        tiny.told(
+            "optimizer.learning_rate=0.1 optimizer.beta1=0.8 optimizer.epsilon=1e-5 loss.label_smoothing=0.1 "
+            "model.dropout=0.1 augment.shift=0.2"
+        )
+    )
+    second, other = epoch(
+        tiny.told(
+            "optimizer.learning_rate=0.2 optimizer.beta1=0.7 optimizer.epsilon=1e-6 loss.label_smoothing=0.2 "
+            "model.dropout=0.2 augment.shift=0.3 train.seed=5 schedule=cosine train.epochs=9"
+        )
+    )
+    assert second is first
+    assert first.experimental_get_tracing_count() == 1
+    assert loss != other
+
+
+def test_a_process_keeps_a_bounded_number_of_compiled_shapes() -> None:
+    assert compiled_epoch.compiled_epoch.cache_info().maxsize == compiled_epoch.KEPT
+    assert compiled_score.cache_info().maxsize == compiled_epoch.KEPT
+
+
+# ---- which loop --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("device", "policy", "batch", "expected"),
+    [
+        ("cpu", Policy.float32, 1, Engine.xla),
+        ("cpu", Policy.float32, 127, Engine.xla),
+        ("cpu", Policy.float32, 128, Engine.graph),
+        ("cpu", Policy.float64, 128, Engine.graph),
+        ("cpu", Policy.mixed_bfloat16, 1, Engine.graph),
+        ("cpu", Policy.mixed_float16, 512, Engine.xla),
+        ("gpu", Policy.mixed_bfloat16, 512, Engine.xla),
+        ("gpu", Policy.float32, 1, Engine.xla),
+    ],
+)
+def test_choice_of_engine(device: str, policy: Policy, batch: int, expected: Engine) -> None:
+    assert (
+        compiled_epoch.choose_engine(device, policy, batch, replace(tiny.BASE.model, hidden=128)) is expected
+    )
+
+
+def test_bfloat16_stays_with_xla_on_a_cpu_that_only_emulates_it() -> None:
+    choice = compiled_epoch.choose_engine(
+        "cpu", Policy.mixed_bfloat16, 512, tiny.BASE.model, native_bfloat16=False
+    )
+    assert choice is Engine.xla
+
+
+def test_a_model_that_is_no_perceptron_goes_to_keras() -> None:
+    assert compiled_epoch.choose_engine("gpu", Policy.float32, 1, Model()) is Engine.keras
+    with pytest.raises(BadSetting, match=r"^engine must be auto or keras unless model=mlp, got xla$"):
+        compiled_epoch.pick_engine(tiny.with_parts(model=Model(), engine=Engine.xla), tiny.CPU)
+
+
+def test_float16_in_the_plain_graph_is_refused_on_a_cpu() -> None:
+    settings = tiny.with_parts(engine=Engine.graph, precision=Precision(Policy.mixed_float16, 1.0))
+    with pytest.raises(BadSetting, match=r"^engine must be .*=mixed_float16 on a CPU, got graph; use"):
+        compiled_epoch.pick_engine(settings, tiny.CPU)
+    assert compiled_epoch.pick_engine(settings, replace(tiny.CPU, kind="gpu")) is Engine.graph
+
+
+def test_the_engine_that_is_named_is_taken() -> None:
+    for kind in ALL:
+        assert compiled_epoch.pick_engine(tiny.with_parts(engine=kind), tiny.CPU) is kind
