@@ -1,10 +1,12 @@
-# make run | sweep | diagnose | test | lint | ui | bench | clean;   make run ARGS="-P data=mnist -P train.epochs=3"
+# make run | sweep | diagnose | ui;   make run ARGS="-P data=mnist -P train.epochs=3"
+# make test | test-slow | lint | types | hooks | bench | clean;   make test ARGS="tests/cli -k help"
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
+unexport PYTHONDONTWRITEBYTECODE  # without byte-code every start of a process takes seconds more
 ARGS ?=
 
-.PHONY: run sweep diagnose test lint ui bench clean
+.PHONY: run sweep diagnose test test-slow lint types hooks ui bench clean
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.txt requirements-gpu.txt tools/install
@@ -33,13 +35,24 @@ sweep diagnose: .venv/.installed
 	@python -m pipeline ui --prepare
 	@mlflow run . -e $@ --env-manager local --experiment-name fulcrum $(ARGS)
 
+# Some three minutes on two cores; pytest prints the ten slowest tests at its end.
 test: .venv/.installed-dev
-	python -m pytest $(ARGS)
+	python -m pytest -m "not slow" $(ARGS)
+
+# Kills, browsers, notebooks, servers, environments that MLflow builds.
+test-slow: .venv/.installed-dev
+	python -m pytest -m slow $(ARGS)
 
 lint: .venv/.installed-dev
 	ruff check .
 	ruff format --check .
+
+types: .venv/.installed-dev
 	mypy
+
+# Lint and types before every commit from now on.
+hooks: .venv/.installed-dev
+	pre-commit install
 
 ui: .venv/.installed
 	@python -m pipeline ui $(ARGS)

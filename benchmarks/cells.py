@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.cli.compose import compose
-from pipeline.data.prepared import Prepared, Report, Scaling, Split
+from pipeline.data.prepared import CleaningReport, Prepared, Scaling, Split
 from pipeline.data.preprocess import preprocess
 from pipeline.settings.optimizer import Adam
 from pipeline.settings.settings import Settings
@@ -165,10 +165,28 @@ def random_bytes() -> Prepared:
         for rows in (ROWS, UNSEEN, UNSEEN)
     ]
     scaling = Scaling(np.asarray(127.5, np.float32), np.asarray(73.9, np.float32))
-    report = Report(ROWS + 2 * UNSEEN, {}, {}, 0, 0.0, 255.0, {})
+    report = CleaningReport(
+        rows_read=ROWS + 2 * UNSEEN,
+        rows_kept={},
+        dropped={},
+        constant_features=0,
+        smallest=0.0,
+        largest=255.0,
+        histogram={},
+    )
     train, validation, test = splits
     return Prepared(
-        train, validation, test, names, shape, scaling, report, "random", "random", Path(), reused=False
+        train=train,
+        validation=validation,
+        test=test,
+        classes=names,
+        shape=shape,
+        scaling=scaling,
+        report=report,
+        source_sha256="random",
+        key="random",
+        directory=Path(),
+        reused=False,
     )
 
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from benchmarks import machine, report
 from benchmarks.engine import KEPT
 from benchmarks.results import Goal
-from pipeline.frontier import Bounds, log_hypervolume
+from pipeline.frontier import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
 
 WORDS = ("data=mnist", "train.epochs=20", "device=cpu", "search.confirm=0", "search.enqueue=[]")
@@ -64,12 +64,12 @@ def sweep(sampler: str, seed: int, budget: float, more: Sequence[str]) -> Swept:
 
 
 def _read(sampler: str, seed: int, budget: float, address: str) -> Swept:
-    from pipeline.search.study_store import Ledger
-    from pipeline.search.trial_rows import results
+    from pipeline.search.study_store import StudyStore
+    from pipeline.search.trial_rows import read_results
 
-    tried, spent, points = results(Ledger(address, "live"), "mnist").tried, 0.0, []
+    tried, spent, points = read_results(StudyStore(address, "live"), "mnist").trials, 0.0, []
     for each in tried:
-        curve = each.points()
+        curve = each.points
         before = curve[-1].device_seconds - each.paid_seconds if curve else 0.0  # of a trial that went on
         points += [
             (point.accuracy, point.device_seconds)
@@ -83,10 +83,12 @@ def _read(sampler: str, seed: int, budget: float, address: str) -> Swept:
 def scores(found: Sequence[Swept]) -> dict[str, list[float]]:
     """Shares by sampler, a seed each."""
     together = [point for each in found for point in each.plane()]
-    bounds = Bounds.around(together)
-    whole = log_hypervolume(together, bounds)
+    bounds = Bounds.enclose(together)
+    whole = compute_log_hypervolume(together, bounds)
     return {
-        sampler: [log_hypervolume(each.plane(), bounds) / whole for each in found if each.sampler == sampler]
+        sampler: [
+            compute_log_hypervolume(each.plane(), bounds) / whole for each in found if each.sampler == sampler
+        ]
         for sampler in SAMPLERS
     }
 

@@ -51,22 +51,22 @@ def measure(before: int, trials: int) -> Overhead:
     """A study with `before` invented trials, and `trials` real ones on top."""
     from pipeline.cli import sweep as sweep_command
     from pipeline.search import ask_tell, sweep
-    from pipeline.search.job import Ended
+    from pipeline.search.job import TrialOutcome
 
     words = [*WORDS, f"search.study=after-{before}", f"search.trials={before + trials}"]
     fill(words, before)
     stops: list[float] = []
     asked: list[float] = []
     apart: list[float] = []
-    propose, write = ask_tell.Proposer.propose, sweep.Search._write
+    propose, write = ask_tell.TrialSuggester.suggest, sweep.Sweep._write
 
-    def timed_propose(self: ask_tell.Proposer) -> object:
+    def timed_propose(self: ask_tell.TrialSuggester) -> object:
         start = time.perf_counter()
         found = propose(self)
         asked.append(time.perf_counter() - start)
         return found
 
-    def timed_write(self: sweep.Search, trial: object, run_id: object, ended: Ended) -> None:
+    def timed_write(self: sweep.Sweep, trial: object, run_id: object, ended: TrialOutcome) -> None:
         write(self, trial, run_id, ended)
         seconds = ended.seconds
         apart.append(seconds.train + seconds.compile + seconds.warm_up)
@@ -74,8 +74,8 @@ def measure(before: int, trials: int) -> Overhead:
 
     # Models are kept at the end of a study, not with each trial, and invented trials have none.
     with (
-        patch.object(ask_tell.Proposer, "propose", timed_propose),
-        patch.object(sweep.Search, "_write", timed_write),
+        patch.object(ask_tell.TrialSuggester, "suggest", timed_propose),
+        patch.object(sweep.Sweep, "_write", timed_write),
         patch.object(sweep_command._Watcher, "finish", lambda *_: None),
     ):
         sweep_command.run(words)
@@ -93,19 +93,21 @@ def fill(words: Sequence[str], count: int) -> None:
     from pipeline.cli import sweep_plan as plans
     from pipeline.hardware import device
     from pipeline.search import study_store
-    from pipeline.search.ask_tell import Proposer
+    from pipeline.search.ask_tell import TrialSuggester
     from pipeline.settings.search import Sampler
     from pipeline.tracking import mlflow_store
 
-    plan = plans.plan(words)
-    told = plan.told.settings
-    held = device.claim_and_pin_device(told.device)
-    ledger = study_store.Ledger(mlflow_store.studies(), told.search.study or "", plan.about(held.name))
-    asker = Proposer(plan.space, Sampler.random, None, 0, 1)
+    plan = plans.make_plan(words)
+    told = plan.command_line.settings
+    held = device.claim_device(told.device, pin=True)
+    ledger = study_store.StudyStore(
+        mlflow_store.make_study_address(), told.search.study or "", plan.describe_study(held.name)
+    )
+    asker = TrialSuggester(plan.space, Sampler.random, None, 0, 1)
     assert isinstance(asker._study.sampler, RandomSampler)
     draw = np.random.default_rng(0)
     for _ in range(count):
-        proposal = asker.propose()
+        proposal = asker.suggest()
         assert proposal is not None
         number = ledger.begin(proposal, count)
         assert number is not None

@@ -84,9 +84,11 @@ def _log_uniform(ends: tuple[float, float], random: np.random.Generator) -> floa
 
 def mnist_subset(data_dir: Path, path: Path, seed: int = 0) -> None:
     """A random subset of MNIST as one .npz; its test images are of the official test split."""
-    from pipeline.data.sources import mnist
+    from pipeline.data.sources import load
+    from pipeline.settings.data import Mnist
 
-    loaded, random = mnist.load(data_dir), np.random.default_rng(seed)
+    loaded = load(Mnist(fraction=1.0, in_memory_limit=sys.maxsize), data_dir)
+    random = np.random.default_rng(seed)
     assert loaded.test is not None
     train = random.choice(len(loaded.train.labels), TRAIN + VALIDATION, replace=False)
     test = random.choice(len(loaded.test.labels), TEST, replace=False)
@@ -140,7 +142,7 @@ def tables(name: str, trials: int, epochs: int, seed: int, core_seconds: float) 
     first = words_of(name)
     settings = compose(first).settings
     prepared = preprocess(settings)
-    device.claim_and_pin_device(settings.device)
+    device.claim_device(settings.device, pin=True)
     start = time.process_time()
     for number, params in enumerate(draw(SPACES[name], trials, seed)):
         words = [*first, f"train.epochs={epochs}", *(f"{key}={value}" for key, value in params.items())]

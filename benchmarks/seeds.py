@@ -50,12 +50,12 @@ class Reached:
 def train_once(settings: Settings) -> tuple[float, float]:
     """Test accuracy, device-seconds."""
     from pipeline.data.preprocess import preprocess
-    from pipeline.models import keras_models
-    from pipeline.training.train import train
+    from pipeline.models.predictor import make_predictor
+    from pipeline.trial import train_to_end
 
     prepared = preprocess(settings)
-    *_, last = train(prepared, settings)
-    answers = keras_models.predictor(last.model())(prepared.test.samples)
+    last = train_to_end(prepared, settings)
+    answers = make_predictor(last.build_model())(prepared.test.samples)
     return float((answers.argmax(1) == prepared.test.labels).mean()), last.curve.last.device_seconds
 
 

@@ -24,7 +24,7 @@ from optuna.samplers import BaseSampler
 
 from benchmarks.table import EPOCHS, Ledger, Table
 from pipeline.frontier import dominates
-from pipeline.frontier_sampler.encoding import Choices, Numeric, key_of
+from pipeline.frontier_sampler.encoding import Choices, Numeric, make_key
 from pipeline.frontier_sampler.sampler import FrontierSampler
 from pipeline.measures import Point
 
@@ -39,7 +39,7 @@ class Absent(Exception):
 def distribution_of(domain: Numeric | Choices) -> BaseDistribution:
     if isinstance(domain, Choices):
         return CategoricalDistribution(domain.values)
-    if domain.whole:
+    if domain.integer:
         return IntDistribution(int(domain.low), int(domain.high), log=domain.log)
     return FloatDistribution(domain.low, domain.high, log=domain.log)
 
@@ -57,7 +57,7 @@ def suggest(trial: optuna.Trial, table: Table) -> dict[str, Any]:
     """Asked parameter by parameter, as an objective does it."""
     params: dict[str, Any] = {}
     for each in table.space.parameters:
-        if each.applies(params):
+        if each.applies_to(params):
             params[each.name] = trial._suggest(each.name, distribution_of(each.domain))
     return params
 
@@ -85,7 +85,7 @@ def frontier(ledger: Ledger, seed: int) -> None:
         if sampler.exhausted:
             return
         epochs = trial._suggest(EPOCHS, epochs_of(table))
-        curve = ledger.run(table.place[key_of(params)], epochs, every=True, resume=True)
+        curve = ledger.run(table.place[make_key(params)], epochs, every=True, resume=True)
         trial.set_user_attr("curve", [list(entry) for entry in curve])
         _, seconds, accuracy = curve[-1]
         study.tell(trial, (accuracy, seconds))
@@ -181,7 +181,7 @@ def moasha(ledger: Ledger, seed: int) -> None:
         config = scheduler.suggest().config
         trial = Trial(trial_id=number, config=config, creation_time=datetime(2026, 1, 1))
         scheduler.on_trial_add(trial)
-        place = table.nearest(table.space.pruned(config), ledger.taken())
+        place = table.nearest(table.space.prune(config), ledger.taken())
         _train(
             ledger,
             place,
@@ -205,7 +205,7 @@ def _syne_domain(domain: Numeric | Choices) -> Any:
 
     if isinstance(domain, Choices):
         return config_space.choice(list(domain.values))
-    if domain.whole:
+    if domain.integer:
         make = config_space.lograndint if domain.log else config_space.randint
         return make(int(domain.low), int(domain.high))
     return (config_space.loguniform if domain.log else config_space.uniform)(domain.low, domain.high)

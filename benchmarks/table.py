@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.frontier import Bounds, log_hypervolume, staircase
-from pipeline.frontier_sampler.conditions import Trait, conditions
-from pipeline.frontier_sampler.encoding import Choices, Key, Numeric, Parameter, Space, key_of
+from pipeline.frontier import Bounds, compute_log_hypervolume, select_frontier
+from pipeline.frontier_sampler.conditions import Trait, learn_conditions
+from pipeline.frontier_sampler.encoding import Choices, EncodedSpace, Key, Numeric, Parameter, make_key
 from pipeline.measures import Point
 
 EPOCHS = "epochs"
@@ -49,21 +49,21 @@ class Table:
     """Rows, the space that they span, and the area that all their points dominate."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = list({key_of(row.params): row for row in rows}.values())
+        self.rows = list({make_key(row.params): row for row in rows}.values())
         self.parameters = _parameters([row.params for row in self.rows])
-        self.space = Space(self.parameters)
+        self.space = EncodedSpace(self.parameters)
         self.inner = [_inner(row.params, self.parameters) for row in self.rows]
-        self.place: dict[Key, int] = {key_of(params): at for at, params in enumerate(self.inner)}
+        self.place: dict[Key, int] = {make_key(params): at for at, params in enumerate(self.inner)}
         self.first = min(row.curve[0][0] for row in self.rows)
         self.epochs = max(row.curve[-1][0] for row in self.rows)
         points = [Point(accuracy, seconds) for row in self.rows for _, seconds, accuracy in row.curve]
         floor = 0.5 * min((1 - each.accuracy for each in points if each.accuracy < 1 - 1e-9), default=2e-4)
-        self.bounds = Bounds.around(points, floor)
-        self.whole = log_hypervolume(points, self.bounds)
+        self.bounds = Bounds.enclose(points, floor)
+        self.whole = compute_log_hypervolume(points, self.bounds)
 
     @cached_property
     def features(self) -> np.ndarray:
-        return self.space.features(self.inner)
+        return self.space.encode_features(self.inner)
 
     @property
     def device_seconds(self) -> float:
@@ -72,7 +72,7 @@ class Table:
 
     def nearest(self, params: Mapping[str, Any], taken: Sequence[bool]) -> int:
         """The row nearest to a configuration, in features 0..1: of those not taken, if there are any."""
-        apart = ((self.features - self.space.features([params])) ** 2).sum(1)
+        apart = ((self.features - self.space.encode_features([params])) ** 2).sum(1)
         free = ~np.asarray(taken)
         return int(np.where(free, apart, math.inf).argmin() if free.any() else apart.argmin())
 
@@ -129,7 +129,7 @@ def _parameters(configurations: Sequence[Mapping[str, Any]]) -> list[Parameter]:
         Trait(frozenset(params), tuple(sorted((name, params[name]) for name in choices if name in params)))
         for params in configurations
     ]
-    when = conditions(traits)
+    when = learn_conditions(traits)
     found: list[Parameter] = []
     for name in names:
         parent, among = when.get(name, (None, ()))
@@ -152,7 +152,7 @@ def _domain(values: Sequence[Any]) -> Numeric | Choices:
         )
     whole = all(isinstance(value, int) for value in distinct)
     low, high = min(distinct), max(distinct)
-    return Numeric(low, high, log=low > 0 and high / low >= 10 and _is_log(values), whole=whole)
+    return Numeric(low, high, log=low > 0 and high / low >= 10 and _is_log(values), integer=whole)
 
 
 def _is_log(values: Sequence[float]) -> bool:
@@ -177,7 +177,7 @@ def _twins(
             groups.setdefault(params.get(parent), []).append(params[name])
         if None in groups or len(groups) < 2 or min(map(len, groups.values())) < LEAST_ROWS:
             continue
-        held = [whole.scaled(max(values)) - whole.scaled(min(values)) for values in groups.values()]
+        held = [whole.scale(max(values)) - whole.scale(min(values)) for values in groups.values()]
         share = float(np.mean(held))
         if share < best[0]:
             best = (
@@ -247,8 +247,8 @@ class Ledger:
     def _add(self, point: Point) -> None:
         if self.paid > self.budget:
             return
-        self._stairs = staircase([*self._stairs, point])
-        self.share = log_hypervolume(self._stairs, self.table.bounds) / self.table.whole
+        self._stairs = select_frontier([*self._stairs, point])
+        self.share = compute_log_hypervolume(self._stairs, self.table.bounds) / self.table.whole
         self.trace.append((self.paid, self.share))
 
     def cost_to(self, share: float) -> float:

@@ -35,10 +35,10 @@ def main(words: Sequence[str]) -> int:
 
 def trial(settings: Any, prepared: Any) -> dict[str, float]:
     """What the product's meter says of the whole curve; `core_share`: core seconds by wall seconds."""
-    from pipeline.training.train import train
+    from pipeline.trial import train_to_end
 
     start, computed = time.perf_counter(), time.process_time()
-    *_, last = train(prepared, settings)
+    last = train_to_end(prepared, settings)
     epochs = last.curve.epochs
     return {
         "device_seconds": last.curve.last.device_seconds,

@@ -1,19 +1,19 @@
-"""Everything that may go wrong, by name.
+"""The errors of this package, by name.
 
 FulcrumError                    anything this package raises on purpose
-├── BadInput                    the user can mend it: exit code 2
+├── BadInput                    the user can correct it: exit code 2
 │   ├── BadSetting              a key, a value or a pair of values in the settings
 │   ├── BadData                 a file, an array or a label
 │   │   └── DataMissing         a file that is not there and cannot be fetched
 │   ├── BadDevice               a device that was asked for and is not there
 │   └── BadModel                a trained model that cannot be found or used
 └── Diverged                    training reached NaN or infinity: the trial failed
-Stopped                         SIGTERM: not an Exception, so that nothing swallows it
+Stopped                         SIGTERM: not an Exception, so that no handler catches it by accident
 """
 
 
 class FulcrumError(Exception):
-    """Base of the tree. The text is one line: key, rule, value, remedy."""
+    """Base class of all errors. The text is one line: key, rule, value, remedy."""
 
     exit_code = 1
 
@@ -49,4 +49,4 @@ class Diverged(FulcrumError):
 
 
 class Stopped(BaseException):
-    """SIGTERM arrived. Like Ctrl-C it ends a run KILLED."""
+    """SIGTERM arrived. Like Ctrl-C it ends a run as KILLED."""

@@ -1,10 +1,10 @@
 """Numbers and names as a person reads them."""
 
-LONGEST = 14  # letters of a class name
+MAX_LETTERS = 14  # letters of a class name
 
 
-def percent(share: float) -> str:
-    """One digit after the point, but never a 0 or 100 % that is not exactly that."""
+def format_percent(share: float) -> str:
+    """Format a share 0..1 in percent with one decimal; 0% and 100% appear only where they are exact."""
     if 0 < share < 0.001:
         return "<0.1%"
     if 0.999 < share < 1:
@@ -12,11 +12,11 @@ def percent(share: float) -> str:
     return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
 
 
-def short(value: float) -> str:
-    """Three digits, or all before the point."""
+def format_number(value: float) -> str:
+    """Format with three significant digits, or with all digits before the decimal point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def cut(name: str, longest: int = LONGEST) -> str:
-    """The name, or its beginning and an ellipsis."""
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+def shorten(name: str, limit: int = MAX_LETTERS) -> str:
+    """Cut a name to `limit` letters; what is cut ends with an ellipsis."""
+    return name if len(name) <= limit else f"{name[: limit - 1]}…"

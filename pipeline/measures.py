@@ -1,24 +1,24 @@
-"""What is measured: plain frozen values, without TensorFlow."""
+"""Measured values: plain and frozen, without TensorFlow."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What was bought for what: `accuracy` in 0..1, `device_seconds` > 0."""
+    """What was reached for which cost: `accuracy` in 0..1, `device_seconds` > 0."""
 
     accuracy: float
     device_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """State after epoch `number` (1-based).
+    """The state after epoch `number` (1-based).
 
-    `device_seconds` is what all epochs so far cost: seconds x devices held, training steps only.
-    Losses are means a sample, accuracies shares in 0..1. `contended`: others used the device
-    meanwhile; `core_share`: of the core time that was wanted, what was got (None: untold); `lost_seconds`:
-    device-seconds that others took from the epochs so far, which are no part of the cost.
+    `device_seconds`: what all epochs so far cost: seconds x devices, training steps only. Losses are means
+    over samples, accuracies shares in 0..1. `contended`: whether other processes used the device meanwhile;
+    `core_share`: which share of the requested core time was received (None: unknown); `lost_seconds`:
+    device-seconds that others took from the epochs so far; they are no part of the cost.
     """
 
     number: int
@@ -32,15 +32,15 @@ class Epoch:
 
     @property
     def measured_seconds(self) -> float:
-        """Device-seconds as the clock saw them, with what others took."""
+        """Return the device-seconds as the clock measured them, with those that others took."""
         return self.device_seconds + self.lost_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What a trial had reached after each epoch, on which device.
+    """What a trial had reached after each epoch, and on which device.
 
-    `fair_midway`: whether a state before the last is a fair point (see `settings.Schedule`).
+    `fair_midway`: whether a state before the last is a fair point (see `settings.optimizer.Schedule`).
     """
 
     device: str
@@ -48,21 +48,24 @@ class Curve:
     epochs: tuple[Epoch, ...] = ()
 
     def with_epoch(self, epoch: Epoch) -> "Curve":
+        """Return this curve with one more epoch."""
         return Curve(self.device, self.fair_midway, (*self.epochs, epoch))
 
     @property
     def last(self) -> Epoch:
+        """Return the last epoch."""
         return self.epochs[-1]
 
+    @property
     def points(self) -> tuple[Point, ...]:
-        """The states that may stand on a frontier: every epoch where that is fair, else the last."""
+        """Return the states that may stand on a frontier: all epochs where that is fair, else the last."""
         fair = self.epochs if self.fair_midway else self.epochs[-1:]
         return tuple(Point(epoch.validation_accuracy, epoch.device_seconds) for epoch in fair)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seconds:
-    """Wall seconds of a trial, by what they were spent on; `train` alone counts as device-seconds."""
+    """Wall seconds of a trial by purpose; only `train` counts as device-seconds."""
 
     prepare: float = 0.0
     input: float = 0.0
@@ -76,8 +79,11 @@ class Seconds:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """What the device drew while it trained; None where it does not tell. `busy`: share of the time, 0..1."""
+class PowerDraw:
+    """Power that the device drew while it trained; None where it cannot be read.
+
+    `busy`: the share 0..1 of the time in which it computed.
+    """
 
     joules: float | None = None
     watts: float | None = None
@@ -96,7 +102,7 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class SplitScore:
-    """Accuracy in 0..1 and mean loss a sample on one split of `samples` rows."""
+    """Accuracy in 0..1 and mean loss on one split of `samples` rows."""
 
     accuracy: float
     loss: float
@@ -113,13 +119,13 @@ class Latency:
     repeats: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What the network needs to answer.
 
-    `throughput`: samples a second by batch size. `flops`: of one sample's forward pass.
-    `peak_memory_bytes`: to answer the largest batch, as `memory_source` counted it (see `stages.profile`).
-    `model_bytes`: of the saved file.
+    `throughput`: samples per second by batch size; `flops`: of the forward pass of one sample;
+    `peak_memory_bytes`: to answer the largest batch, as `memory_source` counted it (see
+    `profiling.profile`); `model_bytes`: of the saved file.
     """
 
     latency: Latency

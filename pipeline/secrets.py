@@ -10,8 +10,8 @@ _QUERY = re.compile(
 )
 
 
-def masked(text: str) -> str:
-    """`postgresql://ann:pw@host/db?token=x` -> `postgresql://ann:***@host/db?token=***`.
+def mask(text: str) -> str:
+    """Mask the secrets of addresses: `postgresql://ann:pw@host/db?token=x` -> `postgresql://ann:***@host/db?token=***`.
 
     A lone user part (`https://token@host`) is a token as a rule, so it is hidden too.
     """

@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: both end a run clean, at any moment.
 
 The handler raises where the program stands. Libraries may turn that into an error of their own, so who
-catches anything asks `requested()` what it was. What must not be torn apart stands in `held_back()`; a
+catches anything asks `read_requested()` what it was. What must not be torn apart stands in `hold_back()`; a
 transaction of the stores is let through by itself: torn apart, it would keep the database locked for all
 who write the end of the run.
 """
@@ -26,7 +26,7 @@ TRANSACTIONS = (
 AGAIN_SECONDS = 0.02
 
 _received: list[int] = []
-_holding: list[bool] = []
+_holds: list[bool] = []
 
 
 def listen() -> None:
@@ -35,27 +35,27 @@ def listen() -> None:
     signal.signal(signal.SIGTERM, _on_signal)
 
 
-def requested() -> signal.Signals | None:
-    """The first signal that asked this process to stop, if one did."""
+def read_requested() -> signal.Signals | None:
+    """Return the first signal that asked this process to stop, None if none did."""
     return signal.Signals(_received[0]) if _received else None
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """A signal that comes inside takes effect at the end of the block."""
+def hold_back() -> Iterator[None]:
+    """Hold back a signal that comes inside the block until its end."""
     before = len(_received)
-    _holding.append(True)
+    _holds.append(True)
     try:
         yield
     finally:
-        _holding.pop()
-    if len(_received) > before and not _holding:
+        _holds.pop()
+    if len(_received) > before and not _holds:
         raise _as_exception(_received[-1])
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     _received.append(number)
-    if _holding:
+    if _holds:
         return
     if _in_transaction(frame):
         later = threading.Timer(AGAIN_SECONDS, _send, (number,))
@@ -74,7 +74,7 @@ def _in_transaction(frame: FrameType | None) -> bool:
 
 
 def _send(number: int) -> None:
-    """To the main thread, which may be waiting in a system call, where the system can tell threads apart."""
+    """Send to the main thread, which may wait in a system call, where the system can tell threads apart."""
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:

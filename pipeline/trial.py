@@ -1,32 +1,48 @@
-"""One trial: settings in, a measured result out. Who records it, and where, is the caller's affair."""
+"""One trial, from settings to a measured result. Run, sweep, confirmation and diagnosis train through here.
+
+    settings -> load_prepared -> check_trial -> train_trial, an item an epoch -> run_trial: score and profile
+
+Who records it, and where, is the caller's affair: nothing here knows of Optuna, MLflow or the terminal.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.data.prepared import Prepared
-from pipeline.evaluation.evaluate import Evaluation, evaluate
-from pipeline.measures import Cost, Epoch, Seconds
-from pipeline.models.keras_models import predictor
+from pipeline.data.preprocess import describe_data_settings, preprocess
+from pipeline.evaluation import corruptions
+from pipeline.evaluation.evaluate import Evaluation, evaluate, shift_splits
+from pipeline.hardware.device import claim_device
+from pipeline.measures import Cost, Curve, Epoch, Seconds
+from pipeline.models import keras_models, litert
+from pipeline.models.predictor import make_predictor
 from pipeline.profiling.profile import profile
 from pipeline.settings.settings import Settings
-from pipeline.training.train import Start, Trained, train
+from pipeline.training import checkpoints, device_data, engine_choice
+from pipeline.training.loop import check_loop
+from pipeline.training.train import Trained, is_finished, restore_finished, train
+from pipeline.training.warm_start import Start, get_start_weights
 
 if TYPE_CHECKING:
     import keras
 
 T = TypeVar("T")
 
+SAVE_EVERY_SECONDS = 5.0
+"""Between two checkpoints of a trial that goes on: what a kill can cost."""
 
-class Watcher(Protocol):
-    """Sees every epoch as it ends."""
+MAX_LOADED = 4
+"""Prepared data sets that a process keeps open; their arrays are mapped from disk, so they are small."""
 
-    def epoch(self, epoch: Epoch) -> None: ...
+Stop = Callable[[Curve], str | None]
+"""The reason to stop training after the last epoch of the curve, or None."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrialResult:
     """What one trial came to."""
 
     trained: Trained
@@ -36,32 +52,119 @@ class Outcome:
     cost: Cost
 
 
-def run_trial(prepared: Prepared, settings: Settings, watcher: Watcher, start: Start = None) -> Outcome:
-    """Train, then score and time the result.
+def run_trial(
+    data: Prepared,
+    settings: Settings,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    warm_start: Start = None,
+) -> TrialResult:
+    """Train to the end, then score and time the result.
 
-    `start`: weights to begin with, where `model.init=pretrained`, or where another run ended.
+    `on_epoch`: gets every epoch as it ends; `warm_start`: see `train_trial`.
 
     Raises:
         Diverged: the loss became NaN or infinite.
-        BadInput: the data or the start weights do not fit the settings.
+        BadInput: what `check_trial` raises.
     """
-    trained = train_watched(prepared, settings, watcher, start)
-    model = trained.model()
-    predict = predictor(model)
-    evaluation, evaluate_seconds = timed(lambda: evaluate(predict, prepared, settings))
-    cost, profile_seconds = timed(lambda: profile(model, predict, prepared, settings))
+    trained = train_to_end(data, settings, on_epoch, warm_start)
+    model = trained.build_model()
+    predict = make_predictor(model)
+    evaluation, evaluate_seconds = time_call(lambda: evaluate(predict, data, settings))
+    cost, profile_seconds = time_call(lambda: profile(model, predict, data, settings))
     seconds = replace(trained.seconds, evaluate=evaluate_seconds, profile=profile_seconds)
-    return Outcome(trained, model, seconds, evaluation, cost)
+    return TrialResult(trained, model, seconds, evaluation, cost)
 
 
-def train_watched(prepared: Prepared, settings: Settings, watcher: Watcher, start: Start = None) -> Trained:
-    """The last state of training, after every epoch was shown to `watcher`."""
-    for trained in train(prepared, settings, start):
-        watcher.epoch(trained.curve.last)
+def train_to_end(
+    data: Prepared,
+    settings: Settings,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    warm_start: Start = None,
+    checkpoint: Path | None = None,
+) -> Trained:
+    """Train without a stop and return the last state; the arguments: see `run_trial` and `train_trial`."""
+    for trained in train_trial(data, settings, checkpoint=checkpoint, warm_start=warm_start):
+        if on_epoch is not None:
+            on_epoch(trained.curve.last)
     return trained
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """The result of `work` and its wall seconds."""
+def train_trial(
+    data: Prepared,
+    settings: Settings,
+    stop: Stop | None = None,
+    checkpoint: Path | None = None,
+    warm_start: Start = None,
+) -> Iterator[Trained]:
+    """Yield the state after each epoch, at least one.
+
+    `stop`: asked after each epoch; where it returns a reason, that is `Trained.stop_reason` of the last item:
+    pruning in a sweep, a budget in a diagnosis.
+    `checkpoint`: file to resume from, kept up to date every few seconds and at the end. A trial that had been
+    trained to its end there yields that end and costs nothing; the file of a longer trial is left alone.
+    `warm_start`: weights to begin with, where `model.init=pretrained`, or where another run ended.
+
+    Raises:
+        Diverged: the loss became NaN or infinite.
+        BadInput: what `check_trial` raises; the folder of the checkpoint cannot be written.
+    """
+    saved = checkpoints.load(checkpoint) if checkpoint else None
+    if saved and len(saved.curve.epochs) > settings.train.epochs:
+        checkpoint = saved = None
+    if saved and is_finished(saved.curve, saved.chosen_number, settings):
+        yield restore_finished(saved, data, settings)
+        return
+    saved_at = time.monotonic()
+    for trained in train(data, settings, warm_start, saved):
+        reason = stop(trained.curve) if stop else None
+        ends = bool(reason) or is_finished(trained.curve, trained.chosen_epoch.number, settings)
+        if checkpoint and (ends or time.monotonic() - saved_at > SAVE_EVERY_SECONDS):
+            checkpoints.save(checkpoint, trained.to_checkpoint())
+            saved_at = time.monotonic()
+        yield replace(trained, stop_reason=reason) if reason else trained
+        if reason:
+            return
+
+
+def check_trial(data: Prepared, settings: Settings, warm_start: Start = None) -> None:
+    """Raise what one of the four stages would raise, before anything is trained or recorded.
+
+    Raises:
+        BadSetting: batch, threads, engine or runtime do not fit data, process, precision or model.
+        BadData: augmentation or changed samples of what is no image.
+        BadDevice: the device asked for is not there.
+        BadModel: `warm_start` is missing or does not fit.
+    """
+    device = claim_device(settings.device)
+    engine_choice.pick_engine(settings, device, device_data.is_streamed(settings, data))
+    check_loop(settings, data)
+    corruptions.check_shift(settings.evaluate.shift, data.test.samples, data.front)
+    keras_models.get_start_weights(settings, data, get_start_weights(warm_start))
+    litert.check_runtime(settings.profile.runtime, data)
+
+
+_loaded: dict[str, Prepared] = {}
+"""Prepared data of this process' trials by what decides on it, the newest last."""
+
+
+def load_prepared(settings: Settings, under_shift: bool = False) -> Prepared:
+    """Return the prepared data of a trial; the process keeps it open for the next trial that uses the same.
+
+    `under_shift`: the samples are changed as `settings.evaluate` says.
+
+    Raises:
+        BadInput: as `preprocess`; the samples cannot be changed so.
+    """
+    key = describe_data_settings(settings) + (repr(settings.evaluate) if under_shift else "")
+    if key not in _loaded:
+        data = shift_splits(load_prepared(settings), settings) if under_shift else preprocess(settings)
+        for oldest in list(_loaded)[: max(0, len(_loaded) - MAX_LOADED + 1)]:
+            del _loaded[oldest]
+        _loaded[key] = data
+    return _loaded[key]
+
+
+def time_call(function: Callable[[], T]) -> tuple[T, float]:
+    """Return the result of `function` and the wall seconds that it took."""
     start = time.perf_counter()
-    return work(), time.perf_counter() - start
+    return function(), time.perf_counter() - start

@@ -1,18 +1,23 @@
-"""Shared ground of the tests: an own store and cache, never the checkout's or the user's."""
+"""Fixtures of all tests: an own store and cache, never the checkout's or the user's; commands; a browser."""
 
+import gc
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
+from pipeline.cli import main
 from pipeline.hardware import cpu_cores
 
 if TYPE_CHECKING:
@@ -21,6 +26,10 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[1]
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("MLFLOW_RUN_ID", None)
+
+HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+DATA_SETS = ("mnist", "fsdd", "rt-polarity")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -42,36 +51,60 @@ def _own_ground(ground: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
         monkeypatch.setenv(key, value)
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     yield
-    # A test that trained in this very process would leave it, and all that the next tests start, on one core.
-    cpu_cores.release()
+    # A command that ran in this very process would leave it, and all that the next tests start, on one core.
+    cpu_cores.release_cores()
+    for number, handler in HANDLERS.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
-def fulcrum() -> Run:
-    """Runs `python -m pipeline WORDS` in a process of its own."""
+def fulcrum(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run `python -m pipeline WORDS` within this process, which has imported TensorFlow already.
 
-    def run(
-        *words: str, env: dict[str, str] | None = None, timeout: float = 300
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "pipeline", *words],
-            cwd=CHECKOUT,
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+    The result looks like a process's; what libraries write past Python's `sys.stderr` is in it, too.
+    """
+    if shutil.which("nvidia-smi"):  # a process cannot leave the kind of device that it has computed with
+        return run_process
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        capfd.readouterr()
+        code = main(words)
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(words, code, out, err)
 
     return run
 
 
 @pytest.fixture
+def fulcrum_process() -> Run:
+    """Run `python -m pipeline WORDS` in a process of its own, for tests whose point that is."""
+    return run_process
+
+
+def run_process(
+    *words: str, env: dict[str, str] | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m pipeline WORDS` to its end; `env` on top of this process's environment."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *words],
+        cwd=CHECKOUT,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture
 def data_dir() -> str:
-    """The folder with the real data sets; skips where it is not there."""
+    """The folder with the real data sets; skips where one of them is not there: nothing is downloaded."""
     folder = os.environ.get("FULCRUM_DATA", "")
-    if not (Path(folder) / "mnist" / "train-images-idx3-ubyte.gz").is_file():
-        pytest.skip("FULCRUM_DATA names no folder with mnist/train-images-idx3-ubyte.gz")
+    missing = [name for name in DATA_SETS if not folder or not any(Path(folder, name).glob("*"))]
+    if missing:
+        pytest.skip(
+            f"FULCRUM_DATA must name a folder with {', '.join(DATA_SETS)}, got none with {missing[0]}"
+        )
     return folder
 
 
@@ -99,9 +132,9 @@ def browser(tmp_path: Path) -> "Iterator[webdriver.Chrome]":
         f"--user-data-dir={tmp_path / 'profile'}",
     ):
         options.add_argument(word)
-    found = webdriver.Chrome(options=options, service=Service(driver))
-    yield found
-    found.quit()
+    chrome = webdriver.Chrome(options=options, service=Service(driver))
+    yield chrome
+    chrome.quit()
 
 
 @pytest.fixture
@@ -132,6 +165,28 @@ def ui() -> Iterator[str]:
     yield address
     os.killpg(server.pid, signal.SIGTERM)
     server.wait(timeout=30)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever opens a browser is slow: before pytest reads `-m "not slow"`."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Take what is imported out of the garbage collector's sight: it looked for some third of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+@event.listens_for(Engine, "connect")
+def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
+    """No test pulls the plug; processes that tests start and kill wait as ever."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.hookimpl(wrapper=True)

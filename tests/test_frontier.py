@@ -14,18 +14,18 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from pipeline.errors import BadInput
 from pipeline.frontier import (
     Bounds,
-    best_within,
-    cheapest_at_least,
+    compute_error_floor,
+    compute_hypervolume,
+    compute_log_hypervolume,
+    compute_prices,
     dominates,
-    dominator,
-    error_floor,
-    frontier,
-    hypervolume,
-    knee,
-    log_hypervolume,
-    one_device,
-    prices,
-    staircase,
+    find_best_within,
+    find_cheapest_with,
+    find_dominator,
+    find_frontier,
+    find_knee,
+    require_one_device,
+    select_frontier,
 )
 from pipeline.measures import Point
 
@@ -71,9 +71,9 @@ def worse_errors(points: list[Point]) -> np.ndarray:
 def test_the_plane_of_who_beats_whom() -> None:
     plane = drawn(PLANE)
     letters, points = list(plane), list(plane.values())
-    assert [letters[index] for index in frontier(points)] == list("ACDF")
+    assert [letters[index] for index in find_frontier(points)] == list("ACDF")
     for letter, point in plane.items():
-        by = dominator(point, points)
+        by = find_dominator(point, points)
         assert (None if by is None else letters[by]) == BEATEN_BY.get(letter), letter
 
 
@@ -87,53 +87,57 @@ def test_dominance_needs_one_to_be_better() -> None:
 
 def test_of_equal_points_the_first_stands() -> None:
     points = [Point(0.4, 1.0), Point(0.9, 2.0), Point(0.9, 2.0), Point(0.4, 1.0)]
-    assert frontier(points) == [0, 1]
-    assert dominator(points[2], points) is None
+    assert find_frontier(points) == [0, 1]
+    assert find_dominator(points[2], points) is None
 
 
 def test_nothing_has_no_frontier() -> None:
-    assert frontier([]) == []
-    assert hypervolume([], Point(0, 1)) == 0
-    assert dominator(Point(0.5, 1), []) is None
-    assert prices([]) == []
-    assert cheapest_at_least([], 0.1) is None
-    assert best_within([], 1.0) is None
+    assert find_frontier([]) == []
+    assert compute_hypervolume([], Point(0, 1)) == 0
+    assert find_dominator(Point(0.5, 1), []) is None
+    assert compute_prices([]) == []
+    assert find_cheapest_with([], 0.1) is None
+    assert find_best_within([], 1.0) is None
 
 
 def test_area_of_two_rectangles() -> None:
     points = [Point(0.5, 1.0), Point(0.8, 3.0), Point(0.7, 3.5)]
-    assert hypervolume(points, Point(0.1, 4.0)) == pytest.approx(2 * 0.4 + 1 * 0.7)
+    assert compute_hypervolume(points, Point(0.1, 4.0)) == pytest.approx(2 * 0.4 + 1 * 0.7)
 
 
 def test_points_outside_the_reference_add_nothing() -> None:
     inside = [Point(0.5, 1.0)]
     outside = [Point(0.9, 4.0), Point(0.1, 0.5), Point(0.05, 9.0)]
-    assert hypervolume([*inside, *outside], Point(0.1, 4.0)) == hypervolume(inside, Point(0.1, 4.0))
+    assert compute_hypervolume([*inside, *outside], Point(0.1, 4.0)) == compute_hypervolume(
+        inside, Point(0.1, 4.0)
+    )
 
 
-BOUNDS = Bounds(cheapest=1.0, dearest=100.0, least_error=0.01, most_error=1.0)
+BOUNDS = Bounds(min_seconds=1.0, max_seconds=100.0, min_error=0.01, max_error=1.0)
 
 
 def test_log_area_weighs_every_factor_alike() -> None:
-    assert log_hypervolume([Point(0.9, 10.0)], BOUNDS) == pytest.approx(0.25)
-    assert log_hypervolume([Point(0.9, 1.0)], BOUNDS) == pytest.approx(0.5)
-    assert log_hypervolume([Point(0.99, 10.0)], BOUNDS) == pytest.approx(0.5)
-    assert log_hypervolume([Point(0.9, 1.0), Point(0.99, 10.0)], BOUNDS) == pytest.approx(0.75)
+    assert compute_log_hypervolume([Point(0.9, 10.0)], BOUNDS) == pytest.approx(0.25)
+    assert compute_log_hypervolume([Point(0.9, 1.0)], BOUNDS) == pytest.approx(0.5)
+    assert compute_log_hypervolume([Point(0.99, 10.0)], BOUNDS) == pytest.approx(0.5)
+    assert compute_log_hypervolume([Point(0.9, 1.0), Point(0.99, 10.0)], BOUNDS) == pytest.approx(0.75)
 
 
 def test_no_error_and_no_cost_are_not_infinite() -> None:
-    assert log_hypervolume([Point(1.0, 1e-9)], BOUNDS) == 1.0
-    assert log_hypervolume([Point(0.999, 1.0)], BOUNDS) == 1.0
-    assert log_hypervolume([Point(0.0, 1.0)], BOUNDS) == 0.0
-    assert log_hypervolume([Point(1.0, 100.0)], BOUNDS) == 0.0
+    assert compute_log_hypervolume([Point(1.0, 1e-9)], BOUNDS) == 1.0
+    assert compute_log_hypervolume([Point(0.999, 1.0)], BOUNDS) == 1.0
+    assert compute_log_hypervolume([Point(0.0, 1.0)], BOUNDS) == 0.0
+    assert compute_log_hypervolume([Point(1.0, 100.0)], BOUNDS) == 0.0
 
 
 def test_in_the_window_around_a_frontier_every_point_counts() -> None:
     points = [Point(0.1, 1.0), Point(0.5, 2.0), Point(0.9, 4.0), Point(0.95, 100.0)]
-    bounds = Bounds.around(points)
-    area = log_hypervolume(points, bounds)
+    bounds = Bounds.enclose(points)
+    area = compute_log_hypervolume(points, bounds)
     for point in points:
-        assert log_hypervolume([other for other in points if other != point], bounds) < area - 0.005, point
+        assert (
+            compute_log_hypervolume([other for other in points if other != point], bounds) < area - 0.005
+        ), point
 
 
 @pytest.mark.parametrize(
@@ -146,57 +150,57 @@ def test_bounds_must_grow(edges: tuple[float, float, float, float]) -> None:
 
 def test_the_knee_is_where_the_curve_bends() -> None:
     bend = [Point(0.1, 1.0), Point(0.5, 2.0), Point(0.9, 4.0), Point(0.93, 30.0), Point(0.95, 100.0)]
-    assert knee(bend) == 2
-    assert knee(bend[::-1]) == 2
-    assert knee([*bend, Point(0.2, 90.0)]) == 2
+    assert find_knee(bend) == 2
+    assert find_knee(bend[::-1]) == 2
+    assert find_knee([*bend, Point(0.2, 90.0)]) == 2
 
 
 def test_the_knee_is_not_the_first_step_away_from_guessing() -> None:
     """Nine tenths of all accuracy comes with the first step; three quarters of all halvings do not."""
-    assert knee([Point(0.1, 1.0), Point(0.8, 1.8), Point(0.98, 3.0), Point(0.985, 30.0)]) == 2
+    assert find_knee([Point(0.1, 1.0), Point(0.8, 1.8), Point(0.98, 3.0), Point(0.985, 30.0)]) == 2
 
 
 def test_an_accuracy_of_one_is_no_infinite_height() -> None:
-    assert error_floor([Point(1.0, 1.0), Point(0.98, 1.0)]) == pytest.approx(0.01)
-    assert knee([Point(0.1, 1.0), Point(0.96, 2.0), Point(1.0, 100.0)]) == 1
-    assert knee([Point(1.0, 1.0)]) == 0
+    assert compute_error_floor([Point(1.0, 1.0), Point(0.98, 1.0)]) == pytest.approx(0.01)
+    assert find_knee([Point(0.1, 1.0), Point(0.96, 2.0), Point(1.0, 100.0)]) == 1
+    assert find_knee([Point(1.0, 1.0)]) == 0
 
 
 def test_without_a_bend_the_knee_is_the_cheapest() -> None:
-    assert knee([Point(0.5, 1.0)]) == 0
-    assert knee([Point(0.9, 10.0), Point(0.5, 1.0)]) == 1
+    assert find_knee([Point(0.5, 1.0)]) == 0
+    assert find_knee([Point(0.9, 10.0), Point(0.5, 1.0)]) == 1
     straight = [Point(0.0, 1.0), Point(0.9, 10.0), Point(0.99, 100.0)]
-    assert knee(straight) == 0
+    assert find_knee(straight) == 0
     hollow = [Point(0.1, 1.0), Point(0.11, 10.0), Point(0.9, 100.0)]
-    assert knee(hollow) == 0
+    assert find_knee(hollow) == 0
 
 
 def test_choosing_by_accuracy_and_by_budget() -> None:
     points = [Point(0.8, 5.0), Point(0.95, 2.0), Point(0.9, 1.0), Point(0.95, 2.5)]
-    assert cheapest_at_least(points, 0.8) == 2
-    assert cheapest_at_least(points, 0.901) == 1
-    assert cheapest_at_least(points, 0.951) is None
-    assert best_within(points, 10.0) == 1
-    assert best_within(points, 1.5) == 2
-    assert best_within(points, 0.5) is None
+    assert find_cheapest_with(points, 0.8) == 2
+    assert find_cheapest_with(points, 0.901) == 1
+    assert find_cheapest_with(points, 0.951) is None
+    assert find_best_within(points, 10.0) == 1
+    assert find_best_within(points, 1.5) == 2
+    assert find_best_within(points, 0.5) is None
 
 
 def test_prices_walk_the_staircase() -> None:
     points = [Point(0.90, 1.0), Point(0.903, 1.5), Point(0.905, 2.0), Point(0.925, 10.0), Point(0.926, 20.0)]
-    found = prices(points, 0.005)
+    found = compute_prices(points, 0.005)
     assert [(step.start, step.end) for step in found] == [(0, 2), (2, 3), (3, 4)]
     assert [step.extra_device_seconds for step in found] == pytest.approx([1.0, 8.0, 10.0])
-    assert [step.device_seconds_each for step in found] == pytest.approx([1.0, 2.0, 50.0])
+    assert [step.device_seconds_per_size for step in found] == pytest.approx([1.0, 2.0, 50.0])
     with pytest.raises(FrozenInstanceError):
         found[0].start = 3  # type: ignore[misc]
 
 
 def test_devices_are_not_mixed() -> None:
-    assert one_device(["an H100", "an H100"]) == "an H100"
+    assert require_one_device(["an H100", "an H100"]) == "an H100"
     with pytest.raises(BadInput, match="exactly one device, got an AMD EPYC and an H100; start another"):
-        one_device(["an H100", "an AMD EPYC", "an H100"])
+        require_one_device(["an H100", "an AMD EPYC", "an H100"])
     with pytest.raises(BadInput, match="got none"):
-        one_device([])
+        require_one_device([])
 
 
 # ---- by property --------------------------------------------------------------------------------------
@@ -205,7 +209,7 @@ def test_devices_are_not_mixed() -> None:
 @given(POINTS)
 def test_the_frontier_is_what_nobody_beats(points: list[Point]) -> None:
     unbeaten = {point for point in points if not any(dominates(other, point) for other in points)}
-    found = frontier(points)
+    found = find_frontier(points)
     assert {points[index] for index in found} == unbeaten
     assert len(found) == len(unbeaten)
     assert all(points.index(points[index]) == index for index in found), "of equal points the first"
@@ -213,7 +217,7 @@ def test_the_frontier_is_what_nobody_beats(points: list[Point]) -> None:
 
 @given(POINTS)
 def test_the_staircase_climbs(points: list[Point]) -> None:
-    steps = staircase(points)
+    steps = select_frontier(points)
     for one, next_one in pairwise(steps):
         assert one.device_seconds < next_one.device_seconds
         assert one.accuracy < next_one.accuracy
@@ -222,56 +226,56 @@ def test_the_staircase_climbs(points: list[Point]) -> None:
 @given(SOME, st.data())
 def test_the_dominator_is_the_cheapest_that_beats(points: list[Point], data: st.DataObject) -> None:
     point = data.draw(st.sampled_from(points) | COARSE)
-    by = dominator(point, points)
+    by = find_dominator(point, points)
     beating = [other for other in points if dominates(other, point)]
     if by is None:
         assert not beating
     else:
         assert dominates(points[by], point)
         assert points[by].device_seconds == min(other.device_seconds for other in beating)
-        assert by in frontier(points)
+        assert by in find_frontier(points)
 
 
 @given(POINTS, COARSE)
 def test_area_grows_with_points_and_only_frontier_points_count(points: list[Point], more: Point) -> None:
     reference = Point(-0.1, 11.0)
-    area = hypervolume(points, reference)
-    assert hypervolume(staircase(points), reference) == pytest.approx(area, rel=1e-12)
-    grown = hypervolume([*points, more], reference)
+    area = compute_hypervolume(points, reference)
+    assert compute_hypervolume(select_frontier(points), reference) == pytest.approx(area, rel=1e-12)
+    grown = compute_hypervolume([*points, more], reference)
     assert grown >= area
-    equal_or_beaten = more in points or dominator(more, points) is not None
+    equal_or_beaten = more in points or find_dominator(more, points) is not None
     assert (grown == area) == equal_or_beaten or math.isclose(grown, area, rel_tol=1e-9)
 
 
 @given(SOME)
 def test_the_window_around_points_holds_them(points: list[Point]) -> None:
-    bounds = Bounds.around(points)
-    assert 0 < log_hypervolume(points, bounds) <= 1 + 1e-12
+    bounds = Bounds.enclose(points)
+    assert 0 < compute_log_hypervolume(points, bounds) <= 1 + 1e-12
     for point in points:
-        placed = bounds.place(point)
+        placed = bounds.normalise(point)
         assert -1e-12 <= placed.accuracy <= 1 + 1e-12
         assert 0 <= placed.device_seconds <= 1 + 1e-12
 
 
 @given(SOME)
 def test_the_knee_stands_on_the_frontier_whatever_the_order(points: list[Point]) -> None:
-    index = knee(points)
-    assert index in frontier(points)
-    assert points[::-1][knee(points[::-1])] == points[index]
+    index = find_knee(points)
+    assert index in find_frontier(points)
+    assert points[::-1][find_knee(points[::-1])] == points[index]
 
 
 @given(SOME, st.floats(0.01, 100.0))
 def test_the_knee_does_not_depend_on_the_unit_of_cost(points: list[Point], factor: float) -> None:
-    steps = staircase(points)
+    steps = select_frontier(points)
     other = [Point(step.accuracy, step.device_seconds * factor) for step in steps]
-    if len(staircase(other)) == len(steps):  # rounding may merge neighbours
-        first, second = knee(steps), knee(other)
+    if len(select_frontier(other)) == len(steps):  # rounding may merge neighbours
+        first, second = find_knee(steps), find_knee(other)
         assert first == second or _heights(steps)[first] == pytest.approx(_heights(steps)[second], abs=1e-6)
 
 
 def _heights(steps: list[Point]) -> list[float]:
     """Above the chord, as `knee` measures it."""
-    floor = error_floor(steps)
+    floor = compute_error_floor(steps)
     across = np.log([step.device_seconds for step in steps])
     up = -np.log([max(1 - step.accuracy, floor) for step in steps])
     if len(steps) == 1:
@@ -281,7 +285,7 @@ def _heights(steps: list[Point]) -> list[float]:
 
 @given(SOME, st.floats(0.001, 0.3))
 def test_prices_cover_the_frontier_once(points: list[Point], size: float) -> None:
-    steps, walked = staircase(points), prices(points, size)
+    steps, walked = select_frontier(points), compute_prices(points, size)
     assert sum(step.extra_device_seconds for step in walked) == pytest.approx(
         steps[-1].device_seconds - steps[0].device_seconds, abs=1e-6
     )
@@ -294,8 +298,8 @@ def test_prices_cover_the_frontier_once(points: list[Point], size: float) -> Non
 def test_the_choice_is_on_the_frontier_and_keeps_its_promise(
     points: list[Point], accuracy: float, budget: float
 ) -> None:
-    on = frontier(points)
-    enough, affordable = cheapest_at_least(points, accuracy), best_within(points, budget)
+    on = find_frontier(points)
+    enough, affordable = find_cheapest_with(points, accuracy), find_best_within(points, budget)
     if enough is None:
         assert all(point.accuracy < accuracy for point in points)
     else:
@@ -315,7 +319,7 @@ def test_the_choice_is_on_the_frontier_and_keeps_its_promise(
 def test_pymoo_finds_the_same_frontier(points: list[Point]) -> None:
     first = NonDominatedSorting().do(worse_errors(points), only_non_dominated_front=True)
     theirs = {(point.device_seconds, 1 - point.accuracy) for point in (points[at] for at in first)}
-    ours = {(points[at].device_seconds, 1 - points[at].accuracy) for at in frontier(points)}
+    ours = {(points[at].device_seconds, 1 - points[at].accuracy) for at in find_frontier(points)}
     # 1 - accuracy rounds two close accuracies to one error, which only pymoo then sees as a tie
     assert theirs <= ours
     assert theirs == ours or len({error for _, error in ours}) < len(ours)
@@ -326,21 +330,21 @@ def test_pymoo_finds_the_same_frontier(points: list[Point]) -> None:
 def test_pymoo_finds_the_same_area(points: list[Point]) -> None:
     reference = Point(-0.1, 2e6)
     theirs = Hypervolume(ref_point=np.array([2e6, 1.1]))(worse_errors(points))
-    assert hypervolume(points, reference) == pytest.approx(theirs, rel=1e-9)
+    assert compute_hypervolume(points, reference) == pytest.approx(theirs, rel=1e-9)
 
 
 @settings(deadline=None)
 @given(SOME)
 def test_pymoo_finds_the_same_log_area(points: list[Point]) -> None:
-    bounds = Bounds.around(points)
-    placed = [bounds.place(point) for point in points]
+    bounds = Bounds.enclose(points)
+    placed = [bounds.normalise(point) for point in points]
     table = np.array([[point.device_seconds, 1 - point.accuracy] for point in placed])
     theirs = Hypervolume(ref_point=np.array([1.0, 1.0]))(table)
-    assert log_hypervolume(points, bounds) == pytest.approx(theirs, abs=1e-9)
+    assert compute_log_hypervolume(points, bounds) == pytest.approx(theirs, abs=1e-9)
 
 
 def test_a_hundred_thousand_points_are_sorted_not_compared() -> None:
     """Comparing every pair would take hours."""
     draw = np.random.default_rng(0)
     points = [Point(*pair) for pair in zip(draw.random(100_000), draw.random(100_000) + 1, strict=True)]
-    assert 2 <= len(frontier(points)) < 100
+    assert 2 <= len(find_frontier(points)) < 100

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.secrets import masked
+from pipeline.secrets import mask
 
 
 @pytest.mark.parametrize(
@@ -19,5 +19,5 @@ from pipeline.secrets import masked
     ],
 )
 def test_secrets_are_hidden_and_nothing_else(text: str, expected: str) -> None:
-    assert masked(text) == expected
-    assert masked(masked(text)) == expected
+    assert mask(text) == expected
+    assert mask(mask(text)) == expected

@@ -13,12 +13,12 @@ import os, signal
 from pipeline import signals
 signals.listen()
 try:
-    with signals.held_back():
+    with signals.hold_back():
         os.kill(os.getpid(), signal.{signal})
         print("whole")
     print("never")
 except BaseException as error:
-    print(type(error).__name__, signals.requested().name)
+    print(type(error).__name__, signals.read_requested().name)
 try:
     os.kill(os.getpid(), signal.{signal})
     print("never")
@@ -83,6 +83,6 @@ def test_a_signal_in_a_transaction_leaves_the_store_open_to_who_writes_the_end()
 def test_nothing_was_requested_where_nothing_came() -> None:
     from pipeline import signals
 
-    with signals.held_back():
+    with signals.hold_back():
         pass
-    assert signals.requested() is None
+    assert signals.read_requested() is None

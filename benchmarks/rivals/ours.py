@@ -6,7 +6,7 @@ from benchmarks.cells import Problem
 from benchmarks.rivals import Unfit
 from pipeline.hardware import device
 from pipeline.settings.training import Policy
-from pipeline.training import compiled_epoch, loop
+from pipeline.training import compiled_loop, engine_choice
 
 
 class Ours:
@@ -16,8 +16,8 @@ class Ours:
         precision = replace(problem.settings.precision, policy=policy)
         settings = replace(problem.settings, precision=precision)
         held = device.claim_device(settings.device)
-        self.kind = compiled_epoch.pick_engine(settings, held)
-        self._loop = loop.CompiledLoop(settings, problem.prepared, problem.weights, held, self.kind)
+        self.kind = engine_choice.pick_engine(settings, held)
+        self._loop = compiled_loop.CompiledLoop(settings, problem.prepared, problem.weights, held, self.kind)
         self._steps = steps
         self._loop.prepare(1)
 
@@ -25,7 +25,7 @@ class Ours:
         """Nothing to do: `take` leaves the run's state as it was."""
 
     def go(self) -> float:
-        return float(self._loop.take(self._steps)[1])
+        return float(self._loop.run_steps(self._steps)[1])
 
 
 def float32(problem: Problem, steps: int) -> Ours:

@@ -13,13 +13,13 @@ def main(words: Sequence[str]) -> int:
     """Run one command. 0: done; 2: bad input; 1: failed; 130 and 143: stopped by Ctrl-C or SIGTERM."""
     if not words or {"-h", "--help", "help"} & set(words):
         command = next((word for word in words if word in help.COMMANDS), None)
-        print(help.text(command))
+        print(help.format_help(command))
         return 0 if words else 2
     signals.listen()
     try:
         _run(words[0], words[1:])
     except BaseException as error:  # a signal may come out of a library as any error
-        if stopped := signals.requested():
+        if stopped := signals.read_requested():
             name = "Ctrl-C" if stopped is signal.SIGINT else stopped.name
             print(f"stopped by {name}; a run that was open is recorded as KILLED", file=sys.stderr)
             return 128 + stopped

@@ -4,6 +4,7 @@
 `-P overrides="a=1 b=2"` as one word. Nothing is ever passed through a shell or `eval`.
 """
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -13,38 +14,45 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from pipeline.errors import BadSetting
+from pipeline.settings.command_line import split_word
 
-SPELLED = {"train.from": "train.start_from"}
-"""Keys that are typed otherwise than Python can name them."""
-
-
-def overrides(words: Iterable[str]) -> list[str]:
-    """`["--train.epochs", "3", "--overrides", "a=1 b=2"]` -> `["train.epochs=3", "a=1", "b=2"]`."""
-    return [quoted(pair) for pair in _pairs(iter(words))]
+PYTHON_NAMES = {"train.from": "train.start_from"}
+"""Keys that Python cannot name a field, and the names of their fields."""
 
 
-def _pairs(words: Iterator[str]) -> Iterator[str]:
+def normalise_words(words: Iterable[str]) -> list[str]:
+    """Return the words as `key=value`: `["--train.epochs", "3"]` is `["train.epochs=3"]`.
+
+    `["--overrides", "a=1 b=2"]` is `["a=1", "b=2"]`.
+
+    Raises:
+        BadSetting: a word is no `key=value`, or lacks its value.
+    """
+    return [quote_value(pair) for pair in _read_pairs(iter(words))]
+
+
+def _read_pairs(words: Iterator[str]) -> Iterator[str]:
     for word in words:
         if word.startswith("--") and "=" not in word:
-            word = f"{word[2:]}={_value_after(word, words)}"
+            word = f"{word[2:]}={_read_value(word, words)}"
         pair = word.removeprefix("--")
-        key, equals, value = pair.partition("=")
+        key, value = split_word(pair)
         if key == "overrides":
-            yield from _pairs(iter(_split(value)))
-        elif not equals and not pair.startswith("~"):
+            yield from _read_pairs(iter(_split_text(value or "")))
+        elif value is None and not pair.startswith("~"):
             raise BadSetting(f"every word must be key=value, got {word!r}; see --help for the keys")
         else:
-            yield SPELLED.get(key, key) + equals + value
+            yield PYTHON_NAMES.get(key, key) + pair[len(key) :]
 
 
-def _value_after(word: str, words: Iterator[str]) -> str:
+def _read_value(word: str, words: Iterator[str]) -> str:
     try:
         return next(words)
     except StopIteration:
         raise BadSetting(f"{word} must be followed by a value, got nothing; write {word[2:]}=VALUE") from None
 
 
-def _split(text: str) -> list[str]:
+def _split_text(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
@@ -53,25 +61,27 @@ def _split(text: str) -> list[str]:
         ) from None
 
 
-def quoted(pair: str) -> str:
-    """The same override, its value quoted for Hydra where Hydra's grammar cannot read it bare."""
-    if _readable(pair):
+def quote_value(pair: str) -> str:
+    """Return `pair` with its value in quotes where Hydra's grammar cannot read it as it is."""
+    if _is_readable(pair):
         return pair
-    key, _, value = pair.partition("=")
-    again = "{}='{}'".format(key, value.replace("\\", "\\\\").replace("'", "\\'"))
-    if "\n" in pair or not _readable(again):
+    key, value = split_word(pair)
+    # Hydra takes a backslash for an escape only where a quote follows.
+    escaped = re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + (match[2] and "\\'"), value or "")
+    in_quotes = f"{key}='{escaped}'"
+    if "\n" in pair or not _is_readable(in_quotes):
         raise BadSetting(f"{key!r} is not a key that can be set, got {pair!r}; write key=value, see --help")
-    return again
+    return in_quotes
 
 
 @lru_cache(maxsize=4096)
 def parse(pair: str) -> Override:
-    """One override, parsed by Hydra; the trials of a search say the same words again and again."""
+    """Parse one word by Hydra's grammar; results are cached, since the trials of a search repeat words."""
     override: Override = OverridesParser.create().parse_override(pair)
     return override
 
 
-def _readable(pair: str) -> bool:
+def _is_readable(pair: str) -> bool:
     try:
         parse(pair)
     except HydraException:

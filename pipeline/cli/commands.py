@@ -16,7 +16,6 @@ from pipeline.cli.compose import compose
 from pipeline.errors import BadModel, BadSetting
 from pipeline.measures import Seconds
 from pipeline.settings.command_line import CommandLine
-from pipeline.settings.model import Mlp
 from pipeline.settings.tracking import RecordInto
 
 if TYPE_CHECKING:
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.data.prepared import Prepared
-    from pipeline.hardware.device import Held
-    from pipeline.tracking.model_references import Reference
-    from pipeline.tracking.run_recorder import Record
-    from pipeline.training.train import Start
+    from pipeline.hardware.device import ClaimedDevice
+    from pipeline.tracking.model_references import ModelReference
+    from pipeline.tracking.run_recorder import RunRecorder
+    from pipeline.training.warm_start import Start
 
 
 MULTIRUN = {"--multirun", "-m"}
@@ -61,74 +60,82 @@ def run(command: str, words: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
-    told: CommandLine
-    held: "Held"
+class _Preparation:
+    """What is ready before a run is opened: settings, the device, the prepared data and what that took."""
+
+    command_line: CommandLine
+    device: "ClaimedDevice"
     prepared: "Prepared"
     prepare_seconds: float
 
 
-def _ready(told: CommandLine) -> _Ready:
+def _prepare(command_line: CommandLine) -> _Preparation:
     from pipeline.data.preprocess import preprocess
     from pipeline.hardware import device
-    from pipeline.trial import timed
+    from pipeline.trial import time_call
 
-    held = device.claim_and_pin_device(told.settings.device)
-    if warning := device.unseen_gpu():
+    claimed = device.claim_device(command_line.settings.device, pin=True)
+    if warning := device.explain_unseen_gpu():
         print(f"warning: {warning}", file=sys.stderr)
-    prepared, seconds = timed(lambda: preprocess(told.settings))
-    return _Ready(told, held, prepared, seconds)
+    prepared, seconds = time_call(lambda: preprocess(command_line.settings))
+    return _Preparation(command_line, claimed, prepared, seconds)
 
 
-def _start(ready: _Ready) -> "tuple[_Ready, Start]":
-    """Where training begins; where it goes on from another run, the data lie under that one's scaling."""
-    settings = ready.told.settings
+def _plan_start(preparation: _Preparation) -> "tuple[_Preparation, Start]":
+    """Return where training begins; where it goes on from another run, the data get that one's scaling."""
+    settings = preparation.command_line.settings
     if settings.train.start_from is None:
-        return ready, _start_weights(ready.told)
+        return preparation, _load_start_weights(preparation.command_line)
     from pipeline.tracking import model_references
-    from pipeline.training import compiled_epoch, device_data, warm_start
+    from pipeline.training import device_data, engine_choice, warm_start
 
-    reference = model_references.find(settings.train.start_from)
-    model = model_references.load(reference)
-    prepared = warm_start.under_scaling_of(model, ready.prepared)
-    left, spent = model_references.left_behind(reference, ready.held.kind)
-    kind = compiled_epoch.pick_engine(settings, ready.held, device_data.streams(settings, prepared))
-    start = warm_start.onward(model, left, spent, reference.run_id, settings, prepared, kind)
-    if start.fresh:
-        print(f"train.from: {', '.join(start.fresh)} did not fit and begin anew", file=sys.stderr)
-    return replace(ready, prepared=prepared), start
+    reference = model_references.find_model(settings.train.start_from)
+    model = model_references.load_model(reference)
+    prepared = warm_start.take_over_scaling(model, preparation.prepared)
+    state, device_seconds = model_references.load_training_state(reference, preparation.device.kind)
+    engine = engine_choice.pick_engine(
+        settings, preparation.device, device_data.is_streamed(settings, prepared)
+    )
+    start = warm_start.plan_warm_start(
+        model, state, device_seconds, reference.run_id, settings, prepared, engine
+    )
+    if start.fresh_layers:
+        print(f"train.from: {', '.join(start.fresh_layers)} did not fit and begin anew", file=sys.stderr)
+    return replace(preparation, prepared=prepared), start
 
 
-def _start_weights(told: CommandLine) -> "list[np.ndarray] | None":
-    """Weights of another model, where the settings say so."""
-    model = told.settings.model
-    if not isinstance(model, Mlp) or model.pretrained is None:
+def _load_start_weights(command_line: CommandLine) -> "list[np.ndarray] | None":
+    """Return the weights of another model, where the settings say so."""
+    pretrained: str | None = getattr(command_line.settings.model, "pretrained", None)
+    if pretrained is None:
         return None
     from pipeline.models import keras_models
     from pipeline.tracking import model_references
 
-    return keras_models.dense_weights(model_references.load(model_references.find(model.pretrained)))
+    return keras_models.get_dense_weights(
+        model_references.load_model(model_references.find_model(pretrained))
+    )
 
 
-def _told_about_model(words: Sequence[str]) -> "tuple[CommandLine, Reference]":
-    """Settings as the model's own run had them, what is typed now on top."""
-    told = compose(words)
-    if told.settings.trained is None:
+def _compose_with_model(words: Sequence[str]) -> "tuple[CommandLine, ModelReference]":
+    """Return the settings as the model's own run had them, with what is typed now on top, and the model."""
+    command_line = compose(words)
+    if command_line.settings.trained is None:
         raise BadSetting("trained must be a run id, registry URI or path, got nothing; add trained=...")
     from pipeline.tracking import model_references
 
-    reference = model_references.find(told.settings.trained)
-    if told.settings.record is RecordInto.model and reference.run_id is None:
+    reference = model_references.find_model(command_line.settings.trained)
+    if command_line.settings.record is RecordInto.model and reference.run_id is None:
         raise BadSetting(f"record must be own for a model without a run, got model with {reference.text}")
     return compose([*reference.overrides, *words]), reference
 
 
-def _fitting(reference: "Reference", prepared: "Prepared") -> "keras.Model":
+def _load_fitting_model(reference: "ModelReference", prepared: "Prepared") -> "keras.Model":
     from pipeline.models import keras_models
     from pipeline.tracking import model_references
 
-    model = model_references.load(reference)
-    if not keras_models.answers_to(model, prepared):
+    model = model_references.load_model(reference)
+    if not keras_models.fits_data(model, prepared):
         wants, gives = model.input_shape, model.output_shape[-1]
         samples = tuple(prepared.train.samples.shape[1:])
         raise BadModel(
@@ -142,110 +149,117 @@ def _fitting(reference: "Reference", prepared: "Prepared") -> "keras.Model":
 
 
 @contextmanager
-def _recording(ready: _Ready, stage: str, into: str | None = None) -> "Iterator[Record]":
-    from pipeline.tracking.run_recorder import recording
+def _open_record(preparation: _Preparation, stage: str, into: str | None = None) -> "Iterator[RunRecorder]":
+    from pipeline.tracking.run_recorder import record_run
 
-    with recording(ready.told, stage, ready.held, into) as record:
-        record.prepared(ready.prepared)
+    with record_run(preparation.command_line, stage, preparation.device, into) as record:
+        record.record_data(preparation.prepared)
         yield record
 
 
 def _run(words: Sequence[str]) -> None:
-    """One trial, or with `--multirun` one for each combination of the values that are typed."""
+    """Run one trial, or with `--multirun` one for each combination of the values that are typed."""
     if not MULTIRUN & set(words):
         _run_one(compose(words))
         return
     from pipeline.cli import arguments, sweep_space
 
-    fixed, several = sweep_space.split(arguments.overrides(word for word in words if word not in MULTIRUN))
-    grid = sweep_space.build([], {}, fixed, several)
+    fixed, several = sweep_space.split_words(
+        arguments.normalise_words(word for word in words if word not in MULTIRUN)
+    )
+    grid = sweep_space.build_space([], {}, fixed, several)
     # All are composed before the first is trained: a mistake in one is told at once.
-    for told in [compose([*fixed, *grid.words(params)]) for params in grid.combinations()]:
-        _run_one(told)
+    for command_line in [
+        compose([*fixed, *grid.to_overrides(params)]) for params in grid.iterate_combinations()
+    ]:
+        _run_one(command_line)
 
 
-def _run_one(told: CommandLine) -> None:
-    ready = _ready(told)
+def _run_one(command_line: CommandLine) -> None:
+    preparation = _prepare(command_line)
     from pipeline.cli import run_summary
     from pipeline.models import litert
-    from pipeline.training.train import check
-    from pipeline.trial import run_trial
+    from pipeline.trial import check_trial, run_trial
 
-    ready, start = _start(ready)
-    check(ready.prepared, told.settings, start)
-    litert.check(told.settings.profile.runtime, ready.prepared)
-    with _recording(ready, "run") as record:
-        outcome = run_trial(ready.prepared, told.settings, record, start)
-        record.trained(outcome.trained)
-        record.left(outcome.trained, start)
-        record.evaluation(outcome.evaluation, ready.prepared)
-        record.cost(outcome.cost)
-        record.seconds(replace(outcome.seconds, prepare=ready.prepare_seconds))
-        record.model(outcome.model, ready.prepared, told.settings.tracking.register)
-        record.served(litert.served(outcome.model, told.settings.profile.runtime, ready.prepared.validation))
-        record.note(run_summary.note(outcome, record))
-    run_summary.run(told, ready.prepared, outcome, record)
+    preparation, start = _plan_start(preparation)
+    check_trial(preparation.prepared, command_line.settings, start)
+    with _open_record(preparation, "run") as record:
+        result = run_trial(preparation.prepared, command_line.settings, record.record_epoch, start)
+        record.record_training(result.trained)
+        record.record_warm_start(result.trained, start)
+        record.record_evaluation(result.evaluation, preparation.prepared)
+        record.record_cost(result.cost)
+        record.record_seconds(replace(result.seconds, prepare=preparation.prepare_seconds))
+        record.record_model(result.model, preparation.prepared, command_line.settings.tracking.register)
+        record.record_served(
+            litert.make_served_file(
+                result.model, command_line.settings.profile.runtime, preparation.prepared.validation
+            )
+        )
+        record.write_note(run_summary.write_note(result, record))
+    run_summary.show_run(command_line, preparation.prepared, result, record)
 
 
 def _preprocess(words: Sequence[str]) -> None:
-    ready = _ready(compose(words))
+    preparation = _prepare(compose(words))
     from pipeline.cli import run_summary
 
-    with _recording(ready, "preprocess") as record:
-        record.seconds(Seconds(prepare=ready.prepare_seconds))
-    run_summary.preprocess(ready.prepared, ready.prepare_seconds, record)
+    with _open_record(preparation, "preprocess") as record:
+        record.record_seconds(Seconds(prepare=preparation.prepare_seconds))
+    run_summary.show_preprocess(preparation.prepared, preparation.prepare_seconds, record)
 
 
 def _train(words: Sequence[str]) -> None:
-    told = compose(words)
-    ready = _ready(told)
+    command_line = compose(words)
+    preparation = _prepare(command_line)
     from pipeline.cli import run_summary
-    from pipeline.training.train import check
-    from pipeline.trial import train_watched
+    from pipeline.trial import check_trial, train_to_end
 
-    ready, start = _start(ready)
-    check(ready.prepared, told.settings, start)
-    with _recording(ready, "train") as record:
-        trained = train_watched(ready.prepared, told.settings, record, start)
-        record.trained(trained)
-        record.left(trained, start)
-        record.seconds(replace(trained.seconds, prepare=ready.prepare_seconds))
-        record.model(trained.model(), ready.prepared, told.settings.tracking.register)
-    run_summary.train(trained, record)
+    preparation, start = _plan_start(preparation)
+    check_trial(preparation.prepared, command_line.settings, start)
+    with _open_record(preparation, "train") as record:
+        trained = train_to_end(preparation.prepared, command_line.settings, record.record_epoch, start)
+        record.record_training(trained)
+        record.record_warm_start(trained, start)
+        record.record_seconds(replace(trained.seconds, prepare=preparation.prepare_seconds))
+        record.record_model(
+            trained.build_model(), preparation.prepared, command_line.settings.tracking.register
+        )
+    run_summary.show_train(trained, record)
 
 
 def _evaluate(words: Sequence[str]) -> None:
-    told, reference = _told_about_model(words)
-    ready = _ready(told)
+    command_line, reference = _compose_with_model(words)
+    preparation = _prepare(command_line)
     from pipeline.cli import run_summary
     from pipeline.evaluation.evaluate import evaluate
-    from pipeline.models.keras_models import predictor
+    from pipeline.models.predictor import make_predictor
 
-    model = _fitting(reference, ready.prepared)
-    with _recording(ready, "evaluate", _into(told, reference)) as record:
-        evaluation = evaluate(predictor(model), ready.prepared, told.settings)
-        record.evaluation(evaluation, ready.prepared)
-    run_summary.evaluate(evaluation, ready.prepared, record)
+    model = _load_fitting_model(reference, preparation.prepared)
+    with _open_record(preparation, "evaluate", _get_target_run(command_line, reference)) as record:
+        evaluation = evaluate(make_predictor(model), preparation.prepared, command_line.settings)
+        record.record_evaluation(evaluation, preparation.prepared)
+    run_summary.show_evaluate(evaluation, preparation.prepared, record)
 
 
 def _profile(words: Sequence[str]) -> None:
-    told, reference = _told_about_model(words)
-    ready = _ready(told)
+    command_line, reference = _compose_with_model(words)
+    preparation = _prepare(command_line)
     from pipeline.cli import run_summary
     from pipeline.models import litert
-    from pipeline.models.keras_models import predictor
+    from pipeline.models.predictor import make_predictor
     from pipeline.profiling.profile import profile
 
-    litert.check(told.settings.profile.runtime, ready.prepared)
-    model = _fitting(reference, ready.prepared)
-    with _recording(ready, "profile", _into(told, reference)) as record:
-        cost = profile(model, predictor(model), ready.prepared, told.settings)
-        record.cost(cost)
-    run_summary.profile(cost, record)
+    litert.check_runtime(command_line.settings.profile.runtime, preparation.prepared)
+    model = _load_fitting_model(reference, preparation.prepared)
+    with _open_record(preparation, "profile", _get_target_run(command_line, reference)) as record:
+        cost = profile(model, make_predictor(model), preparation.prepared, command_line.settings)
+        record.record_cost(cost)
+    run_summary.show_profile(cost, record)
 
 
-def _into(told: CommandLine, reference: "Reference") -> str | None:
-    return reference.run_id if told.settings.record is RecordInto.model else None
+def _get_target_run(command_line: CommandLine, reference: "ModelReference") -> str | None:
+    return reference.run_id if command_line.settings.record is RecordInto.model else None
 
 
 def _sweep(words: Sequence[str]) -> None:

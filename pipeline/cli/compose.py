@@ -1,4 +1,4 @@
-"""From the words of a command line to typed `Settings`; nothing past this module knows Hydra."""
+"""From the words of a command line to typed `Settings`; no module below this room knows Hydra."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -12,63 +12,63 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.cli import arguments, explain_errors, schema
-from pipeline.settings.command_line import CommandLine
+from pipeline.settings.command_line import CommandLine, Overrides, key_of
 from pipeline.settings.settings import Settings
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def compose(words: Sequence[str]) -> CommandLine:
-    """Settings for `words` (`key=value`, `--key value`, `overrides="a=1 b=2"`).
+    """Return the command line of `words` (`key=value`, `--key value`, `overrides="a=1 b=2"`).
 
     Raises:
         BadSetting: a key, a type, a value or a pair of values is wrong; the text is one line.
     """
-    pairs = arguments.overrides(words)
+    pairs = arguments.normalise_words(words)
     explain_errors.check_words(pairs, CONF)
     try:
-        config = _composed(pairs)
+        config = _compose_config(pairs)
         choices = OmegaConf.to_container(config.hydra.runtime.choices)
         with open_dict(config):
             del config["hydra"]
         settings = OmegaConf.to_object(config)
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain_errors.explained(error, pairs) from None
+        raise explain_errors.explain(error, pairs) from None
     assert isinstance(settings, Settings)
     assert isinstance(choices, dict)
     chosen = {
         str(group): str(option) for group, option in choices.items() if "/" not in str(group) and option
     }
-    return CommandLine(settings, chosen, tuple(pairs))
+    return CommandLine(settings, chosen, Overrides(pairs))
 
 
-def _composed(pairs: list[str]) -> DictConfig:
-    """As Hydra composes: the options of all groups first, then single values on top.
+def _compose_config(pairs: list[str]) -> DictConfig:
+    """Return what Hydra composes: the options of all groups first, then single values on top.
 
     Reading and merging the files of the groups takes most of the time and is the same for the trials of a
-    search, so it is kept.
+    search, so the result is cached.
     """
-    groups = tuple(pair for pair in pairs if _names_group(pair))
-    config = deepcopy(_of_groups(groups))
+    groups = tuple(pair for pair in pairs if _is_group(pair))
+    config = deepcopy(_compose_groups(groups))
     for pair in pairs:
-        if not _names_group(pair):
+        if not _is_group(pair):
             override = arguments.parse(pair)
             OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
     return config
 
 
-def _names_group(pair: str) -> bool:
-    return (CONF / pair.partition("=")[0]).is_dir()
+def _is_group(pair: str) -> bool:
+    return (CONF / key_of(pair)).is_dir()
 
 
 @lru_cache(maxsize=64)
-def _of_groups(pairs: tuple[str, ...]) -> DictConfig:
-    """One `initialize` serves the whole process: it costs more than composing."""
+def _compose_groups(pairs: tuple[str, ...]) -> DictConfig:
+    """Return the options of groups, composed; Hydra is initialised once a process, since that costs more."""
     schema.register()
     if not GlobalHydra.instance().is_initialized():
         hydra.initialize_config_dir(str(CONF), version_base="1.3", job_name="fulcrum")
     config: DictConfig = hydra.compose("config", overrides=list(pairs), return_hydra_config=True)
-    choices = config.hydra.runtime.choices  # all that anybody reads of Hydra's own part
+    choices = config.hydra.runtime.choices  # the only value of Hydra's own part that is read
     with open_dict(config):
         config["hydra"] = {"runtime": {"choices": choices}}
     return config

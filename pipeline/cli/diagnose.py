@@ -1,4 +1,4 @@
-"""`diagnose`: a command line in, a cheaper one out, with the evidence."""
+"""The command `diagnose`: it makes a command line cheaper, and records the evidence."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli import save_experiment
 from pipeline.cli.compose import compose
-from pipeline.cli.ui import base_address
+from pipeline.cli.ui import find_base_address
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.diagnosis import Aim
@@ -15,206 +15,225 @@ from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Prepared
-    from pipeline.diagnosis.bottleneck import Case, Verdict, Words
-    from pipeline.diagnosis.improve import Closed, Event
-    from pipeline.diagnosis.paired_attempt import Attempt, Measured
-    from pipeline.diagnosis.runner import Bench
+    from pipeline.diagnosis.bottleneck import Bottleneck, Case, Words
+    from pipeline.diagnosis.improve import Conclusion, Event
+    from pipeline.diagnosis.measured_command import MeasuredCommand
+    from pipeline.diagnosis.paired_attempt import Attempt
+    from pipeline.diagnosis.runner import TrialRunner
     from pipeline.profiling.breakdown import Breakdown
-    from pipeline.tracking.diagnosis_recorder import Journal
-
-APART = {"diagnose", "tracking", "ui", "trained", "record"}
-"""Heads of overrides that say how to diagnose, not what to train."""
+    from pipeline.tracking.diagnosis_recorder import DiagnosisRecorder
 
 
 def run(words: Sequence[str]) -> None:
-    """Walk to a cheaper command line, record and print it, save it if asked to."""
-    told, start = _told(words)
-    settings = told.settings
+    """Find a cheaper command line, record and print it, and save it where a name is given."""
+    command_line, start = _compose_start(words)
+    settings = command_line.settings
     began = time.perf_counter()
     from pipeline.hardware import device
 
-    held, imported = device.claim_and_pin_device(settings.device), time.perf_counter() - began
-    from pipeline.cli.diagnosis_summary import Teller
-    from pipeline.diagnosis.improve import walk
+    claimed, import_seconds = device.claim_device(settings.device, pin=True), time.perf_counter() - began
+    from pipeline.cli.diagnosis_summary import DiagnosisPrinter
+    from pipeline.diagnosis.improve import improve
     from pipeline.diagnosis.remedies import REMEDIES
-    from pipeline.diagnosis.runner import Bench
-    from pipeline.models import litert
-    from pipeline.tracking.diagnosis_recorder import Journal
-    from pipeline.tracking.run_recorder import recording
-    from pipeline.training.train import check
+    from pipeline.diagnosis.runner import TrialRunner
+    from pipeline.tracking.diagnosis_recorder import DiagnosisRecorder
+    from pipeline.tracking.run_recorder import record_run
+    from pipeline.trial import check_trial, load_prepared
 
-    bench = Bench(_settings, settings.diagnose.aim, held)
-    prepared = bench.prepared(settings)
-    check(prepared, settings)
-    litert.check(settings.profile.runtime, prepared)
+    runner = TrialRunner(_compose_settings, settings.diagnose.aim, claimed)
+    prepared = load_prepared(settings)
+    check_trial(prepared, settings)
     _check_memory(prepared, settings)
-    with recording(told, "diagnose", held) as record:
-        record.prepared(prepared)
-        diary = _Diary(Journal(record, settings.diagnose.aim, compose, held.name), imported)
-        teller = Teller(settings.diagnose, diary.journal.cost_name, record)
-        teller.begin(start, held.name)
-        for event in walk(start, settings.train.seed, bench.run, bench.look, settings.diagnose, REMEDIES):
-            diary.write(event)
-            teller.tell(event)
-        final = compose(diary.result.words)
-        _finish(diary, bench, final, settings)
-        record.note(teller.note(final))
-        link = diary.journal.plant(diary.attempts, base_address())
-    teller.end(final, link)
+    with record_run(command_line, "diagnose", claimed) as record:
+        record.record_data(prepared)
+        log = DiagnosisLog(
+            DiagnosisRecorder(record, settings.diagnose.aim, compose, claimed.name), import_seconds
+        )
+        printer = DiagnosisPrinter(settings.diagnose, log.recorder.cost_name, record)
+        printer.print_start(start, claimed.name)
+        for event in improve(
+            start, settings.train.seed, runner.run, runner.make_case, settings.diagnose, REMEDIES
+        ):
+            log.write(event)
+            printer.print_event(event)
+        final = compose(log.result.words)
+        _record_result(log, runner, final, settings)
+        record.write_note(printer.write_note(final))
+        link = log.recorder.plant_view(log.attempts, find_base_address())
+    printer.print_result(final, link)
     if name := settings.diagnose.save:
-        first, last = diary.baseline.point, diary.result.point
+        first, last = log.baseline.point, log.result.point
         times = first.device_seconds / last.device_seconds
         path = save_experiment.save(name, final, f"Found by diagnose: {times:.3g}x cheaper than it began")
-        teller.saved(path, name)
+        printer.print_saved(path, name)
 
 
 # ---- what is diagnosed ------------------------------------------------------------------------------
 
 
-def _told(words: Sequence[str]) -> "tuple[CommandLine, Words]":
-    """Settings of the whole command, and the words of the trial to begin with.
+def _compose_start(words: Sequence[str]) -> "tuple[CommandLine, Words]":
+    """Return the whole command, and the words of the trial to begin with.
 
     Raises:
-        BadSetting: also for weights that are not fresh, and a name to save that is taken.
+        BadSetting: a word is wrong, the weights are not fresh, or the name to save under exists.
     """
-    told = compose(words)
-    if told.settings.trained is not None:
+    command_line = compose(words)
+    if command_line.settings.trained is not None:
         from pipeline.tracking import model_references
 
-        told = compose([*model_references.find(told.settings.trained).overrides, *words])
-    if told.settings.diagnose.save:
-        save_experiment.check(told.settings.diagnose.save)
-    if told.settings.train.start_from is not None:
+        command_line = compose(
+            [*model_references.find_model(command_line.settings.trained).overrides, *words]
+        )
+    if command_line.settings.diagnose.save:
+        save_experiment.check_name(command_line.settings.diagnose.save)
+    if command_line.settings.train.start_from is not None:
         raise BadSetting("diagnose needs train.from=null: it trains afresh, got a run; leave it out")
-    if getattr(told.settings.model, "pretrained", None):
+    if getattr(command_line.settings.model, "pretrained", None):
         raise BadSetting("diagnose needs fresh weights, got model.init=pretrained; leave it out")
-    return told, tuple(word for word in told.overrides if word.partition("=")[0].split(".")[0] not in APART)
+    return command_line, command_line.overrides.trial_part()
 
 
 def _check_memory(prepared: "Prepared", settings: Settings) -> None:
-    """Keras alone streams, and a loop that waits for the disk is not what is taken apart here."""
+    """Raise where training samples stream from disk: only Keras can do that, and its waits are not measured.
+
+    Raises:
+        BadSetting: the training samples are larger than the limit for memory.
+    """
     from pipeline.training import device_data
 
-    if device_data.streams(settings, prepared):
+    if device_data.is_streamed(settings, prepared):
         raise BadSetting(
             f"diagnose needs training samples of at most data.in_memory_limit={settings.data.in_memory_limit}"
             f" bytes, got {prepared.train.features.nbytes}; raise it, or set data.fraction for a part of them"
         )
 
 
-def _settings(words: "Words") -> Settings:
+def _compose_settings(words: "Words") -> Settings:
     return compose(words).settings
 
 
-# ---- what is written down ---------------------------------------------------------------------------
+# ---- the record ---------------------------------------------------------------------------
 
 
 @dataclass
-class _Diary:
-    """Every event, in MLflow and at hand; `imported`: seconds that importing TensorFlow took."""
+class DiagnosisLog:
+    """Every event of a diagnosis, in MLflow and here; `import_seconds`: what importing TensorFlow took."""
 
-    journal: "Journal"
-    imported: float
-    tracked: float = 0.0
+    recorder: "DiagnosisRecorder"
+    import_seconds: float
+    tracking_seconds: float = 0.0
     cases: "list[Case]" = field(default_factory=list)
-    verdicts: "list[Verdict]" = field(default_factory=list)
+    verdicts: "list[Bottleneck]" = field(default_factory=list)
     attempts: "list[Attempt]" = field(default_factory=list)
-    opened: "Measured | None" = None
-    closed: "Closed | None" = None
+    measured_baseline: "MeasuredCommand | None" = None
+    last_event: "Conclusion | None" = None
 
     def write(self, event: "Event") -> None:
+        """Keep one event, and record it in MLflow."""
         from pipeline.diagnosis import improve, paired_attempt
 
         match event:
-            case improve.Opened(baseline):
-                self.opened = baseline
-                self.tracked = _seconds(lambda: self.journal.baseline(baseline))
-            case improve.Named(case, verdict):
-                self._named(case, verdict)
+            case improve.BaselineMeasured(baseline):
+                self.measured_baseline = baseline
+                self.tracking_seconds = _time(lambda: self.recorder.record_baseline(baseline))
+            case improve.SinglePointNamed(case, verdict):
+                self._write_single_point(case, verdict)
             case paired_attempt.Attempt():
                 self.attempts.append(event)
-                self.journal.attempt(event, self.verdicts[-1])
-            case improve.Closed():
-                self.closed = event
-                self.journal.closed(self.baseline, event, self.attempts)
+                self.recorder.record_attempt(event, self.verdicts[-1])
+            case improve.Conclusion():
+                self.last_event = event
+                self.recorder.record_result(self.baseline, event, self.attempts)
 
-    def _named(self, case: "Case", verdict: "Verdict") -> None:
-        from pipeline.profiling.breakdown import span
+    def _write_single_point(self, case: "Case", verdict: "Bottleneck") -> None:
+        from pipeline.profiling.breakdown import summarise_seconds
 
-        beside = {
+        extras = {
             **case.breakdown.beside,
-            "import": span([self.imported], "TensorFlow, once a process"),
-            "tracking": span([self.tracked], "the record of the baseline in MLflow, once"),
+            "import": summarise_seconds([self.import_seconds], "TensorFlow, once a process"),
+            "tracking": summarise_seconds(
+                [self.tracking_seconds], "the record of the baseline in MLflow, once"
+            ),
         }
-        self.cases.append(replace(case, breakdown=replace(case.breakdown, beside=beside)))
+        self.cases.append(replace(case, breakdown=replace(case.breakdown, beside=extras)))
         self.verdicts.append(verdict)
-        self.journal.named(verdict, self.cases[-1].breakdown, len(self.attempts))
+        self.recorder.record_single_point(verdict, self.cases[-1].breakdown, len(self.attempts))
 
     @property
-    def baseline(self) -> "Measured":
-        assert self.opened is not None
-        return self.opened
+    def baseline(self) -> "MeasuredCommand":
+        assert self.measured_baseline is not None
+        return self.measured_baseline
 
     @property
-    def end(self) -> "Closed":
-        assert self.closed is not None
-        return self.closed
+    def conclusion(self) -> "Conclusion":
+        assert self.last_event is not None
+        return self.last_event
 
     @property
-    def result(self) -> "Measured":
-        return self.end.result
+    def result(self) -> "MeasuredCommand":
+        return self.conclusion.result
 
-    def ends(self) -> "list[tuple[str, Case]]":
-        """The first case and the last one, which may be the same."""
-        named = [("baseline", self.cases[0])]
+    def first_and_last_case(self) -> "list[tuple[str, Case]]":
+        """Return the first case and, where it differs, the last one, each with its name."""
+        first = [("baseline", self.cases[0])]
         changed = self.cases[-1].breakdown.whole != self.cases[0].breakdown.whole
-        return [*named, ("last", self.cases[-1])] if changed else named
+        return [*first, ("last", self.cases[-1])] if changed else first
 
 
-def _finish(diary: _Diary, bench: "Bench", final: CommandLine, settings: Settings) -> None:
-    """Pictures, all values, and with `aim=latency` the model as it is served."""
+def _record_result(log: DiagnosisLog, runner: "TrialRunner", final: CommandLine, settings: Settings) -> None:
+    """Record pictures and all values, and with `aim=latency` the model as it is served."""
     from pipeline.reports import diagnosis_plots
 
-    journal, ends = diary.journal, diary.ends()
-    wanted = sum(diary.baseline.accuracies) / len(diary.baseline.accuracies) - settings.diagnose.tolerance
-    breakdowns: list[tuple[str, Breakdown]] = [(_name(name, case), case.breakdown) for name, case in ends]
-    journal.pictures(
+    recorder, cases = log.recorder, log.first_and_last_case()
+    accuracy_needed = (
+        sum(log.baseline.accuracies) / len(log.baseline.accuracies) - settings.diagnose.tolerance
+    )
+    breakdowns: list[tuple[str, Breakdown]] = [
+        (_name_case(name, case), case.breakdown) for name, case in cases
+    ]
+    recorder.log_pictures(
         breakdowns,
-        [(name, case.roofline) for name, case in ends if case.roofline],
-        diagnosis_plots.walk(
-            diary.baseline, diary.attempts, diary.end, wanted, journal.cost_name, breakdowns[0][1].device
+        [(name, case.roofline) for name, case in cases if case.roofline],
+        diagnosis_plots.draw_improvement(
+            log.baseline,
+            log.attempts,
+            log.conclusion,
+            accuracy_needed,
+            recorder.cost_name,
+            breakdowns[0][1].device,
         ),
     )
-    journal.values(
+    recorder.log_values(
         {
-            "walk": [asdict(each) for each in diary.attempts],
-            "breakdown": {name: asdict(found) for name, found in breakdowns},
-            "roofline": {name: asdict(case.roofline) for name, case in ends if case.roofline},
+            "walk": [asdict(attempt) for attempt in log.attempts],
+            "breakdown": {name: asdict(breakdown) for name, breakdown in breakdowns},
+            "roofline": {name: asdict(case.roofline) for name, case in cases if case.roofline},
         }
     )
     if settings.diagnose.aim is Aim.latency:
-        _serve(diary, bench, final)
+        _record_served_model(log, runner, final)
 
 
-def _name(name: str, case: "Case") -> str:
-    told = case.settings
-    hidden = getattr(told.model, "hidden", "")
+def _name_case(name: str, case: "Case") -> str:
+    settings = case.settings
+    hidden = getattr(settings.model, "hidden", "")
     return (
-        f"{name}: batch {told.train.batch_size}, {hidden} hidden, {told.precision.policy}, "
+        f"{name}: batch {settings.train.batch_size}, {hidden} hidden, {settings.precision.policy}, "
         f"{case.breakdown.loop}, {case.breakdown.steps:,} steps"
     )
 
 
-def _serve(diary: _Diary, bench: "Bench", final: CommandLine) -> None:
-    """The Keras model of the last command line, and the file it is served from where there is one."""
+def _record_served_model(log: DiagnosisLog, runner: "TrialRunner", final: CommandLine) -> None:
+    """Record the Keras model of the last command line, and the file it is served from where there is one."""
     from pipeline.models import litert
+    from pipeline.trial import load_prepared
 
-    model, prepared = bench.trained(final.settings), bench.prepared(final.settings)
-    found = litert.served(model, final.settings.profile.runtime, prepared.validation)
-    diary.journal.served(model, prepared, found)
+    model, prepared = runner.get_model(final.settings), load_prepared(final.settings)
+    served = litert.make_served_file(model, final.settings.profile.runtime, prepared.validation)
+    log.recorder.record_model(model, prepared, served)
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _time(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""What `diagnose` says while it walks and at its end."""
+"""What `diagnose` prints while it runs and at its end."""
 
 from pathlib import Path
 from statistics import fmean
@@ -12,74 +12,80 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.run_summary import page_rows
-from pipeline.diagnosis.bottleneck import Case, Verdict, Words
-from pipeline.diagnosis.improve import Closed, Event, Named, Opened
-from pipeline.diagnosis.paired_attempt import Attempt, Measured
+from pipeline.diagnosis.bottleneck import Bottleneck, Case, Words
+from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed
+from pipeline.diagnosis.measured_command import MeasuredCommand
+from pipeline.diagnosis.paired_attempt import Attempt
 from pipeline.profiling.breakdown import Breakdown
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.diagnosis import Aim, Diagnose
 
 if TYPE_CHECKING:
-    from pipeline.tracking.run_recorder import Record
+    from pipeline.tracking.run_recorder import RunRecorder
 
 
-class Teller:
-    """Prints each event as it comes; keeps what the last page needs."""
+class DiagnosisPrinter:
+    """The printer of a diagnosis: each event as it comes, and the result at the end."""
 
-    def __init__(self, told: Diagnose, cost_name: str, record: "Record") -> None:
-        self._told, self._cost, self._record = told, cost_name, record
+    def __init__(self, settings: Diagnose, cost_name: str, record: "RunRecorder") -> None:
+        self._settings, self._cost_name, self._record = settings, cost_name, record
         self._console = Console(highlight=False)
-        self._baseline: Measured | None = None
-        self._closed: Closed | None = None
+        self._baseline: MeasuredCommand | None = None
+        self._conclusion: Conclusion | None = None
         self._attempts: list[Attempt] = []
-        self._first: tuple[Case, Verdict] | None = None
-        self._said = ""
+        self._first_diagnosis: tuple[Case, Bottleneck] | None = None
+        self._last_sentence = ""
 
-    def begin(self, start: Words, device: str) -> None:
+    def print_start(self, start: Words, device: str) -> None:
         line = escape(" ".join(start)) or "the defaults"
-        aim = "device-seconds to the same accuracy" if self._told.aim is Aim.train else "p99 of one answer"
-        self._say(f"[bold]Diagnosing[/] {line}")
-        self._say(f"[dim]{aim}, {self._told.seeds} paired seeds, on {device}; first the baseline, whole[/]")
+        aim = (
+            "device-seconds to the same accuracy" if self._settings.aim is Aim.train else "p99 of one answer"
+        )
+        self._print(f"[bold]Diagnosing[/] {line}")
+        self._print(
+            f"[dim]{aim}, {self._settings.seeds} paired seeds, on {device}; first the baseline, whole[/]"
+        )
 
-    def tell(self, event: Event) -> None:
+    def print_event(self, event: Event) -> None:
         match event:
-            case Opened(baseline):
+            case BaselineMeasured(baseline):
                 self._baseline = baseline
-                self._say(f"\n[cyan]baseline[/]  {self._point(baseline)}")
-            case Named(case, verdict):
-                self._named(case, verdict)
+                self._print(f"\n[cyan]baseline[/]  {self._format_point(baseline)}")
+            case SinglePointNamed(case, verdict):
+                self._print_single_point(case, verdict)
             case Attempt():
-                self._attempted(event)
-            case Closed():
-                self._closed = event
+                self._print_attempt(event)
+            case Conclusion():
+                self._conclusion = event
 
-    def _named(self, case: Case, verdict: Verdict) -> None:
-        self._first = self._first or (case, verdict)
-        if verdict.sentence != self._said:
-            self._said = verdict.sentence
-            self._say(f"\n[bold]The single point:[/] {escape(verdict.sentence)}")
-            self._say(f"[dim]{shares(case.breakdown)}[/]")
+    def _print_single_point(self, case: Case, verdict: Bottleneck) -> None:
+        self._first_diagnosis = self._first_diagnosis or (case, verdict)
+        if verdict.sentence != self._last_sentence:
+            self._last_sentence = verdict.sentence
+            self._print(f"\n[bold]The single point:[/] {escape(verdict.sentence)}")
+            self._print(f"[dim]{format_shares(case.breakdown)}[/]")
 
-    def _attempted(self, attempt: Attempt) -> None:
+    def _print_attempt(self, attempt: Attempt) -> None:
         self._attempts.append(attempt)
         mark = "[green]kept    [/]" if attempt.kept else "[yellow]reverted[/]"
         words = escape(" ".join(attempt.proposal.words))
-        self._say(f"  {mark}  [bold]{attempt.proposal.remedy}[/]  [dim]{words}[/]")
-        self._say(f"            {escape(attempt.reason)}")
+        self._print(f"  {mark}  [bold]{attempt.proposal.remedy}[/]  [dim]{words}[/]")
+        self._print(f"            {escape(attempt.reason)}")
         if attempt.kept and attempt.after:
-            self._say(f"            now {self._point(attempt.after)}")
+            self._print(f"            now {self._format_point(attempt.after)}")
 
-    def _point(self, measured: Measured) -> str:
+    def _format_point(self, measured: MeasuredCommand) -> str:
         point = measured.point
-        return f"{point.accuracy:.2%} validation for {cost(point.device_seconds)} [dim]({self._cost})[/]"
+        cost = format_seconds(point.device_seconds)
+        return f"{point.accuracy:.2%} validation for {cost} [dim]({self._cost_name})[/]"
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._console.print(text, soft_wrap=False)
 
     # ---- the end --------------------------------------------------------------------------------------
 
-    def end(self, final: CommandLine, link: str) -> None:
-        """The verdict in a panel, the link to the walk's view, and the command line, whole, to be copied."""
+    def print_result(self, final: CommandLine, link: str) -> None:
+        """Print the result in a panel, the link to its view, and the whole command line to be copied."""
         table = Table.grid(padding=(0, 2))
         table.add_column(style="cyan", no_wrap=True)
         table.add_column()
@@ -90,18 +96,18 @@ class Teller:
         self._console.print()
         self._console.print(Panel(table, title=title, title_align="left", box=box.ROUNDED, expand=False))
         self._console.print(f"  {link}", soft_wrap=True)
-        if self._kept:
+        if self._accepted:
             self._console.print(f"\n{escape(final.command_line('run'))}", style="bold", soft_wrap=True)
 
-    def saved(self, path: Path, name: str) -> None:
-        self._say(f"saved as {path}; try it with: python -m pipeline run experiment={name}")
+    def print_saved(self, path: Path, name: str) -> None:
+        self._print(f"saved as {path}; try it with: python -m pipeline run experiment={name}")
 
-    def note(self, final: CommandLine) -> str:
-        """The same in Markdown, for the run's page, with a table of the attempts."""
+    def write_note(self, final: CommandLine) -> str:
+        """Return the result in Markdown, with a table of the attempts, for the page of the run."""
         rows = [f"| {name} | {Text.from_markup(value).plain} |" for name, value in self._rows()]
         attempts = [
-            f"| {each.number} | {each.proposal.remedy} | {_verdict(each)} | {each.reason} |"
-            for each in self._attempts
+            f"| {row.number} | {row.proposal.remedy} | {_format_decision(row)} | {row.reason} |"
+            for row in self._attempts
         ]
         pictures = [f"![{name}](pictures/{name}.png)" for name in ("walk", "breakdown", "roofline")]
         return "\n".join(
@@ -109,73 +115,74 @@ class Teller:
                 *["| | |", "|---|---|", *rows, ""],
                 f"`{final.command_line('run')}`\n",
                 *["| | remedy | | why |", "|---|---|---|---|", *attempts, ""],
-                *(pictures if self._first and self._first[0].roofline else pictures[:2]),
+                *(pictures if self._first_diagnosis and self._first_diagnosis[0].roofline else pictures[:2]),
             ]
         )
 
     def _rows(self) -> list[tuple[str, str]]:
         assert self._baseline is not None
-        assert self._closed is not None
-        assert self._first is not None
-        first, last = self._baseline.point, self._closed.result.point
+        assert self._conclusion is not None
+        assert self._first_diagnosis is not None
+        first, last = self._baseline.point, self._conclusion.result.point
         rows = [
-            ("single point", escape(self._first[1].sentence)),
-            ("before", self._point(self._baseline)),
+            ("single point", escape(self._first_diagnosis[1].sentence)),
+            ("before", self._format_point(self._baseline)),
         ]
-        if not self._kept:
+        if not self._accepted:
             tried = f"{len(self._attempts)} attempts, none of them holds"
             return [
                 *rows,
-                ("result", f"[bold]nothing pays[/]: {tried}; {self._closed.why}"),
-                *self._given_up(),
+                ("result", f"[bold]nothing pays[/]: {tried}; {self._conclusion.reason}"),
+                *self._list_rejected(),
             ]
         times = first.device_seconds / last.device_seconds
         change = 100 * (last.accuracy - first.accuracy)
         rows += [
-            ("after", self._point(self._closed.result)),
+            ("after", self._format_point(self._conclusion.result)),
             ("result", f"[bold green]{times:.3g}x cheaper[/], accuracy {change:+.2f} points"),
-            ("fresh seeds", self._fresh()),
-            ("attempts", f"{len(self._attempts)}, {self._kept} kept; {self._closed.why}"),
+            ("fresh seeds", self._format_fresh_seeds()),
+            ("attempts", f"{len(self._attempts)}, {self._accepted} kept; {self._conclusion.reason}"),
         ]
-        return rows + self._given_up()
+        return rows + self._list_rejected()
 
     @property
-    def _kept(self) -> int:
-        """Attempts on the way to the result."""
-        assert self._closed is not None
-        return sum(each.kept for each in self._attempts) - len(self._closed.given_up)
+    def _accepted(self) -> int:
+        """Return the number of attempts that the result is made of."""
+        assert self._conclusion is not None
+        return sum(attempt.kept for attempt in self._attempts) - len(self._conclusion.rejected)
 
-    def _fresh(self) -> str:
-        assert self._closed is not None
-        found = self._closed.fresh
-        say = "that only chose the number of epochs" if self._closed.lengthened else "that had no say"
-        return f"{fmean(found):.2%} validation on {len(found)} seeds {say}"
+    def _format_fresh_seeds(self) -> str:
+        assert self._conclusion is not None
+        accuracies = self._conclusion.fresh_accuracies
+        role = "that only chose the number of epochs" if self._conclusion.lengthened else "that had no say"
+        return f"{fmean(accuracies):.2%} validation on {len(accuracies)} seeds {role}"
 
-    def _given_up(self) -> list[tuple[str, str]]:
-        assert self._closed is not None
-        many = len(self._closed.given_up)
-        if not many:
+    def _list_rejected(self) -> list[tuple[str, str]]:
+        assert self._conclusion is not None
+        count = len(self._conclusion.rejected)
+        if not count:
             return []
-        attempts = "1 attempt" if many == 1 else f"{many} attempts"
+        attempts = "1 attempt" if count == 1 else f"{count} attempts"
         return [("stepped back", f"[yellow]{attempts} kept at first did not hold on fresh seeds[/]")]
 
 
-def _verdict(attempt: Attempt) -> str:
+def _format_decision(attempt: Attempt) -> str:
     return "kept" if attempt.kept else "reverted"
 
 
-def shares(found: Breakdown) -> str:
-    """`backward 44 %, ...`, largest first, and what stands beside it."""
-    parts = sorted(found.parts, key=lambda part: -found.share(part))
-    within = ", ".join(f"{part} {found.share(part):.0%}" for part in parts)
-    beside = ", ".join(f"{name} {cost(span.seconds)}" for name, span in found.beside.items())
-    rest = f"; {abs(found.unexplained):.0%} {'unexplained' if found.unexplained > 0 else 'counted twice'}"
-    more = f"; beside it: {beside}" if beside else ""
-    return f"one {found.of} of {cost(found.whole.seconds)}: {within}{rest}{more}"
+def format_shares(breakdown: Breakdown) -> str:
+    """Return the share of each part of a step, largest first, and the seconds outside the steps."""
+    names = sorted(breakdown.parts, key=lambda name: -breakdown.share(name))
+    within_step = ", ".join(f"{name} {breakdown.share(name):.0%}" for name in names)
+    extras = ", ".join(f"{name} {format_seconds(span.seconds)}" for name, span in breakdown.beside.items())
+    kind = "unexplained" if breakdown.unexplained > 0 else "counted twice"
+    rest = f"; {abs(breakdown.unexplained):.0%} {kind}"
+    more = f"; beside it: {extras}" if extras else ""
+    return f"one {breakdown.of} of {format_seconds(breakdown.whole.seconds)}: {within_step}{rest}{more}"
 
 
-def cost(seconds: float) -> str:
-    """Seconds, milliseconds or microseconds, three digits."""
+def format_seconds(seconds: float) -> str:
+    """Return a duration with three digits, in seconds, milliseconds or microseconds."""
     if seconds >= 1:
         return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"
     return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} us"

@@ -1,4 +1,4 @@
-"""One line for a mistake in the settings: key, rule, value, remedy, nearest valid name."""
+"""One line for a mistake in the settings: key, rule, value, remedy, and the most similar valid name."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import is_dataclass
@@ -20,11 +20,13 @@ from omegaconf.errors import (
 
 from pipeline.cli import arguments, schema
 from pipeline.errors import BadSetting
-from pipeline.settings.settings import Settings, option_name
+from pipeline.settings.command_line import Overrides, group_of, split_word
+from pipeline.settings.kinds import option_name
+from pipeline.settings.settings import Settings
 
 
 def check_words(pairs: Sequence[str], conf: Path) -> None:
-    """Check what can be checked before composing: form, group options, one value a key.
+    """Check what can be checked before composing: form, group options, one value for each key.
 
     Raises:
         BadSetting: the first override that is wrong.
@@ -38,23 +40,23 @@ def check_words(pairs: Sequence[str], conf: Path) -> None:
             )
         if override.is_sweep_override():
             raise BadSetting(f"{key} must be one value, got several in {pair!r}; quote a value with a comma")
-        _check_head(key, pair)
+        _check_group(key, pair)
         if (conf / key).is_dir():
             _check_option(key, override, conf)
 
 
-def _check_head(key: str, pair: str) -> None:
-    head = key.partition(".")[0]
-    if head == "hydra":
+def _check_group(key: str, pair: str) -> None:
+    group = group_of(key)
+    if group == "hydra":
         raise BadSetting(f"{key} is Hydra's own and not a setting of a trial, got {pair!r}; leave it out")
-    if head == "claim":
+    if group == "claim":
         raise BadSetting(f"{key} belongs to an experiment, got {pair!r}; set it in conf/experiment/")
-    if head not in _heads() or "/" in key:
-        raise _unknown(key, [pair])
+    if group not in _group_names() or "/" in key:
+        raise _explain_unknown(key, [pair])
 
 
 @cache
-def _heads() -> frozenset[str]:
+def _group_names() -> frozenset[str]:
     return frozenset({"experiment", *get_type_hints(Settings)})
 
 
@@ -63,44 +65,44 @@ def _check_option(group: str, override: Override, conf: Path) -> None:
     value = override.value()
     if value not in options and not (group == "experiment" and value is None):
         raise BadSetting(
-            f"{group} must be one of {', '.join(options)}, got {value}{_nearest(str(value), options)}"
+            f"{group} must be one of {', '.join(options)}, got {value}{_suggest_name(str(value), options)}"
         )
 
 
-def explained(error: Exception, pairs: Sequence[str]) -> BadSetting:
-    """The same mistake, said in one line."""
+def explain(error: Exception, pairs: Sequence[str]) -> BadSetting:
+    """Return the error of Hydra or OmegaConf as one line of our own."""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, OmegaConfBaseException):
-        key = _whole_key(str(cause.full_key or ""), pairs)
+        key = _restore_key(str(cause.full_key or ""), pairs)
         if isinstance(cause, MissingMandatoryValue):
             return BadSetting(f"{key} must be set, got nothing; add {key}=...")
-        if key not in keys_and_rules() or isinstance(cause, ConfigKeyError | ConfigAttributeError):
-            return _unknown(key, pairs)
+        if key not in list_rules() or isinstance(cause, ConfigKeyError | ConfigAttributeError):
+            return _explain_unknown(key, pairs)
         if isinstance(cause, InterpolationResolutionError):
-            return BadSetting(f"{key} must not refer to what is not there: {_first_line(cause)}")
-        if pair := _setting(key, pairs):
-            rule = keys_and_rules()[key]
-            return BadSetting(f"{key} must be {rule}, got {_value(pair)}{_remedy(key, pair)}")
-    return BadSetting(f"{_first_line(cause or error)}; got {' '.join(pairs)!r}, see --help for the keys")
+            return BadSetting(f"{key} must not refer to what is not there: {_read_first_line(cause)}")
+        if pair := Overrides(pairs).find(key):
+            rule = list_rules()[key]
+            return BadSetting(f"{key} must be {rule}, got {_value_of(pair)}{_suggest_remedy(key, pair)}")
+    return BadSetting(f"{_read_first_line(cause or error)}; got {' '.join(pairs)!r}, see --help for the keys")
 
 
-def keys_and_rules() -> dict[str, str]:
-    """Every dotted key that some choice of groups has, with what its value must be."""
-    found = {name: _rule(hint) for name, hint in get_type_hints(Settings).items()}
-    for group, kind in _classes():
-        found |= {f"{group}.{name}": _rule(hint) for name, hint in get_type_hints(kind).items()}
-    return found
+def list_rules() -> dict[str, str]:
+    """Return every dotted key that some choice of groups has, with what its value must be."""
+    rules = {name: _describe_type(hint) for name, hint in get_type_hints(Settings).items()}
+    for group, kind in _list_classes():
+        rules |= {f"{group}.{name}": _describe_type(hint) for name, hint in get_type_hints(kind).items()}
+    return rules
 
 
-def _classes() -> Iterable[tuple[str, type]]:
+def _list_classes() -> Iterable[tuple[str, type]]:
     for group, kinds in schema.KINDS.items():
         yield from ((group, kind) for kind in kinds)
     yield from schema.SINGLE.items()
 
 
-def _rule(hint: object) -> str:
+def _describe_type(hint: object) -> str:
     if isinstance(hint, UnionType):
-        return " or ".join(_rule(part) for part in get_args(hint))
+        return " or ".join(_describe_type(option) for option in get_args(hint))
     if hint is type(None):
         return "null"
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -108,56 +110,55 @@ def _rule(hint: object) -> str:
     if isinstance(hint, type) and is_dataclass(hint):
         return "a group"
     if args := get_args(hint):
-        return f"a list, each {_rule(args[0])}"
+        return f"a list, each {_describe_type(args[0])}"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     return names.get(hint, str(hint))  # type: ignore[call-overload, no-any-return]
 
 
-def _unknown(key: str, pairs: Sequence[str]) -> BadSetting:
+def _explain_unknown(key: str, pairs: Sequence[str]) -> BadSetting:
     group, _, name = key.partition(".")
-    got = f", got {_value(pair)}" if (pair := _setting(key, pairs)) else ""
-    known = keys_and_rules()
+    got = f", got {_value_of(pair)}" if (pair := Overrides(pairs).find(key)) else ""
+    rules = list_rules()
     if group in schema.SINGLE or group in schema.KINDS:
-        remedy = _owners(group, name) or _nearest(key, [k for k in known if k.startswith(f"{group}.")])
+        remedy = _suggest_option(group, name) or _suggest_name(
+            key, [k for k in rules if k.startswith(f"{group}.")]
+        )
         return BadSetting(f"{group} has no setting {name}{got}{remedy or '; see --help for the keys'}")
-    return BadSetting(f"{key} is not a setting{got}{_nearest(key, known) or '; see --help for the keys'}")
+    return BadSetting(
+        f"{key} is not a setting{got}{_suggest_name(key, rules) or '; see --help for the keys'}"
+    )
 
 
-def _owners(group: str, name: str) -> str:
-    """Which options of a group do have the setting that the chosen one lacks."""
+def _suggest_option(group: str, name: str) -> str:
+    """Return the options of a group that have the setting which the chosen one lacks, as a remedy."""
     kinds = schema.KINDS.get(group, ())
     owners = [option_name(kind) for kind in kinds if name in get_type_hints(kind)]
     return f"; {' and '.join(f'{group}={owner}' for owner in owners)} has it" if owners else ""
 
 
-def _whole_key(full_key: str, pairs: Sequence[str]) -> str:
-    """The key as typed: OmegaConf says `trian` for `trian.epochs`, `batch_sizes[1]` for `batch_sizes`."""
+def _restore_key(full_key: str, pairs: Sequence[str]) -> str:
+    """Return the key as typed: OmegaConf says `trian` for `trian.epochs`, and appends an index to a list."""
     key = full_key.partition("[")[0]
     typed = [arguments.parse(pair).key_or_group for pair in pairs]
-    deeper = [other for other in typed if other.startswith(f"{key}.")]
-    return deeper[0] if deeper and key not in typed else key
+    longer = [key_typed for key_typed in typed if key_typed.startswith(f"{key}.")]
+    return longer[0] if longer and key not in typed else key
 
 
-def _setting(key: str, pairs: Sequence[str]) -> str | None:
-    """The last override that sets `key`."""
-    return next((pair for pair in reversed(pairs) if pair.partition("=")[0] == key), None)
+def _value_of(pair: str) -> str:
+    return split_word(pair)[1] or "nothing"
 
 
-def _value(pair: str) -> str:
-    return pair.partition("=")[2] or "nothing"
-
-
-def _remedy(key: str, pair: str) -> str:
-    rule = keys_and_rules()[key]
+def _suggest_remedy(key: str, pair: str) -> str:
+    rule = list_rules()[key]
     if rule.startswith("one of "):
-        return _nearest(_value(pair), rule.removeprefix("one of ").split(", "))
+        return _suggest_name(_value_of(pair), rule.removeprefix("one of ").split(", "))
     return f"; write {key}=..."
 
 
-def _nearest(word: str, names: Iterable[str]) -> str:
+def _suggest_name(word: str, names: Iterable[str]) -> str:
     near = get_close_matches(word, list(names), n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _first_line(error: BaseException) -> str:
+def _read_first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""What `--help` prints: read from conf/ itself, so that it cannot go stale; no Hydra, no TensorFlow."""
+"""What `--help` prints: read from conf/, so that it is never out of date; without Hydra or TensorFlow."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 COMMANDS = {
-    "run": "all stages: preprocess, train, evaluate, profile; one recorded run",
+    "run": "run all stages (preprocess, train, evaluate, profile) and record them as one run",
     "preprocess": "clean, scale and split the data into the cache, and record a report of it",
     "train": "train on the prepared data and record the model",
     "evaluate": "score a trained model: trained=RUN_ID | runs:/... | models:/NAME@ALIAS | PATH",
     "profile": "time a trained model and measure its size: trained=...",
-    "sweep": "search for the frontier: model.hidden=16,64,256 or interval(16,256) on top of search=...",
-    "frontier": "what a study has found: --study NAME --at-least 0.975 --within SECONDS --knee --json",
-    "diagnose": "name the bottleneck, apply remedies, keep what pays: a cheaper command line",
-    "ui": "the MLflow UI on this machine",
+    "sweep": "search for the frontier: model.hidden=16,64,256 or interval(16,256), added to search=...",
+    "frontier": "the frontier of a study: --study NAME --at-least 0.975 --within SECONDS --knee --json",
+    "diagnose": "find a cheaper command line: name the bottleneck, apply remedies, keep those that pay",
+    "ui": "start the MLflow UI on this machine",
 }
 
 EXAMPLES = """\
@@ -24,10 +24,10 @@ EXAMPLES = """\
   python -m pipeline diagnose data=mnist train.batch_size=8 diagnose.save=cheaper"""
 
 
-def text(command: str | None) -> str:
-    """Help for one command, or for all."""
+def format_help(command: str | None) -> str:
+    """Return the help for one command, or for all."""
     head = f"python -m pipeline {command or 'COMMAND'} [KEY=VALUE ...]"
-    about = [f"  {COMMANDS[command]}"] if command else ["Commands:", *_table(COMMANDS.items())]
+    about = [f"  {COMMANDS[command]}"] if command else ["Commands:", *_format_table(COMMANDS.items())]
     return "\n".join(
         [
             f"Usage: {head}",
@@ -38,30 +38,30 @@ def text(command: str | None) -> str:
             EXAMPLES,
             "",
             "Groups, their options (* = default) and settings:",
-            *_groups(),
+            *_format_groups(),
             "Settings outside groups:",
-            *_aligned((CONF / "config.yaml").read_text().partition("\n\n")[2].splitlines()),
+            *_align_comments((CONF / "config.yaml").read_text().partition("\n\n")[2].splitlines()),
             "",
-            "The same through MLflow: mlflow run . -P KEY=VALUE -P overrides='KEY=VALUE KEY=VALUE'",
+            "The same commands through MLflow: mlflow run . -P KEY=VALUE -P overrides='KEY=VALUE KEY=VALUE'",
         ]
     )
 
 
-def _groups() -> Iterator[str]:
-    for group, default in defaults().items():
+def _format_groups() -> Iterator[str]:
+    for group, default in read_defaults().items():
         paths = sorted((CONF / group).glob("*.yaml"), key=lambda path: (path.stem != default, path.stem))
-        known: list[str] = []
+        shown: list[str] = []
         for path in paths:
-            comment, settings = _described(path)
+            comment, settings = _read_option(path)
             yield f"  {group}={path.stem}{'*' if path.stem == default else ''}".ljust(34) + comment
-            new = [line for line in settings if line not in known and group != "experiment"]
-            yield from _aligned(f"{group}.{line}" for line in new)
-            known += new
+            new = [line for line in settings if line not in shown and group != "experiment"]
+            yield from _align_comments(f"{group}.{line}" for line in new)
+            shown += new
         yield ""
 
 
-def defaults() -> dict[str, str]:
-    """The option that conf/config.yaml chooses for each group, in its order."""
+def read_defaults() -> dict[str, str]:
+    """Return the option that conf/config.yaml chooses for each group, in its order."""
     lines = (CONF / "config.yaml").read_text().partition("\n\n")[0].splitlines()
     choices = [
         line.partition("#")[0].strip(" -") for line in lines if line.startswith("  - ") and ": " in line
@@ -69,19 +69,19 @@ def defaults() -> dict[str, str]:
     return dict(choice.split(": ") for choice in choices)
 
 
-def _described(path: Path) -> tuple[str, list[str]]:
+def _read_option(path: Path) -> tuple[str, list[str]]:
     lines = [line for line in path.read_text().splitlines() if not line.startswith("# @")]
     comment = lines[0].removeprefix("# ")
     return comment, [line for line in lines[1:] if line and not line.startswith("defaults:")]
 
 
-def _aligned(lines: Iterable[str]) -> Iterator[str]:
-    """Settings as YAML has them, values apart from comments."""
+def _align_comments(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the settings of a YAML file with their comments in a column."""
     for line in lines:
         setting, _, comment = line.partition(" #")
         yield f"    {setting.rstrip():<40} {comment.strip()}".rstrip()
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _format_table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, about in rows:
         yield f"  {name:<12}{about}"

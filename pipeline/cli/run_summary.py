@@ -1,4 +1,4 @@
-"""What a command says at its end: a few lines for a person."""
+"""What a command prints at its end: a few lines for a person."""
 
 from typing import TYPE_CHECKING
 
@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.compose import compose
-from pipeline.cli.ui import link
+from pipeline.cli.ui import build_link
 from pipeline.measures import Cost, Seconds
-from pipeline.secrets import masked
+from pipeline.secrets import mask
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.measuring import Claim
 from pipeline.tracking import mlflow_store
@@ -19,14 +19,16 @@ from pipeline.tracking import mlflow_store
 if TYPE_CHECKING:
     from pipeline.data.prepared import Prepared
     from pipeline.evaluation.evaluate import Evaluation
-    from pipeline.tracking.run_recorder import Record
+    from pipeline.tracking.run_recorder import RunRecorder
     from pipeline.training.train import Trained
-    from pipeline.trial import Outcome
+    from pipeline.trial import TrialResult
 
 Rows = list[tuple[str, str]]
 
 
-def run(told: CommandLine, prepared: "Prepared", outcome: "Outcome", record: "Record") -> None:
+def show_run(
+    command_line: CommandLine, prepared: "Prepared", outcome: "TrialResult", record: "RunRecorder"
+) -> None:
     rows = [
         *_data_rows(prepared),
         *_score_rows(outcome.evaluation),
@@ -34,12 +36,12 @@ def run(told: CommandLine, prepared: "Prepared", outcome: "Outcome", record: "Re
         *_cost_rows(outcome.cost),
     ]
     _show(record.name, rows, record)
-    if told.settings.claim:
-        _show_claim(told.settings.claim, outcome.evaluation)
+    if command_line.settings.claim:
+        _show_claim(command_line.settings.claim, outcome.evaluation)
 
 
-def note(outcome: "Outcome", record: "Record") -> str:
-    """The same in Markdown, for the run's page."""
+def write_note(outcome: "TrialResult", record: "RunRecorder") -> str:
+    """Return the summary in Markdown, for the page of the run."""
     trained, rows = outcome.trained, _score_rows(outcome.evaluation)
     rows += [*_training_rows(trained, outcome.seconds, record), *_cost_rows(outcome.cost)]
     lines = [f"| {name} | {Text.from_markup(value).plain} |" for name, value in rows]
@@ -47,31 +49,31 @@ def note(outcome: "Outcome", record: "Record") -> str:
     return "\n".join(["| | |", "|---|---|", *lines, "", pictures])
 
 
-def preprocess(prepared: "Prepared", seconds: float, record: "Record") -> None:
+def show_preprocess(prepared: "Prepared", seconds: float, record: "RunRecorder") -> None:
     where = "found in" if prepared.reused else "written to"
     _show(
         record.name,
-        [*_data_rows(prepared), ("prepared", f"{where} {prepared.directory} in {_seconds(seconds)}")],
+        [*_data_rows(prepared), ("prepared", f"{where} {prepared.directory} in {_format_seconds(seconds)}")],
         record,
     )
 
 
-def train(trained: "Trained", record: "Record") -> None:
+def show_train(trained: "Trained", record: "RunRecorder") -> None:
     accuracy = f"{trained.curve.last.validation_accuracy:.2%} validation"
     _show(record.name, [("accuracy", accuracy), *_training_rows(trained, trained.seconds, record)], record)
 
 
-def evaluate(evaluation: "Evaluation", prepared: "Prepared", record: "Record") -> None:
+def show_evaluate(evaluation: "Evaluation", prepared: "Prepared", record: "RunRecorder") -> None:
     _show(record.name, [*_data_rows(prepared), *_score_rows(evaluation)], record)
 
 
-def profile(cost: Cost, record: "Record") -> None:
+def show_profile(cost: Cost, record: "RunRecorder") -> None:
     _show(record.name, _cost_rows(cost), record)
 
 
 def _data_rows(prepared: "Prepared") -> Rows:
-    kept = prepared.report.rows_kept
-    rows = f"{kept['train']:,} train, {kept['validation']:,} validation, {kept['test']:,} test"
+    counts = prepared.report.rows_kept
+    rows = f"{counts['train']:,} train, {counts['validation']:,} validation, {counts['test']:,} test"
     dropped = sum(prepared.report.dropped.values())
     return [("data", rows + (f"; {dropped:,} dropped, see data/report.json" if dropped else ""))]
 
@@ -80,8 +82,8 @@ def _score_rows(evaluation: "Evaluation") -> Rows:
     validation, test = evaluation.validation, evaluation.test
     shifted: Rows = []
     if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
-        under = (evaluation.accuracy_under_shift, evaluation.test_accuracy_under_shift)
-        shifted.append(("under shift", f"{under[0]:.2%} validation, {under[1]:.2%} test"))
+        accuracies = (evaluation.accuracy_under_shift, evaluation.test_accuracy_under_shift)
+        shifted.append(("under shift", f"{accuracies[0]:.2%} validation, {accuracies[1]:.2%} test"))
     return [
         ("accuracy", f"[bold]{validation.accuracy:.2%}[/] validation, [bold]{test.accuracy:.2%}[/] test"),
         ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
@@ -89,9 +91,9 @@ def _score_rows(evaluation: "Evaluation") -> Rows:
     ]
 
 
-def _training_rows(trained: "Trained", seconds: Seconds, record: "Record") -> Rows:
-    spent = trained.curve.last.device_seconds
-    apart = {
+def _training_rows(trained: "Trained", seconds: Seconds, record: "RunRecorder") -> Rows:
+    cost = trained.curve.last.device_seconds
+    excluded_seconds = {
         "compile": seconds.compile,
         "warm-up": seconds.warm_up,
         "repeats": seconds.repeat,
@@ -100,11 +102,13 @@ def _training_rows(trained: "Trained", seconds: Seconds, record: "Record") -> Ro
         "evaluation": seconds.evaluate,
         "profile": seconds.profile,
     }
-    excluded = ", ".join(f"{name} {_seconds(value)}" for name, value in apart.items() if value)
+    excluded = ", ".join(
+        f"{name} {_format_seconds(value)}" for name, value in excluded_seconds.items() if value
+    )
     return [
         (
             record.cost_metric,
-            f"[bold]{_seconds(spent)}[/] for {trained.curve.last.number} epochs of training",
+            f"[bold]{_format_seconds(cost)}[/] for {trained.curve.last.number} epochs of training",
         ),
         ("", f"[dim]not in it: {excluded}[/]"),
         *_price_rows(trained),
@@ -114,7 +118,7 @@ def _training_rows(trained: "Trained", seconds: Seconds, record: "Record") -> Ro
 
 
 def _price_rows(trained: "Trained") -> Rows:
-    price, drawn = trained.settings.price, trained.drawn
+    price, drawn = trained.settings.price, trained.energy
     money, currency = price.of(trained.curve.last.device_seconds), price.currency.upper()
     rows: Rows = []
     if money is not None:
@@ -125,15 +129,19 @@ def _price_rows(trained: "Trained") -> Rows:
 
 
 def _contention_rows(trained: "Trained") -> Rows:
-    """Words where the device was not ours alone."""
+    """Return a row where other processes used the device, none otherwise."""
     epochs = trained.curve.epochs
     contended = sum(epoch.contended for epoch in epochs)
     if not contended:
         return []
     lost = epochs[-1].lost_seconds
-    told = f"{_seconds(lost)} that others took are not in the cost" if lost else "the cost may be too high"
+    effect = (
+        f"{_format_seconds(lost)} that others took are not in the cost"
+        if lost
+        else "the cost may be too high"
+    )
     return [
-        ("contended", f"[yellow]others used the device in {contended} of {len(epochs)} epochs; {told}[/]")
+        ("contended", f"[yellow]others used the device in {contended} of {len(epochs)} epochs; {effect}[/]")
     ]
 
 
@@ -154,17 +162,17 @@ def _cost_rows(cost: Cost) -> Rows:
     ]
 
 
-def page_rows(record: "Record") -> tuple[Rows, str]:
-    """Where the run is to be seen: rows for a table, and the address of its page."""
+def page_rows(record: "RunRecorder") -> tuple[Rows, str]:
+    """Return rows that say how to see the run, and the address of its page."""
     ui = compose([]).settings.ui
-    address = mlflow_store.uri()
-    base = masked(address) if address.startswith("http") else link(ui)
+    address = mlflow_store.read_uri()
+    base = mask(address) if address.startswith("http") else build_link(ui)
     page = f"{base}/#/experiments/{record.experiment_id}/runs/{record.run_id}"
     command = "" if address.startswith("http") else "make ui [dim]or[/] python -m pipeline ui[dim], then[/]"
     return [("run", record.run_id), *([("see it", command)] if command else [])], page
 
 
-def _show(title: str, rows: Rows, record: "Record") -> None:
+def _show(title: str, rows: Rows, record: "RunRecorder") -> None:
     more, page = page_rows(record)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="cyan", no_wrap=True)
@@ -187,5 +195,5 @@ def _show_claim(claim: Claim, evaluation: "Evaluation") -> None:
     Console(highlight=False).print(table)
 
 
-def _seconds(value: float) -> str:
+def _format_seconds(value: float) -> str:
     return f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"

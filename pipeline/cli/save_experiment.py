@@ -5,49 +5,51 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from pipeline.cli.compose import CONF, compose
-from pipeline.cli.help import defaults
+from pipeline.cli.help import read_defaults
 from pipeline.errors import BadSetting
-from pipeline.settings.command_line import CommandLine
+from pipeline.settings.command_line import MODEL_REFERENCES, NOT_OF_A_TRIAL, CommandLine
 from pipeline.settings.settings import flatten
 
-AROUND = {"diagnose", "tracking", "ui", "claim"}
-"""Groups that say nothing about a trial."""
-PLACES = {"data_dir", "cache_dir", "trained", "record"}
+NOT_SAVED = {*NOT_OF_A_TRIAL, *MODEL_REFERENCES, "claim", "data_dir", "cache_dir"} - {"search"}
+"""What an experiment does not fix; it may fix how to search, as conf/experiment/article.yaml does."""
 
 
-def check(name: str, conf: Path = CONF) -> None:
-    """Raise before an hour of work is lost.
+def check_name(name: str, conf: Path = CONF) -> None:
+    """Check that the name of an experiment is free, before an hour of work is lost.
 
     Raises:
-        BadSetting: there is such an experiment already.
+        BadSetting: such an experiment exists.
     """
     if (conf / "experiment" / f"{name}.yaml").exists():
         raise BadSetting(
-            f"diagnose.save must be a new name, got {name}, which is there; choose another or remove "
+            f"diagnose.save must be a new name, got {name}, which exists; choose another or remove "
             f"conf/experiment/{name}.yaml"
         )
 
 
-def save(name: str, told: CommandLine, comment: str, conf: Path = CONF) -> Path:
-    """Write what differs from the defaults, and all of a group with another option. The path written."""
-    usual = defaults()
+def save(name: str, command_line: CommandLine, comment: str, conf: Path = CONF) -> Path:
+    """Write an experiment, and return its path.
+
+    It holds each value that differs from the defaults, and all values of a group with another option.
+    """
+    default_options = read_defaults()
     options = {
         group: option
-        for group, option in told.choices.items()
-        if group not in AROUND and group != "experiment" and usual.get(group) != option
+        for group, option in command_line.choices.items()
+        if group not in NOT_SAVED and group != "experiment" and default_options.get(group) != option
     }
-    plain = dict(flatten(compose([]).settings))
+    default_values = dict(flatten(compose([]).settings))
     values: dict[str, object] = {}
-    for key, value in flatten(told.settings):
-        head, _, rest = key.partition(".")
-        if head in AROUND | PLACES or (head not in options and plain.get(key) == value):
+    for key, value in flatten(command_line.settings):
+        group, _, field = key.partition(".")
+        if group in NOT_SAVED or (group not in options and default_values.get(key) == value):
             continue
-        if rest:
-            group = values.setdefault(head, {})
-            assert isinstance(group, dict)
-            group[rest] = value
+        if field:
+            group_values = values.setdefault(group, {})
+            assert isinstance(group_values, dict)
+            group_values[field] = value
         else:
-            values[head] = value
+            values[group] = value
     choices: list[object] = [{f"override /{group}": option} for group, option in options.items()]
     head = f"# @package _global_\n# {comment}\n"
     body = OmegaConf.to_yaml(OmegaConf.create({"defaults": [*choices, "_self_"], **values}))

@@ -1,73 +1,36 @@
-"""Hands the dataclasses of `pipeline.settings` to Hydra as schemas, one for each conf option."""
+"""Hand the dataclasses of `pipeline.settings` to Hydra as schemas, one for each conf option."""
 
+from dataclasses import is_dataclass
 from functools import cache
+from typing import get_type_hints
 
 from hydra.core.config_store import ConfigStore
 
-from pipeline.settings import data_kinds, settings
-from pipeline.settings.data import Arrays, Digits, Idx, Mnist
-from pipeline.settings.diagnosis import Diagnose
-from pipeline.settings.measuring import Claim, Device, Evaluate, Price, Profile
-from pipeline.settings.model import Cnn, Custom, Mlp, Text
-from pipeline.settings.optimizer import Adam, Constant, Cosine, Sgd, WarmupLinear
-from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
-from pipeline.settings.search import Pruning, Search
-from pipeline.settings.tracking import Tracking, Ui
-from pipeline.settings.training import (
-    Augment,
-    BinaryCrossEntropy,
-    CrossEntropy,
-    MeanSquaredError,
-    Precision,
-    Train,
-)
+from pipeline.settings.kinds import kinds_of, option_name
+from pipeline.settings.measuring import Claim
+from pipeline.settings.settings import Settings
 
+GROUPS: dict[str, type] = {
+    name: base
+    for name, base in get_type_hints(Settings).items()
+    if isinstance(base, type) and is_dataclass(base)
+}
 KINDS: dict[str, tuple[type, ...]] = {
-    "data": (
-        Digits,
-        Mnist,
-        Idx,
-        Arrays,
-        data_kinds.Fsdd,
-        data_kinds.AudioFolder,
-        data_kinds.RtPolarity,
-        data_kinds.TextFolder,
-        data_kinds.Csv,
-        data_kinds.ImageFolder,
-        data_kinds.Tfds,
-    ),
-    "model": (Mlp, Cnn, Text, Custom),
-    "loss": (CrossEntropy, BinaryCrossEntropy, MeanSquaredError),
-    "optimizer": (Sgd, Adam),
-    "schedule": (Constant, Cosine, WarmupLinear),
+    group: kinds_of(base) for group, base in GROUPS.items() if base not in kinds_of(base)
 }
-SINGLE: dict[str, type] = {
-    "preprocess": Preprocess,
-    "spectrogram": Spectrogram,
-    "vocabulary": Vocabulary,
-    "precision": Precision,
-    "train": Train,
-    "augment": Augment,
-    "evaluate": Evaluate,
-    "profile": Profile,
-    "diagnose": Diagnose,
-    "device": Device,
-    "price": Price,
-    "pruning": Pruning,
-    "tracking": Tracking,
-    "ui": Ui,
-    "search": Search,
-}
+"""The settings classes of each group whose options are of several kinds, such as the optimizers."""
+SINGLE: dict[str, type] = {group: kind for group, kind in GROUPS.items() if group not in KINDS}
+"""The settings class of each group whose options differ in values alone."""
 
 
 @cache
 def register() -> None:
     """Store `schema`, `schema/<group>` and, for groups with several kinds, `schema/<group>/<option>`."""
     store = ConfigStore.instance()
-    store.store(name="schema", node=settings.Settings)
+    store.store(name="schema", node=Settings)
     store.store(group="schema", name="claim", node=Claim)
     for group, kinds in KINDS.items():
         for kind in kinds:
-            store.store(group=f"schema/{group}", name=settings.option_name(kind), node=kind)
+            store.store(group=f"schema/{group}", name=option_name(kind), node=kind)
     for group, kind in SINGLE.items():
         store.store(group="schema", name=group, node=kind)

@@ -10,177 +10,186 @@ from pipeline.cli import frontier
 from pipeline.cli import sweep_plan as plans
 from pipeline.cli.compose import compose
 from pipeline.cli.sweep_screen import Screen
-from pipeline.cli.ui import base_address
+from pipeline.cli.ui import find_base_address
 from pipeline.measures import Epoch
-from pipeline.search.results import EPOCHS
-from pipeline.search.space import key_in
-from pipeline.settings.command_line import CommandLine
+from pipeline.search.space import strip_condition
+from pipeline.settings.command_line import EPOCHS, CommandLine
 
 if TYPE_CHECKING:
-    from pipeline.search.job import Ended
+    from pipeline.search.job import TrialOutcome
     from pipeline.search.results import Results
-    from pipeline.search.study_store import Ledger
-    from pipeline.search.sweep import Search, Sweep, Trial
-    from pipeline.tracking.study_recorder import StudyRecord
+    from pipeline.search.study_store import StudyStore
+    from pipeline.search.sweep import RunningTrial, Sweep
+    from pipeline.tracking.study_recorder import StudyRecorder
 
 
 def run(words: Sequence[str]) -> None:
-    """Search as the words say.
+    """Run the search that the words describe.
 
     Raises:
         BadInput: the words, the storage or the data are at fault; nothing was begun.
         SearchStopped: a trial showed an error of the program.
     """
-    plan = plans.plan(words)
-    from pipeline.hardware.device import claim_and_pin_device, claim_device
-    from pipeline.search import ask_tell, epoch_work, study_store, worker_pool
-    from pipeline.search.job import prepared_for
-    from pipeline.search.sweep import Search, Sweep
-    from pipeline.tracking import mlflow_store
-    from pipeline.tracking.study_recorder import StudyRecord
-    from pipeline.training.train import check
+    plan = plans.make_plan(words)
+    from pipeline.hardware.device import claim_device
+    from pipeline.search import epoch_work, samplers, study_store, worker_pool
+    from pipeline.search.sweep import Sweep, SweepSpec
+    from pipeline.tracking import mlflow_runs, mlflow_store
+    from pipeline.tracking.study_recorder import StudyRecorder
+    from pipeline.trial import check_trial, load_prepared
 
-    told, search = plan.told, plan.told.settings.search
-    ask_tell.sampler(search.sampler, plan.space, plan.epochs, search.seed, search.workers)  # or why not
-    held = (claim_and_pin_device if search.workers == 1 else claim_device)(told.settings.device)
-    prepared = prepared_for(told.settings, search.under_shift)
-    check(prepared, told.settings)
-    inputs = math.prod(prepared.shape)
-    amount = epoch_work.of(told.settings, len(prepared.train), inputs, len(prepared.classes))
-    address = search.storage or mlflow_store.studies()
-    about = plan.about(held.name)
-    name = search.study or plan.default_name(held.name)
+    command_line, search = plan.command_line, plan.command_line.settings.search
+    samplers.make_sampler(
+        search.sampler, samplers.SamplerTask(plan.space, search.seed, search.workers, plan.epochs)
+    )  # or why not
+    device = claim_device(command_line.settings.device, pin=search.workers == 1)
+    prepared = load_prepared(command_line.settings, search.under_shift)
+    check_trial(prepared, command_line.settings)
+    address = search.storage or mlflow_store.make_study_address()
+    about = plan.describe_study(device.name)
+    name = search.study or plan.default_name(device.name)
     client = mlflow_store.open_store()
-    mlflow_store.reap(client)
-    ledger = study_store.Ledger(address, name, about)
-    sweep = Sweep(told, plan.fixed, plan.space, compose, _checkpoints(told, name), amount)
-    with signals.held_back():
-        record = StudyRecord(client, told, name, held.kind, ledger.alone)
-    with Screen(name, search.trials, search.budget_device_seconds, held.kind) as screen:
-        watcher = _Watcher(record, screen, ledger, held.name)
-        crew = worker_pool.crew(search.workers, told.settings.device)
-        task = Search(sweep, plan.epochs, ledger, crew, watcher)
-        with ledger.beating():
-            _search(task, watcher, sweep)
-    _show(task, watcher)
+    mlflow_runs.end_orphans(client)
+    store = study_store.StudyStore(address, name, about)
+    spec = SweepSpec(
+        command_line=command_line,
+        fixed=plan.fixed,
+        space=plan.space,
+        compose=compose,
+        checkpoints=_get_checkpoint_folder(command_line, name),
+        work=epoch_work.make_epoch_work(
+            command_line.settings, len(prepared.train), math.prod(prepared.shape), len(prepared.classes)
+        ),
+    )
+    with signals.hold_back():
+        recorder = StudyRecorder(client, command_line, name, device.kind, store.exclusive)
+    with Screen(name, search.trials, search.budget_device_seconds, device.kind) as screen:
+        observer = _StudyObserver(recorder, screen, store, device.name)
+        pool = worker_pool.make_worker_pool(search.workers, command_line.settings.device)
+        sweep = Sweep(spec, plan.epochs, store, pool, observer)
+        with store.heartbeat():
+            _search(sweep, observer)
+    _show(sweep, observer)
 
 
-def _search(task: "Search", watcher: "_Watcher", sweep: "Sweep") -> None:
-    """The search and its end; whatever happens, the study's run ends as what happened."""
+def _search(sweep: "Sweep", observer: "_StudyObserver") -> None:
+    """Run search and confirmation; whatever happens, the study's run ends as what happened."""
+    from pipeline.search.confirmation import confirm
+
     status = "FAILED"
     try:
-        task.run()
-        if sweep.search.confirm:
-            task.confirm()
-        watcher.finish(task)
+        sweep.run()
+        if sweep.spec.search.confirm:
+            confirm(sweep)
+        observer.finish(sweep)
         status = "FINISHED"
     except BaseException as error:
-        if signals.requested() or isinstance(error, KeyboardInterrupt):
+        if signals.read_requested() or isinstance(error, KeyboardInterrupt):
             status = "KILLED"
-            with signals.held_back():
-                watcher.standing(task.results, whole=True)
+            with signals.hold_back():
+                observer.show_results(sweep.results, complete=True)
         raise
     finally:
-        with signals.held_back():
-            task.close()
-            watcher.record.close(status)
+        with signals.hold_back():
+            sweep.close()
+            observer.record.close(status)
 
 
-def _show(task: "Search", watcher: "_Watcher") -> None:
-    frontier.show(task.results)
-    frontier.link(watcher.link)
+def _show(sweep: "Sweep", observer: "_StudyObserver") -> None:
+    frontier.print_frontier(sweep.results)
+    frontier.print_link(observer.link)
 
 
-def _checkpoints(told: CommandLine, name: str) -> Path:
-    return Path(told.settings.cache_dir).expanduser().absolute().parent / "checkpoints" / name
+def _get_checkpoint_folder(command_line: CommandLine, name: str) -> Path:
+    return Path(command_line.settings.cache_dir).expanduser().absolute().parent / "checkpoints" / name
 
 
-# ---- who watches --------------------------------------------------------------------------------------
+# ---- the observer -------------------------------------------------------------------------------------
 
 
-class _Watcher:
+class _StudyObserver:
     """Writes into MLflow and shows on the terminal."""
 
-    def __init__(self, record: "StudyRecord", screen: Screen, ledger: "Ledger", device: str) -> None:
+    def __init__(self, record: "StudyRecorder", screen: Screen, store: "StudyStore", device: str) -> None:
         self.record, self.link = record, ""
-        self._screen, self._ledger, self._device = screen, ledger, device
+        self._screen, self._store, self._device = screen, store, device
         self._unit: tuple[str, float] | None = None
 
-    def began(self, trial: "Trial") -> str | None:
-        self._screen.began(trial.number)
+    def open_trial(self, trial: "RunningTrial") -> str | None:
+        self._screen.show_started(trial.number)
         role = None if trial.seed is None else "confirm"
-        return self.record.begin(trial.name, trial.number, trial.told, role, self._device)
+        return self.record.open_trial(trial.name, trial.number, trial.command_line, role, self._device)
 
-    def epoch(self, trial: "Trial", epoch: Epoch) -> None:
-        self._screen.epoch(trial.number, epoch, trial.told.settings.train.epochs)
+    def show_epoch(self, trial: "RunningTrial", epoch: Epoch) -> None:
+        self._screen.show_epoch(trial.number, epoch, trial.command_line.settings.train.epochs)
 
-    def ended(self, trial: "Trial", run_id: str | None, ended: "Ended") -> None:
+    def close_trial(self, trial: "RunningTrial", run_id: str | None, outcome: "TrialOutcome") -> None:
         assert run_id is not None
-        if ended.points:
-            self._choose_unit(ended.points[0].device_seconds)
-        self.record.end(run_id, ended, self.unit)
-        last = ended.points[-1] if ended.points else None
+        if outcome.points:
+            self._choose_unit(outcome.points[0].device_seconds)
+        self.record.end_trial(run_id, outcome, self.unit)
+        last = outcome.points[-1] if outcome.points else None
         if trial.seed is None:
-            from pipeline.search.trial_rows import searched
+            from pipeline.search.trial_rows import read_searched_values
 
-            own = searched(trial.told, tuple(map(key_in, trial.params)))
-            self._screen.ended(trial.number, ended.state, last, own, ended.reason)
+            values = read_searched_values(trial.command_line, tuple(map(strip_condition, trial.params)))
+            self._screen.show_ended(trial.number, outcome.status, last, values, outcome.reason)
         else:
-            self._screen.confirming(trial.number, trial.params[EPOCHS], trial.seed, ended)
+            self._screen.show_confirmation(trial.number, trial.params[EPOCHS], trial.seed, outcome)
 
-    def standing(self, results: "Results", whole: bool = False) -> None:
-        self._screen.standing(results)
-        drawn = self.record.standing(results, self.unit, whole)
-        if results.points() and (drawn or not self.link):
+    def show_results(self, results: "Results", complete: bool = False) -> None:
+        self._screen.update(results)
+        drawn = self.record.update_frontier(results, self.unit, complete)
+        if results.points and (drawn or not self.link):
             self.link = self._plant(results)
 
-    def dropped(self, name: str) -> None:
-        self.record.drop(name)
+    def discard_trial(self, name: str) -> None:
+        self.record.delete_attempt(name)
 
     @property
     def unit(self) -> tuple[str, float]:
-        """Of the cost axis, the same for the whole study: decided by its first point."""
+        """Return the unit of the cost axis, the same for the whole study: its first point decides."""
         from pipeline.tracking import shared_views
 
-        return self._known_unit() or shared_views.MICROSECONDS
+        return self._read_unit() or shared_views.MICROSECONDS
 
-    def _known_unit(self) -> tuple[str, float] | None:
-        if self._unit is None and (known := self._ledger.attrs().get("unit")):
-            self._unit = (known[0], known[1])
+    def _read_unit(self) -> tuple[str, float] | None:
+        if self._unit is None and (unit := self._store.read_attrs().get("unit")):
+            self._unit = (unit[0], unit[1])
         return self._unit
 
     def _choose_unit(self, device_seconds: float) -> None:
         from pipeline.tracking import shared_views
 
-        if self._known_unit() is None:
-            with self._ledger.alone("unit"):
-                if self._known_unit() is None:
-                    self._unit = shared_views.cost_unit(device_seconds / 10)  # others may be cheaper
-                    self._ledger.note("unit", list(self._unit))
+        if self._read_unit() is None:
+            with self._store.exclusive("unit"):
+                if self._read_unit() is None:
+                    self._unit = shared_views.choose_cost_unit(device_seconds / 10)  # others may be cheaper
+                    self._store.write_attr("unit", list(self._unit))
 
     def _plant(self, results: "Results") -> str:
         from pipeline.tracking import study_view
 
-        return study_view.plant(
+        return study_view.plant_study_views(
             self.record.client,
             self.record.experiment_id,
             self.record.run_id,
             results,
             self.record.cost_metric,
             self.unit,
-            base_address(),
+            find_base_address(),
         )
 
-    def finish(self, task: "Search") -> None:
-        """The last state of everything: line and view; pictures, note and models once for the study."""
-        from pipeline.tracking.publish_study import finish
+    def finish(self, sweep: "Sweep") -> None:
+        """Show the last state of everything; publish pictures, note and models once for the study."""
+        from pipeline.tracking.publish_study import publish_study
 
-        def last() -> None:
-            with signals.held_back():
-                self.standing(task.results, whole=True)
-            if task.results.points():
-                finish(task, self.record, self._plant(task.results))
+        def publish() -> None:
+            with signals.hold_back():
+                self.show_results(sweep.results, complete=True)
+            if sweep.results.points:
+                publish_study(sweep, self.record, self._plant(sweep.results))
 
-        self.standing(task.results)
-        confirmed = sum(member.confirmation is not None for member in task.results.members())
-        task.once(f"end {self.record.run_id} {len(task.results.tried)} {confirmed}", last)
+        self.show_results(sweep.results)
+        confirmed = sum(member.confirmation is not None for member in sweep.results.frontier)
+        sweep.run_once(f"end {self.record.run_id} {len(sweep.results.trials)} {confirmed}", publish)

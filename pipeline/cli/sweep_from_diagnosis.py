@@ -1,28 +1,29 @@
-"""A search around the command line that a diagnosis came to: it is tried first, and ranges close in on it."""
+"""A search around the last command line of a diagnosis: it is tried first, and ranges narrow around it."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.errors import BadSetting
-from pipeline.search.space import Dimension, Space, Value, key_in
+from pipeline.search.space import Dimension, SearchSpace, Value, strip_condition
+from pipeline.settings.command_line import Overrides, key_of
 
-TIMES = 4.0
-"""How far a range on a log scale goes on either side of the value found."""
-SHARE = 0.25
-"""How far any other range goes, of its own length."""
+LOG_RANGE_FACTOR = 4.0
+"""A range on a log scale goes from the value divided by this to the value times this."""
+RANGE_SHARE = 0.25
+"""Any other range goes this share of its length to either side of the value."""
 
 
-def found(run: str) -> tuple[str, ...]:
-    """The words of the command line that a diagnosis ended with; `run`: its id.
+def find_last_words(run: str) -> tuple[str, ...]:
+    """Return the last command line of a diagnosis; `run`: its run id.
 
     Raises:
         BadModel: there is no such run.
-        BadSetting: the run is no diagnosis that came to its end.
+        BadSetting: the run is no diagnosis, or one that has not ended.
     """
     from pipeline.tracking import mlflow_store, model_references
 
-    reference = model_references.find(run)
+    reference = model_references.find_model(run)
     tags = mlflow_store.open_store().get_run(reference.run_id).data.tags if reference.run_id else {}
     if tags.get("stage") != "diagnose" or "ended" not in tags:
         raise BadSetting(
@@ -32,39 +33,47 @@ def found(run: str) -> tuple[str, ...]:
     return reference.overrides
 
 
-def split(
+def split_words(
     words: Sequence[str], typed: Sequence[str], searched: Collection[str]
 ) -> tuple[list[str], list[str]]:
-    """`words` that settle what is not searched, and those that place the first trial; typed ones win."""
-    from pipeline.diagnosis.paired_attempt import remaining
+    """Split `words` into those that set what is not searched, and those that set values of the first trial.
 
-    kept = remaining(tuple(words), tuple(typed))
-    first = [word for word in kept if word.partition("=")[0] in searched]
-    return [word for word in kept if word not in first], first
-
-
-def close_in(space: Space, values: Mapping[str, Value]) -> Space:
-    """`space` with each range cut down around the value that its key has, where that lies in it.
-
-    A range under a condition that these values do not fulfil stays.
+    Words that were `typed` take the place of those of the diagnosis.
     """
-    return Space(
+    rest = Overrides(words).without(*Overrides(typed).keys)
+    first = [word for word in rest if key_of(word) in searched]
+    return [word for word in rest if word not in first], first
+
+
+def narrow(space: SearchSpace, values: Mapping[str, Value]) -> SearchSpace:
+    """Return `space` with each range narrowed around the value of its key, where that lies in the range.
+
+    A range under a condition that these values do not fulfil stays as it is.
+    """
+    return SearchSpace(
         tuple(
-            _near(each, values.get(each.key)) if _counts(each, values) else each for each in space.dimensions
+            _narrow_dimension(dimension, values.get(dimension.key))
+            if _is_active(dimension, values)
+            else dimension
+            for dimension in space.dimensions
         )
     )
 
 
-def _counts(each: Dimension, values: Mapping[str, Value]) -> bool:
-    return each.when is None or values.get(key_in(each.when.key)) == each.when.value
+def _is_active(dimension: Dimension, values: Mapping[str, Value]) -> bool:
+    return dimension.when is None or values.get(strip_condition(dimension.when.key)) == dimension.when.value
 
 
-def _near(each: Dimension, value: Value) -> Dimension:
-    if each.choices or each.step or not each.holds(value):
-        return each
+def _narrow_dimension(dimension: Dimension, value: Value) -> Dimension:
+    if dimension.choices or dimension.step or not dimension.contains(value):
+        return dimension
     assert isinstance(value, int | float)
-    reach = SHARE * (each.high - each.low)
-    low, high = (value / TIMES, value * TIMES) if each.log else (value - reach, value + reach)
-    if each.whole:
+    reach = RANGE_SHARE * (dimension.high - dimension.low)
+    low, high = (
+        (value / LOG_RANGE_FACTOR, value * LOG_RANGE_FACTOR)
+        if dimension.log
+        else (value - reach, value + reach)
+    )
+    if dimension.is_integer:
         low, high = math.floor(low), math.ceil(high)
-    return replace(each, low=max(each.low, low), high=min(each.high, high))
+    return replace(dimension, low=max(dimension.low, low), high=min(dimension.high, high))

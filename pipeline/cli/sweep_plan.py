@@ -1,4 +1,4 @@
-"""What a sweep is asked for: its words taken apart, composed and checked before anything runs."""
+"""The plan of a sweep: its words are split, composed and checked before anything runs."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,130 +7,146 @@ from dataclasses import dataclass, replace
 from pipeline.cli import arguments, sweep_from_diagnosis, sweep_space
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
-from pipeline.search.space import Dimension, Space, Value, key_in, word
-from pipeline.settings.command_line import CommandLine
+from pipeline.search.space import Dimension, SearchSpace, Value, format_value, strip_condition
+from pipeline.settings.command_line import CommandLine, Overrides, group_of
 from pipeline.settings.measuring import Shift
 from pipeline.settings.search import Search
 
-AROUND = ("search", "tracking", "ui", "record", "trained")
-"""Keys that are no part of a trial's command line."""
-
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is searched. `fixed`: words that all trials share; `epochs`: name of the dimension that says how
-    long to train, if there is one.
+class SweepPlan:
+    """What is searched.
+
+    `fixed`: the words that all trials share; `epochs`: the name of the dimension that says how long to train,
+    None where there is none.
     """
 
-    told: CommandLine
-    fixed: tuple[str, ...]
-    space: Space
+    command_line: CommandLine
+    fixed: Overrides
+    space: SearchSpace
     epochs: str | None
 
-    def about(self, device: str) -> dict[str, object]:
-        """What all trials of the study share."""
+    def describe_study(self, device: str) -> dict[str, object]:
+        """Return what all trials of the study share."""
         return {
-            "space": list(self.space.text()),
+            "space": list(self.space.format_lines()),
             "settings": sorted(self.fixed),
             "device": device,
-            "objective": self.told.settings.search.objective.value,
+            "objective": self.command_line.settings.search.objective.value,
         }
 
     def default_name(self, device: str) -> str:
-        """The same command on the same device takes up the same study."""
-        about = repr(sorted(self.about(device).items()))
-        return f"{self.told.choices['data']}-{hashlib.sha256(about.encode()).hexdigest()[:8]}"
+        """Return a name that the same command on the same device has again, so that it resumes its study."""
+        description = repr(sorted(self.describe_study(device).items()))
+        return f"{self.command_line.choices['data']}-{hashlib.sha256(description.encode()).hexdigest()[:8]}"
 
 
-def plan(words: Sequence[str]) -> Plan:
-    """What the words ask for.
+def make_plan(words: Sequence[str]) -> SweepPlan:
+    """Return what the words of a sweep ask for; only they, and a diagnosis that they name, are read.
 
     Raises:
-        BadInput: a word is wrong; nothing was looked at but the words, and a diagnosis that they name.
+        BadInput: a word is wrong.
     """
-    from pipeline.search.sweep import with_epochs
-    from pipeline.search.trial_rows import searched
+    from pipeline.search.sweep import add_epochs
+    from pipeline.search.trial_rows import read_searched_values
 
-    fixed, several = sweep_space.split(arguments.overrides(words))
-    told, first = compose(fixed), None
-    if told.settings.search.from_diagnosis:
-        fixed, first = _around(told.settings.search, fixed, several)
-        told = _tried_first(compose(fixed), first)
-    own = [pair for pair in fixed if pair.partition("=")[0].partition(".")[0] not in AROUND]
-    if not any(pair.startswith("data=") for pair in own):
-        own.insert(0, f"data={told.choices['data']}")  # a baseline may name another set
-    if told.settings.train.start_from is not None:
+    fixed, varied = sweep_space.split_words(arguments.normalise_words(words))
+    command_line, first = compose(fixed), None
+    if command_line.settings.search.from_diagnosis:
+        fixed, first = _split_diagnosis(command_line.settings.search, fixed, varied)
+        command_line = _add_baseline(compose(fixed), first)
+    trial_words = Overrides(fixed).trial_part()
+    if trial_words.find("data") is None:
+        trial_words = Overrides(
+            (f"data={command_line.choices['data']}", *trial_words)
+        )  # a baseline may name another set
+    if command_line.settings.train.start_from is not None:
         raise BadSetting("sweep needs train.from=null: its trials begin afresh, got a run; leave it out")
-    search = told.settings.search
-    if search.under_shift and told.settings.evaluate.shift is Shift.none:
+    search = command_line.settings.search
+    if search.under_shift and command_line.settings.evaluate.shift is Shift.none:
         raise BadSetting(
             "search.objective=accuracy_under_shift needs evaluate.shift=noise (or blur, rotate, ...), "
             "got none; set one"
         )
-    found = sweep_space.build(search.space, search.when, fixed, several)
+    space = sweep_space.build_space(search.space, search.when, fixed, varied)
     if first is not None:
-        found = sweep_from_diagnosis.close_in(found, searched(compose([*own, *first]), found.searched()))
-    _check(found, own)
-    whole, epochs = with_epochs(
-        found, told, lambda schedule: compose([*own, f"schedule={schedule}"]).settings.schedule.fair_midway
+        space = sweep_from_diagnosis.narrow(
+            space, read_searched_values(compose([*trial_words, *first]), space.keys)
+        )
+    _check_dimensions(space, trial_words)
+    space_with_epochs, epochs = add_epochs(
+        space,
+        command_line,
+        lambda schedule: compose([*trial_words, f"schedule={schedule}"]).settings.schedule.fair_midway,
     )
     for line in search.enqueue:
-        compose([*own, *line.split()])
-    return Plan(told, tuple(own), whole, epochs)
+        compose([*trial_words, *line.split()])
+    return SweepPlan(command_line, trial_words, space_with_epochs, epochs)
 
 
-def _around(search: Search, fixed: Sequence[str], several: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What is fixed in a search around a diagnosis, and the words that place its first trial."""
-    lines = [*several, *search.space, *(line for lines in search.when.values() for line in lines)]
-    searched = {line.partition("=")[0] for line in lines} - {word.partition("=")[0] for word in fixed}
-    settled, first = sweep_from_diagnosis.split(
-        sweep_from_diagnosis.found(search.from_diagnosis or ""), fixed, searched
+def _split_diagnosis(
+    search: Search, fixed: Sequence[str], varied: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return what is fixed in a search around a diagnosis, and the words that its first trial adds."""
+    lines = [*varied, *search.space, *(line for lines in search.when.values() for line in lines)]
+    searched = set(Overrides(lines).keys) - set(Overrides(fixed).keys)
+    unsearched, first = sweep_from_diagnosis.split_words(
+        sweep_from_diagnosis.find_last_words(search.from_diagnosis or ""), fixed, searched
     )
-    return [*settled, *fixed], first
+    return [*unsearched, *fixed], first
 
 
-def _tried_first(told: CommandLine, words: Sequence[str]) -> CommandLine:
-    """The same with one more baseline, ahead of the others."""
-    search = told.settings.search
+def _add_baseline(command_line: CommandLine, words: Sequence[str]) -> CommandLine:
+    """Return `command_line` with one more trial in front of those to be tried first."""
+    search = command_line.settings.search
     search = replace(search, enqueue=[" ".join(words), *search.enqueue])
-    return replace(told, settings=replace(told.settings, search=search))
+    return replace(command_line, settings=replace(command_line.settings, search=search))
 
 
-def _check(found: Space, fixed: Sequence[str]) -> None:
-    """Compose the ends of every dimension, so that a wrong key or value is told before anything runs."""
+def _check_dimensions(space: SearchSpace, fixed: Sequence[str]) -> None:
+    """Raise where a key or value of a dimension is wrong, before anything runs, by composing its ends.
+
+    Raises:
+        BadSetting: the first that is wrong.
+    """
     parents: dict[str, tuple[str, ...]] = {}
-    for each in found.dimensions:
-        under = _under(each, parents)
-        parents[each.name] = under
-        for value in _probes(each):
+    for dimension in space.dimensions:
+        condition = _list_condition_words(dimension, parents)
+        parents[dimension.name] = condition
+        for value in _choose_probes(dimension):
             try:
-                compose([*fixed, *under, f"{each.key}={word(value)}"])
+                compose([*fixed, *condition, f"{dimension.key}={format_value(value)}"])
             except BadSetting as error:
                 # A pair of values that exclude each other is no trial; one value alone is a mistake.
-                if str(error).startswith(each.key.partition(".")[0]):
-                    raise _explained(each, value, error) from None
+                if str(error).startswith(group_of(dimension.key)):
+                    raise _explain(dimension, value, error) from None
 
 
-def _under(each: Dimension, parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The words under which a dimension counts."""
-    if each.when is None:
+def _list_condition_words(dimension: Dimension, parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the words of the condition under which a dimension counts."""
+    if dimension.when is None:
         return ()
-    key = key_in(each.when.key)
-    return (*parents[each.when.key], f"{key}={word(each.when.value)}")
+    key = strip_condition(dimension.when.key)
+    return (*parents[dimension.when.key], f"{key}={format_value(dimension.when.value)}")
 
 
-def _probes(each: Dimension) -> Sequence[Value]:
-    """All choices; of a range its ends, and of a continuum a number in between."""
-    if each.choices:
-        return each.choices
-    between = () if each.whole or each.step else (each.low + 0.382 * (each.high - each.low),)
-    return (each.low, each.high, *between)
+def _choose_probes(dimension: Dimension) -> Sequence[Value]:
+    """Return the values to check: all choices, or the ends of a range and a value inside a continuous one."""
+    if dimension.choices:
+        return dimension.choices
+    inside = (
+        ()
+        if dimension.is_integer or dimension.step
+        else (dimension.low + 0.382 * (dimension.high - dimension.low),)
+    )
+    return (dimension.low, dimension.high, *inside)
 
 
-def _explained(each: Dimension, value: Value, error: BadSetting) -> BadSetting:
+def _explain(dimension: Dimension, value: Value, error: BadSetting) -> BadSetting:
     if isinstance(value, float) and not value.is_integer() and "must be a whole number" in str(error):
-        ends = f"{word(each.low)},{word(each.high)}"
+        ends = f"{format_value(dimension.low)},{format_value(dimension.high)}"
         return BadSetting(
-            f"{each.key} must be a whole number, got {each.text()!r}; write {each.key}=int(interval({ends}))"
+            f"{dimension.key} must be a whole number, got {dimension.format()!r}; "
+            f"write {dimension.key}=int(interval({ends}))"
         )
     return error

@@ -13,168 +13,172 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.measures import Epoch, Point
-from pipeline.search.results import EPOCHS, Member, Results
+from pipeline.search.results import FrontierPoint, Results
+from pipeline.settings.command_line import EPOCHS
 
 if TYPE_CHECKING:
-    from pipeline.search.job import Ended
+    from pipeline.search.job import TrialOutcome
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
-WIDE = 40
-SHOWN = 8
-"""Members of the frontier in the panel."""
+SPARKLINE_WIDTH = 40
+MAX_POINTS_SHOWN = 8
+"""Points of the frontier in the panel."""
 
 
 class Screen:
     """Trials done, budget, time to go, and the frontier so far."""
 
     def __init__(self, study: str, trials: int, budget: float | None, unit: str) -> None:
-        """`unit`: cpu or gpu; `budget`: device-seconds."""
+        """Prepare the screen of a study. `unit`: cpu or gpu; `budget`: device-seconds."""
         self._study, self._trials, self._budget, self._unit = study, trials, budget, unit
         self._console = Console(highlight=False)
         self._started = time.monotonic()
-        self._begun_with: int | None = None
+        self._trials_at_start: int | None = None
         self._results: Results | None = None
         self._running: dict[int, str] = {}
         self._live: Live | None = None
         if self._console.is_terminal:
             self._live = Live(
-                console=self._console, refresh_per_second=4, transient=True, get_renderable=self._panel
+                console=self._console, refresh_per_second=4, transient=True, get_renderable=self._draw_panel
             )
 
     def __enter__(self) -> "Screen":
         if self._live:
             self._live.start()
         else:
-            self._say(f"study {self._study}: {self._trials} trials")
+            self._print(f"study {self._study}: {self._trials} trials")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
 
-    def began(self, number: int) -> None:
+    def show_started(self, number: int) -> None:
         self._running[number] = f"{number}: begins"
 
-    def epoch(self, number: int, epoch: Epoch, of: int) -> None:
+    def show_epoch(self, number: int, epoch: Epoch, of: int) -> None:
         self._running[number] = f"{number}: {epoch.number}/{of} {epoch.validation_accuracy:.2%}"
 
-    def ended(
-        self, number: int, state: str, point: Point | None, own: Mapping[str, object], reason: str
+    def show_ended(
+        self, number: int, state: str, point: Point | None, params: Mapping[str, object], reason: str
     ) -> None:
         self._running.pop(number, None)
         if self._live:
             return
-        words = text_of(own)
-        result = f"{point.accuracy:.2%} at {seconds(point.device_seconds)}" if point else "no result"
-        told = f"; {reason}" if reason else ""
-        self._say(f"trial {number} {state}: {result}  {words}{told}")
+        words = format_params(params)
+        result = f"{point.accuracy:.2%} at {format_seconds(point.device_seconds)}" if point else "no result"
+        because = f"; {reason}" if reason else ""
+        self._print(f"trial {number} {state}: {result}  {words}{because}")
 
-    def confirming(self, number: int, epoch: object, seed: int, ended: "Ended") -> None:
+    def show_confirmation(self, number: int, epoch: object, seed: int, outcome: "TrialOutcome") -> None:
         self._running.pop(number, None)
         if self._live:
             return
-        point, test = (ended.points or (None,))[-1], ended.test_accuracy
-        result = f"{point.accuracy:.2%} validation" if point else f"failed; {ended.reason}"
-        told = f", {test:.2%} test" if test is not None else ""
-        self._say(f"trial {number} at epoch {epoch} confirmed with seed {seed}: {result}{told}")
+        point, test = (outcome.points or (None,))[-1], outcome.test_accuracy
+        result = f"{point.accuracy:.2%} validation" if point else f"failed; {outcome.reason}"
+        test_accuracy = f", {test:.2%} test" if test is not None else ""
+        self._print(f"trial {number} at epoch {epoch} confirmed with seed {seed}: {result}{test_accuracy}")
 
-    def standing(self, results: Results) -> None:
+    def update(self, results: Results) -> None:
         self._results = results
-        if self._begun_with is None:
-            self._begun_with = len(results.tried)
+        if self._trials_at_start is None:
+            self._trials_at_start = len(results.trials)
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         print(line, flush=True)
 
-    def _panel(self) -> RenderableType:
+    def _draw_panel(self) -> RenderableType:
         results = self._results
-        if results is None or not results.points():
-            return Text(f"study {self._study}: {self._progress()}")
-        members = results.members()
+        if results is None or not results.points:
+            return Text(f"study {self._study}: {self._format_progress()}")
+        points = results.frontier
         return Group(
-            Text(f"study {self._study}: {self._progress()}", style="bold"),
+            Text(f"study {self._study}: {self._format_progress()}", style="bold"),
             Text(f"running  {'   '.join(self._running.values())}", style="dim"),
-            Text(f"accuracy by cost  {sparkline([m.point for m in members])}", style="cyan"),
-            frontier_table(members[-SHOWN:], results.knee()),
+            Text(f"accuracy by cost  {draw_sparkline([m.point for m in points])}", style="cyan"),
+            build_frontier_table(points[-MAX_POINTS_SHOWN:], results.knee),
         )
 
-    def _progress(self) -> str:
-        done = len(self._results.tried) if self._results else 0
-        parts = [f"{done}/{self._trials} trials"]
-        spent = sum(each.paid_seconds for each in self._results.tried) if self._results else 0.0
-        budget = f" of {seconds(self._budget)}" if self._budget else ""
-        parts.append(f"{self._unit} time {seconds(spent)}{budget}")
-        fresh = done - (self._begun_with or 0)
+    def _format_progress(self) -> str:
+        done = len(self._results.trials) if self._results else 0
+        phrases = [f"{done}/{self._trials} trials"]
+        paid = sum(trial.paid_seconds for trial in self._results.trials) if self._results else 0.0
+        budget = f" of {format_seconds(self._budget)}" if self._budget else ""
+        phrases.append(f"{self._unit} time {format_seconds(paid)}{budget}")
+        fresh = done - (self._trials_at_start or 0)
         if fresh > 1 and done < self._trials:
             left = (time.monotonic() - self._started) / fresh * (self._trials - done)
-            parts.append(f"about {seconds(left)} to go")
-        return ", ".join(parts)
+            phrases.append(f"about {format_seconds(left)} to go")
+        return ", ".join(phrases)
 
 
-def sparkline(points: Sequence[Point], wide: int = WIDE) -> str:
-    """Best accuracy within each cost, cheap to dear on a log scale; higher block, higher accuracy."""
+def draw_sparkline(points: Sequence[Point], width: int = SPARKLINE_WIDTH) -> str:
+    """Return the best accuracy within each cost as a line of blocks, cheap to dear on a log scale."""
     if not points:
         return ""
     low, high = points[0].device_seconds, points[-1].device_seconds
     worst, best = points[0].accuracy, points[-1].accuracy
     line = ""
-    for column in range(wide):
-        within = low * (high / low) ** (column / max(1, wide - 1)) * (1 + 1e-9)
-        reached = max(point.accuracy for point in points if point.device_seconds <= within)
+    for column in range(width):
+        limit = low * (high / low) ** (column / max(1, width - 1)) * (1 + 1e-9)
+        accuracy = max(point.accuracy for point in points if point.device_seconds <= limit)
         # Errors on a log scale: the last half percent is as visible as the first ten.
-        share = _share(1 - reached, 1 - worst, 1 - best)
+        share = _scale_error(1 - accuracy, 1 - worst, 1 - best)
         line += BLOCKS[1 + round(share * (len(BLOCKS) - 2))]
-    return f"{seconds(low)} {line} {seconds(high)}"
+    return f"{format_seconds(low)} {line} {format_seconds(high)}"
 
 
-def _share(error: float, most: float, least: float) -> float:
+def _scale_error(error: float, highest: float, lowest: float) -> float:
     floor = 1e-4
-    top, bottom, here = (math.log(max(each, floor)) for each in (most, least, error))
-    return 1.0 if top == bottom else (top - here) / (top - bottom)
+    top, bottom, value = (math.log(max(share, floor)) for share in (highest, lowest, error))
+    return 1.0 if top == bottom else (top - value) / (top - bottom)
 
 
-def frontier_table(members: Sequence[Member], knee: Member | None) -> Table:
-    """One line a member: cost, accuracy, what was confirmed, what it is."""
+def build_frontier_table(points: Sequence[FrontierPoint], knee: FrontierPoint | None) -> Table:
+    """Build a table of the frontier: cost, accuracy, confirmation and parameters of each point."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    confirmed = any(member.confirmation for member in members)
+    confirmed = any(row.confirmation for row in points)
     for heading in ["cost", "accuracy", *(["test"] if confirmed else []), "trial", "epoch"]:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
-    for member in members:
-        cost = f"{seconds(member.point.device_seconds):>7}"
+    for member in points:
+        cost = f"{format_seconds(member.point.device_seconds):>7}"
         mark = "[bold yellow]knee[/] " if knee is not None and member is knee else ""
         cells = [mark + cost, f"{member.point.accuracy:.2%}"]
         if confirmed:
-            cells.append(_confirmed(member))
-        own = {key: value for key, value in member.tried.params.items() if key != EPOCHS}
-        table.add_row(*cells, str(member.tried.number), str(member.epoch), escape(text_of(own)))
+            cells.append(_format_confirmation(member))
+        params = {key: value for key, value in member.trial.params.items() if key != EPOCHS}
+        table.add_row(*cells, str(member.trial.number), str(member.epoch), escape(format_params(params)))
     return table
 
 
-def text_of(params: Mapping[str, object]) -> str:
-    """`hidden=32 optimizer=sgd learning_rate=0.35`: the last part of each key where that is enough."""
+def format_params(params: Mapping[str, object]) -> str:
+    """Return text such as `hidden=32 optimizer=sgd`: the last name of each key where that is unique."""
     names = {key: key.rpartition(".")[2] for key in params}
     unique = {name for name, count in Counter(names.values()).items() if count == 1}
     return " ".join(
-        f"{names[key] if names[key] in unique else key}={short(value)}" for key, value in params.items()
+        f"{names[key] if names[key] in unique else key}={format_value(value)}"
+        for key, value in params.items()
     )
 
 
-def _confirmed(member: Member) -> str:
-    found = member.confirmation
-    if found is None:
+def _format_confirmation(point: FrontierPoint) -> str:
+    confirmation = point.confirmation
+    if confirmation is None:
         return "-"
-    half = (max(found.test_accuracies) - min(found.test_accuracies)) / 2
-    return f"{found.test_accuracy:.2%}" + (f" ±{100 * half:.2f}" if len(found.seeds) > 1 else "")
+    half = (max(confirmation.test_accuracies) - min(confirmation.test_accuracies)) / 2
+    return f"{confirmation.test_accuracy:.2%}" + (
+        f" ±{100 * half:.2f}" if len(confirmation.seeds) > 1 else ""
+    )
 
 
-def short(value: object) -> str:
-    """Two figures are enough to tell settings apart; the command has all of them."""
+def format_value(value: object) -> str:
+    """Return a value with two digits, which are enough to tell settings apart; the command has them all."""
     return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
-def seconds(value: float) -> str:
-    """Three figures, with a unit that fits."""
+def format_seconds(value: float) -> str:
+    """Return a duration with two or three digits, in a unit that fits."""
     if value >= 600:
         return f"{value / 60:.0f} min"
     if value >= 10:

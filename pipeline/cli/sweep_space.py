@@ -1,4 +1,4 @@
-"""The words of a sweep, parsed by Hydra's own grammar: what is fixed, and what is to be searched."""
+"""The words of a sweep, parsed by the grammar of Hydra: what is fixed, and what is searched."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,182 +10,187 @@ from hydra.errors import HydraException
 
 from pipeline.cli import arguments
 from pipeline.errors import BadSetting
-from pipeline.search.space import Dimension, Space, Value, When
+from pipeline.search.space import Condition, Dimension, SearchSpace, Value
+from pipeline.settings.command_line import MODEL_REFERENCES, NOT_OF_A_TRIAL, Overrides, group_of, key_of
 
 NEVER_TOGETHER = ("data", "device")
-"""Points of several of these never stand on one frontier."""
+"""Groups of which a study has one option: points of several cannot be compared on one frontier."""
 
 OF_TRAINING = {"data.fraction"}
-"""What changes the training split alone: the validation split, which all points are measured by, stays."""
+"""Keys of these groups that may be searched: they change the training split, but not the validation split."""
 
-AROUND = {"search", "pruning", "tracking", "ui", "price", "profile", "evaluate", "claim", "hydra"} | {
-    "data_dir",
-    "cache_dir",
-    "trained",
-    "record",
+WITHOUT_EFFECT = {
+    *NOT_OF_A_TRIAL,
+    *MODEL_REFERENCES,
+    *("pruning", "price", "profile", "evaluate", "claim", "hydra", "data_dir", "cache_dir"),
 }
-"""What changes nothing of a trial's curve."""
+"""Groups and keys that change nothing in the curve of a trial."""
 
 
-def split(pairs: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Words with one value, and words with several."""
-    sweeping = [arguments.parse(pair).is_sweep_override() for pair in pairs]
-    fixed = [pair for pair, several in zip(pairs, sweeping, strict=True) if not several]
-    return fixed, [pair for pair, several in zip(pairs, sweeping, strict=True) if several]
+def split_words(pairs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split `pairs` into the words with one value and those with several."""
+    is_varied = [arguments.parse(pair).is_sweep_override() for pair in pairs]
+    fixed = [pair for pair, several in zip(pairs, is_varied, strict=True) if not several]
+    return fixed, [pair for pair, several in zip(pairs, is_varied, strict=True) if several]
 
 
-def build(
+def build_space(
     space: Sequence[str], when: Mapping[str, Sequence[str]], fixed: Sequence[str], typed: Sequence[str]
-) -> Space:
-    """The space of conf/search, with what was typed on top: a key with several values replaces or adds a
-    dimension, a key with one value takes it out.
+) -> SearchSpace:
+    """Build the space of conf/search with the typed words on top.
+
+    A typed key with several values replaces or adds a dimension, a key with one value removes it.
 
     Raises:
-        BadSetting: a word that is no range of values, or a condition on what is not searched.
+        BadSetting: a word is no range of values, or a condition names what is not searched.
     """
-    taken = {_key(pair) for pair in [*fixed, *typed]}
-    dimensions = [dimension(pair) for pair in [*(each for each in space if _key(each) not in taken), *typed]]
+    typed_keys = Overrides((*fixed, *typed)).keys
+    dimensions = [parse_dimension(pair) for pair in space if key_of(pair) not in typed_keys]
+    dimensions += [parse_dimension(pair) for pair in typed]
     for condition, pairs in when.items():
-        own = [dimension(pair) for pair in pairs if _key(pair) not in taken]
-        dimensions += _conditional(condition, own, dimensions, fixed)
+        conditional = [parse_dimension(pair) for pair in pairs if key_of(pair) not in typed_keys]
+        dimensions += _resolve_condition(condition, conditional, dimensions, fixed)
     if not dimensions:
         raise BadSetting(
             "search.space must vary one key at least, got none; type one, for example model.hidden=16,64,256"
         )
-    _check_once(dimensions)
-    return Space(tuple(dimensions))
+    _check_keys_differ(dimensions)
+    return SearchSpace(tuple(dimensions))
 
 
-def _key(pair: str) -> str:
-    return pair.partition("=")[0]
-
-
-def _check_once(dimensions: Sequence[Dimension]) -> None:
-    """No two dimensions of one key may count at the same time."""
-    for one, other in combinations(dimensions, 2):
-        if one.key == other.key and not _apart(one.when, other.when):
+def _check_keys_differ(dimensions: Sequence[Dimension]) -> None:
+    """Raise where two dimensions of one key may count at the same time."""
+    for first, second in combinations(dimensions, 2):
+        if first.key == second.key and not _exclude_each_other(first.when, second.when):
             raise BadSetting(
-                f"{one.key} must be searched once, got {one.text()!r} and {other.text()!r}; leave one out"
+                f"{first.key} must be searched once, got {first.format()!r} and {second.format()!r}; "
+                "leave one out"
             )
 
 
-def _apart(one: When | None, other: When | None) -> bool:
-    """Whether two conditions exclude each other."""
-    return one is not None and other is not None and one.key == other.key and one.value != other.value
+def _exclude_each_other(first: Condition | None, second: Condition | None) -> bool:
+    """Return whether two conditions exclude each other."""
+    return (
+        first is not None and second is not None and first.key == second.key and first.value != second.value
+    )
 
 
-def _conditional(
-    condition: str, own: Sequence[Dimension], before: Sequence[Dimension], fixed: Sequence[str]
+def _resolve_condition(
+    condition: str, dimensions: Sequence[Dimension], searched: Sequence[Dimension], fixed: Sequence[str]
 ) -> list[Dimension]:
-    """The dimensions under `key=value`: all of them where that is settled, none where it cannot be."""
-    override = _parsed(condition)
-    key, value = override.key_or_group, _plain(override.value(), condition)
-    parent = next((each for each in before if each.key == key), None)
+    """Return `dimensions` under `condition` (`key=value`): all where it is fixed, none where it is false."""
+    override = _parse(condition)
+    key, value = override.key_or_group, _to_plain_value(override.value(), condition)
+    parent = next((dimension for dimension in searched if dimension.key == key), None)
     if parent is None:
-        settled = [arguments.parse(pair) for pair in fixed if _key(pair) == key]
-        if not settled:
+        fixed_words = [arguments.parse(pair) for pair in fixed if key_of(pair) == key]
+        if not fixed_words:
             raise BadSetting(
-                f"search.when must hang on a key that is searched or set, got {condition!r}; "
+                f"search.when must depend on a key that is searched or set, got {condition!r}; "
                 f"add {key} to search.space or set {condition}"
             )
-        return list(own) if settled[-1].value() == override.value() else []
+        return list(dimensions) if fixed_words[-1].value() == override.value() else []
     if not parent.choices:
         raise BadSetting(
-            f"search.when must hang on one of several named values, got {condition!r} and {parent.text()!r}; "
-            f"write the values of {key} with commas"
+            f"search.when must depend on one of several named values, got {condition!r} and "
+            f"{parent.format()!r}; write the values of {key} with commas"
         )
-    return [replace(each, when=When(parent.name, value)) for each in own if parent.holds(value)]
+    return [
+        replace(dimension, when=Condition(parent.name, value))
+        for dimension in dimensions
+        if parent.contains(value)
+    ]
 
 
-def dimension(pair: str) -> Dimension:
-    """`model.hidden=tag(log,int(interval(16,1024)))` as a value.
+def parse_dimension(pair: str) -> Dimension:
+    """Return the dimension of a word such as `model.hidden=tag(log,int(interval(16,1024)))`.
 
     Raises:
-        BadSetting: it gives no values to choose from.
+        BadSetting: the word gives no values to choose from.
     """
-    override = _parsed(pair)
+    override = _parse(pair)
     key, value = override.key_or_group, override.value()
     _check_key(key, pair)
     match value:
         case ChoiceSweep():
-            return _of_choices(key, value, pair)
+            return _read_choices(key, value, pair)
         case IntervalSweep():
-            return _of_interval(key, value, pair)
+            return _read_interval(key, value, pair)
         case RangeSweep():
-            return _of_range(key, value, pair)
+            return _read_range(key, value, pair)
     raise BadSetting(
         f"{key} must have values to choose from in a search, got {pair!r}; "
         "write a,b,c or interval(low,high) or range(low,high,step)"
     )
 
 
-def _parsed(pair: str) -> Override:
+def _parse(pair: str) -> Override:
     try:
         override = arguments.parse(pair)
     except HydraException:
-        raise BadSetting(f"a word of the space must be key=value, got {pair!r}; mend it") from None
+        raise BadSetting(f"a word of the space must be key=value, got {pair!r}; correct it") from None
     key = override.key_or_group
-    if key != _key(pair):
+    if key != key_of(pair):
         raise BadSetting(f"{key} can only be set in a search, not added or moved, got {pair!r}")
     return override
 
 
 def _check_key(key: str, pair: str) -> None:
-    head = key.partition(".")[0]
-    if head in NEVER_TOGETHER and key not in OF_TRAINING:
+    group = group_of(key)
+    if group in NEVER_TOGETHER and key not in OF_TRAINING:
         raise BadSetting(
-            f"{key} must have one value in a search, got {pair!r}; points of several never stand on one "
-            f"frontier, so start one search for each {head}"
+            f"{key} must have one value in a search, got {pair!r}; points of several cannot be "
+            f"compared on one frontier, so start one search for each {group}"
         )
-    if head in AROUND:
+    if group in WITHOUT_EFFECT:
         raise BadSetting(
-            f"{key} must have one value in a search, got {pair!r}; it changes no curve, so write one"
+            f"{key} must have one value in a search, got {pair!r}; it does not change the curve, so write one"
         )
 
 
-def _of_choices(key: str, value: ChoiceSweep, pair: str) -> Dimension:
-    choices = [_plain(each, pair) for each in value.list]
-    _log(key, value.tags, 1, pair)
+def _read_choices(key: str, value: ChoiceSweep, pair: str) -> Dimension:
+    choices = [_to_plain_value(choice, pair) for choice in value.list]
+    _read_log_tag(key, value.tags, 1, pair)
     if len(set(choices)) < len(choices):
         raise BadSetting(f"{key} must name each value once, got {pair!r}; leave the repeated one out")
-    return Dimension(key, choices=tuple(choices))
+    return Dimension(key=key, choices=tuple(choices))
 
 
-def _of_interval(key: str, value: IntervalSweep, pair: str) -> Dimension:
+def _read_interval(key: str, value: IntervalSweep, pair: str) -> Dimension:
     low, high = value.start, value.end
     assert low is not None
     assert high is not None
-    log = _log(key, value.tags, low, pair)
+    log = _read_log_tag(key, value.tags, low, pair)
     if not (low < high and math.isfinite(low) and math.isfinite(high)):
         raise BadSetting(
             f"{key} must go from a lower to a higher number, got {pair!r}; write interval(low,high)"
         )
-    whole = isinstance(low, int) and isinstance(high, int)
-    return Dimension(key, low=low, high=high, log=log, whole=whole)
+    is_integer = isinstance(low, int) and isinstance(high, int)
+    return Dimension(key=key, low=low, high=high, log=log, is_integer=is_integer)
 
 
-def _of_range(key: str, value: RangeSweep, pair: str) -> Dimension:
-    """`range(low,high,step)` ends before `high`, as Python's does."""
+def _read_range(key: str, value: RangeSweep, pair: str) -> Dimension:
+    """Read `range(low,high,step)`, which ends before `high`, as that of Python does."""
     low, stop, step = value.start, value.stop, value.step
     assert low is not None
     assert stop is not None
-    log = _log(key, value.tags, low, pair)
+    log = _read_log_tag(key, value.tags, low, pair)
     if not (step > 0 and low + step < stop < math.inf):
         raise BadSetting(
             f"{key} must have two values at least, got {pair!r}; write range(low,high,step), without high"
         )
-    whole = all(isinstance(each, int) for each in (low, stop, step))
+    is_integer = all(isinstance(number, int) for number in (low, stop, step))
     last = low + step * (math.ceil(round((stop - low) / step, 9)) - 1)
     if log:
-        return Dimension(key, choices=tuple(_steps(low, last, step)))
-    return Dimension(key, low=low, high=last, step=step, whole=whole)
+        return Dimension(key=key, choices=tuple(_list_steps(low, last, step)))
+    return Dimension(key=key, low=low, high=last, step=step, is_integer=is_integer)
 
 
-def _steps(low: float, high: float, step: float) -> list[Value]:
+def _list_steps(low: float, high: float, step: float) -> list[Value]:
     return [low + step * number for number in range(round((high - low) / step) + 1)]
 
 
-def _log(key: str, tags: set[str], low: float, pair: str) -> bool:
+def _read_log_tag(key: str, tags: set[str], low: float, pair: str) -> bool:
     if unknown := tags - {"log"}:
         raise BadSetting(
             f"{key} must have no tag but log, got {', '.join(unknown)} in {pair!r}; leave it out"
@@ -195,9 +200,9 @@ def _log(key: str, tags: set[str], low: float, pair: str) -> bool:
     return "log" in tags
 
 
-def _plain(value: object, pair: str) -> Value:
+def _to_plain_value(value: object, pair: str) -> Value:
     if isinstance(value, QuotedString):
         return str(value.text)
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise BadSetting(f"{_key(pair)} must have plain values in a search, got {pair!r}; leave lists out")
+    raise BadSetting(f"{key_of(pair)} must have plain values in a search, got {pair!r}; leave lists out")

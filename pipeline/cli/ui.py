@@ -1,50 +1,50 @@
-"""`ui`: the MLflow UI, lean: one worker, no background jobs, no telemetry, loopback only."""
+"""The command `ui`: the MLflow UI with one worker, no background jobs, no telemetry, on this machine."""
 
 import os
 import sys
 from collections.abc import Sequence
 
 from pipeline.cli.compose import compose
-from pipeline.secrets import masked
+from pipeline.secrets import mask
 from pipeline.settings.tracking import Ui
 
-LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+LEAN_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def run(words: Sequence[str]) -> None:
-    """Replace this process by the server; `--prepare` only creates the store, for `make run`."""
+    """Replace this process by the server; with `--prepare` only create the store, for `make run`."""
     prepare_only = list(words) == ["--prepare"]
     settings = compose([] if prepare_only else words).settings
     ui = settings.ui
-    from pipeline.tracking import mlflow_store
+    from pipeline.tracking import mlflow_runs, mlflow_store
 
     client = mlflow_store.open_store()
-    mlflow_store.reap(client)
+    mlflow_runs.end_orphans(client)
     if prepare_only:
-        mlflow_store.experiment_id(client, settings.tracking.experiment)
+        mlflow_store.find_or_create_experiment(client, settings.tracking.experiment)
         return
-    address = mlflow_store.uri()
+    address = mlflow_store.read_uri()
     if address.startswith("http"):
-        print(f"The runs are on {masked(address)}; open it in a browser.")
+        print(f"The runs are on {mask(address)}; open it in a browser.")
         return
-    if adopted := mlflow_store.adopted_run():  # `mlflow run -e ui`: showing runs is no run worth keeping
+    if adopted := mlflow_store.take_adopted_run():  # `mlflow run -e ui`: showing runs is no run to keep
         client.delete_run(adopted)
-    print(f"MLflow UI: {link(ui)}   (Ctrl-C ends it)", flush=True)
-    os.environ.update(LEAN)
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *_options(ui, address)])
+    print(f"MLflow UI: {build_link(ui)}   (Ctrl-C ends it)", flush=True)
+    os.environ.update(LEAN_ENVIRONMENT)
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *_list_options(ui, address)])
 
 
-def link(ui: Ui) -> str:
+def build_link(ui: Ui) -> str:
     return f"http://{ui.host}:{ui.port}"
 
 
-def base_address() -> str:
-    """Where the runs can be looked at: the tracking server itself, or where `ui` listens."""
+def find_base_address() -> str:
+    """Return the address of the runs: that of the tracking server, or that on which `ui` listens."""
     from pipeline.tracking import mlflow_store
 
-    address = mlflow_store.uri()
-    return masked(address) if address.startswith("http") else link(compose([]).settings.ui)
+    address = mlflow_store.read_uri()
+    return mask(address) if address.startswith("http") else build_link(compose([]).settings.ui)
 
 
-def _options(ui: Ui, address: str) -> list[str]:
+def _list_options(ui: Ui, address: str) -> list[str]:
     return ["--backend-store-uri", address, "--host", ui.host, "--port", str(ui.port), "--workers", "1"]

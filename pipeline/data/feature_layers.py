@@ -1,4 +1,4 @@
-"""Fronts as Keras layers: fitted on the training split, run over all splits once, saved with the model.
+"""Front ends as Keras layers: fitted on the training split, run once over all splits, saved with the model.
 
 Only layers that come with Keras, so that a saved model loads anywhere.
 """
@@ -9,116 +9,140 @@ from typing import Any
 import numpy as np
 
 from pipeline.backend import Tensor, keras, tf
-from pipeline.data.features import Columns, Counts, Form, Front, LogMel, Sound, Tokens, Words
-from pipeline.data.samples import Batch, Raw, Table, Texts, measure_width, split_into_portions
+from pipeline.data.features import (
+    Columns,
+    Counts,
+    FrontEnd,
+    LogMel,
+    SampleKind,
+    SoundSamples,
+    TextSamples,
+    Tokens,
+)
+from pipeline.data.samples import Batch, RawSamples, Table, Texts, measure_width, split_into_portions
 from pipeline.errors import BadData, BadSetting
-from pipeline.settings.model import Text
 from pipeline.settings.preprocess import Form as TextForm
 from pipeline.settings.preprocess import Spectrogram, Vocabulary
 from pipeline.settings.settings import Settings
 
-TEXTS_AT_ONCE = 512
-LARGEST_COUNT = 255
-"""Counts are kept as bytes."""
+TEXTS_PER_PORTION = 512
+MAX_COUNT = 255
+"""Counts are stored as bytes."""
 
 
 # ---- fitting ----------------------------------------------------------------------------------------------
 
 
-def fit(form: Form, train: Raw, settings: Settings) -> Front:
-    """The front for samples of this form, from the training split alone.
+def fit_front_end(kind: SampleKind, train: RawSamples, settings: Settings) -> FrontEnd:
+    """Fit the front end for samples of this kind on `train`, the training split alone.
 
     Raises:
         BadData: the training texts have no words.
         BadSetting: the spectrogram's settings do not fit the sampling rate.
     """
-    match form, train:
-        case Sound(rate), np.ndarray():
-            return log_mel(settings.spectrogram, rate, train.shape[1])
-        case Words(), Texts() if wants_tokens(settings):
-            words = _vocabulary(settings.vocabulary, train, ngrams=None)
+    match kind, train:
+        case SoundSamples(rate), np.ndarray():
+            return make_log_mel(settings.spectrogram, rate, train.shape[1])
+        case TextSamples(), Texts() if uses_tokens(settings):
+            words = _fit_vocabulary(settings.vocabulary, train, ngrams=None)
             return Tokens(words, settings.vocabulary.length)
-        case Words(), Texts():
-            return _counts(settings.vocabulary, train)
+        case TextSamples(), Texts():
+            return _fit_counts(settings.vocabulary, train)
         case _, Table():
-            return _columns(train)
+            return _fit_columns(train)
         case _:
-            raise NotImplementedError(type(form).__name__)
+            raise NotImplementedError(type(kind).__name__)
 
 
-def wants_tokens(settings: Settings) -> bool:
-    """Whether texts become words in their order, and not weighed n-grams."""
+def uses_tokens(settings: Settings) -> bool:
+    """Return whether texts become words in their order; otherwise they become weighted n-gram counts."""
     if settings.vocabulary.form is TextForm.auto:
-        return isinstance(settings.model, Text)
+        return settings.model.reads_tokens
     return settings.vocabulary.form is TextForm.tokens
 
 
-def log_mel(told: Spectrogram, rate: int, samples: int) -> LogMel:
-    """The spectrogram of `samples` at `rate` a second; windows are padded to twice the next power of two.
+def make_log_mel(settings: Spectrogram, rate: int, samples: int) -> LogMel:
+    """Return the spectrogram of sounds of `samples` numbers at `rate` a second, with the settings' bands.
+
+    Windows are padded with zeros to twice the next power of two.
 
     Raises:
         BadSetting: a band lies above half the rate, or a window is longer than the sound.
     """
-    high = rate / 2 if told.high_hz is None else told.high_hz
-    if not told.low_hz < high <= rate / 2:
+    high = rate / 2 if settings.high_hz is None else settings.high_hz
+    if not settings.low_hz < high <= rate / 2:
         raise BadSetting(
-            f"spectrogram.high_hz must be > spectrogram.low_hz ({told.low_hz:g}) and <= {rate / 2:g} "
+            f"spectrogram.high_hz must be > spectrogram.low_hz ({settings.low_hz:g}) and <= {rate / 2:g} "
             f"(half of {rate} samples a second), got {high:g}; set it or null"
         )
-    window, hop = (max(1, round(rate * ms / 1000)) for ms in (told.window_ms, told.hop_ms))
+    window, hop = (max(1, round(rate * ms / 1000)) for ms in (settings.window_ms, settings.hop_ms))
     fft = 2 << max(2, (window - 1).bit_length())
     if fft // 2 >= samples:
         raise BadSetting(
             f"spectrogram.window_ms must be shorter than half the sound ({500 * samples / rate:g} ms), "
-            f"got {told.window_ms:g}; set it, or data.seconds"
+            f"got {settings.window_ms:g}; set it, or data.seconds"
         )
-    return LogMel(rate, samples, window, hop, fft, told.mels, told.low_hz, high, told.floor_db)
+    return LogMel(
+        rate=rate,
+        samples=samples,
+        window=window,
+        hop=hop,
+        fft=fft,
+        mels=settings.mels,
+        low_hz=settings.low_hz,
+        high_hz=high,
+        floor_db=settings.floor_db,
+    )
 
 
-def _counts(told: Vocabulary, train: Texts) -> Counts:
-    vocabulary = _vocabulary(told, train, told.ngrams)
-    plain = Counts(vocabulary, (), told.ngrams)
-    with_it = sum((features > 0).sum(axis=0) for features in apply(plain, train))
-    idf = np.log(1 + len(train) / (1 + np.asarray(with_it, np.float64)))
-    idf[0] = idf[1:].mean()  # Keras', too: any other n-gram counts as an average one
-    return Counts(vocabulary, tuple(float(each) for each in idf), told.ngrams)
+def _fit_counts(settings: Vocabulary, train: Texts) -> Counts:
+    vocabulary = _fit_vocabulary(settings, train, settings.ngrams)
+    unweighted = Counts(vocabulary, (), settings.ngrams)
+    texts_with = sum((features > 0).sum(axis=0) for features in compute_features(unweighted, train))
+    idf = np.log(1 + len(train) / (1 + np.asarray(texts_with, np.float64)))
+    idf[0] = idf[1:].mean()  # as in Keras: any other n-gram counts as an average one
+    return Counts(vocabulary, tuple(map(float, idf)), settings.ngrams)
 
 
-def _vocabulary(told: Vocabulary, train: Texts, ngrams: int | None) -> tuple[str, ...]:
-    """The most frequent n-grams, most frequent first."""
-    layer = keras.layers.TextVectorization(told.size + 2, ngrams=ngrams)  # two places are Keras' own
-    layer.adapt(tf.constant(list(train[part]), tf.string) for part in _texts_at_once(len(train)))
-    found = tuple(str(each) for each in layer.get_vocabulary(include_special_tokens=False))
-    if not found:
+def _fit_vocabulary(settings: Vocabulary, train: Texts, ngrams: int | None) -> tuple[str, ...]:
+    """Return the most frequent n-grams of the training texts, most frequent first."""
+    layer = keras.layers.TextVectorization(settings.size + 2, ngrams=ngrams)  # two are Keras' own
+    layer.adapt(tf.constant(list(train[rows]), tf.string) for rows in _split_texts(len(train)))
+    vocabulary = tuple(map(str, layer.get_vocabulary(include_special_tokens=False)))
+    if not vocabulary:
         raise BadData("the training texts must hold words, got none; look at the files")
-    return found
+    return vocabulary
 
 
-def _texts_at_once(rows: int) -> Iterator[slice]:
-    return (slice(at, min(at + TEXTS_AT_ONCE, rows)) for at in range(0, rows, TEXTS_AT_ONCE))
+def _split_texts(rows: int) -> Iterator[slice]:
+    starts = range(0, rows, TEXTS_PER_PORTION)
+    return (slice(start, min(start + TEXTS_PER_PORTION, rows)) for start in starts)
 
 
-def _columns(train: Table) -> Columns:
-    medians = [_median(train.numbers[:, at]) for at in range(len(train.numeric))]
-    categories = tuple(_seen(texts) for texts in train.words)
+def _fit_columns(train: Table) -> Columns:
+    medians = [_compute_median(train.numbers[:, column]) for column in range(len(train.numeric))]
+    categories = tuple(_collect_categories(texts) for texts in train.words)
     return Columns(train.numeric, tuple(medians), train.categorical, categories)
 
 
-def _median(column: np.ndarray) -> float:
-    known = np.asarray(column)[np.isfinite(column)]
-    return float(np.median(known)) if len(known) else 0.0
+def _compute_median(column: np.ndarray) -> float:
+    numbers = np.asarray(column)[np.isfinite(column)]
+    return float(np.median(numbers)) if len(numbers) else 0.0
 
 
-def _seen(texts: Texts) -> tuple[str, ...]:
-    found = {str(text) for part in split_into_portions(len(texts), 64) for text in texts[part]}
-    return tuple(sorted(found - {""}))
+def _collect_categories(texts: Texts) -> tuple[str, ...]:
+    words = {str(text) for rows in split_into_portions(len(texts), 64) for text in texts[rows]}
+    return tuple(sorted(words - {""}))
 
 
 # ---- layers -----------------------------------------------------------------------------------------------
 
 
-def inputs_of(front: Front | None, shape: tuple[int, ...]) -> Any:
-    """Keras inputs for what a user can send; `shape`: of the features, where there is no front."""
+def make_inputs(front: FrontEnd | None, shape: tuple[int, ...]) -> Any:
+    """Return Keras inputs for raw samples: one tensor, or one for each column of a table, by name.
+
+    `shape`: of one sample's features, used where there is no front end.
+    """
     match front:
         case None:
             return keras.Input(shape, dtype="float32", name="samples")
@@ -131,13 +155,13 @@ def inputs_of(front: Front | None, shape: tuple[int, ...]) -> Any:
             return keras.Input((), dtype="string", name="samples")
 
 
-def features_of(front: Front | None, inputs: Any) -> Any:
-    """The features as Keras tensors."""
+def make_features(front: FrontEnd | None, inputs: Any) -> Any:
+    """Return the features, a Keras tensor [n, *shape], that the front end makes of `inputs`."""
     match front:
         case None:
             return inputs
         case LogMel():
-            return _mel_features(front, inputs)
+            return _make_mel_features(front, inputs)
         case Counts():
             layer = keras.layers.TextVectorization(
                 len(front.vocabulary) + 1,
@@ -146,7 +170,7 @@ def features_of(front: Front | None, inputs: Any) -> Any:
                 vocabulary=list(front.vocabulary),
                 name="ngrams",
             )
-            return keras.ops.minimum(layer(inputs), LARGEST_COUNT)
+            return keras.ops.minimum(layer(inputs), MAX_COUNT)
         case Tokens():
             layer = keras.layers.TextVectorization(
                 len(front.vocabulary) + 2,
@@ -156,12 +180,15 @@ def features_of(front: Front | None, inputs: Any) -> Any:
             )
             return layer(inputs)
         case Columns():
-            return _column_features(front, inputs)
+            return _make_column_features(front, inputs)
 
 
-def _mel_features(front: LogMel, waves: Any) -> Any:
-    """Full scale is 0 dB: a sine of amplitude 1 under a Hann window has the magnitude window / 4."""
-    full = (front.window / 4) ** 2
+def _make_mel_features(front: LogMel, waves: Any) -> Any:
+    """Return decibels [n, mels, frames]; a sine of full scale is 0 dB.
+
+    A sine of amplitude 1 under a Hann window has the magnitude window / 4.
+    """
+    full_scale = (front.window / 4) ** 2
     padded = keras.ops.pad(waves, [[0, 0], [0, front.samples]])
     cut = keras.layers.Reshape((front.samples,), dtype="float32")(padded[:, : front.samples])
     layer = keras.layers.MelSpectrogram(
@@ -172,53 +199,56 @@ def _mel_features(front: LogMel, waves: Any) -> Any:
         num_mel_bins=front.mels,
         min_freq=front.low_hz,
         max_freq=front.high_hz,
-        top_db=1e6,  # Keras' own would be found over a whole batch
-        min_power=full * 10 ** (front.floor_db / 10),
-        ref_power=full,
+        top_db=1e6,  # Keras would take its own from the loudest sample of a batch
+        min_power=full_scale * 10 ** (front.floor_db / 10),
+        ref_power=full_scale,
         dtype="float32",
         name="log_mel",
     )
     return layer(keras.layers.Rescaling(1 / 2**15, dtype="float32")(cut))
 
 
-def _column_features(front: Columns, inputs: dict[str, Any]) -> Any:
-    parts = []
+def _make_column_features(front: Columns, inputs: dict[str, Any]) -> Any:
+    columns = []
     for name, median in zip(front.numeric, front.medians, strict=True):
         number = keras.ops.where(keras.ops.isfinite(inputs[name]), inputs[name], median)
-        parts.append(keras.ops.expand_dims(number, -1))
-    for at, (name, words) in enumerate(zip(front.categorical, front.categories, strict=True)):
+        columns.append(keras.ops.expand_dims(number, -1))
+    for number_of_column, (name, words) in enumerate(zip(front.categorical, front.categories, strict=True)):
         lookup = keras.layers.StringLookup(
-            vocabulary=list(words) or [""], output_mode="one_hot", name=f"category_{at}"
+            vocabulary=list(words) or [""], output_mode="one_hot", name=f"category_{number_of_column}"
         )
-        parts.append(lookup(inputs[name]))
-    return keras.ops.concatenate(parts, -1) if len(parts) > 1 else parts[0]
+        columns.append(lookup(inputs[name]))
+    return keras.ops.concatenate(columns, -1) if len(columns) > 1 else columns[0]
 
 
 # ---- running ----------------------------------------------------------------------------------------------
 
 
-def apply(front: Front, samples: Raw) -> Iterator[np.ndarray]:
-    """Features of all samples, in portions of rows: uint8 of counts, int32 of tokens, else float32."""
-    inputs = inputs_of(front, ())
-    model = keras.Model(inputs, features_of(front, inputs))
-    kind = {Counts: np.uint8, Tokens: np.int32}.get(type(front), np.float32)
-    specs = keras.tree.map_structure(lambda each: tf.TensorSpec(each.shape, each.dtype), inputs)
+def compute_features(front: FrontEnd, samples: RawSamples) -> Iterator[np.ndarray]:
+    """Yield features [rows, *shape] of all samples, in portions of rows.
+
+    They are uint8 for counts, int32 for tokens, else float32.
+    """
+    inputs = make_inputs(front, ())
+    model = keras.Model(inputs, make_features(front, inputs))
+    dtype = {Counts: np.uint8, Tokens: np.int32}.get(type(front), np.float32)
+    specs = keras.tree.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), inputs)
     compute = tf.function(lambda batch: model(batch, training=False)).get_concrete_function(specs)
     width = max(measure_width(samples), int(np.prod(model.output.shape[1:])))
-    for part in split_into_portions(len(samples), width):
-        yield compute(as_tensors(samples[part])).numpy().astype(kind)
+    for rows in split_into_portions(len(samples), width):
+        yield compute(convert_to_tensors(samples[rows])).numpy().astype(dtype)
 
 
-def as_tensors(batch: Batch) -> Tensor:
-    """For a Keras model: numbers float32, texts as strings."""
+def convert_to_tensors(batch: Batch) -> Tensor:
+    """Convert samples to what a Keras model takes: float32, strings, or a dict of columns."""
     if isinstance(batch, dict):
-        return {name: as_tensors(column) for name, column in batch.items()}
+        return {name: convert_to_tensors(column) for name, column in batch.items()}
     if batch.dtype == object:
         return tf.constant(batch, tf.string)
     return tf.constant(batch, tf.float32)
 
 
-def shape_of(front: Front) -> tuple[int, ...]:
-    """Of one sample's features."""
-    inputs = inputs_of(front, ())
-    return tuple(int(side) for side in features_of(front, inputs).shape[1:])
+def compute_feature_shape(front: FrontEnd) -> tuple[int, ...]:
+    """Return the shape of one sample's features."""
+    inputs = make_inputs(front, ())
+    return tuple(int(side) for side in make_features(front, inputs).shape[1:])

@@ -1,42 +1,43 @@
-"""What stands before a network: how that which a user can send becomes features.
+"""Front ends: how raw samples, which a user can send, become the features that a network sees.
 
-Values only: `front_layers` fits them on the training split and makes layers of them. A front is kept with
-the prepared arrays and is part of the saved model.
+This module has the values alone: `feature_layers` fits them on the training split and makes Keras layers of
+them. A front end is stored with the prepared arrays and is part of the saved model.
 """
 
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-# ---- what a source hands on -----------------------------------------------------------------------------
+# ---- kinds of raw samples -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class SoundSamples:
     """Waveforms int16 [n, samples], `rate` samples a second."""
 
     rate: int
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """Texts."""
+class TextSamples:
+    """Texts of any length."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
-    """A table with columns of numbers and of categories."""
+class TableSamples:
+    """Rows of a table with columns of numbers and of categories."""
 
 
-Form: TypeAlias = Sound | Words | Cells
+SampleKind: TypeAlias = SoundSamples | TextSamples | TableSamples
 
-# ---- what was fitted --------------------------------------------------------------------------------------
+# ---- fitted front ends ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogMel:
-    """Waveforms int16 of any length -> decibels float32 [mels, frames] of the first `samples`.
+    """Waveforms int16 of any length -> decibels float32 [mels, frames] of the first `samples` numbers.
 
-    `window`, `hop`, `fft`: in samples; `floor_db`: what is quieter counts as this, full scale being 0.
+    `rate`: samples a second; `window`, `hop`, `fft`: in samples; `low_hz`, `high_hz`: edges of the bands;
+    `floor_db`: what is quieter counts as this, full scale being 0.
     """
 
     rate: int
@@ -52,9 +53,9 @@ class LogMel:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Texts -> how often each n-gram occurs, uint8 [1 + len(vocabulary)]; place 0: any other n-gram.
+    """Texts -> how often each n-gram occurs, uint8 [1 + len(vocabulary)]; index 0: any other n-gram.
 
-    `idf`: what a count is weighed with, one a place: log(1 + texts / (1 + texts with it)), as Keras has it.
+    `idf`: the weight of each count: log(1 + texts / (1 + texts that hold the n-gram)), as in Keras.
     """
 
     vocabulary: tuple[str, ...]
@@ -72,9 +73,9 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A row -> its numbers (the median where there is none), then each category one-hot, float32.
+    """A row -> its numbers (the median where a cell is empty), then each category one-hot, float32.
 
-    Place 0 of each category: a word that training never saw, or none.
+    Index 0 of each category: a word that training never saw, or an empty cell.
     """
 
     numeric: tuple[str, ...]
@@ -83,27 +84,27 @@ class Columns:
     categories: tuple[tuple[str, ...], ...]
 
 
-Front: TypeAlias = LogMel | Counts | Tokens | Columns
-KINDS: dict[str, type] = {kind.__name__: kind for kind in (LogMel, Counts, Tokens, Columns)}
+FrontEnd: TypeAlias = LogMel | Counts | Tokens | Columns
+FRONT_ENDS: dict[str, type] = {kind.__name__: kind for kind in (LogMel, Counts, Tokens, Columns)}
 
 
-def front_to_plain(front: Front | None) -> dict[str, Any] | None:
-    """For JSON."""
+def convert_to_plain(front: FrontEnd | None) -> dict[str, Any] | None:
+    """Convert a front end to plain values for JSON."""
     return None if front is None else {"kind": type(front).__name__, **asdict(front)}
 
 
-def front_from_plain(plain: dict[str, Any] | None) -> Front | None:
-    """The front that `to_plain` wrote, after JSON.
+def convert_from_plain(plain: dict[str, Any] | None) -> FrontEnd | None:
+    """Convert what `convert_to_plain` wrote back to a front end, also after JSON made lists of tuples.
 
     Raises:
-        KeyError, TypeError: it is none.
+        KeyError, TypeError: `plain` describes no front end.
     """
     if plain is None:
         return None
-    values = {key: _tuples(value) for key, value in plain.items() if key != "kind"}
-    front: Front = KINDS[plain["kind"]](**values)
+    values = {key: _make_tuples(value) for key, value in plain.items() if key != "kind"}
+    front: FrontEnd = FRONT_ENDS[plain["kind"]](**values)
     return front
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def _make_tuples(value: Any) -> Any:
+    return tuple(map(_make_tuples, value)) if isinstance(value, list) else value

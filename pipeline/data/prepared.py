@@ -1,10 +1,9 @@
-"""Prepared data as a value, and how it lies on disk: whole or not at all, opened memory-mapped."""
+"""Prepared data as a value, and its entry in the cache: complete or absent, opened memory-mapped."""
 
 import fcntl
 import json
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,40 +13,40 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-import psutil
 
-from pipeline.data.features import Front, front_from_plain, front_to_plain
-from pipeline.data.samples import Raw, describe_samples, read_samples, save_samples
+from pipeline.data.features import FrontEnd, convert_from_plain, convert_to_plain
+from pipeline.data.samples import RawSamples, describe_samples, read_samples, save_samples
 from pipeline.errors import BadInput
+from pipeline.processes import ProcessOwner
 
 SPLITS = ("train", "validation", "test")
-ASIDE = ".writing-"  # then host, pid and a random word, each after a hyphen
+DRAFT_PREFIX = ".writing-"  # then the process that writes, and a random word
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """`features` [n, *shape], uint8, int32 or float32 in the source's own units; `labels` int32 [n].
 
-    `raw`: what a user can send, where a front end makes the features of it.
+    `raw`: the raw samples, where a front end makes features of them; else None.
     """
 
     features: np.ndarray
     labels: np.ndarray
-    raw: Raw | None = None
+    raw: RawSamples | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
-    def samples(self) -> Raw:
-        """What the whole model answers to."""
+    def samples(self) -> RawSamples:
+        """Return what the saved model takes: raw samples where a front end makes features, else features."""
         return self.features if self.raw is None else self.raw
 
-    def spread(self, label: int, most: int) -> np.ndarray:
-        """Row numbers of up to `most` samples of a class, from all over the split."""
+    def pick_rows(self, label: int, limit: int) -> np.ndarray:
+        """Return row numbers of up to `limit` samples of a class, evenly spread over the split."""
         rows = np.flatnonzero(np.asarray(self.labels) == label)
-        spread: np.ndarray = rows[np.unique(np.linspace(0, len(rows) - 1, most).astype(int))]
-        return spread
+        picked: np.ndarray = rows[np.unique(np.linspace(0, len(rows) - 1, limit).astype(int))]
+        return picked
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +57,9 @@ class Scaling:
     std: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What cleaning found. `dropped`: rows by reason. `histogram`: split -> class -> rows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleaningReport:
+    """What cleaning did. `dropped`: rows by reason. `histogram`: split -> class -> rows.
 
     `unreadable`: the first files that could not be read and were left out.
     """
@@ -75,11 +74,11 @@ class Report:
     unreadable: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """Data ready for a network. `key` names source and settings; `reused`: it came from the cache.
 
-    `front`: what makes features of that which a user can send; None: the features are what he sends.
+    `shape`: of one sample's features; `front`: what makes features of raw samples; None: users send features.
     """
 
     train: Split
@@ -88,71 +87,72 @@ class Prepared:
     classes: tuple[str, ...]
     shape: tuple[int, ...]
     scaling: Scaling
-    report: Report
+    report: CleaningReport
     source_sha256: str
     key: str
     directory: Path
     reused: bool
-    front: Front | None = None
+    front: FrontEnd | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a store writes: everything of `Prepared` that is not a place.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedContent:
+    """The content of a new cache entry: all of `Prepared` but where it lies.
 
-    Features that lie in the store's folder already (see `features_path`) are left as they are.
+    Features that are already in the entry's folder (see `get_features_path`) are left as they are.
     """
 
     splits: Mapping[str, Split]
     classes: tuple[str, ...]
     scaling: Scaling
-    report: Report
+    report: CleaningReport
     source_sha256: str
-    front: Front | None = None
+    front: FrontEnd | None = None
 
 
-def features_path(folder: Path, split: str) -> Path:
-    """Where the features of a split lie."""
+def get_features_path(folder: Path, split: str) -> Path:
+    """Return the path of a split's features in the folder of an entry."""
     return folder / f"{split}_features.npy"
 
 
-def stored(cache_dir: Path, key: str) -> Prepared | None:
-    """The entry `key`, or None where it is absent or damaged."""
+def load_entry(cache_dir: Path, key: str) -> Prepared | None:
+    """Load the entry `key`; None where it is absent or damaged."""
     try:
-        return _read(cache_dir / key, key)
+        return _read_entry(cache_dir / key, key)
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
         return None
 
 
-def store(cache_dir: Path, key: str, make: Callable[[Path], Parts]) -> Prepared:
-    """Write the entry aside, then rename it into place; where another process was faster, take its entry.
+def create_entry(cache_dir: Path, key: str, make: Callable[[Path], PreparedContent]) -> Prepared:
+    """Write an entry to a draft folder, rename it to `key` and load it.
 
-    `make`: gets the folder aside, where it may write features before it returns.
+    Where another process was faster, load its entry. `make`: gets the draft folder and may write features
+    there before it returns the content.
 
     Raises:
         BadInput: `cache_dir` is not writable.
     """
-    aside = cache_dir / f"{ASIDE}{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+    draft = cache_dir / f"{DRAFT_PREFIX}{ProcessOwner.current().to_file_name()}.{token_hex(4)}"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        _sweep(cache_dir)
-        aside.mkdir()
-        _write(aside, make(aside))
-        with _alone(cache_dir):
-            _rename(aside, cache_dir / key)
-            return _read(cache_dir / key, key, reused=False)
+        _remove_abandoned_drafts(cache_dir)
+        draft.mkdir()
+        _write_entry(draft, make(draft))
+        with _lock_folder(cache_dir):
+            _move_into_place(draft, cache_dir / key)
+            return _read_entry(cache_dir / key, key, reused=False)
     except OSError as error:
         raise BadInput(
             f"cache_dir must be a writable folder with room, got {cache_dir} ({error.strerror or error}); "
             "set cache_dir=... or FULCRUM_CACHE"
         ) from None
     finally:
-        shutil.rmtree(aside, ignore_errors=True)  # still there only where something went wrong
+        shutil.rmtree(draft, ignore_errors=True)  # still there only where something went wrong
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with its owner, however that ends."""
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder during the block; the kernel releases it if the process dies."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -161,22 +161,22 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _write(folder: Path, parts: Parts) -> None:
-    for name, split in parts.splits.items():
-        if not features_path(folder, name).exists():
-            _save(features_path(folder, name), split.features)
-        _save(folder / f"{name}_labels.npy", split.labels)
+def _write_entry(folder: Path, content: PreparedContent) -> None:
+    for name, split in content.splits.items():
+        if not get_features_path(folder, name).exists():
+            _save_array(get_features_path(folder, name), split.features)
+        _save_array(folder / f"{name}_labels.npy", split.labels)
         if split.raw is not None:
-            save_samples(folder, f"{name}_raw", split.raw, _save)
-    _save(folder / "mean.npy", parts.scaling.mean)
-    _save(folder / "std.npy", parts.scaling.std)
-    sent = parts.splits["train"].raw
+            save_samples(folder, f"{name}_raw", split.raw, _save_array)
+    _save_array(folder / "mean.npy", content.scaling.mean)
+    _save_array(folder / "std.npy", content.scaling.std)
+    raw = content.splits["train"].raw
     about = {
-        "classes": parts.classes,
-        "source_sha256": parts.source_sha256,
-        "report": asdict(parts.report),
-        "front": front_to_plain(parts.front),
-        "raw": None if sent is None else describe_samples(sent),
+        "classes": content.classes,
+        "source_sha256": content.source_sha256,
+        "report": asdict(content.report),
+        "front": convert_to_plain(content.front),
+        "raw": None if raw is None else describe_samples(raw),
     }
     with (folder / "prepared.json").open("w") as file:
         json.dump(about, file, indent=2)
@@ -184,27 +184,27 @@ def _write(folder: Path, parts: Parts) -> None:
         os.fsync(file.fileno())
 
 
-def _save(path: Path, array: np.ndarray) -> None:
+def _save_array(path: Path, array: np.ndarray) -> None:
     with path.open("wb") as file:
         np.save(file, array)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _rename(aside: Path, place: Path) -> None:
-    """Into place, over a damaged entry; a whole one was written by a faster process and is the same."""
-    if stored(place.parent, place.name) is not None:
+def _move_into_place(draft: Path, entry: Path) -> None:
+    """Rename the draft to `entry`, over a damaged one; an intact one of a faster process is the same data."""
+    if load_entry(entry.parent, entry.name) is not None:
         return
-    if place.is_dir():
-        shutil.rmtree(place)
+    if entry.is_dir():
+        shutil.rmtree(entry)
     else:
-        place.unlink(missing_ok=True)
-    aside.rename(place)
+        entry.unlink(missing_ok=True)
+    draft.rename(entry)
 
 
-def _read(folder: Path, key: str, reused: bool = True) -> Prepared:
+def _read_entry(folder: Path, key: str, reused: bool = True) -> Prepared:
     about = json.loads((folder / "prepared.json").read_text())
-    splits = {name: _open(folder, name, about["raw"]) for name in SPLITS}
+    splits = {name: _open_split(folder, name, about["raw"]) for name in SPLITS}
     shape = splits["train"].features.shape[1:]
     scaling = Scaling(np.load(folder / "mean.npy"), np.load(folder / "std.npy"))
     if not {scaling.mean.shape, scaling.std.shape} <= {(), shape}:
@@ -214,27 +214,27 @@ def _read(folder: Path, key: str, reused: bool = True) -> Prepared:
         classes=tuple(about["classes"]),
         shape=shape,
         scaling=scaling,
-        report=Report(**{**about["report"], "unreadable": tuple(about["report"]["unreadable"])}),
+        report=CleaningReport(**{**about["report"], "unreadable": tuple(about["report"]["unreadable"])}),
         source_sha256=about["source_sha256"],
         key=key,
         directory=folder,
         reused=reused,
-        front=front_from_plain(about["front"]),
+        front=convert_from_plain(about["front"]),
     )
 
 
-def _open(folder: Path, name: str, about: dict[str, Any] | None) -> Split:
-    features = np.load(features_path(folder, name), mmap_mode="r")
+def _open_split(folder: Path, name: str, about: dict[str, Any] | None) -> Split:
+    features = np.load(get_features_path(folder, name), mmap_mode="r")
     labels = np.load(folder / f"{name}_labels.npy", mmap_mode="r")
-    sent = None if about is None else read_samples(folder, f"{name}_raw", about)
-    if len(features) != len(labels) or (sent is not None and len(sent) != len(labels)):
+    raw = None if about is None else read_samples(folder, f"{name}_raw", about)
+    if len(features) != len(labels) or (raw is not None and len(raw) != len(labels)):
         raise ValueError(name)
-    return Split(features, labels, sent)
+    return Split(features, labels, raw)
 
 
-def _sweep(cache_dir: Path) -> None:
-    """Remove what processes of this host left behind when they were killed in mid-write."""
-    for path in cache_dir.glob(f"{ASIDE}*-*-*"):
-        host, pid, _ = path.name.removeprefix(ASIDE).rsplit("-", 2)  # a host may have hyphens in its name
-        if host == socket.gethostname() and pid.isdigit() and not psutil.pid_exists(int(pid)):
+def _remove_abandoned_drafts(cache_dir: Path) -> None:
+    """Remove the drafts of processes that were killed while they wrote."""
+    for path in cache_dir.glob(f"{DRAFT_PREFIX}*-*-*"):
+        owner = ProcessOwner.from_file_name(path.name.removeprefix(DRAFT_PREFIX))
+        if owner is not None and owner.is_gone():
             shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Clean, scale and split; the result is kept under the hash of what it came from."""
+"""Clean, split and scale; the result is cached under a hash of the source and the settings."""
 
 import hashlib
 import json
@@ -12,80 +12,100 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data import feature_layers, prepared, scaling, sources, splitting
-from pipeline.data.features import Columns, Counts, Form, Front, Sound, Tokens
-from pipeline.data.prepared import Parts, Prepared, Report, Scaling, Split
-from pipeline.data.samples import Raw, take_rows
-from pipeline.data.sources import Loaded
-from pipeline.data.splitting import Chosen
-from pipeline.errors import BadSetting
-from pipeline.settings.data_kinds import SoundData, TextData
+from pipeline.data.features import Columns, Counts, FrontEnd, SampleKind, SoundSamples, Tokens
+from pipeline.data.prepared import CleaningReport, Prepared, PreparedContent, Scaling, Split
+from pipeline.data.samples import RawSamples, take_rows
+from pipeline.data.sources import LoadedData
+from pipeline.data.splitting import RowSelection
+from pipeline.errors import BadInput, BadSetting
+from pipeline.settings.data import SoundData, TextData
+from pipeline.settings.kinds import option_name
 from pipeline.settings.preprocess import Preprocess, Standardise, Storage
-from pipeline.settings.settings import Settings, option_name
+from pipeline.settings.settings import Settings
 
 FORMAT = 3  # raise it when the same settings come to mean other arrays
-MOST_NAMED = 20
+MAX_NAMED_FILES = 20
 """Unreadable files that a report names."""
-Fit = Callable[[Form, Raw], Front]
+FitFrontEnd = Callable[[SampleKind, RawSamples], FrontEnd]
 
 
 def preprocess(settings: Settings) -> Prepared:
-    """The prepared data of `settings.data`, from the cache where it is there.
+    """Return the prepared data of `settings.data`, from the cache if it is there.
 
     Raises:
         BadData: the data is missing, damaged, or cannot be split.
-        BadInput: the cache is not writable.
+        BadInput: the cache is not writable, or the user has no home folder for it.
     """
-    data_dir = Path(settings.data_dir).expanduser()
-    cache_dir = Path(settings.cache_dir).expanduser().absolute()
+    data_dir = _expand_home("data_dir", settings.data_dir)
+    cache_dir = _expand_home("cache_dir", settings.cache_dir).absolute()
     source = sources.fingerprint(settings.data, data_dir)
-    key = _key(source, settings)
-    found = prepared.stored(cache_dir, key)
-    if found is None:
-        found = prepared.store(cache_dir, key, partial(_parts, settings, data_dir, source))
-    _check_storage(found, settings.preprocess)
-    return found
+    key = _compute_key(source, settings)
+    entry = prepared.load_entry(cache_dir, key)
+    if entry is None:
+        entry = prepared.create_entry(cache_dir, key, partial(_make_content, settings, data_dir, source))
+    _check_storage(entry, settings.preprocess)
+    return entry
 
 
-def decisive(settings: Settings) -> str:
-    """Equal for settings that mean the same prepared data, as long as no file changes."""
+def _expand_home(key: str, path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # a container's user may have neither a name nor HOME
+        raise BadInput(
+            f"{key} must be a folder, got {path} of a user without a home folder; "
+            "set FULCRUM_CACHE and FULCRUM_DATA to folders"
+        ) from None
+
+
+def describe_data_settings(settings: Settings) -> str:
+    """Return a text that is equal for settings with the same prepared data, as long as no file changes."""
     read = (settings.data, settings.preprocess, settings.data_dir, settings.cache_dir)
-    return repr((*read, settings.spectrogram, settings.vocabulary, feature_layers.wants_tokens(settings)))
+    return repr((*read, settings.spectrogram, settings.vocabulary, feature_layers.uses_tokens(settings)))
 
 
-def _parts(settings: Settings, data_dir: Path, source: str, folder: Path) -> Parts:
+def _make_content(settings: Settings, data_dir: Path, source: str, folder: Path) -> PreparedContent:
     scratch = folder / "scratch"
     loaded = sources.load(settings.data, data_dir, scratch)
-    fit = partial(_fitted, settings)
-    parts = prepare(loaded, settings.preprocess, source, fit, settings.data.fraction, folder)
+    fit = partial(_fit_front_end, settings)
+    content = prepare(loaded, settings.preprocess, source, fit, settings.data.fraction, folder)
     shutil.rmtree(scratch, ignore_errors=True)
-    return parts
+    return content
 
 
-def _fitted(settings: Settings, form: Form, train: Raw) -> Front:
-    if settings.preprocess.standardise is not Standardise.auto and not isinstance(form, Sound):
+def _fit_front_end(settings: Settings, kind: SampleKind, train: RawSamples) -> FrontEnd:
+    if settings.preprocess.standardise is not Standardise.auto and not isinstance(kind, SoundSamples):
         raise BadSetting(
             "preprocess.standardise must be auto for texts and tables, which bring their own scaling, "
             f"got {settings.preprocess.standardise}; leave it out"
         )
-    return feature_layers.fit(form, train, settings)
+    return feature_layers.fit_front_end(kind, train, settings)
 
 
-def _key(source: str, settings: Settings) -> str:
-    """SHA-256 over all that decides the arrays on disk; where they lie and how on the device does not."""
-    data, told = settings.data, asdict(settings.preprocess)
-    del told["storage"]
-    about = {"format": FORMAT, "source": source, "kind": option_name(type(data)), **asdict(data), **told}
+def _compute_key(source: str, settings: Settings) -> str:
+    """Compute the SHA-256 (hex) over all that decides the arrays on disk.
+
+    Neither their folder nor how they are stored on the device changes them.
+    """
+    data, preprocess_values = settings.data, asdict(settings.preprocess)
+    del preprocess_values["storage"]
+    about = {
+        "format": FORMAT,
+        "source": source,
+        "kind": option_name(type(data)),
+        **asdict(data),
+        **preprocess_values,
+    }
     for key in ("path", "test_path", "in_memory_limit"):
         about.pop(key, None)  # `source` says what is in the files
     if isinstance(data, SoundData):
         about["spectrogram"] = asdict(settings.spectrogram)
     if isinstance(data, TextData) or getattr(data, "text", None):
-        about["vocabulary"] = {**asdict(settings.vocabulary), "form": feature_layers.wants_tokens(settings)}
+        about["vocabulary"] = {**asdict(settings.vocabulary), "form": feature_layers.uses_tokens(settings)}
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
-def _check_storage(found: Prepared, preprocess: Preprocess) -> None:
-    if preprocess.storage is Storage.uint8 and found.train.features.dtype != np.uint8:
+def _check_storage(entry: Prepared, preprocess: Preprocess) -> None:
+    if preprocess.storage is Storage.uint8 and entry.train.features.dtype != np.uint8:
         raise BadSetting(
             "preprocess.storage must be float32 for samples that are not bytes, got uint8; "
             "set preprocess.storage=float32"
@@ -93,14 +113,17 @@ def _check_storage(found: Prepared, preprocess: Preprocess) -> None:
 
 
 def prepare(
-    loaded: Loaded,
+    loaded: LoadedData,
     preprocess: Preprocess,
     source: str,
-    fit: Fit | None = None,
+    fit: FitFrontEnd | None = None,
     fraction: float = 1.0,
     folder: Path | None = None,
-) -> Parts:
-    """The whole work. `fit`: makes the front that `loaded.form` needs; `folder`: for features on disk.
+) -> PreparedContent:
+    """Clean, split, make features and fit the scaling, without the cache.
+
+    `source`: hash of the raw content; `fit`: makes the front end that `loaded.kind` needs; `fraction`: of
+    each class's training rows; `folder`: where large features are written, None: all stay in memory.
 
     Raises:
         BadData: fewer than two classes, a class without samples, or too few samples to split.
@@ -108,23 +131,26 @@ def prepare(
     dropped: dict[str, int] = {}
     if loaded.unreadable:
         dropped["unreadable file"] = len(loaded.unreadable)
-    train = splitting.clean(loaded.train, len(loaded.classes), dropped)
+    train = splitting.clean_samples(loaded.train, len(loaded.classes), dropped)
     if loaded.test is None:
-        train, test = splitting.divide(
+        train, test = splitting.split_stratified(
             train, "preprocess.test", preprocess.test, preprocess.seed, loaded.classes
         )
         share = preprocess.validation / (1 - preprocess.test)
     else:
-        test, share = splitting.clean(loaded.test, len(loaded.classes), dropped), preprocess.validation
+        test, share = (
+            splitting.clean_samples(loaded.test, len(loaded.classes), dropped),
+            preprocess.validation,
+        )
     splitting.check_classes(train, loaded.classes)
-    train, validation = splitting.divide(
+    train, validation = splitting.split_stratified(
         train, "preprocess.validation", share, preprocess.seed, loaded.classes
     )
     if preprocess.deduplicate:
-        train = splitting.without_repeats(train, [validation, test], dropped)
+        train = splitting.drop_repeats(train, [validation, test], dropped)
         splitting.check_classes(train, loaded.classes)
-    train = splitting.fraction_of(train, fraction, preprocess.seed, dropped)
-    return _finished(
+    train = splitting.take_fraction(train, fraction, preprocess.seed, dropped)
+    return _build_content(
         loaded,
         {"train": train, "validation": validation, "test": test},
         preprocess,
@@ -135,93 +161,106 @@ def prepare(
     )
 
 
-def _finished(
-    loaded: Loaded,
-    chosen: dict[str, Chosen],
+def _build_content(
+    loaded: LoadedData,
+    selections: dict[str, RowSelection],
     preprocess: Preprocess,
     source: str,
-    fit: Fit | None,
+    fit: FitFrontEnd | None,
     folder: Path | None,
     dropped: dict[str, int],
-) -> Parts:
-    """The rows copied, what is to be fitted fitted on the training split, and features made."""
-    if loaded.form is None:
-        splits = {
-            name: Split(_copied(each, folder and prepared.features_path(folder, name)), each.labels)
-            for name, each in chosen.items()
-        }
-        front, scales = None, scaling.scaling_of(splits["train"].features, preprocess)
-    else:
-        assert fit is not None
-        sent = {name: take_rows(each.source, each.rows) for name, each in chosen.items()}
-        front = fit(loaded.form, sent["train"])
+) -> PreparedContent:
+    """Copy the rows, fit the front end and the scaling on the training split, and make the features."""
+    if loaded.kind is None:
         splits = {
             name: Split(
-                _features(front, sent[name], folder and prepared.features_path(folder, name)),
-                each.labels,
-                sent[name],
+                _copy_rows(selection, folder and prepared.get_features_path(folder, name)), selection.labels
             )
-            for name, each in chosen.items()
+            for name, selection in selections.items()
         }
-        scales = _scaling_behind(front, splits["train"].features, preprocess)
-    report = _report(loaded, splits, dropped)
-    return Parts(splits, loaded.classes, scales, report, source, front)
+        front, scaling_values = None, scaling.fit_scaling(splits["train"].features, preprocess)
+    else:
+        assert fit is not None
+        raw = {name: take_rows(selection.source, selection.rows) for name, selection in selections.items()}
+        front = fit(loaded.kind, raw["train"])
+        splits = {
+            name: Split(
+                _compute_features(front, raw[name], folder and prepared.get_features_path(folder, name)),
+                selection.labels,
+                raw[name],
+            )
+            for name, selection in selections.items()
+        }
+        scaling_values = _choose_scaling(front, splits["train"].features, preprocess)
+    report = _build_report(loaded, splits, dropped)
+    return PreparedContent(
+        splits=splits,
+        classes=loaded.classes,
+        scaling=scaling_values,
+        report=report,
+        source_sha256=source,
+        front=front,
+    )
 
 
-def _copied(chosen: Chosen, path: Path | None) -> np.ndarray:
-    """The rows as one array; a source that lies on disk is copied there, portion by portion."""
-    assert isinstance(chosen.source, np.ndarray)
-    if path is None or not isinstance(chosen.source, np.memmap):
-        copied: np.ndarray = chosen.source[chosen.rows]
-        return copied
-    shape = (len(chosen), *chosen.source.shape[1:])
-    return _written(path, shape, chosen.source.dtype, (np.asarray(each) for each in chosen.portions()))
+def _copy_rows(selection: RowSelection, path: Path | None) -> np.ndarray:
+    """Copy the rows to one array; a source that lies on disk is copied to disk, portion by portion."""
+    assert isinstance(selection.source, np.ndarray)
+    if path is None or not isinstance(selection.source, np.memmap):
+        rows: np.ndarray = selection.source[selection.rows]
+        return rows
+    shape = (len(selection), *selection.source.shape[1:])
+    return _write_portions(path, shape, selection.source.dtype, map(np.asarray, selection.iterate_portions()))
 
 
-def _features(front: Front, sent: Raw, path: Path | None) -> np.ndarray:
-    portions_of_it = feature_layers.apply(front, sent)
-    first = next(portions_of_it)
+def _compute_features(front: FrontEnd, raw: RawSamples, path: Path | None) -> np.ndarray:
+    """Compute the features of one split, in memory or, where `path` is given, in that file."""
+    portions = feature_layers.compute_features(front, raw)
+    first = next(portions)
     if path is None:
-        return np.concatenate([first, *portions_of_it])
-    return _written(path, (len(sent), *first.shape[1:]), first.dtype, chain([first], portions_of_it))
+        return np.concatenate([first, *portions])
+    return _write_portions(path, (len(raw), *first.shape[1:]), first.dtype, chain([first], portions))
 
 
-def _written(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype, portions_of_it: Iterable[np.ndarray]
+def _write_portions(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype, portions: Iterable[np.ndarray]
 ) -> np.ndarray:
+    """Write portions of rows to one .npy file; return it memory-mapped."""
     array: np.memmap = np.lib.format.open_memmap(path, "w+", dtype, shape)
-    at = 0
-    for each in portions_of_it:
-        array[at : at + len(each)] = each
-        at += len(each)
+    start = 0
+    for portion in portions:
+        array[start : start + len(portion)] = portion
+        start += len(portion)
     array.flush()
     return array
 
 
-def _scaling_behind(front: Front, features: np.ndarray, preprocess: Preprocess) -> Scaling:
-    """Counts are weighed, numbers standardised, categories and tokens left as they are."""
-    zero, one = np.zeros((), np.float32), np.ones((), np.float32)
+def _choose_scaling(front: FrontEnd, features: np.ndarray, preprocess: Preprocess) -> Scaling:
+    """Choose a scaling: counts are weighted, numbers standardised, categories and tokens not."""
+    zero, unit = np.zeros((), np.float32), np.ones((), np.float32)
     match front:
         case Counts(idf=idf):
             return Scaling(np.zeros(len(idf), np.float32), (1 / np.array(idf)).astype(np.float32))
         case Tokens():
-            return Scaling(zero, one)
+            return Scaling(zero, unit)
         case Columns(numeric=numeric):
-            each = scaling.scaling_of(
+            standardised = scaling.fit_scaling(
                 features, replace(preprocess, standardise=Standardise.feature, normalise=False)
             )
-            number = np.arange(features.shape[1]) < len(numeric)
-            return Scaling(np.where(number, each.mean, zero), np.where(number, each.std, one))
+            is_number = np.arange(features.shape[1]) < len(numeric)
+            return Scaling(
+                np.where(is_number, standardised.mean, zero), np.where(is_number, standardised.std, unit)
+            )
         case _:
-            return scaling.scaling_of(features, preprocess)
+            return scaling.fit_scaling(features, preprocess)
 
 
-def _report(loaded: Loaded, splits: dict[str, Split], dropped: dict[str, int]) -> Report:
-    lowest, highest = scaling.extremes(splits["train"].features)
+def _build_report(loaded: LoadedData, splits: dict[str, Split], dropped: dict[str, int]) -> CleaningReport:
+    lowest, highest = scaling.find_extremes(splits["train"].features)
     counts = {
         name: np.bincount(split.labels, minlength=len(loaded.classes)) for name, split in splits.items()
     }
-    return Report(
+    return CleaningReport(
         rows_read=len(loaded.train.labels)
         + (0 if loaded.test is None else len(loaded.test.labels))
         + len(loaded.unreadable),
@@ -234,5 +273,5 @@ def _report(loaded: Loaded, splits: dict[str, Split], dropped: dict[str, int]) -
             name: {label: int(n) for label, n in zip(loaded.classes, count, strict=True)}
             for name, count in counts.items()
         },
-        unreadable=loaded.unreadable[:MOST_NAMED],
+        unreadable=loaded.unreadable[:MAX_NAMED_FILES],
     )

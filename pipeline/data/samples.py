@@ -1,7 +1,8 @@
-"""What a user can send, as it lies in memory and on disk: arrays, texts of any length, tables.
+"""Raw samples, as a user can send them, in memory and on disk: arrays, texts of any length, tables.
 
-All answer to `len(x)` and `x[rows]` (a slice, or an array of row numbers). Texts give numpy arrays of str;
-a table gives a dict of its columns. Nothing is ever pickled.
+All of them (`RawSamples`) have `len(x)` and `x[rows]` (a slice, or an array of row numbers), which gives a
+`Batch`: a numpy array of an array, a numpy array of str of texts, a dict of columns of a table. Nothing is
+ever pickled.
 """
 
 import io
@@ -15,12 +16,12 @@ import numpy as np
 Rows: TypeAlias = slice | np.ndarray
 Batch: TypeAlias = np.ndarray | dict[str, np.ndarray]
 CHUNK_NUMBERS = 2**22
-"""Numbers that are handled at once where there may be more than memory holds."""
+"""Numbers of one portion, where all rows together may not fit into memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """`letters`: all texts in UTF-8, one after the other, uint8; `ends` int64 [n]: where each one ends."""
+    """Texts of any length: `letters` uint8, all in UTF-8 one after the other; `ends` int64 [n] in it."""
 
     letters: np.ndarray
     ends: np.ndarray
@@ -30,11 +31,11 @@ class Texts:
 
     def __getitem__(self, rows: Rows) -> np.ndarray:
         numbers = np.arange(len(self))[rows]
-        found = np.empty(len(numbers), object)
-        for place, number in enumerate(numbers):
+        texts = np.empty(len(numbers), object)
+        for index, number in enumerate(numbers):
             start = self.ends[number - 1] if number else 0
-            found[place] = self.letters[start : self.ends[number]].tobytes().decode()
-        return found
+            texts[index] = self.letters[start : self.ends[number]].tobytes().decode()
+        return texts
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -47,7 +48,10 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`numbers` float32 [n, numeric columns], NaN where a cell is empty; `words`: one `Texts` a column."""
+    """A table. `numbers`: float32 [n, numeric columns], NaN for an empty cell; `words`: `Texts` a category.
+
+    `numeric`, `categorical`: names of the columns of either kind.
+    """
 
     numbers: np.ndarray
     words: tuple[Texts, ...]
@@ -59,8 +63,8 @@ class Table:
 
     def __getitem__(self, rows: Rows) -> dict[str, np.ndarray]:
         numbers = np.asarray(self.numbers[rows])
-        columns = {name: numbers[:, at] for at, name in enumerate(self.numeric)}
-        return columns | {name: self.words[at][rows] for at, name in enumerate(self.categorical)}
+        columns = {name: numbers[:, column] for column, name in enumerate(self.numeric)}
+        return columns | {name: texts[rows] for name, texts in zip(self.categorical, self.words, strict=True)}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -68,14 +72,14 @@ class Table:
 
     @property
     def nbytes(self) -> int:
-        return int(self.numbers.nbytes + sum(each.nbytes for each in self.words))
+        return int(self.numbers.nbytes + sum(texts.nbytes for texts in self.words))
 
 
-Raw: TypeAlias = np.ndarray | Texts | Table
+RawSamples: TypeAlias = np.ndarray | Texts | Table
 
 
 class TextWriter:
-    """Collects texts, in memory or, where `path` is given, in a file."""
+    """A collector of texts, in memory or, where `path` is given, in a file; `add` them, then `finish`."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path, self._length, self._ends = path, 0, list[int]()
@@ -85,7 +89,7 @@ class TextWriter:
         self._length += self._out.write(text.encode("utf-8", "replace"))
         self._ends.append(self._length)
 
-    def texts(self) -> Texts:
+    def finish(self) -> Texts:
         ends = np.array(self._ends, np.int64)
         if isinstance(self._out, io.BytesIO):
             return Texts(np.frombuffer(self._out.getvalue(), np.uint8), ends)
@@ -96,52 +100,52 @@ class TextWriter:
 
 
 def make_texts(lines: Iterable[str]) -> Texts:
-    """In memory."""
+    """Make `Texts` of lines, in memory."""
     writer = TextWriter()
     for line in lines:
         writer.add(line)
-    return writer.texts()
+    return writer.finish()
 
 
 def count_rows(samples: Any) -> int:
-    """How many samples."""
+    """Count the samples of `RawSamples` or of a `Batch`."""
     return len(next(iter(samples.values()))) if isinstance(samples, dict) else len(samples)
 
 
-def take_batch(samples: Any, rows: Rows) -> Batch:
-    """These rows of a `Raw` or a `Batch`, as numpy arrays."""
-    if isinstance(samples, dict):
-        return {name: column[rows] for name, column in samples.items()}
-    batch: Batch = samples[rows]
+def take_batch(raw: Any, rows: Rows) -> Batch:
+    """Return these rows of `RawSamples` or of a `Batch` as a `Batch` of numpy arrays."""
+    if isinstance(raw, dict):
+        return {name: column[rows] for name, column in raw.items()}
+    batch: Batch = raw[rows]
     return batch
 
 
-def take_rows(raw: Raw, rows: np.ndarray) -> Raw:
-    """These rows, in memory."""
+def take_rows(raw: RawSamples, rows: np.ndarray) -> RawSamples:
+    """Copy these rows into memory; the result is of the same kind as `raw`."""
     if isinstance(raw, Texts):
         return make_texts(raw[rows])
     if isinstance(raw, Table):
-        words = tuple(make_texts(each[rows]) for each in raw.words)
+        words = tuple(make_texts(texts[rows]) for texts in raw.words)
         return Table(raw.numbers[rows], words, raw.numeric, raw.categorical)
     array: np.ndarray = raw[rows]
     return array
 
 
 def split_into_portions(rows: int, width: int) -> Iterator[slice]:
-    """Slices of rows of `width` numbers each that are handled at once."""
+    """Split `rows` rows of `width` numbers each into slices of about `CHUNK_NUMBERS` numbers."""
     step = max(1, CHUNK_NUMBERS // max(1, width))
-    return (slice(at, min(at + step, rows)) for at in range(0, rows, step))
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def measure_width(raw: Raw) -> int:
-    """Numbers a row, about."""
+def measure_width(raw: RawSamples) -> int:
+    """Estimate how many numbers a row has; 64 for texts and tables."""
     return int(np.prod(raw.shape[1:])) if isinstance(raw, np.ndarray) else 64
 
 
-def measure_row_bytes(batch: Batch) -> list[bytes]:
-    """The content of each row, to be hashed; -0.0 equals 0.0."""
+def encode_rows(batch: Batch) -> list[bytes]:
+    """Return the content of each row as bytes, to be hashed; -0.0 equals 0.0."""
     if isinstance(batch, dict):
-        columns = [measure_row_bytes(column) for column in batch.values()]
+        columns = [encode_rows(column) for column in batch.values()]
         return [b"\0".join(cells) for cells in zip(*columns, strict=True)]
     if batch.dtype == object:
         return [str(text).encode() for text in batch]
@@ -150,17 +154,17 @@ def measure_row_bytes(batch: Batch) -> list[bytes]:
 
 # ---- on disk ------------------------------------------------------------------------------------------
 
-Save = Callable[[Path, np.ndarray], None]
+SaveArray = Callable[[Path, np.ndarray], None]
 
 
-def save_samples(folder: Path, prefix: str, raw: Raw, write: Save) -> None:
-    """Files `prefix_*.npy` that `read` finds again."""
+def save_samples(folder: Path, prefix: str, raw: RawSamples, write: SaveArray) -> None:
+    """Write files `prefix_*.npy` that `read_samples` reads; `write` writes one array."""
     for name, array in _arrays(raw).items():
         write(folder / f"{prefix}_{name}.npy", array)
 
 
-def read_samples(folder: Path, prefix: str, about: Mapping[str, Any]) -> Raw:
-    """Memory-mapped. `about`: what `described` said.
+def read_samples(folder: Path, prefix: str, about: Mapping[str, Any]) -> RawSamples:
+    """Open what `save_samples` wrote, memory-mapped. `about`: what `describe_samples` returned.
 
     Raises:
         OSError, ValueError: a file is absent or damaged.
@@ -175,14 +179,14 @@ def read_samples(folder: Path, prefix: str, about: Mapping[str, Any]) -> Raw:
             return Texts(array("letters"), array("ends"))
         case "table":
             numeric, categorical = tuple(about["numeric"]), tuple(about["categorical"])
-            words = (Texts(array(f"letters{at}"), array(f"ends{at}")) for at in range(len(categorical)))
+            words = (Texts(array(f"letters{n}"), array(f"ends{n}")) for n in range(len(categorical)))
             return Table(array("numbers"), tuple(words), numeric, categorical)
         case _:
             return array("array")
 
 
-def describe_samples(raw: Raw) -> dict[str, Any]:
-    """What `read` must know, as JSON."""
+def describe_samples(raw: RawSamples) -> dict[str, Any]:
+    """Describe samples as JSON values: what `read_samples` must know."""
     match raw:
         case Texts():
             return {"kind": "texts"}
@@ -192,14 +196,14 @@ def describe_samples(raw: Raw) -> dict[str, Any]:
             return {"kind": "array"}
 
 
-def _arrays(raw: Raw) -> dict[str, np.ndarray]:
+def _arrays(raw: RawSamples) -> dict[str, np.ndarray]:
     match raw:
         case Texts(letters, ends):
             return {"letters": letters, "ends": ends}
         case Table(numbers, words):
             named = {"numbers": numbers}
-            for at, each in enumerate(words):
-                named |= {f"letters{at}": each.letters, f"ends{at}": each.ends}
+            for number, texts in enumerate(words):
+                named |= {f"letters{number}": texts.letters, f"ends{number}": texts.ends}
             return named
         case _:
             return {"array": raw}

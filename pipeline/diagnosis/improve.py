@@ -1,7 +1,7 @@
-"""Name the single point, apply a remedy, measure again, keep it only if it pays; repeat. Pure.
+"""Improve a command line: name its single point, try a remedy, measure, keep it only if it pays. Pure.
 
-A walk starts at one command line and ends at a cheaper one that is as accurate, or where it started. Its end
-is checked on seeds that had no say in it; where it does not hold there, the walk steps back.
+It starts at a baseline and ends at a cheaper command line that is as accurate, or at the baseline. The result
+is checked with fresh seeds that no decision used; where it does not hold there, an earlier result is taken.
 """
 
 import time
@@ -9,168 +9,193 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.diagnosis import paired_tests
-from pipeline.diagnosis.bottleneck import Case, Proposal, Remedy, Verdict, Words, diagnose
-from pipeline.diagnosis.paired_attempt import Attempt, Measured, Run, Trial, accuracies, apply, costs, length
+from pipeline.diagnosis.bottleneck import Bottleneck, Case, ProposedRemedy, Remedy, Words, find_bottleneck
+from pipeline.diagnosis.measured_command import (
+    MeasuredCommand,
+    Run,
+    apply_overrides,
+    count_epochs,
+    list_accuracies,
+    list_costs,
+)
+from pipeline.diagnosis.paired_attempt import Attempt, AttemptRunner
 from pipeline.measures import Curve
 from pipeline.settings.diagnosis import Aim, Diagnose
 
 AFFORDABLE_SECONDS = 5.0
-"""A baseline that costs no more a seed is trained again on the fresh seeds, so that they are pairs."""
+"""A baseline that costs no more for each seed is trained again with the fresh seeds, which then are pairs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """The baseline is measured."""
+class BaselineMeasured:
+    """The event that the baseline is measured."""
 
-    baseline: Measured
+    baseline: MeasuredCommand
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """The single point of the command line that holds now."""
+class SinglePointNamed:
+    """The event that the single point of the current command line is known."""
 
     case: Case
-    verdict: Verdict
+    bottleneck: Bottleneck
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
-    """The end. `fresh`: accuracies of `result` on seeds that had no say; empty where nothing was kept.
+class Conclusion:
+    """The end of a diagnosis.
 
-    `lengthened`: those seeds did have one, in the number of epochs; `given_up`: results that did not hold
-    there, last first; `why`: what ended the walk.
+    `fresh_accuracies`: of `result` with seeds that no decision used; empty where nothing was kept;
+    `lengthened`: those seeds did decide one thing, the number of epochs; `rejected`: results that did not
+    hold there, last first; `reason`: why the diagnosis ended.
     """
 
-    result: Measured
-    fresh: tuple[float, ...]
+    result: MeasuredCommand
+    fresh_accuracies: tuple[float, ...]
     lengthened: bool
-    given_up: tuple[Measured, ...]
-    why: str
+    rejected: tuple[MeasuredCommand, ...]
+    reason: str
 
 
-Event = Opened | Named | Attempt | Closed
-Look = Callable[[Measured, int], Case]
-"""Breaks a command line down, given how many epochs would have been enough."""
+Event = BaselineMeasured | SinglePointNamed | Attempt | Conclusion
+BreakDown = Callable[[MeasuredCommand, int], Case]
+"""A function that breaks down the cost of a command line, given how many epochs would have been enough."""
 
 
-def walk(
+def improve(
     start: Words,
     first_seed: int,
     run: Run,
-    look: Look,
-    told: Diagnose,
+    break_down: BreakDown,
+    settings: Diagnose,
     remedies: Sequence[Remedy],
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Event]:
-    """Opened, then Named and Attempt in turns, at last Closed.
+    """Yield BaselineMeasured, then SinglePointNamed and Attempt in turns, at last Conclusion.
 
     Raises:
         FulcrumError: the baseline itself cannot be measured.
     """
-    end = clock() + 60 * told.minutes
-    seeds = range(first_seed, first_seed + told.seeds)
-    ground = opened(start, seeds, run)
-    yield Opened(ground)
-    trial = Trial(told, seeds, run, ground)
-    path, spent, case, why = [ground], set[str](), None, f"the budget of {told.steps} attempts is spent"
-    tried = set[Words]()
-    for number in range(1, told.steps + 1):
+    end = clock() + 60 * settings.minutes
+    seeds = range(first_seed, first_seed + settings.seeds)
+    baseline = measure_baseline(start, seeds, run)
+    yield BaselineMeasured(baseline)
+    runner = AttemptRunner(settings, seeds, run, baseline)
+    path, case = [baseline], None
+    failed, tried_words = set[str](), set[Words]()
+    reason = f"the budget of {settings.steps} attempts is spent"
+    for number in range(1, settings.steps + 1):
         if clock() > end:
-            why = f"the budget of {told.minutes:g} minutes is spent"
+            reason = f"the budget of {settings.minutes:g} minutes is spent"
             break
         if case is None:
-            case = look(path[-1], trial.reached(path[-1].curves) or path[-1].epoch)
-        verdict = diagnose(case, remedies, spent)
-        yield Named(case, verdict)
-        best = _worth_a_try(verdict, path[-1].words, tried, told.least_gain)
+            case = break_down(path[-1], runner.find_enough_epochs(path[-1].curves) or path[-1].epoch)
+        bottleneck = find_bottleneck(case, remedies, failed)
+        yield SinglePointNamed(case, bottleneck)
+        best = _choose_remedy(bottleneck, path[-1].words, tried_words, settings.least_gain)
         if best is None:
-            why = "no other remedy is expected to pay"
+            reason = "no other remedy is expected to pay"
             break
-        attempt = trial.attempt(number, best, path[-1], case)
+        attempt = runner.measure_and_judge(number, best, path[-1], case)
         yield attempt
         if attempt.kept and attempt.after:
             path.append(attempt.after)
             case = None
-            tried.clear()
+            tried_words.clear()
         else:
-            spent.add(best.remedy)
-            tried.add(best.words)
-    yield closed(trial, path, why)
+            failed.add(best.remedy)
+            tried_words.add(best.words)
+    yield check_on_fresh_seeds(runner, path, reason)
 
 
-def _worth_a_try(verdict: Verdict, words: Words, tried: Collection[Words], least: float) -> Proposal | None:
-    """The first proposal that changes something, was not tried here under another name, and is expected to
-    save more than must be saved.
+def _choose_remedy(
+    bottleneck: Bottleneck, words: Words, tried: Collection[Words], min_gain: float
+) -> ProposedRemedy | None:
+    """Choose the first remedy that changes something and is expected to save more than `min_gain`.
+
+    A remedy whose overrides were `tried` on this command line under another name is passed over.
     """
-    worth = (each for each in verdict.proposals if each.gain * (1 - least) > 1)
-    new = (each for each in worth if each.words not in tried)
-    return next((each for each in new if not set(each.words) <= set(words)), None)
+    worthwhile = (proposal for proposal in bottleneck.proposals if proposal.gain * (1 - min_gain) > 1)
+    untried = (proposal for proposal in worthwhile if proposal.words not in tried)
+    return next((proposal for proposal in untried if not set(proposal.words) <= set(words)), None)
 
 
-def opened(start: Words, seeds: range, run: Run) -> Measured:
-    """The baseline, whole, once a seed."""
+def measure_baseline(start: Words, seeds: range, run: Run) -> MeasuredCommand:
+    """Measure the baseline with each seed, to its last epoch."""
     curves = tuple(run(start, seed) for seed in seeds)
-    last = length(curves)
-    return Measured(start, curves, last, costs(curves, last))
+    last = count_epochs(curves)
+    return MeasuredCommand(start, curves, last, list_costs(curves, last))
 
 
-def closed(trial: Trial, path: Sequence[Measured], why: str) -> Closed:
-    """The last of `path` that fresh seeds do not speak against, with more epochs if need be.
+def check_on_fresh_seeds(runner: AttemptRunner, path: Sequence[MeasuredCommand], reason: str) -> Conclusion:
+    """Return the last result of `path` that fresh seeds do not contradict, with more epochs if need be.
 
-    Its first, the baseline, needs no such check.
+    The first one, the baseline, needs no such check.
     """
-    given_up: list[Measured] = []
-    fresh = range(trial.seeds.stop, trial.seeds.stop + trial.told.seeds)
-    ground = _on_fresh(trial, path[0], fresh) if len(path) > 1 else None
-    for kept in reversed(path[1:]):
-        curves = _long_curves(trial, kept, fresh)
-        found = accuracies(curves, min(kept.epoch, length(curves)))
-        if not _contradicted(trial, ground, found):
-            return Closed(kept, tuple(found), False, tuple(given_up), why)
-        longer = _lengthened(trial, kept, ground, curves)
+    rejected: list[MeasuredCommand] = []
+    fresh = range(runner.seeds.stop, runner.seeds.stop + runner.settings.seeds)
+    baseline = _train_baseline_on_fresh(runner, path[0], fresh) if len(path) > 1 else None
+    for candidate in reversed(path[1:]):
+        curves = _train_long(runner, candidate, fresh)
+        fresh_accuracies = list_accuracies(curves, min(candidate.epoch, count_epochs(curves)))
+        if not _is_contradicted(runner, baseline, fresh_accuracies):
+            return Conclusion(candidate, tuple(fresh_accuracies), False, tuple(rejected), reason)
+        longer = _lengthen(runner, candidate, baseline, curves)
         if longer is not None:
-            found = accuracies(curves, longer.epoch)
-            return Closed(longer, tuple(found), True, tuple(given_up), why)
-        given_up.append(kept)
-    return Closed(path[0], (), False, tuple(given_up), why)
+            fresh_accuracies = list_accuracies(curves, longer.epoch)
+            return Conclusion(longer, tuple(fresh_accuracies), True, tuple(rejected), reason)
+        rejected.append(candidate)
+    return Conclusion(path[0], (), False, tuple(rejected), reason)
 
 
-def _long_curves(trial: Trial, kept: Measured, seeds: range) -> list[Curve]:
-    """As many epochs as the baseline had where every epoch is fair, else just the run as it is."""
-    words = kept.words
-    if kept.curves[0].fair_midway and trial.told.aim is Aim.train:
-        words = apply(words, (f"train.epochs={length(trial.ground.curves)}",))
-    return [trial.run(words, seed) for seed in seeds]
+def _train_long(runner: AttemptRunner, candidate: MeasuredCommand, seeds: range) -> list[Curve]:
+    """Train as many epochs as the baseline had where each epoch is a fair point, else as many as are set."""
+    words = candidate.words
+    if candidate.curves[0].fair_midway and runner.settings.aim is Aim.train:
+        words = apply_overrides(words, (f"train.epochs={count_epochs(runner.baseline.curves)}",))
+    return [runner.run(words, seed) for seed in seeds]
 
 
-def _lengthened(
-    trial: Trial, kept: Measured, ground: Sequence[float] | None, fresh: Sequence[Curve]
-) -> Measured | None:
-    """`kept` with the fewest epochs more that all seeds agree to; None where that is no gain any more."""
-    if kept.epoch >= length(fresh):
+def _lengthen(
+    runner: AttemptRunner,
+    candidate: MeasuredCommand,
+    baseline: Sequence[float] | None,
+    fresh: Sequence[Curve],
+) -> MeasuredCommand | None:
+    """Return `candidate` with the fewest more epochs that satisfy all seeds; None where no gain remains."""
+    if candidate.epoch >= count_epochs(fresh):
         return None
-    curves = tuple(_long_curves(trial, kept, trial.seeds))
-    for epoch in range(kept.epoch + 1, min(length(fresh), length(curves)) + 1):
-        if trial.holds(curves, epoch) and not _contradicted(trial, ground, accuracies(fresh, epoch)):
-            words = apply(kept.words, (f"train.epochs={epoch}",))
-            longer = Measured(words, curves, epoch, costs(curves, epoch))
-            test = paired_tests.cheaper(trial.ground.costs, longer.costs, trial.told.least_gain)
-            return longer if test.confidence >= trial.told.confidence else None
+    curves = tuple(_train_long(runner, candidate, runner.seeds))
+    for epoch in range(candidate.epoch + 1, min(count_epochs(fresh), count_epochs(curves)) + 1):
+        if runner.is_as_accurate(curves, epoch) and not _is_contradicted(
+            runner, baseline, list_accuracies(fresh, epoch)
+        ):
+            words = apply_overrides(candidate.words, (f"train.epochs={epoch}",))
+            longer = MeasuredCommand(words, curves, epoch, list_costs(curves, epoch))
+            test = paired_tests.compare_costs(runner.baseline.costs, longer.costs, runner.settings.least_gain)
+            return longer if test.confidence >= runner.settings.confidence else None
     return None
 
 
-def _on_fresh(trial: Trial, baseline: Measured, fresh: range) -> list[float] | None:
-    """Accuracies of the baseline on the fresh seeds, where it is cheap enough to train it again."""
+def _train_baseline_on_fresh(
+    runner: AttemptRunner, baseline: MeasuredCommand, fresh: range
+) -> list[float] | None:
+    """Return accuracies of the baseline with the fresh seeds; None where training it again is too dear."""
     if baseline.point.device_seconds > AFFORDABLE_SECONDS:
         return None
-    return accuracies([trial.run(baseline.words, seed) for seed in fresh], baseline.epoch)
+    return list_accuracies([runner.run(baseline.words, seed) for seed in fresh], baseline.epoch)
 
 
-def _contradicted(trial: Trial, ground: Sequence[float] | None, found: Sequence[float]) -> bool:
-    """Whether more than the tolerance is lost there, as surely as an attempt must show that it is not."""
-    told = trial.told
-    if ground is not None:
-        test = paired_tests.as_accurate(ground, found, told.tolerance)
+def _is_contradicted(
+    runner: AttemptRunner, baseline: Sequence[float] | None, accuracies: Sequence[float]
+) -> bool:
+    """Return whether the fresh seeds lost more than the tolerance.
+
+    That must be as sure as an attempt must be of the opposite.
+    """
+    settings = runner.settings
+    if baseline is not None:
+        test = paired_tests.compare_accuracies(baseline, accuracies, settings.tolerance)
     else:
-        test = paired_tests.apart(trial.ground.accuracies, found, -told.tolerance)
-    return test.confidence < 1 - told.accuracy_confidence
+        test = paired_tests.run_unpaired_test(runner.baseline.accuracies, accuracies, -settings.tolerance)
+    return test.confidence < 1 - settings.accuracy_confidence

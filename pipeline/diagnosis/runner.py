@@ -1,4 +1,4 @@
-"""Measures command lines for a walk: trains them, breaks their epochs down, times their answers.
+"""Measures command lines for `improve`: trains them, breaks their epochs down, times their answers.
 
 Trials run in this process, one after the other, so that compiled code and prepared arrays serve all of them;
 only a trial with another number of cores needs a process of its own.
@@ -12,51 +12,52 @@ from functools import cached_property
 from typing import Any
 
 from pipeline.data.prepared import Prepared
-from pipeline.data.preprocess import decisive, preprocess
 from pipeline.diagnosis.bottleneck import Case, Words
-from pipeline.diagnosis.paired_attempt import CostlyError, Measured
+from pipeline.diagnosis.measured_command import CostlyError, MeasuredCommand
 from pipeline.hardware import device
-from pipeline.hardware.device import Held
+from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Curve, Epoch
 from pipeline.models import keras_models, litert
 from pipeline.models.litert import Predict
 from pipeline.profiling import measure_breakdown
 from pipeline.profiling.breakdown import Breakdown
-from pipeline.profiling.device_peaks import ceilings
-from pipeline.profiling.profile import latency_of
-from pipeline.profiling.roofline import Ceilings
+from pipeline.profiling.device_peaks import load_or_measure_peaks
+from pipeline.profiling.profile import measure_latency
+from pipeline.profiling.roofline import DevicePeaks
 from pipeline.settings.diagnosis import Aim
 from pipeline.settings.measuring import Runtime
 from pipeline.settings.settings import Settings
-from pipeline.training import compiled_epoch
-from pipeline.training.train import train
+from pipeline.training import engine_choice
+from pipeline.trial import load_prepared, train_to_end, train_trial
 
 Compose = Callable[[Words], Settings]
 
 
-def curve_of(
-    settings: Settings, prepared: Prepared, most_epochs: int | None, most_seconds: float | None
+def train_curve(
+    settings: Settings, data: Prepared, max_epochs: int | None, max_seconds: float | None
 ) -> Curve:
-    """Train; with `train.patience` each epoch stands for the best so far, whose weights a run keeps.
+    """Train until a limit; with `train.patience` each epoch stands for the best so far, whose weights count.
 
     Raises:
-        CostlyError, FulcrumError: see `attempts.Run`.
+        CostlyError, FulcrumError: see `paired_attempt.Run`.
     """
-    curve = None
-    for trained in train(prepared, settings):
-        curve = trained.curve
+
+    def stop(curve: Curve) -> str | None:
+        if curve.last.number == max_epochs:
+            return f"{max_epochs} epochs were asked for"
         at_end = curve.last.number == settings.train.epochs
-        if curve.last.number == most_epochs:
-            break
-        if most_seconds is not None and curve.last.device_seconds > most_seconds and not at_end:
-            if not curve.fair_midway:
-                raise CostlyError
-            break
-    assert curve is not None
-    return _best_so_far(curve) if settings.train.patience else curve
+        if max_seconds is None or curve.last.device_seconds <= max_seconds or at_end:
+            return None
+        if not curve.fair_midway:
+            raise CostlyError
+        return f"{max_seconds:g} device-seconds are spent"
+
+    for trained in train_trial(data, settings, stop):
+        curve = trained.curve
+    return _raise_to_best(curve) if settings.train.patience else curve
 
 
-def _best_so_far(curve: Curve) -> Curve:
+def _raise_to_best(curve: Curve) -> Curve:
     best, epochs = 0.0, []
     for epoch in curve.epochs:
         best = max(best, epoch.validation_accuracy)
@@ -64,119 +65,127 @@ def _best_so_far(curve: Curve) -> Curve:
     return replace(curve, epochs=tuple(epochs))
 
 
-class Bench:
-    """What a walk runs on. `run` and `look` are what `walk` asks for, with either aim."""
+class TrialRunner:
+    """What a diagnosis runs on. `run` and `make_case` are what `improve` asks for, with either aim."""
 
-    def __init__(self, compose: Compose, aim: Aim, held: Held) -> None:
-        """`compose`: overrides to settings; `held`: the device of this process."""
-        self._compose, self._aim, self._held = compose, aim, held
-        self._prepared: dict[str, Prepared] = {}
+    def __init__(self, compose: Compose, aim: Aim, claimed_device: ClaimedDevice) -> None:
+        """`compose`: overrides to settings; `claimed_device`: the device of this process."""
+        self._compose, self._aim, self._device = compose, aim, claimed_device
         self._models: dict[str, Any] = {}
         self._servers: dict[str, tuple[Predict, float]] = {}
 
-    # ---- what a walk asks for -----------------------------------------------------------------------
+    # ---- what `improve` asks for -----------------------------------------------------------------------
 
     def run(
-        self, words: Words, seed: int, most_epochs: int | None = None, most_seconds: float | None = None
+        self, words: Words, seed: int, max_epochs: int | None = None, max_seconds: float | None = None
     ) -> Curve:
-        """A curve of training, or of one epoch: p99 seconds of an answer."""
-        settings = self._settings(words, seed)
+        """Return a curve of training, or with aim=latency of one epoch: p99 seconds of an answer."""
+        settings = self._compose_settings(words, seed)
         if self._aim is Aim.latency:
-            return self._latency(settings)
-        if settings.device.threads != self._held.count and self._held.kind == "cpu":
-            return _elsewhere(settings, most_epochs, most_seconds)
-        return curve_of(settings, self.prepared(settings), most_epochs, most_seconds)
+            return self._measure_latency(settings)
+        if settings.device.threads != self._device.count and self._device.kind == "cpu":
+            return _train_in_fresh_process(settings, max_epochs, max_seconds)
+        return train_curve(settings, load_prepared(settings), max_epochs, max_seconds)
 
-    def look(self, here: Measured, enough: int) -> Case:
-        """The case of a command line; where it holds other cores than this process, its threads are ours."""
-        settings = self._settings(here.words)
-        prepared = self.prepared(settings)
-        local = replace(settings, device=replace(settings.device, threads=self._held.count))
+    def make_case(self, measured: MeasuredCommand, enough_epochs: int) -> Case:
+        """Return the case of a command line; where it claims other cores than this process, it gets ours."""
+        settings = self._compose_settings(measured.words)
+        prepared = load_prepared(settings)
+        local = replace(settings, device=replace(settings.device, threads=self._device.count))
         if self._aim is Aim.latency:
-            found, roofline = self._answer(local, prepared), None
+            breakdown, roofline = self._dissect_answer(local, prepared), None
         else:
-            found = measure_breakdown.dissect(local, prepared)
-            roofline = measure_breakdown.roofline_of(local, prepared, found, self._ceilings)
+            breakdown = measure_breakdown.measure_epoch(local, prepared)
+            roofline = measure_breakdown.build_roofline(local, prepared, breakdown, self._ceilings)
         return Case(
-            settings,
-            self._aim,
-            found,
-            here.epoch,
-            enough,
-            len(prepared.train.labels),
-            compiled_epoch.pick_engine(local, self._held),
-            self._held.kind,
-            roofline,
-            self._ceilings,
-            prepared.front is None and len(prepared.shape) in (2, 3),
+            settings=settings,
+            aim=self._aim,
+            breakdown=breakdown,
+            epochs=measured.epoch,
+            enough_epochs=enough_epochs,
+            rows=len(prepared.train.labels),
+            loop=engine_choice.pick_engine(local, self._device),
+            kind=self._device.kind,
+            roofline=roofline,
+            ceilings=self._ceilings,
+            images=prepared.front is None and len(prepared.shape) in (2, 3),
         )
 
-    def prepared(self, settings: Settings) -> Prepared:
-        """The data of these settings, loaded once."""
-        key = decisive(settings)
-        if key not in self._prepared:
-            self._prepared[key] = preprocess(settings)
-        return self._prepared[key]
-
-    def _settings(self, words: Words, seed: int | None = None) -> Settings:
+    def _compose_settings(self, words: Words, seed: int | None = None) -> Settings:
         settings = self._compose(words)
         return settings if seed is None else replace(settings, train=replace(settings.train, seed=seed))
 
     @cached_property
-    def _ceilings(self) -> Ceilings:
-        return ceilings(self._held, self._compose(()).cache_dir)
+    def _ceilings(self) -> DevicePeaks:
+        return load_or_measure_peaks(self._device, self._compose(()).cache_dir)
 
     # ---- answers ------------------------------------------------------------------------------------
 
-    def _latency(self, settings: Settings) -> Curve:
-        predict, right = self._server(settings)
-        features, told = self.prepared(settings).test.samples, settings.profile
-        found = latency_of(predict, features, told.repeats, told.warmup)
-        return Curve(self._held.name, True, (Epoch(1, found.p99_ms / 1000, 0.0, 0.0, right),))
+    def _measure_latency(self, settings: Settings) -> Curve:
+        predict, accuracy = self._get_server(settings)
+        samples, profile = load_prepared(settings).test.samples, settings.profile
+        latency = measure_latency(predict, samples, profile.repeats, profile.warmup)
+        return Curve(
+            self._device.name,
+            True,
+            (
+                Epoch(
+                    number=1,
+                    device_seconds=latency.p99_ms / 1000,
+                    train_loss=0.0,
+                    validation_loss=0.0,
+                    validation_accuracy=accuracy,
+                ),
+            ),
+        )
 
-    def _server(self, settings: Settings) -> tuple[Predict, float]:
-        """Who answers, and its validation accuracy: of what is served, not of what it was made from."""
+    def _get_server(self, settings: Settings) -> tuple[Predict, float]:
+        """Return who answers, and its validation accuracy: of what is served, not of its source."""
         key = repr(settings)
         if key not in self._servers:
-            litert.check(settings.profile.runtime, self.prepared(settings))
+            litert.check_runtime(settings.profile.runtime, load_prepared(settings))
             predict, split = (
-                litert.answerer(self.trained(settings), settings.profile.runtime),
-                self.prepared(settings).validation,
+                litert.make_predictor_for(self.get_model(settings), settings.profile.runtime),
+                load_prepared(settings).validation,
             )
-            right = litert.accuracy(litert.in_portions(predict), split.samples, split.labels)
-            self._servers[key] = predict, right
+            accuracy = litert.measure_accuracy(
+                litert.predict_in_portions(predict), split.samples, split.labels
+            )
+            self._servers[key] = predict, accuracy
         return self._servers[key]
 
-    def trained(self, settings: Settings) -> Any:
-        """The Keras model that these settings train, once for all ways to serve it."""
+    def get_model(self, settings: Settings) -> Any:
+        """Return the Keras model that these settings train, once for all ways to serve it."""
         plain = replace(settings.profile, runtime=Runtime.compiled)
         key = repr(replace(settings, profile=plain))
         if key not in self._models:
-            *_, last = train(self.prepared(settings), settings)
-            self._models[key] = last.model()
+            self._models[key] = train_to_end(load_prepared(settings), settings).build_model()
         return self._models[key]
 
-    def _answer(self, settings: Settings, prepared: Prepared) -> Breakdown:
+    def _dissect_answer(self, settings: Settings, prepared: Prepared) -> Breakdown:
         runtime = settings.profile.runtime
-        small = litert.answerer(
-            keras_models.build(measure_breakdown.twin_settings(settings), prepared), runtime
+        small = litert.make_predictor_for(
+            keras_models.build_model(measure_breakdown.make_twin_settings(settings), prepared), runtime
         )
-        predict, repeats = litert.answerer(self.trained(settings), runtime), settings.profile.repeats
-        return measure_breakdown.dissect_answer(
-            predict, small, prepared, repeats, runtime.value, self._held.name
+        predict, repeats = (
+            litert.make_predictor_for(self.get_model(settings), runtime),
+            settings.profile.repeats,
+        )
+        return measure_breakdown.measure_answer(
+            predict, small, prepared, repeats, runtime.value, self._device.name
         )
 
 
 # ---- another number of cores --------------------------------------------------------------------------
 
 
-def _elsewhere(settings: Settings, most_epochs: int | None, most_seconds: float | None) -> Curve:
-    """The same in a fresh process: TensorFlow cannot change its threads once it has computed."""
+def _train_in_fresh_process(settings: Settings, max_epochs: int | None, max_seconds: float | None) -> Curve:
+    """Train in a fresh process: TensorFlow cannot change its threads once it has computed."""
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=fresh) as pool:
-        return pool.submit(_alone, settings, most_epochs, most_seconds).result()
+        return pool.submit(_train_on_claimed_cores, settings, max_epochs, max_seconds).result()
 
 
-def _alone(settings: Settings, most_epochs: int | None, most_seconds: float | None) -> Curve:
-    device.claim_and_pin_device(settings.device)
-    return curve_of(settings, preprocess(settings), most_epochs, most_seconds)
+def _train_on_claimed_cores(settings: Settings, max_epochs: int | None, max_seconds: float | None) -> Curve:
+    device.claim_device(settings.device, pin=True)
+    return train_curve(settings, load_prepared(settings), max_epochs, max_seconds)

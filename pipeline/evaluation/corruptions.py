@@ -1,4 +1,4 @@
-"""Samples as the world may send them: noisy, blurred, pale, turned or moved, in five severities.
+"""Corruptions: samples that are noisy, blurred, pale, rotated or moved, in five severities.
 
 The idea is that of Hendrycks and Dietterich 2019 (arXiv 1903.12261); the levels are our own, by the side of
 the image and the range of the data. Everything is seeded.
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.data.features import Front, LogMel
-from pipeline.data.samples import Batch, Raw, Table
+from pipeline.data.features import FrontEnd, LogMel
+from pipeline.data.samples import Batch, RawSamples, Table
 from pipeline.errors import BadData
 from pipeline.settings.measuring import Shift
 
@@ -28,14 +28,15 @@ MOVE = (0.04, 0.08, 0.12, 0.16, 0.2)  # share of each side, in any direction
 LETTERS = (0.02, 0.04, 0.08, 0.12, 0.2)  # share of the letters that are lost (noise on texts)
 
 
-@dataclass(frozen=True, slots=True)
-class Shifted:
-    """`samples` as they look after the change; made portion by portion, the same for the same slices.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftedSamples:
+    """Changed samples, made when a slice of rows is read; equal slices give equal samples.
 
-    `low`, `high`: the range of the data; `sound`: they are waveforms.
+    `samples`: those of the data; `severity`: 1 to 5; `low`, `high`: the range of the data; `sound`: they are
+    waveforms.
     """
 
-    samples: Raw
+    samples: RawSamples
     shift: Shift
     severity: int
     seed: int
@@ -52,14 +53,14 @@ class Shifted:
         if isinstance(batch, dict):
             raise TypeError("tables")
         if batch.dtype == object:
-            return _without_letters(batch, LETTERS[self.severity - 1], draw)
-        changed = self._changed(batch.astype(np.float32), draw)
+            return _drop_letters(batch, LETTERS[self.severity - 1], draw)
+        changed = self._change(batch.astype(np.float32), draw)
         if batch.dtype.kind in "iu":
             info = np.iinfo(batch.dtype)
             changed = np.rint(changed).clip(info.min, info.max)
         return changed.astype(batch.dtype)
 
-    def _changed(self, images: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    def _change(self, images: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         level, span = self.severity - 1, self.high - self.low
         match self.shift:
             case Shift.noise:
@@ -70,19 +71,19 @@ class Shifted:
                 mean = images.reshape(len(images), -1).mean(axis=1).reshape(-1, *[1] * (images.ndim - 1))
                 return np.asarray(mean + CONTRAST[level] * (images - mean))
             case Shift.blur:
-                return _blurred(images, BLUR[level])
+                return _blur(images, BLUR[level])
             case Shift.rotate:
-                return _turned(images, ROTATE[level] * draw.choice([-1.0, 1.0], len(images)))
+                return _rotate(images, ROTATE[level] * draw.choice([-1.0, 1.0], len(images)))
             case _:
                 ways = draw.choice([-1.0, 0.0, 1.0], (len(images), 2))
-                return _moved(images, MOVE[level] * ways)
+                return _move(images, MOVE[level] * ways)
 
 
-def check(shift: Shift, samples: Raw, front: Front | None) -> None:
-    """Whether the samples can be changed so.
+def check_shift(shift: Shift, samples: RawSamples, front: FrontEnd | None) -> None:
+    """Check that a shift is possible for these samples.
 
     Raises:
-        BadData: they cannot.
+        BadData: it is not.
     """
     images = front is None and isinstance(samples, np.ndarray) and samples.ndim in (3, 4)
     if shift is Shift.none or images or (shift is Shift.noise and not isinstance(samples, Table)):
@@ -94,14 +95,14 @@ def check(shift: Shift, samples: Raw, front: Front | None) -> None:
     )
 
 
-def span_of(front: Front | None, smallest: float, largest: float) -> tuple[float, float]:
-    """The range that the levels refer to: that of the data; of sounds full scale."""
+def get_value_range(front: FrontEnd | None, smallest: float, largest: float) -> tuple[float, float]:
+    """Return the range (low, high) that the levels refer to: that of the data; full scale for sounds."""
     if isinstance(front, LogMel):
         return -(2.0**15), 2.0**15 - 1
     return smallest, largest if largest > smallest else smallest + 1
 
 
-def _blurred(images: np.ndarray, share: float) -> np.ndarray:
+def _blur(images: np.ndarray, share: float) -> np.ndarray:
     from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped]
 
     deviation = share * min(images.shape[1:3])
@@ -109,7 +110,7 @@ def _blurred(images: np.ndarray, share: float) -> np.ndarray:
     return np.asarray(gaussian_filter(images, axes, mode="nearest"))
 
 
-def _turned(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+def _rotate(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
     from scipy.ndimage import rotate
 
     turned = [
@@ -119,21 +120,21 @@ def _turned(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
     return np.stack(turned)
 
 
-def _moved(images: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """By whole pixels; what comes in from outside is zero."""
+def _move(images: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Move images by full pixels; what comes in from outside is zero."""
     moved = np.zeros_like(images)
     height, width = images.shape[1:3]
-    for place, (down, right) in enumerate(shares):
+    for row, (down, right) in enumerate(shares):
         y, x = round(down * height), round(right * width)
-        into = (slice(max(0, y), height + min(0, y)), slice(max(0, x), width + min(0, x)))
+        target = (slice(max(0, y), height + min(0, y)), slice(max(0, x), width + min(0, x)))
         source = (slice(max(0, -y), height + min(0, -y)), slice(max(0, -x), width + min(0, -x)))
-        moved[place][into] = images[place][source]
+        moved[row][target] = images[row][source]
     return moved
 
 
-def _without_letters(texts: np.ndarray, share: float, draw: np.random.Generator) -> np.ndarray:
-    found = np.empty(len(texts), object)
-    for place, text in enumerate(texts):
-        kept = draw.random(len(text)) >= share
-        found[place] = "".join(letter for letter, keep in zip(text, kept, strict=True) if keep)
-    return found
+def _drop_letters(texts: np.ndarray, share: float, draw: np.random.Generator) -> np.ndarray:
+    shortened = np.empty(len(texts), object)
+    for row, text in enumerate(texts):
+        keeps = draw.random(len(text)) >= share
+        shortened[row] = "".join(letter for letter, keep in zip(text, keeps, strict=True) if keep)
+    return shortened

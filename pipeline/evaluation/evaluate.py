@@ -8,16 +8,16 @@ import numpy as np
 from pipeline.data import feature_layers
 from pipeline.data.features import LogMel
 from pipeline.data.prepared import Prepared, Split
-from pipeline.data.samples import Raw
+from pipeline.data.samples import RawSamples
 from pipeline.errors import BadModel
 from pipeline.evaluation import corruptions
-from pipeline.evaluation.corruptions import Shifted
+from pipeline.evaluation.corruptions import ShiftedSamples
 from pipeline.measures import ClassScore, SplitScore
 from pipeline.settings.measuring import Evaluate, Shift
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import BinaryCrossEntropy, CrossEntropy, Loss, Reduction
 
-Predict = Callable[[Raw | Shifted], np.ndarray]
+Predict = Callable[[RawSamples | ShiftedSamples], np.ndarray]
 
 EPSILON = 1e-7
 """Keras' own: a probability is kept this far from 0 and 1 before its logarithm is taken."""
@@ -37,7 +37,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
+class CalibrationBin:
     """Test rows whose confidence fell into one bin: mean confidence and accuracy in 0..1, 0 where empty."""
 
     confidence: float
@@ -46,7 +46,7 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
-class UnderShift:
+class ShiftScore:
     """Accuracies in 0..1 on samples that were changed with this severity (1 to 5)."""
 
     severity: int
@@ -54,13 +54,13 @@ class UnderShift:
     test: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """Scores of a model. What is not named after a split is of the test split.
 
     `confusion[true][predicted]`: rows; `bins`: equal parts of the confidence 0..1, lowest first;
     `calibration_error`: expected calibration error over them, in 0..1; `worst`: surest mistakes first;
-    `wrong`: rows of all mistakes; `shifted`: what is left on changed samples, where that was asked for.
+    `wrong`: rows of all mistakes; `shifted`: accuracies on changed samples, where that was asked for.
     """
 
     train: SplitScore
@@ -69,35 +69,35 @@ class Evaluation:
     classes: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
     calibration_error: float
-    bins: tuple[Bin, ...]
+    bins: tuple[CalibrationBin, ...]
     worst: tuple[Mistake, ...]
     wrong: tuple[int, ...] = ()
-    shifted: tuple[UnderShift, ...] = ()
+    shifted: tuple[ShiftScore, ...] = ()
 
     @property
     def accuracy_under_shift(self) -> float | None:
-        """Mean over the severities on the validation split, which a search may choose by."""
-        return float(np.mean([each.validation for each in self.shifted])) if self.shifted else None
+        """Return the mean validation accuracy over the severities, which a search may choose by."""
+        return float(np.mean([score.validation for score in self.shifted])) if self.shifted else None
 
     @property
     def test_accuracy_under_shift(self) -> float | None:
-        """The same on the test split."""
-        return float(np.mean([each.test for each in self.shifted])) if self.shifted else None
+        """Return the mean accuracy over the severities on the test split."""
+        return float(np.mean([score.test for score in self.shifted])) if self.shifted else None
 
     @property
     def gap_train_test(self) -> float:
-        """Accuracy lost from train to test: what did not generalise."""
+        """Return the accuracy lost from train to test: what did not generalise."""
         return self.train.accuracy - self.test.accuracy
 
     @property
     def gap_train_validation(self) -> float:
-        """Accuracy lost from train to validation."""
+        """Return the accuracy lost from train to validation."""
         return self.train.accuracy - self.validation.accuracy
 
     @property
     def mistakes(self) -> int:
-        """Test rows taken for another class."""
-        return sum(map(sum, self.confusion)) - sum(row[at] for at, row in enumerate(self.confusion))
+        """Count the test rows taken for another class."""
+        return sum(map(sum, self.confusion)) - sum(row[label] for label, row in enumerate(self.confusion))
 
 
 # ---- the stage ----------------------------------------------------------------------------------------
@@ -106,76 +106,86 @@ class Evaluation:
 def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> Evaluation:
     """Score a model on the three splits; `predict` is called once for each, and again for each severity.
 
-    `predict`: what a user can send, n samples -> probabilities float32 [n, classes].
+    `predict`: n samples, as a user can send them -> probabilities float32 [n, classes].
 
     Raises:
         BadModel: the outputs are not one a class, or not finite.
         BadData: `evaluate.shift` does not fit the samples.
     """
-    corruptions.check(settings.evaluate.shift, prepared.test.samples, prepared.front)
-    told, labels = settings.evaluate, np.asarray(prepared.test.labels)
-    outputs = _outputs(predict, prepared.test, prepared.classes)
+    corruptions.check_shift(settings.evaluate.shift, prepared.test.samples, prepared.front)
+    choices, labels = settings.evaluate, np.asarray(prepared.test.labels)
+    outputs = _compute_outputs(predict, prepared.test, prepared.classes)
     guesses = outputs.argmax(axis=1)
-    bins = calibration_bins(outputs, labels, told.calibration_bins)
+    bins = bin_by_confidence(outputs, labels, choices.calibration_bins)
     return Evaluation(
-        train=_score(predict, prepared.train, prepared.classes, settings.loss),
-        validation=_score(predict, prepared.validation, prepared.classes, settings.loss),
-        test=split_score(outputs, labels, settings.loss),
-        classes=class_scores(labels, guesses, prepared.classes),
-        confusion=confusion_counts(labels, guesses, len(prepared.classes)),
-        calibration_error=calibration_error(bins),
+        train=_score_split(predict, prepared.train, prepared.classes, settings.loss),
+        validation=_score_split(predict, prepared.validation, prepared.classes, settings.loss),
+        test=score_outputs(outputs, labels, settings.loss),
+        classes=score_classes(labels, guesses, prepared.classes),
+        confusion=count_confusions(labels, guesses, len(prepared.classes)),
+        calibration_error=compute_calibration_error(bins),
         bins=bins,
-        worst=worst_mistakes(outputs, labels, prepared.classes, told.worst),
+        worst=find_worst_mistakes(outputs, labels, prepared.classes, choices.worst),
         wrong=tuple(int(row) for row in np.flatnonzero(guesses != labels)),
-        shifted=() if told.shift is Shift.none else _under_shift(predict, prepared, settings),
+        shifted=() if choices.shift is Shift.none else _score_under_shift(predict, prepared, settings),
     )
 
 
-def _under_shift(predict: Predict, prepared: Prepared, settings: Settings) -> tuple[UnderShift, ...]:
+def _score_under_shift(predict: Predict, prepared: Prepared, settings: Settings) -> tuple[ShiftScore, ...]:
     def accuracy(split: Split, severity: int) -> float:
-        changed = _changed(split, severity, prepared, settings.evaluate)
+        changed = _change_split(split, severity, prepared, settings.evaluate)
         return float(np.mean(predict(changed).argmax(axis=1) == split.labels))
 
     return tuple(
-        UnderShift(each, accuracy(prepared.validation, each), accuracy(prepared.test, each))
-        for each in settings.evaluate.severities
+        ShiftScore(severity, accuracy(prepared.validation, severity), accuracy(prepared.test, severity))
+        for severity in settings.evaluate.severities
     )
 
 
-def _changed(split: Split, severity: int, prepared: Prepared, told: Evaluate) -> Shifted:
+def _change_split(split: Split, severity: int, prepared: Prepared, choices: Evaluate) -> ShiftedSamples:
     sound = isinstance(prepared.front, LogMel)
-    low, high = corruptions.span_of(prepared.front, prepared.report.smallest, prepared.report.largest)
-    return Shifted(split.samples, told.shift, severity, told.shift_seed, low, high, sound)
+    low, high = corruptions.get_value_range(prepared.front, prepared.report.smallest, prepared.report.largest)
+    return ShiftedSamples(
+        samples=split.samples,
+        shift=choices.shift,
+        severity=severity,
+        seed=choices.shift_seed,
+        low=low,
+        high=high,
+        sound=sound,
+    )
 
 
-def shifted(prepared: Prepared, settings: Settings) -> Prepared:
-    """`prepared` with validation and test samples changed as `evaluate` says: all severities, one behind
-    the other, so that an accuracy is the mean over them.
+def shift_splits(prepared: Prepared, settings: Settings) -> Prepared:
+    """Return `prepared` with validation and test samples changed as `evaluate` says.
+
+    Each split holds the samples of all severities, one severity after the other, so that an accuracy is the
+    mean over them.
 
     Raises:
         BadData: `evaluate.shift` does not fit the samples.
     """
-    told, front = settings.evaluate, prepared.front
-    corruptions.check(told.shift, prepared.test.samples, front)
+    choices, front = settings.evaluate, prepared.front
+    corruptions.check_shift(choices.shift, prepared.test.samples, front)
 
-    def over(split: Split) -> Split:
-        changed = [_changed(split, each, prepared, told) for each in told.severities]
-        sent = [np.asarray(each[slice(0, len(each))]) for each in changed]
+    def shift_split(split: Split) -> Split:
+        changed = [_change_split(split, severity, prepared, choices) for severity in choices.severities]
+        raw = [np.asarray(samples[slice(0, len(samples))]) for samples in changed]
         labels = np.tile(np.asarray(split.labels), len(changed))
         if front is None:
-            return Split(np.concatenate(sent), labels)
-        features = [np.concatenate(list(feature_layers.apply(front, each))) for each in sent]
-        return Split(np.concatenate(features), labels, np.concatenate(sent))
+            return Split(np.concatenate(raw), labels)
+        features = [np.concatenate(list(feature_layers.compute_features(front, batch))) for batch in raw]
+        return Split(np.concatenate(features), labels, np.concatenate(raw))
 
-    return replace(prepared, validation=over(prepared.validation), test=over(prepared.test))
+    return replace(prepared, validation=shift_split(prepared.validation), test=shift_split(prepared.test))
 
 
-def _outputs(predict: Predict, split: Split, classes: tuple[str, ...]) -> np.ndarray:
+def _compute_outputs(predict: Predict, split: Split, classes: tuple[str, ...]) -> np.ndarray:
     outputs = predict(split.samples)
-    wanted = (len(split), len(classes))
-    if outputs.shape != wanted:
+    expected = (len(split), len(classes))
+    if outputs.shape != expected:
         raise BadModel(
-            f"a model must answer with one output a class {wanted}, got {outputs.shape}; "
+            f"a model must answer with one output a class {expected}, got {outputs.shape}; "
             "evaluate it with the data that it was trained on"
         )
     if not np.isfinite(outputs).all():
@@ -183,21 +193,21 @@ def _outputs(predict: Predict, split: Split, classes: tuple[str, ...]) -> np.nda
     return outputs
 
 
-def _score(predict: Predict, split: Split, classes: tuple[str, ...], loss: Loss) -> SplitScore:
-    return split_score(_outputs(predict, split, classes), np.asarray(split.labels), loss)
+def _score_split(predict: Predict, split: Split, classes: tuple[str, ...], loss: Loss) -> SplitScore:
+    return score_outputs(_compute_outputs(predict, split, classes), np.asarray(split.labels), loss)
 
 
 # ---- accuracy and loss --------------------------------------------------------------------------------
 
 
-def split_score(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> SplitScore:
-    """Accuracy and mean loss of `outputs` [n, classes]; the guess is the class with the largest output."""
+def score_outputs(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> SplitScore:
+    """Return accuracy and mean loss of `outputs` [n, classes]; the largest output is the guess."""
     accuracy = float(np.mean(outputs.argmax(axis=1) == labels))
-    return SplitScore(accuracy, float(losses(outputs, labels, loss).mean()), len(labels))
+    return SplitScore(accuracy, float(compute_losses(outputs, labels, loss).mean()), len(labels))
 
 
-def losses(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> np.ndarray:
-    """Loss of each sample, float64 [n], as Keras computes it from probabilities; no label smoothing.
+def compute_losses(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> np.ndarray:
+    """Compute the loss of each sample, float64 [n], as Keras does from probabilities; no label smoothing.
 
     Cross-entropy: -log of the true class's share. Binary cross-entropy (mean or sum, as `loss.reduction`
     says) and squared error (mean): over the classes, against 0 and 1. Because of `EPSILON` no logarithm
@@ -205,17 +215,19 @@ def losses(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> np.ndarray:
     loss from there may be a little different.
     """
     if isinstance(loss, CrossEntropy):
-        shares = _kept_inside(outputs / outputs.sum(axis=1, keepdims=True))
+        shares = _clip_probabilities(outputs / outputs.sum(axis=1, keepdims=True))
         return np.asarray(-np.log(shares[np.arange(len(labels)), labels]))
-    wanted = np.eye(outputs.shape[1])[labels]
+    targets = np.eye(outputs.shape[1])[labels]
     if isinstance(loss, BinaryCrossEntropy):
-        likely = _kept_inside(outputs)
-        each = -np.log(np.where(wanted == 1, likely, 1 - likely))
-        return np.asarray(each.sum(axis=1) if loss.reduction is Reduction.sum else each.mean(axis=1))
-    return np.asarray(((outputs.astype(np.float64) - wanted) ** 2).mean(axis=1))
+        likely = _clip_probabilities(outputs)
+        class_losses = -np.log(np.where(targets == 1, likely, 1 - likely))
+        return np.asarray(
+            class_losses.sum(axis=1) if loss.reduction is Reduction.sum else class_losses.mean(axis=1)
+        )
+    return np.asarray(((outputs.astype(np.float64) - targets) ** 2).mean(axis=1))
 
 
-def _kept_inside(shares: np.ndarray) -> np.ndarray:
+def _clip_probabilities(shares: np.ndarray) -> np.ndarray:
     # Clipped in float32, as Keras does it: there 1 - EPSILON is 1 - 1.19e-7.
     return np.clip(shares.astype(np.float32), EPSILON, 1 - EPSILON).astype(np.float64)
 
@@ -223,8 +235,10 @@ def _kept_inside(shares: np.ndarray) -> np.ndarray:
 # ---- the test split in detail -------------------------------------------------------------------------
 
 
-def class_scores(labels: np.ndarray, guesses: np.ndarray, classes: tuple[str, ...]) -> tuple[ClassScore, ...]:
-    """Precision and recall a class; 0 where no row was guessed (precision) or has the label (recall)."""
+def score_classes(
+    labels: np.ndarray, guesses: np.ndarray, classes: tuple[str, ...]
+) -> tuple[ClassScore, ...]:
+    """Return precision and recall by class; 0 where the class was never guessed or no row has its label."""
     from sklearn.metrics import precision_recall_fscore_support
 
     numbers = list(range(len(classes)))
@@ -235,44 +249,47 @@ def class_scores(labels: np.ndarray, guesses: np.ndarray, classes: tuple[str, ..
     return tuple(ClassScore(name, float(p), float(r), int(n)) for name, p, r, n in rows)
 
 
-def confusion_counts(labels: np.ndarray, guesses: np.ndarray, classes: int) -> tuple[tuple[int, ...], ...]:
-    """Rows by true class (first index) and guessed class."""
+def count_confusions(labels: np.ndarray, guesses: np.ndarray, classes: int) -> tuple[tuple[int, ...], ...]:
+    """Count rows by true class (first index) and guessed class (second)."""
     from sklearn.metrics import confusion_matrix
 
     counts = confusion_matrix(labels, guesses, labels=list(range(classes)))
     return tuple(tuple(int(n) for n in row) for row in counts)
 
 
-def calibration_bins(outputs: np.ndarray, labels: np.ndarray, bins: int) -> tuple[Bin, ...]:
-    """Rows by confidence in `bins` equal parts of 0..1, each closed above.
+def bin_by_confidence(outputs: np.ndarray, labels: np.ndarray, bins: int) -> tuple[CalibrationBin, ...]:
+    """Sort rows by confidence into `bins` equal intervals of 0..1, each closed above; return all of them.
 
     Confidence is the output of the guessed class. Softmax outputs sum to 1, so it is at least 1/classes.
-    A sigmoid output answers "is it this class?" alone: then it is what the network gave for that one yes,
-    may lie anywhere in 0..1 and need not sum to 1 with the others.
+    Each sigmoid output answers "is it this class?" by itself: the largest may lie anywhere in 0..1, and all
+    together need not sum to 1.
     """
     confidence = outputs.max(axis=1).astype(np.float64)
     right = outputs.argmax(axis=1) == labels
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    samples = np.bincount(place, minlength=bins)
-    sums = (np.bincount(place, weights=weights, minlength=bins) for weights in (confidence, right))
-    means = (each / np.maximum(samples, 1) for each in sums)
+    numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    samples = np.bincount(numbers, minlength=bins)
+    sums = (np.bincount(numbers, weights=weights, minlength=bins) for weights in (confidence, right))
+    means = (total / np.maximum(samples, 1) for total in sums)
     rows = zip(*means, samples, strict=True)
-    return tuple(Bin(float(mean), float(share), int(count)) for mean, share, count in rows)
+    return tuple(CalibrationBin(float(mean), float(share), int(count)) for mean, share, count in rows)
 
 
-def calibration_error(bins: tuple[Bin, ...]) -> float:
-    """Mean distance of confidence and accuracy, weighted by rows (Guo et al. 2017, arXiv 1706.04599)."""
-    total = sum(each.samples for each in bins)
-    return sum(abs(each.confidence - each.accuracy) * each.samples for each in bins) / total
+def compute_calibration_error(bins: tuple[CalibrationBin, ...]) -> float:
+    """Compute the mean distance of confidence and accuracy, 0..1, weighted by rows.
+
+    This is the expected calibration error of Guo et al. 2017, arXiv 1706.04599.
+    """
+    total = sum(bin_.samples for bin_ in bins)
+    return sum(abs(bin_.confidence - bin_.accuracy) * bin_.samples for bin_ in bins) / total
 
 
-def worst_mistakes(
-    outputs: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], most: int
+def find_worst_mistakes(
+    outputs: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], limit: int
 ) -> tuple[Mistake, ...]:
-    """The mistakes with the highest confidence, at most `most`; equal ones in the order of the rows."""
+    """Find the mistakes with the highest confidence, at most `limit`; equal ones in the order of the rows."""
     guesses, confidence = outputs.argmax(axis=1), outputs.max(axis=1)
     wrong = np.flatnonzero(guesses != labels)
-    first = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
+    first = wrong[np.argsort(-confidence[wrong], kind="stable")][:limit]
     return tuple(
         Mistake(int(row), classes[labels[row]], classes[guesses[row]], float(confidence[row]))
         for row in first

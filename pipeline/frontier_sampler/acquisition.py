@@ -21,28 +21,28 @@ has the mean and variance of a normal distribution right (Chebyshev's quadrature
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """The dear and bad corner of the plane; what lies beyond it does not count."""
+class ReferencePoint:
+    """The expensive and inaccurate corner of the plane; points beyond it do not count."""
 
     log_cost: float
     log_error: float
 
     @classmethod
-    def beyond(cls, costs: Array, errors: Array, room: float = 0.1) -> "Reference":
-        """A tenth of the range outside of what is in sight, so that the edge counts, too (see `frontier`)."""
-        return cls(_edge(costs, room), _edge(errors, room))
+    def around(cls, costs: Array, errors: Array, margin: float = 0.1) -> "ReferencePoint":
+        """Return the point a tenth of the range beyond all points, so that extreme points count, too."""
+        return cls(_edge_beyond(costs, margin), _edge_beyond(errors, margin))
 
 
-def _edge(logs: Array, room: float) -> float:
-    least, most = float(logs.min()), float(logs.max())
-    return max(most + room * (most - least), least + math.log(2))
+def _edge_beyond(logs: Array, margin: float) -> float:
+    low, high = float(logs.min()), float(logs.max())
+    return max(high + margin * (high - low), low + math.log(2))
 
 
 class Staircase:
-    """The least log error that each log cost buys, up to a reference."""
+    """The lowest log error that each log cost buys, up to a reference point."""
 
-    def __init__(self, points: Array, reference: Reference) -> None:
-        """`points`: (log cost, log error) [n, 2] in any order."""
+    def __init__(self, points: Array, reference: ReferencePoint) -> None:
+        """Build the steps from `points`: (log cost, log error) [n, 2] in any order."""
         self.reference = reference
         points = points[np.lexsort((points[:, 1], points[:, 0]))]
         points = points[points[:, 0] < reference.log_cost]
@@ -53,41 +53,41 @@ class Staircase:
         self._areas = np.concatenate([[0.0], np.cumsum(np.diff(self._knots) * self._levels[1:])])
         self._first = self._knots[0]
 
-    def upto(self, reference: Reference) -> "Staircase":
-        """The same steps up to another corner."""
+    def extend_to(self, reference: ReferencePoint) -> "Staircase":
+        """Return the same steps up to another reference point."""
         return Staircase(np.stack([self._knots[:-1], self._levels[1:]], axis=1), reference)
 
     def area(self) -> float:
-        """What the points dominate, up to the reference."""
+        """Return the area that the points dominate, up to the reference point."""
         heights = self.reference.log_error - self._levels[1:]
         return float((np.diff(self._knots) * heights).sum())
 
     def level(self, costs: Array) -> Array:
-        """The least log error at log costs of any shape."""
+        """Return the lowest log error to be had at log costs of any shape."""
         return self._levels[np.searchsorted(self._knots[:-1], costs, side="right")]
 
-    def _integral(self, costs: Array) -> Array:
-        """Of the level, from the first knot to each cost; negative before it."""
+    def _integrate(self, costs: Array) -> Array:
+        """Return the integral of the level from the first knot to each cost; negative before that knot."""
         early = np.minimum(costs - self._first, 0.0) * self.reference.log_error
-        found: Array = np.interp(costs, self._knots, self._areas) + early
-        return found
+        integral: Array = np.interp(costs, self._knots, self._areas) + early
+        return integral
 
-    def _falls_to(self, errors: Array) -> Array:
-        """The log cost from which on the level is at most each log error."""
-        place = np.searchsorted(-self._levels, -errors, side="left")
-        return self._knots[np.minimum(np.maximum(place - 1, 0), len(self._knots) - 1)]
+    def _find_costs(self, errors: Array) -> Array:
+        """Find the log cost from which on the level is at most each log error."""
+        index = np.searchsorted(-self._levels, -errors, side="left")
+        return self._knots[np.minimum(np.maximum(index - 1, 0), len(self._knots) - 1)]
 
-    def gain(self, start: Array, end: Array, errors: Array) -> Array:
-        """Area that a level of `errors` from log cost `start` to `end` adds; arrays of one shape."""
-        stop = np.where(errors < self._levels[-1], self.reference.log_cost, self._falls_to(errors))
+    def compute_gain(self, start: Array, end: Array, errors: Array) -> Array:
+        """Compute the area that a level of `errors` from log cost `start` to `end` adds; of one shape."""
+        stop = np.where(errors < self._levels[-1], self.reference.log_cost, self._find_costs(errors))
         stop = np.where(errors >= self.reference.log_error, start, stop)
         end = np.minimum(np.minimum(end, stop), self.reference.log_cost)
         start = np.minimum(start, end)
-        return np.maximum(self._integral(end) - self._integral(start) - errors * (end - start), 0.0)
+        return np.maximum(self._integrate(end) - self._integrate(start) - errors * (end - start), 0.0)
 
 
-def improvements(stairs: Staircase, log_costs: Array, log_errors: Array, counts: Flags) -> Array:
-    """Area that each prefix of each curve adds: [curves, epochs].
+def compute_improvements(stairs: Staircase, log_costs: Array, log_errors: Array, counts: Flags) -> Array:
+    """Compute the area that each prefix of each curve adds: [curves, epochs].
 
     `log_costs`, `log_errors` [curves, epochs], costs rising; `counts` bool [curves, epochs]: whether an epoch
     is a point of its own (epochs already paid for are on the frontier, and do not count again).
@@ -96,17 +96,17 @@ def improvements(stairs: Staircase, log_costs: Array, log_errors: Array, counts:
     best = np.minimum.accumulate(np.where(counts, log_errors, worst), axis=1)
     last = np.full((len(log_costs), 1), stairs.reference.log_cost)
     following = np.concatenate([log_costs[:, 1:], np.maximum(last, log_costs[:, -1:])], axis=1)
-    steps = stairs.gain(log_costs, following, best)
+    steps = stairs.compute_gain(log_costs, following, best)
     before = np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)[:, :-1]], axis=1)
-    return before + stairs.gain(log_costs, np.full_like(log_costs, stairs.reference.log_cost), best)
+    return before + stairs.compute_gain(log_costs, np.full_like(log_costs, stairs.reference.log_cost), best)
 
 
-def end_improvements(stairs: Staircase, log_costs: Array, log_errors: Array) -> Array:
-    """Area that each epoch adds as the end of a curve whose other epochs do not count: [curves, epochs]."""
-    return stairs.gain(log_costs, np.full_like(log_costs, stairs.reference.log_cost), log_errors)
+def compute_end_improvements(stairs: Staircase, log_costs: Array, log_errors: Array) -> Array:
+    """Compute the area that each epoch adds where only the end of a curve counts: [curves, epochs]."""
+    return stairs.compute_gain(log_costs, np.full_like(log_costs, stairs.reference.log_cost), log_errors)
 
 
-def expected(
+def expect_improvement(
     stairs: Staircase,
     log_costs: Array,
     mean: Array,
@@ -115,15 +115,15 @@ def expected(
     fair: Flags,
     nodes: Sequence[float] = NODES,
 ) -> Array:
-    """Expected improvement of each prefix [curves, epochs]; a curve moves up or down as one.
+    """Compute the expected improvement of each prefix [curves, epochs]; a curve moves up or down as one.
 
     `fair` bool [curves]: whether every epoch counts, or the end alone.
     """
     total = np.zeros_like(mean)
     for node in nodes:
         errors = np.minimum(mean + node * deviation, 0.0)  # an error is at most 1
-        whole = improvements(stairs, log_costs, errors, counts)
+        gains = compute_improvements(stairs, log_costs, errors, counts)
         if not fair.all():
-            whole = np.where(fair[:, None], whole, end_improvements(stairs, log_costs, errors))
-        total += whole
+            gains = np.where(fair[:, None], gains, compute_end_improvements(stairs, log_costs, errors))
+        total += gains
     return total / len(nodes)

@@ -9,35 +9,37 @@ Condition = tuple[str, tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """Of one trial: `names` that it has, and its choices, (name, value) sorted."""
+    """What one trial shows: the `names` of its parameters, and its choices as sorted (name, value) pairs."""
 
     names: frozenset[str]
     choices: tuple[tuple[str, Any], ...]
 
 
-def conditions(traits: Sequence[Trait]) -> dict[str, Condition]:
-    """By name (parent, values): the name appears just where the parent has one of the values.
+def learn_conditions(traits: Sequence[Trait]) -> dict[str, Condition]:
+    """Return (parent, values) by name: the name appears just where the parent has one of the values.
 
     Parents are choices that are there whenever the name is. A name that some trials lack for no reason to be
     seen has no condition.
     """
     distinct = list(dict.fromkeys(traits))
-    names = sorted(set().union(*(each.names for each in distinct))) if distinct else []
-    found: dict[str, Condition] = {}
+    names = sorted(set().union(*(trait.names for trait in distinct))) if distinct else []
+    result: dict[str, Condition] = {}
     for name in names:
-        holds = [each for each in distinct if name in each.names]
-        lacks = [each for each in distinct if name not in each.names]
-        if lacks and (condition := _reason(name, holds, lacks)):
-            found[name] = condition
-    return found
+        present = [trait for trait in distinct if name in trait.names]
+        absent = [trait for trait in distinct if name not in trait.names]
+        if absent and (condition := _find_condition(name, present, absent)):
+            result[name] = condition
+    return result
 
 
-def _reason(name: str, holds: Sequence[Trait], lacks: Sequence[Trait]) -> Condition | None:
-    """The choice whose values tell trials with the name from those without; the fewest values first."""
+def _find_condition(name: str, present: Sequence[Trait], absent: Sequence[Trait]) -> Condition | None:
+    """Find the choice whose values separate trials with the name from those without; fewest values first."""
     offers: list[Condition] = []
-    for parent in sorted(set.intersection(*({key for key, _ in each.choices} for each in holds)) - {name}):
-        having = list(dict.fromkeys(dict(each.choices)[parent] for each in holds))
-        without = [dict(each.choices).get(parent) for each in lacks]
+    for parent in sorted(
+        set.intersection(*({key for key, _ in trait.choices} for trait in present)) - {name}
+    ):
+        having = list(dict.fromkeys(dict(trait.choices)[parent] for trait in present))
+        without = [dict(trait.choices).get(parent) for trait in absent]
         if not any(value in having for value in without):
             offers.append((parent, tuple(having)))
     return min(offers, key=lambda offer: (len(offer[1]), offer[0]), default=None)

@@ -1,4 +1,4 @@
-"""One moment of a study: its frontier, what curves are believed to do next, what that would gain. Pure."""
+"""One moment of a study: its frontier, how curves are expected to go on, and what that would gain. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.frontier_sampler import acquisition, observations, surrogate
-from pipeline.frontier_sampler.acquisition import Reference, Staircase
-from pipeline.frontier_sampler.encoding import key_of
-from pipeline.frontier_sampler.history import Configuration, Fidelity, Memory, Told
-from pipeline.frontier_sampler.observations import Costs, Rows, Work
+from pipeline.frontier_sampler.acquisition import ReferencePoint, Staircase
+from pipeline.frontier_sampler.encoding import make_key
+from pipeline.frontier_sampler.history import Configuration, Fidelity, History, TrialRecord
+from pipeline.frontier_sampler.observations import CostModel, Observations, Work
 from pipeline.frontier_sampler.surrogate import Kernel, Posterior
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-CERTAIN = 0.5
-"""Weight of the belief that a configuration keeps to the constraints, against a kernel of 1 a known one."""
+PRIOR_FEASIBLE = 0.5
+"""Weight of the prior that a configuration is feasible, against a kernel of 1 for each known one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,19 @@ class Kernels:
     costs: Kernel
 
 
-def fitted(memory: Memory, work: Work | None, seed: int) -> Kernels:
-    """From all that `memory` knows."""
-    teaching, fidelity = memory.teaching(), memory.fidelity
-    floor = observations.error_floor(teaching)
-    rows = observations.rows_of(teaching, fidelity, floor, observations.MOST_FITTED)
-    flat = rows.flat(observations.decline(teaching) * fidelity.span)
-    errors = surrogate.fit(rows.features, flat, seed, surrogate.EPOCH_LENGTHS)
-    return Kernels(errors, Costs(teaching, work).fit(seed))
+def fit_kernels(memory: History, work: Work | None, seed: int) -> Kernels:
+    """Fit both surrogates to the whole history."""
+    observed, fidelity = memory.list_observed(), memory.fidelity
+    floor = observations.estimate_error_floor(observed)
+    rows = observations.collect_observations(observed, fidelity, floor, observations.MAX_FITTED)
+    flat = rows.flatten(observations.estimate_decline(observed) * fidelity.span)
+    errors = surrogate.fit_kernel(rows.features, flat, seed, surrogate.EPOCH_LENGTHS)
+    return Kernels(errors, CostModel(observed, work).fit(seed))
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """Candidates and what is believed of them, [m] or [m, rungs].
+class CandidateForecasts:
+    """Candidates and what is expected of them, [m] or [m, rungs].
 
     `base`: device-seconds paid already; `allowed`: rungs that may be a target; `sound`: chance, 0..1, that
     the constraints are kept.
@@ -49,142 +49,169 @@ class Field:
 
     candidates: Sequence[Configuration]
     reached: NDArray[np.int_]
-    base: Array
+    paid_seconds: Array
     fair: Flags
     allowed: Flags
-    sound: Array
+    feasible_chance: Array
     costs: Array
     mean: Array
     deviation: Array
 
     @property
-    def extra(self) -> Array:
-        """Device-seconds still to be paid."""
-        found: Array = np.maximum(self.costs - self.base[:, None], observations.LEAST_SECONDS)
-        return found
+    def extra_seconds(self) -> Array:
+        """Return the device-seconds still to be paid."""
+        extra: Array = np.maximum(self.costs - self.paid_seconds[:, None], observations.MIN_SECONDS)
+        return extra
 
 
-class Outlook:
-    """What is known after the trials in `memory`, with what `running` ones are expected to add."""
+class Forecast:
+    """What is expected after the trials in `history`, with what `running` ones are expected to add."""
 
     def __init__(
-        self, memory: Memory, running: Sequence[Told], kernels: Kernels, work: Work | None = None
+        self, history: History, running: Sequence[TrialRecord], kernels: Kernels, work: Work | None = None
     ) -> None:
-        self.fidelity: Fidelity = memory.fidelity
+        self.fidelity: Fidelity = history.fidelity
         self.rungs = np.array(self.fidelity.rungs)
-        self.teaching = memory.teaching()
-        self._floor = observations.error_floor(self.teaching)
-        self._fall = observations.decline(self.teaching) * self.fidelity.span
-        self._costs = Costs(self.teaching, work)
-        self._costs.believe(kernels.costs)
+        self.observed = history.list_observed()
+        self._floor = observations.estimate_error_floor(self.observed)
+        self._decline = observations.estimate_decline(self.observed) * self.fidelity.span
+        self._costs = CostModel(self.observed, work)
+        self._costs.condition(kernels.costs)
         self._kernel = kernels.errors
-        self._see()
-        self._rows = observations.rows_of(self.teaching, self.fidelity, self._floor, observations.MOST_ROWS)
-        self._posterior = Posterior(self._kernel, self._rows.features, self._rows.flat(self._fall))
+        self._find_frontier()
+        self._rows = observations.collect_observations(
+            self.observed, self.fidelity, self._floor, observations.MAX_ROWS
+        )
+        self._posterior = Posterior(self._kernel, self._rows.features, self._rows.flatten(self._decline))
         if running:
-            self._believe(running, memory)
+            self._add_expectations(running, history)
 
-    def _see(self) -> None:
-        """The frontier of all feasible points, and how far the end of each curve lies above it."""
-        sound = [each for each in self.teaching if each.feasible] or self.teaching
-        self._points = observations.plane(np.concatenate([each.points for each in sound]), self._floor)
-        self.reference = Reference.beyond(self._points[:, 0], self._points[:, 1])
+    def _find_frontier(self) -> None:
+        """Find the frontier of all feasible points, and how far the end of each curve lies above it."""
+        feasible = [
+            configuration for configuration in self.observed if configuration.feasible
+        ] or self.observed
+        self._points = observations.to_plane(
+            np.concatenate([configuration.points for configuration in feasible]), self._floor
+        )
+        self.reference = ReferencePoint.around(self._points[:, 0], self._points[:, 1])
         self.stairs = Staircase(self._points, self.reference)
-        ends = observations.plane(np.array([each.curve[-1] for each in self.teaching], float), self._floor)
+        ends = observations.to_plane(
+            np.array([configuration.curve[-1] for configuration in self.observed], float), self._floor
+        )
         above = ends[:, 1] - self.stairs.level(ends[:, 0])
         order = np.argsort(above, kind="stable")
-        self.nearest = [self.teaching[place] for place in order if self.teaching[place].feasible]
+        self.nearest = [self.observed[index] for index in order if self.observed[index].feasible]
         """Feasible configurations, those first whose ends lie nearest to the frontier."""
-        self._settings = np.array([each.features for each in self.teaching])
-        self._fair = np.array([each.fair for each in self.teaching])
-        self._feasible = np.array([float(each.feasible) for each in self.teaching])
+        self._settings = np.array([configuration.features for configuration in self.observed])
+        self._fair = np.array([configuration.fair for configuration in self.observed])
+        self._feasible = np.array([float(configuration.feasible) for configuration in self.observed])
 
-    def _believe(self, running: Sequence[Told], memory: Memory) -> None:
-        """Running trials count as if they had reached what is expected of them."""
-        other = Memory(memory.space, memory.fidelity)
-        ahead = []
-        for told in running:
-            known = memory.configurations.get(key_of(told.params))
-            ahead.append(known if known is not None and known.curve else other.find(told))
-        field = self.field(ahead)
+    def _add_expectations(self, running: Sequence[TrialRecord], history: History) -> None:
+        """Add running trials as if they had reached what is expected of them."""
+        pending = History(history.space, history.fidelity)
+        configurations = []
+        for trial in running:
+            configuration = history.configurations.get(make_key(trial.params))
+            configurations.append(
+                configuration
+                if configuration is not None and configuration.curve
+                else pending.find_configuration(trial)
+            )
+        forecasts = self.predict(configurations)
         points, features = [self._points], [self._rows.features]
-        for row, told in enumerate(running):
-            target = told.target or self.fidelity.high
-            places = np.flatnonzero((self.rungs > field.reached[row]) & (self.rungs <= target))
-            places = places if field.fair[row] else places[-1:]
-            errors = np.minimum(field.mean[row, places], 0.0)
-            points.append(np.stack([np.log(field.costs[row, places]), errors], axis=1))
-            settings = np.repeat(ahead[row].features[None], len(places), axis=0)
-            later = self.fidelity.scaled(self.rungs[places])[:, None]
+        for row, trial in enumerate(running):
+            target = trial.target or self.fidelity.high
+            columns = np.flatnonzero((self.rungs > forecasts.reached[row]) & (self.rungs <= target))
+            columns = columns if forecasts.fair[row] else columns[-1:]
+            errors = np.minimum(forecasts.mean[row, columns], 0.0)
+            points.append(np.stack([np.log(forecasts.costs[row, columns]), errors], axis=1))
+            settings = np.repeat(configurations[row].features[None], len(columns), axis=0)
+            later = self.fidelity.scale(self.rungs[columns])[:, None]
             features.append(np.concatenate([settings, later], axis=1))
         self._points = np.concatenate(points)
         self.stairs = Staircase(self._points, self.reference)
-        errors = np.concatenate([self._rows.log_errors, *(part[:, 1] for part in points[1:])])
-        self._rows = Rows(np.concatenate(features), errors, np.zeros(len(errors)))
-        self._posterior = Posterior(self._kernel, self._rows.features, self._rows.flat(self._fall))
+        errors = np.concatenate(
+            [self._rows.log_errors, *(pending_points[:, 1] for pending_points in points[1:])]
+        )
+        self._rows = Observations(np.concatenate(features), errors, np.zeros(len(errors)))
+        self._posterior = Posterior(self._kernel, self._rows.features, self._rows.flatten(self._decline))
 
     # ---- beliefs ----------------------------------------------------------------------------------------
 
-    def field(self, candidates: Sequence[Configuration]) -> Field:
-        """What is believed of candidates, at every rung."""
-        features = np.array([each.features for each in candidates])
-        later = self.fidelity.scaled(self.rungs)
-        mean, deviation = self._posterior.on_grid(features, later)
-        fair = np.array([self._fairness(each) for each in candidates])
-        reached = np.array([each.reached if each.fair else 0 for each in candidates])
-        base = np.array([each.curve[-1][1] if each.curve and each.fair else 0.0 for each in candidates])
-        return Field(
+    def predict(self, candidates: Sequence[Configuration]) -> CandidateForecasts:
+        """Predict errors and costs of candidates at every rung."""
+        features = np.array([candidate.features for candidate in candidates])
+        later = self.fidelity.scale(self.rungs)
+        mean, deviation = self._posterior.predict_grid(features, later)
+        fair = np.array([self._is_fair(candidate) for candidate in candidates])
+        reached = np.array([candidate.reached if candidate.fair else 0 for candidate in candidates])
+        base = np.array(
+            [
+                candidate.curve[-1][1] if candidate.curve and candidate.fair else 0.0
+                for candidate in candidates
+            ]
+        )
+        return CandidateForecasts(
             candidates,
             reached,
             base,
             fair,
-            self._allowed(candidates, reached),
-            self._soundness(features),
-            self._costs.at(candidates, features, self.rungs),
-            mean - self._fall * later[None, :],
+            self._find_allowed_rungs(candidates, reached),
+            self._estimate_feasibility(features),
+            self._costs.predict(candidates, features, self.rungs),
+            mean - self._decline * later[None, :],
             deviation,
         )
 
-    def _allowed(self, candidates: Sequence[Configuration], reached: NDArray[np.int_]) -> Flags:
+    def _find_allowed_rungs(self, candidates: Sequence[Configuration], reached: NDArray[np.int_]) -> Flags:
         if not self.fidelity.chosen:
             return np.repeat((self.rungs == self.fidelity.high)[None], len(candidates), axis=0)
-        found: Flags = self.rungs[None, :] > reached[:, None]
-        for row, each in enumerate(candidates):
-            if each.targets:
-                found[row] &= ~np.isin(self.rungs, list(each.targets))
-        return found
+        allowed: Flags = self.rungs[None, :] > reached[:, None]
+        for row, candidate in enumerate(candidates):
+            if candidate.targets:
+                allowed[row] &= ~np.isin(self.rungs, list(candidate.targets))
+        return allowed
 
-    def _fairness(self, candidate: Configuration) -> bool:
-        """Its own, or that of the nearest configuration that is known."""
+    def _is_fair(self, candidate: Configuration) -> bool:
+        """Return whether every epoch counts: as observed, or as for the nearest observed configuration."""
         if candidate.curve or self._fair.all():
             return candidate.fair
         return bool(self._fair[((self._settings - candidate.features) ** 2).sum(1).argmin()])
 
-    def _soundness(self, features: Array) -> Array:
-        """The share of feasible ones among known configurations, the near ones counting most."""
+    def _estimate_feasibility(self, features: Array) -> Array:
+        """Estimate the chance of feasibility: the share among known configurations, by the kernel."""
         if self._feasible.all():
             return np.ones(len(features))
         lengths = np.asarray(self._kernel.lengths[:-1])
         squares = surrogate.square_distances(features / lengths, self._settings / lengths)
-        near = self._kernel.at(squares) / self._kernel.amplitude
-        found: Array = (CERTAIN + near @ self._feasible) / (CERTAIN + near.sum(1))
-        return found
+        near = self._kernel.covariance_at(squares) / self._kernel.amplitude
+        chance: Array = (PRIOR_FEASIBLE + near @ self._feasible) / (PRIOR_FEASIBLE + near.sum(1))
+        return chance
 
     # ---- gains ------------------------------------------------------------------------------------------
 
-    def gains(self, field: Field, nodes: Sequence[float] = acquisition.NODES) -> Array:
-        """Expected area per extra device-second [m, rungs]; 0 where a target is not allowed."""
-        dearest = math.log(float(field.costs[:, -1].max()))  # the edge lies behind the dearest trial in sight
+    def compute_gains(
+        self, forecasts: CandidateForecasts, nodes: Sequence[float] = acquisition.NODES
+    ) -> Array:
+        """Compute expected area per extra device-second [m, rungs]; 0 where a target is not allowed."""
+        dearest = math.log(
+            float(forecasts.costs[:, -1].max())
+        )  # the edge lies behind the dearest trial in sight
         reference = replace(self.reference, log_cost=max(self.reference.log_cost, dearest))
-        counts = self.rungs[None, :] > field.reached[:, None]
-        area = acquisition.expected(
-            self.stairs.upto(reference),
-            np.log(field.costs),
-            np.maximum(field.mean, math.log(self._floor)),
-            field.deviation,
+        counts = self.rungs[None, :] > forecasts.reached[:, None]
+        area = acquisition.expect_improvement(
+            self.stairs.extend_to(reference),
+            np.log(forecasts.costs),
+            np.maximum(forecasts.mean, math.log(self._floor)),
+            forecasts.deviation,
             counts,
-            field.fair,
+            forecasts.fair,
             nodes,
         )
-        found: Array = np.where(field.allowed, area, 0.0) * field.sound[:, None] / field.extra
-        return found
+        gains: Array = (
+            np.where(forecasts.allowed, area, 0.0)
+            * forecasts.feasible_chance[:, None]
+            / forecasts.extra_seconds
+        )
+        return gains

@@ -1,4 +1,4 @@
-"""What is known of each configuration: its trials together, and the curve that they told. Pure."""
+"""What the trials showed of each configuration, and the longest curve among them. Pure."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,21 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.frontier_sampler import surrogate
-from pipeline.frontier_sampler.encoding import Key, Params, Space, key_of
+from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
 
 Array = NDArray[np.float64]
 Curve = tuple[tuple[int, float, float], ...]
 
 
-class State(Enum):
+class TrialStatus(Enum):
     finished = "finished"
     running = "running"
     failed = "failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One trial: `params` without the epochs; `target`: the epochs that it was asked for, if any.
+class TrialRecord:
+    """One trial as plain values: `params` without the epochs; `target`: the epochs it was asked for, if any.
 
     `curve`: ((epoch, device-seconds so far, accuracy), ...), whole; () where nothing is known.
     `fair`: every epoch is a point (else the end alone). `feasible`: it keeps to the study's constraints.
@@ -32,7 +32,7 @@ class Told:
 
     number: int
     params: Params
-    state: State
+    status: TrialStatus
     curve: Curve = ()
     target: int | None = None
     fair: bool = True
@@ -50,18 +50,18 @@ class Fidelity:
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """Where curves are looked at; with a choice also where a trial may stop."""
-        return surrogate.ladder(self.low if self.chosen else 1, self.high)
+        """Return the epochs at which curves are modelled; where epochs are chosen, a trial may stop there."""
+        return surrogate.make_ladder(self.low if self.chosen else 1, self.high)
 
     @property
     def span(self) -> float:
-        """The log of `high`; 1 where there is but one epoch."""
+        """Return the log of `high`; 1 where there is only one epoch."""
         return math.log(self.high) if self.high > 1 else 1.0
 
-    def scaled(self, epochs: Sequence[int] | Array) -> Array:
-        """The log of each, 0..1."""
-        found: Array = np.log(np.asarray(epochs, float)) / self.span
-        return found
+    def scale(self, epochs: Sequence[int] | Array) -> Array:
+        """Return the log of each number of epochs, scaled to 0..1."""
+        scaled: Array = np.log(np.asarray(epochs, float)) / self.span
+        return scaled
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Configuration:
     """All trials of one configuration together; `curve` is the longest of theirs.
 
     `first`: number of its first trial. `targets`: epochs that it was trained for where only ends count.
-    `points` [n, 3]: the entries that count; `shown` [k, 3]: those of them at the rungs and at the end.
+    `points` [n, 3]: the entries that count; `rung_points` [k, 3]: those of them at the rungs and at the end.
     """
 
     params: Params
@@ -82,90 +82,90 @@ class Configuration:
     ended: bool = False
     targets: set[int] = field(default_factory=set)
     points: Array = field(default_factory=lambda: np.empty((0, 3)))
-    shown: Array = field(default_factory=lambda: np.empty((0, 3)))
-    teacher: int = -1
-    halts: set[int] = field(default_factory=set)
+    rung_points: Array = field(default_factory=lambda: np.empty((0, 3)))
+    curve_trial: int = -1
+    early_stops: set[int] = field(default_factory=set)
 
     @property
     def reached(self) -> int:
         return self.curve[-1][0] if self.curve else 0
 
-    def learn(self, told: Told, fidelity: Fidelity) -> None:
-        self.first = min(self.first, told.number)
-        self.failed |= told.state is State.failed
-        self.feasible &= told.feasible
-        self.ended |= told.ended or self._halts_again(told)
-        if not told.fair and told.target is not None:
-            self.targets.add(told.target)
-        if told.curve and (told.curve[-1][0], -told.number) > (self.reached, -self.teacher):
-            self.curve, self.fair, self.teacher = told.curve, told.fair, told.number
-            self.points = np.array(told.curve if told.fair else told.curve[-1:], float)
-            wanted = np.isin(self.points[:, 0], fidelity.rungs)
-            wanted[-1] = True
-            self.shown = self.points[wanted]
+    def add_trial(self, trial: TrialRecord, fidelity: Fidelity) -> None:
+        self.first = min(self.first, trial.number)
+        self.failed |= trial.status is TrialStatus.failed
+        self.feasible &= trial.feasible
+        self.ended |= trial.ended or self._stops_again(trial)
+        if not trial.fair and trial.target is not None:
+            self.targets.add(trial.target)
+        if trial.curve and (trial.curve[-1][0], -trial.number) > (self.reached, -self.curve_trial):
+            self.curve, self.fair, self.curve_trial = trial.curve, trial.fair, trial.number
+            self.points = np.array(trial.curve if trial.fair else trial.curve[-1:], float)
+            at_rungs = np.isin(self.points[:, 0], fidelity.rungs)
+            at_rungs[-1] = True
+            self.rung_points = self.points[at_rungs]
 
-    def _halts_again(self, told: Told) -> bool:
-        """Whether two trials stopped at one epoch before their targets: it will not go further."""
-        end = told.curve[-1][0] if told.curve else 0
-        if told.state is not State.finished or told.target is None or end >= told.target:
+    def _stops_again(self, trial: TrialRecord) -> bool:
+        """Return whether two trials stopped at one epoch before their targets: it will not go further."""
+        end = trial.curve[-1][0] if trial.curve else 0
+        if trial.status is not TrialStatus.finished or trial.target is None or end >= trial.target:
             return False
-        again = end in self.halts
-        self.halts.add(end)
-        return again
+        repeated = end in self.early_stops
+        self.early_stops.add(end)
+        return repeated
 
     def first_cost(self) -> float:
-        """Device-seconds of the first epoch, or of an average one where the curve starts later."""
+        """Return the device-seconds of the first epoch, or of an average one where the curve starts later."""
         epoch, seconds, _ = self.curve[0]
         return seconds / epoch
 
     def rate(self) -> float | None:
-        """Device-seconds of each further epoch; None where one entry tells nothing of it."""
+        """Return the device-seconds of each further epoch; None where a single entry does not show it."""
         (start, early, _), (end, late, _) = self.curve[0], self.curve[-1]
         if end > start:
             return max((late - early) / (end - start), 1e-3 * late / end)
         return early / start if start > 1 else None
 
-    def may_go_on(self, fidelity: Fidelity) -> bool:
-        """Whether it was left before its last epoch, and can be taken up there."""
+    def can_continue(self, fidelity: Fidelity) -> bool:
+        """Return whether training can continue where it was paused."""
         open_end = fidelity.chosen and 0 < self.reached < fidelity.high
         return open_end and self.fair and self.feasible and not self.failed and not self.ended
 
-    def may_start_again(self, fidelity: Fidelity) -> bool:
-        """Whether another number of epochs is another trial, as with a schedule that ends at zero."""
+    def can_restart(self, fidelity: Fidelity) -> bool:
+        """Return whether another number of epochs is another trial, as with a schedule that ends at zero."""
         sound = not self.fair and self.feasible and not self.failed
         return fidelity.chosen and sound and not set(fidelity.rungs) <= self.targets
 
 
-class Memory:
+class History:
     """Configurations by key, from trials in any order."""
 
-    def __init__(self, space: Space, fidelity: Fidelity) -> None:
+    def __init__(self, space: EncodedSpace, fidelity: Fidelity) -> None:
         self.space, self.fidelity = space, fidelity
         self.configurations: dict[Key, Configuration] = {}
-        self.trials: dict[int, Told] = {}
+        self.trials: dict[int, TrialRecord] = {}
 
-    def learn(self, trials: Iterable[Told]) -> None:
+    def add_trials(self, trials: Iterable[TrialRecord]) -> None:
         """Add finished and failed trials; those known already are passed over."""
-        for told in trials:
-            if told.number not in self.trials and told.state is not State.running:
-                self.trials[told.number] = told
-                self.find(told).learn(told, self.fidelity)
+        for trial in trials:
+            if trial.number not in self.trials and trial.status is not TrialStatus.running:
+                self.trials[trial.number] = trial
+                self.find_configuration(trial).add_trial(trial, self.fidelity)
 
-    def find(self, told: Told) -> Configuration:
-        """The configuration of a trial, made where it is new."""
-        key = key_of(told.params)
+    def find_configuration(self, trial: TrialRecord) -> Configuration:
+        """Find the configuration of a trial, or add it where it is new."""
+        key = make_key(trial.params)
         if key not in self.configurations:
-            features = self.space.features([told.params])[0]
-            self.configurations[key] = Configuration(told.params, told.number, features)
+            features = self.space.encode_features([trial.params])[0]
+            self.configurations[key] = Configuration(trial.params, trial.number, features)
         return self.configurations[key]
 
-    def teaching(self) -> list[Configuration]:
-        """Those with a curve, in the order of their first trials."""
-        found = (each for each in self.configurations.values() if each.curve)
-        return sorted(found, key=lambda each: each.first)
+    def list_observed(self) -> list[Configuration]:
+        """List the configurations with a curve, in the order of their first trials."""
+        observed = (configuration for configuration in self.configurations.values() if configuration.curve)
+        return sorted(observed, key=lambda configuration: configuration.first)
 
-    def only(self, numbers: Iterable[int]) -> "Memory":
-        """What those trials alone tell."""
-        found = Memory(self.space, self.fidelity)
-        found.learn(self.trials[number] for number in numbers)
-        return found
+    def select_trials(self, numbers: Iterable[int]) -> "History":
+        """Return the history of those trials alone."""
+        selection = History(self.space, self.fidelity)
+        selection.add_trials(self.trials[number] for number in numbers)
+        return selection

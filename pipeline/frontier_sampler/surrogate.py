@@ -27,7 +27,7 @@ AMPLITUDES = (0.05, 20.0)
 NOISES = (1e-4, 0.5)
 """Bounds; features lie in 0..1 and targets have variance 1."""
 STEPS = 25
-"""Of the optimizer: a rough fit is enough, and the next one comes soon."""
+"""Steps of the optimizer: a rough fit is enough, and the next one comes soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +38,32 @@ class Kernel:
     noise: float
     lengths: tuple[float, ...]
 
-    def of(self, left: Array, right: Array) -> Array:
-        """Matern 5/2 between rows [n, features] and [m, features]: [n, m]."""
+    def covariance(self, left: Array, right: Array) -> Array:
+        """Compute Matern 5/2 between rows [n, features] and [m, features]: [n, m]."""
         scale = np.asarray(self.lengths)
-        return self.at(square_distances(left / scale, right / scale))
+        return self.covariance_at(square_distances(left / scale, right / scale))
 
-    def at(self, squares: Array) -> Array:
-        """Matern 5/2 at squared distances that are already divided by the squared lengths."""
+    def covariance_at(self, squares: Array) -> Array:
+        """Compute Matern 5/2 at squared distances that are already divided by the squared lengths."""
         root = np.sqrt(5.0 * squares)
-        found: Array = self.amplitude * (1.0 + root + (5.0 / 3.0) * squares) * np.exp(-root)
-        return found
+        covariance: Array = self.amplitude * (1.0 + root + (5.0 / 3.0) * squares) * np.exp(-root)
+        return covariance
 
 
 def square_distances(left: Array, right: Array) -> Array:
-    """[n, m], never below 0."""
-    found = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2.0 * left @ right.T
-    positive: Array = np.maximum(found, 0.0, out=found)
+    """Compute the squared distances between rows: [n, m], never below 0."""
+    squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2.0 * left @ right.T
+    positive: Array = np.maximum(squares, 0.0, out=squares)
     return positive
 
 
 def default_kernel(features: int) -> Kernel:
-    """What is believed before anything was seen."""
+    """Return the kernel that is assumed before there are data."""
     return Kernel(1.0, 0.01, (1.0,) * features)
 
 
-def fit(features: Array, targets: Array, seed: int = 0, last: tuple[float, float] = LENGTHS) -> Kernel:
-    """Hyper-parameters by maximum likelihood; features [n, d] in 0..1, targets [n] in any unit.
+def fit_kernel(features: Array, targets: Array, seed: int = 0, last: tuple[float, float] = LENGTHS) -> Kernel:
+    """Fit hyper-parameters by maximum likelihood; features [n, d] in 0..1, targets [n] in any unit.
 
     `last`: bounds of the last length scale. Where there are fewer than four rows or they are all alike, the
     default.
@@ -76,32 +76,34 @@ def fit(features: Array, targets: Array, seed: int = 0, last: tuple[float, float
     kernel = ConstantKernel(1.0, AMPLITUDES) * Matern(np.ones(width), bounds, nu=2.5) + WhiteKernel(
         0.01, NOISES
     )
-    process = GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=_briefly, random_state=seed)
+    process = GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=_optimize_briefly, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound: irrelevant feature
         process.fit(features, scaled)
     product, noise = process.kernel_.k1, process.kernel_.k2
     lengths = np.broadcast_to(product.k2.length_scale, width)
     return Kernel(
-        float(product.k1.constant_value), float(noise.noise_level), tuple(float(each) for each in lengths)
+        float(product.k1.constant_value), float(noise.noise_level), tuple(float(length) for length in lengths)
     )
 
 
-def _briefly(objective: Callable[..., object], start: Array, bounds: Array) -> tuple[Array, float]:
-    """scikit-learn's optimizer hook: a few steps of L-BFGS-B; `objective` gives value and gradient."""
-    found = minimize(objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": STEPS})
-    return found.x, float(found.fun)
+def _optimize_briefly(objective: Callable[..., object], start: Array, bounds: Array) -> tuple[Array, float]:
+    """Fit with a few steps of L-BFGS-B; `objective` gives value and gradient (scikit-learn's hook)."""
+    solution = minimize(
+        objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": STEPS}
+    )
+    return solution.x, float(solution.fun)
 
 
 class Posterior:
-    """What is believed of functions with values [n] or [n, outputs] at features [n, d]."""
+    """A posterior over functions with values [n] or [n, outputs] at features [n, d]."""
 
     def __init__(self, kernel: Kernel, features: Array, targets: Array) -> None:
         self.kernel = kernel
         self._scale = np.asarray(kernel.lengths)
-        self._seen = features / self._scale
+        self._inputs = features / self._scale
         self.mean, self.std = targets.mean(0), np.maximum(targets.std(0), 1e-9)
-        covariance = kernel.at(square_distances(self._seen, self._seen))
+        covariance = kernel.covariance_at(square_distances(self._inputs, self._inputs))
         covariance[np.diag_indices_from(covariance)] += kernel.noise + 1e-8
         factor = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         # The inverse factor: a product with it is faster for many points than a triangular solve.
@@ -109,21 +111,23 @@ class Posterior:
         self._inverse = solve_triangular(factor, eye, lower=True, overwrite_b=True, check_finite=False)
         self._weights = self._inverse.T @ (self._inverse @ ((targets - self.mean) / self.std))
 
-    def at(self, features: Array) -> tuple[Array, Array]:
-        """Mean [m] or [m, outputs], and standard deviation of the function without noise, alike."""
-        return self._answer(self.kernel.at(square_distances(features / self._scale, self._seen)))
+    def predict(self, features: Array) -> tuple[Array, Array]:
+        """Predict mean [m] or [m, outputs], and standard deviation of the function without noise."""
+        return self._predict_from(
+            self.kernel.covariance_at(square_distances(features / self._scale, self._inputs))
+        )
 
-    def on_grid(self, settings: Array, last: Array) -> tuple[Array, Array]:
-        """Mean and deviation [m, k]: rows of `settings` [m, d - 1], each with every value of `last` [k]."""
+    def predict_grid(self, settings: Array, last: Array) -> tuple[Array, Array]:
+        """Predict mean and deviation [m, k] for each row of `settings` [m, d - 1] and value of `last` [k]."""
         near, far = self._scale[:-1], self._scale[-1]
-        apart = square_distances(settings / near, self._seen[:, :-1])
-        later = (np.asarray(last)[:, None] / far - self._seen[None, :, -1]) ** 2
-        squares = apart[:, None, :] + later[None, :, :]
+        settings_squares = square_distances(settings / near, self._inputs[:, :-1])
+        epoch_squares = (np.asarray(last)[:, None] / far - self._inputs[None, :, -1]) ** 2
+        squares = settings_squares[:, None, :] + epoch_squares[None, :, :]
         rows, columns = len(settings), len(last)
-        mean, deviation = self._answer(self.kernel.at(squares.reshape(rows * columns, -1)))
+        mean, deviation = self._predict_from(self.kernel.covariance_at(squares.reshape(rows * columns, -1)))
         return mean.reshape(rows, columns), deviation.reshape(rows, columns)
 
-    def _answer(self, between: Array) -> tuple[Array, Array]:
+    def _predict_from(self, between: Array) -> tuple[Array, Array]:
         mean = between @ self._weights
         explained = between @ self._inverse.T
         variance = self.kernel.amplitude - np.einsum("ij,ij->i", explained, explained)
@@ -134,42 +138,42 @@ class Posterior:
 
 
 class Trend:
-    """A straight line by ridge regression, and a Gaussian process for what it leaves."""
+    """A straight line by ridge regression, and a Gaussian process for its residuals."""
 
     def __init__(self, kernel: Kernel, features: Array, targets: Array) -> None:
-        """`features` [n, d], `targets` [n, outputs]."""
+        """Fit the line and condition the process; `features` [n, d], `targets` [n, outputs]."""
         self._centre, self._level = features.mean(0), targets.mean(0)
-        self._slopes = ridge(features - self._centre, targets - self._level)
-        self._rest = Posterior(kernel, features, targets - self._line(features))
+        self._slopes = fit_ridge(features - self._centre, targets - self._level)
+        self._residual_process = Posterior(kernel, features, targets - self._predict_line(features))
 
-    def _line(self, features: Array) -> Array:
-        found: Array = self._level + (features - self._centre) @ self._slopes
-        return found
+    def _predict_line(self, features: Array) -> Array:
+        line: Array = self._level + (features - self._centre) @ self._slopes
+        return line
 
-    def at(self, features: Array) -> Array:
-        """Mean [m, outputs]."""
-        return self._line(features) + self._rest.at(features)[0]
+    def predict(self, features: Array) -> Array:
+        """Predict the mean [m, outputs]."""
+        return self._predict_line(features) + self._residual_process.predict(features)[0]
 
     @staticmethod
-    def rest(features: Array, targets: Array) -> Array:
-        """What the line leaves of the targets [n, outputs]."""
+    def compute_residuals(features: Array, targets: Array) -> Array:
+        """Compute the residuals of the line, [n, outputs]."""
         centred = features - features.mean(0)
-        wanted = targets - targets.mean(0)
-        found: Array = wanted - centred @ ridge(centred, wanted)
-        return found
+        centred_targets = targets - targets.mean(0)
+        residuals: Array = centred_targets - centred @ fit_ridge(centred, centred_targets)
+        return residuals
 
 
-def ridge(features: Array, targets: Array, penalty: float = 0.1) -> Array:
-    """Slopes [d, outputs] of centred features [n, d] and targets [n, outputs]."""
+def fit_ridge(features: Array, targets: Array, penalty: float = 0.1) -> Array:
+    """Return the slopes [d, outputs] of centred features [n, d] and targets [n, outputs]."""
     gram = features.T @ features + penalty * np.eye(features.shape[1])
-    found: Array = np.asarray(np.linalg.solve(gram, features.T @ targets), np.float64)
-    return found
+    slopes: Array = np.asarray(np.linalg.solve(gram, features.T @ targets), np.float64)
+    return slopes
 
 
 @cache
-def ladder(low: int, high: int, ratio: float = 4 / 3) -> tuple[int, ...]:
-    """Whole numbers from `low` to `high`, each about `ratio` times the last: 1 2 3 4 6 8 11 15 20."""
-    found = [low]
-    while found[-1] < high:
-        found.append(min(high, max(found[-1] + 1, math.ceil(found[-1] * ratio - 0.5))))
-    return tuple(found)
+def make_ladder(low: int, high: int, ratio: float = 4 / 3) -> tuple[int, ...]:
+    """Make rising whole numbers from `low` to `high` by about `ratio`: 1 2 3 4 6 8 11 15 20."""
+    rungs = [low]
+    while rungs[-1] < high:
+        rungs.append(min(high, max(rungs[-1] + 1, math.ceil(rungs[-1] * ratio - 0.5))))
+    return tuple(rungs)

@@ -1,17 +1,19 @@
-"""Whether a trial had its device to itself while it trained; if not, what share of it.
+"""Contention: whether a trial had its device to itself while it trained; if not, what share of it.
 
 A process that is ready to run and has to wait for a core is slower through no fault of its own. Linux counts
 that wait for every thread (/proc/self/task/*/schedstat), and what a hypervisor takes as steal (/proc/stat).
-Where the wait is not counted, CPU seconds against wall seconds tell it for one thread. A neighbour on the
+Where the wait is not counted, CPU seconds against wall seconds show it for one thread. A neighbour on the
 other half of a core, in the caches or on the memory bus is seen by none of these.
 """
 
+import operator
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from statistics import median
 from typing import Protocol
@@ -21,7 +23,7 @@ from pipeline.hardware.energy import Gauge
 CLEAR_SHARE = 0.95
 """A share of the cores below this is contention; above it are the kernel's own interruptions."""
 
-SHORTEST_SECONDS = 0.02
+MIN_SPAN_SECONDS = 0.02
 """Wall seconds that a verdict needs; shorter epochs are judged together with those before them."""
 
 PRESSURE_SHARE = 0.02
@@ -31,7 +33,7 @@ TICK_SECONDS = 0.01
 """The kernel counts steal in ticks of this length, so that much of it may be rounding."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """Counters at one moment, or their difference over a span, in seconds; None where nobody counts.
 
@@ -48,27 +50,29 @@ class Reading:
     strangers: int | None = None
 
     def since(self, before: "Reading") -> "Reading":
-        """The span between two readings; of strangers the more."""
+        """Return the span from `before` to this reading; of `strangers` the larger number of the two."""
         # A thread that ended takes its wait along, so a difference may be below zero.
-        return _joined(self, before, lambda now, then: max(0.0, now - then))
+        return _join(self, before, lambda now, then: max(0.0, now - then))
 
-    def __add__(self, other: "Reading") -> "Reading":
-        """Two spans as one."""
-        return _joined(self, other, lambda one, two: one + two)
+    def __add__(self, later: "Reading") -> "Reading":
+        """Add two spans up to one."""
+        return _join(self, later, operator.add)
 
 
-def _joined(one: Reading, two: Reading, join: Callable[[float, float], float]) -> Reading:
-    def both(a: float | None, b: float | None) -> float | None:
+def _join(first: Reading, second: Reading, join: Callable[[float, float], float]) -> Reading:
+    """Apply `join` to each pair of counters; None where one of the two is not counted."""
+
+    def join_counted(a: float | None, b: float | None) -> float | None:
         return None if a is None or b is None else join(a, b)
 
-    seen = [count for count in (one.strangers, two.strangers) if count is not None]
+    counts = [count for count in (first.strangers, second.strangers) if count is not None]
     return Reading(
-        join(one.wall, two.wall),
-        join(one.cpu, two.cpu),
-        both(one.delayed, two.delayed),
-        both(one.stolen, two.stolen),
-        both(one.pressure, two.pressure),
-        max(seen, default=None),
+        wall=join(first.wall, second.wall),
+        cpu=join(first.cpu, second.cpu),
+        delayed=join_counted(first.delayed, second.delayed),
+        stolen=join_counted(first.stolen, second.stolen),
+        pressure=join_counted(first.pressure, second.pressure),
+        strangers=max(counts, default=None),
     )
 
 
@@ -76,44 +80,47 @@ def _joined(one: Reading, two: Reading, join: Callable[[float, float], float]) -
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """`share`: of the core time that was wanted, what was got, 0..1; None where it cannot be told."""
+class ContentionVerdict:
+    """Whether a span was contended; `share`: core time obtained / core time needed, 0..1, None if unknown."""
 
     contended: bool
     share: float | None
 
 
-def core_share(span: Reading, cores: int) -> float | None:
-    """Core seconds that a process got, of those it wanted: 1 where it never waited.
+def compute_core_share(span: Reading, cores: int) -> float | None:
+    """Return the core seconds that a process got / those it needed, 0..1: 1 where it never waited.
 
-    A process that kept all of its cores busy got them whole, even where its own threads queued for them.
+    A process that kept all of its cores busy had them to itself, even where its own threads queued for them.
     None for several cores where waiting is not counted: threads may have been idle of their own accord.
     """
-    whole = span.wall * cores
+    available = span.wall * cores
     stolen = max(0.0, (span.stolen or 0.0) - TICK_SECONDS)
-    got = max(0.0, min(span.cpu, whole - stolen))  # some kernels count stolen time as run
-    if not whole or not span.cpu or (span.delayed is None and cores > 1):
+    used = max(0.0, min(span.cpu, available - stolen))  # some kernels count stolen time as run
+    if not available or not span.cpu or (span.delayed is None and cores > 1):
         return None
-    filled = got / whole
+    busy_share = used / available
     if span.delayed is None:
-        return filled
-    return max(filled, got / (got + span.delayed + stolen)) if got else 0.0
+        return busy_share
+    return max(busy_share, used / (used + span.delayed + stolen)) if used else 0.0
 
 
-def judge(span: Reading, cores: int) -> Verdict:
-    """The verdict on a span; `cores` = 0 for a trial on a GPU, which other processes alone can disturb."""
-    if span.wall < SHORTEST_SECONDS:
-        return Verdict(False, None)
+def judge_span(span: Reading, cores: int) -> ContentionVerdict:
+    """Judge a span; `cores` = 0 for a trial on a GPU, which only other processes on that GPU can disturb.
+
+    A span shorter than `MIN_SPAN_SECONDS` is never called contended.
+    """
+    if span.wall < MIN_SPAN_SECONDS:
+        return ContentionVerdict(False, None)
     if not cores:
-        return Verdict(bool(span.strangers), None)
-    share = core_share(span, cores)
+        return ContentionVerdict(bool(span.strangers), None)
+    share = compute_core_share(span, cores)
     if share is None:
-        return Verdict(False, None)
-    return Verdict(share < CLEAR_SHARE and not _slept(span), share)
+        return ContentionVerdict(False, None)
+    return ContentionVerdict(share < CLEAR_SHARE and not _was_idle(span), share)
 
 
-def _slept(span: Reading) -> bool:
-    """Whether the cores stood idle, so that the process waited for something else than a core."""
+def _was_idle(span: Reading) -> bool:
+    """Return whether the cores stood idle, so that the process waited for something else than a core."""
     counted = span.delayed is not None or bool(span.stolen)
     return not counted and span.pressure is not None and span.pressure < PRESSURE_SHARE * span.wall
 
@@ -121,39 +128,44 @@ def _slept(span: Reading) -> bool:
 CLEAN_SHARE = 0.98
 """A short repeat that got at least this much of its core tells what a step costs."""
 
-FEWEST_CLEAN = 5
+MIN_CLEAN_LAPS = 5
+"""Clean laps of each length that an estimate needs."""
 
 
-def step_seconds(laps: Sequence[tuple[int, float]]) -> float | None:
-    """Seconds of one step, from clean laps (steps, seconds) of two lengths; None with too few of either.
+def estimate_step_seconds(laps: Sequence[tuple[int, float]]) -> float | None:
+    """Estimate the seconds of one step from clean laps (steps, seconds) of two lengths.
 
-    The difference of the medians, so that what a call costs besides its steps cancels.
+    It is the difference of the two medians, so that what a call costs besides its steps cancels. None where
+    there are fewer than `MIN_CLEAN_LAPS` of either length.
     """
     by_length: dict[int, list[float]] = {}
     for steps, seconds in laps:
         by_length.setdefault(steps, []).append(seconds)
-    if len(by_length) != 2 or min(map(len, by_length.values())) < FEWEST_CLEAN:
+    if len(by_length) != 2 or min(map(len, by_length.values())) < MIN_CLEAN_LAPS:
         return None
-    (short, brief), (long, lasting) = sorted(by_length.items())
-    found = (median(lasting) - median(brief)) / (long - short)
-    return found if found > 0 else None
+    (few, few_seconds), (many, many_seconds) = sorted(by_length.items())
+    seconds = (median(many_seconds) - median(few_seconds)) / (many - few)
+    return seconds if seconds > 0 else None
 
 
-class Witness:
-    """Watches the training of one trial, epoch by epoch."""
+class ContentionMonitor:
+    """An observer of one trial's training, epoch by epoch, that says whether others took part of its device.
 
-    def __init__(self, readings: "Readings", cores: int) -> None:
+    `verdict` is on the last epoch.
+    """
+
+    def __init__(self, readings: "ReadingSource", cores: int) -> None:
         """`cores`: CPU cores that the trial holds, 0 on a GPU."""
         self._readings, self._cores = readings, cores
         self._recent: deque[Reading] = deque()
-        self.verdict = Verdict(False, None)
+        self.verdict = ContentionVerdict(False, None)
         self.lost_share = 0.0
         """Share of the last epoch's wall seconds that others took; 0 unless it was contended."""
 
-    def is_clean(self, go: Callable[[], None]) -> bool:
-        """Run `go`; whether it had its cores to itself, as far as that is counted."""
+    def runs_undisturbed(self, call: Callable[[], None]) -> bool:
+        """Run `call`; return whether it had its cores to itself, as far as that is counted."""
         before = self._readings.read()
-        go()
+        call()
         span = self._readings.read().since(before)
         if not self._cores:
             return not span.strangers
@@ -162,51 +174,48 @@ class Witness:
         return span.delayed <= (1 - CLEAN_SHARE) * span.wall
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Judge the block, an epoch of training, with as many before it as a verdict needs."""
+    def observe_epoch(self) -> Iterator[None]:
+        """Judge the block, an epoch of training, together with as many before it as a verdict needs."""
         before = self._readings.read()
         yield
         span = self._readings.read().since(before)
         self._recent.append(span)
-        while sum(each.wall for each in list(self._recent)[1:]) >= SHORTEST_SECONDS:
+        while sum(earlier.wall for earlier in list(self._recent)[1:]) >= MIN_SPAN_SECONDS:
             self._recent.popleft()
-        together = self._recent[0]
-        for each in list(self._recent)[1:]:
-            together += each
-        self.verdict = judge(together, self._cores)
-        own = core_share(span, self._cores) if self.verdict.contended and self._cores else None
-        self.lost_share = 0.0 if own is None else 1 - own
+        self.verdict = judge_span(reduce(operator.add, self._recent), self._cores)
+        share = compute_core_share(span, self._cores) if self.verdict.contended and self._cores else None
+        self.lost_share = 0.0 if share is None else 1 - share
 
 
 # ---- reading ---------------------------------------------------------------------------------------
 
 
-class Readings(Protocol):
-    """Where readings come from; tests replay recorded ones."""
+class ReadingSource(Protocol):
+    """A source of readings; tests replay recorded ones."""
 
     def read(self) -> Reading: ...
 
 
-class SystemReadings:
-    """What the kernel counts for the running process."""
+class KernelCounters:
+    """The counters that the kernel keeps for the running process."""
 
     def __init__(self, gauge: Gauge, cores: int, proc: Path = Path("/proc")) -> None:
-        """`cores`: CPU cores that the trial holds, 0 on a GPU; `gauge`: tells who else is on the GPU."""
+        """`cores`: CPU cores that the trial holds, 0 on a GPU; `gauge`: knows who else is on the GPU."""
         self._gauge, self._cores, self._proc = gauge, cores, proc
 
     def read(self) -> Reading:
         return Reading(
             wall=time.monotonic(),
             cpu=time.process_time(),
-            delayed=delayed(self._proc),
-            stolen=stolen(self._proc, self._cores),
-            pressure=pressure(self._proc),
+            delayed=read_delayed_seconds(self._proc),
+            stolen=read_stolen_seconds(self._proc, self._cores),
+            pressure=read_pressure_seconds(self._proc),
             strangers=self._gauge.strangers(),
         )
 
 
-def delayed(proc: Path) -> float | None:
-    """Seconds that the threads of this process have waited for a core so far."""
+def read_delayed_seconds(proc: Path) -> float | None:
+    """Return the seconds that this process' threads have waited for a core so far; None: not counted."""
     waits = []
     for path in proc.glob("self/task/*/schedstat"):
         with suppress(OSError, IndexError, ValueError):  # a thread may end while it is read
@@ -214,8 +223,11 @@ def delayed(proc: Path) -> float | None:
     return sum(waits) if waits else None
 
 
-def stolen(proc: Path, cores: int) -> float | None:
-    """Seconds that the hypervisor has taken so far, the average of the cores we may use x `cores`."""
+def read_stolen_seconds(proc: Path, cores: int) -> float | None:
+    """Return the seconds that the hypervisor has taken so far from `cores` cores; None: not counted.
+
+    It is the average of the cores that this process may use x `cores`.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return None
     ours = {f"cpu{core}" for core in os.sched_getaffinity(0)}
@@ -226,8 +238,11 @@ def stolen(proc: Path, cores: int) -> float | None:
     return None
 
 
-def pressure(proc: Path) -> float | None:
-    """Seconds so far in which some task of the machine waited for a core (PSI, the line `some`)."""
+def read_pressure_seconds(proc: Path) -> float | None:
+    """Return the seconds so far in which some task of the machine waited for a core; None: not counted.
+
+    Linux calls that pressure stall information (PSI); it is the line `some` of /proc/pressure/cpu.
+    """
     with suppress(OSError, IndexError, ValueError):
         return int((proc / "pressure/cpu").read_text().split("total=")[1].split()[0]) * 1e-6
     return None

@@ -1,7 +1,7 @@
-"""Cores of one's own: a process keeps to the least busy ones that no other trial of this user holds.
+"""CPU cores for one trial: its process runs on the least busy ones that no other trial of this user has.
 
-A core is held by a lock on a file in a folder of the user's; the kernel lets go of it when the process ends,
-however it ends. Where the system cannot bind a process to cores (macOS, Windows), nothing is held.
+A core is claimed by a lock on a file in a folder of the user's; the kernel releases the lock when the process
+ends, however it ends. Where the system cannot bind a process to cores (macOS, Windows), nothing is claimed.
 """
 
 import os
@@ -16,15 +16,15 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-LOOK_SECONDS = 0.05
+OBSERVE_SECONDS = 0.05
 """How long the cores are watched to see which are busy."""
 
 TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """Cores of process `pid`; `locks` are open files, `allowed` the cores it might use before."""
+class CoreClaim:
+    """Cores of process `pid`; `locks`: open files; `allowed`: the cores that it might use before."""
 
     pid: int
     cores: tuple[int, ...]
@@ -32,48 +32,48 @@ class Claim:
     allowed: frozenset[int]
 
 
-_claim: Claim | None = None
+_claim: CoreClaim | None = None
 
 
-def held() -> tuple[int, ...]:
-    """The cores that this process holds; () if none."""
+def get_claimed_cores() -> tuple[int, ...]:
+    """Return the numbers of the cores that this process has claimed; () if none."""
     return _claim.cores if _claim and _claim.pid == os.getpid() else ()
 
 
-def pin(count: int, folder: Path | None = None) -> tuple[int, ...]:
-    """Bind this process, all its threads and its future ones, to `count` cores of its own.
+def claim_cores(count: int, folder: Path | None = None) -> tuple[int, ...]:
+    """Bind this process, all its threads and its future ones, to `count` cores that no other trial gets.
 
-    `folder`: of the lock files. Cores already held are kept. Gives () and changes nothing where cores cannot
-    be bound or fewer than `count` are free.
+    Return their numbers; () where the system cannot bind, or fewer than `count` are free: then nothing
+    changes. Cores that this process has already stay. `folder`: of the lock files.
     """
     global _claim
     if not hasattr(os, "sched_setaffinity") or fcntl is None:
         return ()
-    if len(held()) == count:
-        return held()
+    if len(get_claimed_cores()) == count:
+        return get_claimed_cores()
     # A forked child starts from what its parent might use, not from the parent's own cores.
     allowed = _claim.allowed if _claim else frozenset(os.sched_getaffinity(0))
-    release()
+    release_cores()
     with suppress(OSError):
-        taken = _take(_by_preference(allowed), count, folder or run_folder())
-        if taken:
-            _bind(taken)
-            _claim = Claim(os.getpid(), tuple(sorted(taken)), tuple(taken.values()), allowed)
-    return held()
+        locks = _lock_cores(_sort_by_load(allowed), count, folder or make_user_folder())
+        if locks:
+            _bind_threads(locks)
+            _claim = CoreClaim(os.getpid(), tuple(sorted(locks)), tuple(locks.values()), allowed)
+    return get_claimed_cores()
 
 
-def release() -> None:
-    """Give the cores back and use all again."""
+def release_cores() -> None:
+    """Release the claimed cores; this process may use all of them again."""
     global _claim
     if _claim and _claim.pid == os.getpid():
-        _bind(_claim.allowed)
+        _bind_threads(_claim.allowed)
         for lock in _claim.locks:
             os.close(lock)
     _claim = None
 
 
-def run_folder() -> Path:
-    """A folder that only this user can write.
+def make_user_folder() -> Path:
+    """Make and return a folder that only this user can write.
 
     Raises:
         OSError: somebody else owns the one in the folder for temporary files.
@@ -87,21 +87,21 @@ def run_folder() -> Path:
     return folder
 
 
-def _take(cores: list[int], count: int, folder: Path) -> dict[int, int]:
-    """Locks by core for the first `count` that can be had, or nothing."""
-    taken: dict[int, int] = {}
+def _lock_cores(cores: list[int], count: int, folder: Path) -> dict[int, int]:
+    """Lock the first `count` cores that are free; return open lock files by core, {} if there are too few."""
+    locks: dict[int, int] = {}
     for core in cores:
-        if len(taken) < count and (lock := _locked(folder / f"core-{core}.lock")) is not None:
-            taken[core] = lock
-    if len(taken) == count:
-        return taken
-    for lock in taken.values():
+        if len(locks) < count and (lock := _try_lock(folder / f"core-{core}.lock")) is not None:
+            locks[core] = lock
+    if len(locks) == count:
+        return locks
+    for lock in locks.values():
         os.close(lock)
     return {}
 
 
-def _locked(path: Path) -> int | None:
-    """An open file that holds the lock; not handed on to programs that this process starts."""
+def _try_lock(path: Path) -> int | None:
+    """Return an open file that holds the lock, None if another process has it; programs do not inherit it."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -111,37 +111,38 @@ def _locked(path: Path) -> int | None:
     return file
 
 
-def _bind(cores: "dict[int, int] | frozenset[int]") -> None:
+def _bind_threads(cores: "dict[int, int] | frozenset[int]") -> None:
     for thread in os.listdir("/proc/self/task"):
         with suppress(OSError):  # a thread may end meanwhile
             os.sched_setaffinity(int(thread), cores)
 
 
-def _by_preference(allowed: frozenset[int]) -> list[int]:
-    """Cores, those first whose physical core did least in a short look."""
+def _sort_by_load(allowed: frozenset[int]) -> list[int]:
+    """Sort cores by what their physical core does in a short time, the least busy first."""
     if len(allowed) == 1:
         return list(allowed)
-    before = busy_ticks(Path("/proc/stat"))
-    time.sleep(LOOK_SECONDS)
-    after = busy_ticks(Path("/proc/stat"))
+    before = read_busy_ticks(Path("/proc/stat"))
+    time.sleep(OBSERVE_SECONDS)
+    after = read_busy_ticks(Path("/proc/stat"))
     busy = {core: after.get(core, 0) - before.get(core, 0) for core in after}
-    return sorted(allowed, key=lambda core: (sum(busy.get(each, 0) for each in siblings(core)), core))
+    load = {core: sum(busy.get(sibling, 0) for sibling in read_sibling_cores(core)) for core in allowed}
+    return sorted(allowed, key=lambda core: (load[core], core))
 
 
-def busy_ticks(stat: Path) -> dict[int, int]:
-    """Clock ticks by core that were neither idle nor waiting for input; {} where nobody counts."""
+def read_busy_ticks(stat: Path) -> dict[int, int]:
+    """Read clock ticks by core that were neither idle nor waiting for input; {} where nobody counts them."""
     with suppress(OSError, ValueError, IndexError):
         rows = [line.split() for line in stat.read_text().splitlines() if line.startswith("cpu")]
         return {int(row[0][3:]): sum(map(int, row[1:4])) + sum(map(int, row[6:9])) for row in rows[1:]}
     return {}
 
 
-def siblings(core: int) -> list[int]:
-    """The logical cores of the same physical one, itself among them."""
+def read_sibling_cores(core: int) -> list[int]:
+    """Read the numbers of the logical cores that share a physical core with `core`, which is one of them."""
     listed: list[int] = []
     with suppress(OSError, ValueError):
         text = (TOPOLOGY / f"cpu{core}/topology/thread_siblings_list").read_text()
-        for part in text.strip().split(","):
-            first, _, last = part.partition("-")
+        for span in text.strip().split(","):
+            first, _, last = span.partition("-")
             listed += range(int(first), int(last or first) + 1)
     return listed or [core]

@@ -1,7 +1,7 @@
 """Trained models in LiteRT's format, which answers a single sample in some microseconds on a CPU.
 
 A model goes through its SavedModel: `from_concrete_functions` loses variables in silence. Whoever exports
-measures the accuracy of the file (`accuracy`), not of the model it came from.
+measures the accuracy of the file (`measure_accuracy`), not of the model it came from.
 """
 
 import os
@@ -17,33 +17,34 @@ import numpy as np
 from pipeline.backend import tf
 from pipeline.data import feature_layers
 from pipeline.data.prepared import Prepared, Split
-from pipeline.data.samples import Batch, Raw
+from pipeline.data.samples import Batch, RawSamples
 from pipeline.errors import BadSetting
-from pipeline.models import keras_models
+from pipeline.models import predictor
+from pipeline.models.predictor import make_predictor
 from pipeline.settings.measuring import Runtime
 
 Predict = Callable[[Any], np.ndarray]
 
-EXPORTED = (Runtime.litert, Runtime.litert_int8)
+FILE_RUNTIMES = (Runtime.litert, Runtime.litert_int8)
 """Runtimes that answer from a file of their own."""
 
 
-def check(runtime: Runtime, prepared: Prepared) -> None:
-    """Whether a file can answer to what a user can send.
+def check_runtime(runtime: Runtime, prepared: Prepared) -> None:
+    """Check that a file can answer to what a user can send.
 
     Raises:
         BadSetting: its samples are texts, tables or sounds, whose front end LiteRT does not know.
     """
-    if runtime in EXPORTED and prepared.front is not None:
+    if runtime in FILE_RUNTIMES and prepared.front is not None:
         raise BadSetting(
             f"profile.runtime must be compiled or keras for texts, tables and sounds, got {runtime}; "
             "use profile.runtime=compiled"
         )
 
 
-def exported(model: Any, runtime: Runtime) -> bytes:
-    """The Keras `model` as a .tflite file; with `litert_int8` its weights are rounded to 8 bits."""
-    with tempfile.TemporaryDirectory() as folder, _no_chatter():
+def export_file(model: Any, runtime: Runtime) -> bytes:
+    """Return the Keras `model` as a .tflite file; with `litert_int8` its weights are rounded to 8 bits."""
+    with tempfile.TemporaryDirectory() as folder, _silence_stderr():
         model.export(folder, format="tf_saved_model", verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if runtime is Runtime.litert_int8:
@@ -52,66 +53,69 @@ def exported(model: Any, runtime: Runtime) -> bytes:
     return content
 
 
-def litert(content: bytes) -> Predict:
-    """Raw features [n, *shape] -> probabilities float32 [n, classes], on one core; a new n costs a set-up."""
-    with warnings.catch_warnings(), _no_chatter():
+def load_file(content: bytes) -> Predict:
+    """Return a function of raw features [n, *shape] to probabilities float32 [n, classes], on one core.
+
+    A call with another n than before costs a set-up.
+    """
+    with warnings.catch_warnings(), _silence_stderr():
         warnings.simplefilter("ignore", UserWarning)  # of the interpreter's move to a package of its own
         interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
-    (given,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
-    place, rows = given["index"], 1
+    (input_details,), (output_details,) = interpreter.get_input_details(), interpreter.get_output_details()
+    input_index, rows = input_details["index"], 1
 
     def predict(features: np.ndarray) -> np.ndarray:
         nonlocal rows
         if len(features) != rows:
             rows = len(features)
-            interpreter.resize_tensor_input(place, features.shape)
+            interpreter.resize_tensor_input(input_index, features.shape)
             interpreter.allocate_tensors()
-        interpreter.set_tensor(place, features.astype(np.float32))
+        interpreter.set_tensor(input_index, features.astype(np.float32))
         interpreter.invoke()
-        found: np.ndarray = interpreter.get_tensor(answer["index"])
-        return found
+        probabilities: np.ndarray = interpreter.get_tensor(output_details["index"])
+        return probabilities
 
     return predict
 
 
-def keras_call(model: Any) -> Predict:
-    """Keras' own call, as a user would write it."""
+def make_keras_predictor(model: Any) -> Predict:
+    """Return Keras' own call, as a user would write it."""
 
     def predict(samples: Batch) -> np.ndarray:
-        return np.asarray(model(feature_layers.as_tensors(samples), training=False))
+        return np.asarray(model(feature_layers.convert_to_tensors(samples), training=False))
 
     return predict
 
 
-def accuracy(predict: Predict, samples: Raw, labels: np.ndarray) -> float:
-    """Share of rows whose largest output is the right one, 0..1."""
+def measure_accuracy(predict: Predict, samples: RawSamples, labels: np.ndarray) -> float:
+    """Return the share of rows whose largest output is the right one, 0..1."""
     return float(np.mean(predict(samples).argmax(axis=1) == np.asarray(labels)))
 
 
-def answerer(model: Any, runtime: Runtime) -> Predict:
-    """Who answers raw samples under this runtime."""
+def make_predictor_for(model: Any, runtime: Runtime) -> Predict:
+    """Return what answers raw samples under this runtime."""
     match runtime:
         case Runtime.compiled:
-            return keras_models.predictor(model)
+            return make_predictor(model)
         case Runtime.keras:
-            return keras_call(model)
+            return make_keras_predictor(model)
         case Runtime.litert | Runtime.litert_int8:
-            return litert(exported(model, runtime))
+            return load_file(export_file(model, runtime))
 
 
-def in_portions(predict: Predict) -> Predict:
-    """Many rows, 2048 at a time."""
+def predict_in_portions(predict: Predict) -> Predict:
+    """Return `predict` for many rows: it gets a portion at a time."""
 
-    def whole(samples: Raw) -> np.ndarray:
-        parts = range(0, len(samples), keras_models.MOST_ROWS)
-        return np.concatenate([predict(samples[at : at + keras_models.MOST_ROWS]) for at in parts])
+    def predict_all(samples: RawSamples) -> np.ndarray:
+        starts = range(0, len(samples), predictor.MAX_ROWS)
+        return np.concatenate([predict(samples[start : start + predictor.MAX_ROWS]) for start in starts])
 
-    return whole
+    return predict_all
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedFile:
     """The file that a model is served from, and its own accuracy on the validation split, 0..1."""
 
     runtime: Runtime
@@ -119,23 +123,25 @@ class Served:
     accuracy: float
 
 
-def served(model: Any, runtime: Runtime, validation: Split) -> Served | None:
-    """The file of a runtime that has one, checked by its answers."""
-    if runtime not in EXPORTED:
+def make_served_file(model: Any, runtime: Runtime, validation: Split) -> ServedFile | None:
+    """Make the file of a runtime that has one, and measure its answers; None for other runtimes."""
+    if runtime not in FILE_RUNTIMES:
         return None
-    content = exported(model, runtime)
-    right = accuracy(in_portions(litert(content)), validation.samples, validation.labels)
-    return Served(runtime, content, right)
+    content = export_file(model, runtime)
+    validation_accuracy = measure_accuracy(
+        predict_in_portions(load_file(content)), validation.samples, validation.labels
+    )
+    return ServedFile(runtime, content, validation_accuracy)
 
 
 @contextmanager
-def _no_chatter() -> Iterator[None]:
-    """Converter and interpreter write to file descriptor 2 past every logger."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+def _silence_stderr() -> Iterator[None]:
+    """Turn file descriptor 2 away: converter and interpreter write to it past every logger."""
+    stderr_copy, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(devnull, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr_copy, 2)
+        os.close(stderr_copy)
+        os.close(devnull)

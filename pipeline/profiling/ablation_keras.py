@@ -1,7 +1,7 @@
-"""The steps of Keras' loop as one compiled graph, up to a rung of the ladder, for a network of any kind.
+"""Ablation of Keras' loop: its steps as one compiled graph, up to a rung of the ladder, for any network.
 
-What `fit` needs beyond the whole of it is overhead of the loop. What starting the graph's own kernels costs
-is not told apart from their work, as a network of unknown make has no twin without arithmetic.
+What `fit` needs beyond the complete graph is overhead of the loop. The cost of starting the graph's own
+kernels counts as work, since a network of any kind has no twin without arithmetic.
 """
 
 from collections.abc import Callable
@@ -12,44 +12,47 @@ from pipeline.profiling.breakdown import Rung
 from pipeline.training.keras_loop import KerasLoop
 
 
-def caller(loop: KerasLoop, rung: Rung) -> Callable[[int], None]:
-    """Takes so many steps of the prepared epoch up to `rung` and waits for the device; changes the run."""
-    inside = loop.inside
-    with tf.device(inside.place):
-        frozen = tuple(tf.identity(part) for part in inside.batch(tf.constant(0, tf.int64)))
+def make_step_caller(loop: KerasLoop, rung: Rung) -> Callable[[int], None]:
+    """Return a function that takes n steps of the prepared epoch up to `rung` and waits for the device.
 
-    def step(number: Tensor) -> Tensor:
-        samples, wanted = inside.batch(number) if rung is Rung.input else frozen
+    From `Rung.update` on it changes the weights of `loop`.
+    """
+    epoch = loop.epoch_parts
+    with tf.device(epoch.tf_device):
+        frozen = tuple(tf.identity(tensor) for tensor in epoch.batch(tf.constant(0, tf.int64)))
+
+    def run_step(number: Tensor) -> Tensor:
+        samples, targets = epoch.batch(number) if rung is Rung.input else frozen
         if rung is Rung.forward:
-            return inside.loss(wanted, inside.model(samples, training=True))
-        variables = inside.model.trainable_variables
+            return epoch.loss(targets, epoch.model(samples, training=True))
+        variables = epoch.model.trainable_variables
         with tf.GradientTape() as tape:
-            loss = inside.loss(wanted, inside.model(samples, training=True))
-            scaled = inside.optimizer.scale_loss(loss)
+            loss = epoch.loss(targets, epoch.model(samples, training=True))
+            scaled = epoch.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, variables)
         if rung is Rung.backward:
-            return loss + tf.add_n([_nothing_of(gradient, loss) for gradient in gradients])
-        inside.optimizer.apply(gradients, variables)
+            return loss + tf.add_n([_make_zero_of(gradient, loss) for gradient in gradients])
+        epoch.optimizer.apply(gradients, variables)
         return loss
 
-    def go(steps: Tensor) -> Tensor:
-        def turn(number: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-            return number + 1, total + tf.cast(step(number), tf.float32)
+    def run_steps(steps: Tensor) -> Tensor:
+        def add_step(number: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+            return number + 1, total + tf.cast(run_step(number), tf.float32)
 
         begin = (tf.constant(0, tf.int64), tf.constant(0.0))
-        return tf.while_loop(lambda number, _: number < steps, turn, begin, parallel_iterations=1)[1]
+        return tf.while_loop(lambda number, _: number < steps, add_step, begin, parallel_iterations=1)[1]
 
-    compiled = tf.function(go, jit_compile=inside.xla or None, autograph=False)
+    compiled = tf.function(run_steps, jit_compile=epoch.xla or None, autograph=False)
 
-    def take(steps: int) -> None:
-        with tf.device(inside.place):
+    def take_steps(steps: int) -> None:
+        with tf.device(epoch.tf_device):
             compiled(tf.constant(steps, tf.int64))
         tf.test.experimental.sync_devices()
 
-    return take
+    return take_steps
 
 
-def _nothing_of(gradient: Any, like: Tensor) -> Tensor:
-    """Zero that needs the whole gradient: a graph leaves out what nobody uses."""
+def _make_zero_of(gradient: Any, like: Tensor) -> Tensor:
+    """Return a zero that needs the complete gradient: a graph leaves out what nobody uses."""
     values = gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
     return 0 * tf.cast(tf.reshape(values, [-1])[0], like.dtype)

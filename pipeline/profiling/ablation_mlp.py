@@ -1,67 +1,71 @@
-"""The compiled loop with parts of its work left out, so that what is left out can be timed.
+"""Ablation of the compiled loop: variants that leave out some of its work, so that this work can be timed.
 
-Every variant is the loop of `engine` up to a rung of the ladder (see `breakdown`). Below `Rung.input` the
-batch of the first step is used again and again. Compilers drop what nobody uses and lift out of a loop what
-never changes, so gradients are carried from step to step, and under XLA the frozen samples are moved by a
-number that is zero without the compiler knowing it.
+Each variant is the loop of `compiled_epoch` up to a rung of the ladder (see `breakdown`). Below `Rung.input`
+every step uses the batch of the first step. Compilers drop results that nobody uses and move out of a loop
+what never changes. So gradients are carried from step to step, and under XLA a number is added to the frozen
+samples that is zero, which the compiler cannot know.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Any
 
 from pipeline.backend import Tensor, tf
 from pipeline.profiling.breakdown import Rung
-from pipeline.training import compiled_epoch, mlp_gradients, optimizer_steps
-from pipeline.training.compiled_epoch import Knobs, Recipe, State
-from pipeline.training.device_data import Data, Plan
-from pipeline.training.loop import Inside
+from pipeline.training import compiled_epoch, mlp_gradients
+from pipeline.training.compiled_epoch import EpochSpec, HyperParameters, LoopState
+from pipeline.training.compiled_loop import EpochArguments
+from pipeline.training.device_data import DeviceData, EpochPlan
 
-KEPT = 32
-
-
-@lru_cache(maxsize=KEPT)
-def compiled(recipe: Recipe, rung: Rung) -> Any:
-    """A `tf.function` of (Data, Plan, steps to take, Knobs, State, desk) to something that needs them all."""
-    loop = _with_update if rung >= Rung.update else _without_update
-    return tf.function(partial(loop, recipe, rung), jit_compile=recipe.xla, autograph=False)
+MAX_COMPILED = 32
 
 
-def caller(inside: Inside, rung: Rung) -> Callable[[int], None]:
-    """Takes so many steps up to `rung` and waits for the device."""
-    recipe, data, plan, told, state, desk = inside
-    traced = compiled(recipe, rung).get_concrete_function(data, plan, tf.constant(0), told, state, desk)
+@lru_cache(maxsize=MAX_COMPILED)
+def compile_rung(spec: EpochSpec, rung: Rung) -> Any:
+    """Return a `tf.function` of (DeviceData, EpochPlan, steps, HyperParameters, LoopState, buffers)."""
+    loop = _run_with_update if rung >= Rung.update else _run_without_update
+    return tf.function(partial(loop, spec, rung), jit_compile=spec.xla, autograph=False)
 
-    def take(steps: int) -> None:
-        with tf.device(recipe.place):
-            traced(data, plan, tf.constant(steps), told, state, desk)
+
+def make_step_caller(arguments: EpochArguments, rung: Rung) -> Callable[[int], None]:
+    """Return a function that takes n steps up to `rung` and waits for the device."""
+    spec, data, plan, hyper, state, buffers = arguments
+    traced = compile_rung(spec, rung).get_concrete_function(data, plan, tf.constant(0), hyper, state, buffers)
+
+    def take_steps(steps: int) -> None:
+        with tf.device(spec.tf_device):
+            traced(data, plan, tf.constant(steps), hyper, state, buffers)
         tf.test.experimental.sync_devices()
 
-    return take
+    return take_steps
 
 
-def twin(inside: Inside) -> Inside:
-    """The same steps on a network of one unit a layer, one sample a batch: the kernels without their work."""
-    recipe, data, plan, told, _, _ = inside
-    net = replace(recipe.net, sizes=(1,) * (len(recipe.net.sizes) - 1) + (2,))
-    small = replace(recipe, net=net, batch=1, changes=None)
-    with tf.device(recipe.place):
+def make_twin(arguments: EpochArguments) -> EpochArguments:
+    """Return the same steps for a network of one unit a layer and one sample a batch.
+
+    They start the same kernels, with next to no arithmetic in them.
+    """
+    spec, data, plan, hyper, _, _ = arguments
+    network = replace(spec.network, sizes=(1,) * (len(spec.network.sizes) - 1) + (2,))
+    small = replace(spec, network=network, batch=1, changes=None)
+    with tf.device(spec.tf_device):
         features = tf.identity(data.features[:, :1])
         labels = tf.zeros_like(data.labels)
-        scaling = [tf.reshape(part, [-1])[0] for part in (data.mean, data.std)]
-        order = tf.identity(plan.order[:, :1])
+        scaling = [tf.reshape(numbers, [-1])[0] for numbers in (data.mean, data.std)]
+        rows = tf.identity(plan.rows[:, :1])
     parameters = [
-        array for one, two in zip(net.sizes, net.sizes[1:], strict=False) for array in _filled(one, two)
+        array for inputs, outputs in pairwise(network.sizes) for array in _make_layer(inputs, outputs)
     ]
-    state = compiled_epoch.fresh_state(small, parameters)
-    shrunk = Data(features, labels, *scaling)
-    return Inside(
-        small, shrunk, plan._replace(order=order), told, state, compiled_epoch.desk_for(small, state)
+    state = compiled_epoch.make_state(small, parameters)
+    shrunk = DeviceData(features, labels, *scaling)
+    return EpochArguments(
+        small, shrunk, plan._replace(rows=rows), hyper, state, compiled_epoch.make_buffers(small, state)
     )
 
 
-def _filled(inputs: int, outputs: int) -> tuple[Any, Any]:
+def _make_layer(inputs: int, outputs: int) -> tuple[Any, Any]:
     import numpy as np
 
     return np.full((inputs, outputs), 0.01, np.float32), np.zeros(outputs, np.float32)
@@ -70,90 +74,93 @@ def _filled(inputs: int, outputs: int) -> tuple[Any, Any]:
 # ---- the loops --------------------------------------------------------------------------------------
 
 
-def _samples(
-    recipe: Recipe, rung: Rung, data: Data, plan: Plan, told: Knobs
+def _make_fetch(
+    spec: EpochSpec, rung: Rung, data: DeviceData, plan: EpochPlan, hyper: HyperParameters
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """The batch of a step (number, total of the losses so far): fetched, or frozen below `Rung.input`."""
+    """Return a function from (step, total of the losses so far) to a batch (samples, targets).
+
+    The batch is fetched with `Rung.input`; below it is always the first one.
+    """
     if rung is Rung.input:
-        return lambda step, _total: compiled_epoch.batch(recipe, data, plan, told, step)
-    samples, wanted = compiled_epoch.batch(recipe, data, plan, told, tf.constant(0))
-    if not recipe.xla:
-        return lambda _step, _total: (samples, wanted)
+        return lambda step, _total: compiled_epoch.fetch_batch(spec, data, plan, hyper, step)
+    samples, targets = compiled_epoch.fetch_batch(spec, data, plan, hyper, tf.constant(0))
+    if not spec.xla:
+        return lambda _step, _total: (samples, targets)
 
-    def moved(_step: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        nothing = tf.minimum(tf.abs(total), tf.zeros_like(total))
-        return samples + tf.cast(nothing, samples.dtype), wanted
+    def add_zero(_step: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        zero = tf.minimum(tf.abs(total), tf.zeros_like(total))
+        return samples + tf.cast(zero, samples.dtype), targets
 
-    return moved
+    return add_zero
 
 
-def _without_update(
-    recipe: Recipe,
+def _run_without_update(
+    spec: EpochSpec,
     rung: Rung,
-    data: Data,
-    plan: Plan,
+    data: DeviceData,
+    plan: EpochPlan,
     steps: Tensor,
-    told: Knobs,
-    state: State,
-    desk: State | None,  # noqa: ARG001 (all loops are called alike; TensorFlow dislikes a name with _ in front)
+    hyper: HyperParameters,
+    state: LoopState,
+    buffers: LoopState | None,  # noqa: ARG001 (all loops are called alike; TensorFlow dislikes a name with _ in front)
 ) -> tuple[Tensor, list[Tensor]]:
-    """Forward, and with `Rung.backward` the gradients, which are carried along."""
-    fetch = _samples(recipe, rung, data, plan, told)
+    """Run the forward pass of each step, and with `Rung.backward` compute gradients and carry them along."""
+    fetch = _make_fetch(spec, rung, data, plan, hyper)
 
-    def go(step: Tensor, total: Tensor, gradients: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        samples, wanted = fetch(step, total)
+    def run_step(step: Tensor, total: Tensor, gradients: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        samples, targets = fetch(step, total)
         if rung is Rung.backward:
-            loss, gradients = compiled_epoch.slopes(
-                recipe, plan, told, step, state.parameters, samples, wanted
+            loss, gradients = compiled_epoch.loss_and_gradients_of_batch(
+                spec, plan, hyper, step, state.parameters, samples, targets
             )
         else:
-            masks = compiled_epoch.dropout_masks(recipe, plan, told, step)
-            done = mlp_gradients.forward(recipe.net, state.parameters, samples, masks)
-            loss = tf.reduce_mean(mlp_gradients.losses(recipe.net, done.logits, wanted))
+            masks = compiled_epoch.draw_dropout_masks(spec, plan, hyper, step)
+            activations = mlp_gradients.forward(spec.network, state.parameters, samples, masks)
+            loss = tf.reduce_mean(mlp_gradients.compute_losses(spec.network, activations.logits, targets))
         return step + 1, total + loss, gradients
 
-    carried = [tf.zeros_like(each) for each in state.parameters] if rung is Rung.backward else []
-    begin = (tf.constant(0), tf.zeros((), recipe.net.wide), carried)
-    _, total, carried = tf.while_loop(lambda step, *_: step < steps, go, begin, parallel_iterations=1)
+    carried = [tf.zeros_like(array) for array in state.parameters] if rung is Rung.backward else []
+    begin = (tf.constant(0), tf.zeros((), spec.network.wide), carried)
+    _, total, carried = tf.while_loop(lambda step, *_: step < steps, run_step, begin, parallel_iterations=1)
     return total, carried
 
 
-def _with_update(
-    recipe: Recipe,
+def _run_with_update(
+    spec: EpochSpec,
     rung: Rung,
-    data: Data,
-    plan: Plan,
+    data: DeviceData,
+    plan: EpochPlan,
     steps: Tensor,
-    told: Knobs,
-    state: State,
-    desk: State | None,
-) -> tuple[Tensor, State]:
-    """The whole step, on frozen samples or on fetched ones."""
-    fetch = _samples(recipe, rung, data, plan, told)
+    hyper: HyperParameters,
+    state: LoopState,
+    buffers: LoopState | None,
+) -> tuple[Tensor, LoopState]:
+    """Run complete steps, on frozen samples or on fetched ones."""
+    fetch = _make_fetch(spec, rung, data, plan, hyper)
 
-    def by_value(step: Tensor, total: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        loss, gradients = compiled_epoch.slopes(
-            recipe, plan, told, step, state.parameters, *fetch(step, total)
+    def by_value(step: Tensor, total: Tensor, state: LoopState) -> tuple[Tensor, Tensor, LoopState]:
+        loss, gradients = compiled_epoch.loss_and_gradients_of_batch(
+            spec, plan, hyper, step, state.parameters, *fetch(step, total)
         )
-        each = zip(*state, gradients, strict=True)
-        pairs = [
-            optimizer_steps.update(recipe.rule, *compiled_epoch.amounts(plan, told, step), *one)
-            for one in each
-        ]
-        return step + 1, total + loss, State(*zip(*pairs, strict=True))
+        arguments = compiled_epoch.get_update_arguments(plan, hyper, step)
+        tensors = zip(*state, gradients, strict=True)
+        pairs = [spec.rule.update(*arguments, *of_parameter) for of_parameter in tensors]
+        return step + 1, total + loss, LoopState(*zip(*pairs, strict=True))
 
     def in_place(step: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        assert desk is not None
-        parameters = [variable.read_value() for variable in desk.parameters]
-        loss, gradients = compiled_epoch.slopes(recipe, plan, told, step, parameters, *fetch(step, total))
-        for one in zip(*desk, gradients, strict=True):
-            optimizer_steps.update_in_place(recipe.rule, *compiled_epoch.amounts(plan, told, step), *one)
+        assert buffers is not None
+        parameters = [variable.read_value() for variable in buffers.parameters]
+        loss, gradients = compiled_epoch.loss_and_gradients_of_batch(
+            spec, plan, hyper, step, parameters, *fetch(step, total)
+        )
+        for tensors in zip(*buffers, gradients, strict=True):
+            spec.rule.update_in_place(*compiled_epoch.get_update_arguments(plan, hyper, step), *tensors)
         return step + 1, total + loss
 
-    begin = (tf.constant(0), tf.zeros((), recipe.net.wide))
-    if desk is None:
+    begin = (tf.constant(0), tf.zeros((), spec.network.wide))
+    if buffers is None:
         _, total, state = tf.while_loop(lambda step, *_: step < steps, by_value, (*begin, state))
         return total, state
-    tf.nest.map_structure(lambda variable, value: variable.assign(value), desk, state)
+    tf.nest.map_structure(lambda variable, value: variable.assign(value), buffers, state)
     _, total = tf.while_loop(lambda step, _: step < steps, in_place, begin, parallel_iterations=1)
-    return total, State(*tf.nest.map_structure(lambda variable: variable.read_value(), desk))
+    return total, LoopState(*tf.nest.map_structure(lambda variable: variable.read_value(), buffers))

@@ -1,8 +1,8 @@
-"""Where the seconds of a training epoch, or of one answer, went: shares that are measured, with their spread.
+"""The breakdown: measured shares of the seconds of a training epoch, or of one answer, with their spread.
 
 The ladder of ablations: the same compiled loop is timed with more and more of its work, on the real network
 and on a twin of it that has one unit and one sample, so next to no arithmetic. What a rung adds on the real
-network beyond what it adds on the twin is work; what the whole twin costs is overhead.
+network beyond what it adds on the twin is work; what the complete step costs on the twin is overhead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from statistics import median, quantiles
 
 
 class Part(StrEnum):
-    """What seconds can be spent on: `compute` is of an answer, `surplus` of a run, the rest of an epoch."""
+    """A component of time: `compute` is of an answer, `surplus` of a run, all others of an epoch."""
 
     input = "input"
     forward = "forward"
@@ -24,7 +24,7 @@ class Part(StrEnum):
 
 
 class Rung(IntEnum):
-    """How much of a step is done: each rung does what the one below does, and one thing more."""
+    """How much of a step is done: each rung does one thing more than the rung below it."""
 
     forward = 1
     backward = 2
@@ -34,23 +34,24 @@ class Rung(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """`seconds` (median), the quartiles `low` and `high` around it, and the method that found them."""
+    """A measured time: `seconds` (median), its quartiles `low` and `high`, and the method, in words."""
 
     seconds: float
     low: float
     high: float
     method: str
 
-    def times(self, factor: float) -> "Span":
-        """The same span so many times over."""
+    def scale(self, factor: float) -> "Span":
+        """Return this span with all seconds x `factor`."""
         return Span(self.seconds * factor, self.low * factor, self.high * factor, self.method)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Breakdown:
-    """`whole`: an epoch (`of` is epoch) or one answer (`of` is answer), timed by itself; `parts` make it up.
+    """Where the seconds of an epoch (`of` is "epoch") or of one answer (`of` is "answer") go.
 
-    `beside`: seconds that are no part of it, by name; `steps`: of an epoch; `loop`: which one ran.
+    `whole`: the time of all of it, measured by itself; `parts`: its components; `beside`: other seconds of a
+    run, by name, as those of compilation; `steps`: of an epoch; `loop`: the training loop that ran.
     """
 
     of: str
@@ -62,17 +63,17 @@ class Breakdown:
     device: str
 
     def share(self, part: Part) -> float:
-        """Of the whole, 0..1; 0 for a part that it does not have."""
+        """Return the share of a component in the whole, 0..1; 0 for one that it does not have."""
         return self.parts[part].seconds / self.whole.seconds if part in self.parts else 0.0
 
     @property
     def unexplained(self) -> float:
-        """Share of the whole that the parts leave over; below zero where they come to more."""
-        return 1 - sum(self.share(part) for part in self.parts)
+        """Return the share of the whole that no component explains; below zero where they add up to more."""
+        return 1 - sum(map(self.share, self.parts))
 
 
-def span(seconds: Sequence[float], method: str) -> Span:
-    """Median and quartiles of repeated measurements."""
+def summarise_seconds(seconds: Sequence[float], method: str) -> Span:
+    """Return median and quartiles of repeated measurements."""
     low, middle, high = quantiles(seconds, n=4) if len(seconds) > 1 else [seconds[0]] * 3
     return Span(middle, low, high, method)
 
@@ -84,34 +85,37 @@ ABLATION = "ablation: this rung less the one below, less the same on a twin of o
 TWIN = "the whole step on a twin of one unit and one sample"
 
 
-def climbed(real: Ladder, twin: Ladder) -> dict[Part, Span]:
-    """Parts from the ladders of the real network and of its twin; spreads are of the rounds."""
-    heights, twin_heights = _rising(real), _rising(twin)
-    parts = {Part.overhead: span(twin[Rung.input], TWIN)}
+def split_epoch(real: Ladder, twin: Ladder) -> dict[Part, Span]:
+    """Split an epoch into its components, by the ladders of the real network and of its twin.
+
+    Spreads are those of the rounds.
+    """
+    heights, twin_heights = _find_heights(real), _find_heights(twin)
+    spans = {Part.overhead: summarise_seconds(twin[Rung.input], TWIN)}
     for rung in Rung:
         gains = [
             (high - low) - (twin_high - twin_low)
             for high, low, twin_high, twin_low in zip(
-                real[rung], _below(real, rung), twin[rung], _below(twin, rung), strict=True
+                real[rung], _get_rung_below(real, rung), twin[rung], _get_rung_below(twin, rung), strict=True
             )
         ]
-        spread = span(gains, ABLATION)
+        spread = summarise_seconds(gains, ABLATION)
         gain = (heights[rung] - heights.get(rung - 1, 0.0)) - (
             twin_heights[rung] - twin_heights.get(rung - 1, 0.0)
         )
-        parts[Part[rung.name]] = _not_negative(Span(gain, spread.low, spread.high, ABLATION))
-    return {part: parts[part] for part in Part if part in parts}
+        spans[Part[rung.name]] = _clip_negative(Span(gain, spread.low, spread.high, ABLATION))
+    return {component: spans[component] for component in Part if component in spans}
 
 
-def _below(ladder: Ladder, rung: Rung) -> Sequence[float]:
+def _get_rung_below(ladder: Ladder, rung: Rung) -> Sequence[float]:
     return ladder[Rung(rung - 1)] if rung > 1 else [0.0] * len(ladder[rung])
 
 
-def _rising(ladder: Ladder) -> dict[int, float]:
-    """The median of each rung, none higher than the rungs above it.
+def _find_heights(ladder: Ladder) -> dict[int, float]:
+    """Return the median of each rung, lowered to that of a rung above it where that is less.
 
     A rung can cost more than the next: gradients that are only carried along must be stored, where a compiler
-    would have fused them with the update. Then the next one costs nothing of its own.
+    would have fused them with the update. Then the next rung counts as free.
     """
     heights: dict[int, float] = {}
     lowest = float("inf")
@@ -121,22 +125,25 @@ def _rising(ladder: Ladder) -> dict[int, float]:
     return heights
 
 
-def answered(real: Sequence[float], twin: Sequence[float]) -> dict[Part, Span]:
-    """Overhead and compute of one answer, from round by round seconds of a network and its twin."""
-    gains = [one - other for one, other in zip(real, twin, strict=True)]
+def split_answer(real: Sequence[float], twin: Sequence[float]) -> dict[Part, Span]:
+    """Split the seconds of one answer into overhead and compute, by those of a network and its twin.
+
+    `real`, `twin`: a number for each round, measured one right after the other.
+    """
+    gains = [seconds - twin_seconds for seconds, twin_seconds in zip(real, twin, strict=True)]
     method = "ablation: an answer less the answer of a twin of one unit"
     overhead = min(median(twin), median(real))
     return {
         Part.overhead: Span(overhead, *_quartiles(twin), "an answer of a twin of one unit"),
-        Part.compute: _not_negative(span(gains, method)),
+        Part.compute: _clip_negative(summarise_seconds(gains, method)),
     }
 
 
 def _quartiles(seconds: Sequence[float]) -> tuple[float, float]:
-    found = span(seconds, "")
-    return found.low, found.high
+    span = summarise_seconds(seconds, "")
+    return span.low, span.high
 
 
-def _not_negative(found: Span) -> Span:
-    """Below zero is noise around nothing."""
-    return Span(max(0.0, found.seconds), max(0.0, found.low), max(0.0, found.high), found.method)
+def _clip_negative(span: Span) -> Span:
+    """Raise what is below zero to zero: it is noise around nothing."""
+    return Span(max(0.0, span.seconds), max(0.0, span.low), max(0.0, span.high), span.method)

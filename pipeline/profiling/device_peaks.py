@@ -1,4 +1,4 @@
-"""What the device that a trial holds can do at best; measured once and kept in the cache folder."""
+"""What the device that a trial holds can do at best; measured once and stored in the cache folder."""
 
 import json
 import re
@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.backend import tf
-from pipeline.hardware.device import Held
-from pipeline.profiling.roofline import Ceilings
+from pipeline.files import write_whole
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.profiling.roofline import DevicePeaks
 
 SIDE = {"cpu": 1024, "gpu": 8192}
 """Of the square matrices that are multiplied."""
@@ -21,47 +22,42 @@ REPEATS = 16
 """Products or triads in a call, so that calling weighs little."""
 
 
-def ceilings(held: Held, cache_dir: str) -> Ceilings:
-    """From the cache if this device was measured before with as many cores and this TensorFlow."""
-    path = (
-        Path(cache_dir).expanduser()
-        / "ceilings"
-        / f"{_slug(f'{held.name} tensorflow {tf.__version__}')}.json"
-    )
+def load_or_measure_peaks(device: ClaimedDevice, cache_dir: str) -> DevicePeaks:
+    """Load the peaks of this device (as many cores, the same TensorFlow), or measure and store them."""
+    name = _make_file_name(f"{device.name} tensorflow {tf.__version__}")
+    path = Path(cache_dir).expanduser() / "ceilings" / f"{name}.json"
     if path.is_file():
-        kept = json.loads(path.read_text())
-        return Ceilings(kept["device"], kept["flops"], [(size, rate) for size, rate in kept["bandwidth"]])
-    found = measure(held)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{time.time_ns()}")
-    draft.write_text(json.dumps(asdict(found), indent=1))
-    draft.replace(path)
-    return found
+        stored = json.loads(path.read_text())
+        bandwidth = [(size, rate) for size, rate in stored["bandwidth"]]
+        return DevicePeaks(stored["device"], stored["flops"], bandwidth)
+    peaks = measure_peaks(device)
+    write_whole(path, lambda file: file.write(json.dumps(asdict(peaks), indent=1).encode()))
+    return peaks
 
 
-def _slug(text: str) -> str:
+def _make_file_name(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
 
 
-def measure(held: Held) -> Ceilings:
-    """Some seconds of matrix products and triads."""
-    types = ["float32", "bfloat16", *(["float16"] if held.kind == "gpu" else ["float64"])]
-    with tf.device(held.place):
-        flops = {name: product(SIDE[held.kind], name) for name in types}
-        bandwidth = [(2 * size, triad(size)) for size in ARRAYS[held.kind]]
-    return Ceilings(held.name, flops, bandwidth)
+def measure_peaks(device: ClaimedDevice) -> DevicePeaks:
+    """Measure matrix products and triads for some seconds."""
+    types = ["float32", "bfloat16", *(["float16"] if device.kind == "gpu" else ["float64"])]
+    with tf.device(device.tf_device):
+        flops = {name: measure_product(SIDE[device.kind], name) for name in types}
+        bandwidth = [(2 * size, measure_triad(size)) for size in ARRAYS[device.kind]]
+    return DevicePeaks(device.name, flops, bandwidth)
 
 
-def product(side: int, name: str) -> float:
-    """Operations a second of a square matrix product, operands and result in the type `name`."""
+def measure_product(side: int, name: str) -> float:
+    """Return operations a second of a square matrix product, operands and result in the type `name`."""
     left = tf.cast(tf.random.stateless_normal((side, side), (0, 1)), name)
     right = tf.cast(tf.random.stateless_normal((side, side), (0, 2)), name)
     multiply = tf.function(lambda: tf.matmul(left, right), autograph=False)
-    return 2 * side**3 / fastest(multiply)
+    return 2 * side**3 / time_fastest_call(multiply)
 
 
-def triad(size: int) -> float:
-    """Bytes a second of `y += x` over two arrays of `size` bytes: two are read, one is written."""
+def measure_triad(size: int) -> float:
+    """Return bytes a second of `y += x` over two arrays of `size` bytes: two are read, one is written."""
     added = tf.fill([size // 4], 1e-9)
     sums = tf.Variable(tf.zeros([size // 4]))
 
@@ -69,11 +65,11 @@ def triad(size: int) -> float:
         for _ in range(REPEATS):
             sums.assign_add(added)
 
-    return 3 * size * REPEATS / fastest(tf.function(add, autograph=False))
+    return 3 * size * REPEATS / time_fastest_call(tf.function(add, autograph=False))
 
 
-def fastest(call: Callable[[], object]) -> float:
-    """Seconds of the quickest of some calls, after one that is not counted."""
+def time_fastest_call(call: Callable[[], object]) -> float:
+    """Return the seconds of the quickest of some calls, after one that is not counted."""
     call()
     best, end = float("inf"), time.perf_counter() + SECONDS
     while time.perf_counter() < end:

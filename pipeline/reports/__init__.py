@@ -1,1 +1,1 @@
-"""Everything that is drawn or written for a person."""
+"""Reports: everything that is drawn or written for a person to read. Nothing here talks to MLflow."""

@@ -1,4 +1,4 @@
-"""Pictures of samples that are no texts, as tiles: of the training split, and the surest mistakes."""
+"""Pictures of samples that are no texts, as tiles: training samples, and the surest mistakes."""
 
 import math
 from collections.abc import Iterator
@@ -13,76 +13,80 @@ from matplotlib.patches import Rectangle
 from pipeline.data.features import LogMel
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation.evaluate import Evaluation
-from pipeline.formatting import cut, percent
+from pipeline.formatting import format_percent, shorten
 from pipeline.reports.palette import BLUE, INK, LINE, ORANGE
 from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png
 
-MOST_SHOWN = 12  # classes in a grid of samples
-EACH_SHOWN = 10  # samples of each
-MOST_STEPS = 256  # in the profile of a sample that is no image
+MAX_CLASSES = 12  # classes in a grid of samples
+SAMPLES_PER_CLASS = 10  # samples of each
+MAX_STEPS = 256  # in the profile of a sample that is no image
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One sample [*shape] with words above it and below."""
+    """A sample [*shape] with a line of text above and below."""
 
     sample: np.ndarray
     above: str = ""
     below: str = ""
 
 
-def mistake_tiles(evaluation: Evaluation, prepared: Prepared) -> tuple[Tile, ...]:
-    """The worst mistakes: the true class above, the answer below."""
+def select_mistake_tiles(evaluation: Evaluation, prepared: Prepared) -> tuple[Tile, ...]:
+    """Select the surest mistakes as tiles: the true class above, the answer below."""
     features = prepared.test.features
     return tuple(
-        Tile(features[each.row], cut(each.true), f"{cut(each.predicted)}  {percent(each.confidence)}")
-        for each in evaluation.worst
+        Tile(
+            features[mistake.row],
+            shorten(mistake.true),
+            f"{shorten(mistake.predicted)}  {format_percent(mistake.confidence)}",
+        )
+        for mistake in evaluation.worst
     )
 
 
-def worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
-    """The surest mistakes on the test split."""
-    tiles = mistake_tiles(evaluation, prepared)
+def draw_worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
+    """Draw the surest mistakes on the test split."""
+    tiles = select_mistake_tiles(evaluation, prepared)
     columns = min(8, max(4, math.ceil(math.sqrt(len(tiles)))))
     lines = math.ceil(len(tiles) / columns)
     width = 1.2 if max(len(tile.below) for tile in tiles) < 14 else 1.6
     side, height = 1.1, 1.7  # room for a line of words above each tile and below
-    told = f"{len(tiles)} of {evaluation.mistakes:,} · above: true class; below: answer and confidence"
-    figure = make_figure(width * columns, height * lines, "Surest mistakes, test split", told)
-    axes = _sheet(figure, width * columns, height * lines)
+    subtitle = f"{len(tiles)} of {evaluation.mistakes:,} · above: true class; below: answer and confidence"
+    figure = make_figure(width * columns, height * lines, "Surest mistakes, test split", subtitle)
+    axes = _make_sheet(figure, width * columns, height * lines)
     for number, tile in enumerate(tiles):
         line, column = divmod(number, columns)
         corner = (width * column + (width - side) / 2, height * line + (height - side) / 2)
-        _draw(axes, tile, prepared, corner, side)
+        _draw_tile(axes, tile, prepared, corner, side)
     return render_png(figure)
 
 
-def class_tiles(prepared: Prepared) -> Iterator[tuple[str, tuple[Tile, ...]]]:
-    """For each of the first classes its name and training samples from all over the split."""
-    for number, name in enumerate(prepared.classes[:MOST_SHOWN]):
-        rows = prepared.train.spread(number, EACH_SHOWN)
+def select_class_tiles(prepared: Prepared) -> Iterator[tuple[str, tuple[Tile, ...]]]:
+    """Yield for each of the first classes its name and training samples from all over the split."""
+    for number, name in enumerate(prepared.classes[:MAX_CLASSES]):
+        rows = prepared.train.pick_rows(number, SAMPLES_PER_CLASS)
         yield name, tuple(Tile(prepared.train.features[row]) for row in rows)
 
 
-def samples(prepared: Prepared) -> bytes:
-    """Training samples, a row for each class."""
-    found = list(class_tiles(prepared))
+def draw_samples(prepared: Prepared) -> bytes:
+    """Draw training samples, a row for each class."""
+    rows = list(select_class_tiles(prepared))
     shape = " x ".join(map(str, prepared.shape)) or "1"
-    shown = f"the first {len(found)} of " if len(found) < len(prepared.classes) else ""
-    told = f"{len(prepared.train):,} of shape {shape} · {shown}{len(prepared.classes)} classes"
-    names = 0.3 + 0.08 * max(len(cut(name)) for name, _ in found)
+    shown = f"the first {len(rows)} of " if len(rows) < len(prepared.classes) else ""
+    subtitle = f"{len(prepared.train):,} of shape {shape} · {shown}{len(prepared.classes)} classes"
+    names = 0.3 + 0.08 * max(len(shorten(name)) for name, _ in rows)
     cell, side = 0.72, 0.66
-    figure = make_figure(cell * EACH_SHOWN + names, cell * len(found), "Training samples", told)
-    axes = _sheet(figure, cell * EACH_SHOWN, cell * len(found))
-    for line, (name, tiles) in enumerate(found):
+    figure = make_figure(cell * SAMPLES_PER_CLASS + names, cell * len(rows), "Training samples", subtitle)
+    axes = _make_sheet(figure, cell * SAMPLES_PER_CLASS, cell * len(rows))
+    for line, (name, tiles) in enumerate(rows):
         for column, tile in enumerate(tiles):
-            _draw(axes, tile, prepared, (cell * column, cell * line), side)
-        _write(axes, cut(name), -0.08, cell * line + side / 2, ha="right", va="center")
+            _draw_tile(axes, tile, prepared, (cell * column, cell * line), side)
+        _write(axes, shorten(name), -0.08, cell * line + side / 2, ha="right", va="center")
     return render_png(figure)
 
 
-def _sheet(figure: Figure, width: float, height: float) -> Axes:
-    """Ground for all tiles of a picture, in inches from its upper left corner.
+def _make_sheet(figure: Figure, width: float, height: float) -> Axes:
+    """Make the one axes that holds all tiles of a picture, in inches from its upper left corner.
 
     An axes for each tile would take seconds.
     """
@@ -93,15 +97,15 @@ def _sheet(figure: Figure, width: float, height: float) -> Axes:
 
 
 def _write(
-    axes: Axes, words: str, x: float, y: float, size: int = MIDDLE, color: str = INK, **at: Any
+    axes: Axes, words: str, x: float, y: float, size: int = MIDDLE, color: str = INK, **alignment: Any
 ) -> None:
-    axes.text(x, y, words, size=size, color=color, parse_math=False, **at)
+    axes.text(x, y, words, size=size, color=color, parse_math=False, **alignment)
 
 
-def _draw(axes: Axes, tile: Tile, prepared: Prepared, corner: tuple[float, float], side: float) -> None:
-    """An image as an image, anything else as a profile of its values; greys span the data's range.
+def _draw_tile(axes: Axes, tile: Tile, prepared: Prepared, corner: tuple[float, float], side: float) -> None:
+    """Draw an image as an image, anything else as a profile of its values; greys span the range of the data.
 
-    `corner`: upper left one of the square that it gets, of `side` inches.
+    `corner`: the upper left one of its square, which is `side` inches wide.
     """
     low, high = prepared.report.smallest, prepared.report.largest
     high = high if high > low else low + 1
@@ -121,21 +125,21 @@ def _draw(axes: Axes, tile: Tile, prepared: Prepared, corner: tuple[float, float
         pixels, colours = (sample[::-1], "magma") if sound else (sample, "gray")  # low bands below
         axes.imshow(pixels, cmap=colours, vmin=low, vmax=high, extent=extent)
     else:
-        _profile(axes, sample.ravel(), low, high, extent)
+        _draw_profile(axes, sample.ravel(), low, high, extent)
     axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=LINE, linewidth=0.8))
     _write(axes, tile.above, middle, top - 0.05, ha="center", va="bottom")
     _write(axes, tile.below, middle, top + height + 0.06, SMALL, ORANGE, ha="center", va="top")
 
 
-def _profile(
+def _draw_profile(
     axes: Axes, values: np.ndarray, low: float, high: float, extent: tuple[float, float, float, float]
 ) -> None:
-    """Steps from zero, or from the nearest value to it in the data; a long one as its outline."""
-    zero, each = float(np.clip(0, low, high)), math.ceil(len(values) / MOST_STEPS)
-    parts = [values[at : at + each] for at in range(0, len(values), each)]
-    bottoms, tops = [min(zero, part.min()) for part in parts], [max(zero, part.max()) for part in parts]
+    """Draw values as steps from zero, or from the value nearest to zero; many values as an outline."""
+    zero, step = float(np.clip(0, low, high)), math.ceil(len(values) / MAX_STEPS)
+    chunks = [values[start : start + step] for start in range(0, len(values), step)]
+    bottoms, tops = [min(zero, chunk.min()) for chunk in chunks], [max(zero, chunk.max()) for chunk in chunks]
     left, right, below, above = extent
     bottoms, tops = (np.interp(heights, (low, high), (below, above)) for heights in (bottoms, tops))
     axes.stairs(
-        tops, np.linspace(left, right, len(parts) + 1), baseline=bottoms, fill=True, color=BLUE, linewidth=0
+        tops, np.linspace(left, right, len(chunks) + 1), baseline=bottoms, fill=True, color=BLUE, linewidth=0
     )

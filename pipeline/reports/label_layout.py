@@ -1,4 +1,4 @@
-"""Where labels of a rising row of points fit without touching each other or a point. Pure; in inches."""
+"""Layout of labels at a rising row of points, so that none touches another or a point. Pure; in inches."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ NEAR = 0.05  # half a point
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A label beside its point: above to the left, where no point can be, or below to the right."""
+class LabelBox:
+    """The box of a label: above its point to the left, or below it to the right, where no point can be."""
 
     on_the_left: bool
     left: float
@@ -17,38 +17,41 @@ class Box:
     right: float
 
     @classmethod
-    def beside(cls, place: tuple[float, float], text: str, on_the_left: bool) -> "Box":
-        """The box of `text` at a point."""
-        (across, up), width = place, LETTER * len(text)
+    def place_at(cls, point: tuple[float, float], text: str, on_the_left: bool) -> "LabelBox":
+        """Return the box of `text` at a point."""
+        (across, up), width = point, LETTER * len(text)
         if on_the_left:
             return cls(True, across - GAP - width, up + 0.3 * GAP, across - GAP)
         return cls(False, across + GAP, up - 0.3 * GAP - HEIGHT, across + GAP + width)
 
-    def meets(self, other: "Box") -> bool:
-        """Whether two labels overlap."""
-        across = self.left < other.right and other.left < self.right
-        return across and abs(self.bottom - other.bottom) < HEIGHT
+    def overlaps(self, box: "LabelBox") -> bool:
+        """Return whether two labels overlap."""
+        across = self.left < box.right and box.left < self.right
+        return across and abs(self.bottom - box.bottom) < HEIGHT
 
-    def holds(self, place: tuple[float, float]) -> bool:
-        """Whether a point lies under the label."""
-        inside = -NEAR < place[1] - self.bottom < HEIGHT + NEAR
-        return inside and self.left - NEAR < place[0] < self.right + NEAR
+    def covers(self, point: tuple[float, float]) -> bool:
+        """Return whether a point lies under the label."""
+        inside = -NEAR < point[1] - self.bottom < HEIGHT + NEAR
+        return inside and self.left - NEAR < point[0] < self.right + NEAR
 
 
-def arrange(
-    places: Sequence[tuple[float, float]],
+def arrange_labels(
+    points: Sequence[tuple[float, float]],
     texts: Sequence[str],
     order: Iterable[int],
     edges: tuple[float, float],
-) -> dict[int, Box]:
-    """Boxes of the labels that fit between the `edges`, by index; who comes first in `order` wins."""
-    found: dict[int, Box] = {}
+) -> dict[int, LabelBox]:
+    """Place the labels that fit between the `edges`; return their boxes by index.
+
+    Where two labels collide, the one that is first in `order` wins.
+    """
+    boxes: dict[int, LabelBox] = {}
     for index in dict.fromkeys(order):
         for on_the_left in (True, False):
-            box = Box.beside(places[index], texts[index], on_the_left)
+            box = LabelBox.place_at(points[index], texts[index], on_the_left)
             inside = edges[0] < box.left and box.right < edges[1]
-            met = any(box.meets(other) for other in found.values()) or any(map(box.holds, places))
+            met = any(box.overlaps(rival) for rival in boxes.values()) or any(map(box.covers, points))
             if inside and not met:
-                found[index] = box
+                boxes[index] = box
                 break
-    return found
+    return boxes

@@ -1,4 +1,4 @@
-"""The frontier as a page of its own: zoom, and hover for the command of a point. Opens without a network."""
+"""The frontier as an HTML page: zoom, and hover for the command of a point. Opens without a network."""
 
 from collections.abc import Sequence
 from html import escape
@@ -7,53 +7,53 @@ from textwrap import wrap
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import plotly.io  # type: ignore[import-untyped]
 
-from pipeline.formatting import short
-from pipeline.frontier import error_floor
+from pipeline.formatting import format_number
+from pipeline.frontier import compute_error_floor
 from pipeline.measures import Point
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE
-from pipeline.search.results import Results, Tried
+from pipeline.search.results import Results, StudyTrial
 
-# plotly.js 7 shows a button that uploads the figure, unless told not to.
+# plotly.js 7 shows a button that uploads the figure, unless this switches it off.
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
 # Errors that have a tick; dense, for zooming: plotly leaves out what has no room.
 TICKS = [digit * 10.0**-decade for decade in range(1, 7) for digit in (10, 7, 5, 3, 2)]
 
 
-def frontier(results: Results) -> str:
-    """Self-contained HTML, 5 MB of which is plotly.js: ends of trials, the frontier, the knee."""
-    figure = go.Figure(layout=_layout(results))
-    floor = error_floor(results.points())
+def render_frontier(results: Results) -> str:
+    """Render a self-contained HTML page (5 MB of it are plotly.js): trials, the frontier, the knee."""
+    figure = go.Figure(layout=_make_layout(results))
+    floor = compute_error_floor(results.points)
     for state, symbol in (("complete", "circle"), ("paused", "circle-open")):
-        ended = [each for each in results.tried if each.state == state and each.points()]
+        ended = [trial for trial in results.trials if trial.state == state and trial.points]
         figure.add_trace(
-            _dots(
-                [each.points()[-1] for each in ended],
-                [_hover(each, len(each.curve), each.points()[-1], each.command) for each in ended],
+            _make_dots(
+                [trial.points[-1] for trial in ended],
+                [_format_hover(trial, len(trial.curve), trial.points[-1], trial.command) for trial in ended],
                 floor,
                 name=f"{state} trials",
                 marker={"color": "#a8a8a8", "size": 7, "symbol": symbol},
             )
         )
-    _add_members(figure, results, floor)
+    _add_frontier(figure, results, floor)
     html: str = plotly.io.to_html(figure, include_plotlyjs=True, div_id="frontier", config=CONFIG)
     return html
 
 
-def _add_members(figure: go.Figure, results: Results, floor: float) -> None:
-    members, knee = results.members(), results.knee()
+def _add_frontier(figure: go.Figure, results: Results, floor: float) -> None:
+    members, knee = results.frontier, results.knee
     points = [member.point for member in members]
-    hovers = [_hover(each.tried, each.epoch, each.point, each.command) for each in members]
+    hovers = [_format_hover(point.trial, point.epoch, point.point, point.command) for point in members]
     marker = {"color": BLUE, "size": 10, "line": {"color": "white", "width": 1}}
     line = {"color": BLUE, "width": 2, "shape": "hv"}
     figure.add_trace(
-        _dots(points, hovers, floor, name="frontier", mode="lines+markers", marker=marker, line=line)
+        _make_dots(points, hovers, floor, name="frontier", mode="lines+markers", marker=marker, line=line)
     )
     if knee:
         ring = {"color": ORANGE, "size": 18, "symbol": "circle-open", "line": {"width": 3}}
-        figure.add_trace(_dots([knee.point], [], floor, name="knee", marker=ring, hoverinfo="skip"))
+        figure.add_trace(_make_dots([knee.point], [], floor, name="knee", marker=ring, hoverinfo="skip"))
 
 
-def _dots(
+def _make_dots(
     points: Sequence[Point], hovers: Sequence[str], floor: float, mode: str = "markers", **style: object
 ) -> go.Scatter:
     return go.Scatter(
@@ -66,24 +66,24 @@ def _dots(
     )
 
 
-def _hover(tried: Tried, epoch: int, point: Point, command: str) -> str:
+def _format_hover(trial: StudyTrial, epoch: int, point: Point, command: str) -> str:
     epochs = "1 epoch" if epoch == 1 else f"{epoch} epochs"
-    head = f"<b>{point.accuracy:.2%} for {short(point.device_seconds)} device-seconds</b>"
-    params = [f"{key} = {value}" for key, value in tried.params.items()]
-    lines = [f"trial {tried.number}, {epochs}, {tried.state}", *params, "", *wrap(command, 90)]
+    head = f"<b>{point.accuracy:.2%} for {format_number(point.device_seconds)} device-seconds</b>"
+    params = [f"{key} = {value}" for key, value in trial.params.items()]
+    lines = [f"trial {trial.number}, {epochs}, {trial.state}", *params, "", *wrap(command, 90)]
     return "<br>".join([head, *map(escape, lines)])
 
 
-def _marks(results: Results) -> dict[float, str]:
-    """Ticks by error; an accuracy of 1, if there is one, stands at the error floor."""
-    floor, points = error_floor(results.points()), results.points()
+def _choose_ticks(results: Results) -> dict[float, str]:
+    """Choose the ticks: error to label. An accuracy of 1, if there is one, stands at the error floor."""
+    floor, points = compute_error_floor(results.points), results.points
     marks = {error: f"{100 * (1 - error):.6g}%" for error in TICKS if error > 1.2 * floor}
     return marks | ({floor: "100%"} if any(point.accuracy >= 1 for point in points) else {})
 
 
-def _layout(results: Results) -> dict[str, object]:
-    marks = _marks(results)
-    device = f" of {results.device}" if results.members() else ""
+def _make_layout(results: Results) -> dict[str, object]:
+    marks = _choose_ticks(results)
+    device = f" of {results.device}" if results.frontier else ""
     axis = {"gridcolor": LINE, "linecolor": LINE, "zeroline": False, "tickfont": {"color": GREY}}
     return {
         "title": {"text": f"<b>Accuracy for device-seconds, {escape(results.study)}</b>", "x": 0.02},

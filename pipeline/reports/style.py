@@ -1,7 +1,7 @@
 """Style of all pictures: matplotlib's objects and no pyplot, so nothing is global and nothing left open.
 
-A bold line says what is shown, a grey one what it comes to and how to read it. Blue is what is right or
-measured, orange what is wrong; other ink is grey.
+A bold line says what is shown, a grey line below it gives the result and how to read it. Blue is what is
+right or measured, orange is what is wrong; everything else is grey.
 """
 
 import io
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from pipeline.formatting import short
+from pipeline.formatting import format_number
 from pipeline.reports.palette import GREY, INK, LINE
 
 DPI = 130
@@ -23,21 +23,21 @@ BIG, MIDDLE, SMALL = 12, 9, 8  # points
 HEAD = 0.66  # inches above the drawing, for the two lines
 
 
-def make_figure(width: float, height: float, title: str, told: str) -> Figure:
-    """An empty figure, `height` inches under its two lines."""
-    width, whole = max(width, 5.2), height + HEAD
-    layout = ConstrainedLayoutEngine(h_pad=0.04, rect=(0.02, 0.01, 0.96, height / whole - 0.01))
-    figure = Figure(figsize=(width, whole), dpi=DPI, facecolor="white", layout=layout)
+def make_figure(width: float, height: float, title: str, subtitle: str) -> Figure:
+    """Make an empty figure with `height` inches below its title and subtitle."""
+    width, total = max(width, 5.2), height + HEAD
+    layout = ConstrainedLayoutEngine(h_pad=0.04, rect=(0.02, 0.01, 0.96, height / total - 0.01))
+    figure = Figure(figsize=(width, total), dpi=DPI, facecolor="white", layout=layout)
     left = 0.12 / width
     figure.text(
-        left, 1 - 0.22 / whole, title, size=BIG, weight="bold", color=INK, va="center", parse_math=False
+        left, 1 - 0.22 / total, title, size=BIG, weight="bold", color=INK, va="center", parse_math=False
     )
-    figure.text(left, 1 - 0.46 / whole, told, size=MIDDLE, color=GREY, va="center", parse_math=False)
+    figure.text(left, 1 - 0.46 / total, subtitle, size=MIDDLE, color=GREY, va="center", parse_math=False)
     return figure
 
 
 def strip_axes(axes: Axes) -> None:
-    """A light grid behind, no frame, small grey ticks."""
+    """Leave only a light grid and small grey tick labels, without a frame."""
     axes.grid(color=LINE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -46,7 +46,7 @@ def strip_axes(axes: Axes) -> None:
 
 
 def render_png(figure: Figure) -> bytes:
-    """The picture; the same drawing gives the same bytes."""
+    """Render a figure; the same drawing gives the same bytes."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class name in a script that the font lacks
@@ -55,11 +55,11 @@ def render_png(figure: Figure) -> bytes:
 
 
 def use_log_cost(axes: Axes, seconds: Sequence[float]) -> None:
-    """At least a factor of ten is shown, with its ticks at 1, 2 and 5."""
+    """Scale the cost axis: logarithmic, at least a factor of ten wide, ticks at 1, 2 and 5."""
     low, high = max(min(seconds), 1e-6), max(*seconds, 1e-6)
     wider = max(1.15, math.sqrt(10 * low / high))
     axes.set_xscale("log")
     axes.set_xlim(low / wider, high * wider)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1000 else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value)))

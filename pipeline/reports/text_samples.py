@@ -10,67 +10,69 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.data.prepared import Prepared
 from pipeline.data.samples import Texts
-from pipeline.evaluation.error_ngrams import telling
+from pipeline.evaluation.error_ngrams import find_error_ngrams
 from pipeline.evaluation.evaluate import Evaluation
-from pipeline.formatting import percent
+from pipeline.formatting import format_percent
 from pipeline.reports.palette import BLUE, GREY, INK, ORANGE
 from pipeline.reports.style import HEAD, MIDDLE, SMALL, make_figure, render_png, strip_axes
 
-MOST_CLASSES, EACH_SHOWN = 8, 4
+MAX_CLASSES, TEXTS_PER_CLASS = 8, 4
 LETTERS = 92  # in a line
 LINES = 2  # of a text
-MOST_NGRAMS = 20
-Row = tuple[str, str]  # what stands in colour before a text, and the text
+MAX_NGRAMS = 20
+Row = tuple[str, str]  # a coloured heading, and the text below it
 
 
-def samples(prepared: Prepared) -> bytes:
-    """Training texts of each class, from all over the split."""
+def draw_samples(prepared: Prepared) -> bytes:
+    """Draw training texts of each class, from all over the split."""
     texts = prepared.train.samples
     assert isinstance(texts, Texts)
     rows: list[Row] = []
-    for number, name in enumerate(prepared.classes[:MOST_CLASSES]):
-        rows += [(name, text) for text in texts[prepared.train.spread(number, EACH_SHOWN)]]
-    told = f"{len(prepared.train):,} texts · {len(prepared.classes)} classes"
-    return render_png(_page_of(rows, "Training samples", told, BLUE))
+    for number, name in enumerate(prepared.classes[:MAX_CLASSES]):
+        rows += [(name, text) for text in texts[prepared.train.pick_rows(number, TEXTS_PER_CLASS)]]
+    subtitle = f"{len(prepared.train):,} texts · {len(prepared.classes)} classes"
+    return render_png(_draw_page(rows, "Training samples", subtitle, BLUE))
 
 
-def worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
-    """The surest mistakes on the test split."""
+def draw_worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
+    """Draw the surest mistakes on the test split."""
     texts = prepared.test.samples
     assert isinstance(texts, Texts)
-    found = texts[np.array([each.row for each in evaluation.worst], np.int64)]
+    texts = texts[np.array([mistake.row for mistake in evaluation.worst], np.int64)]
     rows = [
-        (f"{each.true}, taken for {each.predicted}  {percent(each.confidence)}", text)
-        for each, text in zip(evaluation.worst, found, strict=True)
+        (f"{mistake.true}, taken for {mistake.predicted}  {format_percent(mistake.confidence)}", text)
+        for mistake, text in zip(evaluation.worst, texts, strict=True)
     ]
-    told = f"{len(rows)} of {evaluation.mistakes:,} · orange: true class, answer and confidence"
-    return render_png(_page_of(rows, "Surest mistakes, test split", told, ORANGE))
+    subtitle = f"{len(rows)} of {evaluation.mistakes:,} · orange: true class, answer and confidence"
+    return render_png(_draw_page(rows, "Surest mistakes, test split", subtitle, ORANGE))
 
 
-def error_ngrams(evaluation: Evaluation, prepared: Prepared) -> bytes | None:
-    """N-grams that stand in wrong answers more often than chance would have it; None where none does."""
-    found = telling(prepared.front, prepared.test, evaluation.wrong, MOST_NGRAMS)
-    if not found:
+def draw_error_ngrams(evaluation: Evaluation, prepared: Prepared) -> bytes | None:
+    """Draw the n-grams that stand in wrong answers more often than by chance; None where none does."""
+    ngrams = find_error_ngrams(prepared.front, prepared.test, evaluation.wrong, MAX_NGRAMS)
+    if not ngrams:
         return None
     share = len(evaluation.wrong) / len(prepared.test)
-    told = f"share of the texts with it that went wrong · dashed: of all texts ({percent(share)})"
-    figure = make_figure(7.2, 0.26 * len(found) + 0.7, "Words that stand out in mistakes, test split", told)
+    subtitle = f"share of the texts with it that went wrong · dashed: of all texts ({format_percent(share)})"
+    figure = make_figure(
+        7.2, 0.26 * len(ngrams) + 0.7, "Words that stand out in mistakes, test split", subtitle
+    )
     axes = figure.subplots()
-    places = np.arange(len(found))[::-1]
-    axes.barh(places, [each.wrong / each.texts for each in found], 0.72, color=ORANGE)
+    rows = np.arange(len(ngrams))[::-1]
+    axes.barh(rows, [ngram.wrong / ngram.texts for ngram in ngrams], 0.72, color=ORANGE)
     axes.axvline(share, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    for place, each in zip(places, found, strict=True):
+    for row, ngram in zip(rows, ngrams, strict=True):
         axes.text(
-            each.wrong / each.texts + 0.012,
-            place,
-            f"{each.wrong} of {each.texts}",
+            ngram.wrong / ngram.texts + 0.012,
+            row,
+            f"{ngram.wrong} of {ngram.texts}",
             va="center",
             size=SMALL,
             color=GREY,
         )
-    names = [each.ngram for each in found]
-    axes.set_yticks(places, names, size=MIDDLE, color=INK, parse_math=False)
-    axes.set(xlim=(0, 1.15), ylim=(-0.6, len(found) - 0.4))
+    names = [ngram.ngram for ngram in ngrams]
+    axes.set_yticks(rows, names, size=MIDDLE, color=INK, parse_math=False)
+    axes.set(xlim=(0, 1.15), ylim=(-0.6, len(ngrams) - 0.4))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%" if value <= 1 else "")
     strip_axes(axes)
@@ -79,15 +81,15 @@ def error_ngrams(evaluation: Evaluation, prepared: Prepared) -> bytes | None:
     return render_png(figure)
 
 
-def _page_of(rows: Sequence[Row], title: str, told: str, colour: str) -> Figure:
-    """Each text under its words in colour."""
-    shown = [(head, _cut(text)) for head, text in rows]
+def _draw_page(rows: Sequence[Row], title: str, subtitle: str, colour: str) -> Figure:
+    """Draw each text below its coloured heading."""
+    shown = [(head, _wrap(text)) for head, text in rows]
     height = sum(0.22 + 0.17 * len(lines) + 0.08 for _, lines in shown)
-    figure = make_figure(7.4, height, title, told)
-    whole = height + HEAD
-    at = whole - HEAD - 0.1
+    figure = make_figure(7.4, height, title, subtitle)
+    total = height + HEAD
+    y = total - HEAD - 0.1
     for head, lines in shown:
-        figure.text(0.016, at / whole, head, size=SMALL, color=colour, va="center", parse_math=False)
+        figure.text(0.016, y / total, head, size=SMALL, color=colour, va="center", parse_math=False)
         for number, line in enumerate(lines, start=1):
             style: dict[str, Any] = {
                 "size": MIDDLE,
@@ -95,12 +97,12 @@ def _page_of(rows: Sequence[Row], title: str, told: str, colour: str) -> Figure:
                 "va": "center",
                 "parse_math": False,
             }
-            figure.text(0.016, (at - 0.02 - 0.17 * number) / whole, line, **style)
-        at -= 0.30 + 0.17 * len(lines)
+            figure.text(0.016, (y - 0.02 - 0.17 * number) / total, line, **style)
+        y -= 0.30 + 0.17 * len(lines)
     return figure
 
 
-def _cut(text: str) -> list[str]:
+def _wrap(text: str) -> list[str]:
     lines = textwrap.wrap(" ".join(text.split()), LETTERS)[: LINES + 1] or [""]
     if len(lines) > LINES:
         lines = [

@@ -1,4 +1,4 @@
-"""Pictures of one trial as PNG bytes; their style is in `drawing`. Same data, same bytes."""
+"""Pictures of one trial as PNG; `style` has their style. The same data gives the same bytes."""
 
 import math
 from collections.abc import Sequence
@@ -10,34 +10,38 @@ from matplotlib.colors import to_rgb
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pipeline.evaluation.evaluate import Evaluation
-from pipeline.formatting import cut, percent, short
+from pipeline.formatting import format_number, format_percent, shorten
 from pipeline.measures import Curve
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes, use_log_cost
 
-MOST_COUNTED = 20  # classes up to which a confusion matrix shows its numbers
+MAX_CLASSES_WITH_COUNTS = 20  # classes up to which a confusion matrix shows its numbers
 
 
 # ---- learning curves ----------------------------------------------------------------------------------
 
 
-def learning_curves(curve: Curve) -> bytes:
-    """Validation accuracy against epoch, and against device-seconds (log)."""
+def draw_learning_curves(curve: Curve) -> bytes:
+    """Draw validation accuracy against epoch, and against device-seconds (log)."""
     last = curve.last
     epochs = "1 epoch" if last.number == 1 else f"{last.number:,} epochs"
-    told = f"{last.validation_accuracy:.2%} after {epochs}, {short(last.device_seconds)} device-seconds"
-    figure = make_figure(9, 3.4, "Validation accuracy", f"{told} · {cut(curve.device, 60)}")
+    result = (
+        f"{last.validation_accuracy:.2%} after {epochs}, {format_number(last.device_seconds)} device-seconds"
+    )
+    figure = make_figure(9, 3.4, "Validation accuracy", f"{result} · {shorten(curve.device, 60)}")
     by_epoch, by_cost = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.08})
     accuracy = [epoch.validation_accuracy for epoch in curve.epochs]
-    _line(by_epoch, [epoch.number for epoch in curve.epochs], accuracy, "epoch")
-    _line(by_cost, [epoch.device_seconds for epoch in curve.epochs], accuracy, "device-seconds, log scale")
+    _draw_line(by_epoch, [epoch.number for epoch in curve.epochs], accuracy, "epoch")
+    _draw_line(
+        by_cost, [epoch.device_seconds for epoch in curve.epochs], accuracy, "device-seconds, log scale"
+    )
     by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     use_log_cost(by_cost, [epoch.device_seconds for epoch in curve.epochs])
     by_epoch.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
     return render_png(figure)
 
 
-def _line(axes: Axes, places: Sequence[float], accuracy: Sequence[float], label: str) -> None:
+def _draw_line(axes: Axes, places: Sequence[float], accuracy: Sequence[float], label: str) -> None:
     axes.plot(places, accuracy, color=BLUE, linewidth=1.6, marker="o" if len(places) <= 40 else None, ms=4)
     axes.plot(places[-1:], accuracy[-1:], color=BLUE, marker="o", ms=9, mec="white", mew=1.5, zorder=4)
     axes.margins(y=0.12)
@@ -49,22 +53,22 @@ def _line(axes: Axes, places: Sequence[float], accuracy: Sequence[float], label:
 # ---- confusion matrix ---------------------------------------------------------------------------------
 
 
-def row_shares(confusion: Sequence[Sequence[int]]) -> np.ndarray:
-    """Shares 0..1 of each true class, [classes, classes]; a class without rows has zeros."""
+def compute_row_shares(confusion: Sequence[Sequence[int]]) -> np.ndarray:
+    """Compute shares 0..1 of each true class, [classes, classes]; a class without rows has zeros."""
     counts = np.array(confusion)
     return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
-def confusion_matrix(evaluation: Evaluation, classes: Sequence[str]) -> bytes:
-    """Test rows by true and predicted class, as counts and shares of the true class."""
-    cell = float(np.clip(5.6 / len(classes), 0.56, 1.5)) if len(classes) <= MOST_COUNTED else 0.0
+def draw_confusion_matrix(evaluation: Evaluation, classes: Sequence[str]) -> bytes:
+    """Draw the test rows by true and predicted class, as counts and shares of the true class."""
+    cell = float(np.clip(5.6 / len(classes), 0.56, 1.5)) if len(classes) <= MAX_CLASSES_WITH_COUNTS else 0.0
     side = max(3.4, cell * len(classes)) if cell else 7.6
     right = f"{evaluation.test.accuracy:.2%} of {evaluation.test.samples:,} right"
     reading = "small: share of the true class" if cell else "blue: right, orange: wrong"
     figure = make_figure(side + 1.2, side + 0.9, "Confusion matrix, test split", f"{right} · {reading}")
     axes = figure.subplots()
-    shares = row_shares(evaluation.confusion)
-    axes.imshow(_shades(shares))
+    shares = compute_row_shares(evaluation.confusion)
+    axes.imshow(_shade_cells(shares))
     _name_classes(axes, classes, cell or side / len(classes))
     if cell:
         _write_counts(axes, np.array(evaluation.confusion), shares, cell)
@@ -76,15 +80,18 @@ def confusion_matrix(evaluation: Evaluation, classes: Sequence[str]) -> bytes:
     return render_png(figure)
 
 
-def _shades(shares: np.ndarray) -> np.ndarray:
-    """White to blue on the diagonal, white to orange off it; the root of a share, so that 1 % can be seen."""
+def _shade_cells(shares: np.ndarray) -> np.ndarray:
+    """Shade cells white to blue on the diagonal, white to orange off it, by the root of the share.
+
+    With the root a share of 1 % can be seen.
+    """
     full = np.where(np.eye(len(shares), dtype=bool)[..., None], to_rgb(BLUE), to_rgb(ORANGE))
     return np.asarray(1 - np.sqrt(shares)[..., None] * (1 - full))
 
 
 def _name_classes(axes: Axes, classes: Sequence[str], cell: float) -> None:
     step = max(1, math.ceil(0.16 / cell))  # a name needs 0.16 inches
-    places, names = range(0, len(classes), step), [cut(name) for name in classes[::step]]
+    places, names = range(0, len(classes), step), [shorten(name) for name in classes[::step]]
     fits = max(map(len, names)) * 0.075 < cell * step
     slant: dict[str, Any] = {} if fits else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     style: dict[str, Any] = {"size": SMALL + 1 if cell > 0.3 else 7, "color": INK, "parse_math": False}
@@ -100,24 +107,24 @@ def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell: floa
         share = shares[row, column]
         style: dict[str, Any] = {"ha": "center", "color": "white" if share > 0.3 else INK}
         axes.text(column, row, f"{counts[row, column]:,}", va="bottom", size=size, **style)
-        axes.text(column, row + 0.08, percent(share), va="top", size=0.7 * size, **style)
+        axes.text(column, row + 0.08, format_percent(share), va="top", size=0.7 * size, **style)
 
 
 # ---- calibration --------------------------------------------------------------------------------------
 
 
-def calibration(evaluation: Evaluation) -> bytes:
-    """Accuracy against confidence, and how many rows have which confidence."""
+def draw_calibration(evaluation: Evaluation) -> bytes:
+    """Draw accuracy against confidence, and how many rows have which confidence."""
     error = f"expected error {evaluation.calibration_error:.2%} · orange: too sure, light blue: too unsure"
     figure = make_figure(5.4, 5.8, "Confidence and accuracy, test split", error)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     width, total = 1 / len(evaluation.bins), evaluation.test.samples
-    for number, each in enumerate(evaluation.bins):
-        if each.samples:
-            middle, gap = (number + 0.5) * width, each.confidence - each.accuracy
-            upper.bar(middle, each.accuracy, 0.92 * width, color=BLUE)
-            upper.bar(middle, gap, 0.92 * width, each.accuracy, color=ORANGE if gap > 0 else SKY)
-            lower.bar(middle, each.samples / total, 0.92 * width, color=GREY)
+    for number, bin_ in enumerate(evaluation.bins):
+        if bin_.samples:
+            middle, gap = (number + 0.5) * width, bin_.confidence - bin_.accuracy
+            upper.bar(middle, bin_.accuracy, 0.92 * width, color=BLUE)
+            upper.bar(middle, gap, 0.92 * width, bin_.accuracy, color=ORANGE if gap > 0 else SKY)
+            lower.bar(middle, bin_.samples / total, 0.92 * width, color=GREY)
     upper.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 3)))
     upper.set(xlim=(0, 1), ylim=(0, 1.02))
     lower.set(ylim=(0, None))

@@ -1,223 +1,136 @@
-"""What to try next: any Optuna sampler, over a copy of the study in memory."""
+"""Ask a sampler for the next trial, and tell it what became of the trials."""
 
-import importlib.util
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import optuna
 from optuna.distributions import (
-    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from pipeline.errors import BadSetting
 from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.sampler import FrontierSampler
-from pipeline.search.space import Dimension, Space, Value
-from pipeline.search.study_store import DIRECTIONS, OUTCOME, WORDS, Proposal
+from pipeline.search.samplers import SamplerTask, freeze_params, make_distribution, make_sampler
+from pipeline.search.space import Dimension, SearchSpace, Value
+from pipeline.search.study_store import DIRECTIONS, OUTCOME, WORDS, ProposedTrial
 from pipeline.settings.search import Sampler
 
-ASKED_AGAIN = 30
-"""Times a sampler may propose what was tried before: in a small space it has nothing else."""
+MAX_REPEATS = 30
+"""Times in a row that a sampler may suggest what was tried before; in a small space it has nothing else."""
 
 
-def _frozen(params: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
-    return frozenset(params.items())
-
-
-def distribution(dimension: Dimension) -> BaseDistribution:
-    """As Optuna has it."""
-    if dimension.choices:
-        return CategoricalDistribution(dimension.choices)
-    if dimension.whole:
-        step = 1 if dimension.step is None else int(dimension.step)
-        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log, step=step)
-    return FloatDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
-
-
-def sampler(
-    kind: Sampler, space: Space, epochs: str | None, seed: int, workers: int, work: Work | None = None
-) -> BaseSampler:
-    """`epochs`: name of the dimension that says how long to train, and `work`: what an epoch of some params
-    takes (see `work`), both for the one sampler that makes use of them.
-
-    Raises:
-        BadSetting: the sampler cannot search this space, or needs a library that is not there.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of no use to who searches
-        return _sampler(kind, space, epochs, seed, workers, work)
-
-
-def _sampler(
-    kind: Sampler, space: Space, epochs: str | None, seed: int, workers: int, work: Work | None
-) -> BaseSampler:
-    match kind:
-        case Sampler.frontier:
-            return FrontierSampler(
-                distributions={each.name: distribution(each) for each in space.dimensions},
-                when={d.name: (d.when.key, d.when.value) for d in space.dimensions if d.when},
-                epochs=epochs,
-                work=work,
-                seed=seed,
-            )
-        case Sampler.tpe:
-            return optuna.samplers.TPESampler(
-                seed=seed, multivariate=True, group=True, constant_liar=workers > 1
-            )
-        case Sampler.nsga2:
-            return optuna.samplers.NSGAIISampler(seed=seed)
-        case Sampler.gp:
-            if importlib.util.find_spec("torch") is None:
-                raise BadSetting(
-                    "search.sampler=gp needs PyTorch, which is not installed; "
-                    "pip install torch, or use search.sampler=frontier"
-                )
-            return optuna.samplers.GPSampler(seed=seed)
-        case Sampler.random:
-            return optuna.samplers.RandomSampler(seed=seed)
-        case Sampler.qmc:
-            return optuna.samplers.QMCSampler(seed=seed, warn_independent_sampling=False)
-        case Sampler.grid:
-            return _Grid(space)
-
-
-class _Grid(BaseSampler):
-    """Every combination once, the last dimension first. Optuna's own grids know no conditions, or cannot
-    be asked from outside.
-    """
-
-    def __init__(self, space: Space) -> None:
-        self._combinations = list(space.combinations())
-        self.exhausted = False
-        """Whether the last proposal had to repeat one, because none was left."""
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
-        seen = {_frozen(row.params) for row in study.get_trials(deepcopy=False) if row.number != trial.number}
-        left = next((each for each in self._combinations if _frozen(each) not in seen), None)
-        self._next, self.exhausted = left or self._combinations[-1], left is None
-        return {}
-
-    def sample_relative(self, *_: Any) -> dict[str, Any]:
-        return {}
-
-    def sample_independent(
-        self, _study: optuna.Study, _trial: FrozenTrial, name: str, _distribution: BaseDistribution
-    ) -> Any:
-        return self._next[name]
-
-
-class Proposer:
-    """Asks the sampler, and shows it what became of the trials."""
+class TrialSuggester:
+    """A sampler over a copy of the study in memory, for whichever storage the study itself lies in."""
 
     def __init__(
         self,
-        space: Space,
+        space: SearchSpace,
         kind: Sampler,
         epochs: str | None,
         seed: int,
         workers: int,
         work: Work | None = None,
     ) -> None:
-        """`epochs`, `work`: see `sampler`."""
+        """Make the sampler; `epochs`, `work`: see `SamplerTask`."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
-        own = sampler(kind, space, epochs, seed, workers, work)
-        self._study = optuna.create_study(directions=DIRECTIONS, sampler=own)
-        self._places: dict[int, int] = {}
+        sampler = make_sampler(kind, SamplerTask(space, seed, workers, epochs, work))
+        self._study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+        self._positions: dict[int, int] = {}
         self._open: set[int] = set()
 
-    def propose(self) -> Proposal | None:
-        """The next trial, which nobody tried before; None: the sampler finds no other.
+    def suggest(self) -> ProposedTrial | None:
+        """Return the next trial, which nobody tried before; None: the sampler knows no other.
 
-        It counts as running until `bind` and `see` say otherwise.
+        It counts as running until `bind` and `show` say otherwise.
         """
-        known = {
-            _frozen(row.params) for row in self._study.get_trials(deepcopy=False) if not self._may_go_on(row)
+        tried = {
+            freeze_params(row.params)
+            for row in self._study.get_trials(deepcopy=False)
+            if not self._may_resume(row)
         }
-        for _ in range(ASKED_AGAIN):
-            found = self._asked_once()
-            if _frozen(found.params) not in known:
-                return found
+        for _ in range(MAX_REPEATS):
+            trial = self._ask_sampler()
+            if freeze_params(trial.params) not in tried:
+                return trial
             self.bind(None)
             if getattr(self._study.sampler, "exhausted", False):
                 break
         return None
 
-    def _may_go_on(self, row: FrozenTrial) -> bool:
-        """Whether the sampler may ask for a paused trial again: to train it further."""
+    def _may_resume(self, row: FrozenTrial) -> bool:
+        """Return whether the sampler may suggest a paused trial again, to train it further."""
         return row.state is TrialState.PRUNED and isinstance(self._study.sampler, FrontierSampler)
 
-    def _asked_once(self) -> Proposal:
+    def _ask_sampler(self) -> ProposedTrial:
         params = dict[str, Value]()
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "FrontierSampler repeats")  # `propose` notices
+            warnings.filterwarnings("ignore", "FrontierSampler repeats")  # `suggest` notices
             trial = self._study.ask()
-            for dimension in self._space.active(params):
-                params[dimension.name] = self._suggested(trial, dimension)
-        self._asked = trial.number
+            for dimension in self._space.iterate_active(params):
+                params[dimension.name] = self._suggest_value(trial, dimension)
+        self._asked_position = trial.number
         row = self._study.get_trials(deepcopy=False)[trial.number]
-        return Proposal(params, trial.distributions, row.system_attrs)
+        return ProposedTrial(params, trial.distributions, row.system_attrs)
 
     @staticmethod
-    def _suggested(trial: optuna.Trial, dimension: Dimension) -> Value:
-        name, found = dimension.name, distribution(dimension)
-        match found:
+    def _suggest_value(trial: optuna.Trial, dimension: Dimension) -> Value:
+        name, values = dimension.name, make_distribution(dimension)
+        match values:
             case CategoricalDistribution():
-                return trial.suggest_categorical(name, found.choices)
+                return trial.suggest_categorical(name, values.choices)
             case IntDistribution():
-                return trial.suggest_int(name, found.low, found.high, log=found.log, step=found.step)
+                return trial.suggest_int(name, values.low, values.high, log=values.log, step=values.step)
             case _:
-                assert isinstance(found, FloatDistribution)
-                return trial.suggest_float(name, found.low, found.high, log=found.log, step=found.step)
+                assert isinstance(values, FloatDistribution)
+                return trial.suggest_float(name, values.low, values.high, log=values.log, step=values.step)
 
     def bind(self, number: int | None) -> None:
-        """The proposal became trial `number` of the study; None: nothing became of it."""
+        """Note that the suggestion became trial `number` of the study; None: nothing became of it."""
         if number is None:
-            self._study.tell(self._asked, state=TrialState.FAIL)
+            self._study.tell(self._asked_position, state=TrialState.FAIL)
         else:
-            self._places[number] = self._asked
+            self._positions[number] = self._asked_position
             self._open.add(number)
 
-    def see(self, rows: Iterable[FrozenTrial]) -> None:
-        """Bring the copy up to what the study says."""
+    def show(self, rows: Iterable[FrozenTrial]) -> None:
+        """Update the copy from `rows` of the study."""
         for row in rows:
             if row.state is TrialState.WAITING or WORDS in row.user_attrs:
                 continue  # a baseline lies outside the space
-            if row.number not in self._places:
-                self._study.add_trial(_copy(row))
-                self._places[row.number] = len(self._study.get_trials(deepcopy=False)) - 1
+            if row.number not in self._positions:
+                self._study.add_trial(_copy_trial(row))
+                self._positions[row.number] = len(self._study.get_trials(deepcopy=False)) - 1
                 if row.state is TrialState.RUNNING:
                     self._open.add(row.number)
             elif row.number in self._open and row.state.is_finished():
-                self._close(row)
+                self._finish(row)
 
-    def _close(self, row: FrozenTrial) -> None:
-        place = self._places[row.number]
-        trial_id = self._study.get_trials(deepcopy=False)[place]._trial_id
-        for key, value in _taught(row).items():
+    def _finish(self, row: FrozenTrial) -> None:
+        position = self._positions[row.number]
+        trial_id = self._study.get_trials(deepcopy=False)[position]._trial_id
+        for key, value in _list_lessons(row).items():
             self._study._storage.set_trial_user_attr(trial_id, key, value)
-        self._study.tell(place, values=row.values, state=row.state)
+        self._study.tell(position, values=row.values, state=row.state)
         self._open.discard(row.number)
 
 
-def _copy(row: FrozenTrial) -> FrozenTrial:
+def _copy_trial(row: FrozenTrial) -> FrozenTrial:
     return create_trial(
         state=row.state,
         values=row.values,
         params=row.params,
         distributions=row.distributions,
         system_attrs=row.system_attrs,
-        user_attrs=_taught(row),
+        user_attrs=_list_lessons(row),
     )
 
 
-def _taught(row: FrozenTrial) -> dict[str, Any]:
-    """What a sampler may learn from: the whole curve."""
+def _list_lessons(row: FrozenTrial) -> dict[str, Any]:
+    """Return what a sampler may learn from: the full curve."""
     outcome = row.user_attrs.get(OUTCOME, {})
     return {key: outcome[key] for key in ("curve", "fair_midway") if key in outcome}

@@ -1,4 +1,4 @@
-"""How much work an epoch of a configuration is, told from its values alone, before anything is measured.
+"""How much work an epoch of a configuration is, computed from its values before anything is measured.
 
 Only proportions count: they are features of the sampler's cost model, beside the values themselves.
 """
@@ -6,36 +6,35 @@ Only proportions count: they are features of the sampler's cost model, beside th
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.search.space import key_in
-from pipeline.settings.model import Cnn, Custom, Mlp, Model, Text
+from pipeline.models.architectures import architecture_of
+from pipeline.search.space import strip_condition
 from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.frontier_sampler.observations import Work
 
-WIDTHS: dict[type[Model], str] = {Mlp: "hidden", Cnn: "filters", Text: "width", Custom: "hidden"}
-"""The setting that the arithmetic of a network grows with."""
 
+def make_epoch_work(settings: Settings, rows: int, inputs: int, classes: int) -> "Work":
+    """Make the function that computes multiply-adds and steps of an epoch from a trial's params.
 
-def of(settings: Settings, rows: int, inputs: int, classes: int) -> "Work":
-    """A function of a trial's params: multiply-adds and steps of an epoch.
-
-    `settings`: what no param says; `rows`: of the whole training split; `inputs`, `classes`: numbers of a
-    sample and of an answer. A param may carry its condition after its key.
+    `settings`: where a value stands that no param sets; `rows`: of the full training split; `inputs`,
+    `classes`: count of the numbers of a sample and of an answer. The name of a param may have its condition
+    after its key.
     """
-    model, key = settings.model, WIDTHS[type(settings.model)]
-    usual = {
+    model, architecture = settings.model, architecture_of(settings.model)
+    key = architecture.width_key
+    defaults = {
         "train.batch_size": settings.train.batch_size,
         "data.fraction": settings.data.fraction,
         "model.layers": getattr(model, "layers", 1),
         f"model.{key}": getattr(model, key),
     }
 
-    def work(params: Mapping[str, Any]) -> Sequence[float]:
-        told = usual | {key_in(name): value for name, value in params.items()}
-        samples = rows * told["data.fraction"] / settings.data.fraction
-        width, layers = told[f"model.{key}"], told["model.layers"]
-        weights = width * (inputs + (layers - 1) * width + classes) if isinstance(model, Mlp) else width
-        return float(weights * samples), samples / told["train.batch_size"]
+    def compute_work(params: Mapping[str, Any]) -> Sequence[float]:
+        values = defaults | {strip_condition(name): value for name, value in params.items()}
+        samples = rows * values["data.fraction"] / settings.data.fraction
+        width, layers = values[f"model.{key}"], values["model.layers"]
+        work = samples * architecture.compute_relative_work(width, layers, inputs, classes)
+        return float(work), samples / values["train.batch_size"]
 
-    return work
+    return compute_work

@@ -1,69 +1,89 @@
-"""Where studies lie: Optuna's storages, and whether the process that holds a trial still lives."""
+"""Where studies lie: Optuna's storages, and whether the process that holds a trial is still alive."""
 
-import socket
+import time
 import warnings
 from datetime import datetime
 from typing import Any
 
 import optuna
-import psutil
 from optuna.storages import RDBStorage, get_storage
 from optuna.storages._rdb.models import TrialModel
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import update
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import BadInput
-from pipeline.secrets import masked
+from pipeline.processes import ProcessOwner
+from pipeline.secrets import mask
 
 HEARTBEAT_SECONDS, GRACE_SECONDS = 20, 90
-SAME_START_SECONDS = 3
+LOCK_SECONDS, RETRY_SECONDS = 60, 0.2
+PASSING_REASONS = ("locked", "busy", "disk i/o error", "already exists", "unique constraint", "duplicate key")
+"""What databases say of a table or row that another process makes, and SQLite of a journal left by a kill."""
+
 OWNER = "owner"
-AFTERWARDS = " (afterwards)"
+TASK_QUEUE_SUFFIX = " (afterwards)"
 """Ends the name of the study that holds what is done once a search is over: confirming, the last pictures."""
 
 
-def owner() -> dict[str, Any]:
-    """Enough to tell, later and on the same host, whether this process still lives."""
-    me = psutil.Process()
-    return {"host": socket.gethostname(), "pid": me.pid, "started": round(me.create_time())}
+def read_owner(row: FrozenTrial) -> ProcessOwner | None:
+    """Return the process that holds or held a trial, None where none is written down."""
+    return ProcessOwner.from_dict(row.user_attrs.get(OWNER) or {})
 
 
 def is_orphan(row: FrozenTrial) -> bool:
-    """Whether the process of this host that holds the trial is gone; False for those of other hosts."""
-    told = row.user_attrs.get(OWNER)
-    if told is None or told["host"] != socket.gethostname():
-        return False
-    try:
-        # A clock that is set moves the time at which a process is said to have started.
-        apart = abs(psutil.Process(told["pid"]).create_time() - float(told["started"]))
-    except psutil.Error:
-        return True
-    return apart > SAME_START_SECONDS
+    """Return whether the process that holds the trial has certainly ended; else its heartbeat decides."""
+    owner = read_owner(row)
+    return owner is not None and owner.is_gone()
 
 
-def names(url: str) -> list[str]:
-    """The studies of a storage, the newest last.
+def list_studies(url: str) -> list[str]:
+    """List the studies of a storage, the newest last.
 
     Raises:
         BadInput: the storage does not answer.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        found = [study.study_name for study in opened(url).get_all_studies()]
+        studies = [study.study_name for study in open_storage(url).get_all_studies()]
     except Exception as error:
-        raise unusable(url, error) from None
-    return [name for name in found if not name.endswith(AFTERWARDS)]
+        raise explain_unusable(url, error) from None
+    return [name for name in studies if not name.endswith(TASK_QUEUE_SUFFIX)]
 
 
-def opened(url: str) -> Any:
-    """The storage; finished trials are read once: Optuna keeps them in memory."""
+def open_storage(url: str) -> Any:
+    """Open the storage; finished trials are read once, because Optuna keeps them in memory."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return get_storage(_connect(url))
+        except Exception as error:
+            if not _is_passing(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(RETRY_SECONDS)
+
+
+def _connect(url: str) -> RDBStorage:
+    # How long SQLite itself waits; it does not wait where two connections would wait for each other.
+    options = {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats
-        storage = RDBStorage(url, heartbeat_interval=HEARTBEAT_SECONDS, grace_period=GRACE_SECONDS)
-    return get_storage(storage)
+        return RDBStorage(
+            url, engine_kwargs=options, heartbeat_interval=HEARTBEAT_SECONDS, grace_period=GRACE_SECONDS
+        )
 
 
-def take(storage: Any, trial_id: int) -> bool:
+def _is_passing(error: BaseException | None) -> bool:
+    """Return whether the reason is a process that opens or writes the storage, or was killed while it did."""
+    while error is not None:
+        text = str(error).lower()
+        if isinstance(error, SQLAlchemyError) and any(reason in text for reason in PASSING_REASONS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def claim_waiting(storage: Any, trial_id: int) -> bool:
     """Set a waiting trial running; False where another process was faster.
 
     Optuna reads and then writes, and SQLite locks no row in between: two processes would both have it.
@@ -74,10 +94,10 @@ def take(storage: Any, trial_id: int) -> bool:
         return bool(connection.execute(update(TrialModel).where(waiting).values(running)).rowcount)
 
 
-def unusable(url: str, error: Exception) -> BadInput:
-    """What to say of a storage that does not answer; secrets masked."""
-    lines = masked(str(error)).strip().splitlines() or [type(error).__name__]
+def explain_unusable(url: str, error: Exception) -> BadInput:
+    """Return the error for a storage that does not answer; secrets are masked."""
+    lines = mask(str(error)).strip().splitlines() or [type(error).__name__]
     return BadInput(
-        f"search.storage must be an Optuna URL that answers, got {masked(url)} ({lines[0][:200]}); "
+        f"search.storage must be an Optuna URL that answers, got {mask(url)} ({lines[0][:200]}); "
         "leave it out to use studies.db beside mlflow.db"
     )

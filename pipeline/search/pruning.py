@@ -1,13 +1,14 @@
-"""When a trial has no hope for now, judged by its curve; a stop is a pause, which the search may end. Pure.
+"""Pruning: whether the curve of a trial can still reach the frontier; if not, the trial is paused. Pure.
 
-A trial has hope while an optimistic continuation of its curve still meets a place that the frontier leaves
-open, compared at equal *device-seconds*, never at equal epochs: what is dear per epoch is not late for that.
+A paused trial may be continued later. A trial goes on while an optimistic continuation of its curve still
+reaches a point that the frontier does not dominate. Both are compared at equal *device-seconds*, never at
+equal epochs: a trial whose epochs are dear is not late because of that.
 
 The continuation: error falls as a power of the epochs trained, the simplest of the forms that learning curves
 of networks were fitted with (pow3 without its floor: Domhan et al. 2015, IJCAI, pp. 3460-3468; in data and
 steps: Hestness et al. 2017, arXiv 1712.00409, Kaplan et al. 2020, arXiv 2001.08361). Its rate is the steepest
-that the last octave of epochs has shown, times `Pruning.optimism`; its start is the best error so far, less
-what the luck of a finite validation split may have taken.
+that the last octave of epochs has shown, times `Pruning.optimism`; it starts at the best error so far, less
+what may be bad luck with a finite validation split.
 """
 
 import math
@@ -15,100 +16,112 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.frontier import staircase
+from pipeline.frontier import select_frontier
 from pipeline.measures import Point
 from pipeline.settings.search import Pruning
 
 LUCK = 2.0  # standard errors of an accuracy on the validation split
-APART = 1.25  # epochs a rate is read between: at least so many times as many
+MIN_EPOCH_RATIO = 1.25  # a rate is read between two epochs whose numbers have at least this ratio
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether to stop, and why in one line."""
+class PruningDecision:
+    """The decision whether to stop, with its reason in one line."""
 
     stop: bool
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """What may become of a curve at best: after `epoch`, error falls from `error` as epochs to the -`rate`.
+class CurveForecast:
+    """The optimistic continuation of a curve: after `epoch`, `error` falls as epochs to the power of -`rate`.
 
-    `device_seconds`: spent so far; `each`: what a further epoch costs at least.
+    `device_seconds`: spent so far; `seconds_per_epoch`: what a further epoch costs at least.
     """
 
     epoch: int
     error: float
     rate: float
     device_seconds: float
-    each: float
+    seconds_per_epoch: float
 
-    def after(self, epochs: int) -> Point:
-        """The state `epochs` further on."""
+    def predict_after(self, epochs: int) -> Point:
+        """Predict the state after `epochs` more epochs."""
         error = self.error * (self.epoch / (self.epoch + epochs)) ** self.rate
-        return Point(1 - error, self.device_seconds + epochs * self.each)
+        return Point(1 - error, self.device_seconds + epochs * self.seconds_per_epoch)
 
-    def epochs_within(self, device_seconds: float) -> int:
-        """The most further epochs that keep the cost below that; 0 or less if none."""
-        return math.ceil((device_seconds - self.device_seconds) / self.each) - 1
+    def count_epochs_within(self, device_seconds: float) -> int:
+        """Return how many more epochs keep the cost below `device_seconds`; 0 or less if none."""
+        return math.ceil((device_seconds - self.device_seconds) / self.seconds_per_epoch) - 1
 
 
-def judge(
+def judge_curve(
     curve: Sequence[Point],
     frontier: Sequence[Point],
     epochs_to_come: int,
     rows: int,
     settings: Pruning,
     fair_midway: bool = True,
-) -> Verdict:
-    """Whether a trial with `curve` (states after epoch 1..n) should stop against `frontier`.
+) -> PruningDecision:
+    """Judge whether a trial with `curve` (states after epoch 1..n) should stop, given `frontier`.
 
-    `frontier`: points in any order, the trial's own may be among them; `rows`: of the validation split;
-    `fair_midway`: as of the trial's schedule. Without it nothing is known: error falls fastest at the end.
+    `frontier`: points in any order, those of this trial may be among them; `rows`: of the validation split;
+    `fair_midway`: as the schedule of the trial says. Where it is false nothing can be predicted, since error
+    falls fastest at the end.
     """
     if not settings.enabled:
-        return Verdict(False, "pruning is off")
+        return PruningDecision(False, "pruning is off")
     if not fair_midway:
-        return Verdict(False, "its schedule makes only the end count")
+        return PruningDecision(False, "its schedule makes only the end count")
     if epochs_to_come < 1 or not frontier:
-        return Verdict(False, "nothing to stop" if epochs_to_come < 1 else "nothing to compare with")
+        return PruningDecision(False, "nothing to stop" if epochs_to_come < 1 else "nothing to compare with")
     if len(curve) < settings.least_epochs:
-        return Verdict(False, f"{len(curve)} of at least {settings.least_epochs} epochs")
-    return _against(staircase(frontier), outlook(curve, rows, settings), epochs_to_come)
+        return PruningDecision(False, f"{len(curve)} of at least {settings.least_epochs} epochs")
+    return _compare_with_frontier(
+        select_frontier(frontier), forecast_curve(curve, rows, settings), epochs_to_come
+    )
 
 
-def outlook(curve: Sequence[Point], rows: int, settings: Pruning) -> Outlook:
-    """The optimistic continuation of a curve of at least one epoch."""
+def forecast_curve(curve: Sequence[Point], rows: int, settings: Pruning) -> CurveForecast:
+    """Compute the optimistic continuation of a curve of at least one epoch."""
     last, errors = len(curve), [1 - point.accuracy for point in curve]
     best = min(errors)
     luck = LUCK * math.sqrt(best * (1 - best) / rows)
     rates = [
         math.log(errors[epoch - 1] / best) / math.log(last / epoch)
         for epoch in range(max(1, last // 2), last)
-        if best > 0 and last / epoch >= APART
+        if best > 0 and last / epoch >= MIN_EPOCH_RATIO
     ]
     costs = [0.0, *(point.device_seconds for point in curve)]
-    each = min(costs[epoch] - costs[epoch - 1] for epoch in range(max(1, last // 2), last + 1))
+    seconds_per_epoch = min(costs[epoch] - costs[epoch - 1] for epoch in range(max(1, last // 2), last + 1))
     rate = settings.optimism * max(rates, default=0.0)
-    return Outlook(last, max(0.0, best - luck), rate, costs[-1], max(each, 1e-9))
+    return CurveForecast(last, max(0.0, best - luck), rate, costs[-1], max(seconds_per_epoch, 1e-9))
 
 
-def _against(steps: Sequence[Point], ahead: Outlook, epochs_to_come: int) -> Verdict:
-    """Between two steps of the frontier the best chance is the last epoch that fits before the dearer one."""
+def _compare_with_frontier(
+    steps: Sequence[Point], forecast: CurveForecast, epochs_to_come: int
+) -> PruningDecision:
+    """Judge a forecast at each step of the frontier.
+
+    Between two steps the best chance is the last epoch that still costs less than the dearer one.
+    """
     costs = [step.device_seconds for step in steps]
-    last = ahead.after(epochs_to_come)
+    last = forecast.predict_after(epochs_to_come)
     for edge in [*costs, math.inf]:
-        epochs = epochs_to_come if math.isinf(edge) else min(epochs_to_come, ahead.epochs_within(edge))
+        epochs = (
+            epochs_to_come if math.isinf(edge) else min(epochs_to_come, forecast.count_epochs_within(edge))
+        )
         if epochs < 1:
             continue
-        point = ahead.after(epochs)
-        there = bisect_right(costs, point.device_seconds) - 1
-        if there < 0 or point.accuracy > steps[there].accuracy:
-            return Verdict(False, f"may reach {_told(point)}")
-    stands = steps[bisect_right(costs, last.device_seconds) - 1]
-    return Verdict(True, f"at best {_told(last)}, where the frontier has {_told(stands)}")
+        point = forecast.predict_after(epochs)
+        column = bisect_right(costs, point.device_seconds) - 1
+        if column < 0 or point.accuracy > steps[column].accuracy:
+            return PruningDecision(False, f"may reach {_format_point(point)}")
+    rival = steps[bisect_right(costs, last.device_seconds) - 1]
+    return PruningDecision(
+        True, f"at best {_format_point(last)}, where the frontier has {_format_point(rival)}"
+    )
 
 
-def _told(point: Point) -> str:
+def _format_point(point: Point) -> str:
     return f"{point.accuracy:.2%} for {point.device_seconds:.3g} device-seconds"

@@ -1,4 +1,4 @@
-"""What a study came to: every trial with its curve, and the frontier over all of them. Pure."""
+"""The results of a study: every trial with its curve, and the frontier over all of them. Pure."""
 
 import shlex
 import statistics
@@ -6,17 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pipeline import frontier
-from pipeline.frontier import Bounds
+from pipeline.frontier import (
+    Bounds,
+    compute_log_hypervolume,
+    dominates,
+    find_best_within,
+    find_cheapest_with,
+    find_frontier,
+    find_knee,
+    require_one_device,
+    select_frontier,
+)
 from pipeline.measures import Point
-from pipeline.search import frontier_probability
-
-EPOCHS = "train.epochs"
+from pipeline.search.frontier_probability import RepeatedPoint, estimate_probabilities
+from pipeline.settings.command_line import EPOCHS, Overrides
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """The same settings trained anew with `seeds`: validation and test accuracies, device-seconds."""
+    """The results of the same settings, trained anew once with each of `seeds`."""
 
     seeds: tuple[int, ...]
     accuracies: tuple[float, ...]
@@ -25,39 +33,39 @@ class Confirmation:
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """One for each seed, by validation accuracy."""
+        """Return a point for each seed, by validation accuracy."""
         return tuple(map(Point, self.accuracies, self.device_seconds))
 
     @property
     def accuracy(self) -> float:
-        """Mean validation accuracy."""
+        """Return the mean validation accuracy."""
         return statistics.fmean(self.accuracies)
 
     @property
     def spread(self) -> float:
-        """Sample standard deviation of the validation accuracies; 0 with one seed."""
+        """Return the sample standard deviation of the validation accuracies; 0 with one seed."""
         return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
 
     @property
     def test_accuracy(self) -> float:
-        """Mean test accuracy."""
+        """Return the mean test accuracy."""
         return statistics.fmean(self.test_accuracies)
 
     @property
     def seconds(self) -> float:
-        """Mean device-seconds."""
+        """Return the mean device-seconds."""
         return statistics.fmean(self.device_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One trial as it stands.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyTrial:
+    """A trial of a study, with what it has reached so far.
 
     `number`: Optuna's; `command`: the line that repeats it; `params`: the searched keys and their values;
-    `curve`: state after epoch 1..n, device-seconds from epoch 1 on, also where the trial was continued;
-    `fair_midway`: see `settings.Schedule`; `state`: complete, paused or failed, `reason` why;
-    `paid_seconds`: device-seconds that this trial spent itself: a continued one paid only the difference;
-    `confirmations`: by the epoch that was confirmed.
+    `curve`: state after epoch 1..n; its device-seconds count from epoch 1 on, also where the trial continued
+    another one; `fair_midway`: see `settings.optimizer.Schedule`; `state`: complete, paused or failed;
+    `reason`: why; `paid_seconds`: device-seconds that this trial itself spent (a trial that continued another
+    one paid only the difference); `confirmations`: by the epoch that was confirmed.
     """
 
     number: int
@@ -72,10 +80,12 @@ class Tried:
     device: str
     confirmations: Mapping[int, Confirmation] = field(default_factory=dict)
 
-    def fair(self) -> tuple[tuple[int, Point], ...]:
-        """The states that may stand on a frontier, by epoch.
+    @property
+    def fair_states(self) -> tuple[tuple[int, Point], ...]:
+        """Return epoch and point of each state that may stand on a frontier.
 
-        Every epoch where that is fair, else the end, which a paused trial has not reached; none if failed.
+        These are all epochs where every epoch is a fair point, else only the last one, which a paused trial
+        has not reached. A failed trial has none.
         """
         states = tuple(enumerate(self.curve, start=1))
         if self.state == "failed":
@@ -84,139 +94,144 @@ class Tried:
             return states
         return states[-1:] if self.state == "complete" else ()
 
+    @property
     def points(self) -> tuple[Point, ...]:
-        """The states that may stand on a frontier."""
-        return tuple(point for _, point in self.fair())
+        """Return the states that may stand on a frontier."""
+        return tuple(point for _, point in self.fair_states)
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A trial's state after `epoch` that stands on the frontier."""
+class FrontierPoint:
+    """A point of the frontier: the state of `trial` after `epoch` epochs."""
 
-    tried: Tried
+    trial: StudyTrial
     epoch: int
     point: Point
 
     @property
     def command(self) -> str:
-        """The line that trains to exactly this state."""
-        if self.epoch == len(self.tried.curve) and self.tried.state == "complete":
-            return self.tried.command
-        words = [word for word in shlex.split(self.tried.command) if not word.startswith(f"{EPOCHS}=")]
+        """Return the command line that trains to exactly this state."""
+        if self.epoch == len(self.trial.curve) and self.trial.state == "complete":
+            return self.trial.command
+        words = Overrides(shlex.split(self.trial.command)).without(EPOCHS)
         return shlex.join([*words, f"{EPOCHS}={self.epoch}"])
 
     @property
     def confirmation(self) -> Confirmation | None:
-        return self.tried.confirmations.get(self.epoch)
+        """Return what new seeds reached at this state, or None where it was not confirmed."""
+        return self.trial.confirmations.get(self.epoch)
 
 
 @dataclass(frozen=True)
 class Results:
-    """A study on one kind of `data`; `tried` in the order in which the trials ended; `objective`: what its
-    accuracies are of. Caches: no slots.
+    """The results of a study on one kind of `data`.
+
+    `trials`: in the order in which they ended; `objective`: the measure that its accuracies are of. It has no
+    slots, since it caches.
     """
 
     study: str
     data: str
-    tried: tuple[Tried, ...]
+    trials: tuple[StudyTrial, ...]
     objective: str = "accuracy"
 
     @property
     def accuracy_name(self) -> str:
-        """What the accuracies are of, in words."""
+        """Return what the accuracies are of, in words."""
         return self.objective.replace("_", " ")
 
     @cached_property
     def device(self) -> str:
-        """The one device of all points.
+        """Return the one device of all points.
 
         Raises:
             BadInput: there are several, or no trial has a point.
         """
-        return frontier.one_device(each.device for each in self.tried if each.points())
+        return require_one_device(trial.device for trial in self.trials if trial.points)
 
     @cached_property
-    def _members(self) -> tuple[Member, ...]:
-        fair = [(each, epoch, point) for each in self.tried for epoch, point in each.fair()]
-        if fair:
-            assert self.device
-        return tuple(Member(*fair[index]) for index in frontier.frontier([point for _, _, point in fair]))
-
-    def members(self) -> tuple[Member, ...]:
-        """The frontier over all fair points of all trials, cheapest first; empty where there is no point.
+    def frontier(self) -> tuple[FrontierPoint, ...]:
+        """Return the frontier over all fair points of all trials, cheapest first; it may be empty.
 
         Raises:
             BadInput: the points are of several devices.
         """
-        return self._members
+        states = [(trial, epoch, point) for trial in self.trials for epoch, point in trial.fair_states]
+        if states:
+            assert self.device
+        indices = find_frontier([point for _, _, point in states])
+        return tuple(FrontierPoint(*states[index]) for index in indices)
 
     @cached_property
-    def standing(self) -> frozenset[int]:
-        """Numbers of the trials that have a member."""
-        return frozenset(member.tried.number for member in self._members)
+    def trials_on_frontier(self) -> frozenset[int]:
+        """Return the numbers of the trials that have a point on the frontier."""
+        return frozenset(member.trial.number for member in self.frontier)
 
+    @property
     def points(self) -> tuple[Point, ...]:
-        """All fair points, in the order of the trials."""
-        return tuple(point for each in self.tried for point in each.points())
+        """Return all fair points, in the order of the trials."""
+        return tuple(point for trial in self.trials for point in trial.points)
 
-    def knee(self) -> Member | None:
-        """The best bend; see `frontier.knee`."""
-        return self._members[frontier.knee(_points(self._members))] if self._members else None
+    @property
+    def knee(self) -> FrontierPoint | None:
+        """Return the best bend, see `frontier.find_knee`; None where there is no point."""
+        return self.frontier[find_knee(_points(self.frontier))] if self.frontier else None
 
-    def at_least(self, accuracy: float) -> Member | None:
-        """The cheapest member with at least that accuracy."""
-        index = frontier.cheapest_at_least(_points(self._members), accuracy)
-        return None if index is None else self._members[index]
+    def find_cheapest_with(self, accuracy: float) -> FrontierPoint | None:
+        """Return the cheapest point of the frontier with at least that accuracy, or None."""
+        index = find_cheapest_with(_points(self.frontier), accuracy)
+        return None if index is None else self.frontier[index]
 
-    def within(self, device_seconds: float) -> Member | None:
-        """The most accurate member that costs at most that."""
-        index = frontier.best_within(_points(self._members), device_seconds)
-        return None if index is None else self._members[index]
+    def find_best_within(self, device_seconds: float) -> FrontierPoint | None:
+        """Return the most accurate point of the frontier that costs at most that, or None."""
+        index = find_best_within(_points(self.frontier), device_seconds)
+        return None if index is None else self.frontier[index]
 
-    def beaten_by(self, tried: Tried) -> Member | None:
-        """The cheapest member that beats (or equals) the trial's last point; None if it is on the frontier.
+    def find_dominator(self, trial: StudyTrial) -> FrontierPoint | None:
+        """Return the cheapest point of the frontier that beats or equals the last point of `trial`.
 
-        A trial without a fair point is beaten by nobody.
+        None where the trial is on the frontier itself, or has no fair point.
         """
-        points = tried.points()
-        if not points or tried.number in self.standing:
+        points = trial.points
+        if not points or trial.number in self.trials_on_frontier:
             return None
         last = points[-1]
         no_worse = (
-            member
-            for member in self._members
-            if member.point == last or frontier.dominates(member.point, last)
+            member for member in self.frontier if member.point == last or dominates(member.point, last)
         )
         return next(no_worse, None)
 
-    def spent_curve(self, bounds: Bounds | None = None) -> list[tuple[float, float]]:
-        """After each trial: device-seconds spent so far, share of the window that the frontier dominates.
+    def compute_progress(self, bounds: Bounds | None = None) -> list[tuple[float, float]]:
+        """Return device-seconds spent so far and the log hypervolume (0..1), after each trial.
 
-        `bounds`: the window, by default the one around all points of this study.
+        `bounds`: the window of the hypervolume, by default the one around all points of this study.
         """
-        window = bounds or (Bounds.around(self.points()) if self.points() else None)
-        spent, steps = 0.0, list[Point]()
-        told: list[tuple[float, float]] = []
-        for each in self.tried:
-            spent += each.paid_seconds
-            steps = frontier.staircase([*steps, *each.points()])
-            told.append((spent, frontier.log_hypervolume(steps, window) if window else 0.0))
-        return told
+        window = bounds or (Bounds.enclose(self.points) if self.points else None)
+        paid_seconds, steps = 0.0, list[Point]()
+        progress: list[tuple[float, float]] = []
+        for trial in self.trials:
+            paid_seconds += trial.paid_seconds
+            steps = select_frontier([*steps, *trial.points])
+            progress.append((paid_seconds, compute_log_hypervolume(steps, window) if window else 0.0))
+        return progress
 
-    def chances(self) -> dict[tuple[int, int], float]:
-        """Probability 0..1 that a confirmed member is truly on the frontier, by (number, epoch)."""
-        if not any(member.confirmation for member in self._members):
+    def estimate_probabilities(self) -> dict[tuple[int, int], float]:
+        """Return the probability 0..1 that a confirmed point is truly on the frontier.
+
+        The keys are number and epoch of its trial.
+        """
+        if not any(member.confirmation for member in self.frontier):
             return {}
-        seen = [
-            frontier_probability.Seen(member.point, member.confirmation.points if member.confirmation else ())
-            for member in self._members
+        points = [
+            RepeatedPoint(member.point, member.confirmation.points if member.confirmation else ())
+            for member in self.frontier
         ]
         return {
-            (member.tried.number, member.epoch): share
-            for member, share in zip(self._members, frontier_probability.on_frontier(seen), strict=True)
+            (member.trial.number, member.epoch): share
+            for member, share in zip(self.frontier, estimate_probabilities(points), strict=True)
             if member.confirmation
         }
 
 
-def _points(members: Sequence[Member]) -> list[Point]:
+def _points(members: Sequence[FrontierPoint]) -> list[Point]:
     return [member.point for member in members]

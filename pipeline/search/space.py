@@ -1,4 +1,4 @@
-"""What a search may vary: dimensions over the keys of a command line, some only where another has a value."""
+"""The search space: one dimension for each key that may vary; some apply only where another has a value."""
 
 import math
 import re
@@ -12,22 +12,23 @@ Params = Mapping[str, Value]
 
 _BARE = re.compile(r"[A-Za-z_/][\w./@-]*")
 _NOT_TEXT = {"true", "false", "null", "nan", "inf"}
-"""Words that a command line reads as something else than text, unless they are quoted."""
+"""Words that a command line does not read as text, unless they are quoted."""
 
 
 @dataclass(frozen=True, slots=True)
-class When:
-    """Only where the dimension `key` has `value`."""
+class Condition:
+    """The condition that the dimension `key` has `value`."""
 
     key: str
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dimension:
-    """One key of the command line: `choices`, or numbers from `low` to `high`, both included.
+    """The values that one key of the command line may have: `choices`, or numbers from `low` to `high`.
 
-    `whole`: integers; `log`: even on a log scale; `step`: distance of the values, None for a continuum.
+    Both ends are included. `step`: distance between values, None for a continuum; `log`: evenly spaced on a
+    log scale; `is_integer`: integers only; `when`: the condition under which the dimension applies.
     """
 
     key: str
@@ -36,128 +37,133 @@ class Dimension:
     high: float = 0.0
     step: float | None = None
     log: bool = False
-    whole: bool = False
-    when: When | None = None
+    is_integer: bool = False
+    when: Condition | None = None
 
     @property
     def name(self) -> str:
-        """The key, told apart from the same key under another condition."""
+        """Return the key with its condition, which tells it from the same key under another condition."""
         return f"{self.key} ({self.when.key}={self.when.value})" if self.when else self.key
 
-    def holds(self, value: Value) -> bool:
-        """Whether `value` is one of this dimension's."""
+    def contains(self, value: Value) -> bool:
+        """Return whether `value` is one of the values of this dimension."""
         if self.choices:
-            return any(_same(value, choice) for choice in self.choices)
+            return any(_is_same_value(value, choice) for choice in self.choices)
         if isinstance(value, str | bool) or value is None or not self.low <= value <= self.high:
             return False
-        if self.whole and value != int(value):
+        if self.is_integer and value != int(value):
             return False
         steps = (value - self.low) / self.step if self.step else 0
         return math.isclose(steps, round(steps), abs_tol=1e-9)
 
-    def values(self) -> Sequence[Value]:
-        """All of them.
+    def list_values(self) -> Sequence[Value]:
+        """Return all values.
 
         Raises:
             BadSetting: it is a continuum.
         """
         if self.choices:
             return self.choices
-        step = 1 if self.step is None and self.whole else self.step
+        step = 1 if self.step is None and self.is_integer else self.step
         if step is None:
             raise BadSetting(
-                f"{self.key} must have a finite number of values in a grid, got {self.text()}; "
+                f"{self.key} must have a finite number of values in a grid, got {self.format()}; "
                 "write values with commas, or range(low,high,step)"
             )
         count = round((self.high - self.low) / step) + 1
         return [self.low + step * number for number in range(count)]
 
-    def text(self) -> str:
-        """As typed after `--multirun`."""
+    def format(self) -> str:
+        """Return the dimension as a user types it after `sweep`."""
         if self.choices:
-            return f"{self.key}={','.join(word(choice) for choice in self.choices)}"
+            return f"{self.key}={','.join(format_value(choice) for choice in self.choices)}"
         if self.step is None:
-            inner = f"interval({word(self.low)},{word(self.high)})"
-        else:  # which ends before its second number
-            beyond = self.high + (self.step if self.whole else self.step / 2)
-            inner = f"range({word(self.low)},{word(beyond)},{word(self.step)})"
-        inner = f"int({inner})" if self.whole else inner
+            inner = f"interval({format_value(self.low)},{format_value(self.high)})"
+        else:  # a range ends before its second number
+            stop = self.high + (self.step if self.is_integer else self.step / 2)
+            inner = f"range({format_value(self.low)},{format_value(stop)},{format_value(self.step)})"
+        inner = f"int({inner})" if self.is_integer else inner
         return f"{self.key}=tag(log,{inner})" if self.log else f"{self.key}={inner}"
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
-    """The dimensions, conditions after what they hang on."""
+class SearchSpace:
+    """The dimensions of a search; each stands after the one that its condition names."""
 
     dimensions: tuple[Dimension, ...]
 
-    def active(self, params: Params) -> Iterable[Dimension]:
-        """The dimensions that count for `params`, which may be made while this is iterated."""
+    def iterate_active(self, params: Params) -> Iterable[Dimension]:
+        """Yield the dimensions that apply to `params`, which may grow while this is iterated."""
         for dimension in self.dimensions:
             when = dimension.when
             if when is None or params.get(when.key) == when.value:
                 yield dimension
 
-    def words(self, params: Params) -> tuple[str, ...]:
-        """Overrides that set what `params` (by dimension name) say."""
+    def to_overrides(self, params: Params) -> tuple[str, ...]:
+        """Return the overrides that set `params` (by name of the dimension)."""
         return tuple(
-            f"{dimension.key}={word(params[dimension.name])}"
-            for dimension in self.active(params)
+            f"{dimension.key}={format_value(params[dimension.name])}"
+            for dimension in self.iterate_active(params)
             if dimension.name in params
         )
 
-    def searched(self) -> tuple[str, ...]:
-        """Each key once, in order."""
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return each key once, in order."""
         return tuple(dict.fromkeys(dimension.key for dimension in self.dimensions))
 
-    def text(self) -> tuple[str, ...]:
-        """One line a dimension, the condition in front."""
-        return tuple(
-            f"{d.when.key}={word(d.when.value)}: {d.text()}" if d.when else d.text() for d in self.dimensions
-        )
+    def format_lines(self) -> tuple[str, ...]:
+        """Return a line for each dimension, with its condition in front."""
+        return tuple(_format_condition(dimension.when) + dimension.format() for dimension in self.dimensions)
 
-    def find(self, values: Mapping[str, Value]) -> dict[str, Value] | None:
-        """The params that set these values (by key), or None where the space does not hold them."""
-        found: dict[str, Value] = {}
-        for dimension in self.active(found):
+    def find_params(self, values: Mapping[str, Value]) -> dict[str, Value] | None:
+        """Return the params that set these values (by key), or None where the space does not contain them."""
+        params: dict[str, Value] = {}
+        for dimension in self.iterate_active(params):
             value = values.get(dimension.key)
-            if not dimension.holds(value):
+            if not dimension.contains(value):
                 return None
-            found[dimension.name] = value
-        return found
+            params[dimension.name] = value
+        return params
 
-    def combinations(self) -> Iterator[dict[str, Value]]:
-        """Every combination of values, the last dimension first.
+    def iterate_combinations(self) -> Iterator[dict[str, Value]]:
+        """Yield each combination of values; the last dimension changes first.
 
         Raises:
             BadSetting: a dimension is a continuum.
         """
-        yield from self._combined({}, self.dimensions)
+        yield from self._combine({}, self.dimensions)
 
-    def _combined(self, so_far: dict[str, Value], rest: Sequence[Dimension]) -> Iterator[dict[str, Value]]:
-        if not rest:
+    def _combine(
+        self, so_far: dict[str, Value], remaining: Sequence[Dimension]
+    ) -> Iterator[dict[str, Value]]:
+        if not remaining:
             yield so_far
             return
-        first, when = rest[0], rest[0].when
+        first, when = remaining[0], remaining[0].when
         if when is not None and so_far.get(when.key) != when.value:
-            yield from self._combined(so_far, rest[1:])
+            yield from self._combine(so_far, remaining[1:])
             return
-        for value in first.values():
-            yield from self._combined({**so_far, first.name: value}, rest[1:])
+        for value in first.list_values():
+            yield from self._combine({**so_far, first.name: value}, remaining[1:])
 
 
-def key_in(name: str) -> str:
-    """The key in the name of a dimension, which may carry a condition behind it."""
+def _format_condition(when: Condition | None) -> str:
+    return f"{when.key}={format_value(when.value)}: " if when else ""
+
+
+def strip_condition(name: str) -> str:
+    """Return the key of a dimension, given its name, which may have a condition after the key."""
     return name.partition(" (")[0]
 
 
-def _same(value: Value, choice: Value) -> bool:
-    """Whether they are the same word: 1 is 1.0, but neither is true."""
+def _is_same_value(value: Value, choice: Value) -> bool:
+    """Return whether a command line reads both as the same: 1 and 1.0 are, but 1 and true are not."""
     return value == choice and isinstance(value, bool) == isinstance(choice, bool)
 
 
-def word(value: Value) -> str:
-    """A value as a command line has it."""
+def format_value(value: Value) -> str:
+    """Return a value as it is typed on a command line."""
     if isinstance(value, bool):
         return str(value).lower()
     if value is None:
@@ -166,6 +172,6 @@ def word(value: Value) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     if isinstance(value, int) or (_BARE.fullmatch(value) and value.lower() not in _NOT_TEXT):
         return str(value)
-    # Hydra's grammar: a backslash stands for itself, but before a quote.
-    doubled = re.sub(r"\\+(?='|$)", lambda found: 2 * found[0], value)
+    # Hydra's grammar: a backslash means itself, except before a quote.
+    doubled = re.sub(r"\\+(?='|$)", lambda match: 2 * match[0], value)
     return "'{}'".format(doubled.replace("'", "\\'"))

@@ -1,6 +1,9 @@
-"""The search: who is free gets the next trial; what comes out is written down; the end is confirmed.
+"""The search: a free worker gets the next trial, and what comes out of it is written down.
 
-Knows neither Hydra nor MLflow: it is handed a way to compose words, and somebody who watches.
+    waiting row or new proposal -> compose -> open record -> job -> epochs ... outcome -> record -> study row
+
+Knows neither Hydra nor MLflow: it is handed a way to compose words, and an observer. What is done at its end
+lies in `confirmation`.
 """
 
 import hashlib
@@ -8,7 +11,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,14 +21,14 @@ from pipeline import signals
 from pipeline.errors import BadInput, BadSetting, FulcrumError
 from pipeline.frontier_sampler.observations import Work
 from pipeline.measures import Epoch, Point
-from pipeline.search.ask_tell import Proposer
-from pipeline.search.job import Ended, Job, Limits
-from pipeline.search.results import EPOCHS, Member, Results
-from pipeline.search.space import Dimension, Params, Space, When
-from pipeline.search.study_store import WORDS, Ledger, Proposal
-from pipeline.search.trial_rows import CONFIRM, confirms, outcome, results
-from pipeline.search.worker_pool import Bug, Crew
-from pipeline.settings.command_line import CommandLine
+from pipeline.search.ask_tell import TrialSuggester
+from pipeline.search.job import Job, Limits, TrialOutcome
+from pipeline.search.results import Results
+from pipeline.search.space import Condition, Dimension, Params, SearchSpace
+from pipeline.search.study_store import WORDS, ProposedTrial, StudyStore
+from pipeline.search.trial_rows import CONFIRM, make_outcome, read_results
+from pipeline.search.worker_pool import Crash, WorkerPool
+from pipeline.settings.command_line import EPOCHS, CommandLine, Overrides
 from pipeline.settings.search import Sampler
 from pipeline.settings.search import Search as SearchSettings
 
@@ -35,131 +38,142 @@ RECLAIM_SECONDS = 10.0
 POLL_SECONDS = 0.5
 """Between two looks at the study while only other processes are at work."""
 
-UNFIT_AT_MOST = 100
+MAX_UNFIT_PROPOSALS = 100
 """Proposals in a row whose values exclude each other, until the search gives up."""
 
 TASK = "task"
-"""Attribute of a row of `Ledger.afterwards`: what is done once for the study."""
+"""Attribute of a row of `StudyStore.task_queue`: what is done once for the study."""
 
 
 class SearchStopped(FulcrumError):
     """A trial ended by an error of the program; the text has the command that repeats it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """What is searched. `fixed`: words that all trials share; `compose`: from words to settings; `work`: what
-    an epoch of some params takes (see `work`), where that can be told.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSpec:
+    """What is searched.
+
+    `fixed`: words that all trials share; `compose`: from words to settings; `checkpoints`: folder of the
+    states of its trials; `work`: what an epoch of some params takes (see `epoch_work`), where it is known.
     """
 
-    told: CommandLine
-    fixed: tuple[str, ...]
-    space: Space
+    command_line: CommandLine
+    fixed: Overrides
+    space: SearchSpace
     compose: Callable[[Sequence[str]], CommandLine]
     checkpoints: Path
     work: Work | None = None
 
     @property
     def search(self) -> SearchSettings:
-        return self.told.settings.search
+        """Return the settings of the search."""
+        return self.command_line.settings.search
 
-    def words(self, params: Params) -> tuple[str, ...]:
-        """The command line of a trial: what is shared, then what is its own."""
-        own = self.space.words(params)
-        return (*without(self.fixed, own), *own)
+    def get_words(self, params: Params) -> Overrides:
+        """Return the command line of a trial: what is shared, then what is its own."""
+        return self.fixed.with_(*self.space.to_overrides(params))
 
-    def checkpoint(self, words: Sequence[str], fair_midway: bool) -> Path:
-        """One place for all trials that differ in nothing but how long they train, where that is fair."""
-        same = sorted(word for word in words if not (fair_midway and word.startswith(f"{EPOCHS}=")))
-        return self.checkpoints / f"{hashlib.sha256(repr(same).encode()).hexdigest()[:24]}.npz"
-
-
-def without(words: Sequence[str], own: Sequence[str]) -> tuple[str, ...]:
-    taken = {word.partition("=")[0] for word in own}
-    return tuple(word for word in words if word.partition("=")[0] not in taken)
+    def get_checkpoint_path(self, trial: CommandLine) -> Path:
+        """Return one path for all trials that differ only in how long they train, where that is fair."""
+        fair = trial.settings.schedule.fair_midway
+        words = sorted(trial.overrides.without(EPOCHS) if fair else trial.overrides)
+        return self.checkpoints / f"{hashlib.sha256(repr(words).encode()).hexdigest()[:24]}.npz"
 
 
-def with_epochs(space: Space, told: CommandLine, fair: Callable[[str], bool]) -> tuple[Space, str | None]:
-    """The space with how long to train, where a sampler may choose that, and the name of that dimension.
+def add_epochs(
+    space: SearchSpace, command_line: CommandLine, is_fair: Callable[[str], bool]
+) -> tuple[SearchSpace, str | None]:
+    """Return the space with how long to train, where a sampler may choose that, and that dimension's name.
 
-    Only the frontier sampler does, and only where the states on the way are fair points. `fair`: whether they
-    are under a schedule of that name.
+    Only the frontier sampler does, and only where the states on the way are fair points. `is_fair`: whether
+    they are under a schedule of that name.
     """
-    most = told.settings.train.epochs
-    if told.settings.search.sampler is not Sampler.frontier or most == 1 or EPOCHS in space.searched():
+    settings = command_line.settings
+    max_epochs = settings.train.epochs
+    if settings.search.sampler is not Sampler.frontier or max_epochs == 1 or EPOCHS in space.keys:
         return space, None
-    schedules = next((each for each in space.dimensions if each.key == "schedule"), None)
+    schedules = next((dimension for dimension in space.dimensions if dimension.key == "schedule"), None)
     when = None
     if schedules is not None:
-        fair_ones = [choice for choice in schedules.choices if fair(str(choice))]
-        if len(fair_ones) != 1:
+        fair_choices = [choice for choice in schedules.choices if is_fair(str(choice))]
+        if len(fair_choices) != 1:
             return space, None
-        when = When(schedules.name, fair_ones[0])
-    elif not told.settings.schedule.fair_midway:
+        when = Condition(schedules.name, fair_choices[0])
+    elif not settings.schedule.fair_midway:
         return space, None
-    epochs = Dimension(EPOCHS, low=1, high=most, whole=True, when=when)
-    return Space((*space.dimensions, epochs)), epochs.name
+    epochs = Dimension(key=EPOCHS, low=1, high=max_epochs, is_integer=True, when=when)
+    return SearchSpace((*space.dimensions, epochs)), epochs.name
 
 
-# ---- who watches --------------------------------------------------------------------------------------
+# ---- the observer -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningTrial:
     """A trial that runs, or the confirmation of one (`seed`): its words and what it is asked to do.
 
-    `name`: told apart from all other tries of the study.
+    `name`: of its own in the study; `number`: of the trial, also where it is confirmed.
     """
 
     name: str
     number: int
-    told: CommandLine
+    command_line: CommandLine
     params: Params
     job: Job
     seed: int | None = None
 
 
-class Watcher(Protocol):
-    """Sees everything; writes it into MLflow, shows it on the terminal."""
+class SweepObserver(Protocol):
+    """Sees every event of a sweep; writes it into MLflow and shows it on the terminal."""
 
-    def began(self, trial: Trial) -> str | None:
-        """A trial begins; the id of its run."""
+    def open_trial(self, trial: RunningTrial) -> str | None:
+        """Open the record of a trial that begins, and return the id of its run."""
 
-    def epoch(self, trial: Trial, epoch: Epoch) -> None: ...
+    def show_epoch(self, trial: RunningTrial, epoch: Epoch) -> None:
+        """Show an epoch that has ended."""
 
-    def ended(self, trial: Trial, run_id: str | None, ended: Ended) -> None: ...
+    def close_trial(self, trial: RunningTrial, run_id: str | None, outcome: TrialOutcome) -> None:
+        """Write down how a trial ended."""
 
-    def standing(self, results: Results) -> None:
-        """What the study has come to so far."""
+    def show_results(self, results: Results) -> None:
+        """Show what the study has come to so far."""
 
-    def dropped(self, name: str) -> None:
-        """The trial of that name was interrupted; its record counts for nothing."""
+    def discard_trial(self, name: str) -> None:
+        """Mark the record of an interrupted trial: it counts for nothing."""
 
 
 # ---- the search -----------------------------------------------------------------------------------------
 
 
-class Search:
-    """A sweep in progress."""
+class Sweep:
+    """A search in progress."""
 
     def __init__(
-        self, sweep: Sweep, epochs: str | None, ledger: Ledger, crew: Crew, watcher: Watcher
+        self,
+        spec: SweepSpec,
+        epochs_name: str | None,
+        store: StudyStore,
+        pool: WorkerPool,
+        observer: SweepObserver,
     ) -> None:
-        """`epochs`: name of the dimension that says how long to train, if there is one."""
-        self._sweep, self._ledger, self._crew, self._watcher = sweep, ledger, crew, watcher
-        told = sweep.search
-        self._proposer = Proposer(sweep.space, told.sampler, epochs, told.seed, told.workers, sweep.work)
-        self._running: dict[int, tuple[Trial, str | None]] = {}
-        self._looked, self._started, self._exhausted = -RECLAIM_SECONDS, time.monotonic(), False
+        """`epochs_name`: name of the dimension that says how long to train, if there is one."""
+        self.spec, self.store, self.observer, self._pool = spec, store, observer, pool
+        search = spec.search
+        self._proposer = TrialSuggester(
+            spec.space, search.sampler, epochs_name, search.seed, search.workers, spec.work
+        )
+        self._running: dict[int, tuple[RunningTrial, str | None]] = {}
+        self._reclaimed_at, self._started_at = -RECLAIM_SECONDS, time.monotonic()
+        self._is_exhausted = False
         self._results: Results | None = None
         self._points: tuple[Point, ...] | None = None
-        self._data = sweep.told.choices["data"]
+        self._data_name = spec.command_line.choices["data"]
 
     @property
     def results(self) -> Results:
-        """As of now."""
+        """Return what the study has come to so far."""
         if self._results is None:
-            self._results = results(self._ledger, self._data)
+            self._results = read_results(self.store, self._data_name)
             self._points = None
         return self._results
 
@@ -170,260 +184,232 @@ class Search:
             SearchStopped: a trial showed an error of the program.
         """
         self._queue_baselines()
-        self._watcher.standing(self.results)
-        with self._at_work(self._ledger):
-            while self._tend(self._ledger, self._begin):
-                for job, event in self._crew.events(self._frontier()):
-                    self._on(self._ledger, job, event)
+        self.observer.show_results(self.results)
+        self.work_through(self.store, self._begin_trial, self._get_frontier)
 
     def close(self) -> None:
-        """Send the workers home."""
-        self._crew.close()
+        """End the workers."""
+        self._pool.close()
 
-    # ---- keeping everybody at work ----------------------------------------------------------------------
+    # ---- keeping the workers busy -----------------------------------------------------------------------
 
-    def _tend(self, ledger: Ledger, begin: Callable[[], bool]) -> bool:
-        """Let whoever is free begin; whether anything is under way, here or elsewhere."""
-        self._take_back(ledger)
-        while self._crew.free() and begin():
+    def work_through(
+        self,
+        store: StudyStore,
+        begin: Callable[[], bool],
+        get_frontier: Callable[[], Sequence[Point]] = tuple,
+    ) -> None:
+        """Let free workers begin, and handle what comes back, until nothing is left or under way.
+
+        `begin`: starts the next job with `launch` and returns whether there was one; `get_frontier`: what the
+        workers are to compare themselves with.
+
+        Raises:
+            SearchStopped: a trial showed an error of the program.
+        """
+        with self._release_on_error(store):
+            while self._launch_free_workers(store, begin):
+                for job, event in self._pool.events(get_frontier()):
+                    self._handle_event(store, job, event)
+
+    def launch(self, trial: RunningTrial) -> None:
+        """Open the record of a trial and give its job to a free worker."""
+        self._running[trial.job.number] = trial, None  # from here on it is given back, whatever happens
+        self._running[trial.job.number] = trial, self.observer.open_trial(trial)
+        self._pool.start(trial.job)
+
+    def run_once(self, name: str, task: Callable[[], None]) -> None:
+        """Run `task` unless a process of this study has done it, or is at it: then wait until it is done."""
+        queue = self.store.task_queue()
+        queue.queue(ProposedTrial({}, {}, {}), {TASK: name}, once=f"{TASK} {name}")
+
+        def begin() -> bool:
+            row = queue.claim(lambda waiting: waiting.user_attrs.get(TASK) == name)
+            if row is None:
+                return False
+            try:
+                task()
+            except BaseException:
+                with signals.hold_back():
+                    queue.release(row.number)
+                raise
+            queue.finish(row.number, {"state": "complete", "curve": []})
+            return True
+
+        self.work_through(queue, begin)
+
+    def _launch_free_workers(self, store: StudyStore, begin: Callable[[], bool]) -> bool:
+        """Let free workers begin; return whether anything is under way, here or elsewhere."""
+        self._reclaim_orphans(store)
+        while self._pool.count_free() and begin():
             pass
         if self._running:
             return True
         self._results = None
-        if not any(row.state is TrialState.RUNNING for row in ledger.trials()):
+        if not any(row.state is TrialState.RUNNING for row in store.trials()):
             return False
         time.sleep(POLL_SECONDS)  # another process may yet die and leave its trial to us
         return True
 
-    def _take_back(self, ledger: Ledger) -> None:
-        """Queue again what dead processes left."""
-        if time.monotonic() - self._looked < RECLAIM_SECONDS:
+    def _reclaim_orphans(self, store: StudyStore) -> None:
+        """Return what dead processes left to the queue."""
+        if time.monotonic() - self._reclaimed_at < RECLAIM_SECONDS:
             return
-        self._looked = time.monotonic()
-        for row in ledger.orphans(self._sweep.search.trials):
+        self._reclaimed_at = time.monotonic()
+        for row in store.find_orphans(self.spec.search.trials):
             # The record goes first: a kill in between leaves a trial that the next look finds again.
-            self._watcher.dropped(_name(row))
-            ledger.requeue(row)
+            self.observer.discard_trial(get_trial_name(row))
+            store.requeue(row)
 
     @contextmanager
-    def _at_work(self, ledger: Ledger) -> Iterator[None]:
-        """Whatever comes out of the block, nobody goes on with what runs here, and it is given back."""
-        self._looked = -RECLAIM_SECONDS
+    def _release_on_error(self, store: StudyStore) -> Iterator[None]:
+        """End the workers and give their trials back where the block raises."""
+        self._reclaimed_at = -RECLAIM_SECONDS
         try:
             yield
         except BaseException:
-            with signals.held_back():
-                self._crew.close()
+            with signals.hold_back():
+                self._pool.close()
                 for number in list(self._running):
                     trial, _ = self._running.pop(number)
-                    self._watcher.dropped(trial.name)
-                    ledger.drop(number)
+                    self.observer.discard_trial(trial.name)
+                    store.release(number)
             raise
 
-    def _over(self) -> bool:
-        """Whether no new trial may begin."""
-        told = self._sweep.search
-        if told.timeout is not None and time.monotonic() - self._started > told.timeout:
+    def _is_budget_spent(self) -> bool:
+        """Return whether no new trial may begin."""
+        search = self.spec.search
+        if search.timeout is not None and time.monotonic() - self._started_at > search.timeout:
             return True
-        spent = sum(each.paid_seconds for each in self.results.tried)
-        return told.budget_device_seconds is not None and spent >= told.budget_device_seconds
+        spent_seconds = sum(trial.paid_seconds for trial in self.results.trials)
+        return search.budget_device_seconds is not None and spent_seconds >= search.budget_device_seconds
 
     # ---- beginning --------------------------------------------------------------------------------------
 
     def _queue_baselines(self) -> None:
-        """Those that the study has not had yet, within the total."""
-        for line in self._sweep.search.enqueue:
-            if self._ledger.begun() < self._sweep.search.trials:
-                own = line.split()
-                words = (*without(self._sweep.fixed, own), *own)
-                self._ledger.queue(Proposal({}, {}, {}), {WORDS: words}, once=f"baseline {line}")
+        """Add to the queue the baselines that the study has not had yet, within the total."""
+        for line in self.spec.search.enqueue:
+            if self.store.count_begun() < self.spec.search.trials:
+                words = self.spec.fixed.with_(*line.split())
+                self.store.queue(ProposedTrial({}, {}, {}), {WORDS: words}, once=f"baseline {line}")
 
-    def _begin(self) -> bool:
-        """Start a trial that waits, or a new one; whether there was one."""
-        if self._over():
+    def _begin_trial(self) -> bool:
+        """Start a trial that waits, or a new one; return whether there was one."""
+        if self._is_budget_spent():
             return False
-        with signals.held_back():
-            if row := self._ledger.claim():
-                self._resume(row)
+        with signals.hold_back():
+            if row := self.store.claim():
+                self._begin_waiting(row)
                 return True
-        if self._exhausted or self._ledger.begun() >= self._sweep.search.trials:
+        if self._is_exhausted or self.store.count_begun() >= self.spec.search.trials:
             return False
         return self._begin_new()
 
-    def _resume(self, row: FrozenTrial) -> None:
-        words = tuple(row.user_attrs.get(WORDS) or self._sweep.words(row.params))
+    def _begin_waiting(self, row: FrozenTrial) -> None:
+        words = self.get_words_of(row)
         try:
-            self._start(row.number, self._sweep.compose(words), row.params)
+            self._launch_search_trial(row.number, self.spec.compose(words), row.params)
         except BadInput as error:  # it was queued by other code or under another conf/
             command = shlex.join(["python", "-m", "pipeline", "run", *words])
-            self._ledger.finish(row.number, _unfit(str(error), command))
+            self.store.finish(row.number, _make_unfit_outcome(str(error), command))
             self._results = None
 
     def _begin_new(self) -> bool:
-        self._proposer.see(self._ledger.trials())
-        found = self._fitting()
-        if found is None:
-            self._exhausted = True
-            return False
-        proposal, told = found
-        with signals.held_back():
-            number = self._ledger.begin(proposal, self._sweep.search.trials)
-            self._proposer.bind(number)
-            if number is not None:
-                self._start(number, told, proposal.params)
-        return number is not None
+        """Start what the sampler proposes; again, where another process was faster with the same."""
+        limit = self.spec.search.trials
+        while True:
+            rows = self.store.trials()
+            self._proposer.show(rows)
+            fitting = self._propose_fitting()
+            if fitting is None:
+                self._is_exhausted = True
+                return False
+            proposal, command_line = fitting
+            newest_seen = max((row.number for row in rows), default=-1)
+            with signals.hold_back():
+                number = self.store.begin(proposal, limit, newest_seen)
+                self._proposer.bind(number)
+                if number is not None:
+                    self._launch_search_trial(number, command_line, proposal.params)
+                    return True
+            if self.store.count_begun() >= limit:
+                return False
 
-    def _fitting(self) -> tuple[Proposal, CommandLine] | None:
-        """A proposal whose values do not exclude each other."""
-        for _ in range(UNFIT_AT_MOST):
-            proposal = self._proposer.propose()
+    def _propose_fitting(self) -> tuple[ProposedTrial, CommandLine] | None:
+        """Return a proposal whose values do not exclude each other, and what it is composed to."""
+        for _ in range(MAX_UNFIT_PROPOSALS):
+            proposal = self._proposer.suggest()
             if proposal is None:
                 return None
             try:
-                return proposal, self._sweep.compose(self._sweep.words(proposal.params))
+                return proposal, self.spec.compose(self.spec.get_words(proposal.params))
             except BadSetting:
                 self._proposer.bind(None)
         return None
 
-    def _start(self, number: int, told: CommandLine, params: Params) -> None:
-        search = self._sweep.search
-        place = self._sweep.checkpoint(told.overrides, told.settings.schedule.fair_midway)
-        limits = Limits(search.max_latency_ms, search.max_parameters)
-        job = Job(number, told.settings, place, limits, under_shift=search.under_shift)
-        self._go(Trial(str(number), number, told, params, job))
+    def _launch_search_trial(self, number: int, command_line: CommandLine, params: Params) -> None:
+        search = self.spec.search
+        job = Job(
+            number=number,
+            settings=command_line.settings,
+            checkpoint=self.spec.get_checkpoint_path(command_line),
+            limits=Limits(search.max_latency_ms, search.max_parameters),
+            under_shift=search.under_shift,
+        )
+        self.launch(
+            RunningTrial(name=str(number), number=number, command_line=command_line, params=params, job=job)
+        )
 
-    def _go(self, trial: Trial) -> None:
-        self._running[trial.job.number] = trial, None  # from here on it is given back, whatever happens
-        self._running[trial.job.number] = trial, self._watcher.began(trial)
-        self._crew.start(trial.job)
+    def get_words_of(self, row: FrozenTrial) -> Overrides:
+        """Return the command line of a row of the study: as it was queued, or of its params."""
+        queued = row.user_attrs.get(WORDS)
+        return Overrides(queued) if queued else self.spec.get_words(row.params)
 
     # ---- what comes back --------------------------------------------------------------------------------
 
-    def _frontier(self) -> tuple[Point, ...]:
-        """The same object as long as nothing is new."""
-        members = self.results.members()
+    def _get_frontier(self) -> tuple[Point, ...]:
+        """Return the points of the frontier: the same object as long as nothing is new."""
+        frontier = self.results.frontier
         if self._points is None:
-            self._points = tuple(member.point for member in members)
+            self._points = tuple(member.point for member in frontier)
         return self._points
 
-    def _on(self, ledger: Ledger, job: Job, event: Epoch | Ended | Bug) -> None:
+    def _handle_event(self, store: StudyStore, job: Job, event: Epoch | TrialOutcome | Crash) -> None:
         trial, _ = self._running[job.number]
         match event:
             case Epoch():
-                self._watcher.epoch(trial, event)
-            case Bug(text=text):
-                last = text.strip().splitlines()[-1]
-                self._write(ledger, job.number, Ended("failed", f"error of the program: {last}"))
+                self.observer.show_epoch(trial, event)
+            case Crash(text=text):
+                error = text.strip().splitlines()[-1]
+                outcome = TrialOutcome(status="failed", reason=f"error of the program: {error}")
+                self._write_outcome(store, job.number, outcome)
                 raise SearchStopped(
-                    f"trial {trial.number} ended by an error of the program ({last}); the sweep stops, what "
-                    f"it found is kept; repeat the trial with: {trial.told.command_line('run')}\n{text}"
+                    f"trial {trial.number} ended by an error of the program ({error}); the sweep stops, what "
+                    f"it found is kept; repeat the trial with: {trial.command_line.command_line('run')}\n"
+                    f"{text}"
                 )
-            case Ended():
-                self._write(ledger, job.number, event)
+            case TrialOutcome():
+                self._write_outcome(store, job.number, event)
 
-    def _write(self, ledger: Ledger, number: int, ended: Ended) -> None:
-        """First the record, then the study: its row is what makes a trial count."""
-        with signals.held_back():
+    def _write_outcome(self, store: StudyStore, number: int, outcome: TrialOutcome) -> None:
+        """Write the record first, then the study: its row is what makes a trial count."""
+        with signals.hold_back():
             trial, run_id = self._running.pop(number)
-            self._watcher.ended(trial, run_id, ended)
-            kept = outcome(trial.told, run_id, ended, self._sweep.space.searched())
-            if not ledger.finish(number, kept):
-                self._watcher.dropped(trial.name)
+            self.observer.close_trial(trial, run_id, outcome)
+            row = make_outcome(trial.command_line, run_id, outcome, self.spec.space.keys)
+            if not store.finish(number, row):
+                self.observer.discard_trial(trial.name)
         self._results = None
-        self._watcher.standing(self.results)
-
-    # ---- the end ----------------------------------------------------------------------------------------
-
-    def confirm(self) -> None:
-        """Train each member of the frontier again with new seeds, and read the test split: once.
-
-        What was confirmed before is left as it is; several processes share the work.
-
-        Raises:
-            SearchStopped: as `run`.
-        """
-        wanted = {
-            (member.tried.number, member.epoch, self._sweep.told.settings.train.seed + more): member
-            for member in self.results.members()
-            for more in range(1, self._sweep.search.confirm + 1)
-        }
-        ledger = self._ledger.afterwards()
-        for number, epoch, seed in wanted:
-            about = {CONFIRM: {"trial": number, "epoch": epoch, "seed": seed}}
-            ledger.queue(Proposal({}, {}, {}), about, once=f"{CONFIRM} {number} {epoch} {seed}")
-
-        def begin() -> bool:
-            with signals.held_back():
-                row = ledger.claim(lambda waiting: confirms(waiting) in wanted)
-                if row is not None:
-                    self._start_confirming(row, wanted[confirms(row)])  # type: ignore[index]
-            return row is not None
-
-        with self._at_work(ledger):
-            while self._tend(ledger, begin):
-                for job, event in self._crew.events(()):
-                    self._on(ledger, job, event)
-        self._watcher.standing(self.results)
-
-    def _start_confirming(self, row: FrozenTrial, member: Member) -> None:
-        seed = row.user_attrs[CONFIRM]["seed"]
-        told = self._again(member, f"train.seed={seed}")
-        pruning = replace(told.settings.pruning, enabled=False)
-        settings, under_shift = replace(told.settings, pruning=pruning), self._sweep.search.under_shift
-        job = Job(row.number, settings, test=True, under_shift=under_shift)
-        self._go(Trial(_name(row), member.tried.number, told, {EPOCHS: member.epoch}, job, seed))
-
-    def _again(self, member: Member, *more: str) -> CommandLine:
-        """The settings that train to exactly this member's state, and more words."""
-        own = [*more, f"{EPOCHS}={member.epoch}"]
-        row = next(row for row in self._ledger.trials() if row.number == member.tried.number)
-        words = row.user_attrs.get(WORDS) or self._sweep.words(row.params)
-        return self._sweep.compose((*without(words, own), *own))
-
-    def model_of(self, member: Member) -> tuple[CommandLine, Any]:
-        """A member's settings and its trained state: from its checkpoint, or trained again to the same."""
-        from pipeline.search.job import prepared_for
-        from pipeline.training import checkpoints
-        from pipeline.training.train import train
-
-        told = self._again(member)
-        path = self._sweep.checkpoint(told.overrides, told.settings.schedule.fair_midway)
-        found = checkpoints.load(path)
-        if found is not None and found.kept == member.epoch == len(found.curve.epochs):
-            return told, list(found.parameters)
-        *_, trained = train(prepared_for(told.settings), told.settings)
-        return told, trained.weights()
-
-    def once(self, name: str, work: Callable[[], None]) -> None:
-        """Do `work` unless a process of this study has done it, or is at it: then wait until it is done."""
-        ledger = self._ledger.afterwards()
-        ledger.queue(Proposal({}, {}, {}), {TASK: name}, once=f"{TASK} {name}")
-
-        def begin() -> bool:
-            row = ledger.claim(lambda waiting: waiting.user_attrs.get(TASK) == name)
-            if row is None:
-                return False
-            try:
-                work()
-            except BaseException:
-                with signals.held_back():
-                    ledger.drop(row.number)
-                raise
-            ledger.finish(row.number, {"state": "complete", "curve": []})
-            return True
-
-        with self._at_work(ledger):
-            while self._tend(ledger, begin):
-                pass
+        self.observer.show_results(self.results)
 
 
-def _name(row: FrozenTrial) -> str:
-    """Of a row of the study, or of what is done afterwards."""
+def get_trial_name(row: FrozenTrial) -> str:
+    """Return the name of a row of the study, or of its task queue."""
     return f"{CONFIRM} {row.number}" if CONFIRM in row.user_attrs else str(row.number)
 
 
-def _unfit(reason: str, command: str) -> dict[str, Any]:
-    """The outcome of a trial whose words say nothing (any more)."""
+def _make_unfit_outcome(reason: str, command: str) -> dict[str, Any]:
+    """Return the outcome of a trial whose words say nothing (any more)."""
     return {
         "state": "failed",
         "reason": reason,

@@ -18,63 +18,65 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Protocol
 
-import psutil
-
 from pipeline.measures import Epoch, Point
-from pipeline.search.job import Ended, Job
+from pipeline.processes import ProcessOwner
+from pipeline.search.job import Job, TrialOutcome
 from pipeline.settings.measuring import Device
 
 PRELOADED = ["pipeline.search.job"]
 GRACE_SECONDS = 5.0
-"""How long a worker may take to end once it is told to."""
+"""How long a worker may take to end once it is asked to."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bug:
-    """An exception that no setting explains: where, in full."""
+class Crash:
+    """An exception that no setting explains, with its traceback."""
 
     text: str
 
 
-Event = tuple[Job, Epoch | Ended | Bug]
+Event = tuple[Job, Epoch | TrialOutcome | Crash]
 
 
-class Crew(Protocol):
-    """Those who run jobs."""
+class WorkerPool(Protocol):
+    """The workers that run jobs."""
 
-    def free(self) -> int:
-        """How many more jobs can be taken now."""
+    def count_free(self) -> int:
+        """Count the jobs that can be started now."""
 
     def start(self, job: Job) -> None:
-        """Take a job; there must be somebody free."""
+        """Start a job; a worker must be free."""
 
     def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
-        """What happened since; waits for something while a job runs. `frontier`: for those who work."""
+        """Yield what happened since, after waiting for a moment while a job runs.
+
+        `frontier`: the best points so far, for the workers to compare with.
+        """
 
     def close(self) -> None:
-        """Send everybody home."""
+        """End all workers and what they run."""
 
 
-def crew(workers: int, device: Device) -> Crew:
-    """One: this process; more: processes of their own."""
-    return Alone() if workers == 1 else Company(workers, device)
+def make_worker_pool(workers: int, device: Device) -> WorkerPool:
+    """Return a pool in this process for one worker, of own processes for several."""
+    return InProcessPool() if workers == 1 else ProcessPool(workers, device)
 
 
-class Alone:
-    """The work is done in this process, an event at a time."""
+class InProcessPool:
+    """A pool that runs its job in this process, an event at a time."""
 
     def __init__(self) -> None:
         self._job: Job | None = None
-        self._events: Iterator[Epoch | Ended | Bug] = iter(())
+        self._events: Iterator[Epoch | TrialOutcome | Crash] = iter(())
         self._frontier: Sequence[Point] = ()
 
-    def free(self) -> int:
+    def count_free(self) -> int:
         return 0 if self._job else 1
 
     def start(self, job: Job) -> None:
-        from pipeline.search.job import work
+        from pipeline.search.job import run_job
 
-        self._job, self._events = job, _whole(work(job, lambda: self._frontier))
+        self._job, self._events = job, _catch_crash(run_job(job, lambda: self._frontier))
 
     def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
         self._frontier, job = frontier, self._job
@@ -93,90 +95,93 @@ class Alone:
 
 
 @dataclass(slots=True)
-class _Hand:
-    """A worker process and the line to it."""
+class _Worker:
+    """A worker process and the pipe to it."""
 
     process: ForkServerProcess
-    line: Connection
+    pipe: Connection
     job: Job | None = None
-    told: Sequence[Point] = field(default_factory=tuple)
+    sent_frontier: Sequence[Point] = field(default_factory=tuple)
 
 
-class Company:
-    """`workers` processes, started when they are first needed and replaced when they die."""
+class ProcessPool:
+    """A pool of `workers` processes, started when they are first needed and replaced when they die."""
 
     def __init__(self, workers: int, device: Device) -> None:
-        self._workers, self._device = workers, device
+        self._limit, self._device = workers, device
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOADED)
-        self._hands: list[_Hand] = []
+        self._workers: list[_Worker] = []
         self._frontier: Sequence[Point] = ()
 
-    def free(self) -> int:
-        return self._workers - sum(hand.job is not None for hand in self._hands)
+    def count_free(self) -> int:
+        return self._limit - sum(worker.job is not None for worker in self._workers)
 
     def start(self, job: Job) -> None:
-        self._hands = [hand for hand in self._hands if hand.job or hand.process.is_alive()]
-        hand = next((hand for hand in self._hands if hand.job is None), None) or self._hire()
-        hand.job, hand.told = job, ()
+        self._workers = [worker for worker in self._workers if worker.job or worker.process.is_alive()]
+        idle = (worker for worker in self._workers if worker.job is None)
+        worker = next(idle, None) or self._start_worker()
+        worker.job, worker.sent_frontier = job, ()
         with suppress(OSError):  # it died this moment: `events` will notice
-            hand.line.send(job)
-        self._tell(hand)
+            worker.pipe.send(job)
+        self._send_frontier(worker)
 
-    def _hire(self) -> _Hand:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, os.getpid(), self._device), daemon=True)
+    def _start_worker(self) -> _Worker:
+        pipe, worker_pipe = self._context.Pipe()
+        process = self._context.Process(
+            target=_run_worker, args=(worker_pipe, ProcessOwner.current(), self._device), daemon=True
+        )
         process.start()
-        theirs.close()
-        hand = _Hand(process, ours)
-        self._hands.append(hand)
-        return hand
+        worker_pipe.close()
+        worker = _Worker(process, pipe)
+        self._workers.append(worker)
+        return worker
 
     def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
-        busy = {hand.line: hand for hand in self._hands if hand.job}
+        busy = {worker.pipe: worker for worker in self._workers if worker.job}
         if not busy:
             return
         self._frontier = frontier
-        for line in wait(list(busy), timeout=1.0):
-            assert isinstance(line, Connection)
-            yield from self._heard(busy[line])
+        for pipe in wait(list(busy), timeout=1.0):
+            assert isinstance(pipe, Connection)
+            yield from self._receive(busy[pipe])
 
-    def _tell(self, hand: _Hand) -> None:
-        """The frontier, if it is news: once an epoch at most, so that an unread line never fills up."""
-        if self._frontier is not hand.told:
+    def _send_frontier(self, worker: _Worker) -> None:
+        """Send the frontier if it has changed; once an epoch at most, so an unread pipe never fills up."""
+        if self._frontier is not worker.sent_frontier:
             with suppress(OSError):
-                hand.line.send(tuple(self._frontier))
-            hand.told = self._frontier
+                worker.pipe.send(tuple(self._frontier))
+            worker.sent_frontier = self._frontier
 
-    def _heard(self, hand: _Hand) -> Iterator[Event]:
-        job = hand.job
+    def _receive(self, worker: _Worker) -> Iterator[Event]:
+        job = worker.job
         assert job is not None
         try:
-            event = hand.line.recv()
+            event = worker.pipe.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
-            self._hands.remove(hand)
-            yield job, Ended("failed", _epitaph(hand.process))
+            self._workers.remove(worker)
+            yield job, TrialOutcome(status="failed", reason=_exit_reason(worker.process))
             return
         if isinstance(event, Epoch):
-            self._tell(hand)
+            self._send_frontier(worker)
         else:
-            hand.job = None
+            worker.job = None
         yield job, event
 
     def close(self) -> None:
-        for hand in self._hands:
-            hand.line.close()  # whoever waits for a job ends at that
-            if hand.job:
-                hand.process.terminate()
-        for hand in self._hands:
-            hand.process.join(GRACE_SECONDS)
-            if hand.process.is_alive():
-                hand.process.kill()
-                hand.process.join()
-        self._hands = []
+        for worker in self._workers:
+            worker.pipe.close()  # whoever waits for a job ends at that
+            if worker.job:
+                worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(GRACE_SECONDS)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self._workers = []
 
 
-def _epitaph(process: ForkServerProcess) -> str:
+def _exit_reason(process: ForkServerProcess) -> str:
     process.join(GRACE_SECONDS)
     code = process.exitcode
     if code is not None and code < 0:
@@ -186,50 +191,43 @@ def _epitaph(process: ForkServerProcess) -> str:
     return f"its worker ended with exit code {code}"
 
 
-def _serve(line: Connection, parent: int, device: Device) -> None:
-    """A worker's life: settle on cores, then job after job until the line is cut."""
+def _run_worker(pipe: Connection, parent: ProcessOwner, device: Device) -> None:
+    """Run jobs in a worker process, on cores of its own, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    from pipeline.hardware.device import claim_and_pin_device
-    from pipeline.search.job import work
+    from pipeline.hardware.device import claim_device
+    from pipeline.search.job import run_job
 
-    claim_and_pin_device(device)
-    known: list[Sequence[Point]] = [()]
+    claim_device(device, pin=True)
+    frontier: Sequence[Point] = ()
 
-    def frontier() -> Sequence[Point]:
-        while line.poll():
-            known[0] = line.recv()
-        return known[0]
+    def read_frontier() -> Sequence[Point]:
+        nonlocal frontier
+        while pipe.poll():
+            frontier = pipe.recv()
+        return frontier
 
     with suppress(EOFError, OSError):
         while True:
-            job = line.recv()
-            if not isinstance(job, Job):  # news for a job that has ended meanwhile
+            job = pipe.recv()
+            if not isinstance(job, Job):  # a frontier for a job that has ended meanwhile
                 continue
-            known[0] = ()
-            for event in _whole(work(job, frontier)):
-                line.send(event)
+            frontier = ()
+            for event in _catch_crash(run_job(job, read_frontier)):
+                pipe.send(event)
 
 
-def _whole(events: Iterator[Epoch | Ended]) -> Iterator[Epoch | Ended | Bug]:
-    """The events, and a bug as the last of them."""
+def _catch_crash(events: Iterator[Epoch | TrialOutcome]) -> Iterator[Epoch | TrialOutcome | Crash]:
+    """Yield the events; an exception becomes the last of them, as a `Crash`."""
     try:
         yield from events
     except Exception:
-        yield Bug(traceback.format_exc())
+        yield Crash(traceback.format_exc())
 
 
-def _end_with(parent: int) -> None:
-    """A process whose parent was killed has nobody to work for."""
-    born = _birth(parent)
-    while _birth(parent) == born:
+def _end_with(parent: ProcessOwner) -> None:
+    """End this process once its parent has ended: it has nobody to work for."""
+    while parent.is_alive():
         time.sleep(1.0)
     os._exit(1)
-
-
-def _birth(pid: int) -> float | None:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return None

@@ -1,1 +1,1 @@
-"""Every value that may be set, as typed dataclasses: one module a family of groups of conf/."""
+"""Every value that may be set, as typed dataclasses; each module holds a family of the groups of conf/."""

@@ -1,19 +1,89 @@
-"""What the user typed, and the settings it stands for."""
+"""A trial is a command line: the words that were typed, and the settings that they stand for."""
 
 import shlex
 from dataclasses import dataclass
 
 from pipeline.settings.settings import Settings
 
+NOT_OF_A_TRIAL = ("diagnose", "search", "tracking", "ui")
+"""Groups that say how trials are chosen, recorded or shown: they are no part of one trial."""
+
+MODEL_REFERENCES = ("record", "trained")
+"""Keys that name a model of before: they are no part of a trial, which trains its own."""
+
+
+EPOCHS = "train.epochs"
+"""The key that says how long a trial trains; a study may choose it after the trial has begun."""
+
+
+class Overrides(tuple[str, ...]):
+    """The words `key=value` of a command line, in the order in which they were typed.
+
+    It is a plain tuple of text wherever one is needed. A key may stand in it more than once: the last word
+    counts. A key may name a group (`optimizer=adam`) or one value of it (`optimizer.beta1=0.8`).
+    """
+
+    __slots__ = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the key of each word, in order."""
+        return tuple(key_of(word) for word in self)
+
+    def find(self, key: str) -> str | None:
+        """Return the word that sets exactly `key`, the last one of several; None where there is none."""
+        return next((word for word in reversed(self) if key_of(word) == key), None)
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the value of each key, as text."""
+        return {key: value or "" for key, value in map(split_word, self)}
+
+    def with_(self, *words: str) -> "Overrides":
+        """Return these words, with `words` at the end in the place of those that set the same keys.
+
+        Values below a group that `words` set stay: they count under any of its options.
+        """
+        replaced = Overrides(words).keys
+        return Overrides((*(word for word in self if key_of(word) not in replaced), *words))
+
+    def without(self, *keys: str) -> "Overrides":
+        """Return the words that set none of `keys`, and no value of a group that `keys` name."""
+        return Overrides(word for word in self if not _is_within(key_of(word), keys))
+
+    def trial_part(self) -> "Overrides":
+        """Return the words that are part of one trial."""
+        return self.without(*NOT_OF_A_TRIAL, *MODEL_REFERENCES)
+
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """What the user said: settings, the option chosen in each group, and the words that say so."""
+    """What the user asked for: settings, the option chosen in each group, and the words that say so."""
 
     settings: Settings
     choices: dict[str, str]
-    overrides: tuple[str, ...]
+    overrides: Overrides
 
     def command_line(self, command: str) -> str:
-        """The one line that repeats this."""
+        """Return the line that repeats this in a shell, as arguments of `command` (run, sweep ...)."""
         return shlex.join(["python", "-m", "pipeline", command, *self.overrides])
+
+
+def split_word(word: str) -> tuple[str, str | None]:
+    """Return key and value of `key=value`; the value is None where there is no `=`."""
+    key, equals, value = word.partition("=")
+    return key, value if equals else None
+
+
+def key_of(word: str) -> str:
+    """Return the key of `key=value`."""
+    return split_word(word)[0]
+
+
+def group_of(key: str) -> str:
+    """Return the group of conf/ that a key belongs to: `train` for `train.epochs`, `data` for `data`."""
+    return key.partition(".")[0]
+
+
+def _is_within(key: str, keys: tuple[str, ...]) -> bool:
+    """Return whether `key` is one of `keys`, or a value of a group among them."""
+    return key in keys or group_of(key) in keys

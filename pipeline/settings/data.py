@@ -1,15 +1,31 @@
-"""Where samples come from."""
+"""Where samples come from: a class for each kind of data, which stands for an option of conf/data."""
 
+import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from pipeline.settings.rules import require
 
 
+class OnError(StrEnum):
+    """What happens where a file cannot be read."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+class Colours(StrEnum):
+    """What an image is read as: one channel, or red, green and blue."""
+
+    grey = "grey"
+    rgb = "rgb"
+
+
 @dataclass(slots=True, kw_only=True)
 class Data:
-    """Where samples come from; one subclass a kind.
+    """Where samples come from; one subclass for each kind.
 
-    `fraction`: of each class's training rows, that are used; a smaller part lies within a larger one.
+    `fraction`: share of each class's training rows that is used; a smaller one lies within a larger one.
     `in_memory_limit`: bytes of training features above which rows stay on disk and stream.
     """
 
@@ -21,6 +37,18 @@ class Data:
         require(self.in_memory_limit >= 0, "data.in_memory_limit", ">= 0 (bytes)", self.in_memory_limit)
 
 
+class SoundData(Data):
+    """Waveforms, of which a spectrogram is computed before the network."""
+
+    __slots__ = ()
+
+
+class TextData(Data):
+    """Texts, which a vocabulary turns into numbers before the network."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class Digits(Data):
     """scikit-learn's 1,797 handwritten digits, 8x8; shipped with scikit-learn."""
@@ -28,7 +56,7 @@ class Digits(Data):
 
 @dataclass(slots=True)
 class Mnist(Data):
-    """MNIST, 60,000 + 10,000 images, 28x28; fetched once, checked by SHA-256."""
+    """MNIST, 60,000 + 10,000 images, 28x28; downloaded once and checked by SHA-256."""
 
 
 @dataclass(slots=True)
@@ -60,3 +88,116 @@ class Arrays(Data):
             "set together with data.test_labels",
             self.test_features,
         )
+
+
+@dataclass(slots=True)
+class Fsdd(SoundData):
+    """Free Spoken Digit Dataset 1.0.9: 2,500 recordings at 8 kHz.
+
+    The test split is the recordings 0 to 4 of each digit and speaker, or with `speaker_split` all
+    recordings of `test_speaker`.
+    """
+
+    seconds: float
+    speaker_split: bool
+    test_speaker: str
+
+    def __post_init__(self) -> None:
+        Data.__post_init__(self)
+        require(0 < self.seconds <= 60, "data.seconds", "> 0 and <= 60", self.seconds)
+
+
+@dataclass(slots=True)
+class AudioFolder(SoundData):
+    """A folder with a folder of WAV files for each class."""
+
+    path: str
+    seconds: float
+    rate: int | None
+    on_error: OnError
+
+    def __post_init__(self) -> None:
+        Data.__post_init__(self)
+        require(0 < self.seconds <= 600, "data.seconds", "> 0 and <= 600", self.seconds)
+        valid = self.rate is None or 1000 <= self.rate <= 400_000
+        require(valid, "data.rate", ">= 1000 and <= 400000 (Hz), or null (all files have one)", self.rate)
+
+
+@dataclass(slots=True)
+class RtPolarity(TextData):
+    """Sentences of film reviews, 5,331 positive and 5,331 negative (Pang and Lee 2005)."""
+
+
+@dataclass(slots=True)
+class TextFolder(TextData):
+    """A folder with a folder of .txt files for each class."""
+
+    path: str
+    encoding: str
+    on_error: OnError
+
+    def __post_init__(self) -> None:
+        Data.__post_init__(self)
+        try:
+            "".encode(self.encoding)
+            exists = True
+        except LookupError:
+            exists = False
+        require(exists, "data.encoding", "an encoding such as utf-8 or cp1252", self.encoding)
+
+
+@dataclass(slots=True, kw_only=True)
+class Csv(Data):
+    """A table with a header: columns of numbers and categories, or one column of texts (`text`).
+
+    `columns`: null for all but the label; `categorical`: null for those whose cells are no numbers.
+    """
+
+    path: str
+    label: str
+    test_path: str | None
+    text: str | None
+    columns: list[str] | None
+    categorical: list[str] | None
+    separator: str
+    encoding: str
+
+    def __post_init__(self) -> None:
+        Data.__post_init__(self)
+        require(len(self.separator) == 1, "data.separator", "one character", self.separator)
+        require(
+            self.text is None or self.columns is None,
+            "data.columns",
+            "null with data.text (one column of texts)",
+            self.columns,
+        )
+
+
+@dataclass(slots=True)
+class ImageFolder(Data):
+    """A folder with a folder of PNG, JPEG, BMP or GIF images for each class.
+
+    `size`: [height, width] to which all are scaled; null where all have the same size.
+    """
+
+    path: str
+    size: list[int] | None
+    colours: Colours
+    on_error: OnError
+
+    def __post_init__(self) -> None:
+        Data.__post_init__(self)
+        fits = self.size is None or (len(self.size) == 2 and all(1 <= side <= 4096 for side in self.size))
+        require(fits, "data.size", "[height, width], each >= 1 and <= 4096, or null", self.size)
+
+
+@dataclass(slots=True)
+class Tfds(Data):
+    """A classification set of TensorFlow Datasets, a package that must be installed apart."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        Data.__post_init__(self)
+        valid = re.fullmatch(r"[\w./:+-]+", self.name) is not None
+        require(valid, "data.name", "a name of the catalogue such as mnist", self.name)

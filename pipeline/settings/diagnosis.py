@@ -1,4 +1,4 @@
-"""How a command line is made cheaper."""
+"""How a diagnosis makes a command line cheaper (conf/diagnose)."""
 
 import re
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from pipeline.settings.rules import require
 
 
 class Aim(StrEnum):
-    """What a diagnosis makes cheaper: device-seconds to the accuracy reached, or p99 of one answer."""
+    """What a diagnosis makes cheaper: the device-seconds of training, or the p99 latency of one answer."""
 
     train = "train"
     latency = "latency"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Diagnose:
     """How a command line is made cheaper, and how sure that must be.
 
-    `confidence`: that none of the attempts kept is noise; `accuracy_confidence`: that the accuracy fell by no
-    more than `tolerance` (0..1); `least_gain`: share of the cost that must be saved; `retimed`: share of its
-    epochs for which the old command line runs again beside each attempt.
+    `confidence`: probability that no accepted attempt is noise; `accuracy_confidence`: probability that the
+    accuracy fell by no more than `tolerance` (0..1); `least_gain`: share of the cost that must be saved;
+    `retimed`: share of its epochs for which the old command line runs again next to each attempt.
     """
 
     aim: Aim
@@ -48,5 +48,5 @@ class Diagnose:
         )
         require(0 < self.least_gain < 1, "diagnose.least_gain", "> 0 and < 1 (a share)", self.least_gain)
         require(0 < self.retimed <= 1, "diagnose.retimed", "> 0 and <= 1 (a share)", self.retimed)
-        fits = self.save is None or re.fullmatch(r"\w+", self.save) is not None
-        require(fits, "diagnose.save", "letters, digits and _, the name of an experiment", self.save)
+        valid = self.save is None or re.fullmatch(r"\w+", self.save) is not None
+        require(valid, "diagnose.save", "letters, digits and _, the name of an experiment", self.save)

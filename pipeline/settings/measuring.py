@@ -1,4 +1,4 @@
-"""What is looked at and timed, on which device, at which price."""
+"""What is evaluated and timed, on which device, at which price (conf/evaluate, profile, device, price)."""
 
 import re
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from pipeline.settings.rules import require
 
 
 class Shift(StrEnum):
+    """How the samples of an evaluation are corrupted, to see what a shift of the data costs."""
+
     none = "none"
     noise = "noise"
     blur = "blur"
@@ -17,13 +19,15 @@ class Shift(StrEnum):
 
 
 class DeviceKind(StrEnum):
+    """The device asked for; `auto` is the GPU where there is one."""
+
     auto = "auto"
     cpu = "cpu"
     gpu = "gpu"
 
 
 class Runtime(StrEnum):
-    """Who answers single samples: the compiled Keras model, Keras' own call, or LiteRT."""
+    """What answers single samples: the compiled Keras model, the model called as Keras does, or LiteRT."""
 
     compiled = "compiled"
     keras = "keras"
@@ -33,7 +37,7 @@ class Runtime(StrEnum):
 
 @dataclass(slots=True)
 class Evaluate:
-    """What is looked at once training is over."""
+    """What is evaluated after training."""
 
     calibration_bins: int
     worst: int
@@ -42,8 +46,8 @@ class Evaluate:
     shift_seed: int
 
     def __post_init__(self) -> None:
-        known = len(self.severities) > 0 and all(1 <= each <= 5 for each in self.severities)
-        require(known, "evaluate.severities", "a list of whole numbers from 1 to 5", self.severities)
+        valid = len(self.severities) > 0 and all(1 <= severity <= 5 for severity in self.severities)
+        require(valid, "evaluate.severities", "a list of whole numbers from 1 to 5", self.severities)
         require(0 <= self.shift_seed < 2**31, "evaluate.shift_seed", ">= 0, < 2147483648", self.shift_seed)
         require(
             2 <= self.calibration_bins <= 1000,
@@ -56,7 +60,7 @@ class Evaluate:
 
 @dataclass(slots=True)
 class Profile:
-    """What is timed once training is over."""
+    """What is timed after training."""
 
     repeats: int
     warmup: int
@@ -76,7 +80,7 @@ class Profile:
 
 @dataclass(slots=True)
 class Device:
-    """Where the numbers are computed, how much of it a trial holds, and whether CPU cores for it alone."""
+    """The device that computes, the threads of a trial, and whether CPU cores are its own (`pin`)."""
 
     kind: DeviceKind
     threads: int
@@ -88,25 +92,25 @@ class Device:
 
 @dataclass(slots=True)
 class Price:
-    """What a device-second costs."""
+    """The price of one device for an hour; null where none is set."""
 
     per_hour: float | None
     currency: str
 
     def __post_init__(self) -> None:
-        known = self.per_hour is None or 0 <= self.per_hour < 1e6
-        require(known, "price.per_hour", ">= 0 and < 1e6, or null", self.per_hour)
-        known = re.fullmatch("[a-z]{3}", self.currency) is not None
-        require(known, "price.currency", "three small letters such as usd", self.currency)
+        valid = self.per_hour is None or 0 <= self.per_hour < 1e6
+        require(valid, "price.per_hour", ">= 0 and < 1e6, or null", self.per_hour)
+        valid = re.fullmatch("[a-z]{3}", self.currency) is not None
+        require(valid, "price.currency", "three small letters such as usd", self.currency)
 
     def of(self, device_seconds: float) -> float | None:
-        """Money for so many device-seconds; None without a price."""
+        """Return what `device_seconds` cost, in `currency`; None where no price is set."""
         return None if self.per_hour is None else device_seconds * self.per_hour / 3600
 
 
 @dataclass(slots=True)
 class Claim:
-    """Figures that somebody published for these settings, to be printed beside ours."""
+    """Figures that somebody published for these settings; a run prints them beside its own."""
 
     source: str
     accuracy: float

@@ -1,4 +1,4 @@
-"""What is trained."""
+"""The network that is trained: a class for each kind, which stands for an option of conf/model."""
 
 import re
 from dataclasses import dataclass
@@ -8,17 +8,23 @@ from pipeline.settings.rules import require
 
 
 class Activation(StrEnum):
+    """The function after each hidden layer."""
+
     relu = "relu"
     sigmoid = "sigmoid"
     tanh = "tanh"
 
 
 class Output(StrEnum):
+    """The function after the last layer: probabilities of one class, or of each class by itself."""
+
     softmax = "softmax"
     sigmoid = "sigmoid"
 
 
 class Init(StrEnum):
+    """What the weights are before the first step."""
+
     glorot = "glorot"
     he = "he"
     pretrained = "pretrained"
@@ -26,12 +32,17 @@ class Init(StrEnum):
 
 @dataclass(slots=True)
 class Model:
-    """What is trained; one subclass a kind."""
+    """The network that is trained; one subclass for each kind."""
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Return whether texts reach it as numbers of their words, unless `vocabulary.form` names a form."""
+        return False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Mlp(Model):
-    """`layers` hidden layers of width `hidden`, then one unit a class."""
+    """`layers` hidden layers of `hidden` units, then one unit for each class."""
 
     hidden: int
     layers: int
@@ -53,9 +64,9 @@ class Mlp(Model):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Cnn(Model):
-    """`blocks` of convolution and pooling, the filters doubling, then one hidden layer; for images."""
+    """`blocks` of convolution and pooling, then one hidden layer, for images; the filters double."""
 
     filters: int
     blocks: int
@@ -73,13 +84,17 @@ class Cnn(Model):
 
 @dataclass(slots=True)
 class Text(Model):
-    """Embedding of `width`, mean and maximum over the words, one hidden layer; for texts."""
+    """An embedding of `width`, its mean and maximum over the words, then one hidden layer; for texts."""
 
     width: int
     hidden: int
     activation: Activation
     output: Output
     dropout: float
+
+    @property
+    def reads_tokens(self) -> bool:
+        return True
 
     def __post_init__(self) -> None:
         require(1 <= self.width <= 65536, "model.width", ">= 1 and <= 65536", self.width)
@@ -89,13 +104,13 @@ class Text(Model):
 
 @dataclass(slots=True)
 class Custom(Model):
-    """A user's own network: `build` is `package.module:function`; `hidden` is for it to use."""
+    """A network of the user's own: `build` is its `package.module:function`, which is handed `hidden`."""
 
     build: str
     hidden: int
     output: Output
 
     def __post_init__(self) -> None:
-        known = re.fullmatch(r"[\w.]+:\w+", self.build) is not None
-        require(known, "model.build", "package.module:function", self.build)
+        valid = re.fullmatch(r"[\w.]+:\w+", self.build) is not None
+        require(valid, "model.build", "package.module:function", self.build)
         require(1 <= self.hidden <= 65536, "model.hidden", ">= 1 and <= 65536", self.hidden)

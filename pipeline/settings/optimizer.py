@@ -1,4 +1,4 @@
-"""How parameters move, and how the learning rate changes."""
+"""How parameters change in a step, and the learning rate over a run (conf/optimizer, conf/schedule)."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from pipeline.settings.rules import require
 
 @dataclass(slots=True)
 class Optimizer:
-    """How parameters move; one subclass a kind."""
+    """How parameters change in a step; one subclass for each kind."""
 
     learning_rate: float
 
@@ -52,11 +52,15 @@ class Adam(Optimizer):
 
 @dataclass(slots=True)
 class Schedule:
-    """How the learning rate changes over the steps of a run; one subclass a kind."""
+    """How the learning rate changes over the steps of a run; one subclass for each kind."""
 
     @property
     def fair_midway(self) -> bool:
-        """Whether a state before the last epoch is a fair point: nobody would train longer to reach it."""
+        """Return whether the state before the last epoch is a fair point of the frontier.
+
+        It is where a shorter run would have been in the same state: the learning rate does not depend on the
+        length of the run.
+        """
         return False
 
 

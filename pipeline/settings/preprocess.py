@@ -7,6 +7,8 @@ from pipeline.settings.rules import require
 
 
 class Standardise(StrEnum):
+    """What is brought to mean 0 and deviation 1: nothing, all features together, or each by itself."""
+
     auto = "auto"
     none = "none"
     overall = "overall"
@@ -14,19 +16,21 @@ class Standardise(StrEnum):
 
 
 class Storage(StrEnum):
+    """The dtype in which prepared features are stored."""
+
     float32 = "float32"
     uint8 = "uint8"
 
 
 class Form(StrEnum):
-    """What a text becomes: weighed n-grams, or the numbers of its words in their order."""
+    """What a text becomes: weights of n-grams (tf-idf), or the numbers of its words in order (tokens)."""
 
     auto = "auto"
     tfidf = "tfidf"
     tokens = "tokens"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Preprocess:
     """How samples are cleaned, scaled and split."""
 
@@ -50,7 +54,7 @@ class Preprocess:
         require(0 <= self.seed < 2**31, "preprocess.seed", ">= 0 and < 2147483648", self.seed)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Spectrogram:
     """How a sound becomes a log-mel spectrogram."""
 

@@ -1,4 +1,4 @@
-"""How a setting that breaks a rule is told: key, rule, value, remedy in one line."""
+"""The check of one setting: its error gives key, rule, value and remedy in one line."""
 
 from pipeline.errors import BadSetting
 

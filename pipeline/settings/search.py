@@ -1,4 +1,4 @@
-"""What a sweep varies and when it ends."""
+"""What a sweep varies, how it chooses, and when it ends (conf/search, conf/pruning)."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pipeline.settings.rules import require
 
 
 class Sampler(StrEnum):
-    """Who proposes the next trial: `frontier` is ours, the others are Optuna's."""
+    """What suggests the next trial: `frontier` is this project's sampler, the others are Optuna's."""
 
     frontier = "frontier"
     tpe = "tpe"
@@ -20,7 +20,7 @@ class Sampler(StrEnum):
 
 
 class Objective(StrEnum):
-    """What counts as accuracy in a search."""
+    """The accuracy that a search maximises."""
 
     accuracy = "accuracy"
     accuracy_under_shift = "accuracy_under_shift"
@@ -28,7 +28,7 @@ class Objective(StrEnum):
 
 @dataclass(slots=True)
 class Pruning:
-    """When a search pauses a trial; see `pipeline.pruning`."""
+    """When a search pauses a trial; see `pipeline.search.pruning`."""
 
     enabled: bool
     optimism: float
@@ -36,19 +36,19 @@ class Pruning:
 
     def __post_init__(self) -> None:
         require(1 <= self.optimism <= 100, "pruning.optimism", ">= 1 and <= 100", self.optimism)
-        known = 1 <= self.least_epochs <= 100_000
-        require(known, "pruning.least_epochs", ">= 1 and <= 100000", self.least_epochs)
+        valid = 1 <= self.least_epochs <= 100_000
+        require(valid, "pruning.least_epochs", ">= 1 and <= 100000", self.least_epochs)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Search:
     """What a sweep varies, how it chooses, and when it ends.
 
-    `space`: what one would type after `--multirun`; `when`: more of it where a condition `key=value` holds;
-    `objective`: on validation samples as they are, or changed as `evaluate` says;
-    `trials`: a total, so a study that is taken up again tops up; `enqueue`: command lines tried first;
-    `from_diagnosis`: the run of a diagnosis, whose last command line is tried first and searched around;
-    `confirm`: new seeds that each point of the frontier is trained with at the end.
+    `space`: words with several values, as one types them after `--multirun`; `when`: more such words, which
+    count where a condition `key=value` holds; `objective`: measured on the validation samples as they are,
+    or corrupted as `evaluate` says; `trials`: the total of a study, also of one that is resumed; `enqueue`:
+    command lines tried first; `from_diagnosis`: run id of a diagnosis, whose last command line is tried first
+    and searched around; `confirm`: new seeds with which each point of the frontier is trained at the end.
     """
 
     space: list[str]
@@ -76,9 +76,10 @@ class Search:
         for name in ("budget_device_seconds", "timeout", "max_latency_ms", "max_parameters"):
             value = getattr(self, name)
             require(value is None or value > 0, f"search.{name}", "> 0, or null", value)
-        named = self.study is None or re.fullmatch(r"[^'\"/:]+", self.study) is not None
-        require(named, "search.study", "a name without quotes, / or :, or null", self.study or "nothing")
+        valid = self.study is None or re.fullmatch(r"[^'\"/:]+", self.study) is not None
+        require(valid, "search.study", "a name without quotes, / or :, or null", self.study or "nothing")
 
     @property
     def under_shift(self) -> bool:
+        """Return whether accuracy is measured on corrupted samples."""
         return self.objective is Objective.accuracy_under_shift

@@ -1,6 +1,5 @@
-"""One trial, whole."""
+"""All settings of one command: a field for each group of conf/ and each single key of conf/config.yaml."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
@@ -26,9 +25,9 @@ from pipeline.settings.training import (
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Settings:
-    """One trial, whole."""
+    """All settings of one command."""
 
     data: Data
     preprocess: Preprocess
@@ -81,15 +80,10 @@ class Settings:
 
 
 def flatten(section: object, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Dotted keys and plain values of a settings tree, depth first, in field order."""
+    """Yield the dotted keys and plain values of a settings tree, depth first, in field order."""
     for field in fields(section):  # type: ignore[arg-type]
         key, value = f"{prefix}{field.name}", getattr(section, field.name)
         if is_dataclass(value):
             yield from flatten(value, f"{key}.")
         else:
             yield key, value.value if isinstance(value, Enum) else value
-
-
-def option_name(kind: type) -> str:
-    """The conf option that a class stands for: `WarmupLinear` -> `warmup_linear`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()

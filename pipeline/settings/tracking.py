@@ -1,4 +1,4 @@
-"""Where runs are recorded and shown."""
+"""Where runs are recorded and shown (conf/tracking, conf/ui)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,13 +7,15 @@ from pipeline.settings.rules import require
 
 
 class RecordInto(StrEnum):
+    """Which run evaluate and profile record into: a run of their own, or that of the model they name."""
+
     own = "own"
     model = "model"
 
 
 @dataclass(slots=True)
 class Tracking:
-    """Where a run is recorded, beside MLFLOW_TRACKING_URI."""
+    """Where a run is recorded on the server that MLFLOW_TRACKING_URI names, and under which name."""
 
     experiment: str
     run_name: str | None
@@ -22,7 +24,7 @@ class Tracking:
 
 @dataclass(slots=True)
 class Ui:
-    """Where `ui` listens."""
+    """The address that `ui` listens on."""
 
     host: str
     port: int

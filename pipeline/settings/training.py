@@ -1,4 +1,4 @@
-"""What is minimised, for how long, in which precision, on which loop."""
+"""The loss, how long it is minimised, in which precision, on which loop."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from pipeline.settings.rules import require
 
 
 class Policy(StrEnum):
-    """Keras' names for a dtype policy."""
+    """The names that Keras has for dtype policies."""
 
     float32 = "float32"
     mixed_bfloat16 = "mixed_bfloat16"
@@ -16,11 +16,15 @@ class Policy(StrEnum):
 
 
 class Reduction(StrEnum):
+    """How the losses of the classes of one sample become one number."""
+
     mean = "mean"
     sum = "sum"
 
 
 class Engine(StrEnum):
+    """The training loop: compiled by XLA, as a plain TensorFlow graph, or that of Keras; `auto` chooses."""
+
     auto = "auto"
     xla = "xla"
     graph = "graph"
@@ -29,7 +33,7 @@ class Engine(StrEnum):
 
 @dataclass(slots=True)
 class Loss:
-    """What is minimised; one subclass a kind."""
+    """What is minimised; one subclass for each kind."""
 
     label_smoothing: float
 
@@ -44,19 +48,19 @@ class CrossEntropy(Loss):
 
 @dataclass(slots=True)
 class BinaryCrossEntropy(Loss):
-    """Binary cross-entropy on sigmoid outputs; `reduction`: how a sample's classes come together."""
+    """Binary cross-entropy on sigmoid outputs; `reduction` says how it is reduced over the classes."""
 
     reduction: Reduction
 
 
 @dataclass(slots=True)
 class MeanSquaredError(Loss):
-    """Squared distance of outputs and one-hot targets, averaged over the classes."""
+    """Mean over the classes of the squared difference of outputs and one-hot targets."""
 
 
 @dataclass(slots=True)
 class Precision:
-    """Numbers that the matrix products compute in; parameters stay float32 (float64 under float64)."""
+    """The numbers that matrix products compute with; parameters stay float32 (float64 under float64)."""
 
     policy: Policy
     loss_scale: float
@@ -67,7 +71,7 @@ class Precision:
 
 @dataclass(slots=True)
 class Train:
-    """How long and in which portions."""
+    """How long to train, in which batches, from which seed and weights."""
 
     epochs: int
     batch_size: int
@@ -84,7 +88,7 @@ class Train:
 
 @dataclass(slots=True)
 class Augment:
-    """Random changes of the training images, drawn anew for every sample of every epoch."""
+    """Random changes of the training images, drawn anew for each sample of each epoch."""
 
     shift: float
     crop: float
@@ -98,4 +102,5 @@ class Augment:
 
     @property
     def active(self) -> bool:
+        """Return whether any change is switched on."""
         return bool(self.shift or self.crop or self.rotate or self.flip)

@@ -1,34 +1,40 @@
-"""The planted view of a walk: attempts on the plane of accuracy and cost, and the line from first to last."""
+"""The planted view of a diagnosis: its attempts by accuracy and cost, and the line from first to last."""
 
 from collections.abc import Sequence
 
-from pipeline.diagnosis.paired_attempt import Attempt, Measured
+from pipeline.diagnosis.measured_command import MeasuredCommand
+from pipeline.diagnosis.paired_attempt import Attempt
+from pipeline.settings.command_line import key_of
 from pipeline.tracking import shared_views
-from pipeline.tracking.shared_views import MICROSECONDS, Page, quoted
+from pipeline.tracking.mlflow_runs import quote
+from pipeline.tracking.shared_views import MICROSECONDS, ViewPage
 
 WALK = "walk"
-"""Tag of every run of a walk: the id of its diagnose run."""
+"""Tag of every run of a diagnosis: the id of its diagnose run."""
 
 
-def unit_of(cost_metric: str) -> tuple[str, float]:
-    """Whole steps of the cost axis: walks end far below where they began, answers take microseconds."""
+def choose_unit(cost_metric: str) -> tuple[str, float]:
+    """Choose the unit of the cost axis: a diagnosis ends far below its start, answers take microseconds."""
     return MICROSECONDS if cost_metric.endswith(("cpu_seconds", "gpu_seconds")) else ("ns", 1e9)
 
 
-def path(baseline: Measured, attempts: Sequence[Attempt], result: Measured) -> list[Measured]:
-    """The command lines that the walk stood at, up to the one that it ended with; that one may be longer."""
-    kept = [baseline, *(each.after for each in attempts if each.kept and each.after)]
-    until = next((place for place, each in enumerate(kept) if each.words == result.words), len(kept))
-    return [*kept[:until], result] if len(kept) > 1 else kept
+def list_baselines(
+    baseline: MeasuredCommand, attempts: Sequence[Attempt], result: MeasuredCommand
+) -> list[MeasuredCommand]:
+    """List the command lines that were the best so far, up to the last; that one may train longer."""
+    baselines = [baseline, *(attempt.after for attempt in attempts if attempt.kept and attempt.after)]
+    commands = [baseline.words for baseline in baselines]
+    until = commands.index(result.words) if result.words in commands else len(baselines)
+    return [*baselines[:until], result] if len(baselines) > 1 else baselines
 
 
-def page(run_id: str, attempts: Sequence[Attempt], cost_metric: str) -> Page:
-    """What the view shows; `run_id`: of the diagnose run."""
-    changed = [word.partition("=")[0] for each in attempts for word in each.proposal.words]
-    return Page(
+def make_page(run_id: str, attempts: Sequence[Attempt], cost_metric: str) -> ViewPage:
+    """Make the page that the view shows; `run_id`: of the diagnose run."""
+    changed = [key_of(word) for attempt in attempts for word in attempt.proposal.words]
+    return ViewPage(
         "a walk to a cheaper command line",
-        f"tags.{WALK} = {quoted(run_id)}",
-        shared_views.at_cost(cost_metric, unit_of(cost_metric)),
+        f"tags.{WALK} = {quote(run_id)}",
+        shared_views.make_cost_metric(cost_metric, choose_unit(cost_metric)),
         cost_metric,
         tuple(dict.fromkeys(changed)),
         ("kept", "remedy", "reason"),

@@ -11,21 +11,21 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadModel
-from pipeline.secrets import masked
+from pipeline.secrets import mask
 from pipeline.tracking import mlflow_store
+from pipeline.tracking.mlflow_runs import OVERRIDES
 from pipeline.training import warm_start
-from pipeline.training.warm_start import Left
+from pipeline.training.warm_start import TrainingState
 
 if TYPE_CHECKING:
     import keras
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
-OVERRIDES = "overrides"
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """Where a model lies, and the run that made it: its id and the words that told it what to do."""
+class ModelReference:
+    """A place where a model lies, and the run that made it: its id and its overrides."""
 
     text: str
     uri: str
@@ -33,33 +33,33 @@ class Reference:
     overrides: tuple[str, ...]
 
 
-def find(text: str) -> Reference:
-    """What `text` refers to; loads nothing yet.
+def find_model(text: str) -> ModelReference:
+    """Find what `text` refers to; loads nothing yet.
 
     Raises:
         BadModel: there is no such run, registered model or path.
     """
     if RUN_ID.fullmatch(text):
-        return _of_run(text, f"runs:/{text}/model", text)
+        return _find_by_run(text, f"runs:/{text}/model", text)
     if text.startswith("runs:/"):
-        return _of_run(text, text, text.removeprefix("runs:/").partition("/")[0])
+        return _find_by_run(text, text, text.removeprefix("runs:/").partition("/")[0])
     if text.startswith("models:/"):
-        return _of_registry(text)
+        return _find_registered(text)
     path = Path(text).expanduser()
     if not path.exists():
-        raise _missing(text, "no such path, and not a run id, runs:/ or models:/ URI")
-    return Reference(text, str(path), None, ())
+        raise _explain_missing(text, "no such path, and not a run id, runs:/ or models:/ URI")
+    return ModelReference(text, str(path), None, ())
 
 
-def _of_run(text: str, uri: str, run_id: str) -> Reference:
+def _find_by_run(text: str, uri: str, run_id: str) -> ModelReference:
     try:
         run = mlflow_store.open_store().get_run(run_id)
     except MlflowException as error:
-        raise _missing(text, error.message) from None
-    return Reference(text, uri, run_id, tuple(json.loads(run.data.tags.get(OVERRIDES, "[]"))))
+        raise _explain_missing(text, error.message) from None
+    return ModelReference(text, uri, run_id, tuple(json.loads(run.data.tags.get(OVERRIDES, "[]"))))
 
 
-def _of_registry(text: str) -> Reference:
+def _find_registered(text: str) -> ModelReference:
     client = mlflow_store.open_store()
     try:
         name, alias, number = re.fullmatch(r"models:/([^/@]+)(?:@(.+)|/(\d+))", text).groups()  # type: ignore[union-attr]
@@ -69,14 +69,16 @@ def _of_registry(text: str) -> Reference:
             else client.get_model_version(name, number)
         )
     except AttributeError:
-        raise _missing(text, "the form is models:/NAME@ALIAS or models:/NAME/VERSION") from None
+        raise _explain_missing(text, "the form is models:/NAME@ALIAS or models:/NAME/VERSION") from None
     except MlflowException as error:
-        raise _missing(text, error.message) from None
-    return _of_run(text, text, version.run_id) if version.run_id else Reference(text, text, None, ())
+        raise _explain_missing(text, error.message) from None
+    return (
+        _find_by_run(text, text, version.run_id) if version.run_id else ModelReference(text, text, None, ())
+    )
 
 
-def load(reference: Reference) -> "keras.Model":
-    """The Keras model.
+def load_model(reference: ModelReference) -> "keras.Model":
+    """Load the Keras model.
 
     Raises:
         BadModel: what lies there is no Keras model.
@@ -88,11 +90,11 @@ def load(reference: Reference) -> "keras.Model":
             return keras.models.load_model(reference.uri, compile=False)
         return mlflow.keras.load_model(reference.uri, load_model_kwargs={"compile": False})
     except Exception as error:  # Keras and MLflow raise many kinds for a file that is no model
-        raise _missing(reference.text, f"it holds no Keras model: {error}") from None
+        raise _explain_missing(reference.text, f"it holds no Keras model: {error}") from None
 
 
-def left_behind(reference: Reference, device: str) -> tuple[Left | None, float]:
-    """What the run of a model left for a later one, and its device-seconds; none and 0 without a run.
+def load_training_state(reference: ModelReference, device: str) -> tuple[TrainingState | None, float]:
+    """Load what a model's run left for a later one, and its device-seconds; None and 0 without a run.
 
     Raises:
         BadModel: it was trained on another kind of device, whose seconds cannot be added to this one's.
@@ -101,24 +103,24 @@ def left_behind(reference: Reference, device: str) -> tuple[Left | None, float]:
         return None, 0.0
     client = mlflow_store.open_store()
     metrics = client.get_run(reference.run_id).data.metrics
-    other = "gpu" if device == "cpu" else "cpu"
-    if f"{device}_seconds" not in metrics and f"{other}_seconds" in metrics:
+    other_kind = "gpu" if device == "cpu" else "cpu"
+    if f"{device}_seconds" not in metrics and f"{other_kind}_seconds" in metrics:
         raise BadModel(
             f"train.from must be a run on a {device}, whose seconds can be added up, got {reference.text} "
-            f"of a {other}; set device={other}"
+            f"of a {other_kind}; set device={other_kind}"
         )
     try:
         with tempfile.TemporaryDirectory() as folder:
-            path = client.download_artifacts(reference.run_id, warm_start.FILE, folder)
-            left = warm_start.unpacked(Path(path).read_bytes())
+            path = client.download_artifacts(reference.run_id, warm_start.STATE_FILE, folder)
+            state = warm_start.unpack(Path(path).read_bytes())
     except (MlflowException, OSError):  # a run that left nothing, as with train.patience
-        left = None
-    return left, float(metrics.get(f"{device}_seconds", 0.0))
+        state = None
+    return state, float(metrics.get(f"{device}_seconds", 0.0))
 
 
-def _missing(text: str, reason: str) -> BadModel:
-    line = next(iter(masked(reason).strip().splitlines()), "")[:200]
+def _explain_missing(text: str, reason: str) -> BadModel:
+    line = next(iter(mask(reason).strip().splitlines()), "")[:200]
     return BadModel(
         f"a trained model must be a run id, runs:/ID/model, models:/NAME@ALIAS or a path, "
-        f"got {masked(text)} ({line}); see the runs with: python -m pipeline ui"
+        f"got {mask(text)} ({line}); see the runs with: python -m pipeline ui"
     )

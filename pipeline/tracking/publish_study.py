@@ -7,78 +7,79 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.models import keras_models
 from pipeline.reports import study_html, study_markdown, study_plots
-from pipeline.search.importance import importances
-from pipeline.search.job import prepared_for
-from pipeline.search.results import Member
-from pipeline.tracking import run_recorder
+from pipeline.search.confirmation import train_point
+from pipeline.search.importance import compute_importances
+from pipeline.search.results import FrontierPoint
+from pipeline.tracking import model_artifact
+from pipeline.trial import load_prepared
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
-    from pipeline.search.sweep import Search
-    from pipeline.tracking.study_recorder import StudyRecord
+    from pipeline.search.sweep import Sweep
+    from pipeline.tracking.study_recorder import StudyRecorder
 
 
-def finish(task: "Search", record: "StudyRecord", link: str) -> None:
-    """Leave behind all that a person looks for afterwards."""
+def publish_study(task: "Sweep", record: "StudyRecorder", link: str) -> None:
+    """Publish all that a person looks for at the end of a study: models, pictures and a note."""
     results = task.results
-    keep_models(task, record)
-    keys = importances(results)
+    register_models(task, record)
+    keys = compute_importances(results)
     files: dict[str, bytes] = {
-        "frontier.png": study_plots.frontier(results),
-        "hypervolume.png": study_plots.spent(results),
-        "frontier.html": study_html.frontier(results).encode(),
+        "frontier.png": study_plots.draw_frontier(results),
+        "hypervolume.png": study_plots.draw_progress(results),
+        "frontier.html": study_html.render_frontier(results).encode(),
     }
     if keys:
-        files["importance.png"] = study_plots.importance(results.study, keys)
-    record.artifacts(files)
-    record.note(study_markdown.note(results, link))
+        files["importance.png"] = study_plots.draw_importance(results.study, keys)
+    record.log_files(files)
+    record.write_note(study_markdown.write_note(results, link))
 
 
-def keep_models(task: "Search", record: "StudyRecord") -> None:
-    """Each member's model lies in its trial's run and is a version of the registered model of the study.
+def register_models(task: "Sweep", record: "StudyRecorder") -> None:
+    """Register the models of the frontier as versions of the study's model; each lies in its trial's run.
 
-    Aliases `cheapest`, `knee` and `best` point at three of them. A trial that gave several members keeps the
-    model of the dearest of them, and whoever an alias names. Models that an earlier start of the study
+    Aliases `cheapest`, `knee` and `best` name three of them. A trial that gave several points keeps the
+    model of the dearest of them, and those that an alias names. Models that an earlier start of the study
     registered and that left the frontier since are unregistered.
     """
     results = task.results
-    wanted = chosen(results)
+    members = choose_members(results)
     client, versions = record.client, dict[str, str]()
-    known = _registered(record)
-    for member in wanted:
-        key = f"{member.tried.number} {member.epoch}"
-        versions[key] = known.pop(key, "") or _register(task, record, member, key)
-    for version in known.values():
+    registered = _read_registered(record)
+    for member in members:
+        key = f"{member.trial.number} {member.epoch}"
+        versions[key] = registered.pop(key, "") or _register(task, record, member, key)
+    for version in registered.values():
         client.delete_model_version(record.study, version)
-    knee = results.knee()
+    knee = results.knee
     assert knee is not None
     for alias, member in (
-        ("cheapest", results.members()[0]),
+        ("cheapest", results.frontier[0]),
         ("knee", knee),
-        ("best", results.members()[-1]),
+        ("best", results.frontier[-1]),
     ):
-        key = f"{member.tried.number} {member.epoch}"
+        key = f"{member.trial.number} {member.epoch}"
         client.set_registered_model_alias(record.study, alias, versions[key])
 
 
-def chosen(results: "Results") -> list[Member]:
-    """The members whose models are kept: the dearest of each trial, the cheapest, the knee."""
-    members, knee = results.members(), results.knee()
-    last = {member.tried.number: member for member in members}
+def choose_members(results: "Results") -> list[FrontierPoint]:
+    """Choose the points whose models are kept: the dearest of each trial, the cheapest, the knee."""
+    members, knee = results.frontier, results.knee
+    last = {member.trial.number: member for member in members}
     return [
         member
         for member in members
-        if member is last[member.tried.number] or member is knee or member is members[0]
+        if member is last[member.trial.number] or member is knee or member is members[0]
     ]
 
 
-def _register(task: "Search", record: "StudyRecord", member: Member, key: str) -> str:
-    told, weights = task.model_of(member)
-    prepared = prepared_for(told.settings)
-    model = keras_models.build(told.settings, prepared, weights)
-    assert member.tried.run_id is not None
-    run_recorder.log_model(model, prepared, record.study, member.tried.run_id)
-    newest = max(int(each.version) for each in _versions(record))
+def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint, key: str) -> str:
+    command_line, weights = train_point(task, member)
+    prepared = load_prepared(command_line.settings)
+    model = keras_models.build_model(command_line.settings, prepared, weights)
+    assert member.trial.run_id is not None
+    model_artifact.log_model(model, prepared, record.study, member.trial.run_id)
+    newest = max(int(version.version) for version in _search_versions(record))
     record.client.set_model_version_tag(record.study, str(newest), "member", key)
     record.client.update_model_version(
         record.study,
@@ -89,12 +90,16 @@ def _register(task: "Search", record: "StudyRecord", member: Member, key: str) -
     return str(newest)
 
 
-def _registered(record: "StudyRecord") -> dict[str, str]:
-    """Version by member, of an earlier start of this study."""
-    return {each.tags["member"]: str(each.version) for each in _versions(record) if each.tags.get("member")}
+def _read_registered(record: "StudyRecorder") -> dict[str, str]:
+    """Return the versions by point, of an earlier start of this study."""
+    return {
+        version.tags["member"]: str(version.version)
+        for version in _search_versions(record)
+        if version.tags.get("member")
+    }
 
 
-def _versions(record: "StudyRecord") -> list[ModelVersion]:
+def _search_versions(record: "StudyRecorder") -> list[ModelVersion]:
     try:
         return list(record.client.search_model_versions(f"name = '{record.study}'"))
     except MlflowException:

@@ -9,8 +9,9 @@ from mlflow.entities import Run
 
 from pipeline.errors import BadInput
 from pipeline.measures import Point
-from pipeline.search.results import EPOCHS, Confirmation, Results, Tried
-from pipeline.tracking.model_references import OVERRIDES
+from pipeline.search.results import Confirmation, Results, StudyTrial
+from pipeline.settings.command_line import EPOCHS, Overrides
+from pipeline.tracking.mlflow_runs import OVERRIDES, quote, search_runs
 
 ACCURACY, COSTS, TEST, PAID = (
     "train/validation_accuracy",
@@ -21,73 +22,68 @@ ACCURACY, COSTS, TEST, PAID = (
 CONFIRM, SEED = "confirm", "train.seed"
 
 
-def studies(client: MlflowClient, experiment: str) -> list[str]:
-    """Names of the studies with a finished trial in the experiment of that name, the newest last."""
-    found = (run for run in _runs(client, experiment, "tags.trial_state LIKE '%'"))
-    newest = {run.data.tags["study"]: run.info.start_time for run in found if "study" in run.data.tags}
+def list_studies(client: MlflowClient, experiment: str) -> list[str]:
+    """List the studies with a finished trial in the experiment of that name, the newest last."""
+    runs = (run for run in _search_runs(client, experiment, "tags.trial_state LIKE '%'"))
+    newest = {run.data.tags["study"]: run.info.start_time for run in runs if "study" in run.data.tags}
     return sorted(newest, key=lambda name: int(newest[name]))
 
 
-def results(client: MlflowClient, experiment: str, study: str | None = None) -> Results:
-    """The trials of a study that have ended, by number; of the newest study where no name is given.
+def read_results(client: MlflowClient, experiment: str, study: str | None = None) -> Results:
+    """Read the trials of a study that have ended, by number; of the newest study where none is named.
 
     `params` are the settings that their command lines differ in, but for how long they train.
 
     Raises:
         BadInput: there is no such study.
     """
-    known = studies(client, experiment)
-    if not known or study not in {None, *known}:
-        there, got = ", ".join(known) or "none", study or "nothing"
+    studies = list_studies(client, experiment)
+    if not studies or study not in {None, *studies}:
+        listed, got = ", ".join(studies) or "none", study or "nothing"
         raise BadInput(
-            f"a study must be one of those in the experiment {experiment} ({there}), got {got}; "
+            f"a study must be one of those in the experiment {experiment} ({listed}), got {got}; "
             "begin one with: python -m pipeline sweep"
         )
-    name = study or known[-1]
-    quote = '"' if "'" in name else "'"
-    runs = _runs(client, experiment, f"tags.trial_state LIKE '%' AND tags.study = {quote}{name}{quote}")
+    name = study or studies[-1]
+    runs = _search_runs(client, experiment, f"tags.trial_state LIKE '%' AND tags.study = {quote(name)}")
     trials = sorted(
         (run for run in runs if "role" not in run.data.tags), key=lambda run: int(run.data.tags["trial"])
     )
-    params = _differing([_words(run) for run in trials])
-    again = _confirmed(run for run in runs if run.data.tags.get("role") == CONFIRM)
-    tried = tuple(_tried(client, run, own, again) for run, own in zip(trials, params, strict=True))
-    return Results(name, trials[0].data.params.get("data", "") if trials else "", tried)
+    params = _select_differing([_read_overrides(run) for run in trials])
+    confirmations = _read_confirmations(run for run in runs if run.data.tags.get("role") == CONFIRM)
+    study_trials = tuple(
+        _read_trial(client, run, values, confirmations) for run, values in zip(trials, params, strict=True)
+    )
+    return Results(name, trials[0].data.params.get("data", "") if trials else "", study_trials)
 
 
-def _runs(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
-    known = client.get_experiment_by_name(experiment)
-    found: list[Run] = []
-    token: str | None = None
-    while known:
-        page = client.search_runs([known.experiment_id], condition, max_results=1000, page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            break
-    return found
+def _search_runs(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
+    recorded = client.get_experiment_by_name(experiment)
+    return list(search_runs(client, [recorded.experiment_id], condition)) if recorded else []
 
 
-def _words(run: Run) -> dict[str, str]:
-    """What the run's command line sets, as text."""
-    words = json.loads(run.data.tags.get(OVERRIDES, "[]"))
-    pairs = (word.partition("=") for word in words)
-    return {key: value for key, _, value in pairs if key != EPOCHS}
+def _read_overrides(run: Run) -> dict[str, str]:
+    """Read what the run's command line sets, as text."""
+    words = Overrides(json.loads(run.data.tags.get(OVERRIDES, "[]")))
+    return words.without(EPOCHS).to_dict()
 
 
-def _differing(words: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
-    """Of each trial the keys that some other has not, or has with another value."""
-    keys = dict.fromkeys(key for each in words for key in each)
-    own = [key for key in keys if len({each.get(key) for each in words}) > 1]
-    return [{key: _value(each[key]) for key in own if key in each} for each in words]
+def _select_differing(lines: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
+    """Select of each trial the keys that another trial lacks, or has with another value."""
+    keys = dict.fromkeys(key for line in lines for key in line)
+    differing = [key for key in keys if len({line.get(key) for line in lines}) > 1]
+    return [{key: _parse_value(line[key]) for key in differing if key in line} for line in lines]
 
 
-def _tried(
-    client: MlflowClient, run: Run, params: dict[str, object], again: Mapping[int, dict[int, Confirmation]]
-) -> Tried:
+def _read_trial(
+    client: MlflowClient,
+    run: Run,
+    params: dict[str, object],
+    confirmations: Mapping[int, dict[int, Confirmation]],
+) -> StudyTrial:
     tags, metrics, number = run.data.tags, run.data.metrics, int(run.data.tags["trial"])
-    curve = _curve(client, run)
-    return Tried(
+    curve = _read_curve(client, run)
+    return StudyTrial(
         number=number,
         run_id=str(run.info.run_id),
         command=tags.get("command", ""),
@@ -98,43 +94,43 @@ def _tried(
         reason=tags.get("reason", ""),
         paid_seconds=metrics.get(PAID, curve[-1].device_seconds if curve else 0.0),
         device=tags.get("device", ""),
-        confirmations=again.get(number, {}),
+        confirmations=confirmations.get(number, {}),
     )
 
 
-def _curve(client: MlflowClient, run: Run) -> tuple[Point, ...]:
-    cost = _cost(run)
+def _read_curve(client: MlflowClient, run: Run) -> tuple[Point, ...]:
+    cost = _find_cost_metric(run)
     if cost is None:
         return ()
-    accuracies, costs = (_by_step(client, run, key) for key in (ACCURACY, cost))
+    accuracies, costs = (_read_history(client, run, key) for key in (ACCURACY, cost))
     return tuple(Point(accuracies[epoch], costs[epoch]) for epoch in sorted(accuracies) if epoch in costs)
 
 
-def _cost(run: Run) -> str | None:
+def _find_cost_metric(run: Run) -> str | None:
     return next((key for key in COSTS if key in run.data.metrics), None)
 
 
-def _by_step(client: MlflowClient, run: Run, key: str) -> dict[int, float]:
+def _read_history(client: MlflowClient, run: Run, key: str) -> dict[int, float]:
     return {metric.step: metric.value for metric in client.get_metric_history(run.info.run_id, key)}
 
 
-def _confirmed(runs: Iterable[Run]) -> dict[int, dict[int, Confirmation]]:
-    """By trial and epoch; what was trained again but did not end well counts for nothing."""
-    found: dict[tuple[int, int], list[tuple[int, float, float, float]]] = defaultdict(list)
+def _read_confirmations(runs: Iterable[Run]) -> dict[int, dict[int, Confirmation]]:
+    """Read the confirmations by trial and epoch; those that did not complete count for nothing."""
+    rows_by_key: dict[tuple[int, int], list[tuple[int, float, float, float]]] = defaultdict(list)
     for run in runs:
-        metrics, params, cost = run.data.metrics, run.data.params, _cost(run)
+        metrics, params, cost = run.data.metrics, run.data.params, _find_cost_metric(run)
         if run.data.tags["trial_state"] == "complete" and cost and {"accuracy", TEST} <= metrics.keys():
             key = int(run.data.tags["trial"]), int(params[EPOCHS])
-            found[key].append((int(params[SEED]), metrics["accuracy"], metrics[TEST], metrics[cost]))
-    again: dict[int, dict[int, Confirmation]] = defaultdict(dict)
-    for (number, epoch), rows in found.items():
+            rows_by_key[key].append((int(params[SEED]), metrics["accuracy"], metrics[TEST], metrics[cost]))
+    confirmations: dict[int, dict[int, Confirmation]] = defaultdict(dict)
+    for (number, epoch), rows in rows_by_key.items():
         seeds, accuracies, tests, seconds = zip(*sorted(rows), strict=True)
-        again[number][epoch] = Confirmation(seeds, accuracies, tests, seconds)
-    return again
+        confirmations[number][epoch] = Confirmation(seeds, accuracies, tests, seconds)
+    return confirmations
 
 
-def _value(text: str) -> object:
-    """A value as the number that it is, else as the text."""
+def _parse_value(text: str) -> object:
+    """Parse a value as the number that it is, else as the text."""
     for kind in (int, float):
         try:
             return kind(text)

@@ -1,57 +1,42 @@
 """One trial's record in MLflow. Everything is written outside the clock, in as few calls as possible."""
 
-import io
 import json
 import re
-import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from contextlib import contextmanager
 from dataclasses import asdict
-from functools import cache
-from getpass import getuser
-from importlib.metadata import version
-from pathlib import Path
-from subprocess import DEVNULL, PIPE, run
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import mlflow
-import numpy as np
 from mlflow.data.sources import LocalArtifactDatasetSource
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import DatasetInput, InputTag, Metric
 
 from pipeline import signals
 from pipeline.data.prepared import Prepared
-from pipeline.data.samples import Table, Texts
 from pipeline.errors import Stopped
 from pipeline.evaluation.evaluate import Evaluation
-from pipeline.hardware.device import Held
+from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Cost, Epoch, Seconds
-from pipeline.models.litert import Served
+from pipeline.models.litert import ServedFile
 from pipeline.reports import run_pictures, trial_plots
-from pipeline.secrets import masked
 from pipeline.settings.command_line import CommandLine
-from pipeline.settings.settings import flatten
-from pipeline.tracking import mlflow_store, shared_views
-from pipeline.tracking.model_references import OVERRIDES
+from pipeline.tracking import mlflow_runs, mlflow_store, model_artifact, shared_views
 from pipeline.training import warm_start
-from pipeline.training.train import Start, Trained
-from pipeline.training.warm_start import Onward
+from pipeline.training.train import Trained
+from pipeline.training.warm_start import Start, WarmStart
 
 if TYPE_CHECKING:
     import keras
 
-PARAM_LIMIT, TAG_LIMIT, BATCH_LIMIT = 6000, 8000, 1000
 FLUSH_SECONDS = 5.0
-PINNED = ("tensorflow", "keras", "mlflow", "numpy")
 
 
-class Record:
-    """Writes into one run."""
+class RunRecorder:
+    """A writer into one run."""
 
     def __init__(self, client: mlflow.MlflowClient, run_id: str, device: str) -> None:
-        """`device` is `cpu` or `gpu`: it names the metric of device-seconds."""
+        """Write into the run of this id. `device`: `cpu` or `gpu`, which names the metric of cost."""
         self.client = client
         self.run_id = run_id
         self.cost_metric = f"{device}_seconds"
@@ -60,9 +45,9 @@ class Record:
         info = client.get_run(run_id).info
         self.name, self.experiment_id = str(info.run_name), str(info.experiment_id)
 
-    def epoch(self, epoch: Epoch) -> None:
-        """One more state of the curve, by epoch and by device-milliseconds; sent every few seconds."""
-        self._metrics(
+    def record_epoch(self, epoch: Epoch) -> None:
+        """Record a point of the curve, by epoch and by device-milliseconds; sent every few seconds."""
+        self._add_metrics(
             {
                 "train/loss": epoch.train_loss,
                 "train/validation_loss": epoch.validation_loss,
@@ -72,46 +57,46 @@ class Record:
             step=epoch.number,
         )
         if epoch.core_share is not None:
-            self._metrics({"train/core_share": epoch.core_share}, step=epoch.number)
-        cost = shared_views.whole_units(epoch.device_seconds, shared_views.MILLISECONDS)
-        self._metrics({shared_views.CURVES: epoch.validation_accuracy}, step=cost)
+            self._add_metrics({"train/core_share": epoch.core_share}, step=epoch.number)
+        milliseconds = shared_views.round_to_units(epoch.device_seconds, shared_views.MILLISECONDS)
+        self._add_metrics({shared_views.CURVES: epoch.validation_accuracy}, step=milliseconds)
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
-    def trained(self, trained: Trained) -> None:
-        """The result of training: `accuracy` is validation accuracy, what a search maximises."""
+    def record_training(self, trained: Trained) -> None:
+        """Record the result of training: `accuracy` is validation accuracy, what a search maximises."""
         curve = trained.curve
-        self._metrics({"accuracy": trained.kept.validation_accuracy}, trained.kept.number)
-        self.tags({"engine": trained.engine, "fair_midway": str(curve.fair_midway).lower()})
-        self._clock(trained)
-        self._pictures({"pictures/learning_curve.png": trial_plots.learning_curves(curve)})
+        self._add_metrics({"accuracy": trained.chosen_epoch.validation_accuracy}, trained.chosen_epoch.number)
+        self.set_tags({"engine": trained.engine, "fair_midway": str(curve.fair_midway).lower()})
+        self._record_clock(trained)
+        self._log_pictures({"pictures/learning_curve.png": trial_plots.draw_learning_curves(curve)})
 
-    def left(self, trained: Trained, start: Start) -> None:
-        """What a later run can go on from, and which run this one went on from."""
-        if (left := trained.left(start)) is not None:
-            self.files({warm_start.FILE: warm_start.packed(left)})
-        if isinstance(start, Onward):
-            told = {"continued_from": start.run_id or "", "continued_fresh": ",".join(start.fresh)}
-            self.tags({**told, "continued_optimizer": str(start.left is not None).lower()})
-            self._metrics({"train/device_seconds_before": start.device_seconds})
+    def record_warm_start(self, trained: Trained, start: Start) -> None:
+        """Record what a later run can start from, and which run this one started from."""
+        if (state := trained.to_training_state(start)) is not None:
+            self.log_files({warm_start.STATE_FILE: warm_start.pack(state)})
+        if isinstance(start, WarmStart):
+            tags = {"continued_from": start.run_id or "", "continued_fresh": ",".join(start.fresh_layers)}
+            self.set_tags({**tags, "continued_optimizer": str(start.training_state is not None).lower()})
+            self._add_metrics({"train/device_seconds_before": start.device_seconds})
 
-    def _clock(self, trained: Trained) -> None:
-        """Whether the device was ours alone, what it drew, what that costs; what is not known is absent."""
-        last, price, drawn = trained.curve.last, trained.settings.price, trained.drawn
+    def _record_clock(self, trained: Trained) -> None:
+        """Record how far others used the device, the energy and its price; what is unknown is absent."""
+        last, price, energy = trained.curve.last, trained.settings.price, trained.energy
         contended = sum(epoch.contended for epoch in trained.curve.epochs)
-        self.tags({"contended": str(contended > 0).lower()})
-        known = {
+        self.set_tags({"contended": str(contended > 0).lower()})
+        metrics = {
             "train/contended_epochs": contended,
             "train/lost_seconds": last.lost_seconds,
-            "train/energy_joules": drawn.joules,
-            "train/power_watts": drawn.watts,
-            "train/gpu_busy": drawn.busy,
+            "train/energy_joules": energy.joules,
+            "train/power_watts": energy.watts,
+            "train/gpu_busy": energy.busy,
             f"cost_{price.currency}": price.of(last.device_seconds),
         }
-        self._metrics({key: value for key, value in known.items() if value is not None}, last.number)
+        self._add_metrics(metrics, last.number)
 
-    def prepared(self, prepared: Prepared) -> None:
-        """The data: an MLflow dataset for each split, the report and a grid of samples."""
+    def record_data(self, prepared: Prepared) -> None:
+        """Record the data: an MLflow dataset for each split, the report and a grid of samples."""
         splits = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
         source = LocalArtifactDatasetSource(str(prepared.directory))
         inputs = []
@@ -126,54 +111,54 @@ class Record:
             tag = InputTag("mlflow.data.context", context)
             inputs.append(DatasetInput(dataset._to_mlflow_entity(), [tag]))
         self.client.log_inputs(self.run_id, inputs)
-        self.tags({"data.sha256": prepared.source_sha256, "data.key": prepared.key})
-        self._texts({"data/report.json": _json(prepared.report)})
-        self._pictures({"pictures/samples.png": run_pictures.of_samples(prepared)})
+        self.set_tags({"data.sha256": prepared.source_sha256, "data.key": prepared.key})
+        self._log_texts({"data/report.json": _to_json(prepared.report)})
+        self._log_pictures({"pictures/samples.png": run_pictures.draw_samples(prepared)})
 
-    def evaluation(self, evaluation: Evaluation, prepared: Prepared) -> None:
-        """Scores of the three splits, and what went wrong on the test split."""
+    def record_evaluation(self, evaluation: Evaluation, prepared: Prepared) -> None:
+        """Record the scores of the three splits, and the mistakes on the test split."""
         splits = {"train": evaluation.train, "validation": evaluation.validation, "test": evaluation.test}
-        self._metrics({f"evaluate/{name}_accuracy": score.accuracy for name, score in splits.items()})
-        self._metrics({f"evaluate/{name}_loss": score.loss for name, score in splits.items()})
+        self._add_metrics({f"evaluate/{name}_accuracy": score.accuracy for name, score in splits.items()})
+        self._add_metrics({f"evaluate/{name}_loss": score.loss for name, score in splits.items()})
         for score in evaluation.classes:
-            self._metrics(
+            self._add_metrics(
                 {
-                    f"evaluate/test_precision/{_name(score.name)}": score.precision,
-                    f"evaluate/test_recall/{_name(score.name)}": score.recall,
+                    f"evaluate/test_precision/{_make_metric_name(score.name)}": score.precision,
+                    f"evaluate/test_recall/{_make_metric_name(score.name)}": score.recall,
                 }
             )
-        self._metrics(
+        self._add_metrics(
             {
                 "evaluate/test_calibration_error": evaluation.calibration_error,
                 "evaluate/gap_train_test": evaluation.gap_train_test,
                 "evaluate/gap_train_validation": evaluation.gap_train_validation,
             }
         )
-        for each in evaluation.shifted:
+        for shifted in evaluation.shifted:
             metric = "evaluate/test_accuracy_under_shift_by_severity"
-            self._metrics({metric: each.test}, step=each.severity)
+            self._add_metrics({metric: shifted.test}, step=shifted.severity)
         if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
-            self._metrics(
+            self._add_metrics(
                 {
                     "accuracy_under_shift": evaluation.accuracy_under_shift,
                     "evaluate/test_accuracy_under_shift": evaluation.test_accuracy_under_shift,
                 }
             )
-        self._pictures(run_pictures.of_evaluation(evaluation, prepared))
-        self._texts({"evaluation.json": _json(evaluation)})
+        self._log_pictures(run_pictures.draw_evaluation(evaluation, prepared))
+        self._log_texts({"evaluation.json": _to_json(evaluation)})
 
-    def note(self, text: str) -> None:
-        """Markdown for the run's page, above the command that repeats it; pictures by their artifact path."""
+    def write_note(self, text: str) -> None:
+        """Write Markdown on the run's page, above the command that repeats it; pictures by artifact path."""
         pictures = re.sub(
             r"!\[(.*?)\]\((.+?)\)", rf"![\1](get-artifact?path=\2&run_uuid={self.run_id})", text
         )
-        command = self.client.get_run(self.run_id).data.tags["command"]
-        self.tags({"mlflow.note.content": f"{pictures}\n\n`{command}`"})
+        command = self.client.get_run(self.run_id).data.tags[mlflow_runs.COMMAND]
+        self.set_tags({mlflow_runs.NOTE: f"{pictures}\n\n`{command}`"})
 
-    def cost(self, cost: Cost) -> None:
-        """Latency, throughput and sizes."""
+    def record_cost(self, cost: Cost) -> None:
+        """Record latency, throughput and sizes."""
         latency = cost.latency
-        self._metrics(
+        self._add_metrics(
             {
                 "profile/latency_p50_ms": latency.p50_ms,
                 "profile/latency_p95_ms": latency.p95_ms,
@@ -185,219 +170,110 @@ class Record:
             }
         )
         for size, throughput in cost.throughput.items():
-            self._metrics({"profile/throughput_by_batch": throughput}, step=size)
-        self._texts({"profile.json": _json(cost)})
+            self._add_metrics({"profile/throughput_by_batch": throughput}, step=size)
+        self._log_texts({"profile.json": _to_json(cost)})
 
-    def seconds(self, seconds: Seconds) -> None:
-        self._metrics({f"seconds/{name}": value for name, value in asdict(seconds).items()})
+    def record_seconds(self, seconds: Seconds) -> None:
+        self._add_metrics({f"seconds/{name}": value for name, value in asdict(seconds).items()})
 
-    def model(self, model: "keras.Model", prepared: Prepared, register: str | None) -> None:
-        """The model of this run."""
-        log_model(model, prepared, register)
+    def record_model(self, model: "keras.Model", prepared: Prepared, register: str | None) -> None:
+        """Log the model of this run."""
+        model_artifact.log_model(model, prepared, register)
 
-    def served(self, served: Served | None) -> None:
-        """The file that the model is served from, with its own accuracy, if there is one."""
+    def record_served(self, served: ServedFile | None) -> None:
+        """Log the file that the model is served from, with its own accuracy, if there is one."""
         if served is not None:
-            self.files({f"export/{served.runtime}.tflite": served.content})
-            found = {"export/validation_accuracy": served.accuracy, "export/bytes": len(served.content)}
-            self._metrics(found)
+            self.log_files({f"export/{served.runtime}.tflite": served.content})
+            metrics = {"export/validation_accuracy": served.accuracy, "export/bytes": len(served.content)}
+            self._add_metrics(metrics)
 
-    def tags(self, tags: Mapping[str, str]) -> None:
-        self.client.log_batch(self.run_id, tags=_tags(tags))
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags, masked and cut to MLflow's limit."""
+        mlflow_runs.set_tags(self.client, self.run_id, tags)
 
     def flush(self) -> None:
         """Send the metrics that wait."""
-        for start in range(0, len(self._waiting), BATCH_LIMIT):
-            self.client.log_batch(self.run_id, metrics=self._waiting[start : start + BATCH_LIMIT])
+        mlflow_runs.log_metrics(self.client, self.run_id, self._waiting)
         self._waiting, self._flushed = [], time.monotonic()
 
-    def _metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        now = int(time.time() * 1000)
-        self._waiting += [Metric(key, float(value), now, step) for key, value in values.items()]
+    def _add_metrics(self, values: Mapping[str, float | None], step: int = 0) -> None:
+        self._waiting += mlflow_runs.make_metrics(values, step)
 
-    def _pictures(self, pictures: Mapping[str, bytes]) -> None:
-        self.files(pictures)
+    def _log_pictures(self, pictures: Mapping[str, bytes]) -> None:
+        self.log_files(pictures)
 
-    def _texts(self, texts: Mapping[str, str]) -> None:
-        self.files({name: text.encode() for name, text in texts.items()})
+    def _log_texts(self, texts: Mapping[str, str]) -> None:
+        self.log_files({name: text.encode() for name, text in texts.items()})
 
-    def files(self, files: Mapping[str, bytes]) -> None:
-        """Artifacts by path."""
-        log_files(self.client, self.run_id, files)
-
-
-def log_files(client: mlflow.MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
-    """Artifacts by their path in the run, in one call."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in files.items():
-            path = Path(folder) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        client.log_artifacts(run_id, folder)
-
-
-def log_model(
-    model: "keras.Model", prepared: Prepared, register: str | None, run_id: str | None = None
-) -> str:
-    """The model, answering to raw samples, with its signature and the versions it was made with; its URI.
-
-    `run_id`: of the run that gets it, by default the active one.
-    """
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
-    signature = ModelSignature(Schema(_sent(prepared)), Schema([probabilities]))
-    with mlflow.start_run(run_id=run_id) if run_id else nullcontext(), _unannounced():
-        logged = mlflow.keras.log_model(
-            model,
-            name="model",
-            signature=signature,
-            pip_requirements=[f"{package}=={version(package)}" for package in PINNED],
-            registered_model_name=register,
-        )
-    return str(logged.model_uri)
+    def log_files(self, files: Mapping[str, bytes]) -> None:
+        """Log artifacts by their path in the run."""
+        mlflow_runs.log_files(self.client, self.run_id, files)
 
 
 @contextmanager
-def _unannounced() -> Iterator[None]:
-    """MLflow prints what it registers; anything else that it says is passed on."""
-    said = io.StringIO()
-    try:
-        with redirect_stderr(said):
-            yield
-    finally:
-        for line in said.getvalue().splitlines():
-            if not line.startswith(("Successfully registered model", "Created version", "Registered model")):
-                print(line, file=sys.stderr)
+def record_run(
+    command_line: CommandLine, stage: str, device: ClaimedDevice, run_id: str | None = None
+) -> Iterator[RunRecorder]:
+    """Open a run that ends as the block does: FINISHED, FAILED or KILLED.
 
-
-@contextmanager
-def recording(told: CommandLine, stage: str, held: Held, into: str | None = None) -> Iterator[Record]:
-    """A run that ends as what happened inside: FINISHED, FAILED, KILLED.
-
-    `into` names a finished run to add to, which keeps its status; else the run that `mlflow run` opened is
+    `run_id` names a finished run to add to, which keeps its status; else the run that `mlflow run` opened is
     adopted, or one is opened.
     """
     client = mlflow_store.open_store()
-    mlflow_store.reap(client)
-    before = client.get_run(into).info.status if into else None
-    status, record = "FAILED", None
+    mlflow_runs.end_orphans(client)
+    status_before = client.get_run(run_id).info.status if run_id else None
+    status, recorder = "FAILED", None
     try:
-        with signals.held_back():
-            record = Record(client, into or _opened(client, told, stage), held.kind)
-            _describe(record, told, stage, held, fresh=into is None)
-        with mlflow.start_run(run_id=record.run_id):
-            yield record
+        with signals.hold_back():
+            recorder = RunRecorder(client, run_id or _open_run(client, command_line, stage), device.kind)
+            _describe(recorder, command_line, stage, device, fresh=run_id is None)
+        with mlflow.start_run(run_id=recorder.run_id):
+            yield recorder
         status = "FINISHED"
     except BaseException as error:
-        if signals.requested() or isinstance(error, KeyboardInterrupt | Stopped):
+        if signals.read_requested() or isinstance(error, KeyboardInterrupt | Stopped):
             status = "KILLED"
         raise
     finally:
-        if record is not None:
-            with signals.held_back():
-                record.flush()
-                client.set_terminated(record.run_id, status=before or status)
+        if recorder is not None:
+            with signals.hold_back():
+                recorder.flush()
+                client.set_terminated(recorder.run_id, status=status_before or status)
 
 
-def _describe(record: Record, told: CommandLine, stage: str, held: Held, fresh: bool) -> None:
-    """Params and tags that are known before the work begins; a run that is added to keeps its own."""
-    tags = {"device": held.name, **mlflow_store.owner_tags()}
-    if held.cores:
-        tags["cores"] = ",".join(map(str, held.cores))
+def _describe(
+    recorder: RunRecorder, command_line: CommandLine, stage: str, device: ClaimedDevice, fresh: bool
+) -> None:
+    """Write the params and tags that are known before the work; a run that is added to keeps its own."""
+    tags = {"device": device.name, **mlflow_runs.make_owner_tags()}
+    if device.cores:
+        tags["cores"] = ",".join(map(str, device.cores))
     if fresh:
-        tags |= {"stage": stage, "command": told.command_line(stage), **git_tags()}
-        tags |= {
-            OVERRIDES: json.dumps(told.overrides),
-            "mlflow.note.content": f"`{told.command_line(stage)}`",
-        }
-    record.tags(tags)  # first the owner: from here on a killed run is found
+        tags |= {"stage": stage, **mlflow_runs.make_command_tags(command_line, stage)}
+    recorder.set_tags(tags)  # first the owner: from here on a killed run is found
     if fresh:
-        record.client.log_batch(record.run_id, params=_params(record.client, record.run_id, told))
+        existing = recorder.client.get_run(recorder.run_id).data.params
+        params = mlflow_runs.make_params(command_line)
+        mlflow_runs.log_params(recorder.client, recorder.run_id, params, existing)
 
 
-def _opened(client: mlflow.MlflowClient, told: CommandLine, stage: str) -> str:
-    name = told.settings.tracking.run_name or run_name(told, stage)
-    if adopted := mlflow_store.adopted_run():
-        for key, value in client.get_run(adopted).data.tags.items():
-            if masked(value) != value:
-                client.set_tag(adopted, key, masked(value))
-        client.set_tag(adopted, "mlflow.runName", name)
+def _open_run(client: mlflow.MlflowClient, command_line: CommandLine, stage: str) -> str:
+    name = command_line.settings.tracking.run_name or mlflow_runs.make_run_name(command_line, stage)
+    if adopted := mlflow_runs.adopt_run(client):
+        mlflow_runs.set_tags(client, adopted, {mlflow_runs.RUN_NAME: name})
         return adopted
-    experiment = mlflow_store.experiment_id(client, told.settings.tracking.experiment)
-    source = {"mlflow.source.type": "LOCAL", "mlflow.source.name": "python -m pipeline"}
-    tags = {"mlflow.user": getuser(), **source, **mlflow_store.owner_tags()}
-    return str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
+    experiment = mlflow_store.find_or_create_experiment(client, command_line.settings.tracking.experiment)
+    return mlflow_runs.create_run(client, experiment, name, {})
 
 
-def run_name(told: CommandLine, stage: str) -> str:
-    """`digits mlp 256 adam float32`, with the stage in front where it is one stage alone."""
-    settings, choices = told.settings, told.choices
-    words = [
-        stage if stage != "run" else "",
-        choices["data"],
-        choices["model"],
-        str(getattr(settings.model, "hidden", "")),
-        choices["optimizer"],
-        settings.precision.policy.value,
-    ]
-    return " ".join(word for word in words if word)
-
-
-def _params(client: mlflow.MlflowClient, run_id: str, told: CommandLine) -> list[Param]:
-    """The composed settings, flat. `mlflow run -P` logs what was typed, and a param cannot be changed."""
-    typed = client.get_run(run_id).data.params
-    flat = {**told.choices, **dict(flatten(told.settings))}
-    texts = {key: masked(str(value))[:PARAM_LIMIT] for key, value in flat.items()}
-    return [Param(key, text) for key, text in texts.items() if key not in typed]
-
-
-def _tags(tags: Mapping[str, str]) -> list[RunTag]:
-    return [RunTag(key, masked(value)[:TAG_LIMIT]) for key, value in tags.items()]
-
-
-@cache
-def git_tags() -> dict[str, str]:
-    """Commit of the checkout and whether it was changed since; nothing outside a git checkout."""
-    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
-    return {"git.commit": commit, "git.dirty": str(bool(changes)).lower()} if commit else {}
-
-
-def _git(*words: str) -> str:
-    try:
-        done = run(
-            ["git", *words], cwd=mlflow_store.CHECKOUT, stdout=PIPE, stderr=DEVNULL, text=True, check=False
-        )
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip()
-
-
-def _sent(prepared: Prepared) -> list[Any]:
-    """MLflow's description of what a user can send."""
-    from mlflow.types import TensorSpec
-
-    match prepared.train.samples:
-        case Texts():
-            return [TensorSpec(np.dtype(object), (-1,))]  # Keras takes no arrays of str
-        case Table(numeric=numeric, categorical=categorical):
-            kinds = dict.fromkeys(numeric, np.float32) | dict.fromkeys(categorical, object)
-            return [TensorSpec(np.dtype(kind), (-1,), name) for name, kind in kinds.items()]
-        case array if prepared.front is None:
-            return [TensorSpec(array.dtype, (-1, *array.shape[1:]))]
-        case array:  # sounds may be of any length
-            return [TensorSpec(array.dtype, (-1, -1))]
-
-
-def _name(text: str) -> str:
-    """A class name as part of a metric's name: MLflow allows letters, digits, `_-. :/`."""
+def _make_metric_name(text: str) -> str:
+    """Return a class name as part of a metric's name: MLflow allows letters, digits, `_-. :/`."""
     return re.sub(r"[^\w\-. :]", "_", text)
 
 
-def _json(value: object) -> str:
-    return json.dumps(asdict(value), indent=2, default=_plain)  # type: ignore[call-overload]
+def _to_json(value: object) -> str:
+    return json.dumps(asdict(value), indent=2, default=_to_plain)  # type: ignore[call-overload]
 
 
-def _plain(value: object) -> object:
+def _to_plain(value: object) -> object:
     return value.tolist() if hasattr(value, "tolist") else str(value)

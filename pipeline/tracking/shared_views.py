@@ -35,18 +35,18 @@ MOST_LINES = 20  # of links in an experiment's note
 # ---- cost as a step -----------------------------------------------------------------------------------
 
 
-def cost_unit(cheapest_seconds: float) -> tuple[str, float]:
-    """The coarser unit in which the cheapest point still costs enough."""
+def choose_cost_unit(cheapest_seconds: float) -> tuple[str, float]:
+    """Choose the coarser unit in which the cheapest point still costs enough."""
     return MILLISECONDS if cheapest_seconds * MILLISECONDS[1] >= LEAST_UNITS else MICROSECONDS
 
 
-def at_cost(cost_metric: str, unit: tuple[str, float]) -> str:
-    """The metric whose step is the cost: `accuracy_at_cpu_ms`."""
+def make_cost_metric(cost_metric: str, unit: tuple[str, float]) -> str:
+    """Make the name of the metric whose step is the cost: `accuracy_at_cpu_ms`."""
     return f"accuracy_at_{cost_metric.removesuffix('_seconds')}_{unit[0]}"
 
 
-def whole_units(device_seconds: float, unit: tuple[str, float]) -> int:
-    """A cost as a step; a log axis has no 0."""
+def round_to_units(device_seconds: float, unit: tuple[str, float]) -> int:
+    """Round a cost to a step; a log axis has no 0."""
     return max(1, round(device_seconds * unit[1]))
 
 
@@ -54,9 +54,11 @@ def whole_units(device_seconds: float, unit: tuple[str, float]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """What one view shows. `runs`: a filter in MLflow's own words; `dots`: the metric whose step is the cost;
-    `shown`: yMin and yMax of the large chart, or nothing.
+class ViewPage:
+    """The content of one view.
+
+    `runs`: a filter in MLflow's own words; `dots`: the metric whose step is the cost; `shown`: yMin and yMax
+    of the large chart, or nothing.
     """
 
     name: str
@@ -69,65 +71,67 @@ class Page:
     trials: str = "Trials and their curves"
 
 
-def plant(
-    client: MlflowClient, experiment_id: str, run_id: str, subject: str, pages: Sequence[Page], ui_base: str
+def plant_views(
+    client: MlflowClient,
+    experiment_id: str,
+    run_id: str,
+    subject: str,
+    pages: Sequence[ViewPage],
+    ui_base: str,
 ) -> str:
-    """Set the views of `subject` into its experiment, and the link to the first into its note; the link.
+    """Set the views of `subject` into its experiment, the first one's link into its note; return the link.
 
     Views of the same subject and name are replaced. `ui_base`: where the UI listens. Where MLflow refuses,
     the link is that of the run.
     """
     runs = f"#/experiments/{experiment_id}/runs"
     run = f"{runs}/{run_id}"
-    keys = [_id(subject, page.name) for page in pages]
+    keys = [_make_id(subject, page.name) for page in pages]
     link = f"{runs}?viewStateShareKey={keys[0]}&compareRunsMode=CHART&workflowType=machine_learning"
     try:
         for key, page in zip(keys, pages, strict=True):
-            view = _view(f"{subject}: {page.name}", _state(page))
+            view = _make_view(f"{subject}: {page.name}", _make_state(page))
             client.set_experiment_tag(experiment_id, f"{TAG}{key}", view)
         with suppress(MlflowException):
-            client.set_experiment_tag(experiment_id, NOTE, _noted(client, experiment_id, subject, link, run))
+            client.set_experiment_tag(
+                experiment_id, NOTE, _make_note(client, experiment_id, subject, link, run)
+            )
     except MlflowException:
         link = run
     return f"{ui_base.rstrip('/')}/{link}"
 
 
-def _id(subject: str, view: str) -> str:
-    """The same for the same view of the same subject, so that a new one takes the old one's place."""
+def _make_id(subject: str, view: str) -> str:
+    """Make an id that is the same for the same view of a subject: a new one replaces the old one."""
     return hashlib.sha256(f"{subject}\n{view}".encode()).hexdigest()
 
 
-def _noted(client: MlflowClient, experiment_id: str, study: str, link: str, run: str) -> str:
-    """The experiment's note with this study's line first; the user's own text stays, below."""
+def _make_note(client: MlflowClient, experiment_id: str, study: str, link: str, run: str) -> str:
+    """Make the experiment's note with this study's line first; the user's own text stays, below."""
     before = client.get_experiment(experiment_id).tags.get(NOTE, "").splitlines()
     mark = f"**{study}**: ["
     links = [line for line in before if line.startswith("**") and "viewStateShareKey=" in line]
     others = [line for line in links if not line.startswith(mark)][: MOST_LINES - 1]
     rest = "\n".join(line for line in before if line not in links).strip("\n")
-    own = f"{mark}accuracy against cost]({link}), [its run]({run})"
-    return "\n\n".join([own, *others, *([rest] if rest else [])])
+    line = f"{mark}accuracy against cost]({link}), [its run]({run})"
+    return "\n\n".join([line, *others, *([rest] if rest else [])])
 
 
-def _view(name: str, state: Mapping[str, Any]) -> str:
+def _make_view(name: str, state: Mapping[str, Any]) -> str:
     now = int(1000 * time.time())
     packed = base64.b64encode(zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 9)).decode()
     view = {"name": name, "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"}
     return json.dumps(view)
 
 
-def quoted(text: str) -> str:
-    """A string in MLflow's filter language, which has no way to escape a quote."""
-    return f'"{text}"' if "'" in text else f"'{text}'"
-
-
 # ---- the state of the page ----------------------------------------------------------------------------
 
 
-def _state(page: Page) -> dict[str, Any]:
-    """What the runs page shows: its filter, its order, its columns and its charts."""
+def _make_state(page: ViewPage) -> dict[str, Any]:
+    """Make the state of the runs page: its filter, its order, its columns and its charts."""
     sections = {"cost": (1, 460), "trials": (2, 380), "settings": (1, 420)}
     names = {
-        "cost": f"Accuracy against {_spelled(page.dots)} (log)",
+        "cost": f"Accuracy against {_format_axis(page.dots)} (log)",
         "trials": page.trials,
         "settings": "Settings",
     }
@@ -151,18 +155,18 @@ def _state(page: Page) -> dict[str, Any]:
         "autoRefreshEnabled": True,
         "isAccordionReordered": True,
         "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
-        "compareRunSections": [_section(key, names[key], *size) for key, size in sections.items()],
-        "compareRunCharts": list(_cards(page)),
+        "compareRunSections": [_make_section(key, names[key], *size) for key, size in sections.items()],
+        "compareRunCharts": list(_make_cards(page)),
     }
 
 
-def _spelled(dots: str) -> str:
-    """`accuracy_at_cpu_us` -> CPU µs."""
+def _format_axis(dots: str) -> str:
+    """Format the axis of a metric: `accuracy_at_cpu_us` -> CPU µs."""
     kind, unit = dots.split("_")[-2:]
     return f"{kind.upper()} {unit.replace('us', 'µs')}"
 
 
-def _section(key: str, name: str, columns: int, height: int) -> dict[str, Any]:
+def _make_section(key: str, name: str, columns: int, height: int) -> dict[str, Any]:
     return {
         "uuid": key,
         "name": name,
@@ -175,23 +179,23 @@ def _section(key: str, name: str, columns: int, height: int) -> dict[str, Any]:
     }
 
 
-def _cards(page: Page) -> Iterator[dict[str, Any]]:
-    yield _line("frontier", "cost", page.dots) | {"range": dict(page.shown)}
-    yield _card("scatter", "SCATTER", "trials") | {
+def _make_cards(page: ViewPage) -> Iterator[dict[str, Any]]:
+    yield _make_line_card("frontier", "cost", page.dots) | {"range": dict(page.shown)}
+    yield _make_card("scatter", "SCATTER", "trials") | {
         "xaxis": {"key": page.cost_metric, "type": "METRIC"},
         "yaxis": {"key": "accuracy", "type": "METRIC"},
     }
-    yield _line("curves", "trials", CURVES)
+    yield _make_line_card("curves", "trials", CURVES)
     if page.keys:
-        yield _card("settings", "PARALLEL", "settings") | {
+        yield _make_card("settings", "PARALLEL", "settings") | {
             "selectedParams": list(page.keys),
             "selectedMetrics": [page.cost_metric, "accuracy"],  # the last one is the colour
             "showAllRuns": False,
         }
 
 
-def _line(key: str, section: str, metric: str) -> dict[str, Any]:
-    return _card(key, "LINE", section) | {
+def _make_line_card(key: str, section: str, metric: str) -> dict[str, Any]:
+    return _make_card(key, "LINE", section) | {
         "metricKey": metric,
         "selectedMetricKeys": [metric],
         "xAxisKey": "step",
@@ -205,7 +209,7 @@ def _line(key: str, section: str, metric: str) -> dict[str, Any]:
     }
 
 
-def _card(key: str, kind: str, section: str) -> dict[str, Any]:
+def _make_card(key: str, kind: str, section: str) -> dict[str, Any]:
     return {
         "uuid": key,
         "type": kind,

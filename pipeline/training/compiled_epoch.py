@@ -1,6 +1,6 @@
-"""The compiled training loop: a whole epoch is one call of one `tf.while_loop`.
+"""The compiled training loop: an epoch is one call of one `tf.while_loop`.
 
-A batch is gathered by a row of `order`; gradients are written by hand (`layers`, `updates`). Compiled by
+A batch is gathered by a row of `EpochPlan.rows`; gradients are written by hand (`mlp_gradients`). Compiled by
 XLA, the loop carries parameters and optimizer state as tensors; as a plain graph, it changes variables by
 fused kernels. Either way a call takes a state and returns a new one. Whatever may differ between two
 trials of the same shape (rates, momentum, smoothing, ...) is an argument, so that it never compiles again.
@@ -14,115 +14,51 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.backend import Tensor, tf
-from pipeline.errors import BadSetting
-from pipeline.hardware.device import Held, supports_bfloat16
-from pipeline.settings.model import Mlp, Model
-from pipeline.settings.optimizer import Adam, Sgd
 from pipeline.settings.settings import Settings
-from pipeline.settings.training import Engine, Policy
-from pipeline.training import augmentation, mlp_gradients, optimizer_steps
-from pipeline.training.augmentation import Changes
-from pipeline.training.device_data import Data, Plan
-from pipeline.training.mlp_gradients import Net
-from pipeline.training.optimizer_steps import Rule
-from pipeline.training.random_streams import stream, uniform
+from pipeline.training import augmentation, mlp_gradients
+from pipeline.training.augmentation import ImageChanges
+from pipeline.training.device_data import DeviceData, EpochPlan
+from pipeline.training.mlp_gradients import NetworkSpec
+from pipeline.training.optimizers import UpdateRule, rule_class
+from pipeline.training.random_streams import derive_seed, draw_uniform
 
 WARM_UP_SAMPLES = 2048
 """Samples on throw-away state before the clock, in three to twenty steps: the first few fault in memory."""
 
-GRAPH_PAYS_FROM = 2**14
-"""Batch x hidden width from which a plain graph beats XLA on a CPU.
-
-A graph starts each of its kernels by itself, some 0.1 ms a step in all, but its matrix products and updates
-are 4 to 10 % faster.
-"""
-
-KEPT = 64
+MAX_COMPILED = 64
 """Compiled shapes that a process keeps; the one used longest ago goes first."""
 
 
-# ---- which loop -------------------------------------------------------------------------------------
-
-
-def choose_engine(
-    device: str, policy: Policy, batch: int, model: Model, native_bfloat16: bool = True
-) -> Engine:
-    """The fastest loop that can train this; `device` is cpu or gpu. Measured, see benchmarks/results.
-
-    `native_bfloat16`: the CPU multiplies bfloat16 itself (AMX, AVX-512 BF16).
-    """
-    if not isinstance(model, Mlp):
-        return Engine.keras  # the fast loop knows the gradients of a perceptron only
-    if device == "gpu":
-        return Engine.xla  # one launch for many small kernels
-    if policy is Policy.mixed_float16:
-        return Engine.xla  # a CPU's plain kernels for float16 are some 200 times slower
-    if policy is Policy.mixed_bfloat16:
-        # XLA widens bfloat16 on a CPU, a graph's kernels multiply in it; where the CPU cannot, they emulate
-        # it at twice the time.
-        return Engine.graph if native_bfloat16 else Engine.xla
-    return Engine.graph if batch * model.hidden >= GRAPH_PAYS_FROM else Engine.xla
-
-
-def pick_engine(settings: Settings, held: Held, streams: bool = False) -> Engine:
-    """The engine that the settings name, or the one `choose_engine` finds.
-
-    `streams`: the training samples stay on disk.
-
-    Raises:
-        BadSetting: the engine named cannot train this model or precision on this device.
-    """
-    policy, model = settings.precision.policy, settings.model
-    if streams and settings.engine not in (Engine.auto, Engine.keras):
-        raise BadSetting(
-            f"engine must be auto or keras for samples larger than data.in_memory_limit="
-            f"{settings.data.in_memory_limit}, got {settings.engine}; raise the limit or use engine=keras"
-        )
-    if settings.engine is Engine.auto:
-        if streams:
-            return Engine.keras
-        return choose_engine(held.kind, policy, settings.train.batch_size, model, supports_bfloat16())
-    if settings.engine is not Engine.keras and not isinstance(model, Mlp):
-        raise BadSetting(f"engine must be auto or keras unless model=mlp, got {settings.engine}")
-    if settings.engine is Engine.graph and policy is Policy.mixed_float16 and held.kind == "cpu":
-        # Without XLA float16 matrix products on a CPU run some 200 times slower.
-        raise BadSetting(
-            "engine must be auto, xla or keras with precision=mixed_float16 on a CPU, got graph; "
-            "use precision=mixed_bfloat16 or engine=xla"
-        )
-    return settings.engine
-
-
-def warm_up_steps(batch: int, steps: int) -> int:
-    """How many of an epoch's steps are taken before the clock."""
+def count_warm_up_steps(batch: int, steps: int) -> int:
+    """Return how many of an epoch's steps are taken before the clock runs."""
     return min(steps, max(3, min(20, WARM_UP_SAMPLES // batch)))
 
 
 # ---- what an epoch is made of -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that shapes the compiled code of an epoch; equal recipes share it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochSpec:
+    """Everything that shapes the compiled code of an epoch; equal specs share it.
 
-    `rows`, `batch`, `steps`: of the training split; `scale_late`: raw samples are scaled in each step;
-    `loss_scaled`: the gradient is; `dropout`: there is some; `place`: TensorFlow's name of the device.
+    `rows`, `batch`, `steps`: of the training split; `scales_in_step`: samples are scaled in
+    each step, not beforehand; `tf_device`: TensorFlow's name of the device.
     """
 
-    net: Net
-    rule: Rule
+    network: NetworkSpec
+    rule: UpdateRule
     rows: int
     batch: int
     steps: int
-    changes: Changes | None
-    scale_late: bool
-    loss_scaled: bool
-    dropout: bool
+    changes: ImageChanges | None
+    scales_in_step: bool
+    uses_loss_scale: bool
+    uses_dropout: bool
     xla: bool
-    place: str
+    tf_device: str
 
 
-class Knobs(NamedTuple):
+class HyperParameters(NamedTuple):
     """Settings that do not shape the code: scalars of the wide type, but for `changes` [3], `seed` int64."""
 
     optimizer: tuple[Tensor, ...]
@@ -133,37 +69,31 @@ class Knobs(NamedTuple):
     seed: Tensor
 
 
-class State(NamedTuple):
-    """Parameters [W1, b1, ...] and, for each, what the optimizer remembers."""
+class LoopState(NamedTuple):
+    """Parameters [W1, b1, ...] and, for each, the optimizer's slots."""
 
     parameters: tuple[Tensor, ...]
-    memory: tuple[tuple[Tensor, ...], ...]
+    slots: tuple[tuple[Tensor, ...], ...]
 
 
-def fresh_state(recipe: Recipe, weights: Sequence[np.ndarray]) -> State:
-    """Weights on the device, memories zero."""
-    with tf.device(recipe.place):
-        parameters = tuple(tf.constant(array, recipe.net.wide) for array in weights)
-        memory = tuple((tf.zeros_like(each),) * recipe.rule.memories for each in parameters)
-    return State(parameters, memory)
+def make_state(spec: EpochSpec, weights: Sequence[np.ndarray]) -> LoopState:
+    """Return a state with `weights` on the device and slots of zero."""
+    with tf.device(spec.tf_device):
+        parameters = tuple(tf.constant(array, spec.network.wide) for array in weights)
+        slots = tuple((tf.zeros_like(parameter),) * spec.rule.slots for parameter in parameters)
+    return LoopState(parameters, slots)
 
 
-def knobs(settings: Settings, wide: Tensor) -> Knobs:
-    """The settings' numbers as tensors."""
-    match settings.optimizer:
-        case Sgd(momentum=momentum):
-            amounts = [momentum]
-        case Adam(beta1=beta1, beta2=beta2, epsilon=epsilon):
-            amounts = [beta1, beta2, epsilon]
-        case _:
-            raise NotImplementedError(type(settings.optimizer).__name__)
-    change = settings.augment
-    return Knobs(
-        tuple(tf.constant(amount, wide) for amount in amounts),
+def make_hyper_parameters(settings: Settings, wide: Tensor) -> HyperParameters:
+    """Return the settings' numbers as tensors."""
+    arguments = rule_class(settings.optimizer).get_arguments(settings.optimizer)
+    augment = settings.augment
+    return HyperParameters(
+        tuple(tf.constant(number, wide) for number in arguments),
         tf.constant(settings.loss.label_smoothing, wide),
         tf.constant(getattr(settings.model, "dropout", 0.0), wide),
         tf.constant(settings.precision.loss_scale, wide),
-        tf.constant([change.shift, change.crop, change.rotate], tf.float32),
+        tf.constant([augment.shift, augment.crop, augment.rotate], tf.float32),
         tf.constant(settings.train.seed, tf.int64),
     )
 
@@ -171,125 +101,154 @@ def knobs(settings: Settings, wide: Tensor) -> Knobs:
 # ---- the loop ---------------------------------------------------------------------------------------
 
 EpochFunction = Any
-"""A `tf.function` of (Data, Plan, steps to take, Knobs, State, desk) to (State, mean loss of the steps)."""
+"""A `tf.function` of (DeviceData, EpochPlan, steps to take, HyperParameters, LoopState, buffers).
+
+It returns the new state and the mean loss of the steps.
+"""
 
 
-@lru_cache(maxsize=KEPT)
-def compiled_epoch(recipe: Recipe) -> EpochFunction:
-    """The epoch as one compiled function; compilation happens in its first call.
+@lru_cache(maxsize=MAX_COMPILED)
+def compile_epoch(spec: EpochSpec) -> EpochFunction:
+    """Return the epoch as one compiled function; compilation happens in its first call.
 
-    `desk` is what `desk_for` returned.
+    `buffers` is what `make_buffers` returned.
     """
-    epoch = partial(_epoch_of_values if recipe.xla else _epoch_in_place, recipe)
-    return tf.function(epoch, jit_compile=recipe.xla, autograph=False)
+    epoch = partial(_run_on_values if spec.xla else _run_in_place, spec)
+    return tf.function(epoch, jit_compile=spec.xla, autograph=False)
 
 
-def desk_for(recipe: Recipe, state: State) -> State | None:
-    """Variables that a graph works on, so that its fused kernels can write in place; XLA needs none."""
-    if recipe.xla:
+def make_buffers(spec: EpochSpec, state: LoopState) -> LoopState | None:
+    """Return variables that a graph works on, so that its fused kernels write in place; XLA needs none."""
+    if spec.xla:
         return None
-    with tf.device(recipe.place):
-        laid = tf.nest.map_structure(tf.Variable, state)
-    return State(*laid)
+    with tf.device(spec.tf_device):
+        variables = tf.nest.map_structure(tf.Variable, state)
+    return LoopState(*variables)
 
 
-def _epoch_of_values(
-    recipe: Recipe, data: Data, plan: Plan, steps: Tensor, told: Knobs, state: State, _desk: None
-) -> tuple[State, Tensor]:
-    """The state is carried through the loop; XLA fuses each update and writes it in place itself."""
+def _run_on_values(
+    spec: EpochSpec,
+    data: DeviceData,
+    plan: EpochPlan,
+    steps: Tensor,
+    hyper: HyperParameters,
+    state: LoopState,
+    _buffers: None,
+) -> tuple[LoopState, Tensor]:
+    """Run the epoch with the state carried through the loop; XLA itself fuses and writes in place."""
 
-    def go(step: Tensor, total: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        loss, gradients = descent(recipe, data, plan, told, step, state.parameters)
-        each = zip(*state, gradients, strict=True)
-        pairs = [optimizer_steps.update(recipe.rule, *amounts(plan, told, step), *one) for one in each]
-        return step + 1, total + loss, State(*zip(*pairs, strict=True))
+    def take_step(step: Tensor, total: Tensor, state: LoopState) -> tuple[Tensor, Tensor, LoopState]:
+        loss, gradients = loss_and_gradients(spec, data, plan, hyper, step, state.parameters)
+        arguments = get_update_arguments(plan, hyper, step)
+        updated = [spec.rule.update(*arguments, *item) for item in zip(*state, gradients, strict=True)]
+        return step + 1, total + loss, LoopState(*zip(*updated, strict=True))
 
-    begin = (tf.constant(0), tf.zeros((), recipe.net.wide), state)
-    _, total, state = tf.while_loop(lambda step, *_: step < steps, go, begin)
-    return state, _mean(total, steps)
+    start = (tf.constant(0), tf.zeros((), spec.network.wide), state)
+    _, total, state = tf.while_loop(lambda step, *_: step < steps, take_step, start)
+    return state, _divide_by_steps(total, steps)
 
 
-def _epoch_in_place(
-    recipe: Recipe, data: Data, plan: Plan, steps: Tensor, told: Knobs, state: State, desk: State
-) -> tuple[State, Tensor]:
-    """The state is laid on the desk, changed there by fused kernels, and taken up again."""
+def _run_in_place(
+    spec: EpochSpec,
+    data: DeviceData,
+    plan: EpochPlan,
+    steps: Tensor,
+    hyper: HyperParameters,
+    state: LoopState,
+    buffers: LoopState,
+) -> tuple[LoopState, Tensor]:
+    """Run the epoch on the buffers: copy the state there, change it by fused kernels, read it."""
 
-    def go(step: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        parameters = [variable.read_value() for variable in desk.parameters]
-        loss, gradients = descent(recipe, data, plan, told, step, parameters)
-        for one in zip(*desk, gradients, strict=True):
-            optimizer_steps.update_in_place(recipe.rule, *amounts(plan, told, step), *one)
+    def take_step(step: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        parameters = [variable.read_value() for variable in buffers.parameters]
+        loss, gradients = loss_and_gradients(spec, data, plan, hyper, step, parameters)
+        arguments = get_update_arguments(plan, hyper, step)
+        for item in zip(*buffers, gradients, strict=True):
+            spec.rule.update_in_place(*arguments, *item)
         return step + 1, total + loss
 
-    tf.nest.map_structure(lambda variable, value: variable.assign(value), desk, state)
-    begin = (tf.constant(0), tf.zeros((), recipe.net.wide))
-    _, total = tf.while_loop(lambda step, _: step < steps, go, begin, parallel_iterations=1)
-    return State(*tf.nest.map_structure(lambda variable: variable.read_value(), desk)), _mean(total, steps)
+    tf.nest.map_structure(lambda variable, value: variable.assign(value), buffers, state)
+    start = (tf.constant(0), tf.zeros((), spec.network.wide))
+    _, total = tf.while_loop(lambda step, _: step < steps, take_step, start, parallel_iterations=1)
+    state = LoopState(*tf.nest.map_structure(lambda variable: variable.read_value(), buffers))
+    return state, _divide_by_steps(total, steps)
 
 
-def _mean(total: Tensor, steps: Tensor) -> Tensor:
+def _divide_by_steps(total: Tensor, steps: Tensor) -> Tensor:
     return total / tf.cast(tf.maximum(steps, 1), total.dtype)
 
 
-def amounts(plan: Plan, told: Knobs, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-    """What `updates.update` wants to know of this step, ahead of the parameter."""
-    return told.optimizer, tf.gather(plan.strides, step), tf.gather(plan.shrinks, step)
+def get_update_arguments(
+    plan: EpochPlan, hyper: HyperParameters, step: Tensor
+) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """Return the arguments of `UpdateRule.update` that come before the parameter."""
+    return hyper.optimizer, tf.gather(plan.step_sizes, step), tf.gather(plan.decay_factors, step)
 
 
-def descent(
-    recipe: Recipe, data: Data, plan: Plan, told: Knobs, step: Tensor, parameters: Sequence[Tensor]
+def loss_and_gradients(
+    spec: EpochSpec,
+    data: DeviceData,
+    plan: EpochPlan,
+    hyper: HyperParameters,
+    step: Tensor,
+    parameters: Sequence[Tensor],
 ) -> tuple[Tensor, list[Tensor]]:
-    """Mean loss of the step's batch and its gradients by the parameters."""
-    samples, wanted = batch(recipe, data, plan, told, step)
-    return slopes(recipe, plan, told, step, parameters, samples, wanted)
+    """Compute the mean loss of the step's batch and its gradients by the parameters."""
+    samples, targets = fetch_batch(spec, data, plan, hyper, step)
+    return loss_and_gradients_of_batch(spec, plan, hyper, step, parameters, samples, targets)
 
 
-def slopes(
-    recipe: Recipe,
-    plan: Plan,
-    told: Knobs,
+def loss_and_gradients_of_batch(
+    spec: EpochSpec,
+    plan: EpochPlan,
+    hyper: HyperParameters,
     step: Tensor,
     parameters: Sequence[Tensor],
     samples: Tensor,
-    wanted: Tensor,
+    targets: Tensor,
 ) -> tuple[Tensor, list[Tensor]]:
-    """`descent` on a batch that has been fetched."""
-    net, masks = recipe.net, dropout_masks(recipe, plan, told, step)
-    done = mlp_gradients.forward(net, parameters, samples, masks)
-    loss, slope = mlp_gradients.loss_and_slope(net, done.logits, wanted)
-    slope = slope * (told.loss_scale / recipe.batch) if recipe.loss_scaled else slope / recipe.batch
-    gradients = mlp_gradients.backward(net, done, slope, masks)
-    if recipe.loss_scaled:
-        gradients = [gradient / told.loss_scale for gradient in gradients]
+    """Compute what `loss_and_gradients` does, on a batch that has been fetched."""
+    network, masks = spec.network, draw_dropout_masks(spec, plan, hyper, step)
+    forward_pass = mlp_gradients.forward(network, parameters, samples, masks)
+    loss, gradient = mlp_gradients.loss_and_gradient(network, forward_pass.logits, targets)
+    scale = hyper.loss_scale / spec.batch if spec.uses_loss_scale else None
+    gradient = gradient / spec.batch if scale is None else gradient * scale
+    gradients = mlp_gradients.backward(network, forward_pass, gradient, masks)
+    if spec.uses_loss_scale:
+        gradients = [gradient / hyper.loss_scale for gradient in gradients]
     return tf.reduce_mean(loss), gradients
 
 
-def batch(recipe: Recipe, data: Data, plan: Plan, told: Knobs, step: Tensor) -> tuple[Tensor, Tensor]:
-    """Scaled, changed samples [batch, inputs] and their targets [batch, classes]."""
-    rows = tf.gather(plan.order, step)
+def fetch_batch(
+    spec: EpochSpec, data: DeviceData, plan: EpochPlan, hyper: HyperParameters, step: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return scaled, changed samples [batch, inputs] and their targets [batch, classes]."""
+    rows = tf.gather(plan.rows, step)
     samples = tf.gather(data.features, rows)
-    wanted = mlp_gradients.targets(recipe.net, tf.gather(data.labels, rows), told.smoothing)
-    if recipe.scale_late:
-        samples = tf.cast(samples, recipe.net.wide)
-        if recipe.changes:
-            seed = stream(told.seed, 0, plan.first + tf.cast(step, tf.int64))
-            # Many small kernels on a whole batch: XLA makes one of them, also inside a plain graph.
+    targets = mlp_gradients.make_targets(spec.network, tf.gather(data.labels, rows), hyper.smoothing)
+    if spec.scales_in_step:
+        samples = tf.cast(samples, spec.network.wide)
+        if spec.changes:
+            seed = derive_seed(hyper.seed, 0, plan.steps_before + tf.cast(step, tf.int64))
+            # Many small kernels on a full batch: XLA makes one of them, also inside a plain graph.
             change = tf.function(
-                partial(augmentation.change, recipe.changes), jit_compile=True, autograph=False
+                partial(augmentation.change_images, spec.changes), jit_compile=True, autograph=False
             )
-            samples = change(told.changes, seed, samples)
+            samples = change(hyper.changes, seed, samples)
         samples = (samples - data.mean) / data.std
-    return samples, wanted
+    return samples, targets
 
 
-def dropout_masks(recipe: Recipe, plan: Plan, told: Knobs, step: Tensor) -> list[Tensor]:
-    """For each hidden layer [batch, width]: zero, or what keeps the mean; none without dropout."""
-    if not recipe.dropout:
+def draw_dropout_masks(
+    spec: EpochSpec, plan: EpochPlan, hyper: HyperParameters, step: Tensor
+) -> list[Tensor]:
+    """Return for each hidden layer zeros, or factors that keep the mean, [batch, width]."""
+    if not spec.uses_dropout:
         return []
     masks = []
-    for layer, width in enumerate(recipe.net.sizes[1:-1], start=1):
-        seed = stream(told.seed, layer, plan.first + tf.cast(step, tf.int64))
-        drawn = uniform([recipe.batch, width], seed)
-        kept = tf.cast(drawn >= tf.cast(told.dropout, tf.float32), recipe.net.narrow)
-        masks.append(kept / tf.cast(1 - told.dropout, recipe.net.narrow))
+    for layer, width in enumerate(spec.network.sizes[1:-1], start=1):
+        seed = derive_seed(hyper.seed, layer, plan.steps_before + tf.cast(step, tf.int64))
+        numbers = draw_uniform([spec.batch, width], seed)
+        mask = tf.cast(numbers >= tf.cast(hyper.dropout, tf.float32), spec.network.narrow)
+        masks.append(mask / tf.cast(1 - hyper.dropout, spec.network.narrow))
     return masks

@@ -1,4 +1,4 @@
-"""Training as an iterator: one item an epoch; recording, pruning and saving are the caller's lines."""
+"""Training as an iterator: one item an epoch; recording and saving are the caller's lines (see `trial`)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,78 +10,95 @@ import numpy as np
 from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared
 from pipeline.errors import Diverged
-from pipeline.evaluation import corruptions
-from pipeline.hardware.device import Stopwatch, claim_device
-from pipeline.measures import Curve, Drawn, Epoch, Seconds
+from pipeline.hardware.device import claim_device
+from pipeline.hardware.stopwatch import Stopwatch
+from pipeline.measures import Curve, Epoch, PowerDraw, Seconds
 from pipeline.models import keras_models
-from pipeline.settings.settings import Settings, option_name
+from pipeline.settings.kinds import option_name
+from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, Policy
-from pipeline.training import compiled_epoch, device_data, warm_start
+from pipeline.training import device_data, engine_choice
 from pipeline.training.checkpoints import Checkpoint
-from pipeline.training.loop import Loop, check_loop, start_loop
-from pipeline.training.warm_start import Left, Onward
-
-Start = list[np.ndarray] | Onward | None
+from pipeline.training.loop import Loop, start_loop
+from pipeline.training.warm_start import Start, TrainingState, WarmStart, get_loop_kind, get_start_weights
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
     """The state after an epoch; `curve`: every epoch so far; `seconds`: what they took, by purpose.
 
-    `engine`: what ran (xla, graph or keras); `device`: its name; `kept`: the epoch that the weights are of,
-    which is the last one, or with `train.patience` the best so far; `drawn`: energy of all epochs so far.
-    `curve` counts from the first epoch, also where training went on from a checkpoint; `seconds` and `drawn`
-    do not.
+    `engine`: what ran (xla, graph or keras); `device`: its name; `chosen_epoch`: the epoch that the weights
+    are of, which is the last one, or with `train.patience` the best so far; `energy`: of all epochs so far;
+    `earlier_device_seconds`: what the curve had cost before this training began; `stop_reason`: why the trial
+    is stopped here, if it is. `curve` counts from the first epoch, also where training went on from a
+    checkpoint; `seconds` and `energy` do not.
     """
 
     curve: Curve
     seconds: Seconds
     engine: str
     device: str
-    kept: Epoch
+    chosen_epoch: Epoch
     parameters: Sequence[Tensor]
     settings: Settings
-    prepared: Prepared
-    drawn: Drawn
+    data: Prepared
+    energy: PowerDraw
     loop: Loop | None = None
+    earlier_device_seconds: float = 0.0
+    stop_reason: str = ""
 
-    def weights(self) -> list[np.ndarray]:
-        """[W1, b1, W2, b2, ...], W [inputs, outputs]; float32, or float64 under that precision."""
+    @property
+    def is_restored(self) -> bool:
+        """Return whether this is the end of a trial that was trained before; nothing was trained now."""
+        return self.loop is None
+
+    @property
+    def paid_seconds(self) -> float:
+        """Return the device-seconds that this training itself has cost."""
+        return self.curve.last.device_seconds - self.earlier_device_seconds
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return [W1, b1, W2, b2, ...], W [inputs, outputs]; float32, or float64 under that precision."""
         return [parameter.numpy() for parameter in self.parameters]
 
-    def model(self) -> Any:
-        """A Keras model with these weights, from raw samples to probabilities; see `models.build`."""
-        return keras_models.build(self.settings, self.prepared, self.weights())
+    def build_model(self) -> Any:
+        """Return a Keras model with these weights, from raw samples to probabilities."""
+        return keras_models.build_model(self.settings, self.data, self.get_weights())
 
-    def left(self, start: Start) -> Left | None:
-        """What another run can go on from; None where the weights that are kept are not the last."""
+    def to_training_state(self, start: Start) -> TrainingState | None:
+        """Return what another run can go on from; None where the chosen weights are not the last.
+
+        `start`: where this training began.
+        """
         assert self.loop is not None
-        if self.kept.number != self.curve.last.number:
+        if self.chosen_epoch.number != self.curve.last.number:
             return None
-        epochs, steps = (start.epochs, start.steps) if isinstance(start, Onward) else (0, 0)
-        optimizer = option_name(type(self.settings.optimizer))
+        epochs, steps = (start.epochs, start.steps) if isinstance(start, WarmStart) else (0, 0)
         number = self.curve.last.number
-        loop = warm_start.loop_of(Engine(self.engine))
-        return Left(self.loop.state(), loop, optimizer, epochs + number, steps + number * self.loop.steps)
+        return TrainingState(
+            self.loop.get_state(),
+            get_loop_kind(Engine(self.engine)),
+            option_name(type(self.settings.optimizer)),
+            epochs + number,
+            steps + number * self.loop.steps,
+        )
 
-    def checkpoint(self) -> Checkpoint:
-        """What goes on from here; to be asked for before the next epoch begins."""
+    def to_checkpoint(self) -> Checkpoint:
+        """Return what goes on from here; to be asked for before the next epoch begins."""
         assert self.loop is not None
-        return Checkpoint(self.curve, self.loop.state(), self.kept.number, tuple(self.weights()))
+        state, parameters = self.loop.get_state(), tuple(self.get_weights())
+        return Checkpoint(self.curve, state, self.chosen_epoch.number, parameters)
 
 
 def train(
-    prepared: Prepared,
-    settings: Settings,
-    start: Start = None,
-    paused: Checkpoint | None = None,
+    data: Prepared, settings: Settings, start: Start = None, checkpoint: Checkpoint | None = None
 ) -> Iterator[Trained]:
-    """Train epoch by epoch; stop early by `train.patience`.
+    """Train epoch by epoch and yield the state after each; stop early by `train.patience`.
 
-    `start`: weights to begin with, as `Trained.weights` gives them, needed with `model.init=pretrained`; or
-    where another run ended, which adds what that cost.
-    `paused`: the same run at an earlier epoch, on the same engine; it goes on as if it had never stopped, and
-    its cost so far is part of the curve.
+    `start`: weights to begin with, as `Trained.get_weights` returns them, needed with
+    `model.init=pretrained`; or where another run ended, which adds what that cost.
+    `checkpoint`: the same run at an earlier epoch, on the same engine; training goes on as if it had never
+    stopped, and the cost so far is part of the curve.
 
     Raises:
         BadSetting: the batch, threads or engine do not fit data, process, precision or model.
@@ -91,115 +108,128 @@ def train(
         Diverged: a loss became NaN or infinite.
     """
     watch = Stopwatch(claim_device(settings.device))
-    kind = compiled_epoch.pick_engine(settings, watch.held, device_data.streams(settings, prepared))
-    loop = _ready(prepared, settings, start, watch, kind)
-    curve, kept, parameters = _beginning(loop, watch, settings, start, paused)
+    engine = engine_choice.pick_engine(settings, watch.device, device_data.is_streamed(settings, data))
+    loop = _prepare_loop(data, settings, start, watch, engine)
+    curve, chosen, parameters = _begin_curve(loop, watch, settings, start, checkpoint)
     for number in range(len(curve.epochs) + 1, settings.train.epochs + 1):
-        epoch = _after(paused or start, _epoch(loop, watch, settings, number))
+        epoch = _add_earlier_cost(_train_epoch(loop, watch, settings, number), start, checkpoint)
         curve = curve.with_epoch(epoch)
-        if kept is None or not settings.train.patience or _better(epoch, kept):
-            kept, parameters = epoch, loop.parameters()
+        if chosen is None or not settings.train.patience or _is_better(epoch, chosen):
+            chosen, parameters = epoch, loop.get_parameters()
         yield Trained(
-            curve,
-            watch.seconds,
-            kind.value,
-            watch.held.name,
-            kept,
-            parameters,
-            settings,
-            prepared,
-            watch.drawn,
-            loop,
+            curve=curve,
+            seconds=watch.seconds,
+            engine=engine.value,
+            device=watch.device.name,
+            chosen_epoch=chosen,
+            parameters=parameters,
+            settings=settings,
+            data=data,
+            energy=watch.drawn,
+            loop=loop,
+            earlier_device_seconds=_get_earlier_cost(start, checkpoint),
         )
-        if settings.train.patience and number - kept.number >= settings.train.patience:
+        if is_finished(curve, chosen.number, settings):
             return
 
 
-def check(prepared: Prepared, settings: Settings, start: Start = None) -> None:
-    """Raise what `train` would raise before its first epoch, and do nothing else."""
-    held = claim_device(settings.device)
-    compiled_epoch.pick_engine(settings, held, device_data.streams(settings, prepared))
-    check_loop(settings, prepared)
-    corruptions.check(settings.evaluate.shift, prepared.test.samples, prepared.front)
-    keras_models.start_weights(settings, prepared, _weights_of(start))
+def is_finished(curve: Curve, chosen_number: int, settings: Settings) -> bool:
+    """Return whether training ends after the last epoch of `curve`: all are done, or patience has ended."""
+    number, patience = curve.last.number, settings.train.patience
+    return number >= settings.train.epochs or bool(patience and number - chosen_number >= patience)
 
 
-def _weights_of(start: Start) -> list[np.ndarray] | None:
-    return start.weights if isinstance(start, Onward) else start
+def restore_finished(checkpoint: Checkpoint, data: Prepared, settings: Settings) -> Trained:
+    """Return the end of a trial that was trained before; it costs nothing now."""
+    return Trained(
+        curve=checkpoint.curve,
+        seconds=Seconds(),
+        engine="",
+        device=checkpoint.curve.device,
+        chosen_epoch=checkpoint.chosen_epoch,
+        parameters=[tf.constant(array) for array in checkpoint.parameters],
+        settings=settings,
+        data=data,
+        energy=PowerDraw(),
+        earlier_device_seconds=checkpoint.curve.last.device_seconds,
+    )
 
 
-def _ready(
-    prepared: Prepared,
-    settings: Settings,
-    start: Start,
-    watch: Stopwatch,
-    kind: Engine,
-) -> Loop:
-    """A run that is compiled and warm; its first epoch is prepared."""
-    with watch.on("input"):
-        weights = keras_models.start_weights(settings, prepared, _weights_of(start))
-        loop = start_loop(settings, prepared, weights, watch.held, kind)
-        if isinstance(start, Onward):
-            loop.go_on(start.epochs, start.steps)
+def _prepare_loop(data: Prepared, settings: Settings, start: Start, watch: Stopwatch, engine: Engine) -> Loop:
+    """Return a run that is compiled and warm; its first epoch is prepared."""
+    with watch.time("input"):
+        weights = keras_models.get_start_weights(settings, data, get_start_weights(start))
+        loop = start_loop(settings, data, weights, watch.device, engine)
+        if isinstance(start, WarmStart):
+            loop.continue_from(start.epochs, start.steps)
         loop.prepare(1)
-    with watch.on("compile"):
+    with watch.time("compile"):
         loop.compile()
-    with watch.on("warm_up"):
+    with watch.time("warm_up"):
         loop.warm_up()
     return loop
 
 
-def _beginning(
-    loop: Loop, watch: Stopwatch, settings: Settings, start: Start, paused: Checkpoint | None
+def _begin_curve(
+    loop: Loop, watch: Stopwatch, settings: Settings, start: Start, checkpoint: Checkpoint | None
 ) -> tuple[Curve, Epoch | None, Sequence[Tensor]]:
-    """The curve so far, and what is kept of it."""
-    if paused is None:
-        if isinstance(start, Onward) and start.left is not None:
-            loop.restore(start.left.state)
-        return Curve(watch.held.name, settings.schedule.fair_midway), None, loop.parameters()
-    loop.restore(paused.state)
-    kept = paused.curve.epochs[paused.kept - 1]
-    return paused.curve, kept, [tf.constant(array) for array in paused.parameters]
+    """Restore the loop, and return the curve so far, its chosen epoch and the weights of that."""
+    if checkpoint is not None:
+        loop.restore(checkpoint.state)
+        parameters = [tf.constant(array) for array in checkpoint.parameters]
+        return checkpoint.curve, checkpoint.chosen_epoch, parameters
+    if isinstance(start, WarmStart) and start.training_state is not None:
+        loop.restore(start.training_state.state)
+    return Curve(watch.device.name, settings.schedule.fair_midway), None, loop.get_parameters()
 
 
-def _after(paused: "Checkpoint | Start", epoch: Epoch) -> Epoch:
-    """The epoch with what was spent before the pause, or by the run that this one goes on from."""
-    if isinstance(paused, Onward):
-        return replace(epoch, device_seconds=paused.device_seconds + epoch.device_seconds)
-    if not isinstance(paused, Checkpoint):
-        return epoch
+def _get_earlier_cost(start: Start, checkpoint: Checkpoint | None) -> float:
+    """Return the device-seconds that were spent before this training began."""
+    if checkpoint is not None:
+        return checkpoint.curve.last.device_seconds
+    return start.device_seconds if isinstance(start, WarmStart) else 0.0
+
+
+def _add_earlier_cost(epoch: Epoch, start: Start, checkpoint: Checkpoint | None) -> Epoch:
+    """Return the epoch with what was spent before the pause, or by the run that this one goes on from."""
+    lost = checkpoint.curve.last.lost_seconds if checkpoint is not None else 0.0
     return replace(
         epoch,
-        device_seconds=paused.epoch.device_seconds + epoch.device_seconds,
-        lost_seconds=paused.epoch.lost_seconds + epoch.lost_seconds,
+        device_seconds=_get_earlier_cost(start, checkpoint) + epoch.device_seconds,
+        lost_seconds=lost + epoch.lost_seconds,
     )
 
 
-def _epoch(loop: Loop, watch: Stopwatch, settings: Settings, number: int) -> Epoch:
-    with watch.on("input"):
+def _train_epoch(loop: Loop, watch: Stopwatch, settings: Settings, number: int) -> Epoch:
+    """Train one epoch and score it.
+
+    Raises:
+        Diverged: a loss became NaN or infinite.
+    """
+    with watch.time("input"):
         loop.prepare(number)
-    with watch.on_epoch():
+    with watch.time_epoch():
         loss = loop.run()
-    with watch.on("repeat"):
-        watch.repeat(loop.rehearse, loop.steps)
-    with watch.on("validate"):
+    with watch.time("repeat"):
+        watch.repeat_if_contended(loop.rehearse, loop.steps)
+    with watch.time("validate"):
         validation_loss, accuracy = loop.score()
     for name, value in (("train", float(loss)), ("validation", validation_loss)):
         if not math.isfinite(value):
-            raise Diverged(_diverged(name, value, number, settings))
+            raise Diverged(_explain_divergence(name, value, number, settings))
     return Epoch(
-        number,
-        watch.device_seconds,
-        float(loss),
-        validation_loss,
-        accuracy,
-        watch.verdict.contended,
-        watch.verdict.share,
-        watch.lost_seconds,
+        number=number,
+        device_seconds=watch.device_seconds,
+        train_loss=float(loss),
+        validation_loss=validation_loss,
+        validation_accuracy=accuracy,
+        contended=watch.verdict.contended,
+        core_share=watch.verdict.share,
+        lost_seconds=watch.lost_seconds,
     )
 
 
-def _diverged(name: str, value: float, number: int, settings: Settings) -> str:
+def _explain_divergence(name: str, value: float, number: int, settings: Settings) -> str:
     rate = settings.optimizer.learning_rate
     half = settings.precision.policy is Policy.mixed_float16
     also = f" or precision.loss_scale (now {settings.precision.loss_scale:g})" if half else ""
@@ -209,5 +239,5 @@ def _diverged(name: str, value: float, number: int, settings: Settings) -> str:
     )
 
 
-def _better(epoch: Epoch, than: Epoch) -> bool:
-    return epoch.validation_accuracy > than.validation_accuracy
+def _is_better(epoch: Epoch, baseline: Epoch) -> bool:
+    return epoch.validation_accuracy > baseline.validation_accuracy

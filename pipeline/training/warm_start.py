@@ -5,30 +5,30 @@ and the same optimizer goes on. The scaling stays that of the first run, for the
 """
 
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from pipeline.data.prepared import Prepared, Scaling
 from pipeline.errors import BadModel
 from pipeline.models import keras_models
-from pipeline.settings.settings import Settings, option_name
+from pipeline.settings.kinds import option_name
+from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
+from pipeline.training.state_file import DAMAGED, read_state, write_state
 
-FILE = "state.npz"
+STATE_FILE = "state.npz"
 """Artifact of a run that another one can go on from."""
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What a run leaves behind beside its model.
+class TrainingState:
+    """What a run leaves behind beside its model, so that a later run can go on from it.
 
-    `state`: as `loops.Loop.state` gives it; `loop`: compiled or keras, whose order it is in; `epochs`,
-    `steps`: taken so far, by the runs before, too.
+    `state`: everything that the next epoch starts from, as `loop.Loop.get_state` returns it; `loop`: compiled
+    or keras, whose order it is in; `epochs`, `steps`: so many were trained, those of earlier runs included.
     """
 
     state: tuple[np.ndarray, ...]
@@ -38,57 +38,63 @@ class Left:
     steps: int
 
 
-@dataclass(frozen=True, slots=True)
-class Onward:
-    """Where a run begins that goes on from another.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmStart:
+    """Where a run begins that goes on from another run.
 
-    `left`: with the optimizer's memory, where it fits; `epochs`, `steps`: before this run; `device_seconds`:
-    what they cost; `fresh`: layers that begin anew.
+    `training_state`: what the optimizer remembers, None where it does not fit; `epochs`, `steps`: so many
+    were trained before this run; `device_seconds`: what they cost; `fresh_layers`: names of the layers that
+    begin with new weights.
     """
 
     weights: list[np.ndarray]
-    left: Left | None
+    training_state: TrainingState | None
     epochs: int
     steps: int
     device_seconds: float
-    fresh: tuple[str, ...]
+    fresh_layers: tuple[str, ...]
     run_id: str | None
 
 
-def loop_of(engine: Engine) -> str:
+Start = list[np.ndarray] | WarmStart | None
+"""Where training begins: with weights of another model, where another run ended, or afresh (None)."""
+
+
+def get_start_weights(start: Start) -> list[np.ndarray] | None:
+    """Return the weights to begin with, or None where they are to be drawn."""
+    return start.weights if isinstance(start, WarmStart) else start
+
+
+def get_loop_kind(engine: Engine) -> str:
+    """Return the name of the loop in whose order a state is written: compiled or keras."""
     return "keras" if engine is Engine.keras else "compiled"
 
 
-def packed(left: Left) -> bytes:
-    """As a file."""
-    about = {name: getattr(left, name) for name in ("loop", "optimizer", "epochs", "steps")}
+def pack(state: TrainingState) -> bytes:
+    """Return the content of the file that keeps the state."""
+    about = {name: getattr(state, name) for name in ("loop", "optimizer", "epochs", "steps")}
     buffer = io.BytesIO()
-    arrays = {f"state{number}": array for number, array in enumerate(left.state)}
-    np.savez(buffer, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+    write_state(buffer, about, {"state": state.state})
     return buffer.getvalue()
 
 
-def unpacked(content: bytes) -> Left | None:
-    """What `packed` wrote; None where it is damaged."""
+def unpack(content: bytes) -> TrainingState | None:
+    """Read what `pack` wrote; return None where it is damaged."""
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            state = tuple(file[f"state{number}"] for number in range(len(file.files) - 1))
-            return Left(state, **about)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+        about, (state,) = read_state(io.BytesIO(content), ["state"])
+        return TrainingState(state, **about)
+    except DAMAGED:
         return None
 
 
-def under_scaling_of(model: Any, prepared: Prepared) -> Prepared:
-    """The data as the first run's network saw such data.
+def take_over_scaling(model: Any, prepared: Prepared) -> Prepared:
+    """Return the data as the first run's network saw such data.
 
     Raises:
         BadModel: the model's front end is another one, so its weights mean other features.
     """
     fronts = ("ngrams", "tokens", "category_", "log_mel")
-    mine = keras_models.front_configs(prepared, fronts)
-    theirs = keras_models.configs_of(model, fronts)
-    if mine != theirs:
+    if keras_models.get_front_configs(prepared, fronts) != keras_models.get_layer_configs(model, fronts):
         raise BadModel(
             "train.from must be a model with the front end of this data (vocabulary, categories, bands), "
             "got another one; go on with the data and settings that it was fitted on, or train anew"
@@ -97,28 +103,28 @@ def under_scaling_of(model: Any, prepared: Prepared) -> Prepared:
     if scaling is None:
         return prepared
     config = scaling.get_config()
-    mean, std = (np.asarray(each, np.float32) for each in (config["mean"], np.sqrt(config["variance"])))
+    mean, std = np.asarray(config["mean"], np.float32), np.asarray(np.sqrt(config["variance"]), np.float32)
     shapes = {(), tuple(prepared.shape)}
     return replace(prepared, scaling=Scaling(mean, std)) if {mean.shape, std.shape} <= shapes else prepared
 
 
-def taken_over(
+def take_over_weights(
     model: Any, settings: Settings, prepared: Prepared
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """The weights to begin with, and the names of the layers that begin anew.
+    """Return the weights to begin with, and the names of the layers that begin with new ones.
 
     Raises:
         BadModel: no layer fits.
     """
-    theirs = {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
-    network = keras_models.network(settings, prepared)
+    weights_by_name = {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
+    network = keras_models.build_network(settings, prepared)
     weighted = [layer for layer in network.layers if layer.get_weights()]
-    in_turn = list(theirs.values()) if len(theirs) == len(weighted) else None
+    in_order = list(weights_by_name.values()) if len(weights_by_name) == len(weighted) else None
     fresh = []
-    for place, layer in enumerate(weighted):
-        given = theirs.get(layer.name) or (in_turn[place] if in_turn else None)
-        if given is not None and _shapes(given) == _shapes(layer.get_weights()):
-            layer.set_weights(given)
+    for number, layer in enumerate(weighted):
+        weights = weights_by_name.get(layer.name) or (in_order[number] if in_order else None)
+        if weights is not None and _get_shapes(weights) == _get_shapes(layer.get_weights()):
+            layer.set_weights(weights)
         else:
             fresh.append(layer.name)
     if len(fresh) == len(weighted):
@@ -129,24 +135,29 @@ def taken_over(
     return network.get_weights(), tuple(fresh)
 
 
-def _shapes(arrays: Sequence[np.ndarray]) -> list[tuple[int, ...]]:
+def _get_shapes(arrays: Sequence[np.ndarray]) -> list[tuple[int, ...]]:
     return [np.shape(array) for array in arrays]
 
 
-def onward(
+def plan_warm_start(
     model: Any,
-    left: Left | None,
+    state: TrainingState | None,
     device_seconds: float,
     run_id: str | None,
     settings: Settings,
     prepared: Prepared,
     engine: Engine,
-) -> Onward:
-    """Where to begin: `left` is used where everything fits."""
-    weights, fresh = taken_over(model, settings, prepared)
-    same = left is not None and not fresh and left.loop == loop_of(engine)
-    fits = same and left is not None and left.optimizer == option_name(type(settings.optimizer))
-    epochs, steps = (left.epochs, left.steps) if left is not None else (0, 0)
-    return Onward(
-        weights, left if fits else None, epochs, steps if fits else 0, device_seconds, fresh, run_id
+) -> WarmStart:
+    """Return where to begin: what the optimizer remembers goes on where loop, layers and optimizer fit."""
+    weights, fresh = take_over_weights(model, settings, prepared)
+    same_loop = state is not None and not fresh and state.loop == get_loop_kind(engine)
+    fits = same_loop and state is not None and state.optimizer == option_name(type(settings.optimizer))
+    return WarmStart(
+        weights=weights,
+        training_state=state if fits else None,
+        epochs=state.epochs if state is not None else 0,
+        steps=state.steps if state is not None and fits else 0,
+        device_seconds=device_seconds,
+        fresh_layers=fresh,
+        run_id=run_id,
     )

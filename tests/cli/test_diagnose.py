@@ -9,7 +9,6 @@ import pytest
 
 from pipeline.cli import save_experiment
 from pipeline.cli.compose import CONF, compose
-from pipeline.errors import BadSetting
 from pipeline.settings.settings import flatten
 from tests.conftest import Run
 
@@ -71,7 +70,7 @@ def trial(settings: object) -> dict[str, object]:
     return {
         key: value
         for key, value in flatten(settings)
-        if key.partition(".")[0] not in save_experiment.AROUND | save_experiment.PLACES
+        if key.partition(".")[0] not in save_experiment.NOT_SAVED
     }
 
 
@@ -90,22 +89,3 @@ def test_a_mistake_is_one_line_and_records_nothing(fulcrum: Run, words: list[str
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-
-
-def test_an_experiment_saved_is_the_command_line_it_came_from(saved: Path) -> None:
-    words = [
-        "experiment=article",
-        "train.batch_size=32",
-        "optimizer.learning_rate=0.32",
-        "schedule=warmup_linear",
-        "preprocess.standardise=overall",
-        "profile.runtime=litert",
-        "engine=xla",
-    ]
-    told = compose(words)
-    assert save_experiment.save(saved.stem, told, "by a test") == saved
-    again = compose([f"experiment={saved.stem}"])
-    assert trial(again.settings) == trial(told.settings)
-    assert again.settings.claim is None
-    with pytest.raises(BadSetting, match="must be a new name"):
-        save_experiment.check(saved.stem)

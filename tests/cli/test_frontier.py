@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli import main
-from pipeline.search.study_store import Ledger, Proposal
+from pipeline.search.study_store import ProposedTrial, StudyStore
 from pipeline.search.trial_rows import CONFIRM
 
 Said = tuple[int, str, str]
@@ -42,21 +42,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study with three trials, one that failed, and two confirmations of one member; another, empty."""
     found = tmp_path_factory.mktemp("frontier")
     address = f"sqlite:///{found / 'studies.db'}"
-    Ledger(address, "empty")
-    ledger = Ledger(address, "widths")
+    StudyStore(address, "empty")
+    ledger = StudyStore(address, "widths")
     for hidden in CURVES:
-        number = ledger.begin(Proposal({}, {}, {}), 99)
+        number = ledger.begin(ProposedTrial({}, {}, {}), 99)
         assert number is not None
         ledger.finish(number, outcome(hidden))
-    number = ledger.begin(Proposal({}, {}, {}), 99)
+    number = ledger.begin(ProposedTrial({}, {}, {}), 99)
     assert number is not None
     ledger.finish(
         number, outcome(8, state="failed", reason="diverged", curve=[], paid_seconds=0.0, device="")
     )
-    after = ledger.afterwards()
+    after = ledger.task_queue()
     for seed in (1, 2):
         about = {"trial": 1, "epoch": 2, "seed": seed}
-        after.queue(Proposal({}, {}, {}), {CONFIRM: about}, once=f"confirm {seed}")
+        after.queue(ProposedTrial({}, {}, {}), {CONFIRM: about}, once=f"confirm {seed}")
         row = after.claim()
         assert row is not None
         again = [[1, 0.08, 0.9], [2, 0.16, 0.94 + 0.01 * seed]]
@@ -71,8 +71,8 @@ def ask(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 
     def run(*words: str) -> Said:
         code = main(["frontier", *words])
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return run
 
@@ -98,16 +98,16 @@ def test_the_table(ask: Ask) -> None:
 
 def test_json(ask: Ask) -> None:
     code, out, _ = ask("--json")
-    told = json.loads(out)
+    printed = json.loads(out)
     assert code == 0
-    assert {key: told[key] for key in ("study", "device", "trials")} == {
+    assert {key: printed[key] for key in ("study", "device", "trials")} == {
         "study": "widths",
         "device": "a CPU, 1 core",
         "trials": 4,
     }
-    assert [each["accuracy"] for each in told["frontier"]] == [0.5, 0.7, 0.72, 0.9, 0.95, 0.96, 0.97, 0.98]
-    assert [each["knee"] for each in told["frontier"]].count(True) == 1
-    member = told["frontier"][4]
+    assert [each["accuracy"] for each in printed["frontier"]] == [0.5, 0.7, 0.72, 0.9, 0.95, 0.96, 0.97, 0.98]
+    assert [each["knee"] for each in printed["frontier"]].count(True) == 1
+    member = printed["frontier"][4]
     assert member["command"] == (
         "python -m pipeline run data=digits model.hidden=64 optimizer=sgd train.epochs=2"
     )
@@ -116,7 +116,7 @@ def test_json(ask: Ask) -> None:
     assert member["test_accuracy"] == pytest.approx(0.945)
     assert 0 <= member["on_frontier"] <= 1
     assert member["params"]["model.hidden"] == 64
-    assert told["frontier"][0]["on_frontier"] is None
+    assert printed["frontier"][0]["on_frontier"] is None
 
 
 @pytest.mark.parametrize(
@@ -181,10 +181,10 @@ def test_where_nothing_qualifies_it_ends_with_1_and_one_line(ask: Ask, words: li
         (["--knee", "--within", "2"], "frontier takes one of --at-least, --within and --knee, got several"),
         (
             ["--study", "nosuch"],
-            "--study must be one of the studies that are there (empty, widths), got nosuch",
+            "--study must be one of the studies that exist (empty, widths), got nosuch",
         ),
         (["--nosuch"], "--nosuch must be followed by a value"),
-        (["search.study=nosuch"], "--study must be one of the studies that are there"),
+        (["search.study=nosuch"], "--study must be one of the studies that exist"),
         (
             ["search.storage=sqlite:////no/such/studies.db"],
             "search.storage must be an Optuna URL that answers",
@@ -206,6 +206,6 @@ def test_where_there_is_no_study_it_says_how_to_begin(
     code, _, err = ask()
     assert code == 2
     assert err == (
-        "error: --study must be one of the studies that are there (none), got nothing; "
+        "error: --study must be one of the studies that exist (none), got nothing; "
         "begin one with: python -m pipeline sweep\n"
     )

@@ -3,33 +3,33 @@
 import pytest
 
 from pipeline.cli import run_summary
-from pipeline.measures import Curve, Drawn, Epoch, Seconds
+from pipeline.measures import Curve, Epoch, PowerDraw, Seconds
 from pipeline.training.train import Trained
 from tests.support import tiny
 
 
-def trained(words: str, *epochs: Epoch, drawn: Drawn | None = None) -> Trained:
+def trained(words: str, *epochs: Epoch, drawn: PowerDraw | None = None) -> Trained:
     curve = Curve("some CPU, 1 core", True, epochs)
     settings = tiny.told(words)
     return Trained(
-        curve,
-        Seconds(),
-        "xla",
-        curve.device,
-        epochs[-1],
-        [],
-        settings,
-        tiny.prepared(),
-        drawn or Drawn(),
+        curve=curve,
+        seconds=Seconds(),
+        engine="xla",
+        device=curve.device,
+        chosen_epoch=epochs[-1],
+        parameters=[],
+        settings=settings,
+        data=tiny.prepared(),
+        energy=drawn or PowerDraw(),
     )
 
 
-QUIET = Epoch(1, 1800.0, 1.0, 1.0, 0.5)
+QUIET = Epoch(number=1, device_seconds=1800.0, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
 
 
 def test_a_price_and_energy_are_shown_where_they_are_known() -> None:
     assert run_summary._price_rows(trained("", QUIET)) == []
-    known = trained("price.per_hour=3", QUIET, drawn=Drawn(90.0, 30.0))
+    known = trained("price.per_hour=3", QUIET, drawn=PowerDraw(90.0, 30.0))
     assert run_summary._price_rows(known) == [
         ("price", "1.5 USD at 3.0 USD an hour of one device"),
         ("energy", "90 J, 30 W on average"),
@@ -42,7 +42,16 @@ def test_a_price_and_energy_are_shown_where_they_are_known() -> None:
     [(2.5, "2.50 s that others took are not in the cost"), (0.0, "the cost may be too high")],
 )
 def test_a_neighbour_is_named(lost: float, words: str) -> None:
-    disturbed = Epoch(2, 3600.0, 1.0, 1.0, 0.6, True, 0.5, lost)
+    disturbed = Epoch(
+        number=2,
+        device_seconds=3600.0,
+        train_loss=1.0,
+        validation_loss=1.0,
+        validation_accuracy=0.6,
+        contended=True,
+        core_share=0.5,
+        lost_seconds=lost,
+    )
     assert run_summary._contention_rows(trained("", QUIET)) == []
     ((name, text),) = run_summary._contention_rows(trained("", QUIET, disturbed))
     assert name == "contended"

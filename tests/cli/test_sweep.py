@@ -1,4 +1,4 @@
-"""`sweep` on the command line: what is told before anything is recorded, and a small one, whole."""
+"""`sweep` on the command line: what is printed before anything is recorded, and a small one, whole."""
 
 import importlib.util
 import shlex
@@ -13,8 +13,8 @@ import pytest
 from pipeline.cli import main
 from pipeline.cli.compose import compose
 from pipeline.search import trial_rows
-from pipeline.search.results import Results, Tried
-from pipeline.search.study_store import Ledger
+from pipeline.search.results import Results, StudyTrial
+from pipeline.search.study_store import StudyStore
 from pipeline.tracking import mlflow_store
 
 SMOKE = ("search=smoke", "train.epochs=4", "device=cpu", "search.confirm=1")
@@ -73,13 +73,13 @@ def test_a_mistake_is_one_line_and_nothing_is_recorded(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'own' / 'mlflow.db'}")
     assert main(["sweep", "search=smoke", "device=cpu", *words.split(" ")]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("error: ")
-    assert told.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
     for part in parts:
-        assert part in told.err
-    assert "secret-word" not in told.err
+        assert part in printed.err
+    assert "secret-word" not in printed.err
     assert not (tmp_path / "own" / "studies.db").exists()
     if "storage" not in words:
         assert not (tmp_path / "own").exists()
@@ -114,7 +114,7 @@ def sweep(*words: str) -> tuple[int, str, str]:
 
 
 def results() -> Results:
-    return trial_rows.results(Ledger(mlflow_store.studies(), "smoke"), "digits")
+    return trial_rows.read_results(StudyStore(mlflow_store.make_study_address(), "smoke"), "digits")
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_it_says_what_it_does_and_nothing_else(swept: Swept) -> None:
     assert first == "study smoke: 4 trials"
     assert [line.partition(":")[0].split()[1] for line in lines[:4]] == ["0", "1", "2", "3"]
     assert all(line.startswith("trial ") for line in lines[:4])
-    members = swept.results.members()
+    members = swept.results.frontier
     at = lines.index(next(line for line in lines if line.startswith("smoke: 4 trials (")))
     assert len([line for line in lines[4:at] if "confirmed with seed 1: " in line]) == len(members)
     assert lines[at + 4 : at + 4 + len(members)] == [
@@ -157,7 +157,7 @@ def test_it_says_what_it_does_and_nothing_else(swept: Swept) -> None:
 
 def test_trials_and_their_runs_say_the_same(here: Swept) -> None:
     client = mlflow_store.open_store()
-    for each in here.results.tried:
+    for each in here.results.trials:
         assert each.run_id
         run = client.get_run(each.run_id)
         assert run.info.status == "FINISHED"
@@ -168,7 +168,7 @@ def test_trials_and_their_runs_say_the_same(here: Swept) -> None:
 
 def test_the_command_of_a_run_repeats_its_curve(here: Swept) -> None:
     """Typed by hand, in a run of its own."""
-    each: Tried = max(here.results.tried, key=lambda tried: len(tried.curve))
+    each: StudyTrial = max(here.results.trials, key=lambda tried: len(tried.curve))
     *_, command = shlex.split(each.command)[:4]
     assert command == "run"
     words = [*shlex.split(each.command)[4:], "tracking.experiment=again"]
@@ -202,7 +202,7 @@ def test_another_search_under_the_same_name_is_refused(words: list[str], differs
     assert err.startswith(f"error: search.study=smoke was begun with {differs} ")
     assert "start anew with search.study=NAME" in err
     assert err.count("\n") == 1
-    assert len(results().tried) == 4
+    assert len(results().trials) == 4
 
 
 def test_a_frontier_of_accuracy_under_shift_is_another_study_and_says_so() -> None:
@@ -223,19 +223,19 @@ def test_a_frontier_of_accuracy_under_shift_is_another_study_and_says_so() -> No
 
 def test_models_of_the_frontier_have_their_aliases(here: Swept) -> None:
     client = mlflow_store.open_store()
-    knee = here.results.knee()
+    knee = here.results.knee
     assert knee is not None
     for alias, member in (
-        ("best", here.results.members()[-1]),
+        ("best", here.results.frontier[-1]),
         ("knee", knee),
-        ("cheapest", here.results.members()[0]),
+        ("cheapest", here.results.frontier[0]),
     ):
         version = client.get_model_version_by_alias("smoke", alias)
-        assert version.run_id == member.tried.run_id
-        assert version.tags["member"] == f"{member.tried.number} {member.epoch}"
+        assert version.run_id == member.trial.run_id
+        assert version.tags["member"] == f"{member.trial.number} {member.epoch}"
 
 
 def test_every_composed_word_of_a_trial_is_in_its_command(swept: Swept) -> None:
-    for each in swept.results.tried:
-        told = compose(shlex.split(each.command)[4:])
-        assert told.command_line("run") == each.command
+    for each in swept.results.trials:
+        command_line = compose(shlex.split(each.command)[4:])
+        assert command_line.command_line("run") == each.command

@@ -6,20 +6,39 @@ import pytest
 from rich.console import Console
 
 from pipeline.cli import sweep_screen
-from pipeline.cli.sweep_screen import BLOCKS, WIDE, Screen, frontier_table, seconds, short, sparkline, text_of
+from pipeline.cli.sweep_screen import (
+    BLOCKS,
+    SPARKLINE_WIDTH,
+    Screen,
+    build_frontier_table,
+    draw_sparkline,
+    format_params,
+    format_seconds,
+    format_value,
+)
 from pipeline.measures import Curve, Epoch, Point
-from pipeline.search.job import Ended
-from pipeline.search.results import Confirmation, Member, Results, Tried
+from pipeline.search.job import TrialOutcome
+from pipeline.search.results import Confirmation, FrontierPoint, Results, StudyTrial
 
 PARAMS = {"model.hidden": 32, "optimizer": "sgd", "optimizer.learning_rate": 0.3527, "train.epochs": 4}
 
 
 def tried(
     number: int, *curve: tuple[float, float], params: Mapping[str, object] = PARAMS, **more: object
-) -> Tried:
+) -> StudyTrial:
     points = tuple(Point(*pair) for pair in curve)
-    return Tried(
-        number, "r", "c", params, points, True, "complete", "", points[-1].device_seconds, "CPU", **more
+    return StudyTrial(
+        number=number,
+        run_id="r",
+        command="c",
+        params=params,
+        curve=points,
+        fair_midway=True,
+        state="complete",
+        reason="",
+        paid_seconds=points[-1].device_seconds,
+        device="CPU",
+        **more,
     )  # type: ignore[arg-type]
 
 
@@ -28,10 +47,10 @@ STUDY = Results(
 )
 
 
-def lines(members: Sequence[Member], wide: int) -> list[str]:
+def lines(members: Sequence[FrontierPoint], wide: int) -> list[str]:
     console = Console(width=wide, highlight=False, force_terminal=False)
     with console.capture() as captured:
-        console.print(frontier_table(members, members[0]))
+        console.print(build_frontier_table(members, members[0]))
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
@@ -39,32 +58,32 @@ def lines(members: Sequence[Member], wide: int) -> list[str]:
 
 
 def test_a_sparkline_rises_from_the_cheapest_to_the_dearest() -> None:
-    text = sparkline([Point(0.5, 0.01), Point(0.9, 0.1), Point(0.99, 1.0)])
+    text = draw_sparkline([Point(0.5, 0.01), Point(0.9, 0.1), Point(0.99, 1.0)])
     blocks = text.removeprefix("10.0 ms ").removesuffix(" 1.00 s")
     heights = [BLOCKS.index(block) for block in blocks]
-    assert len(heights) == WIDE
+    assert len(heights) == SPARKLINE_WIDTH
     assert heights == sorted(heights)
     assert (heights[0], heights[-1]) == (1, len(BLOCKS) - 1)
     assert set(heights[:-1]) == {1, 4}  # error 0.5 -> 0.1 -> 0.01 on a log scale
-    assert heights.count(4) == pytest.approx(WIDE / 2, abs=1)
+    assert heights.count(4) == pytest.approx(SPARKLINE_WIDTH / 2, abs=1)
 
 
 def test_a_sparkline_of_nothing_of_one_point_and_of_perfection() -> None:
-    assert sparkline([]) == ""
-    assert sparkline([Point(0.5, 2.0)]).count("█") == WIDE
-    assert "█" in sparkline([Point(0.0, 1.0), Point(1.0, 2.0)])
-    assert len(sparkline([Point(0.5, 1.0), Point(0.6, 2.0)], wide=1)) == len("1.00 s x 2.00 s")
+    assert draw_sparkline([]) == ""
+    assert draw_sparkline([Point(0.5, 2.0)]).count("█") == SPARKLINE_WIDTH
+    assert "█" in draw_sparkline([Point(0.0, 1.0), Point(1.0, 2.0)])
+    assert len(draw_sparkline([Point(0.5, 1.0), Point(0.6, 2.0)], width=1)) == len("1.00 s x 2.00 s")
 
 
 # ---- words ------------------------------------------------------------------------------------------------
 
 
 def test_settings_are_told_briefly() -> None:
-    assert text_of(PARAMS) == "hidden=32 optimizer=sgd learning_rate=0.35 epochs=4"
-    assert text_of({"train.seed": 1, "preprocess.seed": 2, "model.hidden": 3}) == (
+    assert format_params(PARAMS) == "hidden=32 optimizer=sgd learning_rate=0.35 epochs=4"
+    assert format_params({"train.seed": 1, "preprocess.seed": 2, "model.hidden": 3}) == (
         "train.seed=1 preprocess.seed=2 hidden=3"
     )
-    assert text_of({}) == ""
+    assert format_params({}) == ""
 
 
 @pytest.mark.parametrize(
@@ -72,7 +91,7 @@ def test_settings_are_told_briefly() -> None:
     [(0.00298, "0.003"), (0.9, "0.9"), (1024, "1024"), (True, "True"), ("sgd", "sgd"), (1e-5, "1e-05")],
 )
 def test_values_are_told_briefly(value: object, text: str) -> None:
-    assert short(value) == text
+    assert format_value(value) == text
 
 
 @pytest.mark.parametrize(
@@ -87,14 +106,14 @@ def test_values_are_told_briefly(value: object, text: str) -> None:
     ],
 )
 def test_seconds_have_a_unit_that_fits(value: float, text: str) -> None:
-    assert seconds(value) == text
+    assert format_seconds(value) == text
 
 
 # ---- table ------------------------------------------------------------------------------------------------
 
 
 def test_the_table_has_a_line_for_each_member() -> None:
-    assert lines(STUDY.members(), 80) == [
+    assert lines(STUDY.frontier, 80) == [
         "        cost  accuracy  trial  epoch",
         "knee 10.0 ms    50.00%      0      1  hidden=32 optimizer=sgd learning_rate=0.35",
         "     20.0 ms    70.00%      0      2  hidden=32 optimizer=sgd learning_rate=0.35",
@@ -107,22 +126,22 @@ def test_what_was_confirmed_has_a_column() -> None:
     two = Confirmation((1, 2), (0.5, 0.52), (0.49, 0.51), (0.01, 0.01))
     one = Confirmation((1,), (0.6,), (0.61,), (0.02,))
     found = Results(
-        "s", "digits", (tried(0, (0.5, 0.01), (0.7, 0.02), confirmations={1: two, 2: one}), STUDY.tried[1])
+        "s", "digits", (tried(0, (0.5, 0.01), (0.7, 0.02), confirmations={1: two, 2: one}), STUDY.trials[1])
     )
-    rows = [line.removeprefix("knee").split()[2:-3] for line in lines(found.members(), 120)[1:4]]
+    rows = [line.removeprefix("knee").split()[2:-3] for line in lines(found.frontier, 120)[1:4]]
     assert rows == [
         ["50.00%", "50.00%", "±1.00", "0", "1"],
         ["70.00%", "61.00%", "0", "2"],
         ["90.00%", "-", "11", "1"],
     ]
-    assert "50.00% ±1.00" in lines(found.members(), 120)[1]
+    assert "50.00% ±1.00" in lines(found.frontier, 120)[1]
 
 
 def test_long_settings_are_broken_between_words_under_their_own_column() -> None:
     long = PARAMS | {"precision": "mixed_bfloat16", "train.batch_size": 128, "optimizer.momentum": 0.9}
     found = Results("s", "digits", (tried(0, (0.5, 0.01), params=long),))
-    _, *rows = lines(found.members(), 80)
-    words = text_of(found.tried[0].params).removesuffix(" epochs=4").split()
+    _, *rows = lines(found.frontier, 80)
+    words = format_params(found.trials[0].params).removesuffix(" epochs=4").split()
     column = rows[0].index("hidden")
     assert all(row[:column].strip() == "" for row in rows[1:])
     assert [word for row in rows for word in row[column:].split()] == [
@@ -130,12 +149,12 @@ def test_long_settings_are_broken_between_words_under_their_own_column() -> None
         *(word for word in words[3:] if not word.startswith("epochs")),
     ]
     assert max(map(len, rows)) <= 80
-    assert len(lines(found.members(), 140)) == 2
+    assert len(lines(found.frontier, 140)) == 2
 
 
 def test_markup_in_a_value_is_text() -> None:
     found = Results("s", "digits", (tried(0, (0.5, 0.01), params={"data.path": "[red]x[/red]"}),))
-    assert lines(found.members(), 80)[1].endswith("path=[red]x[/red]")
+    assert lines(found.frontier, 80)[1].endswith("path=[red]x[/red]")
 
 
 # ---- while it runs ----------------------------------------------------------------------------------------
@@ -147,13 +166,25 @@ def plain(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 def test_elsewhere_than_on_a_terminal_each_trial_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     with Screen("digits-1", 4, None, "cpu") as screen:
-        screen.standing(STUDY)
-        screen.epoch(0, Epoch(1, 0.1, 1.0, 1.0, 0.5), 3)
-        screen.ended(0, "complete", Point(0.97, 1.234), PARAMS, "")
-        screen.ended(1, "failed", None, {"model.hidden": 8}, "the loss must stay finite")
-        curve = Curve("CPU", True, (Epoch(1, 0.1, 1.0, 1.0, 0.5),))
-        screen.confirming(0, 1, 7, Ended("complete", curve=curve, test_accuracy=0.48))
-        screen.confirming(0, 1, 8, Ended("failed", "out of memory"))
+        screen.update(STUDY)
+        screen.show_epoch(
+            0,
+            Epoch(number=1, device_seconds=0.1, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5),
+            3,
+        )
+        screen.show_ended(0, "complete", Point(0.97, 1.234), PARAMS, "")
+        screen.show_ended(1, "failed", None, {"model.hidden": 8}, "the loss must stay finite")
+        curve = Curve(
+            "CPU",
+            True,
+            (
+                Epoch(
+                    number=1, device_seconds=0.1, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5
+                ),
+            ),
+        )
+        screen.show_confirmation(0, 1, 7, TrialOutcome(status="complete", curve=curve, test_accuracy=0.48))
+        screen.show_confirmation(0, 1, 8, TrialOutcome(status="failed", reason="out of memory"))
     assert plain(capsys) == [
         "study digits-1: 4 trials",
         "trial 0 complete: 97.00% at 1.23 s  hidden=32 optimizer=sgd learning_rate=0.35 epochs=4",
@@ -174,12 +205,16 @@ def test_the_panel_of_a_terminal(terminal: Console, monkeypatch: pytest.MonkeyPa
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     screen = Screen("digits-1", 6, 60.0, "cpu")
-    screen.standing(Results("digits-1", "digits", ()))
-    screen.epoch(3, Epoch(2, 0.1, 1.0, 1.0, 0.815), 8)
+    screen.update(Results("digits-1", "digits", ()))
+    screen.show_epoch(
+        3,
+        Epoch(number=2, device_seconds=0.1, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.815),
+        8,
+    )
     now[0] += 20
-    screen.standing(STUDY)
+    screen.update(STUDY)
     with terminal.capture() as captured:
-        terminal.print(screen._panel())
+        terminal.print(screen._draw_panel())
     assert max(map(len, captured.get().splitlines())) <= 100
     first, running, spark, *table = [line.rstrip() for line in captured.get().splitlines()]
     assert first == "study digits-1: 2/6 trials, cpu time 3.02 s of 60 s, about 40 s to go"
@@ -187,27 +222,31 @@ def test_the_panel_of_a_terminal(terminal: Console, monkeypatch: pytest.MonkeyPa
     assert spark.startswith("accuracy by cost  10.0 ms ▁")
     assert spark.endswith("█ 3.00 s")
     assert len(spark) <= 80
-    assert len(table) == 1 + len(STUDY.members())
+    assert len(table) == 1 + len(STUDY.frontier)
 
 
 def test_before_the_first_point_it_tells_how_far_it_is(terminal: Console) -> None:
     screen = Screen("digits-1", 6, None, "gpu")
     with terminal.capture() as captured:
-        terminal.print(screen._panel())
+        terminal.print(screen._draw_panel())
     assert captured.get().strip() == "study digits-1: 0/6 trials, gpu time 0 µs"
-    screen.standing(STUDY)
-    screen.began(2)
-    screen.began(4)
+    screen.update(STUDY)
+    screen.show_started(2)
+    screen.show_started(4)
     with terminal.capture() as captured:
-        terminal.print(screen._panel())
+        terminal.print(screen._draw_panel())
     assert "running  2: begins   4: begins" in captured.get()
 
 
 def test_what_has_ended_runs_no_more(terminal: Console) -> None:
     screen = Screen("digits-1", 6, None, "cpu")
-    screen.standing(STUDY)
-    screen.epoch(3, Epoch(2, 0.1, 1.0, 1.0, 0.815), 8)
-    screen.ended(3, "complete", Point(0.9, 1.0), PARAMS, "")
+    screen.update(STUDY)
+    screen.show_epoch(
+        3,
+        Epoch(number=2, device_seconds=0.1, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.815),
+        8,
+    )
+    screen.show_ended(3, "complete", Point(0.9, 1.0), PARAMS, "")
     with terminal.capture() as captured:
-        terminal.print(screen._panel())
+        terminal.print(screen._draw_panel())
     assert "81.50%" not in captured.get()

@@ -5,7 +5,7 @@ import pytest
 from pipeline.cli import arguments, sweep_space
 from pipeline.cli.compose import CONF, compose
 from pipeline.errors import BadSetting
-from pipeline.search.space import Dimension, When
+from pipeline.search.space import Condition, Dimension
 
 PLAIN = ["model.hidden=8,16", "optimizer=sgd,adam"]
 WHEN = {
@@ -18,15 +18,15 @@ def built(
     *words: str, plain: list[str] | None = None, when: dict[str, list[str]] | None = None
 ) -> tuple[str, ...]:
     """One line a dimension, of conf's space with `words` typed on top."""
-    fixed, several = sweep_space.split(arguments.overrides(words))
-    return sweep_space.build(
+    fixed, several = sweep_space.split_words(arguments.normalise_words(words))
+    return sweep_space.build_space(
         PLAIN if plain is None else plain, WHEN if when is None else when, fixed, several
-    ).text()
+    ).format_lines()
 
 
 def test_words_with_several_values_are_told_apart() -> None:
     words = ["train.epochs=3", "model.hidden=8,16", "data_dir='a,b'", "model.dropout=interval(0,0.5)"]
-    assert sweep_space.split(words) == ([words[0], words[2]], [words[1], words[3]])
+    assert sweep_space.split_words(words) == ([words[0], words[2]], [words[1], words[3]])
 
 
 def test_the_space_of_conf() -> None:
@@ -88,9 +88,9 @@ def test_a_condition_may_hang_on_a_condition() -> None:
         "optimizer=sgd": ["optimizer.nesterov=true,false"],
         "optimizer.nesterov=true": ["model.layers=1,2"],
     }
-    made = sweep_space.build(["optimizer=sgd,adam"], when, [], [])
-    assert made.dimensions[2].when == When("optimizer.nesterov (optimizer=sgd)", True)
-    assert len(list(made.combinations())) == 1 + 1 + 2
+    made = sweep_space.build_space(["optimizer=sgd,adam"], when, [], [])
+    assert made.dimensions[2].when == Condition("optimizer.nesterov (optimizer=sgd)", True)
+    assert len(list(made.iterate_combinations())) == 1 + 1 + 2
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_condition_may_hang_on_a_condition() -> None:
     ],
 )
 def test_values_are_those_that_hydra_would_sweep_over(text: str, values: tuple[object, ...]) -> None:
-    found = sweep_space.dimension(text).values()
+    found = sweep_space.parse_dimension(text).list_values()
     assert list(found) == [
         value if isinstance(value, str | None) else pytest.approx(value) for value in values
     ]
@@ -121,9 +121,9 @@ def test_values_are_those_that_hydra_would_sweep_over(text: str, values: tuple[o
 
 
 def test_an_interval_is_whole_where_it_was_cast() -> None:
-    assert sweep_space.dimension("a=interval(16,64)") == Dimension("a", low=16, high=64)
-    assert sweep_space.dimension("a=tag(log,int(interval(16,64)))") == Dimension(
-        "a", low=16, high=64, log=True, whole=True
+    assert sweep_space.parse_dimension("a=interval(16,64)") == Dimension(key="a", low=16, high=64)
+    assert sweep_space.parse_dimension("a=tag(log,int(interval(16,64)))") == Dimension(
+        key="a", low=16, high=64, log=True, is_integer=True
     )
 
 
@@ -144,7 +144,7 @@ def test_an_interval_is_whole_where_it_was_cast() -> None:
         ("model.hidden=1,2 model.hidden=3,4", ["model.hidden must be searched once"]),
         ("data=digits,mnist", ["data must have one value in a search", "start one search for each data"]),
         ("device.threads=1,2", ["device.threads must have one value", "one search for each device"]),
-        ("search.trials=5,10", ["search.trials must have one value", "changes no curve"]),
+        ("search.trials=5,10", ["search.trials must have one value", "does not change the curve"]),
         ("+model.hidden=1,2", ["model.hidden can only be set in a search"]),
     ],
 )
@@ -163,7 +163,7 @@ def test_each_mistake_is_one_line(words: str, parts: list[str]) -> None:
         ([], {}, "search.space must vary one key at least"),
         (["model.hidden"], {}, "must be key=value"),
         (["model.hidden=8"], {}, "must have values to choose from"),
-        (PLAIN, {"loss=cross_entropy": []}, "search.when must hang on a key that is searched or set"),
+        (PLAIN, {"loss=cross_entropy": []}, "search.when must depend on a key that is searched or set"),
         (PLAIN, {"optimizer": []}, "must be key=value"),
         (["model.hidden=interval(8,16)"], {"model.hidden=8": []}, "one of several named values"),
         (PLAIN, {"optimizer=sgd": ["model.hidden=1,2"]}, "model.hidden must be searched once"),
@@ -177,7 +177,7 @@ def test_each_mistake_in_conf_is_one_line(plain: list[str], when: dict[str, list
 @pytest.mark.parametrize("option", [path.stem for path in sorted((CONF / "search").glob("*.yaml"))])
 def test_every_search_of_conf_is_a_space(option: str) -> None:
     search = compose([f"search={option}"]).settings.search
-    made = sweep_space.build(search.space, search.when, [], [])
-    for typed, text in zip(search.space, made.text(), strict=False):
-        assert sweep_space.dimension(typed) == sweep_space.dimension(text)
-    assert {"model.hidden", "optimizer"} <= set(made.searched())
+    made = sweep_space.build_space(search.space, search.when, [], [])
+    for typed, text in zip(search.space, made.format_lines(), strict=False):
+        assert sweep_space.parse_dimension(typed) == sweep_space.parse_dimension(text)
+    assert {"model.hidden", "optimizer"} <= set(made.keys)

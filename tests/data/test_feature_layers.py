@@ -10,23 +10,24 @@ from pipeline.backend import keras, tf
 from pipeline.cli.compose import compose
 from pipeline.data import feature_layers
 from pipeline.data.features import (
-    Cells,
     Columns,
     Counts,
-    Front,
+    FrontEnd,
     LogMel,
-    Sound,
+    SoundSamples,
+    TableSamples,
+    TextSamples,
     Tokens,
-    Words,
-    front_from_plain,
-    front_to_plain,
+    convert_from_plain,
+    convert_to_plain,
 )
 from pipeline.data.prepared import Prepared
 from pipeline.data.preprocess import preprocess
-from pipeline.data.samples import Batch, Raw, Table, make_texts, take_rows
+from pipeline.data.samples import Batch, RawSamples, Table, make_texts, take_rows
 from pipeline.errors import BadSetting
 from pipeline.models import keras_models
-from pipeline.settings.data_kinds import OnError
+from pipeline.models.predictor import make_predictor
+from pipeline.settings.data import OnError
 from pipeline.settings.settings import Settings
 from tests.support import places
 
@@ -37,8 +38,8 @@ def told(*words: str) -> Settings:
     return compose(list(words)).settings
 
 
-def features(front: Front, samples: Raw) -> np.ndarray:
-    return np.concatenate(list(feature_layers.apply(front, samples)))
+def features(front: FrontEnd, samples: RawSamples) -> np.ndarray:
+    return np.concatenate(list(feature_layers.compute_features(front, samples)))
 
 
 # ---- one by one ---------------------------------------------------------------------------------------
@@ -46,7 +47,7 @@ def features(front: Front, samples: Raw) -> np.ndarray:
 
 def test_the_spectrogram_is_that_of_tf_signal() -> None:
     waves = (np.random.default_rng(0).normal(size=(3, 8000)) * 3000).astype(np.int16)
-    front = feature_layers.fit(Sound(8000), waves, told())
+    front = feature_layers.fit_front_end(SoundSamples(8000), waves, told())
     assert isinstance(front, LogMel)
     padded = tf.pad(tf.constant(waves / 2**15, tf.float32), [[0, 0], [front.fft // 2] * 2], "REFLECT")
     # Keras' window stands in the middle of a frame of `fft` samples.
@@ -64,7 +65,9 @@ def test_the_spectrogram_is_that_of_tf_signal() -> None:
 
 def test_a_sine_at_full_scale_is_0_db_and_silence_the_floor() -> None:
     wave = np.stack([places.tone(1000, seconds=1.0, loudness=1.0), np.zeros(8000)]).astype(np.int16)
-    front = feature_layers.fit(Sound(8000), wave, told("spectrogram.mels=100", "spectrogram.floor_db=-60"))
+    front = feature_layers.fit_front_end(
+        SoundSamples(8000), wave, told("spectrogram.mels=100", "spectrogram.floor_db=-60")
+    )
     loud, silent = features(front, wave)
     assert -1.5 < loud[:, 5:-5].max() < 2.5  # a band takes in some of its neighbours
     assert (silent == -60).all()
@@ -73,14 +76,14 @@ def test_a_sine_at_full_scale_is_0_db_and_silence_the_floor() -> None:
 def test_what_a_spectrogram_cannot_be_is_one_line() -> None:
     wave = np.zeros((1, 400), np.int16)
     with pytest.raises(BadSetting, match=r"spectrogram\.high_hz must be .* <= 4000 .*, got 6000"):
-        feature_layers.fit(Sound(8000), wave, told("spectrogram.high_hz=6000"))
+        feature_layers.fit_front_end(SoundSamples(8000), wave, told("spectrogram.high_hz=6000"))
     with pytest.raises(BadSetting, match=r"spectrogram\.window_ms must be shorter than half the sound"):
-        feature_layers.fit(Sound(8000), wave, told("spectrogram.window_ms=40"))
+        feature_layers.fit_front_end(SoundSamples(8000), wave, told("spectrogram.window_ms=40"))
 
 
 def test_counts_weighed_are_keras_own_tf_idf() -> None:
     train = make_texts(TEXTS)
-    front = feature_layers.fit(Words(), train, told())
+    front = feature_layers.fit_front_end(TextSamples(), train, told())
     assert isinstance(front, Counts)
     keras_own = keras.layers.TextVectorization(10001, ngrams=2, output_mode="tf_idf")
     keras_own.adapt(tf.constant(TEXTS))
@@ -91,13 +94,17 @@ def test_counts_weighed_are_keras_own_tf_idf() -> None:
 
 
 def test_the_vocabulary_keeps_the_most_frequent() -> None:
-    front = feature_layers.fit(Words(), make_texts(TEXTS), told("vocabulary.size=3", "vocabulary.ngrams=1"))
+    front = feature_layers.fit_front_end(
+        TextSamples(), make_texts(TEXTS), told("vocabulary.size=3", "vocabulary.ngrams=1")
+    )
     assert isinstance(front, Counts)
     assert front.vocabulary == ("bad", "good", "film")
 
 
 def test_tokens_stand_in_the_order_of_the_words() -> None:
-    front = feature_layers.fit(Words(), make_texts(TEXTS), told("model=text", "vocabulary.length=4"))
+    front = feature_layers.fit_front_end(
+        TextSamples(), make_texts(TEXTS), told("model=text", "vocabulary.length=4")
+    )
     assert isinstance(front, Tokens)
     place = {word: number for number, word in enumerate(front.vocabulary, start=2)}
     found = features(front, make_texts(["bad film", "unseen good film a bad day"]))
@@ -115,29 +122,39 @@ def test_a_table_is_filled_and_one_hot() -> None:
         ("size", "age of it"),
         ("colour|x",),
     )
-    front = feature_layers.fit(Cells(), train, told())
+    front = feature_layers.fit_front_end(TableSamples(), train, told())
     assert front == Columns(("size", "age of it"), (3.0, 3.0), ("colour|x",), (("blue", "red"),))
     assert features(front, train).tolist() == [[1, 2, 0, 0, 1], [3, 3, 1, 0, 0], [5, 4, 0, 1, 0]]
     other = {"size": np.array([np.inf]), "age of it": np.array([7.0]), "colour|x": np.array(["g"], object)}
-    inputs = feature_layers.inputs_of(front, ())
-    model = keras.Model(inputs, feature_layers.features_of(front, inputs))
-    assert model(feature_layers.as_tensors(other)).numpy().tolist() == [[3, 7, 1, 0, 0]]
+    inputs = feature_layers.make_inputs(front, ())
+    model = keras.Model(inputs, feature_layers.make_features(front, inputs))
+    assert model(feature_layers.convert_to_tensors(other)).numpy().tolist() == [[3, 7, 1, 0, 0]]
 
 
 @pytest.mark.parametrize(
     "front",
     [
-        LogMel(8000, 8000, 256, 128, 512, 40, 60.0, 4000.0, -80.0),
+        LogMel(
+            rate=8000,
+            samples=8000,
+            window=256,
+            hop=128,
+            fft=512,
+            mels=40,
+            low_hz=60.0,
+            high_hz=4000.0,
+            floor_db=-80.0,
+        ),
         Counts(("a", "b"), (1.0, 2.0, 3.0), 2),
         Tokens(("a",), 3),
         Columns(("a",), (1.0,), ("b",), (("x", "y"),)),
         None,
     ],
 )
-def test_a_front_survives_json(front: Front | None) -> None:
+def test_a_front_survives_json(front: FrontEnd | None) -> None:
     import json
 
-    assert front_from_plain(json.loads(json.dumps(front_to_plain(front)))) == front
+    assert convert_from_plain(json.loads(json.dumps(convert_to_plain(front)))) == front
 
 
 # ---- through the stage --------------------------------------------------------------------------------
@@ -173,22 +190,22 @@ def test_what_is_prepared_is_what_the_saved_model_makes_of_a_users_samples(tmp_p
     first, again = preprocess(settings), preprocess(settings)
     assert again.reused
     assert again.front == first.front
-    model = keras_models.build(settings, again)
+    model = keras_models.build_model(settings, again)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    assert keras_models.answers_to(loaded, again)
-    network = keras_models.network(settings, again)
+    assert keras_models.fits_data(loaded, again)
+    network = keras_models.build_network(settings, again)
     logits = network(tf.constant(np.asarray(again.test.features, np.float32)))
     wanted = keras.ops.softmax(logits).numpy()
-    np.testing.assert_allclose(keras_models.predictor(loaded)(again.test.samples), wanted, atol=1e-5)
+    np.testing.assert_allclose(make_predictor(loaded)(again.test.samples), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_front_and_scaling_know_the_training_split_only(tmp_path: Path, kind: str) -> None:
     settings = small(tmp_path, kind)
     prepared = preprocess(settings)
-    form = {"sounds": Sound(8000), "table": Cells()}.get(kind, Words())
-    assert feature_layers.fit(form, trained_on(prepared), settings) == prepared.front
+    form = {"sounds": SoundSamples(8000), "table": TableSamples()}.get(kind, TextSamples())
+    assert feature_layers.fit_front_end(form, trained_on(prepared), settings) == prepared.front
     if kind == "table":
         scaled = (prepared.train.features - prepared.scaling.mean) / prepared.scaling.std
         np.testing.assert_allclose(scaled[:, 0].mean(), 0, atol=1e-5)
@@ -199,7 +216,7 @@ def test_the_front_and_scaling_know_the_training_split_only(tmp_path: Path, kind
 def test_a_user_sends_sounds_of_any_length(tmp_path: Path) -> None:
     settings = small(tmp_path, "sounds", "model.hidden=4")
     prepared = preprocess(settings)
-    predict = keras_models.predictor(keras_models.build(settings, prepared))
+    predict = make_predictor(keras_models.build_model(settings, prepared))
     waves = np.asarray(prepared.test.samples)[:2]
     longer = np.pad(waves, ((0, 0), (0, 777)))
     np.testing.assert_allclose(predict(longer), predict(waves), atol=1e-6)
@@ -253,12 +270,12 @@ def test_what_is_served_answers_to_what_a_user_sends(tmp_path: Path, kind: str, 
     from mlflow.models import ModelSignature
     from mlflow.types import Schema
 
-    from pipeline.tracking.run_recorder import _sent
+    from pipeline.tracking.run_recorder import make_input_specs
 
     settings = small(tmp_path, kind, "model.hidden=4")
     prepared = preprocess(settings)
-    model = keras_models.build(settings, prepared)
-    signature = ModelSignature(Schema(_sent(prepared)))
+    model = keras_models.build_model(settings, prepared)
+    signature = ModelSignature(Schema(make_input_specs(prepared)))
     mlflow.keras.save_model(model, str(tmp_path / "saved"), signature=signature, pip_requirements=["keras"])
     served = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
-    np.testing.assert_allclose(served.predict(sent), keras_models.predictor(model)(sent), atol=1e-6)
+    np.testing.assert_allclose(served.predict(sent), make_predictor(model)(sent), atol=1e-6)

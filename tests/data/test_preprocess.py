@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from pipeline.cli.compose import compose
 from pipeline.data import prepared as store
 from pipeline.data import preprocess as stage
-from pipeline.data.prepared import SPLITS, Parts, Report, Scaling, Split, stored
+from pipeline.data.prepared import SPLITS, CleaningReport, PreparedContent, Scaling, Split, load_entry
 from pipeline.data.preprocess import prepare, preprocess
-from pipeline.data.sources import Loaded, Samples
+from pipeline.data.sources import LabelledSamples, LoadedData
 from pipeline.errors import BadData, BadInput, BadSetting
 from pipeline.settings.preprocess import Preprocess, Standardise, Storage
 
@@ -39,17 +39,17 @@ def told(**changes: object) -> Preprocess:
     return Preprocess(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def samples(rows: int, classes: int = 3, width: int = 4, seed: int = 0) -> Samples:
+def samples(rows: int, classes: int = 3, width: int = 4, seed: int = 0) -> LabelledSamples:
     """Every row another one, classes in turn."""
     draw = np.random.default_rng(seed)
-    return Samples(draw.normal(size=(rows, width)).astype(np.float32), np.arange(rows) % classes)
+    return LabelledSamples(draw.normal(size=(rows, width)).astype(np.float32), np.arange(rows) % classes)
 
 
 def names(classes: int) -> tuple[str, ...]:
     return tuple(str(number) for number in range(classes))
 
 
-def rows(parts: Parts, split: str) -> set[bytes]:
+def rows(parts: PreparedContent, split: str) -> set[bytes]:
     return {row.tobytes() for row in parts.splits[split].features}
 
 
@@ -60,7 +60,7 @@ sizes = st.integers(40, 200)
 @given(count=sizes, classes=st.integers(2, 4), seed=st.integers(0, 5))
 def test_splits_are_disjoint_cover_all_and_are_stratified(count: int, classes: int, seed: int) -> None:
     given_samples = samples(count, classes, seed=seed)
-    parts = prepare(Loaded(given_samples, None, names(classes)), told(seed=seed), "x")
+    parts = prepare(LoadedData(given_samples, None, names(classes)), told(seed=seed), "x")
     each = [rows(parts, split) for split in ("train", "validation", "test")]
     assert set.union(*each) == {row.tobytes() for row in given_samples.features}
     assert sum(map(len, each)) == count
@@ -73,11 +73,11 @@ def test_splits_are_disjoint_cover_all_and_are_stratified(count: int, classes: i
 @given(count=sizes, copies=st.integers(1, 20))
 def test_no_training_row_repeats_a_validation_or_test_row(count: int, copies: int) -> None:
     base = samples(count)
-    doubled = Samples(
+    doubled = LabelledSamples(
         np.concatenate([base.features, base.features[:copies]]),
         np.concatenate([base.labels, base.labels[:copies]]),
     )
-    parts = prepare(Loaded(doubled, None, names(3)), told(), "x")
+    parts = prepare(LoadedData(doubled, None, names(3)), told(), "x")
     assert not rows(parts, "train") & (rows(parts, "validation") | rows(parts, "test"))
     report = parts.report
     kept = sum(report.rows_kept.values())
@@ -88,23 +88,23 @@ def test_no_training_row_repeats_a_validation_or_test_row(count: int, copies: in
 @given(factor=st.floats(0.1, 100), offset=st.floats(-100, 100))
 def test_scaling_knows_the_training_split_only(factor: float, offset: float) -> None:
     train, test = samples(100), samples(30, seed=1)
-    other = Samples((test.features * factor + offset).astype(np.float32), test.labels)
-    mine = prepare(Loaded(train, test, names(3)), told(), "x").scaling
-    theirs = prepare(Loaded(train, other, names(3)), told(), "x").scaling
+    other = LabelledSamples((test.features * factor + offset).astype(np.float32), test.labels)
+    mine = prepare(LoadedData(train, test, names(3)), told(), "x").scaling
+    theirs = prepare(LoadedData(train, other, names(3)), told(), "x").scaling
     assert mine.mean == theirs.mean
     assert mine.std == theirs.std
 
 
 def test_an_official_test_split_stays_untouched() -> None:
     test = samples(30, seed=1)
-    parts = prepare(Loaded(samples(100), test, names(3)), told(), "x")
+    parts = prepare(LoadedData(samples(100), test, names(3)), told(), "x")
     np.testing.assert_array_equal(parts.splits["test"].features, test.features)
     assert len(parts.splits["validation"].labels) == 20
 
 
 @pytest.mark.parametrize("standardise", [Standardise.overall, Standardise.feature])
 def test_standardised_training_data_has_mean_0_and_std_1(standardise: Standardise) -> None:
-    parts = prepare(Loaded(samples(200), None, names(3)), told(standardise=standardise), "x")
+    parts = prepare(LoadedData(samples(200), None, names(3)), told(standardise=standardise), "x")
     scaled = (parts.splits["train"].features - parts.scaling.mean) / parts.scaling.std
     axis = 0 if standardise is Standardise.feature else None
     np.testing.assert_allclose(scaled.mean(axis=axis), 0, atol=1e-5)
@@ -112,11 +112,11 @@ def test_standardised_training_data_has_mean_0_and_std_1(standardise: Standardis
 
 
 def test_normalised_data_lies_between_0_and_1() -> None:
-    numbers = prepare(Loaded(samples(200), None, names(3)), told(standardise=Standardise.none), "x")
+    numbers = prepare(LoadedData(samples(200), None, names(3)), told(standardise=Standardise.none), "x")
     scaled = (numbers.splits["train"].features - numbers.scaling.mean) / numbers.scaling.std
     assert (scaled.min(), scaled.max()) == pytest.approx((0, 1))
-    image = Samples((samples(90).features * 20 + 100).astype(np.uint8), samples(90).labels)
-    bytes_ = prepare(Loaded(image, None, names(3)), told(standardise=Standardise.none), "x")
+    image = LabelledSamples((samples(90).features * 20 + 100).astype(np.uint8), samples(90).labels)
+    bytes_ = prepare(LoadedData(image, None, names(3)), told(standardise=Standardise.none), "x")
     assert (bytes_.scaling.mean, bytes_.scaling.std) == (0, 255)
     assert bytes_.splits["train"].features.dtype == np.uint8
 
@@ -124,12 +124,14 @@ def test_normalised_data_lies_between_0_and_1() -> None:
 def test_a_constant_feature_is_noted_and_not_stretched() -> None:
     base = samples(100)
     base.features[:, 1] = 7
-    parts = prepare(Loaded(base, None, names(3)), told(standardise=Standardise.feature), "x")
+    parts = prepare(LoadedData(base, None, names(3)), told(standardise=Standardise.feature), "x")
     assert parts.report.constant_features == 1
     train = parts.splits["train"].features
     assert parts.scaling.std[1] == pytest.approx(train.max() - train.min())
     assert parts.scaling.mean[1] == 7
-    raw = prepare(Loaded(base, None, names(3)), told(standardise=Standardise.feature, normalise=False), "x")
+    raw = prepare(
+        LoadedData(base, None, names(3)), told(standardise=Standardise.feature, normalise=False), "x"
+    )
     assert raw.scaling.std[1] == 1
 
 
@@ -139,7 +141,7 @@ def test_a_byte_that_training_never_saw_stays_small() -> None:
     images = draw.integers(0, 256, (100, 4)).astype(np.uint8)
     images[:, 2] = 0
     parts = prepare(
-        Loaded(Samples(images, np.arange(100) % 3), None, names(3)),
+        LoadedData(LabelledSamples(images, np.arange(100) % 3), None, names(3)),
         told(standardise=Standardise.feature),
         "x",
     )
@@ -151,7 +153,9 @@ def test_a_byte_that_training_never_saw_stays_small() -> None:
 def test_extreme_units_give_a_divisor_that_every_device_knows(unit: float, standardise: Standardise) -> None:
     base = samples(100)
     parts = prepare(
-        Loaded(Samples((base.features.clip(-3, 3) * np.float32(unit)), base.labels), None, names(3)),
+        LoadedData(
+            LabelledSamples((base.features.clip(-3, 3) * np.float32(unit)), base.labels), None, names(3)
+        ),
         told(standardise=standardise),
         "x",
     )
@@ -165,7 +169,9 @@ def test_minus_zero_repeats_zero() -> None:
     other = base.features.copy()
     other[:, 1] = -0.0
     parts = prepare(
-        Loaded(Samples(np.concatenate([base.features, other]), np.tile(base.labels, 2)), None, names(3)),
+        LoadedData(
+            LabelledSamples(np.concatenate([base.features, other]), np.tile(base.labels, 2)), None, names(3)
+        ),
         told(),
         "x",
     )
@@ -183,15 +189,15 @@ def test_minus_zero_repeats_zero() -> None:
 )
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_a_split_with_nothing_in_it_is_one_line(features: np.ndarray, rule: str, part: str) -> None:
-    bad, good = Samples(features, np.arange(len(features)) % 3), samples(60)
-    loaded = Loaded(bad, None, names(3)) if part == "train" else Loaded(good, bad, names(3))
+    bad, good = LabelledSamples(features, np.arange(len(features)) % 3), samples(60)
+    loaded = LoadedData(bad, None, names(3)) if part == "train" else LoadedData(good, bad, names(3))
     with pytest.raises(BadData, match=rule) as caught:
         prepare(loaded, told(), "x")
     assert "\n" not in str(caught.value)
 
 
 def test_a_class_that_only_repeats_says_how_to_keep_it() -> None:
-    loaded = Loaded(Samples(np.ones((60, 4), np.float32), np.arange(60) % 3), None, names(3))
+    loaded = LoadedData(LabelledSamples(np.ones((60, 4), np.float32), np.arange(60) % 3), None, names(3))
     with pytest.raises(BadData, match=r"preprocess\.deduplicate=false"):
         prepare(loaded, told(), "x")
 
@@ -201,7 +207,7 @@ def test_bad_rows_are_dropped_and_counted() -> None:
     labels = base.labels.astype(np.float64)
     base.features[0, 0], base.features[1, 2] = np.nan, np.inf
     labels[2], labels[3], labels[4] = -1, 1.5, np.nan
-    parts = prepare(Loaded(Samples(base.features, labels), None, names(3)), told(), "x")
+    parts = prepare(LoadedData(LabelledSamples(base.features, labels), None, names(3)), told(), "x")
     assert parts.report.dropped["NaN or infinite feature"] == 2
     assert parts.report.dropped["label out of range"] == 3
     assert sum(parts.report.rows_kept.values()) == 98
@@ -216,7 +222,7 @@ def test_bad_rows_are_dropped_and_counted() -> None:
     ],
 )
 def test_data_that_cannot_be_split_is_one_line(labels: list[int], rule: str) -> None:
-    loaded = Loaded(Samples(samples(50).features, np.array(labels)), None, names(max(labels) + 1))
+    loaded = LoadedData(LabelledSamples(samples(50).features, np.array(labels)), None, names(max(labels) + 1))
     with pytest.raises(BadData, match=rule) as caught:
         prepare(loaded, told(), "x")
     assert "\n" not in str(caught.value)
@@ -270,32 +276,40 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         preprocess(compose(words(tmp_path / "file" / "below")).settings)
 
 
-def small() -> Parts:
+def small() -> PreparedContent:
     split = Split(np.ones((4, 2), np.float32), np.zeros(4, np.int32))
-    report = Report(12, {}, {}, 2, 1.0, 1.0, {})
+    report = CleaningReport(
+        rows_read=12, rows_kept={}, dropped={}, constant_features=2, smallest=1.0, largest=1.0, histogram={}
+    )
     scaling = Scaling(np.zeros((), np.float32), np.ones((), np.float32))
-    return Parts(dict.fromkeys(SPLITS, split), ("a", "b"), scaling, report, "x")
+    return PreparedContent(
+        splits=dict.fromkeys(SPLITS, split),
+        classes=("a", "b"),
+        scaling=scaling,
+        report=report,
+        source_sha256="x",
+    )
 
 
 def test_scaling_of_another_shape_is_damage(tmp_path: Path) -> None:
-    entry = store.store(tmp_path, "key", lambda _: small())
+    entry = store.create_entry(tmp_path, "key", lambda _: small())
     np.save(entry.directory / "mean.npy", np.zeros(7, np.float32))
-    assert stored(tmp_path, "key") is None
+    assert load_entry(tmp_path, "key") is None
 
 
 def test_a_file_in_the_place_of_an_entry_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("in the way")
-    store.store(tmp_path, "key", lambda _: small())
-    assert stored(tmp_path, "key") is not None
+    store.create_entry(tmp_path, "key", lambda _: small())
+    assert load_entry(tmp_path, "key") is not None
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "_save", full)
+    monkeypatch.setattr(store, "_save_array", full)
     with pytest.raises(BadInput, match="No space left on device"):
-        store.store(tmp_path, "key", lambda _: small())
+        store.create_entry(tmp_path, "key", lambda _: small())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -304,22 +318,22 @@ def test_what_a_living_host_with_a_similar_name_writes_is_left_alone(tmp_path: P
     dead = tmp_path / f".writing-{socket.gethostname()}-99999999-word"
     other.mkdir()
     dead.mkdir()
-    store.store(tmp_path, "key", lambda _: small())
+    store.create_entry(tmp_path, "key", lambda _: small())
     assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "key"])
 
 
 def test_only_one_at_a_time_puts_an_entry_in_place(tmp_path: Path) -> None:
     """Else one that found the entry damaged could remove what another had just mended."""
-    entry = store.store(tmp_path, "key", lambda _: small())
+    entry = store.create_entry(tmp_path, "key", lambda _: small())
     (entry.directory / "mean.npy").write_bytes(b"{")
-    other = threading.Thread(target=store.store, args=(tmp_path, "key", lambda _: small()))
-    with store._alone(tmp_path):
+    other = threading.Thread(target=store.create_entry, args=(tmp_path, "key", lambda _: small()))
+    with store._lock_folder(tmp_path):
         other.start()
         other.join(0.3)
         assert other.is_alive()
         assert (entry.directory / "mean.npy").read_bytes() == b"{"
     other.join()
-    assert stored(tmp_path, "key") is not None
+    assert load_entry(tmp_path, "key") is not None
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
@@ -341,12 +355,12 @@ import time
 from pipeline.data import prepared
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
-save = prepared._save
+save = prepared._save_array
 def slow(path, array):
     save(path, array)
     print(path.name, flush=True)
     time.sleep(0.2)
-prepared._save = slow
+prepared._save_array = slow
 preprocess(compose(["cache_dir={cache}"]).settings)
 print("done", flush=True)
 """
@@ -384,3 +398,18 @@ def test_reuse_writes_nothing(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in again.directory.iterdir()} == before
     about = json.loads((entry.directory / "prepared.json").read_text())
     assert about["report"]["rows_kept"] == {"train": 1347, "validation": 180, "test": 270}
+
+
+def test_a_user_without_a_home_is_asked_for_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `docker run --user 12345`, with no HOME and no entry in /etc/passwd."""
+
+    def nameless(uid: int) -> None:
+        raise KeyError(uid)
+
+    settings = compose(["data=digits", "cache_dir='~/.cache/fulcrum/prepared'"]).settings
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nameless)
+    with pytest.raises(
+        BadInput, match=r"got ~/.cache/fulcrum/prepared .* set FULCRUM_CACHE and FULCRUM_DATA"
+    ):
+        preprocess(settings)

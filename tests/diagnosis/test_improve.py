@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from pipeline.diagnosis.bottleneck import Case, Remedy, Words
-from pipeline.diagnosis.improve import Closed, Event, Named, Opened, walk
-from pipeline.diagnosis.paired_attempt import Attempt, CostlyError, Measured, apply
+from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed, improve
+from pipeline.diagnosis.measured_command import CostlyError, MeasuredCommand
+from pipeline.diagnosis.paired_attempt import Attempt
 from pipeline.errors import Diverged
 from pipeline.measures import Curve, Epoch
 from pipeline.profiling.breakdown import Part
@@ -20,7 +21,18 @@ from tests.diagnosis.test_bottleneck import breakdown
 from tests.diagnosis.test_bottleneck import case as one_case
 
 START: Words = ("train.epochs=4",)
-TOLD = Diagnose(Aim.train, 3, 8, 60.0, 0.002, 0.95, 0.7, 0.05, 0.5, None)
+TOLD = Diagnose(
+    aim=Aim.train,
+    seeds=3,
+    steps=8,
+    minutes=60.0,
+    tolerance=0.002,
+    confidence=0.95,
+    accuracy_confidence=0.7,
+    least_gain=0.05,
+    retimed=0.5,
+    save=None,
+)
 
 
 @dataclass
@@ -34,7 +46,7 @@ class Replay:
     calls: list[tuple[Words, int]] = field(default_factory=list)
 
     def __call__(
-        self, words: Words, seed: int, most_epochs: int | None = None, most_seconds: float | None = None
+        self, words: Words, seed: int, max_epochs: int | None = None, max_seconds: float | None = None
     ) -> Curve:
         self.calls.append((words, seed))
         told = dict(word.split("=") for word in words)
@@ -50,37 +62,52 @@ class Replay:
         )
         fall = float(told.get("fall", 0)) + (float(told.get("fresh_fall", 0)) if seed >= 3 else 0.0)
         epochs = []
-        for number in range(1, min(int(told["train.epochs"]), most_epochs or 99) + 1):
+        for number in range(1, min(int(told["train.epochs"]), max_epochs or 99) + 1):
             accuracy = self.top + of_seed - self.drop / number**2 - fall
-            epochs.append(Epoch(number, each * number, 0.1, 0.1, accuracy))
-            if most_seconds is not None and each * number > most_seconds:
+            epochs.append(
+                Epoch(
+                    number=number,
+                    device_seconds=each * number,
+                    train_loss=0.1,
+                    validation_loss=0.1,
+                    validation_accuracy=accuracy,
+                )
+            )
+            if max_seconds is not None and each * number > max_seconds:
                 if told.get("unfair"):
                     raise CostlyError
                 break
         return Curve("a CPU", not told.get("unfair"), tuple(epochs))
 
 
-def look(here: Measured, enough: int) -> Case:
+def look(here: MeasuredCommand, enough: int) -> Case:
     parts = breakdown(overhead=0.6, forward=0.2, backward=0.1, update=0.05, input=0.05)
-    return replace(one_case(), breakdown=parts, epochs=here.epoch, enough=enough)
+    return replace(one_case(), breakdown=parts, epochs=here.epoch, enough_epochs=enough)
 
 
 def remedy(name: str, *words: str, left: float = 0.5) -> Remedy:
     """Proposed once for every command line that it would change."""
-    return Remedy(name, Aim.train, frozenset({Part.overhead}), lambda _: words, lambda _: left, "none")
+    return Remedy(
+        name=name,
+        aim=Aim.train,
+        cures=frozenset({Part.overhead}),
+        words=lambda _: words,
+        remaining_share=lambda _: left,
+        risk="none",
+    )
 
 
 def events(run: Replay, *remedies: Remedy, told: Diagnose = TOLD) -> list[Event]:
-    return list(walk(START, 0, run, look, told, remedies))
+    return list(improve(START, 0, run, look, told, remedies))
 
 
 def attempts(found: list[Event]) -> dict[str, Attempt]:
     return {each.proposal.remedy: each for each in found if isinstance(each, Attempt)}
 
 
-def end(found: list[Event]) -> Closed:
+def end(found: list[Event]) -> Conclusion:
     last = found[-1]
-    assert isinstance(last, Closed)
+    assert isinstance(last, Conclusion)
     return last
 
 
@@ -95,8 +122,8 @@ def test_a_remedy_that_does_nothing_and_one_that_is_slower_are_reverted() -> Non
     assert tried["nothing"].reason.startswith("no gain beyond noise")
     assert "dearer" in tried["slower"].reason or tried["slower"].after is None
     assert end(found).result.words == START
-    assert end(found).why == "no other remedy is expected to pay"
-    assert end(found).fresh == ()
+    assert end(found).reason == "no other remedy is expected to pay"
+    assert end(found).fresh_accuracies == ()
 
 
 def test_a_remedy_that_pays_is_kept_and_the_next_stands_on_it() -> None:
@@ -107,7 +134,7 @@ def test_a_remedy_that_pays_is_kept_and_the_next_stands_on_it() -> None:
     assert tried["second"].before.words == tried["first"].after.words if tried["first"].after else False
     assert tried["second"].kept
     assert end(found).result.words == ("times=0.5", "also=0.4", "train.epochs=4")
-    assert len(end(found).fresh) == 3
+    assert len(end(found).fresh_accuracies) == 3
 
 
 def test_the_same_words_under_another_name_are_not_measured_again() -> None:
@@ -144,10 +171,10 @@ def test_a_timing_that_grows_too_dear_on_the_way_counts_by_the_epochs_it_had() -
         """From the second round on the new command line is stopped in its third epoch of four."""
 
         def __call__(
-            self, words: Words, seed: int, most_epochs: int | None = None, most_seconds: float | None = None
+            self, words: Words, seed: int, max_epochs: int | None = None, max_seconds: float | None = None
         ) -> Curve:
             again = len(self.calls) >= 9 and "times=0.9" in words
-            return super().__call__(words, seed, most_epochs, 4.6 if again else most_seconds)
+            return super().__call__(words, seed, max_epochs, 4.6 if again else max_seconds)
 
     run = Disturbed(noise=0.06)
     after = attempts(events(run, remedy("somewhat", "times=0.9")))["somewhat"].after
@@ -167,12 +194,19 @@ def test_the_result_has_as_many_epochs_as_it_needed() -> None:
 
 def test_epochs_that_bought_nothing_go_without_a_run_more() -> None:
     def enough(case: Case) -> Words | None:
-        return (f"train.epochs={case.enough}",) if case.enough < case.epochs else None
+        return (f"train.epochs={case.enough_epochs}",) if case.enough_epochs < case.epochs else None
 
-    stop = Remedy("stop", Aim.train, frozenset({Part.surplus}), enough, lambda c: c.enough / c.epochs, "none")
+    stop = Remedy(
+        name="stop",
+        aim=Aim.train,
+        cures=frozenset({Part.surplus}),
+        words=enough,
+        remaining_share=lambda c: c.enough_epochs / c.epochs,
+        risk="none",
+    )
     run = Replay(drop=0.004)
     found = []
-    for event in walk(START, 0, run, look, TOLD, [stop]):
+    for event in improve(START, 0, run, look, TOLD, [stop]):
         found.append(event)
         if isinstance(event, Attempt):
             assert len(run.calls) == 3  # the baseline's alone
@@ -197,11 +231,11 @@ def test_a_walk_to_quicker_answers_leaves_training_alone() -> None:
 
     served = replace(remedy("served", "times=0.1"), aim=Aim.latency)
 
-    def look_at_answer(here: Measured, enough: int) -> Case:
+    def look_at_answer(here: MeasuredCommand, enough: int) -> Case:
         return replace(look(here, enough), aim=Aim.latency)
 
     told = replace(TOLD, aim=Aim.latency)
-    found = list(walk(("train.epochs=7",), 0, answer, look_at_answer, told, [served]))
+    found = list(improve(("train.epochs=7",), 0, answer, look_at_answer, told, [served]))
     assert end(found).result.words == ("train.epochs=7", "times=0.1")
 
 
@@ -244,7 +278,7 @@ def test_what_fresh_seeds_speak_against_is_stepped_back_from() -> None:
     )
     assert all(each.kept for each in attempts(found).values())
     assert end(found).result.words == ("times=0.5", "train.epochs=4")
-    assert [each.words for each in end(found).given_up] == [
+    assert [each.words for each in end(found).rejected] == [
         ("times=0.5", "also=0.4", "fresh_fall=0.01", "train.epochs=4")
     ]
 
@@ -256,34 +290,29 @@ def test_fresh_seeds_may_ask_for_more_epochs() -> None:
     assert attempts(found)["quick"].words[-1] == "train.epochs=2"
     assert end(found).lengthened
     assert end(found).result.words[-1] == "train.epochs=3"
-    assert end(found).given_up == ()
+    assert end(found).rejected == ()
 
 
 def test_the_budgets_end_a_walk() -> None:
     many = [remedy(f"idle {n}", f"idle={n}") for n in range(6)]
     assert (
-        end(events(Replay(), *many, told=replace(TOLD, steps=2))).why == "the budget of 2 attempts is spent"
+        end(events(Replay(), *many, told=replace(TOLD, steps=2))).reason
+        == "the budget of 2 attempts is spent"
     )
     minutes = iter([0.0, 30.0, 90.0])
-    late = list(walk(START, 0, Replay(), look, replace(TOLD, minutes=1), many, clock=lambda: next(minutes)))
+    late = list(
+        improve(START, 0, Replay(), look, replace(TOLD, minutes=1), many, clock=lambda: next(minutes))
+    )
     assert len(attempts(late)) == 1
-    assert end(late).why == "the budget of 1 minutes is spent"
+    assert end(late).reason == "the budget of 1 minutes is spent"
 
 
 def test_events_come_in_order() -> None:
     found = events(Replay(), remedy("half", "times=0.5"))
-    assert [type(each) for each in found] == [Opened, Named, Attempt, Named, Closed]
-
-
-@pytest.mark.parametrize(
-    ("words", "overrides", "wanted"),
-    [
-        (("a.b=1", "c=2"), ("a.b=3",), ("c=2", "a.b=3")),
-        (("optimizer=sgd", "optimizer.momentum=0.9"), ("optimizer=adam",), ("optimizer=adam",)),
-        (("experiment=article",), ("model.hidden=9",), ("experiment=article", "model.hidden=9")),
-    ],
-)
-def test_overrides_take_the_place_of_what_they_exchange(
-    words: Words, overrides: Words, wanted: Words
-) -> None:
-    assert apply(words, overrides) == wanted
+    assert [type(each) for each in found] == [
+        BaselineMeasured,
+        SinglePointNamed,
+        Attempt,
+        SinglePointNamed,
+        Conclusion,
+    ]

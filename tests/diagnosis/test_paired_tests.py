@@ -12,47 +12,47 @@ def test_students_sleep_data() -> None:
     """Student 1908: extra hours of sleep by two drugs, ten patients; t = 4.06, one-sided p = 0.0014."""
     first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
     second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
-    found = paired_tests.above([two - one for one, two in zip(first, second, strict=True)], 0.0)
+    found = paired_tests.run_paired_test([two - one for one, two in zip(first, second, strict=True)], 0.0)
     assert found.mean == pytest.approx(1.58)
     assert found.mean / found.error == pytest.approx(4.0621, abs=1e-4)
     assert 1 - found.confidence == pytest.approx(0.002833 / 2, abs=1e-6)
 
 
 def test_one_pair_proves_nothing() -> None:
-    assert paired_tests.above([5.0], 0.0).confidence == 0.0
+    assert paired_tests.run_paired_test([5.0], 0.0).confidence == 0.0
 
 
 def test_without_spread_there_is_no_doubt() -> None:
-    assert paired_tests.above([0.01, 0.01, 0.01], 0.0).confidence == 1.0
-    assert paired_tests.above([-0.002] * 3, -0.002).confidence == 1.0
-    assert paired_tests.above([-0.003] * 3, -0.002).confidence == 0.0
+    assert paired_tests.run_paired_test([0.01, 0.01, 0.01], 0.0).confidence == 1.0
+    assert paired_tests.run_paired_test([-0.002] * 3, -0.002).confidence == 1.0
+    assert paired_tests.run_paired_test([-0.003] * 3, -0.002).confidence == 0.0
 
 
 def test_costs_are_compared_by_their_ratio() -> None:
-    found = paired_tests.cheaper([10.0, 20.0, 30.0], [5.0, 10.0, 15.0], 0.05)
+    found = paired_tests.compare_costs([10.0, 20.0, 30.0], [5.0, 10.0, 15.0], 0.05)
     assert math.exp(found.mean) == pytest.approx(2)
     assert found.confidence == 1.0
-    assert paired_tests.cheaper([1.0, 1.0, 1.0], [0.97, 0.97, 0.97], 0.05).confidence == 0.0
+    assert paired_tests.compare_costs([1.0, 1.0, 1.0], [0.97, 0.97, 0.97], 0.05).confidence == 0.0
 
 
 def test_a_fall_within_the_tolerance_is_as_accurate() -> None:
     before = [0.980, 0.982, 0.984]
-    assert paired_tests.as_accurate(before, [0.9795, 0.9817, 0.9838], 0.002).confidence > 0.95
-    assert paired_tests.as_accurate(before, [0.970, 0.973, 0.972], 0.002).confidence < 0.05
+    assert paired_tests.compare_accuracies(before, [0.9795, 0.9817, 0.9838], 0.002).confidence > 0.95
+    assert paired_tests.compare_accuracies(before, [0.970, 0.973, 0.972], 0.002).confidence < 0.05
 
 
 def test_welch_for_series_that_are_no_pairs() -> None:
-    assert paired_tests.apart([0.98, 0.981], [0.98, 0.981], -0.002).confidence > 0.8
-    assert paired_tests.apart([0.98, 0.981], [0.96, 0.961], -0.002).confidence < 0.05
-    assert paired_tests.apart([0.98, 0.98], [0.98, 0.98], -0.002).confidence == 1.0
+    assert paired_tests.run_unpaired_test([0.98, 0.981], [0.98, 0.981], -0.002).confidence > 0.8
+    assert paired_tests.run_unpaired_test([0.98, 0.981], [0.96, 0.961], -0.002).confidence < 0.05
+    assert paired_tests.run_unpaired_test([0.98, 0.98], [0.98, 0.98], -0.002).confidence == 1.0
 
 
 def test_noise_passes_a_dozen_strict_tests_as_rarely_as_promised() -> None:
     """Twelve attempts that do nothing, three pairs each, 400 times over: hardly one walk keeps any."""
-    draw, needed, fooled = np.random.default_rng(7), paired_tests.strict(0.95, 12), 0
+    draw, needed, fooled = np.random.default_rng(7), paired_tests.correct_confidence(0.95, 12), 0
     for _ in range(400):
         tests = [
-            paired_tests.cheaper(
+            paired_tests.compare_costs(
                 np.exp(0.1 * draw.standard_normal(3)), np.exp(0.1 * draw.standard_normal(3)), 0.05
             )
             for _ in range(12)

@@ -7,9 +7,10 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.diagnosis import runner as benches
 from pipeline.diagnosis.bottleneck import Remedy, Words
-from pipeline.diagnosis.improve import Closed, walk
-from pipeline.diagnosis.paired_attempt import Attempt, CostlyError
-from pipeline.diagnosis.runner import Bench
+from pipeline.diagnosis.improve import Conclusion, improve
+from pipeline.diagnosis.measured_command import CostlyError
+from pipeline.diagnosis.paired_attempt import Attempt
+from pipeline.diagnosis.runner import TrialRunner
 from pipeline.hardware import device
 from pipeline.profiling.breakdown import Part
 from pipeline.settings.diagnosis import Aim
@@ -24,42 +25,44 @@ def settings(words: Words) -> Settings:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench(settings, Aim.train, device.claim_device(settings(START).device))
+def bench() -> TrialRunner:
+    return TrialRunner(settings, Aim.train, device.claim_device(settings(START).device))
 
 
-def test_a_run_repeats_by_its_seed_and_stops_where_it_is_told(bench: Bench) -> None:
-    one, two = bench.run(START, 1), bench.run(START, 1, most_epochs=2)
+def test_a_run_repeats_by_its_seed_and_stops_where_it_is_told(bench: TrialRunner) -> None:
+    one, two = bench.run(START, 1), bench.run(START, 1, max_epochs=2)
     assert [len(one.epochs), len(two.epochs)] == [3, 2]
     shared = [epoch.validation_accuracy for epoch in one.epochs[:2]]
     assert shared == [epoch.validation_accuracy for epoch in two.epochs]
-    assert len(bench.run(START, 1, most_seconds=1e-9).epochs) == 1
+    assert len(bench.run(START, 1, max_seconds=1e-9).epochs) == 1
     assert bench.run(START, 2).epochs[0].train_loss != one.epochs[0].train_loss
 
 
-def test_a_falling_rate_is_not_cut_short_in_silence(bench: Bench) -> None:
+def test_a_falling_rate_is_not_cut_short_in_silence(bench: TrialRunner) -> None:
     with pytest.raises(CostlyError):
-        bench.run((*START, "schedule=cosine"), 1, most_seconds=1e-9)
+        bench.run((*START, "schedule=cosine"), 1, max_seconds=1e-9)
 
 
-def test_with_patience_an_epoch_stands_for_the_best_so_far(bench: Bench) -> None:
+def test_with_patience_an_epoch_stands_for_the_best_so_far(bench: TrialRunner) -> None:
     words = (*START, "train.patience=3", "optimizer.learning_rate=0.3", "train.epochs=8")
     reached = [epoch.validation_accuracy for epoch in bench.run(words, 0).epochs]
     assert reached == sorted(reached)
 
 
 def test_another_number_of_cores_gets_a_process_of_its_own(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: TrialRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(benches, "_elsewhere", lambda told, *_: asked.append(told.device.threads))
+    monkeypatch.setattr(
+        benches, "_train_in_fresh_process", lambda told, *_: asked.append(told.device.threads)
+    )
     bench.run((*START, "device.threads=2"), 0)
     assert asked == [2]
 
 
 def test_an_answer_is_timed_and_scored_as_it_is_served() -> None:
     held = device.claim_device(settings(START).device)
-    bench = Bench(settings, Aim.latency, held)
+    bench = TrialRunner(settings, Aim.latency, held)
     plain = (*START, "profile.repeats=30")
     one, two = bench.run(plain, 0), bench.run((*plain, "profile.runtime=litert"), 0)
     assert [len(one.epochs), len(two.epochs)] == [1, 1]
@@ -68,19 +71,33 @@ def test_an_answer_is_timed_and_scored_as_it_is_served() -> None:
 
 
 def test_two_planted_remedies_that_do_not_pay_are_reverted_live(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: TrialRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One changes nothing about training, one takes the same steps in Keras' own loop."""
     tiny.quick(monkeypatch)
     everything = frozenset(Part)
     planted = [
-        Remedy("nothing", Aim.train, everything, lambda _: ("evaluate.worst=3",), lambda _: 0.2, "none"),
-        Remedy("slower", Aim.train, everything, lambda _: ("engine=keras",), lambda _: 0.3, "none"),
+        Remedy(
+            name="nothing",
+            aim=Aim.train,
+            cures=everything,
+            words=lambda _: ("evaluate.worst=3",),
+            remaining_share=lambda _: 0.2,
+            risk="none",
+        ),
+        Remedy(
+            name="slower",
+            aim=Aim.train,
+            cures=everything,
+            words=lambda _: ("engine=keras",),
+            remaining_share=lambda _: 0.3,
+            risk="none",
+        ),
     ]
     told = replace(settings(START).diagnose, retimed=1.0)
-    events = list(walk(START, 0, bench.run, bench.look, told, planted))
+    events = list(improve(START, 0, bench.run, bench.make_case, told, planted))
     tried = {each.proposal.remedy: each.kept for each in events if isinstance(each, Attempt)}
     assert tried == {"nothing": False, "slower": False}
     last = events[-1]
-    assert isinstance(last, Closed)
+    assert isinstance(last, Conclusion)
     assert last.result.words == START

@@ -6,9 +6,9 @@ import pytest
 from pipeline.data.features import Counts
 from pipeline.data.samples import make_texts
 from pipeline.errors import BadData
-from pipeline.evaluation.corruptions import Shifted, check
+from pipeline.evaluation.corruptions import ShiftedSamples, check_shift
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.models import keras_models
+from pipeline.models.predictor import make_predictor
 from pipeline.settings.measuring import Shift
 from pipeline.training.train import train
 from tests.support import tiny
@@ -18,7 +18,11 @@ KINDS = [kind for kind in Shift if kind is not Shift.none]
 
 
 def shifted(shift: Shift, severity: int, seed: int = 0, images: np.ndarray = IMAGES) -> np.ndarray:
-    return np.asarray(Shifted(images, shift, severity, seed, 0, 255)[0 : len(images)])
+    return np.asarray(
+        ShiftedSamples(samples=images, shift=shift, severity=severity, seed=seed, low=0, high=255)[
+            0 : len(images)
+        ]
+    )
 
 
 @pytest.mark.parametrize("shift", KINDS)
@@ -49,18 +53,26 @@ def test_a_moved_image_is_the_image_elsewhere() -> None:
 def test_texts_lose_letters() -> None:
     texts = make_texts(["a" * 1000] * 3)
     lost = [
-        1000 - np.mean([len(each) for each in Shifted(texts, Shift.noise, level, 0, 0, 1)[0:3]])
+        1000
+        - np.mean(
+            [
+                len(each)
+                for each in ShiftedSamples(
+                    samples=texts, shift=Shift.noise, severity=level, seed=0, low=0, high=1
+                )[0:3]
+            ]
+        )
         for level in (1, 5)
     ]
     assert 5 < lost[0] < 40 < 150 < lost[1] < 250
 
 
 def test_what_cannot_be_changed_so_is_one_line() -> None:
-    check(Shift.noise, make_texts(["a"]), Counts((), (), 1))
+    check_shift(Shift.noise, make_texts(["a"]), Counts((), (), 1))
     with pytest.raises(BadData, match=r"^evaluate\.shift must be none or noise .*, got blur with"):
-        check(Shift.blur, make_texts(["a"]), Counts((), (), 1))
+        check_shift(Shift.blur, make_texts(["a"]), Counts((), (), 1))
     with pytest.raises(BadData, match="got rotate"):
-        check(Shift.rotate, np.zeros((3, 20)), None)
+        check_shift(Shift.rotate, np.zeros((3, 20)), None)
 
 
 def test_evaluation_tells_what_is_left() -> None:
@@ -68,7 +80,7 @@ def test_evaluation_tells_what_is_left() -> None:
     words = "train.epochs=10 optimizer.learning_rate=0.01 evaluate.shift=noise evaluate.severities=[1,5]"
     settings = tiny.told(words)
     *_, item = train(data, settings)
-    predict = keras_models.predictor(item.model())
+    predict = make_predictor(item.build_model())
     found = evaluate(predict, data, settings)
     assert [each.severity for each in found.shifted] == [1, 5]
     assert found.accuracy_under_shift == np.mean([each.validation for each in found.shifted])

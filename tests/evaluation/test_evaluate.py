@@ -10,16 +10,16 @@ from hypothesis import strategies as some
 from hypothesis.extra.numpy import arrays
 
 from pipeline.cli.compose import compose
-from pipeline.data.prepared import Prepared, Report, Scaling, Split
+from pipeline.data.prepared import CleaningReport, Prepared, Scaling, Split
 from pipeline.errors import BadModel
 from pipeline.evaluation.evaluate import (
-    calibration_bins,
-    calibration_error,
-    class_scores,
-    confusion_counts,
+    bin_by_confidence,
+    compute_calibration_error,
+    compute_losses,
+    count_confusions,
     evaluate,
-    losses,
-    worst_mistakes,
+    find_worst_mistakes,
+    score_classes,
 )
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, Reduction
@@ -40,10 +40,24 @@ def part(*rows: int) -> Split:
 
 def table() -> Prepared:
     """Train has no mistake, validation one in three, test two in five."""
-    report = Report(11, {}, {}, 0, 0.0, 4.0, {})
+    report = CleaningReport(
+        rows_read=11, rows_kept={}, dropped={}, constant_features=0, smallest=0.0, largest=4.0, histogram={}
+    )
     scaling = Scaling(np.zeros((), np.float32), np.ones((), np.float32))
     splits = (part(0, 2, 3), part(0, 1, 2), part(0, 1, 2, 3, 4))
-    return Prepared(*splits, CLASSES, (1,), scaling, report, "s", "k", Path(), False)
+    return Prepared(
+        train=splits[0],
+        validation=splits[1],
+        test=splits[2],
+        classes=CLASSES,
+        shape=(1,),
+        scaling=scaling,
+        report=report,
+        source_sha256="s",
+        key="k",
+        directory=Path(),
+        reused=False,
+    )
 
 
 def predict(features: np.ndarray) -> np.ndarray:
@@ -125,21 +139,25 @@ def test_losses_are_those_of_keras(loss: Loss, oracle: str, outputs: np.ndarray)
 
     wanted = np.eye(3, dtype=np.float32)[LABELS]
     theirs = getattr(keras.losses, oracle)(reduction=None)(wanted, outputs)
-    np.testing.assert_allclose(losses(outputs, LABELS, loss), theirs, rtol=1e-5, atol=2e-7)
+    np.testing.assert_allclose(compute_losses(outputs, LABELS, loss), theirs, rtol=1e-5, atol=2e-7)
 
 
 def test_a_sum_over_classes_is_their_mean_times_their_number() -> None:
-    mean = losses(OUTPUTS, LABELS, BinaryCrossEntropy(0.0, MEAN))
-    np.testing.assert_allclose(losses(OUTPUTS, LABELS, BinaryCrossEntropy(0.0, SUM)), 3 * mean)
+    mean = compute_losses(OUTPUTS, LABELS, BinaryCrossEntropy(0.0, MEAN))
+    np.testing.assert_allclose(compute_losses(OUTPUTS, LABELS, BinaryCrossEntropy(0.0, SUM)), 3 * mean)
 
 
 @pytest.mark.parametrize("loss", [CrossEntropy, lambda s: BinaryCrossEntropy(s, MEAN), MeanSquaredError])
 def test_labels_are_not_smoothed_for_the_score(loss: type[Loss]) -> None:
-    np.testing.assert_array_equal(losses(OUTPUTS, LABELS, loss(0.3)), losses(OUTPUTS, LABELS, loss(0.0)))
+    np.testing.assert_array_equal(
+        compute_losses(OUTPUTS, LABELS, loss(0.3)), compute_losses(OUTPUTS, LABELS, loss(0.0))
+    )
 
 
 def test_a_certain_mistake_costs_much_but_not_infinitely() -> None:
-    assert losses(np.array([[1.0, 0.0]]), np.array([1]), CrossEntropy(0.0))[0] == pytest.approx(-np.log(1e-7))
+    assert compute_losses(np.array([[1.0, 0.0]]), np.array([1]), CrossEntropy(0.0))[0] == pytest.approx(
+        -np.log(1e-7)
+    )
 
 
 # ---- classes ------------------------------------------------------------------------------------------
@@ -151,9 +169,9 @@ Answers = some.lists(some.tuples(some.integers(0, 3), some.integers(0, 3)), min_
 def test_class_scores_follow_from_the_confusion(answers: list[tuple[int, int]]) -> None:
     """Also where a class has no row or is never guessed."""
     labels, guesses = np.array(answers).T
-    counts = np.array(confusion_counts(labels, guesses, 4))
+    counts = np.array(count_confusions(labels, guesses, 4))
     assert counts.sum() == len(answers)
-    for number, score in enumerate(class_scores(labels, guesses, ("a", "b", "c", "d"))):
+    for number, score in enumerate(score_classes(labels, guesses, ("a", "b", "c", "d"))):
         right, guessed, have = counts[number, number], counts[:, number].sum(), counts[number].sum()
         assert score.precision == pytest.approx(right / guessed if guessed else 0)
         assert score.recall == pytest.approx(right / have if have else 0)
@@ -166,34 +184,34 @@ def test_class_scores_follow_from_the_confusion(answers: list[tuple[int, int]]) 
 def test_calibration_error_by_hand() -> None:
     """Two bins: confidence 0.6 (0 of 1 right) in 0.5-0.75, mean 0.8 (3 of 4 right) above."""
     outputs = np.array([[0.6, 0.4], [0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.8, 0.2]])
-    bins = calibration_bins(outputs, np.array([1, 0, 0, 0, 1]), 4)
+    bins = bin_by_confidence(outputs, np.array([1, 0, 0, 0, 1]), 4)
     assert [each.samples for each in bins] == [0, 0, 1, 4]
     assert [each.accuracy for each in bins] == [0, 0, 0, 0.75]
     assert bins[3].confidence == pytest.approx(0.8)
-    assert calibration_error(bins) == pytest.approx(0.2 * 0.6 + 0.8 * 0.05)
+    assert compute_calibration_error(bins) == pytest.approx(0.2 * 0.6 + 0.8 * 0.05)
 
 
 def test_a_bin_is_closed_above() -> None:
     outputs = np.array([[0.0], [0.25], [0.26], [0.5], [1.0]])
-    bins = calibration_bins(outputs, np.zeros(5, int), 4)
+    bins = bin_by_confidence(outputs, np.zeros(5, int), 4)
     assert [each.samples for each in bins] == [2, 2, 0, 1]
 
 
 def test_perfect_answers_have_no_calibration_error() -> None:
-    assert calibration_error(calibration_bins(np.eye(3), np.arange(3), 10)) == 0
+    assert compute_calibration_error(bin_by_confidence(np.eye(3), np.arange(3), 10)) == 0
 
 
 def test_sigmoid_outputs_may_be_sure_of_nothing() -> None:
     """The top output 0.1 lies under 1/classes: it counts as it is."""
-    bins = calibration_bins(np.array([[0.1, 0.05]]), np.array([0]), 10)
+    bins = bin_by_confidence(np.array([[0.1, 0.05]]), np.array([0]), 10)
     assert [each.samples for each in bins] == [1] + [0] * 9
-    assert calibration_error(bins) == pytest.approx(0.9)
+    assert compute_calibration_error(bins) == pytest.approx(0.9)
 
 
 @given(arrays(np.float32, (30, 4), elements=some.floats(0, 1, width=32)), some.integers(2, 40))
 def test_every_row_is_in_one_bin(outputs: np.ndarray, count: int) -> None:
     labels = np.arange(30) % 4
-    bins = calibration_bins(outputs, labels, count)
+    bins = bin_by_confidence(outputs, labels, count)
     total = sum(each.samples for each in bins)
     assert len(bins) == count
     assert total == 30
@@ -203,7 +221,7 @@ def test_every_row_is_in_one_bin(outputs: np.ndarray, count: int) -> None:
     for number, each in enumerate(bins):
         inside = number / count - 1e-6 <= each.confidence <= (number + 1) / count + 1e-6
         assert inside or not each.samples
-    assert 0 <= calibration_error(bins) <= 1
+    assert 0 <= compute_calibration_error(bins) <= 1
 
 
 # ---- mistakes -----------------------------------------------------------------------------------------
@@ -216,10 +234,10 @@ def test_worst_mistakes_are_the_most_confident_ones(settings: Settings) -> None:
 
 
 def test_no_more_mistakes_than_asked_for() -> None:
-    assert [each.row for each in worst_mistakes(OUTPUTS, LABELS, CLASSES, 1)] == [4]
-    assert worst_mistakes(OUTPUTS, LABELS, CLASSES, 0) == ()
+    assert [each.row for each in find_worst_mistakes(OUTPUTS, LABELS, CLASSES, 1)] == [4]
+    assert find_worst_mistakes(OUTPUTS, LABELS, CLASSES, 0) == ()
 
 
 def test_mistakes_of_one_confidence_stand_in_the_order_of_rows() -> None:
     outputs = np.tile([0.0, 0.5, 0.25], (9, 1))
-    assert [each.row for each in worst_mistakes(outputs, np.zeros(9, int), CLASSES, 9)] == list(range(9))
+    assert [each.row for each in find_worst_mistakes(outputs, np.zeros(9, int), CLASSES, 9)] == list(range(9))

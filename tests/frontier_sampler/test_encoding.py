@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.frontier_sampler.conditions import Trait, conditions
-from pipeline.frontier_sampler.encoding import NEUTRAL, Choices, Numeric, Parameter, Space, key_of
+from pipeline.frontier_sampler.conditions import Trait, learn_conditions
+from pipeline.frontier_sampler.encoding import NEUTRAL, Choices, EncodedSpace, Numeric, Parameter, make_key
 
-SPACE = Space(
+SPACE = EncodedSpace(
     [
         Parameter("adam.rate", Numeric(1e-4, 1e-2, log=True), "optimizer", ("adam",)),
         Parameter("sgd.rate", Numeric(0.01, 1.0, log=True), "optimizer", ("sgd",)),
         Parameter("momentum", Numeric(0.0, 0.9), "optimizer", ("sgd",)),
         Parameter("optimizer", Choices(("sgd", "adam"))),
-        Parameter("hidden", Numeric(16, 1024, log=True, whole=True)),
+        Parameter("hidden", Numeric(16, 1024, log=True, integer=True)),
         Parameter("width", Numeric(0.0, 1.0, step=0.25)),
         Parameter("batch", Choices((32, 128, 512))),
         Parameter("kind", Choices(("a", "b", "c"))),
@@ -28,7 +28,7 @@ units = st.lists(st.floats(0, 1), min_size=SPACE.dimensions, max_size=SPACE.dime
 @given(units)
 def test_what_is_encoded_decodes_to_itself(unit: list[float]) -> None:
     params = SPACE.decode(unit)
-    assert key_of(SPACE.decode(SPACE.encode(params))) == key_of(params)
+    assert make_key(SPACE.decode(SPACE.encode(params))) == make_key(params)
 
 
 @given(units)
@@ -50,7 +50,7 @@ def test_only_what_applies_is_there(unit: list[float]) -> None:
 
 @given(units)
 def test_features_lie_in_the_unit_cube(unit: list[float]) -> None:
-    features = SPACE.features([SPACE.decode(unit)])
+    features = SPACE.encode_features([SPACE.decode(unit)])
     assert features.shape == (1, SPACE.width)
     assert (features >= 0).all()
     assert (features <= 1).all()
@@ -60,7 +60,7 @@ def test_twin_rates_share_a_feature_each_in_its_own_range() -> None:
     common = {"hidden": 128, "width": 0.5, "batch": 128, "kind": "a"}
     sgd = {"optimizer": "sgd", "sgd.rate": 0.1, "momentum": 0.5, **common}
     adam = {"optimizer": "adam", "adam.rate": 1e-3, **common}
-    one, other = SPACE.features([sgd, adam])
+    one, other = SPACE.encode_features([sgd, adam])
     assert SPACE.width == 9  # rate, momentum, optimizer, hidden, width, batch, and one for each kind
     names = [place for place in range(SPACE.width) if one[place] != other[place]]
     assert len(names) == 2  # the optimizer, and momentum, which does not apply
@@ -68,37 +68,39 @@ def test_twin_rates_share_a_feature_each_in_its_own_range() -> None:
 
 
 def test_numeric_choices_are_ordered_on_a_log_scale() -> None:
-    space = Space([Parameter("batch", Choices((32, 128, 512)))])
-    assert space.features([{"batch": size} for size in (32, 128, 512)])[:, 0] == pytest.approx([0, 0.5, 1])
+    space = EncodedSpace([Parameter("batch", Choices((32, 128, 512)))])
+    assert space.encode_features([{"batch": size} for size in (32, 128, 512)])[:, 0] == pytest.approx(
+        [0, 0.5, 1]
+    )
 
 
 def test_every_whole_number_gets_its_share_of_the_unit() -> None:
-    domain = Numeric(1, 4, whole=True)
-    counts = np.bincount([domain.value(unit) for unit in np.linspace(0, 1, 4001)])
+    domain = Numeric(1, 4, integer=True)
+    counts = np.bincount([domain.decode(unit) for unit in np.linspace(0, 1, 4001)])
     assert counts[1:] == pytest.approx([1000] * 4, abs=2)
 
 
 def test_true_is_not_one() -> None:
-    assert key_of({"a": True}) != key_of({"a": 1})
-    assert key_of({"a": 1}) == key_of({"a": 1.0})
+    assert make_key({"a": True}) != make_key({"a": 1})
+    assert make_key({"a": 1}) == make_key({"a": 1.0})
     assert Choices((True, False)).ordinal is None
 
 
 def test_size_counts_branches() -> None:
-    space = Space(
+    space = EncodedSpace(
         [
             Parameter("kind", Choices(("a", "b"))),
-            Parameter("depth", Numeric(1, 3, whole=True), "kind", ("b",)),
+            Parameter("depth", Numeric(1, 3, integer=True), "kind", ("b",)),
             Parameter("batch", Choices((1, 2))),
         ]
     )
-    assert space.size() == 2 + 2 * 3
-    assert SPACE.size() == math.inf
+    assert space.count() == 2 + 2 * 3
+    assert SPACE.count() == math.inf
 
 
 def test_a_missing_parent_is_told() -> None:
     with pytest.raises(ValueError, match=r"'depth'.*'kind'.*not in the space"):
-        Space([Parameter("depth", Numeric(1, 3), "kind", ("b",))])
+        EncodedSpace([Parameter("depth", Numeric(1, 3), "kind", ("b",))])
 
 
 # ---- conditions read off trials -------------------------------------------------------------------------
@@ -109,13 +111,13 @@ def trait(*names: str, **choices: str) -> Trait:
 
 
 def test_a_condition_is_found_in_trials() -> None:
-    found = conditions([trait("m", "h", opt="sgd"), trait("h", opt="adam"), trait("h", opt="lion")])
+    found = learn_conditions([trait("m", "h", opt="sgd"), trait("h", opt="adam"), trait("h", opt="lion")])
     assert found == {"m": ("opt", ("sgd",))}
 
 
 def test_a_name_that_is_always_there_has_no_condition() -> None:
-    assert conditions([trait("h", opt="sgd"), trait("h", opt="adam")]) == {}
+    assert learn_conditions([trait("h", opt="sgd"), trait("h", opt="adam")]) == {}
 
 
 def test_a_name_that_is_missing_for_no_reason_has_no_condition() -> None:
-    assert conditions([trait("m", opt="sgd"), trait(opt="sgd")]) == {}
+    assert learn_conditions([trait("m", opt="sgd"), trait(opt="sgd")]) == {}

@@ -11,7 +11,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from pipeline.frontier_sampler.sampler import FrontierSampler, union
+from pipeline.frontier_sampler.sampler import FrontierSampler, join_distributions
 
 SPACE = {
     "opt": CategoricalDistribution(["sgd", "adam"]),
@@ -210,7 +210,7 @@ def test_ranges_that_differ_between_trials_are_joined() -> None:
         )
         for ends in ((1, 4), (2, 9))
     ]
-    assert union(trials) == {"x": IntDistribution(1, 9)}
+    assert join_distributions(trials) == {"x": IntDistribution(1, 9)}
 
 
 def test_nothing_is_warned_of_in_an_ordinary_study() -> None:

@@ -1,20 +1,22 @@
 """What is proposed, on made-up curves: repetition, continuation, pending trials, schedules, constraints."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
 
-from pipeline.frontier_sampler.encoding import Choices, Key, Numeric, Parameter, Space, key_of
-from pipeline.frontier_sampler.history import Curve, Fidelity, State, Told
-from pipeline.frontier_sampler.suggest import Proposal, Proposer
+from pipeline.frontier_sampler.encoding import Choices, EncodedSpace, Key, Numeric, Parameter, make_key
+from pipeline.frontier_sampler.history import Curve, Fidelity, TrialRecord, TrialStatus
+from pipeline.frontier_sampler.suggest import Suggester, Suggestion
 
-SPACE = Space(
+SPACE = EncodedSpace(
     [
         Parameter("kind", Choices(("a", "b"))),
         Parameter("rate", Numeric(1e-3, 1.0, log=True), "kind", ("a",)),
-        Parameter("hidden", Numeric(8, 256, log=True, whole=True)),
+        Parameter("hidden", Numeric(8, 256, log=True, integer=True)),
     ]
 )
 EPOCHS = Fidelity(1, 20, chosen=True)
@@ -30,47 +32,53 @@ def curve(params: dict[str, Any], epochs: int) -> Curve:
     )
 
 
-def told(number: int, found: Proposal, state: State = State.finished) -> Told:
+def told(number: int, found: Suggestion, state: TrialStatus = TrialStatus.finished) -> TrialRecord:
     epochs = found.epochs or 20
-    reached = curve(found.params, epochs) if state is State.finished else ()
-    return Told(number, found.params, state, reached, found.epochs)
+    reached = curve(found.params, epochs) if state is TrialStatus.finished else ()
+    return TrialRecord(number, found.params, state, reached, found.epochs)
 
 
-def play(proposer: Proposer, count: int, trials: list[Told] | None = None) -> list[Told]:
+def play(proposer: Suggester, count: int, trials: list[TrialRecord] | None = None) -> list[TrialRecord]:
     trials = list(trials or [])
     for number in range(len(trials), count):
-        trials.append(told(number, proposer.propose(trials, number)))
+        trials.append(told(number, proposer.suggest(trials, number)))
     return trials
 
 
-def steps(trials: list[Told]) -> list[tuple[Key, int | None]]:
-    return [(key_of(each.params), each.target) for each in trials]
+@cache
+def played(count: int, seed: int) -> tuple[TrialRecord, ...]:
+    """What `count` trials come to, for all tests that look at the same ones."""
+    return tuple(play(Suggester(SPACE, EPOCHS, seed=seed), count))
+
+
+def steps(trials: Sequence[TrialRecord]) -> list[tuple[Key, int | None]]:
+    return [(make_key(each.params), each.target) for each in trials]
 
 
 def test_the_same_seed_gives_the_same_trials_and_another_one_others() -> None:
-    one, other = (play(Proposer(SPACE, EPOCHS, seed=3), 25) for _ in range(2))
+    one, other = (play(Suggester(SPACE, EPOCHS, seed=3), 25) for _ in range(2))
     assert steps(one) == steps(other)
-    assert steps(one) != steps(play(Proposer(SPACE, EPOCHS, seed=4), 25))
+    assert steps(one) != steps(play(Suggester(SPACE, EPOCHS, seed=4), 25))
 
 
 def test_a_new_process_goes_on_as_the_old_one_would_have() -> None:
-    whole = play(Proposer(SPACE, EPOCHS, seed=0), 40)
+    whole = played(40, seed=0)
     for known in (9, 23, 37):
-        fresh = Proposer(SPACE, EPOCHS, seed=0).propose(whole[:known], known)
-        assert (key_of(fresh.params), fresh.epochs) == steps(whole)[known]
+        fresh = Suggester(SPACE, EPOCHS, seed=0).suggest(whole[:known], known)
+        assert (make_key(fresh.params), fresh.epochs) == steps(whole)[known]
 
 
 def test_the_order_in_which_trials_ended_does_not_matter() -> None:
-    trials = play(Proposer(SPACE, EPOCHS, seed=0), 30)
-    late = Proposer(SPACE, EPOCHS, seed=0)
-    late.propose([*trials[:11], *trials[14:20]], 20)  # 11, 12 and 13 take long
-    assert late.propose(trials, 30) == Proposer(SPACE, EPOCHS, seed=0).propose(trials[::-1], 30)
+    trials = played(40, seed=0)[:30]
+    late = Suggester(SPACE, EPOCHS, seed=0)
+    late.suggest([*trials[:11], *trials[14:20]], 20)  # 11, 12 and 13 take long
+    assert late.suggest(trials, 30) == Suggester(SPACE, EPOCHS, seed=0).suggest(trials[::-1], 30)
 
 
 def test_a_configuration_is_only_ever_continued() -> None:
     reached: dict[Key, int] = {}
-    for each in play(Proposer(SPACE, EPOCHS, seed=1), 60):
-        key = key_of(each.params)
+    for each in played(60, seed=1):
+        key = make_key(each.params)
         assert each.target is not None
         assert each.target > reached.get(key, 0)
         reached[key] = each.target
@@ -78,7 +86,7 @@ def test_a_configuration_is_only_ever_continued() -> None:
 
 
 def test_what_is_trained_to_the_end_is_mostly_what_was_good() -> None:
-    trials = play(Proposer(SPACE, EPOCHS, seed=1), 60)
+    trials = played(60, seed=1)
     long = [each.params for each in trials if each.target and each.target >= 16]
     good = [params for params in long if params["kind"] == "a" and 0.01 < params["rate"] < 1]
     assert len(good) > 0.7 * len(long) > 0
@@ -86,46 +94,46 @@ def test_what_is_trained_to_the_end_is_mostly_what_was_good() -> None:
 
 def test_a_failed_configuration_is_not_tried_again() -> None:
     listed = [{"kind": "b", "hidden": hidden} for hidden in range(8, 28)]
-    proposer, trials = Proposer(SPACE, EPOCHS, seed=0, listed=listed), []
+    proposer, trials = Suggester(SPACE, EPOCHS, seed=0, listed=listed), []
     for number in range(40):
-        found = proposer.propose(trials, number)
+        found = proposer.suggest(trials, number)
         bad = found.params["hidden"] % 2 == 0
-        trials.append(told(number, found, State.failed if bad else State.finished))
-    failed = [key_of(each.params) for each in trials if each.state is State.failed]
+        trials.append(told(number, found, TrialStatus.failed if bad else TrialStatus.finished))
+    failed = [make_key(each.params) for each in trials if each.status is TrialStatus.failed]
     assert failed
     assert len(set(failed)) == len(failed)
 
 
 def test_running_trials_are_taken_as_told() -> None:
-    trials, proposer = play(Proposer(SPACE, EPOCHS, seed=0), 30), Proposer(SPACE, EPOCHS, seed=0)
-    running: list[Told] = []
+    trials, proposer = played(40, seed=0)[:30], Suggester(SPACE, EPOCHS, seed=0)
+    running: list[TrialRecord] = []
     for number in range(30, 36):
-        found = proposer.propose([*trials, *running], number)
-        running.append(told(number, found, State.running))
-    assert len({key_of(each.params) for each in running}) == 6
-    free = Proposer(SPACE, EPOCHS, seed=0).propose(trials, 35)
+        found = proposer.suggest([*trials, *running], number)
+        running.append(told(number, found, TrialStatus.running))
+    assert len({make_key(each.params) for each in running}) == 6
+    free = Suggester(SPACE, EPOCHS, seed=0).suggest(trials, 35)
     assert running[-1].params != free.params  # what five others are about to find has less worth
 
 
 def test_where_epochs_are_not_to_be_chosen_trials_run_whole_and_once() -> None:
-    trials = play(Proposer(SPACE, Fidelity(1, 20, chosen=False), seed=0), 40)
+    trials = play(Suggester(SPACE, Fidelity(1, 20, chosen=False), seed=0), 40)
     assert {each.target for each in trials} == {None}
     assert len(set(steps(trials))) == 40
 
 
 def test_a_schedule_whose_end_alone_counts_is_never_continued_but_may_start_again() -> None:
-    proposer, trials = Proposer(SPACE, EPOCHS, seed=0), []
+    proposer, trials = Suggester(SPACE, EPOCHS, seed=0), []
     for number in range(40):
-        trials.append(replace(told(number, proposer.propose(trials, number)), fair=False))
+        trials.append(replace(told(number, proposer.suggest(trials, number)), fair=False))
     assert len(set(steps(trials))) == 40
     assert any(each.target == 20 for each in trials)  # at once: half of a schedule is worth nothing
 
 
 def test_when_all_is_done_it_says_so() -> None:
     listed = [{"kind": "b", "hidden": hidden} for hidden in (8, 16, 32)]
-    proposer, trials = Proposer(SPACE, Fidelity(1, 4, chosen=True), seed=0, listed=listed), []
+    proposer, trials = Suggester(SPACE, Fidelity(1, 4, chosen=True), seed=0, listed=listed), []
     for number in range(50):
-        found = proposer.propose(trials, number)
+        found = proposer.suggest(trials, number)
         if found.exhausted:
             break
         trials.append(told(number, found))
@@ -134,12 +142,12 @@ def test_when_all_is_done_it_says_so() -> None:
 
 
 def test_where_constraints_are_broken_it_stays_away() -> None:
-    proposer, trials = Proposer(SPACE, EPOCHS, seed=0), []
+    proposer, trials = Suggester(SPACE, EPOCHS, seed=0), []
     for number in range(50):
-        found = told(number, proposer.propose(trials, number))
+        found = told(number, proposer.suggest(trials, number))
         trials.append(replace(found, feasible=found.params["hidden"] <= 64))
     assert sum(not each.feasible for each in trials[25:]) <= 5
-    unfeasible = [key_of(each.params) for each in trials if not each.feasible]
+    unfeasible = [make_key(each.params) for each in trials if not each.feasible]
     assert len(set(unfeasible)) == len(unfeasible)  # none was continued
 
 
@@ -147,25 +155,25 @@ def test_work_tells_costs_before_they_are_measured() -> None:
     def work(params: Any) -> list[float]:
         return [params["hidden"]]
 
-    trials = play(Proposer(SPACE, EPOCHS, seed=2, work=work), 30)
+    trials = play(Suggester(SPACE, EPOCHS, seed=2, work=work), 30)
     assert len(set(steps(trials))) == 30
 
 
 def test_accuracies_of_one_and_curves_that_start_late_do_no_harm() -> None:
-    proposer, trials = Proposer(SPACE, EPOCHS, seed=0), []
+    proposer, trials = Suggester(SPACE, EPOCHS, seed=0), []
     for number in range(25):
-        found = proposer.propose(trials, number)
+        found = proposer.suggest(trials, number)
         whole = curve(found.params, found.epochs or 1)
         entry = (whole[-1][0], whole[-1][1], 1.0 if number % 3 == 0 else whole[-1][2])
-        trials.append(Told(number, found.params, State.finished, (entry,), found.epochs))
+        trials.append(TrialRecord(number, found.params, TrialStatus.finished, (entry,), found.epochs))
     assert len(set(steps(trials))) == 25
 
 
 def test_what_ended_early_is_not_taken_up_again() -> None:
     listed = [{"kind": "b", "hidden": hidden} for hidden in (8, 16, 32)]
-    proposer, trials = Proposer(SPACE, EPOCHS, seed=0, listed=listed), []
+    proposer, trials = Suggester(SPACE, EPOCHS, seed=0, listed=listed), []
     for number in range(60):
-        found = proposer.propose(trials, number)
+        found = proposer.suggest(trials, number)
         if found.exhausted:
             break
         whole = told(number, found)
@@ -178,14 +186,14 @@ def test_what_ended_early_is_not_taken_up_again() -> None:
 def test_several_workers_need_few_trials_more(workers: int) -> None:
     """What four workers have found after 48 trials is nearly what one has found."""
 
-    def best(trials: list[Told]) -> float:
+    def best(trials: Sequence[TrialRecord]) -> float:
         return max(entry[2] for each in trials for entry in each.curve if entry[1] <= 0.05)
 
-    alone = play(Proposer(SPACE, EPOCHS, seed=5), 48)
-    proposer, trials = Proposer(SPACE, EPOCHS, seed=5), []
+    alone = played(48, seed=5)
+    proposer, trials = Suggester(SPACE, EPOCHS, seed=5), []
     while len(trials) < 48:
-        batch: list[Told] = []
+        batch: list[TrialRecord] = []
         for number in range(len(trials), len(trials) + workers):
-            batch.append(told(number, proposer.propose([*trials, *batch], number), State.running))
-        trials += [told(each.number, Proposal(dict(each.params), each.target)) for each in batch]
+            batch.append(told(number, proposer.suggest([*trials, *batch], number), TrialStatus.running))
+        trials += [told(each.number, Suggestion(dict(each.params), each.target)) for each in batch]
     assert best(trials) > best(alone) - 0.02

@@ -8,15 +8,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.hardware import contention
-from pipeline.hardware.contention import Reading, SystemReadings, Verdict, Witness, core_share, judge
-from pipeline.hardware.energy import Silent
+from pipeline.hardware.contention import (
+    ContentionMonitor,
+    ContentionVerdict,
+    KernelCounters,
+    Reading,
+    compute_core_share,
+    judge_span,
+)
+from pipeline.hardware.energy import SilentGauge
+
+
+def seconds(
+    wall: float,
+    cpu: float,
+    delayed: float | None = None,
+    stolen: float | None = None,
+    pressure: float | None = None,
+    strangers: int | None = None,
+) -> Reading:
+    """A reading in one line."""
+    return Reading(wall=wall, cpu=cpu, delayed=delayed, stolen=stolen, pressure=pressure, strangers=strangers)
 
 
 class Replay:
     """Readings before and after each of some epochs."""
 
     def __init__(self, *spans: Reading) -> None:
-        zero = Reading(0.0, 0.0, 0.0, 0.0, 0.0, spans[0].strangers)
+        zero = seconds(0.0, 0.0, 0.0, 0.0, 0.0, spans[0].strangers)
         self._readings = [reading for span in spans for reading in (zero, span)]
 
     def read(self) -> Reading:
@@ -25,10 +44,10 @@ class Replay:
 
 def witnessed(*spans: Reading, cores: int = 1) -> list[tuple[bool, float]]:
     """Verdict and lost share after each epoch."""
-    witness = Witness(Replay(*spans), cores)
+    witness = ContentionMonitor(Replay(*spans), cores)
     told = []
     for _ in spans:
-        with witness.watching():
+        with witness.observe_epoch():
             pass
         told.append((witness.verdict.contended, round(witness.lost_share, 3)))
     return told
@@ -36,33 +55,33 @@ def witnessed(*spans: Reading, cores: int = 1) -> list[tuple[bool, float]]:
 
 # One second of wall; what happened in it -> contended, share.
 CASES = {
-    "alone": (Reading(1, 0.99, 0.0, 0.0, 0.0), 1, False, 1.0),
-    "alone, the kernel interrupts": (Reading(1, 0.98, 0.02, 0.0, 0.02), 1, False, 0.98),
-    "half the core went to a neighbour": (Reading(1, 0.5, 0.5, 0.0, 0.5), 1, True, 0.5),
-    "waited for a disk, not for a core": (Reading(1, 0.5, 0.0, 0.0, 0.9), 1, False, 1.0),
-    "others waited, we did not": (Reading(1, 0.99, 0.0, 0.0, 1.0), 1, False, 1.0),
-    "own threads queued for a core that was ours": (Reading(1, 1.0, 0.8, 0.0, 0.9), 1, False, 1.0),
-    "stolen, and not counted as run": (Reading(1, 0.7, 0.0, 0.31, 0.0), 1, True, 0.7),
-    "stolen, and counted as run": (Reading(1, 1.0, 0.0, 0.31, 0.0), 1, True, 0.7),
-    "one tick of steal is rounding": (Reading(0.02, 0.02, 0.0, 0.01, 0.0), 1, False, 1.0),
-    "two threads, the second mostly idle": (Reading(1, 1.2, 0.0, 0.0, 0.0), 2, False, 1.0),
-    "two threads on one core": (Reading(1, 1.0, 1.0, 0.0, 0.9), 2, True, 0.5),
-    "waiting is not counted: low share": (Reading(1, 0.6), 1, True, 0.6),
-    "waiting is not counted: full share": (Reading(1, 0.98), 1, False, 0.98),
-    "waiting is not counted, but nobody queued": (Reading(1, 0.6, None, 0.0, 0.0), 1, False, 0.6),
-    "waiting is not counted, and many queued": (Reading(1, 0.6, None, 0.0, 0.9), 1, True, 0.6),
-    "waiting is not counted, several threads": (Reading(1, 0.6), 2, False, None),
-    "too short to tell": (Reading(0.019, 0.001, 0.018, 0.0, 0.018), 1, False, None),
-    "a GPU alone, its host thread sleeps": (Reading(1, 0.1, 0.0, 0.0, 0.0, 0), 0, False, None),
-    "a GPU with another process": (Reading(1, 0.1, 0.0, 0.0, 0.0, 1), 0, True, None),
-    "a GPU that does not tell": (Reading(1, 0.1), 0, False, None),
+    "alone": (seconds(1, 0.99, 0.0, 0.0, 0.0), 1, False, 1.0),
+    "alone, the kernel interrupts": (seconds(1, 0.98, 0.02, 0.0, 0.02), 1, False, 0.98),
+    "half the core went to a neighbour": (seconds(1, 0.5, 0.5, 0.0, 0.5), 1, True, 0.5),
+    "waited for a disk, not for a core": (seconds(1, 0.5, 0.0, 0.0, 0.9), 1, False, 1.0),
+    "others waited, we did not": (seconds(1, 0.99, 0.0, 0.0, 1.0), 1, False, 1.0),
+    "own threads queued for a core that was ours": (seconds(1, 1.0, 0.8, 0.0, 0.9), 1, False, 1.0),
+    "stolen, and not counted as run": (seconds(1, 0.7, 0.0, 0.31, 0.0), 1, True, 0.7),
+    "stolen, and counted as run": (seconds(1, 1.0, 0.0, 0.31, 0.0), 1, True, 0.7),
+    "one tick of steal is rounding": (seconds(0.02, 0.02, 0.0, 0.01, 0.0), 1, False, 1.0),
+    "two threads, the second mostly idle": (seconds(1, 1.2, 0.0, 0.0, 0.0), 2, False, 1.0),
+    "two threads on one core": (seconds(1, 1.0, 1.0, 0.0, 0.9), 2, True, 0.5),
+    "waiting is not counted: low share": (seconds(1, 0.6), 1, True, 0.6),
+    "waiting is not counted: full share": (seconds(1, 0.98), 1, False, 0.98),
+    "waiting is not counted, but nobody queued": (seconds(1, 0.6, None, 0.0, 0.0), 1, False, 0.6),
+    "waiting is not counted, and many queued": (seconds(1, 0.6, None, 0.0, 0.9), 1, True, 0.6),
+    "waiting is not counted, several threads": (seconds(1, 0.6), 2, False, None),
+    "too short to tell": (seconds(0.019, 0.001, 0.018, 0.0, 0.018), 1, False, None),
+    "a GPU alone, its host thread sleeps": (seconds(1, 0.1, 0.0, 0.0, 0.0, 0), 0, False, None),
+    "a GPU with another process": (seconds(1, 0.1, 0.0, 0.0, 0.0, 1), 0, True, None),
+    "a GPU that does not tell": (seconds(1, 0.1), 0, False, None),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_verdict_on_a_span(case: str) -> None:
     span, cores, contended, share = CASES[case]
-    verdict = judge(span, cores)
+    verdict = judge_span(span, cores)
     assert verdict.contended is contended
     assert verdict.share == (None if share is None else pytest.approx(share))
 
@@ -72,28 +91,28 @@ MAYBE = st.none() | SECONDS
 
 
 @given(
-    st.builds(Reading, SECONDS, SECONDS, MAYBE, MAYBE, MAYBE, st.none() | st.integers(0, 9)),
+    st.builds(seconds, SECONDS, SECONDS, MAYBE, MAYBE, MAYBE, st.none() | st.integers(0, 9)),
     st.integers(1, 64),
 )
 def test_a_share_is_a_share_whatever_the_kernel_says(span: Reading, cores: int) -> None:
-    share = core_share(span, cores)
+    share = compute_core_share(span, cores)
     assert share is None or 0 <= share <= 1
 
 
 def test_a_span_is_what_was_counted_between_two_readings() -> None:
-    before = Reading(10.0, 4.0, 1.0, None, 0.25, 2)
-    after = Reading(12.0, 5.0, 0.5, 3.0, 0.5, 0)  # a thread ended and took its wait along
-    assert after.since(before) == Reading(2.0, 1.0, 0.0, None, 0.25, 2)
-    assert Reading(1, 1, 1, None, 1) + Reading(1, 2, 3, 4, 5, 6) == Reading(2, 3, 4, None, 6, 6)
+    before = seconds(10.0, 4.0, 1.0, None, 0.25, 2)
+    after = seconds(12.0, 5.0, 0.5, 3.0, 0.5, 0)  # a thread ended and took its wait along
+    assert after.since(before) == seconds(2.0, 1.0, 0.0, None, 0.25, 2)
+    assert seconds(1, 1, 1, None, 1) + seconds(1, 2, 3, 4, 5, 6) == seconds(2, 3, 4, None, 6, 6)
 
 
 def test_a_contended_epoch_loses_what_others_took() -> None:
-    alone, halved = Reading(1, 0.99, 0.0, 0.0, 0.0), Reading(2, 1.0, 1.0, 0.0, 1.0)
+    alone, halved = seconds(1, 0.99, 0.0, 0.0, 0.0), seconds(2, 1.0, 1.0, 0.0, 1.0)
     assert witnessed(alone, halved, alone) == [(False, 0.0), (True, 0.5), (False, 0.0)]
 
 
 def test_short_epochs_are_judged_together() -> None:
-    alone, halved = Reading(0.01, 0.01, 0.0, 0.0, 0.0), Reading(0.01, 0.005, 0.005, 0.0, 0.005)
+    alone, halved = seconds(0.01, 0.01, 0.0, 0.0, 0.0), seconds(0.01, 0.005, 0.005, 0.0, 0.005)
     spans = [halved, halved, halved, alone, alone, alone]
     told = witnessed(*spans)
     assert [contended for contended, _ in told] == [False, True, True, True, False, False]
@@ -101,13 +120,13 @@ def test_short_epochs_are_judged_together() -> None:
 
 
 def test_a_run_of_short_quiet_epochs_raises_no_alarm() -> None:
-    hiccup = Reading(0.001, 0.0005, 0.0005, 0.0, 0.0)
-    quiet = [Reading(0.001, 0.001, 0.0, 0.0, 0.0)] * 30
+    hiccup = seconds(0.001, 0.0005, 0.0005, 0.0, 0.0)
+    quiet = [seconds(0.001, 0.001, 0.0, 0.0, 0.0)] * 30
     assert not any(contended for contended, _ in witnessed(*quiet, hiccup, *quiet))
 
 
 def test_a_gpu_is_disturbed_by_other_processes_alone_and_nothing_is_taken_off() -> None:
-    told = witnessed(Reading(1, 0.1, 0.9, 0.0, 0.9, 0), Reading(1, 0.1, 0.9, 0.0, 0.9, 2), cores=0)
+    told = witnessed(seconds(1, 0.1, 0.9, 0.0, 0.9, 0), seconds(1, 0.1, 0.9, 0.0, 0.9, 2), cores=0)
     assert told == [(False, 0.0), (True, 0.0)]
 
 
@@ -133,34 +152,42 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_counters_are_read_in_seconds(proc: Path) -> None:
-    reading = SystemReadings(Silent(), 1, proc).read()
-    assert (reading.delayed, reading.stolen, reading.pressure) == (2.0, 2.0, 2.5)
+    reading = KernelCounters(SilentGauge(), 1, proc).read()
+    assert (reading.delayed, reading.stolen, reading.pressure) == (
+        2.0,
+        2.0,
+        2.5,
+    )
     assert reading.strangers is None
-    assert contention.stolen(proc, 2) == 4.0
+    assert contention.read_stolen_seconds(proc, 2) == 4.0
 
 
 def test_a_thread_that_ends_while_it_is_read_is_left_out(proc: Path) -> None:
     (proc / "self/task/8/schedstat").unlink()
     (proc / "self/task/8/schedstat").mkdir()
-    assert contention.delayed(proc) == 1.5
+    assert contention.read_delayed_seconds(proc) == 1.5
 
 
 def test_a_machine_without_counters_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stat").write_text("cpu what\n")
-    reading = SystemReadings(Silent(), 1, tmp_path).read()
-    assert (reading.delayed, reading.stolen, reading.pressure) == (None, None, None)
+    reading = KernelCounters(SilentGauge(), 1, tmp_path).read()
+    assert (reading.delayed, reading.stolen, reading.pressure) == (
+        None,
+        None,
+        None,
+    )
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert contention.stolen(tmp_path, 1) is None
+    assert contention.read_stolen_seconds(tmp_path, 1) is None
 
 
 def test_this_machine_counts_time_forward() -> None:
-    readings = SystemReadings(Silent(), 1)
+    readings = KernelCounters(SilentGauge(), 1)
     before = readings.read()
     sum(range(200_000))
     span = readings.read().since(before)
     assert span.wall > 0
     assert span.cpu > 0
-    assert isinstance(judge(span, 1), Verdict)
+    assert isinstance(judge_span(span, 1), ContentionVerdict)
 
 
 # ---- short repeats ------------------------------------------------------------------------------------
@@ -168,11 +195,11 @@ def test_this_machine_counts_time_forward() -> None:
 
 def test_a_step_costs_the_difference_of_two_lengths() -> None:
     laps = [(10, 0.5 + 10 * 0.01)] * 5 + [(20, 0.5 + 20 * 0.01)] * 5
-    assert contention.step_seconds(laps) == pytest.approx(0.01)
+    assert contention.estimate_step_seconds(laps) == pytest.approx(0.01)
 
 
 def test_too_few_clean_laps_say_nothing() -> None:
-    few = [(10, 0.1)] * contention.FEWEST_CLEAN + [(20, 0.2)] * (contention.FEWEST_CLEAN - 1)
-    assert contention.step_seconds(few) is None
-    assert contention.step_seconds(few[:5]) is None
-    assert contention.step_seconds([(10, 0.2)] * 5 + [(20, 0.1)] * 5) is None
+    few = [(10, 0.1)] * contention.MIN_CLEAN_LAPS + [(20, 0.2)] * (contention.MIN_CLEAN_LAPS - 1)
+    assert contention.estimate_step_seconds(few) is None
+    assert contention.estimate_step_seconds(few[:5]) is None
+    assert contention.estimate_step_seconds([(10, 0.2)] * 5 + [(20, 0.1)] * 5) is None

@@ -15,7 +15,7 @@ PINNED = """
 import os, sys
 from pathlib import Path
 from pipeline.hardware import cpu_cores as cores
-held = cores.pin(int(sys.argv[2]), Path(sys.argv[1]))
+held = cores.claim_cores(int(sys.argv[2]), Path(sys.argv[1]))
 print(*held, "|", *sorted(os.sched_getaffinity(0)), flush=True)
 sys.stdin.read()
 """
@@ -88,10 +88,11 @@ def test_every_thread_is_bound_and_released(tmp_path: Path) -> None:
         "from pipeline.hardware import cpu_cores as cores\n"
         "done = threading.Event(); other = threading.Thread(target=done.wait); other.start()\n"
         "before = os.sched_getaffinity(0)\n"
-        "held = set(cores.pin(1, Path(sys.argv[1])))\n"
-        "assert len(held) == 1 and set(cores.pin(1, Path(sys.argv[1]))) == held == set(cores.held())\n"
+        "held = set(cores.claim_cores(1, Path(sys.argv[1])))\n"
+        "assert len(held) == 1 and set(cores.claim_cores(1, Path(sys.argv[1]))) == held\n"
+        "assert set(cores.get_claimed_cores()) == held\n"
         "assert all(os.sched_getaffinity(int(t)) == held for t in os.listdir('/proc/self/task'))\n"
-        "cores.release(); assert cores.held() == ()\n"
+        "cores.release_cores(); assert cores.get_claimed_cores() == ()\n"
         "assert all(os.sched_getaffinity(int(t)) == before for t in os.listdir('/proc/self/task'))\n"
         "done.set()"
     )
@@ -105,9 +106,11 @@ def test_a_fork_does_not_pass_for_its_parent(tmp_path: Path) -> None:
     allowed = two_cores()
     program = (
         "import os, sys; from pathlib import Path; from pipeline.hardware import cpu_cores as cores\n"
-        f"os.sched_setaffinity(0, {allowed}); folder = Path(sys.argv[1]); ours = cores.pin(1, folder)\n"
+        f"os.sched_setaffinity(0, {allowed}); folder = Path(sys.argv[1])\n"
+        "ours = cores.claim_cores(1, folder)\n"
         "child = os.fork()\n"
-        "if child == 0: os._exit(cores.held() != () or not set(cores.pin(1, folder)).isdisjoint(ours))\n"
+        "if child == 0: inherited = cores.get_claimed_cores()\n"
+        "if child == 0: os._exit(inherited != () or not set(cores.claim_cores(1, folder)).isdisjoint(ours))\n"
         "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, check=False)
@@ -116,25 +119,27 @@ def test_a_fork_does_not_pass_for_its_parent(tmp_path: Path) -> None:
 
 def test_a_system_that_cannot_bind_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_setaffinity")
-    assert cpu_cores.pin(1, tmp_path) == ()
+    assert cpu_cores.claim_cores(1, tmp_path) == ()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert cpu_cores.run_folder().stat().st_mode & 0o77 == 0
+    assert cpu_cores.make_user_folder().stat().st_mode & 0o77 == 0
     mine = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: mine + 1)
     with pytest.raises(PermissionError):
-        cpu_cores.run_folder()
+        cpu_cores.make_user_folder()
 
 
 def test_the_least_busy_core_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([{0: 10, 1: 10, 2: 10, 3: 10}, {0: 10, 1: 19, 2: 12, 3: 13}])
-    monkeypatch.setattr(cpu_cores, "busy_ticks", lambda _stat: next(looks))
-    monkeypatch.setattr(cpu_cores, "siblings", lambda core: {0: [0, 1], 1: [0, 1]}.get(core, [core]))
-    monkeypatch.setattr(cpu_cores, "LOOK_SECONDS", 0)
-    assert cpu_cores._by_preference(frozenset(range(4))) == [2, 3, 0, 1]  # 0 shares its core with 1
+    monkeypatch.setattr(cpu_cores, "read_busy_ticks", lambda _stat: next(looks))
+    monkeypatch.setattr(
+        cpu_cores, "read_sibling_cores", lambda core: {0: [0, 1], 1: [0, 1]}.get(core, [core])
+    )
+    monkeypatch.setattr(cpu_cores, "OBSERVE_SECONDS", 0)
+    assert cpu_cores._sort_by_load(frozenset(range(4))) == [2, 3, 0, 1]  # 0 shares its core with 1
 
 
 def test_busy_leaves_out_idle_and_waiting(tmp_path: Path) -> None:
@@ -142,8 +147,8 @@ def test_busy_leaves_out_idle_and_waiting(tmp_path: Path) -> None:
     stat.write_text(
         "cpu 9 9 9 9 9 9 9 9 0 0\ncpu0 1 2 3 100 100 4 5 6 0 0\ncpu11 1 0 0 9 9 0 0 0 0 0\nintr 1\n"
     )
-    assert cpu_cores.busy_ticks(stat) == {0: 21, 11: 1}
-    assert cpu_cores.busy_ticks(tmp_path / "none") == {}
+    assert cpu_cores.read_busy_ticks(stat) == {0: 21, 11: 1}
+    assert cpu_cores.read_busy_ticks(tmp_path / "none") == {}
 
 
 def test_siblings_are_read_in_both_notations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,4 +157,4 @@ def test_siblings_are_read_in_both_notations(tmp_path: Path, monkeypatch: pytest
         folder = tmp_path / f"cpu{core}/topology"
         folder.mkdir(parents=True)
         (folder / "thread_siblings_list").write_text(text)
-    assert [cpu_cores.siblings(core) for core in (0, 2, 5)] == [[0, 64], [2, 3], [5]]
+    assert [cpu_cores.read_sibling_cores(core) for core in (0, 2, 5)] == [[0, 64], [2, 3], [5]]

@@ -8,8 +8,16 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.hardware import energy
-from pipeline.hardware.energy import Account, Level, Nvml, Rapl, Silent, nvml, rapl
-from pipeline.measures import Drawn
+from pipeline.hardware.energy import (
+    EnergyMeter,
+    EnergyReading,
+    NvmlGauge,
+    RaplGauge,
+    SilentGauge,
+    open_nvml_gauge,
+    open_rapl_gauge,
+)
+from pipeline.measures import PowerDraw
 
 
 class Asked(Exception):
@@ -62,32 +70,32 @@ def ticking(*seconds: float) -> Iterator[float]:
     return iter(seconds)
 
 
-def account(gauge: energy.Gauge, *moments: float) -> Account:
+def account(gauge: energy.Gauge, *moments: float) -> EnergyMeter:
     clock = ticking(*moments)
-    return Account(gauge, lambda: next(clock))
+    return EnergyMeter(gauge, lambda: next(clock))
 
 
 def test_a_gpu_with_a_counter() -> None:
     library = Library([1_000_000, 1_600_000, 9_000_000, 9_200_000], [1, 1, 1, 1], [1])
-    watched = account(Nvml(library, "gpu"), 0.0, 2.0, 10.0, 12.0)
+    watched = account(NvmlGauge(library, "gpu"), 0.0, 2.0, 10.0, 12.0)
     for _ in range(2):  # what is drawn between epochs does not count
-        with watched.watching():
+        with watched.measure():
             pass
-    assert watched.drawn() == Drawn(800.0, 200.0, pytest.approx(0.8))
+    assert watched.summarise() == PowerDraw(800.0, 200.0, pytest.approx(0.8))
 
 
 def test_a_gpu_without_a_counter_is_taken_by_its_power() -> None:
-    watched = account(Nvml(Library(None, [50_000, 150_000], [1]), "gpu"), 0.0, 3.0)
-    with watched.watching():
+    watched = account(NvmlGauge(Library(None, [50_000, 150_000], [1]), "gpu"), 0.0, 3.0)
+    with watched.measure():
         pass
-    assert watched.drawn() == Drawn(300.0, 100.0, pytest.approx(0.8))
+    assert watched.summarise() == PowerDraw(300.0, 100.0, pytest.approx(0.8))
 
 
 @pytest.mark.parametrize(
     ("pids", "strangers"), [([os.getpid()], 0), ([os.getpid(), 5], 1), ([4], 0), ([4, 5, 5], 1), ([-1], None)]
 )
 def test_other_processes_on_the_gpu(pids: list[int], strangers: int | None) -> None:
-    assert Nvml(Library(None, None, pids), "gpu").strangers() == strangers
+    assert NvmlGauge(Library(None, None, pids), "gpu").strangers() == strangers
 
 
 @pytest.mark.parametrize(
@@ -95,16 +103,16 @@ def test_other_processes_on_the_gpu(pids: list[int], strangers: int | None) -> N
 )
 def test_the_gpu_that_cuda_sees_first_is_asked(visible: str, opened: object) -> None:
     library = Library(None, None, [1])
-    assert isinstance(nvml(library, visible), Nvml)
+    assert isinstance(open_nvml_gauge(library, visible), NvmlGauge)
     assert library.opened == [opened]
 
 
 def test_without_a_driver_or_the_package_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(nvml(Library(None, None, []), ""), Silent)
+    assert isinstance(open_nvml_gauge(Library(None, None, []), ""), SilentGauge)
     monkeypatch.setitem(energy.importlib.sys.modules, "pynvml", None)
-    energy._nvml.cache_clear()
-    assert isinstance(energy.gauge("gpu"), Silent)
-    energy._nvml.cache_clear()
+    energy._open_nvml_of_process.cache_clear()
+    assert isinstance(energy.open_gauge("gpu"), SilentGauge)
+    energy._open_nvml_of_process.cache_clear()
 
 
 # ---- RAPL ------------------------------------------------------------------------------------------
@@ -124,30 +132,30 @@ def test_packages_are_summed_and_their_parts_left_out(tmp_path: Path) -> None:
     two = zone(tmp_path, "intel-rapl:1", "package-1", 9_000_000)
     part = zone(tmp_path, "intel-rapl:0:0", "core")
     psys = zone(tmp_path, "intel-rapl:2", "psys")
-    gauge = rapl(tmp_path)
+    gauge = open_rapl_gauge(tmp_path)
     watched = account(gauge, 0.0, 2.0)
-    with watched.watching():
+    with watched.measure():
         (one / "energy_uj").write_text("4000000")
         (two / "energy_uj").write_text("2000000")  # past its limit of 10 J: 3 J more
         for other in (part, psys):
             (other / "energy_uj").write_text("5000000")
-    assert watched.drawn() == Drawn(6.0, 3.0, None)
+    assert watched.summarise() == PowerDraw(6.0, 3.0, None)
     assert gauge.strangers() is None
 
 
 def test_a_counter_that_may_not_be_read_is_absent_not_zero(tmp_path: Path) -> None:
-    assert isinstance(rapl(tmp_path), Silent)
+    assert isinstance(open_rapl_gauge(tmp_path), SilentGauge)
     folder = zone(tmp_path, "intel-rapl:0", "package-0")
-    assert isinstance(rapl(tmp_path), Rapl)
+    assert isinstance(open_rapl_gauge(tmp_path), RaplGauge)
     (folder / "energy_uj").unlink()
     (folder / "energy_uj").mkdir()  # as unreadable to root as to anybody
-    assert isinstance(rapl(tmp_path), Silent)
+    assert isinstance(open_rapl_gauge(tmp_path), SilentGauge)
 
 
 def test_silence_draws_nothing_that_is_known() -> None:
-    watched = account(Silent(), 0.0, 1.0)
-    assert watched.drawn() == Drawn()
-    with watched.watching():
+    watched = account(SilentGauge(), 0.0, 1.0)
+    assert watched.summarise() == PowerDraw()
+    with watched.measure():
         pass
-    assert watched.drawn() == Drawn(None, None, None)
-    assert Silent().read() == Level()
+    assert watched.summarise() == PowerDraw(None, None, None)
+    assert SilentGauge().read() == EnergyReading()

@@ -14,7 +14,7 @@ from benchmarks.rivals import Unfit, article_loop, numpy_loop, ours, sklearn_fit
 from pipeline.cli.compose import compose
 from pipeline.data.prepared import Prepared, Split
 from pipeline.models import keras_models
-from pipeline.training import loop
+from pipeline.training import device_data
 
 SGD, ADAM = Cell(1, 500, "sgd"), Cell(128, 500, "adam")
 CEILINGS = Ceilings(
@@ -260,8 +260,8 @@ def trained(contestant, problem: Problem, steps: int) -> float:
 def test_order_and_start_are_those_of_the_product():
     cell = Cell(4, 16, "sgd")
     problem = few(cell)
-    assert np.array_equal(problem.order, loop.order(problem.settings.train.seed, 1, 48, 4))
-    fresh = keras_models.initial_weights(problem.settings, problem.prepared)
+    assert np.array_equal(problem.order, device_data.order(problem.settings.train.seed, 1, 48, 4))
+    fresh = keras_models.draw_initial_weights(problem.settings, problem.prepared)
     assert all(np.array_equal(one, other) for one, other in zip(problem.weights, fresh, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The whole thing in processes of its own: stages one by one, `mlflow run`, kills, serving."""
+"""The whole thing: a run, stages one by one, mistakes; slow ones: kills, `mlflow run`, serving."""
 
 import json
 import os
@@ -15,9 +15,8 @@ import pytest
 import requests
 import yaml
 
-from pipeline.cli import main
 from pipeline.tracking import mlflow_store
-from tests.conftest import CHECKOUT, Run
+from tests.conftest import CHECKOUT, Run, run_process
 
 SMOKE = "experiment=smoke"
 MANAGERS = ["uv", "virtualenv"] if os.environ.get("FULCRUM_VIRTUALENV") else ["uv"]  # pip takes minutes
@@ -55,8 +54,8 @@ def mlflow_run(*words: str, env: dict[str, str] | None = None) -> subprocess.Com
 # ---- one run -----------------------------------------------------------------------------------------
 
 
-def test_a_run_records_everything(fulcrum: Run, client: mlflow.MlflowClient) -> None:
-    done = fulcrum("run", SMOKE, "optimizer=sgd")
+def test_a_run_records_everything(fulcrum_process: Run, client: mlflow.MlflowClient) -> None:
+    done = fulcrum_process("run", SMOKE, "optimizer=sgd")
     assert done.returncode == 0, done.stderr
     run = newest(client)
     assert run.info.status == "FINISHED"
@@ -109,11 +108,14 @@ def test_a_run_records_everything(fulcrum: Run, client: mlflow.MlflowClient) -> 
     assert "Traceback" not in done.stderr
 
 
-def test_the_command_recorded_gives_the_same_curve(fulcrum: Run, client: mlflow.MlflowClient) -> None:
+def test_the_command_recorded_gives_the_same_curve(
+    fulcrum: Run, fulcrum_process: Run, client: mlflow.MlflowClient
+) -> None:
+    """In another process, too."""
     curves = []
     words = ["run", SMOKE, "model.hidden=24", "augment=shift"]
-    for _ in range(2):
-        assert fulcrum(*words).returncode == 0
+    for run_command in (fulcrum, fulcrum_process):
+        assert run_command(*words).returncode == 0
         run = newest(client)
         curves.append([p.value for p in client.get_metric_history(run.info.run_id, "train/validation_loss")])
         words = run.data.tags["command"].split()[3:]
@@ -123,23 +125,20 @@ def test_the_command_recorded_gives_the_same_curve(fulcrum: Run, client: mlflow.
 
 def test_stages_one_by_one(
     fulcrum: Run,
+    fulcrum_process: Run,
     client: mlflow.MlflowClient,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What one process hands to the next; the rest is asked of this one, which has imported everything."""
     monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "cache"))
-    assert main(["preprocess"]) == 0
-    assert "written to" in capsys.readouterr().out
-    assert main(["preprocess"]) == 0
-    assert "found in" in capsys.readouterr().out
+    assert "written to" in fulcrum("preprocess").stdout
+    assert "found in" in fulcrum("preprocess").stdout
     trained = fulcrum("train", SMOKE, "model.hidden=12", "tracking.register=smoke")
     assert trained.returncode == 0, trained.stderr
     run_id = newest(client).info.run_id
     assert "evaluate/test_accuracy" not in newest(client).data.metrics
     before = count(client)
-    evaluated = fulcrum("evaluate", f"trained={run_id}", "record=model")
+    evaluated = fulcrum_process("evaluate", f"trained={run_id}", "record=model")  # what another one trained
     assert evaluated.returncode == 0, evaluated.stderr
     assert count(client) == before  # recorded into the model's own run
     run = client.get_run(run_id)
@@ -153,9 +152,9 @@ def test_stages_one_by_one(
     assert own.data.params["model.hidden"] == "12"  # as the model's own run was told
     assert own.data.metrics["profile/parameters"] == 64 * 12 + 12 + 12 * 10 + 10
     path = mlflow.artifacts.download_artifacts(f"runs:/{run_id}/model", dst_path=str(tmp_path))
-    assert main(["evaluate", f"trained={path}", SMOKE]) == 0
+    assert fulcrum("evaluate", f"trained={path}", SMOKE).returncode == 0
     again = ["train", SMOKE, "model.hidden=12", "model.init=pretrained", f"model.pretrained={run_id}"]
-    assert main(again) == 0
+    assert fulcrum(*again).returncode == 0
     history = client.get_metric_history(newest(client).info.run_id, "train/validation_loss")
     assert history[0].value < client.get_metric_history(run_id, "train/validation_loss")[-1].value
 
@@ -186,9 +185,10 @@ def test_bad_input_is_one_line_exit_2_and_no_run(
     assert count(client) == before
 
 
-def test_a_gpu_that_is_not_there_is_refused(fulcrum: Run) -> None:
-    done = fulcrum("run", SMOKE, "device=gpu", env={"CUDA_VISIBLE_DEVICES": ""})
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    done = run_process("run", SMOKE, "device=gpu", env={"CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr
     assert "device=gpu needs a GPU that TensorFlow sees, got none" in done.stderr
 
 
@@ -224,6 +224,7 @@ def started(words: list[str], client: mlflow.MlflowClient) -> subprocess.Popen[s
 LONG = ["run", "train.epochs=100000"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_a_run_clean(client: mlflow.MlflowClient, sent: signal.Signals, code: int) -> None:
     process = started(LONG, client)
@@ -235,6 +236,7 @@ def test_a_signal_ends_a_run_clean(client: mlflow.MlflowClient, sent: signal.Sig
     assert newest(client).info.status == "KILLED"
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_nothing_running_after_the_next_start(
     fulcrum: Run, client: mlflow.MlflowClient
 ) -> None:
@@ -250,6 +252,7 @@ def test_a_kill_leaves_nothing_running_after_the_next_start(
 # ---- mlflow run --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_mlflow_run_takes_any_setting_and_is_adopted(client: mlflow.MlflowClient) -> None:
     before = count(client)
     done = mlflow_run(
@@ -266,6 +269,7 @@ def test_mlflow_run_takes_any_setting_and_is_adopted(client: mlflow.MlflowClient
     assert run.data.metrics["evaluate/test_accuracy"] > 0
 
 
+@pytest.mark.slow
 def test_a_failing_stage_leaves_the_run_of_mlflow_run_failed(client: mlflow.MlflowClient) -> None:
     before = count(client)
     done = mlflow_run("--env-manager", "local", "-P", "data=mnist", "-P", "data_dir=/nowhere")
@@ -275,6 +279,7 @@ def test_a_failing_stage_leaves_the_run_of_mlflow_run_failed(client: mlflow.Mlfl
     assert (count(client), newest(client).info.status) == (before + 1, "FAILED")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ["preprocess", "train"])
 def test_entry_points_run(client: mlflow.MlflowClient, entry: str) -> None:
     done = mlflow_run("--env-manager", "local", "-e", entry, "-P", SMOKE)
@@ -337,6 +342,7 @@ def test_the_conda_form_is_complete() -> None:
 # ---- serving -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_model_is_served_and_answers_to_raw_samples(fulcrum: Run, client: mlflow.MlflowClient) -> None:
     assert fulcrum("train", "train.epochs=5").returncode == 0
     uri = f"runs:/{newest(client).info.run_id}/model"

@@ -4,18 +4,19 @@ import numpy as np
 import pytest
 
 from pipeline.models import keras_models, litert
+from pipeline.models.predictor import make_predictor
 from pipeline.settings.measuring import Runtime
 from tests.support import tiny
 
 PREPARED = tiny.prepared()
 SETTINGS = tiny.told("model.hidden=40")
 WEIGHTS = [np.random.default_rng(3).standard_normal(each.shape).astype(np.float32)
-           for each in keras_models.initial_weights(SETTINGS, PREPARED)]  # fmt: skip
+           for each in keras_models.draw_initial_weights(SETTINGS, PREPARED)]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def model() -> object:
-    return keras_models.build(SETTINGS, PREPARED, WEIGHTS)
+    return keras_models.build_model(SETTINGS, PREPARED, WEIGHTS)
 
 
 @pytest.mark.parametrize(
@@ -23,16 +24,16 @@ def model() -> object:
 )
 def test_the_file_answers_like_the_model(model: object, runtime: Runtime, close: float, least: float) -> None:
     """An untrained file of a few kilobytes is the trap: it would be smaller than the weights."""
-    content = litert.exported(model, runtime)
+    content = litert.export_file(model, runtime)
     assert len(content) >= least * sum(each.size for each in WEIGHTS)
     samples = PREPARED.test.features
-    wanted, found = keras_models.predictor(model)(samples), litert.litert(content)(samples)
+    wanted, found = make_predictor(model)(samples), litert.load_file(content)(samples)
     np.testing.assert_allclose(found, wanted, atol=close)
     assert found.dtype == np.float32
 
 
 def test_single_samples_and_batches_in_turns(model: object) -> None:
-    predict = litert.litert(litert.exported(model, Runtime.litert))
+    predict = litert.load_file(litert.export_file(model, Runtime.litert))
     samples = PREPARED.test.features
     one = predict(samples[:1])
     assert predict(samples[:5]).shape == (5, 3)
@@ -41,16 +42,16 @@ def test_single_samples_and_batches_in_turns(model: object) -> None:
 
 def test_what_is_served_is_scored_by_its_own_answers(model: object) -> None:
     split = PREPARED.validation
-    served = litert.served(model, Runtime.litert, split)
+    served = litert.make_served_file(model, Runtime.litert, split)
     assert served is not None
-    right = keras_models.predictor(model)(split.features).argmax(axis=1) == split.labels
+    right = make_predictor(model)(split.features).argmax(axis=1) == split.labels
     assert served.accuracy == pytest.approx(right.mean())
-    assert litert.served(model, Runtime.compiled, split) is None
+    assert litert.make_served_file(model, Runtime.compiled, split) is None
 
 
 @pytest.mark.parametrize("runtime", list(Runtime))
 def test_every_runtime_has_an_answerer(model: object, runtime: Runtime) -> None:
-    predict = litert.in_portions(litert.answerer(model, runtime))
+    predict = litert.predict_in_portions(litert.make_predictor_for(model, runtime))
     answers = predict(PREPARED.test.features)
     assert answers.shape == (17, 3)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-3)

@@ -43,7 +43,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured here is not looked at, so it need not be measured well."""
     tiny.quick(monkeypatch)
     monkeypatch.setattr(measure_breakdown, "KERAS_SECONDS", 0.01)
-    monkeypatch.setattr(paired_attempt, "MOST_ROUNDS", 1)
+    monkeypatch.setattr(paired_attempt, "MAX_ROUNDS", 1)
 
 
 @pytest.mark.parametrize(

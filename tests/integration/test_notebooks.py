@@ -35,10 +35,10 @@ def test_the_frontier_is_read_drawn_and_chosen_from(monkeypatch: pytest.MonkeyPa
     planted(mlflow_store.open_store(), results, "a notebook's")
     monkeypatch.setenv("FULCRUM_EXPERIMENT", "a notebook's")
     notebook = executed("frontier.ipynb")
-    knee = results.knee()
+    knee = results.knee
     assert knee is not None
     assert pictures(notebook) == 2
-    assert f"digits sweep: {len(results.tried)} trials" in printed(notebook)
+    assert f"digits sweep: {len(results.trials)} trials" in printed(notebook)
     assert f"the knee: {knee.point.accuracy:.2%} for" in printed(notebook)
     assert "for each half percent" in printed(notebook)
     assert "| accuracy | device-seconds |" in str(notebook)

@@ -12,7 +12,7 @@ import pytest
 from benchmarks import record, replay, strategies
 from benchmarks.replay import Outcome, Run
 from benchmarks.table import Ledger, Row, Table, read
-from pipeline.frontier import log_hypervolume
+from pipeline.frontier import compute_log_hypervolume
 from pipeline.frontier_sampler.encoding import Choices, Numeric
 from pipeline.measures import Point
 
@@ -46,7 +46,7 @@ def test_the_space_is_read_from_the_file(path: Path) -> None:
     found = {each.name: each for each in read(path).parameters}
     assert set(found) == {"deep", "units", "eta@True", "eta@False", "skip"}  # a constant is no parameter
     assert isinstance(found["deep"].domain, Choices)
-    assert found["units"].domain == Numeric(4, 121, log=False, whole=True)
+    assert found["units"].domain == Numeric(4, 121, log=False, integer=True)
     assert (found["skip"].parent, found["skip"].among) == ("deep", (True,))
     assert (found["eta@True"].parent, found["eta@True"].among) == ("deep", (True,))
     assert found["eta@True"].domain.high < 0.01 < found["eta@False"].domain.low  # type: ignore[union-attr]
@@ -94,7 +94,7 @@ def test_one_point_a_trial_counts_less_than_every_epoch() -> None:
     every.run(0, 3, every=True)
     assert one.share < every.share == pytest.approx(1)
     assert every.trace[0][0] == 1  # the first point is there once its epoch is paid
-    assert one.share == pytest.approx(log_hypervolume([Point(0.8, 3.5)], table.bounds) / table.whole)
+    assert one.share == pytest.approx(compute_log_hypervolume([Point(0.8, 3.5)], table.bounds) / table.whole)
 
 
 def test_what_was_found_after_the_budget_does_not_count() -> None:

@@ -8,12 +8,13 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
+from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.sources import load
-from pipeline.data.sources.scratch import Scratch
 from pipeline.errors import BadSetting
 from pipeline.settings.settings import Settings
 from pipeline.training import device_data
-from pipeline.training.train import Trained, check, train
+from pipeline.training.train import Trained, train
+from pipeline.trial import check_trial
 from tests.support import places
 
 
@@ -35,10 +36,10 @@ def test_a_folder_larger_than_the_limit_trains_as_in_memory(tmp_path: Path, word
     whole = trained(told(tmp_path / "a", *base))
     limited = told(tmp_path / "b", *base, "data.in_memory_limit=500")
     streamed = trained(limited)
-    assert device_data.streams(limited, streamed.prepared)
-    assert not device_data.streams(whole.settings, whole.prepared)
-    np.testing.assert_array_equal(streamed.prepared.train.features, whole.prepared.train.features)
-    for ours, other in zip(streamed.weights(), whole.weights(), strict=True):
+    assert device_data.is_streamed(limited, streamed.data)
+    assert not device_data.is_streamed(whole.settings, whole.data)
+    np.testing.assert_array_equal(streamed.data.train.features, whole.data.train.features)
+    for ours, other in zip(streamed.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_allclose(ours, other, rtol=1e-4, atol=1e-5)
     assert not list((tmp_path / "b" / "cache").glob("*/scratch"))
 
@@ -61,10 +62,10 @@ def test_texts_larger_than_the_limit_are_read_into_files(tmp_path: Path) -> None
 
 
 def test_scratch_makes_files_only_where_memory_is_too_small(tmp_path: Path) -> None:
-    scratch = Scratch(tmp_path / "s", 100)
-    assert not isinstance(scratch.room((10, 10), np.dtype(np.uint8)), np.memmap)
+    scratch = ScratchSpace(tmp_path / "s", 100)
+    assert not isinstance(scratch.allocate((10, 10), np.dtype(np.uint8)), np.memmap)
     assert not (tmp_path / "s").exists()
-    assert isinstance(scratch.room((10, 11), np.dtype(np.uint8)), np.memmap)
+    assert isinstance(scratch.allocate((10, 11), np.dtype(np.uint8)), np.memmap)
 
 
 def test_the_compiled_loops_take_no_streams(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_the_compiled_loops_take_no_streams(tmp_path: Path) -> None:
         tmp_path, "data=image_folder", f"data.path={root}", "data.in_memory_limit=9", "engine=xla"
     )
     with pytest.raises(BadSetting, match=r"engine must be auto or keras .*data\.in_memory_limit=9, got xla"):
-        check(preprocess(settings), settings)
+        check_trial(preprocess(settings), settings)
 
 
 # ---- a part of the data -------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from mlflow.entities import Run
 from optuna.trial import FrozenTrial
 
 from pipeline.search import optuna_storage
-from pipeline.search.study_store import OUTCOME, REQUEUES, Ledger, is_interrupted
-from pipeline.tracking import mlflow_store
+from pipeline.search.study_store import OUTCOME, REQUEUES, StudyStore, is_interrupted
+from pipeline.tracking import mlflow_runs, mlflow_store
 
 KILLS, TRIALS = 20, 40
 WORDS = ("search=smoke", f"search.trials={TRIALS}", "search.study=killed", "train.epochs=3", "device=cpu")
@@ -72,7 +72,7 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def rows(name: str) -> list[FrozenTrial]:
-    return Ledger(mlflow_store.studies(), name).trials()
+    return StudyStore(mlflow_store.make_study_address(), name).trials()
 
 
 def trial_runs(name: str) -> list[Run]:
@@ -121,8 +121,8 @@ def test_a_sweep_killed_twenty_times_ends_as_it_was_asked(
         assert process.exitcode == 0, (own_store / "output.txt").read_text()[-3000:]
     check_whole("killed", TRIALS)
     client = mlflow_store.open_store()
-    assert mlflow_store.reap(client) == []
-    assert optuna_storage.names(mlflow_store.studies()) == ["killed"]
+    assert mlflow_runs.end_orphans(client) == []
+    assert optuna_storage.list_studies(mlflow_store.make_study_address()) == ["killed"]
 
 
 @pytest.mark.slow

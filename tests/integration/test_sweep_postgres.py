@@ -19,10 +19,10 @@ import pytest
 import requests
 from optuna.trial import FrozenTrial
 
-from pipeline.cli.ui import LEAN
+from pipeline.cli.ui import LEAN_ENVIRONMENT
 from pipeline.search import trial_rows
 from pipeline.search.optuna_storage import OWNER
-from pipeline.search.study_store import OUTCOME, Ledger, is_interrupted
+from pipeline.search.study_store import OUTCOME, StudyStore, is_interrupted
 from pipeline.search.trial_rows import CONFIRM
 from tests.conftest import CHECKOUT
 
@@ -91,7 +91,7 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "server.txt").open("w") as said:
         server = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port)],
-            env={**os.environ, **LEAN},
+            env={**os.environ, **LEAN_ENVIRONMENT},
             stdout=said,
             stderr=said,
             start_new_session=True,
@@ -138,7 +138,7 @@ def machine(folder: Path, name: str, tracking: str, words: list[str]) -> Iterato
         process.wait()
 
 
-def running(ledger: Ledger) -> dict[int, list[FrozenTrial]]:
+def running(ledger: StudyStore) -> dict[int, list[FrozenTrial]]:
     """Trials under way, by process."""
     found: dict[int, list[FrozenTrial]] = {}
     for row in ledger.trials():
@@ -147,7 +147,7 @@ def running(ledger: Ledger) -> dict[int, list[FrozenTrial]]:
     return found
 
 
-def kill_at_work(ledger: Ledger, process: subprocess.Popen[bytes], output: Path) -> None:
+def kill_at_work(ledger: StudyStore, process: subprocess.Popen[bytes], output: Path) -> None:
     """End it with SIGKILL while it trains, once the other has begun to train, too."""
     other: set[int] = set()
     while True:
@@ -169,7 +169,7 @@ def swept(database: str, tracking: str, tmp_path_factory: pytest.TempPathFactory
     """The same command on two machines; one is killed, the other ends."""
     folder = tmp_path_factory.mktemp("machines")
     words = [*WORDS, f"search.storage={database}"]
-    ledger = Ledger(database, STUDY)
+    ledger = StudyStore(database, STUDY)
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking)
         patch.setattr(mlflow, "get_tracking_uri", lambda: tracking)
@@ -185,11 +185,11 @@ def swept(database: str, tracking: str, tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.slow
 @pytest.mark.usefixtures("swept")
 def test_it_ends_with_the_total_that_was_asked_for(database: str) -> None:
-    ledger = Ledger(database, STUDY)
+    ledger = StudyStore(database, STUDY)
     finished = [row for row in ledger.trials() if row.state.is_finished() and not is_interrupted(row)]
-    assert len(finished) == ledger.begun() == TRIALS
+    assert len(finished) == ledger.count_begun() == TRIALS
     assert not [row for row in ledger._rows() if not row.state.is_finished()]
-    assert not [row for row in ledger.afterwards()._rows() if not row.state.is_finished()]
+    assert not [row for row in ledger.task_queue()._rows() if not row.state.is_finished()]
     assert sum(is_interrupted(row) for row in ledger.trials()) >= 1
     commands = Counter(row.user_attrs[OUTCOME]["command"] for row in finished)
     assert set(commands.values()) == {1}
@@ -199,25 +199,25 @@ def test_it_ends_with_the_total_that_was_asked_for(database: str) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("swept")
 def test_both_records_say_the_same(database: str, tracking: str) -> None:
-    ledger, client = Ledger(database, STUDY), mlflow.MlflowClient(tracking)
+    ledger, client = StudyStore(database, STUDY), mlflow.MlflowClient(tracking)
     (experiment,) = (each for each in client.search_experiments() if each.name != "Default")
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     assert {run.info.status for run in runs} == {"FINISHED"}
-    found = trial_rows.results(ledger, "digits")
+    found = trial_rows.read_results(ledger, "digits")
     by_stage = Counter(run.data.tags.get("stage") for run in runs)
-    members = found.members()
+    members = found.frontier
     assert (by_stage["sweep"], by_stage["trial"], by_stage["confirm"]) == (1, TRIALS, len(members))
     (study,) = (run for run in runs if run.data.tags.get("stage") == "sweep")
     trials = {run.info.run_id: run for run in runs if run.data.tags.get("stage") == "trial"}
-    assert set(trials) == {each.run_id for each in found.tried}
-    for each in found.tried:
+    assert set(trials) == {each.run_id for each in found.trials}
+    for each in found.trials:
         run = trials[str(each.run_id)]
         assert run.data.tags["mlflow.parentRunId"] == study.info.run_id
         assert run.data.tags["trial"] == str(each.number)
         assert run.data.tags["command"] == each.command
         assert run.data.metrics["accuracy"] == pytest.approx(each.curve[-1].accuracy)
     assert all(member.confirmation and len(member.confirmation.seeds) == 1 for member in members)
-    confirmed = [row.user_attrs[CONFIRM] for row in ledger.afterwards().trials() if CONFIRM in row.user_attrs]
+    confirmed = [row.user_attrs[CONFIRM] for row in ledger.task_queue().trials() if CONFIRM in row.user_attrs]
     assert len({tuple(each.values()) for each in confirmed}) == len(members)
     versions = client.search_model_versions(f"name = '{STUDY}'")
     assert len(versions) == len({version.tags["member"] for version in versions})

@@ -1,101 +1,51 @@
-"""Networks that the compiled loop cannot take: built, trained, saved and counted as any other."""
+"""Every kind of model: built, trained for an epoch, shrunk to one unit."""
 
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.backend import keras, tf
 from pipeline.cli.compose import compose
+from pipeline.data.prepared import Prepared
 from pipeline.data.preprocess import preprocess
-from pipeline.errors import BadData, BadSetting
 from pipeline.models import keras_models
-from pipeline.profiling.profile import flops_of
-from pipeline.settings.training import Engine
-from pipeline.training import device_data
-from pipeline.training.loop import start_loop
-from pipeline.training.train import check, train
+from pipeline.models.architectures import architecture_of
+from pipeline.models.predictor import make_predictor
+from pipeline.settings.kinds import kinds_of, option_name
+from pipeline.settings.model import Model
+from pipeline.settings.settings import Settings
+from pipeline.training.train import train
 from tests.support import places, tiny
 
-DATA = tiny.prepared(120, shape=(6, 5))
-WORDS = "model=cnn model.filters=4 model.hidden=8 train.batch_size=8"
+IMAGES = tiny.prepared(40, shape=(6, 5))
+WORDS = {"custom": ["model.build=tests.support.my_models:build"]}
+"""What a kind needs beside its name."""
 
 
-def test_it_learns_through_the_same_stages() -> None:
-    *_, item = train(DATA, tiny.told(f"{WORDS} train.epochs=12 optimizer.learning_rate=0.01"))
-    assert item.engine == "keras"
-    assert item.curve.last.validation_accuracy > 0.8
-    answers = keras_models.predictor(item.model())(DATA.validation.features)
-    assert (answers.argmax(1) == DATA.validation.labels).mean() == item.curve.last.validation_accuracy
+@pytest.fixture(params=[option_name(kind) for kind in kinds_of(Model)])
+def ready(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Settings, Prepared]:
+    words = [f"model={request.param}", *WORDS.get(request.param, []), f"cache_dir={tmp_path}"]
+    settings = compose([*words, "train.batch_size=8", "train.epochs=1", "device=cpu"]).settings
+    if not settings.model.reads_tokens:
+        return settings, IMAGES
+    texts = replace(settings, data=places.texts(places.text_folder(tmp_path / "texts")))
+    return texts, preprocess(texts)
 
 
-@pytest.mark.parametrize("words", ["", "augment=shift model.dropout=0.3 precision=mixed_bfloat16"])
-def test_same_seed_same_weights(words: str) -> None:
-    one, same, other = (
-        list(train(DATA, tiny.told(f"{WORDS} {words} train.epochs=1 train.seed={seed}")))[-1].weights()
-        for seed in (1, 1, 2)
-    )
-    for ours, again in zip(one, same, strict=True):
-        np.testing.assert_array_equal(ours, again)
-    assert (one[0] != other[0]).any()
+def test_every_kind_learns_and_answers(ready: tuple[Settings, Prepared]) -> None:
+    settings, prepared = ready
+    *_, trained = train(prepared, settings)
+    answers = make_predictor(trained.build_model())(prepared.test.samples)
+    assert answers.shape == (len(prepared.test.labels), len(prepared.classes))
+    np.testing.assert_allclose(answers.sum(1), 1, rtol=1e-3)
 
 
-def test_colour_images_and_spectrograms_are_images_and_vectors_are_not() -> None:
-    for shape in ((6, 5), (6, 5, 3), (7, 9, 1)):
-        model = keras_models.build(tiny.told(WORDS), tiny.prepared(shape=shape))
-        assert model.input_shape == (None, *shape)
-    with pytest.raises(BadData, match=r"^model=cnn needs images .*, got \[20\]; use model=mlp$"):
-        check(tiny.prepared(shape=(20,)), tiny.told(WORDS))
-
-
-def test_a_saved_network_answers_the_same(tmp_path: Path) -> None:
-    model = keras_models.build(tiny.told(f"{WORDS} model.dropout=0.2"), DATA)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    before, after = (keras_models.predictor(each)(DATA.test.features) for each in (model, loaded))
-    np.testing.assert_array_equal(before, after)
-
-
-def test_flops_agree_with_the_count_of_tensorflow() -> None:
-    model = keras_models.build(tiny.told(WORDS), DATA)
-    function = tf.function(lambda x: model(x, training=False)).get_concrete_function(
-        tf.TensorSpec([1, *DATA.shape], tf.float32)
-    )
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    counted = tf.compat.v1.profiler.profile(function.graph, options=options).total_float_ops
-    by_hand = 2 * (9 * 4 * 30 + 9 * 4 * 8 * 9 + 2 * 2 * 8 * 8 + 8 * 3)
-    assert flops_of(model) == by_hand
-    assert by_hand <= counted < 1.2 * by_hand
-
-
-def test_a_bag_of_embeddings_learns_which_words_tell(tmp_path: Path) -> None:
-    root = places.text_folder(tmp_path / "data", rows=40)
-    words = ["data=text_folder", f"data.path={root}", f"cache_dir={tmp_path / 'cache'}", "device=cpu"]
-    more = ["model=text", "train.batch_size=8", "train.epochs=15", "optimizer.learning_rate=0.01"]
-    settings = compose([*words, *more]).settings
-    prepared = preprocess(settings)
-    *_, item = train(prepared, settings)
-    predict = keras_models.predictor(item.model())
-    assert (predict(prepared.test.samples).argmax(1) == prepared.test.labels).mean() > 0.9
-    said = predict(np.array(["a lovely, great film", "boring and dull"], object)).argmax(1)
-    assert [prepared.classes[guess] for guess in said] == ["good", "bad"]
-
-
-def test_a_bag_of_embeddings_needs_texts() -> None:
-    with pytest.raises(BadData, match=r"^model=text needs texts as tokens, got samples of shape \[6, 5\]"):
-        check(DATA, compose(["model=text", "train.batch_size=4", "device=cpu"]).settings)
-
-
-def test_the_compiled_loops_refuse_it() -> None:
-    with pytest.raises(BadSetting, match="engine must be auto or keras unless model=mlp, got xla"):
-        check(DATA, tiny.told(f"{WORDS} engine=xla"))
-
-
-def test_scoring_in_portions_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = tiny.told(WORDS)
-    weights = keras_models.initial_weights(settings, DATA)
-    loop = start_loop(settings, DATA, weights, tiny.CPU, Engine.keras)
-    whole = loop.score()
-    monkeypatch.setattr(device_data, "SCORED_AT_ONCE", 5 * 30 * 4)
-    np.testing.assert_allclose(loop.score(), whole, rtol=1e-6)
+def test_every_kind_has_a_width_and_a_twin_of_one_unit(ready: tuple[Settings, Prepared]) -> None:
+    settings, prepared = ready
+    architecture = architecture_of(settings.model)
+    assert architecture.width_key in {field.name for field in fields(settings.model)}
+    assert architecture.smallest_halved > 1
+    assert architecture.compute_relative_work(20, 1, 30, 3) > architecture.compute_relative_work(10, 1, 30, 3)
+    small = replace(settings, model=architecture.shrink_to_one_unit(settings.model))
+    assert keras_models.count_parameters(small, prepared) < keras_models.count_parameters(settings, prepared)

@@ -8,6 +8,7 @@ import pytest
 from pipeline.backend import keras
 from pipeline.errors import BadModel
 from pipeline.models import keras_models
+from pipeline.models.predictor import make_predictor
 from pipeline.settings.settings import Settings
 from tests.support import tiny
 
@@ -30,85 +31,42 @@ def by_numpy(settings: Settings, data: tiny.Prepared, weights: list[np.ndarray])
 )
 def test_raw_samples_in_probabilities_out(words: str, per_feature: bool) -> None:
     settings, data = tiny.told(words), tiny.prepared(per_feature=per_feature)
-    weights = [each + 0.1 for each in keras_models.initial_weights(settings, data)]
-    model = keras_models.build(settings, data, weights)
-    answers = keras_models.predictor(model)(data.test.features)
+    weights = [each + 0.1 for each in keras_models.draw_initial_weights(settings, data)]
+    model = keras_models.build_model(settings, data, weights)
+    answers = make_predictor(model)(data.test.features)
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers, by_numpy(settings, data, weights), rtol=1e-4, atol=1e-6)
-    for ours, kept in zip(weights, keras_models.dense_weights(model), strict=True):
+    for ours, kept in zip(weights, keras_models.get_dense_weights(model), strict=True):
         np.testing.assert_array_equal(ours, kept)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
 def test_every_precision_answers_in_float32(policy: str) -> None:
     settings, data = tiny.told(f"precision={policy}"), tiny.prepared()
-    model = keras_models.build(settings, data)
-    answers = keras_models.predictor(model)(data.test.features)
+    model = keras_models.build_model(settings, data)
+    answers = make_predictor(model)(data.test.features)
     assert answers.dtype == np.float32
-    expected = by_numpy(settings, data, keras_models.initial_weights(settings, data))
+    expected = by_numpy(settings, data, keras_models.draw_initial_weights(settings, data))
     np.testing.assert_allclose(answers, expected, atol=1e-6 if policy == "float64" else 0.03)
-
-
-def test_a_predictor_pads_and_does_not_trace_again() -> None:
-    data, traced = tiny.prepared(), []
-    model = keras_models.build(tiny.told(), data)
-    predict = keras_models.predictor(model)
-    whole = predict(data.test.features)
-    call = model.call
-    model.call = lambda *given, **named: traced.append(1) or call(*given, **named)
-    for rows in (1, 2, 3, 5, 7, 9, 16, 17):
-        np.testing.assert_allclose(predict(data.test.features[:rows]), whole[:rows], rtol=1e-5)
-    assert predict(data.test.features[:0]).shape == (0, 3)
-    traced.clear()
-    for rows in (1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 16, 17):
-        predict(data.test.features[:rows])
-    assert not traced
-
-
-def test_more_rows_than_one_call_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = tiny.prepared()
-    model = keras_models.build(tiny.told(), data)
-    whole = keras_models.predictor(model)(data.test.features)
-    monkeypatch.setattr(keras_models, "MOST_ROWS", 8)
-    np.testing.assert_allclose(keras_models.predictor(model)(data.test.features), whole, rtol=1e-5)
 
 
 def test_a_saved_model_answers_the_same(tmp_path: Path) -> None:
     data = tiny.prepared(per_feature=True)
-    model = keras_models.build(tiny.told("precision=mixed_bfloat16"), data)
+    model = keras_models.build_model(tiny.told("precision=mixed_bfloat16"), data)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    before, after = (keras_models.predictor(each)(data.test.features) for each in (model, loaded))
+    before, after = (make_predictor(each)(data.test.features) for each in (model, loaded))
     np.testing.assert_array_equal(before, after)
-
-
-@pytest.mark.parametrize(("init", "limit"), [("glorot", np.sqrt(6 / (20 + 600))), ("he", np.sqrt(6 / 20))])
-def test_initial_weights_fill_their_range(init: str, limit: float) -> None:
-    settings = tiny.told(f"model.init={init} model.hidden=600")
-    first, bias, *_ = keras_models.initial_weights(settings, tiny.prepared())
-    assert first.shape == (20, 600)
-    assert limit * 0.99 < np.abs(first).max() <= limit
-    assert abs(first.mean()) < limit / 20
-    assert not bias.any()
-
-
-def test_initial_weights_go_by_the_seed() -> None:
-    data = tiny.prepared()
-    one, same, other = (
-        keras_models.initial_weights(tiny.told(f"train.seed={seed}"), data)[0] for seed in (1, 1, 2)
-    )
-    np.testing.assert_array_equal(one, same)
-    assert (one != other).all()
 
 
 def test_start_weights_must_fit() -> None:
     settings, data = tiny.told("model.init=pretrained model.pretrained=x"), tiny.prepared()
     with pytest.raises(BadModel, match=r"^model.init=pretrained needs weights .*; set model.pretrained$"):
-        keras_models.start_weights(settings, data, None)
-    narrow = keras_models.initial_weights(tiny.told("model.hidden=5"), data)
+        keras_models.get_start_weights(settings, data, None)
+    narrow = keras_models.draw_initial_weights(tiny.told("model.hidden=5"), data)
     with pytest.raises(
         BadModel, match=r"^model.pretrained must have weights of shapes .*\(20, 6\).*got .*\(20, 5\)"
     ):
-        keras_models.start_weights(settings, data, narrow)
-    fitting = [each + 1 for each in keras_models.initial_weights(settings, data)]
-    np.testing.assert_array_equal(keras_models.start_weights(settings, data, fitting)[0], fitting[0])
+        keras_models.get_start_weights(settings, data, narrow)
+    fitting = [each + 1 for each in keras_models.draw_initial_weights(settings, data)]
+    np.testing.assert_array_equal(keras_models.get_start_weights(settings, data, fitting)[0], fitting[0])

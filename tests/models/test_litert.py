@@ -9,6 +9,7 @@ from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
 from pipeline.errors import BadSetting
 from pipeline.models import keras_models, litert
+from pipeline.models.predictor import make_predictor
 from pipeline.settings.measuring import Runtime
 from tests.support import places, tiny
 
@@ -17,10 +18,10 @@ DATA = tiny.prepared(120, shape=(6, 5))
 
 @pytest.mark.parametrize("words", ["", "model=cnn model.filters=2"])
 def test_every_runtime_gives_the_same_answers(words: str) -> None:
-    model = keras_models.build(tiny.told(words), DATA)
-    wanted = keras_models.predictor(model)(DATA.test.samples)
+    model = keras_models.build_model(tiny.told(words), DATA)
+    wanted = make_predictor(model)(DATA.test.samples)
     for runtime in (Runtime.keras, Runtime.litert):
-        found = litert.in_portions(litert.answerer(model, runtime))(DATA.test.samples)
+        found = litert.predict_in_portions(litert.make_predictor_for(model, runtime))(DATA.test.samples)
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
@@ -28,11 +29,11 @@ def test_texts_are_answered_by_keras_and_refused_as_a_file(tmp_path: Path) -> No
     root = places.text_folder(tmp_path / "data")
     settings = compose(["data=text_folder", f"data.path={root}", f"cache_dir={tmp_path / 'cache'}"]).settings
     prepared = preprocess(settings)
-    model = keras_models.build(settings, prepared)
+    model = keras_models.build_model(settings, prepared)
     samples, labels = prepared.test.samples, prepared.test.labels
-    keras_call = litert.in_portions(litert.answerer(model, Runtime.keras))
-    np.testing.assert_allclose(keras_call(samples), keras_models.predictor(model)(samples), atol=1e-5)
-    assert 0 <= litert.accuracy(keras_call, samples, labels) <= 1
-    litert.check(Runtime.keras, prepared)
+    keras_call = litert.predict_in_portions(litert.make_predictor_for(model, Runtime.keras))
+    np.testing.assert_allclose(keras_call(samples), make_predictor(model)(samples), atol=1e-5)
+    assert 0 <= litert.measure_accuracy(keras_call, samples, labels) <= 1
+    litert.check_runtime(Runtime.keras, prepared)
     with pytest.raises(BadSetting, match=r"^profile.runtime must be compiled or keras for texts, .*litert;"):
-        litert.check(Runtime.litert, prepared)
+        litert.check_runtime(Runtime.litert, prepared)

@@ -2,7 +2,15 @@
 
 import pytest
 
-from pipeline.profiling.breakdown import Breakdown, Part, Rung, Span, answered, climbed, span
+from pipeline.profiling.breakdown import (
+    Breakdown,
+    Part,
+    Rung,
+    Span,
+    split_answer,
+    split_epoch,
+    summarise_seconds,
+)
 
 
 def ladder(*heights: float) -> dict[Rung, list[float]]:
@@ -12,7 +20,7 @@ def ladder(*heights: float) -> dict[Rung, list[float]]:
 
 
 def test_what_a_rung_adds_beyond_its_twin_is_work_and_the_twin_is_overhead() -> None:
-    parts = climbed(ladder(3, 6, 10, 11), ladder(1, 1.5, 2, 2.2))
+    parts = split_epoch(ladder(3, 6, 10, 11), ladder(1, 1.5, 2, 2.2))
     seconds = {part.value: round(found.seconds, 6) for part, found in parts.items()}
     assert seconds == {"input": 0.8, "forward": 2.0, "backward": 2.5, "update": 3.5, "overhead": 2.2}
     assert sum(seconds.values()) == pytest.approx(11)
@@ -21,19 +29,19 @@ def test_what_a_rung_adds_beyond_its_twin_is_work_and_the_twin_is_overhead() -> 
 
 def test_a_rung_above_which_is_cheaper_costs_nothing_of_its_own() -> None:
     """Stored gradients can cost more than gradients that are fused with their update."""
-    parts = climbed(ladder(4, 12, 10, 10), ladder(0, 0, 0, 0))
+    parts = split_epoch(ladder(4, 12, 10, 10), ladder(0, 0, 0, 0))
     assert parts[Part.update].seconds == 0
     assert parts[Part.backward].seconds == pytest.approx(6)
     assert sum(found.seconds for found in parts.values()) == pytest.approx(10)
 
 
 def test_noise_below_zero_is_nothing() -> None:
-    parts = climbed(ladder(5, 5, 5, 5), ladder(1, 2, 3, 4))
+    parts = split_epoch(ladder(5, 5, 5, 5), ladder(1, 2, 3, 4))
     assert min(found.seconds for found in parts.values()) == 0
 
 
 def test_an_answer_is_overhead_and_compute() -> None:
-    parts = answered([10.0, 11.0, 12.0], [7.0, 7.5, 8.0])
+    parts = split_answer([10.0, 11.0, 12.0], [7.0, 7.5, 8.0])
     assert parts[Part.overhead].seconds == 7.5
     assert parts[Part.compute].seconds == pytest.approx(3.5)
 
@@ -41,11 +49,11 @@ def test_an_answer_is_overhead_and_compute() -> None:
 def test_what_the_parts_leave_over_is_told() -> None:
     whole = Span(10.0, 9.0, 11.0, "")
     parts = {Part.forward: Span(6.0, 6.0, 6.0, ""), Part.overhead: Span(3.0, 3.0, 3.0, "")}
-    found = Breakdown("epoch", whole, parts, {}, 5, "xla", "a CPU")
+    found = Breakdown(of="epoch", whole=whole, parts=parts, beside={}, steps=5, loop="xla", device="a CPU")
     assert found.share(Part.forward) == 0.6
     assert found.share(Part.update) == 0.0
     assert found.unexplained == pytest.approx(0.1)
 
 
 def test_a_single_measurement_has_no_spread() -> None:
-    assert span([2.0], "once") == Span(2.0, 2.0, 2.0, "once")
+    assert summarise_seconds([2.0], "once") == Span(2.0, 2.0, 2.0, "once")

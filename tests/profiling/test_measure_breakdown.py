@@ -9,7 +9,7 @@ from pipeline.models import keras_models, litert
 from pipeline.profiling import ablation_keras, measure_breakdown
 from pipeline.profiling import device_peaks as measured
 from pipeline.profiling.breakdown import Part, Rung
-from pipeline.profiling.device_peaks import ceilings
+from pipeline.profiling.device_peaks import load_or_measure_peaks
 from pipeline.settings.measuring import Runtime
 from pipeline.training.keras_loop import KerasLoop
 from tests.support import tiny
@@ -26,15 +26,15 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_epoch_in_shares(words: str) -> None:
     settings = tiny.told(f"model.hidden=32 train.batch_size=64 {words}")
     prepared = preprocess(settings)
-    found = measure_breakdown.dissect(settings, prepared)
+    found = measure_breakdown.measure_epoch(settings, prepared)
     assert set(found.parts) == EPOCH
     assert all(0 <= each.low <= each.high for each in found.parts.values())
     assert all(each.method for each in found.parts.values())
     assert found.steps == len(prepared.train.labels) // 64
     assert {"compile", "validation"} <= set(found.beside)
     assert found.whole.low <= found.whole.seconds <= found.whole.high
-    known = ceilings(device.claim_device(settings.device), settings.cache_dir)
-    roofline = measure_breakdown.roofline_of(settings, prepared, found, known)
+    known = load_or_measure_peaks(device.claim_device(settings.device), settings.cache_dir)
+    roofline = measure_breakdown.build_roofline(settings, prepared, found, known)
     assert roofline is not None
     assert roofline.seconds == pytest.approx(found.whole.seconds / found.steps)
     assert roofline.precision == ("bfloat16" if "bfloat16" in words else "float32")
@@ -42,7 +42,7 @@ def test_an_epoch_in_shares(words: str) -> None:
 
 def test_keras_loop_is_mostly_overhead_and_its_parts_make_it_up() -> None:
     settings = tiny.told("model.hidden=16 train.batch_size=64 engine=keras")
-    found = measure_breakdown.dissect(settings, preprocess(settings))
+    found = measure_breakdown.measure_epoch(settings, preprocess(settings))
     assert found.share(Part.overhead) > 0.5
     assert abs(found.unexplained) < 0.05
 
@@ -58,15 +58,15 @@ def test_keras_loop_is_mostly_overhead_and_its_parts_make_it_up() -> None:
 def test_any_network_is_taken_apart_and_its_parts_make_up_the_whole(words: str) -> None:
     settings = tiny.told(f"train.batch_size=64 {words}")
     prepared = preprocess(settings)
-    found = measure_breakdown.dissect(settings, prepared)
+    found = measure_breakdown.measure_epoch(settings, prepared)
     assert set(found.parts) == EPOCH
     assert found.loop == "keras"
     assert abs(found.unexplained) < 0.05
     assert found.parts[Part.forward].seconds > 0
     assert found.parts[Part.backward].seconds > 0
-    known = ceilings(device.claim_device(settings.device), settings.cache_dir)
-    assert measure_breakdown.roofline_of(settings, prepared, found, known) is None
-    assert keras_models.build(measure_breakdown.twin_settings(settings), prepared).input_shape == (
+    known = load_or_measure_peaks(device.claim_device(settings.device), settings.cache_dir)
+    assert measure_breakdown.build_roofline(settings, prepared, found, known) is None
+    assert keras_models.build_model(measure_breakdown.make_twin_settings(settings), prepared).input_shape == (
         None,
         *prepared.shape,
     )
@@ -76,31 +76,33 @@ def test_each_rung_does_what_it_says() -> None:
     settings = tiny.told("model=cnn model.filters=4 model.hidden=8 train.batch_size=64")
     prepared = preprocess(settings)
     held = device.claim_device(settings.device)
-    loop = KerasLoop(settings, prepared, keras_models.initial_weights(settings, prepared), held)
+    loop = KerasLoop(settings, prepared, keras_models.draw_initial_weights(settings, prepared), held)
     loop.prepare(1)
-    before = loop.parameters()[0].numpy()
+    before = loop.get_parameters()[0].numpy()
     for rung in (Rung.forward, Rung.backward):
-        ablation_keras.caller(loop, rung)(3)
-        np.testing.assert_array_equal(loop.parameters()[0].numpy(), before)
-    ablation_keras.caller(loop, Rung.update)(3)
-    changed = loop.parameters()[0].numpy()
+        ablation_keras.make_step_caller(loop, rung)(3)
+        np.testing.assert_array_equal(loop.get_parameters()[0].numpy(), before)
+    ablation_keras.make_step_caller(loop, Rung.update)(3)
+    changed = loop.get_parameters()[0].numpy()
     assert (changed != before).any()
-    again = KerasLoop(settings, prepared, keras_models.initial_weights(settings, prepared), held)
+    again = KerasLoop(settings, prepared, keras_models.draw_initial_weights(settings, prepared), held)
     again.prepare(1)
-    ablation_keras.caller(again, Rung.input)(3)
-    third = KerasLoop(settings, prepared, keras_models.initial_weights(settings, prepared), held)
+    ablation_keras.make_step_caller(again, Rung.input)(3)
+    third = KerasLoop(settings, prepared, keras_models.draw_initial_weights(settings, prepared), held)
     third.prepare(1)
-    third.take(3)
-    np.testing.assert_allclose(again.parameters()[0].numpy(), third.parameters()[0].numpy(), atol=1e-6)
+    third.run_steps(3)
+    np.testing.assert_allclose(
+        again.get_parameters()[0].numpy(), third.get_parameters()[0].numpy(), atol=1e-6
+    )
 
 
 def test_ceilings_are_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     held = device.claim_device(tiny.told().device)
-    first = ceilings(held, str(tmp_path))
+    first = load_or_measure_peaks(held, str(tmp_path))
     assert set(first.flops) == {"float32", "bfloat16", "float64"}
     assert all(rate > 0 for rate in [*first.flops.values(), *(rate for _, rate in first.bandwidth)])
-    monkeypatch.setattr(measured, "measure", lambda _held: pytest.fail("measured again"))
-    again = ceilings(held, str(tmp_path))
+    monkeypatch.setattr(measured, "measure_peaks", lambda _held: pytest.fail("measured again"))
+    again = load_or_measure_peaks(held, str(tmp_path))
     assert again.flops == first.flops
     assert again.bandwidth == first.bandwidth
 
@@ -109,10 +111,10 @@ def test_ceilings_are_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path: o
 def test_an_answer_in_overhead_and_compute(runtime: Runtime) -> None:
     settings = tiny.told("model.hidden=32")
     prepared = preprocess(settings)
-    model = keras_models.build(settings, prepared)
-    small = keras_models.build(measure_breakdown.twin_settings(settings), prepared)
-    answers = [litert.answerer(each, runtime) for each in (model, small)]
-    found = measure_breakdown.dissect_answer(*answers, prepared, 30, runtime.value, "a CPU")
+    model = keras_models.build_model(settings, prepared)
+    small = keras_models.build_model(measure_breakdown.make_twin_settings(settings), prepared)
+    answers = [litert.make_predictor_for(each, runtime) for each in (model, small)]
+    found = measure_breakdown.measure_answer(*answers, prepared, 30, runtime.value, "a CPU")
     assert set(found.parts) == {Part.overhead, Part.compute}
     assert found.of == "answer"
     assert found.whole.seconds > 0

@@ -8,19 +8,20 @@ import pytest
 
 from pipeline.backend import keras, tf
 from pipeline.cli.compose import compose
-from pipeline.data.prepared import Prepared, Report, Scaling, Split
+from pipeline.data.prepared import CleaningReport, Prepared, Scaling, Split
 from pipeline.measures import Cost
-from pipeline.models.keras_models import build, predictor
+from pipeline.models.keras_models import build_model
+from pipeline.models.predictor import make_predictor
 from pipeline.profiling import profile as stage
 from pipeline.profiling.profile import (
-    batch_of,
-    flops_of,
-    latency_of,
-    peak_memory,
-    process_peak,
+    count_flops,
+    make_batch,
+    measure_latency,
+    measure_peak_memory,
+    measure_saved_bytes,
+    measure_throughput,
     profile,
-    saved_bytes,
-    throughput_of,
+    read_process_peak,
 )
 from pipeline.settings.settings import Settings
 
@@ -36,18 +37,32 @@ def bytes_of_20_images() -> Prepared:
     draw = np.random.default_rng(0)
     split = Split(draw.integers(0, 256, (20, 10, 10)).astype(np.uint8), np.arange(20, dtype=np.int32) % 4)
     scaling = Scaling(np.float32(128), np.float32(74))
-    report = Report(60, {}, {}, 0, 0.0, 255.0, {})
-    return Prepared(split, split, split, tuple("abcd"), (10, 10), scaling, report, "s", "k", Path(), False)
+    report = CleaningReport(
+        rows_read=60, rows_kept={}, dropped={}, constant_features=0, smallest=0.0, largest=255.0, histogram={}
+    )
+    return Prepared(
+        train=split,
+        validation=split,
+        test=split,
+        classes=tuple("abcd"),
+        shape=(10, 10),
+        scaling=scaling,
+        report=report,
+        source_sha256="s",
+        key="k",
+        directory=Path(),
+        reused=False,
+    )
 
 
 @pytest.fixture(scope="module")
 def model(settings: Settings, bytes_of_20_images: Prepared) -> Any:
-    return build(settings, bytes_of_20_images)
+    return build_model(settings, bytes_of_20_images)
 
 
 @pytest.fixture(scope="module")
 def cost(model: Any, settings: Settings, bytes_of_20_images: Prepared) -> Cost:
-    return profile(model, predictor(model), bytes_of_20_images, settings)
+    return profile(model, make_predictor(model), bytes_of_20_images, settings)
 
 
 # ---- counts -------------------------------------------------------------------------------------------
@@ -69,16 +84,16 @@ def test_flops_agree_with_the_count_of_tensorflow(model: Any) -> None:
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
     counted = tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
-    assert flops_of(model) == pytest.approx(counted, rel=0.02)
-    assert flops_of(model) <= counted
+    assert count_flops(model) == pytest.approx(counted, rel=0.02)
+    assert count_flops(model) <= counted
 
 
 def test_weights_that_are_not_trained_are_no_parameters(
     settings: Settings, bytes_of_20_images: Prepared
 ) -> None:
-    frozen = build(settings, bytes_of_20_images)
+    frozen = build_model(settings, bytes_of_20_images)
     frozen.layers[-2].trainable = False
-    cost = profile(frozen, predictor(frozen), bytes_of_20_images, settings)
+    cost = profile(frozen, make_predictor(frozen), bytes_of_20_images, settings)
     assert cost.parameters == (100 * 200 + 200) + (200 * 200 + 200)
 
 
@@ -87,7 +102,7 @@ def test_weights_that_are_not_trained_are_no_parameters(
 
 def test_the_saved_file_is_weighed_and_removed(model: Any, tmp_path: Path, cost: Cost) -> None:
     model.save(tmp_path / "model.keras")
-    assert saved_bytes(model) == pytest.approx((tmp_path / "model.keras").stat().st_size, rel=0.01)
+    assert measure_saved_bytes(model) == pytest.approx((tmp_path / "model.keras").stat().st_size, rel=0.01)
     assert cost.model_bytes > 4 * cost.parameters
 
 
@@ -95,15 +110,15 @@ def test_memory_covers_weights_and_what_a_batch_needs(model: Any, cost: Cost) ->
     """A batch of 2048 needs at least one layer's float32 outputs beside the weights."""
     assert cost.memory_source == "allocator of CPU:0, tensors over 256 KiB"
     assert cost.peak_memory_bytes >= 4 * cost.parameters
-    large, _ = peak_memory(model, predictor(model), np.zeros((2048, 10, 10), np.uint8))
+    large, _ = measure_peak_memory(model, make_predictor(model), np.zeros((2048, 10, 10), np.uint8))
     assert large >= 4 * cost.parameters + 4 * 2048 * 200
 
 
 def test_other_tensors_on_the_device_are_not_the_models(model: Any) -> None:
     batch = np.zeros((64, 10, 10), np.uint8)
-    alone, _ = peak_memory(model, predictor(model), batch)
+    alone, _ = measure_peak_memory(model, make_predictor(model), batch)
     ballast = tf.ones((2048, 2048)) + 1
-    beside, _ = peak_memory(model, predictor(model), batch)
+    beside, _ = measure_peak_memory(model, make_predictor(model), batch)
     assert abs(beside - alone) < 4 * 2048 * 2048 / 4
     del ballast
 
@@ -113,9 +128,9 @@ def test_without_a_count_the_whole_process_stands_in(model: Any, monkeypatch: py
         raise ValueError("no statistics for this device")
 
     monkeypatch.setattr(tf.config.experimental, "reset_memory_stats", uncounted)
-    found, source = peak_memory(model, predictor(model), np.zeros((1, 10, 10), np.uint8))
+    found, source = measure_peak_memory(model, make_predictor(model), np.zeros((1, 10, 10), np.uint8))
     assert source == "whole process"
-    assert found == process_peak() > 50e6  # TensorFlow alone takes more
+    assert found == read_process_peak() > 50e6  # TensorFlow alone takes more
 
 
 # ---- time ---------------------------------------------------------------------------------------------
@@ -145,13 +160,13 @@ def clock_of(monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> Clock:
 def test_percentiles_by_hand_without_the_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two slow calls first, then 1, 2, ... 101 ms: the percentiles are whole."""
     clock = clock_of(monkeypatch, 5000, 5000, *range(1, 102))
-    latency = latency_of(clock.predict, np.arange(3.0)[:, None], 101, 2)
+    latency = measure_latency(clock.predict, np.arange(3.0)[:, None], 101, 2)
     assert (latency.p50_ms, latency.p95_ms, latency.p99_ms, latency.repeats) == (51, 96, 100, 101)
 
 
 def test_latency_asks_for_one_sample_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = clock_of(monkeypatch, 1)
-    latency_of(clock.predict, np.arange(3.0)[:, None], 7, 2)
+    measure_latency(clock.predict, np.arange(3.0)[:, None], 7, 2)
     assert [batch.shape for batch in clock.asked] == [(1, 1)] * 9
     assert [batch.item() for batch in clock.asked[2:]] == [0, 1, 2, 0, 1, 2, 0]
 
@@ -159,19 +174,19 @@ def test_latency_asks_for_one_sample_after_the_other(monkeypatch: pytest.MonkeyP
 def test_throughput_by_hand_without_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """20 ms a call of 8: 400 a second; ten calls make 0.2 s; the call that compiles is left out."""
     clock = clock_of(monkeypatch, 9000, *[20] * 10)
-    assert throughput_of(clock.predict, np.ones((3, 2)), 8) == pytest.approx(400)
+    assert measure_throughput(clock.predict, np.ones((3, 2)), 8) == pytest.approx(400)
     assert [batch.shape for batch in clock.asked] == [(8, 2)] * 11
 
 
 def test_slow_calls_are_made_three_times(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = clock_of(monkeypatch, 1, 1000, 1000, 4000)
-    assert throughput_of(clock.predict, np.ones((3, 2)), 8) == pytest.approx(8)
+    assert measure_throughput(clock.predict, np.ones((3, 2)), 8) == pytest.approx(8)
     assert len(clock.asked) == 4
 
 
 def test_a_batch_starts_again_where_rows_run_out() -> None:
-    assert batch_of(np.arange(3), 7).tolist() == [0, 1, 2, 0, 1, 2, 0]
-    assert batch_of(np.arange(3), 2).tolist() == [0, 1]
+    assert make_batch(np.arange(3), 7).tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert make_batch(np.arange(3), 2).tolist() == [0, 1]
 
 
 def test_the_stage_measures_what_the_settings_say(cost: Cost) -> None:
@@ -184,4 +199,4 @@ def test_the_stage_measures_what_the_settings_say(cost: Cost) -> None:
 def test_a_model_read_back_costs_the_same(model: Any, cost: Cost, tmp_path: Path) -> None:
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    assert flops_of(again) == cost.flops
+    assert count_flops(again) == cost.flops

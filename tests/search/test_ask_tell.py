@@ -1,54 +1,51 @@
 """Every sampler on a space with conditions: nothing twice, nothing outside, an end where nothing is left."""
 
-import importlib.util
 import warnings
 
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from pipeline.errors import BadSetting
-from pipeline.search.ask_tell import Proposer, distribution, sampler
-from pipeline.search.results import EPOCHS
-from pipeline.search.space import Dimension, Space, When
-from pipeline.search.study_store import OUTCOME, WORDS, Proposal
+from pipeline.search.ask_tell import TrialSuggester
+from pipeline.search.space import Condition, Dimension, SearchSpace
+from pipeline.search.study_store import OUTCOME, WORDS, ProposedTrial
+from pipeline.settings.command_line import EPOCHS
 from pipeline.settings.search import Sampler
 
-SGD, ADAM = When("optimizer", "sgd"), When("optimizer", "adam")
-SPACE = Space(
+SGD, ADAM = Condition("optimizer", "sgd"), Condition("optimizer", "adam")
+SPACE = SearchSpace(
     (
-        Dimension("model.hidden", low=8, high=64, log=True, whole=True),
-        Dimension("optimizer", choices=("sgd", "adam")),
-        Dimension("optimizer.learning_rate", low=0.05, high=0.5, log=True, when=SGD),
-        Dimension("optimizer.momentum", choices=(0.0, 0.9), when=SGD),
-        Dimension("optimizer.learning_rate", low=0.001, high=0.02, log=True, when=ADAM),
-        Dimension("model.dropout", low=0.0, high=0.5, step=0.25),
+        Dimension(key="model.hidden", low=8, high=64, log=True, is_integer=True),
+        Dimension(key="optimizer", choices=("sgd", "adam")),
+        Dimension(key="optimizer.learning_rate", low=0.05, high=0.5, log=True, when=SGD),
+        Dimension(key="optimizer.momentum", choices=(0.0, 0.9), when=SGD),
+        Dimension(key="optimizer.learning_rate", low=0.001, high=0.02, log=True, when=ADAM),
+        Dimension(key="model.dropout", low=0.0, high=0.5, step=0.25),
     )
 )
-SMALL = Space(
+SMALL = SearchSpace(
     (
-        Dimension("model.hidden", choices=(8, 16)),
-        Dimension("optimizer", choices=("sgd", "adam")),
-        Dimension("optimizer.learning_rate", choices=(0.1, 0.5), when=SGD),
+        Dimension(key="model.hidden", choices=(8, 16)),
+        Dimension(key="optimizer", choices=("sgd", "adam")),
+        Dimension(key="optimizer.learning_rate", choices=(0.1, 0.5), when=SGD),
     )
 )
 ALL_OF_SMALL = 2 * (2 + 1)
-WITH_EPOCHS = Space((*SMALL.dimensions, Dimension(EPOCHS, low=1, high=4, whole=True)))
+WITH_EPOCHS = SearchSpace((*SMALL.dimensions, Dimension(key=EPOCHS, low=1, high=4, is_integer=True)))
 EVERY = [kind for kind in Sampler if kind not in (Sampler.grid, Sampler.gp)]
 
 
 class Book:
     """A study's rows, written without a storage."""
 
-    def __init__(self, proposer: Proposer) -> None:
+    def __init__(self, proposer: TrialSuggester) -> None:
         self.proposer, self.rows = proposer, list[FrozenTrial]()
 
-    def begin(self) -> Proposal | None:
-        proposal = self.proposer.propose()
+    def begin(self) -> ProposedTrial | None:
+        proposal = self.proposer.suggest()
         if proposal is not None:
             self.rows.append(self.row(proposal, TrialState.RUNNING))
             self.proposer.bind(len(self.rows) - 1)
-            self.proposer.see(self.rows)
+            self.proposer.show(self.rows)
         return proposal
 
     def end(self, number: int, state: str = "complete", epochs: int = 3) -> None:
@@ -59,16 +56,16 @@ class Book:
             [epoch, epoch * wide / 1000, 1 - 1 / (1 + epoch) / wide**0.5] for epoch in range(1, epochs + 1)
         ]
         states = {"complete": TrialState.COMPLETE, "paused": TrialState.PRUNED, "failed": TrialState.FAIL}
-        proposal = Proposal(row.params, row.distributions, row.system_attrs)
+        proposal = ProposedTrial(row.params, row.distributions, row.system_attrs)
         outcome = {"state": state, "curve": curve, "fair_midway": True}
         values = [curve[-1][2], curve[-1][1]] if state == "complete" else None
         self.rows[number] = self.row(proposal, states[state], values, outcome)
         self.rows[number].number = number
-        self.proposer.see(self.rows)
+        self.proposer.show(self.rows)
 
     def row(
         self,
-        proposal: Proposal,
+        proposal: ProposedTrial,
         state: TrialState,
         values: list[float] | None = None,
         outcome: dict[str, object] | None = None,
@@ -84,7 +81,7 @@ class Book:
         made.number = len(self.rows)
         return made
 
-    def all_at_once(self, most: int) -> list[Proposal]:
+    def all_at_once(self, most: int) -> list[ProposedTrial]:
         found = []
         while len(found) < most and (proposal := self.begin()) is not None:
             found.append(proposal)
@@ -92,18 +89,18 @@ class Book:
         return found
 
 
-def book(kind: Sampler, space: Space = SPACE, epochs: str | None = None, workers: int = 1) -> Book:
-    return Book(Proposer(space, kind, epochs, 0, workers))
+def book(kind: Sampler, space: SearchSpace = SPACE, epochs: str | None = None, workers: int = 1) -> Book:
+    return Book(TrialSuggester(space, kind, epochs, 0, workers))
 
 
-def frozen(proposals: list[Proposal]) -> list[frozenset[tuple[str, object]]]:
+def frozen(proposals: list[ProposedTrial]) -> list[frozenset[tuple[str, object]]]:
     return [frozenset(each.params.items()) for each in proposals]
 
 
-def check_inside(proposal: Proposal, space: Space) -> None:
-    assert {each.name for each in space.active(proposal.params)} == set(proposal.params)
-    for dimension in space.active(proposal.params):
-        assert dimension.holds(proposal.params[dimension.name]), dimension
+def check_inside(proposal: ProposedTrial, space: SearchSpace) -> None:
+    assert {each.name for each in space.iterate_active(proposal.params)} == set(proposal.params)
+    for dimension in space.iterate_active(proposal.params):
+        assert dimension.contains(proposal.params[dimension.name]), dimension
     assert set(proposal.distributions) == set(proposal.params)
 
 
@@ -140,7 +137,9 @@ def test_a_small_space_is_tried_whole_and_then_it_ends(kind: Sampler) -> None:
 
 
 def test_a_grid_goes_in_order() -> None:
-    assert [each.params for each in book(Sampler.grid, SMALL).all_at_once(20)] == list(SMALL.combinations())
+    assert [each.params for each in book(Sampler.grid, SMALL).all_at_once(20)] == list(
+        SMALL.iterate_combinations()
+    )
 
 
 @pytest.mark.parametrize("kind", [*EVERY, Sampler.grid])
@@ -150,7 +149,7 @@ def test_it_is_taken_up_from_rows(kind: Sampler) -> None:
     begun = first.all_at_once(3)
     later = book(kind, SMALL)
     later.rows = first.rows
-    later.proposer.see(later.rows)
+    later.proposer.show(later.rows)
     more = later.all_at_once(20)
     assert not set(frozen(begun)) & set(frozen(more))
     if kind in (Sampler.grid, Sampler.frontier):
@@ -162,7 +161,7 @@ def test_who_takes_it_up_goes_on_as_whoever_stopped_would_have() -> None:
     proposals = whole.all_at_once(14)
     later = book(Sampler.frontier)
     later.rows = whole.rows[:10]
-    later.proposer.see(later.rows)
+    later.proposer.show(later.rows)
     assert frozen(later.all_at_once(4)) == frozen(proposals[10:])
 
 
@@ -185,39 +184,14 @@ def test_a_paused_trial_is_trained_further_by_the_sampler_that_can() -> None:
 def test_a_baseline_lies_outside_the_space() -> None:
     told = book(Sampler.tpe, SMALL)
     told.rows = [create_trial(state=TrialState.RUNNING, user_attrs={WORDS: ["model.hidden=500"]})]
-    told.proposer.see(told.rows)
+    told.proposer.show(told.rows)
     assert len(told.all_at_once(2)) == 2
 
 
 def test_what_came_to_nothing_is_not_proposed_again() -> None:
-    proposer = Proposer(SMALL, Sampler.grid, None, 0, 1)
+    proposer = TrialSuggester(SMALL, Sampler.grid, None, 0, 1)
     seen = []
-    while (proposal := proposer.propose()) is not None:
+    while (proposal := proposer.suggest()) is not None:
         seen.append(proposal)
         proposer.bind(None)
     assert len(set(frozen(seen))) == len(seen) == ALL_OF_SMALL
-
-
-def test_distributions() -> None:
-    assert [distribution(each) for each in SPACE.dimensions[:3]] == [
-        IntDistribution(8, 64, log=True),
-        CategoricalDistribution(("sgd", "adam")),
-        FloatDistribution(0.05, 0.5, log=True),
-    ]
-    assert distribution(SPACE.dimensions[5]) == FloatDistribution(0.0, 0.5, step=0.25)
-    assert distribution(Dimension("a", low=1, high=7, step=3, whole=True)) == IntDistribution(1, 7, step=3)
-
-
-def test_a_grid_needs_an_end() -> None:
-    with pytest.raises(
-        BadSetting, match=r"^optimizer.learning_rate must have a finite number of values in a grid"
-    ):
-        sampler(Sampler.grid, SPACE, None, 0, 1)
-
-
-def test_gp_needs_torch() -> None:
-    if importlib.util.find_spec("torch") is not None:
-        assert book(Sampler.gp).all_at_once(1)
-        return
-    with pytest.raises(BadSetting, match=r"^search.sampler=gp needs PyTorch.*; pip install torch, or use"):
-        sampler(Sampler.gp, SPACE, None, 0, 1)

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.data.preprocess import preprocess
-from pipeline.models.keras_models import parameter_count
+from pipeline.models.keras_models import count_parameters
 from pipeline.search import epoch_work
 from tests.support import tiny
 
@@ -12,16 +12,16 @@ def test_multiply_adds_are_those_of_the_weights_and_steps_those_of_the_loop() ->
     settings = tiny.told("model.hidden=32 model.layers=3")
     prepared = preprocess(settings)
     rows, inputs, classes = len(prepared.train), 64, len(prepared.classes)
-    told = epoch_work.of(settings, rows, inputs, classes)
+    told = epoch_work.make_epoch_work(settings, rows, inputs, classes)
     biases = 3 * 32 + classes
-    weights = parameter_count(settings, prepared) - biases
+    weights = count_parameters(settings, prepared) - biases
     assert told({}) == (weights * rows, rows / settings.train.batch_size)
     assert told({"train.batch_size": 128})[1] == rows / 128
     assert told({"data.fraction": 0.25})[0] == pytest.approx(weights * rows / 4)
 
 
 def test_a_param_may_hang_on_a_condition() -> None:
-    told = epoch_work.of(tiny.told("model.hidden=32"), 100, 64, 10)
+    told = epoch_work.make_epoch_work(tiny.told("model.hidden=32"), 100, 64, 10)
     assert told({"model.hidden (optimizer=sgd)": 64})[0] == 2 * told({})[0]
 
 
@@ -29,6 +29,6 @@ def test_a_param_may_hang_on_a_condition() -> None:
 def test_of_other_networks_the_width_is_told(words: str) -> None:
     settings = tiny.told(words)
     key = "model.filters" if "cnn" in words else "model.hidden"
-    told = epoch_work.of(settings, 100, 64, 10)
+    told = epoch_work.make_epoch_work(settings, 100, 64, 10)
     usual = getattr(settings.model, key.partition(".")[2])
     assert told({key: 2 * usual})[0] == 2 * told({})[0] > 0

@@ -1,56 +1,55 @@
 """One trial, as a process does it, on tiny data."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.data.prepared import Prepared
 from pipeline.errors import DataMissing
-from pipeline.evaluation.evaluate import evaluate, shifted
+from pipeline.evaluation.evaluate import evaluate, shift_splits
 from pipeline.measures import Epoch, Point
-from pipeline.models import keras_models
+from pipeline.models.predictor import make_predictor
 from pipeline.search import job as job_module
-from pipeline.search.job import Ended, Job, Limits, work
+from pipeline.search.job import Job, Limits, TrialOutcome, run_job
 from pipeline.settings.settings import Settings
 from pipeline.training import checkpoints
 from pipeline.training.train import train
 from tests.support import tiny
 
 DATA = tiny.prepared()
-CHANGED = shifted(DATA, tiny.told("evaluate.shift=noise evaluate.severities=[3,5]"))
+CHANGED = shift_splits(DATA, tiny.told("evaluate.shift=noise evaluate.severities=[3,5]"))
 UNBEATABLE = (Point(1.0, 1e-9),)
 PARAMETERS = 20 * 6 + 6 + 6 * 3 + 3
 
 
 @pytest.fixture(autouse=True)
 def _tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_module, "prepared_for", lambda _, shift=False: CHANGED if shift else DATA)
+    monkeypatch.setattr(job_module, "load_prepared", lambda _, shift=False: CHANGED if shift else DATA)
 
 
 def job(words: str = "", place: Path | None = None, **more: object) -> Job:
-    return Job(7, tiny.told(words), place, **more)  # type: ignore[arg-type]
+    return Job(number=7, settings=tiny.told(words), checkpoint=place, **more)  # type: ignore[arg-type]
 
 
-def done(told: Job, frontier: Sequence[Point] = ()) -> tuple[list[Epoch], Ended]:
-    *epochs, ended = work(told, lambda: frontier)
-    assert isinstance(ended, Ended)
+def done(told: Job, frontier: Sequence[Point] = ()) -> tuple[list[Epoch], TrialOutcome]:
+    *epochs, ended = run_job(told, lambda: frontier)
+    assert isinstance(ended, TrialOutcome)
     assert all(isinstance(each, Epoch) for each in epochs)
     return epochs, ended  # type: ignore[return-value]
 
 
-def accuracies(ended: Ended) -> list[float]:
+def accuracies(ended: TrialOutcome) -> list[float]:
     return [point.accuracy for point in ended.points]
 
 
 def test_a_whole_trial() -> None:
     epochs, ended = done(job("train.epochs=3"))
     assert [epoch.number for epoch in epochs] == [1, 2, 3]
-    assert (ended.state, ended.reason, ended.engine) == ("complete", "", "xla")
+    assert (ended.status, ended.reason, ended.engine) == ("complete", "", "xla")
     assert ended.curve is not None
     assert ended.curve.epochs == tuple(epochs)
-    assert ended.kept == epochs[-1]
+    assert ended.chosen_epoch == epochs[-1]
     assert ended.paid_seconds == epochs[-1].device_seconds > 0
     assert ended.parameters == PARAMETERS
     assert ended.overhead_seconds > 0
@@ -59,13 +58,16 @@ def test_a_whole_trial() -> None:
 
 def test_under_shift_accuracies_are_of_changed_samples_and_the_plain_one_stands_beside() -> None:
     words = "train.epochs=6 evaluate.shift=noise evaluate.severities=[3,5]"
-    (_, ended), (_, plain) = done(job(words, under_shift=True, test=True)), done(job(words, test=True))
+    (_, ended), (_, plain) = (
+        done(job(words, under_shift=True, read_test=True)),
+        done(job(words, read_test=True)),
+    )
     assert len(CHANGED.validation) == 2 * len(DATA.validation)
     assert plain.unshifted_accuracy is None
     assert ended.unshifted_accuracy == accuracies(plain)[-1]
     settings = tiny.told(words)
     *_, last = train(DATA, settings)
-    found = evaluate(keras_models.predictor(last.model()), DATA, settings)
+    found = evaluate(make_predictor(last.build_model()), DATA, settings)
     assert accuracies(ended)[-1] == pytest.approx(found.accuracy_under_shift)
     assert ended.test_accuracy == pytest.approx(found.test_accuracy_under_shift)
 
@@ -73,7 +75,7 @@ def test_under_shift_accuracies_are_of_changed_samples_and_the_plain_one_stands_
 def test_a_trial_without_hope_is_paused_and_says_why(tmp_path: Path) -> None:
     epochs, ended = done(job("train.epochs=9", tmp_path / "state.npz"), UNBEATABLE)
     assert len(epochs) == 3  # pruning.least_epochs
-    assert ended.state == "paused"
+    assert ended.status == "paused"
     assert ended.reason.startswith("at best ")
     assert "where the frontier has 100.00% for 1e-09 device-seconds" in ended.reason
     assert ended.paid_seconds == ended.points[-1].device_seconds
@@ -81,13 +83,13 @@ def test_a_trial_without_hope_is_paused_and_says_why(tmp_path: Path) -> None:
 
 def test_the_frontier_is_asked_for_after_each_epoch() -> None:
     known = iter([(), (), (), UNBEATABLE, UNBEATABLE])
-    *epochs, ended = work(job("train.epochs=9"), lambda: next(known))
-    assert isinstance(ended, Ended)
-    assert (len(epochs), ended.state) == (4, "paused")
+    *epochs, ended = run_job(job("train.epochs=9"), lambda: next(known))
+    assert isinstance(ended, TrialOutcome)
+    assert (len(epochs), ended.status) == (4, "paused")
 
 
 def test_nobody_is_paused_where_pruning_is_off() -> None:
-    assert done(job("train.epochs=5 pruning=none"), UNBEATABLE)[1].state == "complete"
+    assert done(job("train.epochs=5 pruning=none"), UNBEATABLE)[1].status == "complete"
 
 
 def test_a_paused_trial_goes_on_and_pays_the_difference(tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ def test_a_paused_trial_goes_on_and_pays_the_difference(tmp_path: Path) -> None:
     _, paused = done(job("train.epochs=5", place), UNBEATABLE)
     epochs, ended = done(job("train.epochs=5", place))
     assert [epoch.number for epoch in epochs] == [4, 5]
-    assert ended.state == "complete"
+    assert ended.status == "complete"
     assert ended.points[:3] == paused.points
     assert ended.paid_seconds == pytest.approx(ended.points[-1].device_seconds - paused.paid_seconds)
     assert accuracies(ended) == accuracies(done(job("train.epochs=5"))[1])
@@ -106,8 +108,8 @@ def test_a_trial_that_was_trained_before_costs_nothing(tmp_path: Path) -> None:
     _, first = done(job("train.epochs=3", place))
     epochs, ended = done(job("train.epochs=3", place))
     assert epochs == []
-    assert (ended.state, ended.paid_seconds, ended.points) == ("complete", 0.0, first.points)
-    assert ended.kept == first.kept
+    assert (ended.status, ended.paid_seconds, ended.points) == ("complete", 0.0, first.points)
+    assert ended.chosen_epoch == first.chosen_epoch
     assert ended.parameters == PARAMETERS
 
 
@@ -115,30 +117,7 @@ def test_a_longer_state_is_no_beginning_of_a_shorter_trial(tmp_path: Path) -> No
     place = tmp_path / "state.npz"
     done(job("train.epochs=4", place))
     _, ended = done(job("train.epochs=2", place))
-    assert (ended.state, len(ended.points)) == ("complete", 2)
-
-
-def test_after_a_kill_it_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it had saved, every few seconds, is what the next try begins with."""
-    monkeypatch.setattr(job_module, "SAVED_EVERY", -1.0)
-    place = tmp_path / "state.npz"
-    begun = work(job("train.epochs=4", place), tuple)
-    for _ in range(3):  # the third epoch is told, but not saved yet
-        next(begun)
-    begun.close()
-    epochs, ended = done(job("train.epochs=4", place))
-    assert [epoch.number for epoch in epochs] == [3, 4]
-    assert accuracies(ended) == accuracies(done(job("train.epochs=4"))[1])
-
-
-def test_between_two_checkpoints_nothing_is_written(tmp_path: Path) -> None:
-    place = tmp_path / "state.npz"
-    begun = work(job("train.epochs=3", place), tuple)
-    next(begun)
-    next(begun)
-    assert not place.exists()
-    list(begun)
-    assert checkpoints.load(place) is not None
+    assert (ended.status, len(ended.points)) == ("complete", 2)
 
 
 def test_a_damaged_checkpoint_is_a_new_beginning(tmp_path: Path) -> None:
@@ -152,7 +131,7 @@ def test_a_damaged_checkpoint_is_a_new_beginning(tmp_path: Path) -> None:
 
 def test_one_that_diverges_has_failed_with_the_reason() -> None:
     _, ended = done(job("train.epochs=9 optimizer=sgd optimizer.learning_rate=999999 model.activation=relu"))
-    assert ended.state == "failed"
+    assert ended.status == "failed"
     assert ended.reason.startswith("the ")
     assert "loss must stay finite" in ended.reason
     assert "set a smaller optimizer.learning_rate" in ended.reason
@@ -166,18 +145,20 @@ def test_one_that_diverges_after_a_pause_pays_the_difference(
     done(job("train.epochs=2", place))
     before = checkpoints.load(place)
     assert before is not None
-    train = job_module.train
+    train_trial = job_module.train_trial
 
-    def breaking(prepared: Prepared, settings: Settings, **more: object) -> Iterator[object]:
-        for trained in train(prepared, settings, **more):  # type: ignore[arg-type]
+    def breaking(data: Prepared, settings: Settings, *more: object) -> Iterator[object]:
+        for trained in train_trial(data, settings, *more):  # type: ignore[arg-type]
             yield trained
             raise DataMissing("gone")
 
-    monkeypatch.setattr(job_module, "train", breaking)
+    monkeypatch.setattr(job_module, "train_trial", breaking)
     _, ended = done(job("train.epochs=4", place))
-    assert (ended.state, ended.reason, len(ended.points)) == ("failed", "gone", 3)
+    assert (ended.status, ended.reason, len(ended.points)) == ("failed", "gone", 3)
     assert 0 < ended.paid_seconds < ended.points[-1].device_seconds
-    assert ended.paid_seconds == pytest.approx(ended.points[-1].device_seconds - before.epoch.device_seconds)
+    assert ended.paid_seconds == pytest.approx(
+        ended.points[-1].device_seconds - before.curve.last.device_seconds
+    )
 
 
 @pytest.mark.parametrize("error", [MemoryError(), MemoryError("cannot allocate 9 TiB\nwhat a pity")])
@@ -185,16 +166,16 @@ def test_one_that_runs_out_of_memory_has_failed(error: MemoryError, monkeypatch:
     def train(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(job_module, "train", train)
+    monkeypatch.setattr(job_module, "train_trial", train)
     _, ended = done(job())
-    assert ended.state == "failed"
+    assert ended.status == "failed"
     assert ended.reason.startswith("out of memory: ")
     assert "\n" not in ended.reason
 
 
 def test_one_that_does_not_fit_the_data_has_failed() -> None:
     _, ended = done(job("train.batch_size=1024"))
-    assert ended.state == "failed"
+    assert ended.status == "failed"
     assert ended.reason.startswith("train.batch_size must be ")
     assert ended.paid_seconds == 0
 
@@ -203,9 +184,9 @@ def test_a_bug_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*_: object, **__: object) -> None:
         raise ZeroDivisionError("of ours")
 
-    monkeypatch.setattr(job_module, "train", train)
+    monkeypatch.setattr(job_module, "train_trial", train)
     with pytest.raises(ZeroDivisionError, match="of ours"):
-        list(work(job(), tuple))
+        list(run_job(job(), tuple))
 
 
 # ---- limits -----------------------------------------------------------------------------------------------
@@ -214,37 +195,33 @@ def test_a_bug_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_network_that_is_too_large_is_not_trained() -> None:
     epochs, ended = done(job(limits=Limits(max_parameters=PARAMETERS - 1)))
     assert epochs == []
-    assert (ended.state, ended.parameters) == ("failed", PARAMETERS)
+    assert (ended.status, ended.parameters) == ("failed", PARAMETERS)
     assert ended.reason == f"infeasible: {PARAMETERS} parameters, search.max_parameters={PARAMETERS - 1}"
-    assert done(job(limits=Limits(max_parameters=PARAMETERS)))[1].state == "complete"
+    assert done(job(limits=Limits(max_parameters=PARAMETERS)))[1].status == "complete"
+
+
+def test_one_that_was_trained_before_is_still_too_slow(tmp_path: Path) -> None:
+    words, place = "profile.repeats=10 profile.warmup=1 train.epochs=1", tmp_path / "state.npz"
+    for _ in range(2):
+        _, ended = done(job(words, place, limits=Limits(max_latency_ms=1e-6)))
+        assert ended.status == "failed"
+        assert ended.reason.startswith("infeasible: ")
 
 
 def test_a_network_that_is_too_slow_fails_with_its_latency() -> None:
     words = "profile.repeats=10 profile.warmup=1 train.epochs=1"
     _, ended = done(job(words, limits=Limits(max_latency_ms=1e-6)))
-    assert ended.state == "failed"
+    assert ended.status == "failed"
     assert ended.latency_p99_ms is not None
     assert ended.reason == (
         f"infeasible: {ended.latency_p99_ms:.3g} ms for one sample (p99), search.max_latency_ms=1e-06"
     )
     _, ended = done(job(words, limits=Limits(max_latency_ms=1e6)))
-    assert ended.state == "complete"
+    assert ended.status == "complete"
     assert ended.latency_p99_ms is not None
 
 
 def test_the_test_split_is_read_where_it_is_asked_for() -> None:
-    _, ended = done(job("train.epochs=2", test=True))
+    _, ended = done(job("train.epochs=2", read_test=True))
     assert ended.test_accuracy is not None
     assert 0 <= ended.test_accuracy <= 1
-
-
-def test_prepared_data_is_kept_for_the_next_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    asked: list[str] = []
-    monkeypatch.setattr(job_module, "_kept", {})
-    monkeypatch.setattr(job_module, "preprocess", lambda settings: asked.append(settings.data_dir) or DATA)
-    for folder in ("a", "b", "a", "c", "d", "e", "a"):
-        settings = replace(tiny.BASE, data_dir=folder)
-        assert job_module.prepared_for(settings) is DATA
-    assert asked == ["a", "b", "c", "d", "e", "a"]
-    assert len(job_module._kept) == 4

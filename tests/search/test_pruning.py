@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
-from pipeline.frontier import Bounds, log_hypervolume, staircase
+from pipeline.frontier import Bounds, compute_log_hypervolume, select_frontier
 from pipeline.measures import Point
-from pipeline.search.pruning import Verdict, judge, outlook
+from pipeline.search.pruning import PruningDecision, forecast_curve, judge_curve
 from pipeline.settings.search import Pruning
 from tests.support.studies import recorded
 
@@ -41,7 +41,7 @@ STRONG = [Point(0.9, 1.0), Point(0.99, 10.0)]
 
 
 def test_a_flat_curve_under_the_frontier_stops_and_says_why() -> None:
-    verdict = judge(FLAT, STRONG, 16, ROWS, SETTINGS)
+    verdict = judge_curve(FLAT, STRONG, 16, ROWS, SETTINGS)
     assert verdict.stop
     assert verdict.reason.startswith("at best 70.")
     assert verdict.reason.endswith(
@@ -50,35 +50,37 @@ def test_a_flat_curve_under_the_frontier_stops_and_says_why() -> None:
 
 
 def test_it_can_be_switched_off() -> None:
-    assert judge(FLAT, STRONG, 16, ROWS, compose(["pruning=none"]).settings.pruning) == Verdict(
+    assert judge_curve(FLAT, STRONG, 16, ROWS, compose(["pruning=none"]).settings.pruning) == PruningDecision(
         False, "pruning is off"
     )
 
 
 def test_a_young_curve_is_not_judged() -> None:
-    assert judge(FLAT[:2], STRONG, 18, ROWS, SETTINGS) == Verdict(False, "2 of at least 3 epochs")
-    assert judge(FLAT[:3], STRONG, 17, ROWS, SETTINGS).stop
+    assert judge_curve(FLAT[:2], STRONG, 18, ROWS, SETTINGS) == PruningDecision(
+        False, "2 of at least 3 epochs"
+    )
+    assert judge_curve(FLAT[:3], STRONG, 17, ROWS, SETTINGS).stop
 
 
 def test_the_middle_of_a_decay_tells_nothing() -> None:
-    assert not judge(FLAT, STRONG, 16, ROWS, SETTINGS, fair_midway=False).stop
+    assert not judge_curve(FLAT, STRONG, 16, ROWS, SETTINGS, fair_midway=False).stop
 
 
 def test_nothing_to_come_and_nothing_to_compare_with() -> None:
-    assert not judge(FLAT, STRONG, 0, ROWS, SETTINGS).stop
-    assert not judge(FLAT, [], 16, ROWS, SETTINGS).stop
+    assert not judge_curve(FLAT, STRONG, 0, ROWS, SETTINGS).stop
+    assert not judge_curve(FLAT, [], 16, ROWS, SETTINGS).stop
 
 
 def test_a_curve_that_still_climbs_goes_on() -> None:
-    assert not judge(curve(0.5, 0.7, 0.8, 0.86), STRONG, 96, ROWS, SETTINGS).stop
+    assert not judge_curve(curve(0.5, 0.7, 0.8, 0.86), STRONG, 96, ROWS, SETTINGS).stop
 
 
 def test_equal_seconds_count_not_equal_epochs() -> None:
     """The same accuracies epoch by epoch: hopeless where an epoch costs a second, on time where 10 ms."""
     accuracies = (0.80, 0.84, 0.86, 0.87)
     early = [Point(0.9, 1.0), Point(0.98, 3.0)]
-    assert judge(curve(*accuracies), early, 6, ROWS, SETTINGS).stop
-    verdict = judge(curve(*accuracies, each=0.01), early, 6, ROWS, SETTINGS)
+    assert judge_curve(curve(*accuracies), early, 6, ROWS, SETTINGS).stop
+    verdict = judge_curve(curve(*accuracies, each=0.01), early, 6, ROWS, SETTINGS)
     assert not verdict.stop
     assert verdict.reason.startswith("may reach 92.5")
 
@@ -87,31 +89,31 @@ def test_a_gap_between_two_steps_of_the_frontier_is_a_hope() -> None:
     climbing = curve(0.80, 0.85, 0.87, 0.885)
     wide = [Point(0.89, 3.0), Point(0.999, 60.0)]
     narrow = [Point(0.89, 3.0), Point(0.999, 5.0)]
-    assert not judge(climbing, wide, 100, ROWS, SETTINGS).stop
-    assert judge(climbing, narrow, 100, ROWS, SETTINGS).stop
+    assert not judge_curve(climbing, wide, 100, ROWS, SETTINGS).stop
+    assert judge_curve(climbing, narrow, 100, ROWS, SETTINGS).stop
 
 
 def test_a_few_rows_leave_room_for_luck() -> None:
     near = curve(0.89, 0.89, 0.89, 0.89)
     frontier = [Point(0.90, 1.0)]
-    assert judge(near, frontier, 10, ROWS, SETTINGS).stop
-    assert not judge(near, frontier, 10, 200, SETTINGS).stop
+    assert judge_curve(near, frontier, 10, ROWS, SETTINGS).stop
+    assert not judge_curve(near, frontier, 10, 200, SETTINGS).stop
 
 
 def test_a_perfect_frontier_leaves_no_hope() -> None:
-    assert judge(curve(0.9, 1.0, 1.0), [Point(1.0, 2.0)], 10, ROWS, SETTINGS).stop
+    assert judge_curve(curve(0.9, 1.0, 1.0), [Point(1.0, 2.0)], 10, ROWS, SETTINGS).stop
 
 
 def test_a_curve_that_got_worse_is_judged_by_its_best() -> None:
     risen_and_fallen = curve(0.5, 0.7, 0.94, 0.93)
-    assert outlook(risen_and_fallen, ROWS, SETTINGS).error == pytest.approx(0.06, abs=0.001)
-    assert not judge(risen_and_fallen, [Point(0.95, 1.0)], 10, ROWS, SETTINGS).stop
+    assert forecast_curve(risen_and_fallen, ROWS, SETTINGS).error == pytest.approx(0.06, abs=0.001)
+    assert not judge_curve(risen_and_fallen, [Point(0.95, 1.0)], 10, ROWS, SETTINGS).stop
 
 
 def test_the_rate_of_a_power_law_is_found() -> None:
-    found = outlook(power_law(0.5, 0.7, 8, each=0.25), ROWS, SETTINGS)
+    found = forecast_curve(power_law(0.5, 0.7, 8, each=0.25), ROWS, SETTINGS)
     assert found.rate == pytest.approx(2.0 * 0.7)
-    assert (found.device_seconds, found.each) == pytest.approx((2.0, 0.25))
+    assert (found.device_seconds, found.seconds_per_epoch) == pytest.approx((2.0, 0.25))
 
 
 def test_rules_of_the_settings() -> None:
@@ -136,24 +138,24 @@ FRONTIERS = st.lists(st.builds(Point, ACCURACY, st.floats(0.01, 500)), min_size=
 def test_it_stops_exactly_when_no_epoch_to_come_could_land(
     states: list[Point], frontier: list[Point], to_come: int, rows: int
 ) -> None:
-    ahead = outlook(states, rows, SETTINGS)
+    ahead = forecast_curve(states, rows, SETTINGS)
     lands = any(
         all(
             other.accuracy < point.accuracy or other.device_seconds > point.device_seconds
             for other in frontier
         )
-        for point in map(ahead.after, range(1, to_come + 1))
+        for point in map(ahead.predict_after, range(1, to_come + 1))
     )
-    assert judge(states, frontier, to_come, rows, SETTINGS).stop == (not lands)
+    assert judge_curve(states, frontier, to_come, rows, SETTINGS).stop == (not lands)
 
 
 @given(CURVES, FRONTIERS, st.integers(1, 60), st.floats(1, 5))
 def test_more_optimism_never_stops_more(
     states: list[Point], frontier: list[Point], to_come: int, more: float
 ) -> None:
-    if not judge(states, frontier, to_come, 1000, SETTINGS).stop:
+    if not judge_curve(states, frontier, to_come, 1000, SETTINGS).stop:
         hopeful = Pruning(True, SETTINGS.optimism * more, SETTINGS.least_epochs)
-        assert not judge(states, frontier, to_come, 1000, hopeful).stop
+        assert not judge_curve(states, frontier, to_come, 1000, hopeful).stop
 
 
 @given(st.floats(0.2, 0.9), st.floats(0.05, 1.5), st.integers(3, 20), FRONTIERS)
@@ -169,7 +171,7 @@ def test_a_true_power_law_that_will_land_is_never_stopped(
         for point in whole[seen:]
     )
     if lands:
-        assert not judge(whole[:seen], frontier, 60 - seen, 10_000, SETTINGS).stop
+        assert not judge_curve(whole[:seen], frontier, 60 - seen, 10_000, SETTINGS).stop
 
 
 # ---- replayed -----------------------------------------------------------------------------------------
@@ -194,16 +196,18 @@ def replay(data: str, settings: Pruning, seed: int) -> Replayed:
             (
                 epoch
                 for epoch in range(1, len(states))
-                if judge(states[:epoch], steps, len(states) - epoch, rows, settings).stop
+                if judge_curve(states[:epoch], steps, len(states) - epoch, rows, settings).stop
             ),
             len(states),
         )
-        steps = staircase([*steps, *states[:reached]])
+        steps = select_frontier([*steps, *states[:reached]])
         spent += states[reached - 1].device_seconds
     everything = [point for states in order for point in states]
-    bounds = Bounds.around(everything, 0.5 / rows)
+    bounds = Bounds.enclose(everything, 0.5 / rows)
     whole = sum(states[-1].device_seconds for states in order)
-    return Replayed(log_hypervolume(steps, bounds) / log_hypervolume(everything, bounds), spent / whole)
+    return Replayed(
+        compute_log_hypervolume(steps, bounds) / compute_log_hypervolume(everything, bounds), spent / whole
+    )
 
 
 @pytest.mark.parametrize("data", VALIDATION_ROWS)

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from pipeline.cli import arguments, sweep_space
 from pipeline.errors import BadSetting
-from pipeline.search.space import Dimension, Space, Value, When, word
+from pipeline.search.space import Condition, Dimension, SearchSpace, Value, format_value
 
-SGD, ADAM = When("optimizer", "sgd"), When("optimizer", "adam")
-CONDITIONAL = Space(
+SGD, ADAM = Condition("optimizer", "sgd"), Condition("optimizer", "adam")
+CONDITIONAL = SearchSpace(
     (
-        Dimension("model.hidden", choices=(8, 16, 32)),
-        Dimension("optimizer", choices=("sgd", "adam")),
-        Dimension("optimizer.learning_rate", low=0.05, high=0.5, log=True, when=SGD),
-        Dimension("optimizer.momentum", choices=(0.0, 0.9), when=SGD),
-        Dimension("optimizer.learning_rate", low=0.001, high=0.02, log=True, when=ADAM),
+        Dimension(key="model.hidden", choices=(8, 16, 32)),
+        Dimension(key="optimizer", choices=("sgd", "adam")),
+        Dimension(key="optimizer.learning_rate", low=0.05, high=0.5, log=True, when=SGD),
+        Dimension(key="optimizer.momentum", choices=(0.0, 0.9), when=SGD),
+        Dimension(key="optimizer.learning_rate", low=0.001, high=0.02, log=True, when=ADAM),
     )
 )
 RATE_OF_SGD, RATE_OF_ADAM = (
@@ -35,7 +35,7 @@ VALUES = st.one_of(st.integers(-(10**9), 10**9), NUMBERS, st.booleans(), st.none
 @st.composite
 def choices(draw: st.DrawFn) -> Dimension:
     found = draw(st.lists(VALUES, min_size=2, max_size=5, unique=True))
-    return Dimension("a.key", choices=tuple(found))
+    return Dimension(key="a.key", choices=tuple(found))
 
 
 @st.composite
@@ -43,7 +43,7 @@ def intervals(draw: st.DrawFn) -> Dimension:
     log, whole = draw(st.booleans()), draw(st.booleans())
     numbers = st.integers(1 if log else -1000, 10**6) if whole else st.floats(1e-6 if log else -1e6, 1e6)
     low, high = sorted(draw(st.lists(numbers, min_size=2, max_size=2, unique=True)))
-    return Dimension("a.key", low=low, high=high, log=log, whole=whole)
+    return Dimension(key="a.key", low=low, high=high, log=log, is_integer=whole)
 
 
 @st.composite
@@ -51,9 +51,9 @@ def ranges(draw: st.DrawFn) -> Dimension:
     count = draw(st.integers(1, 40))
     if draw(st.booleans()):
         low, step = draw(st.integers(-1000, 1000)), draw(st.integers(1, 50))
-        return Dimension("a.key", low=low, high=low + step * count, step=step, whole=True)
+        return Dimension(key="a.key", low=low, high=low + step * count, step=step, is_integer=True)
     low, step = draw(st.integers(-100, 100)) / 10, draw(st.sampled_from([0.1, 0.05, 0.25, 0.3, 1.5]))
-    return Dimension("a.key", low=low, high=low + step * count, step=step)
+    return Dimension(key="a.key", low=low, high=low + step * count, step=step)
 
 
 DIMENSIONS = st.one_of(choices(), intervals(), ranges())
@@ -66,7 +66,7 @@ def ends(dimension: Dimension) -> tuple[Value, ...]:
 @settings(deadline=None)
 @given(VALUES)
 def test_a_word_is_read_as_the_value_that_it_says(value: Value) -> None:
-    override = arguments.parse(f"a.key={word(value)}")
+    override = arguments.parse(f"a.key={format_value(value)}")
     assert not override.is_sweep_override()
     read = override.value()
     assert read == value
@@ -76,13 +76,13 @@ def test_a_word_is_read_as_the_value_that_it_says(value: Value) -> None:
 @settings(deadline=None)
 @given(DIMENSIONS)
 def test_the_text_of_a_dimension_is_parsed_into_it_again(dimension: Dimension) -> None:
-    (text,) = sweep_space.split([dimension.text()])[1]
-    again = sweep_space.dimension(text)
-    assert (again.key, again.choices, again.log, again.whole) == (
+    (text,) = sweep_space.split_words([dimension.format()])[1]
+    again = sweep_space.parse_dimension(text)
+    assert (again.key, again.choices, again.log, again.is_integer) == (
         dimension.key,
         dimension.choices,
         dimension.log,
-        dimension.whole,
+        dimension.is_integer,
     )
     assert [again.low, again.high, again.step or 0] == pytest.approx(
         [dimension.low, dimension.high, dimension.step or 0], rel=1e-9, abs=1e-9
@@ -92,21 +92,21 @@ def test_the_text_of_a_dimension_is_parsed_into_it_again(dimension: Dimension) -
 @settings(deadline=None)
 @given(DIMENSIONS)
 def test_it_holds_its_ends_and_nothing_beyond(dimension: Dimension) -> None:
-    assert all(dimension.holds(value) for value in ends(dimension))
-    assert not dimension.holds("no such value of it")
+    assert all(dimension.contains(value) for value in ends(dimension))
+    assert not dimension.contains("no such value of it")
     if not dimension.choices:
         for value in (dimension.low - 1, dimension.high + 1, math.nan, math.inf, None, True, "a"):
-            assert not dimension.holds(value)
+            assert not dimension.contains(value)
 
 
 @settings(deadline=None)
 @given(st.one_of(choices(), ranges()))
 def test_it_holds_each_of_its_values(dimension: Dimension) -> None:
-    values = dimension.values()
+    values = dimension.list_values()
     assert len(values) >= 2
-    assert all(dimension.holds(value) for value in values)
+    assert all(dimension.contains(value) for value in values)
     if dimension.step:
-        assert not dimension.holds(dimension.low + dimension.step / 2)
+        assert not dimension.contains(dimension.low + dimension.step / 2)
         assert values[-1] == pytest.approx(dimension.high)
 
 
@@ -116,18 +116,20 @@ def test_every_combination_is_found_by_its_own_values(data: st.DataObject) -> No
     """A space with two conditions: `combinations`, `words`, `active` and `find` say the same."""
     parents = data.draw(st.lists(st.sampled_from("pqrs"), min_size=2, max_size=4, unique=True))
     children = [
-        Dimension("child", choices=(number, number + 10), when=When("parent", parent))
+        Dimension(key="child", choices=(number, number + 10), when=Condition("parent", parent))
         for number, parent in enumerate(data.draw(st.sets(st.sampled_from(parents))))
     ]
-    made = Space((Dimension("parent", choices=tuple(parents)), *children, Dimension("z", choices=(1, 2, 3))))
-    combinations = list(made.combinations())
+    made = SearchSpace(
+        (Dimension(key="parent", choices=tuple(parents)), *children, Dimension(key="z", choices=(1, 2, 3)))
+    )
+    combinations = list(made.iterate_combinations())
     assert len(combinations) == 3 * (len(parents) + len(children))
     assert len({frozenset(each.items()) for each in combinations}) == len(combinations)
     for params in combinations:
-        assert {each.name for each in made.active(params)} == set(params)
-        values = {pair.partition("=")[0]: arguments.parse(pair).value() for pair in made.words(params)}
+        assert {each.name for each in made.iterate_active(params)} == set(params)
+        values = {pair.partition("=")[0]: arguments.parse(pair).value() for pair in made.to_overrides(params)}
         assert len(values) == len(params)
-        assert made.find(values) == params
+        assert made.find_params(values) == params
 
 
 # ---- by example -------------------------------------------------------------------------------------------
@@ -149,7 +151,7 @@ def test_every_combination_is_found_by_its_own_values(data: st.DataObject) -> No
     ],
 )
 def test_words(value: Value, text: str) -> None:
-    assert word(value) == text
+    assert format_value(value) == text
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_words(value: Value, text: str) -> None:
     ],
 )
 def test_the_text_is_what_one_types(text: str) -> None:
-    assert sweep_space.dimension(text).text() == text
+    assert sweep_space.parse_dimension(text).format() == text
 
 
 def test_a_condition_lets_a_dimension_count() -> None:
@@ -173,42 +175,44 @@ def test_a_condition_lets_a_dimension_count() -> None:
         RATE_OF_SGD: 0.1,
         "optimizer.momentum (optimizer=sgd)": 0.9,
     }
-    assert CONDITIONAL.words(with_sgd) == (
+    assert CONDITIONAL.to_overrides(with_sgd) == (
         "model.hidden=8",
         "optimizer=sgd",
         "optimizer.learning_rate=0.1",
         "optimizer.momentum=0.9",
     )
     with_adam = {"model.hidden": 8, "optimizer": "adam", RATE_OF_ADAM: 0.002}
-    assert CONDITIONAL.words(with_adam) == (
+    assert CONDITIONAL.to_overrides(with_adam) == (
         "model.hidden=8",
         "optimizer=adam",
         "optimizer.learning_rate=0.002",
     )
-    assert CONDITIONAL.searched() == (
+    assert CONDITIONAL.keys == (
         "model.hidden",
         "optimizer",
         "optimizer.learning_rate",
         "optimizer.momentum",
     )
-    assert CONDITIONAL.text()[2] == "optimizer=sgd: optimizer.learning_rate=tag(log,interval(0.05,0.5))"
+    assert (
+        CONDITIONAL.format_lines()[2] == "optimizer=sgd: optimizer.learning_rate=tag(log,interval(0.05,0.5))"
+    )
 
 
 def test_params_may_be_made_while_it_is_asked_what_counts() -> None:
     params: dict[str, Value] = {}
-    for dimension in CONDITIONAL.active(params):
+    for dimension in CONDITIONAL.iterate_active(params):
         params[dimension.name] = dimension.choices[-1] if dimension.choices else dimension.low
     assert params == {"model.hidden": 32, "optimizer": "adam", RATE_OF_ADAM: 0.001}
 
 
 def test_what_the_space_does_not_hold_is_not_found() -> None:
     good: dict[str, Value] = {"model.hidden": 16, "optimizer": "adam", "optimizer.learning_rate": 0.01}
-    assert CONDITIONAL.find(good) == {"model.hidden": 16, "optimizer": "adam", RATE_OF_ADAM: 0.01}
-    assert CONDITIONAL.find({**good, "optimizer.learning_rate": 0.1}) is None  # sgd's alone
-    assert CONDITIONAL.find({**good, "model.hidden": 17}) is None
-    assert CONDITIONAL.find({"optimizer": "adam"}) is None
+    assert CONDITIONAL.find_params(good) == {"model.hidden": 16, "optimizer": "adam", RATE_OF_ADAM: 0.01}
+    assert CONDITIONAL.find_params({**good, "optimizer.learning_rate": 0.1}) is None  # sgd's alone
+    assert CONDITIONAL.find_params({**good, "model.hidden": 17}) is None
+    assert CONDITIONAL.find_params({"optimizer": "adam"}) is None
 
 
 def test_a_continuum_has_no_values() -> None:
     with pytest.raises(BadSetting, match=r"^optimizer.learning_rate must have a finite number of values"):
-        list(CONDITIONAL.combinations())
+        list(CONDITIONAL.iterate_combinations())

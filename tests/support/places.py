@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.settings.data_kinds import AudioFolder, Colours, Csv, ImageFolder, OnError, TextFolder
+from pipeline.settings.data import AudioFolder, Colours, Csv, ImageFolder, OnError, TextFolder
 
 WHOLE = {"fraction": 1.0, "in_memory_limit": 10**9}
 

@@ -6,7 +6,7 @@ import time
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from pipeline.search.results import Results, Tried
+from pipeline.search.results import Results, StudyTrial
 from pipeline.tracking import mlflow_store, shared_views, study_view
 
 METRIC = "cpu_seconds"
@@ -14,21 +14,21 @@ METRIC = "cpu_seconds"
 
 def planted(client: MlflowClient, results: Results, experiment: str, ui_base: str = "http://x") -> str:
     """Runs of a study, its line and its views; the link."""
-    experiment_id = mlflow_store.experiment_id(client, experiment)
-    unit = shared_views.cost_unit(min(point.device_seconds for point in results.points()))
+    experiment_id = mlflow_store.find_or_create_experiment(client, experiment)
+    unit = shared_views.choose_cost_unit(min(point.device_seconds for point in results.points))
     parent = client.create_run(
         experiment_id, run_name=results.study, tags={"study": results.study}
     ).info.run_id
-    for tried in results.tried:
+    for tried in results.trials:
         write(client, experiment_id, parent, results, tried, unit)
-    name, now = shared_views.at_cost(METRIC, unit), int(time.time() * 1000)
-    for mark in study_view.marks(results, unit):
+    name, now = shared_views.make_cost_metric(METRIC, unit), int(time.time() * 1000)
+    for mark in study_view.make_marks(results, unit):
         tags = {"mlflow.parentRunId": parent, "study": results.study, **mark.tags}
         run = client.create_run(experiment_id, run_name=mark.name, tags=tags).info.run_id
         client.log_batch(run, metrics=[Metric(name, accuracy, now, step) for step, accuracy in mark.points])
         client.set_terminated(run)
     client.set_terminated(parent)
-    return study_view.plant(client, experiment_id, parent, results, METRIC, unit, ui_base)
+    return study_view.plant_study_views(client, experiment_id, parent, results, METRIC, unit, ui_base)
 
 
 def write(
@@ -36,7 +36,7 @@ def write(
     experiment_id: str,
     parent: str,
     results: Results,
-    tried: Tried,
+    tried: StudyTrial,
     unit: tuple[str, float],
 ) -> str:
     """One trial's run."""
@@ -49,7 +49,7 @@ def write(
         "overrides": json.dumps(tried.command.split()[4:]),
         "device": tried.device,
         "fair_midway": str(tried.fair_midway).lower(),
-        **study_view.trial_tags(results, tried),
+        **study_view.make_trial_tags(results, tried),
     }
     name = f"{tried.number} {' '.join(map(str, tried.params.values()))}"
     run_id = str(client.create_run(experiment_id, run_name=name).info.run_id)
@@ -61,12 +61,12 @@ def write(
             Metric(METRIC, point.device_seconds, now, epoch),
             Metric(shared_views.CURVES, point.accuracy, now, at_ms),
         ]
-    if tried.points():
-        last = tried.points()[-1]
-        step = shared_views.whole_units(last.device_seconds, unit)
+    if tried.points:
+        last = tried.points[-1]
+        step = shared_views.round_to_units(last.device_seconds, unit)
         metrics += [
             Metric("accuracy", last.accuracy, now, len(tried.curve)),
-            Metric(shared_views.at_cost(METRIC, unit), last.accuracy, now, step),
+            Metric(shared_views.make_cost_metric(METRIC, unit), last.accuracy, now, step),
         ]
     client.log_batch(
         run_id,

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.measures import Point
-from pipeline.search.results import Confirmation, Results, Tried
+from pipeline.search.results import Confirmation, Results, StudyTrial
 
 CURVES = Path(__file__).with_name("curves")
 DEVICE = "AMD EPYC 9B45, 1 core"
 
 
-def tried(number: int, *curve: tuple[float, float], **more: object) -> Tried:
+def tried(number: int, *curve: tuple[float, float], **more: object) -> StudyTrial:
     """A trial whose curve is (accuracy, device_seconds) pairs."""
     parts: dict[str, object] = {
         "run_id": f"run{number}",
@@ -25,7 +25,7 @@ def tried(number: int, *curve: tuple[float, float], **more: object) -> Tried:
         "paid_seconds": curve[-1][1] if curve else 0.0,
         "device": DEVICE,
     }
-    return Tried(number=number, **{**parts, **more})  # type: ignore[arg-type]
+    return StudyTrial(number=number, **{**parts, **more})  # type: ignore[arg-type]
 
 
 def recorded(data: str) -> list[tuple[dict[str, object], tuple[Point, ...]]]:
@@ -44,7 +44,7 @@ def study(data: str = "mnist") -> Results:
         curve = whole[:4] if paused else whole
         words = [f"{key}={value}" for key, value in params.items()]
         found.append(
-            Tried(
+            StudyTrial(
                 number=number,
                 run_id=f"{number:032x}",
                 command=" ".join(["python -m pipeline run", *words, f"train.epochs={len(whole)}"]),
@@ -59,10 +59,10 @@ def study(data: str = "mnist") -> Results:
         )
     bare = Results(f"{data} sweep", data, tuple(found))
     new: dict[int, dict[int, Confirmation]] = {}
-    for member in bare.members():
-        new.setdefault(member.tried.number, {})[member.epoch] = _confirmed(member.point, draw)
+    for member in bare.frontier:
+        new.setdefault(member.trial.number, {})[member.epoch] = _confirmed(member.point, draw)
     return replace(
-        bare, tried=tuple(replace(each, confirmations=new.get(each.number, {})) for each in bare.tried)
+        bare, trials=tuple(replace(each, confirmations=new.get(each.number, {})) for each in bare.trials)
     )
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.data.prepared import Prepared, Report, Scaling, Split
-from pipeline.hardware.device import Held
+from pipeline.data.prepared import CleaningReport, Prepared, Scaling, Split
+from pipeline.hardware.device import ClaimedDevice
 from pipeline.settings.settings import Settings
 
-CPU = Held("cpu", "a CPU, 1 core", 1, "/CPU:0")
+CPU = ClaimedDevice("cpu", "a CPU, 1 core", 1, "/CPU:0")
 CLASSES = ("a", "b", "c")
 SHAPE = (4, 5)
 
@@ -31,19 +31,27 @@ def prepared(rows: int = 46, shape: tuple[int, ...] = SHAPE, per_feature: bool =
     numbers = train.features.astype(np.float64)
     axis = 0 if per_feature else None
     scaling = Scaling(numbers.mean(axis).astype(np.float32), numbers.std(axis).astype(np.float32))
-    report = Report(rows + 34, {}, {}, 0, 0.0, 255.0, {})
+    report = CleaningReport(
+        rows_read=rows + 34,
+        rows_kept={},
+        dropped={},
+        constant_features=0,
+        smallest=0.0,
+        largest=255.0,
+        histogram={},
+    )
     return Prepared(
-        train,
-        split(17, 2, shape),
-        split(17, 3, shape),
-        CLASSES,
-        shape,
-        scaling,
-        report,
-        "s",
-        "k",
-        Path(),
-        False,
+        train=train,
+        validation=split(17, 2, shape),
+        test=split(17, 3, shape),
+        classes=CLASSES,
+        shape=shape,
+        scaling=scaling,
+        report=report,
+        source_sha256="s",
+        key="k",
+        directory=Path(),
+        reused=False,
     )
 
 
@@ -56,7 +64,7 @@ def quick(patch: pytest.MonkeyPatch) -> None:
     """Take epochs apart in a moment, for tests that do not look at how long anything took."""
     from pipeline.profiling import device_peaks, measure_breakdown
 
-    patch.setattr(measure_breakdown, "FEWEST_ROUNDS", 3)
+    patch.setattr(measure_breakdown, "MIN_ROUNDS", 3)
     patch.setattr(measure_breakdown, "SECONDS", 0.5)
     patch.setattr(measure_breakdown, "CHUNK_SECONDS", 0.01)
     patch.setattr(device_peaks, "SECONDS", 0.01)

@@ -37,7 +37,7 @@ def experiment(ground: dict[str, str]) -> str:
 def confirm(client: MlflowClient, study: str, seed: int, accuracy: float, state: str) -> None:
     """Trial 0, epoch 2, trained again."""
     tags = {"study": study, "trial": "0", "role": "confirm", "trial_state": state}
-    where = mlflow_store.experiment_id(client, "recorded")
+    where = mlflow_store.find_or_create_experiment(client, "recorded")
     run = client.create_run(where, tags=tags).info.run_id
     values = {"accuracy": accuracy, "evaluate/test_accuracy": accuracy - 0.01, METRIC: 2.1}
     client.log_batch(
@@ -49,30 +49,30 @@ def confirm(client: MlflowClient, study: str, seed: int, accuracy: float, state:
 
 
 def test_a_study_comes_back_as_it_was(experiment: str) -> None:
-    found = read_study.results(mlflow_store.open_store(), experiment, STUDY.study)
+    found = read_study.read_results(mlflow_store.open_store(), experiment, STUDY.study)
     assert (found.study, found.data, found.device) == (STUDY.study, "digits", STUDY.device)
-    assert [each.number for each in found.tried] == [0, 1, 2, 3]
-    for read, written in zip(found.tried, STUDY.tried, strict=True):
-        assert read.points() == written.points()
+    assert [each.number for each in found.trials] == [0, 1, 2, 3]
+    for read, written in zip(found.trials, STUDY.trials, strict=True):
+        assert read.points == written.points
         assert (read.state, read.fair_midway, read.command) == (
             written.state,
             written.fair_midway,
             written.command,
         )
-    assert [(member.tried.number, member.epoch) for member in found.members()] == [
-        (member.tried.number, member.epoch) for member in STUDY.members()
+    assert [(member.trial.number, member.epoch) for member in found.frontier] == [
+        (member.trial.number, member.epoch) for member in STUDY.frontier
     ]
 
 
 def test_params_are_what_differs(experiment: str) -> None:
-    found = read_study.results(mlflow_store.open_store(), experiment, STUDY.study)
-    assert found.tried[0].params == {"optimizer": "sgd", "optimizer.momentum": 0.9}
-    assert found.tried[1].params == {"optimizer": "adam"}
+    found = read_study.read_results(mlflow_store.open_store(), experiment, STUDY.study)
+    assert found.trials[0].params == {"optimizer": "sgd", "optimizer.momentum": 0.9}
+    assert found.trials[1].params == {"optimizer": "adam"}
 
 
 def test_confirmations_come_back(experiment: str) -> None:
-    found = read_study.results(mlflow_store.open_store(), experiment, STUDY.study)
-    (epoch, new), *others = found.tried[0].confirmations.items()
+    found = read_study.read_results(mlflow_store.open_store(), experiment, STUDY.study)
+    (epoch, new), *others = found.trials[0].confirmations.items()
     assert not others
     assert (epoch, new.seeds, new.accuracies) == (2, (1, 2), (0.58, 0.60))
     assert math.isclose(new.test_accuracy, 0.58)
@@ -80,13 +80,13 @@ def test_confirmations_come_back(experiment: str) -> None:
 
 def test_the_newest_study_is_taken(experiment: str) -> None:
     client = mlflow_store.open_store()
-    assert read_study.studies(client, experiment) == ["older", STUDY.study]
-    assert read_study.results(client, experiment).study == STUDY.study
+    assert read_study.list_studies(client, experiment) == ["older", STUDY.study]
+    assert read_study.read_results(client, experiment).study == STUDY.study
 
 
 def test_no_study_is_told_in_one_line(experiment: str) -> None:
     client = mlflow_store.open_store()
     with pytest.raises(BadInput, match=r"in the experiment nowhere \(none\), got nothing; begin one with"):
-        read_study.results(client, "nowhere")
+        read_study.read_results(client, "nowhere")
     with pytest.raises(BadInput, match=r"\(older, it's read\), got lost"):
-        read_study.results(client, experiment, "lost")
+        read_study.read_results(client, experiment, "lost")

@@ -9,14 +9,14 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.errors import Stopped
-from pipeline.hardware.device import Held
-from pipeline.measures import Curve, Drawn, Epoch, Seconds
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.measures import Curve, Epoch, PowerDraw, Seconds
 from pipeline.tracking import mlflow_store, run_recorder
-from pipeline.tracking.run_recorder import recording
+from pipeline.tracking.run_recorder import record_run
 from pipeline.training.train import Trained
 from tests.support import tiny
 
-HELD = Held("cpu", "some CPU, 1 core", 1, "/CPU:0")
+HELD = ClaimedDevice("cpu", "some CPU, 1 core", 1, "/CPU:0")
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def client() -> mlflow.MlflowClient:
 
 def test_settings_command_and_owner_are_recorded(client: mlflow.MlflowClient) -> None:
     told = compose(["optimizer=sgd", "model.hidden=7"])
-    with recording(told, "run", HELD) as record:
+    with record_run(told, "run", HELD) as record:
         during = client.get_run(record.run_id)
     run = client.get_run(record.run_id)
     assert (during.info.status, run.info.status) == ("RUNNING", "FINISHED")
@@ -46,8 +46,10 @@ def test_settings_command_and_owner_are_recorded(client: mlflow.MlflowClient) ->
 def test_a_run_ends_as_what_happened(
     client: mlflow.MlflowClient, raised: type[BaseException], status: str
 ) -> None:
-    with suppress(raised), recording(compose([]), "run", HELD) as record:
-        record.epoch(Epoch(1, 0.5, 1.0, 1.0, 0.5))
+    with suppress(raised), record_run(compose([]), "run", HELD) as record:
+        record.record_epoch(
+            Epoch(number=1, device_seconds=0.5, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
+        )
         raise raised
     run = client.get_run(record.run_id)
     assert run.info.status == status
@@ -55,9 +57,17 @@ def test_a_run_ends_as_what_happened(
 
 
 def test_a_curve_is_there_by_epoch_and_by_cost(client: mlflow.MlflowClient) -> None:
-    with recording(compose([]), "run", HELD) as record:
+    with record_run(compose([]), "run", HELD) as record:
         for number in (1, 2):
-            record.epoch(Epoch(number, 0.25 * number, 1.0, 1.0, 0.4 * number))
+            record.record_epoch(
+                Epoch(
+                    number=number,
+                    device_seconds=0.25 * number,
+                    train_loss=1.0,
+                    validation_loss=1.0,
+                    validation_accuracy=0.4 * number,
+                )
+            )
     by_epoch = client.get_metric_history(record.run_id, "train/validation_accuracy")
     by_cost = client.get_metric_history(record.run_id, "train/validation_accuracy_at_device_ms")
     assert [(point.step, point.value) for point in by_epoch] == [(1, 0.4), (2, 0.8)]
@@ -65,19 +75,49 @@ def test_a_curve_is_there_by_epoch_and_by_cost(client: mlflow.MlflowClient) -> N
     assert [point.value for point in client.get_metric_history(record.run_id, "cpu_seconds")] == [0.25, 0.5]
 
 
-def trained(words: str, *epochs: Epoch, drawn: Drawn) -> Trained:
+def trained(words: str, *epochs: Epoch, drawn: PowerDraw) -> Trained:
     curve = Curve("some CPU, 1 core", True, epochs)
     settings = tiny.told(words)
-    return Trained(curve, Seconds(), "xla", curve.device, epochs[-1], [], settings, tiny.prepared(), drawn)
+    return Trained(
+        curve=curve,
+        seconds=Seconds(),
+        engine="xla",
+        device=curve.device,
+        chosen_epoch=epochs[-1],
+        parameters=[],
+        settings=settings,
+        data=tiny.prepared(),
+        energy=drawn,
+    )
 
 
 def test_a_neighbour_the_energy_and_the_price_are_recorded(client: mlflow.MlflowClient) -> None:
-    epochs = (Epoch(1, 1800.0, 1, 1, 0.5, False, 1.0), Epoch(2, 3600.0, 1, 1, 0.6, True, 0.25, 5400.0))
+    epochs = (
+        Epoch(
+            number=1,
+            device_seconds=1800.0,
+            train_loss=1,
+            validation_loss=1,
+            validation_accuracy=0.5,
+            contended=False,
+            core_share=1.0,
+        ),
+        Epoch(
+            number=2,
+            device_seconds=3600.0,
+            train_loss=1,
+            validation_loss=1,
+            validation_accuracy=0.6,
+            contended=True,
+            core_share=0.25,
+            lost_seconds=5400.0,
+        ),
+    )
     held = replace(HELD, cores=(1, 3))
-    with recording(compose([]), "run", held) as record:
+    with record_run(compose([]), "run", held) as record:
         for epoch in epochs:
-            record.epoch(epoch)
-        record.trained(trained("price.per_hour=1.5", *epochs, drawn=Drawn(90.0, 30.0, 0.8)))
+            record.record_epoch(epoch)
+        record.record_training(trained("price.per_hour=1.5", *epochs, drawn=PowerDraw(90.0, 30.0, 0.8)))
     run = client.get_run(record.run_id)
     assert (run.data.tags["contended"], run.data.tags["cores"]) == ("true", "1,3")
     expected = {
@@ -93,10 +133,12 @@ def test_a_neighbour_the_energy_and_the_price_are_recorded(client: mlflow.Mlflow
 
 
 def test_what_nobody_tells_is_absent_not_zero(client: mlflow.MlflowClient) -> None:
-    epoch = Epoch(1, 0.001, 1.0, 1.0, 0.5)
-    with recording(compose([]), "run", HELD) as record:
-        record.epoch(epoch)
-        record.trained(trained("", epoch, drawn=Drawn()))
+    epoch = Epoch(
+        number=1, device_seconds=0.001, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5
+    )
+    with record_run(compose([]), "run", HELD) as record:
+        record.record_epoch(epoch)
+        record.record_training(trained("", epoch, drawn=PowerDraw()))
     run = client.get_run(record.run_id)
     assert run.data.tags["contended"] == "false"
     assert "cores" not in run.data.tags
@@ -108,12 +150,12 @@ def test_what_nobody_tells_is_absent_not_zero(client: mlflow.MlflowClient) -> No
 def test_the_run_of_mlflow_run_is_adopted_not_doubled(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiment = mlflow_store.experiment_id(client, "adopting")
+    experiment = mlflow_store.find_or_create_experiment(client, "adopting")
     tags = {"mlflow.source.git.repoURL": "https://secret@host/repo"}
     opened = client.create_run(experiment, tags=tags).info.run_id
     client.log_param(opened, "optimizer.learning_rate", "1e-3")  # as typed after -P
     monkeypatch.setenv("MLFLOW_RUN_ID", opened)
-    with recording(compose(["optimizer.learning_rate=1e-3"]), "run", HELD) as record:
+    with record_run(compose(["optimizer.learning_rate=1e-3"]), "run", HELD) as record:
         pass
     assert record.run_id == opened
     assert len(client.search_runs([experiment])) == 1
@@ -124,10 +166,12 @@ def test_the_run_of_mlflow_run_is_adopted_not_doubled(
 
 
 def test_a_finished_run_can_be_added_to(client: mlflow.MlflowClient) -> None:
-    with recording(compose([]), "run", HELD) as first:
+    with record_run(compose([]), "run", HELD) as first:
         pass
-    with recording(compose(["train.epochs=3"]), "evaluate", HELD, into=first.run_id) as second:
-        second.epoch(Epoch(1, 0.5, 1.0, 1.0, 0.5))
+    with record_run(compose(["train.epochs=3"]), "evaluate", HELD, run_id=first.run_id) as second:
+        second.record_epoch(
+            Epoch(number=1, device_seconds=0.5, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
+        )
     run = client.get_run(first.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["train.epochs"] == "10"
@@ -135,9 +179,9 @@ def test_a_finished_run_can_be_added_to(client: mlflow.MlflowClient) -> None:
 
 
 def test_a_finished_run_stays_finished_where_adding_to_it_fails(client: mlflow.MlflowClient) -> None:
-    with recording(compose([]), "run", HELD) as first:
+    with record_run(compose([]), "run", HELD) as first:
         pass
-    with suppress(ValueError), recording(compose([]), "evaluate", HELD, into=first.run_id):
+    with suppress(ValueError), record_run(compose([]), "evaluate", HELD, run_id=first.run_id):
         raise ValueError
     assert client.get_run(first.run_id).info.status == "FINISHED"
 
@@ -150,10 +194,10 @@ def test_a_run_has_its_owner_from_its_first_moment(
     def killed(*_: object) -> None:
         raise SystemError
 
-    monkeypatch.setattr(run_recorder.Record, "__init__", killed)
-    experiment = mlflow_store.experiment_id(client, "fulcrum")
+    monkeypatch.setattr(run_recorder.RunRecorder, "__init__", killed)
+    experiment = mlflow_store.find_or_create_experiment(client, "fulcrum")
     before = {run.info.run_id for run in client.search_runs([experiment])}
-    with suppress(SystemError), recording(compose([]), "run", HELD):
+    with suppress(SystemError), record_run(compose([]), "run", HELD):
         pytest.fail("never opened")
     (left,) = [run for run in client.search_runs([experiment]) if run.info.run_id not in before]
     assert left.info.status == "RUNNING"
@@ -162,7 +206,7 @@ def test_a_run_has_its_owner_from_its_first_moment(
 
 def test_a_password_in_a_path_is_recorded_nowhere(client: mlflow.MlflowClient) -> None:
     told = compose(["data=arrays", "data.path=https://ann:geheim@host/data.npz"])
-    with recording(told, "run", HELD) as record:
+    with record_run(told, "run", HELD) as record:
         pass
     run = client.get_run(record.run_id)
     assert "geheim" not in str(run.to_dictionary())

@@ -20,7 +20,7 @@ from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from pipeline.frontier import staircase
+from pipeline.frontier import select_frontier
 from pipeline.measures import Point
 from pipeline.reports.palette import BLUE, ORANGE, PALE
 from pipeline.search.results import Results
@@ -41,54 +41,55 @@ STUDY = Results("widths", "digits", (POORER, CHEAP, BROKEN, BENT, BEST, POOR))
 
 
 def test_the_cheapest_point_costs_at_least_a_hundred_units() -> None:
-    assert shared_views.cost_unit(0.1) == MS
-    assert shared_views.cost_unit(0.0999) == US
-    assert shared_views.cost_unit(30.0) == MS
+    assert shared_views.choose_cost_unit(0.1) == MS
+    assert shared_views.choose_cost_unit(0.0999) == US
+    assert shared_views.choose_cost_unit(30.0) == MS
 
 
 def test_the_metric_says_kind_and_unit() -> None:
-    assert shared_views.at_cost("cpu_seconds", US) == "accuracy_at_cpu_us"
-    assert shared_views.at_cost("gpu_seconds", MS) == "accuracy_at_gpu_ms"
+    assert shared_views.make_cost_metric("cpu_seconds", US) == "accuracy_at_cpu_us"
+    assert shared_views.make_cost_metric("gpu_seconds", MS) == "accuracy_at_gpu_ms"
 
 
 def test_steps_are_whole_and_never_zero() -> None:
-    assert shared_views.whole_units(0.0123456, US) == 12346
-    assert shared_views.whole_units(1e-9, US) == 1
+    assert shared_views.round_to_units(0.0123456, US) == 12346
+    assert shared_views.round_to_units(1e-9, US) == 1
 
 
 def test_trials_are_tagged_by_where_they_stand() -> None:
-    knee, beaten, failed = (study_view.trial_tags(STUDY, each) for each in (BENT, POORER, BROKEN))
+    knee, beaten, failed = (study_view.make_trial_tags(STUDY, each) for each in (BENT, POORER, BROKEN))
     assert (knee["frontier"], knee["knee"], knee["beaten_by"], knee["mlflow.runColor"]) == (
         "true",
         "true",
         "nobody",
         BLUE,
     )
-    assert study_view.trial_tags(STUDY, BEST)["knee"] == "false"
+    assert study_view.make_trial_tags(STUDY, BEST)["knee"] == "false"
     assert (beaten["frontier"], beaten["mlflow.runColor"]) == ("false", PALE)
     assert beaten["beaten_by"] == "trial 0, epoch 1: 80.00% for 1 device-seconds"
     assert failed["beaten_by"] == "no fair point (failed)"
 
 
 def test_runs_sort_marks_first_then_the_frontier_by_cost_then_others_by_accuracy() -> None:
-    marks = [mark.tags["plot_order"] for mark in study_view.marks(STUDY, MS)]
+    marks = [mark.tags["plot_order"] for mark in study_view.make_marks(STUDY, MS)]
     trials = [
-        study_view.trial_tags(STUDY, each)["plot_order"] for each in (CHEAP, BENT, BEST, POOR, POORER, BROKEN)
+        study_view.make_trial_tags(STUDY, each)["plot_order"]
+        for each in (CHEAP, BENT, BEST, POOR, POORER, BROKEN)
     ]
     assert [*marks, *trials] == sorted({*marks, *trials})
 
 
 def test_what_is_told_of_a_beaten_trial_is_left_as_it_is() -> None:
-    assert study_view.trial_tags(STUDY, POOR, {"frontier": "false"}) == {}
-    fallen = study_view.trial_tags(STUDY, POOR, {"frontier": "true"})
+    assert study_view.make_trial_tags(STUDY, POOR, {"frontier": "false"}) == {}
+    fallen = study_view.make_trial_tags(STUDY, POOR, {"frontier": "true"})
     assert fallen["frontier"] == "false"
-    risen = study_view.trial_tags(STUDY, BEST, {"frontier": "false", "beaten_by": "trial 0"})
+    risen = study_view.make_trial_tags(STUDY, BEST, {"frontier": "false", "beaten_by": "trial 0"})
     assert (risen["frontier"], risen["beaten_by"]) == ("true", "nobody")
 
 
 def test_the_line_is_a_staircase() -> None:
     steps = [Point(0.8, 0.1), Point(0.9, 0.2), Point(0.95, 0.201), Point(0.96, 0.5)]
-    assert study_view.line_points(steps, MS) == [
+    assert study_view.make_line_points(steps, MS) == [
         (100, 0.8),
         (199, 0.8),
         (200, 0.9),
@@ -100,22 +101,22 @@ def test_the_line_is_a_staircase() -> None:
 
 def test_two_steps_within_one_unit_are_one() -> None:
     steps = [Point(0.8, 0.1001), Point(0.9, 0.1002), Point(0.95, 0.1003)]
-    assert study_view.line_points(steps, MS) == [(100, 0.95)]
+    assert study_view.make_line_points(steps, MS) == [(100, 0.95)]
 
 
 @given(st.lists(st.builds(Point, st.floats(0, 1), st.floats(1e-7, 1e4)), min_size=1, max_size=40))
 def test_any_line_climbs_through_the_frontier(points: list[Point]) -> None:
-    steps = staircase(points)
-    told = study_view.line_points(steps, US)
+    steps = select_frontier(points)
+    told = study_view.make_line_points(steps, US)
     assert all(one[0] < following[0] and one[1] <= following[1] for one, following in pairwise(told))
-    assert told[-1] == (shared_views.whole_units(steps[-1].device_seconds, US), steps[-1].accuracy)
+    assert told[-1] == (shared_views.round_to_units(steps[-1].device_seconds, US), steps[-1].accuracy)
     heights = dict(told)
     for step in steps:
-        assert heights[shared_views.whole_units(step.device_seconds, US)] >= step.accuracy
+        assert heights[shared_views.round_to_units(step.device_seconds, US)] >= step.accuracy
 
 
 def test_the_knee_has_a_dot_of_its_own() -> None:
-    line, knee = study_view.marks(STUDY, MS)
+    line, knee = study_view.make_marks(STUDY, MS)
     assert knee.name == "knee: trial 1, epoch 2"
     assert knee.points == ((3000, 0.95),)
     assert (line.tags["mlflow.runColor"], knee.tags["mlflow.runColor"]) == (BLUE, ORANGE)
@@ -123,19 +124,22 @@ def test_the_knee_has_a_dot_of_its_own() -> None:
 
 
 def test_the_large_chart_shows_the_knee_and_the_best_and_not_every_guess() -> None:
-    steps = [Point(0.1, 0.5), *(each.points()[-1] for each in (CHEAP, BENT, BEST))]
-    shown = study_view.window(steps)
+    steps = [Point(0.1, 0.5), *(each.points[-1] for each in (CHEAP, BENT, BEST))]
+    shown = study_view.choose_window(steps)
     assert 0.1 < shown["yMin"] < 0.95
     assert 0.96 < shown["yMax"] < 1.02
-    assert study_view.window([]) == {}
-    assert study_view.window([Point(1.0, 1.0)])["yMax"] > 1
+    assert study_view.choose_window([]) == {}
+    assert study_view.choose_window([Point(1.0, 1.0)])["yMax"] > 1
 
 
 def test_only_keys_that_every_trial_has_are_shown_together() -> None:
     sgd = tried(0, (0.5, 1.0), params={"optimizer": "sgd", "optimizer.momentum": 0.9, "model.hidden": 8})
     adam = tried(1, (0.5, 1.0), params={"optimizer": "adam", "model.hidden": 8})
     failed = tried(2, params={}, state="failed")
-    assert study_view.shared_keys(Results("s", "d", (sgd, adam, failed))) == ("optimizer", "model.hidden")
+    assert study_view.find_shared_keys(Results("s", "d", (sgd, adam, failed))) == (
+        "optimizer",
+        "model.hidden",
+    )
 
 
 # ---- planting -----------------------------------------------------------------------------------------
@@ -149,11 +153,13 @@ def client() -> MlflowClient:
 @pytest.fixture
 def experiment(client: MlflowClient, request: pytest.FixtureRequest) -> str:
     """An experiment that nobody else uses."""
-    return mlflow_store.experiment_id(client, f"views {request.node.name}")
+    return mlflow_store.find_or_create_experiment(client, f"views {request.node.name}")
 
 
 def plant(client: MlflowClient, results: Results, experiment: str) -> str:
-    return study_view.plant(client, experiment, "RUN", results, METRIC, MS, "http://127.0.0.1:5000/")
+    return study_view.plant_study_views(
+        client, experiment, "RUN", results, METRIC, MS, "http://127.0.0.1:5000/"
+    )
 
 
 def planted_views(client: MlflowClient, experiment: str) -> dict[str, dict[str, Any]]:
@@ -184,7 +190,7 @@ def test_views_of_a_study_are_replaced_and_those_of_another_stay(
     client: MlflowClient, experiment: str
 ) -> None:
     first = plant(client, STUDY, experiment)
-    assert plant(client, replace(STUDY, tried=STUDY.tried[:2]), experiment) == first
+    assert plant(client, replace(STUDY, trials=STUDY.trials[:2]), experiment) == first
     assert len(planted_views(client, experiment)) == 2
     assert plant(client, replace(STUDY, study="depths"), experiment) != first
     assert len(planted_views(client, experiment)) == 4
@@ -228,8 +234,8 @@ def test_the_filter_finds_trials_and_marks_and_nothing_else(
         client.search_runs([experiment], found[f"{name}: {which}"]["searchFilter"])
         for which in ("accuracy against cost", "frontier only")
     )
-    assert len(everything) == len(results.tried) + 2
-    assert len(frontier) == len(results.standing) + 2
+    assert len(everything) == len(results.trials) + 2
+    assert len(frontier) == len(results.trials_on_frontier) + 2
     assert {run.data.tags["study"] for run in everything} == {name}
 
 
@@ -279,12 +285,12 @@ def shown(browser: webdriver.Chrome, name: str) -> None:
 def test_one_click_shows_dots_and_the_line(ui: str, browser: webdriver.Chrome) -> None:
     results = study("digits")
     link = planted(mlflow_store.open_store(), results, "planted", ui)
-    unit = shared_views.cost_unit(min(point.device_seconds for point in results.points()))
-    line = study_view.line_points([member.point for member in results.members()], unit)
+    unit = shared_views.choose_cost_unit(min(point.device_seconds for point in results.points))
+    line = study_view.make_line_points([member.point for member in results.frontier], unit)
     ends = {
-        (shared_views.whole_units(each.points()[-1].device_seconds, unit), each.points()[-1].accuracy)
-        for each in results.tried
-        if each.points()
+        (shared_views.round_to_units(each.points[-1].device_seconds, unit), each.points[-1].accuracy)
+        for each in results.trials
+        if each.points
     }
     browser.set_window_size(1400, 2000)
     browser.get(f"{ui}/#/experiments")
@@ -298,13 +304,15 @@ def test_one_click_shows_dots_and_the_line(ui: str, browser: webdriver.Chrome) -
     traces = [list(zip(*trace, strict=True)) for trace in first["traces"]]
     assert [tuple(pair) for pair in max(traces, key=len)] == line
     dots = {tuple(trace[0]) for trace in traces if len(trace) == 1}
-    knee = results.knee()
+    knee = results.knee
     assert knee is not None
-    assert dots == ends | {(shared_views.whole_units(knee.point.device_seconds, unit), knee.point.accuracy)}
+    assert dots == ends | {
+        (shared_views.round_to_units(knee.point.device_seconds, unit), knee.point.accuracy)
+    }
     WebDriverWait(browser, 240).until(
         lambda seen: seen.find_elements(By.CSS_SELECTOR, ".parcoords .dimension")
     )
     text = browser.find_element(By.TAG_NAME, "body").text
-    assert f"{len(results.tried) + 2} matching runs" in text
+    assert f"{len(results.trials) + 2} matching runs" in text
     assert "Accuracy against CPU µs (log)" in text
     shown(browser, "frontier.png")

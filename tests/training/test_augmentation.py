@@ -7,32 +7,32 @@ from pipeline.backend import tf
 from pipeline.errors import BadData
 from pipeline.settings.training import Augment
 from pipeline.training import augmentation
-from pipeline.training.augmentation import Changes
+from pipeline.training.augmentation import ImageChanges
 
 SIDE = 5
 IMAGES = np.random.default_rng(0).uniform(1, 2, (300, SIDE, SIDE, 2)).astype(np.float32)
 
 
 def changed(told: Augment, images: np.ndarray = IMAGES, step: int = 7) -> np.ndarray:
-    what = augmentation.changes(told, images.shape[1:])
+    what = augmentation.make_changes(told, images.shape[1:])
     assert what is not None
     amounts = tf.constant([told.shift, told.crop, told.rotate], tf.float32)
     flat = tf.constant(images.reshape(len(images), -1))
     return (
-        augmentation.change(what, amounts, tf.constant([3, step], tf.int64), flat)
+        augmentation.change_images(what, amounts, tf.constant([3, step], tf.int64), flat)
         .numpy()
         .reshape(images.shape)
     )
 
 
 def test_nothing_asked_is_nothing_done() -> None:
-    assert augmentation.changes(Augment(0.0, 0.0, 0.0, False), (3,)) is None
+    assert augmentation.make_changes(Augment(0.0, 0.0, 0.0, False), (3,)) is None
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 2, 2, 2), ()])
 def test_only_images_can_change(shape: tuple[int, ...]) -> None:
     with pytest.raises(BadData, match=r"^augment needs images .* use augment=none$"):
-        augmentation.changes(Augment(0.1, 0.0, 0.0, False), shape)
+        augmentation.make_changes(Augment(0.1, 0.0, 0.0, False), shape)
 
 
 def test_flip_mirrors_about_half() -> None:
@@ -59,30 +59,30 @@ def test_shift_moves_by_whole_pixels_and_fills_with_zero() -> None:
     assert len(moves) == 25
 
 
-def maps(what: Changes, told: list[float], drawn: list[float]) -> np.ndarray:
-    return augmentation.affine_maps(
+def maps(what: ImageChanges, told: list[float], drawn: list[float]) -> np.ndarray:
+    return augmentation.draw_affine_maps(
         what, tf.constant(told, tf.float32), tf.constant(drawn, tf.float32)[:, None]
     ).numpy()[0]
 
 
 def test_quarter_turn() -> None:
-    what = Changes(SIDE, SIDE, 2, shift=False, crop=False, rotate=True, flip=False)
+    what = ImageChanges(SIDE, SIDE, 2, shift=False, crop=False, rotate=True, flip=False)
     turn = maps(what, [0, 0, 90], [0, 1, 0, 0, 0, 0, 0])
     np.testing.assert_allclose(turn, [[0, -1, 0], [1, 0, 0]], atol=1e-6)
-    seen = augmentation._sample(what, tf.constant(turn)[None], tf.constant(IMAGES[:1].reshape(1, -1)))
+    seen = augmentation._sample_images(what, tf.constant(turn)[None], tf.constant(IMAGES[:1].reshape(1, -1)))
     np.testing.assert_allclose(seen.numpy().reshape(SIDE, SIDE, 2), np.rot90(IMAGES[0], -1), atol=1e-5)
 
 
 def test_half_a_pixel_is_the_mean_of_two() -> None:
-    what = Changes(1, 3, 1, shift=False, crop=True, rotate=False, flip=False)
+    what = ImageChanges(1, 3, 1, shift=False, crop=True, rotate=False, flip=False)
     beside = tf.constant([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.5]]])
-    seen = augmentation._sample(what, beside, tf.constant([[2.0, 4.0, 8.0]]))
+    seen = augmentation._sample_images(what, beside, tf.constant([[2.0, 4.0, 8.0]]))
     np.testing.assert_allclose(seen, [[3.0, 6.0, 4.0]])
 
 
 @pytest.mark.parametrize("place", [-1.0, 0.0, 1.0])
 def test_crop_scales_a_part_within_the_image(place: float) -> None:
-    what = Changes(8, 8, 1, shift=False, crop=True, rotate=False, flip=False)
+    what = ImageChanges(8, 8, 1, shift=False, crop=True, rotate=False, flip=False)
     found = maps(what, [0, 0.5, 0], [1, 0, 0, 0, place, 0, place])
     corners = found @ np.array([[-4, -4, 1], [4, 4, 1]]).T  # edges of the output, from its centre
     np.testing.assert_allclose(corners.T[0], [-2 + 2 * place] * 2, atol=1e-6)

@@ -24,11 +24,11 @@ def test_it_goes_on_as_if_it_had_never_stopped(engine: str, words: str, tmp_path
     whole = trained(words)[-1]
     for state in train(DATA, tiny.told(words)):
         if state.curve.last.number == 2:
-            checkpoints.save(tmp_path / "state.npz", state.checkpoint())
+            checkpoints.save(tmp_path / "state.npz", state.to_checkpoint())
             break
-    resumed = trained(words, paused=checkpoints.load(tmp_path / "state.npz"))
+    resumed = trained(words, checkpoint=checkpoints.load(tmp_path / "state.npz"))
     assert [state.curve.last.number for state in resumed] == [3, 4]
-    for one, other in zip(whole.weights(), resumed[-1].weights(), strict=True):
+    for one, other in zip(whole.get_weights(), resumed[-1].get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     accuracies = [[epoch.validation_accuracy for epoch in each.curve.epochs] for each in (whole, resumed[-1])]
     assert accuracies[0] == accuracies[1]
@@ -46,18 +46,18 @@ def test_any_network_goes_on_as_if_it_had_never_stopped(model: str, tmp_path: Pa
     words = f"{model} train.epochs=3"
     whole = trained(words)[-1]
     state = next(train(DATA, tiny.told(words)))
-    checkpoints.save(tmp_path / "state.npz", state.checkpoint())
-    resumed = trained(words, paused=checkpoints.load(tmp_path / "state.npz"))[-1]
-    for one, other in zip(whole.weights(), resumed.weights(), strict=True):
+    checkpoints.save(tmp_path / "state.npz", state.to_checkpoint())
+    resumed = trained(words, checkpoint=checkpoints.load(tmp_path / "state.npz"))[-1]
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_cost_goes_on_counting(tmp_path: Path) -> None:
     first = trained("train.epochs=2")[-1]
-    checkpoints.save(tmp_path / "a" / "state.npz", first.checkpoint())
+    checkpoints.save(tmp_path / "a" / "state.npz", first.to_checkpoint())
     paused = checkpoints.load(tmp_path / "a" / "state.npz")
     assert paused is not None
-    second = trained("train.epochs=3", paused=paused)[-1]
+    second = trained("train.epochs=3", checkpoint=paused)[-1]
     assert second.curve.epochs[:2] == first.curve.epochs
     assert second.curve.last.device_seconds > first.curve.last.device_seconds
     assert second.seconds.train == pytest.approx(
@@ -70,18 +70,18 @@ def test_the_best_weights_so_far_are_kept(tmp_path: Path) -> None:
     whole = trained(words)[-1]
     for state in train(DATA, tiny.told(words)):
         if state.curve.last.number == 4:
-            checkpoints.save(tmp_path / "state.npz", state.checkpoint())
+            checkpoints.save(tmp_path / "state.npz", state.to_checkpoint())
             break
-    resumed = trained(words, paused=checkpoints.load(tmp_path / "state.npz"))[-1]
-    assert resumed.kept.number == whole.kept.number
-    for one, other in zip(whole.weights(), resumed.weights(), strict=True):
+    resumed = trained(words, checkpoint=checkpoints.load(tmp_path / "state.npz"))[-1]
+    assert resumed.chosen_epoch.number == whole.chosen_epoch.number
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_a_damaged_file_counts_as_none(tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
     assert checkpoints.load(path) is None
-    checkpoints.save(path, trained("")[-1].checkpoint())
+    checkpoints.save(path, trained("")[-1].to_checkpoint())
     whole = path.read_bytes()
     for cut in (0, 10, len(whole) // 2, len(whole) - 10):
         path.write_bytes(whole[:cut])
@@ -93,4 +93,4 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="cache_dir must be a writable folder"):
-        checkpoints.save(tmp_path / "file" / "state.npz", trained("")[-1].checkpoint())
+        checkpoints.save(tmp_path / "file" / "state.npz", trained("")[-1].to_checkpoint())

@@ -6,7 +6,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pipeline.errors import BadSetting
 from pipeline.models import keras_models
 from pipeline.settings.model import Activation, Model, Output
 from pipeline.settings.optimizer import Adam, Constant, Cosine, Optimizer, Schedule, Sgd, WarmupLinear
@@ -24,7 +23,8 @@ from pipeline.settings.training import (
     Reduction,
 )
 from pipeline.training import compiled_epoch
-from pipeline.training.loop import CompiledLoop, compiled_score, start_loop
+from pipeline.training.compiled_loop import CompiledLoop, compile_score
+from pipeline.training.loop import start_loop
 from tests.support import tiny
 
 HEADS: dict[str, tuple[Loss, Output]] = {
@@ -51,18 +51,18 @@ DATA = tiny.prepared()
 
 def trained(settings: Settings, kind: Engine) -> tuple[list[float], list[np.ndarray]]:
     """Loss of both epochs (22 steps) and the weights after them."""
-    weights = keras_models.initial_weights(settings, DATA)
+    weights = keras_models.draw_initial_weights(settings, DATA)
     loop = start_loop(settings, DATA, weights, tiny.CPU, kind)
     found = []
     for number in (1, 2):
         loop.prepare(number)
         found.append(float(loop.run()))
-    return found, [each.numpy() for each in loop.parameters()]
+    return found, [each.numpy() for each in loop.get_parameters()]
 
 
 def same_path(settings: Settings, kinds: tuple[Engine, ...], tolerance: float) -> None:
     (loss, weights), *others = (trained(settings, kind) for kind in kinds)
-    assert np.abs(weights[0] - keras_models.initial_weights(settings, DATA)[0]).max() > 1e-3
+    assert np.abs(weights[0] - keras_models.draw_initial_weights(settings, DATA)[0]).max() > 1e-3
     for other_loss, other_weights in others:
         np.testing.assert_allclose(other_loss, loss, rtol=tolerance)
         for ours, theirs in zip(weights, other_weights, strict=True):
@@ -142,11 +142,11 @@ def test_dropout_is_the_same_in_both_compiled_engines_and_does_something() -> No
 
 def test_dropout_keeps_the_mean() -> None:
     settings = tiny.with_parts(model=replace(tiny.BASE.model, dropout=0.4, hidden=5000))
-    weights = keras_models.initial_weights(settings, DATA)
+    weights = keras_models.draw_initial_weights(settings, DATA)
     loop = CompiledLoop(settings, DATA, weights, tiny.CPU, Engine.graph)
     loop.prepare(1)
     first, second = (
-        compiled_epoch.dropout_masks(loop._recipe, loop._plan, loop._knobs, step)[0].numpy()
+        compiled_epoch.draw_dropout_masks(loop._spec, loop._plan, loop._hyper_parameters, step)[0].numpy()
         for step in (0, 1)
     )
     np.testing.assert_allclose(np.unique(first), [0, 1 / 0.6], rtol=1e-6)
@@ -160,7 +160,7 @@ def test_dropout_keeps_the_mean() -> None:
 def test_numbers_never_compile_again() -> None:
     def epoch(settings: Settings) -> tuple[object, object]:
         loop = CompiledLoop(
-            settings, DATA, keras_models.initial_weights(settings, DATA), tiny.CPU, Engine.xla
+            settings, DATA, keras_models.draw_initial_weights(settings, DATA), tiny.CPU, Engine.xla
         )
         loop.prepare(1)
         return loop._epoch, loop.run()
@@ -183,52 +183,8 @@ def test_numbers_never_compile_again() -> None:
 
 
 def test_a_process_keeps_a_bounded_number_of_compiled_shapes() -> None:
-    assert compiled_epoch.compiled_epoch.cache_info().maxsize == compiled_epoch.KEPT
-    assert compiled_score.cache_info().maxsize == compiled_epoch.KEPT
+    assert compiled_epoch.compile_epoch.cache_info().maxsize == compiled_epoch.MAX_COMPILED
+    assert compile_score.cache_info().maxsize == compiled_epoch.MAX_COMPILED
 
 
 # ---- which loop --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("device", "policy", "batch", "expected"),
-    [
-        ("cpu", Policy.float32, 1, Engine.xla),
-        ("cpu", Policy.float32, 127, Engine.xla),
-        ("cpu", Policy.float32, 128, Engine.graph),
-        ("cpu", Policy.float64, 128, Engine.graph),
-        ("cpu", Policy.mixed_bfloat16, 1, Engine.graph),
-        ("cpu", Policy.mixed_float16, 512, Engine.xla),
-        ("gpu", Policy.mixed_bfloat16, 512, Engine.xla),
-        ("gpu", Policy.float32, 1, Engine.xla),
-    ],
-)
-def test_choice_of_engine(device: str, policy: Policy, batch: int, expected: Engine) -> None:
-    assert (
-        compiled_epoch.choose_engine(device, policy, batch, replace(tiny.BASE.model, hidden=128)) is expected
-    )
-
-
-def test_bfloat16_stays_with_xla_on_a_cpu_that_only_emulates_it() -> None:
-    choice = compiled_epoch.choose_engine(
-        "cpu", Policy.mixed_bfloat16, 512, tiny.BASE.model, native_bfloat16=False
-    )
-    assert choice is Engine.xla
-
-
-def test_a_model_that_is_no_perceptron_goes_to_keras() -> None:
-    assert compiled_epoch.choose_engine("gpu", Policy.float32, 1, Model()) is Engine.keras
-    with pytest.raises(BadSetting, match=r"^engine must be auto or keras unless model=mlp, got xla$"):
-        compiled_epoch.pick_engine(tiny.with_parts(model=Model(), engine=Engine.xla), tiny.CPU)
-
-
-def test_float16_in_the_plain_graph_is_refused_on_a_cpu() -> None:
-    settings = tiny.with_parts(engine=Engine.graph, precision=Precision(Policy.mixed_float16, 1.0))
-    with pytest.raises(BadSetting, match=r"^engine must be .*=mixed_float16 on a CPU, got graph; use"):
-        compiled_epoch.pick_engine(settings, tiny.CPU)
-    assert compiled_epoch.pick_engine(settings, replace(tiny.CPU, kind="gpu")) is Engine.graph
-
-
-def test_the_engine_that_is_named_is_taken() -> None:
-    for kind in ALL:
-        assert compiled_epoch.pick_engine(tiny.with_parts(engine=kind), tiny.CPU) is kind

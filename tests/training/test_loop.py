@@ -1,33 +1,17 @@
-"""Order of samples, and what a run holds on the device."""
+"""What every loop has in common: batches, warm-up, scores."""
 
 import numpy as np
 import pytest
 
-from pipeline.backend import tf
 from pipeline.errors import BadSetting
 from pipeline.models import keras_models
-from pipeline.settings.preprocess import Storage
+from pipeline.models.predictor import make_predictor
 from pipeline.settings.training import Engine
 from pipeline.training import device_data
-from pipeline.training.loop import CompiledLoop, order, start_loop
+from pipeline.training.loop import start_loop
 from tests.support import tiny
 
 DATA = tiny.prepared()
-
-
-def test_every_row_is_seen_at_most_once_an_epoch() -> None:
-    seen = order(seed=3, number=1, rows=46, batch=4)
-    assert (seen.shape, seen.dtype) == ((11, 4), np.int32)
-    assert len(np.unique(seen)) == 44
-    assert seen.min() >= 0
-    assert seen.max() < 46
-
-
-def test_order_goes_by_seed_and_epoch() -> None:
-    base = order(1, 1, 46, 4)
-    np.testing.assert_array_equal(base, order(1, 1, 46, 4))
-    assert (base != order(1, 2, 46, 4)).any()
-    assert (base != order(2, 1, 46, 4)).any()
 
 
 def test_a_batch_that_is_larger_than_the_split() -> None:
@@ -35,22 +19,16 @@ def test_a_batch_that_is_larger_than_the_split() -> None:
     with pytest.raises(
         BadSetting, match=r"^train.batch_size must be <= 46 .*, got 47; set train.batch_size=46"
     ):
-        start_loop(settings, DATA, keras_models.initial_weights(settings, DATA), tiny.CPU, Engine.graph)
+        start_loop(settings, DATA, keras_models.draw_initial_weights(settings, DATA), tiny.CPU, Engine.graph)
 
 
 def test_one_batch_may_be_the_whole_split() -> None:
     settings = tiny.told("train.batch_size=46")
-    loop = start_loop(settings, DATA, keras_models.initial_weights(settings, DATA), tiny.CPU, Engine.graph)
+    loop = start_loop(
+        settings, DATA, keras_models.draw_initial_weights(settings, DATA), tiny.CPU, Engine.graph
+    )
     loop.prepare(1)
     assert np.isfinite(loop.run())
-
-
-@pytest.mark.parametrize(("storage", "kind"), [(Storage.uint8, tf.uint8), (Storage.float32, tf.float32)])
-def test_samples_lie_on_the_device_as_told(storage: Storage, kind: tf.DType) -> None:
-    settings = tiny.told(f"preprocess.storage={storage}")
-    weights = keras_models.initial_weights(settings, DATA)
-    loop = CompiledLoop(settings, DATA, weights, tiny.CPU, Engine.graph)
-    assert loop._data.features.dtype == kind
 
 
 @pytest.mark.parametrize("kind", [Engine.graph, Engine.xla, Engine.keras])
@@ -58,13 +36,13 @@ def test_warming_up_changes_nothing(kind: Engine) -> None:
     settings = tiny.told("optimizer=adam model.dropout=0.3")
     found = []
     for warm in (False, True):
-        loop = start_loop(settings, DATA, keras_models.initial_weights(settings, DATA), tiny.CPU, kind)
+        loop = start_loop(settings, DATA, keras_models.draw_initial_weights(settings, DATA), tiny.CPU, kind)
         loop.prepare(1)
         if warm:
             loop.compile()
             loop.warm_up()
         loop.run()
-        found.append([each.numpy() for each in loop.parameters()])
+        found.append([each.numpy() for each in loop.get_parameters()])
     for cold, warmed in zip(*found, strict=True):
         np.testing.assert_array_equal(cold, warmed)
 
@@ -75,10 +53,10 @@ def test_score_is_that_of_the_whole_model(
     kind: Engine, per_feature: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, settings = tiny.prepared(per_feature=per_feature), tiny.told()
-    weights = keras_models.initial_weights(settings, data)
-    answers = keras_models.predictor(keras_models.build(settings, data, weights))(data.validation.features)
+    weights = keras_models.draw_initial_weights(settings, data)
+    answers = make_predictor(keras_models.build_model(settings, data, weights))(data.validation.features)
     labels = data.validation.labels
     expected = -np.log(answers[np.arange(len(labels)), labels]).mean(), (answers.argmax(1) == labels).mean()
-    monkeypatch.setattr(device_data, "SCORED_AT_ONCE", 5 * 20)  # five rows at a time
+    monkeypatch.setattr(device_data, "MAX_SCORED_NUMBERS", 5 * 20)  # five rows at a time
     loop = start_loop(settings, data, weights, tiny.CPU, kind)
     np.testing.assert_allclose(loop.score(), expected, rtol=1e-5)

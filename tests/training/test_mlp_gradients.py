@@ -9,7 +9,7 @@ from pipeline.backend import Tensor, keras, tf
 from pipeline.settings.model import Activation, Output
 from pipeline.settings.training import BinaryCrossEntropy, CrossEntropy, MeanSquaredError, Policy
 from pipeline.training import mlp_gradients
-from pipeline.training.mlp_gradients import Net
+from pipeline.training.mlp_gradients import NetworkSpec
 
 HEADS = [
     pytest.param(CrossEntropy, Output.softmax, False, id="cross_entropy"),
@@ -37,8 +37,11 @@ def parameters() -> list[Tensor]:
 def test_gradient_by_hand_is_the_tapes(
     loss: type, output: Output, summed: bool, activation: Activation, masked: bool
 ) -> None:
-    net = Net(SIZES, activation, output, loss, Policy.float64, summed)
-    samples, wanted = drawn(4, 5, seed=10), mlp_gradients.targets(net, LABELS, tf.constant(0.1, tf.float64))
+    net = NetworkSpec(SIZES, activation, output, loss, Policy.float64, summed)
+    samples, wanted = (
+        drawn(4, 5, seed=10),
+        mlp_gradients.make_targets(net, LABELS, tf.constant(0.1, tf.float64)),
+    )
     masks = (
         [tf.cast(drawn(4, width, seed=width) > 0, tf.float64) * 2 for width in SIZES[1:-1]] if masked else []
     )
@@ -46,9 +49,9 @@ def test_gradient_by_hand_is_the_tapes(
     with tf.GradientTape() as tape:
         tape.watch(moving)
         done = mlp_gradients.forward(net, moving, samples, masks)
-        total = tf.reduce_sum(mlp_gradients.losses(net, done.logits, wanted))
+        total = tf.reduce_sum(mlp_gradients.compute_losses(net, done.logits, wanted))
     by_tape = tape.gradient(total, moving)
-    by_hand = mlp_gradients.backward(net, done, mlp_gradients.loss_slope(net, done.logits, wanted), masks)
+    by_hand = mlp_gradients.backward(net, done, mlp_gradients.loss_gradient(net, done.logits, wanted), masks)
     for ours, theirs in zip(by_hand, by_tape, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
@@ -61,20 +64,22 @@ def test_gradient_by_hand_is_the_tapes(
     ],
 )
 def test_label_smoothing_is_keras(loss: type, keras_loss: type) -> None:
-    net = Net(SIZES, Activation.relu, Output.softmax, loss, Policy.float64)
+    net = NetworkSpec(SIZES, Activation.relu, Output.softmax, loss, Policy.float64)
     logits = drawn(4, 3, seed=1)
-    ours = mlp_gradients.losses(net, logits, mlp_gradients.targets(net, LABELS, tf.constant(0.2, tf.float64)))
+    ours = mlp_gradients.compute_losses(
+        net, logits, mlp_gradients.make_targets(net, LABELS, tf.constant(0.2, tf.float64))
+    )
     theirs = keras_loss(from_logits=True, label_smoothing=0.2, reduction=None, dtype="float64")
     np.testing.assert_allclose(ours, theirs(tf.one_hot(LABELS, 3), logits), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("loss", "output", "summed"), HEADS)
 def test_losses_stay_finite_at_extreme_logits(loss: type, output: Output, summed: bool) -> None:
-    net = Net(SIZES, Activation.relu, output, loss, Policy.float32, summed)
+    net = NetworkSpec(SIZES, Activation.relu, output, loss, Policy.float32, summed)
     logits = tf.constant([[1e4, -1e4, 0.0]] * 4)
-    wanted = mlp_gradients.targets(net, LABELS, tf.constant(0.0))
-    assert np.isfinite(mlp_gradients.losses(net, logits, wanted)).all()
-    assert np.isfinite(mlp_gradients.loss_slope(net, logits, wanted)).all()
+    wanted = mlp_gradients.make_targets(net, LABELS, tf.constant(0.0))
+    assert np.isfinite(mlp_gradients.compute_losses(net, logits, wanted)).all()
+    assert np.isfinite(mlp_gradients.loss_gradient(net, logits, wanted)).all()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,7 @@ def test_losses_stay_finite_at_extreme_logits(loss: type, output: Output, summed
     ],
 )
 def test_only_hidden_layers_are_narrow(policy: Policy, narrow: str, wide: str) -> None:
-    net = Net(SIZES, Activation.relu, Output.softmax, CrossEntropy, policy)
+    net = NetworkSpec(SIZES, Activation.relu, Output.softmax, CrossEntropy, policy)
     done = mlp_gradients.forward(net, [tf.cast(each, net.wide) for each in parameters()], drawn(4, 5, seed=1))
     assert {each.dtype.name for each in done.hidden} == {narrow}
     assert done.logits.dtype.name == done.weights[-1].dtype.name == wide

@@ -3,12 +3,12 @@
 import numpy as np
 
 from pipeline.backend import Tensor, tf
-from pipeline.training.random_streams import stream, uniform
+from pipeline.training.random_streams import derive_seed, draw_uniform
 
 
 def drawn(seed: int, use: int, step: int, *, xla: bool = False) -> np.ndarray:
     def draw(seed: Tensor, step: Tensor) -> Tensor:
-        return uniform([50, 40], stream(seed, use, step))
+        return draw_uniform([50, 40], derive_seed(seed, use, step))
 
     # As arguments: constants would be drawn while tracing, by the same code for both compilers.
     return tf.function(draw, jit_compile=xla)(

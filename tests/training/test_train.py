@@ -11,9 +11,9 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
 from pipeline.errors import BadData, BadModel, Diverged
-from pipeline.hardware.contention import Reading, SystemReadings
+from pipeline.hardware.contention import KernelCounters, Reading
 from pipeline.measures import Epoch
-from pipeline.models import keras_models
+from pipeline.models.predictor import make_predictor
 from pipeline.training import train as stage
 from pipeline.training.train import Trained, train
 from tests.support import tiny
@@ -38,8 +38,9 @@ def test_one_item_an_epoch_and_it_learns() -> None:
 
 
 def test_a_neighbour_is_named_and_not_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = iter([(0, 0, 0), (2, 2, 0), (2, 2, 0), (4, 2.5, 1.5), (4, 2.5, 1.5), (5, 3.5, 1.5)])
-    monkeypatch.setattr(SystemReadings, "read", lambda _self: Reading(*next(seconds)))
+    rows = [(0, 0, 0), (2, 2, 0), (2, 2, 0), (4, 2.5, 1.5), (4, 2.5, 1.5), (5, 3.5, 1.5)]
+    seconds = (dict(zip(("wall", "cpu", "delayed"), row, strict=True)) for row in rows)
+    monkeypatch.setattr(KernelCounters, "read", lambda _self: Reading(**next(seconds)))
     epochs = list(train(DATA, tiny.told("train.epochs=3")))[-1].curve.epochs
     assert [epoch.contended for epoch in epochs] == [False, True, False]
     assert [epoch.core_share for epoch in epochs] == [1.0, 0.25, 1.0]
@@ -73,7 +74,9 @@ def test_fairness_comes_from_the_schedule() -> None:
 @pytest.mark.parametrize("engine", ["xla", "graph"])
 @pytest.mark.parametrize("words", ["", "augment=rotate model.dropout=0.3", "precision=mixed_bfloat16"])
 def test_same_seed_same_weights_bit_for_bit(engine: str, words: str) -> None:
-    one, same, other = (last(f"engine={engine} {words} train.seed={seed}").weights() for seed in (1, 1, 2))
+    one, same, other = (
+        last(f"engine={engine} {words} train.seed={seed}").get_weights() for seed in (1, 1, 2)
+    )
     for ours, again in zip(one, same, strict=True):
         np.testing.assert_array_equal(ours, again)
     assert (one[0] != other[0]).any()
@@ -84,14 +87,14 @@ def test_weights_of_an_epoch_stay_as_they_were(engine: str) -> None:
     settings = tiny.told(f"engine={engine} train.epochs=3")
     first, *_, _final = items = list(train(DATA, settings))
     alone = next(train(DATA, settings))
-    for kept, expected in zip(first.weights(), alone.weights(), strict=True):
+    for kept, expected in zip(first.get_weights(), alone.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, expected)
-    assert (first.weights()[0] != items[-1].weights()[0]).any()
+    assert (first.get_weights()[0] != items[-1].get_weights()[0]).any()
 
 
 def test_the_model_is_what_was_validated() -> None:
     item = last("model.layers=2")
-    answers = keras_models.predictor(item.model())(DATA.validation.features)
+    answers = make_predictor(item.build_model())(DATA.validation.features)
     assert (answers.argmax(1) == DATA.validation.labels).mean() == item.curve.last.validation_accuracy
 
 
@@ -107,24 +110,24 @@ def test_divergence_has_a_name(engine: str) -> None:
 
 
 def test_divergence_in_half_precision_names_the_scale() -> None:
-    assert "precision.loss_scale (now 32768)" in stage._diverged(
+    assert "precision.loss_scale (now 32768)" in stage._explain_divergence(
         "train", float("nan"), 1, tiny.told("precision=mixed_float16")
     )
-    assert "loss_scale" not in stage._diverged("train", float("nan"), 1, tiny.told())
+    assert "loss_scale" not in stage._explain_divergence("train", float("nan"), 1, tiny.told())
 
 
 def test_patience_stops_and_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies = iter([0.5, 0.7, 0.7, 0.6, 0.9])
-    true_epoch = stage._epoch
+    true_epoch = stage._train_epoch
 
     def epoch(*given: object) -> Epoch:
         return replace(true_epoch(*given), validation_accuracy=next(accuracies))
 
     plain = list(islice(train(DATA, tiny.told("train.epochs=5")), 2))
-    monkeypatch.setattr(stage, "_epoch", epoch)
+    monkeypatch.setattr(stage, "_train_epoch", epoch)
     items = list(train(DATA, tiny.told("train.epochs=5 train.patience=2")))
-    assert [item.kept.number for item in items] == [1, 2, 2, 2]
-    np.testing.assert_array_equal(items[-1].weights()[0], plain[1].weights()[0])
+    assert [item.chosen_epoch.number for item in items] == [1, 2, 2, 2]
+    np.testing.assert_array_equal(items[-1].get_weights()[0], plain[1].get_weights()[0])
     assert items[-1].curve.last.number == 4
 
 
@@ -132,9 +135,9 @@ def test_training_goes_on_from_given_weights() -> None:
     settings = tiny.told(
         "model.init=pretrained model.pretrained=x train.epochs=1 optimizer.learning_rate=1e-9"
     )
-    begin = last("train.epochs=2").weights()
+    begin = last("train.epochs=2").get_weights()
     item = next(train(DATA, settings, begin))
-    np.testing.assert_allclose(item.weights()[0], begin[0], atol=1e-6)
+    np.testing.assert_allclose(item.get_weights()[0], begin[0], atol=1e-6)
     with pytest.raises(BadModel):
         next(train(DATA, settings, begin[:2]))
 

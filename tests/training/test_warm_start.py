@@ -12,7 +12,14 @@ from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training import warm_start
 from pipeline.training.train import Start, Trained, train
-from pipeline.training.warm_start import Onward, onward, packed, taken_over, under_scaling_of, unpacked
+from pipeline.training.warm_start import (
+    WarmStart,
+    pack,
+    plan_warm_start,
+    take_over_scaling,
+    take_over_weights,
+    unpack,
+)
 from tests.support import tiny
 
 DATA = tiny.prepared(120)
@@ -22,12 +29,12 @@ def run(settings: Settings, data: Prepared = DATA, start: Start = None) -> Train
     return list(train(data, settings, start))[-1]
 
 
-def after(item: Trained, settings: Settings, data: Prepared = DATA, start: Start = None) -> Onward:
-    left = item.left(start)
+def after(item: Trained, settings: Settings, data: Prepared = DATA, start: Start = None) -> WarmStart:
+    left = item.to_training_state(start)
     assert left is not None
-    kept = unpacked(packed(left))
+    kept = unpack(pack(left))
     spent = item.curve.last.device_seconds
-    return onward(item.model(), kept, spent, "id", settings, data, Engine(item.engine))
+    return plan_warm_start(item.build_model(), kept, spent, "id", settings, data, Engine(item.engine))
 
 
 @pytest.mark.parametrize("engine", ["xla", "graph", "keras"])
@@ -37,13 +44,13 @@ def test_two_epochs_and_two_more_are_four(engine: str, words: str) -> None:
     settings = tiny.told(f"engine={engine} {words} train.epochs=2")
     first = run(settings)
     start = after(first, settings)
-    assert start.left is not None
+    assert start.training_state is not None
     second = run(settings, start=start)
-    for ours, other in zip(second.weights(), whole.weights(), strict=True):
+    for ours, other in zip(second.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_allclose(ours, other, rtol=1e-5, atol=1e-6)
     spent = first.curve.last.device_seconds
     assert second.curve.epochs[0].device_seconds > spent
-    again = second.left(start)
+    again = second.to_training_state(start)
     assert again is not None
     assert (again.epochs, again.steps) == (4, 4 * 30)
 
@@ -69,30 +76,30 @@ def test_rows_in_three_increments_come_near_to_all_at_once() -> None:
 def test_layers_that_fit_are_taken_and_others_named() -> None:
     parent = run(tiny.told("train.epochs=1 model.layers=2"))
     wider = tiny.told("train.epochs=1 model.layers=3")
-    weights, fresh = taken_over(parent.model(), wider, DATA)
+    weights, fresh = take_over_weights(parent.build_model(), wider, DATA)
     assert fresh == ("hidden_3",)
-    np.testing.assert_array_equal(weights[0], parent.weights()[0])
+    np.testing.assert_array_equal(weights[0], parent.get_weights()[0])
     start = after(parent, wider)
-    assert start.left is None
+    assert start.training_state is None
     assert run(wider, start=start).curve.last.device_seconds > parent.curve.last.device_seconds
     with pytest.raises(BadModel, match=r"train\.from must be a model of which a layer fits"):
-        taken_over(parent.model(), tiny.told("model.hidden=9"), tiny.prepared(shape=(3, 3)))
+        take_over_weights(parent.build_model(), tiny.told("model.hidden=9"), tiny.prepared(shape=(3, 3)))
 
 
 def test_another_optimizer_forgets_what_the_first_one_knew() -> None:
     parent = run(tiny.told("train.epochs=1"))
     start = after(parent, tiny.told("optimizer=sgd train.epochs=1"))
-    assert (start.left, start.fresh, start.steps) == (None, (), 0)
+    assert (start.training_state, start.fresh_layers, start.steps) == (None, (), 0)
 
 
 def test_the_scaling_stays_that_of_the_first_run() -> None:
-    parent = keras_models.build(tiny.told(), DATA)
+    parent = keras_models.build_model(tiny.told(), DATA)
     other = replace(DATA, scaling=replace(DATA.scaling, mean=DATA.scaling.mean + 9))
-    found = under_scaling_of(parent, other).scaling
+    found = take_over_scaling(parent, other).scaling
     np.testing.assert_allclose(found.mean, DATA.scaling.mean, rtol=1e-6)
     np.testing.assert_allclose(found.std, DATA.scaling.std, rtol=1e-6)
 
 
 def test_a_damaged_file_is_as_none() -> None:
-    assert unpacked(b"PK no") is None
-    assert warm_start.FILE.endswith(".npz")
+    assert unpack(b"PK no") is None
+    assert warm_start.STATE_FILE.endswith(".npz")

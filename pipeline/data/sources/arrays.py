@@ -7,48 +7,54 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.sources.loaded import Loaded, Samples, digest, numbered
+from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files, number_classes
+from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.errors import BadData, DataMissing
 from pipeline.settings.data import Arrays
 
 
-def fingerprint(data: Arrays) -> str:
-    return digest([_path(data)])
+def fingerprint(data: Arrays, _data_dir: Path) -> str:
+    """Return the SHA-256 (hex) of the file."""
+    return hash_files([_find_file(data)])
 
 
-def load(data: Arrays) -> Loaded:
-    """Both splits, or one where no test arrays are named.
+def load(data: Arrays, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
+    """Read both splits, or one where no test arrays are named.
 
     Raises:
         BadData: not an .npz, an array is missing, pickled or of the wrong shape.
     """
-    train = _samples(data, data.features, data.labels)
+    train = _read_samples(data, data.features, data.labels)
     test = None
     if data.test_features is not None and data.test_labels is not None:
-        test = _samples(data, data.test_features, data.test_labels)
+        test = _read_samples(data, data.test_features, data.test_labels)
         if test.features.shape[1:] != train.features.shape[1:]:
             raise BadData(
                 f"data.test_features must have samples of shape {train.features.shape[1:]}, "
                 f"got {test.features.shape[1:]}; use arrays of one data set"
             )
-        train, test = _of_one_type(train, test)
-    return numbered(train, test)
+        train, test = _convert_to_one_type(train, test)
+    return number_classes(train, test)
 
 
-def _of_one_type(train: Samples, test: Samples) -> tuple[Samples, Samples]:
-    """Bytes stay bytes only where both splits are."""
+def _convert_to_one_type(
+    train: LabelledSamples, test: LabelledSamples
+) -> tuple[LabelledSamples, LabelledSamples]:
+    """Convert both splits to float32 unless their types are equal: bytes stay bytes only if both are."""
     first, second = np.asarray(train.features), np.asarray(test.features)
     if first.dtype == second.dtype:
         return train, test
-    return Samples(_floats(first), train.labels), Samples(_floats(second), test.labels)
+    return LabelledSamples(_convert_to_float32(first), train.labels), LabelledSamples(
+        _convert_to_float32(second), test.labels
+    )
 
 
-def _floats(features: np.ndarray) -> np.ndarray:
+def _convert_to_float32(features: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is cleaned away
         return features.astype(np.float32)
 
 
-def _path(data: Arrays) -> Path:
+def _find_file(data: Arrays) -> Path:
     path = Path(data.path).expanduser()
     if not path.is_file():
         raise DataMissing(
@@ -57,20 +63,20 @@ def _path(data: Arrays) -> Path:
     return path
 
 
-def _samples(data: Arrays, features_name: str, labels_name: str) -> Samples:
-    features, labels = _array(data, features_name), _array(data, labels_name)
+def _read_samples(data: Arrays, features_name: str, labels_name: str) -> LabelledSamples:
+    features, labels = _read_array(data, features_name), _read_array(data, labels_name)
     if features.ndim < 2 or labels.ndim != 1 or len(features) != len(labels):
         raise BadData(
             f"{features_name} must be [n, ...] and {labels_name} [n], got {features.shape} and "
             f"{labels.shape}; choose the arrays with data.features=... data.labels=..."
         )
     if features.dtype != np.uint8:
-        features = _floats(features)
-    return Samples(features, labels)
+        features = _convert_to_float32(features)
+    return LabelledSamples(features, labels)
 
 
-def _array(data: Arrays, name: str) -> np.ndarray:
-    path = _path(data)
+def _read_array(data: Arrays, name: str) -> np.ndarray:
+    path = _find_file(data)
     try:
         with zipfile.ZipFile(path) as archive:
             names = [entry.removesuffix(".npy") for entry in archive.namelist()]

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.sources.loaded import Loaded, Samples, digest
+from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
+from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.errors import BadData
+from pipeline.settings.data import Digits
 
 
-def fingerprint() -> str:
-    """Hash of the file that scikit-learn ships; importing scikit-learn would take half a second."""
+def fingerprint(_data: Digits, _data_dir: Path) -> str:
+    """Hash the file that scikit-learn ships, without importing it: that would take half a second."""
     spec = find_spec("sklearn")
     path = Path(spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else "")
     path = path / "datasets" / "data" / "digits.csv.gz"
@@ -18,12 +20,14 @@ def fingerprint() -> str:
         raise BadData(
             f"data=digits needs scikit-learn's own file, got none at {path}; reinstall scikit-learn"
         )
-    return digest([path])
+    return hash_files([path])
 
 
-def load() -> Loaded:
+def load(_data: Digits, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     features = bunch.images.astype(np.float32)
-    return Loaded(Samples(features, bunch.target.astype(np.int64)), None, tuple(str(d) for d in range(10)))
+    return LoadedData(
+        LabelledSamples(features, bunch.target.astype(np.int64)), None, tuple(str(d) for d in range(10))
+    )

@@ -8,28 +8,29 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.sources.loaded import Loaded, Samples, digest, numbered
+from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files, number_classes
+from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.errors import BadData, DataMissing
 from pipeline.settings.data import Idx
 
-MOST_DIMENSIONS = 8
+MAX_DIMENSIONS = 8
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
-def fingerprint(data: Idx) -> str:
-    return digest(_paths(data))
+def fingerprint(data: Idx, _data_dir: Path) -> str:
+    return hash_files(_find_files(data))
 
 
-def load(data: Idx) -> Loaded:
-    return read_four(*_paths(data))
+def load(data: Idx, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
+    return read_data_set(*_find_files(data))
 
 
-def _paths(data: Idx) -> list[Path]:
+def _find_files(data: Idx) -> list[Path]:
     names = (data.train_images, data.train_labels, data.test_images, data.test_labels)
-    return [_found(Path(data.path).expanduser(), name) for name in names]
+    return [_find_file(Path(data.path).expanduser(), name) for name in names]
 
 
-def _found(folder: Path, name: str) -> Path:
+def _find_file(folder: Path, name: str) -> Path:
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path
@@ -39,24 +40,24 @@ def _found(folder: Path, name: str) -> Path:
     )
 
 
-def read_four(train_images: Path, train_labels: Path, test_images: Path, test_labels: Path) -> Loaded:
-    """Two splits from their four files.
+def read_data_set(train_images: Path, train_labels: Path, test_images: Path, test_labels: Path) -> LoadedData:
+    """Read two splits from their four files.
 
     Raises:
         BadData: a file is damaged, or images and labels do not belong together.
     """
-    train = _split(train_images, train_labels)
-    test = _split(test_images, test_labels)
+    train = _read_split(train_images, train_labels)
+    test = _read_split(test_images, test_labels)
     if train.features.shape[1:] != test.features.shape[1:]:
         raise BadData(
             f"{test_images} must hold images of {train.features.shape[1:]} as {train_images.name} does, "
             f"got {test.features.shape[1:]}; use files of one data set"
         )
-    return numbered(train, test)
+    return number_classes(train, test)
 
 
-def _split(images: Path, labels: Path) -> Samples:
-    features, numbers = read(images), read(labels)
+def _read_split(images: Path, labels: Path) -> LabelledSamples:
+    features, numbers = read_array(images), read_array(labels)
     if features.ndim < 2 or numbers.ndim != 1:
         raise BadData(
             f"{images} and {labels.name} must hold images and labels, got arrays of "
@@ -69,17 +70,17 @@ def _split(images: Path, labels: Path) -> Samples:
         )
     if features.dtype != np.uint8:
         features = features.astype(np.float32)
-    return Samples(features, numbers.astype(np.int64 if numbers.dtype.kind in "iu" else np.float64))
+    return LabelledSamples(features, numbers.astype(np.int64 if numbers.dtype.kind in "iu" else np.float64))
 
 
-def read(path: Path) -> np.ndarray:
-    """The array in one IDX file, plain or .gz; native byte order.
+def read_array(path: Path) -> np.ndarray:
+    """Read the array in one IDX file, plain or .gz; native byte order.
 
     Raises:
         BadData: not readable, wrong magic, or another length than its header says.
     """
-    content = _content(path)
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES or content[3] > MOST_DIMENSIONS:
+    content = _read_content(path)
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES or content[3] > MAX_DIMENSIONS:
         raise BadData(
             f"{path} must be an IDX file (magic 00 00 TYPE DIMS), got {content[:4].hex(' ') or 'nothing'}; "
             "fetch it again"
@@ -91,16 +92,16 @@ def read(path: Path) -> np.ndarray:
         )
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     dtype = np.dtype(TYPES[content[2]])
-    want, got = math.prod(shape) * dtype.itemsize, len(content) - start
-    if want != got:
+    expected, got = math.prod(shape) * dtype.itemsize, len(content) - start
+    if expected != got:
         raise BadData(
-            f"{path} must hold {want} bytes for shape {shape}, got {got}: "
-            f"{'truncated' if got < want else 'something is appended'}; fetch it again"
+            f"{path} must hold {expected} bytes for shape {shape}, got {got}: "
+            f"{'truncated' if got < expected else 'something is appended'}; fetch it again"
         )
     return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
     try:
         content = path.read_bytes()
         return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from pipeline.data.readers.downloads import RemoteFile, fetch_file
+from pipeline.data.readers.loaded import LoadedData, hash_files
+from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.sources import idx
-from pipeline.data.sources.downloads import RemoteFile, fetched
-from pipeline.data.sources.loaded import Loaded, digest
+from pipeline.settings.data import Mnist
 
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -18,13 +20,15 @@ FILES = {
 }
 
 
-def fingerprint(data_dir: Path) -> str:
-    return digest(_paths(data_dir))
+def fingerprint(_data: Mnist, data_dir: Path) -> str:
+    return hash_files(_fetch_files(data_dir))
 
 
-def load(data_dir: Path) -> Loaded:
-    return idx.read_four(*_paths(data_dir))
+def load(_data: Mnist, data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
+    return idx.read_data_set(*_fetch_files(data_dir))
 
 
-def _paths(data_dir: Path) -> list[Path]:
-    return [fetched(RemoteFile(name, sha256, MIRRORS, "mnist"), data_dir) for name, sha256 in FILES.items()]
+def _fetch_files(data_dir: Path) -> list[Path]:
+    return [
+        fetch_file(RemoteFile(name, sha256, MIRRORS, "mnist"), data_dir) for name, sha256 in FILES.items()
+    ]

@@ -5,40 +5,40 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.features import Words
-from pipeline.data.samples import Raw, TextWriter
-from pipeline.data.sources.loaded import Loaded, Samples, digest
-from pipeline.data.sources.scratch import Scratch
+from pipeline.data.features import TextSamples
+from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.samples import RawSamples, TextWriter
 from pipeline.errors import BadData, BadSetting, DataMissing
-from pipeline.settings.data_kinds import Tfds
+from pipeline.settings.data import Tfds
 
 
 def fingerprint(data: Tfds, data_dir: Path) -> str:
-    folder = Path(str(_builder(data, data_dir).data_dir))
-    return digest(sorted(path for path in folder.iterdir() if path.is_file()))
+    folder = Path(str(_prepare_builder(data, data_dir).data_dir))
+    return hash_files(sorted(path for path in folder.iterdir() if path.is_file()))
 
 
-def load(data: Tfds, data_dir: Path, scratch: Scratch) -> Loaded:
-    """The splits `train` and, where there is one, `test`.
+def load(data: Tfds, data_dir: Path, scratch: ScratchSpace) -> LoadedData:
+    """Read the splits `train` and, where there is one, `test`.
 
     Raises:
         BadData: it is no set of images or texts with one label each.
     """
-    builder = _builder(data, data_dir)
+    builder = _prepare_builder(data, data_dir)
     if "train" not in builder.info.splits or builder.info.supervised_keys is None:
         raise BadData(
             f"data.name must be a set with a train split and (sample, label) pairs, got {data.name}; "
             "see the catalogue"
         )
     names = tuple(str(name) for name in builder.info.features[builder.info.supervised_keys[1]].names)
-    train = _samples(builder, "train", scratch, data)
-    test = _samples(builder, "test", scratch, data) if "test" in builder.info.splits else None
-    form = None if isinstance(train.features, np.ndarray) else Words()
-    return Loaded(train, test, names, form)
+    train = _read_samples(builder, "train", scratch, data)
+    test = _read_samples(builder, "test", scratch, data) if "test" in builder.info.splits else None
+    form = None if isinstance(train.features, np.ndarray) else TextSamples()
+    return LoadedData(train, test, names, form)
 
 
-def _builder(data: Tfds, data_dir: Path) -> Any:
-    """A set whose files are there."""
+def _prepare_builder(data: Tfds, data_dir: Path) -> Any:
+    """Prepare a data set; TensorFlow Datasets downloads its files where they are absent."""
     try:
         import tensorflow_datasets  # type: ignore[import-not-found]
     except ImportError:
@@ -58,7 +58,7 @@ def _builder(data: Tfds, data_dir: Path) -> Any:
     return builder
 
 
-def _samples(builder: Any, split: str, scratch: Scratch, data: Tfds) -> Samples:
+def _read_samples(builder: Any, split: str, scratch: ScratchSpace, data: Tfds) -> LabelledSamples:
     rows = int(builder.info.splits[split].num_examples)
     labels = np.empty(rows, np.int64)
     pairs = enumerate(builder.as_dataset(split, as_supervised=True, shuffle_files=False).as_numpy_iterator())
@@ -67,19 +67,19 @@ def _samples(builder: Any, split: str, scratch: Scratch, data: Tfds) -> Samples:
     for row, (sample, label) in pairs:
         labels[row] = label
         if isinstance(sample, bytes):
-            writer = writer or TextWriter(scratch.file_for(builder.info.dataset_size or 0))
+            writer = writer or TextWriter(scratch.make_path_if_large(builder.info.dataset_size or 0))
             writer.add(sample.decode("utf-8", "replace").strip())
             continue
         if features is None:
             dtype = np.dtype(np.uint8) if sample.dtype == np.uint8 else np.dtype(np.float32)
-            features = scratch.room((rows, *sample.shape), dtype)
+            features = scratch.allocate((rows, *sample.shape), dtype)
         if sample.shape != features.shape[1:]:
             raise BadData(
                 f"samples must all have one size, got {sample.shape} and {features.shape[1:]} in "
                 f"{data.name}; choose a set of one size"
             )
         features[row] = sample
-    found: Raw | None = writer.texts() if writer else features
-    if found is None:
+    samples: RawSamples | None = writer.finish() if writer else features
+    if samples is None:
         raise BadData(f"the {split} split of {data.name} must have samples, got none; choose another set")
-    return Samples(found, labels)
+    return LabelledSamples(samples, labels)

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline.data.sources import arrays, fingerprint, idx, load
-from pipeline.data.sources.idx import TYPES, read
-from pipeline.data.sources.loaded import file_sha256
+from pipeline.data.readers.loaded import hash_file
+from pipeline.data.sources import fingerprint, load
+from pipeline.data.sources.idx import TYPES, read_array
 from pipeline.errors import BadData, DataMissing
 from pipeline.settings.data import Arrays, Idx
 
@@ -48,7 +48,7 @@ def test_what_is_written_is_read(
     array = data.draw(hnp.arrays(np.dtype(TYPES[code]).newbyteorder("="), shape))
     path = tmp_path / ("file.gz" if packed else "file")
     write_idx(path, array, code)
-    np.testing.assert_array_equal(read(path), array)
+    np.testing.assert_array_equal(read_array(path), array)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -112,7 +112,7 @@ def test_more_dimensions_than_any_image_has_is_a_wrong_magic(tmp_path: Path) -> 
     path = tmp_path / "file"
     path.write_bytes(b"\0\0\x08\xff" + b"\xff" * 1020)
     with pytest.raises(BadData, match="must be an IDX file") as caught:
-        read(path)
+        read_array(path)
     assert len(str(caught.value)) < 300
 
 
@@ -130,7 +130,7 @@ def test_the_fingerprint_follows_the_content(tmp_path: Path) -> None:
     before = fingerprint(data, tmp_path)
     assert fingerprint(data, tmp_path) == before
     write_idx(tmp_path / "test-labels", np.array([0, 1, 2, 1], np.uint8))
-    assert idx.fingerprint(data) != before
+    assert fingerprint(data, tmp_path) != before
 
 
 # ---- .npz -------------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def test_a_damaged_member_is_one_line(tmp_path: Path) -> None:
     content[120:160] = b"\x55" * 40
     (tmp_path / "data.npz").write_bytes(content)
     with pytest.raises(BadData, match=r"must be an \.npz") as caught:
-        arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE))
+        load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE), tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -193,12 +193,12 @@ def test_a_member_that_is_no_array_is_one_line(tmp_path: Path) -> None:
         archive.writestr("features", "text")
         archive.writestr("labels", "text")
     with pytest.raises(BadData, match="must be numbers, got no array"):
-        arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE))
+        load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE), tmp_path)
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="must be a file that can be read, got Is a directory"):
-        file_sha256(tmp_path)
+        hash_file(tmp_path)
 
 
 def test_bytes_in_one_split_and_floats_in_the_other_become_floats(tmp_path: Path) -> None:
@@ -232,6 +232,6 @@ def test_what_is_no_class_number_is_left_for_cleaning(tmp_path: Path) -> None:
 def test_what_is_no_npz_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "data.npz").write_bytes(b"nothing of the kind")
     with pytest.raises(BadData, match=r"must be an \.npz"):
-        arrays.load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE))
+        load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE), tmp_path)
     with pytest.raises(DataMissing, match="which is not there"):
-        arrays.fingerprint(Arrays(str(tmp_path / "none.npz"), "features", "labels", None, None, **WHOLE))
+        fingerprint(Arrays(str(tmp_path / "none.npz"), "features", "labels", None, None, **WHOLE), tmp_path)

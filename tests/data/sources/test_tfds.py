@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pipeline.data.features import Words
+from pipeline.data.features import TextSamples
 from pipeline.data.samples import Texts
 from pipeline.data.sources import fingerprint, load
 from pipeline.errors import BadData, BadSetting, DataMissing
-from pipeline.settings.data_kinds import Tfds
+from pipeline.settings.data import Tfds
 from tests.support import places
 
 PAIRS = {
@@ -54,7 +54,7 @@ def test_images_and_texts_come_with_their_classes_and_test_split(tmp_path: Path)
     assert images.classes == texts.classes == ("even", "odd")
     assert images.test is not None
     assert images.test.labels.tolist() == [0, 1, 0, 1, 0, 1]
-    assert texts.form == Words()
+    assert texts.kind == TextSamples()
     assert isinstance(texts.train.features, Texts)
     assert texts.train.features[:].tolist()[5] == "text 5"
     assert fingerprint(told("images"), tmp_path) != fingerprint(told("texts"), tmp_path)

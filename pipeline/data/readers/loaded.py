@@ -1,0 +1,94 @@
+"""The result of every source: samples with labels, by split, and what the classes are called."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data.features import SampleKind
+from pipeline.data.samples import RawSamples
+from pipeline.errors import BadData
+
+CHUNK_BYTES = 1 << 20
+MAX_CLASSES = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSamples:
+    """One split: `features` [n, *shape] of numbers, or texts, or a table; `labels` [n]."""
+
+    features: RawSamples
+    labels: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedData:
+    """All samples of a source. `test`: the official test split, where there is one.
+
+    `classes`: a name for each label 0, 1, ...; `kind`: of raw samples that need a front end, None: the
+    features are ready; `unreadable`: files that were left out.
+    """
+
+    train: LabelledSamples
+    test: LabelledSamples | None
+    classes: tuple[str, ...]
+    kind: SampleKind | None = None
+    unreadable: tuple[str, ...] = ()
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """Compute one SHA-256 (hex) over the bytes of all files, in order."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(hash_file(path).encode())
+    return total.hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """Compute the SHA-256 (hex) of one file.
+
+    Raises:
+        BadData: it cannot be read.
+    """
+    total = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                total.update(chunk)
+    except OSError as error:
+        raise BadData(
+            f"{path} must be a file that can be read, got {error.strerror}; mend its permissions or move it"
+        ) from None
+    return total.hexdigest()
+
+
+def number_classes(train: LabelledSamples, test: LabelledSamples | None) -> LoadedData:
+    """Number the classes by the labels that occur: 1, 2, 26 become 0, 1, 2 with the names "1", "2", "26".
+
+    A label that is no class number (negative, NaN, a fraction) stays as it is, for cleaning to drop.
+
+    Raises:
+        BadData: a number is larger than any number of classes here, so the labels are something else.
+    """
+    labels = train.labels if test is None else np.concatenate([train.labels, test.labels])
+    numbers = np.unique(labels[_are_class_numbers(labels)])
+    if len(numbers) and numbers[-1] >= MAX_CLASSES:
+        raise BadData(
+            f"labels must be whole numbers from 0 to {MAX_CLASSES - 1}, got {int(numbers[-1])}; "
+            "number the classes"
+        )
+    names = tuple(str(int(number)) for number in numbers)
+    return LoadedData(_renumber(train, numbers), None if test is None else _renumber(test, numbers), names)
+
+
+def _are_class_numbers(labels: np.ndarray) -> np.ndarray:
+    is_whole: np.ndarray = np.isfinite(labels) & (labels == np.floor(labels)) & (labels >= 0)
+    return is_whole
+
+
+def _renumber(samples: LabelledSamples, numbers: np.ndarray) -> LabelledSamples:
+    labels = samples.labels
+    dense = np.where(_are_class_numbers(labels), np.searchsorted(numbers, labels), labels)
+    return LabelledSamples(samples.features, dense)

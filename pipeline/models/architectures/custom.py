@@ -1,0 +1,118 @@
+"""A user's own network, by its dotted name: called, and checked before anything is trained with it."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from pipeline.backend import keras
+from pipeline.data.prepared import Prepared
+from pipeline.errors import BadModel
+from pipeline.models.architectures import Architecture
+from pipeline.models.layers import LOGITS, get_wide_type
+from pipeline.settings.model import Activation, Custom, Init, Mlp
+from pipeline.settings.settings import Settings
+
+RULE = "model.build must name a function of (shape, classes, settings) that returns a Keras model"
+
+
+class CustomArchitecture(Architecture):
+    """Whatever the user's function returns."""
+
+    @staticmethod
+    def build_logits(settings: Settings, prepared: Prepared, features: Any) -> Any:
+        """Call the user's model on scaled features.
+
+        Raises:
+            BadModel: there is no such function, it fails, or what it returns does not fit.
+        """
+        custom, classes, shape = settings.model, len(prepared.classes), tuple(features.shape[1:])
+        assert isinstance(custom, Custom)
+        model = _build_model(_import_function(custom.build), custom.build, shape, classes, settings)
+        _check_input(model, custom.build, shape)
+        _check_output(model, custom.build, classes)
+        return keras.layers.Activation("linear", dtype=get_wide_type(settings), name=LOGITS)(model(features))
+
+    @staticmethod
+    def shrink_to_one_unit(model: Custom) -> Mlp:
+        """Return a perceptron of one unit: nobody knows how to make the user's network smaller."""
+        return Mlp(
+            hidden=1,
+            layers=1,
+            activation=Activation.relu,
+            output=model.output,
+            dropout=0.0,
+            init=Init.glorot,
+            pretrained=None,
+        )
+
+
+def _import_function(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # the folder that the user is in
+    try:
+        function_object = getattr(import_module(module), function)
+    except Exception as error:  # whatever importing a user's module raises
+        raise BadModel(f"{RULE}, got {name} ({_format_error(error)}); mend it, or the name") from None
+    if not callable(function_object):
+        raise BadModel(f"{RULE}, got {name}, which is {type(function_object).__name__}; name a function")
+    return function_object  # type: ignore[no-any-return]
+
+
+def _build_model(
+    function: Callable[..., Any], name: str, shape: tuple[int, ...], classes: int, settings: Settings
+) -> Any:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(settings.precision.policy.value)
+    try:
+        model = function(shape, classes, settings)
+    except Exception as error:  # whatever a user's function raises
+        raise BadModel(f"{RULE}, got {name}, which failed ({_format_error(error)}); mend it") from None
+    finally:
+        keras.config.set_dtype_policy(before)
+    if not isinstance(model, keras.Model):
+        raise BadModel(f"{RULE}, got {name}, which returned {type(model).__name__}; return keras.Model(...)")
+    return model
+
+
+def _check_input(model: Any, name: str, shape: tuple[int, ...]) -> None:
+    if not model.built:
+        try:
+            model.build((None, *shape))
+        except Exception as error:
+            raise BadModel(
+                f"{RULE} for samples of shape {shape}, got {name}, whose model does not take them "
+                f"({_format_error(error)}); mend it"
+            ) from None
+    input_shape = getattr(model, "input_shape", (None, *shape))
+    expected_shape = (None, *shape)
+    fits = isinstance(input_shape, tuple) and len(input_shape) == len(expected_shape)
+    if not fits or any(
+        side not in (None, want) for side, want in zip(input_shape, expected_shape, strict=True)
+    ):
+        raise BadModel(
+            f"{RULE} for samples of shape {shape}, got {name}, whose model takes {input_shape}; "
+            "begin it with keras.Input(shape)"
+        )
+
+
+def _check_output(model: Any, name: str, classes: int) -> None:
+    output_shape = model.output_shape
+    if not isinstance(output_shape, tuple) or output_shape != (None, classes):
+        raise BadModel(
+            f"{RULE} with one output for each of {classes} classes, got {name}, whose model gives "
+            f"{output_shape}; "
+            "end it with keras.layers.Dense(classes)"
+        )
+    last = model.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "linear")
+    if isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid"):
+        raise BadModel(
+            f"{RULE} that ends with logits, got {name}, which ends with probabilities; leave "
+            "that out: model.output=softmax or sigmoid puts it behind"
+        )
+
+
+def _format_error(error: BaseException) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')[:120]}"

@@ -1,0 +1,185 @@
+"""Who owns a trial, a run, a worker or a file, and whether that process is still alive."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+START_TOLERANCE_SECONDS = 3.0
+"""A clock that is set moves the time at which a process is said to have started."""
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PID_NAMESPACE = Path("/proc/self/ns/pid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessOwner:
+    """A process that holds a trial, a run or a file, described well enough to look for it later.
+
+    A process id means something only within one boot of one machine and within one PID namespace (a container
+    has its own). What a system cannot tell, and what records of version 0.1.0 do not have, is None.
+    """
+
+    host: str
+    pid: int
+    started: float | None = None
+    """When the process started, in seconds since 1970."""
+    boot_id: str | None = None
+    """The kernel's name of this boot of the machine, 32 hexadecimal digits."""
+    pid_namespace: int | None = None
+    """The inode of the PID namespace; all processes of one container have the same."""
+    started_after_boot: float | None = None
+    """When the process started, in seconds since the boot: no clock that is set moves it."""
+
+    @classmethod
+    def current(cls) -> "ProcessOwner":
+        """Return the description of this process."""
+        return cls._of(psutil.Process())
+
+    @classmethod
+    def of(cls, pid: int) -> "ProcessOwner | None":
+        """Return the description of the process that has this id here and now; None where none has it."""
+        try:
+            return cls._of(psutil.Process(pid))
+        except (psutil.Error, ValueError, OverflowError):
+            return None
+
+    @classmethod
+    def _of(cls, process: psutil.Process) -> "ProcessOwner":
+        started, boot_id = process.create_time(), read_boot_id()
+        return cls(
+            host=socket.gethostname(),
+            pid=process.pid,
+            started=started,
+            boot_id=boot_id,
+            pid_namespace=read_pid_namespace(),
+            # psutil adds the time of the boot, as the clock now tells it, to what the kernel counts.
+            started_after_boot=started - psutil.boot_time() if boot_id else None,
+        )
+
+    # ---- on disk ----------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is known as plain values; times are rounded."""
+        fields = {key: value for key, value in asdict(self).items() if value is not None}
+        if self.started is not None:
+            fields["started"] = round(self.started)
+        if self.started_after_boot is not None:
+            fields["started_after_boot"] = round(self.started_after_boot, 2)
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "ProcessOwner | None":
+        """Read what `to_dict` wrote, values as numbers or as text; None for what describes no process."""
+        try:
+            return cls(
+                host=str(fields["host"]),
+                pid=int(fields["pid"]),
+                started=_read_number(fields.get("started")),
+                boot_id=fields.get("boot_id"),
+                pid_namespace=None
+                if (inode := _read_number(fields.get("pid_namespace"))) is None
+                else int(inode),
+                started_after_boot=_read_number(fields.get("started_after_boot")),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def to_file_name(self) -> str:
+        """Return `HOST-PID-STARTED.BOOT.NAMESPACE.AFTER`, for the name of a file that this process writes."""
+        after = None if self.started_after_boot is None else round(100 * self.started_after_boot)
+        rest = (round(self.started or 0), self.boot_id, self.pid_namespace, after)
+        words = ".".join("" if word is None else str(word) for word in rest)
+        return f"{self.host}-{self.pid}-{words}"
+
+    @classmethod
+    def from_file_name(cls, name: str) -> "ProcessOwner | None":
+        """Read a name that begins with `to_file_name`, or with `HOST-PID-` alone; None for any other."""
+        host, _, rest = name.rpartition("-")
+        host, _, pid = host.rpartition("-")  # a host may have hyphens in its name
+        words = rest.split(".")
+        fields: dict[str, Any] = {"host": host, "pid": pid}
+        if len(words) >= 4:
+            started, boot_id, namespace, after = words[:4]
+            hundredths = {"started_after_boot": int(after) / 100} if after.isdigit() else {}
+            fields |= {"started": started or None, "boot_id": boot_id or None, **hundredths}
+            fields["pid_namespace"] = namespace or None
+        return cls.from_dict(fields) if host and pid.isdigit() else None
+
+    # ---- alive or gone ----------------------------------------------------------------------------------
+
+    def is_alive(self) -> bool:
+        """Return whether the process runs and can be seen from here."""
+        return self._is_visible() and self._is_of_this_boot() and self._is_running()
+
+    def is_gone(self) -> bool:
+        """Return whether the process has certainly ended.
+
+        False for what cannot be seen from here: another machine, another container. Whoever needs to know of
+        those looks at a heartbeat.
+        """
+        return self._is_visible() and not (self._is_of_this_boot() and self._is_running())
+
+    def is_current(self) -> bool:
+        """Return whether this very process is meant."""
+        return self.pid == os.getpid() and self.is_alive()
+
+    def _is_visible(self) -> bool:
+        """Return whether its process id means something here, in this boot or in an earlier one.
+
+        The name of a host may change while it runs, and containers may share one. So equal boot and namespace
+        decide where they are known, and the name decides where they are not.
+        """
+        namespace = read_pid_namespace()
+        if self.pid_namespace is not None and namespace is not None:
+            if self.pid_namespace != namespace:
+                return False
+            if self.boot_id is not None and self.boot_id == read_boot_id():
+                return True
+        return self.host == socket.gethostname()
+
+    def _is_of_this_boot(self) -> bool:
+        boot_id = read_boot_id()
+        return self.boot_id is None or boot_id is None or self.boot_id == boot_id
+
+    def _is_running(self) -> bool:
+        try:
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:  # ended; its parent has not asked how
+                return False
+            current = self._of(process)
+        except psutil.AccessDenied:
+            return True
+        except (psutil.Error, ValueError, OverflowError):
+            return False
+        if self.started_after_boot is not None and current.started_after_boot is not None:
+            return abs(self.started_after_boot - current.started_after_boot) <= START_TOLERANCE_SECONDS
+        if self.started is not None and current.started is not None:
+            return abs(self.started - current.started) <= START_TOLERANCE_SECONDS
+        return True
+
+
+@cache
+def read_boot_id() -> str | None:
+    """Return the kernel's name of this boot; None where the system has none."""
+    try:
+        return BOOT_ID.read_text().strip().replace("-", "") or None
+    except OSError:
+        return None
+
+
+def read_pid_namespace() -> int | None:
+    """Return the inode of this process' PID namespace; None where the system has none."""
+    try:
+        return PID_NAMESPACE.stat().st_ino
+    except OSError:
+        return None
+
+
+def _read_number(value: Any) -> float | None:
+    return None if value is None else float(value)

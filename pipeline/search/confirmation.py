@@ -1,0 +1,81 @@
+"""The end of a search: points of its frontier are trained again, with new seeds or to the same weights."""
+
+from dataclasses import replace
+
+import numpy as np
+from optuna.trial import FrozenTrial
+
+from pipeline import signals
+from pipeline.search.job import Job
+from pipeline.search.results import FrontierPoint
+from pipeline.search.study_store import ProposedTrial
+from pipeline.search.sweep import RunningTrial, Sweep, get_trial_name
+from pipeline.search.trial_rows import CONFIRM, read_confirmed_key
+from pipeline.settings.command_line import EPOCHS, CommandLine
+from pipeline.trial import load_prepared, train_to_end
+
+
+def confirm(sweep: Sweep) -> None:
+    """Train each point of the frontier again with new seeds, and read the test split: once.
+
+    What was confirmed before is left as it is; several processes share the work.
+
+    Raises:
+        SearchStopped: as `Sweep.run`.
+    """
+    first_seed = sweep.spec.command_line.settings.train.seed + 1
+    seeds = range(first_seed, first_seed + sweep.spec.search.confirm)
+    points = {
+        (point.trial.number, point.epoch, seed): point for point in sweep.results.frontier for seed in seeds
+    }
+    queue = sweep.store.task_queue()
+    for number, epoch, seed in points:
+        about = {CONFIRM: {"trial": number, "epoch": epoch, "seed": seed}}
+        queue.queue(ProposedTrial({}, {}, {}), about, once=f"{CONFIRM} {number} {epoch} {seed}")
+
+    def begin() -> bool:
+        with signals.hold_back():
+            row = queue.claim(lambda waiting: read_confirmed_key(waiting) in points)
+            if row is not None:
+                _launch(sweep, row, points[read_confirmed_key(row)])  # type: ignore[index]
+        return row is not None
+
+    sweep.work_through(queue, begin)
+    sweep.observer.show_results(sweep.results)
+
+
+def _launch(sweep: Sweep, row: FrozenTrial, point: FrontierPoint) -> None:
+    """Train the point with the seed of the row, without a checkpoint, and never stop early."""
+    seed = row.user_attrs[CONFIRM]["seed"]
+    command_line = _compose_point(sweep, point, f"train.seed={seed}")
+    settings = command_line.settings
+    job = Job(
+        number=row.number,
+        settings=replace(settings, pruning=replace(settings.pruning, enabled=False)),
+        read_test=True,
+        under_shift=sweep.spec.search.under_shift,
+    )
+    sweep.launch(
+        RunningTrial(
+            name=get_trial_name(row),
+            number=point.trial.number,
+            command_line=command_line,
+            params={EPOCHS: point.epoch},
+            job=job,
+            seed=seed,
+        )
+    )
+
+
+def _compose_point(sweep: Sweep, point: FrontierPoint, *more: str) -> CommandLine:
+    """Return the settings that train to exactly this point's state, with `more` words."""
+    row = next(row for row in sweep.store.trials() if row.number == point.trial.number)
+    return sweep.spec.compose(sweep.get_words_of(row).with_(*more, f"{EPOCHS}={point.epoch}"))
+
+
+def train_point(sweep: Sweep, point: FrontierPoint) -> tuple[CommandLine, list[np.ndarray]]:
+    """Return the settings and weights of a point: from its checkpoint, or trained (on) to the same state."""
+    command_line = _compose_point(sweep, point)
+    data = load_prepared(command_line.settings, sweep.spec.search.under_shift)
+    checkpoint = sweep.spec.get_checkpoint_path(command_line)
+    return command_line, train_to_end(data, command_line.settings, checkpoint=checkpoint).get_weights()

@@ -1,0 +1,236 @@
+"""Runs in MLflow: how one is opened, tagged, written into within MLflow's limits, searched for and ended.
+
+Whatever is written is masked (no password reaches a run) and cut to what MLflow takes.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from getpass import getuser
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, run
+from urllib.parse import urlsplit
+
+import psutil
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+
+from pipeline.processes import ProcessOwner
+from pipeline.secrets import mask
+from pipeline.settings.command_line import CommandLine
+from pipeline.settings.settings import flatten
+from pipeline.tracking.mlflow_store import CHECKOUT, is_local, take_adopted_run
+
+PARAM_LIMIT, TAG_LIMIT, BATCH_LIMIT = 6000, 8000, 1000
+PAGE_SIZE = 1000
+
+OVERRIDES, COMMAND, NOTE = "overrides", "command", "mlflow.note.content"
+RUN_NAME, PARENT, ENTRY_POINT = "mlflow.runName", "mlflow.parentRunId", "mlflow.project.entryPoint"
+SOURCE_NAME = "mlflow.source.name"
+SOURCE = {"mlflow.source.type": "LOCAL", SOURCE_NAME: "python -m pipeline"}
+OWNER_TAGS = {
+    "host": "host",
+    "pid": "pid",
+    "pid_started": "started",
+    "boot_id": "boot_id",
+    "pid_namespace": "pid_namespace",
+    "pid_started_after_boot": "started_after_boot",
+}
+"""Tags that say which process holds a run, and the fields of `ProcessOwner`; 0.1.0 knew the first three."""
+REQUIRED_OWNER_TAGS = ("host", "pid", "pid_started")
+
+
+# ---- opening and ending -------------------------------------------------------------------------------
+
+
+def create_run(
+    client: MlflowClient, experiment_id: str, name: str, tags: Mapping[str, str], parent: str | None = None
+) -> str:
+    """Create a run that this process owns and return its id. `parent`: the id of the run to nest it in."""
+    all_tags = {"mlflow.user": read_user_name(), **SOURCE, **make_owner_tags()}
+    if parent is not None:
+        all_tags[PARENT] = parent
+    texts = {key: _cut(value, TAG_LIMIT) for key, value in {**all_tags, **tags}.items()}
+    return str(client.create_run(experiment_id, run_name=name, tags=texts).info.run_id)
+
+
+def read_user_name() -> str:
+    """Return the name of the user, or the number of one without a name, as in many containers."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def make_owner_tags() -> dict[str, str]:
+    """Return the tags that say that this process holds a run."""
+    fields = ProcessOwner.current().to_dict()
+    return {tag: str(fields[field]) for tag, field in OWNER_TAGS.items() if field in fields}
+
+
+def read_owner(run: Run) -> ProcessOwner | None:
+    """Return the process that holds a run; None for runs that this product did not make."""
+    tags = run.data.tags
+    if not all(tag in tags for tag in REQUIRED_OWNER_TAGS):
+        return None
+    return ProcessOwner.from_dict({field: tags.get(tag) for tag, field in OWNER_TAGS.items()})
+
+
+def end_orphans(client: MlflowClient) -> list[str]:
+    """End the runs of this product that killed processes left RUNNING, and return their ids."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    running = search_runs(client, experiments, "attributes.status = 'RUNNING'")
+    orphans = [run.info.run_id for run in running if _is_orphan(run, is_local(client.tracking_uri))]
+    for run_id in orphans:
+        client.set_terminated(run_id, status="KILLED")
+    return orphans
+
+
+def _is_orphan(run: Run, local_store: bool) -> bool:
+    if "pid" in run.data.tags:
+        owner = read_owner(run)
+        return owner is not None and owner.is_gone()
+    # Opened by `mlflow run` and never adopted, for instance because conda is missing. Such a run carries
+    # no owner, so it is ended only where it is of this checkout, nobody else writes, and no `mlflow run` is
+    # at work.
+    return local_store and _is_of_this_project(run) and not _is_mlflow_run_alive()
+
+
+def _is_of_this_project(run: Run) -> bool:
+    """Return whether `mlflow run` opened the run for this checkout, named by its path or its git address."""
+    source, _, folder = run.data.tags.get(SOURCE_NAME, "").partition("#")
+    if ENTRY_POINT not in run.data.tags or not source:
+        return False
+    if urlsplit(source).scheme in {"", "file"}:
+        return Path(urlsplit(source).path, folder).resolve() == CHECKOUT
+    return mask(source) in {
+        mask(address) for address in _read_git("remote", "get-url", "--all", "origin").split()
+    }
+
+
+def _is_mlflow_run_alive() -> bool:
+    lines = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return any("run" in line and any(Path(word).name == "mlflow" for word in line[:3]) for line in lines)
+
+
+def adopt_run(client: MlflowClient) -> str | None:
+    """Take the run that `mlflow run` opened for this process, and mask what MLflow wrote into it."""
+    run_id = take_adopted_run()
+    if run_id is None:
+        return None
+    tags = client.get_run(run_id).data.tags
+    set_tags(client, run_id, {key: value for key, value in tags.items() if mask(value) != value})
+    return run_id
+
+
+# ---- writing ------------------------------------------------------------------------------------------
+
+
+def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    """Set the tags of a run, masked and cut to MLflow's limit."""
+    client.log_batch(run_id, tags=[RunTag(key, _cut(value, TAG_LIMIT)) for key, value in tags.items()])
+
+
+def log_params(
+    client: MlflowClient, run_id: str, params: Mapping[str, object], existing: Collection[str] = ()
+) -> None:
+    """Log params, masked and cut. `known`: those that the run has, which MLflow lets nobody change."""
+    texts = {key: _cut(str(value), PARAM_LIMIT) for key, value in params.items() if key not in existing}
+    client.log_batch(run_id, params=[Param(key, text) for key, text in texts.items()])
+
+
+def make_metrics(values: Mapping[str, float | None], step: int = 0) -> list[Metric]:
+    """Return the values as metrics of one step and of now; those that are None are left out."""
+    now = int(time.time() * 1000)
+    return [Metric(key, float(value), now, step) for key, value in values.items() if value is not None]
+
+
+def log_metrics(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:
+    """Log metrics in as few calls as MLflow's limit allows."""
+    for start in range(0, len(metrics), BATCH_LIMIT):
+        client.log_batch(run_id, metrics=metrics[start : start + BATCH_LIMIT])
+
+
+def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
+    """Log artifacts by their path in the run, in one call."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        client.log_artifacts(run_id, folder)
+
+
+def _cut(text: str, limit: int) -> str:
+    return mask(text)[:limit]
+
+
+# ---- what runs say of a command line --------------------------------------------------------------------
+
+
+def make_params(command_line: CommandLine, without: Iterable[str] = ()) -> dict[str, object]:
+    """Return the options of the groups and all settings, flat. `without`: groups that are left out."""
+    flat = {**command_line.choices, **dict(flatten(command_line.settings))}
+    return {key: value for key, value in flat.items() if key.partition(".")[0] not in {*without}}
+
+
+def make_run_name(command_line: CommandLine, stage: str) -> str:
+    """Return a name such as `digits mlp 256 adam float32`; the stage is in front where it is one alone."""
+    settings, choices = command_line.settings, command_line.choices
+    words = [
+        stage if stage != "run" else "",
+        choices["data"],
+        choices["model"],
+        str(getattr(settings.model, "hidden", "")),
+        choices["optimizer"],
+        settings.precision.policy.value,
+    ]
+    return " ".join(word for word in words if word)
+
+
+def make_command_tags(command_line: CommandLine, stage: str, as_note: bool = True) -> dict[str, str]:
+    """Return the tags that say how to repeat a run: command, overrides, commit.
+
+    `as_note`: with the command as the text of the run's page too.
+    """
+    command = command_line.command_line(stage)
+    overrides = json.dumps(command_line.overrides)
+    note = {NOTE: f"`{command}`"} if as_note else {}
+    return {COMMAND: command, OVERRIDES: overrides, **note, **make_git_tags()}
+
+
+@cache
+def make_git_tags() -> dict[str, str]:
+    """Return the commit of the checkout and whether it was changed since; nothing outside a git checkout."""
+    commit, changes = _read_git("rev-parse", "HEAD"), _read_git("status", "--porcelain")
+    return {"git.commit": commit, "git.dirty": str(bool(changes)).lower()} if commit else {}
+
+
+def _read_git(*words: str) -> str:
+    try:
+        done = run(["git", *words], cwd=CHECKOUT, stdout=PIPE, stderr=DEVNULL, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
+
+
+# ---- searching ------------------------------------------------------------------------------------------
+
+
+def search_runs(client: MlflowClient, experiment_ids: Sequence[str], condition: str) -> Iterator[Run]:
+    """Yield the runs of the experiments that meet a condition in MLflow's filter language, page by page."""
+    token: str | None = None
+    while experiment_ids:
+        page = client.search_runs([*experiment_ids], condition, max_results=PAGE_SIZE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def quote(text: str) -> str:
+    """Return the text as a string of MLflow's filter language, which has no way to escape a quote."""
+    return f'"{text}"' if "'" in text else f"'{text}'"

@@ -1,0 +1,71 @@
+"""The model as an artifact of its run: with its signature, and with the versions that it was made with."""
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import numpy as np
+
+from pipeline.data.prepared import Prepared
+from pipeline.data.samples import Table, Texts
+
+if TYPE_CHECKING:
+    import keras
+
+PINNED = ("tensorflow", "keras", "mlflow", "numpy")
+
+
+def log_model(
+    model: "keras.Model", prepared: Prepared, register: str | None, run_id: str | None = None
+) -> str:
+    """Log the model, which answers to raw samples, and return its URI.
+
+    `run_id`: of the run that gets it, by default the active one.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
+    signature = ModelSignature(Schema(make_input_specs(prepared)), Schema([probabilities]))
+    with mlflow.start_run(run_id=run_id) if run_id else nullcontext(), _hide_registry_messages():
+        logged = mlflow.keras.log_model(
+            model,
+            name="model",
+            signature=signature,
+            pip_requirements=[f"{package}=={version(package)}" for package in PINNED],
+            registered_model_name=register,
+        )
+    return str(logged.model_uri)
+
+
+def make_input_specs(prepared: Prepared) -> list[Any]:
+    """Return MLflow's description of what a user can send."""
+    from mlflow.types import TensorSpec
+
+    match prepared.train.samples:
+        case Texts():
+            return [TensorSpec(np.dtype(object), (-1,))]  # Keras takes no arrays of str
+        case Table(numeric=numeric, categorical=categorical):
+            dtypes = dict.fromkeys(numeric, np.float32) | dict.fromkeys(categorical, object)
+            return [TensorSpec(np.dtype(dtype), (-1,), name) for name, dtype in dtypes.items()]
+        case array if prepared.front is None:
+            return [TensorSpec(array.dtype, (-1, *array.shape[1:]))]
+        case array:  # sounds may be of any length
+            return [TensorSpec(array.dtype, (-1, -1))]
+
+
+@contextmanager
+def _hide_registry_messages() -> Iterator[None]:
+    """Drop what MLflow prints of what it registers; anything else that it prints is passed on."""
+    captured = io.StringIO()
+    try:
+        with redirect_stderr(captured):
+            yield
+    finally:
+        for line in captured.getvalue().splitlines():
+            if not line.startswith(("Successfully registered model", "Created version", "Registered model")):
+                print(line, file=sys.stderr)

@@ -1,0 +1,103 @@
+"""Adam (arXiv 1412.6980) as Keras defines it; its weight decay is decoupled (AdamW, arXiv 1711.05101).
+
+m <- m + (1 - beta1)(g - m) and v <- v + (1 - beta2)(g^2 - v), then w <- w - rate c m / (sqrt(v) + epsilon);
+c corrects the bias of both means.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from pipeline.backend import Tensor, keras, tf
+from pipeline.settings.optimizer import Adam
+from pipeline.training.optimizers import UpdateRule
+
+
+@dataclass(frozen=True, slots=True)
+class AdamRule(UpdateRule):
+    """Steps along a mean of gradients, divided by the root of a mean of their squares."""
+
+    decays: bool
+
+    @classmethod
+    def from_settings(cls, optimizer: Adam) -> Self:
+        return cls(optimizer.weight_decay != 0)
+
+    @property
+    def slots(self) -> int:
+        return 2
+
+    @property
+    def flops(self) -> int:
+        return 11
+
+    @staticmethod
+    def get_arguments(optimizer: Adam) -> tuple[float, ...]:
+        return optimizer.beta1, optimizer.beta2, optimizer.epsilon
+
+    @staticmethod
+    def compute_step_sizes(optimizer: Adam, rates: np.ndarray, steps_before: int) -> np.ndarray:
+        """Return the learning rates with the bias correction of both means (the paper's section 2)."""
+        number = np.arange(steps_before + 1, steps_before + 1 + len(rates), dtype=np.float64)
+        return np.asarray(rates * np.sqrt(1 - optimizer.beta2**number) / (1 - optimizer.beta1**number))
+
+    @staticmethod
+    def compute_decay_factors(optimizer: Adam, rates: np.ndarray) -> np.ndarray:
+        """Return learning rate times weight decay, [steps]."""
+        return rates * optimizer.weight_decay
+
+    @staticmethod
+    def make_keras_twin(optimizer: Adam, rate: Callable[[], Tensor], loss_scale: float | None) -> Any:
+        return keras.optimizers.Adam(
+            rate,
+            optimizer.beta1,
+            optimizer.beta2,
+            optimizer.epsilon,
+            weight_decay=optimizer.weight_decay or None,
+            loss_scale_factor=loss_scale,
+        )
+
+    def update(
+        self,
+        arguments: Sequence[Tensor],
+        step_size: Tensor,
+        decay_factor: Tensor,
+        parameter: Tensor,
+        slots: Sequence[Tensor],
+        gradient: Tensor,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        beta1, beta2, epsilon = arguments
+        decayed = parameter - decay_factor * parameter if self.decays else parameter
+        mean = slots[0] + (gradient - slots[0]) * (1 - beta1)
+        square = slots[1] + (gradient * gradient - slots[1]) * (1 - beta2)
+        return decayed - step_size * mean / (tf.sqrt(square) + epsilon), (mean, square)
+
+    def update_in_place(
+        self,
+        arguments: Sequence[Tensor],
+        step_size: Tensor,
+        decay_factor: Tensor,
+        parameter: Tensor,
+        slots: Sequence[Tensor],
+        gradient: Tensor,
+    ) -> None:
+        if self.decays:
+            tf.raw_ops.ResourceApplyGradientDescent(
+                var=parameter.handle, alpha=decay_factor, delta=parameter.read_value()
+            )
+        beta1, beta2, epsilon = arguments
+        zero = tf.zeros_like(step_size)  # powers of zero: the step size already holds the bias correction
+        tf.raw_ops.ResourceApplyAdam(
+            var=parameter.handle,
+            m=slots[0].handle,
+            v=slots[1].handle,
+            beta1_power=zero,
+            beta2_power=zero,
+            lr=step_size,
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=epsilon,
+            grad=gradient,
+        )

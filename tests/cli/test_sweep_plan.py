@@ -1,0 +1,51 @@
+"""What a sweep makes of its words, before anything runs."""
+
+import pytest
+
+from pipeline.cli.sweep_plan import make_plan
+from pipeline.errors import BadSetting
+
+ONE = ["optimizer=sgd", "optimizer.learning_rate=0.1", "optimizer.momentum=0.9"]
+"""One optimizer, so that conf/search adds no dimension."""
+WORDS = [*ONE, "search.space=[]", "search.enqueue=[]"]
+
+
+def test_a_plan_has_what_is_shared_and_what_is_searched() -> None:
+    around = ["tracking.experiment=x", "ui.port=1", "diagnose.steps=2", "trained=run"]
+    plan = make_plan([*WORDS, "model.hidden=8,16", "train.epochs=2", *around])
+    assert plan.fixed == ("data=digits", *ONE, "train.epochs=2")
+    assert "model.hidden" in plan.space.keys
+    assert plan.command_line.settings.tracking.experiment == "x"
+
+
+def test_the_data_is_named_once() -> None:
+    plan = make_plan([*WORDS, "data=digits", "model.hidden=8,16"])
+    assert plan.fixed == (*ONE, "data=digits")
+
+
+def test_the_same_command_on_the_same_device_resumes_its_study() -> None:
+    words = [*WORDS, "model.hidden=8,16"]
+    name = make_plan(words).default_name("a CPU")
+    assert name.startswith("digits-")
+    assert make_plan([*words, "search.trials=3", "tracking.experiment=x"]).default_name("a CPU") == name
+    assert make_plan(words).default_name("a GPU") != name
+    assert make_plan([*words, "train.batch_size=32"]).default_name("a CPU") != name
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["train.from=run", "model.hidden=8,16"], "sweep needs train.from=null"),
+        (
+            ["search.objective=accuracy_under_shift"],
+            "search.objective=accuracy_under_shift needs evaluate.shift",
+        ),
+        (["model.hidden=0,16"], "model.hidden must be >= 1"),
+        (["model.hidden=interval(8.5,16)"], "model.hidden must be a whole number"),
+        (["diagnose.steps=1,2"], "diagnose.steps must have one value in a search"),
+    ],
+)
+def test_a_mistake_is_refused_before_anything_runs(words: list[str], text: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        make_plan(words)
+    assert str(caught.value).startswith(text)

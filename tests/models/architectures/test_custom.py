@@ -1,0 +1,69 @@
+"""A network of the user's own: trained, saved and served as any other; what is wrong with it in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.backend import keras
+from pipeline.errors import BadModel
+from pipeline.models import keras_models
+from pipeline.models.predictor import make_predictor
+from pipeline.profiling.profile import count_flops
+from pipeline.training.train import train
+from pipeline.trial import check_trial
+from tests.support import tiny
+
+DATA = tiny.prepared(120)
+
+
+def words(name: str) -> str:
+    return f"model=custom model.build=tests.support.my_models:{name}"
+
+
+def test_it_trains_and_its_saved_model_answers_the_same(tmp_path: Path) -> None:
+    settings = tiny.told(f"{words('build')} train.epochs=8 optimizer.learning_rate=0.01 train.batch_size=8")
+    *_, item = train(DATA, settings)
+    assert item.engine == "keras"
+    model = item.build_model()
+    answers = make_predictor(model)(DATA.validation.features)
+    # Batch normalisation: what was learned outside the gradients is part of the state, too.
+    assert (answers.argmax(1) == DATA.validation.labels).mean() == item.curve.last.validation_accuracy > 0.6
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(make_predictor(loaded)(DATA.validation.features), answers)
+    assert count_flops(model) == 2 * (20 * 6 + 6 * 3)
+
+
+def test_settings_are_handed_to_it_and_the_seed_counts() -> None:
+    one, same, other = (
+        keras_models.draw_initial_weights(tiny.told(f"{words('build')} {more}"), DATA)
+        for more in ("train.seed=1", "train.seed=1", "train.seed=2")
+    )
+    assert one[0].shape == (20, 6)
+    np.testing.assert_array_equal(one[0], same[0])
+    assert (one[0] != other[0]).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("fails", "which failed (ValueError: not today)"),
+        ("nothing", "which returned NoneType"),
+        ("with_softmax", "that ends with logits"),
+        ("too_few", "one output for each of 3 classes"),
+        ("other_shape", "for samples of shape (4, 5)"),
+        ("absent", "AttributeError"),
+        ("NUMBER", "which is int"),
+    ],
+)
+def test_what_is_wrong_with_it_is_one_line_before_anything_runs(name: str, rule: str) -> None:
+    with pytest.raises(BadModel) as caught:
+        check_trial(DATA, tiny.told(words(name)))
+    assert rule in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_module_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(BadModel, match=r"got no_such\.module:build \(ModuleNotFoundError: "):
+        check_trial(DATA, tiny.told("model=custom model.build=no_such.module:build"))

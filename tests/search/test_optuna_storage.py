@@ -1,0 +1,100 @@
+"""A storage that another process writes, or that a killed one has left behind, is waited for."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from pipeline.errors import BadInput
+from pipeline.search import optuna_storage
+from pipeline.search.study_store import StudyStore
+
+KILLED_IN_A_WRITE = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")  # so that pages reach the file before the end
+connection.execute("BEGIN")
+connection.executemany(
+    "INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (1, ?, '1')",
+    [(f"{number:0500}",) for number in range(500)],
+)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    StudyStore(f"sqlite:///{tmp_path / 'studies.db'}", "s")
+    return tmp_path / "studies.db"
+
+
+def test_a_locked_file_is_waited_for(path: Path) -> None:
+    """Longer than the five seconds that Python's driver waits by itself."""
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        release = threading.Timer(6.0, lambda: connection.execute("COMMIT"))
+        release.start()
+        before = time.monotonic()
+        assert optuna_storage.list_studies(f"sqlite:///{path}") == ["s"]
+        assert time.monotonic() - before > 5
+        release.join()
+
+
+def test_what_a_kill_left_half_written_is_rolled_back_by_whoever_comes(path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED_IN_A_WRITE, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert path.with_name("studies.db-journal").stat().st_size > 0
+    url = f"sqlite:///{path}"
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: StudyStore(url, "s"), range(4)))
+    assert [store.read_attrs() for store in stores] == [{}] * 4
+    assert not path.with_name("studies.db-journal").exists() or os.path.getsize(f"{path}-journal") == 0
+
+
+def test_many_that_create_one_storage_at_once_all_open_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: StudyStore(url, "s"), range(4)))
+    assert {store.name for store in stores} == {"s"}
+    assert optuna_storage.list_studies(url) == ["s"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("CREATE", {}, Exception("table studies already exists")),
+        OperationalError("COMMIT", {}, Exception("database is locked")),
+        IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed: alembic_version.version_num")),
+        IntegrityError("CREATE", {}, Exception("duplicate key value violates pg_type_typname_nsp_index")),
+    ],
+)
+def test_what_passes_is_tried_again(path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, errors = optuna_storage._connect, [error, error]
+
+    def fail_twice(url: str) -> object:
+        if errors:
+            raise RuntimeError("An exception is raised during the commit.") from errors.pop()
+        return connect(url)
+
+    monkeypatch.setattr(optuna_storage, "_connect", fail_twice)
+    assert optuna_storage.list_studies(f"sqlite:///{path}") == ["s"]
+    assert errors == []
+
+
+def test_what_does_not_pass_is_told_at_once(tmp_path: Path) -> None:
+    before = time.monotonic()
+    with pytest.raises(BadInput, match=r"search\.storage must be an Optuna URL that answers"):
+        optuna_storage.list_studies(f"sqlite:///{tmp_path / 'no' / 'such' / 'studies.db'}")
+    (tmp_path / "text.db").write_text("no database " * 100)
+    with pytest.raises(BadInput, match="file is not a database"):
+        optuna_storage.list_studies(f"sqlite:///{tmp_path / 'text.db'}")
+    assert time.monotonic() - before < 5

@@ -1,0 +1,41 @@
+"""Evaluation, timing, device and price."""
+
+import re
+
+import pytest
+
+from pipeline.cli.compose import CONF, compose
+from pipeline.errors import BadSetting
+from tests.settings.refusals import exchange, remedy
+
+
+def test_a_price_turns_device_seconds_into_money() -> None:
+    assert compose([]).settings.price.of(7200) is None
+    assert compose(["price.per_hour=1.5"]).settings.price.of(7200) == 3.0
+    for path in CONF.glob("price/*.yaml"):
+        price = compose([f"price={path.stem}"]).settings.price
+        assert (price.per_hour is None) == (path.stem == "none")
+        assert price.currency == "usd"
+        assert price.per_hour is None or re.search(r"per_hour: .* # .+ of 20\d\d-\d\d", path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("evaluate.severities", []),
+        ("evaluate.severities", [0, 1]),
+        ("evaluate.shift_seed", -1),
+        ("evaluate.calibration_bins", 1),
+        ("evaluate.worst", 101),
+        ("profile.repeats", 9),
+        ("profile.warmup", 0),
+        ("profile.batch_sizes", []),
+        ("profile.batch_sizes", [2**20 + 1]),
+        ("device.threads", 0),
+        ("price.per_hour", -0.1),
+        ("price.currency", "US$"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(key: str, value: object) -> None:
+    with pytest.raises(BadSetting, match=remedy(key)):
+        exchange(key, value)

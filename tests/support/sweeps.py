@@ -1,0 +1,131 @@
+"""A sweep without training: a pool that makes curves up, and an observer that writes down what it sees."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.cli import sweep_space
+from pipeline.cli.compose import compose
+from pipeline.measures import Curve, Epoch, Point
+from pipeline.search.job import Job, TrialOutcome
+from pipeline.search.results import Results
+from pipeline.search.study_store import StudyStore
+from pipeline.search.sweep import RunningTrial, Sweep
+from pipeline.search.worker_pool import Crash, Event
+from pipeline.settings.command_line import CommandLine, Overrides
+
+DEVICE = "a CPU, 1 core"
+SPACE = sweep_space.build_space(["model.hidden=8,16,32,64", "optimizer=sgd,adam"], {}, [], [])
+BASE = Overrides(("data=digits", "train.epochs=3", "device=cpu"))
+
+_composed: dict[tuple[str, ...], CommandLine] = {}
+
+
+def composed(words: Sequence[str]) -> CommandLine:
+    """Each command line once: composing is not what is tested here."""
+    key = tuple(words)
+    return _composed.setdefault(key, compose(key)) if key not in _composed else _composed[key]
+
+
+def curve_of(job: Job) -> Curve:
+    """Wider is better and dearer; another seed is another draw."""
+    settings = job.settings
+    wide = settings.model.hidden  # type: ignore[attr-defined]
+    luck = int(hashlib.sha256(repr(settings.train.seed).encode()).hexdigest()[:4], 16) / 2**16 / 100
+    return Curve(
+        DEVICE,
+        settings.schedule.fair_midway,
+        tuple(
+            Epoch(
+                number=n,
+                device_seconds=n * wide / 100,
+                train_loss=1.0,
+                validation_loss=1.0,
+                validation_accuracy=round(1 - 1 / (1 + n) / wide**0.5 - luck, 6),
+            )
+            for n in range(1, settings.train.epochs + 1)
+        ),
+    )
+
+
+def complete(job: Job) -> TrialOutcome:
+    curve = curve_of(job)
+    test = curve.last.validation_accuracy - 0.01 if job.read_test else None
+    return TrialOutcome(
+        status="complete",
+        curve=curve,
+        chosen_epoch=curve.last,
+        paid_seconds=curve.last.device_seconds,
+        test_accuracy=test,
+    )
+
+
+@dataclass
+class Pool:
+    """Does a job at once, an epoch an event; `work` may say otherwise, `about_to` may interfere."""
+
+    wide: int = 1
+    work: Callable[[Job], TrialOutcome | Crash] = complete
+    about_to: Callable[[Job], None] = lambda _job: None
+    jobs: list[Job] = field(default_factory=list)
+    started: list[Job] = field(default_factory=list)
+    frontiers: list[Sequence[Point]] = field(default_factory=list)
+    closed: int = 0
+
+    def count_free(self) -> int:
+        return self.wide - len(self.jobs)
+
+    def start(self, job: Job) -> None:
+        assert self.count_free() > 0
+        self.jobs.append(job)
+        self.started.append(job)
+
+    def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
+        self.frontiers.append(frontier)
+        if self.jobs:
+            job = self.jobs.pop(0)
+            self.about_to(job)
+            end = self.work(job)
+            for epoch in end.curve.epochs if isinstance(end, TrialOutcome) and end.curve else ():
+                yield job, epoch
+            yield job, end
+
+    def close(self) -> None:
+        self.jobs.clear()
+        self.closed += 1
+
+
+class Observer:
+    def __init__(self) -> None:
+        self.opened, self.closed, self.discarded = list[RunningTrial](), list[tuple[str, str]](), list[str]()
+        self.epochs, self.counts = 0, list[int]()
+
+    def open_trial(self, trial: RunningTrial) -> str:
+        self.opened.append(trial)
+        return f"run of {trial.name}"
+
+    def show_epoch(self, trial: RunningTrial, epoch: Epoch) -> None:
+        assert epoch.number <= trial.command_line.settings.train.epochs
+        self.epochs += 1
+
+    def close_trial(self, trial: RunningTrial, run_id: str | None, outcome: TrialOutcome) -> None:
+        assert run_id == f"run of {trial.name}"
+        self.closed.append((trial.name, outcome.status))
+
+    def show_results(self, results: Results) -> None:
+        self.counts.append(len(results.trials))
+
+    def discard_trial(self, name: str) -> None:
+        self.discarded.append(name)
+
+
+@dataclass
+class Scene:
+    sweep: Sweep
+    pool: Pool
+    observer: Observer
+    store: StudyStore
+
+
+def states(store: StudyStore) -> list[str]:
+    return [row.state.name.lower() for row in store.trials()]

@@ -1,0 +1,54 @@
+"""`tests/ROOM/test_MODULE.py` tests `pipeline/ROOM/MODULE.py`, one to one; the rest lies apart."""
+
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent
+PIPELINE = TESTS.parent / "pipeline"
+APART = {"integration", "support", "fixtures"}
+OF_THE_TREE = {"test_architecture.py", "test_mirror.py", "test_words.py", "test_documents.py"}
+"""Tests of the whole tree, not of a module."""
+
+THROUGH = {}
+"""Modules without a test file of their own, and the tests that run through them."""
+
+
+def find_modules() -> set[str]:
+    """Return the modules of the pipeline, as `room/module`."""
+    files = (path.relative_to(PIPELINE) for path in PIPELINE.rglob("*.py"))
+    return {str(path.with_suffix("")) for path in files if not path.stem.startswith("__")}
+
+
+def find_tested() -> dict[Path, str]:
+    """Return the module that each test file is named after."""
+    files = (path.relative_to(TESTS) for path in TESTS.rglob("test_*.py"))
+    return {
+        path: str(path.with_name(path.stem.removeprefix("test_")))
+        for path in files
+        if path.parts[0] not in APART and path.name not in OF_THE_TREE
+    }
+
+
+def test_each_test_file_is_named_after_a_module() -> None:
+    packages = {str(path.parent.relative_to(PIPELINE)) for path in PIPELINE.rglob("__init__.py")}
+    lost = sorted(
+        str(path) for path, module in find_tested().items() if module not in find_modules() | packages
+    )
+    assert not lost, f"no module for {', '.join(lost)}; move it beside its module's, or to tests/integration"
+
+
+def test_each_module_has_a_test_file_or_is_tested_through_another() -> None:
+    tested = set(find_tested().values())  # a package whose test runs through all its modules counts for them
+    bare = {module for module in find_modules() if not {module, module.rpartition("/")[0]} & tested}
+    assert bare == THROUGH.keys(), (
+        f"without a test file: {sorted(bare - THROUGH.keys())}; "
+        f"with one, or gone: {sorted(THROUGH.keys() - bare)}"
+    )
+    for module, tests in THROUGH.items():
+        for test in tests.split():
+            assert (TESTS / test).is_file(), f"{test}, which {module} is tested through, is not there"
+
+
+def test_folders_apart_are_the_only_ones_that_are_no_rooms() -> None:
+    folders = {path.name for path in TESTS.iterdir() if path.is_dir() and not path.name.startswith("__")}
+    rooms = {path.name for path in PIPELINE.iterdir() if path.is_dir()}
+    assert folders - APART <= rooms
