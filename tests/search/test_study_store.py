@@ -239,7 +239,19 @@ def test_the_living_keep_their_trials(store: StudyStore) -> None:
     disown(store, 0, this_process() | {"started": this_process()["started"] + 1})  # a clock was set
     store.begin(proposal(1), MANY)
     disown(store, 1, ELSEWHERE)
-    assert take_back(store) == []
+    store.begin(proposal(2), MANY)
+    container = replace(ProcessOwner.current(), pid=99999999, pid_namespace=1)  # of the same host name
+    disown(store, 2, container.to_dict())
+    if container.boot_id is not None:
+        assert take_back(store) == []
+
+
+def test_a_reboot_frees_the_trials_of_this_host(store: StudyStore) -> None:
+    if (me := ProcessOwner.current()).boot_id is None:
+        pytest.skip("this system does not name its boots")
+    store.begin(proposal(0), MANY)
+    disown(store, 0, replace(me, boot_id=32 * "0").to_dict())
+    assert take_back(store) == [0]
 
 
 def test_the_trial_of_a_dead_process_is_tried_again_once(store: StudyStore, url: str) -> None:
