@@ -25,8 +25,7 @@ MAX_COMPILED = 32
 @lru_cache(maxsize=MAX_COMPILED)
 def compile_rung(spec: EpochSpec, rung: Rung) -> Any:
     """Return a `tf.function` of (DeviceData, EpochPlan, steps, HyperParameters, LoopState, buffers)."""
-    loop = _run_with_update if rung >= Rung.update else _run_without_update
-    return tf.function(partial(loop, spec, rung), jit_compile=spec.xla, autograph=False)
+    return tf.function(partial(_run_steps, spec, rung), jit_compile=spec.xla, autograph=False)
 
 
 def make_step_caller(arguments: EpochArguments, rung: Rung) -> Callable[[int], None]:
