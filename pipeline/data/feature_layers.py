@@ -19,7 +19,7 @@ from pipeline.data.features import (
     TextSamples,
     Tokens,
 )
-from pipeline.data.samples import Batch, RawSamples, Table, Texts, measure_width, split_into_portions
+from pipeline.data.samples import Batch, RawSamples, Table, Texts, estimate_width, split_into_portions
 from pipeline.errors import BadData, BadSetting
 from pipeline.settings.preprocess import Form as TextForm
 from pipeline.settings.preprocess import Spectrogram, Vocabulary
@@ -234,7 +234,7 @@ def compute_features(front: FrontEnd, samples: RawSamples) -> Iterator[np.ndarra
     dtype = {Counts: np.uint8, Tokens: np.int32}.get(type(front), np.float32)
     specs = keras.tree.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), inputs)
     compute = tf.function(lambda batch: model(batch, training=False)).get_concrete_function(specs)
-    width = max(measure_width(samples), int(np.prod(model.output.shape[1:])))
+    width = max(estimate_width(samples), int(np.prod(model.output.shape[1:])))
     for rows in split_into_portions(len(samples), width):
         yield compute(convert_to_tensors(samples[rows])).numpy().astype(dtype)
 

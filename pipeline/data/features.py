@@ -88,13 +88,13 @@ FrontEnd: TypeAlias = LogMel | Counts | Tokens | Columns
 FRONT_ENDS: dict[str, type] = {kind.__name__: kind for kind in (LogMel, Counts, Tokens, Columns)}
 
 
-def convert_to_plain(front: FrontEnd | None) -> dict[str, Any] | None:
-    """Convert a front end to plain values for JSON."""
+def encode_front_end(front: FrontEnd | None) -> dict[str, Any] | None:
+    """Encode a front end as a dict for JSON: its class name under "kind", and its fields."""
     return None if front is None else {"kind": type(front).__name__, **asdict(front)}
 
 
-def convert_from_plain(plain: dict[str, Any] | None) -> FrontEnd | None:
-    """Convert what `convert_to_plain` wrote back to a front end, also after JSON made lists of tuples.
+def decode_front_end(plain: dict[str, Any] | None) -> FrontEnd | None:
+    """Decode what `encode_front_end` wrote, also after JSON made lists of tuples.
 
     Raises:
         KeyError, TypeError: `plain` describes no front end.

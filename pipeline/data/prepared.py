@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from pipeline.data.features import FrontEnd, convert_from_plain, convert_to_plain
+from pipeline.data.features import FrontEnd, decode_front_end, encode_front_end
 from pipeline.data.samples import RawSamples, describe_samples, read_samples, save_samples
 from pipeline.errors import BadInput
 from pipeline.processes import ProcessOwner
@@ -175,7 +175,7 @@ def _write_entry(folder: Path, content: PreparedContent) -> None:
         "classes": content.classes,
         "source_sha256": content.source_sha256,
         "report": asdict(content.report),
-        "front": convert_to_plain(content.front),
+        "front": encode_front_end(content.front),
         "raw": None if raw is None else describe_samples(raw),
     }
     with (folder / "prepared.json").open("w") as file:
@@ -219,7 +219,7 @@ def _read_entry(folder: Path, key: str, reused: bool = True) -> Prepared:
         key=key,
         directory=folder,
         reused=reused,
-        front=convert_from_plain(about["front"]),
+        front=decode_front_end(about["front"]),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.data import feature_layers, prepared, scaling, sources, splitting
 from pipeline.data.features import Columns, Counts, FrontEnd, SampleKind, SoundSamples, Tokens
 from pipeline.data.prepared import CleaningReport, Prepared, PreparedContent, Scaling, Split
-from pipeline.data.samples import RawSamples, take_rows
+from pipeline.data.samples import RawSamples, copy_rows
 from pipeline.data.sources import LoadedData
 from pipeline.data.splitting import RowSelection
 from pipeline.errors import BadInput, BadSetting
@@ -181,7 +181,7 @@ def _build_content(
         front, scaling_values = None, scaling.fit_scaling(splits["train"].features, preprocess)
     else:
         assert fit is not None
-        raw = {name: take_rows(selection.source, selection.rows) for name, selection in selections.items()}
+        raw = {name: copy_rows(selection.source, selection.rows) for name, selection in selections.items()}
         front = fit(loaded.kind, raw["train"])
         splits = {
             name: Split(

@@ -48,9 +48,9 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table. `numbers`: float32 [n, numeric columns], NaN for an empty cell; `words`: `Texts` a category.
+    """Rows of a table. `numbers`: float32 [n, numeric columns], NaN for an empty cell.
 
-    `numeric`, `categorical`: names of the columns of either kind.
+    `words`: one `Texts` for each categorical column; `numeric`, `categorical`: names of the columns.
     """
 
     numbers: np.ndarray
@@ -86,10 +86,12 @@ class TextWriter:
         self._out: io.BufferedIOBase = path.open("wb") if path else io.BytesIO()
 
     def add(self, text: str) -> None:
+        """Add one text; what UTF-8 cannot encode becomes a question mark."""
         self._length += self._out.write(text.encode("utf-8", "replace"))
         self._ends.append(self._length)
 
     def finish(self) -> Texts:
+        """Return all texts in the order in which they were added; a file is closed and memory-mapped."""
         ends = np.array(self._ends, np.int64)
         if isinstance(self._out, io.BytesIO):
             return Texts(np.frombuffer(self._out.getvalue(), np.uint8), ends)
@@ -120,7 +122,7 @@ def take_batch(raw: Any, rows: Rows) -> Batch:
     return batch
 
 
-def take_rows(raw: RawSamples, rows: np.ndarray) -> RawSamples:
+def copy_rows(raw: RawSamples, rows: np.ndarray) -> RawSamples:
     """Copy these rows into memory; the result is of the same kind as `raw`."""
     if isinstance(raw, Texts):
         return make_texts(raw[rows])
@@ -137,7 +139,7 @@ def split_into_portions(rows: int, width: int) -> Iterator[slice]:
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def measure_width(raw: RawSamples) -> int:
+def estimate_width(raw: RawSamples) -> int:
     """Estimate how many numbers a row has; 64 for texts and tables."""
     return int(np.prod(raw.shape[1:])) if isinstance(raw, np.ndarray) else 64
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.data.prepared import Scaling
-from pipeline.data.samples import measure_width, split_into_portions
+from pipeline.data.samples import estimate_width, split_into_portions
 from pipeline.settings.preprocess import Preprocess, Standardise
 
 
@@ -39,14 +39,14 @@ def _measure_range(features: np.ndarray) -> tuple[float, float]:
 
 def find_extremes(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the lowest and the highest value of each feature, both [*shape]."""
-    portions = [features[rows] for rows in split_into_portions(len(features), measure_width(features))]
+    portions = [features[rows] for rows in split_into_portions(len(features), estimate_width(features))]
     lowest = np.min([portion.min(axis=0) for portion in portions], axis=0)
     return lowest, np.max([portion.max(axis=0) for portion in portions], axis=0)
 
 
 def _compute_moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute mean and variance of each feature in float64, both [*shape], in two passes over portions."""
-    portions = [features[rows] for rows in split_into_portions(len(features), measure_width(features))]
+    portions = [features[rows] for rows in split_into_portions(len(features), estimate_width(features))]
     mean = sum(portion.sum(axis=0, dtype=np.float64) for portion in portions) / len(features)
     squares = sum(((portion - mean) ** 2).sum(axis=0) for portion in portions)
     return np.asarray(mean), np.asarray(squares / len(features))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.data.samples import Batch, RawSamples, Texts, encode_rows, measure_width, split_into_portions
+from pipeline.data.samples import Batch, RawSamples, Texts, encode_rows, estimate_width, split_into_portions
 from pipeline.data.sources import LabelledSamples
 from pipeline.errors import BadData
 
@@ -29,7 +29,7 @@ class RowSelection:
 
     def iterate_portions(self) -> Iterator[Batch]:
         """Yield the samples in portions that fit into memory."""
-        for portion in split_into_portions(len(self), measure_width(self.source)):
+        for portion in split_into_portions(len(self), estimate_width(self.source)):
             yield self.source[self.rows[portion]]
 
 
@@ -63,7 +63,7 @@ def _find_usable_rows(features: RawSamples) -> tuple[np.ndarray, str]:
         starts = np.concatenate([[0], features.ends[:-1]])
         return features.ends > starts, "empty text"
     if isinstance(features, np.ndarray) and features.dtype.kind == "f":
-        for rows in split_into_portions(len(features), measure_width(features)):
+        for rows in split_into_portions(len(features), estimate_width(features)):
             numbers = features[rows]
             usable[rows] = np.isfinite(numbers.reshape(len(numbers), -1)).all(axis=1)
     return usable, "NaN or infinite feature"

@@ -80,10 +80,10 @@ class ShiftedSamples:
 
 
 def check_shift(shift: Shift, samples: RawSamples, front: FrontEnd | None) -> None:
-    """Check that a shift is possible for these samples.
+    """Check that `shift` can be made on these samples: noise on all but tables, the others on images alone.
 
     Raises:
-        BadData: it is not.
+        BadData: it cannot.
     """
     images = front is None and isinstance(samples, np.ndarray) and samples.ndim in (3, 4)
     if shift is Shift.none or images or (shift is Shift.noise and not isinstance(samples, Table)):

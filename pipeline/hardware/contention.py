@@ -162,7 +162,7 @@ class ContentionMonitor:
         self.lost_share = 0.0
         """Share of the last epoch's wall seconds that others took; 0 unless it was contended."""
 
-    def runs_undisturbed(self, call: Callable[[], None]) -> bool:
+    def run_and_judge(self, call: Callable[[], None]) -> bool:
         """Run `call`; return whether it had its cores to itself, as far as that is counted."""
         before = self._readings.read()
         call()

@@ -133,7 +133,7 @@ class Stopwatch:
             tf.test.experimental.sync_devices()
             seconds[0] = time.perf_counter() - start
 
-        return [(steps, seconds[0])] if self._contention.runs_undisturbed(run) else []
+        return [(steps, seconds[0])] if self._contention.run_and_judge(run) else []
 
     @property
     def verdict(self) -> ContentionVerdict:
@@ -142,7 +142,7 @@ class Stopwatch:
 
     @property
     def drawn(self) -> PowerDraw:
-        """Return the energy of all epochs."""
+        """Return joules, mean watts and mean busy share (0..1) of the device over all epochs."""
         return self._energy.summarise()
 
     @property

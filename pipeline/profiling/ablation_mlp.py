@@ -6,7 +6,7 @@ what never changes. So gradients are carried from step to step, and under XLA a 
 samples that is zero, which the compiler cannot know.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -70,12 +70,14 @@ def _make_layer(inputs: int, outputs: int) -> tuple[Any, Any]:
     return np.full((inputs, outputs), 0.01, np.float32), np.zeros(outputs, np.float32)
 
 
+Fetch = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
 # ---- the loops --------------------------------------------------------------------------------------
 
 
 def _make_fetch(
     spec: EpochSpec, rung: Rung, data: DeviceData, plan: EpochPlan, hyper: HyperParameters
-) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+) -> Fetch:
     """Return a function from (step, total of the losses so far) to a batch (samples, targets).
 
     The batch is fetched with `Rung.input`; below it is always the first one.
@@ -93,38 +95,7 @@ def _make_fetch(
     return add_zero
 
 
-def _run_without_update(
-    spec: EpochSpec,
-    rung: Rung,
-    data: DeviceData,
-    plan: EpochPlan,
-    steps: Tensor,
-    hyper: HyperParameters,
-    state: LoopState,
-    buffers: LoopState | None,  # noqa: ARG001 (all loops are called alike; TensorFlow dislikes a name with _ in front)
-) -> tuple[Tensor, list[Tensor]]:
-    """Run the forward pass of each step, and with `Rung.backward` compute gradients and carry them along."""
-    fetch = _make_fetch(spec, rung, data, plan, hyper)
-
-    def run_step(step: Tensor, total: Tensor, gradients: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        samples, targets = fetch(step, total)
-        if rung is Rung.backward:
-            loss, gradients = compiled_epoch.loss_and_gradients_of_batch(
-                spec, plan, hyper, step, state.parameters, samples, targets
-            )
-        else:
-            masks = compiled_epoch.draw_dropout_masks(spec, plan, hyper, step)
-            activations = mlp_gradients.forward(spec.network, state.parameters, samples, masks)
-            loss = tf.reduce_mean(mlp_gradients.compute_losses(spec.network, activations.logits, targets))
-        return step + 1, total + loss, gradients
-
-    carried = [tf.zeros_like(array) for array in state.parameters] if rung is Rung.backward else []
-    begin = (tf.constant(0), tf.zeros((), spec.network.wide), carried)
-    _, total, carried = tf.while_loop(lambda step, *_: step < steps, run_step, begin, parallel_iterations=1)
-    return total, carried
-
-
-def _run_with_update(
+def _run_steps(
     spec: EpochSpec,
     rung: Rung,
     data: DeviceData,
@@ -133,9 +104,53 @@ def _run_with_update(
     hyper: HyperParameters,
     state: LoopState,
     buffers: LoopState | None,
+) -> Any:
+    """Run `steps` steps up to `rung`; return tensors that need all of their work."""
+    fetch = _make_fetch(spec, rung, data, plan, hyper)
+    if rung >= Rung.update:
+        return _run_with_update(spec, plan, steps, hyper, fetch, state, buffers)
+    return _run_without_update(spec, rung, plan, steps, hyper, fetch, state.parameters)
+
+
+def _run_without_update(
+    spec: EpochSpec,
+    rung: Rung,
+    plan: EpochPlan,
+    steps: Tensor,
+    hyper: HyperParameters,
+    fetch: Fetch,
+    parameters: Sequence[Tensor],
+) -> tuple[Tensor, list[Tensor]]:
+    """Run the forward pass of each step, and with `Rung.backward` compute gradients and carry them along."""
+
+    def run_step(step: Tensor, total: Tensor, gradients: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        samples, targets = fetch(step, total)
+        if rung is Rung.backward:
+            loss, gradients = compiled_epoch.loss_and_gradients_of_batch(
+                spec, plan, hyper, step, parameters, samples, targets
+            )
+        else:
+            masks = compiled_epoch.draw_dropout_masks(spec, plan, hyper, step)
+            outcome = mlp_gradients.forward(spec.network, parameters, samples, masks)
+            loss = tf.reduce_mean(mlp_gradients.compute_losses(spec.network, outcome.logits, targets))
+        return step + 1, total + loss, gradients
+
+    carried = [tf.zeros_like(array) for array in parameters] if rung is Rung.backward else []
+    begin = (tf.constant(0), tf.zeros((), spec.network.wide), carried)
+    _, total, carried = tf.while_loop(lambda step, *_: step < steps, run_step, begin, parallel_iterations=1)
+    return total, carried
+
+
+def _run_with_update(
+    spec: EpochSpec,
+    plan: EpochPlan,
+    steps: Tensor,
+    hyper: HyperParameters,
+    fetch: Fetch,
+    state: LoopState,
+    buffers: LoopState | None,
 ) -> tuple[Tensor, LoopState]:
     """Run complete steps, on frozen samples or on fetched ones."""
-    fetch = _make_fetch(spec, rung, data, plan, hyper)
 
     def by_value(step: Tensor, total: Tensor, state: LoopState) -> tuple[Tensor, Tensor, LoopState]:
         loss, gradients = compiled_epoch.loss_and_gradients_of_batch(

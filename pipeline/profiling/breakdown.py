@@ -86,9 +86,10 @@ TWIN = "the whole step on a twin of one unit and one sample"
 
 
 def split_epoch(real: Ladder, twin: Ladder) -> dict[Part, Span]:
-    """Split an epoch into its components, by the ladders of the real network and of its twin.
+    """Split an epoch into the seconds of overhead, forward, backward, update and input.
 
-    Spreads are those of the rounds.
+    `real`, `twin`: the ladders of the network and of its twin, in seconds of an epoch; quartiles are those of
+    the rounds.
     """
     heights, twin_heights = _find_heights(real), _find_heights(twin)
     spans = {Part.overhead: summarise_seconds(twin[Rung.input], TWIN)}

@@ -32,7 +32,7 @@ MAX_SAMPLES = 1024
 
 
 def profile(model: "Model", predict: Predict, prepared: Prepared, settings: Settings) -> Cost:
-    """Time `predict` on test samples and weigh `model`, on the device that holds its weights.
+    """Time `predict` on test samples and measure the size of `model`, on the device that holds its weights.
 
     `predict`: n raw samples -> probabilities [n, classes], compiled from `model`. Timed is what a caller
     waits for: copy in, front end, scaling, forward pass, copy out. Single samples are answered by

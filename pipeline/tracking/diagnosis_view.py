@@ -32,12 +32,12 @@ def make_page(run_id: str, attempts: Sequence[Attempt], cost_metric: str) -> Vie
     """Make the page that the view shows; `run_id`: of the diagnose run."""
     changed = [key_of(word) for attempt in attempts for word in attempt.proposal.words]
     return ViewPage(
-        "a walk to a cheaper command line",
-        f"tags.{WALK} = {quote(run_id)}",
-        shared_views.make_cost_metric(cost_metric, choose_unit(cost_metric)),
-        cost_metric,
-        tuple(dict.fromkeys(changed)),
-        ("kept", "remedy", "reason"),
-        {},
-        "Attempts and their curves",
+        name="a walk to a cheaper command line",
+        run_filter=f"tags.{WALK} = {quote(run_id)}",
+        dot_metric=shared_views.make_cost_metric(cost_metric, choose_unit(cost_metric)),
+        cost_metric=cost_metric,
+        param_keys=tuple(dict.fromkeys(changed)),
+        tag_keys=("kept", "remedy", "reason"),
+        accuracy_range={},
+        curves_title="Attempts and their curves",
     )

@@ -28,8 +28,8 @@ CURVES = "train/validation_accuracy_at_device_ms"
 TAG, NOTE = "mlflow.sharedViewState.", "mlflow.note.content"
 LIMIT = 20_000  # characters of the tag that the UI itself keeps to
 RUNS = 100  # on a page
-LEAST_UNITS = 100  # that the cheapest point should cost, so that rounding moves no dot by more than 1 %
-MOST_LINES = 20  # of links in an experiment's note
+MIN_UNITS = 100  # that the cheapest point should cost, so that rounding moves no dot by more than 1 %
+MAX_LINES = 20  # of links in an experiment's note
 
 
 # ---- cost as a step -----------------------------------------------------------------------------------
@@ -37,7 +37,7 @@ MOST_LINES = 20  # of links in an experiment's note
 
 def choose_cost_unit(cheapest_seconds: float) -> tuple[str, float]:
     """Choose the coarser unit in which the cheapest point still costs enough."""
-    return MILLISECONDS if cheapest_seconds * MILLISECONDS[1] >= LEAST_UNITS else MICROSECONDS
+    return MILLISECONDS if cheapest_seconds * MILLISECONDS[1] >= MIN_UNITS else MICROSECONDS
 
 
 def make_cost_metric(cost_metric: str, unit: tuple[str, float]) -> str:
@@ -53,22 +53,22 @@ def round_to_units(device_seconds: float, unit: tuple[str, float]) -> int:
 # ---- planting -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ViewPage:
     """The content of one view.
 
-    `runs`: a filter in MLflow's own words; `dots`: the metric whose step is the cost; `shown`: yMin and yMax
-    of the large chart, or nothing.
+    `run_filter`: in MLflow's own words; `dot_metric`: the one whose step is the cost; `accuracy_range`: yMin
+    and yMax of the large chart, or nothing.
     """
 
     name: str
-    runs: str
-    dots: str
+    run_filter: str
+    dot_metric: str
     cost_metric: str
-    keys: Sequence[str]
-    tags: Sequence[str]
-    shown: Mapping[str, float]
-    trials: str = "Trials and their curves"
+    param_keys: Sequence[str]
+    tag_keys: Sequence[str]
+    accuracy_range: Mapping[str, float]
+    curves_title: str = "Trials and their curves"
 
 
 def plant_views(
@@ -111,7 +111,7 @@ def _make_note(client: MlflowClient, experiment_id: str, study: str, link: str, 
     before = client.get_experiment(experiment_id).tags.get(NOTE, "").splitlines()
     mark = f"**{study}**: ["
     links = [line for line in before if line.startswith("**") and "viewStateShareKey=" in line]
-    others = [line for line in links if not line.startswith(mark)][: MOST_LINES - 1]
+    others = [line for line in links if not line.startswith(mark)][: MAX_LINES - 1]
     rest = "\n".join(line for line in before if line not in links).strip("\n")
     line = f"{mark}accuracy against cost]({link}), [its run]({run})"
     return "\n\n".join([line, *others, *([rest] if rest else [])])
@@ -131,12 +131,12 @@ def _make_state(page: ViewPage) -> dict[str, Any]:
     """Make the state of the runs page: its filter, its order, its columns and its charts."""
     sections = {"cost": (1, 460), "trials": (2, 380), "settings": (1, 420)}
     names = {
-        "cost": f"Accuracy against {_format_axis(page.dots)} (log)",
-        "trials": page.trials,
+        "cost": f"Accuracy against {_format_axis(page.dot_metric)} (log)",
+        "trials": page.curves_title,
         "settings": "Settings",
     }
     return {
-        "searchFilter": page.runs,
+        "searchFilter": page.run_filter,
         "orderByKey": "tags.`plot_order`",
         "orderByAsc": True,
         "startTime": "ALL",
@@ -145,8 +145,8 @@ def _make_state(page: ViewPage) -> dict[str, Any]:
         "datasetsFilter": [],
         "selectedColumns": [
             *(f"metrics.`{key}`" for key in ("accuracy", page.cost_metric)),
-            *(f"params.`{key}`" for key in page.keys),
-            *(f"tags.`{key}`" for key in page.tags),
+            *(f"params.`{key}`" for key in page.param_keys),
+            *(f"tags.`{key}`" for key in page.tag_keys),
         ],
         "runsHiddenMode": "SHOW_ALL",
         "groupBy": None,
@@ -180,15 +180,15 @@ def _make_section(key: str, name: str, columns: int, height: int) -> dict[str, A
 
 
 def _make_cards(page: ViewPage) -> Iterator[dict[str, Any]]:
-    yield _make_line_card("frontier", "cost", page.dots) | {"range": dict(page.shown)}
+    yield _make_line_card("frontier", "cost", page.dot_metric) | {"range": dict(page.accuracy_range)}
     yield _make_card("scatter", "SCATTER", "trials") | {
         "xaxis": {"key": page.cost_metric, "type": "METRIC"},
         "yaxis": {"key": "accuracy", "type": "METRIC"},
     }
     yield _make_line_card("curves", "trials", CURVES)
-    if page.keys:
+    if page.param_keys:
         yield _make_card("settings", "PARALLEL", "settings") | {
-            "selectedParams": list(page.keys),
+            "selectedParams": list(page.param_keys),
             "selectedMetrics": [page.cost_metric, "accuracy"],  # the last one is the colour
             "showAllRuns": False,
         }

@@ -124,15 +124,15 @@ def plant_study_views(
     """
     runs = f"tags.study = {quote(results.study)} AND tags.plot_order LIKE"
     everything = ViewPage(
-        "accuracy against cost",
-        f"{runs} '%-%'",
-        make_cost_metric(cost_metric, unit),
-        cost_metric,
-        find_shared_keys(results),
-        ("frontier", "knee", "beaten_by"),
-        choose_window([member.point for member in results.frontier]),
+        name="accuracy against cost",
+        run_filter=f"{runs} '%-%'",
+        dot_metric=make_cost_metric(cost_metric, unit),
+        cost_metric=cost_metric,
+        param_keys=find_shared_keys(results),
+        tag_keys=("frontier", "knee", "beaten_by"),
+        accuracy_range=choose_window([member.point for member in results.frontier]),
     )
-    frontier_only = replace(everything, name="frontier only", runs=f"{runs} '0-%'")
+    frontier_only = replace(everything, name="frontier only", run_filter=f"{runs} '0-%'")
     return shared_views.plant_views(
         client, experiment_id, study_run_id, results.study, (everything, frontier_only), ui_base
     )

@@ -43,17 +43,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("frontier")
     address = f"sqlite:///{found / 'studies.db'}"
     StudyStore(address, "empty")
-    ledger = StudyStore(address, "widths")
+    store = StudyStore(address, "widths")
     for hidden in CURVES:
-        number = ledger.begin(ProposedTrial({}, {}, {}), 99)
+        number = store.begin(ProposedTrial({}, {}, {}), 99)
         assert number is not None
-        ledger.finish(number, outcome(hidden))
-    number = ledger.begin(ProposedTrial({}, {}, {}), 99)
+        store.finish(number, outcome(hidden))
+    number = store.begin(ProposedTrial({}, {}, {}), 99)
     assert number is not None
-    ledger.finish(
-        number, outcome(8, state="failed", reason="diverged", curve=[], paid_seconds=0.0, device="")
-    )
-    after = ledger.task_queue()
+    store.finish(number, outcome(8, state="failed", reason="diverged", curve=[], paid_seconds=0.0, device=""))
+    after = store.task_queue()
     for seed in (1, 2):
         about = {"trial": 1, "epoch": 2, "seed": seed}
         after.queue(ProposedTrial({}, {}, {}), {CONFIRM: about}, once=f"confirm {seed}")

@@ -18,12 +18,12 @@ from pipeline.data.features import (
     TableSamples,
     TextSamples,
     Tokens,
-    convert_from_plain,
-    convert_to_plain,
+    decode_front_end,
+    encode_front_end,
 )
 from pipeline.data.prepared import Prepared
 from pipeline.data.preprocess import preprocess
-from pipeline.data.samples import Batch, RawSamples, Table, make_texts, take_rows
+from pipeline.data.samples import Batch, RawSamples, Table, copy_rows, make_texts
 from pipeline.errors import BadSetting
 from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
@@ -154,7 +154,7 @@ def test_a_table_is_filled_and_one_hot() -> None:
 def test_a_front_survives_json(front: FrontEnd | None) -> None:
     import json
 
-    assert convert_from_plain(json.loads(json.dumps(convert_to_plain(front)))) == front
+    assert decode_front_end(json.loads(json.dumps(encode_front_end(front)))) == front
 
 
 # ---- through the stage --------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def small(tmp_path: Path, kind: str, *more: str) -> Settings:
 
 
 def trained_on(prepared: Prepared) -> Any:
-    return take_rows(prepared.train.samples, np.arange(len(prepared.train)))
+    return copy_rows(prepared.train.samples, np.arange(len(prepared.train)))
 
 
 KINDS = ["sounds", "texts", "tokens", "table"]

@@ -138,25 +138,25 @@ def machine(folder: Path, name: str, tracking: str, words: list[str]) -> Iterato
         process.wait()
 
 
-def running(ledger: StudyStore) -> dict[int, list[FrozenTrial]]:
+def running(store: StudyStore) -> dict[int, list[FrozenTrial]]:
     """Trials under way, by process."""
     found: dict[int, list[FrozenTrial]] = {}
-    for row in ledger.trials():
+    for row in store.trials():
         if not row.state.is_finished() and OWNER in row.user_attrs:
             found.setdefault(row.user_attrs[OWNER]["pid"], []).append(row)
     return found
 
 
-def kill_at_work(ledger: StudyStore, process: subprocess.Popen[bytes], output: Path) -> None:
+def kill_at_work(store: StudyStore, process: subprocess.Popen[bytes], output: Path) -> None:
     """End it with SIGKILL while it trains, once the other has begun to train, too."""
     other: set[int] = set()
     while True:
         assert process.poll() is None, output.read_text()[-3000:]
-        now = running(ledger)
+        now = running(store)
         other |= set(now) - {process.pid}
         if other and process.pid in now:
             process.send_signal(signal.SIGSTOP)  # so that it cannot end its trial meanwhile
-            if process.pid in running(ledger):
+            if process.pid in running(store):
                 process.kill()
                 process.wait()
                 return
@@ -169,14 +169,14 @@ def swept(database: str, tracking: str, tmp_path_factory: pytest.TempPathFactory
     """The same command on two machines; one is killed, the other ends."""
     folder = tmp_path_factory.mktemp("machines")
     words = [*WORDS, f"search.storage={database}"]
-    ledger = StudyStore(database, STUDY)
+    store = StudyStore(database, STUDY)
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking)
         patch.setattr(mlflow, "get_tracking_uri", lambda: tracking)
         first, second = (
             stack.enter_context(machine(folder, name, tracking, words)) for name in ("first", "second")
         )
-        kill_at_work(ledger, first, folder / "first" / "output.txt")
+        kill_at_work(store, first, folder / "first" / "output.txt")
         second.wait(timeout=400)
         assert second.returncode == 0, (folder / "second" / "output.txt").read_text()[-3000:]
         yield folder
@@ -185,12 +185,12 @@ def swept(database: str, tracking: str, tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.slow
 @pytest.mark.usefixtures("swept")
 def test_it_ends_with_the_total_that_was_asked_for(database: str) -> None:
-    ledger = StudyStore(database, STUDY)
-    finished = [row for row in ledger.trials() if row.state.is_finished() and not is_interrupted(row)]
-    assert len(finished) == ledger.count_begun() == TRIALS
-    assert not [row for row in ledger._rows() if not row.state.is_finished()]
-    assert not [row for row in ledger.task_queue()._rows() if not row.state.is_finished()]
-    assert sum(is_interrupted(row) for row in ledger.trials()) >= 1
+    store = StudyStore(database, STUDY)
+    finished = [row for row in store.trials() if row.state.is_finished() and not is_interrupted(row)]
+    assert len(finished) == store.count_begun() == TRIALS
+    assert not [row for row in store._rows() if not row.state.is_finished()]
+    assert not [row for row in store.task_queue()._rows() if not row.state.is_finished()]
+    assert sum(is_interrupted(row) for row in store.trials()) >= 1
     commands = Counter(row.user_attrs[OUTCOME]["command"] for row in finished)
     assert set(commands.values()) == {1}
     assert sum("model.hidden=24" in command for command in commands) == 1  # the baseline, by one of them
@@ -199,11 +199,11 @@ def test_it_ends_with_the_total_that_was_asked_for(database: str) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("swept")
 def test_both_records_say_the_same(database: str, tracking: str) -> None:
-    ledger, client = StudyStore(database, STUDY), mlflow.MlflowClient(tracking)
+    store, client = StudyStore(database, STUDY), mlflow.MlflowClient(tracking)
     (experiment,) = (each for each in client.search_experiments() if each.name != "Default")
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     assert {run.info.status for run in runs} == {"FINISHED"}
-    found = trial_rows.read_results(ledger, "digits")
+    found = trial_rows.read_results(store, "digits")
     by_stage = Counter(run.data.tags.get("stage") for run in runs)
     members = found.frontier
     assert (by_stage["sweep"], by_stage["trial"], by_stage["confirm"]) == (1, TRIALS, len(members))
@@ -217,7 +217,7 @@ def test_both_records_say_the_same(database: str, tracking: str) -> None:
         assert run.data.tags["command"] == each.command
         assert run.data.metrics["accuracy"] == pytest.approx(each.curve[-1].accuracy)
     assert all(member.confirmation and len(member.confirmation.seeds) == 1 for member in members)
-    confirmed = [row.user_attrs[CONFIRM] for row in ledger.task_queue().trials() if CONFIRM in row.user_attrs]
+    confirmed = [row.user_attrs[CONFIRM] for row in store.task_queue().trials() if CONFIRM in row.user_attrs]
     assert len({tuple(each.values()) for each in confirmed}) == len(members)
     versions = client.search_model_versions(f"name = '{STUDY}'")
     assert len(versions) == len({version.tags["member"] for version in versions})

@@ -36,6 +36,7 @@ class TableColumn:
     first_text_line: int = 0
 
     def count_cell(self, line: int, cell: str) -> None:
+        """Count one cell of this column, from line `line` of the file (from 1)."""
         if _is_empty(cell):
             return
         self.cells += 1
@@ -56,6 +57,7 @@ class TableLayout:
 
 
 def fingerprint(data: Csv, _data_dir: Path) -> str:
+    """Return one SHA-256 (hex) over the training file and the test file, if there is one."""
     return hash_files([_find_file(path, key) for path, key in _list_files(data)])
 
 
@@ -77,9 +79,9 @@ def load(data: Csv, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
             raise BadData(f"{other_path} must have the columns of {path}, got others; use files of one table")
         tests.append(_read_samples(other_path, layout, data, scratch))
     classes = _list_classes(labels + [label for _, more in tests for label in more], data)
-    form = TableSamples() if layout.text is None else TextSamples()
+    kind = TableSamples() if layout.text is None else TextSamples()
     test = LabelledSamples(tests[0][0], _number_labels(tests[0][1], classes)) if tests else None
-    return LoadedData(LabelledSamples(train, _number_labels(labels, classes)), test, classes, form)
+    return LoadedData(LabelledSamples(train, _number_labels(labels, classes)), test, classes, kind)
 
 
 def _list_files(data: Csv) -> list[tuple[str, str]]:

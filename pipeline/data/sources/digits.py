@@ -12,7 +12,7 @@ from pipeline.settings.data import Digits
 
 
 def fingerprint(_data: Digits, _data_dir: Path) -> str:
-    """Hash the file that scikit-learn ships, without importing it: that would take half a second."""
+    """Return the hash of the file that scikit-learn ships, without its import, which takes half a second."""
     spec = find_spec("sklearn")
     path = Path(spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else "")
     path = path / "datasets" / "data" / "digits.csv.gz"
@@ -24,6 +24,7 @@ def fingerprint(_data: Digits, _data_dir: Path) -> str:
 
 
 def load(_data: Digits, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
+    """Read images as float32 [1797, 8, 8], without a test split."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

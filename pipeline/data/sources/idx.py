@@ -18,10 +18,12 @@ TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 
 
 def fingerprint(data: Idx, _data_dir: Path) -> str:
+    """Return one SHA-256 (hex) over the four files."""
     return hash_files(_find_files(data))
 
 
 def load(data: Idx, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
+    """Read two splits as `read_data_set` does."""
     return read_data_set(*_find_files(data))
 
 
@@ -41,7 +43,7 @@ def _find_file(folder: Path, name: str) -> Path:
 
 
 def read_data_set(train_images: Path, train_labels: Path, test_images: Path, test_labels: Path) -> LoadedData:
-    """Read two splits from their four files.
+    """Read two splits from their four files: bytes or float32 [n, ...], and labels [n].
 
     Raises:
         BadData: a file is damaged, or images and labels do not belong together.

@@ -21,6 +21,7 @@ FILES = {
 
 
 def fingerprint(_data: RtPolarity, data_dir: Path) -> str:
+    """Return one SHA-256 (hex) over both files; download them first where they are absent."""
     return hash_files(_fetch_files(data_dir))
 
 

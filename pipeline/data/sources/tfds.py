@@ -14,6 +14,7 @@ from pipeline.settings.data import Tfds
 
 
 def fingerprint(data: Tfds, data_dir: Path) -> str:
+    """Return one SHA-256 (hex) over the prepared files of the set; prepare it first where it is absent."""
     folder = Path(str(_prepare_builder(data, data_dir).data_dir))
     return hash_files(sorted(path for path in folder.iterdir() if path.is_file()))
 
