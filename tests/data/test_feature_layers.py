@@ -270,7 +270,7 @@ def test_what_is_served_answers_to_what_a_user_sends(tmp_path: Path, kind: str, 
     from mlflow.models import ModelSignature
     from mlflow.types import Schema
 
-    from pipeline.tracking.run_recorder import make_input_specs
+    from pipeline.tracking.model_artifact import make_input_specs
 
     settings = small(tmp_path, kind, "model.hidden=4")
     prepared = preprocess(settings)
