@@ -5,9 +5,10 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from pipeline.settings.data import AudioFolder, Colours, Csv, ImageFolder, OnError, TextFolder
+from pipeline.settings.data import Arrays, AudioFolder, Colours, Csv, ImageFolder, OnError, TextFolder
 
 WHOLE = {"fraction": 1.0, "in_memory_limit": 10**9}
 
@@ -103,3 +104,16 @@ def cells(path: Path, **changes: object) -> Csv:
         "encoding": "utf-8",
     }
     return Csv(**{**told, **WHOLE, **changes})  # type: ignore[arg-type]
+
+
+def npz(folder: Path, **named: np.ndarray) -> Arrays:
+    np.savez(folder / "data.npz", **named)
+    return Arrays(str(folder / "data.npz"), "features", "labels", None, None, **WHOLE)  # type: ignore[arg-type]
+
+
+def assert_one_line(caught: pytest.ExceptionInfo[Exception], *parts: str) -> None:
+    """The text of the error is one line that holds all of these."""
+    text = str(caught.value)
+    assert "\n" not in text
+    for part in parts:
+        assert part in text

@@ -8,13 +8,7 @@ import pytest
 
 from pipeline.data.readers import archives
 from pipeline.errors import BadData
-
-
-def one_line(caught: pytest.ExceptionInfo[BadData], *parts: str) -> None:
-    text = str(caught.value)
-    assert "\n" not in text
-    for part in parts:
-        assert part in text
+from tests.support import places
 
 
 @pytest.mark.parametrize("name", ["../outside.wav", "/etc/outside.wav", "a/../../outside.wav"])
@@ -27,7 +21,7 @@ def test_an_archive_that_names_a_place_outside_is_refused(tmp_path: Path, name: 
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(BadData) as caught:
         list(archives.read_members(path, ".wav"))
-    one_line(caught, "within its own folder", name)
+    places.assert_one_line(caught, "within its own folder", name)
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -11,13 +11,6 @@ from pipeline.settings.data import OnError
 from tests.support import places
 
 
-def one_line(caught: pytest.ExceptionInfo[BadData], *parts: str) -> None:
-    text = str(caught.value)
-    assert "\n" not in text
-    for part in parts:
-        assert part in text
-
-
 def test_folders_named_train_and_test_are_official_splits(tmp_path: Path) -> None:
     places.image_folder(tmp_path / "train")
     places.image_folder(tmp_path / "test", rows=3)
@@ -33,7 +26,7 @@ def test_an_unreadable_image_stops_or_is_left_out_and_named(tmp_path: Path) -> N
     (tmp_path / "left" / "001.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BadData) as caught:
         load(places.images(tmp_path), tmp_path)
-    one_line(caught, "got 2 that cannot be read", "000.png", "001.png", "data.on_error=skip")
+    places.assert_one_line(caught, "got 2 that cannot be read", "000.png", "001.png", "data.on_error=skip")
     loaded = load(places.images(tmp_path, on_error=OnError.skip), tmp_path)
     assert [Path(name).name for name in loaded.unreadable] == ["000.png", "001.png"]
     assert len(loaded.train.labels) == 22
@@ -76,4 +69,4 @@ def test_a_folder_that_holds_no_classes_is_one_line(tmp_path: Path, kind: str, r
             (root / "test" / "left").rename(root / "test" / "middle")
     with pytest.raises(DataMissing if kind == "no folder" else BadData) as caught:
         fingerprint(places.images(root), tmp_path)
-    one_line(caught, rule)
+    places.assert_one_line(caught, rule)

@@ -12,13 +12,6 @@ from pipeline.errors import BadData
 from tests.support import places
 
 
-def one_line(caught: pytest.ExceptionInfo[BadData], *parts: str) -> None:
-    text = str(caught.value)
-    assert "\n" not in text
-    for part in parts:
-        assert part in text
-
-
 @pytest.mark.parametrize("bytes_each", [2, 4])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_every_width_and_channel_sounds_the_same(tmp_path: Path, bytes_each: int, channels: int) -> None:
@@ -38,4 +31,4 @@ def test_what_is_no_wav_is_named(tmp_path: Path, content: bytes | str) -> None:
         sounds.decode_wav(tmp_path / "low" / "000.wav")
     with pytest.raises(BadData) as caught:
         load(places.sounds(tmp_path), tmp_path)
-    one_line(caught, "got 1 that cannot be read", "000.wav", "data.on_error=skip")
+    places.assert_one_line(caught, "got 1 that cannot be read", "000.wav", "data.on_error=skip")

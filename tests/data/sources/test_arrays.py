@@ -9,17 +9,11 @@ import pytest
 from pipeline.data.sources import fingerprint, load
 from pipeline.errors import BadData, DataMissing
 from pipeline.settings.data import Arrays
-
-WHOLE = {"fraction": 1.0, "in_memory_limit": 10**9}
-
-
-def npz(folder: Path, **named: np.ndarray) -> Arrays:
-    np.savez(folder / "data.npz", **named)
-    return Arrays(str(folder / "data.npz"), "features", "labels", None, None, **WHOLE)
+from tests.support import places
 
 
 def test_named_arrays_are_loaded(tmp_path: Path) -> None:
-    data = npz(tmp_path, features=np.ones((5, 2)), labels=np.array([0, 1, 2, 0, 1]))
+    data = places.npz(tmp_path, features=np.ones((5, 2)), labels=np.array([0, 1, 2, 0, 1]))
     loaded = load(data, tmp_path)
     assert loaded.train.features.dtype == np.float32
     assert loaded.classes == ("0", "1", "2")
@@ -27,7 +21,9 @@ def test_named_arrays_are_loaded(tmp_path: Path) -> None:
 
 
 def test_a_test_split_of_its_own_is_kept(tmp_path: Path) -> None:
-    data = npz(tmp_path, features=np.ones((5, 2)), labels=np.zeros(5), more=np.ones((2, 2)), truth=np.ones(2))
+    data = places.npz(
+        tmp_path, features=np.ones((5, 2)), labels=np.zeros(5), more=np.ones((2, 2)), truth=np.ones(2)
+    )
     data.test_features, data.test_labels = "more", "truth"
     loaded = load(data, tmp_path)
     assert loaded.test is not None
@@ -49,7 +45,7 @@ def test_a_test_split_of_its_own_is_kept(tmp_path: Path) -> None:
 )
 def test_wrong_arrays_are_one_line(tmp_path: Path, named: dict[str, np.ndarray], rule: str) -> None:
     with pytest.raises(BadData) as caught:
-        load(npz(tmp_path, **named), tmp_path)
+        load(places.npz(tmp_path, **named), tmp_path)
     assert rule in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -61,7 +57,7 @@ def test_a_damaged_member_is_one_line(tmp_path: Path) -> None:
     content[120:160] = b"\x55" * 40
     (tmp_path / "data.npz").write_bytes(content)
     with pytest.raises(BadData, match=r"must be an \.npz") as caught:
-        load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE), tmp_path)
+        load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **places.WHOLE), tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -70,11 +66,11 @@ def test_a_member_that_is_no_array_is_one_line(tmp_path: Path) -> None:
         archive.writestr("features", "text")
         archive.writestr("labels", "text")
     with pytest.raises(BadData, match="must be numbers, got no array"):
-        load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE), tmp_path)
+        load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **places.WHOLE), tmp_path)
 
 
 def test_bytes_in_one_split_and_floats_in_the_other_become_floats(tmp_path: Path) -> None:
-    data = npz(
+    data = places.npz(
         tmp_path,
         features=np.ones((5, 2), np.uint8),
         labels=np.zeros(5),
@@ -90,6 +86,8 @@ def test_bytes_in_one_split_and_floats_in_the_other_become_floats(tmp_path: Path
 def test_what_is_no_npz_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "data.npz").write_bytes(b"nothing of the kind")
     with pytest.raises(BadData, match=r"must be an \.npz"):
-        load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **WHOLE), tmp_path)
+        load(Arrays(str(tmp_path / "data.npz"), "features", "labels", None, None, **places.WHOLE), tmp_path)
     with pytest.raises(DataMissing, match="which is not there"):
-        fingerprint(Arrays(str(tmp_path / "none.npz"), "features", "labels", None, None, **WHOLE), tmp_path)
+        fingerprint(
+            Arrays(str(tmp_path / "none.npz"), "features", "labels", None, None, **places.WHOLE), tmp_path
+        )

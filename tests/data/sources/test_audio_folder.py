@@ -11,13 +11,6 @@ from pipeline.errors import BadData
 from tests.support import places
 
 
-def one_line(caught: pytest.ExceptionInfo[BadData], *parts: str) -> None:
-    text = str(caught.value)
-    assert "\n" not in text
-    for part in parts:
-        assert part in text
-
-
 def test_sounds_become_waves_of_one_length(tmp_path: Path) -> None:
     loaded = load(places.sounds(places.audio_folder(tmp_path), seconds=0.5), tmp_path)
     waves = np.asarray(loaded.train.features)
@@ -32,7 +25,9 @@ def test_another_rate_is_told_or_brought_to_one(tmp_path: Path) -> None:
     places.write_wav(tmp_path / "low" / "fast.wav", places.tone(300, rate=16000), 16000)
     with pytest.raises(BadData) as caught:
         load(places.sounds(tmp_path), tmp_path)
-    one_line(caught, "one sampling rate", "16000 Hz in", "fast.wav", "8000 Hz", "data.rate=8000")
+    places.assert_one_line(
+        caught, "one sampling rate", "16000 Hz in", "fast.wav", "8000 Hz", "data.rate=8000"
+    )
     loaded = load(places.sounds(tmp_path, rate=8000), tmp_path)
     fast = np.asarray(loaded.train.features)[np.flatnonzero(loaded.train.labels == 1)[-1]]
     np.testing.assert_allclose(fast[100:1900], places.tone(300)[100:1900], atol=300)

@@ -12,13 +12,6 @@ from pipeline.settings.data import Colours
 from tests.support import places
 
 
-def one_line(caught: pytest.ExceptionInfo[BadData], *parts: str) -> None:
-    text = str(caught.value)
-    assert "\n" not in text
-    for part in parts:
-        assert part in text
-
-
 def test_images_become_bytes_in_the_order_of_their_names(tmp_path: Path) -> None:
     loaded = load(places.images(places.image_folder(tmp_path)), tmp_path)
     features = np.asarray(loaded.train.features)
@@ -38,5 +31,7 @@ def test_mixed_sizes_name_two_files_and_the_remedy(tmp_path: Path) -> None:
     Image.new("L", (9, 9)).save(tmp_path / "right" / "big.png")
     with pytest.raises(BadData) as caught:
         load(places.images(tmp_path), tmp_path)
-    one_line(caught, "must all have one size", "9x9 in", "big.png", "6x8 in", "data.size=[height,width]")
+    places.assert_one_line(
+        caught, "must all have one size", "9x9 in", "big.png", "6x8 in", "data.size=[height,width]"
+    )
     assert len(load(places.images(tmp_path, size=[8, 6]), tmp_path).train.labels) == 25

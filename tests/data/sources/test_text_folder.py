@@ -10,13 +10,6 @@ from pipeline.errors import BadData
 from tests.support import places
 
 
-def one_line(caught: pytest.ExceptionInfo[BadData], *parts: str) -> None:
-    text = str(caught.value)
-    assert "\n" not in text
-    for part in parts:
-        assert part in text
-
-
 def test_texts_are_read_in_their_encoding(tmp_path: Path) -> None:
     data = places.texts(places.text_folder(tmp_path, encoding="cp1252"), encoding="cp1252")
     loaded = load(data, tmp_path)
@@ -24,4 +17,4 @@ def test_texts_are_read_in_their_encoding(tmp_path: Path) -> None:
     assert "café" in loaded.train.features[np.array([3])][0]
     with pytest.raises(BadData) as caught:
         load(places.texts(tmp_path), tmp_path)
-    one_line(caught, "got 40 that cannot be read", "utf-8", "and 37 more")
+    places.assert_one_line(caught, "got 40 that cannot be read", "utf-8", "and 37 more")
