@@ -23,6 +23,7 @@ from rich.console import Console
 from benchmarks import machine, report
 from benchmarks.engine import KEPT
 from benchmarks.results import Goal
+from pipeline.settings import addresses
 
 WORDS = ("search=standard", "search.enqueue=[]", "search.confirm=0", "train.epochs=3", "device=cpu")
 HEAD = ["trials before", "seconds a trial: median (min-max)", "proposing", "the rest", "n"]
@@ -52,13 +53,14 @@ def measure(before: int, trials: int) -> Overhead:
     from pipeline.cli import sweep as sweep_command
     from pipeline.search import ask_tell, sweep
     from pipeline.search.job import TrialOutcome
+    from pipeline.search.study_store import StudyStore
 
     words = [*WORDS, f"search.study=after-{before}", f"search.trials={before + trials}"]
     fill(words, before)
     stops: list[float] = []
     asked: list[float] = []
     apart: list[float] = []
-    propose, write = ask_tell.TrialSuggester.suggest, sweep.Sweep._write
+    propose, write = ask_tell.TrialSuggester.suggest, sweep.Sweep._write_outcome
 
     def timed_propose(self: ask_tell.TrialSuggester) -> object:
         start = time.perf_counter()
@@ -66,17 +68,17 @@ def measure(before: int, trials: int) -> Overhead:
         asked.append(time.perf_counter() - start)
         return found
 
-    def timed_write(self: sweep.Sweep, trial: object, run_id: object, ended: TrialOutcome) -> None:
-        write(self, trial, run_id, ended)
-        seconds = ended.seconds
+    def timed_write(self: sweep.Sweep, store: StudyStore, number: int, outcome: TrialOutcome) -> None:
+        write(self, store, number, outcome)
+        seconds = outcome.seconds
         apart.append(seconds.train + seconds.compile + seconds.warm_up)
         stops.append(time.perf_counter())
 
     # Models are kept at the end of a study, not with each trial, and invented trials have none.
     with (
         patch.object(ask_tell.TrialSuggester, "suggest", timed_propose),
-        patch.object(sweep.Sweep, "_write", timed_write),
-        patch.object(sweep_command._Watcher, "finish", lambda *_: None),
+        patch.object(sweep.Sweep, "_write_outcome", timed_write),
+        patch.object(sweep_command._StudyObserver, "finish", lambda *_: None),
     ):
         sweep_command.run(words)
     # The first trial compiles and reads the study; from the second on the process is warm.
@@ -95,13 +97,12 @@ def fill(words: Sequence[str], count: int) -> None:
     from pipeline.search import study_store
     from pipeline.search.ask_tell import TrialSuggester
     from pipeline.settings.search import Sampler
-    from pipeline.tracking import mlflow_store
 
     plan = plans.make_plan(words)
     told = plan.command_line.settings
     held = device.claim_device(told.device, pin=True)
     ledger = study_store.StudyStore(
-        mlflow_store.make_study_address(), told.search.study or "", plan.describe_study(held.name)
+        addresses.make_study_address(), told.search.study or "", plan.describe_study(held.name)
     )
     asker = TrialSuggester(plan.space, Sampler.random, None, 0, 1)
     assert isinstance(asker._study.sampler, RandomSampler)

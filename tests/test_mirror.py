@@ -8,7 +8,37 @@ APART = {"integration", "support", "fixtures"}
 OF_THE_TREE = {"test_architecture.py", "test_mirror.py", "test_words.py", "test_documents.py"}
 """Tests of the whole tree, not of a module."""
 
-THROUGH = {}
+THROUGH = {
+    "backend": "hardware/test_device.py",
+    "cli/commands": "integration/test_end_to_end.py",
+    "cli/diagnosis_summary": "cli/test_diagnose.py",
+    "cli/ui": "integration/test_browser.py",
+    "data/features": "data/test_feature_layers.py",
+    "data/readers/scratch": "integration/test_streaming.py",
+    "data/samples": "data/test_feature_layers.py",
+    "data/scaling": "data/test_preprocess.py",
+    "data/sources/digits": "data/test_preprocess.py",
+    "data/sources/mnist": "data/readers/test_downloads.py",
+    "data/splitting": "data/test_preprocess.py",
+    "diagnosis/paired_attempt": "diagnosis/test_improve.py",
+    "errors": "integration/test_end_to_end.py",
+    "frontier_sampler/conditions": "frontier_sampler/test_sampler.py",
+    "frontier_sampler/forecast": "frontier_sampler/test_suggest.py",
+    "frontier_sampler/history": "frontier_sampler/test_suggest.py",
+    "frontier_sampler/observations": "frontier_sampler/test_suggest.py",
+    "models/layers": "models/test_architectures.py",
+    "profiling/ablation_keras": "profiling/test_measure_breakdown.py",
+    "reports/palette": "reports/test_study_plots.py",
+    "reports/style": "reports/test_study_plots.py",
+    "search/trial_rows": "search/test_sweep.py",
+    "tracking/diagnosis_recorder": "cli/test_diagnose.py",
+    "tracking/diagnosis_view": "cli/test_diagnose.py",
+    "tracking/model_artifact": "tracking/test_run_recorder.py",
+    "tracking/model_references": "integration/test_end_to_end.py",
+    "tracking/publish_study": "cli/test_sweep.py",
+    "tracking/shared_views": "tracking/test_study_view.py",
+    "training/keras_loop": "training/test_checkpoints.py",
+}
 """Modules without a test file of their own, and the tests that run through them."""
 
 

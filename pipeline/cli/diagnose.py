@@ -47,7 +47,8 @@ def run(words: Sequence[str]) -> None:
     with record_run(command_line, "diagnose", claimed) as record:
         record.record_data(prepared)
         log = DiagnosisLog(
-            DiagnosisRecorder(record, settings.diagnose.aim, compose, claimed.name), import_seconds
+            recorder=DiagnosisRecorder(record, settings.diagnose.aim, compose, claimed.name),
+            import_seconds=import_seconds,
         )
         printer = DiagnosisPrinter(settings.diagnose, log.recorder.cost_name, record)
         printer.print_start(start, claimed.name)
@@ -115,7 +116,7 @@ def _compose_settings(words: "Words") -> Settings:
 # ---- the record ---------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(kw_only=True)
 class DiagnosisLog:
     """Every event of a diagnosis, in MLflow and here; `import_seconds`: what importing TensorFlow took."""
 

@@ -39,12 +39,12 @@ def fit_kernels(memory: History, work: Work | None, seed: int) -> Kernels:
     return Kernels(errors, CostModel(observed, work).fit(seed))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateForecasts:
     """Candidates and what is expected of them, [m] or [m, rungs].
 
-    `base`: device-seconds paid already; `allowed`: rungs that may be a target; `sound`: chance, 0..1, that
-    the constraints are kept.
+    `paid_seconds`: device-seconds paid already; `allowed`: rungs that may be a target; `feasible_chance`:
+    0..1, that the constraints are kept.
     """
 
     candidates: Sequence[Configuration]
@@ -153,15 +153,15 @@ class Forecast:
             ]
         )
         return CandidateForecasts(
-            candidates,
-            reached,
-            base,
-            fair,
-            self._find_allowed_rungs(candidates, reached),
-            self._estimate_feasibility(features),
-            self._costs.predict(candidates, features, self.rungs),
-            mean - self._decline * later[None, :],
-            deviation,
+            candidates=candidates,
+            reached=reached,
+            paid_seconds=base,
+            fair=fair,
+            allowed=self._find_allowed_rungs(candidates, reached),
+            feasible_chance=self._estimate_feasibility(features),
+            costs=self._costs.predict(candidates, features, self.rungs),
+            mean=mean - self._decline * later[None, :],
+            deviation=deviation,
         )
 
     def _find_allowed_rungs(self, candidates: Sequence[Configuration], reached: NDArray[np.int_]) -> Flags:

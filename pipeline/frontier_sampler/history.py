@@ -21,7 +21,7 @@ class TrialStatus(Enum):
     failed = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """One trial as plain values: `params` without the epochs; `target`: the epochs it was asked for, if any.
 
@@ -64,7 +64,7 @@ class Fidelity:
         return scaled
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Configuration:
     """All trials of one configuration together; `curve` is the longest of theirs.
 
@@ -156,7 +156,9 @@ class History:
         key = make_key(trial.params)
         if key not in self.configurations:
             features = self.space.encode_features([trial.params])[0]
-            self.configurations[key] = Configuration(trial.params, trial.number, features)
+            self.configurations[key] = Configuration(
+                params=trial.params, first=trial.number, features=features
+            )
         return self.configurations[key]
 
     def list_observed(self) -> list[Configuration]:

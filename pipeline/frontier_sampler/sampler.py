@@ -312,7 +312,16 @@ def _make_record(trial: FrozenTrial, epochs: str | None) -> TrialRecord | None:
     feasible = all(value <= 0 for value in trial.constraints.values())
     short = target is not None and bool(curve) and curve[-1][0] < target
     ended = short and trial.state is TrialState.COMPLETE
-    return TrialRecord(trial.number, params, STATES[trial.state], curve, target, fair, feasible, ended)
+    return TrialRecord(
+        number=trial.number,
+        params=params,
+        status=STATES[trial.state],
+        curve=curve,
+        target=target,
+        fair=fair,
+        feasible=feasible,
+        ended=ended,
+    )
 
 
 def _read_curve(trial: FrozenTrial, epochs: int) -> Curve:

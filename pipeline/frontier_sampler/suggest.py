@@ -180,8 +180,14 @@ class Suggester:
         """Make a candidate from its first epoch; targets that it was trained to before are not repeated."""
         configuration = self._history.configurations.get(make_key(params))
         if configuration is None:
-            return Configuration(params, number, features)
-        return Configuration(params, number, features, fair=configuration.fair, targets=configuration.targets)
+            return Configuration(params=params, first=number, features=features)
+        return Configuration(
+            params=params,
+            first=number,
+            features=features,
+            fair=configuration.fair,
+            targets=configuration.targets,
+        )
 
     def _make_neighbours(
         self, forecasts: CandidateForecasts, gains: Array, busy: set[Key], number: int

@@ -13,7 +13,7 @@ from pipeline.settings.training import Augment
 from pipeline.training import random_streams
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageChanges:
     """What shapes the code: the image's shape, and which changes are on."""
 
@@ -45,8 +45,8 @@ def make_changes(augment: Augment, shape: tuple[int, ...]) -> ImageChanges | Non
             "use augment=none"
         )
     height, width, channels = (*shape, 1)[:3]
-    flags = (bool(amount) for amount in (augment.shift, augment.crop, augment.rotate, augment.flip))
-    return ImageChanges(height, width, channels, *flags)
+    flags = {name: bool(getattr(augment, name)) for name in ("shift", "crop", "rotate", "flip")}
+    return ImageChanges(height=height, width=width, channels=channels, **flags)
 
 
 def change_images(changes: ImageChanges, amounts: Tensor, seed: Tensor, samples: Tensor) -> Tensor:

@@ -44,7 +44,14 @@ def describe_network(settings: Settings, prepared: Prepared) -> NetworkSpec:
     summed = isinstance(loss, BinaryCrossEntropy) and loss.reduction is Reduction.sum
     activation = getattr(model, "activation", Activation.relu)
     output = getattr(model, "output", Output.softmax)
-    return NetworkSpec(sizes, activation, output, type(loss), settings.precision.policy, summed)
+    return NetworkSpec(
+        sizes=sizes,
+        activation=activation,
+        output=output,
+        loss=type(loss),
+        policy=settings.precision.policy,
+        sums_classes=summed,
+    )
 
 
 def shuffle_rows(seed: int, number: int, rows: int, batch: int) -> np.ndarray:

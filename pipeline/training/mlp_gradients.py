@@ -13,7 +13,7 @@ from pipeline.settings.model import Activation, Output
 from pipeline.settings.training import BinaryCrossEntropy, CrossEntropy, Loss, Policy
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
     """What shapes the code of a network.
 

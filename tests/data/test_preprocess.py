@@ -1,12 +1,5 @@
-"""Cleaning, splitting, scaling; and the store that keeps the result."""
+"""Cleaning, splitting, scaling; and when the cache is used."""
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.cli.compose import compose
-from pipeline.data import prepared as store
 from pipeline.data import preprocess as stage
-from pipeline.data.prepared import SPLITS, CleaningReport, PreparedContent, Scaling, Split, load_entry
+from pipeline.data.prepared import PreparedContent
 from pipeline.data.preprocess import prepare, preprocess
 from pipeline.data.sources import LabelledSamples, LoadedData
 from pipeline.errors import BadData, BadInput, BadSetting
 from pipeline.settings.preprocess import Preprocess, Standardise, Storage
-
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def told(**changes: object) -> Preprocess:
@@ -228,9 +218,6 @@ def test_data_that_cannot_be_split_is_one_line(labels: list[int], rule: str) -> 
     assert "\n" not in str(caught.value)
 
 
-# ---- the store --------------------------------------------------------------------------------------
-
-
 def words(cache: Path, *more: str) -> list[str]:
     return [f"cache_dir={cache}", *more]
 
@@ -255,149 +242,9 @@ def test_the_key_follows_what_changes_the_arrays(tmp_path: Path) -> None:
     assert keys[0] == keys[3]
 
 
-@pytest.mark.parametrize("content", [b"{", b"PK\x03\x04", b"\xff\xfe", b""])
-@pytest.mark.parametrize("damage", ["prepared.json", "train_features.npy", "mean.npy"])
-def test_a_damaged_entry_is_built_again(tmp_path: Path, damage: str, content: bytes) -> None:
-    first = preprocess(compose(words(tmp_path)).settings)
-    (first.directory / damage).write_bytes(content)
-    again = preprocess(compose(words(tmp_path)).settings)
-    assert not again.reused
-    assert preprocess(compose(words(tmp_path)).settings).reused
-
-
 def test_bytes_cannot_be_kept_of_what_is_no_bytes(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match=r"preprocess\.storage must be float32"):
         preprocess(compose(words(tmp_path, "preprocess.storage=uint8")).settings)
-
-
-def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match="cache_dir must be a writable folder"):
-        preprocess(compose(words(tmp_path / "file" / "below")).settings)
-
-
-def small() -> PreparedContent:
-    split = Split(np.ones((4, 2), np.float32), np.zeros(4, np.int32))
-    report = CleaningReport(
-        rows_read=12, rows_kept={}, dropped={}, constant_features=2, smallest=1.0, largest=1.0, histogram={}
-    )
-    scaling = Scaling(np.zeros((), np.float32), np.ones((), np.float32))
-    return PreparedContent(
-        splits=dict.fromkeys(SPLITS, split),
-        classes=("a", "b"),
-        scaling=scaling,
-        report=report,
-        source_sha256="x",
-    )
-
-
-def test_scaling_of_another_shape_is_damage(tmp_path: Path) -> None:
-    entry = store.create_entry(tmp_path, "key", lambda _: small())
-    np.save(entry.directory / "mean.npy", np.zeros(7, np.float32))
-    assert load_entry(tmp_path, "key") is None
-
-
-def test_a_file_in_the_place_of_an_entry_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("in the way")
-    store.create_entry(tmp_path, "key", lambda _: small())
-    assert load_entry(tmp_path, "key") is not None
-
-
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(store, "_save_array", full)
-    with pytest.raises(BadInput, match="No space left on device"):
-        store.create_entry(tmp_path, "key", lambda _: small())
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_a_living_host_with_a_similar_name_writes_is_left_alone(tmp_path: Path) -> None:
-    other = tmp_path / f".writing-{socket.gethostname()}-99999999-7-word"
-    dead = tmp_path / f".writing-{socket.gethostname()}-99999999-word"
-    other.mkdir()
-    dead.mkdir()
-    store.create_entry(tmp_path, "key", lambda _: small())
-    assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "key"])
-
-
-def test_only_one_at_a_time_puts_an_entry_in_place(tmp_path: Path) -> None:
-    """Else one that found the entry damaged could remove what another had just mended."""
-    entry = store.create_entry(tmp_path, "key", lambda _: small())
-    (entry.directory / "mean.npy").write_bytes(b"{")
-    other = threading.Thread(target=store.create_entry, args=(tmp_path, "key", lambda _: small()))
-    with store._lock_folder(tmp_path):
-        other.start()
-        other.join(0.3)
-        assert other.is_alive()
-        assert (entry.directory / "mean.npy").read_bytes() == b"{"
-    other.join()
-    assert load_entry(tmp_path, "key") is not None
-    assert [path.name for path in tmp_path.iterdir()] == ["key"]
-
-
-def test_the_entry_has_an_absolute_place_that_others_may_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    before = os.umask(0o022)
-    try:
-        entry = preprocess(compose(words(Path("near"))).settings)
-    finally:
-        os.umask(before)
-    assert entry.directory == tmp_path / "near" / entry.key
-    assert entry.directory.stat().st_mode & 0o777 == 0o755
-
-
-SLOW_WRITER = """
-import time
-from pipeline.data import prepared
-from pipeline.cli.compose import compose
-from pipeline.data.preprocess import preprocess
-save = prepared._save_array
-def slow(path, array):
-    save(path, array)
-    print(path.name, flush=True)
-    time.sleep(0.2)
-prepared._save_array = slow
-preprocess(compose(["cache_dir={cache}"]).settings)
-print("done", flush=True)
-"""
-
-
-def writer(cache: Path) -> subprocess.Popen[str]:
-    code = SLOW_WRITER.replace("{cache}", str(cache))
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT)
-
-
-def test_kill_9_in_mid_write_leaves_nothing_half_written(tmp_path: Path) -> None:
-    process = writer(tmp_path)
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "train_features.npy"
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert [path.name.startswith(".writing-") for path in tmp_path.iterdir()] == [True]
-    again = preprocess(compose(words(tmp_path)).settings)
-    assert not again.reused
-    assert [path.name for path in tmp_path.iterdir()] == [again.key]
-
-
-def test_two_processes_at_once_both_succeed_with_one_entry(tmp_path: Path) -> None:
-    processes = [writer(tmp_path), writer(tmp_path)]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert [output.splitlines()[-1] for output in outputs] == ["done", "done"]
-    assert len(list(tmp_path.iterdir())) == 1
-    assert preprocess(compose(words(tmp_path)).settings).reused
-
-
-def test_reuse_writes_nothing(tmp_path: Path) -> None:
-    entry = preprocess(compose(words(tmp_path)).settings)
-    before = {path: path.stat().st_mtime_ns for path in entry.directory.iterdir()}
-    again = preprocess(compose(words(tmp_path)).settings)
-    assert {path: path.stat().st_mtime_ns for path in again.directory.iterdir()} == before
-    about = json.loads((entry.directory / "prepared.json").read_text())
-    assert about["report"]["rows_kept"] == {"train": 1347, "validation": 180, "test": 270}
 
 
 def test_a_user_without_a_home_is_asked_for_folders(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def curve(params: dict[str, Any], epochs: int) -> Curve:
 def told(number: int, found: Suggestion, state: TrialStatus = TrialStatus.finished) -> TrialRecord:
     epochs = found.epochs or 20
     reached = curve(found.params, epochs) if state is TrialStatus.finished else ()
-    return TrialRecord(number, found.params, state, reached, found.epochs)
+    return TrialRecord(number=number, params=found.params, status=state, curve=reached, target=found.epochs)
 
 
 def play(proposer: Suggester, count: int, trials: list[TrialRecord] | None = None) -> list[TrialRecord]:
@@ -165,7 +165,15 @@ def test_accuracies_of_one_and_curves_that_start_late_do_no_harm() -> None:
         found = proposer.suggest(trials, number)
         whole = curve(found.params, found.epochs or 1)
         entry = (whole[-1][0], whole[-1][1], 1.0 if number % 3 == 0 else whole[-1][2])
-        trials.append(TrialRecord(number, found.params, TrialStatus.finished, (entry,), found.epochs))
+        trials.append(
+            TrialRecord(
+                number=number,
+                params=found.params,
+                status=TrialStatus.finished,
+                curve=(entry,),
+                target=found.epochs,
+            )
+        )
     assert len(set(steps(trials))) == 25
 
 

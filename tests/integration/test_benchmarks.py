@@ -260,7 +260,7 @@ def trained(contestant, problem: Problem, steps: int) -> float:
 def test_order_and_start_are_those_of_the_product():
     cell = Cell(4, 16, "sgd")
     problem = few(cell)
-    assert np.array_equal(problem.order, device_data.order(problem.settings.train.seed, 1, 48, 4))
+    assert np.array_equal(problem.order, device_data.shuffle_rows(problem.settings.train.seed, 1, 48, 4))
     fresh = keras_models.draw_initial_weights(problem.settings, problem.prepared)
     assert all(np.array_equal(one, other) for one, other in zip(problem.weights, fresh, strict=True))
 

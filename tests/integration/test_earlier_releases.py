@@ -10,6 +10,7 @@ from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
 from pipeline.hardware.device import claim_device
 from pipeline.search import optuna_storage
+from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store, read_study
 from pipeline.training import checkpoints
 from pipeline.training.train import train
@@ -44,7 +45,7 @@ def count_runs() -> int:
 
 @pytest.mark.usefixtures("folder")
 def test_the_frontier_of_a_study_is_read(fulcrum: Run) -> None:
-    assert optuna_storage.names(mlflow_store.make_study_address()) == ["recorded"]
+    assert optuna_storage.list_studies(addresses.make_study_address()) == ["recorded"]
     done = fulcrum("frontier", "--study", "recorded", "--json")
     assert done.returncode == 0, done.stderr
     points = json.loads(done.stdout)["frontier"]
@@ -72,9 +73,9 @@ def test_a_study_is_read_from_its_runs() -> None:
     client = mlflow_store.open_store()
     assert read_study.list_studies(client, "fulcrum") == ["recorded"]
     results = read_study.read_results(client, "fulcrum")
-    accuracies = {member.tried.number: member.point.accuracy for member in results.members()}
+    accuracies = {point.trial.number: point.point.accuracy for point in results.frontier}
     assert accuracies == pytest.approx(FRONTIER, abs=1e-4)
-    assert all(member.confirmation for member in results.members())
+    assert all(point.confirmation for point in results.frontier)
 
 
 @pytest.mark.usefixtures("folder")

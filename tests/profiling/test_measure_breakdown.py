@@ -7,7 +7,6 @@ from pipeline.data.preprocess import preprocess
 from pipeline.hardware import device
 from pipeline.models import keras_models, litert
 from pipeline.profiling import ablation_keras, measure_breakdown
-from pipeline.profiling import device_peaks as measured
 from pipeline.profiling.breakdown import Part, Rung
 from pipeline.profiling.device_peaks import load_or_measure_peaks
 from pipeline.settings.measuring import Runtime
@@ -94,17 +93,6 @@ def test_each_rung_does_what_it_says() -> None:
     np.testing.assert_allclose(
         again.get_parameters()[0].numpy(), third.get_parameters()[0].numpy(), atol=1e-6
     )
-
-
-def test_ceilings_are_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    held = device.claim_device(tiny.told().device)
-    first = load_or_measure_peaks(held, str(tmp_path))
-    assert set(first.flops) == {"float32", "bfloat16", "float64"}
-    assert all(rate > 0 for rate in [*first.flops.values(), *(rate for _, rate in first.bandwidth)])
-    monkeypatch.setattr(measured, "measure_peaks", lambda _held: pytest.fail("measured again"))
-    again = load_or_measure_peaks(held, str(tmp_path))
-    assert again.flops == first.flops
-    assert again.bandwidth == first.bandwidth
 
 
 @pytest.mark.parametrize("runtime", [Runtime.compiled, Runtime.litert])

@@ -66,7 +66,7 @@ def maps(what: ImageChanges, told: list[float], drawn: list[float]) -> np.ndarra
 
 
 def test_quarter_turn() -> None:
-    what = ImageChanges(SIDE, SIDE, 2, shift=False, crop=False, rotate=True, flip=False)
+    what = ImageChanges(height=SIDE, width=SIDE, channels=2, shift=False, crop=False, rotate=True, flip=False)
     turn = maps(what, [0, 0, 90], [0, 1, 0, 0, 0, 0, 0])
     np.testing.assert_allclose(turn, [[0, -1, 0], [1, 0, 0]], atol=1e-6)
     seen = augmentation._sample_images(what, tf.constant(turn)[None], tf.constant(IMAGES[:1].reshape(1, -1)))
@@ -74,7 +74,7 @@ def test_quarter_turn() -> None:
 
 
 def test_half_a_pixel_is_the_mean_of_two() -> None:
-    what = ImageChanges(1, 3, 1, shift=False, crop=True, rotate=False, flip=False)
+    what = ImageChanges(height=1, width=3, channels=1, shift=False, crop=True, rotate=False, flip=False)
     beside = tf.constant([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.5]]])
     seen = augmentation._sample_images(what, beside, tf.constant([[2.0, 4.0, 8.0]]))
     np.testing.assert_allclose(seen, [[3.0, 6.0, 4.0]])
@@ -82,7 +82,7 @@ def test_half_a_pixel_is_the_mean_of_two() -> None:
 
 @pytest.mark.parametrize("place", [-1.0, 0.0, 1.0])
 def test_crop_scales_a_part_within_the_image(place: float) -> None:
-    what = ImageChanges(8, 8, 1, shift=False, crop=True, rotate=False, flip=False)
+    what = ImageChanges(height=8, width=8, channels=1, shift=False, crop=True, rotate=False, flip=False)
     found = maps(what, [0, 0.5, 0], [1, 0, 0, 0, place, 0, place])
     corners = found @ np.array([[-4, -4, 1], [4, 4, 1]]).T  # edges of the output, from its centre
     np.testing.assert_allclose(corners.T[0], [-2 + 2 * place] * 2, atol=1e-6)

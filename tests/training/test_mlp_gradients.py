@@ -22,6 +22,14 @@ SIZES = (5, 7, 6, 3)
 LABELS = tf.constant([0, 2, 1, 1], tf.int32)
 
 
+def make_network(
+    activation: Activation, output: Output, loss: type, policy: Policy, sums_classes: bool = False
+) -> NetworkSpec:
+    return NetworkSpec(
+        sizes=SIZES, activation=activation, output=output, loss=loss, policy=policy, sums_classes=sums_classes
+    )
+
+
 def drawn(*shape: int, seed: int) -> Tensor:
     return tf.constant(np.random.default_rng(seed).normal(size=shape))
 
@@ -37,7 +45,7 @@ def parameters() -> list[Tensor]:
 def test_gradient_by_hand_is_the_tapes(
     loss: type, output: Output, summed: bool, activation: Activation, masked: bool
 ) -> None:
-    net = NetworkSpec(SIZES, activation, output, loss, Policy.float64, summed)
+    net = make_network(activation, output, loss, Policy.float64, summed)
     samples, wanted = (
         drawn(4, 5, seed=10),
         mlp_gradients.make_targets(net, LABELS, tf.constant(0.1, tf.float64)),
@@ -64,7 +72,7 @@ def test_gradient_by_hand_is_the_tapes(
     ],
 )
 def test_label_smoothing_is_keras(loss: type, keras_loss: type) -> None:
-    net = NetworkSpec(SIZES, Activation.relu, Output.softmax, loss, Policy.float64)
+    net = make_network(Activation.relu, Output.softmax, loss, Policy.float64)
     logits = drawn(4, 3, seed=1)
     ours = mlp_gradients.compute_losses(
         net, logits, mlp_gradients.make_targets(net, LABELS, tf.constant(0.2, tf.float64))
@@ -75,7 +83,7 @@ def test_label_smoothing_is_keras(loss: type, keras_loss: type) -> None:
 
 @pytest.mark.parametrize(("loss", "output", "summed"), HEADS)
 def test_losses_stay_finite_at_extreme_logits(loss: type, output: Output, summed: bool) -> None:
-    net = NetworkSpec(SIZES, Activation.relu, output, loss, Policy.float32, summed)
+    net = make_network(Activation.relu, output, loss, Policy.float32, summed)
     logits = tf.constant([[1e4, -1e4, 0.0]] * 4)
     wanted = mlp_gradients.make_targets(net, LABELS, tf.constant(0.0))
     assert np.isfinite(mlp_gradients.compute_losses(net, logits, wanted)).all()
@@ -92,7 +100,7 @@ def test_losses_stay_finite_at_extreme_logits(loss: type, output: Output, summed
     ],
 )
 def test_only_hidden_layers_are_narrow(policy: Policy, narrow: str, wide: str) -> None:
-    net = NetworkSpec(SIZES, Activation.relu, Output.softmax, CrossEntropy, policy)
+    net = make_network(Activation.relu, Output.softmax, CrossEntropy, policy)
     done = mlp_gradients.forward(net, [tf.cast(each, net.wide) for each in parameters()], drawn(4, 5, seed=1))
     assert {each.dtype.name for each in done.hidden} == {narrow}
     assert done.logits.dtype.name == done.weights[-1].dtype.name == wide

@@ -65,7 +65,7 @@ def hash_file(path: Path) -> str:
 
 
 def number_classes(train: LabelledSamples, test: LabelledSamples | None) -> LoadedData:
-    """Number the classes by the labels that occur: 1, 2, 26 become 0, 1, 2 with the names "1", "2", "26".
+    """Renumber the classes by the labels that occur: 1, 2, 26 become 0, 1, 2 with the names "1", "2", "26".
 
     A label that is no class number (negative, NaN, a fraction) stays as it is, for cleaning to drop.
 

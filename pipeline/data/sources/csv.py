@@ -246,6 +246,6 @@ def _list_classes(labels: list[str], data: Csv) -> tuple[str, ...]:
 
 
 def _number_labels(labels: list[str], classes: tuple[str, ...]) -> np.ndarray:
-    """Number the labels by `classes`; -1: no class, for cleaning to drop."""
+    """Replace the labels by their numbers in `classes`; -1: no class, for cleaning to drop."""
     numbers = {name: number for number, name in enumerate(classes)}
     return np.array([numbers.get(label, -1) for label in labels], np.int64)
