@@ -1,5 +1,8 @@
 """Numbers and names as a person reads them."""
 
+import html
+import re
+
 MAX_LETTERS = 14  # letters of a class name
 
 
@@ -20,3 +23,13 @@ def format_number(value: float) -> str:
 def shorten(name: str, limit: int = MAX_LETTERS) -> str:
     """Cut a name to `limit` letters; what is cut ends with an ellipsis."""
     return name if len(name) <= limit else f"{name[: limit - 1]}…"
+
+
+def format_one_line(text: str) -> str:
+    """Return the text with line ends and control characters written as escapes, so that it is one line."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def escape_markdown(text: str) -> str:
+    """Escape what Markdown, a table in it, or HTML would read as something else than text."""
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", html.escape(text, quote=False))

@@ -151,15 +151,18 @@ def compute_log_hypervolume(points: Sequence[Point], bounds: Bounds) -> float:
 # ---- choosing -----------------------------------------------------------------------------------------
 
 
-def find_knee(points: Sequence[Point]) -> int:
+def find_knee(points: Sequence[Point]) -> int | None:
     """Find the best bend: the frontier point farthest above the chord from its cheapest to its dearest.
 
     Measured on log cost and log error, both scaled to 0..1 (Kneedle's rule for a concave curve: Satopaa
     et al. 2011, doi 10.1109/ICDCSW.2011.20, without its smoothing). Log error, since on plain accuracy the
-    first step away from guessing outweighs all that follow. Where nothing lies above the chord, the
-    cheapest. There must be at least one point.
+    first step away from guessing outweighs all that follow. None where nothing lies above the chord: a
+    frontier of one or two points, or one that is straight or hollow, has no knee.
     """
-    indices, floor = find_frontier(points), compute_error_floor(points)
+    indices = find_frontier(points)
+    if len(indices) < 3:
+        return None
+    floor = compute_error_floor(points)
 
     def place(index: int) -> tuple[float, float]:
         return math.log(points[index].device_seconds), -math.log(max(1 - points[index].accuracy, floor))
@@ -170,8 +173,8 @@ def find_knee(points: Sequence[Point]) -> int:
         along, up = place(index)
         return (up - low) / ((high - low) or 1.0) - (along - left) / ((right - left) or 1.0)
 
-    inner = max(indices[1:-1], key=above_chord, default=indices[0])
-    return inner if inner != indices[0] and above_chord(inner) > CLOSE else indices[0]
+    bend = max(indices[1:-1], key=above_chord)
+    return bend if above_chord(bend) > CLOSE else None
 
 
 def find_cheapest_with(points: Sequence[Point], accuracy: float) -> int | None:

@@ -1,23 +1,92 @@
-"""Passwords and tokens in addresses never reach a run, a log or a message."""
+"""Passwords and tokens in addresses and in the environment never reach a run, a log or a message."""
 
+import os
 import re
+from collections.abc import Iterator
+from urllib.parse import unquote_plus
 
 HIDDEN = "***"
-_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]*://)(?P<user>[^/@:\s]*)(?P<secret>:[^/@\s]*)?@")
-_QUERY = re.compile(
-    r"(?P<key>[?&;][^=&\s]*(?:password|passwd|pwd|token|secret|signature|sig|key|credential)[^=&\s]*=)[^&\s'\"]+",
+MIN_LETTERS = 6
+"""A secret of the environment that is shorter may be an ordinary word of a text."""
+MIN_PART_LETTERS = 2
+"""A part of an address's secret; libraries show parts where they cut an address in the wrong place."""
+
+_ADDRESS = re.compile(r"(?:[\w.]+=)?['\"]?[a-zA-Z][\w+.-]*://[^\r\n]*")
+"""A whole text that is one address, or sets a key to one: spaces are part of it."""
+_SECRET = r"(?P<scheme>\b[a-zA-Z][\w+.-]*://)(?P<user>[^:/{space}]*):(?P<secret>[^{space}]*)@"
+_SECRET_OF_TEXT = re.compile(_SECRET.format(space=r"\s"))
+_SECRET_OF_ADDRESS = re.compile(_SECRET.format(space=r"\r\n"))
+_LONE_USER = re.compile(r"(?P<scheme>\b[a-zA-Z][\w+.-]*://)[^/@:\s]+@")
+_QUERY = r"(?P<key>[?&;](?P<name>[^=&?{space}]+)=)(?P<value>[^&{space}]+)"
+_QUERY_OF_TEXT = re.compile(_QUERY.format(space=r"\s'\""))
+_QUERY_OF_ADDRESS = re.compile(_QUERY.format(space=r"\r\n"))
+_ASSIGNED = re.compile(
+    r"(?P<key>(?<![\w.])(?:password|passwd|pwd|passphrase|secret|token|sslpassword)\s?[=:]\s?)[^\s,;&'\"]+",
     re.IGNORECASE,
 )
+_SECRET_NAMES = re.compile(
+    r"pass(word|wd|phrase|$)|pwd|token|secret|sig(nature)?$|credential|auth|key|odbc_connect", re.IGNORECASE
+)
+_NO_SECRETS = {"viewStateShareKey"}
+"""What the UI of MLflow calls the views that its links open."""
+_VARIABLES = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_KEY)(_(?!FILE|PATH)|$)")
 
 
-def mask(text: str) -> str:
-    """Mask the secrets of addresses: `postgresql://ann:pw@host/db?token=x` -> `postgresql://ann:***@host/db?token=***`.
+def mask(text: str, *addresses: str) -> str:
+    """Mask the secrets in a text: `postgresql://ann:pw@host/db?token=x` -> `postgresql://ann:***@host/db?token=***`.
 
-    A lone user part (`https://token@host`) is a token as a rule, so it is hidden too.
+    Masked are passwords of addresses, up to the last `@`, since not every one is written as it should be;
+    values of query parameters that are named like secrets; a lone user part (`https://token@host`), which is
+    a token as a rule; and secrets of environment variables. `addresses`: their secrets are masked wherever
+    they stand, as a whole or in part.
     """
-    return _QUERY.sub(rf"\g<key>{HIDDEN}", _USERINFO.sub(_hide, text))
+    if "://" in text:
+        whole = _ADDRESS.fullmatch(text)
+        text = (_SECRET_OF_ADDRESS if whole else _SECRET_OF_TEXT).sub(_hide_password, text)
+        text = _LONE_USER.sub(rf"\g<scheme>{HIDDEN}@", text)
+        text = (_QUERY_OF_ADDRESS if whole else _QUERY_OF_TEXT).sub(_hide_value, text)
+    text = _ASSIGNED.sub(rf"\g<key>{HIDDEN}", text)
+    known = set(_read_environment()) if len(text) >= MIN_LETTERS else set[str]()
+    for secret in sorted(known.union(*map(_find_parts, addresses)), key=len, reverse=True):
+        if secret in text:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+    return text
 
 
-def _hide(match: re.Match[str]) -> str:
-    user = f"{match['user']}:{HIDDEN}" if match["secret"] else HIDDEN
-    return f"{match['scheme']}{user}@"
+def _hide_password(match: re.Match[str]) -> str:
+    user = HIDDEN if "@" in match["user"] else match["user"]
+    return f"{match['scheme']}{user}:{HIDDEN}@"
+
+
+def _hide_value(match: re.Match[str]) -> str:
+    is_secret = _SECRET_NAMES.search(match["name"]) and match["name"] not in _NO_SECRETS
+    return f"{match['key']}{HIDDEN if is_secret else match['value']}"
+
+
+def _read_environment() -> Iterator[str]:
+    """Yield the values of the variables that are named like secrets, such as MLFLOW_TRACKING_PASSWORD."""
+    for name, value in os.environ.items():
+        if len(value) >= MIN_LETTERS and _VARIABLES.search(name.upper()):
+            yield value
+
+
+def _find_parts(address: str) -> Iterator[str]:
+    """Yield the secrets of an address, as written and as SQLAlchemy reads them, and parts of them."""
+    secrets = [match["secret"] for match in _SECRET_OF_ADDRESS.finditer(address)]
+    secrets += [
+        match["value"] for match in _QUERY_OF_ADDRESS.finditer(address) if _hide_value(match) != match[0]
+    ]
+    secrets += _read_by_sqlalchemy(address)
+    for secret in [*secrets, *map(unquote_plus, secrets)]:
+        yield from (part for part in (secret, *re.split(r"[@/?#:]", secret)) if len(part) >= MIN_PART_LETTERS)
+
+
+def _read_by_sqlalchemy(address: str) -> list[str]:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        password = make_url(address).password
+    except (ArgumentError, ValueError):
+        return []
+    return [str(password)] if password else []

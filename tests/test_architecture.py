@@ -24,7 +24,7 @@ FLOORS = [
     {"data", "hardware"},
     {"frontier_sampler", "settings"},
     {"frontier"},
-    {"measures", "signals", "files", "processes", "backend", "secrets", "formatting"},
+    {"measures", "signals", "files", "processes", "backend", "secrets", "formatting", "output"},
     {"errors"},
 ]
 LIBRARIES = {

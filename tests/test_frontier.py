@@ -163,16 +163,21 @@ def test_the_knee_is_not_the_first_step_away_from_guessing() -> None:
 def test_an_accuracy_of_one_is_no_infinite_height() -> None:
     assert compute_error_floor([Point(1.0, 1.0), Point(0.98, 1.0)]) == pytest.approx(0.01)
     assert find_knee([Point(0.1, 1.0), Point(0.96, 2.0), Point(1.0, 100.0)]) == 1
-    assert find_knee([Point(1.0, 1.0)]) == 0
 
 
-def test_without_a_bend_the_knee_is_the_cheapest() -> None:
-    assert find_knee([Point(0.5, 1.0)]) == 0
-    assert find_knee([Point(0.9, 10.0), Point(0.5, 1.0)]) == 1
-    straight = [Point(0.0, 1.0), Point(0.9, 10.0), Point(0.99, 100.0)]
-    assert find_knee(straight) == 0
-    hollow = [Point(0.1, 1.0), Point(0.11, 10.0), Point(0.9, 100.0)]
-    assert find_knee(hollow) == 0
+@pytest.mark.parametrize(
+    "points",
+    [
+        [],
+        [Point(0.5, 1.0)],
+        [Point(0.5, 1.0), Point(0.9, 10.0)],
+        [Point(0.5, 1.0), Point(0.4, 2.0), Point(0.9, 10.0)],  # the one in the middle is not on the frontier
+        [Point(0.0, 1.0), Point(0.9, 10.0), Point(0.99, 100.0)],  # straight
+        [Point(0.1, 1.0), Point(0.11, 10.0), Point(0.9, 100.0)],  # hollow
+    ],
+)
+def test_what_does_not_bend_has_no_knee(points: list[Point]) -> None:
+    assert find_knee(points) is None
 
 
 def test_choosing_by_accuracy_and_by_budget() -> None:
@@ -259,9 +264,11 @@ def test_the_window_around_points_holds_them(points: list[Point]) -> None:
 
 @given(SOME)
 def test_the_knee_stands_on_the_frontier_whatever_the_order(points: list[Point]) -> None:
-    index = find_knee(points)
-    assert index in find_frontier(points)
-    assert points[::-1][find_knee(points[::-1])] == points[index]
+    index, mirrored = find_knee(points), find_knee(points[::-1])
+    assert index is None or index in find_frontier(points)[1:-1]
+    assert (points[index] if index is not None else None) == (
+        points[::-1][mirrored] if mirrored is not None else None
+    )
 
 
 @given(SOME, st.floats(0.01, 100.0))
@@ -270,7 +277,8 @@ def test_the_knee_does_not_depend_on_the_unit_of_cost(points: list[Point], facto
     other = [Point(step.accuracy, step.device_seconds * factor) for step in steps]
     if len(select_frontier(other)) == len(steps):  # rounding may merge neighbours
         first, second = find_knee(steps), find_knee(other)
-        assert first == second or _heights(steps)[first] == pytest.approx(_heights(steps)[second], abs=1e-6)
+        heights = [0.0 if index is None else _heights(steps)[index] for index in (first, second)]
+        assert first == second or heights[0] == pytest.approx(heights[1], abs=1e-6)
 
 
 def _heights(steps: list[Point]) -> list[float]:

@@ -2,15 +2,28 @@
 
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 from pipeline import signals
 from pipeline.cli import help
-from pipeline.errors import FulcrumError
+from pipeline.errors import BadInput, FulcrumError
+from pipeline.formatting import format_one_line
+from pipeline.output import guard_output
+from pipeline.secrets import mask
 
 
 def main(words: Sequence[str]) -> int:
     """Run one command. 0: done; 2: bad input; 1: failed; 130 and 143: stopped by Ctrl-C or SIGTERM."""
+    with guard_output() as output:
+        code = _run_command(words)
+        output.flush()
+        if output.is_lost:
+            print(f"error: what was to be shown could not be written: {output.error}", file=sys.stderr)
+    return (code or 1) if output.is_lost else code
+
+
+def _run_command(words: Sequence[str]) -> int:
     if not words or {"-h", "--help", "help"} & set(words):
         command = next((word for word in words if word in help.COMMANDS), None)
         print(help.format_help(command))
@@ -23,10 +36,15 @@ def main(words: Sequence[str]) -> int:
             name = "Ctrl-C" if stopped is signal.SIGINT else stopped.name
             print(f"stopped by {name}; a run that was open is recorded as KILLED", file=sys.stderr)
             return 128 + stopped
-        if not isinstance(error, FulcrumError):
+        if isinstance(error, FulcrumError):
+            text = mask(str(error))
+            line = format_one_line(text) if isinstance(error, BadInput) else text
+            print(f"error: {line}", file=sys.stderr)
+            return error.exit_code
+        if not isinstance(error, Exception):
             raise
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        print(mask(traceback.format_exc()), end="", file=sys.stderr)
+        return 1
     return 0
 
 

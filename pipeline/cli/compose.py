@@ -39,7 +39,7 @@ def compose(words: Sequence[str]) -> CommandLine:
     chosen = {
         str(group): str(option) for group, option in choices.items() if "/" not in str(group) and option
     }
-    return CommandLine(settings, chosen, Overrides(pairs))
+    return CommandLine(settings, chosen, Overrides(pairs).drop_superseded())
 
 
 def _compose_config(pairs: list[str]) -> DictConfig:

@@ -15,10 +15,10 @@ from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Prepared
+    from pipeline.diagnosis.attempt import Attempt
     from pipeline.diagnosis.bottleneck import Bottleneck, Case, Words
     from pipeline.diagnosis.improve import Conclusion, Event
     from pipeline.diagnosis.measured_command import MeasuredCommand
-    from pipeline.diagnosis.paired_attempt import Attempt
     from pipeline.diagnosis.runner import TrialRunner
     from pipeline.profiling.breakdown import Breakdown
     from pipeline.tracking.diagnosis_recorder import DiagnosisRecorder
@@ -131,7 +131,7 @@ class DiagnosisLog:
 
     def write(self, event: "Event") -> None:
         """Keep one event, and record it in MLflow."""
-        from pipeline.diagnosis import improve, paired_attempt
+        from pipeline.diagnosis import attempt, improve
 
         match event:
             case improve.BaselineMeasured(baseline):
@@ -139,7 +139,7 @@ class DiagnosisLog:
                 self.tracking_seconds = _time(lambda: self.recorder.record_baseline(baseline))
             case improve.SinglePointNamed(case, verdict):
                 self._write_single_point(case, verdict)
-            case paired_attempt.Attempt():
+            case attempt.Attempt():
                 self.attempts.append(event)
                 self.recorder.record_attempt(event, self.verdicts[-1])
             case improve.Conclusion():

@@ -12,16 +12,18 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.run_summary import page_rows
+from pipeline.diagnosis.attempt import Attempt, Decision
 from pipeline.diagnosis.bottleneck import Bottleneck, Case, Words
 from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed
 from pipeline.diagnosis.measured_command import MeasuredCommand
-from pipeline.diagnosis.paired_attempt import Attempt
 from pipeline.profiling.breakdown import Breakdown
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.diagnosis import Aim, Diagnose
 
 if TYPE_CHECKING:
     from pipeline.tracking.run_recorder import RunRecorder
+
+COLOURS = {Decision.kept: "green", Decision.refused: "yellow", Decision.promising: "cyan"}
 
 
 class DiagnosisPrinter:
@@ -67,12 +69,12 @@ class DiagnosisPrinter:
 
     def _print_attempt(self, attempt: Attempt) -> None:
         self._attempts.append(attempt)
-        mark = "[green]kept    [/]" if attempt.kept else "[yellow]reverted[/]"
+        mark = f"[{COLOURS[attempt.decision]}]{attempt.decision.value:<9}[/]"
         words = escape(" ".join(attempt.proposal.words))
         self._print(f"  {mark}  [bold]{attempt.proposal.remedy}[/]  [dim]{words}[/]")
-        self._print(f"            {escape(attempt.reason)}")
+        self._print(f"             {escape(attempt.reason)}")
         if attempt.kept and attempt.after:
-            self._print(f"            now {self._format_point(attempt.after)}")
+            self._print(f"             now {self._format_point(attempt.after)}")
 
     def _format_point(self, measured: MeasuredCommand) -> str:
         point = measured.point
@@ -106,7 +108,7 @@ class DiagnosisPrinter:
         """Return the result in Markdown, with a table of the attempts, for the page of the run."""
         rows = [f"| {name} | {Text.from_markup(value).plain} |" for name, value in self._rows()]
         attempts = [
-            f"| {row.number} | {row.proposal.remedy} | {_format_decision(row)} | {row.reason} |"
+            f"| {row.number} | {row.proposal.remedy} | {row.decision.value} | {row.reason} |"
             for row in self._attempts
         ]
         pictures = [f"![{name}](pictures/{name}.png)" for name in ("walk", "breakdown", "roofline")]
@@ -134,16 +136,18 @@ class DiagnosisPrinter:
                 *rows,
                 ("result", f"[bold]nothing pays[/]: {tried}; {self._conclusion.reason}"),
                 *self._list_rejected(),
+                *self._list_promising(),
             ]
-        times = first.device_seconds / last.device_seconds
+        gain = self._conclusion.gain
+        assert gain is not None
         change = 100 * (last.accuracy - first.accuracy)
         rows += [
             ("after", self._format_point(self._conclusion.result)),
-            ("result", f"[bold green]{times:.3g}x cheaper[/], accuracy {change:+.2f} points"),
+            ("result", f"[bold green]{gain.format()}[/]; accuracy {change:+.2f} points"),
             ("fresh seeds", self._format_fresh_seeds()),
             ("attempts", f"{len(self._attempts)}, {self._accepted} kept; {self._conclusion.reason}"),
         ]
-        return rows + self._list_rejected()
+        return rows + self._list_rejected() + self._list_promising()
 
     @property
     def _accepted(self) -> int:
@@ -157,6 +161,11 @@ class DiagnosisPrinter:
         role = "that only chose the number of epochs" if self._conclusion.lengthened else "that had no say"
         return f"{fmean(accuracies):.2%} validation on {len(accuracies)} seeds {role}"
 
+    def _list_promising(self) -> list[tuple[str, str]]:
+        """List the remedies that are not proven, and what would settle each."""
+        promising = [row for row in self._attempts if row.decision is Decision.promising]
+        return [("promising", escape(f"{row.proposal.remedy}: {row.reason}")) for row in promising]
+
     def _list_rejected(self) -> list[tuple[str, str]]:
         assert self._conclusion is not None
         count = len(self._conclusion.rejected)
@@ -164,10 +173,6 @@ class DiagnosisPrinter:
             return []
         attempts = "1 attempt" if count == 1 else f"{count} attempts"
         return [("stepped back", f"[yellow]{attempts} kept at first did not hold on fresh seeds[/]")]
-
-
-def _format_decision(attempt: Attempt) -> str:
-    return "kept" if attempt.kept else "reverted"
 
 
 def format_shares(breakdown: Breakdown) -> str:

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
@@ -13,9 +13,16 @@ from pipeline.cli import arguments
 from pipeline.cli.compose import compose
 from pipeline.cli.sweep_screen import build_frontier_table, format_seconds
 from pipeline.errors import BadInput, BadSetting, FulcrumError
+from pipeline.measures import Point
+from pipeline.reports.study_markdown import describe_point
+from pipeline.settings import addresses
 
 if TYPE_CHECKING:
-    from pipeline.search.results import FrontierPoint, Results
+    from pipeline.search.results import Results
+    from pipeline.search.study_trial import FrontierPoint
+
+CONFIRM = "repeat the sweep with search.confirm=2"
+NOT_CONFIRMED = f"not confirmed: of the one seed that the search chose by, so optimistic; {CONFIRM}"
 
 
 class NothingQualifies(FulcrumError):
@@ -37,18 +44,16 @@ def run(words: Sequence[str]) -> None:
     options, rest = _parse(words)
     settings = compose(arguments.normalise_words(rest)).settings
     from pipeline.search import optuna_storage, study_store, trial_rows
-    from pipeline.tracking import mlflow_store
 
-    address = settings.search.storage or mlflow_store.make_study_address()
+    address = settings.search.storage or addresses.make_study_address()
     name = _choose_study(options.study or settings.search.study, optuna_storage.list_studies(address))
-    results = trial_rows.read_results(study_store.StudyStore(address, name), name)
-    if not results.frontier:
-        raise NothingQualifies(f"study {name} has no point yet; let it run: python -m pipeline sweep")
+    results = trial_rows.read_results(study_store.StudyStore.open_for_reading(address, name), name)
+    _check_frontier(results)
     points = _choose_points(options, results)
     if options.json:
         print(json.dumps(to_json(results, points), indent=1))
-    elif len(points) == 1 and len(results.frontier) != 1:
-        _print_point(points[0], results)
+    elif any((options.knee, options.at_least is not None, options.within is not None)):
+        _print_point(points[0], results, options.at_least)
     else:
         print_frontier(results)
 
@@ -88,28 +93,77 @@ def _choose_study(name: str | None, studies: Sequence[str]) -> str:
     return name
 
 
+def _check_frontier(results: "Results") -> None:
+    """Raise where there is nothing to choose from.
+
+    Raises:
+        NothingQualifies: no trial has a point, or none is better than chance.
+    """
+    if not results.points:
+        raise NothingQualifies(
+            f"study {results.study} has no point yet; let it run: python -m pipeline sweep"
+        )
+    if not results.candidates:
+        assert results.split is not None
+        raise NothingQualifies(
+            f"study {results.study} has no point above chance, which is {results.split.chance_level:.2%} "
+            "(always naming the largest class, with luck); train longer, or search another space"
+        )
+
+
 def _choose_points(options: argparse.Namespace, results: "Results") -> list["FrontierPoint"]:
     if options.knee:
-        knee = results.knee
-        return [knee] if knee else []
-    points = results.frontier
+        return [results.knee or _refuse_knee(results)]
     if options.at_least is not None:
-        point = results.find_cheapest_with(options.at_least)
-        if point is None:
-            raise NothingQualifies(
-                f"no point reaches {options.at_least:.2%}, the best has {points[-1].point.accuracy:.2%} "
-                f"at {format_seconds(points[-1].point.device_seconds)}; ask for less, or search on"
-            )
-        return [point]
+        return [results.find_cheapest_with(options.at_least) or _refuse_accuracy(results, options.at_least)]
     if options.within is not None:
-        point = results.find_best_within(options.within)
-        if point is None:
-            raise NothingQualifies(
-                f"no point costs {options.within:g} device-seconds or less, the cheapest costs "
-                f"{format_seconds(points[0].point.device_seconds)}; allow more, or search on"
-            )
-        return [point]
-    return list(points)
+        return [results.find_best_within(options.within) or _refuse_budget(results, options.within)]
+    return list(results.frontier)
+
+
+def _refuse_knee(results: "Results") -> NoReturn:
+    count = len(results.candidates)
+    points = "1 point" if count == 1 else f"{count} points"
+    which = " confirmed" if results.is_confirmed else ""
+    raise NothingQualifies(
+        f"the frontier of {results.study} has no knee: its {points}{which} do not bend"
+        f"{' (a knee needs 3)' if count < 3 else ''}; choose by --at-least or --within, or search on"
+    )
+
+
+def _refuse_accuracy(results: "Results", accuracy: float) -> NoReturn:
+    best = results.best
+    assert best is not None
+    hint = _mention_unconfirmed(results, lambda point: point.accuracy >= accuracy)
+    raise NothingQualifies(
+        f"no {_name_candidates(results)} reaches {accuracy:.2%}, the nearest has {describe_point(best)}"
+        f"{hint}; ask for less, or search on; the nearest is: {best.command}"
+    )
+
+
+def _refuse_budget(results: "Results", device_seconds: float) -> NoReturn:
+    cheapest = results.cheapest
+    assert cheapest is not None
+    hint = _mention_unconfirmed(results, lambda point: point.device_seconds <= device_seconds)
+    raise NothingQualifies(
+        f"no {_name_candidates(results)} costs {device_seconds:g} device-seconds or less, the cheapest has "
+        f"{describe_point(cheapest)}{hint}; allow more, or search on; the cheapest is: {cheapest.command}"
+    )
+
+
+def _name_candidates(results: "Results") -> str:
+    return "confirmed point" if results.is_confirmed else "point"
+
+
+def _mention_unconfirmed(results: "Results", qualifies: Callable[[Point], bool]) -> str:
+    """Mention the first point that would do if the search's one seed were right; else nothing."""
+    if not results.is_confirmed:
+        return ""
+    for member in results.frontier:
+        if member.confirmation is None and qualifies(member.point):
+            name = f"trial {member.trial.number} at epoch {member.epoch}"
+            return f" ({name} had {member.point.accuracy:.2%} in the search, not confirmed: {CONFIRM})"
+    return ""
 
 
 def to_json(results: "Results", points: Sequence["FrontierPoint"]) -> dict[str, Any]:
@@ -120,6 +174,7 @@ def to_json(results: "Results", points: Sequence["FrontierPoint"]) -> dict[str, 
         "device": results.device,
         "objective": results.objective,
         "trials": len(results.trials),
+        "validation": results.split.to_dict() if results.split else None,
         "frontier": [
             {
                 "accuracy": member.point.accuracy,
@@ -130,11 +185,26 @@ def to_json(results: "Results", points: Sequence["FrontierPoint"]) -> dict[str, 
                 "knee": member is knee,
                 "params": dict(member.trial.params),
                 "command": member.command,
-                "test_accuracy": member.confirmation.test_accuracy if member.confirmation else None,
-                "on_frontier": probabilities.get((member.trial.number, member.epoch)),
+                "on_frontier": probabilities.get(member.key),
+                **_list_accuracies(member),
             }
             for member in points
         ],
+    }
+
+
+def _list_accuracies(member: "FrontierPoint") -> dict[str, Any]:
+    """Return what each group of seeds reached, and the mean over all, by which points are chosen."""
+    estimate, new = member.estimate, member.confirmation
+    return {
+        "search_accuracy": member.point.accuracy,
+        "new_seeds_accuracy": new.accuracy if new else None,
+        "test_accuracy": new.test_accuracy if new else None,
+        "mean_accuracy": estimate.accuracy,
+        "mean_accuracy_interval": [estimate.low, estimate.high] if new else None,
+        "mean_device_seconds": estimate.device_seconds,
+        "seeds": estimate.seeds,
+        "confirmed": new is not None,
     }
 
 
@@ -152,17 +222,43 @@ def print_frontier(results: "Results") -> None:
         if results.objective != "accuracy":
             console.print(f"accuracies are {results.accuracy_name}")
         console.print(build_frontier_table(points, results.knee))
+        if not results.is_confirmed:
+            console.print(f"[dim]{NOT_CONFIRMED}[/]", soft_wrap=True)
     else:
-        console.print("no trial has reached a point")
+        console.print(f"no trial has reached a point{' above chance' if results.points else ''}")
 
 
-def _print_point(point: "FrontierPoint", results: "Results") -> None:
+def _print_point(member: "FrontierPoint", results: "Results", at_least: float | None) -> None:
+    """Print one point: what it was chosen by, then search, new seeds and test, then its command."""
     console = Console(highlight=False)
-    cost, confirmation = format_seconds(point.point.device_seconds), point.confirmation
-    console.print(f"{point.point.accuracy:.2%} validation at {cost} of {results.device}")
-    if confirmation:
-        console.print(f"{confirmation.test_accuracy:.2%} test, {len(confirmation.seeds)} new seeds")
-    console.print(point.command, soft_wrap=True)
+    estimate, new = member.estimate, member.confirmation
+    seeds = f" validation, mean of {estimate.seeds} seeds," if new else " validation"
+    cost = format_seconds(estimate.device_seconds)
+    console.print(f"{estimate.format()}{seeds} at {cost} of {results.device}", soft_wrap=True)
+    if new:
+        count = "1 new seed" if len(new.seeds) == 1 else f"{len(new.seeds)} new seeds"
+        console.print(
+            f"{member.point.accuracy:.2%} search, {new.accuracy:.2%} {count}, {new.test_accuracy:.2%} test",
+            soft_wrap=True,
+        )
+        if doubts := _list_doubts(member, at_least):
+            console.print(f"[yellow]not sure to reach {at_least:.2%}: {doubts}[/]", soft_wrap=True)
+    else:
+        console.print(f"[yellow]{NOT_CONFIRMED}[/]", soft_wrap=True)
+    console.print(member.command, soft_wrap=True)
+
+
+def _list_doubts(member: "FrontierPoint", at_least: float | None) -> str:
+    """Return what speaks against that a point has at least that accuracy; empty where nothing does."""
+    estimate, new = member.estimate, member.confirmation
+    if at_least is None or new is None or estimate.low is None:
+        return ""
+    doubts = []
+    if estimate.low < at_least:
+        doubts.append(f"the 95 % interval begins at {estimate.low:.2%}")
+    if new.test_accuracy < at_least:
+        doubts.append(f"the test split says {new.test_accuracy:.2%}")
+    return ", ".join(doubts)
 
 
 def print_link(address: str) -> None:

@@ -12,9 +12,9 @@ from pipeline.cli.compose import compose
 from pipeline.cli.ui import build_link
 from pipeline.measures import Cost, Seconds
 from pipeline.secrets import mask
+from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.measuring import Claim
-from pipeline.tracking import mlflow_store
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Prepared
@@ -165,7 +165,7 @@ def _cost_rows(cost: Cost) -> Rows:
 def page_rows(record: "RunRecorder") -> tuple[Rows, str]:
     """Return rows that say how to see the run, and the address of its page."""
     ui = compose([]).settings.ui
-    address = mlflow_store.read_uri()
+    address = addresses.read_uri()
     base = mask(address) if address.startswith("http") else build_link(ui)
     page = f"{base}/#/experiments/{record.experiment_id}/runs/{record.run_id}"
     command = "" if address.startswith("http") else "make ui [dim]or[/] python -m pipeline ui[dim], then[/]"

@@ -11,8 +11,10 @@ from pipeline.cli import sweep_plan as plans
 from pipeline.cli.compose import compose
 from pipeline.cli.sweep_screen import Screen
 from pipeline.cli.ui import find_base_address
+from pipeline.errors import FulcrumError
 from pipeline.measures import Epoch
 from pipeline.search.space import strip_condition
+from pipeline.settings import addresses
 from pipeline.settings.command_line import EPOCHS, CommandLine
 
 if TYPE_CHECKING:
@@ -23,19 +25,26 @@ if TYPE_CHECKING:
     from pipeline.tracking.study_recorder import StudyRecorder
 
 
+class NothingFound(FulcrumError):
+    """No trial of a search has come to a point."""
+
+
 def run(words: Sequence[str]) -> None:
     """Run the search that the words describe.
 
     Raises:
+        NothingFound: no trial came to a point.
         BadInput: the words, the storage or the data are at fault; nothing was begun.
         SearchStopped: a trial showed an error of the program.
     """
     plan = plans.make_plan(words)
     from pipeline.hardware.device import claim_device
     from pipeline.search import epoch_work, samplers, study_store, worker_pool
+    from pipeline.search.estimates import ValidationSplit
     from pipeline.search.sweep import Sweep, SweepSpec
+    from pipeline.search.trial_rows import VALIDATION
     from pipeline.tracking import mlflow_runs, mlflow_store
-    from pipeline.tracking.study_recorder import StudyRecorder
+    from pipeline.tracking.study_recorder import record_study
     from pipeline.trial import check_trial, load_prepared
 
     command_line, search = plan.command_line, plan.command_line.settings.search
@@ -45,12 +54,15 @@ def run(words: Sequence[str]) -> None:
     device = claim_device(command_line.settings.device, pin=search.workers == 1)
     prepared = load_prepared(command_line.settings, search.under_shift)
     check_trial(prepared, command_line.settings)
-    address = search.storage or mlflow_store.make_study_address()
+    address = search.storage or addresses.make_study_address()
     about = plan.describe_study(device.name)
     name = search.study or plan.default_name(device.name)
     client = mlflow_store.open_store()
     mlflow_runs.end_orphans(client)
     store = study_store.StudyStore(address, name, about)
+    split = ValidationSplit.count(prepared.validation.labels)
+    if store.read_attrs().get(VALIDATION) != split.to_dict():
+        store.write_attr(VALIDATION, split.to_dict())
     spec = SweepSpec(
         command_line=command_line,
         fixed=plan.fixed,
@@ -61,9 +73,11 @@ def run(words: Sequence[str]) -> None:
             command_line.settings, len(prepared.train), math.prod(prepared.shape), len(prepared.classes)
         ),
     )
-    with signals.hold_back():
-        recorder = StudyRecorder(client, command_line, name, device.kind, store.exclusive)
-    with Screen(name, search.trials, search.budget_device_seconds, device.kind) as screen:
+    with (
+        record_study(client, command_line, name, device.kind, store.exclusive) as recorder,
+        Screen(name, search.trials, search.budget_device_seconds, device.kind) as screen,
+    ):
+        recorder.record_validation_split(split)
         observer = _StudyObserver(recorder, screen, store, device.name)
         pool = worker_pool.make_worker_pool(search.workers, command_line.settings.device)
         sweep = Sweep(spec, plan.epochs, store, pool, observer)
@@ -73,26 +87,37 @@ def run(words: Sequence[str]) -> None:
 
 
 def _search(sweep: "Sweep", observer: "_StudyObserver") -> None:
-    """Run search and confirmation; whatever happens, the study's run ends as what happened."""
+    """Run search and confirmation; where it is stopped, show what it has come to."""
     from pipeline.search.confirmation import confirm
 
-    status = "FAILED"
     try:
         sweep.run()
         if sweep.spec.search.confirm:
             confirm(sweep)
         observer.finish(sweep)
-        status = "FINISHED"
     except BaseException as error:
         if signals.read_requested() or isinstance(error, KeyboardInterrupt):
-            status = "KILLED"
             with signals.hold_back():
                 observer.show_results(sweep.results, complete=True)
         raise
     finally:
         with signals.hold_back():
             sweep.close()
-            observer.record.close(status)
+    _require_point(sweep.results)
+
+
+def _require_point(results: "Results") -> None:
+    """Raise where no trial has come to a point.
+
+    Raises:
+        NothingFound: the study has trials, and no point.
+    """
+    if results.trials and not results.frontier:
+        last = results.trials[-1]
+        raise NothingFound(
+            f"none of the {len(results.trials)} trials of study {results.study} came to a point, the last "
+            f"one {last.state}: {last.reason or 'it gave no reason'}; repeat it with: {last.command}"
+        )
 
 
 def _show(sweep: "Sweep", observer: "_StudyObserver") -> None:

@@ -13,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.measures import Epoch, Point
-from pipeline.search.results import FrontierPoint, Results
+from pipeline.reports.study_markdown import format_accuracies
+from pipeline.search.results import Results
+from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.command_line import EPOCHS
 
 if TYPE_CHECKING:
@@ -135,18 +137,21 @@ def _scale_error(error: float, highest: float, lowest: float) -> float:
 
 
 def build_frontier_table(points: Sequence[FrontierPoint], knee: FrontierPoint | None) -> Table:
-    """Build a table of the frontier: cost, accuracy, confirmation and parameters of each point."""
+    """Build a table of the frontier: cost, accuracies and parameters of each point.
+
+    Where a point is confirmed, the accuracies are the mean over all seeds with its interval, what the search
+    saw, the mean of the new seeds, and their mean on the test split. Cost is the mean over all seeds.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     confirmed = any(row.confirmation for row in points)
-    for heading in ["cost", "accuracy", *(["test"] if confirmed else []), "trial", "epoch"]:
+    accuracies = ["all seeds", "search", "new seeds", "test"] if confirmed else ["accuracy"]
+    for heading in ["cost", *accuracies, "trial", "epoch"]:
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("")
-    for member in points:
-        cost = f"{format_seconds(member.point.device_seconds):>7}"
+    table.add_column("", overflow="fold")
+    for member in sorted(points, key=lambda member: member.estimate.device_seconds):
+        cost = f"{format_seconds(member.estimate.device_seconds):>7}"
         mark = "[bold yellow]knee[/] " if knee is not None and member is knee else ""
-        cells = [mark + cost, f"{member.point.accuracy:.2%}"]
-        if confirmed:
-            cells.append(_format_confirmation(member))
+        cells = [mark + cost, *(format_accuracies(member) if confirmed else [f"{member.point.accuracy:.2%}"])]
         params = {key: value for key, value in member.trial.params.items() if key != EPOCHS}
         table.add_row(*cells, str(member.trial.number), str(member.epoch), escape(format_params(params)))
     return table
@@ -159,16 +164,6 @@ def format_params(params: Mapping[str, object]) -> str:
     return " ".join(
         f"{names[key] if names[key] in unique else key}={format_value(value)}"
         for key, value in params.items()
-    )
-
-
-def _format_confirmation(point: FrontierPoint) -> str:
-    confirmation = point.confirmation
-    if confirmation is None:
-        return "-"
-    half = (max(confirmation.test_accuracies) - min(confirmation.test_accuracies)) / 2
-    return f"{confirmation.test_accuracy:.2%}" + (
-        f" ±{100 * half:.2f}" if len(confirmation.seeds) > 1 else ""
     )
 
 

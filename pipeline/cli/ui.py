@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.cli.compose import compose
 from pipeline.secrets import mask
+from pipeline.settings import addresses
 from pipeline.settings.tracking import Ui
 
 LEAN_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -23,7 +24,7 @@ def run(words: Sequence[str]) -> None:
     if prepare_only:
         mlflow_store.find_or_create_experiment(client, settings.tracking.experiment)
         return
-    address = mlflow_store.read_uri()
+    address = addresses.read_uri()
     if address.startswith("http"):
         print(f"The runs are on {mask(address)}; open it in a browser.")
         return
@@ -40,9 +41,7 @@ def build_link(ui: Ui) -> str:
 
 def find_base_address() -> str:
     """Return the address of the runs: that of the tracking server, or that on which `ui` listens."""
-    from pipeline.tracking import mlflow_store
-
-    address = mlflow_store.read_uri()
+    address = addresses.read_uri()
     return mask(address) if address.startswith("http") else build_link(compose([]).settings.ui)
 
 

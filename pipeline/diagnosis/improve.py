@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.diagnosis import paired_tests
+from pipeline.diagnosis.attempt import Attempt, TimeBudget, TotalGain, compute_total_gain
 from pipeline.diagnosis.bottleneck import Bottleneck, Case, ProposedRemedy, Remedy, Words, find_bottleneck
 from pipeline.diagnosis.measured_command import (
     MeasuredCommand,
@@ -18,7 +19,7 @@ from pipeline.diagnosis.measured_command import (
     list_accuracies,
     list_costs,
 )
-from pipeline.diagnosis.paired_attempt import Attempt, AttemptRunner
+from pipeline.diagnosis.paired_attempt import AttemptRunner
 from pipeline.measures import Curve
 from pipeline.settings.diagnosis import Aim, Diagnose
 
@@ -41,13 +42,14 @@ class SinglePointNamed:
     bottleneck: Bottleneck
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
     """The end of a diagnosis.
 
     `fresh_accuracies`: of `result` with seeds that no decision used; empty where nothing was kept;
     `lengthened`: those seeds did decide one thing, the number of epochs; `rejected`: results that did not
-    hold there, last first; `reason`: why the diagnosis ended.
+    hold there, last first; `gain`: what `result` saves by the pairs of all attempts that it is made of, None
+    where nothing was kept; `reason`: why the diagnosis ended.
     """
 
     result: MeasuredCommand
@@ -55,6 +57,7 @@ class Conclusion:
     lengthened: bool
     rejected: tuple[MeasuredCommand, ...]
     reason: str
+    gain: TotalGain | None = None
 
 
 Event = BaselineMeasured | SinglePointNamed | Attempt | Conclusion
@@ -76,36 +79,36 @@ def improve(
     Raises:
         FulcrumError: the baseline itself cannot be measured.
     """
-    end = clock() + 60 * settings.minutes
+    budget = TimeBudget(clock, clock(), settings.minutes)
     seeds = range(first_seed, first_seed + settings.seeds)
     baseline = measure_baseline(start, seeds, run)
     yield BaselineMeasured(baseline)
-    runner = AttemptRunner(settings, seeds, run, baseline)
-    path, case = [baseline], None
+    runner = AttemptRunner(settings, seeds, run, baseline, budget)
+    kept, current, case = list[Attempt](), baseline, None
     failed, tried_words = set[str](), set[Words]()
     reason = f"the budget of {settings.steps} attempts is spent"
     for number in range(1, settings.steps + 1):
-        if clock() > end:
+        if budget.left < 0:
             reason = f"the budget of {settings.minutes:g} minutes is spent"
             break
         if case is None:
-            case = break_down(path[-1], runner.find_enough_epochs(path[-1].curves) or path[-1].epoch)
+            case = break_down(current, runner.find_enough_epochs(current.curves) or current.epoch)
         bottleneck = find_bottleneck(case, remedies, failed)
         yield SinglePointNamed(case, bottleneck)
-        best = _choose_remedy(bottleneck, path[-1].words, tried_words, settings.least_gain)
+        best = _choose_remedy(bottleneck, current.words, tried_words, settings.least_gain)
         if best is None:
             reason = "no other remedy is expected to pay"
             break
-        attempt = runner.measure_and_judge(number, best, path[-1], case)
+        attempt = runner.measure_and_judge(number, best, current, case)
         yield attempt
         if attempt.kept and attempt.after:
-            path.append(attempt.after)
-            case = None
+            kept.append(attempt)
+            current, case = attempt.after, None
             tried_words.clear()
         else:
             failed.add(best.remedy)
             tried_words.add(best.words)
-    yield check_on_fresh_seeds(runner, path, reason)
+    yield check_on_fresh_seeds(runner, kept, reason)
 
 
 def _choose_remedy(
@@ -127,25 +130,39 @@ def measure_baseline(start: Words, seeds: range, run: Run) -> MeasuredCommand:
     return MeasuredCommand(start, curves, last, list_costs(curves, last))
 
 
-def check_on_fresh_seeds(runner: AttemptRunner, path: Sequence[MeasuredCommand], reason: str) -> Conclusion:
-    """Return the last result of `path` that fresh seeds do not contradict, with more epochs if need be.
+def check_on_fresh_seeds(runner: AttemptRunner, kept: Sequence[Attempt], reason: str) -> Conclusion:
+    """Return the last of the attempts that were kept that fresh seeds do not contradict.
 
-    The first one, the baseline, needs no such check.
+    It may get more epochs if need be. The baseline, which is left where none holds, needs no such check.
     """
     rejected: list[MeasuredCommand] = []
     fresh = range(runner.seeds.stop, runner.seeds.stop + runner.settings.seeds)
-    baseline = _train_baseline_on_fresh(runner, path[0], fresh) if len(path) > 1 else None
-    for candidate in reversed(path[1:]):
+    baseline = _train_baseline_on_fresh(runner, fresh) if kept else None
+    for count in range(len(kept), 0, -1):
+        candidate = kept[count - 1].after
+        assert candidate is not None
         curves = _train_long(runner, candidate, fresh)
+        result: MeasuredCommand | None = candidate
         fresh_accuracies = list_accuracies(curves, min(candidate.epoch, count_epochs(curves)))
-        if not _is_contradicted(runner, baseline, fresh_accuracies):
-            return Conclusion(candidate, tuple(fresh_accuracies), False, tuple(rejected), reason)
-        longer = _lengthen(runner, candidate, baseline, curves)
-        if longer is not None:
-            fresh_accuracies = list_accuracies(curves, longer.epoch)
-            return Conclusion(longer, tuple(fresh_accuracies), True, tuple(rejected), reason)
+        if _is_contradicted(runner, baseline, fresh_accuracies):
+            result = _lengthen(runner, kept[:count], baseline, curves)
+        if result is not None:
+            return Conclusion(
+                result=result,
+                fresh_accuracies=tuple(list_accuracies(curves, min(result.epoch, count_epochs(curves)))),
+                lengthened=result is not candidate,
+                rejected=tuple(rejected),
+                reason=reason,
+                gain=compute_total_gain(runner.baseline, kept[:count], result, runner.settings),
+            )
         rejected.append(candidate)
-    return Conclusion(path[0], (), False, tuple(rejected), reason)
+    return Conclusion(
+        result=runner.baseline,
+        fresh_accuracies=(),
+        lengthened=False,
+        rejected=tuple(rejected),
+        reason=reason,
+    )
 
 
 def _train_long(runner: AttemptRunner, candidate: MeasuredCommand, seeds: range) -> list[Curve]:
@@ -158,11 +175,13 @@ def _train_long(runner: AttemptRunner, candidate: MeasuredCommand, seeds: range)
 
 def _lengthen(
     runner: AttemptRunner,
-    candidate: MeasuredCommand,
+    kept: Sequence[Attempt],
     baseline: Sequence[float] | None,
     fresh: Sequence[Curve],
 ) -> MeasuredCommand | None:
-    """Return `candidate` with the fewest more epochs that satisfy all seeds; None where no gain remains."""
+    """Return the last of `kept` with the fewest more epochs that satisfy all seeds; None without a gain."""
+    candidate = kept[-1].after
+    assert candidate is not None
     if candidate.epoch >= count_epochs(fresh):
         return None
     curves = tuple(_train_long(runner, candidate, runner.seeds))
@@ -171,16 +190,16 @@ def _lengthen(
             runner, baseline, list_accuracies(fresh, epoch)
         ):
             words = apply_overrides(candidate.words, (f"train.epochs={epoch}",))
-            longer = MeasuredCommand(words, curves, epoch, list_costs(curves, epoch))
-            test = paired_tests.compare_costs(runner.baseline.costs, longer.costs, runner.settings.least_gain)
-            return longer if test.confidence >= runner.settings.confidence else None
+            costs = tuple(cost * epoch / candidate.epoch for cost in candidate.costs)
+            longer = MeasuredCommand(words, curves, epoch, costs)
+            gain = compute_total_gain(runner.baseline, kept, longer, runner.settings)
+            return longer if gain.confidence >= runner.settings.confidence else None
     return None
 
 
-def _train_baseline_on_fresh(
-    runner: AttemptRunner, baseline: MeasuredCommand, fresh: range
-) -> list[float] | None:
+def _train_baseline_on_fresh(runner: AttemptRunner, fresh: range) -> list[float] | None:
     """Return accuracies of the baseline with the fresh seeds; None where training it again is too dear."""
+    baseline = runner.baseline
     if baseline.point.device_seconds > AFFORDABLE_SECONDS:
         return None
     return list_accuracies([runner.run(baseline.words, seed) for seed in fresh], baseline.epoch)

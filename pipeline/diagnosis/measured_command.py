@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, geometric_mean
 from typing import Protocol
 
 from pipeline.diagnosis.bottleneck import Words
@@ -34,7 +34,8 @@ class CostlyError(Exception):
 class MeasuredCommand:
     """A command line and its curves, one for each seed; what counts is the state after `epoch` epochs.
 
-    `costs`: device-seconds (or seconds of an answer), one for each seed or for each pair of timings.
+    `costs`: device-seconds (or seconds of an answer), one for each seed or for each pair of timings. Those of
+    an attempt are as the clock ran when the baseline was measured, see `attempt.Attempt`.
     """
 
     words: Words
@@ -49,8 +50,12 @@ class MeasuredCommand:
 
     @property
     def point(self) -> Point:
-        """Return the mean accuracy over the seeds and the mean cost over the timings."""
-        return Point(fmean(self.accuracies), fmean(self.costs))
+        """Return the mean accuracy over the seeds and the geometric mean of the costs.
+
+        Costs are compared by their ratios, pair by pair: the ratio of two geometric means is the geometric
+        mean of the ratios, so that costs and gains that are shown side by side agree.
+        """
+        return Point(fmean(self.accuracies), geometric_mean(self.costs))
 
 
 def count_epochs(curves: Sequence[Curve]) -> int:

@@ -2,14 +2,18 @@
 
 Accuracies are compared with the baseline of the whole diagnosis, so that small losses cannot add up. Costs
 are timed in pairs, the old and the new command line one right after the other, until the test is decided.
+
+A machine is faster at one time than at another. So what a remedy saves is the ratio within the pairs, and
+nothing else: the seconds of an attempt are the baseline's, divided by the ratios on the way.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
+from statistics import fmean, geometric_mean, stdev
 
 from pipeline.diagnosis import paired_tests
+from pipeline.diagnosis.attempt import Attempt, TimeBudget, estimate_share_to_settle, judge, looks_idle
 from pipeline.diagnosis.bottleneck import Case, ProposedRemedy, Words
 from pipeline.diagnosis.measured_command import (
     CostlyError,
@@ -20,14 +24,13 @@ from pipeline.diagnosis.measured_command import (
     list_accuracies,
     list_costs,
 )
-from pipeline.diagnosis.paired_tests import PairedTest
 from pipeline.errors import FulcrumError
 from pipeline.measures import Curve
 from pipeline.settings.command_line import EPOCHS, Overrides
 from pipeline.settings.diagnosis import Aim, Diagnose
 
-MAX_ROUNDS = 5
-"""Pairs of timings of each seed, at most."""
+FIRST_LOOKS = 3
+"""Looks at an attempt, at most, before it must be promising: after 1, 2 and 4 pairs of each seed."""
 MORE_EPOCHS = 3
 """How many epochs longer than the first seed needed the other seeds are trained."""
 SLACK = 1.2
@@ -38,30 +41,6 @@ class HopelessError(Exception):
     """A remedy does not reach the required accuracy; the text says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """A remedy that was tried on `before`; `after` is None where it could not be measured to the end.
-
-    `before` counts with the epochs that it needed, if these are fewer than it had; its costs and those of
-    `after` are pairs; `accuracy` compares with the baseline; `reason`: why the remedy was kept or reverted.
-    """
-
-    number: int
-    proposal: ProposedRemedy
-    words: Words
-    before: MeasuredCommand
-    after: MeasuredCommand | None
-    cost: PairedTest | None
-    accuracy: PairedTest | None
-    kept: bool
-    reason: str
-
-    @property
-    def gain(self) -> float | None:
-        """Return how many times cheaper the measurement says it is, or None."""
-        return None if self.cost is None else math.exp(self.cost.mean)
-
-
 @dataclass(frozen=True, slots=True)
 class AttemptRunner:
     """Measures and judges the attempts of one diagnosis, all against the same baseline."""
@@ -70,6 +49,7 @@ class AttemptRunner:
     seeds: range
     run: Run
     baseline: MeasuredCommand
+    budget: TimeBudget
 
     @property
     def required_accuracy(self) -> float:
@@ -81,20 +61,11 @@ class AttemptRunner:
     ) -> Attempt:
         """Measure a remedy and judge it; a remedy that fails is an attempt that is not kept."""
         words = self._extend_to_baseline(apply_overrides(current.words, proposal.words), proposal, case)
-        blank = Attempt(
-            number=number,
-            proposal=proposal,
-            words=words,
-            before=current,
-            after=None,
-            cost=None,
-            accuracy=None,
-            kept=False,
-            reason="",
-        )
+        blank = Attempt(number=number, proposal=proposal, words=words, before=current)
         try:
             if _is_shortening(proposal, case):
-                return self._judge(blank, *_shorten(current, _parse_epochs(proposal)))
+                shorter = _shorten(current, _parse_epochs(proposal))
+                return self._judge(replace(blank, words=shorter.words, after=shorter))
             needed = self._trim_epochs(current)
             return self._measure_pairs(replace(blank, before=needed), needed)
         except HopelessError as error:
@@ -122,53 +93,97 @@ class AttemptRunner:
 
     def _measure_pairs(self, blank: Attempt, current: MeasuredCommand) -> Attempt:
         """Measure pairs of timings until the test is decided; accuracies repeat, so one curve gives them."""
-        befores, curves = self._measure_first_round(blank.words, current)
+        began = self.budget.elapsed
+        olds, curves = self._measure_first_round(blank.words, current)
         epoch = self._require_enough_epochs(curves)
         words = blank.words
         if curves[0].fair_midway and epoch < count_epochs(curves):
             words = apply_overrides(words, (f"train.epochs={epoch}",))
-        afters = list(list_costs(curves, epoch))
-        for turn in range(1, MAX_ROUNDS + 1):
-            before = replace(current, costs=tuple(befores))
-            after = MeasuredCommand(words, tuple(curves), epoch, tuple(afters))
-            judged = self._judge(replace(blank, words=words), before, after)
-            if judged.kept or turn == MAX_ROUNDS or self._looks_idle(befores, afters):
-                break
-            for index, seed in enumerate(self.seeds):
-                old, curve = self._measure_pair(words, current, seed, epoch, swap=(index + turn) % 2 == 1)
-                befores.append(old)
-                trained = min(epoch, len(curve.epochs))  # fewer where it exceeded its limit
-                afters.append(curve.epochs[trained - 1].device_seconds * epoch / trained)
-        return judged
+        news = list_costs(curves, epoch)
+        attempt = replace(
+            blank,
+            words=words,
+            after=MeasuredCommand(words, tuple(curves), epoch, news),
+            timings=tuple(zip(olds, news, strict=True)),
+        )
+        attempt = self._judge(self._set_to_baseline_clock(attempt))
+        while not (attempt.kept or looks_idle(attempt)):
+            if attempt.looks >= FIRST_LOOKS:
+                if not attempt.promising:
+                    break
+                share = estimate_share_to_settle(attempt, self.settings)
+                seconds = math.inf if share is None else share * (self.budget.elapsed - began)
+                if not self.budget.can_spend(seconds):
+                    return replace(attempt, reason=f"{attempt.reason}; {self.budget.advise(seconds)}")
+            attempt = self._time_again(attempt)
+        return attempt
+
+    def _time_again(self, attempt: Attempt) -> Attempt:
+        """Time as many pairs once more as an attempt has, and judge it anew."""
+        assert attempt.after is not None
+        epoch, timings = attempt.after.epoch, list(attempt.timings)
+        for number in range(len(timings), 2 * len(timings)):
+            turn, index = divmod(number, len(self.seeds))
+            old, curve = self._measure_pair(
+                attempt.words,
+                attempt.before,
+                self.seeds[index],
+                epoch,
+                swap=(index + turn) % 2 == 1,
+                slowest=max(old for old, _ in timings),
+            )
+            trained = min(epoch, len(curve.epochs))  # fewer where it exceeded its limit
+            timings.append((old, curve.epochs[trained - 1].device_seconds * epoch / trained))
+        again = replace(attempt, timings=tuple(timings), looks=attempt.looks + 1)
+        return self._judge(self._set_to_baseline_clock(again))
+
+    def _set_to_baseline_clock(self, attempt: Attempt) -> Attempt:
+        """Set the costs from the timings, as if the old command line still cost what it cost at first."""
+        assert attempt.after is not None
+        olds, news = zip(*attempt.timings, strict=True)
+        scale = attempt.before.point.device_seconds / geometric_mean(olds)
+        return replace(
+            attempt,
+            before=replace(attempt.before, costs=tuple(scale * old for old in olds)),
+            after=replace(attempt.after, costs=tuple(scale * new for new in news)),
+        )
 
     def _measure_first_round(self, words: Words, current: MeasuredCommand) -> tuple[list[float], list[Curve]]:
-        befores, curves = [], []
+        olds, curves = list[float](), []
         max_epochs = None
         for index, seed in enumerate(self.seeds):
-            old, curve = self._measure_pair(words, current, seed, max_epochs, swap=index % 2 == 1)
-            befores.append(old)
+            slowest = max(*current.costs, *olds)
+            old, curve = self._measure_pair(words, current, seed, max_epochs, index % 2 == 1, slowest)
+            olds.append(old)
             curves.append(curve)
             if not index:
                 self._raise_if_hopeless(curve)
                 max_epochs = self._limit_epochs(curve)
-        return befores, curves
+        return olds, curves
 
     def _measure_pair(
-        self, words: Words, current: MeasuredCommand, seed: int, epochs: int | None, swap: bool
+        self,
+        words: Words,
+        current: MeasuredCommand,
+        seed: int,
+        epochs: int | None,
+        swap: bool,
+        slowest: float,
     ) -> tuple[float, Curve]:
-        """Measure the cost of the old command line and the curve of the new one, right after each other."""
+        """Measure the cost of the old command line and the curve of the new one, right after each other.
+
+        `swap`: the new one first; `slowest`: the largest cost of the old one so far; it limits the new one.
+        """
 
         def measure_old() -> float:
             retimed = self.run(current.words, seed, max(1, round(self.settings.retimed * current.epoch)))
             return retimed.last.device_seconds * current.epoch / len(retimed.epochs)
 
-        def measure_new() -> Curve:
-            return self.run(words, seed, epochs, SLACK * max(current.costs))
-
         if swap:
-            curve = measure_new()
+            curve = self.run(words, seed, epochs, SLACK * slowest)
             return measure_old(), curve
-        return measure_old(), measure_new()
+        old = measure_old()
+        return old, self.run(words, seed, epochs, SLACK * max(slowest, old))
 
     def _raise_if_hopeless(self, curve: Curve) -> None:
         """Raise after the first seed where it ends so far below that its seed alone does not explain it."""
@@ -189,34 +204,8 @@ class AttemptRunner:
 
     # ---- judging ----------------------------------------------------------------------------------
 
-    def _judge(self, attempt: Attempt, before: MeasuredCommand, after: MeasuredCommand) -> Attempt:
-        cost = paired_tests.compare_costs(before.costs, after.costs, self.settings.least_gain)
-        accuracy = paired_tests.compare_accuracies(
-            self.baseline.accuracies, after.accuracies, self.settings.tolerance
-        )
-        needed = paired_tests.correct_confidence(self.settings.confidence, self.settings.steps * MAX_ROUNDS)
-        keep = cost.confidence >= needed
-        factor = f"{math.exp(abs(cost.mean)):.3g}x {'cheaper' if cost.mean >= 0 else 'dearer'}"
-        sure, pairs = format_confidence(cost.confidence), len(after.costs)
-        if keep:
-            reason = (
-                f"{factor} (confidence {sure}, {pairs} pairs), accuracy {100 * accuracy.mean:+.2f} points "
-                f"({format_confidence(accuracy.confidence)} that no more than "
-                f"{100 * self.settings.tolerance:g} are lost)"
-            )
-        else:
-            reason = (
-                f"no gain beyond noise: {factor} over {pairs} pairs, {sure} sure "
-                f"of more than {self.settings.least_gain:.0%}, needed {needed:.2%}"
-            )
-        return replace(
-            attempt, before=before, after=after, cost=cost, accuracy=accuracy, kept=keep, reason=reason
-        )
-
-    def _looks_idle(self, befores: Sequence[float], afters: Sequence[float]) -> bool:
-        """Return whether nothing is saved so far, so that more timings would be wasted."""
-        saved = fmean(math.log(old / new) for old, new in zip(befores, afters, strict=True))
-        return saved <= -math.log1p(-self.settings.least_gain)
+    def _judge(self, attempt: Attempt) -> Attempt:
+        return judge(attempt, self.baseline, self.settings)
 
     def find_enough_epochs(self, curves: Sequence[Curve]) -> int | None:
         """Return the first epoch after which the accuracy is that of the baseline within the tolerance.
@@ -265,13 +254,8 @@ def _parse_epochs(proposal: ProposedRemedy) -> int:
     return int(Overrides(proposal.words).to_dict()[EPOCHS])
 
 
-def _shorten(current: MeasuredCommand, epochs: int) -> tuple[MeasuredCommand, MeasuredCommand]:
-    """Return `current`, and what it was after fewer epochs; all epochs cost the same, so nothing is timed."""
+def _shorten(current: MeasuredCommand, epochs: int) -> MeasuredCommand:
+    """Return what `current` was after fewer epochs; all epochs cost the same, so nothing is timed."""
     words = apply_overrides(current.words, (f"train.epochs={epochs}",))
     fewer = tuple(cost * epochs / current.epoch for cost in current.costs)
-    return current, MeasuredCommand(words, current.curves, epochs, fewer)
-
-
-def format_confidence(confidence: float) -> str:
-    """Format a confidence 0..1 in percent, never as 100 %, which no test gives."""
-    return ">99.9%" if confidence > 0.999 else f"{confidence:.1%}"
+    return MeasuredCommand(words, current.curves, epochs, fewer)

@@ -39,7 +39,7 @@ def train_curve(
     """Train until a limit; with `train.patience` each epoch stands for the best so far, whose weights count.
 
     Raises:
-        CostlyError, FulcrumError: see `paired_attempt.Run`.
+        CostlyError, FulcrumError: see `measured_command.Run`.
     """
 
     def stop(curve: Curve) -> str | None:

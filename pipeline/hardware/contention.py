@@ -1,79 +1,75 @@
 """Contention: whether a trial had its device to itself while it trained; if not, what share of it.
 
-A process that is ready to run and has to wait for a core is slower through no fault of its own. Linux counts
-that wait for every thread (/proc/self/task/*/schedstat), and what a hypervisor takes as steal (/proc/stat).
-Where the wait is not counted, CPU seconds against wall seconds show it for one thread. A neighbour on the
-other half of a core, in the caches or on the memory bus is seen by none of these.
+What others take from a core is what the core was busy (/proc/stat, a hypervisor's steal included) less the
+CPU seconds of this process, which is bound to that core. Threads of the process may queue for the core among
+themselves: that is no contention. For a process that is bound to no cores, and where the system does not
+count, nothing is known and nothing is taken off. A neighbour on the other half of a core, in the caches or on
+the memory bus is not seen.
 """
 
-import operator
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from statistics import median
 from typing import Protocol
 
+from pipeline.hardware import cpu_cores
 from pipeline.hardware.energy import Gauge
 
 CLEAR_SHARE = 0.95
 """A share of the cores below this is contention; above it are the kernel's own interruptions."""
 
-MIN_SPAN_SECONDS = 0.02
-"""Wall seconds that a verdict needs; shorter epochs are judged together with those before them."""
-
-PRESSURE_SHARE = 0.02
-"""Share of time that some task of the machine waited for a core; below it nobody took ours."""
+MIN_SPAN_SECONDS = 0.1
+"""Wall seconds that a verdict needs; shorter epochs are judged together with what was before them."""
 
 TICK_SECONDS = 0.01
-"""The kernel counts steal in ticks of this length, so that much of it may be rounding."""
+"""Linux tells all programs in ticks of this length how long a core was busy (USER_HZ)."""
+
+ROUNDING_SECONDS = 2 * TICK_SECONDS
+"""What a core seems to be busy beyond its process may be rounding up to this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """Counters at one moment, or their difference over a span, in seconds; None where nobody counts.
 
-    `cpu`: on a core, all threads of the process; `delayed`: ready to run but waiting for a core, likewise;
-    `stolen`: taken from our cores by the hypervisor; `pressure`: some task of the machine waited for a core.
-    `strangers` is no counter: other processes on our GPU.
+    `cpu`: on a core, all threads of the process; `busy`: the cores of the process were at work, for whomever;
+    `stolen`: the part of `busy` that the hypervisor took; `delayed`: threads of the process were ready to run
+    but waited for a core, added up. No counters: `threads`, of which `delayed` tells, and `strangers`, other
+    processes on our GPU.
     """
 
     wall: float
     cpu: float
+    busy: float | None = None
+    stolen: float = 0.0
     delayed: float | None = None
-    stolen: float | None = None
-    pressure: float | None = None
+    threads: frozenset[int] = frozenset()
     strangers: int | None = None
 
     def since(self, before: "Reading") -> "Reading":
-        """Return the span from `before` to this reading; of `strangers` the larger number of the two."""
-        # A thread that ended takes its wait along, so a difference may be below zero.
-        return _join(self, before, lambda now, then: max(0.0, now - then))
+        """Return the span from `before` to this reading; of `strangers` the larger number of the two.
 
-    def __add__(self, later: "Reading") -> "Reading":
-        """Add two spans up to one."""
-        return _join(self, later, operator.add)
+        A thread that ended took its wait along, so `delayed` is unknown then.
+        """
 
+        def subtract(now: float | None, then: float | None) -> float | None:
+            return None if now is None or then is None else max(0.0, now - then)
 
-def _join(first: Reading, second: Reading, join: Callable[[float, float], float]) -> Reading:
-    """Apply `join` to each pair of counters; None where one of the two is not counted."""
-
-    def join_counted(a: float | None, b: float | None) -> float | None:
-        return None if a is None or b is None else join(a, b)
-
-    counts = [count for count in (first.strangers, second.strangers) if count is not None]
-    return Reading(
-        wall=join(first.wall, second.wall),
-        cpu=join(first.cpu, second.cpu),
-        delayed=join_counted(first.delayed, second.delayed),
-        stolen=join_counted(first.stolen, second.stolen),
-        pressure=join_counted(first.pressure, second.pressure),
-        strangers=max(counts, default=None),
-    )
+        counts = [count for count in (self.strangers, before.strangers) if count is not None]
+        return Reading(
+            wall=max(0.0, self.wall - before.wall),
+            cpu=max(0.0, self.cpu - before.cpu),
+            busy=subtract(self.busy, before.busy),
+            stolen=max(0.0, self.stolen - before.stolen),
+            delayed=subtract(self.delayed, before.delayed) if before.threads <= self.threads else None,
+            threads=self.threads,
+            strangers=max(counts, default=None),
+        )
 
 
 # ---- judging ---------------------------------------------------------------------------------------
@@ -81,33 +77,33 @@ def _join(first: Reading, second: Reading, join: Callable[[float, float], float]
 
 @dataclass(frozen=True, slots=True)
 class ContentionVerdict:
-    """Whether a span was contended; `share`: core time obtained / core time needed, 0..1, None if unknown."""
+    """Whether a span was contended; `share`: of the time of its cores that others left, None if unknown."""
 
     contended: bool
     share: float | None
 
 
 def compute_core_share(span: Reading, cores: int) -> float | None:
-    """Return the core seconds that a process got / those it needed, 0..1: 1 where it never waited.
+    """Return the share of the time of `cores` cores that others left to a process, 0..1; None: unknown.
 
-    A process that kept all of its cores busy had them to itself, even where its own threads queued for them.
-    None for several cores where waiting is not counted: threads may have been idle of their own accord.
+    Others' time counts only as far as the process waited for a core: what they do with a core that it leaves
+    idle takes nothing from it.
     """
     available = span.wall * cores
-    stolen = max(0.0, (span.stolen or 0.0) - TICK_SECONDS)
-    used = max(0.0, min(span.cpu, available - stolen))  # some kernels count stolen time as run
-    if not available or not span.cpu or (span.delayed is None and cores > 1):
+    if not available or span.busy is None:
         return None
-    busy_share = used / available
-    if span.delayed is None:
-        return busy_share
-    return max(busy_share, used / (used + span.delayed + stolen)) if used else 0.0
+    used = min(span.cpu, max(0.0, available - span.stolen))  # some kernels count stolen time as run
+    taken = max(0.0, span.busy - used)
+    if span.delayed is not None:
+        taken = min(taken, span.delayed + span.stolen)
+    return 1 - min(taken, available) / available
 
 
 def judge_span(span: Reading, cores: int) -> ContentionVerdict:
     """Judge a span; `cores` = 0 for a trial on a GPU, which only other processes on that GPU can disturb.
 
-    A span shorter than `MIN_SPAN_SECONDS` is never called contended.
+    A span shorter than `MIN_SPAN_SECONDS` is never called contended, nor one of which others took no more
+    than rounding may explain.
     """
     if span.wall < MIN_SPAN_SECONDS:
         return ContentionVerdict(False, None)
@@ -116,13 +112,7 @@ def judge_span(span: Reading, cores: int) -> ContentionVerdict:
     share = compute_core_share(span, cores)
     if share is None:
         return ContentionVerdict(False, None)
-    return ContentionVerdict(share < CLEAR_SHARE and not _was_idle(span), share)
-
-
-def _was_idle(span: Reading) -> bool:
-    """Return whether the cores stood idle, so that the process waited for something else than a core."""
-    counted = span.delayed is not None or bool(span.stolen)
-    return not counted and span.pressure is not None and span.pressure < PRESSURE_SHARE * span.wall
+    return ContentionVerdict(share + ROUNDING_SECONDS / span.wall < CLEAR_SHARE, share)
 
 
 CLEAN_SHARE = 0.98
@@ -157,33 +147,35 @@ class ContentionMonitor:
     def __init__(self, readings: "ReadingSource", cores: int) -> None:
         """`cores`: CPU cores that the trial holds, 0 on a GPU."""
         self._readings, self._cores = readings, cores
-        self._recent: deque[Reading] = deque()
+        self._starts: deque[Reading] = deque()
         self.verdict = ContentionVerdict(False, None)
         self.lost_share = 0.0
         """Share of the last epoch's wall seconds that others took; 0 unless it was contended."""
 
     def run_and_judge(self, call: Callable[[], None]) -> bool:
-        """Run `call`; return whether it had its cores to itself, as far as that is counted."""
+        """Run `call`; return whether it had its cores to itself, as far as that is counted.
+
+        That is so where it kept all of them busy, or its threads never waited. Ticks are too coarse here.
+        """
         before = self._readings.read()
         call()
         span = self._readings.read().since(before)
         if not self._cores:
             return not span.strangers
-        if span.delayed is None:
-            return False
-        return span.delayed <= (1 - CLEAN_SHARE) * span.wall
+        if span.cpu >= CLEAN_SHARE * span.wall * self._cores:
+            return True
+        return span.delayed is not None and span.delayed <= (1 - CLEAN_SHARE) * span.wall
 
     @contextmanager
     def observe_epoch(self) -> Iterator[None]:
-        """Judge the block, an epoch of training, together with as many before it as a verdict needs."""
-        before = self._readings.read()
+        """Judge the block, an epoch of training, together with as much before it as a verdict needs."""
+        self._starts.append(self._readings.read())
         yield
-        span = self._readings.read().since(before)
-        self._recent.append(span)
-        while sum(earlier.wall for earlier in list(self._recent)[1:]) >= MIN_SPAN_SECONDS:
-            self._recent.popleft()
-        self.verdict = judge_span(reduce(operator.add, self._recent), self._cores)
-        share = compute_core_share(span, self._cores) if self.verdict.contended and self._cores else None
+        now = self._readings.read()
+        while len(self._starts) > 1 and now.wall - self._starts[1].wall >= MIN_SPAN_SECONDS:
+            self._starts.popleft()
+        self.verdict = judge_span(now.since(self._starts[0]), self._cores)
+        share = self.verdict.share if self.verdict.contended else None
         self.lost_share = 0.0 if share is None else 1 - share
 
 
@@ -204,45 +196,38 @@ class KernelCounters:
         self._gauge, self._cores, self._proc = gauge, cores, proc
 
     def read(self) -> Reading:
+        counted, delays = read_busy_seconds(self._proc, self._cores), read_delays(self._proc)
+        busy, stolen = counted or (None, 0.0)
         return Reading(
             wall=time.monotonic(),
             cpu=time.process_time(),
-            delayed=read_delayed_seconds(self._proc),
-            stolen=read_stolen_seconds(self._proc, self._cores),
-            pressure=read_pressure_seconds(self._proc),
+            busy=busy,
+            stolen=stolen,
+            delayed=sum(delays.values()) if delays else None,
+            threads=frozenset(delays),
             strangers=self._gauge.strangers(),
         )
 
 
-def read_delayed_seconds(proc: Path) -> float | None:
-    """Return the seconds that this process' threads have waited for a core so far; None: not counted."""
-    waits = []
-    for path in proc.glob("self/task/*/schedstat"):
-        with suppress(OSError, IndexError, ValueError):  # a thread may end while it is read
-            waits.append(int(path.read_text().split()[1]) * 1e-9)
-    return sum(waits) if waits else None
+def read_busy_seconds(proc: Path, cores: int) -> tuple[float, float] | None:
+    """Return the seconds so far that the `cores` cores of this process were at work, and the stolen of these.
 
-
-def read_stolen_seconds(proc: Path, cores: int) -> float | None:
-    """Return the seconds that the hypervisor has taken so far from `cores` cores; None: not counted.
-
-    It is the average of the cores that this process may use x `cores`.
+    They count for whomever the cores worked. None where nobody counts, or where this process is not bound to
+    so many cores: then nobody knows which of them it has.
     """
     if not hasattr(os, "sched_getaffinity"):
         return None
-    ours = {f"cpu{core}" for core in os.sched_getaffinity(0)}
-    with suppress(OSError, IndexError, ValueError):
-        rows = [line.split() for line in (proc / "stat").read_text().splitlines()]
-        ticks = [int(row[8]) for row in rows if row and row[0] in ours]
-        return sum(ticks) / os.sysconf("SC_CLK_TCK") * cores / len(ticks) if ticks else None
-    return None
+    own, ticks = os.sched_getaffinity(0), cpu_cores.read_core_ticks(proc / "stat")
+    if not cores or len(own) != cores or not own <= ticks.keys():
+        return None
+    busy = sum(ticks[core].busy for core in own)
+    return busy * TICK_SECONDS, sum(ticks[core].stolen for core in own) * TICK_SECONDS
 
 
-def read_pressure_seconds(proc: Path) -> float | None:
-    """Return the seconds so far in which some task of the machine waited for a core; None: not counted.
-
-    Linux calls that pressure stall information (PSI); it is the line `some` of /proc/pressure/cpu.
-    """
-    with suppress(OSError, IndexError, ValueError):
-        return int((proc / "pressure/cpu").read_text().split("total=")[1].split()[0]) * 1e-6
-    return None
+def read_delays(proc: Path) -> dict[int, float]:
+    """Return the seconds that each thread of this process has waited for a core; {}: not counted."""
+    delays = {}
+    for path in proc.glob("self/task/*/schedstat"):
+        with suppress(OSError, IndexError, ValueError):  # a thread may end while it is read
+            delays[int(path.parent.name)] = int(path.read_text().split()[1]) * 1e-9
+    return delays

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 try:
     import fcntl
@@ -121,19 +122,29 @@ def _sort_by_load(allowed: frozenset[int]) -> list[int]:
     """Sort cores by what their physical core does in a short time, the least busy first."""
     if len(allowed) == 1:
         return list(allowed)
-    before = read_busy_ticks(Path("/proc/stat"))
+    before = read_core_ticks(Path("/proc/stat"))
     time.sleep(OBSERVE_SECONDS)
-    after = read_busy_ticks(Path("/proc/stat"))
-    busy = {core: after.get(core, 0) - before.get(core, 0) for core in after}
+    after = read_core_ticks(Path("/proc/stat"))
+    busy = {core: after[core].busy - before[core].busy for core in after.keys() & before.keys()}
     load = {core: sum(busy.get(sibling, 0) for sibling in read_sibling_cores(core)) for core in allowed}
     return sorted(allowed, key=lambda core: (load[core], core))
 
 
-def read_busy_ticks(stat: Path) -> dict[int, int]:
-    """Read clock ticks by core that were neither idle nor waiting for input; {} where nobody counts them."""
+class CoreTicks(NamedTuple):
+    """Clock ticks of a core that were neither idle nor waiting for input; `stolen`: by the hypervisor."""
+
+    busy: int
+    stolen: int
+
+
+def read_core_ticks(stat: Path) -> dict[int, CoreTicks]:
+    """Read the ticks of each core since the machine started; {} where nobody counts them."""
     with suppress(OSError, ValueError, IndexError):
         rows = [line.split() for line in stat.read_text().splitlines() if line.startswith("cpu")]
-        return {int(row[0][3:]): sum(map(int, row[1:4])) + sum(map(int, row[6:9])) for row in rows[1:]}
+        return {
+            int(row[0][3:]): CoreTicks(sum(map(int, row[1:4])) + sum(map(int, row[6:9])), int(row[8]))
+            for row in rows[1:]
+        }
     return {}
 
 

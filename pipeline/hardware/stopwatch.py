@@ -73,7 +73,7 @@ class Stopwatch:
     def __init__(
         self, device: ClaimedDevice, readings: ReadingSource | None = None, gauge: Gauge | None = None
     ) -> None:
-        """`readings`, `gauge`: of this process and of the device, unless a test replays recorded ones."""
+        """Start at zero; `readings`, `gauge`: of this process and the device unless a test replays some."""
         self.device = device
         self.seconds = Seconds()
         self.lost_seconds = 0.0

@@ -1,9 +1,9 @@
 """Pictures of a diagnosis: where an epoch goes, the step below its roof, the way to a cheaper command line.
 
-Blue is what is measured or kept, orange is what was reverted; everything else is grey.
+Blue is what is measured or kept, orange is what was not kept; everything else is grey.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from pipeline.diagnosis.attempt import Attempt
 from pipeline.diagnosis.improve import Conclusion
 from pipeline.diagnosis.measured_command import MeasuredCommand
-from pipeline.diagnosis.paired_attempt import Attempt
 from pipeline.formatting import shorten
 from pipeline.measures import Point
 from pipeline.profiling.breakdown import Breakdown, Part
@@ -163,30 +163,32 @@ def draw_improvement(
     cost_name: str,
     device: str,
 ) -> bytes:
-    """Draw cost (log) and accuracy from the baseline to the result; orange: tried and reverted."""
+    """Draw cost (log) and accuracy from baseline to result; orange: refused, hollow orange: promising."""
     kept_attempts = [attempt for attempt in attempts if attempt.kept]
     kept_attempts = kept_attempts[: len(kept_attempts) - len(conclusion.rejected)]
     end = conclusion.result.point
-    times = baseline.point.device_seconds / end.device_seconds
     change = 100 * (end.accuracy - baseline.point.accuracy)
     subtitle = (
-        f"{times:,.3g}x cheaper, {change:+.2f} points · {len(kept_attempts)} of {len(attempts)} attempts kept"
-        f" · {shorten(device, 50)}"
+        f"{conclusion.gain.format() if conclusion.gain else 'nothing pays'}, {change:+.2f} points · "
+        f"{len(kept_attempts)} of {len(attempts)} attempts kept · {shorten(device, 50)}"
     )
     figure = make_figure(10, 4.4, "The way to a cheaper command line", subtitle)
     axes, legend = figure.subplots(1, 2, width_ratios=[2.6, 1])
-    reverted = [attempt.after.point for attempt in attempts if attempt.after and attempt not in kept_attempts]
+    others = [attempt for attempt in attempts if attempt.after and attempt not in kept_attempts]
+    promising = [attempt.after.point for attempt in others if attempt.promising and attempt.after]
+    refused = [attempt.after.point for attempt in others if not attempt.promising and attempt.after]
     path = [baseline.point, *[attempt.after.point for attempt in kept_attempts if attempt.after]]
     names = ["baseline", *[attempt.proposal.remedy for attempt in kept_attempts]]
     if conclusion.lengthened:
         path, names = [*path, end], [*names, "more epochs, for fresh seeds"]
     axes.axhline(required_accuracy, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
-    _draw_points(axes, reverted, color=ORANGE, marker="x", ms=6, linestyle="")
+    _draw_points(axes, refused, color=ORANGE, marker="x", ms=6, linestyle="")
+    _draw_points(axes, promising, color=ORANGE, marker="o", mfc="none", ms=8, linestyle="")
     _draw_points(axes, path, color=BLUE, marker="o", ms=13, mec="white", linewidth=1.6)
     for number, point in enumerate(path):
         style: dict[str, Any] = {"ha": "center", "va": "center", "color": "white", "size": SMALL}
         axes.text(point.device_seconds, point.accuracy, str(number), **style, weight="bold")
-    use_log_cost(axes, [point.device_seconds for point in (*path, *reverted)])
+    use_log_cost(axes, [point.device_seconds for point in (*path, *refused, *promising)])
     axes.margins(y=0.15)
     style = {"size": SMALL, "color": GREY, "va": "bottom", "ha": "right"}
     axes.annotate(
@@ -199,25 +201,23 @@ def draw_improvement(
     _list_steps(
         legend,
         [f"{name}\n{_format_seconds(point.device_seconds)}" for name, point in zip(names, path, strict=True)],
-        reverted,
+        {"x": ("refused", len(refused)), "o": ("promising, not proven", len(promising))},
     )
     return render_png(figure)
 
 
-def _list_steps(axes: Axes, names: Sequence[str], reverted: Sequence[Point]) -> None:
-    """List what the numbers of the points stand for."""
+def _list_steps(axes: Axes, names: Sequence[str], others: Mapping[str, tuple[str, int]]) -> None:
+    """List what the numbers of the points stand for, then the other marks: what each means, and how many."""
     axes.set_axis_off()
-    step = min(0.13, 0.94 / (len(names) + 1))
-    for number, name in enumerate(names):
+    shown = [(mark, f"{name} ({count} shown)") for mark, (name, count) in others.items() if count]
+    step = min(0.13, 0.94 / (len(names) + len(shown)))
+    rows = [(str(number), name, BLUE) for number, name in enumerate(names)]
+    rows += [(mark, name, ORANGE) for mark, name in shown]
+    for number, (mark, name, colour) in enumerate(rows):
         words = "\n".join(row for line in name.splitlines() for row in wrap(line, 34))
         style: dict[str, Any] = {"transform": axes.transAxes, "va": "top", "size": SMALL}
-        axes.text(0.0, 0.98 - number * step, str(number), color=BLUE, weight="bold", **style)
+        axes.text(0.0, 0.98 - number * step, mark, color=colour, weight="bold", **style)
         axes.text(0.08, 0.98 - number * step, words, color=INK, parse_math=False, **style)
-    if reverted:
-        y = 0.98 - len(names) * step
-        axes.text(0.0, y, "x", color=ORANGE, weight="bold", transform=axes.transAxes, va="top", size=SMALL)
-        words = f"tried and reverted ({len(reverted)} shown)"
-        axes.text(0.08, y, words, color=INK, transform=axes.transAxes, va="top", size=SMALL)
 
 
 def _draw_points(axes: Axes, points: Sequence[Point], **style: Any) -> None:

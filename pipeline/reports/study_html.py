@@ -11,12 +11,20 @@ from pipeline.formatting import format_number
 from pipeline.frontier import compute_error_floor
 from pipeline.measures import Point
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE
-from pipeline.search.results import Results, StudyTrial
+from pipeline.reports.study_markdown import describe_point, format_accuracies
+from pipeline.search.results import Results
+from pipeline.search.study_trial import FrontierPoint, StudyTrial
 
 # plotly.js 7 shows a button that uploads the figure, unless this switches it off.
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
 # Errors that have a tick; dense, for zooming: plotly leaves out what has no room.
 TICKS = [digit * 10.0**-decade for decade in range(1, 7) for digit in (10, 7, 5, 3, 2)]
+
+TABLE_STYLE = (
+    f"table {{ font: 13px sans-serif; color: {INK}; border-collapse: collapse; margin: 0 30px 30px 80px }}"
+    f"th, td {{ text-align: right; padding: 3px 12px; border-bottom: 1px solid {LINE}; white-space: nowrap }}"
+    "th:last-child, td:last-child { text-align: left; font-family: monospace; white-space: normal }"
+)
 
 
 def render_frontier(results: Results) -> str:
@@ -36,13 +44,28 @@ def render_frontier(results: Results) -> str:
         )
     _add_frontier(figure, results, floor)
     html: str = plotly.io.to_html(figure, include_plotlyjs=True, div_id="frontier", config=CONFIG)
-    return html
+    head, _, tail = html.rpartition("</body>")
+    return f"{head}{_render_table(results)}</body>{tail}"
+
+
+def _render_table(results: Results) -> str:
+    """Render the accuracies of each frontier point side by side; nothing where none is confirmed."""
+    if not any(member.confirmation for member in results.frontier):
+        return ""
+    headings = ["all seeds (95 % interval)", "search", "new seeds", "test", "device-seconds", "command"]
+    rows = [
+        [*format_accuracies(member), format_number(member.estimate.device_seconds), member.command]
+        for member in results.frontier
+    ]
+    head = "".join(f"<th>{heading}</th>" for heading in headings)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<style>{TABLE_STYLE}</style><table><tr>{head}</tr>{body}</table>"
 
 
 def _add_frontier(figure: go.Figure, results: Results, floor: float) -> None:
     members, knee = results.frontier, results.knee
     points = [member.point for member in members]
-    hovers = [_format_hover(point.trial, point.epoch, point.point, point.command) for point in members]
+    hovers = [_format_member_hover(member) for member in members]
     marker = {"color": BLUE, "size": 10, "line": {"color": "white", "width": 1}}
     line = {"color": BLUE, "width": 2, "shape": "hv"}
     figure.add_trace(
@@ -72,6 +95,13 @@ def _format_hover(trial: StudyTrial, epoch: int, point: Point, command: str) -> 
     params = [f"{key} = {value}" for key, value in trial.params.items()]
     lines = [f"trial {trial.number}, {epochs}, {trial.state}", *params, "", *wrap(command, 90)]
     return "<br>".join([head, *map(escape, lines)])
+
+
+def _format_member_hover(member: FrontierPoint) -> str:
+    """Format the hover of a frontier point: what the search saw, then what all seeds and the test say."""
+    text = _format_hover(member.trial, member.epoch, member.point, member.command)
+    head, _, rest = text.partition("<br>")
+    return f"{head}<br>{escape(describe_point(member))}<br>{rest}"
 
 
 def _choose_ticks(results: Results) -> dict[float, str]:

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pipeline.formatting import format_number, shorten
+from pipeline.formatting import escape_markdown, format_number, shorten
 from pipeline.frontier import PriceStep, compute_prices
-from pipeline.search.results import FrontierPoint, Results, StudyTrial
+from pipeline.search.results import Results
+from pipeline.search.study_trial import FrontierPoint, StudyTrial
 
 HALF_PERCENT = 0.005
 MAX_POINTS, MAX_STEPS = 20, 12  # rows of the tables; MLflow cuts a note at 8,000 characters
@@ -23,16 +24,38 @@ def format_values(trial: StudyTrial) -> str:
     return " ".join(values) or f"trial {trial.number}"
 
 
+def format_accuracies(member: FrontierPoint) -> list[str]:
+    """Format what a table shows side by side: all seeds, search, new seeds, test; - where not confirmed."""
+    search, new = f"{member.point.accuracy:.2%}", member.confirmation
+    if new is None:
+        return ["-", search, "-", "-"]
+    return [member.estimate.format(), search, f"{new.accuracy:.2%}", f"{new.test_accuracy:.2%}"]
+
+
+def describe_point(member: FrontierPoint) -> str:
+    """Describe how accurate a point is, in words: what it was chosen by, and what the test split says."""
+    estimate, new = member.estimate, member.confirmation
+    cost = f"{format_number(estimate.device_seconds)} device-seconds"
+    if new is None:
+        return f"{estimate.format()} validation (one seed, not confirmed) for {cost}"
+    return (
+        f"{estimate.format()} validation (mean of {estimate.seeds} seeds), "
+        f"{new.test_accuracy:.2%} test, for {cost}"
+    )
+
+
 def write_note(results: Results, link: str) -> str:
     """Write the note as Markdown. `link` opens the view of the study; the caller adds pictures, if any."""
     members, knee = results.frontier, results.knee
     paragraphs = [
         f"[See accuracy against device-seconds]({link})",
-        f"**{results.study}** on {results.data}: {_summarise(results)}",
+        f"**{escape_markdown(results.study)}** on {results.data}: {_summarise(results)}",
     ]
-    if knee:
-        paragraphs += ["\n".join(_write_frontier(results, knee)), _write_knee(knee)]
-        paragraphs += ["\n".join(_write_prices(members))] if len(members) > 1 else []
+    if members:
+        paragraphs += ["\n".join(_write_frontier(results)), _explain_columns(results)]
+        paragraphs += [_write_knee(knee)] if knee else []
+        steps = compute_prices([member.estimate.point for member in results.candidates], HALF_PERCENT)
+        paragraphs += ["\n".join(_write_prices(results.candidates, steps))] if steps else []
     return "\n\n".join(paragraphs)
 
 
@@ -44,31 +67,37 @@ def _summarise(results: Results) -> str:
     return f"{_format_count(len(results.trials), 'trial')}{f' ({count})' if count else ''}, {paid}{where}."
 
 
-def _write_frontier(results: Results, knee: FrontierPoint) -> Iterable[str]:
+def _write_frontier(results: Results) -> Iterable[str]:
     """Yield the lines of a table; it has columns for new seeds where a point was confirmed."""
-    members, chances = results.frontier, results.estimate_probabilities()
-    shown = thin_out(members, members.index(knee), MAX_POINTS)
-    more = " new seeds | test | on frontier |" if chances else ""
-    yield f"| {results.accuracy_name} | device-seconds | trial | epoch | settings |{more}"
-    yield f"|--:|--:|--:|--:|:--|{'--:|--:|--:|' if chances else ''}"
-    for member in shown:
+    members, knee, chances = results.frontier, results.knee, results.estimate_probabilities()
+    shown = thin_out(members, members.index(knee) if knee else 0, MAX_POINTS)
+    accuracies = ["all seeds", "search", "new seeds", "test"] if chances else [results.accuracy_name]
+    headings = [*accuracies, "device-seconds", "trial", "epoch", "settings"]
+    yield f"| {' | '.join(headings)} |{' on frontier |' if chances else ''}"
+    yield f"|{'--:|' * (len(headings) - 1)}:--|{'--:|' if chances else ''}"
+    for member in sorted(shown, key=lambda member: member.estimate.device_seconds):
         mark = "**" if member == knee else ""
-        settings = shorten(format_values(member.trial), MAX_LABEL).replace("|", "\\|")
-        cells = [f"{mark}{member.point.accuracy:.2%}{mark}", format_number(member.point.device_seconds)]
+        settings = escape_markdown(shorten(format_values(member.trial), MAX_LABEL))
+        cells = format_accuracies(member) if chances else [f"{member.point.accuracy:.2%}"]
+        cells = [f"{mark}{cells[0]}{mark}", *cells[1:], format_number(member.estimate.device_seconds)]
         cells += [str(member.trial.number), str(member.epoch), f"{settings}{' (knee)' if mark else ''}"]
         if chances:
-            cells += _format_confirmation(member, chances.get((member.trial.number, member.epoch)))
+            chance = chances.get(member.key)
+            cells.append("-" if chance is None else f"{chance:.0%}")
         yield f"| {' | '.join(cells)} |"
     if len(shown) < len(members):
         yield f"\n{len(shown)} of {len(members)} points."
 
 
-def _format_confirmation(member: FrontierPoint, chance: float | None) -> list[str]:
-    new = member.confirmation
-    if new is None or chance is None:
-        return ["", "", ""]
-    spread = f" ± {100 * new.spread:.2f}" if len(new.seeds) > 1 else ""
-    return [f"{new.accuracy:.2%}{spread}", f"{new.test_accuracy:.2%}", f"{chance:.0%}"]
+def _explain_columns(results: Results) -> str:
+    """Explain which accuracy is to be believed."""
+    if not results.is_confirmed:
+        return "Not confirmed: accuracies are of the one seed that the search chose them by, so optimistic."
+    return (
+        "All seeds: the mean with its 95 % interval, by which points are chosen. Search: the seed that put "
+        "the point on the frontier, so optimistic. New seeds decided nothing; test: their mean on the test "
+        "split."
+    )
 
 
 def thin_out(members: Sequence[FrontierPoint], index: int, limit: int) -> list[FrontierPoint]:
@@ -80,20 +109,18 @@ def thin_out(members: Sequence[FrontierPoint], index: int, limit: int) -> list[F
 
 
 def _write_knee(knee: FrontierPoint) -> str:
-    bend = f"Knee: {knee.point.accuracy:.2%} for {format_number(knee.point.device_seconds)} device-seconds"
+    bend = f"Knee: {describe_point(knee)}"
     return f"{bend}\n\n    {knee.command}" if len(knee.command) <= MAX_COMMAND else bend
 
 
-def _write_prices(members: Sequence[FrontierPoint]) -> Iterable[str]:
+def _write_prices(members: Sequence[FrontierPoint], steps: Sequence[PriceStep]) -> Iterable[str]:
     """Yield the lines of a table of the steps nearest to the best point."""
-    points = [member.point for member in members]
-    steps = compute_prices(points, HALF_PERCENT)[-MAX_STEPS:]
     yield "What each further half percent costs:\n"
     yield "| from | to | device-seconds more | each half percent |"
     yield "|--:|--:|--:|--:|"
-    for step in steps:
-        ends = points[step.start], points[step.end]
-        yield f"| {ends[0].accuracy:.2%} | {ends[1].accuracy:.2%} | {_format_price(step)} |"
+    for step in steps[-MAX_STEPS:]:
+        start, end = members[step.start].estimate, members[step.end].estimate
+        yield f"| {start.accuracy:.2%} | {end.accuracy:.2%} | {_format_price(step)} |"
 
 
 def _format_price(step: PriceStep) -> str:

@@ -9,13 +9,14 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from pipeline.formatting import format_number, format_percent, shorten
-from pipeline.frontier import compute_error_floor, find_knee
+from pipeline.frontier import compute_error_floor
 from pipeline.measures import Point
 from pipeline.reports import label_layout
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE
 from pipeline.reports.study_markdown import format_label
 from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes, use_log_cost
-from pipeline.search.results import FrontierPoint, Results
+from pipeline.search.results import Results
+from pipeline.search.study_trial import FrontierPoint
 
 # Errors that a log scale may show as ticks: 1, 2 and 5 of each decade, and where these are few, all.
 COARSE = [digit * 10.0**-decade for decade in range(1, 8) for digit in (10, 5, 2)]
@@ -43,9 +44,10 @@ def _summarise(results: Results) -> str:
     count, members = len(results.trials), results.frontier
     trials = "1 trial" if count == 1 else f"{count:,} trials"
     if not members:
-        return f"no point yet in {trials}"
+        return f"no point above chance in {trials}" if results.points else f"no point yet in {trials}"
     count_on_frontier = "1 point stands" if len(members) == 1 else f"{len(members)} points stand"
-    return f"{count_on_frontier} in {trials} · ringed: the knee · grey: where a trial ended, hollow: paused"
+    ringed = " · ringed: the knee" if results.knee else ""
+    return f"{count_on_frontier} in {trials}{ringed} · grey: where a trial ended, hollow: paused"
 
 
 def _describe_cost_axis(results: Results) -> str:
@@ -69,8 +71,9 @@ def _draw_points(axes: Axes, figure: Figure, results: Results) -> None:
     right = [*costs, axes.get_xlim()[1]], [*heights, heights[-1]]
     axes.plot(*right, color=BLUE, linewidth=1.6, drawstyle="steps-post", solid_joinstyle="miter")
     axes.plot(costs, heights, "o", color=BLUE, ms=7, mec="white", mew=1.2, zorder=4)
-    knee = find_knee([member.point for member in members])
-    axes.plot(costs[knee], heights[knee], "o", mfc="none", mec=ORANGE, ms=13, mew=2, zorder=5)
+    knee = members.index(results.knee) if results.knee else None
+    if knee is not None:
+        axes.plot(costs[knee], heights[knee], "o", mfc="none", mec=ORANGE, ms=13, mew=2, zorder=5)
     _draw_labels(axes, figure, members, stairs, knee)
 
 
@@ -106,7 +109,7 @@ def _draw_labels(
     figure: Figure,
     members: Sequence[FrontierPoint],
     spots: Sequence[tuple[float, float]],
-    knee: int,
+    knee: int | None,
 ) -> None:
     """Draw the label of the knee first, then those of both ends, then those that have room."""
     figure.draw_without_rendering()  # computes where the axes lie
@@ -114,7 +117,7 @@ def _draw_labels(
     places = [(float(across), float(up)) for across, up in inches.transform(spots)]
     window, texts = axes.get_window_extent(), [format_label(member) for member in members]
     edges = window.x0 / figure.dpi, window.x1 / figure.dpi
-    order = [knee, len(members) - 1, 0, *range(len(members))]
+    order = [*([] if knee is None else [knee]), len(members) - 1, 0, *range(len(members))]
     for index, box in label_layout.arrange_labels(places, texts, order, edges).items():
         _draw_label(axes, texts[index], spots[index], box, index == knee)
 

@@ -7,8 +7,8 @@ from optuna.trial import FrozenTrial
 
 from pipeline import signals
 from pipeline.search.job import Job
-from pipeline.search.results import FrontierPoint
 from pipeline.search.study_store import ProposedTrial
+from pipeline.search.study_trial import FrontierPoint
 from pipeline.search.sweep import RunningTrial, Sweep, get_trial_name
 from pipeline.search.trial_rows import CONFIRM, read_confirmed_key
 from pipeline.settings.command_line import EPOCHS, CommandLine

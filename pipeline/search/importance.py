@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
-from pipeline.search.results import Results, StudyTrial
+from pipeline.search.results import Results
+from pipeline.search.study_trial import StudyTrial
 
 MIN_TRIALS = 8
 """With fewer trials nothing can be said."""

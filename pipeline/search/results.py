@@ -1,9 +1,8 @@
 """The results of a study: every trial with its curve, and the frontier over all of them. Pure."""
 
-import shlex
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.frontier import (
@@ -18,122 +17,28 @@ from pipeline.frontier import (
     select_frontier,
 )
 from pipeline.measures import Point
-from pipeline.search.frontier_probability import RepeatedPoint, estimate_probabilities
-from pipeline.settings.command_line import EPOCHS, Overrides
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """The results of the same settings, trained anew once with each of `seeds`."""
-
-    seeds: tuple[int, ...]
-    accuracies: tuple[float, ...]
-    test_accuracies: tuple[float, ...]
-    device_seconds: tuple[float, ...]
-
-    @property
-    def points(self) -> tuple[Point, ...]:
-        """Return a point for each seed, by validation accuracy."""
-        return tuple(map(Point, self.accuracies, self.device_seconds))
-
-    @property
-    def accuracy(self) -> float:
-        """Return the mean validation accuracy."""
-        return statistics.fmean(self.accuracies)
-
-    @property
-    def spread(self) -> float:
-        """Return the sample standard deviation of the validation accuracies; 0 with one seed."""
-        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
-
-    @property
-    def test_accuracy(self) -> float:
-        """Return the mean test accuracy."""
-        return statistics.fmean(self.test_accuracies)
-
-    @property
-    def seconds(self) -> float:
-        """Return the mean device-seconds."""
-        return statistics.fmean(self.device_seconds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudyTrial:
-    """A trial of a study, with what it has reached so far.
-
-    `number`: Optuna's; `command`: the line that repeats it; `params`: the searched keys and their values;
-    `curve`: state after epoch 1..n; its device-seconds count from epoch 1 on, also where the trial continued
-    another one; `fair_midway`: see `settings.optimizer.Schedule`; `state`: complete, paused or failed;
-    `reason`: why; `paid_seconds`: device-seconds that this trial itself spent (a trial that continued another
-    one paid only the difference); `confirmations`: by the epoch that was confirmed.
-    """
-
-    number: int
-    run_id: str | None
-    command: str
-    params: Mapping[str, object]
-    curve: tuple[Point, ...]
-    fair_midway: bool
-    state: str
-    reason: str
-    paid_seconds: float
-    device: str
-    confirmations: Mapping[int, Confirmation] = field(default_factory=dict)
-
-    @property
-    def fair_states(self) -> tuple[tuple[int, Point], ...]:
-        """Return epoch and point of each state that may stand on a frontier.
-
-        These are all epochs where every epoch is a fair point, else only the last one, which a paused trial
-        has not reached. A failed trial has none.
-        """
-        states = tuple(enumerate(self.curve, start=1))
-        if self.state == "failed":
-            return ()
-        if self.fair_midway:
-            return states
-        return states[-1:] if self.state == "complete" else ()
-
-    @property
-    def points(self) -> tuple[Point, ...]:
-        """Return the states that may stand on a frontier."""
-        return tuple(point for _, point in self.fair_states)
-
-
-@dataclass(frozen=True, slots=True)
-class FrontierPoint:
-    """A point of the frontier: the state of `trial` after `epoch` epochs."""
-
-    trial: StudyTrial
-    epoch: int
-    point: Point
-
-    @property
-    def command(self) -> str:
-        """Return the command line that trains to exactly this state."""
-        if self.epoch == len(self.trial.curve) and self.trial.state == "complete":
-            return self.trial.command
-        words = Overrides(shlex.split(self.trial.command)).without(EPOCHS)
-        return shlex.join([*words, f"{EPOCHS}={self.epoch}"])
-
-    @property
-    def confirmation(self) -> Confirmation | None:
-        """Return what new seeds reached at this state, or None where it was not confirmed."""
-        return self.trial.confirmations.get(self.epoch)
+from pipeline.search.estimates import (
+    RepeatedPoint,
+    ValidationSplit,
+    estimate_points,
+    estimate_probabilities,
+)
+from pipeline.search.study_trial import FrontierPoint, StudyTrial
 
 
 @dataclass(frozen=True)
 class Results:
     """The results of a study on one kind of `data`.
 
-    `trials`: in the order in which they ended; `objective`: the measure that its accuracies are of. It has no
-    slots, since it caches.
+    `trials`: in the order in which they ended; `objective`: the measure that its accuracies are of; `split`:
+    the rows that they are counted on, None where that is unknown. It has no slots, since it caches.
     """
 
     study: str
     data: str
     trials: tuple[StudyTrial, ...]
     objective: str = "accuracy"
+    split: ValidationSplit | None = None
 
     @property
     def accuracy_name(self) -> str:
@@ -153,14 +58,30 @@ class Results:
     def frontier(self) -> tuple[FrontierPoint, ...]:
         """Return the frontier over all fair points of all trials, cheapest first; it may be empty.
 
+        A point at chance level is none of it: it has learnt nothing, however cheaply.
+
         Raises:
             BadInput: the points are of several devices.
         """
-        states = [(trial, epoch, point) for trial in self.trials for epoch, point in trial.fair_states]
+        states = [
+            (trial, epoch, point)
+            for trial in self.trials
+            for epoch, point in trial.fair_states
+            if not self.is_at_chance(point.accuracy)
+        ]
         if states:
             assert self.device
         indices = find_frontier([point for _, _, point in states])
-        return tuple(FrontierPoint(*states[index]) for index in indices)
+        repeated = [_repeat(*states[index]) for index in indices]
+        estimates = estimate_points(repeated, self.split)
+        return tuple(
+            FrontierPoint(*states[index], estimate)
+            for index, estimate in zip(indices, estimates, strict=True)
+        )
+
+    def is_at_chance(self, accuracy: float) -> bool:
+        """Return whether an accuracy is no better than always naming the largest class, if that is known."""
+        return self.split is not None and accuracy <= self.split.chance_level
 
     @cached_property
     def trials_on_frontier(self) -> frozenset[int]:
@@ -172,20 +93,52 @@ class Results:
         """Return all fair points, in the order of the trials."""
         return tuple(point for trial in self.trials for point in trial.points)
 
+    # ---- choosing -----------------------------------------------------------------------------------
+
+    @cached_property
+    def candidates(self) -> tuple[FrontierPoint, ...]:
+        """Return the points to choose from: those of the frontier that are confirmed; all where none is.
+
+        They are chosen by their estimates. A point whose estimate is at chance level is none of them.
+        """
+        confirmed = tuple(member for member in self.frontier if member.confirmation)
+        return tuple(
+            member for member in confirmed or self.frontier if not self.is_at_chance(member.estimate.accuracy)
+        )
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Return whether the candidates are confirmed with new seeds."""
+        return any(member.confirmation for member in self.candidates)
+
     @property
     def knee(self) -> FrontierPoint | None:
-        """Return the best bend, see `frontier.find_knee`; None where there is no point."""
-        return self.frontier[find_knee(_points(self.frontier))] if self.frontier else None
+        """Return the best bend of the candidates, see `frontier.find_knee`; None where there is none."""
+        return self._choose(find_knee)
+
+    @property
+    def best(self) -> FrontierPoint | None:
+        """Return the most accurate candidate, of equally accurate ones the cheapest."""
+        return self.find_best_within(math.inf)
+
+    @property
+    def cheapest(self) -> FrontierPoint | None:
+        """Return the cheapest candidate."""
+        return self.find_cheapest_with(0.0)
 
     def find_cheapest_with(self, accuracy: float) -> FrontierPoint | None:
-        """Return the cheapest point of the frontier with at least that accuracy, or None."""
-        index = find_cheapest_with(_points(self.frontier), accuracy)
-        return None if index is None else self.frontier[index]
+        """Return the cheapest candidate with at least that accuracy, or None."""
+        return self._choose(lambda points: find_cheapest_with(points, accuracy))
 
     def find_best_within(self, device_seconds: float) -> FrontierPoint | None:
-        """Return the most accurate point of the frontier that costs at most that, or None."""
-        index = find_best_within(_points(self.frontier), device_seconds)
-        return None if index is None else self.frontier[index]
+        """Return the most accurate candidate that costs at most that, or None."""
+        return self._choose(lambda points: find_best_within(points, device_seconds))
+
+    def _choose(self, find: Callable[[Sequence[Point]], int | None]) -> FrontierPoint | None:
+        index = find([member.estimate.point for member in self.candidates])
+        return None if index is None else self.candidates[index]
+
+    # ---- the others ---------------------------------------------------------------------------------
 
     def find_dominator(self, trial: StudyTrial) -> FrontierPoint | None:
         """Return the cheapest point of the frontier that beats or equals the last point of `trial`.
@@ -222,16 +175,15 @@ class Results:
         """
         if not any(member.confirmation for member in self.frontier):
             return {}
-        points = [
-            RepeatedPoint(member.point, member.confirmation.points if member.confirmation else ())
-            for member in self.frontier
-        ]
+        points = [_repeat(member.trial, member.epoch, member.point) for member in self.frontier]
         return {
-            (member.trial.number, member.epoch): share
+            member.key: share
             for member, share in zip(self.frontier, estimate_probabilities(points), strict=True)
             if member.confirmation
         }
 
 
-def _points(members: Sequence[FrontierPoint]) -> list[Point]:
-    return [member.point for member in members]
+def _repeat(trial: StudyTrial, epoch: int, point: Point) -> RepeatedPoint:
+    """Return a point with what its new seeds reached."""
+    confirmation = trial.confirmations.get(epoch)
+    return RepeatedPoint(point, confirmation.points if confirmation else ())

@@ -22,19 +22,21 @@ from pipeline.processes import ProcessOwner
 from pipeline.search.optuna_storage import (
     HEARTBEAT_SECONDS,
     OWNER,
-    TASK_QUEUE_SUFFIX,
     claim_waiting,
     explain_unusable,
     is_orphan,
     open_storage,
     read_owner,
 )
+from pipeline.settings.search import TASK_QUEUE_SUFFIX
 
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 """Accuracy, device-seconds."""
 
 OUTCOME, REQUEUES, SURPLUS, WORDS, ONCE, TURN = "outcome", "requeues", "surplus", "words", "once", "turn"
 TURN_POLL_SECONDS = 0.1
+MISSING = -1
+"""The id of a study that is not there: it has no rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class StudyStore:
     def __init__(self, url: str, name: str, about: Mapping[str, Any] | None = None) -> None:
         """Open the study, or create it.
 
-        `about`: what must be the same for all of its trials; None: whatever it is, for reading.
+        `about`: what must be the same for all of its trials; None: whatever it is.
 
         Raises:
             BadInput: the storage does not answer; secrets in its address are masked.
@@ -69,6 +71,27 @@ class StudyStore:
         if about is not None:
             self._check(about)
 
+    @classmethod
+    def open_for_reading(cls, url: str, name: str) -> "StudyStore":
+        """Open a study that exists; nothing is written, so a user who may only read can do it.
+
+        Raises:
+            BadInput: the storage does not answer; secrets in its address are masked.
+        """
+        store = object.__new__(cls)
+        try:
+            storage = open_storage(url, create=False)
+            store._take(storage, name, _find_study(storage, name))
+            store._task_queue = object.__new__(cls)
+            queue = name + TASK_QUEUE_SUFFIX
+            store._task_queue._take(storage, queue, _find_study(storage, queue))
+        except Exception as error:
+            raise explain_unusable(url, error) from None
+        return store
+
+    def _take(self, storage: Any, name: str, study_id: int) -> None:
+        self._storage, self.name, self._id, self._task_queue = storage, name, study_id, None
+
     def _open_study(self, name: str) -> int:
         optuna.create_study(
             storage=self._storage, study_name=name, directions=DIRECTIONS, load_if_exists=True
@@ -78,9 +101,10 @@ class StudyStore:
     def task_queue(self) -> "StudyStore":
         """Return the store, in the same storage, of the tasks that follow the search, such as confirming."""
         if self._task_queue is None:
-            self._task_queue = object.__new__(StudyStore)
-            self._task_queue.name, self._task_queue._storage = self.name + TASK_QUEUE_SUFFIX, self._storage
-            self._task_queue._id = self._task_queue._open_study(self._task_queue.name)
+            queue = object.__new__(StudyStore)
+            queue._take(self._storage, self.name + TASK_QUEUE_SUFFIX, MISSING)
+            queue._id = queue._open_study(queue.name)
+            self._task_queue = queue
         return self._task_queue
 
     def _check(self, about: Mapping[str, Any]) -> None:
@@ -116,6 +140,8 @@ class StudyStore:
         return sum(REQUEUES not in row.user_attrs for row in self.trials())
 
     def _rows(self) -> list[FrozenTrial]:
+        if self._id == MISSING:
+            return []
         rows: list[FrozenTrial] = self._storage.get_all_trials(self._id, deepcopy=False)
         return rows
 
@@ -317,6 +343,13 @@ class StudyStore:
     def _id_of(self, number: int) -> int:
         trial_id: int = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
         return trial_id
+
+
+def _find_study(storage: Any, name: str) -> int:
+    try:
+        return int(storage.get_study_id_from_name(name))
+    except KeyError:
+        return MISSING
 
 
 def is_interrupted(row: FrozenTrial) -> bool:

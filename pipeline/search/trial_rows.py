@@ -7,15 +7,20 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from pipeline.measures import Point
+from pipeline.search.estimates import ValidationSplit
 from pipeline.search.job import TrialOutcome
-from pipeline.search.results import Confirmation, Results, StudyTrial
+from pipeline.search.results import Results
 from pipeline.search.space import Value
 from pipeline.search.study_store import OUTCOME, StudyStore, is_interrupted
+from pipeline.search.study_trial import Confirmation, StudyTrial
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.settings import flatten
 
 CONFIRM = "confirm"
 """Attribute of a row of `StudyStore.task_queue`: the trial, epoch and seed that it confirms."""
+
+VALIDATION = "validation"
+"""Attribute of a study: the rows of its validation split, see `estimates.ValidationSplit`."""
 
 ConfirmedKey = tuple[int, int, int]
 
@@ -59,7 +64,14 @@ def read_results(store: StudyStore, data: str) -> Results:
         _select_ended(store.trials()), key=lambda row: (row.user_attrs[OUTCOME]["ended"], row.number)
     )
     trials = tuple(_read_trial(row, confirmed.get(row.number, {})) for row in rows)
-    return Results(store.name, data, trials, store.read_attrs().get("about", {}).get("objective", "accuracy"))
+    attrs = store.read_attrs()
+    return Results(
+        study=store.name,
+        data=data,
+        trials=trials,
+        objective=attrs.get("about", {}).get("objective", "accuracy"),
+        split=ValidationSplit.read(attrs.get(VALIDATION)),
+    )
 
 
 def _select_ended(rows: Iterable[FrozenTrial]) -> list[FrozenTrial]:

@@ -3,6 +3,7 @@
 import shlex
 from dataclasses import dataclass
 
+from pipeline.secrets import mask
 from pipeline.settings.settings import Settings
 
 NOT_OF_A_TRIAL = ("diagnose", "search", "tracking", "ui")
@@ -50,6 +51,17 @@ class Overrides(tuple[str, ...]):
         """Return the words that set none of `keys`, and no value of a group that `keys` name."""
         return Overrides(word for word in self if not _is_within(key_of(word), keys))
 
+    def drop_superseded(self) -> "Overrides":
+        """Return the words without those that a later word for the same key replaces.
+
+        A mapping (`key={...}`) is added to what is there, so the words of such a key all stay.
+        """
+        last = {key_of(word): number for number, word in enumerate(self)}
+        added = {key for key, value in map(split_word, self) if (value or "").startswith("{")}
+        return Overrides(
+            word for number, word in enumerate(self) if number == last[key_of(word)] or key_of(word) in added
+        )
+
     def trial_part(self) -> "Overrides":
         """Return the words that are part of one trial."""
         return self.without(*NOT_OF_A_TRIAL, *MODEL_REFERENCES)
@@ -64,8 +76,11 @@ class CommandLine:
     overrides: Overrides
 
     def command_line(self, command: str) -> str:
-        """Return the line that repeats this in a shell, as arguments of `command` (run, sweep ...)."""
-        return shlex.join(["python", "-m", "pipeline", command, *self.overrides])
+        """Return the line that repeats this in a shell, as arguments of `command` (run, sweep ...).
+
+        It is shown and recorded, so the secrets of addresses are masked in it.
+        """
+        return shlex.join(["python", "-m", "pipeline", command, *map(mask, self.overrides)])
 
 
 def split_word(word: str) -> tuple[str, str | None]:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.settings.rules import require
+from pipeline.settings.rules import require, require_name
 
 
 class Aim(StrEnum):
@@ -50,3 +50,4 @@ class Diagnose:
         require(0 < self.retimed <= 1, "diagnose.retimed", "> 0 and <= 1 (a share)", self.retimed)
         valid = self.save is None or re.fullmatch(r"\w+", self.save) is not None
         require(valid, "diagnose.save", "letters, digits and _, the name of an experiment", self.save)
+        require_name("diagnose.save", self.save)

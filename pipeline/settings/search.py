@@ -1,10 +1,9 @@
 """What a sweep varies, how it chooses, and when it ends (conf/search, conf/pruning)."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.settings.rules import require
+from pipeline.settings.rules import require, require_name
 
 
 class Sampler(StrEnum):
@@ -24,6 +23,13 @@ class Objective(StrEnum):
 
     accuracy = "accuracy"
     accuracy_under_shift = "accuracy_under_shift"
+
+
+STUDY_BARRED = "'\"/:"
+"""A study is a folder of checkpoints, a registered model and a text in MLflow's filters, too."""
+
+TASK_QUEUE_SUFFIX = " (afterwards)"
+"""Ends the name of the study that holds what is done once a search is over: confirming, the last pictures."""
 
 
 @dataclass(slots=True)
@@ -76,8 +82,9 @@ class Search:
         for name in ("budget_device_seconds", "timeout", "max_latency_ms", "max_parameters"):
             value = getattr(self, name)
             require(value is None or value > 0, f"search.{name}", "> 0, or null", value)
-        valid = self.study is None or re.fullmatch(r"[^'\"/:]+", self.study) is not None
-        require(valid, "search.study", "a name without quotes, / or :, or null", self.study or "nothing")
+        require_name("search.study", self.study, STUDY_BARRED)
+        ends_well = self.study is None or not self.study.endswith(TASK_QUEUE_SUFFIX)
+        require(ends_well, "search.study", f"a name that does not end in {TASK_QUEUE_SUFFIX!r}", self.study)
 
     @property
     def under_shift(self) -> bool:

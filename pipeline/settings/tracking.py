@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.settings.rules import require
+from pipeline.settings.rules import require, require_name
 
 
 class RecordInto(StrEnum):
@@ -13,6 +13,12 @@ class RecordInto(StrEnum):
     model = "model"
 
 
+EXPERIMENT_BARRED = "'\"/:"
+"""An experiment is a folder beside a local database, too."""
+MODEL_BARRED = "'\"/:@"
+"""A registered model is referred to as models:/NAME@ALIAS and models:/NAME/VERSION."""
+
+
 @dataclass(slots=True)
 class Tracking:
     """Where a run is recorded on the server that MLFLOW_TRACKING_URI names, and under which name."""
@@ -20,6 +26,11 @@ class Tracking:
     experiment: str
     run_name: str | None
     register: str | None
+
+    def __post_init__(self) -> None:
+        require_name("tracking.experiment", self.experiment, EXPERIMENT_BARRED)
+        require_name("tracking.run_name", self.run_name)
+        require_name("tracking.register", self.register, MODEL_BARRED)
 
 
 @dataclass(slots=True)

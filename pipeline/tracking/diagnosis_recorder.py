@@ -6,13 +6,14 @@ params, `overrides` as a tag. On the diagnose run those are of the last command 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pipeline.data.prepared import Prepared
+from pipeline.diagnosis.attempt import Attempt
 from pipeline.diagnosis.bottleneck import Bottleneck, Words
 from pipeline.diagnosis.improve import Conclusion
 from pipeline.diagnosis.measured_command import MeasuredCommand, list_accuracies, list_costs
-from pipeline.diagnosis.paired_attempt import Attempt
 from pipeline.measures import Point
 from pipeline.models.litert import ServedFile
 from pipeline.profiling.breakdown import Breakdown
@@ -22,8 +23,8 @@ from pipeline.reports.palette import BLUE, GREY, ORANGE
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.diagnosis import Aim
 from pipeline.tracking import diagnosis_view, mlflow_runs, shared_views
+from pipeline.tracking.command_record import COMMAND, log_long_overrides, make_overrides_tag
 from pipeline.tracking.diagnosis_view import WALK
-from pipeline.tracking.mlflow_runs import COMMAND, OVERRIDES
 from pipeline.tracking.run_recorder import RunRecorder
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class DiagnosisRecorder:
         proposal = attempt.proposal
         tags = {
             "kept": str(attempt.kept).lower(),
+            "decision": attempt.decision.value,
             "remedy": proposal.remedy,
             "single_point": bottleneck.component.value,
             "reason": attempt.reason,
@@ -80,11 +82,12 @@ class DiagnosisRecorder:
             WALK: recorder.run_id,
             "device": self._device,
             COMMAND: command_line.command_line("run"),
-            OVERRIDES: json.dumps(words),
+            **make_overrides_tag(words),
             **tags,
         }
         client, parent = recorder.client, recorder.run_id
         run_id = mlflow_runs.create_run(client, recorder.experiment_id, name, all_tags, parent)
+        log_long_overrides(client, run_id, words)
         mlflow_runs.log_params(client, run_id, mlflow_runs.make_params(command_line))
         return run_id
 
@@ -93,10 +96,11 @@ class DiagnosisRecorder:
         point = result.point
         self._log_metrics(run_id, {"accuracy": point.accuracy, self.cost_name: point.device_seconds})
         self._log_at_cost(run_id, point)
-        seeds = len(result.curves)
+        # The curve ends at the point: as the clock ran when the baseline was measured.
+        scale = point.device_seconds / fmean(list_costs(result.curves, result.epoch))
         for epoch in range(1, result.epoch + 1):
-            mean = sum(list_accuracies(result.curves, epoch)) / seeds
-            device_seconds = sum(list_costs(result.curves, epoch)) / seeds
+            mean = fmean(list_accuracies(result.curves, epoch))
+            device_seconds = scale * fmean(list_costs(result.curves, epoch))
             self._log_metrics(
                 run_id, {"train/validation_accuracy": mean, "train/device_seconds": device_seconds}, epoch
             )
@@ -155,11 +159,14 @@ class DiagnosisRecorder:
                 "attempts_kept": sum(attempt.kept for attempt in attempts),
             },
         )
+        if conclusion.gain:
+            interval = {"times_cheaper_low": conclusion.gain.low, "times_cheaper_high": conclusion.gain.high}
+            self._log_metrics(self._recorder.run_id, interval)
         if conclusion.fresh_accuracies:
             mean = sum(conclusion.fresh_accuracies) / len(conclusion.fresh_accuracies)
             self._log_metrics(self._recorder.run_id, {"accuracy_on_fresh_seeds": mean})
         tags = {
-            OVERRIDES: json.dumps(conclusion.result.words),
+            **make_overrides_tag(conclusion.result.words),
             "final_command": self._interpret(conclusion.result.words).command_line("run"),
             "ended": conclusion.reason,
             WALK: self._recorder.run_id,
@@ -169,6 +176,7 @@ class DiagnosisRecorder:
         for stop in diagnosis_view.list_baselines(baseline, attempts, conclusion.result):
             self._log_at_cost(self._recorder.run_id, stop.point)
         self._recorder.set_tags(tags)
+        log_long_overrides(self._recorder.client, self._recorder.run_id, conclusion.result.words)
 
     def plant_view(self, attempts: Sequence[Attempt], ui_base: str) -> str:
         """Set the view of this diagnosis into its experiment; return its link in the UI at `ui_base`."""
@@ -215,6 +223,8 @@ def _list_evidence(attempt: Attempt) -> dict[str, float]:
     }
     if attempt.cost and attempt.gain:
         evidence |= {"gain": attempt.gain, "cost_confidence": attempt.cost.confidence}
+    if attempt.gain_interval:
+        evidence |= dict(zip(("gain_low", "gain_high"), attempt.gain_interval, strict=True))
     if attempt.accuracy:
         evidence |= {
             "accuracy_change": attempt.accuracy.mean,

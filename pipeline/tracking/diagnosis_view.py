@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from pipeline.diagnosis.attempt import Attempt
 from pipeline.diagnosis.measured_command import MeasuredCommand
-from pipeline.diagnosis.paired_attempt import Attempt
 from pipeline.settings.command_line import key_of
 from pipeline.tracking import shared_views
 from pipeline.tracking.mlflow_runs import quote
@@ -37,7 +37,7 @@ def make_page(run_id: str, attempts: Sequence[Attempt], cost_metric: str) -> Vie
         dot_metric=shared_views.make_cost_metric(cost_metric, choose_unit(cost_metric)),
         cost_metric=cost_metric,
         param_keys=tuple(dict.fromkeys(changed)),
-        tag_keys=("kept", "remedy", "reason"),
+        tag_keys=("decision", "remedy", "reason"),
         accuracy_range={},
         curves_title="Attempts and their curves",
     )

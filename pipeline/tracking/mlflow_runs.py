@@ -3,12 +3,10 @@
 Whatever is written is masked (no password reaches a run) and cut to what MLflow takes.
 """
 
-import json
 import os
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from getpass import getuser
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
@@ -20,14 +18,15 @@ from mlflow.entities import Metric, Param, Run, RunTag
 
 from pipeline.processes import ProcessOwner
 from pipeline.secrets import mask
+from pipeline.settings.addresses import CHECKOUT
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.settings import flatten
-from pipeline.tracking.mlflow_store import CHECKOUT, is_local, take_adopted_run
+from pipeline.tracking.mlflow_store import is_local, take_adopted_run
 
 PARAM_LIMIT, TAG_LIMIT, BATCH_LIMIT = 6000, 8000, 1000
 PAGE_SIZE = 1000
 
-OVERRIDES, COMMAND, NOTE = "overrides", "command", "mlflow.note.content"
+NOTE = "mlflow.note.content"
 RUN_NAME, PARENT, ENTRY_POINT = "mlflow.runName", "mlflow.parentRunId", "mlflow.project.entryPoint"
 SOURCE_NAME = "mlflow.source.name"
 SOURCE = {"mlflow.source.type": "LOCAL", SOURCE_NAME: "python -m pipeline"}
@@ -107,7 +106,7 @@ def _is_of_this_project(run: Run) -> bool:
     if urlsplit(source).scheme in {"", "file"}:
         return Path(urlsplit(source).path, folder).resolve() == CHECKOUT
     return mask(source) in {
-        mask(address) for address in _read_git("remote", "get-url", "--all", "origin").split()
+        mask(address) for address in read_git("remote", "get-url", "--all", "origin").split()
     }
 
 
@@ -165,7 +164,8 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> 
 
 
 def _cut(text: str, limit: int) -> str:
-    return mask(text)[:limit]
+    """Return the text masked, as UTF-8 can hold it, and cut."""
+    return mask(text.encode(errors="backslashreplace").decode())[:limit]
 
 
 # ---- what runs say of a command line --------------------------------------------------------------------
@@ -191,25 +191,8 @@ def make_run_name(command_line: CommandLine, stage: str) -> str:
     return " ".join(word for word in words if word)
 
 
-def make_command_tags(command_line: CommandLine, stage: str, as_note: bool = True) -> dict[str, str]:
-    """Return the tags that say how to repeat a run: command, overrides, commit.
-
-    `as_note`: with the command as the text of the run's page too.
-    """
-    command = command_line.command_line(stage)
-    overrides = json.dumps(command_line.overrides)
-    note = {NOTE: f"`{command}`"} if as_note else {}
-    return {COMMAND: command, OVERRIDES: overrides, **note, **make_git_tags()}
-
-
-@cache
-def make_git_tags() -> dict[str, str]:
-    """Return the commit of the checkout and whether it was changed since; nothing outside a git checkout."""
-    commit, changes = _read_git("rev-parse", "HEAD"), _read_git("status", "--porcelain")
-    return {"git.commit": commit, "git.dirty": str(bool(changes)).lower()} if commit else {}
-
-
-def _read_git(*words: str) -> str:
+def read_git(*words: str) -> str:
+    """Return what git says of the checkout; nothing where there is no git."""
     try:
         done = run(["git", *words], cwd=CHECKOUT, stdout=PIPE, stderr=DEVNULL, text=True, check=False)
     except FileNotFoundError:

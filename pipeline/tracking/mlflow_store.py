@@ -13,31 +13,23 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadInput
-from pipeline.secrets import mask
+from pipeline.settings.addresses import (
+    TRACKING_URI,
+    check_database,
+    explain_failure,
+    is_database,
+    make_sqlite_address,
+    read_sqlite_path,
+    read_uri,
+)
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-DATABASE = f"sqlite:///{CHECKOUT / 'mlflow.db'}"
 ARTIFACTS = "mlartifacts"  # beside the database
 ADOPTED = "MLFLOW_RUN_ID"
 
 
-def read_uri() -> str:
-    """Return MLFLOW_TRACKING_URI, or the checkout's own database whatever the working directory."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or DATABASE
-
-
-def make_study_address() -> str:
-    """Return where studies lie by default: studies.db beside a local mlflow.db, else in the checkout."""
-    uri = read_uri()
-    folder = CHECKOUT
-    if uri.startswith("sqlite:///"):
-        folder = Path(uri.removeprefix("sqlite:///")).resolve().parent
-    return f"sqlite:///{folder / 'studies.db'}"
-
-
 def is_local(uri: str) -> bool:
     """Return whether only processes of this machine write there."""
-    return uri.startswith("sqlite:")
+    return uri.startswith("sqlite")
 
 
 def open_store() -> mlflow.MlflowClient:
@@ -50,17 +42,28 @@ def open_store() -> mlflow.MlflowClient:
     uri = read_uri()
     mlflow.set_tracking_uri(uri)
     try:
-        if uri.startswith("sqlite:///"):
-            _create_database(uri)
+        if path := read_sqlite_path(uri):
+            _create_database(path)
+        if is_database(uri):
+            check_database(uri)
         client = mlflow.MlflowClient()
         client.search_experiments(max_results=1)
     except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
-        reason = mask(str(error)).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BadInput(
-            f"MLFLOW_TRACKING_URI must name a store that answers, got {mask(uri)} ({reason[:200]}); "
-            "unset it to use mlflow.db in the checkout"
-        ) from None
+        raise _explain_unusable(uri, error) from None
     return client
+
+
+def _explain_unusable(uri: str, error: Exception) -> BadInput:
+    """Return the error for a store that does not answer; it names the variable only where somebody set it."""
+    if os.environ.get(TRACKING_URI):
+        rule, remedy = (
+            f"{TRACKING_URI} must name a store that answers",
+            "unset it to use mlflow.db in the checkout",
+        )
+    else:
+        rule = "mlflow.db in the checkout must answer"
+        remedy = f"set {TRACKING_URI} to use another store"
+    return BadInput(f"{rule}, {explain_failure(uri, error, remedy)}")
 
 
 def _quieten() -> None:
@@ -68,19 +71,24 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _create_database(uri: str) -> None:
+def _create_database(path: Path) -> None:
     """Create the database in a folder of its own and link it into place: a kill leaves no half of it."""
-    path = Path(uri.removeprefix("sqlite:///")).resolve()
     if path.exists() and path.stat().st_size > 0:
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".creating-") as folder:
-        fresh = Path(folder) / path.name
-        SqlAlchemyStore(f"sqlite:///{fresh}", str(path.parent / ARTIFACTS)).engine.dispose()
+        fresh = Path(folder) / "mlflow.db"
+        address = make_sqlite_address(fresh).replace("sqlite:", "sqlite+pysqlite:", 1)
+        SqlAlchemyStore(address, _to_location(path.parent / ARTIFACTS)).engine.dispose()
         with suppress(FileExistsError):
             path.hardlink_to(fresh)
+
+
+def _to_location(folder: Path) -> str:
+    """Return a folder as MLflow takes it for artifacts: as an address where a path would be read as one."""
+    return folder.as_uri() if set(str(folder)) & set("%?#") else str(folder)
 
 
 def find_or_create_experiment(client: mlflow.MlflowClient, name: str) -> str:
@@ -102,9 +110,8 @@ def find_or_create_experiment(client: mlflow.MlflowClient, name: str) -> str:
 
 def _locate_artifacts(uri: str, experiment: str) -> str | None:
     """Return a folder beside a local database, absolute; None for a server, which knows its own place."""
-    if not is_local(uri):
-        return None
-    return str(Path(uri.removeprefix("sqlite:///")).resolve().parent / ARTIFACTS / experiment)
+    database = read_sqlite_path(uri)
+    return _to_location(database.parent / ARTIFACTS / experiment) if database else None
 
 
 def take_adopted_run() -> str | None:

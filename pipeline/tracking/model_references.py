@@ -1,6 +1,5 @@
 """Trained models by reference: a run id, a `runs:/` or `models:/` URI, or a path."""
 
-import json
 import re
 import tempfile
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.errors import BadModel
 from pipeline.secrets import mask
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.mlflow_runs import OVERRIDES
+from pipeline.tracking.command_record import read_overrides
 from pipeline.training import warm_start
 from pipeline.training.warm_start import TrainingState
 
@@ -52,11 +51,12 @@ def find_model(text: str) -> ModelReference:
 
 
 def _find_by_run(text: str, uri: str, run_id: str) -> ModelReference:
+    client = mlflow_store.open_store()
     try:
-        run = mlflow_store.open_store().get_run(run_id)
+        run = client.get_run(run_id)
     except MlflowException as error:
         raise _explain_missing(text, error.message) from None
-    return ModelReference(text, uri, run_id, tuple(json.loads(run.data.tags.get(OVERRIDES, "[]"))))
+    return ModelReference(text, uri, run_id, read_overrides(client, run))
 
 
 def _find_registered(text: str) -> ModelReference:

@@ -9,7 +9,7 @@ from pipeline.models import keras_models
 from pipeline.reports import study_html, study_markdown, study_plots
 from pipeline.search.confirmation import train_point
 from pipeline.search.importance import compute_importances
-from pipeline.search.results import FrontierPoint
+from pipeline.search.study_trial import FrontierPoint
 from pipeline.tracking import model_artifact
 from pipeline.trial import load_prepared
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pipeline.search.results import Results
     from pipeline.search.sweep import Sweep
     from pipeline.tracking.study_recorder import StudyRecorder
+
+MEMBER = "member"
+"""Tag of a version: number and epoch of the point whose model it is."""
 
 
 def publish_study(task: "Sweep", record: "StudyRecorder", link: str) -> None:
@@ -38,64 +41,92 @@ def publish_study(task: "Sweep", record: "StudyRecorder", link: str) -> None:
 def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     """Register the models of the frontier as versions of the study's model; each lies in its trial's run.
 
-    Aliases `cheapest`, `knee` and `best` name three of them. A trial that gave several points keeps the
-    model of the dearest of them, and those that an alias names. Models that an earlier start of the study
-    registered and that left the frontier since are unregistered.
+    Aliases `cheapest`, `knee` (where the frontier bends) and `best` name some of them; each version says what
+    the test split says of it. A trial that gave several points keeps the model of the dearest of them, and
+    those that an alias names. Models that an earlier start of the study registered and that left the frontier
+    since are unregistered.
     """
     results = task.results
-    members = choose_members(results)
-    client, versions = record.client, dict[str, str]()
+    versions = dict[tuple[int, int], str]()
     registered = _read_registered(record)
-    for member in members:
-        key = f"{member.trial.number} {member.epoch}"
-        versions[key] = registered.pop(key, "") or _register(task, record, member, key)
+    for member in choose_members(results):
+        version = registered.pop(_name_member(member), "") or _register(task, record, member)
+        _describe_version(record, version, member)
+        versions[member.key] = version
     for version in registered.values():
-        client.delete_model_version(record.study, version)
-    knee = results.knee
-    assert knee is not None
-    for alias, member in (
-        ("cheapest", results.frontier[0]),
-        ("knee", knee),
-        ("best", results.frontier[-1]),
-    ):
-        key = f"{member.trial.number} {member.epoch}"
-        client.set_registered_model_alias(record.study, alias, versions[key])
+        record.client.delete_model_version(record.study, version)
+    for alias, named in choose_aliases(results).items():
+        if named is not None:
+            record.client.set_registered_model_alias(record.study, alias, versions[named.key])
+        else:
+            _delete_alias(record, alias)
+
+
+def choose_aliases(results: "Results") -> dict[str, FrontierPoint | None]:
+    """Choose the point that each alias names, by the mean over all seeds; None where there is none."""
+    return {"cheapest": results.cheapest, "knee": results.knee, "best": results.best}
 
 
 def choose_members(results: "Results") -> list[FrontierPoint]:
-    """Choose the points whose models are kept: the dearest of each trial, the cheapest, the knee."""
-    members, knee = results.frontier, results.knee
-    last = {member.trial.number: member for member in members}
-    return [
-        member
-        for member in members
-        if member is last[member.trial.number] or member is knee or member is members[0]
-    ]
+    """Choose the points whose models are kept: the dearest of each trial, and those that an alias names."""
+    members = results.frontier
+    last = {member.trial.number: member.key for member in members}
+    keys = {member.key for member in choose_aliases(results).values() if member} | set(last.values())
+    return [member for member in members if member.key in keys]
 
 
-def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint, key: str) -> str:
+def _name_member(member: FrontierPoint) -> str:
+    return f"{member.trial.number} {member.epoch}"
+
+
+def _delete_alias(record: "StudyRecorder", alias: str) -> None:
+    """Take an alias from the version of a member that an earlier start gave it to."""
+    versions = [version for version in _search_versions(record) if version.tags.get(MEMBER)]
+    aliases = record.client.get_registered_model(record.study).aliases if versions else {}
+    if str(aliases.get(alias)) in {str(version.version) for version in versions}:
+        record.client.delete_registered_model_alias(record.study, alias)
+
+
+def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> str:
     command_line, weights = train_point(task, member)
     prepared = load_prepared(command_line.settings)
     model = keras_models.build_model(command_line.settings, prepared, weights)
     assert member.trial.run_id is not None
     model_artifact.log_model(model, prepared, record.study, member.trial.run_id)
     newest = max(int(version.version) for version in _search_versions(record))
-    record.client.set_model_version_tag(record.study, str(newest), "member", key)
-    record.client.update_model_version(
-        record.study,
-        str(newest),
-        f"{member.point.accuracy:.2%} validation at {member.point.device_seconds:.4g} device-seconds: "
-        f"{member.command}",
-    )
+    record.client.set_model_version_tag(record.study, str(newest), MEMBER, _name_member(member))
     return str(newest)
+
+
+def _describe_version(record: "StudyRecorder", version: str, member: FrontierPoint) -> None:
+    """Say of a version what its point was chosen by and what the test split says; a person's text stays."""
+    client, text = record.client, f"{study_markdown.describe_point(member)}: {member.command}"
+    recorded = client.get_model_version(record.study, version)
+    is_ours = not recorded.description or recorded.description.endswith(f": {member.command}")
+    if is_ours and recorded.description != text:
+        client.update_model_version(record.study, version, text)
+    for name, value in _list_figures(member).items():
+        if recorded.tags.get(name) != value:
+            client.set_model_version_tag(record.study, version, name, value)
+
+
+def _list_figures(member: FrontierPoint) -> dict[str, str]:
+    """Return the figures of a point as tags of its version; those of the test split once it was read."""
+    estimate, new = member.estimate, member.confirmation
+    figures = {
+        "validation_accuracy": f"{estimate.accuracy:.4f}",
+        "device_seconds": f"{estimate.device_seconds:.4g}",
+        "seeds": str(estimate.seeds),
+    }
+    return figures | ({"test_accuracy": f"{new.test_accuracy:.4f}"} if new else {})
 
 
 def _read_registered(record: "StudyRecorder") -> dict[str, str]:
     """Return the versions by point, of an earlier start of this study."""
     return {
-        version.tags["member"]: str(version.version)
+        version.tags[MEMBER]: str(version.version)
         for version in _search_versions(record)
-        if version.tags.get("member")
+        if version.tags.get(MEMBER)
     }
 
 

@@ -9,9 +9,13 @@ from mlflow.entities import Run
 
 from pipeline.errors import BadInput
 from pipeline.measures import Point
-from pipeline.search.results import Confirmation, Results, StudyTrial
-from pipeline.settings.command_line import EPOCHS, Overrides
-from pipeline.tracking.mlflow_runs import OVERRIDES, quote, search_runs
+from pipeline.search.estimates import ValidationSplit
+from pipeline.search.results import Results
+from pipeline.search.study_trial import Confirmation, StudyTrial
+from pipeline.search.trial_rows import VALIDATION
+from pipeline.settings.command_line import EPOCHS
+from pipeline.tracking.command_record import read_overrides
+from pipeline.tracking.mlflow_runs import quote, search_runs
 
 ACCURACY, COSTS, TEST, PAID = (
     "train/validation_accuracy",
@@ -49,12 +53,24 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
     trials = sorted(
         (run for run in runs if "role" not in run.data.tags), key=lambda run: int(run.data.tags["trial"])
     )
-    params = _select_differing([_read_overrides(run) for run in trials])
+    params = _select_differing([_read_overrides(client, run) for run in trials])
     confirmations = _read_confirmations(run for run in runs if run.data.tags.get("role") == CONFIRM)
     study_trials = tuple(
         _read_trial(client, run, values, confirmations) for run, values in zip(trials, params, strict=True)
     )
-    return Results(name, trials[0].data.params.get("data", "") if trials else "", study_trials)
+    return Results(
+        study=name,
+        data=trials[0].data.params.get("data", "") if trials else "",
+        trials=study_trials,
+        split=_read_split(client, experiment, name),
+    )
+
+
+def _read_split(client: MlflowClient, experiment: str, study: str) -> ValidationSplit | None:
+    """Read what the study's run says of the validation split; None in runs of earlier releases."""
+    condition = f"tags.study = {quote(study)} AND tags.{VALIDATION} LIKE '%'"
+    runs = _search_runs(client, experiment, condition)
+    return ValidationSplit.read(json.loads(runs[-1].data.tags[VALIDATION])) if runs else None
 
 
 def _search_runs(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
@@ -62,10 +78,9 @@ def _search_runs(client: MlflowClient, experiment: str, condition: str) -> list[
     return list(search_runs(client, [recorded.experiment_id], condition)) if recorded else []
 
 
-def _read_overrides(run: Run) -> dict[str, str]:
+def _read_overrides(client: MlflowClient, run: Run) -> dict[str, str]:
     """Read what the run's command line sets, as text."""
-    words = Overrides(json.loads(run.data.tags.get(OVERRIDES, "[]")))
-    return words.without(EPOCHS).to_dict()
+    return read_overrides(client, run).without(EPOCHS).to_dict()
 
 
 def _select_differing(lines: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:

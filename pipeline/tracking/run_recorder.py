@@ -21,7 +21,7 @@ from pipeline.measures import Cost, Epoch, Seconds
 from pipeline.models.litert import ServedFile
 from pipeline.reports import run_pictures, trial_plots
 from pipeline.settings.command_line import CommandLine
-from pipeline.tracking import mlflow_runs, mlflow_store, model_artifact, shared_views
+from pipeline.tracking import command_record, mlflow_runs, mlflow_store, model_artifact, shared_views
 from pipeline.training import warm_start
 from pipeline.training.train import Trained
 from pipeline.training.warm_start import Start, WarmStart
@@ -152,7 +152,7 @@ class RunRecorder:
         pictures = re.sub(
             r"!\[(.*?)\]\((.+?)\)", rf"![\1](get-artifact?path=\2&run_uuid={self.run_id})", text
         )
-        command = self.client.get_run(self.run_id).data.tags[mlflow_runs.COMMAND]
+        command = self.client.get_run(self.run_id).data.tags[command_record.COMMAND]
         self.set_tags({mlflow_runs.NOTE: f"{pictures}\n\n`{command}`"})
 
     def record_cost(self, cost: Cost) -> None:
@@ -249,9 +249,10 @@ def _describe(
     if device.cores:
         tags["cores"] = ",".join(map(str, device.cores))
     if fresh:
-        tags |= {"stage": stage, **mlflow_runs.make_command_tags(command_line, stage)}
+        tags |= {"stage": stage, **command_record.make_command_tags(command_line, stage)}
     recorder.set_tags(tags)  # first the owner: from here on a killed run is found
     if fresh:
+        command_record.log_long_command(recorder.client, recorder.run_id, command_line, stage)
         existing = recorder.client.get_run(recorder.run_id).data.params
         params = mlflow_runs.make_params(command_line)
         mlflow_runs.log_params(recorder.client, recorder.run_id, params, existing)

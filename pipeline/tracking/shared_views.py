@@ -21,6 +21,8 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from pipeline.formatting import escape_markdown
+
 MILLISECONDS, MICROSECONDS = ("ms", 1e3), ("us", 1e6)
 """Units of the cost axis: name, and how many are a second."""
 CURVES = "train/validation_accuracy_at_device_ms"
@@ -109,7 +111,7 @@ def _make_id(subject: str, view: str) -> str:
 def _make_note(client: MlflowClient, experiment_id: str, study: str, link: str, run: str) -> str:
     """Make the experiment's note with this study's line first; the user's own text stays, below."""
     before = client.get_experiment(experiment_id).tags.get(NOTE, "").splitlines()
-    mark = f"**{study}**: ["
+    mark = f"**{escape_markdown(study)}**: ["
     links = [line for line in before if line.startswith("**") and "viewStateShareKey=" in line]
     others = [line for line in links if not line.startswith(mark)][: MAX_LINES - 1]
     rest = "\n".join(line for line in before if line not in links).strip("\n")

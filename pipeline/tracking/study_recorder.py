@@ -3,25 +3,58 @@
 A trial's run is written in few calls: one when it begins, one when it ends; no pictures.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import mlflow
 from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 
+from pipeline import signals
+from pipeline.errors import Stopped
 from pipeline.measures import Epoch, Point
+from pipeline.search.estimates import ValidationSplit
 from pipeline.search.job import TrialOutcome
 from pipeline.search.results import Results
+from pipeline.search.trial_rows import VALIDATION
 from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
 from pipeline.settings.settings import flatten
-from pipeline.tracking import mlflow_runs, mlflow_store, shared_views, study_view
+from pipeline.tracking import command_record, mlflow_runs, mlflow_store, shared_views, study_view
 
 STUDY, TRIAL, ROLE, TRY = "study", "trial", "role", "try"
 REFRESH_SECONDS = 5.0
 """The frontier's line is drawn anew at most this often."""
+
+
+@contextmanager
+def record_study(
+    client: mlflow.MlflowClient,
+    command_line: CommandLine,
+    study: str,
+    device: str,
+    exclusive: Callable[[str], AbstractContextManager[None]],
+) -> "Iterator[StudyRecorder]":
+    """Open the study's run, which ends as the block does: FINISHED, FAILED or KILLED.
+
+    The arguments: see `StudyRecorder`.
+    """
+    status, recorder = "FAILED", None
+    try:
+        with signals.hold_back():
+            recorder = StudyRecorder(client, command_line, study, device, exclusive)
+        yield recorder
+        status = "FINISHED"
+    except BaseException as error:
+        if signals.read_requested() or isinstance(error, KeyboardInterrupt | Stopped):
+            status = "KILLED"
+        raise
+    finally:
+        if recorder is not None:
+            with signals.hold_back():
+                recorder.close(status)
 
 
 class StudyRecorder:
@@ -74,13 +107,18 @@ class StudyRecorder:
             **mlflow_runs.SOURCE,
             **mlflow_runs.make_owner_tags(),
             # The page is written at the end of the study; until then a person's own text stays.
-            **mlflow_runs.make_command_tags(self._command_line, "sweep", as_note=False),
+            **command_record.make_command_tags(self._command_line, "sweep", as_note=False),
         }
         mlflow_runs.set_tags(self.client, run_id, tags)
         existing = self.client.get_run(run_id).data.params
         params = dict(flatten(self._command_line.settings))
         mlflow_runs.log_params(self.client, run_id, params, existing)
+        command_record.log_long_command(self.client, run_id, self._command_line, "sweep")
         return run_id
+
+    def record_validation_split(self, split: ValidationSplit) -> None:
+        """Tag the study's run with the rows that accuracies are counted on, which a reader of it needs."""
+        mlflow_runs.set_tags(self.client, self.run_id, {VALIDATION: json.dumps(split.to_dict())})
 
     def _search_runs(self, condition: str = "") -> Iterator[Run]:
         """Yield the runs of this study that meet a further condition."""
@@ -105,11 +143,12 @@ class StudyRecorder:
             "stage": role or "trial",
             "device": device,
             **({ROLE: role} if role else {}),
-            **mlflow_runs.make_command_tags(command_line, "run"),
+            **command_record.make_command_tags(command_line, "run"),
         }
         name = f"{number} {mlflow_runs.make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
         run_id = mlflow_runs.create_run(self.client, self.experiment_id, name, tags, parent=self.run_id)
         self._tags[run_id] = tags
+        command_record.log_long_command(self.client, run_id, command_line, "run")
         params = mlflow_runs.make_params(command_line)
         of_trial = {key: value for key, value in params.items() if group_of(key) not in NOT_OF_A_TRIAL}
         mlflow_runs.log_params(self.client, run_id, of_trial)
@@ -231,8 +270,5 @@ class StudyRecorder:
         mlflow_runs.log_files(self.client, self.run_id, files)
 
     def write_note(self, text: str) -> None:
-        """Write Markdown on the study's page.
-
-        Not masked: what stands before the key of a view in a link looks like a secret.
-        """
-        self.client.set_tag(self.run_id, mlflow_runs.NOTE, text[: mlflow_runs.TAG_LIMIT])
+        """Write Markdown on the study's page."""
+        mlflow_runs.set_tags(self.client, self.run_id, {mlflow_runs.NOTE: text})

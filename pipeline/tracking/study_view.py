@@ -14,7 +14,8 @@ from pipeline.formatting import format_number
 from pipeline.frontier import find_knee
 from pipeline.measures import Point
 from pipeline.reports.palette import BLUE, ORANGE, PALE
-from pipeline.search.results import FrontierPoint, Results, StudyTrial
+from pipeline.search.results import Results
+from pipeline.search.study_trial import FrontierPoint, StudyTrial
 from pipeline.tracking import shared_views
 from pipeline.tracking.mlflow_runs import quote
 from pipeline.tracking.shared_views import MICROSECONDS, ViewPage, make_cost_metric, round_to_units
@@ -53,8 +54,14 @@ def _make_beaten_tags(results: Results, trial: StudyTrial) -> dict[str, str]:
         "knee": "false",
         "plot_order": f"1-{round(1e6 * error):07d}",
         "mlflow.runColor": PALE,
-        "beaten_by": _describe_member(by) if by else f"no fair point ({trial.state})",
+        "beaten_by": _describe_member(by) if by else _explain_without_rival(results, trial),
     }
+
+
+def _explain_without_rival(results: Results, trial: StudyTrial) -> str:
+    """Explain why a trial that no point beats is not on the frontier."""
+    at_chance = any(results.is_at_chance(point.accuracy) for point in trial.points)
+    return "always naming the largest class" if at_chance else f"no fair point ({trial.state})"
 
 
 def _describe_member(member: FrontierPoint) -> str:
@@ -141,10 +148,12 @@ def plant_study_views(
 def choose_window(steps: Sequence[Point]) -> dict[str, float]:
     """Choose the accuracies that the large chart shows: from a bit below the knee to a bit above the best.
 
+    Without a knee, from a bit below the cheapest.
+
     Guesses far below would press all that matters into a line at the top; the other charts show them.
     """
     if not steps:
         return {}
-    bend, best = steps[find_knee(steps)].accuracy, max(step.accuracy for step in steps)
+    bend, best = steps[find_knee(steps) or 0].accuracy, max(step.accuracy for step in steps)
     height = max(best - bend, 0.5 * (1 - bend), 0.002)
     return {"yMin": max(0.0, round(bend - 0.6 * height, 4)), "yMax": min(1.02, round(best + 0.2 * height, 4))}

@@ -3,16 +3,17 @@
 A replayed trial costs and reaches what its words say; its noise is a fixed function of words, seed and call.
 """
 
+import re
 import zlib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
+from pipeline.diagnosis.attempt import Attempt, Decision
 from pipeline.diagnosis.bottleneck import Case, Remedy, Words
 from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed, improve
 from pipeline.diagnosis.measured_command import CostlyError, MeasuredCommand
-from pipeline.diagnosis.paired_attempt import Attempt
 from pipeline.errors import Diverged
 from pipeline.measures import Curve, Epoch
 from pipeline.profiling.breakdown import Part
@@ -119,7 +120,8 @@ def test_a_remedy_that_does_nothing_and_one_that_is_slower_are_reverted() -> Non
     tried = attempts(found)
     assert set(tried) == {"nothing", "slower"}
     assert not any(each.kept for each in tried.values())
-    assert tried["nothing"].reason.startswith("no gain beyond noise")
+    assert tried["nothing"].reason.startswith("no gain beyond noise: ")
+    assert {each.decision for each in tried.values()} == {Decision.refused}
     assert "dearer" in tried["slower"].reason or tried["slower"].after is None
     assert end(found).result.words == START
     assert end(found).reason == "no other remedy is expected to pay"
@@ -269,6 +271,99 @@ def test_a_doubtful_gain_is_timed_more_often() -> None:
     assert len(doubtful.after.costs) > 3
 
 
+# ---- one verdict, from the pairs -------------------------------------------------------------------------
+
+
+def test_a_machine_that_slows_down_changes_no_verdict() -> None:
+    """After the baseline all takes twice as long; by the clock alone a remedy that halves saves nothing."""
+
+    class Slowing(Replay):
+        def __call__(
+            self, words: Words, seed: int, max_epochs: int | None = None, max_seconds: float | None = None
+        ) -> Curve:
+            factor = 1.0 if len(self.calls) < 3 else 2.0
+            limit = None if max_seconds is None else max_seconds / factor
+            curve = super().__call__(words, seed, max_epochs, limit)
+            return replace(
+                curve,
+                epochs=tuple(
+                    replace(each, device_seconds=factor * each.device_seconds) for each in curve.epochs
+                ),
+            )
+
+    found = events(Slowing(), remedy("half", "times=0.5"), remedy("third", "also=0.33", left=0.6))
+    half, third = attempts(found)["half"], attempts(found)["third"]
+    conclusion, baseline = end(found), half.before.point.device_seconds
+    assert half.gain == pytest.approx(2, rel=0.1)
+    assert third.gain == pytest.approx(3, rel=0.1)
+    assert conclusion.gain is not None
+    assert conclusion.gain.times == pytest.approx((half.gain or 0) * (third.gain or 0))
+    assert conclusion.gain.by_epochs == pytest.approx(1)
+    assert baseline / conclusion.result.point.device_seconds == pytest.approx(conclusion.gain.times)
+    assert conclusion.gain.low < conclusion.gain.times < conclusion.gain.high
+    assert half.after is not None
+    assert half.timings[0][0] == pytest.approx(2 * half.before.costs[0], rel=0.2), "as they were measured"
+
+
+def test_one_attempt_and_the_verdict_say_the_same() -> None:
+    found = events(Replay(), remedy("half", "times=0.5"))
+    half, gain = attempts(found)["half"], end(found).gain
+    assert gain is not None
+    assert gain.times == pytest.approx(half.gain)
+    assert (gain.low, gain.high) == pytest.approx(half.gain_interval)
+    assert half.reason.startswith(f"{gain.format()}, {len(half.timings)} pairs; ")
+
+
+def test_epochs_that_were_not_needed_are_told_apart_from_pairs() -> None:
+    """Half of the four epochs are surplus, and the remedy halves what is left."""
+    found = events(Replay(drop=0.004), remedy("half", "times=0.5"))
+    gain = end(found).gain
+    assert gain is not None
+    assert gain.by_epochs == pytest.approx(2)
+    assert gain.by_pairs == pytest.approx(2, rel=0.1)
+    assert gain.format().endswith(f": {gain.by_pairs:.3g}x by pairs, 2x by the number of epochs")
+    assert "pairs against the 2 of 4 epochs that were needed" in attempts(found)["half"].reason
+
+
+def find_promising(minutes: float, seconds: float = 10.0) -> tuple[Attempt, Replay]:
+    """Try a remedy that saves a third on a noisy machine, where each run takes so many seconds."""
+    run = Replay(noise=0.3)
+    told = replace(TOLD, minutes=minutes, steps=16)
+    found = list(
+        improve(
+            START, 0, run, look, told, [remedy("third", "times=0.6")], clock=lambda: seconds * len(run.calls)
+        )
+    )
+    return attempts(found)["third"], run
+
+
+def test_what_would_pass_one_test_but_not_all_is_promising_and_says_what_would_settle_it() -> None:
+    attempt, _ = find_promising(minutes=2)
+    assert (attempt.decision, attempt.kept) == (Decision.promising, False)
+    assert attempt.cost is not None
+    assert TOLD.confidence <= attempt.cost.confidence < attempt.needed
+    low, high = attempt.gain_interval or (0, 0)
+    assert low < 1 / (1 - TOLD.least_gain) < (attempt.gain or 0) < high
+    matched = re.fullmatch(
+        r"promising, not proven: ([\d.]+)x cheaper \(([\d.]+)x to ([\d.]+)x\), 12 pairs; "
+        r"diagnose\.minutes=(\d+) would settle it",
+        attempt.reason,
+    )
+    assert matched, attempt.reason
+    advised = int(matched[4])
+    assert advised > 2
+    settled, _ = find_promising(minutes=advised)
+    assert len(settled.timings) > 12, "so many minutes are spent on it"
+    assert settled.decision is Decision.kept
+
+
+def test_pairs_are_doubled_as_long_as_half_of_the_time_that_is_left_allows_it() -> None:
+    attempt, run = find_promising(minutes=1000)
+    assert attempt.decision is Decision.kept
+    assert len(attempt.timings) in (24, 48, 96)
+    assert len(run.calls) == 3 + 2 * len(attempt.timings) + 6
+
+
 # ---- the end ------------------------------------------------------------------------------------------
 
 
@@ -289,6 +384,9 @@ def test_fresh_seeds_may_ask_for_more_epochs() -> None:
     found = events(run, remedy("quick", "times=0.5", "fresh_fall=0.0016"))
     assert attempts(found)["quick"].words[-1] == "train.epochs=2"
     assert end(found).lengthened
+    gain = end(found).gain
+    assert gain is not None
+    assert gain.times == pytest.approx(gain.by_pairs * 4 / 3)
     assert end(found).result.words[-1] == "train.epochs=3"
     assert end(found).rejected == ()
 
@@ -299,9 +397,9 @@ def test_the_budgets_end_a_walk() -> None:
         end(events(Replay(), *many, told=replace(TOLD, steps=2))).reason
         == "the budget of 2 attempts is spent"
     )
-    minutes = iter([0.0, 30.0, 90.0])
+    run = Replay()
     late = list(
-        improve(START, 0, Replay(), look, replace(TOLD, minutes=1), many, clock=lambda: next(minutes))
+        improve(START, 0, run, look, replace(TOLD, minutes=1), many, clock=lambda: 7.0 * len(run.calls))
     )
     assert len(attempts(late)) == 1
     assert end(late).reason == "the budget of 1 minutes is spent"

@@ -6,10 +6,10 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.diagnosis import runner as benches
+from pipeline.diagnosis.attempt import Attempt
 from pipeline.diagnosis.bottleneck import Remedy, Words
 from pipeline.diagnosis.improve import Conclusion, improve
 from pipeline.diagnosis.measured_command import CostlyError
-from pipeline.diagnosis.paired_attempt import Attempt
 from pipeline.diagnosis.runner import TrialRunner
 from pipeline.hardware import device
 from pipeline.profiling.breakdown import Part

@@ -1,6 +1,11 @@
 """Verdicts on recorded readings; what the kernel's files say."""
 
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,58 +27,71 @@ from pipeline.hardware.energy import SilentGauge
 def seconds(
     wall: float,
     cpu: float,
+    busy: float | None = None,
     delayed: float | None = None,
-    stolen: float | None = None,
-    pressure: float | None = None,
+    stolen: float = 0.0,
     strangers: int | None = None,
 ) -> Reading:
     """A reading in one line."""
-    return Reading(wall=wall, cpu=cpu, delayed=delayed, stolen=stolen, pressure=pressure, strangers=strangers)
+    return Reading(wall=wall, cpu=cpu, busy=busy, delayed=delayed, stolen=stolen, strangers=strangers)
 
 
 class Replay:
-    """Readings before and after each of some epochs."""
+    """Readings before and after each of some epochs, one right after the other."""
 
     def __init__(self, *spans: Reading) -> None:
-        zero = seconds(0.0, 0.0, 0.0, 0.0, 0.0, spans[0].strangers)
-        self._readings = [reading for span in spans for reading in (zero, span)]
+        now = seconds(0.0, 0.0, 0.0, 0.0, 0.0, spans[0].strangers)
+        self._readings = []
+        for span in spans:
+            self._readings.append(now)
+            now = seconds(
+                now.wall + span.wall,
+                now.cpu + span.cpu,
+                None if span.busy is None else now.busy + span.busy,
+                None if span.delayed is None else now.delayed + span.delayed,
+                now.stolen + span.stolen,
+                span.strangers,
+            )
+            self._readings.append(now)
 
     def read(self) -> Reading:
         return self._readings.pop(0)
 
 
-def witnessed(*spans: Reading, cores: int = 1) -> list[tuple[bool, float]]:
-    """Verdict and lost share after each epoch."""
-    witness = ContentionMonitor(Replay(*spans), cores)
-    told = []
+def observe(*spans: Reading, cores: int = 1) -> list[tuple[bool, float]]:
+    """Return verdict and lost share after each epoch."""
+    monitor = ContentionMonitor(Replay(*spans), cores)
+    observed = []
     for _ in spans:
-        with witness.observe_epoch():
+        with monitor.observe_epoch():
             pass
-        told.append((witness.verdict.contended, round(witness.lost_share, 3)))
-    return told
+        observed.append((monitor.verdict.contended, round(monitor.lost_share, 3)))
+    return observed
 
 
-# One second of wall; what happened in it -> contended, share.
+# One second of wall; what happened in it -> cores, contended, share.
 CASES = {
-    "alone": (seconds(1, 0.99, 0.0, 0.0, 0.0), 1, False, 1.0),
-    "alone, the kernel interrupts": (seconds(1, 0.98, 0.02, 0.0, 0.02), 1, False, 0.98),
-    "half the core went to a neighbour": (seconds(1, 0.5, 0.5, 0.0, 0.5), 1, True, 0.5),
-    "waited for a disk, not for a core": (seconds(1, 0.5, 0.0, 0.0, 0.9), 1, False, 1.0),
-    "others waited, we did not": (seconds(1, 0.99, 0.0, 0.0, 1.0), 1, False, 1.0),
-    "own threads queued for a core that was ours": (seconds(1, 1.0, 0.8, 0.0, 0.9), 1, False, 1.0),
-    "stolen, and not counted as run": (seconds(1, 0.7, 0.0, 0.31, 0.0), 1, True, 0.7),
-    "stolen, and counted as run": (seconds(1, 1.0, 0.0, 0.31, 0.0), 1, True, 0.7),
-    "one tick of steal is rounding": (seconds(0.02, 0.02, 0.0, 0.01, 0.0), 1, False, 1.0),
-    "two threads, the second mostly idle": (seconds(1, 1.2, 0.0, 0.0, 0.0), 2, False, 1.0),
-    "two threads on one core": (seconds(1, 1.0, 1.0, 0.0, 0.9), 2, True, 0.5),
-    "waiting is not counted: low share": (seconds(1, 0.6), 1, True, 0.6),
-    "waiting is not counted: full share": (seconds(1, 0.98), 1, False, 0.98),
-    "waiting is not counted, but nobody queued": (seconds(1, 0.6, None, 0.0, 0.0), 1, False, 0.6),
-    "waiting is not counted, and many queued": (seconds(1, 0.6, None, 0.0, 0.9), 1, True, 0.6),
-    "waiting is not counted, several threads": (seconds(1, 0.6), 2, False, None),
-    "too short to tell": (seconds(0.019, 0.001, 0.018, 0.0, 0.018), 1, False, None),
-    "a GPU alone, its host thread sleeps": (seconds(1, 0.1, 0.0, 0.0, 0.0, 0), 0, False, None),
-    "a GPU with another process": (seconds(1, 0.1, 0.0, 0.0, 0.0, 1), 0, True, None),
+    "alone": (seconds(1, 0.99, 0.99, 0.0), 1, False, 1.0),
+    "the kernel's own work": (seconds(1, 0.96, 1.0, 0.04), 1, False, 0.96),
+    "half the core went to a neighbour": (seconds(1, 0.5, 1.0, 0.5), 1, True, 0.5),
+    "own threads queued for a core that was busy": (seconds(1, 1.0, 1.0, 0.8), 1, False, 1.0),
+    "own threads queued, then the core stood idle": (seconds(1, 0.6, 0.6, 0.5), 1, False, 1.0),
+    "own threads queued, and a neighbour had a third": (seconds(1, 0.66, 0.99, 0.9), 1, True, 0.67),
+    "a neighbour used what we left idle": (seconds(1, 0.5, 1.0, 0.0), 1, False, 1.0),
+    "a neighbour used what we left idle and a little more": (seconds(1, 0.5, 1.0, 0.2), 1, True, 0.8),
+    "waited for a disk": (seconds(1, 0.5, 0.5, 0.0), 1, False, 1.0),
+    "stolen, and not counted as run": (seconds(1, 0.7, 1.0, 0.0, 0.3), 1, True, 0.7),
+    "stolen, and counted as run": (seconds(1, 1.0, 1.0, 0.0, 0.3), 1, True, 0.7),
+    "stolen and a neighbour": (seconds(1, 0.3, 1.0, 0.4, 0.3), 1, True, 0.3),
+    "ticks that are rounded up": (seconds(0.1, 0.1, 0.12, 0.02), 1, False, 0.8),
+    "ticks that are rounded down": (seconds(1, 0.99, 0.97, 0.0), 1, False, 1.0),
+    "two cores, one half of one to a neighbour": (seconds(1, 1.5, 2.0, 0.6), 2, True, 0.75),
+    "two cores, one of them idle": (seconds(1, 1.1, 1.1, 0.4), 2, False, 1.0),
+    "waiting is not counted": (seconds(1, 0.6, 1.0), 1, True, 0.6),
+    "bound to no core": (seconds(1, 0.6, None, 0.4), 1, False, None),
+    "too short to tell": (seconds(0.09, 0.01, 0.09, 0.08), 1, False, None),
+    "a GPU alone, its host thread sleeps": (seconds(1, 0.1, None, 0.0, 0.0, 0), 0, False, None),
+    "a GPU with another process": (seconds(1, 0.1, None, 0.0, 0.0, 1), 0, True, None),
     "a GPU that does not tell": (seconds(1, 0.1), 0, False, None),
 }
 
@@ -91,7 +109,7 @@ MAYBE = st.none() | SECONDS
 
 
 @given(
-    st.builds(seconds, SECONDS, SECONDS, MAYBE, MAYBE, MAYBE, st.none() | st.integers(0, 9)),
+    st.builds(seconds, SECONDS, SECONDS, MAYBE, MAYBE, SECONDS, st.none() | st.integers(0, 9)),
     st.integers(1, 64),
 )
 def test_a_share_is_a_share_whatever_the_kernel_says(span: Reading, cores: int) -> None:
@@ -100,34 +118,148 @@ def test_a_share_is_a_share_whatever_the_kernel_says(span: Reading, cores: int) 
 
 
 def test_a_span_is_what_was_counted_between_two_readings() -> None:
-    before = seconds(10.0, 4.0, 1.0, None, 0.25, 2)
-    after = seconds(12.0, 5.0, 0.5, 3.0, 0.5, 0)  # a thread ended and took its wait along
-    assert after.since(before) == seconds(2.0, 1.0, 0.0, None, 0.25, 2)
-    assert seconds(1, 1, 1, None, 1) + seconds(1, 2, 3, 4, 5, 6) == seconds(2, 3, 4, None, 6, 6)
+    before = seconds(10.0, 4.0, None, 1.0, 0.25, 2)
+    after = seconds(12.0, 5.0, 3.0, 0.5, 0.5, 0)  # a thread ended and took its wait along
+    assert after.since(before) == seconds(2.0, 1.0, None, 0.0, 0.25, 2)
+
+
+ALONE, HALVED = seconds(1, 0.99, 0.99, 0.0), seconds(2, 1.0, 2.0, 1.0)
 
 
 def test_a_contended_epoch_loses_what_others_took() -> None:
-    alone, halved = seconds(1, 0.99, 0.0, 0.0, 0.0), seconds(2, 1.0, 1.0, 0.0, 1.0)
-    assert witnessed(alone, halved, alone) == [(False, 0.0), (True, 0.5), (False, 0.0)]
+    assert observe(ALONE, HALVED, ALONE) == [(False, 0.0), (True, 0.5), (False, 0.0)]
 
 
-def test_short_epochs_are_judged_together() -> None:
-    alone, halved = seconds(0.01, 0.01, 0.0, 0.0, 0.0), seconds(0.01, 0.005, 0.005, 0.0, 0.005)
-    spans = [halved, halved, halved, alone, alone, alone]
-    told = witnessed(*spans)
-    assert [contended for contended, _ in told] == [False, True, True, True, False, False]
-    assert [lost for _, lost in told] == [0.0, 0.5, 0.5, 0.0, 0.0, 0.0]  # each by its own reading
+def test_short_epochs_are_judged_together_with_what_was_before() -> None:
+    alone, shared = seconds(1 / 16, 1 / 16, 1 / 16, 0.0), seconds(1 / 16, 1 / 64, 1 / 16, 3 / 64)
+    observed = observe(shared, shared, shared, alone, alone, alone)
+    assert [contended for contended, _ in observed] == [False, True, True, True, False, False]
+    assert [lost for _, lost in observed] == [0.0, 0.75, 0.75, 0.375, 0.0, 0.0]
 
 
-def test_a_run_of_short_quiet_epochs_raises_no_alarm() -> None:
-    hiccup = seconds(0.001, 0.0005, 0.0005, 0.0, 0.0)
-    quiet = [seconds(0.001, 0.001, 0.0, 0.0, 0.0)] * 30
-    assert not any(contended for contended, _ in witnessed(*quiet, hiccup, *quiet))
+def test_ticks_that_round_up_in_short_quiet_epochs_raise_no_alarm() -> None:
+    up, down = seconds(0.006, 0.006, 0.01, 0.002), seconds(0.006, 0.006, 0.0, 0.002)
+    assert not any(contended for contended, _ in observe(*[up, down] * 50))
 
 
 def test_a_gpu_is_disturbed_by_other_processes_alone_and_nothing_is_taken_off() -> None:
-    told = witnessed(seconds(1, 0.1, 0.9, 0.0, 0.9, 0), seconds(1, 0.1, 0.9, 0.0, 0.9, 2), cores=0)
-    assert told == [(False, 0.0), (True, 0.0)]
+    alone, shared = seconds(1, 0.1, None, 0.9, 0.0, 0), seconds(1, 0.1, None, 0.9, 0.0, 2)
+    assert observe(alone, shared, cores=0) == [(False, 0.0), (True, 0.0)]
+
+
+LAPS = {
+    "kept its core busy, though own threads queued": (seconds(0.003, 0.003, 0.0, 0.002), True),
+    "never waited": (seconds(0.003, 0.001, 0.0, 0.0), True),
+    "lost a slice": (seconds(0.006, 0.003, 0.01, 0.003), False),
+    "waiting is not counted, and it was not always on its core": (seconds(0.006, 0.003, 0.01), False),
+}
+
+
+@pytest.mark.parametrize("case", LAPS)
+def test_a_lap_is_clean_if_nobody_can_have_disturbed_it(case: str) -> None:
+    span, clean = LAPS[case]
+    assert ContentionMonitor(Replay(span), 1).run_and_judge(lambda: None) is clean
+
+
+# ---- real neighbours -------------------------------------------------------------------------------
+
+SCRIPT = """
+import hashlib, json, os, sys, threading, time
+from pipeline.hardware.contention import KernelCounters, judge_span
+from pipeline.hardware.energy import SilentGauge
+
+core, threads, block = int(sys.argv[1]), int(sys.argv[2]), b"x" * 100_000
+os.sched_setaffinity(0, {core})
+
+def read_idle():
+    row = next(row for row in open("/proc/stat") if row.startswith(f"cpu{core} ")).split()
+    return (int(row[4]) + int(row[5])) / 100
+
+def hash_for(seconds):  # without Python's lock, so threads compete for the core
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        hashlib.sha256(block)
+
+def work():
+    hash_for(0.5)
+    done.release()
+    over.wait()  # the kernel forgets how long a thread waited when it ends
+
+print("ready", flush=True)
+sys.stdin.readline()
+readings, done, over = KernelCounters(SilentGauge(), 1), threading.Semaphore(0), threading.Event()
+before, idle = readings.read(), read_idle()
+for _ in range(threads):
+    threading.Thread(target=work).start()
+for _ in range(threads):
+    done.acquire()
+time.sleep(0.3)
+span, idle = readings.read().since(before), read_idle() - idle
+over.set()
+verdict = judge_span(span, 1)
+print(json.dumps({"wall": span.wall, "cpu": span.cpu, "idle": idle, "queued": span.delayed,
+                  "taken": span.wall * (1 - verdict.share), "contended": verdict.contended}))
+"""
+SPIN = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+print("ready", flush=True)
+while True:
+    pass
+"""
+
+pinned = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or not Path("/proc/stat").exists(), reason="needs Linux"
+)
+
+
+@contextmanager
+def start(code: str, *words: object) -> Iterator[subprocess.Popen[str]]:
+    """Start a Python process that has said it is ready; it is killed at the end."""
+    pipe, command = subprocess.PIPE, [sys.executable, "-c", code, *map(str, words)]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def measure(process: "subprocess.Popen[str]") -> dict[str, float]:
+    """Return what `SCRIPT` says of its own span, in seconds."""
+    return json.loads(process.communicate("\n")[0])
+
+
+def count_foreign(span: dict[str, float]) -> float:
+    """Return what others can have had of the core: it was neither idle nor ours."""
+    return max(0.0, span["wall"] - span["idle"] - span["cpu"])
+
+
+TOLERANCE = 0.06
+"""Seconds by which ticks and the moments of two readings may differ."""
+
+
+@pinned
+def test_a_busy_second_thread_of_ones_own_is_no_stranger() -> None:
+    core = min(os.sched_getaffinity(0))
+    with start(SCRIPT, core, 2) as process:
+        span = measure(process)
+    assert span["queued"] > 3 * TOLERANCE  # they did compete
+    assert span["taken"] <= count_foreign(span) + TOLERANCE  # however busy this machine is
+
+
+@pinned
+def test_a_process_on_the_same_core_is_a_stranger() -> None:
+    core = min(os.sched_getaffinity(0))
+    with start(SCRIPT, core, 1) as process, start(SPIN, core) as neighbour:
+        schedstat = Path(f"/proc/{neighbour.pid}/schedstat")
+        before = int(schedstat.read_text().split()[0])
+        span = measure(process)
+        used = (int(schedstat.read_text().split()[0]) - before) / 1e9
+    assert span["contended"]
+    assert span["taken"] <= count_foreign(span) + TOLERANCE
+    assert span["taken"] >= min(used, span["queued"]) - TOLERANCE  # it also ran while we slept
 
 
 # ---- the kernel's files ----------------------------------------------------------------------------
@@ -141,43 +273,46 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir(parents=True)
         (folder / "schedstat").write_text(f"99 {wait} 3\n")
     (tmp_path / "stat").write_text(
-        "cpu 1 1 1 1 1 1 1 900 0 0\ncpu0 1 1 1 1 1 1 1 100 0 0\ncpu1 1 1 1 1 1 1 1 500 0 0\n"
-        "cpu2 1 1 1 1 1 1 1 300 0 0\nintr 5 6\n"
+        "cpu 1 1 1 1 1 1 1 900 0 0\ncpu0 1 1 1 9 9 1 1 100 0 0\ncpu1 1 1 1 1 1 1 1 500 0 0\n"
+        "cpu2 1 1 1 9 9 1 2 300 0 0\nintr 5 6\n"
     )
-    (tmp_path / "pressure").mkdir()
-    (tmp_path / "pressure/cpu").write_text("some avg10=0.00 total=2500000\nfull avg10=0.00 total=7\n")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 2}, raising=False)
-    monkeypatch.setattr(os, "sysconf", lambda _name: 100)
     return tmp_path
 
 
 def test_counters_are_read_in_seconds(proc: Path) -> None:
-    reading = KernelCounters(SilentGauge(), 1, proc).read()
-    assert (reading.delayed, reading.stolen, reading.pressure) == (
-        2.0,
-        2.0,
-        2.5,
-    )
+    reading = KernelCounters(SilentGauge(), 2, proc).read()
+    assert (reading.delayed, reading.busy, reading.stolen) == (2.0, pytest.approx(4.11), 4.0)
+    assert reading.threads == {7, 8}
     assert reading.strangers is None
-    assert contention.read_stolen_seconds(proc, 2) == 4.0
+
+
+def test_of_a_process_that_is_not_bound_to_its_cores_nothing_is_known(proc: Path) -> None:
+    assert contention.read_busy_seconds(proc, 1) is None
+    assert contention.read_busy_seconds(proc, 3) is None
 
 
 def test_a_thread_that_ends_while_it_is_read_is_left_out(proc: Path) -> None:
     (proc / "self/task/8/schedstat").unlink()
     (proc / "self/task/8/schedstat").mkdir()
-    assert contention.read_delayed_seconds(proc) == 1.5
+    assert contention.read_delays(proc) == {7: 1.5}
+
+
+def test_how_long_threads_waited_is_unknown_once_one_of_them_has_ended(proc: Path) -> None:
+    readings = KernelCounters(SilentGauge(), 2, proc)
+    before = readings.read()
+    assert readings.read().since(before).delayed == 0.0
+    (proc / "self/task/8/schedstat").unlink()
+    assert readings.read().since(before).delayed is None
 
 
 def test_a_machine_without_counters_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "stat").write_text("cpu what\n")
     reading = KernelCounters(SilentGauge(), 1, tmp_path).read()
-    assert (reading.delayed, reading.stolen, reading.pressure) == (
-        None,
-        None,
-        None,
-    )
+    assert (reading.delayed, reading.busy) == (None, None)
+    (tmp_path / "stat").write_text("cpu what\n")
+    assert contention.read_busy_seconds(tmp_path, 1) is None
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert contention.read_stolen_seconds(tmp_path, 1) is None
+    assert contention.read_busy_seconds(tmp_path, 1) is None
 
 
 def test_this_machine_counts_time_forward() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.hardware import cpu_cores
+from pipeline.hardware.cpu_cores import CoreTicks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be bound here")
 
@@ -133,8 +134,12 @@ def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_least_busy_core_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = iter([{0: 10, 1: 10, 2: 10, 3: 10}, {0: 10, 1: 19, 2: 12, 3: 13}])
-    monkeypatch.setattr(cpu_cores, "read_busy_ticks", lambda _stat: next(looks))
+    counts = iter([[10, 10, 10, 10], [10, 19, 12, 13]])
+    monkeypatch.setattr(
+        cpu_cores,
+        "read_core_ticks",
+        lambda _stat: {core: CoreTicks(busy, 0) for core, busy in enumerate(next(counts))},
+    )
     monkeypatch.setattr(
         cpu_cores, "read_sibling_cores", lambda core: {0: [0, 1], 1: [0, 1]}.get(core, [core])
     )
@@ -147,8 +152,8 @@ def test_busy_leaves_out_idle_and_waiting(tmp_path: Path) -> None:
     stat.write_text(
         "cpu 9 9 9 9 9 9 9 9 0 0\ncpu0 1 2 3 100 100 4 5 6 0 0\ncpu11 1 0 0 9 9 0 0 0 0 0\nintr 1\n"
     )
-    assert cpu_cores.read_busy_ticks(stat) == {0: 21, 11: 1}
-    assert cpu_cores.read_busy_ticks(tmp_path / "none") == {}
+    assert cpu_cores.read_core_ticks(stat) == {0: CoreTicks(21, 6), 11: CoreTicks(1, 0)}
+    assert cpu_cores.read_core_ticks(tmp_path / "none") == {}
 
 
 def test_siblings_are_read_in_both_notations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,12 +40,12 @@ class Recorded:
     def __init__(self) -> None:
         self._readings = iter(
             [
-                Reading(wall=0.0, cpu=0.0, delayed=0.0),
-                Reading(wall=2.0, cpu=2.0, delayed=0.0),
-                Reading(wall=5.0, cpu=2.0, delayed=0.0),
-                Reading(wall=9.0, cpu=4.0, delayed=2.0),
-                Reading(wall=9.0, cpu=4.0, delayed=2.0),
-                Reading(wall=11.0, cpu=6.0, delayed=2.0),
+                Reading(wall=0.0, cpu=0.0, busy=0.0, delayed=0.0),
+                Reading(wall=2.0, cpu=2.0, busy=2.0, delayed=0.0),
+                Reading(wall=5.0, cpu=2.0, busy=2.0, delayed=0.0),
+                Reading(wall=9.0, cpu=4.0, busy=6.0, delayed=2.0),
+                Reading(wall=9.0, cpu=4.0, busy=6.0, delayed=2.0),
+                Reading(wall=11.0, cpu=6.0, busy=8.0, delayed=2.0),
             ]
         )
         self._joules = iter([0.0, 60.0, 60.0, 180.0, 180.0, 240.0])
@@ -105,7 +105,7 @@ class Neighbour:
         self.now, self.delayed, self._lap = 0.0, 0.0, 0
 
     def read(self) -> Reading:
-        return Reading(wall=self.now, cpu=self.now - self.delayed, delayed=self.delayed)
+        return Reading(wall=self.now, cpu=self.now - self.delayed, busy=self.now, delayed=self.delayed)
 
     def epoch(self) -> None:
         self.now, self.delayed = self.now + 1.0, self.delayed + 0.5

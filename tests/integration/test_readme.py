@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.cli import help
 from pipeline.search import optuna_storage
+from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
 from tests.conftest import CHECKOUT, Run
 
@@ -56,7 +57,7 @@ def run(command: str) -> subprocess.CompletedProcess[str]:
 def test_a_pipeline_command_works(command: str, request: pytest.FixtureRequest, fulcrum: Run) -> None:
     if "data=mnist" in command:
         request.getfixturevalue("data_dir")
-    if " frontier" in command and not optuna_storage.list_studies(mlflow_store.make_study_address()):
+    if " frontier" in command and not optuna_storage.list_studies(addresses.make_study_address()):
         assert fulcrum("sweep", "search=smoke", "train.epochs=10").returncode == 0
     if "RUN_ID" in command:
         command = command.replace("RUN_ID", newest_model())

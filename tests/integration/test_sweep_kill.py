@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 
 from pipeline.search import optuna_storage
 from pipeline.search.study_store import OUTCOME, REQUEUES, StudyStore, is_interrupted
+from pipeline.settings import addresses
 from pipeline.tracking import mlflow_runs, mlflow_store
 
 KILLS, TRIALS = 20, 40
@@ -72,7 +73,7 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def rows(name: str) -> list[FrozenTrial]:
-    return StudyStore(mlflow_store.make_study_address(), name).trials()
+    return StudyStore(addresses.make_study_address(), name).trials()
 
 
 def trial_runs(name: str) -> list[Run]:
@@ -122,7 +123,7 @@ def test_a_sweep_killed_twenty_times_ends_as_it_was_asked(
     check_whole("killed", TRIALS)
     client = mlflow_store.open_store()
     assert mlflow_runs.end_orphans(client) == []
-    assert optuna_storage.list_studies(mlflow_store.make_study_address()) == ["killed"]
+    assert optuna_storage.list_studies(addresses.make_study_address()) == ["killed"]
 
 
 @pytest.mark.slow

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from pipeline.diagnosis.attempt import Attempt
 from pipeline.diagnosis.improve import Conclusion
 from pipeline.diagnosis.measured_command import MeasuredCommand
-from pipeline.diagnosis.paired_attempt import Attempt
 from pipeline.reports import diagnosis_plots, palette
 from tests.diagnosis.test_bottleneck import case
 from tests.diagnosis.test_improve import Replay, attempts, end, events, remedy

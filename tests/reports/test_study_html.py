@@ -31,6 +31,17 @@ def test_hovering_shows_the_command_and_the_values() -> None:
     assert f"model.hidden = {member.trial.params['model.hidden']}" in html
 
 
+def test_accuracies_of_a_confirmed_frontier_stand_side_by_side() -> None:
+    _, _, table = study_html.render_frontier(STUDY).rpartition("<table>")
+    assert "<th>search</th><th>new seeds</th><th>test</th>" in table
+    assert table.count("<tr>") == 1 + len(STUDY.frontier)
+    member = STUDY.frontier[-1]
+    assert member.confirmation is not None
+    cells = [member.estimate.format(), f"{member.point.accuracy:.2%}", f"{member.confirmation.accuracy:.2%}"]
+    assert "".join(f"<td>{cell}</td>" for cell in cells) in table
+    assert f"<td>{member.confirmation.test_accuracy:.2%}</td>" in table
+
+
 @pytest.mark.parametrize("results", ODD, ids=name_study)
 def test_odd_studies_have_their_page(results: Results) -> None:
     html = study_html.render_frontier(results)

@@ -18,7 +18,9 @@ def test_the_note_begins_with_the_link_and_tells_the_knee() -> None:
     knee = STUDY.knee
     assert knee is not None
     assert text.splitlines()[0] == "[See accuracy against device-seconds](http://127.0.0.1:5000/#/x)"
-    assert f"Knee: {knee.point.accuracy:.2%}" in text
+    assert knee.confirmation is not None
+    assert f"Knee: {knee.estimate.format()} validation (mean of 3 seeds), " in text
+    assert f"{knee.confirmation.test_accuracy:.2%} test, for " in text
     assert f"    {knee.command}" in text
     assert "48 trials (35 complete, 1 failed, 12 paused)" in text
     assert "What each further half percent costs" in text
@@ -40,10 +42,26 @@ def test_the_note_shows_every_member_of_a_small_frontier_and_a_spread_of_a_large
     )
 
 
-def test_confirmed_members_tell_test_accuracy_and_chance() -> None:
-    assert " new seeds | test | on frontier |" in study_markdown.write_note(STUDY, "x")
+def test_confirmed_members_tell_search_new_seeds_test_and_chance() -> None:
+    text = study_markdown.write_note(STUDY, "x")
+    assert "| all seeds | search | new seeds | test | device-seconds |" in text
+    member = STUDY.frontier[0]
+    assert member.confirmation is not None
+    new = member.confirmation
+    cells = [member.estimate.format(), f"{member.point.accuracy:.2%}", f"{new.accuracy:.2%}"]
+    assert f"| {' | '.join([*cells, f'{new.test_accuracy:.2%}'])} | " in text
+    assert "Not confirmed" not in text
     bare = replace(STUDY, trials=tuple(replace(each, confirmations={}) for each in STUDY.trials))
-    assert "new seeds" not in study_markdown.write_note(bare, "x")
+    text = study_markdown.write_note(bare, "x")
+    assert "| new seeds |" not in text
+    assert "Not confirmed: " in text
+
+
+def test_a_frontier_that_does_not_bend_has_no_knee_in_its_note() -> None:
+    two = Results("two", "digits", (tried(0, (0.5, 1.0), (0.9, 2.0)),))
+    text = study_markdown.write_note(two, "x").lower()
+    assert "knee" not in text
+    assert "| 90.00% | 2 |" in text
 
 
 @pytest.mark.parametrize("results", ODD, ids=name_study)

@@ -80,10 +80,10 @@ def test_many_that_create_one_storage_at_once_all_open_it(tmp_path: Path) -> Non
 def test_what_passes_is_tried_again(path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     connect, errors = optuna_storage._connect, [error, error]
 
-    def fail_twice(url: str) -> object:
+    def fail_twice(url: str, create: bool) -> object:
         if errors:
             raise RuntimeError("An exception is raised during the commit.") from errors.pop()
-        return connect(url)
+        return connect(url, create)
 
     monkeypatch.setattr(optuna_storage, "_connect", fail_twice)
     assert optuna_storage.list_studies(f"sqlite:///{path}") == ["s"]

@@ -1,12 +1,14 @@
 """What a study came to, on hand-made trials."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.measures import Point
-from pipeline.search.results import Confirmation, Results
+from pipeline.search.estimates import ValidationSplit
+from pipeline.search.results import Results
+from pipeline.search.study_trial import Confirmation, FrontierPoint, StudyTrial
 from tests.support.studies import DEVICE, tried
 
 SMALL = tried(0, (0.50, 1.0), (0.60, 2.0), (0.62, 3.0))
@@ -18,26 +20,6 @@ STUDY = Results("widths", "digits", (SMALL, WIDE, POOR, BROKEN))
 
 def named(results: Results) -> list[tuple[int, int]]:
     return [(member.trial.number, member.epoch) for member in results.frontier]
-
-
-# ---- which points are fair ----------------------------------------------------------------------------
-
-
-def test_every_epoch_is_a_point_where_that_is_fair() -> None:
-    assert SMALL.points == SMALL.curve
-
-
-def test_only_the_end_counts_where_the_middle_is_not_fair() -> None:
-    assert tried(4, (0.5, 1.0), (0.9, 2.0), fair_midway=False).fair_states == ((2, Point(0.9, 2.0)),)
-
-
-def test_a_pause_in_the_middle_of_a_decay_is_no_end() -> None:
-    assert tried(4, (0.5, 1.0), (0.9, 2.0), fair_midway=False, state="paused").points == ()
-    assert len(tried(4, (0.5, 1.0), (0.9, 2.0), state="paused").points) == 2
-
-
-def test_a_failed_trial_has_no_point() -> None:
-    assert BROKEN.points == ()
 
 
 # ---- the frontier -------------------------------------------------------------------------------------
@@ -94,15 +76,6 @@ def test_a_study_without_points() -> None:
     assert Results("s", "d", ()).compute_progress() == []
 
 
-def test_a_member_knows_the_line_that_trains_to_it() -> None:
-    by_epoch = {(member.trial.number, member.epoch): member.command for member in STUDY.frontier}
-    assert by_epoch[0, 3] == "python -m pipeline run model.hidden=16 train.epochs=3"
-    assert by_epoch[0, 1] == "python -m pipeline run model.hidden=16 train.epochs=1"
-    paused = tried(7, (0.5, 1.0), state="paused", command="python -m pipeline run 'a=[1, 2]'")
-    (member,) = Results("s", "d", (paused,)).frontier
-    assert member.command == "python -m pipeline run 'a=[1, 2]' train.epochs=1"
-
-
 # ---- what was spent -----------------------------------------------------------------------------------
 
 
@@ -125,9 +98,59 @@ def test_a_continued_trial_pays_only_the_difference() -> None:
 # ---- confirmed ----------------------------------------------------------------------------------------
 
 
-def test_a_confirmation_has_its_mean_and_spread() -> None:
-    new = Confirmation((1, 2), (0.90, 0.92), (0.88, 0.90), (1.0, 3.0))
-    assert (new.accuracy, new.test_accuracy, new.seconds) == pytest.approx((0.91, 0.89, 2.0))
-    assert new.spread == pytest.approx(0.01 * 2**0.5)
-    assert Confirmation((1,), (0.9,), (0.8,), (1.0,)).spread == 0.0
-    assert new.points == (Point(0.90, 1.0), Point(0.92, 3.0))
+def confirm(trial: StudyTrial, epoch: int, *accuracies: float, seconds: float) -> StudyTrial:
+    count = len(accuracies)
+    new = Confirmation(tuple(range(1, count + 1)), accuracies, accuracies, (seconds,) * count)
+    return replace(trial, confirmations={**trial.confirmations, epoch: new})
+
+
+LUCKY = confirm(tried(0, (0.96, 1.0)), 1, 0.94, 0.94, seconds=1.0)
+STEADY = confirm(tried(1, (0.962, 2.0)), 1, 0.958, 0.957, seconds=2.0)
+DEAR = confirm(tried(2, (0.97, 8.0)), 1, 0.95, 0.951, seconds=8.0)  # worse than the steady one
+BARE = tried(3, (0.99, 16.0))
+
+
+def number_of(member: FrontierPoint | None) -> int | None:
+    return member.trial.number if member else None
+
+
+def test_points_are_chosen_by_the_mean_over_all_seeds() -> None:
+    study = Results("s", "d", (LUCKY, STEADY, DEAR))
+    assert number_of(study.find_cheapest_with(0.95)) == 1
+    assert number_of(study.find_cheapest_with(0.96)) is None
+    assert number_of(study.find_best_within(10.0)) == number_of(study.best) == 1
+    assert number_of(study.cheapest) == 0
+    assert study.knee is None, "by all seeds two points are left, which do not bend"
+    assert number_of(Results("s", "d", (tried(0, (0.96, 1.0)), STEADY)).find_cheapest_with(0.95)) == 1
+
+
+def test_the_budget_is_compared_with_the_mean_cost() -> None:
+    slow = confirm(tried(0, (0.9, 1.0)), 1, 0.9, 0.9, seconds=4.0)
+    study = Results("s", "d", (slow,))
+    assert study.find_best_within(2.9) is None
+    assert number_of(study.find_best_within(3.0)) == 0
+
+
+def test_what_is_not_confirmed_is_chosen_only_where_nothing_is() -> None:
+    mixed = Results("s", "d", (LUCKY, STEADY, BARE))
+    assert mixed.is_confirmed
+    assert number_of(mixed.find_cheapest_with(0.97)) is None
+    assert number_of(mixed.best) == 1
+    bare = Results("s", "d", (tried(0, (0.9, 1.0)), BARE))
+    assert not bare.is_confirmed
+    assert number_of(bare.find_cheapest_with(0.97)) == 3
+
+
+def test_a_point_at_chance_level_is_no_member() -> None:
+    split = ValidationSplit(400, 0.5)  # chance ends at 54.11 %
+    study = Results("s", "d", (tried(0, (0.50, 0.1), (0.541, 0.2), (0.60, 0.4), (0.9, 2.0)),), split=split)
+    assert named(study) == [(0, 3), (0, 4)]
+    assert study.knee is None
+    assert study.cheapest is not None
+    assert study.cheapest.epoch == 3
+    lucky = confirm(tried(0, (0.56, 0.1)), 1, 0.50, 0.51, seconds=0.1)  # at chance by all of its seeds
+    study = Results("s", "d", (lucky, confirm(tried(1, (0.9, 1.0)), 1, 0.9, seconds=1.0)), split=split)
+    assert number_of(study.cheapest) == 1
+    nothing = Results("s", "d", (tried(0, (0.5, 0.1)),), split=split)
+    assert (nothing.frontier, nothing.best, nothing.knee) == ((), None, None)
+    assert nothing.points

@@ -119,3 +119,27 @@ def test_a_command_line_repeats_itself_in_a_shell() -> None:
     assert row.command_line("run") == shlex.join(["python", "-m", "pipeline", "run", *row.overrides])
     again = shlex.split(row.command_line("run"))[4:]
     assert compose(again) == row
+
+
+def test_a_later_word_for_the_same_key_replaces_an_earlier_one() -> None:
+    words = Overrides(("a=1", "g=x", "a=2", "g.v=3", "m={k:1}", "g=y", "m={l:2}", "a=3"))
+    assert words.drop_superseded() == ("g.v=3", "m={k:1}", "g=y", "m={l:2}", "a=3")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train.seed=1", "optimizer=sgd", "train.seed=2", "optimizer=adam", "optimizer.beta1=0.5"],
+        ["search.when={optimizer=sgd:['train.seed=1,2']}", "search.when={optimizer=adam:['train.seed=3,4']}"],
+    ],
+)
+def test_what_is_left_says_the_same(words: list[str]) -> None:
+    command_line = compose(words)
+    again = compose(command_line.overrides)
+    assert (again.settings, again.choices) == (command_line.settings, command_line.choices)
+    assert again.settings == compose(words).settings
+
+
+def test_two_hundred_repeated_words_are_one_each() -> None:
+    words = [word for number in range(200) for word in (f"train.seed={number}", f"data_dir=/some/{number}")]
+    assert compose(words).overrides == ("train.seed=199", "data_dir=/some/199")

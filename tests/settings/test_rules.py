@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import BadSetting
-from pipeline.settings.rules import require
+from pipeline.settings.rules import MAX_NAME_BYTES, require, require_name
 
 
 def test_a_rule_that_holds_says_nothing() -> None:
@@ -14,3 +14,23 @@ def test_a_broken_rule_gives_key_rule_value_and_remedy() -> None:
     with pytest.raises(BadSetting) as caught:
         require(False, "train.epochs", ">= 1", 0)
     assert str(caught.value) == "train.epochs must be >= 1, got 0; set it in conf/ or as train.epochs=..."
+
+
+@pytest.mark.parametrize("name", [None, "a", "über alles 2", "a.b", "<b>$x$", "x" * MAX_NAME_BYTES])
+def test_a_name_may_be_any_text_of_one_line(name: str | None) -> None:
+    require_name("search.study", name, "/:")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", " a", "a ", "a/b", "a:b", "a\nb", "\x1b[1m", "\udcff", "x" * 241, "ü" * 121, "\u2028"],
+)
+def test_a_name_that_a_folder_or_a_database_refuses_is_refused_in_one_line(name: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        require_name("search.study", name, "/:")
+    line = str(caught.value)
+    assert line.isprintable()
+    assert len(line) < 250
+    assert line.startswith(
+        "search.study must be a name of at most 240 bytes, without any of / :, or null, got "
+    )

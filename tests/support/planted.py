@@ -6,7 +6,8 @@ import time
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from pipeline.search.results import Results, StudyTrial
+from pipeline.search.results import Results
+from pipeline.search.study_trial import StudyTrial
 from pipeline.tracking import mlflow_store, shared_views, study_view
 
 METRIC = "cpu_seconds"

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.measures import Point
-from pipeline.search.results import Confirmation, Results, StudyTrial
+from pipeline.search.results import Results
+from pipeline.search.study_trial import Confirmation, StudyTrial
 
 CURVES = Path(__file__).with_name("curves")
 DEVICE = "AMD EPYC 9B45, 1 core"

@@ -1,6 +1,5 @@
 """Runs: opened with an owner, written within MLflow's limits, searched page by page, ended as orphans."""
 
-import json
 import os
 import socket
 import subprocess
@@ -13,10 +12,9 @@ import mlflow
 import psutil
 import pytest
 
-from pipeline.cli.compose import compose
 from pipeline.processes import ProcessOwner
+from pipeline.settings.addresses import CHECKOUT
 from pipeline.tracking import mlflow_runs, mlflow_store
-from pipeline.tracking.mlflow_store import CHECKOUT
 
 ME = ProcessOwner.current()
 PROJECT = {"mlflow.project.entryPoint": "main", "mlflow.source.type": "PROJECT"}
@@ -189,17 +187,6 @@ def test_all_pages_are_read(
     found = mlflow_runs.search_runs(client, [experiment], "tags.k = " + mlflow_runs.quote("it's"))
     assert {run.info.run_id for run in found} == runs
     assert list(mlflow_runs.search_runs(client, [], "")) == []
-
-
-def test_a_nested_run_says_how_to_repeat_it(client: mlflow.MlflowClient, experiment: str) -> None:
-    command_line = compose(["data=digits", "train.epochs=3"])
-    tags = mlflow_runs.make_command_tags(command_line, "run")
-    parent = mlflow_runs.create_run(client, experiment, "parent", {})
-    run = client.get_run(mlflow_runs.create_run(client, experiment, "child", tags, parent))
-    assert run.data.tags["mlflow.parentRunId"] == parent
-    assert json.loads(run.data.tags["overrides"]) == ["data=digits", "train.epochs=3"]
-    assert run.data.tags["command"].startswith("python -m pipeline run")
-    assert run.data.tags["mlflow.source.name"] == "python -m pipeline"
 
 
 def test_files_lie_at_their_paths(client: mlflow.MlflowClient, experiment: str) -> None:

@@ -9,6 +9,7 @@ import mlflow
 import pytest
 
 from pipeline.errors import BadInput
+from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
 
 FOUR = """
@@ -44,7 +45,7 @@ def running(client: mlflow.MlflowClient, tags: dict[str, str]) -> str:
 def test_the_default_store_lies_in_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.chdir(tmp_path)
-    assert mlflow_store.read_uri() == f"sqlite:///{mlflow_store.CHECKOUT}/mlflow.db"
+    assert addresses.read_uri() == f"sqlite:///{addresses.CHECKOUT}/mlflow.db"
 
 
 def test_artifacts_lie_beside_the_database(client: mlflow.MlflowClient, ground: dict[str, str]) -> None:
@@ -59,7 +60,7 @@ def test_four_processes_create_one_database(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FOUR],
         env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/new/mlflow.db"},
-        cwd=mlflow_store.CHECKOUT,
+        cwd=addresses.CHECKOUT,
         capture_output=True,
         text=True,
         timeout=120,

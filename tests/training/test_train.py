@@ -39,8 +39,8 @@ def test_one_item_an_epoch_and_it_learns() -> None:
 
 def test_a_neighbour_is_named_and_not_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [(0, 0, 0), (2, 2, 0), (2, 2, 0), (4, 2.5, 1.5), (4, 2.5, 1.5), (5, 3.5, 1.5)]
-    seconds = (dict(zip(("wall", "cpu", "delayed"), row, strict=True)) for row in rows)
-    monkeypatch.setattr(KernelCounters, "read", lambda _self: Reading(**next(seconds)))
+    readings = (Reading(wall=wall, cpu=cpu, busy=wall, delayed=delayed) for wall, cpu, delayed in rows)
+    monkeypatch.setattr(KernelCounters, "read", lambda _self: next(readings))
     epochs = list(train(DATA, tiny.told("train.epochs=3")))[-1].curve.epochs
     assert [epoch.contended for epoch in epochs] == [False, True, False]
     assert [epoch.core_share for epoch in epochs] == [1.0, 0.25, 1.0]

@@ -1,0 +1,119 @@
+"""A trial of a study as its record has it: its curve, its confirmations, its points of the frontier. Pure."""
+
+import shlex
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeline.measures import Point
+from pipeline.search.estimates import Estimate
+from pipeline.settings.command_line import EPOCHS, Overrides
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The results of the same settings, trained anew once with each of `seeds`."""
+
+    seeds: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    test_accuracies: tuple[float, ...]
+    device_seconds: tuple[float, ...]
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Return a point for each seed, by validation accuracy."""
+        return tuple(map(Point, self.accuracies, self.device_seconds))
+
+    @property
+    def accuracy(self) -> float:
+        """Return the mean validation accuracy."""
+        return statistics.fmean(self.accuracies)
+
+    @property
+    def spread(self) -> float:
+        """Return the sample standard deviation of the validation accuracies; 0 with one seed."""
+        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
+
+    @property
+    def test_accuracy(self) -> float:
+        """Return the mean test accuracy."""
+        return statistics.fmean(self.test_accuracies)
+
+    @property
+    def seconds(self) -> float:
+        """Return the mean device-seconds."""
+        return statistics.fmean(self.device_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyTrial:
+    """A trial of a study, with what it has reached so far.
+
+    `number`: Optuna's; `command`: the line that repeats it; `params`: the searched keys and their values;
+    `curve`: state after epoch 1..n; its device-seconds count from epoch 1 on, also where the trial continued
+    another one; `fair_midway`: see `settings.optimizer.Schedule`; `state`: complete, paused or failed;
+    `reason`: why; `paid_seconds`: device-seconds that this trial itself spent (a trial that continued another
+    one paid only the difference); `confirmations`: by the epoch that was confirmed.
+    """
+
+    number: int
+    run_id: str | None
+    command: str
+    params: Mapping[str, object]
+    curve: tuple[Point, ...]
+    fair_midway: bool
+    state: str
+    reason: str
+    paid_seconds: float
+    device: str
+    confirmations: Mapping[int, Confirmation] = field(default_factory=dict)
+
+    @property
+    def fair_states(self) -> tuple[tuple[int, Point], ...]:
+        """Return epoch and point of each state that may stand on a frontier.
+
+        These are all epochs where every epoch is a fair point, else only the last one, which a paused trial
+        has not reached. A failed trial has none.
+        """
+        states = tuple(enumerate(self.curve, start=1))
+        if self.state == "failed":
+            return ()
+        if self.fair_midway:
+            return states
+        return states[-1:] if self.state == "complete" else ()
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Return the states that may stand on a frontier."""
+        return tuple(point for _, point in self.fair_states)
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierPoint:
+    """A point of the frontier: the state of `trial` after `epoch` epochs.
+
+    `point`: as the search saw it; `estimate`: by all of its seeds.
+    """
+
+    trial: StudyTrial
+    epoch: int
+    point: Point
+    estimate: Estimate
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Return the number of the trial and the epoch, which name the point in its study."""
+        return self.trial.number, self.epoch
+
+    @property
+    def command(self) -> str:
+        """Return the command line that trains to exactly this state."""
+        if self.epoch == len(self.trial.curve) and self.trial.state == "complete":
+            return self.trial.command
+        words = Overrides(shlex.split(self.trial.command)).without(EPOCHS)
+        return shlex.join([*words, f"{EPOCHS}={self.epoch}"])
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """Return what new seeds reached at this state, or None where it was not confirmed."""
+        return self.trial.confirmations.get(self.epoch)

@@ -1,0 +1,100 @@
+"""Addresses of databases, read and written by the rules of SQLAlchemy, which opens them in the end.
+
+SQLAlchemy is imported where it is needed: most mistakes of a command line are told without it.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from pipeline.secrets import mask
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+REASON_LETTERS = 300
+UPGRADES = {
+    "mlflow db upgrade": "it is of another version of MLflow; copy it, then run: mlflow db upgrade {address}",
+    "optuna storage upgrade": (
+        "it is of another version of Optuna; copy it, then run: optuna storage upgrade --storage {address}"
+    ),
+}
+"""What libraries say of a database of another version, and the remedy."""
+
+
+def read_uri() -> str:
+    """Return MLFLOW_TRACKING_URI, or the checkout's own database whatever the working directory."""
+    address = os.environ.get(TRACKING_URI) or make_sqlite_address(CHECKOUT / "mlflow.db")
+    # With its driver named, MLflow leaves the address to SQLAlchemy; else it makes a folder named `a%20b`.
+    return address.replace("sqlite:", "sqlite+pysqlite:", 1) if _has_escapes(address) else address
+
+
+def make_study_address() -> str:
+    """Return where studies lie by default: studies.db beside a local mlflow.db, else in the checkout."""
+    database = read_sqlite_path(read_uri())
+    return make_sqlite_address((database.parent if database else CHECKOUT) / "studies.db")
+
+
+def make_sqlite_address(path: Path) -> str:
+    """Return the address of an SQLite file, in which SQLAlchemy finds the path again, whatever is in it."""
+    plain = f"sqlite:///{path}"
+    if not set(plain) & set("%?#"):
+        return plain
+    from sqlalchemy import URL
+
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
+def read_sqlite_path(address: str) -> Path | None:
+    """Return the absolute path of an SQLite file; None for any other address, and for one in memory."""
+    if not address.startswith("sqlite"):
+        return None
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        database = make_url(address).database
+    except (ArgumentError, ValueError):
+        return None
+    return Path(database).resolve() if database and database != ":memory:" else None
+
+
+def is_database(address: str) -> bool:
+    """Return whether SQLAlchemy opens the address; a server or a folder is opened by others."""
+    return address.startswith(("sqlite", "postgres", "mysql", "mssql", "mariadb", "oracle"))
+
+
+@cache
+def check_database(address: str) -> None:
+    """Raise what SQLAlchemy raises where a database does not answer: at once, where MLflow tries for minutes.
+
+    Raises:
+        Exception: whatever SQLAlchemy or the driver raises.
+    """
+    from sqlalchemy import create_engine, inspect
+
+    engine = create_engine(address)
+    try:
+        inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+
+
+def explain_failure(address: str, error: BaseException, remedy: str) -> str:
+    """Return `got ADDRESS (REASON); REMEDY` without secrets: why a storage does not answer, and what to do.
+
+    `remedy`: what to do where the reason does not say that itself.
+    """
+    text, shown = mask(str(error), address).strip(), mask(address)
+    for phrase, upgrade in UPGRADES.items():
+        if phrase in text:
+            reason, _, better = upgrade.format(address=shown).partition("; ")
+            return f"got {shown} ({reason}); {better}"
+    if address.startswith("postgres:"):
+        remedy = "write postgresql:// instead of postgres://"
+    reason = next(iter(text.splitlines()), type(error).__name__)
+    short = reason if len(reason) <= REASON_LETTERS else f"{reason[: REASON_LETTERS - 3]}..."
+    return f"got {shown} ({short}); {remedy}"
+
+
+def _has_escapes(address: str) -> bool:
+    return address.startswith("sqlite:///") and "%" in address

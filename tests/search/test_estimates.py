@@ -1,0 +1,122 @@
+"""Estimates over all seeds against values of tables; the chance on the frontier tells luck from merit."""
+
+import numpy as np
+import pytest
+
+from pipeline.measures import Point
+from pipeline.search.estimates import RepeatedPoint, ValidationSplit, estimate_points
+from pipeline.search.results import Results
+from pipeline.search.study_trial import Confirmation, StudyTrial
+from tests.support.studies import tried
+
+
+def confirmed(number: int, point: tuple[float, float], *again: float) -> StudyTrial:
+    count = len(again)
+    new = Confirmation(
+        tuple(range(1, count + 1)), again, tuple(each - 0.01 for each in again), (point[1],) * count
+    )
+    return tried(number, point, confirmations={1: new})
+
+
+def test_chances_tell_luck_from_merit() -> None:
+    cheap = confirmed(0, (0.900, 1.0), 0.901, 0.899)
+    lucky = confirmed(1, (0.912, 2.0), 0.899, 0.901)  # its new seeds are no better than the cheap one's
+    good = confirmed(2, (0.950, 4.0), 0.951, 0.949)
+    study = Results("s", "d", (cheap, lucky, good))
+    chances = study.estimate_probabilities()
+    assert set(chances) == {(0, 1), (1, 1), (2, 1)}
+    assert chances[0, 1] == 1.0, "nothing is cheaper"
+    assert chances[2, 1] > 0.99
+    assert 0.3 < chances[1, 1] < 0.7
+    assert study.estimate_probabilities() == chances, "seeded"
+
+
+def test_without_spread_the_means_decide() -> None:
+    study = Results("s", "d", (confirmed(0, (0.9, 1.0), 0.9, 0.9), confirmed(1, (0.91, 2.0), 0.91, 0.91)))
+    assert study.estimate_probabilities() == {(0, 1): 1.0, (1, 1): 1.0}
+
+
+def test_who_was_not_confirmed_has_no_chance_told_but_competes() -> None:
+    bare = tried(0, (0.95, 1.0))
+    risen = confirmed(1, (0.951, 2.0), 0.93, 0.931)  # after confirmation below the bare one
+    chances = Results("s", "d", (bare, risen)).estimate_probabilities()
+    assert set(chances) == {(1, 1)}
+    assert chances[1, 1] < 0.2
+
+
+# ---- the mean over all seeds --------------------------------------------------------------------------
+
+
+def repeat(*accuracies: float, seconds: float = 1.0) -> RepeatedPoint:
+    searched, *repeats = (Point(accuracy, seconds) for accuracy in accuracies)
+    return RepeatedPoint(searched, tuple(repeats))
+
+
+def test_an_estimate_is_the_mean_of_all_seeds_with_students_interval() -> None:
+    (found,) = estimate_points([repeat(0.95, 0.94, 0.93)], None)
+    assert (found.accuracy, found.seeds) == (pytest.approx(0.94), 3)
+    assert found.half_width == pytest.approx(4.30265 * 0.01 / 3**0.5, rel=1e-5)  # t of 2 degrees, 97.5 %
+    assert (found.low, found.high) == (
+        pytest.approx(0.94 - found.half_width),
+        pytest.approx(0.94 + found.half_width),
+    )
+    assert found.format() == "94.00% ±2.48"
+
+
+def test_the_spread_is_one_for_all_points_as_counts_of_right_answers_spread() -> None:
+    """Scaled by sqrt(p (1 - p)): 0.5 and 0.3 at the means 0.5 and 0.9."""
+    wide, narrow = estimate_points([repeat(0.6, 0.4), repeat(0.91, 0.89)], None)
+    spread = ((0.02 / 0.25 + 0.0002 / 0.09) / 2) ** 0.5
+    assert wide.half_width == pytest.approx(4.30265 * spread * 0.5 / 2**0.5, rel=1e-5)
+    assert narrow.half_width == pytest.approx(4.30265 * spread * 0.3 / 2**0.5, rel=1e-5)
+
+
+def test_rows_of_the_split_are_a_sample_too() -> None:
+    split = ValidationSplit(400, 0.1)
+    (found,) = estimate_points([repeat(0.9, 0.9, 0.9)], split)
+    assert found.half_width == pytest.approx(1.959964 * 0.3 / 20, rel=1e-5)
+    (perfect,) = estimate_points([repeat(1.0, 1.0)], split)
+    assert perfect.half_width == pytest.approx(1.959964 / 400, rel=1e-2)
+    assert perfect.high == 1.0
+
+
+def test_one_seed_has_no_interval_beside_others_or_alone() -> None:
+    for others in ([], [repeat(0.9, 0.91)]):
+        found = estimate_points([repeat(0.95), *others], ValidationSplit(400, 0.1))[0]
+        assert (found.accuracy, found.seeds, found.half_width, found.low, found.high) == (
+            0.95,
+            1,
+            None,
+            None,
+            None,
+        )
+    assert estimate_points([], None) == []
+
+
+def test_the_mean_over_all_seeds_is_less_optimistic_than_the_search_and_the_interval_holds() -> None:
+    """The luckiest of 20 equal points: its search says 2 points too much, all seeds a third of that."""
+    draw = np.random.default_rng(3)
+    searched, means, inside = [], [], 0
+    for _ in range(400):
+        best = float(np.max(0.9 + 0.01 * draw.standard_normal(20)))
+        chosen = repeat(best, *(0.9 + 0.01 * draw.standard_normal(2)))
+        others = [repeat(*(0.9 + 0.01 * draw.standard_normal(3))) for _ in range(5)]
+        estimate, *rest = estimate_points([chosen, *others], None)
+        searched.append(best)
+        means.append(estimate.accuracy)
+        inside += sum(abs(other.accuracy - 0.9) <= (other.half_width or 0) for other in rest)
+    assert np.mean(searched) - 0.9 == pytest.approx(0.0187, abs=0.001)
+    assert np.mean(means) - 0.9 == pytest.approx(0.0187 / 3, abs=0.001)
+    assert inside / 2000 == pytest.approx(0.955, abs=0.02)
+
+
+# ---- chance ---------------------------------------------------------------------------------------------
+
+
+def test_chance_is_the_largest_class_and_what_luck_adds() -> None:
+    split = ValidationSplit.count(np.array([0] * 54 + [1] * 46))
+    assert split == ValidationSplit(100, 0.54)
+    assert split.chance_level == pytest.approx(0.54 + 1.644854 * 0.0498397, rel=1e-5)
+    assert ValidationSplit.read(split.to_dict()) == split
+    assert ValidationSplit.read(None) is None
+    assert ValidationSplit.count(np.zeros(5, int)).chance_level == 1.0

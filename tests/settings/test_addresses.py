@@ -1,0 +1,83 @@
+"""Addresses of databases: paths of any letters are found again, and failures name a remedy."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from pipeline.settings import addresses
+
+
+@pytest.mark.parametrize("name", ["plain", "a b", "a%20b", "a?b", "a#b", "ä", "100%"])
+def test_a_path_is_found_again_whatever_is_in_it(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name / "m.db"
+    address = addresses.make_sqlite_address(path)
+    assert addresses.read_sqlite_path(address) == path
+    assert make_url(address).database == str(path)
+    path.parent.mkdir()
+    addresses.check_database(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("sqlite:////x/m.db?timeout=60", "/x/m.db"),
+        ("sqlite+pysqlite:////x/a%20b.db", "/x/a b.db"),
+        ("sqlite:///:memory:", None),
+        ("sqlite://", None),
+        ("postgresql://h/db", None),
+        ("sqlite", None),
+        ("http://h:5000", None),
+    ],
+)
+def test_the_file_of_an_address_is_what_sqlalchemy_opens(address: str, path: str | None) -> None:
+    assert addresses.read_sqlite_path(address) == (Path(path) if path else None)
+
+
+@pytest.mark.parametrize(
+    ("address", "folder"),
+    [
+        ("sqlite:////x/m.db", "/x"),
+        ("sqlite:////x/m.db?timeout=60", "/x"),
+        ("sqlite:////x/a%3Fb/m.db", "/x/a?b"),
+        ("http://h:5000", str(addresses.CHECKOUT)),
+    ],
+)
+def test_studies_lie_beside_a_local_database(
+    address: str, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(addresses.TRACKING_URI, address)
+    assert addresses.read_sqlite_path(addresses.make_study_address()) == Path(folder) / "studies.db"
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "line"),
+    [
+        (
+            "sqlite:////x/m.db",
+            "Detected out-of-date schema. Take a backup, then run 'mlflow db upgrade <uri>' to",
+            "got sqlite:////x/m.db (it is of another version of MLflow); copy it, then run: "
+            "mlflow db upgrade sqlite:////x/m.db",
+        ),
+        (
+            "sqlite:////x/m.db",
+            "The runtime is too new. Please execute `$ optuna storage upgrade --storage $STORAGE_URL`",
+            "got sqlite:////x/m.db (it is of another version of Optuna); copy it, then run: optuna storage "
+            "upgrade --storage sqlite:////x/m.db",
+        ),
+        (
+            "postgres://ann:pw@h/db",
+            "Can't load plugin: sqlalchemy.dialects:postgres",
+            "got postgres://ann:***@h/db (Can't load plugin: sqlalchemy.dialects:postgres); "
+            "write postgresql:// instead of postgres://",
+        ),
+        (
+            "postgresql://ann:p@cret@h/db",
+            "no host cret@h\nand more",
+            "got postgresql://ann:***@h/db (no host ***@h); do this",
+        ),
+        ("x", "y" * 400, f"got x ({297 * 'y'}...); do this"),
+    ],
+)
+def test_a_failure_is_one_line_with_its_remedy(address: str, error: str, line: str) -> None:
+    assert addresses.explain_failure(address, ValueError(error), "do this") == line

@@ -1,0 +1,90 @@
+"""Output that nobody reads, or that has no room: the work goes on, and no traceback shows."""
+
+import errno
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import cli
+from pipeline.output import Output, guard_output
+from tests.conftest import CHECKOUT
+
+
+class Broken(io.StringIO):
+    """A stream that fails from its first write on."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def write(self, _text: str) -> int:
+        raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.mark.parametrize(("number", "lost"), [(errno.EPIPE, False), (errno.ENOSPC, True), (errno.EIO, True)])
+def test_a_stream_that_fails_is_silent_from_then_on(number: int, lost: bool) -> None:
+    output = Output(Broken(number))
+    assert output.write("first") == 5
+    output.write("second")
+    output.flush()
+    assert output.is_lost is lost
+
+
+def test_streams_are_given_back(capsys: pytest.CaptureFixture[str]) -> None:
+    before = sys.stdout, sys.stderr
+    with guard_output():
+        print("shown")
+    assert (sys.stdout, sys.stderr) == before
+    assert capsys.readouterr().out == "shown\n"
+
+
+def in_a_shell(words: str) -> subprocess.CompletedProcess[str]:
+    command = f"{sys.executable} -m pipeline {words}"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("--help | head -n 0", 0, ""),
+        ("--help > /dev/full", 1, "error: what was to be shown could not be written: "),
+        ("--help >&-", 0, ""),
+        ("trian 2> /dev/full", 2, ""),
+        ("trian 2>&-", 2, ""),
+    ],
+)
+def test_a_closed_pipe_or_a_full_disk_shows_no_traceback(words: str, code: int, said: str) -> None:
+    if "/dev/full" in words and not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    done = in_a_shell(words)
+    assert done.returncode == code
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == bool(said)
+
+
+def test_letters_that_a_terminal_lacks_are_written_in_another_way() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    output = Output(stream)
+    output.write("±\n")
+    output.flush()
+    assert stream.buffer.getvalue() == b"\\xb1\n"  # type: ignore[attr-defined]
+
+
+def test_an_error_of_the_program_shows_its_traceback_without_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("at postgresql://ann:geheim@host/db")
+
+    monkeypatch.setattr(cli, "_run", fail)
+    assert cli.main(["run"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Traceback")
+    assert error.endswith("ZeroDivisionError: at postgresql://ann:***@host/db\n")
