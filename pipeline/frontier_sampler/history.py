@@ -161,7 +161,7 @@ class History:
                 self.find_configuration(trial).add_trial(trial, self.fidelity)
                 if trial.suggested is not None and trial.curve:
                     features = self.space.encode_features([trial.suggested])[0]
-                    detour = Configuration(trial.suggested, trial.number, features)
+                    detour = Configuration(params=trial.suggested, first=trial.number, features=features)
                     detour.add_trial(trial, self.fidelity)
                     self.detours.append(detour)
 

@@ -25,7 +25,7 @@ Rows = tuple[tuple[int, float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class TrialReading:
     """One trial as it stands in the study; `rows`: the curve that it reported, () where it reported none."""
 
     number: int
@@ -47,7 +47,7 @@ class CurveScale:
     full: float = 1.0
 
 
-def read_trial(trial: FrozenTrial, epochs: str | None) -> Reading | None:
+def read_trial(trial: FrozenTrial, epochs: str | None) -> TrialReading | None:
     """Read a trial; None where nothing is known of it yet. `epochs`: the parameter for how far to train."""
     params = dict(trial.params)
     if trial.state in (TrialState.WAITING, TrialState.RUNNING):
@@ -59,7 +59,7 @@ def read_trial(trial: FrozenTrial, epochs: str | None) -> Reading | None:
     trained = {name: value for name, value in params.items() if name != epochs}
     if suggested is not None and make_key(suggested) == make_key(trained):
         suggested = None
-    return Reading(
+    return TrialReading(
         number=trial.number,
         params=params,
         state=trial.state,
@@ -75,7 +75,7 @@ def _find_rows(trial: FrozenTrial) -> Sequence[Any]:
     return trial.user_attrs.get("curve") or () if trial.state is not TrialState.FAIL else ()
 
 
-def find_scale(study: Study, readings: Sequence[Reading]) -> CurveScale | None:
+def find_scale(study: Study, readings: Sequence[TrialReading]) -> CurveScale | None:
     """Find out whether the study is one of accuracy against cost; None: its objectives are any others.
 
     It is where one of two values is maximised and the other minimised, accuracies lie in 0..1 or in 0..100
@@ -106,7 +106,7 @@ def find_scale(study: Study, readings: Sequence[Reading]) -> CurveScale | None:
     return CurveScale(accuracy, 1 - accuracy, 100.0 if most > 1 else 1.0)
 
 
-def _read_range(reading: Reading, accuracy: int) -> tuple[list[float], float]:
+def _read_range(reading: TrialReading, accuracy: int) -> tuple[list[float], float]:
     """Return all accuracies of a trial, and its cost in the end."""
     accuracies = [row[2] for row in reading.rows if math.isfinite(row[2])]
     if accuracies:
@@ -116,7 +116,7 @@ def _read_range(reading: Reading, accuracy: int) -> tuple[list[float], float]:
     return [reading.values[accuracy]], reading.values[1 - accuracy]
 
 
-def make_curve_record(reading: Reading, scale: CurveScale, epochs: str | None) -> TrialRecord:
+def make_curve_record(reading: TrialReading, scale: CurveScale, epochs: str | None) -> TrialRecord:
     """Convert a trial of accuracy against cost."""
     params = dict(reading.params)
     target = params.pop(epochs, None) if epochs else None
@@ -138,7 +138,7 @@ def make_curve_record(reading: Reading, scale: CurveScale, epochs: str | None) -
     )
 
 
-def _make_curve(reading: Reading, scale: CurveScale, epochs: int) -> Curve:
+def _make_curve(reading: TrialReading, scale: CurveScale, epochs: int) -> Curve:
     """Return the curve that was reported, else the one point that the values are."""
     rows = reading.rows
     if not rows and reading.values:
@@ -150,7 +150,7 @@ def _make_curve(reading: Reading, scale: CurveScale, epochs: int) -> Curve:
     )
 
 
-def make_value_record(reading: Reading, directions: Sequence[StudyDirection]) -> ValueRecord:
+def make_value_record(reading: TrialReading, directions: Sequence[StudyDirection]) -> ValueRecord:
     """Convert a trial of any objectives; those to be maximised change their sign."""
     signs = [-1.0 if direction is StudyDirection.MAXIMIZE else 1.0 for direction in directions]
     losses = tuple(sign * value for sign, value in zip(signs, reading.values, strict=bool(reading.values)))

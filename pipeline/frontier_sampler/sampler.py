@@ -34,7 +34,7 @@ from pipeline.frontier_sampler.encoding import Choices, EncodedSpace, Numeric, P
 from pipeline.frontier_sampler.general import GeneralSuggester
 from pipeline.frontier_sampler.history import Fidelity
 from pipeline.frontier_sampler.observations import Work
-from pipeline.frontier_sampler.reading import SUGGESTED, CurveScale, Reading
+from pipeline.frontier_sampler.reading import SUGGESTED, CurveScale, TrialReading
 from pipeline.frontier_sampler.suggest import Suggester, Suggestion
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class FrontierSampler(BaseSampler):
         self._given = None if distributions is None else dict(distributions)
         self._candidates = None if candidates is None else [dict(params) for params in candidates]
         self._lock = threading.Lock()
-        self._readings: dict[tuple[str, int], Reading] = {}
+        self._readings: dict[tuple[str, int], TrialReading] = {}
         self._traits: dict[tuple[str, int], Trait] = {}
         self._curves: tuple[object, Suggester] | None = None
         self._general: tuple[object, GeneralSuggester] | None = None
@@ -170,7 +170,7 @@ class FrontierSampler(BaseSampler):
         trials = study.get_trials(deepcopy=False)
         return [row for row in trials if row.number != trial.number]
 
-    def _read_trials(self, study: Study, trials: Sequence[FrozenTrial]) -> list[Reading]:
+    def _read_trials(self, study: Study, trials: Sequence[FrozenTrial]) -> list[TrialReading]:
         """Read trials as plain values; only finished ones are remembered, as the others change."""
         readings = []
         for trial in trials:
@@ -182,7 +182,9 @@ class FrontierSampler(BaseSampler):
                     self._readings[key] = row
         return readings
 
-    def _convert(self, key: object, readings: Sequence[Reading], convert: Callable[[Reading], T]) -> list[T]:
+    def _convert(
+        self, key: object, readings: Sequence[TrialReading], convert: Callable[[TrialReading], T]
+    ) -> list[T]:
         """Convert readings to records; those of finished trials once for each `key`."""
         if self._records_key != key:
             self._records, self._records_key = {}, key
@@ -216,7 +218,7 @@ class FrontierSampler(BaseSampler):
     def _suggest_curves(
         self,
         study: Study,
-        readings: Sequence[Reading],
+        readings: Sequence[TrialReading],
         space: EncodedSpace,
         fidelity: Fidelity,
         scale: CurveScale,
@@ -241,7 +243,7 @@ class FrontierSampler(BaseSampler):
         return self._curves[1].suggest(records, trial.number)
 
     def _suggest_general(
-        self, study: Study, readings: Sequence[Reading], space: EncodedSpace, trial: FrozenTrial
+        self, study: Study, readings: Sequence[TrialReading], space: EncodedSpace, trial: FrozenTrial
     ) -> Suggestion:
         key = (study.study_name, space)
         if self._general is None or self._general[0] != key:
@@ -296,7 +298,7 @@ class FrontierSampler(BaseSampler):
         return EncodedSpace(parameters)
 
     def _find_fidelity(
-        self, distributions: Mapping[str, BaseDistribution], readings: Sequence[Reading]
+        self, distributions: Mapping[str, BaseDistribution], readings: Sequence[TrialReading]
     ) -> Fidelity:
         """Return the range of the epochs, or the length of the longest trial where none are chosen."""
         distribution = distributions.get(self._epochs) if self._epochs else None

@@ -11,7 +11,7 @@ from pipeline.frontier_sampler.history import TrialStatus
 from pipeline.frontier_sampler.reading import (
     SUGGESTED,
     CurveScale,
-    Reading,
+    TrialReading,
     find_scale,
     make_curve_record,
     make_value_record,
@@ -19,7 +19,7 @@ from pipeline.frontier_sampler.reading import (
 )
 
 
-def read(values: list[float] | None, state: TrialState = TrialState.COMPLETE, **attrs: Any) -> Reading:
+def read(values: list[float] | None, state: TrialState = TrialState.COMPLETE, **attrs: Any) -> TrialReading:
     trial = create_trial(
         state=state,
         values=values,
