@@ -1,14 +1,13 @@
 """Ways to search a table. Each takes a ledger and a seed, and spends the ledger's budget.
 
-All get the same space, the number of epochs included (an int on a log scale), and pay for every epoch
-trained. Suggestions of Optuna's samplers and of MO-ASHA that lie outside of the table are snapped to the
-nearest row that was not yet run, and the sampler is told that row, not what it had asked for. `frontier`
-chooses among the rows (`candidates`), and may go on with one that it left, paying the difference.
+All get the same space and no list of its rows, the number of epochs included (an int on a log scale), and pay
+for every epoch trained. Suggestions that lie outside of the table are snapped to the nearest row that was not
+yet run, and the sampler is told that row, not what it had asked for. `frontier` may go on with a row that it
+left, paying the difference. Several workers run by simulated clocks.
 """
 
 import importlib.util
 import random
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -66,48 +65,45 @@ def suggest(trial: optuna.Trial, table: Table) -> dict[str, Any]:
 
 
 def frontier(ledger: Ledger, seed: int) -> None:
-    table, known = ledger.table, distributions(ledger.table)
+    """Suggest freely in the space; a paused row is continued where its own settings are suggested again."""
+    table = ledger.table
     sampler = FrontierSampler(
-        distributions={**known, EPOCHS: epochs_of(table)},
+        distributions={**distributions(table), EPOCHS: epochs_of(table)},
         when={each.name: (each.parent, each.among) for each in table.parameters if each.parent},
         epochs=EPOCHS,
-        candidates=table.inner,
         seed=seed,
     )
+    _simulate(ledger, sampler, every=True, resume=True)
+
+
+def _simulate(ledger: Ledger, sampler: BaseSampler, *, every: bool, resume: bool) -> None:
+    """Ask whenever a worker is free, and tell each trial when its worker's clock says that it has ended."""
+    table = ledger.table
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
     while ledger.open:
-        ledger.trials += 1
-        trial = study.ask()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # nothing left: the loop ends below
-            names = [name for name in trial.relative_params if name != EPOCHS]
-        params = {name: trial._suggest(name, known[name]) for name in names}
-        if sampler.exhausted:
-            return
-        epochs = trial._suggest(EPOCHS, epochs_of(table))
-        curve = ledger.run(table.place[make_key(params)], epochs, every=True, resume=True)
-        trial.set_user_attr("curve", [list(entry) for entry in curve])
-        _, seconds, accuracy = curve[-1]
-        study.tell(trial, (accuracy, seconds))
+        while ledger.open and ledger.has_free_worker:
+            trial = study.ask()
+            params = suggest(trial, table)
+            epochs = trial._suggest(EPOCHS, epochs_of(table))
+            row = table.place.get(make_key(params)) if resume else None
+            if row is None or ledger.reached[row] >= epochs or row in ledger.busy:
+                row = table.nearest(params, ledger.taken())
+            _set_row(study, trial, table, row)
+            ledger.start(row, epochs, trial, every=every, resume=resume)
+        trial, curve = ledger.finish_next()
+        if every:
+            trial.set_user_attr("curve", [list(entry) for entry in curve])
+        study.tell(trial, (curve[-1][2], curve[-1][1]))
 
 
 # ---- Optuna's -----------------------------------------------------------------------------------------
 
 
 def _by_sampler(make: Callable[[int], BaseSampler], every: bool) -> Strategy:
-    """One trial after the other, whole at its number of epochs; `every`: what the score counts."""
+    """Run every trial from its start to its number of epochs; `every`: what the score counts."""
 
     def strategy(ledger: Ledger, seed: int) -> None:
-        study = optuna.create_study(directions=DIRECTIONS, sampler=make(seed))
-        while ledger.open:
-            ledger.trials += 1
-            trial = study.ask()
-            params = suggest(trial, ledger.table)
-            epochs = trial._suggest(EPOCHS, epochs_of(ledger.table))
-            place = ledger.table.nearest(params, ledger.taken())
-            _, seconds, accuracy = ledger.run(place, epochs, every=every)[-1]
-            _set_row(study, trial, ledger.table, place)
-            study.tell(trial, (accuracy, seconds))
+        _simulate(ledger, make(seed), every=every, resume=False)
 
     return strategy
 

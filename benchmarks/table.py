@@ -5,6 +5,7 @@ parameter whose range depends on a choice (a learning rate by optimizer) becomes
 value of that choice, `name@value`, as a person would write the space; every strategy gets the same space.
 """
 
+import heapq
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from pipeline.frontier_sampler.encoding import Choices, EncodedSpace, Key, Numer
 from pipeline.measures import Point
 
 EPOCHS = "epochs"
+Curve = tuple[tuple[int, float, float], ...]
 FEW = 6
 """Numbers with at most so many different values are choices."""
 OWN_RANGE = 0.75
@@ -206,15 +208,21 @@ def _inner(params: Mapping[str, Any], parameters: Sequence[Parameter]) -> dict[s
 
 
 class Ledger:
-    """Device-seconds paid, and the share of the table's area that they bought."""
+    """Device-seconds paid, and the share of the table's area that they bought.
 
-    def __init__(self, table: Table, budget: float) -> None:
-        self.table, self.budget = table, budget
+    With several workers each has a clock; what is paid at an instant is the instant times the workers.
+    """
+
+    def __init__(self, table: Table, budget: float, workers: int = 1) -> None:
+        self.table, self.budget, self.workers = table, budget, workers
         self.paid, self.share = 0.0, 0.0
         self.trace: list[tuple[float, float]] = []
         self.reached = [0] * len(table.rows)  # epochs, by row
         self.trials = 0
+        self.busy: set[int] = set()
+        self._events: list[tuple[float, int, Point | None, int, Any, Curve]] = []
         self._stairs: list[Point] = []
+        self._pushed = 0
 
     @property
     def open(self) -> bool:
@@ -241,6 +249,42 @@ class Ledger:
         self.reached[place] = max(self.reached[place], curve[-1][0])
         return curve
 
+    # ---- several workers ------------------------------------------------------------------------------
+
+    @property
+    def has_free_worker(self) -> bool:
+        """Return whether a trial can start now."""
+        return len(self.busy) < self.workers
+
+    def start(self, row: int, epochs: int, trial: Any, *, every: bool, resume: bool) -> None:
+        """Let a free worker train a row up to an epoch; `every` and `resume` as in `run`."""
+        self.trials += 1
+        self.busy.add(row)
+        curve = self.table.rows[row].until(epochs)
+        behind = self.reached[row] if resume else 0
+        before = max((seconds for epoch, seconds, _ in curve if epoch <= behind), default=0.0)
+        now = self.paid / self.workers
+        for epoch, seconds, accuracy in curve:
+            if epoch > behind and (every or epoch == curve[-1][0]):
+                self._push(now + seconds - before, Point(accuracy, seconds), row, trial, curve)
+        self._push(now + max(curve[-1][1] - before, 0.0), None, row, trial, curve)
+        self.reached[row] = max(self.reached[row], curve[-1][0])
+
+    def _push(self, instant: float, point: Point | None, row: int, trial: Any, curve: Curve) -> None:
+        self._pushed += 1
+        heapq.heappush(self._events, (instant, self._pushed, point, row, trial, curve))
+
+    def finish_next(self) -> tuple[Any, Curve]:
+        """Turn the clock until a trial ends; return it with its curve."""
+        while True:
+            instant, _, point, row, trial, curve = heapq.heappop(self._events)
+            self.paid = max(self.paid, instant * self.workers)
+            if point is not None:
+                self._add(point)
+            else:
+                self.busy.discard(row)
+                return trial, curve
+
     def taken(self) -> list[bool]:
         return [epochs > 0 for epochs in self.reached]
 
@@ -250,6 +294,10 @@ class Ledger:
         self._stairs = select_frontier([*self._stairs, point])
         self.share = compute_log_hypervolume(self._stairs, self.table.bounds) / self.table.whole
         self.trace.append((self.paid, self.share))
+
+    def share_at(self, paid: float) -> float:
+        """Return the share that had been reached when so many device-seconds were paid."""
+        return max((share for seconds, share in self.trace if seconds <= paid), default=0.0)
 
     def cost_to(self, share: float) -> float:
         """Device-seconds until that share was reached; infinite where it was not."""

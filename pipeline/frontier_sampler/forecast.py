@@ -1,7 +1,7 @@
 """One moment of a study: its frontier, how curves are expected to go on, and what that would gain. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.frontier_sampler import acquisition, observations, surrogate
 from pipeline.frontier_sampler.acquisition import ReferencePoint, Staircase
+from pipeline.frontier_sampler.constraints import FeasibilityModel, fit_constraints
 from pipeline.frontier_sampler.encoding import make_key
 from pipeline.frontier_sampler.history import Configuration, Fidelity, History, TrialRecord
 from pipeline.frontier_sampler.observations import CostModel, Observations, Work
@@ -17,9 +18,6 @@ from pipeline.frontier_sampler.surrogate import Kernel, Posterior
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-PRIOR_FEASIBLE = 0.5
-"""Weight of the prior that a configuration is feasible, against a kernel of 1 for each known one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
@@ -27,16 +25,23 @@ class Kernels:
 
     errors: Kernel
     costs: Kernel
+    constraints: Mapping[str, Kernel]
 
 
-def fit_kernels(memory: History, work: Work | None, seed: int) -> Kernels:
+def fit_kernels(history: History, work: Work | None, seed: int) -> Kernels:
     """Fit both surrogates to the whole history."""
-    observed, fidelity = memory.list_observed(), memory.fidelity
+    observed, fidelity = history.list_evidence(), history.fidelity
     floor = observations.estimate_error_floor(observed)
     rows = observations.collect_observations(observed, fidelity, floor, observations.MAX_FITTED)
     flat = rows.flatten(observations.estimate_decline(observed) * fidelity.span)
     errors = surrogate.fit_kernel(rows.features, flat, seed, surrogate.EPOCH_LENGTHS)
-    return Kernels(errors, CostModel(observed, work).fit(seed))
+    constrained = history.list_constrained()
+    constraints = fit_constraints(
+        np.array([configuration.features for configuration in constrained]),
+        [configuration.constraints for configuration in constrained],
+        seed,
+    )
+    return Kernels(errors, CostModel(observed, work).fit(seed), constraints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +80,19 @@ class Forecast:
         self.observed = history.list_observed()
         self._floor = observations.estimate_error_floor(self.observed)
         self._decline = observations.estimate_decline(self.observed) * self.fidelity.span
-        self._costs = CostModel(self.observed, work)
+        evidence = history.list_evidence()
+        self._costs = CostModel(evidence, work)
         self._costs.condition(kernels.costs)
         self._kernel = kernels.errors
+        constrained = history.list_constrained()
+        self._feasibility = FeasibilityModel(
+            kernels.constraints,
+            np.array([configuration.features for configuration in constrained]),
+            [configuration.constraints for configuration in constrained],
+        )
         self._find_frontier()
         self._rows = observations.collect_observations(
-            self.observed, self.fidelity, self._floor, observations.MAX_ROWS
+            evidence, self.fidelity, self._floor, observations.MAX_ROWS
         )
         self._posterior = Posterior(self._kernel, self._rows.features, self._rows.flatten(self._decline))
         if running:
@@ -88,24 +100,24 @@ class Forecast:
 
     def _find_frontier(self) -> None:
         """Find the frontier of all feasible points, and how far the end of each curve lies above it."""
-        feasible = [
-            configuration for configuration in self.observed if configuration.feasible
-        ] or self.observed
-        self._points = observations.to_plane(
-            np.concatenate([configuration.points for configuration in feasible]), self._floor
+        points = observations.to_plane(
+            np.concatenate([configuration.points for configuration in self.observed]), self._floor
         )
-        self.reference = ReferencePoint.around(self._points[:, 0], self._points[:, 1])
+        feasible = np.array([configuration.feasible for configuration in self.observed])
+        counts = np.repeat(feasible, [len(configuration.points) for configuration in self.observed])
+        self._points = points[counts]
+        basis = self._points if len(self._points) else points
+        self.reference = ReferencePoint.around(basis[:, 0], basis[:, 1])
         self.stairs = Staircase(self._points, self.reference)
         ends = observations.to_plane(
             np.array([configuration.curve[-1] for configuration in self.observed], float), self._floor
         )
         above = ends[:, 1] - self.stairs.level(ends[:, 0])
-        order = np.argsort(above, kind="stable")
-        self.nearest = [self.observed[index] for index in order if self.observed[index].feasible]
-        """Feasible configurations, those first whose ends lie nearest to the frontier."""
+        order = np.lexsort((above, ~feasible))
+        self.nearest = [self.observed[index] for index in order]
+        """Feasible configurations before others, those first whose ends lie nearest to the frontier."""
         self._settings = np.array([configuration.features for configuration in self.observed])
         self._fair = np.array([configuration.fair for configuration in self.observed])
-        self._feasible = np.array([float(configuration.feasible) for configuration in self.observed])
 
     def _add_expectations(self, running: Sequence[TrialRecord], history: History) -> None:
         """Add running trials as if they had reached what is expected of them."""
@@ -158,7 +170,7 @@ class Forecast:
             paid_seconds=base,
             fair=fair,
             allowed=self._find_allowed_rungs(candidates, reached),
-            feasible_chance=self._estimate_feasibility(features),
+            feasible_chance=self._feasibility.predict(features),
             costs=self._costs.predict(candidates, features, self.rungs),
             mean=mean - self._decline * later[None, :],
             deviation=deviation,
@@ -178,16 +190,6 @@ class Forecast:
         if candidate.curve or self._fair.all():
             return candidate.fair
         return bool(self._fair[((self._settings - candidate.features) ** 2).sum(1).argmin()])
-
-    def _estimate_feasibility(self, features: Array) -> Array:
-        """Estimate the chance of feasibility: the share among known configurations, by the kernel."""
-        if self._feasible.all():
-            return np.ones(len(features))
-        lengths = np.asarray(self._kernel.lengths[:-1])
-        squares = surrogate.square_distances(features / lengths, self._settings / lengths)
-        near = self._kernel.covariance_at(squares) / self._kernel.amplitude
-        chance: Array = (PRIOR_FEASIBLE + near @ self._feasible) / (PRIOR_FEASIBLE + near.sum(1))
-        return chance
 
     # ---- gains ------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What the trials showed of each configuration, and the longest curve among them. Pure."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -26,8 +26,9 @@ class TrialRecord:
     """One trial as plain values: `params` without the epochs; `target`: the epochs it was asked for, if any.
 
     `curve`: ((epoch, device-seconds so far, accuracy), ...), whole; () where nothing is known.
-    `fair`: every epoch is a point (else the end alone). `feasible`: it keeps to the study's constraints.
-    `ended`: it stopped before its target for good, as by `train.patience`.
+    `fair`: every epoch is a point (else the end alone). `constraints`: values by name, feasible up to 0.
+    `ended`: it stopped before its target for good, as by `train.patience`. `suggested`: what the sampler had
+    suggested, where other settings were trained (fixed by the user, out of a range that changed, rounded).
     """
 
     number: int
@@ -36,8 +37,9 @@ class TrialRecord:
     curve: Curve = ()
     target: int | None = None
     fair: bool = True
-    feasible: bool = True
+    constraints: Mapping[str, float] = field(default_factory=dict)
     ended: bool = False
+    suggested: Params | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Configuration:
     curve: Curve = ()
     fair: bool = True
     failed: bool = False
-    feasible: bool = True
+    constraints: dict[str, float] = field(default_factory=dict)
     ended: bool = False
     targets: set[int] = field(default_factory=set)
     points: Array = field(default_factory=lambda: np.empty((0, 3)))
@@ -87,13 +89,18 @@ class Configuration:
     early_stops: set[int] = field(default_factory=set)
 
     @property
+    def feasible(self) -> bool:
+        """Return whether it keeps to all constraints."""
+        return all(value <= 0 for value in self.constraints.values())
+
+    @property
     def reached(self) -> int:
         return self.curve[-1][0] if self.curve else 0
 
     def add_trial(self, trial: TrialRecord, fidelity: Fidelity) -> None:
         self.first = min(self.first, trial.number)
         self.failed |= trial.status is TrialStatus.failed
-        self.feasible &= trial.feasible
+        self.constraints.update(trial.constraints)
         self.ended |= trial.ended or self._stops_again(trial)
         if not trial.fair and trial.target is not None:
             self.targets.add(trial.target)
@@ -143,6 +150,8 @@ class History:
         self.space, self.fidelity = space, fidelity
         self.configurations: dict[Key, Configuration] = {}
         self.trials: dict[int, TrialRecord] = {}
+        self.detours: list[Configuration] = []
+        """Suggestions that led to other settings, each with the curve that it led to."""
 
     def add_trials(self, trials: Iterable[TrialRecord]) -> None:
         """Add finished and failed trials; those known already are passed over."""
@@ -150,6 +159,11 @@ class History:
             if trial.number not in self.trials and trial.status is not TrialStatus.running:
                 self.trials[trial.number] = trial
                 self.find_configuration(trial).add_trial(trial, self.fidelity)
+                if trial.suggested is not None and trial.curve:
+                    features = self.space.encode_features([trial.suggested])[0]
+                    detour = Configuration(params=trial.suggested, first=trial.number, features=features)
+                    detour.add_trial(trial, self.fidelity)
+                    self.detours.append(detour)
 
     def find_configuration(self, trial: TrialRecord) -> Configuration:
         """Find the configuration of a trial, or add it where it is new."""
@@ -165,6 +179,15 @@ class History:
         """List the configurations with a curve, in the order of their first trials."""
         observed = (configuration for configuration in self.configurations.values() if configuration.curve)
         return sorted(observed, key=lambda configuration: configuration.first)
+
+    def list_constrained(self) -> list[Configuration]:
+        """List the configurations with a curve or with constraint values, which failed ones may have, too."""
+        known = (row for row in self.configurations.values() if row.curve or row.constraints)
+        return sorted(known, key=lambda configuration: configuration.first)
+
+    def list_evidence(self) -> list[Configuration]:
+        """List what surrogates learn from: observed configurations, and suggestions that led elsewhere."""
+        return self.list_observed() + sorted(self.detours, key=lambda detour: detour.first)
 
     def select_trials(self, numbers: Iterable[int]) -> "History":
         """Return the history of those trials alone."""

@@ -17,33 +17,27 @@ import secrets
 import threading
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController
 
-from pipeline.frontier_sampler import suggest
+from pipeline.frontier_sampler import reading, suggest
 from pipeline.frontier_sampler.conditions import Trait, learn_conditions
 from pipeline.frontier_sampler.encoding import Choices, EncodedSpace, Numeric, Parameter
-from pipeline.frontier_sampler.history import Curve, Fidelity, TrialRecord, TrialStatus
+from pipeline.frontier_sampler.general import GeneralSuggester
+from pipeline.frontier_sampler.history import Fidelity
 from pipeline.frontier_sampler.observations import Work
-from pipeline.frontier_sampler.suggest import Suggester
+from pipeline.frontier_sampler.reading import SUGGESTED, CurveScale, TrialReading
+from pipeline.frontier_sampler.suggest import Suggester, Suggestion
 
-DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
-STATES = {
-    TrialState.COMPLETE: TrialStatus.finished,
-    TrialState.PRUNED: TrialStatus.finished,
-    TrialState.FAIL: TrialStatus.failed,
-    TrialState.RUNNING: TrialStatus.running,
-    TrialState.WAITING: TrialStatus.running,
-}
+T = TypeVar("T")
 
 
 class FrontierSampler(BaseSampler):
@@ -51,9 +45,13 @@ class FrontierSampler(BaseSampler):
 
     COMPLETE and PRUNED (= paused) trials teach; one that is COMPLETE with fewer epochs than it was asked for
     has ended for good. A configuration whose trial FAILED is not tried again; trials that run count as if
-    they had reached what is expected of them. A trial with `trial.set_user_attr("fair_midway", False)` counts
-    by the end of its curve alone, and is never continued. The same seed and the same trials give the same
-    suggestion, in any process.
+    they had reached what is expected of them, until they end. `trial.set_constraint(name, value)` says how
+    far a trial is from its limit, 0 and less being feasible. A trial with
+    `trial.set_user_attr("fair_midway", False)` counts by the end of its curve alone, and is never continued.
+    The same seed and the same trials give the same suggestion, in any process.
+
+    A study of other objectives (one, two of any directions, three and more) is searched by the expected
+    improvement of its hypervolume, without curves.
     """
 
     def __init__(
@@ -86,13 +84,16 @@ class FrontierSampler(BaseSampler):
         self._given = None if distributions is None else dict(distributions)
         self._candidates = None if candidates is None else [dict(params) for params in candidates]
         self._lock = threading.Lock()
-        self._records: dict[tuple[str, int], TrialRecord] = {}
+        self._readings: dict[tuple[str, int], TrialReading] = {}
         self._traits: dict[tuple[str, int], Trait] = {}
-        self._suggester: Suggester | None = None
+        self._curves: tuple[object, Suggester] | None = None
+        self._general: tuple[object, GeneralSuggester] | None = None
+        self._records: dict[int, Any] = {}
+        self._records_key: object = None
         self.exhausted = False
         """Whether the last suggestion had to repeat a finished configuration, because none was left."""
         if self._given is not None:
-            self._make_space(self._given, self._when)
+            self._make_space(self._given, self._when, epochs)
             _check_epochs(self._given, epochs)
 
     # ---- what Optuna asks ---------------------------------------------------------------------------------
@@ -110,37 +111,27 @@ class FrontierSampler(BaseSampler):
         """Return values of the parameters that apply, and the epochs to train.
 
         Raises:
-            ValueError: the study's directions or values are not (accuracy, device-seconds).
+            ValueError: trials reported curves that are not of accuracies against device-seconds.
         """
-        if study.directions != DIRECTIONS:
-            got = [direction.name.lower() for direction in study.directions]
-            raise ValueError(
-                f"directions must be ['maximize', 'minimize'] (accuracy, device-seconds), got {got}; "
-                "create the study with these"
-            )
         fixed = trial.system_attrs.get("fixed_params", {})
         if not search_space or set(fixed) >= set(search_space):
             return {}
-        with self._lock:
-            others = self._list_other_trials(study, trial)
-            records = [self._read_trial(study, record) for record in others]
-            suggester = self._find_suggester(study, others, records, search_space)
-            with _find_blas().limit(
-                limits=1
-            ):  # many small products: threads would only get in each other's way
-                suggestion = suggester.suggest(
-                    [record for record in records if record is not None], trial.number
-                )
+        with self._lock, _find_blas().limit(limits=1):  # threads would slow down many small products
+            suggestion = self._suggest(study, trial, search_space)
         if suggestion.exhausted:
-            self._stop_exhausted(study)
+            warnings.warn(
+                "FrontierSampler repeats a finished configuration because the space has no other left; "
+                "stop the study, or widen the space",
+                stacklevel=2,
+            )
         self.exhausted = suggestion.exhausted
+        # What is trained may be something else: another sampler or a range that changed may say so.
+        study._storage.set_trial_system_attr(trial._trial_id, SUGGESTED, dict(suggestion.params))
         if suggestion.epochs is None:
             return suggestion.params
         assert self._epochs is not None
-        return {
-            **suggestion.params,
-            self._epochs: _round_up_epochs(suggestion.epochs, search_space[self._epochs]),
-        }
+        epochs = _round_up_epochs(suggestion.epochs, search_space[self._epochs])
+        return {**suggestion.params, self._epochs: epochs}
 
     def sample_independent(
         self,
@@ -157,14 +148,21 @@ class FrontierSampler(BaseSampler):
         stream = [self._seed, trial.number, zlib.crc32(param_name.encode())]
         return convert_distribution(param_distribution).decode(float(np.random.default_rng(stream).random()))
 
-    def _stop_exhausted(self, study: Study) -> None:
-        with suppress(RuntimeError):  # not inside of study.optimize
-            study.stop()
-        warnings.warn(
-            "FrontierSampler repeats a finished configuration because the space has no other left; "
-            "stop the study, or widen the space",
-            stacklevel=2,
-        )
+    def reseed_rng(self) -> None:
+        """Draw another seed."""
+        with self._lock:
+            self._seed = secrets.randbits(31)
+            self._curves = self._general = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the lock, for pickle and deepcopy."""
+        with self._lock:
+            return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state over, with a lock of its own."""
+        vars(self).update(state)
+        self._lock = threading.Lock()
 
     # ---- trials as plain values ---------------------------------------------------------------------------
 
@@ -172,48 +170,94 @@ class FrontierSampler(BaseSampler):
         trials = study.get_trials(deepcopy=False)
         return [row for row in trials if row.number != trial.number]
 
-    def _read_trial(self, study: Study, trial: FrozenTrial) -> TrialRecord | None:
-        """Read a trial as plain values; finished ones are read once."""
-        key = (study.study_name, trial.number)
-        if key not in self._records or not trial.state.is_finished():
-            record = _make_record(trial, self._epochs)
+    def _read_trials(self, study: Study, trials: Sequence[FrozenTrial]) -> list[TrialReading]:
+        """Read trials as plain values; only finished ones are remembered, as the others change."""
+        readings = []
+        for trial in trials:
+            key = (study.study_name, trial.number)
+            row = self._readings.get(key) or reading.read_trial(trial, self._epochs)
+            if row is not None:
+                readings.append(row)
+                if trial.state.is_finished():
+                    self._readings[key] = row
+        return readings
+
+    def _convert(
+        self, key: object, readings: Sequence[TrialReading], convert: Callable[[TrialReading], T]
+    ) -> list[T]:
+        """Convert readings to records; those of finished trials once for each `key`."""
+        if self._records_key != key:
+            self._records, self._records_key = {}, key
+        records = []
+        for row in readings:
+            record = self._records.get(row.number)
             if record is None:
-                return None
-            self._records[key] = record
-        return self._records[key]
+                record = convert(row)
+                if row.state.is_finished():
+                    self._records[row.number] = record
+            records.append(record)
+        return records
 
-    # ---- the proposer -------------------------------------------------------------------------------------
+    # ---- suggestions --------------------------------------------------------------------------------------
 
-    def _find_suggester(
+    def _suggest(
+        self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+    ) -> Suggestion:
+        others = self._list_other_trials(study, trial)
+        readings = self._read_trials(study, others)
+        when = (
+            self._when if self._given is not None else {**self._learn_conditions(study, others), **self._when}
+        )
+        scale = reading.find_scale(study, readings)
+        if scale is None:
+            return self._suggest_general(study, readings, self._make_space(search_space, when, None), trial)
+        space = self._make_space(search_space, when, self._epochs)
+        fidelity = self._find_fidelity(search_space, readings)
+        return self._suggest_curves(study, readings, space, fidelity, scale, trial)
+
+    def _suggest_curves(
         self,
         study: Study,
-        trials: Sequence[FrozenTrial],
-        records: Sequence[TrialRecord | None],
-        search_space: Mapping[str, BaseDistribution],
-    ) -> Suggester:
-        """Return the suggester in use, or a new one where space or fidelity changed."""
-        when = (
-            self._when if self._given is not None else {**self._learn_conditions(study, trials), **self._when}
-        )
-        space = self._make_space(search_space, when)
-        fidelity = self._find_fidelity(search_space, records)
-        current = self._suggester
-        if (
-            current is None
-            or current.space != space
-            or current.fidelity != fidelity
-            or current.study != study.study_name
-        ):
-            self._suggester = current = Suggester(
+        readings: Sequence[TrialReading],
+        space: EncodedSpace,
+        fidelity: Fidelity,
+        scale: CurveScale,
+        trial: FrozenTrial,
+    ) -> Suggestion:
+        key = (study.study_name, space, fidelity, scale)
+        if self._curves is None or self._curves[0] != key:
+            suggester = Suggester(
                 space,
                 fidelity,
                 seed=self._seed,
                 startup_trials=self._startup,
                 work=self._work,
                 listed=self._candidates,
-                study=study.study_name,
             )
-        return current
+            self._curves = key, suggester
+        records = self._convert(
+            (study.study_name, scale),
+            readings,
+            lambda row: reading.make_curve_record(row, scale, self._epochs),
+        )
+        return self._curves[1].suggest(records, trial.number)
+
+    def _suggest_general(
+        self, study: Study, readings: Sequence[TrialReading], space: EncodedSpace, trial: FrozenTrial
+    ) -> Suggestion:
+        key = (study.study_name, space)
+        if self._general is None or self._general[0] != key:
+            suggester = GeneralSuggester(
+                space, seed=self._seed, startup_trials=self._startup, listed=self._candidates
+            )
+            self._general = key, suggester
+        directions = study.directions
+        records = self._convert(
+            (study.study_name, tuple(directions)),
+            readings,
+            lambda row: reading.make_value_record(row, directions),
+        )
+        return self._general[1].suggest(records, trial.number)
 
     def _learn_conditions(
         self, study: Study, trials: Sequence[FrozenTrial]
@@ -238,10 +282,12 @@ class FrontierSampler(BaseSampler):
         self,
         distributions: Mapping[str, BaseDistribution],
         when: Mapping[str, tuple[str, tuple[object, ...]]],
+        epochs: str | None,
     ) -> EncodedSpace:
+        """Make the space of all parameters but `epochs`, where that is an int."""
         parameters = []
         for name, distribution in distributions.items():
-            if name != self._epochs or not isinstance(distribution, IntDistribution):
+            if name != epochs or not isinstance(distribution, IntDistribution):
                 parent, among = when.get(name, (None, ()))
                 parameters.append(Parameter(name, convert_distribution(distribution), parent, among))
         for name in when:
@@ -252,13 +298,13 @@ class FrontierSampler(BaseSampler):
         return EncodedSpace(parameters)
 
     def _find_fidelity(
-        self, distributions: Mapping[str, BaseDistribution], records: Sequence[TrialRecord | None]
+        self, distributions: Mapping[str, BaseDistribution], readings: Sequence[TrialReading]
     ) -> Fidelity:
         """Return the range of the epochs, or the length of the longest trial where none are chosen."""
         distribution = distributions.get(self._epochs) if self._epochs else None
         if isinstance(distribution, IntDistribution):
             return Fidelity(distribution.low, distribution.high, chosen=True)
-        longest = max((record.curve[-1][0] for record in records if record and record.curve), default=1)
+        longest = max((row.rows[-1][0] for row in readings if row.rows), default=1)
         return Fidelity(1, longest, chosen=False)
 
 
@@ -290,54 +336,6 @@ def _as_tuple(value: object) -> tuple[object, ...]:
     if isinstance(value, set | frozenset):
         return tuple(sorted(value, key=repr))
     return tuple(value) if isinstance(value, tuple | list) else (value,)
-
-
-def _make_record(trial: FrozenTrial, epochs: str | None) -> TrialRecord | None:
-    """Convert a trial to plain values; None where nothing is known of it yet.
-
-    Raises:
-        ValueError: its accuracy is not in 0..1.
-    """
-    params = dict(trial.params)
-    if trial.state in (TrialState.WAITING, TrialState.RUNNING):
-        params = {**trial.system_attrs.get("fixed_params", {}), **params}
-    if not params:
-        return None
-    target = params.pop(epochs, None) if epochs else None
-    target = int(target) if isinstance(target, int | float) else None
-    fair = bool(trial.user_attrs.get("fair_midway", True))
-    curve = _read_curve(trial, target or 1)
-    if not fair and trial.state is TrialState.PRUNED:
-        curve = ()  # it did not reach the end that alone would count
-    feasible = all(value <= 0 for value in trial.constraints.values())
-    short = target is not None and bool(curve) and curve[-1][0] < target
-    ended = short and trial.state is TrialState.COMPLETE
-    return TrialRecord(
-        number=trial.number,
-        params=params,
-        status=STATES[trial.state],
-        curve=curve,
-        target=target,
-        fair=fair,
-        feasible=feasible,
-        ended=ended,
-    )
-
-
-def _read_curve(trial: FrozenTrial, epochs: int) -> Curve:
-    """Return the curve that was reported, else the one point that the values are."""
-    rows = trial.user_attrs.get("curve")
-    if rows:
-        entries = ((int(epoch), float(seconds), float(accuracy)) for epoch, seconds, accuracy in rows)
-        return tuple(row for row in entries if math.isfinite(row[2]) and 0 < row[1] < math.inf)
-    if trial.state is not TrialState.COMPLETE or trial.values is None:
-        return ()
-    accuracy, seconds = trial.values
-    if not 0 <= accuracy <= 1:
-        raise ValueError(
-            f"the accuracy of trial {trial.number} must lie in 0..1, got {accuracy}; return a share"
-        )
-    return ((epochs, seconds, accuracy),) if 0 < seconds < math.inf else ()
 
 
 def join_distributions(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc  # type: ignore[import-untyped]
 
+from pipeline.frontier_sampler.candidates import Candidate, CandidateSource
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
 from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast, Kernels, fit_kernels
 from pipeline.frontier_sampler.history import Configuration, Fidelity, History, TrialRecord, TrialStatus
@@ -20,10 +20,8 @@ from pipeline.frontier_sampler.observations import Work
 
 Array = NDArray[np.float64]
 
-FRESH, MOVED, PAUSED, LISTED = 128, 96, 64, 512
-"""Numbers of candidates: quasi-random ones, small moves from good ones, paused ones; and of a list."""
-SOBOL = 2**16
-MOVE_SIZE = 0.12
+PAUSED = 64
+"""How many paused configurations are candidates."""
 REFIT = 12
 FIRST_TARGETS = (1, 1, 2)
 """Epochs of the quasi-random trials, in turn, in units of the lowest number of epochs."""
@@ -58,19 +56,13 @@ class Suggester:
         startup_trials: int = 8,
         work: Work | None = None,
         listed: Sequence[Params] | None = None,
-        study: str = "",
     ) -> None:
-        """Start without trials. `listed`: the only configurations to suggest; None: any of the space.
-
-        `study`: name of the study that asks.
-        """
-        self.space, self.fidelity, self.work, self.study = space, fidelity, work, study
+        """Start without trials. `listed`: the only configurations to suggest; None: any of the space."""
+        self.space, self.fidelity, self.work = space, fidelity, work
         self._seed, self._startup = seed, startup_trials
         self._history = History(space, fidelity)
         self._kernels: tuple[tuple[int, ...], Kernels] | None = None
-        self._listed = None if listed is None else [dict(params) for params in listed]
-        self._listed_keys = [make_key(params) for params in listed or ()]
-        self._listed_features = space.encode_features(self._listed or [])
+        self._source = CandidateSource(space, seed, listed)
 
     # ---- the choice -------------------------------------------------------------------------------------
 
@@ -94,7 +86,7 @@ class Suggester:
             return None
         forecasts = forecast.predict(candidates)
         gains = forecast.compute_gains(forecasts)
-        if self._listed is None and (neighbours := self._make_neighbours(forecasts, gains, busy, number)):
+        if neighbours := self._make_neighbours(forecasts, gains, busy, number):
             neighbour_forecasts = forecast.predict(neighbours)
             neighbour_gains = forecast.compute_gains(neighbour_forecasts)
             if neighbour_gains.max() > gains.max():
@@ -123,7 +115,7 @@ class Suggester:
     def _fit_kernels(self) -> Kernels:
         """Fit to the first trials up to a round number, so that every process comes to the same."""
         numbers = tuple(sorted(self._history.trials))
-        key = numbers[: _find_refit_count(len(numbers), self._startup)]
+        key = numbers[: find_refit_count(len(numbers), self._startup)]
         if self._kernels is None or self._kernels[0] != key:
             first = self._history.select_trials(key)
             if len(first.list_observed()) < 2:  # failures came first
@@ -138,43 +130,20 @@ class Suggester:
 
     def _make_candidates(self, forecast: Forecast, busy: set[Key], number: int) -> list[Configuration]:
         paused = [
-            configuration for configuration in forecast.nearest if configuration.can_continue(self.fidelity)
+            configuration
+            for configuration in forecast.nearest
+            if configuration.can_continue(self.fidelity) and make_key(configuration.params) not in busy
         ]
-        paused = [configuration for configuration in paused if make_key(configuration.params) not in busy][
-            :PAUSED
-        ]
-        if self._listed is not None:
-            return paused + self._make_listed_candidates(busy, number)
-        random = self._random(number)
-        units = list(qmc.Sobol(self.space.dimensions, seed=self._random(number, 4)).random(FRESH))
-        good = [self.space.encode(configuration.params) for configuration in forecast.nearest[:12]]
-        for index in range(MOVED if good else 0):
-            units.append(_move(good[index % len(good)], random, MOVE_SIZE * (0.3 + index / MOVED)))
-        return paused + self._make_new_candidates([self.space.decode(unit) for unit in units], busy, number)
-
-    def _make_listed_candidates(self, busy: set[Key], number: int) -> list[Configuration]:
-        assert self._listed is not None
-        free = [index for index, key in enumerate(self._listed_keys) if self._is_new(key, busy)]
-        if len(free) > LISTED:
-            free = sorted(self._random(number).choice(free, LISTED, replace=False).tolist())
-        return [
-            self._make_candidate(self._listed[index], self._listed_features[index], number) for index in free
-        ]
-
-    def _make_new_candidates(
-        self, proposed: Sequence[Params], busy: set[Key], number: int
-    ) -> list[Configuration]:
-        """Make candidates of those that were never tried, each once."""
-        new = {make_key(params): params for params in reversed(proposed)}
-        untried = [params for key, params in reversed(new.items()) if self._is_new(key, busy)]
-        features = self.space.encode_features(untried)
-        return [
-            self._make_candidate(params, row, number) for params, row in zip(untried, features, strict=True)
-        ]
+        good = [configuration.params for configuration in forecast.nearest[:12]]
+        new = self._source.make_candidates(good, number, lambda key: self._is_new(key, busy))
+        return paused[:PAUSED] + self._start_candidates(new, number)
 
     def _is_new(self, key: Key, busy: set[Key]) -> bool:
         configuration = self._history.configurations.get(key)
         return key not in busy and (configuration is None or configuration.can_restart(self.fidelity))
+
+    def _start_candidates(self, candidates: Sequence[Candidate], number: int) -> list[Configuration]:
+        return [self._make_candidate(params, features, number) for params, features in candidates]
 
     def _make_candidate(self, params: Params, features: Array, number: int) -> Configuration:
         """Make a candidate from its first epoch; targets that it was trained to before are not repeated."""
@@ -193,53 +162,33 @@ class Suggester:
         self, forecasts: CandidateForecasts, gains: Array, busy: set[Key], number: int
     ) -> list[Configuration]:
         """Make candidates by small moves from the best ones so far."""
-        random = self._random(number, 1)
-        units = [
-            _move(self.space.encode(forecasts.candidates[row].params), random, MOVE_SIZE / 3 * (1 + turn % 3))
-            for row in np.argsort(-gains.max(1), kind="stable")[:5]
-            for turn in range(8)
-        ]
-        return self._make_new_candidates([self.space.decode(unit) for unit in units], busy, number)
+        order = np.argsort(-gains.max(1), kind="stable")
+        best = [forecasts.candidates[row].params for row in order]
+        moved = self._source.make_neighbours(best, number, lambda key: self._is_new(key, busy))
+        return self._start_candidates(moved, number)
 
     # ---- before anything is known, and after all is -----------------------------------------------------
 
     def _suggest_quasi_random(self, number: int, busy: set[Key]) -> Suggestion | None:
         """Suggest the trial's own Sobol point, or the next that was not tried."""
-        index = number % SOBOL
-        unit = qmc.Sobol(self.space.dimensions, seed=self._seed).random_base2(index.bit_length())[index]
+        params = self._source.draw_quasi_random(number, lambda key: self._is_untried(key, busy))
         epochs = choose_first_target(self.fidelity, number) if self.fidelity.chosen else None
-        if self._listed is not None:
-            features = self.space.encode_features([self.space.decode(unit)])
-            squares = ((self._listed_features - features) ** 2).sum(1)
-            order = np.argsort(squares, kind="stable")
-            nearest = (row for row in order if self._is_untried(self._listed_keys[row], busy))
-            row = next(nearest, None)
-            return None if row is None else Suggestion(dict(self._listed[row]), epochs)
-        units = [unit, *self._random(number, 5).random((64, self.space.dimensions))]
-        proposed = (self.space.decode(vector) for vector in units)
-        new = next((params for params in proposed if self._is_untried(make_key(params), busy)), None)
-        return None if new is None else Suggestion(new, epochs)
+        return None if params is None else Suggestion(dict(params), epochs)
 
     def _is_untried(self, key: Key, busy: set[Key]) -> bool:
         return key not in busy and key not in self._history.configurations
 
     def _suggest_anything(self, number: int, busy: set[Key]) -> Suggestion:
         """Suggest something new where there is any, by looking further; else a repetition, marked as such."""
-        fidelity, random = self.fidelity, self._random(number, 2)
+        fidelity = self.fidelity
         low, high = (fidelity.low, fidelity.high) if fidelity.chosen else (None, None)
-        proposed = self._listed
-        if proposed is None:
-            proposed = [self.space.decode(unit) for unit in random.random((2048, self.space.dimensions))]
-        for params in proposed:
-            if self._is_untried(make_key(params), busy):
-                return Suggestion(dict(params), low)
+        params = self._source.draw_any(number, lambda key: self._is_untried(key, busy))
+        if params is not None:
+            return Suggestion(dict(params), low)
         for configuration in self._history.list_observed():
             if configuration.can_continue(fidelity) and make_key(configuration.params) not in busy:
                 return Suggestion(dict(configuration.params), high)
-        return Suggestion(dict(proposed[number % len(proposed)]), high, exhausted=True)
-
-    def _random(self, number: int, stream: int = 0) -> np.random.Generator:
-        return np.random.default_rng([self._seed, number, stream])
+        return Suggestion(dict(self._source.draw_repetition(number)), high, exhausted=True)
 
 
 def choose_first_target(fidelity: Fidelity, number: int) -> int:
@@ -248,7 +197,7 @@ def choose_first_target(fidelity: Fidelity, number: int) -> int:
     return min(fidelity.rungs, key=lambda rung: abs(rung - epochs))
 
 
-def _find_refit_count(count: int, startup: int) -> int:
+def find_refit_count(count: int, startup: int) -> int:
     """Return the last count at which hyper-parameters are fitted: every 12 trials, later every fifth more."""
     fit_count = max(min(startup, count), 2)
     next_count = fit_count
@@ -256,12 +205,3 @@ def _find_refit_count(count: int, startup: int) -> int:
         fit_count = next_count
         next_count = fit_count + max(REFIT if fit_count > startup else REFIT // 2, fit_count // 5)
     return fit_count
-
-
-def _move(unit: Array, random: np.random.Generator, size: float) -> Array:
-    """Move a unit vector a little in some coordinates; now and then draw one anew, so that choices change."""
-    changed = random.random(len(unit)) < max(0.5, 1.0 / len(unit))
-    moved = unit + changed * random.normal(0.0, size, len(unit))
-    restarted = random.random(len(unit)) < 0.5 / len(unit)
-    moved = np.where(restarted, random.random(len(unit)), moved)
-    return np.clip(np.where(moved < 0, -moved, np.where(moved > 1, 2 - moved, moved)), 0.0, 1.0)

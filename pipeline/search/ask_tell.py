@@ -1,5 +1,6 @@
 """Ask a sampler for the next trial, and tell it what became of the trials."""
 
+import math
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.sampler import FrontierSampler
+from pipeline.search.job import Limits
 from pipeline.search.samplers import SamplerTask, freeze_params, make_distribution, make_sampler
 from pipeline.search.space import Dimension, SearchSpace, Value
 from pipeline.search.study_store import DIRECTIONS, OUTCOME, WORDS, ProposedTrial
@@ -21,6 +23,8 @@ from pipeline.settings.search import Sampler
 
 MAX_REPEATS = 30
 """Times in a row that a sampler may suggest what was tried before; in a small space it has nothing else."""
+
+NO_LIMITS = Limits()
 
 
 class TrialSuggester:
@@ -34,10 +38,11 @@ class TrialSuggester:
         seed: int,
         workers: int,
         work: Work | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
-        """Make the sampler; `epochs`, `work`: see `SamplerTask`."""
+        """Make the sampler; `epochs`, `work`: see `SamplerTask`. `limits` become constraints of trials."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._space = space
+        self._space, self._limits = space, limits
         sampler = make_sampler(kind, SamplerTask(space, seed, workers, epochs, work))
         self._study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
         self._positions: dict[int, int] = {}
@@ -103,7 +108,7 @@ class TrialSuggester:
             if row.state is TrialState.WAITING or WORDS in row.user_attrs:
                 continue  # a baseline lies outside the space
             if row.number not in self._positions:
-                self._study.add_trial(_copy_trial(row))
+                self._study.add_trial(_copy_trial(row, self._limits))
                 self._positions[row.number] = len(self._study.get_trials(deepcopy=False)) - 1
                 if row.state is TrialState.RUNNING:
                     self._open.add(row.number)
@@ -115,11 +120,13 @@ class TrialSuggester:
         trial_id = self._study.get_trials(deepcopy=False)[position]._trial_id
         for key, value in _list_lessons(row).items():
             self._study._storage.set_trial_user_attr(trial_id, key, value)
+        for name, excess in _measure_excess(row, self._limits).items():
+            optuna.Trial(self._study, trial_id).set_constraint(name, excess)
         self._study.tell(position, values=row.values, state=row.state)
         self._open.discard(row.number)
 
 
-def _copy_trial(row: FrozenTrial) -> FrozenTrial:
+def _copy_trial(row: FrozenTrial, limits: Limits) -> FrozenTrial:
     return create_trial(
         state=row.state,
         values=row.values,
@@ -127,7 +134,18 @@ def _copy_trial(row: FrozenTrial) -> FrozenTrial:
         distributions=row.distributions,
         system_attrs=row.system_attrs,
         user_attrs=_list_lessons(row),
+        constraints=_measure_excess(row, limits),
     )
+
+
+def _measure_excess(row: FrozenTrial, limits: Limits) -> dict[str, float]:
+    """Return the log of each measured value over its limit; 0 and less keeps to it."""
+    outcome = row.user_attrs.get(OUTCOME, {})
+    measured = {
+        "max_latency_ms": (outcome.get("latency_p99_ms"), limits.max_latency_ms),
+        "max_parameters": (outcome.get("parameters"), limits.max_parameters),
+    }
+    return {name: math.log(value / limit) for name, (value, limit) in measured.items() if value and limit}
 
 
 def _list_lessons(row: FrozenTrial) -> dict[str, Any]:

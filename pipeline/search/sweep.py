@@ -160,7 +160,13 @@ class Sweep:
         self.spec, self.store, self.observer, self._pool = spec, store, observer, pool
         search = spec.search
         self._proposer = TrialSuggester(
-            spec.space, search.sampler, epochs_name, search.seed, search.workers, spec.work
+            spec.space,
+            search.sampler,
+            epochs_name,
+            search.seed,
+            search.workers,
+            spec.work,
+            Limits(search.max_latency_ms, search.max_parameters),
         )
         self._running: dict[int, tuple[RunningTrial, str | None]] = {}
         self._reclaimed_at, self._started_at = -RECLAIM_SECONDS, time.monotonic()

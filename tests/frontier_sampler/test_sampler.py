@@ -1,11 +1,14 @@
 """`FrontierSampler` inside of Optuna: spaces given and learned, continuing, repeating, storage, refusal."""
 
+import copy
 import math
+import pickle
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -145,13 +148,17 @@ def test_candidates_are_all_that_is_proposed() -> None:
     assert {trial.params["hidden"] for trial in study.trials} <= {8, 12, 24, 48, 96}
 
 
-def test_an_exhausted_study_stops_with_a_warning() -> None:
-    def tiny(trial: optuna.Trial) -> tuple[float, float]:
-        return 0.5 + 0.1 * trial.suggest_int("x", 0, 3), 1.0 + trial.suggest_categorical("y", [1, 2])
+def tiny(trial: optuna.Trial) -> tuple[float, float]:
+    return 0.5 + 0.1 * trial.suggest_int("x", 0, 3), 1.0 + trial.suggest_categorical("y", [1, 2])
 
+
+@pytest.mark.parametrize("directions", [["maximize", "minimize"], ["minimize", "minimize"]])
+def test_a_small_space_finishes_its_trials_and_says_that_it_repeats(directions: list[str]) -> None:
+    study = optuna.create_study(directions=directions, sampler=FrontierSampler(seed=0))
     with pytest.warns(UserWarning, match="no other left"):
-        study = played(40, tiny)
-    assert len(study.trials) == 9  # eight, and the repetition that says so
+        study.optimize(tiny, n_trials=12)
+    assert len(study.trials) == 12
+    assert len({tuple(trial.params.items()) for trial in study.trials}) == 8  # all of them
     assert study.sampler.exhausted  # type: ignore[attr-defined]
 
 
@@ -178,17 +185,13 @@ def test_steps_of_epochs_are_kept() -> None:
 # ---- refusals -------------------------------------------------------------------------------------------
 
 
-def test_other_directions_are_refused() -> None:
-    study = optuna.create_study(
-        directions=["minimize", "minimize"], sampler=FrontierSampler(distributions=SPACE, when=WHEN)
-    )
-    with pytest.raises(ValueError, match="directions must be"):
-        study.optimize(objective, n_trials=1)
+def test_a_curve_that_is_none_is_refused() -> None:
+    def odd(trial: optuna.Trial) -> tuple[float, float]:
+        trial.set_user_attr("curve", [[1, trial.suggest_float("x", 1, 2), 970.0]])
+        return 970.0, 1.0
 
-
-def test_an_accuracy_in_per_cent_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"accuracy of trial 0 must lie in 0\.\.1, got 97"):
-        played(12, lambda trial: (97.0, trial.suggest_float("x", 1, 2)))
+    with pytest.raises(ValueError, match=r"accuracies in 0\.\.1 or 0\.\.100 .* got 970 .* trial 0; report"):
+        played(12, odd)
 
 
 def test_conditions_must_name_parameters() -> None:
@@ -217,3 +220,115 @@ def test_nothing_is_warned_of_in_an_ordinary_study() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         played(12, **GIVEN)
+
+
+# ---- running trials, constraints, other objectives --------------------------------------------------------
+
+
+def test_what_was_seen_of_a_running_trial_is_replaced_when_it_ends() -> None:
+    """Trials that ended while others were suggested teach as if they had ended before."""
+    late, early = (study_of(FrontierSampler(seed=0, **GIVEN)) for _ in range(2))
+    for study in (late, early):
+        running = []
+        for _ in range(10):
+            trial = study.ask()
+            opt = trial.suggest_categorical("opt", ["sgd", "adam"])
+            for name in (f"{opt}.rate", "hidden", "train.epochs"):
+                trial._suggest(name, SPACE[name])
+            running.append(trial)
+        if study is early:
+            study.sampler = FrontierSampler(seed=0, **GIVEN)  # it has seen none of them run
+        for trial in running:
+            trial.set_user_attr("curve", reached := curve(trial.params, trial.params["train.epochs"]))
+            study.tell(trial, (reached[-1][2], reached[-1][1]))
+    assert asked(late) == asked(early)
+
+
+@pytest.mark.parametrize("directions", [["maximize", "minimize"], ["minimize", "minimize"]])
+def test_suggestions_keep_to_constraints(directions: list[str]) -> None:
+    def limited(trial: optuna.Trial) -> tuple[float, float]:
+        x, hidden = trial.suggest_float("x", 0, 1), trial.suggest_int("hidden", 8, 512, log=True)
+        trial.set_constraint("size", hidden - 64)
+        accuracy = 1 - 0.5 / hidden**0.3 - 0.1 * abs(x - 0.5)
+        return accuracy if directions[0] == "maximize" else 1 - accuracy, 0.01 * hidden
+
+    study = optuna.create_study(directions=directions, sampler=FrontierSampler(seed=0))
+    study.optimize(limited, n_trials=40)
+    assert sum(trial.params["hidden"] > 64 for trial in study.trials[20:]) <= 2
+    assert max(trial.params["hidden"] for trial in study.trials[20:] if trial.params["hidden"] <= 64) > 32
+
+
+def test_an_accuracy_in_per_cent_is_the_same_study() -> None:
+    def in_percent(trial: optuna.Trial) -> tuple[float, float]:
+        accuracy, seconds = objective(trial, 12)
+        trial.set_user_attr("curve", [[e, s, 100 * a] for e, s, a in trial.user_attrs["curve"]])
+        return 100 * accuracy, seconds
+
+    share, percent = played(30, lambda trial: objective(trial, 12)), played(30, in_percent)
+    assert [trial.params for trial in percent.trials] == [trial.params for trial in share.trials]
+
+
+def test_cost_may_come_first() -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"], sampler=FrontierSampler(seed=0, **GIVEN))
+    study.optimize(lambda trial: objective(trial)[::-1], n_trials=20)
+    assert [trial.params for trial in study.trials] == [trial.params for trial in played(20, **GIVEN).trials]
+
+
+def test_one_objective_is_minimised() -> None:
+    study = optuna.create_study(sampler=FrontierSampler(seed=0))
+    study.optimize(
+        lambda trial: (trial.suggest_float("x", -5, 5) - 1) ** 2 + trial.suggest_int("n", 0, 8), n_trials=40
+    )
+    assert study.best_value < 0.05
+
+
+def test_three_objectives_have_a_better_frontier_than_by_chance() -> None:
+    def three(trial: optuna.Trial) -> tuple[float, float, float]:
+        x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+        rest = 1 + sum((trial.suggest_float(f"z{i}", 0, 1) - 0.5) ** 2 for i in range(3))
+        return -rest * x * y, rest * x * (1 - y), rest * (1 - x)
+
+    def volume(sampler: optuna.samplers.BaseSampler) -> float:
+        """Return the share of a grid over 0..2 that is dominated."""
+        study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=sampler)
+        study.optimize(three, n_trials=40)
+        values = np.array([trial.values for trial in study.trials]) * [-1, 1, 1]
+        grid = np.stack(np.meshgrid(*[np.linspace(0.02, 1.98, 30)] * 3), -1).reshape(-1, 1, 3)
+        return float((values[None] <= grid).all(2).any(1).mean())
+
+    assert volume(FrontierSampler(seed=0)) > volume(optuna.samplers.RandomSampler(seed=0)) + 0.01
+
+
+@pytest.mark.parametrize("cost", [0.0, -1.0, math.inf])
+def test_costs_that_are_none_do_no_harm(cost: float) -> None:
+    study = played(15, lambda trial: (trial.suggest_float("x", 0, 1), cost))
+    assert len({trial.params["x"] for trial in study.trials}) == 15
+
+
+def test_a_sampler_can_be_copied() -> None:
+    study = played(14, **GIVEN)
+    expected = asked(study)
+    for sampler in (copy.deepcopy(study.sampler), pickle.loads(pickle.dumps(study.sampler))):
+        again = study_of(sampler)
+        for trial in study.trials[:14]:
+            again.add_trial(trial)
+        assert asked(again) == expected
+
+
+def test_a_new_seed_gives_other_trials() -> None:
+    sampler = FrontierSampler(seed=0, **GIVEN)
+    study = study_of(sampler)
+    for trial in played(14, **GIVEN).trials:
+        study.add_trial(trial)
+    sampler.reseed_rng()
+    assert asked(study) != asked(played(14, **GIVEN))
+
+
+def test_what_is_suggested_but_not_trained_is_not_suggested_for_ever() -> None:
+    sampler = optuna.samplers.PartialFixedSampler({"n": 5}, FrontierSampler(seed=0))
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(
+        lambda trial: trial.suggest_float("x", -5, 5) ** 2 + trial.suggest_int("n", 0, 9), n_trials=25
+    )
+    assert {trial.params["n"] for trial in study.trials[1:]} == {5}
+    assert study.best_value < 5.1

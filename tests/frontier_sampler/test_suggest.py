@@ -38,6 +38,10 @@ def told(number: int, found: Suggestion, state: TrialStatus = TrialStatus.finish
     return TrialRecord(number=number, params=found.params, status=state, curve=reached, target=found.epochs)
 
 
+def is_feasible(trial: TrialRecord) -> bool:
+    return all(value <= 0 for value in trial.constraints.values())
+
+
 def play(proposer: Suggester, count: int, trials: list[TrialRecord] | None = None) -> list[TrialRecord]:
     trials = list(trials or [])
     for number in range(len(trials), count):
@@ -145,9 +149,9 @@ def test_where_constraints_are_broken_it_stays_away() -> None:
     proposer, trials = Suggester(SPACE, EPOCHS, seed=0), []
     for number in range(50):
         found = told(number, proposer.suggest(trials, number))
-        trials.append(replace(found, feasible=found.params["hidden"] <= 64))
-    assert sum(not each.feasible for each in trials[25:]) <= 5
-    unfeasible = [make_key(each.params) for each in trials if not each.feasible]
+        trials.append(replace(found, constraints={"size": found.params["hidden"] - 64.0}))
+    assert sum(not is_feasible(each) for each in trials[25:]) <= 5
+    unfeasible = [make_key(each.params) for each in trials if not is_feasible(each)]
     assert len(set(unfeasible)) == len(unfeasible)  # none was continued
 
 
@@ -165,15 +169,7 @@ def test_accuracies_of_one_and_curves_that_start_late_do_no_harm() -> None:
         found = proposer.suggest(trials, number)
         whole = curve(found.params, found.epochs or 1)
         entry = (whole[-1][0], whole[-1][1], 1.0 if number % 3 == 0 else whole[-1][2])
-        trials.append(
-            TrialRecord(
-                number=number,
-                params=found.params,
-                status=TrialStatus.finished,
-                curve=(entry,),
-                target=found.epochs,
-            )
-        )
+        trials.append(replace(told(number, found), curve=(entry,)))
     assert len(set(steps(trials))) == 25
 
 

@@ -1,11 +1,13 @@
 """Every sampler on a space with conditions: nothing twice, nothing outside, an end where nothing is left."""
 
+import math
 import warnings
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.search.ask_tell import TrialSuggester
+from pipeline.search.job import Limits
 from pipeline.search.space import Condition, Dimension, SearchSpace
 from pipeline.search.study_store import OUTCOME, WORDS, ProposedTrial
 from pipeline.settings.command_line import EPOCHS
@@ -195,3 +197,30 @@ def test_what_came_to_nothing_is_not_proposed_again() -> None:
         seen.append(proposal)
         proposer.bind(None)
     assert len(set(frozen(seen))) == len(seen) == ALL_OF_SMALL
+
+
+@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.FAIL])
+def test_limits_become_constraints(state: TrialState) -> None:
+    """Whether a trial is shown when it has ended, or was known as running before."""
+    limits = Limits(max_latency_ms=2.0, max_parameters=100)
+    proposer = TrialSuggester(SMALL, Sampler.frontier, None, 0, 1, limits=limits)
+    outcome = {"curve": [[1, 1.0, 0.5]], "latency_p99_ms": 2.0, "parameters": 200}
+    values = [0.5, 1.0] if state is TrialState.COMPLETE else None
+    proposal = proposer.suggest()
+    assert proposal is not None
+    proposer.bind(0)
+    rows = [
+        create_trial(
+            state=state,
+            values=values,
+            params=dict(proposal.params),
+            distributions=dict(proposal.distributions),
+            user_attrs={OUTCOME: outcome},
+        )
+        for _ in range(2)
+    ]
+    rows[0].number, rows[1].number = 0, 1
+    proposer.show(rows)
+    for trial in proposer._study.trials:
+        assert trial.state is state
+        assert trial.constraints == {"max_latency_ms": 0.0, "max_parameters": pytest.approx(math.log(2))}

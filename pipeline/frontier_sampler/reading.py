@@ -1,0 +1,157 @@
+"""Trials of Optuna as plain values, and what kind of study they make: with curves, or any objectives."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from pipeline.frontier_sampler.encoding import Params, make_key
+from pipeline.frontier_sampler.general import ValueRecord
+from pipeline.frontier_sampler.history import Curve, TrialRecord, TrialStatus
+
+SUGGESTED = "frontier_sampler:suggested"
+"""System attribute of a trial: the settings that were suggested for it."""
+STATUSES = {
+    TrialState.COMPLETE: TrialStatus.finished,
+    TrialState.PRUNED: TrialStatus.finished,
+    TrialState.FAIL: TrialStatus.failed,
+    TrialState.RUNNING: TrialStatus.running,
+    TrialState.WAITING: TrialStatus.running,
+}
+Rows = tuple[tuple[int, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialReading:
+    """One trial as it stands in the study; `rows`: the curve that it reported, () where it reported none."""
+
+    number: int
+    params: Params
+    state: TrialState
+    values: tuple[float, ...]
+    rows: Rows
+    fair: bool
+    constraints: Mapping[str, float]
+    suggested: Params | None
+
+
+@dataclass(frozen=True, slots=True)
+class CurveScale:
+    """Which of a study's two values is the accuracy and which the cost; `full`: what an accuracy of 1 is."""
+
+    accuracy: int
+    cost: int
+    full: float = 1.0
+
+
+def read_trial(trial: FrozenTrial, epochs: str | None) -> TrialReading | None:
+    """Read a trial; None where nothing is known of it yet. `epochs`: the parameter for how far to train."""
+    params = dict(trial.params)
+    if trial.state in (TrialState.WAITING, TrialState.RUNNING):
+        params = {**trial.system_attrs.get("fixed_params", {}), **params}
+    if not params:
+        return None
+    complete = trial.state is TrialState.COMPLETE and trial.values is not None
+    suggested = trial.system_attrs.get(SUGGESTED)
+    trained = {name: value for name, value in params.items() if name != epochs}
+    if suggested is not None and make_key(suggested) == make_key(trained):
+        suggested = None
+    return TrialReading(
+        number=trial.number,
+        params=params,
+        state=trial.state,
+        values=tuple(trial.values) if complete else (),
+        rows=tuple((int(epoch), float(cost), float(gain)) for epoch, cost, gain in _find_rows(trial)),
+        fair=bool(trial.user_attrs.get("fair_midway", True)),
+        constraints=dict(trial.constraints),
+        suggested=suggested,
+    )
+
+
+def _find_rows(trial: FrozenTrial) -> Sequence[Any]:
+    return trial.user_attrs.get("curve") or () if trial.state is not TrialState.FAIL else ()
+
+
+def find_scale(study: Study, readings: Sequence[TrialReading]) -> CurveScale | None:
+    """Find out whether the study is one of accuracy against cost; None: its objectives are any others.
+
+    It is where one of two values is maximised and the other minimised, accuracies lie in 0..1 or in 0..100
+    and costs are positive.
+
+    Raises:
+        ValueError: trials reported curves, and these are not of that kind.
+    """
+    directions = study.directions
+    if sorted(directions) != [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE]:
+        return None
+    accuracy = directions.index(StudyDirection.MAXIMIZE)
+    strict = any(reading.rows for reading in readings)
+    most = 1.0
+    for reading in readings:
+        accuracies, cost = _read_range(reading, accuracy)
+        if not accuracies:
+            continue
+        if min(accuracies) < 0 or max(accuracies) > 100 or not cost > 0:
+            if strict:
+                raise ValueError(
+                    f"a curve must have accuracies in 0..1 or 0..100 and device-seconds > 0, got "
+                    f"{max(accuracies, key=abs):g} and {cost:g} in trial {reading.number}; report "
+                    "[[epoch, device_seconds, accuracy], ...], or no curve"
+                )
+            return None
+        most = max(most, *accuracies)
+    return CurveScale(accuracy, 1 - accuracy, 100.0 if most > 1 else 1.0)
+
+
+def _read_range(reading: TrialReading, accuracy: int) -> tuple[list[float], float]:
+    """Return all accuracies of a trial, and its cost in the end."""
+    accuracies = [row[2] for row in reading.rows if math.isfinite(row[2])]
+    if accuracies:
+        return accuracies, reading.rows[-1][1]
+    if reading.rows or not reading.values or not math.isfinite(reading.values[accuracy]):
+        return [], 1.0
+    return [reading.values[accuracy]], reading.values[1 - accuracy]
+
+
+def make_curve_record(reading: TrialReading, scale: CurveScale, epochs: str | None) -> TrialRecord:
+    """Convert a trial of accuracy against cost."""
+    params = dict(reading.params)
+    target = params.pop(epochs, None) if epochs else None
+    target = int(target) if isinstance(target, int | float) else None
+    curve = _make_curve(reading, scale, target or 1)
+    if not reading.fair and reading.state is TrialState.PRUNED:
+        curve = ()  # it did not reach the end that alone would count
+    short = target is not None and bool(curve) and curve[-1][0] < target
+    return TrialRecord(
+        number=reading.number,
+        params=params,
+        status=STATUSES[reading.state],
+        curve=curve,
+        target=target,
+        fair=reading.fair,
+        constraints=reading.constraints,
+        ended=short and reading.state is TrialState.COMPLETE,
+        suggested=reading.suggested,
+    )
+
+
+def _make_curve(reading: TrialReading, scale: CurveScale, epochs: int) -> Curve:
+    """Return the curve that was reported, else the one point that the values are."""
+    rows = reading.rows
+    if not rows and reading.values:
+        rows = ((epochs, reading.values[scale.cost], reading.values[scale.accuracy]),)
+    return tuple(
+        (epoch, seconds, accuracy / scale.full)
+        for epoch, seconds, accuracy in rows
+        if math.isfinite(accuracy) and 0 < seconds < math.inf
+    )
+
+
+def make_value_record(reading: TrialReading, directions: Sequence[StudyDirection]) -> ValueRecord:
+    """Convert a trial of any objectives; those to be maximised change their sign."""
+    signs = [-1.0 if direction is StudyDirection.MAXIMIZE else 1.0 for direction in directions]
+    losses = tuple(sign * value for sign, value in zip(signs, reading.values, strict=bool(reading.values)))
+    return ValueRecord(reading.number, reading.params, STATUSES[reading.state], losses, reading.constraints)

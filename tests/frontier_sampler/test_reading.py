@@ -1,0 +1,66 @@
+"""Trials of Optuna as plain values: which study is one of curves, and on what scale."""
+
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
+
+from pipeline.frontier_sampler.history import TrialStatus
+from pipeline.frontier_sampler.reading import (
+    SUGGESTED,
+    CurveScale,
+    TrialReading,
+    find_scale,
+    make_curve_record,
+    make_value_record,
+    read_trial,
+)
+
+
+def read(values: list[float] | None, state: TrialState = TrialState.COMPLETE, **attrs: Any) -> TrialReading:
+    trial = create_trial(
+        state=state,
+        values=values,
+        params={"x": 0.5},
+        distributions={"x": FloatDistribution(0, 1)},
+        user_attrs=attrs,
+        system_attrs={SUGGESTED: {"x": 0.25}},
+    )
+    reading = read_trial(trial, "epochs")
+    assert reading is not None
+    return reading
+
+
+@pytest.mark.parametrize(
+    ("directions", "values", "scale"),
+    [
+        (["maximize", "minimize"], [0.9, 1.0], CurveScale(0, 1)),
+        (["minimize", "maximize"], [1.0, 0.9], CurveScale(1, 0)),
+        (["maximize", "minimize"], [97.0, 1.0], CurveScale(0, 1, 100.0)),
+        (["maximize", "minimize"], [0.9, 0.0], None),
+        (["maximize", "minimize"], [-3.0, 1.0], None),
+        (["minimize", "minimize"], [0.1, 1.0], None),
+        (["maximize"], [0.9], None),
+    ],
+)
+def test_accuracy_against_cost_is_recognised(
+    directions: list[str], values: list[float], scale: CurveScale | None
+) -> None:
+    study = optuna.create_study(directions=directions)
+    assert find_scale(study, [read(values)]) == scale
+
+
+def test_a_curve_record_has_shares_and_what_was_suggested() -> None:
+    reading = read([97.0, 2.0], curve=[[1, 1.0, 90.0], [2, 2.0, 97.0]])
+    record = make_curve_record(reading, CurveScale(0, 1, 100.0), "epochs")
+    assert record.curve == ((1, 1.0, 0.9), (2, 2.0, 0.97))
+    assert record.suggested == {"x": 0.25}
+
+
+def test_losses_of_what_is_maximised_change_sign() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    assert make_value_record(read([3.0, 4.0]), study.directions).losses == (-3.0, 4.0)
+    failed = make_value_record(read(None, TrialState.FAIL), study.directions)
+    assert (failed.losses, failed.status) == ((), TrialStatus.failed)
