@@ -7,7 +7,7 @@ FulcrumError                    anything this package raises on purpose
 │   │   └── DataMissing         a file that is not there and cannot be fetched
 │   ├── BadDevice               a device that was asked for and is not there
 │   └── BadModel                a trained model that cannot be found or used
-└── Diverged                    training reached NaN or infinity: the trial failed
+└── Diverged                    a loss or a model reached NaN or infinity: the trial failed
 Stopped                         SIGTERM: not an Exception, so that no handler catches it by accident
 """
 
@@ -45,7 +45,7 @@ class BadModel(BadInput):
 
 
 class Diverged(FulcrumError):
-    """The loss became NaN or infinite."""
+    """A loss, or what the trained model answers, became NaN or infinite."""
 
 
 class Stopped(BaseException):

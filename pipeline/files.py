@@ -7,6 +7,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
+from pipeline.errors import BadInput
+
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file aside, then rename it into place: a kill leaves the old file or the new one.
@@ -25,3 +27,17 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def expand_home(path: str) -> Path:
+    """Return the path with `~` as the folder of its user.
+
+    Raises:
+        BadInput: there is no such user, or the user of a container has no folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise BadInput(
+            f"a path must begin in a folder that is there, got {path} of a user without one; write it in full"
+        ) from None

@@ -1,6 +1,12 @@
 """Measured values: plain and frozen, without TensorFlow."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeline.errors import Diverged
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +141,29 @@ class Cost:
     peak_memory_bytes: int = 0
     memory_source: str = ""
     model_bytes: int = 0
+
+
+def compute_accuracy(outputs: "np.ndarray", labels: "np.ndarray") -> float:
+    """Compute the share 0..1 of rows of `outputs` [n, classes] whose largest output is the right one.
+
+    Raises:
+        Diverged: an output is NaN or infinite, so that the largest says nothing.
+    """
+    require_finite(outputs)
+    return float((outputs.argmax(axis=1) == labels).mean())
+
+
+def require_finite(outputs: "np.ndarray") -> None:
+    """Raise where a model answers with no numbers: its weights are too large, however its loss looked.
+
+    Raises:
+        Diverged: an output is NaN or infinite.
+    """
+    import numpy as np
+
+    broken = int((~np.isfinite(outputs)).any(axis=1).sum())
+    if broken:
+        raise Diverged(
+            f"a model's outputs must be finite, got NaN or infinity in {broken:,} of {len(outputs):,} rows; "
+            "train with a smaller optimizer.learning_rate"
+        )

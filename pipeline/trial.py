@@ -22,6 +22,7 @@ from pipeline.models.predictor import make_predictor
 from pipeline.profiling.profile import profile
 from pipeline.settings.settings import Settings
 from pipeline.training import checkpoints, device_data, engine_choice
+from pipeline.training.checkpoint_key import get_keyed_path
 from pipeline.training.loop import check_loop
 from pipeline.training.train import Trained, is_finished, restore_finished, train
 from pipeline.training.warm_start import Start, get_start_weights
@@ -100,14 +101,16 @@ def train_trial(
 
     `stop`: asked after each epoch; where it returns a reason, that is `Trained.stop_reason` of the last item:
     pruning in a sweep, a budget in a diagnosis.
-    `checkpoint`: file to resume from, kept up to date every few seconds and at the end. A trial that had been
-    trained to its end there yields that end and costs nothing; the file of a longer trial is left alone.
+    `checkpoint`: where to resume from, kept up to date every few seconds and at the end; the file's name gets
+    the key of this training (see `checkpoint_key`), so states of other data are left alone. A trial that had
+    been trained to its end there yields that end and costs nothing; so is the file of a longer trial.
     `warm_start`: weights to begin with, where `model.init=pretrained`, or where another run ended.
 
     Raises:
         Diverged: the loss became NaN or infinite.
         BadInput: what `check_trial` raises; the folder of the checkpoint cannot be written.
     """
+    checkpoint = get_keyed_path(checkpoint, data, settings) if checkpoint else None
     saved = checkpoints.load(checkpoint) if checkpoint else None
     if saved and len(saved.curve.epochs) > settings.train.epochs:
         checkpoint = saved = None
@@ -162,6 +165,11 @@ def load_prepared(settings: Settings, under_shift: bool = False) -> Prepared:
             del _loaded[oldest]
         _loaded[key] = data
     return _loaded[key]
+
+
+def forget_prepared() -> None:
+    """Forget the data that this process keeps open: since the last command, files may have changed."""
+    _loaded.clear()
 
 
 def time_call(function: Callable[[], T]) -> tuple[T, float]:

@@ -25,7 +25,7 @@ FLOORS = [
     {"frontier_sampler", "settings"},
     {"frontier"},
     {"measures", "signals", "files", "processes", "backend", "secrets", "formatting", "output"},
-    {"errors"},
+    {"errors", "__version__"},
 ]
 LIBRARIES = {
     "hydra": {"cli"},

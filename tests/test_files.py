@@ -5,7 +5,8 @@ from typing import BinaryIO
 
 import pytest
 
-from pipeline.files import write_whole
+from pipeline.errors import BadInput
+from pipeline.files import expand_home, write_whole
 
 
 def test_a_file_is_replaced_in_one_step_and_nothing_stays_aside(tmp_path: Path) -> None:
@@ -34,3 +35,9 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_system(tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         write_whole(tmp_path / "file" / "inside", lambda file: file.write(b""))
+
+
+def test_a_user_who_has_no_folder_is_told_in_one_line() -> None:
+    assert expand_home("~/x") == Path.home() / "x"
+    with pytest.raises(BadInput, match="got ~no-such-user/x of a user without one; write it in full"):
+        expand_home("~no-such-user/x")

@@ -1,8 +1,10 @@
 """A curve knows which of its states may stand on a frontier."""
 
+import numpy as np
 import pytest
 
-from pipeline.measures import Curve, Epoch, Point
+from pipeline.errors import Diverged
+from pipeline.measures import Curve, Epoch, Point, compute_accuracy
 
 
 def epoch(number: int, accuracy: float) -> Epoch:
@@ -25,3 +27,17 @@ def test_every_epoch_is_a_point_or_the_last_one_is(fair: bool) -> None:
 
 def test_seconds_that_others_took_are_measured_but_no_cost() -> None:
     assert epoch(3, 0.9).measured_seconds == 3.25
+
+
+def test_the_largest_output_is_the_guess() -> None:
+    outputs = np.array([[0.1, 0.9], [0.8, 0.2], [0.4, 0.6]])
+    assert compute_accuracy(outputs, np.array([1, 0, 0])) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_no_accuracy_is_counted_from_what_is_no_number(value: float) -> None:
+    outputs = np.array([[0.1, 0.9], [value, 0.2], [0.4, value]])
+    with pytest.raises(
+        Diverged, match=r"^a model's outputs must be finite, got NaN or infinity in 2 of 3 rows; "
+    ):
+        compute_accuracy(outputs, np.array([1, 0, 0]))

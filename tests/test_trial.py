@@ -11,6 +11,7 @@ from pipeline import trial
 from pipeline.errors import BadData, BadModel, BadSetting
 from pipeline.measures import Curve, Epoch
 from pipeline.training import checkpoints
+from pipeline.training.checkpoint_key import get_keyed_path
 from pipeline.training.train import Trained, train
 from pipeline.trial import check_trial, run_trial, train_to_end, train_trial
 from tests.support import tiny
@@ -107,13 +108,13 @@ def test_a_kill_costs_what_was_not_saved_yet(tmp_path: Path, monkeypatch: pytest
 
 
 def test_between_two_checkpoints_nothing_is_written(tmp_path: Path) -> None:
-    path = tmp_path / "state.npz"
-    begun = train_trial(DATA, tiny.told("train.epochs=3"), checkpoint=path)
+    path, settings = tmp_path / "state.npz", tiny.told("train.epochs=3")
+    begun = train_trial(DATA, settings, checkpoint=path)
     next(begun)
     next(begun)
-    assert not path.exists()
+    assert list(tmp_path.iterdir()) == []
     list(begun)
-    saved = checkpoints.load(path)
+    saved = checkpoints.load(get_keyed_path(path, DATA, settings))
     assert saved is not None
     assert len(saved.curve.epochs) == 3
 
@@ -121,9 +122,28 @@ def test_between_two_checkpoints_nothing_is_written(tmp_path: Path) -> None:
 def test_the_state_of_a_longer_trial_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
     train_to_end(DATA, tiny.told("train.epochs=4"), checkpoint=path)
-    before = path.read_bytes()
+    (longer,) = tmp_path.iterdir()
+    before = longer.read_bytes()
     assert numbers(list(train_trial(DATA, tiny.told("train.epochs=2"), checkpoint=path))) == [1, 2]
-    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [longer]
+    assert longer.read_bytes() == before
+
+
+def test_the_state_of_other_data_is_left_alone(tmp_path: Path) -> None:
+    """With the same words and as many classes and features: only the labels were corrected."""
+    path, settings = tmp_path / "state.npz", tiny.told("train.epochs=2")
+    first = train_to_end(DATA, settings, checkpoint=path)
+    (old,) = tmp_path.iterdir()
+    before = old.read_bytes()
+    labels = np.roll(DATA.train.labels, 1)
+    corrected = replace(DATA, train=replace(DATA.train, labels=labels), key="corrected")
+    items = list(train_trial(corrected, settings, checkpoint=path))
+    assert numbers(items) == [1, 2]
+    assert items[-1].paid_seconds == items[-1].curve.last.device_seconds > 0
+    assert_same_weights(items[-1], train_to_end(corrected, settings))
+    assert old.read_bytes() == before
+    (back,) = train_trial(DATA, settings, checkpoint=path)  # each finds its own again
+    assert back.curve == first.curve
 
 
 # ---- what is checked --------------------------------------------------------------------------------------
@@ -160,3 +180,6 @@ def test_loaded_data_is_kept_for_the_next_trial(monkeypatch: pytest.MonkeyPatch)
         assert trial.load_prepared(replace(tiny.BASE, data_dir=folder)) is DATA
     assert asked == ["a", "b", "c", "d", "e", "a"]
     assert len(trial._loaded) == trial.MAX_LOADED
+    trial.forget_prepared()  # a file may have changed
+    assert trial.load_prepared(replace(tiny.BASE, data_dir="a")) is DATA
+    assert asked[6:] == ["a"]

@@ -15,6 +15,7 @@ from pipeline.cli import diagnose, help, ui
 from pipeline.cli.compose import compose
 from pipeline.errors import BadModel, BadSetting
 from pipeline.measures import Seconds
+from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.tracking import RecordInto
 
@@ -70,6 +71,7 @@ class _Preparation:
 
 
 def _prepare(command_line: CommandLine) -> _Preparation:
+    addresses.check_store()  # before TensorFlow is imported
     from pipeline.data.preprocess import preprocess
     from pipeline.hardware import device
     from pipeline.trial import time_call

@@ -48,7 +48,8 @@ def _compose_config(pairs: list[str]) -> DictConfig:
     Reading and merging the files of the groups takes most of the time and is the same for the trials of a
     search, so the result is cached.
     """
-    groups = tuple(pair for pair in pairs if _is_group(pair))
+    # A group without an option (`experiment=null`) is as when nobody names it; Hydra takes no such word.
+    groups = tuple(pair for pair in pairs if _is_group(pair) and arguments.parse(pair).value() is not None)
     config = deepcopy(_compose_groups(groups))
     for pair in pairs:
         if not _is_group(pair):

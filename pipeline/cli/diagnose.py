@@ -38,9 +38,10 @@ def run(words: Sequence[str]) -> None:
     from pipeline.diagnosis.runner import TrialRunner
     from pipeline.tracking.diagnosis_recorder import DiagnosisRecorder
     from pipeline.tracking.run_recorder import record_run
-    from pipeline.trial import check_trial, load_prepared
+    from pipeline.trial import check_trial, forget_prepared, load_prepared
 
     runner = TrialRunner(_compose_settings, settings.diagnose.aim, claimed)
+    forget_prepared()
     prepared = load_prepared(settings)
     check_trial(prepared, settings)
     _check_memory(prepared, settings)

@@ -23,7 +23,7 @@ from pipeline.settings.diagnosis import Aim, Diagnose
 if TYPE_CHECKING:
     from pipeline.tracking.run_recorder import RunRecorder
 
-COLOURS = {Decision.kept: "green", Decision.refused: "yellow", Decision.promising: "cyan"}
+COLOURS = {Decision.accepted: "green", Decision.refused: "yellow", Decision.promising: "cyan"}
 
 
 class DiagnosisPrinter:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.search.results import Results
     from pipeline.search.study_trial import FrontierPoint
 
+RUN_ID = "MLFLOW_RUN_ID"
 CONFIRM = "repeat the sweep with search.confirm=2"
 NOT_CONFIRMED = f"not confirmed: of the one seed that the search chose by, so optimistic; {CONFIRM}"
 
@@ -43,6 +45,10 @@ def run(words: Sequence[str]) -> None:
     """
     options, rest = _parse(words)
     settings = compose(arguments.normalise_words(rest)).settings
+    if os.environ.get(RUN_ID):  # `mlflow run -e frontier`: reading is no run to keep
+        from pipeline.tracking import adopted_run, mlflow_store
+
+        adopted_run.discard_adopted_run(mlflow_store.open_store())
     from pipeline.search import optuna_storage, study_store, trial_rows
 
     address = settings.search.storage or addresses.make_study_address()

@@ -11,13 +11,16 @@ from pipeline.cli import sweep_plan as plans
 from pipeline.cli.compose import compose
 from pipeline.cli.sweep_screen import Screen
 from pipeline.cli.ui import find_base_address
-from pipeline.errors import FulcrumError
+from pipeline.errors import BadInput, FulcrumError
+from pipeline.files import expand_home
 from pipeline.measures import Epoch
-from pipeline.search.space import strip_condition
+from pipeline.search.space import read_searched_values, strip_condition
 from pipeline.settings import addresses
 from pipeline.settings.command_line import EPOCHS, CommandLine
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from pipeline.search.job import TrialOutcome
     from pipeline.search.results import Results
     from pipeline.search.study_store import StudyStore
@@ -38,28 +41,29 @@ def run(words: Sequence[str]) -> None:
         SearchStopped: a trial showed an error of the program.
     """
     plan = plans.make_plan(words)
+    address = _check_quickly(plan)
     from pipeline.hardware.device import claim_device
-    from pipeline.search import epoch_work, samplers, study_store, worker_pool
+    from pipeline.search import epoch_work, study_store, worker_pool
     from pipeline.search.estimates import ValidationSplit
+    from pipeline.search.study_identity import bind_study
     from pipeline.search.sweep import Sweep, SweepSpec
     from pipeline.search.trial_rows import VALIDATION
-    from pipeline.tracking import mlflow_runs, mlflow_store
-    from pipeline.tracking.study_recorder import record_study
-    from pipeline.trial import check_trial, load_prepared
+    from pipeline.tracking import mlflow_runs, mlflow_store, study_place
+    from pipeline.tracking.study_recorder import StudyKey, record_study
+    from pipeline.trial import check_trial, forget_prepared, load_prepared
 
     command_line, search = plan.command_line, plan.command_line.settings.search
-    samplers.make_sampler(
-        search.sampler, samplers.SamplerTask(plan.space, search.seed, search.workers, plan.epochs)
-    )  # or why not
     device = claim_device(command_line.settings.device, pin=search.workers == 1)
+    forget_prepared()
     prepared = load_prepared(command_line.settings, search.under_shift)
     check_trial(prepared, command_line.settings)
-    address = search.storage or addresses.make_study_address()
     about = plan.describe_study(device.name)
     name = search.study or plan.default_name(device.name)
     client = mlflow_store.open_store()
     mlflow_runs.end_orphans(client)
     store = study_store.StudyStore(address, name, about)
+    experiment_id = _choose_place(client, store, command_line)
+    identity = bind_study(store, plan.fingerprint_data(prepared.source_sha256))
     split = ValidationSplit.count(prepared.validation.labels)
     if store.read_attrs().get(VALIDATION) != split.to_dict():
         store.write_attr(VALIDATION, split.to_dict())
@@ -68,13 +72,15 @@ def run(words: Sequence[str]) -> None:
         fixed=plan.fixed,
         space=plan.space,
         compose=compose,
-        checkpoints=_get_checkpoint_folder(command_line, name),
+        checkpoints=_get_checkpoint_folder(command_line, f"{name}-{identity}"),
         work=epoch_work.make_epoch_work(
             command_line.settings, len(prepared.train), math.prod(prepared.shape), len(prepared.classes)
         ),
     )
+    study_place.write_place(client, store, experiment_id)
+    study = StudyKey(name, identity, experiment_id)
     with (
-        record_study(client, command_line, name, device.kind, store.exclusive) as recorder,
+        record_study(client, command_line, study, device.kind, store.exclusive) as recorder,
         Screen(name, search.trials, search.budget_device_seconds, device.kind) as screen,
     ):
         recorder.record_validation_split(split)
@@ -84,6 +90,35 @@ def run(words: Sequence[str]) -> None:
         with store.heartbeat():
             _search(sweep, observer)
     _show(sweep, observer)
+
+
+def _choose_place(client: "MlflowClient", store: "StudyStore", command_line: CommandLine) -> str:
+    """Return the experiment of the study; where it is refused, a study that was made for it is gone again."""
+    from pipeline.tracking import study_place
+
+    try:
+        return study_place.choose_place(client, store, command_line)
+    except BadInput:
+        store.discard_if_empty()
+        raise
+
+
+def _check_quickly(plan: plans.SweepPlan) -> str:
+    """Check sampler, storage and store, before TensorFlow is imported; return the address of the storage.
+
+    Raises:
+        BadInput: one of them cannot be used.
+    """
+    from pipeline.search import optuna_storage, samplers
+
+    search = plan.command_line.settings.search
+    task = samplers.SamplerTask(plan.space, search.seed, search.workers, plan.epochs)
+    samplers.make_sampler(search.sampler, task)
+    address = search.storage or addresses.make_study_address()
+    if search.storage is not None:
+        optuna_storage.list_studies(address)
+    addresses.check_store()
+    return address
 
 
 def _search(sweep: "Sweep", observer: "_StudyObserver") -> None:
@@ -126,7 +161,7 @@ def _show(sweep: "Sweep", observer: "_StudyObserver") -> None:
 
 
 def _get_checkpoint_folder(command_line: CommandLine, name: str) -> Path:
-    return Path(command_line.settings.cache_dir).expanduser().absolute().parent / "checkpoints" / name
+    return expand_home(command_line.settings.cache_dir).absolute().parent / "checkpoints" / name
 
 
 # ---- the observer -------------------------------------------------------------------------------------
@@ -155,8 +190,6 @@ class _StudyObserver:
         self.record.end_trial(run_id, outcome, self.unit)
         last = outcome.points[-1] if outcome.points else None
         if trial.seed is None:
-            from pipeline.search.trial_rows import read_searched_values
-
             values = read_searched_values(trial.command_line, tuple(map(strip_condition, trial.params)))
             self._screen.show_ended(trial.number, outcome.status, last, values, outcome.reason)
         else:

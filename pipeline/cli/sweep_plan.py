@@ -6,9 +6,18 @@ from dataclasses import dataclass, replace
 
 from pipeline.cli import arguments, sweep_from_diagnosis, sweep_space
 from pipeline.cli.compose import compose
+from pipeline.cli.sweep_space import OF_TRAINING
 from pipeline.errors import BadSetting
-from pipeline.search.space import Dimension, SearchSpace, Value, format_value, strip_condition
-from pipeline.settings.command_line import CommandLine, Overrides, group_of
+from pipeline.search.space import (
+    Dimension,
+    SearchSpace,
+    Value,
+    add_epochs,
+    format_value,
+    read_searched_values,
+    strip_condition,
+)
+from pipeline.settings.command_line import CommandLine, Overrides, group_of, key_of
 from pipeline.settings.measuring import Shift
 from pipeline.settings.search import Search
 
@@ -35,10 +44,34 @@ class SweepPlan:
             "objective": self.command_line.settings.search.objective.value,
         }
 
+    def fingerprint_data(self, source: str) -> dict[str, str]:
+        """Return the SHA-256 (hex) of each data set that trials read, by the words that name it.
+
+        `source`: that of the search itself, which is known; a baseline may name another set.
+
+        Raises:
+            BadData: a file of such a set is missing, damaged or has the wrong hash.
+        """
+        from pipeline.data.preprocess import fingerprint_source
+
+        digests = {_get_data_words(self.fixed): source}
+        for line in self.command_line.settings.search.enqueue:
+            words = self.fixed.with_(*line.split())
+            name = _get_data_words(words)
+            if name not in digests:
+                digests[name] = fingerprint_source(compose(words).settings)
+        return digests
+
     def default_name(self, device: str) -> str:
         """Return a name that the same command on the same device has again, so that it resumes its study."""
         description = repr(sorted(self.describe_study(device).items()))
         return f"{self.command_line.choices['data']}-{hashlib.sha256(description.encode()).hexdigest()[:8]}"
+
+
+def _get_data_words(words: Overrides) -> str:
+    """Return the words that name a data set; a fraction of it is no other one."""
+    named = words.without(*OF_TRAINING)
+    return " ".join(sorted(word for word in named if group_of(key_of(word)) == "data"))
 
 
 def make_plan(words: Sequence[str]) -> SweepPlan:
@@ -47,9 +80,6 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
     Raises:
         BadInput: a word is wrong.
     """
-    from pipeline.search.sweep import add_epochs
-    from pipeline.search.trial_rows import read_searched_values
-
     fixed, varied = sweep_space.split_words(arguments.normalise_words(words))
     command_line, first = compose(fixed), None
     if command_line.settings.search.from_diagnosis:

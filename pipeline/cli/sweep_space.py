@@ -11,20 +11,13 @@ from hydra.errors import HydraException
 from pipeline.cli import arguments
 from pipeline.errors import BadSetting
 from pipeline.search.space import Condition, Dimension, SearchSpace, Value
-from pipeline.settings.command_line import MODEL_REFERENCES, NOT_OF_A_TRIAL, Overrides, group_of, key_of
+from pipeline.settings.command_line import WITHOUT_EFFECT, Overrides, group_of, key_of
 
 NEVER_TOGETHER = ("data", "device")
 """Groups of which a study has one option: points of several cannot be compared on one frontier."""
 
 OF_TRAINING = {"data.fraction"}
 """Keys of these groups that may be searched: they change the training split, but not the validation split."""
-
-WITHOUT_EFFECT = {
-    *NOT_OF_A_TRIAL,
-    *MODEL_REFERENCES,
-    *("pruning", "price", "profile", "evaluate", "claim", "hydra", "data_dir", "cache_dir"),
-}
-"""Groups and keys that change nothing in the curve of a trial."""
 
 
 def split_words(pairs: Sequence[str]) -> tuple[list[str], list[str]]:

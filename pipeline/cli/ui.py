@@ -17,19 +17,18 @@ def run(words: Sequence[str]) -> None:
     prepare_only = list(words) == ["--prepare"]
     settings = compose([] if prepare_only else words).settings
     ui = settings.ui
-    from pipeline.tracking import mlflow_runs, mlflow_store
+    from pipeline.tracking import adopted_run, mlflow_runs, mlflow_store
 
     client = mlflow_store.open_store()
     mlflow_runs.end_orphans(client)
     if prepare_only:
         mlflow_store.find_or_create_experiment(client, settings.tracking.experiment)
         return
+    adopted_run.discard_adopted_run(client)  # `mlflow run -e ui`: showing runs is no run to keep
     address = addresses.read_uri()
     if address.startswith("http"):
         print(f"The runs are on {mask(address)}; open it in a browser.")
         return
-    if adopted := mlflow_store.take_adopted_run():  # `mlflow run -e ui`: showing runs is no run to keep
-        client.delete_run(adopted)
     print(f"MLflow UI: {build_link(ui)}   (Ctrl-C ends it)", flush=True)
     os.environ.update(LEAN_ENVIRONMENT)
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *_list_options(ui, address)])

@@ -36,15 +36,25 @@ def preprocess(settings: Settings) -> Prepared:
         BadData: the data is missing, damaged, or cannot be split.
         BadInput: the cache is not writable, or the user has no home folder for it.
     """
+    source = fingerprint_source(settings)
     data_dir = _expand_home("data_dir", settings.data_dir)
     cache_dir = _expand_home("cache_dir", settings.cache_dir).absolute()
-    source = sources.fingerprint(settings.data, data_dir)
     key = _compute_key(source, settings)
     entry = prepared.load_entry(cache_dir, key)
     if entry is None:
         entry = prepared.create_entry(cache_dir, key, partial(_make_content, settings, data_dir, source))
     _check_storage(entry, settings.preprocess)
     return entry
+
+
+def fingerprint_source(settings: Settings) -> str:
+    """Return the SHA-256 (hex) of the raw content that `settings.data` names; fetch what is missing.
+
+    Raises:
+        BadData: a file is missing, damaged or has the wrong hash.
+        BadInput: the user has no home folder for the data.
+    """
+    return sources.fingerprint(settings.data, _expand_home("data_dir", settings.data_dir))
 
 
 def _expand_home(key: str, path: str) -> Path:

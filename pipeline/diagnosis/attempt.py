@@ -20,7 +20,7 @@ ROUNDED = 0.005
 class Decision(StrEnum):
     """What became of a remedy."""
 
-    kept = "kept"
+    accepted = "kept"
     refused = "refused"
     promising = "promising"
     """It would pass a single test, but not yet one of the many that a diagnosis makes."""
@@ -54,7 +54,7 @@ class Attempt:
     def decision(self) -> Decision:
         """Return what became of the remedy."""
         if self.kept:
-            return Decision.kept
+            return Decision.accepted
         return Decision.promising if self.promising else Decision.refused
 
     @property
@@ -102,7 +102,7 @@ def _explain(attempt: Attempt, settings: Diagnose) -> str:
     gain = f"{format_gain(low, high, attempt.cost.mean)}, {_describe_pairs(attempt)}"
     margin = math.exp(attempt.cost.margin)
     match attempt.decision:
-        case Decision.kept:
+        case Decision.accepted:
             return (
                 f"{gain}; accuracy {100 * attempt.accuracy.mean:+.2f} points "
                 f"({format_confidence(attempt.accuracy.confidence)} that no more than "
@@ -201,7 +201,7 @@ class TotalGain:
 
 
 def compute_total_gain(
-    baseline: MeasuredCommand, kept: Sequence[Attempt], result: MeasuredCommand, settings: Diagnose
+    baseline: MeasuredCommand, accepted: Sequence[Attempt], result: MeasuredCommand, settings: Diagnose
 ) -> TotalGain:
     """Compute what `result`, made of these attempts, saves: the product of what each saved within its pairs.
 
@@ -209,10 +209,10 @@ def compute_total_gain(
     """
     times = baseline.point.device_seconds / result.point.device_seconds
     margin = -math.log1p(-settings.least_gain)
-    tests = [attempt.cost for attempt in kept if attempt.cost is not None]
+    tests = [attempt.cost for attempt in accepted if attempt.cost is not None]
     total = paired_tests.chain_tests(tests, math.log(times), margin)
-    low, high = total.compute_factors(max(attempt.needed for attempt in kept))
-    timed = math.fsum(attempt.cost.mean for attempt in kept if attempt.cost and attempt.timings)
+    low, high = total.compute_factors(max(attempt.needed for attempt in accepted))
+    timed = math.fsum(attempt.cost.mean for attempt in accepted if attempt.cost and attempt.timings)
     return TotalGain(times=times, low=low, high=high, confidence=total.confidence, by_pairs=math.exp(timed))
 
 

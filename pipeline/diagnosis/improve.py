@@ -84,17 +84,17 @@ def improve(
     baseline = measure_baseline(start, seeds, run)
     yield BaselineMeasured(baseline)
     runner = AttemptRunner(settings, seeds, run, baseline, budget)
-    kept, current, case = list[Attempt](), baseline, None
+    accepted, current, case = list[Attempt](), baseline, None
     failed, tried_words = set[str](), set[Words]()
     reason = f"the budget of {settings.steps} attempts is spent"
     for number in range(1, settings.steps + 1):
-        if budget.left < 0:
-            reason = f"the budget of {settings.minutes:g} minutes is spent"
-            break
         if case is None:
             case = break_down(current, runner.find_enough_epochs(current.curves) or current.epoch)
         bottleneck = find_bottleneck(case, remedies, failed)
-        yield SinglePointNamed(case, bottleneck)
+        yield SinglePointNamed(case, bottleneck)  # also where the baseline alone took all of the time
+        if budget.left < 0:
+            reason = f"the budget of {settings.minutes:g} minutes is spent"
+            break
         best = _choose_remedy(bottleneck, current.words, tried_words, settings.least_gain)
         if best is None:
             reason = "no other remedy is expected to pay"
@@ -102,13 +102,13 @@ def improve(
         attempt = runner.measure_and_judge(number, best, current, case)
         yield attempt
         if attempt.kept and attempt.after:
-            kept.append(attempt)
+            accepted.append(attempt)
             current, case = attempt.after, None
             tried_words.clear()
         else:
             failed.add(best.remedy)
             tried_words.add(best.words)
-    yield check_on_fresh_seeds(runner, kept, reason)
+    yield check_on_fresh_seeds(runner, accepted, reason)
 
 
 def _choose_remedy(
@@ -130,22 +130,22 @@ def measure_baseline(start: Words, seeds: range, run: Run) -> MeasuredCommand:
     return MeasuredCommand(start, curves, last, list_costs(curves, last))
 
 
-def check_on_fresh_seeds(runner: AttemptRunner, kept: Sequence[Attempt], reason: str) -> Conclusion:
+def check_on_fresh_seeds(runner: AttemptRunner, accepted: Sequence[Attempt], reason: str) -> Conclusion:
     """Return the last of the attempts that were kept that fresh seeds do not contradict.
 
     It may get more epochs if need be. The baseline, which is left where none holds, needs no such check.
     """
     rejected: list[MeasuredCommand] = []
     fresh = range(runner.seeds.stop, runner.seeds.stop + runner.settings.seeds)
-    baseline = _train_baseline_on_fresh(runner, fresh) if kept else None
-    for count in range(len(kept), 0, -1):
-        candidate = kept[count - 1].after
+    baseline = _train_baseline_on_fresh(runner, fresh) if accepted else None
+    for count in range(len(accepted), 0, -1):
+        candidate = accepted[count - 1].after
         assert candidate is not None
         curves = _train_long(runner, candidate, fresh)
         result: MeasuredCommand | None = candidate
         fresh_accuracies = list_accuracies(curves, min(candidate.epoch, count_epochs(curves)))
         if _is_contradicted(runner, baseline, fresh_accuracies):
-            result = _lengthen(runner, kept[:count], baseline, curves)
+            result = _lengthen(runner, accepted[:count], baseline, curves)
         if result is not None:
             return Conclusion(
                 result=result,
@@ -153,7 +153,7 @@ def check_on_fresh_seeds(runner: AttemptRunner, kept: Sequence[Attempt], reason:
                 lengthened=result is not candidate,
                 rejected=tuple(rejected),
                 reason=reason,
-                gain=compute_total_gain(runner.baseline, kept[:count], result, runner.settings),
+                gain=compute_total_gain(runner.baseline, accepted[:count], result, runner.settings),
             )
         rejected.append(candidate)
     return Conclusion(
@@ -175,12 +175,12 @@ def _train_long(runner: AttemptRunner, candidate: MeasuredCommand, seeds: range)
 
 def _lengthen(
     runner: AttemptRunner,
-    kept: Sequence[Attempt],
+    accepted: Sequence[Attempt],
     baseline: Sequence[float] | None,
     fresh: Sequence[Curve],
 ) -> MeasuredCommand | None:
-    """Return the last of `kept` with the fewest more epochs that satisfy all seeds; None without a gain."""
-    candidate = kept[-1].after
+    """Return the last of `accepted` with the fewest more epochs that all seeds need; None without a gain."""
+    candidate = accepted[-1].after
     assert candidate is not None
     if candidate.epoch >= count_epochs(fresh):
         return None
@@ -192,7 +192,7 @@ def _lengthen(
             words = apply_overrides(candidate.words, (f"train.epochs={epoch}",))
             costs = tuple(cost * epoch / candidate.epoch for cost in candidate.costs)
             longer = MeasuredCommand(words, curves, epoch, costs)
-            gain = compute_total_gain(runner.baseline, kept, longer, runner.settings)
+            gain = compute_total_gain(runner.baseline, accepted, longer, runner.settings)
             return longer if gain.confidence >= runner.settings.confidence else None
     return None
 

@@ -134,8 +134,8 @@ class AttemptRunner:
             )
             trained = min(epoch, len(curve.epochs))  # fewer where it exceeded its limit
             timings.append((old, curve.epochs[trained - 1].device_seconds * epoch / trained))
-        again = replace(attempt, timings=tuple(timings), looks=attempt.looks + 1)
-        return self._judge(self._set_to_baseline_clock(again))
+        extended = replace(attempt, timings=tuple(timings), looks=attempt.looks + 1)
+        return self._judge(self._set_to_baseline_clock(extended))
 
     def _set_to_baseline_clock(self, attempt: Attempt) -> Attempt:
         """Set the costs from the timings, as if the old command line still cost what it cost at first."""

@@ -1,5 +1,6 @@
 """What a trained model gets right and wrong. The test split is read here, once, and never chosen by."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,7 @@ from pipeline.data.samples import RawSamples
 from pipeline.errors import BadModel
 from pipeline.evaluation import corruptions
 from pipeline.evaluation.corruptions import ShiftedSamples
-from pipeline.measures import ClassScore, SplitScore
+from pipeline.measures import ClassScore, SplitScore, compute_accuracy, require_finite
 from pipeline.settings.measuring import Evaluate, Shift
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import BinaryCrossEntropy, CrossEntropy, Loss, Reduction
@@ -109,7 +110,8 @@ def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> Evalua
     `predict`: n samples, as a user can send them -> probabilities float32 [n, classes].
 
     Raises:
-        BadModel: the outputs are not one a class, or not finite.
+        BadModel: the outputs are not one a class.
+        Diverged: an output is NaN or infinite.
         BadData: `evaluate.shift` does not fit the samples.
     """
     corruptions.check_shift(settings.evaluate.shift, prepared.test.samples, prepared.front)
@@ -134,7 +136,7 @@ def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> Evalua
 def _score_under_shift(predict: Predict, prepared: Prepared, settings: Settings) -> tuple[ShiftScore, ...]:
     def accuracy(split: Split, severity: int) -> float:
         changed = _change_split(split, severity, prepared, settings.evaluate)
-        return float(np.mean(predict(changed).argmax(axis=1) == split.labels))
+        return compute_accuracy(predict(changed), np.asarray(split.labels))
 
     return tuple(
         ShiftScore(severity, accuracy(prepared.validation, severity), accuracy(prepared.test, severity))
@@ -160,7 +162,7 @@ def shift_splits(prepared: Prepared, settings: Settings) -> Prepared:
     """Return `prepared` with validation and test samples changed as `evaluate` says.
 
     Each split holds the samples of all severities, one severity after the other, so that an accuracy is the
-    mean over them.
+    mean over them. They are other data, so the key is another one.
 
     Raises:
         BadData: `evaluate.shift` does not fit the samples.
@@ -177,7 +179,13 @@ def shift_splits(prepared: Prepared, settings: Settings) -> Prepared:
         features = [np.concatenate(list(feature_layers.compute_features(front, batch))) for batch in raw]
         return Split(np.concatenate(features), labels, np.concatenate(raw))
 
-    return replace(prepared, validation=shift_split(prepared.validation), test=shift_split(prepared.test))
+    about = repr((prepared.key, choices.shift, choices.severities, choices.shift_seed))
+    return replace(
+        prepared,
+        validation=shift_split(prepared.validation),
+        test=shift_split(prepared.test),
+        key=hashlib.sha256(about.encode()).hexdigest(),
+    )
 
 
 def _compute_outputs(predict: Predict, split: Split, classes: tuple[str, ...]) -> np.ndarray:
@@ -188,8 +196,7 @@ def _compute_outputs(predict: Predict, split: Split, classes: tuple[str, ...]) -
             f"a model must answer with one output a class {expected}, got {outputs.shape}; "
             "evaluate it with the data that it was trained on"
         )
-    if not np.isfinite(outputs).all():
-        raise BadModel("a model's outputs must be finite, got NaN or infinity; train it again")
+    require_finite(outputs)
     return outputs
 
 
@@ -201,8 +208,12 @@ def _score_split(predict: Predict, split: Split, classes: tuple[str, ...], loss:
 
 
 def score_outputs(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> SplitScore:
-    """Return accuracy and mean loss of `outputs` [n, classes]; the largest output is the guess."""
-    accuracy = float(np.mean(outputs.argmax(axis=1) == labels))
+    """Return accuracy and mean loss of `outputs` [n, classes]; the largest output is the guess.
+
+    Raises:
+        Diverged: an output is NaN or infinite.
+    """
+    accuracy = compute_accuracy(outputs, labels)
     return SplitScore(accuracy, float(compute_losses(outputs, labels, loss).mean()), len(labels))
 
 

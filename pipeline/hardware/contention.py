@@ -23,7 +23,7 @@ from pipeline.hardware.energy import Gauge
 CLEAR_SHARE = 0.95
 """A share of the cores below this is contention; above it are the kernel's own interruptions."""
 
-MIN_SPAN_SECONDS = 0.1
+MIN_SPAN_SECONDS = 0.05
 """Wall seconds that a verdict needs; shorter epochs are judged together with what was before them."""
 
 TICK_SECONDS = 0.01
@@ -89,14 +89,32 @@ def compute_core_share(span: Reading, cores: int) -> float | None:
     Others' time counts only as far as the process waited for a core: what they do with a core that it leaves
     idle takes nothing from it.
     """
+    taken = _count_taken_seconds(span, cores)
+    return None if taken is None else 1 - taken / (span.wall * cores)
+
+
+def compute_lost_seconds(span: Reading, cores: int) -> float:
+    """Return the core-seconds that a process lost to others in a contended span.
+
+    Ticks are too coarse to count what a short epoch lost, but CPU seconds and waits are exact: the process
+    lost no more than it was off its cores, nor than it waited for them.
+    """
+    taken = _count_taken_seconds(span, cores, ROUNDING_SECONDS * cores)
+    if taken is None:
+        return 0.0
+    return min(taken, max(0.0, span.wall * cores - span.cpu + span.stolen))
+
+
+def _count_taken_seconds(span: Reading, cores: int, rounding: float = 0.0) -> float | None:
+    """Return the core-seconds that others took; `rounding`: seconds that the ticks may have left out."""
     available = span.wall * cores
     if not available or span.busy is None:
         return None
     used = min(span.cpu, max(0.0, available - span.stolen))  # some kernels count stolen time as run
-    taken = max(0.0, span.busy - used)
+    taken = max(0.0, span.busy - used + rounding)
     if span.delayed is not None:
         taken = min(taken, span.delayed + span.stolen)
-    return 1 - min(taken, available) / available
+    return min(taken, available)
 
 
 def judge_span(span: Reading, cores: int) -> ContentionVerdict:
@@ -145,12 +163,13 @@ class ContentionMonitor:
     """
 
     def __init__(self, readings: "ReadingSource", cores: int) -> None:
-        """`cores`: CPU cores that the trial holds, 0 on a GPU."""
+        """Start to count; `cores`: CPU cores that the trial holds, 0 on a GPU."""
         self._readings, self._cores = readings, cores
-        self._starts: deque[Reading] = deque()
+        # A short first epoch is judged together with what came before it, such as warming up.
+        self._starts = deque([readings.read()])
         self.verdict = ContentionVerdict(False, None)
-        self.lost_share = 0.0
-        """Share of the last epoch's wall seconds that others took; 0 unless it was contended."""
+        self.lost_seconds = self.stolen_seconds = 0.0
+        """Core-seconds of the last epoch that others, and of these the hypervisor, took if contended."""
 
     def run_and_judge(self, call: Callable[[], None]) -> bool:
         """Run `call`; return whether it had its cores to itself, as far as that is counted.
@@ -169,14 +188,16 @@ class ContentionMonitor:
     @contextmanager
     def observe_epoch(self) -> Iterator[None]:
         """Judge the block, an epoch of training, together with as much before it as a verdict needs."""
-        self._starts.append(self._readings.read())
+        before = self._readings.read()
+        self._starts.append(before)
         yield
         now = self._readings.read()
         while len(self._starts) > 1 and now.wall - self._starts[1].wall >= MIN_SPAN_SECONDS:
             self._starts.popleft()
         self.verdict = judge_span(now.since(self._starts[0]), self._cores)
-        share = self.verdict.share if self.verdict.contended else None
-        self.lost_share = 0.0 if share is None else 1 - share
+        span = now.since(before)
+        self.stolen_seconds = span.stolen
+        self.lost_seconds = compute_lost_seconds(span, self._cores)
 
 
 # ---- reading ---------------------------------------------------------------------------------------
@@ -227,7 +248,10 @@ def read_busy_seconds(proc: Path, cores: int) -> tuple[float, float] | None:
 def read_delays(proc: Path) -> dict[int, float]:
     """Return the seconds that each thread of this process has waited for a core; {}: not counted."""
     delays = {}
-    for path in proc.glob("self/task/*/schedstat"):
-        with suppress(OSError, IndexError, ValueError):  # a thread may end while it is read
-            delays[int(path.parent.name)] = int(path.read_text().split()[1]) * 1e-9
+    with suppress(OSError):
+        for thread in os.listdir(proc / "self/task"):
+            path = f"{proc}/self/task/{thread}/schedstat"
+            # A thread may end while it is read.
+            with suppress(OSError, IndexError, ValueError), open(path, "rb", buffering=0) as file:
+                delays[int(thread)] = int(file.read().split()[1]) * 1e-9
     return delays

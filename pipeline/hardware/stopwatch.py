@@ -78,7 +78,7 @@ class Stopwatch:
         self.seconds = Seconds()
         self.lost_seconds = 0.0
         """Device-seconds of training that others took."""
-        self._last_epoch = self._lost_before = 0.0
+        self._last_epoch = self._lost_before = self._unjudged = 0.0
         gauge, cores = gauge or energy.open_gauge(device.kind), device.count if device.kind == "cpu" else 0
         self._contention = ContentionMonitor(readings or KernelCounters(gauge, cores), cores)
         self._energy = EnergyMeter(gauge)
@@ -98,16 +98,37 @@ class Stopwatch:
         """Add the seconds of the block, an epoch of training, to `train`; watch energy and contention."""
         before = self.seconds.train
         with self._energy.measure(), self._contention.observe_epoch(), self.time("train"):
+            computed = -time.process_time()
             yield
+            computed += time.process_time()
         self._last_epoch, self._lost_before = self.seconds.train - before, self.lost_seconds
-        self.lost_seconds += self._contention.lost_share * self._last_epoch * self.device.count
+        available, contention = self._last_epoch * self.device.count, self._contention
+        # The monitor's span is a little longer than the epoch: while it reads, the process may lose its core.
+        off_core = max(0.0, available - computed + contention.stolen_seconds)
+        self.lost_seconds += self._settle(min(contention.lost_seconds, off_core, available), available)
+
+    def _settle(self, lost: float, available: float) -> float:
+        """Return the device-seconds of `available` that the last epoch lost: only a verdict lets them count.
+
+        What epochs before the first verdict lost is added once it says contended: to each at most half of
+        what an epoch cost, so that its cost stays above zero.
+        """
+        if self.verdict.share is None:
+            self._unjudged += lost
+            return 0.0
+        if not self.verdict.contended:
+            self._unjudged = 0.0
+            return 0.0
+        late = min(self._unjudged, (available - lost) / 2)
+        self._unjudged -= late
+        return lost + late
 
     def repeat_if_contended(self, take_steps: Callable[[int], object], steps: int) -> None:
         """Measure by short repeats what the `steps` of the last epoch cost, if others disturbed that epoch.
 
         `take_steps(n)` takes n steps on throw-away state. Laps of one and two time slices go in turns, a
         quarter of the epoch's time at most; undisturbed ones give the cost of a step. With too few of these
-        the epoch's cost stays what the share of its core says (`ContentionMonitor.lost_share`).
+        the epoch's cost stays what its counters say (`ContentionMonitor.lost_seconds`).
         """
         epoch_seconds = self._last_epoch
         if not self.verdict.contended or steps < 2 or epoch_seconds < MIN_EPOCH_SECONDS:

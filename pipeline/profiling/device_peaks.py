@@ -5,10 +5,9 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 from pipeline.backend import tf
-from pipeline.files import write_whole
+from pipeline.files import expand_home, write_whole
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.profiling.roofline import DevicePeaks
 
@@ -25,7 +24,7 @@ REPEATS = 16
 def load_or_measure_peaks(device: ClaimedDevice, cache_dir: str) -> DevicePeaks:
     """Load the peaks of this device (as many cores, the same TensorFlow), or measure and store them."""
     name = _make_file_name(f"{device.name} tensorflow {tf.__version__}")
-    path = Path(cache_dir).expanduser() / "ceilings" / f"{name}.json"
+    path = expand_home(cache_dir) / "ceilings" / f"{name}.json"
     if path.is_file():
         stored = json.loads(path.read_text())
         bandwidth = [(size, rate) for size, rate in stored["bandwidth"]]

@@ -43,7 +43,9 @@ def render_frontier(results: Results) -> str:
             )
         )
     _add_frontier(figure, results, floor)
-    html: str = plotly.io.to_html(figure, include_plotlyjs=True, div_id="frontier", config=CONFIG)
+    html: str = plotly.io.to_html(
+        figure, include_plotlyjs=True, div_id="frontier", config=CONFIG, default_height="72vh"
+    )
     head, _, tail = html.rpartition("</body>")
     return f"{head}{_render_table(results)}</body>{tail}"
 

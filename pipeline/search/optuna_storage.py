@@ -8,21 +8,28 @@ from typing import Any
 import optuna
 from optuna.storages import RDBStorage, get_storage
 from optuna.storages._rdb.models import StudyModel, TrialModel
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import create_engine, inspect, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import BadInput
 from pipeline.processes import ProcessOwner
+from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import explain_failure, read_sqlite_path
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
 
 HEARTBEAT_SECONDS, GRACE_SECONDS = 20, 90
-LOCK_SECONDS, RETRY_SECONDS = 60, 0.2
+OPEN_SECONDS, RETRY_SECONDS = 60, 0.2
 PASSING_REASONS = ("locked", "busy", "disk i/o error", "already exists", "unique constraint", "duplicate key")
 """What databases say of a table or row that another process makes, and SQLite of a journal left by a kill."""
 
-OWNER = "owner"
+OWNER, ONCE, OUTCOME, ABOUT = "owner", "once", "outcome", "about"
+OUR_ROW_ATTRS = {OWNER, ONCE, OUTCOME}
+"""Every trial of ours has one of them from its first moment, also in studies of version 0.1.0."""
+
+DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
+"""Accuracy, device-seconds."""
 
 
 def read_owner(row: FrozenTrial) -> ProcessOwner | None:
@@ -37,7 +44,9 @@ def is_orphan(row: FrozenTrial) -> bool:
 
 
 def list_studies(url: str) -> list[str]:
-    """List the studies of a storage, the newest last; nothing is written, not even an empty storage.
+    """List our studies of a storage, the newest last; nothing is written, not even an empty storage.
+
+    Studies of other programs are left out.
 
     Raises:
         BadInput: the storage does not answer.
@@ -46,10 +55,36 @@ def list_studies(url: str) -> list[str]:
     try:
         if not _has_tables(url):
             return []
-        studies = [study.study_name for study in open_storage(url, create=False).get_all_studies()]
+        storage = open_storage(url, create=False)
+        return [
+            study.study_name
+            for study in storage.get_all_studies()
+            if not study.study_name.endswith(TASK_QUEUE_SUFFIX)
+            and explain_foreign(storage, study._study_id) is None
+        ]
     except Exception as error:
         raise explain_unusable(url, error) from None
-    return [name for name in studies if not name.endswith(TASK_QUEUE_SUFFIX)]
+
+
+def explain_foreign(storage: Any, study_id: int) -> str | None:
+    """Explain why a study is none of ours: another program made it, or writes into it; None for ours."""
+    directions = [StudyDirection(direction) for direction in storage.get_study_directions(study_id)]
+    if directions != DIRECTIONS:
+        names = ", ".join(direction.name.lower() for direction in directions)
+        return f"its directions are {names}, ours are maximize, minimize"
+    if ABOUT in storage.get_study_user_attrs(study_id):
+        return None
+    rows = storage.get_all_trials(study_id, deepcopy=False)
+    if not all(map(is_our_row, rows)):
+        return "its trials have no outcome of ours"
+    if not rows and storage.get_study_system_attrs(study_id):
+        return "another program has begun it"
+    return None
+
+
+def is_our_row(row: FrozenTrial) -> bool:
+    """Return whether this product made the row."""
+    return not OUR_ROW_ATTRS.isdisjoint(row.user_attrs)
 
 
 def _has_tables(url: str) -> bool:
@@ -57,7 +92,8 @@ def _has_tables(url: str) -> bool:
     path = read_sqlite_path(url)
     if path is not None and not path.exists() and path.parent.exists():
         return False
-    engine = create_engine(url, connect_args=_make_connect_args(url))
+    sqlite_waiting.install()
+    engine = create_engine(url)
     try:
         return inspect(engine).has_table(StudyModel.__tablename__)
     finally:
@@ -69,7 +105,8 @@ def open_storage(url: str, create: bool = True) -> Any:
 
     `create`: make the tables where they are missing; without it nothing is written.
     """
-    deadline = time.monotonic() + LOCK_SECONDS
+    sqlite_waiting.install()
+    deadline = time.monotonic() + OPEN_SECONDS
     while True:
         try:
             return get_storage(_connect(url, create))
@@ -79,17 +116,12 @@ def open_storage(url: str, create: bool = True) -> Any:
         time.sleep(RETRY_SECONDS)
 
 
-def _make_connect_args(url: str) -> dict[str, Any]:
-    """Return how long SQLite itself waits; it does not wait where two connections wait for each other."""
-    return {"timeout": LOCK_SECONDS} if url.startswith("sqlite") else {}
-
-
 def _connect(url: str, create: bool) -> RDBStorage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats
         return RDBStorage(
             url,
-            engine_kwargs={"connect_args": _make_connect_args(url)},
+            engine_kwargs={"pool_pre_ping": True},  # a server that was restarted is found again
             heartbeat_interval=HEARTBEAT_SECONDS,
             grace_period=GRACE_SECONDS,
             skip_table_creation=not create,

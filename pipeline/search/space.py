@@ -2,10 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import BadSetting
+from pipeline.settings.command_line import EPOCHS, CommandLine
+from pipeline.settings.search import Sampler
+from pipeline.settings.settings import flatten
 
 Value = str | int | float | bool | None
 Params = Mapping[str, Value]
@@ -175,3 +178,38 @@ def format_value(value: Value) -> str:
     # Hydra's grammar: a backslash means itself, except before a quote.
     doubled = re.sub(r"\\+(?='|$)", lambda match: 2 * match[0], value)
     return "'{}'".format(doubled.replace("'", "\\'"))
+
+
+# ---- what command lines have of a space ---------------------------------------------------------------
+
+
+def add_epochs(
+    space: SearchSpace, command_line: CommandLine, is_fair: Callable[[str], bool]
+) -> tuple[SearchSpace, str | None]:
+    """Return the space with how long to train, where a sampler may choose that, and that dimension's name.
+
+    Only the frontier sampler does, and only where the states on the way are fair points. `is_fair`: whether
+    they are under a schedule of that name.
+    """
+    settings = command_line.settings
+    max_epochs = settings.train.epochs
+    if settings.search.sampler is not Sampler.frontier or max_epochs == 1 or EPOCHS in space.keys:
+        return space, None
+    schedules = next((dimension for dimension in space.dimensions if dimension.key == "schedule"), None)
+    when = None
+    if schedules is not None:
+        fair_choices = [choice for choice in schedules.choices if is_fair(str(choice))]
+        if len(fair_choices) != 1:
+            return space, None
+        when = Condition(schedules.name, fair_choices[0])
+    elif not settings.schedule.fair_midway:
+        return space, None
+    epochs = Dimension(key=EPOCHS, low=1, high=max_epochs, is_integer=True, when=when)
+    return SearchSpace((*space.dimensions, epochs)), epochs.name
+
+
+def read_searched_values(command_line: CommandLine, keys: Sequence[str]) -> dict[str, Value]:
+    """Return the values of the searched keys that apply to a trial: the option of a group, or a setting."""
+    flat = dict(flatten(command_line.settings))
+    values = {key: command_line.choices.get(key, flat.get(key)) for key in keys}
+    return {key: value for key, value in values.items() if value is not None}  # type: ignore[misc]

@@ -14,26 +14,28 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.errors import BadSetting
 from pipeline.processes import ProcessOwner
 from pipeline.search.optuna_storage import (
+    ABOUT,
+    DIRECTIONS,
     HEARTBEAT_SECONDS,
+    ONCE,
+    OUTCOME,
     OWNER,
     claim_waiting,
+    explain_foreign,
     explain_unusable,
     is_orphan,
+    is_our_row,
     open_storage,
     read_owner,
 )
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
 
-DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
-"""Accuracy, device-seconds."""
-
-OUTCOME, REQUEUES, SURPLUS, WORDS, ONCE, TURN = "outcome", "requeues", "surplus", "words", "once", "turn"
+REQUEUES, SURPLUS, WORDS, TURN = "requeues", "surplus", "words", "turn"
 TURN_POLL_SECONDS = 0.1
 MISSING = -1
 """The id of a study that is not there: it has no rows."""
@@ -58,16 +60,24 @@ class StudyStore:
 
         Raises:
             BadInput: the storage does not answer; secrets in its address are masked.
-            BadSetting: the study was begun with another space, other settings or another device.
+            BadSetting: the study was begun with another space, other settings or another device, or by
+                another program.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.name = name
         self._task_queue: StudyStore | None = None
         try:
             self._storage = open_storage(url)
-            self._id = self._open_study(name)
+            existing = _find_study(self._storage, name)
+            foreign = existing != MISSING and explain_foreign(self._storage, existing)
+            self._id = MISSING if foreign else self._open_study(name)
         except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
             raise explain_unusable(url, error) from None
+        if foreign:
+            raise BadSetting(
+                f"search.study={name} is no study of ours in search.storage ({foreign}); "
+                "choose another name with search.study=NAME"
+            )
         if about is not None:
             self._check(about)
 
@@ -108,9 +118,9 @@ class StudyStore:
         return self._task_queue
 
     def _check(self, about: Mapping[str, Any]) -> None:
-        recorded = self.read_attrs().get("about")
+        recorded = self.read_attrs().get(ABOUT)
         if recorded is None:
-            self._storage.set_study_user_attr(self._id, "about", dict(about))
+            self._storage.set_study_user_attr(self._id, ABOUT, dict(about))
             return
         differing = [key for key in about if recorded.get(key) != about[key]]
         if differing:
@@ -131,9 +141,24 @@ class StudyStore:
         """Write down a value about the study itself."""
         self._storage.set_study_user_attr(self._id, key, value)
 
+    def list_run_ids(self) -> list[str]:
+        """List the runs of the trials that have ended, in their order."""
+        outcomes = [row.user_attrs.get(OUTCOME) or {} for row in self.trials()]
+        return [outcome["run_id"] for outcome in outcomes if outcome.get("run_id")]
+
+    def discard_if_empty(self) -> None:
+        """Delete the study again where nothing was ever begun in it."""
+        if not self._rows():
+            self._storage.delete_study(self._id)
+
     def trials(self) -> list[FrozenTrial]:
-        """Return all trials in the order in which they were begun, without those left over from a race."""
-        return [row for row in self._rows() if not {SURPLUS, TURN} & row.user_attrs.keys()]
+        """Return all trials in the order in which they were begun.
+
+        Without those left over from a race, and those that another program has put into the study.
+        """
+        return [
+            row for row in self._rows() if is_our_row(row) and not {SURPLUS, TURN} & row.user_attrs.keys()
+        ]
 
     def count_begun(self) -> int:
         """Count the trials that there are or will be; an interrupted one and its next try are one."""
@@ -209,7 +234,7 @@ class StudyStore:
         A trial beyond `limit`, which lost a race that it did not live to hear of, is not among them.
         """
         stale = set(self._storage._get_stale_trial_ids(self._id))
-        for row in self._rows():
+        for row in filter(is_our_row, self._rows()):
             if row.state is TrialState.RUNNING and (is_orphan(row) or row._trial_id in stale):
                 self._end_orphan(row, limit)
         requeued = {row.user_attrs.get(REQUEUES) for row in self.trials()}

@@ -24,12 +24,11 @@ from pipeline.measures import Epoch, Point
 from pipeline.search.ask_tell import TrialSuggester
 from pipeline.search.job import Job, Limits, TrialOutcome
 from pipeline.search.results import Results
-from pipeline.search.space import Condition, Dimension, Params, SearchSpace
+from pipeline.search.space import Params, SearchSpace
 from pipeline.search.study_store import WORDS, ProposedTrial, StudyStore
 from pipeline.search.trial_rows import CONFIRM, make_outcome, read_results
 from pipeline.search.worker_pool import Crash, WorkerPool
 from pipeline.settings.command_line import EPOCHS, CommandLine, Overrides
-from pipeline.settings.search import Sampler
 from pipeline.settings.search import Search as SearchSettings
 
 RECLAIM_SECONDS = 10.0
@@ -78,31 +77,6 @@ class SweepSpec:
         fair = trial.settings.schedule.fair_midway
         words = sorted(trial.overrides.without(EPOCHS) if fair else trial.overrides)
         return self.checkpoints / f"{hashlib.sha256(repr(words).encode()).hexdigest()[:24]}.npz"
-
-
-def add_epochs(
-    space: SearchSpace, command_line: CommandLine, is_fair: Callable[[str], bool]
-) -> tuple[SearchSpace, str | None]:
-    """Return the space with how long to train, where a sampler may choose that, and that dimension's name.
-
-    Only the frontier sampler does, and only where the states on the way are fair points. `is_fair`: whether
-    they are under a schedule of that name.
-    """
-    settings = command_line.settings
-    max_epochs = settings.train.epochs
-    if settings.search.sampler is not Sampler.frontier or max_epochs == 1 or EPOCHS in space.keys:
-        return space, None
-    schedules = next((dimension for dimension in space.dimensions if dimension.key == "schedule"), None)
-    when = None
-    if schedules is not None:
-        fair_choices = [choice for choice in schedules.choices if is_fair(str(choice))]
-        if len(fair_choices) != 1:
-            return space, None
-        when = Condition(schedules.name, fair_choices[0])
-    elif not settings.schedule.fair_midway:
-        return space, None
-    epochs = Dimension(key=EPOCHS, low=1, high=max_epochs, is_integer=True, when=when)
-    return SearchSpace((*space.dimensions, epochs)), epochs.name
 
 
 # ---- the observer -------------------------------------------------------------------------------------

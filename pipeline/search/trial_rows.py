@@ -2,19 +2,21 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial
 
 from pipeline.measures import Point
 from pipeline.search.estimates import ValidationSplit
-from pipeline.search.job import TrialOutcome
+from pipeline.search.optuna_storage import OUTCOME
 from pipeline.search.results import Results
-from pipeline.search.space import Value
-from pipeline.search.study_store import OUTCOME, StudyStore, is_interrupted
+from pipeline.search.space import read_searched_values
+from pipeline.search.study_store import StudyStore, is_interrupted
 from pipeline.search.study_trial import Confirmation, StudyTrial
 from pipeline.settings.command_line import CommandLine
-from pipeline.settings.settings import flatten
+
+if TYPE_CHECKING:  # a frontier is shown without TensorFlow
+    from pipeline.search.job import TrialOutcome
 
 CONFIRM = "confirm"
 """Attribute of a row of `StudyStore.task_queue`: the trial, epoch and seed that it confirms."""
@@ -26,7 +28,7 @@ ConfirmedKey = tuple[int, int, int]
 
 
 def make_outcome(
-    command_line: CommandLine, run_id: str | None, ended: TrialOutcome, keys: Sequence[str]
+    command_line: CommandLine, run_id: str | None, ended: "TrialOutcome", keys: Sequence[str]
 ) -> dict[str, Any]:
     """Return what is kept of a trial as plain values. `keys`: those that are searched."""
     curve = ended.curve
@@ -48,13 +50,6 @@ def make_outcome(
         "parameters": ended.parameters,
         "test_accuracy": ended.test_accuracy,
     }
-
-
-def read_searched_values(command_line: CommandLine, keys: Sequence[str]) -> dict[str, Value]:
-    """Return the values of the searched keys that apply to a trial: the option of a group, or a setting."""
-    flat = dict(flatten(command_line.settings))
-    values = {key: command_line.choices.get(key, flat.get(key)) for key in keys}
-    return {key: value for key, value in values.items() if value is not None}  # type: ignore[misc]
 
 
 def read_results(store: StudyStore, data: str) -> Results:

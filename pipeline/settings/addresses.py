@@ -6,7 +6,9 @@ SQLAlchemy is imported where it is needed: most mistakes of a command line are t
 import os
 from functools import cache
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from pipeline.errors import BadInput
 from pipeline.secrets import mask
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -55,7 +57,11 @@ def read_sqlite_path(address: str) -> Path | None:
         database = make_url(address).database
     except (ArgumentError, ValueError):
         return None
-    return Path(database).resolve() if database and database != ":memory:" else None
+    if not database or database == ":memory:":
+        return None
+    if database.startswith("file:"):  # SQLite's own form, which `uri=true` allows
+        database = unquote(urlsplit(database).path)
+    return Path(database).resolve()
 
 
 def is_database(address: str) -> bool:
@@ -94,6 +100,33 @@ def explain_failure(address: str, error: BaseException, remedy: str) -> str:
     reason = next(iter(text.splitlines()), type(error).__name__)
     short = reason if len(reason) <= REASON_LETTERS else f"{reason[: REASON_LETTERS - 3]}..."
     return f"got {shown} ({short}); {remedy}"
+
+
+def check_store() -> None:
+    """Check that the database of runs answers, where there is one: at once, and nothing is created.
+
+    Raises:
+        BadInput: it does not answer.
+    """
+    uri = read_uri()
+    path = read_sqlite_path(uri)
+    if not is_database(uri) or (path is not None and not path.exists()):
+        return
+    try:
+        check_database(uri)
+    except Exception as error:  # whatever a driver raises, the user's remedy is one
+        raise explain_unusable_store(uri, error) from None
+
+
+def explain_unusable_store(uri: str, error: Exception) -> BadInput:
+    """Return the error for a store that does not answer; it names the variable only where somebody set it."""
+    if os.environ.get(TRACKING_URI):
+        rule = f"{TRACKING_URI} must name a store that answers"
+        remedy = "unset it to use mlflow.db in the checkout"
+    else:
+        rule = "mlflow.db in the checkout must answer"
+        remedy = f"set {TRACKING_URI} to use another store"
+    return BadInput(f"{rule}, {explain_failure(uri, error, remedy)}")
 
 
 def _has_escapes(address: str) -> bool:

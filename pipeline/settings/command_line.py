@@ -12,6 +12,12 @@ NOT_OF_A_TRIAL = ("diagnose", "search", "tracking", "ui")
 MODEL_REFERENCES = ("record", "trained")
 """Keys that name a model of before: they are no part of a trial, which trains its own."""
 
+WITHOUT_EFFECT = {
+    *NOT_OF_A_TRIAL,
+    *MODEL_REFERENCES,
+    *("pruning", "price", "profile", "evaluate", "claim", "hydra", "data_dir", "cache_dir"),
+}
+"""Groups and keys that change nothing in the curve of a trial."""
 
 EPOCHS = "train.epochs"
 """The key that says how long a trial trains; a study may choose it after the trial has begun."""
@@ -52,15 +58,9 @@ class Overrides(tuple[str, ...]):
         return Overrides(word for word in self if not _is_within(key_of(word), keys))
 
     def drop_superseded(self) -> "Overrides":
-        """Return the words without those that a later word for the same key replaces.
-
-        A mapping (`key={...}`) is added to what is there, so the words of such a key all stay.
-        """
+        """Return the words without those that a later word for the same key replaces."""
         last = {key_of(word): number for number, word in enumerate(self)}
-        added = {key for key, value in map(split_word, self) if (value or "").startswith("{")}
-        return Overrides(
-            word for number, word in enumerate(self) if number == last[key_of(word)] or key_of(word) in added
-        )
+        return Overrides(word for number, word in enumerate(self) if number == last[key_of(word)])
 
     def trial_part(self) -> "Overrides":
         """Return the words that are part of one trial."""

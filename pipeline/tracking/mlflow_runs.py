@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from pipeline.processes import ProcessOwner
 from pipeline.secrets import mask
 from pipeline.settings.addresses import CHECKOUT
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.settings import flatten
-from pipeline.tracking.mlflow_store import is_local, take_adopted_run
+from pipeline.tracking.mlflow_store import is_local
 
 PARAM_LIMIT, TAG_LIMIT, BATCH_LIMIT = 6000, 8000, 1000
 PAGE_SIZE = 1000
@@ -115,14 +116,12 @@ def _is_mlflow_run_alive() -> bool:
     return any("run" in line and any(Path(word).name == "mlflow" for word in line[:3]) for line in lines)
 
 
-def adopt_run(client: MlflowClient) -> str | None:
-    """Take the run that `mlflow run` opened for this process, and mask what MLflow wrote into it."""
-    run_id = take_adopted_run()
-    if run_id is None:
-        return None
-    tags = client.get_run(run_id).data.tags
-    set_tags(client, run_id, {key: value for key, value in tags.items() if mask(value) != value})
-    return run_id
+def is_deleted(client: MlflowClient, run_id: str) -> bool:
+    """Return whether somebody has deleted the run, which then takes no more."""
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "deleted")
+    except MlflowException as error:
+        return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
 
 
 # ---- writing ------------------------------------------------------------------------------------------

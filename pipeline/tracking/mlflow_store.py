@@ -12,11 +12,10 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from pipeline.errors import BadInput
+from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
-    TRACKING_URI,
     check_database,
-    explain_failure,
+    explain_unusable_store,
     is_database,
     make_sqlite_address,
     read_sqlite_path,
@@ -39,6 +38,7 @@ def open_store() -> mlflow.MlflowClient:
         BadInput: the address is unusable or the server does not answer; one line, secrets masked.
     """
     _quieten()
+    sqlite_waiting.install()
     uri = read_uri()
     mlflow.set_tracking_uri(uri)
     try:
@@ -49,21 +49,8 @@ def open_store() -> mlflow.MlflowClient:
         client = mlflow.MlflowClient()
         client.search_experiments(max_results=1)
     except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
-        raise _explain_unusable(uri, error) from None
+        raise explain_unusable_store(uri, error) from None
     return client
-
-
-def _explain_unusable(uri: str, error: Exception) -> BadInput:
-    """Return the error for a store that does not answer; it names the variable only where somebody set it."""
-    if os.environ.get(TRACKING_URI):
-        rule, remedy = (
-            f"{TRACKING_URI} must name a store that answers",
-            "unset it to use mlflow.db in the checkout",
-        )
-    else:
-        rule = "mlflow.db in the checkout must answer"
-        remedy = f"set {TRACKING_URI} to use another store"
-    return BadInput(f"{rule}, {explain_failure(uri, error, remedy)}")
 
 
 def _quieten() -> None:

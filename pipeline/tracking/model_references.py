@@ -10,6 +10,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadModel
+from pipeline.files import expand_home
 from pipeline.secrets import mask
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.command_record import read_overrides
@@ -44,7 +45,7 @@ def find_model(text: str) -> ModelReference:
         return _find_by_run(text, text, text.removeprefix("runs:/").partition("/")[0])
     if text.startswith("models:/"):
         return _find_registered(text)
-    path = Path(text).expanduser()
+    path = expand_home(text)
     if not path.exists():
         raise _explain_missing(text, "no such path, and not a run id, runs:/ or models:/ URI")
     return ModelReference(text, str(path), None, ())

@@ -1,5 +1,6 @@
 """The end of a study: models of the frontier kept and registered, pictures and a note on its run."""
 
+import sys
 from typing import TYPE_CHECKING
 
 from mlflow.entities.model_registry import ModelVersion
@@ -10,7 +11,7 @@ from pipeline.reports import study_html, study_markdown, study_plots
 from pipeline.search.confirmation import train_point
 from pipeline.search.importance import compute_importances
 from pipeline.search.study_trial import FrontierPoint
-from pipeline.tracking import model_artifact
+from pipeline.tracking import mlflow_runs, model_artifact
 from pipeline.trial import load_prepared
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MEMBER = "member"
 """Tag of a version: number and epoch of the point whose model it is."""
+
+ALIASES = ("cheapest", "knee", "best")
+OUR_TAGS = {MEMBER, "validation_accuracy", "device_seconds", "seeds", "test_accuracy"}
 
 
 def publish_study(task: "Sweep", record: "StudyRecorder", link: str) -> None:
@@ -51,15 +55,43 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     registered = _read_registered(record)
     for member in choose_members(results):
         version = registered.pop(_name_member(member), "") or _register(task, record, member)
+        if version is None:
+            continue
         _describe_version(record, version, member)
         versions[member.key] = version
     for version in registered.values():
-        record.client.delete_model_version(record.study, version)
+        _unregister(record, version)
     for alias, named in choose_aliases(results).items():
-        if named is not None:
+        if _is_foreign_alias(record, alias):
+            print(f"alias {alias} of model {record.study} is on another's version: it stays", file=sys.stderr)
+        elif named is not None and named.key in versions:
             record.client.set_registered_model_alias(record.study, alias, versions[named.key])
         else:
             _delete_alias(record, alias)
+
+
+def _unregister(record: "StudyRecorder", version: str) -> None:
+    """Delete a version that left the frontier, unless a person has made it their own by an alias or a tag."""
+    aliases = [
+        alias
+        for alias, named in record.client.get_registered_model(record.study).aliases.items()
+        if str(named) == version and alias not in ALIASES
+    ]
+    tags = sorted(record.client.get_model_version(record.study, version).tags.keys() - OUR_TAGS)
+    if aliases or tags:
+        text = ", ".join([*(f"alias {alias}" for alias in aliases), *(f"tag {tag}" for tag in tags)])
+        name = f"version {version} of model {record.study}"
+        print(f"{name} left the frontier; it stays for its {text}", file=sys.stderr)
+    else:
+        record.client.delete_model_version(record.study, version)
+
+
+def _is_foreign_alias(record: "StudyRecorder", alias: str) -> bool:
+    """Return whether a person has given an alias of this name to a version that is none of ours."""
+    versions = _search_versions(record)
+    aliases = record.client.get_registered_model(record.study).aliases if versions else {}
+    ours = {str(version.version) for version in versions if version.tags.get(MEMBER)}
+    return alias in aliases and str(aliases[alias]) not in ours
 
 
 def choose_aliases(results: "Results") -> dict[str, FrontierPoint | None]:
@@ -87,13 +119,27 @@ def _delete_alias(record: "StudyRecorder", alias: str) -> None:
         record.client.delete_registered_model_alias(record.study, alias)
 
 
-def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> str:
+def _find_run(record: "StudyRecorder", member: FrontierPoint) -> str | None:
+    """Find the run for the model of a point: the trial's, or where somebody has deleted it the study's."""
+    trial = member.trial
+    if trial.run_id and not mlflow_runs.is_deleted(record.client, trial.run_id):
+        return trial.run_id
+    is_gone = mlflow_runs.is_deleted(record.client, record.run_id)
+    place = "nothing has its model until the next start" if is_gone else "the study's run has its model"
+    print(f"the MLflow run of trial {trial.number} was deleted: {place}", file=sys.stderr)
+    return None if is_gone else record.run_id
+
+
+def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> str | None:
+    """Train the point again, register its model and return the version; None where no run can have it."""
+    run_id = _find_run(record, member)
+    if run_id is None:
+        return None
     command_line, weights = train_point(task, member)
     prepared = load_prepared(command_line.settings)
     model = keras_models.build_model(command_line.settings, prepared, weights)
-    assert member.trial.run_id is not None
-    model_artifact.log_model(model, prepared, record.study, member.trial.run_id)
-    newest = max(int(version.version) for version in _search_versions(record))
+    model_artifact.log_model(model, prepared, record.study, run_id)
+    newest = max(int(version.version) for version in _search_versions(record) if version.run_id == run_id)
     record.client.set_model_version_tag(record.study, str(newest), MEMBER, _name_member(member))
     return str(newest)
 

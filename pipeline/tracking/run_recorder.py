@@ -21,7 +21,14 @@ from pipeline.measures import Cost, Epoch, Seconds
 from pipeline.models.litert import ServedFile
 from pipeline.reports import run_pictures, trial_plots
 from pipeline.settings.command_line import CommandLine
-from pipeline.tracking import command_record, mlflow_runs, mlflow_store, model_artifact, shared_views
+from pipeline.tracking import (
+    adopted_run,
+    command_record,
+    mlflow_runs,
+    mlflow_store,
+    model_artifact,
+    shared_views,
+)
 from pipeline.training import warm_start
 from pipeline.training.train import Trained
 from pipeline.training.warm_start import Start, WarmStart
@@ -259,11 +266,13 @@ def _describe(
 
 
 def _open_run(client: mlflow.MlflowClient, command_line: CommandLine, stage: str) -> str:
-    name = command_line.settings.tracking.run_name or mlflow_runs.make_run_name(command_line, stage)
-    if adopted := mlflow_runs.adopt_run(client):
-        mlflow_runs.set_tags(client, adopted, {mlflow_runs.RUN_NAME: name})
+    explicit = command_line.settings.tracking.run_name
+    name = explicit or mlflow_runs.make_run_name(command_line, stage)
+    experiment = adopted_run.choose_experiment(client, command_line)
+    if adopted := adopted_run.adopt_run(client, name, experiment):
+        if explicit:
+            mlflow_runs.set_tags(client, adopted, {mlflow_runs.RUN_NAME: explicit})
         return adopted
-    experiment = mlflow_store.find_or_create_experiment(client, command_line.settings.tracking.experiment)
     return mlflow_runs.create_run(client, experiment, name, {})
 
 

@@ -4,9 +4,11 @@ A trial's run is written in few calls: one when it begins, one when it ends; no 
 """
 
 import json
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import mlflow
@@ -22,18 +24,28 @@ from pipeline.search.results import Results
 from pipeline.search.trial_rows import VALIDATION
 from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
 from pipeline.settings.settings import flatten
-from pipeline.tracking import command_record, mlflow_runs, mlflow_store, shared_views, study_view
+from pipeline.tracking import adopted_run, command_record, mlflow_runs, shared_views, study_view
+from pipeline.tracking.study_place import STUDY, STUDY_ID
 
-STUDY, TRIAL, ROLE, TRY = "study", "trial", "role", "try"
+TRIAL, ROLE, TRY = "trial", "role", "try"
 REFRESH_SECONDS = 5.0
 """The frontier's line is drawn anew at most this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyKey:
+    """What tells a study from all others: its name, its identity (see `study_identity`), its experiment."""
+
+    name: str
+    identity: str
+    experiment_id: str
 
 
 @contextmanager
 def record_study(
     client: mlflow.MlflowClient,
     command_line: CommandLine,
-    study: str,
+    study: StudyKey,
     device: str,
     exclusive: Callable[[str], AbstractContextManager[None]],
 ) -> "Iterator[StudyRecorder]":
@@ -64,7 +76,7 @@ class StudyRecorder:
         self,
         client: mlflow.MlflowClient,
         command_line: CommandLine,
-        study: str,
+        study: StudyKey,
         device: str,
         exclusive: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
@@ -73,10 +85,10 @@ class StudyRecorder:
         `device`: cpu or gpu, which names the cost; `exclusive`: keeps other processes of the study out.
         """
         self._exclusive = exclusive
-        self.client, self.study, self.cost_metric = client, study, f"{device}_seconds"
-        self.experiment_id = mlflow_store.find_or_create_experiment(
-            client, command_line.settings.tracking.experiment
-        )
+        self.client, self.study, self.cost_metric = client, study.name, f"{device}_seconds"
+        self.experiment_id = study.experiment_id
+        self._study_tags = {STUDY: study.name, STUDY_ID: study.identity}
+        self._deleted: set[str] = set()
         self._command_line = command_line
         self._tags: dict[str, dict[str, str]] = {}
         self._drawn_at = 0.0
@@ -88,7 +100,7 @@ class StudyRecorder:
 
     def _open_study_run(self) -> str:
         """Take up the run of an earlier start of this study, else that of `mlflow run`, or open a new one."""
-        adopted = mlflow_runs.adopt_run(self.client)
+        adopted = adopted_run.adopt_run(self.client, self.study, self.experiment_id)
         runs = list(self._search_runs())
         self._tags = {run.info.run_id: dict(run.data.tags) for run in runs}
         study_runs = [run for run in runs if ROLE not in run.data.tags and TRIAL not in run.data.tags]
@@ -99,11 +111,11 @@ class StudyRecorder:
             self.client.update_run(run_id, status="RUNNING")
         else:
             run_id = adopted or mlflow_runs.create_run(self.client, self.experiment_id, self.study, {})
+            self._nest(runs, run_id)
         tags = {
-            STUDY: self.study,
+            **self._study_tags,
             "stage": "sweep",
             "objective": self._command_line.settings.search.objective.value,
-            mlflow_runs.RUN_NAME: self.study,
             **mlflow_runs.SOURCE,
             **mlflow_runs.make_owner_tags(),
             # The page is written at the end of the study; until then a person's own text stays.
@@ -116,19 +128,41 @@ class StudyRecorder:
         command_record.log_long_command(self.client, run_id, self._command_line, "sweep")
         return run_id
 
+    def _nest(self, runs: Sequence[Run], run_id: str) -> None:
+        """Nest the runs of earlier starts in a new run of the study: somebody deleted the one before."""
+        for run in runs:
+            mlflow_runs.set_tags(self.client, run.info.run_id, {mlflow_runs.PARENT: run_id})
+
     def record_validation_split(self, split: ValidationSplit) -> None:
         """Tag the study's run with the rows that accuracies are counted on, which a reader of it needs."""
-        mlflow_runs.set_tags(self.client, self.run_id, {VALIDATION: json.dumps(split.to_dict())})
+        with self._unless_deleted(self.run_id, "the study"):
+            mlflow_runs.set_tags(self.client, self.run_id, {VALIDATION: json.dumps(split.to_dict())})
+
+    @contextmanager
+    def _unless_deleted(self, run_id: str, what: str) -> Iterator[None]:
+        """Leave out what a run that somebody has deleted in the UI would get, and say so once."""
+        try:
+            yield
+        except MlflowException:
+            if not mlflow_runs.is_deleted(self.client, run_id):
+                raise
+            if run_id not in self._deleted:
+                self._deleted.add(run_id)
+                print(f"the MLflow run of {what} ({run_id}) was deleted: it gets no more", file=sys.stderr)
 
     def _search_runs(self, condition: str = "") -> Iterator[Run]:
         """Yield the runs of this study that meet a further condition."""
         of_study = f"tags.{STUDY} = {mlflow_runs.quote(self.study)}"
         both = f"{of_study} AND {condition}" if condition else of_study
-        return mlflow_runs.search_runs(self.client, [self.experiment_id], both)
+        for run in mlflow_runs.search_runs(self.client, [self.experiment_id], both):
+            # Runs of version 0.1.0 have no identity: their experiment and name tell them.
+            if run.data.tags.get(STUDY_ID, identity := self._study_tags[STUDY_ID]) == identity:
+                yield run
 
     def close(self, status: str) -> None:
         """End the study's run."""
-        self.client.set_terminated(self.run_id, status=status)
+        with self._unless_deleted(self.run_id, "the study"):
+            self.client.set_terminated(self.run_id, status=status)
 
     # ---- trials -----------------------------------------------------------------------------------------
 
@@ -137,7 +171,7 @@ class StudyRecorder:
     ) -> str:
         """Open a run for a trial or a confirmation (`role`); `attempt`: its name for `delete_attempt`."""
         tags = {
-            STUDY: self.study,
+            **self._study_tags,
             TRIAL: str(number),
             TRY: attempt,
             "stage": role or "trial",
@@ -168,9 +202,10 @@ class StudyRecorder:
                 "contended": str(contended).lower(),
                 "fair_midway": str(outcome.curve.fair_midway).lower(),
             }
-        mlflow_runs.log_metrics(self.client, run_id, metrics)
-        mlflow_runs.set_tags(self.client, run_id, tags)
-        self.client.set_terminated(run_id, status="FAILED" if outcome.status == "failed" else "FINISHED")
+        with self._unless_deleted(run_id, "a trial"):
+            mlflow_runs.log_metrics(self.client, run_id, metrics)
+            mlflow_runs.set_tags(self.client, run_id, tags)
+            self.client.set_terminated(run_id, status="FAILED" if outcome.status == "failed" else "FINISHED")
 
     def _make_metrics(self, outcome: TrialOutcome, unit: tuple[str, float]) -> list[Metric]:
         metrics: list[Metric] = []
@@ -251,12 +286,13 @@ class StudyRecorder:
             for mark in study_view.make_marks(results, unit):
                 self._log_mark(mark, unit)
             for old in before:
-                self.client.delete_run(old.info.run_id)
+                with self._unless_deleted(old.info.run_id, "the line"):
+                    self.client.delete_run(old.info.run_id)
         self._drawn_at, self._drawn_points = time.monotonic(), steps
         return True
 
     def _log_mark(self, mark: study_view.ChartMark, unit: tuple[str, float]) -> None:
-        tags = {STUDY: self.study, **mark.tags}
+        tags = {**self._study_tags, **mark.tags}
         run_id = mlflow_runs.create_run(self.client, self.experiment_id, mark.name, tags, parent=self.run_id)
         name = shared_views.make_cost_metric(self.cost_metric, unit)
         metrics = [
@@ -267,8 +303,10 @@ class StudyRecorder:
 
     def log_files(self, files: Mapping[str, bytes]) -> None:
         """Log files on the study's run, by their path in it."""
-        mlflow_runs.log_files(self.client, self.run_id, files)
+        with self._unless_deleted(self.run_id, "the study"):
+            mlflow_runs.log_files(self.client, self.run_id, files)
 
     def write_note(self, text: str) -> None:
         """Write Markdown on the study's page."""
-        mlflow_runs.set_tags(self.client, self.run_id, {mlflow_runs.NOTE: text})
+        with self._unless_deleted(self.run_id, "the study"):
+            mlflow_runs.set_tags(self.client, self.run_id, {mlflow_runs.NOTE: text})

@@ -122,3 +122,15 @@ def test_the_environment_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in ("/tmp/one", "/tmp/two"):
         monkeypatch.setenv("FULCRUM_DATA", folder)
         assert compose([]).settings.data_dir == folder
+
+
+@pytest.mark.parametrize("word", ["experiment=null", "experiment=NULL", "--experiment=null"])
+def test_no_experiment_is_the_default(word: str) -> None:
+    assert compose([word, "train.epochs=2"]).settings == compose(["train.epochs=2"]).settings
+    assert "experiment" not in compose([word]).choices
+
+
+@pytest.mark.parametrize("word", ["experiment=", "experiment=[]", "experiment={}", "data=null", "price=null"])
+def test_a_group_that_is_nothing_is_refused(word: str) -> None:
+    with pytest.raises(BadSetting, match="must be one of"):
+        compose([word])

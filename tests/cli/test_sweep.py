@@ -19,6 +19,7 @@ from pipeline.search.study_store import StudyStore
 from pipeline.search.study_trial import StudyTrial
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
+from tests.conftest import Run
 
 SMOKE = ("search=smoke", "train.epochs=4", "device=cpu", "search.confirm=1")
 
@@ -47,7 +48,7 @@ SMOKE = ("search=smoke", "train.epochs=4", "device=cpu", "search.confirm=1")
             "search.sampler=best",
             ["search.sampler must be one of frontier, tpe, nsga2, gp, random, grid, qmc"],
         ),
-        ('search.study="it\'s"', ["search.study must be a name without quotes, / or :, or null, got it's"]),
+        ('search.study="it\'s"', ["search.study must be a name of", "or null, got it's"]),
         ("search.trials=0", ["search.trials must be >= 1"]),
         ("search.budget_device_seconds=-1", ["search.budget_device_seconds must be > 0, or null"]),
         ("search.enqueue=['model.hiden=3']", ["model has no setting hiden"]),
@@ -243,3 +244,22 @@ def test_every_composed_word_of_a_trial_is_in_its_command(swept: Swept) -> None:
     for each in swept.results.trials:
         command_line = compose(shlex.split(each.command)[4:])
         assert command_line.command_line("run") == each.command
+
+
+def test_a_sweep_whose_trials_all_failed_says_why_and_fails(fulcrum: Run) -> None:
+    done = fulcrum(
+        *("sweep", "experiment=smoke", "search=smoke", "search.trials=2", "search.study=all-fail"),
+        "search.max_parameters=1",
+    )
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith(
+        "error: none of the 2 trials of study all-fail came to a point, the last one failed: "
+    )
+    assert "infeasible" in line
+    client = mlflow_store.open_store()
+    (run,) = client.search_runs(
+        [experiment.experiment_id for experiment in client.search_experiments()],
+        "tags.study = 'all-fail' AND tags.stage = 'sweep'",
+    )
+    assert run.info.status == "FAILED"

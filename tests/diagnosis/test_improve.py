@@ -354,14 +354,14 @@ def test_what_would_pass_one_test_but_not_all_is_promising_and_says_what_would_s
     assert advised > 2
     settled, _ = find_promising(minutes=advised)
     assert len(settled.timings) > 12, "so many minutes are spent on it"
-    assert settled.decision is Decision.kept
+    assert settled.decision is Decision.accepted
 
 
 def test_pairs_are_doubled_as_long_as_half_of_the_time_that_is_left_allows_it() -> None:
     attempt, run = find_promising(minutes=1000)
-    assert attempt.decision is Decision.kept
+    assert attempt.decision is Decision.accepted
     assert len(attempt.timings) in (24, 48, 96)
-    assert len(run.calls) == 3 + 2 * len(attempt.timings) + 6
+    assert len(run.calls) == 3 + 2 * len(attempt.timings) + 3  # baseline, pairs, fresh seeds
 
 
 # ---- the end ------------------------------------------------------------------------------------------
@@ -403,6 +403,24 @@ def test_the_budgets_end_a_walk() -> None:
     )
     assert len(attempts(late)) == 1
     assert end(late).reason == "the budget of 1 minutes is spent"
+
+
+def test_the_single_point_is_named_also_where_the_baseline_took_all_of_the_time() -> None:
+    run = Replay()
+    found = list(
+        improve(
+            START,
+            0,
+            run,
+            look,
+            replace(TOLD, minutes=1),
+            [remedy("half", "times=0.5")],
+            clock=lambda: 90.0 * len(run.calls),
+        )
+    )
+    assert [type(each) for each in found] == [BaselineMeasured, SinglePointNamed, Conclusion]
+    assert end(found).reason == "the budget of 1 minutes is spent"
+    assert end(found).gain is None
 
 
 def test_events_come_in_order() -> None:

@@ -34,10 +34,10 @@ def test_curves_count_up_to_the_shortest_and_at_the_epoch_asked_for() -> None:
     assert list_costs(curves, 1) == (2.0, 2.0)
 
 
-def test_the_point_is_the_mean_of_seeds_and_of_timings() -> None:
-    measured = MeasuredCommand((), (curve(0.5, 0.7), curve(0.6, 0.9)), 2, (1.0, 2.0, 6.0))
+def test_the_point_is_the_mean_of_seeds_and_the_geometric_mean_of_timings() -> None:
+    measured = MeasuredCommand((), (curve(0.5, 0.7), curve(0.6, 0.9)), 2, (1.0, 2.0, 4.0))
     assert measured.accuracies == [0.7, 0.9]
-    assert measured.point == Point(pytest.approx(0.8), pytest.approx(3.0))
+    assert measured.point == Point(pytest.approx(0.8), pytest.approx(2.0))
 
 
 @pytest.mark.parametrize(

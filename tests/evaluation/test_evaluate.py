@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from pipeline.cli.compose import compose
 from pipeline.data.prepared import CleaningReport, Prepared, Scaling, Split
-from pipeline.errors import BadModel
+from pipeline.errors import BadModel, Diverged
 from pipeline.evaluation.evaluate import (
     bin_by_confidence,
     compute_calibration_error,
@@ -116,7 +116,7 @@ def test_outputs_that_do_not_fit_the_classes_are_refused(settings: Settings) -> 
 
 
 def test_outputs_that_are_no_numbers_are_refused(settings: Settings) -> None:
-    with pytest.raises(BadModel, match="must be finite"):
+    with pytest.raises(Diverged, match="must be finite"):
         evaluate(lambda features: predict(features) * np.nan, table(), settings)
 
 

@@ -19,6 +19,7 @@ from pipeline.hardware.contention import (
     KernelCounters,
     Reading,
     compute_core_share,
+    compute_lost_seconds,
     judge_span,
 )
 from pipeline.hardware.energy import SilentGauge
@@ -41,7 +42,7 @@ class Replay:
 
     def __init__(self, *spans: Reading) -> None:
         now = seconds(0.0, 0.0, 0.0, 0.0, 0.0, spans[0].strangers)
-        self._readings = []
+        self._readings = [now]
         for span in spans:
             self._readings.append(now)
             now = seconds(
@@ -59,13 +60,13 @@ class Replay:
 
 
 def observe(*spans: Reading, cores: int = 1) -> list[tuple[bool, float]]:
-    """Return verdict and lost share after each epoch."""
+    """Return verdict and lost seconds after each epoch."""
     monitor = ContentionMonitor(Replay(*spans), cores)
     observed = []
     for _ in spans:
         with monitor.observe_epoch():
             pass
-        observed.append((monitor.verdict.contended, round(monitor.lost_share, 3)))
+        observed.append((monitor.verdict.contended, round(monitor.lost_seconds, 3)))
     return observed
 
 
@@ -89,7 +90,7 @@ CASES = {
     "two cores, one of them idle": (seconds(1, 1.1, 1.1, 0.4), 2, False, 1.0),
     "waiting is not counted": (seconds(1, 0.6, 1.0), 1, True, 0.6),
     "bound to no core": (seconds(1, 0.6, None, 0.4), 1, False, None),
-    "too short to tell": (seconds(0.09, 0.01, 0.09, 0.08), 1, False, None),
+    "too short to tell": (seconds(0.04, 0.0, 0.04, 0.04), 1, False, None),
     "a GPU alone, its host thread sleeps": (seconds(1, 0.1, None, 0.0, 0.0, 0), 0, False, None),
     "a GPU with another process": (seconds(1, 0.1, None, 0.0, 0.0, 1), 0, True, None),
     "a GPU that does not tell": (seconds(1, 0.1), 0, False, None),
@@ -115,6 +116,7 @@ MAYBE = st.none() | SECONDS
 def test_a_share_is_a_share_whatever_the_kernel_says(span: Reading, cores: int) -> None:
     share = compute_core_share(span, cores)
     assert share is None or 0 <= share <= 1
+    assert 0 <= compute_lost_seconds(span, cores) <= span.wall * cores
 
 
 def test_a_span_is_what_was_counted_between_two_readings() -> None:
@@ -123,18 +125,47 @@ def test_a_span_is_what_was_counted_between_two_readings() -> None:
     assert after.since(before) == seconds(2.0, 1.0, None, 0.0, 0.25, 2)
 
 
-ALONE, HALVED = seconds(1, 0.99, 0.99, 0.0), seconds(2, 1.0, 2.0, 1.0)
+ALONE, HALVED = seconds(1, 1.0, 1.0, 0.0), seconds(2, 1.0, 2.0, 1.0)
 
 
 def test_a_contended_epoch_loses_what_others_took() -> None:
-    assert observe(ALONE, HALVED, ALONE) == [(False, 0.0), (True, 0.5), (False, 0.0)]
+    assert observe(ALONE, HALVED, ALONE) == [(False, 0.0), (True, 1.0), (False, 0.0)]
 
 
 def test_short_epochs_are_judged_together_with_what_was_before() -> None:
-    alone, shared = seconds(1 / 16, 1 / 16, 1 / 16, 0.0), seconds(1 / 16, 1 / 64, 1 / 16, 3 / 64)
+    alone, shared = seconds(1 / 32, 1 / 32, 1 / 32, 0.0), seconds(1 / 32, 0.0, 1 / 32, 1 / 32)
     observed = observe(shared, shared, shared, alone, alone, alone)
     assert [contended for contended, _ in observed] == [False, True, True, True, False, False]
-    assert [lost for _, lost in observed] == [0.0, 0.75, 0.75, 0.375, 0.0, 0.0]
+    assert [lost for _, lost in observed] == [0.031] * 3 + [0.0] * 3  # each by its own counters
+
+
+def test_a_short_first_epoch_is_judged_together_with_warming_up() -> None:
+    readings = Replay(seconds(1, 0.5, 1.0, 0.5), seconds(1 / 32, 1 / 64, 1 / 32, 1 / 64))
+    monitor = ContentionMonitor(readings, 1)
+    readings.read(), readings.read()
+    with monitor.observe_epoch():
+        pass
+    assert (monitor.verdict.contended, monitor.lost_seconds) == (True, 1 / 64)
+
+
+LOSSES = {
+    "a neighbour": (seconds(1, 0.5, 1.0, 0.5), 0.5),
+    "ticks say less than the wait": (seconds(1, 0.5, 0.99, 0.5), 0.5),
+    "ticks say more than the wait": (seconds(1, 0.5, 1.02, 0.5), 0.5),
+    "a short one in which no tick fell": (seconds(1 / 64, 1 / 128, 0.0, 1 / 128), 1 / 128),
+    "own threads queued too": (seconds(1, 0.75, 1.0, 0.9), 0.25),
+    "own threads queued too, then the core stood idle": (seconds(1, 0.5, 0.75, 0.9), 0.27),
+    "waited for a disk too": (seconds(1, 0.25, 1.0, 0.25), 0.25),
+    "stolen, and counted as run": (seconds(1, 1.0, 1.0, 0.0, 0.25), 0.25),
+    "two cores": (seconds(1, 1.5, 2.0, 0.5), 0.5),
+    "bound to no core": (seconds(1, 0.5, None, 0.5), 0.0),
+}
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_what_a_contended_span_lost(case: str) -> None:
+    span, lost = LOSSES[case]
+    assert compute_lost_seconds(span, 2 if case == "two cores" else 1) == pytest.approx(lost)
 
 
 def test_ticks_that_round_up_in_short_quiet_epochs_raise_no_alarm() -> None:

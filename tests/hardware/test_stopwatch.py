@@ -1,6 +1,7 @@
 """Whose a second is."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -40,6 +41,7 @@ class Recorded:
     def __init__(self) -> None:
         self._readings = iter(
             [
+                Reading(wall=0.0, cpu=0.0, busy=0.0, delayed=0.0),
                 Reading(wall=0.0, cpu=0.0, busy=0.0, delayed=0.0),
                 Reading(wall=2.0, cpu=2.0, busy=2.0, delayed=0.0),
                 Reading(wall=5.0, cpu=2.0, busy=2.0, delayed=0.0),
@@ -134,3 +136,43 @@ def test_an_epoch_that_nobody_disturbed_is_not_repeated() -> None:
     with watch.time_epoch():
         neighbour.now += 1.0
     watch.repeat_if_contended(lambda _: pytest.fail("repeated"), steps=100)
+
+
+class Busy:
+    """A clock of epochs of 1/32 s of which the process gets a quarter, while others keep its core busy."""
+
+    def __init__(self) -> None:
+        self.wall = 0.0
+
+    def read(self) -> Reading:
+        return Reading(wall=self.wall, cpu=self.wall / 4, busy=self.wall, delayed=self.wall * 3 / 4)
+
+
+def test_what_the_first_short_epochs_lost_is_made_up_for_once_it_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readings = Busy()
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: readings.wall)
+    monkeypatch.setattr(stopwatch.time, "process_time", lambda: readings.wall / 4)
+    watch = Stopwatch(ClaimedDevice("cpu", "x", 1, "/CPU:0"), readings, SilentGauge())
+    costs = []
+    for _ in range(40):
+        with watch.time_epoch():
+            readings.wall += 1 / 32
+        costs.append(watch.device_seconds)
+    assert costs[0] == 1 / 32  # too short to tell
+    assert all(before < after for before, after in pairwise(costs))
+    assert costs[-1] == pytest.approx(40 / 128)
+
+
+def test_nobody_can_have_taken_what_the_process_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 2.0, 5.0, 9.0, 9.0, 11.0])
+    computed = iter([0.0, 2.0, 2.0, 5.0, 5.0, 7.0])
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(stopwatch.time, "process_time", lambda: next(computed))
+    recorded = Recorded()
+    watch = Stopwatch(ClaimedDevice("cpu", "x", 1, "/CPU:0"), recorded, recorded.gauge())
+    for _ in range(2):
+        with watch.time_epoch():
+            pass
+    assert (watch.lost_seconds, watch.device_seconds) == (1.0, 5.0)

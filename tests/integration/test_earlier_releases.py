@@ -10,6 +10,7 @@ from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
 from pipeline.hardware.device import claim_device
 from pipeline.search import optuna_storage
+from pipeline.search.study_store import StudyStore
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store, read_study
 from pipeline.training import checkpoints
@@ -58,7 +59,9 @@ def test_a_study_is_taken_up_by_the_same_command(fulcrum: Run) -> None:
     done = fulcrum(*SWEEP, "search.confirm=1")
     assert done.returncode == 0, done.stderr
     assert "recorded: 4 trials (4 complete)" in done.stdout
-    assert count_runs() == before  # nothing was left to do
+    assert count_runs() == before - 1  # nothing left to do; by all seeds it has no knee, whose dot went
+    bound = StudyStore(addresses.make_study_address(), "recorded").read_attrs()
+    assert bound["data"] == {"data=digits": preprocess(compose(["data=digits"]).settings).source_sha256}
     done = fulcrum(*SWEEP, "search.trials=6", "search.confirm=0")
     assert done.returncode == 0, done.stderr
     assert "recorded: 6 trials" in done.stdout

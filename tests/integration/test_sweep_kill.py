@@ -16,7 +16,8 @@ from mlflow.entities import Run
 from optuna.trial import FrozenTrial
 
 from pipeline.search import optuna_storage
-from pipeline.search.study_store import OUTCOME, REQUEUES, StudyStore, is_interrupted
+from pipeline.search.optuna_storage import OUTCOME
+from pipeline.search.study_store import REQUEUES, StudyStore, is_interrupted
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_runs, mlflow_store
 

@@ -18,11 +18,13 @@ import mlflow
 import pytest
 import requests
 from optuna.trial import FrozenTrial
+from sqlalchemy import create_engine, make_url, text
 
 from pipeline.cli.ui import LEAN_ENVIRONMENT
+from pipeline.errors import BadInput
 from pipeline.search import trial_rows
-from pipeline.search.optuna_storage import OWNER
-from pipeline.search.study_store import OUTCOME, StudyStore, is_interrupted
+from pipeline.search.optuna_storage import OUTCOME, OWNER, list_studies
+from pipeline.search.study_store import StudyStore, is_interrupted
 from pipeline.search.trial_rows import CONFIRM
 from tests.conftest import CHECKOUT
 
@@ -236,3 +238,27 @@ def test_the_password_is_nowhere(swept: Path, tracking: str) -> None:
         files = [path for path in folder.rglob("*") if path.is_file()]
         assert len(files) >= 2
         assert [path for path in files if PASSWORD.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.slow
+def test_a_user_who_may_only_read_shows_the_frontier(database: str) -> None:
+    """Also one who was never told of what follows a search: reading creates no row and no table."""
+    StudyStore(database, "read only")
+    engine = create_engine(database)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE ROLE reader LOGIN PASSWORD 'se/c@ret'"))
+        connection.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
+    engine.dispose()
+    url = make_url(database).set(username="reader", password="se/c@ret")
+    address = url.render_as_string(hide_password=False)
+    assert "read only" in list_studies(address)
+    store = StudyStore.open_for_reading(address, "read only")
+    assert trial_rows.read_results(store, "digits").trials == ()
+    engine = create_engine(database)
+    with engine.begin() as connection:
+        names = connection.execute(text("SELECT study_name FROM studies")).scalars().all()
+    engine.dispose()
+    assert [name for name in names if name.startswith("read only")] == ["read only"]
+    with pytest.raises(BadInput) as caught:
+        StudyStore(address, "another")
+    assert "c@ret" not in str(caught.value)

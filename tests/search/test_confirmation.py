@@ -9,6 +9,7 @@ from pipeline.search import confirmation as confirmation_module
 from pipeline.search.confirmation import confirm, train_point
 from pipeline.search.job import Job, TrialOutcome
 from pipeline.training import checkpoints
+from pipeline.training.checkpoint_key import get_keyed_path
 from pipeline.training.train import train
 from pipeline.trial import train_to_end
 from tests.support import tiny
@@ -132,7 +133,7 @@ def test_it_goes_on_from_the_checkpoint_of_its_trial(searched: Scene, saved_epoc
     """Shorter, as long, and longer than the point: which is left as it is."""
     point = next(each for each in searched.sweep.results.frontier if each.epoch == 2)
     trial = searched.observer.opened[0].command_line
-    path = searched.sweep.spec.get_checkpoint_path(trial)
+    path = get_keyed_path(searched.sweep.spec.get_checkpoint_path(trial), DATA, trial.settings)
     for trained in train(DATA, trial.settings):
         if trained.curve.last.number == saved_epochs:
             checkpoints.save(path, trained.to_checkpoint())

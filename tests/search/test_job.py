@@ -14,6 +14,7 @@ from pipeline.search import job as job_module
 from pipeline.search.job import Job, Limits, TrialOutcome, run_job
 from pipeline.settings.settings import Settings
 from pipeline.training import checkpoints
+from pipeline.training.checkpoint_key import get_keyed_path
 from pipeline.training.train import train
 from tests.support import tiny
 
@@ -120,10 +121,20 @@ def test_a_longer_state_is_no_beginning_of_a_shorter_trial(tmp_path: Path) -> No
     assert (ended.status, len(ended.points)) == ("complete", 2)
 
 
+def test_a_state_under_shift_is_no_beginning_of_one_without(tmp_path: Path) -> None:
+    """The words of both are the same; the accuracies are of other samples."""
+    place, words = tmp_path / "state.npz", "train.epochs=4 evaluate.shift=noise evaluate.severities=[3,5]"
+    _, changed = done(job(words, place, under_shift=True))
+    epochs, plain = done(job(words, place))
+    assert len(epochs) == 4
+    assert accuracies(plain) == accuracies(done(job(words))[1]) != accuracies(changed)
+
+
 def test_a_damaged_checkpoint_is_a_new_beginning(tmp_path: Path) -> None:
     place = tmp_path / "state.npz"
-    place.write_bytes(b"half a file")
-    assert len(done(job("train.epochs=2", place))[0]) == 2
+    told = job("train.epochs=2", place)
+    get_keyed_path(place, DATA, told.settings).write_bytes(b"half a file")
+    assert len(done(told)[0]) == 2
 
 
 # ---- what a configuration can do wrong --------------------------------------------------------------------
@@ -142,8 +153,9 @@ def test_one_that_diverges_after_a_pause_pays_the_difference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "state.npz"
-    done(job("train.epochs=2", place))
-    before = checkpoints.load(place)
+    told = job("train.epochs=2", place)
+    done(told)
+    before = checkpoints.load(get_keyed_path(place, DATA, told.settings))
     assert before is not None
     train_trial = job_module.train_trial
 

@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from pipeline.errors import BadInput
-from pipeline.search import optuna_storage
+from pipeline.errors import BadInput, BadSetting
+from pipeline.search import optuna_storage, trial_rows
 from pipeline.search.study_store import StudyStore
 
 KILLED_IN_A_WRITE = """
@@ -98,3 +99,42 @@ def test_what_does_not_pass_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="file is not a database"):
         optuna_storage.list_studies(f"sqlite:///{tmp_path / 'text.db'}")
     assert time.monotonic() - before < 5
+
+
+# ---- other people's studies -------------------------------------------------------------------------------
+
+FOREIGN: dict[str, tuple[list[str], int]] = {
+    "rows without an outcome": (["maximize", "minimize"], 2),
+    "other directions": (["minimize", "minimize"], 0),
+    "a single objective": (["maximize"], 2),
+}
+
+
+def make_foreign(url: str, directions: list[str], trials: int) -> None:
+    study = optuna.create_study(storage=url, study_name="theirs", directions=directions)
+    values = (0.5, 1.0)[: len(directions)]
+    study.optimize(lambda trial: tuple(trial.suggest_float("x", 0, 1) * value for value in values), trials)
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_study_of_another_program_is_refused_and_untouched(kind: str, path: Path) -> None:
+    url, (directions, trials) = f"sqlite:///{path}", FOREIGN[kind]
+    make_foreign(url, directions, trials)
+    with closing(sqlite3.connect(path)) as connection:
+        before = list(connection.iterdump())
+        assert optuna_storage.list_studies(url) == ["s"]
+        with pytest.raises(BadSetting, match=r"search\.study=theirs is no study of ours in search\.storage"):
+            StudyStore(url, "theirs", {"space": []})
+        assert list(connection.iterdump()) == before
+
+
+def test_trials_that_another_program_puts_into_our_study_are_left_alone(path: Path) -> None:
+    url = f"sqlite:///{path}"
+    store = StudyStore(url, "s", {"space": []})
+    study = optuna.load_study(storage=url, study_name="s")
+    study.enqueue_trial({"x": 0.5})
+    study.add_trial(optuna.trial.create_trial(values=(0.5, 1.0)))
+    study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+    assert store.trials() == store.find_orphans(10) == []
+    assert store.claim() is None
+    assert trial_rows.read_results(store, "digits").trials == ()

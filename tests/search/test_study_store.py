@@ -19,16 +19,8 @@ from optuna.trial import TrialState
 from pipeline.errors import BadInput, BadSetting
 from pipeline.processes import ProcessOwner
 from pipeline.search import optuna_storage, study_store
-from pipeline.search.optuna_storage import OWNER
-from pipeline.search.study_store import (
-    ONCE,
-    OUTCOME,
-    REQUEUES,
-    WORDS,
-    ProposedTrial,
-    StudyStore,
-    is_interrupted,
-)
+from pipeline.search.optuna_storage import ONCE, OUTCOME, OWNER
+from pipeline.search.study_store import REQUEUES, WORDS, ProposedTrial, StudyStore, is_interrupted
 
 ABOUT = {"space": ["model.hidden=8,16"], "settings": ["train.epochs=3"], "device": "a CPU, 1 core"}
 NOBODY = ProposedTrial({}, {}, {})
@@ -449,3 +441,23 @@ def test_a_storage_that_does_not_answer_is_told_without_its_password(address: st
         assert text.startswith("search.storage must be an Optuna URL that answers, got ")
         assert "\n" not in text
         assert "secret-word" not in text
+
+
+# ---- reading writes nothing -------------------------------------------------------------------------------
+
+
+def test_a_user_who_may_only_read_reads_a_study(tmp_path: Path) -> None:
+    url, path = f"sqlite:///{tmp_path / 'studies.db'}", tmp_path / "studies.db"
+    store = StudyStore(url, "s", ABOUT)
+    number = store.begin(proposal(1), MANY)
+    before = path.read_bytes()
+    reading = StudyStore.open_for_reading(f"sqlite:///file:{path}?mode=ro&uri=true", "s")
+    assert [row.number for row in reading.trials()] == [number]
+    assert reading.task_queue().trials() == []
+    assert optuna_storage.list_studies(f"sqlite:///file:{path}?mode=ro&uri=true") == ["s"]
+    assert path.read_bytes() == before
+
+
+def test_studies_that_nobody_has_begun_are_none_and_stay_so(tmp_path: Path) -> None:
+    assert optuna_storage.list_studies(f"sqlite:///{tmp_path / 'studies.db'}") == []
+    assert list(tmp_path.iterdir()) == []

@@ -15,9 +15,9 @@ from pipeline.processes import ProcessOwner
 from pipeline.search import trial_rows
 from pipeline.search.job import Job, TrialOutcome
 from pipeline.search.optuna_storage import OWNER
-from pipeline.search.space import Condition, Dimension, SearchSpace
+from pipeline.search.space import Condition, Dimension, SearchSpace, add_epochs
 from pipeline.search.study_store import REQUEUES, is_interrupted
-from pipeline.search.sweep import RunningTrial, SearchStopped, SweepSpec, add_epochs
+from pipeline.search.sweep import RunningTrial, SearchStopped, SweepSpec
 from pipeline.search.worker_pool import Crash
 from pipeline.settings.command_line import EPOCHS, Overrides
 from tests.support.sweeps import DEVICE, SPACE, Pool, Scene, complete, composed, curve_of, states

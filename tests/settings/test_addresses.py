@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from pipeline.errors import BadInput
 from pipeline.settings import addresses
 
 
@@ -81,3 +82,27 @@ def test_studies_lie_beside_a_local_database(
 )
 def test_a_failure_is_one_line_with_its_remedy(address: str, error: str, line: str) -> None:
     assert addresses.explain_failure(address, ValueError(error), "do this") == line
+
+
+def test_a_store_that_is_not_there_yet_is_not_made_by_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(addresses.TRACKING_URI, f"sqlite:///{tmp_path}/new/mlflow.db")
+    addresses.check_store()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("is_set", "key"), [(True, "MLFLOW_TRACKING_URI"), (False, "mlflow.db in the checkout")]
+)
+def test_a_store_that_does_not_answer_names_what_was_set(
+    is_set: bool, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mlflow.db").write_text("no database " * 100)
+    monkeypatch.delenv(addresses.TRACKING_URI)
+    monkeypatch.setattr(addresses, "CHECKOUT", tmp_path)
+    if is_set:
+        monkeypatch.setenv(addresses.TRACKING_URI, f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(BadInput, match=f"^{key} must .*file is not a database") as caught:
+        addresses.check_store()
+    assert ("unset" in str(caught.value)) is is_set

@@ -138,18 +138,6 @@ def test_the_live_run_of_another_project_stays(
     assert status(client, theirs) == "RUNNING"
 
 
-def test_an_adopted_run_keeps_no_secret(
-    client: mlflow.MlflowClient, experiment: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = running(client, experiment, {"mlflow.source.git.repoURL": "https://secret@host/repo", "a": "b"})
-    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
-    assert mlflow_runs.adopt_run(client) == opened
-    assert mlflow_runs.adopt_run(client) is None
-    tags = client.get_run(opened).data.tags
-    assert "secret" not in tags["mlflow.source.git.repoURL"]
-    assert tags["a"] == "b"
-
-
 # ---- limits and pages -------------------------------------------------------------------------------------
 
 

@@ -2,12 +2,18 @@
 
 from contextlib import nullcontext, suppress
 
+import mlflow
 import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.errors import Stopped
+from pipeline.search.job import TrialOutcome
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.study_recorder import record_study
+from pipeline.tracking.study_recorder import StudyKey, StudyRecorder, record_study
+
+
+def key(client: mlflow.MlflowClient, name: str, identity: str = "1") -> StudyKey:
+    return StudyKey(name, identity, mlflow_store.find_or_create_experiment(client, "studies"))
 
 
 @pytest.mark.parametrize(
@@ -24,9 +30,61 @@ def test_the_run_of_a_study_ends_as_the_block_does(error: BaseException | None, 
     name = f"ends {status} {type(error).__name__}"
     with (
         suppress(ZeroDivisionError, KeyboardInterrupt, Stopped),
-        record_study(client, compose([]), name, "cpu", lambda _: nullcontext()) as recorder,
+        record_study(client, compose([]), key(client, name), "cpu", lambda _: nullcontext()) as recorder,
     ):
         assert client.get_run(recorder.run_id).info.status == "RUNNING"
         if error:
             raise error
     assert client.get_run(recorder.run_id).info.status == status
+
+
+# ---- what a person does in the UI -------------------------------------------------------------------------
+
+DONE = TrialOutcome(status="failed", reason="it was to fail")
+UNIT = ("us", 1e-6)
+
+
+def test_a_deleted_run_is_left_out_and_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    client = mlflow_store.open_store()
+    recorder = StudyRecorder(client, compose([]), key(client, "deleted"), "cpu")
+    trial = recorder.open_trial("deleted 0", 0, compose([]), None, "a CPU")
+    client.delete_run(trial)
+    client.delete_run(recorder.run_id)
+    recorder.end_trial(trial, DONE, UNIT)
+    recorder.log_files({"a.txt": b"1"})
+    recorder.write_note("note")
+    recorder.close("FINISHED")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" (")[0] for line in lines] == [
+        "the MLflow run of a trial",
+        "the MLflow run of the study",
+    ]
+
+
+def test_after_its_run_was_deleted_a_study_has_a_new_one_with_all_its_trials() -> None:
+    client = mlflow_store.open_store()
+    first = StudyRecorder(client, compose([]), key(client, "again"), "cpu")
+    trial = first.open_trial("again 0", 0, compose([]), None, "a CPU")
+    client.delete_run(first.run_id)
+    second = StudyRecorder(client, compose([]), key(client, "again"), "cpu")
+    assert second.run_id != first.run_id
+    assert client.get_run(trial).data.tags["mlflow.parentRunId"] == second.run_id
+
+
+def test_a_study_keeps_the_name_that_a_person_gave_its_run() -> None:
+    client = mlflow_store.open_store()
+    first = StudyRecorder(client, compose([]), key(client, "named"), "cpu")
+    client.update_run(first.run_id, name="mine")
+    second = StudyRecorder(client, compose([]), key(client, "named"), "cpu")
+    assert second.run_id == first.run_id
+    assert client.get_run(first.run_id).info.run_name == "mine"
+
+
+def test_a_study_of_another_identity_is_another_and_its_trials_stay() -> None:
+    client = mlflow_store.open_store()
+    theirs = StudyRecorder(client, compose([]), key(client, "twice", "1"), "cpu")
+    trial = theirs.open_trial("twice 0", 0, compose([]), None, "a CPU")
+    ours = StudyRecorder(client, compose([]), key(client, "twice", "2"), "cpu")
+    ours.delete_attempt("twice 0")
+    assert ours.run_id != theirs.run_id
+    assert client.get_run(trial).info.lifecycle_stage == "active"

@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_file
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.errors import BadData, DataMissing
+from pipeline.files import expand_home
 from pipeline.settings.data import OnError
 
 MAX_NAMED_FILES = 3
@@ -47,7 +48,7 @@ def find_files(path: str, suffixes: Sequence[str]) -> FileTree:
         DataMissing: there is no such folder.
         BadData: there are fewer than two classes, or one has no files.
     """
-    root = Path(path).expanduser()
+    root = expand_home(path)
     if not root.is_dir():
         raise DataMissing(
             f"data.path must be a folder with a folder for each class, got {root}, which is not there; "

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files, number_classes
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.errors import BadData, DataMissing
+from pipeline.files import expand_home
 from pipeline.settings.data import Arrays
 
 
@@ -55,7 +56,7 @@ def _convert_to_float32(features: np.ndarray) -> np.ndarray:
 
 
 def _find_file(data: Arrays) -> Path:
-    path = Path(data.path).expanduser()
+    path = expand_home(data.path)
     if not path.is_file():
         raise DataMissing(
             f"data.path must be an .npz file, got {path}, which is not there; set data.path=..."

@@ -14,6 +14,7 @@ from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.samples import RawSamples, Table, TextWriter
 from pipeline.errors import BadData, DataMissing
+from pipeline.files import expand_home
 from pipeline.settings.data import Csv
 
 EMPTY = {"", "?", "na", "n/a", "nan", "null", "none"}
@@ -90,7 +91,7 @@ def _list_files(data: Csv) -> list[tuple[str, str]]:
 
 
 def _find_file(text: str, key: str) -> Path:
-    path = Path(text).expanduser()
+    path = expand_home(text)
     if not path.is_file():
         raise DataMissing(f"{key} must be a CSV file, got {path}, which is not there; set {key}=...")
     return path

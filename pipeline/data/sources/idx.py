@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files, number_classes
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.errors import BadData, DataMissing
+from pipeline.files import expand_home
 from pipeline.settings.data import Idx
 
 MAX_DIMENSIONS = 8
@@ -29,7 +30,7 @@ def load(data: Idx, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
 
 def _find_files(data: Idx) -> list[Path]:
     names = (data.train_images, data.train_labels, data.test_images, data.test_labels)
-    return [_find_file(Path(data.path).expanduser(), name) for name in names]
+    return [_find_file(expand_home(data.path), name) for name in names]
 
 
 def _find_file(folder: Path, name: str) -> Path:

@@ -49,6 +49,11 @@ class Architecture(ABC):
         return None
 
     @staticmethod
+    def hash_code(_model: Any) -> str:
+        """Return the SHA-256 (hex) of code that the settings only name; "" where there is none."""
+        return ""
+
+    @staticmethod
     def compute_relative_work(width: float, _layers: float, _inputs: int, _classes: int) -> float:
         """Return what the arithmetic for a sample is proportional to, among networks of this kind."""
         return width

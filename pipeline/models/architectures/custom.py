@@ -2,11 +2,14 @@
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from pipeline.backend import keras
 from pipeline.data.prepared import Prepared
+from pipeline.data.readers.loaded import hash_files
 from pipeline.errors import BadModel
 from pipeline.models.architectures import Architecture
 from pipeline.models.layers import LOGITS, get_wide_type
@@ -34,6 +37,16 @@ class CustomArchitecture(Architecture):
         return keras.layers.Activation("linear", dtype=get_wide_type(settings), name=LOGITS)(model(features))
 
     @staticmethod
+    def hash_code(model: Custom) -> str:
+        """Hash the Python files of the package, or the one file, that the user's function lies in.
+
+        Raises:
+            BadModel: there is no such function.
+        """
+        _import_function(model.build)
+        return _hash_package(model.build.partition(":")[0].partition(".")[0])
+
+    @staticmethod
     def shrink_to_one_unit(model: Custom) -> Mlp:
         """Return a perceptron of one unit: nobody knows how to make the user's network smaller."""
         return Mlp(
@@ -45,6 +58,17 @@ class CustomArchitecture(Architecture):
             init=Init.glorot,
             pretrained=None,
         )
+
+
+@cache
+def _hash_package(name: str) -> str:
+    """Hash the Python files of an imported top-level package or module, as they were when first asked for."""
+    package = sys.modules[name]
+    folders = [Path(folder) for folder in getattr(package, "__path__", ())]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    if not folders and (file := getattr(package, "__file__", None)):
+        files = [Path(file)]
+    return hash_files(files)
 
 
 def _import_function(name: str) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ import pytest
 from pipeline.backend import keras
 from pipeline.errors import BadModel
 from pipeline.models import keras_models
+from pipeline.models.architectures import architecture_of
 from pipeline.models.predictor import make_predictor
 from pipeline.profiling.profile import count_flops
 from pipeline.training.train import train
@@ -43,6 +44,30 @@ def test_settings_are_handed_to_it_and_the_seed_counts() -> None:
     assert one[0].shape == (20, 6)
     np.testing.assert_array_equal(one[0], same[0])
     assert (one[0] != other[0]).any()
+
+
+def test_code_is_hashed_by_its_file_or_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A helper beside the function counts, files of others do not."""
+    monkeypatch.syspath_prepend(tmp_path)
+    text, helper = "def build(*_): ...\n", "WIDTH = 3\n"
+    hashes = {}
+    for name, beside in (("own_a", helper), ("own_b", helper), ("own_c", "WIDTH = 4\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+        (tmp_path / name / "nets.py").write_text(text)
+        (tmp_path / name / "sizes.py").write_text(beside)
+        hashes[name] = hash_code(f"{name}.nets:build")
+    assert hashes["own_a"] == hashes["own_b"] != hashes["own_c"]
+    (tmp_path / "own_d.py").write_text(text)
+    (tmp_path / "own_e.py").write_text(text)
+    (tmp_path / "own_f.py").write_text(text + helper)
+    alone = [hash_code(f"own_{letter}:build") for letter in "def"]
+    assert alone[0] == alone[1] != alone[2]
+
+
+def hash_code(build: str) -> str:
+    model = tiny.told(f"model=custom model.build={build}").model
+    return architecture_of(model).hash_code(model)
 
 
 @pytest.mark.parametrize(

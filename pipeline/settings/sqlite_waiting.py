@@ -1,0 +1,94 @@
+"""SQLite files that another program has locked for a while are waited for, whoever opens them.
+
+A backup, a database browser or a process that rolls back what a killed one left keeps a file for seconds.
+SQLite waits by itself, but not where such a rollback is under way, and without a word. So each statement
+and each commit is tried again; both leave the transaction as it was where they find the file locked.
+"""
+
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+LOCK_SECONDS, RETRY_SECONDS = 90.0, 0.1
+DRIVER_SECONDS = 3.0
+"""How long SQLite waits by itself; after that a line is printed and the statement is tried again."""
+FIRST_BYTE = 0xFF
+"""Of an error code of SQLite: the rest says more about the reason."""
+PASSING_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+class _WaitingCursor(sqlite3.Cursor):
+    connection: "WaitingConnection"
+
+    def execute(self, *arguments: Any) -> "_WaitingCursor":
+        _retry(self.connection, lambda: super(_WaitingCursor, self).execute(*arguments))
+        return self
+
+    def executemany(self, *arguments: Any) -> "_WaitingCursor":
+        _retry(self.connection, lambda: super(_WaitingCursor, self).executemany(*arguments))
+        return self
+
+
+class WaitingConnection(sqlite3.Connection):
+    """A connection that tries statements and commits again where the file is locked."""
+
+    def __init__(self, database: Any, *arguments: Any, **options: Any) -> None:
+        """Open a file as `sqlite3.connect` does."""
+        super().__init__(database, *arguments, **options)
+        self.path = str(database)
+
+    def cursor(self, factory: Any = _WaitingCursor) -> Any:
+        """Return a cursor that waits."""
+        return super().cursor(factory)
+
+    def execute(self, *arguments: Any) -> Any:
+        """Run a statement with a cursor of its own, which waits."""
+        return self.cursor().execute(*arguments)
+
+    def commit(self) -> None:
+        """Commit, as soon as nobody else has the file locked."""
+        _retry(self, super().commit)
+
+
+def _retry(connection: WaitingConnection, attempt: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            attempt()
+            return
+        except sqlite3.OperationalError as error:
+            if not _is_passing(connection, error) or time.monotonic() > deadline:
+                raise
+        _announce(connection.path)
+        time.sleep(RETRY_SECONDS)
+
+
+def _is_passing(connection: sqlite3.Connection, error: sqlite3.OperationalError) -> bool:
+    """Return whether the reason is another program; a journal that is rolled back may vanish while read."""
+    code = getattr(error, "sqlite_errorcode", 0) & FIRST_BYTE
+    return code in PASSING_CODES or (code == sqlite3.SQLITE_IOERR and not connection.in_transaction)
+
+
+@cache
+def _announce(path: str) -> None:
+    """Say once that a file is waited for."""
+    name = Path(path).name
+    print(f"{name} is locked by another program; waiting for up to {LOCK_SECONDS:.0f} s", file=sys.stderr)
+
+
+@cache
+def install() -> None:
+    """Let all connections to SQLite that this process opens from now on wait."""
+
+    @event.listens_for(Engine, "do_connect")
+    def wait(dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+        if dialect.driver == "pysqlite":
+            options.setdefault("timeout", DRIVER_SECONDS)
+            options.setdefault("factory", WaitingConnection)

@@ -1,0 +1,47 @@
+"""The key of a checkpoint: all that decides whether a training may go on from it.
+
+The words of a trial do not decide that: files, code and the machine change behind the same words.
+"""
+
+import hashlib
+from pathlib import Path
+
+from pipeline import __version__
+from pipeline.data.prepared import Prepared
+from pipeline.hardware.device import claim_device
+from pipeline.models.architectures import architecture_of
+from pipeline.settings.command_line import EPOCHS, WITHOUT_EFFECT, group_of
+from pipeline.settings.settings import Settings, flatten
+from pipeline.training import device_data, engine_choice
+
+FORMAT = 2  # raise it when a state of the same key comes to mean something else
+KEY_LETTERS = 16
+
+
+def get_keyed_path(path: Path, data: Prepared, settings: Settings) -> Path:
+    """Return the file, beside `path`, of a state from which exactly this training may go on."""
+    return path.with_stem(f"{path.stem}-{compute_key(data, settings)[:KEY_LETTERS]}")
+
+
+def compute_key(data: Prepared, settings: Settings) -> str:
+    """Compute the SHA-256 (hex) over data, settings, a user's own code, device, engine, release and format.
+
+    How long to train is part of it only where that changes the epochs on the way.
+
+    Raises:
+        BadSetting: the engine named cannot train this model or precision on this device.
+        BadModel: a user's own network is not there.
+    """
+    device = claim_device(settings.device)
+    engine = engine_choice.pick_engine(settings, device, device_data.is_streamed(settings, data))
+    code = architecture_of(settings.model).hash_code(settings.model)
+    about = (FORMAT, __version__, data.key, device.name, engine.value, code, _list_values(settings))
+    return hashlib.sha256(repr(about).encode()).hexdigest()
+
+
+def _list_values(settings: Settings) -> list[tuple[str, object]]:
+    """Return the settings that decide the curve; of `data` and `engine`, the key has what they came to."""
+    ignored = WITHOUT_EFFECT | {"data", "engine"}
+    if settings.schedule.fair_midway:
+        ignored = ignored | {EPOCHS}
+    return [(key, value) for key, value in flatten(settings) if not {key, group_of(key)} & ignored]

@@ -1,0 +1,123 @@
+"""A study shows what was measured on the data that is there, whatever lay there under the same words."""
+
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.cli import main
+from pipeline.cli.compose import compose
+from pipeline.search.study_identity import DATA
+from pipeline.search.study_store import StudyStore
+from pipeline.search.study_trial import StudyTrial
+from pipeline.search.trial_rows import read_results
+from pipeline.settings import addresses
+from pipeline.tracking import mlflow_store
+from pipeline.trial import load_prepared, train_to_end
+
+SWEEP = ("search=smoke", "data=csv", "data.label=y", "train.epochs=2", "pruning=none", "search.confirm=0")
+STUDY = ("search.study=tab", "search.trials=2", "device=cpu")
+
+
+def write_table(path: Path, sign: int) -> None:
+    """600 rows, y = (a + sign b > 0)."""
+    a, b = np.random.default_rng(1).normal(size=(2, 600))
+    rows = (f"{x:.4f},{z:.4f},{int(x + sign * z > 0)}" for x, z in zip(a, b, strict=True))
+    path.write_text("\n".join(["a,b,y", *rows, ""]))
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A table, with a cache and databases of its own."""
+    set_storage(tmp_path / "first", monkeypatch)
+    monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "cache" / "prepared"))
+    write_table(tmp_path / "t.csv", 1)
+    return tmp_path / "t.csv"
+
+
+def set_storage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def sweep(table: Path, *words: str) -> tuple[int, str, str]:
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(["sweep", *SWEEP, *STUDY, f"data.path={table}", *words])
+    return code, out.getvalue(), err.getvalue()
+
+
+def read_trials() -> tuple[StudyTrial, ...]:
+    return tuple(read_results(StudyStore(addresses.make_study_address(), "tab"), "csv").trials)
+
+
+def count_runs() -> int:
+    client = mlflow_store.open_store()
+    return len(client.search_runs([client.get_experiment_by_name("fulcrum").experiment_id]))
+
+
+def assert_measured_here(trials: tuple[StudyTrial, ...]) -> None:
+    """Each trial was paid for, and its curve is that of its command line on the files of now."""
+    assert trials
+    for trial in trials:
+        assert trial.paid_seconds == pytest.approx(trial.curve[-1].device_seconds)
+        settings = compose(trial.command.split()[4:]).settings
+        curve = train_to_end(load_prepared(settings), settings).curve
+        expected = [epoch.validation_accuracy for epoch in curve.epochs]
+        assert [point.accuracy for point in trial.curve] == pytest.approx(expected, abs=1e-8)
+
+
+def test_a_study_whose_data_changed_is_refused_until_it_is_put_back(table: Path) -> None:
+    assert sweep(table)[0] == 0
+    trials, runs, before = read_trials(), count_runs(), table.read_bytes()
+    assert_measured_here(trials)
+    write_table(table, -1)
+    code, out, err = sweep(table, "search.trials=3")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: search.study=tab was begun with data ")
+    assert err.endswith("; start anew with search.study=NAME, or put the data back\n")
+    assert (read_trials(), count_runs()) == (trials, runs)
+    table.write_bytes(before)
+    assert sweep(table, "search.trials=3")[0] == 0
+    assert len(read_trials()) == 3
+    write_table(table, -1)
+    assert sweep(table, "search.study=other")[0] == 0  # the way out
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_same_name_in_another_storage_trains_anew(
+    table: Path, sign: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after removing the databases: on the same data, and on changed."""
+    assert sweep(table)[0] == 0
+    first = read_trials()
+    set_storage(tmp_path / "second", monkeypatch)
+    write_table(table, sign)
+    assert sweep(table)[0] == 0
+    assert_measured_here(read_trials())
+    accuracies = [[trial.curve[-1].accuracy for trial in trials] for trials in (first, read_trials())]
+    assert (accuracies[0] == accuracies[1]) == (sign == 1)
+
+
+def test_data_of_a_baseline_belongs_to_the_study_too(table: Path) -> None:
+    other = table.with_name("u.csv")
+    write_table(other, 1)
+    baseline = f"search.enqueue=['data.path={other}']"
+    assert sweep(table, baseline)[0] == 0
+    recorded = StudyStore(addresses.make_study_address(), "tab").read_attrs()[DATA]
+    assert len(recorded) == 2
+    assert len(set(recorded.values())) == 1  # two names of one content
+    write_table(other, -1)
+    code, out, err = sweep(table, baseline, "search.trials=3")
+    assert (code, out) == (2, "")
+    assert str(other) in err
+
+
+def test_a_searched_fraction_is_no_change_of_the_data(table: Path) -> None:
+    assert sweep(table, "data.fraction=0.5,1.0")[0] == 0
+    assert sweep(table, "data.fraction=0.5,1.0", "search.trials=3")[0] == 0
+    assert len(StudyStore(addresses.make_study_address(), "tab").read_attrs()[DATA]) == 1
+    assert len(read_trials()) == 3
