@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 
-class Output:
+class GuardedOutput:
     """A text stream that is silent from its first failed write on; `error` is why that failed."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -55,11 +55,11 @@ class Output:
 
 
 @contextmanager
-def guard_output() -> Iterator[Output]:
+def guard_output() -> Iterator[GuardedOutput]:
     """Let nothing in the block fail because its output cannot be written; yield standard output."""
     _open_closed_files()
     before = sys.stdout, sys.stderr
-    out, err = (Output(stream or open(os.devnull, "w")) for stream in before)  # noqa: SIM115
+    out, err = (GuardedOutput(stream or open(os.devnull, "w")) for stream in before)  # noqa: SIM115
     sys.stdout, sys.stderr = out, err
     try:
         yield out

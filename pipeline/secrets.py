@@ -46,8 +46,8 @@ def mask(text: str, *addresses: str) -> str:
         text = _LONE_USER.sub(rf"\g<scheme>{HIDDEN}@", text)
         text = (_QUERY_OF_ADDRESS if whole else _QUERY_OF_TEXT).sub(_hide_value, text)
     text = _ASSIGNED.sub(rf"\g<key>{HIDDEN}", text)
-    known = set(_read_environment()) if len(text) >= MIN_LETTERS else set[str]()
-    for secret in sorted(known.union(*map(_find_parts, addresses)), key=len, reverse=True):
+    secrets = set(_read_environment()) if len(text) >= MIN_LETTERS else set[str]()
+    for secret in sorted(secrets.union(*map(_find_parts, addresses)), key=len, reverse=True):
         if secret in text:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
     return text

@@ -37,7 +37,6 @@ THROUGH = {
     "tracking/model_references": "integration/test_end_to_end.py",
     "tracking/publish_study": "cli/test_sweep.py",
     "tracking/shared_views": "tracking/test_study_view.py",
-    "training/keras_loop": "training/test_checkpoints.py",
 }
 """Modules without a test file of their own, and the tests that run through them."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline import cli
-from pipeline.output import Output, guard_output
+from pipeline.output import GuardedOutput, guard_output
 from tests.conftest import CHECKOUT
 
 
@@ -28,7 +28,7 @@ class Broken(io.StringIO):
 
 @pytest.mark.parametrize(("number", "lost"), [(errno.EPIPE, False), (errno.ENOSPC, True), (errno.EIO, True)])
 def test_a_stream_that_fails_is_silent_from_then_on(number: int, lost: bool) -> None:
-    output = Output(Broken(number))
+    output = GuardedOutput(Broken(number))
     assert output.write("first") == 5
     output.write("second")
     output.flush()
@@ -71,7 +71,7 @@ def test_a_closed_pipe_or_a_full_disk_shows_no_traceback(words: str, code: int, 
 
 def test_letters_that_a_terminal_lacks_are_written_in_another_way() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    output = Output(stream)
+    output = GuardedOutput(stream)
     output.write("±\n")
     output.flush()
     assert stream.buffer.getvalue() == b"\\xb1\n"  # type: ignore[attr-defined]

@@ -89,8 +89,8 @@ def compute_core_share(span: Reading, cores: int) -> float | None:
     Others' time counts only as far as the process waited for a core: what they do with a core that it leaves
     idle takes nothing from it.
     """
-    taken = _count_taken_seconds(span, cores)
-    return None if taken is None else 1 - taken / (span.wall * cores)
+    lost_seconds = _count_taken_seconds(span, cores)
+    return None if lost_seconds is None else 1 - lost_seconds / (span.wall * cores)
 
 
 def compute_lost_seconds(span: Reading, cores: int) -> float:

@@ -12,7 +12,14 @@ from pipeline.errors import BadInput
 from pipeline.secrets import mask
 from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.mlflow_runs import ENTRY_POINT, RUN_NAME, make_owner_tags, read_owner, set_tags
+from pipeline.tracking.mlflow_runs import (
+    ENTRY_POINT,
+    RUN_NAME,
+    discard_run,
+    make_owner_tags,
+    read_owner,
+    set_tags,
+)
 from pipeline.tracking.mlflow_store import ADOPTED, take_adopted_run
 
 EXPERIMENT, EXPERIMENT_NAME, EXPERIMENT_ID = (
@@ -77,18 +84,13 @@ def _get_run(client: MlflowClient, run_id: str) -> Run:
 
 
 def _replace_run(client: MlflowClient, run: Run, experiment_id: str, name: str) -> str:
-    """Open a run in another experiment in the place of one that is deleted."""
+    """Open a run in another experiment in the place of one that is discarded."""
     tags = {key: mask(value) for key, value in run.data.tags.items() if key.startswith(COPIED_TAGS)}
     replacement = client.create_run(
         experiment_id, run_name=choose_name(run, name), tags={**tags, **make_owner_tags()}
     )
-    _delete_run(client, run)
+    discard_run(client, run.info.run_id)
     return str(replacement.info.run_id)
-
-
-def _delete_run(client: MlflowClient, run: Run) -> None:
-    client.set_terminated(run.info.run_id, "FINISHED")  # else `mlflow run` would, which a deleted one refuses
-    client.delete_run(run.info.run_id)
 
 
 def choose_name(run: Run, name: str) -> str:
@@ -101,11 +103,11 @@ def choose_name(run: Run, name: str) -> str:
 
 
 def discard_adopted_run(client: MlflowClient) -> None:
-    """Delete the run that `mlflow run` opened for a command that records nothing; no other run."""
+    """Discard the run that `mlflow run` opened for a command that records nothing; no other run."""
     run = find_adopted_run(client)
     take_adopted_run()
     if run is not None and ENTRY_POINT in run.data.tags:
-        _delete_run(client, run)
+        discard_run(client, run.info.run_id)
 
 
 def choose_experiment(client: MlflowClient, command_line: CommandLine) -> str:

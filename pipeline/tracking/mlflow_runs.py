@@ -7,6 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from getpass import getuser
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
@@ -31,6 +32,7 @@ NOTE = "mlflow.note.content"
 RUN_NAME, PARENT, ENTRY_POINT = "mlflow.runName", "mlflow.parentRunId", "mlflow.project.entryPoint"
 SOURCE_NAME = "mlflow.source.name"
 SOURCE = {"mlflow.source.type": "LOCAL", SOURCE_NAME: "python -m pipeline"}
+DISCARDED = "discarded"
 OWNER_TAGS = {
     "host": "host",
     "pid": "pid",
@@ -80,13 +82,25 @@ def read_owner(run: Run) -> ProcessOwner | None:
 
 
 def end_orphans(client: MlflowClient) -> list[str]:
-    """End the runs of this product that killed processes left RUNNING, and return their ids."""
+    """End the runs of this product that killed processes left RUNNING, and return their ids.
+
+    Runs that were discarded, and that `mlflow run` has ended since, are deleted.
+    """
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     running = search_runs(client, experiments, "attributes.status = 'RUNNING'")
     orphans = [run.info.run_id for run in running if _is_orphan(run, is_local(client.tracking_uri))]
     for run_id in orphans:
         client.set_terminated(run_id, status="KILLED")
+    condition = f"attributes.status != 'RUNNING' AND tags.{DISCARDED} = 'true'"
+    for discarded in list(search_runs(client, experiments, condition)):
+        with suppress(MlflowException):  # another process was faster
+            client.delete_run(discarded.info.run_id)
     return orphans
+
+
+def discard_run(client: MlflowClient, run_id: str) -> None:
+    """Let the next command delete a run that `mlflow run` opened, and will end itself after this process."""
+    client.set_tag(run_id, DISCARDED, "true")
 
 
 def _is_orphan(run: Run, local_store: bool) -> bool:

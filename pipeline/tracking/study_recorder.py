@@ -106,7 +106,7 @@ class StudyRecorder:
         study_runs = [run for run in runs if ROLE not in run.data.tags and TRIAL not in run.data.tags]
         if study_runs:
             if adopted:
-                self.client.delete_run(adopted)
+                mlflow_runs.discard_run(self.client, adopted)
             run_id = str(study_runs[0].info.run_id)
             self.client.update_run(run_id, status="RUNNING")
         else:
