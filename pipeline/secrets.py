@@ -41,10 +41,10 @@ def mask(text: str, *addresses: str) -> str:
     they stand, as a whole or in part.
     """
     if "://" in text:
-        whole = _ADDRESS.fullmatch(text)
-        text = (_SECRET_OF_ADDRESS if whole else _SECRET_OF_TEXT).sub(_hide_password, text)
+        is_address = _ADDRESS.fullmatch(text)
+        text = (_SECRET_OF_ADDRESS if is_address else _SECRET_OF_TEXT).sub(_hide_password, text)
         text = _LONE_USER.sub(rf"\g<scheme>{HIDDEN}@", text)
-        text = (_QUERY_OF_ADDRESS if whole else _QUERY_OF_TEXT).sub(_hide_value, text)
+        text = (_QUERY_OF_ADDRESS if is_address else _QUERY_OF_TEXT).sub(_hide_value, text)
     text = _ASSIGNED.sub(rf"\g<key>{HIDDEN}", text)
     secrets = set(_read_environment()) if len(text) >= MIN_LETTERS else set[str]()
     for secret in sorted(secrets.union(*map(_find_parts, addresses)), key=len, reverse=True):
@@ -78,7 +78,9 @@ def _find_parts(address: str) -> Iterator[str]:
     ]
     secrets += _read_by_sqlalchemy(address)
     for secret in [*secrets, *map(unquote_plus, secrets)]:
-        yield from (part for part in (secret, *re.split(r"[@/?#:]", secret)) if len(part) >= MIN_PART_LETTERS)
+        yield from (
+            piece for piece in (secret, *re.split(r"[@/?#:]", secret)) if len(piece) >= MIN_PART_LETTERS
+        )
 
 
 def _read_by_sqlalchemy(address: str) -> list[str]:

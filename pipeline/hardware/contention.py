@@ -99,10 +99,10 @@ def compute_lost_seconds(span: Reading, cores: int) -> float:
     Ticks are too coarse to count what a short epoch lost, but CPU seconds and waits are exact: the process
     lost no more than it was off its cores, nor than it waited for them.
     """
-    taken = _count_taken_seconds(span, cores, ROUNDING_SECONDS * cores)
-    if taken is None:
+    foreign_seconds = _count_taken_seconds(span, cores, ROUNDING_SECONDS * cores)
+    if foreign_seconds is None:
         return 0.0
-    return min(taken, max(0.0, span.wall * cores - span.cpu + span.stolen))
+    return min(foreign_seconds, max(0.0, span.wall * cores - span.cpu + span.stolen))
 
 
 def _count_taken_seconds(span: Reading, cores: int, rounding: float = 0.0) -> float | None:
@@ -111,10 +111,10 @@ def _count_taken_seconds(span: Reading, cores: int, rounding: float = 0.0) -> fl
     if not available or span.busy is None:
         return None
     used = min(span.cpu, max(0.0, available - span.stolen))  # some kernels count stolen time as run
-    taken = max(0.0, span.busy - used + rounding)
+    foreign_seconds = max(0.0, span.busy - used + rounding)
     if span.delayed is not None:
-        taken = min(taken, span.delayed + span.stolen)
-    return min(taken, available)
+        foreign_seconds = min(foreign_seconds, span.delayed + span.stolen)
+    return min(foreign_seconds, available)
 
 
 def judge_span(span: Reading, cores: int) -> ContentionVerdict:
