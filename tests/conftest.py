@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from pipeline import signals
 from pipeline.cli import main
 from pipeline.hardware import cpu_cores
 
@@ -53,6 +54,7 @@ def _own_ground(ground: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
     yield
     # A command that ran in this very process would leave it, and all that the next tests start, on one core.
     cpu_cores.release_cores()
+    signals._received.clear()
     for number, handler in HANDLERS.items():
         signal.signal(number, handler)
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.inputs import GOALS, LINES
 from pipeline.cli import main
-from pipeline.diagnosis import paired_attempt
+from pipeline.diagnosis import attempt, paired_attempt
 from pipeline.profiling import measure_breakdown
 from tests.conftest import CHECKOUT
 from tests.support import places, tiny
@@ -23,8 +23,15 @@ SHORT = {
     "sweep": "train.epochs=2 search=smoke search.trials=2",
     "diagnose": "train.epochs=2 diagnose.seeds=2 diagnose.steps=1 diagnose.tolerance=0.2",
 }
+LONG = {("MNIST", "diagnose")}
 CASES = [
-    (name, words, command)
+    pytest.param(
+        name,
+        words,
+        command,
+        id=f"{name}-{command}",
+        marks=pytest.mark.slow if (name, command) in LONG else [],
+    )
     for name, words in ROWS
     for command in SHORT
     if command == "run" or not ("the same" in name or "embedding" in name)  # another row has that network
@@ -43,12 +50,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured here is not looked at, so it need not be measured well."""
     tiny.quick(monkeypatch)
     monkeypatch.setattr(measure_breakdown, "KERAS_SECONDS", 0.01)
-    monkeypatch.setattr(paired_attempt, "MAX_ROUNDS", 1)
+    monkeypatch.setattr(paired_attempt, "FIRST_LOOKS", 1)
+    monkeypatch.setattr(attempt, "MAX_LOOKS", 1)
 
 
-@pytest.mark.parametrize(
-    ("name", "words", "command"), CASES, ids=[f"{name}-{last}" for name, _, last in CASES]
-)
+@pytest.mark.parametrize(("name", "words", "command"), CASES)
 def test_it_goes_through(
     name: str,
     words: str,
