@@ -149,9 +149,11 @@ def _require_point(results: "Results") -> None:
     """
     if results.trials and not results.frontier:
         last = results.trials[-1]
+        chance = "no better than chance, so train longer or on more data"
+        reason = last.reason or (chance if last.points else "it gave no reason")
         raise NothingFound(
             f"none of the {len(results.trials)} trials of study {results.study} came to a point, the last "
-            f"one {last.state}: {last.reason or 'it gave no reason'}; repeat it with: {last.command}"
+            f"one {last.state}: {reason}; repeat it with: {last.command}"
         )
 
 

@@ -12,7 +12,14 @@ from pipeline.cli.compose import CONF, compose
 from pipeline.settings.settings import flatten
 from tests.conftest import Run
 
-SMALL = ["model.hidden=32", "train.batch_size=16", "train.epochs=3", "diagnose.steps=2", "diagnose.seeds=2"]
+SMALL = [
+    "model.hidden=32",
+    "train.batch_size=16",
+    "train.epochs=3",
+    "diagnose.steps=2",
+    "diagnose.seeds=2",
+    "diagnose.minutes=1",
+]
 
 
 @pytest.fixture
@@ -23,6 +30,7 @@ def saved(request: pytest.FixtureRequest) -> Iterator[Path]:
     path.unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_a_command_line_is_walked_recorded_and_saved(fulcrum: Run, saved: Path) -> None:
     done = fulcrum("diagnose", *SMALL, "diagnose.tolerance=0.1", f"diagnose.save={saved.stem}")
     assert done.returncode == 0, done.stderr
