@@ -1,6 +1,7 @@
 """Training as its caller sees it."""
 
 import os
+import time
 from dataclasses import replace
 from itertools import islice
 
@@ -11,6 +12,7 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
 from pipeline.errors import BadData, BadModel, Diverged
+from pipeline.hardware import stopwatch
 from pipeline.hardware.contention import KernelCounters, Reading
 from pipeline.measures import Epoch
 from pipeline.models.predictor import make_predictor
@@ -38,16 +40,19 @@ def test_one_item_an_epoch_and_it_learns() -> None:
 
 
 def test_a_neighbour_is_named_and_not_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [(0, 0, 0), (2, 2, 0), (2, 2, 0), (4, 2.5, 1.5), (4, 2.5, 1.5), (5, 3.5, 1.5)]
+    begun = (0, 0, 0)  # read where the stopwatch begins, then at both ends of each epoch
+    rows = [begun, (0, 0, 0), (2, 2, 0), (2, 2, 0), (4, 2.5, 1.5), (4, 2.5, 1.5), (5, 3.5, 1.5)]
     readings = (Reading(wall=wall, cpu=cpu, busy=wall, delayed=delayed) for wall, cpu, delayed in rows)
     monkeypatch.setattr(KernelCounters, "read", lambda _self: next(readings))
+    monkeypatch.setattr(stopwatch.time, "process_time", lambda: time.perf_counter() / 4)
     epochs = list(train(DATA, tiny.told("train.epochs=3")))[-1].curve.epochs
     assert [epoch.contended for epoch in epochs] == [False, True, False]
     assert [epoch.core_share for epoch in epochs] == [1.0, 0.25, 1.0]
     lost = [epoch.lost_seconds for epoch in epochs]
     assert 0 == lost[0] < lost[1] == lost[2]
     spent = [epoch.device_seconds for epoch in epochs]
-    assert 3 * (spent[1] - spent[0]) == pytest.approx(lost[1])
+    # A quarter of the epoch was computed, so no more than that is paid.
+    assert 0 <= 3 * (spent[1] - spent[0]) <= lost[1] * (1 + 1e-9)
 
 
 def test_every_second_has_its_name() -> None:
