@@ -16,6 +16,7 @@ import requests
 import yaml
 
 from pipeline.tracking import mlflow_store
+from pipeline.tracking.mlflow_runs import DISCARDED
 from tests.conftest import CHECKOUT, Run, run_process
 
 SMOKE = "experiment=smoke"
@@ -34,7 +35,9 @@ def newest(client: mlflow.MlflowClient) -> mlflow.entities.Run:
 
 
 def count(client: mlflow.MlflowClient) -> int:
-    return len(client.search_runs([experiment.experiment_id for experiment in client.search_experiments()]))
+    """The runs in all experiments, but for those that the next command deletes (`mlflow_runs.DISCARDED`)."""
+    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+    return sum(DISCARDED not in run.data.tags for run in runs)
 
 
 def mlflow_run(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -256,7 +259,8 @@ def test_a_kill_leaves_nothing_running_after_the_next_start(
 def test_mlflow_run_takes_any_setting_and_is_adopted(client: mlflow.MlflowClient) -> None:
     before = count(client)
     done = mlflow_run(
-        "--env-manager", "local", "-P", SMOKE, "-P", "optimizer=sgd", "-P", "optimizer.learning_rate=1e-2",
+        "--env-manager", "local", "--experiment-name", "fulcrum", "-P", SMOKE,
+        "-P", "optimizer=sgd", "-P", "optimizer.learning_rate=1e-2",
         "-P", "overrides=model.hidden=9 tracking.run_name='$(touch /tmp/never) `id`'",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -284,7 +288,9 @@ def test_a_failing_stage_leaves_the_run_of_mlflow_run_failed(client: mlflow.Mlfl
 def test_entry_points_run(client: mlflow.MlflowClient, entry: str) -> None:
     done = mlflow_run("--env-manager", "local", "-e", entry, "-P", SMOKE)
     assert done.returncode == 0, done.stderr
-    assert newest(client).data.tags["stage"] == entry
+    run = newest(client)
+    assert run.data.tags["stage"] == entry
+    assert client.get_experiment(run.info.experiment_id).name == "fulcrum"  # not Default, as all other runs
 
 
 def copy_of_the_checkout(folder: Path, python: str) -> Path:
