@@ -124,15 +124,15 @@ save = prepared._save_array
 def slow(path, array):
     save(path, array)
     print(path.name, flush=True)
-    time.sleep(0.2)
+    time.sleep({seconds})
 prepared._save_array = slow
 preprocess(compose(["cache_dir={cache}"]).settings)
 print("done", flush=True)
 """
 
 
-def writer(cache: Path) -> subprocess.Popen[str]:
-    code = SLOW_WRITER.replace("{cache}", str(cache))
+def writer(cache: Path, seconds: float = 0.2) -> subprocess.Popen[str]:
+    code = SLOW_WRITER.replace("{cache}", str(cache)).replace("{seconds}", str(seconds))
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT)
 
 
@@ -149,7 +149,7 @@ def test_kill_9_in_mid_write_leaves_nothing_half_written(tmp_path: Path) -> None
 
 
 def test_two_processes_at_once_both_succeed_with_one_entry(tmp_path: Path) -> None:
-    processes = [writer(tmp_path), writer(tmp_path)]
+    processes = [writer(tmp_path, seconds=0.03) for _ in range(2)]
     outputs = [process.communicate(timeout=120)[0] for process in processes]
     assert [output.splitlines()[-1] for output in outputs] == ["done", "done"]
     assert len(list(tmp_path.iterdir())) == 1

@@ -29,6 +29,13 @@ def client() -> mlflow.MlflowClient:
     return mlflow_store.open_store()
 
 
+@pytest.fixture(params=["here", pytest.param("in another process", marks=pytest.mark.slow)])
+def fulcrum_later(request: pytest.FixtureRequest) -> Run:
+    """Runs the command that takes up what an earlier one recorded."""
+    run: Run = request.getfixturevalue("fulcrum" if request.param == "here" else "fulcrum_process")
+    return run
+
+
 def newest(client: mlflow.MlflowClient) -> mlflow.entities.Run:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     return client.search_runs(experiments, order_by=["attributes.start_time DESC"], max_results=1)[0]
@@ -112,12 +119,11 @@ def test_a_run_records_everything(fulcrum_process: Run, client: mlflow.MlflowCli
 
 
 def test_the_command_recorded_gives_the_same_curve(
-    fulcrum: Run, fulcrum_process: Run, client: mlflow.MlflowClient
+    fulcrum: Run, fulcrum_later: Run, client: mlflow.MlflowClient
 ) -> None:
-    """In another process, too."""
     curves = []
     words = ["run", SMOKE, "model.hidden=24", "augment=shift"]
-    for run_command in (fulcrum, fulcrum_process):
+    for run_command in (fulcrum, fulcrum_later):
         assert run_command(*words).returncode == 0
         run = newest(client)
         curves.append([p.value for p in client.get_metric_history(run.info.run_id, "train/validation_loss")])
@@ -128,7 +134,7 @@ def test_the_command_recorded_gives_the_same_curve(
 
 def test_stages_one_by_one(
     fulcrum: Run,
-    fulcrum_process: Run,
+    fulcrum_later: Run,
     client: mlflow.MlflowClient,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -141,7 +147,7 @@ def test_stages_one_by_one(
     run_id = newest(client).info.run_id
     assert "evaluate/test_accuracy" not in newest(client).data.metrics
     before = count(client)
-    evaluated = fulcrum_process("evaluate", f"trained={run_id}", "record=model")  # what another one trained
+    evaluated = fulcrum_later("evaluate", f"trained={run_id}", "record=model")
     assert evaluated.returncode == 0, evaluated.stderr
     assert count(client) == before  # recorded into the model's own run
     run = client.get_run(run_id)
