@@ -66,7 +66,8 @@ def test_it_goes_through(
     if any(f"data={kind}" in words for kind in ("mnist", "fsdd", "rt_polarity")):
         monkeypatch.setenv("FULCRUM_DATA", request.getfixturevalue("data_dir"))
         # Of fewer reviews two small trials learn nothing, and a point at chance level is none.
-        words += " data.fraction=0.3" if "rt_polarity" in words else " data.fraction=0.05"
+        few = "rt_polarity" in words and command == "sweep"
+        words += " data.fraction=0.3" if few else " data.fraction=0.05"
     words = words.replace("FOLDER", str(tmp_path / "images")).replace(
         "TABLE.csv", str(tmp_path / "table.csv")
     )
