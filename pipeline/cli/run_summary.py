@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.compose import compose
 from pipeline.cli.ui import build_link
+from pipeline.data.report import describe_report
 from pipeline.measures import Cost, Seconds
 from pipeline.secrets import mask
 from pipeline.settings import addresses
@@ -74,8 +76,8 @@ def show_profile(cost: Cost, record: "RunRecorder") -> None:
 def _data_rows(prepared: "Prepared") -> Rows:
     counts = prepared.report.rows_kept
     rows = f"{counts['train']:,} train, {counts['validation']:,} validation, {counts['test']:,} test"
-    dropped = sum(prepared.report.dropped.values())
-    return [("data", rows + (f"; {dropped:,} dropped, see data/report.json" if dropped else ""))]
+    findings = [("", f"[dim]{escape(line)}[/]") for line in describe_report(prepared.report)]
+    return [("data", rows + ("; see data/report.json" if findings else "")), *findings]
 
 
 def _score_rows(evaluation: "Evaluation") -> Rows:

@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from pipeline.data.features import FrontEnd, decode_front_end, encode_front_end
+from pipeline.data.report import CleaningReport, decode_report
 from pipeline.data.samples import RawSamples, describe_samples, read_samples, save_samples
 from pipeline.errors import BadInput
 from pipeline.processes import ProcessOwner
@@ -55,23 +56,6 @@ class Scaling:
 
     mean: np.ndarray
     std: np.ndarray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CleaningReport:
-    """What cleaning did. `dropped`: rows by reason. `histogram`: split -> class -> rows.
-
-    `unreadable`: the first files that could not be read and were left out.
-    """
-
-    rows_read: int
-    rows_kept: dict[str, int]
-    dropped: dict[str, int]
-    constant_features: int
-    smallest: float
-    largest: float
-    histogram: dict[str, dict[str, int]]
-    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +198,7 @@ def _read_entry(folder: Path, key: str, reused: bool = True) -> Prepared:
         classes=tuple(about["classes"]),
         shape=shape,
         scaling=scaling,
-        report=CleaningReport(**{**about["report"], "unreadable": tuple(about["report"]["unreadable"])}),
+        report=decode_report(about["report"]),
         source_sha256=about["source_sha256"],
         key=key,
         directory=folder,

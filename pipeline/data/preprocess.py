@@ -13,7 +13,8 @@ import numpy as np
 
 from pipeline.data import feature_layers, prepared, scaling, sources, splitting
 from pipeline.data.features import Columns, Counts, FrontEnd, SampleKind, SoundSamples, Tokens
-from pipeline.data.prepared import CleaningReport, Prepared, PreparedContent, Scaling, Split
+from pipeline.data.prepared import Prepared, PreparedContent, Scaling, Split
+from pipeline.data.report import CleaningReport
 from pipeline.data.samples import RawSamples, copy_rows
 from pipeline.data.sources import LoadedData
 from pipeline.data.splitting import RowSelection
@@ -141,21 +142,21 @@ def prepare(
     dropped: dict[str, int] = {}
     if loaded.unreadable:
         dropped["unreadable file"] = len(loaded.unreadable)
-    train = splitting.clean_samples(loaded.train, len(loaded.classes), dropped)
-    if loaded.test is None:
-        train, test = splitting.split_stratified(
-            train, "preprocess.test", preprocess.test, preprocess.seed, loaded.classes
-        )
-        share = preprocess.validation / (1 - preprocess.test)
-    else:
-        test, share = (
-            splitting.clean_samples(loaded.test, len(loaded.classes), dropped),
-            preprocess.validation,
-        )
-    splitting.check_classes(train, loaded.classes)
-    train, validation = splitting.split_stratified(
-        train, "preprocess.validation", share, preprocess.seed, loaded.classes
-    )
+    classes, seed = loaded.classes, preprocess.seed
+    given = {
+        name: splitting.clean_samples(samples, len(classes), dropped)
+        for name, samples in (("test", loaded.test), ("validation", loaded.validation))
+        if samples is not None
+    }
+    train = splitting.clean_samples(loaded.train, len(classes), dropped)
+    test, validation = given.get("test"), given.get("validation")
+    share = preprocess.validation
+    if test is None:
+        train, test = splitting.split_stratified(train, "preprocess.test", preprocess.test, seed, classes)
+        share /= 1 - preprocess.test
+    splitting.check_classes(train, classes)
+    if validation is None:
+        train, validation = splitting.split_stratified(train, "preprocess.validation", share, seed, classes)
     if preprocess.deduplicate:
         train = splitting.drop_repeats(train, [validation, test], dropped)
         splitting.check_classes(train, loaded.classes)
@@ -271,8 +272,9 @@ def _build_report(loaded: LoadedData, splits: dict[str, Split], dropped: dict[st
         name: np.bincount(split.labels, minlength=len(loaded.classes)) for name, split in splits.items()
     }
     return CleaningReport(
-        rows_read=len(loaded.train.labels)
-        + (0 if loaded.test is None else len(loaded.test.labels))
+        rows_read=sum(
+            len(samples.labels) for samples in (loaded.train, loaded.validation, loaded.test) if samples
+        )
         + len(loaded.unreadable),
         rows_kept={name: len(split) for name, split in splits.items()},
         dropped=dropped,
@@ -284,4 +286,5 @@ def _build_report(loaded: LoadedData, splits: dict[str, Split], dropped: dict[st
             for name, count in counts.items()
         },
         unreadable=loaded.unreadable[:MAX_NAMED_FILES],
+        findings=loaded.findings,
     )

@@ -14,18 +14,23 @@ from pipeline.errors import BadData
 
 @dataclass(frozen=True, slots=True)
 class RowSelection:
-    """Rows of a source that are not copied yet: `rows` int64 [n], in rising order; `labels` int32 [n]."""
+    """Rows of a source that are not copied yet: `rows` int64 [n], in rising order; `labels` int32 [n].
+
+    `groups`: int64 [n], rows of one number stay on one side of a split; None: each row is by itself.
+    """
 
     source: RawSamples
     rows: np.ndarray
     labels: np.ndarray
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def select(self, indices: np.ndarray) -> "RowSelection":
         """Return a part of this selection; `indices`: positions in it, as numbers or as a mask."""
-        return RowSelection(self.source, self.rows[indices], self.labels[indices])
+        groups = None if self.groups is None else self.groups[indices]
+        return RowSelection(self.source, self.rows[indices], self.labels[indices], groups)
 
     def iterate_portions(self) -> Iterator[Batch]:
         """Yield the samples in portions that fit into memory."""
@@ -53,7 +58,8 @@ def clean_samples(samples: LabelledSamples, classes: int, dropped: dict[str, int
             f"every split must keep a row after cleaning, got none of {len(labels)}: {np.sum(~labelled)} "
             f"with a label out of range, the rest with {reason}; mend the data"
         )
-    return RowSelection(features, keep, labels[keep].astype(np.int32))
+    groups = None if samples.groups is None else samples.groups[keep]
+    return RowSelection(features, keep, labels[keep].astype(np.int32), groups)
 
 
 def _find_usable_rows(features: RawSamples) -> tuple[np.ndarray, str]:
@@ -104,7 +110,7 @@ def check_classes(split: RowSelection, classes: tuple[str, ...]) -> None:
 def split_stratified(
     split: RowSelection, key: str, share: float, seed: int, classes: tuple[str, ...]
 ) -> tuple[RowSelection, RowSelection]:
-    """Split by class with a seed; return the rest, and `share` of the rows.
+    """Split by class with a seed; return the rest, and `share` of the rows (of the groups, where given).
 
     `key`: the setting that the share comes from, for the message.
 
@@ -113,18 +119,24 @@ def split_stratified(
     """
     from sklearn.model_selection import train_test_split
 
-    rows = np.arange(len(split))
+    labels, group_of_row = split.labels, np.arange(len(split))
+    if split.groups is not None:  # a group goes by the class of its first row
+        _, first_rows, group_of_row = np.unique(split.groups, return_index=True, return_inverse=True)
+        labels = labels[first_rows]
     try:
-        rest, chosen = train_test_split(rows, test_size=share, random_state=seed, stratify=split.labels)
+        _, chosen = train_test_split(
+            np.arange(len(labels)), test_size=share, random_state=seed, stratify=labels
+        )
     except ValueError:  # its text names classes by number; ours have names
-        numbers, counts = np.unique(split.labels, return_counts=True)
-        smallest = classes[numbers[counts.argmin()]]
+        numbers, counts = np.unique(labels, return_counts=True)
+        smallest, unit = classes[numbers[counts.argmin()]], "rows" if split.groups is None else "groups"
         raise BadData(
-            f"every class must have enough samples for a stratified split ({key}={share:g} of {len(split)} "
-            f"rows, {len(numbers)} classes), got {counts.min()} of class {smallest}; "
+            f"every class must have enough samples for a stratified split ({key}={share:g} of {len(labels)} "
+            f"{unit}, {len(numbers)} classes), got {counts.min()} of class {smallest}; "
             f"add samples, leave small classes out, or raise {key}"
         ) from None
-    return split.select(np.sort(rest)), split.select(np.sort(chosen))
+    is_chosen = np.isin(group_of_row, chosen)
+    return split.select(~is_chosen), split.select(is_chosen)
 
 
 def drop_repeats(

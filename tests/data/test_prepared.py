@@ -14,8 +14,9 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.data import prepared as store
-from pipeline.data.prepared import SPLITS, CleaningReport, PreparedContent, Scaling, Split, load_entry
+from pipeline.data.prepared import SPLITS, PreparedContent, Scaling, Split, load_entry
 from pipeline.data.preprocess import preprocess
+from pipeline.data.report import CleaningReport
 from pipeline.errors import BadInput
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -120,6 +121,7 @@ import time
 from pipeline.data import prepared
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
+from pipeline.data.report import CleaningReport
 save = prepared._save_array
 def slow(path, array):
     save(path, array)

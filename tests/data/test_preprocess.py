@@ -50,7 +50,7 @@ sizes = st.integers(40, 200)
 @given(count=sizes, classes=st.integers(2, 4), seed=st.integers(0, 5))
 def test_splits_are_disjoint_cover_all_and_are_stratified(count: int, classes: int, seed: int) -> None:
     given_samples = samples(count, classes, seed=seed)
-    parts = prepare(LoadedData(given_samples, None, names(classes)), told(seed=seed), "x")
+    parts = prepare(LoadedData(train=given_samples, test=None, classes=names(classes)), told(seed=seed), "x")
     each = [rows(parts, split) for split in ("train", "validation", "test")]
     assert set.union(*each) == {row.tobytes() for row in given_samples.features}
     assert sum(map(len, each)) == count
@@ -67,7 +67,7 @@ def test_no_training_row_repeats_a_validation_or_test_row(count: int, copies: in
         np.concatenate([base.features, base.features[:copies]]),
         np.concatenate([base.labels, base.labels[:copies]]),
     )
-    parts = prepare(LoadedData(doubled, None, names(3)), told(), "x")
+    parts = prepare(LoadedData(train=doubled, test=None, classes=names(3)), told(), "x")
     assert not rows(parts, "train") & (rows(parts, "validation") | rows(parts, "test"))
     report = parts.report
     kept = sum(report.rows_kept.values())
@@ -79,22 +79,24 @@ def test_no_training_row_repeats_a_validation_or_test_row(count: int, copies: in
 def test_scaling_knows_the_training_split_only(factor: float, offset: float) -> None:
     train, test = samples(100), samples(30, seed=1)
     other = LabelledSamples((test.features * factor + offset).astype(np.float32), test.labels)
-    mine = prepare(LoadedData(train, test, names(3)), told(), "x").scaling
-    theirs = prepare(LoadedData(train, other, names(3)), told(), "x").scaling
+    mine = prepare(LoadedData(train=train, test=test, classes=names(3)), told(), "x").scaling
+    theirs = prepare(LoadedData(train=train, test=other, classes=names(3)), told(), "x").scaling
     assert mine.mean == theirs.mean
     assert mine.std == theirs.std
 
 
 def test_an_official_test_split_stays_untouched() -> None:
     test = samples(30, seed=1)
-    parts = prepare(LoadedData(samples(100), test, names(3)), told(), "x")
+    parts = prepare(LoadedData(train=samples(100), test=test, classes=names(3)), told(), "x")
     np.testing.assert_array_equal(parts.splits["test"].features, test.features)
     assert len(parts.splits["validation"].labels) == 20
 
 
 @pytest.mark.parametrize("standardise", [Standardise.overall, Standardise.feature])
 def test_standardised_training_data_has_mean_0_and_std_1(standardise: Standardise) -> None:
-    parts = prepare(LoadedData(samples(200), None, names(3)), told(standardise=standardise), "x")
+    parts = prepare(
+        LoadedData(train=samples(200), test=None, classes=names(3)), told(standardise=standardise), "x"
+    )
     scaled = (parts.splits["train"].features - parts.scaling.mean) / parts.scaling.std
     axis = 0 if standardise is Standardise.feature else None
     np.testing.assert_allclose(scaled.mean(axis=axis), 0, atol=1e-5)
@@ -102,11 +104,15 @@ def test_standardised_training_data_has_mean_0_and_std_1(standardise: Standardis
 
 
 def test_normalised_data_lies_between_0_and_1() -> None:
-    numbers = prepare(LoadedData(samples(200), None, names(3)), told(standardise=Standardise.none), "x")
+    numbers = prepare(
+        LoadedData(train=samples(200), test=None, classes=names(3)), told(standardise=Standardise.none), "x"
+    )
     scaled = (numbers.splits["train"].features - numbers.scaling.mean) / numbers.scaling.std
     assert (scaled.min(), scaled.max()) == pytest.approx((0, 1))
     image = LabelledSamples((samples(90).features * 20 + 100).astype(np.uint8), samples(90).labels)
-    bytes_ = prepare(LoadedData(image, None, names(3)), told(standardise=Standardise.none), "x")
+    bytes_ = prepare(
+        LoadedData(train=image, test=None, classes=names(3)), told(standardise=Standardise.none), "x"
+    )
     assert (bytes_.scaling.mean, bytes_.scaling.std) == (0, 255)
     assert bytes_.splits["train"].features.dtype == np.uint8
 
@@ -114,13 +120,17 @@ def test_normalised_data_lies_between_0_and_1() -> None:
 def test_a_constant_feature_is_noted_and_not_stretched() -> None:
     base = samples(100)
     base.features[:, 1] = 7
-    parts = prepare(LoadedData(base, None, names(3)), told(standardise=Standardise.feature), "x")
+    parts = prepare(
+        LoadedData(train=base, test=None, classes=names(3)), told(standardise=Standardise.feature), "x"
+    )
     assert parts.report.constant_features == 1
     train = parts.splits["train"].features
     assert parts.scaling.std[1] == pytest.approx(train.max() - train.min())
     assert parts.scaling.mean[1] == 7
     raw = prepare(
-        LoadedData(base, None, names(3)), told(standardise=Standardise.feature, normalise=False), "x"
+        LoadedData(train=base, test=None, classes=names(3)),
+        told(standardise=Standardise.feature, normalise=False),
+        "x",
     )
     assert raw.scaling.std[1] == 1
 
@@ -131,7 +141,7 @@ def test_a_byte_that_training_never_saw_stays_small() -> None:
     images = draw.integers(0, 256, (100, 4)).astype(np.uint8)
     images[:, 2] = 0
     parts = prepare(
-        LoadedData(LabelledSamples(images, np.arange(100) % 3), None, names(3)),
+        LoadedData(train=LabelledSamples(images, np.arange(100) % 3), test=None, classes=names(3)),
         told(standardise=Standardise.feature),
         "x",
     )
@@ -144,7 +154,9 @@ def test_extreme_units_give_a_divisor_that_every_device_knows(unit: float, stand
     base = samples(100)
     parts = prepare(
         LoadedData(
-            LabelledSamples((base.features.clip(-3, 3) * np.float32(unit)), base.labels), None, names(3)
+            train=LabelledSamples((base.features.clip(-3, 3) * np.float32(unit)), base.labels),
+            test=None,
+            classes=names(3),
         ),
         told(standardise=standardise),
         "x",
@@ -160,7 +172,9 @@ def test_minus_zero_repeats_zero() -> None:
     other[:, 1] = -0.0
     parts = prepare(
         LoadedData(
-            LabelledSamples(np.concatenate([base.features, other]), np.tile(base.labels, 2)), None, names(3)
+            train=LabelledSamples(np.concatenate([base.features, other]), np.tile(base.labels, 2)),
+            test=None,
+            classes=names(3),
         ),
         told(),
         "x",
@@ -180,14 +194,20 @@ def test_minus_zero_repeats_zero() -> None:
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_a_split_with_nothing_in_it_is_one_line(features: np.ndarray, rule: str, part: str) -> None:
     bad, good = LabelledSamples(features, np.arange(len(features)) % 3), samples(60)
-    loaded = LoadedData(bad, None, names(3)) if part == "train" else LoadedData(good, bad, names(3))
+    loaded = (
+        LoadedData(train=bad, test=None, classes=names(3))
+        if part == "train"
+        else LoadedData(train=good, test=bad, classes=names(3))
+    )
     with pytest.raises(BadData, match=rule) as caught:
         prepare(loaded, told(), "x")
     assert "\n" not in str(caught.value)
 
 
 def test_a_class_that_only_repeats_says_how_to_keep_it() -> None:
-    loaded = LoadedData(LabelledSamples(np.ones((60, 4), np.float32), np.arange(60) % 3), None, names(3))
+    loaded = LoadedData(
+        train=LabelledSamples(np.ones((60, 4), np.float32), np.arange(60) % 3), test=None, classes=names(3)
+    )
     with pytest.raises(BadData, match=r"preprocess\.deduplicate=false"):
         prepare(loaded, told(), "x")
 
@@ -197,7 +217,9 @@ def test_bad_rows_are_dropped_and_counted() -> None:
     labels = base.labels.astype(np.float64)
     base.features[0, 0], base.features[1, 2] = np.nan, np.inf
     labels[2], labels[3], labels[4] = -1, 1.5, np.nan
-    parts = prepare(LoadedData(LabelledSamples(base.features, labels), None, names(3)), told(), "x")
+    parts = prepare(
+        LoadedData(train=LabelledSamples(base.features, labels), test=None, classes=names(3)), told(), "x"
+    )
     assert parts.report.dropped["NaN or infinite feature"] == 2
     assert parts.report.dropped["label out of range"] == 3
     assert sum(parts.report.rows_kept.values()) == 98
@@ -212,7 +234,11 @@ def test_bad_rows_are_dropped_and_counted() -> None:
     ],
 )
 def test_data_that_cannot_be_split_is_one_line(labels: list[int], rule: str) -> None:
-    loaded = LoadedData(LabelledSamples(samples(50).features, np.array(labels)), None, names(max(labels) + 1))
+    loaded = LoadedData(
+        train=LabelledSamples(samples(50).features, np.array(labels)),
+        test=None,
+        classes=names(max(labels) + 1),
+    )
     with pytest.raises(BadData, match=rule) as caught:
         prepare(loaded, told(), "x")
     assert "\n" not in str(caught.value)
@@ -260,3 +286,27 @@ def test_a_user_without_a_home_is_asked_for_folders(monkeypatch: pytest.MonkeyPa
         BadInput, match=r"got ~/.cache/fulcrum/prepared .* set FULCRUM_CACHE and FULCRUM_DATA"
     ):
         preprocess(settings)
+
+
+def test_an_official_validation_split_stays_untouched() -> None:
+    own = samples(30, seed=1)
+    parts = prepare(LoadedData(train=samples(100), test=None, classes=names(3), validation=own), told(), "x")
+    np.testing.assert_array_equal(parts.splits["validation"].features, own.features)
+    assert len(parts.splits["test"].labels) == 20
+    assert parts.report.rows_read == 130
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**20), rows_each=st.integers(1, 7))
+def test_rows_of_a_group_stay_on_one_side(seed: int, rows_each: int) -> None:
+    base = samples(30 * rows_each)
+    groups = np.repeat(np.random.default_rng(seed).permutation(30), rows_each)
+    base.features[:, 0] = groups
+    labels = np.arange(30)[groups] % 3
+    parts = prepare(
+        LoadedData(train=LabelledSamples(base.features, labels, groups), test=None, classes=names(3)),
+        told(),
+        "x",
+    )
+    each = [set(split.features[:, 0].tolist()) for split in parts.splits.values()]
+    assert sum(map(len, each)) == len(set.union(*each)) == 30

@@ -10,7 +10,8 @@ from hypothesis import strategies as some
 from hypothesis.extra.numpy import arrays
 
 from pipeline.cli.compose import compose
-from pipeline.data.prepared import CleaningReport, Prepared, Scaling, Split
+from pipeline.data.prepared import Prepared, Scaling, Split
+from pipeline.data.report import CleaningReport
 from pipeline.errors import BadModel, Diverged
 from pipeline.evaluation.evaluate import (
     bin_by_confidence,

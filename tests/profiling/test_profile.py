@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.backend import keras, tf
 from pipeline.cli.compose import compose
-from pipeline.data.prepared import CleaningReport, Prepared, Scaling, Split
+from pipeline.data.prepared import Prepared, Scaling, Split
+from pipeline.data.report import CleaningReport
 from pipeline.measures import Cost
 from pipeline.models.keras_models import build_model
 from pipeline.models.predictor import make_predictor

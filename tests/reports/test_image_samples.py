@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.data.prepared import CleaningReport, Split
+from pipeline.data.prepared import Split
+from pipeline.data.report import CleaningReport
 from pipeline.evaluation.evaluate import Mistake
 from pipeline.reports import image_samples
 from pipeline.settings.settings import Settings

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib import image
 
-from pipeline.data.prepared import CleaningReport, Prepared, Scaling, Split
+from pipeline.data.prepared import Prepared, Scaling, Split
+from pipeline.data.report import CleaningReport
 from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.settings.settings import Settings
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.data.prepared import CleaningReport, Prepared, Scaling, Split
+from pipeline.data.prepared import Prepared, Scaling, Split
+from pipeline.data.report import CleaningReport
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.settings.settings import Settings
 

@@ -165,7 +165,7 @@ def load_folders(path: str, suffixes: Sequence[str], on_error: OnError, read: Re
     tree, unreadable = find_files(path, suffixes), UnreadableFiles(on_error)
     train = read(tree.train, unreadable)
     test = None if tree.test is None else read(tree.test, unreadable)
-    return LoadedData(train, test, tree.classes, unreadable=tuple(unreadable.names))
+    return LoadedData(train=train, test=test, classes=tree.classes, unreadable=tuple(unreadable.names))
 
 
 Decoded = TypeVar("Decoded")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.features import SampleKind
+from pipeline.data.report import Finding
 from pipeline.data.samples import RawSamples
 from pipeline.errors import BadData
 
@@ -17,18 +18,23 @@ MAX_CLASSES = 65536
 
 @dataclass(frozen=True, slots=True)
 class LabelledSamples:
-    """One split: `features` [n, *shape] of numbers, or texts, or a table; `labels` [n]."""
+    """One split: `features` [n, *shape] of numbers, or texts, or a table; `labels` [n].
+
+    `groups`: int64 [n], rows of one number stay on one side of a split; None: each row is by itself.
+    """
 
     features: RawSamples
     labels: np.ndarray
+    groups: np.ndarray | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedData:
-    """All samples of a source. `test`: the official test split, where there is one.
+    """All samples of a source. `test`, `validation`: the official splits, where there are any.
 
     `classes`: a name for each label 0, 1, ...; `kind`: of raw samples that need a front end, None: the
-    features are ready; `unreadable`: files that were left out.
+    features are ready; `unreadable`: files that could not be read; `findings`: what else was left out or
+    changed.
     """
 
     train: LabelledSamples
@@ -36,6 +42,8 @@ class LoadedData:
     classes: tuple[str, ...]
     kind: SampleKind | None = None
     unreadable: tuple[str, ...] = ()
+    validation: LabelledSamples | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def hash_files(paths: Iterable[Path]) -> str:
@@ -80,7 +88,11 @@ def number_classes(train: LabelledSamples, test: LabelledSamples | None) -> Load
             "number the classes"
         )
     names = tuple(str(int(number)) for number in numbers)
-    return LoadedData(_renumber(train, numbers), None if test is None else _renumber(test, numbers), names)
+    return LoadedData(
+        train=_renumber(train, numbers),
+        test=None if test is None else _renumber(test, numbers),
+        classes=names,
+    )
 
 
 def _are_class_numbers(labels: np.ndarray) -> np.ndarray:

@@ -82,7 +82,9 @@ def load(data: Csv, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
     classes = _list_classes(labels + [label for _, more in tests for label in more], data)
     kind = TableSamples() if layout.text is None else TextSamples()
     test = LabelledSamples(tests[0][0], _number_labels(tests[0][1], classes)) if tests else None
-    return LoadedData(LabelledSamples(train, _number_labels(labels, classes)), test, classes, kind)
+    return LoadedData(
+        train=LabelledSamples(train, _number_labels(labels, classes)), test=test, classes=classes, kind=kind
+    )
 
 
 def _list_files(data: Csv) -> list[tuple[str, str]]:

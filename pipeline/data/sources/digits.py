@@ -30,5 +30,7 @@ def load(_data: Digits, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
     bunch = load_digits()
     features = bunch.images.astype(np.float32)
     return LoadedData(
-        LabelledSamples(features, bunch.target.astype(np.int64)), None, tuple(str(d) for d in range(10))
+        train=LabelledSamples(features, bunch.target.astype(np.int64)),
+        test=None,
+        classes=tuple(str(d) for d in range(10)),
     )

@@ -51,4 +51,6 @@ def load(data: Fsdd, data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
         )
     all_waves, all_labels, is_test = np.stack(waves), np.array(labels), np.array(tests)
     train, test = (LabelledSamples(all_waves[rows], all_labels[rows]) for rows in (~is_test, is_test))
-    return LoadedData(train, test, tuple(str(digit) for digit in range(10)), SoundSamples(RATE))
+    return LoadedData(
+        train=train, test=test, classes=tuple(str(digit) for digit in range(10)), kind=SoundSamples(RATE)
+    )

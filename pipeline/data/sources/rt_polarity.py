@@ -33,7 +33,12 @@ def load(_data: RtPolarity, data_dir: Path, _scratch: ScratchSpace) -> LoadedDat
         sentences = path.read_text("cp1252").splitlines()
         lines += [line.strip() for line in sentences]
         labels += [label] * len(sentences)
-    return LoadedData(LabelledSamples(make_texts(lines), np.array(labels)), None, tuple(FILES), TextSamples())
+    return LoadedData(
+        train=LabelledSamples(make_texts(lines), np.array(labels)),
+        test=None,
+        classes=tuple(FILES),
+        kind=TextSamples(),
+    )
 
 
 def _fetch_files(data_dir: Path) -> list[Path]:

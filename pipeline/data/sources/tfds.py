@@ -35,7 +35,7 @@ def load(data: Tfds, data_dir: Path, scratch: ScratchSpace) -> LoadedData:
     train = _read_samples(builder, "train", scratch, data)
     test = _read_samples(builder, "test", scratch, data) if "test" in builder.info.splits else None
     form = None if isinstance(train.features, np.ndarray) else TextSamples()
-    return LoadedData(train, test, names, form)
+    return LoadedData(train=train, test=test, classes=names, kind=form)
 
 
 def _prepare_builder(data: Tfds, data_dir: Path) -> Any:
