@@ -23,6 +23,7 @@ THROUGH = {
     "diagnosis/paired_attempt": "diagnosis/test_improve.py",
     "errors": "integration/test_end_to_end.py",
     "frontier_sampler/conditions": "frontier_sampler/test_sampler.py",
+    "frontier_sampler/distributions": "frontier_sampler/test_sampler.py",
     "frontier_sampler/forecast": "frontier_sampler/test_suggest.py",
     "frontier_sampler/history": "frontier_sampler/test_suggest.py",
     "frontier_sampler/observations": "frontier_sampler/test_suggest.py",

@@ -12,7 +12,6 @@ The idea to value a trial by its trajectory is that of trajectory-based multi-ob
 (Wang et al. 2024, arXiv 2405.15303).
 """
 
-import math
 import secrets
 import threading
 import warnings
@@ -22,7 +21,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -30,7 +29,13 @@ from threadpoolctl import ThreadpoolController
 
 from pipeline.frontier_sampler import reading, suggest
 from pipeline.frontier_sampler.conditions import Trait, learn_conditions
-from pipeline.frontier_sampler.encoding import Choices, EncodedSpace, Numeric, Parameter
+from pipeline.frontier_sampler.distributions import (
+    as_tuple,
+    convert_distribution,
+    join_distributions,
+    round_up_epochs,
+)
+from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
 from pipeline.frontier_sampler.general import GeneralSuggester
 from pipeline.frontier_sampler.history import Fidelity
 from pipeline.frontier_sampler.observations import Work
@@ -80,7 +85,7 @@ class FrontierSampler(BaseSampler):
         """
         self._seed = secrets.randbits(31) if seed is None else seed
         self._epochs, self._work, self._startup = epochs, work, startup_trials
-        self._when = {name: (parent, _as_tuple(value)) for name, (parent, value) in (when or {}).items()}
+        self._when = {name: (parent, as_tuple(value)) for name, (parent, value) in (when or {}).items()}
         self._given = None if distributions is None else dict(distributions)
         self._candidates = None if candidates is None else [dict(params) for params in candidates]
         self._lock = threading.Lock()
@@ -130,7 +135,7 @@ class FrontierSampler(BaseSampler):
         if suggestion.epochs is None:
             return suggestion.params
         assert self._epochs is not None
-        epochs = _round_up_epochs(suggestion.epochs, search_space[self._epochs])
+        epochs = round_up_epochs(suggestion.epochs, search_space[self._epochs])
         return {**suggestion.params, self._epochs: epochs}
 
     def sample_independent(
@@ -144,7 +149,7 @@ class FrontierSampler(BaseSampler):
         if param_name == self._epochs and isinstance(param_distribution, IntDistribution):
             low, high = param_distribution.low, param_distribution.high
             fidelity = Fidelity(low, high, chosen=True)
-            return _round_up_epochs(suggest.choose_first_target(fidelity, trial.number), param_distribution)
+            return round_up_epochs(suggest.choose_first_target(fidelity, trial.number), param_distribution)
         stream = [self._seed, trial.number, zlib.crc32(param_name.encode())]
         return convert_distribution(param_distribution).decode(float(np.random.default_rng(stream).random()))
 
@@ -312,60 +317,6 @@ class FrontierSampler(BaseSampler):
 def _find_blas() -> ThreadpoolController:
     """Return the linear algebra libraries of this process, looked up once numpy and scipy are loaded."""
     return ThreadpoolController().select(user_api="blas")
-
-
-# ---- translation ------------------------------------------------------------------------------------------
-
-
-def convert_distribution(distribution: BaseDistribution) -> Numeric | Choices:
-    """Convert an Optuna distribution to a domain of the encoding."""
-    match distribution:
-        case FloatDistribution():
-            return Numeric(distribution.low, distribution.high, distribution.log, distribution.step)
-        case IntDistribution():
-            step = None if distribution.step == 1 else float(distribution.step)
-            return Numeric(distribution.low, distribution.high, distribution.log, step, integer=True)
-        case CategoricalDistribution():
-            return Choices(tuple(distribution.choices))
-    raise ValueError(
-        f"a distribution must be float, int or categorical, got {distribution!r}; use one of these"
-    )
-
-
-def _as_tuple(value: object) -> tuple[object, ...]:
-    if isinstance(value, set | frozenset):
-        return tuple(sorted(value, key=repr))
-    return tuple(value) if isinstance(value, tuple | list) else (value,)
-
-
-def join_distributions(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
-    """Return every parameter that was suggested, in the widest range that was."""
-    joined: dict[str, BaseDistribution] = {}
-    for trial in trials:
-        for name, distribution in trial.distributions.items():
-            before = joined.get(name, distribution)
-            joined[name] = distribution if before == distribution else _join_pair(before, distribution)
-    return joined
-
-
-def _join_pair(earlier: BaseDistribution, later: BaseDistribution) -> BaseDistribution:
-    """Join two distributions of one name; the later one where they are of different kinds."""
-    if isinstance(earlier, IntDistribution) and isinstance(later, IntDistribution):
-        low, high = min(earlier.low, later.low), max(earlier.high, later.high)
-        step = later.step if earlier.step == later.step and (earlier.low - later.low) % later.step == 0 else 1
-        return IntDistribution(low, high, log=earlier.log and later.log, step=step)
-    if isinstance(earlier, FloatDistribution) and isinstance(later, FloatDistribution):
-        every = later.step if earlier.step == later.step else None
-        lowest, highest = min(earlier.low, later.low), max(earlier.high, later.high)
-        return FloatDistribution(lowest, highest, log=earlier.log and later.log, step=every)
-    return later
-
-
-def _round_up_epochs(epochs: int, distribution: BaseDistribution) -> int:
-    """Round up to the next number of epochs that the step allows."""
-    assert isinstance(distribution, IntDistribution)
-    steps = math.ceil((epochs - distribution.low) / distribution.step)
-    return min(distribution.low + steps * distribution.step, distribution.high)
 
 
 def _check_epochs(distributions: Mapping[str, BaseDistribution], epochs: str | None) -> None:

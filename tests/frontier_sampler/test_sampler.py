@@ -14,7 +14,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from pipeline.frontier_sampler.sampler import FrontierSampler, join_distributions
+from pipeline.frontier_sampler.distributions import join_distributions
+from pipeline.frontier_sampler.sampler import FrontierSampler
 
 SPACE = {
     "opt": CategoricalDistribution(["sgd", "adam"]),

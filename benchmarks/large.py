@@ -1,0 +1,291 @@
+"""`python -m benchmarks.large --trials 10000`: what a study of many trials costs beside training them.
+
+The trials are invented and written into SQLite (see `benchmarks.invented`). Then everything that a sweep does
+with such a study is timed: reading it again, asking for the next trial (in our own search, and of
+`FrontierSampler` in a plain study of Optuna), writing and reading back a trial, the command `frontier`,
+importances, pictures and pages. Memory is what the process gains with each further trial. To tell whether a
+cost is flat, asking is timed in a study of a tenth of the trials, too.
+"""
+
+import argparse
+import gc
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import optuna
+import psutil
+from rich.console import Console
+
+from benchmarks import machine, report
+from benchmarks.engine import KEPT
+from benchmarks.invented import InventedTrial, Inventor, make_outcome, write_trials
+from benchmarks.results import Goal
+from pipeline.cli import frontier as frontier_command
+from pipeline.cli import sweep_plan
+from pipeline.frontier_sampler.sampler import FrontierSampler
+from pipeline.reports import study_html, study_markdown, study_plots
+from pipeline.search.ask_tell import TrialSuggester
+from pipeline.search.importance import compute_importances
+from pipeline.search.samplers import make_distribution
+from pipeline.search.study_store import StudyStore
+from pipeline.search.trial_rows import read_results
+from pipeline.settings.search import Sampler
+
+DEVICE, NAME = "a CPU, 1 core", "large"
+WORDS = ("data=digits", "search=standard", "search.enqueue=[]", "device=cpu", f"search.study={NAME}")
+HEAD = ["what", "trials", "seconds: median (min-max)", "n"]
+LIMITS = {
+    "reopening: reading the storage": 2.0,
+    "the command frontier, imports apart": 2.0,
+    "asking, our search": 0.05,
+    "asking, a plain study of Optuna": 0.05,
+    "importances": 3.0,
+    "pictures and pages of a study": 3.0,
+}
+FLAT = 1.5
+"""How many times as long asking may take with ten times as many trials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Wall seconds of one thing that a study of `trials` trials needs, one a repetition."""
+
+    what: str
+    trials: int
+    seconds: tuple[float, ...]
+
+    def row(self) -> list[str]:
+        low, high = min(self.seconds), max(self.seconds)
+        return [self.what, f"{self.trials:,}", f"{median(self.seconds):.3g} ({low:.3g}-{high:.3g})",
+                str(len(self.seconds))]  # fmt: skip
+
+
+class Clock:
+    """Collects costs and prints each as it is known."""
+
+    def __init__(self, trials: int, console: Console) -> None:
+        self.trials, self.costs, self._console = trials, list[Cost](), console
+
+    def add(self, what: str, seconds: Sequence[float], trials: int | None = None) -> None:
+        self.costs.append(Cost(what, trials or self.trials, tuple(seconds)))
+        self._console.print("  ".join(self.costs[-1].row()), highlight=False)
+
+    @contextmanager
+    def time(self, what: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.add(what, [time.perf_counter() - start])
+
+    def repeat(self, what: str, task: Callable[[], object], times: int = 3) -> None:
+        self.add(what, [measure(task) for _ in range(times)])
+
+
+def measure(task: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    task()
+    return time.perf_counter() - start
+
+
+def read_megabytes() -> float:
+    """Return the memory of this process that is in use."""
+    gc.collect()
+    return float(psutil.Process().memory_info().rss) / 1e6
+
+
+# ---- one study ----------------------------------------------------------------------------------------
+
+
+def fill(address: str, plan: sweep_plan.SweepPlan, count: int) -> list[InventedTrial]:
+    """Write a study of `count` invented trials."""
+    trials = Inventor(plan.space, plan.epochs).invent(count)
+    store = StudyStore(address, NAME, plan.describe_study(DEVICE))
+    store.task_queue()
+    write_trials(store._storage._backend.engine, store._id, trials, DEVICE)
+    return trials
+
+
+def time_study(clock: Clock, address: str, plan: sweep_plan.SweepPlan, asks: int) -> dict[str, float]:
+    """Time what a sweep does with a study that it takes up again; return its memory."""
+    before = read_megabytes()
+    with clock.time("reopening: reading the storage"):
+        store = StudyStore(address, NAME, plan.describe_study(DEVICE))
+        rows = store.trials()
+        results = read_results(store, "digits")
+    asker = TrialSuggester(plan.space, Sampler.frontier, plan.epochs, 0, 1)
+    with clock.time("reopening: showing the sampler all trials, and its first proposal"):
+        asker.show(rows)
+        asker.suggest()
+        asker.bind(None)
+    held = read_megabytes()
+    asking, telling = time_trials(store, asker, plan, asks)
+    clock.add("asking, our search", asking)
+    clock.add("beginning, ending and reading back a trial", telling)
+    grown = read_megabytes()
+    time_results(clock, results)
+    return {
+        "held_kb_a_trial": 1e3 * (held - before) / clock.trials,
+        "grown_kb_a_trial": 1e3 * (grown - held) / asks,
+    }
+
+
+def time_trials(
+    store: StudyStore, asker: TrialSuggester, plan: sweep_plan.SweepPlan, asks: int
+) -> tuple[list[float], list[float]]:
+    """Run trials as a sweep does, without training; return the seconds of asking and of the rest."""
+    asking, telling = [], []
+    inventor = Inventor(plan.space, plan.epochs, seed=1)
+    limit = store.count_begun() + asks
+    for _ in range(asks):
+        start = time.perf_counter()
+        rows = store.trials()
+        asker.show(rows)
+        proposal = asker.suggest()
+        asking.append(time.perf_counter() - start)
+        assert proposal is not None
+        start = time.perf_counter()
+        number = store.begin(proposal, limit, max(row.number for row in rows))
+        asker.bind(number)
+        assert number is not None
+        trial = inventor.train(number, dict(proposal.params))
+        store.finish(number, make_outcome(trial, DEVICE))
+        assert read_results(store, "digits").frontier
+        telling.append(time.perf_counter() - start)
+    return asking, telling
+
+
+def time_results(clock: Clock, results: Any) -> None:
+    """Time what is computed and drawn at the end of a study."""
+    clock.repeat("importances", lambda: compute_importances(results))
+    importances = compute_importances(results)
+    parts: dict[str, Callable[[], object]] = {
+        "frontier.png": lambda: study_plots.draw_frontier(results),
+        "hypervolume.png": lambda: study_plots.draw_progress(results),
+        "importance.png": lambda: study_plots.draw_importance(NAME, importances),
+        "frontier.html": lambda: study_html.render_frontier(results),
+        "note": lambda: study_markdown.write_note(results, "#/link"),
+    }
+    study_plots.draw_importance(NAME, importances)  # fonts are looked for once
+    seconds = {name: measure(task) for name, task in parts.items()}
+    clock.add("pictures and pages of a study", [sum(seconds.values())])
+    for name, taken in seconds.items():
+        clock.add(f"  {name}", [taken])
+
+
+def time_command(clock: Clock, address: str) -> None:
+    """Time `frontier` with everything imported."""
+
+    def command() -> None:
+        with redirect_stdout(io.StringIO()):
+            frontier_command.run([f"search.storage={address}", "--study", NAME, "--json"])
+
+    clock.repeat("the command frontier, imports apart", command)
+
+
+# ---- a plain study of Optuna --------------------------------------------------------------------------
+
+
+def time_plain(clock: Clock, plan: sweep_plan.SweepPlan, count: int, asks: int) -> None:
+    """Time asking and telling in a study of Optuna that has `count` trials, in memory."""
+    inventor = Inventor(plan.space, plan.epochs)
+    trials = [make_plain(trial) for trial in inventor.invent(count) if trial.state != "interrupted"]
+    distributions = {row.name: make_distribution(row) for row in plan.space.dimensions}
+    sampler = FrontierSampler(seed=0)
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+    study.add_trials(trials)
+    asking = []
+    for _ in range(asks):
+        trial, params = None, dict[str, Any]()
+        start = time.perf_counter()
+        trial = study.ask()
+        for dimension in plan.space.iterate_active(params):
+            params[dimension.name] = trial._suggest(dimension.name, distributions[dimension.name])
+        asking.append(time.perf_counter() - start)
+        curve = inventor.train(trial.number, params).curve
+        trial.set_user_attr("curve", curve)
+        study.tell(trial, (curve[-1][2], curve[-1][1]))
+    clock.add("asking, a plain study of Optuna, the first time", asking[:1], count)
+    clock.add("asking, a plain study of Optuna", asking[1:], count)
+
+
+def make_plain(trial: InventedTrial) -> optuna.trial.FrozenTrial:
+    """Return a trial as a user of the sampler has it: the curve as an attribute and as reported values."""
+    state = {"complete": optuna.trial.TrialState.COMPLETE, "paused": optuna.trial.TrialState.PRUNED}
+    ended = state.get(trial.state, optuna.trial.TrialState.FAIL)
+    return optuna.trial.create_trial(
+        state=ended,
+        values=(trial.curve[-1][2], trial.curve[-1][1])
+        if ended is optuna.trial.TrialState.COMPLETE
+        else None,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs={"curve": trial.curve},
+        intermediate_values={int(epoch): accuracy for epoch, _, accuracy in trial.curve},
+    )
+
+
+# ---- goals --------------------------------------------------------------------------------------------
+
+
+def list_goals(costs: Sequence[Cost], trials: int) -> list[Goal]:
+    """List the limits, and for asking how much longer it takes than with a tenth of the trials."""
+    by_key = {(cost.what, cost.trials): median(cost.seconds) for cost in costs}
+    goals = [
+        Goal(f"{what}, {trials:,} trials", wanted, by_key[what, trials], " s", at_most=True)
+        for what, wanted in LIMITS.items()
+    ]
+    for what in ("asking, our search", "asking, a plain study of Optuna"):
+        ratio = by_key[what, trials] / by_key[what, trials // 10]
+        goals.append(Goal(f"{what}, against {trials // 10:,} trials", FLAT, ratio, at_most=True))
+    return goals
+
+
+def measure_all(trials: int, asks: int, console: Console) -> tuple[list[Cost], dict[str, float]]:
+    """Time a study of a tenth of the trials, then one of all."""
+    plan, costs, memory = sweep_plan.make_plan(WORDS), list[Cost](), dict[str, float]()
+    for count in (trials // 10, trials):
+        clock = Clock(count, console)
+        with tempfile.TemporaryDirectory() as folder:
+            address = f"sqlite:///{folder}/studies.db"
+            with clock.time("inventing and writing the trials"):
+                fill(address, plan, count)
+            memory = time_study(clock, address, plan, asks)
+            time_command(clock, address)
+        time_plain(clock, plan, count, asks)
+        costs += clock.costs
+    return costs, memory
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.large", description=__doc__)
+    parser.add_argument("--trials", type=int, default=10_000, help="trials in the study (10000)")
+    parser.add_argument("--asks", type=int, default=30, help="trials on top of them (30)")
+    parser.add_argument("--out", type=Path, default=KEPT, help="folder of the results")
+    told, console, about = parser.parse_args(words), Console(width=130), machine.about()
+    os.environ.setdefault("FULCRUM_CACHE", tempfile.mkdtemp())
+    costs, memory = measure_all(told.trials, told.asks, console)
+    about |= {"load_after": machine.about()["load"]}
+    goals = list_goals(costs, told.trials)
+    where = f"{about['date']}, {about['device']}; load before {about['load']}, after {about['load_after']}."
+    kept = ", ".join(f"{name.replace('_', ' ')} {value:.1f}" for name, value in memory.items())
+    text = report.page(
+        "A study of many trials", HEAD, [cost.row() for cost in costs], goals, f"Memory: {kept}.", where
+    )
+    machine.keep(
+        told.out, about, "large", {"costs": [asdict(cost) for cost in costs], "memory": memory}, text
+    )
+    console.print(kept)
+    console.print(report.goal_table(goals))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
