@@ -51,16 +51,17 @@ class Overhead:
 def measure(before: int, trials: int) -> Overhead:
     """A study with `before` invented trials, and `trials` real ones on top."""
     from pipeline.cli import sweep as sweep_command
-    from pipeline.search import ask_tell, sweep
-    from pipeline.search.job import TrialOutcome
+    from pipeline.search import ask_tell
     from pipeline.search.study_store import StudyStore
+    from pipeline.search.workers.dispatcher import Dispatcher
+    from pipeline.search.workers.job import TrialOutcome
 
     words = [*WORDS, f"search.study=after-{before}", f"search.trials={before + trials}"]
     fill(words, before)
     stops: list[float] = []
     asked: list[float] = []
     apart: list[float] = []
-    propose, write = ask_tell.TrialSuggester.suggest, sweep.Sweep._write_outcome
+    propose, write = ask_tell.TrialSuggester.suggest, Dispatcher._write_outcome
 
     def timed_propose(self: ask_tell.TrialSuggester) -> object:
         start = time.perf_counter()
@@ -68,7 +69,7 @@ def measure(before: int, trials: int) -> Overhead:
         asked.append(time.perf_counter() - start)
         return found
 
-    def timed_write(self: sweep.Sweep, store: StudyStore, number: int, outcome: TrialOutcome) -> None:
+    def timed_write(self: Dispatcher, store: StudyStore, number: int, outcome: TrialOutcome) -> None:
         write(self, store, number, outcome)
         seconds = outcome.seconds
         apart.append(seconds.train + seconds.compile + seconds.warm_up)
@@ -77,7 +78,7 @@ def measure(before: int, trials: int) -> Overhead:
     # Models are kept at the end of a study, not with each trial, and invented trials have none.
     with (
         patch.object(ask_tell.TrialSuggester, "suggest", timed_propose),
-        patch.object(sweep.Sweep, "_write_outcome", timed_write),
+        patch.object(Dispatcher, "_write_outcome", timed_write),
         patch.object(sweep_command._StudyObserver, "finish", lambda *_: None),
     ):
         sweep_command.run(words)

@@ -21,10 +21,11 @@ from pipeline.settings.command_line import EPOCHS, CommandLine
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from pipeline.search.job import TrialOutcome
     from pipeline.search.results import Results
     from pipeline.search.study_store import StudyStore
-    from pipeline.search.sweep import RunningTrial, Sweep
+    from pipeline.search.sweep import Sweep
+    from pipeline.search.sweep_spec import RunningTrial
+    from pipeline.search.workers.job import TrialOutcome
     from pipeline.tracking.study_recorder import StudyRecorder
 
 
@@ -43,11 +44,13 @@ def run(words: Sequence[str]) -> None:
     plan = plans.make_plan(words)
     address = _check_quickly(plan)
     from pipeline.hardware.device import claim_device
-    from pipeline.search import epoch_work, study_store, worker_pool
+    from pipeline.search import epoch_work, study_store
     from pipeline.search.estimates import ValidationSplit
     from pipeline.search.study_identity import bind_study
-    from pipeline.search.sweep import Sweep, SweepSpec
+    from pipeline.search.sweep import Sweep
+    from pipeline.search.sweep_spec import SweepSpec
     from pipeline.search.trial_rows import VALIDATION
+    from pipeline.search.workers.process_pool import make_worker_pool
     from pipeline.tracking import mlflow_runs, mlflow_store, study_place
     from pipeline.tracking.study_recorder import StudyKey, record_study
     from pipeline.trial import check_trial, forget_prepared, load_prepared
@@ -85,7 +88,7 @@ def run(words: Sequence[str]) -> None:
     ):
         recorder.record_validation_split(split)
         observer = _StudyObserver(recorder, screen, store, device.name)
-        pool = worker_pool.make_worker_pool(search.workers, command_line.settings.device)
+        pool = make_worker_pool(search.workers, command_line.settings.device)
         sweep = Sweep(spec, plan.epochs, store, pool, observer)
         with store.heartbeat():
             _search(sweep, observer)
@@ -252,4 +255,5 @@ class _StudyObserver:
 
         self.show_results(sweep.results)
         confirmed = sum(member.confirmation is not None for member in sweep.results.frontier)
-        sweep.run_once(f"end {self.record.run_id} {len(sweep.results.trials)} {confirmed}", publish)
+        name = f"end {self.record.run_id} {len(sweep.results.trials)} {confirmed}"
+        sweep.dispatcher.run_once(name, publish)

@@ -19,7 +19,7 @@ from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.command_line import EPOCHS
 
 if TYPE_CHECKING:
-    from pipeline.search.job import TrialOutcome
+    from pipeline.search.workers.job import TrialOutcome
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 SPARKLINE_WIDTH = 40

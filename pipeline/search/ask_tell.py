@@ -15,11 +15,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.sampler import FrontierSampler
-from pipeline.search.job import Limits
 from pipeline.search.optuna_storage import DIRECTIONS, OUTCOME
 from pipeline.search.samplers import SamplerTask, freeze_params, make_distribution, make_sampler
 from pipeline.search.space import Dimension, SearchSpace, Value
 from pipeline.search.study_store import WORDS, ProposedTrial
+from pipeline.search.workers.job import Limits
 from pipeline.settings.search import Sampler
 
 MAX_REPEATS = 30

@@ -6,11 +6,12 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from pipeline import signals
-from pipeline.search.job import Job
 from pipeline.search.study_store import ProposedTrial
 from pipeline.search.study_trial import FrontierPoint
-from pipeline.search.sweep import RunningTrial, Sweep, get_trial_name
-from pipeline.search.trial_rows import CONFIRM, read_confirmed_key
+from pipeline.search.sweep import Sweep
+from pipeline.search.sweep_spec import RunningTrial
+from pipeline.search.trial_rows import CONFIRM, get_trial_name, read_confirmed_key
+from pipeline.search.workers.job import Job
 from pipeline.settings.command_line import EPOCHS, CommandLine
 from pipeline.trial import load_prepared, train_to_end
 
@@ -40,7 +41,7 @@ def confirm(sweep: Sweep) -> None:
                 _launch(sweep, row, points[read_confirmed_key(row)])  # type: ignore[index]
         return row is not None
 
-    sweep.work_through(queue, begin)
+    sweep.dispatcher.work_through(queue, begin)
     sweep.observer.show_results(sweep.results)
 
 
@@ -55,7 +56,7 @@ def _launch(sweep: Sweep, row: FrozenTrial, point: FrontierPoint) -> None:
         read_test=True,
         under_shift=sweep.spec.search.under_shift,
     )
-    sweep.launch(
+    sweep.dispatcher.launch(
         RunningTrial(
             name=get_trial_name(row),
             number=point.trial.number,

@@ -16,7 +16,7 @@ from pipeline.search.study_trial import Confirmation, StudyTrial
 from pipeline.settings.command_line import CommandLine
 
 if TYPE_CHECKING:  # a frontier is shown without TensorFlow
-    from pipeline.search.job import TrialOutcome
+    from pipeline.search.workers.job import TrialOutcome
 
 CONFIRM = "confirm"
 """Attribute of a row of `StudyStore.task_queue`: the trial, epoch and seed that it confirms."""
@@ -25,6 +25,11 @@ VALIDATION = "validation"
 """Attribute of a study: the rows of its validation split, see `estimates.ValidationSplit`."""
 
 ConfirmedKey = tuple[int, int, int]
+
+
+def get_trial_name(row: FrozenTrial) -> str:
+    """Return the name of a row of the study, or of its task queue."""
+    return f"{CONFIRM} {row.number}" if CONFIRM in row.user_attrs else str(row.number)
 
 
 def make_outcome(

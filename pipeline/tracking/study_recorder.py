@@ -19,9 +19,9 @@ from pipeline import signals
 from pipeline.errors import Stopped
 from pipeline.measures import Epoch, Point
 from pipeline.search.estimates import ValidationSplit
-from pipeline.search.job import TrialOutcome
 from pipeline.search.results import Results
 from pipeline.search.trial_rows import VALIDATION
+from pipeline.search.workers.job import TrialOutcome
 from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
 from pipeline.settings.settings import flatten
 from pipeline.tracking import adopted_run, command_record, mlflow_runs, shared_views, study_view

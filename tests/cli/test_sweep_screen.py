@@ -17,9 +17,9 @@ from pipeline.cli.sweep_screen import (
     format_value,
 )
 from pipeline.measures import Curve, Epoch, Point
-from pipeline.search.job import TrialOutcome
 from pipeline.search.results import Results
 from pipeline.search.study_trial import Confirmation, FrontierPoint, StudyTrial
+from pipeline.search.workers.job import TrialOutcome
 
 PARAMS = {"model.hidden": 32, "optimizer": "sgd", "optimizer.learning_rate": 0.3527, "train.epochs": 4}
 

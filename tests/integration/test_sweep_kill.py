@@ -31,7 +31,7 @@ def context() -> ForkServerContext:
     made = multiprocessing.get_context("forkserver")
     made.set_forkserver_preload(
         [
-            "pipeline.search.job",
+            "pipeline.search.workers.job",
             "pipeline.tracking.publish_study",
             "pipeline.search.sweep",
             "pipeline.cli.sweep",

@@ -8,7 +8,8 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.search.space import SearchSpace
 from pipeline.search.study_store import StudyStore
-from pipeline.search.sweep import Sweep, SweepSpec
+from pipeline.search.sweep import Sweep
+from pipeline.search.sweep_spec import SweepSpec
 from tests.support.sweeps import BASE, SPACE, Observer, Pool, Scene, composed
 
 

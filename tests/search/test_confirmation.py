@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.search import confirmation as confirmation_module
 from pipeline.search.confirmation import confirm, train_point
-from pipeline.search.job import Job, TrialOutcome
+from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.training import checkpoints
 from pipeline.training.checkpoint_key import get_keyed_path
 from pipeline.training.train import train

@@ -13,12 +13,13 @@ from pipeline.errors import BadSetting
 from pipeline.measures import Curve, Point
 from pipeline.processes import ProcessOwner
 from pipeline.search import trial_rows
-from pipeline.search.job import Job, TrialOutcome
 from pipeline.search.optuna_storage import OWNER
 from pipeline.search.space import Condition, Dimension, SearchSpace, add_epochs
 from pipeline.search.study_store import REQUEUES, is_interrupted
-from pipeline.search.sweep import RunningTrial, SearchStopped, SweepSpec
-from pipeline.search.worker_pool import Crash
+from pipeline.search.sweep_spec import RunningTrial, SweepSpec
+from pipeline.search.workers.dispatcher import SearchStopped
+from pipeline.search.workers.job import Job, TrialOutcome
+from pipeline.search.workers.pool import Crash
 from pipeline.settings.command_line import EPOCHS, Overrides
 from tests.support.sweeps import DEVICE, SPACE, Pool, Scene, complete, composed, curve_of, states
 
@@ -286,7 +287,7 @@ def test_the_words_of_others_wait_for_their_end(
         waited.append(seconds)
         if len(waited) == 3:
             for job, event in other.pool.events(()):
-                other.sweep._handle_event(other.store, job, event)
+                other.sweep.dispatcher._handle_event(other.store, job, event)
 
     monkeypatch.setattr("time.sleep", sleep)
     made.sweep.run()
@@ -301,11 +302,11 @@ def test_the_words_of_others_wait_for_their_end(
 def test_the_end_is_done_once(scene: Callable[..., Scene]) -> None:
     done: list[str] = []
     for name in ("end 1", "end 1", "end 2"):
-        scene().sweep.run_once(name, lambda name=name: done.append(name))  # type: ignore[misc]
+        scene().sweep.dispatcher.run_once(name, lambda name=name: done.append(name))  # type: ignore[misc]
     assert done == ["end 1", "end 2"]
     with pytest.raises(ZeroDivisionError):
-        scene().sweep.run_once("end 3", lambda: 1 / 0)  # type: ignore[arg-type,return-value]
-    scene().sweep.run_once("end 3", lambda: done.append("end 3"))
+        scene().sweep.dispatcher.run_once("end 3", lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+    scene().sweep.dispatcher.run_once("end 3", lambda: done.append("end 3"))
     assert done == ["end 1", "end 2", "end 3"]
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pipeline.cli import sweep_space
 from pipeline.cli.compose import compose
 from pipeline.measures import Curve, Epoch, Point
-from pipeline.search.job import Job, TrialOutcome
 from pipeline.search.results import Results
 from pipeline.search.study_store import StudyStore
-from pipeline.search.sweep import RunningTrial, Sweep
-from pipeline.search.worker_pool import Crash, Event
+from pipeline.search.sweep import Sweep
+from pipeline.search.sweep_spec import RunningTrial
+from pipeline.search.workers.job import Job, TrialOutcome
+from pipeline.search.workers.pool import Crash, Event
 from pipeline.settings.command_line import CommandLine, Overrides
 
 DEVICE = "a CPU, 1 core"

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.errors import Stopped
-from pipeline.search.job import TrialOutcome
+from pipeline.search.workers.job import TrialOutcome
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.study_recorder import StudyKey, StudyRecorder, record_study
 

@@ -11,10 +11,11 @@ import psutil
 import pytest
 
 from pipeline.measures import Epoch, Point
-from pipeline.search import job as job_module
-from pipeline.search import worker_pool
-from pipeline.search.job import Job, TrialOutcome
-from pipeline.search.worker_pool import Crash, Event, InProcessPool, ProcessPool, WorkerPool, make_worker_pool
+from pipeline.search.workers import job as job_module
+from pipeline.search.workers import process_pool as process_pool_module
+from pipeline.search.workers.job import Job, TrialOutcome
+from pipeline.search.workers.pool import Crash, Event, InProcessPool, WorkerPool
+from pipeline.search.workers.process_pool import ProcessPool, make_worker_pool
 from tests.support import tiny
 
 WORDS = "data=digits model.hidden=4 train.batch_size=32 train.epochs=3 device=cpu pruning=none engine=graph"
@@ -180,9 +181,9 @@ def test_closing_ends_all_also_those_at_work() -> None:
 
 PARENT = """
 import time
-from pipeline.search.worker_pool import ProcessPool
+from pipeline.search.workers.process_pool import ProcessPool
 from tests.support import tiny
-from tests.search.test_worker_pool import LONG, heard, job
+from tests.search.workers.test_process_pool import LONG, heard, job
 if __name__ == "__main__":
     process_pool = ProcessPool(2, tiny.BASE.device)
     process_pool.start(job(1, LONG))
@@ -220,4 +221,4 @@ def test_the_epitaph_of_one_that_left_by_itself() -> None:
 
         def join(self, _seconds: float) -> None: ...
 
-    assert worker_pool._exit_reason(Left()) == "its worker ended with exit code 3"  # type: ignore[arg-type]
+    assert process_pool_module._exit_reason(Left()) == "its worker ended with exit code 3"  # type: ignore[arg-type]

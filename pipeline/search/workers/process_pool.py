@@ -1,97 +1,33 @@
-"""Where trials run: in this process, or in warm processes of their own, each on cores of its own.
+"""Warm processes of their own for trials, each on cores of its own.
 
 Warm: a fork server imports TensorFlow once and computes nothing, so a worker starts in some hundredths of a
 second. A worker that dies takes its trial along and nothing else; another one takes its place.
 """
 
 import multiprocessing
-import os
 import pickle
 import signal
-import threading
-import time
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
-from typing import Protocol
 
 from pipeline.measures import Epoch, Point
 from pipeline.processes import ProcessOwner
-from pipeline.search.job import Job, TrialOutcome
+from pipeline.search.workers.job import Job, TrialOutcome
+from pipeline.search.workers.pool import Event, InProcessPool, WorkerPool
+from pipeline.search.workers.worker import run_worker
 from pipeline.settings.measuring import Device
 
-PRELOADED = ["pipeline.search.job"]
+PRELOADED = ["pipeline.search.workers.job"]
 GRACE_SECONDS = 5.0
 """How long a worker may take to end once it is asked to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """An exception that no setting explains, with its traceback."""
-
-    text: str
-
-
-Event = tuple[Job, Epoch | TrialOutcome | Crash]
-
-
-class WorkerPool(Protocol):
-    """The workers that run jobs."""
-
-    def count_free(self) -> int:
-        """Count the jobs that can be started now."""
-
-    def start(self, job: Job) -> None:
-        """Start a job; a worker must be free."""
-
-    def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
-        """Yield what happened since, after waiting for a moment while a job runs.
-
-        `frontier`: the best points so far, for the workers to compare with.
-        """
-
-    def close(self) -> None:
-        """End all workers and what they run."""
 
 
 def make_worker_pool(workers: int, device: Device) -> WorkerPool:
     """Return a pool in this process for one worker, of own processes for several."""
     return InProcessPool() if workers == 1 else ProcessPool(workers, device)
-
-
-class InProcessPool:
-    """A pool that runs its job in this process, an event at a time."""
-
-    def __init__(self) -> None:
-        self._job: Job | None = None
-        self._events: Iterator[Epoch | TrialOutcome | Crash] = iter(())
-        self._frontier: Sequence[Point] = ()
-
-    def count_free(self) -> int:
-        return 0 if self._job else 1
-
-    def start(self, job: Job) -> None:
-        from pipeline.search.job import run_job
-
-        self._job, self._events = job, _catch_crash(run_job(job, lambda: self._frontier))
-
-    def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
-        self._frontier, job = frontier, self._job
-        if job is None:
-            return
-        event = next(self._events)
-        if not isinstance(event, Epoch):
-            self._job = None
-        yield job, event
-
-    def close(self) -> None:
-        self._job, self._events = None, iter(())
-
-
-# ---- processes of their own -------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -129,7 +65,7 @@ class ProcessPool:
     def _start_worker(self) -> _Worker:
         pipe, worker_pipe = self._context.Pipe()
         process = self._context.Process(
-            target=_run_worker, args=(worker_pipe, ProcessOwner.current(), self._device), daemon=True
+            target=run_worker, args=(worker_pipe, ProcessOwner.current(), self._device), daemon=True
         )
         process.start()
         worker_pipe.close()
@@ -189,45 +125,3 @@ def _exit_reason(process: ForkServerProcess) -> str:
         hint = " (out of memory?)" if -code == signal.SIGKILL else ""
         return f"its worker was ended by {name}{hint}"
     return f"its worker ended with exit code {code}"
-
-
-def _run_worker(pipe: Connection, parent: ProcessOwner, device: Device) -> None:
-    """Run jobs in a worker process, on cores of its own, until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    from pipeline.hardware.device import claim_device
-    from pipeline.search.job import run_job
-
-    claim_device(device, pin=True)
-    frontier: Sequence[Point] = ()
-
-    def read_frontier() -> Sequence[Point]:
-        nonlocal frontier
-        while pipe.poll():
-            frontier = pipe.recv()
-        return frontier
-
-    with suppress(EOFError, OSError):
-        while True:
-            job = pipe.recv()
-            if not isinstance(job, Job):  # a frontier for a job that has ended meanwhile
-                continue
-            frontier = ()
-            for event in _catch_crash(run_job(job, read_frontier)):
-                pipe.send(event)
-
-
-def _catch_crash(events: Iterator[Epoch | TrialOutcome]) -> Iterator[Epoch | TrialOutcome | Crash]:
-    """Yield the events; an exception becomes the last of them, as a `Crash`."""
-    try:
-        yield from events
-    except Exception:
-        yield Crash(traceback.format_exc())
-
-
-def _end_with(parent: ProcessOwner) -> None:
-    """End this process once its parent has ended: it has nobody to work for."""
-    while parent.is_alive():
-        time.sleep(1.0)
-    os._exit(1)

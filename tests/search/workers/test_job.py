@@ -10,8 +10,8 @@ from pipeline.errors import DataMissing
 from pipeline.evaluation.evaluate import evaluate, shift_splits
 from pipeline.measures import Epoch, Point
 from pipeline.models.predictor import make_predictor
-from pipeline.search import job as job_module
-from pipeline.search.job import Job, Limits, TrialOutcome, run_job
+from pipeline.search.workers import job as job_module
+from pipeline.search.workers.job import Job, Limits, TrialOutcome, run_job
 from pipeline.settings.settings import Settings
 from pipeline.training import checkpoints
 from pipeline.training.checkpoint_key import get_keyed_path

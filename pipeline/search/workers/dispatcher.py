@@ -1,0 +1,166 @@
+"""The dispatcher gives jobs to free workers, and writes down what comes back."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from optuna.trial import TrialState
+
+from pipeline import signals
+from pipeline.errors import FulcrumError
+from pipeline.measures import Epoch, Point
+from pipeline.search.results import Results
+from pipeline.search.study_store import ProposedTrial, StudyStore
+from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec
+from pipeline.search.trial_rows import get_trial_name, make_outcome, read_results
+from pipeline.search.workers.job import Job, TrialOutcome
+from pipeline.search.workers.pool import Crash, WorkerPool
+
+RECLAIM_SECONDS = 10.0
+"""Between two looks for trials of processes that are gone."""
+
+POLL_SECONDS = 0.5
+"""Between two looks at the study while only other processes are at work."""
+
+TASK = "task"
+"""Attribute of a row of `StudyStore.task_queue`: what is done once for the study."""
+
+
+class SearchStopped(FulcrumError):
+    """A trial ended by an error of the program; the text has the command that repeats it."""
+
+
+class Dispatcher:
+    """Keeps the workers of a sweep busy."""
+
+    def __init__(self, spec: SweepSpec, store: StudyStore, pool: WorkerPool, observer: SweepObserver) -> None:
+        self._spec, self._store, self._pool, self._observer = spec, store, pool, observer
+        self._running: dict[int, tuple[RunningTrial, str | None]] = {}
+        self._reclaimed_at = -RECLAIM_SECONDS
+        self._results: Results | None = None
+
+    @property
+    def results(self) -> Results:
+        """Return what the study has come to so far."""
+        if self._results is None:
+            self._results = read_results(self._store, self._spec.command_line.choices["data"])
+        return self._results
+
+    def forget_results(self) -> None:
+        """Read the results anew when they are next asked for: a row was written."""
+        self._results = None
+
+    def close(self) -> None:
+        """End the workers."""
+        self._pool.close()
+
+    def work_through(
+        self,
+        store: StudyStore,
+        begin: Callable[[], bool],
+        get_frontier: Callable[[], Sequence[Point]] = tuple,
+    ) -> None:
+        """Let free workers begin, and handle what comes back, until nothing is left or under way.
+
+        `begin`: starts the next job with `launch` and returns whether there was one; `get_frontier`: what the
+        workers are to compare themselves with.
+
+        Raises:
+            SearchStopped: a trial showed an error of the program.
+        """
+        with self._release_on_error(store):
+            while self._launch_free_workers(store, begin):
+                for job, event in self._pool.events(get_frontier()):
+                    self._handle_event(store, job, event)
+
+    def launch(self, trial: RunningTrial) -> None:
+        """Open the record of a trial and give its job to a free worker."""
+        self._running[trial.job.number] = trial, None  # from here on it is given back, whatever happens
+        self._running[trial.job.number] = trial, self._observer.open_trial(trial)
+        self._pool.start(trial.job)
+
+    def run_once(self, name: str, task: Callable[[], None]) -> None:
+        """Run `task` unless a process of this study has done it, or is at it: then wait until it is done."""
+        queue = self._store.task_queue()
+        queue.queue(ProposedTrial({}, {}, {}), {TASK: name}, once=f"{TASK} {name}")
+
+        def begin() -> bool:
+            row = queue.claim(lambda waiting: waiting.user_attrs.get(TASK) == name)
+            if row is None:
+                return False
+            try:
+                task()
+            except BaseException:
+                with signals.hold_back():
+                    queue.release(row.number)
+                raise
+            queue.finish(row.number, {"state": "complete", "curve": []})
+            return True
+
+        self.work_through(queue, begin)
+
+    def _launch_free_workers(self, store: StudyStore, begin: Callable[[], bool]) -> bool:
+        """Let free workers begin; return whether anything is under way, here or elsewhere."""
+        self._reclaim_orphans(store)
+        while self._pool.count_free() and begin():
+            pass
+        if self._running:
+            return True
+        self._results = None
+        if not any(row.state is TrialState.RUNNING for row in store.trials()):
+            return False
+        time.sleep(POLL_SECONDS)  # another process may yet die and leave its trial to us
+        return True
+
+    def _reclaim_orphans(self, store: StudyStore) -> None:
+        """Return what dead processes left to the queue."""
+        if time.monotonic() - self._reclaimed_at < RECLAIM_SECONDS:
+            return
+        self._reclaimed_at = time.monotonic()
+        for row in store.find_orphans(self._spec.search.trials):
+            # The record goes first: a kill in between leaves a trial that the next look finds again.
+            self._observer.discard_trial(get_trial_name(row))
+            store.requeue(row)
+
+    @contextmanager
+    def _release_on_error(self, store: StudyStore) -> Iterator[None]:
+        """End the workers and give their trials back where the block raises."""
+        self._reclaimed_at = -RECLAIM_SECONDS
+        try:
+            yield
+        except BaseException:
+            with signals.hold_back():
+                self._pool.close()
+                for number in list(self._running):
+                    trial, _ = self._running.pop(number)
+                    self._observer.discard_trial(trial.name)
+                    store.release(number)
+            raise
+
+    def _handle_event(self, store: StudyStore, job: Job, event: Epoch | TrialOutcome | Crash) -> None:
+        trial, _ = self._running[job.number]
+        match event:
+            case Epoch():
+                self._observer.show_epoch(trial, event)
+            case Crash(text=text):
+                error = text.strip().splitlines()[-1]
+                outcome = TrialOutcome(status="failed", reason=f"error of the program: {error}")
+                self._write_outcome(store, job.number, outcome)
+                raise SearchStopped(
+                    f"trial {trial.number} ended by an error of the program ({error}); the sweep stops, what "
+                    f"it found is kept; repeat the trial with: {trial.command_line.command_line('run')}\n"
+                    f"{text}"
+                )
+            case TrialOutcome():
+                self._write_outcome(store, job.number, event)
+
+    def _write_outcome(self, store: StudyStore, number: int, outcome: TrialOutcome) -> None:
+        """Write the record first, then the study: its row is what makes a trial count."""
+        with signals.hold_back():
+            trial, run_id = self._running.pop(number)
+            self._observer.close_trial(trial, run_id, outcome)
+            row = make_outcome(trial.command_line, run_id, outcome, self._spec.space.keys)
+            if not store.finish(number, row):
+                self._observer.discard_trial(trial.name)
+        self._results = None
+        self._observer.show_results(self.results)

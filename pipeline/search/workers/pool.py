@@ -1,0 +1,75 @@
+"""Where jobs run: in this process (here), or in processes of their own (`process_pool`)."""
+
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.measures import Epoch, Point
+from pipeline.search.workers.job import Job, TrialOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """An exception that no setting explains, with its traceback."""
+
+    text: str
+
+
+Event = tuple[Job, Epoch | TrialOutcome | Crash]
+
+
+class WorkerPool(Protocol):
+    """The workers that run jobs."""
+
+    def count_free(self) -> int:
+        """Count the jobs that can be started now."""
+
+    def start(self, job: Job) -> None:
+        """Start a job; a worker must be free."""
+
+    def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
+        """Yield what happened since, after waiting for a moment while a job runs.
+
+        `frontier`: the best points so far, for the workers to compare with.
+        """
+
+    def close(self) -> None:
+        """End all workers and what they run."""
+
+
+class InProcessPool:
+    """A pool that runs its job in this process, an event at a time."""
+
+    def __init__(self) -> None:
+        self._job: Job | None = None
+        self._events: Iterator[Epoch | TrialOutcome | Crash] = iter(())
+        self._frontier: Sequence[Point] = ()
+
+    def count_free(self) -> int:
+        return 0 if self._job else 1
+
+    def start(self, job: Job) -> None:
+        from pipeline.search.workers.job import run_job
+
+        self._job, self._events = job, catch_crash(run_job(job, lambda: self._frontier))
+
+    def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
+        self._frontier, job = frontier, self._job
+        if job is None:
+            return
+        event = next(self._events)
+        if not isinstance(event, Epoch):
+            self._job = None
+        yield job, event
+
+    def close(self) -> None:
+        self._job, self._events = None, iter(())
+
+
+def catch_crash(events: Iterator[Epoch | TrialOutcome]) -> Iterator[Epoch | TrialOutcome | Crash]:
+    """Yield the events; an exception becomes the last of them, as a `Crash`."""
+    try:
+        yield from events
+    except Exception:
+        yield Crash(traceback.format_exc())
