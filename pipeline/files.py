@@ -1,13 +1,82 @@
-"""Files that a reader finds whole or not at all."""
+"""Files that a reader finds whole or not at all, and what a killed process leaves of them."""
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
 from pipeline.errors import BadInput
+from pipeline.processes import ProcessOwner, is_free
+
+DRAFT_PREFIX = ".writing-"  # then the process that writes, and a random word
+DRAFT_LEASE_SECONDS = 24 * 3600.0
+"""A draft of another machine that nobody wrote into for so long is left over; writing renews its lease."""
+TEMPORARY_PREFIX, OWNER_PREFIX = "fulcrum-", "owner-"
+
+
+def make_draft_path(folder: Path) -> Path:
+    """Return a name in `folder` that no other process has, to write what is renamed when it is whole."""
+    return folder / f"{DRAFT_PREFIX}{ProcessOwner.current().to_file_name()}.{token_hex(4)}"
+
+
+def remove_abandoned_drafts(folder: Path) -> None:
+    """Remove the drafts in a folder that nobody holds any more: see `processes.is_free`."""
+    for path in folder.glob(f"{DRAFT_PREFIX}*-*-*"):
+        owner = ProcessOwner.from_file_name(path.name.removeprefix(DRAFT_PREFIX))
+        if owner is not None:
+            _remove_if_free(path, owner)
+
+
+def _remove_if_free(path: Path, owner: ProcessOwner | None) -> None:
+    with suppress(OSError):  # another process was faster
+        inside = path.iterdir() if path.is_dir() else ()
+        written = max(entry.stat().st_mtime for entry in (path, *inside))
+        if not is_free(owner, time.time() - written > DRAFT_LEASE_SECONDS):
+            return
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+@contextmanager
+def own_temporary_folder() -> Iterator[None]:
+    """Keep all temporary files of this process, of libraries and of its children in one folder of its own.
+
+    What killed processes left there, a socket of a fork server or half an upload, goes with the next start.
+    """
+    system, variable = Path(tempfile.gettempdir()), os.environ.get("TMPDIR")
+    try:
+        for path in system.glob(f"{TEMPORARY_PREFIX}*"):
+            _remove_abandoned_folder(path)
+        # A short name: that of a socket inside may have some hundred letters.
+        folder = tempfile.mkdtemp(prefix=TEMPORARY_PREFIX)
+        (Path(folder) / f"{OWNER_PREFIX}{ProcessOwner.current().to_file_name()}.").touch()
+    except OSError:  # full, or not writable: whoever needs a file there will tell
+        yield
+        return
+    tempfile.tempdir = os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = None
+        if variable is None:
+            os.environ.pop("TMPDIR", None)
+        else:
+            os.environ["TMPDIR"] = variable
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned_folder(path: Path) -> None:
+    with suppress(OSError):
+        if path.stat().st_uid == os.getuid():
+            names = [file.name.removeprefix(OWNER_PREFIX) for file in path.glob(f"{OWNER_PREFIX}*")]
+            _remove_if_free(path, ProcessOwner.from_file_name(names[0]) if names else None)
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -18,7 +87,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         OSError: the folder cannot be made or written, or has no room left.
     """
-    draft = path.with_name(f".{path.name}-{os.getpid()}-{token_hex(4)}")
+    draft = make_draft_path(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:

@@ -13,6 +13,9 @@ import psutil
 START_TOLERANCE_SECONDS = 3.0
 """A clock that is set moves the time at which a process is said to have started."""
 
+HEARTBEAT_SECONDS, LEASE_SECONDS = 20.0, 90.0
+"""A process renews the lease of what it holds so often; a lease that nobody renews is over after so long."""
+
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PID_NAMESPACE = Path("/proc/self/ns/pid")
 
@@ -115,37 +118,33 @@ class ProcessOwner:
 
     def is_alive(self) -> bool:
         """Return whether the process runs and can be seen from here."""
-        return self._is_visible() and self._is_of_this_boot() and self._is_running()
+        return self.is_visible() and self._is_running()
 
     def is_gone(self) -> bool:
         """Return whether the process has certainly ended.
 
-        False for what cannot be seen from here: another machine, another container. Whoever needs to know of
-        those looks at a heartbeat.
+        False for what cannot be seen from here: another machine, another container, an earlier boot. Of those
+        the lease tells: see `is_free`.
         """
-        return self._is_visible() and not (self._is_of_this_boot() and self._is_running())
+        return self.is_visible() and not self._is_running()
 
     def is_current(self) -> bool:
         """Return whether this very process is meant."""
         return self.pid == os.getpid() and self.is_alive()
 
-    def _is_visible(self) -> bool:
-        """Return whether its process id means something here, in this boot or in an earlier one.
+    def is_visible(self) -> bool:
+        """Return whether its process id means something here.
 
-        The name of a host may change while it runs, and containers may share one. So equal boot and namespace
-        decide where they are known, and the name decides where they are not.
+        The name of a host may change while it runs, and containers and machines may share one: another boot
+        is an earlier one of this machine or that of a twin, and nothing here can tell which. So boot and
+        namespace decide where they are known, and the name decides where they are not.
         """
-        namespace = read_pid_namespace()
-        if self.pid_namespace is not None and namespace is not None:
-            if self.pid_namespace != namespace:
-                return False
-            if self.boot_id is not None and self.boot_id == read_boot_id():
-                return True
-        return self.host == socket.gethostname()
-
-    def _is_of_this_boot(self) -> bool:
-        boot_id = read_boot_id()
-        return self.boot_id is None or boot_id is None or self.boot_id == boot_id
+        namespace, boot_id = read_pid_namespace(), read_boot_id()
+        pairs = ((self.pid_namespace, namespace), (self.boot_id, boot_id))
+        matches = [theirs == ours for theirs, ours in pairs if theirs is not None and ours is not None]
+        if not all(matches):
+            return False
+        return len(matches) == len(pairs) or self.host == socket.gethostname()
 
     def _is_running(self) -> bool:
         try:
@@ -162,6 +161,18 @@ class ProcessOwner:
         if self.started is not None and current.started is not None:
             return abs(self.started - current.started) <= START_TOLERANCE_SECONDS
         return True
+
+
+def is_free(owner: ProcessOwner | None, is_lease_over: bool) -> bool:
+    """Return whether what a process held may be taken by another one: the one rule of ownership.
+
+    A process that can be seen from here decides by itself: alive, it keeps what it holds, however long its
+    heartbeat was silent (a machine that slept); gone, it has left it. Where it cannot be seen, or none is
+    written down (None), only the lease tells.
+    """
+    if owner is None or not owner.is_visible():
+        return is_lease_over
+    return owner.is_gone()
 
 
 @cache

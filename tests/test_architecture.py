@@ -24,7 +24,8 @@ FLOORS = [
     {"data", "hardware"},
     {"frontier_sampler", "settings"},
     {"frontier"},
-    {"measures", "signals", "files", "processes", "backend", "secrets", "formatting", "output"},
+    {"files"},
+    {"measures", "signals", "processes", "backend", "secrets", "formatting", "output"},
     {"errors", "__version__"},
 ]
 LIBRARIES = {

@@ -1,12 +1,30 @@
-"""A file that is written whole or not at all."""
+"""A file that is written whole or not at all, and what a killed process leaves of it."""
 
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.files import expand_home, write_whole
+from pipeline.files import (
+    DRAFT_LEASE_SECONDS,
+    DRAFT_PREFIX,
+    expand_home,
+    make_draft_path,
+    own_temporary_folder,
+    remove_abandoned_drafts,
+    write_whole,
+)
+from pipeline.processes import ProcessOwner
+
+ME = ProcessOwner.current()
+ENDED = replace(ME, pid=99999999)
+ELSEWHERE = replace(ME, host="another", boot_id=32 * "0")
 
 
 def test_a_file_is_replaced_in_one_step_and_nothing_stays_aside(tmp_path: Path) -> None:
@@ -41,3 +59,45 @@ def test_a_user_who_has_no_folder_is_told_in_one_line() -> None:
     assert expand_home("~/x") == Path.home() / "x"
     with pytest.raises(BadInput, match="got ~no-such-user/x of a user without one; write it in full"):
         expand_home("~no-such-user/x")
+
+
+# ---- left over by a kill ----------------------------------------------------------------------------------
+
+
+def test_drafts_that_nobody_holds_are_removed_and_no_others(tmp_path: Path) -> None:
+    old = os.stat(tmp_path).st_mtime - DRAFT_LEASE_SECONDS - 60
+    elsewhere = tmp_path / f"{DRAFT_PREFIX}{ELSEWHERE.to_file_name()}.recent"
+    kept = [make_draft_path(tmp_path), elsewhere, tmp_path / "another"]
+    left = [tmp_path / f"{DRAFT_PREFIX}{owner.to_file_name()}.old" for owner in (ENDED, ELSEWHERE)]
+    for path in [*kept, *left]:
+        path.write_text("half")
+    os.utime(left[1], (old, old))
+    folder = tmp_path / f"{DRAFT_PREFIX}{ENDED.to_file_name()}.folder"
+    folder.mkdir()
+    remove_abandoned_drafts(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+LEFT_OVER = """
+import os, signal, sys, tempfile
+from pipeline.files import own_temporary_folder
+with own_temporary_folder():
+    open(os.path.join(tempfile.mkdtemp(), "socket"), "w")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_temporary_files_of_a_killed_process_go_with_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    foreign = tmp_path / "fulcrum-of-somebody"
+    foreign.mkdir()
+    subprocess.run([sys.executable, "-c", LEFT_OVER], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+    with own_temporary_folder():
+        (own,) = set(tmp_path.iterdir()) - {foreign}
+        assert Path(tempfile.mkdtemp()).parent == own == Path(os.environ["TMPDIR"])
+    assert list(tmp_path.iterdir()) == [foreign]
+    assert (tempfile.gettempdir(), os.environ["TMPDIR"]) == (str(tmp_path), str(tmp_path))

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pipeline import processes
-from pipeline.processes import ProcessOwner
+from pipeline.processes import ProcessOwner, is_free
 
 ME = ProcessOwner.current()
 OTHER_BOOT = 32 * "0"
@@ -72,7 +72,8 @@ def test_one_that_nobody_has_waited_for_is_gone() -> None:
         (lambda me: replace(old(me), host="another"), "out of sight"),
         (lambda me: replace(me, started=me.started + 1000), "alive"),  # a clock was set by much
         (lambda me: replace(me, started_after_boot=1.0), "gone"),
-        (lambda me: replace(me, boot_id=OTHER_BOOT), "gone"),
+        (lambda me: replace(me, boot_id=OTHER_BOOT), "out of sight"),  # an earlier boot, or a twin's
+        (lambda me: replace(me, boot_id=OTHER_BOOT, pid=99999999), "out of sight"),
         (lambda me: replace(me, boot_id=OTHER_BOOT, host="another"), "out of sight"),
         (lambda me: replace(me, pid_namespace=1), "out of sight"),  # a container, with the same host name
         (lambda me: replace(me, pid_namespace=1, pid=99999999), "out of sight"),
@@ -86,6 +87,13 @@ def test_what_is_said_of(change: Callable[[ProcessOwner], ProcessOwner], expecte
     if ME.boot_id is None or ME.pid_namespace is None:
         pytest.skip("this system names neither its boots nor its PID namespaces")
     assert judged(change(ME)) == expected
+
+
+def test_what_may_be_taken() -> None:
+    """By one rule: who is seen decides by itself, of all others the lease tells."""
+    far = replace(ME, host="another", boot_id=OTHER_BOOT)
+    assert [is_free(owner, False) for owner in (ME, ended(), far, None)] == [False, True, False, False]
+    assert [is_free(owner, True) for owner in (ME, ended(), far, None)] == [False, True, True, True]
 
 
 def test_a_system_that_names_neither_boot_nor_namespace(monkeypatch: pytest.MonkeyPatch) -> None:

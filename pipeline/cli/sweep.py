@@ -12,7 +12,7 @@ from pipeline.cli.compose import compose
 from pipeline.cli.sweep_screen import Screen
 from pipeline.cli.ui import find_base_address
 from pipeline.errors import BadInput, FulcrumError
-from pipeline.files import expand_home
+from pipeline.files import expand_home, remove_abandoned_drafts
 from pipeline.measures import Epoch
 from pipeline.search.space import read_searched_values, strip_condition
 from pipeline.settings import addresses
@@ -70,12 +70,14 @@ def run(words: Sequence[str]) -> None:
     split = ValidationSplit.count(prepared.validation.labels)
     if store.read_attrs().get(VALIDATION) != split.to_dict():
         store.write_attr(VALIDATION, split.to_dict())
+    checkpoints = _get_checkpoint_folder(command_line, f"{name}-{identity}")
+    remove_abandoned_drafts(checkpoints)
     spec = SweepSpec(
         command_line=command_line,
         fixed=plan.fixed,
         space=plan.space,
         compose=compose,
-        checkpoints=_get_checkpoint_folder(command_line, f"{name}-{identity}"),
+        checkpoints=checkpoints,
         work=epoch_work.make_epoch_work(
             command_line.settings, len(prepared.train), math.prod(prepared.shape), len(prepared.classes)
         ),

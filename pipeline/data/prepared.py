@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 from zipfile import BadZipFile
 
@@ -18,10 +17,9 @@ from pipeline.data.features import FrontEnd, decode_front_end, encode_front_end
 from pipeline.data.report import CleaningReport, decode_report
 from pipeline.data.samples import RawSamples, describe_samples, read_samples, save_samples
 from pipeline.errors import BadInput
-from pipeline.processes import ProcessOwner
+from pipeline.files import make_draft_path, remove_abandoned_drafts
 
 SPLITS = ("train", "validation", "test")
-DRAFT_PREFIX = ".writing-"  # then the process that writes, and a random word
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +114,10 @@ def create_entry(cache_dir: Path, key: str, make: Callable[[Path], PreparedConte
     Raises:
         BadInput: `cache_dir` is not writable.
     """
-    draft = cache_dir / f"{DRAFT_PREFIX}{ProcessOwner.current().to_file_name()}.{token_hex(4)}"
+    draft = make_draft_path(cache_dir)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned_drafts(cache_dir)
+        remove_abandoned_drafts(cache_dir)
         draft.mkdir()
         _write_entry(draft, make(draft))
         with _lock_folder(cache_dir):
@@ -214,11 +212,3 @@ def _open_split(folder: Path, name: str, about: dict[str, Any] | None) -> Split:
     if len(features) != len(labels) or (raw is not None and len(raw) != len(labels)):
         raise ValueError(name)
     return Split(features, labels, raw)
-
-
-def _remove_abandoned_drafts(cache_dir: Path) -> None:
-    """Remove the drafts of processes that were killed while they wrote."""
-    for path in cache_dir.glob(f"{DRAFT_PREFIX}*-*-*"):
-        owner = ProcessOwner.from_file_name(path.name.removeprefix(DRAFT_PREFIX))
-        if owner is not None and owner.is_gone():
-            shutil.rmtree(path, ignore_errors=True)

@@ -1,25 +1,32 @@
 """Where studies lie: Optuna's storages, and whether the process that holds a trial is still alive."""
 
+import json
 import time
 import warnings
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage, get_storage
-from optuna.storages._rdb.models import StudyModel, TrialModel
+from optuna.storages._rdb.models import (
+    StudyModel,
+    TrialHeartbeatModel,
+    TrialModel,
+    TrialUserAttributeModel,
+    TrialValueModel,
+)
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import create_engine, inspect, update
+from sqlalchemy import Connection, create_engine, delete, insert, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import BadInput
-from pipeline.processes import ProcessOwner
+from pipeline.processes import HEARTBEAT_SECONDS, LEASE_SECONDS, ProcessOwner, is_free
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import explain_failure, read_sqlite_path
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
 
-HEARTBEAT_SECONDS, GRACE_SECONDS = 20, 90
 OPEN_SECONDS, RETRY_SECONDS = 60, 0.2
 PASSING_REASONS = ("locked", "busy", "disk i/o error", "already exists", "unique constraint", "duplicate key")
 """What databases say of a table or row that another process makes, and SQLite of a journal left by a kill."""
@@ -37,10 +44,30 @@ def read_owner(row: FrozenTrial) -> ProcessOwner | None:
     return ProcessOwner.from_dict(row.user_attrs.get(OWNER) or {})
 
 
-def is_orphan(row: FrozenTrial) -> bool:
-    """Return whether the process that holds the trial has certainly ended; else its heartbeat decides."""
-    owner = read_owner(row)
-    return owner is not None and owner.is_gone()
+def find_abandoned(storage: Any, study_id: int) -> list[FrozenTrial]:
+    """Find the running trials that nobody holds any more: see `processes.is_free`.
+
+    A trial of another machine whose process ended before its first heartbeat gets one here, so that its lease
+    runs from now on.
+    """
+    rows = storage.get_all_trials(study_id, deepcopy=False)
+    running = [row for row in rows if row.state is TrialState.RUNNING and is_our_row(row)]
+    if not running:
+        return []
+    beating = _read_beating(storage, study_id)
+    for row in running:
+        if row._trial_id not in beating:
+            storage.record_heartbeat(row._trial_id)
+    over = set(storage._get_stale_trial_ids(study_id))
+    return [row for row in running if is_free(read_owner(row), row._trial_id in over)]
+
+
+def _read_beating(storage: Any, study_id: int) -> set[int]:
+    """Return the ids of the running trials that have a heartbeat."""
+    of_study = (TrialModel.study_id == study_id) & (TrialModel.state == TrialState.RUNNING)
+    found = select(TrialHeartbeatModel.trial_id).join(TrialModel).where(of_study)
+    with storage._backend.engine.begin() as connection:
+        return set(connection.execute(found).scalars())
 
 
 def list_studies(url: str) -> list[str]:
@@ -122,8 +149,8 @@ def _connect(url: str, create: bool) -> RDBStorage:
         return RDBStorage(
             url,
             engine_kwargs={"pool_pre_ping": True},  # a server that was restarted is found again
-            heartbeat_interval=HEARTBEAT_SECONDS,
-            grace_period=GRACE_SECONDS,
+            heartbeat_interval=round(HEARTBEAT_SECONDS),
+            grace_period=round(LEASE_SECONDS),
             skip_table_creation=not create,
         )
 
@@ -138,15 +165,59 @@ def _is_passing(error: BaseException | None) -> bool:
     return False
 
 
-def claim_waiting(storage: Any, trial_id: int) -> bool:
-    """Set a waiting trial running; False where another process was faster.
+# ---- one transaction for each step of a trial ------------------------------------------------------------
+#
+# Optuna reads and then writes, an attribute and a state one after the other, and SQLite locks no row in
+# between: two processes would both have a trial, or one would end it while the other gives it up.
 
-    Optuna reads and then writes, and SQLite locks no row in between: two processes would both have it.
-    """
-    waiting = (TrialModel.trial_id == trial_id) & (TrialModel.state == TrialState.WAITING)
+
+def claim_waiting(storage: Any, trial_id: int, owner: ProcessOwner) -> bool:
+    """Set a waiting trial running, held by `owner`; False where another process was faster."""
     running = {"state": TrialState.RUNNING, "datetime_start": datetime.now()}
     with storage._backend.engine.begin() as connection:
-        return bool(connection.execute(update(TrialModel).where(waiting).values(running)).rowcount)
+        if not _change_state(connection, trial_id, TrialState.WAITING, running):
+            return False
+        _write_attrs(connection, trial_id, {OWNER: owner.to_dict()})
+    return True
+
+
+def end_trial(
+    storage: Any,
+    trial_id: int,
+    state: TrialState,
+    values: Sequence[float] = (),
+    attrs: Mapping[str, Any] | None = None,
+    before: TrialState = TrialState.RUNNING,
+) -> bool:
+    """End a trial with its values and attributes; False where it is not `before`, and nothing is written.
+
+    `attrs`: user attributes to set, as plain values.
+    """
+    ended = {"state": state, "datetime_complete": datetime.now()}
+    with storage._backend.engine.begin() as connection:
+        if not _change_state(connection, trial_id, before, ended):
+            return False
+        _write_attrs(connection, trial_id, attrs or {})
+        for objective, value in enumerate(values):
+            stored, kind = TrialValueModel.value_to_stored_repr(float(value))
+            row = {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
+            connection.execute(insert(TrialValueModel).values(row))
+    return True
+
+
+def _change_state(
+    connection: Connection, trial_id: int, before: TrialState, columns: Mapping[str, Any]
+) -> bool:
+    wanted = (TrialModel.trial_id == trial_id) & (TrialModel.state == before)
+    return bool(connection.execute(update(TrialModel).where(wanted).values(columns)).rowcount)
+
+
+def _write_attrs(connection: Connection, trial_id: int, attrs: Mapping[str, Any]) -> None:
+    for key, value in attrs.items():
+        model = TrialUserAttributeModel
+        connection.execute(delete(model).where((model.trial_id == trial_id) & (model.key == key)))
+        row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+        connection.execute(insert(model).values(row))
 
 
 def explain_unusable(url: str, error: Exception) -> BadInput:

@@ -17,18 +17,18 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.errors import BadSetting
-from pipeline.processes import ProcessOwner
+from pipeline.processes import HEARTBEAT_SECONDS, ProcessOwner
 from pipeline.search.optuna_storage import (
     ABOUT,
     DIRECTIONS,
-    HEARTBEAT_SECONDS,
     ONCE,
     OUTCOME,
     OWNER,
     claim_waiting,
+    end_trial,
     explain_foreign,
     explain_unusable,
-    is_orphan,
+    find_abandoned,
     is_our_row,
     open_storage,
     read_owner,
@@ -202,8 +202,7 @@ class StudyStore:
                 continue
             trial_id = self._id_of(row.number)
             self._storage.record_heartbeat(trial_id)  # before: a kill then leaves one that grows old
-            if claim_waiting(self._storage, trial_id):
-                self._storage.set_trial_user_attr(trial_id, OWNER, _current_owner())
+            if claim_waiting(self._storage, trial_id, ProcessOwner.current()):
                 claimed: FrozenTrial = self._storage.get_trial(trial_id)
                 return claimed
         return None
@@ -214,29 +213,30 @@ class StudyStore:
         `outcome`: `state` (complete, paused, failed) and `curve` ([epoch, device-seconds, accuracy] each) at
         least; the end of the curve is the trial's point.
         """
-        try:
-            self._storage.set_trial_user_attr(self._id_of(number), OUTCOME, dict(outcome))
-            self._write_state(number, outcome)
-        except optuna.exceptions.UpdateFinishedTrialError:
-            return False
-        return True
+        trial_id = self._id_of(number)
+        state, values = _read_end(outcome)
+        if end_trial(self._storage, trial_id, state, values, {OUTCOME: dict(outcome)}):
+            return True
+        return OUTCOME in self._storage.get_trial(trial_id).user_attrs  # the answer to a commit was lost
+
+    def give_up(self, number: int) -> FrozenTrial | None:
+        """End a running trial that has not come to its end; return it for `requeue`, None where it has."""
+        row: FrozenTrial = self._storage.get_trial(self._id_of(number))
+        return row if self._fail(row) else None
 
     def release(self, number: int) -> None:
         """Release a running trial that failed through no fault of its own; somebody will try it again."""
-        row = self._storage.get_trial(self._id_of(number))
-        if self._fail(row):
+        if row := self.give_up(number):
             self.requeue(row)
 
-    def find_orphans(self, limit: int) -> list[FrozenTrial]:
-        """Return the trials of processes that are gone, which nobody has tried again: for `requeue`.
+    def find_orphans(self, limit: int | None) -> list[FrozenTrial]:
+        """Return the trials that nobody holds any more and nobody has tried again: for `requeue`.
 
-        Those whose process certainly has ended, at once; others once their heartbeat has been silent.
-        A trial beyond `limit`, which lost a race that it did not live to hear of, is not among them.
+        Those whose process has certainly ended, at once; others once their lease is over. A trial beyond
+        `limit`, which lost a race that it did not live to hear of, is not among them; None: no limit.
         """
-        stale = set(self._storage._get_stale_trial_ids(self._id))
-        for row in filter(is_our_row, self._rows()):
-            if row.state is TrialState.RUNNING and (is_orphan(row) or row._trial_id in stale):
-                self._end_orphan(row, limit)
+        for row in find_abandoned(self._storage, self._id):
+            self._end_orphan(row, limit)
         requeued = {row.user_attrs.get(REQUEUES) for row in self.trials()}
         return [row for row in self.trials() if is_interrupted(row) and row.number not in requeued]
 
@@ -292,16 +292,16 @@ class StudyStore:
                 time.sleep(TURN_POLL_SECONDS)
             yield
         finally:
-            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            end_trial(self._storage, trial_id, TrialState.FAIL)
 
     def _is_occupied(self, name: str, before: int) -> bool:
         """Return whether a living process came earlier and has not left yet."""
-        stale = set(self._storage._get_stale_trial_ids(self._id))
-        return any(
-            row.state is TrialState.RUNNING and not is_orphan(row) and row._trial_id not in stale
+        earlier = {
+            row.number
             for row in self._rows()
-            if row.number < before and row.user_attrs.get(TURN) == name
-        )
+            if row.state is TrialState.RUNNING and row.number < before and row.user_attrs.get(TURN) == name
+        }
+        return bool(earlier and earlier - {row.number for row in find_abandoned(self._storage, self._id)})
 
     # ---- rows -------------------------------------------------------------------------------------------
 
@@ -315,8 +315,10 @@ class StudyStore:
         )
         return int(self._storage.create_new_trial(self._id, template_trial=template))
 
-    def _is_surplus(self, row: FrozenTrial, limit: int) -> bool:
+    def _is_surplus(self, row: FrozenTrial, limit: int | None) -> bool:
         """Return whether `limit` trials had begun before this one."""
+        if limit is None:
+            return False
         begun_before = sum(
             trial.number < row.number and REQUEUES not in trial.user_attrs for trial in self.trials()
         )
@@ -337,33 +339,22 @@ class StudyStore:
             earlier.number < row.number and earlier.user_attrs.get(ONCE) == once for earlier in self._rows()
         )
 
-    def _end_orphan(self, row: FrozenTrial, limit: int) -> None:
-        """End an orphan as what it was: finished but for the last stroke, left over, or interrupted."""
+    def _end_orphan(self, row: FrozenTrial, limit: int | None) -> None:
+        """End an orphan as what it was: left over, interrupted, or finished but for the last stroke.
+
+        The last is what earlier versions left, which wrote outcome and state one after the other.
+        """
         if outcome := row.user_attrs.get(OUTCOME):
-            with suppress(optuna.exceptions.UpdateFinishedTrialError):
-                self._write_state(row.number, outcome)
+            end_trial(self._storage, row._trial_id, *_read_end(outcome))
         else:
             self._fail(row, surplus=self._is_surplus(row, limit))
 
     def _fail(self, row: FrozenTrial, surplus: bool = False) -> bool:
         """End a trial without an outcome; False where another process was faster."""
-        trial_id = self._id_of(row.number)
-        try:
-            if surplus:
-                self._storage.set_trial_user_attr(trial_id, SURPLUS, True)
-            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-        except optuna.exceptions.UpdateFinishedTrialError:
-            return False
-        return True
-
-    def _write_state(self, number: int, outcome: Mapping[str, Any]) -> None:
-        if outcome["state"] == "complete" and outcome["curve"]:
-            _, device_seconds, accuracy = outcome["curve"][-1]
-            values = (accuracy, device_seconds)
-            self._storage.set_trial_state_values(self._id_of(number), TrialState.COMPLETE, values)
-        else:
-            state = TrialState.PRUNED if outcome["state"] == "paused" else TrialState.FAIL
-            self._storage.set_trial_state_values(self._id_of(number), state)
+        attrs = {SURPLUS: True} if surplus else {}
+        return not row.state.is_finished() and end_trial(
+            self._storage, row._trial_id, TrialState.FAIL, attrs=attrs, before=row.state
+        )
 
     def _id_of(self, number: int) -> int:
         trial_id: int = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
@@ -375,6 +366,14 @@ def _find_study(storage: Any, name: str) -> int:
         return int(storage.get_study_id_from_name(name))
     except KeyError:
         return MISSING
+
+
+def _read_end(outcome: Mapping[str, Any]) -> tuple[TrialState, tuple[float, ...]]:
+    """Return the state and the values, in the order of the study's objectives, of an outcome."""
+    if outcome["state"] == "complete" and outcome["curve"]:
+        _, device_seconds, accuracy = outcome["curve"][-1]
+        return TrialState.COMPLETE, (accuracy, device_seconds)
+    return TrialState.PRUNED if outcome["state"] == "paused" else TrialState.FAIL, ()
 
 
 def is_interrupted(row: FrozenTrial) -> bool:

@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from pipeline.processes import ProcessOwner
+from pipeline.processes import LEASE_SECONDS, ProcessOwner, is_free
 from pipeline.secrets import mask
 from pipeline.settings.addresses import CHECKOUT
 from pipeline.settings.command_line import CommandLine
@@ -43,6 +43,10 @@ OWNER_TAGS = {
 }
 """Tags that say which process holds a run, and the fields of `ProcessOwner`; 0.1.0 knew the first three."""
 REQUIRED_OWNER_TAGS = ("host", "pid", "pid_started")
+HEARTBEAT = "heartbeat"
+"""Tag: when the process that holds the run last said so, in seconds since 1970. See `run_lease`."""
+CLOCK_SECONDS = 600.0
+"""Clocks of two machines may differ by so much; MLflow has no clock that a client can read."""
 
 
 # ---- opening and ending -------------------------------------------------------------------------------
@@ -68,9 +72,10 @@ def read_user_name() -> str:
 
 
 def make_owner_tags() -> dict[str, str]:
-    """Return the tags that say that this process holds a run."""
+    """Return the tags that say that this process holds a run, now."""
     fields = ProcessOwner.current().to_dict()
-    return {tag: str(fields[field]) for tag, field in OWNER_TAGS.items() if field in fields}
+    tags = {tag: str(fields[field]) for tag, field in OWNER_TAGS.items() if field in fields}
+    return {**tags, HEARTBEAT: f"{time.time():.0f}"}
 
 
 def read_owner(run: Run) -> ProcessOwner | None:
@@ -82,8 +87,9 @@ def read_owner(run: Run) -> ProcessOwner | None:
 
 
 def end_orphans(client: MlflowClient) -> list[str]:
-    """End the runs of this product that killed processes left RUNNING, and return their ids.
+    """End the runs of this product that nobody holds any more, and return their ids.
 
+    Those whose process has certainly ended, at once; others once their lease is over (`processes.is_free`).
     Runs that were discarded, and that `mlflow run` has ended since, are deleted.
     """
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
@@ -106,11 +112,20 @@ def discard_run(client: MlflowClient, run_id: str) -> None:
 def _is_orphan(run: Run, local_store: bool) -> bool:
     if "pid" in run.data.tags:
         owner = read_owner(run)
-        return owner is not None and owner.is_gone()
+        return owner is not None and is_free(owner, _is_lease_over(run))
     # Opened by `mlflow run` and never adopted, for instance because conda is missing. Such a run carries
     # no owner, so it is ended only where it is of this checkout, nobody else writes, and no `mlflow run` is
     # at work.
     return local_store and _is_of_this_project(run) and not _is_mlflow_run_alive()
+
+
+def _is_lease_over(run: Run) -> bool:
+    """Return whether nobody has renewed the lease; never of a run without one, as of version 0.1.0."""
+    try:
+        renewed = float(run.data.tags[HEARTBEAT])
+    except (KeyError, ValueError):
+        return False
+    return time.time() - renewed > LEASE_SECONDS + CLOCK_SECONDS
 
 
 def _is_of_this_project(run: Run) -> bool:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-import tempfile
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +12,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from pipeline.files import make_draft_path, remove_abandoned_drafts
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
     check_database,
@@ -65,12 +66,17 @@ def _create_database(path: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".creating-") as folder:
-        fresh = Path(folder) / "mlflow.db"
+    remove_abandoned_drafts(path.parent)
+    folder = make_draft_path(path.parent)
+    try:
+        folder.mkdir()
+        fresh = folder / "mlflow.db"
         address = make_sqlite_address(fresh).replace("sqlite:", "sqlite+pysqlite:", 1)
         SqlAlchemyStore(address, _to_location(path.parent / ARTIFACTS)).engine.dispose()
         with suppress(FileExistsError):
             path.hardlink_to(fresh)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _to_location(folder: Path) -> str:

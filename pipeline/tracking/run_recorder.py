@@ -29,6 +29,7 @@ from pipeline.tracking import (
     model_artifact,
     shared_views,
 )
+from pipeline.tracking.run_lease import RunLease
 from pipeline.training import warm_start
 from pipeline.training.train import Trained
 from pipeline.training.warm_start import Start, WarmStart
@@ -234,7 +235,7 @@ def record_run(
         with signals.hold_back():
             recorder = RunRecorder(client, run_id or _open_run(client, command_line, stage), device.kind)
             _describe(recorder, command_line, stage, device, fresh=run_id is None)
-        with mlflow.start_run(run_id=recorder.run_id):
+        with RunLease(client, recorder.run_id), mlflow.start_run(run_id=recorder.run_id):
             yield recorder
         status = "FINISHED"
     except BaseException as error:

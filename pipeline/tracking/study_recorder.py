@@ -25,6 +25,7 @@ from pipeline.search.workers.job import TrialOutcome
 from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
 from pipeline.settings.settings import flatten
 from pipeline.tracking import adopted_run, command_record, mlflow_runs, shared_views, study_view
+from pipeline.tracking.run_lease import RunLease
 from pipeline.tracking.study_place import STUDY, STUDY_ID
 
 TRIAL, ROLE, TRY = "trial", "role", "try"
@@ -57,7 +58,8 @@ def record_study(
     try:
         with signals.hold_back():
             recorder = StudyRecorder(client, command_line, study, device, exclusive)
-        yield recorder
+        with recorder.lease:
+            yield recorder
         status = "FINISHED"
     except BaseException as error:
         if signals.read_requested() or isinstance(error, KeyboardInterrupt | Stopped):
@@ -95,6 +97,7 @@ class StudyRecorder:
         self._drawn_points: tuple[Point, ...] | None = None
         with exclusive("run"):
             self.run_id = self._open_study_run()
+        self.lease = RunLease(client, self.run_id)
 
     # ---- the study's own run ----------------------------------------------------------------------------
 
@@ -182,6 +185,7 @@ class StudyRecorder:
         name = f"{number} {mlflow_runs.make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
         run_id = mlflow_runs.create_run(self.client, self.experiment_id, name, tags, parent=self.run_id)
         self._tags[run_id] = tags
+        self.lease.hold(run_id)
         command_record.log_long_command(self.client, run_id, command_line, "run")
         params = mlflow_runs.make_params(command_line)
         of_trial = {key: value for key, value in params.items() if group_of(key) not in NOT_OF_A_TRIAL}
@@ -202,6 +206,7 @@ class StudyRecorder:
                 "contended": str(contended).lower(),
                 "fair_midway": str(outcome.curve.fair_midway).lower(),
             }
+        self.lease.drop(run_id)
         with self._unless_deleted(run_id, "a trial"):
             mlflow_runs.log_metrics(self.client, run_id, metrics)
             mlflow_runs.set_tags(self.client, run_id, tags)
@@ -247,6 +252,7 @@ class StudyRecorder:
     def delete_attempt(self, attempt: str) -> None:
         """Delete the run of an interrupted trial; its next try has a run of its own."""
         for run in list(self._search_runs(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
+            self.lease.drop(run.info.run_id)
             with suppress(MlflowException):  # another process was faster
                 self.client.set_terminated(run.info.run_id, status="KILLED")
                 self.client.delete_run(run.info.run_id)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from optuna.distributions import FloatDistribution
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.errors import BadInput, BadSetting
 from pipeline.processes import ProcessOwner
@@ -219,7 +219,7 @@ def test_two_processes_share_the_trials_and_the_queue(
 # ---- interrupted ------------------------------------------------------------------------------------------
 
 
-def take_back(store: StudyStore, most: int = MANY) -> list[int]:
+def take_back(store: StudyStore, most: int | None = MANY) -> list[int]:
     orphans = store.find_orphans(most)
     for row in orphans:
         store.requeue(row)
@@ -237,11 +237,41 @@ def test_the_living_keep_their_trials(store: StudyStore) -> None:
     assert take_back(store) == []
 
 
-def test_a_reboot_frees_the_trials_of_this_host(store: StudyStore) -> None:
+def make_leases_old(folder: Path) -> None:
+    """As if nobody had renewed one for years."""
+    with sqlite3.connect(folder / "studies.db") as database:
+        database.execute("update trial_heartbeats set heartbeat = '2020-01-01 00:00:00'")
+
+
+def test_a_reboot_frees_the_trials_of_this_host_when_the_lease_is_over(
+    store: StudyStore, tmp_path: Path
+) -> None:
+    """Another boot may be that of a living twin: two machines of one image have one name."""
     if (me := ProcessOwner.current()).boot_id is None:
         pytest.skip("this system does not name its boots")
     store.begin(proposal(0), MANY)
     disown(store, 0, replace(me, boot_id=32 * "0").to_dict())
+    assert take_back(store) == []
+    make_leases_old(tmp_path)
+    assert take_back(store) == [0]
+
+
+def test_a_living_process_keeps_its_trials_however_silent_it_was(store: StudyStore, tmp_path: Path) -> None:
+    """A laptop that slept for an hour: its own search would give up what it trains, and train it twice."""
+    store.begin(proposal(0), MANY)
+    make_leases_old(tmp_path)
+    assert take_back(store) == []
+    assert store.finish(0, DONE)
+
+
+def test_a_trial_without_a_first_heartbeat_gets_its_lease_here(store: StudyStore, tmp_path: Path) -> None:
+    """Another machine was switched off between two writes: nobody waits for it for ever."""
+    store.begin(proposal(0), MANY)
+    disown(store, 0, ELSEWHERE)
+    with sqlite3.connect(tmp_path / "studies.db") as database:
+        database.execute("delete from trial_heartbeats")
+    assert take_back(store) == []
+    make_leases_old(tmp_path)
     assert take_back(store) == [0]
 
 
@@ -296,6 +326,60 @@ def test_a_kill_of_one_beyond_the_total_adds_none(store: StudyStore) -> None:
     assert is_free(store)
 
 
+def test_what_follows_a_search_is_tried_again_however_much_of_it_there_is(store: StudyStore) -> None:
+    """Three seeds for each of five points, in a search of two trials: the limit is that of trials."""
+    queue = store.task_queue()
+    for number in range(3):
+        queue.queue(NOBODY, {}, once=f"confirm {number}")
+        row = queue.claim()
+        assert row is not None
+    disown(queue, 2, dead())
+    assert take_back(queue, most=None) == [2]
+    again = queue.claim()
+    assert again is not None
+    assert queue.finish(again.number, DONE)
+
+
+def test_who_gives_up_a_trial_that_ends_in_this_moment_leaves_it_as_it_ended(
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner lives, and writes the outcome after the other has looked: the record of its run counts."""
+    store.begin(proposal(0), MANY)
+    disown(store, 0, dead())
+    fail = StudyStore._fail
+
+    def end_first(self: StudyStore, row: FrozenTrial, surplus: bool = False) -> bool:
+        assert store.finish(row.number, DONE)
+        return fail(self, row, surplus)
+
+    monkeypatch.setattr(StudyStore, "_fail", end_first)
+    assert take_back(store) == []
+    assert store.give_up(0) is None
+    (row,) = store.trials()
+    assert (row.state, row.values, row.user_attrs[OUTCOME]) == (TrialState.COMPLETE, [0.8, 1.0], DONE)
+
+
+def test_an_outcome_is_written_whole_or_not_at_all(
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power fails between two statements."""
+    store.begin(proposal(0), MANY)
+    write = optuna_storage._write_attrs
+
+    def fail(*arguments: Any) -> None:
+        write(*arguments)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(optuna_storage, "_write_attrs", fail)
+    with pytest.raises(ConnectionResetError):
+        store.finish(0, DONE)
+    monkeypatch.undo()
+    (row,) = store.trials()
+    assert (row.state, OUTCOME in row.user_attrs) == (TrialState.RUNNING, False)
+    assert store.finish(0, DONE)
+    assert store.finish(0, DONE)  # the answer to the commit was lost: the trial counts
+
+
 def test_what_is_given_back_is_tried_again(store: StudyStore) -> None:
     store.queue(NOBODY, {WORDS: ["train.seed=3"]}, once="baseline")
     row = store.claim()
@@ -314,8 +398,7 @@ def test_another_host_is_given_up_when_its_heart_is_silent(store: StudyStore, tm
     for number in (0, 1):
         disown(store, number, ELSEWHERE)
     assert take_back(store) == []
-    with sqlite3.connect(tmp_path / "studies.db") as database:
-        database.execute("update trial_heartbeats set heartbeat = '2020-01-01 00:00:00'")
+    make_leases_old(tmp_path)
     assert take_back(store) == [0, 1]
 
 
@@ -326,8 +409,7 @@ def test_the_heart_beats_while_an_epoch_takes_long(
     store.begin(proposal(0), MANY)
     store.begin(proposal(1), MANY)
     disown(store, 1, ELSEWHERE)
-    with sqlite3.connect(tmp_path / "studies.db") as database:
-        database.execute("update trial_heartbeats set heartbeat = '2020-01-01 00:00:00'")
+    make_leases_old(tmp_path)
     stale = [0, 1]
     with store.heartbeat():
         while 0 in stale:

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import mlflow
 import psutil
 import pytest
 
-from pipeline.processes import ProcessOwner
+from pipeline.processes import LEASE_SECONDS, ProcessOwner
 from pipeline.settings.addresses import CHECKOUT
 from pipeline.tracking import mlflow_runs, mlflow_store
 
@@ -86,8 +87,32 @@ def test_a_run_ends_that_was_killed_under_another_host_name(
 ) -> None:
     """A laptop's name changes with its network."""
     killed = running(client, experiment, tags_of(replace(ME, pid=99999999, host="before")))
-    rebooted = running(client, experiment, tags_of(replace(ME, boot_id=32 * "0")))
-    assert {killed, rebooted} <= {*mlflow_runs.end_orphans(client)}
+    assert killed in mlflow_runs.end_orphans(client)
+
+
+@pytest.mark.skipif(ME.boot_id is None or ME.pid_namespace is None, reason="boots have no name here")
+@pytest.mark.parametrize(
+    "owner",
+    [
+        replace(ME, boot_id=32 * "0"),  # before a reboot, or a machine of the same image
+        replace(ME, host="3f2a1b", pid=1, pid_namespace=1),  # a container that is gone, or one that lives
+        replace(ME, host="another", boot_id=32 * "1"),
+    ],
+)
+def test_a_run_out_of_sight_ends_when_its_lease_is_over(
+    client: mlflow.MlflowClient, experiment: str, owner: ProcessOwner
+) -> None:
+    now, long = time.time(), LEASE_SECONDS + mlflow_runs.CLOCK_SECONDS
+    ages = {"old": long + 5, "recent": long - 60, "of a clock that is fast": -3600}
+    runs = {
+        name: running(client, experiment, {**tags_of(owner), mlflow_runs.HEARTBEAT: f"{now - age:.0f}"})
+        for name, age in ages.items()
+    }
+    of_0_1_0 = running(client, experiment, tags_of(owner))
+    ended = mlflow_runs.end_orphans(client)
+    assert [name for name, run in runs.items() if run in ended] == ["old"]
+    assert status(client, runs["old"]) == "KILLED"
+    assert status(client, of_0_1_0) == "RUNNING"  # nobody renews it, and nobody can tell
 
 
 def test_a_run_of_a_user_without_a_name_bears_the_number(

@@ -117,7 +117,7 @@ class Dispatcher:
         if time.monotonic() - self._reclaimed_at < RECLAIM_SECONDS:
             return
         self._reclaimed_at = time.monotonic()
-        for row in store.find_orphans(self._spec.search.trials):
+        for row in store.find_orphans(self._spec.search.trials if store is self._store else None):
             # The record goes first: a kill in between leaves a trial that the next look finds again.
             self._observer.discard_trial(get_trial_name(row))
             store.requeue(row)
@@ -133,8 +133,9 @@ class Dispatcher:
                 self._pool.close()
                 for number in list(self._running):
                     trial, _ = self._running.pop(number)
-                    self._observer.discard_trial(trial.name)
-                    store.release(number)
+                    if row := store.give_up(number):  # first: a record is only deleted of what does not count
+                        self._observer.discard_trial(trial.name)
+                        store.requeue(row)
             raise
 
     def _handle_event(self, store: StudyStore, job: Job, event: Epoch | TrialOutcome | Crash) -> None:

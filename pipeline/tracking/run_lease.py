@@ -1,0 +1,54 @@
+"""The lease of open runs: a tag that is renewed while their process lives.
+
+Where the process of a run cannot be looked up, in another container or on a machine that is gone, the tag is
+all that tells whether anybody still works on it.
+"""
+
+import threading
+from contextlib import suppress
+from types import TracebackType
+
+from mlflow import MlflowClient
+
+from pipeline.processes import HEARTBEAT_SECONDS
+from pipeline.tracking import mlflow_runs
+
+JOIN_SECONDS = 5.0
+
+
+class RunLease:
+    """Renews the lease of the runs that this process has open, from a thread, during a `with` block."""
+
+    def __init__(self, client: MlflowClient, *run_ids: str) -> None:
+        """Hold the runs of these ids."""
+        self._client, self._run_ids = client, set(run_ids)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._renew_again, name="lease", daemon=True)
+
+    def __enter__(self) -> "RunLease":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._thread.join(JOIN_SECONDS)  # a store that does not answer is not waited for
+
+    def hold(self, run_id: str) -> None:
+        """Renew the lease of this run, too."""
+        self._run_ids.add(run_id)
+
+    def drop(self, run_id: str) -> None:
+        """Leave the lease of this run as it is: the run has ended."""
+        self._run_ids.discard(run_id)
+
+    def renew(self) -> None:
+        """Write that this process holds the runs, now; a run that several share has the last of them."""
+        for run_id in tuple(self._run_ids):
+            with suppress(Exception):  # deleted, or the store is away for a moment: try again
+                mlflow_runs.set_tags(self._client, run_id, mlflow_runs.make_owner_tags())
+
+    def _renew_again(self) -> None:
+        while not self._stopped.wait(HEARTBEAT_SECONDS):
+            self.renew()
