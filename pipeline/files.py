@@ -16,7 +16,7 @@ from pipeline.processes import ProcessOwner, is_free
 DRAFT_PREFIX = ".writing-"  # then the process that writes, and a random word
 DRAFT_LEASE_SECONDS = 24 * 3600.0
 """A draft of another machine that nobody wrote into for so long is left over; writing renews its lease."""
-TEMPORARY_PREFIX, OWNER_PREFIX = "fulcrum-", "owner-"
+TEMPORARY_PREFIX, OWNER_PREFIX = "fulcrum-tmp-", "owner-"
 
 
 def make_draft_path(folder: Path) -> Path:
@@ -46,13 +46,13 @@ def _remove_if_free(path: Path, owner: ProcessOwner | None) -> None:
 
 @contextmanager
 def own_temporary_folder() -> Iterator[None]:
-    """Keep all temporary files of this process, of libraries and of its children in one folder of its own.
+    """Keep all temporary files of this process, those of libraries too, in one folder of its own.
 
     What killed processes left there, a socket of a fork server or half an upload, goes with the next start.
+    What processes share lies elsewhere: see `get_shared_folder`.
     """
-    system, variable = Path(tempfile.gettempdir()), os.environ.get("TMPDIR")
     try:
-        for path in system.glob(f"{TEMPORARY_PREFIX}*"):
+        for path in get_shared_folder().glob(f"{TEMPORARY_PREFIX}*"):
             _remove_abandoned_folder(path)
         # A short name: that of a socket inside may have some hundred letters.
         folder = tempfile.mkdtemp(prefix=TEMPORARY_PREFIX)
@@ -60,16 +60,18 @@ def own_temporary_folder() -> Iterator[None]:
     except OSError:  # full, or not writable: whoever needs a file there will tell
         yield
         return
-    tempfile.tempdir = os.environ["TMPDIR"] = folder
+    tempfile.tempdir = folder
     try:
         yield
     finally:
         tempfile.tempdir = None
-        if variable is None:
-            os.environ.pop("TMPDIR", None)
-        else:
-            os.environ["TMPDIR"] = variable
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def get_shared_folder() -> Path:
+    """Return the folder for temporary files that all processes of this machine share."""
+    folder = Path(tempfile.gettempdir())
+    return folder.parent if folder.name.startswith(TEMPORARY_PREFIX) else folder
 
 
 def _remove_abandoned_folder(path: Path) -> None:

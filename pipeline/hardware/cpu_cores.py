@@ -5,12 +5,13 @@ ends, however it ends. Where the system cannot bind a process to cores (macOS, W
 """
 
 import os
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from pipeline.files import get_shared_folder
 
 try:
     import fcntl
@@ -80,7 +81,7 @@ def make_user_folder() -> Path:
         OSError: somebody else owns the one in the folder for temporary files.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    root = Path(runtime) if runtime and os.access(runtime, os.W_OK) else Path(tempfile.gettempdir())
+    root = Path(runtime) if runtime and os.access(runtime, os.W_OK) else get_shared_folder()
     folder = root / f"fulcrum-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
