@@ -78,7 +78,6 @@ class Seconds:
     compile: float = 0.0
     warm_up: float = 0.0
     train: float = 0.0
-    repeat: float = 0.0
     validate: float = 0.0
     evaluate: float = 0.0
     profile: float = 0.0

@@ -98,7 +98,6 @@ def _training_rows(trained: "Trained", seconds: Seconds, record: "RunRecorder") 
     excluded_seconds = {
         "compile": seconds.compile,
         "warm-up": seconds.warm_up,
-        "repeats": seconds.repeat,
         "input": seconds.input,
         "validation": seconds.validate,
         "evaluation": seconds.evaluate,

@@ -132,9 +132,10 @@ def _sort_by_load(allowed: frozenset[int]) -> list[int]:
 
 
 class CoreTicks(NamedTuple):
-    """Clock ticks of a core that were neither idle nor waiting for input; `stolen`: by the hypervisor."""
+    """Clock ticks of a core at work, and without work or waiting for input; `stolen`: by the hypervisor."""
 
     busy: int
+    idle: int
     stolen: int
 
 
@@ -142,11 +143,13 @@ def read_core_ticks(stat: Path) -> dict[int, CoreTicks]:
     """Read the ticks of each core since the machine started; {} where nobody counts them."""
     with suppress(OSError, ValueError, IndexError):
         rows = [line.split() for line in stat.read_text().splitlines() if line.startswith("cpu")]
-        return {
-            int(row[0][3:]): CoreTicks(sum(map(int, row[1:4])) + sum(map(int, row[6:9])), int(row[8]))
-            for row in rows[1:]
-        }
+        return {int(row[0][3:]): _count_ticks([int(field) for field in row[1:9]]) for row in rows[1:]}
     return {}
+
+
+def _count_ticks(fields: list[int]) -> CoreTicks:
+    user, nice, system, idle, waiting, interrupts, soft_interrupts, stolen = fields
+    return CoreTicks(user + nice + system + interrupts + soft_interrupts + stolen, idle + waiting, stolen)
 
 
 def read_sibling_cores(core: int) -> list[int]:

@@ -136,10 +136,7 @@ class CompiledLoop:
             self.score()
 
     def warm_up(self) -> None:
-        self.rehearse(compiled_epoch.count_warm_up_steps(self._spec.batch, self._spec.steps))
-
-    def rehearse(self, steps: int) -> None:
-        self.run_steps(steps)
+        self.run_steps(compiled_epoch.count_warm_up_steps(self._spec.batch, self._spec.steps))
 
     def prepare(self, number: int) -> None:
         settings, spec = self._settings, self._spec

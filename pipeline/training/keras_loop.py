@@ -113,13 +113,13 @@ class KerasLoop:
 
     def compile(self) -> None:
         self._optimizer.build(self._model.trainable_variables)
-        self.rehearse(1)
+        self._rehearse(1)
         self.score()
 
     def warm_up(self) -> None:
-        self.rehearse(compiled_epoch.count_warm_up_steps(self._settings.train.batch_size, self._steps))
+        self._rehearse(compiled_epoch.count_warm_up_steps(self._settings.train.batch_size, self._steps))
 
-    def rehearse(self, steps: int) -> None:
+    def _rehearse(self, steps: int) -> None:
         before = self.get_state()
         self.run_steps(steps)
         self.restore(before)

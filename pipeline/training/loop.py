@@ -34,9 +34,6 @@ class Loop(Protocol):
     def warm_up(self) -> None:
         """Take a few steps on throw-away state."""
 
-    def rehearse(self, steps: int) -> None:
-        """Take `steps` steps of the prepared epoch on throw-away state."""
-
     def prepare(self, number: int) -> None:
         """Set the order and rates of epoch `number` (1-based)."""
 

@@ -210,8 +210,6 @@ def _train_epoch(loop: Loop, watch: Stopwatch, settings: Settings, number: int) 
         loop.prepare(number)
     with watch.time_epoch():
         loss = loop.run()
-    with watch.time("repeat"):
-        watch.repeat_if_contended(loop.rehearse, loop.steps)
     with watch.time("validate"):
         validation_loss, accuracy = loop.score()
     for name, value in (("train", float(loss)), ("validation", validation_loss)):

@@ -138,7 +138,7 @@ def test_the_least_busy_core_comes_first(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(
         cpu_cores,
         "read_core_ticks",
-        lambda _stat: {core: CoreTicks(busy, 0) for core, busy in enumerate(next(counts))},
+        lambda _stat: {core: CoreTicks(busy, 0, 0) for core, busy in enumerate(next(counts))},
     )
     monkeypatch.setattr(
         cpu_cores, "read_sibling_cores", lambda core: {0: [0, 1], 1: [0, 1]}.get(core, [core])
@@ -152,7 +152,7 @@ def test_busy_leaves_out_idle_and_waiting(tmp_path: Path) -> None:
     stat.write_text(
         "cpu 9 9 9 9 9 9 9 9 0 0\ncpu0 1 2 3 100 100 4 5 6 0 0\ncpu11 1 0 0 9 9 0 0 0 0 0\nintr 1\n"
     )
-    assert cpu_cores.read_core_ticks(stat) == {0: CoreTicks(21, 6), 11: CoreTicks(1, 0)}
+    assert cpu_cores.read_core_ticks(stat) == {0: CoreTicks(21, 200, 6), 11: CoreTicks(1, 18, 0)}
     assert cpu_cores.read_core_ticks(tmp_path / "none") == {}
 
 

