@@ -7,6 +7,7 @@ import still raises with its own text.
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
@@ -28,6 +29,9 @@ def _silent_stderr() -> Iterator[None]:
         os.close(null)
 
 
+if os.path.expanduser("~").startswith("~"):
+    # Keras would make a folder called "~" in the working folder.
+    os.environ.setdefault("KERAS_HOME", os.path.join(tempfile.gettempdir(), f"keras-{os.getuid()}"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _silent_stderr():
     import keras

@@ -9,7 +9,6 @@ OF_THE_TREE = {"test_architecture.py", "test_mirror.py", "test_words.py", "test_
 """Tests of the whole tree, not of a module."""
 
 THROUGH = {
-    "backend": "hardware/test_device.py",
     "cli/commands": "integration/test_end_to_end.py",
     "cli/diagnosis_summary": "cli/test_diagnose.py",
     "cli/ui": "integration/test_browser.py",

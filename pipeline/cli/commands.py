@@ -17,6 +17,7 @@ from pipeline.errors import BadModel, BadSetting
 from pipeline.measures import Seconds
 from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
+from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.tracking import RecordInto
 
 if TYPE_CHECKING:
@@ -81,6 +82,17 @@ def _prepare(command_line: CommandLine) -> _Preparation:
         print(f"warning: {warning}", file=sys.stderr)
     prepared, seconds = time_call(lambda: preprocess(command_line.settings))
     return _Preparation(command_line, claimed, prepared, seconds)
+
+
+def _fit_to_rows(preparation: _Preparation) -> _Preparation:
+    """Return the preparation with epochs and batch that suit its rows, where nobody chose them."""
+    command_line = preparation.command_line
+    words = choose_words(command_line, len(preparation.prepared.train))
+    return (
+        replace(preparation, command_line=compose([*words, *command_line.overrides]))
+        if words
+        else preparation
+    )
 
 
 def _plan_start(preparation: _Preparation) -> "tuple[_Preparation, Start]":
@@ -178,7 +190,8 @@ def _run(words: Sequence[str]) -> None:
 
 
 def _run_one(command_line: CommandLine) -> None:
-    preparation = _prepare(command_line)
+    preparation = _fit_to_rows(_prepare(command_line))
+    command_line = preparation.command_line
     from pipeline.cli import run_summary
     from pipeline.models import litert
     from pipeline.trial import check_trial, run_trial
@@ -212,8 +225,8 @@ def _preprocess(words: Sequence[str]) -> None:
 
 
 def _train(words: Sequence[str]) -> None:
-    command_line = compose(words)
-    preparation = _prepare(command_line)
+    preparation = _fit_to_rows(_prepare(compose(words)))
+    command_line = preparation.command_line
     from pipeline.cli import run_summary
     from pipeline.trial import check_trial, train_to_end
 

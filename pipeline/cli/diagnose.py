@@ -11,6 +11,7 @@ from pipeline.cli.ui import find_base_address
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.diagnosis import Aim
+from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def run(words: Sequence[str]) -> None:
     runner = TrialRunner(_compose_settings, settings.diagnose.aim, claimed)
     forget_prepared()
     prepared = load_prepared(settings)
+    if chosen := choose_words(command_line, len(prepared.train)):
+        command_line, start = _compose_start([*chosen, *words])
+        settings = command_line.settings
     check_trial(prepared, settings)
     _check_memory(prepared, settings)
     with record_run(command_line, "diagnose", claimed) as record:

@@ -17,6 +17,7 @@ from pipeline.measures import Epoch
 from pipeline.search.space import read_searched_values, strip_condition
 from pipeline.settings import addresses
 from pipeline.settings.command_line import EPOCHS, CommandLine
+from pipeline.settings.rows_defaults import choose_words
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -59,6 +60,9 @@ def run(words: Sequence[str]) -> None:
     device = claim_device(command_line.settings.device, pin=search.workers == 1)
     forget_prepared()
     prepared = load_prepared(command_line.settings, search.under_shift)
+    if chosen := choose_words(command_line, len(prepared.train), plan.space.keys):
+        plan = plans.make_plan([*chosen, *words])
+        command_line = plan.command_line
     check_trial(prepared, command_line.settings)
     about = plan.describe_study(device.name)
     name = search.study or plan.default_name(device.name)

@@ -26,8 +26,11 @@ class Data:
     """Where samples come from; one subclass for each kind.
 
     `fraction`: share of each class's training rows that is used; a smaller one lies within a larger one.
-    `in_memory_limit`: bytes of training features above which rows stay on disk and stream.
+    `in_memory_limit`: bytes of training features above which rows stay on disk and stream. `fits_training`:
+    whether epochs and batch that nobody chose follow from the number of rows (`rows_defaults`).
     """
+
+    fits_training = True
 
     fraction: float
     in_memory_limit: int
@@ -53,10 +56,14 @@ class TextData(Data):
 class Digits(Data):
     """scikit-learn's 1,797 handwritten digits, 8x8; shipped with scikit-learn."""
 
+    fits_training = False
+
 
 @dataclass(slots=True)
 class Mnist(Data):
     """MNIST, 60,000 + 10,000 images, 28x28; downloaded once and checked by SHA-256."""
+
+    fits_training = False
 
 
 @dataclass(slots=True)
@@ -98,6 +105,8 @@ class Fsdd(SoundData):
     recordings of `test_speaker`.
     """
 
+    fits_training = False
+
     seconds: float
     speaker_split: bool
     test_speaker: str
@@ -126,6 +135,8 @@ class AudioFolder(SoundData):
 @dataclass(slots=True)
 class RtPolarity(TextData):
     """Sentences of film reviews, 5,331 positive and 5,331 negative (Pang and Lee 2005)."""
+
+    fits_training = False
 
 
 @dataclass(slots=True)

@@ -1,0 +1,57 @@
+"""Epochs and batch that nobody chose follow from the rows."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.cli.compose import compose
+from pipeline.settings.rows_defaults import (
+    BATCHES,
+    MAX_EPOCHS,
+    STEPS,
+    choose_batch,
+    choose_epochs,
+    choose_words,
+)
+
+TABLE = ("data=csv", "data.path=/table.csv", "data.label=kind")
+
+
+def test_a_table_of_few_rows_gets_small_batches_and_many_epochs() -> None:
+    assert choose_words(compose(TABLE), 111) == ("train.batch_size=4", "train.epochs=75")
+
+
+def test_many_rows_get_the_plain_defaults() -> None:
+    assert choose_words(compose(TABLE), 60_000) == ("train.batch_size=64", "train.epochs=10")
+
+
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [
+        (("train.epochs=3",), ("train.batch_size=4",)),
+        (("train.batch_size=32",), ("train.epochs=200",)),
+        (("train.epochs=3", "train.batch_size=32"), ()),
+        (("train.batch_size=512",), ("train.epochs=200",)),
+        (("experiment=smoke",), ()),
+    ],
+)
+def test_what_is_typed_counts(words: tuple[str, ...], chosen: tuple[str, ...]) -> None:
+    assert choose_words(compose((*TABLE, *words)), 111) == chosen
+
+
+def test_what_a_search_varies_is_not_fixed() -> None:
+    assert choose_words(compose(TABLE), 111, ("train.epochs", "train.batch_size")) == ()
+
+
+@pytest.mark.parametrize("data", ["digits", "mnist", "fsdd", "rt_polarity"])
+def test_data_with_recorded_figures_keep_their_defaults(data: str) -> None:
+    assert choose_words(compose([f"data={data}"]), 111) == ()
+
+
+@given(st.integers(1, 10**7), st.integers(1, 300))
+def test_a_batch_fits_the_rows_and_the_steps_suffice(rows: int, default: int) -> None:
+    batch = choose_batch(rows)
+    epochs = choose_epochs(rows, batch, default)
+    assert 1 <= batch <= min(rows, BATCHES[1])
+    assert epochs >= default
+    assert epochs * (rows // batch) >= STEPS or epochs >= MAX_EPOCHS
