@@ -37,7 +37,7 @@ from pipeline.search.ask_tell import TrialSuggester
 from pipeline.search.importance import compute_importances
 from pipeline.search.samplers import make_distribution
 from pipeline.search.study_store import StudyStore
-from pipeline.search.trial_rows import read_results
+from pipeline.search.trial_rows import ResultsReader
 from pipeline.settings.search import Sampler
 
 DEVICE, NAME = "a CPU, 1 core", "large"
@@ -119,14 +119,15 @@ def time_study(clock: Clock, address: str, plan: sweep_plan.SweepPlan, asks: int
     with clock.time("reopening: reading the storage"):
         store = StudyStore(address, NAME, plan.describe_study(DEVICE))
         rows = store.trials()
-        results = read_results(store, "digits")
+        reader = ResultsReader(store, "digits")
+        results = reader.read()
     asker = TrialSuggester(plan.space, Sampler.frontier, plan.epochs, 0, 1)
     with clock.time("reopening: showing the sampler all trials, and its first proposal"):
         asker.show(rows)
         asker.suggest()
         asker.bind(None)
     held = read_megabytes()
-    asking, telling = time_trials(store, asker, plan, asks)
+    asking, telling = time_trials(store, reader, asker, plan, asks)
     clock.add("asking, our search", asking)
     clock.add("beginning, ending and reading back a trial", telling)
     grown = read_megabytes()
@@ -138,7 +139,7 @@ def time_study(clock: Clock, address: str, plan: sweep_plan.SweepPlan, asks: int
 
 
 def time_trials(
-    store: StudyStore, asker: TrialSuggester, plan: sweep_plan.SweepPlan, asks: int
+    store: StudyStore, reader: ResultsReader, asker: TrialSuggester, plan: sweep_plan.SweepPlan, asks: int
 ) -> tuple[list[float], list[float]]:
     """Run trials as a sweep does, without training; return the seconds of asking and of the rest."""
     asking, telling = [], []
@@ -157,7 +158,7 @@ def time_trials(
         assert number is not None
         trial = inventor.train(number, dict(proposal.params))
         store.finish(number, make_outcome(trial, DEVICE))
-        assert read_results(store, "digits").frontier
+        assert reader.read().frontier
         telling.append(time.perf_counter() - start)
     return asking, telling
 

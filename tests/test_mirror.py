@@ -31,7 +31,6 @@ THROUGH = {
     "reports/palette": "reports/test_study_plots.py",
     "reports/style": "reports/test_study_plots.py",
     "search/sweep_spec": "search/test_sweep.py",
-    "search/trial_rows": "search/test_sweep.py",
     "search/workers/dispatcher": "search/test_sweep.py",
     "search/workers/pool": "search/workers/test_process_pool.py",
     "search/workers/worker": "search/workers/test_process_pool.py",

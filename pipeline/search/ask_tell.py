@@ -1,7 +1,9 @@
 """Ask a sampler for the next trial, and tell it what became of the trials."""
 
+import copy
 import math
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +13,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.sampler import FrontierSampler
@@ -48,29 +50,27 @@ class TrialSuggester:
         self._study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
         self._positions: dict[int, int] = {}
         self._open: set[int] = set()
+        self._tried: Counter[frozenset[tuple[str, Any]]] = Counter()
+        """How often these params were tried, but for paused trials that may be resumed."""
 
     def suggest(self) -> ProposedTrial | None:
         """Return the next trial, which nobody tried before; None: the sampler knows no other.
 
         It counts as running until `bind` and `show` say otherwise.
         """
-        tried = {
-            freeze_params(row.params)
-            for row in self._study.get_trials(deepcopy=False)
-            if not self._may_resume(row)
-        }
         for _ in range(MAX_REPEATS):
             trial = self._ask_sampler()
-            if freeze_params(trial.params) not in tried:
+            if not self._tried[freeze_params(trial.params)]:
+                self._tried[freeze_params(trial.params)] += 1
                 return trial
             self.bind(None)
             if getattr(self._study.sampler, "exhausted", False):
                 break
         return None
 
-    def _may_resume(self, row: FrozenTrial) -> bool:
+    def _may_resume(self, state: TrialState) -> bool:
         """Return whether the sampler may suggest a paused trial again, to train it further."""
-        return row.state is TrialState.PRUNED and isinstance(self._study.sampler, FrontierSampler)
+        return state is TrialState.PRUNED and isinstance(self._study.sampler, FrontierSampler)
 
     def _ask_sampler(self) -> ProposedTrial:
         params = dict[str, Value]()
@@ -109,12 +109,20 @@ class TrialSuggester:
             if row.state is TrialState.WAITING or WORDS in row.user_attrs:
                 continue  # a baseline lies outside the space
             if row.number not in self._positions:
-                self._study.add_trial(_copy_trial(row, self._limits))
-                self._positions[row.number] = len(self._study.get_trials(deepcopy=False)) - 1
+                self._tried[freeze_params(row.params)] += not self._may_resume(row.state)
+                self._positions[row.number] = self._add_copy(row)
                 if row.state is TrialState.RUNNING:
                     self._open.add(row.number)
             elif row.number in self._open and row.state.is_finished():
                 self._finish(row)
+
+    def _add_copy(self, row: FrozenTrial) -> int:
+        """Add a copy of a row, which Optuna has checked before, and return its position."""
+        storage = self._study._storage
+        trial_id = storage.create_new_trial(
+            self._study._study_id, template_trial=_TrialCopy(row, self._limits)
+        )
+        return storage.get_trial_number_from_id(trial_id)
 
     def _finish(self, row: FrozenTrial) -> None:
         position = self._positions[row.number]
@@ -124,19 +132,34 @@ class TrialSuggester:
         for name, excess in _measure_excess(row, self._limits).items():
             optuna.Trial(self._study, trial_id).set_constraint(name, excess)
         self._study.tell(position, values=row.values, state=row.state)
+        self._tried[freeze_params(row.params)] -= self._may_resume(row.state)
         self._open.discard(row.number)
 
 
-def _copy_trial(row: FrozenTrial, limits: Limits) -> FrozenTrial:
-    return create_trial(
-        state=row.state,
-        values=row.values,
-        params=row.params,
-        distributions=row.distributions,
-        system_attrs=row.system_attrs,
-        user_attrs=_list_lessons(row),
-        constraints=_measure_excess(row, limits),
-    )
+class _TrialCopy(FrozenTrial):
+    """A copy of a row that shares its values: nobody changes them."""
+
+    def __init__(self, row: FrozenTrial, limits: Limits) -> None:
+        super().__init__(
+            number=-1,
+            state=row.state,
+            value=None,
+            values=row.values,
+            datetime_start=row.datetime_start,
+            datetime_complete=row.datetime_complete,
+            params=row.params,
+            distributions=row.distributions,
+            user_attrs=_list_lessons(row),
+            system_attrs=dict(row.system_attrs),
+            intermediate_values={},
+            trial_id=-1,
+        )
+        for name, excess in _measure_excess(row, limits).items():
+            self.set_constraint(name, excess)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_TrialCopy":
+        """Return a shallow copy: Optuna would copy every entry of a curve, and each distribution."""
+        return copy.copy(self)
 
 
 def _measure_excess(row: FrozenTrial, limits: Limits) -> dict[str, float]:

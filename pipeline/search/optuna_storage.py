@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage, get_storage
+from optuna.storages import get_storage
 from optuna.storages._rdb.models import (
     StudyModel,
     TrialHeartbeatModel,
@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import BadInput
 from pipeline.processes import HEARTBEAT_SECONDS, LEASE_SECONDS, ProcessOwner, is_free
+from pipeline.search.storage.bulk_reading import BulkReadingStorage
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import explain_failure, read_sqlite_path
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
@@ -143,10 +144,10 @@ def open_storage(url: str, create: bool = True) -> Any:
         time.sleep(RETRY_SECONDS)
 
 
-def _connect(url: str, create: bool) -> RDBStorage:
+def _connect(url: str, create: bool) -> BulkReadingStorage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats
-        return RDBStorage(
+        return BulkReadingStorage(
             url,
             engine_kwargs={"pool_pre_ping": True},  # a server that was restarted is found again
             heartbeat_interval=round(HEARTBEAT_SECONDS),

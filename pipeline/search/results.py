@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from pipeline.frontier import (
@@ -31,7 +31,8 @@ class Results:
     """The results of a study on one kind of `data`.
 
     `trials`: in the order in which they ended; `objective`: the measure that its accuracies are of; `split`:
-    the rows that they are counted on, None where that is unknown. It has no slots, since it caches.
+    the rows that they are counted on, None where that is unknown; `contenders`: those of the trials that may
+    have a point on the frontier, None where it may be any. It has no slots, since it caches.
     """
 
     study: str
@@ -39,6 +40,7 @@ class Results:
     trials: tuple[StudyTrial, ...]
     objective: str = "accuracy"
     split: ValidationSplit | None = None
+    contenders: tuple[StudyTrial, ...] | None = field(default=None, compare=False, repr=False)
 
     @property
     def accuracy_name(self) -> str:
@@ -52,7 +54,7 @@ class Results:
         Raises:
             BadInput: there are several, or no trial has a point.
         """
-        return require_one_device(trial.device for trial in self.trials if trial.points)
+        return require_one_device(trial.device for trial in self.trials if trial.has_points)
 
     @cached_property
     def frontier(self) -> tuple[FrontierPoint, ...]:
@@ -65,7 +67,7 @@ class Results:
         """
         states = [
             (trial, epoch, point)
-            for trial in self.trials
+            for trial in (self.trials if self.contenders is None else self.contenders)
             for epoch, point in trial.fair_states
             if not self.is_at_chance(point.accuracy)
         ]
@@ -88,7 +90,7 @@ class Results:
         """Return the numbers of the trials that have a point on the frontier."""
         return frozenset(member.trial.number for member in self.frontier)
 
-    @property
+    @cached_property
     def points(self) -> tuple[Point, ...]:
         """Return all fair points, in the order of the trials."""
         return tuple(point for trial in self.trials for point in trial.points)
@@ -160,12 +162,14 @@ class Results:
         `bounds`: the window of the hypervolume, by default the one around all points of this study.
         """
         window = bounds or (Bounds.enclose(self.points) if self.points else None)
-        paid_seconds, steps = 0.0, list[Point]()
+        paid_seconds, share, steps = 0.0, 0.0, list[Point]()
         progress: list[tuple[float, float]] = []
         for trial in self.trials:
             paid_seconds += trial.paid_seconds
-            steps = select_frontier([*steps, *trial.points])
-            progress.append((paid_seconds, compute_log_hypervolume(steps, window) if window else 0.0))
+            further = select_frontier([*steps, *trial.points])
+            if window and further != steps:
+                steps, share = further, compute_log_hypervolume(further, window)
+            progress.append((paid_seconds, share))
         return progress
 
     def estimate_probabilities(self) -> dict[tuple[int, int], float]:

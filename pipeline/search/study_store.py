@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import optuna
@@ -33,12 +34,11 @@ from pipeline.search.optuna_storage import (
     open_storage,
     read_owner,
 )
+from pipeline.search.storage.study_rows import MISSING, StudyRows
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
 
 REQUEUES, SURPLUS, WORDS, TURN = "requeues", "surplus", "words", "turn"
 TURN_POLL_SECONDS = 0.1
-MISSING = -1
-"""The id of a study that is not there: it has no rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class StudyStore:
             self._storage = open_storage(url)
             existing = _find_study(self._storage, name)
             foreign = existing != MISSING and explain_foreign(self._storage, existing)
-            self._id = MISSING if foreign else self._open_study(name)
+            self._bind(MISSING if foreign else self._open_study(name))
         except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
             raise explain_unusable(url, error) from None
         if foreign:
@@ -100,7 +100,12 @@ class StudyStore:
         return store
 
     def _take(self, storage: Any, name: str, study_id: int) -> None:
-        self._storage, self.name, self._id, self._task_queue = storage, name, study_id, None
+        self._storage, self.name, self._task_queue = storage, name, None
+        self._bind(study_id)
+
+    def _bind(self, study_id: int) -> None:
+        self._id = study_id
+        self._cache = StudyRows(self._storage, study_id, _is_trial)
 
     def _open_study(self, name: str) -> int:
         optuna.create_study(
@@ -113,7 +118,7 @@ class StudyStore:
         if self._task_queue is None:
             queue = object.__new__(StudyStore)
             queue._take(self._storage, self.name + TASK_QUEUE_SUFFIX, MISSING)
-            queue._id = queue._open_study(queue.name)
+            queue._bind(queue._open_study(queue.name))
             self._task_queue = queue
         return self._task_queue
 
@@ -156,19 +161,14 @@ class StudyStore:
 
         Without those left over from a race, and those that another program has put into the study.
         """
-        return [
-            row for row in self._rows() if is_our_row(row) and not {SURPLUS, TURN} & row.user_attrs.keys()
-        ]
+        return self._cache.list_wanted()
 
     def count_begun(self) -> int:
         """Count the trials that there are or will be; an interrupted one and its next try are one."""
         return sum(REQUEUES not in row.user_attrs for row in self.trials())
 
     def _rows(self) -> list[FrozenTrial]:
-        if self._id == MISSING:
-            return []
-        rows: list[FrozenTrial] = self._storage.get_all_trials(self._id, deepcopy=False)
-        return rows
+        return self._cache.list_all()
 
     # ---- writing ----------------------------------------------------------------------------------------
 
@@ -197,7 +197,7 @@ class StudyStore:
 
     def claim(self, is_wanted: Callable[[FrozenTrial], bool] = lambda _: True) -> FrozenTrial | None:
         """Claim the first waiting trial that is wanted for this process; None where there is none."""
-        for row in self.trials():
+        for row in filter(_is_trial, self._cache.list_open()):
             if row.state is not TrialState.WAITING or not is_wanted(row) or self._is_duplicate(row):
                 continue
             trial_id = self._id_of(row.number)
@@ -250,7 +250,7 @@ class StudyStore:
 
     def send_heartbeat(self) -> None:
         """Record that the running trials of this process are alive."""
-        for row in self._rows():
+        for row in self._cache.list_open():
             if row.state is TrialState.RUNNING and (owner := read_owner(row)) and owner.is_current():
                 self._storage.record_heartbeat(self._id_of(row.number))
 
@@ -298,7 +298,7 @@ class StudyStore:
         """Return whether a living process came earlier and has not left yet."""
         earlier = {
             row.number
-            for row in self._rows()
+            for row in self._cache.list_open()
             if row.state is TrialState.RUNNING and row.number < before and row.user_attrs.get(TURN) == name
         }
         return bool(earlier and earlier - {row.number for row in find_abandoned(self._storage, self._id)})
@@ -328,10 +328,8 @@ class StudyStore:
         """Return whether a row after `newest_seen` has the same params: two samplers made one proposal."""
         if newest_seen is None:
             return False
-        return any(
-            newest_seen < earlier.number < row.number and earlier.params == row.params
-            for earlier in self._rows()
-        )
+        since = takewhile(lambda earlier: earlier.number > newest_seen, reversed(self._rows()))
+        return any(earlier.number < row.number and earlier.params == row.params for earlier in since)
 
     def _is_duplicate(self, row: FrozenTrial) -> bool:
         once = row.user_attrs.get(ONCE)
@@ -374,6 +372,11 @@ def _read_end(outcome: Mapping[str, Any]) -> tuple[TrialState, tuple[float, ...]
         _, device_seconds, accuracy = outcome["curve"][-1]
         return TrialState.COMPLETE, (accuracy, device_seconds)
     return TrialState.PRUNED if outcome["state"] == "paused" else TrialState.FAIL, ()
+
+
+def _is_trial(row: FrozenTrial) -> bool:
+    """Return whether a row of ours is neither left over from a race nor a place in a queue."""
+    return is_our_row(row) and not {SURPLUS, TURN} & row.user_attrs.keys()
 
 
 def is_interrupted(row: FrozenTrial) -> bool:

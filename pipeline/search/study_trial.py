@@ -75,17 +75,23 @@ class StudyTrial:
         These are all epochs where every epoch is a fair point, else only the last one, which a paused trial
         has not reached. A failed trial has none.
         """
-        states = tuple(enumerate(self.curve, start=1))
-        if self.state == "failed":
+        if not self.has_points:
             return ()
-        if self.fair_midway:
-            return states
-        return states[-1:] if self.state == "complete" else ()
+        states = tuple(enumerate(self.curve, start=1))
+        return states if self.fair_midway else states[-1:]
+
+    @property
+    def has_points(self) -> bool:
+        """Return whether it has a state that may stand on a frontier."""
+        fair = self.fair_midway or self.state == "complete"
+        return fair and bool(self.curve) and self.state != "failed"
 
     @property
     def points(self) -> tuple[Point, ...]:
         """Return the states that may stand on a frontier."""
-        return tuple(point for _, point in self.fair_states)
+        if not self.has_points:
+            return ()
+        return self.curve if self.fair_midway else self.curve[-1:]
 
 
 @dataclass(frozen=True, slots=True)

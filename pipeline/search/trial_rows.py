@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial
 
+from pipeline.errors import BadInput
 from pipeline.measures import Point
 from pipeline.search.estimates import ValidationSplit
 from pipeline.search.optuna_storage import OUTCOME
@@ -57,28 +59,77 @@ def make_outcome(
     }
 
 
+class ResultsReader:
+    """Reads what a study has come to, again and again; a trial that has ended is read once."""
+
+    def __init__(self, store: StudyStore, data: str) -> None:
+        """Read nothing yet. `data`: the kind of data of the study."""
+        self._store, self._data = store, data
+        self._seen: set[int] = set()
+        self._trials: dict[int, StudyTrial] = {}
+        self._ended: dict[int, float] = {}
+        self._last: Results | None = None
+
+    def read(self) -> Results:
+        """Return the results so far; the trials in the order in which they ended."""
+        new = self._read_new_trials()
+        self._confirm(_read_confirmations(_select_ended(self._store.task_queue().trials())))
+        attrs = self._store.read_attrs()
+        results = Results(
+            study=self._store.name,
+            data=self._data,
+            trials=tuple(self._trials.values()),
+            objective=attrs.get("about", {}).get("objective", "accuracy"),
+            split=ValidationSplit.read(attrs.get(VALIDATION)),
+        )
+        self._last = replace(results, contenders=self._select_contenders(results, new))
+        return self._last
+
+    def _read_new_trials(self) -> set[int]:
+        """Take over the trials that have ended since, and return their numbers."""
+        rows = [row for row in self._store.trials() if row.number not in self._seen]
+        self._seen.update(row.number for row in rows if row.state.is_finished())
+        newest = max(self._ended.values(), default=0.0)
+        ended = _select_ended(rows)
+        for row in ended:
+            self._trials[row.number] = _read_trial(row)
+            self._ended[row.number] = row.user_attrs[OUTCOME]["ended"]
+        if ended and (len(ended) > 1 or self._ended[ended[0].number] <= newest):
+            order = sorted(self._trials, key=lambda number: (self._ended[number], number))
+            self._trials = {number: self._trials[number] for number in order}
+        return {row.number for row in ended}
+
+    def _confirm(self, confirmed: Mapping[int, dict[int, Confirmation]]) -> None:
+        for number, confirmations in confirmed.items():
+            trial = self._trials.get(number)
+            if trial is not None and trial.confirmations != confirmations:
+                self._trials[number] = replace(trial, confirmations=confirmations)
+
+    def _select_contenders(self, results: Results, new: set[int]) -> tuple[StudyTrial, ...] | None:
+        """Select the trials that may have a point on the frontier: those that had one, and new ones.
+
+        None: all of them may, as when the study is read for the first time.
+        """
+        last = self._last
+        if last is None or (last.objective, last.split) != (results.objective, results.split):
+            return None
+        try:
+            numbers = last.trials_on_frontier | new
+        except BadInput:  # points of several devices: whoever asks for the frontier is told
+            return None
+        return tuple(trial for trial in results.trials if trial.number in numbers)
+
+
 def read_results(store: StudyStore, data: str) -> Results:
     """Read the results of a study; its trials in the order in which they ended."""
-    confirmed = _read_confirmations(_select_ended(store.task_queue().trials()))
-    rows = sorted(
-        _select_ended(store.trials()), key=lambda row: (row.user_attrs[OUTCOME]["ended"], row.number)
-    )
-    trials = tuple(_read_trial(row, confirmed.get(row.number, {})) for row in rows)
-    attrs = store.read_attrs()
-    return Results(
-        study=store.name,
-        data=data,
-        trials=trials,
-        objective=attrs.get("about", {}).get("objective", "accuracy"),
-        split=ValidationSplit.read(attrs.get(VALIDATION)),
-    )
+    return ResultsReader(store, data).read()
 
 
 def _select_ended(rows: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     return [row for row in rows if row.state.is_finished() and not is_interrupted(row)]
 
 
-def _read_trial(row: FrozenTrial, confirmed: Mapping[int, Confirmation]) -> StudyTrial:
+def _read_trial(row: FrozenTrial) -> StudyTrial:
     outcome = row.user_attrs[OUTCOME]
     curve = tuple(Point(accuracy, seconds) for _, seconds, accuracy in outcome["curve"])
     return StudyTrial(
@@ -92,7 +143,6 @@ def _read_trial(row: FrozenTrial, confirmed: Mapping[int, Confirmation]) -> Stud
         reason=outcome["reason"],
         paid_seconds=outcome["paid_seconds"],
         device=outcome["device"],
-        confirmations=confirmed,
     )
 
 

@@ -12,7 +12,7 @@ from pipeline.measures import Epoch, Point
 from pipeline.search.results import Results
 from pipeline.search.study_store import ProposedTrial, StudyStore
 from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec
-from pipeline.search.trial_rows import get_trial_name, make_outcome, read_results
+from pipeline.search.trial_rows import ResultsReader, get_trial_name, make_outcome
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.search.workers.pool import Crash, WorkerPool
 
@@ -37,13 +37,14 @@ class Dispatcher:
         self._spec, self._store, self._pool, self._observer = spec, store, pool, observer
         self._running: dict[int, tuple[RunningTrial, str | None]] = {}
         self._reclaimed_at = -RECLAIM_SECONDS
+        self._reader = ResultsReader(store, spec.command_line.choices["data"])
         self._results: Results | None = None
 
     @property
     def results(self) -> Results:
         """Return what the study has come to so far."""
         if self._results is None:
-            self._results = read_results(self._store, self._spec.command_line.choices["data"])
+            self._results = self._reader.read()
         return self._results
 
     def forget_results(self) -> None:

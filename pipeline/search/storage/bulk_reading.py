@@ -1,0 +1,139 @@
+"""Optuna's database storage, whose trials are read table by table.
+
+Optuna makes an object of every value of a trial and parses its distribution twice: 20 s for 10,000 trials.
+Here each table is read once, as plain rows, and each distribution is parsed once.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Container, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+
+TRIALS = models.TrialModel.__table__.c
+MAX_IDS = 500
+"""Of trials that are named one by one in a query; databases have limits."""
+Cells = defaultdict[int, dict[Any, Any]]
+"""Trial id -> name or step -> value."""
+
+
+class BulkReadingStorage(RDBStorage):
+    """Optuna's storage in a database; the same trials, read in a fraction of the time."""
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        """Read the trials of a study that are new, and those of the given ids, by id.
+
+        The state is read first and written last, so a trial that is read as finished is whole.
+        """
+        condition = _make_condition(study_id, included_trial_ids, trial_id_greater_than)
+        with self.engine.connect() as connection:
+            query = select(*TRIALS).where(condition).order_by(TRIALS.trial_id)
+            rows = [row for row in connection.execute(query) if states is None or row.state in states]
+            return _build_trials(connection, condition, rows) if rows else []
+
+
+def _make_condition(study_id: int, included: set[int], newest: int) -> ColumnElement[bool]:
+    """Make the condition for trials of a study that are newer than `newest`, or `included`."""
+    of_study: ColumnElement[bool] = TRIALS.study_id == study_id
+    older = sorted(trial_id for trial_id in included if trial_id <= newest)
+    if newest < 0 or len(older) > MAX_IDS:
+        return of_study
+    return and_(of_study, or_(TRIALS.trial_id > newest, TRIALS.trial_id.in_(older)))
+
+
+def _build_trials(
+    connection: Connection, condition: ColumnElement[bool], rows: Sequence[Row[Any]]
+) -> list[FrozenTrial]:
+    params, distributions = _read_params(connection, condition)
+    values = _read_values(connection, condition)
+    user_attrs = _read_attrs(connection, condition, models.TrialUserAttributeModel)
+    system_attrs = _read_attrs(connection, condition, models.TrialSystemAttributeModel)
+    reported = _read_intermediate_values(connection, condition)
+    return [
+        FrozenTrial(
+            number=row.number,
+            state=row.state,
+            value=None,
+            values=[value for _, value in sorted(values[row.trial_id].items())] or None,
+            datetime_start=_to_local(row.datetime_start),
+            datetime_complete=_to_local(row.datetime_complete),
+            params=params[row.trial_id],
+            distributions=distributions[row.trial_id],
+            user_attrs=user_attrs[row.trial_id],
+            system_attrs=system_attrs[row.trial_id],
+            intermediate_values=reported[row.trial_id],
+            trial_id=row.trial_id,
+        )
+        for row in rows
+    ]
+
+
+# ---- a table each -------------------------------------------------------------------------------------
+
+
+def _read_table(
+    connection: Connection, condition: ColumnElement[bool], model: Any, names: Sequence[str]
+) -> Iterable[Any]:
+    """Read these columns, after the id of the trial, in the order in which the rows were written."""
+    table = model.__table__
+    columns = [table.c.trial_id, *(table.c[name] for name in names)]
+    query = select(*columns).join(models.TrialModel.__table__, TRIALS.trial_id == table.c.trial_id)
+    return connection.execute(query.where(condition).order_by(*table.primary_key))
+
+
+def _read_params(connection: Connection, condition: ColumnElement[bool]) -> tuple[Cells, Cells]:
+    """Read the values and the distributions of all params."""
+    params, distributions = Cells(dict), Cells(dict)
+    names = ("param_name", "param_value", "distribution_json")
+    for trial_id, name, value, text in _read_table(connection, condition, models.TrialParamModel, names):
+        distribution = _parse_distribution(text)
+        params[trial_id][name] = distribution.to_external_repr(value)
+        distributions[trial_id][name] = distribution
+    return params, distributions
+
+
+@lru_cache(4096)
+def _parse_distribution(text: str) -> BaseDistribution:
+    return json_to_distribution(text)
+
+
+def _read_values(connection: Connection, condition: ColumnElement[bool]) -> Cells:
+    cells, model = Cells(dict), models.TrialValueModel
+    for trial_id, objective, value, kind in _read_table(
+        connection, condition, model, ("objective", "value", "value_type")
+    ):
+        cells[trial_id][objective] = model.stored_repr_to_value(value, kind)
+    return cells
+
+
+def _read_attrs(connection: Connection, condition: ColumnElement[bool], model: Any) -> Cells:
+    cells = Cells(dict)
+    for trial_id, key, text in _read_table(connection, condition, model, ("key", "value_json")):
+        cells[trial_id][key] = json.loads(text)
+    return cells
+
+
+def _read_intermediate_values(connection: Connection, condition: ColumnElement[bool]) -> Cells:
+    cells, model = Cells(dict), models.TrialIntermediateValueModel
+    names = ("step", "intermediate_value", "intermediate_value_type")
+    for trial_id, step, value, kind in _read_table(connection, condition, model, names):
+        cells[trial_id][step] = model.stored_repr_to_intermediate_value(value, kind)
+    return cells
+
+
+def _to_local(moment: datetime | None) -> datetime | None:
+    """Return a moment in UTC as local time; neither has a time zone."""
+    return None if moment is None else moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

@@ -1,0 +1,79 @@
+"""Trials read table by table are those that Optuna itself reads, of any kind and in any order."""
+
+import math
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from pipeline.search.storage.bulk_reading import MAX_IDS, BulkReadingStorage
+
+SPACE = {
+    "rate": FloatDistribution(1e-4, 1.0, log=True),
+    "width": IntDistribution(8, 64, step=8),
+    "kind": CategoricalDistribution(["a", None, True, 2.5]),
+}
+STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
+
+
+def make_trial(number: int) -> FrozenTrial:
+    state = STATES[number % len(STATES)]
+    params = {"rate": 0.1 / (1 + number), "kind": ("a", None, True, 2.5)[number % 4]}
+    if number % 2:
+        params["width"] = 8 * (1 + number % 8)  # under a condition
+    return create_trial(
+        state=state,
+        values=[(0.5, math.inf, -math.inf)[number % 3], number] if state is TrialState.COMPLETE else None,
+        params=params,
+        distributions={name: SPACE[name] for name in params},
+        user_attrs={"outcome": {"curve": [[1, 0.5, number]], "reason": None}, "ü": "ß"},
+        system_attrs={"seen": number} if number % 3 else {},
+        intermediate_values={1: 0.5, 2: (math.nan, math.inf, -math.inf)[number % 3]},
+    )
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> BulkReadingStorage:
+    storage = BulkReadingStorage(f"sqlite:///{tmp_path / 'studies.db'}")
+    for name in ("other", "mine", "empty"):
+        optuna.create_study(storage=storage, study_name=name, directions=["maximize", "minimize"])
+    for number in range(20):
+        for name in ("other", "mine"):
+            storage.create_new_trial(storage.get_study_id_from_name(name), make_trial(number))
+    return storage
+
+
+def as_text(trials: list[FrozenTrial]) -> list[str]:
+    """Return all fields as text, in which NaN equals NaN."""
+    return [repr(vars(trial)) for trial in trials]
+
+
+@pytest.mark.parametrize("name", ["mine", "empty"])
+@pytest.mark.parametrize("states", [None, (TrialState.FAIL, TrialState.RUNNING)])
+@pytest.mark.parametrize(("included", "newest"), [(set(), -1), ({4, 8, 999}, 17), (set(), 40), ({2}, 1)])
+def test_every_kind_of_trial_is_read_as_by_optuna(
+    storage: BulkReadingStorage,
+    name: str,
+    states: tuple[TrialState, ...] | None,
+    included: set[int],
+    newest: int,
+) -> None:
+    study_id = storage.get_study_id_from_name(name)
+    read = storage._get_trials(study_id, states, included, newest)
+    assert as_text(read) == as_text(RDBStorage._get_trials(storage, study_id, states, included, newest))
+    assert len(read) == 20 or name == "empty" or states or newest > 0
+
+
+def test_more_open_trials_than_a_query_takes_are_read_with_all_others(storage: BulkReadingStorage) -> None:
+    study_id = storage.get_study_id_from_name("mine")
+    assert len(storage._get_trials(study_id, None, set(range(MAX_IDS + 1)), MAX_IDS)) == 20
+
+
+def test_a_study_reads_and_writes_through_it(storage: BulkReadingStorage) -> None:
+    study = optuna.load_study(study_name="empty", storage=storage)
+    study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), n_trials=3)
+    assert [trial.state for trial in study.trials] == 3 * [TrialState.COMPLETE]
+    assert [set(trial.params) for trial in study.trials] == 3 * [{"x"}]
