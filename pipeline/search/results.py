@@ -26,7 +26,7 @@ from pipeline.search.estimates import (
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Results:
     """The results of a study on one kind of `data`.
 

@@ -44,7 +44,9 @@ def tried(
 
 
 STUDY = Results(
-    "digits-1", "digits", (tried(0, (0.5, 0.01), (0.7, 0.02)), tried(11, (0.9, 0.04), (0.97, 3.0)))
+    study="digits-1",
+    data="digits",
+    trials=(tried(0, (0.5, 0.01), (0.7, 0.02)), tried(11, (0.9, 0.04), (0.97, 3.0))),
 )
 
 
@@ -127,7 +129,9 @@ def test_what_was_confirmed_has_its_columns() -> None:
     two = Confirmation((1, 2), (0.5, 0.53), (0.49, 0.51), (0.01, 0.04))
     one = Confirmation((1,), (0.6,), (0.61,), (0.02,))
     found = Results(
-        "s", "digits", (tried(0, (0.5, 0.01), (0.7, 0.02), confirmations={1: two, 2: one}), STUDY.trials[1])
+        study="s",
+        data="digits",
+        trials=(tried(0, (0.5, 0.01), (0.7, 0.02), confirmations={1: two, 2: one}), STUDY.trials[1]),
     )
     rows = [line.removeprefix("knee").split()[:-3] for line in lines(found.frontier, 120)]
     assert rows[1:4] == [
@@ -139,7 +143,7 @@ def test_what_was_confirmed_has_its_columns() -> None:
 
 def test_long_settings_are_broken_between_words_under_their_own_column() -> None:
     long = PARAMS | {"precision": "mixed_bfloat16", "train.batch_size": 128, "optimizer.momentum": 0.9}
-    found = Results("s", "digits", (tried(0, (0.5, 0.01), params=long),))
+    found = Results(study="s", data="digits", trials=(tried(0, (0.5, 0.01), params=long),))
     _, *rows = lines(found.frontier, 80)
     words = format_params(found.trials[0].params).removesuffix(" epochs=4").split()
     column = rows[0].index("hidden")
@@ -153,7 +157,9 @@ def test_long_settings_are_broken_between_words_under_their_own_column() -> None
 
 
 def test_markup_in_a_value_is_text() -> None:
-    found = Results("s", "digits", (tried(0, (0.5, 0.01), params={"data.path": "[red]x[/red]"}),))
+    found = Results(
+        study="s", data="digits", trials=(tried(0, (0.5, 0.01), params={"data.path": "[red]x[/red]"}),)
+    )
     assert lines(found.frontier, 80)[1].endswith("path=[red]x[/red]")
 
 
@@ -205,7 +211,7 @@ def test_the_panel_of_a_terminal(terminal: Console, monkeypatch: pytest.MonkeyPa
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     screen = Screen("digits-1", 6, 60.0, "cpu")
-    screen.update(Results("digits-1", "digits", ()))
+    screen.update(Results(study="digits-1", data="digits", trials=()))
     screen.show_epoch(
         3,
         Epoch(number=2, device_seconds=0.1, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.815),

@@ -58,7 +58,7 @@ def test_confirmed_members_tell_search_new_seeds_test_and_chance() -> None:
 
 
 def test_a_frontier_that_does_not_bend_has_no_knee_in_its_note() -> None:
-    two = Results("two", "digits", (tried(0, (0.5, 1.0), (0.9, 2.0)),))
+    two = Results(study="two", data="digits", trials=(tried(0, (0.5, 1.0), (0.9, 2.0)),))
     text = study_markdown.write_note(two, "x").lower()
     assert "knee" not in text
     assert "| 90.00% | 2 |" in text
@@ -75,5 +75,5 @@ def test_a_note_fits_what_mlflow_keeps() -> None:
     wide = {f"some.group.with.a.key{number}": "x" * 100 for number in range(60)}
     command = "python -m pipeline run " + " ".join(f"{key}={value}" for key, value in wide.items())
     curve = tuple((0.5 + 0.001 * step, 123_456.0 + 1000 * step) for step in range(400))
-    huge = Results("s" * 100, "d" * 50, (tried(0, *curve, params=wide, command=command),))
+    huge = Results(study="s" * 100, data="d" * 50, trials=(tried(0, *curve, params=wide, command=command),))
     assert len(study_markdown.write_note(huge, "http://" + "h" * 300)) < 8000

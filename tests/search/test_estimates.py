@@ -22,7 +22,7 @@ def test_chances_tell_luck_from_merit() -> None:
     cheap = confirmed(0, (0.900, 1.0), 0.901, 0.899)
     lucky = confirmed(1, (0.912, 2.0), 0.899, 0.901)  # its new seeds are no better than the cheap one's
     good = confirmed(2, (0.950, 4.0), 0.951, 0.949)
-    study = Results("s", "d", (cheap, lucky, good))
+    study = Results(study="s", data="d", trials=(cheap, lucky, good))
     chances = study.estimate_probabilities()
     assert set(chances) == {(0, 1), (1, 1), (2, 1)}
     assert chances[0, 1] == 1.0, "nothing is cheaper"
@@ -32,14 +32,18 @@ def test_chances_tell_luck_from_merit() -> None:
 
 
 def test_without_spread_the_means_decide() -> None:
-    study = Results("s", "d", (confirmed(0, (0.9, 1.0), 0.9, 0.9), confirmed(1, (0.91, 2.0), 0.91, 0.91)))
+    study = Results(
+        study="s",
+        data="d",
+        trials=(confirmed(0, (0.9, 1.0), 0.9, 0.9), confirmed(1, (0.91, 2.0), 0.91, 0.91)),
+    )
     assert study.estimate_probabilities() == {(0, 1): 1.0, (1, 1): 1.0}
 
 
 def test_who_was_not_confirmed_has_no_chance_told_but_competes() -> None:
     bare = tried(0, (0.95, 1.0))
     risen = confirmed(1, (0.951, 2.0), 0.93, 0.931)  # after confirmation below the bare one
-    chances = Results("s", "d", (bare, risen)).estimate_probabilities()
+    chances = Results(study="s", data="d", trials=(bare, risen)).estimate_probabilities()
     assert set(chances) == {(1, 1)}
     assert chances[1, 1] < 0.2
 

@@ -17,7 +17,7 @@ def study(count: int) -> Results:
         )
         for number in range(count)
     ]
-    return Results("s", "d", tuple(trials))
+    return Results(study="s", data="d", trials=tuple(trials))
 
 
 def test_the_key_that_decides_explains_most() -> None:

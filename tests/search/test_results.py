@@ -15,7 +15,7 @@ SMALL = tried(0, (0.50, 1.0), (0.60, 2.0), (0.62, 3.0))
 WIDE = tried(1, (0.55, 2.5), (0.88, 5.0), (0.90, 7.5))
 POOR = tried(2, (0.40, 3.0), (0.59, 6.0))
 BROKEN = tried(3, (0.99, 0.1), state="failed", reason="the loss became NaN")
-STUDY = Results("widths", "digits", (SMALL, WIDE, POOR, BROKEN))
+STUDY = Results(study="widths", data="digits", trials=(SMALL, WIDE, POOR, BROKEN))
 
 
 def named(results: Results) -> list[tuple[int, int]]:
@@ -53,27 +53,27 @@ def test_a_dominated_trial_says_by_whom() -> None:
 
 def test_an_equal_trial_is_beaten_by_the_one_that_came_first() -> None:
     twin = tried(5, (0.50, 1.0))
-    beater = Results("s", "d", (SMALL, twin)).find_dominator(twin)
+    beater = Results(study="s", data="d", trials=(SMALL, twin)).find_dominator(twin)
     assert beater is not None
     assert (beater.trial, beater.epoch) == (SMALL, 1)
 
 
 def test_devices_are_not_mixed() -> None:
-    mixed = Results("s", "d", (SMALL, tried(6, (0.9, 0.1), device="H100")))
+    mixed = Results(study="s", data="d", trials=(SMALL, tried(6, (0.9, 0.1), device="H100")))
     with pytest.raises(BadInput, match="exactly one device"):
         _ = mixed.frontier
     failed = tried(6, (0.9, 0.1), device="H100", state="failed")
-    assert Results("s", "d", (SMALL, failed)).device == DEVICE
+    assert Results(study="s", data="d", trials=(SMALL, failed)).device == DEVICE
 
 
 def test_a_study_without_points() -> None:
-    empty = Results("s", "d", (BROKEN,))
+    empty = Results(study="s", data="d", trials=(BROKEN,))
     assert empty.frontier == ()
     assert empty.knee is None
     assert empty.find_cheapest_with(0.0) is None
     assert empty.compute_progress() == [(0.1, 0.0)]
     assert empty.estimate_probabilities() == {}
-    assert Results("s", "d", ()).compute_progress() == []
+    assert Results(study="s", data="d", trials=()).compute_progress() == []
 
 
 # ---- what was spent -----------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def test_the_spent_curve_counts_failures_and_never_falls() -> None:
 def test_a_continued_trial_pays_only_the_difference() -> None:
     first = tried(0, (0.5, 1.0), (0.6, 2.0), state="paused")
     further = tried(8, (0.5, 1.0), (0.6, 2.0), (0.7, 3.0), paid_seconds=1.0)
-    told = Results("s", "d", (first, further)).compute_progress()
+    told = Results(study="s", data="d", trials=(first, further)).compute_progress()
     assert [spent for spent, _ in told] == [2.0, 3.0]
     assert told[1][1] > told[0][1]
 
@@ -115,42 +115,54 @@ def number_of(member: FrontierPoint | None) -> int | None:
 
 
 def test_points_are_chosen_by_the_mean_over_all_seeds() -> None:
-    study = Results("s", "d", (LUCKY, STEADY, DEAR))
+    study = Results(study="s", data="d", trials=(LUCKY, STEADY, DEAR))
     assert number_of(study.find_cheapest_with(0.95)) == 1
     assert number_of(study.find_cheapest_with(0.96)) is None
     assert number_of(study.find_best_within(10.0)) == number_of(study.best) == 1
     assert number_of(study.cheapest) == 0
     assert study.knee is None, "by all seeds two points are left, which do not bend"
-    assert number_of(Results("s", "d", (tried(0, (0.96, 1.0)), STEADY)).find_cheapest_with(0.95)) == 1
+    assert (
+        number_of(
+            Results(study="s", data="d", trials=(tried(0, (0.96, 1.0)), STEADY)).find_cheapest_with(0.95)
+        )
+        == 1
+    )
 
 
 def test_the_budget_is_compared_with_the_mean_cost() -> None:
     slow = confirm(tried(0, (0.9, 1.0)), 1, 0.9, 0.9, seconds=4.0)
-    study = Results("s", "d", (slow,))
+    study = Results(study="s", data="d", trials=(slow,))
     assert study.find_best_within(2.9) is None
     assert number_of(study.find_best_within(3.0)) == 0
 
 
 def test_what_is_not_confirmed_is_chosen_only_where_nothing_is() -> None:
-    mixed = Results("s", "d", (LUCKY, STEADY, BARE))
+    mixed = Results(study="s", data="d", trials=(LUCKY, STEADY, BARE))
     assert mixed.is_confirmed
     assert number_of(mixed.find_cheapest_with(0.97)) is None
     assert number_of(mixed.best) == 1
-    bare = Results("s", "d", (tried(0, (0.9, 1.0)), BARE))
+    bare = Results(study="s", data="d", trials=(tried(0, (0.9, 1.0)), BARE))
     assert not bare.is_confirmed
     assert number_of(bare.find_cheapest_with(0.97)) == 3
 
 
 def test_a_point_at_chance_level_is_no_member() -> None:
     split = ValidationSplit(400, 0.5)  # chance ends at 54.11 %
-    study = Results("s", "d", (tried(0, (0.50, 0.1), (0.541, 0.2), (0.60, 0.4), (0.9, 2.0)),), split=split)
+    study = Results(
+        study="s",
+        data="d",
+        trials=(tried(0, (0.50, 0.1), (0.541, 0.2), (0.60, 0.4), (0.9, 2.0)),),
+        split=split,
+    )
     assert named(study) == [(0, 3), (0, 4)]
     assert study.knee is None
     assert study.cheapest is not None
     assert study.cheapest.epoch == 3
     lucky = confirm(tried(0, (0.56, 0.1)), 1, 0.50, 0.51, seconds=0.1)  # at chance by all of its seeds
-    study = Results("s", "d", (lucky, confirm(tried(1, (0.9, 1.0)), 1, 0.9, seconds=1.0)), split=split)
+    study = Results(
+        study="s", data="d", trials=(lucky, confirm(tried(1, (0.9, 1.0)), 1, 0.9, seconds=1.0)), split=split
+    )
     assert number_of(study.cheapest) == 1
-    nothing = Results("s", "d", (tried(0, (0.5, 0.1)),), split=split)
+    nothing = Results(study="s", data="d", trials=(tried(0, (0.5, 0.1)),), split=split)
     assert (nothing.frontier, nothing.best, nothing.knee) == ((), None, None)
     assert nothing.points

@@ -30,12 +30,13 @@ def test_a_failed_trial_has_no_point() -> None:
 
 def test_a_member_knows_the_line_that_trains_to_it() -> None:
     by_epoch = {
-        (member.trial.number, member.epoch): member.command for member in Results("s", "d", (SMALL,)).frontier
+        (member.trial.number, member.epoch): member.command
+        for member in Results(study="s", data="d", trials=(SMALL,)).frontier
     }
     assert by_epoch[0, 3] == "python -m pipeline run model.hidden=16 train.epochs=3"
     assert by_epoch[0, 1] == "python -m pipeline run model.hidden=16 train.epochs=1"
     paused = tried(7, (0.5, 1.0), state="paused", command="python -m pipeline run 'a=[1, 2]'")
-    (member,) = Results("s", "d", (paused,)).frontier
+    (member,) = Results(study="s", data="d", trials=(paused,)).frontier
     assert member.command == "python -m pipeline run 'a=[1, 2]' train.epochs=1"
 
 

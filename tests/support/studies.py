@@ -58,7 +58,7 @@ def study(data: str = "mnist") -> Results:
                 device=DEVICE,
             )
         )
-    bare = Results(f"{data} sweep", data, tuple(found))
+    bare = Results(study=f"{data} sweep", data=data, trials=tuple(found))
     new: dict[int, dict[int, Confirmation]] = {}
     for member in bare.frontier:
         new.setdefault(member.trial.number, {})[member.epoch] = _confirmed(member.point, draw)

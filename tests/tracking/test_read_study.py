@@ -17,7 +17,7 @@ SGD = tried(0, (0.5, 1.0), (0.6, 2.0), command=f"{RUN} optimizer=sgd optimizer.m
 ADAM = tried(1, (0.7, 1.5), command=f"{RUN} optimizer=adam train.epochs=1", state="paused")
 LATE = tried(2, (0.4, 3.0), command=f"{RUN} optimizer=adam", fair_midway=False)
 BROKEN = tried(3, command=f"{RUN} optimizer=sgd", state="failed")
-STUDY = Results("it's read", "digits", (SGD, ADAM, LATE, BROKEN))
+STUDY = Results(study="it's read", data="digits", trials=(SGD, ADAM, LATE, BROKEN))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def experiment(ground: dict[str, str]) -> str:
         for key, value in ground.items():
             patch.setenv(key, value)
         client = mlflow_store.open_store()
-        planted(client, Results("older", "digits", (ADAM,)), "recorded")
+        planted(client, Results(study="older", data="digits", trials=(ADAM,)), "recorded")
         planted(client, STUDY, "recorded")
         confirm(client, STUDY.study, seed=1, accuracy=0.58, state="complete")
         confirm(client, STUDY.study, seed=2, accuracy=0.60, state="complete")

@@ -34,7 +34,7 @@ BENT = tried(1, (0.50, 1.5), (0.95, 3.0))
 BEST = tried(2, (0.96, 50.0))
 POOR, POORER = tried(3, (0.90, 4.0)), tried(4, (0.70, 60.0))
 BROKEN = tried(5, (0.99, 0.5), state="failed")
-STUDY = Results("widths", "digits", (POORER, CHEAP, BROKEN, BENT, BEST, POOR))
+STUDY = Results(study="widths", data="digits", trials=(POORER, CHEAP, BROKEN, BENT, BEST, POOR))
 
 
 # ---- what trials and the line carry -------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_only_keys_that_every_trial_has_are_shown_together() -> None:
     sgd = tried(0, (0.5, 1.0), params={"optimizer": "sgd", "optimizer.momentum": 0.9, "model.hidden": 8})
     adam = tried(1, (0.5, 1.0), params={"optimizer": "adam", "model.hidden": 8})
     failed = tried(2, params={}, state="failed")
-    assert study_view.find_shared_keys(Results("s", "d", (sgd, adam, failed))) == (
+    assert study_view.find_shared_keys(Results(study="s", data="d", trials=(sgd, adam, failed))) == (
         "optimizer",
         "model.hidden",
     )
@@ -208,7 +208,9 @@ def test_the_note_links_every_study_and_keeps_what_was_written(client: MlflowCli
 
 def test_a_view_fits_whatever_is_searched(client: MlflowClient, experiment: str) -> None:
     params = {f"some.group.with.a.long.key.number{number}": number for number in range(80)}
-    plant(client, Results("s" * 200, "d", (tried(0, (0.5, 1.0), params=params),)), experiment)
+    plant(
+        client, Results(study="s" * 200, data="d", trials=(tried(0, (0.5, 1.0), params=params),)), experiment
+    )
     tags = client.get_experiment(experiment).tags
     assert all(
         len(value) < shared_views.LIMIT for key, value in tags.items() if key.startswith(shared_views.TAG)
@@ -216,7 +218,7 @@ def test_a_view_fits_whatever_is_searched(client: MlflowClient, experiment: str)
 
 
 def test_a_study_without_points_has_its_views(client: MlflowClient, experiment: str) -> None:
-    plant(client, Results("empty", "d", (BROKEN,)), experiment)
+    plant(client, Results(study="empty", data="d", trials=(BROKEN,)), experiment)
     cards = planted_views(client, experiment)["empty: accuracy against cost"]["compareRunCharts"]
     assert [card["type"] for card in cards] == ["LINE", "SCATTER", "LINE"]
 
