@@ -89,14 +89,15 @@ def score_table(name: str, path: Path, label: str, seed: int, words: Sequence[st
     """Yield the score of the product and of each rival; `words`: added to the product's command line."""
     from threadpoolctl import threadpool_limits
 
-    from pipeline.cli.compose import compose
+    from pipeline.cli.compose import compose, fit_to_rows
     from pipeline.data.preprocess import preprocess
     from pipeline.trial import run_trial
 
     line = ["data=csv", f"data.path={path}", f"data.label={label}", "device=cpu"]
     seeds = [f"preprocess.seed={seed}", f"train.seed={seed}", "profile.repeats=10"]
-    settings = compose([*line, *seeds, *words]).settings
-    data = preprocess(settings)
+    command_line = compose([*line, *seeds, *words])
+    data = preprocess(command_line.settings)
+    settings = fit_to_rows(command_line, len(data.train)).settings
     result = run_trial(data, settings)
     seconds = result.trained.curve.last.device_seconds
     rows, accuracy = len(data.train), result.evaluation.test.accuracy

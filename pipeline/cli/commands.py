@@ -12,12 +12,11 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pipeline.cli import diagnose, help, ui
-from pipeline.cli.compose import compose
+from pipeline.cli.compose import compose, fit_to_rows
 from pipeline.errors import BadModel, BadSetting
 from pipeline.measures import Seconds
 from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
-from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.tracking import RecordInto
 
 if TYPE_CHECKING:
@@ -85,14 +84,8 @@ def _prepare(command_line: CommandLine) -> _Preparation:
 
 
 def _fit_to_rows(preparation: _Preparation) -> _Preparation:
-    """Return the preparation with epochs and batch that suit its rows, where nobody chose them."""
-    command_line = preparation.command_line
-    words = choose_words(command_line, len(preparation.prepared.train))
-    return (
-        replace(preparation, command_line=compose([*words, *command_line.overrides]))
-        if words
-        else preparation
-    )
+    fitted = fit_to_rows(preparation.command_line, len(preparation.prepared.train))
+    return replace(preparation, command_line=fitted)
 
 
 def _plan_start(preparation: _Preparation) -> "tuple[_Preparation, Start]":

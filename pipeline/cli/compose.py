@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.cli import arguments, explain_errors, schema
 from pipeline.settings.command_line import CommandLine, Overrides, key_of
+from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.settings import Settings
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -40,6 +41,12 @@ def compose(words: Sequence[str]) -> CommandLine:
         str(group): str(option) for group, option in choices.items() if "/" not in str(group) and option
     }
     return CommandLine(settings, chosen, Overrides(pairs).drop_superseded())
+
+
+def fit_to_rows(command_line: CommandLine, rows: int) -> CommandLine:
+    """Return the command line with epochs and batch that suit its training rows, where nobody chose them."""
+    words = choose_words(command_line, rows)
+    return compose([*words, *command_line.overrides]) if words else command_line
 
 
 def _compose_config(pairs: list[str]) -> DictConfig:

@@ -148,7 +148,8 @@ def _halve_width(case: Case) -> Words | None:
     model, architecture = case.settings.model, architecture_of(case.settings.model)
     key = architecture.width_key
     width = getattr(model, key)
-    if width < architecture.smallest_halved or getattr(model, "pretrained", None):
+    is_linear = getattr(model, "layers", 1) == 0
+    if is_linear or width < architecture.smallest_halved or getattr(model, "pretrained", None):
         return None
     return (f"model.{key}={width // 2}",)
 

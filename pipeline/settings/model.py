@@ -42,7 +42,7 @@ class Model:
 
 @dataclass(slots=True, kw_only=True)
 class Mlp(Model):
-    """`layers` hidden layers of `hidden` units, then one unit for each class."""
+    """`layers` hidden layers of `hidden` units, then one unit for each class; none: a linear model."""
 
     hidden: int
     layers: int
@@ -54,7 +54,7 @@ class Mlp(Model):
 
     def __post_init__(self) -> None:
         require(1 <= self.hidden <= 65536, "model.hidden", ">= 1 and <= 65536", self.hidden)
-        require(1 <= self.layers <= 64, "model.layers", ">= 1 and <= 64", self.layers)
+        require(0 <= self.layers <= 64, "model.layers", ">= 0 (a linear model) and <= 64", self.layers)
         require(0 <= self.dropout < 1, "model.dropout", ">= 0 and < 1", self.dropout)
         require(
             (self.init is Init.pretrained) == (self.pretrained is not None),

@@ -32,7 +32,7 @@ def choose_engine(
         # XLA widens bfloat16 on a CPU, a graph's kernels multiply in it; where the CPU cannot, they emulate
         # it at twice the time.
         return Engine.graph if native_bfloat16 else Engine.xla
-    width = architecture_of(model).list_hidden_sizes(model)[0]
+    width = max(architecture_of(model).list_hidden_sizes(model), default=0)
     return Engine.graph if batch * width >= GRAPH_PAYS_FROM else Engine.xla
 
 

@@ -93,6 +93,11 @@ def test_what_gives_up_accuracy_waits_until_all_others_had_their_turn() -> None:
     assert proposals[-1].for_bottleneck
 
 
+def test_a_linear_model_has_no_width_to_halve() -> None:
+    proposals = find_bottleneck(case("model.layers=0", forward=0.5, backward=0.5), REMEDIES).proposals
+    assert not [proposal for proposal in proposals if "half as wide" in proposal.remedy]
+
+
 def test_what_failed_is_not_proposed_again() -> None:
     first = find_bottleneck(case(), REMEDIES).proposals[0].remedy
     assert first not in [each.remedy for each in find_bottleneck(case(), REMEDIES, {first}).proposals]

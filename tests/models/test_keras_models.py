@@ -27,7 +27,13 @@ def by_numpy(settings: Settings, data: tiny.Prepared, weights: list[np.ndarray])
 
 @pytest.mark.parametrize("per_feature", [False, True])
 @pytest.mark.parametrize(
-    "words", ["", "model.layers=3 model.dropout=0.5", "loss=binary_cross_entropy model.output=sigmoid"]
+    "words",
+    [
+        "",
+        "model.layers=0",
+        "model.layers=3 model.dropout=0.5",
+        "loss=binary_cross_entropy model.output=sigmoid",
+    ],
 )
 def test_raw_samples_in_probabilities_out(words: str, per_feature: bool) -> None:
     settings, data = tiny.told(words), tiny.prepared(per_feature=per_feature)

@@ -20,6 +20,12 @@ def test_multiply_adds_are_those_of_the_weights_and_steps_those_of_the_loop() ->
     assert told({"data.fraction": 0.25})[0] == pytest.approx(weights * rows / 4)
 
 
+def test_a_linear_model_has_one_matrix() -> None:
+    work = epoch_work.make_epoch_work(tiny.told("model.layers=0"), 100, 64, 10)
+    assert work({})[0] == 100 * 64 * 10
+    assert work({"model.layers": 1, "model.hidden": 8})[0] == 100 * 8 * (64 + 10)
+
+
 def test_a_param_may_hang_on_a_condition() -> None:
     told = epoch_work.make_epoch_work(tiny.told("model.hidden=32"), 100, 64, 10)
     assert told({"model.hidden (optimizer=sgd)": 64})[0] == 2 * told({})[0]

@@ -99,6 +99,12 @@ def test_every_engine_walks_the_same_path(
     same_path(settings, ALL, 2e-4)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "nesterov"])
+def test_every_engine_walks_the_same_path_of_a_linear_model(optimizer: str) -> None:
+    linear = replace(tiny.BASE.model, layers=0)  # type: ignore[type-var]
+    same_path(tiny.with_parts(model=linear, optimizer=OPTIMIZERS[optimizer]), ALL, 2e-4)
+
+
 @pytest.mark.parametrize(
     ("policy", "scale", "kinds", "tolerance"),
     [

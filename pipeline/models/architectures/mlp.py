@@ -15,7 +15,7 @@ from pipeline.settings.settings import Settings
 
 
 class MlpArchitecture(Architecture):
-    """Hidden layers of one width."""
+    """Hidden layers of one width; without any it is a linear model."""
 
     is_perceptron = True
 
@@ -34,7 +34,7 @@ class MlpArchitecture(Architecture):
 
     @staticmethod
     def shrink_to_one_unit(model: Mlp) -> Mlp:
-        return replace(model, hidden=1)
+        return replace(model, hidden=1, layers=max(1, model.layers))
 
     @staticmethod
     def list_hidden_sizes(model: Mlp) -> tuple[int, ...]:
@@ -58,4 +58,6 @@ class MlpArchitecture(Architecture):
     @staticmethod
     def compute_relative_work(width: float, layers: float, inputs: int, classes: int) -> float:
         """Return the number of weights."""
+        if not layers:
+            return float(inputs * classes)
         return width * (inputs + (layers - 1) * width + classes)
