@@ -100,7 +100,7 @@ def _compute_key(source: str, settings: Settings) -> str:
     data, preprocess_values = settings.data, asdict(settings.preprocess)
     del preprocess_values["storage"]
     about = {
-        "format": FORMAT,
+        "format": sources.get_format(data, FORMAT),
         "source": source,
         "kind": option_name(type(data)),
         **asdict(data),

@@ -118,7 +118,10 @@ class Fsdd(SoundData):
 
 @dataclass(slots=True)
 class AudioFolder(SoundData):
-    """A folder with a folder of WAV files for each class."""
+    """Sounds, in a folder with a folder for each class, an archive of one, or named by a list.
+
+    `seconds`: of a window; a longer sound is several rows.
+    """
 
     path: str
     seconds: float
@@ -141,7 +144,10 @@ class RtPolarity(TextData):
 
 @dataclass(slots=True)
 class TextFolder(TextData):
-    """A folder with a folder of .txt files for each class."""
+    """Texts (.txt), in a folder with a folder for each class, an archive of one, or named by a list.
+
+    `encoding`: "auto" to detect it.
+    """
 
     path: str
     encoding: str
@@ -153,8 +159,8 @@ class TextFolder(TextData):
             "".encode(self.encoding)
             exists = True
         except LookupError:
-            exists = False
-        require(exists, "data.encoding", "an encoding such as utf-8 or cp1252", self.encoding)
+            exists = self.encoding == "auto"
+        require(exists, "data.encoding", "auto, or an encoding such as utf-8 or cp1252", self.encoding)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -184,22 +190,26 @@ class Csv(Data):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ImageFolder(Data):
-    """A folder with a folder of PNG, JPEG, BMP or GIF images for each class.
+    """Images, in a folder with a folder for each class, an archive of one, or named by a list.
 
-    `size`: [height, width] to which all are scaled; null where all have the same size.
+    `size`: [height, width] to which all are scaled; null where all have the same size. `background`: the
+    colour that shows through transparent parts.
     """
 
     path: str
     size: list[int] | None
     colours: Colours
+    background: str
     on_error: OnError
 
     def __post_init__(self) -> None:
         Data.__post_init__(self)
         fits = self.size is None or (len(self.size) == 2 and all(1 <= side <= 4096 for side in self.size))
         require(fits, "data.size", "[height, width], each >= 1 and <= 4096, or null", self.size)
+        known = re.fullmatch(r"white|black|grey|#[0-9a-fA-F]{6}", self.background) is not None
+        require(known, "data.background", "white, black, grey or #RRGGBB", self.background)
 
 
 @dataclass(slots=True)

@@ -27,7 +27,13 @@ def image_folder(root: Path, rows: int = 12, size: tuple[int, int] = (8, 6), suf
 
 
 def images(root: Path, **changes: object) -> ImageFolder:
-    told = {"path": str(root), "size": None, "colours": Colours.grey, "on_error": OnError.stop}
+    told = {
+        "path": str(root),
+        "size": None,
+        "colours": Colours.grey,
+        "background": "white",
+        "on_error": OnError.stop,
+    }
     return ImageFolder(**{**told, **WHOLE, **changes})  # type: ignore[arg-type]
 
 
@@ -74,7 +80,7 @@ def text_folder(root: Path, rows: int = 20, encoding: str = "utf-8") -> Path:
 
 
 def texts(root: Path, **changes: object) -> TextFolder:
-    told = {"path": str(root), "encoding": "utf-8", "on_error": OnError.stop}
+    told = {"path": str(root), "encoding": "auto", "on_error": OnError.stop}
     return TextFolder(**{**told, **WHOLE, **changes})  # type: ignore[arg-type]
 
 

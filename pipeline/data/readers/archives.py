@@ -1,11 +1,28 @@
-"""Archives are read, never unpacked: no file in one can be written anywhere."""
+"""Archives of files: read member by member, or unpacked, never outside of a folder."""
 
+import lzma
+import shutil
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
+from pipeline.data.report import Findings
 from pipeline.errors import BadData
+
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+DAMAGES = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,  # zipfile's, where a password is asked for
+    NotImplementedError,  # and for a compression that it does not know
+    ValueError,
+)
 
 
 def read_members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
@@ -17,15 +34,87 @@ def read_members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(path) as archive:
             for member in archive:
-                path_inside = PurePosixPath(member.name)
-                if path_inside.is_absolute() or ".." in path_inside.parts:
-                    raise BadData(
-                        f"{path} must hold files within its own folder, got {member.name}; "
-                        "fetch it again from a source you trust"
-                    )
+                path_inside = _check_inside(path, member.name)
                 if member.isfile() and path_inside.suffix == suffix:
                     file = archive.extractfile(member)
                     assert file is not None
                     yield path_inside.name, file.read()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise BadData(f"{path} must be a tar archive, got: {error}; fetch it again") from None
+        raise BadData(
+            f"{path} must be a tar archive, got: {_describe_error(error)}; fetch it again"
+        ) from None
+
+
+def _describe_error(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return next(iter(text.splitlines()), type(error).__name__).rstrip(":")
+
+
+def _check_inside(archive: Path, name: str) -> PurePosixPath:
+    path_inside = PurePosixPath(name.replace("\\", "/"))
+    if path_inside.is_absolute() or ".." in path_inside.parts or ":" in path_inside.parts[:1]:
+        raise BadData(
+            f"{archive} must hold files within its own folder, got {name}; "
+            "fetch it again from a source you trust"
+        )
+    return path_inside
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether the name of the file is that of an archive that `unpack` can read."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def unpack(path: Path, folder: Path, findings: Findings) -> None:
+    """Write the plain files of a zip or tar archive below `folder`; links are left out.
+
+    Raises:
+        BadData: it is damaged, needs a password, does not fit on the disk, or names a path outside.
+    """
+    try:
+        if path.suffix.lower() == ".zip":
+            _unpack_zip(path, folder)
+        else:
+            _unpack_tar(path, folder, findings)
+    except (*DAMAGES, OSError) as error:
+        raise BadData(
+            f"{path} must be an archive without password, got: {_describe_error(error)}; fetch or unpack it"
+        ) from None
+
+
+def _unpack_zip(path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        _check_room(path, folder, sum(member.file_size for member in members))
+        for member in members:
+            with archive.open(member) as file:
+                _write_file(folder / _check_inside(path, member.filename), file)
+
+
+def _unpack_tar(path: Path, folder: Path, findings: Findings) -> None:
+    with tarfile.open(path) as archive:
+        for member in archive:
+            path_inside = _check_inside(path, member.name)
+            if member.isfile():
+                _check_room(path, folder, member.size)
+                file = archive.extractfile(member)
+                assert file is not None
+                _write_file(folder / path_inside, file)
+            elif not member.isdir():
+                findings.add("link", "left out: links of an archive are not followed", member.name)
+
+
+def _check_room(path: Path, folder: Path, size: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise BadData(
+            f"{path} must fit on the disk when unpacked, got {size:,} bytes and {free:,} free; "
+            "set cache_dir=... to a larger one"
+        )
+
+
+def _write_file(path: Path, file: IO[bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as out:
+        shutil.copyfileobj(file, out)

@@ -1,99 +1,63 @@
-"""A folder with a folder of files for each class; `train` and `test` folders in it are official splits."""
+"""Samples in files: a folder with a folder of files for each class, an archive of one, or a list of files."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from pipeline.data.readers import archives
+from pipeline.data.readers.file_list import SUFFIXES as LIST_SUFFIXES
+from pipeline.data.readers.file_list import read_list
+from pipeline.data.readers.file_tree import FileTree, LabelledFile, scan_folder
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_file
-from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.readers.scratch import RowWriter, ScratchSpace
+from pipeline.data.report import Findings
 from pipeline.errors import BadData, DataMissing
 from pipeline.files import expand_home
 from pipeline.settings.data import OnError
 
 MAX_NAMED_FILES = 3
-SPLITS = {"train", "test"}
+FORMAT = 4
+"""Raised when the same files come to mean other arrays."""
 
 
 class Unreadable(Exception):
     """A file is not what it should be; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledFile:
-    """A file and the number of its class."""
-
-    path: Path
-    label: int
-
-
-@dataclass(frozen=True, slots=True)
-class FileTree:
-    """All files below `root` by split; `test`: None where there is no official test split."""
-
-    root: Path
-    train: tuple[LabelledFile, ...]
-    test: tuple[LabelledFile, ...] | None
-    classes: tuple[str, ...]
-
-
-def find_files(path: str, suffixes: Sequence[str]) -> FileTree:
-    """Return the files below `path` that end in one of `suffixes`, in the order of their names.
+def find_files(
+    path: str, suffixes: Sequence[str], findings: Findings, scratch: ScratchSpace | None = None
+) -> FileTree:
+    """Return the files that `data.path` names: a folder, a list (CSV), or an archive, unpacked in `scratch`.
 
     Raises:
-        DataMissing: there is no such folder.
+        DataMissing: there is nothing of that name.
         BadData: there are fewer than two classes, or one has no files.
     """
+    root = _check_path(path)
+    if root.is_dir():
+        return scan_folder(root, suffixes, findings)
+    if root.suffix.lower() in LIST_SUFFIXES:
+        return read_list(root, findings)
+    assert scratch is not None
+    folder = scratch.make_path() / root.name
+    archives.unpack(root, folder, findings)
+    return scan_folder(folder, suffixes, findings)
+
+
+def _check_path(path: str) -> Path:
     root = expand_home(path)
-    if not root.is_dir():
-        raise DataMissing(
-            f"data.path must be a folder with a folder for each class, got {root}, which is not there; "
-            "set data.path=..."
-        )
-    split = {folder.name for folder in _list_folders(root)} >= SPLITS
-    train = _find_by_class(root / "train" if split else root, suffixes)
-    classes = tuple(train)
-    if len(classes) < 2:
-        raise BadData(
-            f"{root} must hold a folder for each of two classes or more, got {len(classes)}; "
-            "put the files into one folder a class"
-        )
-    test = None
-    if split:
-        test_files = _find_by_class(root / "test", suffixes)
-        if unknown := sorted(set(test_files) - set(classes)):
-            raise BadData(
-                f"{root / 'test'} must hold classes that {root / 'train'} holds, got {unknown[0]}; "
-                "use the same folder names"
-            )
-        test = _list_files(test_files, classes)
-    return FileTree(root, _list_files(train, classes), test, classes)
-
-
-def _list_folders(path: Path) -> list[Path]:
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _find_by_class(root: Path, suffixes: Sequence[str]) -> dict[str, list[Path]]:
-    files_by_class = {}
-    for folder in _list_folders(root):
-        files = [path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file()]
-        if not files:
-            raise BadData(
-                f"every class must have files ({', '.join(suffixes)}), got none in {folder}; "
-                "add some or remove the folder"
-            )
-        files_by_class[folder.name] = sorted(files)
-    return files_by_class
-
-
-def _list_files(files_by_class: dict[str, list[Path]], classes: tuple[str, ...]) -> tuple[LabelledFile, ...]:
-    return tuple(
-        LabelledFile(path, classes.index(name)) for name, paths in files_by_class.items() for path in paths
+    if root.is_dir() or (
+        root.is_file() and (root.suffix.lower() in LIST_SUFFIXES or archives.is_archive(root))
+    ):
+        return root
+    got = "which is a file" if root.exists() else "which is not there"
+    raise DataMissing(
+        f"data.path must be a folder with a folder for each class, an archive of one (.zip, .tar, .tar.gz), "
+        f"or a list of files (.csv), got {root}, {got}; set data.path=..."
     )
 
 
@@ -101,15 +65,21 @@ def fingerprint(path: str, suffixes: Sequence[str]) -> str:
     """Return the SHA-256 (hex) over names and contents of the files that `find_files` finds.
 
     Raises:
-        BadData: as `find_files`, or a file cannot be read.
+        BadData: as `find_files`, or an archive cannot be read.
     """
-    tree = find_files(path, suffixes)
+    root = _check_path(path)
+    if root.is_file() and archives.is_archive(root):
+        return hash_file(root)
+    tree = find_files(path, suffixes, Findings())
     stats = []
-    for file in (*tree.train, *(tree.test or ())):
-        status = file.path.stat()
-        stats.append(
-            (str(file.path), str(file.path.relative_to(tree.root)), status.st_size, status.st_mtime_ns)
-        )
+    for split, files in tree.splits.items():
+        for file in files:
+            try:
+                status = file.path.stat()
+                size, changed = status.st_size, status.st_mtime_ns
+            except OSError:  # a broken link, or no right to see it: reading says so
+                size, changed = -1, 0
+            stats.append((str(file.path), f"{split}\0{tree.classes[file.label]}\0{file.name}", size, changed))
     return _hash_files(tuple(stats))
 
 
@@ -118,7 +88,11 @@ def _hash_files(stats: tuple[tuple[str, str, int, int], ...]) -> str:
     """Compute it once a process for unchanged files: a search needs the same data in every trial."""
     total = hashlib.sha256()
     for path, name, *_ in stats:
-        total.update(f"{name}\0{hash_file(Path(path))}\n".encode())
+        try:
+            content = hash_file(Path(path))
+        except BadData:
+            content = "unreadable"
+        total.update(f"{name}\0{content}\n".encode())
     return total.hexdigest()
 
 
@@ -133,11 +107,12 @@ class UnreadableFiles:
         self.names: list[str] = []
         self._descriptions: list[str] = []
 
-    def add(self, path: Path, error: Exception) -> None:
+    def add(self, file: LabelledFile, error: Exception) -> None:
         """Note a file and the first line of what is wrong with it."""
-        line = next(iter(str(error).splitlines()), type(error).__name__)
-        self.names.append(str(path))
-        self._descriptions.append(f"{path} ({line[:120]})")
+        text = getattr(error, "strerror", None) or str(error)
+        line = next(iter(text.splitlines()), type(error).__name__)
+        self.names.append(file.name)
+        self._descriptions.append(f"{file.name} ({line[:120]})")
 
     def raise_if_unwanted(self) -> None:
         """Raise BadData where a file could not be read and `data.on_error` is stop."""
@@ -156,16 +131,22 @@ ReadSplit = Callable[[Sequence[LabelledFile], UnreadableFiles], LabelledSamples]
 """Reads the files of one split, mostly by `decode_files`."""
 
 
-def load_folders(path: str, suffixes: Sequence[str], on_error: OnError, read: ReadSplit) -> LoadedData:
-    """Read each split below `path`; kinds of samples that need a front end name it afterwards.
+def load_splits(tree: FileTree, on_error: OnError, read: ReadSplit, findings: Findings) -> LoadedData:
+    """Read each split; kinds of samples that need a front end name it afterwards.
 
     Raises:
-        BadData: as `find_files`; or a file cannot be read and `on_error` is stop, or none can.
+        BadData: a file cannot be read and `on_error` is stop, or none can.
     """
-    tree, unreadable = find_files(path, suffixes), UnreadableFiles(on_error)
-    train = read(tree.train, unreadable)
-    test = None if tree.test is None else read(tree.test, unreadable)
-    return LoadedData(train=train, test=test, classes=tree.classes, unreadable=tuple(unreadable.names))
+    unreadable = UnreadableFiles(on_error)
+    splits = {split: read(files, unreadable) for split, files in tree.splits.items()}
+    return LoadedData(
+        train=splits["train"],
+        test=splits.get("test"),
+        validation=splits.get("validation"),
+        classes=tree.classes,
+        unreadable=tuple(unreadable.names),
+        findings=findings.to_tuple(),
+    )
 
 
 Decoded = TypeVar("Decoded")
@@ -173,7 +154,7 @@ Decoded = TypeVar("Decoded")
 
 def decode_files(
     files: Sequence[LabelledFile],
-    decode: Callable[[Path], Decoded],
+    decode: Callable[[LabelledFile], Decoded],
     unreadable: UnreadableFiles,
     remedy: str,
 ) -> Iterator[tuple[Decoded, int]]:
@@ -188,9 +169,11 @@ def decode_files(
     readable = False
     for file in files:
         try:
-            sample = decode(file.path)
+            if file.path.stat().st_size == 0:
+                raise Unreadable("an empty file")
+            sample = decode(file)
         except (Unreadable, OSError, UnicodeDecodeError) as error:
-            unreadable.add(file.path, error)
+            unreadable.add(file, error)
             continue
         readable = True
         yield sample, file.label
@@ -202,20 +185,26 @@ def decode_files(
 def read_arrays(
     files: Sequence[LabelledFile],
     unreadable: UnreadableFiles,
-    decode: Callable[[Path], np.ndarray],
+    decode: Callable[[LabelledFile], Sequence[np.ndarray]],
     scratch: ScratchSpace,
 ) -> LabelledSamples:
-    """Read every file into one array [n, *shape]; `decode` gives arrays of one shape and type.
+    """Read every file into one array [n, *shape]; `decode` gives rows, all of one shape and type.
+
+    Rows of one file are a group, where a file has several.
 
     Raises:
         BadData: as `decode_files`.
     """
-    array: np.ndarray | None = None
+    writer = RowWriter(scratch)
     labels: list[int] = []
-    for sample, label in decode_files(files, decode, unreadable, f"look at {files[0].path}"):
-        if array is None:
-            array = scratch.allocate((len(files), *sample.shape), sample.dtype)
-        array[len(labels)] = sample
-        labels.append(label)
-    assert array is not None
-    return LabelledSamples(array[: len(labels)], np.array(labels, np.int64))
+    groups: list[int] = []
+    decoded = decode_files(files, decode, unreadable, f"look at {files[0].name}")
+    for number, (rows, label) in enumerate(decoded):
+        for row in rows:
+            writer.add(row)
+        labels += [label] * len(rows)
+        groups += [number] * len(rows)
+    several = len(groups) and len(groups) > groups[-1] + 1
+    return LabelledSamples(
+        writer.finish(), np.array(labels, np.int64), np.array(groups, np.int64) if several else None
+    )

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -31,3 +32,35 @@ class ScratchSpace:
     def make_path_if_large(self, size: int) -> Path | None:
         """Return the path of a new file for `size` bytes, None where they fit into memory."""
         return self.make_path() if size > self.limit else None
+
+
+class RowWriter:
+    """A collector of arrays of one shape and type, in memory or, above the limit, in a scratch file."""
+
+    def __init__(self, scratch: ScratchSpace) -> None:
+        self._scratch, self._buffer, self.rows = scratch, bytearray(), 0
+        self._path: Path | None = None
+        self._out: BinaryIO | None = None
+        self._shape: tuple[int, ...] = ()
+        self._dtype = np.dtype(np.uint8)
+
+    def add(self, row: np.ndarray) -> None:
+        """Add one row; the first decides on shape and type."""
+        if not self.rows:
+            self._shape, self._dtype = row.shape, row.dtype
+        self.rows += 1
+        self._buffer += row.tobytes()
+        if self._out is None and len(self._buffer) > self._scratch.limit:
+            self._path = self._scratch.make_path()
+            self._out = self._path.open("wb")
+        if self._out is not None:
+            self._out.write(self._buffer)
+            self._buffer.clear()
+
+    def finish(self) -> np.ndarray:
+        """Return all rows [n, *shape]; a file is closed and memory-mapped."""
+        shape = (self.rows, *self._shape)
+        if self._out is None or self._path is None:
+            return np.frombuffer(self._buffer, self._dtype).reshape(shape)
+        self._out.close()
+        return np.memmap(self._path, self._dtype, "r+", shape=shape)

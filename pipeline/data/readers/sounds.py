@@ -1,7 +1,7 @@
-"""WAV files as waveforms of one rate and length."""
+"""Files of sound as waveforms of one rate, and as windows of one length."""
 
-import warnings
-from math import gcd
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,45 +9,140 @@ import numpy as np
 
 from pipeline.data.readers.folders import Unreadable
 
+SUFFIXES = tuple(
+    f".{name}"
+    for name in "wav wave flac ogg oga opus mp3 aif aiff aifc au snd caf w64 rf64".split()  # noqa: SIM905
+)
+FULL_SCALE = 2**15
+QUIET = 0.01
+"""A window of so small a share of the loudest one's amplitude, 40 dB below it, is silence."""
+OPPOSED = 0.05
+"""Where channels add up to less than this share of the loudest of them, they are of opposite phase."""
+MAX_RATIO = 10_000
+"""Largest whole number in a ratio of two rates; the filter has some twenty times as many taps."""
+Note = Callable[[str], None]
 
-def decode_wav(file: Path | BinaryIO) -> tuple[np.ndarray, int]:
-    """Read a WAV file: float64 [n] in -1..1, channels averaged, and the samples a second.
+
+def ignore(_text: str) -> None:
+    """Drop a note."""
+
+
+def decode_sound(file: Path | BinaryIO, note: Note = ignore) -> tuple[np.ndarray, int]:
+    """Read a file of sound: float32 [n] in -1..1, one channel, and the samples a second.
+
+    Channels are averaged, but where they cancel each other, the loudest is taken. Floats beyond -1..1 are
+    brought into it: by the range of the integers that they were, or by their peak. `note`: gets what was
+    done beyond reading.
 
     Raises:
-        Unreadable: no WAV file, or one without sound.
+        Unreadable: it is no sound, damaged, cut short, or has nothing in it.
     """
-    from scipy.io import wavfile  # type: ignore[import-untyped]
+    import soundfile  # type: ignore[import-untyped]
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks with the artist's name and such
-            warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
-            rate, samples = wavfile.read(file)
-    except Exception as error:  # of many kinds, for a file that is no WAV or only a part of one
-        raise Unreadable(str(error) or type(error).__name__) from None
-    if not samples.size or rate <= 0:
+        _check_length(file)
+        with soundfile.SoundFile(file) as opened:
+            rate, expected = opened.samplerate, opened.frames
+            channels = opened.read(dtype="float32", always_2d=True)
+    except Unreadable:
+        raise
+    except MemoryError:
+        raise Unreadable("too large for the memory") from None
+    except Exception as error:  # libsndfile's, and the system's
+        text = str(error).replace(repr(str(file)), "it").removeprefix("Error opening it: ")
+        raise Unreadable(text or type(error).__name__) from None
+    if not channels.size or rate <= 0:
         raise Unreadable("no sound in it")
-    if samples.dtype == np.uint8:
-        wave = (samples.astype(np.float64) - 128) / 128
-    elif samples.dtype.kind == "i":
-        wave = samples / -float(np.iinfo(samples.dtype).min)
-    else:
-        wave = np.nan_to_num(samples.astype(np.float64)).clip(-1, 1)
-    return (wave.mean(axis=1) if wave.ndim == 2 else wave), int(rate)
+    if not _is_estimate(opened) and len(channels) < expected:
+        raise Unreadable(f"cut short: {len(channels)} of {expected} samples")
+    if not np.isfinite(channels).all():
+        raise Unreadable("NaN or infinite samples")
+    return _mix(_bring_into_range(channels, note), note), int(rate)
+
+
+def _is_estimate(opened: object) -> bool:
+    return getattr(opened, "format", "") == "MP3"  # its header does not say how long it is
+
+
+def _check_length(file: Path | BinaryIO) -> None:
+    """Raise Unreadable where a WAV file has fewer bytes than it says; libsndfile passes over that."""
+    if not isinstance(file, Path):
+        return
+    with file.open("rb") as opened:
+        header = opened.read(12)
+        if header[:4] != b"RIFF" or header[8:] != b"WAVE":
+            return
+        while len(chunk := opened.read(8)) == 8:
+            size = int.from_bytes(chunk[4:], "little")
+            if chunk[:4] == b"data":
+                there = file.stat().st_size - opened.tell()
+                # a recorder that was never told the length writes the largest number or 0
+                if there < size < 2**31 - 2**16:
+                    raise Unreadable(f"cut short: {there} of {size} bytes of sound")
+                return
+            opened.seek(size + size % 2, 1)
+
+
+def _bring_into_range(channels: np.ndarray, note: Note) -> np.ndarray:
+    peak = float(np.abs(channels).max())
+    if peak <= 1:
+        return channels
+    if peak <= 8:  # recorded too loud
+        note("louder than full scale: divided by their peak")
+        return channels / np.float32(peak)
+    note("floats in the range of integers: divided by that range")
+    ranges = (2.0**15, 2.0**23, 2.0**31)
+    return channels / np.float32(next((each for each in ranges if peak <= each), peak))
+
+
+def _mix(channels: np.ndarray, note: Note) -> np.ndarray:
+    if channels.shape[1] == 1:
+        return channels[:, 0]
+    mixed: np.ndarray = channels.mean(axis=1)
+    energies = np.square(channels, dtype=np.float64).mean(axis=0)
+    loudest = int(energies.argmax())
+    if np.square(mixed, dtype=np.float64).mean() < OPPOSED**2 * energies[loudest]:
+        note("of channels in opposite phase: the loudest channel is used")
+        return channels[:, loudest]
+    return mixed
 
 
 def resample(wave: np.ndarray, rate: int, to: int) -> np.ndarray:
-    """Convert a waveform [n] from `rate` to `to` samples a second, by a polyphase filter."""
+    """Convert a waveform [n] from `rate` to `to` samples a second, by a polyphase filter.
+
+    Raises:
+        Unreadable: the rates are too far apart, as of a damaged header.
+    """
     from scipy.signal import resample_poly  # type: ignore[import-untyped]
 
     if rate == to:
         return wave
-    common = gcd(rate, to)
-    changed: np.ndarray = resample_poly(wave, to // common, rate // common)
+    ratio = Fraction(to, rate).limit_denominator(MAX_RATIO)
+    if not ratio or ratio.numerator > 100 * MAX_RATIO or ratio > 1000:
+        raise Unreadable(f"a rate of {rate} Hz, which cannot be brought to {to} Hz")
+    changed: np.ndarray = resample_poly(wave, ratio.numerator, ratio.denominator)
     return changed
 
 
 def cut_or_pad(wave: np.ndarray, samples: int) -> np.ndarray:
     """Convert a waveform in -1..1 to int16 [samples]: cut at the end, or followed by silence."""
-    loud = np.rint(wave[:samples] * 2**15).clip(-(2**15), 2**15 - 1).astype(np.int16)
+    loud = np.rint(wave[:samples] * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
     return np.pad(loud, (0, samples - len(loud)))
+
+
+def cut_windows(wave: np.ndarray, samples: int) -> Iterator[np.ndarray]:
+    """Yield a waveform in -1..1 as windows int16 [samples], one after the other; the last is padded.
+
+    What is left after the last whole window is a window of its own where it is half of one or more.
+    """
+    yield cut_or_pad(wave, samples)
+    for start in range(samples, len(wave) - samples // 2 + 1, samples):
+        yield cut_or_pad(wave[start:], samples)
+
+
+def drop_silence(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the windows of one sound, int16 [n] each, that are no silence beside its loudest one."""
+    loudness = [float(np.sqrt(np.square(window, dtype=np.float64).mean())) for window in windows]
+    return [
+        window for window, rms in zip(windows, loudness, strict=True) if rms > max(1, QUIET * max(loudness))
+    ]

@@ -45,6 +45,11 @@ def load(data: Data, data_dir: Path, scratch: Path | None = None) -> LoadedData:
     return source_of(data).load(data, data_dir, room)
 
 
+def get_format(data: Data, lowest: int) -> int:
+    """Return the format of this kind of data, `FORMAT` of its module; `lowest` where it has none."""
+    return max(lowest, getattr(source_of(data), "FORMAT", lowest))
+
+
 def source_of(data: Data) -> Source:
     """Return the module that reads this kind of data."""
     return cast(Source, module_of(__name__, data))

@@ -1,4 +1,4 @@
-"""Folders of WAV files."""
+"""Folders of files of sound, each cut into windows of one length."""
 
 from dataclasses import replace
 from functools import partial
@@ -8,12 +8,15 @@ import numpy as np
 
 from pipeline.data.features import SoundSamples
 from pipeline.data.readers import folders, sounds
+from pipeline.data.readers.file_tree import LabelledFile
 from pipeline.data.readers.loaded import LoadedData
 from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.readers.sounds import SUFFIXES
+from pipeline.data.report import Findings
 from pipeline.errors import BadData
 from pipeline.settings.data import AudioFolder
 
-SUFFIXES = (".wav",)
+FORMAT = folders.FORMAT
 
 
 def fingerprint(data: AudioFolder, _data_dir: Path) -> str:
@@ -22,34 +25,54 @@ def fingerprint(data: AudioFolder, _data_dir: Path) -> str:
 
 
 def load(data: AudioFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
-    """Read waveforms as int16 [n, samples].
+    """Read waveforms as int16 [n, samples], a row for each window; those of a file are one group.
 
     Raises:
-        BadData: as `folders.load_folders`; or files have several rates and `data.rate` is null.
+        BadData: as `folders.find_files` and `folders.load_splits`; or files have several rates and
+            `data.rate` is null.
     """
-    decode = SoundDecoder(data)
+    findings = Findings()
+    tree = folders.find_files(data.path, SUFFIXES, findings, scratch)
+    decode = SoundDecoder(data, findings)
     read = partial(folders.read_arrays, decode=decode, scratch=scratch)
-    loaded = folders.load_folders(data.path, SUFFIXES, data.on_error, read)
+    loaded = folders.load_splits(tree, data.on_error, read, findings)
     return replace(loaded, kind=SoundSamples(decode.rate))
 
 
 class SoundDecoder:
-    """A function from the path of a WAV file to its waveform, int16 [seconds x rate].
+    """A function from a file to its windows, int16 [seconds x rate] each; silence between sounds is left out.
 
     Without `data.rate` all files must have the rate of the first.
     """
 
-    def __init__(self, data: AudioFolder) -> None:
-        self._wanted_rate, self._seconds = data.rate, data.seconds
-        self._first: tuple[Path, int] | None = None
+    def __init__(self, data: AudioFolder, findings: Findings) -> None:
+        self._wanted_rate, self._seconds, self._findings = data.rate, data.seconds, findings
+        self._first: tuple[str, int] | None = None
 
-    def __call__(self, path: Path) -> np.ndarray:
-        wave, rate = sounds.decode_wav(path)
-        if self._wanted_rate is not None:
+    def __call__(self, file: LabelledFile) -> list[np.ndarray]:
+        wave, rate = sounds.decode_sound(file.path, lambda text: self._findings.add("sound", text, file.name))
+        if self._wanted_rate is None:
+            self._check_rate(file, rate)
+        elif rate != self._wanted_rate:
             wave = sounds.resample(wave, rate, self._wanted_rate)
-        else:
-            self._check_rate(path, rate)
-        return sounds.cut_or_pad(wave, round(self._seconds * self.rate))
+            self._findings.add("sound", f"brought from {rate} to {self._wanted_rate} Hz", file.name)
+        return self._cut(wave, file)
+
+    def _cut(self, wave: np.ndarray, file: LabelledFile) -> list[np.ndarray]:
+        samples = max(1, round(self._seconds * self.rate))
+        windows = list(sounds.cut_windows(wave, samples))
+        if len(wave) > samples * len(windows):
+            self._findings.add("sound", "with an end left out: shorter than half a window", file.name)
+        loud = sounds.drop_silence(windows)
+        if not loud:
+            self._findings.add("sound", "with nothing but silence", file.name)
+            return windows[:1]
+        if len(windows) > 1:
+            longer = f"longer than data.seconds={self._seconds:g}: a row for each window, scored one by one"
+            self._findings.add("sound", longer, file.name)
+            quiet = "left out: 40 dB below the loudest window of their sound"
+            self._findings.add("window", quiet, file.name, len(windows) - len(loud))
+        return loud
 
     @property
     def rate(self) -> int:
@@ -59,11 +82,12 @@ class SoundDecoder:
         assert self._first is not None
         return self._first[1]
 
-    def _check_rate(self, path: Path, rate: int) -> None:
+    def _check_rate(self, file: LabelledFile, rate: int) -> None:
         if self._first is None:
-            self._first = (path, rate)
+            self._first = (file.name, rate)
         if rate != self._first[1]:
             raise BadData(
-                f"WAV files must all have one sampling rate, got {rate} Hz in {path} and {self._first[1]} Hz "
-                f"in {self._first[0]}; bring them to one with data.rate={min(rate, self._first[1])}"
+                f"sounds must all have one sampling rate, got {rate} Hz in {file.name} and "
+                f"{self._first[1]} Hz in {self._first[0]}; bring them to one with "
+                f"data.rate={min(rate, self._first[1])}"
             )

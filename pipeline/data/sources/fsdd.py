@@ -40,7 +40,9 @@ def load(data: Fsdd, data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
     waves, labels, tests, speakers = [], [], [], set()
     for name, content in archives.read_members(fetch_file(ARCHIVE, data_dir), ".wav"):
         digit, speaker, number = re.fullmatch(r".*?(\d)_(\w+)_(\d+)\.wav", name).groups()  # type: ignore[union-attr]
-        waves.append(sounds.cut_or_pad(sounds.decode_wav(io.BytesIO(content))[0], round(data.seconds * RATE)))
+        waves.append(
+            sounds.cut_or_pad(sounds.decode_sound(io.BytesIO(content))[0], round(data.seconds * RATE))
+        )
         labels.append(int(digit))
         speakers.add(speaker)
         official = int(number) in OFFICIAL_TEST

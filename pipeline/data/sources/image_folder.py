@@ -1,19 +1,20 @@
-"""Folders of images, read by Keras' own loader."""
+"""Folders of images, read by Pillow as a person sees them."""
 
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.backend import keras
-from pipeline.data.readers import folders
-from pipeline.data.readers.folders import Unreadable
+from pipeline.data.readers import folders, images
+from pipeline.data.readers.file_tree import LabelledFile
+from pipeline.data.readers.images import SUFFIXES, ImageForm
 from pipeline.data.readers.loaded import LoadedData
 from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
 from pipeline.errors import BadData
 from pipeline.settings.data import Colours, ImageFolder
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+FORMAT = folders.FORMAT
 
 
 def fingerprint(data: ImageFolder, _data_dir: Path) -> str:
@@ -22,45 +23,58 @@ def fingerprint(data: ImageFolder, _data_dir: Path) -> str:
 
 
 def load(data: ImageFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
-    """Read images as bytes [n, height, width] where grey, [n, height, width, 3] in colour.
+    """Read images [n, height, width] where grey, [n, height, width, 3] in colour.
+
+    They are bytes, or where one of them has 16 bits a sample float32 in that range, all of them.
 
     Raises:
-        BadData: as `folders.load_folders`; or images have several sizes and `data.size` is null.
+        BadData: as `folders.find_files` and `folders.load_splits`; or images have several sizes and
+            `data.size` is null; or all of them are blank on the background.
     """
-    read = partial(folders.read_arrays, decode=ImageDecoder(data), scratch=scratch)
-    return folders.load_folders(data.path, SUFFIXES, data.on_error, read)
+    findings = Findings()
+    tree = folders.find_files(data.path, SUFFIXES, findings, scratch)
+    wide = any(images.is_wide(file.path) for files in tree.splits.values() for file in files)
+    decode = ImageDecoder(data, wide, findings)
+    read = partial(folders.read_arrays, decode=decode, scratch=scratch)
+    loaded = folders.load_splits(tree, data.on_error, read, findings)
+    decode.check_blank()
+    return loaded
 
 
 class ImageDecoder:
-    """A function from the path of an image to its bytes, uint8 [height, width] or [height, width, 3].
+    """A function from a file to its image as the only row, [height, width] or [height, width, 3].
 
     Without `data.size` all images must have the size of the first.
     """
 
-    def __init__(self, data: ImageFolder) -> None:
-        self._mode = "grayscale" if data.colours is Colours.grey else "rgb"
-        self._size = None if data.size is None else (data.size[0], data.size[1])
-        self._first: tuple[Path, tuple[int, ...]] | None = None
+    def __init__(self, data: ImageFolder, wide: bool, findings: Findings) -> None:
+        size = None if data.size is None else (data.size[0], data.size[1])
+        self._form = ImageForm(data.colours is Colours.rgb, size, data.background, wide)
+        self._findings = findings
+        self._first: tuple[str, tuple[int, ...]] | None = None
+        self._rows = 0
 
-    def __call__(self, path: Path) -> np.ndarray:
-        try:
-            image = keras.utils.load_img(
-                path, color_mode=self._mode, target_size=self._size, interpolation="bilinear"
-            )
-            array = np.asarray(image)
-        except (OSError, ValueError, SyntaxError, EOFError) as error:  # Pillow's, for files that are no image
-            raise Unreadable(str(error).replace(f" '{path}'", "") or "no image") from None
-        if array.dtype != np.uint8:  # 16 bits a pixel
-            array = (array.astype(np.float64) / 257).clip(0, 255).astype(np.uint8)
-        self._check_size(path, array)
-        return array
+    def __call__(self, file: LabelledFile) -> list[np.ndarray]:
+        array = images.decode_image(
+            file.path, self._form, lambda text: self._findings.add("image", text, file.name)
+        )
+        self._check_size(file, array)
+        self._rows += 1
+        return [array]
 
-    def _check_size(self, path: Path, array: np.ndarray) -> None:
+    def _check_size(self, file: LabelledFile, array: np.ndarray) -> None:
         if self._first is None:
-            self._first = (path, array.shape)
+            self._first = (file.name, array.shape)
         first, shape = self._first
         if array.shape != shape:
             raise BadData(
-                f"images must all have one size, got {array.shape[1]}x{array.shape[0]} in {path} and "
+                f"images must all have one size, got {array.shape[1]}x{array.shape[0]} in {file.name} and "
                 f"{shape[1]}x{shape[0]} in {first}; bring them to one size with data.size=[height,width]"
             )
+
+    def check_blank(self) -> None:
+        """Raise BadData where nothing can be seen on any of the images."""
+        flat = images.describe_flat(self._form.background)
+        for finding in self._findings.to_tuple():
+            if finding.text == flat and finding.count == self._rows:
+                raise BadData(f"images must show something, got all {self._rows} {flat}")

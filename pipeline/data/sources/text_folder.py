@@ -1,6 +1,6 @@
 """Folders of texts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.features import TextSamples
-from pipeline.data.readers import folders
-from pipeline.data.readers.folders import LabelledFile, UnreadableFiles
+from pipeline.data.readers import encodings, folders
+from pipeline.data.readers.file_tree import FileTree, LabelledFile
+from pipeline.data.readers.folders import UnreadableFiles
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData
 from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
 from pipeline.data.samples import TextWriter
 from pipeline.settings.data import TextFolder
 
-SUFFIXES = (".txt",)
+FORMAT = folders.FORMAT
+SUFFIXES = (".txt", ".text", ".md")
 
 
 def fingerprint(data: TextFolder, _data_dir: Path) -> str:
@@ -27,22 +30,49 @@ def load(data: TextFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedData
     """Read one text from each file.
 
     Raises:
-        BadData: as `folders.load_folders`.
+        BadData: as `folders.find_files` and `folders.load_splits`.
     """
-    read = partial(_read_split, data=data, scratch=scratch)
-    loaded = folders.load_folders(data.path, SUFFIXES, data.on_error, read)
-    return replace(loaded, kind=TextSamples())
+    findings = Findings()
+    tree = folders.find_files(data.path, SUFFIXES, findings, scratch)
+    detect = data.encoding == encodings.AUTO
+    encoding = encodings.detect_encoding(_read_contents(tree)) if detect else data.encoding
+    read = partial(_read_split, encoding=encoding, detect=detect, scratch=scratch, findings=findings)
+    return replace(folders.load_splits(tree, data.on_error, read, findings), kind=TextSamples())
+
+
+def _read_contents(tree: FileTree) -> Iterator[bytes]:
+    for files in tree.splits.values():
+        for file in files:
+            try:
+                yield file.path.read_bytes()
+            except OSError:  # reading names it
+                continue
 
 
 def _read_split(
-    files: Sequence[LabelledFile], unreadable: UnreadableFiles, data: TextFolder, scratch: ScratchSpace
+    files: Sequence[LabelledFile],
+    unreadable: UnreadableFiles,
+    encoding: str,
+    detect: bool,
+    scratch: ScratchSpace,
+    findings: Findings,
 ) -> LabelledSamples:
-    def decode(path: Path) -> str:
-        return path.read_bytes().decode(data.encoding).strip()
+    def decode(file: LabelledFile) -> str:
+        content = file.path.read_bytes()
+        chosen = encodings.choose_encoding(content, encoding) if detect else encoding
+        text, used = encodings.decode_text(content, chosen)
+        if used != "utf-8":
+            findings.add("text", f"read as {used}", file.name)
+        return text.strip()
 
-    size = sum(file.path.stat().st_size for file in files)
-    writer, labels = TextWriter(scratch.make_path_if_large(size)), []
-    for text, label in folders.decode_files(files, decode, unreadable, "set data.encoding=..."):
+    writer = TextWriter(scratch.make_path_if_large(_measure_size(files)))
+    labels = []
+    remedy = "name their encoding with data.encoding=..."
+    for text, label in folders.decode_files(files, decode, unreadable, remedy):
         writer.add(text)
         labels.append(label)
     return LabelledSamples(writer.finish(), np.array(labels))
+
+
+def _measure_size(files: Sequence[LabelledFile]) -> int:
+    return sum(file.path.stat().st_size for file in files if file.path.exists())

@@ -1,9 +1,13 @@
-"""WAV files as waveforms."""
+"""Files of sound as waveforms."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.data.readers import sounds
 from pipeline.data.readers.folders import Unreadable
@@ -11,24 +15,175 @@ from pipeline.data.sources import load
 from pipeline.errors import BadData
 from tests.support import places
 
+TONE = places.tone(440) / 2**15
+
+
+def decode(path: Path) -> tuple[np.ndarray, list[str]]:
+    notes: list[str] = []
+    wave, rate = sounds.decode_sound(path, notes.append)
+    assert rate == 8000
+    return wave, notes
+
 
 @pytest.mark.parametrize("bytes_each", [2, 4])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_every_width_and_channel_sounds_the_same(tmp_path: Path, bytes_each: int, channels: int) -> None:
     wave = np.repeat(places.tone(440), channels) * 2.0 ** (8 * (bytes_each - 2))
     places.write_wav(tmp_path / "a.wav", wave, bytes_each=bytes_each, channels=channels)
-    decoded, rate = sounds.decode_wav(tmp_path / "a.wav")
-    assert rate == 8000
-    np.testing.assert_allclose(decoded, places.tone(440) / 2**15, atol=1e-4)
+    np.testing.assert_allclose(decode(tmp_path / "a.wav")[0], TONE, atol=1e-4)
 
 
-@pytest.mark.parametrize("content", [b"", b"RIFF", b"nothing of the kind" * 9, "half"])
-def test_what_is_no_wav_is_named(tmp_path: Path, content: bytes | str) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "error"),
+    [
+        ("wav", "PCM_U8", 0.01),
+        ("wav", "PCM_24", 1e-6),
+        ("wav", "FLOAT", 1e-6),
+        ("wav", "DOUBLE", 1e-6),
+        ("wav", "ULAW", 0.03),
+        ("wav", "ALAW", 0.03),
+        ("wav", "IMA_ADPCM", 0.1),
+        ("flac", "PCM_16", 1e-4),
+        ("flac", "PCM_24", 1e-6),
+        ("aiff", "PCM_16", 1e-4),
+        ("au", "FLOAT", 1e-6),
+        ("ogg", "VORBIS", 0.1),
+        ("ogg", "OPUS", 0.1),
+        ("mp3", "MPEG_LAYER_III", 0.1),
+        ("w64", "PCM_16", 1e-4),
+        ("caf", "PCM_16", 1e-4),
+    ],
+)
+def test_every_kind_of_file_sounds_the_same(tmp_path: Path, suffix: str, subtype: str, error: float) -> None:
+    soundfile.write(tmp_path / f"a.{suffix}", TONE, 8000, subtype)
+    assert f".{suffix}" in sounds.SUFFIXES
+    wave, notes = decode(tmp_path / f"a.{suffix}")
+    delay = 1105 if suffix == "mp3" else 0  # that of the coder
+    spectrum = np.abs(np.fft.rfft(wave[delay:][:2000] * np.hanning(len(wave[delay:][:2000]))))
+    assert spectrum.argmax() * 8000 / len(wave[delay:][:2000]) == pytest.approx(440, abs=8)
+    assert np.abs(wave).max() == pytest.approx(0.5, abs=max(error, 0.02))
+    if error < 0.1:
+        np.testing.assert_allclose(wave[: len(TONE)], TONE, atol=error)
+    assert notes == []
+
+
+@pytest.mark.parametrize("scale", [2**15, 2**23, 2**31 - 1, 1e12])
+def test_floats_in_the_range_of_integers_are_brought_back(tmp_path: Path, scale: float) -> None:
+    soundfile.write(tmp_path / "a.wav", TONE * 1.99 * scale, 8000, "DOUBLE")
+    wave, notes = decode(tmp_path / "a.wav")
+    assert notes == ["floats in the range of integers: divided by that range"]
+    factor = 1.99 if scale < 1e12 else 1 / np.abs(TONE).max()
+    np.testing.assert_allclose(wave, TONE * factor, atol=1e-3)
+
+
+def test_what_is_louder_than_full_scale_keeps_its_form(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", TONE * 3, 8000, "FLOAT")
+    wave, notes = decode(tmp_path / "a.wav")
+    np.testing.assert_allclose(wave, TONE / np.abs(TONE).max(), atol=1e-5)
+    assert notes == ["louder than full scale: divided by their peak"]
+
+
+@pytest.mark.parametrize("others", [-0.999, -1.0])
+def test_channels_in_opposite_phase_do_not_cancel(tmp_path: Path, others: float) -> None:
+    soundfile.write(tmp_path / "a.wav", np.stack([TONE, TONE * others], 1), 8000)
+    wave, notes = decode(tmp_path / "a.wav")
+    np.testing.assert_allclose(wave, TONE, atol=1e-3)
+    assert notes == ["of channels in opposite phase: the loudest channel is used"]
+
+
+def test_one_channel_of_six_is_heard(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.stack([TONE, *[0 * TONE] * 5], 1), 8000)
+    wave, notes = decode(tmp_path / "a.wav")
+    np.testing.assert_allclose(wave, TONE / 6, atol=1e-3)
+    assert notes == []
+
+
+@pytest.mark.parametrize("to", [4000, 11025, 16000, 44100, 7999, 48000])
+def test_a_tone_stays_one_at_another_rate(to: int) -> None:
+    wave = sounds.resample(places.tone(440, seconds=1) / 2**15, 8000, to)
+    assert len(wave) == pytest.approx(to, abs=2)
+    expected = places.tone(440, seconds=1, rate=to)[: len(wave)] / 2**15
+    middle = slice(len(wave) // 10, -len(wave) // 10)
+    np.testing.assert_allclose(wave[: len(expected)][middle], expected[middle], atol=0.01)
+
+
+def test_what_is_above_half_the_rate_is_filtered_out() -> None:
+    wave = sounds.resample(places.tone(3500, seconds=1) / 2**15, 8000, 4000)
+    assert np.abs(wave[100:-100]).max() < 0.01
+
+
+def test_rates_that_are_far_apart_are_a_damaged_header() -> None:
+    with pytest.raises(Unreadable, match="a rate of 2147483647 Hz"):
+        sounds.resample(TONE, 2**31 - 1, 8000)
+    with pytest.raises(Unreadable, match="a rate of 1 Hz"):
+        sounds.resample(TONE, 1, 8000)
+
+
+@pytest.mark.parametrize(("samples", "windows"), [(50, 1), (100, 1), (149, 1), (150, 2), (200, 2), (260, 3)])
+def test_a_sound_is_cut_into_windows(samples: int, windows: int) -> None:
+    wave = np.linspace(0.1, 0.9, samples)
+    cut = list(sounds.cut_windows(wave, 100))
+    assert [len(window) for window in cut] == [100] * windows
+    whole = np.concatenate(cut)
+    expected = np.rint(wave * 2**15)[: 100 * windows]
+    np.testing.assert_array_equal(whole[: len(expected)], expected)
+    assert not whole[len(expected) :].any()
+
+
+def test_silence_beside_sounds_is_left_out() -> None:
+    loud, quiet = np.full(10, 3000, np.int16), np.full(10, 20, np.int16)
+    assert len(sounds.drop_silence([quiet, loud, loud // 2])) == 2
+    assert len(sounds.drop_silence([quiet, quiet])) == 2
+    assert sounds.drop_silence([quiet * 0]) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"nothing of the kind" * 9, "half", "NaN", "no frames"])
+def test_what_is_no_sound_is_named(tmp_path: Path, content: bytes | str) -> None:
     places.audio_folder(tmp_path)
-    whole = (tmp_path / "low" / "000.wav").read_bytes()
-    (tmp_path / "low" / "000.wav").write_bytes(content if isinstance(content, bytes) else whole[:2000])
+    path = tmp_path / "low" / "000.wav"
+    match content:
+        case bytes():
+            path.write_bytes(content)
+        case "half":
+            path.write_bytes(path.read_bytes()[:2000])
+        case "NaN":
+            soundfile.write(path, np.array([0.1, np.nan]), 8000, "FLOAT")
+        case _:
+            soundfile.write(path, np.zeros(0), 8000)
     with pytest.raises(Unreadable):
-        sounds.decode_wav(tmp_path / "low" / "000.wav")
+        sounds.decode_sound(path)
     with pytest.raises(BadData) as caught:
         load(places.sounds(tmp_path), tmp_path)
     places.assert_one_line(caught, "got 1 that cannot be read", "000.wav", "data.on_error=skip")
+
+
+def test_a_file_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
+    places.write_wav(tmp_path / "a.wav", places.tone(440))
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    start = content.index(b"data") + 4
+    content[start : start + 4] = b"\xff" * 4  # as ffmpeg writes into a pipe
+    (tmp_path / "a.wav").write_bytes(content)
+    np.testing.assert_allclose(decode(tmp_path / "a.wav")[0], TONE, atol=1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    place=st.floats(0, 1),
+    noise=st.binary(min_size=1, max_size=40),
+    suffix=st.sampled_from(["WAV", "FLAC", "OGG", "AIFF", "MP3"]),
+)
+def test_damaged_sounds_are_read_or_named(
+    tmp_path_factory: pytest.TempPathFactory, place: float, noise: bytes, suffix: str
+) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, TONE, 8000, format=suffix)
+    content = bytearray(file.getvalue())
+    start = int(place * len(content))
+    content[start : start + len(noise)] = noise
+    path = tmp_path_factory.mktemp("damaged") / f"a.{suffix.lower()}"
+    path.write_bytes(content)
+    try:
+        wave, _ = sounds.decode_sound(path)
+    except Unreadable:
+        return
+    assert np.abs(wave).max() <= 1

@@ -16,5 +16,21 @@ def test_texts_are_read_in_their_encoding(tmp_path: Path) -> None:
     assert loaded.classes == ("bad", "good")
     assert "café" in loaded.train.features[np.array([3])][0]
     with pytest.raises(BadData) as caught:
-        load(places.texts(tmp_path), tmp_path)
+        load(places.texts(tmp_path, encoding="utf-8"), tmp_path)
     places.assert_one_line(caught, "got 40 that cannot be read", "utf-8", "and 37 more")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252", "utf-32"])
+def test_an_encoding_is_detected_and_reported(tmp_path: Path, encoding: str) -> None:
+    plain = load(places.texts(places.text_folder(tmp_path / "utf8")), tmp_path)
+    other = load(places.texts(places.text_folder(tmp_path / "other", encoding=encoding)), tmp_path)
+    assert list(other.train.features[np.arange(40)]) == list(plain.train.features[np.arange(40)])
+    assert plain.findings == ()
+    expected = [] if encoding == "utf-8-sig" else [encoding]
+    assert [finding.text.removeprefix("read as ") for finding in other.findings] == expected
+
+
+def test_nul_bytes_and_line_ends_are_no_letters(tmp_path: Path) -> None:
+    places.text_folder(tmp_path)
+    (tmp_path / "bad" / "000.txt").write_bytes(b"one\x00two\r\nthree\rfour\x00")
+    assert load(places.texts(tmp_path), tmp_path).train.features[np.array([0])][0] == "one two\nthree\nfour"

@@ -1,0 +1,80 @@
+"""A list of files: a table with a column of paths, one of classes and, where there is one, one of splits."""
+
+import csv
+import io
+from pathlib import Path
+
+from pipeline.data.readers.encodings import decode_text, detect_encoding
+from pipeline.data.readers.file_tree import SPLIT_NAMES, FileTree, make_tree
+from pipeline.data.report import Findings
+from pipeline.errors import BadData
+
+PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "audio", "text")
+LABELS = ("label", "class", "category", "target")
+SPLITS = ("split", "set", "subset")
+SUFFIXES = (".csv", ".tsv", ".txt")
+
+
+def read_list(path: Path, findings: Findings) -> FileTree:
+    """Read a list of files; paths in it begin in its own folder, unless they are absolute.
+
+    Raises:
+        BadData: it has no column of paths or labels, a cell is empty, or there are fewer than two classes.
+    """
+    try:
+        content = path.read_bytes()
+        text, _ = decode_text(content, detect_encoding([content]))
+        return _read_rows(path, text, findings)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadData(f"{path} must be a list of files (CSV), got: {error}; write it as UTF-8") from None
+
+
+def _read_rows(path: Path, text: str, findings: Findings) -> FileTree:
+    separator = max("\t;,", key=text.partition("\n")[0].count)
+    table = csv.DictReader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    columns = {name.strip().lower(): name for name in table.fieldnames or ()}
+    path_column = _pick_column(path, columns, PATHS, "paths")
+    label_column = _pick_column(path, columns, LABELS, "labels")
+    split_column = next((columns[name] for name in SPLITS if name in columns), None)
+    named: dict[str, list[tuple[str, Path]]] = {"train": []}
+    for row in table:
+        name, label = ((row[column] or "").strip() for column in (path_column, label_column))
+        if not name or not label:
+            raise BadData(
+                f"{path} must have a path and a label in each row, got none in line {table.line_num}; "
+                "fill it in or remove the row"
+            )
+        split = "train" if split_column is None else _read_split(path, row[split_column], table.line_num)
+        named.setdefault(split, []).append((label, path.parent / name))
+    _drop_repeated_lines(named, findings)
+    classes = tuple(sorted({label for label, _ in named["train"]}))
+    if len(classes) < 2:
+        raise BadData(f"{path} must name files of two classes or more, got {len(classes)}; add some")
+    return make_tree(path, named, classes)
+
+
+def _pick_column(path: Path, columns: dict[str, str], known: tuple[str, ...], what: str) -> str:
+    for name in known:
+        if name in columns:
+            return columns[name]
+    raise BadData(
+        f"{path} must have a header with a column of {what} ({', '.join(known[:4])}), got "
+        f"{', '.join(list(columns)[:6]) or 'nothing'}; name the column so"
+    )
+
+
+def _read_split(path: Path, cell: str | None, line: int) -> str:
+    split = SPLIT_NAMES.get((cell or "").strip().lower())
+    if split is None:
+        raise BadData(
+            f"{path} must name a split in each row (train, validation or test), got {cell!r} in line {line}; "
+            "mend it or rename the column"
+        )
+    return split
+
+
+def _drop_repeated_lines(named: dict[str, list[tuple[str, Path]]], findings: Findings) -> None:
+    for split, files in named.items():
+        unique = list(dict.fromkeys(files))
+        findings.add("line", "left out: repeats another of the list", count=len(files) - len(unique))
+        named[split] = unique

@@ -1,0 +1,185 @@
+"""Images as a person sees them: turned, on a background, and with all the numbers that they have."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageColor, ImageOps
+
+from pipeline.data.readers.folders import Unreadable
+
+SUFFIXES = tuple(
+    f".{name}"
+    for name in "png jpg jpeg jpe jfif gif bmp dib webp tif tiff avif ppm pgm pbm pnm jp2".split()  # noqa: SIM905
+)
+ORIENTATION = 0x0112  # the EXIF tag
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
+WIDE = 257
+"""A byte times this has the range of 16 bits."""
+WIDE_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+
+
+@dataclass(frozen=True, slots=True)
+class ImageForm:
+    """What every image of a set becomes.
+
+    `colour`: red, green and blue, else grey; `size`: (height, width), None as it is; `background`: the colour
+    behind transparent parts; `wide`: float32 in the range of 16 bits, else bytes.
+    """
+
+    colour: bool
+    size: tuple[int, int] | None
+    background: str
+    wide: bool = False
+
+
+def is_wide(path: Path) -> bool:
+    """Return whether samples of the image have more than 8 bits; False where it cannot be read."""
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")
+            return image.mode in WIDE_MODES or _is_wide_png(path, image)
+    except Exception:  # decoding names what is wrong
+        return False
+
+
+def _is_wide_png(path: Path, image: Image.Image) -> bool:
+    with path.open("rb") as file:
+        return image.format == "PNG" and file.read(25)[24:] == b"\x10"
+
+
+def decode_image(path: Path, form: ImageForm, note: Callable[[str], None]) -> np.ndarray:
+    """Read an image: turned as its EXIF data say, transparent parts on the background, its first frame.
+
+    Return uint8, or where the form is wide float32, [height, width] or [height, width, 3]. `note`: gets what
+    was done beyond reading.
+
+    Raises:
+        Unreadable: it is no image, damaged, or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, on a size that still fits and on damaged EXIF data
+            with Image.open(path) as image:
+                if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: previews of a camera
+                    note("of several frames: the first is used")
+                if form.wide:
+                    return _convert_wide(path, image, form, note)
+                return np.asarray(_convert_bytes(image, form, note))
+    except Image.DecompressionBombError:
+        raise Unreadable(
+            f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels"
+        ) from None
+    except MemoryError:
+        raise Unreadable("too large for the memory") from None
+    except Exception as error:  # of many kinds: plug-ins of Pillow fail as they like on damaged files
+        text = str(error).replace(f" '{path}'", "").replace(str(path), path.name)
+        raise Unreadable(text or type(error).__name__) from None
+
+
+def _convert_bytes(image: Image.Image, form: ImageForm, note: Callable[[str], None]) -> Image.Image:
+    _note_orientation(image, note)
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF data spoil no image
+        image.load()
+    if image.has_transparency_data:
+        image = _lay_on_background(image.convert("RGBA"), form.background, note)
+    if image.mode not in {"1", "L", "LA", "P", "RGB"}:
+        image = image.convert("RGB")
+    image = image.convert("RGB" if form.colour else "L")
+    if form.size is not None and image.size != form.size[::-1]:
+        image = image.resize(form.size[::-1], Image.Resampling.BILINEAR)
+    return image
+
+
+def _note_orientation(image: Image.Image, note: Callable[[str], None]) -> int:
+    try:
+        orientation = int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # damaged EXIF data
+        return 1
+    if 2 <= orientation <= 8:
+        note("turned or mirrored as their EXIF data say")
+    return orientation
+
+
+def _lay_on_background(image: Image.Image, background: str, note: Callable[[str], None]) -> Image.Image:
+    """Lay an RGBA image on a background; return it as RGB."""
+    alpha = image.getchannel("A").getextrema()
+    if alpha == (255, 255):
+        return image.convert("RGB")
+    note(f"transparent in parts: laid on {background} (data.background=...)")
+    laid = Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")
+    bands = [laid.getchannel(band).getextrema() for band in "RGB"]
+    if alpha[0] != alpha[1] and all(low == high for low, high in bands):
+        note(describe_flat(background))
+    return laid
+
+
+def describe_flat(background: str) -> str:
+    """Return what is noted of an image that cannot be seen on its background."""
+    other = "white" if background == "black" else "black"
+    return f"of one flat colour on {background}: data.background={other} may show what is in them"
+
+
+# ---- more than 8 bits a sample --------------------------------------------------------------------------
+
+
+def _convert_wide(path: Path, image: Image.Image, form: ImageForm, note: Callable[[str], None]) -> np.ndarray:
+    """Return float32 with the numbers of the file where it has 16 bits or more, bytes times 257."""
+    if image.mode in WIDE_MODES:
+        numbers = np.asarray(image, np.float32)
+        numbers = _turn(numbers, _note_orientation(image, note))
+    elif _is_wide_png(path, image):
+        orientation = _note_orientation(image, note)
+        numbers = _turn(_blend(_decode_wide_png(path), form.background, note), orientation)
+    else:
+        sized = ImageForm(image.mode not in {"1", "L", "LA"}, None, form.background)
+        numbers = np.asarray(_convert_bytes(image, sized, note), np.float32) * WIDE
+    if numbers.ndim == 2 and form.colour:
+        numbers = np.repeat(numbers[..., None], 3, axis=2)
+    elif numbers.ndim == 3 and not form.colour:
+        numbers = numbers @ LUMA
+    if form.size is None or numbers.shape[:2] == form.size:
+        return numbers
+    planes = [numbers] if numbers.ndim == 2 else list(np.moveaxis(numbers, 2, 0))
+    sized_planes = [
+        np.asarray(Image.fromarray(plane).resize(form.size[::-1], Image.Resampling.BILINEAR))
+        for plane in map(np.ascontiguousarray, planes)
+    ]
+    return sized_planes[0] if numbers.ndim == 2 else np.stack(sized_planes, axis=2)
+
+
+def _decode_wide_png(path: Path) -> np.ndarray:
+    """Decode a PNG image of 16 bits a sample, of which Pillow keeps 8: float32 [height, width, channels]."""
+    from pipeline.backend import tf
+
+    decoded: np.ndarray = tf.io.decode_png(path.read_bytes(), dtype=tf.uint16).numpy().astype(np.float32)
+    return decoded
+
+
+def _blend(numbers: np.ndarray, background: str, note: Callable[[str], None]) -> np.ndarray:
+    """Lay what has an alpha channel on the background; return [height, width] or [height, width, 3]."""
+    channels = numbers.shape[2]
+    colour, alpha = numbers, None
+    if channels in {2, 4}:
+        colour, alpha = numbers[..., :-1], numbers[..., -1:] / np.float32(65535)
+    if alpha is not None and alpha.min() < 1:
+        note(f"transparent in parts: laid on {background} (data.background=...)")
+        behind = np.array(ImageColor.getrgb(background)[:3], np.float32) * WIDE
+        behind = behind if colour.shape[2] == 3 else behind @ LUMA
+        colour = colour * alpha + behind * (1 - alpha)
+    return colour[..., 0] if colour.shape[2] == 1 else colour
+
+
+def _turn(numbers: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn an array [height, width, ...] as the EXIF orientation says, which is what was done to take it."""
+    if orientation in {5, 6, 7, 8}:
+        numbers = numbers.swapaxes(0, 1)
+    if orientation in {3, 4, 7, 8}:
+        numbers = numbers[::-1]
+    if orientation in {2, 3, 6, 7}:
+        numbers = numbers[:, ::-1]
+    return numbers
