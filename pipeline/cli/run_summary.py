@@ -20,6 +20,7 @@ from pipeline.settings.measuring import Claim
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Prepared
+    from pipeline.evaluation.class_balance import ClassBalance
     from pipeline.evaluation.evaluate import Evaluation
     from pipeline.tracking.run_recorder import RunRecorder
     from pipeline.training.train import Trained
@@ -88,9 +89,22 @@ def _score_rows(evaluation: "Evaluation") -> Rows:
         shifted.append(("under shift", f"{accuracies[0]:.2%} validation, {accuracies[1]:.2%} test"))
     return [
         ("accuracy", f"[bold]{validation.accuracy:.2%}[/] validation, [bold]{test.accuracy:.2%}[/] test"),
+        *_balance_rows(evaluation.balance, test.accuracy),
         ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
         *shifted,
     ]
+
+
+def _balance_rows(balance: "ClassBalance", accuracy: float) -> Rows:
+    """Return a line where accuracy hides what became of a rare class."""
+    if not balance.is_telling(accuracy):
+        return []
+    line = f"[bold]{balance.accuracy:.2%}[/] test, every class counting alike"
+    if balance.unrecognised:
+        names = ", ".join(map(escape, balance.unrecognised[:3]))
+        more = len(balance.unrecognised) - 3
+        line += f"; [yellow]never recognised: {names}{f' and {more} more' if more > 0 else ''}[/]"
+    return [("balanced", line)]
 
 
 def _training_rows(trained: "Trained", seconds: Seconds, record: "RunRecorder") -> Rows:

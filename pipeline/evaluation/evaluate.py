@@ -12,6 +12,7 @@ from pipeline.data.prepared import Prepared, Split
 from pipeline.data.samples import RawSamples
 from pipeline.errors import BadModel
 from pipeline.evaluation import corruptions
+from pipeline.evaluation.class_balance import ClassBalance, compute_class_balance
 from pipeline.evaluation.corruptions import ShiftedSamples
 from pipeline.measures import ClassScore, SplitScore, compute_accuracy, require_finite
 from pipeline.settings.measuring import Evaluate, Shift
@@ -59,9 +60,10 @@ class ShiftScore:
 class Evaluation:
     """Scores of a model. What is not named after a split is of the test split.
 
-    `confusion[true][predicted]`: rows; `bins`: equal parts of the confidence 0..1, lowest first;
-    `calibration_error`: expected calibration error over them, in 0..1; `worst`: surest mistakes first;
-    `wrong`: rows of all mistakes; `shifted`: accuracies on changed samples, where that was asked for.
+    `confusion[true][predicted]`: rows; `balance`: scores in which every class counts alike; `bins`: equal
+    parts of the confidence 0..1, lowest first; `calibration_error`: expected calibration error over them, in
+    0..1; `worst`: surest mistakes first; `wrong`: rows of all mistakes; `shifted`: accuracies on changed
+    samples, where that was asked for.
     """
 
     train: SplitScore
@@ -69,6 +71,7 @@ class Evaluation:
     test: SplitScore
     classes: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
+    balance: ClassBalance
     calibration_error: float
     bins: tuple[CalibrationBin, ...]
     worst: tuple[Mistake, ...]
@@ -119,11 +122,13 @@ def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> Evalua
     outputs = _compute_outputs(predict, prepared.test, prepared.classes)
     guesses = outputs.argmax(axis=1)
     bins = bin_by_confidence(outputs, labels, choices.calibration_bins)
+    classes = score_classes(labels, guesses, prepared.classes)
     return Evaluation(
         train=_score_split(predict, prepared.train, prepared.classes, settings.loss),
         validation=_score_split(predict, prepared.validation, prepared.classes, settings.loss),
         test=score_outputs(outputs, labels, settings.loss),
-        classes=score_classes(labels, guesses, prepared.classes),
+        classes=classes,
+        balance=compute_class_balance(outputs, labels, classes),
         confusion=count_confusions(labels, guesses, len(prepared.classes)),
         calibration_error=compute_calibration_error(bins),
         bins=bins,

@@ -135,8 +135,12 @@ class RunRecorder:
                     f"evaluate/test_recall/{_make_metric_name(score.name)}": score.recall,
                 }
             )
+        balance = evaluation.balance
         self._add_metrics(
             {
+                "evaluate/test_balanced_accuracy": balance.accuracy,
+                "evaluate/test_f1": balance.f1,
+                **({"evaluate/test_auc": balance.auc} if balance.auc is not None else {}),
                 "evaluate/test_calibration_error": evaluation.calibration_error,
                 "evaluate/gap_train_test": evaluation.gap_train_test,
                 "evaluate/gap_train_validation": evaluation.gap_train_validation,

@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.cli import run_summary
+from pipeline.evaluation.class_balance import ClassBalance
 from pipeline.measures import Curve, Epoch, PowerDraw, Seconds
 from pipeline.training.train import Trained
 from tests.support import tiny
@@ -56,3 +57,11 @@ def test_a_neighbour_is_named(lost: float, words: str) -> None:
     ((name, text),) = run_summary._contention_rows(trained("", QUIET, disturbed))
     assert name == "contended"
     assert f"others used the device in 1 of 2 epochs; {words}" in text
+
+
+def test_what_accuracy_hides_of_a_rare_class_is_said() -> None:
+    assert run_summary._balance_rows(ClassBalance(0.97, 0.96, 0.99), 0.98) == []
+    ((name, text),) = run_summary._balance_rows(ClassBalance(0.5, 0.49, 0.5, ("a", "[b]", "c", "d")), 0.98)
+    assert name == "balanced"
+    assert "50.00%[/] test" in text
+    assert r"never recognised: a, \[b], c and 1 more" in text
