@@ -61,8 +61,9 @@ def test_any_network_is_taken_apart_and_its_parts_make_up_the_whole(words: str) 
     assert set(found.parts) == EPOCH
     assert found.loop == "keras"
     assert abs(found.unexplained) < 0.05
-    assert found.parts[Part.forward].seconds > 0
-    assert found.parts[Part.backward].seconds > 0
+    # A part of a tiny network may be lost in the noise of a busy machine; then its interval begins at 0.
+    assert found.parts[Part.forward].high > 0
+    assert found.parts[Part.backward].high > 0
     known = load_or_measure_peaks(device.claim_device(settings.device), settings.cache_dir)
     assert measure_breakdown.build_roofline(settings, prepared, found, known) is None
     assert keras_models.build_model(measure_breakdown.make_twin_settings(settings), prepared).input_shape == (
