@@ -17,12 +17,10 @@ from pipeline.evaluation.corruptions import ShiftedSamples
 from pipeline.measures import ClassScore, SplitScore, compute_accuracy, require_finite
 from pipeline.settings.measuring import Evaluate, Shift
 from pipeline.settings.settings import Settings
-from pipeline.settings.training import BinaryCrossEntropy, CrossEntropy, Loss, Reduction
+from pipeline.settings.training import Loss
+from pipeline.training.losses import loss_class
 
 Predict = Callable[[RawSamples | ShiftedSamples], np.ndarray]
-
-EPSILON = 1e-7
-"""Keras' own: a probability is kept this far from 0 and 1 before its logarithm is taken."""
 
 
 # ---- what comes out -----------------------------------------------------------------------------------
@@ -215,37 +213,14 @@ def _score_split(predict: Predict, split: Split, classes: tuple[str, ...], loss:
 def score_outputs(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> SplitScore:
     """Return accuracy and mean loss of `outputs` [n, classes]; the largest output is the guess.
 
+    Training takes its loss from logits and smooths labels where told to, so a validation loss from there may
+    be a little different.
+
     Raises:
         Diverged: an output is NaN or infinite.
     """
     accuracy = compute_accuracy(outputs, labels)
-    return SplitScore(accuracy, float(compute_losses(outputs, labels, loss).mean()), len(labels))
-
-
-def compute_losses(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> np.ndarray:
-    """Compute the loss of each sample, float64 [n], as Keras does from probabilities; no label smoothing.
-
-    Cross-entropy: -log of the true class's share. Binary cross-entropy (mean or sum, as `loss.reduction`
-    says) and squared error (mean): over the classes, against 0 and 1. Because of `EPSILON` no logarithm
-    passes 16.1. Training takes its loss from logits and smooths labels where told to, so a validation
-    loss from there may be a little different.
-    """
-    if isinstance(loss, CrossEntropy):
-        shares = _clip_probabilities(outputs / outputs.sum(axis=1, keepdims=True))
-        return np.asarray(-np.log(shares[np.arange(len(labels)), labels]))
-    targets = np.eye(outputs.shape[1])[labels]
-    if isinstance(loss, BinaryCrossEntropy):
-        likely = _clip_probabilities(outputs)
-        class_losses = -np.log(np.where(targets == 1, likely, 1 - likely))
-        return np.asarray(
-            class_losses.sum(axis=1) if loss.reduction is Reduction.sum else class_losses.mean(axis=1)
-        )
-    return np.asarray(((outputs.astype(np.float64) - targets) ** 2).mean(axis=1))
-
-
-def _clip_probabilities(shares: np.ndarray) -> np.ndarray:
-    # Clipped in float32, as Keras does it: there 1 - EPSILON is 1 - 1.19e-7.
-    return np.clip(shares.astype(np.float32), EPSILON, 1 - EPSILON).astype(np.float64)
+    return SplitScore(accuracy, float(loss_class(loss).score(loss, outputs, labels).mean()), len(labels))
 
 
 # ---- the test split in detail -------------------------------------------------------------------------

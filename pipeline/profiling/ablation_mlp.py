@@ -132,7 +132,7 @@ def _run_without_update(
         else:
             masks = compiled_epoch.draw_dropout_masks(spec, plan, hyper, step)
             outcome = mlp_gradients.forward(spec.network, parameters, samples, masks)
-            loss = tf.reduce_mean(mlp_gradients.compute_losses(spec.network, outcome.logits, targets))
+            loss = tf.reduce_mean(spec.network.loss.compute(outcome.logits, targets))
         return step + 1, total + loss, gradients
 
     carried = [tf.zeros_like(array) for array in parameters] if rung is Rung.backward else []

@@ -210,7 +210,7 @@ def loss_and_gradients_of_batch(
     """Compute what `loss_and_gradients` does, on a batch that has been fetched."""
     network, masks = spec.network, draw_dropout_masks(spec, plan, hyper, step)
     forward_pass = mlp_gradients.forward(network, parameters, samples, masks)
-    loss, gradient = mlp_gradients.loss_and_gradient(network, forward_pass.logits, targets)
+    loss, gradient = network.loss.compute_both(forward_pass.logits, targets)
     scale = hyper.loss_scale / spec.batch if spec.uses_loss_scale else None
     gradient = gradient / spec.batch if scale is None else gradient * scale
     gradients = mlp_gradients.backward(network, forward_pass, gradient, masks)

@@ -23,9 +23,9 @@ from pipeline.training.device_data import (
     shuffle_rows,
     split_rows,
 )
-from pipeline.training.learning_rates import learning_rates
 from pipeline.training.mlp_gradients import NetworkSpec
 from pipeline.training.optimizers import rule_of
+from pipeline.training.schedules import learning_rates
 
 ScoreFunction = Callable[[Tensor, Tensor, Sequence[Tensor], Tensor], tuple[Tensor, Tensor]]
 

@@ -9,7 +9,7 @@ from pipeline.data.prepared import Prepared, Split
 from pipeline.models import keras_models
 from pipeline.settings.model import Activation, Output
 from pipeline.settings.settings import Settings
-from pipeline.settings.training import BinaryCrossEntropy, Reduction
+from pipeline.training.losses import loss_of
 from pipeline.training.mlp_gradients import NetworkSpec
 
 MAX_SCORED_NUMBERS = 2**24
@@ -39,18 +39,15 @@ class EpochPlan(NamedTuple):
 
 def describe_network(settings: Settings, prepared: Prepared) -> NetworkSpec:
     """Return what shapes the network's code."""
-    model, loss = settings.model, settings.loss
+    model = settings.model
     sizes = keras_models.list_layer_sizes(settings, prepared)
-    summed = isinstance(loss, BinaryCrossEntropy) and loss.reduction is Reduction.sum
     activation = getattr(model, "activation", Activation.relu)
     output = getattr(model, "output", Output.softmax)
     return NetworkSpec(
         sizes=sizes,
         activation=activation,
-        output=output,
-        loss=type(loss),
+        loss=loss_of(settings.loss, sizes[-1], output),
         policy=settings.precision.policy,
-        sums_classes=summed,
     )
 
 

@@ -6,18 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.backend import Tensor, keras, tf
+from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.models import keras_models
 from pipeline.settings.settings import Settings
-from pipeline.settings.training import BinaryCrossEntropy, CrossEntropy, Policy
+from pipeline.settings.training import Policy
 from pipeline.training import augmentation, compiled_epoch, device_data, mlp_gradients
 from pipeline.training.device_data import EpochPlan
-from pipeline.training.learning_rates import learning_rates
 from pipeline.training.mlp_gradients import make_targets
 from pipeline.training.optimizers import rule_class
 from pipeline.training.random_streams import derive_seed
+from pipeline.training.schedules import learning_rates
 
 BATCHES_AHEAD = 4
 """Batches that are read from disk while others train."""
@@ -67,7 +67,7 @@ class KerasLoop:
             self._hyper_parameters = compiled_epoch.make_hyper_parameters(settings, self._network.wide)
             self._model = keras_models.build_network(settings, prepared, weights)
             self._optimizer = self._make_optimizer()
-            self._loss = self._make_loss()
+            self._loss = self._network.loss.make_keras_twin()
             self._xla = self._network.policy is Policy.mixed_float16 and device.kind == "cpu"
             self._model.compile(self._optimizer, self._loss, jit_compile=self._xla, auto_scale_loss=False)
 
@@ -86,17 +86,6 @@ class KerasLoop:
         scale = settings.precision.loss_scale if settings.precision.loss_scale != 1 else None
         optimizer = rule_class(settings.optimizer).make_keras_twin(settings.optimizer, get_rate, scale)
         return optimizer
-
-    def _make_loss(self) -> Any:
-        if self._network.loss is CrossEntropy:
-            return keras.losses.CategoricalCrossentropy(from_logits=True)
-        if self._network.loss is BinaryCrossEntropy:
-            mean_loss = keras.losses.BinaryCrossentropy(from_logits=True)
-            factor = self._network.sizes[-1] if self._network.sums_classes else 1
-            return lambda targets, logits: factor * mean_loss(targets, logits)
-        to_probabilities = getattr(keras.ops, self._network.output.value)
-        squared = keras.losses.MeanSquaredError()
-        return lambda targets, logits: squared(targets, to_probabilities(logits))
 
     @property
     def steps(self) -> int:

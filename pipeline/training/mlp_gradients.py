@@ -9,23 +9,22 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.backend import Tensor, tf
-from pipeline.settings.model import Activation, Output
-from pipeline.settings.training import BinaryCrossEntropy, CrossEntropy, Loss, Policy
+from pipeline.settings.model import Activation
+from pipeline.settings.training import Policy
+from pipeline.training.losses import LossFunction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
     """What shapes the code of a network.
 
-    `sizes`: inputs, width of each hidden layer, classes; `sums_classes`: see `compute_losses`.
+    `sizes`: inputs, width of each hidden layer, classes.
     """
 
     sizes: tuple[int, ...]
     activation: Activation
-    output: Output
-    loss: type[Loss]
+    loss: LossFunction
     policy: Policy
-    sums_classes: bool = False
 
     @property
     def wide(self) -> Tensor:
@@ -90,54 +89,13 @@ def activate(activation: Activation, preactivation: Tensor) -> Tensor:
             return tf.tanh(preactivation)
 
 
-def to_probabilities(output: Output, logits: Tensor) -> Tensor:
-    return tf.nn.softmax(logits) if output is Output.softmax else tf.sigmoid(logits)
-
-
 # ---- loss -------------------------------------------------------------------------------------------
 
 
 def make_targets(network: NetworkSpec, labels: Tensor, smoothing: Tensor) -> Tensor:
-    """Return one-hot targets [batch, classes]; a share `smoothing` of each is spread as Keras does it.
-
-    That is evenly over the classes, or for binary cross-entropy over yes and no of each class.
-    """
-    off_value = smoothing * (0.5 if network.loss is BinaryCrossEntropy else 1 / network.sizes[-1])
+    """Return one-hot targets [batch, classes]; a share `smoothing` of each is spread as the loss says."""
+    off_value = network.loss.spread(smoothing)
     return tf.one_hot(labels, network.sizes[-1], 1 - smoothing + off_value, off_value, dtype=network.wide)
-
-
-def loss_and_gradient(network: NetworkSpec, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute the loss of each sample [batch], and their sum's gradient by the logits [batch, classes]."""
-    if network.loss is CrossEntropy:
-        # One kernel computes both.
-        return tuple(tf.raw_ops.SoftmaxCrossEntropyWithLogits(features=logits, labels=targets))
-    return compute_losses(network, logits, targets), loss_gradient(network, logits, targets)
-
-
-def compute_losses(network: NetworkSpec, logits: Tensor, targets: Tensor) -> Tensor:
-    """Compute the loss of each sample, [batch].
-
-    Binary cross-entropy is averaged over the classes, or summed with `sums_classes`.
-    """
-    if network.loss is CrossEntropy:
-        return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-    if network.loss is BinaryCrossEntropy:
-        reduce = tf.reduce_sum if network.sums_classes else tf.reduce_mean
-        return reduce(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), 1)
-    return tf.reduce_mean(tf.square(to_probabilities(network.output, logits) - targets), 1)
-
-
-def loss_gradient(network: NetworkSpec, logits: Tensor, targets: Tensor) -> Tensor:
-    """Compute the gradient of the sum of `compute_losses` by the logits, [batch, classes]."""
-    prediction = to_probabilities(network.output, logits)
-    if network.loss is CrossEntropy:
-        return prediction - targets
-    if network.loss is BinaryCrossEntropy:
-        return (prediction - targets) / (1 if network.sums_classes else network.sizes[-1])
-    gradient = (prediction - targets) * (2 / network.sizes[-1])  # by the prediction
-    if network.output is Output.sigmoid:
-        return gradient * prediction * (1 - prediction)
-    return prediction * (gradient - tf.reduce_sum(gradient * prediction, 1, keepdims=True))
 
 
 def sum_scores(
@@ -145,7 +103,7 @@ def sum_scores(
 ) -> tuple[Tensor, Tensor]:
     """Return the sum of the losses and the number of right answers of logits [n, classes]."""
     is_right = tf.argmax(logits, 1, tf.int32) == labels
-    sample_losses = compute_losses(network, logits, make_targets(network, labels, smoothing))
+    sample_losses = network.loss.compute(logits, make_targets(network, labels, smoothing))
     return tf.reduce_sum(sample_losses), tf.math.count_nonzero(is_right)
 
 

@@ -16,14 +16,13 @@ from pipeline.errors import BadModel, Diverged
 from pipeline.evaluation.evaluate import (
     bin_by_confidence,
     compute_calibration_error,
-    compute_losses,
     count_confusions,
     evaluate,
     find_worst_mistakes,
     score_classes,
 )
 from pipeline.settings.settings import Settings
-from pipeline.settings.training import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, Reduction
+from pipeline.settings.training import MeanSquaredError
 
 CLASSES = ("a", "b", "c")
 LABELS = np.array([0, 0, 1, 1, 2], np.int32)
@@ -31,7 +30,6 @@ LABELS = np.array([0, 0, 1, 1, 2], np.int32)
 OUTPUTS = np.array(
     [[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05]], np.float32
 )
-MEAN, SUM = Reduction.mean, Reduction.sum
 
 
 def part(*rows: int) -> Split:
@@ -119,46 +117,6 @@ def test_outputs_that_do_not_fit_the_classes_are_refused(settings: Settings) -> 
 def test_outputs_that_are_no_numbers_are_refused(settings: Settings) -> None:
     with pytest.raises(Diverged, match="must be finite"):
         evaluate(lambda features: predict(features) * np.nan, table(), settings)
-
-
-# ---- losses -------------------------------------------------------------------------------------------
-
-SATURATED = np.array([[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0], [1, 1, 1], [1e-9, 1, 1e-9]], np.float32)
-
-
-@pytest.mark.parametrize(
-    ("loss", "oracle"),
-    [
-        (CrossEntropy(0.0), "CategoricalCrossentropy"),
-        (BinaryCrossEntropy(0.0, MEAN), "BinaryCrossentropy"),
-        (MeanSquaredError(0.0), "MeanSquaredError"),
-    ],
-)
-@pytest.mark.parametrize("outputs", [OUTPUTS, SATURATED], ids=["usual", "saturated"])
-def test_losses_are_those_of_keras(loss: Loss, oracle: str, outputs: np.ndarray) -> None:
-    from pipeline.backend import keras
-
-    wanted = np.eye(3, dtype=np.float32)[LABELS]
-    theirs = getattr(keras.losses, oracle)(reduction=None)(wanted, outputs)
-    np.testing.assert_allclose(compute_losses(outputs, LABELS, loss), theirs, rtol=1e-5, atol=2e-7)
-
-
-def test_a_sum_over_classes_is_their_mean_times_their_number() -> None:
-    mean = compute_losses(OUTPUTS, LABELS, BinaryCrossEntropy(0.0, MEAN))
-    np.testing.assert_allclose(compute_losses(OUTPUTS, LABELS, BinaryCrossEntropy(0.0, SUM)), 3 * mean)
-
-
-@pytest.mark.parametrize("loss", [CrossEntropy, lambda s: BinaryCrossEntropy(s, MEAN), MeanSquaredError])
-def test_labels_are_not_smoothed_for_the_score(loss: type[Loss]) -> None:
-    np.testing.assert_array_equal(
-        compute_losses(OUTPUTS, LABELS, loss(0.3)), compute_losses(OUTPUTS, LABELS, loss(0.0))
-    )
-
-
-def test_a_certain_mistake_costs_much_but_not_infinitely() -> None:
-    assert compute_losses(np.array([[1.0, 0.0]]), np.array([1]), CrossEntropy(0.0))[0] == pytest.approx(
-        -np.log(1e-7)
-    )
 
 
 # ---- classes ------------------------------------------------------------------------------------------

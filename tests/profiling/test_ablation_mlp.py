@@ -61,7 +61,7 @@ def test_the_backward_rung_finds_the_gradients(kind: Engine) -> None:
     with tf.GradientTape() as tape:
         tape.watch(state.parameters)
         logits = mlp_gradients.forward(spec.network, state.parameters, samples).logits
-        loss = tf.reduce_mean(mlp_gradients.compute_losses(spec.network, logits, wanted))
+        loss = tf.reduce_mean(spec.network.loss.compute(logits, wanted))
     gradients = tape.gradient(loss, state.parameters)
     for one, two in zip(done(parts, Rung.backward)[1], gradients, strict=True):
         np.testing.assert_allclose(one, np.asarray(two), rtol=1e-3, atol=1e-6)

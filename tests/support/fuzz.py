@@ -4,6 +4,7 @@
 
 A line is either accepted, which shows by its importing MLflow or TensorFlow, or refused: in one line, without
 a traceback or a secret, by exit code 1 or 2. What is found otherwise is printed with the line that did it.
+Seconds in which a line waited for a core are not counted: other programs are no fault of it.
 """
 
 import argparse
@@ -19,7 +20,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.abc import MetaPathFinder
+from pathlib import Path
 from typing import Any
+
+from pipeline.hardware.counters import read_delays
 
 COMMANDS = (
     "run",
@@ -251,7 +255,7 @@ def try_line(words: Sequence[str], counts: Counts) -> None:
     """Run one line up to where its work would begin."""
     from pipeline.cli import main
 
-    out, err, started = io.StringIO(), io.StringIO(), time.perf_counter()
+    out, err, started = io.StringIO(), io.StringIO(), read_own_seconds()
     try:
         with redirect_stdout(out), redirect_stderr(err):
             end = f"exit {main(words)}"
@@ -259,7 +263,12 @@ def try_line(words: Sequence[str], counts: Counts) -> None:
         end = "accepted"
     except BaseException as error:
         end = f"raised {type(error).__name__}"
-    counts.add(words, end, err.getvalue(), time.perf_counter() - started)
+    counts.add(words, end, err.getvalue(), read_own_seconds() - started)
+
+
+def read_own_seconds() -> float:
+    """Read a clock that stands still while this process is ready to run and others have the cores."""
+    return time.perf_counter() - sum(read_delays(Path("/proc")).values())
 
 
 def fuzz(lines: int, seed: int) -> Counts:

@@ -1,32 +1,38 @@
-"""The gradients by hand against a tape, the losses against Keras."""
+"""The gradients by hand against a tape."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from pipeline.backend import Tensor, keras, tf
+from pipeline.backend import Tensor, tf
 from pipeline.settings.model import Activation, Output
-from pipeline.settings.training import BinaryCrossEntropy, CrossEntropy, MeanSquaredError, Policy
+from pipeline.settings.training import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Loss,
+    MeanSquaredError,
+    Policy,
+    Reduction,
+)
 from pipeline.training import mlp_gradients
+from pipeline.training.losses import loss_of
 from pipeline.training.mlp_gradients import NetworkSpec
 
 HEADS = [
-    pytest.param(CrossEntropy, Output.softmax, False, id="cross_entropy"),
-    pytest.param(BinaryCrossEntropy, Output.sigmoid, False, id="binary_cross_entropy"),
-    pytest.param(BinaryCrossEntropy, Output.sigmoid, True, id="binary_cross_entropy_summed"),
-    pytest.param(MeanSquaredError, Output.softmax, False, id="squared_softmax"),
-    pytest.param(MeanSquaredError, Output.sigmoid, False, id="squared_sigmoid"),
+    pytest.param(CrossEntropy(0.1), Output.softmax, id="cross_entropy"),
+    pytest.param(BinaryCrossEntropy(0.1, Reduction.mean), Output.sigmoid, id="binary_cross_entropy"),
+    pytest.param(BinaryCrossEntropy(0.1, Reduction.sum), Output.sigmoid, id="binary_cross_entropy_summed"),
+    pytest.param(MeanSquaredError(0.1), Output.softmax, id="squared_softmax"),
+    pytest.param(MeanSquaredError(0.1), Output.sigmoid, id="squared_sigmoid"),
 ]
 SIZES = (5, 7, 6, 3)
 LABELS = tf.constant([0, 2, 1, 1], tf.int32)
 
 
-def make_network(
-    activation: Activation, output: Output, loss: type, policy: Policy, sums_classes: bool = False
-) -> NetworkSpec:
+def make_network(activation: Activation, output: Output, loss: Loss, policy: Policy) -> NetworkSpec:
     return NetworkSpec(
-        sizes=SIZES, activation=activation, output=output, loss=loss, policy=policy, sums_classes=sums_classes
+        sizes=SIZES, activation=activation, loss=loss_of(loss, SIZES[-1], output), policy=policy
     )
 
 
@@ -41,11 +47,11 @@ def parameters() -> list[Tensor]:
 
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "dropout"])
 @pytest.mark.parametrize("activation", Activation)
-@pytest.mark.parametrize(("loss", "output", "summed"), HEADS)
+@pytest.mark.parametrize(("loss", "output"), HEADS)
 def test_gradient_by_hand_is_the_tapes(
-    loss: type, output: Output, summed: bool, activation: Activation, masked: bool
+    loss: Loss, output: Output, activation: Activation, masked: bool
 ) -> None:
-    net = make_network(activation, output, loss, Policy.float64, summed)
+    net = make_network(activation, output, loss, Policy.float64)
     samples, wanted = (
         drawn(4, 5, seed=10),
         mlp_gradients.make_targets(net, LABELS, tf.constant(0.1, tf.float64)),
@@ -57,37 +63,11 @@ def test_gradient_by_hand_is_the_tapes(
     with tf.GradientTape() as tape:
         tape.watch(moving)
         done = mlp_gradients.forward(net, moving, samples, masks)
-        total = tf.reduce_sum(mlp_gradients.compute_losses(net, done.logits, wanted))
+        total = tf.reduce_sum(net.loss.compute(done.logits, wanted))
     by_tape = tape.gradient(total, moving)
-    by_hand = mlp_gradients.backward(net, done, mlp_gradients.loss_gradient(net, done.logits, wanted), masks)
+    by_hand = mlp_gradients.backward(net, done, net.loss.compute_gradient(done.logits, wanted), masks)
     for ours, theirs in zip(by_hand, by_tape, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("loss", "keras_loss"),
-    [
-        (CrossEntropy, keras.losses.CategoricalCrossentropy),
-        (BinaryCrossEntropy, keras.losses.BinaryCrossentropy),
-    ],
-)
-def test_label_smoothing_is_keras(loss: type, keras_loss: type) -> None:
-    net = make_network(Activation.relu, Output.softmax, loss, Policy.float64)
-    logits = drawn(4, 3, seed=1)
-    ours = mlp_gradients.compute_losses(
-        net, logits, mlp_gradients.make_targets(net, LABELS, tf.constant(0.2, tf.float64))
-    )
-    theirs = keras_loss(from_logits=True, label_smoothing=0.2, reduction=None, dtype="float64")
-    np.testing.assert_allclose(ours, theirs(tf.one_hot(LABELS, 3), logits), rtol=1e-6)
-
-
-@pytest.mark.parametrize(("loss", "output", "summed"), HEADS)
-def test_losses_stay_finite_at_extreme_logits(loss: type, output: Output, summed: bool) -> None:
-    net = make_network(Activation.relu, output, loss, Policy.float32, summed)
-    logits = tf.constant([[1e4, -1e4, 0.0]] * 4)
-    wanted = mlp_gradients.make_targets(net, LABELS, tf.constant(0.0))
-    assert np.isfinite(mlp_gradients.compute_losses(net, logits, wanted)).all()
-    assert np.isfinite(mlp_gradients.loss_gradient(net, logits, wanted)).all()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +80,7 @@ def test_losses_stay_finite_at_extreme_logits(loss: type, output: Output, summed
     ],
 )
 def test_only_hidden_layers_are_narrow(policy: Policy, narrow: str, wide: str) -> None:
-    net = make_network(Activation.relu, Output.softmax, CrossEntropy, policy)
+    net = make_network(Activation.relu, Output.softmax, CrossEntropy(0.0), policy)
     done = mlp_gradients.forward(net, [tf.cast(each, net.wide) for each in parameters()], drawn(4, 5, seed=1))
     assert {each.dtype.name for each in done.hidden} == {narrow}
     assert done.logits.dtype.name == done.weights[-1].dtype.name == wide

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from pipeline.settings.optimizer import Constant, Cosine, WarmupLinear
-from pipeline.training.learning_rates import learning_rates
+from pipeline.cli.compose import compose
+from pipeline.settings.kinds import kinds_of, option_name
+from pipeline.settings.optimizer import Constant, Cosine, Schedule, WarmupLinear
+from pipeline.training.schedules import learning_rates
 
 
 def test_constant_never_changes() -> None:
@@ -31,3 +33,13 @@ def test_no_warm_up_starts_at_the_peak() -> None:
 
 def test_a_warm_up_over_every_step_has_no_fall() -> None:
     np.testing.assert_allclose(learning_rates(WarmupLinear(0.99, 0.0), 1.0, 4), [1 / 4, 2 / 4, 3 / 4, 1])
+
+
+@pytest.mark.parametrize("option", [option_name(kind) for kind in kinds_of(Schedule)])
+def test_every_schedule_gives_each_step_a_rate_up_to_the_highest(option: str) -> None:
+    schedule = compose([f"schedule={option}"]).settings.schedule
+    for steps in (1, 2, 50):
+        rates = learning_rates(schedule, 0.5, steps)
+        assert rates.shape == (steps,)
+        assert ((rates >= 0) & (rates <= 0.5)).all()
+        assert rates.max() > 0

@@ -1,0 +1,88 @@
+"""What is minimised: one module a loss, named after its conf option (see README.md)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from pipeline.settings.kinds import class_in, module_of
+from pipeline.settings.model import Output
+
+if TYPE_CHECKING:
+    from pipeline.backend import Tensor
+    from pipeline.settings.training import Loss
+
+EPSILON = 1e-7
+"""Keras' own: a probability is kept this far from 0 and 1 before its logarithm is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossFunction(ABC):
+    """All that must be known of a loss; a subclass is a frozen dataclass in a module of its own.
+
+    Its fields are what shapes the compiled code: equal ones share compiled epochs. `output`: what makes
+    probabilities of logits.
+    """
+
+    classes: int
+    output: Output
+
+    @classmethod
+    def from_settings(cls, _loss: Any, classes: int, output: Output) -> Self:
+        """Return the function for a loss's settings."""
+        return cls(classes, output)
+
+    def spread(self, smoothing: Any) -> Any:
+        """Return what each class gets of a share `smoothing` of each target: evenly, as Keras does it."""
+        return smoothing * (1 / self.classes)
+
+    @abstractmethod
+    def compute(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute the loss of each sample, [batch], from logits and targets [batch, classes]."""
+
+    @abstractmethod
+    def compute_gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute the gradient of the sum of `compute` by the logits, [batch, classes]."""
+
+    def compute_both(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return losses and gradient; for a loss that has one kernel for both."""
+        return self.compute(logits, targets), self.compute_gradient(logits, targets)
+
+    @abstractmethod
+    def make_keras_twin(self) -> Any:
+        """Return the same loss of (targets, logits), meant over a batch, for networks that Keras trains."""
+
+    @staticmethod
+    @abstractmethod
+    def score(loss: Any, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Compute the loss of each sample, float64 [n], as Keras does from probabilities, not smoothed.
+
+        `outputs`: probabilities [n, classes]; `labels`: [n]; `loss`: the settings.
+        """
+
+
+def loss_class(loss: Loss) -> type[LossFunction]:
+    """Return what is known of a loss before its numbers: the class in the module of its option."""
+    kind: type[LossFunction] = class_in(module_of(__name__, loss), LossFunction)
+    return kind
+
+
+def loss_of(loss: Loss, classes: int, output: Output) -> LossFunction:
+    """Return the loss function for a loss's settings."""
+    return loss_class(loss).from_settings(loss, classes, output)
+
+
+def to_probabilities(output: Output, logits: Tensor) -> Tensor:
+    """Return the outputs of a network, [batch, classes]."""
+    from pipeline.backend import tf
+
+    return tf.nn.softmax(logits) if output is Output.softmax else tf.sigmoid(logits)
+
+
+def clip_probabilities(shares: np.ndarray) -> np.ndarray:
+    """Keep probabilities away from 0 and 1; because of `EPSILON` no logarithm passes 16.1."""
+    # Clipped in float32, as Keras does it: there 1 - EPSILON is 1 - 1.19e-7.
+    return np.clip(shares.astype(np.float32), EPSILON, 1 - EPSILON).astype(np.float64)
