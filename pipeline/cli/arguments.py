@@ -63,15 +63,29 @@ def _split_text(text: str) -> list[str]:
 
 def quote_value(pair: str) -> str:
     """Return `pair` with its value in quotes where Hydra's grammar cannot read it as it is."""
-    if _is_readable(pair):
-        return pair
     key, value = split_word(pair)
-    # Hydra takes a backslash for an escape only where a quote follows.
-    escaped = re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + (match[2] and "\\'"), value or "")
-    in_quotes = f"{key}='{escaped}'"
+    is_blank = bool(value) and not (value or "").strip()  # a space or a tab, which Hydra would drop
+    if _is_readable(pair) and not is_blank:
+        return pair
+    if (value or "").startswith("[") and (value or "").endswith("]"):
+        elements = (value or "")[1:-1].split(",")
+        in_list = f"{key}=[{','.join(map(_quote_element, elements))}]"
+        if _is_readable(in_list):
+            return in_list
+    in_quotes = f"{key}={_quote(value or '')}"
     if "\n" in pair or not _is_readable(in_quotes):
         raise BadSetting(f"{key!r} is not a key that can be set, got {pair!r}; write key=value, see --help")
     return in_quotes
+
+
+def _quote(text: str) -> str:
+    """Return a text in quotes; Hydra takes a backslash for an escape only where a quote follows."""
+    escaped = re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + (match[2] and "\\'"), text)
+    return f"'{escaped}'"
+
+
+def _quote_element(text: str) -> str:
+    return text if _is_readable(f"key=[{text}]") else _quote(text.strip())
 
 
 @lru_cache(maxsize=4096)

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.cli import arguments, explain_errors, schema
@@ -61,8 +62,24 @@ def _compose_config(pairs: list[str]) -> DictConfig:
     for pair in pairs:
         if not _is_group(pair):
             override = arguments.parse(pair)
-            OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+            value = _keep_text(config, pair, override.key_or_group, override.value())
+            OmegaConf.update(config, override.key_or_group, value, merge=True)
     return config
+
+
+def _keep_text(config: DictConfig, pair: str, key: str, value: Any) -> Any:
+    """Return the value, as it was typed where the key holds text: a column may be called 2024_01 or 1.50."""
+    node: Any = config
+    for name in key.split("."):
+        node = node._get_node(name) if isinstance(node, DictConfig) else None
+    typed = pair.partition("=")[2].strip()
+    if isinstance(node, StringNode):
+        return value if value is None or isinstance(value, str | list | dict) else typed
+    is_list = isinstance(node, ListConfig) and node._metadata.element_type is str
+    words = [word.strip() for word in typed.strip("[]").split(",")]
+    if not is_list or not isinstance(value, list) or len(words) != len(value):
+        return value
+    return [item if isinstance(item, str) else word for item, word in zip(value, words, strict=True)]
 
 
 def _is_group(pair: str) -> bool:

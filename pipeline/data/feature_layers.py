@@ -4,11 +4,13 @@ Only layers that come with Keras, so that a saved model loads anywhere.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pipeline.backend import Tensor, keras, tf
+from pipeline.data.column_layers import fit_columns, make_column_features, make_column_inputs
 from pipeline.data.features import (
     Columns,
     Counts,
@@ -16,6 +18,7 @@ from pipeline.data.features import (
     LogMel,
     SampleKind,
     SoundSamples,
+    TableSamples,
     TextSamples,
     Tokens,
 )
@@ -48,8 +51,8 @@ def fit_front_end(kind: SampleKind, train: RawSamples, settings: Settings) -> Fr
             return Tokens(words, settings.vocabulary.length)
         case TextSamples(), Texts():
             return _fit_counts(settings.vocabulary, train)
-        case _, Table():
-            return _fit_columns(train)
+        case TableSamples(types), Table():
+            return fit_columns(train, types)
         case _:
             raise NotImplementedError(type(kind).__name__)
 
@@ -119,22 +122,6 @@ def _split_texts(rows: int) -> Iterator[slice]:
     return (slice(start, min(start + TEXTS_PER_PORTION, rows)) for start in starts)
 
 
-def _fit_columns(train: Table) -> Columns:
-    medians = [_compute_median(train.numbers[:, column]) for column in range(len(train.numeric))]
-    categories = tuple(_collect_categories(texts) for texts in train.words)
-    return Columns(train.numeric, tuple(medians), train.categorical, categories)
-
-
-def _compute_median(column: np.ndarray) -> float:
-    numbers = np.asarray(column)[np.isfinite(column)]
-    return float(np.median(numbers)) if len(numbers) else 0.0
-
-
-def _collect_categories(texts: Texts) -> tuple[str, ...]:
-    words = {str(text) for rows in split_into_portions(len(texts), 64) for text in texts[rows]}
-    return tuple(sorted(words - {""}))
-
-
 # ---- layers -----------------------------------------------------------------------------------------------
 
 
@@ -149,8 +136,7 @@ def make_inputs(front: FrontEnd | None, shape: tuple[int, ...]) -> Any:
         case LogMel():
             return keras.Input((None,), dtype="float32", name="samples")
         case Columns():
-            kinds = dict.fromkeys(front.numeric, "float32") | dict.fromkeys(front.categorical, "string")
-            return {name: keras.Input((), dtype=kind, name=name) for name, kind in kinds.items()}
+            return make_column_inputs(front)
         case _:
             return keras.Input((), dtype="string", name="samples")
 
@@ -180,7 +166,7 @@ def make_features(front: FrontEnd | None, inputs: Any) -> Any:
             )
             return layer(inputs)
         case Columns():
-            return _make_column_features(front, inputs)
+            return make_column_features(front, inputs)
 
 
 def _make_mel_features(front: LogMel, waves: Any) -> Any:
@@ -208,19 +194,6 @@ def _make_mel_features(front: LogMel, waves: Any) -> Any:
     return layer(keras.layers.Rescaling(1 / 2**15, dtype="float32")(cut))
 
 
-def _make_column_features(front: Columns, inputs: dict[str, Any]) -> Any:
-    columns = []
-    for name, median in zip(front.numeric, front.medians, strict=True):
-        number = keras.ops.where(keras.ops.isfinite(inputs[name]), inputs[name], median)
-        columns.append(keras.ops.expand_dims(number, -1))
-    for number_of_column, (name, words) in enumerate(zip(front.categorical, front.categories, strict=True)):
-        lookup = keras.layers.StringLookup(
-            vocabulary=list(words) or [""], output_mode="one_hot", name=f"category_{number_of_column}"
-        )
-        columns.append(lookup(inputs[name]))
-    return keras.ops.concatenate(columns, -1) if len(columns) > 1 else columns[0]
-
-
 # ---- running ----------------------------------------------------------------------------------------------
 
 
@@ -232,17 +205,24 @@ def compute_features(front: FrontEnd, samples: RawSamples) -> Iterator[np.ndarra
     inputs = make_inputs(front, ())
     model = keras.Model(inputs, make_features(front, inputs))
     dtype = {Counts: np.uint8, Tokens: np.int32}.get(type(front), np.float32)
-    specs = keras.tree.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), inputs)
+    specs = keras.tree.map_structure(partial(_make_spec, isinstance(inputs, dict)), inputs)
     compute = tf.function(lambda batch: model(batch, training=False)).get_concrete_function(specs)
     width = max(estimate_width(samples), int(np.prod(model.output.shape[1:])))
     for rows in split_into_portions(len(samples), width):
         yield compute(convert_to_tensors(samples[rows])).numpy().astype(dtype)
 
 
+def _make_spec(is_column: bool, tensor: Any) -> Any:
+    return tf.TensorSpec(tensor.shape, "float64" if is_column and tensor.dtype != "string" else tensor.dtype)
+
+
 def convert_to_tensors(batch: Batch) -> Tensor:
-    """Convert samples to what a Keras model takes: float32, strings, or a dict of columns."""
+    """Convert samples to what a Keras model takes: float32, strings, or a dict of columns (float64, str)."""
     if isinstance(batch, dict):
-        return {name: convert_to_tensors(column) for name, column in batch.items()}
+        return {
+            name: tf.constant(column, tf.string if column.dtype == object else tf.float64)
+            for name, column in batch.items()
+        }
     if batch.dtype == object:
         return tf.constant(batch, tf.string)
     return tf.constant(batch, tf.float32)

@@ -7,6 +7,8 @@ them. A front end is stored with the prepared arrays and is part of the saved mo
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
+from pipeline.data.tables.column_types import ColumnType, decode_column_type
+
 # ---- kinds of raw samples -------------------------------------------------------------------------------
 
 
@@ -24,7 +26,9 @@ class TextSamples:
 
 @dataclass(frozen=True, slots=True)
 class TableSamples:
-    """Rows of a table with columns of numbers and of categories."""
+    """Rows of a table with columns of numbers, dates and categories."""
+
+    columns: tuple[ColumnType, ...] = ()
 
 
 SampleKind: TypeAlias = SoundSamples | TextSamples | TableSamples
@@ -71,17 +75,28 @@ class Tokens:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """A row -> its numbers (the median where a cell is empty), then each category one-hot, float32.
+    """A row -> its numbers, the parts of its dates, then each category one-hot, float32.
 
-    Index 0 of each category: a word that training never saw, or an empty cell.
+    An empty cell of a number or a date counts as the median. Index 0 of each category: a word that training
+    never saw or seldom, or an empty cell. `offsets`, `units`: of each number, `(x - offset) / unit` is
+    computed in float64 (() for 0 and 1); `is_wide`: float32 cannot hold it before that. `dates` are seconds
+    since 1970 with the medians `date_medians`; `has_time`: their time of day varies. `types`: how the
+    cells of all columns are read.
     """
 
     numeric: tuple[str, ...]
     medians: tuple[float, ...]
     categorical: tuple[str, ...]
     categories: tuple[tuple[str, ...], ...]
+    offsets: tuple[float, ...] = ()
+    units: tuple[float, ...] = ()
+    is_wide: tuple[bool, ...] = ()
+    dates: tuple[str, ...] = ()
+    date_medians: tuple[float, ...] = ()
+    has_time: tuple[bool, ...] = ()
+    types: tuple[ColumnType, ...] = ()
 
 
 FrontEnd: TypeAlias = LogMel | Counts | Tokens | Columns
@@ -102,6 +117,8 @@ def decode_front_end(plain: dict[str, Any] | None) -> FrontEnd | None:
     if plain is None:
         return None
     values = {key: _make_tuples(value) for key, value in plain.items() if key != "kind"}
+    if "types" in plain:
+        values["types"] = tuple(map(decode_column_type, plain["types"]))
     front: FrontEnd = FRONT_ENDS[plain["kind"]](**values)
     return front
 

@@ -14,11 +14,12 @@ from zipfile import BadZipFile
 import numpy as np
 
 from pipeline.data.features import FrontEnd, decode_front_end, encode_front_end
-from pipeline.data.report import CleaningReport, decode_report
+from pipeline.data.report import CleaningReport, ColumnReport, decode_columns, decode_report, encode_columns
 from pipeline.data.samples import RawSamples, describe_samples, read_samples, save_samples
 from pipeline.errors import BadInput
 from pipeline.files import make_draft_path, remove_abandoned_drafts
 
+COLUMNS_FILE = "columns.json"
 SPLITS = ("train", "validation", "test")
 
 
@@ -60,7 +61,8 @@ class Scaling:
 class Prepared:
     """Data ready for a network. `key` names source and settings; `reused`: it came from the cache.
 
-    `shape`: of one sample's features; `front`: what makes features of raw samples; None: users send features.
+    `shape`: of one sample's features; `front`: what makes features of raw samples; None: users send features;
+    `columns`: of a table.
     """
 
     train: Split
@@ -75,6 +77,7 @@ class Prepared:
     directory: Path
     reused: bool
     front: FrontEnd | None = None
+    columns: tuple[ColumnReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,7 @@ class PreparedContent:
     """The content of a new cache entry: all of `Prepared` but where it lies.
 
     Features that are already in the entry's folder (see `get_features_path`) are left as they are.
+    `columns`: of a table.
     """
 
     splits: Mapping[str, Split]
@@ -90,6 +94,7 @@ class PreparedContent:
     report: CleaningReport
     source_sha256: str
     front: FrontEnd | None = None
+    columns: tuple[ColumnReport, ...] = ()
 
 
 def get_features_path(folder: Path, split: str) -> Path:
@@ -160,6 +165,8 @@ def _write_entry(folder: Path, content: PreparedContent) -> None:
         "front": encode_front_end(content.front),
         "raw": None if raw is None else describe_samples(raw),
     }
+    if content.columns:
+        (folder / COLUMNS_FILE).write_text(encode_columns(content.columns))
     with (folder / "prepared.json").open("w") as file:
         json.dump(about, file, indent=2)
         file.flush()
@@ -202,6 +209,7 @@ def _read_entry(folder: Path, key: str, reused: bool = True) -> Prepared:
         directory=folder,
         reused=reused,
         front=decode_front_end(about["front"]),
+        columns=decode_columns(columns.read_text()) if (columns := folder / COLUMNS_FILE).exists() else (),
     )
 
 

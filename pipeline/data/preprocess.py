@@ -14,8 +14,8 @@ import numpy as np
 from pipeline.data import feature_layers, prepared, scaling, sources, splitting
 from pipeline.data.features import Columns, Counts, FrontEnd, SampleKind, SoundSamples, Tokens
 from pipeline.data.prepared import Prepared, PreparedContent, Scaling, Split
-from pipeline.data.report import CleaningReport
-from pipeline.data.samples import RawSamples, copy_rows
+from pipeline.data.report import CleaningReport, Findings
+from pipeline.data.samples import RawSamples, Table, copy_rows
 from pipeline.data.sources import LoadedData
 from pipeline.data.splitting import RowSelection
 from pipeline.errors import BadInput, BadSetting
@@ -23,6 +23,7 @@ from pipeline.settings.data import SoundData, TextData
 from pipeline.settings.kinds import option_name
 from pipeline.settings.preprocess import Preprocess, Standardise, Storage
 from pipeline.settings.settings import Settings
+from pipeline.settings.tables import Csv
 
 FORMAT = 3  # raise it when the same settings come to mean other arrays
 MAX_NAMED_FILES = 20
@@ -106,6 +107,9 @@ def _compute_key(source: str, settings: Settings) -> str:
         **asdict(data),
         **preprocess_values,
     }
+    if isinstance(data, Csv):
+        official = [key for key in ("validation", "test_path") if getattr(data, key) is not None]
+        about["official_splits"] = official
     for key in ("path", "test_path", "in_memory_limit"):
         about.pop(key, None)  # `source` says what is in the files
     if isinstance(data, SoundData):
@@ -149,15 +153,19 @@ def prepare(
         if samples is not None
     }
     train = splitting.clean_samples(loaded.train, len(classes), dropped)
+    findings = Findings(loaded.findings)
+    deduplicate = preprocess.deduplicate
+    if deduplicate and isinstance(train.source, Table):
+        train, deduplicate = splitting.group_repeats(train, findings)
     test, validation = given.get("test"), given.get("validation")
     share = preprocess.validation
     if test is None:
-        train, test = splitting.split_stratified(train, "preprocess.test", preprocess.test, seed, classes)
+        train, test = splitting.split_rows(train, "preprocess.test", preprocess.test, seed, classes)
         share /= 1 - preprocess.test
     splitting.check_classes(train, classes)
     if validation is None:
-        train, validation = splitting.split_stratified(train, "preprocess.validation", share, seed, classes)
-    if preprocess.deduplicate:
+        train, validation = splitting.split_rows(train, "preprocess.validation", share, seed, classes)
+    if deduplicate:
         train = splitting.drop_repeats(train, [validation, test], dropped)
         splitting.check_classes(train, loaded.classes)
     train = splitting.take_fraction(train, fraction, preprocess.seed, dropped)
@@ -168,7 +176,7 @@ def prepare(
         source,
         fit,
         folder,
-        dropped,
+        (dropped, findings),
     )
 
 
@@ -179,7 +187,7 @@ def _build_content(
     source: str,
     fit: FitFrontEnd | None,
     folder: Path | None,
-    dropped: dict[str, int],
+    notes: tuple[dict[str, int], Findings],
 ) -> PreparedContent:
     """Copy the rows, fit the front end and the scaling on the training split, and make the features."""
     if loaded.kind is None:
@@ -203,7 +211,7 @@ def _build_content(
             for name, selection in selections.items()
         }
         scaling_values = _choose_scaling(front, splits["train"].features, preprocess)
-    report = _build_report(loaded, splits, dropped)
+    report = _build_report(loaded, splits, *notes)
     return PreparedContent(
         splits=splits,
         classes=loaded.classes,
@@ -211,6 +219,7 @@ def _build_content(
         report=report,
         source_sha256=source,
         front=front,
+        columns=loaded.columns,
     )
 
 
@@ -254,11 +263,11 @@ def _choose_scaling(front: FrontEnd, features: np.ndarray, preprocess: Preproces
             return Scaling(np.zeros(len(idf), np.float32), (1 / np.array(idf)).astype(np.float32))
         case Tokens():
             return Scaling(zero, unit)
-        case Columns(numeric=numeric):
+        case Columns(numeric=numeric, dates=dates):
             standardised = scaling.fit_scaling(
                 features, replace(preprocess, standardise=Standardise.feature, normalise=False)
             )
-            is_number = np.arange(features.shape[1]) < len(numeric)
+            is_number = np.arange(features.shape[1]) < len(numeric) + len(dates)
             return Scaling(
                 np.where(is_number, standardised.mean, zero), np.where(is_number, standardised.std, unit)
             )
@@ -266,7 +275,9 @@ def _choose_scaling(front: FrontEnd, features: np.ndarray, preprocess: Preproces
             return scaling.fit_scaling(features, preprocess)
 
 
-def _build_report(loaded: LoadedData, splits: dict[str, Split], dropped: dict[str, int]) -> CleaningReport:
+def _build_report(
+    loaded: LoadedData, splits: dict[str, Split], dropped: dict[str, int], findings: Findings
+) -> CleaningReport:
     lowest, highest = scaling.find_extremes(splits["train"].features)
     counts = {
         name: np.bincount(split.labels, minlength=len(loaded.classes)) for name, split in splits.items()
@@ -286,5 +297,5 @@ def _build_report(loaded: LoadedData, splits: dict[str, Split], dropped: dict[st
             for name, count in counts.items()
         },
         unreadable=loaded.unreadable[:MAX_NAMED_FILES],
-        findings=loaded.findings,
+        findings=findings.to_tuple(),
     )

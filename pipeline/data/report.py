@@ -1,7 +1,10 @@
 """What became of a user's data on its way to the network: what was read, left out and changed, and why."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from pipeline.formatting import format_one_line
@@ -28,8 +31,9 @@ class Finding:
 class Findings:
     """A collector of findings: what has the same thing and text is counted together."""
 
-    def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], tuple[int, str]] = {}
+    def __init__(self, known: Iterable[Finding] = ()) -> None:
+        """Begin with what is known."""
+        self._counts = {(finding.thing, finding.text): (finding.count, finding.example) for finding in known}
 
     def add(self, thing: str, text: str, example: str = "", count: int = 1) -> None:
         """Count `count` more things of this kind; the first example is kept."""
@@ -40,6 +44,22 @@ class Findings:
     def to_tuple(self) -> tuple[Finding, ...]:
         """Return what was added so far, in the order of the first of each kind."""
         return tuple(Finding(*kind, count, example) for kind, (count, example) in self._counts.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnReport:
+    """What became of one column of a table. `taken_for`: number, category, date, or nothing (left out).
+
+    `missing`: rows without a value; `distinct`: different values in the others; `examples`: the first of
+    them; `note`: how they are written, and why the column is left out.
+    """
+
+    name: str
+    taken_for: str
+    missing: int
+    distinct: int
+    examples: tuple[str, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,3 +98,28 @@ def describe_report(report: CleaningReport) -> Iterator[str]:
         if rows:
             yield str(Finding("row", f"left out: {reason}", rows, unreadable if "file" in reason else ""))
     yield from map(str, report.findings)
+
+
+def encode_columns(columns: Sequence[ColumnReport]) -> str:
+    """Encode the report of a table's columns as JSON."""
+    return json.dumps([asdict(column) for column in columns], indent=2)
+
+
+def decode_columns(text: str) -> tuple[ColumnReport, ...]:
+    """Decode what `encode_columns` wrote.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no such text.
+    """
+    return tuple(
+        ColumnReport(**{**plain, "examples": tuple(plain["examples"])}) for plain in json.loads(text)
+    )
+
+
+def write_columns_csv(columns: Sequence[ColumnReport]) -> str:
+    """Return the report of a table's columns as CSV, for a person."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, [field.name for field in fields(ColumnReport)])
+    table.writeheader()
+    table.writerows(asdict(column) | {"examples": ", ".join(column.examples)} for column in columns)
+    return text.getvalue()

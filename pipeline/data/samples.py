@@ -48,7 +48,7 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of a table. `numbers`: float32 [n, numeric columns], NaN for an empty cell.
+    """Rows of a table. `numbers`: float64 [n, numeric columns], NaN for an empty cell; dates are seconds.
 
     `words`: one `Texts` for each categorical column; `numeric`, `categorical`: names of the columns.
     """
@@ -125,12 +125,27 @@ def take_batch(raw: Any, rows: Rows) -> Batch:
 def copy_rows(raw: RawSamples, rows: np.ndarray) -> RawSamples:
     """Copy these rows into memory; the result is of the same kind as `raw`."""
     if isinstance(raw, Texts):
-        return make_texts(raw[rows])
+        return copy_texts(raw, rows)
     if isinstance(raw, Table):
-        words = tuple(make_texts(texts[rows]) for texts in raw.words)
+        words = tuple(copy_texts(texts, rows) for texts in raw.words)
         return Table(raw.numbers[rows], words, raw.numeric, raw.categorical)
     array: np.ndarray = raw[rows]
     return array
+
+
+def copy_texts(texts: Texts, rows: np.ndarray) -> Texts:
+    """Copy these texts into memory."""
+    starts = np.concatenate([[0], texts.ends[:-1]])[rows]
+    lengths = texts.ends[rows] - starts
+    ends = np.cumsum(lengths)
+    letters = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
+    for portion in split_into_portions(len(rows), 64):
+        stops = ends[portion]
+        if len(stops):
+            first = int(stops[0] - lengths[portion][0])
+            shift = np.repeat(starts[portion] - (stops - lengths[portion]), lengths[portion])
+            letters[first : stops[-1]] = texts.letters[np.arange(first, stops[-1]) + shift]
+    return Texts(letters, ends)
 
 
 def split_into_portions(rows: int, width: int) -> Iterator[slice]:

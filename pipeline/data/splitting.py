@@ -3,13 +3,17 @@
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.data.report import Findings
 from pipeline.data.samples import Batch, RawSamples, Texts, encode_rows, estimate_width, split_into_portions
 from pipeline.data.sources import LabelledSamples
 from pipeline.errors import BadData
+
+MOST_REPEATS = 0.5
+"""Where a larger share of a table's rows repeats others, there are few different ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +21,22 @@ class RowSelection:
     """Rows of a source that are not copied yet: `rows` int64 [n], in rising order; `labels` int32 [n].
 
     `groups`: int64 [n], rows of one number stay on one side of a split; None: each row is by itself.
+    `times`: float64 [n], the newest rows are split off; None: rows are split by chance.
     """
 
     source: RawSamples
     rows: np.ndarray
     labels: np.ndarray
     groups: np.ndarray | None = None
+    times: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def select(self, indices: np.ndarray) -> "RowSelection":
         """Return a part of this selection; `indices`: positions in it, as numbers or as a mask."""
-        groups = None if self.groups is None else self.groups[indices]
-        return RowSelection(self.source, self.rows[indices], self.labels[indices], groups)
+        groups, times = (None if array is None else array[indices] for array in (self.groups, self.times))
+        return RowSelection(self.source, self.rows[indices], self.labels[indices], groups, times)
 
     def iterate_portions(self) -> Iterator[Batch]:
         """Yield the samples in portions that fit into memory."""
@@ -58,8 +64,8 @@ def clean_samples(samples: LabelledSamples, classes: int, dropped: dict[str, int
             f"every split must keep a row after cleaning, got none of {len(labels)}: {np.sum(~labelled)} "
             f"with a label out of range, the rest with {reason}; mend the data"
         )
-    groups = None if samples.groups is None else samples.groups[keep]
-    return RowSelection(features, keep, labels[keep].astype(np.int32), groups)
+    groups, times = (None if array is None else array[keep] for array in (samples.groups, samples.times))
+    return RowSelection(features, keep, labels[keep].astype(np.int32), groups, times)
 
 
 def _find_usable_rows(features: RawSamples) -> tuple[np.ndarray, str]:
@@ -107,6 +113,28 @@ def check_classes(split: RowSelection, classes: tuple[str, ...]) -> None:
         )
 
 
+def split_rows(
+    split: RowSelection, key: str, share: float, seed: int, classes: tuple[str, ...]
+) -> tuple[RowSelection, RowSelection]:
+    """Split by time where the rows have times, else by class (see `split_stratified`).
+
+    Raises:
+        BadData: all rows are of one time, or a class has too few rows.
+    """
+    if split.times is None:
+        return split_stratified(split, key, share, seed, classes)
+    order = np.argsort(split.times, kind="stable")  # a row without a time (NaN) comes last
+    times = split.times[order[np.isfinite(split.times[order])]]
+    first_new = times[min(len(times) - 1, round((1 - share) * len(times)))] if len(times) else np.nan
+    is_new = split.times >= first_new
+    if not is_new.any() or not (split.times < first_new).any():
+        raise BadData(
+            f"data.split=time must have rows of several times for {key}={share:g}, "
+            f"got {len(np.unique(times))}; set data.time=... to a column of dates or numbers"
+        )
+    return split.select(~is_new), split.select(is_new)
+
+
 def split_stratified(
     split: RowSelection, key: str, share: float, seed: int, classes: tuple[str, ...]
 ) -> tuple[RowSelection, RowSelection]:
@@ -137,6 +165,26 @@ def split_stratified(
         ) from None
     is_chosen = np.isin(group_of_row, chosen)
     return split.select(~is_chosen), split.select(is_chosen)
+
+
+def group_repeats(train: RowSelection, findings: Findings) -> tuple[RowSelection, bool]:
+    """Keep equal rows of a table on one side; return whether rows of official splits are to be dropped.
+
+    Equal rows of a table are different persons as a rule. Where most rows repeat others, there are few
+    different ones, and no split could hold them apart: then they are left wherever they fall.
+    """
+    numbers: dict[bytes, int] = {}
+    groups = np.array([numbers.setdefault(row, len(numbers)) for row in _hash_rows(train)], np.int64)
+    repeats = len(train) - len(numbers)
+    if not repeats:
+        return train, True
+    if repeats > MOST_REPEATS * len(train):
+        findings.add("row", "alike others: too many to keep them in one split", count=repeats)
+        return train, False
+    if train.groups is None and train.times is None:
+        findings.add("row", "alike others: kept, in the same split as those", count=repeats)
+        return replace(train, groups=groups), True
+    return train, True
 
 
 def drop_repeats(

@@ -46,7 +46,8 @@ def make_predictor(model: Any) -> Callable[[Any], np.ndarray]:
 
 
 def _cast_to_float(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dtype == tf.string else tf.cast(tensor, tf.float32)
+    # Columns of a table may need float64; the model itself brings them to the type of its inputs.
+    return tensor if tensor.dtype in (tf.string, tf.float64) else tf.cast(tensor, tf.float32)
 
 
 def _make_spec(array: np.ndarray) -> Tensor:

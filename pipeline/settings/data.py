@@ -164,33 +164,6 @@ class TextFolder(TextData):
 
 
 @dataclass(slots=True, kw_only=True)
-class Csv(Data):
-    """A table with a header: columns of numbers and categories, or one column of texts (`text`).
-
-    `columns`: null for all but the label; `categorical`: null for those whose cells are no numbers.
-    """
-
-    path: str
-    label: str
-    test_path: str | None
-    text: str | None
-    columns: list[str] | None
-    categorical: list[str] | None
-    separator: str
-    encoding: str
-
-    def __post_init__(self) -> None:
-        Data.__post_init__(self)
-        require(len(self.separator) == 1, "data.separator", "one character", self.separator)
-        require(
-            self.text is None or self.columns is None,
-            "data.columns",
-            "null with data.text (one column of texts)",
-            self.columns,
-        )
-
-
-@dataclass(slots=True, kw_only=True)
 class ImageFolder(Data):
     """Images, in a folder with a folder for each class, an archive of one, or named by a list.
 

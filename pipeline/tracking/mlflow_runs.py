@@ -4,11 +4,13 @@ Whatever is written is masked (no password reaches a run) and cut to what MLflow
 """
 
 import os
+import re
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from getpass import getuser
+from itertools import chain, count
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
 from urllib.parse import urlsplit
@@ -27,6 +29,7 @@ from pipeline.tracking.mlflow_store import is_local
 
 PARAM_LIMIT, TAG_LIMIT, BATCH_LIMIT = 6000, 8000, 1000
 PAGE_SIZE = 1000
+MAX_CLASS_LETTERS = 120
 
 NOTE = "mlflow.note.content"
 RUN_NAME, PARENT, ENTRY_POINT = "mlflow.runName", "mlflow.parentRunId", "mlflow.project.entryPoint"
@@ -245,3 +248,18 @@ def search_runs(client: MlflowClient, experiment_ids: Sequence[str], condition: 
 def quote(text: str) -> str:
     """Return the text as a string of MLflow's filter language, which has no way to escape a quote."""
     return f'"{text}"' if "'" in text else f"'{text}'"
+
+
+def make_metric_names(classes: Sequence[str]) -> list[str]:
+    """Return a part of a metric's name for each class: different, also for a database without capitals.
+
+    MLflow allows letters, digits, `_-. :` and 250 letters in all, and no part that is a path of its own.
+    """
+    names, used = list[str](), set[str]()
+    for text in classes:
+        name = re.sub(r"[^\w\-. :]", "_", text)[:MAX_CLASS_LETTERS].strip()
+        base = re.sub(r"^\.+$", lambda dots: "_" * len(dots[0]), name) or "_"
+        choices = chain([base], (f"{base}_{number}" for number in count(2)))
+        names.append(next(choice for choice in choices if choice.casefold() not in used))
+        used.add(names[-1].casefold())
+    return names

@@ -14,6 +14,7 @@ from mlflow.entities import DatasetInput, InputTag, Metric
 
 from pipeline import signals
 from pipeline.data.prepared import Prepared
+from pipeline.data.report import encode_columns, write_columns_csv
 from pipeline.errors import Stopped
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.hardware.device import ClaimedDevice
@@ -121,6 +122,9 @@ class RunRecorder:
         self.client.log_inputs(self.run_id, inputs)
         self.set_tags({"data.sha256": prepared.source_sha256, "data.key": prepared.key})
         self._log_texts({"data/report.json": _to_json(prepared.report)})
+        if prepared.columns:
+            self._log_texts({"data/columns.json": encode_columns(prepared.columns)})
+            self._log_texts({"data/columns.csv": write_columns_csv(prepared.columns)})  # the UI shows it
         self._log_pictures({"pictures/samples.png": run_pictures.draw_samples(prepared)})
 
     def record_evaluation(self, evaluation: Evaluation, prepared: Prepared) -> None:
@@ -128,11 +132,12 @@ class RunRecorder:
         splits = {"train": evaluation.train, "validation": evaluation.validation, "test": evaluation.test}
         self._add_metrics({f"evaluate/{name}_accuracy": score.accuracy for name, score in splits.items()})
         self._add_metrics({f"evaluate/{name}_loss": score.loss for name, score in splits.items()})
-        for score in evaluation.classes:
+        names = mlflow_runs.make_metric_names([score.name for score in evaluation.classes])
+        for name, score in zip(names, evaluation.classes, strict=True):
             self._add_metrics(
                 {
-                    f"evaluate/test_precision/{_make_metric_name(score.name)}": score.precision,
-                    f"evaluate/test_recall/{_make_metric_name(score.name)}": score.recall,
+                    f"evaluate/test_precision/{name}": score.precision,
+                    f"evaluate/test_recall/{name}": score.recall,
                 }
             )
         balance = evaluation.balance
@@ -279,11 +284,6 @@ def _open_run(client: mlflow.MlflowClient, command_line: CommandLine, stage: str
             mlflow_runs.set_tags(client, adopted, {mlflow_runs.RUN_NAME: explicit})
         return adopted
     return mlflow_runs.create_run(client, experiment, name, {})
-
-
-def _make_metric_name(text: str) -> str:
-    """Return a class name as part of a metric's name: MLflow allows letters, digits, `_-. :/`."""
-    return re.sub(r"[^\w\-. :]", "_", text)
 
 
 def _to_json(value: object) -> str:

@@ -24,6 +24,7 @@ from pipeline.data.features import (
 from pipeline.data.prepared import Prepared
 from pipeline.data.preprocess import preprocess
 from pipeline.data.samples import Batch, RawSamples, Table, copy_rows, make_texts
+from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
 from pipeline.errors import BadSetting
 from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
@@ -123,7 +124,12 @@ def test_a_table_is_filled_and_one_hot() -> None:
         ("colour|x",),
     )
     front = feature_layers.fit_front_end(TableSamples(), train, told())
-    assert front == Columns(("size", "age of it"), (3.0, 3.0), ("colour|x",), (("blue", "red"),))
+    assert front == Columns(
+        numeric=("size", "age of it"),
+        medians=(3.0, 3.0),
+        categorical=("colour|x",),
+        categories=(("blue", "red"),),
+    )
     assert features(front, train).tolist() == [[1, 2, 0, 0, 1], [3, 3, 1, 0, 0], [5, 4, 0, 1, 0]]
     other = {"size": np.array([np.inf]), "age of it": np.array([7.0]), "colour|x": np.array(["g"], object)}
     inputs = feature_layers.make_inputs(front, ())
@@ -147,7 +153,15 @@ def test_a_table_is_filled_and_one_hot() -> None:
         ),
         Counts(("a", "b"), (1.0, 2.0, 3.0), 2),
         Tokens(("a",), 3),
-        Columns(("a",), (1.0,), ("b",), (("x", "y"),)),
+        Columns(
+            numeric=("a",),
+            medians=(1.0,),
+            categorical=("b",),
+            categories=(("x", "y"),),
+            types=(
+                ColumnType(name="a", kind=Kind.number, missing=("na",), number=NumberFormat(suffix="kg")),
+            ),
+        ),
         None,
     ],
 )
@@ -204,7 +218,8 @@ def test_what_is_prepared_is_what_the_saved_model_makes_of_a_users_samples(tmp_p
 def test_the_front_and_scaling_know_the_training_split_only(tmp_path: Path, kind: str) -> None:
     settings = small(tmp_path, kind)
     prepared = preprocess(settings)
-    form = {"sounds": SoundSamples(8000), "table": TableSamples()}.get(kind, TextSamples())
+    types = prepared.front.types if isinstance(prepared.front, Columns) else ()
+    form = {"sounds": SoundSamples(8000), "table": TableSamples(types)}.get(kind, TextSamples())
     assert feature_layers.fit_front_end(form, trained_on(prepared), settings) == prepared.front
     if kind == "table":
         scaled = (prepared.train.features - prepared.scaling.mean) / prepared.scaling.std

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.settings.data import Arrays, AudioFolder, Colours, Csv, ImageFolder, OnError, TextFolder
+from pipeline.settings.data import Arrays, AudioFolder, Colours, ImageFolder, OnError, TextFolder
+from pipeline.settings.tables import Csv, SplitBy
 
 WHOLE = {"fraction": 1.0, "in_memory_limit": 10**9}
 
@@ -106,8 +107,14 @@ def cells(path: Path, **changes: object) -> Csv:
         "text": None,
         "columns": ["size", "colour"],
         "categorical": None,
-        "separator": ",",
-        "encoding": "utf-8",
+        "separator": None,
+        "encoding": "auto",
+        "split": SplitBy.random,
+        "on_error": OnError.stop,
+        **dict.fromkeys(
+            ("validation", "drop", "header", "quote", "missing", "decimal", "thousands", "dates")
+        ),
+        **dict.fromkeys(("group", "time")),
     }
     return Csv(**{**told, **WHOLE, **changes})  # type: ignore[arg-type]
 

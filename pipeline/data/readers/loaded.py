@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.features import SampleKind
-from pipeline.data.report import Finding
+from pipeline.data.report import ColumnReport, Finding
 from pipeline.data.samples import RawSamples
 from pipeline.errors import BadData
 
@@ -21,11 +21,13 @@ class LabelledSamples:
     """One split: `features` [n, *shape] of numbers, or texts, or a table; `labels` [n].
 
     `groups`: int64 [n], rows of one number stay on one side of a split; None: each row is by itself.
+    `times`: float64 [n], the newest rows are for validation and test; None: rows are split by chance.
     """
 
     features: RawSamples
     labels: np.ndarray
     groups: np.ndarray | None = None
+    times: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class LoadedData:
 
     `classes`: a name for each label 0, 1, ...; `kind`: of raw samples that need a front end, None: the
     features are ready; `unreadable`: files that could not be read; `findings`: what else was left out or
-    changed.
+    changed; `columns`: of a table.
     """
 
     train: LabelledSamples
@@ -44,6 +46,7 @@ class LoadedData:
     unreadable: tuple[str, ...] = ()
     validation: LabelledSamples | None = None
     findings: tuple[Finding, ...] = ()
+    columns: tuple[ColumnReport, ...] = ()
 
 
 def hash_files(paths: Iterable[Path]) -> str:

@@ -1,14 +1,19 @@
 """CSV tables, good and bad."""
 
+import csv
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from pipeline.data.features import TableSamples, TextSamples
 from pipeline.data.samples import Table, Texts
 from pipeline.data.sources import load
-from pipeline.errors import BadData, DataMissing
+from pipeline.errors import BadData, BadSetting, DataMissing
+from pipeline.settings.tables import SplitBy
 from tests.support import places
 
 
@@ -22,7 +27,8 @@ def test_numbers_and_categories_are_told_apart(tmp_path: Path) -> None:
     loaded = load(places.cells(places.table(tmp_path / "t.csv")), tmp_path)
     found = loaded.train.features
     assert isinstance(found, Table)
-    assert loaded.kind == TableSamples()
+    assert isinstance(loaded.kind, TableSamples)
+    assert [column.name for column in loaded.kind.columns] == ["size", "colour"]
     assert (found.numeric, found.categorical) == (("size",), ("colour",))
     assert np.isnan(found.numbers[5, 0])
     assert found[np.array([3, 4])]["colour"].tolist() == ["", "blue"]
@@ -73,8 +79,8 @@ TEN = "".join(f"{row},{row % 2}\n" for row in range(20))
         ("x,y\n" + TEN + "ten,1\n", {}, "column x of"),
         ("x,y\n" + TEN + "ten,1\n", {}, "must hold numbers, got 'ten' in line 22"),
         ("x,y\n" + TEN + "1,2,3\n", {}, "must have 2 cells in every line, got 3 in line 22"),
-        ("x,x\n1,2\n", {}, "a line of different column names"),
-        ("", {}, "a line of different column names"),
+        ("x,x\n1,2\n", {"label": "x"}, "must have different column names, got x twice"),
+        ("", {}, "must have two columns or more"),
         ("x,y\n1,\n2,\n", {}, "must hold classes, got empty cells only"),
     ],
 )
@@ -94,16 +100,136 @@ def test_a_mistaken_cell_can_be_called_a_category(tmp_path: Path) -> None:
 
 
 def test_an_absent_file_names_its_key(tmp_path: Path) -> None:
-    with pytest.raises(DataMissing, match=r"data\.path must be a CSV file"):
+    with pytest.raises(DataMissing, match=r"data\.path must be a table"):
         load(places.cells(tmp_path / "none.csv"), tmp_path)
 
 
 def test_bytes_of_another_encoding_are_one_line(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes("x,y\ncafé,1\nthé,2\n".encode("cp1252"))
-    with pytest.raises(BadData, match=r"must be CSV in utf-8.*set data.encoding"):
-        load(places.cells(path, label="y", columns=None), tmp_path)
+    with pytest.raises(BadData, match=r"must be text in utf-8.*set data.encoding"):
+        load(places.cells(path, label="y", columns=None, encoding="utf-8"), tmp_path)
     assert load(places.cells(path, label="y", columns=None, encoding="cp1252"), tmp_path).classes == (
         "1",
         "2",
     )
+
+
+# ---- labels -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["None", "Minor", "Major"], ("Major", "Minor", "None")),
+        (["NA", "EU"], ("EU", "NA")),
+        (["³", "²"], ("²", "³")),
+        (["..", "."], (".", "..")),
+        (["a/b", "a|b"], ("a/b", "a|b")),
+        (["10", "9", "-1"], ("-1", "9", "10")),
+        (["1.0", "2.0"], ("1", "2")),
+        (["0.5", "1.5"], ("0.5", "1.5")),
+        (["true", "false"], ("false", "true")),
+        (["x" * 300, "y" * 300], ("x" * 300, "y" * 300)),
+    ],
+)
+def test_no_label_is_taken_for_something_else(
+    tmp_path: Path, labels: list[str], classes: tuple[str, ...]
+) -> None:
+    rows = [f"{row % 7 + 0.5},{labels[row % len(labels)]}" for row in range(30)]
+    path = written(tmp_path, "\n".join(["x,y", *rows]))
+    loaded = load(places.cells(path, label="y", columns=None), tmp_path)
+    assert loaded.classes == classes
+    assert (loaded.train.labels >= 0).all()
+
+
+@pytest.mark.parametrize(("label", "name"), [("0", "c"), ("-1", "y"), ("y", "y"), ("2024_01", "2024_01")])
+def test_a_label_is_a_name_or_a_place(tmp_path: Path, label: str, name: str) -> None:
+    names = ["c", "2024_01", "y"]
+    rows = [f"{'ab'[row % 2]},{row % 3},{'cd'[row % 2]}" for row in range(12)]
+    path = written(tmp_path, "\n".join([",".join(names), *rows]))
+    loaded = load(places.cells(path, label=label, columns=None), tmp_path)
+    assert name not in [column.name for column in loaded.columns]
+
+
+@pytest.mark.parametrize(
+    ("cells", "rule"),
+    [
+        ([f"{row}.5" for row in range(60)], "has 60 different numbers in 60 rows: classes are learned"),
+        ([str(row % 30) for row in range(60)], "has 30 different numbers in 60 rows: classes are learned"),
+        ([f"name {row}" for row in range(60)], "must hold classes, got 60 different words in 60 rows"),
+    ],
+)
+def test_a_label_that_is_no_class_is_refused(tmp_path: Path, cells: list[str], rule: str) -> None:
+    path = written(tmp_path, "\n".join(["x,y", *(f"{row % 7},{cell}" for row, cell in enumerate(cells))]))
+    with pytest.raises(BadData) as caught:
+        load(places.cells(path, label="y", columns=None), tmp_path)
+    places.assert_one_line(caught, "column y of", rule)
+
+
+def test_what_tells_the_label_is_named(tmp_path: Path) -> None:
+    rows = [f"{'NY'[row % 2]},{row % 2},{row * 7 % 11},{'ab'[row % 2]}" for row in range(60)]
+    path = written(tmp_path, "\n".join(["copy,code,other,y", *rows]))
+    lines = list(map(str, load(places.cells(path, label="y", columns=None), tmp_path).findings))
+    assert any("(code, copy)" in line and "data.drop" in line for line in lines)
+
+
+def test_the_label_is_never_a_column(tmp_path: Path) -> None:
+    path = written(tmp_path, "x,y\n" + TEN)
+    with pytest.raises(BadSetting, match=r"data\.columns must be columns without data\.label"):
+        places.cells(path, label="y", columns=["x", "y"])
+    with pytest.raises(BadData, match=r"data\.columns must be columns without data\.label, got y"):
+        load(places.cells(path, label="-1", columns=["x", "y"]), tmp_path)
+
+
+# ---- splits -------------------------------------------------------------------------------------------
+
+
+def test_a_validation_file_groups_and_times(tmp_path: Path) -> None:
+    rows = [f"{row % 7},{row // 4},2020-01-{row % 28 + 1:02},{'ab'[row % 2]}" for row in range(40)]
+    path = written(tmp_path, "\n".join(["x,person,day,y", *rows]))
+    data = places.cells(path, label="y", columns=None, validation=str(path), group="person")
+    loaded = load(data, tmp_path)
+    assert loaded.validation is not None
+    assert loaded.train.groups is not None
+    assert len(set(loaded.train.groups.tolist())) == 10
+    assert [column.name for column in loaded.columns] == ["x", "day"]
+    by_time = load(places.cells(path, label="y", columns=None, split=SplitBy.time), tmp_path)
+    assert by_time.train.times is not None
+    assert by_time.train.times[1] - by_time.train.times[0] == 86400
+    with pytest.raises(BadData, match=r"data\.split=time must have one column of dates or numbers, got none"):
+        load(places.cells(path, label="y", columns=["x"], split=SplitBy.time), tmp_path)
+
+
+# ---- any table ----------------------------------------------------------------------------------------
+
+CELLS = some.sampled_from(
+    [
+        *("", "1", "2.5", "1,5", "NA", "-", "x", "red", "2020-01-01", "01/02/2020", "$3", "5 kg", "12%"),
+        *("1e999", "a b c d", "007", "NaN", "'", "ü", "1 234", "(4)", "true", "10:30", " y", "\\t", "\x00"),
+        *("1.234", "1,234.5", "∞", "-0", '"', "a\nb"),
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=some.lists(some.lists(CELLS, min_size=3, max_size=3), min_size=0, max_size=30))
+def test_any_table_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    path = folder / "table.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["p", "q", "y"], *rows])
+    with suppress(BadData):
+        loaded = load(places.cells(path, label="y", columns=None), folder)
+        assert len(loaded.train.labels) == len(loaded.train.features) <= len(rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(content=some.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("any") / "table.csv"
+    path.write_bytes(content)
+    with suppress(BadData):
+        load(places.cells(path, label="0", columns=None), path.parent)

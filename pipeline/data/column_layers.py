@@ -1,0 +1,156 @@
+"""The front end of tables: fitted on the training split, and as Keras layers."""
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.backend import keras
+from pipeline.data.features import Columns
+from pipeline.data.samples import Table, Texts, split_into_portions
+from pipeline.data.tables.column_types import ColumnType, Kind
+
+MAX_CATEGORIES = 100
+"""Categories of a column that have an input of their own; the rarest others share that of unknown words."""
+DAY, YEAR = 86400.0, 31556952.0
+"""Seconds; a year of the Gregorian calendar has 365.2425 days."""
+MOST_FOR_FLOAT32 = 1e12
+LEAST_SPREAD = 1e-4
+"""Numbers whose spread is a smaller part of them lose digits that tell them apart."""
+LAYER_NAMES = re.compile(
+    r"(samples|scaling|logits|probabilities|hidden|category|column|log_mel|ngrams|tokens|flatten|embedding)s?(_\d+)*$"
+)
+
+# A column may have a name that Keras allows for no layer; its input is then called otherwise.
+warnings.filterwarnings(
+    "ignore", "When providing `inputs` as a dict, all keys in the dict must match", UserWarning
+)
+
+
+# ---- fitting ----------------------------------------------------------------------------------------------
+
+
+def fit_columns(train: Table, types: Sequence[ColumnType] = ()) -> Columns:
+    """Fit medians, units and categories on the training rows; `types`: of the columns, where known."""
+    dates = {column.name for column in types if column.kind is Kind.date}
+    by_name = {
+        name: np.asarray(train.numbers[:, position], np.float64)
+        for position, name in enumerate(train.numeric)
+    }
+    numbers = {name: column for name, column in by_name.items() if name not in dates}
+    widths = [_measure_width(column) for column in numbers.values()]
+    is_wide = tuple(unit is not None for _, unit in widths)
+    return Columns(
+        numeric=tuple(numbers),
+        medians=tuple(map(_compute_median, numbers.values())),
+        categorical=train.categorical,
+        categories=tuple(map(_collect_categories, train.words)),
+        offsets=tuple(offset if unit is not None else 0.0 for offset, unit in widths) if any(is_wide) else (),
+        units=tuple(1.0 if unit is None else unit for _, unit in widths) if any(is_wide) else (),
+        is_wide=is_wide if any(is_wide) else (),
+        dates=tuple(name for name in train.numeric if name in dates),
+        date_medians=tuple(_compute_median(by_name[name]) for name in train.numeric if name in dates),
+        has_time=tuple(
+            bool(np.nanmax(np.append(by_name[name] % DAY, 0)) > 0) for name in train.numeric if name in dates
+        ),
+        types=tuple(types),
+    )
+
+
+def _compute_median(column: np.ndarray) -> float:
+    numbers = column[np.isfinite(column)]
+    return float(np.median(numbers)) if len(numbers) else 0.0
+
+
+def _measure_width(column: np.ndarray) -> tuple[float, float | None]:
+    """Return an offset and a unit that bring a column into the range of float32; None where it is in it."""
+    numbers = column[np.isfinite(column)]
+    if not len(numbers):
+        return 0.0, None
+    offset, largest = float(np.median(numbers)), float(np.abs(numbers).max())
+    apart = numbers / 2 - offset / 2  # the halves of what may be the largest numbers that there are
+    reach = float(np.abs(apart).max())
+    spread = 2 * reach * float(np.std(apart / reach)) if reach > 0 else 0.0
+    fits = largest < MOST_FOR_FLOAT32 and (
+        spread == 0 or (spread > LEAST_SPREAD * largest and spread > 1e-12)
+    )
+    return offset, None if fits else (spread or 1.0)
+
+
+def _collect_categories(texts: Texts) -> tuple[str, ...]:
+    counts: Counter[str] = Counter()
+    for rows in split_into_portions(len(texts), 64):
+        counts.update(texts[rows].tolist())
+    del counts[""]
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    return tuple(sorted(words[:MAX_CATEGORIES]))
+
+
+# ---- layers -----------------------------------------------------------------------------------------------
+
+
+def make_column_inputs(front: Columns) -> dict[str, Any]:
+    """Return a Keras input for each column, by the column's name."""
+    wide = front.is_wide or (False,) * len(front.numeric)
+    dtypes = {
+        name: "float64" if is_wide else "float32" for name, is_wide in zip(front.numeric, wide, strict=True)
+    }
+    dtypes |= dict.fromkeys(front.dates, "float64") | dict.fromkeys(front.categorical, "string")
+    return {
+        name: keras.Input((), dtype=dtype, name=_name_input(name, position))
+        for position, (name, dtype) in enumerate(dtypes.items())
+    }
+
+
+def _name_input(name: str, position: int) -> str:
+    """Return the column's name, or `column_` and its place where a layer may not be called so or is."""
+    base = re.sub(r"(_\d+)+$", "", name).lower()
+    is_layer = (
+        LAYER_NAMES.match(name.lower())
+        or hasattr(keras.ops, base)
+        or hasattr(keras.layers, base.title().replace("_", ""))
+    )
+    return f"column_{position}" if is_layer or "/" in name or not name.isprintable() or not name else name
+
+
+def make_column_features(front: Columns, inputs: dict[str, Any]) -> Any:
+    """Return the features [n, width] of a table, float32: numbers, ages of dates, their parts, categories."""
+    columns = []
+    if front.numeric:
+        columns.append(_make_number_features(front, [inputs[name] for name in front.numeric]))
+    ages, pieces = [], []
+    for name, median, has_time in zip(front.dates, front.date_medians, front.has_time, strict=True):
+        age, more = _make_date_features(inputs[name], median, has_time)
+        ages.append(age)
+        pieces.append(more)
+    columns += [*ages, *pieces]
+    for number_of_column, (name, words) in enumerate(zip(front.categorical, front.categories, strict=True)):
+        lookup = keras.layers.StringLookup(
+            vocabulary=list(words) or [""], output_mode="one_hot", name=f"category_{number_of_column}"
+        )
+        columns.append(lookup(inputs[name]))
+    return keras.ops.concatenate(columns, -1) if len(columns) > 1 else columns[0]
+
+
+def _make_number_features(front: Columns, inputs: list[Any]) -> Any:
+    ops = keras.ops
+    numbers = ops.stack([ops.cast(column, "float64") for column in inputs], -1)
+    filled = ops.where(ops.isfinite(numbers), numbers, np.array(front.medians))
+    if front.units:
+        filled = (filled - np.array(front.offsets)) / np.array(front.units)
+    return ops.cast(filled, "float32")
+
+
+def _make_date_features(seconds: Any, median: float, has_time: bool) -> tuple[Any, Any]:
+    """Return years since the median [n, 1], and the parts: angle of the year (and day), weekday one-hot."""
+    ops = keras.ops
+    seconds = ops.where(ops.isfinite(seconds), seconds, median)
+    weekday = ops.cast((ops.floor(seconds / DAY) + 3) % 7, "int32")  # 1970 began on a Thursday
+    angles = [seconds * (2 * np.pi / period) for period in ((YEAR, DAY) if has_time else (YEAR,))]
+    waves = [wave(angle) for angle in angles for wave in (ops.sin, ops.cos)]
+    pieces = [*(ops.cast(ops.expand_dims(wave, -1), "float32") for wave in waves), ops.one_hot(weekday, 7)]
+    age = ops.cast(ops.expand_dims((seconds - median) / YEAR, -1), "float32")
+    return age, ops.concatenate(pieces, -1)

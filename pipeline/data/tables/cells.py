@@ -1,0 +1,85 @@
+"""The cells of a table as a file has them: text by column, in memory or, where they are many, on disk."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.data.readers.scratch import ScratchSpace
+
+ROWS_PER_PORTION = 8192
+Row: TypeAlias = tuple[int, Sequence[str | None]]
+"""The number of a row's first line in the file (from 1), and its cells; None: one that is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellTable:
+    """Cells as text: `content` has a column of strings for each of `names`; `lines` int64 [n], from 1.
+
+    `separator`: what stood between the cells, "" where nothing did.
+    """
+
+    names: tuple[str, ...]
+    content: Any
+    lines: np.ndarray
+    separator: str = ""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def get_column(self, name: str) -> Any:
+        """Return the cells of a column without the spaces around them, a pyarrow chunked array [n]."""
+        return pc.utf8_trim_whitespace(self.content.column(self.names.index(name)))
+
+    def find_line(self, name: str, cell: str) -> int:
+        """Return the line of the first row with this cell in a column."""
+        row = pc.index(self.get_column(name), pa.scalar(cell, pa.large_string())).as_py()
+        return int(self.lines[row])
+
+
+def collect_cells(names: Sequence[str], rows: Iterable[Row], scratch: ScratchSpace) -> CellTable:
+    """Collect rows of as many cells as there are names; more than `scratch.limit` bytes go to a file."""
+    schema = pa.schema([(str(number), pa.large_string()) for number in range(len(names))])
+    lines: list[np.ndarray] = []
+
+    def make_batches() -> Iterator[Any]:
+        remaining = iter(rows)
+        while portion := list(islice(remaining, ROWS_PER_PORTION)):
+            lines.append(np.array([line for line, _ in portion], np.int64))
+            columns = zip(*(cells for _, cells in portion), strict=True)
+            yield pa.record_batch([_make_column(column) for column in columns], schema=schema)
+
+    content = collect_batches(schema, make_batches(), scratch)
+    return CellTable(tuple(names), content, np.concatenate(lines) if lines else np.zeros(0, np.int64))
+
+
+def _make_column(cells: Sequence[str | None]) -> Any:
+    try:
+        return pa.array(cells, pa.large_string())
+    except UnicodeEncodeError:  # half a character of UTF-16, which JSON can hold
+        encoded = [cell and cell.encode("utf-8", "replace").decode() for cell in cells]
+        return pa.array(encoded, pa.large_string())
+
+
+def collect_batches(schema: Any, batches: Iterable[Any], scratch: ScratchSpace) -> Any:
+    """Return a pyarrow table of record batches: in memory, or memory-mapped where it passes the limit."""
+    waiting: list[Any] = []
+    size, writer, path = 0, None, None
+    for batch in batches:
+        size += batch.nbytes
+        waiting.append(batch)
+        if writer is None and size > scratch.limit:
+            path = scratch.make_path()
+            writer = pa.ipc.new_file(str(path), schema)
+        if writer is not None:
+            for done in waiting:
+                writer.write_batch(done)
+            waiting.clear()
+    if writer is None:
+        return pa.Table.from_batches(waiting, schema)
+    writer.close()
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()

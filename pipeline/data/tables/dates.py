@@ -1,0 +1,141 @@
+"""Dates and times as people write them, found by column and read as seconds since 1970 (UTC)."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+DAY = 86400.0
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+CLOCK = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?"
+    r"\s*(?P<half>[AaPp])?(?:\.?[Mm]\.?)?"
+)
+TIME = rf"(?:(?:T|,?\s+){CLOCK}\s*(?P<zone>Z|UTC|GMT|[+-]\d{{2}}:?\d{{2}})?)?"
+WEEKDAY = r"(?:(?:[Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)[a-z]*\.?,?\s+)?"
+NAME = r"(?P<name>[A-Za-z]{3,9})"
+ENDING = "(?:st|nd|rd|th)?"
+PATTERNS = {
+    "year-month-day": rf"(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){TIME}",
+    "day/month/year": rf"(?P<day>\d{{1,2}})[-/.](?P<month>\d{{1,2}})[-/.](?P<year>\d{{4}}|\d{{2}}){TIME}",
+    "month/day/year": rf"(?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}})[-/.](?P<year>\d{{4}}|\d{{2}}){TIME}",
+    "day name year": rf"{WEEKDAY}(?P<day>\d{{1,2}}){ENDING}[-/. ]+{NAME}[-/., ]+"
+    rf"(?P<year>\d{{4}}|\d{{2}}){TIME}",
+    "name day year": rf"{WEEKDAY}{NAME}[-/. ]+(?P<day>\d{{1,2}}){ENDING},?[-/. ]+(?P<year>\d{{4}}){TIME}",
+    "year-month": r"(?P<year>\d{4})[-/](?P<month>\d{1,2})",
+    "name year": rf"{NAME}[-/., ]+(?P<year>\d{{4}})",
+    "yearmonthday": r"(?P<year>19\d\d|20\d\d)(?P<month>\d\d)(?P<day>\d\d)",
+    "clock": CLOCK,
+}
+"""How dates are written, by name; `clock` is a time of day."""
+CLOCK_NAME = "clock"
+SECONDS = {"seconds": 1.0, "milliseconds": 1e3}
+"""Numbers that count from 1970, by name, and how many of them a second has."""
+HEAD = 100
+"""Cells by which patterns are ruled out."""
+ORDERS = ("day/month/year", "month/day/year")
+
+
+def find_patterns(cells: Any) -> list[str]:
+    """Return the names of the patterns that all of these cells (not empty) fit, with dates that exist."""
+    return [name for name in _guess_patterns(cells, 1.0) if not parse_dates(cells, name)[1].any()]
+
+
+def measure_share(cells: Any) -> tuple[float, str]:
+    """Return the largest share of these cells that one pattern fits, and its name."""
+    shares = [(1 - float(parse_dates(cells, name)[1].mean()), name) for name in _guess_patterns(cells, 0.5)]
+    return max(shares, default=(0.0, ""))
+
+
+def _guess_patterns(cells: Any, least: float) -> list[str]:
+    """Return the patterns that this share of the first cells fits; all on every cell would take long."""
+    first = cells[:HEAD]
+    return [name for name in PATTERNS if len(first) and 1 - parse_dates(first, name)[1].mean() >= least]
+
+
+def parse_dates(cells: Any, pattern: str, missing: tuple[str, ...] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """Return seconds float64 [n], NaN for empty cells, and which cells are neither empty nor such a date.
+
+    `pattern`: a name of `PATTERNS`, or a format of `strptime`; `missing`: words in small letters.
+    """
+    if isinstance(cells, pa.ChunkedArray):
+        cells = cells.combine_chunks()
+    empty = pc.fill_null(pc.equal(cells, ""), True)
+    if missing:
+        empty = pc.or_(
+            empty, pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(missing, cells.type)), True)
+        )
+    seconds = (
+        _parse_pattern(cells, PATTERNS[pattern]) if pattern in PATTERNS else _parse_format(cells, pattern)
+    )
+    empty = np.asarray(empty)
+    return np.where(empty, np.nan, seconds), np.isnan(seconds) & ~empty
+
+
+def _parse_format(cells: Any, form: str) -> np.ndarray:
+    import pandas
+
+    dates = pandas.to_datetime(cells.to_pandas(), format=form, errors="coerce", utc=True)
+    seconds = dates.dt.as_unit("us").astype("int64").to_numpy() / 1e6
+    return np.where(dates.isna().to_numpy(), np.nan, seconds)
+
+
+def _parse_pattern(cells: Any, pattern: str) -> np.ndarray:
+    """Return seconds float64 [n] since 1970, or since midnight; NaN where a cell is no such date."""
+    groups = pc.extract_regex(cells, f"^{pattern}$")
+    names = {field.name for field in groups.type}
+    texts = {name: pc.struct_field(groups, name) for name in names}
+
+    def number(name: str, default: float) -> np.ndarray:
+        if name not in names:
+            return np.full(len(cells), default)
+        text = pc.if_else(
+            pc.equal(texts[name], ""), str(default), pc.replace_substring(texts[name], ",", ".")
+        )
+        return np.asarray(pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+
+    year, day = number("year", 1970), number("day", 1)
+    month = _number_months(texts["name"]) if "name" in names else number("month", 1)
+    if "year" in names:
+        is_short = np.asarray(pc.fill_null(pc.equal(pc.utf8_length(texts["year"]), 2), False))
+        year = np.where(is_short, year + np.where(year < 70, 2000, 1900), year)
+    hour, minute, second = number("hour", 0), number("minute", 0), number("second", 0)
+    if "half" in names:
+        half = pc.utf8_lower(pc.fill_null(texts["half"], ""))
+        is_half, is_afternoon = np.asarray(pc.not_equal(half, "")), np.asarray(pc.equal(half, "p"))
+        hour = np.where(is_half, hour % 12 + 12 * is_afternoon, hour)
+    exists = (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second < 61)
+    with np.errstate(invalid="ignore"):
+        days = count_days(year, month, day)
+        # The first of the next month is not before this day.
+        exists &= days < count_days(year + (month == 12), month % 12 + 1, np.ones_like(day))
+    seconds = days * DAY + hour * 3600 + minute * 60 + second
+    if "zone" in names:
+        seconds = seconds - _measure_zones(texts["zone"])
+    exists &= np.asarray(pc.is_valid(groups))
+    return np.where(exists, seconds, np.nan)
+
+
+def _number_months(names: Any) -> np.ndarray:
+    short = pc.utf8_slice_codeunits(pc.utf8_lower(names), 0, 3)
+    places = pc.index_in(short, pa.array(MONTHS, short.type))
+    return np.asarray(pc.cast(places, pa.float64()).to_numpy(zero_copy_only=False), np.float64) + 1
+
+
+def _measure_zones(zones: Any) -> np.ndarray:
+    """Return how many seconds the clock of each zone (Z, +01:00) is before UTC."""
+    digits = pc.replace_substring_regex(pc.fill_null(zones, ""), r"[^+\-\d]", "")
+    number = pc.if_else(pc.less(pc.utf8_length(digits), 4), "+0000", digits)
+    value = np.asarray(pc.cast(pc.utf8_ltrim(number, "+"), pa.int64()), np.int64)
+    return np.asarray(np.sign(value) * (np.abs(value) // 100 * 3600 + np.abs(value) % 100 * 60))
+
+
+def count_days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """Return the days since 1970-01-01 in the Gregorian calendar (Hinnant 2013, `days_from_civil`)."""
+    year = year - (month <= 2)
+    era = np.floor(year / 400)
+    year_of_era = year - era * 400
+    day_of_year = np.floor((153 * (month + np.where(month > 2, -3, 9)) + 2) / 5) + day - 1
+    day_of_era = year_of_era * 365 + np.floor(year_of_era / 4) - np.floor(year_of_era / 100) + day_of_year
+    return np.asarray(era * 146097 + day_of_era - 719468)

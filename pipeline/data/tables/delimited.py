@@ -1,0 +1,179 @@
+"""Text files of rows and separators (CSV, TSV and the like): how they are written, and their rows.
+
+Python's own `csv` reads them: it tells each row's line, and a short row from one with empty cells.
+"""
+
+import csv
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from pipeline.data.tables.cells import Row
+from pipeline.data.tables.text_files import OpenText
+from pipeline.errors import BadData
+from pipeline.settings.data import OnError
+from pipeline.settings.tables import Csv
+
+SEPARATORS = (",", ";", "\t", "|", " ")
+SAMPLE_LETTERS = 1 << 16
+SAMPLE_ROWS = 200
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
+NO_QUOTE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a file is written. `quote`: "" for none; `skipped`: lines before the header (`sep=;`)."""
+
+    separator: str
+    quote: str
+    backslash: bool
+    skipped: int = 0
+
+    def read_rows(self, lines: Iterator[str]) -> Any:
+        """Return a reader of these lines, strict about quotes."""
+        return csv.reader(
+            lines,
+            delimiter=self.separator,
+            quotechar=self.quote or None,
+            quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
+            escapechar="\\" if self.backslash else None,
+            skipinitialspace=True,
+            strict=True,
+        )
+
+
+def find_dialect(open_text: OpenText, path: Path, data: Csv) -> Dialect:
+    """Find separator and quotes from the first rows, where the settings do not say them."""
+    with open_text() as file:
+        sample = file.read(SAMPLE_LETTERS)
+        if file.read(1):  # the last line may be cut
+            sample = sample[: 1 + max(sample.rfind("\n"), sample.rfind("\r"))] or sample
+    lines = sample.splitlines(keepends=True)
+    skipped = 0
+    stated = data.separator
+    if lines and (match := SEPARATOR_LINE.match(lines[0])):
+        skipped, stated = 1, stated or match[1]
+    lines = lines[skipped:]
+    quote = _find_quote(lines) if data.quote is None else data.quote.replace(NO_QUOTE, "")
+    backslash = bool(quote) and any(f"\\{quote}" in line for line in lines)
+    first = ("\t", *SEPARATORS) if ".tsv" in path.name.lower() or ".tab" in path.name.lower() else SEPARATORS
+    choices = [Dialect(separator, quote, backslash, skipped) for separator in ([stated] if stated else first)]
+    return max(choices, key=lambda dialect: _rate_dialect(dialect, lines))
+
+
+def _find_quote(lines: Sequence[str]) -> str:
+    """Return the quote that stands around more cells: `"`, or `'` where it is used in its place."""
+    cells = [cell.strip() for line in lines[:SAMPLE_ROWS] for cell in re.split(r"[,;\t|]", line)]
+    quoted = {quote: sum(len(cell) > 1 and cell[0] == cell[-1] == quote for cell in cells) for quote in "\"'"}
+    return "'" if quoted["'"] > max(quoted['"'], len(cells) // 4) else '"'
+
+
+def _rate_dialect(dialect: Dialect, lines: Sequence[str]) -> tuple[float, int]:
+    """Return how many of the first rows have the usual number of cells (share), and that number."""
+    widths: list[int] = []
+    try:
+        for cells in dialect.read_rows(iter(_trim_lines(lines, dialect))):
+            if cells:
+                widths.append(len(cells))
+            if len(widths) == SAMPLE_ROWS:
+                break
+    except csv.Error:
+        pass  # a stray quote further down; the rows before it count
+    if not widths:
+        return 0.0, 0
+    usual, count = Counter(widths).most_common(1)[0]
+    return (count / len(widths), usual) if usual > 1 else (0.0, usual)
+
+
+def _trim_lines(lines: "Sequence[str] | TextIO", dialect: Dialect) -> Iterator[str]:
+    """Yield the lines; where spaces separate, those around a line do not."""
+    if dialect.separator != " ":
+        yield from lines
+    else:
+        for line in lines:
+            yield f"{line.strip()}\n"
+
+
+class DelimitedFile:
+    """The rows of a text file; `bad_rows` lists the lines that were left out with `data.on_error=skip`."""
+
+    def __init__(self, path: Path, open_text: OpenText, data: Csv) -> None:
+        self._path, self._open_text, self._on_error = path, open_text, data.on_error
+        csv.field_size_limit(sys.maxsize)
+        self._dialect = find_dialect(open_text, path, data)
+        self.separator = self._dialect.separator
+        self.bad_rows: list[int] = []
+
+    def read_head(self) -> tuple[list[str], list[str]]:
+        """Return the cells of the first two rows; an absent one is empty."""
+        rows = self._read_rows()
+        _, first = next(rows, (0, []))
+        _, second = next(rows, (0, []))
+        return [cell.strip() for cell in first], second
+
+    def read_body(self, width: int, skip: int) -> Iterator[Row]:
+        """Yield the rows after the first `skip`, each of `width` cells.
+
+        An empty cell at the end of a longer row is a separator too many.
+
+        Raises:
+            BadData: a row has another number of cells, or a quote that is opened is not closed.
+        """
+        rows = self._read_rows()
+        for _ in range(skip):
+            next(rows, None)
+        for line, cells in rows:
+            if len(cells) == width + 1 and not cells[-1].strip():
+                cells.pop()
+            if len(cells) == width:
+                yield line, cells
+            elif any(cell.strip() for cell in cells):
+                self._refuse_row(
+                    line, f"must have {width} cells in every line, got {len(cells)} in line {line}"
+                )
+
+    def _refuse_row(self, line: int, rule: str) -> None:
+        if self._on_error is OnError.stop:
+            raise BadData(
+                f"{self._path} {rule}; mend the line, set data.separator=... or data.quote=none, or leave "
+                "such lines out with data.on_error=skip"
+            )
+        self.bad_rows.append(line)
+
+    def _read_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the line in which each row begins (from 1), and its cells; empty lines have none."""
+        with self._open_text() as file:
+            for _ in range(self._dialect.skipped):
+                file.readline()
+            reader = self._dialect.read_rows(_trim_lines(file, self._dialect))
+            while True:
+                line = reader.line_num + 1 + self._dialect.skipped
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    raise BadData(
+                        f"{self._path} must close every quote, got one that opens in line {line} ({error}); "
+                        "mend the line, or set data.quote=none where quotes are letters"
+                    ) from None
+                if reader.line_num + self._dialect.skipped > line + 1:
+                    self._check_long_row(line, cells)
+                if cells:
+                    yield line, cells
+
+    def _check_long_row(self, line: int, cells: list[str]) -> None:
+        """Refuse a row whose quote holds lines that are rows themselves: a stray quote swallowed them."""
+        separator = self._dialect.separator
+        for cell in cells:
+            inner = cell.splitlines()[1:-1]
+            if len(cells) > 1 and inner and all(row.count(separator) == len(cells) - 1 for row in inner):
+                raise BadData(
+                    f"{self._path} must close every quote, got one that opens in line {line} and swallows "
+                    f"{len(inner)} rows; mend the line, or set data.quote=none where quotes are letters"
+                )

@@ -1,0 +1,281 @@
+"""What one column holds, judged by all of its cells."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.data.tables import dates, numbers
+from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
+from pipeline.errors import BadData
+from pipeline.formatting import format_one_line, shorten
+from pipeline.settings.tables import Csv
+
+NUMBER_WORDS = frozenset(
+    [
+        "?",
+        "na",
+        "n/a",
+        "n.a.",
+        "nan",
+        "-nan",
+        "null",
+        "none",
+        "nil",
+        "nd",
+        "n.d.",
+        "-",
+        "--",
+        "---",
+        "–",
+        "—",
+        ".",
+        "..",
+        "...",
+        "*",
+        "_",
+        "\\n",
+        "(null)",
+        "<na>",
+        "#n/a",
+        "#na",
+        "#n/a!",
+        "#value!",
+        "#div/0!",
+        "#num!",
+        "#ref!",
+        "#name?",
+        "#null!",
+        "missing",
+        "unknown",
+        "inf",
+        "+inf",
+        "-inf",
+        "infinity",
+        "-infinity",
+        "1.#inf",
+        "-1.#ind",
+        "1.#qnan",
+    ]
+)
+"""Words for an empty cell in a column of numbers or dates, where they can be nothing else."""
+CATEGORY_WORDS = frozenset(["?", "nan", "null", "\\n", "(null)", "<na>", "#n/a", "#na"])
+"""Words for an empty cell in any column but the label's; NA and None may be values (North America)."""
+NUMERIC_SHARE = 0.9
+"""A column with more numbers than this, but not all, is taken for numbers with a mistake in it."""
+MANY = 20
+"""So many different numbers are a quantity, not the names of categories."""
+CODE = r"^0\d+$"
+EPOCHS = {"seconds": (1e8, 4.2e9), "milliseconds": (1e11, 4.2e12)}
+TIME_NAME = re.compile(r"time|date|stamp|epoch|created|updated|(^|_)(ts|at)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnContent:
+    """The different cells of a column that are not empty, how often each is there, and the number of rows."""
+
+    name: str
+    values: Any
+    counts: np.ndarray
+    rows: int
+
+    @property
+    def filled(self) -> int:
+        return int(self.counts.sum())
+
+    def select(self, mask: Any) -> "ColumnContent":
+        """Return the values where `mask` (a pyarrow array of booleans) is true."""
+        return ColumnContent(self.name, self.values.filter(mask), self.counts[np.asarray(mask)], self.rows)
+
+    def find_words(self, words: Iterable[str]) -> list[str]:
+        """Return the values that are one of these words (in small letters)."""
+        missing = pa.array(list(words), self.values.type)
+        values = pc.fill_null(pc.is_in(pc.utf8_lower(self.values), missing), False)
+        return [str(value) for value in self.values.filter(values).to_pylist()]
+
+    def drop_words(self, words: frozenset[str]) -> "ColumnContent":
+        """Return the content without words (in small letters) that stand for an empty cell."""
+        if not words or not len(self.values):
+            return self
+        is_missing = pc.is_in(pc.utf8_lower(self.values), pa.array(sorted(words), self.values.type))
+        return self.select(pc.invert(is_missing))
+
+
+@dataclass(frozen=True, slots=True)
+class TypeChoice:
+    """What a column may be: the kind, and each format of its numbers that fits, the likeliest first."""
+
+    column: ColumnType
+    formats: tuple[NumberFormat, ...] = ()
+
+    def with_format(self, form: NumberFormat) -> ColumnType:
+        """Return the column with this format of numbers."""
+        column = self.column
+        return ColumnType(
+            name=column.name, kind=column.kind, missing=column.missing, number=form, date=column.date
+        )
+
+
+def count_values(name: str, cells: Any) -> ColumnContent:
+    """Count the different cells of a column that are not empty."""
+    counted = pc.value_counts(cells)
+    values, counts = counted.field("values"), np.asarray(counted.field("counts"), np.int64)
+    content = ColumnContent(name, values, counts, len(cells))
+    return content.select(pc.fill_null(pc.not_equal(values, pa.scalar("", values.type)), False))
+
+
+def find_type(content: ColumnContent, data: Csv, file_name: str) -> tuple[ColumnContent, TypeChoice]:
+    """Return the content without words for empty cells, and what the column is. `file_name`: the file.
+
+    Raises:
+        BadData: it is nearly a column of numbers or dates, or its dates can be read in two ways.
+    """
+    words = _list_words(data, NUMBER_WORDS)
+    rest = content.drop_words(words)
+    if content.name in (data.categorical or ()) or not len(rest.values):
+        return _choose_category(content, data)
+    if pattern := _find_dates(rest, data, file_name):
+        what = Kind.number if pattern == dates.CLOCK_NAME else Kind.date
+        kind = ColumnType(name=content.name, kind=what, missing=tuple(sorted(words)), date=pattern)
+        return rest, TypeChoice(kind)
+    may_be = np.asarray(pc.fill_null(numbers.match_numbers(rest.values), False))
+    if may_be.all() and not _are_codes(rest):
+        forms = numbers.find_formats(rest.values, data.decimal, data.thousands)
+        if forms:
+            kind = ColumnType(name=content.name, kind=Kind.number, missing=tuple(sorted(words)))
+            return rest, TypeChoice(kind, tuple(forms))
+    _refuse_near_numbers(rest, may_be, data, file_name)
+    return _choose_category(content, data)
+
+
+def _list_words(data: Csv, default: frozenset[str]) -> frozenset[str]:
+    return default if data.missing is None else frozenset(word.strip().lower() for word in data.missing)
+
+
+def _choose_category(content: ColumnContent, data: Csv) -> tuple[ColumnContent, TypeChoice]:
+    words = _list_words(data, CATEGORY_WORDS)
+    kind = ColumnType(name=content.name, kind=Kind.category, missing=tuple(sorted(words)))
+    return content.drop_words(words), TypeChoice(kind)
+
+
+# ---- dates ------------------------------------------------------------------------------------------------
+
+
+def _find_dates(content: ColumnContent, data: Csv, file_name: str) -> str:
+    """Return the pattern of the dates in a column, "" where it has none.
+
+    Raises:
+        BadData: day and month may be either way round, or a few cells are no dates.
+    """
+    patterns = dates.find_patterns(content.values)
+    if data.dates is not None and data.dates not in dates.ORDERS:
+        return (
+            data.dates
+            if not dates.parse_dates(content.values, data.dates)[1].any()
+            else next(iter(patterns), "")
+        )
+    if not patterns:
+        _refuse_near_dates(content, file_name)
+        return ""
+    orders = [pattern for pattern in patterns if pattern in dates.ORDERS]
+    if data.dates in orders:
+        return str(data.dates)
+    if len(orders) == 2:
+        has_dots = pc.all(pc.match_substring(content.values, ".")).as_py()  # nobody writes month.day.year
+        example = content.values[0].as_py()
+        if not has_dots:
+            raise BadData(
+                f"column {content.name} of {file_name} must hold dates of one order, got {example} "
+                "and the like, where day and month may be either; set data.dates=day/month/year or "
+                "month/day/year"
+            )
+    return patterns[0]
+
+
+def _refuse_near_dates(content: ColumnContent, file_name: str) -> None:
+    share, pattern = dates.measure_share(content.values)
+    if not NUMERIC_SHARE < share < 1:
+        return
+    mistaken = dates.parse_dates(content.values, pattern)[1]
+    if 10 * int(content.counts[mistaken].sum()) < content.filled:
+        _refuse_cell(
+            content, content.values[int(np.flatnonzero(mistaken)[0])].as_py(), f"dates ({pattern})", file_name
+        )
+
+
+def find_epoch(name: str, values: np.ndarray) -> str:
+    """Return `seconds` or `milliseconds` where the numbers of a column of this name count them from 1970."""
+    filled = values[np.isfinite(values)]
+    if not TIME_NAME.search(name) or not len(filled):
+        return ""
+    low, high = float(filled.min()), float(filled.max())
+    return next((unit for unit, (least, most) in EPOCHS.items() if least <= low and high <= most), "")
+
+
+# ---- numbers ----------------------------------------------------------------------------------------------
+
+
+def _are_codes(content: ColumnContent) -> bool:
+    """Return whether digits are names of things: 00501 is a postal code, not a number."""
+    if not pc.any(pc.match_substring_regex(content.values, CODE)).as_py():
+        return False
+    lengths = pc.unique(pc.utf8_length(content.values))
+    return len(lengths) == 1 and pc.all(pc.match_substring_regex(content.values, r"^\d+$")).as_py() is True
+
+
+def _refuse_near_numbers(content: ColumnContent, may_be: np.ndarray, data: Csv, file_name: str) -> None:
+    """Refuse a column that is no category by intent: most cells are numbers, or they are in several units.
+
+    Raises:
+        BadData: with the first cell that is none, its line to be found, and the ways out.
+    """
+    count = int(content.counts[may_be].sum())
+    if not count or _are_codes(content):
+        return
+    like = content.select(pa.array(may_be))
+    has_formats = bool(numbers.find_formats(like.values, data.decimal, data.thousands))
+    many = len(like.values) > MANY and count > content.filled / 2
+    if may_be.all():
+        affixes = numbers.find_affixes(like.values)
+        if many and len(affixes) <= MANY // 4:
+            names = ", ".join(sorted((prefix or suffix or "none") for prefix, suffix in affixes))
+            what = (
+                f"numbers in one unit, got the units {names}" if len(affixes) > 1 else "numbers of one form"
+            )
+            example = shorten(like.values[0].as_py(), 40)
+            raise BadData(
+                f"column {content.name} of {file_name} must hold {what}, as in {example}; write them "
+                f"alike, set data.decimal=... and data.thousands=..., or leave it out: "
+                f"data.drop=[{content.name}]"
+            )
+        return
+    if has_formats and (many or count > NUMERIC_SHARE * content.filled):
+        mistaken = content.values[int(np.flatnonzero(~may_be)[0])].as_py()
+        _refuse_cell(content, mistaken, "numbers", file_name)
+
+
+class MistakenCell(BadData):
+    """A cell that is not what its column holds; the caller adds the line."""
+
+    def __init__(self, name: str, cell: str, what: str, file_name: str) -> None:
+        """Describe the cell, for the moment without its line."""
+        self.name, self.cell, self.what, self.file_name = name, cell, what, file_name
+        super().__init__(self.describe(""))
+
+    def describe(self, line: str) -> str:
+        """Return the message; `line`: " in line 5", or nothing."""
+        short = format_one_line(shorten(self.cell, 60))
+        return (
+            f"column {self.name} of {self.file_name} must hold {self.what}, got {short!r}{line}; "
+            "mend the cell, "
+            f"call it an empty one (data.missing=[{short}]) or the column a category: "
+            f"data.categorical=[{self.name}]"
+        )
+
+
+def _refuse_cell(content: ColumnContent, cell: str, what: str, file_name: str) -> None:
+    raise MistakenCell(content.name, cell, what, file_name)

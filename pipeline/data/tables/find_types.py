@@ -1,0 +1,231 @@
+"""Which columns of a table are used and what they are; nothing is left out or read anew without a word."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from pipeline.data.report import ColumnReport, Findings
+from pipeline.data.tables.cells import CellTable
+from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
+from pipeline.data.tables.find_type import (
+    ColumnContent,
+    MistakenCell,
+    TypeChoice,
+    count_values,
+    find_epoch,
+    find_type,
+)
+from pipeline.data.tables.read_columns import read_numbers
+from pipeline.errors import BadData
+from pipeline.formatting import format_one_line, shorten
+from pipeline.settings.tables import Csv
+
+FEW_ROWS = 20
+"""Below this many rows, all different says nothing of a column."""
+MAX_CATEGORIES = 100
+"""Categories of a column with an input of their own; the rarest others are joined with what is unknown."""
+ID_NAME = re.compile(
+    r"(^|[^a-z])(id|ids|uuid|guid|index|idx|row|rownum|rownames|nr|no|key)$|[a-z](Id|ID)$", re.I
+)
+WORDS_OF_A_TEXT = 4
+PLURALS = {Kind.number: "numbers", Kind.category: "categories", Kind.date: "dates"}
+EMPTY, CONSTANT = "no value in it", "the same in every row"
+ROW_NUMBERS, IDENTIFIER = "row numbers", "a number of its own in every row"
+NAMES = "nearly every row has another word (a name or an identifier)"
+FREE_TEXT = "free text; data.text=COLUMN learns from one alone"
+
+
+@dataclass(slots=True, kw_only=True)
+class ColumnChoice:
+    """A column under judgement: `dropped` says why it is left out, "" where it is used."""
+
+    choice: TypeChoice
+    examples: tuple[str, ...]
+    missing_words: tuple[str, ...]
+    missing: int
+    distinct: int
+    dropped: str = ""
+    note: str = ""
+
+    @property
+    def column(self) -> ColumnType:
+        return self.choice.column
+
+
+def find_types(
+    table: CellTable, names: Sequence[str], data: Csv, path: Path, findings: Findings
+) -> tuple[tuple[ColumnType, ...], tuple[ColumnReport, ...]]:
+    """Return the types of the columns among `names` that are used, and a report of all of them.
+
+    Raises:
+        BadData: a column is nearly numbers or dates, or can be read in two ways; or none is left.
+    """
+    chosen = [_judge_column(table, name, data, path) for name in names]
+    for column, form in zip(chosen, _choose_formats(chosen, table.separator, path), strict=True):
+        column.choice = replace(column.choice, column=column.choice.with_format(form), formats=())
+    if data.columns is None:
+        _keep_one(chosen)
+    used = tuple(column.column for column in chosen if not column.dropped)
+    if not used:
+        raise BadData(
+            f"{path} must have a column that tells something, got {_list_dropped(chosen)}; "
+            "set data.columns=[...]"
+        )
+    _add_findings(chosen, findings)
+    return used, tuple(map(_report_column, chosen))
+
+
+def _judge_column(table: CellTable, name: str, data: Csv, path: Path) -> ColumnChoice:
+    cells = table.get_column(name)
+    content = count_values(name, cells)
+    try:
+        rest, choice = find_type(content, data, str(path))
+    except MistakenCell as error:
+        raise BadData(error.describe(f" in line {table.find_line(name, error.cell)}")) from None
+    column = ColumnChoice(
+        choice=choice,
+        examples=tuple(shorten(text, 40) for text in rest.values[:3].to_pylist()),
+        missing_words=tuple(content.find_words(choice.column.missing)),
+        missing=content.rows - rest.filled,
+        distinct=len(rest.values),
+    )
+    is_told = name in (data.categorical or ()) or name in (data.columns or ())
+    column.dropped = EMPTY if not column.distinct else "" if is_told else _find_reason(rest, choice, cells)
+    if choice.formats and not column.dropped:
+        numbers, _ = read_numbers(choice.with_format(choice.formats[0]), rest.values)
+        if epoch := find_epoch(name, numbers):
+            column.choice = replace(column.choice, column=replace(choice.column, kind=Kind.date, date=epoch))
+    return column
+
+
+def _find_reason(content: ColumnContent, choice: TypeChoice, cells: Any) -> str:
+    """Return why a column tells nothing, "" where it may."""
+    distinct, filled, name = len(content.values), content.filled, content.name
+    is_category = choice.column.kind is Kind.category
+    if distinct == 1 and (filled == content.rows or not is_category):
+        return CONSTANT
+    if is_category:
+        if content.rows < FEW_ROWS or distinct <= max(FEW_ROWS, filled / 2):
+            return ""
+        words = pc.mean(pc.list_value_length(pc.utf8_split_whitespace(content.values))).as_py()
+        return FREE_TEXT if words >= WORDS_OF_A_TEXT else NAMES
+    if choice.column.date or distinct < content.rows:
+        return ""
+    numbers, _ = read_numbers(choice.with_format(choice.formats[0]), cells.combine_chunks())
+    is_named_so = name.startswith("unnamed_") or ID_NAME.search(name) is not None
+    if not (is_named_so or content.rows >= FEW_ROWS) or (numbers != np.floor(numbers)).any():
+        return ""
+    if numbers[0] in (0, 1) and (np.diff(numbers) == 1).all():
+        return ROW_NUMBERS
+    return IDENTIFIER if is_named_so else ""
+
+
+def _keep_one(chosen: list[ColumnChoice]) -> None:
+    """Use numbers after all where nothing else is left."""
+    if all(column.dropped for column in chosen):
+        for column in chosen:
+            if column.dropped in (ROW_NUMBERS, IDENTIFIER):
+                column.note, column.dropped = f"{column.dropped}, used as there is no other column", ""
+
+
+# ---- how numbers are written ------------------------------------------------------------------------------
+
+
+def _choose_formats(chosen: Sequence[ColumnChoice], separator: str, path: Path) -> list[NumberFormat]:
+    """Choose the format of each column's numbers; columns that fit one alone decide where another fits two.
+
+    Raises:
+        BadData: 1,234 may be either way, and no other column tells.
+    """
+    marks = {form.decimal for column in chosen if (form := _find_sure_format(column.choice.formats))}
+    return [_choose_format(column, marks, separator, path) for column in chosen]
+
+
+def _find_sure_format(forms: Sequence[NumberFormat]) -> NumberFormat | None:
+    """Return the first format where all have one decimal mark, which the cells show."""
+    return forms[0] if forms and len({form.decimal for form in forms}) == 1 else None
+
+
+def _choose_format(column: ColumnChoice, marks: set[str], separator: str, path: Path) -> NumberFormat:
+    forms = column.choice.formats
+    if not forms:
+        return NumberFormat()
+    plain = {form.decimal for form in forms if not form.thousands}
+    if _find_sure_format(forms) or len(plain) != 1:  # without any mark both decimal marks fit
+        return forms[0]
+    (mark,) = plain  # 1.234 or 1,234: a fraction, or a thousand and more
+    grouped = next(form for form in forms if form.decimal != mark)
+    fraction = next(form for form in forms if form.decimal == mark and not form.thousands)
+    if marks == {mark}:
+        return fraction
+    if marks or (mark == "," and separator == ","):
+        return grouped
+    if mark == ".":
+        return fraction
+    raise BadData(
+        f"column {column.column.name} of {path} may hold fractions or thousands, as in {column.examples[0]}; "
+        "set data.decimal=',' or data.thousands=','"
+    )
+
+
+# ---- what is told -----------------------------------------------------------------------------------------
+
+
+def _report_column(column: ColumnChoice) -> ColumnReport:
+    kind = column.column
+    words = f"empty: {', '.join(column.missing_words)}" if column.missing_words else ""
+    if kind.kind is Kind.category:
+        written = f"{column.distinct - MAX_CATEGORIES} rare ones joined" * (column.distinct > MAX_CATEGORIES)
+    else:
+        written = ", ".join(filter(None, (str(kind.number), kind.date)))
+    dropped = f"left out: {column.dropped}" if column.dropped else ""
+    return ColumnReport(
+        name=kind.name,
+        taken_for="nothing" if column.dropped else kind.kind.value,
+        missing=column.missing,
+        distinct=column.distinct,
+        examples=column.examples,
+        note="; ".join(filter(None, (dropped, written, words, column.note))),
+    )
+
+
+def _add_findings(chosen: Sequence[ColumnChoice], findings: Findings) -> None:
+    used = [column for column in chosen if not column.dropped]
+    for kind in Kind:
+        _add_columns(f"taken for {PLURALS[kind]}", [c for c in used if c.column.kind is kind], findings)
+    forms = {str(c.column.number): None for c in used if str(c.column.number)}
+    for form in forms:
+        _add_columns(f"read as numbers {form}", [c for c in used if str(c.column.number) == form], findings)
+    for reason in dict.fromkeys(column.dropped for column in chosen if column.dropped):
+        _add_columns(f"left out: {reason}", [c for c in chosen if c.dropped == reason], findings)
+    _add_columns(
+        f"with more than {MAX_CATEGORIES} categories, whose rarest are joined",
+        [c for c in used if c.column.kind is Kind.category and c.distinct > MAX_CATEGORIES],
+        findings,
+    )
+    _add_columns("used though it is " + IDENTIFIER, [c for c in used if c.note], findings)
+    for column in used:
+        if column.missing_words:
+            words = " ".join(column.missing_words)
+            _add_columns(f"where {words} counts as an empty cell", [column], findings)
+
+
+def _add_columns(text: str, columns: Sequence[ColumnChoice], findings: Findings) -> None:
+    findings.add("column", text, list_names(column.column.name for column in columns), len(columns))
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Return the first names in one line."""
+    names = [format_one_line(shorten(name, 40)) for name in names]
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more
+
+
+def _list_dropped(chosen: Sequence[ColumnChoice]) -> str:
+    dropped = [f"{format_one_line(column.column.name)} ({column.dropped})" for column in chosen]
+    return ", ".join(dropped[:5]) or "none beside the label"

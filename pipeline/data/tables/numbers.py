@@ -1,0 +1,123 @@
+"""Numbers as people write them: 1,234.5 and 1.234,5, $ 12.50, 15 %, (300), 5 kg; found by column."""
+
+import re
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.data.tables.column_types import NumberFormat
+
+CURRENCIES = "USD|EUR|GBP|JPY|CHF|INR|CNY|AUD|CAD|BRL|SEK|NOK|DKK|PLN|Rs\\.?|kr\\.?|Fr\\.?"
+PREFIX = rf"[A-Za-z]{{0,3}}\p{{Sc}}|{CURRENCIES}"
+SUFFIX = r"%|‰|\p{Sc}[A-Za-z]{0,3}|°?[A-Za-zµ°²³/]{1,12}\.?"
+SPACES = " \u00a0\u2009\u202f"
+"""The space, and those that do not break a line or are narrow."""
+BODY = rf"(?:\d[\d.,'’_{SPACES}]*|[.,]\d+)(?:[eE][+-]?\d+)?"
+NUMBER = (
+    rf"^(?P<open>\()?(?P<sign>[+\-−–]?)\s*(?P<prefix>{PREFIX})?\s*(?P<inner>[+\-−–]?)\s*"
+    rf"(?P<body>{BODY})\s*(?P<suffix>{SUFFIX})?(?P<after>[\-−–]?)(?P<close>\))?$"
+)
+"""A cell that may be a number. The body never ends in a separator that would be a suffix of its own."""
+MARKS = (".", ",")
+GROUPINGS = ("", ",", ".", " ", "'", "_")
+
+
+def match_numbers(cells: Any) -> Any:
+    """Return which cells may be numbers, a pyarrow array of booleans; what is no cell is none."""
+    matched = pc.match_substring_regex(cells, NUMBER)
+    open_, close = pc.starts_with(cells, "("), pc.ends_with(cells, ")")
+    return pc.and_(matched, pc.equal(open_, close))
+
+
+def find_affixes(cells: Any) -> set[tuple[str, str]]:
+    """Return the pairs of prefix and suffix in cells that `match_numbers` found."""
+    groups = _extract(cells)
+    pairs = pc.binary_join_element_wise(groups["prefix"], groups["suffix"], _make_scalar("\n"))
+    return {(pair.partition("\n")[0], pair.partition("\n")[2]) for pair in pc.unique(pairs).to_pylist()}
+
+
+def find_formats(cells: Any, decimal: str | None = None, thousands: str | None = None) -> list[NumberFormat]:
+    """Return each format that all of these cells fit, the most common way of writing first; all of one affix.
+
+    `decimal`, `thousands`: what the user says of them.
+    """
+    (prefix, suffix), *others = find_affixes(cells)
+    if others:
+        return []
+    bodies = pc.unique(_extract(cells)["body"])
+    return [
+        NumberFormat(decimal=mark, thousands=grouping, prefix=prefix, suffix=suffix)
+        for grouping, mark in product(
+            GROUPINGS if thousands is None else (thousands,), MARKS if decimal is None else (decimal,)
+        )
+        if mark != grouping
+        and pc.all(pc.match_substring_regex(bodies, _body_pattern(mark, grouping))).as_py()
+    ]
+
+
+def _body_pattern(mark: str, grouping: str) -> str:
+    """Return the pattern of numbers with this decimal mark and this sign between groups of digits."""
+    point, exponent = re.escape(mark), r"(?:[eE][+-]?\d+)?"
+    plain = rf"\d+(?:{point}\d*)?|{point}\d+"
+    if not grouping:
+        return rf"^(?:{plain}){exponent}$"
+    gap = f"[{SPACES}]" if grouping == " " else "['’]" if grouping == "'" else re.escape(grouping)
+    indian = rf"|[1-9]\d?(?:{gap}\d{{2}})+{gap}\d{{3}}(?:{point}\d*)?"
+    return rf"^(?:[1-9]\d{{0,2}}(?:{gap}\d{{3}})+(?:{point}\d*)?{indian}|{plain}){exponent}$"
+
+
+def parse_numbers(
+    cells: Any, form: NumberFormat, missing: Iterable[str] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return float64 [n] with NaN for empty cells, and which cells are neither empty nor such a number.
+
+    `cells`: a pyarrow array of text; `missing`: words in small letters that count as empty.
+    """
+    empty = pc.fill_null(pc.equal(cells, ""), True)
+    if missing := tuple(missing):
+        empty = pc.or_(
+            empty, pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(missing, cells.type)), True)
+        )
+    fits = pc.and_(pc.fill_null(match_numbers(cells), False), pc.invert(empty))
+    groups = _extract(pc.if_else(fits, cells, "0"))
+    # The zeros that stand for other cells have no affix.
+    agrees = pc.and_(pc.equal(groups["prefix"], form.prefix), pc.equal(groups["suffix"], form.suffix))
+    pattern = _body_pattern(form.decimal, form.thousands)
+    fits = pc.and_(fits, pc.and_(agrees, pc.match_substring_regex(groups["body"], pattern)))
+    body = pc.if_else(fits, groups["body"], "0")
+    if form.thousands:
+        gap = f"[{SPACES}]" if form.thousands == " " else "['’]" if form.thousands == "'" else None
+        body = pc.replace_substring_regex(body, gap or re.escape(form.thousands), "")
+    if form.decimal != ".":
+        body = pc.replace_substring(body, form.decimal, ".")
+    numbers = np.asarray(pc.cast(body, pa.float64()), np.float64)
+    is_negative = np.asarray(pc.greater(pc.utf8_length(_find_minus(groups)), 0))
+    fits = np.asarray(fits) & np.isfinite(numbers)
+    numbers = np.where(fits, np.where(is_negative, -numbers, numbers), np.nan)
+    return numbers, ~fits & ~np.asarray(empty)
+
+
+def _find_minus(groups: dict[str, Any]) -> Any:
+    """Return the minus signs and brackets of each cell; empty where it is not negative."""
+    signs = pc.binary_join_element_wise(
+        groups["open"], groups["sign"], groups["inner"], groups["after"], _make_scalar("")
+    )
+    return pc.replace_substring(signs, "+", "")
+
+
+def _extract(cells: Any) -> dict[str, Any]:
+    """Return the parts of numbers by name; an absent part is empty."""
+    if isinstance(cells, pa.ChunkedArray):
+        cells = cells.combine_chunks()
+    groups = pc.extract_regex(cells, NUMBER)
+    names = ("open", "sign", "prefix", "inner", "body", "suffix", "after")
+    texts = {name: pc.fill_null(pc.struct_field(groups, name), "") for name in names}
+    return texts | {"body": pc.utf8_rtrim_whitespace(texts["body"])}
+
+
+def _make_scalar(text: str) -> Any:
+    return pa.scalar(text, pa.large_string())

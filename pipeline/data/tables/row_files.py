@@ -1,0 +1,173 @@
+"""Tables that are no rows of text: Excel, Parquet, Arrow and JSON lines; their cells become text, exactly."""
+
+import json
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.tables.cells import CellTable, Row, collect_batches, collect_cells
+from pipeline.data.tables.text_files import OpenText
+from pipeline.errors import BadData
+
+
+def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace) -> CellTable:
+    """Read a Parquet, Arrow or Feather file.
+
+    Raises:
+        BadData: it is damaged.
+    """
+    try:
+        if is_parquet:
+            import pyarrow.parquet as pq
+
+            file = pq.ParquetFile(path)
+            schema, batches = file.schema_arrow, file.iter_batches()
+        else:
+            schema, batches = _open_arrow(path)
+        keep = [number for number, field in enumerate(schema) if not pa.types.is_nested(field.type)]
+        names = [schema.names[number] for number in keep]
+        texts = pa.schema([(str(number), pa.large_string()) for number in range(len(names))])
+        made = (
+            pa.record_batch([_make_text(batch.column(number)) for number in keep], schema=texts)
+            for batch in batches
+        )
+        content = collect_batches(texts, made, scratch)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        line = str(error).splitlines()[0]
+        raise BadData(f"{path} must be a whole table, got: {line}; write it again") from None
+    return CellTable(tuple(names), content, np.arange(1, content.num_rows + 1))
+
+
+def _open_arrow(path: Path) -> tuple[Any, Iterator[Any]]:
+    """Return schema and record batches of an Arrow file, a stream, or a Feather file of the first version."""
+    source = pa.memory_map(str(path))
+    head = source.read(8)
+    source.seek(0)
+    if head.startswith(b"ARROW1"):
+        reader = pa.ipc.open_file(source)
+        return reader.schema, (reader.get_batch(number) for number in range(reader.num_record_batches))
+    if head.startswith(b"FEA1"):
+        from pyarrow import feather
+
+        table = feather.read_table(path)
+        return table.schema, iter(table.to_batches())
+    stream = pa.ipc.open_stream(source)
+    return stream.schema, iter(stream)
+
+
+def _make_text(column: Any) -> Any:
+    """Return the cells as text: numbers so that they can be read back exactly, dates as in ISO 8601."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    if pa.types.is_float16(kind):
+        column = pc.cast(column, pa.float32())
+    if pa.types.is_timestamp(kind):
+        column = pc.cast(column, pa.timestamp("us"), safe=False)
+    return pc.cast(column, pa.large_string())
+
+
+def read_excel(path: Path, scratch: ScratchSpace, header: bool | None) -> tuple[CellTable, list[str]]:
+    """Read the first sheet of an .xlsx file; return the names of the other sheets, too.
+
+    Raises:
+        BadData: `openpyxl` is not installed, or the file is damaged.
+    """
+    try:
+        from openpyxl import load_workbook
+    except ImportError:
+        raise BadData(
+            f"{path} needs the package openpyxl to be read, got none; "
+            "pip install openpyxl, or save the table as CSV"
+        ) from None
+    try:
+        book = load_workbook(path, read_only=True, data_only=True)
+        sheet, *others = book.worksheets
+        rows = [
+            (line, row)
+            for line, row in enumerate(sheet.iter_rows(values_only=True), 1)
+            if any(cell is not None for cell in row)
+        ]
+    except Exception as error:  # openpyxl raises whatever its parsers do
+        line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BadData(f"{path} must be a whole .xlsx file, got: {line}; save it again, or as CSV") from None
+    width = max((len(row) for _, row in rows), default=0)
+    filled = [
+        (line, [_write_cell(cell) for cell in (*row, *[None] * (width - len(row)))]) for line, row in rows
+    ]
+    names, body = [f"column_{number}" for number in range(width)], filled
+    if header is not False and filled:
+        names, body = [(cell or "").strip() for cell in filled[0][1]], filled[1:]
+    return collect_cells(names, body, scratch), [another_.title for another_ in others]
+
+
+def _write_cell(cell: object) -> str | None:
+    match cell:
+        case None:
+            return None
+        case bool():
+            return str(cell).lower()
+        case float() if cell.is_integer() and abs(cell) < 1e15:
+            return str(int(cell))
+        case datetime() | date() | time():
+            return cell.isoformat()
+        case _:
+            return str(cell)
+
+
+def read_json_lines(path: Path, open_text: OpenText, scratch: ScratchSpace) -> CellTable:
+    """Read a file with a JSON object in each line, or one list of objects; what lies in objects gets `a.b`.
+
+    Raises:
+        BadData: a line is no object.
+    """
+    names: dict[str, None] = {}
+    for _, record in _read_records(path, open_text):
+        names |= dict.fromkeys(record)
+    rows: Iterator[Row] = (
+        (line, [record.get(name) for name in names]) for line, record in _read_records(path, open_text)
+    )
+    return collect_cells(list(names), rows, scratch)
+
+
+def _read_records(path: Path, open_text: OpenText) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Yield the line (in a list: the place) and the cells of each record."""
+    with open_text() as file:
+        is_list = file.read(64).lstrip().startswith("[")
+    with open_text() as file:
+        if is_list:
+            records: Any = enumerate(_parse_json(file.read(), path, 1), 1)
+        else:
+            lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
+            records = ((number, _parse_json(line, path, number)) for number, line in lines)
+        for number, record in records:
+            if not isinstance(record, dict):
+                raise BadData(
+                    f"{path} must hold a JSON object in every line, got none in line {number}; mend it"
+                )
+            yield number, dict(_flatten(record))
+
+
+def _parse_json(text: str, path: Path, line: int) -> Any:
+    """Parse JSON with its numbers as text; they are read later, as those of other files."""
+    try:
+        return json.loads(text, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError) as error:
+        raise BadData(f"{path} must hold JSON in every line, got {error} in line {line}; mend it") from None
+
+
+def _flatten(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str | None]]:
+    for key, value in record.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list):
+            yield f"{prefix}{key}", json.dumps(value)
+        else:
+            yield f"{prefix}{key}", _write_cell(value)

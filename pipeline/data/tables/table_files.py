@@ -1,0 +1,132 @@
+"""A table from a file of any form, told by its first bytes and its name."""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.data.readers.compression import find_packing
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
+from pipeline.data.tables import row_files
+from pipeline.data.tables.cells import CellTable, collect_cells
+from pipeline.data.tables.delimited import DelimitedFile
+from pipeline.data.tables.text_files import OpenText, make_opener
+from pipeline.errors import BadData
+from pipeline.settings.tables import Csv
+
+OTHER_FORMS = {
+    b"\xd0\xcf\x11\xe0": "an old Excel file (.xls)",
+    b"SQLite format 3": "an SQLite database",
+    b"\x89HDF": "an HDF5 file",
+    b"%PDF": "a PDF document",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"\x80\x04\x95": "a pickle",
+    b"\x93NUMPY": "a numpy array (data=arrays reads .npz)",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"(\xb5/\xfd": "a Zstandard archive",
+    b"$FL2": "an SPSS file",
+    b"<stata_dta>": "a Stata file",
+    b"<!DOCTYPE": "a web page",
+    b"<html": "a web page",
+    b"@RELATION": "an ARFF file",
+    b"@relation": "an ARFF file",
+}
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+
+
+def read_table(path: Path, data: Csv, scratch: ScratchSpace, findings: Findings) -> CellTable:
+    """Read all cells of a table; more than `scratch.limit` bytes of them lie in a file.
+
+    Raises:
+        BadData: it is no table, damaged, or has no two columns; two columns have one name.
+    """
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head.startswith((b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")):
+        table = row_files.read_arrow(path, head.startswith(b"PAR1"), scratch)
+    elif find_packing(path) == "zip" and _holds_sheets(path):
+        table, others = row_files.read_excel(path, scratch, data.header)
+        findings.add("sheet", "left out: only the first is read", ", ".join(others), len(others))
+    else:
+        _refuse_other_forms(path, head)
+        opener = make_opener(path, data.encoding)
+        name = (
+            path.name.lower()
+            .removesuffix(".gz")
+            .removesuffix(".bz2")
+            .removesuffix(".xz")
+            .removesuffix(".zip")
+        )
+        if name.endswith(JSON_SUFFIXES):
+            table = row_files.read_json_lines(path, opener, scratch)
+        else:
+            table = _read_delimited(path, opener, data, scratch, findings)
+    return replace(table, names=_name_columns(table.names, path))
+
+
+def _holds_sheets(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "xl/workbook.xml" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _refuse_other_forms(path: Path, head: bytes) -> None:
+    for magic, form in OTHER_FORMS.items():
+        if head.startswith(magic):
+            raise BadData(
+                f"{path} must be CSV, TSV, JSON lines, Parquet, Arrow or .xlsx, got {form}; save it as CSV"
+            )
+
+
+def _read_delimited(
+    path: Path, opener: OpenText, data: Csv, scratch: ScratchSpace, findings: Findings
+) -> CellTable:
+    file = DelimitedFile(path, opener, data)
+    first, second = file.read_head()
+    has_header = _has_header(first, data) if data.header is None else data.header
+    names = first if has_header else [f"column_{number}" for number in range(len(first))]
+    if has_header and len(second) == len(first) + 1 and second[-1].strip():
+        names = ["", *first]  # as R writes the names of rows
+    if len(names) < 2:
+        raise BadData(
+            f"{path} must have two columns or more, got {first or 'no line'}; "
+            "set data.separator=..., or mend it"
+        )
+    table = collect_cells(names, file.read_body(len(names), skip=int(has_header)), scratch)
+    example = f"line {file.bad_rows[0]}" if file.bad_rows else ""
+    findings.add("row", "left out: another number of cells", example, len(file.bad_rows))
+    return replace(table, separator=file.separator)
+
+
+def _has_header(first: Sequence[str], data: Csv) -> bool:
+    """Return whether the first row has names: the label is one of them, or none of its cells is a number."""
+    return data.label in first or not any(_is_number(cell) or not cell for cell in first)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _name_columns(names: Sequence[str], path: Path) -> tuple[str, ...]:
+    """Return the names; a column without one gets `unnamed_` and its place.
+
+    Raises:
+        BadData: two columns have one name.
+    """
+    full = [name.strip() or f"unnamed_{position}" for position, name in enumerate(names)]
+    twice = next((name for position, name in enumerate(full) if name in full[:position]), None)
+    if twice is not None:
+        raise BadData(
+            f"{path} must have different column names, got {twice} twice; rename one, or set "
+            "data.header=false where its first line is no header"
+        )
+    return tuple(full)

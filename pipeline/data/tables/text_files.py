@@ -1,0 +1,82 @@
+"""The text of a table's file: unpacked, its encoding told or found, opened as often as it is needed."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from pipeline.data.readers.compression import open_unpacked
+from pipeline.data.readers.encodings import AUTO, detect_encoding, find_mark
+from pipeline.errors import BadData
+
+CHUNK_BYTES = 1 << 18
+FOREIGN_SIGN = re.compile(r"[A-Za-zÀ-ÿ][¹³¿¼¾¥£¯][a-zà-ÿ]")
+"""In a word these are letters of Central Europe, read as if they were Western."""
+OpenText = Callable[[], AbstractContextManager[TextIO]]
+"""Opens the file again at its beginning."""
+
+
+def make_opener(path: Path, encoding: str) -> OpenText:
+    """Return what opens a file as text; a byte order mark goes before `encoding`, which may be `auto`.
+
+    Line ends stay as they are.
+    """
+    if encoding == AUTO:
+        encoding = find_encoding(path)
+    else:
+        with open_unpacked(path) as file:
+            encoding = find_mark(file.read(4)) or encoding
+    return partial(_open_text, path, "utf-8-sig" if encoding == "utf-8" else encoding)
+
+
+@contextmanager
+def _open_text(path: Path, encoding: str) -> Iterator[TextIO]:
+    with open_unpacked(path) as file:
+        try:
+            yield io.TextIOWrapper(io.BufferedReader(file), encoding, newline="")  # type: ignore[type-var]
+        except (UnicodeError, LookupError) as error:
+            raise BadData(f"{path} must be text in {encoding}, got: {error}; set data.encoding=...") from None
+
+
+def find_encoding(path: Path) -> str:
+    """Return the encoding of a file: UTF-8 where all is, else by the part around the first other byte."""
+    with open_unpacked(path) as file:
+        before = b""
+        while chunk := file.read(CHUNK_BYTES):
+            if not before and (marked := find_mark(chunk)):
+                return marked
+            both = before[-4:] + chunk  # a letter may lie on both sides of the cut
+            if both.count(0) > len(both) // 4:
+                return detect_encoding([both])
+            if not _is_utf8(both, whole=len(chunk) < CHUNK_BYTES):
+                return _judge(both[both.find(b"\n") + 1 :] or both)
+            before = chunk
+    return "utf-8"
+
+
+def _is_utf8(content: bytes, whole: bool) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        cut_at_start = error.start < 4 and error.reason == "invalid start byte"
+        cut_at_end = not whole and error.reason == "unexpected end of data"
+        return cut_at_end or (cut_at_start and _is_utf8(content[error.start + 1 :], whole))
+    return True
+
+
+def _judge(sample: bytes) -> str:
+    """Return the encoding of what is no UTF-8: Western where most letters of its words are ASCII.
+
+    Statistics over a few accents are a lottery, so they decide on other scripts alone.
+    """
+    words = [word for word in re.findall(rb"[A-Za-z\x80-\xff]{3,}", sample) if max(word) > 127]
+    high = sum(byte > 127 for word in words for byte in word)
+    if 2 * high <= sum(map(len, words)):
+        try:
+            return "cp1250" if FOREIGN_SIGN.search(sample.decode("cp1252")) else "cp1252"
+        except UnicodeDecodeError:
+            return "latin-1"
+    return detect_encoding([sample])

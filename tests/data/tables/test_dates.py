@@ -1,0 +1,70 @@
+"""Dates and times as people write them."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from pipeline.data.tables.dates import find_patterns, measure_share, parse_dates
+
+
+def cells(*texts: str) -> pa.Array:
+    return pa.array(texts, pa.large_string())
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern", "wanted"),
+    [
+        ("2000-01-31", "year-month-day", "2000-01-31T00:00:00"),
+        ("2020-02-29 10:30", "year-month-day", "2020-02-29T10:30:00"),
+        ("2020-02-29T10:00:00.25Z", "year-month-day", "2020-02-29T10:00:00.250"),
+        ("2020-02-29T10:00:00+01:00", "year-month-day", "2020-02-29T09:00:00"),
+        ("31.12.2020", "day/month/year", "2020-12-31T00:00:00"),
+        ("12/31/99", "month/day/year", "1999-12-31T00:00:00"),
+        ("5 Jan 2020", "day name year", "2020-01-05T00:00:00"),
+        ("Mon, 05 Jan 2020 10:00:00 GMT", "day name year", "2020-01-05T10:00:00"),
+        ("December 31st, 2021", "name day year", "2021-12-31T00:00:00"),
+        ("2020-05", "year-month", "2020-05-01T00:00:00"),
+        ("20200131", "yearmonthday", "2020-01-31T00:00:00"),
+        ("1:05 PM", "clock", "1970-01-01T13:05:00"),
+    ],
+)
+def test_dates_are_read_as_people_write_them(text: str, pattern: str, wanted: str) -> None:
+    assert find_patterns(cells(text)) == [pattern]
+    seconds, _ = parse_dates(cells(text), pattern)
+    assert seconds[0] == datetime.fromisoformat(wanted).replace(tzinfo=UTC).timestamp()
+
+
+def test_a_date_that_may_be_read_in_two_ways_has_two_patterns() -> None:
+    assert find_patterns(cells("03/04/2020", "01/02/2020")) == ["day/month/year", "month/day/year"]
+    assert find_patterns(cells("03/04/2020", "01/22/2020")) == ["month/day/year"]
+
+
+@pytest.mark.parametrize(
+    "text", ["2020-02-30", "2019-02-29", "31.04.2020", "2020-13-01", "25:00", "a", "1.5", "10.1.2.3"]
+)
+def test_days_that_do_not_exist_are_no_dates(text: str) -> None:
+    assert find_patterns(cells(text)) == []
+
+
+def test_empty_cells_are_no_mistakes() -> None:
+    seconds, mistaken = parse_dates(cells("2020-01-01", "", "NA", "x"), "year-month-day", ("na",))
+    assert mistaken.tolist() == [False, False, False, True]
+    assert np.isnan(seconds).tolist() == [False, True, True, True]
+    assert measure_share(cells("2020-01-01", "2020-01-02", "x")) == (pytest.approx(2 / 3), "year-month-day")
+
+
+def test_a_format_of_ones_own() -> None:
+    seconds, mistaken = parse_dates(cells("05|2020|03", "x", ""), "%d|%Y|%m")
+    assert seconds[0] == datetime(2020, 3, 5, tzinfo=UTC).timestamp()
+    assert mistaken.tolist() == [False, True, False]
+
+
+@settings(max_examples=50, deadline=None)
+@given(some.datetimes(min_value=datetime(1600, 1, 1), max_value=datetime(2400, 1, 1)))
+def test_what_python_writes_is_read_back(moment: datetime) -> None:
+    seconds, _ = parse_dates(cells(moment.isoformat(sep=" ")), "year-month-day")
+    assert seconds[0] == pytest.approx(moment.replace(tzinfo=UTC).timestamp(), abs=1e-5)

@@ -1,0 +1,193 @@
+"""What columns are taken for: right, or refused in one line; nothing is left out without a word."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.data.report import ColumnReport, Finding
+from pipeline.data.samples import Table
+from pipeline.data.sources import load
+from pipeline.data.tables.find_types import MAX_CATEGORIES
+from pipeline.errors import BadData
+from tests.support import places
+
+ROWS = 60
+
+
+def load_column(folder: Path, cells: list[str], name: str = "v", **changes: object) -> "Loaded":
+    """Load a table with this column and a plain one, u, separated by `;`; the class goes by neither."""
+    quoted = [f'"{cell}"' if ";" in cell else cell for cell in cells]
+    lines = [f"{cell};{(row * 7) % 11 + 0.5};{'ab'[row % 2]}" for row, cell in enumerate(quoted)]
+    path = folder / "t.csv"
+    path.write_text("\n".join([f"{name};u;y", *lines]), encoding="utf-8")
+    loaded = load(places.cells(path, label="y", columns=None, **changes), folder)
+    assert isinstance(loaded.train.features, Table)
+    return Loaded(loaded.train.features, {column.name: column for column in loaded.columns}, loaded.findings)
+
+
+class Loaded:
+    def __init__(self, table: Table, columns: dict[str, ColumnReport], findings: tuple[Finding, ...]) -> None:
+        self.table, self.columns, self.findings = table, columns, list(map(str, findings))
+
+    def numbers(self, name: str = "v") -> np.ndarray:
+        return self.table.numbers[:, self.table.numeric.index(name)]
+
+    def words(self, name: str = "v") -> list[str]:
+        return list(self.table.words[self.table.categorical.index(name)][:])
+
+
+def repeat(*cells: str) -> list[str]:
+    return [cells[row % len(cells)] for row in range(ROWS)]
+
+
+def count(form: Callable[[int], str]) -> list[str]:
+    return [form(row) for row in range(ROWS)]
+
+
+@pytest.mark.parametrize(
+    "word", ["-", ".", "?", "NA", "N/A", "#N/A", "null", "None", "nan", "n.a.", "--", "inf", " "]
+)
+def test_words_for_nothing_are_empty_cells_among_numbers(tmp_path: Path, word: str) -> None:
+    loaded = load_column(tmp_path, count(lambda row: word if row % 3 == 0 else f"{row / 7:.3f}"))
+    assert np.isnan(loaded.numbers()).tolist() == [row % 3 == 0 for row in range(ROWS)]
+    assert loaded.columns["v"].missing == 20
+    assert not word.strip() or f"1 column where {word} counts as an empty cell (v)" in loaded.findings
+
+
+def test_a_category_called_na_or_none_is_a_value(tmp_path: Path) -> None:
+    loaded = load_column(tmp_path, repeat("NA", "EU", "None", "", "AS"))
+    assert loaded.words()[:5] == ["NA", "EU", "None", "", "AS"]
+    told = load_column(tmp_path, repeat("NA", "EU", "None", "", "AS"), missing=["none"])
+    assert told.words()[:5] == ["NA", "EU", "", "", "AS"]
+
+
+def test_another_word_among_numbers_is_refused_with_the_key_that_takes_it(tmp_path: Path) -> None:
+    cells = count(lambda row: "closed" if row % 4 == 1 else f"{row / 7:.3f}")
+    with pytest.raises(BadData) as caught:
+        load_column(tmp_path, cells)
+    places.assert_one_line(caught, "column v of", "got 'closed' in line 3", "data.missing=[closed]")
+    assert np.isnan(load_column(tmp_path, cells, missing=["closed"]).numbers()).sum() == 15
+    assert load_column(tmp_path, cells, categorical=["v"]).words()[1] == "closed"
+
+
+@pytest.mark.parametrize(
+    ("cells", "first", "note"),
+    [
+        (count(lambda row: f"{row},{row % 10}"), 0.0, "with decimal ,"),
+        (count(lambda row: f"1.{row + 100},5"), 1100.5, "with decimal , and with thousands '.'"),
+        (count(lambda row: f"${row}.50"), 0.5, "in $"),
+        (count(lambda row: f"{row * 3 % 7} %"), 0.0, "in %"),
+        (count(lambda row: f"{row * 3 % 7} kg"), 0.0, "in kg"),
+        (count(lambda row: f"{10 + row % 3}:30"), 37800.0, "clock"),
+    ],
+)
+def test_how_numbers_are_written_is_found_and_told(
+    tmp_path: Path, cells: list[str], first: float, note: str
+) -> None:
+    loaded = load_column(tmp_path, cells)
+    assert loaded.numbers()[0] == first
+    assert loaded.columns["v"].note == note
+
+
+def test_fractions_or_thousands_are_told_apart_by_other_columns_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    lines = [f"{row % 9},{row + 100};{row},5;{'ab'[row % 2]}" for row in range(ROWS)]
+    path.write_text("\n".join(["v;w;y", *lines]))
+    found = load(places.cells(path, label="y", columns=None), tmp_path).train.features
+    assert isinstance(found, Table)
+    assert found.numbers[1].tolist() == [1.101, 1.5]
+    path.write_text(
+        "\n".join(["v;y", *(f"{row % 9 + 1},{row + 100};{'ab'[row % 2]}" for row in range(ROWS))])
+    )
+    with pytest.raises(BadData) as caught:
+        load(places.cells(path, label="y", columns=None), tmp_path)
+    places.assert_one_line(caught, "column v of", "may hold fractions or thousands", "data.thousands=','")
+    found = load(places.cells(path, label="y", columns=None, thousands=","), tmp_path).train.features
+    assert isinstance(found, Table)
+    assert found.numbers[0].tolist() == [1100]
+
+
+def test_numbers_in_two_units_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadData) as caught:
+        load_column(tmp_path, count(lambda row: f"{row} {'kg' if row % 2 else 'g'}"))
+    places.assert_one_line(caught, "column v of", "got the units g, kg", "data.drop=[v]")
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "reason"),
+    [
+        ("v", repeat("7"), "the same in every row"),
+        ("v", repeat("x"), "the same in every row"),
+        ("v", repeat(""), "no value in it"),
+        ("v", count(str), "row numbers"),
+        ("", count(lambda row: str(row + 1)), "row numbers"),
+        ("customer_id", count(lambda row: str(row * 37 % 1009)), "a number of its own in every row"),
+        ("v", count(lambda row: f"C{row:05}"), "nearly every row has another word"),
+        ("v", count(lambda row: f"{row:05}"), "nearly every row has another word"),
+        ("v", count(lambda row: f"it was number {row} of them"), "free text"),
+    ],
+)
+def test_columns_that_tell_nothing_are_left_out_with_a_word(
+    tmp_path: Path, name: str, cells: list[str], reason: str
+) -> None:
+    loaded = load_column(tmp_path, cells, name)
+    assert loaded.table.shape == (ROWS, 1)
+    assert any(line.startswith(f"1 column left out: {reason}") for line in loaded.findings)
+    assert loaded.columns[name or "unnamed_0"].taken_for == "nothing"
+
+
+def test_a_column_that_is_asked_for_is_used(tmp_path: Path) -> None:
+    cells = count(lambda row: f"C{row:05}")
+    assert load_column(tmp_path, cells, categorical=["v"]).words()[3] == "C00003"
+    path = tmp_path / "t.csv"
+    found = load(places.cells(path, label="y", columns=["v"]), tmp_path).train.features
+    assert isinstance(found, Table)
+    assert found.categorical == ("v",)
+    path.write_text("x,y\n" + "".join(f"{row},{row % 2}\n" for row in range(ROWS)))
+    loaded = load(places.cells(path, label="y", columns=None), tmp_path)
+    assert loaded.columns[0].note == "row numbers, used as there is no other column"
+
+
+def test_a_table_of_nothing_but_names_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("name,y\n" + "".join(f"C{row:05},{row % 2}\n" for row in range(ROWS)))
+    with pytest.raises(BadData) as caught:
+        load(places.cells(path, label="y", columns=None), tmp_path)
+    places.assert_one_line(
+        caught, "must have a column that tells something", "name (nearly every row", "data.columns"
+    )
+
+
+def test_dates_are_dates_and_epochs_by_their_name(tmp_path: Path) -> None:
+    loaded = load_column(tmp_path, count(lambda row: f"2020-01-{row % 28 + 1:02}"))
+    assert loaded.columns["v"].taken_for == "date"
+    assert loaded.numbers()[0] == 1577836800
+    cells = count(lambda row: str(1577836800 + 7 * row))
+    assert load_column(tmp_path, cells, "created_at").columns["created_at"].note == "seconds"
+    assert load_column(tmp_path, cells).columns["v"].taken_for == "number"
+
+
+def test_day_and_month_are_not_guessed(tmp_path: Path) -> None:
+    cells = count(lambda row: f"{row % 12 + 1:02}/{row % 9 + 1:02}/2020")
+    with pytest.raises(BadData) as caught:
+        load_column(tmp_path, cells)
+    places.assert_one_line(caught, "column v of", "data.dates=day/month/year or month/day/year")
+    first_of_february = 1580515200
+    assert load_column(tmp_path, cells, dates="month/day/year").numbers()[12] == pytest.approx(
+        1577836800 + 3 * 86400
+    )
+    assert load_column(tmp_path, cells, dates="%d/%m/%Y").numbers()[1] == first_of_february + 86400
+
+
+def test_codes_with_leading_zeros_are_no_numbers(tmp_path: Path) -> None:
+    assert load_column(tmp_path, repeat("01234", "99501", "00501")).words()[:3] == ["01234", "99501", "00501"]
+
+
+def test_rare_categories_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    lines = [f"w{row % 150},{row % 7 + 0.5},{'ab'[row % 2]}" for row in range(450)]
+    path.write_text("\n".join(["v,u,y", *lines]))
+    loaded = load(places.cells(path, label="y", columns=None), tmp_path)
+    assert loaded.columns[0].note == f"{150 - MAX_CATEGORIES} rare ones joined"

@@ -1,0 +1,78 @@
+"""Numbers as people write them."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from pipeline.data.tables.column_types import NumberFormat
+from pipeline.data.tables.numbers import find_affixes, find_formats, match_numbers, parse_numbers
+
+
+def cells(*texts: str) -> pa.Array:
+    return pa.array(texts, pa.large_string())
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (("1.5", "-2", "3e-2"), (1.5, -2, 0.03)),
+        (("5117,7", "-0,5"), (5117.7, -0.5)),
+        (("5,117.7", "12", "1,234,567.25"), (5117.7, 12, 1234567.25)),
+        (("1.234,5", "3,25"), (1234.5, 3.25)),
+        (("1 234,5", "99"), (1234.5, 99)),
+        (("1\u202f234.5", "99"), (1234.5, 99)),
+        (("1'234.5", "0.1"), (1234.5, 0.1)),
+        (("12,34,567.1", "5"), (1234567.1, 5)),
+        (("$12.50", "-$3", "($4.1)"), (12.5, -3, -4.1)),
+        (("12,50 €", "1.200,00 €"), (12.5, 1200)),
+        (("USD 5", "USD 7.5"), (5, 7.5)),
+        (("12 %", "3.5 %"), (12, 3.5)),
+        (("5 kg", "7.25 kg"), (5, 7.25)),
+        (("21°C", "-3°C"), (21, -3)),
+        (("(300)", "12-", "\u22124"), (-300, -12, -4)),
+        ((".5", "5."), (0.5, 5)),
+        (("1e36", "5117.704e20"), (1e36, 5.117704e23)),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(texts: tuple[str, ...], numbers: tuple[float, ...]) -> None:
+    given_cells = cells(*texts)
+    assert all(match_numbers(given_cells).to_pylist())
+    (form, *_) = find_formats(given_cells)
+    read, mistaken = parse_numbers(given_cells, form)
+    np.testing.assert_allclose(read, numbers)
+    assert not mistaken.any()
+
+
+@pytest.mark.parametrize(
+    "text", ["C00001", "2020-01-01", "10:30", ".", "-", "³", "١٢", "0x10", "nan", "(5", "5)", "1 kg 5"]
+)
+def test_other_words_are_no_numbers(text: str) -> None:
+    assert match_numbers(cells(text)).to_pylist() == [False]
+
+
+def test_one_number_that_can_be_read_in_two_ways_has_two_formats() -> None:
+    marks = {(form.decimal, form.thousands) for form in find_formats(cells("1,234"))}
+    assert {(",", ""), (".", ",")} <= marks
+    assert [form.decimal for form in find_formats(cells("1,234"), thousands=",")] == ["."]
+    assert find_formats(cells("1,234"), decimal=",")[0].thousands == ""
+
+
+def test_two_units_have_no_format_in_common() -> None:
+    assert find_affixes(cells("5 kg", "300 g")) == {("", "kg"), ("", "g")}
+    assert find_formats(cells("5 kg", "300 g")) == []
+
+
+def test_cells_of_another_format_and_beyond_float64_are_mistaken() -> None:
+    read, mistaken = parse_numbers(cells("5,5", "5.5", "", "NA", "1e999"), NumberFormat(decimal=","), ("na",))
+    assert mistaken.tolist() == [False, True, False, False, True]
+    np.testing.assert_array_equal(read, [5.5, np.nan, np.nan, np.nan, np.nan])
+
+
+@settings(max_examples=50, deadline=None)
+@given(some.lists(some.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+def test_what_python_writes_is_read_back_exactly(numbers: list[float]) -> None:
+    given_cells = cells(*map(repr, numbers))
+    read, _ = parse_numbers(given_cells, find_formats(given_cells)[0])
+    assert read.tolist() == numbers

@@ -1,0 +1,211 @@
+"""Files of every form hold the same table."""
+
+import bz2
+import gzip
+import json
+import lzma
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import feather
+
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
+from pipeline.data.tables.cells import CellTable
+from pipeline.data.tables.table_files import read_table
+from pipeline.errors import BadData
+from tests.support import places
+
+ROWS = [("0.13", "red, dark", "yes"), ("-0.5", "blue", "no"), ("", "Grün", "yes")]
+TEXT = 'a,b,y\n0.13,"red, dark",yes\n-0.5,blue,no\n,Grün,yes\n'
+
+
+def read(path: Path, limit: int = 10**9, **changes: object) -> CellTable:
+    data = places.cells(path, label="y", columns=None, **changes)
+    return read_table(path, data, ScratchSpace(path.parent / "scratch", limit), Findings())
+
+
+def rows_of(table: CellTable) -> list[tuple[str, ...]]:
+    columns = [[cell or "" for cell in table.get_column(name).to_pylist()] for name in table.names]
+    return list(zip(*columns, strict=True))
+
+
+def write_zip(path: Path, content: bytes) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("t.csv", content)
+        archive.writestr("__MACOSX/._t.csv", b"junk")
+
+
+ENCODED: dict[str, bytes] = {
+    "plain": TEXT.encode(),
+    "mark": TEXT.encode("utf-8-sig"),
+    "utf16": TEXT.encode("utf-16"),
+    "utf16 without mark": TEXT.encode("utf-16-le"),
+    "latin": TEXT.encode("cp1252"),
+    "lines of Windows": TEXT.replace("\n", "\r\n").encode(),
+    "lines of the old Mac": TEXT.replace("\n", "\r").encode(),
+    "quoted header": TEXT.replace("a,b,y", '"a","b","y"').encode("utf-8-sig"),
+    "space after the comma": TEXT.replace(",", ", ").replace("red, ", "red,").encode(),
+    "semicolons": b"".join([b"a;b;y\n0.13;red, dark;yes\n-0.5;blue;no\n;Gr\xc3\xbcn;yes\n"]),
+    "tabs": "a\tb\ty\n0.13\tred, dark\tyes\n-0.5\tblue\tno\n\tGrün\tyes\n".encode(),
+    "bars": "a|b|y\n0.13|red, dark|yes\n-0.5|blue|no\n|Grün|yes\n".encode(),
+    "Excel names its separator": "sep=;\r\na;b;y\r\n0.13;red, dark;yes\r\n-0.5;blue;no\r\n;Grün;yes".encode(),
+    "single quotes": TEXT.replace('"red, dark"', "'red, dark'")
+    .replace("blue", "'blue'")
+    .replace("Grün", "'Grün'")
+    .replace("a,b,y", "'a','b','y'")
+    .encode(),
+    "separators at the ends": TEXT.replace("yes", "yes,").replace("no", "no,").encode(),
+}
+
+
+@pytest.mark.parametrize("form", ENCODED)
+def test_a_text_is_read_however_it_is_written(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(ENCODED[form])
+    table = read(path)
+    assert table.names == ("a", "b", "y")
+    assert rows_of(table) == ROWS
+
+
+PACKED: dict[str, Callable[[Path, bytes], object]] = {
+    "t.csv.gz": lambda path, content: path.write_bytes(gzip.compress(content)),
+    "t.csv.bz2": lambda path, content: path.write_bytes(bz2.compress(content)),
+    "t.csv.xz": lambda path, content: path.write_bytes(lzma.compress(content)),
+    "t.zip": write_zip,
+    "gz without its name.csv": lambda path, content: path.write_bytes(gzip.compress(content)),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_a_packed_file_is_read(tmp_path: Path, name: str) -> None:
+    PACKED[name](tmp_path / name, TEXT.encode())
+    assert rows_of(read(tmp_path / name)) == ROWS
+
+
+def arrow_table() -> pa.Table:
+    columns = {"a": [0.13, -0.5, None], "b": [row[1] for row in ROWS], "y": [row[2] for row in ROWS]}
+    return pa.table(columns).set_column(2, "y", pa.array(columns["y"]).dictionary_encode())
+
+
+def write_json(path: Path, as_list: bool) -> None:
+    records = [dict(zip("aby", (float(a) if a else None, b, y), strict=True)) for a, b, y in ROWS]
+    path.write_text(json.dumps(records) if as_list else "\n".join(map(json.dumps, records)))
+
+
+def write_excel(path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in [("a", "b", "y"), *((float(a) if a else None, b, y) for a, b, y in ROWS)]:
+        book.active.append(row)
+    book.save(path)
+
+
+TYPED: dict[str, Callable[[Path], object]] = {
+    "t.parquet": lambda path: pq.write_table(arrow_table(), path),
+    "t.feather": lambda path: feather.write_feather(arrow_table(), str(path)),
+    "t.jsonl": lambda path: write_json(path, as_list=False),
+    "t.json": lambda path: write_json(path, as_list=True),
+    "t.xlsx": write_excel,
+}
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_a_typed_file_is_read(tmp_path: Path, name: str) -> None:
+    TYPED[name](tmp_path / name)
+    table = read(tmp_path / name)
+    assert table.names == ("a", "b", "y")
+    assert rows_of(table) == ROWS
+
+
+def test_cells_beyond_the_limit_lie_on_disk(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(TEXT * 2)
+    table = read(path, limit=10)
+    assert rows_of(table) == [*ROWS, ("a", "b", "y"), *ROWS]
+    assert list((tmp_path / "scratch").iterdir())
+    assert table.find_line("b", "blue") == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "rule"),
+    [
+        ("a,b,y\n1,2,3\n1,2\n", {}, "must have 3 cells in every line, got 2 in line 3"),
+        ("a,b,y\n1,2,3\n1,2,3,4\n", {}, "must have 3 cells in every line, got 4 in line 3"),
+        ('a,b,y\n1,2,3\n"1,2,3\n4,5,6\n', {}, "must close every quote, got one that opens in line 3"),
+        ('a,b,y\n"1,2,3\n4,5,6\n7,8,9\n1,2,"x\n', {}, "must close every quote, got one that opens in line 2"),
+        ("a,b,a\n1,2,3\n", {}, "must have different column names, got a twice"),
+        ("only\n1\n", {}, "must have two columns or more"),
+        ("", {}, "must have two columns or more"),
+        ("a,b,y\n1,caf\u00e9,3\n", {"encoding": "ascii"}, "must be text in ascii"),
+    ],
+)
+def test_a_bad_file_is_one_line(tmp_path: Path, content: str, changes: dict[str, object], rule: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(content)
+    with pytest.raises(BadData) as caught:
+        read(path, **changes)
+    places.assert_one_line(caught, rule)
+
+
+@pytest.mark.parametrize(
+    ("head", "what"),
+    [
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel file"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"SQLite format 3\x00", "an SQLite database"),
+        (b"PAR1 but cut", "must be a whole table"),
+        (b"PK\x03\x04 but cut", "must be a whole file"),
+        (b"\x1f\x8b\x08 but cut", "must be a whole file"),
+        (b"\xfd7zXZ\x00 but cut", "must be a whole file"),
+    ],
+)
+def test_what_is_no_table_is_named(tmp_path: Path, head: bytes, what: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(head)
+    with pytest.raises(BadData) as caught:
+        read(path)
+    places.assert_one_line(caught, what)
+
+
+def test_quotes_can_be_letters_and_bad_lines_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('a,b,y\n"1,2,3\n4,5"",6\n')
+    assert rows_of(read(path, quote="none")) == [('"1', "2", "3"), ("4", '5""', "6")]
+    path.write_text("a,b,y\n1,2,3\n1,2\n4,5,6\n")
+    findings = Findings()
+    data = places.cells(path, label="y", columns=None, on_error="skip")
+    table = read_table(path, data, ScratchSpace(tmp_path, 10**9), findings)
+    assert rows_of(table) == [("1", "2", "3"), ("4", "5", "6")]
+    assert [str(finding) for finding in findings.to_tuple()] == [
+        "1 row left out: another number of cells (line 3)"
+    ]
+
+
+def test_a_table_without_a_header_has_numbered_columns(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("5.1,3.5,setosa\n4.9,3.0,virginica\n")
+    data = places.cells(path, label="-1", columns=None)
+    table = read_table(path, data, ScratchSpace(tmp_path, 10**9), Findings())
+    assert table.names == ("column_0", "column_1", "column_2")
+    assert len(table) == 2
+    assert read(path, header=True).names == ("5.1", "3.5", "setosa")
+
+
+def test_a_column_without_a_name_gets_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(",x,y\n0,0.5,a\n")
+    assert read(path).names == ("unnamed_0", "x", "y")
+    path.write_text('"x","y"\n"1",0.5,"a"\n"2",0.7,"b"\n')  # as R writes it
+    assert read(path).names == ("unnamed_0", "x", "y")
+    assert rows_of(read(path))[1] == ("2", "0.7", "b")
+
+
+def test_a_cell_may_be_long(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"t,y\n{'a ' * 150_000},x\n")
+    assert len(rows_of(read(path))[0][0]) == 299_999
