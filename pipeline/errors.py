@@ -8,7 +8,7 @@ FulcrumError                    anything this package raises on purpose
 │   ├── BadDevice               a device that was asked for and is not there
 │   └── BadModel                a trained model that cannot be found or used
 └── Diverged                    a loss or a model reached NaN or infinity: the trial failed
-Stopped                         SIGTERM: not an Exception, so that no handler catches it by accident
+Stopped                         SIGTERM or SIGHUP: not an Exception, so that no handler catches it by accident
 """
 
 
@@ -45,8 +45,15 @@ class BadModel(BadInput):
 
 
 class Diverged(FulcrumError):
-    """A loss, or what the trained model answers, became NaN or infinite."""
+    """A loss, or what the trained model answers, became NaN or infinite.
+
+    `device_seconds`: what the training that diverged had spent until then.
+    """
+
+    def __init__(self, text: str, device_seconds: float = 0.0) -> None:
+        super().__init__(text)
+        self.device_seconds = device_seconds
 
 
 class Stopped(BaseException):
-    """SIGTERM arrived. Like Ctrl-C it ends a run as KILLED."""
+    """SIGTERM or SIGHUP arrived. Like Ctrl-C it ends a run as KILLED."""

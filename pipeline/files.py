@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.util import Finalize
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
@@ -65,6 +66,14 @@ def own_temporary_folder() -> Iterator[None]:
         yield
     finally:
         tempfile.tempdir = None
+        _remove_temporary_folder(folder)
+
+
+def _remove_temporary_folder(folder: str) -> None:
+    """Remove a folder now, or where `multiprocessing` keeps files there after those: it does so at exit."""
+    if any(Path(folder).glob("pymp-*")):
+        Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)  # its own has -100
+    else:
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: both end a run clean, at any moment.
+"""Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed: they end a run clean, at any moment.
 
 The handler raises where the program stands. Libraries may turn that into an error of their own, so who
 catches anything asks `read_requested()` what it was. What must not be torn apart stands in `hold_back()`; a
@@ -30,9 +30,14 @@ _holds: list[bool] = []
 
 
 def listen() -> None:
-    """Take over SIGINT and SIGTERM, for the main thread of a command."""
+    """Take over SIGINT, SIGTERM and SIGHUP, for the main thread of a command.
+
+    SIGHUP stays ignored where it is: `nohup` lets a command outlive its terminal.
+    """
     signal.signal(signal.SIGINT, _on_signal)
     signal.signal(signal.SIGTERM, _on_signal)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _on_signal)
 
 
 def read_requested() -> signal.Signals | None:

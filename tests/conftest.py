@@ -28,7 +28,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("MLFLOW_RUN_ID", None)
 
-HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
 DATA_SETS = ("mnist", "fsdd", "rt-polarity")
 

@@ -1,6 +1,7 @@
 """A file that is written whole or not at all, and what a killed process leaves of it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from typing import BinaryIO
 
 import pytest
 
+from pipeline import files
 from pipeline.errors import BadInput
 from pipeline.files import (
     DRAFT_LEASE_SECONDS,
@@ -104,3 +106,19 @@ def test_temporary_files_of_a_killed_process_go_with_the_next_start(
         assert get_shared_folder() == tmp_path
     assert list(tmp_path.iterdir()) == [foreign]
     assert tempfile.gettempdir() == str(tmp_path)
+
+
+def test_files_of_multiprocessing_go_after_it_has_removed_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It prints a traceback at exit where the socket of its fork server is gone already."""
+    later: list[tuple[str, int]] = []
+    monkeypatch.setattr(
+        files, "Finalize", lambda _obj, _call, args, exitpriority: later.append((args[0], exitpriority))
+    )
+    with own_temporary_folder():
+        folder = Path(tempfile.gettempdir())
+        (folder / "pymp-socket").mkdir()
+    assert later == [(str(folder), -200)]
+    assert folder.is_dir()
+    shutil.rmtree(folder)

@@ -14,7 +14,7 @@ from pipeline.secrets import mask
 
 
 def main(words: Sequence[str]) -> int:
-    """Run one command. 0: done; 2: bad input; 1: failed; 130 and 143: stopped by Ctrl-C or SIGTERM."""
+    """Run one command. 0: done; 2: bad input; 1: failed; 130, 143, 129: Ctrl-C, SIGTERM, SIGHUP."""
     with guard_output() as output:
         code = _run_command(words)
         output.flush()

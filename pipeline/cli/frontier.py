@@ -180,6 +180,9 @@ def to_json(results: "Results", points: Sequence["FrontierPoint"]) -> dict[str, 
         "device": results.device,
         "objective": results.objective,
         "trials": len(results.trials),
+        "paid_device_seconds": results.paid_seconds,
+        "failed_device_seconds": results.failed_seconds,
+        "interrupted_device_seconds": results.interrupted_seconds,
         "validation": results.split.to_dict() if results.split else None,
         "frontier": [
             {
@@ -222,9 +225,11 @@ def print_frontier(results: "Results") -> None:
         f"{states.count(state)} {state}" for state in ("complete", "paused", "failed") if state in states
     )
     console.print(f"[bold]{escape(results.study)}[/]: {len(states)} trials ({counts})")
+    losses = results.describe_losses()
     if points := results.frontier:
-        total = sum(trial.paid_seconds for trial in results.trials)
-        console.print(f"{format_seconds(total)} of {escape(results.device)}\n", soft_wrap=True)
+        lost = f", of which {losses}" if losses else ""
+        total = format_seconds(results.paid_seconds)
+        console.print(f"{total} of {escape(results.device)}{lost}\n", soft_wrap=True)
         if results.objective != "accuracy":
             console.print(f"accuracies are {results.accuracy_name}")
         console.print(build_frontier_table(points, results.knee))
@@ -232,6 +237,8 @@ def print_frontier(results: "Results") -> None:
             console.print(f"[dim]{NOT_CONFIRMED}[/]", soft_wrap=True)
     else:
         console.print(f"no trial has reached a point{' above chance' if results.points else ''}")
+        if losses:
+            console.print(losses)
 
 
 def _print_point(member: "FrontierPoint", results: "Results", at_least: float | None) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from pipeline.cli import sweep_plan as plans
 from pipeline.cli.compose import compose
 from pipeline.cli.sweep_screen import Screen
 from pipeline.cli.ui import find_base_address
-from pipeline.errors import BadInput, FulcrumError
+from pipeline.errors import BadInput, BadModel, FulcrumError
 from pipeline.files import expand_home, remove_abandoned_drafts
 from pipeline.measures import Epoch
 from pipeline.search.space import read_searched_values, strip_condition
@@ -22,11 +23,14 @@ from pipeline.settings.rows_defaults import choose_words
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from pipeline.data.prepared import Prepared
+    from pipeline.hardware.device import ClaimedDevice
     from pipeline.search.results import Results
     from pipeline.search.study_store import StudyStore
     from pipeline.search.sweep import Sweep
     from pipeline.search.sweep_spec import RunningTrial
     from pipeline.search.workers.job import TrialOutcome
+    from pipeline.search.workers.pool import WorkerPool
     from pipeline.tracking.study_recorder import StudyRecorder
 
 
@@ -43,27 +47,59 @@ def run(words: Sequence[str]) -> None:
         SearchStopped: a trial showed an error of the program.
     """
     plan = plans.make_plan(words)
-    address = _check_quickly(plan)
+    address, settings = _check_quickly(plan), plan.command_line.settings
+    from pipeline.search.workers import fork_server
+
+    if in_processes := fork_server.needs_processes(settings):
+        fork_server.start_fork_server()  # it imports TensorFlow while this process does
     from pipeline.hardware.device import claim_device
+    from pipeline.search.workers.process_pool import make_worker_pool
+    from pipeline.trial import forget_prepared, load_prepared
+
+    device = claim_device(settings.device, pin=not in_processes)
+    forget_prepared()
+    prepared = load_prepared(settings, settings.search.under_shift)
+    if chosen := choose_words(plan.command_line, len(prepared.train), plan.space.keys):
+        plan = plans.make_plan([*chosen, *words])
+        settings = plan.command_line.settings
+    with closing(make_worker_pool(settings, device)) as pool:
+        _check_network(plan.command_line, pool)
+        _search_study(plan, address, device, prepared, pool)
+
+
+def _check_network(command_line: CommandLine, pool: "WorkerPool") -> None:
+    """Check the words that all trials share where a trial would run, so that a network cannot end the sweep.
+
+    Raises:
+        BadInput: what `check_trial` raises; the process of the check ended.
+    """
+    from pipeline.search.workers.job import check_settings
+    from pipeline.search.workers.pool import WorkerLost
+
+    settings = command_line.settings
+    try:
+        pool.call(check_settings, settings, settings.search.under_shift)
+    except WorkerLost as error:
+        raise BadModel(
+            f"the network must be one that can be built, got one that failed: {error}; "
+            f"see more with: {command_line.command_line('run')}"
+        ) from None
+
+
+def _search_study(
+    plan: plans.SweepPlan, address: str, device: "ClaimedDevice", prepared: "Prepared", pool: "WorkerPool"
+) -> None:
+    """Open the study and its record, search, and show what was found."""
     from pipeline.search import epoch_work, study_store
     from pipeline.search.estimates import ValidationSplit
     from pipeline.search.study_identity import bind_study
     from pipeline.search.sweep import Sweep
     from pipeline.search.sweep_spec import SweepSpec
     from pipeline.search.trial_rows import VALIDATION
-    from pipeline.search.workers.process_pool import make_worker_pool
     from pipeline.tracking import mlflow_runs, mlflow_store, study_place
     from pipeline.tracking.study_recorder import StudyKey, record_study
-    from pipeline.trial import check_trial, forget_prepared, load_prepared
 
     command_line, search = plan.command_line, plan.command_line.settings.search
-    device = claim_device(command_line.settings.device, pin=search.workers == 1)
-    forget_prepared()
-    prepared = load_prepared(command_line.settings, search.under_shift)
-    if chosen := choose_words(command_line, len(prepared.train), plan.space.keys):
-        plan = plans.make_plan([*chosen, *words])
-        command_line = plan.command_line
-    check_trial(prepared, command_line.settings)
     about = plan.describe_study(device.name)
     name = search.study or plan.default_name(device.name)
     client = mlflow_store.open_store()
@@ -94,7 +130,6 @@ def run(words: Sequence[str]) -> None:
     ):
         recorder.record_validation_split(split)
         observer = _StudyObserver(recorder, screen, store, device.name)
-        pool = make_worker_pool(search.workers, command_line.settings.device)
         sweep = Sweep(spec, plan.epochs, store, pool, observer)
         with store.heartbeat():
             _search(sweep, observer)
@@ -160,9 +195,10 @@ def _require_point(results: "Results") -> None:
         last = results.trials[-1]
         chance = "no better than chance, so train longer or on more data"
         reason = last.reason or (chance if last.points else "it gave no reason")
+        losses = f" ({results.describe_losses()})" if results.failed_seconds else ""
         raise NothingFound(
-            f"none of the {len(results.trials)} trials of study {results.study} came to a point, the last "
-            f"one {last.state}: {reason}; repeat it with: {last.command}"
+            f"none of the {len(results.trials)} trials of study {results.study} came to a point{losses}, "
+            f"the last one {last.state}: {reason}; repeat it with: {last.command}"
         )
 
 
@@ -214,6 +250,9 @@ class _StudyObserver:
 
     def discard_trial(self, name: str) -> None:
         self.record.delete_attempt(name)
+
+    def fail_trial(self, name: str, reason: str) -> str | None:
+        return self.record.fail_attempt(name, reason)
 
     @property
     def unit(self) -> tuple[str, float]:

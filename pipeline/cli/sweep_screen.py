@@ -104,7 +104,7 @@ class Screen:
     def _format_progress(self) -> str:
         done = len(self._results.trials) if self._results else 0
         phrases = [f"{done}/{self._trials} trials"]
-        paid = sum(trial.paid_seconds for trial in self._results.trials) if self._results else 0.0
+        paid = self._results.paid_seconds if self._results else 0.0
         budget = f" of {format_seconds(self._budget)}" if self._budget else ""
         phrases.append(f"{self._unit} time {format_seconds(paid)}{budget}")
         fresh = done - (self._trials_at_start or 0)

@@ -7,6 +7,7 @@ only a trial with another number of cores needs a process of its own.
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from pipeline.data.prepared import Prepared
 from pipeline.diagnosis.bottleneck import Case, Words
 from pipeline.diagnosis.measured_command import CostlyError, MeasuredCommand
+from pipeline.errors import FulcrumError
 from pipeline.hardware import device
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Curve, Epoch
@@ -24,6 +26,7 @@ from pipeline.profiling.breakdown import Breakdown
 from pipeline.profiling.device_peaks import load_or_measure_peaks
 from pipeline.profiling.profile import measure_latency
 from pipeline.profiling.roofline import DevicePeaks
+from pipeline.search.workers.failure import explain_failure, is_failure
 from pipeline.settings.diagnosis import Aim
 from pipeline.settings.measuring import Runtime
 from pipeline.settings.settings import Settings
@@ -65,6 +68,10 @@ def _raise_to_best(curve: Curve) -> Curve:
     return replace(curve, epochs=tuple(epochs))
 
 
+class TrialFailed(FulcrumError):
+    """A trial of a diagnosis has failed by itself; the text says why."""
+
+
 class TrialRunner:
     """What a diagnosis runs on. `run` and `make_case` are what `improve` asks for, with either aim."""
 
@@ -79,8 +86,20 @@ class TrialRunner:
     def run(
         self, words: Words, seed: int, max_epochs: int | None = None, max_seconds: float | None = None
     ) -> Curve:
-        """Return a curve of training, or with aim=latency of one epoch: p99 seconds of an answer."""
+        """Return a curve of training, or with aim=latency of one epoch: p99 seconds of an answer.
+
+        Raises:
+            TrialFailed: a user's own network raised something, or the process of the trial ended.
+        """
         settings = self._compose_settings(words, seed)
+        try:
+            return self._measure(settings, max_epochs, max_seconds)
+        except BaseException as error:
+            if isinstance(error, FulcrumError | CostlyError) or not is_failure(error, settings):
+                raise
+            raise TrialFailed(explain_failure(error, settings)) from None
+
+    def _measure(self, settings: Settings, max_epochs: int | None, max_seconds: float | None) -> Curve:
         if self._aim is Aim.latency:
             return self._measure_latency(settings)
         if settings.device.threads != self._device.count and self._device.kind == "cpu":
@@ -183,7 +202,10 @@ def _train_in_fresh_process(settings: Settings, max_epochs: int | None, max_seco
     """Train in a fresh process: TensorFlow cannot change its threads once it has computed."""
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=fresh) as pool:
-        return pool.submit(_train_on_claimed_cores, settings, max_epochs, max_seconds).result()
+        try:
+            return pool.submit(_train_on_claimed_cores, settings, max_epochs, max_seconds).result()
+        except BrokenProcessPool:
+            raise TrialFailed("the process of the trial ended before the trial did") from None
 
 
 def _train_on_claimed_cores(settings: Settings, max_epochs: int | None, max_seconds: float | None) -> Curve:

@@ -62,9 +62,12 @@ def write_note(results: Results, link: str) -> str:
 def _summarise(results: Results) -> str:
     states = Counter(trial.state for trial in results.trials)
     count = ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
-    paid = f"{format_number(sum(trial.paid_seconds for trial in results.trials))} device-seconds"
+    paid = f"{format_number(results.paid_seconds)} device-seconds"
     where = f" of {results.device}" if results.frontier else ""
-    return f"{_format_count(len(results.trials), 'trial')}{f' ({count})' if count else ''}, {paid}{where}."
+    lost = f", of which {losses}" if (losses := results.describe_losses()) else ""
+    return (
+        f"{_format_count(len(results.trials), 'trial')}{f' ({count})' if count else ''}, {paid}{where}{lost}."
+    )
 
 
 def _write_frontier(results: Results) -> Iterable[str]:

@@ -1,6 +1,7 @@
 """The end of a search: points of its frontier are trained again, with new seeds or to the same weights."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from optuna.trial import FrozenTrial
@@ -13,7 +14,17 @@ from pipeline.search.sweep_spec import RunningTrial
 from pipeline.search.trial_rows import CONFIRM, get_trial_name, read_confirmed_key
 from pipeline.search.workers.job import Job
 from pipeline.settings.command_line import EPOCHS, CommandLine
+from pipeline.settings.settings import Settings
 from pipeline.trial import load_prepared, train_to_end
+
+
+@dataclass(frozen=True, slots=True)
+class PointTraining:
+    """How the weights of a point of the frontier are had again; the fields: see `Job`."""
+
+    settings: Settings
+    checkpoint: Path
+    under_shift: bool
 
 
 def confirm(sweep: Sweep) -> None:
@@ -71,12 +82,17 @@ def _launch(sweep: Sweep, row: FrozenTrial, point: FrontierPoint) -> None:
 def _compose_point(sweep: Sweep, point: FrontierPoint, *more: str) -> CommandLine:
     """Return the settings that train to exactly this point's state, with `more` words."""
     row = next(row for row in sweep.store.trials() if row.number == point.trial.number)
-    return sweep.spec.compose(sweep.get_words_of(row).with_(*more, f"{EPOCHS}={point.epoch}"))
+    return sweep.spec.compose(sweep.spec.get_words_of(row).with_(*more, f"{EPOCHS}={point.epoch}"))
 
 
-def train_point(sweep: Sweep, point: FrontierPoint) -> tuple[CommandLine, list[np.ndarray]]:
-    """Return the settings and weights of a point: from its checkpoint, or trained (on) to the same state."""
+def plan_point(sweep: Sweep, point: FrontierPoint) -> PointTraining:
+    """Plan the training that gives the weights of a point."""
     command_line = _compose_point(sweep, point)
-    data = load_prepared(command_line.settings, sweep.spec.search.under_shift)
     checkpoint = sweep.spec.get_checkpoint_path(command_line)
-    return command_line, train_to_end(data, command_line.settings, checkpoint=checkpoint).get_weights()
+    return PointTraining(command_line.settings, checkpoint, sweep.spec.search.under_shift)
+
+
+def train_point(point: PointTraining) -> list[np.ndarray]:
+    """Return the weights of a point: from its checkpoint, or trained (on) to the same state."""
+    data = load_prepared(point.settings, point.under_shift)
+    return train_to_end(data, point.settings, checkpoint=point.checkpoint).get_weights()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pipeline.formatting import format_number
 from pipeline.frontier import (
     Bounds,
     compute_log_hypervolume,
@@ -32,7 +33,8 @@ class Results:
 
     `trials`: in the order in which they ended; `objective`: the measure that its accuracies are of; `split`:
     the rows that they are counted on, None where that is unknown; `contenders`: those of the trials that may
-    have a point on the frontier, None where it may be any. It has no slots, since it caches.
+    have a point on the frontier, None where it may be any; `interrupted_seconds`: device-seconds of tries
+    that were interrupted and begun again, as far as they are known. It has no slots, since it caches.
     """
 
     study: str
@@ -40,7 +42,30 @@ class Results:
     trials: tuple[StudyTrial, ...]
     objective: str = "accuracy"
     split: ValidationSplit | None = None
+    interrupted_seconds: float = 0.0
     contenders: tuple[StudyTrial, ...] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def paid_seconds(self) -> float:
+        """Return the device-seconds that all trials have spent, also those that came to nothing."""
+        return sum(trial.paid_seconds for trial in self.trials) + self.interrupted_seconds
+
+    @property
+    def failed_seconds(self) -> float:
+        """Return the device-seconds that trials spent which failed."""
+        return sum(trial.paid_seconds for trial in self.trials if trial.state == "failed")
+
+    def describe_losses(self) -> str:
+        """Describe the device-seconds that came to nothing: `12.3 device-seconds in trials that failed`."""
+        losses = {
+            "failed": self.failed_seconds,
+            "were interrupted": self.interrupted_seconds,
+        }
+        return ", ".join(
+            f"{format_number(seconds)} device-seconds in trials that {how}"
+            for how, seconds in losses.items()
+            if seconds > 0
+        )
 
     @property
     def accuracy_name(self) -> str:

@@ -38,6 +38,10 @@ from pipeline.search.storage.study_rows import MISSING, StudyRows
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
 
 REQUEUES, SURPLUS, WORDS, TURN = "requeues", "surplus", "words", "turn"
+DEATHS, SPENT = "deaths", "spent_seconds"
+"""How often the process of a trial has died before this try; device-seconds that an interrupted try spent."""
+MAX_DEATHS = 2
+"""A trial whose process has died so often has failed: it would take the next one along, too."""
 TURN_POLL_SECONDS = 0.1
 
 
@@ -105,6 +109,7 @@ class StudyStore:
 
     def _bind(self, study_id: int) -> None:
         self._id = study_id
+        self._spent: dict[int, float] = {}
         self._cache = StudyRows(self._storage, study_id, _is_trial)
 
     def _open_study(self, name: str) -> int:
@@ -222,27 +227,41 @@ class StudyStore:
     def give_up(self, number: int) -> FrozenTrial | None:
         """End a running trial that has not come to its end; return it for `requeue`, None where it has."""
         row: FrozenTrial = self._storage.get_trial(self._id_of(number))
-        return row if self._fail(row) else None
+        return row if self._fail(row, spent_seconds=self._spent.get(number)) else None
 
     def release(self, number: int) -> None:
         """Release a running trial that failed through no fault of its own; somebody will try it again."""
         if row := self.give_up(number):
             self.requeue(row)
 
-    def find_orphans(self, limit: int | None) -> list[FrozenTrial]:
+    def note_spent(self, number: int, device_seconds: float) -> None:
+        """Note what a running trial has spent: it counts where the trial does not come to its end."""
+        self._spent[number] = device_seconds
+
+    def is_last_death(self, number: int) -> bool:
+        """Return whether a trial whose process has ended just now has failed by that."""
+        return _is_last_death(self._storage.get_trial(self._id_of(number)))
+
+    def find_orphans(
+        self,
+        limit: int | None,
+        make_outcome: Callable[[FrozenTrial], Mapping[str, Any] | None] = lambda _: None,
+    ) -> list[FrozenTrial]:
         """Return the trials that nobody holds any more and nobody has tried again: for `requeue`.
 
         Those whose process has certainly ended, at once; others once their lease is over. A trial beyond
         `limit`, which lost a race that it did not live to hear of, is not among them; None: no limit.
+        One whose process has died `MAX_DEATHS` times fails with what `make_outcome` says, or None: never.
         """
         for row in find_abandoned(self._storage, self._id):
-            self._end_orphan(row, limit)
+            self._end_orphan(row, limit, make_outcome)
         requeued = {row.user_attrs.get(REQUEUES) for row in self.trials()}
         return [row for row in self.trials() if is_interrupted(row) and row.number not in requeued]
 
-    def requeue(self, row: FrozenTrial) -> None:
-        """Let somebody try an interrupted trial again."""
-        attrs = {key: value for key, value in row.user_attrs.items() if key not in (OWNER, ONCE)}
+    def requeue(self, row: FrozenTrial, died: bool = False) -> None:
+        """Let somebody try an interrupted trial again. `died`: its process did, nobody gave it back."""
+        attrs = {key: value for key, value in row.user_attrs.items() if key not in (OWNER, ONCE, SPENT)}
+        attrs[DEATHS] = row.user_attrs.get(DEATHS, 0) + died
         proposal = ProposedTrial(row.params, row.distributions, row.system_attrs)
         self.queue(proposal, attrs | {REQUEUES: row.number}, once=f"again {row.number}")
 
@@ -252,7 +271,9 @@ class StudyStore:
         """Record that the running trials of this process are alive."""
         for row in self._cache.list_open():
             if row.state is TrialState.RUNNING and (owner := read_owner(row)) and owner.is_current():
-                self._storage.record_heartbeat(self._id_of(row.number))
+                self._storage.record_heartbeat(row._trial_id)
+                if (seconds := self._spent.get(row.number)) is not None:
+                    self._storage.set_trial_user_attr(row._trial_id, SPENT, round(seconds, 6))
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -337,19 +358,30 @@ class StudyStore:
             earlier.number < row.number and earlier.user_attrs.get(ONCE) == once for earlier in self._rows()
         )
 
-    def _end_orphan(self, row: FrozenTrial, limit: int | None) -> None:
-        """End an orphan as what it was: left over, interrupted, or finished but for the last stroke.
+    def _end_orphan(
+        self,
+        row: FrozenTrial,
+        limit: int | None,
+        make_outcome: Callable[[FrozenTrial], Mapping[str, Any] | None],
+    ) -> None:
+        """End an orphan as what it was: left over, interrupted, failed, or finished but for the last stroke.
 
         The last is what earlier versions left, which wrote outcome and state one after the other.
         """
         if outcome := row.user_attrs.get(OUTCOME):
             end_trial(self._storage, row._trial_id, *_read_end(outcome))
         else:
-            self._fail(row, surplus=self._is_surplus(row, limit))
+            surplus = self._is_surplus(row, limit)
+            if not surplus and _is_last_death(row) and (outcome := make_outcome(row)):
+                end_trial(self._storage, row._trial_id, *_read_end(outcome), {OUTCOME: dict(outcome)})
+            else:
+                self._fail(row, surplus=surplus)
 
-    def _fail(self, row: FrozenTrial, surplus: bool = False) -> bool:
+    def _fail(self, row: FrozenTrial, surplus: bool = False, spent_seconds: float | None = None) -> bool:
         """End a trial without an outcome; False where another process was faster."""
-        attrs = {SURPLUS: True} if surplus else {}
+        attrs: dict[str, Any] = {SURPLUS: True} if surplus else {}
+        if spent_seconds is not None:
+            attrs[SPENT] = round(spent_seconds, 6)
         return not row.state.is_finished() and end_trial(
             self._storage, row._trial_id, TrialState.FAIL, attrs=attrs, before=row.state
         )
@@ -377,6 +409,10 @@ def _read_end(outcome: Mapping[str, Any]) -> tuple[TrialState, tuple[float, ...]
 def _is_trial(row: FrozenTrial) -> bool:
     """Return whether a row of ours is neither left over from a race nor a place in a queue."""
     return is_our_row(row) and not {SURPLUS, TURN} & row.user_attrs.keys()
+
+
+def _is_last_death(row: FrozenTrial) -> bool:
+    return int(row.user_attrs.get(DEATHS, 0)) + 1 >= MAX_DEATHS
 
 
 def is_interrupted(row: FrozenTrial) -> bool:

@@ -6,9 +6,7 @@ Knows neither Hydra nor MLflow: it is handed a way to compose words, and an obse
 lies in `confirmation`.
 """
 
-import shlex
 import time
-from typing import Any
 
 from optuna.trial import FrozenTrial
 
@@ -19,11 +17,12 @@ from pipeline.search.ask_tell import TrialSuggester
 from pipeline.search.results import Results
 from pipeline.search.space import Params
 from pipeline.search.study_store import WORDS, ProposedTrial, StudyStore
-from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec
+from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec, make_run_command
+from pipeline.search.trial_rows import make_failed_outcome
 from pipeline.search.workers.dispatcher import Dispatcher
 from pipeline.search.workers.job import Job, Limits
 from pipeline.search.workers.pool import WorkerPool
-from pipeline.settings.command_line import CommandLine, Overrides
+from pipeline.settings.command_line import CommandLine
 
 MAX_UNFIT_PROPOSALS = 100
 """Proposals in a row whose values exclude each other, until the search gives up."""
@@ -81,8 +80,8 @@ class Sweep:
         search = self.spec.search
         if search.timeout is not None and time.monotonic() - self._started_at > search.timeout:
             return True
-        spent_seconds = sum(trial.paid_seconds for trial in self.results.trials)
-        return search.budget_device_seconds is not None and spent_seconds >= search.budget_device_seconds
+        budget = search.budget_device_seconds
+        return budget is not None and self.results.paid_seconds >= budget
 
     # ---- beginning --------------------------------------------------------------------------------------
 
@@ -106,12 +105,12 @@ class Sweep:
         return self._begin_new()
 
     def _begin_waiting(self, row: FrozenTrial) -> None:
-        words = self.get_words_of(row)
+        words = self.spec.get_words_of(row)
         try:
             self._launch_search_trial(row.number, self.spec.compose(words), row.params)
         except BadInput as error:  # it was queued by other code or under another conf/
-            command = shlex.join(["python", "-m", "pipeline", "run", *words])
-            self.store.finish(row.number, _make_unfit_outcome(str(error), command))
+            outcome = make_failed_outcome(row, str(error), make_run_command(words), None)
+            self.store.finish(row.number, outcome)
             self.dispatcher.forget_results()
 
     def _begin_new(self) -> bool:
@@ -160,29 +159,8 @@ class Sweep:
             RunningTrial(name=str(number), number=number, command_line=command_line, params=params, job=job)
         )
 
-    def get_words_of(self, row: FrozenTrial) -> Overrides:
-        """Return the command line of a row of the study: as it was queued, or of its params."""
-        queued = row.user_attrs.get(WORDS)
-        return Overrides(queued) if queued else self.spec.get_words(row.params)
-
     def _get_frontier(self) -> tuple[Point, ...]:
         """Return the points of the frontier: the same object as long as nothing is new."""
         if self._points is None or self._points[0] is not self.results:
             self._points = self.results, tuple(member.point for member in self.results.frontier)
         return self._points[1]
-
-
-def _make_unfit_outcome(reason: str, command: str) -> dict[str, Any]:
-    """Return the outcome of a trial whose words say nothing (any more)."""
-    return {
-        "state": "failed",
-        "reason": reason,
-        "run_id": None,
-        "command": command,
-        "params": {},
-        "curve": [],
-        "fair_midway": False,
-        "paid_seconds": 0.0,
-        "device": "",
-        "ended": time.time(),
-    }

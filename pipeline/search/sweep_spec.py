@@ -1,15 +1,19 @@
 """What a sweep is told to search, and who sees what becomes of it."""
 
 import hashlib
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from optuna.trial import FrozenTrial
+
 from pipeline.frontier_sampler.observations import Work
 from pipeline.measures import Epoch
 from pipeline.search.results import Results
 from pipeline.search.space import Params, SearchSpace
+from pipeline.search.study_store import WORDS
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.settings.command_line import EPOCHS, CommandLine, Overrides
 from pipeline.settings.search import Search as SearchSettings
@@ -39,6 +43,11 @@ class SweepSpec:
         """Return the command line of a trial: what is shared, then what is its own."""
         return self.fixed.with_(*self.space.to_overrides(params))
 
+    def get_words_of(self, row: FrozenTrial) -> Overrides:
+        """Return the command line of a row of the study: as it was queued, or of its params."""
+        queued = row.user_attrs.get(WORDS)
+        return Overrides(queued) if queued else self.get_words(row.params)
+
     def get_checkpoint_path(self, trial: CommandLine) -> Path:
         """Return one path for all trials that differ only in how long they train, where that is fair."""
         fair = trial.settings.schedule.fair_midway
@@ -64,6 +73,11 @@ class RunningTrial:
     seed: int | None = None
 
 
+def make_run_command(words: Sequence[str]) -> str:
+    """Return the command that trains the words of a trial."""
+    return shlex.join(["python", "-m", "pipeline", "run", *words])
+
+
 class SweepObserver(Protocol):
     """Sees every event of a sweep; writes it into MLflow and shows it on the terminal."""
 
@@ -81,3 +95,6 @@ class SweepObserver(Protocol):
 
     def discard_trial(self, name: str) -> None:
         """Mark the record of an interrupted trial: it counts for nothing."""
+
+    def fail_trial(self, name: str, reason: str) -> str | None:
+        """Write down that a trial whose process has died has failed; return its run, if it has one."""

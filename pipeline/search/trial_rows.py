@@ -12,8 +12,8 @@ from pipeline.measures import Point
 from pipeline.search.estimates import ValidationSplit
 from pipeline.search.optuna_storage import OUTCOME
 from pipeline.search.results import Results
-from pipeline.search.space import read_searched_values
-from pipeline.search.study_store import StudyStore, is_interrupted
+from pipeline.search.space import read_searched_values, strip_condition
+from pipeline.search.study_store import SPENT, StudyStore, is_interrupted
 from pipeline.search.study_trial import Confirmation, StudyTrial
 from pipeline.settings.command_line import CommandLine
 
@@ -59,6 +59,23 @@ def make_outcome(
     }
 
 
+def make_failed_outcome(row: FrozenTrial, reason: str, command: str, run_id: str | None) -> dict[str, Any]:
+    """Return the outcome of a trial that this process has not run to its end, `row`, which has failed."""
+    return {
+        "state": "failed",
+        "reason": reason,
+        "run_id": run_id,
+        "command": command,
+        "params": {strip_condition(name): value for name, value in row.params.items()},
+        "curve": [],
+        "fair_midway": False,
+        "paid_seconds": row.user_attrs.get(SPENT, 0.0),
+        "device": "",
+        "ended": time.time(),
+        "test_accuracy": None,
+    }
+
+
 class ResultsReader:
     """Reads what a study has come to, again and again; a trial that has ended is read once."""
 
@@ -68,6 +85,7 @@ class ResultsReader:
         self._seen: set[int] = set()
         self._trials: dict[int, StudyTrial] = {}
         self._ended: dict[int, float] = {}
+        self._interrupted_seconds = 0.0
         self._last: Results | None = None
 
     def read(self) -> Results:
@@ -81,6 +99,7 @@ class ResultsReader:
             trials=tuple(self._trials.values()),
             objective=attrs.get("about", {}).get("objective", "accuracy"),
             split=ValidationSplit.read(attrs.get(VALIDATION)),
+            interrupted_seconds=self._interrupted_seconds,
         )
         self._last = replace(results, contenders=self._select_contenders(results, new))
         return self._last
@@ -89,6 +108,9 @@ class ResultsReader:
         """Take over the trials that have ended since, and return their numbers."""
         rows = [row for row in self._store.trials() if row.number not in self._seen]
         self._seen.update(row.number for row in rows if row.state.is_finished())
+        self._interrupted_seconds += sum(
+            row.user_attrs.get(SPENT, 0.0) for row in rows if is_interrupted(row)
+        )
         newest = max(self._ended.values(), default=0.0)
         ended = _select_ended(rows)
         for row in ended:

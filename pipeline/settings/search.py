@@ -32,6 +32,10 @@ TASK_QUEUE_SUFFIX = " (afterwards)"
 """Ends the name of the study that holds what is done once a search is over: confirming, the last pictures."""
 
 
+START_SECONDS = 120.0
+"""What loading, compiling and scoring of a trial may take on a slow machine."""
+
+
 @dataclass(slots=True)
 class Pruning:
     """When a search pauses a trial; see `pipeline.search.pruning`."""
@@ -54,7 +58,8 @@ class Search:
     count where a condition `key=value` holds; `objective`: measured on the validation samples as they are,
     or corrupted as `evaluate` says; `trials`: the total of a study, also of one that is resumed; `enqueue`:
     command lines tried first; `from_diagnosis`: run id of a diagnosis, whose last command line is tried first
-    and searched around; `confirm`: new seeds with which each point of the frontier is trained at the end.
+    and searched around; `confirm`: new seeds with which each point of the frontier is trained at the end;
+    `trial_timeout`: see `trial_limit`; `workers`: processes that train, 0: this one.
     """
 
     space: list[str]
@@ -64,6 +69,7 @@ class Search:
     trials: int
     budget_device_seconds: float | None
     timeout: float | None
+    trial_timeout: float | None
     workers: int
     storage: str | None
     study: str | None
@@ -76,15 +82,30 @@ class Search:
 
     def __post_init__(self) -> None:
         require(1 <= self.trials <= 1_000_000, "search.trials", ">= 1 and <= 1000000", self.trials)
-        require(1 <= self.workers <= 1024, "search.workers", ">= 1 and <= 1024", self.workers)
+        require(0 <= self.workers <= 1024, "search.workers", ">= 0 (0 = here) and <= 1024", self.workers)
+        needs_process = self.trial_timeout is None or self.workers > 0
+        require(needs_process, "search.trial_timeout", "null with search.workers=0", self.trial_timeout)
         require(0 <= self.seed < 2**31, "search.seed", ">= 0 and < 2147483648", self.seed)
         require(0 <= self.confirm <= 100, "search.confirm", ">= 0 (0 = off) and <= 100", self.confirm)
-        for name in ("budget_device_seconds", "timeout", "max_latency_ms", "max_parameters"):
+        for name in ("budget_device_seconds", "timeout", "trial_timeout", "max_latency_ms", "max_parameters"):
             value = getattr(self, name)
             require(value is None or value > 0, f"search.{name}", "> 0, or null", value)
         require_name("search.study", self.study, STUDY_BARRED)
         ends_well = self.study is None or not self.study.endswith(TASK_QUEUE_SUFFIX)
         require(ends_well, "search.study", f"a name that does not end in {TASK_QUEUE_SUFFIX!r}", self.study)
+
+    @property
+    def trial_limit(self) -> float | None:
+        """Return the wall seconds after which a trial is ended; None: it may take any time.
+
+        Where `trial_timeout` is not set, no trial may need more than three times what the whole search may
+        spend, after two minutes for loading and compiling.
+        """
+        if self.trial_timeout is not None:
+            return self.trial_timeout
+        budgets = [3 * self.budget_device_seconds] if self.budget_device_seconds is not None else []
+        budgets += [self.timeout] if self.timeout is not None else []
+        return START_SECONDS + min(budgets) if budgets else None
 
     @property
     def under_shift(self) -> bool:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from pipeline.errors import FulcrumError
 from pipeline.models import keras_models
 from pipeline.reports import study_html, study_markdown, study_plots
-from pipeline.search.confirmation import train_point
+from pipeline.search.confirmation import PointTraining, plan_point, train_point
 from pipeline.search.importance import compute_importances
 from pipeline.search.study_trial import FrontierPoint
-from pipeline.tracking import mlflow_runs, model_artifact
+from pipeline.tracking import mlflow_runs, mlflow_store, model_artifact
 from pipeline.trial import load_prepared
 
 if TYPE_CHECKING:
@@ -131,17 +132,29 @@ def _find_run(record: "StudyRecorder", member: FrontierPoint) -> str | None:
 
 
 def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> str | None:
-    """Train the point again, register its model and return the version; None where no run can have it."""
+    """Train the point again, register its model and return the version; None where that was not possible."""
     run_id = _find_run(record, member)
     if run_id is None:
         return None
-    command_line, weights = train_point(task, member)
-    prepared = load_prepared(command_line.settings)
-    model = keras_models.build_model(command_line.settings, prepared, weights)
-    model_artifact.log_model(model, prepared, record.study, run_id)
+    try:
+        task.dispatcher.call(log_point, plan_point(task, member), record.study, run_id)
+    except FulcrumError as error:
+        record.end_run(run_id)
+        print(
+            f"trial {member.trial.number}, epoch {member.epoch}: no model is kept: {error}", file=sys.stderr
+        )
+        return None
     newest = max(int(version.version) for version in _search_versions(record) if version.run_id == run_id)
     record.client.set_model_version_tag(record.study, str(newest), MEMBER, _name_member(member))
     return str(newest)
+
+
+def log_point(point: PointTraining, study: str, run_id: str) -> None:
+    """Train a point and log its model into a run, as the next version of the study's model: for a worker."""
+    mlflow_store.open_store()
+    weights, prepared = train_point(point), load_prepared(point.settings)
+    model = keras_models.build_model(point.settings, prepared, weights)
+    model_artifact.log_model(model, prepared, study, run_id)
 
 
 def _describe_version(record: "StudyRecorder", version: str, member: FrontierPoint) -> None:

@@ -22,6 +22,7 @@ from pipeline.search.estimates import ValidationSplit
 from pipeline.search.results import Results
 from pipeline.search.trial_rows import VALIDATION
 from pipeline.search.workers.job import TrialOutcome
+from pipeline.secrets import mask
 from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
 from pipeline.settings.settings import flatten
 from pipeline.tracking import adopted_run, command_record, mlflow_runs, shared_views, study_view
@@ -29,6 +30,9 @@ from pipeline.tracking.run_lease import RunLease
 from pipeline.tracking.study_place import STUDY, STUDY_ID
 
 TRIAL, ROLE, TRY = "trial", "role", "try"
+OUTPUT = "output.txt"
+"""Artifact of a failed trial: what it printed last, and its traceback."""
+
 REFRESH_SECONDS = 5.0
 """The frontier's line is drawn anew at most this often."""
 
@@ -210,6 +214,8 @@ class StudyRecorder:
         with self._unless_deleted(run_id, "a trial"):
             mlflow_runs.log_metrics(self.client, run_id, metrics)
             mlflow_runs.set_tags(self.client, run_id, tags)
+            if outcome.output:
+                mlflow_runs.log_files(self.client, run_id, {OUTPUT: mask(outcome.output).encode()})
             self.client.set_terminated(run_id, status="FAILED" if outcome.status == "failed" else "FINISHED")
 
     def _make_metrics(self, outcome: TrialOutcome, unit: tuple[str, float]) -> list[Metric]:
@@ -231,8 +237,9 @@ class StudyRecorder:
             )
             price = self._command_line.settings.price
             add(f"cost_{price.currency}", price.of(last.device_seconds))
-            add("paid_device_seconds", outcome.paid_seconds)
             add("seconds/overhead", outcome.overhead_seconds)
+        if outcome.curve or outcome.paid_seconds:
+            add("paid_device_seconds", outcome.paid_seconds)
         for name in ("input", "compile", "warm_up", "train", "validate"):
             add(f"seconds/{name}", getattr(outcome.seconds, name))
         add("profile/parameters", outcome.parameters)
@@ -248,6 +255,22 @@ class StudyRecorder:
         add(self.cost_metric, epoch.device_seconds, epoch.number)
         at_ms = shared_views.round_to_units(epoch.device_seconds, shared_views.MILLISECONDS)
         add(shared_views.CURVES, epoch.validation_accuracy, at_ms)
+
+    def fail_attempt(self, attempt: str, reason: str) -> str | None:
+        """End the run of a trial whose process has died as failed; return its id, None where it has none."""
+        run_id = None
+        for run in list(self._search_runs(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
+            run_id = str(run.info.run_id)
+            with self._unless_deleted(run_id, "a trial"):
+                mlflow_runs.set_tags(self.client, run_id, {"trial_state": "failed", "reason": reason})
+                self.client.set_terminated(run_id, status="FAILED")
+        return run_id
+
+    def end_run(self, run_id: str) -> None:
+        """End the run of a trial that a process left open which was to log a model into it."""
+        with self._unless_deleted(run_id, "a trial"):
+            if run_id != self.run_id:
+                self.client.set_terminated(run_id)
 
     def delete_attempt(self, attempt: str) -> None:
         """Delete the run of an interrupted trial; its next try has a run of its own."""

@@ -214,7 +214,7 @@ def _train_epoch(loop: Loop, watch: Stopwatch, settings: Settings, number: int) 
         validation_loss, accuracy = loop.score()
     for name, value in (("train", float(loss)), ("validation", validation_loss)):
         if not math.isfinite(value):
-            raise Diverged(_explain_divergence(name, value, number, settings))
+            raise Diverged(_explain_divergence(name, value, number, settings), watch.device_seconds)
     return Epoch(
         number=number,
         device_seconds=watch.device_seconds,

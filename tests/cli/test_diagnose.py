@@ -66,6 +66,7 @@ def test_a_command_line_is_walked_recorded_and_saved(fulcrum: Run, saved: Path) 
     assert saved.read_text().startswith("# @package _global_\n# Found by diagnose: ")
     assert trial(compose([f"experiment={saved.stem}"]).settings) == trial(compose(final).settings)
     around = [f"search.from_diagnosis={parent.info.run_id}", "search=smoke", "search.trials=1"]
+    around += ["search.workers=0"]
     done = fulcrum("sweep", *around)
     assert done.returncode == 0, done.stderr
     study = client.search_runs([experiment.experiment_id], "tags.stage = 'trial'")

@@ -21,7 +21,7 @@ from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
 from tests.conftest import Run
 
-SMOKE = ("search=smoke", "train.epochs=4", "device=cpu", "search.confirm=1")
+SMOKE = ("search=smoke", "train.epochs=4", "device=cpu", "search.confirm=1", "search.workers=0")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_mistake_is_one_line_and_nothing_is_recorded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'own' / 'mlflow.db'}")
-    assert main(["sweep", "search=smoke", "device=cpu", *words.split(" ")]) == 2
+    assert main(["sweep", "search=smoke", "search.workers=0", "device=cpu", *words.split(" ")]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("error: ")
@@ -208,7 +208,7 @@ def test_another_search_under_the_same_name_is_refused(words: list[str], differs
 
 
 def test_a_frontier_of_accuracy_under_shift_is_another_study_and_says_so() -> None:
-    words = ["search=smoke", "search.trials=1", "device=cpu", "search.study=shifted"]
+    words = ["search=smoke", "search.trials=1", "search.workers=0", "device=cpu", "search.study=shifted"]
     code, out, err = sweep(*words, "search.objective=accuracy_under_shift", "evaluate.shift=noise")
     assert (code, err) == (0, "")
     assert "accuracies are accuracy under shift" in out
@@ -249,7 +249,7 @@ def test_every_composed_word_of_a_trial_is_in_its_command(swept: Swept) -> None:
 def test_a_sweep_whose_trials_all_failed_says_why_and_fails(fulcrum: Run) -> None:
     done = fulcrum(
         *("sweep", "experiment=smoke", "search=smoke", "search.trials=2", "search.study=all-fail"),
-        "search.max_parameters=1",
+        *("search.max_parameters=1", "search.workers=0"),
     )
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]

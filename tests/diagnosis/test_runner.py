@@ -10,7 +10,7 @@ from pipeline.diagnosis.attempt import Attempt
 from pipeline.diagnosis.bottleneck import Remedy, Words
 from pipeline.diagnosis.improve import Conclusion, improve
 from pipeline.diagnosis.measured_command import CostlyError
-from pipeline.diagnosis.runner import TrialRunner
+from pipeline.diagnosis.runner import TrialFailed, TrialRunner
 from pipeline.hardware import device
 from pipeline.profiling.breakdown import Part
 from pipeline.settings.diagnosis import Aim
@@ -36,6 +36,12 @@ def test_a_run_repeats_by_its_seed_and_stops_where_it_is_told(bench: TrialRunner
     assert shared == [epoch.validation_accuracy for epoch in two.epochs]
     assert len(bench.run(START, 1, max_seconds=1e-9).epochs) == 1
     assert bench.run(START, 2).epochs[0].train_loss != one.epochs[0].train_loss
+
+
+def test_what_a_network_raises_is_said_in_one_line(bench: TrialRunner) -> None:
+    words = ("model=custom", "model.build=tests.support.broken_models:exits", "device=cpu")
+    with pytest.raises(TrialFailed, match="broken_models:exits raised SystemExit: that is all"):
+        bench.run(words, 1)
 
 
 def test_a_falling_rate_is_not_cut_short_in_silence(bench: TrialRunner) -> None:

@@ -19,7 +19,7 @@ from pipeline.tracking import mlflow_store
 from pipeline.trial import load_prepared, train_to_end
 
 SWEEP = ("search=smoke", "data=csv", "data.label=y", "train.epochs=2", "pruning=none", "search.confirm=0")
-STUDY = ("search.study=tab", "search.trials=2", "device=cpu")
+STUDY = ("search.study=tab", "search.trials=2", "search.workers=0", "device=cpu")
 
 
 def write_table(path: Path, sign: int) -> None:

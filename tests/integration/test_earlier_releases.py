@@ -19,7 +19,7 @@ from tests.conftest import Run
 from tests.support import recorded, tiny
 
 RELEASES = sorted(path.stem for path in recorded.FIXTURES.glob("*.zip"))
-SWEEP = ("sweep", "search=smoke", "search.study=recorded", "train.epochs=4", "device=cpu")
+SWEEP = ("sweep", "search=smoke", "search.study=recorded", "train.epochs=4", "device=cpu", "search.workers=0")
 FRONTIER = {0: 0.6833, 3: 0.7722, 1: 0.8167}
 """Accuracy by number of the trial, the cheapest first."""
 

@@ -20,7 +20,7 @@ ROWS = re.findall(r"^\| ([^|]+) \| `([^`]+)` \|", SECTION, re.MULTILINE)
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 SHORT = {
     "run": "train.epochs=1 profile.repeats=10 profile.warmup=1 profile.batch_sizes=[1]",
-    "sweep": "train.epochs=2 search=smoke search.trials=2",
+    "sweep": "train.epochs=2 search=smoke search.trials=2 search.workers=0",
     "diagnose": "train.epochs=2 diagnose.seeds=2 diagnose.steps=1 diagnose.tolerance=0.2",
 }
 LONG = {("MNIST", "diagnose")}

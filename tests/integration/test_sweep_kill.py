@@ -18,11 +18,13 @@ from optuna.trial import FrozenTrial
 from pipeline.search import optuna_storage
 from pipeline.search.optuna_storage import OUTCOME
 from pipeline.search.study_store import REQUEUES, StudyStore, is_interrupted
+from pipeline.search.workers.dispatcher import DIED_TWICE
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_runs, mlflow_store
 
 KILLS, TRIALS = 20, 40
-WORDS = ("search=smoke", f"search.trials={TRIALS}", "search.study=killed", "train.epochs=3", "device=cpu")
+WORDS = ("search=smoke", f"search.trials={TRIALS}", "search.study=killed", "train.epochs=3")
+WORDS += ("device=cpu", "search.workers=0")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,11 @@ def trial_runs(name: str) -> list[Run]:
     )
 
 
+def is_dead(row: FrozenTrial) -> bool:
+    """Return whether a trial has failed because two kills fell into it."""
+    return bool(row.user_attrs[OUTCOME]["reason"] == DIED_TWICE)
+
+
 def check_whole(name: str, trials: int) -> None:
     """As many trials as were asked for, each once in Optuna and once in MLflow, and nothing left running."""
     finished = [row for row in rows(name) if row.state.is_finished() and not is_interrupted(row)]
@@ -96,13 +103,17 @@ def check_whole(name: str, trials: int) -> None:
     assert set(tried_again.values()) <= {1}
     assert set(tried_again) == {row.number for row in rows(name) if is_interrupted(row)}
     runs = trial_runs(name)
-    assert {run.info.status for run in runs} == {"FINISHED"}
+    dead = {row.user_attrs[OUTCOME]["run_id"] for row in finished if is_dead(row)}
+    assert {run.info.status for run in runs if run.info.run_id not in dead} == {"FINISHED"}
+    assert {run.info.status for run in runs if run.info.run_id in dead} <= {"FAILED"}
     by_number = {int(run.data.tags["trial"]): run for run in runs}
     assert len(runs) == len(by_number) == trials
     for row in finished:
         outcome = row.user_attrs[OUTCOME]
         run = by_number[row.number]
         assert run.info.run_id == outcome["run_id"]
+        if is_dead(row):
+            continue
         assert run.data.metrics["accuracy"] == pytest.approx(outcome["curve"][-1][2])
         assert run.data.metrics["cpu_seconds"] == pytest.approx(outcome["curve"][-1][1])
 
@@ -128,7 +139,9 @@ def test_a_sweep_killed_twenty_times_ends_as_it_was_asked(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_it_clean_and_it_can_be_taken_up(
     context: ForkServerContext, own_store: Path, number: int, code: int
 ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.search import confirmation as confirmation_module
-from pipeline.search.confirmation import confirm, train_point
+from pipeline.search.confirmation import confirm, plan_point, train_point
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.training import checkpoints
 from pipeline.training.checkpoint_key import get_keyed_path
@@ -121,9 +121,10 @@ def searched(scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch) -> Sc
 
 def test_a_point_is_trained_to_the_state_that_it_stands_for(searched: Scene) -> None:
     point = searched.sweep.results.frontier[0]
-    command_line, weights = train_point(searched.sweep, point)
-    assert command_line.settings.train.epochs == point.epoch
-    expected = train_to_end(DATA, command_line.settings).get_weights()
+    planned = plan_point(searched.sweep, point)
+    weights = train_point(planned)
+    assert planned.settings.train.epochs == point.epoch
+    expected = train_to_end(DATA, planned.settings).get_weights()
     for ours, theirs in zip(weights, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -138,7 +139,7 @@ def test_it_goes_on_from_the_checkpoint_of_its_trial(searched: Scene, saved_epoc
         if trained.curve.last.number == saved_epochs:
             checkpoints.save(path, trained.to_checkpoint())
             break
-    _, weights = train_point(searched.sweep, point)
+    weights = train_point(plan_point(searched.sweep, point))
     states_of = [item.get_weights() for item in train(DATA, trial.settings)]
     for ours, theirs in zip(weights, states_of[1], strict=True):
         np.testing.assert_array_equal(ours, theirs)

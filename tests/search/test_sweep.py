@@ -19,7 +19,7 @@ from pipeline.search.study_store import REQUEUES, is_interrupted
 from pipeline.search.sweep_spec import RunningTrial, SweepSpec
 from pipeline.search.workers.dispatcher import SearchStopped
 from pipeline.search.workers.job import Job, TrialOutcome
-from pipeline.search.workers.pool import Crash
+from pipeline.search.workers.pool import Crash, Stoppage
 from pipeline.settings.command_line import EPOCHS, Overrides
 from tests.support.sweeps import DEVICE, SPACE, Pool, Scene, complete, composed, curve_of, states
 
@@ -258,6 +258,62 @@ def test_the_trial_of_a_dead_process_is_tried_again(scene: Callable[..., Scene])
     again.sweep.run()
     assert again.observer.discarded == [str(row.number)]
     assert len(again.sweep.results.trials) == again.store.count_begun() == 4
+
+
+def die(made: Scene, number: int) -> None:
+    """Let the process of a running trial have died."""
+    row = made.store.trials()[number]
+    gone = replace(ProcessOwner.current(), started=1.0, started_after_boot=1.0).to_dict()
+    made.store._storage.set_trial_user_attr(row._trial_id, OWNER, gone)
+
+
+def test_a_trial_whose_process_died_twice_has_failed(scene: Callable[..., Scene]) -> None:
+    """A third start would walk into the same wall; what the tries spent counts against the budget."""
+    first = scene("search.trials=2")
+    assert first.sweep._begin_trial()
+    first.store.note_spent(0, 1.5)
+    first.store.send_heartbeat()
+    die(first, 0)
+    second = scene("search.trials=2")
+    second.sweep.dispatcher._reclaim_orphans(second.store)
+    assert second.observer.discarded == ["0"]
+    assert second.sweep.results.interrupted_seconds == 1.5
+    assert second.sweep._begin_trial()
+    die(second, 1)
+    third = scene("search.trials=2")
+    third.sweep.run()
+    assert third.observer.discarded == []
+    failed, other = third.sweep.results.trials
+    assert (failed.state, failed.run_id, other.state) == ("failed", "run of 1", "complete")
+    assert failed.reason.startswith("its process ended twice before the trial did")
+    assert failed.command == first.observer.opened[0].command_line.command_line("run")
+    assert third.store.count_begun() == 2
+    assert third.sweep.results.paid_seconds == 1.5 + other.paid_seconds
+
+
+def test_who_is_stopped_by_others_is_tried_again_once(scene: Callable[..., Scene]) -> None:
+    def work(job: Job) -> TrialOutcome | Stoppage:
+        return Stoppage("its process was ended by SIGTERM", 0.25) if job.number < 2 else complete(job)
+
+    made = scene("search.trials=2", pool=Pool(work=work))
+    made.sweep.run()
+    assert made.observer.discarded == ["0"]
+    failed, other = made.sweep.results.trials
+    assert (failed.state, failed.reason) == ("failed", "its process was ended by SIGTERM, twice")
+    assert other.state == "complete"
+    assert made.sweep.results.describe_losses() == (
+        "0.25 device-seconds in trials that failed, 0.25 device-seconds in trials that were interrupted"
+    )
+
+
+def test_what_failed_trials_spent_counts_against_the_budget(scene: Callable[..., Scene]) -> None:
+    def work(_job: Job) -> TrialOutcome:
+        return TrialOutcome(status="failed", reason="it hung", paid_seconds=4.0)
+
+    made = scene("search.trials=50", "search.budget_device_seconds=10", pool=Pool(work=work))
+    made.sweep.run()
+    assert len(made.sweep.results.trials) == 3
+    assert made.sweep.results.describe_losses() == "12 device-seconds in trials that failed"
 
 
 def test_who_was_given_up_meanwhile_leaves_no_record(scene: Callable[..., Scene]) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
 
 from pipeline.cli import sweep_space
 from pipeline.cli.compose import compose
@@ -11,10 +12,12 @@ from pipeline.search.results import Results
 from pipeline.search.study_store import StudyStore
 from pipeline.search.sweep import Sweep
 from pipeline.search.sweep_spec import RunningTrial
-from pipeline.search.workers.job import Job, TrialOutcome
-from pipeline.search.workers.pool import Crash, Event
+from pipeline.search.workers.job import Job, Progress, TrialOutcome
+from pipeline.search.workers.pool import End, Event
 from pipeline.settings.command_line import CommandLine, Overrides
 
+P = ParamSpec("P")
+T = TypeVar("T")
 DEVICE = "a CPU, 1 core"
 SPACE = sweep_space.build_space(["model.hidden=8,16,32,64", "optimizer=sgd,adam"], {}, [], [])
 BASE = Overrides(("data=digits", "train.epochs=3", "device=cpu"))
@@ -66,7 +69,7 @@ class Pool:
     """Does a job at once, an epoch an event; `work` may say otherwise, `about_to` may interfere."""
 
     wide: int = 1
-    work: Callable[[Job], TrialOutcome | Crash] = complete
+    work: Callable[[Job], End] = complete
     about_to: Callable[[Job], None] = lambda _job: None
     jobs: list[Job] = field(default_factory=list)
     started: list[Job] = field(default_factory=list)
@@ -88,8 +91,11 @@ class Pool:
             self.about_to(job)
             end = self.work(job)
             for epoch in end.curve.epochs if isinstance(end, TrialOutcome) and end.curve else ():
-                yield job, epoch
+                yield job, Progress(epoch, epoch.device_seconds)
             yield job, end
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
 
     def close(self) -> None:
         self.jobs.clear()
@@ -118,6 +124,11 @@ class Observer:
 
     def discard_trial(self, name: str) -> None:
         self.discarded.append(name)
+
+    def fail_trial(self, name: str, reason: str) -> str | None:
+        assert reason
+        self.closed.append((name, "failed"))
+        return f"run of {name}"
 
 
 @dataclass

@@ -3,24 +3,36 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from pipeline import signals
 from pipeline.errors import FulcrumError
-from pipeline.measures import Epoch, Point
+from pipeline.measures import Point
 from pipeline.search.results import Results
 from pipeline.search.study_store import ProposedTrial, StudyStore
-from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec
-from pipeline.search.trial_rows import ResultsReader, get_trial_name, make_outcome
-from pipeline.search.workers.job import Job, TrialOutcome
-from pipeline.search.workers.pool import Crash, WorkerPool
+from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec, make_run_command
+from pipeline.search.trial_rows import (
+    CONFIRM,
+    ResultsReader,
+    get_trial_name,
+    make_failed_outcome,
+    make_outcome,
+)
+from pipeline.search.workers.job import Job, Progress, TrialOutcome
+from pipeline.search.workers.pool import Crash, End, Stoppage, WorkerPool
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 RECLAIM_SECONDS = 10.0
 """Between two looks for trials of processes that are gone."""
 
 POLL_SECONDS = 0.5
 """Between two looks at the study while only other processes are at work."""
+
+DIED_TWICE = "its process ended twice before the trial did: killed, or out of memory, or by what it does"
 
 TASK = "task"
 """Attribute of a row of `StudyStore.task_queue`: what is done once for the study."""
@@ -50,6 +62,10 @@ class Dispatcher:
     def forget_results(self) -> None:
         """Read the results anew when they are next asked for: a row was written."""
         self._results = None
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `function` returns where a free worker calls it, see `WorkerPool.call`."""
+        return self._pool.call(function, *args, **kwargs)
 
     def close(self) -> None:
         """End the workers."""
@@ -118,10 +134,21 @@ class Dispatcher:
         if time.monotonic() - self._reclaimed_at < RECLAIM_SECONDS:
             return
         self._reclaimed_at = time.monotonic()
-        for row in store.find_orphans(self._spec.search.trials if store is self._store else None):
+        limit = self._spec.search.trials if store is self._store else None
+        for row in store.find_orphans(limit, self._fail_dead):
             # The record goes first: a kill in between leaves a trial that the next look finds again.
             self._observer.discard_trial(get_trial_name(row))
-            store.requeue(row)
+            store.requeue(row, died=True)
+
+    def _fail_dead(self, row: FrozenTrial) -> dict[str, Any] | None:
+        """Return the outcome of a trial whose process has died too often; None for what is no trial."""
+        if TASK in row.user_attrs:
+            return None
+        name = get_trial_name(row)
+        command = "" if CONFIRM in row.user_attrs else make_run_command(self._spec.get_words_of(row))
+        self._results = None
+        run_id = self._observer.fail_trial(name, DIED_TWICE)
+        return make_failed_outcome(row, DIED_TWICE, command, run_id)
 
     @contextmanager
     def _release_on_error(self, store: StudyStore) -> Iterator[None]:
@@ -133,17 +160,22 @@ class Dispatcher:
             with signals.hold_back():
                 self._pool.close()
                 for number in list(self._running):
-                    trial, _ = self._running.pop(number)
-                    if row := store.give_up(number):  # first: a record is only deleted of what does not count
-                        self._observer.discard_trial(trial.name)
-                        store.requeue(row)
+                    self._give_back(store, number)
             raise
 
-    def _handle_event(self, store: StudyStore, job: Job, event: Epoch | TrialOutcome | Crash) -> None:
+    def _give_back(self, store: StudyStore, number: int, died: bool = False) -> None:
+        """Let somebody try a running trial again: it was stopped and did nothing wrong."""
+        trial, _ = self._running.pop(number)
+        if row := store.give_up(number):  # first: a record is only deleted of what does not count
+            self._observer.discard_trial(trial.name)
+            store.requeue(row, died)
+
+    def _handle_event(self, store: StudyStore, job: Job, event: Progress | End) -> None:
         trial, _ = self._running[job.number]
         match event:
-            case Epoch():
-                self._observer.show_epoch(trial, event)
+            case Progress(epoch=epoch, paid_seconds=paid_seconds):
+                store.note_spent(job.number, paid_seconds)
+                self._observer.show_epoch(trial, epoch)
             case Crash(text=text):
                 error = text.strip().splitlines()[-1]
                 outcome = TrialOutcome(status="failed", reason=f"error of the program: {error}")
@@ -153,6 +185,16 @@ class Dispatcher:
                     f"it found is kept; repeat the trial with: {trial.command_line.command_line('run')}\n"
                     f"{text}"
                 )
+            case Stoppage(reason=reason, paid_seconds=paid_seconds):
+                if store.is_last_death(job.number):
+                    twice = f"{reason}, twice"
+                    failed = TrialOutcome(status="failed", reason=twice, paid_seconds=paid_seconds)
+                    self._write_outcome(store, job.number, failed)
+                    return
+                store.note_spent(job.number, paid_seconds)
+                with signals.hold_back():
+                    self._give_back(store, job.number, died=True)
+                self._results = None
             case TrialOutcome():
                 self._write_outcome(store, job.number, event)
 

@@ -5,21 +5,23 @@ same configuration goes on from there and pays only the difference.
 """
 
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.backend import tf
-from pipeline.errors import FulcrumError
+from pipeline.errors import Diverged, FulcrumError
 from pipeline.evaluation.evaluate import score_outputs
+from pipeline.hardware.device import claim_device
 from pipeline.measures import Curve, Epoch, Point, Seconds
 from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
 from pipeline.profiling.profile import measure_latency
 from pipeline.search.pruning import judge_curve
+from pipeline.search.workers.failure import explain_failure, is_failure
 from pipeline.settings.settings import Settings
 from pipeline.training.train import Trained
-from pipeline.trial import load_prepared, train_trial
+from pipeline.trial import check_trial, load_prepared, train_trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,21 @@ class Job:
     under_shift: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """An epoch that has ended; `paid_seconds`: device-seconds that the job itself has spent so far."""
+
+    epoch: Epoch
+    paid_seconds: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
     """How a job ended: `status` complete, paused or failed, and `reason`, why.
 
     `curve`, `chosen_epoch`: None where no epoch was reached; `paid_seconds`: device-seconds that the job
     spent itself; `test_accuracy` where it was asked for; `unshifted_accuracy` where the others are of changed
-    samples.
+    samples; `output`: of a failed job what it printed last, and the traceback.
     """
 
     status: str
@@ -67,6 +77,7 @@ class TrialOutcome:
     latency_p99_ms: float | None = None
     test_accuracy: float | None = None
     unshifted_accuracy: float | None = None
+    output: str = ""
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -79,16 +90,27 @@ def get_states(curve: Curve) -> tuple[Point, ...]:
     return tuple(Point(epoch.validation_accuracy, epoch.device_seconds) for epoch in curve.epochs)
 
 
+def check_settings(settings: Settings, under_shift: bool) -> None:
+    """Raise what every trial of a search would raise before it trains.
+
+    Raises:
+        BadInput: see `check_trial`.
+    """
+    check_trial(load_prepared(settings, under_shift), settings)
+
+
 Frontier = Callable[[], Sequence[Point]]
 
 
-def run_job(job: Job, frontier: Frontier) -> Iterator[Epoch | TrialOutcome]:
+def run_job(job: Job, frontier: Frontier) -> Iterator[Progress | TrialOutcome]:
     """Yield each epoch as it ends, and at last how the job ended; `frontier`: as it is known now.
 
-    What a configuration can do wrong (it diverges, is too large, or does not fit the data) is how it ended.
-    Any other exception is an error of the program and is raised.
+    What a configuration can do wrong (it diverges, is too large, or does not fit the data) is how it ended,
+    and so is whatever a user's own network raises. Any other exception is an error of the program and is
+    raised.
     """
     started, trained = time.perf_counter(), None
+    reported = started
     try:
         data = load_prepared(job.settings, job.under_shift)
         parameters = keras_models.count_parameters(job.settings, data)
@@ -101,15 +123,19 @@ def run_job(job: Job, frontier: Frontier) -> Iterator[Epoch | TrialOutcome]:
 
         for trained in train_trial(data, job.settings, stop, job.checkpoint):
             if not trained.is_restored:
-                yield trained.curve.last
+                yield Progress(trained.curve.last, trained.paid_seconds)
+            reported = time.perf_counter()
         assert trained is not None
         yield _measure_outcome(job, trained, parameters, started)
-    except (FulcrumError, MemoryError, tf.errors.ResourceExhaustedError) as error:
+    except BaseException as error:
+        if not is_failure(error, job.settings):
+            raise
         yield TrialOutcome(
             status="failed",
-            reason=_explain_failure(error),
+            reason=explain_failure(error, job.settings),
             curve=trained.curve if trained else None,
-            paid_seconds=trained.paid_seconds if trained else 0.0,
+            paid_seconds=_count_paid(error, job.settings, trained, reported),
+            output="" if isinstance(error, FulcrumError) else traceback.format_exc(),
         )
 
 
@@ -172,7 +198,15 @@ def _explain_too_slow(latency_ms: float | None, limits: Limits) -> str:
     return f"infeasible: {latency_ms:.3g} ms for one sample (p99), search.max_latency_ms={limit:g}"
 
 
-def _explain_failure(error: BaseException) -> str:
-    if isinstance(error, FulcrumError):
-        return str(error)
-    return f"out of memory: {next(iter(str(error).splitlines()), type(error).__name__)[:200]}"
+def _count_paid(error: BaseException, settings: Settings, trained: Trained | None, reported: float) -> float:
+    """Return the device-seconds that a failed job has spent, as far as they are known.
+
+    Of an epoch that did not end these are all seconds since `reported`, when the last one ended or the job
+    began (perf_counter).
+    """
+    paid = trained.paid_seconds if trained else 0.0
+    if isinstance(error, Diverged):
+        return max(paid, error.device_seconds)
+    if isinstance(error, FulcrumError):  # told before or after training, not in it
+        return paid
+    return paid + (time.perf_counter() - reported) * claim_device(settings.device).count

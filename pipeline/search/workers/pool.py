@@ -1,22 +1,42 @@
 """Where jobs run: in this process (here), or in processes of their own (`process_pool`)."""
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
-from pipeline.measures import Epoch, Point
-from pipeline.search.workers.job import Job, TrialOutcome
+from pipeline.errors import FulcrumError
+from pipeline.measures import Point
+from pipeline.search.workers.job import Job, Progress, TrialOutcome
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """An exception that no setting explains, with its traceback."""
+    """An exception that no setting explains, with its traceback: an error of the program."""
 
     text: str
 
 
-Event = tuple[Job, Epoch | TrialOutcome | Crash]
+@dataclass(frozen=True, slots=True)
+class Stoppage:
+    """A worker was asked to stop (SIGTERM) by somebody else: its job did nothing wrong.
+
+    `paid_seconds`: device-seconds that the job had spent.
+    """
+
+    reason: str
+    paid_seconds: float = 0.0
+
+
+End = TrialOutcome | Crash | Stoppage
+Event = tuple[Job, Progress | End]
+
+
+class WorkerLost(FulcrumError):
+    """The process that was to do something ended, or took too long; the text says which, and how."""
 
 
 class WorkerPool(Protocol):
@@ -34,6 +54,14 @@ class WorkerPool(Protocol):
         `frontier`: the best points so far, for the workers to compare with.
         """
 
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `function` returns where a free worker calls it; all of it is copied on the way.
+
+        Raises:
+            WorkerLost: the worker ended meanwhile.
+            Exception: what the function raises.
+        """
+
     def close(self) -> None:
         """End all workers and what they run."""
 
@@ -43,7 +71,7 @@ class InProcessPool:
 
     def __init__(self) -> None:
         self._job: Job | None = None
-        self._events: Iterator[Epoch | TrialOutcome | Crash] = iter(())
+        self._events: Iterator[Progress | End] = iter(())
         self._frontier: Sequence[Point] = ()
 
     def count_free(self) -> int:
@@ -59,15 +87,18 @@ class InProcessPool:
         if job is None:
             return
         event = next(self._events)
-        if not isinstance(event, Epoch):
+        if not isinstance(event, Progress):
             self._job = None
         yield job, event
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
 
     def close(self) -> None:
         self._job, self._events = None, iter(())
 
 
-def catch_crash(events: Iterator[Epoch | TrialOutcome]) -> Iterator[Epoch | TrialOutcome | Crash]:
+def catch_crash(events: Iterator[Progress | TrialOutcome]) -> Iterator[Progress | End]:
     """Yield the events; an exception becomes the last of them, as a `Crash`."""
     try:
         yield from events

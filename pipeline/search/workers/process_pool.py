@@ -4,83 +4,156 @@ Warm: a fork server imports TensorFlow once and computes nothing, so a worker st
 second. A worker that dies takes its trial along and nothing else; another one takes its place.
 """
 
-import multiprocessing
-import pickle
+import os
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
+from typing import Any, ParamSpec, TypeVar
 
-from pipeline.measures import Epoch, Point
+from pipeline.errors import FulcrumError
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.hardware.memory import count_oom_kills
+from pipeline.measures import Curve, Epoch, Point
 from pipeline.processes import ProcessOwner
-from pipeline.search.workers.job import Job, TrialOutcome
-from pipeline.search.workers.pool import Event, InProcessPool, WorkerPool
-from pipeline.search.workers.worker import run_worker
+from pipeline.search.workers.exit_reason import EXPLAIN_PIPE_LOST, explain_exit, is_stopped_by_others
+from pipeline.search.workers.fork_server import needs_processes, start_fork_server
+from pipeline.search.workers.job import Job, Progress, TrialOutcome
+from pipeline.search.workers.memory_guard import MemoryGuard
+from pipeline.search.workers.output_tail import OutputTail
+from pipeline.search.workers.pool import End, Event, InProcessPool, Stoppage, WorkerLost, WorkerPool
+from pipeline.search.workers.worker import Call, Returned, Surroundings, run_worker
 from pipeline.settings.measuring import Device
+from pipeline.settings.settings import Settings
 
-PRELOADED = ["pipeline.search.workers.job"]
+P = ParamSpec("P")
+T = TypeVar("T")
+
 GRACE_SECONDS = 5.0
-"""How long a worker may take to end once it is asked to."""
+"""How long a process that was ended may take to be gone."""
+
+WAIT_SECONDS = 1.0
+"""The longest wait for an event."""
 
 
-def make_worker_pool(workers: int, device: Device) -> WorkerPool:
-    """Return a pool in this process for one worker, of own processes for several."""
-    return InProcessPool() if workers == 1 else ProcessPool(workers, device)
+@dataclass(slots=True, kw_only=True)
+class _Task:
+    """What a worker is at: a job, or a call (None).
+
+    `paid_seconds`: device-seconds until `reported`, when its last epoch ended (monotonic time).
+    """
+
+    job: Job | None
+    started: float = field(default_factory=time.monotonic)
+    reported: float = field(default_factory=time.monotonic)
+    paid_seconds: float = 0.0
+    epochs: list[Epoch] = field(default_factory=list)
+    oom_kills: int | None = field(default_factory=count_oom_kills)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Worker:
-    """A worker process and the pipe to it."""
+    """A worker process, the pipe to it and what it prints; `end_reason`: why this process ended it."""
 
     process: ForkServerProcess
     pipe: Connection
-    job: Job | None = None
+    output: OutputTail
+    task: _Task | None = None
     sent_frontier: Sequence[Point] = field(default_factory=tuple)
+    end_reason: str = ""
+
+    def kill(self, reason: str = "") -> None:
+        """End the process and all that it has started."""
+        self.end_reason = self.end_reason or reason
+        pid = self.process.pid
+        if pid is not None:
+            with suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
+        self.process.kill()
+
+
+def make_worker_pool(settings: Settings, claimed: ClaimedDevice) -> WorkerPool:
+    """Return a pool of processes, or of this one, see `needs_processes`.
+
+    `claimed`: the device that this process holds, or that each of the workers will.
+    """
+    if not needs_processes(settings):
+        return InProcessPool()
+    return ProcessPool(settings.search.workers, settings.device, claimed, settings.search.trial_limit)
 
 
 class ProcessPool:
     """A pool of `workers` processes, started when they are first needed and replaced when they die."""
 
-    def __init__(self, workers: int, device: Device) -> None:
-        self._limit, self._device = workers, device
-        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOADED)
+    def __init__(
+        self, workers: int, device: Device, claimed: ClaimedDevice, timeout: float | None = None
+    ) -> None:
+        """`claimed`: what each of them will hold; `timeout`: seconds that a job or a call may take."""
+        self._limit, self._device, self._claimed, self._timeout = workers, device, claimed, timeout
+        self._context = start_fork_server()
         self._workers: list[_Worker] = []
         self._frontier: Sequence[Point] = ()
+        self._guard: MemoryGuard | None = None
 
     def count_free(self) -> int:
-        return self._limit - sum(worker.job is not None for worker in self._workers)
+        return self._limit - sum(worker.task is not None for worker in self._workers)
 
     def start(self, job: Job) -> None:
-        self._workers = [worker for worker in self._workers if worker.job or worker.process.is_alive()]
-        idle = (worker for worker in self._workers if worker.job is None)
-        worker = next(idle, None) or self._start_worker()
-        worker.job, worker.sent_frontier = job, ()
+        worker = self._get_idle_worker()
+        worker.task, worker.sent_frontier = _Task(job=job), ()
+        worker.output.clear()
         with suppress(OSError):  # it died this moment: `events` will notice
             worker.pipe.send(job)
         self._send_frontier(worker)
 
+    def _get_idle_worker(self) -> _Worker:
+        for worker in [worker for worker in self._workers if not worker.task]:
+            if worker.process.is_alive():
+                return worker
+            self._bury(worker)
+        return self._start_worker()
+
     def _start_worker(self) -> _Worker:
+        if self._guard is None:
+            self._guard = MemoryGuard(self._limit, self._list_busy_pids, self._end_for_memory)
+        self._context = start_fork_server()
         pipe, worker_pipe = self._context.Pipe()
+        output, worker_output = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=run_worker, args=(worker_pipe, ProcessOwner.current(), self._device), daemon=True
+            target=run_worker,
+            args=(worker_pipe, worker_output, ProcessOwner.current(), self._device, Surroundings.current()),
+            daemon=True,
         )
-        process.start()
+        try:
+            with _hidden_main():
+                process.start()
+        except (OSError, EOFError) as error:
+            raise FulcrumError(
+                f"search.workers: no process could be started for a trial ({error or 'it ended at once'}); "
+                "free memory or end other processes, or train in this one with search.workers=0"
+            ) from None
         worker_pipe.close()
-        worker = _Worker(process, pipe)
+        worker_output.close()
+        worker = _Worker(process=process, pipe=pipe, output=OutputTail(output))
         self._workers.append(worker)
         return worker
 
+    # ---- what comes back --------------------------------------------------------------------------------
+
     def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
-        busy = {worker.pipe: worker for worker in self._workers if worker.job}
+        busy = {worker.pipe: worker for worker in self._workers if worker.task and worker.task.job}
         if not busy:
             return
         self._frontier = frontier
-        for pipe in wait(list(busy), timeout=1.0):
+        for pipe in wait(list(busy), timeout=WAIT_SECONDS):
             assert isinstance(pipe, Connection)
-            yield from self._receive(busy[pipe])
+            yield from self._receive(busy.pop(pipe))
+        for worker in busy.values():
+            self._end_if_late(worker)
 
     def _send_frontier(self, worker: _Worker) -> None:
         """Send the frontier if it has changed; once an epoch at most, so an unread pipe never fills up."""
@@ -90,38 +163,118 @@ class ProcessPool:
             worker.sent_frontier = self._frontier
 
     def _receive(self, worker: _Worker) -> Iterator[Event]:
-        job = worker.job
-        assert job is not None
-        try:
-            event = worker.pipe.recv()
-        except (EOFError, OSError, pickle.UnpicklingError):
-            self._workers.remove(worker)
-            yield job, TrialOutcome(status="failed", reason=_exit_reason(worker.process))
-            return
-        if isinstance(event, Epoch):
+        task = worker.task
+        assert task is not None
+        assert task.job is not None
+        event = _receive_message(worker)
+        if isinstance(event, Progress):
+            task.reported, task.paid_seconds = time.monotonic(), event.paid_seconds
+            task.epochs.append(event.epoch)
             self._send_frontier(worker)
+        elif event is None:
+            event = self._explain_end(worker, task)
         else:
-            worker.job = None
-        yield job, event
+            worker.task = None
+            if isinstance(event, TrialOutcome) and event.status == "failed":
+                event = replace(event, output=event.output + worker.output.read())
+        yield task.job, event
+
+    def _explain_end(self, worker: _Worker, task: _Task) -> End:
+        """Return how the job of a worker that ended has ended."""
+        paid_seconds = task.paid_seconds + (time.monotonic() - task.reported) * self._claimed.count
+        reason = self._bury(worker)
+        if not worker.end_reason and is_stopped_by_others(worker.process.exitcode):
+            return Stoppage(reason, paid_seconds)
+        job, epochs = task.job, tuple(task.epochs)
+        assert job is not None
+        is_whole = bool(epochs) and epochs[0].number == 1
+        fair = job.settings.schedule.fair_midway
+        return TrialOutcome(
+            status="failed",
+            reason=f"{reason}, {f'after epoch {epochs[-1].number}' if epochs else 'before its first epoch'}",
+            curve=Curve(self._claimed.name, fair, epochs) if is_whole else None,
+            paid_seconds=paid_seconds,
+            output=worker.output.read(),
+        )
+
+    def _bury(self, worker: _Worker) -> str:
+        """Forget a worker that has ended, end what it has left behind, and return why it ended."""
+        self._workers.remove(worker)
+        worker.process.join(GRACE_SECONDS)
+        worker.kill(EXPLAIN_PIPE_LOST if worker.process.is_alive() else "")
+        worker.process.join(GRACE_SECONDS)
+        worker.pipe.close()
+        before = worker.task.oom_kills if worker.task else None
+        output = worker.output.read(wait_seconds=1.0)
+        return worker.end_reason or explain_exit(worker.process.exitcode, before, output)
+
+    def _end_if_late(self, worker: _Worker) -> None:
+        """End a worker whose time is up; the pipe tells the rest."""
+        seconds = time.monotonic() - worker.task.started if worker.task else 0.0
+        if self._timeout is not None and seconds > self._timeout and not worker.pipe.poll():
+            worker.kill(f"it had not ended after {self._timeout:g} seconds (search.trial_timeout)")
+
+    def _list_busy_pids(self) -> list[int]:
+        return [worker.process.pid for worker in list(self._workers) if worker.task and worker.process.pid]
+
+    def _end_for_memory(self, pid: int, reason: str) -> None:
+        for worker in list(self._workers):
+            if worker.process.pid == pid:
+                worker.kill(reason)
+
+    # ---- calls ------------------------------------------------------------------------------------------
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        worker = self._get_idle_worker()
+        worker.task = _Task(job=None)
+        worker.output.clear()
+        with suppress(OSError):
+            worker.pipe.send(Call(function=function, args=args, kwargs=kwargs))
+        while not worker.pipe.poll(WAIT_SECONDS):
+            self._end_if_late(worker)
+        returned = _receive_message(worker)
+        if returned is None:
+            raise WorkerLost(self._bury(worker))
+        assert isinstance(returned, Returned)
+        worker.task = None
+        if returned.error is not None:
+            raise returned.error
+        if returned.text:
+            raise WorkerLost(returned.text.strip().splitlines()[-1])
+        value: T = returned.value
+        return value
 
     def close(self) -> None:
+        if self._guard:
+            self._guard.close()
+            self._guard = None
         for worker in self._workers:
-            worker.pipe.close()  # whoever waits for a job ends at that
-            if worker.job:
-                worker.process.terminate()
+            worker.pipe.close()
+            worker.kill()  # it holds nothing that a kill could tear apart
         for worker in self._workers:
             worker.process.join(GRACE_SECONDS)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
         self._workers = []
 
 
-def _exit_reason(process: ForkServerProcess) -> str:
-    process.join(GRACE_SECONDS)
-    code = process.exitcode
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-        return f"its worker was ended by {name}{hint}"
-    return f"its worker ended with exit code {code}"
+def _receive_message(worker: _Worker) -> Any:
+    """Return what a worker sends; None where it has ended, or sends what cannot be read."""
+    try:
+        return worker.pipe.recv()
+    except (EOFError, OSError):
+        return None
+    except Exception as error:  # a job may have written into the pipe
+        worker.kill(f"it sent what cannot be read ({type(error).__name__})")
+        return None
+
+
+@contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keep `multiprocessing` from running this process' script again in a worker, which needs none of it."""
+    main = sys.modules["__main__"]
+    names = [name for name in ("__file__", "__spec__") if name in main.__dict__]
+    before: dict[str, Any] = {name: main.__dict__.pop(name) for name in names}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__dict__.update(before)

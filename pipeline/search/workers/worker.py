@@ -1,45 +1,169 @@
-"""A worker process: jobs come in through a pipe, epochs and outcomes go out, until the pipe is closed."""
+"""A worker process: jobs come in through a pipe, epochs and outcomes go out, until the pipe is closed.
 
+What it runs may be a user's own network, so nothing of what that does to its process is taken for granted.
+"""
+
+import ctypes
+import faulthandler
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
+from pipeline.errors import FulcrumError
 from pipeline.measures import Point
 from pipeline.processes import ProcessOwner
-from pipeline.search.workers.job import Job
+from pipeline.search.workers.job import Job, run_job
 from pipeline.search.workers.pool import catch_crash
 from pipeline.settings.measuring import Device
 
+PIPE_LOST = 97
+"""Exit code where the pipe to the parent is gone: the job has closed files that are not its own."""
 
-def run_worker(pipe: Connection, parent: ProcessOwner, device: Device) -> None:
-    """Run jobs in a worker process, on cores of its own, until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+FIRST_TO_GO = "500"
+"""Of 1000: where memory runs out, the system ends a worker before anything else of this user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A function to call, and its arguments."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """What a call came to: its `value`, or the `error` that it raised with its traceback as `text`."""
+
+    value: Any = None
+    error: BaseException | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a worker starts from, and each of its jobs: its parent's folder and environment."""
+
+    folder: Path
+    environment: dict[str, str]
+    import_path: tuple[str, ...]
+
+    @classmethod
+    def current(cls) -> "Surroundings":
+        """Return those of this process."""
+        return cls(folder=Path.cwd(), environment=dict(os.environ), import_path=tuple(sys.path))
+
+    def restore(self) -> None:
+        """Go back to them, whatever a job has changed."""
+        with suppress(OSError):
+            os.chdir(self.folder)
+        if dict(os.environ) != self.environment:
+            os.environ.clear()
+            os.environ.update(self.environment)
+
+
+def run_worker(
+    pipe: Connection, output: Connection, parent: ProcessOwner, device: Device, surroundings: Surroundings
+) -> None:
+    """Run jobs in a worker process, on cores of its own, until the pipe is closed.
+
+    `output`: where it writes what it prints; `parent`: whom it works for.
+    """
+    _become_worker(output, parent)
+    surroundings.restore()
     from pipeline.hardware.device import claim_device
-    from pipeline.search.workers.job import run_job
 
     claim_device(device, pin=True)
-    frontier: Sequence[Point] = ()
-
-    def read_frontier() -> Sequence[Point]:
-        nonlocal frontier
-        while pipe.poll():
-            frontier = pipe.recv()
-        return frontier
-
     with suppress(EOFError, OSError):
+        _Server(pipe, surroundings).serve()
+    os._exit(0)  # threads that a job has left behind are not waited for
+
+
+def _become_worker(output: Connection, parent: ProcessOwner) -> None:
+    with suppress(OSError):
+        os.setsid()  # what a terminal sends goes to the parent alone, which decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for stream in (1, 2):
+        os.dup2(output.fileno(), stream)
+    output.close()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    faulthandler.enable()
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
+    with suppress(AttributeError, OSError):  # not on every system; the fork server ends with its parent
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+class _Server:
+    """Answers what comes through the pipe."""
+
+    def __init__(self, pipe: Connection, surroundings: Surroundings) -> None:
+        self._pipe, self._surroundings = pipe, surroundings
+        self._place = _identify(pipe)
+        self._frontier: Sequence[Point] = ()
+
+    def serve(self) -> None:
+        """Answer until the pipe is closed."""
         while True:
-            job = pipe.recv()
-            if not isinstance(job, Job):  # a frontier for a job that has ended meanwhile
-                continue
-            frontier = ()
-            for event in catch_crash(run_job(job, read_frontier)):
-                pipe.send(event)
+            message = self._receive()
+            self._surroundings.restore()
+            match message:
+                case Job():
+                    self._frontier = ()
+                    for event in catch_crash(run_job(message, self._read_frontier)):
+                        self._send(event)
+                case Call():
+                    self._send(_call(message))
+                case _:  # a frontier for a job that has ended meanwhile
+                    pass
+
+    def _read_frontier(self) -> Sequence[Point]:
+        while self._check().poll():
+            self._frontier = self._pipe.recv()
+        return self._frontier
+
+    def _receive(self) -> Any:
+        return self._check().recv()
+
+    def _send(self, message: object) -> None:
+        self._check().send(message)
+
+    def _check(self) -> Connection:
+        """Return the pipe; end where a job has closed it, and its number may be another file's by now."""
+        if _identify(self._pipe) != self._place:
+            os._exit(PIPE_LOST)
+        return self._pipe
+
+
+def _identify(pipe: Connection) -> tuple[int, int] | None:
+    try:
+        about = os.fstat(pipe.fileno())
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
+def _call(call: Call) -> Returned:
+    try:
+        return Returned(value=call.function(*call.args, **call.kwargs))
+    except FulcrumError as error:
+        return Returned(error=error)
+    except BaseException:  # what a user's code raises may not be copied, and may be SystemExit
+        return Returned(text=traceback.format_exc())
 
 
 def _end_with(parent: ProcessOwner) -> None:

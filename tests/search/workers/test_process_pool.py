@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.measures import Epoch, Point
+from pipeline.errors import BadModel
+from pipeline.measures import Point
 from pipeline.search.workers import job as job_module
-from pipeline.search.workers import process_pool as process_pool_module
-from pipeline.search.workers.job import Job, TrialOutcome
-from pipeline.search.workers.pool import Crash, Event, InProcessPool, WorkerPool
+from pipeline.search.workers.job import Job, Progress, TrialOutcome, check_settings
+from pipeline.search.workers.pool import Crash, End, Event, InProcessPool, Stoppage, WorkerLost, WorkerPool
 from pipeline.search.workers.process_pool import ProcessPool, make_worker_pool
 from tests.support import tiny
 
@@ -26,7 +26,7 @@ UNBEATABLE = (Point(1.0, 1e-9),)
 @pytest.fixture(scope="module")
 def process_pool() -> Iterator[ProcessPool]:
     """Two workers for all tests here: they import TensorFlow once."""
-    made = ProcessPool(2, tiny.BASE.device)
+    made = ProcessPool(2, tiny.BASE.device, tiny.CPU)
     yield made
     made.close()
 
@@ -36,7 +36,7 @@ def anybody(request: pytest.FixtureRequest) -> Iterator[WorkerPool]:
     if request.param == "processes":
         yield request.getfixturevalue("process_pool")
     else:
-        made = make_worker_pool(1, tiny.BASE.device)
+        made = make_worker_pool(tiny.told("search.workers=0"), tiny.CPU)
         assert isinstance(made, InProcessPool)
         yield made
         made.close()
@@ -62,8 +62,8 @@ def heard(
     return events
 
 
-def ends(events: list[Event]) -> dict[int, TrialOutcome | Crash]:
-    return {job.number: event for job, event in events if not isinstance(event, Epoch)}
+def ends(events: list[Event]) -> dict[int, End]:
+    return {job.number: event for job, event in events if not isinstance(event, Progress)}
 
 
 def ended(count: int) -> Callable[[list[Event]], bool]:
@@ -79,7 +79,7 @@ def test_a_job_is_told_epoch_by_epoch(anybody: WorkerPool) -> None:
     anybody.start(job(1))
     assert anybody.count_free() == free - 1
     events = heard(anybody, ended(1))
-    assert [event.number for _, event in events if isinstance(event, Epoch)] == [1, 2, 3]
+    assert [event.epoch.number for _, event in events if isinstance(event, Progress)] == [1, 2, 3]
     end = ends(events)[1]
     assert isinstance(end, TrialOutcome)
     assert end.status == "complete"
@@ -103,7 +103,7 @@ def test_a_crash_comes_out_in_full_and_the_pool_goes_on(anybody: WorkerPool) -> 
 
 
 def test_an_error_of_the_system_is_a_bug_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    def work(*_: object) -> Iterator[Epoch]:
+    def work(*_: object) -> Iterator[Progress]:
         raise OSError("the disk is on fire")
         yield
 
@@ -127,11 +127,15 @@ def test_who_works_hears_of_the_frontier(anybody: WorkerPool) -> None:
 def test_a_worker_that_is_killed_takes_its_trial_along_and_is_replaced(process_pool: ProcessPool) -> None:
     process_pool.start(job(6, LONG))
     heard(process_pool, begun(6))
-    (worker,) = (worker for worker in process_pool._workers if worker.job)
+    (worker,) = (worker for worker in process_pool._workers if worker.task)
     assert worker.process.pid
     os.kill(worker.process.pid, signal.SIGKILL)
     end = ends(heard(process_pool, ended(1)))[6]
-    assert end == TrialOutcome(status="failed", reason="its worker was ended by SIGKILL (out of memory?)")
+    assert isinstance(end, TrialOutcome)
+    assert end.status == "failed"
+    assert end.reason.startswith("its process was ended by SIGKILL, after epoch ")
+    assert end.curve is not None
+    assert end.paid_seconds >= end.curve.last.device_seconds > 0
     assert process_pool.count_free() == 2
     process_pool.start(job(7))
     process_pool.start(job(8))
@@ -155,19 +159,20 @@ def test_two_work_at_once(process_pool: ProcessPool) -> None:
     process_pool.start(job(10, LONG))
     process_pool.start(job(11, LONG))
     heard(process_pool, lambda events: {each.number for each, _ in events} == {10, 11})
-    pids = [worker.process.pid for worker in process_pool._workers if worker.job]
+    pids = [worker.process.pid for worker in process_pool._workers if worker.task]
     assert len(set(pids)) == 2
     for pid in pids:
         assert pid
         os.kill(pid, signal.SIGTERM)
     told = ends(heard(process_pool, ended(2)))
-    assert {each.reason for each in told.values() if isinstance(each, TrialOutcome)} == {
-        "its worker was ended by SIGTERM"
+    assert {type(each) for each in told.values()} == {Stoppage}  # they did nothing wrong
+    assert {each.reason for each in told.values() if isinstance(each, Stoppage)} == {
+        "its process was ended by SIGTERM"
     }
 
 
 def test_closing_ends_all_also_those_at_work() -> None:
-    made = ProcessPool(2, tiny.BASE.device)
+    made = ProcessPool(2, tiny.BASE.device, tiny.CPU)
     made.start(job(14))
     heard(made, ended(1))
     made.start(job(15, LONG))
@@ -185,7 +190,7 @@ from pipeline.search.workers.process_pool import ProcessPool
 from tests.support import tiny
 from tests.search.workers.test_process_pool import LONG, heard, job
 if __name__ == "__main__":
-    process_pool = ProcessPool(2, tiny.BASE.device)
+    process_pool = ProcessPool(2, tiny.BASE.device, tiny.CPU)
     process_pool.start(job(1, LONG))
     process_pool.start(job(2, LONG))
     heard(process_pool, lambda events: {each.number for each, _ in events} == {1, 2})
@@ -215,10 +220,107 @@ def test_two_sit_on_two_cores_and_end_when_they_have_nobody_to_work_for(tmp_path
     assert (len(gone), alive) == (2, [])
 
 
-def test_the_epitaph_of_one_that_left_by_itself() -> None:
-    class Left:
-        exitcode = 3
+# ---- networks that take their process along ---------------------------------------------------------------
 
-        def join(self, _seconds: float) -> None: ...
+BROKEN = f"{WORDS} model=custom engine=auto model.build=tests.support.broken_models:"
 
-    assert process_pool_module._exit_reason(Left()) == "its worker ended with exit code 3"  # type: ignore[arg-type]
+
+def end_of(pool: ProcessPool, words: str) -> End:
+    pool.start(job(20, words.replace("model.hidden=4", "")))
+    (end,) = ends(heard(pool, ended(1))).values()
+    return end
+
+
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (
+            "segfaults",
+            "its process was ended by SIGSEGV (it used memory that is not its own), before",
+        ),
+        ("is_killed", "its process was ended by SIGKILL, before its first epoch"),
+        (
+            "aborts",
+            "its process was ended by SIGABRT (a library gave up); its last words were 'no",
+        ),
+        ("leaves", "its process ended with exit code 3, before its first epoch"),
+        ("closes_files", "it closed files that are not its own, before its first epoch"),
+        ("exits", "model.build=tests.support.broken_models:exits raised SystemExit: that is all"),
+        ("interrupts", "model.build=tests.support.broken_models:interrupts raised KeyboardInterrupt"),
+        ("runs_out", "model.build must name a function of (shape, classes, settings) that returns a Keras"),
+        ("recurses", "model.build must name a function of (shape, classes, settings) that returns a Keras"),
+        (
+            "raises_what_cannot_be_copied",
+            "model.build=tests.support.broken_models:raises_what_cannot_be_copied",
+        ),
+        ("talks", "model.build must name a function of (shape, classes, settings) that returns a Keras"),
+    ],
+)
+def test_whatever_a_network_does_is_the_failure_of_its_trial(
+    process_pool: ProcessPool, build: str, reason: str
+) -> None:
+    end = end_of(process_pool, BROKEN + build)
+    assert isinstance(end, TrialOutcome)
+    assert end.status == "failed"
+    assert end.reason.startswith(reason)
+    assert len(end.reason.splitlines()) == 1
+    assert len(end.output) <= 2 * 64 * 1024
+    if build == "talks":
+        assert end.output.endswith("the end\n")
+
+
+def test_who_is_asked_to_stop_did_nothing_wrong(process_pool: ProcessPool) -> None:
+    assert isinstance(end_of(process_pool, BROKEN + "is_asked_to_stop"), Stoppage)
+
+
+def test_after_a_failure_the_next_trial_goes_on(process_pool: ProcessPool) -> None:
+    end_of(process_pool, BROKEN + "segfaults")
+    end = end_of(process_pool, BROKEN + "moves_away")
+    assert isinstance(end, TrialOutcome)
+    assert end.status == "complete"
+    end = end_of(process_pool, WORDS + " preprocess.validation=0.3")  # its folders are those of the parent
+    assert isinstance(end, TrialOutcome)
+    assert end.status == "complete"
+
+
+def test_a_trial_that_hangs_is_ended_when_its_time_is_up() -> None:
+    pool = ProcessPool(1, tiny.BASE.device, tiny.CPU, timeout=0.5)
+    end = end_of(pool, BROKEN + "hangs")
+    assert isinstance(end, TrialOutcome)
+    assert end.reason == "it had not ended after 0.5 seconds (search.trial_timeout), before its first epoch"
+    assert end.paid_seconds >= 0.5
+    with pytest.raises(WorkerLost, match="it had not ended after"):
+        pool.call(check_settings, tiny.told(BROKEN + "hangs"), False)
+    pool.close()
+
+
+def test_what_a_trial_has_started_ends_with_its_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHILD_FILE", str(tmp_path / "child"))
+    pool = ProcessPool(1, tiny.BASE.device, tiny.CPU)
+    end = end_of(pool, BROKEN + "leaves_threads_and_processes")
+    assert isinstance(end, TrialOutcome)
+    assert end.status == "complete"
+    (worker,) = pool._workers
+    child = psutil.Process(int((tmp_path / "child").read_text()))
+    pool.close()
+    assert worker.process.exitcode == -signal.SIGKILL
+    gone, alive = psutil.wait_procs([child], timeout=60)
+    assert (len(gone), alive) == (1, [])
+
+
+def test_a_call_returns_raises_or_says_how_its_process_ended(process_pool: ProcessPool) -> None:
+    assert process_pool.call(max, 3, 5) == 5
+    with pytest.raises(BadModel, match="nobody:build"):
+        process_pool.call(check_settings, tiny.told("model=custom model.build=nobody:build"), False)
+    with pytest.raises(WorkerLost, match="ZeroDivisionError: "):
+        process_pool.call(divmod, 1, 0)
+    with pytest.raises(WorkerLost, match="SIGSEGV"):
+        process_pool.call(check_settings, tiny.told(BROKEN + "segfaults"), False)
+    assert process_pool.count_free() == 2
+
+
+def test_a_network_of_the_script_itself_trains_in_its_process() -> None:
+    settings = tiny.told("search.workers=2 model=custom model.build=__main__:build")
+    assert isinstance(make_worker_pool(settings, tiny.CPU), InProcessPool)

@@ -1,0 +1,84 @@
+"""The memory that this process may use: the machine's, or less where a control group sets a limit."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+CGROUPS, CGROUP_LISTING = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+VM_COUNTERS = Path("/proc/vmstat")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes: `total` of the machine or the tightest control group, and what is `available` of it."""
+
+    total: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the files of one version of control groups are called."""
+
+    limit: str
+    usage: str
+    reclaimable: str
+
+
+_V1 = _Names("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_V2 = _Names("memory.max", "memory.current", "inactive_file")
+
+
+def read_memory(groups: Path = CGROUPS, listing: Path = CGROUP_LISTING) -> Memory:
+    """Read how much memory there is now. `groups`, `listing`: where control groups are mounted and listed."""
+    machine = psutil.virtual_memory()
+    memory = Memory(machine.total, machine.available)
+    for folder, names in _list_groups(groups, listing):
+        with suppress(OSError, ValueError, KeyError):  # "max": no limit
+            limit = int((folder / names.limit).read_text())
+            usage = int((folder / names.usage).read_text())
+            counters = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            free = limit - usage + int(counters[names.reclaimable])  # the file cache goes first
+            if limit < machine.total:
+                memory = Memory(min(memory.total, limit), max(0, min(memory.available, free)))
+    return memory
+
+
+def _list_groups(groups: Path, listing: Path) -> Iterator[tuple[Path, _Names]]:
+    """Yield the memory control groups of this process, from its own to the root, of either version."""
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = listing.read_text().splitlines()
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            root, names = groups, _V2
+        elif "memory" in controllers.split(","):
+            root, names = groups / "memory", _V1
+        else:
+            continue
+        folder = root / path.lstrip("/")
+        for parent in (folder, *folder.parents):
+            yield parent, names
+            if parent == root:
+                break
+
+
+def count_oom_kills() -> int | None:
+    """Count the processes killed for want of memory since the boot; None: nobody counts."""
+    with suppress(OSError, ValueError):
+        for line in VM_COUNTERS.read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return None
+
+
+def read_resident_bytes(pid: int) -> int:
+    """Read how much memory a process holds, in bytes; 0 where it is gone."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except (psutil.Error, ValueError):
+        return 0

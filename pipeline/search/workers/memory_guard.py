@@ -1,0 +1,51 @@
+"""Ends the largest worker before the machine's memory is used up, so that the system need not end anybody.
+
+Not a limit on addresses (`RLIMIT_AS`): TensorFlow and CUDA reserve many times of what they use.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+
+from pipeline.hardware.memory import read_memory, read_resident_bytes
+
+INTERVAL_SECONDS = 0.1
+SHORT_SHARE = 0.04
+"""Memory is short where less than this share of it is left, or less than `SHORT_BYTES`."""
+SHORT_BYTES = 256 * 1024**2
+GIB = 1024**3
+
+
+class MemoryGuard:
+    """Watches the memory while workers are at work."""
+
+    def __init__(
+        self, workers: int, list_pids: Callable[[], Iterable[int]], end: Callable[[int, str], None]
+    ) -> None:
+        """`list_pids`: of the workers at work; `end(pid, reason)`: ends one of them."""
+        self._workers, self._list_pids, self._end = workers, list_pids, end
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(INTERVAL_SECONDS):
+            if sizes := {pid: read_resident_bytes(pid) for pid in self._list_pids()}:
+                self.check(sizes)
+
+    def check(self, sizes: dict[int, int]) -> None:
+        """End the largest of the workers, `sizes` in bytes by process id, if memory is short because of it.
+
+        One that has no more than half of its share did not use the memory up.
+        """
+        memory = read_memory()
+        pid, size = max(sizes.items(), key=lambda item: item[1])
+        is_short = memory.available < max(SHORT_SHARE * memory.total, min(SHORT_BYTES, memory.total / 8))
+        if is_short and size > memory.total / self._workers / 2:
+            held, left = size / GIB, memory.available / GIB
+            total = f"{memory.total / GIB:.1f} GiB"
+            self._end(pid, f"out of memory: its process held {held:.1f} of {total}, {left:.2f} were left")

@@ -1,0 +1,90 @@
+"""Networks that do to their process what no trial should: each function is a `model.build`."""
+# ruff: noqa: ARG001
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from tests.support import my_models
+
+
+def segfaults(shape, classes, settings):
+    ctypes.string_at(0)
+
+
+def is_killed(shape, classes, settings):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_asked_to_stop(shape, classes, settings):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def aborts(shape, classes, settings):
+    print("no more of this", file=sys.stderr)
+    os.abort()
+
+
+def leaves(shape, classes, settings):
+    os._exit(3)
+
+
+def exits(shape, classes, settings):
+    sys.exit("that is all")
+
+
+def interrupts(shape, classes, settings):
+    raise KeyboardInterrupt
+
+
+def runs_out(shape, classes, settings):
+    raise MemoryError
+
+
+def recurses(shape, classes, settings):
+    return recurses(shape, classes, settings)
+
+
+def raises_what_cannot_be_copied(shape, classes, settings):
+    class Odd(Exception):
+        def __init__(self):
+            self.lock = threading.Lock()
+
+        def __str__(self):
+            raise RuntimeError("no text either")
+
+    raise Odd
+
+
+def closes_files(shape, classes, settings):
+    os.closerange(3, 256)
+    return my_models.build(shape, classes, settings)
+
+
+def talks(shape, classes, settings):
+    print("word " * 1_000_000)
+    print("the end", file=sys.stderr)
+    raise ValueError("said too much")
+
+
+def hangs(shape, classes, settings):
+    time.sleep(1000)
+
+
+def moves_away(shape, classes, settings):
+    os.chdir("/")
+    os.environ["FULCRUM_CACHE"] = "/nowhere"
+    return my_models.build(shape, classes, settings)
+
+
+def leaves_threads_and_processes(shape, classes, settings):
+    """Write the id of a process that it starts where the test looks for it."""
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+    child = subprocess.Popen(["sleep", "1000"])
+    with open(os.environ["CHILD_FILE"], "w") as file:
+        file.write(str(child.pid))
+    return my_models.build(shape, classes, settings)
