@@ -12,6 +12,8 @@ import numpy as np
 from pipeline.backend import Tensor, keras, tf
 from pipeline.data.column_layers import fit_columns, make_column_features, make_column_inputs
 from pipeline.data.features import (
+    CHARACTER,
+    WHITESPACE,
     Columns,
     Counts,
     FrontEnd,
@@ -23,12 +25,15 @@ from pipeline.data.features import (
     Tokens,
 )
 from pipeline.data.samples import Batch, RawSamples, Table, Texts, estimate_width, split_into_portions
+from pipeline.data.text_split import choose_split
 from pipeline.errors import BadData, BadSetting
 from pipeline.settings.preprocess import Form as TextForm
-from pipeline.settings.preprocess import Spectrogram, Vocabulary
+from pipeline.settings.preprocess import Spectrogram, TextSplit, Vocabulary
 from pipeline.settings.settings import Settings
 
 TEXTS_PER_PORTION = 512
+FLOAT_PEAK = 2.0
+"""Sounds of floats may pass full scale a little."""
 MAX_COUNT = 255
 """Counts are stored as bytes."""
 
@@ -47,8 +52,9 @@ def fit_front_end(kind: SampleKind, train: RawSamples, settings: Settings) -> Fr
         case SoundSamples(rate), np.ndarray():
             return make_log_mel(settings.spectrogram, rate, train.shape[1])
         case TextSamples(), Texts() if uses_tokens(settings):
-            words = _fit_vocabulary(settings.vocabulary, train, ngrams=None)
-            return Tokens(words, settings.vocabulary.length)
+            split = _choose_split(settings.vocabulary, train)
+            words = _fit_vocabulary(settings.vocabulary, train, None, split)
+            return Tokens(words, settings.vocabulary.length, split)
         case TextSamples(), Texts():
             return _fit_counts(settings.vocabulary, train)
         case TableSamples(types), Table():
@@ -99,19 +105,28 @@ def make_log_mel(settings: Spectrogram, rate: int, samples: int) -> LogMel:
 
 
 def _fit_counts(settings: Vocabulary, train: Texts) -> Counts:
-    vocabulary = _fit_vocabulary(settings, train, settings.ngrams)
-    unweighted = Counts(vocabulary, (), settings.ngrams)
+    split = _choose_split(settings, train)
+    vocabulary = _fit_vocabulary(settings, train, settings.ngrams, split)
+    unweighted = Counts(vocabulary, (), settings.ngrams, split)
     texts_with = sum((features > 0).sum(axis=0) for features in compute_features(unweighted, train))
     idf = np.log(1 + len(train) / (1 + np.asarray(texts_with, np.float64)))
     idf[0] = idf[1:].mean()  # as in Keras: any other n-gram counts as an average one
-    return Counts(vocabulary, tuple(map(float, idf)), settings.ngrams)
+    return Counts(vocabulary, tuple(map(float, idf)), settings.ngrams, split)
 
 
-def _fit_vocabulary(settings: Vocabulary, train: Texts, ngrams: int | None) -> tuple[str, ...]:
+def _choose_split(settings: Vocabulary, train: Texts) -> str:
+    texts = (text for rows in _split_texts(len(train)) for text in train[rows])
+    return CHARACTER if choose_split(settings, texts) is TextSplit.letters else WHITESPACE
+
+
+def _fit_vocabulary(settings: Vocabulary, train: Texts, ngrams: int | None, split: str) -> tuple[str, ...]:
     """Return the most frequent n-grams of the training texts, most frequent first."""
-    layer = keras.layers.TextVectorization(settings.size + 2, ngrams=ngrams)  # two are Keras' own
+    layer = keras.layers.TextVectorization(
+        settings.size + 2, ngrams=ngrams, split=split
+    )  # two are Keras' own
     layer.adapt(tf.constant(list(train[rows]), tf.string) for rows in _split_texts(len(train)))
-    vocabulary = tuple(map(str, layer.get_vocabulary(include_special_tokens=False)))
+    words = map(str, layer.get_vocabulary(include_special_tokens=False))
+    vocabulary = tuple(dict.fromkeys(word.rstrip("\0") for word in words))
     if not vocabulary:
         raise BadData("the training texts must hold words, got none; look at the files")
     return vocabulary
@@ -152,6 +167,7 @@ def make_features(front: FrontEnd | None, inputs: Any) -> Any:
             layer = keras.layers.TextVectorization(
                 len(front.vocabulary) + 1,
                 ngrams=front.ngrams,
+                split=front.split,
                 output_mode="count",
                 vocabulary=list(front.vocabulary),
                 name="ngrams",
@@ -161,6 +177,7 @@ def make_features(front: FrontEnd | None, inputs: Any) -> Any:
             layer = keras.layers.TextVectorization(
                 len(front.vocabulary) + 2,
                 output_sequence_length=front.length,
+                split=front.split,
                 vocabulary=list(front.vocabulary),
                 name="tokens",
             )
@@ -170,7 +187,7 @@ def make_features(front: FrontEnd | None, inputs: Any) -> Any:
 
 
 def _make_mel_features(front: LogMel, waves: Any) -> Any:
-    """Return decibels [n, mels, frames]; a sine of full scale is 0 dB.
+    """Return decibels [n, mels, frames] of int16, or of floats in -1..1; a sine of full scale is 0 dB.
 
     A sine of amplitude 1 under a Hann window has the magnitude window / 4.
     """
@@ -191,7 +208,17 @@ def _make_mel_features(front: LogMel, waves: Any) -> Any:
         dtype="float32",
         name="log_mel",
     )
-    return layer(keras.layers.Rescaling(1 / 2**15, dtype="float32")(cut))
+    return layer(cut * _choose_scale(cut))
+
+
+def _choose_scale(waves: Any) -> Any:
+    """Return what brings each waveform [n, samples] to -1..1, [n, 1]: 1 for floats in that range.
+
+    Others have the range of int16. Whole numbers alone are integers, however small: silence is no sound.
+    """
+    is_float = keras.ops.any(waves != keras.ops.round(waves), axis=1, keepdims=True)
+    is_small = keras.ops.max(keras.ops.absolute(waves), axis=1, keepdims=True) <= FLOAT_PEAK
+    return keras.ops.where(keras.ops.logical_and(is_float, is_small), 1.0, 1 / 2**15)
 
 
 # ---- running ----------------------------------------------------------------------------------------------

@@ -33,12 +33,16 @@ class TableSamples:
 
 SampleKind: TypeAlias = SoundSamples | TextSamples | TableSamples
 
+WHITESPACE, CHARACTER = "whitespace", "character"
+
 # ---- fitted front ends ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogMel:
-    """Waveforms int16 of any length -> decibels float32 [mels, frames] of the first `samples` numbers.
+    """Waveforms int16, or floats in -1..1, of any length -> decibels float32 [mels, frames].
+
+    Of the first `samples` numbers.
 
     `rate`: samples a second; `window`, `hop`, `fft`: in samples; `low_hz`, `high_hz`: edges of the bands;
     `floor_db`: what is quieter counts as this, full scale being 0.
@@ -59,12 +63,14 @@ class LogMel:
 class Counts:
     """Texts -> how often each n-gram occurs, uint8 [1 + len(vocabulary)]; index 0: any other n-gram.
 
+    `split`: what n-grams are of, Keras' "whitespace" (words) or "character".
     `idf`: the weight of each count: log(1 + texts / (1 + texts that hold the n-gram)), as in Keras.
     """
 
     vocabulary: tuple[str, ...]
     idf: tuple[float, ...]
     ngrams: int
+    split: str = WHITESPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class Tokens:
 
     vocabulary: tuple[str, ...]
     length: int
+    split: str = WHITESPACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

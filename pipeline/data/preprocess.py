@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data import feature_layers, prepared, scaling, sources, splitting
-from pipeline.data.features import Columns, Counts, FrontEnd, SampleKind, SoundSamples, Tokens
+from pipeline.data.features import CHARACTER, Columns, Counts, FrontEnd, SampleKind, SoundSamples, Tokens
 from pipeline.data.prepared import Prepared, PreparedContent, Scaling, Split
 from pipeline.data.report import CleaningReport, Findings
 from pipeline.data.samples import RawSamples, Table, copy_rows
@@ -211,6 +211,7 @@ def _build_content(
             for name, selection in selections.items()
         }
         scaling_values = _choose_scaling(front, splits["train"].features, preprocess)
+    _note_letters(front, sum(map(len, splits.values())), notes[1])
     report = _build_report(loaded, splits, *notes)
     return PreparedContent(
         splits=splits,
@@ -299,3 +300,8 @@ def _build_report(
         unreadable=loaded.unreadable[:MAX_NAMED_FILES],
         findings=findings.to_tuple(),
     )
+
+
+def _note_letters(front: FrontEnd | None, rows: int, findings: Findings) -> None:
+    if isinstance(front, Counts | Tokens) and front.split == CHARACTER:
+        findings.add("text", "cut into letters: written without spaces (vocabulary.split=...)", count=rows)

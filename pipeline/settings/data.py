@@ -77,15 +77,26 @@ class Idx(Data):
     test_labels: str
 
 
-@dataclass(slots=True)
+class Channels(StrEnum):
+    """Where arrays of images have their channels: [n, height, width, channels], or [n, channels, ...]."""
+
+    last = "last"
+    first = "first"
+
+
+@dataclass(slots=True, kw_only=True)
 class Arrays(Data):
-    """An .npz file with named arrays; the two test names may be null."""
+    """Named arrays in an .npz file, or .npy files of these names in a folder; the test names may be null.
+
+    `channels`: null where it can be told from the shape.
+    """
 
     path: str
     features: str
     labels: str
     test_features: str | None
     test_labels: str | None
+    channels: Channels | None
 
     def __post_init__(self) -> None:
         Data.__post_init__(self)

@@ -30,6 +30,14 @@ class Form(StrEnum):
     tokens = "tokens"
 
 
+class TextSplit(StrEnum):
+    """What a text is cut into: words at spaces, letters; auto: letters where it is written without spaces."""
+
+    auto = "auto"
+    words = "words"
+    letters = "letters"
+
+
 @dataclass(slots=True, kw_only=True)
 class Preprocess:
     """How samples are cleaned, scaled and split."""
@@ -84,6 +92,7 @@ class Vocabulary:
     """How a text becomes numbers."""
 
     form: Form
+    split: TextSplit
     size: int
     ngrams: int
     length: int

@@ -153,6 +153,7 @@ def test_a_table_is_filled_and_one_hot() -> None:
         ),
         Counts(("a", "b"), (1.0, 2.0, 3.0), 2),
         Tokens(("a",), 3),
+        Tokens(("a",), 3, "character"),
         Columns(
             numeric=("a",),
             medians=(1.0,),
@@ -169,6 +170,49 @@ def test_a_front_survives_json(front: FrontEnd | None) -> None:
     import json
 
     assert decode_front_end(json.loads(json.dumps(encode_front_end(front)))) == front
+
+
+def test_a_front_end_of_an_earlier_release_cuts_at_spaces() -> None:
+    plain = {"kind": "Counts", "vocabulary": ["a"], "idf": [1.0, 1.0], "ngrams": 1}
+    assert decode_front_end(plain) == Counts(("a",), (1.0, 1.0), 1, "whitespace")
+
+
+CHINESE = ["很好吃，味道不错", "不好吃，太慢了", "好吃！很快", "太差了 ok"]
+
+
+def test_texts_without_spaces_become_counts_of_letters() -> None:
+    front = feature_layers.fit_front_end(TextSamples(), make_texts(CHINESE), told("data=rt_polarity"))
+    assert isinstance(front, Counts)
+    assert front.split == "character"
+    assert {"好", "好 吃", "太", "ok"[0]} <= set(front.vocabulary)
+    counts = features(front, make_texts(["好吃好吃"]))[0]
+    assert counts[1 + front.vocabulary.index("好")] == 2
+    assert counts[1 + front.vocabulary.index("好 吃")] == 2
+
+
+def test_texts_without_spaces_become_numbers_of_letters() -> None:
+    settings = told("data=rt_polarity", "model=text", "vocabulary.length=3")
+    front = feature_layers.fit_front_end(TextSamples(), make_texts(CHINESE), settings)
+    assert isinstance(front, Tokens)
+    row = features(front, make_texts(["好吃吗很"]))[0].tolist()
+    assert row == [2 + front.vocabulary.index("好"), 2 + front.vocabulary.index("吃"), 1]
+
+
+def test_words_with_nul_bytes_are_no_repeated_terms() -> None:
+    texts = make_texts(["one\0 two", "one two\0", "one\0\0 three"])
+    front = feature_layers.fit_front_end(TextSamples(), texts, told("data=rt_polarity"))
+    assert features(front, texts).shape == (3, 1 + len(front.vocabulary))
+
+
+def test_a_sound_of_floats_has_the_spectrogram_of_its_integers() -> None:
+    waves = (np.random.default_rng(0).normal(size=(2, 4000)) * 3000).astype(np.int16)
+    front = feature_layers.fit_front_end(SoundSamples(8000), waves, told())
+    expected = features(front, waves)
+    np.testing.assert_allclose(features(front, (waves / 2**15).astype(np.float32)), expected, atol=1e-3)
+    mixed = np.stack([waves[0].astype(np.float32), (waves[1] / 2**15).astype(np.float32)])
+    np.testing.assert_allclose(features(front, mixed), expected, atol=1e-3)
+    still = np.zeros((1, 4000), np.float32)
+    assert np.all(features(front, still) == front.floor_db)  # type: ignore[union-attr]
 
 
 # ---- through the stage --------------------------------------------------------------------------------

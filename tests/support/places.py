@@ -121,7 +121,13 @@ def cells(path: Path, **changes: object) -> Csv:
 
 def npz(folder: Path, **named: np.ndarray) -> Arrays:
     np.savez(folder / "data.npz", **named)
-    return Arrays(str(folder / "data.npz"), "features", "labels", None, None, **WHOLE)  # type: ignore[arg-type]
+    return arrays(folder / "data.npz")
+
+
+def arrays(path: Path, **changes: object) -> Arrays:
+    told: dict[str, object] = {"path": str(path), "features": "features", "labels": "labels"}
+    told |= {"test_features": None, "test_labels": None, "channels": None}
+    return Arrays(**{**told, **WHOLE, **changes})  # type: ignore[arg-type]
 
 
 def assert_one_line(caught: pytest.ExceptionInfo[Exception], *parts: str) -> None:

@@ -73,37 +73,3 @@ def hash_file(path: Path) -> str:
             f"{path} must be a file that can be read, got {error.strerror}; mend its permissions or move it"
         ) from None
     return total.hexdigest()
-
-
-def number_classes(train: LabelledSamples, test: LabelledSamples | None) -> LoadedData:
-    """Renumber the classes by the labels that occur: 1, 2, 26 become 0, 1, 2 with the names "1", "2", "26".
-
-    A label that is no class number (negative, NaN, a fraction) stays as it is, for cleaning to drop.
-
-    Raises:
-        BadData: a number is larger than any number of classes here, so the labels are something else.
-    """
-    labels = train.labels if test is None else np.concatenate([train.labels, test.labels])
-    numbers = np.unique(labels[_are_class_numbers(labels)])
-    if len(numbers) and numbers[-1] >= MAX_CLASSES:
-        raise BadData(
-            f"labels must be whole numbers from 0 to {MAX_CLASSES - 1}, got {int(numbers[-1])}; "
-            "number the classes"
-        )
-    names = tuple(str(int(number)) for number in numbers)
-    return LoadedData(
-        train=_renumber(train, numbers),
-        test=None if test is None else _renumber(test, numbers),
-        classes=names,
-    )
-
-
-def _are_class_numbers(labels: np.ndarray) -> np.ndarray:
-    is_whole: np.ndarray = np.isfinite(labels) & (labels == np.floor(labels)) & (labels >= 0)
-    return is_whole
-
-
-def _renumber(samples: LabelledSamples, numbers: np.ndarray) -> LabelledSamples:
-    labels = samples.labels
-    dense = np.where(_are_class_numbers(labels), np.searchsorted(numbers, labels), labels)
-    return LabelledSamples(samples.features, dense)

@@ -1,29 +1,40 @@
-"""An .npz file with named arrays; never unpickles."""
+"""Named arrays in an .npz file, or in .npy files of one folder; never unpickles."""
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files, number_classes
+from pipeline.data.readers.class_labels import number_classes
+from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.errors import BadData, DataMissing
 from pipeline.files import expand_home
-from pipeline.settings.data import Arrays
+from pipeline.settings.data import Arrays, Channels
+
+FORMAT = 4
+CHANNELS = {1, 3, 4}
+UNUSUAL = (MemoryError, OverflowError, RuntimeError, NotImplementedError, KeyError, TypeError, SyntaxError)
+"""What numpy and zipfile raise on headers that promise too much, passwords and damaged entries."""
 
 
 def fingerprint(data: Arrays, _data_dir: Path) -> str:
-    """Return the SHA-256 (hex) of the file."""
-    return hash_files([_find_file(data)])
+    """Return the SHA-256 (hex) of the file, or of the files of the folder that are named."""
+    path = _find_path(data)
+    if path.is_file():
+        return hash_files([path])
+    names = (data.features, data.labels, data.test_features, data.test_labels)
+    return hash_files([path / f"{name}.npy" for name in names if name is not None])
 
 
 def load(data: Arrays, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
     """Read both splits, or one where no test arrays are named.
 
     Raises:
-        BadData: not an .npz, an array is missing, pickled or of the wrong shape.
+        BadData: no arrays, one is missing, pickled or of the wrong shape, or labels are no classes.
     """
     train = _read_samples(data, data.features, data.labels)
     test = None
@@ -35,7 +46,7 @@ def load(data: Arrays, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
                 f"got {test.features.shape[1:]}; use arrays of one data set"
             )
         train, test = _convert_to_one_type(train, test)
-    return number_classes(train, test)
+    return number_classes(train, test, (data.labels, data.test_labels or ""))
 
 
 def _convert_to_one_type(
@@ -55,9 +66,14 @@ def _convert_to_float32(features: np.ndarray) -> np.ndarray:
         return features.astype(np.float32)
 
 
-def _find_file(data: Arrays) -> Path:
+def _find_path(data: Arrays) -> Path:
     path = expand_home(data.path)
-    if not path.is_file():
+    if path.is_dir() and not (path / f"{data.features}.npy").is_file():
+        raise DataMissing(
+            f"data.path must be an .npz file, or a folder with {data.features}.npy, got the folder {path} "
+            "without it; set data.features=... to a name in it"
+        )
+    if not path.exists():
         raise DataMissing(
             f"data.path must be an .npz file, got {path}, which is not there; set data.path=..."
         )
@@ -66,33 +82,80 @@ def _find_file(data: Arrays) -> Path:
 
 def _read_samples(data: Arrays, features_name: str, labels_name: str) -> LabelledSamples:
     features, labels = _read_array(data, features_name), _read_array(data, labels_name)
-    if features.ndim < 2 or labels.ndim != 1 or len(features) != len(labels):
+    if features.ndim == 1:
+        features = features[:, None]
+    if features.ndim < 2 or labels.ndim < 1 or len(features) != len(labels):
         raise BadData(
             f"{features_name} must be [n, ...] and {labels_name} [n], got {features.shape} and "
             f"{labels.shape}; choose the arrays with data.features=... data.labels=..."
         )
+    if features.dtype.kind not in "biuf":
+        raise BadData(
+            f"{features_name} must be numbers, got dtype {features.dtype}; encode it as numbers first"
+        )
+    features = _order_channels(features, features_name, data.channels)
     if features.dtype != np.uint8:
         features = _convert_to_float32(features)
     return LabelledSamples(features, labels)
 
 
+def _order_channels(features: np.ndarray, name: str, channels: Channels | None) -> np.ndarray:
+    """Return images with their channels last.
+
+    Raises:
+        BadData: they look as if channels came first, and nobody said so.
+    """
+    if features.ndim != 4:
+        return features
+    if channels is Channels.first:
+        return np.moveaxis(features, 1, 3)
+    few, last = features.shape[1], features.shape[3]
+    if channels is None and few in CHANNELS and last not in CHANNELS and features.shape[2] not in CHANNELS:
+        raise BadData(
+            f"{name} must be [n, height, width, channels], got {features.shape}, where {few} channels seem "
+            "to come first; set data.channels=first, or data.channels=last to read it as it is"
+        )
+    return features
+
+
 def _read_array(data: Arrays, name: str) -> np.ndarray:
-    path = _find_file(data)
+    path = _find_path(data)
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [entry.removesuffix(".npy") for entry in archive.namelist()]
-        if name not in names:
-            near = get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it holds {', '.join(names)}"
-            raise BadData(f"{path} must hold the array {name}, got none of that name; {hint}")
-        with np.load(path, allow_pickle=False) as named:
-            array: object = named[name]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        array = _open_array(path, name)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, *UNUSUAL) as error:
         line = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadData(
-            f"{path} must be an .npz without pickled objects, got: {line[:120]}; write it with numpy.savez"
+            f"{path} must be an .npz, or a folder of .npy, without pickled objects, got: {line[:120]}; write "
+            "it with numpy.savez"
         ) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
         got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else "no array"
         raise BadData(f"{name} in {path} must be numbers, got {got}; encode it as numbers first")
     return array
+
+
+def _open_array(path: Path, name: str) -> object:
+    if path.is_dir():
+        _check_name(path, name, [file.stem for file in sorted(path.glob("*.npy"))])
+        return np.load(path / f"{name}.npy", allow_pickle=False)
+    with path.open("rb") as file:
+        if file.read(6) == b"\x93NUMPY":
+            raise BadData(
+                f"{path} must hold features and labels, got an .npy file of one array; put both beside each "
+                "other as features.npy and labels.npy, and set data.path to their folder"
+            )
+    with zipfile.ZipFile(path) as archive:
+        _check_name(path, name, [entry.removesuffix(".npy") for entry in archive.namelist()])
+    with np.load(path, allow_pickle=False) as named:
+        array: object = named[name]
+        return array
+
+
+def _check_name(path: Path, name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it holds {', '.join(names)}"
+        raise BadData(
+            f"{path} must hold the array {name}, got none of that name; {hint} "
+            "Choose arrays with data.features=... data.labels=..."
+        )

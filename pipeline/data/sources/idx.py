@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files, number_classes
+from pipeline.data.readers.class_labels import number_classes
+from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.errors import BadData, DataMissing
 from pipeline.files import expand_home
