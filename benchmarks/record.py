@@ -117,11 +117,11 @@ def words_of(name: str) -> list[str]:
 
 def record(settings: Settings, prepared: Any) -> list[list[float]]:
     """[[epoch, device-seconds so far, validation accuracy], ...]; up to where it diverged."""
-    from pipeline.training.train import train
+    from pipeline.trial import train_trial
 
     curve: list[list[float]] = []
     try:
-        for trained in train(prepared, settings):
+        for trained in train_trial(prepared, settings):
             last = trained.curve.last
             row = [
                 last.number,

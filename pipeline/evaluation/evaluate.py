@@ -14,35 +14,25 @@ from pipeline.errors import BadModel
 from pipeline.evaluation import corruptions
 from pipeline.evaluation.class_balance import ClassBalance, compute_class_balance
 from pipeline.evaluation.corruptions import ShiftedSamples
+from pipeline.evaluation.output_scores import (
+    CalibrationBin,
+    Mistake,
+    bin_by_confidence,
+    compute_calibration_error,
+    count_confusions,
+    find_worst_mistakes,
+    score_classes,
+    score_outputs,
+)
 from pipeline.measures import ClassScore, SplitScore, compute_accuracy, require_finite
 from pipeline.settings.measuring import Evaluate, Shift
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Loss
-from pipeline.training.losses import loss_class
 
 Predict = Callable[[RawSamples | ShiftedSamples], np.ndarray]
 
 
 # ---- what comes out -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """Row `row` of the test split (from 0) was taken for another class, with that class's output in 0..1."""
-
-    row: int
-    true: str
-    predicted: str
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrationBin:
-    """Test rows whose confidence fell into one bin: mean confidence and accuracy in 0..1, 0 where empty."""
-
-    confidence: float
-    accuracy: float
-    samples: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,83 +195,3 @@ def _compute_outputs(predict: Predict, split: Split, classes: tuple[str, ...]) -
 
 def _score_split(predict: Predict, split: Split, classes: tuple[str, ...], loss: Loss) -> SplitScore:
     return score_outputs(_compute_outputs(predict, split, classes), np.asarray(split.labels), loss)
-
-
-# ---- accuracy and loss --------------------------------------------------------------------------------
-
-
-def score_outputs(outputs: np.ndarray, labels: np.ndarray, loss: Loss) -> SplitScore:
-    """Return accuracy and mean loss of `outputs` [n, classes]; the largest output is the guess.
-
-    Training takes its loss from logits and smooths labels where told to, so a validation loss from there may
-    be a little different.
-
-    Raises:
-        Diverged: an output is NaN or infinite.
-    """
-    accuracy = compute_accuracy(outputs, labels)
-    return SplitScore(accuracy, float(loss_class(loss).score(loss, outputs, labels).mean()), len(labels))
-
-
-# ---- the test split in detail -------------------------------------------------------------------------
-
-
-def score_classes(
-    labels: np.ndarray, guesses: np.ndarray, classes: tuple[str, ...]
-) -> tuple[ClassScore, ...]:
-    """Return precision and recall by class; 0 where the class was never guessed or no row has its label."""
-    from sklearn.metrics import precision_recall_fscore_support
-
-    numbers = list(range(len(classes)))
-    precision, recall, _, support = precision_recall_fscore_support(
-        labels, guesses, labels=numbers, zero_division=0
-    )
-    rows = zip(classes, precision, recall, support, strict=True)
-    return tuple(ClassScore(name, float(p), float(r), int(n)) for name, p, r, n in rows)
-
-
-def count_confusions(labels: np.ndarray, guesses: np.ndarray, classes: int) -> tuple[tuple[int, ...], ...]:
-    """Count rows by true class (first index) and guessed class (second)."""
-    from sklearn.metrics import confusion_matrix
-
-    counts = confusion_matrix(labels, guesses, labels=list(range(classes)))
-    return tuple(tuple(int(n) for n in row) for row in counts)
-
-
-def bin_by_confidence(outputs: np.ndarray, labels: np.ndarray, bins: int) -> tuple[CalibrationBin, ...]:
-    """Sort rows by confidence into `bins` equal intervals of 0..1, each closed above; return all of them.
-
-    Confidence is the output of the guessed class. Softmax outputs sum to 1, so it is at least 1/classes.
-    Each sigmoid output answers "is it this class?" by itself: the largest may lie anywhere in 0..1, and all
-    together need not sum to 1.
-    """
-    confidence = outputs.max(axis=1).astype(np.float64)
-    right = outputs.argmax(axis=1) == labels
-    numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    samples = np.bincount(numbers, minlength=bins)
-    sums = (np.bincount(numbers, weights=weights, minlength=bins) for weights in (confidence, right))
-    means = (total / np.maximum(samples, 1) for total in sums)
-    rows = zip(*means, samples, strict=True)
-    return tuple(CalibrationBin(float(mean), float(share), int(count)) for mean, share, count in rows)
-
-
-def compute_calibration_error(bins: tuple[CalibrationBin, ...]) -> float:
-    """Compute the mean distance of confidence and accuracy, 0..1, weighted by rows.
-
-    This is the expected calibration error of Guo et al. 2017, arXiv 1706.04599.
-    """
-    total = sum(bin_.samples for bin_ in bins)
-    return sum(abs(bin_.confidence - bin_.accuracy) * bin_.samples for bin_ in bins) / total
-
-
-def find_worst_mistakes(
-    outputs: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], limit: int
-) -> tuple[Mistake, ...]:
-    """Find the mistakes with the highest confidence, at most `limit`; equal ones in the order of the rows."""
-    guesses, confidence = outputs.argmax(axis=1), outputs.max(axis=1)
-    wrong = np.flatnonzero(guesses != labels)
-    first = wrong[np.argsort(-confidence[wrong], kind="stable")][:limit]
-    return tuple(
-        Mistake(int(row), classes[labels[row]], classes[guesses[row]], float(confidence[row]))
-        for row in first
-    )

@@ -100,6 +100,22 @@ def draw_roofline(rows: Sequence[tuple[str, Roofline]], device: str) -> bytes:
     rooflines = [roofline for _, roofline in rows]
     low = min(roofline.intensity for roofline in rooflines) / 4
     high = max(max(roofline.intensity, roofline.peak / roofline.bandwidth) for roofline in rooflines) * 6
+    _draw_roofs(axes, rooflines, low, high)
+    _draw_rows(axes, rows)
+    top = max(roofline.peak for roofline in rooflines)
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(_compute_floor(rooflines, low), 2 * top))
+    axes.set_xlabel(f"operations a byte moved · {shorten(device, 60)}", size=MIDDLE, color=INK)
+    axes.set_ylabel("operations a second", size=MIDDLE, color=INK)
+    for axis, unit, factor in ((axes.yaxis, " G", 1e9), (axes.xaxis, "", 1.0)):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _, f=factor, u=unit: f"{value / f:g}{u}"))
+    strip_axes(axes)
+    return render_png(figure)
+
+
+def _draw_roofs(axes: Axes, rooflines: Sequence[Roofline], low: float, high: float) -> None:
+    """Draw what the machine can do at most: flat by its products, rising by its memory."""
     for peak, name in sorted({(roofline.peak, roofline.precision) for roofline in rooflines}):
         axes.plot([low, high], [peak, peak], color=GREY, linewidth=1.2)
         label = f"{name} products, {peak / 1e9:,.0f} GFLOP/s"
@@ -109,6 +125,10 @@ def draw_roofline(rows: Sequence[tuple[str, Roofline]], device: str) -> bytes:
         axes.plot([low, top / bandwidth], [low * bandwidth, top], color=GREY, linewidth=1.2)
         label = f"{bandwidth / 1e9:,.0f} GB/s"
         axes.text(low * 1.1, low * 1.5 * bandwidth, label, ha="left", va="bottom", size=SMALL, color=GREY)
+
+
+def _draw_rows(axes: Axes, rows: Sequence[tuple[str, Roofline]]) -> None:
+    """Draw what each row does, and how far its roof is."""
     for number, (name, roofline) in enumerate(rows):
         colour = BLUE if number == len(rows) - 1 else SKY
         axes.plot(
@@ -130,15 +150,6 @@ def draw_roofline(rows: Sequence[tuple[str, Roofline]], device: str) -> bytes:
         style: dict[str, Any] = {"size": SMALL, "color": INK, "parse_math": False}
         offset: dict[str, Any] = {"xytext": (9, -4), "textcoords": "offset points"}
         axes.annotate(name, (roofline.intensity, roofline.flops_per_second), **offset, **style)
-    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(_compute_floor(rooflines, low), 2 * top))
-    axes.set_xlabel(f"operations a byte moved · {shorten(device, 60)}", size=MIDDLE, color=INK)
-    axes.set_ylabel("operations a second", size=MIDDLE, color=INK)
-    for axis, unit, factor in ((axes.yaxis, " G", 1e9), (axes.xaxis, "", 1.0)):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda value, _, f=factor, u=unit: f"{value / f:g}{u}"))
-    strip_axes(axes)
-    return render_png(figure)
 
 
 def _compute_floor(rooflines: Sequence[Roofline], low: float) -> float:
@@ -185,9 +196,7 @@ def draw_improvement(
     _draw_points(axes, refused, color=ORANGE, marker="x", ms=6, linestyle="")
     _draw_points(axes, promising, color=ORANGE, marker="o", mfc="none", ms=8, linestyle="")
     _draw_points(axes, path, color=BLUE, marker="o", ms=13, mec="white", linewidth=1.6)
-    for number, point in enumerate(path):
-        style: dict[str, Any] = {"ha": "center", "va": "center", "color": "white", "size": SMALL}
-        axes.text(point.device_seconds, point.accuracy, str(number), **style, weight="bold")
+    _number_points(axes, path)
     use_log_cost(axes, [point.device_seconds for point in (*path, *refused, *promising)])
     axes.margins(y=0.15)
     style = {"size": SMALL, "color": GREY, "va": "bottom", "ha": "right"}
@@ -204,6 +213,12 @@ def draw_improvement(
         {"x": ("refused", len(refused)), "o": ("promising, not proven", len(promising))},
     )
     return render_png(figure)
+
+
+def _number_points(axes: Axes, path: Sequence[Point]) -> None:
+    for number, point in enumerate(path):
+        style: dict[str, Any] = {"ha": "center", "va": "center", "color": "white", "size": SMALL}
+        axes.text(point.device_seconds, point.accuracy, str(number), **style, weight="bold")
 
 
 def _list_steps(axes: Axes, names: Sequence[str], others: Mapping[str, tuple[str, int]]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 from pipeline.evaluation.class_balance import ClassBalance, compute_class_balance
-from pipeline.evaluation.evaluate import score_classes
+from pipeline.evaluation.output_scores import score_classes
 
 NAMES = ("fraud", "honest", "unknown")
 

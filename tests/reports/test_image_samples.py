@@ -8,7 +8,7 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.data.prepared import Split
 from pipeline.data.report import CleaningReport
-from pipeline.evaluation.evaluate import Mistake
+from pipeline.evaluation.output_scores import Mistake
 from pipeline.reports import image_samples
 from pipeline.settings.settings import Settings
 from tests.support.pictures import scored, size, table

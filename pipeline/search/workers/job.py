@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import Diverged, FulcrumError
-from pipeline.evaluation.evaluate import score_outputs
+from pipeline.evaluation.output_scores import score_outputs
 from pipeline.hardware.device import claim_device
 from pipeline.measures import Curve, Epoch, Point, Seconds
 from pipeline.models import keras_models
