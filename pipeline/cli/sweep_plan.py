@@ -21,6 +21,9 @@ from pipeline.settings.command_line import CommandLine, Overrides, group_of, key
 from pipeline.settings.measuring import Shift
 from pipeline.settings.search import Search
 
+ONE_DATA_SET = {f"data.{key}" for key in ("path", "test_path", "validation", "label", "text", "name")}
+"""Keys that say which data a study is about: it has one."""
+
 
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
@@ -81,6 +84,7 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
         BadInput: a word is wrong.
     """
     fixed, varied = sweep_space.split_words(arguments.normalise_words(words))
+    _check_data_words(varied)
     command_line, first = compose(fixed), None
     if command_line.settings.search.from_diagnosis:
         fixed, first = _split_diagnosis(command_line.settings.search, fixed, varied)
@@ -112,6 +116,15 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
     for line in search.enqueue:
         compose([*trial_words, *line.split()])
     return SweepPlan(command_line, trial_words, space_with_epochs, epochs)
+
+
+def _check_data_words(varied: Sequence[str]) -> None:
+    """Refuse several values of what says which data it is: a study has one, and a path may have a comma."""
+    for word in varied:
+        if key_of(word) in ONE_DATA_SET:
+            raise BadSetting(
+                f"{key_of(word)} must be one value, got several in {word!r}; quote a value with a comma"
+            )
 
 
 def _split_diagnosis(

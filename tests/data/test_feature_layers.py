@@ -24,7 +24,9 @@ from pipeline.data.features import (
 from pipeline.data.prepared import Prepared
 from pipeline.data.preprocess import preprocess
 from pipeline.data.samples import Batch, RawSamples, Table, copy_rows, make_texts
+from pipeline.data.sources import load
 from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
+from pipeline.data.tables.read_columns import read_batch
 from pipeline.errors import BadSetting
 from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
@@ -338,3 +340,56 @@ def test_what_is_served_answers_to_what_a_user_sends(tmp_path: Path, kind: str, 
     mlflow.keras.save_model(model, str(tmp_path / "saved"), signature=signature, pip_requirements=["keras"])
     served = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
     np.testing.assert_allclose(served.predict(sent), make_predictor(model)(sent), atol=1e-6)
+
+
+def test_raw_cells_get_the_answer_of_the_prepared_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    draw = np.random.default_rng(0)
+    rows = [
+        (
+            f"{draw.normal():.2f}".replace(".", ","),
+            f"${row % 13}",
+            f"2020-{row % 12 + 1:02}-01",
+            "rbg"[row % 3],
+        )
+        for row in range(60)
+    ]
+    rows[7] = (" ", "-", "NA", "")
+    names = ("scaling", "a/b", "a|b", "where")  # as layers are called, or may not be
+    lines = [";".join((*row, "xy"[number % 2])) for number, row in enumerate(rows)]
+    path.write_text("\n".join([";".join((*names, "y")), *lines]))
+    words = [f"data.path={path}", "data.label=y", f"cache_dir={tmp_path / 'cache'}", "preprocess.test=0.25"]
+    settings = told("data=csv", *words, "model.hidden=4")
+    prepared = preprocess(settings)
+    assert isinstance(prepared.front, Columns)
+    assert prepared.front.dates == ("a|b",)
+    model = keras_models.build_model(settings, prepared)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    cells = {name: [row[number] for row in rows] for number, name in enumerate(names)}
+    answers = make_predictor(loaded)(read_batch(prepared.front.types, cells))
+    everything = load(settings.data, tmp_path).train.features
+    np.testing.assert_allclose(answers, make_predictor(model)(everything[np.arange(60)]), atol=1e-6)
+    odd = {"scaling": [1.5, None], "a/b": ["12", float("nan")], "a|b": [None, "?"], "where": [None, " new "]}
+    assert np.isfinite(make_predictor(loaded)(read_batch(prepared.front.types, odd))).all()
+
+
+@pytest.mark.parametrize("numbers", [[1.7e9 + row for row in range(9)], [row * 1e36 for row in range(9)]])
+def test_numbers_that_float32_cannot_hold_are_told_apart(numbers: list[float]) -> None:
+    train = Table(np.array(numbers)[:, None], (), ("t",), ())
+    front = feature_layers.fit_front_end(TableSamples(), train, told())
+    column = features(front, train)[:, 0]
+    np.testing.assert_allclose(np.diff(column), np.diff(column)[0], rtol=1e-4)
+    assert np.isfinite(column).all()
+    assert 1 < np.abs(column).max() < 3
+
+
+def test_a_date_becomes_age_season_and_weekday() -> None:
+    day = 86400.0
+    types = (ColumnType(name="day", kind=Kind.date, date="year-month-day"),)
+    train = Table(np.array([[0.0], [1.0], [365.0]]) * day, (), ("day",), ())
+    found = features(feature_layers.fit_front_end(TableSamples(types), train, told()), train)
+    assert found.shape == (3, 1 + 2 + 7)
+    np.testing.assert_allclose(found[2, 0] - found[0, 0], 1, rtol=1e-3)  # a year later
+    np.testing.assert_allclose(found[2, 1:3], found[0, 1:3], atol=5e-3)  # the same season
+    assert found[:, 3:].argmax(axis=1).tolist() == [3, 4, 4]  # Thursday, Friday, Friday

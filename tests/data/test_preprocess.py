@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from pipeline.cli.compose import compose
 from pipeline.data import preprocess as stage
+from pipeline.data.column_layers import fit_columns
+from pipeline.data.features import TableSamples
 from pipeline.data.prepared import PreparedContent
 from pipeline.data.preprocess import prepare, preprocess
+from pipeline.data.samples import Table
 from pipeline.data.sources import LabelledSamples, LoadedData
 from pipeline.errors import BadData, BadInput, BadSetting
 from pipeline.settings.preprocess import Preprocess, Standardise, Storage
@@ -310,3 +313,45 @@ def test_rows_of_a_group_stay_on_one_side(seed: int, rows_each: int) -> None:
     )
     each = [set(split.features[:, 0].tolist()) for split in parts.splits.values()]
     assert sum(map(len, each)) == len(set.union(*each)) == 30
+
+
+def make_table(numbers: list[float]) -> Table:
+    return Table(np.array(numbers)[:, None], (), ("x",), ())
+
+
+def split_table(rows: LabelledSamples) -> tuple[dict[str, list[float]], list[str]]:
+    loaded = LoadedData(train=rows, test=None, classes=names(2), kind=TableSamples())
+    parts = prepare(loaded, told(), "x", lambda _, train: fit_columns(train))
+    return {name: split.features[:, 0].tolist() for name, split in parts.splits.items()}, [
+        *map(str, parts.report.findings)
+    ]
+
+
+def test_equal_rows_of_a_table_are_kept_on_one_side() -> None:
+    numbers = [float(row // 2 if row < 80 else row) for row in range(200)]
+    rows = LabelledSamples(features=make_table(numbers), labels=np.arange(200) // 2 % 2)
+    splits, findings = split_table(rows)
+    assert sum(map(len, splits.values())) == 200
+    sides = [set(split) for split in splits.values()]
+    assert sum(map(len, sides)) == len(set.union(*sides))
+    assert findings == ["40 rows alike others: kept, in the same split as those"]
+
+
+def test_rows_of_few_different_kinds_are_kept_wherever_they_fall() -> None:
+    rows = LabelledSamples(
+        features=make_table([float(row % 16) for row in range(400)]), labels=np.arange(400) % 2
+    )
+    splits, findings = split_table(rows)
+    assert sum(map(len, splits.values())) == 400
+    assert all(len(set(split)) == 16 for split in splits.values())
+    assert findings == ["384 rows alike others: too many to keep them in one split"]
+
+
+def test_the_newest_rows_are_for_validation_and_test() -> None:
+    times = np.random.default_rng(0).permutation(100).astype(float)
+    rows = LabelledSamples(features=make_table(times.tolist()), labels=np.arange(100) % 2, times=times)
+    splits, _ = split_table(rows)
+    assert max(splits["train"]) < min(splits["validation"]) <= max(splits["validation"]) < min(splits["test"])
+    same = LabelledSamples(features=make_table([1.0, 2.0]), labels=np.arange(2), times=np.zeros(2))
+    with pytest.raises(BadData, match=r"data\.split=time must have rows of several times"):
+        split_table(same)

@@ -207,3 +207,11 @@ def test_files_lie_at_their_paths(client: mlflow.MlflowClient, experiment: str) 
     mlflow_runs.log_files(client, run_id, {"a/b.txt": b"1", "c.txt": b"2"})
     folder = Path(client.get_run(run_id).info.artifact_uri.removeprefix("file://"))
     assert ((folder / "a/b.txt").read_bytes(), (folder / "c.txt").read_bytes()) == (b"1", b"2")
+
+
+def test_each_class_has_a_metric_of_its_own() -> None:
+    classes = ["a?", "a!", "..", ".", "", "x" * 300, "x" * 301, "Yes", "yes", "plain", "a/b", "a|b"]
+    parts = mlflow_runs.make_metric_names(classes)
+    assert len({part.casefold() for part in parts}) == len(classes)
+    assert parts[9] == "plain"
+    assert all(0 < len(part) < 130 and "/" not in part and part.strip(".") for part in parts)

@@ -8,7 +8,8 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,7 +28,7 @@ NO_QUOTE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a file is written. `quote`: "" for none; `skipped`: lines before the header (`sep=;`)."""
+    """How a file is written. `quote`: "" for none; `skipped`: lines before the header (`sep=;`, `# ...`)."""
 
     separator: str
     quote: str
@@ -63,7 +64,10 @@ def find_dialect(open_text: OpenText, path: Path, data: Csv) -> Dialect:
     backslash = bool(quote) and any(f"\\{quote}" in line for line in lines)
     first = ("\t", *SEPARATORS) if ".tsv" in path.name.lower() or ".tab" in path.name.lower() else SEPARATORS
     choices = [Dialect(separator, quote, backslash, skipped) for separator in ([stated] if stated else first)]
-    return max(choices, key=lambda dialect: _rate_dialect(dialect, lines))
+    comments = sum(1 for _ in takewhile(lambda line: line.startswith("#"), lines))
+    best = max(choices, key=lambda dialect: _rate_dialect(dialect, lines[comments:]))
+    remarks = sum(1 for _ in takewhile(lambda line: best.separator not in line, lines[:comments]))
+    return replace(best, skipped=skipped + remarks)
 
 
 def _find_quote(lines: Sequence[str]) -> str:

@@ -98,9 +98,9 @@ def number_labels(labels: Any, classes: Sequence[str]) -> np.ndarray:
 def find_telltales(table: Table, labels: np.ndarray, findings: Findings) -> None:
     """Add a finding for columns of which each value stands for one class: they may be the answer itself."""
     rows = np.flatnonzero(labels >= 0)
-    if len(rows) < FEW_ROWS:
-        return
     labelled = labels[rows]
+    if len(rows) < FEW_ROWS or len(np.unique(labelled)) < 2:
+        return
     names = [
         name for position, name in enumerate(table.numeric) if _tells(table.numbers[rows, position], labelled)
     ]
@@ -108,7 +108,7 @@ def find_telltales(table: Table, labels: np.ndarray, findings: Findings) -> None
         codes = np.unique(texts[rows].astype(str), return_inverse=True)[1]
         if _stands_for_one(codes, labelled):
             names.append(name)
-    text = "that tells the class of every row: is it known beforehand? if not, data.drop=[...]"
+    text = "from which the class of every row follows; if it is not known beforehand: data.drop=[...]"
     findings.add("column", text, ", ".join(names[:8]), len(names))
 
 

@@ -1,6 +1,6 @@
 """From the cells of a table to numbers and words, by what its columns were taken for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,26 @@ def read_words(column: ColumnType, cells: Any) -> Any:
         return words
     missing = pc.is_in(pc.utf8_lower(words), pa.array(column.missing, cells.type))
     return pc.if_else(missing, pa.scalar("", cells.type), words)
+
+
+def read_batch(columns: Sequence[ColumnType], cells: Mapping[str, Sequence[object]]) -> dict[str, np.ndarray]:
+    """Return cells by column, as anybody may send them, as a batch that a saved model answers to.
+
+    They are read as those of the training file: text or numbers, with spaces around them or None. A cell that
+    is not what its column holds counts as empty; a word that training never saw is left to the model.
+
+    Raises:
+        KeyError: a column is missing.
+    """
+    batch: dict[str, np.ndarray] = {}
+    for column in columns:
+        texts = [None if cell is None or cell != cell else str(cell) for cell in cells[column.name]]
+        array = pc.utf8_trim_whitespace(pa.array(texts, pa.large_string()))
+        if column.kind is Kind.category:
+            batch[column.name] = np.array(read_words(column, array).to_pylist(), object)
+        else:
+            batch[column.name] = read_numbers(column, array)[0]
+    return batch
 
 
 def build_table(

@@ -171,7 +171,7 @@ def test_what_tells_the_label_is_named(tmp_path: Path) -> None:
     rows = [f"{'NY'[row % 2]},{row % 2},{row * 7 % 11},{'ab'[row % 2]}" for row in range(60)]
     path = written(tmp_path, "\n".join(["copy,code,other,y", *rows]))
     lines = list(map(str, load(places.cells(path, label="y", columns=None), tmp_path).findings))
-    assert any("(code, copy)" in line and "data.drop" in line for line in lines)
+    assert any("follows" in line and "data.drop=[...] (code, copy)" in line for line in lines)
 
 
 def test_the_label_is_never_a_column(tmp_path: Path) -> None:

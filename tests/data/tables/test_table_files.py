@@ -59,6 +59,7 @@ ENCODED: dict[str, bytes] = {
     .replace("Grün", "'Grün'")
     .replace("a,b,y", "'a','b','y'")
     .encode(),
+    "remarks before the header": f"# made by a tool\n# in 2020\n{TEXT}".encode(),
     "separators at the ends": TEXT.replace("yes", "yes,").replace("no", "no,").encode(),
 }
 
