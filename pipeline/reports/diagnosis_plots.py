@@ -178,9 +178,8 @@ def draw_improvement(
     kept_attempts = [attempt for attempt in attempts if attempt.kept]
     kept_attempts = kept_attempts[: len(kept_attempts) - len(conclusion.rejected)]
     end = conclusion.result.point
-    change = 100 * (end.accuracy - baseline.point.accuracy)
     subtitle = (
-        f"{conclusion.gain.format() if conclusion.gain else 'nothing pays'}, {change:+.2f} points · "
+        f"{_describe_gain(baseline, conclusion)} · "
         f"{len(kept_attempts)} of {len(attempts)} attempts kept · {shorten(device, 50)}"
     )
     figure = make_figure(10, 4.4, "The way to a cheaper command line", subtitle)
@@ -213,6 +212,11 @@ def draw_improvement(
         {"x": ("refused", len(refused)), "o": ("promising, not proven", len(promising))},
     )
     return render_png(figure)
+
+
+def _describe_gain(baseline: MeasuredCommand, conclusion: Conclusion) -> str:
+    change = 100 * (conclusion.result.point.accuracy - baseline.point.accuracy)
+    return f"{conclusion.gain.format() if conclusion.gain else 'nothing pays'}, {change:+.2f} points"
 
 
 def _number_points(axes: Axes, path: Sequence[Point]) -> None:
