@@ -37,13 +37,9 @@ def decode_sound(file: Path | BinaryIO, note: Note = ignore) -> tuple[np.ndarray
     Raises:
         Unreadable: it is no sound, damaged, cut short, or has nothing in it.
     """
-    import soundfile  # type: ignore[import-untyped]
-
     try:
         _check_length(file)
-        with soundfile.SoundFile(file) as opened:
-            rate, expected = opened.samplerate, opened.frames
-            channels = opened.read(dtype="float32", always_2d=True)
+        channels, rate, expected = _read_channels(file)
     except Unreadable:
         raise
     except MemoryError:
@@ -53,15 +49,39 @@ def decode_sound(file: Path | BinaryIO, note: Note = ignore) -> tuple[np.ndarray
         raise Unreadable(text or type(error).__name__) from None
     if not channels.size or rate <= 0:
         raise Unreadable("no sound in it")
-    if not _is_estimate(opened) and len(channels) < expected:
+    if len(channels) < expected:
         raise Unreadable(f"cut short: {len(channels)} of {expected} samples")
     if not np.isfinite(channels).all():
         raise Unreadable("NaN or infinite samples")
-    return _mix(_bring_into_range(channels, note), note), int(rate)
+    return _mix(_bring_into_range(channels, note), note), rate
 
 
-def _is_estimate(opened: object) -> bool:
-    return getattr(opened, "format", "") == "MP3"  # its header does not say how long it is
+def _read_channels(file: Path | BinaryIO) -> tuple[np.ndarray, int, int]:
+    """Read float32 [n, channels], the samples a second, and how many there should be."""
+    import soundfile  # type: ignore[import-untyped]
+
+    try:
+        with soundfile.SoundFile(file) as opened:
+            expected = 0 if opened.format == "MP3" else opened.frames  # MP3 does not say how long it is
+            return opened.read(dtype="float32", always_2d=True), int(opened.samplerate), expected
+    except soundfile.LibsndfileError:
+        wide = _read_wide_wav(file)
+        if wide is None:
+            raise
+        return (*wide, 0)
+
+
+def _read_wide_wav(file: Path | BinaryIO) -> tuple[np.ndarray, int] | None:
+    """Read WAV of integers above 32 bits, which libsndfile does not know; None where it is something else."""
+    from scipy.io import wavfile  # type: ignore[import-untyped]
+
+    try:
+        rate, samples = wavfile.read(file)
+    except Exception:  # of many kinds, for a file that is no WAV
+        return None
+    if samples.dtype != np.int64:
+        return None
+    return np.atleast_2d(samples.T / 2.0**63).T.astype(np.float32), int(rate)
 
 
 def _check_length(file: Path | BinaryIO) -> None:

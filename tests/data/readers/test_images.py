@@ -194,3 +194,24 @@ def test_damaged_images_are_read_or_named(
             assert decode(path, form)[0].ndim == (3 if form.colour else 2)
         except Unreadable:
             continue
+
+
+PACKAGES = Path(np.__file__).parents[1]
+INSTALLED = sorted(
+    path
+    for package in ("matplotlib", "sklearn", "scipy", "werkzeug", "ipykernel", "skimage", "imageio")
+    for path in (PACKAGES / package).rglob("*")
+    if path.suffix.lower() in images.SUFFIXES
+)
+
+
+@pytest.mark.skipif(not INSTALLED, reason="the packages come without images")
+def test_the_images_of_installed_packages_are_read_as_pillow_does() -> None:
+    for path in INSTALLED:
+        with Image.open(path) as image:
+            seen = ImageOps.exif_transpose(image).convert("RGBA")
+        white = Image.new("RGBA", seen.size, "white")
+        expected = np.asarray(Image.alpha_composite(white, seen).convert("RGB"), float)
+        wide = images.is_wide(path)
+        array, _ = decode(path, ImageForm(True, None, "white", wide))
+        np.testing.assert_allclose(array / (images.WIDE if wide else 1), expected, atol=1, err_msg=str(path))

@@ -1,13 +1,16 @@
 """Files of sound as waveforms."""
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+import scipy.io  # type: ignore[import-untyped]
+import soundfile  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.io import wavfile
 
 from pipeline.data.readers import sounds
 from pipeline.data.readers.folders import Unreadable
@@ -187,3 +190,28 @@ def test_damaged_sounds_are_read_or_named(
     except Unreadable:
         return
     assert np.abs(wave).max() <= 1
+
+
+INSTALLED = sorted(Path(scipy.io.__file__).parent.rglob("*.wav"))
+
+
+@pytest.mark.skipif(not INSTALLED, reason="this SciPy comes without the files of its own tests")
+@pytest.mark.parametrize("path", INSTALLED, ids=lambda path: path.name)
+@pytest.mark.filterwarnings("ignore")
+def test_the_files_of_scipy_are_read_as_scipy_does(path: Path) -> None:
+    try:
+        rate, samples = wavfile.read(path)
+    except ValueError:
+        with suppress(Unreadable):  # libsndfile knows some that SciPy does not
+            assert sounds.decode_sound(path)[0].ndim == 1
+        return
+    if "early-eof" in path.name:  # SciPy reads what is there
+        with pytest.raises(Unreadable, match="cut short"):
+            sounds.decode_sound(path)
+        return
+    kind = samples.dtype.kind
+    scale = 2.0**7 if samples.dtype == np.uint8 else -float(np.iinfo(samples.dtype).min) if kind == "i" else 1
+    expected = (samples.astype(float) - (128 if kind == "u" else 0)) / scale
+    wave, its_rate = sounds.decode_sound(path)
+    assert its_rate == rate
+    np.testing.assert_allclose(wave, expected.reshape(len(expected), -1).mean(axis=1), atol=1e-6)

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.cli.compose import compose
+from pipeline.data.preprocess import preprocess
 from pipeline.data.sources import fingerprint, load
 from pipeline.errors import BadData, DataMissing
 from pipeline.settings.data import Channels
@@ -153,3 +155,12 @@ def test_damaged_arrays_are_read_or_one_line(
         load(places.arrays(folder / "data.npz"), folder)
     except BadData as error:
         assert "\n" not in str(error)  # noqa: PT017
+
+
+def test_a_file_of_arrays_goes_through_the_whole_stage(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    places.npz(tmp_path, features=draw.normal(size=(90, 5)), labels=np.arange(90) % 3 - 1)
+    words = ["data=arrays", f"data.path={tmp_path / 'data.npz'}", f"cache_dir={tmp_path / 'cache'}"]
+    prepared = preprocess(compose(words).settings)
+    assert prepared.classes == ("-1", "0", "1")
+    assert sum(prepared.report.rows_kept.values()) == 90
