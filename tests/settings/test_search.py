@@ -12,6 +12,8 @@ from tests.settings.refusals import exchange, remedy
     [
         ("search.trials", 0),
         ("search.workers", 1025),
+        ("search.workers", -1),
+        ("search.trial_timeout", 0.0),
         ("search.seed", -1),
         ("search.confirm", -1),
         ("search.budget_device_seconds", 0.0),
@@ -40,3 +42,22 @@ def test_a_value_out_of_range_is_refused(key: str, value: object) -> None:
 def test_the_objective_says_whether_samples_are_corrupted() -> None:
     assert not compose([]).settings.search.under_shift
     assert compose(["search.objective=accuracy_under_shift"]).settings.search.under_shift
+
+
+def test_a_trial_that_trains_in_the_process_of_the_sweep_cannot_be_ended() -> None:
+    with pytest.raises(BadSetting, match=r"search\.trial_timeout must be null with search\.workers=0, got 5"):
+        compose(["search.workers=0", "search.trial_timeout=5"])
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ([], None),
+        (["search.budget_device_seconds=60"], 300.0),
+        (["search.timeout=60"], 180.0),
+        (["search.budget_device_seconds=60", "search.timeout=60"], 180.0),
+        (["search.budget_device_seconds=60", "search.trial_timeout=7"], 7.0),
+    ],
+)
+def test_how_long_a_trial_may_take_follows_from_the_budget(words: list[str], seconds: float | None) -> None:
+    assert compose(words).settings.search.trial_limit == seconds

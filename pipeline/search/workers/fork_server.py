@@ -5,7 +5,7 @@ It is worth being started before this process imports TensorFlow itself: then bo
 
 import multiprocessing
 import signal
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
 from pipeline.settings.model import Custom
@@ -33,6 +33,7 @@ def start_fork_server() -> ForkServerContext:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
+    resource_tracker.ensure_running()  # where it is started it lets SIGINT and SIGTERM through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)  # inherited
     try:
         forkserver.ensure_running()

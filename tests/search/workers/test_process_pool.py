@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 from pipeline.errors import BadModel
 from pipeline.measures import Point
 from pipeline.search.workers import job as job_module
+from pipeline.search.workers.fork_server import start_fork_server
 from pipeline.search.workers.job import Job, Progress, TrialOutcome, check_settings
 from pipeline.search.workers.pool import Crash, End, Event, InProcessPool, Stoppage, WorkerLost, WorkerPool
 from pipeline.search.workers.process_pool import ProcessPool, make_worker_pool
@@ -319,6 +321,18 @@ def test_a_call_returns_raises_or_says_how_its_process_ended(process_pool: Proce
     with pytest.raises(WorkerLost, match="SIGSEGV"):
         process_pool.call(check_settings, tiny.told(BROKEN + "segfaults"), False)
     assert process_pool.count_free() == 2
+
+
+def test_what_a_terminal_sends_to_all_does_not_reach_the_fork_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It inherits what is held back while it is started."""
+    held: list[set[int]] = []
+    block_nothing = signal.SIG_BLOCK, ()
+    monkeypatch.setattr(
+        forkserver, "ensure_running", lambda: held.append(set(signal.pthread_sigmask(*block_nothing)))
+    )
+    start_fork_server()
+    assert held[0] >= {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    assert not set(signal.pthread_sigmask(*block_nothing)) & {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 def test_a_network_of_the_script_itself_trains_in_its_process() -> None:
