@@ -1,6 +1,6 @@
 """The loss, how long it is minimised, in which precision, on which loop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pipeline.settings.rules import require
@@ -22,6 +22,13 @@ class Reduction(StrEnum):
     sum = "sum"
 
 
+class ClassWeights(StrEnum):
+    """How much a sample's loss counts: as any other, or by how rare its class is."""
+
+    none = "none"
+    balanced = "balanced"
+
+
 class Engine(StrEnum):
     """The training loop: compiled by XLA, as a plain TensorFlow graph, or that of Keras; `auto` chooses."""
 
@@ -36,6 +43,7 @@ class Loss:
     """What is minimised; one subclass for each kind."""
 
     label_smoothing: float
+    class_weights: ClassWeights = field(default=ClassWeights.none, kw_only=True)
 
     def __post_init__(self) -> None:
         require(0 <= self.label_smoothing < 1, "loss.label_smoothing", ">= 0 and < 1", self.label_smoothing)

@@ -46,7 +46,7 @@ def describe_network(settings: Settings, prepared: Prepared) -> NetworkSpec:
     return NetworkSpec(
         sizes=sizes,
         activation=activation,
-        loss=loss_of(settings.loss, sizes[-1], output),
+        loss=loss_of(settings.loss, sizes[-1], output, np.asarray(prepared.train.labels)),
         policy=settings.precision.policy,
     )
 

@@ -14,6 +14,7 @@ from pipeline.settings.settings import Settings
 from pipeline.settings.training import (
     Augment,
     BinaryCrossEntropy,
+    ClassWeights,
     CrossEntropy,
     Engine,
     Loss,
@@ -97,6 +98,13 @@ def test_every_engine_walks_the_same_path(
         schedule=SCHEDULES[schedule],
     )
     same_path(settings, ALL, 2e-4)
+
+
+@pytest.mark.parametrize("head", ["cross_entropy", "squared_sigmoid"])
+def test_every_engine_walks_the_same_path_with_class_weights(head: str) -> None:
+    loss, output = HEADS[head]
+    weighted = replace(loss, class_weights=ClassWeights.balanced)
+    same_path(tiny.with_parts(model=mlp(Activation.relu, output), loss=weighted), ALL, 2e-4)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "nesterov"])

@@ -1,14 +1,24 @@
 """Each loss against Keras: in training from logits, in a score from probabilities."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sklearn.utils.class_weight import compute_class_weight
 
 from pipeline.backend import keras, tf
 from pipeline.cli.compose import compose
 from pipeline.settings.kinds import kinds_of, option_name
 from pipeline.settings.model import Output
-from pipeline.settings.training import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, Reduction
-from pipeline.training.losses import loss_class, loss_of
+from pipeline.settings.training import (
+    BinaryCrossEntropy,
+    ClassWeights,
+    CrossEntropy,
+    Loss,
+    MeanSquaredError,
+    Reduction,
+)
+from pipeline.training.losses import balance_classes, loss_class, loss_of
 
 LABELS = np.array([0, 0, 1, 1, 2], np.int32)
 OUTPUTS = np.array(
@@ -31,11 +41,13 @@ def score(loss: Loss, outputs: np.ndarray) -> np.ndarray:
     return loss_class(loss).score(loss, outputs, LABELS)
 
 
+@pytest.mark.parametrize("weights", ["none", "balanced"])
 @pytest.mark.parametrize("option", EACH)
-def test_every_loss_has_a_twin_and_a_gradient(option: str) -> None:
+def test_every_loss_has_a_twin_and_a_gradient(option: str, weights: str) -> None:
     loss, output = configured(option)
-    function, targets = loss_of(loss, 3, output), tf.one_hot(LABELS, 3, dtype=tf.float64)
-    assert function == loss_of(loss, 3, output)  # equal ones share compiled epochs
+    loss = replace(loss, class_weights=ClassWeights(weights))
+    function, targets = loss_of(loss, 3, output, LABELS), tf.one_hot(LABELS, 3, dtype=tf.float64)
+    assert function == loss_of(loss, 3, output, LABELS)  # equal ones share compiled epochs
     with tf.GradientTape() as tape:
         tape.watch(LOGITS)
         losses = function.compute(LOGITS, targets)
@@ -46,6 +58,21 @@ def test_every_loss_has_a_twin_and_a_gradient(option: str) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
     twin = function.make_keras_twin()(targets, LOGITS)
     np.testing.assert_allclose(twin, tf.reduce_mean(losses), rtol=1e-5)
+
+
+def test_balanced_classes_weigh_as_in_keras_and_scikit_learn() -> None:
+    weights = compute_class_weight("balanced", classes=np.arange(3), y=LABELS)
+    np.testing.assert_allclose(balance_classes(np.bincount(LABELS)), weights)
+    assert np.mean(weights[LABELS]) == pytest.approx(1)
+    loss = CrossEntropy(0.0, class_weights=ClassWeights.balanced)
+    targets = tf.one_hot(LABELS, 3, dtype=tf.float64)
+    ours = tf.reduce_mean(loss_of(loss, 3, Output.softmax, LABELS).compute(LOGITS, targets))
+    oracle = keras.losses.CategoricalCrossentropy(from_logits=True, dtype="float64")
+    np.testing.assert_allclose(ours, oracle(targets, LOGITS, sample_weight=weights[LABELS]), rtol=1e-6)
+
+
+def test_a_class_without_rows_weighs_one() -> None:
+    assert balance_classes(np.array([3, 0, 1])) == (4 / 6, 1.0, 2.0)
 
 
 @pytest.mark.parametrize("option", EACH)

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.settings.kinds import class_in, module_of
 from pipeline.settings.model import Output
+from pipeline.settings.training import ClassWeights
 
 if TYPE_CHECKING:
     from pipeline.backend import Tensor
@@ -64,15 +65,66 @@ class LossFunction(ABC):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class WeightedLoss(LossFunction):
+    """Another loss, `inner`, of which each sample counts `weights[class]` times."""
+
+    inner: LossFunction
+    weights: tuple[float, ...]
+
+    def spread(self, smoothing: Any) -> Any:
+        return self.inner.spread(smoothing)
+
+    def compute(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return self.inner.compute(logits, targets) * self._weigh(targets)
+
+    def compute_gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return self.inner.compute_gradient(logits, targets) * self._weigh(targets)[:, None]
+
+    def compute_both(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        losses, gradient = self.inner.compute_both(logits, targets)
+        weights = self._weigh(targets)
+        return losses * weights, gradient * weights[:, None]
+
+    def make_keras_twin(self) -> Any:
+        from pipeline.backend import tf
+
+        return lambda targets, logits: tf.reduce_mean(self.compute(logits, tf.cast(targets, logits.dtype)))
+
+    @staticmethod
+    def score(loss: Any, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return loss_class(loss).score(loss, outputs, labels)
+
+    def _weigh(self, targets: Tensor) -> Tensor:
+        from pipeline.backend import tf
+
+        # However much a target is smoothed, its class has the largest share.
+        return tf.gather(tf.constant(self.weights, targets.dtype), tf.argmax(targets, 1))
+
+
+def balance_classes(counts: np.ndarray) -> tuple[float, ...]:
+    """Return for each class n / (classes * its rows), so that the mean weight of the rows is 1.
+
+    `counts`: training rows of each class; a class without rows weighs 1. As scikit-learn's `balanced`
+    (King and Zeng 2001, Logistic Regression in Rare Events Data).
+    """
+    present = counts > 0
+    weights = np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 1.0)
+    return tuple(float(weight) for weight in weights)
+
+
 def loss_class(loss: Loss) -> type[LossFunction]:
     """Return what is known of a loss before its numbers: the class in the module of its option."""
     kind: type[LossFunction] = class_in(module_of(__name__, loss), LossFunction)
     return kind
 
 
-def loss_of(loss: Loss, classes: int, output: Output) -> LossFunction:
-    """Return the loss function for a loss's settings."""
-    return loss_class(loss).from_settings(loss, classes, output)
+def loss_of(loss: Loss, classes: int, output: Output, labels: np.ndarray | None = None) -> LossFunction:
+    """Return the loss function for a loss's settings; `labels`: of the training rows, for class weights."""
+    plain = loss_class(loss).from_settings(loss, classes, output)
+    if loss.class_weights is ClassWeights.none or labels is None:
+        return plain
+    return WeightedLoss(classes, output, plain, balance_classes(np.bincount(labels, minlength=classes)))
 
 
 def to_probabilities(output: Output, logits: Tensor) -> Tensor:
