@@ -131,7 +131,7 @@ class Fsdd(SoundData):
 class AudioFolder(SoundData):
     """Sounds, in a folder with a folder for each class, an archive of one, or named by a list.
 
-    `seconds`: of a window; a longer sound is several rows.
+    `seconds`: of an excerpt; a longer sound is several rows.
     """
 
     path: str

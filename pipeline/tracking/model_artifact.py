@@ -54,8 +54,10 @@ def make_input_specs(prepared: Prepared) -> list[Any]:
             return [TensorSpec(np.dtype(dtype), (-1,), name) for name, dtype in dtypes.items()]
         case array if prepared.front is None:
             return [TensorSpec(array.dtype, (-1, *array.shape[1:]))]
-        case array:  # sounds may be of any length
-            return [TensorSpec(array.dtype, (-1, -1))]
+        case (
+            _
+        ):  # sounds may be of any length, and int16 or floats in -1..1, which a cast to int16 would silence
+            return [TensorSpec(np.dtype(np.float32), (-1, -1))]
 
 
 @contextmanager

@@ -321,7 +321,7 @@ def test_files_left_out_are_in_the_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "sent"),
     [
-        ("sounds", np.zeros((2, 3000), np.int16)),
+        ("sounds", np.full((2, 3000), 0.25, np.float32)),
         ("texts", np.array(["fine and lovely", "dull"], object)),
         ("table", {"size": np.array([9.0, 1.0], np.float32), "colour": np.array(["red", "none"], object)}),
     ],
@@ -340,6 +340,21 @@ def test_what_is_served_answers_to_what_a_user_sends(tmp_path: Path, kind: str, 
     mlflow.keras.save_model(model, str(tmp_path / "saved"), signature=signature, pip_requirements=["keras"])
     served = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
     np.testing.assert_allclose(served.predict(sent), make_predictor(model)(sent), atol=1e-6)
+
+
+def test_a_request_of_floats_is_the_sound_of_its_integers(tmp_path: Path) -> None:
+    from mlflow.types import Schema
+    from mlflow.utils.proto_json_utils import parse_tf_serving_input
+
+    from pipeline.tracking.model_artifact import make_input_specs
+
+    prepared = preprocess(small(tmp_path, "sounds", "model.hidden=4"))
+    assert prepared.front is not None
+    schema, wave = Schema(make_input_specs(prepared)), places.tone(300)
+    sent = [
+        parse_tf_serving_input({"inputs": [row.tolist()]}, schema) for row in (np.rint(wave), wave / 2**15)
+    ]
+    np.testing.assert_allclose(*(features(prepared.front, each) for each in sent), atol=0.5)
 
 
 def test_raw_cells_get_the_answer_of_the_prepared_rows(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files of sound as waveforms of one rate, and as windows of one length."""
+"""Files of sound as waveforms of one rate, and as excerpts of one length."""
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -15,7 +15,7 @@ SUFFIXES = tuple(
 )
 FULL_SCALE = 2**15
 QUIET = 0.01
-"""A window of so small a share of the loudest one's amplitude, 40 dB below it, is silence."""
+"""An excerpt of so small a share of the loudest one's amplitude, 40 dB below it, is silence."""
 OPPOSED = 0.05
 """Where channels add up to less than this share of the loudest of them, they are of opposite phase."""
 MAX_RATIO = 10_000
@@ -150,19 +150,21 @@ def cut_or_pad(wave: np.ndarray, samples: int) -> np.ndarray:
     return np.pad(loud, (0, samples - len(loud)))
 
 
-def cut_windows(wave: np.ndarray, samples: int) -> Iterator[np.ndarray]:
-    """Yield a waveform in -1..1 as windows int16 [samples], one after the other; the last is padded.
+def cut_excerpts(wave: np.ndarray, samples: int) -> Iterator[np.ndarray]:
+    """Yield a waveform in -1..1 as excerpts int16 [samples], one after the other; the last is padded.
 
-    What is left after the last whole window is a window of its own where it is half of one or more.
+    What is left after the last whole excerpt is an excerpt of its own where it is half of one or more.
     """
     yield cut_or_pad(wave, samples)
     for start in range(samples, len(wave) - samples // 2 + 1, samples):
         yield cut_or_pad(wave[start:], samples)
 
 
-def drop_silence(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return the windows of one sound, int16 [n] each, that are no silence beside its loudest one."""
-    loudness = [float(np.sqrt(np.square(window, dtype=np.float64).mean())) for window in windows]
+def drop_silence(excerpts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the excerpts of one sound, int16 [n] each, that are no silence beside its loudest one."""
+    loudness = [float(np.sqrt(np.square(excerpt, dtype=np.float64).mean())) for excerpt in excerpts]
     return [
-        window for window, rms in zip(windows, loudness, strict=True) if rms > max(1, QUIET * max(loudness))
+        excerpt
+        for excerpt, rms in zip(excerpts, loudness, strict=True)
+        if rms > max(1, QUIET * max(loudness))
     ]

@@ -1,4 +1,4 @@
-"""Folders of files of sound, each cut into windows of one length."""
+"""Folders of files of sound, each cut into excerpts of one length."""
 
 from dataclasses import replace
 from functools import partial
@@ -25,7 +25,7 @@ def fingerprint(data: AudioFolder, _data_dir: Path) -> str:
 
 
 def load(data: AudioFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
-    """Read waveforms as int16 [n, samples], a row for each window; those of a file are one group.
+    """Read waveforms as int16 [n, samples], a row for each excerpt; those of a file are one group.
 
     Raises:
         BadData: as `folders.find_files` and `folders.load_splits`; or files have several rates and
@@ -40,7 +40,7 @@ def load(data: AudioFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedDat
 
 
 class SoundDecoder:
-    """A function from a file to its windows, int16 [seconds x rate] each; silence between sounds is left out.
+    """A function from a file to its excerpts, int16 [seconds x rate] each, less those of silence.
 
     Without `data.rate` all files must have the rate of the first.
     """
@@ -60,18 +60,18 @@ class SoundDecoder:
 
     def _cut(self, wave: np.ndarray, file: LabelledFile) -> list[np.ndarray]:
         samples = max(1, round(self._seconds * self.rate))
-        windows = list(sounds.cut_windows(wave, samples))
-        if len(wave) > samples * len(windows):
-            self._findings.add("sound", "with an end left out: shorter than half a window", file.name)
-        loud = sounds.drop_silence(windows)
+        excerpts = list(sounds.cut_excerpts(wave, samples))
+        if len(wave) > samples * len(excerpts):
+            self._findings.add("sound", "with an end left out: shorter than half an excerpt", file.name)
+        loud = sounds.drop_silence(excerpts)
         if not loud:
             self._findings.add("sound", "with nothing but silence", file.name)
-            return windows[:1]
-        if len(windows) > 1:
-            longer = f"longer than data.seconds={self._seconds:g}: a row for each window, scored one by one"
+            return excerpts[:1]
+        if len(excerpts) > 1:
+            longer = f"longer than data.seconds={self._seconds:g}: a row for each excerpt, scored one by one"
             self._findings.add("sound", longer, file.name)
-            quiet = "left out: 40 dB below the loudest window of their sound"
-            self._findings.add("window", quiet, file.name, len(windows) - len(loud))
+            quiet = "left out: 40 dB below the loudest excerpt of their sound"
+            self._findings.add("excerpt", quiet, file.name, len(excerpts) - len(loud))
         return loud
 
     @property

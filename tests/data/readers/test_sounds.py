@@ -122,13 +122,13 @@ def test_rates_that_are_far_apart_are_a_damaged_header() -> None:
         sounds.resample(TONE, 1, 8000)
 
 
-@pytest.mark.parametrize(("samples", "windows"), [(50, 1), (100, 1), (149, 1), (150, 2), (200, 2), (260, 3)])
-def test_a_sound_is_cut_into_windows(samples: int, windows: int) -> None:
+@pytest.mark.parametrize(("samples", "excerpts"), [(50, 1), (100, 1), (149, 1), (150, 2), (200, 2), (260, 3)])
+def test_a_sound_is_cut_into_excerpts(samples: int, excerpts: int) -> None:
     wave = np.linspace(0.1, 0.9, samples)
-    cut = list(sounds.cut_windows(wave, 100))
-    assert [len(window) for window in cut] == [100] * windows
+    cut = list(sounds.cut_excerpts(wave, 100))
+    assert [len(excerpt) for excerpt in cut] == [100] * excerpts
     whole = np.concatenate(cut)
-    expected = np.rint(wave * 2**15)[: 100 * windows]
+    expected = np.rint(wave * 2**15)[: 100 * excerpts]
     np.testing.assert_array_equal(whole[: len(expected)], expected)
     assert not whole[len(expected) :].any()
 

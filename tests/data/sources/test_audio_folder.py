@@ -46,10 +46,10 @@ def test_a_longer_sound_is_several_rows_of_one_group(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.asarray(loaded.train.features)[-3:].ravel()[:5040], long[2000:7040], atol=1)
     lines = [str(finding) for finding in loaded.findings]
     assert any(line.startswith("1 sound longer than data.seconds=0.25: a row for each") for line in lines)
-    assert any(line.startswith("2 windows left out: 40 dB below") for line in lines)
+    assert any(line.startswith("2 excerpts left out: 40 dB below") for line in lines)
 
 
-def test_windows_of_a_sound_stay_on_one_side_of_a_split(tmp_path: Path) -> None:
+def test_excerpts_of_a_sound_stay_on_one_side_of_a_split(tmp_path: Path) -> None:
     for name, hertz in (("low", 300), ("high", 2000)):
         for row in range(12):
             places.write_wav(tmp_path / "set" / name / f"{row:03}.wav", places.tone(hertz + 10 * row, 1.0))
