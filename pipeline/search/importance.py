@@ -13,18 +13,24 @@ MIN_TRIALS = 8
 """With fewer trials nothing can be said."""
 
 
+MAX_TRIALS = 800
+"""Of more trials so many are drawn, so that the time does not grow with the study."""
+
+
 def compute_importances(results: Results) -> dict[str, dict[str, float]]:
     """Compute objective -> key -> share 0..1; empty with too few trials.
 
     It is the permutation importance in a random forest (Breiman 2001, doi 10.1023/A:1010933404324) over the
-    last points of the trials. The objectives are log error and log device-seconds; shares of one objective
-    sum to 1.
+    last points of the trials: how much worse the forest predicts once the values of a key are shuffled, on
+    the trials that it was grown on; less than nothing counts as nothing. The objectives are log error and log
+    device-seconds; shares of one objective sum to 1. Of a study with more than MAX_TRIALS trials, it is that
+    of a random sample of them, the same one each time.
     """
-    trials = [trial for trial in results.trials if trial.points]
+    trials = _draw_sample([trial for trial in results.trials if trial.has_points])
     keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
     if len(trials) < MIN_TRIALS or not keys:
         return {}
-    features = np.array([[_encode(trial.params.get(key), key, trials) for key in keys] for trial in trials])
+    features = np.column_stack([_encode([trial.params.get(key) for trial in trials]) for key in keys])
     points = [trial.points[-1] for trial in trials]
     objectives = {
         "accuracy": np.log([max(1e-4, 1 - point.accuracy) for point in points]),
@@ -33,13 +39,21 @@ def compute_importances(results: Results) -> dict[str, dict[str, float]]:
     return {name: _compute_shares(features, values, keys) for name, values in objectives.items()}
 
 
-def _encode(value: object, key: str, trials: Sequence[StudyTrial]) -> float:
-    if value is None:
-        return -1.0
-    if isinstance(value, bool | int | float):
-        return float(value)
-    values = sorted({str(trial.params.get(key)) for trial in trials})
-    return float(values.index(str(value)))
+def _draw_sample(trials: Sequence[StudyTrial]) -> Sequence[StudyTrial]:
+    """Draw at most MAX_TRIALS trials; their order stays."""
+    if len(trials) <= MAX_TRIALS:
+        return trials
+    drawn = np.random.default_rng(0).choice(len(trials), MAX_TRIALS, replace=False)
+    return [trials[index] for index in np.sort(drawn)]
+
+
+def _encode(values: Sequence[object]) -> list[float]:
+    """Encode the values of one key as numbers: text by its place in the alphabet, -1 where there is none."""
+    places = {text: float(place) for place, text in enumerate(sorted({str(value) for value in values}))}
+    return [
+        -1.0 if value is None else float(value) if isinstance(value, int | float) else places[str(value)]
+        for value in values
+    ]
 
 
 def _compute_shares(features: np.ndarray, values: np.ndarray, keys: list[str]) -> dict[str, float]:
