@@ -23,7 +23,8 @@ from optuna.samplers import BaseSampler
 
 from benchmarks.table import EPOCHS, Ledger, Table
 from pipeline.frontier import dominates
-from pipeline.frontier_sampler.encoding import Choices, Numeric, make_key
+from pipeline.frontier_sampler.domains import Choices, Numeric
+from pipeline.frontier_sampler.encoding import make_key
 from pipeline.frontier_sampler.sampler import FrontierSampler
 from pipeline.measures import Point
 

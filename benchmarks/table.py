@@ -19,7 +19,8 @@ import numpy as np
 
 from pipeline.frontier import Bounds, compute_log_hypervolume, select_frontier
 from pipeline.frontier_sampler.conditions import Trait, learn_conditions
-from pipeline.frontier_sampler.encoding import Choices, EncodedSpace, Key, Numeric, Parameter, make_key
+from pipeline.frontier_sampler.domains import Choices, Numeric
+from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Parameter, make_key
 from pipeline.measures import Point
 
 EPOCHS = "epochs"

@@ -1,12 +1,11 @@
 """Optuna's distributions as domains of the encoding, and the space that trials have spanned. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial
 
-from pipeline.frontier_sampler.encoding import Choices, Numeric
+from pipeline.frontier_sampler.domains import Choices, Numeric
 
 
 def convert_distribution(distribution: BaseDistribution) -> Numeric | Choices:
@@ -30,13 +29,12 @@ def as_tuple(value: object) -> tuple[object, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
-def join_distributions(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
+def join_distributions(suggested: Iterable[tuple[str, BaseDistribution]]) -> dict[str, BaseDistribution]:
     """Return every parameter that was suggested, in the widest range that was."""
     joined: dict[str, BaseDistribution] = {}
-    for trial in trials:
-        for name, distribution in trial.distributions.items():
-            before = joined.get(name, distribution)
-            joined[name] = distribution if before == distribution else _join_pair(before, distribution)
+    for name, distribution in suggested:
+        before = joined.get(name, distribution)
+        joined[name] = distribution if before == distribution else _join_pair(before, distribution)
     return joined
 
 

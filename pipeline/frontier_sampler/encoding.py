@@ -4,7 +4,6 @@ Two maps: a unit vector -> the values of a configuration (for quasi-random point
 configuration -> features in 0..1 (for a surrogate). A parameter that does not apply is 0.5 there: neutral.
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,88 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.frontier_sampler.domains import NEUTRAL, Choices, Numeric, is_same
+
 Array = NDArray[np.float64]
 Params = Mapping[str, Any]
 Key = tuple[tuple[str, Any], ...]
-
-NEUTRAL = 0.5
-WIDE = 10.0
-"""Numeric choices that span this ratio are features on a log scale, as 32, 128, 512."""
-
-
-@dataclass(frozen=True, slots=True)
-class Numeric:
-    """`low` <= value <= `high`; `step`: None = continuous; `integer`: values are int."""
-
-    low: float
-    high: float
-    log: bool = False
-    step: float | None = None
-    integer: bool = False
-
-    def scale(self, value: Any) -> float:
-        """Return the position in 0..1; outside of that where the value is outside of the range."""
-        if self.high <= self.low:
-            return NEUTRAL
-        if self.log:
-            return math.log(max(float(value), 1e-300) / self.low) / math.log(self.high / self.low)
-        return (float(value) - self.low) / (self.high - self.low)
-
-    def _padded_range(self) -> tuple[float, float]:
-        """Return the range with half a step beyond both ends, so that every step gets its fair share."""
-        half = 0.5 if self.integer and self.step is None else (self.step or 0.0) / 2
-        return max(self.low - half, self.low / 2) if self.log else self.low - half, self.high + half
-
-    def decode(self, unit: float) -> float | int:
-        """Return the value at `unit` in 0..1."""
-        low, high = self._padded_range()
-        value = low * (high / low) ** unit if self.log else low + unit * (high - low)
-        if self.step or self.integer:
-            step = self.step or 1.0
-            value = self.low + step * round((value - self.low) / step)
-        value = min(max(value, self.low), self.high)
-        return round(value) if self.integer else float(value)
-
-    def encode(self, value: float) -> float:
-        """Return the unit position that decodes to `value`; 0.5 where there is only one value."""
-        low, high = self._padded_range()
-        if high <= low:
-            return NEUTRAL
-        if self.log:
-            return math.log(max(value, 1e-300) / low) / math.log(high / low)
-        return (value - low) / (high - low)
-
-    def count(self) -> float:
-        """Return how many values there are."""
-        if self.high <= self.low:
-            return 1
-        step = self.step or (1.0 if self.integer else 0.0)
-        return math.floor((self.high - self.low) / step + 1e-9) + 1 if step else math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """One of `values`; ordered and scaled where all are numbers, else one feature a choice."""
-
-    values: tuple[Any, ...]
-
-    @property
-    def ordinal(self) -> Numeric | None:
-        """Return the range of the choices where all are numbers, else None."""
-        numbers = [value for value in self.values if isinstance(value, int | float)]
-        if len(numbers) < len(self.values) or any(isinstance(value, bool) for value in numbers):
-            return None
-        low, high = min(numbers), max(numbers)
-        return Numeric(low, high, log=low > 0 and high / low >= WIDE)
-
-    def index(self, value: Any) -> int | None:
-        return next((index for index, choice in enumerate(self.values) if is_same(choice, value)), None)
-
-    def decode(self, unit: float) -> Any:
-        return self.values[min(int(unit * len(self.values)), len(self.values) - 1)]
-
-    def count(self) -> float:
-        return len(self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +45,6 @@ class Parameter:
             if str(value):
                 label = re.sub(rf"(?<![A-Za-z0-9]){re.escape(str(value))}(?![A-Za-z0-9])", "*", label)
         return label
-
-
-def is_same(left: Any, right: Any) -> bool:
-    """Return whether two values are equal and of one type: `True` is not `1`, NaN is NaN."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    return bool(left == right) or (left != left and right != right)
 
 
 def make_key(params: Params) -> Key:
@@ -213,23 +128,28 @@ class EncodedSpace:
         """Return float64 [configurations, width], each in 0..1."""
         features = np.full((len(configurations), self.width), NEUTRAL)
         for row, params in enumerate(configurations):
-            for parameter, labels in zip(self.parameters, self._label_columns, strict=True):
+            for index, parameter in enumerate(self.parameters):
                 if parameter.name in params and parameter.applies_to(params):
-                    self._fill_row(features[row], parameter, labels, params[parameter.name])
+                    self._fill_row(features[row], index, params[parameter.name])
         clipped: Array = np.clip(features, 0.0, 1.0)
         return clipped
 
-    def _fill_row(self, row: Array, parameter: Parameter, labels: tuple[str, ...], value: Any) -> None:
-        domain = parameter.domain
-        if isinstance(domain, Choices) and domain.ordinal is None:
-            index = domain.index(value)
-            hot = [float(index == position) for position in range(len(domain.values))]
-            for label, level in zip(labels, hot[-len(labels) :], strict=True):
-                row[self._columns[label]] = level
+    @cached_property
+    def _scales(self) -> list[Numeric | None]:
+        """Return the range of each parameter; None where its choices have no order."""
+        domains = (parameter.domain for parameter in self.parameters)
+        return [domain.ordinal if isinstance(domain, Choices) else domain for domain in domains]
+
+    def _fill_row(self, row: Array, index: int, value: Any) -> None:
+        domain, scale, labels = self.parameters[index].domain, self._scales[index], self._label_columns[index]
+        if scale is not None:
+            row[self._columns[labels[0]]] = scale.scale(value)
             return
-        scale = domain.ordinal if isinstance(domain, Choices) else domain
-        assert scale is not None
-        row[self._columns[labels[0]]] = scale.scale(value)
+        assert isinstance(domain, Choices)
+        place = domain.index(value)
+        hot = [float(place == position) for position in range(len(domain.values))]
+        for label, level in zip(labels, hot[-len(labels) :], strict=True):
+            row[self._columns[label]] = level
 
     def count(self) -> float:
         """Count the configurations: exact for choices and whole numbers, infinite for the rest."""

@@ -77,7 +77,7 @@ class Forecast:
     ) -> None:
         self.fidelity: Fidelity = history.fidelity
         self.rungs = np.array(self.fidelity.rungs)
-        self.observed = history.list_observed()
+        self.observed = history.list_relevant()
         self._floor = observations.estimate_error_floor(self.observed)
         self._decline = observations.estimate_decline(self.observed) * self.fidelity.span
         evidence = history.list_evidence()

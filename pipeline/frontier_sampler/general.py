@@ -66,10 +66,20 @@ class GeneralSuggester:
         self._seed, self._startup = seed, startup_trials
         self._source = CandidateSource(space, seed, listed)
         self._kernels: tuple[tuple[int, ...], list[Kernel]] | None = None
+        self._ended: dict[int, ValueRecord] = {}
+        self._tried: set[Key] = set()
 
-    def suggest(self, trials: Sequence[ValueRecord], number: int) -> Suggestion:
-        """Suggest what trial `number` shall train, given all other trials."""
-        tried = {make_key(trial.params) for trial in trials}
+    def suggest(self, further: Sequence[ValueRecord], number: int) -> Suggestion:
+        """Suggest what trial `number` shall train, given all other trials.
+
+        `further`: those that have ended since the last call, and all that run; earlier ones are remembered.
+        """
+        running = [trial for trial in further if trial.status is TrialStatus.running]
+        ended = [trial for trial in further if trial.status is not TrialStatus.running]
+        self._ended |= {trial.number: trial for trial in ended}
+        self._tried |= {make_key(trial.params) for trial in ended}
+        trials = sorted([*self._ended.values(), *running], key=lambda trial: trial.number)
+        tried = self._tried | {make_key(trial.params) for trial in running}
         observed = sorted((trial for trial in trials if trial.losses), key=lambda trial: trial.number)
         params = None
         if len(observed) < self._startup:

@@ -1,6 +1,7 @@
 """What the trials showed of each configuration, and the longest curve among them. Pure."""
 
 import math
+from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.frontier_sampler import surrogate
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
+from pipeline.frontier_sampler.relevance import LIMIT, ConfigurationTable
 
 Array = NDArray[np.float64]
 Curve = tuple[tuple[int, float, float], ...]
@@ -71,7 +73,8 @@ class Configuration:
     """All trials of one configuration together; `curve` is the longest of theirs.
 
     `first`: number of its first trial. `targets`: epochs that it was trained for where only ends count.
-    `points` [n, 3]: the entries that count; `rung_points` [k, 3]: those of them at the rungs and at the end.
+    `points` [n, 3]: the entries that count; `rung_points` [k, 3]: those of them at the rungs and at the end;
+    `row`: its place in the table of its history.
     """
 
     params: Params
@@ -87,6 +90,7 @@ class Configuration:
     rung_points: Array = field(default_factory=lambda: np.empty((0, 3)))
     curve_trial: int = -1
     early_stops: set[int] = field(default_factory=set)
+    row: int | None = None
 
     @property
     def feasible(self) -> bool:
@@ -150,6 +154,11 @@ class History:
         self.space, self.fidelity = space, fidelity
         self.configurations: dict[Key, Configuration] = {}
         self.trials: dict[int, TrialRecord] = {}
+        self.numbers: list[int] = []
+        """Of the trials, rising."""
+        self._observed = ConfigurationTable()
+        self._constrained: dict[Key, Configuration] = {}
+        self._encoded: Mapping[Key, Configuration] = {}
         self.detours: list[Configuration] = []
         """Suggestions that led to other settings, each with the curve that it led to."""
 
@@ -158,39 +167,71 @@ class History:
         for trial in trials:
             if trial.number not in self.trials and trial.status is not TrialStatus.running:
                 self.trials[trial.number] = trial
-                self.find_configuration(trial).add_trial(trial, self.fidelity)
+                insort(self.numbers, trial.number)
+                self._add_to_configuration(trial)
                 if trial.suggested is not None and trial.curve:
                     features = self.space.encode_features([trial.suggested])[0]
                     detour = Configuration(params=trial.suggested, first=trial.number, features=features)
                     detour.add_trial(trial, self.fidelity)
                     self.detours.append(detour)
 
+    def _add_to_configuration(self, trial: TrialRecord) -> None:
+        configuration = self.find_configuration(trial)
+        configuration.add_trial(trial, self.fidelity)
+        if configuration.curve:
+            self._observed.update(configuration, configuration.can_continue(self.fidelity))
+        if configuration.constraints:
+            self._constrained[make_key(trial.params)] = configuration
+
     def find_configuration(self, trial: TrialRecord) -> Configuration:
         """Find the configuration of a trial, or add it where it is new."""
         key = make_key(trial.params)
         if key not in self.configurations:
-            features = self.space.encode_features([trial.params])[0]
+            known = self._encoded.get(key)
+            features = known.features if known else self.space.encode_features([trial.params])[0]
             self.configurations[key] = Configuration(
                 params=trial.params, first=trial.number, features=features
             )
         return self.configurations[key]
 
+    @property
+    def observed_count(self) -> int:
+        """Return how many configurations have a curve."""
+        return len(self._observed)
+
     def list_observed(self) -> list[Configuration]:
         """List the configurations with a curve, in the order of their first trials."""
-        observed = (configuration for configuration in self.configurations.values() if configuration.curve)
-        return sorted(observed, key=lambda configuration: configuration.first)
+        return self._observed.list_all()
+
+    def list_relevant(self) -> list[Configuration]:
+        """List the observed configurations that matter, all where they are few: see `relevance`."""
+        return self.list_observed() if self.observed_count <= LIMIT else self._observed.select_relevant()
 
     def list_constrained(self) -> list[Configuration]:
-        """List the configurations with a curve or with constraint values, which failed ones may have, too."""
-        known = (row for row in self.configurations.values() if row.curve or row.constraints)
-        return sorted(known, key=lambda configuration: configuration.first)
+        """List the relevant configurations, and those with constraint values, also where they failed.
+
+        Of many those with values are kept whose largest one is nearest to its limit; where no trial had any,
+        there is nothing to learn from: the list is empty.
+        """
+        if not self._constrained:
+            return []
+        known = {id(row): row for row in self.list_relevant()}
+        nearest = sorted(self._constrained.values(), key=_measure_distance)
+        known |= {id(row): row for row in nearest[:LIMIT]}
+        return sorted(known.values(), key=lambda configuration: configuration.first)
 
     def list_evidence(self) -> list[Configuration]:
-        """List what surrogates learn from: observed configurations, and suggestions that led elsewhere."""
-        return self.list_observed() + sorted(self.detours, key=lambda detour: detour.first)
+        """List what surrogates learn from: relevant configurations, and suggestions that led elsewhere."""
+        return self.list_relevant() + sorted(self.detours[-LIMIT:], key=lambda detour: detour.first)
 
     def select_trials(self, numbers: Iterable[int]) -> "History":
         """Return the history of those trials alone."""
         selection = History(self.space, self.fidelity)
+        selection._encoded = self.configurations
         selection.add_trials(self.trials[number] for number in numbers)
         return selection
+
+
+def _measure_distance(configuration: Configuration) -> tuple[float, int]:
+    """Return how far the largest constraint value is from its limit; of equal ones the first is nearer."""
+    return abs(max(configuration.constraints.values())), configuration.first

@@ -1,7 +1,8 @@
 """Trials of Optuna as plain values, and what kind of study they make: with curves, or any objectives."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,34 +77,63 @@ def _find_rows(trial: FrozenTrial) -> Sequence[Any]:
 
 
 def find_scale(study: Study, readings: Sequence[TrialReading]) -> CurveScale | None:
-    """Find out whether the study is one of accuracy against cost; None: its objectives are any others.
-
-    It is where one of two values is maximised and the other minimised, accuracies lie in 0..1 or in 0..100
-    and costs are positive.
-
-    Raises:
-        ValueError: trials reported curves, and these are not of that kind.
-    """
-    directions = study.directions
-    if sorted(directions) != [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE]:
-        return None
-    accuracy = directions.index(StudyDirection.MAXIMIZE)
-    strict = any(reading.rows for reading in readings)
-    most = 1.0
+    """Find out whether the study is one of accuracy against cost: see `ScaleFinder.find`."""
+    finder = ScaleFinder(study.directions)
     for reading in readings:
-        accuracies, cost = _read_range(reading, accuracy)
+        finder.add(reading)
+    return finder.find(())
+
+
+class ScaleFinder:
+    """Finds out what the values of a study are, from trials that are looked at once."""
+
+    def __init__(self, directions: Sequence[StudyDirection]) -> None:
+        """Start without trials."""
+        self._accuracy = (
+            directions.index(StudyDirection.MAXIMIZE)
+            if sorted(directions) == [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE]
+            else None
+        )
+        self._has_curves, self._most = False, 1.0
+        self._odd: tuple[int, float, float] | None = None
+
+    def add(self, reading: TrialReading) -> None:
+        """Look at a trial."""
+        if self._accuracy is None:
+            return
+        self._has_curves |= bool(reading.rows)
+        accuracies, cost = _read_range(reading, self._accuracy)
         if not accuracies:
-            continue
-        if min(accuracies) < 0 or max(accuracies) > 100 or not cost > 0:
-            if strict:
-                raise ValueError(
-                    f"a curve must have accuracies in 0..1 or 0..100 and device-seconds > 0, got "
-                    f"{max(accuracies, key=abs):g} and {cost:g} in trial {reading.number}; report "
-                    "[[epoch, device_seconds, accuracy], ...], or no curve"
-                )
+            return
+        is_odd = min(accuracies) < 0 or max(accuracies) > 100 or not cost > 0
+        if is_odd and (self._odd is None or reading.number < self._odd[0]):
+            self._odd = reading.number, max(accuracies, key=abs), cost
+        self._most = max(self._most, *accuracies)
+
+    def find(self, further: Iterable[TrialReading]) -> CurveScale | None:
+        """Find out whether the study is one of accuracy against cost; None: its objectives are any others.
+
+        It is where one of two values is maximised and the other minimised, accuracies lie in 0..1 or in
+        0..100 and costs are positive. `further`: trials that are not over yet, and so are not added.
+
+        Raises:
+            ValueError: trials reported curves, and these are not of that kind.
+        """
+        if self._accuracy is None:
             return None
-        most = max(most, *accuracies)
-    return CurveScale(accuracy, 1 - accuracy, 100.0 if most > 1 else 1.0)
+        finder = copy(self)
+        for reading in further:
+            finder.add(reading)
+        if finder._odd is None:
+            return CurveScale(self._accuracy, 1 - self._accuracy, 100.0 if finder._most > 1 else 1.0)
+        if finder._has_curves:
+            number, accuracy, cost = finder._odd
+            raise ValueError(
+                f"a curve must have accuracies in 0..1 or 0..100 and device-seconds > 0, got "
+                f"{accuracy:g} and {cost:g} in trial {number}; report "
+                "[[epoch, device_seconds, accuracy], ...], or no curve"
+            )
+        return None
 
 
 def _read_range(reading: TrialReading, accuracy: int) -> tuple[list[float], float]:

@@ -16,30 +16,30 @@ import secrets
 import threading
 import warnings
 import zlib
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from threadpoolctl import ThreadpoolController
 
 from pipeline.frontier_sampler import reading, suggest
-from pipeline.frontier_sampler.conditions import Trait, learn_conditions
 from pipeline.frontier_sampler.distributions import (
     as_tuple,
     convert_distribution,
-    join_distributions,
     round_up_epochs,
 )
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
 from pipeline.frontier_sampler.general import GeneralSuggester
 from pipeline.frontier_sampler.history import Fidelity
 from pipeline.frontier_sampler.observations import Work
-from pipeline.frontier_sampler.reading import SUGGESTED, CurveScale, TrialReading
+from pipeline.frontier_sampler.reading import SUGGESTED, TrialReading
+from pipeline.frontier_sampler.study_summary import SeenTrials, StudySummary
 from pipeline.frontier_sampler.suggest import Suggester, Suggestion
 
 T = TypeVar("T")
@@ -89,12 +89,9 @@ class FrontierSampler(BaseSampler):
         self._given = None if distributions is None else dict(distributions)
         self._candidates = None if candidates is None else [dict(params) for params in candidates]
         self._lock = threading.Lock()
-        self._readings: dict[tuple[str, int], TrialReading] = {}
-        self._traits: dict[tuple[str, int], Trait] = {}
-        self._curves: tuple[object, Suggester] | None = None
-        self._general: tuple[object, GeneralSuggester] | None = None
-        self._records: dict[int, Any] = {}
-        self._records_key: object = None
+        self._summary: tuple[object, StudySummary] | None = None
+        self._curves: tuple[object, Suggester, SeenTrials] | None = None
+        self._general: tuple[object, GeneralSuggester, SeenTrials] | None = None
         self.exhausted = False
         """Whether the last suggestion had to repeat a finished configuration, because none was left."""
         if self._given is not None:
@@ -108,7 +105,7 @@ class FrontierSampler(BaseSampler):
         if self._given is not None:
             return dict(self._given)
         with self._lock:
-            return join_distributions(self._list_other_trials(study, trial))
+            return self._summarise(study, self._list_other_trials(study, trial)).join_distributions()
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -172,36 +169,25 @@ class FrontierSampler(BaseSampler):
     # ---- trials as plain values ---------------------------------------------------------------------------
 
     def _list_other_trials(self, study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
-        trials = study.get_trials(deepcopy=False)
-        return [row for row in trials if row.number != trial.number]
+        trials = study.get_trials(deepcopy=False)  # in the order of their numbers
+        place = bisect_left(trials, trial.number, key=lambda row: row.number)
+        is_there = place < len(trials) and trials[place].number == trial.number
+        return trials[:place] + trials[place + is_there :]
 
-    def _read_trials(self, study: Study, trials: Sequence[FrozenTrial]) -> list[TrialReading]:
-        """Read trials as plain values; only finished ones are remembered, as the others change."""
-        readings = []
-        for trial in trials:
-            key = (study.study_name, trial.number)
-            row = self._readings.get(key) or reading.read_trial(trial, self._epochs)
-            if row is not None:
-                readings.append(row)
-                if trial.state.is_finished():
-                    self._readings[key] = row
-        return readings
+    def _summarise(self, study: Study, trials: Sequence[FrozenTrial]) -> StudySummary:
+        """Return what is known of the study after these trials."""
+        key = study.study_name, study._study_id
+        if self._summary is None or self._summary[0] != key:
+            self._summary = key, StudySummary(study, self._epochs)
+        self._summary[1].update(trials)
+        return self._summary[1]
 
-    def _convert(
-        self, key: object, readings: Sequence[TrialReading], convert: Callable[[TrialReading], T]
+    def _read_new(
+        self, seen: SeenTrials, trials: Sequence[FrozenTrial], convert: Callable[[TrialReading], T]
     ) -> list[T]:
-        """Convert readings to records; those of finished trials once for each `key`."""
-        if self._records_key != key:
-            self._records, self._records_key = {}, key
-        records = []
-        for row in readings:
-            record = self._records.get(row.number)
-            if record is None:
-                record = convert(row)
-                if row.state.is_finished():
-                    self._records[row.number] = record
-            records.append(record)
-        return records
+        """Convert the trials that a suggester has not seen, or that may have changed since."""
+        readings = (reading.read_trial(trial, self._epochs) for trial in seen.select_new(trials))
+        return [convert(row) for row in readings if row is not None]
 
     # ---- suggestions --------------------------------------------------------------------------------------
 
@@ -209,27 +195,14 @@ class FrontierSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
     ) -> Suggestion:
         others = self._list_other_trials(study, trial)
-        readings = self._read_trials(study, others)
-        when = (
-            self._when if self._given is not None else {**self._learn_conditions(study, others), **self._when}
-        )
-        scale = reading.find_scale(study, readings)
+        summary = self._summarise(study, others)
+        when = self._when if self._given is not None else {**summary.learn_conditions(), **self._when}
+        scale = summary.find_scale()
         if scale is None:
-            return self._suggest_general(study, readings, self._make_space(search_space, when, None), trial)
+            return self._suggest_general(study, others, self._make_space(search_space, when, None), trial)
         space = self._make_space(search_space, when, self._epochs)
-        fidelity = self._find_fidelity(search_space, readings)
-        return self._suggest_curves(study, readings, space, fidelity, scale, trial)
-
-    def _suggest_curves(
-        self,
-        study: Study,
-        readings: Sequence[TrialReading],
-        space: EncodedSpace,
-        fidelity: Fidelity,
-        scale: CurveScale,
-        trial: FrozenTrial,
-    ) -> Suggestion:
-        key = (study.study_name, space, fidelity, scale)
+        fidelity = self._find_fidelity(search_space, summary)
+        key = (study.study_name, study._study_id, space, fidelity, scale)
         if self._curves is None or self._curves[0] != key:
             suggester = Suggester(
                 space,
@@ -239,49 +212,26 @@ class FrontierSampler(BaseSampler):
                 work=self._work,
                 listed=self._candidates,
             )
-            self._curves = key, suggester
-        records = self._convert(
-            (study.study_name, scale),
-            readings,
-            lambda row: reading.make_curve_record(row, scale, self._epochs),
+            self._curves = key, suggester, SeenTrials()
+        _, suggester, seen = self._curves
+        records = self._read_new(
+            seen, others, lambda row: reading.make_curve_record(row, scale, self._epochs)
         )
-        return self._curves[1].suggest(records, trial.number)
+        return suggester.suggest(records, trial.number)
 
     def _suggest_general(
-        self, study: Study, readings: Sequence[TrialReading], space: EncodedSpace, trial: FrozenTrial
+        self, study: Study, others: Sequence[FrozenTrial], space: EncodedSpace, trial: FrozenTrial
     ) -> Suggestion:
-        key = (study.study_name, space)
+        key = (study.study_name, study._study_id, space)
         if self._general is None or self._general[0] != key:
             suggester = GeneralSuggester(
                 space, seed=self._seed, startup_trials=self._startup, listed=self._candidates
             )
-            self._general = key, suggester
+            self._general = key, suggester, SeenTrials()
+        _, suggester, seen = self._general
         directions = study.directions
-        records = self._convert(
-            (study.study_name, tuple(directions)),
-            readings,
-            lambda row: reading.make_value_record(row, directions),
-        )
-        return self._general[1].suggest(records, trial.number)
-
-    def _learn_conditions(
-        self, study: Study, trials: Sequence[FrozenTrial]
-    ) -> dict[str, tuple[str, tuple[object, ...]]]:
-        """Learn which parameter appears under which value of which choice."""
-        finished = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-        traits = []
-        for trial in finished:
-            key = (study.study_name, trial.number)
-            if key not in self._traits:
-                names = frozenset(trial.params)
-                chosen = {
-                    name: value
-                    for name, value in trial.params.items()
-                    if isinstance(trial.distributions[name], CategoricalDistribution)
-                }
-                self._traits[key] = Trait(names, tuple(sorted(chosen.items())))
-            traits.append(self._traits[key])
-        return learn_conditions(traits)
+        records = self._read_new(seen, others, lambda row: reading.make_value_record(row, directions))
+        return suggester.suggest(records, trial.number)
 
     def _make_space(
         self,
@@ -303,14 +253,13 @@ class FrontierSampler(BaseSampler):
         return EncodedSpace(parameters)
 
     def _find_fidelity(
-        self, distributions: Mapping[str, BaseDistribution], readings: Sequence[TrialReading]
+        self, distributions: Mapping[str, BaseDistribution], summary: StudySummary
     ) -> Fidelity:
         """Return the range of the epochs, or the length of the longest trial where none are chosen."""
         distribution = distributions.get(self._epochs) if self._epochs else None
         if isinstance(distribution, IntDistribution):
             return Fidelity(distribution.low, distribution.high, chosen=True)
-        longest = max((row.rows[-1][0] for row in readings if row.rows), default=1)
-        return Fidelity(1, longest, chosen=False)
+        return Fidelity(1, summary.find_longest(), chosen=False)
 
 
 @cache

@@ -71,11 +71,11 @@ class Suggester:
         self._history.add_trials(trials)
         running = [trial for trial in trials if trial.status is TrialStatus.running]
         busy = {make_key(trial.params) for trial in running}
-        observed = self._history.list_observed()
+        observed = self._history.observed_count
         suggestion = None
-        if len(observed) < self._startup:
+        if observed < self._startup:
             suggestion = self._suggest_quasi_random(number, busy)
-        if suggestion is None and len(observed) >= 2:
+        if suggestion is None and observed >= 2:
             suggestion = self._suggest_best(running, busy, number)
         return suggestion or self._suggest_anything(number, busy)
 
@@ -114,11 +114,11 @@ class Suggester:
 
     def _fit_kernels(self) -> Kernels:
         """Fit to the first trials up to a round number, so that every process comes to the same."""
-        numbers = tuple(sorted(self._history.trials))
-        key = numbers[: find_refit_count(len(numbers), self._startup)]
+        numbers = self._history.numbers
+        key = tuple(numbers[: find_refit_count(len(numbers), self._startup)])
         if self._kernels is None or self._kernels[0] != key:
             first = self._history.select_trials(key)
-            if len(first.list_observed()) < 2:  # failures came first
+            if first.observed_count < 2:  # failures came first
                 first = self._history
             self._kernels = (
                 key if first is not self._history else (),
@@ -132,7 +132,8 @@ class Suggester:
         paused = [
             configuration
             for configuration in forecast.nearest
-            if configuration.can_continue(self.fidelity) and make_key(configuration.params) not in busy
+            if configuration.can_continue(self.fidelity)
+            and not (busy and make_key(configuration.params) in busy)
         ]
         good = [configuration.params for configuration in forecast.nearest[:12]]
         new = self._source.make_candidates(good, number, lambda key: self._is_new(key, busy))

@@ -3,7 +3,8 @@
 import numpy as np
 
 from pipeline.frontier_sampler.candidates import CandidateSource
-from pipeline.frontier_sampler.encoding import Choices, EncodedSpace, Numeric, Parameter, make_key
+from pipeline.frontier_sampler.domains import Choices, Numeric
+from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter, make_key
 
 SPACE = EncodedSpace(
     [Parameter("kind", Choices(("a", "b"))), Parameter("hidden", Numeric(8, 11, integer=True))]

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.frontier_sampler.conditions import Trait, learn_conditions
-from pipeline.frontier_sampler.encoding import NEUTRAL, Choices, EncodedSpace, Numeric, Parameter, make_key
+from pipeline.frontier_sampler.domains import NEUTRAL, Choices, Numeric
+from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter, make_key
 
 SPACE = EncodedSpace(
     [

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.frontier_sampler.encoding import EncodedSpace, Numeric, Parameter
+from pipeline.frontier_sampler.domains import Numeric
+from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
 from pipeline.frontier_sampler.general import GeneralSuggester, ValueModel, ValueRecord, scale_losses
 from pipeline.frontier_sampler.history import TrialStatus
 from pipeline.frontier_sampler.surrogate import default_kernel

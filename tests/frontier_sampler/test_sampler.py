@@ -214,7 +214,9 @@ def test_ranges_that_differ_between_trials_are_joined() -> None:
         )
         for ends in ((1, 4), (2, 9))
     ]
-    assert join_distributions(trials) == {"x": IntDistribution(1, 9)}
+    assert join_distributions(item for trial in trials for item in trial.distributions.items()) == {
+        "x": IntDistribution(1, 9)
+    }
 
 
 def test_nothing_is_warned_of_in_an_ordinary_study() -> None:

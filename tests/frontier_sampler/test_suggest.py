@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.frontier_sampler.encoding import Choices, EncodedSpace, Key, Numeric, Parameter, make_key
+from pipeline.frontier_sampler.domains import Choices, Numeric
+from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Parameter, make_key
 from pipeline.frontier_sampler.history import Curve, Fidelity, TrialRecord, TrialStatus
 from pipeline.frontier_sampler.suggest import Suggester, Suggestion
 

@@ -13,7 +13,7 @@ from benchmarks import record, replay, strategies
 from benchmarks.replay import Outcome, Run
 from benchmarks.table import Ledger, Row, Table, read
 from pipeline.frontier import compute_log_hypervolume
-from pipeline.frontier_sampler.encoding import Choices, Numeric
+from pipeline.frontier_sampler.domains import Choices, Numeric
 from pipeline.measures import Point
 
 TABLES = Path(replay.__file__).parent / "tables"

@@ -1,0 +1,91 @@
+"""The values that one parameter may have, and their places in 0..1. Pure."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+NEUTRAL = 0.5
+WIDE = 10.0
+"""Numeric choices that span this ratio are features on a log scale, as 32, 128, 512."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numeric:
+    """`low` <= value <= `high`; `step`: None = continuous; `integer`: values are int."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+    integer: bool = False
+
+    def scale(self, value: Any) -> float:
+        """Return the position in 0..1; outside of that where the value is outside of the range."""
+        if self.high <= self.low:
+            return NEUTRAL
+        if self.log:
+            return math.log(max(float(value), 1e-300) / self.low) / math.log(self.high / self.low)
+        return (float(value) - self.low) / (self.high - self.low)
+
+    def _padded_range(self) -> tuple[float, float]:
+        """Return the range with half a step beyond both ends, so that every step gets its fair share."""
+        half = 0.5 if self.integer and self.step is None else (self.step or 0.0) / 2
+        return max(self.low - half, self.low / 2) if self.log else self.low - half, self.high + half
+
+    def decode(self, unit: float) -> float | int:
+        """Return the value at `unit` in 0..1."""
+        low, high = self._padded_range()
+        value = low * (high / low) ** unit if self.log else low + unit * (high - low)
+        if self.step or self.integer:
+            step = self.step or 1.0
+            value = self.low + step * round((value - self.low) / step)
+        value = min(max(value, self.low), self.high)
+        return round(value) if self.integer else float(value)
+
+    def encode(self, value: float) -> float:
+        """Return the unit position that decodes to `value`; 0.5 where there is only one value."""
+        low, high = self._padded_range()
+        if high <= low:
+            return NEUTRAL
+        if self.log:
+            return math.log(max(value, 1e-300) / low) / math.log(high / low)
+        return (value - low) / (high - low)
+
+    def count(self) -> float:
+        """Return how many values there are."""
+        if self.high <= self.low:
+            return 1
+        step = self.step or (1.0 if self.integer else 0.0)
+        return math.floor((self.high - self.low) / step + 1e-9) + 1 if step else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """One of `values`; ordered and scaled where all are numbers, else one feature a choice."""
+
+    values: tuple[Any, ...]
+
+    @property
+    def ordinal(self) -> Numeric | None:
+        """Return the range of the choices where all are numbers, else None."""
+        numbers = [value for value in self.values if isinstance(value, int | float)]
+        if len(numbers) < len(self.values) or any(isinstance(value, bool) for value in numbers):
+            return None
+        low, high = min(numbers), max(numbers)
+        return Numeric(low, high, log=low > 0 and high / low >= WIDE)
+
+    def index(self, value: Any) -> int | None:
+        return next((index for index, choice in enumerate(self.values) if is_same(choice, value)), None)
+
+    def decode(self, unit: float) -> Any:
+        return self.values[min(int(unit * len(self.values)), len(self.values) - 1)]
+
+    def count(self) -> float:
+        return len(self.values)
+
+
+def is_same(left: Any, right: Any) -> bool:
+    """Return whether two values are equal and of one type: `True` is not `1`, NaN is NaN."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return bool(left == right) or (left != left and right != right)

@@ -1,0 +1,101 @@
+"""What the sampler knows of a study as a whole, kept up to date at the price of what has changed."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from pipeline.frontier_sampler.conditions import Condition, Trait, learn_conditions
+from pipeline.frontier_sampler.distributions import join_distributions
+from pipeline.frontier_sampler.reading import CurveScale, ScaleFinder, TrialReading, read_trial
+
+
+class SeenTrials:
+    """Finished trials, which never change, are handed out once; all others each time."""
+
+    def __init__(self) -> None:
+        self._numbers: set[int] = set()
+        self._settled = 0  # all numbers below have been seen
+
+    def select_new(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Select what is new among `trials`, in the order of their numbers."""
+        while self._settled in self._numbers:
+            self._numbers.discard(self._settled)
+            self._settled += 1
+        start = bisect_left(trials, self._settled, key=lambda trial: trial.number)
+        new = [trial for trial in trials[start:] if trial.number not in self._numbers]
+        self._numbers.update(trial.number for trial in new if trial.state.is_finished())
+        return new
+
+
+class StudySummary:
+    """The space that the trials of a study have spanned, its conditions, and what its values are."""
+
+    def __init__(self, study: Study, epochs: str | None) -> None:
+        """Start without trials; `epochs`: the parameter for how far to train."""
+        self._epochs, self._seen = epochs, SeenTrials()
+        self._scale = ScaleFinder(study.directions)
+        self._open: list[FrozenTrial] = []
+        self._suggested: dict[tuple[str, BaseDistribution], int] = {}
+        """The number of the last trial for which it was suggested."""
+        self._first: dict[str, tuple[int, int]] = {}
+        """The first trial in which a parameter came, and its place there."""
+        self._traits: dict[Trait, None] = {}
+        self._conditions: tuple[int, dict[str, Condition]] = 0, {}
+        self._longest = 1
+
+    def update(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take over what has changed; `trials`: all others than the one that is asked for."""
+        self._open = []
+        for trial in self._seen.select_new(trials):
+            for place, item in enumerate(trial.distributions.items()):
+                self._suggested[item] = max(trial.number, self._suggested.get(item, -1))
+                here = trial.number, place
+                self._first[item[0]] = min(here, self._first.get(item[0], here))
+            if trial.state.is_finished():
+                self._take(trial)
+            else:
+                self._open.append(trial)
+
+    def _take(self, trial: FrozenTrial) -> None:
+        reading = read_trial(trial, self._epochs)
+        if reading is not None:
+            self._scale.add(reading)
+            self._longest = max(self._longest, _count_epochs(reading))
+        if trial.state is not TrialState.FAIL:
+            chosen = {
+                name: value
+                for name, value in trial.params.items()
+                if isinstance(trial.distributions[name], CategoricalDistribution)
+            }
+            self._traits[Trait(frozenset(trial.params), tuple(sorted(chosen.items())))] = None
+
+    def join_distributions(self) -> dict[str, BaseDistribution]:
+        """Return every parameter that was suggested, in the widest range that was."""
+        joined = join_distributions(sorted(self._suggested, key=lambda item: self._suggested[item]))
+        return {name: joined[name] for name in sorted(joined, key=lambda name: self._first[name])}
+
+    def learn_conditions(self) -> dict[str, Condition]:
+        """Learn which parameter appears under which value of which choice."""
+        if self._conditions[0] != len(self._traits):
+            self._conditions = len(self._traits), learn_conditions(tuple(self._traits))
+        return self._conditions[1]
+
+    def find_scale(self) -> CurveScale | None:
+        """Find out what the values are: see `reading.ScaleFinder.find`."""
+        return self._scale.find(self.list_open())
+
+    def find_longest(self) -> int:
+        """Find the epochs of the longest curve; 1 where there is none."""
+        return max([self._longest, *map(_count_epochs, self.list_open())])
+
+    def list_open(self) -> list[TrialReading]:
+        """List the trials of which something is known and that are not over yet."""
+        readings = (read_trial(trial, self._epochs) for trial in self._open)
+        return [reading for reading in readings if reading is not None]
+
+
+def _count_epochs(reading: TrialReading) -> int:
+    return reading.rows[-1][0] if reading.rows else 1
