@@ -26,7 +26,8 @@ Array = NDArray[np.float64]
 
 PLACES, MAX_PLACES = 4096, 512
 """Places that are drawn in the box of the objectives, and how many undominated ones are looked at."""
-MAX_ROWS = 350
+MAX_ROWS, MAX_TRIALS = 350, 450
+"""Trials that the posteriors are conditioned on, and that are looked at, but for the frontier."""
 MARGIN = 0.3
 """The box goes beyond the best and the worst of the frontier by this share of the range."""
 WIDE = 10.0
@@ -96,12 +97,15 @@ class GeneralSuggester:
         self, observed: Sequence[ValueRecord], trials: Sequence[ValueRecord], tried: set[Key], number: int
     ) -> Params | None:
         running = [trial for trial in trials if trial.status is TrialStatus.running and not trial.losses]
-        constrained = [trial for trial in trials if trial.losses or trial.constraints]
+        all_kernels = self._fit_kernels(observed)
+        observed = select_relevant(observed)
+        unmeasured = [trial for trial in trials if trial.constraints and not trial.losses]
+        constrained = sorted([*observed, *unmeasured[-MAX_TRIALS:]], key=lambda trial: trial.number)
         features = self.space.encode_features([trial.params for trial in constrained])
         constraints = [trial.constraints for trial in constrained]
         kernels = fit_constraints(features, constraints, self._seed)
         feasibility = FeasibilityModel(kernels, features, constraints)
-        model = ValueModel(self.space, observed, running, self._fit_kernels(observed))
+        model = ValueModel(self.space, observed, running, all_kernels)
         good = [trial.params for trial in model.rank()[:12]]
         best: tuple[float, Params] | None = None
         pool = self._source.make_candidates(good, number, lambda key: key not in tried)
@@ -122,10 +126,23 @@ class GeneralSuggester:
         count = find_refit_count(len(observed), self._startup)
         key = tuple(trial.number for trial in observed[:count])
         if self._kernels is None or self._kernels[0] != key:
-            features = self.space.encode_features([trial.params for trial in observed[:count]])
-            targets = scale_losses(np.array([trial.losses for trial in observed[:count]], float))
+            fitted = select_relevant(observed[:count])
+            features = self.space.encode_features([trial.params for trial in fitted])
+            targets = scale_losses(np.array([trial.losses for trial in fitted], float))
             self._kernels = key, [surrogate.fit_kernel(features, column, self._seed) for column in targets.T]
         return self._kernels[1]
+
+
+def select_relevant(observed: Sequence[ValueRecord]) -> list[ValueRecord]:
+    """Select at most about MAX_TRIALS trials: those that no feasible one dominates, good ones, the newest."""
+    if len(observed) <= MAX_TRIALS:
+        return list(observed)
+    losses = scale_losses(np.array([trial.losses for trial in observed], float))
+    feasible = np.flatnonzero([trial.feasible for trial in observed])
+    kept = np.zeros(len(observed), bool)
+    kept[_select_rows(losses, MAX_ROWS)] = kept[MAX_ROWS - MAX_TRIALS :] = True
+    kept[feasible[_find_front(losses[feasible])]] = True
+    return [observed[int(row)] for row in np.flatnonzero(kept)]
 
 
 class ValueModel:
@@ -240,4 +257,11 @@ def _draw_undominated(points: Array) -> tuple[Array, float]:
 
 def _find_front(points: Array) -> NDArray[np.bool_]:
     """Find the points [n] that no other dominates; equal ones all stay."""
-    return np.array([not ((points <= point).all(1) & (points < point).any(1)).any() for point in points])
+    front = np.zeros(len(points), bool)
+    rows = np.lexsort(points.T[::-1])  # a point stands behind all that dominate it
+    while len(rows):
+        point = points[rows[0]]
+        same = (points[rows] == point).all(1)
+        front[rows[same]] = True
+        rows = rows[~(points[rows] >= point).all(1)]
+    return front

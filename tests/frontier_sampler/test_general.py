@@ -5,7 +5,14 @@ import pytest
 
 from pipeline.frontier_sampler.domains import Numeric
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
-from pipeline.frontier_sampler.general import GeneralSuggester, ValueModel, ValueRecord, scale_losses
+from pipeline.frontier_sampler.general import (
+    MAX_TRIALS,
+    GeneralSuggester,
+    ValueModel,
+    ValueRecord,
+    scale_losses,
+    select_relevant,
+)
 from pipeline.frontier_sampler.history import TrialStatus
 from pipeline.frontier_sampler.surrogate import default_kernel
 
@@ -49,3 +56,19 @@ def test_what_was_tried_is_not_suggested_until_nothing_else_is_left() -> None:
         trials.append(ValueRecord(number, suggestion.params, TrialStatus.finished, (loss,)))
     assert {trial.params["n"] for trial in trials} == set(range(6))
     assert suggester.suggest(trials, 6).exhausted
+
+
+def test_of_many_trials_the_undominated_and_the_newest_matter() -> None:
+    draw = np.random.default_rng(0)
+    losses = draw.random((3 * MAX_TRIALS, 3)).round(2)
+    trials = [
+        ValueRecord(number, {"x": 0.5}, TrialStatus.finished, tuple(row), {"size": number % 2 - 0.5})
+        for number, row in enumerate(losses.tolist())
+    ]
+    kept = {trial.number for trial in select_relevant(trials)}
+    feasible = losses[::2]
+    beaten = [((feasible <= row).all(1) & (feasible < row).any(1)).any() for row in feasible]
+    assert {2 * row for row in np.flatnonzero(~np.array(beaten))} <= kept
+    assert {*range(3 * MAX_TRIALS - 50, 3 * MAX_TRIALS)} <= kept
+    assert len(kept) < 1.5 * MAX_TRIALS
+    assert select_relevant(trials[:MAX_TRIALS]) == trials[:MAX_TRIALS]
