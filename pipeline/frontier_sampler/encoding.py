@@ -146,8 +146,8 @@ class EncodedSpace:
             row[self._columns[labels[0]]] = scale.scale(value)
             return
         assert isinstance(domain, Choices)
-        place = domain.index(value)
-        hot = [float(place == position) for position in range(len(domain.values))]
+        choice = domain.index(value)
+        hot = [float(choice == position) for position in range(len(domain.values))]
         for label, level in zip(labels, hot[-len(labels) :], strict=True):
             row[self._columns[label]] = level
 

@@ -139,10 +139,10 @@ def select_relevant(observed: Sequence[ValueRecord]) -> list[ValueRecord]:
         return list(observed)
     losses = scale_losses(np.array([trial.losses for trial in observed], float))
     feasible = np.flatnonzero([trial.feasible for trial in observed])
-    kept = np.zeros(len(observed), bool)
-    kept[_select_rows(losses, MAX_ROWS)] = kept[MAX_ROWS - MAX_TRIALS :] = True
-    kept[feasible[_find_front(losses[feasible])]] = True
-    return [observed[int(row)] for row in np.flatnonzero(kept)]
+    selected = np.zeros(len(observed), bool)
+    selected[_select_rows(losses, MAX_ROWS)] = selected[MAX_ROWS - MAX_TRIALS :] = True
+    selected[feasible[_find_front(losses[feasible])]] = True
+    return [observed[int(row)] for row in np.flatnonzero(selected)]
 
 
 class ValueModel:

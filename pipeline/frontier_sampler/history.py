@@ -187,8 +187,8 @@ class History:
         """Find the configuration of a trial, or add it where it is new."""
         key = make_key(trial.params)
         if key not in self.configurations:
-            known = self._encoded.get(key)
-            features = known.features if known else self.space.encode_features([trial.params])[0]
+            encoded = self._encoded.get(key)
+            features = encoded.features if encoded else self.space.encode_features([trial.params])[0]
             self.configurations[key] = Configuration(
                 params=trial.params, first=trial.number, features=features
             )
@@ -215,10 +215,10 @@ class History:
         """
         if not self._constrained:
             return []
-        known = {id(row): row for row in self.list_relevant()}
+        rows = {id(row): row for row in self.list_relevant()}
         nearest = sorted(self._constrained.values(), key=_measure_distance)
-        known |= {id(row): row for row in nearest[:LIMIT]}
-        return sorted(known.values(), key=lambda configuration: configuration.first)
+        rows |= {id(row): row for row in nearest[:LIMIT]}
+        return sorted(rows.values(), key=lambda configuration: configuration.first)
 
     def list_evidence(self) -> list[Configuration]:
         """List what surrogates learn from: relevant configurations, and suggestions that led elsewhere."""

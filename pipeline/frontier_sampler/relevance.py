@@ -77,26 +77,26 @@ class ConfigurationTable:
         stairs = Staircase(front, ReferencePoint.around(*ends))
         above = table[:, END_ERROR] - stairs.level(table[:, END_COST])
         nearest = np.lexsort((above, table[:, FEASIBLE] == 0))
-        kept = np.zeros(len(order), bool)
-        kept[nearest[:NEAR]] = kept[-NEWEST:] = True
-        kept[nearest[table[nearest, PAUSABLE] == 1][:PAUSED]] = True
-        kept[np.linspace(0, len(order) - 1, SPREAD).round().astype(int)] = True
-        kept[[*table[:, MIN_COST:].argmin(0), *table[:, MIN_COST:].argmax(0)]] = True
-        kept |= np.isin(order, owners)
-        return [self._configurations[row] for row in order[kept]]
+        selected = np.zeros(len(order), bool)
+        selected[nearest[:NEAR]] = selected[-NEWEST:] = True
+        selected[nearest[table[nearest, PAUSABLE] == 1][:PAUSED]] = True
+        selected[np.linspace(0, len(order) - 1, SPREAD).round().astype(int)] = True
+        selected[[*table[:, MIN_COST:].argmin(0), *table[:, MIN_COST:].argmax(0)]] = True
+        selected |= np.isin(order, owners)
+        return [self._configurations[row] for row in order[selected]]
 
     def _sort_rows(self) -> NDArray[np.intp]:
         return np.argsort(self._columns[: len(self), FIRST], kind="stable")
 
     def _find_front(self) -> tuple[NDArray[np.intp], Array]:
         """Find the rows that have points on the frontier of all feasible ones, and these points [k, 2]."""
-        for group, found in enumerate(self._fronts):
-            if found is None:
+        for group, cached in enumerate(self._fronts):
+            if cached is None:
                 rows = range(group * GROUP, min((group + 1) * GROUP, len(self)))
                 self._fronts[group] = self._find_front_among(
                     [row for row in rows if self._columns[row, FEASIBLE]]
                 )
-        groups = [found for found in self._fronts if found is not None]
+        groups = [cached for cached in self._fronts if cached is not None]
         owners = np.concatenate([rows for rows, _ in groups])
         points = np.concatenate([points for _, points in groups])
         front = _select_front(points)
@@ -106,7 +106,7 @@ class ConfigurationTable:
         points = [_to_plane(self._configurations[row].points) for row in rows]
         if not points:
             return np.empty(0, np.intp), np.empty((0, 2))
-        owners, plane = np.repeat(rows, [len(part) for part in points]), np.concatenate(points)
+        owners, plane = np.repeat(rows, list(map(len, points))), np.concatenate(points)
         front = _select_front(plane)
         return owners[front], plane[front]
 

@@ -170,9 +170,9 @@ class FrontierSampler(BaseSampler):
 
     def _list_other_trials(self, study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
         trials = study.get_trials(deepcopy=False)  # in the order of their numbers
-        place = bisect_left(trials, trial.number, key=lambda row: row.number)
-        is_there = place < len(trials) and trials[place].number == trial.number
-        return trials[:place] + trials[place + is_there :]
+        index = bisect_left(trials, trial.number, key=lambda row: row.number)
+        is_there = index < len(trials) and trials[index].number == trial.number
+        return trials[:index] + trials[index + is_there :]
 
     def _summarise(self, study: Study, trials: Sequence[FrozenTrial]) -> StudySummary:
         """Return what is known of the study after these trials."""
@@ -183,10 +183,10 @@ class FrontierSampler(BaseSampler):
         return self._summary[1]
 
     def _read_new(
-        self, seen: SeenTrials, trials: Sequence[FrozenTrial], convert: Callable[[TrialReading], T]
+        self, seen_trials: SeenTrials, trials: Sequence[FrozenTrial], convert: Callable[[TrialReading], T]
     ) -> list[T]:
         """Convert the trials that a suggester has not seen, or that may have changed since."""
-        readings = (reading.read_trial(trial, self._epochs) for trial in seen.select_new(trials))
+        readings = (reading.read_trial(trial, self._epochs) for trial in seen_trials.select_new(trials))
         return [convert(row) for row in readings if row is not None]
 
     # ---- suggestions --------------------------------------------------------------------------------------
@@ -213,9 +213,9 @@ class FrontierSampler(BaseSampler):
                 listed=self._candidates,
             )
             self._curves = key, suggester, SeenTrials()
-        _, suggester, seen = self._curves
+        _, suggester, seen_trials = self._curves
         records = self._read_new(
-            seen, others, lambda row: reading.make_curve_record(row, scale, self._epochs)
+            seen_trials, others, lambda row: reading.make_curve_record(row, scale, self._epochs)
         )
         return suggester.suggest(records, trial.number)
 
@@ -228,9 +228,9 @@ class FrontierSampler(BaseSampler):
                 space, seed=self._seed, startup_trials=self._startup, listed=self._candidates
             )
             self._general = key, suggester, SeenTrials()
-        _, suggester, seen = self._general
+        _, suggester, seen_trials = self._general
         directions = study.directions
-        records = self._read_new(seen, others, lambda row: reading.make_value_record(row, directions))
+        records = self._read_new(seen_trials, others, lambda row: reading.make_value_record(row, directions))
         return suggester.suggest(records, trial.number)
 
     def _make_space(
