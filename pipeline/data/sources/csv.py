@@ -1,5 +1,6 @@
 """Tables with a column of classes: numbers, dates and categories, or one column of texts."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,9 @@ def load(data: Csv, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
         samples[split] = _read_samples(table, layout, scratch, paths[split])
         labels[split] = read_labels(table, layout.label)
     classes = list_classes(list(labels.values()), layout.label, paths["train"])
+    alike = Counter(map(str.casefold, classes))
+    mixed = [name for name in classes if alike[name.casefold()] > 1]
+    findings.add("name", "of classes alike but for capitals", ", ".join(mixed[:8]), len(mixed))
     made = {
         split: LabelledSamples(
             samples[split],

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, Row, collect_batches, collect_cells
 from pipeline.data.tables.text_files import OpenText
 from pipeline.errors import BadData
 
 
-def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace) -> CellTable:
+def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace, findings: Findings) -> CellTable:
     """Read a Parquet, Arrow or Feather file.
 
     Raises:
@@ -32,6 +33,8 @@ def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace) -> CellTable
             schema, batches = _open_arrow(path)
         keep = [number for number, field in enumerate(schema) if not pa.types.is_nested(field.type)]
         names = [schema.names[number] for number in keep]
+        nested = [name for name in schema.names if name not in names]
+        findings.add("column", "left out: lists or records", ", ".join(nested[:8]), len(nested))
         texts = pa.schema([(str(number), pa.large_string()) for number in range(len(names))])
         made = (
             pa.record_batch([_make_text(batch.column(number)) for number in keep], schema=texts)

@@ -46,7 +46,7 @@ def read_table(path: Path, data: Csv, scratch: ScratchSpace, findings: Findings)
     with path.open("rb") as file:
         head = file.read(16)
     if head.startswith((b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")):
-        table = row_files.read_arrow(path, head.startswith(b"PAR1"), scratch)
+        table = row_files.read_arrow(path, head.startswith(b"PAR1"), scratch, findings)
     elif find_packing(path) == "zip" and _holds_sheets(path):
         table, others = row_files.read_excel(path, scratch, data.header)
         findings.add("sheet", "left out: only the first is read", ", ".join(others), len(others))

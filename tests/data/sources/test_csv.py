@@ -233,3 +233,11 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
     path.write_bytes(content)
     with suppress(BadData):
         load(places.cells(path, label="0", columns=None), path.parent)
+
+
+def test_classes_alike_but_for_capitals_are_told(tmp_path: Path) -> None:
+    rows = [f"{row % 7},{('yes', 'Yes', 'no')[row % 3]}" for row in range(30)]
+    loaded = load(
+        places.cells(written(tmp_path, "\n".join(["x,y", *rows])), label="y", columns=None), tmp_path
+    )
+    assert "2 names of classes alike but for capitals (Yes, yes)" in map(str, loaded.findings)

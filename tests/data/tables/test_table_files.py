@@ -210,3 +210,11 @@ def test_a_cell_may_be_long(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(f"t,y\n{'a ' * 150_000},x\n")
     assert len(rows_of(read(path))[0][0]) == 299_999
+
+
+def test_a_column_of_lists_is_left_out_with_a_word(tmp_path: Path) -> None:
+    path, findings = tmp_path / "t.parquet", Findings()
+    pq.write_table(pa.table({"a": [1, 2], "l": [[1], [2]], "y": ["x", "z"]}), path)
+    data = places.cells(path, label="y", columns=None)
+    assert read_table(path, data, ScratchSpace(tmp_path, 10**9), findings).names == ("a", "y")
+    assert [str(finding) for finding in findings.to_tuple()] == ["1 column left out: lists or records (l)"]
