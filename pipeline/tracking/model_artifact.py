@@ -2,8 +2,8 @@
 
 import io
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -20,26 +20,37 @@ PINNED = ("tensorflow", "keras", "mlflow", "numpy")
 
 
 def log_model(
-    model: "keras.Model", prepared: Prepared, register: str | None, run_id: str | None = None
-) -> str:
-    """Log the model, which answers to raw samples, and return its URI.
+    model: "keras.Model",
+    prepared: Prepared,
+    register: str | None,
+    run_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> str | None:
+    """Log the model, which answers to raw samples, and return its version where it was registered.
 
-    `run_id`: of the run that gets it, by default the active one.
+    `run_id`: of the run that gets it, which stays as it has ended; by default the active one. `tags`: of the
+    model and of its version, from their first moment.
     """
-    from mlflow.models import ModelSignature
+    from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
     probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
     signature = ModelSignature(Schema(make_input_specs(prepared)), Schema([probabilities]))
-    with mlflow.start_run(run_id=run_id) if run_id else nullcontext(), _hide_registry_messages():
-        logged = mlflow.keras.log_model(
-            model,
+    with _hide_registry_messages():
+        # `mlflow.keras.log_model` takes no run: it writes into the active one, and to make a run active sets
+        # it RUNNING. A kill meanwhile would leave a trial that had ended long ago as one that did not.
+        logged = Model.log(
+            artifact_path=None,
             name="model",
+            flavor=mlflow.keras,
+            model=model,
+            run_id=run_id,
             signature=signature,
             pip_requirements=[f"{package}=={version(package)}" for package in PINNED],
             registered_model_name=register,
+            tags=dict(tags or {}),
         )
-    return str(logged.model_uri)
+    return None if logged.registered_model_version is None else str(logged.registered_model_version)
 
 
 def make_input_specs(prepared: Prepared) -> list[Any]:

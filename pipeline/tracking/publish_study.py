@@ -136,25 +136,34 @@ def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> 
     run_id = _find_run(record, member)
     if run_id is None:
         return None
+    name = _name_member(member)
+    _delete_left_over(record, run_id, name)
     try:
-        task.dispatcher.call(log_point, plan_point(task, member), record.study, run_id)
+        return task.dispatcher.call(log_point, plan_point(task, member), record.study, run_id, name)
     except FulcrumError as error:
-        record.end_run(run_id)
         print(
             f"trial {member.trial.number}, epoch {member.epoch}: no model is kept: {error}", file=sys.stderr
         )
         return None
-    newest = max(int(version.version) for version in _search_versions(record) if version.run_id == run_id)
-    record.client.set_model_version_tag(record.study, str(newest), MEMBER, _name_member(member))
-    return str(newest)
 
 
-def log_point(point: PointTraining, study: str, run_id: str) -> None:
-    """Train a point and log its model into a run, as the next version of the study's model: for a worker."""
+def _delete_left_over(record: "StudyRecorder", run_id: str, name: str) -> None:
+    """Delete the models of a point that a killed start has logged into the run and not registered."""
+    client, of_run = record.client, f"source_run_id = {mlflow_runs.quote(run_id)}"
+    for model in client.search_logged_models([record.experiment_id], of_run):
+        if model.tags.get(MEMBER) == name:
+            client.delete_logged_model(model.model_id)
+
+
+def log_point(point: PointTraining, study: str, run_id: str, name: str) -> str | None:
+    """Train a point, log its model into a run and return the version of the study's model: for a worker.
+
+    `name`: of the point, which model and version are tagged with.
+    """
     mlflow_store.open_store()
     weights, prepared = train_point(point), load_prepared(point.settings)
     model = keras_models.build_model(point.settings, prepared, weights)
-    model_artifact.log_model(model, prepared, study, run_id)
+    return model_artifact.log_model(model, prepared, study, run_id, {MEMBER: name})
 
 
 def _describe_version(record: "StudyRecorder", version: str, member: FrontierPoint) -> None:

@@ -266,12 +266,6 @@ class StudyRecorder:
                 self.client.set_terminated(run_id, status="FAILED")
         return run_id
 
-    def end_run(self, run_id: str) -> None:
-        """End the run of a trial that a process left open which was to log a model into it."""
-        with self._unless_deleted(run_id, "a trial"):
-            if run_id != self.run_id:
-                self.client.set_terminated(run_id)
-
     def delete_attempt(self, attempt: str) -> None:
         """Delete the run of an interrupted trial; its next try has a run of its own."""
         for run in list(self._search_runs(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):

@@ -1,22 +1,21 @@
 """One study on several machines: a real PostgreSQL, a real tracking server, and one process killed."""
 
-import getpass
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import mlflow
 import pytest
 import requests
+from optuna.distributions import IntDistribution
 from optuna.trial import FrozenTrial
 from sqlalchemy import create_engine, make_url, text
 
@@ -24,11 +23,12 @@ from pipeline.cli.ui import LEAN_ENVIRONMENT
 from pipeline.errors import BadInput
 from pipeline.search import trial_rows
 from pipeline.search.optuna_storage import OUTCOME, OWNER, list_studies
-from pipeline.search.study_store import StudyStore, is_interrupted
+from pipeline.search.study_store import ProposedTrial, StudyStore, is_interrupted
 from pipeline.search.trial_rows import CONFIRM
 from tests.conftest import CHECKOUT
+from tests.support.postgres import PASSWORD, find_programs, free_port, running_postgres
 
-USER, PASSWORD, STUDY, TRIALS = "searcher", "pa55-word", "shared", 10
+STUDY, TRIALS = "shared", 10
 WORDS = (
     "search=smoke",
     f"search.study={STUDY}",
@@ -40,48 +40,14 @@ WORDS = (
 )
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def binaries() -> Path | None:
-    """Of the newest PostgreSQL; Debian keeps them away from PATH."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
-    on_path = shutil.which("initdb")
-    return found[-1].parent if found else Path(on_path).parent if on_path else None
-
-
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
-    """The address of a fresh PostgreSQL, its password in it. The server refuses to run as root."""
-    folder_of = binaries()
-    if folder_of is None:
+    """The address of a fresh PostgreSQL, its password in it."""
+    programs = find_programs()
+    if programs is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    user = "postgres" if os.getuid() == 0 else getpass.getuser()
-    with tempfile.TemporaryDirectory(prefix="fulcrum-postgres-") as folder:
-        secret, port = Path(folder, "password"), free_port()
-        secret.write_text(PASSWORD)
-        if os.getuid() == 0:
-            for path in (Path(folder), secret):
-                shutil.chown(path, user)
-
-        def run(name: str, *words: str) -> None:
-            command = [str(folder_of / name), "-D", f"{folder}/data", *words]
-            as_user = user if os.getuid() == 0 else None
-            done = subprocess.run(
-                command, user=as_user, cwd=folder, capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
-
-        run("initdb", "-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--no-sync")
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        run("pg_ctl", "-w", "-l", f"{folder}/log", "-o", options, "start")
-        try:
-            yield f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres"
-        finally:
-            run("pg_ctl", "-w", "-m", "immediate", "stop")
+    with running_postgres(programs) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +204,36 @@ def test_the_password_is_nowhere(swept: Path, tracking: str) -> None:
         files = [path for path in folder.rglob("*") if path.is_file()]
         assert len(files) >= 2
         assert [path for path in files if PASSWORD.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.slow
+def test_what_several_machines_begin_and_claim_at_once_is_begun_and_claimed_once(database: str) -> None:
+    """Each proposes the same and sees the same queue; no command line is trained twice."""
+    seen_from_elsewhere = [StudyStore(database, "raced") for _ in range(4)]
+    for number in range(20):
+        seen_from_elsewhere[0].queue(ProposedTrial({}, {}, {}), {}, once=f"baseline {number}")
+    barrier = threading.Barrier(len(seen_from_elsewhere))
+
+    def work(store: StudyStore) -> list[int]:
+        mine = []
+        for value in range(10):
+            newest = max((row.number for row in store.trials()), default=-1)
+            params = {row.params.get("x") for row in store.trials()}
+            barrier.wait()  # all have looked before anybody writes
+            proposal = ProposedTrial({"x": value}, {"x": IntDistribution(0, 9)}, {})
+            if value not in params and (number := store.begin(proposal, 1000, newest)) is not None:
+                mine.append(number)
+            barrier.wait()
+            if row := store.claim():
+                mine.append(row.number)
+        return mine
+
+    with ThreadPoolExecutor(len(seen_from_elsewhere)) as pool:
+        taken = [number for numbers in pool.map(work, seen_from_elsewhere) for number in numbers]
+    rows = seen_from_elsewhere[0].trials()
+    assert sorted(taken) == sorted(row.number for row in rows)
+    assert Counter(row.params["x"] for row in rows if row.params) == dict.fromkeys(range(10), 1)
+    assert len(rows) == 30
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import FulcrumError
+from pipeline.files import own_temporary_folder
 from pipeline.measures import Point
 from pipeline.processes import ProcessOwner
 from pipeline.search.workers.job import Job, run_job
@@ -85,7 +86,7 @@ def run_worker(
     from pipeline.hardware.device import claim_device
 
     claim_device(device, pin=True)
-    with suppress(EOFError, OSError):
+    with own_temporary_folder(), suppress(EOFError, OSError):
         _Server(pipe, surroundings).serve()
     os._exit(0)  # threads that a job has left behind are not waited for
 
