@@ -4,12 +4,18 @@ FulcrumError                    anything this package raises on purpose
 ├── BadInput                    the user can correct it: exit code 2
 │   ├── BadSetting              a key, a value or a pair of values in the settings
 │   ├── BadData                 a file, an array or a label
-│   │   └── DataMissing         a file that is not there and cannot be fetched
+│   │   ├── DataMissing         a file that is not there and cannot be fetched
+│   │   └── DataChanged         a file that was written while it was in use
 │   ├── BadDevice               a device that was asked for and is not there
 │   └── BadModel                a trained model that cannot be found or used
-└── Diverged                    a loss or a model reached NaN or infinity: the trial failed
+├── Diverged                    a loss or a model reached NaN or infinity: the trial failed
+├── RecordDeleted               somebody deleted the MLflow run or the experiment that was written into
+└── StoreUnusable               a database cannot be read or written any more: exit code 1
+    └── StoreLocked             another program keeps it locked
 Stopped                         SIGTERM or SIGHUP: not an Exception, so that no handler catches it by accident
 """
+
+from typing import TypeVar
 
 
 class FulcrumError(Exception):
@@ -36,6 +42,10 @@ class DataMissing(BadData):
     """A data file is absent and could not be fetched."""
 
 
+class DataChanged(BadData):
+    """Data was changed while it was read, or while a search that had begun with it went on."""
+
+
 class BadDevice(BadInput):
     """The device asked for is not usable."""
 
@@ -53,6 +63,28 @@ class Diverged(FulcrumError):
     def __init__(self, text: str, device_seconds: float = 0.0) -> None:
         super().__init__(text)
         self.device_seconds = device_seconds
+
+
+class RecordDeleted(FulcrumError):
+    """Somebody has deleted the MLflow run or the experiment that a command still writes into."""
+
+
+class StoreUnusable(FulcrumError):
+    """A database that was in use cannot be read or written any more; what was recorded is kept."""
+
+
+class StoreLocked(StoreUnusable):
+    """Another program has kept a database locked for longer than anybody waits."""
+
+
+ErrorKind = TypeVar("ErrorKind", bound=BaseException)
+
+
+def find_cause(error: BaseException | None, kind: type[ErrorKind]) -> ErrorKind | None:
+    """Find the error of a kind that a library has wrapped into one of its own; None where there is none."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class Stopped(BaseException):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline import cli
+from pipeline.errors import StoreLocked
 from pipeline.output import GuardedOutput, guard_output
 from tests.conftest import CHECKOUT
 
@@ -88,3 +89,30 @@ def test_an_error_of_the_program_shows_its_traceback_without_secrets(
     error = capsys.readouterr().err
     assert error.startswith("Traceback")
     assert error.endswith("ZeroDivisionError: at postgresql://ann:***@host/db\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (StoreLocked("studies.db is still locked"), "error: studies.db is still locked\n"),
+        (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "model.keras"),
+            "error: model.keras: No space left on device; make room or the disk writable, then give the same "
+            "command again: what was recorded is kept\n",
+        ),
+    ],
+)
+def test_a_store_or_disk_that_takes_no_more_is_told_in_one_line(
+    error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where a library has made an error of its own of it."""
+
+    def fail(*_: Any) -> None:
+        try:
+            raise error
+        except StoreLocked as locked:
+            raise RuntimeError("An exception is raised during the commit.") from locked
+
+    monkeypatch.setattr(cli, "_run", fail)
+    assert cli.main(["run"]) == 1
+    assert capsys.readouterr().err == line

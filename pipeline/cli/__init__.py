@@ -1,5 +1,6 @@
 """The command line: words in, exit code out. Hydra lives in this folder only."""
 
+import errno
 import signal
 import sys
 import traceback
@@ -7,10 +8,12 @@ from collections.abc import Sequence
 
 from pipeline import signals
 from pipeline.cli import help
-from pipeline.errors import BadInput, FulcrumError
+from pipeline.errors import BadInput, FulcrumError, StoreUnusable, find_cause
 from pipeline.formatting import format_one_line
 from pipeline.output import guard_output
 from pipeline.secrets import mask
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def main(words: Sequence[str]) -> int:
@@ -36,6 +39,7 @@ def _run_command(words: Sequence[str]) -> int:
             name = "Ctrl-C" if stopped is signal.SIGINT else stopped.name
             print(f"stopped by {name}; a run that was open is recorded as KILLED", file=sys.stderr)
             return 128 + stopped
+        error = find_cause(error, StoreUnusable) or _explain_disk(error) or error
         if isinstance(error, FulcrumError):
             text = mask(str(error))
             line = format_one_line(text) if isinstance(error, BadInput) else text
@@ -46,6 +50,16 @@ def _run_command(words: Sequence[str]) -> int:
         print(mask(traceback.format_exc()), end="", file=sys.stderr)
         return 1
     return 0
+
+
+def _explain_disk(error: BaseException) -> FulcrumError | None:
+    """Return the error for a disk that takes no more; None where something else is the reason."""
+    if not isinstance(error, OSError) or error.errno not in DISK_ERRORS:
+        return None
+    return FulcrumError(
+        f"{error.filename or 'a file'}: {error.strerror}; make room or the disk writable, then give the same "
+        "command again: what was recorded is kept"
+    )
 
 
 def _run(command: str, words: Sequence[str]) -> None:

@@ -106,7 +106,8 @@ def _search_study(
     mlflow_runs.end_orphans(client)
     store = study_store.StudyStore(address, name, about)
     experiment_id = _choose_place(client, store, command_line)
-    identity = bind_study(store, plan.fingerprint_data(prepared.source_sha256))
+    data_digests = plan.fingerprint_data(prepared.source_sha256)
+    identity = bind_study(store, data_digests)
     split = ValidationSplit.count(prepared.validation.labels)
     if store.read_attrs().get(VALIDATION) != split.to_dict():
         store.write_attr(VALIDATION, split.to_dict())
@@ -118,6 +119,7 @@ def _search_study(
         space=plan.space,
         compose=compose,
         checkpoints=checkpoints,
+        sources=data_digests,
         work=epoch_work.make_epoch_work(
             command_line.settings, len(prepared.train), math.prod(prepared.shape), len(prepared.classes)
         ),

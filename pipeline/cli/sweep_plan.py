@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from pipeline.cli import arguments, sweep_from_diagnosis, sweep_space
 from pipeline.cli.compose import compose
-from pipeline.cli.sweep_space import OF_TRAINING
 from pipeline.errors import BadSetting
 from pipeline.search.space import (
     Dimension,
@@ -57,10 +56,10 @@ class SweepPlan:
         """
         from pipeline.data.preprocess import fingerprint_source
 
-        digests = {_get_data_words(self.fixed): source}
+        digests = {self.fixed.name_data(): source}
         for line in self.command_line.settings.search.enqueue:
             words = self.fixed.with_(*line.split())
-            name = _get_data_words(words)
+            name = words.name_data()
             if name not in digests:
                 digests[name] = fingerprint_source(compose(words).settings)
         return digests
@@ -69,12 +68,6 @@ class SweepPlan:
         """Return a name that the same command on the same device has again, so that it resumes its study."""
         description = repr(sorted(self.describe_study(device).items()))
         return f"{self.command_line.choices['data']}-{hashlib.sha256(description.encode()).hexdigest()[:8]}"
-
-
-def _get_data_words(words: Overrides) -> str:
-    """Return the words that name a data set; a fraction of it is no other one."""
-    named = words.without(*OF_TRAINING)
-    return " ".join(sorted(word for word in named if group_of(key_of(word)) == "data"))
 
 
 def make_plan(words: Sequence[str]) -> SweepPlan:

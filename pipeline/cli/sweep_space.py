@@ -11,12 +11,11 @@ from hydra.errors import HydraException
 from pipeline.cli import arguments
 from pipeline.errors import BadSetting
 from pipeline.search.space import Condition, Dimension, SearchSpace, Value
-from pipeline.settings.command_line import WITHOUT_EFFECT, Overrides, group_of, key_of
+from pipeline.settings.command_line import DATA_OF_TRAINING, WITHOUT_EFFECT, Overrides, group_of, key_of
 
 NEVER_TOGETHER = ("data", "device")
 """Groups of which a study has one option: points of several cannot be compared on one frontier."""
 
-OF_TRAINING = {"data.fraction"}
 """Keys of these groups that may be searched: they change the training split, but not the validation split."""
 
 
@@ -130,7 +129,7 @@ def _parse(pair: str) -> Override:
 
 def _check_key(key: str, pair: str) -> None:
     group = group_of(key)
-    if group in NEVER_TOGETHER and key not in OF_TRAINING:
+    if group in NEVER_TOGETHER and key not in DATA_OF_TRAINING:
         raise BadSetting(
             f"{key} must have one value in a search, got {pair!r}; points of several cannot be "
             f"compared on one frontier, so start one search for each {group}"

@@ -18,7 +18,7 @@ from pipeline.data.report import CleaningReport, Findings
 from pipeline.data.samples import RawSamples, Table, copy_rows
 from pipeline.data.sources import LoadedData
 from pipeline.data.splitting import RowSelection
-from pipeline.errors import BadInput, BadSetting
+from pipeline.errors import BadInput, BadSetting, DataChanged
 from pipeline.settings.data import SoundData, TextData
 from pipeline.settings.kinds import option_name
 from pipeline.settings.preprocess import Preprocess, Standardise, Storage
@@ -81,6 +81,10 @@ def _make_content(settings: Settings, data_dir: Path, source: str, folder: Path)
     fit = partial(_fit_front_end, settings)
     content = prepare(loaded, settings.preprocess, source, fit, settings.data.fraction, folder)
     shutil.rmtree(scratch, ignore_errors=True)
+    if fingerprint_source(settings) != source:  # what was prepared is neither the one nor the other
+        raise DataChanged(
+            "the data was changed while it was read; give the command again when it is complete"
+        )
     return content
 
 

@@ -66,6 +66,7 @@ def _launch(sweep: Sweep, row: FrozenTrial, point: FrontierPoint) -> None:
         settings=replace(settings, pruning=replace(settings.pruning, enabled=False)),
         read_test=True,
         under_shift=sweep.spec.search.under_shift,
+        source=sweep.spec.get_source(command_line),
     )
     sweep.dispatcher.launch(
         RunningTrial(

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, create_engine, delete, insert, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, FulcrumError, StoreLocked, find_cause
 from pipeline.processes import HEARTBEAT_SECONDS, LEASE_SECONDS, ProcessOwner, is_free
 from pipeline.search.storage.bulk_reading import BulkReadingStorage
 from pipeline.settings import sqlite_waiting
@@ -221,8 +221,10 @@ def _write_attrs(connection: Connection, trial_id: int, attrs: Mapping[str, Any]
         connection.execute(insert(model).values(row))
 
 
-def explain_unusable(url: str, error: Exception) -> BadInput:
+def explain_unusable(url: str, error: Exception) -> FulcrumError:
     """Return the error for a storage that does not answer; secrets are masked."""
+    if locked := find_cause(error, StoreLocked):
+        return locked
     remedy = "leave it out to use studies.db beside mlflow.db"
     return BadInput(
         f"search.storage must be an Optuna URL that answers, {explain_failure(url, error, remedy)}"

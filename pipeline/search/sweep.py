@@ -154,6 +154,7 @@ class Sweep:
             checkpoint=self.spec.get_checkpoint_path(command_line),
             limits=Limits(search.max_latency_ms, search.max_parameters),
             under_shift=search.under_shift,
+            source=self.spec.get_source(command_line),
         )
         self.dispatcher.launch(
             RunningTrial(name=str(number), number=number, command_line=command_line, params=params, job=job)

@@ -2,8 +2,8 @@
 
 import hashlib
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +24,8 @@ class SweepSpec:
     """What is searched.
 
     `fixed`: words that all trials share; `compose`: from words to settings; `checkpoints`: folder of the
-    states of its trials; `work`: what an epoch of some params takes (see `epoch_work`), where it is known.
+    states of its trials; `work`: what an epoch of some params takes (see `epoch_work`), where it is known;
+    `sources`: SHA-256 (hex) of each data set that the study is bound to, by the words that name it.
     """
 
     command_line: CommandLine
@@ -33,6 +34,7 @@ class SweepSpec:
     compose: Callable[[Sequence[str]], CommandLine]
     checkpoints: Path
     work: Work | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def search(self) -> SearchSettings:
@@ -47,6 +49,10 @@ class SweepSpec:
         """Return the command line of a row of the study: as it was queued, or of its params."""
         queued = row.user_attrs.get(WORDS)
         return Overrides(queued) if queued else self.get_words(row.params)
+
+    def get_source(self, trial: CommandLine) -> str | None:
+        """Return the SHA-256 (hex) that the data of a trial must have; None where the study says nothing."""
+        return self.sources.get(trial.overrides.name_data())
 
     def get_checkpoint_path(self, trial: CommandLine) -> Path:
         """Return one path for all trials that differ only in how long they train, where that is fair."""

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, FulcrumError, StoreLocked, find_cause
 from pipeline.secrets import mask
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -118,8 +118,10 @@ def check_store() -> None:
         raise explain_unusable_store(uri, error) from None
 
 
-def explain_unusable_store(uri: str, error: Exception) -> BadInput:
+def explain_unusable_store(uri: str, error: Exception) -> FulcrumError:
     """Return the error for a store that does not answer; it names the variable only where somebody set it."""
+    if locked := find_cause(error, StoreLocked):
+        return locked
     if os.environ.get(TRACKING_URI):
         rule = f"{TRACKING_URI} must name a store that answers"
         remedy = "unset it to use mlflow.db in the checkout"

@@ -19,6 +19,9 @@ WITHOUT_EFFECT = {
 }
 """Groups and keys that change nothing in the curve of a trial."""
 
+DATA_OF_TRAINING = ("data.fraction",)
+"""Keys of data that say how a trial uses it, and not which data it is."""
+
 EPOCHS = "train.epochs"
 """The key that says how long a trial trains; a study may choose it after the trial has begun."""
 
@@ -61,6 +64,11 @@ class Overrides(tuple[str, ...]):
         """Return the words without those that a later word for the same key replaces."""
         last = {key_of(word): number for number, word in enumerate(self)}
         return Overrides(word for number, word in enumerate(self) if number == last[key_of(word)])
+
+    def name_data(self) -> str:
+        """Return the words that name a data set; a fraction of it is no other one."""
+        named = self.without(*DATA_OF_TRAINING)
+        return " ".join(sorted(word for word in named if group_of(key_of(word)) == "data"))
 
     def trial_part(self) -> "Overrides":
         """Return the words that are part of one trial."""

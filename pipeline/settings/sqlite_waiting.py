@@ -1,4 +1,4 @@
-"""SQLite files that another program has locked for a while are waited for, whoever opens them.
+"""SQLite files that another program has locked for a while are waited for; others are told in one line.
 
 A backup, a database browser or a process that rolls back what a killed one left keeps a file for seconds.
 SQLite waits by itself, but not where such a rollback is under way, and without a word. So each statement
@@ -16,12 +16,28 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from pipeline.errors import StoreLocked, StoreUnusable
+
 LOCK_SECONDS, RETRY_SECONDS = 90.0, 0.1
 DRIVER_SECONDS = 3.0
 """How long SQLite waits by itself; after that a line is printed and the statement is tried again."""
 FIRST_BYTE = 0xFF
 """Of an error code of SQLite: the rest says more about the reason."""
 PASSING_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+AGAIN = "then give the same command again: what was recorded is kept"
+REMEDIES = {
+    sqlite3.SQLITE_READONLY: f"make the file and its folder writable, {AGAIN}",
+    sqlite3.SQLITE_PERM: f"make the file and its folder writable, {AGAIN}",
+    sqlite3.SQLITE_FULL: f"make room, {AGAIN}",
+    sqlite3.SQLITE_IOERR: f"look after the disk, {AGAIN}",
+    sqlite3.SQLITE_CANTOPEN: f"see that the file and its folder are there and can be read, {AGAIN}",
+    sqlite3.SQLITE_NOTADB: "move it away, or name another one",
+    sqlite3.SQLITE_CORRUPT: "put a copy of it back, or name another one",
+}
+"""What to do where a file cannot be used, by SQLite's error code."""
+
+_locked: set[str] = set()
+"""Files that were waited for in vain: while all is wound up, nobody waits for them again."""
 
 
 class _WaitingCursor(sqlite3.Cursor):
@@ -58,21 +74,36 @@ class WaitingConnection(sqlite3.Connection):
 
 
 def _retry(connection: WaitingConnection, attempt: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LOCK_SECONDS
+    """Attempt until the file is free.
+
+    Raises:
+        StoreLocked: it was locked for all the time.
+        StoreUnusable: the file or the disk cannot be used.
+    """
+    deadline = time.monotonic() + (0.0 if connection.path in _locked else LOCK_SECONDS)
     while True:
         try:
             attempt()
+            _locked.discard(connection.path)
             return
-        except sqlite3.OperationalError as error:
-            if not _is_passing(connection, error) or time.monotonic() > deadline:
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & FIRST_BYTE
+            if not _is_passing(connection, code):
+                if code in REMEDIES:
+                    raise StoreUnusable(f"{connection.path}: {error}; {REMEDIES[code]}") from error
                 raise
+            if time.monotonic() > deadline:
+                _locked.add(connection.path)
+                raise StoreLocked(
+                    f"{connection.path} is still locked by another program after {LOCK_SECONDS:.0f} s; "
+                    f"end that one, {AGAIN}"
+                ) from error
         _announce(connection.path)
         time.sleep(RETRY_SECONDS)
 
 
-def _is_passing(connection: sqlite3.Connection, error: sqlite3.OperationalError) -> bool:
+def _is_passing(connection: sqlite3.Connection, code: int) -> bool:
     """Return whether the reason is another program; a journal that is rolled back may vanish while read."""
-    code = getattr(error, "sqlite_errorcode", 0) & FIRST_BYTE
     return code in PASSING_CODES or (code == sqlite3.SQLITE_IOERR and not connection.in_transaction)
 
 

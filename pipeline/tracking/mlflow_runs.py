@@ -8,7 +8,7 @@ import re
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager
 from getpass import getuser
 from itertools import chain, count
 from pathlib import Path
@@ -102,7 +102,7 @@ def end_orphans(client: MlflowClient) -> list[str]:
         client.set_terminated(run_id, status="KILLED")
     condition = f"attributes.status != 'RUNNING' AND tags.{DISCARDED} = 'true'"
     for discarded in list(search_runs(client, experiments, condition)):
-        with suppress(MlflowException):  # another process was faster
+        with unless_deleted(client, discarded.info.run_id):  # another process was faster
             client.delete_run(discarded.info.run_id)
     return orphans
 
@@ -146,6 +146,16 @@ def _is_of_this_project(run: Run) -> bool:
 def _is_mlflow_run_alive() -> bool:
     lines = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
     return any("run" in line and any(Path(word).name == "mlflow" for word in line[:3]) for line in lines)
+
+
+@contextmanager
+def unless_deleted(client: MlflowClient, run_id: str) -> Iterator[None]:
+    """Leave out what a run that was deleted would get; any other failure is raised."""
+    try:
+        yield
+    except MlflowException:
+        if not is_deleted(client, run_id):
+            raise
 
 
 def is_deleted(client: MlflowClient, run_id: str) -> bool:

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from pipeline.errors import RecordDeleted
 from pipeline.files import make_draft_path, remove_abandoned_drafts
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
@@ -99,6 +101,26 @@ def find_or_create_experiment(client: mlflow.MlflowClient, name: str) -> str:
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)
+
+
+def restore_deleted(client: mlflow.MlflowClient, experiment_id: str) -> None:
+    """Restore an experiment, with its runs, that somebody has deleted while it is in use, and say so.
+
+    Raises:
+        RecordDeleted: it was removed for good.
+    """
+    try:
+        experiment = client.get_experiment(experiment_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise RecordDeleted(
+            f"the experiment {experiment_id} was removed from the MLflow store; "
+            "start anew with search.study=NAME"
+        ) from None
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment_id)
+        print(f"the experiment {experiment.name} was deleted while in use; it is restored", file=sys.stderr)
 
 
 def _locate_artifacts(uri: str, experiment: str) -> str | None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import mlflow
 from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.entities import DatasetInput, InputTag, Metric
+from mlflow.exceptions import MlflowException
 
 from pipeline import signals
 from pipeline.data.prepared import Prepared
 from pipeline.data.report import encode_columns, write_columns_csv
-from pipeline.errors import Stopped
+from pipeline.errors import RecordDeleted, Stopped
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Cost, Epoch, Seconds
@@ -247,13 +248,20 @@ def record_run(
         with RunLease(client, recorder.run_id), mlflow.start_run(run_id=recorder.run_id):
             yield recorder
         status = "FINISHED"
+    except MlflowException as error:
+        if recorder is None or not mlflow_runs.is_deleted(client, recorder.run_id):
+            raise
+        raise RecordDeleted(
+            f"the MLflow run {recorder.run_id} was deleted while it was written, so {stage} ended; restore "
+            "it in the UI, or give the command again"
+        ) from error
     except BaseException as error:
         if signals.read_requested() or isinstance(error, KeyboardInterrupt | Stopped):
             status = "KILLED"
         raise
     finally:
         if recorder is not None:
-            with signals.hold_back():
+            with signals.hold_back(), mlflow_runs.unless_deleted(client, recorder.run_id):
                 recorder.flush()
                 client.set_terminated(recorder.run_id, status=status_before or status)
 

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,14 @@ from pipeline.search.workers.job import TrialOutcome
 from pipeline.secrets import mask
 from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
 from pipeline.settings.settings import flatten
-from pipeline.tracking import adopted_run, command_record, mlflow_runs, shared_views, study_view
+from pipeline.tracking import (
+    adopted_run,
+    command_record,
+    mlflow_runs,
+    mlflow_store,
+    shared_views,
+    study_view,
+)
 from pipeline.tracking.run_lease import RunLease
 from pipeline.tracking.study_place import STUDY, STUDY_ID
 
@@ -177,6 +184,7 @@ class StudyRecorder:
         self, attempt: str, number: int, command_line: CommandLine, role: str | None, device: str
     ) -> str:
         """Open a run for a trial or a confirmation (`role`); `attempt`: its name for `delete_attempt`."""
+        mlflow_store.restore_deleted(self.client, self.experiment_id)
         tags = {
             **self._study_tags,
             TRIAL: str(number),
@@ -198,6 +206,7 @@ class StudyRecorder:
 
     def end_trial(self, run_id: str, outcome: TrialOutcome, unit: tuple[str, float]) -> None:
         """Record all that came out, in one call; `unit`: name and size of the steps of the cost axis."""
+        mlflow_store.restore_deleted(self.client, self.experiment_id)
         metrics = self._make_metrics(outcome, unit)
         tags = {"trial_state": outcome.status}
         if outcome.reason:
@@ -270,7 +279,7 @@ class StudyRecorder:
         """Delete the run of an interrupted trial; its next try has a run of its own."""
         for run in list(self._search_runs(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
             self.lease.drop(run.info.run_id)
-            with suppress(MlflowException):  # another process was faster
+            with mlflow_runs.unless_deleted(self.client, run.info.run_id):  # another process was faster
                 self.client.set_terminated(run.info.run_id, status="KILLED")
                 self.client.delete_run(run.info.run_id)
 
@@ -295,7 +304,7 @@ class StudyRecorder:
         recorded = self._tags.setdefault(run_id, {})
         changed = {key: value for key, value in tags.items() if recorded.get(key) != value}
         if changed:
-            with suppress(MlflowException):  # somebody deleted the run in the UI
+            with mlflow_runs.unless_deleted(self.client, run_id):  # in the UI
                 mlflow_runs.set_tags(self.client, run_id, changed)
             recorded |= changed
 
@@ -304,6 +313,7 @@ class StudyRecorder:
         steps = tuple(member.point for member in results.frontier)
         if steps == self._drawn_points and not force:
             return False
+        mlflow_store.restore_deleted(self.client, self.experiment_id)
         with self._exclusive("line"):
             before = list(self._search_runs(f"tags.{ROLE} = '{study_view.LINE_ROLE}'"))
             for mark in study_view.make_marks(results, unit):

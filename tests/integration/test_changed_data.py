@@ -10,13 +10,14 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.cli.compose import compose
+from pipeline.data import sources
 from pipeline.search.study_identity import DATA
 from pipeline.search.study_store import StudyStore
 from pipeline.search.study_trial import StudyTrial
 from pipeline.search.trial_rows import read_results
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
-from pipeline.trial import load_prepared, train_to_end
+from pipeline.trial import forget_prepared, load_prepared, train_to_end
 
 SWEEP = ("search=smoke", "data=csv", "data.label=y", "train.epochs=2", "pruning=none", "search.confirm=0")
 STUDY = ("search.study=tab", "search.trials=2", "search.workers=0", "device=cpu")
@@ -121,3 +122,45 @@ def test_a_searched_fraction_is_no_change_of_the_data(table: Path) -> None:
     assert sweep(table, "data.fraction=0.5,1.0", "search.trials=3")[0] == 0
     assert len(StudyStore(addresses.make_study_address(), "tab").read_attrs()[DATA]) == 1
     assert len(read_trials()) == 3
+
+
+def test_a_table_that_changes_between_two_trials_stops_the_search(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that took the place of another one reads the file anew."""
+    before, end = table.read_bytes(), StudyStore.finish
+
+    def end_and_change(self: StudyStore, number: int, outcome: dict[str, object]) -> bool:
+        write_table(table, -1)
+        forget_prepared()
+        return end(self, number, outcome)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StudyStore, "finish", end_and_change)
+        code, _, err = sweep(table)
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith("error: the data was changed while the search ran: it had ")
+    assert err.endswith("; put it back, or start anew with search.study=NAME (trial 1 is given back)\n")
+    assert sweep(table)[0] == 2
+    table.write_bytes(before)
+    assert sweep(table)[0] == 0
+    assert len(read_trials()) == 2
+    assert_measured_here(read_trials())
+
+
+def test_a_table_that_is_written_while_it_is_read_is_refused(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = sources.load
+
+    def load_and_change(*arguments: object) -> object:
+        loaded = load(*arguments)  # type: ignore[arg-type]
+        write_table(table, -1)
+        return loaded
+
+    monkeypatch.setattr(sources, "load", load_and_change)
+    code, out, err = sweep(table)
+    assert (code, out) == (2, "")
+    assert (
+        err == "error: the data was changed while it was read; give the command again when it is complete\n"
+    )

@@ -136,6 +136,27 @@ def test_two_that_queue_in_the_same_moment_leave_one(
     assert store.count_begun() == 1
 
 
+def test_two_that_claim_in_the_same_moment_are_one(
+    store: StudyStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both see the row waiting; the other machine, whose process cannot be seen here, is faster."""
+    store.queue(NOBODY, {}, once="baseline")
+    theirs = {"host": "another", "pid": 1, "started": 1.0}
+
+    def be_faster(storage: Any, trial_id: int, owner: ProcessOwner) -> bool:
+        other = ProcessOwner.from_dict(theirs)
+        assert other is not None
+        assert optuna_storage.claim_waiting(StudyStore(url, "s")._storage, trial_id, other)
+        return optuna_storage.claim_waiting(storage, trial_id, owner)
+
+    monkeypatch.setattr(study_store, "claim_waiting", be_faster)
+    assert is_free(store)
+    monkeypatch.undo()
+    (row,) = store.trials()
+    assert (row.state, row.user_attrs[OWNER]["host"]) == (TrialState.RUNNING, "another")
+    assert take_back(store) == []
+
+
 def test_what_is_done_afterwards_is_no_trial(store: StudyStore, url: str) -> None:
     store.begin(proposal(0), MANY)
     store.task_queue().queue(NOBODY, {}, once="confirm")

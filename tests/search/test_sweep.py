@@ -1,6 +1,8 @@
 """The search itself: with a pool that trains nothing, and an observer that writes down what it sees."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from optuna.trial import TrialState
 
 from pipeline import signals
 from pipeline.cli.compose import compose
-from pipeline.errors import BadSetting
+from pipeline.errors import BadSetting, StoreLocked, find_cause
 from pipeline.measures import Curve, Point
 from pipeline.processes import ProcessOwner
 from pipeline.search import trial_rows
@@ -20,6 +22,7 @@ from pipeline.search.sweep_spec import RunningTrial, SweepSpec
 from pipeline.search.workers.dispatcher import SearchStopped
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.search.workers.pool import Crash, Stoppage
+from pipeline.settings import sqlite_waiting
 from pipeline.settings.command_line import EPOCHS, Overrides
 from tests.support.sweeps import DEVICE, SPACE, Pool, Scene, complete, composed, curve_of, states
 
@@ -243,6 +246,28 @@ def test_a_signal_between_two_writes_tears_nothing(
         made.sweep.run()
     assert states(made.store) == ["complete", "complete"]
     assert made.observer.discarded == []
+
+
+def test_a_storage_that_stays_locked_ends_the_search_and_loses_nothing(
+    scene: Callable[..., Scene], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup that hangs. The trial that ended meanwhile is tried again by the next start."""
+    monkeypatch.setattr(sqlite_waiting, "DRIVER_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite_waiting, "LOCK_SECONDS", 0.2)
+    made = scene("search.trials=4")
+    with closing(sqlite3.connect(address.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        made.pool.about_to = lambda job: other.execute("BEGIN EXCLUSIVE") if job.number == 2 else None  # type: ignore[assignment,return-value]
+        with pytest.raises(Exception, match="locked") as caught:
+            made.sweep.run()
+    assert find_cause(caught.value, StoreLocked)
+    for row in made.store.trials():
+        if row.state is TrialState.RUNNING:  # of this process, which would have ended
+            gone = replace(ProcessOwner.current(), started=1.0, started_after_boot=1.0).to_dict()
+            made.store._storage.set_trial_user_attr(row._trial_id, OWNER, gone)
+    again = scene("search.trials=4")
+    again.sweep.run()
+    assert again.observer.discarded == ["2"]
+    assert len(again.sweep.results.trials) == again.store.count_begun() == 4
 
 
 def test_the_trial_of_a_dead_process_is_tried_again(scene: Callable[..., Scene]) -> None:

@@ -2,13 +2,16 @@
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
+from pipeline.errors import StoreLocked, StoreUnusable
 from pipeline.settings import sqlite_waiting
 
 
@@ -38,14 +41,69 @@ def test_a_statement_and_a_commit_wait(path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "some.db is locked by another program; waiting for up to 90 s\n"
 
 
-def test_after_a_while_the_lock_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_waiting, "LOCK_SECONDS", 0.0)
+def insert(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO numbers VALUES (1)"))
+
+
+def test_after_a_while_the_lock_is_told_and_nobody_waits_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a sweep is wound up it writes several times: each would wait for as long."""
+    monkeypatch.setattr(sqlite_waiting, "LOCK_SECONDS", 0.5)
+    engine = create_engine(f"sqlite:///{path}")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        engine = create_engine(f"sqlite:///{path}")
-        with pytest.raises(OperationalError, match="database is locked"), engine.begin() as connection:
-            connection.execute(text("INSERT INTO numbers VALUES (1)"))
-        engine.dispose()
+        with pytest.raises(
+            StoreLocked, match=r"some\.db is still locked by another program after 0 s; end that"
+        ):
+            insert(engine)
+        monkeypatch.setattr(sqlite_waiting, "LOCK_SECONDS", 3600.0)
+        with pytest.raises(StoreLocked):
+            insert(engine)
+        other.execute("COMMIT")
+    insert(engine)
+    assert str(path) not in sqlite_waiting._locked
+    engine.dispose()
+
+
+def make_read_only(path: Path) -> str:
+    return f"sqlite:///file:{path}?mode=ro&uri=true"
+
+
+def make_full(path: Path) -> str:
+    """No page more than the file has."""
+    return f"sqlite:///{path}"
+
+
+def make_text(path: Path) -> str:
+    path.write_text("no database " * 100)
+    return f"sqlite:///{path}"
+
+
+@pytest.mark.parametrize(
+    ("make", "reason", "remedy"),
+    [
+        (
+            make_read_only,
+            "attempt to write a readonly database",
+            "writable, then give the same command again",
+        ),
+        (make_full, "database or disk is full", "make room, then give the same command again"),
+        (make_text, "file is not a database", "move it away, or name another one"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_in_one_line(
+    path: Path, make: Callable[[Path], str], reason: str, remedy: str
+) -> None:
+    engine = create_engine(make(path))
+    event.listen(engine, "connect", lambda opened, _: opened.execute("PRAGMA max_page_count = 1"))
+    with pytest.raises(StoreUnusable) as caught, engine.begin() as connection:
+        connection.execute(text("INSERT INTO numbers VALUES (zeroblob(100000))"))
+    assert f": {reason}; " in str(caught.value)
+    assert remedy in str(caught.value)
+    assert "\n" not in str(caught.value)
+    engine.dispose()
 
 
 def test_any_other_mistake_fails_at_once(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,38 @@ def test_a_deleted_run_is_left_out_and_told_once(capsys: pytest.CaptureFixture[s
     ]
 
 
+@pytest.mark.parametrize("when", ["before a trial", "in a trial"])
+def test_an_experiment_that_is_deleted_meanwhile_comes_back_with_its_runs(
+    when: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = mlflow_store.open_store()
+    experiment = mlflow_store.find_or_create_experiment(client, f"deleted {when}")
+    recorder = StudyRecorder(client, compose([]), StudyKey("deleted", "1", experiment), "cpu")
+    if when == "before a trial":
+        client.delete_experiment(experiment)
+    trial = recorder.open_trial("deleted 0", 0, compose([]), None, "a CPU")
+    if when == "in a trial":
+        client.delete_experiment(experiment)
+    recorder.end_trial(trial, DONE, UNIT)
+    recorder.close("FINISHED")
+    assert (
+        capsys.readouterr().err == f"the experiment deleted {when} was deleted while in use; it is restored\n"
+    )
+    runs = {run.info.run_id: run.info.status for run in client.search_runs([experiment])}
+    assert runs == {trial: "FAILED", recorder.run_id: "FINISHED"}
+
+
+def test_an_experiment_that_is_renamed_meanwhile_goes_on() -> None:
+    client = mlflow_store.open_store()
+    experiment = mlflow_store.find_or_create_experiment(client, "old name")
+    recorder = StudyRecorder(client, compose([]), StudyKey("renamed", "1", experiment), "cpu")
+    client.rename_experiment(experiment, "new name")
+    trial = recorder.open_trial("renamed 0", 0, compose([]), None, "a CPU")
+    recorder.end_trial(trial, DONE, UNIT)
+    assert client.get_run(trial).info.status == "FAILED"
+    assert client.get_experiment_by_name("old name") is None
+
+
 def test_after_its_run_was_deleted_a_study_has_a_new_one_with_all_its_trials() -> None:
     client = mlflow_store.open_store()
     first = StudyRecorder(client, compose([]), key(client, "again"), "cpu")

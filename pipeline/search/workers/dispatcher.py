@@ -39,7 +39,7 @@ TASK = "task"
 
 
 class SearchStopped(FulcrumError):
-    """A trial ended by an error of the program; the text has the command that repeats it."""
+    """A trial was refused, or ended by an error of the program: the text has the command that repeats it."""
 
 
 class Dispatcher:
@@ -195,6 +195,8 @@ class Dispatcher:
                 with signals.hold_back():
                     self._give_back(store, job.number, died=True)
                 self._results = None
+            case TrialOutcome(status="refused", reason=reason):
+                raise SearchStopped(f"{reason} (trial {trial.number} is given back)")
             case TrialOutcome():
                 self._write_outcome(store, job.number, event)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.errors import Diverged, FulcrumError
+from pipeline.errors import DataChanged, Diverged, FulcrumError
 from pipeline.evaluation.output_scores import score_outputs
 from pipeline.hardware.device import claim_device
 from pipeline.measures import Curve, Epoch, Point, Seconds
@@ -37,7 +37,8 @@ class Job:
     """What to train.
 
     `checkpoint`: where its state lies, None: nowhere; `read_test`: score the test split, too; `under_shift`:
-    all accuracies are those of samples changed as `evaluate` says.
+    all accuracies are those of samples changed as `evaluate` says; `source`: SHA-256 (hex) of the data that
+    the study is bound to, None: of any.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     read_test: bool = False
     under_shift: bool = False
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Progress:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
     """How a job ended: `status` complete, paused or failed, and `reason`, why.
+
+    A job whose data was changed since the study began was not done: its status is refused.
 
     `curve`, `chosen_epoch`: None where no epoch was reached; `paid_seconds`: device-seconds that the job
     spent itself; `test_accuracy` where it was asked for; `unshifted_accuracy` where the others are of changed
@@ -113,6 +117,11 @@ def run_job(job: Job, frontier: Frontier) -> Iterator[Progress | TrialOutcome]:
     reported = started
     try:
         data = load_prepared(job.settings, job.under_shift)
+        if job.source not in (None, data.source_sha256):
+            raise DataChanged(
+                f"the data was changed while the search ran: it had {str(job.source)[:12]}, now "
+                f"{data.source_sha256[:12]}; put it back, or start anew with search.study=NAME"
+            )
         parameters = keras_models.count_parameters(job.settings, data)
         if too_large := _explain_too_large(parameters, job.limits):
             yield TrialOutcome(status="failed", reason=too_large, parameters=parameters)
@@ -127,6 +136,8 @@ def run_job(job: Job, frontier: Frontier) -> Iterator[Progress | TrialOutcome]:
             reported = time.perf_counter()
         assert trained is not None
         yield _measure_outcome(job, trained, parameters, started)
+    except DataChanged as error:
+        yield TrialOutcome(status="refused", reason=str(error))
     except BaseException as error:
         if not is_failure(error, job.settings):
             raise

@@ -1,0 +1,136 @@
+"""What a person deletes in the MLflow UI is left out and told in one line; commands go on, models stay."""
+
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities import Run
+
+from pipeline.cli import main
+from pipeline.measures import Epoch
+from pipeline.search.results import Results
+from pipeline.search.study_store import StudyStore
+from pipeline.search.trial_rows import read_results
+from pipeline.settings import addresses
+from pipeline.tracking import mlflow_store
+from pipeline.tracking.run_recorder import RunRecorder
+from pipeline.tracking.study_recorder import StudyRecorder
+
+STUDY = ("search=smoke", "search.study=s", "train.epochs=2", "pruning=none", "search.confirm=0", "device=cpu")
+STUDY += ("search.workers=0",)
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+@pytest.fixture
+def client() -> mlflow.MlflowClient:
+    return mlflow_store.open_store()
+
+
+def command(*words: str) -> tuple[int, list[str]]:
+    """Exit code and lines of the error output."""
+    err = StringIO()
+    with redirect_stdout(StringIO()), redirect_stderr(err):
+        code = main(words)
+    return code, err.getvalue().splitlines()
+
+
+def sweep(trials: int) -> tuple[int, list[str]]:
+    return command("sweep", *STUDY, f"search.trials={trials}")
+
+
+def read() -> Results:
+    return read_results(StudyStore(addresses.make_study_address(), "s"), "digits")
+
+
+def runs_of(client: mlflow.MlflowClient, stage: str) -> list[Run]:
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    return list(client.search_runs(experiments, f"tags.stage = '{stage}'"))
+
+
+def assert_models_answer(client: mlflow.MlflowClient, results: Results) -> None:
+    """Each point that has a model has one version, and its artifact can be loaded."""
+    versions = list(client.search_model_versions("name = 's'"))
+    members = {version.tags["member"].split()[0] for version in versions}
+    assert members == {str(member.trial.number) for member in results.frontier}
+    assert mlflow.keras.load_model("models:/s@best").count_params() > 0
+    assert all(client.get_run(version.run_id).info.lifecycle_stage == "active" for version in versions)
+
+
+def test_runs_deleted_between_two_starts_are_left_out_and_their_models_lie_elsewhere(
+    client: mlflow.MlflowClient,
+) -> None:
+    assert sweep(3)[0] == 0
+    member = read().frontier[-1].trial
+    (study,) = runs_of(client, "sweep")
+    client.delete_run(str(member.run_id))
+    client.delete_run(study.info.run_id)
+    client.delete_registered_model("s")
+    assert command("frontier", "--study", "s")[0] == 0
+    code, lines = sweep(4)
+    assert code == 0, lines
+    deleted = f"the MLflow run of trial {member.number} was deleted: the study's run has its model"
+    is_member = member.number in {each.trial.number for each in read().frontier}
+    assert lines == ([deleted] if is_member else [])
+    assert len(read().trials) == 4
+    assert_models_answer(client, read())
+    assert command("frontier", "--study", "s")[0] == 0
+
+
+def test_a_study_whose_experiment_was_deleted_or_renamed_goes_on_in_it(client: mlflow.MlflowClient) -> None:
+    assert sweep(2)[0] == 0
+    experiment = client.get_experiment_by_name("fulcrum")
+    client.rename_experiment(experiment.experiment_id, "mine")
+    assert sweep(3) == (0, [])
+    client.delete_experiment(experiment.experiment_id)
+    assert command("frontier", "--study", "s")[0] == 0
+    assert sweep(4) == (0, ["the experiment mine of the study was deleted; it is restored"])
+    assert len(runs_of(client, "trial")) == 4
+    assert {run.info.experiment_id for run in runs_of(client, "trial")} == {experiment.experiment_id}
+
+
+def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_trial, ended = StudyRecorder.end_trial, list[str]()
+
+    def delete_and_end(self: StudyRecorder, run_id: str, *arguments: object) -> None:
+        ended.append(run_id)
+        if len(ended) == 1:
+            client.delete_run(run_id)
+        if len(ended) == 2:
+            client.delete_run(self.run_id)
+        if len(ended) == 3:
+            client.delete_experiment(self.experiment_id)
+        end_trial(self, run_id, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(StudyRecorder, "end_trial", delete_and_end)
+    code, lines = sweep(4)
+    assert code == 0, lines
+    assert f"the MLflow run of a trial ({ended[0]}) was deleted: it gets no more" in lines
+    assert "the experiment fulcrum was deleted while in use; it is restored" in lines
+    assert not [line for line in lines if "Traceback" in line]
+    assert len(read().trials) == 4
+    assert sweep(5)[0] == 0
+    assert len(runs_of(client, "sweep")) == 1
+    assert_models_answer(client, read())
+
+
+def test_a_run_that_is_deleted_while_it_trains_ends_in_one_line(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = RunRecorder.record_epoch
+
+    def delete_and_record(self: RunRecorder, epoch: Epoch) -> None:
+        client.delete_run(self.run_id)
+        record(self, epoch)
+
+    monkeypatch.setattr(RunRecorder, "record_epoch", delete_and_record)
+    code, lines = command("run", "train.epochs=1", "device=cpu")
+    assert (code, len(lines)) == (1, 1)
+    assert "was deleted while it was written, so run ended; restore it in the UI, or give the" in lines[0]
