@@ -369,9 +369,9 @@ def test_who_gives_up_a_trial_that_ends_in_this_moment_leaves_it_as_it_ended(
     disown(store, 0, dead())
     fail = StudyStore._fail
 
-    def end_first(self: StudyStore, row: FrozenTrial, surplus: bool = False) -> bool:
+    def end_first(self: StudyStore, row: FrozenTrial, **more: Any) -> bool:
         assert store.finish(row.number, DONE)
-        return fail(self, row, surplus)
+        return fail(self, row, **more)
 
     monkeypatch.setattr(StudyStore, "_fail", end_first)
     assert take_back(store) == []
