@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.cli import arguments, explain_errors, schema
+from pipeline.cli import arguments, explain_conf, explain_errors, schema
 from pipeline.settings.command_line import CommandLine, Overrides, key_of
 from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.settings import Settings
@@ -34,8 +34,8 @@ def compose(words: Sequence[str]) -> CommandLine:
         with open_dict(config):
             del config["hydra"]
         settings = OmegaConf.to_object(config)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain_errors.explain(error, pairs) from None
+    except (HydraException, OmegaConfBaseException, *explain_conf.UNREADABLE) as error:
+        raise explain_errors.explain(error, pairs, CONF) from None
     assert isinstance(settings, Settings)
     assert isinstance(choices, dict)
     chosen = {

@@ -1,13 +1,9 @@
 """One line for a mistake in the settings: key, rule, value, remedy, and the most similar valid name."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import is_dataclass
-from difflib import get_close_matches
-from enum import Enum
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import get_args, get_type_hints
+from typing import get_type_hints
 
 from hydra.core.override_parser.types import Override
 from omegaconf.errors import (
@@ -18,7 +14,8 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from pipeline.cli import arguments, schema
+from pipeline.cli import arguments, explain_conf, schema
+from pipeline.cli.explain_conf import read_first_line, suggest_name
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import Overrides, group_of, split_word
 from pipeline.settings.kinds import option_name
@@ -65,68 +62,47 @@ def _check_option(group: str, override: Override, conf: Path) -> None:
     value = override.value()
     if value not in options and not (group == "experiment" and value is None):
         raise BadSetting(
-            f"{group} must be one of {', '.join(options)}, got {value}{_suggest_name(str(value), options)}"
+            f"{group} must be one of {', '.join(options)}, got {value}{suggest_name(str(value), options)}"
         )
 
 
-def explain(error: Exception, pairs: Sequence[str]) -> BadSetting:
-    """Return the error of Hydra or OmegaConf as one line of our own."""
-    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+def explain(error: Exception, pairs: Sequence[str], conf: Path) -> BadSetting:
+    """Return the error of Hydra, OmegaConf or a file of `conf` as one line of our own."""
+    cause = _find_cause(error)
+    if in_a_file := explain_conf.explain(error, cause, pairs, conf):
+        return in_a_file
     if isinstance(cause, OmegaConfBaseException):
         key = _restore_key(str(cause.full_key or ""), pairs)
         if isinstance(cause, MissingMandatoryValue):
             return BadSetting(f"{key} must be set, got nothing; add {key}=...")
-        if key not in list_rules() or isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        if key not in schema.list_rules() or isinstance(cause, ConfigKeyError | ConfigAttributeError):
             return _explain_unknown(key, pairs)
         if isinstance(cause, InterpolationResolutionError):
-            return BadSetting(f"{key} must not refer to what is not there: {_read_first_line(cause)}")
+            return BadSetting(f"{key} must not refer to what is not there: {read_first_line(cause)}")
         if pair := Overrides(pairs).find(key):
-            rule = list_rules()[key]
+            rule = schema.list_rules()[key]
             return BadSetting(f"{key} must be {rule}, got {_value_of(pair)}{_suggest_remedy(key, pair)}")
-    return BadSetting(f"{_read_first_line(cause or error)}; got {' '.join(pairs)!r}, see --help for the keys")
+    return BadSetting(f"{read_first_line(cause)}; got {' '.join(pairs)!r}, see --help for the keys")
 
 
-def list_rules() -> dict[str, str]:
-    """Return every dotted key that some choice of groups has, with what its value must be."""
-    rules = {name: _describe_type(hint) for name, hint in get_type_hints(Settings).items()}
-    for group, kind in _list_classes():
-        rules |= {f"{group}.{name}": _describe_type(hint) for name, hint in get_type_hints(kind).items()}
-    return rules
-
-
-def _list_classes() -> Iterable[tuple[str, type]]:
-    for group, kinds in schema.KINDS.items():
-        yield from ((group, kind) for kind in kinds)
-    yield from schema.SINGLE.items()
-
-
-def _describe_type(hint: object) -> str:
-    if isinstance(hint, UnionType):
-        return " or ".join(_describe_type(option) for option in get_args(hint))
-    if hint is type(None):
-        return "null"
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return f"one of {', '.join(hint.__members__)}"
-    if isinstance(hint, type) and is_dataclass(hint):
-        return "a group"
-    if args := get_args(hint):
-        return f"a list, each {_describe_type(args[0])}"
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    return names.get(hint, str(hint))  # type: ignore[call-overload, no-any-return]
+def _find_cause(error: BaseException) -> BaseException:
+    """Find what OmegaConf said; Hydra raises anew, sometimes while it handles that. Else the error itself."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OmegaConfBaseException):
+        cause = cause.__cause__ or cause.__context__
+    return cause or error
 
 
 def _explain_unknown(key: str, pairs: Sequence[str]) -> BadSetting:
     group, _, name = key.partition(".")
     got = f", got {_value_of(pair)}" if (pair := Overrides(pairs).find(key)) else ""
-    rules = list_rules()
+    rules = schema.list_rules()
     if group in schema.SINGLE or group in schema.KINDS:
-        remedy = _suggest_option(group, name) or _suggest_name(
+        remedy = _suggest_option(group, name) or suggest_name(
             key, [k for k in rules if k.startswith(f"{group}.")]
         )
         return BadSetting(f"{group} has no setting {name}{got}{remedy or '; see --help for the keys'}")
-    return BadSetting(
-        f"{key} is not a setting{got}{_suggest_name(key, rules) or '; see --help for the keys'}"
-    )
+    return BadSetting(f"{key} is not a setting{got}{suggest_name(key, rules) or '; see --help for the keys'}")
 
 
 def _suggest_option(group: str, name: str) -> str:
@@ -149,16 +125,7 @@ def _value_of(pair: str) -> str:
 
 
 def _suggest_remedy(key: str, pair: str) -> str:
-    rule = list_rules()[key]
+    rule = schema.list_rules()[key]
     if rule.startswith("one of "):
-        return _suggest_name(_value_of(pair), rule.removeprefix("one of ").split(", "))
+        return suggest_name(_value_of(pair), rule.removeprefix("one of ").split(", "))
     return f"; write {key}=..."
-
-
-def _suggest_name(word: str, names: Iterable[str]) -> str:
-    near = get_close_matches(word, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _read_first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,8 +1,11 @@
-"""Hand the dataclasses of `pipeline.settings` to Hydra as schemas, one for each conf option."""
+"""The dataclasses of `pipeline.settings`: schemas for Hydra, one for each conf option, and rules in words."""
 
+from collections.abc import Iterable
 from dataclasses import is_dataclass
+from enum import Enum
 from functools import cache
-from typing import get_type_hints
+from types import UnionType
+from typing import get_args, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 
@@ -34,3 +37,32 @@ def register() -> None:
             store.store(group=f"schema/{group}", name=option_name(kind), node=kind)
     for group, kind in SINGLE.items():
         store.store(group="schema", name=group, node=kind)
+
+
+def list_rules() -> dict[str, str]:
+    """Return every dotted key that some choice of groups has, with what its value must be."""
+    rules = {name: _describe_type(hint) for name, hint in get_type_hints(Settings).items()}
+    for group, kind in _list_classes():
+        rules |= {f"{group}.{name}": _describe_type(hint) for name, hint in get_type_hints(kind).items()}
+    return rules
+
+
+def _list_classes() -> Iterable[tuple[str, type]]:
+    for group, kinds in KINDS.items():
+        yield from ((group, kind) for kind in kinds)
+    yield from SINGLE.items()
+
+
+def _describe_type(hint: object) -> str:
+    if isinstance(hint, UnionType):
+        return " or ".join(_describe_type(option) for option in get_args(hint))
+    if hint is type(None):
+        return "null"
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return f"one of {', '.join(hint.__members__)}"
+    if isinstance(hint, type) and is_dataclass(hint):
+        return "a group"
+    if args := get_args(hint):
+        return f"a list, each {_describe_type(args[0])}"
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    return names.get(hint, str(hint))  # type: ignore[call-overload, no-any-return]

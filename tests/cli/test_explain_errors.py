@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.cli.compose import compose
-from pipeline.cli.explain_errors import list_rules
+from pipeline.cli.schema import list_rules
 from pipeline.errors import BadSetting, FulcrumError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import help, main
-from pipeline.cli.explain_errors import list_rules
+from pipeline.cli.schema import list_rules
 
 CONF = Path(help.CONF)
 

@@ -273,7 +273,7 @@ def read_own_seconds() -> float:
 
 def fuzz(lines: int, seed: int) -> Counts:
     """Try random lines and return what became of them; the same seed gives the same lines."""
-    from pipeline.cli import explain_errors
+    from pipeline.cli import schema
     from pipeline.cli.compose import CONF
 
     options = {
@@ -281,7 +281,7 @@ def fuzz(lines: int, seed: int) -> Counts:
         for folder in sorted(CONF.iterdir())
         if folder.is_dir()
     }
-    keys, rng, counts = sorted(explain_errors.list_rules()), random.Random(seed), Counts()
+    keys, rng, counts = sorted(schema.list_rules()), random.Random(seed), Counts()
     for _ in range(lines):
         try_line(make_line(rng, keys, options), counts)
     return counts
