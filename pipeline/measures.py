@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What was reached for which cost: `accuracy` in 0..1, `device_seconds` > 0."""
+    """What was reached for which cost: `accuracy` in 0..1, `device_seconds` > 0.
+
+    `further`: the costs by the other objectives of a search, in their order, each the smaller the better;
+    NaN where one is not known.
+    """
 
     accuracy: float
     device_seconds: float
+    further: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +29,8 @@ class Epoch:
     `device_seconds`: what all epochs so far cost: seconds x devices, training steps only. Losses are means
     over samples, accuracies shares in 0..1. `contended`: whether other processes used the device meanwhile;
     `core_share`: which share of the requested core time was received (None: unknown); `lost_seconds`:
-    device-seconds that others took from the epochs so far; they are no part of the cost.
+    device-seconds that others took from the epochs so far; they are no part of the cost. `joules`: what the
+    device drew in the training steps of all epochs so far (None: it cannot be read).
     """
 
     number: int
@@ -35,6 +41,7 @@ class Epoch:
     contended: bool = False
     core_share: float | None = None
     lost_seconds: float = 0.0
+    joules: float | None = None
 
     @property
     def measured_seconds(self) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna._hypervolume import compute_hypervolume as _optuna_hypervolume
 from pymoo.indicators.hv import Hypervolume
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
@@ -35,6 +36,23 @@ FINE = st.builds(Point, st.floats(0, 1), st.floats(1e-4, 1e6))
 POINTS = st.lists(COARSE, max_size=30) | st.lists(FINE, max_size=60)
 SOME = st.lists(COARSE, min_size=1, max_size=30) | st.lists(FINE, min_size=1, max_size=60)
 
+# Beside the plane: one further cost, or two.
+COARSE_COSTS, FINE_COSTS = st.integers(1, 6).map(float), st.floats(1e-3, 1e3)
+
+
+def make_solid(accuracy: float, seconds: float, *further: float) -> Point:
+    return Point(accuracy, seconds, further)
+
+
+def draw_solids(count: int, most: int) -> st.SearchStrategy[list[Point]]:
+    """Points with `count` further costs."""
+    coarse = st.builds(make_solid, st.integers(0, 6).map(lambda n: n / 6), *[COARSE_COSTS] * (count + 1))
+    fine = st.builds(make_solid, st.floats(0, 1), *[FINE_COSTS] * (count + 1))
+    return st.lists(coarse, min_size=1, max_size=most) | st.lists(fine, min_size=1, max_size=most)
+
+
+SOLIDS = draw_solids(1, 30) | draw_solids(2, 12)
+
 # Accuracy upwards, cost to the right; capitals are the frontier. r is as dear as D, s as good as D.
 PLANE = """
     . . . . . . F .
@@ -61,8 +79,8 @@ def drawn(plane: str) -> dict[str, Point]:
 
 
 def worse_errors(points: list[Point]) -> np.ndarray:
-    """Points as pymoo wants them: two columns to be minimised."""
-    return np.array([[point.device_seconds, 1 - point.accuracy] for point in points])
+    """Points as pymoo and Optuna want them: columns to be minimised."""
+    return np.array([[point.device_seconds, 1 - point.accuracy, *point.further] for point in points])
 
 
 # ---- by hand ------------------------------------------------------------------------------------------
@@ -349,6 +367,93 @@ def test_pymoo_finds_the_same_log_area(points: list[Point]) -> None:
     table = np.array([[point.device_seconds, 1 - point.accuracy] for point in placed])
     theirs = Hypervolume(ref_point=np.array([1.0, 1.0]))(table)
     assert compute_log_hypervolume(points, bounds) == pytest.approx(theirs, abs=1e-9)
+
+
+# ---- beyond the plane ---------------------------------------------------------------------------------
+
+
+def test_a_box_by_hand() -> None:
+    """Two boxes of 0.5 x 2 x 4 and 0.7 x 1 x 1, which share 0.5 x 1 x 1."""
+    points = [Point(0.5, 1.0, (1.0,)), Point(0.7, 2.0, (4.0,)), Point(0.4, 2.0, (2.0,))]
+    assert find_frontier(points) == [0, 1]
+    assert compute_hypervolume(points, Point(0.0, 3.0, (5.0,))) == pytest.approx(4.0 + 0.7 - 0.5)
+    assert compute_hypervolume(points, Point(0.6, 3.0, (5.0,))) == pytest.approx(0.1)
+    assert compute_hypervolume([], Point(0.6, 3.0, (5.0,))) == 0.0
+
+
+def test_a_point_that_only_answers_faster_is_on_the_frontier() -> None:
+    plane = [
+        Point(0.9, 1.0, (4.0,)),
+        Point(0.8, 2.0, (3.0,)),
+        Point(0.8, 2.0, (3.0,)),
+        Point(0.8, 2.0, (4.0,)),
+    ]
+    assert find_frontier(plane) == [0, 1]
+    assert dominates(plane[0], plane[3])
+    assert not dominates(plane[0], plane[1])
+    assert not dominates(plane[1], plane[2])
+
+
+@given(SOLIDS)
+def test_the_frontier_beyond_the_plane_is_what_nobody_beats(points: list[Point]) -> None:
+    on = find_frontier(points)
+    for index, point in enumerate(points):
+        beaten = any(dominates(rival, point) for rival in points)
+        assert (index in on) == (not beaten and points.index(point) == index)
+    assert [points[index].device_seconds for index in on] == sorted(
+        points[index].device_seconds for index in on
+    )
+
+
+@settings(deadline=None)
+@given(SOLIDS)
+def test_optuna_and_pymoo_find_the_same_volume(points: list[Point]) -> None:
+    further = len(points[0].further)
+    reference = Point(0.0, 500.0, (200.0, 5.5)[:further])
+    corner = np.array([500.0, 1.0, 200.0, 5.5][: 2 + further])
+    inside = np.array([row for row in worse_errors(points) if (row < corner).all()])
+    theirs = _optuna_hypervolume(inside, corner) if len(inside) else 0.0
+    ours = compute_hypervolume(points, reference)
+    assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-9)
+    if len(inside):
+        assert ours == pytest.approx(Hypervolume(ref_point=corner)(inside), rel=1e-9, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(SOLIDS)
+def test_the_window_beyond_the_plane_holds_all_points(points: list[Point]) -> None:
+    bounds = Bounds.enclose(points)
+    for point in points:
+        placed = bounds.normalise(point)
+        assert 0 <= placed.accuracy <= 1 + 1e-9
+        assert all(0 <= cost < 1 for cost in (placed.device_seconds, *placed.further))
+    corner = np.ones(2 + len(bounds.further))
+    table = worse_errors([bounds.normalise(point) for point in points])
+    theirs = _optuna_hypervolume(table, corner) if (table < corner).all(1).any() else 0.0
+    assert compute_log_hypervolume(points, bounds) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_the_knee_over_three_is_good_in_all_of_them() -> None:
+    """The same two bends in the plane; of both the one that also answers fast is the knee."""
+    ends = [Point(0.5, 1.0, (1.0,)), Point(0.99, 100.0, (64.0,))]
+    slow, fast = Point(0.95, 4.0, (64.0,)), Point(0.94, 4.5, (2.0,))
+    assert find_knee([*ends, slow]) is None, "nothing is left of the bend: it answers as slowly as the last"
+    assert find_knee([*ends, slow, fast]) == 3
+    plane = [*ends, slow, fast]
+    assert find_knee([Point(point.accuracy, point.device_seconds) for point in plane]) == 2
+
+
+@given(SOLIDS)
+def test_a_further_cost_that_is_always_the_same_changes_nothing(points: list[Point]) -> None:
+    flat = [Point(point.accuracy, point.device_seconds) for point in points]
+    same = [Point(point.accuracy, point.device_seconds, (7.0,)) for point in points]
+    assert find_frontier(flat) == find_frontier(same)
+    assert find_knee(flat) == find_knee(same)
+
+
+def test_prices_are_those_of_the_plane() -> None:
+    points = [Point(0.9, 1.0, (5.0,)), Point(0.8, 2.0, (1.0,)), Point(0.95, 3.0, (5.0,))]
+    assert [(step.start, step.end) for step in compute_prices(points, 0.01)] == [(0, 2)]
 
 
 def test_a_hundred_thousand_points_are_sorted_not_compared() -> None:

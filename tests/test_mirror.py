@@ -10,6 +10,8 @@ OF_THE_TREE = {"test_architecture.py", "test_mirror.py", "test_words.py", "test_
 
 THROUGH = {
     "cli/commands": "integration/test_end_to_end.py",
+    "cli/frontier/choice": "cli/frontier/test_command.py",
+    "cli/frontier/output": "cli/frontier/test_command.py",
     "cli/diagnosis_summary": "cli/test_diagnose.py",
     "cli/ui": "integration/test_browser.py",
     "data/column_layers": "data/test_feature_layers.py",

@@ -277,6 +277,6 @@ def _sweep(words: Sequence[str]) -> None:
 
 
 def _frontier(words: Sequence[str]) -> None:
-    from pipeline.cli import frontier
+    from pipeline.cli.frontier import command
 
-    frontier.run(words)
+    command.run(words)

@@ -12,7 +12,7 @@ COMMANDS = {
     "evaluate": "score a trained model: trained=RUN_ID | runs:/... | models:/NAME@ALIAS | PATH",
     "profile": "time a trained model and measure its size: trained=...",
     "sweep": "search for the frontier: model.hidden=16,64,256 or interval(16,256), added to search=...",
-    "frontier": "the frontier of a study: --study NAME --at-least 0.975 --within SECONDS --knee --json",
+    "frontier": "a frontier: --study NAME --at-least 0.975 --within SECONDS --knee --max latency_ms=5",
     "diagnose": "find a cheaper command line: name the bottleneck, apply remedies, keep those that pay",
     "ui": "start the MLflow UI on this machine",
 }

@@ -1,15 +1,16 @@
 """`sweep`: search, confirm, record, and show the frontier."""
 
 import math
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import signals
-from pipeline.cli import frontier
 from pipeline.cli import sweep_plan as plans
 from pipeline.cli.compose import compose
+from pipeline.cli.frontier.output import print_frontier, print_link
 from pipeline.cli.sweep_screen import Screen
 from pipeline.cli.ui import find_base_address
 from pipeline.errors import BadInput, BadModel, FulcrumError
@@ -48,15 +49,19 @@ def run(words: Sequence[str]) -> None:
     """
     plan = plans.make_plan(words)
     address, settings = _check_quickly(plan), plan.command_line.settings
+    for line in plan.left_out:
+        print(line, file=sys.stderr)
     from pipeline.search.workers import fork_server
 
     if in_processes := fork_server.needs_processes(settings):
         fork_server.start_fork_server()  # it imports TensorFlow while this process does
     from pipeline.hardware.device import claim_device
+    from pipeline.profiling.objectives import check_readable
     from pipeline.search.workers.process_pool import make_worker_pool
     from pipeline.trial import forget_prepared, load_prepared
 
     device = claim_device(settings.device, pin=not in_processes)
+    check_readable(settings.search.further, device)
     forget_prepared()
     prepared = load_prepared(settings, settings.search.under_shift)
     if chosen := choose_words(plan.command_line, len(prepared.train), plan.space.keys):
@@ -131,6 +136,7 @@ def _search_study(
         Screen(name, search.trials, search.budget_device_seconds, device.kind) as screen,
     ):
         recorder.record_validation_split(split)
+        recorder.record_objectives(search.objectives)
         observer = _StudyObserver(recorder, screen, store, device.name)
         sweep = Sweep(spec, plan.epochs, store, pool, observer)
         with store.heartbeat():
@@ -205,8 +211,8 @@ def _require_point(results: "Results") -> None:
 
 
 def _show(sweep: "Sweep", observer: "_StudyObserver") -> None:
-    frontier.print_frontier(sweep.results)
-    frontier.print_link(observer.link)
+    print_frontier(sweep.results)
+    print_link(observer.link)
 
 
 def _get_checkpoint_folder(command_line: CommandLine, name: str) -> Path:

@@ -8,6 +8,7 @@ from pipeline.cli import arguments, sweep_from_diagnosis, sweep_space
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
 from pipeline.search.space import (
+    Condition,
     Dimension,
     SearchSpace,
     Value,
@@ -29,21 +30,24 @@ class SweepPlan:
     """What is searched.
 
     `fixed`: the words that all trials share; `epochs`: the name of the dimension that says how long to train,
-    None where there is none.
+    None where there is none; `left_out`: a line for each choice that what is fixed excludes.
     """
 
     command_line: CommandLine
     fixed: Overrides
     space: SearchSpace
     epochs: str | None
+    left_out: tuple[str, ...] = ()
 
     def describe_study(self, device: str) -> dict[str, object]:
         """Return what all trials of the study share."""
+        search = self.command_line.settings.search
         return {
             "space": list(self.space.format_lines()),
             "settings": sorted(self.fixed),
             "device": device,
-            "objective": self.command_line.settings.search.objective.value,
+            "objective": search.objective.value,
+            **search.describe_objectives(),
         }
 
     def fingerprint_data(self, source: str) -> dict[str, str]:
@@ -100,15 +104,15 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
         space = sweep_from_diagnosis.narrow(
             space, read_searched_values(compose([*trial_words, *first]), space.keys)
         )
-    _check_dimensions(space, trial_words)
+    space, left_out = _check_dimensions(space, trial_words)
     space_with_epochs, epochs = add_epochs(
         space,
         command_line,
         lambda schedule: compose([*trial_words, f"schedule={schedule}"]).settings.schedule.fair_midway,
     )
     for line in search.enqueue:
-        compose([*trial_words, *line.split()])
-    return SweepPlan(command_line, trial_words, space_with_epochs, epochs)
+        _check_baseline(line, trial_words)
+    return SweepPlan(command_line, trial_words, space_with_epochs, epochs, left_out)
 
 
 def _check_data_words(varied: Sequence[str]) -> None:
@@ -139,23 +143,78 @@ def _add_baseline(command_line: CommandLine, words: Sequence[str]) -> CommandLin
     return replace(command_line, settings=replace(command_line.settings, search=search))
 
 
-def _check_dimensions(space: SearchSpace, fixed: Sequence[str]) -> None:
-    """Raise where a key or value of a dimension is wrong, before anything runs, by composing its ends.
+def _check_baseline(line: str, fixed: Sequence[str]) -> None:
+    """Raise where a command line that is to be tried first does not fit what is fixed.
 
     Raises:
-        BadSetting: the first that is wrong.
+        BadSetting: the reason, and that search.enqueue named it.
+    """
+    try:
+        compose([*fixed, *line.split()])
+    except BadSetting as error:
+        raise BadSetting(
+            f"{error} (search.enqueue={line} is tried first; search.enqueue=[] stops that)"
+        ) from None
+
+
+def _check_dimensions(space: SearchSpace, fixed: Sequence[str]) -> tuple[SearchSpace, tuple[str, ...]]:
+    """Check the keys and values of the dimensions before anything runs, by composing their ends.
+
+    Returns the space without the choices that what is fixed excludes, and a line about each.
+
+    Raises:
+        BadSetting: the first that is wrong by itself; or nothing of a dimension fits what is fixed.
     """
     parents: dict[str, tuple[str, ...]] = {}
+    kept: list[Dimension] = []
+    left_out: list[str] = []
     for dimension in space.dimensions:
-        condition = _list_condition_words(dimension, parents)
-        parents[dimension.name] = condition
-        for value in _choose_probes(dimension):
-            try:
-                compose([*fixed, *condition, f"{dimension.key}={format_value(value)}"])
-            except BadSetting as error:
-                # A pair of values that exclude each other is no trial; one value alone is a mistake.
-                if str(error).startswith(group_of(dimension.key)):
-                    raise _explain(dimension, value, error) from None
+        if dimension.when and not _has_choice(kept, dimension.when):
+            continue  # the choice that it is a condition of is left out
+        parents[dimension.name] = _list_condition_words(dimension, parents)
+        excluded = _find_excluded(dimension, parents[dimension.name], fixed)
+        for value, error in excluded.items():
+            left_out.append(f"{dimension.key}={format_value(value)} is left out of the search: {error}")
+        choices = tuple(choice for choice in dimension.choices if choice not in excluded)
+        kept.append(replace(dimension, choices=choices) if excluded else dimension)
+    return SearchSpace(tuple(kept)), tuple(left_out)
+
+
+def _has_choice(dimensions: Sequence[Dimension], condition: Condition) -> bool:
+    """Return whether a condition can hold."""
+    return any(each.name == condition.key and each.contains(condition.value) for each in dimensions)
+
+
+def _find_excluded(
+    dimension: Dimension, condition: Sequence[str], fixed: Sequence[str]
+) -> dict[Value, BadSetting]:
+    """Find the choices of a dimension that what is fixed excludes, such as one of another optimizer.
+
+    Raises:
+        BadSetting: a value is wrong by itself, or none is left.
+    """
+    probes, excluded = _choose_probes(dimension), dict[Value, BadSetting]()
+    for value in probes:
+        words = [*condition, f"{dimension.key}={format_value(value)}"]
+        error = _find_mistake([*fixed, *words])
+        # A pair of values that exclude each other is no trial; one value alone is a mistake.
+        if error is None or not str(error).startswith(group_of(dimension.key)):
+            continue
+        if not dimension.choices or _find_mistake(words) is not None:
+            raise _explain(dimension, value, error)
+        excluded[value] = error
+    if len(excluded) == len(probes):
+        raise next(iter(excluded.values()))
+    return excluded
+
+
+def _find_mistake(words: Sequence[str]) -> BadSetting | None:
+    """Return what is wrong with the words, None where nothing is."""
+    try:
+        compose(words)
+    except BadSetting as error:
+        return error
+    return None
 
 
 def _list_condition_words(dimension: Dimension, parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.frontier import flatten, select_frontier
 from pipeline.measures import Epoch, Point
-from pipeline.reports.study_markdown import format_accuracies
+from pipeline.reports.study_markdown import format_accuracies, format_further
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.command_line import EPOCHS
@@ -94,11 +95,12 @@ class Screen:
         if results is None or not results.points:
             return Text(f"study {self._study}: {self._format_progress()}")
         points = results.frontier
+        shown = results.select_shown(points)[-MAX_POINTS_SHOWN:]
         return Group(
             Text(f"study {self._study}: {self._format_progress()}", style="bold"),
             Text(f"running  {'   '.join(self._running.values())}", style="dim"),
             Text(f"accuracy by cost  {draw_sparkline([m.point for m in points])}", style="cyan"),
-            build_frontier_table(points[-MAX_POINTS_SHOWN:], results.knee),
+            build_frontier_table(shown, results.knee),
         )
 
     def _format_progress(self) -> str:
@@ -118,6 +120,7 @@ def draw_sparkline(points: Sequence[Point], width: int = SPARKLINE_WIDTH) -> str
     """Return the best accuracy within each cost as a line of blocks, cheap to dear on a log scale."""
     if not points:
         return ""
+    points = select_frontier(flatten(points))
     low, high = points[0].device_seconds, points[-1].device_seconds
     worst, best = points[0].accuracy, points[-1].accuracy
     line = ""
@@ -137,21 +140,25 @@ def _scale_error(error: float, highest: float, lowest: float) -> float:
 
 
 def build_frontier_table(points: Sequence[FrontierPoint], knee: FrontierPoint | None) -> Table:
-    """Build a table of the frontier: cost, accuracies and parameters of each point.
+    """Build a table of the frontier: costs, accuracies and parameters of each point.
 
     Where a point is confirmed, the accuracies are the mean over all seeds with its interval, what the search
-    saw, the mean of the new seeds, and their mean on the test split. Cost is the mean over all seeds.
+    saw, the mean of the new seeds, and their mean on the test split. Costs are means over all seeds, with
+    half the width of their interval in per cent where the seeds differ.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     confirmed = any(row.confirmation for row in points)
     accuracies = ["all seeds", "search", "new seeds", "test"] if confirmed else ["accuracy"]
-    for heading in ["cost", *accuracies, "trial", "epoch"]:
+    further = [kind.label for kind in points[0].kinds] if points else []
+    for heading in ["cost", *further, *accuracies, "trial", "epoch"]:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
     for member in sorted(points, key=lambda member: member.estimate.device_seconds):
-        cost = f"{format_seconds(member.estimate.device_seconds):>7}"
+        estimate = member.estimate
+        cost = f"{format_seconds(estimate.device_seconds):>7}{estimate.seconds_spread.format()}"
         mark = "[bold yellow]knee[/] " if knee is not None and member is knee else ""
-        cells = [mark + cost, *(format_accuracies(member) if confirmed else [f"{member.point.accuracy:.2%}"])]
+        cells = [mark + cost, *format_further(member)]
+        cells += format_accuracies(member) if confirmed else [f"{member.point.accuracy:.2%}"]
         params = {key: value for key, value in member.trial.params.items() if key != EPOCHS}
         table.add_row(*cells, str(member.trial.number), str(member.epoch), escape(format_params(params)))
     return table

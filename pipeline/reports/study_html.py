@@ -8,10 +8,11 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 import plotly.io  # type: ignore[import-untyped]
 
 from pipeline.formatting import format_number
-from pipeline.frontier import compute_error_floor
+from pipeline.frontier import compute_error_floor, find_frontier, flatten
 from pipeline.measures import Point
-from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE
-from pipeline.reports.study_markdown import describe_point, format_accuracies
+from pipeline.reports import study_pairs
+from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
+from pipeline.reports.study_markdown import describe_point, format_accuracies, format_further, format_seconds
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
 
@@ -19,6 +20,8 @@ from pipeline.search.study_trial import FrontierPoint, StudyTrial
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
 # Errors that have a tick; dense, for zooming: plotly leaves out what has no room.
 TICKS = [digit * 10.0**-decade for decade in range(1, 7) for digit in (10, 7, 5, 3, 2)]
+
+PAIR_WIDTH, PAIR_HEIGHT = 620, 420  # pixels
 
 TABLE_STYLE = (
     f"table {{ font: 13px sans-serif; color: {INK}; border-collapse: collapse; margin: 0 30px 30px 80px }}"
@@ -47,16 +50,92 @@ def render_frontier(results: Results) -> str:
         figure, include_plotlyjs=True, div_id="frontier", config=CONFIG, default_height="72vh"
     )
     head, _, tail = html.rpartition("</body>")
-    return f"{head}{_render_table(results)}</body>{tail}"
+    return f"{head}{_render_pairs(results, floor)}{_render_table(results)}</body>{tail}"
+
+
+def _render_pairs(results: Results, floor: float) -> str:
+    """Render a small chart for each two objectives but the first pair, which is the large one."""
+    if not results.further or not results.frontier:
+        return ""
+    charts = [_make_pair(results, floor, *pair) for pair in study_pairs.list_pairs(results)[1:]]
+    parts = [
+        plotly.io.to_html(
+            chart, include_plotlyjs=False, full_html=False, div_id=f"pair-{number}", config=CONFIG
+        )
+        for number, chart in enumerate(charts, start=1)
+    ]
+    cells = "".join(f"<div>{part}</div>" for part in parts)
+    return f'<div style="display: flex; flex-wrap: wrap; gap: 20px">{cells}</div>'
+
+
+def _make_pair(
+    results: Results, floor: float, up: study_pairs.PairAxis, across: study_pairs.PairAxis
+) -> go.Figure:
+    """Make the chart of two objectives: where trials ended, the frontier over all, the line of these two."""
+    of_accuracy = up.number == 0
+
+    def make_trace(points: Sequence[Point], hovers: Sequence[str], **style: object) -> go.Scatter:
+        return go.Scatter(
+            x=[across.read(point) for point in points],
+            y=[max(up.read(point), floor) if of_accuracy else up.read(point) for point in points],
+            text=list(hovers),
+            hovertemplate="%{text}<extra></extra>",
+            **style,
+        )
+
+    members, ends = results.frontier, [trial for trial in results.trials if trial.points]
+    points = [member.point for member in members]
+    stairs = [points[index] for index in study_pairs.find_pair_frontier(points, up, across)]
+    line = {"color": BLUE, "width": 2, "shape": "hv"}
+    axis = {
+        "gridcolor": LINE,
+        "linecolor": LINE,
+        "zeroline": False,
+        "tickfont": {"color": GREY},
+        "type": "log",
+    }
+    marks = _choose_ticks(results) if of_accuracy else {}
+    ticks = {"autorange": "reversed", "tickvals": list(marks), "ticktext": list(marks.values())}
+    figure = go.Figure(
+        layout={
+            "font": {"color": INK, "family": "sans-serif"},
+            "plot_bgcolor": "white",
+            "hovermode": "closest",
+            "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"family": "monospace"}},
+            "showlegend": False,
+            "width": PAIR_WIDTH,  # while a chart is drawn, the page does not know of the next one
+            "height": PAIR_HEIGHT,
+            "margin": {"l": 80, "r": 30, "t": 30, "b": 60},
+            "xaxis": {**axis, "dtick": "D2", "title": {"text": f"{across.heading}, log scale"}},
+            "yaxis": {**axis, "title": {"text": up.heading}, **(ticks if of_accuracy else {"dtick": "D2"})},
+        }
+    )
+    hovers = [_format_hover(each, len(each.curve), each.points[-1], each.command) for each in ends]
+    grey = {"color": "#a8a8a8", "size": 6}
+    figure.add_trace(make_trace([each.points[-1] for each in ends], hovers, mode="markers", marker=grey))
+    figure.add_trace(make_trace(stairs, [], mode="lines", line=line, hoverinfo="skip"))
+    blue = {"color": BLUE, "size": 9, "line": {"color": "white", "width": 1}}
+    hovers = [_format_member_hover(member) for member in members]
+    figure.add_trace(make_trace(points, hovers, mode="markers", marker=blue))
+    if results.knee:
+        ring = {"color": ORANGE, "size": 16, "symbol": "circle-open", "line": {"width": 3}}
+        figure.add_trace(make_trace([results.knee.point], [], mode="markers", marker=ring, hoverinfo="skip"))
+    return figure
 
 
 def _render_table(results: Results) -> str:
     """Render the accuracies of each frontier point side by side; nothing where none is confirmed."""
     if not any(member.confirmation for member in results.frontier):
         return ""
-    headings = ["all seeds (95 % interval)", "search", "new seeds", "test", "device-seconds", "command"]
+    accuracies = ["all seeds (95 % interval)", "search", "new seeds", "test"]
+    headings = [*accuracies, "device-seconds", *(kind.heading for kind in results.further), "command"]
     rows = [
-        [*format_accuracies(member), format_number(member.estimate.device_seconds), member.command]
+        [
+            *format_accuracies(member),
+            format_seconds(member),
+            *format_further(member, with_unit=False),
+            member.command,
+        ]
         for member in results.frontier
     ]
     head = "".join(f"<th>{heading}</th>" for heading in headings)
@@ -70,8 +149,16 @@ def _add_frontier(figure: go.Figure, results: Results, floor: float) -> None:
     hovers = [_format_member_hover(member) for member in members]
     marker = {"color": BLUE, "size": 10, "line": {"color": "white", "width": 1}}
     line = {"color": BLUE, "width": 2, "shape": "hv"}
+    stairs = find_frontier(flatten(points))
+    others = [index for index in range(len(members)) if index not in stairs]
+    if others:
+        name = f"frontier by {' or '.join(kind.label for kind in results.further)}"
+        pale = {"color": SKY, "size": 9, "line": {"color": BLUE, "width": 1}}
+        behind = [points[index] for index in others], [hovers[index] for index in others]
+        figure.add_trace(_make_dots(*behind, floor, name=name, marker=pale))
+    in_front = [points[index] for index in stairs], [hovers[index] for index in stairs]
     figure.add_trace(
-        _make_dots(points, hovers, floor, name="frontier", mode="lines+markers", marker=marker, line=line)
+        _make_dots(*in_front, floor, name="frontier", mode="lines+markers", marker=marker, line=line)
     )
     if knee:
         ring = {"color": ORANGE, "size": 18, "symbol": "circle-open", "line": {"width": 3}}

@@ -32,10 +32,28 @@ def format_accuracies(member: FrontierPoint) -> list[str]:
     return [member.estimate.format(), search, f"{new.accuracy:.2%}", f"{new.test_accuracy:.2%}"]
 
 
+def format_seconds(member: FrontierPoint) -> str:
+    """Format the mean device-seconds with their interval: `1.2 ±6%`."""
+    estimate = member.estimate
+    return f"{format_number(estimate.device_seconds)}{estimate.seconds_spread.format()}"
+
+
+def format_further(member: FrontierPoint, with_unit: bool = True) -> list[str]:
+    """Format the mean of each further cost as its value, with its interval: `0.213 ms ±3%`."""
+    estimate = member.estimate
+    triples = zip(member.kinds, estimate.further, estimate.further_spreads, strict=True)
+    return [f"{kind.format(cost, with_unit)}{spread.format()}" for kind, cost, spread in triples]
+
+
+def list_further(member: FrontierPoint) -> list[str]:
+    """List the further costs in words: `0.213 ms ±3% latency`."""
+    return [f"{text} {kind.label}" for text, kind in zip(format_further(member), member.kinds, strict=True)]
+
+
 def describe_point(member: FrontierPoint) -> str:
-    """Describe how accurate a point is, in words: what it was chosen by, and what the test split says."""
+    """Describe a point in words: what it was chosen by, what the test split says, and its costs."""
     estimate, new = member.estimate, member.confirmation
-    cost = f"{format_number(estimate.device_seconds)} device-seconds"
+    cost = " and ".join([f"{format_seconds(member)} device-seconds", *list_further(member)])
     if new is None:
         return f"{estimate.format()} validation (one seed, not confirmed) for {cost}"
     return (
@@ -73,23 +91,37 @@ def _summarise(results: Results) -> str:
 def _write_frontier(results: Results) -> Iterable[str]:
     """Yield the lines of a table; it has columns for new seeds where a point was confirmed."""
     members, knee, chances = results.frontier, results.knee, results.estimate_probabilities()
-    shown = thin_out(members, members.index(knee) if knee else 0, MAX_POINTS)
+    shown = _choose_rows(results)
     accuracies = ["all seeds", "search", "new seeds", "test"] if chances else [results.accuracy_name]
-    headings = [*accuracies, "device-seconds", "trial", "epoch", "settings"]
+    further = [kind.heading for kind in results.further]
+    headings = [*accuracies, "device-seconds", *further, "trial", "epoch", "settings"]
     yield f"| {' | '.join(headings)} |{' on frontier |' if chances else ''}"
     yield f"|{'--:|' * (len(headings) - 1)}:--|{'--:|' if chances else ''}"
     for member in sorted(shown, key=lambda member: member.estimate.device_seconds):
         mark = "**" if member == knee else ""
         settings = escape_markdown(shorten(format_values(member.trial), MAX_LABEL))
         cells = format_accuracies(member) if chances else [f"{member.point.accuracy:.2%}"]
-        cells = [f"{mark}{cells[0]}{mark}", *cells[1:], format_number(member.estimate.device_seconds)]
-        cells += [str(member.trial.number), str(member.epoch), f"{settings}{' (knee)' if mark else ''}"]
+        cells = [f"{mark}{cells[0]}{mark}", *cells[1:], format_seconds(member)]
+        cells += [
+            *format_further(member, with_unit=False),
+            str(member.trial.number),
+            str(member.epoch),
+            f"{settings}{' (knee)' if mark else ''}",
+        ]
         if chances:
             chance = chances.get(member.key)
             cells.append("-" if chance is None else f"{chance:.0%}")
         yield f"| {' | '.join(cells)} |"
     if len(shown) < len(members):
         yield f"\n{len(shown)} of {len(members)} points."
+
+
+def _choose_rows(results: Results) -> Sequence[FrontierPoint]:
+    """Choose the points of the table: evenly in the plane, else those that stand for all."""
+    members, knee = results.frontier, results.knee
+    if results.further:
+        return results.select_shown(members)[:MAX_POINTS]
+    return thin_out(members, members.index(knee) if knee else 0, MAX_POINTS)
 
 
 def _explain_columns(results: Results) -> str:

@@ -9,10 +9,10 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from pipeline.formatting import format_number, format_percent, shorten
-from pipeline.frontier import compute_error_floor
+from pipeline.frontier import compute_error_floor, find_frontier, flatten
 from pipeline.measures import Point
 from pipeline.reports import label_layout
-from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE
+from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.reports.study_markdown import format_label
 from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes, use_log_cost
 from pipeline.search.results import Results
@@ -47,7 +47,12 @@ def _summarise(results: Results) -> str:
         return f"no point above chance in {trials}" if results.points else f"no point yet in {trials}"
     count_on_frontier = "1 point stands" if len(members) == 1 else f"{len(members)} points stand"
     ringed = " · ringed: the knee" if results.knee else ""
-    return f"{count_on_frontier} in {trials}{ringed} · grey: where a trial ended, hollow: paused"
+    others = f" · pale: on it by {_name_further(results)}" if results.further else ""
+    return f"{count_on_frontier} in {trials}{ringed}{others} · grey: where a trial ended, hollow: paused"
+
+
+def _name_further(results: Results) -> str:
+    return " or ".join(kind.label for kind in results.further)
 
 
 def _describe_cost_axis(results: Results) -> str:
@@ -60,30 +65,41 @@ def _describe_cost_axis(results: Results) -> str:
 def _draw_points(axes: Axes, figure: Figure, results: Results) -> None:
     members, floor = results.frontier, compute_error_floor(results.points)
     ends = [trial for trial in results.trials if trial.points]
-    places = [_locate(trial.points[-1], floor) for trial in ends]
-    stairs = [_locate(member.point, floor) for member in members]
+    places = [locate(trial.points[-1], floor) for trial in ends]
+    stairs = [locate(member.point, floor) for member in members]
     use_log_cost(axes, [cost for cost, _ in [*stairs, *places]])
-    _scale_accuracy_axis(axes, [height for _, height in [*stairs, *places]], floor)
+    scale_accuracy_axis(axes, [height for _, height in [*stairs, *places]], floor)
     if places:  # one artist for all: thousands of its own would take seconds
         faces = ["white" if trial.state == "paused" else "#c4c4c4" for trial in ends]
         costs, heights = zip(*places, strict=True)
         axes.scatter(costs, heights, 4.5**2, faces, linewidths=0.8, edgecolors="#a8a8a8", zorder=2)
-    costs, heights = zip(*stairs, strict=True)
+    # Over more objectives some members lie behind the staircase of these two.
+    on_stairs = find_frontier(flatten(member.point for member in members))
+    costs, heights = zip(*(stairs[index] for index in on_stairs), strict=True)
     right = [*costs, axes.get_xlim()[1]], [*heights, heights[-1]]
     axes.plot(*right, color=BLUE, linewidth=1.6, drawstyle="steps-post", solid_joinstyle="miter")
+    for index in set(range(len(members))) - set(on_stairs):
+        axes.plot(*stairs[index], "o", color=SKY, ms=6, mec=BLUE, mew=1.0, zorder=3)
     axes.plot(costs, heights, "o", color=BLUE, ms=7, mec="white", mew=1.2, zorder=4)
     knee = members.index(results.knee) if results.knee else None
     if knee is not None:
-        axes.plot(costs[knee], heights[knee], "o", mfc="none", mec=ORANGE, ms=13, mew=2, zorder=5)
-    _draw_labels(axes, figure, members, stairs, knee)
+        axes.plot(*stairs[knee], "o", mfc="none", mec=ORANGE, ms=13, mew=2, zorder=5)
+    labelled = [index for index in range(len(members)) if index in {knee, *on_stairs}]
+    _draw_labels(
+        axes,
+        figure,
+        [members[index] for index in labelled],
+        [stairs[index] for index in labelled],
+        None if knee is None else labelled.index(knee),
+    )
 
 
-def _locate(point: Point, floor: float) -> tuple[float, float]:
+def locate(point: Point, floor: float) -> tuple[float, float]:
     """Return the cost, and the height on a log scale of error."""
     return point.device_seconds, -math.log10(max(1 - point.accuracy, floor))
 
 
-def _scale_accuracy_axis(axes: Axes, heights: Sequence[float], floor: float) -> None:
+def scale_accuracy_axis(axes: Axes, heights: Sequence[float], floor: float) -> None:
     """Scale the accuracy axis; an accuracy of 1, if there is one, stands at the height of `floor`."""
     low, high, top = min(heights), max(heights), -math.log10(floor)
     room = 0.06 * (high - low) or 0.02

@@ -4,7 +4,7 @@ import copy
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import optuna
@@ -13,14 +13,14 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.sampler import FrontierSampler
-from pipeline.search.optuna_storage import DIRECTIONS, OUTCOME
+from pipeline.search.optuna_storage import DIRECTIONS, OUTCOME, make_directions
 from pipeline.search.samplers import SamplerTask, freeze_params, make_distribution, make_sampler
 from pipeline.search.space import Dimension, SearchSpace, Value
-from pipeline.search.study_store import WORDS, ProposedTrial
+from pipeline.search.study_store import WORDS, ProposedTrial, read_end
 from pipeline.search.workers.job import Limits
 from pipeline.settings.search import Sampler
 
@@ -42,12 +42,18 @@ class TrialSuggester:
         workers: int,
         work: Work | None = None,
         limits: Limits = NO_LIMITS,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make the sampler; `epochs`, `work`: see `SamplerTask`. `limits` become constraints of trials."""
+        """Make the sampler; `epochs`, `work`: see `SamplerTask`. `limits` become constraints of trials.
+
+        `about`: what is written down about the study; its objectives are those of the copy.
+        """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._space, self._limits = space, limits
+        self._space, self._limits, self._epochs = space, limits, epochs
+        directions = make_directions(about)
+        self._is_in_the_plane = len(directions) == len(DIRECTIONS)
         sampler = make_sampler(kind, SamplerTask(space, seed, workers, epochs, work))
-        self._study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+        self._study = optuna.create_study(directions=directions, sampler=sampler)
         self._positions: dict[int, int] = {}
         self._open: set[int] = set()
         self._tried: Counter[frozenset[tuple[str, Any]]] = Counter()
@@ -111,6 +117,7 @@ class TrialSuggester:
             if row.number not in self._positions:
                 self._tried[freeze_params(row.params)] += not self._may_resume(row.state)
                 self._positions[row.number] = self._add_copy(row)
+                self._show_reached(row)
                 if row.state is TrialState.RUNNING:
                     self._open.add(row.number)
             elif row.number in self._open and row.state.is_finished():
@@ -124,6 +131,35 @@ class TrialSuggester:
         )
         return storage.get_trial_number_from_id(trial_id)
 
+    def _show_reached(self, row: FrozenTrial) -> None:
+        """Tell the frontier sampler what a paused trial has reached, where it cannot read that off a curve.
+
+        Over more than two objectives it learns from values alone; this state is one that may be trained to.
+        """
+        outcome = row.user_attrs.get(OUTCOME, {})
+        if (
+            self._is_in_the_plane
+            or row.state is not TrialState.PRUNED
+            or not isinstance(self._study.sampler, FrontierSampler)
+            or not outcome.get("fair_midway")
+        ):
+            return
+        params = dict(row.params)
+        if self._epochs in params:
+            params[self._epochs] = len(outcome["curve"])
+            if not row.distributions[self._epochs]._contains(params[self._epochs]):
+                return
+        _, values = read_end({**outcome, "state": "complete"})
+        reached = create_trial(
+            state=TrialState.COMPLETE,
+            values=values,
+            params=params,
+            distributions=row.distributions,
+            constraints=_measure_excess(row, self._limits),
+        )
+        self._study.add_trial(reached)
+        self._tried[freeze_params(params)] += 1
+
     def _finish(self, row: FrozenTrial) -> None:
         position = self._positions[row.number]
         trial_id = self._study.get_trials(deepcopy=False)[position]._trial_id
@@ -134,6 +170,7 @@ class TrialSuggester:
         self._study.tell(position, values=row.values, state=row.state)
         self._tried[freeze_params(row.params)] -= self._may_resume(row.state)
         self._open.discard(row.number)
+        self._show_reached(row)
 
 
 class _TrialCopy(FrozenTrial):

@@ -38,7 +38,9 @@ def confirm(sweep: Sweep) -> None:
     first_seed = sweep.spec.command_line.settings.train.seed + 1
     seeds = range(first_seed, first_seed + sweep.spec.search.confirm)
     points = {
-        (point.trial.number, point.epoch, seed): point for point in sweep.results.frontier for seed in seeds
+        (point.trial.number, point.epoch, seed): point
+        for point in sweep.results.representatives
+        for seed in seeds
     }
     queue = sweep.store.task_queue()
     for number, epoch, seed in points:
@@ -67,6 +69,7 @@ def _launch(sweep: Sweep, row: FrozenTrial, point: FrontierPoint) -> None:
         read_test=True,
         under_shift=sweep.spec.search.under_shift,
         source=sweep.spec.get_source(command_line),
+        further=tuple(sweep.spec.search.objectives[2:]),
     )
     sweep.dispatcher.launch(
         RunningTrial(

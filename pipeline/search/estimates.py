@@ -1,4 +1,4 @@
-"""How accurate a point is, by all of its seeds, its interval, and its chance on the frontier. Pure.
+"""How accurate and how dear a point is, by all of its seeds; its intervals; its chance on the frontier. Pure.
 
 What the search itself saw of a point is optimistic: the point stands on the frontier because its number was
 the largest of many noisy ones (the optimizer's curse: Smith and Winkler 2006, doi 10.1287/mnsc.1050.0451; in
@@ -11,8 +11,9 @@ confirmed, and is chosen only where no point is confirmed.
 import math
 import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import stdtrit  # type: ignore[import-untyped]
@@ -24,6 +25,7 @@ LEVEL = 0.95
 """Of the intervals, two-sided."""
 NORMAL_QUANTILE = statistics.NormalDist().inv_cdf((1 + LEVEL) / 2)
 DRAWS = 4000  # a probability is good to about 1 %
+CLOSE = 1e-18  # squares of logs: seeds that differ by less measured the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +75,58 @@ class RepeatedPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How far the mean of a positive measure may be off: its 95 % interval is mean / `factor` .. x `factor`.
+
+    One seed leaves it open (None); where all seeds measured the same, it is 1.
+    """
+
+    factor: float | None = None
+
+    def bound(self, mean: float) -> tuple[float, float] | None:
+        """Return both ends of the interval around a mean."""
+        return None if self.factor is None else (mean / self.factor, mean * self.factor)
+
+    def format(self) -> str:
+        """Return half the width of the interval, ` ±6%` of the mean, or where it is wide ` ×÷2.3`."""
+        if self.factor is None or self.factor <= 1:
+            return ""
+        return f" ±{100 * (self.factor - 1):.2g}%" if self.factor < 1.995 else f" ×÷{self.factor:.2g}"
+
+
+UNKNOWN = Spread()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """The mean accuracy and mean device-seconds of a point over `seeds` seeds.
 
     `half_width`: of the 95 % interval of the accuracy; None where only the seed of the search is known.
+    `seconds_spread`: of the device-seconds; `further`, `further_spreads`: means and spreads of the further
+    costs.
     """
 
     accuracy: float
     device_seconds: float
     seeds: int
     half_width: float | None
+    seconds_spread: Spread = UNKNOWN
+    further: tuple[float, ...] = ()
+    further_spreads: tuple[Spread, ...] = ()
 
     @property
     def point(self) -> Point:
         """Return the means as a point."""
-        return Point(self.accuracy, self.device_seconds)
+        return Point(self.accuracy, self.device_seconds, self.further)
 
     @property
     def low(self) -> float | None:
-        """Return the lower end of the interval, at least 0."""
+        """Return the lower end of the interval of the accuracy, at least 0."""
         return None if self.half_width is None else max(0.0, self.accuracy - self.half_width)
 
     @property
     def high(self) -> float | None:
-        """Return the upper end of the interval, at most 1."""
+        """Return the upper end of the interval of the accuracy, at most 1."""
         return None if self.half_width is None else min(1.0, self.accuracy + self.half_width)
 
     def format(self) -> str:
@@ -111,7 +141,8 @@ def estimate_points(points: Sequence[RepeatedPoint], split: ValidationSplit | No
     The spread between seeds is one for all points, as a multiple of sqrt(p (1 - p)), p the accuracy: the
     scale on which counts of right answers spread alike. The interval is Student's, with the degrees of
     freedom of all points. Where the split is known, its rows are a sample, too: p (1 - p) / rows is added,
-    which more seeds do not make smaller.
+    which more seeds do not make smaller. Costs spread by a factor, one for all points: their interval is
+    Student's on the logs.
     """
     values = [[point.searched.accuracy, *(repeat.accuracy for repeat in point.repeats)] for point in points]
     freedom = sum(len(accuracies) - 1 for accuracies in values)
@@ -120,25 +151,65 @@ def estimate_points(points: Sequence[RepeatedPoint], split: ValidationSplit | No
         for accuracies in values
         for accuracy in accuracies
     )
-    spread = stdtrit(freedom, (1 + LEVEL) / 2) * math.sqrt(squares / freedom) if freedom else math.inf
+    spread = _compute_quantile(freedom) * math.sqrt(squares / freedom) if freedom else math.inf
+    columns = [(*_list_costs(point),) for point in points]
+    spreads = [*zip(*(_estimate_spreads(rows) for rows in zip(*columns, strict=True)), strict=True)]
     return [
-        _estimate(point, accuracies, float(spread), split)
-        for point, accuracies in zip(points, values, strict=True)
+        _estimate(point, accuracies, spread, split, rows, own)
+        for point, accuracies, rows, own in zip(points, values, columns, spreads, strict=True)
     ]
 
 
+def _compute_quantile(freedom: int) -> float:
+    """Compute Student's quantile of the interval."""
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
+
+
+def _list_costs(point: RepeatedPoint) -> list[list[float]]:
+    """List the device-seconds of all seeds, then each further cost of all seeds."""
+    seeds = [(seed.device_seconds, *seed.further) for seed in (point.searched, *point.repeats)]
+    return [list(column) for column in zip(*seeds, strict=True)]
+
+
+def _estimate_spreads(rows: Sequence[Sequence[float]]) -> list[Spread]:
+    """Estimate the spread of the mean of each row, from the logs of all of its values.
+
+    The spread of one value is one for all rows; what is 0 or less in all seeds does not spread.
+    """
+    logs = [[math.log(max(value, math.ulp(1.0))) for value in row] for row in rows]
+    freedom = sum(len(row) - 1 for row in logs)
+    squares = math.fsum((value - statistics.fmean(row)) ** 2 for row in logs for value in row)
+    if not freedom:
+        return [UNKNOWN] * len(rows)
+    spread = 0.0 if squares < CLOSE else _compute_quantile(freedom) * math.sqrt(squares / freedom)
+    return [Spread(math.exp(spread / math.sqrt(len(row)))) if len(row) > 1 else UNKNOWN for row in logs]
+
+
 def _estimate(
-    point: RepeatedPoint, accuracies: Sequence[float], spread: float, split: ValidationSplit | None
+    point: RepeatedPoint,
+    accuracies: Sequence[float],
+    spread: float,
+    split: ValidationSplit | None,
+    costs: Sequence[Sequence[float]],
+    cost_spreads: Sequence[Spread],
 ) -> Estimate:
     """Estimate one point. `spread`: of one seed, times the quantile, as a multiple of sqrt(p (1 - p))."""
-    costs = [point.searched.device_seconds, *(repeat.device_seconds for repeat in point.repeats)]
     half_width = None
     if point.repeats:
         scale = _compute_scale(accuracies)
         # An accuracy of 1 is as good as one mistake in all rows, else the rows would leave no doubt.
         of_rows = NORMAL_QUANTILE**2 * max(scale, 1 / split.rows) / split.rows if split else 0.0
         half_width = math.sqrt(scale * spread**2 / len(accuracies) + of_rows)
-    return Estimate(statistics.fmean(accuracies), statistics.fmean(costs), len(accuracies), half_width)
+    seconds, *further = map(statistics.fmean, costs)
+    return Estimate(
+        accuracy=statistics.fmean(accuracies),
+        device_seconds=seconds,
+        seeds=len(accuracies),
+        half_width=half_width,
+        seconds_spread=cost_spreads[0],
+        further=tuple(further),
+        further_spreads=tuple(cost_spreads[1:]),
+    )
 
 
 def _compute_scale(accuracies: Sequence[float]) -> float:
@@ -159,16 +230,23 @@ def estimate_probabilities(points: Sequence[RepeatedPoint], draws: int = DRAWS, 
     seeds alone, since the run of the search was chosen for its luck. A point without new seeds competes as
     the search found it, as if that were one new seed.
     """
-    accuracies = [
-        _Spread.measure(_accuracy(point.searched), [*map(_accuracy, point.repeats)]) for point in points
+    columns = [_measure_column(points, _accuracy), _measure_column(points, _log_cost)]
+    columns += [
+        _measure_column(points, partial(_log_further, number))
+        for number in range(len(points[0].searched.further) if points else 0)
     ]
-    costs = [_Spread.measure(_log_cost(point.searched), [*map(_log_cost, point.repeats)]) for point in points]
     draw, counts = random.Random(seed), [0] * len(points)
     for _ in range(draws):
-        pairs = zip(_draw_means(accuracies, draw), _draw_means(costs, draw), strict=True)
-        for index in find_frontier([Point(accuracy, cost) for accuracy, cost in pairs]):
+        rows = zip(*(_draw_means(column, draw) for column in columns), strict=True)
+        for index in find_frontier(
+            [Point(accuracy, cost, tuple(further)) for accuracy, cost, *further in rows]
+        ):
             counts[index] += 1
     return [count / draws for count in counts]
+
+
+def _measure_column(points: Sequence[RepeatedPoint], read: Callable[[Point], float]) -> list["_Spread"]:
+    return [_Spread.measure(read(point.searched), [*map(read, point.repeats)]) for point in points]
 
 
 def _accuracy(point: Point) -> float:
@@ -177,6 +255,10 @@ def _accuracy(point: Point) -> float:
 
 def _log_cost(point: Point) -> float:
     return math.log(point.device_seconds)
+
+
+def _log_further(number: int, point: Point) -> float:
+    return math.log(max(point.further[number], math.ulp(1.0)))
 
 
 @dataclass(frozen=True, slots=True)

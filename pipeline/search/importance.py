@@ -22,9 +22,9 @@ def compute_importances(results: Results) -> dict[str, dict[str, float]]:
 
     It is the permutation importance in a random forest (Breiman 2001, doi 10.1023/A:1010933404324) over the
     last points of the trials: how much worse the forest predicts once the values of a key are shuffled, on
-    the trials that it was grown on; less than nothing counts as nothing. The objectives are log error and log
-    device-seconds; shares of one objective sum to 1. Of a study with more than MAX_TRIALS trials, it is that
-    of a random sample of them, the same one each time.
+    the trials that it was grown on; less than nothing counts as nothing. The objectives are log error, log
+    device-seconds and the logs of the further costs; shares of one objective sum to 1. Of a study with more
+    than MAX_TRIALS trials, it is that of a random sample of them, the same one each time.
     """
     trials = _draw_sample([trial for trial in results.trials if trial.has_points])
     keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
@@ -36,6 +36,8 @@ def compute_importances(results: Results) -> dict[str, dict[str, float]]:
         "accuracy": np.log([max(1e-4, 1 - point.accuracy) for point in points]),
         "device-seconds": np.log([point.device_seconds for point in points]),
     }
+    for number, kind in enumerate(results.further):
+        objectives[kind.label] = np.log([max(1e-9, point.further[number]) for point in points])
     return {name: _compute_shares(features, values, keys) for name, values in objectives.items()}
 
 

@@ -27,6 +27,7 @@ from pipeline.search.storage.bulk_reading import BulkReadingStorage
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import explain_failure, read_sqlite_path
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
+from pipeline.settings.searching.objectives import FIRST, OBJECTIVES
 
 OPEN_SECONDS, RETRY_SECONDS = 60, 0.2
 PASSING_REASONS = ("locked", "busy", "disk i/o error", "already exists", "unique constraint", "duplicate key")
@@ -37,7 +38,13 @@ OUR_ROW_ATTRS = {OWNER, ONCE, OUTCOME}
 """Every trial of ours has one of them from its first moment, also in studies of version 0.1.0."""
 
 DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
-"""Accuracy, device-seconds."""
+"""Accuracy, device-seconds; a study may have further objectives behind them."""
+
+FURTHER = "further"
+"""In an outcome: name -> values after each epoch, or one for all, of each objective beside the first two."""
+
+OBJECTIVE_NAMES = "objectives"
+"""In what is written down about a study: the names of its objectives, where there are more than two."""
 
 
 def read_owner(row: FrozenTrial) -> ProcessOwner | None:
@@ -97,7 +104,7 @@ def list_studies(url: str) -> list[str]:
 def explain_foreign(storage: Any, study_id: int) -> str | None:
     """Explain why a study is none of ours: another program made it, or writes into it; None for ours."""
     directions = [StudyDirection(direction) for direction in storage.get_study_directions(study_id)]
-    if directions != DIRECTIONS:
+    if directions[: len(DIRECTIONS)] != DIRECTIONS:
         names = ", ".join(direction.name.lower() for direction in directions)
         return f"its directions are {names}, ours are maximize, minimize"
     if ABOUT in storage.get_study_user_attrs(study_id):
@@ -108,6 +115,13 @@ def explain_foreign(storage: Any, study_id: int) -> str | None:
     if not rows and storage.get_study_system_attrs(study_id):
         return "another program has begun it"
     return None
+
+
+def make_directions(about: Mapping[str, Any] | None) -> list[StudyDirection]:
+    """Make the directions of a study from what is written down about it; see `OBJECTIVES`."""
+    names = (about or {}).get(OBJECTIVE_NAMES, FIRST)
+    further = [OBJECTIVES[name].maximise for name in names[len(FIRST) :]]
+    return DIRECTIONS + [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in further]
 
 
 def is_our_row(row: FrozenTrial) -> bool:

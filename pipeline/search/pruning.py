@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.frontier import select_frontier
+from pipeline.frontier import flatten, select_frontier
 from pipeline.measures import Point
 from pipeline.settings.search import Pruning
 
@@ -79,6 +79,19 @@ def judge_curve(
         return PruningDecision(False, f"{len(curve)} of at least {settings.least_epochs} epochs")
     return _compare_with_frontier(
         select_frontier(frontier), forecast_curve(curve, rows, settings), epochs_to_come
+    )
+
+
+def select_rivals(frontier: Sequence[Point], least: Sequence[float]) -> list[Point]:
+    """Select the points of a frontier that may stand in a trial's way, by accuracy and cost alone.
+
+    `least`: what is known of the trial's further costs: it will have these, or more of those that grow. A
+    point that costs more by one of them dominates nothing that the trial may become.
+    """
+    return flatten(
+        point
+        for point in frontier
+        if all(own <= known for own, known in zip(point.further, least, strict=True))
     )
 
 

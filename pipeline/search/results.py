@@ -1,7 +1,7 @@
 """The results of a study: every trial with its curve, and the frontier over all of them. Pure."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,15 +16,21 @@ from pipeline.frontier import (
     find_knee,
     require_one_device,
     select_frontier,
+    select_spread,
 )
 from pipeline.measures import Point
 from pipeline.search.estimates import (
     RepeatedPoint,
+    Spread,
     ValidationSplit,
     estimate_points,
     estimate_probabilities,
 )
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
+from pipeline.settings.searching.objectives import COST, FIRST, ObjectiveKind
+
+MOST_REPRESENTATIVES = 24
+"""Points of a frontier over more than two objectives that are confirmed and shown in tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +40,9 @@ class Results:
     `trials`: in the order in which they ended; `objective`: the measure that its accuracies are of; `split`:
     the rows that they are counted on, None where that is unknown; `contenders`: those of the trials that may
     have a point on the frontier, None where it may be any; `interrupted_seconds`: device-seconds of tries
-    that were interrupted and begun again, as far as they are known. It has no slots, since it caches.
+    that were interrupted and begun again, as far as they are known; `further`: the objectives beside accuracy
+    and device-seconds, in the order of `Point.further`; `at_most`: bounds by the name of an objective, which
+    points must keep to be chosen. It has no slots, since it caches.
     """
 
     study: str
@@ -44,6 +52,8 @@ class Results:
     split: ValidationSplit | None = None
     interrupted_seconds: float = 0.0
     contenders: tuple[StudyTrial, ...] | None = field(default=None, compare=False, repr=False)
+    further: tuple[ObjectiveKind, ...] = ()
+    at_most: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def paid_seconds(self) -> float:
@@ -71,6 +81,11 @@ class Results:
     def accuracy_name(self) -> str:
         """Return what the accuracies are of, in words."""
         return self.objective.replace("_", " ")
+
+    @property
+    def objective_names(self) -> tuple[str, ...]:
+        """Return the names of all objectives, accuracy and cost first."""
+        return *FIRST, *(kind.name for kind in self.further)
 
     @cached_property
     def device(self) -> str:
@@ -102,9 +117,29 @@ class Results:
         repeated = [_repeat(*states[index]) for index in indices]
         estimates = estimate_points(repeated, self.split)
         return tuple(
-            FrontierPoint(*states[index], estimate)
+            FrontierPoint(*states[index], estimate, self.further)
             for index, estimate in zip(indices, estimates, strict=True)
         )
+
+    @cached_property
+    def representatives(self) -> tuple[FrontierPoint, ...]:
+        """Return the points of the frontier that are confirmed in the end.
+
+        All of them in the plane. Over more objectives a frontier has a point for nearly every state, so that
+        some stand for the others: both ends, the knee, and those farthest from each other.
+        """
+        return tuple(self.select_shown(self.frontier, keep_confirmed=False))
+
+    def select_shown(
+        self, members: Sequence[FrontierPoint], keep_confirmed: bool = True
+    ) -> Sequence[FrontierPoint]:
+        """Select the members that stand for all where these are too many for a table, cheapest first."""
+        if not self.further:
+            return members
+        points, knee = [member.point for member in members], find_knee([member.point for member in members])
+        kept = [index for index, each in enumerate(members) if keep_confirmed and each.confirmation]
+        chosen = select_spread(points, MOST_REPRESENTATIVES, [*kept, *([] if knee is None else [knee])])
+        return [members[index] for index in chosen]
 
     def is_at_chance(self, accuracy: float) -> bool:
         """Return whether an accuracy is no better than always naming the largest class, if that is known."""
@@ -126,17 +161,32 @@ class Results:
     def candidates(self) -> tuple[FrontierPoint, ...]:
         """Return the points to choose from: those of the frontier that are confirmed; all where none is.
 
-        They are chosen by their estimates. A point whose estimate is at chance level is none of them.
+        They are chosen by their estimates. A point whose estimate is at chance level is none of them, nor
+        one that does not keep to `at_most`.
         """
         confirmed = tuple(member for member in self.frontier if member.confirmation)
         return tuple(
-            member for member in confirmed or self.frontier if not self.is_at_chance(member.estimate.accuracy)
+            member
+            for member in confirmed or self.frontier
+            if not self.is_at_chance(member.estimate.accuracy) and self.is_within_bounds(member)
         )
+
+    def is_within_bounds(self, member: FrontierPoint) -> bool:
+        """Return whether the estimate of a point keeps to `at_most`."""
+        return all(self.read_cost(member, name)[0] <= most for name, most in self.at_most.items())
+
+    def read_cost(self, member: FrontierPoint, name: str) -> tuple[float, Spread]:
+        """Return the mean cost of a point by an objective, and its spread."""
+        estimate = member.estimate
+        if name == COST:
+            return estimate.device_seconds, estimate.seconds_spread
+        number = [objective.name for objective in self.further].index(name)
+        return estimate.further[number], estimate.further_spreads[number]
 
     @property
     def is_confirmed(self) -> bool:
         """Return whether the candidates are confirmed with new seeds."""
-        return any(member.confirmation for member in self.candidates)
+        return any(member.confirmation for member in self.frontier)
 
     @property
     def knee(self) -> FrontierPoint | None:
@@ -160,6 +210,16 @@ class Results:
     def find_best_within(self, device_seconds: float) -> FrontierPoint | None:
         """Return the most accurate candidate that costs at most that, or None."""
         return self._choose(lambda points: find_best_within(points, device_seconds))
+
+    def find_least(self, objective: ObjectiveKind) -> FrontierPoint | None:
+        """Return the candidate with the least of a further cost, of equal ones the most accurate, or None."""
+        number = self.further.index(objective)
+
+        def rank(member: FrontierPoint) -> tuple[float, float, float]:
+            estimate = member.estimate
+            return estimate.further[number], -estimate.accuracy, estimate.device_seconds
+
+        return min(self.candidates, key=rank, default=None)
 
     def _choose(self, find: Callable[[Sequence[Point]], int | None]) -> FrontierPoint | None:
         index = find([member.estimate.point for member in self.candidates])

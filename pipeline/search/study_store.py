@@ -7,7 +7,7 @@ trials that are whole: running (requeued when their owner is gone), or finished 
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
@@ -15,13 +15,15 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.errors import BadSetting
 from pipeline.processes import HEARTBEAT_SECONDS, ProcessOwner
 from pipeline.search.optuna_storage import (
     ABOUT,
-    DIRECTIONS,
+    FURTHER,
+    OBJECTIVE_NAMES,
     ONCE,
     OUTCOME,
     OWNER,
@@ -31,11 +33,13 @@ from pipeline.search.optuna_storage import (
     explain_unusable,
     find_abandoned,
     is_our_row,
+    make_directions,
     open_storage,
     read_owner,
 )
 from pipeline.search.storage.study_rows import MISSING, StudyRows
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
+from pipeline.settings.searching.objectives import FIRST
 
 REQUEUES, SURPLUS, WORDS, TURN = "requeues", "surplus", "words", "turn"
 DEATHS, SPENT = "deaths", "spent_seconds"
@@ -74,7 +78,7 @@ class StudyStore:
             self._storage = open_storage(url)
             existing = _find_study(self._storage, name)
             foreign = existing != MISSING and explain_foreign(self._storage, existing)
-            self._bind(MISSING if foreign else self._open_study(name))
+            self._bind(MISSING if foreign else self._open_study(name, make_directions(about)))
         except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
             raise explain_unusable(url, error) from None
         if foreign:
@@ -112,9 +116,9 @@ class StudyStore:
         self._spent: dict[int, float] = {}
         self._cache = StudyRows(self._storage, study_id, _is_trial)
 
-    def _open_study(self, name: str) -> int:
+    def _open_study(self, name: str, directions: Sequence[StudyDirection]) -> int:
         optuna.create_study(
-            storage=self._storage, study_name=name, directions=DIRECTIONS, load_if_exists=True
+            storage=self._storage, study_name=name, directions=directions, load_if_exists=True
         )
         return int(self._storage.get_study_id_from_name(name))
 
@@ -123,15 +127,20 @@ class StudyStore:
         if self._task_queue is None:
             queue = object.__new__(StudyStore)
             queue._take(self._storage, self.name + TASK_QUEUE_SUFFIX, MISSING)
-            queue._bind(queue._open_study(queue.name))
+            directions = self._storage.get_study_directions(self._id)  # confirming measures the same
+            queue._bind(queue._open_study(queue.name, directions))
             self._task_queue = queue
         return self._task_queue
 
     def _check(self, about: Mapping[str, Any]) -> None:
         recorded = self.read_attrs().get(ABOUT)
-        if recorded is None:
+        directions = len(self._storage.get_study_directions(self._id))
+        if recorded is None and directions == len(make_directions(about)):
             self._storage.set_study_user_attr(self._id, ABOUT, dict(about))
             return
+        two = {OBJECTIVE_NAMES: list(FIRST)}  # studies of just these do not say so
+        about = two | dict(about)
+        recorded = two | (recorded or {**about, OBJECTIVE_NAMES: f"{directions} of them"})
         differing = [key for key in about if recorded.get(key) != about[key]]
         if differing:
             key = differing[0]
@@ -219,7 +228,7 @@ class StudyStore:
         least; the end of the curve is the trial's point.
         """
         trial_id = self._id_of(number)
-        state, values = _read_end(outcome)
+        state, values = read_end(outcome)
         if end_trial(self._storage, trial_id, state, values, {OUTCOME: dict(outcome)}):
             return True
         return OUTCOME in self._storage.get_trial(trial_id).user_attrs  # the answer to a commit was lost
@@ -369,11 +378,11 @@ class StudyStore:
         The last is what earlier versions left, which wrote outcome and state one after the other.
         """
         if outcome := row.user_attrs.get(OUTCOME):
-            end_trial(self._storage, row._trial_id, *_read_end(outcome))
+            end_trial(self._storage, row._trial_id, *read_end(outcome))
         else:
             surplus = self._is_surplus(row, limit)
             if not surplus and _is_last_death(row) and (outcome := make_outcome(row)):
-                end_trial(self._storage, row._trial_id, *_read_end(outcome), {OUTCOME: dict(outcome)})
+                end_trial(self._storage, row._trial_id, *read_end(outcome), {OUTCOME: dict(outcome)})
             else:
                 self._fail(row, surplus=surplus)
 
@@ -398,11 +407,12 @@ def _find_study(storage: Any, name: str) -> int:
         return MISSING
 
 
-def _read_end(outcome: Mapping[str, Any]) -> tuple[TrialState, tuple[float, ...]]:
+def read_end(outcome: Mapping[str, Any]) -> tuple[TrialState, tuple[float, ...]]:
     """Return the state and the values, in the order of the study's objectives, of an outcome."""
     if outcome["state"] == "complete" and outcome["curve"]:
         _, device_seconds, accuracy = outcome["curve"][-1]
-        return TrialState.COMPLETE, (accuracy, device_seconds)
+        further = (values[-1] for values in outcome.get(FURTHER, {}).values())
+        return TrialState.COMPLETE, (accuracy, device_seconds, *further)
     return TrialState.PRUNED if outcome["state"] == "paused" else TrialState.FAIL, ()
 
 

@@ -1,5 +1,6 @@
 """A trial of a study as its record has it: its curve, its confirmations, its points of the frontier. Pure."""
 
+import math
 import shlex
 import statistics
 from collections.abc import Mapping
@@ -8,21 +9,28 @@ from dataclasses import dataclass, field
 from pipeline.measures import Point
 from pipeline.search.estimates import Estimate
 from pipeline.settings.command_line import EPOCHS, Overrides
+from pipeline.settings.searching.objectives import ObjectiveKind
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """The results of the same settings, trained anew once with each of `seeds`."""
+    """The results of the same settings, trained anew once with each of `seeds`.
+
+    `further`: the further costs of each seed, where the search has such.
+    """
 
     seeds: tuple[int, ...]
     accuracies: tuple[float, ...]
     test_accuracies: tuple[float, ...]
     device_seconds: tuple[float, ...]
+    further: tuple[tuple[float, ...], ...] = ()
 
     @property
     def points(self) -> tuple[Point, ...]:
         """Return a point for each seed, by validation accuracy."""
-        return tuple(map(Point, self.accuracies, self.device_seconds))
+        return tuple(
+            map(Point, self.accuracies, self.device_seconds, self.further or ((),) * len(self.seeds))
+        )
 
     @property
     def accuracy(self) -> float:
@@ -73,7 +81,7 @@ class StudyTrial:
         """Return epoch and point of each state that may stand on a frontier.
 
         These are all epochs where every epoch is a fair point, else only the last one, which a paused trial
-        has not reached. A failed trial has none.
+        has not reached. A failed trial has none, nor one of which an objective was not measured.
         """
         if not self.has_points:
             return ()
@@ -84,7 +92,8 @@ class StudyTrial:
     def has_points(self) -> bool:
         """Return whether it has a state that may stand on a frontier."""
         fair = self.fair_midway or self.state == "complete"
-        return fair and bool(self.curve) and self.state != "failed"
+        measured = bool(self.curve) and not any(map(math.isnan, self.curve[-1].further))
+        return fair and measured and self.state != "failed"
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -98,13 +107,15 @@ class StudyTrial:
 class FrontierPoint:
     """A point of the frontier: the state of `trial` after `epoch` epochs.
 
-    `point`: as the search saw it; `estimate`: by all of its seeds.
+    `point`: as the search saw it; `estimate`: by all of its seeds; `kinds`: the objectives of both beside
+    accuracy and device-seconds.
     """
 
     trial: StudyTrial
     epoch: int
     point: Point
     estimate: Estimate
+    kinds: tuple[ObjectiveKind, ...] = ()
 
     @property
     def key(self) -> tuple[int, int]:

@@ -51,6 +51,7 @@ class Sweep:
             search.workers,
             spec.work,
             Limits(search.max_latency_ms, search.max_parameters),
+            search.describe_objectives(),
         )
         self._started_at = time.monotonic()
         self._is_exhausted = False
@@ -155,6 +156,7 @@ class Sweep:
             limits=Limits(search.max_latency_ms, search.max_parameters),
             under_shift=search.under_shift,
             source=self.spec.get_source(command_line),
+            further=tuple(search.objectives[2:]),
         )
         self.dispatcher.launch(
             RunningTrial(name=str(number), number=number, command_line=command_line, params=params, job=job)

@@ -1,5 +1,6 @@
 """What a study keeps of its trials, as plain values, and what it has come to, read back from them."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,12 +11,13 @@ from optuna.trial import FrozenTrial
 from pipeline.errors import BadInput
 from pipeline.measures import Point
 from pipeline.search.estimates import ValidationSplit
-from pipeline.search.optuna_storage import OUTCOME
+from pipeline.search.optuna_storage import ABOUT, FURTHER, OBJECTIVE_NAMES, OUTCOME
 from pipeline.search.results import Results
 from pipeline.search.space import read_searched_values, strip_condition
 from pipeline.search.study_store import SPENT, StudyStore, is_interrupted
 from pipeline.search.study_trial import Confirmation, StudyTrial
 from pipeline.settings.command_line import CommandLine
+from pipeline.settings.searching.objectives import FIRST, OBJECTIVES, ObjectiveKind
 
 if TYPE_CHECKING:  # a frontier is shown without TensorFlow
     from pipeline.search.workers.job import TrialOutcome
@@ -39,6 +41,7 @@ def make_outcome(
 ) -> dict[str, Any]:
     """Return what is kept of a trial as plain values. `keys`: those that are searched."""
     curve = ended.curve
+    further = {name: list(values) for name, values in ended.further.items()}
     return {
         "state": ended.status,
         "reason": ended.reason,
@@ -56,6 +59,7 @@ def make_outcome(
         "latency_p99_ms": ended.latency_p99_ms,
         "parameters": ended.parameters,
         "test_accuracy": ended.test_accuracy,
+        **({FURTHER: further} if further else {}),
     }
 
 
@@ -90,21 +94,24 @@ class ResultsReader:
 
     def read(self) -> Results:
         """Return the results so far; the trials in the order in which they ended."""
-        new = self._read_new_trials()
-        self._confirm(_read_confirmations(_select_ended(self._store.task_queue().trials())))
         attrs = self._store.read_attrs()
+        about = attrs.get(ABOUT, {})
+        further = read_kinds(self._store.name, about.get(OBJECTIVE_NAMES, FIRST))
+        new = self._read_new_trials(further)
+        self._confirm(_read_confirmations(_select_ended(self._store.task_queue().trials()), further))
         results = Results(
             study=self._store.name,
             data=self._data,
             trials=tuple(self._trials.values()),
-            objective=attrs.get("about", {}).get("objective", "accuracy"),
+            objective=about.get("objective", "accuracy"),
             split=ValidationSplit.read(attrs.get(VALIDATION)),
             interrupted_seconds=self._interrupted_seconds,
+            further=further,
         )
         self._last = replace(results, contenders=self._select_contenders(results, new))
         return self._last
 
-    def _read_new_trials(self) -> set[int]:
+    def _read_new_trials(self, further: Sequence[ObjectiveKind]) -> set[int]:
         """Take over the trials that have ended since, and return their numbers."""
         rows = [row for row in self._store.trials() if row.number not in self._seen]
         self._seen.update(row.number for row in rows if row.state.is_finished())
@@ -114,7 +121,7 @@ class ResultsReader:
         newest = max(self._ended.values(), default=0.0)
         ended = _select_ended(rows)
         for row in ended:
-            self._trials[row.number] = _read_trial(row)
+            self._trials[row.number] = _read_trial(row, further)
             self._ended[row.number] = row.user_attrs[OUTCOME]["ended"]
         if ended and (len(ended) > 1 or self._ended[ended[0].number] <= newest):
             order = sorted(self._trials, key=lambda number: (self._ended[number], number))
@@ -147,13 +154,53 @@ def read_results(store: StudyStore, data: str) -> Results:
     return ResultsReader(store, data).read()
 
 
+def read_kinds(study: str, names: Sequence[str]) -> tuple[ObjectiveKind, ...]:
+    """Return the objectives of a study beside accuracy and cost, by its `names` of all of them.
+
+    Raises:
+        BadInput: a later release measured one that this one does not know.
+    """
+    unknown = [name for name in names if name not in OBJECTIVES]
+    if unknown:
+        raise BadInput(
+            f"search.objectives must be {', '.join(OBJECTIVES)}, got {unknown[0]} in study {study}; "
+            "read it with the release that made it"
+        )
+    return tuple(OBJECTIVES[name] for name in names[len(FIRST) :])
+
+
+def make_points(
+    pairs: Sequence[tuple[float, float]],
+    values: Mapping[str, Sequence[float]],
+    further: Sequence[ObjectiveKind],
+) -> tuple[Point, ...]:
+    """Make the points of a curve from (accuracy, device-seconds) after each epoch.
+
+    `values`: by the name of an objective after each epoch, or one for all epochs; NaN is what is not there.
+    """
+    columns = [_fill(kind, values.get(kind.name, ()), len(pairs)) for kind in further]
+    return tuple(
+        Point(*pair, costs)
+        for pair, costs in zip(
+            pairs, zip(*columns, strict=True) if columns else [()] * len(pairs), strict=True
+        )
+    )
+
+
+def _fill(kind: ObjectiveKind, values: Sequence[float], count: int) -> list[float]:
+    """Return a cost for each of `count` epochs."""
+    repeated = list(values) * count if len(values) == 1 else list(values)
+    missing = [math.nan] * (count - len(repeated))
+    return [*map(kind.to_cost, repeated[:count]), *missing]
+
+
 def _select_ended(rows: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     return [row for row in rows if row.state.is_finished() and not is_interrupted(row)]
 
 
-def _read_trial(row: FrozenTrial) -> StudyTrial:
+def _read_trial(row: FrozenTrial, further: Sequence[ObjectiveKind]) -> StudyTrial:
     outcome = row.user_attrs[OUTCOME]
-    curve = tuple(Point(accuracy, seconds) for _, seconds, accuracy in outcome["curve"])
+    curve = _read_points(outcome, further)
     return StudyTrial(
         number=row.number,
         run_id=outcome["run_id"],
@@ -168,13 +215,20 @@ def _read_trial(row: FrozenTrial) -> StudyTrial:
     )
 
 
+def _read_points(outcome: Mapping[str, Any], further: Sequence[ObjectiveKind]) -> tuple[Point, ...]:
+    pairs = [(accuracy, seconds) for _, seconds, accuracy in outcome["curve"]]
+    return make_points(pairs, outcome.get(FURTHER, {}), further)
+
+
 def read_confirmed_key(row: FrozenTrial) -> ConfirmedKey | None:
     """Return the trial, epoch and seed that a row confirms; None for rows about something else."""
     key = row.user_attrs.get(CONFIRM)
     return (key["trial"], key["epoch"], key["seed"]) if key else None
 
 
-def _read_confirmations(rows: Sequence[FrozenTrial]) -> dict[int, dict[int, Confirmation]]:
+def _read_confirmations(
+    rows: Sequence[FrozenTrial], further: Sequence[ObjectiveKind]
+) -> dict[int, dict[int, Confirmation]]:
     """Return the confirmations by trial and epoch."""
     outcomes: dict[int, dict[int, dict[int, Mapping[str, Any]]]] = {}
     for row in rows:
@@ -183,17 +237,20 @@ def _read_confirmations(rows: Sequence[FrozenTrial]) -> dict[int, dict[int, Conf
             number, epoch, seed = key
             outcomes.setdefault(number, {}).setdefault(epoch, {})[seed] = outcome
     return {
-        number: {epoch: _make_confirmation(seeds) for epoch, seeds in epochs.items()}
+        number: {epoch: _make_confirmation(seeds, further) for epoch, seeds in epochs.items()}
         for number, epochs in outcomes.items()
     }
 
 
-def _make_confirmation(by_seed: Mapping[int, Mapping[str, Any]]) -> Confirmation:
+def _make_confirmation(
+    by_seed: Mapping[int, Mapping[str, Any]], further: Sequence[ObjectiveKind]
+) -> Confirmation:
     seeds = sorted(by_seed)
-    ends = [by_seed[seed]["curve"][-1] for seed in seeds]
+    ends = [_read_points(by_seed[seed], further)[-1] for seed in seeds]
     return Confirmation(
         tuple(seeds),
-        tuple(accuracy for _, _, accuracy in ends),
+        tuple(point.accuracy for point in ends),
         tuple(by_seed[seed]["test_accuracy"] for seed in seeds),
-        tuple(device_seconds for _, device_seconds, _ in ends),
+        tuple(point.device_seconds for point in ends),
+        tuple(point.further for point in ends) if further else (),
     )

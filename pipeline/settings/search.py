@@ -4,6 +4,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.settings.rules import require, require_name
+from pipeline.settings.searching.objectives import (
+    ACCURACY,
+    COST,
+    FIRST,
+    FURTHER,
+    MOST,
+    OBJECTIVES,
+    ObjectiveKind,
+)
 
 
 class Sampler(StrEnum):
@@ -55,17 +64,19 @@ class Search:
     """What a sweep varies, how it chooses, and when it ends.
 
     `space`: words with several values, as one types them after `--multirun`; `when`: more such words, which
-    count where a condition `key=value` holds; `objective`: measured on the validation samples as they are,
-    or corrupted as `evaluate` says; `trials`: the total of a study, also of one that is resumed; `enqueue`:
-    command lines tried first; `from_diagnosis`: run id of a diagnosis, whose last command line is tried first
-    and searched around; `confirm`: new seeds with which each point of the frontier is trained at the end;
-    `trial_timeout`: see `trial_limit`; `workers`: processes that train, 0: this one.
+    count where a condition `key=value` holds; `objectives`: names of `searching.objectives`, of which
+    accuracy and cost are the first two; `objective`: which accuracy that is, measured on the validation
+    samples as they are, or corrupted as `evaluate` says; `trials`: the total of a study, also of one that is
+    resumed; `enqueue`: command lines tried first; `from_diagnosis`: run id of a diagnosis, whose last command
+    line is tried first and searched around; `confirm`: new seeds with which each point of the frontier is
+    trained at the end; `trial_timeout`: see `trial_limit`; `workers`: processes that train, 0: this one.
     """
 
     space: list[str]
     when: dict[str, list[str]]
     sampler: Sampler
     objective: Objective
+    objectives: list[str]
     trials: int
     budget_device_seconds: float | None
     timeout: float | None
@@ -90,9 +101,35 @@ class Search:
         for name in ("budget_device_seconds", "timeout", "trial_timeout", "max_latency_ms", "max_parameters"):
             value = getattr(self, name)
             require(value is None or value > 0, f"search.{name}", "> 0, or null", value)
+        self._check_objectives()
         require_name("search.study", self.study, STUDY_BARRED)
         ends_well = self.study is None or not self.study.endswith(TASK_QUEUE_SUFFIX)
         require(ends_well, "search.study", f"a name that does not end in {TASK_QUEUE_SUFFIX!r}", self.study)
+
+    def _check_objectives(self) -> None:
+        """Raise where the objectives are not accuracy, cost and others, each once."""
+        names = self.objectives
+        valid = (
+            tuple(names[:2]) == FIRST
+            and len(set(names)) == len(names) <= MOST
+            and all(name in FURTHER for name in names[2:])
+        )
+        rule = (
+            f"{ACCURACY},{COST} and at most {MOST - 2} more of "
+            f"{', '.join(FURTHER)}, such as [{ACCURACY},{COST},{FURTHER[0]}]"
+        )
+        shift = Objective.accuracy_under_shift.value
+        also = f" (search.objective={shift} says which accuracy)" if shift in names else ""
+        require(valid, "search.objectives", rule + also, f"[{','.join(map(str, names))}]")
+
+    @property
+    def further(self) -> tuple[ObjectiveKind, ...]:
+        """Return the objectives beside accuracy and cost."""
+        return tuple(OBJECTIVES[name] for name in self.objectives[2:])
+
+    def describe_objectives(self) -> dict[str, list[str]]:
+        """Return what a study writes down about its objectives; nothing where they are the first two."""
+        return {"objectives": self.objectives} if self.further else {}
 
     @property
     def trial_limit(self) -> float | None:

@@ -1,6 +1,7 @@
 """The end of a study: models of the frontier kept and registered, pictures and a note on its run."""
 
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from mlflow.entities.model_registry import ModelVersion
@@ -8,10 +9,11 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.errors import FulcrumError
 from pipeline.models import keras_models
-from pipeline.reports import study_html, study_markdown, study_plots
+from pipeline.reports import study_html, study_markdown, study_pairs, study_plots
 from pipeline.search.confirmation import PointTraining, plan_point, train_point
 from pipeline.search.importance import compute_importances
 from pipeline.search.study_trial import FrontierPoint
+from pipeline.settings.searching.objectives import FURTHER
 from pipeline.tracking import mlflow_runs, mlflow_store, model_artifact
 from pipeline.trial import load_prepared
 
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 MEMBER = "member"
 """Tag of a version: number and epoch of the point whose model it is."""
 
-ALIASES = ("cheapest", "knee", "best")
-OUR_TAGS = {MEMBER, "validation_accuracy", "device_seconds", "seeds", "test_accuracy"}
+PAIRS = "frontier_pairs.png"
+OUR_TAGS = {MEMBER, "validation_accuracy", "device_seconds", "seeds", "test_accuracy", *FURTHER}
 
 
 def publish_study(task: "Sweep", record: "StudyRecorder", link: str) -> None:
@@ -37,19 +39,23 @@ def publish_study(task: "Sweep", record: "StudyRecorder", link: str) -> None:
         "hypervolume.png": study_plots.draw_progress(results),
         "frontier.html": study_html.render_frontier(results).encode(),
     }
+    if results.further:
+        files[PAIRS] = study_pairs.draw_pairs(results)
     if keys:
         files["importance.png"] = study_plots.draw_importance(results.study, keys)
     record.log_files(files)
-    record.write_note(study_markdown.write_note(results, link))
+    note = study_markdown.write_note(results, link)
+    picture = f"\n\n![in pairs](get-artifact?path={PAIRS}&run_uuid={record.run_id})" if PAIRS in files else ""
+    record.write_note(note + picture)
 
 
 def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     """Register the models of the frontier as versions of the study's model; each lies in its trial's run.
 
-    Aliases `cheapest`, `knee` (where the frontier bends) and `best` name some of them; each version says what
-    the test split says of it. A trial that gave several points keeps the model of the dearest of them, and
-    those that an alias names. Models that an earlier start of the study registered and that left the frontier
-    since are unregistered.
+    Aliases `cheapest`, `knee` (where the frontier bends) and `best` name some of them, and `least_NAME` the
+    one with the least of each further objective; each version says what the test split says of it. A trial
+    that gave several points keeps the model of the dearest of them, and those that an alias names. Models
+    that an earlier start of the study registered and that left the frontier since are unregistered.
     """
     results = task.results
     versions = dict[tuple[int, int], str]()
@@ -61,7 +67,7 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
         _describe_version(record, version, member)
         versions[member.key] = version
     for version in registered.values():
-        _unregister(record, version)
+        _unregister(record, version, choose_aliases(results).keys())
     for alias, named in choose_aliases(results).items():
         if _is_foreign_alias(record, alias):
             print(f"alias {alias} of model {record.study} is on another's version: it stays", file=sys.stderr)
@@ -71,12 +77,12 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
             _delete_alias(record, alias)
 
 
-def _unregister(record: "StudyRecorder", version: str) -> None:
+def _unregister(record: "StudyRecorder", version: str, ours: Collection[str]) -> None:
     """Delete a version that left the frontier, unless a person has made it their own by an alias or a tag."""
     aliases = [
         alias
         for alias, named in record.client.get_registered_model(record.study).aliases.items()
-        if str(named) == version and alias not in ALIASES
+        if str(named) == version and alias not in ours
     ]
     tags = sorted(record.client.get_model_version(record.study, version).tags.keys() - OUR_TAGS)
     if aliases or tags:
@@ -97,7 +103,8 @@ def _is_foreign_alias(record: "StudyRecorder", alias: str) -> bool:
 
 def choose_aliases(results: "Results") -> dict[str, FrontierPoint | None]:
     """Choose the point that each alias names, by the mean over all seeds; None where there is none."""
-    return {"cheapest": results.cheapest, "knee": results.knee, "best": results.best}
+    least = {f"least_{kind.name}": results.find_least(kind) for kind in results.further}
+    return {"cheapest": results.cheapest, "knee": results.knee, "best": results.best, **least}
 
 
 def choose_members(results: "Results") -> list[FrontierPoint]:
@@ -186,6 +193,8 @@ def _list_figures(member: FrontierPoint) -> dict[str, str]:
         "device_seconds": f"{estimate.device_seconds:.4g}",
         "seeds": str(estimate.seeds),
     }
+    pairs = zip(member.kinds, estimate.further, strict=True)
+    figures |= {kind.name: f"{kind.to_value(cost):.4g}" for kind, cost in pairs}
     return figures | ({"test_accuracy": f"{new.test_accuracy:.4f}"} if new else {})
 
 

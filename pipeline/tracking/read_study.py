@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -10,10 +11,12 @@ from mlflow.entities import Run
 from pipeline.errors import BadInput
 from pipeline.measures import Point
 from pipeline.search.estimates import ValidationSplit
+from pipeline.search.optuna_storage import OBJECTIVE_NAMES
 from pipeline.search.results import Results
 from pipeline.search.study_trial import Confirmation, StudyTrial
-from pipeline.search.trial_rows import VALIDATION
+from pipeline.search.trial_rows import VALIDATION, make_points, read_kinds
 from pipeline.settings.command_line import EPOCHS
+from pipeline.settings.searching.objectives import FIRST, ObjectiveKind
 from pipeline.tracking.command_record import read_overrides
 from pipeline.tracking.mlflow_runs import quote, search_runs
 
@@ -54,23 +57,27 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
         (run for run in runs if "role" not in run.data.tags), key=lambda run: int(run.data.tags["trial"])
     )
     params = _select_differing([_read_overrides(client, run) for run in trials])
-    confirmations = _read_confirmations(run for run in runs if run.data.tags.get("role") == CONFIRM)
+    names = _read_study_tag(client, experiment, name, OBJECTIVE_NAMES)
+    further = read_kinds(name, names or FIRST)
+    confirming = (run for run in runs if run.data.tags.get("role") == CONFIRM)
+    confirmations = _read_confirmations(client, confirming, further)
     study_trials = tuple(
-        _read_trial(client, run, values, confirmations) for run, values in zip(trials, params, strict=True)
+        _read_trial(client, run, values, confirmations, further)
+        for run, values in zip(trials, params, strict=True)
     )
     return Results(
         study=name,
         data=trials[0].data.params.get("data", "") if trials else "",
         trials=study_trials,
-        split=_read_split(client, experiment, name),
+        split=ValidationSplit.read(_read_study_tag(client, experiment, name, VALIDATION)),
+        further=further,
     )
 
 
-def _read_split(client: MlflowClient, experiment: str, study: str) -> ValidationSplit | None:
-    """Read what the study's run says of the validation split; None in runs of earlier releases."""
-    condition = f"tags.study = {quote(study)} AND tags.{VALIDATION} LIKE '%'"
-    runs = _search_runs(client, experiment, condition)
-    return ValidationSplit.read(json.loads(runs[-1].data.tags[VALIDATION])) if runs else None
+def _read_study_tag(client: MlflowClient, experiment: str, study: str, tag: str) -> Any:
+    """Read what the study's run says of the validation split, or of its objectives; None where nothing."""
+    runs = _search_runs(client, experiment, f"tags.study = {quote(study)} AND tags.{tag} LIKE '%'")
+    return json.loads(runs[-1].data.tags[tag]) if runs else None
 
 
 def _search_runs(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
@@ -95,9 +102,10 @@ def _read_trial(
     run: Run,
     params: dict[str, object],
     confirmations: Mapping[int, dict[int, Confirmation]],
+    further: Sequence[ObjectiveKind],
 ) -> StudyTrial:
     tags, metrics, number = run.data.tags, run.data.metrics, int(run.data.tags["trial"])
-    curve = _read_curve(client, run)
+    curve = _read_curve(client, run, further)
     return StudyTrial(
         number=number,
         run_id=str(run.info.run_id),
@@ -113,12 +121,22 @@ def _read_trial(
     )
 
 
-def _read_curve(client: MlflowClient, run: Run) -> tuple[Point, ...]:
+def _read_curve(client: MlflowClient, run: Run, further: Sequence[ObjectiveKind]) -> tuple[Point, ...]:
     cost = _find_cost_metric(run)
     if cost is None:
         return ()
     accuracies, costs = (_read_history(client, run, key) for key in (ACCURACY, cost))
-    return tuple(Point(accuracies[epoch], costs[epoch]) for epoch in sorted(accuracies) if epoch in costs)
+    pairs = [(accuracies[epoch], costs[epoch]) for epoch in sorted(accuracies) if epoch in costs]
+    return make_points(pairs, _read_further(client, run, further), further)
+
+
+def _read_further(client: MlflowClient, run: Run, further: Sequence[ObjectiveKind]) -> dict[str, list[float]]:
+    """Read the values of each further objective: after each epoch where it grows, else one."""
+    histories = {kind: _read_history(client, run, kind.metric) for kind in further}
+    return {
+        kind.name: [kind.scale * value for _, value in sorted(history.items())][0 if kind.grows else -1 :]
+        for kind, history in histories.items()
+    }
 
 
 def _find_cost_metric(run: Run) -> str | None:
@@ -129,18 +147,25 @@ def _read_history(client: MlflowClient, run: Run, key: str) -> dict[int, float]:
     return {metric.step: metric.value for metric in client.get_metric_history(run.info.run_id, key)}
 
 
-def _read_confirmations(runs: Iterable[Run]) -> dict[int, dict[int, Confirmation]]:
+def _read_confirmations(
+    client: MlflowClient, runs: Iterable[Run], further: Sequence[ObjectiveKind]
+) -> dict[int, dict[int, Confirmation]]:
     """Read the confirmations by trial and epoch; those that did not complete count for nothing."""
-    rows_by_key: dict[tuple[int, int], list[tuple[int, float, float, float]]] = defaultdict(list)
+    rows_by_key: dict[tuple[int, int], list[tuple[int, float, float, float, tuple[float, ...]]]] = (
+        defaultdict(list)
+    )
     for run in runs:
         metrics, params, cost = run.data.metrics, run.data.params, _find_cost_metric(run)
         if run.data.tags["trial_state"] == "complete" and cost and {"accuracy", TEST} <= metrics.keys():
-            key = int(run.data.tags["trial"]), int(params[EPOCHS])
-            rows_by_key[key].append((int(params[SEED]), metrics["accuracy"], metrics[TEST], metrics[cost]))
+            key, seed = (int(run.data.tags["trial"]), int(params[EPOCHS])), int(params[SEED])
+            values = {name: row[-1:] for name, row in _read_further(client, run, further).items()}
+            (point,) = make_points([(metrics["accuracy"], metrics[cost])], values, further)
+            rows_by_key[key].append(
+                (seed, point.accuracy, metrics[TEST], point.device_seconds, point.further)
+            )
     confirmations: dict[int, dict[int, Confirmation]] = defaultdict(dict)
     for (number, epoch), rows in rows_by_key.items():
-        seeds, accuracies, tests, seconds = zip(*sorted(rows), strict=True)
-        confirmations[number][epoch] = Confirmation(seeds, accuracies, tests, seconds)
+        confirmations[number][epoch] = Confirmation(*zip(*sorted(rows), strict=True))
     return confirmations
 
 

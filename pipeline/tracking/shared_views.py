@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from mlflow import MlflowClient
@@ -60,7 +61,7 @@ class ViewPage:
     """The content of one view.
 
     `run_filter`: in MLflow's own words; `dot_metric`: the one whose step is the cost; `accuracy_range`: yMin
-    and yMax of the large chart, or nothing.
+    and yMax of the large chart, or nothing; `further_metrics`: of the objectives beside accuracy and cost.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ViewPage:
     tag_keys: Sequence[str]
     accuracy_range: Mapping[str, float]
     curves_title: str = "Trials and their curves"
+    further_metrics: Sequence[str] = ()
 
 
 def plant_views(
@@ -132,9 +134,12 @@ def _make_view(name: str, state: Mapping[str, Any]) -> str:
 def _make_state(page: ViewPage) -> dict[str, Any]:
     """Make the state of the runs page: its filter, its order, its columns and its charts."""
     sections = {"cost": (1, 460), "trials": (2, 380), "settings": (1, 420)}
+    if page.further_metrics:
+        sections = {"cost": (1, 460), "pairs": (2, 380), "trials": (2, 380), "settings": (1, 420)}
     names = {
         "cost": f"Accuracy against {_format_axis(page.dot_metric)} (log)",
         "trials": page.curves_title,
+        "pairs": "The other objectives, in pairs",
         "settings": "Settings",
     }
     return {
@@ -146,7 +151,7 @@ def _make_state(page: ViewPage) -> dict[str, Any]:
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
         "selectedColumns": [
-            *(f"metrics.`{key}`" for key in ("accuracy", page.cost_metric)),
+            *(f"metrics.`{key}`" for key in ("accuracy", page.cost_metric, *page.further_metrics)),
             *(f"params.`{key}`" for key in page.param_keys),
             *(f"tags.`{key}`" for key in page.tag_keys),
         ],
@@ -183,17 +188,25 @@ def _make_section(key: str, name: str, columns: int, height: int) -> dict[str, A
 
 def _make_cards(page: ViewPage) -> Iterator[dict[str, Any]]:
     yield _make_line_card("frontier", "cost", page.dot_metric) | {"range": dict(page.accuracy_range)}
-    yield _make_card("scatter", "SCATTER", "trials") | {
-        "xaxis": {"key": page.cost_metric, "type": "METRIC"},
-        "yaxis": {"key": "accuracy", "type": "METRIC"},
-    }
+    names = ["accuracy", page.cost_metric, *page.further_metrics]
+    for number, (up, across) in enumerate(list(combinations(names, 2))[1:], start=1):
+        yield _make_scatter_card(f"pair{number}", "pairs", across, up)
+    yield _make_scatter_card("scatter", "trials", page.cost_metric, "accuracy")
     yield _make_line_card("curves", "trials", CURVES)
     if page.param_keys:
         yield _make_card("settings", "PARALLEL", "settings") | {
             "selectedParams": list(page.param_keys),
-            "selectedMetrics": [page.cost_metric, "accuracy"],  # the last one is the colour
+            # The last one is the colour.
+            "selectedMetrics": [*page.further_metrics, page.cost_metric, "accuracy"],
             "showAllRuns": False,
         }
+
+
+def _make_scatter_card(key: str, section: str, across: str, up: str) -> dict[str, Any]:
+    return _make_card(key, "SCATTER", section) | {
+        "xaxis": {"key": across, "type": "METRIC"},
+        "yaxis": {"key": up, "type": "METRIC"},
+    }
 
 
 def _make_line_card(key: str, section: str, metric: str) -> dict[str, Any]:

@@ -19,11 +19,13 @@ from pipeline import signals
 from pipeline.errors import Stopped
 from pipeline.measures import Epoch, Point
 from pipeline.search.estimates import ValidationSplit
+from pipeline.search.optuna_storage import OBJECTIVE_NAMES
 from pipeline.search.results import Results
 from pipeline.search.trial_rows import VALIDATION
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.secrets import mask
 from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
+from pipeline.settings.searching.objectives import FIRST, OBJECTIVES
 from pipeline.settings.settings import flatten
 from pipeline.tracking import (
     adopted_run,
@@ -36,6 +38,7 @@ from pipeline.tracking import (
 from pipeline.tracking.run_lease import RunLease
 from pipeline.tracking.study_place import STUDY, STUDY_ID
 
+PARAMETERS = OBJECTIVES["parameters"].metric
 TRIAL, ROLE, TRY = "trial", "role", "try"
 OUTPUT = "output.txt"
 """Artifact of a failed trial: what it printed last, and its traceback."""
@@ -152,6 +155,12 @@ class StudyRecorder:
         with self._unless_deleted(self.run_id, "the study"):
             mlflow_runs.set_tags(self.client, self.run_id, {VALIDATION: json.dumps(split.to_dict())})
 
+    def record_objectives(self, names: Sequence[str]) -> None:
+        """Tag the study's run with the names of its objectives, where there are more than the first two."""
+        if len(names) > len(FIRST):
+            with self._unless_deleted(self.run_id, "the study"):
+                mlflow_runs.set_tags(self.client, self.run_id, {OBJECTIVE_NAMES: json.dumps(list(names))})
+
     @contextmanager
     def _unless_deleted(self, run_id: str, what: str) -> Iterator[None]:
         """Leave out what a run that somebody has deleted in the UI would get, and say so once."""
@@ -251,10 +260,15 @@ class StudyRecorder:
             add("paid_device_seconds", outcome.paid_seconds)
         for name in ("input", "compile", "warm_up", "train", "validate"):
             add(f"seconds/{name}", getattr(outcome.seconds, name))
-        add("profile/parameters", outcome.parameters)
+        add(PARAMETERS, outcome.parameters)
         add("profile/latency_p99_ms", outcome.latency_p99_ms)
         add("evaluate/test_accuracy", outcome.test_accuracy)
         add("unshifted_accuracy", outcome.unshifted_accuracy)
+        for name, values in outcome.further.items():
+            kind = OBJECTIVES[name]
+            for step, value in enumerate(values, start=int(kind.grows)):
+                if kind.metric != PARAMETERS:  # which are recorded anyway
+                    add(kind.metric, value / kind.scale, step)
         return metrics
 
     def _add_epoch(self, add: Any, epoch: Epoch) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from mlflow import MlflowClient
 
 from pipeline.formatting import format_number
-from pipeline.frontier import find_knee
+from pipeline.frontier import find_knee, flatten, select_frontier
 from pipeline.measures import Point
 from pipeline.reports.palette import BLUE, ORANGE, PALE
 from pipeline.search.results import Results
@@ -80,7 +80,7 @@ class ChartMark:
 
 def make_marks(results: Results, unit: tuple[str, float]) -> tuple[ChartMark, ...]:
     """Return the frontier's line and, if there is one, the knee's dot: a trial has one dot alone, its end."""
-    steps = [member.point for member in results.frontier]
+    steps = select_frontier(flatten(member.point for member in results.frontier))
     line = ChartMark("frontier", _make_mark_tags(0, BLUE), tuple(make_line_points(steps, unit)))
     bend = results.knee
     if bend is None:
@@ -137,7 +137,8 @@ def plant_study_views(
         cost_metric=cost_metric,
         param_keys=find_shared_keys(results),
         tag_keys=("frontier", "knee", "beaten_by"),
-        accuracy_range=choose_window([member.point for member in results.frontier]),
+        accuracy_range=choose_window(select_frontier(flatten(member.point for member in results.frontier))),
+        further_metrics=tuple(kind.metric for kind in results.further),
     )
     frontier_only = replace(everything, name="frontier only", run_filter=f"{runs} '0-%'")
     return shared_views.plant_views(

@@ -192,11 +192,15 @@ def _get_earlier_cost(start: Start, checkpoint: Checkpoint | None) -> float:
 
 def _add_earlier_cost(epoch: Epoch, start: Start, checkpoint: Checkpoint | None) -> Epoch:
     """Return the epoch with what was spent before the pause, or by the run that this one goes on from."""
-    lost = checkpoint.curve.last.lost_seconds if checkpoint is not None else 0.0
+    lost, joules = 0.0, epoch.joules
+    if checkpoint is not None:
+        lost, earlier = checkpoint.curve.last.lost_seconds, checkpoint.curve.last.joules
+        joules = None if earlier is None or joules is None else earlier + joules
     return replace(
         epoch,
         device_seconds=_get_earlier_cost(start, checkpoint) + epoch.device_seconds,
         lost_seconds=lost + epoch.lost_seconds,
+        joules=joules,
     )
 
 
@@ -224,6 +228,7 @@ def _train_epoch(loop: Loop, watch: Stopwatch, settings: Settings, number: int) 
         contended=watch.verdict.contended,
         core_share=watch.verdict.share,
         lost_seconds=watch.lost_seconds,
+        joules=watch.drawn.joules,
     )
 
 

@@ -16,7 +16,7 @@ FILES = {
     "typo": (f"{GLOBAL}train:\n  epoch: 3\n", ["typo.yaml", "got train.epoch", "did you mean train.epochs?"]),
     "group": (f"{GLOBAL}trian:\n  epochs: 3\n", ["group.yaml", "got trian", "did you mean train?"]),
     "text": (f"{GLOBAL}train:\n  epochs: many\n", ["train.epochs in", "a whole number", "got many"]),
-    "null": (f"{GLOBAL}train:\n  epochs: null\n", ["train.epochs in", "a whole number", "got None"]),
+    "without": (f"{GLOBAL}model:\n  hidden: null\n", ["model.hidden in", "a whole number", "got None"]),
     "table": (f"{GLOBAL}train:\n  epochs: {{a: 1}}\n", ["train.epochs in", "a whole number"]),
     "number": (f"{GLOBAL}train: 3\n", ["number.yaml must be groups of settings"]),
     "list": (f"{GLOBAL}- 1\n", ["list.yaml must be groups of settings"]),

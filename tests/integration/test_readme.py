@@ -12,7 +12,7 @@ import pytest
 from pipeline.cli import help
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
-from tests.cli.test_frontier import CURVES, outcome, write_study
+from tests.cli.frontier.test_command import CURVES, outcome, write_study
 from tests.conftest import CHECKOUT, Run
 
 README = (CHECKOUT / "README.md").read_text()

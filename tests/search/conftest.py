@@ -25,7 +25,8 @@ def scene(address: str, request: pytest.FixtureRequest, tmp_path: Path) -> Calla
 
     def make(*words: str, space: SearchSpace = SPACE, pool: Pool | None = None, study: str = "") -> Scene:
         told = compose(["search=smoke", "search.sampler=random", *BASE, *words])
-        store = StudyStore(address, study or request.node.name)
+        about = told.settings.search.describe_objectives() or None
+        store = StudyStore(address, study or request.node.name, about)
         spec = SweepSpec(command_line=told, fixed=BASE, space=space, compose=composed, checkpoints=tmp_path)
         pool, observer = pool or Pool(), Observer()
         return Scene(Sweep(spec, None, store, pool, observer), pool, observer, store)

@@ -225,3 +225,47 @@ def test_limits_become_constraints(state: TrialState) -> None:
     for trial in proposer._study.trials:
         assert trial.state is state
         assert trial.constraints == {"max_latency_ms": 0.0, "max_parameters": pytest.approx(math.log(2))}
+
+
+# ---- over three objectives ----------------------------------------------------------------------------
+
+THREE = {"objectives": ["accuracy", "cost", "latency_ms"]}
+
+
+def end_over_three(told: Book, number: int, state: str, epochs: int) -> None:
+    """As `Book.end`, with the width as latency."""
+    row = told.rows[number]
+    wide = float(row.params["model.hidden"])
+    curve = [[epoch, epoch * wide / 1000, 1 - 1 / (1 + epoch) / wide**0.5] for epoch in range(1, epochs + 1)]
+    outcome = {"state": state, "curve": curve, "fair_midway": True, "further": {"latency_ms": [wide / 100]}}
+    values = [curve[-1][2], curve[-1][1], wide / 100] if state == "complete" else None
+    kind = TrialState.COMPLETE if state == "complete" else TrialState.PRUNED
+    proposal = ProposedTrial(row.params, row.distributions, row.system_attrs)
+    told.rows[number] = told.row(proposal, kind, values, outcome)
+    told.rows[number].number = number
+    told.proposer.show(told.rows)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_every_sampler_searches_over_three_objectives(kind: Sampler) -> None:
+    told = Book(TrialSuggester(SPACE, kind, None, 0, 1, about=THREE))
+    for number in range(12):
+        proposal = told.begin()
+        assert proposal is not None
+        check_inside(proposal, SPACE)
+        end_over_three(told, number, "complete" if number % 3 else "paused", 3)
+
+
+def test_the_frontier_sampler_learns_what_a_paused_trial_has_reached() -> None:
+    told = Book(TrialSuggester(WITH_EPOCHS, Sampler.frontier, EPOCHS, 0, 1, about=THREE))
+    proposal = told.begin()
+    assert proposal is not None
+    end_over_three(told, 0, "paused", 1)
+    seen = told.proposer._study.get_trials(deepcopy=False)
+    assert [row.state for row in seen] == [TrialState.PRUNED, TrialState.COMPLETE]
+    assert seen[1].params == {**proposal.params, EPOCHS: 1}
+    wide = float(proposal.params["model.hidden"])
+    assert seen[1].values == [1 - 0.5 / wide**0.5, wide / 1000, wide / 100]
+    again = Book(TrialSuggester(WITH_EPOCHS, Sampler.frontier, EPOCHS, 0, 1, about=THREE))
+    again.proposer.show(told.rows)
+    assert [row.values for row in again.proposer._study.get_trials()] == [row.values for row in seen]

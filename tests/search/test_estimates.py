@@ -1,10 +1,18 @@
 """Estimates over all seeds against values of tables; the chance on the frontier tells luck from merit."""
 
+import math
+
 import numpy as np
 import pytest
 
 from pipeline.measures import Point
-from pipeline.search.estimates import RepeatedPoint, ValidationSplit, estimate_points
+from pipeline.search.estimates import (
+    RepeatedPoint,
+    Spread,
+    ValidationSplit,
+    estimate_points,
+    estimate_probabilities,
+)
 from pipeline.search.results import Results
 from pipeline.search.study_trial import Confirmation, StudyTrial
 from tests.support.studies import tried
@@ -124,3 +132,60 @@ def test_chance_is_the_largest_class_and_what_luck_adds() -> None:
     assert ValidationSplit.read(split.to_dict()) == split
     assert ValidationSplit.read(None) is None
     assert ValidationSplit.count(np.zeros(5, int)).chance_level == 1.0
+
+
+# ---- costs --------------------------------------------------------------------------------------------
+
+
+def repeat_costs(*costs: tuple[float, ...]) -> RepeatedPoint:
+    searched, *repeats = (Point(0.9, seconds, tuple(further)) for seconds, *further in costs)
+    return RepeatedPoint(searched, tuple(repeats))
+
+
+def test_the_interval_of_a_cost_is_students_on_the_logs() -> None:
+    (found,) = estimate_points([repeat_costs((1.0,), (1.1,), (1.21,))], None)
+    step = math.log(1.1)
+    assert found.device_seconds == pytest.approx((1 + 1.1 + 1.21) / 3)
+    assert found.seconds_spread.factor == pytest.approx(math.exp(4.30265 * step / 3**0.5), rel=1e-5)
+    low, high = found.seconds_spread.bound(found.device_seconds) or (0.0, 0.0)
+    assert low * high == pytest.approx(found.device_seconds**2)
+    assert found.seconds_spread.format() == " ±27%"
+
+
+def test_the_spread_of_costs_is_one_for_all_points() -> None:
+    steady, noisy, once = estimate_points(
+        [repeat_costs((1.0,), (1.0,), (1.0,)), repeat_costs((5.0,), (6.0,)), repeat_costs((9.0,))], None
+    )
+    assert steady.seconds_spread.factor is not None
+    assert noisy.seconds_spread.factor is not None
+    ratio = math.log(noisy.seconds_spread.factor) / math.log(steady.seconds_spread.factor)
+    assert ratio == pytest.approx((3 / 2) ** 0.5)
+    assert (once.seconds_spread.factor, once.seconds_spread.format()) == (None, "")
+
+
+def test_seeds_that_cost_the_same_show_no_interval() -> None:
+    (found,) = estimate_points([repeat_costs((0.3,), (0.3,), (0.3,))], None)
+    assert found.seconds_spread.factor == 1.0
+    assert found.seconds_spread.format() == ""
+
+
+def test_a_wide_interval_is_a_factor() -> None:
+    assert Spread(3.321).format() == " ×÷3.3"
+
+
+def test_further_costs_have_means_and_intervals_of_their_own() -> None:
+    (found,) = estimate_points([repeat_costs((1.0, 0.2, 50.0), (1.0, 0.3, 50.0))], None)
+    assert found.further == (pytest.approx(0.25), 50.0)
+    latency, parameters = found.further_spreads
+    assert latency.factor is not None
+    assert latency.factor > 1
+    assert parameters.factor == 1.0
+    assert found.point == Point(0.9, 1.0, found.further)
+
+
+def test_a_third_objective_gives_a_chance_on_the_frontier() -> None:
+    """Beaten in two, the third keeps it there; noise as large as the lead makes it even."""
+    better = repeat_costs((1.0, 0.4), (1.0, 0.4), (1.0, 0.4))
+    sure = RepeatedPoint(Point(0.8, 2.0, (0.1,)), (Point(0.8, 2.0, (0.1,)),) * 2)
+    beaten = RepeatedPoint(Point(0.8, 2.0, (0.5,)), (Point(0.8, 2.0, (0.5,)),) * 2)
+    assert estimate_probabilities([better, sure, beaten]) == [1.0, 1.0, 0.0]

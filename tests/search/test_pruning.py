@@ -16,7 +16,7 @@ from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
 from pipeline.frontier import Bounds, compute_log_hypervolume, select_frontier
 from pipeline.measures import Point
-from pipeline.search.pruning import PruningDecision, forecast_curve, judge_curve
+from pipeline.search.pruning import PruningDecision, forecast_curve, judge_curve, select_rivals
 from pipeline.settings.search import Pruning
 from tests.support.studies import recorded
 
@@ -222,3 +222,14 @@ def test_recorded_curves_keep_their_frontier_for_fewer_device_seconds(data: str)
 def test_switched_off_nothing_is_spared_and_nothing_lost(data: str) -> None:
     off = replay(data, compose(["pruning=none"]).settings.pruning, seed=0)
     assert (off.area, off.spent) == pytest.approx((1.0, 1.0))
+
+
+def test_only_what_is_as_good_in_all_that_is_known_stands_in_the_way() -> None:
+    fast, slow = Point(0.99, 1.0, (0.2, 5.0)), Point(0.99, 1.0, (0.4, 5.0))
+    hungry = Point(0.99, 1.0, (0.2, 50.0))
+    flat = Point(0.99, 1.0)
+    assert select_rivals([fast, slow, hungry], (0.2, 10.0)) == [flat]
+    assert select_rivals([fast, slow, hungry], (0.4, 60.0)) == [flat, flat, flat]
+    assert select_rivals([fast], (0.1, 10.0)) == [], "it answers faster than all that is there"
+    assert select_rivals([fast], (0.2, 0.0)) == [], "of what it will have drawn nothing is known"
+    assert select_rivals([flat], ()) == [flat]

@@ -1,5 +1,6 @@
 """What a study came to, on hand-made trials."""
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -7,8 +8,9 @@ import pytest
 
 from pipeline.errors import BadInput
 from pipeline.search.estimates import ValidationSplit
-from pipeline.search.results import Results
+from pipeline.search.results import MOST_REPRESENTATIVES, Results
 from pipeline.search.study_trial import Confirmation, FrontierPoint, StudyTrial
+from pipeline.settings.searching.objectives import OBJECTIVES
 from tests.support.studies import DEVICE, tried
 
 SMALL = tried(0, (0.50, 1.0), (0.60, 2.0), (0.62, 3.0))
@@ -166,3 +168,55 @@ def test_a_point_at_chance_level_is_no_member() -> None:
     nothing = Results(study="s", data="d", trials=(tried(0, (0.5, 0.1)),), split=split)
     assert (nothing.frontier, nothing.best, nothing.knee) == ((), None, None)
     assert nothing.points
+
+
+# ---- over three objectives ----------------------------------------------------------------------------
+
+LATENCY = OBJECTIVES["latency_ms"]
+
+
+def answering(trial: StudyTrial, latency: float) -> StudyTrial:
+    return replace(trial, curve=tuple(replace(point, further=(latency,)) for point in trial.curve))
+
+
+QUICK, ACCURATE = answering(tried(0, (0.80, 4.0)), 0.1), answering(tried(1, (0.90, 2.0), (0.95, 4.0)), 0.4)
+THREE = Results(study="s", data="d", trials=(QUICK, ACCURATE), further=(LATENCY,))
+
+
+def test_what_answers_faster_is_on_the_frontier_though_two_beat_it() -> None:
+    assert sorted(named(THREE)) == [(0, 1), (1, 1), (1, 2)]
+    assert named(Results(study="s", data="d", trials=(tried(0, (0.80, 4.0)), tried(1, (0.90, 2.0))))) == [
+        (1, 1)
+    ]
+    assert THREE.objective_names == ("accuracy", "cost", "latency_ms")
+    assert number_of(THREE.find_least(LATENCY)) == 0
+
+
+def test_a_bound_keeps_points_from_being_chosen() -> None:
+    bound = replace(THREE, at_most={"latency_ms": 0.2})
+    assert number_of(bound.best) == number_of(bound.find_best_within(9.0)) == 0
+    assert bound.find_cheapest_with(0.9) is None
+    assert named(bound) == named(THREE), "the frontier is what it is"
+    costly = replace(THREE, at_most={"cost": 3.0})
+    assert (number_of(costly.best), number_of(costly.cheapest)) == (1, 1)
+
+
+def test_a_trial_of_which_an_objective_is_not_known_has_no_points() -> None:
+    unknown = answering(tried(2, (0.99, 1.0)), math.nan)
+    assert named(replace(THREE, trials=(*THREE.trials, unknown))) == named(THREE)
+
+
+def test_few_stand_for_many_and_the_ends_are_among_them() -> None:
+    trials = tuple(
+        answering(tried(number, (0.5 + number / 250, 1.0 + (number * 37) % 100)), 0.1 + number)
+        for number in range(100)
+    )
+    many = Results(study="s", data="d", trials=trials, further=(LATENCY,))
+    assert len(many.frontier) > MOST_REPRESENTATIVES
+    chosen = many.representatives
+    assert len(chosen) == MOST_REPRESENTATIVES
+    assert {many.frontier[0].key, many.best and many.best.key} <= {member.key for member in chosen}
+    seconds = [member.point.device_seconds for member in chosen]
+    assert seconds == sorted(seconds)
+    assert THREE.representatives == THREE.frontier
+    assert STUDY.representatives == STUDY.frontier

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
@@ -519,6 +520,34 @@ def test_a_study_that_changed_is_refused_with_what_differs(
     assert "\n" not in text
     assert text.startswith(f"search.study=s was begun with {key} {ABOUT[key]}, got {value}; start anew with")
     assert len(StudyStore(url, "s", ABOUT).trials()) == 1
+
+
+def test_a_study_of_other_objectives_is_refused_in_both_directions(url: str) -> None:
+    three = {**ABOUT, "objectives": ["accuracy", "cost", "latency_ms"]}
+    two = StudyStore(url, "of two", ABOUT)
+    with pytest.raises(BadSetting) as caught:
+        StudyStore(url, "of two", three)
+    begun = "search.study=of two was begun with objectives ['accuracy', 'cost'], "
+    assert str(caught.value).startswith(f"{begun}got ['accuracy', 'cost', 'latency_ms']")
+    assert two.trials() == []
+    store = StudyStore(url, "of three", three)
+    with pytest.raises(BadSetting, match=r"was begun with objectives .*latency_ms"):
+        StudyStore(url, "of three", ABOUT)
+    with pytest.raises(BadSetting, match=r"got .*'parameters'"):
+        StudyStore(url, "of three", {**ABOUT, "objectives": ["accuracy", "cost", "parameters"]})
+    number = StudyStore(url, "of three", three).begin(proposal(0), MANY)
+    assert number is not None
+    store.finish(number, {**DONE, "further": {"latency_ms": [0.2]}})
+    assert [row.values for row in store.trials()] == [[0.8, 1.0, 0.2]]
+
+
+def test_a_study_that_was_killed_before_it_said_what_it_is_about_goes_on(url: str) -> None:
+    three = {**ABOUT, "objectives": ["accuracy", "cost", "latency_ms"]}
+    directions = optuna_storage.make_directions(three)
+    optuna.create_study(storage=url, study_name="begun", directions=directions)
+    with pytest.raises(BadSetting, match="was begun with objectives 3 of them"):
+        StudyStore(url, "begun", ABOUT)
+    assert StudyStore(url, "begun", three).read_attrs()["about"] == three
 
 
 def test_reading_demands_nothing_and_decides_nothing(url: str) -> None:

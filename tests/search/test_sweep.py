@@ -15,6 +15,7 @@ from pipeline.errors import BadSetting, StoreLocked, find_cause
 from pipeline.measures import Curve, Point
 from pipeline.processes import ProcessOwner
 from pipeline.search import trial_rows
+from pipeline.search.confirmation import confirm
 from pipeline.search.optuna_storage import OWNER
 from pipeline.search.space import Condition, Dimension, SearchSpace, add_epochs
 from pipeline.search.study_store import REQUEUES, is_interrupted
@@ -479,3 +480,43 @@ def test_what_is_kept_of_a_trial_is_what_is_read(scene: Callable[..., Scene]) ->
 def test_composing_is_never_tried_for_nothing() -> None:
     with pytest.raises(BadSetting):
         composed(["optimizer=sgd", "optimizer.nesterov=true"])
+
+
+# ---- over more than two objectives ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampler", ["random", "frontier", "tpe", "nsga2"])
+def test_further_objectives_are_measured_searched_and_confirmed(
+    scene: Callable[..., Scene], sampler: str
+) -> None:
+    words = (
+        "search.objectives=[accuracy,cost,latency_ms,energy_joules]",
+        "search.trials=5",
+        "search.confirm=2",
+        f"search.sampler={sampler}",
+    )
+    made = scene(*words)
+    made.sweep.run()
+    assert {job.further for job in made.pool.started} == {("latency_ms", "energy_joules")}
+    rows = made.store.trials()
+    assert all(row.values[1] * 10 == pytest.approx(row.values[3]) for row in rows)
+    results = made.sweep.results
+    assert [kind.name for kind in results.further] == ["latency_ms", "energy_joules"]
+    point = results.trials[0].curve[1]
+    wide = results.trials[0].params["model.hidden"]
+    assert point.further == (wide / 100, pytest.approx(10 * point.device_seconds))  # type: ignore[operator]
+    confirm(made.sweep)
+    confirmed = trial_rows.read_results(made.store, "digits").frontier
+    assert all(member.confirmation for member in confirmed)
+    assert all(member.estimate.further_spreads[0].factor == pytest.approx(1.0) for member in confirmed)
+    assert all(len(member.estimate.further) == 2 for member in confirmed)
+
+
+def test_a_trial_of_which_an_objective_is_missing_stands_on_no_frontier(scene: Callable[..., Scene]) -> None:
+    def half(job: Job) -> TrialOutcome:
+        return replace(complete(job), status="failed", further={})
+
+    made = scene("search.objectives=[accuracy,cost,latency_ms]", "search.trials=2", pool=Pool(work=half))
+    made.sweep.run()
+    assert made.sweep.results.points == ()
+    assert states(made.store) == ["fail", "fail"]

@@ -61,3 +61,33 @@ def test_a_trial_that_trains_in_the_process_of_the_sweep_cannot_be_ended() -> No
 )
 def test_how_long_a_trial_may_take_follows_from_the_budget(words: list[str], seconds: float | None) -> None:
     assert compose(words).settings.search.trial_limit == seconds
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "[accuracy,latency_ms]",
+        "[cost,accuracy,latency_ms]",
+        "[accuracy,cost,latency]",
+        "[accuracy,cost,latency_ms,latency_ms]",
+        "[accuracy,cost,latency_ms,parameters,size_mb]",
+        "[accuracy]",
+        "[]",
+    ],
+)
+def test_objectives_are_accuracy_cost_and_others_that_there_are(names: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        compose([f"search.objectives={names}"])
+    assert str(caught.value).startswith(
+        "search.objectives must be accuracy,cost and at most 2 more of latency_ms"
+    )
+    assert f"got {names}" in str(caught.value)
+
+
+def test_which_accuracy_it_is_says_another_key() -> None:
+    with pytest.raises(BadSetting, match=r"search\.objective=accuracy_under_shift says which accuracy"):
+        compose(["search.objectives=[accuracy_under_shift,cost]"])
+    three = compose(["search.objective=accuracy_under_shift", "search.objectives=[accuracy,cost,size_mb]"])
+    assert three.settings.search.under_shift
+    assert [kind.name for kind in three.settings.search.further] == ["size_mb"]
+    assert compose([]).settings.search.further == ()

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.measures import Point
 from pipeline.search.results import Results
 from pipeline.search.study_trial import Confirmation, StudyTrial
+from pipeline.settings.searching.objectives import OBJECTIVES
 
 CURVES = Path(__file__).with_name("curves")
 DEVICE = "AMD EPYC 9B45, 1 core"
@@ -71,3 +72,29 @@ def _confirmed(point: Point, draw: random.Random) -> Confirmation:
     again = tuple(point.accuracy + draw.gauss(0, 0.001) for _ in range(2))
     seconds = (point.device_seconds, 1.02 * point.device_seconds)
     return Confirmation((1, 2), again, tuple(each - 0.002 for each in again), seconds)
+
+
+def study_over_three(data: str = "mnist", split_after: int = 3) -> Results:
+    """The same study with a made-up latency, by the width of the network, as a third objective."""
+    two = study(data)
+
+    def answer(trial: StudyTrial) -> float:
+        return float(f"{0.1 + 0.001 * float(str(trial.params.get('model.hidden', 64))):.{split_after - 1}g}")
+
+    trials = tuple(
+        replace(
+            trial,
+            curve=tuple(replace(point, further=(answer(trial),)) for point in trial.curve),
+            confirmations={},
+        )
+        for trial in two.trials
+    )
+    bare = replace(two, study=f"{data} over three", trials=trials, further=(OBJECTIVES["latency_ms"],))
+    draw, new = random.Random(1), dict[int, dict[int, Confirmation]]()
+    for member in bare.representatives:
+        latencies = tuple((member.point.further[0] * factor,) for factor in (0.98, 1.03))
+        again = replace(_confirmed(member.point, draw), further=latencies)
+        new.setdefault(member.trial.number, {})[member.epoch] = again
+    return replace(
+        bare, trials=tuple(replace(each, confirmations=new.get(each.number, {})) for each in trials)
+    )

@@ -61,7 +61,18 @@ def complete(job: Job) -> TrialOutcome:
         chosen_epoch=curve.last,
         paid_seconds=curve.last.device_seconds,
         test_accuracy=test,
+        further=make_costs(job, curve),
     )
+
+
+def make_costs(job: Job, curve: Curve) -> dict[str, tuple[float, ...]]:
+    """Wider networks answer more slowly, and each epoch draws energy."""
+    wide = job.settings.model.hidden  # type: ignore[attr-defined]
+    costs = {
+        "latency_ms": (wide / 100,),
+        "energy_joules": tuple(10 * epoch.device_seconds for epoch in curve.epochs),
+    }
+    return {name: costs[name] for name in job.further}
 
 
 @dataclass

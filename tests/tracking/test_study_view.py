@@ -26,7 +26,7 @@ from pipeline.reports.palette import BLUE, ORANGE, PALE
 from pipeline.search.results import Results
 from pipeline.tracking import mlflow_store, shared_views, study_view
 from tests.support.planted import METRIC, planted
-from tests.support.studies import study, tried
+from tests.support.studies import study, study_over_three, tried
 
 MS, US = ("ms", 1e3), ("us", 1e6)
 CHEAP = tried(0, (0.80, 1.0))
@@ -184,6 +184,29 @@ def test_two_views_are_planted_and_the_link_opens_the_first(client: MlflowClient
     assert cards[0]["metricKey"] == "accuracy_at_cpu_ms"
     assert cards[0]["xAxisScaleType"] == "log"
     assert cards[3]["selectedParams"] == ["model.hidden"]
+
+
+def test_over_three_objectives_there_is_a_chart_for_each_two(client: MlflowClient, experiment: str) -> None:
+    results = study_over_three()
+    plant(client, results, experiment)
+    state = planted_views(client, experiment)[f"{results.study}: accuracy against cost"]
+    cards = {card["uuid"]: card for card in state["compareRunCharts"]}
+    latency = "profile/latency_p50_ms"
+    assert [(cards[key]["yaxis"]["key"], cards[key]["xaxis"]["key"]) for key in ("pair1", "pair2")] == [
+        ("accuracy", latency),
+        ("cpu_seconds", latency),
+    ]
+    assert f"metrics.`{latency}`" in state["selectedColumns"]
+    assert [section["uuid"] for section in state["compareRunSections"]] == [
+        "cost",
+        "pairs",
+        "trials",
+        "settings",
+    ]
+    line, *_ = study_view.make_marks(results, MS)
+    heights = [accuracy for _, accuracy in line.points]
+    assert heights == sorted(heights), "the line is that of accuracy and cost alone"
+    assert len(results.frontier) > len(set(heights))
 
 
 def test_views_of_a_study_are_replaced_and_those_of_another_stay(

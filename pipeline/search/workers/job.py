@@ -6,9 +6,10 @@ same configuration goes on from there and pays only the difference.
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import DataChanged, Diverged, FulcrumError
 from pipeline.evaluation.output_scores import score_outputs
@@ -16,9 +17,11 @@ from pipeline.hardware.device import claim_device
 from pipeline.measures import Curve, Epoch, Point, Seconds
 from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
+from pipeline.profiling.objectives import list_costs, measure_network
 from pipeline.profiling.profile import measure_latency
-from pipeline.search.pruning import judge_curve
+from pipeline.search.pruning import judge_curve, select_rivals
 from pipeline.search.workers.failure import explain_failure, is_failure
+from pipeline.settings.searching.objectives import OBJECTIVES, ObjectiveKind
 from pipeline.settings.settings import Settings
 from pipeline.training.train import Trained
 from pipeline.trial import check_trial, load_prepared, train_trial
@@ -38,7 +41,8 @@ class Job:
 
     `checkpoint`: where its state lies, None: nowhere; `read_test`: score the test split, too; `under_shift`:
     all accuracies are those of samples changed as `evaluate` says; `source`: SHA-256 (hex) of the data that
-    the study is bound to, None: of any.
+    the study is bound to, None: of any; `further`: names of the objectives to measure beside accuracy and
+    device-seconds.
     """
 
     number: int
@@ -48,6 +52,12 @@ class Job:
     read_test: bool = False
     under_shift: bool = False
     source: str | None = None
+    further: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[ObjectiveKind, ...]:
+        """Return the further objectives."""
+        return tuple(OBJECTIVES[name] for name in self.further)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,8 @@ class TrialOutcome:
 
     `curve`, `chosen_epoch`: None where no epoch was reached; `paid_seconds`: device-seconds that the job
     spent itself; `test_accuracy` where it was asked for; `unshifted_accuracy` where the others are of changed
-    samples; `output`: of a failed job what it printed last, and the traceback.
+    samples; `output`: of a failed job what it printed last, and the traceback; `further`: name -> values
+    after each epoch of each further objective, one value for all of them where it does not change.
     """
 
     status: str
@@ -82,6 +93,7 @@ class TrialOutcome:
     test_accuracy: float | None = None
     unshifted_accuracy: float | None = None
     output: str = ""
+    further: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -127,15 +139,18 @@ def run_job(job: Job, frontier: Frontier) -> Iterator[Progress | TrialOutcome]:
             yield TrialOutcome(status="failed", reason=too_large, parameters=parameters)
             return
 
+        of_network = measure_network(job.kinds, job.settings, data)
+
         def stop(curve: Curve) -> str | None:
-            return _prune(curve, job.settings, len(data.validation), frontier())
+            return _prune(curve, job, of_network, len(data.validation), frontier())
 
         for trained in train_trial(data, job.settings, stop, job.checkpoint):
             if not trained.is_restored:
                 yield Progress(trained.curve.last, trained.paid_seconds)
             reported = time.perf_counter()
         assert trained is not None
-        yield _measure_outcome(job, trained, parameters, started)
+        further = list_costs(job.kinds, of_network, trained.curve)
+        yield replace(_measure_outcome(job, trained, parameters, started), **_add_further(job, further))
     except DataChanged as error:
         yield TrialOutcome(status="refused", reason=str(error))
     except BaseException as error:
@@ -150,13 +165,31 @@ def run_job(job: Job, frontier: Frontier) -> Iterator[Progress | TrialOutcome]:
         )
 
 
-def _prune(curve: Curve, settings: Settings, rows: int, frontier: Sequence[Point]) -> str | None:
+def _prune(
+    curve: Curve, job: Job, of_network: Mapping[str, float], rows: int, frontier: Sequence[Point]
+) -> str | None:
     """Return why to stop here, or None. `rows`: of the validation split."""
-    epochs_to_come = settings.train.epochs - curve.last.number
+    epochs_to_come = job.settings.train.epochs - curve.last.number
+    known = list_costs(job.kinds, of_network, curve)
+    least = [kind.to_cost(known[kind.name][-1]) if kind.name in known else 0.0 for kind in job.kinds]
     decision = judge_curve(
-        get_states(curve), frontier, epochs_to_come, rows, settings.pruning, curve.fair_midway
+        get_states(curve),
+        select_rivals(frontier, least),
+        epochs_to_come,
+        rows,
+        job.settings.pruning,
+        curve.fair_midway,
     )
     return decision.reason if decision.stop else None
+
+
+def _add_further(job: Job, further: Mapping[str, tuple[float, ...]]) -> dict[str, Any]:
+    """Return what the further objectives change of an outcome: it has failed where one was not measured."""
+    missing = [name for name in job.further if name not in further]
+    if not missing:
+        return {"further": further}
+    reason = f"{' and '.join(missing)} could not be read; leave it out of search.objectives"
+    return {"status": "failed", "reason": reason}
 
 
 def _measure_outcome(job: Job, trained: Trained, parameters: int, started: float) -> TrialOutcome:

@@ -8,6 +8,7 @@ import pytest
 from pipeline.data.prepared import Prepared
 from pipeline.errors import DataMissing
 from pipeline.evaluation.evaluate import evaluate, shift_splits
+from pipeline.hardware import energy
 from pipeline.measures import Epoch, Point
 from pipeline.models.predictor import make_predictor
 from pipeline.search.workers import job as job_module
@@ -237,3 +238,65 @@ def test_the_test_split_is_read_where_it_is_asked_for() -> None:
     _, ended = done(job("train.epochs=2", read_test=True))
     assert ended.test_accuracy is not None
     assert 0 <= ended.test_accuracy <= 1
+
+
+# ---- further objectives -------------------------------------------------------------------------------
+
+FURTHER = ("latency_ms", "parameters", "size_mb")
+
+
+@pytest.mark.parametrize("words", ["model.dropout=0.5", "engine=keras model.dropout=0.5"])
+def test_further_objectives_are_measured_and_change_nothing_of_the_curve(words: str) -> None:
+    _, plain = done(job(words))
+    _, measured = done(job(f"{words} profile.repeats=10 profile.warmup=1", further=FURTHER))
+    assert accuracies(measured) == accuracies(plain)
+    assert [each.train_loss for each in measured.curve.epochs] == [  # type: ignore[union-attr]
+        each.train_loss
+        for each in plain.curve.epochs  # type: ignore[union-attr]
+    ]
+    assert plain.further == {}
+    assert tuple(measured.further) == FURTHER
+    assert measured.further["parameters"] == (PARAMETERS,)
+    assert all(value > 0 for (value,) in measured.further.values())
+
+
+def test_a_trial_is_paused_only_by_what_is_as_good_in_all_that_is_known() -> None:
+    small = (Point(1.0, 1e-9, (PARAMETERS,)),)
+    large = (Point(1.0, 1e-9, (PARAMETERS + 1,)),)
+    told = job("train.epochs=9 pruning.least_epochs=1", further=("parameters",))
+    assert done(told, small)[1].status == "paused"
+    assert done(told, large)[1].status == "complete"
+
+
+class Counter:
+    """A gauge that counts a joule for each reading."""
+
+    def __init__(self) -> None:
+        self.joules = 0.0
+
+    def read(self) -> energy.EnergyReading:
+        self.joules += 1
+        return energy.EnergyReading(joules=self.joules)
+
+    def strangers(self) -> None:
+        return None
+
+
+def test_energy_adds_up_also_over_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy, "open_gauge", lambda _: Counter())
+    told = job("train.epochs=2", tmp_path / "a.npz", further=("energy_joules",))
+    _, first = done(told)
+    one, two = first.further["energy_joules"]
+    assert 0 < one < two
+    _, further = done(job("train.epochs=3", tmp_path / "a.npz", further=("energy_joules",)))
+    assert further.further["energy_joules"][:2] == (one, two)
+    assert further.further["energy_joules"][2] > two
+
+
+def test_energy_that_nobody_reads_fails_the_trial_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy, "open_gauge", lambda _: energy.SilentGauge())
+    _, ended = done(job(further=("energy_joules",)))
+    assert ended.status == "failed"
+    assert ended.reason == "energy_joules could not be read; leave it out of search.objectives"
+    assert ended.curve is not None
+    assert ended.paid_seconds > 0

@@ -1,0 +1,1 @@
+"""The command `frontier`: the frontier of a study, or one point that is chosen on it."""

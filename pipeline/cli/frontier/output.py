@@ -1,0 +1,145 @@
+"""What the command `frontier` prints: the table, one point, or JSON; a sweep ends with the same table."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline.cli.frontier.choice import CONFIRM
+from pipeline.cli.sweep_screen import build_frontier_table, format_seconds
+from pipeline.reports.study_markdown import list_further
+
+if TYPE_CHECKING:
+    from pipeline.search.results import Results
+    from pipeline.search.study_trial import FrontierPoint
+
+WIDE = 120
+"""Columns that a table over more than two objectives takes, also where the terminal has fewer."""
+NOT_CONFIRMED = f"not confirmed: of the one seed that the search chose by, so optimistic; {CONFIRM}"
+
+
+# ---- for other programs -------------------------------------------------------------------------------
+
+
+def to_json(results: "Results", points: Sequence["FrontierPoint"]) -> dict[str, Any]:
+    """Return the study and these points of its frontier as plain values, for other programs."""
+    knee, probabilities = results.knee, results.estimate_probabilities()
+    objectives = {"objectives": list(results.objective_names)} if results.further else {}
+    return {
+        "study": results.study,
+        "device": results.device,
+        "objective": results.objective,
+        **objectives,
+        "trials": len(results.trials),
+        "paid_device_seconds": results.paid_seconds,
+        "failed_device_seconds": results.failed_seconds,
+        "interrupted_device_seconds": results.interrupted_seconds,
+        "validation": results.split.to_dict() if results.split else None,
+        "frontier": [
+            {
+                "accuracy": member.point.accuracy,
+                "device_seconds": member.point.device_seconds,
+                "trial": member.trial.number,
+                "epoch": member.epoch,
+                "run_id": member.trial.run_id,
+                "knee": member is knee,
+                "params": dict(member.trial.params),
+                "command": member.command,
+                "on_frontier": probabilities.get(member.key),
+                **_list_accuracies(member),
+                **_list_further(member, results),
+            }
+            for member in points
+        ],
+    }
+
+
+def _list_accuracies(member: "FrontierPoint") -> dict[str, Any]:
+    """Return what each group of seeds reached, and the means over all, by which points are chosen."""
+    estimate, new = member.estimate, member.confirmation
+    return {
+        "search_accuracy": member.point.accuracy,
+        "new_seeds_accuracy": new.accuracy if new else None,
+        "test_accuracy": new.test_accuracy if new else None,
+        "mean_accuracy": estimate.accuracy,
+        "mean_accuracy_interval": [estimate.low, estimate.high] if new else None,
+        "mean_device_seconds": estimate.device_seconds,
+        "mean_device_seconds_interval": estimate.seconds_spread.bound(estimate.device_seconds),
+        "seeds": estimate.seeds,
+        "confirmed": new is not None,
+    }
+
+
+def _list_further(member: "FrontierPoint", results: "Results") -> dict[str, Any]:
+    """Return the values of the further objectives: of the search, and the means over all seeds."""
+    values: dict[str, Any] = {}
+    for number, kind in enumerate(results.further):
+        mean, spread = results.read_cost(member, kind.name)
+        ends = spread.bound(mean)
+        values[kind.name] = kind.to_value(member.point.further[number])
+        values[f"mean_{kind.name}"] = kind.to_value(mean)
+        values[f"mean_{kind.name}_interval"] = sorted(map(kind.to_value, ends)) if ends else None
+    return values
+
+
+# ---- for a person -------------------------------------------------------------------------------------
+
+
+def print_frontier(results: "Results", points: Sequence["FrontierPoint"] | None = None) -> None:
+    """Print the whole frontier, or these points of it."""
+    console = Console(highlight=False)
+    states = [trial.state for trial in results.trials]
+    counts = ", ".join(
+        f"{states.count(state)} {state}" for state in ("complete", "paused", "failed") if state in states
+    )
+    console.print(f"[bold]{escape(results.study)}[/]: {len(states)} trials ({counts})")
+    losses = results.describe_losses()
+    if points := results.frontier if points is None else points:
+        lost = f", of which {losses}" if losses else ""
+        total = format_seconds(results.paid_seconds)
+        console.print(f"{total} of {escape(results.device)}{lost}\n", soft_wrap=True)
+        if results.objective != "accuracy":
+            console.print(f"accuracies are {results.accuracy_name}")
+        shown = results.select_shown(points)
+        if results.further:
+            console.width = max(console.width, WIDE)
+        console.print(build_frontier_table(shown, results.knee))
+        if len(shown) < len(points):
+            console.print(f"[dim]{len(shown)} of {len(points)} points; all of them: frontier --json[/]")
+        if not results.is_confirmed:
+            console.print(f"[dim]{NOT_CONFIRMED}[/]", soft_wrap=True)
+    else:
+        console.print(f"no trial has reached a point{' above chance' if results.points else ''}")
+        if losses:
+            console.print(losses)
+
+
+def print_point(member: "FrontierPoint", results: "Results", doubts: Sequence[str]) -> None:
+    """Print one point: what it was chosen by, then search, new seeds and test, doubts, then its command."""
+    console = Console(highlight=False)
+    estimate, new = member.estimate, member.confirmation
+    seeds = f" validation, mean of {estimate.seeds} seeds," if new else " validation"
+    cost = f"{format_seconds(estimate.device_seconds)}{estimate.seconds_spread.format()}"
+    console.print(f"{estimate.format()}{seeds} at {cost} of {results.device}", soft_wrap=True)
+    if member.kinds:
+        console.print(", ".join(list_further(member)), soft_wrap=True)
+    if new:
+        count = "1 new seed" if len(new.seeds) == 1 else f"{len(new.seeds)} new seeds"
+        console.print(
+            f"{member.point.accuracy:.2%} search, {new.accuracy:.2%} {count}, {new.test_accuracy:.2%} test",
+            soft_wrap=True,
+        )
+        for doubt in doubts:
+            console.print(f"[yellow]{escape(doubt)}[/]", soft_wrap=True)
+    else:
+        console.print(f"[yellow]{NOT_CONFIRMED}[/]", soft_wrap=True)
+    console.print(member.command, soft_wrap=True)
+
+
+def print_link(address: str) -> None:
+    """Print the address of the view in MLflow, on a line of its own, so that a terminal makes it a link."""
+    if address:
+        Console(highlight=False).print(f"\nmake ui, then\n  {address}", soft_wrap=True)
+        sys.stdout.flush()

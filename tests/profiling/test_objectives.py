@@ -1,0 +1,94 @@
+"""Objectives beside accuracy and cost, measured on a tiny network before it trains."""
+
+import pytest
+
+from pipeline.errors import BadSetting
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.hardware.energy import EnergyReading
+from pipeline.measures import Curve, Epoch
+from pipeline.profiling import objectives
+from pipeline.profiling.objectives import COUNTERS, MEASURES, check_readable, list_costs, measure_network
+from pipeline.settings.searching.objectives import FURTHER, OBJECTIVES
+from tests.support import tiny
+
+WORDS = "model.hidden=6 profile.repeats=20 profile.warmup=1 profile.batch_sizes=[1,32]"
+ENERGY = OBJECTIVES["energy_joules"]
+CPU = ClaimedDevice("cpu", "a CPU, 1 core", 1, "/CPU:0")
+
+
+def make_curve(*joules: float | None) -> Curve:
+    epochs = (
+        Epoch(
+            number=n, device_seconds=n, train_loss=1, validation_loss=1, validation_accuracy=0.5, joules=each
+        )
+        for n, each in enumerate(joules, start=1)
+    )
+    return Curve("a CPU, 1 core", True, tuple(epochs))
+
+
+def test_every_objective_has_one_way_to_be_measured() -> None:
+    assert set(MEASURES) | set(COUNTERS) == set(FURTHER)
+    assert {name for name in FURTHER if OBJECTIVES[name].grows} == set(COUNTERS)
+
+
+def test_a_network_is_measured_before_it_trains() -> None:
+    data = tiny.prepared()
+    kinds = [OBJECTIVES[name] for name in FURTHER if name != "energy_joules"]
+    found = measure_network([*kinds, ENERGY], tiny.told(WORDS), data)
+    assert set(found) == {"latency_ms", "parameters", "size_mb", "memory_mb"}
+    assert found["parameters"] == 20 * 6 + 6 + 6 * 3 + 3
+    assert 0.001 < found["size_mb"] < 1
+    assert found["memory_mb"] >= found["parameters"] * 4e-6
+    assert found["latency_ms"] == float(f"{found['latency_ms']:.2g}") > 0
+    wide = measure_network([OBJECTIVES["size_mb"]], tiny.told("model.hidden=600"), data)
+    assert wide["size_mb"] > found["size_mb"]
+    assert measure_network([], tiny.told(WORDS), data) == {}
+
+
+def test_the_model_weighs_the_same_after_training() -> None:
+    from pipeline.profiling.profile import measure_saved_bytes
+    from pipeline.trial import train_to_end
+
+    data, settings = tiny.prepared(), tiny.told("train.epochs=1")
+    before = measure_network([OBJECTIVES["size_mb"]], settings, data)["size_mb"]
+    after = measure_saved_bytes(train_to_end(data, settings).build_model())
+    assert before * 1e6 == pytest.approx(after, rel=0.01)
+
+
+def test_what_grows_has_a_value_after_each_epoch() -> None:
+    kinds = [OBJECTIVES["latency_ms"], ENERGY]
+    costs = list_costs(kinds, {"latency_ms": 0.2}, make_curve(1.0, 2.5))
+    assert costs == {"latency_ms": (0.2,), "energy_joules": (1.0, 2.5)}
+    assert list_costs(kinds, {"latency_ms": 0.2}, make_curve(None, 2.5)) == {"latency_ms": (0.2,)}
+
+
+@pytest.mark.parametrize("reading", [EnergyReading(joules=1.0), EnergyReading(watts=40.0)])
+def test_energy_is_taken_where_it_can_be_read(
+    reading: EnergyReading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gauge:
+        def read(self) -> EnergyReading:
+            return reading
+
+    monkeypatch.setattr(objectives, "open_gauge", lambda _: Gauge())
+    check_readable([ENERGY], CPU)
+
+
+def test_energy_that_nobody_may_read_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gauge:
+        def read(self) -> EnergyReading:
+            return EnergyReading()
+
+    monkeypatch.setattr(objectives, "open_gauge", lambda _: Gauge())
+    check_readable([OBJECTIVES["latency_ms"]], CPU)
+    with pytest.raises(BadSetting) as caught:
+        check_readable([ENERGY], CPU)
+    text = str(caught.value)
+    assert text.startswith("search.objectives must be what this machine can measure, got energy_joules")
+    assert text.endswith("leave energy_joules out")
+
+
+def test_memory_that_nobody_counts_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objectives, "measure_peak_memory", lambda *_: (10**9, "whole process"))
+    with pytest.raises(BadSetting, match="leave memory_mb out"):
+        measure_network([OBJECTIVES["memory_mb"]], tiny.told(WORDS), tiny.prepared())
