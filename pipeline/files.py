@@ -17,6 +17,8 @@ from pipeline.processes import ProcessOwner, is_free
 DRAFT_PREFIX = ".writing-"  # then the process that writes, and a random word
 DRAFT_LEASE_SECONDS = 24 * 3600.0
 """A draft of another machine that nobody wrote into for so long is left over; writing renews its lease."""
+NAMELESS_LEASE_SECONDS = 60.0
+"""A folder without the name of its process: it was killed as it made the folder, or is about to write."""
 TEMPORARY_PREFIX, OWNER_PREFIX = "fulcrum-tmp-", "owner-"
 
 
@@ -34,10 +36,11 @@ def remove_abandoned_drafts(folder: Path) -> None:
 
 
 def _remove_if_free(path: Path, owner: ProcessOwner | None) -> None:
+    lease = DRAFT_LEASE_SECONDS if owner else NAMELESS_LEASE_SECONDS
     with suppress(OSError):  # another process was faster
         inside = path.iterdir() if path.is_dir() else ()
         written = max(entry.stat().st_mtime for entry in (path, *inside))
-        if not is_free(owner, time.time() - written > DRAFT_LEASE_SECONDS):
+        if not is_free(owner, time.time() - written > lease):
             return
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -49,12 +52,12 @@ def _remove_if_free(path: Path, owner: ProcessOwner | None) -> None:
 def own_temporary_folder() -> Iterator[None]:
     """Keep all temporary files of this process, those of libraries too, in one folder of its own.
 
-    What killed processes left there, a socket of a fork server or half an upload, goes with the next start.
-    What processes share lies elsewhere: see `get_shared_folder`.
+    What killed processes left there, a socket of a fork server or half an upload, goes when this one starts
+    and when it ends, as a worker may have been killed meanwhile. What processes share lies elsewhere: see
+    `get_shared_folder`.
     """
     try:
-        for path in get_shared_folder().glob(f"{TEMPORARY_PREFIX}*"):
-            _remove_abandoned_folder(path)
+        _remove_abandoned_folders()
         # A short name: that of a socket inside may have some hundred letters.
         folder = tempfile.mkdtemp(prefix=TEMPORARY_PREFIX)
         (Path(folder) / f"{OWNER_PREFIX}{ProcessOwner.current().to_file_name()}.").touch()
@@ -67,6 +70,7 @@ def own_temporary_folder() -> Iterator[None]:
     finally:
         tempfile.tempdir = None
         _remove_temporary_folder(folder)
+        _remove_abandoned_folders()
 
 
 def _remove_temporary_folder(folder: str) -> None:
@@ -81,6 +85,12 @@ def get_shared_folder() -> Path:
     """Return the folder for temporary files that all processes of this machine share."""
     folder = Path(tempfile.gettempdir())
     return folder.parent if folder.name.startswith(TEMPORARY_PREFIX) else folder
+
+
+def _remove_abandoned_folders() -> None:
+    with suppress(OSError):
+        for path in get_shared_folder().glob(f"{TEMPORARY_PREFIX}*"):
+            _remove_abandoned_folder(path)
 
 
 def _remove_abandoned_folder(path: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -106,6 +107,21 @@ def test_temporary_files_of_a_killed_process_go_with_the_next_start(
         assert get_shared_folder() == tmp_path
     assert list(tmp_path.iterdir()) == [foreign]
     assert tempfile.gettempdir() == str(tmp_path)
+
+
+def test_temporary_files_of_a_process_killed_meanwhile_go_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with own_temporary_folder():
+        subprocess.run([sys.executable, "-c", LEFT_OVER], check=False)
+        assert len(list(tmp_path.iterdir())) == 2
+        killed_as_it_was_made, being_made = tmp_path / "fulcrum-tmp-a", tmp_path / "fulcrum-tmp-b"
+        killed_as_it_was_made.mkdir()
+        being_made.mkdir()
+        os.utime(killed_as_it_was_made, (time.time() - 61,) * 2)
+    assert list(tmp_path.iterdir()) == [being_made]
 
 
 def test_files_of_multiprocessing_go_after_it_has_removed_them(
