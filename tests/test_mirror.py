@@ -48,7 +48,6 @@ THROUGH = {
     "search/workers/dispatcher": "search/test_sweep.py",
     "search/workers/failure": "search/workers/test_process_pool.py",
     "search/workers/fork_server": "search/workers/test_process_pool.py",
-    "search/workers/output_tail": "search/workers/test_process_pool.py",
     "search/workers/pool": "search/workers/test_process_pool.py",
     "search/workers/worker": "search/workers/test_process_pool.py",
     "settings/tables": "settings/test_data.py",

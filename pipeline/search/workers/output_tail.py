@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 KEPT_BYTES = 64 * 1024
@@ -17,15 +18,22 @@ class OutputTail:
         self._thread.start()
 
     def _read(self) -> None:
-        try:
-            while piece := os.read(self._pipe.fileno(), KEPT_BYTES):
-                with self._lock:
-                    self._bytes += piece
-                    del self._bytes[:-KEPT_BYTES]
-        except OSError:
-            pass
-        finally:
+        with suppress(OSError):
+            while self._pipe.poll(None) and self._take_what_came():
+                pass
+        with self._lock:
             self._pipe.close()
+
+    def _take_what_came(self) -> bool:
+        """Take what lies in the pipe, without waiting for more; return whether more may come."""
+        with self._lock:
+            while not self._pipe.closed and self._pipe.poll(0):
+                piece = os.read(self._pipe.fileno(), KEPT_BYTES)
+                if not piece:
+                    return False
+                self._bytes += piece
+                del self._bytes[:-KEPT_BYTES]
+            return not self._pipe.closed
 
     def clear(self) -> None:
         """Forget what came so far."""
@@ -33,7 +41,12 @@ class OutputTail:
             self._bytes.clear()
 
     def read(self, wait_seconds: float = 0.0) -> str:
-        """Return what is kept. `wait_seconds`: for the end, where the process has ended."""
+        """Return what is kept, with all that was written before this call.
+
+        `wait_seconds`: for the end, where the process has ended.
+        """
         self._thread.join(wait_seconds)
+        with suppress(OSError):
+            self._take_what_came()
         with self._lock:
             return self._bytes.decode(errors="replace")
