@@ -19,7 +19,6 @@ from sqlalchemy.engine import Engine
 
 from pipeline.frontier_sampler.distributions import convert_distribution
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
-from pipeline.frontier_sampler.reading import SUGGESTED
 from pipeline.processes import ProcessOwner
 from pipeline.search.optuna_storage import OUTCOME, OWNER
 from pipeline.search.samplers import make_distribution
@@ -223,8 +222,6 @@ class _Rows:
             _, seconds, accuracy = trial.curve[-1]
             self._add_values(trial_id, (accuracy, seconds))
         self._add_attrs(models.TrialUserAttributeModel, trial_id, attrs.items())
-        suggested = {name: value for name, value in trial.params.items() if name != "train.epochs"}
-        self._add_attrs(models.TrialSystemAttributeModel, trial_id, [(SUGGESTED, suggested)])
 
     def _format(self, distribution: BaseDistribution) -> str:
         return self._texts.setdefault(id(distribution), distribution_to_json(distribution))

@@ -1,17 +1,15 @@
 """Ways to search a table. Each takes a ledger and a seed, and spends the ledger's budget.
 
-All get the same space and no list of its rows, the number of epochs included (an int on a log scale), and pay
-for every epoch trained. Suggestions that lie outside of the table are snapped to the nearest row that was not
-yet run, and the sampler is told that row, not what it had asked for. `frontier` may go on with a row that it
-left, paying the difference. Several workers run by simulated clocks.
+All get the same space and no list of its rows, the number of epochs included (an int on a log scale). The
+world that they search is the same as well: a suggestion is trained as the row nearest to it that nobody has
+trained as far yet, for the difference. Samplers of Optuna are told both, the row with its curve and the
+suggestion with that same curve, which is as near to it as a table comes; who suggests the same settings
+again goes on with the same row. Several workers run by simulated clocks.
 """
 
-import importlib.util
-import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.distributions import (
     BaseDistribution,
@@ -19,9 +17,11 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
-from benchmarks.table import EPOCHS, Ledger, Table
+from benchmarks.ledger import Ledger, Trained
+from benchmarks.other_tuners import log_losses, moasha, need, primo, smac, train_on
+from benchmarks.table import EPOCHS, Curve, Table
 from pipeline.frontier import dominates
 from pipeline.frontier_sampler.domains import Choices, Numeric
 from pipeline.frontier_sampler.encoding import make_key
@@ -30,10 +30,6 @@ from pipeline.measures import Point
 
 Strategy = Callable[[Ledger, int], None]
 DIRECTIONS = ["maximize", "minimize"]
-
-
-class Absent(Exception):
-    """What a strategy needs is not installed; the text is one line."""
 
 
 def distribution_of(domain: Numeric | Choices) -> BaseDistribution:
@@ -62,159 +58,124 @@ def suggest(trial: optuna.Trial, table: Table) -> dict[str, Any]:
     return params
 
 
-# ---- ours ---------------------------------------------------------------------------------------------
+# ---- samplers of Optuna -------------------------------------------------------------------------------
 
 
-def frontier(ledger: Ledger, seed: int) -> None:
-    """Suggest freely in the space; a paused row is continued where its own settings are suggested again."""
-    table = ledger.table
-    sampler = FrontierSampler(
+def make_frontier(table: Table, seed: int) -> BaseSampler:
+    """Ours; eight trials at the start as everywhere, which are told as sixteen."""
+    return FrontierSampler(
         distributions={**distributions(table), EPOCHS: epochs_of(table)},
         when={each.name: (each.parent, each.among) for each in table.parameters if each.parent},
         epochs=EPOCHS,
         seed=seed,
+        startup_trials=16,
     )
-    _simulate(ledger, sampler, every=True, resume=True)
 
 
-def _simulate(ledger: Ledger, sampler: BaseSampler, *, every: bool, resume: bool) -> None:
-    """Ask whenever a worker is free, and tell each trial when its worker's clock says that it has ended."""
-    table = ledger.table
-    study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
-    while ledger.open:
-        while ledger.open and ledger.has_free_worker:
-            trial = study.ask()
-            params = suggest(trial, table)
-            epochs = trial._suggest(EPOCHS, epochs_of(table))
-            row = table.place.get(make_key(params)) if resume else None
-            if row is None or ledger.reached[row] >= epochs or row in ledger.busy:
-                row = table.nearest(params, ledger.taken())
-            _set_row(study, trial, table, row)
-            ledger.start(row, epochs, trial, every=every, resume=resume)
-        trial, curve = ledger.finish_next()
-        if every:
-            trial.set_user_attr("curve", [list(entry) for entry in curve])
-        study.tell(trial, (curve[-1][2], curve[-1][1]))
+def make_gp(_table: Table, seed: int) -> BaseSampler:
+    """Raises Absent: PyTorch is missing."""
+    need("gp", "torch", "torch")
+    return GPSampler(seed=seed)
 
 
-# ---- Optuna's -----------------------------------------------------------------------------------------
-
-
-def _by_sampler(make: Callable[[int], BaseSampler], every: bool) -> Strategy:
-    """Run every trial from its start to its number of epochs; `every`: what the score counts."""
+def _by_sampler(
+    make: Callable[[Table, int], BaseSampler],
+    *,
+    every: bool,
+    log: bool = False,
+    tell: bool = False,
+) -> Strategy:
+    """`every`: whether each epoch of a trial counts, or its last alone; `log`: objectives are log error and
+    log cost; `tell`: every epoch is told as a trial of its own.
+    """
 
     def strategy(ledger: Ledger, seed: int) -> None:
-        _simulate(ledger, make(seed), every=every, resume=False)
+        sampler = make(ledger.table, seed)
+        study = optuna.create_study(directions=["minimize"] * 2 if log else DIRECTIONS, sampler=sampler)
+        while ledger.open:
+            while ledger.open and ledger.has_free_worker:
+                with ledger.thinking():
+                    trial = study.ask()
+                    params = suggest(trial, ledger.table)
+                    epochs = trial._suggest(EPOCHS, epochs_of(ledger.table))
+                ledger.start(ledger.find_row(params, epochs), epochs, trial, every=every)
+            ended = ledger.finish_next()
+            with ledger.thinking():
+                trial, curve = ended.trial, ended.curve
+                if every:
+                    trial.set_user_attr("curve", [list(entry) for entry in curve])
+                values = [_values(entry, log=log) for entry in curve]
+                study.tell(trial, values[-1])
+                _tell_row(study, ended, ledger.table, values[-1])
+                if tell:
+                    _tell_epochs(study, trial, curve, values)
 
     return strategy
 
 
-def _set_row(study: optuna.Study, trial: optuna.Trial, table: Table, place: int) -> None:
-    """The trial has the row's parameters, whatever was suggested."""
-    storage, told = study._storage, table.inner[place]
-    for name, distribution in distributions(table).items():
-        if name in told:
-            internal = distribution.to_internal_repr(told[name])
-            storage.set_trial_param(trial._trial_id, name, internal, distribution)
-    kept = storage._get_trial(trial._trial_id)  # what only the other branch of a choice has goes
-    for name in [name for name in kept.params if name not in told and name != EPOCHS]:
-        del kept.params[name], kept.distributions[name]
+def _tell_row(study: optuna.Study, ended: Trained, table: Table, values: tuple[float, float]) -> None:
+    """Tell the row that was trained, too, where the suggestion was another."""
+    row, trial = table.inner[ended.row], ended.trial
+    epochs = trial.params[EPOCHS]
+    if make_key({**row, EPOCHS: epochs}) != make_key(trial.params):
+        spread = {**distributions(table), EPOCHS: epochs_of(table)}
+        trained = optuna.trial.create_trial(
+            params={**row, EPOCHS: epochs},
+            distributions={name: spread[name] for name in (*row, EPOCHS)},
+            values=values,
+            user_attrs={"curve": [list(entry) for entry in ended.curve]},
+        )
+        study.add_trial(trained)
 
 
-def _gp(seed: int) -> BaseSampler:
-    if importlib.util.find_spec("torch") is None:
-        raise Absent("gp: optuna.samplers.GPSampler needs torch, which is not installed; skipped")
-    return optuna.samplers.GPSampler(seed=seed)
+def _values(entry: tuple[int, float, float], *, log: bool) -> tuple[float, float]:
+    _, seconds, accuracy = entry
+    return log_losses(accuracy, seconds) if log else (accuracy, seconds)
+
+
+def _tell_epochs(study: optuna.Study, trial: Any, curve: Curve, values: list[tuple[float, float]]) -> None:
+    for entry, pair in zip(curve[:-1], values, strict=False):
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={**trial.params, EPOCHS: entry[0]}, distributions=trial.distributions, values=pair
+            )
+        )
 
 
 def pareto_pruning(ledger: Ledger, seed: int) -> None:
     """TPE; a trial stops at an epoch at which another trial was better and cheaper at that same epoch."""
-    study = optuna.create_study(directions=DIRECTIONS, sampler=optuna.samplers.TPESampler(seed=seed))
+    study = optuna.create_study(directions=DIRECTIONS, sampler=TPESampler(seed=seed))
     seen: dict[int, list[Point]] = {}
     while ledger.open:
         ledger.trials += 1
-        trial = study.ask()
-        params = suggest(trial, ledger.table)
-        place = ledger.table.nearest(params, ledger.taken())
-        curve: tuple[tuple[int, float, float], ...] = ()
-        for epoch, seconds, accuracy in ledger.table.rows[place].curve:
-            curve = ledger.run(place, epoch, every=True, resume=bool(curve))
-            point, others = Point(accuracy, seconds), seen.setdefault(epoch, [])
+        with ledger.thinking():
+            trial = study.ask()
+            params = suggest(trial, ledger.table)
+        results: list[dict[str, Any]] = []
+
+        def goes_on(result: dict[str, Any], results: list[dict[str, Any]] = results) -> bool:
+            results.append(result)
+            point = Point(1 - result["error"], result["device_seconds"])
+            others = seen.setdefault(result["epoch"], [])
             hopeless = any(dominates(other, point) for other in others)
             others.append(point)
-            if hopeless or not ledger.open:
-                break
-        _set_row(study, trial, ledger.table, place)
-        study.tell(trial, (curve[-1][2], curve[-1][1]))
+            return not hopeless
 
-
-# ---- Syne Tune's --------------------------------------------------------------------------------------
-
-
-def moasha(ledger: Ledger, seed: int) -> None:
-    """Syne Tune's MO-ASHA (its defaults), one trial at a time: least error, least device-seconds."""
-    if importlib.util.find_spec("syne_tune") is None:
-        raise Absent("moasha: needs syne-tune, which is not installed; skipped")
-    from datetime import datetime
-
-    from syne_tune.backend.trial_status import Trial
-    from syne_tune.optimizer.scheduler import SchedulerDecision
-    from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
-
-    np.random.seed(seed)  # its samples come from there
-    random.seed(seed)
-    table = ledger.table
-    scheduler = MOASHA(
-        {each.name: _syne_domain(each.domain) for each in table.parameters},
-        metrics=["error", "device_seconds"],
-        time_attr="epoch",
-        max_t=table.epochs,
-        grace_period=table.first,
-        random_seed=seed,
-    )
-    number = 0
-    while ledger.open:
-        ledger.trials += 1
-        config = scheduler.suggest().config
-        trial = Trial(trial_id=number, config=config, creation_time=datetime(2026, 1, 1))
-        scheduler.on_trial_add(trial)
-        place = table.nearest(table.space.prune(config), ledger.taken())
-        _train(
-            ledger,
-            place,
-            lambda result, trial=trial: (
-                scheduler.on_trial_result(trial, result) == SchedulerDecision.CONTINUE
-            ),
-        )
-        number += 1
-
-
-def _train(ledger: Ledger, place: int, goes_on: Callable[[dict[str, Any]], bool]) -> None:
-    for number, (epoch, seconds, accuracy) in enumerate(ledger.table.rows[place].curve):
-        ledger.run(place, epoch, every=True, resume=number > 0)
-        result = {"epoch": epoch, "error": 1 - accuracy, "device_seconds": seconds}
-        if not goes_on(result) or not ledger.open:
-            return
-
-
-def _syne_domain(domain: Numeric | Choices) -> Any:
-    from syne_tune import config_space
-
-    if isinstance(domain, Choices):
-        return config_space.choice(list(domain.values))
-    if domain.integer:
-        make = config_space.lograndint if domain.log else config_space.randint
-        return make(int(domain.low), int(domain.high))
-    return (config_space.loguniform if domain.log else config_space.uniform)(domain.low, domain.high)
+        train_on(ledger, ledger.find_row(params, ledger.table.first), goes_on)
+        with ledger.thinking():
+            study.tell(trial, (1 - results[-1]["error"], results[-1]["device_seconds"]))
 
 
 STRATEGIES: Mapping[str, Strategy] = {
-    "frontier": frontier,
-    "tpe": _by_sampler(lambda seed: optuna.samplers.TPESampler(seed=seed), every=False),
-    "tpe_epochs": _by_sampler(lambda seed: optuna.samplers.TPESampler(seed=seed), every=True),
-    "nsga2": _by_sampler(lambda seed: optuna.samplers.NSGAIISampler(seed=seed), every=False),
-    "gp": _by_sampler(_gp, every=False),
-    "random": _by_sampler(lambda seed: optuna.samplers.RandomSampler(seed=seed), every=False),
+    "frontier": _by_sampler(make_frontier, every=True),
+    "tpe": _by_sampler(lambda _, seed: TPESampler(seed=seed), every=False),
+    "tpe_epochs": _by_sampler(lambda _, seed: TPESampler(seed=seed), every=True),
+    "tpe_log": _by_sampler(lambda _, seed: TPESampler(seed=seed), every=True, log=True, tell=True),
+    "nsga2": _by_sampler(lambda _, seed: NSGAIISampler(seed=seed), every=False),
+    "random": _by_sampler(lambda _, seed: RandomSampler(seed=seed), every=False),
+    "gp": _by_sampler(make_gp, every=True, log=True),
     "pareto_pruning": pareto_pruning,
     "moasha": moasha,
+    "primo": primo,
+    "smac": smac,
 }

@@ -1,11 +1,10 @@
-"""A table of recorded curves, the space that its rows span, and what a search of it has paid and found.
+"""A table of recorded curves, and the space that its rows span.
 
 Everything is read from the file: names, types, ranges, choices, conditions, curve lengths. A numeric
 parameter whose range depends on a choice (a learning rate by optimizer) becomes one conditional parameter a
 value of that choice, `name@value`, as a person would write the space; every strategy gets the same space.
 """
 
-import heapq
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.frontier import Bounds, compute_log_hypervolume, select_frontier
+from pipeline.frontier import Bounds, compute_log_hypervolume
 from pipeline.frontier_sampler.conditions import Trait, learn_conditions
 from pipeline.frontier_sampler.domains import Choices, Numeric
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Parameter, make_key
@@ -73,11 +72,12 @@ class Table:
         """Of all rows, run whole."""
         return sum(row.curve[-1][1] for row in self.rows)
 
-    def nearest(self, params: Mapping[str, Any], taken: Sequence[bool]) -> int:
-        """The row nearest to a configuration, in features 0..1: of those not taken, if there are any."""
+    def nearest(self, params: Mapping[str, Any], free: Sequence[bool] | None = None) -> int:
+        """The row nearest to a configuration, in features 0..1: of the `free` ones, if there are any."""
         apart = ((self.features - self.space.encode_features([params])) ** 2).sum(1)
-        free = ~np.asarray(taken)
-        return int(np.where(free, apart, math.inf).argmin() if free.any() else apart.argmin())
+        if free is not None and any(free):
+            apart = np.where(free, apart, math.inf)
+        return int(apart.argmin())
 
 
 def read(path: Path) -> Table:
@@ -203,107 +203,3 @@ def _inner(params: Mapping[str, Any], parameters: Sequence[Parameter]) -> dict[s
         if name in params and (each.parent is None or params.get(each.parent) in each.among):
             found[each.name] = params[name]
     return found
-
-
-# ---- what was paid and found --------------------------------------------------------------------------
-
-
-class Ledger:
-    """Device-seconds paid, and the share of the table's area that they bought.
-
-    With several workers each has a clock; what is paid at an instant is the instant times the workers.
-    """
-
-    def __init__(self, table: Table, budget: float, workers: int = 1) -> None:
-        self.table, self.budget, self.workers = table, budget, workers
-        self.paid, self.share = 0.0, 0.0
-        self.trace: list[tuple[float, float]] = []
-        self.reached = [0] * len(table.rows)  # epochs, by row
-        self.trials = 0
-        self.busy: set[int] = set()
-        self._events: list[tuple[float, int, Point | None, int, Any, Curve]] = []
-        self._stairs: list[Point] = []
-        self._pushed = 0
-
-    @property
-    def open(self) -> bool:
-        return self.paid < self.budget and self.share < ENOUGH
-
-    def run(
-        self, place: int, epochs: int, *, every: bool, resume: bool = False
-    ) -> tuple[tuple[int, float, float], ...]:
-        """Train row `place` up to an epoch. `every`: each epoch is a point, else the last alone.
-
-        `resume`: go on from where the row was left and pay the difference, else from the start. Gives the
-        curve, whole.
-        """
-        curve = self.table.rows[place].until(epochs)
-        behind = self.reached[place] if resume else 0
-        before = max((seconds for epoch, seconds, _ in curve if epoch <= behind), default=0.0)
-        start = self.paid
-        for entry in curve:
-            epoch, seconds, accuracy = entry
-            if epoch > behind:
-                self.paid = start + seconds - before
-                if every or entry is curve[-1]:
-                    self._add(Point(accuracy, seconds))
-        self.reached[place] = max(self.reached[place], curve[-1][0])
-        return curve
-
-    # ---- several workers ------------------------------------------------------------------------------
-
-    @property
-    def has_free_worker(self) -> bool:
-        """Return whether a trial can start now."""
-        return len(self.busy) < self.workers
-
-    def start(self, row: int, epochs: int, trial: Any, *, every: bool, resume: bool) -> None:
-        """Let a free worker train a row up to an epoch; `every` and `resume` as in `run`."""
-        self.trials += 1
-        self.busy.add(row)
-        curve = self.table.rows[row].until(epochs)
-        behind = self.reached[row] if resume else 0
-        before = max((seconds for epoch, seconds, _ in curve if epoch <= behind), default=0.0)
-        now = self.paid / self.workers
-        for epoch, seconds, accuracy in curve:
-            if epoch > behind and (every or epoch == curve[-1][0]):
-                self._push(now + seconds - before, Point(accuracy, seconds), row, trial, curve)
-        self._push(now + max(curve[-1][1] - before, 0.0), None, row, trial, curve)
-        self.reached[row] = max(self.reached[row], curve[-1][0])
-
-    def _push(self, instant: float, point: Point | None, row: int, trial: Any, curve: Curve) -> None:
-        self._pushed += 1
-        heapq.heappush(self._events, (instant, self._pushed, point, row, trial, curve))
-
-    def finish_next(self) -> tuple[Any, Curve]:
-        """Turn the clock until a trial ends; return it with its curve."""
-        while True:
-            instant, _, point, row, trial, curve = heapq.heappop(self._events)
-            self.paid = max(self.paid, instant * self.workers)
-            if point is not None:
-                self._add(point)
-            else:
-                self.busy.discard(row)
-                return trial, curve
-
-    def taken(self) -> list[bool]:
-        return [epochs > 0 for epochs in self.reached]
-
-    def _add(self, point: Point) -> None:
-        if self.paid > self.budget:
-            return
-        self._stairs = select_frontier([*self._stairs, point])
-        self.share = compute_log_hypervolume(self._stairs, self.table.bounds) / self.table.whole
-        self.trace.append((self.paid, self.share))
-
-    def share_at(self, paid: float) -> float:
-        """Return the share that had been reached when so many device-seconds were paid."""
-        return max((share for seconds, share in self.trace if seconds <= paid), default=0.0)
-
-    def cost_to(self, share: float) -> float:
-        """Device-seconds until that share was reached; infinite where it was not."""
-        return next((paid for paid, reached in self.trace if reached >= share), math.inf)
-
-
-ENOUGH = 0.995
-"""A run ends at this share, or when its budget is spent."""

@@ -1,5 +1,6 @@
-"""Configurations to choose from: quasi-random ones, small moves from good ones, or those of a list. Pure."""
+"""Configurations to choose from: quasi-random ones, moves from good ones, or those of a list. Pure."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc  # type: ignore[import-untyped]
 
+from pipeline.frontier_sampler.domains import Choices
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
 
 Array = NDArray[np.float64]
@@ -15,8 +17,12 @@ IsFree = Callable[[Key], bool]
 Candidate = tuple[Params, Array]
 """Parameters and their features."""
 
-RANDOM, MOVED, LISTED = 128, 96, 512
-"""Numbers of candidates: quasi-random ones, small moves from good ones, and those of a list."""
+RANDOM, MOVED, LISTED = 64, 48, 512
+"""Numbers of candidates: quasi-random ones, moves from good ones in several parameters, those of a list."""
+PARENTS = 12
+"""Good configurations that candidates are made of."""
+STEP_SIZES = (0.02, 0.25)
+"""Steps in a single number: from a fiftieth to a quarter of its range."""
 SOBOL = 2**16
 MOVE_SIZE = 0.12
 REFINED, NEIGHBOURS = 5, 8
@@ -65,11 +71,33 @@ class CandidateSource:
         if self.listed is not None:
             return self._make_listed(number, is_free)
         random = self.make_generator(number)
+        if len(good) > PARENTS:  # others each time
+            rows = np.sort(random.choice(len(good), PARENTS, replace=False))
+            good = [good[row] for row in rows]
         units = list(qmc.Sobol(self.space.dimensions, seed=self.make_generator(number, 4)).random(RANDOM))
         vectors = [self.space.encode(params) for params in good]
         for index in range(MOVED if vectors else 0):
             units.append(_move(vectors[index % len(vectors)], random, MOVE_SIZE * (0.3 + index / MOVED)))
+        for params, vector in zip(good, vectors, strict=True):
+            units += self._list_steps(params, vector, random)
         return self._make_free(units, is_free)
+
+    def _list_steps(self, params: Params, vector: Array, random: np.random.Generator) -> list[Array]:
+        """List unit vectors that differ in one parameter: each other choice, a number up and down."""
+        steps = []
+        for index, parameter in enumerate(self.space.parameters):
+            if parameter.name not in params or not parameter.applies_to(params):
+                continue
+            if isinstance(parameter.domain, Choices):
+                places = list_other_places(parameter.domain, params[parameter.name])
+            else:
+                size = math.exp(random.uniform(*np.log(STEP_SIZES)))
+                places = [vector[index] - size, vector[index] + size]
+            for place in places:
+                step = vector.copy()
+                step[index] = min(max(place, 0.0), 1.0)
+                steps.append(step)
+        return steps
 
     def make_neighbours(
         self,
@@ -115,6 +143,17 @@ class CandidateSource:
     @staticmethod
     def _first_free(drawn: Iterable[Params], is_free: IsFree) -> Params | None:
         return next((params for params in drawn if is_free(make_key(params))), None)
+
+
+def list_other_places(domain: Choices, value: Any) -> list[float]:
+    """List the unit positions of the other choices; of numbers only those beside `value`."""
+    current, count = domain.index(value), len(domain.values)
+    others = [index for index in range(count) if index != current]
+    if domain.ordinal is not None and current is not None:
+        ranks = sorted(range(count), key=lambda index: domain.values[index])
+        rank = ranks.index(current)
+        others = [ranks[place] for place in (rank - 1, rank + 1) if 0 <= place < count]
+    return [(index + 0.5) / count for index in others]
 
 
 def _move(unit: Array, random: np.random.Generator, size: float) -> Array:

@@ -72,6 +72,11 @@ class EncodedSpace:
     def __hash__(self) -> int:
         return hash(self.parameters)
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Return the names of the parameters."""
+        return frozenset(parameter.name for parameter in self.parameters)
+
     @property
     def dimensions(self) -> int:
         """Return the length of a unit vector."""

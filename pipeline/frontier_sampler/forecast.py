@@ -30,7 +30,7 @@ class Kernels:
 
 def fit_kernels(history: History, work: Work | None, seed: int) -> Kernels:
     """Fit both surrogates to the whole history."""
-    observed, fidelity = history.list_evidence(), history.fidelity
+    observed, fidelity = history.list_relevant(), history.fidelity
     floor = observations.estimate_error_floor(observed)
     rows = observations.collect_observations(observed, fidelity, floor, observations.MAX_FITTED)
     flat = rows.flatten(observations.estimate_decline(observed) * fidelity.span)
@@ -80,8 +80,7 @@ class Forecast:
         self.observed = history.list_relevant()
         self._floor = observations.estimate_error_floor(self.observed)
         self._decline = observations.estimate_decline(self.observed) * self.fidelity.span
-        evidence = history.list_evidence()
-        self._costs = CostModel(evidence, work)
+        self._costs = CostModel(self.observed, work)
         self._costs.condition(kernels.costs)
         self._kernel = kernels.errors
         constrained = history.list_constrained()
@@ -92,7 +91,7 @@ class Forecast:
         )
         self._find_frontier()
         self._rows = observations.collect_observations(
-            evidence, self.fidelity, self._floor, observations.MAX_ROWS
+            self.observed, self.fidelity, self._floor, observations.MAX_ROWS
         )
         self._posterior = Posterior(self._kernel, self._rows.features, self._rows.flatten(self._decline))
         if running:
@@ -109,6 +108,7 @@ class Forecast:
         basis = self._points if len(self._points) else points
         self.reference = ReferencePoint.around(basis[:, 0], basis[:, 1])
         self.stairs = Staircase(self._points, self.reference)
+        self.members = self._find_members(points, counts)
         ends = observations.to_plane(
             np.array([configuration.curve[-1] for configuration in self.observed], float), self._floor
         )
@@ -118,6 +118,15 @@ class Forecast:
         """Feasible configurations before others, those first whose ends lie nearest to the frontier."""
         self._settings = np.array([configuration.features for configuration in self.observed])
         self._fair = np.array([configuration.fair for configuration in self.observed])
+
+    def _find_members(self, points: Array, counts: Flags) -> list[Configuration]:
+        """Find the configurations of which a point lies on the frontier, the cheapest point first."""
+        owners = np.repeat(np.arange(len(self.observed)), [len(row.points) for row in self.observed])[counts]
+        points = points[counts]
+        order = np.lexsort((points[:, 1], points[:, 0]))
+        best = np.minimum.accumulate(np.concatenate([[math.inf], points[order, 1]]))
+        on_frontier = points[order, 1] < best[:-1]
+        return [self.observed[row] for row in dict.fromkeys(owners[order][on_frontier].tolist())]
 
     def _add_expectations(self, running: Sequence[TrialRecord], history: History) -> None:
         """Add running trials as if they had reached what is expected of them."""

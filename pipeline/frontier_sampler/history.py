@@ -29,8 +29,7 @@ class TrialRecord:
 
     `curve`: ((epoch, device-seconds so far, accuracy), ...), whole; () where nothing is known.
     `fair`: every epoch is a point (else the end alone). `constraints`: values by name, feasible up to 0.
-    `ended`: it stopped before its target for good, as by `train.patience`. `suggested`: what the sampler had
-    suggested, where other settings were trained (fixed by the user, out of a range that changed, rounded).
+    `ended`: it stopped before its target for good, as by `train.patience`.
     """
 
     number: int
@@ -41,7 +40,6 @@ class TrialRecord:
     fair: bool = True
     constraints: Mapping[str, float] = field(default_factory=dict)
     ended: bool = False
-    suggested: Params | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +157,6 @@ class History:
         self._observed = ConfigurationTable()
         self._constrained: dict[Key, Configuration] = {}
         self._encoded: Mapping[Key, Configuration] = {}
-        self.detours: list[Configuration] = []
-        """Suggestions that led to other settings, each with the curve that it led to."""
 
     def add_trials(self, trials: Iterable[TrialRecord]) -> None:
         """Add finished and failed trials; those known already are passed over."""
@@ -169,11 +165,6 @@ class History:
                 self.trials[trial.number] = trial
                 insort(self.numbers, trial.number)
                 self._add_to_configuration(trial)
-                if trial.suggested is not None and trial.curve:
-                    features = self.space.encode_features([trial.suggested])[0]
-                    detour = Configuration(params=trial.suggested, first=trial.number, features=features)
-                    detour.add_trial(trial, self.fidelity)
-                    self.detours.append(detour)
 
     def _add_to_configuration(self, trial: TrialRecord) -> None:
         configuration = self.find_configuration(trial)
@@ -219,10 +210,6 @@ class History:
         nearest = sorted(self._constrained.values(), key=_measure_distance)
         rows |= {id(row): row for row in nearest[:LIMIT]}
         return sorted(rows.values(), key=lambda configuration: configuration.first)
-
-    def list_evidence(self) -> list[Configuration]:
-        """List what surrogates learn from: relevant configurations, and suggestions that led elsewhere."""
-        return self.list_relevant() + sorted(self.detours[-LIMIT:], key=lambda detour: detour.first)
 
     def select_trials(self, numbers: Iterable[int]) -> "History":
         """Return the history of those trials alone."""

@@ -1,7 +1,7 @@
 """Trials of Optuna as plain values, and what kind of study they make: with curves, or any objectives."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +9,10 @@ from typing import Any
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.frontier_sampler.encoding import Params, make_key
+from pipeline.frontier_sampler.encoding import Params
 from pipeline.frontier_sampler.general import ValueRecord
 from pipeline.frontier_sampler.history import Curve, TrialRecord, TrialStatus
 
-SUGGESTED = "frontier_sampler:suggested"
-"""System attribute of a trial: the settings that were suggested for it."""
 STATUSES = {
     TrialState.COMPLETE: TrialStatus.finished,
     TrialState.PRUNED: TrialStatus.finished,
@@ -36,7 +34,6 @@ class TrialReading:
     rows: Rows
     fair: bool
     constraints: Mapping[str, float]
-    suggested: Params | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +45,14 @@ class CurveScale:
     full: float = 1.0
 
 
-def read_trial(trial: FrozenTrial, epochs: str | None) -> TrialReading | None:
-    """Read a trial; None where nothing is known of it yet. `epochs`: the parameter for how far to train."""
+def read_trial(trial: FrozenTrial) -> TrialReading | None:
+    """Read a trial; None where nothing is known of it yet."""
     params = dict(trial.params)
     if trial.state in (TrialState.WAITING, TrialState.RUNNING):
         params = {**trial.system_attrs.get("fixed_params", {}), **params}
     if not params:
         return None
     complete = trial.state is TrialState.COMPLETE and trial.values is not None
-    suggested = trial.system_attrs.get(SUGGESTED)
-    trained = {name: value for name, value in params.items() if name != epochs}
-    if suggested is not None and make_key(suggested) == make_key(trained):
-        suggested = None
     return TrialReading(
         number=trial.number,
         params=params,
@@ -68,7 +61,6 @@ def read_trial(trial: FrozenTrial, epochs: str | None) -> TrialReading | None:
         rows=tuple((int(epoch), float(cost), float(gain)) for epoch, cost, gain in _find_rows(trial)),
         fair=bool(trial.user_attrs.get("fair_midway", True)),
         constraints=dict(trial.constraints),
-        suggested=suggested,
     )
 
 
@@ -146,10 +138,11 @@ def _read_range(reading: TrialReading, accuracy: int) -> tuple[list[float], floa
     return [reading.values[accuracy]], reading.values[1 - accuracy]
 
 
-def make_curve_record(reading: TrialReading, scale: CurveScale, epochs: str | None) -> TrialRecord:
-    """Convert a trial of accuracy against cost."""
-    params = dict(reading.params)
-    target = params.pop(epochs, None) if epochs else None
+def make_curve_record(
+    reading: TrialReading, scale: CurveScale, epochs: str | None, names: Collection[str]
+) -> TrialRecord:
+    """Convert a trial of accuracy against cost; its configuration is what it has of the space's `names`."""
+    target = reading.params.get(epochs) if epochs else None
     target = int(target) if isinstance(target, int | float) else None
     curve = _make_curve(reading, scale, target or 1)
     if not reading.fair and reading.state is TrialState.PRUNED:
@@ -157,14 +150,13 @@ def make_curve_record(reading: TrialReading, scale: CurveScale, epochs: str | No
     short = target is not None and bool(curve) and curve[-1][0] < target
     return TrialRecord(
         number=reading.number,
-        params=params,
+        params=_select_params(reading.params, names),
         status=STATUSES[reading.state],
         curve=curve,
         target=target,
         fair=reading.fair,
         constraints=reading.constraints,
         ended=short and reading.state is TrialState.COMPLETE,
-        suggested=reading.suggested,
     )
 
 
@@ -180,8 +172,16 @@ def _make_curve(reading: TrialReading, scale: CurveScale, epochs: int) -> Curve:
     )
 
 
-def make_value_record(reading: TrialReading, directions: Sequence[StudyDirection]) -> ValueRecord:
+def _select_params(params: Params, names: Collection[str]) -> dict[str, Any]:
+    """Select what the sampler may choose: other parameters (fixed, or of another space) are not its own."""
+    return {name: value for name, value in params.items() if name in names}
+
+
+def make_value_record(
+    reading: TrialReading, directions: Sequence[StudyDirection], names: Collection[str]
+) -> ValueRecord:
     """Convert a trial of any objectives; those to be maximised change their sign."""
     signs = [-1.0 if direction is StudyDirection.MAXIMIZE else 1.0 for direction in directions]
     losses = tuple(sign * value for sign, value in zip(signs, reading.values, strict=bool(reading.values)))
-    return ValueRecord(reading.number, reading.params, STATUSES[reading.state], losses, reading.constraints)
+    params = _select_params(reading.params, names)
+    return ValueRecord(reading.number, params, STATUSES[reading.state], losses, reading.constraints)

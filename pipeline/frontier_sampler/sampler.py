@@ -38,7 +38,7 @@ from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
 from pipeline.frontier_sampler.general import GeneralSuggester
 from pipeline.frontier_sampler.history import Fidelity
 from pipeline.frontier_sampler.observations import Work
-from pipeline.frontier_sampler.reading import SUGGESTED, TrialReading
+from pipeline.frontier_sampler.reading import TrialReading
 from pipeline.frontier_sampler.study_summary import SeenTrials, StudySummary
 from pipeline.frontier_sampler.suggest import Suggester, Suggestion
 
@@ -127,8 +127,6 @@ class FrontierSampler(BaseSampler):
                 stacklevel=2,
             )
         self.exhausted = suggestion.exhausted
-        # What is trained may be something else: another sampler or a range that changed may say so.
-        study._storage.set_trial_system_attr(trial._trial_id, SUGGESTED, dict(suggestion.params))
         if suggestion.epochs is None:
             return suggestion.params
         assert self._epochs is not None
@@ -178,7 +176,7 @@ class FrontierSampler(BaseSampler):
         """Return what is known of the study after these trials."""
         key = study.study_name, study._study_id
         if self._summary is None or self._summary[0] != key:
-            self._summary = key, StudySummary(study, self._epochs)
+            self._summary = key, StudySummary(study)
         self._summary[1].update(trials)
         return self._summary[1]
 
@@ -186,7 +184,7 @@ class FrontierSampler(BaseSampler):
         self, seen_trials: SeenTrials, trials: Sequence[FrozenTrial], convert: Callable[[TrialReading], T]
     ) -> list[T]:
         """Convert the trials that a suggester has not seen, or that may have changed since."""
-        readings = (reading.read_trial(trial, self._epochs) for trial in seen_trials.select_new(trials))
+        readings = (reading.read_trial(trial) for trial in seen_trials.select_new(trials))
         return [convert(row) for row in readings if row is not None]
 
     # ---- suggestions --------------------------------------------------------------------------------------
@@ -215,7 +213,7 @@ class FrontierSampler(BaseSampler):
             self._curves = key, suggester, SeenTrials()
         _, suggester, seen_trials = self._curves
         records = self._read_new(
-            seen_trials, others, lambda row: reading.make_curve_record(row, scale, self._epochs)
+            seen_trials, others, lambda row: reading.make_curve_record(row, scale, self._epochs, space.names)
         )
         return suggester.suggest(records, trial.number)
 
@@ -230,7 +228,9 @@ class FrontierSampler(BaseSampler):
             self._general = key, suggester, SeenTrials()
         _, suggester, seen_trials = self._general
         directions = study.directions
-        records = self._read_new(seen_trials, others, lambda row: reading.make_value_record(row, directions))
+        records = self._read_new(
+            seen_trials, others, lambda row: reading.make_value_record(row, directions, space.names)
+        )
         return suggester.suggest(records, trial.number)
 
     def _make_space(

@@ -33,9 +33,9 @@ class SeenTrials:
 class StudySummary:
     """The space that the trials of a study have spanned, its conditions, and what its values are."""
 
-    def __init__(self, study: Study, epochs: str | None) -> None:
-        """Start without trials; `epochs`: the parameter for how far to train."""
-        self._epochs, self._seen = epochs, SeenTrials()
+    def __init__(self, study: Study) -> None:
+        """Start without trials."""
+        self._seen = SeenTrials()
         self._scale = ScaleFinder(study.directions)
         self._open: list[FrozenTrial] = []
         self._suggested: dict[tuple[str, BaseDistribution], int] = {}
@@ -60,7 +60,7 @@ class StudySummary:
                 self._open.append(trial)
 
     def _take(self, trial: FrozenTrial) -> None:
-        reading = read_trial(trial, self._epochs)
+        reading = read_trial(trial)
         if reading is not None:
             self._scale.add(reading)
             self._longest = max(self._longest, _count_epochs(reading))
@@ -93,7 +93,7 @@ class StudySummary:
 
     def list_open(self) -> list[TrialReading]:
         """List the trials of which something is known and that are not over yet."""
-        readings = (read_trial(trial, self._epochs) for trial in self._open)
+        readings = (read_trial(trial) for trial in self._open)
         return [reading for reading in readings if reading is not None]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frontier_sampler.candidates import Candidate, CandidateSource
+from pipeline.frontier_sampler.candidates import PARENTS, Candidate, CandidateSource
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
 from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast, Kernels, fit_kernels
 from pipeline.frontier_sampler.history import Configuration, Fidelity, History, TrialRecord, TrialStatus
@@ -73,7 +73,8 @@ class Suggester:
         busy = {make_key(trial.params) for trial in running}
         observed = self._history.observed_count
         suggestion = None
-        if observed < self._startup:
+        begun = observed + len(running)
+        if begun < self._startup or 2 * observed < self._startup:
             suggestion = self._suggest_quasi_random(number, busy)
         if suggestion is None and observed >= 2:
             suggestion = self._suggest_best(running, busy, number)
@@ -135,7 +136,7 @@ class Suggester:
             if configuration.can_continue(self.fidelity)
             and not (busy and make_key(configuration.params) in busy)
         ]
-        good = [configuration.params for configuration in forecast.nearest[:12]]
+        good = [configuration.params for configuration in (forecast.members or forecast.nearest[:PARENTS])]
         new = self._source.make_candidates(good, number, lambda key: self._is_new(key, busy))
         return paused[:PAUSED] + self._start_candidates(new, number)
 

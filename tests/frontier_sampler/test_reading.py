@@ -9,7 +9,6 @@ from optuna.trial import TrialState, create_trial
 
 from pipeline.frontier_sampler.history import TrialStatus
 from pipeline.frontier_sampler.reading import (
-    SUGGESTED,
     CurveScale,
     TrialReading,
     find_scale,
@@ -26,9 +25,8 @@ def read(values: list[float] | None, state: TrialState = TrialState.COMPLETE, **
         params={"x": 0.5},
         distributions={"x": FloatDistribution(0, 1)},
         user_attrs=attrs,
-        system_attrs={SUGGESTED: {"x": 0.25}},
     )
-    reading = read_trial(trial, "epochs")
+    reading = read_trial(trial)
     assert reading is not None
     return reading
 
@@ -52,15 +50,16 @@ def test_accuracy_against_cost_is_recognised(
     assert find_scale(study, [read(values)]) == scale
 
 
-def test_a_curve_record_has_shares_and_what_was_suggested() -> None:
+def test_a_curve_record_has_shares_and_the_parameters_of_the_space_alone() -> None:
     reading = read([97.0, 2.0], curve=[[1, 1.0, 90.0], [2, 2.0, 97.0]])
-    record = make_curve_record(reading, CurveScale(0, 1, 100.0), "epochs")
+    record = make_curve_record(reading, CurveScale(0, 1, 100.0), "epochs", ["x", "y"])
     assert record.curve == ((1, 1.0, 0.9), (2, 2.0, 0.97))
-    assert record.suggested == {"x": 0.25}
+    assert record.params == {"x": 0.5}
+    assert make_curve_record(reading, CurveScale(0, 1, 100.0), "epochs", ["y"]).params == {}
 
 
 def test_losses_of_what_is_maximised_change_sign() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
-    assert make_value_record(read([3.0, 4.0]), study.directions).losses == (-3.0, 4.0)
-    failed = make_value_record(read(None, TrialState.FAIL), study.directions)
+    assert make_value_record(read([3.0, 4.0]), study.directions, ["x"]).losses == (-3.0, 4.0)
+    failed = make_value_record(read(None, TrialState.FAIL), study.directions, ["x"])
     assert (failed.losses, failed.status) == ((), TrialStatus.failed)

@@ -327,7 +327,7 @@ def test_a_new_seed_gives_other_trials() -> None:
     assert asked(study) != asked(played(14, **GIVEN))
 
 
-def test_what_is_suggested_but_not_trained_is_not_suggested_for_ever() -> None:
+def test_what_another_sampler_fixes_is_no_part_of_the_space() -> None:
     sampler = optuna.samplers.PartialFixedSampler({"n": 5}, FrontierSampler(seed=0))
     study = optuna.create_study(sampler=sampler)
     study.optimize(
@@ -335,3 +335,35 @@ def test_what_is_suggested_but_not_trained_is_not_suggested_for_ever() -> None:
     )
     assert {trial.params["n"] for trial in study.trials[1:]} == {5}
     assert study.best_value < 5.1
+    assert len({trial.params["x"] for trial in study.trials}) == 25  # none comes twice
+
+
+def test_a_trial_teaches_only_about_what_was_trained() -> None:
+    """What had been suggested beside a user's own settings was not trained, and stays to be tried."""
+    fixed, told = (study_of(FrontierSampler(seed=0, **GIVEN)) for _ in range(2))
+    for number in range(12):
+        fixed.enqueue_trial({"hidden": 8 + number})  # the rest is suggested
+        fixed.optimize(objective, n_trials=1)
+        told.add_trial(fixed.trials[-1])
+    assert "suggested" not in " ".join(key for trial in fixed.trials for key in trial.system_attrs)
+    assert asked(fixed) == asked(told)
+
+
+def test_workers_that_begin_together_do_not_double_the_quasi_random_trials() -> None:
+    def begun(startup: int) -> list[dict[str, Any]]:
+        study = study_of(FrontierSampler(seed=0, startup_trials=startup, **GIVEN))
+        trials = []
+        for number in range(9):
+            if number == 8:  # four have ended, four run
+                for trial in trials[:4]:
+                    trial.set_user_attr("curve", found := curve(trial.params, trial.params["train.epochs"]))
+                    study.tell(trial, (found[-1][2], found[-1][1]))
+            trials.append(study.ask())
+            opt = trials[-1].suggest_categorical("opt", ["sgd", "adam"])
+            for name in (f"{opt}.rate", "hidden", "train.epochs"):
+                trials[-1]._suggest(name, SPACE[name])
+        return [trial.params for trial in trials]
+
+    eight, many = begun(8), begun(20)
+    assert eight[:8] == many[:8]
+    assert eight[8] != many[8]  # the model has begun

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from benchmarks import record, replay, strategies
-from benchmarks.replay import Outcome, Run
-from benchmarks.table import Ledger, Row, Table, read
+from benchmarks.ledger import Ledger, Step, Trained
+from benchmarks.replay import Job, Outcome, Run
+from benchmarks.table import Row, Table, read
 from pipeline.frontier import compute_log_hypervolume
 from pipeline.frontier_sampler.domains import Choices, Numeric
 from pipeline.measures import Point
@@ -57,15 +58,7 @@ def test_every_row_is_a_point_of_its_space(path: Path) -> None:
     assert [table.place[key] for key in table.place] == list(range(40))
     for place, params in enumerate(table.inner):
         assert set(params) == {each.name for each in table.space.active(params)}
-        assert table.nearest(params, [False] * 40) == place
-
-
-def test_a_taken_row_is_not_the_nearest(path: Path) -> None:
-    table = read(path)
-    taken = [False] * 40
-    taken[7] = True
-    assert table.nearest(table.inner[7], taken) != 7
-    assert table.nearest(table.inner[7], [True] * 40) == 7
+        assert table.nearest(params) == place
 
 
 def test_the_whole_table_has_the_whole_area(path: Path) -> None:
@@ -76,15 +69,47 @@ def test_the_whole_table_has_the_whole_area(path: Path) -> None:
     assert ledger.paid == pytest.approx(table.device_seconds)
 
 
-def test_a_continuation_pays_the_difference_and_a_repetition_all() -> None:
+def test_what_was_trained_of_a_row_is_not_paid_twice() -> None:
     table = Table([Row({"x": value}, ((1, 1.0, 0.5), (2, 2.0, 0.7), (3, 3.5, 0.8))) for value in (1, 2)])
     ledger = Ledger(table, 100)
     ledger.run(0, 2, every=True)
     assert ledger.paid == 2
-    assert len(ledger.run(0, 3, every=True, resume=True)) == 3
+    assert len(ledger.run(0, 3, every=True)) == 3
     assert ledger.paid == 3.5
-    ledger.run(0, 1, every=True)
-    assert ledger.paid == 4.5
+    assert ledger.run(0, 1, every=True) == ((1, 1.0, 0.5),)
+    assert ledger.paid == 3.5
+    ledger.start(0, 3, "again", every=True)
+    assert ledger.finish_next().trial == "again"
+    assert ledger.paid == 3.5
+    assert ledger.has_free_worker
+
+
+def test_two_workers_pay_for_epochs_that_have_ended() -> None:
+    rows = [Row({"x": 1}, ((1, 1.0, 0.5), (2, 2.0, 0.7))), Row({"x": 2}, ((1, 1.5, 0.6), (2, 3.0, 0.8)))]
+    ledger = Ledger(Table(rows), 100, workers=2)
+    ledger.start(0, 2, "a", every=True)
+    ledger.start(1, 2, "b", every=True)
+    assert not ledger.has_free_worker
+    assert ledger.finish_next() == Trained(0, "a", rows[0].curve)
+    assert ledger.clock == 2.0
+    assert ledger.paid == 3.5  # two epochs of one row, one of the other
+    assert ledger.has_free_worker
+    assert ledger.finish_next().trial == "b"
+    assert (ledger.clock, ledger.paid) == (3.0, 5.0)
+    assert ledger.share == pytest.approx(1)
+
+
+def test_a_suggestion_is_trained_as_the_nearest_row_that_nobody_trained_as_far() -> None:
+    curve = ((1, 1.0, 0.5), (2, 2.0, 0.7))
+    ledger = Ledger(Table([Row({"x": float(value)}, curve) for value in range(10)]), 100, workers=2)
+    assert ledger.find_row({"x": 4.2}, 1) == 4
+    ledger.run(4, 1, every=True)
+    assert ledger.find_row({"x": 4.3}, 1) == 5  # the fourth was trained as far
+    assert ledger.find_row({"x": 4.2}, 2) == 4  # the same settings go on
+    ledger.start(4, 2, "a", every=True)
+    assert ledger.find_row({"x": 4.1}, 2) == 5  # somebody is at it
+    ledger.finish_next()
+    assert ledger.find_row({"x": 4.4}, 9) == 5  # it has no third epoch
 
 
 def test_one_point_a_trial_counts_less_than_every_epoch() -> None:
@@ -93,7 +118,7 @@ def test_one_point_a_trial_counts_less_than_every_epoch() -> None:
     one.run(0, 3, every=False)
     every.run(0, 3, every=True)
     assert one.share < every.share == pytest.approx(1)
-    assert every.trace[0][0] == 1  # the first point is there once its epoch is paid
+    assert every.trace[0].paid == 1  # the first point is there once its epoch is paid
     assert one.share == pytest.approx(compute_log_hypervolume([Point(0.8, 3.5)], table.bounds) / table.whole)
 
 
@@ -101,7 +126,7 @@ def test_what_was_found_after_the_budget_does_not_count() -> None:
     table = Table([Row({"x": value}, ((1, 1.0, 0.5), (2, 2.0, 0.7))) for value in (1, 2)])
     ledger = Ledger(table, 1.5)
     ledger.run(0, 2, every=True)
-    assert [paid for paid, _ in ledger.trace] == [1.0]
+    assert [step.paid for step in ledger.trace] == [1.0]
     assert not ledger.open
 
 
@@ -128,12 +153,13 @@ def test_a_bad_table_is_one_line_and_exit_code_2(
 
 
 def test_json_has_the_agreed_form(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--table", str(path), "--budget", "30", "--seeds", "2", "--json", "--strategy"]
-    assert replay.main([*words, "frontier", "tpe", "tpe_epochs", "nsga2", "random", "pareto_pruning"]) == 0
+    words = ["--table", str(path), "--budget", "30", "--seeds", "2", "--trials", "25", "--json", "--strategy"]
+    names = ["frontier", "tpe", "tpe_epochs", "tpe_log", "nsga2", "random", "pareto_pruning"]
+    assert replay.main([*words, *names]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert list(told) == ["frontier", "tpe", "tpe_epochs", "nsga2", "random", "pareto_pruning"]
+    assert list(told) == names
     for found in told.values():
-        assert set(found) == {"cost_to", "hypervolume", "seeds"}
+        assert set(found) == {"cost_to", "whole_cost_to", "hypervolume", "seeds"}
         assert set(found["cost_to"]) == {"0.90", "0.95", "0.99"}
         assert 0 < found["hypervolume"] <= 1
         assert found["seeds"] == 2
@@ -142,50 +168,119 @@ def test_json_has_the_agreed_form(path: Path, capsys: pytest.CaptureFixture[str]
 def test_a_seed_repeats_itself(path: Path) -> None:
     table = read(path)
     for name in ("frontier", "tpe", "pareto_pruning"):
-        one, other = (replay.once(table, 8.0, name, 3) for _ in range(2))
-        assert (one.costs, one.share, one.asks) == (other.costs, other.share, other.asks)
+        one, other = (
+            replay.once(Job(table=table, budget=8.0, name=name, seed=3, trials=20)) for _ in range(2)
+        )
+        assert (one.share, one.asks) == (other.share, other.asks)
+        assert [step.paid for step in one.trace] == [step.paid for step in other.trace]
 
 
-@pytest.mark.parametrize(("name", "package"), [("gp", "torch"), ("moasha", "syne_tune")])
+@pytest.mark.parametrize(
+    ("name", "package"), [("gp", "torch"), ("moasha", "syne_tune"), ("primo", "neps"), ("smac", "smac")]
+)
 def test_what_is_not_installed_is_told_and_skipped(
     path: Path, capsys: pytest.CaptureFixture[str], name: str, package: str
 ) -> None:
     if importlib.util.find_spec(package):
         pytest.skip(f"{package} is installed")
     assert replay.main(["--table", str(path), "--budget", "2", "--seeds", "1", "--strategy", name]) == 0
-    assert f"{name}: " in capsys.readouterr().err
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"{name}: needs " in told
+    assert "pip install" in told
 
 
-def test_the_sampler_is_told_the_row_that_ran(path: Path) -> None:
-    table, ledger = read(path), Ledger(read(path), 3.0)
-    study = strategies.optuna.create_study(directions=strategies.DIRECTIONS)
-    trial = study.ask()
-    strategies.suggest(trial, table)
-    place = ledger.table.nearest(trial.params, ledger.taken())
-    strategies._set_row(study, trial, table, place)
-    study.tell(trial, (0.5, 1.0))
-    assert study.trials[0].params == table.inner[place]
+def test_the_sampler_is_told_the_row_that_was_trained_and_what_it_suggested(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies, create = [], strategies.optuna.create_study
+    monkeypatch.setattr(
+        strategies.optuna, "create_study", lambda **told: studies.append(create(**told)) or studies[-1]
+    )
+    table = read(path)
+    replay.once(Job(table=table, budget=30.0, name="frontier", seed=0, trials=12))
+    (study,) = studies
+    first, second = study.trials[:2]
+    suggested = {name: value for name, value in first.params.items() if name != strategies.EPOCHS}
+    row = table.nearest(suggested)
+    assert second.params == {**table.inner[row], strategies.EPOCHS: first.params[strategies.EPOCHS]}
+    curve = table.rows[row].until(first.params[strategies.EPOCHS])
+    for trial in (first, second):
+        assert trial.user_attrs["curve"] == [list(entry) for entry in curve]
+    curves = {row.curve for row in table.rows}
+    for trial in study.trials:
+        told = tuple((int(epoch), *rest) for epoch, *rest in trial.user_attrs["curve"])
+        assert any(told == curve[: len(told)] for curve in curves)
+
+
+def test_tuners_told_on_log_scales_are_told_every_epoch(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    studies, create = [], strategies.optuna.create_study
+    monkeypatch.setattr(
+        strategies.optuna, "create_study", lambda **told: studies.append(create(**told)) or studies[-1]
+    )
+    replay.once(Job(table=read(path), budget=30.0, name="tpe_log", seed=0, trials=3))
+    (study,) = studies
+    assert len(study.trials) > 3
+    assert all(trial.values[0] < 0 for trial in study.trials)  # logs of errors
+
+
+# ---- figures ------------------------------------------------------------------------------------------
+
+
+def run(*costs: float, share: float = 0.99, first: float = 0.5, workers: int = 1) -> Run:
+    """What came to 90, 95, 96, 98 and 99 % at these costs, with two trials and a second of thinking each."""
+    steps = [Step(0.1, first, 8, 0.0)]
+    for number, (cost, reached) in enumerate(zip(costs, replay.SHARES, strict=True)):
+        if math.isfinite(cost):
+            steps.append(Step(cost, reached, 10 + 2 * number, 1.0 + number))
+    return Run(tuple(steps), share, 20, 5.0, workers)
 
 
 def test_medians_of_seeds_that_did_not_get_there_are_null() -> None:
-    runs = [Run((1.0, math.inf, math.inf, math.inf, math.inf), 0.9, 5, 0.1) for _ in range(3)]
-    assert Outcome("tpe", tuple(runs)).brief()["cost_to"] == {"0.90": 1.0, "0.95": None, "0.99": None}
+    runs = tuple(run(1.0, math.inf, math.inf, math.inf, math.inf) for _ in range(3))
+    assert Outcome("tpe", runs).brief()["cost_to"] == {"0.90": 1.0, "0.95": None, "0.99": None}
+
+
+def test_whole_costs_have_the_thinking_and_the_trials() -> None:
+    outcome = Outcome("frontier", (run(1.0, 2.0, 2.5, 3.0, 4.0),))
+    assert outcome.whole_cost_to(0.95) == pytest.approx(2.0 + 2.0 + 0.16 * 12)
 
 
 def test_goals_take_the_budget_where_a_rival_did_not_get_there() -> None:
-    ours = Outcome("frontier", (Run((1.0, 2.0, 2.5, 3.0, 4.0), 0.99, 5, 0.1),))
-    rival = Outcome("tpe", (Run((5.0, math.inf, math.inf, math.inf, math.inf), 0.9, 5, 0.1),))
+    ours = Outcome("frontier", (run(1.0, 2.0, 2.5, 3.0, 4.0),))
+    rival = Outcome("tpe", (run(5.0, math.inf, math.inf, math.inf, math.inf),))
     first, second = replay.goals([ours, rival], 20.0)
     assert (first.measured, second.measured) == (10.0, 5.0)
     assert "at least" in first.text
 
 
+def test_goals_of_a_known_table_begin_with_what_a_list_of_its_rows_reached() -> None:
+    found = replay.goals([Outcome("frontier", (run(1.0, 2.0, 2.5, 3.0, 4.0),))], 20.0, "digits")
+    assert [round(each.measured, 3) for each in found] == [0.54, 0.445, 0.532]
+    assert {each.verdict for each in found} == {"not met"}
+
+
+def test_the_gain_of_workers_is_what_came_above_the_first_trials_at_equal_cost() -> None:
+    alone = Outcome("frontier", (run(1.0, 2.0, 2.5, 3.0, 4.0, first=0.7),))
+    several = Outcome("frontier, 2 workers", (run(2.0, 3.0, 3.5, 4.0, 5.0, first=0.6, workers=2),))
+    parts = replay.parts_of_gain(alone, several)
+    assert parts[0.9] == pytest.approx((0.6 - 0.7) / (0.9 - 0.7))
+    assert parts[0.95] == pytest.approx((0.9 - 0.7) / (0.95 - 0.7))
+    assert parts[0.99] == pytest.approx((0.98 - 0.7) / (0.99 - 0.7))
+    goals = replay.goals([alone, several], 20.0)
+    assert [(each.wanted, each.verdict) for each in goals] == [(0.95, "not met")] * 2 + [(0.95, "met")]
+
+
 def test_results_are_kept(path: Path, tmp_path: Path) -> None:
-    words = ["--table", str(path), "--budget", "4", "--seeds", "1", "--strategy", "random", "--out"]
+    words = ["--table", str(path), "--budget", "4", "--seeds", "1", "--workers", "2", "--trials", "12"]
+    words += ["--strategy", "random", "frontier", "--out"]
     assert replay.main([*words, str(tmp_path / "out")]) == 0
     (kept,) = (tmp_path / "out").glob("*/replay-odd.json")
     assert json.loads(kept.read_text())["strategies"]["random"]["seeds"] == 1
-    assert "| random |" in kept.with_suffix(".md").read_text()
+    assert json.loads(kept.read_text())["strategies"]["frontier, 2 workers"]["workers"] == 2
+    text = kept.with_suffix(".md").read_text()
+    assert "| random |" in text
+    assert "whole cost to 95%" in text
+    assert "load before" in text
 
 
 # ---- tables that are here -------------------------------------------------------------------------------
