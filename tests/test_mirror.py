@@ -36,7 +36,6 @@ THROUGH = {
     "frontier_sampler/conditions": "frontier_sampler/test_sampler.py",
     "frontier_sampler/distributions": "frontier_sampler/test_sampler.py",
     "frontier_sampler/domains": "frontier_sampler/test_encoding.py",
-    "frontier_sampler/forecast": "frontier_sampler/test_suggest.py",
     "frontier_sampler/history": "frontier_sampler/test_suggest.py",
     "frontier_sampler/observations": "frontier_sampler/test_suggest.py",
     "frontier_sampler/study_summary": "frontier_sampler/test_sampler.py",
