@@ -64,6 +64,9 @@ class KilledSweep:
 
 
 def _sweep(sweep: KilledSweep) -> None:
+    # The fork server may be one that the product started in this process: its children are workers, from
+    # which the signals of a terminal are held back.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.environ.update(sweep.environment)
     with sweep.output.open("a") as file:
         os.dup2(file.fileno(), 1)
