@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeline.search.study_trial import FrontierPoint
 
 WIDE = 120
-"""Columns that a table over more than two objectives takes, also where the terminal has fewer."""
+"""Columns that the table takes at least: in fewer, settings would stand in a column of single letters."""
 NOT_CONFIRMED = f"not confirmed: of the one seed that the search chose by, so optimistic; {CONFIRM}"
 
 
@@ -103,8 +103,7 @@ def print_frontier(results: "Results", points: Sequence["FrontierPoint"] | None 
         if results.objective != "accuracy":
             console.print(f"accuracies are {results.accuracy_name}")
         shown = results.select_shown(points)
-        if results.further:
-            console.width = max(console.width, WIDE)
+        console.width = max(console.width, WIDE)
         console.print(build_frontier_table(shown, results.knee))
         if len(shown) < len(points):
             console.print(f"[dim]{len(shown)} of {len(points)} points; all of them: frontier --json[/]")
