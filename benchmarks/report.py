@@ -1,12 +1,16 @@
 """Tables in the terminal and in markdown."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cells import Cell
 from benchmarks.results import LOSS_TOLERANCE, OURS, OURS_BF16, Goal, Results, Timing, disagreeing, goals
+
+if TYPE_CHECKING:  # it imports TensorFlow, which a table of results does not need
+    from benchmarks.cells import Cell
 
 _STYLES = {"met": "green", "level": "yellow", "not met": "red"}
 

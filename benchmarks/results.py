@@ -1,13 +1,15 @@
 """What a run of the benchmark found: plain values, so that tables and goals need no contestant."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks import cells
-from benchmarks.ceilings import Ceilings
-from benchmarks.cells import Cell, Floor
+if TYPE_CHECKING:  # it imports TensorFlow, which a goal does not need
+    from benchmarks.ceilings import Ceilings
+    from benchmarks.cells import Cell, Floor
 
 OURS, OURS_BF16 = "ours", "ours bf16"
 LOSS_TOLERANCE = 0.1
@@ -71,6 +73,8 @@ class Results:
         return theirs.median / ours.median if theirs and ours else None
 
     def floor(self, cell: Cell, precision: str = "float32") -> Floor:
+        from benchmarks import cells
+
         gemm = self.ceilings.gemm(cell.hidden, precision)
         return cells.floor(cell, self.rows, gemm, self.ceilings.bandwidth(cell.hidden))
 
