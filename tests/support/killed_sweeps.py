@@ -65,8 +65,9 @@ class KilledSweep:
 
 def _sweep(sweep: KilledSweep) -> None:
     # The fork server may be one that the product started in this process: its children are workers, from
-    # which the signals of a terminal are held back.
+    # which the signals of a terminal are held back; and under `nohup` SIGHUP would be ignored.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.environ.update(sweep.environment)
     with sweep.output.open("a") as file:
         os.dup2(file.fileno(), 1)
