@@ -6,12 +6,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeline.cli import save_experiment
-from pipeline.cli.compose import compose
+from pipeline.cli.compose import compose, fit_to_rows
 from pipeline.cli.ui import find_base_address
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.diagnosis import Aim
-from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 def run(words: Sequence[str]) -> None:
     """Find a cheaper command line, record and print it, and save it where a name is given."""
-    command_line, start = _compose_start(words)
+    command_line = _compose_start(words)
     settings = command_line.settings
     began = time.perf_counter()
     from pipeline.hardware import device
@@ -44,9 +43,8 @@ def run(words: Sequence[str]) -> None:
     runner = TrialRunner(_compose_settings, settings.diagnose.aim, claimed)
     forget_prepared()
     prepared = load_prepared(settings)
-    if chosen := choose_words(command_line, len(prepared.train)):
-        command_line, start = _compose_start([*chosen, *words])
-        settings = command_line.settings
+    command_line = fit_to_rows(command_line, len(prepared.train))
+    settings, start = command_line.settings, command_line.overrides.trial_part()
     check_trial(prepared, settings)
     _check_memory(prepared, settings)
     with record_run(command_line, "diagnose", claimed) as record:
@@ -77,8 +75,8 @@ def run(words: Sequence[str]) -> None:
 # ---- what is diagnosed ------------------------------------------------------------------------------
 
 
-def _compose_start(words: Sequence[str]) -> "tuple[CommandLine, Words]":
-    """Return the whole command, and the words of the trial to begin with.
+def _compose_start(words: Sequence[str]) -> CommandLine:
+    """Return the whole command; a trained model that it names brings the words of its run.
 
     Raises:
         BadSetting: a word is wrong, the weights are not fresh, or the name to save under exists.
@@ -96,7 +94,7 @@ def _compose_start(words: Sequence[str]) -> "tuple[CommandLine, Words]":
         raise BadSetting("diagnose needs train.from=null: it trains afresh, got a run; leave it out")
     if getattr(command_line.settings.model, "pretrained", None):
         raise BadSetting("diagnose needs fresh weights, got model.init=pretrained; leave it out")
-    return command_line, command_line.overrides.trial_part()
+    return command_line
 
 
 def _check_memory(prepared: "Prepared", settings: Settings) -> None:

@@ -5,7 +5,7 @@ that. A user's own data get as many steps as a network needs to settle; what is 
 or by another option of `train`, always counts.
 """
 
-from pipeline.settings.command_line import CommandLine, Overrides
+from pipeline.settings.command_line import EPOCHS, CommandLine, Overrides
 
 STEPS = 2000
 """Steps after which accuracy has settled on each table of `benchmarks.tables` (medians over its seeds)."""
@@ -16,7 +16,7 @@ MIN_STEPS_AN_EPOCH = 16
 BATCHES = (4, 64)
 MAX_EPOCHS = 200
 
-EPOCHS, BATCH = "train.epochs", "train.batch_size"
+BATCH = "train.batch_size"
 
 
 def choose_words(command_line: CommandLine, rows: int, searched: tuple[str, ...] = ()) -> Overrides:
