@@ -39,7 +39,7 @@ sweep diagnose: .venv/.installed
 test: .venv/.installed-dev
 	python -m pytest -m "not slow" $(ARGS)
 
-# Kills, browsers, notebooks, servers, environments that MLflow builds.
+# Kills, browsers, notebooks, servers, environments that MLflow builds, whole commands as a user types them.
 test-slow: .venv/.installed-dev
 	python -m pytest -m slow $(ARGS)
 

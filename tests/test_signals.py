@@ -72,6 +72,7 @@ def test_a_signal_waits_for_the_end_of_a_held_block(name: str, raised: str) -> N
     assert signal.Signals[name]
 
 
+@pytest.mark.slow
 def test_a_signal_in_a_transaction_leaves_the_store_open_to_who_writes_the_end() -> None:
     """At every sixteenth of a write; a transaction torn apart locks SQLite until the exception is gone."""
     done = subprocess.run(

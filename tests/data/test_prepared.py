@@ -138,6 +138,7 @@ def writer(cache: Path, seconds: float = 0.2) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT)
 
 
+@pytest.mark.slow
 def test_kill_9_in_mid_write_leaves_nothing_half_written(tmp_path: Path) -> None:
     process = writer(tmp_path)
     assert process.stdout is not None
@@ -150,6 +151,7 @@ def test_kill_9_in_mid_write_leaves_nothing_half_written(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == [again.key]
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_both_succeed_with_one_entry(tmp_path: Path) -> None:
     processes = [writer(tmp_path, seconds=0.03) for _ in range(2)]
     outputs = [process.communicate(timeout=120)[0] for process in processes]

@@ -111,6 +111,7 @@ def test_threads_cannot_change_once_something_was_computed() -> None:
         device.claim_device(Device(DeviceKind.cpu, held + 1, False))
 
 
+@pytest.mark.slow
 def test_importing_tensorflow_is_silent_and_starts_no_device() -> None:
     program = (
         "from pipeline.hardware import device; from pipeline.settings.measuring import Device, DeviceKind;"

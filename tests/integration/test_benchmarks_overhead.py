@@ -7,6 +7,7 @@ import pytest
 from benchmarks import overhead
 
 
+@pytest.mark.slow
 def test_trials_on_top_of_invented_ones_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'own.db'}")
     found = overhead.measure(before=5, trials=3)

@@ -88,6 +88,7 @@ def test_a_study_whose_data_changed_is_refused_until_it_is_put_back(table: Path)
     assert sweep(table, "search.study=other")[0] == 0  # the way out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_same_name_in_another_storage_trains_anew(
     table: Path, sign: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -103,6 +104,7 @@ def test_the_same_name_in_another_storage_trains_anew(
     assert (accuracies[0] == accuracies[1]) == (sign == 1)
 
 
+@pytest.mark.slow
 def test_data_of_a_baseline_belongs_to_the_study_too(table: Path) -> None:
     other = table.with_name("u.csv")
     write_table(other, 1)
@@ -117,6 +119,7 @@ def test_data_of_a_baseline_belongs_to_the_study_too(table: Path) -> None:
     assert str(other) in err
 
 
+@pytest.mark.slow
 def test_a_searched_fraction_is_no_change_of_the_data(table: Path) -> None:
     assert sweep(table, "data.fraction=0.5,1.0")[0] == 0
     assert sweep(table, "data.fraction=0.5,1.0", "search.trials=3")[0] == 0

@@ -64,6 +64,7 @@ def mlflow_run(*words: str, env: dict[str, str] | None = None) -> subprocess.Com
 # ---- one run -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_records_everything(fulcrum_process: Run, client: mlflow.MlflowClient) -> None:
     done = fulcrum_process("run", SMOKE, "optimizer=sgd")
     assert done.returncode == 0, done.stderr
@@ -135,6 +136,7 @@ def test_the_command_recorded_gives_the_same_curve(
     assert len(curves[0]) == 2
 
 
+@pytest.mark.slow
 def test_stages_one_by_one(
     fulcrum: Run,
     fulcrum_later: Run,
@@ -197,6 +199,7 @@ def test_bad_input_is_one_line_exit_2_and_no_run(
     assert count(client) == before
 
 
+@pytest.mark.slow
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     done = run_process("run", SMOKE, "device=gpu", env={"CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 2
@@ -404,6 +407,7 @@ def asked(address: str, body: str) -> list[list[float]]:
 # ---- real data ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_mnist_reaches_97_5_percent_in_5_epochs(
     fulcrum: Run, client: mlflow.MlflowClient, data_dir: str
 ) -> None:

@@ -33,6 +33,7 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "140")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_place")
 def test_a_sweep_over_three_objectives(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", *WORDS, OBJECTIVES]) == 0

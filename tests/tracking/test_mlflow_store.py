@@ -56,6 +56,7 @@ def test_artifacts_lie_beside_the_database(client: mlflow.MlflowClient, ground: 
     assert Path(default.artifact_location).is_relative_to(folder / "mlartifacts")
 
 
+@pytest.mark.slow
 def test_four_processes_create_one_database(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FOUR],

@@ -296,6 +296,7 @@ def test_a_trial_that_hangs_is_ended_when_its_time_is_up() -> None:
     pool.close()
 
 
+@pytest.mark.slow
 def test_what_a_trial_has_started_ends_with_its_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
