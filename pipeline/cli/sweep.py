@@ -130,10 +130,10 @@ def _search_study(
         ),
     )
     study_place.write_place(client, store, experiment_id)
-    study = StudyKey(name, identity, experiment_id)
+    study, measure = StudyKey(name, identity, experiment_id), command_line.settings.measure
     with (
         record_study(client, command_line, study, device.kind, store.exclusive) as recorder,
-        Screen(name, search.trials, search.budget_device_seconds, device.kind) as screen,
+        Screen(name, search.trials, search.budget_device_seconds, device.kind, measure) as screen,
     ):
         recorder.record_validation_split(split)
         recorder.record_objectives(search.objectives)

@@ -46,7 +46,7 @@ class SweepPlan:
             "space": list(self.space.format_lines()),
             "settings": sorted(self.fixed),
             "device": device,
-            "objective": search.objective.value,
+            "objective": self.command_line.settings.measure.name,
             **search.describe_objectives(),
         }
 

@@ -18,6 +18,7 @@ from pipeline.reports.study_markdown import format_accuracies, format_further
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.command_line import EPOCHS
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 if TYPE_CHECKING:
     from pipeline.search.workers.job import TrialOutcome
@@ -31,8 +32,16 @@ MAX_POINTS_SHOWN = 8
 class Screen:
     """Trials done, budget, time to go, and the frontier so far."""
 
-    def __init__(self, study: str, trials: int, budget: float | None, unit: str) -> None:
-        """Prepare the screen of a study. `unit`: cpu or gpu; `budget`: device-seconds."""
+    def __init__(
+        self,
+        study: str,
+        trials: int,
+        budget: float | None,
+        unit: str,
+        measure: Measure = ACCURACY_MEASURE,
+    ) -> None:
+        """Prepare the screen of a study. `unit`: cpu or gpu; `budget`: device-seconds; `measure`: its own."""
+        self._measure = measure
         self._study, self._trials, self._budget, self._unit = study, trials, budget, unit
         self._console = Console(highlight=False)
         self._started = time.monotonic()
@@ -60,7 +69,9 @@ class Screen:
         self._running[number] = f"{number}: begins"
 
     def show_epoch(self, number: int, epoch: Epoch, of: int) -> None:
-        self._running[number] = f"{number}: {epoch.number}/{of} {epoch.validation_accuracy:.2%}"
+        self._running[number] = (
+            f"{number}: {epoch.number}/{of} {self._measure.format(epoch.validation_accuracy)}"
+        )
 
     def show_ended(
         self, number: int, state: str, point: Point | None, params: Mapping[str, object], reason: str
@@ -69,7 +80,9 @@ class Screen:
         if self._live:
             return
         words = format_params(params)
-        result = f"{point.accuracy:.2%} at {format_seconds(point.device_seconds)}" if point else "no result"
+        result = "no result"
+        if point:
+            result = f"{self._measure.format(point.accuracy)} at {format_seconds(point.device_seconds)}"
         because = f"; {reason}" if reason else ""
         self._print(f"trial {number} {state}: {result}  {words}{because}")
 
@@ -78,8 +91,10 @@ class Screen:
         if self._live:
             return
         point, test = (outcome.points or (None,))[-1], outcome.test_accuracy
-        result = f"{point.accuracy:.2%} validation" if point else f"failed; {outcome.reason}"
-        test_accuracy = f", {test:.2%} test" if test is not None else ""
+        result = (
+            f"{self._measure.format(point.accuracy)} validation" if point else f"failed; {outcome.reason}"
+        )
+        test_accuracy = f", {self._measure.format(test)} test" if test is not None else ""
         self._print(f"trial {number} at epoch {epoch} confirmed with seed {seed}: {result}{test_accuracy}")
 
     def update(self, results: Results) -> None:
@@ -99,7 +114,7 @@ class Screen:
         return Group(
             Text(f"study {self._study}: {self._format_progress()}", style="bold"),
             Text(f"running  {'   '.join(self._running.values())}", style="dim"),
-            Text(f"accuracy by cost  {draw_sparkline([m.point for m in points])}", style="cyan"),
+            Text(f"{self._measure.label} by cost  {draw_sparkline([m.point for m in points])}", style="cyan"),
             build_frontier_table(shown, results.knee),
         )
 
@@ -148,7 +163,11 @@ def build_frontier_table(points: Sequence[FrontierPoint], knee: FrontierPoint | 
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     confirmed = any(row.confirmation for row in points)
-    accuracies = ["all seeds", "search", "new seeds", "test"] if confirmed else ["accuracy"]
+    accuracies = (
+        ["all seeds", "search", "new seeds", "test"]
+        if confirmed
+        else [points[0].measure.label if points else ""]
+    )
     further = [kind.label for kind in points[0].kinds] if points else []
     for heading in ["cost", *further, *accuracies, "trial", "epoch"]:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -158,7 +177,7 @@ def build_frontier_table(points: Sequence[FrontierPoint], knee: FrontierPoint | 
         cost = f"{format_seconds(estimate.device_seconds):>7}{estimate.seconds_spread.format()}"
         mark = "[bold yellow]knee[/] " if knee is not None and member is knee else ""
         cells = [mark + cost, *format_further(member)]
-        cells += format_accuracies(member) if confirmed else [f"{member.point.accuracy:.2%}"]
+        cells += format_accuracies(member) if confirmed else [member.measure.format(member.point.accuracy)]
         params = {key: value for key, value in member.trial.params.items() if key != EPOCHS}
         table.add_row(*cells, str(member.trial.number), str(member.epoch), escape(format_params(params)))
     return table

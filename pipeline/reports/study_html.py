@@ -15,6 +15,7 @@ from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.reports.study_markdown import describe_point, format_accuracies, format_further, format_seconds
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
+from pipeline.settings.searching.measures import Measure
 
 # plotly.js 7 shows a button that uploads the figure, unless this switches it off.
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
@@ -39,7 +40,7 @@ def render_frontier(results: Results) -> str:
         figure.add_trace(
             _make_dots(
                 [trial.points[-1] for trial in ended],
-                [_format_hover(trial, len(trial.curve), trial.points[-1], trial.command) for trial in ended],
+                [_format_end(results, trial) for trial in ended],
                 floor,
                 name=f"{state} trials",
                 marker={"color": "#a8a8a8", "size": 7, "symbol": symbol},
@@ -110,7 +111,7 @@ def _make_pair(
             "yaxis": {**axis, "title": {"text": up.heading}, **(ticks if of_accuracy else {"dtick": "D2"})},
         }
     )
-    hovers = [_format_hover(each, len(each.curve), each.points[-1], each.command) for each in ends]
+    hovers = [_format_end(results, each) for each in ends]
     grey = {"color": "#a8a8a8", "size": 6}
     figure.add_trace(make_trace([each.points[-1] for each in ends], hovers, mode="markers", marker=grey))
     figure.add_trace(make_trace(stairs, [], mode="lines", line=line, hoverinfo="skip"))
@@ -178,17 +179,23 @@ def _make_dots(
     )
 
 
-def _format_hover(trial: StudyTrial, epoch: int, point: Point, command: str) -> str:
+def _format_hover(measure: Measure, trial: StudyTrial, epoch: int, point: Point, command: str) -> str:
     epochs = "1 epoch" if epoch == 1 else f"{epoch} epochs"
-    head = f"<b>{point.accuracy:.2%} for {format_number(point.device_seconds)} device-seconds</b>"
+    cost = f"{format_number(point.device_seconds)} device-seconds"
+    head = f"<b>{measure.format(point.accuracy)} for {cost}</b>"
     params = [f"{key} = {value}" for key, value in trial.params.items()]
     lines = [f"trial {trial.number}, {epochs}, {trial.state}", *params, "", *wrap(command, 90)]
     return "<br>".join([head, *map(escape, lines)])
 
 
+def _format_end(results: Results, trial: StudyTrial) -> str:
+    """Format the hover of a trial's last point."""
+    return _format_hover(results.measure, trial, len(trial.curve), trial.points[-1], trial.command)
+
+
 def _format_member_hover(member: FrontierPoint) -> str:
     """Format the hover of a frontier point: what the search saw, then what all seeds and the test say."""
-    text = _format_hover(member.trial, member.epoch, member.point, member.command)
+    text = _format_hover(member.measure, member.trial, member.epoch, member.point, member.command)
     head, _, rest = text.partition("<br>")
     return f"{head}<br>{escape(describe_point(member))}<br>{rest}"
 
@@ -196,8 +203,10 @@ def _format_member_hover(member: FrontierPoint) -> str:
 def _choose_ticks(results: Results) -> dict[float, str]:
     """Choose the ticks: error to label. An accuracy of 1, if there is one, stands at the error floor."""
     floor, points = compute_error_floor(results.points), results.points
-    marks = {error: f"{100 * (1 - error):.6g}%" for error in TICKS if error > 1.2 * floor}
-    return marks | ({floor: "100%"} if any(point.accuracy >= 1 for point in points) else {})
+    marks = {error: results.measure.format_tick(1 - error) for error in TICKS if error > 1.2 * floor}
+    return marks | (
+        {floor: results.measure.format_tick(1.0)} if any(point.accuracy >= 1 for point in points) else {}
+    )
 
 
 def _make_layout(results: Results) -> dict[str, object]:
@@ -205,7 +214,10 @@ def _make_layout(results: Results) -> dict[str, object]:
     device = f" of {results.device}" if results.frontier else ""
     axis = {"gridcolor": LINE, "linecolor": LINE, "zeroline": False, "tickfont": {"color": GREY}}
     return {
-        "title": {"text": f"<b>Accuracy for device-seconds, {escape(results.study)}</b>", "x": 0.02},
+        "title": {
+            "text": f"<b>{results.measure.title} for device-seconds, {escape(results.study)}</b>",
+            "x": 0.02,
+        },
         "font": {"color": INK, "family": "sans-serif"},
         "plot_bgcolor": "white",
         "hovermode": "closest",

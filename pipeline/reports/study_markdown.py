@@ -26,10 +26,10 @@ def format_values(trial: StudyTrial) -> str:
 
 def format_accuracies(member: FrontierPoint) -> list[str]:
     """Format what a table shows side by side: all seeds, search, new seeds, test; - where not confirmed."""
-    search, new = f"{member.point.accuracy:.2%}", member.confirmation
+    to_text, new = member.measure.format, member.confirmation
     if new is None:
-        return ["-", search, "-", "-"]
-    return [member.estimate.format(), search, f"{new.accuracy:.2%}", f"{new.test_accuracy:.2%}"]
+        return ["-", to_text(member.point.accuracy), "-", "-"]
+    return [member.estimate.format(), *map(to_text, (member.point.accuracy, new.accuracy, new.test_accuracy))]
 
 
 def format_seconds(member: FrontierPoint) -> str:
@@ -58,7 +58,7 @@ def describe_point(member: FrontierPoint) -> str:
         return f"{estimate.format()} validation (one seed, not confirmed) for {cost}"
     return (
         f"{estimate.format()} validation (mean of {estimate.seeds} seeds), "
-        f"{new.test_accuracy:.2%} test, for {cost}"
+        f"{member.measure.format(new.test_accuracy)} test, for {cost}"
     )
 
 
@@ -66,7 +66,7 @@ def write_note(results: Results, link: str) -> str:
     """Write the note as Markdown. `link` opens the view of the study; the caller adds pictures, if any."""
     members, knee = results.frontier, results.knee
     paragraphs = [
-        f"[See accuracy against device-seconds]({link})",
+        f"[See {results.accuracy_name} against device-seconds]({link})",
         f"**{escape_markdown(results.study)}** on {results.data}: {_summarise(results)}",
     ]
     if members:
@@ -100,7 +100,7 @@ def _write_frontier(results: Results) -> Iterable[str]:
     for member in sorted(shown, key=lambda member: member.estimate.device_seconds):
         mark = "**" if member == knee else ""
         settings = escape_markdown(shorten(format_values(member.trial), MAX_LABEL))
-        cells = format_accuracies(member) if chances else [f"{member.point.accuracy:.2%}"]
+        cells = format_accuracies(member) if chances else [member.measure.format(member.point.accuracy)]
         cells = [f"{mark}{cells[0]}{mark}", *cells[1:], format_seconds(member)]
         cells += [
             *format_further(member, with_unit=False),
@@ -155,7 +155,8 @@ def _write_prices(members: Sequence[FrontierPoint], steps: Sequence[PriceStep]) 
     yield "|--:|--:|--:|--:|"
     for step in steps[-MAX_STEPS:]:
         start, end = members[step.start].estimate, members[step.end].estimate
-        yield f"| {start.accuracy:.2%} | {end.accuracy:.2%} | {_format_price(step)} |"
+        reached = (each.measure.format(each.accuracy) for each in (start, end))
+        yield f"| {' | '.join(reached)} | {_format_price(step)} |"
 
 
 def _format_price(step: PriceStep) -> str:

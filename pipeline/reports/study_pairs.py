@@ -75,7 +75,7 @@ def _draw_pair(axes: Axes, results: Results, up: PairAxis, across: PairAxis) -> 
     everything = [place(point) for point in (*ends, *members)]
     use_log_cost(axes, [x for x, _ in everything])
     if up.number == 0:
-        study_plots.scale_accuracy_axis(axes, [y for _, y in everything], floor)
+        study_plots.scale_accuracy_axis(axes, [y for _, y in everything], floor, results.measure)
     else:
         _use_log_height(axes)
     xs, ys = zip(*map(place, ends), strict=True)

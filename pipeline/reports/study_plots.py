@@ -17,6 +17,7 @@ from pipeline.reports.study_markdown import format_label
 from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes, use_log_cost
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint
+from pipeline.settings.searching.measures import Measure
 
 # Errors that a log scale may show as ticks: 1, 2 and 5 of each decade, and where these are few, all.
 COARSE = [digit * 10.0**-decade for decade in range(1, 8) for digit in (10, 5, 2)]
@@ -29,7 +30,9 @@ MAX_KEYS = 20
 
 def draw_frontier(results: Results) -> bytes:
     """Draw accuracy against device-seconds, both log: where trials ended, and the frontier with its knee."""
-    figure = make_figure(9, 5.4, f"Accuracy for device-seconds, {results.study}", _summarise(results))
+    figure = make_figure(
+        9, 5.4, f"{results.measure.title} for device-seconds, {results.study}", _summarise(results)
+    )
     axes = figure.subplots()
     axes.set_xlabel("device-seconds, log scale", size=MIDDLE, color=INK)
     axes.set_ylabel(f"validation {results.accuracy_name}, log scale of error", size=MIDDLE, color=INK)
@@ -68,7 +71,7 @@ def _draw_points(axes: Axes, figure: Figure, results: Results) -> None:
     places = [locate(trial.points[-1], floor) for trial in ends]
     stairs = [locate(member.point, floor) for member in members]
     use_log_cost(axes, [cost for cost, _ in [*stairs, *places]])
-    scale_accuracy_axis(axes, [height for _, height in [*stairs, *places]], floor)
+    scale_accuracy_axis(axes, [height for _, height in [*stairs, *places]], floor, results.measure)
     if places:  # one artist for all: thousands of its own would take seconds
         faces = ["white" if trial.state == "paused" else "#c4c4c4" for trial in ends]
         costs, heights = zip(*places, strict=True)
@@ -99,14 +102,15 @@ def locate(point: Point, floor: float) -> tuple[float, float]:
     return point.device_seconds, -math.log10(max(1 - point.accuracy, floor))
 
 
-def scale_accuracy_axis(axes: Axes, heights: Sequence[float], floor: float) -> None:
+def scale_accuracy_axis(axes: Axes, heights: Sequence[float], floor: float, measure: Measure) -> None:
     """Scale the accuracy axis; an accuracy of 1, if there is one, stands at the height of `floor`."""
     low, high, top = min(heights), max(heights), -math.log10(floor)
     room = 0.06 * (high - low) or 0.02
     axes.set_ylim(low - room, high + 2 * room)
-    marks = {-math.log10(error): f"{100 * (1 - error):.6g}%" for error in choose_ticks(*axes.get_ylim())}
+    marks = {-math.log10(error): measure.format_tick(1 - error) for error in choose_ticks(*axes.get_ylim())}
     if high >= top:
-        marks = {height: text for height, text in marks.items() if height < top - 0.5 * room} | {top: "100%"}
+        marks = {height: text for height, text in marks.items() if height < top - 0.5 * room}
+        marks[top] = measure.format_tick(1.0)
     axes.set_yticks(list(marks), list(marks.values()))
     axes.yaxis.set_minor_locator(NullLocator())
 

@@ -70,6 +70,7 @@ def _launch(sweep: Sweep, row: FrozenTrial, point: FrontierPoint) -> None:
         under_shift=sweep.spec.search.under_shift,
         source=sweep.spec.get_source(command_line),
         further=tuple(sweep.spec.search.objectives[2:]),
+        measure=sweep.spec.command_line.settings.measure,
     )
     sweep.dispatcher.launch(
         RunningTrial(

@@ -20,6 +20,7 @@ from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from pipeline.frontier import find_frontier
 from pipeline.measures import Point
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 LEVEL = 0.95
 """Of the intervals, two-sided."""
@@ -51,16 +52,9 @@ class ValidationSplit:
         """Return the fields as plain values."""
         return asdict(self)
 
-    @property
-    def chance_level(self) -> float:
-        """Return the largest accuracy that does not differ from always naming the largest class.
-
-        One-sided test of a share at 5 %: normal approximation of the binomial.
-        """
-        quantile = statistics.NormalDist().inv_cdf(0.95)
-        return self.majority_share + quantile * math.sqrt(
-            self.majority_share * (1 - self.majority_share) / self.rows
-        )
+    def compute_chance_level(self, measure: Measure = ACCURACY_MEASURE) -> float:
+        """Compute the largest accuracy that does not differ from guessing (see `Measure.guess`)."""
+        return measure.compute_chance_level(self.majority_share, self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +97,7 @@ class Estimate:
 
     `half_width`: of the 95 % interval of the accuracy; None where only the seed of the search is known.
     `seconds_spread`: of the device-seconds; `further`, `further_spreads`: means and spreads of the further
-    costs.
+    costs; `measure`: what the accuracy is.
     """
 
     accuracy: float
@@ -113,6 +107,7 @@ class Estimate:
     seconds_spread: Spread = UNKNOWN
     further: tuple[float, ...] = ()
     further_spreads: tuple[Spread, ...] = ()
+    measure: Measure = ACCURACY_MEASURE
 
     @property
     def point(self) -> Point:
@@ -121,8 +116,8 @@ class Estimate:
 
     @property
     def low(self) -> float | None:
-        """Return the lower end of the interval of the accuracy, at least 0."""
-        return None if self.half_width is None else max(0.0, self.accuracy - self.half_width)
+        """Return the lower end of the interval of the accuracy, at least what is possible."""
+        return None if self.half_width is None else max(self.measure.lowest, self.accuracy - self.half_width)
 
     @property
     def high(self) -> float | None:
@@ -131,23 +126,26 @@ class Estimate:
 
     def format(self) -> str:
         """Return the accuracy with half the width of its interval: `95.00% ±1.30`."""
-        interval = "" if self.half_width is None else f" ±{100 * self.half_width:.2f}"
-        return f"{self.accuracy:.2%}{interval}"
+        interval = "" if self.half_width is None else f" ±{self.measure.format_width(self.half_width)}"
+        return f"{self.measure.format(self.accuracy)}{interval}"
 
 
-def estimate_points(points: Sequence[RepeatedPoint], split: ValidationSplit | None) -> list[Estimate]:
+def estimate_points(
+    points: Sequence[RepeatedPoint], split: ValidationSplit | None, measure: Measure = ACCURACY_MEASURE
+) -> list[Estimate]:
     """Estimate each point by all of its seeds.
 
-    The spread between seeds is one for all points, as a multiple of sqrt(p (1 - p)), p the accuracy: the
-    scale on which counts of right answers spread alike. The interval is Student's, with the degrees of
-    freedom of all points. Where the split is known, its rows are a sample, too: p (1 - p) / rows is added,
-    which more seeds do not make smaller. Costs spread by a factor, one for all points: their interval is
-    Student's on the logs.
+    The spread between seeds is one for all points, as a multiple of a scale on which values of the measure
+    spread alike: sqrt(p (1 - p)) of an accuracy p. The interval is Student's, with the degrees of freedom of
+    all points. Where the split is known, its rows are a sample, too: their variance is added, which more
+    seeds do not make smaller. Costs spread by a factor, one for all points: their interval is Student's
+    on the logs.
     """
     values = [[point.searched.accuracy, *(repeat.accuracy for repeat in point.repeats)] for point in points]
     freedom = sum(len(accuracies) - 1 for accuracies in values)
     squares = math.fsum(
-        (accuracy - statistics.fmean(accuracies)) ** 2 / _compute_scale(accuracies)
+        (accuracy - statistics.fmean(accuracies)) ** 2
+        / measure.compute_seed_scale(statistics.fmean(accuracies))
         for accuracies in values
         for accuracy in accuracies
     )
@@ -155,7 +153,7 @@ def estimate_points(points: Sequence[RepeatedPoint], split: ValidationSplit | No
     columns = [(*_list_costs(point),) for point in points]
     spreads = [*zip(*(_estimate_spreads(rows) for rows in zip(*columns, strict=True)), strict=True)]
     return [
-        _estimate(point, accuracies, spread, split, rows, own)
+        _estimate(point, accuracies, spread, split, rows, own, measure)
         for point, accuracies, rows, own in zip(points, values, columns, spreads, strict=True)
     ]
 
@@ -192,13 +190,14 @@ def _estimate(
     split: ValidationSplit | None,
     costs: Sequence[Sequence[float]],
     cost_spreads: Sequence[Spread],
+    measure: Measure,
 ) -> Estimate:
-    """Estimate one point. `spread`: of one seed, times the quantile, as a multiple of sqrt(p (1 - p))."""
+    """Estimate one point. `spread`: of one seed, times the quantile, as a multiple of the measure's scale."""
     half_width = None
     if point.repeats:
-        scale = _compute_scale(accuracies)
-        # An accuracy of 1 is as good as one mistake in all rows, else the rows would leave no doubt.
-        of_rows = NORMAL_QUANTILE**2 * max(scale, 1 / split.rows) / split.rows if split else 0.0
+        mean = statistics.fmean(accuracies)
+        scale = measure.compute_seed_scale(mean)
+        of_rows = NORMAL_QUANTILE**2 * measure.compute_variance(mean, split.rows) if split else 0.0
         half_width = math.sqrt(scale * spread**2 / len(accuracies) + of_rows)
     seconds, *further = map(statistics.fmean, costs)
     return Estimate(
@@ -209,13 +208,8 @@ def _estimate(
         seconds_spread=cost_spreads[0],
         further=tuple(further),
         further_spreads=tuple(cost_spreads[1:]),
+        measure=measure,
     )
-
-
-def _compute_scale(accuracies: Sequence[float]) -> float:
-    """Compute p (1 - p) of the mean accuracy p; where all are right or all wrong, a number just above 0."""
-    share = statistics.fmean(accuracies)
-    return max(share * (1 - share), 1e-9)
 
 
 # ---- the probability to be on the frontier -------------------------------------------------------------

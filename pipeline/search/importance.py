@@ -33,7 +33,7 @@ def compute_importances(results: Results) -> dict[str, dict[str, float]]:
     features = np.column_stack([_encode([trial.params.get(key) for trial in trials]) for key in keys])
     points = [trial.points[-1] for trial in trials]
     objectives = {
-        "accuracy": np.log([max(1e-4, 1 - point.accuracy) for point in points]),
+        results.accuracy_name: np.log([max(1e-4, 1 - point.accuracy) for point in points]),
         "device-seconds": np.log([point.device_seconds for point in points]),
     }
     for number, kind in enumerate(results.further):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pipeline.frontier import flatten, select_frontier
 from pipeline.measures import Point
 from pipeline.settings.search import Pruning
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 LUCK = 2.0  # standard errors of an accuracy on the validation split
 MIN_EPOCH_RATIO = 1.25  # a rate is read between two epochs whose numbers have at least this ratio
@@ -62,12 +63,13 @@ def judge_curve(
     rows: int,
     settings: Pruning,
     fair_midway: bool = True,
+    measure: Measure = ACCURACY_MEASURE,
 ) -> PruningDecision:
     """Judge whether a trial with `curve` (states after epoch 1..n) should stop, given `frontier`.
 
     `frontier`: points in any order, those of this trial may be among them; `rows`: of the validation split;
     `fair_midway`: as the schedule of the trial says. Where it is false nothing can be predicted, since error
-    falls fastest at the end.
+    falls fastest at the end. `measure`: what the accuracies are.
     """
     if not settings.enabled:
         return PruningDecision(False, "pruning is off")
@@ -78,7 +80,7 @@ def judge_curve(
     if len(curve) < settings.least_epochs:
         return PruningDecision(False, f"{len(curve)} of at least {settings.least_epochs} epochs")
     return _compare_with_frontier(
-        select_frontier(frontier), forecast_curve(curve, rows, settings), epochs_to_come
+        select_frontier(frontier), forecast_curve(curve, rows, settings, measure), epochs_to_come, measure
     )
 
 
@@ -95,11 +97,13 @@ def select_rivals(frontier: Sequence[Point], least: Sequence[float]) -> list[Poi
     )
 
 
-def forecast_curve(curve: Sequence[Point], rows: int, settings: Pruning) -> CurveForecast:
+def forecast_curve(
+    curve: Sequence[Point], rows: int, settings: Pruning, measure: Measure = ACCURACY_MEASURE
+) -> CurveForecast:
     """Compute the optimistic continuation of a curve of at least one epoch."""
     last, errors = len(curve), [1 - point.accuracy for point in curve]
     best = min(errors)
-    luck = LUCK * math.sqrt(best * (1 - best) / rows)
+    luck = LUCK * measure.compute_luck(best, rows)
     rates = [
         math.log(errors[epoch - 1] / best) / math.log(last / epoch)
         for epoch in range(max(1, last // 2), last)
@@ -112,7 +116,7 @@ def forecast_curve(curve: Sequence[Point], rows: int, settings: Pruning) -> Curv
 
 
 def _compare_with_frontier(
-    steps: Sequence[Point], forecast: CurveForecast, epochs_to_come: int
+    steps: Sequence[Point], forecast: CurveForecast, epochs_to_come: int, measure: Measure
 ) -> PruningDecision:
     """Judge a forecast at each step of the frontier.
 
@@ -129,12 +133,13 @@ def _compare_with_frontier(
         point = forecast.predict_after(epochs)
         column = bisect_right(costs, point.device_seconds) - 1
         if column < 0 or point.accuracy > steps[column].accuracy:
-            return PruningDecision(False, f"may reach {_format_point(point)}")
+            return PruningDecision(False, f"may reach {_format_point(point, measure)}")
     rival = steps[bisect_right(costs, last.device_seconds) - 1]
     return PruningDecision(
-        True, f"at best {_format_point(last)}, where the frontier has {_format_point(rival)}"
+        True,
+        f"at best {_format_point(last, measure)}, where the frontier has {_format_point(rival, measure)}",
     )
 
 
-def _format_point(point: Point) -> str:
-    return f"{point.accuracy:.2%} for {point.device_seconds:.3g} device-seconds"
+def _format_point(point: Point, measure: Measure) -> str:
+    return f"{measure.format(point.accuracy)} for {point.device_seconds:.3g} device-seconds"

@@ -27,6 +27,7 @@ from pipeline.search.estimates import (
     estimate_probabilities,
 )
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
+from pipeline.settings.searching.measures import Measure, find_measure
 from pipeline.settings.searching.objectives import COST, FIRST, ObjectiveKind
 
 MOST_REPRESENTATIVES = 24
@@ -80,7 +81,17 @@ class Results:
     @property
     def accuracy_name(self) -> str:
         """Return what the accuracies are of, in words."""
-        return self.objective.replace("_", " ")
+        return self.measure.label
+
+    @property
+    def measure(self) -> Measure:
+        """Return what the accuracies are."""
+        return find_measure(self.objective)
+
+    @cached_property
+    def chance_level(self) -> float | None:
+        """Return the largest accuracy that is no better than guessing, None where that is unknown."""
+        return None if self.split is None else self.split.compute_chance_level(self.measure)
 
     @property
     def objective_names(self) -> tuple[str, ...]:
@@ -115,7 +126,7 @@ class Results:
             assert self.device
         indices = find_frontier([point for _, _, point in states])
         repeated = [_repeat(*states[index]) for index in indices]
-        estimates = estimate_points(repeated, self.split)
+        estimates = estimate_points(repeated, self.split, self.measure)
         return tuple(
             FrontierPoint(*states[index], estimate, self.further)
             for index, estimate in zip(indices, estimates, strict=True)
@@ -142,8 +153,8 @@ class Results:
         return [members[index] for index in chosen]
 
     def is_at_chance(self, accuracy: float) -> bool:
-        """Return whether an accuracy is no better than always naming the largest class, if that is known."""
-        return self.split is not None and accuracy <= self.split.chance_level
+        """Return whether an accuracy is no better than guessing (see `Measure.guess`), if that is known."""
+        return self.chance_level is not None and accuracy <= self.chance_level
 
     @cached_property
     def trials_on_frontier(self) -> frozenset[int]:

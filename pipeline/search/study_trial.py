@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pipeline.measures import Point
 from pipeline.search.estimates import Estimate
 from pipeline.settings.command_line import EPOCHS, Overrides
+from pipeline.settings.searching.measures import Measure
 from pipeline.settings.searching.objectives import ObjectiveKind
 
 
@@ -116,6 +117,11 @@ class FrontierPoint:
     point: Point
     estimate: Estimate
     kinds: tuple[ObjectiveKind, ...] = ()
+
+    @property
+    def measure(self) -> Measure:
+        """Return what its accuracies are."""
+        return self.estimate.measure
 
     @property
     def key(self) -> tuple[int, int]:

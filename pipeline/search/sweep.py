@@ -157,6 +157,7 @@ class Sweep:
             under_shift=search.under_shift,
             source=self.spec.get_source(command_line),
             further=tuple(search.objectives[2:]),
+            measure=self.spec.command_line.settings.measure,
         )
         self.dispatcher.launch(
             RunningTrial(name=str(number), number=number, command_line=command_line, params=params, job=job)

@@ -28,7 +28,7 @@ class Sampler(StrEnum):
 
 
 class Objective(StrEnum):
-    """The accuracy that a search maximises."""
+    """What a search maximises: a name of `searching.measures.MEASURES`."""
 
     accuracy = "accuracy"
     accuracy_under_shift = "accuracy_under_shift"
@@ -65,17 +65,18 @@ class Search:
 
     `space`: words with several values, as one types them after `--multirun`; `when`: more such words, which
     count where a condition `key=value` holds; `objectives`: names of `searching.objectives`, of which
-    accuracy and cost are the first two; `objective`: which accuracy that is, measured on the validation
-    samples as they are, or corrupted as `evaluate` says; `trials`: the total of a study, also of one that is
-    resumed; `enqueue`: command lines tried first; `from_diagnosis`: run id of a diagnosis, whose last command
-    line is tried first and searched around; `confirm`: new seeds with which each point of the frontier is
-    trained at the end; `trial_timeout`: see `trial_limit`; `workers`: processes that train, 0: this one.
+    accuracy and cost are the first two; `objective`: which measure stands for accuracy, on the validation
+    samples as they are, or corrupted as `evaluate` says, null: that of the task; `trials`: the total of a
+    study, also of one that is resumed; `enqueue`: command lines tried first; `from_diagnosis`: run id of a
+    diagnosis, whose last command line is tried first and searched around; `confirm`: new seeds with which
+    each point of the frontier is trained at the end; `trial_timeout`: see `trial_limit`; `workers`: processes
+    that train, 0: this one.
     """
 
     space: list[str]
     when: dict[str, list[str]]
     sampler: Sampler
-    objective: Objective
+    objective: Objective | None
     objectives: list[str]
     trials: int
     budget_device_seconds: float | None

@@ -13,6 +13,7 @@ from pipeline.settings.optimizer import Optimizer, Schedule
 from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
 from pipeline.settings.rules import require
 from pipeline.settings.search import Pruning, Search
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, MEASURES, Measure
 from pipeline.settings.tracking import RecordInto, Tracking, Ui
 from pipeline.settings.training import (
     Augment,
@@ -64,6 +65,12 @@ class Settings:
             "own unless trained=... names a run",
             self.record,
         )
+
+    @property
+    def measure(self) -> Measure:
+        """Return how good a state is said to be: what a search maximises and a kept state is best by."""
+        named = self.search.objective
+        return ACCURACY_MEASURE if named is None else MEASURES[named.value]
 
     def _check_output_fits_loss(self) -> None:
         output = getattr(self.model, "output", None)

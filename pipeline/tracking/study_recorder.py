@@ -132,7 +132,7 @@ class StudyRecorder:
         tags = {
             **self._study_tags,
             "stage": "sweep",
-            "objective": self._command_line.settings.search.objective.value,
+            "objective": self._command_line.settings.measure.name,
             **mlflow_runs.SOURCE,
             **mlflow_runs.make_owner_tags(),
             # The page is written at the end of the study; until then a person's own text stays.

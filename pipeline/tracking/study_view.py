@@ -61,12 +61,12 @@ def _make_beaten_tags(results: Results, trial: StudyTrial) -> dict[str, str]:
 def _explain_without_rival(results: Results, trial: StudyTrial) -> str:
     """Explain why a trial that no point beats is not on the frontier."""
     at_chance = any(results.is_at_chance(point.accuracy) for point in trial.points)
-    return "always naming the largest class" if at_chance else f"no fair point ({trial.state})"
+    return results.measure.guess if at_chance else f"no fair point ({trial.state})"
 
 
 def _describe_member(member: FrontierPoint) -> str:
-    point = f"{member.point.accuracy:.2%} for {format_number(member.point.device_seconds)} device-seconds"
-    return f"trial {member.trial.number}, epoch {member.epoch}: {point}"
+    accuracy, cost = member.measure.format(member.point.accuracy), format_number(member.point.device_seconds)
+    return f"trial {member.trial.number}, epoch {member.epoch}: {accuracy} for {cost} device-seconds"
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,10 +128,10 @@ def test_the_mean_over_all_seeds_is_less_optimistic_than_the_search_and_the_inte
 def test_chance_is_the_largest_class_and_what_luck_adds() -> None:
     split = ValidationSplit.count(np.array([0] * 54 + [1] * 46))
     assert split == ValidationSplit(100, 0.54)
-    assert split.chance_level == pytest.approx(0.54 + 1.644854 * 0.0498397, rel=1e-5)
+    assert split.compute_chance_level() == pytest.approx(0.54 + 1.644854 * 0.0498397, rel=1e-5)
     assert ValidationSplit.read(split.to_dict()) == split
     assert ValidationSplit.read(None) is None
-    assert ValidationSplit.count(np.zeros(5, int)).chance_level == 1.0
+    assert ValidationSplit.count(np.zeros(5, int)).compute_chance_level() == 1.0
 
 
 # ---- costs --------------------------------------------------------------------------------------------

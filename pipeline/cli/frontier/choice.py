@@ -82,8 +82,9 @@ def list_doubts(member: "FrontierPoint", request: Request, results: "Results") -
 
 def _list_own_doubts(member: "FrontierPoint", request: Request, results: "Results") -> list[str]:
     asked, low, doubts = request.at_least, member.estimate.low, list[str]()
+    to_text = results.measure.format
     if asked is not None and low is not None and low < asked - CLOSE:
-        doubts.append(f"not sure to reach {asked:.2%}: the 95 % interval begins at {low:.2%}")
+        doubts.append(f"not sure to reach {to_text(asked)}: the 95 % interval begins at {to_text(low)}")
     for name, most in _list_bounds(request, results).items():
         end, kind = _read_end(member, name, results), OBJECTIVES[name]
         if end > most:
@@ -132,9 +133,9 @@ def _check_with_test(member: "FrontierPoint", accuracy: float, results: "Results
     if sure is not None and sure is not member:
         hint = f"; sure by validation is {_name(sure)}, {describe_point(sure)}: {sure.command}"
     raise NothingQualifies(
-        f"no confirmed point reaches {accuracy:.2%} on validation and test alike: the cheapest by "
-        f"validation, which alone decides, has {describe_point(member)}{hint}; ask for a margin, or "
-        f"search on; the nearest is: {member.command}"
+        f"no confirmed point reaches {results.measure.format(accuracy)} on validation and test alike: the "
+        f"cheapest by validation, which alone decides, has {describe_point(member)}{hint}; ask for a "
+        f"margin, or search on; the nearest is: {member.command}"
     )
 
 
@@ -155,10 +156,11 @@ def _check_frontier(results: "Results") -> None:
         return
     if replace(results, at_most={}).candidates:
         _refuse_bounds(results)
-    assert results.split is not None
+    assert results.chance_level is not None
     raise NothingQualifies(
-        f"study {results.study} has no point above chance, which is {results.split.chance_level:.2%} "
-        "(always naming the largest class, with luck); train longer, or search another space"
+        f"study {results.study} has no point above chance, which is "
+        f"{results.measure.format(results.chance_level)} ({results.measure.guess}, with luck); train longer, "
+        "or search another space"
     )
 
 
@@ -199,8 +201,8 @@ def _refuse_accuracy(results: "Results", accuracy: float) -> NoReturn:
     assert best is not None
     hint = _mention_unconfirmed(results, lambda point: point.accuracy >= accuracy)
     raise NothingQualifies(
-        f"no {_name_candidates(results)} reaches {accuracy:.2%}, the nearest has {describe_point(best)}"
-        f"{hint}; ask for less, or search on; the nearest is: {best.command}"
+        f"no {_name_candidates(results)} reaches {results.measure.format(accuracy)}, the nearest has "
+        f"{describe_point(best)}{hint}; ask for less, or search on; the nearest is: {best.command}"
     )
 
 
@@ -228,6 +230,6 @@ def _mention_unconfirmed(results: "Results", qualifies: Callable[["Point"], bool
         return ""
     for member in results.frontier:
         if member.confirmation is None and qualifies(member.point):
-            had = f"{member.point.accuracy:.2%} in the search, not confirmed: {CONFIRM}"
+            had = f"{member.measure.format(member.point.accuracy)} in the search, not confirmed: {CONFIRM}"
             return f" ({_name(member)} had {had})"
     return ""

@@ -10,6 +10,7 @@ from rich.markup import escape
 from pipeline.cli.frontier.choice import CONFIRM
 from pipeline.cli.sweep_screen import build_frontier_table, format_seconds
 from pipeline.reports.study_markdown import list_further
+from pipeline.settings.searching.measures import ACCURACY_MEASURE
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
@@ -100,8 +101,8 @@ def print_frontier(results: "Results", points: Sequence["FrontierPoint"] | None 
         lost = f", of which {losses}" if losses else ""
         total = format_seconds(results.paid_seconds)
         console.print(f"{total} of {escape(results.device)}{lost}\n", soft_wrap=True)
-        if results.objective != "accuracy":
-            console.print(f"accuracies are {results.accuracy_name}")
+        if results.measure is not ACCURACY_MEASURE:
+            console.print(f"what is maximised is {results.accuracy_name}")
         shown = results.select_shown(points)
         console.width = max(console.width, WIDE)
         console.print(build_frontier_table(shown, results.knee))
@@ -126,10 +127,10 @@ def print_point(member: "FrontierPoint", results: "Results", doubts: Sequence[st
         console.print(", ".join(list_further(member)), soft_wrap=True)
     if new:
         count = "1 new seed" if len(new.seeds) == 1 else f"{len(new.seeds)} new seeds"
-        console.print(
-            f"{member.point.accuracy:.2%} search, {new.accuracy:.2%} {count}, {new.test_accuracy:.2%} test",
-            soft_wrap=True,
+        searched, repeated, tested = map(
+            member.measure.format, (member.point.accuracy, new.accuracy, new.test_accuracy)
         )
+        console.print(f"{searched} search, {repeated} {count}, {tested} test", soft_wrap=True)
         for doubt in doubts:
             console.print(f"[yellow]{escape(doubt)}[/]", soft_wrap=True)
     else:

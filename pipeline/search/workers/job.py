@@ -21,6 +21,7 @@ from pipeline.profiling.objectives import list_costs, measure_network
 from pipeline.profiling.profile import measure_latency
 from pipeline.search.pruning import judge_curve, select_rivals
 from pipeline.search.workers.failure import explain_failure, is_failure
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 from pipeline.settings.searching.objectives import OBJECTIVES, ObjectiveKind
 from pipeline.settings.settings import Settings
 from pipeline.training.train import Trained
@@ -42,7 +43,7 @@ class Job:
     `checkpoint`: where its state lies, None: nowhere; `read_test`: score the test split, too; `under_shift`:
     all accuracies are those of samples changed as `evaluate` says; `source`: SHA-256 (hex) of the data that
     the study is bound to, None: of any; `further`: names of the objectives to measure beside accuracy and
-    device-seconds.
+    device-seconds; `measure`: what the accuracies are.
     """
 
     number: int
@@ -53,6 +54,7 @@ class Job:
     under_shift: bool = False
     source: str | None = None
     further: tuple[str, ...] = ()
+    measure: Measure = ACCURACY_MEASURE
 
     @property
     def kinds(self) -> tuple[ObjectiveKind, ...]:
@@ -179,6 +181,7 @@ def _prune(
         rows,
         job.settings.pruning,
         curve.fair_midway,
+        job.measure,
     )
     return decision.reason if decision.stop else None
 

@@ -1,1 +1,1 @@
-"""What a search is told beside its settings: the table of its objectives."""
+"""What a search is told beside its settings: the tables of its objectives and of measures of good answers."""
