@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from pipeline import signals
+from pipeline import __version__, signals
 from pipeline.cli import help
 from pipeline.errors import BadInput, FulcrumError, StoreUnusable, find_cause
 from pipeline.formatting import format_one_line
@@ -27,6 +27,9 @@ def main(words: Sequence[str]) -> int:
 
 
 def _run_command(words: Sequence[str]) -> int:
+    if list(words) == ["--version"]:
+        print(f"fulcrum {__version__}")
+        return 0
     if not words or {"-h", "--help", "help"} & set(words):
         command = next((word for word in words if word in help.COMMANDS), None)
         print(help.format_help(command))

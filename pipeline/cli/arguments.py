@@ -72,20 +72,20 @@ def quote_value(pair: str) -> str:
         in_list = f"{key}=[{','.join(map(_quote_element, elements))}]"
         if _is_readable(in_list):
             return in_list
-    in_quotes = f"{key}={_quote(value or '')}"
+    in_quotes = f"{key}={quote(value or '')}"
     if "\n" in pair or not _is_readable(in_quotes):
         raise BadSetting(f"{key!r} is not a key that can be set, got {pair!r}; write key=value, see --help")
     return in_quotes
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
     """Return a text in quotes; Hydra takes a backslash for an escape only where a quote follows."""
     escaped = re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + (match[2] and "\\'"), text)
     return f"'{escaped}'"
 
 
 def _quote_element(text: str) -> str:
-    return text if _is_readable(f"key=[{text}]") else _quote(text.strip())
+    return text if _is_readable(f"key=[{text}]") else quote(text.strip())
 
 
 @lru_cache(maxsize=4096)

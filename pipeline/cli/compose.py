@@ -1,23 +1,24 @@
 """From the words of a command line to typed `Settings`; no module below this room knows Hydra."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.cli import arguments, explain_conf, explain_errors, schema
+from pipeline.settings.addresses import CHECKOUT, CONF, get_own_conf
 from pipeline.settings.command_line import CommandLine, Overrides, key_of
 from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.settings import Settings
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def compose(words: Sequence[str]) -> CommandLine:
@@ -58,7 +59,7 @@ def _compose_config(pairs: list[str]) -> DictConfig:
     """
     # A group without an option (`experiment=null`) is as when nobody names it; Hydra takes no such word.
     groups = tuple(pair for pair in pairs if _is_group(pair) and arguments.parse(pair).value() is not None)
-    config = deepcopy(_compose_groups(groups))
+    config = deepcopy(_compose_groups(groups, _find_own_conf()))
     for pair in pairs:
         if not _is_group(pair):
             override = arguments.parse(pair)
@@ -86,14 +87,39 @@ def _is_group(pair: str) -> bool:
     return (CONF / key_of(pair)).is_dir()
 
 
+def _find_own_conf() -> Path | None:
+    """Return the user's own folder of options, where there is one beside that of this program."""
+    return get_own_conf() if CHECKOUT is None and get_own_conf().is_dir() else None
+
+
 @lru_cache(maxsize=64)
-def _compose_groups(pairs: tuple[str, ...]) -> DictConfig:
-    """Return the options of groups, composed; Hydra is initialised once a process, since that costs more."""
+def _compose_groups(pairs: tuple[str, ...], own_conf: Path | None) -> DictConfig:
+    """Return the options of groups, composed."""
     schema.register()
-    if not GlobalHydra.instance().is_initialized():
-        hydra.initialize_config_dir(str(CONF), version_base="1.3", job_name="fulcrum")
-    config: DictConfig = hydra.compose("config", overrides=list(pairs), return_hydra_config=True)
+    # Hydra takes the letters of a path as they are, so no `as_uri()`.
+    searched = [f"hydra.searchpath=[{arguments.quote(f'file://{own_conf}')}]"] if own_conf else []
+    with _using(_make_hydra(str(CONF))):
+        config: DictConfig = hydra.compose("config", overrides=[*searched, *pairs], return_hydra_config=True)
     choices = config.hydra.runtime.choices  # the only value of Hydra's own part that is read
     with open_dict(config):
         config["hydra"] = {"runtime": {"choices": choices}}
     return config
+
+
+@cache
+def _make_hydra(conf: str) -> Hydra | None:
+    """Make a Hydra that reads a folder, once a process, since that takes longer than to compose."""
+    with _using(None):
+        hydra.initialize_config_dir(conf, version_base="1.3", job_name="fulcrum")
+        return GlobalHydra.instance().hydra
+
+
+@contextmanager
+def _using(instance: Hydra | None) -> Iterator[None]:
+    """Exchange the one Hydra of a process for a while: the program around this package may have its own."""
+    holder = GlobalHydra.instance()
+    before, holder.hydra = holder.hydra, instance
+    try:
+        yield
+    finally:
+        holder.hydra = before

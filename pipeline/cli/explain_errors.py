@@ -17,6 +17,7 @@ from omegaconf.errors import (
 from pipeline.cli import arguments, explain_conf, schema
 from pipeline.cli.explain_conf import read_first_line, suggest_name
 from pipeline.errors import BadSetting
+from pipeline.settings.addresses import find_options
 from pipeline.settings.command_line import Overrides, group_of, split_word
 from pipeline.settings.kinds import option_name
 from pipeline.settings.settings import Settings
@@ -58,7 +59,7 @@ def _group_names() -> frozenset[str]:
 
 
 def _check_option(group: str, override: Override, conf: Path) -> None:
-    options = sorted(path.stem for path in (conf / group).glob("*.yaml"))
+    options = sorted(find_options(group, conf))
     value = override.value()
     if value not in options and not (group == "experiment" and value is None):
         raise BadSetting(

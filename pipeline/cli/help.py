@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+from pipeline.settings.addresses import CHECKOUT, CONF, find_options
+from pipeline.settings.command_line import PROGRAM
 
 COMMANDS = {
     "run": "run all stages (preprocess, train, evaluate, profile) and record them as one run",
@@ -23,10 +24,14 @@ EXAMPLES = """\
   python -m pipeline evaluate trained=RUN_ID record=model
   python -m pipeline diagnose data=mnist train.batch_size=8 diagnose.save=cheaper"""
 
+THROUGH_MLFLOW = (
+    "The same commands through MLflow: mlflow run . -P KEY=VALUE -P overrides='KEY=VALUE KEY=VALUE'"
+)
+
 
 def format_help(command: str | None) -> str:
     """Return the help for one command, or for all."""
-    head = f"python -m pipeline {command or 'COMMAND'} [KEY=VALUE ...]"
+    head = f"{PROGRAM} {command or 'COMMAND'} [KEY=VALUE ...]"
     about = [f"  {COMMANDS[command]}"] if command else ["Commands:", *_format_table(COMMANDS.items())]
     return "\n".join(
         [
@@ -42,14 +47,14 @@ def format_help(command: str | None) -> str:
             "Settings outside groups:",
             *_align_comments((CONF / "config.yaml").read_text().partition("\n\n")[2].splitlines()),
             "",
-            "The same commands through MLflow: mlflow run . -P KEY=VALUE -P overrides='KEY=VALUE KEY=VALUE'",
+            *([THROUGH_MLFLOW] if CHECKOUT else []),
         ]
     )
 
 
 def _format_groups() -> Iterator[str]:
     for group, default in read_defaults().items():
-        paths = sorted((CONF / group).glob("*.yaml"), key=lambda path: (path.stem != default, path.stem))
+        paths = sorted(find_options(group).values(), key=lambda path: (path.stem != default, path.stem))
         shown: list[str] = []
         for path in paths:
             comment, settings = _read_option(path)

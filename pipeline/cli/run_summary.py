@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.compose import compose
-from pipeline.cli.ui import build_link
+from pipeline.cli.ui import build_link, format_ui_command
 from pipeline.data.report import describe_report
 from pipeline.measures import Cost, Seconds
 from pipeline.secrets import mask
@@ -183,8 +183,8 @@ def page_rows(record: "RunRecorder") -> tuple[Rows, str]:
     address = addresses.read_uri()
     base = mask(address) if address.startswith("http") else build_link(ui)
     page = f"{base}/#/experiments/{record.experiment_id}/runs/{record.run_id}"
-    command = "" if address.startswith("http") else "make ui [dim]or[/] python -m pipeline ui[dim], then[/]"
-    return [("run", record.run_id), *([("see it", command)] if command else [])], page
+    shown = [] if address.startswith("http") else [("see it", f"{format_ui_command()}[dim], then[/]")]
+    return [("run", record.run_id), *shown], page
 
 
 def _show(title: str, rows: Rows, record: "RunRecorder") -> None:

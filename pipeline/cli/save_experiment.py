@@ -4,9 +4,10 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from pipeline.cli.compose import CONF, compose
+from pipeline.cli.compose import compose
 from pipeline.cli.help import read_defaults
 from pipeline.errors import BadSetting
+from pipeline.settings.addresses import CONF, find_options, get_own_conf
 from pipeline.settings.command_line import MODEL_REFERENCES, NOT_OF_A_TRIAL, CommandLine
 from pipeline.settings.settings import flatten
 
@@ -14,21 +15,21 @@ NOT_SAVED = {*NOT_OF_A_TRIAL, *MODEL_REFERENCES, "claim", "data_dir", "cache_dir
 """What an experiment does not fix; it may fix how to search, as conf/experiment/article.yaml does."""
 
 
-def check_name(name: str, conf: Path = CONF) -> None:
+def check_name(name: str) -> None:
     """Check that the name of an experiment is free, before an hour of work is lost.
 
     Raises:
         BadSetting: such an experiment exists.
     """
-    if (conf / "experiment" / f"{name}.yaml").exists():
+    if path := find_options("experiment").get(name):
         raise BadSetting(
             f"diagnose.save must be a new name, got {name}, which exists; choose another or remove "
-            f"conf/experiment/{name}.yaml"
+            f"{path.relative_to(CONF.parent) if path.is_relative_to(CONF) else path}"
         )
 
 
-def save(name: str, command_line: CommandLine, comment: str, conf: Path = CONF) -> Path:
-    """Write an experiment, and return its path.
+def save(name: str, command_line: CommandLine, comment: str, conf: Path | None = None) -> Path:
+    """Write an experiment into `conf`, by default the user's own, and return its path.
 
     It holds each value that differs from the defaults, and all values of a group with another option.
     """
@@ -53,6 +54,7 @@ def save(name: str, command_line: CommandLine, comment: str, conf: Path = CONF) 
     choices: list[object] = [{f"override /{group}": option} for group, option in options.items()]
     head = f"# @package _global_\n# {comment}\n"
     body = OmegaConf.to_yaml(OmegaConf.create({"defaults": [*choices, "_self_"], **values}))
-    path = conf / "experiment" / f"{name}.yaml"
+    path = (conf or get_own_conf()) / "experiment" / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(head + body)
     return path

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pipeline.cli.compose import compose
 from pipeline.secrets import mask
 from pipeline.settings import addresses
+from pipeline.settings.command_line import PROGRAM
 from pipeline.settings.tracking import Ui
 
 LEAN_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -32,6 +33,11 @@ def run(words: Sequence[str]) -> None:
     print(f"MLflow UI: {build_link(ui)}   (Ctrl-C ends it)", flush=True)
     os.environ.update(LEAN_ENVIRONMENT)
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *_list_options(ui, address)])
+
+
+def format_ui_command() -> str:
+    """Return the command that opens the UI, as the user has it."""
+    return "make ui" if addresses.CHECKOUT else f"{PROGRAM} ui"
 
 
 def build_link(ui: Ui) -> str:

@@ -1,7 +1,6 @@
 """What a sweep is told to search, and who sees what becomes of it."""
 
 import hashlib
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from pipeline.search.results import Results
 from pipeline.search.space import Params, SearchSpace
 from pipeline.search.study_store import WORDS
 from pipeline.search.workers.job import Job, TrialOutcome
-from pipeline.settings.command_line import EPOCHS, CommandLine, Overrides
+from pipeline.settings.command_line import EPOCHS, CommandLine, Overrides, format_command
 from pipeline.settings.search import Search as SearchSettings
 
 
@@ -81,7 +80,7 @@ class RunningTrial:
 
 def make_run_command(words: Sequence[str]) -> str:
     """Return the command that trains the words of a trial."""
-    return shlex.join(["python", "-m", "pipeline", "run", *words])
+    return format_command("run", words)
 
 
 class SweepObserver(Protocol):

@@ -11,7 +11,11 @@ from urllib.parse import unquote, urlsplit
 from pipeline.errors import BadInput, FulcrumError, StoreLocked, find_cause
 from pipeline.secrets import mask
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
+CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
+"""The folder of all values: inside an installed package, beside it in a checkout."""
+CHECKOUT = CONF.parent if CONF.parent != PACKAGE else None
+"""The folder of the checkout; None where the package was installed."""
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 REASON_LETTERS = 300
 UPGRADES = {
@@ -24,16 +28,32 @@ UPGRADES = {
 
 
 def read_uri() -> str:
-    """Return MLFLOW_TRACKING_URI, or the checkout's own database whatever the working directory."""
-    address = os.environ.get(TRACKING_URI) or make_sqlite_address(CHECKOUT / "mlflow.db")
+    """Return MLFLOW_TRACKING_URI, else the address of the database in `get_own_folder`."""
+    address = os.environ.get(TRACKING_URI) or make_sqlite_address(get_own_folder() / "mlflow.db")
     # With its driver named, MLflow leaves the address to SQLAlchemy; else it makes a folder named `a%20b`.
     return address.replace("sqlite:", "sqlite+pysqlite:", 1) if _has_escapes(address) else address
 
 
+def get_own_folder() -> Path:
+    """Return where this program writes by default: its checkout; the working folder where it has none."""
+    return CHECKOUT or Path.cwd()
+
+
+def get_own_conf() -> Path:
+    """Return the folder of a user's own options, such as saved experiments: `conf/` in `get_own_folder`."""
+    return get_own_folder() / CONF.name
+
+
+def find_options(group: str, conf: Path = CONF) -> dict[str, Path]:
+    """Return the files of the options of a group by their names: those of `conf`, then the user's own."""
+    folders = dict.fromkeys((conf, get_own_conf()))
+    return {path.stem: path for folder in folders for path in sorted((folder / group).glob("*.yaml"))}
+
+
 def make_study_address() -> str:
-    """Return where studies lie by default: studies.db beside a local mlflow.db, else in the checkout."""
+    """Return where studies lie by default: studies.db beside a local mlflow.db, else in `get_own_folder`."""
     database = read_sqlite_path(read_uri())
-    return make_sqlite_address((database.parent if database else CHECKOUT) / "studies.db")
+    return make_sqlite_address((database.parent if database else get_own_folder()) / "studies.db")
 
 
 def make_sqlite_address(path: Path) -> str:
@@ -122,11 +142,12 @@ def explain_unusable_store(uri: str, error: Exception) -> FulcrumError:
     """Return the error for a store that does not answer; it names the variable only where somebody set it."""
     if locked := find_cause(error, StoreLocked):
         return locked
+    default = f"mlflow.db in the {'checkout' if CHECKOUT else 'working folder'}"
     if os.environ.get(TRACKING_URI):
         rule = f"{TRACKING_URI} must name a store that answers"
-        remedy = "unset it to use mlflow.db in the checkout"
+        remedy = f"unset it to use {default}"
     else:
-        rule = "mlflow.db in the checkout must answer"
+        rule = f"{default} must answer"
         remedy = f"set {TRACKING_URI} to use another store"
     return BadInput(f"{rule}, {explain_failure(uri, error, remedy)}")
 

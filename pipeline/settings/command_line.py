@@ -1,10 +1,14 @@
 """A trial is a command line: the words that were typed, and the settings that they stand for."""
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.secrets import mask
 from pipeline.settings.settings import Settings
+
+PROGRAM = "python -m pipeline"
+"""How this program is called; the build of a wheel, in which it has a name of its own, writes that here."""
 
 NOT_OF_A_TRIAL = ("diagnose", "search", "tracking", "ui")
 """Groups that say how trials are chosen, recorded or shown: they are no part of one trial."""
@@ -88,7 +92,12 @@ class CommandLine:
 
         It is shown and recorded, so the secrets of addresses are masked in it.
         """
-        return shlex.join(["python", "-m", "pipeline", command, *map(mask, self.overrides)])
+        return format_command(command, map(mask, self.overrides))
+
+
+def format_command(command: str, words: Iterable[str]) -> str:
+    """Return the line that gives `words` to a command in a shell."""
+    return shlex.join([*PROGRAM.split(), command, *words])
 
 
 def split_word(word: str) -> tuple[str, str | None]:

@@ -233,7 +233,9 @@ def make_run_name(command_line: CommandLine, stage: str) -> str:
 
 
 def read_git(*words: str) -> str:
-    """Return what git says of the checkout; nothing where there is no git."""
+    """Return what git says of the checkout; nothing where there is no git, or no checkout."""
+    if CHECKOUT is None:
+        return ""
     try:
         done = run(["git", *words], cwd=CHECKOUT, stdout=PIPE, stderr=DEVNULL, text=True, check=False)
     except FileNotFoundError:

@@ -1,7 +1,11 @@
 """From words to settings."""
 
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -9,10 +13,14 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting, FulcrumError
+from pipeline.settings import addresses
+from pipeline.settings.addresses import CONF
 from pipeline.settings.data import Digits
 from pipeline.settings.optimizer import Adam, Cosine, Sgd
 from pipeline.settings.settings import flatten
 from pipeline.settings.training import Engine
+
+compose_module = import_module("pipeline.cli.compose")
 
 
 def test_defaults_compose() -> None:
@@ -55,7 +63,8 @@ def test_the_command_line_repeats_the_settings() -> None:
 def plainly(words: list[str]) -> tuple[object, dict[str, str]]:
     """Settings and chosen options as Hydra alone composes them."""
     compose([])  # Hydra knows conf/ from here on
-    config = hydra_compose("config", overrides=arguments.normalise_words(words), return_hydra_config=True)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra_compose("config", overrides=arguments.normalise_words(words), return_hydra_config=True)
     choices = OmegaConf.to_container(config.hydra.runtime.choices)
     with open_dict(config):
         del config["hydra"]
@@ -134,3 +143,24 @@ def test_no_experiment_is_the_default(word: str) -> None:
 def test_a_group_that_is_nothing_is_refused(word: str) -> None:
     with pytest.raises(BadSetting, match="must be one of"):
         compose([word])
+
+
+def test_a_program_with_a_hydra_of_its_own_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mine: 1\n")
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        compose_module._compose_groups.cache_clear()
+        assert compose(["model.hidden=8"]).settings.model.hidden == 8  # type: ignore[attr-defined]
+        assert hydra_compose("config") == {"mine": 1}
+
+
+def test_an_installed_package_takes_experiments_from_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a folder, mine" / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("# @package _global_\n# mine\nmodel:\n  hidden: 9\n")
+    monkeypatch.setattr(compose_module, "CHECKOUT", None)
+    monkeypatch.setattr(addresses, "CHECKOUT", None)
+    monkeypatch.chdir(folder.parents[1])
+    assert compose(["experiment=mine"]).settings.model.hidden == 9  # type: ignore[attr-defined]
+    assert compose(["experiment=smoke"]).choices["search"] == "smoke"

@@ -8,7 +8,8 @@ import mlflow
 import pytest
 
 from pipeline.cli import save_experiment
-from pipeline.cli.compose import CONF, compose
+from pipeline.cli.compose import compose
+from pipeline.settings.addresses import CONF
 from pipeline.settings.settings import flatten
 from tests.conftest import Run
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
 from pipeline.cli import compose as compose_module
-from pipeline.cli.compose import CONF, compose
+from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
+from pipeline.settings.addresses import CONF
 
 GLOBAL = "# @package _global_\n"
 FILES = {
@@ -63,10 +63,8 @@ def read_mistake(words: str) -> str:
 def _own_conf(conf: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Compose from that folder; Hydra remembers its folder, and composing the groups."""
     monkeypatch.setattr(compose_module, "CONF", conf)
-    GlobalHydra.instance().clear()
     compose_module._compose_groups.cache_clear()
     yield
-    GlobalHydra.instance().clear()
     compose_module._compose_groups.cache_clear()
 
 

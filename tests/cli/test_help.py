@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import __version__
 from pipeline.cli import help, main
 from pipeline.cli.schema import list_rules
 
@@ -36,6 +37,11 @@ def test_help_imports_neither_hydra_nor_tensorflow() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
     assert done.stdout.startswith("Usage: python -m pipeline run [KEY=VALUE ...]")
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"fulcrum {__version__}\n"
 
 
 def test_no_words_print_the_help_and_fail(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import save_experiment
-from pipeline.cli.compose import CONF, compose
+from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
+from pipeline.settings.addresses import CONF
 from pipeline.settings.settings import flatten
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.cli import schema
-from pipeline.cli.compose import CONF
+from pipeline.settings.addresses import CONF
 from pipeline.settings.kinds import option_name
 
 

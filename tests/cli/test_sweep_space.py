@@ -3,9 +3,10 @@
 import pytest
 
 from pipeline.cli import arguments, sweep_space
-from pipeline.cli.compose import CONF, compose
+from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
 from pipeline.search.space import Condition, Dimension
+from pipeline.settings.addresses import CONF
 
 PLAIN = ["model.hidden=8,16", "optimizer=sgd,adam"]
 WHEN = {

@@ -92,6 +92,19 @@ def test_a_store_that_is_not_there_yet_is_not_made_by_the_check(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_installed_package_writes_into_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(addresses.TRACKING_URI)
+    monkeypatch.setattr(addresses, "CHECKOUT", None)
+    monkeypatch.chdir(tmp_path)
+    assert addresses.read_uri() == f"sqlite:///{tmp_path}/mlflow.db"
+    assert addresses.make_study_address() == f"sqlite:///{tmp_path}/studies.db"
+    (tmp_path / "conf" / "price").mkdir(parents=True)
+    (tmp_path / "conf" / "price" / "mine.yaml").touch()
+    assert set(addresses.find_options("price")) == {"mine", "none", "core", "t4", "l4", "a100", "h100"}
+
+
 @pytest.mark.parametrize(
     ("is_set", "key"), [(True, "MLFLOW_TRACKING_URI"), (False, "mlflow.db in the checkout")]
 )

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from pipeline.cli.compose import CONF, compose
+from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
+from pipeline.settings.addresses import CONF
 from tests.settings.refusals import exchange, remedy
 
 

@@ -274,7 +274,7 @@ def read_own_seconds() -> float:
 def fuzz(lines: int, seed: int) -> Counts:
     """Try random lines and return what became of them; the same seed gives the same lines."""
     from pipeline.cli import schema
-    from pipeline.cli.compose import CONF
+    from pipeline.settings.addresses import CONF
 
     options = {
         folder.name: sorted(path.stem for path in folder.glob("*.yaml"))

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from pipeline.cli.frontier.choice import CONFIRM
 from pipeline.cli.sweep_screen import build_frontier_table, format_seconds
+from pipeline.cli.ui import format_ui_command
 from pipeline.reports.study_markdown import list_further
 from pipeline.settings.searching.measures import ACCURACY_MEASURE
 
@@ -141,5 +142,5 @@ def print_point(member: "FrontierPoint", results: "Results", doubts: Sequence[st
 def print_link(address: str) -> None:
     """Print the address of the view in MLflow, on a line of its own, so that a terminal makes it a link."""
     if address:
-        Console(highlight=False).print(f"\nmake ui, then\n  {address}", soft_wrap=True)
+        Console(highlight=False).print(f"\n{format_ui_command()}, then\n  {address}", soft_wrap=True)
         sys.stdout.flush()
