@@ -17,7 +17,8 @@ Tensor: TypeAlias = Any
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
+def silent_stderr() -> Iterator[None]:
+    """Send what anybody writes to file descriptor 2 during the block nowhere."""
     sys.stderr.flush()
     stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
@@ -33,7 +34,7 @@ if os.path.expanduser("~").startswith("~"):
     # Keras would make a folder called "~" in the working folder.
     os.environ.setdefault("KERAS_HOME", os.path.join(tempfile.gettempdir(), f"keras-{os.getuid()}"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with _silent_stderr():
+with silent_stderr():
     import keras
     import tensorflow as tf
 

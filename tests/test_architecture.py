@@ -36,6 +36,7 @@ LIBRARIES = {
     "matplotlib": {"reports"},
     "plotly": {"reports"},
     "optuna": {"search", "frontier_sampler"},
+    "ray": {"search"},
     "tensorflow": {"backend"},
 }
 MOST_MODULES = 18

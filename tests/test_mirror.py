@@ -44,6 +44,7 @@ THROUGH = {
     "reports/palette": "reports/test_study_plots.py",
     "reports/style": "reports/test_study_plots.py",
     "search/sweep_spec": "search/test_sweep.py",
+    "search/workers/cluster/slots": "search/workers/cluster/test_ray_pool.py",
     "search/workers/dispatcher": "search/test_sweep.py",
     "search/workers/failure": "search/workers/test_process_pool.py",
     "search/workers/fork_server": "search/workers/test_process_pool.py",

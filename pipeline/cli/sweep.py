@@ -20,6 +20,8 @@ from pipeline.search.space import read_searched_values, strip_condition
 from pipeline.settings import addresses
 from pipeline.settings.command_line import EPOCHS, CommandLine
 from pipeline.settings.rows_defaults import choose_words
+from pipeline.settings.searching.cluster import ClusterKind
+from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,25 +53,39 @@ def run(words: Sequence[str]) -> None:
     address, settings = _check_quickly(plan), plan.command_line.settings
     for line in plan.left_out:
         print(line, file=sys.stderr)
+    pool, device = _open_pool(settings)
+    with closing(pool):
+        from pipeline.profiling.objectives import check_readable
+        from pipeline.trial import forget_prepared, load_prepared
+
+        pool.call(check_readable, settings.search.further, device)
+        forget_prepared()
+        prepared = load_prepared(settings, settings.search.under_shift)
+        if chosen := choose_words(plan.command_line, len(prepared.train), plan.space.keys):
+            plan = plans.make_plan([*chosen, *words])
+        _check_network(plan.command_line, pool)
+        _search_study(plan, address, device, prepared, pool)
+
+
+def _open_pool(settings: Settings) -> "tuple[WorkerPool, ClaimedDevice]":
+    """Return what trains the trials, and the device that each of them will hold.
+
+    Raises:
+        BadInput: the device is not there, or the cluster cannot be joined.
+    """
     from pipeline.search.workers import fork_server
 
+    if settings.cluster.kind is ClusterKind.ray:
+        from pipeline.search.workers.cluster.ray_pool import open_ray_pool
+
+        return open_ray_pool(settings)
     if in_processes := fork_server.needs_processes(settings):
         fork_server.start_fork_server()  # it imports TensorFlow while this process does
     from pipeline.hardware.device import claim_device
-    from pipeline.profiling.objectives import check_readable
     from pipeline.search.workers.process_pool import make_worker_pool
-    from pipeline.trial import forget_prepared, load_prepared
 
     device = claim_device(settings.device, pin=not in_processes)
-    check_readable(settings.search.further, device)
-    forget_prepared()
-    prepared = load_prepared(settings, settings.search.under_shift)
-    if chosen := choose_words(plan.command_line, len(prepared.train), plan.space.keys):
-        plan = plans.make_plan([*chosen, *words])
-        settings = plan.command_line.settings
-    with closing(make_worker_pool(settings, device)) as pool:
-        _check_network(plan.command_line, pool)
-        _search_study(plan, address, device, prepared, pool)
+    return make_worker_pool(settings, device), device
 
 
 def _check_network(command_line: CommandLine, pool: "WorkerPool") -> None:
@@ -164,7 +180,8 @@ def _check_quickly(plan: plans.SweepPlan) -> str:
     from pipeline.search import optuna_storage, samplers
 
     search = plan.command_line.settings.search
-    task = samplers.SamplerTask(plan.space, search.seed, search.workers, plan.epochs)
+    parallel = plan.command_line.settings.parallel_trials
+    task = samplers.SamplerTask(plan.space, search.seed, parallel, plan.epochs)
     samplers.make_sampler(search.sampler, task)
     address = search.storage or addresses.make_study_address()
     if search.storage is not None:
@@ -237,6 +254,9 @@ class _StudyObserver:
 
     def show_epoch(self, trial: "RunningTrial", epoch: Epoch) -> None:
         self._screen.show_epoch(trial.number, epoch, trial.command_line.settings.train.epochs)
+
+    def show_loss(self, trial: "RunningTrial", reason: str, device_seconds: float) -> None:
+        self._screen.show_lost(trial.number, reason, device_seconds)
 
     def close_trial(self, trial: "RunningTrial", run_id: str | None, outcome: "TrialOutcome") -> None:
         assert run_id is not None

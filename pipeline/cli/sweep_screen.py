@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.formatting import format_number
 from pipeline.frontier import flatten, select_frontier
 from pipeline.measures import Epoch, Point
 from pipeline.reports.study_markdown import format_accuracies, format_further
@@ -85,6 +86,15 @@ class Screen:
             result = f"{self._measure.format(point.accuracy)} at {format_seconds(point.device_seconds)}"
         because = f"; {reason}" if reason else ""
         self._print(f"trial {number} {state}: {result}  {words}{because}")
+
+    def show_lost(self, number: int, reason: str, device_seconds: float) -> None:
+        self._running.pop(number, None)
+        spent = f"{format_number(device_seconds)} device-seconds lost"
+        line = f"trial {number} given back ({reason}), {spent}"
+        if self._live:
+            self._console.print(line, markup=False)
+        else:
+            self._print(line)
 
     def show_confirmation(self, number: int, epoch: object, seed: int, outcome: "TrialOutcome") -> None:
         self._running.pop(number, None)

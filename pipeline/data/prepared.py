@@ -119,12 +119,44 @@ def create_entry(cache_dir: Path, key: str, make: Callable[[Path], PreparedConte
     Raises:
         BadInput: `cache_dir` is not writable.
     """
+    return _place_entry(cache_dir, key, lambda draft: _write_entry(draft, make(draft)))
+
+
+def read_entry_files(entry: Prepared) -> dict[str, np.ndarray]:
+    """Return the bytes (uint8 [size], memory-mapped) of the files of an entry by their names."""
+    paths = [path for path in sorted(entry.directory.iterdir()) if path.is_file()]
+    return {path.name: np.asarray(_map_bytes(path)) for path in paths}
+
+
+def _map_bytes(path: Path) -> np.ndarray:
+    return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+
+
+def copy_entry(cache_dir: Path, key: str, files: Mapping[str, np.ndarray]) -> Prepared:
+    """Write an entry that another machine has prepared, as `read_entry_files` returned it, and load it.
+
+    Raises:
+        BadInput: `cache_dir` is not writable.
+    """
+
+    def write(draft: Path) -> None:
+        for name, content in files.items():
+            with (draft / name).open("wb") as file:
+                file.write(content.data)
+                file.flush()
+                os.fsync(file.fileno())
+
+    return _place_entry(cache_dir, key, write)
+
+
+def _place_entry(cache_dir: Path, key: str, write: Callable[[Path], None]) -> Prepared:
+    """Write an entry to a draft folder, rename it to `key` and load it."""
     draft = make_draft_path(cache_dir)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         remove_abandoned_drafts(cache_dir)
         draft.mkdir()
-        _write_entry(draft, make(draft))
+        write(draft)
         with _lock_folder(cache_dir):
             _move_into_place(draft, cache_dir / key)
             return _read_entry(cache_dir / key, key, reused=False)

@@ -48,7 +48,7 @@ class Sweep:
             search.sampler,
             epochs_name,
             search.seed,
-            search.workers,
+            spec.command_line.settings.parallel_trials,
             spec.work,
             Limits(search.max_latency_ms, search.max_parameters),
             search.describe_objectives(),

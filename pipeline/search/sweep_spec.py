@@ -92,6 +92,9 @@ class SweepObserver(Protocol):
     def show_epoch(self, trial: RunningTrial, epoch: Epoch) -> None:
         """Show an epoch that has ended."""
 
+    def show_loss(self, trial: RunningTrial, reason: str, device_seconds: float) -> None:
+        """Show that a trial was given back because its worker ended, and what it had spent."""
+
     def close_trial(self, trial: RunningTrial, run_id: str | None, outcome: TrialOutcome) -> None:
         """Write down how a trial ended."""
 

@@ -8,7 +8,7 @@ that name, so no table has to be kept.
 import re
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -30,8 +30,8 @@ def kinds_of(base: type[Base]) -> tuple[type[Base], ...]:
 
     A class from which others derive, such as `TextData`, is no option itself.
     """
-    names = [module.name for module in iter_modules(import_module(SETTINGS).__path__)]
-    classes = [kind for name in names for kind in _derived(import_module(f"{SETTINGS}.{name}"), base)]
+    names = [module.name for module in walk_packages(import_module(SETTINGS).__path__, f"{SETTINGS}.")]
+    classes = [kind for name in names for kind in _derived(import_module(name), base)]
     return tuple(kind for kind in classes if not any(kind in derived.__mro__[1:] for derived in classes))
 
 

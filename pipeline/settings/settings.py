@@ -13,6 +13,7 @@ from pipeline.settings.optimizer import Optimizer, Schedule
 from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
 from pipeline.settings.rules import require
 from pipeline.settings.search import Pruning, Search
+from pipeline.settings.searching.cluster import Cluster, ClusterKind
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, MEASURES, Measure
 from pipeline.settings.tracking import RecordInto, Tracking, Ui
 from pipeline.settings.training import (
@@ -45,6 +46,7 @@ class Settings:
     profile: Profile
     diagnose: Diagnose
     device: Device
+    cluster: Cluster
     price: Price
     tracking: Tracking
     ui: Ui
@@ -59,6 +61,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         self._check_output_fits_loss()
+        fits = self.cluster.kind is ClusterKind.none or self.search.workers == 1
+        require(
+            fits, "search.workers", "1 with cluster=ray (cluster.slots says how many)", self.search.workers
+        )
         require(
             self.record is RecordInto.own or self.trained is not None,
             "record",
@@ -71,6 +77,11 @@ class Settings:
         """Return how good a state is said to be: what a search maximises and a kept state is best by."""
         named = self.search.objective
         return ACCURACY_MEASURE if named is None else MEASURES[named.value]
+
+    @property
+    def parallel_trials(self) -> int:
+        """Return how many trials of a sweep may run at once; 2 stands for several."""
+        return self.search.workers if self.cluster.kind is ClusterKind.none else self.cluster.slots or 2
 
     def _check_output_fits_loss(self) -> None:
         output = getattr(self.model, "output", None)

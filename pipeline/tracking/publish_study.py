@@ -4,6 +4,7 @@ import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+import numpy as np
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -146,7 +147,9 @@ def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> 
     name = _name_member(member)
     _delete_left_over(record, run_id, name)
     try:
-        return task.dispatcher.call(log_point, plan_point(task, member), record.study, run_id, name)
+        point = plan_point(task, member)
+        weights = task.dispatcher.call(train_point, point)
+        return task.dispatcher.call_here(log_point, point, weights, record.study, run_id, name)
     except FulcrumError as error:
         print(
             f"trial {member.trial.number}, epoch {member.epoch}: no model is kept: {error}", file=sys.stderr
@@ -162,13 +165,15 @@ def _delete_left_over(record: "StudyRecorder", run_id: str, name: str) -> None:
             client.delete_logged_model(model.model_id)
 
 
-def log_point(point: PointTraining, study: str, run_id: str, name: str) -> str | None:
-    """Train a point, log its model into a run and return the version of the study's model: for a worker.
+def log_point(
+    point: PointTraining, weights: list[np.ndarray], study: str, run_id: str, name: str
+) -> str | None:
+    """Log the model of a point into a run and return the version of the study's model: for a worker.
 
-    `name`: of the point, which model and version are tagged with.
+    `weights`: as `train_point` returns them; `name`: of the point, which model and version are tagged with.
     """
     mlflow_store.open_store()
-    weights, prepared = train_point(point), load_prepared(point.settings)
+    prepared = load_prepared(point.settings)
     model = keras_models.build_model(point.settings, prepared, weights)
     return model_artifact.log_model(model, prepared, study, run_id, {MEMBER: name})
 

@@ -108,6 +108,8 @@ class Pool:
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
 
+    call_here = call
+
     def close(self) -> None:
         self.jobs.clear()
         self.closed += 1
@@ -117,6 +119,7 @@ class Observer:
     def __init__(self) -> None:
         self.opened, self.closed, self.discarded = list[RunningTrial](), list[tuple[str, str]](), list[str]()
         self.epochs, self.counts = 0, list[int]()
+        self.lost = list[tuple[str, str, float]]()
 
     def open_trial(self, trial: RunningTrial) -> str:
         self.opened.append(trial)
@@ -125,6 +128,9 @@ class Observer:
     def show_epoch(self, trial: RunningTrial, epoch: Epoch) -> None:
         assert epoch.number <= trial.command_line.settings.train.epochs
         self.epochs += 1
+
+    def show_loss(self, trial: RunningTrial, reason: str, device_seconds: float) -> None:
+        self.lost.append((trial.name, reason, device_seconds))
 
     def close_trial(self, trial: RunningTrial, run_id: str | None, outcome: TrialOutcome) -> None:
         assert run_id == f"run of {trial.name}"

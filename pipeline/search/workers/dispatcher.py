@@ -67,6 +67,10 @@ class Dispatcher:
         """Return what `function` returns where a free worker calls it, see `WorkerPool.call`."""
         return self._pool.call(function, *args, **kwargs)
 
+    def call_here(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `function` returns on this machine, see `WorkerPool.call_here`."""
+        return self._pool.call_here(function, *args, **kwargs)
+
     def close(self) -> None:
         """End the workers."""
         self._pool.close()
@@ -185,20 +189,26 @@ class Dispatcher:
                     f"it found is kept; repeat the trial with: {trial.command_line.command_line('run')}\n"
                     f"{text}"
                 )
-            case Stoppage(reason=reason, paid_seconds=paid_seconds):
-                if store.is_last_death(job.number):
-                    twice = f"{reason}, twice"
-                    failed = TrialOutcome(status="failed", reason=twice, paid_seconds=paid_seconds)
-                    self._write_outcome(store, job.number, failed)
-                    return
-                store.note_spent(job.number, paid_seconds)
-                with signals.hold_back():
-                    self._give_back(store, job.number, died=True)
-                self._results = None
+            case Stoppage():
+                self._handle_stoppage(store, job.number, event)
             case TrialOutcome(status="refused", reason=reason):
                 raise SearchStopped(f"{reason} (trial {trial.number} is given back)")
             case TrialOutcome():
                 self._write_outcome(store, job.number, event)
+
+    def _handle_stoppage(self, store: StudyStore, number: int, stoppage: Stoppage) -> None:
+        """Give the trial back, or let it fail where it may have ended its worker for the second time."""
+        trial, _ = self._running[number]
+        if not stoppage.is_innocent and store.is_last_death(number):
+            twice = f"{stoppage.reason}, twice"
+            failed = TrialOutcome(status="failed", reason=twice, paid_seconds=stoppage.paid_seconds)
+            self._write_outcome(store, number, failed)
+            return
+        store.note_spent(number, stoppage.paid_seconds)
+        with signals.hold_back():
+            self._give_back(store, number, died=not stoppage.is_innocent)
+        self._observer.show_loss(trial, stoppage.reason, stoppage.paid_seconds)
+        self._results = None
 
     def _write_outcome(self, store: StudyStore, number: int, outcome: TrialOutcome) -> None:
         """Write the record first, then the study: its row is what makes a trial count."""

@@ -1,4 +1,4 @@
-"""Where jobs run: in this process (here), or in processes of their own (`process_pool`)."""
+"""Where jobs run: in this process (here), in processes of their own (`process_pool`), or on a `cluster`."""
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
 from pipeline.errors import FulcrumError
-from pipeline.measures import Point
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.measures import Curve, Epoch, Point
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 
 P = ParamSpec("P")
@@ -22,13 +23,14 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class Stoppage:
-    """A worker was asked to stop (SIGTERM) by somebody else: its job did nothing wrong.
+    """A worker ended before its job, which may have done nothing wrong: it was asked to stop, or is lost.
 
-    `paid_seconds`: device-seconds that the job had spent.
+    `paid_seconds`: device-seconds that the job had spent; `is_innocent`: the job has certainly not caused it.
     """
 
     reason: str
     paid_seconds: float = 0.0
+    is_innocent: bool = False
 
 
 End = TrialOutcome | Crash | Stoppage
@@ -62,6 +64,9 @@ class WorkerPool(Protocol):
             Exception: what the function raises.
         """
 
+    def call_here(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `function` returns, as `call`, but on this machine, which reaches the stores."""
+
     def close(self) -> None:
         """End all workers and what they run."""
 
@@ -94,6 +99,8 @@ class InProcessPool:
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
 
+    call_here = call
+
     def close(self) -> None:
         self._job, self._events = None, iter(())
 
@@ -104,3 +111,28 @@ def catch_crash(events: Iterator[Progress | TrialOutcome]) -> Iterator[Progress 
         yield from events
     except Exception:
         yield Crash(traceback.format_exc())
+
+
+def explain_late(seconds: float) -> str:
+    """Explain why a job was ended that took longer than `seconds`."""
+    return f"it had not ended after {seconds:g} seconds (search.trial_timeout)"
+
+
+def make_cut_outcome(
+    job: Job,
+    device: ClaimedDevice,
+    epochs: Sequence[Epoch],
+    reason: str,
+    paid_seconds: float,
+    output: str = "",
+) -> TrialOutcome:
+    """Return the outcome of a job that was cut off and so has failed; `epochs`: those that were heard of."""
+    is_whole = bool(epochs) and epochs[0].number == 1
+    fair = job.settings.schedule.fair_midway
+    return TrialOutcome(
+        status="failed",
+        reason=f"{reason}, {f'after epoch {epochs[-1].number}' if epochs else 'before its first epoch'}",
+        curve=Curve(device.name, fair, tuple(epochs)) if is_whole else None,
+        paid_seconds=paid_seconds,
+        output=output,
+    )

@@ -18,14 +18,23 @@ from typing import Any, ParamSpec, TypeVar
 from pipeline.errors import FulcrumError
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.hardware.memory import count_oom_kills
-from pipeline.measures import Curve, Epoch, Point
+from pipeline.measures import Epoch, Point
 from pipeline.processes import ProcessOwner
 from pipeline.search.workers.exit_reason import EXPLAIN_PIPE_LOST, explain_exit, is_stopped_by_others
 from pipeline.search.workers.fork_server import needs_processes, start_fork_server
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.memory_guard import MemoryGuard
 from pipeline.search.workers.output_tail import OutputTail
-from pipeline.search.workers.pool import End, Event, InProcessPool, Stoppage, WorkerLost, WorkerPool
+from pipeline.search.workers.pool import (
+    End,
+    Event,
+    InProcessPool,
+    Stoppage,
+    WorkerLost,
+    WorkerPool,
+    explain_late,
+    make_cut_outcome,
+)
 from pipeline.search.workers.worker import Call, Returned, Surroundings, run_worker
 from pipeline.settings.measuring import Device
 from pipeline.settings.settings import Settings
@@ -185,17 +194,9 @@ class ProcessPool:
         reason = self._bury(worker)
         if not worker.end_reason and is_stopped_by_others(worker.process.exitcode):
             return Stoppage(reason, paid_seconds)
-        job, epochs = task.job, tuple(task.epochs)
-        assert job is not None
-        is_whole = bool(epochs) and epochs[0].number == 1
-        fair = job.settings.schedule.fair_midway
-        return TrialOutcome(
-            status="failed",
-            reason=f"{reason}, {f'after epoch {epochs[-1].number}' if epochs else 'before its first epoch'}",
-            curve=Curve(self._claimed.name, fair, epochs) if is_whole else None,
-            paid_seconds=paid_seconds,
-            output=worker.output.read(),
-        )
+        assert task.job is not None
+        output = worker.output.read()
+        return make_cut_outcome(task.job, self._claimed, task.epochs, reason, paid_seconds, output)
 
     def _bury(self, worker: _Worker) -> str:
         """Forget a worker that has ended, end what it has left behind, and return why it ended."""
@@ -212,7 +213,7 @@ class ProcessPool:
         """End a worker whose time is up; the pipe tells the rest."""
         seconds = time.monotonic() - worker.task.started if worker.task else 0.0
         if self._timeout is not None and seconds > self._timeout and not worker.pipe.poll():
-            worker.kill(f"it had not ended after {self._timeout:g} seconds (search.trial_timeout)")
+            worker.kill(explain_late(self._timeout))
 
     def _list_busy_pids(self) -> list[int]:
         return [worker.process.pid for worker in list(self._workers) if worker.task and worker.process.pid]
@@ -243,6 +244,8 @@ class ProcessPool:
             raise WorkerLost(returned.text.strip().splitlines()[-1])
         value: T = returned.value
         return value
+
+    call_here = call
 
     def close(self) -> None:
         if self._guard:

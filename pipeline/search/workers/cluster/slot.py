@@ -1,0 +1,226 @@
+"""A slot: a process on a node of the cluster that trains one trial after the other, as an actor of Ray.
+
+It knows no storage and no MLflow: jobs come in as arguments, with the data and the states that they need, and
+events go out. TensorFlow is imported in the methods, after this process knows which devices it may see.
+"""
+
+import os
+import platform
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import __version__
+from pipeline.errors import BadInput, FulcrumError
+from pipeline.files import expand_home, own_temporary_folder
+from pipeline.measures import Point
+from pipeline.settings.measuring import Device, DeviceKind
+
+if TYPE_CHECKING:
+    from pipeline.hardware.device import ClaimedDevice
+    from pipeline.search.workers.job import Job, Progress
+    from pipeline.search.workers.pool import End
+
+SENDING_SHARE = 0.03
+"""Of the time of a trial, what the sending of its states may take; its last state is always sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotReport:
+    """What a slot says of itself; `device` is None where it cannot hold one, and `problem` says why.
+
+    `versions`: of what must be equal everywhere; `niceness`: of its process, see nice(2).
+    """
+
+    node: str
+    host: str
+    device: "ClaimedDevice | None"
+    versions: Mapping[str, str]
+    niceness: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """A checkpoint on its way: the file's name, and its bytes."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentData:
+    """Prepared data on their way: `key` of the entry, and what `describe_data_settings` says of them.
+
+    `cache_dir`: the entry's on the machine that prepared them; `files`: reference to what `read_entry_files`
+    returned, None where it is too large to be sent.
+    """
+
+    key: str
+    settings_text: str
+    cache_dir: str
+    files: Any
+
+
+def read_versions() -> dict[str, str]:
+    """Return the versions that must be the same on all machines."""
+    from pipeline.backend import keras, tf
+
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {
+        "fulcrum": __version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "python": python,
+    }
+
+
+class Slot:
+    """Trains where Ray has started it."""
+
+    def __init__(self, device: Device) -> None:
+        """`device`: what to claim, of kind cpu or gpu."""
+        self._device = device
+        if device.kind is DeviceKind.cpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides GPUs from those alone that ask for some
+        self._folder = ExitStack()
+        self._folder.enter_context(own_temporary_folder())
+        self._frontier: Sequence[Point] = ()
+        self._surroundings: Any = None
+
+    def close(self) -> None:
+        """Remove the temporary files of this process, which a kill leaves to the next one."""
+        self._folder.close()
+
+    def report(self) -> SlotReport:
+        """Claim the device; return what this slot is."""
+        import ray
+
+        from pipeline.hardware.device import claim_device
+        from pipeline.search.workers.worker import Surroundings
+
+        claimed, problem = None, ""
+        try:
+            claimed = claim_device(self._device, pin=True)
+        except BadInput as error:
+            problem = str(error)
+        self._surroundings = Surroundings.current()
+        return SlotReport(
+            node=ray.get_runtime_context().get_node_id(),
+            host=socket.gethostname(),
+            device=claimed,
+            versions=read_versions(),
+            niceness=os.nice(0),
+            problem=problem,
+        )
+
+    def tell(self, frontier: Sequence[Point]) -> None:
+        """Take note of the frontier, also while a job runs."""
+        self._frontier = frontier
+
+    def run(
+        self, job: "Job", data: SentData, states: Sequence[StateFile]
+    ) -> "Iterator[Progress | StateFile | End]":
+        """Yield what `run_job` yields, and each state before the event that it belongs to."""
+        from pipeline.search.workers.job import TrialOutcome, run_job
+        from pipeline.search.workers.pool import catch_crash
+
+        self._surroundings.restore()
+        self._frontier = ()
+        try:
+            _take_data(data)
+        except FulcrumError as error:
+            yield TrialOutcome(status="refused", reason=str(error))
+            return
+        outbox = Outbox(job.checkpoint, states)
+        for event in catch_crash(run_job(replace(job, checkpoint=outbox.path), lambda: self._frontier)):
+            yield from outbox.list_new(is_last=isinstance(event, TrialOutcome))
+            yield event
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        data: SentData | None,
+        states: Sequence[StateFile],
+    ) -> Any:
+        """Return what `function` returns; where it raises a `FulcrumError`, return that."""
+        self._surroundings.restore()
+        try:
+            if data is not None:
+                _take_data(data)
+            return function(*(_put_states_here(arg, states) for arg in args), **kwargs)
+        except FulcrumError as error:
+            return error
+
+
+def _put_states_here(argument: Any, states: Sequence[StateFile]) -> Any:
+    """Return an argument whose checkpoint lies on this machine."""
+    if getattr(argument, "checkpoint", None) is None:
+        return argument
+    return replace(argument, checkpoint=Outbox(argument.checkpoint, states).path)
+
+
+class Outbox:
+    """The folder for the states of one job, which sends what is new in it."""
+
+    def __init__(self, checkpoint: Path | None, states: Sequence[StateFile]) -> None:
+        """`checkpoint`: where it lies on the driver's machine; `states`: what lies there."""
+        import tempfile
+
+        self._folder = Path(tempfile.mkdtemp(prefix="states-"))
+        self.path = self._folder / checkpoint.name if checkpoint else None
+        for state in states:
+            (self._folder / state.name).write_bytes(state.content)
+        self._sent = self._list_times()
+        self._next_at = 0.0
+
+    def _list_times(self) -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in self._folder.glob("*.npz")}
+
+    def list_new(self, is_last: bool) -> Iterator[StateFile]:
+        """Yield the states that were written since; all of them if `is_last`, else no more than is paced."""
+        if not is_last and time.monotonic() < self._next_at:
+            return
+        for path, written_at in self._list_times().items():
+            if self._sent.get(path) != written_at:
+                started = time.monotonic()
+                yield StateFile(path.name, path.read_bytes())
+                self._sent[path], now = written_at, time.monotonic()
+                self._next_at = now + (now - started) / SENDING_SHARE
+        if is_last:
+            self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        import shutil
+
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _take_data(data: SentData) -> None:
+    """Let trials of this process use the data: as they lie on this node, or as they were sent.
+
+    Raises:
+        FulcrumError: they are too large to be sent, or cannot be written here.
+    """
+    from pipeline.data.prepared import copy_entry, load_entry
+    from pipeline.trial import give_prepared
+
+    cache_dir = expand_home(os.environ.get("FULCRUM_CACHE") or data.cache_dir).absolute()
+    entry = load_entry(cache_dir, data.key)
+    if entry is None:
+        if data.files is None:
+            raise FulcrumError(
+                f"the prepared data are not on {socket.gethostname()} ({cache_dir}) and larger than "
+                "data.in_memory_limit; let cache_dir be a folder that all nodes share"
+            )
+        import ray
+
+        entry = copy_entry(cache_dir, data.key, ray.get(data.files[0]))
+    give_prepared(data.settings_text, entry)

@@ -1,0 +1,246 @@
+"""The slots of a sweep on a cluster: as many as there is room for, all with the same device and versions.
+
+Where a slot runs is Ray's choice: what waits for room tells a cluster that grows by itself that it should.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.errors import BadInput, FulcrumError
+from pipeline.formatting import format_one_line
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.search.workers.cluster.slot import Slot, SlotReport, read_versions
+from pipeline.settings.measuring import Device, DeviceKind
+
+LOOK_SECONDS = 2.0
+"""Between two looks at the nodes."""
+GATHER_SECONDS = 5.0
+"""How long the first slot waits for others before the sweep begins."""
+MAX_FAILED_STARTS = 5
+"""Slots in a row that end before they report, until the sweep does."""
+NEWS = "news"
+"""Ray's name for the threads in which a slot hears of the frontier while it trains."""
+
+
+@dataclass(slots=True, eq=False)
+class RunningSlot:
+    """A slot; `asked`: reference to its report, which `report` is once it has come; `task`: what it does."""
+
+    actor: Any
+    asked: Any
+    report: SlotReport | None = None
+    task: Any = None
+
+
+def say_on_stderr(line: str) -> None:
+    """Show a line beside the screen."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class Slots:
+    """Starts slots, and lets go of those that are lost or of another kind.
+
+    `ray`: the module, or a stand-in; `limit`: most at once, None: what fits on the nodes.
+    """
+
+    ray: Any
+    device: Device
+    limit: int | None
+    say: Callable[[str], None] = say_on_stderr
+    claimed: ClaimedDevice | None = None
+    slots: list[RunningSlot] = field(default_factory=list)
+    _make: Any = None
+    _refused: dict[str, str] = field(default_factory=dict)
+    _failed_starts: int = 0
+    _looked_at: float = float("-inf")
+    _told: str = ""
+
+    def __post_init__(self) -> None:
+        self.device = resolve_device(self.device, self._list_nodes())
+        self._make = self.ray.remote(concurrency_groups={NEWS: 1})(Slot)
+
+    @property
+    def ready(self) -> list[RunningSlot]:
+        """Return the slots that have reported."""
+        return [slot for slot in self.slots if slot.report]
+
+    def refresh(self) -> None:
+        """Start what there is room for, and hear who has come up.
+
+        Raises:
+            FulcrumError: slots cannot be started, or none that can is of use.
+        """
+        if time.monotonic() - self._looked_at > LOOK_SECONDS:
+            self._looked_at = time.monotonic()
+            self._start_missing()
+        waiting = {slot.asked: slot for slot in self.slots if not slot.report}
+        if not waiting:
+            return
+        come, _ = self.ray.wait(list(waiting), num_returns=len(waiting), timeout=0)
+        for reference in come:
+            self._hear(waiting[reference])
+
+    def wait_for_first(self) -> ClaimedDevice:
+        """Wait until a slot is there, and a moment for the others; return the device of all.
+
+        Raises:
+            FulcrumError: as `refresh`.
+        """
+        started, said = time.monotonic(), False
+        while not self.ready:
+            self.refresh()
+            if not said and not self.ready and time.monotonic() - started > LOOK_SECONDS:
+                self.say(self._describe_wait())
+                said = True
+            self._rest()
+        until = time.monotonic() + GATHER_SECONDS
+        while len(self.ready) < len(self.slots) and time.monotonic() < until:
+            self.refresh()
+            self._rest()
+        self.tell_count()
+        assert self.claimed is not None
+        return self.claimed
+
+    def _rest(self) -> None:
+        waiting = [slot.asked for slot in self.slots if not slot.report]
+        if waiting:
+            self.ray.wait(waiting, num_returns=1, timeout=LOOK_SECONDS / 4)
+        elif not self.ready:
+            time.sleep(LOOK_SECONDS / 4)
+
+    def drop(self, slot: RunningSlot) -> None:
+        """End a slot; another one takes its place at the next look."""
+        with suppress(Exception):  # it may be gone already
+            self.ray.kill(slot.actor, no_restart=True)
+        if slot in self.slots:
+            self.slots.remove(slot)
+
+    def close(self) -> None:
+        """End all slots."""
+        for slot in list(self.slots):
+            self.drop(slot)
+
+    # ---- starting ---------------------------------------------------------------------------------------
+
+    def _list_nodes(self) -> list[Mapping[str, Any]]:
+        return [node for node in self.ray.nodes() if node["Alive"]]
+
+    def _start_missing(self) -> None:
+        nodes = [node for node in self._list_nodes() if node["NodeID"] not in self._refused]
+        room = sum(count_places(node["Resources"], self.device) for node in nodes)
+        wanted = room if self.limit is None else self.limit
+        if self._refused and not room:
+            raise FulcrumError(
+                f"no slot of use is left on the cluster: {'; '.join(sorted(set(self._refused.values())))}"
+            )
+        for _ in range(wanted - len(self.slots)):
+            actor = self._make.options(**self._make_options()).remote(self.device)
+            self.slots.append(RunningSlot(actor, actor.report.remote()))
+
+    def _make_options(self) -> dict[str, Any]:
+        is_gpu = self.device.kind is DeviceKind.gpu
+        options: dict[str, Any] = {
+            "num_cpus": self.device.threads,
+            "num_gpus": 1 if is_gpu else 0,
+            "max_restarts": 0,
+            "max_task_retries": 0,
+        }
+        if self._refused:
+            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self._refused)})"}
+        return options
+
+    def _describe_wait(self) -> str:
+        threads, slots, nodes = self.device.threads, len(self.slots), len(self._list_nodes())
+        cores = f"{threads} core{'s' * (threads > 1)}"
+        need = f"1 GPU and {cores}" if self.device.kind is DeviceKind.gpu else cores
+        of = f"{nodes} node{'s' * (nodes != 1)}"
+        if not slots:
+            return f"waiting for a node with {need}: the cluster has none yet among its {of}"
+        return f"waiting for the first of {slots} slot{'s' * (slots > 1)} ({need} each) on a cluster of {of}"
+
+    # ---- what comes back --------------------------------------------------------------------------------
+
+    def _hear(self, slot: RunningSlot) -> None:
+        errors = self.ray.exceptions
+        try:
+            report: SlotReport = self.ray.get(slot.asked)
+        except errors.RuntimeEnvSetupError as error:
+            raise BadInput(f"a node could not take over this program: {_read_last_line(error)}") from None
+        except errors.RayError as error:
+            self.drop(slot)
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_FAILED_STARTS:
+                raise FulcrumError(
+                    f"{MAX_FAILED_STARTS} slots in a row ended before they could train, the last one with: "
+                    f"{_read_last_line(error)}; Ray's logs are in /tmp/ray/session_latest/logs of its node"
+                ) from None
+            return
+        self._failed_starts = 0
+        if reason := self._find_misfit(report):
+            self.drop(slot)
+            if report.node not in self._refused:
+                self._refused[report.node] = f"{report.host} {reason}"
+                self.say(f"no slot on {report.host}: it {reason}")
+            self._looked_at = float("-inf")
+            return
+        slot.report, self.claimed = report, self.claimed or report.device
+
+    def _find_misfit(self, report: SlotReport) -> str:
+        """Return why a slot cannot be one of this study; "" where it can."""
+        if report.device is None:
+            return f"has no such device ({report.problem})"
+        own = read_versions()
+        differing = [
+            f"{name} {theirs}, not {own[name]}"
+            for name, theirs in report.versions.items()
+            if theirs != own[name]
+        ]
+        if differing:
+            return f"has {' and '.join(differing)} as here"
+        if self.claimed and report.device.name != self.claimed.name:
+            return f"has {report.device.name}, the study is about {self.claimed.name}"
+        return ""
+
+    def tell_count(self) -> None:
+        """Say how many slots there are, where that has changed."""
+        ready = self.ready
+        if not ready or self.claimed is None:
+            return
+        nodes = len({slot.report.node for slot in ready if slot.report})
+        text = f"{len(ready)} slot{'s' * (len(ready) > 1)} on {nodes} node{'s' * (nodes > 1)}"
+        line = f"{text}: {self.claimed.name}{' each' * (len(ready) > 1)}"
+        if line == self._told:
+            return
+        is_first, self._told = not self._told, line
+        self.say(line)
+        nice = max(slot.report.niceness for slot in ready if slot.report)
+        if is_first and nice > 0:
+            self.say(
+                f"slots run at niceness {nice}, after other programs of their nodes; "
+                "start the nodes with RAY_worker_niceness=0 to change that"
+            )
+
+
+def resolve_device(device: Device, nodes: list[Mapping[str, Any]]) -> Device:
+    """Return `device` with the kind of all slots: with `auto` GPUs, where the cluster has any."""
+    if device.kind is not DeviceKind.auto:
+        return device
+    has_gpu = any(node["Resources"].get("GPU", 0) >= 1 for node in nodes)
+    kind = DeviceKind.gpu if has_gpu else DeviceKind.cpu
+    return Device(kind=kind, threads=device.threads, pin=device.pin)
+
+
+def count_places(resources: Mapping[str, float], device: Device) -> int:
+    """Count the slots that a node has room for; `resources`: by their names in Ray."""
+    places = int(resources.get("CPU", 0)) // device.threads
+    return min(places, int(resources.get("GPU", 0))) if device.kind is DeviceKind.gpu else places
+
+
+def _read_last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return format_one_line(lines[-1]) if lines else type(error).__name__

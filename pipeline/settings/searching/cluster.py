@@ -1,0 +1,38 @@
+"""Which cluster trains the trials of a sweep, and how many at once (conf/cluster)."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.settings.rules import require
+
+AUTO, LOCAL = "auto", "local"
+"""Addresses: of the cluster that this machine is a node of; a cluster of this machine alone, made for it."""
+
+
+class ClusterKind(StrEnum):
+    """What starts the processes of trials: this machine (none), or a Ray cluster."""
+
+    none = "none"
+    ray = "ray"
+
+
+@dataclass(slots=True)
+class Cluster:
+    """The cluster that trains.
+
+    `address`: of its head, HOST:PORT, or auto or local; `slots`: trials at once, None: as many as fit on its
+    nodes, now and later; `insecure`: it may be one that lets everybody in.
+    """
+
+    kind: ClusterKind
+    address: str
+    slots: int | None
+    insecure: bool
+
+    def __post_init__(self) -> None:
+        is_place = self.address in (AUTO, LOCAL) or re.fullmatch(r"[^\s/:]+:\d{1,5}", self.address)
+        rule = f"{AUTO}, {LOCAL} or HOST:PORT on a node of the cluster (ray:// cannot report epochs)"
+        require(bool(is_place), "cluster.address", rule, self.address)
+        valid = self.slots is None or 1 <= self.slots <= 100_000
+        require(valid, "cluster.slots", ">= 1 and <= 100000, or null", self.slots)

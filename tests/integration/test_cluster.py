@@ -1,0 +1,132 @@
+"""A sweep on a Ray cluster of three nodes that loses one, and then its driver, ends as it was asked."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pipeline.settings import addresses
+from tests.conftest import CHECKOUT
+from tests.support.killed_sweeps import EndedStudy
+
+TRIALS = 8
+WORDS = ("sweep", "cluster=ray", "search=smoke", f"search.trials={TRIALS}", "search.study=ours")
+WORDS += ("train.epochs=600", "schedule=cosine", "pruning=none", "device=cpu", "search.sampler=random")
+
+
+class Cluster:
+    """The nodes, and the address of their head."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.address = self._read()
+        self.tell(None, "up 0")
+        self.tell(None, "up 1")
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def tell(self, command: str | None, answer: str) -> None:
+        if command:
+            assert self._process.stdin is not None
+            self._process.stdin.write(command + "\n")
+            self._process.stdin.flush()
+        assert self._read() == answer
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name: those of sockets in it may have some hundred letters."""
+    with tempfile.TemporaryDirectory(prefix="fulcrum-ray-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    monkeypatch.setenv("RAY_TMPDIR", str(folder))
+    command = [sys.executable, "-m", "tests.support.ray_cluster", str(folder)]
+    with subprocess.Popen(
+        command,
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        yield Cluster(process)
+        process.communicate(timeout=60)
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "cache" / "prepared"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    return tmp_path
+
+
+@contextmanager
+def sweeping(address: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    """Start the sweep; yield its process and the lines of its standard output as they come."""
+    with (
+        (folder / "stderr.txt").open("a") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "pipeline", *WORDS, f"cluster.address={address}"],
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            yield process, iter(process.stdout)
+        finally:
+            process.kill()
+
+
+def wait_for(lines: Iterator[str], text: str, seen: list[str], times: int = 1) -> None:
+    for line in lines:
+        seen.append(line)
+        times -= text in line
+        if times == 0:
+            return
+    raise AssertionError(f"no {text!r} in {''.join(seen)}")
+
+
+@pytest.mark.slow
+def test_a_sweep_outlives_a_node_and_its_driver(cluster: Cluster, folder: Path, own_store: Path) -> None:
+    seen = list[str]()
+    with sweeping(cluster.address, own_store) as (driver, lines):
+        wait_for(lines, " complete: ", seen, times=2)
+        cluster.tell("kill 1", "killed 1")
+        wait_for(lines, " complete: ", seen)
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+    cluster.tell("add", "up 2")
+    with sweeping(cluster.address, own_store) as (driver, lines):
+        seen += lines
+        assert driver.wait() == 0, (own_store / "stderr.txt").read_text()[-3000:]
+
+    whole = EndedStudy(name="ours", trials=TRIALS, storage=addresses.make_study_address(), folder=own_store)
+    assert whole.find_faults() == []
+    text = "".join(seen)
+    assert f"ours: {TRIALS} trials ({TRIALS} complete)" in text
+    # Nothing but our own lines, whatever nodes and Ray have to say: their deaths are on standard output, too.
+    assert "raylet" not in text
+    assert "Ray" not in text
+    told = (own_store / "stderr.txt").read_text()
+    assert "slots on 2 nodes: " in told
+    assert "raylet" not in told
+    # The data travelled: nodes have a cache of their own.
+    assert any((folder / f"cache{node}").glob("prepared/*/prepared.json") for node in range(3))

@@ -1,0 +1,136 @@
+"""A slot, without a cluster around it: data and states come in as bytes, events and states go out."""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.cli.compose import compose
+from pipeline.data.prepared import read_entry_files
+from pipeline.data.preprocess import describe_data_settings
+from pipeline.errors import BadModel
+from pipeline.search.workers.cluster import slot as slots
+from pipeline.search.workers.cluster.slot import Outbox, SentData, Slot, StateFile
+from pipeline.search.workers.job import Job, Progress, TrialOutcome
+from pipeline.settings.settings import Settings
+from pipeline.trial import load_prepared
+from tests.support.tiny import BASE
+
+
+@pytest.fixture
+def slot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slot]:
+    """One that has reported; Ray does no more here than return what was put."""
+    context = SimpleNamespace(get_node_id=lambda: "node")
+    ray = SimpleNamespace(get=lambda reference: reference, get_runtime_context=lambda: context)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    made = Slot(replace(BASE.device, pin=False))  # this process is bound to no core
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Those of a driver, whose data lie where no node looks."""
+    return compose(
+        ["train.epochs=2", "model.hidden=4", "device=cpu", f"cache_dir={tmp_path / 'driver' / 'prepared'}"]
+    ).settings
+
+
+def send(settings: Settings, too_large: bool = False) -> SentData:
+    entry = load_prepared(settings)
+    return SentData(
+        key=entry.key,
+        settings_text=describe_data_settings(settings),
+        cache_dir=settings.cache_dir,
+        files=None if too_large else [read_entry_files(entry)],
+    )
+
+
+def test_a_slot_says_what_it_is_and_sees_no_gpu_that_it_has_not_asked_for(slot: Slot) -> None:
+    report = slot.report()
+    assert report.device is not None
+    assert (report.node, report.device.kind, report.problem) == ("node", "cpu", "")
+    assert report.versions == slots.read_versions()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_a_job_trains_on_the_data_and_from_the_state_that_were_sent(
+    slot: Slot, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = send(settings)
+    monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "node" / "prepared"))
+    slot.report()
+    job = Job(number=3, settings=settings, checkpoint=tmp_path / "driver" / "states" / "ab12.npz")
+    *events, outcome = list(slot.run(job, data, []))
+    assert (tmp_path / "node" / "prepared" / data.key / "prepared.json").exists()
+    assert isinstance(outcome, TrialOutcome)
+    assert outcome.status == "complete"
+    *_, state = [event for event in events if isinstance(event, StateFile)]
+    assert state.name.startswith("ab12-")
+    assert [event.epoch.number for event in events if isinstance(event, Progress)] == [1, 2]
+    assert not (tmp_path / "driver" / "states").exists()
+
+    longer = replace(job, settings=replace(settings, train=replace(settings.train, epochs=3)))
+    *events, outcome = list(slot.run(longer, data, [state]))
+    assert [event.epoch.number for event in events if isinstance(event, Progress)] == [3]
+    assert len(outcome.curve.epochs) == 3  # type: ignore[union-attr]
+    assert outcome.paid_seconds < outcome.curve.last.device_seconds  # type: ignore[union-attr]
+
+
+def test_data_that_are_too_large_to_be_sent_must_be_on_the_node(
+    slot: Slot, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, job = send(settings, too_large=True), Job(number=0, settings=settings)
+    monkeypatch.delenv("FULCRUM_CACHE")
+    slot.report()
+    shared = list(slot.run(job, data, []))
+    assert shared[-1].status == "complete"  # type: ignore[union-attr]
+    monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "node" / "prepared"))
+    slot.report()  # another node
+    (refused,) = slot.run(job, data, [])
+    assert isinstance(refused, TrialOutcome)
+    assert refused.status == "refused"
+    assert "let cache_dir be a folder that all nodes share" in refused.reason
+
+
+def test_a_call_returns_what_a_user_did_wrong(slot: Slot) -> None:
+    def refuse(_: object) -> None:
+        raise BadModel("seven")
+
+    slot.report()
+    assert slot.call(len, ["abc"], {}, None, []) == 3
+    assert str(slot.call(refuse, [1], {}, None, [])) == "seven"
+    with pytest.raises(ZeroDivisionError):
+        slot.call(divmod, [1, 0], {}, None, [])
+
+
+def test_states_are_sent_at_a_pace_and_the_last_one_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(slots.time, "monotonic", lambda: clock.now)
+    outbox = Outbox(Path("ab12.npz"), [StateFile("ab12-0.npz", b"before")])
+    assert list(outbox.list_new(is_last=False)) == [], "what was sent along is not sent back"
+    file = outbox.path.with_name("ab12-1.npz")  # type: ignore[union-attr]
+
+    def save_and_send(content: bytes, is_last: bool = False) -> list[Any]:
+        file.write_bytes(content)
+        os.utime(file, ns=(0, int(clock.now * 1e9)))
+        sent = []
+        for state in outbox.list_new(is_last):
+            clock.now += 3.0  # the sending takes so long
+            sent.append(state.content)
+        return sent
+
+    assert save_and_send(b"one") == [b"one"]
+    clock.now += 3.0 / slots.SENDING_SHARE - 1
+    assert save_and_send(b"two") == []
+    clock.now += 2
+    assert save_and_send(b"three") == [b"three"]
+    clock.now += 1
+    assert save_and_send(b"four", is_last=True) == [b"four"]
+    assert not file.exists()
