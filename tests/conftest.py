@@ -19,7 +19,7 @@ from sqlalchemy.engine import Engine
 
 from pipeline import signals
 from pipeline.cli import main
-from pipeline.hardware import cpu_cores
+from pipeline.hardware import cpu_cores, gpus
 
 if TYPE_CHECKING:
     from selenium import webdriver
@@ -54,6 +54,7 @@ def _own_ground(ground: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
     yield
     # A command that ran in this very process would leave it, and all that the next tests start, on one core.
     cpu_cores.release_cores()
+    gpus.release_gpu()
     signals._received.clear()
     for number, handler in HANDLERS.items():
         signal.signal(number, handler)

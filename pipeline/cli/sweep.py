@@ -81,10 +81,13 @@ def _open_pool(settings: Settings) -> "tuple[WorkerPool, ClaimedDevice]":
         return open_ray_pool(settings)
     if in_processes := fork_server.needs_processes(settings):
         fork_server.start_fork_server()  # it imports TensorFlow while this process does
+    from pipeline.hardware import gpus
     from pipeline.hardware.device import claim_device
     from pipeline.search.workers.process_pool import make_worker_pool
 
     device = claim_device(settings.device, pin=not in_processes)
+    if device.kind == "gpu":
+        gpus.check_workers(settings.search.workers)
     return make_worker_pool(settings, device), device
 
 

@@ -93,7 +93,7 @@ def _lock_cores(cores: list[int], count: int, folder: Path) -> dict[int, int]:
     """Lock the first `count` cores that are free; return open lock files by core, {} if there are too few."""
     locks: dict[int, int] = {}
     for core in cores:
-        if len(locks) < count and (lock := _try_lock(folder / f"core-{core}.lock")) is not None:
+        if len(locks) < count and (lock := try_lock(folder / f"core-{core}.lock")) is not None:
             locks[core] = lock
     if len(locks) == count:
         return locks
@@ -102,7 +102,7 @@ def _lock_cores(cores: list[int], count: int, folder: Path) -> dict[int, int]:
     return {}
 
 
-def _try_lock(path: Path) -> int | None:
+def try_lock(path: Path) -> int | None:
     """Return an open file that holds the lock, None if another process has it; programs do not inherit it."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

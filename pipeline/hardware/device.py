@@ -10,7 +10,7 @@ from typing import Literal
 
 from pipeline.backend import tf
 from pipeline.errors import BadDevice, BadSetting
-from pipeline.hardware import cpu_cores
+from pipeline.hardware import cpu_cores, gpus
 from pipeline.settings.measuring import Device, DeviceKind
 
 _REMEDY = "install TensorFlow's CUDA libraries with: pip install -r requirements-gpu.txt"
@@ -34,20 +34,22 @@ class ClaimedDevice:
 def claim_device(device: Device, pin: bool = False) -> ClaimedDevice:
     """Return the device that the settings ask for; set the number of threads of this process.
 
-    `pin`: on a CPU, also bind this process from now on to cores that no other trial gets, if `device.pin`
-    asks for it. That is for a process that runs trials, before it computes anything. Where too few cores are
-    free, the process goes on unbound.
+    `pin`: also keep the device from other trials of this user, if `device.pin` asks for it: bind this process
+    to cores that no other trial gets, or take a GPU that none has. That is for a process that runs trials,
+    before it computes anything. Where too few are free, the process goes on with what others have, too.
 
     Raises:
         BadDevice: a GPU was asked for and TensorFlow sees none.
         BadSetting: `device.threads` differs from what this process already runs with.
     """
     _set_threads(device.threads)
+    if pin and device.pin and device.kind is not DeviceKind.cpu:
+        gpus.claim_gpu()  # before CUDA is asked which there are
     if device.kind is DeviceKind.cpu:
         with suppress(RuntimeError):  # the process has begun to compute with the GPUs that it sees
             tf.config.set_visible_devices([], "GPU")
-    elif gpus := tf.config.list_physical_devices("GPU"):
-        return _claim_gpu(gpus[0])
+    elif seen := tf.config.list_physical_devices("GPU"):
+        return _claim_gpu(seen[0])
     if device.kind is DeviceKind.gpu:
         remedy = _REMEDY if _has_nvidia_driver() else "use device=cpu or device=auto"
         raise BadDevice(f"device=gpu needs a GPU that TensorFlow sees, got none; {remedy}")

@@ -3,10 +3,12 @@
 import os
 import re
 import shlex
+import signal
 import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +18,21 @@ import requests
 import yaml
 from sqlalchemy import make_url
 
-from pipeline.cli import sweep_plan
+from pipeline.cli.compose import compose
 from tests.conftest import CHECKOUT
 from tests.support.postgres import find_programs, free_port, running_postgres
 
 DOCS = CHECKOUT / "docs" / "cluster"
-SWEEP = re.compile(r"python -m pipeline sweep ([^\n\"#]+)")
+SWEEP = re.compile(r"python -m pipeline sweep ([^\n`]+)")
 PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("*.yaml"), *DOCS.glob("*.sbatch")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.name))
 def test_the_words_of_each_sweep_on_a_page_are_words(page: Path) -> None:
-    for words in SWEEP.findall(page.read_text()):
+    for found in SWEEP.findall(page.read_text()):
+        words = found.rstrip('"') if found.count('"') % 2 else found  # the whole command stood in quotes
         told = [word for word in shlex.split(words) if word not in ("$@", "...")]
-        sweep_plan.make_plan([word.replace("$address", "head:20001") for word in told])
+        compose([word.replace("$address", "head:20001") for word in told])
 
 
 # ---- SLURM -------------------------------------------------------------------------------------------------
@@ -186,9 +189,10 @@ def test_the_command_of_the_compose_file_serves_from_postgresql(tmp_path: Path) 
             )
             assert found.json()["experiments"][0]["name"] == "Default"
         finally:
-            os.killpg(server.pid, 9)
-            server.wait()
             said.close()
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
 
 
 def _answers(port: int) -> bool:

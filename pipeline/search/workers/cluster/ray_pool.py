@@ -105,7 +105,7 @@ class RayPool:
             return replace(value, device=self._slots.device)
         settings = getattr(value, "settings", None)
         if isinstance(settings, Settings) and is_dataclass(value):
-            return replace(value, settings=self._fit(settings))  # type: ignore[type-var,return-value]
+            return replace(value, settings=self._fit(settings))  # type: ignore[type-var]
         return value
 
     def _send_data(self, settings: Settings) -> SentData:
