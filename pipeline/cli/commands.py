@@ -48,6 +48,7 @@ def run(command: str, words: Sequence[str]) -> None:
         "sweep": _sweep,
         "frontier": _frontier,
         "diagnose": diagnose.run,
+        "doctor": _doctor,
         "ui": ui.run,
     }
     if command not in commands:
@@ -274,6 +275,12 @@ def _sweep(words: Sequence[str]) -> None:
     from pipeline.cli import sweep
 
     sweep.run(words)
+
+
+def _doctor(words: Sequence[str]) -> None:
+    from pipeline.cli.doctor import command
+
+    command.run(words)
 
 
 def _frontier(words: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ COMMANDS = {
     "sweep": "search for the frontier: model.hidden=16,64,256 or interval(16,256), added to search=...",
     "frontier": "a frontier: --study NAME --at-least 0.975 --within SECONDS --knee --max latency_ms=5",
     "diagnose": "find a cheaper command line: name the bottleneck, apply remedies, keep those that pay",
+    "doctor": "say in ten lines what works on this machine, and how to get what does not; --json",
     "ui": "start the MLflow UI on this machine",
 }
 

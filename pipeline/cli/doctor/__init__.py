@@ -1,0 +1,1 @@
+"""The command `doctor`: what works on this machine, in ten lines."""

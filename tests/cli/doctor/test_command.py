@@ -1,0 +1,48 @@
+"""What `doctor` prints, and what its exit code says."""
+
+import json
+
+import pytest
+
+from pipeline.cli.doctor import checks
+from tests.conftest import Run
+
+PARTS = ["python", "driver", "tensorflow", "extras", "memory"]
+PARTS += ["cores", "contention", "clock", "energy", "training"]
+WORDS = ("doctor", "device=cpu", "train.epochs=10", "model.hidden=16")
+
+
+def test_a_machine_that_works_is_said_to_in_ten_lines_or_in_json(fulcrum: Run) -> None:
+    done = fulcrum(*WORDS)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line.split()[1] for line in lines] == PARTS
+    assert "core: 9" in lines[-1], "the digits are learnt"
+    again = fulcrum(*WORDS, "--json")
+    told = json.loads(again.stdout)
+    assert [each["part"] for each in told] == PARTS
+    assert all(each["state"] in ("ok", "note") for each in told)
+    assert [each["remedy"] for each in told if each["state"] == "note"].count("") <= 1  # no GPU needs none
+
+
+def test_what_breaks_is_named_and_hides_nothing_else(fulcrum: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down() -> checks.Found:
+        raise OSError("the driver\nis mismatched")
+
+    monkeypatch.setattr(checks, "look_at_clock", break_down)
+    monkeypatch.setattr(checks.training, "LEAST_ACCURACY", 1.01)
+    done = fulcrum(*WORDS)
+    assert done.returncode == 1
+    assert done.stderr == "error: 2 of 10 parts of this machine do not work: clock, training\n"
+    clock, energy, training = done.stdout.splitlines()[-3:]
+    assert clock.startswith("FAIL  clock      OSError: the driver")
+    assert energy.split()[1] == "energy"
+    assert training.startswith("FAIL  training")
+
+
+def test_a_device_that_is_not_there_is_one_of_the_lines(fulcrum: Run) -> None:
+    done = fulcrum("doctor", "device=gpu", "--json")
+    *_, training = json.loads(done.stdout)
+    assert training["state"] == "fails"
+    assert training["text"].startswith("device=gpu needs a GPU that TensorFlow sees, got none")
+    assert done.returncode == 1
