@@ -146,7 +146,7 @@ def check_trial(data: Prepared, settings: Settings, warm_start: Start = None) ->
     litert.check_runtime(settings.profile.runtime, data)
 
 
-_given: dict[str, Prepared] = {}
+_received: dict[str, Prepared] = {}
 """Prepared data, by what decides on it, that another machine has made: its source is not here."""
 
 _loaded: dict[str, Prepared] = {}
@@ -162,8 +162,8 @@ def load_prepared(settings: Settings, under_shift: bool = False) -> Prepared:
         BadInput: as `preprocess`; the samples cannot be changed so.
     """
     key = describe_data_settings(settings) + (repr(settings.evaluate) if under_shift else "")
-    if key in _given:
-        return _given[key]
+    if key in _received:
+        return _received[key]
     if key not in _loaded:
         data = shift_splits(load_prepared(settings), settings) if under_shift else preprocess(settings)
         for oldest in list(_loaded)[: max(0, len(_loaded) - MAX_LOADED + 1)]:
@@ -174,7 +174,7 @@ def load_prepared(settings: Settings, under_shift: bool = False) -> Prepared:
 
 def give_prepared(settings_text: str, data: Prepared) -> None:
     """Use `data` for all trials whose `describe_data_settings` is `settings_text`."""
-    _given[settings_text] = data
+    _received[settings_text] = data
 
 
 def forget_prepared() -> None:

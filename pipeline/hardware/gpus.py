@@ -60,15 +60,15 @@ def list_gpus(library: Any, visible: str | None = None) -> list[Gpu]:
         return []
     try:
         library.nvmlInit()
-        found = list(_list_all(library))
+        devices = list(_list_all(library))
     except library.NVMLError:  # no driver
         return []
     if visible is None:
-        return [gpu for _, gpu in found]
-    wanted = [word.strip() for word in visible.split(",")]
+        return [gpu for _, gpu in devices]
+    words = [word.strip() for word in visible.split(",")]
     chosen: list[Gpu] = []
-    for word in wanted:
-        matching = [gpu for number, gpu in found if _is_meant(word, number, gpu)]
+    for word in words:
+        matching = [gpu for number, gpu in devices if _is_meant(word, number, gpu)]
         if not matching:
             break  # CUDA ignores all that follows a device that is not there
         chosen += [gpu for gpu in matching if gpu not in chosen]
@@ -85,17 +85,23 @@ def _list_all(library: Any) -> Iterator[tuple[int, Gpu]]:
     for number in range(library.nvmlDeviceGetCount()):
         handle = library.nvmlDeviceGetHandleByIndex(number)
         slices = list(_list_slices(library, handle))
-        for each in slices or [handle]:
-            yield number, Gpu(_text(library.nvmlDeviceGetUUID(each)), _text(library.nvmlDeviceGetName(each)))
+        for device_handle in slices or [handle]:
+            yield (
+                number,
+                Gpu(
+                    _text(library.nvmlDeviceGetUUID(device_handle)),
+                    _text(library.nvmlDeviceGetName(device_handle)),
+                ),
+            )
 
 
 def _list_slices(library: Any, handle: Any) -> Iterator[Any]:
     try:
         is_cut = library.nvmlDeviceGetMigMode(handle)[0]
-        most = library.nvmlDeviceGetMaxMigDeviceCount(handle) if is_cut else 0
+        limit = library.nvmlDeviceGetMaxMigDeviceCount(handle) if is_cut else 0
     except library.NVMLError:  # no GPU of that kind
         return
-    for index in range(most):
+    for index in range(limit):
         with suppress(library.NVMLError):  # no slice of this number
             yield library.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
 

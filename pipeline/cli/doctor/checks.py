@@ -30,21 +30,21 @@ LEAST_RATIO = 1.2
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What was found of one part: it works (ok), could be more (note), or does not work (fails)."""
 
-    part: str
+    component: str
     state: Literal["ok", "note", "fails"]
     text: str
     remedy: str = ""
 
 
-Found = tuple[Literal["ok", "note", "fails"], str, str]
+Outcome = tuple[Literal["ok", "note", "fails"], str, str]
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
+def examine(settings: Settings) -> Iterator[CheckResult]:
     """Yield a finding for each part, the quick ones first."""
-    parts: dict[str, Callable[[], Found]] = {
+    looks: dict[str, Callable[[], Outcome]] = {
         "python": look_at_python,
         "driver": lambda: look_at_driver(gpus.load_nvml()),
         "tensorflow": look_at_tensorflow,
@@ -56,61 +56,61 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "energy": look_at_energy,
         "training": lambda: training.train_on_each_device(settings),
     }
-    for part, look in parts.items():
+    for component, look in looks.items():
         try:
-            yield Finding(part, *look())
+            yield CheckResult(component, *look())
         except FulcrumError as error:
-            yield Finding(part, "fails", str(error))
-        except Exception as error:  # whatever a driver or a library raises is what was to be found
+            yield CheckResult(component, "fails", str(error))
+        except Exception as error:  # whatever a driver or a library raises is a finding, too
             text = format_one_line(str(error)) or "without a word"
-            yield Finding(part, "fails", f"{type(error).__name__}: {text}")
+            yield CheckResult(component, "fails", f"{type(error).__name__}: {text}")
 
 
-def look_at_python() -> Found:
+def look_at_python() -> Outcome:
     """Say which versions run, on what."""
     where = f"{platform.system()} {platform.machine()}"
     return "ok", f"Python {platform.python_version()}, fulcrum {__version__} on {where}", ""
 
 
-def look_at_driver(library: object) -> Found:
+def look_at_driver(library: object) -> Outcome:
     """Say which GPUs the driver knows; `library`: pynvml or a replay of it, None without it."""
     has_driver = shutil.which("nvidia-smi") is not None or os.path.exists("/proc/driver/nvidia")
-    found = gpus.list_gpus(library)
-    if found:
-        kinds = sorted({gpu.name for gpu in found})
-        return "ok", f"{len(found)} x {' and '.join(kinds)}", ""
+    cards = gpus.list_gpus(library)
+    if cards:
+        kinds = sorted({gpu.name for gpu in cards})
+        return "ok", f"{len(cards)} x {' and '.join(kinds)}", ""
     if not has_driver:
         return "note", "no NVIDIA driver: CPUs train", ""
     missing = "NVML finds no GPU" if library else "NVML cannot be asked"
     return "note", f"an NVIDIA driver is here, {missing}", "pip install -r requirements-gpu.txt"
 
 
-def look_at_tensorflow() -> Found:
+def look_at_tensorflow() -> Outcome:
     """Say what TensorFlow sees; a driver whose GPUs it does not see is a fault."""
     from pipeline.backend import keras, tf
     from pipeline.hardware.device import explain_unseen_gpu
 
-    seen = tf.config.list_physical_devices("GPU")
-    for gpu in seen:  # the memory is for the trainings to come
+    devices = tf.config.list_physical_devices("GPU")
+    for gpu in devices:  # the memory is for the trainings to come
         tf.config.experimental.set_memory_growth(gpu, True)
-    text = f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {len(seen)} GPUs seen"
+    text = f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {len(devices)} GPUs seen"
     if unseen := explain_unseen_gpu():
         return "fails", text, unseen
     return "ok", text, ""
 
 
-def look_at_extras() -> Found:
+def look_at_extras() -> Outcome:
     """Say which packages are here that not everybody needs, and how to get the others."""
-    here = [f"{name} {metadata.version(name)}" for name in EXTRAS if find_spec(name)]
+    packages = [f"{name} {metadata.version(name)}" for name in EXTRAS if find_spec(name)]
     if find_spec("torch"):
         torch = import_module("torch")
-        here.append(f"torch sees {torch.cuda.device_count()} GPUs")
+        packages.append(f"torch sees {torch.cuda.device_count()} GPUs")
     missing = [f"{name} for {use}" for name, use in EXTRAS.items() if not find_spec(name)]
-    text = ", ".join(here) or "none"
+    text = ", ".join(packages) or "none"
     return ("note", text, f"not here: {', '.join(missing)}") if missing else ("ok", text, "")
 
 
-def look_at_memory() -> Found:
+def look_at_memory() -> Outcome:
     """Say how much memory trials may use."""
     from pipeline.hardware.memory import read_memory
 
@@ -121,7 +121,7 @@ def look_at_memory() -> Found:
     return "ok", text, ""
 
 
-def look_at_cores() -> Found:
+def look_at_cores() -> Outcome:
     """Say whether a trial can have a core of its own; take one, and give it back."""
     from pipeline.hardware import cpu_cores
 
@@ -136,7 +136,7 @@ def look_at_cores() -> Found:
     return "ok", f"{count} cores, a trial gets its own (core {cores[0]} was free)", ""
 
 
-def look_at_contention() -> Found:
+def look_at_contention() -> Outcome:
     """Say what other processes take of a core that this one wants."""
     from pipeline.hardware import cpu_cores
     from pipeline.hardware.contention import CLEAR_SHARE, ContentionMonitor
@@ -163,7 +163,7 @@ def look_at_contention() -> Found:
     return "ok", text, ""
 
 
-def look_at_clock() -> Found:
+def look_at_clock() -> Outcome:
     """Say whether the clock waits for the device: twice the work must take about twice the time."""
     from pipeline.backend import tf
     from pipeline.hardware.stopwatch import WALL
@@ -191,7 +191,7 @@ def look_at_clock() -> Found:
     return "ok", text, ""
 
 
-def look_at_energy() -> Found:
+def look_at_energy() -> Outcome:
     """Say whether energy can be read."""
     from pipeline.backend import tf
     from pipeline.hardware.energy import open_gauge

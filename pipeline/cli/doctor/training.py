@@ -31,17 +31,17 @@ def train_on_each_device(settings: Settings) -> tuple[Literal["ok", "note", "fai
     Raises:
         FulcrumError: a device cannot train.
     """
-    wanted = settings.device.kind
-    found = [] if wanted is DeviceKind.cpu else gpus.list_gpus(gpus.load_nvml())
-    done = [train_apart(settings, gpu.uuid) for gpu in found]
-    if not found or wanted is not DeviceKind.gpu:
-        kind = DeviceKind.cpu if found else wanted
-        done.append(train_briefly(replace(settings, device=replace(settings.device, kind=kind))))
+    kind_asked = settings.device.kind
+    cards = [] if kind_asked is DeviceKind.cpu else gpus.list_gpus(gpus.load_nvml())
+    results = [train_apart(settings, gpu.uuid) for gpu in cards]
+    if not cards or kind_asked is not DeviceKind.gpu:
+        kind = DeviceKind.cpu if cards else kind_asked
+        results.append(train_briefly(replace(settings, device=replace(settings.device, kind=kind))))
     text = "; ".join(
-        f"{each.device}: {each.accuracy:.1%} on digits for {each.device_seconds:.2g} device-seconds"
-        for each in done
+        f"{result.device}: {result.accuracy:.1%} on digits for {result.device_seconds:.2g} device-seconds"
+        for result in results
     )
-    if min(each.accuracy for each in done) < LEAST_ACCURACY:
+    if min(result.accuracy for result in results) < LEAST_ACCURACY:
         return "fails", text, f"less than {LEAST_ACCURACY:.0%} says that something computes wrongly"
     return "ok", text, ""
 

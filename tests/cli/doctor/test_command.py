@@ -20,13 +20,13 @@ def test_a_machine_that_works_is_said_to_in_ten_lines_or_in_json(fulcrum: Run) -
     assert "core: 9" in lines[-1], "the digits are learnt"
     again = fulcrum(*WORDS, "--json")
     told = json.loads(again.stdout)
-    assert [each["part"] for each in told] == PARTS
+    assert [each["component"] for each in told] == PARTS
     assert all(each["state"] in ("ok", "note") for each in told)
     assert [each["remedy"] for each in told if each["state"] == "note"].count("") <= 1  # no GPU needs none
 
 
 def test_what_breaks_is_named_and_hides_nothing_else(fulcrum: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def break_down() -> checks.Found:
+    def break_down() -> checks.Outcome:
         raise OSError("the driver\nis mismatched")
 
     monkeypatch.setattr(checks, "look_at_clock", break_down)

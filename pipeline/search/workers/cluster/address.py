@@ -31,14 +31,14 @@ def find_address(cluster: Cluster) -> str:
     """
     if cluster.address != AUTO:
         return cluster.address
-    if told := os.environ.get("RAY_ADDRESS", ""):
-        if "://" in told:
+    if variable := os.environ.get("RAY_ADDRESS", ""):
+        if "://" in variable:
             raise BadInput(
-                f"cluster.address must be HOST:PORT, got RAY_ADDRESS={told}; run the sweep on a node of the "
-                "cluster, or send it there with: ray job submit"
+                f"cluster.address must be HOST:PORT, got RAY_ADDRESS={variable}; run the sweep on a node of "
+                "the cluster, or send it there with: ray job submit"
             )
-        if told != AUTO:
-            return told
+        if variable != AUTO:
+            return variable
     folder = Path(os.environ.get("RAY_TMPDIR") or TEMPORARY)
     for path in dict.fromkeys([folder / ADDRESS_FILE, TEMPORARY / ADDRESS_FILE]):
         try:

@@ -8,13 +8,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import pipeline
 from pipeline.backend import silent_stderr
 from pipeline.errors import BadInput
 from pipeline.search.workers.cluster.address import check_access, close_token_file, find_address
 from pipeline.settings.model import Custom
 from pipeline.settings.searching.cluster import LOCAL
 from pipeline.settings.settings import Settings
+
+PACKAGE = Path(__file__).resolve().parents[3]
+"""The folder of this program, whatever it is called where it is installed."""
 
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set in what `ray job submit` runs: the job's own environment has the code."""
@@ -32,8 +34,8 @@ def connect(settings: Settings) -> Any:
     if cluster.address == LOCAL:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        own = {"include_dashboard": False, "num_cpus": settings.device.threads}
-        return _initialise(_import_ray(), LOCAL, **own)
+        options: dict[str, Any] = {"include_dashboard": False, "num_cpus": settings.device.threads}
+        return _initialise(_import_ray(), LOCAL, **options)
     address = find_address(cluster)
     has_token = check_access(address, cluster.insecure)
     if has_token and (done := close_token_file()):
@@ -79,7 +81,7 @@ def _make_environment(settings: Settings) -> dict[str, Any] | None:
     """Return what nodes are to import: this package and the user's own network, as they are here."""
     if JOB_VARIABLE in os.environ:
         return None
-    modules = [str(Path(pipeline.__file__).parent)]
+    modules = [str(PACKAGE)]
     if isinstance(settings.model, Custom):
         modules.append(_find_module(settings.model.build.partition(":")[0].partition(".")[0]))
     return {"py_modules": modules}

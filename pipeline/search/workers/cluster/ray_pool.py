@@ -204,7 +204,7 @@ class RayPool:
         settings = [
             value if isinstance(value, Settings) else getattr(value, "settings", None) for value in sent
         ]
-        data = next((self._send_data(each) for each in settings if isinstance(each, Settings)), None)
+        data = next((self._send_data(value) for value in settings if isinstance(value, Settings)), None)
         states = next((_read_states(value.checkpoint) for value in sent if hasattr(value, "checkpoint")), [])
         slot.task = _Task(job=None, answer=slot.actor.call.remote(function, sent, kwargs, data, states))
         try:

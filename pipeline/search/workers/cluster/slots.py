@@ -58,7 +58,7 @@ class Slots:
     _refused: dict[str, str] = field(default_factory=dict)
     _failed_starts: int = 0
     _looked_at: float = float("-inf")
-    _told: str = ""
+    _last_line: str = ""
 
     def __post_init__(self) -> None:
         self.device = resolve_device(self.device, self._list_nodes())
@@ -91,12 +91,12 @@ class Slots:
         Raises:
             FulcrumError: as `refresh`.
         """
-        started, said = time.monotonic(), False
+        started, is_announced = time.monotonic(), False
         while not self.ready:
             self.refresh()
-            if not said and not self.ready and time.monotonic() - started > LOOK_SECONDS:
+            if not is_announced and not self.ready and time.monotonic() - started > LOOK_SECONDS:
                 self.say(self._describe_wait())
-                said = True
+                is_announced = True
             self._rest()
         until = time.monotonic() + GATHER_SECONDS
         while len(self.ready) < len(self.slots) and time.monotonic() < until:
@@ -133,12 +133,12 @@ class Slots:
     def _start_missing(self) -> None:
         nodes = [node for node in self._list_nodes() if node["NodeID"] not in self._refused]
         room = sum(count_places(node["Resources"], self.device) for node in nodes)
-        wanted = room if self.limit is None else self.limit
+        target = room if self.limit is None else self.limit
         if self._refused and not room:
             raise FulcrumError(
                 f"no slot of use is left on the cluster: {'; '.join(sorted(set(self._refused.values())))}"
             )
-        for _ in range(wanted - len(self.slots)):
+        for _ in range(target - len(self.slots)):
             actor = self._make.options(**self._make_options()).remote(self.device)
             self.slots.append(RunningSlot(actor, actor.report.remote()))
 
@@ -194,11 +194,11 @@ class Slots:
         """Return why a slot cannot be one of this study; "" where it can."""
         if report.device is None:
             return f"has no such device ({report.problem})"
-        own = read_versions()
+        versions = read_versions()
         differing = [
-            f"{name} {theirs}, not {own[name]}"
+            f"{name} {theirs}, not {versions[name]}"
             for name, theirs in report.versions.items()
-            if theirs != own[name]
+            if theirs != versions[name]
         ]
         if differing:
             return f"has {' and '.join(differing)} as here"
@@ -214,9 +214,9 @@ class Slots:
         nodes = len({slot.report.node for slot in ready if slot.report})
         text = f"{len(ready)} slot{'s' * (len(ready) > 1)} on {nodes} node{'s' * (nodes > 1)}"
         line = f"{text}: {self.claimed.name}{' each' * (len(ready) > 1)}"
-        if line == self._told:
+        if line == self._last_line:
             return
-        is_first, self._told = not self._told, line
+        is_first, self._last_line = not self._last_line, line
         self.say(line)
         nice = max(slot.report.niceness for slot in ready if slot.report)
         if is_first and nice > 0:
