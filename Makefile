@@ -1,12 +1,12 @@
 # make run | sweep | diagnose | ui;   make run ARGS="-P data=mnist -P train.epochs=3"
-# make test | test-slow | lint | types | hooks | bench | clean;   make test ARGS="tests/cli -k help"
+# make test | test-slow | lint | types | hooks | docs | bench | clean;   make test ARGS="tests/cli -k help"
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE  # without byte-code every start of a process takes seconds more
 ARGS ?=
 
-.PHONY: run sweep diagnose test test-slow lint types hooks ui bench clean
+.PHONY: run sweep diagnose test test-slow lint types hooks docs ui bench clean
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.txt requirements-gpu.txt tools/install
@@ -49,6 +49,10 @@ lint: .venv/.installed-dev
 
 types: .venv/.installed-dev
 	mypy
+
+# The documentation site, into site/: open site/index.html.
+docs: .venv/.installed-dev
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
 
 # Lint and types before every commit from now on.
 hooks: .venv/.installed-dev

@@ -42,7 +42,7 @@ def list_packages() -> dict[str, object]:
     return {
         "packages": [NAME, f"{NAME}.conf", *(f"{NAME}.{room}" for room in find_packages("pipeline"))],
         "package_dir": {NAME: "pipeline", f"{NAME}.conf": "conf"},
-        "package_data": {NAME: ["py.typed"], f"{NAME}.conf": ["**/*.yaml"]},
+        "package_data": {NAME: ["py.typed"], f"{NAME}.reports": ["assets/*"], f"{NAME}.conf": ["**/*.yaml"]},
         "exclude_package_data": {f"{NAME}.conf": ["experiment/saved_by_*.yaml"]},
         "cmdclass": {"build_py": BuildRenamed},
     }

@@ -18,6 +18,11 @@ Stopped                         SIGTERM or SIGHUP: not an Exception, so that no 
 from typing import TypeVar
 
 
+def escape_controls(text: str) -> str:
+    """Return the text with line ends and control characters written as escapes, so that it is one line."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 class FulcrumError(Exception):
     """Base class of all errors. The text is one line: key, rule, value, remedy."""
 
@@ -25,9 +30,16 @@ class FulcrumError(Exception):
 
 
 class BadInput(FulcrumError):
-    """The user's input is at fault; nothing was recorded."""
+    """The user's input is at fault; nothing was recorded.
+
+    The text quotes what came from outside (names in files, values of a command line), so what would break
+    its one line is written as escapes here, once for all.
+    """
 
     exit_code = 2
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(escape_controls(text))
 
 
 class BadSetting(BadInput):

@@ -3,6 +3,8 @@
 import html
 import re
 
+from pipeline.errors import escape_controls
+
 MAX_LETTERS = 14  # letters of a class name
 
 
@@ -27,7 +29,7 @@ def shorten(name: str, limit: int = MAX_LETTERS) -> str:
 
 def format_one_line(text: str) -> str:
     """Return the text with line ends and control characters written as escapes, so that it is one line."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return escape_controls(text)
 
 
 def escape_markdown(text: str) -> str:

@@ -11,6 +11,7 @@ OF_THE_TREE = {"test_architecture.py", "test_mirror.py", "test_words.py", "test_
 THROUGH = {
     "cli/commands": "integration/test_end_to_end.py",
     "cli/frontier/choice": "cli/frontier/test_command.py",
+    "cli/frontier/export": "cli/frontier/test_command.py",
     "cli/frontier/output": "cli/frontier/test_command.py",
     "cli/diagnosis_summary": "cli/test_diagnose.py",
     "cli/ui": "integration/test_browser.py",
@@ -42,6 +43,7 @@ THROUGH = {
     "models/layers": "models/test_architectures.py",
     "profiling/ablation_keras": "profiling/test_measure_breakdown.py",
     "reports/palette": "reports/test_study_plots.py",
+    "reports/study_charts": "reports/test_study_html.py",
     "reports/style": "reports/test_study_plots.py",
     "search/sweep_spec": "search/test_sweep.py",
     "search/workers/cluster/slots": "search/workers/cluster/test_ray_pool.py",

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from pipeline import __version__, signals
 from pipeline.cli import help
-from pipeline.errors import BadInput, FulcrumError, StoreUnusable, find_cause
-from pipeline.formatting import format_one_line
+from pipeline.errors import FulcrumError, StoreUnusable, find_cause
 from pipeline.output import guard_output
 from pipeline.secrets import mask
 
+HELP = {"-h", "--help", "help"}
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -30,9 +30,9 @@ def _run_command(words: Sequence[str]) -> int:
     if list(words) == ["--version"]:
         print(f"fulcrum {__version__}")
         return 0
-    if not words or {"-h", "--help", "help"} & set(words):
-        command = next((word for word in words if word in help.COMMANDS), None)
-        print(help.format_help(command))
+    if not words or HELP & set(words):
+        topics = [word for word in words if help.is_topic(word)]
+        print(help.format_help(next(iter(topics), None)))
         return 0 if words else 2
     signals.listen()
     try:
@@ -45,8 +45,7 @@ def _run_command(words: Sequence[str]) -> int:
         error = find_cause(error, StoreUnusable) or _explain_disk(error) or error
         if isinstance(error, FulcrumError):
             text = mask(str(error))
-            line = format_one_line(text) if isinstance(error, BadInput) else text
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {text}", file=sys.stderr)
             return error.exit_code
         if not isinstance(error, Exception):
             raise

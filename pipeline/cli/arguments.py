@@ -18,6 +18,9 @@ from pipeline.settings.command_line import split_word
 
 PYTHON_NAMES = {"train.from": "train.start_from"}
 """Keys that Python cannot name a field, and the names of their fields."""
+WHOLE_TEXTS = ("--overrides",)
+"""Words whose value may be `key=value` itself."""
+_PAIR = re.compile(r"[A-Za-z_][\w.]*=")
 
 
 def normalise_words(words: Iterable[str]) -> list[str]:
@@ -39,6 +42,8 @@ def _read_pairs(words: Iterator[str]) -> Iterator[str]:
         key, value = split_word(pair)
         if key == "overrides":
             yield from _read_pairs(iter(_split_text(value or "")))
+        elif value is None and word.startswith("-"):
+            raise _explain_flag(word, "nothing")
         elif value is None and not pair.startswith("~"):
             raise BadSetting(f"every word must be key=value, got {word!r}; see --help for the keys")
         else:
@@ -46,10 +51,23 @@ def _read_pairs(words: Iterator[str]) -> Iterator[str]:
 
 
 def _read_value(word: str, words: Iterator[str]) -> str:
+    """Return the value of `--key value`; another `--word` is none, nor `a=b` after a key without a dot."""
     try:
-        return next(words)
+        value = next(words)
     except StopIteration:
-        raise BadSetting(f"{word} must be followed by a value, got nothing; write {word[2:]}=VALUE") from None
+        raise _explain_flag(word, "nothing") from None
+    if value.startswith("--") or (word not in WHOLE_TEXTS and "." not in word and _PAIR.match(value)):
+        raise _explain_flag(word, value)
+    return value
+
+
+def _explain_flag(word: str, got: str) -> BadSetting:
+    if "." in word:
+        return BadSetting(f"{word} must be followed by a value, got {got}; write {word.lstrip('-')}=VALUE")
+    return BadSetting(
+        f"{word} is no flag of this command, so a value must follow it, got {got}; "
+        f"write {word.lstrip('-')}=VALUE, or see --help"
+    )
 
 
 def _split_text(text: str) -> list[str]:

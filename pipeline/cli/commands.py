@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from pipeline.cli import diagnose, help, ui
+from pipeline.cli import diagnose, help, studies, ui
 from pipeline.cli.compose import compose, fit_to_rows
 from pipeline.errors import BadModel, BadSetting
-from pipeline.measures import Seconds
+from pipeline.measures import Epoch, Seconds
 from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.tracking import RecordInto
@@ -47,6 +47,7 @@ def run(command: str, words: Sequence[str]) -> None:
         "profile": _profile,
         "sweep": _sweep,
         "frontier": _frontier,
+        "studies": studies.run,
         "diagnose": diagnose.run,
         "doctor": _doctor,
         "ui": ui.run,
@@ -165,6 +166,19 @@ def _open_record(preparation: _Preparation, stage: str, into: str | None = None)
         yield record
 
 
+@contextmanager
+def _show_epochs(command_line: CommandLine, record: "RunRecorder") -> Iterator[Callable[[Epoch], None]]:
+    """Give the function that records an epoch and shows it."""
+    from pipeline.cli.run_screen import RunScreen
+
+    def show(epoch: Epoch) -> None:
+        record.record_epoch(epoch)
+        screen.show_epoch(epoch)
+
+    with RunScreen(command_line.settings.train.epochs, command_line.settings.measure) as screen:
+        yield show
+
+
 def _run(words: Sequence[str]) -> None:
     """Run one trial, or with `--multirun` one for each combination of the values that are typed."""
     if not MULTIRUN & set(words):
@@ -193,7 +207,8 @@ def _run_one(command_line: CommandLine) -> None:
     preparation, start = _plan_start(preparation)
     check_trial(preparation.prepared, command_line.settings, start)
     with _open_record(preparation, "run") as record:
-        result = run_trial(preparation.prepared, command_line.settings, record.record_epoch, start)
+        with _show_epochs(command_line, record) as show:
+            result = run_trial(preparation.prepared, command_line.settings, show, start)
         record.record_training(result.trained)
         record.record_warm_start(result.trained, start)
         record.record_evaluation(result.evaluation, preparation.prepared)
@@ -227,7 +242,8 @@ def _train(words: Sequence[str]) -> None:
     preparation, start = _plan_start(preparation)
     check_trial(preparation.prepared, command_line.settings, start)
     with _open_record(preparation, "train") as record:
-        trained = train_to_end(preparation.prepared, command_line.settings, record.record_epoch, start)
+        with _show_epochs(command_line, record) as show:
+            trained = train_to_end(preparation.prepared, command_line.settings, show, start)
         record.record_training(trained)
         record.record_warm_start(trained, start)
         record.record_seconds(replace(trained.seconds, prepare=preparation.prepare_seconds))

@@ -14,7 +14,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.cli import arguments, explain_conf, explain_errors, schema
+from pipeline.cli import arguments, schema
+from pipeline.cli.explain import conf_files, typed_words
 from pipeline.settings.addresses import CHECKOUT, CONF, get_own_conf
 from pipeline.settings.command_line import CommandLine, Overrides, key_of
 from pipeline.settings.rows_defaults import choose_words
@@ -28,15 +29,15 @@ def compose(words: Sequence[str]) -> CommandLine:
         BadSetting: a key, a type, a value or a pair of values is wrong; the text is one line.
     """
     pairs = arguments.normalise_words(words)
-    explain_errors.check_words(pairs, CONF)
+    typed_words.check_words(pairs, CONF)
     try:
         config = _compose_config(pairs)
         choices = OmegaConf.to_container(config.hydra.runtime.choices)
         with open_dict(config):
             del config["hydra"]
         settings = OmegaConf.to_object(config)
-    except (HydraException, OmegaConfBaseException, *explain_conf.UNREADABLE) as error:
-        raise explain_errors.explain(error, pairs, CONF) from None
+    except (HydraException, OmegaConfBaseException, *conf_files.UNREADABLE) as error:
+        raise typed_words.explain(error, pairs, CONF) from None
     assert isinstance(settings, Settings)
     assert isinstance(choices, dict)
     chosen = {

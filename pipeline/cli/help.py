@@ -1,6 +1,9 @@
 """What `--help` prints: read from conf/, so that it is never out of date; without Hydra or TensorFlow."""
 
+import textwrap
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pipeline.settings.addresses import CHECKOUT, CONF, find_options
@@ -13,11 +16,15 @@ COMMANDS = {
     "evaluate": "score a trained model: trained=RUN_ID | runs:/... | models:/NAME@ALIAS | PATH",
     "profile": "time a trained model and measure its size: trained=...",
     "sweep": "search for the frontier: model.hidden=16,64,256 or interval(16,256), added to search=...",
-    "frontier": "a frontier: --study NAME --at-least 0.975 --within SECONDS --knee --max latency_ms=5",
+    "frontier": "a study: its frontier; --at-least 97.5%, --within 5ms, --knee, --csv, number of a trial",
+    "studies": "list the studies, the newest first",
     "diagnose": "find a cheaper command line: name the bottleneck, apply remedies, keep those that pay",
     "doctor": "say in ten lines what works on this machine, and how to get what does not; --json",
     "ui": "start the MLflow UI on this machine",
 }
+
+ALL = "all"
+OTHER_HELP = "Settings: --help GROUP for one group, such as --help optimizer; --help all for everything."
 
 EXAMPLES = """\
   python -m pipeline run data=mnist model.hidden=128 train.epochs=5
@@ -25,47 +32,92 @@ EXAMPLES = """\
   python -m pipeline evaluate trained=RUN_ID record=model
   python -m pipeline diagnose data=mnist train.batch_size=8 diagnose.save=cheaper"""
 
-THROUGH_MLFLOW = (
-    "The same commands through MLflow: mlflow run . -P KEY=VALUE -P overrides='KEY=VALUE KEY=VALUE'"
-)
+
+def format_help(topic: str | None = None) -> str:
+    """Return the help: one screen; `topic`: a command, a group, a setting, or `all` for everything.
+
+    A name of a command and of a group, such as `train`, gives both.
+    """
+    if topic == ALL:
+        return "\n".join([*_format_head(None), "", *_format_everything()])
+    group = (topic or "").partition(".")[0]
+    if group not in read_defaults():
+        return "\n".join([*_format_head(topic), "", *_format_overview()])
+    head = [*_format_head(topic), ""] if topic in COMMANDS else []
+    about = [f"Settings of {group} and its options (* = default):", *_format_group(group)]
+    return "\n".join([*head, *about, OTHER_HELP])
 
 
-def format_help(command: str | None) -> str:
-    """Return the help for one command, or for all."""
-    head = f"{PROGRAM} {command or 'COMMAND'} [KEY=VALUE ...]"
-    about = [f"  {COMMANDS[command]}"] if command else ["Commands:", *_format_table(COMMANDS.items())]
-    return "\n".join(
-        [
-            f"Usage: {head}",
-            "",
-            *about,
-            "",
-            "Examples:",
-            EXAMPLES,
-            "",
-            "Groups, their options (* = default) and settings:",
-            *_format_groups(),
-            "Settings outside groups:",
-            *_align_comments((CONF / "config.yaml").read_text().partition("\n\n")[2].splitlines()),
-            "",
-            *([THROUGH_MLFLOW] if CHECKOUT else []),
-        ]
-    )
+def is_topic(word: str) -> bool:
+    """Return whether there is help on the word: a command, a group, a setting of one, or `all`."""
+    return word in COMMANDS or word == ALL or word.partition(".")[0] in read_defaults()
 
 
-def _format_groups() -> Iterator[str]:
+def _format_head(command: str | None) -> Iterator[str]:
+    yield f"Usage: {PROGRAM} {command or 'COMMAND'} [KEY=VALUE ...]"
+    yield ""
+    yield from [f"  {COMMANDS[command]}"] if command else ["Commands:", *_format_table(COMMANDS.items())]
+    yield from ["", "Examples:", EXAMPLES]
+
+
+def _format_overview() -> Iterator[str]:
+    """Yield a line for each group with a choice, and the names of the others."""
+    yield "Groups and their options (* = default):"
+    plain = []
     for group, default in read_defaults().items():
-        paths = sorted(find_options(group).values(), key=lambda path: (path.stem != default, path.stem))
-        shown: list[str] = []
-        for path in paths:
-            comment, settings = _read_option(path)
-            yield f"  {group}={path.stem}{'*' if path.stem == default else ''}".ljust(34) + comment
-            new = [line for line in settings if line not in shown and group != "experiment"]
-            yield from _align_comments(f"{group}.{line}" for line in new)
-            shown += new
+        options = [option.name for option in list_options(group)]
+        if len(options) == 1:
+            plain.append(group)
+        else:
+            names = " ".join(f"{option}*" if option == default else option for option in options)
+            yield from textwrap.wrap(
+                f"{group + '=':<13}{names}", 110, initial_indent="  ", subsequent_indent=" " * 15
+            )
+    yield from textwrap.wrap(
+        "without a choice: " + " ".join(plain), 110, initial_indent="  ", subsequent_indent=" " * 15
+    )
+    yield OTHER_HELP
+
+
+def _format_everything() -> Iterator[str]:
+    yield "Groups, their options (* = default) and settings:"
+    for group in read_defaults():
+        yield from _format_group(group)
+    yield "Settings outside groups:"
+    yield from _align_comments((CONF / "config.yaml").read_text().partition("\n\n")[2].splitlines())
+    if CHECKOUT:
         yield ""
+        yield "The same commands through MLflow: mlflow run . -P KEY=VALUE -P overrides='KEY=VALUE KEY=VALUE'"
 
 
+def _format_group(group: str) -> Iterator[str]:
+    default = read_defaults()[group]
+    shown: list[str] = []
+    for option in list_options(group):
+        yield f"  {group}={option.name}{'*' if option.name == default else ''}".ljust(34) + option.about
+        new = [line for line in option.settings if line not in shown and group != "experiment"]
+        yield from _align_comments(f"{group}.{line}" for line in new)
+        shown += new
+    yield ""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a group: its name, what it is, and the lines of its settings as they stand in conf/."""
+
+    name: str
+    about: str
+    settings: tuple[str, ...]
+
+
+def list_options(group: str) -> tuple[Option, ...]:
+    """List the options of a group, the default first."""
+    default = read_defaults()[group]
+    paths = sorted(find_options(group).values(), key=lambda path: (path.stem != default, path.stem))
+    return tuple(Option(path.stem, *_read_option(path)) for path in paths)
+
+
+@cache
 def read_defaults() -> dict[str, str]:
     """Return the option that conf/config.yaml chooses for each group, in its order."""
     lines = (CONF / "config.yaml").read_text().partition("\n\n")[0].splitlines()
@@ -75,10 +127,10 @@ def read_defaults() -> dict[str, str]:
     return dict(choice.split(": ") for choice in choices)
 
 
-def _read_option(path: Path) -> tuple[str, list[str]]:
+def _read_option(path: Path) -> tuple[str, tuple[str, ...]]:
     lines = [line for line in path.read_text().splitlines() if not line.startswith("# @")]
     comment = lines[0].removeprefix("# ")
-    return comment, [line for line in lines[1:] if line and not line.startswith("defaults:")]
+    return comment, tuple(line for line in lines[1:] if line and not line.startswith("defaults:"))
 
 
 def _align_comments(lines: Iterable[str]) -> Iterator[str]:

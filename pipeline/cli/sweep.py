@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from pipeline.tracking.study_recorder import StudyRecorder
 
 
+DRY_RUN = "--dry-run"
+"""Check the words and say what would happen; train and record nothing."""
+
+
 class NothingFound(FulcrumError):
     """No trial of a search has come to a point."""
 
@@ -49,10 +53,13 @@ def run(words: Sequence[str]) -> None:
         BadInput: the words, the storage or the data are at fault; nothing was begun.
         SearchStopped: a trial showed an error of the program.
     """
-    plan = plans.make_plan(words)
+    plan = plans.make_plan([word for word in words if word != DRY_RUN])
     address, settings = _check_quickly(plan), plan.command_line.settings
     for line in plan.left_out:
         print(line, file=sys.stderr)
+    if DRY_RUN in words:
+        print("\n".join(plan.describe_search()))
+        return
     pool, device = _open_pool(settings)
     with closing(pool):
         from pipeline.profiling.objectives import check_readable
@@ -150,12 +157,17 @@ def _search_study(
     )
     study_place.write_place(client, store, experiment_id)
     study, measure = StudyKey(name, identity, experiment_id), command_line.settings.measure
+    cap = search.most_trials if search.is_capped else None
     with (
         record_study(client, command_line, study, device.kind, store.exclusive) as recorder,
-        Screen(name, search.trials, search.budget_device_seconds, device.kind, measure) as screen,
+        Screen(name, cap, search.budget_device_seconds, device.kind, measure) as screen,
     ):
         recorder.record_validation_split(split)
         recorder.record_objectives(search.objectives)
+        screen.show_plan(
+            plan.describe_search(),
+            f"{find_base_address()}/#/experiments/{experiment_id}/runs/{recorder.run_id}",
+        )
         observer = _StudyObserver(recorder, screen, store, device.name)
         sweep = Sweep(spec, plan.epochs, store, pool, observer)
         with store.heartbeat():

@@ -50,6 +50,25 @@ class SweepPlan:
             **search.describe_objectives(),
         }
 
+    def describe_search(self) -> tuple[str, ...]:
+        """Return what will happen, a line each: what is searched, when it ends, what comes after."""
+        settings = self.command_line.settings
+        search, price = settings.search, settings.price
+        seconds = search.budget_device_seconds
+        total = [f"{search.most_trials} trials"] if search.is_capped else []
+        if seconds is not None:
+            money = price.of(seconds)
+            paid = f" ({money:.3g} {price.currency.upper()})" if money is not None else ""
+            total.append(f"{seconds:g} device-seconds{paid}")
+        total += [f"{search.timeout:g} s by the wall clock"] if search.timeout else []
+        seeds = f"{search.confirm} new seed{'s' if search.confirm > 1 else ''}"
+        after = f"train each point of the frontier with {seeds}" if search.confirm else "nothing is confirmed"
+        return (
+            f"search: {'  '.join(self.space.format_lines())}",
+            f"until: {' or '.join(total)}, whichever is first" if len(total) > 1 else f"until: {total[0]}",
+            f"then: {after}",
+        )
+
     def fingerprint_data(self, source: str) -> dict[str, str]:
         """Return the SHA-256 (hex) of each data set that trials read, by the words that name it.
 

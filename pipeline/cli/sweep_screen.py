@@ -36,17 +36,18 @@ class Screen:
     def __init__(
         self,
         study: str,
-        trials: int,
+        trials: int | None,
         budget: float | None,
         unit: str,
         measure: Measure = ACCURACY_MEASURE,
     ) -> None:
-        """Prepare the screen of a study. `unit`: cpu or gpu; `budget`: device-seconds; `measure`: its own."""
+        """Prepare the screen of a study with its total. `budget`: device-seconds; `unit`: cpu or gpu."""
         self._measure = measure
         self._study, self._trials, self._budget, self._unit = study, trials, budget, unit
         self._console = Console(highlight=False)
         self._started = time.monotonic()
         self._trials_at_start: int | None = None
+        self._paid_at_start = 0.0
         self._results: Results | None = None
         self._running: dict[int, str] = {}
         self._live: Live | None = None
@@ -58,13 +59,18 @@ class Screen:
     def __enter__(self) -> "Screen":
         if self._live:
             self._live.start()
-        else:
-            self._print(f"study {self._study}: {self._trials} trials")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
+
+    def show_plan(self, lines: Sequence[str], page: str) -> None:
+        """Show what will happen, and where it can be watched."""
+        self._console.print(f"[bold]study {escape(self._study)}[/]", soft_wrap=True)
+        for line in lines:
+            self._console.print(f"  {escape(line)}", soft_wrap=True)
+        self._console.print(f"  watch it: {escape(page)}", soft_wrap=True)
 
     def show_started(self, number: int) -> None:
         self._running[number] = f"{number}: begins"
@@ -111,6 +117,7 @@ class Screen:
         self._results = results
         if self._trials_at_start is None:
             self._trials_at_start = len(results.trials)
+            self._paid_at_start = results.paid_seconds
 
     def _print(self, line: str) -> None:
         print(line, flush=True)
@@ -130,15 +137,25 @@ class Screen:
 
     def _format_progress(self) -> str:
         done = len(self._results.trials) if self._results else 0
-        phrases = [f"{done}/{self._trials} trials"]
+        phrases = [f"{done}/{self._trials} trials" if self._trials else f"{done} trials"]
         paid = self._results.paid_seconds if self._results else 0.0
         budget = f" of {format_seconds(self._budget)}" if self._budget else ""
         phrases.append(f"{self._unit} time {format_seconds(paid)}{budget}")
-        fresh = done - (self._trials_at_start or 0)
-        if fresh > 1 and done < self._trials:
-            left = (time.monotonic() - self._started) / fresh * (self._trials - done)
+        if left := self._forecast_left(done, paid):
             phrases.append(f"about {format_seconds(left)} to go")
         return ", ".join(phrases)
+
+    def _forecast_left(self, done: int, paid: float) -> float | None:
+        """Return the seconds until trials or budget are used up, whichever is first; None: not known yet."""
+        fresh = done - (self._trials_at_start or 0)
+        if fresh < 2:
+            return None
+        elapsed, left = time.monotonic() - self._started, list[float]()
+        if self._trials:
+            left.append(elapsed / fresh * (self._trials - done))
+        if self._budget and paid > self._paid_at_start:
+            left.append(elapsed / (paid - self._paid_at_start) * (self._budget - paid))
+        return max(0.0, min(left)) if left else None
 
 
 def draw_sparkline(points: Sequence[Point], width: int = SPARKLINE_WIDTH) -> str:

@@ -1,241 +1,161 @@
-"""The frontier as an HTML page: zoom, and hover for the command of a point. Opens without a network."""
+"""The page of a study: choose a point, see its settings and its command, look at the study from other sides.
 
+One file that opens without a network. What moves is in `assets/`; the study lies in the page as JSON.
+"""
+
+import json
+import math
 from collections.abc import Sequence
 from html import escape
-from textwrap import wrap
-
-import plotly.graph_objects as go  # type: ignore[import-untyped]
-import plotly.io  # type: ignore[import-untyped]
+from pathlib import Path
+from typing import Any
 
 from pipeline.formatting import format_number
-from pipeline.frontier import compute_error_floor, find_frontier, flatten
-from pipeline.measures import Point
-from pipeline.reports import study_pairs
-from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
+from pipeline.frontier import compute_error_floor
+from pipeline.reports import study_charts
 from pipeline.reports.study_markdown import describe_point, format_accuracies, format_further, format_seconds
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
-from pipeline.settings.searching.measures import Measure
 
-# plotly.js 7 shows a button that uploads the figure, unless this switches it off.
-CONFIG = {"displaylogo": False, "showSendToCloud": False}
-# Errors that have a tick; dense, for zooming: plotly leaves out what has no room.
-TICKS = [digit * 10.0**-decade for decade in range(1, 7) for digit in (10, 7, 5, 3, 2)]
-
-PAIR_WIDTH, PAIR_HEIGHT = 620, 420  # pixels
-
-TABLE_STYLE = (
-    f"table {{ font: 13px sans-serif; color: {INK}; border-collapse: collapse; margin: 0 30px 30px 80px }}"
-    f"th, td {{ text-align: right; padding: 3px 12px; border-bottom: 1px solid {LINE}; white-space: nowrap }}"
-    "th:last-child, td:last-child { text-align: left; font-family: monospace; white-space: normal }"
-)
+ASSETS = Path(__file__).with_name("assets")
+CHARTS = {
+    "history": "History: hypervolume against what was spent",
+    "slices": "Slices: one setting against the measure",
+    "parallel": "Parallel coordinates: all settings at once",
+}
+"""Charts that are drawn when a person opens them, and their headings."""
 
 
-def render_frontier(results: Results) -> str:
-    """Render a self-contained HTML page (5 MB of it are plotly.js): trials, the frontier, the knee."""
-    figure = go.Figure(layout=_make_layout(results))
-    floor = compute_error_floor(results.points)
-    for state, symbol in (("complete", "circle"), ("paused", "circle-open")):
-        ended = [trial for trial in results.trials if trial.state == state and trial.points]
-        figure.add_trace(
-            _make_dots(
-                [trial.points[-1] for trial in ended],
-                [_format_end(results, trial) for trial in ended],
-                floor,
-                name=f"{state} trials",
-                marker={"color": "#a8a8a8", "size": 7, "symbol": symbol},
-            )
-        )
-    _add_frontier(figure, results, floor)
-    html: str = plotly.io.to_html(
-        figure, include_plotlyjs=True, div_id="frontier", config=CONFIG, default_height="72vh"
+def render_frontier(results: Results, runs: str = "") -> str:
+    """Render the page (5 MB of it are plotly.js). `runs`: the address before a run's id; empty: no links."""
+    figure = study_charts.draw_frontier(results)
+    data = json.dumps(make_page_data(results, runs)).replace("<", "\\u003c")  # no text ends the script
+    name = escape(results.study)
+    device = f" of {escape(results.device)}" if results.frontier else ""
+    spent = f"{len(results.trials)} trials, {format_number(results.paid_seconds)} device-seconds{device}"
+    charts = "".join(
+        f'<details data-chart="{key}"><summary>{heading}</summary>'
+        f'<div id="{key}" class="chart"></div></details>'
+        for key, heading in CHARTS.items()
     )
-    head, _, tail = html.rpartition("</body>")
-    return f"{head}{_render_pairs(results, floor)}{_render_table(results)}</body>{tail}"
+    return "\n".join(
+        [
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{name}: {escape(results.measure.label)} for device-seconds</title>",
+            f"<style>{(ASSETS / 'frontier_page.css').read_text()}</style></head><body>",
+            f'<header><h1>{name}</h1><span class="dim">{spent}</span>',
+            '<button id="theme" type="button">Dark</button></header>',
+            f"<main>{_render_choice(results)}",
+            f'<section aria-label="Chart: {escape(results.measure.label)} against device-seconds; '
+            f'the table below has its points">{study_charts.render_chart(figure)}</section>',
+            f"{study_charts.render_pairs(results)}{_render_table(results)}{charts}</main>",
+            f'<script type="application/json" id="study">{data}</script>',
+            f"<script>{(ASSETS / 'frontier_page.js').read_text()}</script></body></html>",
+        ]
+    )
 
 
-def _render_pairs(results: Results, floor: float) -> str:
-    """Render a small chart for each two objectives but the first pair, which is the large one."""
-    if not results.further or not results.frontier:
-        return ""
-    charts = [_make_pair(results, floor, *pair) for pair in study_pairs.list_pairs(results)[1:]]
-    parts = [
-        plotly.io.to_html(
-            chart, include_plotlyjs=False, full_html=False, div_id=f"pair-{number}", config=CONFIG
-        )
-        for number, chart in enumerate(charts, start=1)
-    ]
-    cells = "".join(f"<div>{part}</div>" for part in parts)
-    return f'<div style="display: flex; flex-wrap: wrap; gap: 20px">{cells}</div>'
-
-
-def _make_pair(
-    results: Results, floor: float, up: study_pairs.PairAxis, across: study_pairs.PairAxis
-) -> go.Figure:
-    """Make the chart of two objectives: where trials ended, the frontier over all, the line of these two."""
-    of_accuracy = up.number == 0
-
-    def make_trace(points: Sequence[Point], hovers: Sequence[str], **style: object) -> go.Scatter:
-        return go.Scatter(
-            x=[across.read(point) for point in points],
-            y=[max(up.read(point), floor) if of_accuracy else up.read(point) for point in points],
-            text=list(hovers),
-            hovertemplate="%{text}<extra></extra>",
-            **style,
-        )
-
-    members, ends = results.frontier, [trial for trial in results.trials if trial.points]
-    points = [member.point for member in members]
-    stairs = [points[index] for index in study_pairs.find_pair_frontier(points, up, across)]
-    line = {"color": BLUE, "width": 2, "shape": "hv"}
-    axis = {
-        "gridcolor": LINE,
-        "linecolor": LINE,
-        "zeroline": False,
-        "tickfont": {"color": GREY},
-        "type": "log",
+def make_page_data(results: Results, runs: str = "") -> dict[str, Any]:
+    """Return what the page's script reads: the points, the trials, the settings, the steps of the sliders."""
+    points = [_make_point(member, results) for member in results.frontier]
+    measure = results.measure
+    values = sorted({point["value"] for point in points})
+    costs = sorted({point["cost"] for point in points})
+    return {
+        "measure": measure.label,
+        "runs": runs,
+        "config": study_charts.CONFIG,
+        "points": points,
+        "sliders": {
+            "at-least": [{"value": value, "shown": measure.format(value)} for value in values],
+            "within": [{"value": cost, "shown": f"{format_number(cost)} device-seconds"} for cost in costs],
+        },
+        "keys": list(dict.fromkeys(key for trial in results.trials for key in trial.params)),
+        "trials": [_make_trial(trial) for trial in results.trials],
+        "progress": [list(step) for step in results.compute_progress()],
     }
-    marks = _choose_ticks(results) if of_accuracy else {}
-    ticks = {"autorange": "reversed", "tickvals": list(marks), "ticktext": list(marks.values())}
-    figure = go.Figure(
-        layout={
-            "font": {"color": INK, "family": "sans-serif"},
-            "plot_bgcolor": "white",
-            "hovermode": "closest",
-            "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"family": "monospace"}},
-            "showlegend": False,
-            "width": PAIR_WIDTH,  # while a chart is drawn, the page does not know of the next one
-            "height": PAIR_HEIGHT,
-            "margin": {"l": 80, "r": 30, "t": 30, "b": 60},
-            "xaxis": {**axis, "dtick": "D2", "title": {"text": f"{across.heading}, log scale"}},
-            "yaxis": {**axis, "title": {"text": up.heading}, **(ticks if of_accuracy else {"dtick": "D2"})},
-        }
+
+
+def _make_point(member: FrontierPoint, results: Results) -> dict[str, Any]:
+    floor = compute_error_floor(results.points)
+    estimate = member.estimate
+    return {
+        "key": study_charts.format_key(member),
+        "x": member.point.device_seconds,
+        "y": max(1 - member.point.accuracy, floor),
+        "value": estimate.accuracy,
+        "cost": estimate.device_seconds,
+        "shown": results.measure.format(estimate.accuracy),
+        "seconds": format_number(estimate.device_seconds),
+        "text": f"trial {member.trial.number} at epoch {member.epoch}: {describe_point(member)}",
+        "params": _make_plain(member.trial),
+        "command": member.command,
+        "run": member.trial.run_id,
+        "knee": member is results.knee,
+    }
+
+
+def _make_trial(trial: StudyTrial) -> dict[str, Any]:
+    last = trial.points[-1] if trial.points else None
+    is_shown = last is not None and math.isfinite(last.accuracy) and last.device_seconds > 0
+    return {
+        "number": trial.number,
+        "params": _make_plain(trial),
+        "value": last.accuracy if last and is_shown else None,
+        "cost": last.device_seconds if last and is_shown else None,
+    }
+
+
+def _make_plain(trial: StudyTrial) -> dict[str, Any]:
+    """Return the params as JSON has them: no infinity, and true and false as words."""
+    return {key: value if _is_number(value) else str(value) for key, value in trial.params.items()}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _render_choice(results: Results) -> str:
+    """Render the two sliders and the place of the chosen point; a sentence where there is no point."""
+    if not results.frontier:
+        return '<p id="chosen">No trial has come to a point yet.</p>'
+    sliders = "".join(
+        f'<label for="{key}">{text} <output id="{key}-shown" for="{key}"></output>'
+        f'<input id="{key}" type="range" min="0" step="1" value="0"></label>'
+        for key, text in (
+            ("at-least", f"the cheapest with a {escape(results.measure.label)} of at least"),
+            ("within", "the best within"),
+        )
     )
-    hovers = [_format_end(results, each) for each in ends]
-    grey = {"color": "#a8a8a8", "size": 6}
-    figure.add_trace(make_trace([each.points[-1] for each in ends], hovers, mode="markers", marker=grey))
-    figure.add_trace(make_trace(stairs, [], mode="lines", line=line, hoverinfo="skip"))
-    blue = {"color": BLUE, "size": 9, "line": {"color": "white", "width": 1}}
-    hovers = [_format_member_hover(member) for member in members]
-    figure.add_trace(make_trace(points, hovers, mode="markers", marker=blue))
-    if results.knee:
-        ring = {"color": ORANGE, "size": 16, "symbol": "circle-open", "line": {"width": 3}}
-        figure.add_trace(make_trace([results.knee.point], [], mode="markers", marker=ring, hoverinfo="skip"))
-    return figure
+    return f'<div class="choose">{sliders}</div><section id="chosen" aria-live="polite"></section>'
 
 
 def _render_table(results: Results) -> str:
-    """Render the accuracies of each frontier point side by side; nothing where none is confirmed."""
-    if not any(member.confirmation for member in results.frontier):
+    """Render the points of the frontier: what each group of seeds reached, the cost, the command."""
+    if not results.frontier:
         return ""
-    accuracies = ["all seeds (95 % interval)", "search", "new seeds", "test"]
-    headings = [*accuracies, "device-seconds", *(kind.heading for kind in results.further), "command"]
-    rows = [
-        [
-            *format_accuracies(member),
-            format_seconds(member),
-            *format_further(member, with_unit=False),
-            member.command,
-        ]
-        for member in results.frontier
-    ]
-    head = "".join(f"<th>{heading}</th>" for heading in headings)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<style>{TABLE_STYLE}</style><table><tr>{head}</tr>{body}</table>"
-
-
-def _add_frontier(figure: go.Figure, results: Results, floor: float) -> None:
-    members, knee = results.frontier, results.knee
-    points = [member.point for member in members]
-    hovers = [_format_member_hover(member) for member in members]
-    marker = {"color": BLUE, "size": 10, "line": {"color": "white", "width": 1}}
-    line = {"color": BLUE, "width": 2, "shape": "hv"}
-    stairs = find_frontier(flatten(points))
-    others = [index for index in range(len(members)) if index not in stairs]
-    if others:
-        name = f"frontier by {' or '.join(kind.label for kind in results.further)}"
-        pale = {"color": SKY, "size": 9, "line": {"color": BLUE, "width": 1}}
-        behind = [points[index] for index in others], [hovers[index] for index in others]
-        figure.add_trace(_make_dots(*behind, floor, name=name, marker=pale))
-    in_front = [points[index] for index in stairs], [hovers[index] for index in stairs]
-    figure.add_trace(
-        _make_dots(*in_front, floor, name="frontier", mode="lines+markers", marker=marker, line=line)
+    confirmed = any(member.confirmation for member in results.frontier)
+    reached = (
+        ["all seeds (95 % interval)", "search", "new seeds", "test"] if confirmed else [results.measure.label]
     )
-    if knee:
-        ring = {"color": ORANGE, "size": 18, "symbol": "circle-open", "line": {"width": 3}}
-        figure.add_trace(_make_dots([knee.point], [], floor, name="knee", marker=ring, hoverinfo="skip"))
-
-
-def _make_dots(
-    points: Sequence[Point], hovers: Sequence[str], floor: float, mode: str = "markers", **style: object
-) -> go.Scatter:
-    return go.Scatter(
-        x=[point.device_seconds for point in points],
-        y=[max(1 - point.accuracy, floor) for point in points],
-        mode=mode,
-        text=list(hovers),
-        hovertemplate="%{text}<extra></extra>" if hovers else None,
-        **style,
+    headings = [*reached, "device-seconds", *(kind.heading for kind in results.further), "command"]
+    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
+    body = "".join(
+        f'<tr tabindex="0" data-index="{index}">{_render_cells(_list_cells(member, results, confirmed))}</tr>'
+        for index, member in enumerate(results.frontier)
+    )
+    return (
+        '<h2>The frontier</h2><p class="dim">Choose a row by click, or by Enter and the arrow keys.</p>'
+        f'<div class="wide"><table id="points"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 
-def _format_hover(measure: Measure, trial: StudyTrial, epoch: int, point: Point, command: str) -> str:
-    epochs = "1 epoch" if epoch == 1 else f"{epoch} epochs"
-    cost = f"{format_number(point.device_seconds)} device-seconds"
-    head = f"<b>{measure.format(point.accuracy)} for {cost}</b>"
-    params = [f"{key} = {value}" for key, value in trial.params.items()]
-    lines = [f"trial {trial.number}, {epochs}, {trial.state}", *params, "", *wrap(command, 90)]
-    return "<br>".join([head, *map(escape, lines)])
+def _list_cells(member: FrontierPoint, results: Results, confirmed: bool) -> list[str]:
+    reached = format_accuracies(member) if confirmed else [results.measure.format(member.point.accuracy)]
+    return [*reached, format_seconds(member), *format_further(member, with_unit=False), member.command]
 
 
-def _format_end(results: Results, trial: StudyTrial) -> str:
-    """Format the hover of a trial's last point."""
-    return _format_hover(results.measure, trial, len(trial.curve), trial.points[-1], trial.command)
-
-
-def _format_member_hover(member: FrontierPoint) -> str:
-    """Format the hover of a frontier point: what the search saw, then what all seeds and the test say."""
-    text = _format_hover(member.measure, member.trial, member.epoch, member.point, member.command)
-    head, _, rest = text.partition("<br>")
-    return f"{head}<br>{escape(describe_point(member))}<br>{rest}"
-
-
-def _choose_ticks(results: Results) -> dict[float, str]:
-    """Choose the ticks: error to label. An accuracy of 1, if there is one, stands at the error floor."""
-    floor, points = compute_error_floor(results.points), results.points
-    marks = {error: results.measure.format_tick(1 - error) for error in TICKS if error > 1.2 * floor}
-    return marks | (
-        {floor: results.measure.format_tick(1.0)} if any(point.accuracy >= 1 for point in points) else {}
-    )
-
-
-def _make_layout(results: Results) -> dict[str, object]:
-    marks = _choose_ticks(results)
-    device = f" of {results.device}" if results.frontier else ""
-    axis = {"gridcolor": LINE, "linecolor": LINE, "zeroline": False, "tickfont": {"color": GREY}}
-    return {
-        "title": {
-            "text": f"<b>{results.measure.title} for device-seconds, {escape(results.study)}</b>",
-            "x": 0.02,
-        },
-        "font": {"color": INK, "family": "sans-serif"},
-        "plot_bgcolor": "white",
-        "hovermode": "closest",
-        "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"family": "monospace"}},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "margin": {"l": 80, "r": 30, "t": 90, "b": 60},
-        "xaxis": {
-            **axis,
-            "type": "log",
-            "dtick": "D2",
-            "title": {"text": f"device-seconds{escape(device)}, log scale"},
-        },
-        "yaxis": {
-            **axis,
-            "type": "log",
-            "autorange": "reversed",
-            "title": {"text": f"validation {results.accuracy_name}, log scale of error"},
-            "tickvals": list(marks),
-            "ticktext": list(marks.values()),
-        },
-    }
+def _render_cells(cells: Sequence[str]) -> str:
+    return "".join(f"<td>{escape(cell)}</td>" for cell in cells)

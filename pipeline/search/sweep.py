@@ -89,7 +89,7 @@ class Sweep:
     def _queue_baselines(self) -> None:
         """Add to the queue the baselines that the study has not had yet, within the total."""
         for line in self.spec.search.enqueue:
-            if self.store.count_begun() < self.spec.search.trials:
+            if self.store.count_begun() < self.spec.search.most_trials:
                 words = self.spec.fixed.with_(*line.split())
                 self.store.queue(ProposedTrial({}, {}, {}), {WORDS: words}, once=f"baseline {line}")
 
@@ -101,7 +101,7 @@ class Sweep:
             if row := self.store.claim():
                 self._begin_waiting(row)
                 return True
-        if self._is_exhausted or self.store.count_begun() >= self.spec.search.trials:
+        if self._is_exhausted or self.store.count_begun() >= self.spec.search.most_trials:
             return False
         return self._begin_new()
 
@@ -116,7 +116,7 @@ class Sweep:
 
     def _begin_new(self) -> bool:
         """Start what the sampler proposes; again, where another process was faster with the same."""
-        limit = self.spec.search.trials
+        limit = self.spec.search.most_trials
         while True:
             rows = self.store.trials()
             self._proposer.show(rows)

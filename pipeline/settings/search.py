@@ -13,6 +13,7 @@ from pipeline.settings.searching.objectives import (
     OBJECTIVES,
     ObjectiveKind,
 )
+from pipeline.settings.searching.quantities import Budget, read_budget
 
 
 class Sampler(StrEnum):
@@ -33,6 +34,10 @@ class Objective(StrEnum):
     accuracy = "accuracy"
     accuracy_under_shift = "accuracy_under_shift"
 
+
+USUAL_TRIALS = 40
+"""Trials of a study where nothing else ends it."""
+MOST_TRIALS = 1_000_000
 
 STUDY_BARRED = "'\"/:"
 """A study is a folder of checkpoints, a registered model and a text in MLflow's filters, too."""
@@ -66,11 +71,12 @@ class Search:
     `space`: words with several values, as one types them after `--multirun`; `when`: more such words, which
     count where a condition `key=value` holds; `objectives`: names of `searching.objectives`, of which
     accuracy and cost are the first two; `objective`: which measure stands for accuracy, on the validation
-    samples as they are, or corrupted as `evaluate` says, null: that of the task; `trials`: the total of a
-    study, also of one that is resumed; `enqueue`: command lines tried first; `from_diagnosis`: run id of a
-    diagnosis, whose last command line is tried first and searched around; `confirm`: new seeds with which
-    each point of the frontier is trained at the end; `trial_timeout`: see `trial_limit`; `workers`: processes
-    that train, 0: this one.
+    samples as they are, or corrupted as `evaluate` says, null: that of the task; `budget`: what the whole
+    search may spend, as a person writes it; `trials`: the total of a study, also of one that is resumed,
+    null: see `most_trials`; `enqueue`: command lines tried first; `from_diagnosis`: run id of a diagnosis,
+    whose last command line is tried first and searched around; `confirm`: new seeds with which each point of
+    the frontier is trained at the end; `trial_timeout`: see `trial_limit`; `workers`: processes that train,
+    0: this one.
     """
 
     space: list[str]
@@ -78,7 +84,8 @@ class Search:
     sampler: Sampler
     objective: Objective | None
     objectives: list[str]
-    trials: int
+    budget: str | None
+    trials: int | None
     budget_device_seconds: float | None
     timeout: float | None
     trial_timeout: float | None
@@ -93,7 +100,9 @@ class Search:
     max_parameters: int | None
 
     def __post_init__(self) -> None:
-        require(1 <= self.trials <= 1_000_000, "search.trials", ">= 1 and <= 1000000", self.trials)
+        valid = self.trials is None or 1 <= self.trials <= MOST_TRIALS
+        require(valid, "search.trials", f">= 1 and <= {MOST_TRIALS}, or null", self.trials)
+        self._check_budget()
         require(0 <= self.workers <= 1024, "search.workers", ">= 0 (0 = here) and <= 1024", self.workers)
         needs_process = self.trial_timeout is None or self.workers > 0
         require(needs_process, "search.trial_timeout", "null with search.workers=0", self.trial_timeout)
@@ -106,6 +115,48 @@ class Search:
         require_name("search.study", self.study, STUDY_BARRED)
         ends_well = self.study is None or not self.study.endswith(TASK_QUEUE_SUFFIX)
         require(ends_well, "search.study", f"a name that does not end in {TASK_QUEUE_SUFFIX!r}", self.study)
+
+    def _check_budget(self) -> None:
+        rule = "an amount with its unit, such as 2min, 60s, 40trials or 0.5usd, or null"
+        require(
+            self.budget is None or read_budget(self.budget) is not None, "search.budget", rule, self.budget
+        )
+        budget = self.total
+        twice = budget.seconds or budget.money
+        require(
+            not (twice and self.budget_device_seconds is not None),
+            "search.budget_device_seconds",
+            f"null with search.budget={self.budget}",
+            self.budget_device_seconds,
+        )
+        require(
+            budget.trials is None or (self.trials is None and budget.trials <= MOST_TRIALS),
+            "search.trials",
+            f"null with search.budget={self.budget}, which is <= {MOST_TRIALS}",
+            self.trials,
+        )
+
+    @property
+    def total(self) -> Budget:
+        """Return what the search may spend as `budget` says it; empty where that is not set."""
+        return (read_budget(self.budget) if self.budget else None) or Budget()
+
+    @property
+    def most_trials(self) -> int:
+        """Return the total of the study: a budget of time or money alone ends the search by that."""
+        usual = MOST_TRIALS if self.budget else USUAL_TRIALS
+        return self.trials or self.total.trials or usual
+
+    @property
+    def is_capped(self) -> bool:
+        """Return whether a number of trials ends the search, not a budget alone."""
+        return self.most_trials < MOST_TRIALS
+
+    def count_seconds(self, per_hour: float | None) -> float | None:
+        """Return the device-seconds that the search may spend at this price of an hour; None: any number."""
+        if self.total.money is not None and per_hour:
+            return self.total.money / per_hour * 3600
+        return self.total.seconds if self.total.seconds is not None else self.budget_device_seconds
 
     def _check_objectives(self) -> None:
         """Raise where the objectives are not accuracy, cost and others, each once."""

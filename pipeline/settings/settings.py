@@ -65,6 +65,7 @@ class Settings:
         require(
             fits, "search.workers", "1 with cluster=ray (cluster.slots says how many)", self.search.workers
         )
+        self._price_the_budget()
         require(
             self.record is RecordInto.own or self.trained is not None,
             "record",
@@ -82,6 +83,17 @@ class Settings:
     def parallel_trials(self) -> int:
         """Return how many trials of a sweep may run at once; 2 stands for several."""
         return self.search.workers if self.cluster.kind is ClusterKind.none else self.cluster.slots or 2
+
+    def _price_the_budget(self) -> None:
+        """Say the budget of the search in device-seconds, also where it is money."""
+        total, price = self.search.total, self.price
+        if total.money is not None and (not price.per_hour or total.currency != price.currency):
+            priced = f"in {price.currency}" if price.per_hour else "time or trials without a price"
+            raise BadSetting(
+                f"search.budget must be {priced}, got {self.search.budget}; "
+                "choose the price of the device, such as price=a100 or price.per_hour=2"
+            )
+        self.search.budget_device_seconds = self.search.count_seconds(price.per_hour)
 
     def _check_output_fits_loss(self) -> None:
         output = getattr(self.model, "output", None)

@@ -34,11 +34,12 @@ def publish_study(task: "Sweep", record: "StudyRecorder", link: str) -> None:
     """Publish all that a person looks for at the end of a study: models, pictures and a note."""
     results = task.results
     register_models(task, record)
-    keys = compute_importances(results)
+    keys, server = compute_importances(results), link.partition("/#/")[0]
+    runs = f"{server}/#/experiments/{record.experiment_id}/runs/" if server else ""
     files: dict[str, bytes] = {
         "frontier.png": study_plots.draw_frontier(results),
         "hypervolume.png": study_plots.draw_progress(results),
-        "frontier.html": study_html.render_frontier(results).encode(),
+        "frontier.html": study_html.render_frontier(results, runs).encode(),
     }
     if results.further:
         files[PAIRS] = study_pairs.draw_pairs(results)

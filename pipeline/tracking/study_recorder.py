@@ -311,8 +311,17 @@ class StudyRecorder:
                 recorded = self._tags.get(trial.run_id)
                 self._update_tags(trial.run_id, study_view.make_trial_tags(results, trial, recorded))
         if force or time.monotonic() - self._drawn_at > REFRESH_SECONDS:
+            self._record_state(results)
             return self._draw_frontier(results, unit, force)
         return False
+
+    def _record_state(self, results: Results) -> None:
+        """Record what the study has come to as metrics of its run, by which studies are compared."""
+        values = study_view.make_study_metrics(results)
+        with self._unless_deleted(self.run_id, "the study"):
+            mlflow_runs.log_metrics(
+                self.client, self.run_id, mlflow_runs.make_metrics(values, len(results.trials))
+            )
 
     def _update_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         recorded = self._tags.setdefault(run_id, {})

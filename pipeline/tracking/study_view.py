@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from mlflow import MlflowClient
 
 from pipeline.formatting import format_number
-from pipeline.frontier import find_knee, flatten, select_frontier
+from pipeline.frontier import Bounds, compute_log_hypervolume, find_knee, flatten, select_frontier
 from pipeline.measures import Point
 from pipeline.reports.palette import BLUE, ORANGE, PALE
 from pipeline.search.results import Results
@@ -158,3 +158,22 @@ def choose_window(steps: Sequence[Point]) -> dict[str, float]:
     bend, best = steps[find_knee(steps) or 0].accuracy, max(step.accuracy for step in steps)
     height = max(best - bend, 0.5 * (1 - bend), 0.002)
     return {"yMin": max(0.0, round(bend - 0.6 * height, 4)), "yMax": min(1.02, round(best + 0.2 * height, 4))}
+
+
+def make_study_metrics(results: Results) -> dict[str, float | None]:
+    """Return the metrics of a study's run: the chosen points by all of their seeds, and what was spent."""
+    best, knee, cheapest = results.best, results.knee, results.cheapest
+    steps = [member.point for member in results.frontier]
+    window = Bounds.enclose(results.points) if results.points else None
+    return {
+        "study/best": best.estimate.accuracy if best else None,
+        "study/best_device_seconds": best.estimate.device_seconds if best else None,
+        "study/best_test": best.confirmation.test_accuracy if best and best.confirmation else None,
+        "study/knee": knee.estimate.accuracy if knee else None,
+        "study/knee_device_seconds": knee.estimate.device_seconds if knee else None,
+        "study/cheapest_device_seconds": cheapest.estimate.device_seconds if cheapest else None,
+        "study/hypervolume": compute_log_hypervolume(steps, window) if window and steps else None,
+        "study/paid_device_seconds": results.paid_seconds,
+        "study/trials": float(len(results.trials)),
+        "study/frontier_points": float(len(results.frontier)),
+    }

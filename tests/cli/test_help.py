@@ -14,7 +14,7 @@ CONF = Path(help.CONF)
 
 
 def test_help_names_every_option_and_setting() -> None:
-    text = help.format_help(None)
+    text = help.format_help(help.ALL)
     saved = "saved_by_"  # test_diagnose saves an experiment for a moment, perhaps in this very one
     for path in (path for path in CONF.glob("*/*.yaml") if not path.stem.startswith(saved)):
         assert f"{path.parent.name}={path.stem}" in text
@@ -25,8 +25,33 @@ def test_help_names_every_option_and_setting() -> None:
 
 
 def test_help_marks_the_defaults() -> None:
-    assert "optimizer=adam*" in help.format_help("run")
-    assert "optimizer=sgd*" not in help.format_help("run")
+    assert "optimizer=   adam* sgd" in help.format_help("run")
+    assert "optimizer=adam*" in help.format_help("optimizer")
+    assert "optimizer=sgd*" not in help.format_help("optimizer")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["help"]])
+def test_help_fits_a_screen_and_says_where_the_rest_is(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 48
+    assert max(map(len, lines)) <= 112
+    assert "--help GROUP" in lines[-1]
+
+
+@pytest.mark.parametrize("topic", ["optimizer", "optimizer.momentum"])
+def test_help_on_a_group_has_its_settings_alone(topic: str) -> None:
+    text = help.format_help(topic)
+    assert "optimizer.momentum:" in text
+    assert "model.hidden" not in text
+
+
+def test_a_name_of_a_command_and_of_a_group_gives_both() -> None:
+    text = help.format_help("train")
+    assert text.startswith("Usage: python -m pipeline train")
+    assert "train.epochs:" in text
 
 
 def test_help_imports_neither_hydra_nor_tensorflow() -> None:

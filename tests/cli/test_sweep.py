@@ -1,6 +1,7 @@
 """`sweep` on the command line: what is printed before anything is recorded, and a small one, whole."""
 
 import importlib.util
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -99,6 +100,20 @@ def test_gp_without_torch_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+def test_a_dry_run_says_what_would_happen_and_records_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'own' / 'mlflow.db'}")
+    words = ["model.hidden=8,16", "search.budget=2min", "price.per_hour=3", "--dry-run"]
+    assert main(["sweep", "search=smoke", *words]) == 0
+    space, until, then = capsys.readouterr().out.splitlines()
+    assert space.startswith("search: ")
+    assert "model.hidden=8,16" in space
+    assert until == "until: 4 trials or 120 device-seconds (0.1 USD), whichever is first"
+    assert then == "then: nothing is confirmed"
+    assert not (tmp_path / "own").exists()
+
+
 # ---- a whole one ------------------------------------------------------------------------------------------
 
 
@@ -144,8 +159,11 @@ def here(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> Swept:
 
 
 def test_it_says_what_it_does_and_nothing_else(swept: Swept) -> None:
-    first, *lines = swept.out.splitlines()
-    assert first == "study smoke: 4 trials"
+    first, *plan, page = swept.out.splitlines()[:5]
+    lines = swept.out.splitlines()[5:]
+    assert first == "study smoke"
+    assert [line.partition(":")[0].strip() for line in plan] == ["search", "until", "then"]
+    assert re.fullmatch(r"  watch it: http://127.0.0.1:5000/#/experiments/\d+/runs/\w{32}", page)
     assert [line.partition(":")[0].split()[1] for line in lines[:4]] == ["0", "1", "2", "3"]
     assert all(line.startswith("trial ") for line in lines[:4])
     members = swept.results.frontier
@@ -190,7 +208,8 @@ def test_the_same_again_does_nothing_and_shows_the_same(here: Swept) -> None:
     lines = [line for line in out.splitlines() if not line.startswith("trial ")]
     assert len(lines) == len(out.splitlines())
     table = here.out[here.out.index("smoke: 4 trials (") :].splitlines()
-    assert lines[1:] == table
+    assert lines[:5] == here.out.splitlines()[:5]
+    assert lines[5:] == table
     assert results() == here.results
 
 
@@ -211,7 +230,7 @@ def test_a_frontier_of_accuracy_under_shift_is_another_study_and_says_so() -> No
     words = ["search=smoke", "search.trials=1", "search.workers=0", "device=cpu", "search.study=shifted"]
     code, out, err = sweep(*words, "search.objective=accuracy_under_shift", "evaluate.shift=noise")
     assert (code, err) == (0, "")
-    assert "accuracies are accuracy under shift" in out
+    assert "what is maximised is accuracy under shift" in out
     code, _, err = sweep(*words, "evaluate.shift=noise")
     assert code == 2
     assert "was begun with objective accuracy_under_shift" in err

@@ -172,6 +172,7 @@ def plain(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 def test_elsewhere_than_on_a_terminal_each_trial_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     with Screen("digits-1", 4, None, "cpu") as screen:
+        screen.show_plan(["search: model.hidden=8,[16]", "until: 4 trials"], "http://here/#/runs/1")
         screen.update(STUDY)
         screen.show_epoch(
             0,
@@ -192,7 +193,10 @@ def test_elsewhere_than_on_a_terminal_each_trial_is_a_line(capsys: pytest.Captur
         screen.show_confirmation(0, 1, 7, TrialOutcome(status="complete", curve=curve, test_accuracy=0.48))
         screen.show_confirmation(0, 1, 8, TrialOutcome(status="failed", reason="out of memory"))
     assert plain(capsys) == [
-        "study digits-1: 4 trials",
+        "study digits-1",
+        "  search: model.hidden=8,[16]",
+        "  until: 4 trials",
+        "  watch it: http://here/#/runs/1",
         "trial 0 complete: 97.00% at 1.23 s  hidden=32 optimizer=sgd learning_rate=0.35 epochs=4",
         "trial 1 failed: no result  hidden=8; the loss must stay finite",
         "trial 0 at epoch 1 confirmed with seed 7: 50.00% validation, 48.00% test",
@@ -256,3 +260,15 @@ def test_what_has_ended_runs_no_more(terminal: Console) -> None:
     with terminal.capture() as captured:
         terminal.print(screen._draw_panel())
     assert "81.50%" not in captured.get()
+
+
+def test_where_a_budget_ends_the_search_the_time_to_go_is_that_of_the_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(sweep_screen.time, "monotonic", lambda: now[0])
+    screen = Screen("digits-1", None, 10.0, "cpu")
+    screen.update(Results(study="digits-1", data="digits", trials=()))
+    now[0] = 6.0
+    screen.update(STUDY)
+    assert screen._format_progress() == "2 trials, cpu time 3.02 s of 10 s, about 14 s to go"

@@ -1,5 +1,7 @@
 """Searches and pruning."""
 
+import re
+
 import pytest
 
 from pipeline.cli.compose import compose
@@ -91,3 +93,47 @@ def test_which_accuracy_it_is_says_another_key() -> None:
     assert three.settings.search.under_shift
     assert [kind.name for kind in three.settings.search.further] == ["size_mb"]
     assert compose([]).settings.search.further == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds", "trials"),
+    [
+        ([], None, 40),
+        (["search.budget=2min"], 120.0, 1_000_000),
+        (["search.budget=2min", "search.trials=10"], 120.0, 10),
+        (["search.budget=2min", "search=quick"], 120.0, 16),
+        (["search.budget=7trials"], None, 7),
+        (["search.budget=0.5usd", "price.per_hour=2"], 900.0, 1_000_000),
+        (["search.budget_device_seconds=60"], 60.0, 40),
+    ],
+)
+def test_a_budget_is_said_in_device_seconds_and_trials(
+    words: list[str], seconds: float | None, trials: int
+) -> None:
+    search = compose(words).settings.search
+    assert (search.budget_device_seconds, search.most_trials) == (seconds, trials)
+    assert search.is_capped is (trials < 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["search.budget=60"], "search.budget must be an amount with its unit, such as 2min, 60s, 40trials"),
+        (
+            ["search.budget=0.5usd"],
+            "search.budget must be time or trials without a price, got 0.5usd; choose",
+        ),
+        (["search.budget=1eur", "price.per_hour=2"], "search.budget must be in usd, got 1eur"),
+        (
+            ["search.budget=2min", "search.budget_device_seconds=3"],
+            "search.budget_device_seconds must be null with search.budget=2min, got 3",
+        ),
+        (
+            ["search.budget=7trials", "search.trials=3"],
+            "search.trials must be null with search.budget=7trials",
+        ),
+    ],
+)
+def test_a_budget_that_cannot_be_kept_is_refused(words: list[str], text: str) -> None:
+    with pytest.raises(BadSetting, match=re.escape(text)):
+        compose(words)

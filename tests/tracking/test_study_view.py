@@ -341,3 +341,18 @@ def test_one_click_shows_dots_and_the_line(ui: str, browser: webdriver.Chrome) -
     assert f"{len(results.trials) + 2} matching runs" in text
     assert "Accuracy against CPU µs (log)" in text
     shown(browser, "frontier.png")
+
+
+def test_a_study_has_metrics_by_which_studies_are_compared() -> None:
+    metrics = study_view.make_study_metrics(STUDY)
+    assert metrics["study/trials"] == len(STUDY.trials)
+    assert metrics["study/best"] == max(member.estimate.accuracy for member in STUDY.frontier)
+    assert metrics["study/paid_device_seconds"] == STUDY.paid_seconds
+    assert 0 < (metrics["study/hypervolume"] or 0) <= 1
+    assert metrics["study/best_test"] is None
+    empty = study_view.make_study_metrics(Results(study="s", data="d", trials=()))
+    assert {name for name, value in empty.items() if value is not None} == {
+        "study/paid_device_seconds",
+        "study/trials",
+        "study/frontier_points",
+    }

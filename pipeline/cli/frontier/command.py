@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose
-from pipeline.cli.frontier import choice, output
+from pipeline.cli.frontier import choice, export, output
 from pipeline.cli.frontier.choice import Request
 from pipeline.errors import BadInput, BadSetting
 from pipeline.settings import addresses
 from pipeline.settings.searching.objectives import COST
+from pipeline.settings.searching.quantities import read_seconds, read_share
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
@@ -46,10 +47,23 @@ def run(words: Sequence[str]) -> None:
     name = _choose_study(options.study or settings.search.study, optuna_storage.list_studies(address))
     results = trial_rows.read_results(study_store.StudyStore.open_for_reading(address, name), name)
     results = replace(results, at_most=_read_bounds(options.max, results))
+    if options.html or options.open:
+        export.write_page(results, options.html, options.open)
+    elif options.csv:
+        print(export.format_csv(results))
+    elif options.trial:
+        print(export.describe_trial(results, int(options.trial[0])))
+    else:
+        _print_points(options, results)
+
+
+def _print_points(options: argparse.Namespace, results: "Results") -> None:
     request = Request(options.at_least, options.within, options.knee)
     points = choice.choose_points(request, results)
     if options.json:
         print(json.dumps(output.to_json(results, points), indent=1))
+    elif options.commands:
+        print("\n".join(point.command for point in points))
     elif request.is_for_one:
         output.print_point(points[0], results, choice.list_doubts(points[0], request, results))
     else:
@@ -58,24 +72,51 @@ def run(words: Sequence[str]) -> None:
 
 def _parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = _Parser("python -m pipeline frontier", add_help=False, allow_abbrev=False)
-    parser.add_argument("--at-least", type=float, metavar="ACCURACY")
-    parser.add_argument("--within", type=float, metavar="DEVICE_SECONDS")
+    parser.add_argument("--at-least", metavar="ACCURACY")
+    parser.add_argument("--within", metavar="DEVICE_SECONDS")
     parser.add_argument("--knee", action="store_true")
     parser.add_argument("--max", action="append", default=[], metavar="OBJECTIVE=VALUE")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--csv", action="store_true")
+    parser.add_argument("--commands", action="store_true")
+    parser.add_argument("--html", metavar="FILE")
+    parser.add_argument("--open", action="store_true")
     parser.add_argument("--study")
     options, rest = parser.parse_known_args(list(words))
-    if sum([options.at_least is not None, options.within is not None, options.knee]) > 1:
+    options.trial = [word for word in rest if word.isdecimal()]
+    asked = [
+        options.at_least is not None,
+        options.within is not None,
+        options.knee,
+        *map(bool, options.trial),
+    ]
+    if sum(asked) > 1:
         raise BadSetting(
-            "frontier takes one of --at-least, --within and --knee, got several; leave the others out"
+            "frontier takes one of --at-least, --within, --knee and the number of a trial, got several; "
+            "leave the others out"
         )
-    if options.at_least is not None and not 0 <= options.at_least <= 1:
+    if options.at_least is not None:
+        options.at_least = _read_at_least(options.at_least)
+    if options.within is not None:
+        options.within = _read_within(options.within)
+    return options, [word for word in rest if not word.isdecimal()]
+
+
+def _read_at_least(text: str) -> float:
+    share = read_share(text)
+    if share is None:
+        meant = f"write {text}%" if read_share(f"{text}%") else "such as 97.5% or 0.975"
+        raise BadSetting(f"--at-least must be a share of 0% to 100%, or of 0 to 1, got {text}; {meant}")
+    return share
+
+
+def _read_within(text: str) -> float:
+    seconds = read_seconds(text)
+    if seconds is None:
         raise BadSetting(
-            f"--at-least must be >= 0 and <= 1 (0.975 is 97.5 %), got {options.at_least:g}; divide by 100"
+            f"--within must be a time > 0, got {text}; such as 5ms, 0.5 (device-seconds) or 2min"
         )
-    if options.within is not None and not options.within > 0:
-        raise BadSetting(f"--within must be > 0 device-seconds, got {options.within:g}; raise it")
-    return options, rest
+    return seconds
 
 
 def _choose_study(name: str | None, studies: Sequence[str]) -> str:
@@ -103,7 +144,7 @@ def _read_bounds(pairs: Sequence[str], results: "Results") -> dict[str, float]:
     bounds: dict[str, float] = {}
     for pair in pairs:
         name, _, text = pair.partition("=")
-        value = _read_number(text)
+        value = _read_number(text, kinds[name].unit if name in kinds else "s")
         if name not in names or value is None:
             raise BadSetting(
                 f"--max must be NAME=VALUE, NAME one of {', '.join(names)} in study {results.study}, "
@@ -113,9 +154,13 @@ def _read_bounds(pairs: Sequence[str], results: "Results") -> dict[str, float]:
     return bounds
 
 
-def _read_number(text: str) -> float | None:
+def _read_number(text: str, unit: str) -> float | None:
+    """Read a number in `unit`, which may stand after it; a time may have any other unit."""
+    seconds = read_seconds(text) if unit in ("s", "ms") else None
+    if seconds is not None and text[-1].isalpha():
+        return seconds * (1000 if unit == "ms" else 1)
     try:
-        value = float(text)
+        value = float(text.lower().removesuffix(unit.lower()))
     except ValueError:
         return None
     return value if 0 < value < math.inf else None

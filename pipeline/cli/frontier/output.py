@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
+from pipeline.cli.frontier import export
 from pipeline.cli.frontier.choice import CONFIRM
 from pipeline.cli.sweep_screen import build_frontier_table, format_seconds
 from pipeline.cli.ui import format_ui_command
@@ -39,6 +40,7 @@ def to_json(results: "Results", points: Sequence["FrontierPoint"]) -> dict[str, 
         "failed_device_seconds": results.failed_seconds,
         "interrupted_device_seconds": results.interrupted_seconds,
         "validation": results.split.to_dict() if results.split else None,
+        "all_trials": export.list_trials(results),
         "frontier": [
             {
                 "accuracy": member.point.accuracy,

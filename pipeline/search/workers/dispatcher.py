@@ -138,7 +138,7 @@ class Dispatcher:
         if time.monotonic() - self._reclaimed_at < RECLAIM_SECONDS:
             return
         self._reclaimed_at = time.monotonic()
-        limit = self._spec.search.trials if store is self._store else None
+        limit = self._spec.search.most_trials if store is self._store else None
         for row in store.find_orphans(limit, self._fail_dead):
             # The record goes first: a kill in between leaves a trial that the next look finds again.
             self._observer.discard_trial(get_trial_name(row))

@@ -1,5 +1,7 @@
 """`frontier`: what a study has come to, and the one point that was asked for. No training."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Callable
@@ -210,7 +212,10 @@ def test_json(ask: Ask) -> None:
     [
         (["--at-least", "0.95"], "95.00%", 64, 2),
         (["--at-least=0.951"], "96.00%", 64, 3),
+        (["--at-least", "95.1%"], "96.00%", 64, 3),
         (["--within", "0.1"], "90.00%", 64, 1),
+        (["--within", "100ms"], "90.00%", 64, 1),
+        (["--within=2min"], "98.00%", 512, 3),
         (["--within", "100"], "98.00%", 512, 3),
         (["--knee"], "95.00%", 64, 2),
         (["--knee", "--study", "widths"], "95.00%", 64, 2),
@@ -320,19 +325,26 @@ def test_where_nothing_qualifies_it_ends_with_1_and_one_line(ask: Ask, words: li
     [
         (
             ["--at-least", "97.5"],
-            "--at-least must be >= 0 and <= 1 (0.975 is 97.5 %), got 97.5; divide by 100",
+            "--at-least must be a share of 0% to 100%, or of 0 to 1, got 97.5; write 97.5%",
         ),
-        (["--at-least", "nan"], "--at-least must be >= 0 and <= 1"),
-        (["--within", "0"], "--within must be > 0 device-seconds, got 0; raise it"),
-        (["--within", "nan"], "--within must be > 0 device-seconds, got nan"),
-        (["--within", "much"], "frontier: argument --within: invalid float value: 'much'"),
+        (["--at-least", "nan"], "--at-least must be a share of 0% to 100%"),
+        (["--at-least", "101%"], "--at-least must be a share of 0% to 100%"),
+        (["--within", "0"], "--within must be a time > 0, got 0; such as 5ms"),
+        (["--within", "nan"], "--within must be a time > 0, got nan"),
+        (["--within", "much"], "--within must be a time > 0, got much"),
+        (["--within", "5parsec"], "--within must be a time > 0, got 5parsec"),
+        (["7"], "the trial must be one of 0 to 3 of study widths, got 7; see them all with: "),
+        (["1", "--knee"], "frontier takes one of --at-least, --within, --knee and the number of a trial"),
         (["--within"], "frontier: argument --within: expected one argument"),
-        (["--knee", "--within", "2"], "frontier takes one of --at-least, --within and --knee, got several"),
+        (
+            ["--knee", "--within", "2"],
+            "frontier takes one of --at-least, --within, --knee and the number of a trial, got several",
+        ),
         (
             ["--study", "nosuch"],
             "--study must be one of the studies that exist (empty, guesses, two, sure, widths), got nosuch",
         ),
-        (["--nosuch"], "--nosuch must be followed by a value"),
+        (["--nosuch"], "--nosuch is no flag of this command"),
         (["search.study=nosuch"], "--study must be one of the studies that exist"),
         (
             ["search.storage=sqlite:////no/such/studies.db"],
@@ -435,3 +447,49 @@ def test_a_bound_on_what_is_no_objective_is_refused(ask_three: Ask, pair: str) -
 def test_a_study_of_two_objectives_has_a_bound_on_its_cost_alone(ask: Ask) -> None:
     assert json.loads(ask("--max", "cost=0.1", "--json")[1])["frontier"][-1]["device_seconds"] == 0.08
     assert "NAME one of cost in study widths" in ask("--max", "latency_ms=5")[2]
+
+
+def test_commands_alone_can_be_piped(ask: Ask) -> None:
+    code, out, _ = ask("--commands")
+    assert (code, len(out.splitlines())) == (0, 8)
+    assert out.splitlines()[0] == (
+        "python -m pipeline run data=digits model.hidden=8 optimizer=sgd train.epochs=1"
+    )
+
+
+def test_csv_has_all_trials_also_those_that_failed(ask: Ask) -> None:
+    code, out, _ = ask("--csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert (code, len(rows)) == (0, 4)
+    assert [row["state"] for row in rows] == ["complete"] * 3 + ["failed"]
+    assert (rows[1]["accuracy"], rows[1]["device_seconds"], rows[1]["model.hidden"]) == ("0.96", "0.24", "64")
+    assert (rows[3]["accuracy"], rows[3]["reason"]) == ("", "diverged")
+
+
+def test_json_has_all_trials_with_their_curves(ask: Ask) -> None:
+    trials = json.loads(ask("--json")[1])["all_trials"]
+    assert [trial["number"] for trial in trials] == [0, 1, 2, 3]
+    assert trials[1]["curve"] == [[0.08, 0.9], [0.16, 0.95], [0.24, 0.96]]
+    assert (trials[3]["state"], trials[3]["reason"]) == ("failed", "diverged")
+
+
+def test_a_trial_by_its_number(ask: Ask) -> None:
+    code, out, _ = ask("1")
+    assert code == 0
+    assert out.splitlines() == [
+        "trial 1 of widths: complete, 96.00% validation at 0.24 s of a CPU, 1 core after 3 epochs",
+        "model.hidden=64 optimizer=sgd optimizer.learning_rate=0.0333333",
+        "run run64",
+        "python -m pipeline run data=digits model.hidden=64 optimizer=sgd train.epochs=3",
+    ]
+    assert "failed: diverged" in ask("3")[1]
+
+
+def test_the_page_is_written_and_says_where(ask: Ask, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "page.html"
+    code, out, _ = ask("--html", str(file))
+    assert (code, out) == (0, f"widths: {file}\n")
+    assert "model.hidden=512" in file.read_text()
+    code, out, err = ask("--html", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: --html must be a file that can be written, got {tmp_path}")

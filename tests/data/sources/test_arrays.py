@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.cli.compose import compose
@@ -140,6 +140,7 @@ def test_a_folder_of_npy_files_is_read_and_one_alone_is_not(tmp_path: Path) -> N
 
 
 @settings(max_examples=80, deadline=None)
+@example(place=0.875, noise=b"\n", packed=False)
 @given(place=st.floats(0, 1), noise=st.binary(min_size=1, max_size=30), packed=st.booleans())
 def test_damaged_arrays_are_read_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, place: float, noise: bytes, packed: bool

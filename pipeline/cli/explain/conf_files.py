@@ -1,8 +1,7 @@
 """One line for a mistake in a file below conf/: a person's own experiment, or one that does not fit."""
 
 import re
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_type_hints
 
@@ -10,6 +9,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import MarkedYAMLError, YAMLError
 
 from pipeline.cli import schema
+from pipeline.cli.explain.names import suggest_name
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import Overrides, group_of
 from pipeline.settings.kinds import option_name
@@ -94,12 +94,6 @@ def _find_undecodable(conf: Path) -> str:
         except UnicodeDecodeError:
             return _name_file(path, conf)
     return "a file of conf/"
-
-
-def suggest_name(word: str, names: Iterable[str]) -> str:
-    """Return the name that is most like `word` as a remedy, or nothing."""
-    near = get_close_matches(word, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def read_first_line(error: BaseException) -> str:

@@ -14,8 +14,10 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from pipeline.cli import arguments, explain_conf, schema
-from pipeline.cli.explain_conf import read_first_line, suggest_name
+from pipeline.cli import arguments, schema
+from pipeline.cli.explain import conf_files
+from pipeline.cli.explain.conf_files import read_first_line
+from pipeline.cli.explain.names import suggest_key, suggest_name, suggest_range, suggest_value
 from pipeline.errors import BadSetting
 from pipeline.settings.addresses import find_options
 from pipeline.settings.command_line import Overrides, group_of, split_word
@@ -37,7 +39,10 @@ def check_words(pairs: Sequence[str], conf: Path) -> None:
                 f"{key} can only be set, not added, deleted or moved, got {pair!r}; write {key}=VALUE"
             )
         if override.is_sweep_override():
-            raise BadSetting(f"{key} must be one value, got several in {pair!r}; quote a value with a comma")
+            raise BadSetting(
+                f"{key} must be one value, got several in {pair!r}; `sweep` or `run --multirun` tries "
+                "them all, and a value with a comma stands in quotes"
+            )
         _check_group(key, pair)
         if (conf / key).is_dir():
             _check_option(key, override, conf)
@@ -62,15 +67,14 @@ def _check_option(group: str, override: Override, conf: Path) -> None:
     options = sorted(find_options(group, conf))
     value = override.value()
     if value not in options and not (group == "experiment" and value is None):
-        raise BadSetting(
-            f"{group} must be one of {', '.join(options)}, got {value}{suggest_name(str(value), options)}"
-        )
+        remedy = suggest_value(group, str(value), options)
+        raise BadSetting(f"{group} must be one of {', '.join(options)}, got {value}{remedy}")
 
 
 def explain(error: Exception, pairs: Sequence[str], conf: Path) -> BadSetting:
     """Return the error of Hydra, OmegaConf or a file of `conf` as one line of our own."""
     cause = _find_cause(error)
-    if in_a_file := explain_conf.explain(error, cause, pairs, conf):
+    if in_a_file := conf_files.explain(error, cause, pairs, conf):
         return in_a_file
     if isinstance(cause, OmegaConfBaseException):
         key = _restore_key(str(cause.full_key or ""), pairs)
@@ -99,11 +103,10 @@ def _explain_unknown(key: str, pairs: Sequence[str]) -> BadSetting:
     got = f", got {_value_of(pair)}" if (pair := Overrides(pairs).find(key)) else ""
     rules = schema.list_rules()
     if group in schema.SINGLE or group in schema.KINDS:
-        remedy = _suggest_option(group, name) or suggest_name(
-            key, [k for k in rules if k.startswith(f"{group}.")]
-        )
+        remedy = _suggest_option(group, name) or suggest_key(key, pair and _value_of(pair), rules)
         return BadSetting(f"{group} has no setting {name}{got}{remedy or '; see --help for the keys'}")
-    return BadSetting(f"{key} is not a setting{got}{suggest_name(key, rules) or '; see --help for the keys'}")
+    meant = suggest_key(key, pair and _value_of(pair), rules)
+    return BadSetting(f"{key} is not a setting{got}{meant or '; see --help for the keys'}")
 
 
 def _suggest_option(group: str, name: str) -> str:
@@ -129,4 +132,4 @@ def _suggest_remedy(key: str, pair: str) -> str:
     rule = schema.list_rules()[key]
     if rule.startswith("one of "):
         return suggest_name(_value_of(pair), rule.removeprefix("one of ").split(", "))
-    return f"; write {key}=..."
+    return suggest_range(key, _value_of(pair)) or f"; write {key}=..."

@@ -1,0 +1,110 @@
+"""All trials of a study for other programs, and one of them by its number."""
+
+import csv
+import io
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli.sweep_screen import format_seconds
+from pipeline.errors import BadInput
+from pipeline.files import expand_home, write_whole
+
+if TYPE_CHECKING:
+    from pipeline.search.results import Results
+    from pipeline.search.study_trial import StudyTrial
+
+
+def list_trials(results: "Results") -> list[dict[str, Any]]:
+    """Return each trial as plain values, in order of their numbers; `curve`: cost and accuracy by epoch."""
+    return [
+        {
+            "number": trial.number,
+            "state": trial.state,
+            "reason": trial.reason,
+            "run_id": trial.run_id,
+            "paid_device_seconds": trial.paid_seconds,
+            "params": dict(trial.params),
+            "curve": [[point.device_seconds, point.accuracy, *point.further] for point in trial.curve],
+            "command": trial.command,
+        }
+        for trial in _sort_trials(results)
+    ]
+
+
+def format_csv(results: "Results") -> str:
+    """Return a table with a row for each trial: its last state, its searched settings, its command.
+
+    Accuracy and cost are empty where a trial has no state; settings that a trial does not have are empty.
+    """
+    trials = _sort_trials(results)
+    keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
+    further = [kind.name for kind in results.further]
+    heads = ["trial", "state", "reason", "epochs", "accuracy", "device_seconds", *further]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*heads, "paid_device_seconds", *keys, "run_id", "command"])
+    for trial in trials:
+        last = trial.curve[-1] if trial.curve else None
+        values = [kind.to_value(last.further[n]) for n, kind in enumerate(results.further)] if last else []
+        state = [last.accuracy, last.device_seconds, *values] if last else [""] * (2 + len(further))
+        params = [trial.params.get(key, "") for key in keys]
+        about = [trial.number, trial.state, trial.reason, len(trial.curve)]
+        writer.writerow([*about, *state, trial.paid_seconds, *params, trial.run_id, trial.command])
+    return file.getvalue().rstrip("\n")
+
+
+def describe_trial(results: "Results", number: int) -> str:
+    """Return what became of one trial, its settings and the command that repeats it, a line each.
+
+    Raises:
+        BadInput: the study has no such trial.
+    """
+    trials = {trial.number: trial for trial in results.trials}
+    if number not in trials:
+        there = f"{min(trials)} to {max(trials)}" if trials else "none"
+        raise BadInput(
+            f"the trial must be one of {there} of study {results.study}, got {number}; "
+            f"see them all with: python -m pipeline frontier --study {results.study} --csv"
+        )
+    trial = trials[number]
+    state = f"{trial.state}: {trial.reason}" if trial.reason else trial.state
+    lines = [f"trial {number} of {results.study}: {state}"]
+    if trial.curve:
+        last = trial.curve[-1]
+        lines[0] += (
+            f", {results.measure.format(last.accuracy)} validation at "
+            f"{format_seconds(last.device_seconds)} of {trial.device} after {len(trial.curve)} epochs"
+        )
+    lines.append(" ".join(f"{key}={_format_value(value)}" for key, value in trial.params.items()))
+    lines += [f"run {trial.run_id}"] if trial.run_id else []
+    return "\n".join([*filter(None, lines), trial.command])
+
+
+def write_page(results: "Results", file: str | None, is_opened: bool) -> None:
+    """Write the interactive page of a study into `file`, a new folder where that is None, and say where.
+
+    Raises:
+        BadInput: the file cannot be written.
+    """
+    from pipeline.reports.study_html import render_frontier
+
+    path = expand_home(file) if file else Path(tempfile.mkdtemp(prefix="fulcrum-")) / f"{results.study}.html"
+    try:
+        write_whole(path, lambda file: file.write(render_frontier(results).encode()))
+    except OSError as error:
+        raise BadInput(
+            f"--html must be a file that can be written, got {file} ({error.strerror}); name another"
+        ) from None
+    print(f"{results.study}: {path.absolute()}")
+    if is_opened and not webbrowser.open(path.absolute().as_uri()):
+        print("no browser was found here; open the file in one")
+
+
+def _sort_trials(results: "Results") -> "list[StudyTrial]":
+    return sorted(results.trials, key=lambda trial: trial.number)
+
+
+def _format_value(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,70 @@
+"""Amounts as a person writes them: 95%, 5ms, 2min, 0.5usd, 40trials."""
+
+import math
+import re
+from dataclasses import dataclass
+
+UNITS = {
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "seconds": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "minute": 60.0,
+    "minutes": 60.0,
+    "h": 3600.0,
+    "hour": 3600.0,
+    "hours": 3600.0,
+}
+"""Seconds of each unit of time."""
+
+TRIALS = ("trial", "trials")
+_AMOUNT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([^\d\s]*)\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a search may spend: one of device-seconds, trials, and money in `currency`, such as usd."""
+
+    seconds: float | None = None
+    trials: int | None = None
+    money: float | None = None
+    currency: str = ""
+
+
+def read_share(text: str) -> float | None:
+    """Read `95%` or `0.95` as a share; None where it is neither or lies outside 0..1."""
+    number, unit = _split(text)
+    share = number / 100 if unit == "%" else number
+    return share if unit in ("", "%") and 0 <= share <= 1 else None
+
+
+def read_seconds(text: str) -> float | None:
+    """Read `5ms`, `2min` or `0.5` as seconds; None where it is none of them or not above 0."""
+    number, unit = _split(text)
+    seconds = number * UNITS.get(unit or "s", math.nan)
+    return seconds if 0 < seconds < math.inf else None
+
+
+def read_budget(text: str) -> Budget | None:
+    """Read `2min`, `40trials` or `0.5usd` as a budget; None where it is none of them or not above 0.
+
+    A number alone is none: it could be seconds as well as trials.
+    """
+    number, unit = _split(text)
+    if not 0 < number < math.inf:
+        return None
+    if unit in TRIALS:
+        return Budget(trials=int(number)) if number.is_integer() else None
+    if unit in UNITS:
+        return Budget(seconds=number * UNITS[unit])
+    return Budget(money=number, currency=unit) if re.fullmatch("[a-z]{3}", unit) else None
+
+
+def _split(text: str) -> tuple[float, str]:
+    match = _AMOUNT.fullmatch(text)
+    return (float(match[1]), match[2].lower()) if match else (math.nan, "")
