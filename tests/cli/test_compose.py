@@ -163,4 +163,4 @@ def test_an_installed_package_takes_experiments_from_the_working_folder(
     monkeypatch.setattr(addresses, "CHECKOUT", None)
     monkeypatch.chdir(folder.parents[1])
     assert compose(["experiment=mine"]).settings.model.hidden == 9  # type: ignore[attr-defined]
-    assert compose(["experiment=smoke"]).choices["search"] == "smoke"
+    assert compose(["experiment=smoke"]).settings.model.hidden == 16  # type: ignore[attr-defined]
