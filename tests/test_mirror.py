@@ -14,7 +14,6 @@ THROUGH = {
     "cli/frontier/export": "cli/frontier/test_command.py",
     "cli/frontier/output": "cli/frontier/test_command.py",
     "cli/diagnosis_summary": "cli/test_diagnose.py",
-    "cli/ui": "integration/test_browser.py",
     "data/column_layers": "data/test_feature_layers.py",
     "data/features": "data/test_feature_layers.py",
     "data/readers/compression": "data/tables/test_table_files.py",

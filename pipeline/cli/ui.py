@@ -1,15 +1,24 @@
 """The command `ui`: the MLflow UI with one worker, no background jobs, no telemetry, on this machine."""
 
+import errno
 import os
+import socket
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pipeline.cli.compose import compose
+from pipeline.errors import BadSetting
 from pipeline.secrets import mask
 from pipeline.settings import addresses
 from pipeline.settings.command_line import PROGRAM
 from pipeline.settings.tracking import Ui
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+STUDIES = 3
+"""Studies whose pages are printed."""
 LEAN_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
@@ -30,9 +39,54 @@ def run(words: Sequence[str]) -> None:
     if address.startswith("http"):
         print(f"The runs are on {mask(address)}; open it in a browser.")
         return
-    print(f"MLflow UI: {build_link(ui)}   (Ctrl-C ends it)", flush=True)
+    _check_port(ui)
+    print(f"MLflow UI: {build_link(ui)}   (Ctrl-C ends it)")
+    for line in _list_studies(client, ui):
+        print(line)
+    sys.stdout.flush()
     os.environ.update(LEAN_ENVIRONMENT)
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *_list_options(ui, address)])
+
+
+def _check_port(ui: Ui) -> None:
+    """Raise where nothing can listen on the address.
+
+    Raises:
+        BadSetting: another program listens there, the host is not of this machine, or it may not be used.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(ui.host, ui.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+            trial.listen(1)
+    except socket.gaierror as error:
+        raise BadSetting(
+            f"ui.host must be an address of this machine, got {ui.host} ({error.strerror}); leave it out"
+        ) from None
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise BadSetting(
+                f"ui.host must be an address of this machine, got {ui.host}; leave it out"
+            ) from None
+        free = ui.port + 1 if ui.port < 65535 else 5000
+        raise BadSetting(
+            f"ui.port must be free, got {ui.port} ({os.strerror(error.errno or 0).lower()}); "
+            f"use ui.port={free}"
+        ) from None
+
+
+def _list_studies(client: "MlflowClient", ui: Ui) -> list[str]:
+    """List the pages of the newest studies, a line each."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    condition = "tags.stage = 'sweep'"
+    newest = client.search_runs(
+        experiments, condition, max_results=STUDIES, order_by=["attributes.start_time DESC"]
+    )
+    start = f"{build_link(ui)}/#/experiments"
+    return [
+        f"  {run.info.run_name}: {start}/{run.info.experiment_id}/runs/{run.info.run_id}" for run in newest
+    ]
 
 
 def format_ui_command() -> str:
@@ -51,4 +105,5 @@ def find_base_address() -> str:
 
 
 def _list_options(ui: Ui, address: str) -> list[str]:
-    return ["--backend-store-uri", address, "--host", ui.host, "--port", str(ui.port), "--workers", "1"]
+    place = ["--backend-store-uri", address, "--host", ui.host, "--port", str(ui.port)]
+    return [*place, "--workers", "1", "--uvicorn-opts", "--log-level warning"]
