@@ -59,12 +59,19 @@ def name_of(sampler: str, workers: int) -> str:
     return sampler if workers == 1 else f"{sampler}, {workers} workers"
 
 
-def sweep(sampler: str, seed: int, budget: float, more: Sequence[str], workers: int = 1) -> Swept:
-    """A whole sweep in a process of its own."""
+def sweep(
+    sampler: str,
+    seed: int,
+    budget: float,
+    more: Sequence[str],
+    workers: int = 1,
+    base: Sequence[str] = WORDS,
+) -> Swept:
+    """A whole sweep in a process of its own. `base`: the words that say what is trained."""
     with tempfile.TemporaryDirectory() as folder:
         uri = f"sqlite:///{folder}/mlflow.db"
         words = [
-            *(*WORDS, *SAMPLERS[sampler], *more, f"search.sampler={sampler}", f"search.seed={seed}"),
+            *(*base, *SAMPLERS[sampler], *more, f"search.sampler={sampler}", f"search.seed={seed}"),
             f"search.workers={workers}",
             *("search.study=live", "search.trials=100000", f"search.budget_device_seconds={budget}"),
         ]

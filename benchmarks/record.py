@@ -117,7 +117,7 @@ def words_of(name: str) -> list[str]:
 
 def record(settings: Settings, prepared: Any) -> list[list[float]]:
     """[[epoch, device-seconds so far, validation accuracy], ...]; up to where it diverged."""
-    from pipeline.trial import train_trial
+    from pipeline.trial.network import train_trial
 
     curve: list[list[float]] = []
     try:

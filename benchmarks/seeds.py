@@ -51,7 +51,7 @@ def train_once(settings: Settings) -> tuple[float, float]:
     """Test accuracy, device-seconds."""
     from pipeline.data.preprocess import preprocess
     from pipeline.models.predictor import make_predictor
-    from pipeline.trial import train_to_end
+    from pipeline.trial.network import train_to_end
 
     prepared = preprocess(settings)
     last = train_to_end(prepared, settings)

@@ -91,7 +91,7 @@ def score_table(name: str, path: Path, label: str, seed: int, words: Sequence[st
 
     from pipeline.cli.compose import compose, fit_to_rows
     from pipeline.data.preprocess import preprocess
-    from pipeline.trial import run_trial
+    from pipeline.trial.network import run_trial
 
     line = ["data=csv", f"data.path={path}", f"data.label={label}", "device=cpu"]
     seeds = [f"preprocess.seed={seed}", f"train.seed={seed}", "profile.repeats=10"]

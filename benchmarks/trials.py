@@ -35,7 +35,7 @@ def main(words: Sequence[str]) -> int:
 
 def trial(settings: Any, prepared: Any) -> dict[str, float]:
     """What the product's meter says of the whole curve; `core_share`: core seconds by wall seconds."""
-    from pipeline.trial import train_to_end
+    from pipeline.trial.network import train_to_end
 
     start, computed = time.perf_counter(), time.process_time()
     last = train_to_end(prepared, settings)

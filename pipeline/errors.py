@@ -9,6 +9,7 @@ FulcrumError                    anything this package raises on purpose
 │   ├── BadDevice               a device that was asked for and is not there
 │   └── BadModel                a trained model that cannot be found or used
 ├── Diverged                    a loss or a model reached NaN or infinity: the trial failed
+├── LoopFailed              a training loop of the user's own did not do what was agreed
 ├── RecordDeleted               somebody deleted the MLflow run or the experiment that was written into
 └── StoreUnusable               a database cannot be read or written any more: exit code 1
     └── StoreLocked             another program keeps it locked
@@ -79,6 +80,20 @@ class Diverged(FulcrumError):
 
 class RecordDeleted(FulcrumError):
     """Somebody has deleted the MLflow run or the experiment that a command still writes into."""
+
+
+class LoopFailed(FulcrumError):
+    """A training loop of the user's own raised, ended badly, or reported what is no accuracy.
+
+    `output`: what tells more, such as a traceback; text of any length.
+    """
+
+    def __init__(self, text: str, output: str = "") -> None:
+        super().__init__(text)
+        self.output = output
+
+    def __reduce__(self) -> tuple[type["LoopFailed"], tuple[str, str]]:
+        return type(self), (str(self), self.output)
 
 
 class StoreUnusable(FulcrumError):

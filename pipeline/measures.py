@@ -1,5 +1,6 @@
 """Measured values: plain and frozen, without TensorFlow."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,10 @@ class Curve:
         """Return the states that may stand on a frontier: all epochs where that is fair, else the last."""
         fair = self.epochs if self.fair_midway else self.epochs[-1:]
         return tuple(Point(epoch.validation_accuracy, epoch.device_seconds) for epoch in fair)
+
+
+Stop = Callable[[Curve], str | None]
+"""The reason to stop training after the last epoch of the curve, or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,10 @@
 """Who owns a trial, a run, a worker or a file, and whether that process is still alive."""
 
 import os
+import signal
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -194,3 +196,11 @@ def read_pid_namespace() -> int | None:
 
 def _read_number(value: Any) -> float | None:
     return None if value is None else float(value)
+
+
+def kill_session(leader: int) -> None:
+    """Kill all processes of a session, whatever groups they have made; none where nobody is left in it."""
+    for pid in psutil.pids():
+        with suppress(OSError):
+            if os.getsid(pid) == leader:
+                os.kill(pid, signal.SIGKILL)

@@ -14,6 +14,7 @@ THROUGH = {
     "cli/frontier/export": "cli/frontier/test_command.py",
     "cli/frontier/output": "cli/frontier/test_command.py",
     "cli/diagnosis_summary": "cli/test_diagnose.py",
+    "cli/loops/words": "trial/test_user_keys.py",
     "data/column_layers": "data/test_feature_layers.py",
     "data/features": "data/test_feature_layers.py",
     "data/readers/compression": "data/tables/test_table_files.py",
@@ -49,15 +50,20 @@ THROUGH = {
     "search/workers/dispatcher": "search/test_sweep.py",
     "search/workers/failure": "search/workers/test_process_pool.py",
     "search/workers/fork_server": "search/workers/test_process_pool.py",
+    "search/workers/job": "search/workers/test_network_job.py",
     "search/workers/pool": "search/workers/test_process_pool.py",
+    "search/workers/user_job": "cli/loops/test_run_loop.py",
     "search/workers/worker": "search/workers/test_process_pool.py",
     "settings/tables": "settings/test_data.py",
     "tracking/diagnosis_recorder": "cli/test_diagnose.py",
     "tracking/diagnosis_view": "cli/test_diagnose.py",
     "tracking/model_artifact": "tracking/test_run_recorder.py",
     "tracking/model_references": "integration/test_end_to_end.py",
+    "tracking/loop_model": "cli/loops/test_run_loop.py",
     "tracking/publish_study": "cli/test_sweep.py",
     "tracking/shared_views": "tracking/test_study_view.py",
+    "trial/function": "trial/test_user_loop.py",
+    "trial/user_code": "trial/test_user_keys.py",
 }
 """Modules without a test file of their own, and the tests that run through them."""
 

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli import diagnose, help, studies, ui
 from pipeline.cli.compose import compose, fit_to_rows
+from pipeline.cli.loops import run_loop
+from pipeline.cli.loops import words as loop_words
 from pipeline.errors import BadModel, BadSetting
 from pipeline.measures import Epoch, Seconds
 from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.tracking import RecordInto
+from pipeline.settings.training import UserLoop
 
 if TYPE_CHECKING:
     import keras
@@ -56,6 +59,7 @@ def run(command: str, words: Sequence[str]) -> None:
         near = get_close_matches(command, commands, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise BadSetting(f"the command must be one of {', '.join(help.COMMANDS)}, got {command}{hint}")
+    loop_words.check_command(command, words)
     commands[command](words)
 
 
@@ -76,7 +80,7 @@ def _prepare(command_line: CommandLine) -> _Preparation:
     addresses.check_store()  # before TensorFlow is imported
     from pipeline.data.preprocess import preprocess
     from pipeline.hardware import device
-    from pipeline.trial import time_call
+    from pipeline.trial.network import time_call
 
     claimed = device.claim_device(command_line.settings.device, pin=True)
     if warning := device.explain_unseen_gpu():
@@ -136,6 +140,11 @@ def _compose_with_model(words: Sequence[str]) -> "tuple[CommandLine, ModelRefere
     reference = model_references.find_model(command_line.settings.trained)
     if command_line.settings.record is RecordInto.model and reference.run_id is None:
         raise BadSetting(f"record must be own for a model without a run, got model with {reference.text}")
+    if kind := loop_words.find_kind(reference.overrides):
+        raise BadSetting(
+            f"trained must be a network with data of its own, got {reference.text} of trial={kind}; "
+            "use what MLflow has for its models"
+        )
     return compose([*reference.overrides, *words]), reference
 
 
@@ -182,18 +191,25 @@ def _show_epochs(command_line: CommandLine, record: "RunRecorder") -> Iterator[C
 def _run(words: Sequence[str]) -> None:
     """Run one trial, or with `--multirun` one for each combination of the values that are typed."""
     if not MULTIRUN & set(words):
-        _run_one(compose(words))
+        _run_any(compose(words))
         return
     from pipeline.cli import arguments, sweep_space
 
-    fixed, several = sweep_space.split_words(
-        arguments.normalise_words(word for word in words if word not in MULTIRUN)
-    )
+    pairs = arguments.normalise_words(word for word in words if word not in MULTIRUN)
+    fixed, several = sweep_space.split_words(loop_words.rename(pairs))
     grid = sweep_space.build_space([], {}, fixed, several)
     # All are composed before the first is trained: a mistake in one is told at once.
     for command_line in [
         compose([*fixed, *grid.to_overrides(params)]) for params in grid.iterate_combinations()
     ]:
+        _run_any(command_line)
+
+
+def _run_any(command_line: CommandLine) -> None:
+    """Run one trial of a network, or of a training loop of the user's own."""
+    if isinstance(command_line.settings.trial, UserLoop):
+        run_loop.run(command_line)
+    else:
         _run_one(command_line)
 
 
@@ -202,7 +218,7 @@ def _run_one(command_line: CommandLine) -> None:
     command_line = preparation.command_line
     from pipeline.cli import run_summary
     from pipeline.models import litert
-    from pipeline.trial import check_trial, run_trial
+    from pipeline.trial.network import check_trial, run_trial
 
     preparation, start = _plan_start(preparation)
     check_trial(preparation.prepared, command_line.settings, start)
@@ -237,7 +253,7 @@ def _train(words: Sequence[str]) -> None:
     preparation = _fit_to_rows(_prepare(compose(words)))
     command_line = preparation.command_line
     from pipeline.cli import run_summary
-    from pipeline.trial import check_trial, train_to_end
+    from pipeline.trial.network import check_trial, train_to_end
 
     preparation, start = _plan_start(preparation)
     check_trial(preparation.prepared, command_line.settings, start)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,44 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.cli import arguments, schema
 from pipeline.cli.explain import conf_files, typed_words
+from pipeline.cli.loops import words as loop_words
 from pipeline.settings.addresses import CHECKOUT, CONF, get_own_conf
 from pipeline.settings.command_line import CommandLine, Overrides, key_of
 from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.settings import Settings
 
 
-def compose(words: Sequence[str]) -> CommandLine:
+def compose(words: Sequence[str], searched: Sequence[str] = ()) -> CommandLine:
     """Return the command line of `words` (`key=value`, `--key value`, `overrides="a=1 b=2"`).
+
+    `searched`: keys of a user's own training loop that get their values later.
 
     Raises:
         BadSetting: a key, a type, a value or a pair of values is wrong; the text is one line.
     """
-    pairs = arguments.normalise_words(words)
+    typed = arguments.normalise_words(words)
+    of_loop = loop_words.split(typed)
+    if of_loop is None:
+        return _compose_ours(typed)
+    command_line = _compose_ours(of_loop.ours)
+    return replace(
+        command_line,
+        settings=loop_words.fill(command_line.settings, of_loop, searched),
+        overrides=Overrides(loop_words.rename(typed)).drop_superseded(),
+    )
+
+
+def compose_ours(words: Sequence[str]) -> CommandLine:
+    """Return the command line of those words that are ours: a user's own keys are not read yet.
+
+    Raises:
+        BadSetting: as `compose`.
+    """
+    of_loop = loop_words.split(arguments.normalise_words(words))
+    return compose(words) if of_loop is None else _compose_ours(of_loop.ours)
+
+
+def _compose_ours(pairs: list[str]) -> CommandLine:
     typed_words.check_words(pairs, CONF)
     try:
         config = _compose_config(pairs)

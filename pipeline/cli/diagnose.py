@@ -38,7 +38,7 @@ def run(words: Sequence[str]) -> None:
     from pipeline.diagnosis.runner import TrialRunner
     from pipeline.tracking.diagnosis_recorder import DiagnosisRecorder
     from pipeline.tracking.run_recorder import record_run
-    from pipeline.trial import check_trial, forget_prepared, load_prepared
+    from pipeline.trial.network import check_trial, forget_prepared, load_prepared
 
     runner = TrialRunner(_compose_settings, settings.diagnose.aim, claimed)
     forget_prepared()
@@ -230,7 +230,7 @@ def _name_case(name: str, case: "Case") -> str:
 def _record_served_model(log: DiagnosisLog, runner: "TrialRunner", final: CommandLine) -> None:
     """Record the Keras model of the last command line, and the file it is served from where there is one."""
     from pipeline.models import litert
-    from pipeline.trial import load_prepared
+    from pipeline.trial.network import load_prepared
 
     model, prepared = runner.get_model(final.settings), load_prepared(final.settings)
     served = litert.make_served_file(model, final.settings.profile.runtime, prepared.validation)

@@ -1,5 +1,6 @@
 """What a command prints at its end: a few lines for a person."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -12,11 +13,12 @@ from rich.text import Text
 from pipeline.cli.compose import compose
 from pipeline.cli.ui import build_link, format_ui_command
 from pipeline.data.report import describe_report
-from pipeline.measures import Cost, Seconds
+from pipeline.measures import Cost, Epoch, PowerDraw, Seconds
 from pipeline.secrets import mask
 from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
-from pipeline.settings.measuring import Claim
+from pipeline.settings.measuring import Claim, Price
+from pipeline.trial.reports import TEST
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Prepared
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from pipeline.evaluation.evaluate import Evaluation
     from pipeline.tracking.run_recorder import RunRecorder
     from pipeline.training.train import Trained
-    from pipeline.trial import TrialResult
+    from pipeline.trial.network import TrialResult
+    from pipeline.trial.user_loop import LoopTrained
 
 Rows = list[tuple[str, str]]
 
@@ -47,9 +50,36 @@ def write_note(outcome: "TrialResult", record: "RunRecorder") -> str:
     """Return the summary in Markdown, for the page of the run."""
     trained, rows = outcome.trained, _score_rows(outcome.evaluation)
     rows += [*_training_rows(trained, outcome.seconds, record), *_cost_rows(outcome.cost)]
+    return write_table(rows, ("learning_curve", "confusion_matrix"))
+
+
+def write_table(rows: Rows, pictures: Sequence[str]) -> str:
+    """Return rows and pictures in Markdown. `pictures`: names of those of the run."""
     lines = [f"| {name} | {Text.from_markup(value).plain} |" for name, value in rows]
-    pictures = " ".join(f"![{name}](pictures/{name}.png)" for name in ("learning_curve", "confusion_matrix"))
-    return "\n".join(["| | |", "|---|---|", *lines, "", pictures])
+    shown = " ".join(f"![{name}](pictures/{name}.png)" for name in pictures)
+    return "\n".join(["| | |", "|---|---|", *lines, "", shown])
+
+
+def list_loop_rows(trained: "LoopTrained", price: Price, record: "RunRecorder") -> Rows:
+    """List what a training loop of the user's own has come to."""
+    curve, last, seconds = trained.curve, trained.curve.last, trained.seconds
+    tested = "" if trained.test_accuracy is None else f", [bold]{trained.test_accuracy:.2%}[/] test"
+    others = {name: value for name, value in trained.numbers[-1].items() if name != TEST}
+    cost = f"[bold]{_format_seconds(last.device_seconds)}[/] for {_count_epochs(last.number)} of training"
+    left_out = f"[dim]not in it: {_format_seconds(seconds.validate)} that were not to be counted[/]"
+    return [
+        ("accuracy", f"[bold]{last.validation_accuracy:.2%}[/]{tested}"),
+        *((escape(name), f"{value:.6g}") for name, value in others.items()),
+        (record.cost_metric, cost),
+        *([("", left_out)] if seconds.validate else []),
+        *_price_rows(last.device_seconds, price, trained.energy),
+        ("device", curve.device),
+        *_contention_rows(curve.epochs),
+    ]
+
+
+def _count_epochs(number: int) -> str:
+    return "1 epoch" if number == 1 else f"{number} epochs"
 
 
 def show_preprocess(prepared: "Prepared", seconds: float, record: "RunRecorder") -> None:
@@ -126,15 +156,14 @@ def _training_rows(trained: "Trained", seconds: Seconds, record: "RunRecorder") 
             f"[bold]{_format_seconds(cost)}[/] for {trained.curve.last.number} epochs of training",
         ),
         ("", f"[dim]not in it: {excluded}[/]"),
-        *_price_rows(trained),
+        *_price_rows(cost, trained.settings.price, trained.energy),
         ("device", f"{trained.device} [dim]({trained.engine} loop)[/]"),
-        *_contention_rows(trained),
+        *_contention_rows(trained.curve.epochs),
     ]
 
 
-def _price_rows(trained: "Trained") -> Rows:
-    price, drawn = trained.settings.price, trained.energy
-    money, currency = price.of(trained.curve.last.device_seconds), price.currency.upper()
+def _price_rows(device_seconds: float, price: Price, drawn: PowerDraw) -> Rows:
+    money, currency = price.of(device_seconds), price.currency.upper()
     rows: Rows = []
     if money is not None:
         rows.append(("price", f"{money:.3g} {currency} at {price.per_hour} {currency} an hour of one device"))
@@ -143,9 +172,8 @@ def _price_rows(trained: "Trained") -> Rows:
     return rows
 
 
-def _contention_rows(trained: "Trained") -> Rows:
+def _contention_rows(epochs: Sequence[Epoch]) -> Rows:
     """Return a row where other processes used the device, none otherwise."""
-    epochs = trained.curve.epochs
     contended = sum(epoch.contended for epoch in epochs)
     if not contended:
         return []
@@ -185,6 +213,11 @@ def page_rows(record: "RunRecorder") -> tuple[Rows, str]:
     page = f"{base}/#/experiments/{record.experiment_id}/runs/{record.run_id}"
     shown = [] if address.startswith("http") else [("see it", f"{format_ui_command()}[dim], then[/]")]
     return [("run", record.run_id), *shown], page
+
+
+def show_rows(record: "RunRecorder", rows: Rows) -> None:
+    """Show rows, and where the run is seen."""
+    _show(record.name, rows, record)
 
 
 def _show(title: str, rows: Rows, record: "RunRecorder") -> None:

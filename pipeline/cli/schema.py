@@ -22,6 +22,8 @@ KINDS: dict[str, tuple[type, ...]] = {
     group: kinds_of(base) for group, base in GROUPS.items() if base not in kinds_of(base)
 }
 """The settings classes of each group whose options are of several kinds, such as the optimizers."""
+NOT_TYPED = {"trial.values"}
+"""Fields that `compose` fills."""
 SINGLE: dict[str, type] = {group: kind for group, kind in GROUPS.items() if group not in KINDS}
 """The settings class of each group whose options differ in values alone."""
 
@@ -44,7 +46,7 @@ def list_rules() -> dict[str, str]:
     rules = {name: _describe_type(hint) for name, hint in get_type_hints(Settings).items()}
     for group, kind in _list_classes():
         rules |= {f"{group}.{name}": _describe_type(hint) for name, hint in get_type_hints(kind).items()}
-    return rules
+    return {key: rule for key, rule in rules.items() if key not in NOT_TYPED}
 
 
 def _list_classes() -> Iterable[tuple[str, type]]:

@@ -2,32 +2,42 @@
 
 import math
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from pipeline import signals
+from pipeline.cli import arguments
 from pipeline.cli import sweep_plan as plans
-from pipeline.cli.compose import compose
+from pipeline.cli.compose import compose, compose_ours
 from pipeline.cli.frontier.output import print_frontier, print_link
+from pipeline.cli.loops.words import find_kind
 from pipeline.cli.sweep_screen import Screen
 from pipeline.cli.ui import find_base_address
-from pipeline.errors import BadInput, BadModel, FulcrumError
+from pipeline.errors import BadInput, BadModel, BadSetting, FulcrumError
 from pipeline.files import expand_home, remove_abandoned_drafts
 from pipeline.measures import Epoch
 from pipeline.search.space import read_searched_values, strip_condition
+from pipeline.search.workers.job import check_settings
 from pipeline.settings import addresses
 from pipeline.settings.command_line import EPOCHS, CommandLine
 from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.searching.cluster import ClusterKind
 from pipeline.settings.settings import Settings
+from pipeline.settings.training import UserLoop
+from pipeline.trial import user_keys
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from pipeline.data.prepared import Prepared
+    from pipeline.frontier_sampler.observations import Work
     from pipeline.hardware.device import ClaimedDevice
+    from pipeline.search.estimates import ValidationSplit
     from pipeline.search.results import Results
     from pipeline.search.study_store import StudyStore
     from pipeline.search.sweep import Sweep
@@ -35,6 +45,9 @@ if TYPE_CHECKING:
     from pipeline.search.workers.job import TrialOutcome
     from pipeline.search.workers.pool import WorkerPool
     from pipeline.tracking.study_recorder import StudyRecorder
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 DRY_RUN = "--dry-run"
@@ -45,6 +58,19 @@ class NothingFound(FulcrumError):
     """No trial of a search has come to a point."""
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a study is about: its prepared data, or a loop of the user's own, which tells less.
+
+    `source`: SHA-256 (hex) of the data, or of the code; `split`: what accuracies are counted on; `work`: what
+    an epoch of some params takes. Both are None where nobody knows.
+    """
+
+    source: str
+    split: "ValidationSplit | None" = None
+    work: "Work | None" = None
+
+
 def run(words: Sequence[str]) -> None:
     """Run the search that the words describe.
 
@@ -53,6 +79,9 @@ def run(words: Sequence[str]) -> None:
         BadInput: the words, the storage or the data are at fault; nothing was begun.
         SearchStopped: a trial showed an error of the program.
     """
+    if find_kind(arguments.normalise_words(word for word in words if word != DRY_RUN)):
+        _run_loop(words)
+        return
     plan = plans.make_plan([word for word in words if word != DRY_RUN])
     address, settings = _check_quickly(plan), plan.command_line.settings
     for line in plan.left_out:
@@ -63,7 +92,7 @@ def run(words: Sequence[str]) -> None:
     pool, device = _open_pool(settings)
     with closing(pool):
         from pipeline.profiling.objectives import check_readable
-        from pipeline.trial import forget_prepared, load_prepared
+        from pipeline.trial.network import forget_prepared, load_prepared
 
         pool.call(check_readable, settings.search.further, device)
         forget_prepared()
@@ -71,7 +100,69 @@ def run(words: Sequence[str]) -> None:
         if chosen := choose_words(plan.command_line, len(prepared.train), plan.space.keys):
             plan = plans.make_plan([*chosen, *words])
         _check_network(plan.command_line, pool)
-        _search_study(plan, address, device, prepared, pool)
+        _search_study(plan, address, device, _describe_data(settings, prepared), pool)
+
+
+def _describe_data(settings: Settings, prepared: "Prepared") -> Subject:
+    from pipeline.search import epoch_work
+    from pipeline.search.estimates import ValidationSplit
+
+    work = epoch_work.make_epoch_work(
+        settings, len(prepared.train), math.prod(prepared.shape), len(prepared.classes)
+    )
+    return Subject(prepared.source_sha256, ValidationSplit.count(prepared.validation.labels), work)
+
+
+def _run_loop(words: Sequence[str]) -> None:
+    """Search over a training loop of the user's own.
+
+    A worker imports the user's module and tells what its keys are while this process imports what it needs
+    itself; the same worker trains afterwards.
+
+    Raises:
+        BadInput: the function, its keys, the words or the storage are at fault; nothing was begun.
+    """
+    typed = [word for word in words if word != DRY_RUN]
+    pool, device = _open_pool(compose_ours(typed).settings)
+    with closing(pool):
+        loop = compose_ours(typed).settings.trial
+        assert isinstance(loop, UserLoop)
+        importing = threading.Thread(target=_import_for_loops)
+        importing.start()
+        user_keys.remember(loop, _call(pool, user_keys.describe, loop))
+        importing.join()
+        plan = plans.make_plan(typed)
+        address = _check_quickly(plan)
+        for line in plan.left_out:
+            print(line, file=sys.stderr)
+        _call(pool, check_settings, plan.command_line.settings, under_shift=False)
+        if DRY_RUN in words:
+            print("\n".join(plan.describe_search()))
+            return
+        _search_study(plan, address, device, Subject(user_keys.describe(loop).code), pool)
+
+
+def _import_for_loops() -> None:
+    """Import what a sweep needs, while a worker imports what the user's function needs."""
+    for name in ("pipeline.search.sweep", "pipeline.search.confirmation", "pipeline.tracking.study_recorder"):
+        import_module(name)
+
+
+def _call(pool: "WorkerPool", function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a function returns where a trial would run.
+
+    Raises:
+        BadSetting: the process ended meanwhile.
+        BadInput: what the function raises.
+    """
+    from pipeline.search.workers.pool import WorkerLost
+
+    try:
+        return pool.call(function, *args, **kwargs)
+    except WorkerLost as error:
+        raise BadSetting(
+            f"trial.call must name a function that can be imported, got one that failed: {error}; mend it"
+        ) from None
 
 
 def _open_pool(settings: Settings) -> "tuple[WorkerPool, ClaimedDevice]":
@@ -86,13 +177,17 @@ def _open_pool(settings: Settings) -> "tuple[WorkerPool, ClaimedDevice]":
         from pipeline.search.workers.cluster.ray_pool import open_ray_pool
 
         return open_ray_pool(settings)
+    is_loop = isinstance(settings.trial, UserLoop)
     if in_processes := fork_server.needs_processes(settings):
-        fork_server.start_fork_server()  # it imports TensorFlow while this process does
+        fork_server.start_fork_server(is_loop)  # it imports TensorFlow while this process does
     from pipeline.hardware import gpus
-    from pipeline.hardware.device import claim_device
+    from pipeline.hardware.device import claim_device, claim_plain_device, explain_unused_gpu
     from pipeline.search.workers.process_pool import make_worker_pool
 
-    device = claim_device(settings.device, pin=not in_processes)
+    if is_loop and (warning := explain_unused_gpu(settings.device)):
+        print(f"warning: {warning}", file=sys.stderr)
+    claim = claim_plain_device if is_loop else claim_device
+    device = claim(settings.device, pin=not in_processes)
     if device.kind == "gpu":
         gpus.check_workers(settings.search.workers)
     return make_worker_pool(settings, device), device
@@ -104,7 +199,6 @@ def _check_network(command_line: CommandLine, pool: "WorkerPool") -> None:
     Raises:
         BadInput: what `check_trial` raises; the process of the check ended.
     """
-    from pipeline.search.workers.job import check_settings
     from pipeline.search.workers.pool import WorkerLost
 
     settings = command_line.settings
@@ -118,11 +212,10 @@ def _check_network(command_line: CommandLine, pool: "WorkerPool") -> None:
 
 
 def _search_study(
-    plan: plans.SweepPlan, address: str, device: "ClaimedDevice", prepared: "Prepared", pool: "WorkerPool"
+    plan: plans.SweepPlan, address: str, device: "ClaimedDevice", subject: Subject, pool: "WorkerPool"
 ) -> None:
     """Open the study and its record, search, and show what was found."""
-    from pipeline.search import epoch_work, study_store
-    from pipeline.search.estimates import ValidationSplit
+    from pipeline.search import study_store
     from pipeline.search.study_identity import bind_study
     from pipeline.search.sweep import Sweep
     from pipeline.search.sweep_spec import SweepSpec
@@ -137,10 +230,10 @@ def _search_study(
     mlflow_runs.end_orphans(client)
     store = study_store.StudyStore(address, name, about)
     experiment_id = _choose_place(client, store, command_line)
-    data_digests = plan.fingerprint_data(prepared.source_sha256)
+    data_digests = plan.fingerprint_data(subject.source)
     identity = bind_study(store, data_digests)
-    split = ValidationSplit.count(prepared.validation.labels)
-    if store.read_attrs().get(VALIDATION) != split.to_dict():
+    split = subject.split
+    if split is not None and store.read_attrs().get(VALIDATION) != split.to_dict():
         store.write_attr(VALIDATION, split.to_dict())
     checkpoints = _get_checkpoint_folder(command_line, f"{name}-{identity}")
     remove_abandoned_drafts(checkpoints)
@@ -151,9 +244,7 @@ def _search_study(
         compose=compose,
         checkpoints=checkpoints,
         sources=data_digests,
-        work=epoch_work.make_epoch_work(
-            command_line.settings, len(prepared.train), math.prod(prepared.shape), len(prepared.classes)
-        ),
+        work=subject.work,
     )
     study_place.write_place(client, store, experiment_id)
     study, measure = StudyKey(name, identity, experiment_id), command_line.settings.measure
@@ -162,7 +253,8 @@ def _search_study(
         record_study(client, command_line, study, device.kind, store.exclusive) as recorder,
         Screen(name, cap, search.budget_device_seconds, device.kind, measure) as screen,
     ):
-        recorder.record_validation_split(split)
+        if split is not None:
+            recorder.record_validation_split(split)
         recorder.record_objectives(search.objectives)
         screen.show_plan(
             plan.describe_search(),

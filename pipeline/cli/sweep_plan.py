@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.cli import arguments, sweep_from_diagnosis, sweep_space
 from pipeline.cli.compose import compose
+from pipeline.cli.loops import words as loop_words
 from pipeline.errors import BadSetting
 from pipeline.search.space import (
     Condition,
@@ -20,6 +21,9 @@ from pipeline.search.space import (
 from pipeline.settings.command_line import CommandLine, Overrides, group_of, key_of
 from pipeline.settings.measuring import Shift
 from pipeline.settings.search import Search
+from pipeline.settings.settings import Settings
+from pipeline.settings.training import UserLoop
+from pipeline.trial import user_code, user_keys
 
 ONE_DATA_SET = {f"data.{key}" for key in ("path", "test_path", "validation", "label", "text", "name")}
 """Keys that say which data a study is about: it has one."""
@@ -77,20 +81,27 @@ class SweepPlan:
         Raises:
             BadData: a file of such a set is missing, damaged or has the wrong hash.
         """
-        from pipeline.data.preprocess import fingerprint_source
-
         digests = {self.fixed.name_data(): source}
         for line in self.command_line.settings.search.enqueue:
             words = self.fixed.with_(*line.split())
             name = words.name_data()
             if name not in digests:
-                digests[name] = fingerprint_source(compose(words).settings)
+                digests[name] = _fingerprint(compose(words).settings)
         return digests
 
     def default_name(self, device: str) -> str:
         """Return a name that the same command on the same device has again, so that it resumes its study."""
         description = repr(sorted(self.describe_study(device).items()))
-        return f"{self.command_line.choices['data']}-{hashlib.sha256(description.encode()).hexdigest()[:8]}"
+        return f"{self.command_line.subject}-{hashlib.sha256(description.encode()).hexdigest()[:8]}"
+
+
+def _fingerprint(settings: Settings) -> str:
+    """Return the SHA-256 (hex) of the data of a trial, or of the code of a user's own loop."""
+    if isinstance(settings.trial, UserLoop):
+        return user_code.hash_code(settings.trial)
+    from pipeline.data.preprocess import fingerprint_source
+
+    return fingerprint_source(settings)
 
 
 def make_plan(words: Sequence[str]) -> SweepPlan:
@@ -99,14 +110,18 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
     Raises:
         BadInput: a word is wrong.
     """
-    fixed, varied = sweep_space.split_words(arguments.normalise_words(words))
+    pairs = loop_words.rename(arguments.normalise_words(words))
+    fixed, varied = sweep_space.split_words(pairs)
     _check_data_words(varied)
-    command_line, first = compose(fixed), None
+    command_line, first = compose(fixed, Overrides(varied).keys), None
     if command_line.settings.search.from_diagnosis:
         fixed, first = _split_diagnosis(command_line.settings.search, fixed, varied)
         command_line = _add_baseline(compose(fixed), first)
     trial_words = Overrides(fixed).trial_part()
-    if trial_words.find("data") is None:
+    loop = command_line.settings.trial
+    if isinstance(loop, UserLoop):
+        command_line = loop_words.leave_out_networks(command_line)
+    elif trial_words.find("data") is None:
         trial_words = Overrides(
             (f"data={command_line.choices['data']}", *trial_words)
         )  # a baseline may name another set
@@ -124,11 +139,13 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
             space, read_searched_values(compose([*trial_words, *first]), space.keys)
         )
     space, left_out = _check_dimensions(space, trial_words)
-    space_with_epochs, epochs = add_epochs(
-        space,
-        command_line,
-        lambda schedule: compose([*trial_words, f"schedule={schedule}"]).settings.schedule.fair_midway,
-    )
+    space_with_epochs, epochs = space, None
+    if not isinstance(loop, UserLoop) or user_keys.describe(loop).resumes:
+        space_with_epochs, epochs = add_epochs(
+            space,
+            command_line,
+            lambda schedule: compose([*trial_words, f"schedule={schedule}"]).settings.schedule.fair_midway,
+        )
     for line in search.enqueue:
         _check_baseline(line, trial_words)
     return SweepPlan(command_line, trial_words, space_with_epochs, epochs, left_out)
@@ -257,7 +274,8 @@ def _choose_probes(dimension: Dimension) -> Sequence[Value]:
 
 
 def _explain(dimension: Dimension, value: Value, error: BadSetting) -> BadSetting:
-    if isinstance(value, float) and not value.is_integer() and "must be a whole number" in str(error):
+    is_range = not dimension.choices and isinstance(value, float) and not value.is_integer()
+    if is_range and "must be a whole number" in str(error):
         ends = f"{format_value(dimension.low)},{format_value(dimension.high)}"
         return BadSetting(
             f"{dimension.key} must be a whole number, got {dimension.format()!r}; "

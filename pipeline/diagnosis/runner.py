@@ -31,7 +31,7 @@ from pipeline.settings.diagnosis import Aim
 from pipeline.settings.measuring import Runtime
 from pipeline.settings.settings import Settings
 from pipeline.training import engine_choice
-from pipeline.trial import load_prepared, train_to_end, train_trial
+from pipeline.trial.network import load_prepared, train_to_end, train_trial
 
 Compose = Callable[[Words], Settings]
 

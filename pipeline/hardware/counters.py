@@ -58,6 +58,24 @@ class Reading:
             strangers=max(counts, default=None),
         )
 
+    def plus(self, span: "Reading") -> "Reading":
+        """Return this span and another of the same process as one; what one of them lacks is unknown."""
+
+        def add(first: float | None, second: float | None) -> float | None:
+            return None if first is None or second is None else first + second
+
+        counts = [count for count in (self.strangers, span.strangers) if count is not None]
+        return Reading(
+            wall=self.wall + span.wall,
+            cpu=self.cpu + span.cpu,
+            idle=add(self.idle, span.idle),
+            delayed=add(self.delayed, span.delayed),
+            stolen=self.stolen + span.stolen,
+            throttled=self.throttled + span.throttled,
+            threads=self.threads | span.threads,
+            strangers=max(counts, default=None),
+        )
+
 
 class ReadingSource(Protocol):
     """A source of readings; tests replay recorded ones."""

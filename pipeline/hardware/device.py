@@ -1,19 +1,22 @@
 """The device that a trial claims: CPU cores that no other trial of this user gets, or one GPU."""
 
+import os
 import platform
 import shutil
+import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pipeline.backend import tf
 from pipeline.errors import BadDevice, BadSetting
 from pipeline.hardware import cpu_cores, gpus
 from pipeline.settings.measuring import Device, DeviceKind
 
 _REMEDY = "install TensorFlow's CUDA libraries with: pip install -r requirements-gpu.txt"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""Variables that libraries read when they are imported: how many threads to begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ def claim_device(device: Device, pin: bool = False) -> ClaimedDevice:
         BadDevice: a GPU was asked for and TensorFlow sees none.
         BadSetting: `device.threads` differs from what this process already runs with.
     """
+    from pipeline.backend import tf  # which `claim_plain_device` does without
+
     _set_threads(device.threads)
     if pin and device.pin and device.kind is not DeviceKind.cpu:
         gpus.claim_gpu()  # before CUDA is asked which there are
@@ -53,6 +58,32 @@ def claim_device(device: Device, pin: bool = False) -> ClaimedDevice:
     if device.kind is DeviceKind.gpu:
         remedy = _REMEDY if _has_nvidia_driver() else "use device=cpu or device=auto"
         raise BadDevice(f"device=gpu needs a GPU that TensorFlow sees, got none; {remedy}")
+    return _claim_cores(device, pin)
+
+
+def claim_plain_device(device: Device, pin: bool = False) -> ClaimedDevice:
+    """Return the device for a training loop of the user's own, in any framework; TensorFlow is not asked.
+
+    It is what the settings say: `device=auto` is the CPU, and a process that holds the CPU sees no GPU.
+    `pin`: see `claim_device`; also set how many threads the libraries that are imported later begin.
+
+    Raises:
+        BadDevice: a GPU was asked for, and NVIDIA's driver names none.
+    """
+    if device.kind is DeviceKind.gpu:
+        if pin and device.pin:
+            gpus.claim_gpu()
+        name = _read_gpu_name()
+        if name is None:
+            raise BadDevice("device=gpu needs a GPU that nvidia-smi names, got none; use device=cpu")
+        return ClaimedDevice("gpu", f"{name}, 1 GPU", 1, "/GPU:0")
+    if pin:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        os.environ.update(dict.fromkeys(THREADS, str(device.threads)))
+    return _claim_cores(device, pin)
+
+
+def _claim_cores(device: Device, pin: bool) -> ClaimedDevice:
     if pin and device.pin:
         cpu_cores.claim_cores(device.threads)
     unit = "core" if device.threads == 1 else "cores"
@@ -60,8 +91,28 @@ def claim_device(device: Device, pin: bool = False) -> ClaimedDevice:
     return ClaimedDevice("cpu", name, device.threads, "/CPU:0", cpu_cores.get_claimed_cores())
 
 
+def _read_gpu_name() -> str | None:
+    """Return what NVIDIA's driver calls the first GPU that this process may use; None: there is none."""
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip() or "-1"
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader", f"--id={first}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def explain_unused_gpu(device: Device) -> str | None:
+    """Return one line where a loop of the user's own gets the CPU because nobody said which device."""
+    if device.kind is not DeviceKind.auto or _read_gpu_name() is None:
+        return None
+    return "a GPU is here, but a loop of your own gets it only with device=gpu, so the CPU trains"
+
+
 def explain_unseen_gpu() -> str | None:
     """Return one line with the remedy where an NVIDIA driver is present but TensorFlow sees no GPU."""
+    from pipeline.backend import tf
+
     if not _has_nvidia_driver() or tf.config.list_physical_devices("GPU"):
         return None
     return f"an NVIDIA driver is here but TensorFlow sees no GPU, so the CPU trains; {_REMEDY}"
@@ -72,6 +123,8 @@ def _has_nvidia_driver() -> bool:
 
 
 def _set_threads(threads: int) -> None:
+    from pipeline.backend import tf
+
     if tf.config.threading.get_intra_op_parallelism_threads() == threads:
         return
     try:
@@ -85,6 +138,8 @@ def _set_threads(threads: int) -> None:
 
 
 def _claim_gpu(gpu: object) -> ClaimedDevice:
+    from pipeline.backend import tf
+
     try:
         tf.config.set_visible_devices(gpu, "GPU")
     except RuntimeError:

@@ -7,19 +7,26 @@ warm-up, input preparation and validation are timed apart.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal
 
-from pipeline.backend import tf
 from pipeline.hardware import energy
 from pipeline.hardware.contention import ContentionMonitor, ContentionVerdict
-from pipeline.hardware.counters import KernelCounters, ReadingSource
+from pipeline.hardware.counters import KernelCounters, Reading, ReadingSource
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.hardware.energy import EnergyMeter, Gauge
 from pipeline.measures import PowerDraw, Seconds
 
 Phase = Literal["input", "compile", "warm_up", "train", "validate"]
+
+
+def wait_for_tensorflow() -> None:
+    """Wait until what TensorFlow was told to do is done."""
+    from pipeline.backend import tf  # a loop of the user's own may not need it
+
+    tf.test.experimental.sync_devices()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +38,10 @@ class Clock:
 
     def time(self, call: Callable[[], object]) -> float:
         """Return the seconds that `call()` and what it starts on the device take."""
-        tf.test.experimental.sync_devices()
+        wait_for_tensorflow()
         start = self.read()
         call()
-        tf.test.experimental.sync_devices()
+        wait_for_tensorflow()
         return self.read() - start
 
 
@@ -55,38 +62,72 @@ class Stopwatch:
     """Wall seconds of one trial by phase; the device has finished its work at both ends of each span."""
 
     def __init__(
-        self, device: ClaimedDevice, readings: ReadingSource | None = None, gauge: Gauge | None = None
+        self,
+        device: ClaimedDevice,
+        readings: ReadingSource | None = None,
+        gauge: Gauge | None = None,
+        wait: Callable[[], None] = wait_for_tensorflow,
     ) -> None:
-        """Start at zero; `readings`, `gauge`: of this process and the device unless a test replays some."""
+        """Start at zero; `readings`, `gauge`: of this process and the device unless a test replays some.
+
+        `wait`: returns when the device has finished its work.
+        """
         self.device = device
         self.seconds = Seconds()
         gauge, cores = gauge or energy.open_gauge(device.kind), device.count if device.kind == "cpu" else 0
         self._readings = readings or KernelCounters(gauge, cores)
         self._contention = ContentionMonitor(cores)
         self._energy = EnergyMeter(gauge)
+        self._wait = wait
+        self._spans: list[Reading] = []
+        self._before: Reading | None = None
 
     @contextmanager
     def time(self, phase: Phase) -> Iterator[None]:
         """Add the seconds of the block to `phase`; a block that raises is not counted."""
-        tf.test.experimental.sync_devices()
+        self._wait()
         start = time.perf_counter()
         yield
-        tf.test.experimental.sync_devices()
-        seconds = getattr(self.seconds, phase) + time.perf_counter() - start
-        self.seconds = replace(self.seconds, **{phase: seconds})
+        self._wait()
+        self._add(phase, time.perf_counter() - start)
 
     @contextmanager
     def time_epoch(self) -> Iterator[None]:
-        """Add the seconds of the block, an epoch of training, to `train`; watch energy and contention."""
-        before, train_before = self._readings.read(), self.seconds.train
-        with self._energy.measure():
-            computed = -time.process_time()
-            with self.time("train"):
-                yield
-            computed += time.process_time()
-        span = self._readings.read().since(before)
+        """Add the seconds of the block, an epoch of training, to `train`; watch energy and contention.
+
+        What lies between `stop` and `start` within the block is not counted.
+        """
+        self._spans = []
+        self.start()
+        yield
+        self.stop()
+        self._contention.add_epoch(reduce(Reading.plus, self._spans))
+
+    def start(self) -> None:
+        """Count from here on."""
+        self._before = self._readings.read()
+        self._measuring: AbstractContextManager[None] = self._energy.measure()
+        self._measuring.__enter__()
+        self._computed = time.process_time()
+        self._wait()
+        self._started = time.perf_counter()
+
+    def stop(self) -> None:
+        """Count no further than here; nothing where the clock stands."""
+        if self._before is None:
+            return
+        self._wait()
+        wall = time.perf_counter() - self._started
+        computed = time.process_time() - self._computed
+        self._measuring.__exit__(None, None, None)
+        span = self._readings.read().since(self._before)
+        self._before = None
+        self._add("train", wall)
         # The readings take a while themselves, in which the process may lose its core.
-        self._contention.add_epoch(replace(span, wall=self.seconds.train - train_before, cpu=computed))
+        self._spans.append(replace(span, wall=wall, cpu=computed))
+
+    def _add(self, phase: Phase, seconds: float) -> None:
+        self.seconds = replace(self.seconds, **{phase: getattr(self.seconds, phase) + seconds})
 
     @property
     def lost_seconds(self) -> float:

@@ -29,7 +29,14 @@ def format_accuracies(member: FrontierPoint) -> list[str]:
     to_text, new = member.measure.format, member.confirmation
     if new is None:
         return ["-", to_text(member.point.accuracy), "-", "-"]
-    return [member.estimate.format(), *map(to_text, (member.point.accuracy, new.accuracy, new.test_accuracy))]
+    test = "-" if new.test_accuracy is None else to_text(new.test_accuracy)
+    return [member.estimate.format(), to_text(member.point.accuracy), to_text(new.accuracy), test]
+
+
+def format_test(member: FrontierPoint) -> str:
+    """Format what the test split says as the end of a list: `, 97.50% test`; nothing where nobody read it."""
+    tested = member.confirmation.test_accuracy if member.confirmation else None
+    return "" if tested is None else f", {member.measure.format(tested)} test"
 
 
 def format_seconds(member: FrontierPoint) -> str:
@@ -57,8 +64,8 @@ def describe_point(member: FrontierPoint) -> str:
     if new is None:
         return f"{estimate.format()} validation (one seed, not confirmed) for {cost}"
     return (
-        f"{estimate.format()} validation (mean of {estimate.seeds} seeds), "
-        f"{member.measure.format(new.test_accuracy)} test, for {cost}"
+        f"{estimate.format()} validation (mean of {estimate.seeds} seeds){format_test(member)}"
+        f"{',' if new.test_accuracy is not None else ''} for {cost}"
     )
 
 

@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from pipeline.evaluation.evaluate import Evaluation
 from pipeline.formatting import format_number, format_percent, shorten
 from pipeline.measures import Curve
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes, use_log_cost
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.evaluate import Evaluation
 
 MAX_CLASSES_WITH_COUNTS = 20  # classes up to which a confusion matrix shows its numbers
 
@@ -59,7 +61,7 @@ def compute_row_shares(confusion: Sequence[Sequence[int]]) -> np.ndarray:
     return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
-def draw_confusion_matrix(evaluation: Evaluation, classes: Sequence[str]) -> bytes:
+def draw_confusion_matrix(evaluation: "Evaluation", classes: Sequence[str]) -> bytes:
     """Draw the test rows by true and predicted class, as counts and shares of the true class."""
     cell = float(np.clip(5.6 / len(classes), 0.56, 1.5)) if len(classes) <= MAX_CLASSES_WITH_COUNTS else 0.0
     side = max(3.4, cell * len(classes)) if cell else 7.6
@@ -113,7 +115,7 @@ def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell: floa
 # ---- calibration --------------------------------------------------------------------------------------
 
 
-def draw_calibration(evaluation: Evaluation) -> bytes:
+def draw_calibration(evaluation: "Evaluation") -> bytes:
     """Draw accuracy against confidence, and how many rows have which confidence."""
     error = f"expected error {evaluation.calibration_error:.2%} · orange: too sure, light blue: too unsure"
     figure = make_figure(5.4, 5.8, "Confidence and accuracy, test split", error)

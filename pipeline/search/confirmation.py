@@ -15,7 +15,8 @@ from pipeline.search.trial_rows import CONFIRM, get_trial_name, read_confirmed_k
 from pipeline.search.workers.job import Job
 from pipeline.settings.command_line import EPOCHS, CommandLine
 from pipeline.settings.settings import Settings
-from pipeline.trial import load_prepared, train_to_end
+from pipeline.trial import user_loop
+from pipeline.trial.user_loop import LoopTrained
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +100,14 @@ def plan_point(sweep: Sweep, point: FrontierPoint) -> PointTraining:
 
 def train_point(point: PointTraining) -> list[np.ndarray]:
     """Return the weights of a point: from its checkpoint, or trained (on) to the same state."""
+    from pipeline.trial.network import load_prepared, train_to_end  # which bring TensorFlow
+
     data = load_prepared(point.settings, point.under_shift)
     return train_to_end(data, point.settings, checkpoint=point.checkpoint).get_weights()
+
+
+def train_loop_point(point: PointTraining) -> LoopTrained | None:
+    """Return the state of a user's own loop at a point, in the same way; None where it reports no models."""
+    if user_loop.reports_no_model(point.settings, point.checkpoint):
+        return None
+    return list(user_loop.train_loop(point.settings, checkpoint=point.checkpoint))[-1]

@@ -9,6 +9,7 @@ from pipeline.errors import BadSetting
 from pipeline.settings.command_line import EPOCHS, CommandLine
 from pipeline.settings.search import Sampler
 from pipeline.settings.settings import flatten
+from pipeline.settings.training import UserLoop
 
 Value = str | int | float | bool | None
 Params = Mapping[str, Value]
@@ -202,7 +203,7 @@ def add_epochs(
         if len(fair_choices) != 1:
             return space, None
         when = Condition(schedules.name, fair_choices[0])
-    elif not settings.schedule.fair_midway:
+    elif not settings.fair_midway:
         return space, None
     epochs = Dimension(key=EPOCHS, low=1, high=max_epochs, is_integer=True, when=when)
     return SearchSpace((*space.dimensions, epochs)), epochs.name
@@ -210,6 +211,7 @@ def add_epochs(
 
 def read_searched_values(command_line: CommandLine, keys: Sequence[str]) -> dict[str, Value]:
     """Return the values of the searched keys that apply to a trial: the option of a group, or a setting."""
-    flat = dict(flatten(command_line.settings))
+    trial = command_line.settings.trial
+    flat = dict(flatten(command_line.settings)) | (trial.values if isinstance(trial, UserLoop) else {})
     values = {key: command_line.choices.get(key, flat.get(key)) for key in keys}
     return {key: value for key, value in values.items() if value is not None}  # type: ignore[misc]

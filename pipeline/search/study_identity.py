@@ -40,7 +40,8 @@ def _check_data(study: str, attrs: Mapping[str, Any], digests: Mapping[str, str]
     for words, digest in digests.items():
         recorded = attrs.get(DATA, {}).get(words, digest)
         if recorded != digest:
+            what = "code" if any(word.startswith("trial=") for word in words.split()) else "data"
             raise BadSetting(
-                f"search.study={study} was begun with data {recorded[:SHOWN_LETTERS]} ({words}), "
-                f"got {digest[:SHOWN_LETTERS]}; start anew with search.study=NAME, or put the data back"
+                f"search.study={study} was begun with {what} {recorded[:SHOWN_LETTERS]} ({words}), "
+                f"got {digest[:SHOWN_LETTERS]}; start anew with search.study=NAME, or put the {what} back"
             )

@@ -17,7 +17,8 @@ from pipeline.settings.searching.objectives import ObjectiveKind
 class Confirmation:
     """The results of the same settings, trained anew once with each of `seeds`.
 
-    `further`: the further costs of each seed, where the search has such.
+    `test_accuracies`: none where a loop of the user's own reports no `test_accuracy`; `further`: the further
+    costs of each seed, where the search has such.
     """
 
     seeds: tuple[int, ...]
@@ -44,9 +45,9 @@ class Confirmation:
         return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
 
     @property
-    def test_accuracy(self) -> float:
-        """Return the mean test accuracy."""
-        return statistics.fmean(self.test_accuracies)
+    def test_accuracy(self) -> float | None:
+        """Return the mean test accuracy; None where nobody read the test split."""
+        return statistics.fmean(self.test_accuracies) if self.test_accuracies else None
 
     @property
     def seconds(self) -> float:

@@ -55,7 +55,7 @@ class SweepSpec:
 
     def get_checkpoint_path(self, trial: CommandLine) -> Path:
         """Return one path for all trials that differ only in how long they train, where that is fair."""
-        fair = trial.settings.schedule.fair_midway
+        fair = trial.settings.fair_midway
         words = sorted(trial.overrides.without(EPOCHS) if fair else trial.overrides)
         return self.checkpoints / f"{hashlib.sha256(repr(words).encode()).hexdigest()[:24]}.npz"
 

@@ -52,7 +52,7 @@ def make_outcome(
             [number, round(point.device_seconds, 9), round(point.accuracy, 9)]
             for number, point in enumerate(ended.points, start=1)
         ],
-        "fair_midway": command_line.settings.schedule.fair_midway,
+        "fair_midway": command_line.settings.fair_midway,
         "paid_seconds": ended.paid_seconds,
         "device": curve.device if curve else "",
         "ended": time.time(),
@@ -233,7 +233,7 @@ def _read_confirmations(
     outcomes: dict[int, dict[int, dict[int, Mapping[str, Any]]]] = {}
     for row in rows:
         key, outcome = read_confirmed_key(row), row.user_attrs[OUTCOME]
-        if key and outcome["state"] == "complete" and outcome["test_accuracy"] is not None:
+        if key and outcome["state"] == "complete" and outcome["curve"]:
             number, epoch, seed = key
             outcomes.setdefault(number, {}).setdefault(epoch, {})[seed] = outcome
     return {
@@ -246,11 +246,12 @@ def _make_confirmation(
     by_seed: Mapping[int, Mapping[str, Any]], further: Sequence[ObjectiveKind]
 ) -> Confirmation:
     seeds = sorted(by_seed)
+    tested = [by_seed[seed]["test_accuracy"] for seed in seeds]
     ends = [_read_points(by_seed[seed], further)[-1] for seed in seeds]
     return Confirmation(
         tuple(seeds),
         tuple(point.accuracy for point in ends),
-        tuple(by_seed[seed]["test_accuracy"] for seed in seeds),
+        tuple(tested) if None not in tested else (),
         tuple(point.device_seconds for point in ends),
         tuple(point.further for point in ends) if further else (),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.secrets import mask
 from pipeline.settings.settings import Settings
+from pipeline.settings.training import UserLoop
 
 PROGRAM = "python -m pipeline"
 """How this program is called; the build of a wheel, in which it has a name of its own, writes that here."""
@@ -70,9 +71,9 @@ class Overrides(tuple[str, ...]):
         return Overrides(word for number, word in enumerate(self) if number == last[key_of(word)])
 
     def name_data(self) -> str:
-        """Return the words that name a data set; a fraction of it is no other one."""
-        named = self.without(*DATA_OF_TRAINING)
-        return " ".join(sorted(word for word in named if group_of(key_of(word)) == "data"))
+        """Return the words that name a data set, and a user's own loop; a fraction of it is no other one."""
+        named = self.without(*DATA_OF_TRAINING, "trial.fair_midway")
+        return " ".join(sorted(word for word in named if group_of(key_of(word)) in ("data", "trial")))
 
     def trial_part(self) -> "Overrides":
         """Return the words that are part of one trial."""
@@ -86,6 +87,12 @@ class CommandLine:
     settings: Settings
     choices: dict[str, str]
     overrides: Overrides
+
+    @property
+    def subject(self) -> str:
+        """Return what is trained on, in a word for people: the kind of data, or the user's own loop."""
+        trial = self.settings.trial
+        return trial.name if isinstance(trial, UserLoop) else self.choices["data"]
 
     def command_line(self, command: str) -> str:
         """Return the line that repeats this in a shell, as arguments of `command` (run, sweep ...).

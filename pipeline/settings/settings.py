@@ -24,6 +24,8 @@ from pipeline.settings.training import (
     Loss,
     Precision,
     Train,
+    Trial,
+    UserLoop,
 )
 
 
@@ -31,6 +33,7 @@ from pipeline.settings.training import (
 class Settings:
     """All settings of one command."""
 
+    trial: Trial
     data: Data
     preprocess: Preprocess
     spectrogram: Spectrogram
@@ -94,6 +97,13 @@ class Settings:
                 "choose the price of the device, such as price=a100 or price.per_hour=2"
             )
         self.search.budget_device_seconds = self.search.count_seconds(price.per_hour)
+
+    @property
+    def fair_midway(self) -> bool:
+        """Return whether the state after each epoch is a fair point: see `Schedule.fair_midway`."""
+        if isinstance(self.trial, UserLoop):
+            return self.trial.fair_midway
+        return self.schedule.fair_midway
 
     def _check_output_fits_loss(self) -> None:
         output = getattr(self.model, "output", None)

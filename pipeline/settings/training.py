@@ -1,8 +1,12 @@
-"""The loss, how long it is minimised, in which precision, on which loop."""
+"""Who trains, the loss, how long it is minimised, in which precision, on which loop."""
 
+import re
+import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
+from pipeline.errors import BadSetting
 from pipeline.settings.rules import require
 
 
@@ -36,6 +40,88 @@ class Engine(StrEnum):
     xla = "xla"
     graph = "graph"
     keras = "keras"
+
+
+@dataclass(slots=True)
+class Trial:
+    """Who trains; one subclass for each kind."""
+
+
+@dataclass(slots=True)
+class Network(Trial):
+    """One of our networks, or a Keras network of the user's, trained on prepared data."""
+
+
+@dataclass(slots=True)
+class UserLoop(Trial):
+    """A training loop of the user's own.
+
+    `fair_midway`: whether the state after each epoch is one that a shorter training would have reached;
+    `values`: the user's own keys, which `compose` reads from the words; nobody types it.
+    """
+
+    fair_midway: bool = field(kw_only=True)
+    values: dict[str, Any] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """Return a short name for people."""
+        return ""
+
+    @property
+    def word(self) -> str:
+        """Return the word of a command line that names the code."""
+        return ""
+
+
+@dataclass(slots=True)
+class Function(UserLoop):
+    """A generator function of the user's, `call` is its `package.module:function`."""
+
+    call: str
+
+    def __post_init__(self) -> None:
+        valid = re.fullmatch(r"[\w.]+:\w+", self.call) is not None
+        require(valid, "trial.call", "package.module:function", self.call)
+
+    @property
+    def name(self) -> str:
+        """Return a short name for people: that of the function."""
+        return self.call.partition(":")[2]
+
+    @property
+    def word(self) -> str:
+        """Return the word that names the code."""
+        return f"trial.call={self.call}"
+
+
+@dataclass(slots=True)
+class Command(UserLoop):
+    """A program of the user's; `{key}` in `command` stands for the value of a key."""
+
+    command: str
+
+    def __post_init__(self) -> None:
+        require(bool(self.command.strip()), "trial.command", "a command line", "nothing")
+        try:
+            shlex.split(self.command)
+        except ValueError as error:
+            raise BadSetting(
+                f"trial.command must be words as a shell reads them, got {self.command!r} ({error}); "
+                "close the quotes"
+            ) from None
+
+    @property
+    def name(self) -> str:
+        """Return a short name for people: that of the script or of the program."""
+        words = self.command.split()
+        scripts = [word for word in words if re.fullmatch(r"[\w./-]+\.\w+", word)]
+        return re.sub(r"[^\w.-]", "", (scripts or words)[0].rpartition("/")[2]).partition(".")[0] or "command"
+
+    @property
+    def word(self) -> str:
+        """Return the word that names the code."""
+        return f"trial.command={self.command}"
 
 
 @dataclass(slots=True)

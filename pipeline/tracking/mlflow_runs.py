@@ -3,6 +3,7 @@
 Whatever is written is masked (no password reaches a run) and cut to what MLflow takes.
 """
 
+import math
 import os
 import re
 import tempfile
@@ -20,16 +21,18 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from pipeline.formatting import shorten
 from pipeline.processes import LEASE_SECONDS, ProcessOwner, is_free
 from pipeline.secrets import mask
 from pipeline.settings.addresses import CHECKOUT
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.settings import flatten
+from pipeline.settings.training import UserLoop
 from pipeline.tracking.mlflow_store import is_local
 
 PARAM_LIMIT, TAG_LIMIT, BATCH_LIMIT = 6000, 8000, 1000
 PAGE_SIZE = 1000
-MAX_CLASS_LETTERS = 120
+MAX_CLASS_LETTERS, MAX_NAME = 120, 120
 
 NOTE = "mlflow.note.content"
 RUN_NAME, PARENT, ENTRY_POINT = "mlflow.runName", "mlflow.parentRunId", "mlflow.project.entryPoint"
@@ -183,9 +186,13 @@ def log_params(
 
 
 def make_metrics(values: Mapping[str, float | None], step: int = 0) -> list[Metric]:
-    """Return the values as metrics of one step and of now; those that are None are left out."""
+    """Return the values as metrics of one step and of now; what nobody knows is left out: None and NaN."""
     now = int(time.time() * 1000)
-    return [Metric(key, float(value), now, step) for key, value in values.items() if value is not None]
+    return [
+        Metric(key, float(value), now, step)
+        for key, value in values.items()
+        if value is not None and not math.isnan(value)
+    ]
 
 
 def log_metrics(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:
@@ -214,13 +221,36 @@ def _cut(text: str, limit: int) -> str:
 
 def make_params(command_line: CommandLine, without: Iterable[str] = ()) -> dict[str, object]:
     """Return the options of the groups and all settings, flat. `without`: groups that are left out."""
+    trial = command_line.settings.trial
+    if isinstance(trial, UserLoop):
+        return make_loop_params(command_line, trial)
     flat = {**command_line.choices, **dict(flatten(command_line.settings))}
     return {key: value for key, value in flat.items() if key.partition(".")[0] not in {*without}}
+
+
+def make_loop_params(command_line: CommandLine, trial: UserLoop) -> dict[str, object]:
+    """Return the params of a loop of the user's own: its keys, and what of ours says something about it."""
+    key, _, code = trial.word.partition("=")
+    train = command_line.settings.train
+    flat = {"trial": command_line.choices["trial"], key: code, "trial.fair_midway": trial.fair_midway}
+    return {**flat, "train.epochs": train.epochs, "train.seed": train.seed, **trial.values}
+
+
+def make_study_params(command_line: CommandLine) -> dict[str, object]:
+    """Return the params of a study: all settings, of which a loop of the user's own has few."""
+    flat = dict(flatten(command_line.settings))
+    if not isinstance(command_line.settings.trial, UserLoop):
+        return flat
+    search = {key: value for key, value in flat.items() if key.startswith("search.")}
+    return {**make_params(command_line), **search}
 
 
 def make_run_name(command_line: CommandLine, stage: str) -> str:
     """Return a name such as `digits mlp 256 adam float32`; the stage is in front where it is one alone."""
     settings, choices = command_line.settings, command_line.choices
+    if isinstance(settings.trial, UserLoop):
+        values = " ".join(f"{key}={value}" for key, value in settings.trial.values.items())
+        return shorten(f"{settings.trial.name} {values}".strip(), MAX_NAME)
     words = [
         stage if stage != "run" else "",
         choices["data"],

@@ -36,7 +36,7 @@ def log_model(
 
     probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
     signature = ModelSignature(Schema(make_input_specs(prepared)), Schema([probabilities]))
-    with _hide_registry_messages():
+    with hide_registry_messages():
         # `mlflow.keras.log_model` takes no run: it writes into the active one, and to make a run active sets
         # it RUNNING. A kill meanwhile would leave a trial that had ended long ago as one that did not.
         logged = Model.log(
@@ -72,7 +72,7 @@ def make_input_specs(prepared: Prepared) -> list[Any]:
 
 
 @contextmanager
-def _hide_registry_messages() -> Iterator[None]:
+def hide_registry_messages() -> Iterator[None]:
     """Drop what MLflow prints of what it registers; anything else that it prints is passed on."""
     captured = io.StringIO()
     try:

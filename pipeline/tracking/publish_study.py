@@ -9,14 +9,13 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import FulcrumError
-from pipeline.models import keras_models
 from pipeline.reports import study_html, study_markdown, study_pairs, study_plots
-from pipeline.search.confirmation import PointTraining, plan_point, train_point
+from pipeline.search.confirmation import PointTraining, plan_point, train_loop_point, train_point
 from pipeline.search.importance import compute_importances
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.searching.objectives import FURTHER
+from pipeline.settings.training import UserLoop
 from pipeline.tracking import mlflow_runs, mlflow_store, model_artifact
-from pipeline.trial import load_prepared
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
@@ -149,6 +148,8 @@ def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> 
     _delete_left_over(record, run_id, name)
     try:
         point = plan_point(task, member)
+        if isinstance(point.settings.trial, UserLoop):
+            return task.dispatcher.call(log_loop_point, point, record.study, run_id, name)
         weights = task.dispatcher.call(train_point, point)
         return task.dispatcher.call_here(log_point, point, weights, record.study, run_id, name)
     except FulcrumError as error:
@@ -174,9 +175,26 @@ def log_point(
     `weights`: as `train_point` returns them; `name`: of the point, which model and version are tagged with.
     """
     mlflow_store.open_store()
+    from pipeline.models import keras_models
+    from pipeline.trial.network import load_prepared
+
     prepared = load_prepared(point.settings)
     model = keras_models.build_model(point.settings, prepared, weights)
     return model_artifact.log_model(model, prepared, study, run_id, {MEMBER: name})
+
+
+def log_loop_point(point: PointTraining, study: str, run_id: str, name: str) -> str | None:
+    """Train a point by a user's own loop and log the model that it reports; None where it reports none.
+
+    It is for a worker, which has what the model needs; the arguments: see `log_point`.
+    """
+    from pipeline.tracking.loop_model import log_loop_model
+
+    mlflow_store.open_store()
+    trained = train_loop_point(point)
+    if trained is None or trained.model is None:
+        return None
+    return log_loop_model(trained.model, run_id, study, {MEMBER: name})
 
 
 def _describe_version(record: "StudyRecorder", version: str, member: FrontierPoint) -> None:
@@ -201,7 +219,8 @@ def _list_figures(member: FrontierPoint) -> dict[str, str]:
     }
     pairs = zip(member.kinds, estimate.further, strict=True)
     figures |= {kind.name: f"{kind.to_value(cost):.4g}" for kind, cost in pairs}
-    return figures | ({"test_accuracy": f"{new.test_accuracy:.4f}"} if new else {})
+    tested = new.test_accuracy if new else None
+    return figures | ({} if tested is None else {"test_accuracy": f"{tested:.4f}"})
 
 
 def _read_registered(record: "StudyRecorder") -> dict[str, str]:

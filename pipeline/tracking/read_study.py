@@ -1,6 +1,7 @@
 """A study as MLflow recorded it, for notebooks and other programs: the search's own storage is not needed."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -156,16 +157,18 @@ def _read_confirmations(
     )
     for run in runs:
         metrics, params, cost = run.data.metrics, run.data.params, _find_cost_metric(run)
-        if run.data.tags["trial_state"] == "complete" and cost and {"accuracy", TEST} <= metrics.keys():
+        if run.data.tags["trial_state"] == "complete" and cost and "accuracy" in metrics:
             key, seed = (int(run.data.tags["trial"]), int(params[EPOCHS])), int(params[SEED])
             values = {name: row[-1:] for name, row in _read_further(client, run, further).items()}
             (point,) = make_points([(metrics["accuracy"], metrics[cost])], values, further)
             rows_by_key[key].append(
-                (seed, point.accuracy, metrics[TEST], point.device_seconds, point.further)
+                (seed, point.accuracy, metrics.get(TEST, math.nan), point.device_seconds, point.further)
             )
     confirmations: dict[int, dict[int, Confirmation]] = defaultdict(dict)
     for (number, epoch), rows in rows_by_key.items():
-        confirmations[number][epoch] = Confirmation(*zip(*sorted(rows), strict=True))
+        seeds, accuracies, tested, seconds, costs = zip(*sorted(rows), strict=True)
+        tested = () if any(map(math.isnan, tested)) else tested  # a loop of the user's own need not read it
+        confirmations[number][epoch] = Confirmation(seeds, accuracies, tested, seconds, costs)
     return confirmations
 
 

@@ -14,30 +14,29 @@ from mlflow.entities import DatasetInput, InputTag, Metric
 from mlflow.exceptions import MlflowException
 
 from pipeline import signals
-from pipeline.data.prepared import Prepared
 from pipeline.data.report import encode_columns, write_columns_csv
 from pipeline.errors import RecordDeleted, Stopped
-from pipeline.evaluation.evaluate import Evaluation
 from pipeline.hardware.device import ClaimedDevice
-from pipeline.measures import Cost, Epoch, Seconds
-from pipeline.models.litert import ServedFile
-from pipeline.reports import run_pictures, trial_plots
+from pipeline.measures import Cost, Curve, Epoch, PowerDraw, Seconds
 from pipeline.settings.command_line import CommandLine
+from pipeline.settings.measuring import Price
 from pipeline.tracking import (
     adopted_run,
     command_record,
     mlflow_runs,
     mlflow_store,
-    model_artifact,
     shared_views,
 )
 from pipeline.tracking.run_lease import RunLease
-from pipeline.training import warm_start
-from pipeline.training.train import Trained
-from pipeline.training.warm_start import Start, WarmStart
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user's own loop needs none of it
     import keras
+
+    from pipeline.data.prepared import Prepared
+    from pipeline.evaluation.evaluate import Evaluation
+    from pipeline.models.litert import ServedFile
+    from pipeline.training.train import Trained
+    from pipeline.training.warm_start import Start
 
 FLUSH_SECONDS = 5.0
 
@@ -57,7 +56,7 @@ class RunRecorder:
 
     def record_epoch(self, epoch: Epoch) -> None:
         """Record a point of the curve, by epoch and by device-milliseconds; sent every few seconds."""
-        self._add_metrics(
+        self.add_metrics(
             {
                 "train/loss": epoch.train_loss,
                 "train/validation_loss": epoch.validation_loss,
@@ -67,33 +66,42 @@ class RunRecorder:
             step=epoch.number,
         )
         if epoch.core_share is not None:
-            self._add_metrics({"train/core_share": epoch.core_share}, step=epoch.number)
+            self.add_metrics({"train/core_share": epoch.core_share}, step=epoch.number)
         milliseconds = shared_views.round_to_units(epoch.device_seconds, shared_views.MILLISECONDS)
-        self._add_metrics({shared_views.CURVES: epoch.validation_accuracy}, step=milliseconds)
+        self.add_metrics({shared_views.CURVES: epoch.validation_accuracy}, step=milliseconds)
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
-    def record_training(self, trained: Trained) -> None:
+    def record_training(self, trained: "Trained") -> None:
         """Record the result of training: `accuracy` is validation accuracy, what a search maximises."""
-        curve = trained.curve
-        self._add_metrics({"accuracy": trained.chosen_epoch.validation_accuracy}, trained.chosen_epoch.number)
-        self.set_tags({"engine": trained.engine, "fair_midway": str(curve.fair_midway).lower()})
-        self._record_clock(trained)
-        self._log_pictures({"pictures/learning_curve.png": trial_plots.draw_learning_curves(curve)})
+        from pipeline.reports import trial_plots
 
-    def record_warm_start(self, trained: Trained, start: Start) -> None:
+        self.record_curve(trained.curve, trained.chosen_epoch, trained.engine)
+        self.record_clock(trained.curve, trained.energy, trained.settings.price)
+        picture = trial_plots.draw_learning_curves(trained.curve)
+        self._log_pictures({"pictures/learning_curve.png": picture})
+
+    def record_curve(self, curve: Curve, chosen: Epoch, engine: str) -> None:
+        """Record what training came to. `chosen`: the epoch whose state is kept; `engine`: what trained."""
+        self.add_metrics({"accuracy": chosen.validation_accuracy}, chosen.number)
+        self.set_tags({"engine": engine, "fair_midway": str(curve.fair_midway).lower()})
+
+    def record_warm_start(self, trained: "Trained", start: "Start") -> None:
         """Record what a later run can start from, and which run this one started from."""
+        from pipeline.training import warm_start
+        from pipeline.training.warm_start import WarmStart
+
         if (state := trained.to_training_state(start)) is not None:
             self.log_files({warm_start.STATE_FILE: warm_start.pack(state)})
         if isinstance(start, WarmStart):
             tags = {"continued_from": start.run_id or "", "continued_fresh": ",".join(start.fresh_layers)}
             self.set_tags({**tags, "continued_optimizer": str(start.training_state is not None).lower()})
-            self._add_metrics({"train/device_seconds_before": start.device_seconds})
+            self.add_metrics({"train/device_seconds_before": start.device_seconds})
 
-    def _record_clock(self, trained: Trained) -> None:
+    def record_clock(self, curve: Curve, energy: PowerDraw, price: Price) -> None:
         """Record how far others used the device, the energy and its price; what is unknown is absent."""
-        last, price, energy = trained.curve.last, trained.settings.price, trained.energy
-        contended = sum(epoch.contended for epoch in trained.curve.epochs)
+        last = curve.last
+        contended = sum(epoch.contended for epoch in curve.epochs)
         self.set_tags({"contended": str(contended > 0).lower()})
         metrics = {
             "train/contended_epochs": contended,
@@ -103,10 +111,12 @@ class RunRecorder:
             "train/gpu_busy": energy.busy,
             f"cost_{price.currency}": price.of(last.device_seconds),
         }
-        self._add_metrics(metrics, last.number)
+        self.add_metrics(metrics, last.number)
 
-    def record_data(self, prepared: Prepared) -> None:
+    def record_data(self, prepared: "Prepared") -> None:
         """Record the data: an MLflow dataset for each split, the report and a grid of samples."""
+        from pipeline.reports import run_pictures
+
         splits = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
         source = LocalArtifactDatasetSource(str(prepared.directory))
         inputs = []
@@ -128,21 +138,23 @@ class RunRecorder:
             self._log_texts({"data/columns.csv": write_columns_csv(prepared.columns)})  # the UI shows it
         self._log_pictures({"pictures/samples.png": run_pictures.draw_samples(prepared)})
 
-    def record_evaluation(self, evaluation: Evaluation, prepared: Prepared) -> None:
+    def record_evaluation(self, evaluation: "Evaluation", prepared: "Prepared") -> None:
         """Record the scores of the three splits, and the mistakes on the test split."""
+        from pipeline.reports import run_pictures
+
         splits = {"train": evaluation.train, "validation": evaluation.validation, "test": evaluation.test}
-        self._add_metrics({f"evaluate/{name}_accuracy": score.accuracy for name, score in splits.items()})
-        self._add_metrics({f"evaluate/{name}_loss": score.loss for name, score in splits.items()})
+        self.add_metrics({f"evaluate/{name}_accuracy": score.accuracy for name, score in splits.items()})
+        self.add_metrics({f"evaluate/{name}_loss": score.loss for name, score in splits.items()})
         names = mlflow_runs.make_metric_names([score.name for score in evaluation.classes])
         for name, score in zip(names, evaluation.classes, strict=True):
-            self._add_metrics(
+            self.add_metrics(
                 {
                     f"evaluate/test_precision/{name}": score.precision,
                     f"evaluate/test_recall/{name}": score.recall,
                 }
             )
         balance = evaluation.balance
-        self._add_metrics(
+        self.add_metrics(
             {
                 "evaluate/test_balanced_accuracy": balance.accuracy,
                 "evaluate/test_f1": balance.f1,
@@ -154,9 +166,9 @@ class RunRecorder:
         )
         for shifted in evaluation.shifted:
             metric = "evaluate/test_accuracy_under_shift_by_severity"
-            self._add_metrics({metric: shifted.test}, step=shifted.severity)
+            self.add_metrics({metric: shifted.test}, step=shifted.severity)
         if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
-            self._add_metrics(
+            self.add_metrics(
                 {
                     "accuracy_under_shift": evaluation.accuracy_under_shift,
                     "evaluate/test_accuracy_under_shift": evaluation.test_accuracy_under_shift,
@@ -176,7 +188,7 @@ class RunRecorder:
     def record_cost(self, cost: Cost) -> None:
         """Record latency, throughput and sizes."""
         latency = cost.latency
-        self._add_metrics(
+        self.add_metrics(
             {
                 "profile/latency_p50_ms": latency.p50_ms,
                 "profile/latency_p95_ms": latency.p95_ms,
@@ -188,22 +200,24 @@ class RunRecorder:
             }
         )
         for size, throughput in cost.throughput.items():
-            self._add_metrics({"profile/throughput_by_batch": throughput}, step=size)
+            self.add_metrics({"profile/throughput_by_batch": throughput}, step=size)
         self._log_texts({"profile.json": _to_json(cost)})
 
     def record_seconds(self, seconds: Seconds) -> None:
-        self._add_metrics({f"seconds/{name}": value for name, value in asdict(seconds).items()})
+        self.add_metrics({f"seconds/{name}": value for name, value in asdict(seconds).items()})
 
-    def record_model(self, model: "keras.Model", prepared: Prepared, register: str | None) -> None:
+    def record_model(self, model: "keras.Model", prepared: "Prepared", register: str | None) -> None:
         """Log the model of this run."""
+        from pipeline.tracking import model_artifact
+
         model_artifact.log_model(model, prepared, register)
 
-    def record_served(self, served: ServedFile | None) -> None:
+    def record_served(self, served: "ServedFile | None") -> None:
         """Log the file that the model is served from, with its own accuracy, if there is one."""
         if served is not None:
             self.log_files({f"export/{served.runtime}.tflite": served.content})
             metrics = {"export/validation_accuracy": served.accuracy, "export/bytes": len(served.content)}
-            self._add_metrics(metrics)
+            self.add_metrics(metrics)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, masked and cut to MLflow's limit."""
@@ -214,7 +228,8 @@ class RunRecorder:
         mlflow_runs.log_metrics(self.client, self.run_id, self._waiting)
         self._waiting, self._flushed = [], time.monotonic()
 
-    def _add_metrics(self, values: Mapping[str, float | None], step: int = 0) -> None:
+    def add_metrics(self, values: Mapping[str, float | None], step: int = 0) -> None:
+        """Add metrics of one step, to be sent with the next ones; what is None or NaN is left out."""
         self._waiting += mlflow_runs.make_metrics(values, step)
 
     def _log_pictures(self, pictures: Mapping[str, bytes]) -> None:

@@ -26,7 +26,6 @@ from pipeline.search.workers.job import TrialOutcome
 from pipeline.secrets import mask
 from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
 from pipeline.settings.searching.objectives import FIRST, OBJECTIVES
-from pipeline.settings.settings import flatten
 from pipeline.tracking import (
     adopted_run,
     command_record,
@@ -140,7 +139,7 @@ class StudyRecorder:
         }
         mlflow_runs.set_tags(self.client, run_id, tags)
         existing = self.client.get_run(run_id).data.params
-        params = dict(flatten(self._command_line.settings))
+        params = mlflow_runs.make_study_params(self._command_line)
         mlflow_runs.log_params(self.client, run_id, params, existing)
         command_record.log_long_command(self.client, run_id, self._command_line, "sweep")
         return run_id
@@ -264,12 +263,19 @@ class StudyRecorder:
         add("profile/latency_p99_ms", outcome.latency_p99_ms)
         add("evaluate/test_accuracy", outcome.test_accuracy)
         add("unshifted_accuracy", outcome.unshifted_accuracy)
+        self._add_further(add, outcome)
+        return metrics
+
+    def _add_further(self, add: Any, outcome: TrialOutcome) -> None:
+        """Add the further objectives, and what else a loop of the user's own has reported."""
+        for name, pairs in outcome.metrics.items():
+            for step, value in pairs:
+                add(name, value, step)
         for name, values in outcome.further.items():
             kind = OBJECTIVES[name]
             for step, value in enumerate(values, start=int(kind.grows)):
                 if kind.metric != PARAMETERS:  # which are recorded anyway
                     add(kind.metric, value / kind.scale, step)
-        return metrics
 
     def _add_epoch(self, add: Any, epoch: Epoch) -> None:
         add("train/loss", epoch.train_loss, epoch.number)

@@ -9,6 +9,10 @@ from pipeline.training.train import Trained
 from tests.support import tiny
 
 
+def price_rows(made: Trained) -> run_summary.Rows:
+    return run_summary._price_rows(made.curve.last.device_seconds, made.settings.price, made.energy)
+
+
 def trained(words: str, *epochs: Epoch, drawn: PowerDraw | None = None) -> Trained:
     curve = Curve("some CPU, 1 core", True, epochs)
     settings = tiny.told(words)
@@ -29,13 +33,13 @@ QUIET = Epoch(number=1, device_seconds=1800.0, train_loss=1.0, validation_loss=1
 
 
 def test_a_price_and_energy_are_shown_where_they_are_known() -> None:
-    assert run_summary._price_rows(trained("", QUIET)) == []
+    assert price_rows(trained("", QUIET)) == []
     known = trained("price.per_hour=3", QUIET, drawn=PowerDraw(90.0, 30.0))
-    assert run_summary._price_rows(known) == [
+    assert price_rows(known) == [
         ("price", "1.5 USD at 3.0 USD an hour of one device"),
         ("energy", "90 J, 30 W on average"),
     ]
-    assert run_summary._price_rows(trained("price.per_hour=0", QUIET))[0][1].startswith("0 USD")
+    assert price_rows(trained("price.per_hour=0", QUIET))[0][1].startswith("0 USD")
 
 
 @pytest.mark.parametrize(
@@ -53,8 +57,8 @@ def test_a_neighbour_is_named(lost: float, words: str) -> None:
         core_share=0.5,
         lost_seconds=lost,
     )
-    assert run_summary._contention_rows(trained("", QUIET)) == []
-    ((name, text),) = run_summary._contention_rows(trained("", QUIET, disturbed))
+    assert run_summary._contention_rows([QUIET]) == []
+    ((name, text),) = run_summary._contention_rows([QUIET, disturbed])
     assert name == "contended"
     assert f"others used the device in 1 of 2 epochs; {words}" in text
 

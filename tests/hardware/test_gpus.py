@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.backend import tf
 from pipeline.errors import BadSetting
 from pipeline.hardware import device, gpus
 from pipeline.hardware.energy import NvmlGauge, open_nvml_gauge
@@ -179,8 +180,8 @@ def test_a_process_that_trains_takes_its_gpu_before_cuda_is_asked(
         asked.append("cuda")
         return ["gpu"]
 
-    monkeypatch.setattr(device.tf.config, "list_physical_devices", list_devices)
-    monkeypatch.setattr(device.tf.config, "set_visible_devices", lambda *_: None)
+    monkeypatch.setattr(tf.config, "list_physical_devices", list_devices)
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *_: None)
     monkeypatch.setattr(device, "_claim_gpu", lambda gpu: gpu)
     device.claim_device(Device(kind, 1, pin), pin=True)
     assert asked == ["nvml"] * claims + ["cuda"] * (kind is not DeviceKind.cpu)

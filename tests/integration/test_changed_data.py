@@ -17,7 +17,7 @@ from pipeline.search.study_trial import StudyTrial
 from pipeline.search.trial_rows import read_results
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
-from pipeline.trial import forget_prepared, load_prepared, train_to_end
+from pipeline.trial.network import forget_prepared, load_prepared, train_to_end
 
 SWEEP = ("search=smoke", "data=csv", "data.label=y", "train.epochs=2", "pruning=none", "search.confirm=0")
 STUDY = ("search.study=tab", "search.trials=2", "search.workers=0", "device=cpu")

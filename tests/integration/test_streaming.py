@@ -14,7 +14,7 @@ from pipeline.errors import BadSetting
 from pipeline.settings.settings import Settings
 from pipeline.training import device_data
 from pipeline.training.train import Trained, train
-from pipeline.trial import check_trial
+from pipeline.trial.network import check_trial
 from tests.support import places
 
 

@@ -47,7 +47,7 @@ def test_a_network_is_measured_before_it_trains() -> None:
 
 def test_the_model_weighs_the_same_after_training() -> None:
     from pipeline.profiling.profile import measure_saved_bytes
-    from pipeline.trial import train_to_end
+    from pipeline.trial.network import train_to_end
 
     data, settings = tiny.prepared(), tiny.told("train.epochs=1")
     before = measure_network([OBJECTIVES["size_mb"]], settings, data)["size_mb"]

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pipeline.search import confirmation as confirmation_module
 from pipeline.search.confirmation import confirm, plan_point, train_point
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.training import checkpoints
 from pipeline.training.checkpoint_key import get_keyed_path
 from pipeline.training.train import train
-from pipeline.trial import train_to_end
+from pipeline.trial import network
+from pipeline.trial.network import train_to_end
 from tests.support import tiny
 from tests.support.sweeps import Pool, Scene, complete, states
 
@@ -113,7 +113,7 @@ DATA = tiny.prepared(120, shape=(8, 8))
 
 @pytest.fixture
 def searched(scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch) -> Scene:
-    monkeypatch.setattr(confirmation_module, "load_prepared", lambda *_: DATA)
+    monkeypatch.setattr(network, "load_prepared", lambda *_: DATA)
     made = scene("search.trials=1")
     made.sweep.run()
     return made

@@ -69,7 +69,7 @@ def _show_one(uuid: str) -> None:
 def train_briefly(settings: Settings) -> ShortTraining:
     """Train on the device of this process and say what came out; nothing is recorded."""
     from pipeline.hardware.device import claim_device
-    from pipeline.trial import load_prepared, train_to_end
+    from pipeline.trial.network import load_prepared, train_to_end
 
     claimed = claim_device(settings.device)
     trained = train_to_end(load_prepared(settings), settings)

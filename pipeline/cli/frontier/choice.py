@@ -127,7 +127,7 @@ def _check_with_test(member: "FrontierPoint", accuracy: float, results: "Results
         NothingQualifies: the test accuracy is less than what was asked for.
     """
     new = member.confirmation
-    if new is None or new.test_accuracy >= accuracy - CLOSE:
+    if new is None or new.test_accuracy is None or new.test_accuracy >= accuracy - CLOSE:
         return
     sure, hint = find_sure(Request(at_least=accuracy), results), ""
     if sure is not None and sure is not member:

@@ -11,7 +11,7 @@ from pipeline.cli.frontier import export
 from pipeline.cli.frontier.choice import CONFIRM
 from pipeline.cli.sweep_screen import build_frontier_table, format_seconds
 from pipeline.cli.ui import format_ui_command
-from pipeline.reports.study_markdown import list_further
+from pipeline.reports.study_markdown import format_test, list_further
 from pipeline.settings.searching.measures import ACCURACY_MEASURE
 
 if TYPE_CHECKING:
@@ -130,10 +130,8 @@ def print_point(member: "FrontierPoint", results: "Results", doubts: Sequence[st
         console.print(", ".join(list_further(member)), soft_wrap=True)
     if new:
         count = "1 new seed" if len(new.seeds) == 1 else f"{len(new.seeds)} new seeds"
-        searched, repeated, tested = map(
-            member.measure.format, (member.point.accuracy, new.accuracy, new.test_accuracy)
-        )
-        console.print(f"{searched} search, {repeated} {count}, {tested} test", soft_wrap=True)
+        searched, repeated = map(member.measure.format, (member.point.accuracy, new.accuracy))
+        console.print(f"{searched} search, {repeated} {count}{format_test(member)}", soft_wrap=True)
         for doubt in doubts:
             console.print(f"[yellow]{escape(doubt)}[/]", soft_wrap=True)
     else:

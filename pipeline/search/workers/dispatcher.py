@@ -49,7 +49,7 @@ class Dispatcher:
         self._spec, self._store, self._pool, self._observer = spec, store, pool, observer
         self._running: dict[int, tuple[RunningTrial, str | None]] = {}
         self._reclaimed_at = -RECLAIM_SECONDS
-        self._reader = ResultsReader(store, spec.command_line.choices["data"])
+        self._reader = ResultsReader(store, spec.command_line.subject)
         self._results: Results | None = None
 
     @property

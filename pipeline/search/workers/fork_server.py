@@ -10,29 +10,37 @@ from multiprocessing.context import ForkServerContext
 
 from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
+from pipeline.settings.training import Function
 
-PRELOADED = ["pipeline.search.workers.worker", "pipeline.search.workers.job"]
+PRELOADED = ["pipeline.search.workers.worker", "pipeline.search.workers.network_job"]
+PRELOADED_FOR_LOOPS = ["pipeline.search.workers.worker", "pipeline.search.workers.user_job"]
+"""Modules that a worker needs for a loop of the user's own: without TensorFlow."""
 HELD_BACK = {signal.SIGINT, signal.SIGTERM} | ({signal.SIGHUP} if hasattr(signal, "SIGHUP") else set())
 
 
 def needs_processes(settings: Settings) -> bool:
     """Return whether trials run in processes of their own: with `search.workers` >= 1, where it is possible.
 
-    A network of the script or notebook that runs (`model.build=__main__:...`) is known to this process alone.
+    What the script or notebook that runs has defined (`model.build=__main__:...`, `trial.call=__main__:...`)
+    is known to this process alone.
     """
-    is_of_script = isinstance(settings.model, Custom) and settings.model.build.startswith("__main__:")
+    code = settings.model.build if isinstance(settings.model, Custom) else ""
+    code = settings.trial.call if isinstance(settings.trial, Function) else code
+    is_of_script = code.startswith("__main__:")
     can_fork = "forkserver" in multiprocessing.get_all_start_methods()
     return settings.search.workers > 0 and can_fork and not is_of_script
 
 
-def start_fork_server() -> ForkServerContext:
+def start_fork_server(for_loops: bool = False) -> ForkServerContext:
     """Start the fork server unless it runs, without waiting for it, and return the context of its processes.
+
+    `for_loops`: its processes run loops of the user's own, for which it imports no TensorFlow.
 
     Signals that a terminal or a batch system sends to all processes at once do not reach it: the parent
     decides what ends. It ends when the parent has ended.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context.set_forkserver_preload(PRELOADED_FOR_LOOPS if for_loops else PRELOADED)
     resource_tracker.ensure_running()  # where it is started it lets SIGINT and SIGTERM through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)  # inherited
     try:

@@ -128,7 +128,7 @@ def make_cut_outcome(
 ) -> TrialOutcome:
     """Return the outcome of a job that was cut off and so has failed; `epochs`: those that were heard of."""
     is_whole = bool(epochs) and epochs[0].number == 1
-    fair = job.settings.schedule.fair_midway
+    fair = job.settings.fair_midway
     return TrialOutcome(
         status="failed",
         reason=f"{reason}, {f'after epoch {epochs[-1].number}' if epochs else 'before its first epoch'}",

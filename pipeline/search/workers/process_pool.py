@@ -11,15 +11,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from typing import Any, ParamSpec, TypeVar
 
 from pipeline.errors import FulcrumError
-from pipeline.hardware.device import ClaimedDevice
+from pipeline.hardware.device import ClaimedDevice, claim_device, claim_plain_device
 from pipeline.hardware.memory import count_oom_kills
 from pipeline.measures import Epoch, Point
-from pipeline.processes import ProcessOwner
+from pipeline.processes import ProcessOwner, kill_session
 from pipeline.search.workers.exit_reason import EXPLAIN_PIPE_LOST, explain_exit, is_stopped_by_others
 from pipeline.search.workers.fork_server import needs_processes, start_fork_server
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
@@ -38,6 +39,7 @@ from pipeline.search.workers.pool import (
 from pipeline.search.workers.worker import Call, Returned, Surroundings, run_worker
 from pipeline.settings.measuring import Device
 from pipeline.settings.settings import Settings
+from pipeline.settings.training import UserLoop
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,6 +84,7 @@ class _Worker:
         if pid is not None:
             with suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
+            kill_session(pid)  # what it has started may have a group of its own
         self.process.kill()
 
 
@@ -92,18 +95,30 @@ def make_worker_pool(settings: Settings, claimed: ClaimedDevice) -> WorkerPool:
     """
     if not needs_processes(settings):
         return InProcessPool()
-    return ProcessPool(settings.search.workers, settings.device, claimed, settings.search.trial_limit)
+    search, for_loops = settings.search, isinstance(settings.trial, UserLoop)
+    return ProcessPool(search.workers, settings.device, claimed, search.trial_limit, for_loops)
 
 
 class ProcessPool:
     """A pool of `workers` processes, started when they are first needed and replaced when they die."""
 
     def __init__(
-        self, workers: int, device: Device, claimed: ClaimedDevice, timeout: float | None = None
+        self,
+        workers: int,
+        device: Device,
+        claimed: ClaimedDevice,
+        timeout: float | None = None,
+        for_loops: bool = False,
     ) -> None:
-        """`claimed`: what each of them will hold; `timeout`: seconds that a job or a call may take."""
-        self._limit, self._device, self._claimed, self._timeout = workers, device, claimed, timeout
-        self._context = start_fork_server()
+        """Start the fork server.
+
+        `claimed`: what each worker will hold; `timeout`: seconds that a job or a call may take; `for_loops`:
+        the jobs are loops of the user's own, which need no TensorFlow.
+        """
+        self._for_loops = for_loops
+        self._limit, self._claimed, self._timeout = workers, claimed, timeout
+        self._claim = partial(claim_plain_device if for_loops else claim_device, device, pin=True)
+        self._context = start_fork_server(self._for_loops)
         self._workers: list[_Worker] = []
         self._frontier: Sequence[Point] = ()
         self._guard: MemoryGuard | None = None
@@ -129,12 +144,12 @@ class ProcessPool:
     def _start_worker(self) -> _Worker:
         if self._guard is None:
             self._guard = MemoryGuard(self._limit, self._list_busy_pids, self._end_for_memory)
-        self._context = start_fork_server()
+        self._context = start_fork_server(self._for_loops)
         pipe, worker_pipe = self._context.Pipe()
         output, worker_output = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=run_worker,
-            args=(worker_pipe, worker_output, ProcessOwner.current(), self._device, Surroundings.current()),
+            args=(worker_pipe, worker_output, ProcessOwner.current(), self._claim, Surroundings.current()),
             daemon=True,
         )
         try:

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from pipeline.measures import Point
 from pipeline.processes import ProcessOwner
 from pipeline.search.workers.job import Job, run_job
 from pipeline.search.workers.pool import catch_crash
-from pipeline.settings.measuring import Device
 
 PIPE_LOST = 97
 """Exit code where the pipe to the parent is gone: the job has closed files that are not its own."""
@@ -75,17 +74,21 @@ class Surroundings:
 
 
 def run_worker(
-    pipe: Connection, output: Connection, parent: ProcessOwner, device: Device, surroundings: Surroundings
+    pipe: Connection,
+    output: Connection,
+    parent: ProcessOwner,
+    claim: Callable[[], object],
+    surroundings: Surroundings,
 ) -> None:
     """Run jobs in a worker process, on cores of its own, until the pipe is closed.
 
-    `output`: where it writes what it prints; `parent`: whom it works for.
+    `output`: where it writes what it prints; `parent`: whom it works for; `claim`: claims its device.
     """
     _become_worker(output, parent)
     surroundings.restore()
-    from pipeline.hardware.device import claim_device
-
-    claim_device(device, pin=True)
+    claim()
+    # What it has told the libraries by their variables holds for each job.
+    surroundings = replace(surroundings, environment=dict(os.environ))
     with own_temporary_folder(), suppress(EOFError, OSError):
         _Server(pipe, surroundings).serve()
     os._exit(0)  # threads that a job has left behind are not waited for

@@ -14,7 +14,7 @@ from pipeline.settings.training import Engine
 from pipeline.training import device_data
 from pipeline.training.loop import start_loop
 from pipeline.training.train import train
-from pipeline.trial import check_trial
+from pipeline.trial.network import check_trial
 from tests.support import tiny
 
 DATA = tiny.prepared(120, shape=(6, 5))

@@ -12,7 +12,7 @@ from pipeline.models.architectures import architecture_of
 from pipeline.models.predictor import make_predictor
 from pipeline.profiling.profile import count_flops
 from pipeline.training.train import train
-from pipeline.trial import check_trial
+from pipeline.trial.network import check_trial
 from tests.support import tiny
 
 DATA = tiny.prepared(120)

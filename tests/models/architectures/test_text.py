@@ -10,7 +10,7 @@ from pipeline.data.preprocess import preprocess
 from pipeline.errors import BadData
 from pipeline.models.predictor import make_predictor
 from pipeline.training.train import train
-from pipeline.trial import check_trial
+from pipeline.trial.network import check_trial
 from tests.support import places, tiny
 
 DATA = tiny.prepared(120, shape=(6, 5))

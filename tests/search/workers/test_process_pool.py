@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.errors import BadModel
 from pipeline.measures import Point
-from pipeline.search.workers import job as job_module
+from pipeline.search.workers import network_job as job_module
 from pipeline.search.workers.fork_server import start_fork_server
 from pipeline.search.workers.job import Job, Progress, TrialOutcome, check_settings
 from pipeline.search.workers.pool import Crash, End, Event, InProcessPool, Stoppage, WorkerLost, WorkerPool

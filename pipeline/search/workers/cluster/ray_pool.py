@@ -24,7 +24,7 @@ from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, Event, Stoppage, WorkerLost, explain_late, make_cut_outcome
 from pipeline.settings.measuring import DeviceKind
 from pipeline.settings.settings import Settings
-from pipeline.trial import load_prepared
+from pipeline.trial.network import load_prepared
 
 P = ParamSpec("P")
 T = TypeVar("T")

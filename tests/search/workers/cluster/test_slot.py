@@ -18,7 +18,7 @@ from pipeline.search.workers.cluster import slot as slots
 from pipeline.search.workers.cluster.slot import Outbox, SentData, Slot, StateFile
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.settings.settings import Settings
-from pipeline.trial import load_prepared
+from pipeline.trial.network import load_prepared
 from tests.support.tiny import BASE
 
 

@@ -1,4 +1,4 @@
-"""One trial, from settings to a measured result. Run, sweep, confirmation and diagnosis train through here.
+"""One trial of a network, from settings to a measured result; run, sweep and diagnosis train through here.
 
     settings -> load_prepared -> check_trial -> train_trial, an item an epoch -> run_trial: score and profile
 
@@ -16,7 +16,7 @@ from pipeline.data.preprocess import describe_data_settings, preprocess
 from pipeline.evaluation import corruptions
 from pipeline.evaluation.evaluate import Evaluation, evaluate, shift_splits
 from pipeline.hardware.device import claim_device
-from pipeline.measures import Cost, Curve, Epoch, Seconds
+from pipeline.measures import Cost, Epoch, Seconds, Stop
 from pipeline.models import keras_models, litert
 from pipeline.models.predictor import make_predictor
 from pipeline.profiling.profile import profile
@@ -37,9 +37,6 @@ SAVE_EVERY_SECONDS = 5.0
 
 MAX_LOADED = 4
 """Prepared data sets that a process keeps open; their arrays are mapped from disk, so they are small."""
-
-Stop = Callable[[Curve], str | None]
-"""The reason to stop training after the last epoch of the curve, or None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import trial
 from pipeline.errors import BadData, BadModel, BadSetting
 from pipeline.measures import Curve, Epoch
 from pipeline.training import checkpoints
 from pipeline.training.checkpoint_key import get_keyed_path
 from pipeline.training.train import Trained, train
-from pipeline.trial import check_trial, run_trial, train_to_end, train_trial
+from pipeline.trial import network as trial
+from pipeline.trial.network import check_trial, run_trial, train_to_end, train_trial
 from tests.support import tiny
 
 DATA = tiny.prepared()
-PACKAGE = Path(trial.__file__).parent
+PACKAGE = Path(trial.__file__).parents[1]
 
 
 def numbers(items: list[Trained]) -> list[int]:
@@ -55,7 +55,7 @@ def test_nothing_but_the_page_trains() -> None:
         and node.module == "pipeline.training.train"
         and any(alias.name == "train" for alias in node.names)
     }
-    assert importers == {"trial.py"}
+    assert importers == {"trial/network.py"}
 
 
 # ---- stop and checkpoint ----------------------------------------------------------------------------------

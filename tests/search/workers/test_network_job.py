@@ -11,7 +11,7 @@ from pipeline.evaluation.evaluate import evaluate, shift_splits
 from pipeline.hardware import energy
 from pipeline.measures import Epoch, Point
 from pipeline.models.predictor import make_predictor
-from pipeline.search.workers import job as job_module
+from pipeline.search.workers import network_job as job_module
 from pipeline.search.workers.job import Job, Limits, Progress, TrialOutcome, run_job
 from pipeline.settings.settings import Settings
 from pipeline.training import checkpoints

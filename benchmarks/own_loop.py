@@ -1,0 +1,148 @@
+"""`python -m benchmarks.own_loop`: training loops of one's own, in PyTorch, JAX, scikit-learn and XGBoost.
+
+Each example of `docs/own-loop/` is run as its page says, which shows that it works where its framework is
+installed (`make bench` has it). Then a sweep of it: the seconds until its first trial has ended, and the
+seconds a trial costs beside its training. At last the sweep over PyTorch's example, ours against Optuna's TPE
+at equal device-seconds, as in `benchmarks.live`: each seed once with each, the first one alternating; TPE
+trains each configuration whole, and all its epochs count.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import live, machine, report
+from benchmarks.engine import KEPT
+from benchmarks.results import Goal
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PAGES = {
+    "scikit-learn": "sklearn",
+    "pytorch": "torch",
+    "jax": "jax",
+    "xgboost": "xgboost",
+    "command": "sklearn",
+}
+"""The pages of docs/own-loop/, and the framework that each of them needs."""
+START = "python -m pipeline "
+TRIALS = 12
+MOST_START, MOST_A_TRIAL = 3.0, 0.1
+TORCH = (
+    *("trial=function", "trial.call=examples.pytorch_loop:train", "width=tag(log,int(interval(8,512)))"),
+    *("optimizer=sgd,adam", "lr=tag(log,interval(1e-4,1))", "batch=16,64,256", "epochs=30"),
+    *("device=cpu", "search.confirm=0"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A sweep of an example: wall seconds until its first trial had ended, and of a further trial.
+
+    From both the device-seconds of training are taken off.
+    """
+
+    page: str
+    start: float
+    a_trial: float
+
+
+def commands_of(page: str) -> list[str]:
+    """The commands of a page, as its reader types them."""
+    text = (CHECKOUT / "docs" / "own-loop" / f"{page}.md").read_text()
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.startswith(START)]
+
+
+def run(words: Sequence[str], folder: str) -> str:
+    """What a command prints; its store lies in the folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *words],
+        cwd=CHECKOUT,
+        env={
+            **os.environ,
+            "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{shlex.join(words)}: {done.stderr.strip()[-2000:]}")
+    return done.stdout
+
+
+def time_sweep(page: str) -> Timed:
+    """The sweep of a page, once with one trial and once with `TRIALS` more, without anything at its end."""
+    words = [word for word in shlex.split(commands_of(page)[1].removeprefix(START)) if "search." not in word]
+    spent = []
+    for trials in (1, 1 + TRIALS):
+        with tempfile.TemporaryDirectory() as folder:
+            more = (f"search.trials={trials}", "search.confirm=0", "search.study=s", "pruning=none")
+            more = (*more, "search.sampler=random", "epochs=3")
+            typed = [word for word in words if not word.startswith("epochs=")]
+            begun = time.perf_counter()
+            run([*typed, *more], folder)
+            wall = time.perf_counter() - begun
+            spent.append(wall - _read_training(f"sqlite:///{folder}/studies.db"))
+    return Timed(page, round(spent[0], 2), round((spent[1] - spent[0]) / TRIALS, 3))
+
+
+def _read_training(address: str) -> float:
+    from pipeline.search.study_store import StudyStore
+    from pipeline.search.trial_rows import read_results
+
+    return sum(trial.paid_seconds for trial in read_results(StudyStore(address, "s"), "s").trials)
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.own_loop", description=__doc__)
+    parser.add_argument("--budget", type=float, default=10.0, help="device-seconds of each sweep (10)")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=KEPT, help="folder of the results")
+    told, console, about = parser.parse_args(words), Console(width=130), machine.about()
+    there = [page for page, module in PAGES.items() if find_spec(module)]
+    timed = []
+    for page in there:
+        with tempfile.TemporaryDirectory() as folder:
+            run(shlex.split(commands_of(page)[0].removeprefix(START)), folder)
+        timed.append(time_sweep(page))
+        console.print(
+            f"{page}: start {timed[-1].start:.2f} s, a trial {timed[-1].a_trial:.3f} s", highlight=False
+        )
+    found: list[live.Swept] = []
+    for seed in range(told.seeds if "pytorch" in there else 0):
+        for sampler in list(live.SAMPLERS)[:: 1 if seed % 2 else -1]:
+            found.append(live.sweep(sampler, seed, told.budget, (), base=TORCH))
+            console.print(f"{sampler}, seed {seed}: {found[-1].trials} trials", highlight=False)
+    goals = [Goal(f"{each.page}: start", MOST_START, each.start, "s", at_most=True) for each in timed]
+    goals += [Goal(f"{each.page}: a trial", MOST_A_TRIAL, each.a_trial, "s", at_most=True) for each in timed]
+    about |= {"load_after": machine.about()["load"], "budget": told.budget}
+    where = f"{about['date']}, {about['device']}; load before {about['load']}, after {about['load_after']}."
+    how = (
+        f"`python -m pipeline sweep {' '.join(TORCH)}`; TPE with `pruning=none`, all its epochs counted. "
+        f"A start is the wall time of a sweep with one trial, a trial a {TRIALS}th of what {TRIALS} more "
+        "take, both less the device-seconds that were trained."
+    )
+    shown, better = (live.rows(found), live.goals(found)) if found else ([], [])
+    title = f"PyTorch's example, swept for {told.budget:g} device-seconds each"
+    text = report.page(title, live.HEAD, shown, [*goals, *better], where, how)
+    raw = {"sweeps": [asdict(each) for each in found], "timed": [asdict(each) for each in timed]}
+    machine.keep(told.out, about, "own-loop", raw, text)
+    console.print(report.goal_table([*goals, *better]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

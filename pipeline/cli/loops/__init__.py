@@ -1,0 +1,1 @@
+"""Commands on a training loop of the user's own: `trial=function` and `trial=command`."""

@@ -1,0 +1,79 @@
+"""`run` with a training loop of the user's own: check, record, train, register its model, show."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from pipeline.cli import run_summary
+from pipeline.errors import LoopFailed
+from pipeline.settings import addresses
+from pipeline.settings.command_line import CommandLine
+from pipeline.trial import user_loop
+
+if TYPE_CHECKING:
+    from pipeline.tracking.run_recorder import RunRecorder
+    from pipeline.trial.user_loop import LoopTrained
+
+OUTPUT = "output.txt"
+"""Artifact of a failed run: its traceback, or what the program printed."""
+
+
+def run(command_line: CommandLine) -> None:
+    """Train by a loop of the user's own and record it as one run.
+
+    Raises:
+        BadInput: the loop cannot be had, or refuses its settings; nothing was recorded.
+        LoopFailed: the loop raised, or reported what is no accuracy; the run is recorded as FAILED.
+        Diverged: it reported NaN or infinity.
+    """
+    addresses.check_store()
+    from pipeline.hardware import device
+
+    settings = command_line.settings
+    if warning := device.explain_unused_gpu(settings.device):
+        print(f"warning: {warning}", file=sys.stderr)
+    claimed = device.claim_plain_device(settings.device, pin=True)
+    code = user_loop.check_loop(settings)
+    from pipeline.tracking.run_recorder import record_run
+
+    with record_run(command_line, "run", claimed) as record:
+        record.set_tags({"code.sha256": code})
+        trained = _train(command_line, record)
+        _record(command_line, trained, record)
+        run_summary.show_rows(record, run_summary.list_loop_rows(trained, settings.price, record))
+
+
+def _train(command_line: CommandLine, record: "RunRecorder") -> "LoopTrained":
+    trained = None
+    try:
+        for trained in user_loop.train_loop(command_line.settings):
+            record.record_epoch(trained.curve.last)
+            record.add_metrics(trained.numbers[-1], trained.curve.last.number)
+    except LoopFailed as error:
+        if error.output:
+            record.log_files({OUTPUT: error.output.encode(errors="replace")})
+        raise
+    assert trained is not None
+    return trained
+
+
+def _record(command_line: CommandLine, trained: "LoopTrained", record: "RunRecorder") -> None:
+    """Record what training came to, its picture, its model and its note."""
+    from pipeline.reports import trial_plots
+    from pipeline.tracking.loop_model import ModelNotKept, log_loop_model
+
+    settings = command_line.settings
+    record.record_curve(trained.curve, trained.curve.last, command_line.choices["trial"])
+    record.record_clock(trained.curve, trained.energy, settings.price)
+    record.record_seconds(trained.seconds)
+    record.log_files({"pictures/learning_curve.png": trial_plots.draw_learning_curves(trained.curve)})
+    record.write_note(
+        run_summary.write_table(
+            run_summary.list_loop_rows(trained, settings.price, record), ("learning_curve",)
+        )
+    )
+    if trained.model is None:
+        return
+    try:
+        log_loop_model(trained.model, record.run_id, settings.tracking.register)
+    except ModelNotKept as error:
+        print(f"no model is kept: {error}", file=sys.stderr)

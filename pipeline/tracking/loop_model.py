@@ -1,0 +1,131 @@
+"""A model that a user's own loop reports, as an artifact of its run: through the flavour of its framework."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pipeline.errors import FulcrumError
+from pipeline.formatting import format_one_line, shorten
+from pipeline.tracking.model_artifact import hide_registry_messages
+
+MAX_TEXT = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flavour:
+    """How MLflow keeps the models of a framework.
+
+    `base`: module and name of the class that they derive from; `flavour`: module of MLflow; `argument`: under
+    which it takes the model; `packages`: distributions that a served model needs.
+    """
+
+    base: tuple[str, str]
+    flavour: str
+    argument: str
+    packages: tuple[str, ...]
+
+
+FLAVOURS = (
+    Flavour(
+        base=("mlflow.pyfunc", "PythonModel"), flavour="mlflow.pyfunc", argument="python_model", packages=()
+    ),
+    Flavour(
+        base=("torch.nn", "Module"), flavour="mlflow.pytorch", argument="pytorch_model", packages=("torch",)
+    ),
+    Flavour(
+        base=("keras", "Model"), flavour="mlflow.keras", argument="model", packages=("keras", "tensorflow")
+    ),
+    Flavour(
+        base=("xgboost", "Booster"), flavour="mlflow.xgboost", argument="xgb_model", packages=("xgboost",)
+    ),
+    Flavour(
+        base=("xgboost", "XGBModel"), flavour="mlflow.xgboost", argument="xgb_model", packages=("xgboost",)
+    ),
+    Flavour(
+        base=("sklearn.base", "BaseEstimator"),
+        flavour="mlflow.sklearn",
+        argument="sk_model",
+        packages=("scikit-learn",),
+    ),
+)
+"""In the order in which they are asked: a wrapper of another framework is often an estimator, too."""
+
+
+class ModelNotKept(FulcrumError):
+    """A model is of no framework that MLflow keeps, or cannot be saved; the trial itself is well."""
+
+
+def find_flavour(model: object) -> Flavour | None:
+    """Find the flavour of a model by the classes that it derives from; no framework is imported for that."""
+    modules = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+    for flavour in FLAVOURS:
+        module, name = flavour.base
+        if module.partition(".")[0] in modules and isinstance(model, getattr(import_module(module), name)):
+            return flavour
+    return None
+
+
+def log_loop_model(
+    model: object, run_id: str, register: str | None, tags: Mapping[str, str] | None = None
+) -> str | None:
+    """Log a model into a run and return its version where it was registered; the arguments: see `log_model`.
+
+    Raises:
+        ModelNotKept: its class is of no framework that MLflow keeps, or saving it failed.
+    """
+    flavour = find_flavour(model)
+    if flavour is None:
+        kind = f"{type(model).__module__}.{type(model).__name__}"
+        raise ModelNotKept(
+            "model must be of PyTorch, scikit-learn, XGBoost or Keras, or a mlflow.pyfunc.PythonModel, "
+            f"got {kind}; wrap it into a PythonModel"
+        )
+    from mlflow.models import Model
+
+    keywords: dict[str, Any] = {flavour.argument: model}
+    if flavour.packages:
+        keywords["pip_requirements"] = [f"{name}=={_read_version(name)}" for name in flavour.packages]
+    try:
+        with hide_registry_messages(), _quiet():
+            logged = Model.log(
+                artifact_path=None,
+                name="model",
+                flavor=import_module(flavour.flavour),
+                run_id=run_id,
+                registered_model_name=register,
+                tags=dict(tags or {}),
+                **keywords,
+            )
+    except Exception as error:  # whatever a class of the user's raises when it is saved
+        text = shorten(format_one_line(str(error)), MAX_TEXT)
+        raise ModelNotKept(
+            f"model could not be saved by {flavour.flavour} ({type(error).__name__}: {text}); "
+            "report another one"
+        ) from error
+    return None if logged.registered_model_version is None else str(logged.registered_model_version)
+
+
+def _read_version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a build of another name, such as tensorflow-cpu
+        return str(getattr(import_module(package), "__version__", "0"))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide the hints of MLflow's about signatures and examples, which nobody asked for."""
+    logger = logging.getLogger("mlflow")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,323 @@
+"""A program of the user's: started with its values in its words, it prints a line of JSON after each epoch.
+
+    {"epoch": 1, "accuracy": 0.91, "train_loss": 0.3}
+    {"clock": "stop"}   what follows is no training, until {"clock": "start"} or the next accuracy
+
+On a CPU the cost is the CPU seconds of the program and of all that it starts, on a GPU wall seconds.
+"""
+
+import json
+import os
+import select
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import psutil
+
+from pipeline.errors import BadInput, LoopFailed
+from pipeline.files import expand_home
+from pipeline.formatting import format_one_line, shorten
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.measures import Seconds
+from pipeline.secrets import mask
+from pipeline.settings.settings import Settings
+from pipeline.settings.training import Command
+from pipeline.trial.reports import ACCURACY, Report, read_report
+from pipeline.trial.user_keys import OUTPUT, PLACEHOLDER
+from pipeline.trial.user_loop import LoopCost
+
+POLL_SECONDS = 0.05
+GRACE_SECONDS = 2.0
+"""How long a program that is ended may take to be gone."""
+LAST_SECONDS = 60.0
+"""How long a program that knows its last epoch may take to end after it, to save what it has."""
+MAX_TEXT = 200
+CLOCK = "clock"
+WHOSE = "trial.command"
+
+
+def start(settings: Settings, device: ClaimedDevice, _state: Any) -> "RunningCommand":
+    """Start a program at its beginning: nobody knows how it could go on from a pause.
+
+    Raises:
+        LoopFailed: it cannot be started.
+        BadInput: its log cannot be written.
+    """
+    trial, train = settings.trial, settings.train
+    assert isinstance(trial, Command)
+    folder = expand_home(settings.cache_dir).absolute().parent / "logs"
+    name = f"{trial.name}-{os.getpid()}-{token_hex(4)}"
+    values = {**trial.values, "epochs": train.epochs, "seed": train.seed, OUTPUT: folder / f"{name}.jsonl"}
+    words = fill_words(trial.command, values)
+    names = PLACEHOLDER.findall(trial.command)
+    output = folder / f"{name}.jsonl" if OUTPUT in names else None
+    last = train.epochs if "epochs" in names else None
+    return RunningCommand(words, device, folder / f"{name}.log", output, last)
+
+
+def fill_words(command: str, values: Mapping[str, Any]) -> list[str]:
+    """Return the words of a command line with the values for its `{keys}`; no shell reads them."""
+    return [
+        PLACEHOLDER.sub(lambda match: format_plain(values[match[1]]), word)
+        .replace("{{", "{")
+        .replace("}}", "}")
+        for word in shlex.split(command)
+    ]
+
+
+def format_plain(value: Any) -> str:
+    """Format a value as a word of a command line: true, null, 0.1, a,b."""
+    if isinstance(value, list):
+        return ",".join(map(format_plain, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
+
+
+class RunningCommand:
+    """A program in progress."""
+
+    def __init__(
+        self, words: list[str], device: ClaimedDevice, log: Path, output: Path | None, last: int | None
+    ) -> None:
+        """Start the program.
+
+        `output`: the file to which it writes its lines, None: it prints them; `last`: the epoch after which
+        it ends by itself, None: nobody told it.
+        """
+        self._device, self._log, self._output, self._last = device, log, output, last
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("wb") as file:
+                self._process = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file if output else subprocess.PIPE,
+                    stderr=file,
+                    process_group=0,
+                    env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                )
+        except OSError as error:
+            log.unlink(missing_ok=True)
+            if error.filename == str(log.parent) or error.filename == str(log):
+                raise BadInput(f"cache_dir must be a writable folder, got {log.parent} ({error})") from None
+            raise LoopFailed(
+                f"{WHOSE} must be a program that can be started, got {words[0]} ({error.strerror}); "
+                "write its path in full or install it"
+            ) from None
+        self._lines = self._read_file() if output else self._read_pipe()
+        self._read_last = 0.0
+        self._since: float | None = self._read_seconds() if device.kind == "gpu" else 0.0
+        self._stopped, self._counted, self._left_out = 0.0, 0.0, 0.0
+        self._epoch: int | None = None
+
+    def advance(self, number: int) -> Report | None:
+        """Wait for the program's next accuracy; see `RunningLoop`."""
+        for line in self._lines:
+            values = _parse(line)
+            if values is None:
+                self._write_log(line)
+            elif CLOCK in values:
+                self._set_clock(values[CLOCK], is_first=number == 1)
+            elif ACCURACY in values:
+                self._stop_clock()
+                self._start_clock()
+                self._check_epoch(values.pop("epoch", None), number)
+                report = read_report(values, number, WHOSE)
+                if number == self._last:
+                    self._await_end()
+                return report
+            else:
+                self._write_log(line)
+        self._check_exit()
+        return None
+
+    def measure(self) -> LoopCost:
+        """Return what the program has cost up to its last accuracy."""
+        seconds = max(self._counted, 1e-9)
+        cost = seconds * (self._device.count if self._device.kind == "gpu" else 1)
+        return LoopCost(device_seconds=cost, seconds=Seconds(train=seconds, validate=self._left_out))
+
+    def close(self) -> None:
+        """End the program and all that it has started; its log goes with it where nothing was wrong."""
+        is_failure = self._process.poll() not in (None, 0)
+        self._end()
+        if self._process.stdout:
+            self._process.stdout.close()
+        for path in (self._output, None if is_failure else self._log):
+            if path:
+                path.unlink(missing_ok=True)
+
+    # ---- lines ------------------------------------------------------------------------------------------
+
+    def _read_pipe(self) -> Iterator[bytes]:
+        """Yield the lines that it prints, as they come, until it has ended."""
+        assert self._process.stdout
+        descriptor, rest = self._process.stdout.fileno(), b""
+        while True:
+            ready, _, _ = select.select([descriptor], [], [], POLL_SECONDS)
+            if not ready:
+                if not self._is_over():
+                    continue
+                break  # something that it has started still holds the pipe
+            piece = os.read(descriptor, 1 << 16)
+            if not piece:
+                break
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
+        if rest:
+            yield rest
+
+    def _read_file(self) -> Iterator[bytes]:
+        """Yield the lines that it writes, as they come, until it has ended."""
+        assert self._output
+        rest, offset = b"", 0
+        while True:
+            is_over = self._is_over()
+            with suppress(FileNotFoundError), self._output.open("rb") as file:
+                file.seek(offset)
+                piece = file.read()
+                offset += len(piece)
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from lines
+            if is_over:
+                break
+            time.sleep(POLL_SECONDS)
+        if rest:
+            yield rest
+
+    def _write_log(self, line: bytes) -> None:
+        with self._log.open("ab") as file:
+            file.write(line + b"\n")
+
+    def _check_epoch(self, epoch: Any, number: int) -> None:
+        """Raise where the program counts its epochs in another way than by one."""
+        if epoch is None:
+            return
+        first = number == 1 and epoch in (0, 1)
+        if not first and epoch != (self._epoch if self._epoch is not None else -1) + 1:
+            raise LoopFailed(
+                f"{WHOSE} must count its epochs one by one, got epoch {epoch} as number {number}; "
+                "print one accuracy for each epoch"
+            )
+        self._epoch = epoch
+
+    # ---- the clock --------------------------------------------------------------------------------------
+
+    def _set_clock(self, what: Any, is_first: bool) -> None:
+        """Do what the program asks of the clock; what lies before its first start is set-up."""
+        if what == "stop":
+            self._stop_clock()
+        elif what == "start":
+            if is_first and not self._counted:
+                self._since = None
+            self._start_clock()
+        else:
+            raise LoopFailed(f'{WHOSE}: clock must be "start" or "stop", got {what!r}; print one of them')
+
+    def _stop_clock(self) -> None:
+        now = self._read_seconds()
+        if self._since is not None:
+            self._counted += now - self._since
+            self._since, self._stopped = None, now
+
+    def _start_clock(self) -> None:
+        if self._since is None:
+            self._since = self._read_seconds()
+            self._left_out += self._since - self._stopped
+
+    def _read_seconds(self) -> float:
+        """Return the CPU seconds of the program and all that it has started so far; on a GPU wall seconds."""
+        if self._device.kind == "gpu":
+            return time.monotonic()
+        total = 0.0
+        with suppress(psutil.Error):
+            root = psutil.Process(self._process.pid)
+            for process in (root, *root.children(recursive=True)):
+                with suppress(psutil.Error):
+                    times = process.cpu_times()
+                    total += times.children_user + times.children_system
+                    total += max(times.user + times.system, _read_exactly(process.pid))
+        self._read_last = max(self._read_last, total)  # one that was just ended is counted nowhere
+        return self._read_last
+
+    def _is_over(self) -> bool:
+        """Return whether the program has ended; it is left to be counted."""
+        try:
+            return bool(psutil.Process(self._process.pid).status() == psutil.STATUS_ZOMBIE)
+        except psutil.Error:
+            return True
+
+    # ---- the end ----------------------------------------------------------------------------------------
+
+    def _await_end(self) -> None:
+        """Wait until the program has ended after its last epoch.
+
+        Raises:
+            LoopFailed: it ended badly.
+        """
+        until = time.monotonic() + LAST_SECONDS
+        for line in self._lines:
+            self._write_log(line)
+            if time.monotonic() > until:
+                return
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.0, until - time.monotonic()))
+            self._check_exit()
+
+    def _check_exit(self) -> None:
+        code = self._process.wait()
+        if code:
+            text = self._log.read_text(errors="replace").strip()
+            last = (
+                format_one_line(shorten(text.splitlines()[-1].strip(), MAX_TEXT))
+                if text
+                else "it said nothing"
+            )
+            how = f"exit code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
+            raise LoopFailed(mask(f"{WHOSE} ended with {how}: {last}; its log: {self._log}"), text[-65536:])
+
+    def _end(self) -> None:
+        """End the program and all that it has started, the ones that left its group included."""
+        started = []
+        with suppress(psutil.Error):
+            started = psutil.Process(self._process.pid).children(recursive=True)
+        self._signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(GRACE_SECONDS)
+        self._signal(signal.SIGKILL)
+        for process in started:
+            with suppress(psutil.Error):
+                process.kill()
+        self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(OSError):
+            os.killpg(self._process.pid, number)
+
+
+def _read_exactly(pid: int) -> float:
+    """Return the CPU seconds of the threads of a process that live: exact, where others are told in ticks."""
+    total = 0
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError, ValueError, IndexError):
+            total += int(file.read_text().split()[0])
+    return total * 1e-9
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Return what a line of JSON says; None where it is another line."""
+    if not line.lstrip().startswith(b"{"):
+        return None
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None

@@ -1,0 +1,93 @@
+"""A generator function of the user's: called with its settings, it yields an accuracy after each epoch."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from pipeline import signals
+from pipeline.errors import FulcrumError, LoopFailed
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.settings.settings import Settings
+from pipeline.settings.training import Function
+from pipeline.trial import user_code, user_keys
+from pipeline.trial.loop_clock import LoopClock
+from pipeline.trial.reports import Report, read_report
+from pipeline.trial.user_loop import LoopCost
+
+
+def start(settings: Settings, device: ClaimedDevice, state: Any) -> "RunningFunction":
+    """Start a function at its beginning, or from the state that it yielded before a pause.
+
+    Raises:
+        BadSetting: there is no such function, or its dataclass refuses the settings.
+    """
+    trial, train = settings.trial, settings.train
+    assert isinstance(trial, Function)
+    filled = {"epochs": train.epochs, "seed": train.seed, "state": state}
+    handed = user_keys.make_settings(trial.call, trial.values, filled)
+    return RunningFunction(trial, handed, device)
+
+
+class RunningFunction:
+    """A generator in progress."""
+
+    def __init__(self, trial: Function, settings: Any, device: ClaimedDevice) -> None:
+        self._trial, self._settings = trial, settings
+        self._clock = LoopClock(device)
+        self._generator: Iterator[Any] | None = None
+
+    def advance(self, number: int) -> Report | None:
+        """Let the function run to its next yield; see `RunningLoop`."""
+        try:
+            with self._clock.time_epoch():
+                item = next(self._get_generator())
+        except StopIteration:
+            return None
+        except FulcrumError:
+            raise
+        except BaseException as error:
+            if signals.read_requested() or isinstance(error, GeneratorExit):
+                raise
+            raise LoopFailed(self._explain(error), traceback.format_exc()) from error
+        return read_report(item, number, self._trial.word)
+
+    def _get_generator(self) -> Iterator[Any]:
+        if self._generator is None:
+            made = user_code.import_function(self._trial.call)(self._settings)
+            if not hasattr(made, "__next__"):
+                raise LoopFailed(
+                    f"{self._trial.word} must be a generator, got a function that returned "
+                    f"{repr(made)[:60]}; write yield in its loop instead of return"
+                )
+            self._generator = made
+        return self._generator
+
+    def _explain(self, error: BaseException) -> str:
+        """Explain in one line what the function raised, and where in its file."""
+        file = getattr(user_code.get_module(self._trial.call), "__file__", None)
+        lines = [
+            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file
+        ]
+        where = f" in line {lines[-1]}" if lines else ""
+        return f"{self._trial.word} raised {user_code.format_error(error)}{where}; mend it"
+
+    def measure(self) -> LoopCost:
+        """Return what the function has cost so far; what it left out counts as validation."""
+        watch = self._clock.watch
+        return LoopCost(
+            device_seconds=watch.device_seconds,
+            seconds=replace(watch.seconds, validate=self._clock.seconds_left_out),
+            contended=watch.verdict.contended,
+            core_share=watch.verdict.share,
+            lost_seconds=watch.lost_seconds,
+            energy=watch.drawn,
+        )
+
+    def close(self) -> None:
+        """End the generator; what it raises then is nobody's loss."""
+        close = getattr(self._generator, "close", None)
+        if close is not None:
+            with suppress(Exception):
+                close()

@@ -1,0 +1,87 @@
+"""What a training loop of the user's own reports after an epoch, checked."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import Diverged, LoopFailed
+
+ACCURACY, TEST = "accuracy", "test_accuracy"
+LOSSES = ("train_loss", "validation_loss")
+RESERVED = ("cpu_seconds", "gpu_seconds", "paid_device_seconds")
+"""Metrics that are ours."""
+_NAME = re.compile(r"[\w\-. /]{1,240}")
+OBJECTS = ("model", "state")
+"""Names whose values are no numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The state after an epoch, as a loop reports it.
+
+    `accuracy`: 0..1; `numbers`: what else was reported, by name, losses and test accuracy among them;
+    `model`: to be registered; `state`: to go on from. Both are None where there is none.
+    """
+
+    accuracy: float
+    numbers: Mapping[str, float]
+    model: Any = None
+    state: Any = None
+
+    def get_loss(self, name: str) -> float:
+        """Return the loss of that name; NaN where none was reported."""
+        return self.numbers.get(name, math.nan)
+
+
+def read_report(item: object, number: int, whose: str) -> Report:
+    """Read what a loop reports after epoch `number`: an accuracy, or a mapping with one. `whose`: its key.
+
+    Raises:
+        LoopFailed: it is neither, or a value of it is no number.
+        Diverged: the accuracy or a loss is NaN or infinite.
+    """
+    values = item if isinstance(item, Mapping) else {ACCURACY: item}
+    where = f"in epoch {number}"
+    if ACCURACY not in values:
+        names = ", ".join(map(str, values)) or "nothing"
+        raise LoopFailed(
+            f"{whose} must report an accuracy after each epoch, got {names} {where}; "
+            'report it as {"accuracy": ...}'
+        )
+    numbers = {
+        str(name): _read_number(value, str(name), where, whose)
+        for name, value in values.items()
+        if name not in OBJECTS
+    }
+    for name in (ACCURACY, TEST):
+        if not 0 <= numbers.get(name, 0.0) <= 1:
+            value = numbers[name]
+            remedy = f"report {value / 100:g} for {value:g} %" if 1 < value <= 100 else "report a share"
+            raise LoopFailed(f"{whose}: {name} must be >= 0 and <= 1, got {value:g} {where}; {remedy}")
+    accuracy = numbers.pop(ACCURACY)
+    return Report(accuracy=accuracy, numbers=numbers, model=values.get("model"), state=values.get("state"))
+
+
+def _read_number(value: object, name: str, where: str, whose: str) -> float:
+    """Return a number of Python, numpy or any framework as a float."""
+    try:
+        if value is None or isinstance(value, str | bytes | bool):
+            raise TypeError
+        number = float(value)  # type: ignore[arg-type]
+    except Exception:  # what the classes of a framework raise
+        got = repr(value) if isinstance(value, str | bytes | bool | None) else type(value).__name__
+        raise LoopFailed(
+            f"{whose}: {name} must be a number, got {got[:60]} {where}; report a float"
+        ) from None
+    if not _NAME.fullmatch(name) or name in RESERVED:
+        raise LoopFailed(
+            f"{whose}: a name must have letters, digits, spaces or any of _ - . / and be none of "
+            f"{', '.join(RESERVED)}, got {name!r} {where}; rename it"
+        )
+    if name in (ACCURACY, TEST, *LOSSES) and not math.isfinite(number):
+        raise Diverged(
+            f"{whose}: {name} must be finite, got {number} {where}; train with a smaller learning rate"
+        )
+    return number

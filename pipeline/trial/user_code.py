@@ -1,0 +1,131 @@
+"""Code that the settings only name: a user's function, imported by its dotted name, and its identity."""
+
+import hashlib
+import importlib.util
+import inspect
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from pipeline.errors import BadSetting
+from pipeline.formatting import format_one_line, shorten
+from pipeline.settings.training import Command, Function, UserLoop
+
+RULE = "trial.call must name a generator function that takes the settings"
+MAX_TEXT = 200
+
+
+def import_function(call: str) -> Callable[..., Any]:
+    """Import a user's function by `package.module:function`, from the current folder too.
+
+    Raises:
+        BadSetting: there is no such function, or importing its module fails.
+    """
+    module, _, name = call.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # the folder that the user is in
+    try:
+        function = getattr(import_module(module), name)
+    except (Exception, SystemExit) as error:  # whatever importing a user's module raises
+        raise BadSetting(f"{RULE}, got {call} ({format_error(error)}); mend it, or the name") from None
+    if not callable(function):
+        raise BadSetting(f"{RULE}, got {call}, which is {type(function).__name__}; name a function")
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise BadSetting(f"{RULE}, got {call}, which is async; leave that out")
+    return function  # type: ignore[no-any-return]
+
+
+def get_module(call: str) -> ModuleType:
+    """Return the module of a function that was imported."""
+    return sys.modules[call.partition(":")[0]]
+
+
+def resumes(function: Callable[..., Any]) -> bool:
+    """Return whether a function reads `settings.state`, so that it can go on from where it was paused.
+
+    Its code and that of the functions in it are looked through; what it calls is not.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and any("state" in nested.co_names for nested in _iterate_code(code))
+
+
+def _iterate_code(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _iterate_code(constant)
+
+
+def hash_code(trial: UserLoop) -> str:
+    """Hash the code of a loop: SHA-256 (hex) of the files of a function's package, or of a program's script.
+
+    "" where a program has no script that can be found. A function is as it was when it was imported.
+
+    Raises:
+        BadSetting: there is no such function.
+    """
+    if isinstance(trial, Function):
+        import_function(trial.call)
+        return hash_module(trial.call.partition(":")[0].partition(".")[0])
+    assert isinstance(trial, Command)
+    script = find_script(trial.command)
+    return _hash_files([script]) if script else ""
+
+
+@cache
+def hash_module(name: str) -> str:
+    """Hash the Python files of an imported top-level package or module, as they were when first asked for."""
+    module = sys.modules[name]
+    folders = [Path(folder) for folder in getattr(module, "__path__", ())]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    if not folders and (file := getattr(module, "__file__", None)):
+        files = [Path(file)]
+    return _hash_files(files)
+
+
+def _hash_files(paths: list[Path]) -> str:
+    """Hash contents, each with its length, so that moving a line from one file to the next shows."""
+    total = hashlib.sha256()
+    for path in paths:
+        content = path.read_bytes()
+        total.update(f"{len(content)} ".encode() + content)
+    return total.hexdigest()
+
+
+def find_script(command: str) -> Path | None:
+    """Find the script of a command line: the first word that is a file, or the module behind `-m`."""
+    words = shlex.split(command)
+    for before, word in zip(["", *words], words, strict=False):
+        if before == "-m":
+            return _find_module_file(word)
+        path = Path(word)
+        if path.suffix and path.is_file():
+            return path
+    return Path(words[0]) if words and Path(words[0]).is_file() else None
+
+
+def _find_module_file(name: str) -> Path | None:
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        spec = importlib.util.find_spec(f"{name}.__main__") or importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            return None
+    return Path(spec.origin) if spec and spec.origin and Path(spec.origin).is_file() else None
+
+
+def format_error(error: BaseException) -> str:
+    """Format an exception of a user's code in one line."""
+    try:
+        text = format_one_line(str(error))
+    except Exception:  # of a class of the user's own
+        text = ""
+    return f"{type(error).__name__}: {shorten(text, MAX_TEXT)}" if text else type(error).__name__

@@ -1,0 +1,163 @@
+"""Run and sweep over a training loop of the user's own, through the commands."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from pipeline.search.workers import user_job
+from pipeline.search.workers.job import Job, TrialOutcome, run_job
+from pipeline.trial import user_code
+from tests.trial.test_user_loop import CALL, settings_of
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def loop(name: str) -> tuple[str, ...]:
+    return "trial=function", f"trial.call={CALL}:{name}", "device.pin=false"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> mlflow.MlflowClient:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "cache" / "prepared"))
+    return mlflow.MlflowClient(uri)
+
+
+def runs_of(client: mlflow.MlflowClient, condition: str = "") -> list[Any]:
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(ids, condition, order_by=["attributes.start_time ASC"]))
+
+
+def test_a_run_is_recorded_with_its_keys_its_numbers_and_its_model(
+    fulcrum: Run, store: mlflow.MlflowClient
+) -> None:
+    done = fulcrum("run", *loop("modelling"), "foreign=false")
+    assert done.returncode == 0, done.stderr
+    assert "50.00%, 25.00% test" in done.stdout
+    (run,) = runs_of(store)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["accuracy"] == 0.5
+    assert run.data.metrics["test_accuracy"] == 0.25
+    assert run.data.metrics["cpu_seconds"] > 0
+    assert run.data.params["foreign"] == "False"
+    assert "model.hidden" not in run.data.params  # it says nothing of this run
+    assert run.data.tags["code.sha256"] == user_code.hash_code(
+        settings_of("modelling", "foreign=false").trial
+    )  # type: ignore[arg-type]
+    assert "foreign=false" in run.data.tags["command"]
+    (logged,) = store.search_logged_models([run.info.experiment_id])
+    assert mlflow.pyfunc.load_model(logged.model_uri).predict([[3.0]]).tolist() == [1]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_model_of_no_framework_is_told_and_the_run_is_well(fulcrum: Run) -> None:
+    done = fulcrum("run", *loop("modelling"), "foreign=true")
+    assert done.returncode == 0
+    assert "no model is kept: model must be of PyTorch" in done.stderr
+    assert "got tests.support.my_loops.Model" in done.stderr
+
+
+def test_a_loop_that_raises_is_one_line_and_its_run_has_the_traceback(
+    fulcrum: Run, store: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    done = fulcrum("run", *loop("raising"))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: trial.call={CALL}:raising raised ValueError")
+    assert len(done.stderr.splitlines()) == 1
+    (run,) = runs_of(store)
+    assert run.info.status == "FAILED"
+    text = Path(store.download_artifacts(run.info.run_id, "output.txt", str(tmp_path))).read_text()
+    assert "Traceback" in text
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("command", ["diagnose", "preprocess", "train", "evaluate", "profile"])
+def test_commands_that_look_into_a_network_say_so(command: str, fulcrum: Run) -> None:
+    done = fulcrum(command, *loop("train"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {command} needs trial=network")
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("model.hidden=8",), "model.hidden must be left out with trial=function"),
+        (("train.batch_size=8",), "train.batch_size must be left out"),
+        (("experiment=article",), "experiment must be left out"),
+        (("data.path=x",), "data.path must be left out"),
+        (("search.max_parameters=3",), "search.max_parameters must be left out"),
+        (("search.objective=accuracy_under_shift",), "search.objective must be left out"),
+        (("trial.values={a:1}",), "trial has no setting values"),
+        (("search.trails=3",), "search has no setting trails, got 3; did you mean search.trials"),
+        (("widht=3,4",), "widht is not a setting of Options"),
+        (("width=1.5,3",), "width must be a whole number, got 1.5"),
+        (("width=interval(1,8)", "rate=tag(log,interval(0,1))"), "rate must begin above 0"),
+        (("width=interval(1.0,8.0)",), "width must be a whole number"),
+        ((), "search.space must vary one key at least"),
+    ],
+)
+def test_a_mistake_in_the_words_of_a_sweep_is_one_line(
+    words: tuple[str, ...], text: str, fulcrum: Run
+) -> None:
+    done = fulcrum("sweep", *loop("train"), "search.workers=0", *words)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(f"error: {text}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_sweep_searches_keys_of_the_users_and_tells_of_changed_code(
+    fulcrum: Run, store: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (*loop("train"), "search.workers=0", "search.trials=4", "search.confirm=1", "search.study=s")
+    space = ("rate=tag(log,interval(0.1,0.5))", "optimizer=sgd,adam", "width=8")
+    done = fulcrum("sweep", *words, *space)
+    assert done.returncode == 0, done.stderr
+    trials = runs_of(store, "tags.trial != '' AND tags.stage = 'trial'")
+    assert len(trials) == 4
+    assert {"rate", "optimizer", "width", "train.epochs"} <= trials[0].data.params.keys()
+    assert "f1" in trials[0].data.metrics
+    assert "validation" in done.stdout
+    assert "% test" not in done.stdout  # the loop reports none
+    assert fulcrum("frontier", "--study", "s", "--at-least", "0.3").returncode == 0
+    command = trials[0].data.tags["command"].split()[4:]
+    again = fulcrum("run", *command)
+    assert again.returncode == 0, again.stderr
+    assert f"{trials[0].data.metrics['accuracy']:.2%}" in again.stdout
+    monkeypatch.setattr(user_code, "hash_module", lambda _: 64 * "0")
+    monkeypatch.setattr("pipeline.trial.user_keys._described", {})
+    changed = fulcrum("sweep", *words, *space)
+    assert changed.returncode == 2
+    assert "search.study=s was begun with code" in changed.stderr
+    assert "put the code back" in changed.stderr
+
+
+def outcome_of(name: str, *words: str, **more: Any) -> TrialOutcome:
+    job = Job(number=0, settings=settings_of(name, *words), **more)
+    *_, last = run_job(job, tuple)
+    assert isinstance(last, TrialOutcome)
+    return last
+
+
+def test_a_job_whose_code_was_changed_is_refused() -> None:
+    outcome = outcome_of("train", source=64 * "f")
+    assert outcome.status == "refused"
+    assert outcome.reason.startswith("the code was changed while the search ran: it had ffffffffffff")
+
+
+def test_a_job_that_raises_has_failed_and_pays_for_its_epochs() -> None:
+    outcome = outcome_of("raising")
+    assert (outcome.status, len(outcome.points)) == ("failed", 1)
+    assert outcome.paid_seconds > outcome.points[0].device_seconds
+    assert "Traceback" in outcome.output
+
+
+def test_a_further_objective_is_what_the_loop_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert outcome_of("train", "epochs=2", further=("latency_ms",)).status == "failed"
+    monkeypatch.setattr(user_job, "TEST", "f1")  # nothing of it is hidden but the test split
+    assert outcome_of("train", "epochs=2").metrics == {}

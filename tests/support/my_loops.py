@@ -1,0 +1,152 @@
+"""Training loops of a user's own, well and badly behaved."""
+
+import enum
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline.trial import not_counted
+
+SLEEP_SECONDS = 0.05
+
+
+class Kind(enum.Enum):
+    """A choice of the user's."""
+
+    flat = "f"
+    steep = "s"
+
+
+@dataclass
+class Options:
+    """Keys with every kind of type."""
+
+    width: int = 32
+    rate: float = 0.1
+    name: str = "a"
+    bias: bool = True
+    kind: Kind = Kind.flat
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    depth: Literal[1, 2] = 1
+    limit: int | None = None
+    layers: list[int] = field(default_factory=lambda: [8, 8])
+    epochs: int = 4
+    state: Any = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.width == 13:
+            raise ValueError("13 brings bad luck")
+
+
+def train(settings: Options) -> Iterator[dict[str, Any]]:
+    """Learn faster with a larger rate; the state is the last accuracy."""
+    done, error = settings.state or (0, 0.8)
+    for epoch in range(done, settings.epochs):
+        error *= 1 - min(0.9, settings.rate)
+        yield {"accuracy": 1 - error, "f1": error / 2, "train_loss": error, "state": (epoch + 1, error)}
+
+
+def stateless(settings: Any) -> Iterator[float]:
+    """Declare nothing, and yield plain numbers of numpy."""
+    for epoch in range(settings.epochs):
+        yield np.float32(1 - settings.start / (epoch + 2))
+
+
+def evaluating(settings: Any) -> Iterator[float]:
+    """Spend most of the time on what is not counted, in nested blocks, and yield within one."""
+    for _ in range(settings.epochs):
+        with not_counted():
+            time.sleep(SLEEP_SECONDS)
+            with not_counted():
+                time.sleep(SLEEP_SECONDS)
+            yield 0.5
+
+
+def short(_settings: Any) -> Iterator[float]:
+    """End after two epochs, whatever was asked for."""
+    yield 0.3
+    yield 0.4
+
+
+def endless(_settings: Any) -> Iterator[float]:
+    """Never end by itself."""
+    while True:
+        yield 0.5
+
+
+class Model:
+    """A model of no framework."""
+
+
+def modelling(settings: Any) -> Iterator[dict[str, Any]]:
+    """Yield an estimator of scikit-learn, or what the settings ask for."""
+    from sklearn.dummy import DummyClassifier
+
+    made = DummyClassifier(strategy="constant", constant=1).fit([[0.0], [1.0]], [0, 1])
+    yield {"accuracy": 0.5, "test_accuracy": 0.25, "model": Model() if settings.foreign else made}
+
+
+# ---- badly behaved ------------------------------------------------------------------------------------
+
+
+def returning(_settings: Any) -> float:
+    """Forget to yield."""
+    return 0.93
+
+
+def silent(_settings: Any) -> Iterator[float]:
+    """Yield nothing."""
+    yield from ()
+
+
+def raising(_settings: Any) -> Iterator[float]:
+    """Raise after an epoch."""
+    yield 0.5
+    raise ValueError("a wrong\nturn")
+
+
+def leaving(_settings: Any) -> Iterator[float]:
+    """Leave the process."""
+    raise SystemExit(3)
+    yield 0.5
+
+
+def misspelling(settings: Options) -> Iterator[float]:
+    """Ask for a setting that is not there."""
+    yield settings.widht  # type: ignore[attr-defined]
+
+
+def yielding(settings: Any) -> Iterator[Any]:
+    """Yield what is wrong in one way."""
+    yield WRONG[settings.wrong]
+
+
+def unstorable(settings: Any) -> Iterator[Any]:
+    """Yield a state that nobody can store."""
+    yield {"accuracy": 0.5, "state": lambda: settings.state}
+
+
+async def later(_settings: Any) -> None:
+    """Be of another kind."""
+
+
+WRONG: dict[str, Any] = {
+    "percent": 97,
+    "negative": -0.1,
+    "nan": float("nan"),
+    "infinite_loss": {"accuracy": 0.5, "train_loss": float("inf")},
+    "no_accuracy": {"loss": 0.1},
+    "empty": {},
+    "none": None,
+    "text": "0.9",
+    "truth": True,
+    "list": [0.9],
+    "array": np.array([0.1, 0.2]),
+    "metric": {"accuracy": 0.5, "f1": "high"},
+    "name": {"accuracy": 0.5, "f1@3": 0.2},
+    "ours": {"accuracy": 0.5, "cpu_seconds": 0.2},
+}

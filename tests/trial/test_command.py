@@ -1,0 +1,174 @@
+"""A program of the user's own is started, read, clocked, and ended with all that it has started."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.cli.compose import compose
+from pipeline.errors import BadSetting, FulcrumError
+from pipeline.settings.settings import Settings
+from pipeline.trial import user_code
+from pipeline.trial.user_loop import LoopTrained, check_loop, train_loop
+
+HEAD = "import json, os, subprocess, sys, time\nsay = lambda **line: print(json.dumps(line))\n"
+Make = Callable[..., Settings]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Write a script and return the settings that run it with these words behind its name."""
+    monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "cache" / "prepared"))
+
+    def make(body: str, arguments: str = "", *words: str) -> Settings:
+        script = tmp_path / "train.py"
+        script.write_text(HEAD + body)
+        # -S: no site-packages, which a short test need not wait for
+        line = f"trial.command={sys.executable} -S {script} {arguments}"
+        return compose(["trial=command", line, "device.pin=false", *words]).settings
+
+    return make
+
+
+def train(settings: Settings) -> list[LoopTrained]:
+    return list(train_loop(settings))
+
+
+def test_values_go_in_and_lines_of_json_come_out(program: Make, tmp_path: Path) -> None:
+    body = (
+        "print('hello', sys.argv[1:])\nprint('{no json')\nsay(step=3)\n"
+        "for n in range(int(sys.argv[2])):\n    say(epoch=n, accuracy=n / 10, f1=0.5, train_loss=2)\n"
+        "print(1, file=sys.stderr)\n"
+    )
+    settings = program(body, "{name} {epochs} {{x}} {seed}", "name=a b", "epochs=3", "seed=7")
+    items = train(settings)
+    assert [item.curve.last.validation_accuracy for item in items] == [0.0, 0.1, 0.2]
+    assert items[-1].numbers[-1] == {"f1": 0.5}
+    assert items[-1].curve.last.train_loss == 2
+    assert list((tmp_path / "cache" / "logs").iterdir()) == []  # nothing was wrong
+
+
+def test_lines_may_be_written_into_a_file(program: Make) -> None:
+    body = (
+        "with open(sys.argv[1], 'a') as file:\n    for n in (1, 2):\n"
+        "        file.write(json.dumps({'epoch': n, 'accuracy': n / 4}) + '\\n')\n        file.flush()\n"
+    )
+    assert [item.curve.last.validation_accuracy for item in train(program(body, "{output}"))] == [0.25, 0.5]
+
+
+SPIN = (
+    "def spin(seconds):\n    end = time.process_time() + seconds\n    while time.process_time() < end: pass\n"
+)
+
+
+def test_the_cost_is_the_cpu_seconds_of_the_program_and_its_children(program: Make) -> None:
+    body = (
+        f"{SPIN}spin(0.2)\nsay(clock='start')\nspin(0.1)\nsay(clock='stop')\nspin(0.3)\nsay(accuracy=0.5)\n"
+        f"child = {SPIN + 'spin(0.2)'!r}\n"
+        "subprocess.run([sys.executable, '-S', '-c', 'import time\\n' + child], check=True)\n"
+        "say(accuracy=0.6)\n"
+    )
+    first, second = train(program(body))
+    assert 0.09 <= first.curve.last.device_seconds <= 0.19  # in ticks of 0.01 s
+    assert 0.19 <= second.curve.last.device_seconds - first.curve.last.device_seconds <= 0.45
+    assert second.seconds.validate >= 0.25
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("say(accuracy=0.5)\nsys.exit(3)", "ended with exit code 3: it said nothing"),
+        (
+            "say(accuracy=0.5)\nraise ValueError('no way')",
+            "ended with exit code 1: ValueError: no way; its log: ",
+        ),
+        ("os.kill(os.getpid(), 9)", "ended with signal SIGKILL"),
+        ("print('accuracy 0.9')", "must print a line of JSON with an accuracy after each epoch, got none"),
+        ("say(accuracy=97)", "accuracy must be >= 0 and <= 1, got 97 in epoch 1; report 0.97 for 97 %"),
+        ("say(accuracy=float('nan'))", "accuracy must be finite, got nan"),
+        ("say(accuracy='high')", "accuracy must be a number, got 'high'"),
+        ("say(epoch=1, accuracy=0.1)\nsay(epoch=3, accuracy=0.1)", "one by one, got epoch 3 as number 2"),
+        ("say(clock='go')", 'clock must be "start" or "stop", got \'go\''),
+    ],
+)
+def test_what_a_program_does_wrong_is_one_line(program: Make, body: str, text: str) -> None:
+    with pytest.raises(FulcrumError, match=r"^trial\.command") as error:
+        train(program(body))
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
+    if "its log" in text:
+        log = Path(str(error.value).rpartition("its log: ")[2])
+        assert "Traceback" in log.read_text()
+
+
+def test_a_failure_after_the_last_epoch_is_told_too(program: Make) -> None:
+    with pytest.raises(FulcrumError, match="exit code 4"):
+        train(program("say(accuracy=0.5)\nsys.exit(4)", "{epochs}", "epochs=1"))
+
+
+def test_one_that_is_stopped_goes_with_all_that_it_has_started(program: Make, tmp_path: Path) -> None:
+    body = (
+        "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        "open(sys.argv[1], 'w').write(f'{os.getpid()} {child.pid}')\n"
+        "while True:\n    say(accuracy=0.5)\n    time.sleep(0.01)\n"
+    )
+    pids = tmp_path / "pids"
+    settings = program(body, str(pids), "epochs=50")
+    trained = list(train_loop(settings, stop=lambda curve: "enough" if curve.last.number == 2 else None))
+    assert trained[-1].stop_reason == "enough"
+    for pid in map(int, pids.read_text().split()):
+        deadline = time.monotonic() + 20
+        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, f"{pid} lives on"
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["trial.command=python x.py {width}"], "^width must be set, got nothing; add width="),
+        (["trial.command=python x.py", "width=3"], "^width is not a setting of trial.command, got 3"),
+        (["trial.command= "], "^trial.command must be a command line, got nothing"),
+        (["trial.command=python 'x"], "^trial.command must be words as a shell reads them"),
+        ([], "^trial.command must be set"),
+    ],
+)
+def test_a_command_line_that_does_not_fit_is_told_before(words: list[str], text: str) -> None:
+    with pytest.raises(BadSetting, match=text):
+        compose(["trial=command", *words])
+
+
+def test_a_program_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "prepared"))
+    settings = compose(["trial=command", "trial.command=nowhere-to-be-found --x"]).settings
+    check_loop(settings)
+    with pytest.raises(FulcrumError, match=r"^trial\.command must be a program .* got nowhere-to-be-found"):
+        train(settings)
+
+
+def test_its_code_is_that_of_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.py").write_text("1")
+    Path("package").mkdir()
+    Path("package/__main__.py").write_text("1")
+    Path("package/__init__.py").write_text("")
+    for command in ("python a.py --x {y}", f"env A=b.c {sys.executable} -u ./a.py", "bash -c './a.py' a.py"):
+        assert user_code.find_script(command) == Path("a.py"), command
+    found = user_code.find_script("python -m package {x}")
+    assert found is not None
+    assert found.resolve() == Path("package/__main__.py").resolve()
+    assert user_code.find_script("true --x") is None
+
+
+def test_yaml_beside_the_script_declares_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("go.py").write_text("")
+    Path("go.yaml").write_text(json.dumps({"width": 8, "epochs": 3}))
+    command = "trial.command=python go.py {width} {epochs}"
+    assert compose(["trial=command", command]).settings.train.epochs == 3
+    with pytest.raises(BadSetting, match="width must be a whole number, got wide"):
+        compose(["trial=command", command, "width=wide"])
