@@ -1,0 +1,316 @@
+"""`python -m benchmarks.scale --slots 1 16 256 4096`: how many slots one driver can keep busy.
+
+The command `sweep` as it is, with SQLite and MLflow, the frontier sampler and the screen; only the slots
+are simulated: a trial is the recorded curve (`--table`) nearest to its settings, stretched so that the
+median row takes `--trial-seconds`. There is one clock: it runs while the driver works, and where the driver
+would wait, it jumps to the next event. So what the driver takes for one trial is time in which other slots
+stand idle, as it would be, and nothing is slept through. Each number of slots gets `--seconds` of the
+driver's own time.
+
+Told are the driver's seconds a trial, the trials a second that it can feed, how many slots of such trials
+these are, the idle share of the slots from their first trial on, the share of the area that the table's
+points dominate at the device-seconds that all numbers of slots have spent, and the simulated seconds until
+nine tenths of the least of these shares were reached.
+"""
+
+import argparse
+import heapq
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, ParamSpec, TypeVar
+from unittest.mock import patch
+
+from rich.console import Console
+
+from benchmarks import machine, report
+from benchmarks.engine import KEPT
+from benchmarks.results import Goal
+from benchmarks.table import Table, _inner, read
+from pipeline.frontier import compute_log_hypervolume, select_frontier
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.measures import Curve, Epoch, Point
+from pipeline.search.workers.job import Job, Progress, TrialOutcome
+from pipeline.search.workers.pool import Event
+from pipeline.settings.kinds import option_name
+from pipeline.settings.settings import Settings, flatten
+
+P = ParamSpec("P")
+T = TypeVar("T")
+DEVICE = ClaimedDevice("cpu", "simulated, 1 core", 1, "/CPU:0")
+WORDS = ("search=standard", "search.enqueue=[]", "search.confirm=0", "pruning=none", "device=cpu")
+HEAD = ["slots", "trials", "mean seconds of a trial", "driver's seconds a trial", "trials a second"]
+HEAD += ["slots that it feeds", "idle", "area at equal device-seconds", "seconds to 90 % of it"]
+SLOTS_WANTED, SECONDS_WANTED, IDLE_WANTED = 1000, 5.0, 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A trial that has ended, at a simulated second; its points are (device-seconds, accuracy)."""
+
+    second: float
+    paid: float
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass
+class SimulatedPool:
+    """Slots whose trials are rows of a table; `stretch`: simulated seconds by recorded ones."""
+
+    table: Table
+    slots: int
+    stretch: float
+    started: float | None = None
+    skipped: float = 0.0
+    idle: float = 0.0
+    events_to_come: list[tuple[float, int, Job, Any]] = field(default_factory=list)
+    free_since: list[float] = field(default_factory=list)
+    in_use: int = 0
+    begun: int = 0
+    ended: list[Ended] = field(default_factory=list)
+
+    @property
+    def now(self) -> float:
+        return self.busy + self.skipped
+
+    @property
+    def busy(self) -> float:
+        """Seconds of the driver since it first asked for a free slot."""
+        return time.perf_counter() - self.started if self.started is not None else 0.0
+
+    def count_free(self) -> int:
+        if self.started is None:
+            self.started = time.perf_counter()
+        return self.slots - self.in_use
+
+    def start(self, job: Job) -> None:
+        now = self.now
+        if self.free_since:  # a slot that never had a trial is not there yet
+            self.idle += now - heapq.heappop(self.free_since)
+        self.in_use += 1
+        self.begun += 1
+        for second, event in self._train(job, now):
+            heapq.heappush(
+                self.events_to_come, (second, len(self.events_to_come) + self.begun * 1000, job, event)
+            )
+
+    def _train(self, job: Job, now: float) -> Iterator[tuple[float, Any]]:
+        row = self.table.rows[self.table.nearest(_inner(describe(job.settings), self.table.parameters))]
+        epochs = tuple(
+            Epoch(
+                number=number,
+                device_seconds=seconds * self.stretch,
+                train_loss=1.0 - accuracy,
+                validation_loss=1.0 - accuracy,
+                validation_accuracy=accuracy,
+            )
+            for number, seconds, accuracy in row.until(job.settings.train.epochs)
+        )
+        for epoch in epochs:
+            yield now + epoch.device_seconds, Progress(epoch, epoch.device_seconds)
+        curve = Curve(DEVICE.name, job.settings.schedule.fair_midway, epochs)
+        paid = curve.last.device_seconds
+        yield (
+            now + paid,
+            TrialOutcome(status="complete", curve=curve, chosen_epoch=curve.last, paid_seconds=paid),
+        )
+
+    def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
+        del frontier
+        if self.events_to_come:
+            self.skipped += max(0.0, self.events_to_come[0][0] - self.now)
+        while self.events_to_come and self.events_to_come[0][0] <= self.now:
+            second, _, job, event = heapq.heappop(self.events_to_come)
+            if isinstance(event, TrialOutcome):
+                self.in_use -= 1
+                heapq.heappush(self.free_since, second)
+                self.ended.append(
+                    Ended(
+                        second,
+                        event.paid_seconds,
+                        tuple((p.device_seconds, p.accuracy) for p in event.points),
+                    )
+                )
+            yield job, event
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
+
+    call_here = call
+
+    def close(self) -> None:
+        self.events_to_come.clear()
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """Settings under the names of a table's rows."""
+    values = dict(flatten(settings))
+    values |= {
+        "optimizer": option_name(type(settings.optimizer)),
+        "precision": settings.precision.policy.value,
+    }
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What one number of slots came to; `busy`: seconds of the driver's own work."""
+
+    slots: int
+    begun: int
+    busy: float
+    simulated: float
+    idle_seconds: float
+    ended: tuple[Ended, ...]
+
+    @property
+    def seconds_a_trial(self) -> float:
+        return self.busy / self.begun
+
+    @property
+    def is_filled(self) -> bool:
+        """Return whether each slot has had a trial, and half of them a second one."""
+        return self.begun >= 1.5 * self.slots
+
+    @property
+    def trial_seconds(self) -> float:
+        """Of the mean trial: most train for fewer epochs than the row has."""
+        return sum(trial.paid for trial in self.ended) / max(1, len(self.ended))
+
+    @property
+    def idle_share(self) -> float:
+        """Of the slots: as simulated, or where not all were filled, what the rate of the driver leaves."""
+        if not self.is_filled:
+            return max(0.0, 1 - self.trial_seconds / self.seconds_a_trial / self.slots)
+        worked = sum(trial.paid for trial in self.ended)
+        return self.idle_seconds / (self.idle_seconds + worked)
+
+    def area_at(self, paid: float, table: Table, stretch: float) -> float:
+        """Share of the table's area that the trials dominate which had ended when so much was paid."""
+        spent, points = 0.0, list[Point]()
+        for trial in self.ended:
+            spent += trial.paid
+            if spent > paid:
+                break
+            points = select_frontier([*points, *(Point(gain, cost / stretch) for cost, gain in trial.points)])
+        return compute_log_hypervolume(points, table.bounds) / table.whole if points else 0.0
+
+    def second_of(self, share: float, table: Table, stretch: float) -> float | None:
+        """Simulated second at which a share of the area was reached."""
+        points = list[Point]()
+        for trial in self.ended:
+            points = select_frontier([*points, *(Point(gain, cost / stretch) for cost, gain in trial.points)])
+            if compute_log_hypervolume(points, table.bounds) / table.whole >= share:
+                return trial.second
+        return None
+
+
+def measure(table: Table, slots: int, stretch: float, seconds: float, trials: int) -> Scale:
+    """Run the command for so many of the driver's seconds, or trials."""
+    from pipeline.cli import sweep as sweep_command
+    from pipeline.search.sweep import Sweep
+
+    made = list[SimulatedPool]()
+
+    def open_pool(_: Settings) -> tuple[SimulatedPool, ClaimedDevice]:
+        made.append(SimulatedPool(table, slots, stretch))
+        return made[-1], DEVICE
+
+    def is_spent(_: Sweep) -> bool:
+        return made[0].busy > seconds
+
+    ends = list[float]()
+
+    words = [*WORDS, f"train.epochs={table.epochs}", f"search.study={slots}-slots", f"search.trials={trials}"]
+    with (
+        patch.object(sweep_command, "_open_pool", open_pool),
+        patch.object(sweep_command, "_check_network", lambda *_: None),
+        patch.object(sweep_command._StudyObserver, "finish", lambda *_: ends.append(made[0].busy)),
+        patch.object(Sweep, "_is_budget_spent", is_spent),
+        redirect_stdout(io.StringIO()),
+    ):
+        sweep_command.run(words)
+    (pool,) = made
+    return Scale(
+        slots=slots,
+        begun=pool.begun,
+        busy=ends[0],
+        simulated=ends[0] + pool.skipped,
+        idle_seconds=pool.idle,
+        ended=tuple(pool.ended),
+    )
+
+
+def tabulate(found: Sequence[Scale], table: Table, stretch: float) -> list[list[str]]:
+    """A row for each number of slots."""
+    common = min(sum(trial.paid for trial in scale.ended) for scale in found)
+    best = min(scale.area_at(common, table, stretch) for scale in found)
+    rows = []
+    for scale in found:
+        rate, reached = 1 / scale.seconds_a_trial, scale.second_of(0.9 * best, table, stretch)
+        idle = f"{scale.idle_share:.0%}{'' if scale.is_filled else ' (by its rate)'}"
+        rows.append(
+            [
+                f"{scale.slots:,}",
+                f"{scale.begun:,}",
+                f"{scale.trial_seconds:.2f}",
+                f"{scale.seconds_a_trial:.3f}",
+                f"{rate:.2f}",
+                f"{rate * scale.trial_seconds:,.0f}",
+                idle,
+                f"{scale.area_at(common, table, stretch):.3f}",
+                f"{reached:,.0f}" if reached is not None else "-",
+            ]
+        )
+    return rows
+
+
+def make_goal(found: Sequence[Scale], trial_seconds: float = SECONDS_WANTED) -> Goal:
+    """One driver for 1,000 slots, by its rate at the number of slots that is nearest."""
+    scale = min(found, key=lambda each: abs(each.slots - SLOTS_WANTED))
+    idle = max(0.0, 1 - trial_seconds / scale.seconds_a_trial / SLOTS_WANTED)
+    text = f"idle share of {SLOTS_WANTED:,} slots with trials of {trial_seconds:g} s, one driver"
+    return Goal(text, IDLE_WANTED, idle, "", at_most=True)
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.scale", description=__doc__)
+    parser.add_argument("--slots", type=int, nargs="+", default=[1, 16, 256, 4096])
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="of the driver for each number of slots (60)"
+    )
+    parser.add_argument("--trials", type=int, default=100_000, help="most for each number of slots")
+    parser.add_argument("--trial-seconds", type=float, default=20.0, help="of the median row, whole (20)")
+    parser.add_argument("--table", type=Path, default=Path("benchmarks/tables/mnist-12k.jsonl"))
+    parser.add_argument("--out", type=Path, default=KEPT, help="folder of the results")
+    told, console, about = parser.parse_args(words), Console(width=150), machine.about()
+    table = read(told.table)
+    stretch = told.trial_seconds / median(row.curve[-1][1] for row in table.rows)
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["FULCRUM_CACHE"] = f"{folder}/cache/prepared"
+        for slots in told.slots:
+            os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/{slots}.db"
+            found.append(measure(table, slots, stretch, told.seconds, told.trials))
+            console.print("  ".join(tabulate(found[-1:], table, stretch)[0]), highlight=False)
+    about |= {"load_after": machine.about()["load"]}
+    rows = tabulate(found, table, stretch)
+    goal = make_goal(found)
+    load = f"load before {about['load']}, after {about['load_after']}"
+    where = f"{about['date']}, {about['device']}; {load}; n = 1 each."
+    raw = [{**asdict(each), "ended": len(each.ended)} for each in found]
+    text = report.page("Slots that one driver feeds", HEAD, rows, [goal], where, f"`{' '.join(WORDS)}`")
+    machine.keep(told.out, about, "scale", {"scale": raw, "rows": rows}, text)
+    console.print(report.goal_table([goal]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
