@@ -28,6 +28,11 @@ def run(words: Sequence[str]) -> None:
     """Find a cheaper command line, record and print it, and save it where a name is given."""
     command_line = _compose_start(words)
     settings = command_line.settings
+    if settings.device.count > 1:
+        raise BadSetting(
+            "device.count must be 1 for diagnose, which takes the step of one device apart, "
+            f"got {settings.device.count}; leave it out"
+        )
     began = time.perf_counter()
     from pipeline.hardware import device
 

@@ -189,7 +189,7 @@ def _open_pool(settings: Settings) -> "tuple[WorkerPool, ClaimedDevice]":
     claim = claim_plain_device if is_loop else claim_device
     device = claim(settings.device, pin=not in_processes)
     if device.kind == "gpu":
-        gpus.check_workers(settings.search.workers)
+        gpus.check_workers(settings.search.workers, settings.device.count)
     return make_worker_pool(settings, device), device
 
 

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +25,8 @@ class ClaimedDevice:
     """The device that a trial holds while it trains.
 
     `name`: as the maker calls it, with the count; `count`: CPU cores or GPUs; `tf_device`: TensorFlow's name,
-    as /GPU:0; `cores`: numbers of the CPU cores that no other trial gets, () if the process is bound to none.
+    as /GPU:0; `cores`: numbers of the CPU cores that no other trial gets, () if the process is bound to none;
+    `further`: TensorFlow's names of other devices that share each batch with the first.
     """
 
     kind: Literal["cpu", "gpu"]
@@ -32,6 +34,7 @@ class ClaimedDevice:
     count: int
     tf_device: str
     cores: tuple[int, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 def claim_device(device: Device, pin: bool = False) -> ClaimedDevice:
@@ -42,19 +45,19 @@ def claim_device(device: Device, pin: bool = False) -> ClaimedDevice:
     before it computes anything. Where too few are free, the process goes on with what others have, too.
 
     Raises:
-        BadDevice: a GPU was asked for and TensorFlow sees none.
+        BadDevice: a GPU was asked for and TensorFlow sees none, or fewer than were asked for.
         BadSetting: `device.threads` differs from what this process already runs with.
     """
     from pipeline.backend import tf  # which `claim_plain_device` does without
 
     _set_threads(device.threads)
     if pin and device.pin and device.kind is not DeviceKind.cpu:
-        gpus.claim_gpu()  # before CUDA is asked which there are
+        gpus.claim_gpus(device.count)  # before CUDA is asked which there are
     if device.kind is DeviceKind.cpu:
         with suppress(RuntimeError):  # the process has begun to compute with the GPUs that it sees
             tf.config.set_visible_devices([], "GPU")
     elif seen := tf.config.list_physical_devices("GPU"):
-        return _claim_gpu(seen[0])
+        return _claim_gpus(seen, device.count)
     if device.kind is DeviceKind.gpu:
         remedy = _REMEDY if _has_nvidia_driver() else "use device=cpu or device=auto"
         raise BadDevice(f"device=gpu needs a GPU that TensorFlow sees, got none; {remedy}")
@@ -72,11 +75,11 @@ def claim_plain_device(device: Device, pin: bool = False) -> ClaimedDevice:
     """
     if device.kind is DeviceKind.gpu:
         if pin and device.pin:
-            gpus.claim_gpu()
+            gpus.claim_gpus(device.count)
         name = _read_gpu_name()
         if name is None:
             raise BadDevice("device=gpu needs a GPU that nvidia-smi names, got none; use device=cpu")
-        return ClaimedDevice("gpu", f"{name}, 1 GPU", 1, "/GPU:0")
+        return ClaimedDevice("gpu", f"{name}, {_count_gpus(device.count)}", device.count, "/GPU:0")
     if pin:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ.update(dict.fromkeys(THREADS, str(device.threads)))
@@ -84,6 +87,8 @@ def claim_plain_device(device: Device, pin: bool = False) -> ClaimedDevice:
 
 
 def _claim_cores(device: Device, pin: bool) -> ClaimedDevice:
+    if device.count > 1:
+        raise BadDevice(f"device.count must be 1 without a GPU, got {device.count}; leave it out")
     if pin and device.pin:
         cpu_cores.claim_cores(device.threads)
     unit = "core" if device.threads == 1 else "cores"
@@ -137,20 +142,31 @@ def _set_threads(threads: int) -> None:
         ) from None
 
 
-def _claim_gpu(gpu: object) -> ClaimedDevice:
+def _count_gpus(count: int) -> str:
+    return f"{count} GPU{'s' * (count > 1)}"
+
+
+def _claim_gpus(seen: Sequence[object], count: int) -> ClaimedDevice:
     from pipeline.backend import tf
 
+    if count > len(seen):
+        raise BadDevice(
+            f"device.count must be at most {len(seen)}, the GPUs that TensorFlow sees, got {count}"
+        )
     try:
-        tf.config.set_visible_devices(gpu, "GPU")
+        tf.config.set_visible_devices(list(seen[:count]), "GPU")
     except RuntimeError:
         raise BadSetting(
             "device.kind must stay cpu in a process that has computed with device=cpu, got a GPU; "
             "start a new process"
         ) from None
-    with suppress(RuntimeError):  # a device that was started before keeps the way it takes memory
-        tf.config.experimental.set_memory_growth(gpu, True)
-    details = tf.config.experimental.get_device_details(gpu)
-    return ClaimedDevice("gpu", f"{details.get('device_name', 'GPU')}, 1 GPU", 1, "/GPU:0")
+    for gpu in seen[:count]:
+        with suppress(RuntimeError):  # a device that was started before keeps the way it takes memory
+            tf.config.experimental.set_memory_growth(gpu, True)
+    details = tf.config.experimental.get_device_details(seen[0])
+    name = f"{details.get('device_name', 'GPU')}, {_count_gpus(count)}"
+    further = tuple(f"/GPU:{number}" for number in range(1, count))
+    return ClaimedDevice("gpu", name, count, "/GPU:0", further=further)
 
 
 def _read_cpu_name() -> str:

@@ -8,7 +8,7 @@ gauge like any other, so callers need not ask which kind there is.
 import importlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -95,9 +95,34 @@ class RaplGauge:
         return None
 
 
-def open_gauge(kind: Literal["cpu", "gpu"]) -> Gauge:
-    """Return the gauge of the device that a trial holds."""
-    return _open_nvml_of_process() if kind == "gpu" else open_rapl_gauge(RAPL)
+class JoinedGauge:
+    """Several devices that train together: what they draw, added up, None where one does not tell."""
+
+    def __init__(self, gauges: Sequence[Gauge]) -> None:
+        self._gauges = gauges
+
+    def read(self) -> EnergyReading:
+        readings = [gauge.read() for gauge in self._gauges]
+        busy = _add_all([reading.busy for reading in readings])
+        return EnergyReading(
+            _add_all([reading.joules for reading in readings]),
+            _add_all([reading.watts for reading in readings]),
+            None if busy is None else busy / len(readings),
+        )
+
+    def strangers(self) -> int | None:
+        counts = [gauge.strangers() for gauge in self._gauges]
+        return None if None in counts else max(count for count in counts if count is not None)
+
+
+def _add_all(values: Sequence[float | None]) -> float | None:
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) if len(numbers) == len(values) else None
+
+
+def open_gauge(kind: Literal["cpu", "gpu"], count: int = 1) -> Gauge:
+    """Return the gauge of the device that a trial holds; `count`: GPUs."""
+    return _open_nvml_of_process(count) if kind == "gpu" else open_rapl_gauge(RAPL)
 
 
 def open_rapl_gauge(root: Path) -> Gauge:
@@ -112,26 +137,34 @@ def open_rapl_gauge(root: Path) -> Gauge:
 
 
 @cache
-def _open_nvml_of_process() -> Gauge:
+def _open_nvml_of_process(count: int) -> Gauge:
     try:
-        return open_nvml_gauge(importlib.import_module("pynvml"), os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+        library = importlib.import_module("pynvml")
     except ImportError:
         return SilentGauge()
+    return open_nvml_gauge(library, os.environ.get("CUDA_VISIBLE_DEVICES", ""), count)
 
 
-def open_nvml_gauge(library: Any, visible: str) -> Gauge:
-    """Return a gauge of the first GPU that CUDA may use, or a silent one without a driver.
+def open_nvml_gauge(library: Any, visible: str, count: int = 1) -> Gauge:
+    """Return a gauge of the first `count` GPUs that CUDA may use, or a silent one without a driver.
 
     `library`: pynvml or a replay of it; `visible`: as in CUDA_VISIBLE_DEVICES, numbers or UUIDs.
     """
-    first = visible.partition(",")[0].strip() or "0"
+    words = [word.strip() for word in visible.split(",") if word.strip()] or [str(n) for n in range(count)]
     try:
         library.nvmlInit()
-        if first.isdigit():
-            return NvmlGauge(library, library.nvmlDeviceGetHandleByIndex(int(first)))
-        return NvmlGauge(library, library.nvmlDeviceGetHandleByUUID(first))
+        gauges = [
+            NvmlGauge(
+                library,
+                library.nvmlDeviceGetHandleByIndex(int(word))
+                if word.isdigit()
+                else library.nvmlDeviceGetHandleByUUID(word),
+            )
+            for word in words[:count]
+        ]
     except library.NVMLError:  # no driver
         return SilentGauge()
+    return gauges[0] if len(gauges) == 1 else JoinedGauge(gauges)
 
 
 def _read_number(path: Path) -> int:

@@ -33,11 +33,11 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class GpuClaim:
-    """The GPU of process `pid`; `lock`: open file."""
+    """The GPUs of process `pid`; `locks`: open files."""
 
     pid: int
-    gpu: Gpu
-    lock: int
+    gpus: tuple[Gpu, ...]
+    locks: tuple[int, ...]
 
 
 _claim: GpuClaim | None = None
@@ -116,53 +116,64 @@ def list_usable_gpus(library: Any) -> list[Gpu]:
     return [gpu for gpu in gpus if gpu.name == gpus[0].name]
 
 
-def check_workers(workers: int, library: Any = None) -> None:
-    """Check that each worker can have a GPU of its own, as far as NVML can be asked.
+def check_workers(workers: int, count: int = 1, library: Any = None) -> None:
+    """Check that each worker can have `count` GPUs of its own, as far as NVML can be asked.
 
     Raises:
         BadSetting: there are fewer.
     """
-    gpus = list_usable_gpus(library or load_nvml())
-    if gpus and workers > len(gpus):
-        kind = f"{gpus[0].name}{' (others are another device)' if _has_others(library, gpus) else ''}"
+    library = library or load_nvml()
+    gpus = list_usable_gpus(library)
+    if gpus and workers * count > len(gpus):
+        others = len(list_gpus(library, os.environ.get(VISIBLE))) - len(gpus)
+        kind = f"{gpus[0].name}{' (others are another device)' if others else ''}"
+        each = f", {count} each" if count > 1 else ""
         raise BadSetting(
-            f"search.workers must be at most the number of GPUs, {len(gpus)} of {kind}, got {workers}; "
-            f"use search.workers={len(gpus)}"
+            f"search.workers must be at most the number of GPUs, {len(gpus)} of {kind}, got {workers}{each}; "
+            f"use search.workers={len(gpus) // count or 1}"
         )
 
 
-def _has_others(library: Any, gpus: list[Gpu]) -> bool:
-    return len(list_gpus(library or load_nvml(), os.environ.get(VISIBLE))) > len(gpus)
+def claim_gpus(count: int = 1, library: Any = None, folder: Path | None = None) -> tuple[Gpu, ...]:
+    """Take GPUs that no other trial of this user has, and let CUDA show this process those alone.
 
-
-def claim_gpu(library: Any = None, folder: Path | None = None) -> Gpu | None:
-    """Take a GPU that no other trial of this user has, and let CUDA show this process that one alone.
-
-    The first time counts: CUDA looks once. None, and all stays as it is, where NVML cannot be asked, or all
-    GPUs stay taken for `PATIENCE_SECONDS`. `folder`: of the lock files.
+    The first time counts: CUDA looks once. (), and all stays as it is, where NVML cannot be asked, or too
+    many stay taken for `PATIENCE_SECONDS`. `folder`: of the lock files.
     """
     global _claim
     if _claim and _claim.pid == os.getpid():
-        return _claim.gpu
+        return _claim.gpus
     gpus = list_usable_gpus(library or load_nvml())
     until = time.monotonic() + PATIENCE_SECONDS
     with suppress(OSError):
-        folder = folder or make_user_folder()
-        while gpus:
-            for gpu in gpus:
-                if (lock := try_lock(folder / f"gpu-{gpu.uuid}.lock")) is not None:
-                    os.environ[VISIBLE] = gpu.uuid
-                    _claim = GpuClaim(os.getpid(), gpu, lock)
-                    return gpu
+        while len(gpus) >= count:
+            if locks := _lock_gpus(gpus, count, folder or make_user_folder()):
+                _claim = GpuClaim(os.getpid(), tuple(locks), tuple(locks.values()))
+                os.environ[VISIBLE] = ",".join(gpu.uuid for gpu in locks)
+                return _claim.gpus
             if time.monotonic() > until:
                 break
             time.sleep(0.1)
-    return None
+    return ()
 
 
-def release_gpu() -> None:
-    """Let other processes take the GPU; CUDA goes on showing it to this one."""
+def _lock_gpus(gpus: list[Gpu], count: int, folder: Path) -> dict[Gpu, int]:
+    """Lock the first `count` GPUs that are free; return open lock files, {} if there are too few."""
+    locks: dict[Gpu, int] = {}
+    for gpu in gpus:
+        if len(locks) < count and (lock := try_lock(folder / f"gpu-{gpu.uuid}.lock")) is not None:
+            locks[gpu] = lock
+    if len(locks) == count:
+        return locks
+    for lock in locks.values():
+        os.close(lock)
+    return {}
+
+
+def release_gpus() -> None:
+    """Let other processes take the GPUs; CUDA goes on showing them to this one."""
     global _claim
     if _claim and _claim.pid == os.getpid():
-        os.close(_claim.lock)
+        for lock in _claim.locks:
+            os.close(lock)
     _claim = None

@@ -74,7 +74,8 @@ class Stopwatch:
         """
         self.device = device
         self.seconds = Seconds()
-        gauge, cores = gauge or energy.open_gauge(device.kind), device.count if device.kind == "cpu" else 0
+        cores = device.count if device.kind == "cpu" else 0
+        gauge = gauge or energy.open_gauge(device.kind, device.count)
         self._readings = readings or KernelCounters(gauge, cores)
         self._contention = ContentionMonitor(cores)
         self._energy = EnergyMeter(gauge)

@@ -80,14 +80,22 @@ class Profile:
 
 @dataclass(slots=True)
 class Device:
-    """The device that computes, the threads of a trial, and whether CPU cores are its own (`pin`)."""
+    """The device that computes.
+
+    `threads`: CPU cores of a trial; `pin`: whether cores or GPUs are its own; `count`: GPUs of one machine
+    that share each batch of a trial.
+    """
 
     kind: DeviceKind
     threads: int
     pin: bool
+    count: int
 
     def __post_init__(self) -> None:
         require(1 <= self.threads <= 1024, "device.threads", ">= 1 and <= 1024", self.threads)
+        require(1 <= self.count <= 64, "device.count", ">= 1 and <= 64", self.count)
+        fits = self.count == 1 or self.kind is not DeviceKind.cpu
+        require(fits, "device.count", "1 with device=cpu (device.threads says how many cores)", self.count)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,8 @@ from pipeline.training import device_data, engine_choice
 
 FORMAT = 2  # raise it when a state of the same key comes to mean something else
 KEY_LETTERS = 16
+ONE_DEVICE = ("device.count", 1)
+"""No part of a key, so that states of the time before several devices are found."""
 
 
 def get_keyed_path(path: Path, data: Prepared, settings: Settings) -> Path:
@@ -44,4 +46,5 @@ def _list_values(settings: Settings) -> list[tuple[str, object]]:
     ignored = WITHOUT_EFFECT | {"data", "engine"}
     if settings.schedule.fair_midway:
         ignored = ignored | {EPOCHS}
-    return [(key, value) for key, value in flatten(settings) if not {key, group_of(key)} & ignored]
+    values = [(key, value) for key, value in flatten(settings) if not {key, group_of(key)} & ignored]
+    return [item for item in values if item != ONE_DEVICE]

@@ -42,7 +42,8 @@ class EpochSpec:
     """Everything that shapes the compiled code of an epoch; equal specs share it.
 
     `rows`, `batch`, `steps`: of the training split; `scales_in_step`: samples are scaled in
-    each step, not beforehand; `tf_device`: TensorFlow's name of the device.
+    each step, not beforehand; `tf_device`: TensorFlow's name of the device; `further`: of others that share
+    each batch with it.
     """
 
     network: NetworkSpec
@@ -56,6 +57,7 @@ class EpochSpec:
     uses_dropout: bool
     xla: bool
     tf_device: str
+    further: tuple[str, ...] = ()
 
 
 class HyperParameters(NamedTuple):
@@ -208,7 +210,51 @@ def loss_and_gradients_of_batch(
     targets: Tensor,
 ) -> tuple[Tensor, list[Tensor]]:
     """Compute what `loss_and_gradients` does, on a batch that has been fetched."""
-    network, masks = spec.network, draw_dropout_masks(spec, plan, hyper, step)
+    masks = draw_dropout_masks(spec, plan, hyper, step)
+    if not spec.further:
+        return _compute_gradients(spec, hyper, parameters, samples, targets, masks)
+    return _share_batch(spec, hyper, parameters, samples, targets, masks)
+
+
+def _share_batch(
+    spec: EpochSpec,
+    hyper: HyperParameters,
+    parameters: Sequence[Tensor],
+    samples: Tensor,
+    targets: Tensor,
+    masks: Sequence[Tensor],
+) -> tuple[Tensor, list[Tensor]]:
+    """Compute mean loss and gradients on several devices, each of which has an equal part of the rows.
+
+    Batch and masks were drawn whole, so the numbers are those of one device, but for the order of sums.
+    """
+    devices = (spec.tf_device, *spec.further)
+    rows = spec.batch // len(devices)
+    losses: list[Tensor] = []
+    gradients: list[list[Tensor]] = []
+    for number, device in enumerate(devices):
+        part = slice(number * rows, (number + 1) * rows)
+        with tf.device(device):
+            loss, shares = _compute_gradients(
+                spec, hyper, parameters, samples[part], targets[part], [mask[part] for mask in masks]
+            )
+        losses.append(loss)
+        gradients.append(shares)
+    with tf.device(spec.tf_device):
+        sums = [tf.add_n(list(shares)) for shares in zip(*gradients, strict=True)]
+        return tf.add_n(losses) / len(devices), sums
+
+
+def _compute_gradients(
+    spec: EpochSpec,
+    hyper: HyperParameters,
+    parameters: Sequence[Tensor],
+    samples: Tensor,
+    targets: Tensor,
+    masks: Sequence[Tensor],
+) -> tuple[Tensor, list[Tensor]]:
+    """Compute the mean loss of these rows, and their part of the gradients of the batch's mean loss."""
+    network = spec.network
     forward_pass = mlp_gradients.forward(network, parameters, samples, masks)
     loss, gradient = network.loss.compute_both(forward_pass.logits, targets)
     scale = hyper.loss_scale / spec.batch if spec.uses_loss_scale else None

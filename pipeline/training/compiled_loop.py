@@ -112,6 +112,7 @@ class CompiledLoop:
             uses_dropout=bool(getattr(settings.model, "dropout", 0.0)),
             xla=engine is Engine.xla,
             tf_device=device.tf_device,
+            further=device.further,
         )
 
     @property

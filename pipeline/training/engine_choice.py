@@ -45,6 +45,8 @@ def pick_engine(settings: Settings, device: ClaimedDevice, streams: bool = False
         BadSetting: the engine named cannot train this model or precision on this device.
     """
     policy, model = settings.precision.policy, settings.model
+    if device.further:
+        return _pick_for_several(settings, 1 + len(device.further), streams)
     if streams and settings.engine not in (Engine.auto, Engine.keras):
         raise BadSetting(
             f"engine must be auto or keras for samples larger than data.in_memory_limit="
@@ -63,3 +65,24 @@ def pick_engine(settings: Settings, device: ClaimedDevice, streams: bool = False
             "use precision=mixed_bfloat16 or engine=xla"
         )
     return settings.engine
+
+
+def _pick_for_several(settings: Settings, count: int, streams: bool) -> Engine:
+    """Return the engine that shares each batch among `count` devices: XLA's code is for one.
+
+    Raises:
+        BadSetting: the model, the engine, the data or the batch cannot be shared.
+    """
+    ours = architecture_of(settings.model).is_perceptron and not streams
+    if not ours or settings.engine not in (Engine.auto, Engine.graph):
+        raise BadSetting(
+            "device.count must be 1 unless model=mlp trains in memory with engine=auto or graph, "
+            f"got {count}; Keras' loop and XLA's code know one device"
+        )
+    batch = settings.train.batch_size
+    if batch % count:
+        raise BadSetting(
+            f"train.batch_size must be a multiple of device.count={count}, got {batch}; "
+            f"use train.batch_size={batch + -batch % count}"
+        )
+    return Engine.graph

@@ -32,7 +32,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch, shown: list[object]) -> list[str]:  # 
 @pytest.mark.parametrize("kind", [DeviceKind.auto, DeviceKind.cpu])
 @pytest.mark.usefixtures("gpus")
 def test_the_cpu_is_held_by_the_core(kind: DeviceKind) -> None:
-    held = device.claim_device(Device(kind, 1, False))
+    held = device.claim_device(Device(kind, 1, False, 1))
     assert (held.kind, held.count, held.tf_device) == ("cpu", 1, "/CPU:0")
     assert held.name.endswith(", 1 core")
 
@@ -45,11 +45,11 @@ def test_a_gpu_is_taken_where_there_is_one(
     monkeypatch.setattr(
         tf.config.experimental, "get_device_details", lambda _gpu: {"device_name": "Some GPU"}
     )
-    assert device.claim_device(Device(DeviceKind.auto, 1, True)) == ClaimedDevice(
+    assert device.claim_device(Device(DeviceKind.auto, 1, True, 1)) == ClaimedDevice(
         "gpu", "Some GPU, 1 GPU", 1, "/GPU:0"
     )
-    assert device.claim_device(Device(DeviceKind.cpu, 1, True)).kind == "cpu"
-    assert shown == ["a GPU", []]  # one GPU, not all; then none
+    assert device.claim_device(Device(DeviceKind.cpu, 1, True, 1)).kind == "cpu"
+    assert shown == [["a GPU"], []]  # one GPU, not all; then none
     assert device.explain_unseen_gpu() is None
 
 
@@ -62,8 +62,10 @@ def test_a_process_that_computed_without_gpus_cannot_take_one(
     gpus.append("a GPU")
     monkeypatch.setattr(tf.config, "set_visible_devices", too_late)
     with pytest.raises(BadSetting, match=r"^device.kind must stay cpu .* start a new process$"):
-        device.claim_device(Device(DeviceKind.gpu, 1, False))
-    assert device.claim_device(Device(DeviceKind.cpu, 1, False)).kind == "cpu"  # harmless the other way round
+        device.claim_device(Device(DeviceKind.gpu, 1, False, 1))
+    assert (
+        device.claim_device(Device(DeviceKind.cpu, 1, False, 1)).kind == "cpu"
+    )  # harmless the other way round
 
 
 @pytest.mark.usefixtures("gpus")
@@ -71,15 +73,15 @@ def test_settling_binds_to_cores_where_that_was_asked_for(monkeypatch: pytest.Mo
     held: list[int] = []
     monkeypatch.setattr(cpu_cores, "claim_cores", lambda count: held.extend(range(5, 5 + count)))
     monkeypatch.setattr(cpu_cores, "get_claimed_cores", lambda: tuple(held))
-    assert device.claim_device(Device(DeviceKind.cpu, 1, False), pin=True).cores == ()
-    assert device.claim_device(Device(DeviceKind.auto, 1, True), pin=True).cores == (5,)
+    assert device.claim_device(Device(DeviceKind.cpu, 1, False, 1), pin=True).cores == ()
+    assert device.claim_device(Device(DeviceKind.auto, 1, True, 1), pin=True).cores == (5,)
 
 
 def test_settling_on_a_gpu_binds_nothing(gpus: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     gpus.append("a GPU")
-    monkeypatch.setattr(device, "_claim_gpu", lambda gpu: ClaimedDevice("gpu", gpu, 1, "/GPU:0"))
+    monkeypatch.setattr(device, "_claim_gpus", lambda seen, _: ClaimedDevice("gpu", seen[0], 1, "/GPU:0"))
     monkeypatch.setattr(cpu_cores, "claim_cores", lambda _count: pytest.fail("bound"))
-    assert device.claim_device(Device(DeviceKind.auto, 1, True), pin=True).cores == ()
+    assert device.claim_device(Device(DeviceKind.auto, 1, True, 1), pin=True).cores == ()
 
 
 @pytest.mark.usefixtures("gpus")
@@ -87,10 +89,10 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(
         BadDevice, match=r"^device=gpu needs a GPU .*, got none; use device=cpu or device=auto$"
     ):
-        device.claim_device(Device(DeviceKind.gpu, 1, False))
+        device.claim_device(Device(DeviceKind.gpu, 1, False, 1))
     monkeypatch.setattr(device, "_has_nvidia_driver", lambda: True)
     with pytest.raises(BadDevice, match=r"got none; install .* requirements-gpu.txt$"):
-        device.claim_device(Device(DeviceKind.gpu, 1, False))
+        device.claim_device(Device(DeviceKind.gpu, 1, False, 1))
 
 
 def test_a_driver_without_a_visible_gpu_is_told(gpus: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,14 +110,35 @@ def test_threads_cannot_change_once_something_was_computed() -> None:
     tf.constant(1) + 1
     held = tf.config.threading.get_intra_op_parallelism_threads()
     with pytest.raises(BadSetting, match=rf"^device.threads must stay {held} .* got {held + 1}; start a new"):
-        device.claim_device(Device(DeviceKind.cpu, held + 1, False))
+        device.claim_device(Device(DeviceKind.cpu, held + 1, False, 1))
 
 
 @pytest.mark.slow
 def test_importing_tensorflow_is_silent_and_starts_no_device() -> None:
     program = (
         "from pipeline.hardware import device; from pipeline.settings.measuring import Device, DeviceKind;"
-        "assert device.claim_device(Device(DeviceKind.cpu, 2, False)).count == 2"  # threads can still be set
+        # Threads can still be set.
+        "assert device.claim_device(Device(DeviceKind.cpu, 2, False, 1)).count == 2"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_several_gpus_are_one_device(
+    gpus: list[str], shown: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus += ["one GPU", "another", "a third"]
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda _gpu, _on: None)
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", lambda _gpu: {"device_name": "Some GPU"}
+    )
+    held = device.claim_device(Device(DeviceKind.gpu, 1, False, 2))
+    assert held == ClaimedDevice("gpu", "Some GPU, 2 GPUs", 2, "/GPU:0", further=("/GPU:1",))
+    assert shown == [["one GPU", "another"]]
+    with pytest.raises(BadDevice, match=r"^device\.count must be at most 3, .* got 4$"):
+        device.claim_device(Device(DeviceKind.gpu, 1, False, 4))
+    gpus.clear()
+    with pytest.raises(BadDevice, match=r"^device\.count must be 1 without a GPU, got 2; leave it out$"):
+        device.claim_device(Device(DeviceKind.auto, 1, False, 2))
+    with pytest.raises(BadSetting, match=r"^device\.count must be 1 with device=cpu"):
+        Device(DeviceKind.cpu, 1, False, 2)

@@ -9,7 +9,7 @@ from pipeline.backend import tf
 from pipeline.errors import BadSetting
 from pipeline.hardware import device, gpus
 from pipeline.hardware.energy import NvmlGauge, open_nvml_gauge
-from pipeline.hardware.gpus import Gpu, check_workers, claim_gpu, list_gpus
+from pipeline.hardware.gpus import Gpu, check_workers, claim_gpus, list_gpus
 from pipeline.settings.measuring import Device, DeviceKind
 
 A100, T4 = "NVIDIA A100-SXM4-40GB", "Tesla T4"
@@ -109,56 +109,67 @@ def test_slices_of_a_gpu_are_devices() -> None:
 
 def test_without_a_driver_or_the_library_nothing_is_claimed(tmp_path: Path) -> None:
     for library in (Nvml((A100, 0), has_driver=False), Nvml()):
-        assert claim_gpu(library, tmp_path) is None
-        check_workers(8, library)
+        assert claim_gpus(1, library, tmp_path) == ()
+        check_workers(8, library=library)
     assert list_gpus(None) == []
     assert gpus.VISIBLE not in os.environ
 
 
-def claim_as_another_process(library: Nvml, folder: Path) -> Gpu | None:
+def claim_as_another_process(library: Nvml, folder: Path, count: int = 1) -> tuple[Gpu, ...]:
     """A lock is of an open file, so that of a process which was forgotten here holds all the same."""
     gpus._claim = None
     os.environ.pop(gpus.VISIBLE, None)
-    return claim_gpu(library, folder)
+    return claim_gpus(count, library, folder)
 
 
 def test_each_process_takes_another_gpu_and_cuda_shows_it_that_one(tmp_path: Path) -> None:
     taken = list[str]()
     for _ in range(4):
-        gpu = claim_as_another_process(FOUR, tmp_path)
-        assert gpu is not None
+        (gpu,) = claim_as_another_process(FOUR, tmp_path)
         assert os.environ[gpus.VISIBLE] == gpu.uuid
         taken.append(gpu.uuid)
-        assert claim_gpu(FOUR, tmp_path) == gpu, "a process keeps the one that it has"
+        assert claim_gpus(1, FOUR, tmp_path) == (gpu,), "a process keeps the one that it has"
     assert sorted(taken) == [f"GPU-{number}aaa" for number in range(4)]
-    assert claim_as_another_process(FOUR, tmp_path) is None
+    assert claim_as_another_process(FOUR, tmp_path) == ()
     assert gpus.VISIBLE not in os.environ, "where all are taken, the process goes on with what there is"
 
 
 def test_what_a_process_gives_back_the_next_one_takes(tmp_path: Path) -> None:
     one = Nvml((A100, 0))
-    assert claim_gpu(one, tmp_path) is not None
-    gpus.release_gpu()
-    assert claim_as_another_process(one, tmp_path) == Gpu("GPU-0aaa", A100)
+    assert claim_gpus(1, one, tmp_path)
+    gpus.release_gpus()
+    assert claim_as_another_process(one, tmp_path) == (Gpu("GPU-0aaa", A100),)
+
+
+def test_a_trial_on_two_gpus_takes_two_or_none(tmp_path: Path) -> None:
+    three = Nvml(*[(A100, 0)] * 3)
+    first = claim_as_another_process(three, tmp_path, count=2)
+    assert os.environ[gpus.VISIBLE] == "GPU-0aaa,GPU-1aaa"
+    assert [gpu.uuid for gpu in first] == ["GPU-0aaa", "GPU-1aaa"]
+    assert claim_as_another_process(three, tmp_path, count=2) == ()
+    assert [gpu.uuid for gpu in claim_as_another_process(three, tmp_path)] == ["GPU-2aaa"]
+    check_workers(2, 2, FOUR)
+    with pytest.raises(BadSetting, match=r"3 of .*, got 2, 2 each; use search\.workers=1$"):
+        check_workers(2, 2, three)
 
 
 def test_trials_of_one_study_have_gpus_of_one_kind(tmp_path: Path) -> None:
     mixed = Nvml((T4, None), (A100, 0), (T4, None))
     assert [claim_as_another_process(mixed, tmp_path) for _ in range(3)] == [
-        Gpu("GPU-0aaa", T4),
-        Gpu("GPU-2aaa", T4),
-        None,
+        (Gpu("GPU-0aaa", T4),),
+        (Gpu("GPU-2aaa", T4),),
+        (),
     ]
     with pytest.raises(BadSetting, match=rf"2 of {T4} \(others are another device\), got 3; .*workers=2$"):
-        check_workers(3, mixed)
+        check_workers(3, library=mixed)
 
 
 def test_no_more_workers_than_gpus() -> None:
-    check_workers(4, FOUR)
+    check_workers(4, library=FOUR)
     with pytest.raises(
         BadSetting, match=rf"^search\.workers must be .* 4 of {A100}, got 8; use search\.workers=4$"
     ):
-        check_workers(8, FOUR)
+        check_workers(8, library=FOUR)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +185,7 @@ def test_a_process_that_trains_takes_its_gpu_before_cuda_is_asked(
     kind: DeviceKind, pin: bool, claims: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = list[str]()
-    monkeypatch.setattr(gpus, "claim_gpu", lambda: asked.append("nvml"))
+    monkeypatch.setattr(gpus, "claim_gpus", lambda _count: asked.append("nvml"))
 
     def list_devices(_kind: str) -> list[str]:
         asked.append("cuda")
@@ -182,6 +193,6 @@ def test_a_process_that_trains_takes_its_gpu_before_cuda_is_asked(
 
     monkeypatch.setattr(tf.config, "list_physical_devices", list_devices)
     monkeypatch.setattr(tf.config, "set_visible_devices", lambda *_: None)
-    monkeypatch.setattr(device, "_claim_gpu", lambda gpu: gpu)
-    device.claim_device(Device(kind, 1, pin), pin=True)
+    monkeypatch.setattr(device, "_claim_gpus", lambda seen, _: seen)
+    device.claim_device(Device(kind, 1, pin, 1), pin=True)
     assert asked == ["nvml"] * claims + ["cuda"] * (kind is not DeviceKind.cpu)

@@ -159,12 +159,12 @@ def test_the_command_of_the_compose_file_serves_from_postgresql(tmp_path: Path) 
         plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(plain, autocommit=True) as connection:
             connection.execute("CREATE DATABASE runs")
-        place = url.set(drivername="postgresql+psycopg", database="runs", password=None)
+        place = f"postgresql+psycopg://{url.username}@{url.host}:{url.port}/runs"
         options = [
             {
                 "--host": "--host=127.0.0.1",
                 "--port": f"--port={port}",
-                "--backend-store-uri": f"--backend-store-uri={place.render_as_string()}",
+                "--backend-store-uri": f"--backend-store-uri={place}",
                 "--artifacts-destination": f"--artifacts-destination={tmp_path}",
             }.get(option.partition("=")[0], option)
             for option in read_compose()["mlflow"]["command"][2:]

@@ -1,11 +1,14 @@
 """Every engine walks the same path; nothing that can stay compiled is compiled again."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
+from pipeline.hardware.device import ClaimedDevice
 from pipeline.models import keras_models
 from pipeline.settings.model import Activation, Model, Output
 from pipeline.settings.optimizer import Adam, Constant, Cosine, Optimizer, Schedule, Sgd, WarmupLinear
@@ -50,10 +53,12 @@ SCHEDULES: dict[str, Schedule] = {
 DATA = tiny.prepared()
 
 
-def trained(settings: Settings, kind: Engine) -> tuple[list[float], list[np.ndarray]]:
+def trained(
+    settings: Settings, kind: Engine, device: ClaimedDevice = tiny.CPU
+) -> tuple[list[float], list[np.ndarray]]:
     """Loss of both epochs (22 steps) and the weights after them."""
     weights = keras_models.draw_initial_weights(settings, DATA)
-    loop = start_loop(settings, DATA, weights, tiny.CPU, kind)
+    loop = start_loop(settings, DATA, weights, device, kind)
     found = []
     for number in (1, 2):
         loop.prepare(number)
@@ -202,3 +207,61 @@ def test_a_process_keeps_a_bounded_number_of_compiled_shapes() -> None:
 
 
 # ---- which loop --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("head", ["cross_entropy", "binary_summed"])
+def test_a_batch_shared_among_devices_trains_as_on_one(head: str, count: int) -> None:
+    """Dropout and changes of images are drawn for the whole batch; here one device stands for all."""
+    loss, output = HEADS[head]
+    settings = tiny.with_parts(
+        model=replace(mlp(Activation.relu, output), dropout=0.3),  # type: ignore[call-arg]
+        loss=loss,
+        optimizer=OPTIMIZERS["momentum"],
+        augment=replace(tiny.BASE.augment, shift=1),
+    )
+    several = replace(tiny.CPU, count=count, further=("/CPU:0",) * (count - 1))
+    losses, weights = trained(settings, Engine.graph)
+    shared_losses, shared_weights = trained(settings, Engine.graph, several)
+    np.testing.assert_allclose(shared_losses, losses, rtol=1e-5)
+    for shared, alone in zip(shared_weights, weights, strict=True):
+        np.testing.assert_allclose(shared, alone, atol=1e-5)
+
+
+SEVERAL_CPUS = """
+import numpy as np
+from dataclasses import replace
+from pipeline.backend import tf
+from pipeline.settings.training import Engine
+from tests.support import tiny
+from tests.training.test_compiled_epoch import trained
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+settings = tiny.with_parts(model=replace(tiny.BASE.model, dropout=0.3))
+alone = trained(settings, Engine.graph)
+shared = trained(settings, Engine.graph, replace(tiny.CPU, count=2, further=("/CPU:1",)))
+np.testing.assert_allclose(shared[0], alone[0], rtol=1e-5)
+for one, other in zip(shared[1], alone[1]):
+    np.testing.assert_allclose(one, other, atol=1e-5)
+from pipeline.training import compiled_loop
+from pipeline.models import keras_models
+loop = compiled_loop.CompiledLoop(
+    settings, tiny.prepared(), keras_models.draw_initial_weights(settings, tiny.prepared()),
+    replace(tiny.CPU, count=2, further=("/CPU:1",)), Engine.graph,
+)
+loop.prepare(1)
+graph = loop._traced.graph.as_graph_def()
+nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+print(sorted({"/cpu:" + node.device[-1] for node in nodes if node.op == "MatMul"}))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_compute_their_parts_each() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL_CPUS], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "['/cpu:0', '/cpu:1']"

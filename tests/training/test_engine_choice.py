@@ -57,3 +57,22 @@ def test_float16_in_the_plain_graph_is_refused_on_a_cpu() -> None:
 def test_the_engine_that_is_named_is_taken() -> None:
     for kind in (Engine.graph, Engine.xla, Engine.keras):
         assert engine_choice.pick_engine(tiny.with_parts(engine=kind), tiny.CPU) is kind
+
+
+def test_several_devices_share_what_our_own_loop_trains() -> None:
+    pair = replace(tiny.CPU, kind="gpu", count=2, further=("/GPU:1",))
+    assert engine_choice.pick_engine(tiny.BASE, pair) is Engine.graph
+    for refused in (
+        tiny.with_parts(model=NO_PERCEPTRON),
+        tiny.with_parts(engine=Engine.keras),
+        tiny.with_parts(engine=Engine.xla),
+    ):
+        with pytest.raises(
+            BadSetting, match=r"^device\.count must be 1 unless model=mlp .* got 2; Keras' loop"
+        ):
+            engine_choice.pick_engine(refused, pair)
+    with pytest.raises(BadSetting, match=r"^device\.count must be 1 unless"):
+        engine_choice.pick_engine(tiny.BASE, pair, streams=True)
+    odd = tiny.with_parts(train=replace(tiny.BASE.train, batch_size=33))
+    with pytest.raises(BadSetting, match=r"^train\.batch_size must be a multiple of .*=2, got 33; .*=34$"):
+        engine_choice.pick_engine(odd, pair)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.errors import BadInput, FulcrumError
@@ -146,7 +146,7 @@ class Slots:
         is_gpu = self.device.kind is DeviceKind.gpu
         options: dict[str, Any] = {
             "num_cpus": self.device.threads,
-            "num_gpus": 1 if is_gpu else 0,
+            "num_gpus": self.device.count if is_gpu else 0,
             "max_restarts": 0,
             "max_task_retries": 0,
         }
@@ -157,7 +157,8 @@ class Slots:
     def _describe_wait(self) -> str:
         threads, slots, nodes = self.device.threads, len(self.slots), len(self._list_nodes())
         cores = f"{threads} core{'s' * (threads > 1)}"
-        need = f"1 GPU and {cores}" if self.device.kind is DeviceKind.gpu else cores
+        gpus = f"{self.device.count} GPU{'s' * (self.device.count > 1)}"
+        need = f"{gpus} and {cores}" if self.device.kind is DeviceKind.gpu else cores
         of = f"{nodes} node{'s' * (nodes != 1)}"
         if not slots:
             return f"waiting for a node with {need}: the cluster has none yet among its {of}"
@@ -232,13 +233,15 @@ def resolve_device(device: Device, nodes: list[Mapping[str, Any]]) -> Device:
         return device
     has_gpu = any(node["Resources"].get("GPU", 0) >= 1 for node in nodes)
     kind = DeviceKind.gpu if has_gpu else DeviceKind.cpu
-    return Device(kind=kind, threads=device.threads, pin=device.pin)
+    return replace(device, kind=kind)
 
 
 def count_places(resources: Mapping[str, float], device: Device) -> int:
     """Count the slots that a node has room for; `resources`: by their names in Ray."""
     places = int(resources.get("CPU", 0)) // device.threads
-    return min(places, int(resources.get("GPU", 0))) if device.kind is DeviceKind.gpu else places
+    if device.kind is not DeviceKind.gpu:
+        return places
+    return min(places, int(resources.get("GPU", 0)) // device.count)
 
 
 def _read_last_line(error: BaseException) -> str:

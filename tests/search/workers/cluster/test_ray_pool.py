@@ -20,7 +20,7 @@ from tests.support import fake_ray
 from tests.support.fake_ray import FakeRay, Node
 from tests.support.sweeps import DEVICE, Scene, complete, composed, curve_of, states
 
-CPU = Device(DeviceKind.cpu, 1, True)
+CPU = Device(DeviceKind.cpu, 1, True, 1)
 JOB = Job(number=0, settings=composed(("data=digits", "train.epochs=3", "device=auto")).settings)
 
 
@@ -257,13 +257,14 @@ def test_a_call_whose_slot_is_lost_says_so(error: Exception, text: str) -> None:
 
 
 def test_room_is_counted_by_gpus_and_by_cores() -> None:
-    gpu, pairs = Device(DeviceKind.gpu, 4, True), Device(DeviceKind.cpu, 2, True)
+    gpu, pairs = Device(DeviceKind.gpu, 4, True, 1), Device(DeviceKind.cpu, 2, True, 1)
     node = {"CPU": 16.0, "GPU": 8.0}
     assert [count_places(node, device) for device in (CPU, pairs, gpu)] == [16, 8, 4]
     assert [count_places({"CPU": 3.0}, device) for device in (CPU, pairs, gpu)] == [3, 1, 0]
-    auto = Device(DeviceKind.auto, 1, True)
+    auto = Device(DeviceKind.auto, 1, True, 1)
     kinds = [resolve_device(auto, [{"Resources": each}]).kind for each in (node, {"CPU": 3.0})]
     assert kinds == [DeviceKind.gpu, DeviceKind.cpu]
+    assert count_places(node, replace(gpu, threads=1, count=3)) == 2
 
 
 def test_workers_are_not_asked_for_beside_slots() -> None:
