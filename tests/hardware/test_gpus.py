@@ -148,6 +148,7 @@ def test_a_trial_on_two_gpus_takes_two_or_none(tmp_path: Path) -> None:
     assert [gpu.uuid for gpu in first] == ["GPU-0aaa", "GPU-1aaa"]
     assert claim_as_another_process(three, tmp_path, count=2) == ()
     assert [gpu.uuid for gpu in claim_as_another_process(three, tmp_path)] == ["GPU-2aaa"]
+    del os.environ[gpus.VISIBLE]
     check_workers(2, 2, FOUR)
     with pytest.raises(BadSetting, match=r"3 of .*, got 2, 2 each; use search\.workers=1$"):
         check_workers(2, 2, three)

@@ -218,7 +218,7 @@ def test_a_batch_shared_among_devices_trains_as_on_one(head: str, count: int) ->
         model=replace(mlp(Activation.relu, output), dropout=0.3),  # type: ignore[call-arg]
         loss=loss,
         optimizer=OPTIMIZERS["momentum"],
-        augment=replace(tiny.BASE.augment, shift=1),
+        augment=replace(tiny.BASE.augment, shift=0.25),
     )
     several = replace(tiny.CPU, count=count, further=("/CPU:0",) * (count - 1))
     losses, weights = trained(settings, Engine.graph)
