@@ -25,8 +25,7 @@ class ClaimedDevice:
     """The device that a trial holds while it trains.
 
     `name`: as the maker calls it, with the count; `count`: CPU cores or GPUs; `tf_device`: TensorFlow's name,
-    as /GPU:0; `cores`: numbers of the CPU cores that no other trial gets, () if the process is bound to none;
-    `further`: TensorFlow's names of other devices that share each batch with the first.
+    as /GPU:0; `cores`: numbers of the CPU cores that no other trial gets, () if the process is bound to none.
     """
 
     kind: Literal["cpu", "gpu"]
@@ -34,7 +33,11 @@ class ClaimedDevice:
     count: int
     tf_device: str
     cores: tuple[int, ...] = ()
-    further: tuple[str, ...] = ()
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Return TensorFlow's names of the GPUs that share each batch with the first."""
+        return tuple(f"/GPU:{number}" for number in range(1, self.count)) if self.kind == "gpu" else ()
 
 
 def claim_device(device: Device, pin: bool = False) -> ClaimedDevice:
@@ -56,8 +59,8 @@ def claim_device(device: Device, pin: bool = False) -> ClaimedDevice:
     if device.kind is DeviceKind.cpu:
         with suppress(RuntimeError):  # the process has begun to compute with the GPUs that it sees
             tf.config.set_visible_devices([], "GPU")
-    elif seen := tf.config.list_physical_devices("GPU"):
-        return _claim_gpus(seen, device.count)
+    elif visible := tf.config.list_physical_devices("GPU"):
+        return _claim_gpus(visible, device.count)
     if device.kind is DeviceKind.gpu:
         remedy = _REMEDY if _has_nvidia_driver() else "use device=cpu or device=auto"
         raise BadDevice(f"device=gpu needs a GPU that TensorFlow sees, got none; {remedy}")
@@ -146,27 +149,26 @@ def _count_gpus(count: int) -> str:
     return f"{count} GPU{'s' * (count > 1)}"
 
 
-def _claim_gpus(seen: Sequence[object], count: int) -> ClaimedDevice:
+def _claim_gpus(visible: Sequence[object], count: int) -> ClaimedDevice:
     from pipeline.backend import tf
 
-    if count > len(seen):
+    if count > len(visible):
         raise BadDevice(
-            f"device.count must be at most {len(seen)}, the GPUs that TensorFlow sees, got {count}"
+            f"device.count must be at most {len(visible)}, the GPUs that TensorFlow sees, got {count}"
         )
     try:
-        tf.config.set_visible_devices(list(seen[:count]), "GPU")
+        tf.config.set_visible_devices(list(visible[:count]), "GPU")
     except RuntimeError:
         raise BadSetting(
             "device.kind must stay cpu in a process that has computed with device=cpu, got a GPU; "
             "start a new process"
         ) from None
-    for gpu in seen[:count]:
+    for gpu in visible[:count]:
         with suppress(RuntimeError):  # a device that was started before keeps the way it takes memory
             tf.config.experimental.set_memory_growth(gpu, True)
-    details = tf.config.experimental.get_device_details(seen[0])
+    details = tf.config.experimental.get_device_details(visible[0])
     name = f"{details.get('device_name', 'GPU')}, {_count_gpus(count)}"
-    further = tuple(f"/GPU:{number}" for number in range(1, count))
-    return ClaimedDevice("gpu", name, count, "/GPU:0", further=further)
+    return ClaimedDevice("gpu", name, count, "/GPU:0")
 
 
 def _read_cpu_name() -> str:

@@ -127,10 +127,10 @@ def check_workers(workers: int, count: int = 1, library: Any = None) -> None:
     if gpus and workers * count > len(gpus):
         others = len(list_gpus(library, os.environ.get(VISIBLE))) - len(gpus)
         kind = f"{gpus[0].name}{' (others are another device)' if others else ''}"
-        each = f", {count} each" if count > 1 else ""
+        for_each = f", {count} each" if count > 1 else ""
         raise BadSetting(
-            f"search.workers must be at most the number of GPUs, {len(gpus)} of {kind}, got {workers}{each}; "
-            f"use search.workers={len(gpus) // count or 1}"
+            f"search.workers must be at most the number of GPUs, {len(gpus)} of {kind}, "
+            f"got {workers}{for_each}; use search.workers={len(gpus) // count or 1}"
         )
 
 

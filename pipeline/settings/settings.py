@@ -64,10 +64,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         self._check_output_fits_loss()
-        fits = self.cluster.kind is ClusterKind.none or self.search.workers == 1
-        require(
-            fits, "search.workers", "1 with cluster=ray (cluster.slots says how many)", self.search.workers
-        )
+        if self.cluster.kind is not ClusterKind.none:
+            self._check_cluster()
         self._price_the_budget()
         require(
             self.record is RecordInto.own or self.trained is not None,
@@ -104,6 +102,11 @@ class Settings:
         if isinstance(self.trial, UserLoop):
             return self.trial.fair_midway
         return self.schedule.fair_midway
+
+    def _check_cluster(self) -> None:
+        fits = self.search.workers == 1
+        rule = "1 with cluster=ray (cluster.slots says how many)"
+        require(fits, "search.workers", rule, self.search.workers)
 
     def _check_output_fits_loss(self) -> None:
         output = getattr(self.model, "output", None)

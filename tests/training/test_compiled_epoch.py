@@ -209,6 +209,20 @@ def test_a_process_keeps_a_bounded_number_of_compiled_shapes() -> None:
 # ---- which loop --------------------------------------------------------------------------------------
 
 
+class SeveralCpus(ClaimedDevice):
+    """A CPU that is there several times, or has logical devices of these numbers."""
+
+    number = 0
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        return (f"/CPU:{self.number}",) * (self.count - 1)
+
+
+class TwoCpus(SeveralCpus):
+    number = 1
+
+
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("head", ["cross_entropy", "binary_summed"])
 def test_a_batch_shared_among_devices_trains_as_on_one(head: str, count: int) -> None:
@@ -220,7 +234,7 @@ def test_a_batch_shared_among_devices_trains_as_on_one(head: str, count: int) ->
         optimizer=OPTIMIZERS["momentum"],
         augment=replace(tiny.BASE.augment, shift=0.25),
     )
-    several = replace(tiny.CPU, count=count, further=("/CPU:0",) * (count - 1))
+    several = SeveralCpus("cpu", "a CPU", count, "/CPU:0")
     losses, weights = trained(settings, Engine.graph)
     shared_losses, shared_weights = trained(settings, Engine.graph, several)
     np.testing.assert_allclose(shared_losses, losses, rtol=1e-5)
@@ -234,14 +248,14 @@ from dataclasses import replace
 from pipeline.backend import tf
 from pipeline.settings.training import Engine
 from tests.support import tiny
-from tests.training.test_compiled_epoch import trained
+from tests.training.test_compiled_epoch import TwoCpus, trained
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 settings = tiny.with_parts(model=replace(tiny.BASE.model, dropout=0.3))
 alone = trained(settings, Engine.graph)
-shared = trained(settings, Engine.graph, replace(tiny.CPU, count=2, further=("/CPU:1",)))
+shared = trained(settings, Engine.graph, TwoCpus("cpu", "a CPU", 2, "/CPU:0"))
 np.testing.assert_allclose(shared[0], alone[0], rtol=1e-5)
 for one, other in zip(shared[1], alone[1]):
     np.testing.assert_allclose(one, other, atol=1e-5)
@@ -249,7 +263,7 @@ from pipeline.training import compiled_loop
 from pipeline.models import keras_models
 loop = compiled_loop.CompiledLoop(
     settings, tiny.prepared(), keras_models.draw_initial_weights(settings, tiny.prepared()),
-    replace(tiny.CPU, count=2, further=("/CPU:1",)), Engine.graph,
+    TwoCpus("cpu", "a CPU", 2, "/CPU:0"), Engine.graph,
 )
 loop.prepare(1)
 graph = loop._traced.graph.as_graph_def()

@@ -60,7 +60,7 @@ def test_the_engine_that_is_named_is_taken() -> None:
 
 
 def test_several_devices_share_what_our_own_loop_trains() -> None:
-    pair = replace(tiny.CPU, kind="gpu", count=2, further=("/GPU:1",))
+    pair = replace(tiny.CPU, kind="gpu", count=2)
     assert engine_choice.pick_engine(tiny.BASE, pair) is Engine.graph
     for refused in (
         tiny.with_parts(model=NO_PERCEPTRON),
