@@ -174,6 +174,9 @@ def _open_pool(settings: Settings) -> "tuple[WorkerPool, ClaimedDevice]":
     from pipeline.search.workers import fork_server
 
     if settings.cluster.kind is ClusterKind.ray:
+        from pipeline.search.workers.cluster.address import check_cluster
+
+        check_cluster(settings.cluster)  # before TensorFlow is imported
         from pipeline.search.workers.cluster.ray_pool import open_ray_pool
 
         return open_ray_pool(settings)

@@ -200,5 +200,9 @@ def look_at_energy() -> Outcome:
     reading = open_gauge(kind).read()
     if reading.joules is None and reading.watts is None:
         source = "NVML (pip install nvidia-ml-py)" if kind == "gpu" else "/sys/class/powercap as root"
-        return "note", f"the {kind} lets nobody read its energy", f"runs have no joules; needs {source}"
-    return "ok", f"of the {kind} can be read", ""
+        return (
+            "note",
+            f"the {kind.upper()} lets nobody read its energy",
+            f"runs have no joules; needs {source}",
+        )
+    return "ok", f"of the {kind.upper()} can be read", ""

@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 
 from pipeline.errors import BadInput
-from pipeline.settings.searching.cluster import AUTO, Cluster
+from pipeline.settings.searching.cluster import AUTO, LOCAL, Cluster
 
 ADDRESS_FILE = "ray/ray_current_cluster"
 """In the folder for temporary files: where `ray start` says what it has started."""
@@ -21,6 +21,16 @@ TEMPORARY = Path("/tmp")
 TRUSTED = (0,)
 """Users whose clusters are taken for one's own: root may start one for all."""
 START_ONE = "start one with: ray start --head (docs/cluster/ray.md), or leave cluster=ray out"
+
+
+def check_cluster(cluster: Cluster) -> None:
+    """Check that the cluster is there and lets this user in, and nobody else.
+
+    Raises:
+        BadInput: see `find_address` and `check_access`.
+    """
+    if cluster.address != LOCAL:
+        check_access(find_address(cluster), cluster.insecure)
 
 
 def find_address(cluster: Cluster) -> str:

@@ -10,7 +10,12 @@ import pytest
 
 from pipeline.errors import BadInput
 from pipeline.search.workers.cluster import address
-from pipeline.search.workers.cluster.address import check_access, close_token_file, find_address
+from pipeline.search.workers.cluster.address import (
+    check_access,
+    check_cluster,
+    close_token_file,
+    find_address,
+)
 from pipeline.settings.searching.cluster import Cluster, ClusterKind
 
 TOKEN = "t" * 64
@@ -96,6 +101,9 @@ def test_only_a_cluster_with_a_token_that_this_user_has_is_joined(
 
 
 def test_nobody_there_is_told_at_once() -> None:
+    check_cluster(cluster("local"))
+    with pytest.raises(BadInput, match="where none answers"):
+        check_cluster(cluster("127.0.0.1:1"))
     with pytest.raises(BadInput, match=r"got 127\.0\.0\.1:1, where none answers \(UNAVAILABLE\)"):
         check_access("127.0.0.1:1", is_insecure_allowed=False)
 
