@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks import cells
 from benchmarks.cells import Cell, Problem
+from benchmarks.network_cells import NetworkCell, make_problem
 
 ONE_THREAD = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
@@ -74,7 +75,7 @@ class Worker:
         except RuntimeError as error:
             self.missing = str(error)
 
-    def prepare(self, name: str, cell: Cell, budget: float) -> Share | str:
+    def prepare(self, name: str, cell: Cell | NetworkCell, budget: float) -> Share | str:
         """Compile and warm up; a text says why the contestant sits out."""
         found: Share | str = self._ask("prepare", name, cell, budget)
         return found
@@ -160,7 +161,7 @@ class Stand:
         self._makers = contestants
         self._ready: dict[str, Any] = {}
 
-    def prepare(self, name: str, cell: Cell, budget: float) -> Share | str:
+    def prepare(self, name: str, cell: Cell | NetworkCell, budget: float) -> Share | str:
         from benchmarks.rivals import Unfit
 
         problem = _problem(cell)
@@ -197,8 +198,8 @@ class Stand:
 
 
 @lru_cache(maxsize=1)
-def _problem(cell: Cell) -> Problem:
-    return cells.problem(cell)
+def _problem(cell: Any) -> Any:
+    return make_problem(cell) if isinstance(cell, NetworkCell) else cells.problem(cell)
 
 
 def portion(step_seconds: float, whole: int, budget: float, least: int) -> int:

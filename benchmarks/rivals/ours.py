@@ -16,7 +16,7 @@ class Ours:
         precision = replace(problem.settings.precision, policy=policy)
         settings = replace(problem.settings, precision=precision)
         held = device.claim_device(settings.device)
-        self.kind = engine_choice.pick_engine(settings, held)
+        self.kind = engine_choice.pick_engine(settings, held, problem.prepared)
         self._loop = compiled_loop.CompiledLoop(settings, problem.prepared, problem.weights, held, self.kind)
         self._steps = steps
         self._loop.prepare(1)

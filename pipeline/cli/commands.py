@@ -20,7 +20,7 @@ from pipeline.measures import Epoch, Seconds
 from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.tracking import RecordInto
-from pipeline.settings.training import UserLoop
+from pipeline.settings.training import Engine, UserLoop
 
 if TYPE_CHECKING:
     import keras
@@ -100,21 +100,35 @@ def _plan_start(preparation: _Preparation) -> "tuple[_Preparation, Start]":
     if settings.train.start_from is None:
         return preparation, _load_start_weights(preparation.command_line)
     from pipeline.tracking import model_references
-    from pipeline.training import device_data, engine_choice, warm_start
+    from pipeline.training import engine_choice, warm_start
 
     reference = model_references.find_model(settings.train.start_from)
     model = model_references.load_model(reference)
     prepared = warm_start.take_over_scaling(model, preparation.prepared)
     state, device_seconds = model_references.load_training_state(reference, preparation.device.kind)
-    engine = engine_choice.pick_engine(
-        settings, preparation.device, device_data.is_streamed(settings, prepared)
-    )
+    engine = engine_choice.pick_engine(settings, preparation.device, prepared)
     start = warm_start.plan_warm_start(
         model, state, device_seconds, reference.run_id, settings, prepared, engine
     )
     if start.fresh_layers:
         print(f"train.from: {', '.join(start.fresh_layers)} did not fit and begin anew", file=sys.stderr)
     return replace(preparation, prepared=prepared), start
+
+
+def _name_engine(preparation: _Preparation, start: "Start") -> _Preparation:
+    """Check the trial, and name the engine that was chosen by measurement: the command repeats the curve."""
+    from pipeline.models.architectures import architecture_of
+    from pipeline.training import engine_choice
+    from pipeline.trial.network import check_trial
+
+    command_line, prepared = preparation.command_line, preparation.prepared
+    settings = command_line.settings
+    check_trial(prepared, settings, start)
+    if settings.engine is not Engine.auto or architecture_of(settings.model).is_perceptron:
+        return preparation
+    engine = engine_choice.pick_engine(settings, preparation.device, prepared)
+    named = compose([*command_line.overrides, f"engine={engine}"])
+    return replace(preparation, command_line=named)
 
 
 def _load_start_weights(command_line: CommandLine) -> "list[np.ndarray] | None":
@@ -215,13 +229,13 @@ def _run_any(command_line: CommandLine) -> None:
 
 def _run_one(command_line: CommandLine) -> None:
     preparation = _fit_to_rows(_prepare(command_line))
-    command_line = preparation.command_line
     from pipeline.cli import run_summary
     from pipeline.models import litert
-    from pipeline.trial.network import check_trial, run_trial
+    from pipeline.trial.network import run_trial
 
     preparation, start = _plan_start(preparation)
-    check_trial(preparation.prepared, command_line.settings, start)
+    preparation = _name_engine(preparation, start)
+    command_line = preparation.command_line
     with _open_record(preparation, "run") as record:
         with _show_epochs(command_line, record) as show:
             result = run_trial(preparation.prepared, command_line.settings, show, start)
@@ -251,12 +265,12 @@ def _preprocess(words: Sequence[str]) -> None:
 
 def _train(words: Sequence[str]) -> None:
     preparation = _fit_to_rows(_prepare(compose(words)))
-    command_line = preparation.command_line
     from pipeline.cli import run_summary
-    from pipeline.trial.network import check_trial, train_to_end
+    from pipeline.trial.network import train_to_end
 
     preparation, start = _plan_start(preparation)
-    check_trial(preparation.prepared, command_line.settings, start)
+    preparation = _name_engine(preparation, start)
+    command_line = preparation.command_line
     with _open_record(preparation, "train") as record:
         with _show_epochs(command_line, record) as show:
             trained = train_to_end(preparation.prepared, command_line.settings, show, start)

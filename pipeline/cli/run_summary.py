@@ -157,9 +157,20 @@ def _training_rows(trained: "Trained", seconds: Seconds, record: "RunRecorder") 
         ),
         ("", f"[dim]not in it: {excluded}[/]"),
         *_price_rows(cost, trained.settings.price, trained.energy),
-        ("device", f"{trained.device} [dim]({trained.engine} loop)[/]"),
+        ("device", f"{trained.device} [dim]({trained.engine} loop{_format_measured(trained)})[/]"),
         *_contention_rows(trained.curve.epochs),
     ]
+
+
+def _format_measured(trained: "Trained") -> str:
+    """Return what was measured where `engine=auto` chose the loop by measurement."""
+    from pipeline.models.architectures import architecture_of
+    from pipeline.training import measured_engine
+
+    if architecture_of(trained.settings.model).is_perceptron:
+        return ""
+    measured = measured_engine.describe_measured(trained.settings, trained.device, trained.engine)
+    return f", measured: {measured}" if measured else ""
 
 
 def _price_rows(device_seconds: float, price: Price, drawn: PowerDraw) -> Rows:

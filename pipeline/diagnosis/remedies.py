@@ -186,9 +186,9 @@ def _estimate_half_precision(name: str) -> Callable[[Case], float]:
 
 
 def _use_other_loop(case: Case) -> Words | None:
-    if case.loop is Engine.keras:
-        compiles = architecture_of(case.settings.model).is_perceptron and case.settings.engine is Engine.keras
-        return ("engine=auto",) if compiles else None
+    if case.loop is Engine.keras or not architecture_of(case.settings.model).is_perceptron:
+        # Of any other network, auto has measured the loops; a rule says which ones are too slow to be tried.
+        return ("engine=auto",) if case.settings.engine is not Engine.auto else None
     if case.kind == "gpu" or case.settings.precision.policy is not Policy.float32:
         return None
     return ("engine=xla",) if case.loop is Engine.graph else ("engine=graph",)
@@ -197,6 +197,8 @@ def _use_other_loop(case: Case) -> Words | None:
 def _estimate_other_loop(case: Case) -> float:
     """Estimate from where they differ: a graph has faster products and updates, XLA almost no overhead."""
     share = case.breakdown.share
+    if case.loop is Engine.keras:
+        return 1 - 0.9 * share(Part.overhead)
     if case.loop is Engine.xla:
         return 0.93 * (1 - share(Part.overhead)) + 6 * share(Part.overhead)
     return 1 - 0.9 * share(Part.overhead) + 0.07 * (share(Part.forward) + share(Part.backward))

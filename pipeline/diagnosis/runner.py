@@ -123,7 +123,7 @@ class TrialRunner:
             epochs=measured.epoch,
             enough_epochs=enough_epochs,
             rows=len(prepared.train.labels),
-            loop=engine_choice.pick_engine(local, self._device),
+            loop=engine_choice.pick_engine(local, self._device, prepared),
             kind=self._device.kind,
             roofline=roofline,
             ceilings=self._ceilings,

@@ -32,6 +32,7 @@ from pipeline.training.compiled_loop import CompiledLoop
 from pipeline.training.device_data import describe_network
 from pipeline.training.keras_loop import KerasLoop
 from pipeline.training.loop import start_loop
+from pipeline.training.network_loop import NetworkLoop
 from pipeline.training.optimizers import rule_of
 
 MIN_ROUNDS, MAX_ROUNDS = 7, 25
@@ -55,10 +56,10 @@ def measure_epoch(settings: Settings, prepared: Prepared) -> Breakdown:
         BadInput: as `train_trial`.
     """
     device = claim_device(settings.device)
-    kind, clock = engine_choice.pick_engine(settings, device), choose_clock(device)
+    kind, clock = engine_choice.pick_engine(settings, device, prepared), choose_clock(device)
     loop, extra = _start_loop(settings, prepared, device, kind, clock)
     calls = _make_calls(loop, settings, prepared, device)
-    seconds = CHUNK_SECONDS if isinstance(loop, CompiledLoop) else KERAS_SECONDS
+    seconds = KERAS_SECONDS if isinstance(loop, KerasLoop) else CHUNK_SECONDS
     steps = _choose_steps(calls["real", Rung.input], seconds, loop.steps)
     rounds = _time_rounds(calls, partial(loop.run_steps, steps), steps, loop.steps / steps, clock)
     nothing = [0.0] * len(rounds["whole"])
@@ -67,7 +68,7 @@ def measure_epoch(settings: Settings, prepared: Prepared) -> Breakdown:
         {rung: rounds.get(("twin", rung), nothing) for rung in Rung},
     )
     epoch = summarise_seconds(rounds["whole"], f"the training loop itself, {clock.name}")
-    if isinstance(loop, KerasLoop):
+    if not isinstance(loop, CompiledLoop):
         spans = _add_rest(spans, rounds["whole"], epoch)
     return Breakdown(
         of="epoch",
@@ -103,13 +104,17 @@ Calls = dict[tuple[str, Rung], Callable[[int], None]]
 
 
 def _make_calls(
-    loop: CompiledLoop | KerasLoop, settings: Settings, prepared: Prepared, device: ClaimedDevice
+    loop: CompiledLoop | NetworkLoop | KerasLoop,
+    settings: Settings,
+    prepared: Prepared,
+    device: ClaimedDevice,
 ) -> Calls:
     """Make the functions that take steps, by side ("real", "twin") and rung.
 
     A perceptron has a twin, also where Keras trains it; other networks have none.
     """
-    if isinstance(loop, KerasLoop) and not architecture_of(settings.model).is_perceptron:
+    is_perceptron = architecture_of(settings.model).is_perceptron
+    if isinstance(loop, NetworkLoop) or (isinstance(loop, KerasLoop) and not is_perceptron):
         return {("real", rung): ablation_keras.make_step_caller(loop, rung) for rung in Rung}
     shadow = loop if isinstance(loop, CompiledLoop) else _start_compiled_loop(settings, prepared, device)
     sides = {"real": shadow.epoch_arguments, "twin": ablation_mlp.make_twin(shadow.epoch_arguments)}
@@ -128,7 +133,7 @@ def _choose_steps(call: Callable[[int], None], seconds: float, limit: int) -> in
 
 def _start_loop(
     settings: Settings, prepared: Prepared, device: ClaimedDevice, kind: Engine, clock: Clock
-) -> tuple[CompiledLoop | KerasLoop, Mapping[str, Span]]:
+) -> tuple[CompiledLoop | NetworkLoop | KerasLoop, Mapping[str, Span]]:
     """Return the product's loop at its first epoch, and the seconds that a run needs outside its epochs."""
     weights = keras_models.draw_initial_weights(settings, prepared)
     loop = start_loop(settings, prepared, weights, device, kind)
@@ -158,12 +163,12 @@ def _start_compiled_loop(settings: Settings, prepared: Prepared, device: Claimed
 
 
 def _add_rest(spans: Mapping[Part, Span], rounds: Sequence[float], epoch: Span) -> dict[Part, Span]:
-    """Return the components of Keras' loop: what the compiled loop's work does not explain is overhead."""
+    """Return the components of a loop that calls a network: overhead is what is not the steps' work."""
     work = {component: span for component, span in spans.items() if component is not Part.overhead}
     work_seconds = sum(span.seconds for span in work.values())
     rest = summarise_seconds(
         [max(0.0, seconds - work_seconds) for seconds in rounds],
-        "the epoch less the work of the compiled loop",
+        "the epoch less the work of its steps",
     )
     return {Part.overhead: replace(rest, seconds=max(0.0, epoch.seconds - work_seconds))} | work
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mlflow
@@ -26,6 +26,8 @@ from pipeline.search.workers.job import TrialOutcome
 from pipeline.secrets import mask
 from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
 from pipeline.settings.searching.objectives import FIRST, OBJECTIVES
+from pipeline.settings.model import Mlp
+from pipeline.settings.training import Engine
 from pipeline.tracking import (
     adopted_run,
     command_record,
@@ -106,6 +108,7 @@ class StudyRecorder:
         self._deleted: set[str] = set()
         self._command_line = command_line
         self._tags: dict[str, dict[str, str]] = {}
+        self._without_engine: dict[str, CommandLine] = {}
         self._drawn_at = 0.0
         self._drawn_points: tuple[Point, ...] | None = None
         with exclusive("run"):
@@ -205,12 +208,25 @@ class StudyRecorder:
         name = f"{number} {mlflow_runs.make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
         run_id = mlflow_runs.create_run(self.client, self.experiment_id, name, tags, parent=self.run_id)
         self._tags[run_id] = tags
+        settings = command_line.settings
+        if settings.engine is Engine.auto and not isinstance(settings.model, Mlp):  # that one has a rule
+            self._without_engine[run_id] = command_line
         self.lease.hold(run_id)
         command_record.log_long_command(self.client, run_id, command_line, "run")
         params = mlflow_runs.make_params(command_line)
         of_trial = {key: value for key, value in params.items() if group_of(key) not in NOT_OF_A_TRIAL}
         mlflow_runs.log_params(self.client, run_id, of_trial)
         return run_id
+
+    def _name_engine(self, run_id: str, engine: str) -> dict[str, str]:
+        """Return the tags of the command with the engine that was measured, so that it repeats the curve."""
+        command_line = self._without_engine.pop(run_id, None)
+        if command_line is None:
+            return {}
+        named = replace(command_line, overrides=command_line.overrides.with_(f"engine={engine}"))
+        tags = command_record.make_command_tags(named, "run")
+        self._tags[run_id] |= tags
+        return tags
 
     def end_trial(self, run_id: str, outcome: TrialOutcome, unit: tuple[str, float]) -> None:
         """Record all that came out, in one call; `unit`: name and size of the steps of the cost axis."""
@@ -221,6 +237,7 @@ class StudyRecorder:
             tags["reason"] = outcome.reason
         if outcome.engine:
             tags["engine"] = outcome.engine
+            tags |= self._name_engine(run_id, outcome.engine)
         if outcome.curve:
             contended = any(epoch.contended for epoch in outcome.curve.epochs)
             tags |= {

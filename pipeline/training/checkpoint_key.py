@@ -12,9 +12,9 @@ from pipeline.hardware.device import claim_device
 from pipeline.models.architectures import architecture_of
 from pipeline.settings.command_line import EPOCHS, WITHOUT_EFFECT, group_of
 from pipeline.settings.settings import Settings, flatten
-from pipeline.training import device_data, engine_choice
+from pipeline.training import engine_choice
 
-FORMAT = 2  # raise it when a state of the same key comes to mean something else
+FORMAT = 3  # raise it when a state of the same key comes to mean something else
 KEY_LETTERS = 16
 ONE_DEVICE = ("device.count", 1)
 """No part of a key, so that states of the time before several devices are found."""
@@ -35,7 +35,7 @@ def compute_key(data: Prepared, settings: Settings) -> str:
         BadModel: a user's own network is not there.
     """
     device = claim_device(settings.device)
-    engine = engine_choice.pick_engine(settings, device, device_data.is_streamed(settings, data))
+    engine = engine_choice.pick_engine(settings, device, data)
     code = architecture_of(settings.model).hash_code(settings.model)
     about = (FORMAT, __version__, data.key, device.name, engine.value, code, _list_values(settings))
     return hashlib.sha256(repr(about).encode()).hexdigest()

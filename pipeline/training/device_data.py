@@ -1,5 +1,6 @@
 """What goes into a run: samples on the device, their order, and the shape of the network."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -105,6 +106,21 @@ def load_split(split: Split, prepared: Prepared, wide: Tensor, scaled_to: Tensor
 def is_streamed(settings: Settings, prepared: Prepared) -> bool:
     """Return whether samples stay on disk and are read batch by batch."""
     return prepared.train.features.nbytes > settings.data.in_memory_limit
+
+
+def make_reader(split: Split, batch: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Return a function that reads rows int32 [batch] from disk: samples float32 [batch, inputs], labels."""
+    inputs = int(np.prod(split.features.shape[1:]))
+
+    def read(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        samples = np.asarray(split.features[numbers], np.float32)
+        return samples.reshape(len(numbers), -1), np.asarray(split.labels[numbers], np.int32)
+
+    def read_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+        samples, labels = tf.numpy_function(read, [rows], (tf.float32, tf.int32))
+        return tf.ensure_shape(samples, [batch, inputs]), tf.ensure_shape(labels, [batch])
+
+    return read_rows
 
 
 def split_rows(rows: int, widest: int) -> list[slice]:

@@ -1,11 +1,13 @@
 """Which loop trains: compiled by XLA, a plain graph, or Keras' own."""
 
+from pipeline.data.prepared import Prepared
 from pipeline.errors import BadSetting
 from pipeline.hardware.device import ClaimedDevice, supports_bfloat16
 from pipeline.models.architectures import architecture_of
 from pipeline.settings.model import Model
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, Policy
+from pipeline.training import device_data, measured_engine
 
 GRAPH_PAYS_FROM = 2**14
 """Batch x hidden width from which a plain graph beats XLA on a CPU.
@@ -18,12 +20,10 @@ are 4 to 10 % faster.
 def choose_engine(
     device: str, policy: Policy, batch: int, model: Model, native_bfloat16: bool = True
 ) -> Engine:
-    """Return the fastest loop that can train this; `device` is cpu or gpu. Measured, see benchmarks/results.
+    """Return the fastest loop for a perceptron; `device` is cpu or gpu. Measured, see benchmarks/results.
 
     `native_bfloat16`: the CPU multiplies bfloat16 itself (AMX, AVX-512 BF16).
     """
-    if not architecture_of(model).is_perceptron:
-        return Engine.keras  # the fast loop knows the gradients of a perceptron only
     if device == "gpu":
         return Engine.xla  # one launch for many small kernels
     if policy is Policy.mixed_float16:
@@ -36,35 +36,49 @@ def choose_engine(
     return Engine.graph if batch * width >= GRAPH_PAYS_FROM else Engine.xla
 
 
-def pick_engine(settings: Settings, device: ClaimedDevice, streams: bool = False) -> Engine:
-    """Return the engine that the settings name, or with `auto` what `choose_engine` returns.
-
-    `streams`: the training samples stay on disk.
+def pick_engine(settings: Settings, device: ClaimedDevice, prepared: Prepared) -> Engine:
+    """Return the engine that the settings name, or with `auto` the fastest one that can train this.
 
     Raises:
         BadSetting: the engine named cannot train this model or precision on this device.
+        BadInput: the network cannot be built.
     """
-    policy, model = settings.precision.policy, settings.model
+    streams = device_data.is_streamed(settings, prepared)
     if device.further:
         return _pick_for_several(settings, 1 + len(device.further), streams)
-    if streams and settings.engine not in (Engine.auto, Engine.keras):
+    if settings.engine is not Engine.auto:
+        _check_engine(settings, device, streams)
+        return settings.engine
+    policy, architecture = settings.precision.policy, architecture_of(settings.model)
+    if architecture.is_perceptron and not streams:
+        size = settings.train.batch_size
+        return choose_engine(device.kind, policy, size, settings.model, supports_bfloat16())
+    if policy is Policy.mixed_float16 and device.kind == "cpu":
+        return Engine.keras  # its steps are compiled by XLA one by one; a graph's float16 is too slow
+    if streams or (architecture.convolves and device.kind == "cpu"):
+        return Engine.graph
+    return measured_engine.choose_measured(settings, prepared, device)
+
+
+def _check_engine(settings: Settings, device: ClaimedDevice, streams: bool) -> None:
+    """Raise what is wrong with the engine that the settings name."""
+    engine = settings.engine
+    if streams and engine is Engine.xla:
         raise BadSetting(
-            f"engine must be auto or keras for samples larger than data.in_memory_limit="
-            f"{settings.data.in_memory_limit}, got {settings.engine}; raise the limit or use engine=keras"
+            f"engine must be auto, graph or keras for samples larger than data.in_memory_limit="
+            f"{settings.data.in_memory_limit}, got xla; raise the limit or use engine=graph"
         )
-    if settings.engine is Engine.auto:
-        if streams:
-            return Engine.keras
-        return choose_engine(device.kind, policy, settings.train.batch_size, model, supports_bfloat16())
-    if settings.engine is not Engine.keras and not architecture_of(model).is_perceptron:
-        raise BadSetting(f"engine must be auto or keras unless model=mlp, got {settings.engine}")
-    if settings.engine is Engine.graph and policy is Policy.mixed_float16 and device.kind == "cpu":
+    if engine is Engine.xla and device.kind == "cpu" and architecture_of(settings.model).convolves:
+        # Inside a loop XLA needs some 20 times as long for a convolution on a CPU.
+        raise BadSetting(
+            "engine must be auto, graph or keras with convolutions on a CPU, got xla; use engine=graph"
+        )
+    if engine is Engine.graph and settings.precision.policy is Policy.mixed_float16 and device.kind == "cpu":
         # Without XLA float16 matrix products on a CPU run some 200 times slower.
         raise BadSetting(
             "engine must be auto, xla or keras with precision=mixed_float16 on a CPU, got graph; "
-            "use precision=mixed_bfloat16 or engine=xla"
+            "use precision=mixed_bfloat16 or engine=auto"
         )
-    return settings.engine
 
 
 def _pick_for_several(settings: Settings, count: int, streams: bool) -> Engine:
@@ -77,7 +91,7 @@ def _pick_for_several(settings: Settings, count: int, streams: bool) -> Engine:
     if not ours or settings.engine not in (Engine.auto, Engine.graph):
         raise BadSetting(
             "device.count must be 1 unless model=mlp trains in memory with engine=auto or graph, "
-            f"got {count}; Keras' loop and XLA's code know one device"
+            f"got {count}; all other loops know one device"
         )
     batch = settings.train.batch_size
     if batch % count:
@@ -86,3 +100,9 @@ def _pick_for_several(settings: Settings, count: int, streams: bool) -> Engine:
             f"use train.batch_size={batch + -batch % count}"
         )
     return Engine.graph
+
+
+def has_gradients_by_hand(settings: Settings, prepared: Prepared, engine: Engine) -> bool:
+    """Return whether `CompiledLoop` trains: a perceptron whose samples lie on the device."""
+    is_perceptron = architecture_of(settings.model).is_perceptron
+    return engine is not Engine.keras and is_perceptron and not device_data.is_streamed(settings, prepared)

@@ -16,7 +16,7 @@ from pipeline.training import augmentation, compiled_epoch, device_data, mlp_gra
 from pipeline.training.device_data import EpochPlan
 from pipeline.training.mlp_gradients import make_targets
 from pipeline.training.optimizers import rule_class
-from pipeline.training.random_streams import derive_seed
+from pipeline.training.random_streams import derive_seed, drop_out_by_streams, find_dropout_layers
 from pipeline.training.schedules import learning_rates
 
 BATCHES_AHEAD = 4
@@ -45,6 +45,23 @@ def make_input_options() -> Any:
     return options
 
 
+def _apply_dense(optimizer: Any) -> None:
+    """Let the optimizer take the gradient of an embedding as one number for each of its weights.
+
+    Keras takes a row for each word of the batch, and squares the rows before it adds those of one word; with
+    words that come more than once that is not Adam.
+    """
+    apply = optimizer.apply
+
+    def apply_dense(gradients: Sequence[Any], variables: Any = None) -> None:
+        dense = [
+            tf.convert_to_tensor(each) if isinstance(each, tf.IndexedSlices) else each for each in gradients
+        ]
+        apply(dense, variables)
+
+    optimizer.apply = apply_dense
+
+
 class KerasLoop:
     """Plain `model.fit(shuffle=False)`, one epoch a call, for what the compiled loop cannot take."""
 
@@ -57,8 +74,9 @@ class KerasLoop:
         self._changes = augmentation.make_changes(settings.augment, prepared.shape)
         self._shape, self._rows = prepared.shape, len(prepared.train.labels)
         self._steps = self._rows // settings.train.batch_size
-        self._train, self._validation = prepared.train, prepared.validation
+        self._validation = prepared.validation
         self._streams = device_data.is_streamed(settings, prepared)
+        self._read = device_data.make_reader(prepared.train, settings.train.batch_size)
         with tf.device(self._tf_device):
             if not self._streams:
                 self._data = device_data.load_cached(
@@ -66,6 +84,8 @@ class KerasLoop:
                 )
             self._hyper_parameters = compiled_epoch.make_hyper_parameters(settings, self._network.wide)
             self._model = keras_models.build_network(settings, prepared, weights)
+            self._dropout_layers = find_dropout_layers(self._model)
+            self._shares = [tf.constant(layer.rate, tf.float32) for layer in self._dropout_layers]
             self._optimizer = self._make_optimizer()
             self._loss = self._network.loss.make_keras_twin()
             self._xla = self._network.policy is Policy.mixed_float16 and device.kind == "cpu"
@@ -85,6 +105,7 @@ class KerasLoop:
 
         scale = settings.precision.loss_scale if settings.precision.loss_scale != 1 else None
         optimizer = rule_class(settings.optimizer).make_keras_twin(settings.optimizer, get_rate, scale)
+        _apply_dense(optimizer)
         return optimizer
 
     @property
@@ -136,7 +157,7 @@ class KerasLoop:
 
     def _batch(self, plan: EpochPlan, step: Tensor) -> tuple[Tensor, Tensor]:
         rows = tf.gather(plan.rows, step)
-        samples, labels = self._from_disk(rows) if self._streams else self._from_memory(rows)
+        samples, labels = self._read(rows) if self._streams else self._from_memory(rows)
         if self._changes:
             seed = derive_seed(self._hyper_parameters.seed, 0, plan.steps_before + step)
             samples = augmentation.change_images(self._changes, self._hyper_parameters.changes, seed, samples)
@@ -147,22 +168,18 @@ class KerasLoop:
         samples = tf.gather(self._data.features, rows)
         return tf.cast(samples, tf.float32), tf.gather(self._data.labels, rows)
 
-    def _from_disk(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Read the rows from the prepared arrays; return float32 [batch, inputs] and int32 [batch]."""
-
-        def read(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            samples = np.asarray(self._train.features[numbers], np.float32)
-            return samples.reshape(len(numbers), -1), np.asarray(self._train.labels[numbers], np.int32)
-
-        samples, labels = tf.numpy_function(read, [rows], (tf.float32, tf.int32))
-        batch = self._settings.train.batch_size
-        return tf.ensure_shape(samples, [batch, int(np.prod(self._shape))]), tf.ensure_shape(labels, [batch])
-
     def run(self) -> Tensor:
         return self._fit(self._epoch)
 
     def _fit(self, batches: Any) -> Tensor:
-        with tf.device(self._tf_device):
+        def get_step() -> Tensor:
+            return tf.cast(self._optimizer.iterations.value, tf.int64)
+
+        seed = self._hyper_parameters.seed
+        with (
+            tf.device(self._tf_device),
+            drop_out_by_streams(self._dropout_layers, self._shares, seed, get_step),
+        ):
             return self._model.fit(batches, epochs=1, shuffle=False, verbose=0).history["loss"][0]
 
     def score(self) -> tuple[float, float]:

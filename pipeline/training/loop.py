@@ -1,8 +1,7 @@
 """One run of training, an epoch a call: what a loop must offer, and the choice of the loop that trains.
 
-The compiled loop and Keras' own `fit` take the same rows in the same order at the same rates, so they find
-the same weights. Only dropout differs: Keras draws its masks itself. Rows that do not fill the last batch sit
-out that epoch.
+All loops take the same rows in the same order at the same rates and drop the same numbers out, so they find
+the same weights. Rows that do not fill the last batch sit out that epoch.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,9 @@ from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training import augmentation
 from pipeline.training.compiled_loop import CompiledLoop
+from pipeline.training.engine_choice import has_gradients_by_hand
 from pipeline.training.keras_loop import KerasLoop
+from pipeline.training.network_loop import NetworkLoop
 
 
 class Loop(Protocol):
@@ -62,7 +63,7 @@ def start_loop(
     weights: Sequence[np.ndarray],
     device: ClaimedDevice,
     engine: Engine,
-) -> CompiledLoop | KerasLoop:
+) -> CompiledLoop | NetworkLoop | KerasLoop:
     """Return a run at its beginning, with its samples on the device.
 
     Raises:
@@ -72,7 +73,9 @@ def start_loop(
     check_loop(settings, prepared)
     if engine is Engine.keras:
         return KerasLoop(settings, prepared, weights, device)
-    return CompiledLoop(settings, prepared, weights, device, engine)
+    if has_gradients_by_hand(settings, prepared, engine):
+        return CompiledLoop(settings, prepared, weights, device, engine)
+    return NetworkLoop(settings, prepared, weights, device, engine)
 
 
 def check_loop(settings: Settings, prepared: Prepared) -> None:

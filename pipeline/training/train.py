@@ -17,7 +17,7 @@ from pipeline.models import keras_models
 from pipeline.settings.kinds import option_name
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, Policy
-from pipeline.training import device_data, engine_choice
+from pipeline.training import engine_choice
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.loop import Loop, start_loop
 from pipeline.training.warm_start import Start, TrainingState, WarmStart, get_loop_kind, get_start_weights
@@ -77,7 +77,7 @@ class Trained:
         number = self.curve.last.number
         return TrainingState(
             self.loop.get_state(),
-            get_loop_kind(Engine(self.engine)),
+            get_loop_kind(self.settings, self.data, Engine(self.engine)),
             option_name(type(self.settings.optimizer)),
             epochs + number,
             steps + number * self.loop.steps,
@@ -108,7 +108,7 @@ def train(
         Diverged: a loss became NaN or infinite.
     """
     watch = Stopwatch(claim_device(settings.device))
-    engine = engine_choice.pick_engine(settings, watch.device, device_data.is_streamed(settings, data))
+    engine = engine_choice.pick_engine(settings, watch.device, data)
     loop = _prepare_loop(data, settings, start, watch, engine)
     curve, chosen, parameters = _begin_curve(loop, watch, settings, start, checkpoint)
     for number in range(len(curve.epochs) + 1, settings.train.epochs + 1):

@@ -17,6 +17,7 @@ from pipeline.models import keras_models
 from pipeline.settings.kinds import option_name
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
+from pipeline.training.engine_choice import has_gradients_by_hand
 from pipeline.training.state_file import DAMAGED, read_state, write_state
 
 STATE_FILE = "state.npz"
@@ -65,9 +66,9 @@ def get_start_weights(start: Start) -> list[np.ndarray] | None:
     return start.weights if isinstance(start, WarmStart) else start
 
 
-def get_loop_kind(engine: Engine) -> str:
-    """Return the name of the loop in whose order a state is written: compiled or keras."""
-    return "keras" if engine is Engine.keras else "compiled"
+def get_loop_kind(settings: Settings, prepared: Prepared, engine: Engine) -> str:
+    """Return the name of the order in which a state is written: compiled (of a perceptron) or keras."""
+    return "compiled" if has_gradients_by_hand(settings, prepared, engine) else "keras"
 
 
 def pack(state: TrainingState) -> bytes:
@@ -150,7 +151,7 @@ def plan_warm_start(
 ) -> WarmStart:
     """Return where to begin: what the optimizer remembers goes on where loop, layers and optimizer fit."""
     weights, fresh = take_over_weights(model, settings, prepared)
-    same_loop = state is not None and not fresh and state.loop == get_loop_kind(engine)
+    same_loop = state is not None and not fresh and state.loop == get_loop_kind(settings, prepared, engine)
     fits = same_loop and state is not None and state.optimizer == option_name(type(settings.optimizer))
     return WarmStart(
         weights=weights,

@@ -21,7 +21,7 @@ from pipeline.models import keras_models, litert
 from pipeline.models.predictor import make_predictor
 from pipeline.profiling.profile import profile
 from pipeline.settings.settings import Settings
-from pipeline.training import checkpoints, device_data, engine_choice
+from pipeline.training import checkpoints, engine_choice
 from pipeline.training.checkpoint_key import get_keyed_path
 from pipeline.training.loop import check_loop
 from pipeline.training.train import Trained, is_finished, restore_finished, train
@@ -136,7 +136,7 @@ def check_trial(data: Prepared, settings: Settings, warm_start: Start = None) ->
         BadModel: `warm_start` is missing or does not fit.
     """
     device = claim_device(settings.device)
-    engine_choice.pick_engine(settings, device, device_data.is_streamed(settings, data))
+    engine_choice.pick_engine(settings, device, data)
     check_loop(settings, data)
     corruptions.check_shift(settings.evaluate.shift, data.test.samples, data.front)
     keras_models.get_start_weights(settings, data, get_start_weights(warm_start))

@@ -29,10 +29,19 @@ def trained(settings: Settings) -> Trained:
     return list(train(preprocess(settings), settings))[-1]
 
 
-@pytest.mark.parametrize("words", [[], ["model=cnn", "model.filters=4"], ["augment=rotate"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["engine=keras"],
+        ["model=cnn", "model.filters=4"],
+        ["model=cnn", "model.filters=4", "engine=keras"],
+        ["augment=rotate"],
+    ],
+)
 def test_a_folder_larger_than_the_limit_trains_as_in_memory(tmp_path: Path, words: list[str]) -> None:
     root = places.image_folder(tmp_path / "data", rows=20)
-    base = ["data=image_folder", f"data.path={root}", "engine=keras", *words]
+    base = ["data=image_folder", f"data.path={root}", *words]
     whole = trained(told(tmp_path / "a", *base))
     limited = told(tmp_path / "b", *base, "data.in_memory_limit=500")
     streamed = trained(limited)
@@ -68,12 +77,14 @@ def test_scratch_makes_files_only_where_memory_is_too_small(tmp_path: Path) -> N
     assert isinstance(scratch.allocate((10, 11), np.dtype(np.uint8)), np.memmap)
 
 
-def test_the_compiled_loops_take_no_streams(tmp_path: Path) -> None:
+def test_xla_takes_no_streams(tmp_path: Path) -> None:
     root = places.image_folder(tmp_path / "data")
     settings = told(
         tmp_path, "data=image_folder", f"data.path={root}", "data.in_memory_limit=9", "engine=xla"
     )
-    with pytest.raises(BadSetting, match=r"engine must be auto or keras .*data\.in_memory_limit=9, got xla"):
+    with pytest.raises(
+        BadSetting, match=r"engine must be auto, graph or keras .*data\.in_memory_limit=9, got xla"
+    ):
         check_trial(preprocess(settings), settings)
 
 

@@ -17,6 +17,40 @@ def build(shape, classes, settings):
     )
 
 
+def rich(shape, classes, settings):
+    """State, masks, a penalty and a constraint."""
+    inputs = keras.Input(shape)
+    tensor = keras.layers.Flatten()(inputs)
+    tensor = keras.layers.Dense(
+        6,
+        "tanh",
+        kernel_regularizer=keras.regularizers.L2(0.01),
+        kernel_constraint=keras.constraints.MaxNorm(0.9),
+    )(tensor)
+    tensor = keras.layers.BatchNormalization(momentum=0.8)(tensor)
+    tensor = keras.layers.Dropout(0.3, seed=settings.train.seed)(tensor)
+    return keras.Model(inputs, keras.layers.Dense(classes)(tensor))
+
+
+def noisy(shape, classes, settings):
+    """A layer that draws from Keras' own generator."""
+    noise = keras.layers.GaussianNoise(0.5, seed=settings.train.seed)
+    return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), noise, keras.layers.Dense(classes)])
+
+
+class Doubled(keras.layers.Layer):
+    """A layer whose code no configuration tells."""
+
+    def call(self, inputs):
+        return 2 * inputs
+
+
+def own_layer(shape, classes, settings):
+    return keras.Sequential(
+        [keras.Input(shape), keras.layers.Flatten(), Doubled(), keras.layers.Dense(classes)]
+    )
+
+
 def fails(shape, classes, settings):
     raise ValueError("not today\nnor tomorrow")
 

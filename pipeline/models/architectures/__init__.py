@@ -19,7 +19,9 @@ class Architecture(ABC):
     smallest_halved: ClassVar[int] = 32
     """The smallest width that a remedy halves."""
     is_perceptron: ClassVar[bool] = False
-    """Whether dense layers are all there is: the compiled loop knows the gradients of these alone."""
+    """Whether dense layers are all there is: their gradients are written by hand."""
+    convolves: ClassVar[bool] = False
+    """Whether there are convolutions, slow by XLA on a CPU; of a user's own network nobody knows."""
 
     @staticmethod
     @abstractmethod

@@ -17,6 +17,7 @@ class CnnArchitecture(Architecture):
 
     width_key = "filters"
     smallest_halved = 8
+    convolves = True
 
     @staticmethod
     def build_logits(settings: Settings, prepared: Prepared, features: Any) -> Any:

@@ -23,7 +23,7 @@ WORDS = "model=cnn model.filters=4 model.hidden=8 train.batch_size=8"
 
 def test_it_learns_through_the_same_stages() -> None:
     *_, item = train(DATA, tiny.told(f"{WORDS} train.epochs=12 optimizer.learning_rate=0.01"))
-    assert item.engine == "keras"
+    assert item.engine == "graph"
     assert item.curve.last.validation_accuracy > 0.8
     answers = make_predictor(item.build_model())(DATA.validation.features)
     assert (answers.argmax(1) == DATA.validation.labels).mean() == item.curve.last.validation_accuracy
@@ -69,15 +69,18 @@ def test_flops_agree_with_the_count_of_tensorflow() -> None:
     assert by_hand <= counted < 1.2 * by_hand
 
 
-def test_the_compiled_loops_refuse_it() -> None:
-    with pytest.raises(BadSetting, match="engine must be auto or keras unless model=mlp, got xla"):
+def test_xla_refuses_it_on_a_cpu() -> None:
+    with pytest.raises(
+        BadSetting, match="engine must be auto, graph or keras with convolutions on a CPU, got xla"
+    ):
         check_trial(DATA, tiny.told(f"{WORDS} engine=xla"))
 
 
-def test_scoring_in_portions_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", [Engine.keras, Engine.graph])
+def test_scoring_in_portions_changes_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = tiny.told(WORDS)
     weights = keras_models.draw_initial_weights(settings, DATA)
-    loop = start_loop(settings, DATA, weights, tiny.CPU, Engine.keras)
+    loop = start_loop(settings, DATA, weights, tiny.CPU, engine)
     whole = loop.score()
     monkeypatch.setattr(device_data, "MAX_SCORED_NUMBERS", 5 * 30 * 4)
     np.testing.assert_allclose(loop.score(), whole, rtol=1e-6)

@@ -25,7 +25,7 @@ def words(name: str) -> str:
 def test_it_trains_and_its_saved_model_answers_the_same(tmp_path: Path) -> None:
     settings = tiny.told(f"{words('build')} train.epochs=8 optimizer.learning_rate=0.01 train.batch_size=8")
     *_, item = train(DATA, settings)
-    assert item.engine == "keras"
+    assert item.engine == "graph"
     model = item.build_model()
     answers = make_predictor(model)(DATA.validation.features)
     # Batch normalisation: what was learned outside the gradients is part of the state, too.

@@ -1,0 +1,173 @@
+"""A run of training of any Keras network whose epochs are one compiled function each; see `network_epoch`."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pipeline.backend import Tensor, tf
+from pipeline.data.prepared import Prepared
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.models import keras_models
+from pipeline.models.network_structure import describe_structure
+from pipeline.settings.settings import Settings
+from pipeline.settings.training import Engine, Policy
+from pipeline.training import augmentation, compiled_epoch, device_data, network_epoch
+from pipeline.training.device_data import EpochPlan
+from pipeline.training.keras_loop import BATCHES_AHEAD, make_input_options
+from pipeline.training.network_epoch import CompiledNetwork, EpochInputs, NetworkEpochSpec, NetworkState
+from pipeline.training.optimizers import rule_of
+from pipeline.training.random_streams import find_dropout_layers
+from pipeline.training.schedules import learning_rates
+
+
+class NetworkLoop:
+    """The whole epoch as one compiled function that calls the network; see `network_epoch`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        prepared: Prepared,
+        weights: Sequence[np.ndarray],
+        device: ClaimedDevice,
+        engine: Engine,
+    ) -> None:
+        self._settings, self._prepared, self._tf_device = settings, prepared, device.tf_device
+        self._epochs_before = self._steps_before = self._iterations = 0
+        self._rows = len(prepared.train.labels)
+        self._steps = self._rows // settings.train.batch_size
+        with tf.device(self._tf_device):
+            self._model = keras_models.build_network(settings, prepared, weights)
+            dropout_layers = find_dropout_layers(self._model)
+            self._spec = self._make_spec(dropout_layers, device, engine)
+            wide = self._spec.network.wide
+            self._hyper_parameters = compiled_epoch.make_hyper_parameters(settings, wide)
+            self._shares = tuple(tf.constant(layer.rate, tf.float32) for layer in dropout_layers)
+            self._data = (
+                None
+                if self._spec.streams
+                else device_data.load_cached(prepared.train, prepared, wide, None, self._tf_device)
+            )
+            self._network = network_epoch.get_compiled(self._spec, self._model)
+        self._state = network_epoch.make_state(self._spec, self._model)
+        self._rates = learning_rates(
+            settings.schedule, settings.optimizer.learning_rate, self._steps * settings.train.epochs
+        )
+
+    def _make_spec(
+        self, dropout_layers: Sequence[Any], device: ClaimedDevice, engine: Engine
+    ) -> NetworkEpochSpec:
+        settings, prepared = self._settings, self._prepared
+        structure = describe_structure(self._model, dropout_layers)
+        network = device_data.describe_network(settings, prepared)
+        return NetworkEpochSpec(
+            # What cannot be told apart from others is compiled for this run alone.
+            structure=structure or f"network {id(self._model)}",
+            network=network,
+            rule=rule_of(settings.optimizer),
+            shape=prepared.shape,
+            batch=settings.train.batch_size,
+            changes=augmentation.make_changes(settings.augment, prepared.shape),
+            streams=device_data.is_streamed(settings, prepared),
+            uses_loss_scale=settings.precision.loss_scale != 1,
+            xla=engine is Engine.xla,
+            scores_by_xla=network.policy is Policy.mixed_float16 and device.kind == "cpu",
+            tf_device=device.tf_device,
+        )
+
+    @property
+    def steps(self) -> int:
+        return self._steps
+
+    @property
+    def network(self) -> CompiledNetwork:
+        """Return the compiled network, for whoever wants to time a part of it."""
+        return self._network
+
+    @property
+    def state(self) -> NetworkState:
+        """Return what the next epoch starts from."""
+        return self._state
+
+    def compile(self) -> None:
+        self.run_steps(0)
+        self._score_rows(slice(0, 1))  # a plain graph serves any number of rows
+        if self._spec.scores_by_xla:
+            self.score()
+
+    def warm_up(self) -> None:
+        self.run_steps(compiled_epoch.count_warm_up_steps(self._spec.batch, self._steps))
+
+    def prepare(self, number: int) -> None:
+        settings, rule, wide = self._settings, self._spec.rule, self._spec.network.wide
+        first = (number - 1) * self._steps
+        rates = self._rates[first : first + self._steps]
+        epoch, before = self._epochs_before + number, self._steps_before + first
+        with tf.device(self._tf_device):
+            self._plan = EpochPlan(
+                tf.constant(
+                    device_data.shuffle_rows(settings.train.seed, epoch, self._rows, self._spec.batch)
+                ),
+                tf.constant(rule.compute_step_sizes(settings.optimizer, rates, before), wide),
+                tf.constant(rule.compute_decay_factors(settings.optimizer, rates), wide),
+                tf.constant(before, tf.int64),
+            )
+
+    @property
+    def inputs(self) -> EpochInputs:
+        """Return what the prepared epoch reads, from its first batch on."""
+        batches = iter(self._stream) if self._spec.streams else None
+        return EpochInputs(self._data, batches, self._plan, self._hyper_parameters, self._shares)
+
+    @property
+    def _stream(self) -> Any:
+        rows = tf.data.Dataset.from_tensor_slices(self._plan.rows)
+        return rows.map(self._read).with_options(make_input_options()).prefetch(BATCHES_AHEAD)
+
+    @cached_property
+    def _read(self) -> Any:
+        return device_data.make_reader(self._prepared.train, self._spec.batch)
+
+    def continue_from(self, epochs: int, steps: int) -> None:
+        self._epochs_before, self._steps_before = epochs, steps
+
+    def run(self) -> Tensor:
+        self._state, loss = self.run_steps(self._steps)
+        self._iterations += self._steps
+        return loss
+
+    def run_steps(self, steps: int) -> tuple[NetworkState, Tensor]:
+        """Take the first `steps` steps of the prepared epoch; return state and mean loss after them."""
+        with tf.device(self._tf_device):
+            state_and_loss: tuple[NetworkState, Tensor] = self._network.epoch(
+                self.inputs, tf.constant(steps), self._state
+            )
+        return state_and_loss
+
+    def score(self) -> tuple[float, float]:
+        rows = len(self._prepared.validation.labels)
+        sums = np.zeros(2)
+        for portion in device_data.split_rows(rows, keras_models.get_widest_output(self._model)):
+            sums += self._score_rows(portion)
+        return sums[0] / rows, sums[1] / rows
+
+    def _score_rows(self, rows: slice) -> tuple[float, float]:
+        validation = self._prepared.validation
+        samples = np.asarray(validation.features[rows], np.float32)
+        labels = np.asarray(validation.labels[rows], np.int32)
+        with tf.device(self._tf_device):
+            self._network.load(self._state)
+            loss, right = self._network.score(
+                tf.constant(samples), tf.constant(labels), self._hyper_parameters.smoothing
+            )
+        return float(loss), float(right)
+
+    def get_parameters(self) -> Sequence[Tensor]:
+        return network_epoch.get_weights(self._state, self._model)
+
+    def get_state(self) -> tuple[np.ndarray, ...]:
+        return network_epoch.to_arrays(self._state, self._model, self._iterations)
+
+    def restore(self, state: Sequence[np.ndarray]) -> None:
+        self._state, self._iterations = network_epoch.from_arrays(state, self._spec, self._model)

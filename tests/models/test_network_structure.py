@@ -1,0 +1,34 @@
+"""What two networks must share to share compiled code."""
+
+import pytest
+
+from pipeline.models import keras_models
+from pipeline.models.network_structure import describe_structure
+from pipeline.training.random_streams import find_dropout_layers
+from tests.support import tiny
+
+DATA = tiny.prepared(shape=(6, 5))
+CNN = "model=cnn model.filters=2 model.hidden=4 model.dropout=0.2"
+CUSTOM = "model=custom model.build=tests.support.my_models"
+
+
+def structure(words: str) -> str | None:
+    network = keras_models.build_network(tiny.told(words), DATA)
+    return describe_structure(network, find_dropout_layers(network))
+
+
+def test_names_seeds_and_shares_of_dropout_do_not_count() -> None:
+    assert structure(CNN) == structure(f"{CNN} model.dropout=0.4 train.seed=3") is not None
+    assert structure(f"{CUSTOM}:rich") == structure(f"{CUSTOM}:rich train.seed=5") is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["model.filters=3", "model.hidden=5", "model.blocks=1", "model.activation=tanh", "model.dropout=0"],
+)
+def test_whatever_shapes_the_code_counts(words: str) -> None:
+    assert structure(CNN) != structure(f"{CNN} {words}")
+
+
+def test_code_of_a_users_own_is_never_shared() -> None:
+    assert structure(f"{CUSTOM}:own_layer") is None
