@@ -63,6 +63,7 @@ ui: .venv/.installed
 
 bench: .venv-bench/.installed
 	@.venv-bench/bin/python -m benchmarks.engine $(ARGS)
+	@.venv-bench/bin/python -m benchmarks.networks
 	@.venv-bench/bin/python -m benchmarks.clock
 	@.venv-bench/bin/python -m benchmarks.seeds
 	@.venv-bench/bin/python -m benchmarks.overhead

@@ -28,8 +28,11 @@ def _call_network(loop: NetworkLoop, rung: Rung) -> Callable[[int], None]:
     with tf.device(spec.tf_device):
         frozen = tuple(map(tf.identity, network.fetch_batch(loop.inputs, tf.constant(0))))
 
-    def run_step(inputs: EpochInputs, step: Tensor) -> Tensor:
-        batch = network.fetch_batch(inputs, step) if rung is Rung.input else frozen
+    def run_step(inputs: EpochInputs, step: Tensor, total: Tensor) -> Tensor:
+        # Frozen samples depend on the step before: else a compiler takes their work out of the loop.
+        batch = (
+            network.fetch_batch(inputs, step) if rung is Rung.input else (frozen[0] + 0 * total, frozen[1])
+        )
         variables = network.read_variables()
         if rung is Rung.forward:
             return network.compute_loss(inputs, step, *variables, batch)[0]
@@ -42,7 +45,7 @@ def _call_network(loop: NetworkLoop, rung: Rung) -> Callable[[int], None]:
 
     def run_steps(inputs: EpochInputs, steps: Tensor) -> Tensor:
         def add_step(step: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-            return step + 1, total + tf.cast(run_step(inputs, step), tf.float32)
+            return step + 1, total + tf.cast(run_step(inputs, step, total), tf.float32)
 
         begin = (tf.constant(0), tf.constant(0.0))
         return tf.while_loop(lambda step, _: step < steps, add_step, begin, parallel_iterations=1)[1]

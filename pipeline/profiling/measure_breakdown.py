@@ -163,9 +163,13 @@ def _start_compiled_loop(settings: Settings, prepared: Prepared, device: Claimed
 
 
 def _add_rest(spans: Mapping[Part, Span], rounds: Sequence[float], epoch: Span) -> dict[Part, Span]:
-    """Return the components of a loop that calls a network: overhead is what is not the steps' work."""
+    """Return the components of a loop that calls a network: overhead is what is not the steps' work.
+
+    Work that was measured longer than the whole epoch, as noise will have it, counts in proportion.
+    """
     work = {component: span for component, span in spans.items() if component is not Part.overhead}
     work_seconds = sum(span.seconds for span in work.values())
+    work = {component: span.scale(min(1.0, epoch.seconds / work_seconds)) for component, span in work.items()}
     rest = summarise_seconds(
         [max(0.0, seconds - work_seconds) for seconds in rounds],
         "the epoch less the work of its steps",

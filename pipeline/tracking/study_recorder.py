@@ -25,8 +25,8 @@ from pipeline.search.trial_rows import VALIDATION
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.secrets import mask
 from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
-from pipeline.settings.searching.objectives import FIRST, OBJECTIVES
 from pipeline.settings.model import Mlp
+from pipeline.settings.searching.objectives import FIRST, OBJECTIVES
 from pipeline.settings.training import Engine
 from pipeline.tracking import (
     adopted_run,

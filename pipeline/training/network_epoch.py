@@ -300,7 +300,7 @@ def to_arrays(state: NetworkState, model: Any, iterations: int) -> tuple[np.ndar
     values = _map_variables(model, state)
     arrays = [values[id(variable)].numpy() for variable in model.variables]
     slots = [slot.numpy() for row in state.slots for slot in row]
-    return (*arrays, np.asarray(iterations, np.int32), *slots)
+    return (*arrays, np.asarray(iterations, np.int64), *slots)
 
 
 def from_arrays(arrays: Sequence[np.ndarray], spec: NetworkEpochSpec, model: Any) -> tuple[NetworkState, int]:
