@@ -58,15 +58,22 @@ def take_epochs(loop: NetworkLoop | KerasLoop, *numbers: int) -> list[float]:
             (Engine.graph,),
             2e-4,
         ),
-        (f"{CNN} precision=mixed_bfloat16 optimizer=sgd optimizer.momentum=0.9", (Engine.graph,), 2e-2),
+        pytest.param(
+            f"{CNN} precision=mixed_bfloat16 optimizer=sgd optimizer.momentum=0.9",
+            (Engine.graph,),
+            2e-2,
+            marks=pytest.mark.slow,
+        ),
         (
             f"{CUSTOM}:rich optimizer=sgd optimizer.momentum=0.9 optimizer.nesterov=true "
             "schedule=warmup_linear",
             (Engine.graph, Engine.xla),
             2e-4,
         ),
-        (f"{CUSTOM}:noisy loss=mean_squared_error", (Engine.graph,), 2e-4),
-        ("model=text model.width=4 train.batch_size=8", (Engine.graph, Engine.xla), 2e-4),
+        pytest.param(
+            f"{CUSTOM}:noisy loss=mean_squared_error", (Engine.graph,), 2e-4, marks=pytest.mark.slow
+        ),
+        ("model=text model.width=4 train.batch_size=8", (Engine.graph,), 2e-4),
     ],
     ids=["cnn", "bfloat16", "state", "noise", "text"],
 )
