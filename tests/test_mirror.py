@@ -62,6 +62,7 @@ THROUGH = {
     "tracking/loop_model": "cli/loops/test_run_loop.py",
     "tracking/publish_study": "cli/test_sweep.py",
     "tracking/shared_views": "tracking/test_study_view.py",
+    "training/network_epoch": "training/test_network_loop.py",
     "trial/function": "trial/test_user_loop.py",
     "trial/user_code": "trial/test_user_keys.py",
 }
