@@ -122,6 +122,9 @@ class SimulatedPool:
             TrialOutcome(status="complete", curve=curve, chosen_epoch=curve.last, paid_seconds=paid),
         )
 
+    def has_events(self) -> bool:
+        return bool(self.events_to_come) and self.events_to_come[0][0] <= self.now
+
     def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
         del frontier
         if self.events_to_come:

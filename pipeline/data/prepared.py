@@ -1,5 +1,6 @@
 """Prepared data as a value, and its entry in the cache: complete or absent, opened memory-mapped."""
 
+import errno
 import fcntl
 import json
 import os
@@ -20,6 +21,7 @@ from pipeline.errors import BadInput
 from pipeline.files import make_draft_path, remove_abandoned_drafts
 
 COLUMNS_FILE = "columns.json"
+LOCK_FILE = ".lock"
 SPLITS = ("train", "validation", "test")
 
 
@@ -174,7 +176,14 @@ def _lock_folder(folder: Path) -> Iterator[None]:
     """Hold a lock on the folder during the block; the kernel releases it if the process dies."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            os.close(handle)  # NFS locks only what is open for writing, which a folder cannot be
+            handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

@@ -1,5 +1,7 @@
 """Entries of the cache: complete or absent, whoever is killed or comes at the same time."""
 
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -167,3 +169,23 @@ def test_reuse_writes_nothing(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in again.directory.iterdir()} == before
     about = json.loads((entry.directory / "prepared.json").read_text())
     assert about["report"]["rows_kept"] == {"train": 1347, "validation": 180, "test": 270}
+
+
+def test_a_folder_that_nfs_does_not_lock_is_locked_by_a_file_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stands in for a mount: there flock(2) wants a file that is open for writing."""
+    lock, locked = fcntl.flock, list[str]()
+
+    def lock_files_alone(handle: int, how: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{handle}")
+        if os.path.isdir(path):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        locked.append(path)
+        lock(handle, how)
+
+    monkeypatch.setattr(store.fcntl, "flock", lock_files_alone)
+    with store._lock_folder(tmp_path), (tmp_path / store.LOCK_FILE).open("r+") as other:  # noqa: SIM117
+        with pytest.raises(BlockingIOError):
+            lock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert locked == [str(tmp_path / store.LOCK_FILE)]

@@ -159,3 +159,22 @@ def test_silence_draws_nothing_that_is_known() -> None:
         pass
     assert watched.summarise() == PowerDraw(None, None, None)
     assert SilentGauge().read() == EnergyReading()
+
+
+def test_gpus_that_train_together_are_read_together() -> None:
+    class Steady:
+        def __init__(self, joules: float, busy: float | None, others: int | None) -> None:
+            self._reading, self._others = EnergyReading(joules, None, busy), others
+
+        def read(self) -> EnergyReading:
+            return self._reading
+
+        def strangers(self) -> int | None:
+            return self._others
+
+    pair = energy.JoinedGauge([Steady(3.0, 0.5, 0), Steady(4.0, 1.0, 2)])
+    assert pair.read() == EnergyReading(7.0, None, 0.75)
+    assert pair.strangers() == 2
+    half = energy.JoinedGauge([Steady(3.0, None, 0), Steady(4.0, 1.0, None)])
+    assert half.read() == EnergyReading(7.0, None, None)
+    assert half.strangers() is None

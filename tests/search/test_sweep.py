@@ -520,3 +520,16 @@ def test_a_trial_of_which_an_objective_is_missing_stands_on_no_frontier(scene: C
     made.sweep.run()
     assert made.sweep.results.points == ()
     assert states(made.store) == ["fail", "fail"]
+
+
+@pytest.mark.parametrize(("is_quick", "begun_before_the_first_result"), [(True, 1), (False, 4)])
+def test_results_are_read_as_they_come_not_once_all_workers_have_begun(
+    scene: Callable[..., Scene], is_quick: bool, begun_before_the_first_result: int
+) -> None:
+    """With a thousand slots, the first has ended long before the last has begun."""
+    begun = list[int]()
+    pool = Pool(wide=4, is_quick=is_quick, about_to=lambda _: begun.append(len(pool.started)))
+    found = scene("search.trials=8", pool=pool)
+    found.sweep.run()
+    assert states(found.store) == ["complete"] * 8
+    assert begun[0] == begun_before_the_first_result

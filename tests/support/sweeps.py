@@ -77,9 +77,13 @@ def make_costs(job: Job, curve: Curve) -> dict[str, tuple[float, ...]]:
 
 @dataclass
 class Pool:
-    """Does a job at once, an epoch an event; `work` may say otherwise, `about_to` may interfere."""
+    """Does a job at once, an epoch an event; `work` may say otherwise, `about_to` may interfere.
+
+    `is_quick`: a job has ended before the next one begins.
+    """
 
     wide: int = 1
+    is_quick: bool = False
     work: Callable[[Job], End] = complete
     about_to: Callable[[Job], None] = lambda _job: None
     jobs: list[Job] = field(default_factory=list)
@@ -94,6 +98,9 @@ class Pool:
         assert self.count_free() > 0
         self.jobs.append(job)
         self.started.append(job)
+
+    def has_events(self) -> bool:
+        return self.is_quick and bool(self.jobs)
 
     def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
         self.frontiers.append(frontier)

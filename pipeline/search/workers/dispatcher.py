@@ -121,10 +121,11 @@ class Dispatcher:
         self.work_through(queue, begin)
 
     def _launch_free_workers(self, store: StudyStore, begin: Callable[[], bool]) -> bool:
-        """Let free workers begin; return whether anything is under way, here or elsewhere."""
+        """Let free workers begin until one reports; return whether anything runs, here or elsewhere."""
         self._reclaim_orphans(store)
         while self._pool.count_free() and begin():
-            pass
+            if self._pool.has_events():  # what has ended meanwhile tells the next proposal something
+                break
         if self._running:
             return True
         self._results = None

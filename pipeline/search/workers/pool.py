@@ -50,6 +50,9 @@ class WorkerPool(Protocol):
     def start(self, job: Job) -> None:
         """Start a job; a worker must be free."""
 
+    def has_events(self) -> bool:
+        """Return whether `events` would yield something at once."""
+
     def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
         """Yield what happened since, after waiting for a moment while a job runs.
 
@@ -86,6 +89,9 @@ class InProcessPool:
         from pipeline.search.workers.job import run_job
 
         self._job, self._events = job, catch_crash(run_job(job, lambda: self._frontier))
+
+    def has_events(self) -> bool:
+        return False  # the one job makes them only when it is asked
 
     def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
         self._frontier, job = frontier, self._job

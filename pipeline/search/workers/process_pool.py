@@ -168,6 +168,11 @@ class ProcessPool:
 
     # ---- what comes back --------------------------------------------------------------------------------
 
+    def has_events(self) -> bool:
+        return bool(
+            wait([worker.pipe for worker in self._workers if worker.task and worker.task.job], timeout=0)
+        )
+
     def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
         busy = {worker.pipe: worker for worker in self._workers if worker.task and worker.task.job}
         if not busy:

@@ -283,7 +283,7 @@ class Counter:
 
 
 def test_energy_adds_up_also_over_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(energy, "open_gauge", lambda _: Counter())
+    monkeypatch.setattr(energy, "open_gauge", lambda *_: Counter())
     told = job("train.epochs=2", tmp_path / "a.npz", further=("energy_joules",))
     _, first = done(told)
     one, two = first.further["energy_joules"]
@@ -294,7 +294,7 @@ def test_energy_adds_up_also_over_a_pause(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_energy_that_nobody_reads_fails_the_trial_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(energy, "open_gauge", lambda _: energy.SilentGauge())
+    monkeypatch.setattr(energy, "open_gauge", lambda *_: energy.SilentGauge())
     _, ended = done(job(further=("energy_joules",)))
     assert ended.status == "failed"
     assert ended.reason == "energy_joules could not be read; leave it out of search.objectives"

@@ -18,7 +18,7 @@ from pipeline.files import write_whole
 from pipeline.hardware.device import ClaimedDevice, claim_device
 from pipeline.measures import Epoch, Point
 from pipeline.search.workers.cluster.connection import connect
-from pipeline.search.workers.cluster.slot import SentData, StateFile
+from pipeline.search.workers.cluster.slot import Begun, SentData, StateFile
 from pipeline.search.workers.cluster.slots import NEWS, RunningSlot, Slots
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, Event, Stoppage, WorkerLost, explain_late, make_cut_outcome
@@ -39,10 +39,14 @@ DIED = "the process of its slot died"
 
 @dataclass(slots=True, kw_only=True)
 class _Task:
-    """What a slot is at: a job, or a call (None); `paid_seconds`: device-seconds, as last heard."""
+    """What a slot is at: a job, or a call (None); `paid_seconds`: device-seconds, as last heard.
+
+    `has_begun`: the slot has taken it; one that was lost before has not been ended by it.
+    """
 
     job: Job | None
     answer: Any
+    has_begun: bool = False
     started: float = field(default_factory=time.monotonic)
     paid_seconds: float = 0.0
     epochs: list[Epoch] = field(default_factory=list)
@@ -125,6 +129,10 @@ class RayPool:
 
     # ---- what comes back --------------------------------------------------------------------------------
 
+    def has_events(self) -> bool:
+        answers = [slot.task.answer for slot in self._slots.ready if slot.task and slot.task.job]
+        return bool(answers and self._ray.wait(answers, num_returns=1, timeout=0)[0])
+
     def events(self, frontier: Sequence[Point]) -> Iterator[Event]:
         self._slots.refresh()
         busy = {slot.task.answer: slot for slot in self._slots.ready if slot.task and slot.task.job}
@@ -149,6 +157,9 @@ class RayPool:
         except self._ray.exceptions.RayError as error:
             self._slots.drop(slot)
             yield job, self._explain_loss(error, task)
+            return
+        if isinstance(event, Begun):
+            task.has_begun = True
             return
         if isinstance(event, StateFile):
             _keep_state(job, event)
@@ -175,11 +186,10 @@ class RayPool:
         text = str(error)
         if isinstance(error, errors.OutOfMemoryError) or "memory pressure" in text:
             return self._cut_off(task, "out of memory: its node had none left, and Ray ended the slot")
-        if isinstance(error, errors.ActorUnavailableError):
-            return Stoppage(NODE_GONE, task.paid_seconds)
         if "terminated expectedly" in text:
             return Stoppage(SHUT_DOWN, task.paid_seconds, is_innocent=True)
-        return Stoppage(NODE_GONE if "node" in text.lower() else DIED, task.paid_seconds)
+        is_node = isinstance(error, errors.ActorUnavailableError) or "node" in text.lower()
+        return Stoppage(NODE_GONE if is_node else DIED, task.paid_seconds, is_innocent=not task.has_begun)
 
     def _cut_off(self, task: _Task, reason: str) -> TrialOutcome:
         assert self._slots.claimed is not None

@@ -52,6 +52,11 @@ class StateFile:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A slot has taken a job: what ends the slot from here on may be the job's doing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentData:
     """Prepared data on their way: `key` of the entry, and what `describe_data_settings` says of them.
@@ -124,8 +129,9 @@ class Slot:
 
     def run(
         self, job: "Job", data: SentData, states: Sequence[StateFile]
-    ) -> "Iterator[Progress | StateFile | End]":
+    ) -> "Iterator[Begun | Progress | StateFile | End]":
         """Yield what `run_job` yields, and each state before the event that it belongs to."""
+        yield Begun()
         from pipeline.search.workers.job import TrialOutcome, run_job
         from pipeline.search.workers.pool import catch_crash
 

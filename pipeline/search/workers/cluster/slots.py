@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.errors import BadInput, FulcrumError
+from pipeline.errors import FulcrumError
 from pipeline.formatting import format_one_line
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.search.workers.cluster.slot import Slot, SlotReport, read_versions
@@ -131,7 +131,9 @@ class Slots:
         return [node for node in self.ray.nodes() if node["Alive"]]
 
     def _start_missing(self) -> None:
-        nodes = [node for node in self._list_nodes() if node["NodeID"] not in self._refused]
+        alive = self._list_nodes()
+        self._drop_idle({node["NodeID"] for node in alive})
+        nodes = [node for node in alive if node["NodeID"] not in self._refused]
         room = sum(count_places(node["Resources"], self.device) for node in nodes)
         target = room if self.limit is None else self.limit
         if self._refused and not room:
@@ -141,6 +143,12 @@ class Slots:
         for _ in range(target - len(self.slots)):
             actor = self._make.options(**self._make_options()).remote(self.device)
             self.slots.append(RunningSlot(actor, actor.report.remote()))
+
+    def _drop_idle(self, alive: set[str]) -> None:
+        """Forget the slots without a task whose node is gone: nobody hears of it from them."""
+        for slot in self.ready:
+            if slot.task is None and slot.report and slot.report.node not in alive:
+                self.drop(slot)
 
     def _make_options(self) -> dict[str, Any]:
         is_gpu = self.device.kind is DeviceKind.gpu
@@ -170,16 +178,9 @@ class Slots:
         errors = self.ray.exceptions
         try:
             report: SlotReport = self.ray.get(slot.asked)
-        except errors.RuntimeEnvSetupError as error:
-            raise BadInput(f"a node could not take over this program: {_read_last_line(error)}") from None
         except errors.RayError as error:
             self.drop(slot)
-            self._failed_starts += 1
-            if self._failed_starts >= MAX_FAILED_STARTS:
-                raise FulcrumError(
-                    f"{MAX_FAILED_STARTS} slots in a row ended before they could train, the last one with: "
-                    f"{_read_last_line(error)}; Ray's logs are in /tmp/ray/session_latest/logs of its node"
-                ) from None
+            self._count_failed_start(error)
             return
         self._failed_starts = 0
         if reason := self._find_misfit(report):
@@ -190,6 +191,24 @@ class Slots:
             self._looked_at = float("-inf")
             return
         slot.report, self.claimed = report, self.claimed or report.device
+
+    def _count_failed_start(self, error: BaseException) -> None:
+        """Start no more slots where too many in a row have ended; those that train go on.
+
+        Raises:
+            FulcrumError: none trains.
+        """
+        self._failed_starts += 1
+        if self._failed_starts < MAX_FAILED_STARTS:
+            return
+        text = (
+            f"{MAX_FAILED_STARTS} slots in a row ended before they could train, the last one with: "
+            f"{_read_last_line(error)}; Ray's logs are in /tmp/ray/session_latest/logs of its node"
+        )
+        if not self.ready:
+            raise FulcrumError(text)
+        self.limit, self._failed_starts = len(self.slots), 0
+        self.say(f"no more than {len(self.slots)} slots are started from here on: {text}")
 
     def _find_misfit(self, report: SlotReport) -> str:
         """Return why a slot cannot be one of this study; "" where it can."""

@@ -11,7 +11,7 @@ from pipeline.cli.compose import compose
 from pipeline.errors import BadInput, FulcrumError
 from pipeline.search.workers.cluster import ray_pool, slots
 from pipeline.search.workers.cluster.ray_pool import RayPool
-from pipeline.search.workers.cluster.slot import StateFile
+from pipeline.search.workers.cluster.slot import Begun, StateFile
 from pipeline.search.workers.cluster.slots import Slots, count_places, resolve_device
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, WorkerLost
@@ -27,6 +27,7 @@ JOB = Job(number=0, settings=composed(("data=digits", "train.epochs=3", "device=
 def train(job: Job, node: Node) -> Iterator[Any]:
     """Train as the pool of other tests does, on any node."""
     del node
+    yield Begun()
     for epoch in curve_of(job).epochs:
         yield Progress(epoch, epoch.device_seconds)
     yield complete(job)
@@ -38,7 +39,7 @@ def dying(error: Exception, numbers: set[int]) -> Callable[[Job, Node], Iterator
     def work(job: Job, node: Node) -> Iterator[Any]:
         for event in train(job, node):
             yield event
-            if job.number in numbers:
+            if job.number in numbers and isinstance(event, Progress):
                 raise error
 
     return work
@@ -161,9 +162,38 @@ def test_slots_that_cannot_start_end_the_sweep_and_do_not_start_for_ever() -> No
     with pytest.raises(FulcrumError, match=r"5 slots in a row .* No module named 'keras'"):
         cluster.pool.count_free()
     assert len(cluster.ray.actors) == 5
-    broken = Cluster(Node("a", fails=fake_ray.RuntimeEnvSetupError("no room")))
-    with pytest.raises(BadInput, match="could not take over this program: no room"):
+    broken = Cluster(Node("a", fails=fake_ray.RuntimeEnvSetupError("Failed to set up\nno room")))
+    with pytest.raises(FulcrumError, match="the last one with: no room"):
         broken.pool.count_free()
+
+
+def test_a_node_that_cannot_start_slots_does_not_stop_those_that_train() -> None:
+    cluster = Cluster(Node("a"))
+    assert cluster.pool.count_free() == 1
+    cluster.ray.joining = [Node("b", fails=fake_ray.ActorDiedError("no room"))]
+    assert {cluster.pool.count_free() for _ in range(12)} == {1}
+    assert cluster.said[-1].startswith("no more than 1 slots are started from here on: 5 slots in a row")
+    assert len(cluster.ray.actors) == 1 + 5
+
+
+def test_a_job_that_never_reached_its_slot_has_not_ended_it(scene: Callable[..., Scene]) -> None:
+    def work(job: Job, node: Node) -> Iterator[Any]:
+        if len(cluster.ray.started) <= 3:
+            raise fake_ray.ActorDiedError("The actor died because its node has died")
+        yield from train(job, node)
+
+    cluster = Cluster(Node("a"), work=work)
+    found = searched(scene, cluster)
+    assert sorted(states(found.store)) == ["complete"] * 6 + ["fail"] * 3
+    assert [reason for _, reason, _ in found.observer.lost] == [ray_pool.NODE_GONE] * 3
+
+
+def test_an_idle_slot_of_a_node_that_is_gone_is_forgotten() -> None:
+    cluster = Cluster(Node("a"), Node("b"))
+    assert cluster.pool.count_free() == 2
+    del cluster.ray.cluster[1]
+    assert cluster.pool.count_free() == 1
+    assert [actor.node.name for actor in cluster.ray.killed if actor.node] == ["b"]
 
 
 def test_the_first_slot_is_waited_for_with_a_word() -> None:

@@ -93,7 +93,7 @@ def test_data_that_are_too_large_to_be_sent_must_be_on_the_node(
     assert shared[-1].status == "complete"  # type: ignore[union-attr]
     monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "node" / "prepared"))
     slot.report()  # another node
-    (refused,) = slot.run(job, data, [])
+    _, refused = slot.run(job, data, [])
     assert isinstance(refused, TrialOutcome)
     assert refused.status == "refused"
     assert "let cache_dir be a folder that all nodes share" in refused.reason
