@@ -27,6 +27,8 @@ class Point:
 class Epoch:
     """The state after epoch `number` (1-based).
 
+    Of a quantity, R2 stands in the place of accuracy here and in `Point`.
+
     `device_seconds`: what all epochs so far cost: seconds x devices, training steps only. Losses are means
     over samples, accuracies shares in 0..1. `contended`: whether other processes used the device meanwhile;
     `core_share`: which share of the requested core time was received (None: unknown); `lost_seconds`:
@@ -162,6 +164,43 @@ def compute_accuracy(outputs: "np.ndarray", labels: "np.ndarray") -> float:
     """
     require_finite(outputs)
     return float((outputs.argmax(axis=1) == labels).mean())
+
+
+def compute_r2(answers: "np.ndarray", quantities: "np.ndarray") -> float:
+    """Compute the share of the variance of `quantities` [n] that `answers` [n] or [n, 1] explain, at most 1.
+
+    1 - sum of squared errors / sum of squared deviations from the mean; of quantities that are all the same
+    it is 1 where all answers are right, else 0, as in scikit-learn.
+
+    Raises:
+        Diverged: an answer is NaN or infinite.
+    """
+    import numpy as np
+
+    require_finite(answers.reshape(len(quantities), -1))
+    errors = np.asarray(answers, np.float64).reshape(-1) - quantities
+    return divide_squares(float(np.square(errors).sum()), sum_squares(quantities))
+
+
+def sum_squares(quantities: "np.ndarray") -> float:
+    """Compute the sum of the squared deviations from the mean."""
+    return float(((quantities - quantities.mean()) ** 2).sum())
+
+
+def divide_squares(errors: float, deviations: float) -> float:
+    """Compute R2 from the sums of the squared errors and of the squared deviations."""
+    if deviations <= 0:
+        return 1.0 if errors <= 0 else 0.0
+    return 1 - errors / deviations
+
+
+def score_answers(outputs: "np.ndarray", labels: "np.ndarray") -> float:
+    """Compute the measure of the task: R2 where the labels are floats [n], else the accuracy.
+
+    Raises:
+        Diverged: an output is NaN or infinite.
+    """
+    return compute_r2(outputs, labels) if labels.dtype.kind == "f" else compute_accuracy(outputs, labels)
 
 
 def require_finite(outputs: "np.ndarray") -> None:

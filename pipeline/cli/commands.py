@@ -171,10 +171,14 @@ def _load_fitting_model(reference: "ModelReference", prepared: "Prepared") -> "k
         wants, gives = model.input_shape, model.output_shape[-1]
         samples = tuple(prepared.train.samples.shape[1:])
         raise BadModel(
-            f"the model must fit the data (samples {samples}, {len(prepared.classes)} classes), "
-            f"got {reference.text} (samples {wants}, {gives} classes); choose the data with data=..."
+            f"the model must fit the data (samples {samples}, {prepared.outputs} {_name_answers(prepared)}), "
+            f"got {reference.text} (samples {wants}, {gives} outputs); choose the data with data=..."
         )
     return model
+
+
+def _name_answers(prepared: "Prepared") -> str:
+    return "classes" if prepared.target is None else "quantity"
 
 
 # ---- the commands ------------------------------------------------------------------------------------

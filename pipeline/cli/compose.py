@@ -20,8 +20,12 @@ from pipeline.cli.explain import conf_files, typed_words
 from pipeline.cli.loops import words as loop_words
 from pipeline.settings.addresses import CHECKOUT, CONF, get_own_conf
 from pipeline.settings.command_line import CommandLine, Overrides, key_of
+from pipeline.settings.data import Task
+from pipeline.settings.model import Output
 from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.settings import Settings
+
+DEFAULT_LOSS = "cross_entropy"
 
 
 def compose(words: Sequence[str], searched: Sequence[str] = ()) -> CommandLine:
@@ -58,6 +62,8 @@ def _compose_ours(pairs: list[str]) -> CommandLine:
     typed_words.check_words(pairs, CONF)
     try:
         config = _compose_config(pairs)
+        if implied := _imply_words(config, Overrides(pairs).keys):
+            config = _compose_config([*implied, *pairs])
         choices = OmegaConf.to_container(config.hydra.runtime.choices)
         with open_dict(config):
             del config["hydra"]
@@ -70,6 +76,19 @@ def _compose_ours(pairs: list[str]) -> CommandLine:
         str(group): str(option) for group, option in choices.items() if "/" not in str(group) and option
     }
     return CommandLine(settings, chosen, Overrides(pairs).drop_superseded())
+
+
+def _imply_words(config: DictConfig, typed: Sequence[str]) -> list[str]:
+    """Return the words that a task implies where nobody chose otherwise: loss and output of a quantity."""
+    if OmegaConf.select(config, "data.task") not in (Task.regression, Task.regression.value):
+        return []
+    words = []
+    if "loss" not in typed and config.hydra.runtime.choices["loss"] == DEFAULT_LOSS:
+        words.append("loss=mean_squared_error")
+    output = OmegaConf.select(config, "model.output")
+    if "model.output" not in typed and output in (Output.softmax, Output.softmax.value):
+        words.append("model.output=linear")
+    return words
 
 
 def fit_to_rows(command_line: CommandLine, rows: int) -> CommandLine:

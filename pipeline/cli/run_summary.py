@@ -18,12 +18,14 @@ from pipeline.secrets import mask
 from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.measuring import Claim, Price
+from pipeline.settings.searching.measures import R2_MEASURE
 from pipeline.trial.reports import TEST
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Prepared
     from pipeline.evaluation.class_balance import ClassBalance
-    from pipeline.evaluation.evaluate import Evaluation
+    from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
+    from pipeline.evaluation.quantities import QuantityEvaluation
     from pipeline.tracking.run_recorder import RunRecorder
     from pipeline.training.train import Trained
     from pipeline.trial.network import TrialResult
@@ -49,8 +51,9 @@ def show_run(
 def write_note(outcome: "TrialResult", record: "RunRecorder") -> str:
     """Return the summary in Markdown, for the page of the run."""
     trained, rows = outcome.trained, _score_rows(outcome.evaluation)
+    shown = ("learning_curve", "residuals" if trained.data.target else "confusion_matrix")
     rows += [*_training_rows(trained, outcome.seconds, record), *_cost_rows(outcome.cost)]
-    return write_table(rows, ("learning_curve", "confusion_matrix"))
+    return write_table(rows, shown)
 
 
 def write_table(rows: Rows, pictures: Sequence[str]) -> str:
@@ -92,11 +95,12 @@ def show_preprocess(prepared: "Prepared", seconds: float, record: "RunRecorder")
 
 
 def show_train(trained: "Trained", record: "RunRecorder") -> None:
-    accuracy = f"{trained.curve.last.validation_accuracy:.2%} validation"
-    _show(record.name, [("accuracy", accuracy), *_training_rows(trained, trained.seconds, record)], record)
+    measure = trained.settings.measure
+    reached = f"{measure.format(trained.curve.last.validation_accuracy)} validation"
+    _show(record.name, [(measure.label, reached), *_training_rows(trained, trained.seconds, record)], record)
 
 
-def show_evaluate(evaluation: "Evaluation", prepared: "Prepared", record: "RunRecorder") -> None:
+def show_evaluate(evaluation: "AnyEvaluation", prepared: "Prepared", record: "RunRecorder") -> None:
     _show(record.name, [*_data_rows(prepared), *_score_rows(evaluation)], record)
 
 
@@ -111,7 +115,33 @@ def _data_rows(prepared: "Prepared") -> Rows:
     return [("data", rows + ("; see data/report.json" if findings else "")), *findings]
 
 
-def _score_rows(evaluation: "Evaluation") -> Rows:
+def _score_rows(evaluation: "AnyEvaluation") -> Rows:
+    from pipeline.evaluation.quantities import QuantityEvaluation
+
+    return (
+        _quantity_rows(evaluation) if isinstance(evaluation, QuantityEvaluation) else _class_rows(evaluation)
+    )
+
+
+def _quantity_rows(evaluation: "QuantityEvaluation") -> Rows:
+    """Return the errors in the label's unit, and what always answering the mean would have."""
+    validation, test, measure = evaluation.validation, evaluation.test, R2_MEASURE
+    values = f"[bold]{measure.format(validation.r2)}[/] validation, [bold]{measure.format(test.r2)}[/] test"
+    mean = f"; always answering the training mean: {_format_error(evaluation.rmse_of_mean)} test"
+    return [
+        (measure.label, values),
+        ("RMSE", f"{_format_error(validation.rmse)} validation, {_format_error(test.rmse)} test{mean}"),
+        ("MAE", f"{_format_error(validation.mae)} validation, {_format_error(test.mae)} test"),
+        ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
+    ]
+
+
+def _format_error(error: float) -> str:
+    """Format an error in the label's unit, with four significant digits."""
+    return f"{error:,.0f}" if error >= 10_000 else f"{error:.4g}"
+
+
+def _class_rows(evaluation: "Evaluation") -> Rows:
     validation, test = evaluation.validation, evaluation.test
     shifted: Rows = []
     if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
@@ -243,7 +273,9 @@ def _show(title: str, rows: Rows, record: "RunRecorder") -> None:
     console.print(f"  {page}", soft_wrap=True)  # alone on its line, so that a terminal makes it a link
 
 
-def _show_claim(claim: Claim, evaluation: "Evaluation") -> None:
+def _show_claim(claim: Claim, evaluation: "AnyEvaluation") -> None:
+    if not hasattr(evaluation.test, "accuracy"):
+        return  # published figures are of classes
     table = Table(title="Claim against test split", caption=claim.source, box=box.SIMPLE_HEAD)
     for heading in ("", "claimed", "measured", "difference"):
         table.add_column(heading, justify="right")

@@ -108,7 +108,7 @@ def _describe_data(settings: Settings, prepared: "Prepared") -> Subject:
     from pipeline.search.estimates import ValidationSplit
 
     work = epoch_work.make_epoch_work(
-        settings, len(prepared.train), math.prod(prepared.shape), len(prepared.classes)
+        settings, len(prepared.train), math.prod(prepared.shape), prepared.outputs
     )
     return Subject(prepared.source_sha256, ValidationSplit.count(prepared.validation.labels), work)
 

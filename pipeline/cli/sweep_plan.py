@@ -146,9 +146,10 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
             command_line,
             lambda schedule: compose([*trial_words, f"schedule={schedule}"]).settings.schedule.fair_midway,
         )
-    for line in search.enqueue:
+    command_line, unfit = _leave_out_baselines(command_line, trial_words)
+    for line in command_line.settings.search.enqueue:
         _check_baseline(line, trial_words)
-    return SweepPlan(command_line, trial_words, space_with_epochs, epochs, left_out)
+    return SweepPlan(command_line, trial_words, space_with_epochs, epochs, (*left_out, *unfit))
 
 
 def _check_data_words(varied: Sequence[str]) -> None:
@@ -177,6 +178,28 @@ def _add_baseline(command_line: CommandLine, words: Sequence[str]) -> CommandLin
     search = command_line.settings.search
     search = replace(search, enqueue=[" ".join(words), *search.enqueue])
     return replace(command_line, settings=replace(command_line.settings, search=search))
+
+
+def _leave_out_baselines(
+    command_line: CommandLine, fixed: Sequence[str]
+) -> tuple[CommandLine, tuple[str, ...]]:
+    """Leave out baselines that nobody typed where they are of classes and a quantity is learned.
+
+    Returns a line about each, too.
+    """
+    search = command_line.settings.search
+    if not command_line.settings.data.is_regression or command_line.overrides.find("search.enqueue"):
+        return command_line, ()
+    unfit = {
+        line: error
+        for line in search.enqueue
+        if (error := _find_mistake([*fixed, *line.split()])) is not None
+    }
+    kept = replace(search, enqueue=[line for line in search.enqueue if line not in unfit])
+    lines = tuple(
+        f"search.enqueue={line} is left out of the search: {error}" for line, error in unfit.items()
+    )
+    return replace(command_line, settings=replace(command_line.settings, search=kept)), lines
 
 
 def _check_baseline(line: str, fixed: Sequence[str]) -> None:

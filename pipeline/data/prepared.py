@@ -23,11 +23,14 @@ from pipeline.files import make_draft_path, remove_abandoned_drafts
 COLUMNS_FILE = "columns.json"
 LOCK_FILE = ".lock"
 SPLITS = ("train", "validation", "test")
+FIFTHS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """`features` [n, *shape], uint8, int32 or float32 in the source's own units; `labels` int32 [n].
+
+    Labels that are quantities are float64 [n] in their own unit.
 
     `raw`: the raw samples, where a front end makes features of them; else None.
     """
@@ -46,9 +49,12 @@ class Split:
 
     def pick_rows(self, label: int, limit: int) -> np.ndarray:
         """Return row numbers of up to `limit` samples of a class, evenly spread over the split."""
-        rows = np.flatnonzero(np.asarray(self.labels) == label)
-        picked: np.ndarray = rows[np.unique(np.linspace(0, len(rows) - 1, limit).astype(int))]
-        return picked
+        return _spread_rows(np.flatnonzero(np.asarray(self.labels) == label), limit)
+
+
+def _spread_rows(rows: np.ndarray, limit: int) -> np.ndarray:
+    picked: np.ndarray = rows[np.unique(np.linspace(0, len(rows) - 1, limit).astype(int))]
+    return picked
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +65,24 @@ class Scaling:
     std: np.ndarray
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A quantity that is learned: networks see `(y - mean) / std`, of the training split, in its own unit."""
+
+    mean: float
+    std: float
+
+    def scale(self, quantities: np.ndarray) -> np.ndarray:
+        """Return quantities [n] or [n, 1] as a network sees them, float64."""
+        return np.asarray((np.asarray(quantities, np.float64) - self.mean) / self.std)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """Data ready for a network. `key` names source and settings; `reused`: it came from the cache.
 
     `shape`: of one sample's features; `front`: what makes features of raw samples; None: users send features;
-    `columns`: of a table.
+    `columns`: of a table; `target`: of the labels where they are quantities, which have no classes.
     """
 
     train: Split
@@ -80,6 +98,25 @@ class Prepared:
     reused: bool
     front: FrontEnd | None = None
     columns: tuple[ColumnReport, ...] = ()
+    target: Target | None = None
+
+    @property
+    def outputs(self) -> int:
+        """Return how many numbers a network answers with: one for each class, or the quantity."""
+        return len(self.classes) or 1
+
+    def iterate_examples(self, limit: int, count: int) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield for each of the first `limit` classes its name and up to `count` training rows.
+
+        They are spread over the split. Of a quantity, for each fifth of the rows, from low to high.
+        """
+        if self.target is None:
+            for number, name in enumerate(self.classes[:limit]):
+                yield name, self.train.pick_rows(number, count)
+            return
+        labels = np.asarray(self.train.labels)
+        for rows in np.array_split(np.argsort(labels, kind="stable"), min(FIFTHS, limit, len(labels))):
+            yield f"{labels[rows[0]]:.4g} .. {labels[rows[-1]]:.4g}", _spread_rows(rows, count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +134,7 @@ class PreparedContent:
     source_sha256: str
     front: FrontEnd | None = None
     columns: tuple[ColumnReport, ...] = ()
+    target: Target | None = None
 
 
 def get_features_path(folder: Path, split: str) -> Path:
@@ -205,6 +243,7 @@ def _write_entry(folder: Path, content: PreparedContent) -> None:
         "report": asdict(content.report),
         "front": encode_front_end(content.front),
         "raw": None if raw is None else describe_samples(raw),
+        **({"target": asdict(content.target)} if content.target else {}),
     }
     if content.columns:
         (folder / COLUMNS_FILE).write_text(encode_columns(content.columns))
@@ -251,6 +290,7 @@ def _read_entry(folder: Path, key: str, reused: bool = True) -> Prepared:
         reused=reused,
         front=decode_front_end(about["front"]),
         columns=decode_columns(columns.read_text()) if (columns := folder / COLUMNS_FILE).exists() else (),
+        target=Target(**about["target"]) if "target" in about else None,
     )
 
 

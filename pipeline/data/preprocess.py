@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,8 @@ from pipeline.settings.settings import Settings
 from pipeline.settings.tables import Csv
 
 FORMAT = 3  # raise it when the same settings come to mean other arrays
+PARTS = 10
+"""Of the range of quantities, in which a report counts rows."""
 MAX_NAMED_FILES = 20
 """Unreadable files that a report names."""
 FitFrontEnd = Callable[[SampleKind, RawSamples], FrontEnd]
@@ -116,6 +118,8 @@ def _compute_key(source: str, settings: Settings) -> str:
         about["official_splits"] = official
     for key in ("path", "test_path", "in_memory_limit"):
         about.pop(key, None)  # `source` says what is in the files
+    if not data.is_regression:
+        about.pop("task", None)  # data that were prepared before there was one stay what they are
     if isinstance(data, SoundData):
         about["spectrogram"] = asdict(settings.spectrogram)
     if isinstance(data, TextData) or getattr(data, "text", None):
@@ -145,7 +149,8 @@ def prepare(
     each class's training rows; `folder`: where large features are written, None: all stay in memory.
 
     Raises:
-        BadData: fewer than two classes, a class without samples, or too few samples to split.
+        BadData: fewer than two classes, a class without samples, quantities that are all the same, or too few
+            samples to split.
     """
     dropped: dict[str, int] = {}
     if loaded.unreadable:
@@ -225,6 +230,7 @@ def _build_content(
         source_sha256=source,
         front=front,
         columns=loaded.columns,
+        target=None if loaded.classes else scaling.fit_target(splits["train"].labels),
     )
 
 
@@ -284,9 +290,6 @@ def _build_report(
     loaded: LoadedData, splits: dict[str, Split], dropped: dict[str, int], findings: Findings
 ) -> CleaningReport:
     lowest, highest = scaling.find_extremes(splits["train"].features)
-    counts = {
-        name: np.bincount(split.labels, minlength=len(loaded.classes)) for name, split in splits.items()
-    }
     return CleaningReport(
         rows_read=sum(
             len(samples.labels) for samples in (loaded.train, loaded.validation, loaded.test) if samples
@@ -297,13 +300,23 @@ def _build_report(
         constant_features=int(np.sum(lowest == highest)),
         smallest=float(lowest.min()),
         largest=float(highest.max()),
-        histogram={
-            name: {label: int(n) for label, n in zip(loaded.classes, count, strict=True)}
-            for name, count in counts.items()
-        },
+        histogram=_count_labels(loaded.classes, splits),
         unreadable=loaded.unreadable[:MAX_NAMED_FILES],
         findings=findings.to_tuple(),
     )
+
+
+def _count_labels(classes: tuple[str, ...], splits: dict[str, Split]) -> dict[str, dict[str, int]]:
+    """Count the rows of each split by class; of quantities by equal parts of the range of all."""
+    if classes:
+        names, edges = classes, np.arange(len(classes) + 1) - 0.5
+    else:
+        edges = np.histogram_bin_edges(np.concatenate([split.labels for split in splits.values()]), PARTS)
+        names = tuple(f"{low:.6g} .. {high:.6g}" for low, high in pairwise(edges))
+    return {
+        split_name: dict(zip(names, np.histogram(split.labels, edges)[0].tolist(), strict=True))
+        for split_name, split in splits.items()
+    }
 
 
 def _note_letters(front: FrontEnd | None, rows: int, findings: Findings) -> None:

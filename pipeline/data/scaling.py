@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.data.prepared import Scaling
+from pipeline.data.prepared import Scaling, Target
 from pipeline.data.samples import estimate_width, split_into_portions
 from pipeline.settings.preprocess import Preprocess, Standardise
 
@@ -26,6 +26,12 @@ def fit_scaling(features: np.ndarray, preprocess: Preprocess) -> Scaling:
     std = np.where(variance > 0, np.sqrt(variance), span)
     limits = np.finfo(np.float32)  # below tiny a device may take the divisor for 0
     return Scaling(np.asarray(mean, np.float32), np.clip(std, limits.tiny, limits.max).astype(np.float32))
+
+
+def fit_target(quantities: np.ndarray) -> Target:
+    """Fit mean and deviation of the training labels [n], which are not all the same."""
+    numbers = np.asarray(quantities, np.float64)
+    return Target(float(numbers.mean()), float(numbers.std()))
 
 
 def _measure_range(features: np.ndarray) -> tuple[float, float]:

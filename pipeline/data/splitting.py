@@ -18,8 +18,9 @@ MOST_REPEATS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RowSelection:
-    """Rows of a source that are not copied yet: `rows` int64 [n], in rising order; `labels` int32 [n].
+    """Rows of a source that are not copied yet: `rows` int64 [n], in rising order.
 
+    `labels`: int32 [n], of quantities float64 [n].
     `groups`: int64 [n], rows of one number stay on one side of a split; None: each row is by itself.
     `times`: float64 [n], the newest rows are split off; None: rows are split by chance.
     """
@@ -47,25 +48,35 @@ class RowSelection:
 def clean_samples(samples: LabelledSamples, classes: int, dropped: dict[str, int]) -> RowSelection:
     """Select the rows with a usable label and usable features; count the others in `dropped`, by reason.
 
+    `classes`: how many there are; 0: labels are quantities.
+
     Raises:
         BadData: there are no samples, or none is usable.
     """
     features, labels = samples.features, samples.labels
     if not len(features) or 0 in features.shape:
         raise BadData(f"every split must have samples with features, got shape {features.shape}; add samples")
-    is_whole = np.isfinite(labels) & (labels == np.floor(labels)) if labels.dtype.kind == "f" else True
-    labelled = is_whole & (labels >= 0) & (labels < classes)
+    labelled, fault = _find_labelled_rows(labels, classes)
     usable, reason = _find_usable_rows(features)
-    count_dropped(dropped, "label out of range", int(np.sum(~labelled)))
+    count_dropped(dropped, fault, int(np.sum(~labelled)))
     count_dropped(dropped, reason, int(np.sum(labelled & ~usable)))
     keep = np.flatnonzero(labelled & usable)
     if not len(keep):
         raise BadData(
             f"every split must keep a row after cleaning, got none of {len(labels)}: {np.sum(~labelled)} "
-            f"with a label out of range, the rest with {reason}; mend the data"
+            f"with a {fault}, the rest with {reason}; mend the data"
         )
     groups, times = (None if array is None else array[keep] for array in (samples.groups, samples.times))
-    return RowSelection(features, keep, labels[keep].astype(np.int32), groups, times)
+    kept = labels[keep].astype(np.int32 if classes else np.float64)
+    return RowSelection(features, keep, kept, groups, times)
+
+
+def _find_labelled_rows(labels: np.ndarray, classes: int) -> tuple[np.ndarray, str]:
+    """Return which rows have a usable label, bool [n], and what is wrong with the others."""
+    if not classes:
+        return np.isfinite(labels), "missing or infinite label"
+    is_whole = np.isfinite(labels) & (labels == np.floor(labels)) if labels.dtype.kind == "f" else True
+    return is_whole & (labels >= 0) & (labels < classes), "label out of range"
 
 
 def _find_usable_rows(features: RawSamples) -> tuple[np.ndarray, str]:
@@ -87,19 +98,29 @@ def count_dropped(dropped: dict[str, int], reason: str, rows: int) -> None:
 
 
 def take_fraction(train: RowSelection, share: float, seed: int, dropped: dict[str, int]) -> RowSelection:
-    """Take this share of each class's rows, in an order by the seed: a smaller share is within a larger."""
+    """Take this share of each class's rows, in an order by the seed: a smaller share is within a larger.
+
+    Of quantities, it is a share of all rows.
+    """
     if share == 1:
         return train
     keep = np.zeros(len(train), bool)
-    for label in np.unique(train.labels):
-        rows = np.random.default_rng([seed, 2, int(label)]).permutation(np.flatnonzero(train.labels == label))
+    labels = np.zeros(len(train), int) if train.labels.dtype.kind == "f" else train.labels
+    for label in np.unique(labels):
+        rows = np.random.default_rng([seed, 2, int(label)]).permutation(np.flatnonzero(labels == label))
         keep[rows[: math.ceil(share * len(rows))]] = True
     count_dropped(dropped, "outside data.fraction", int(np.sum(~keep)))
     return train.select(keep)
 
 
 def check_classes(split: RowSelection, classes: tuple[str, ...]) -> None:
-    """Raise BadData where there are fewer than two classes, or one has no training rows."""
+    """Raise BadData where there are fewer than two classes, or one has no training rows.
+
+    Of quantities (without classes), where all are the same.
+    """
+    if split.labels.dtype.kind == "f":
+        _check_quantities(split.labels)
+        return
     if len(classes) < 2:
         raise BadData(
             f"the data must have two classes or more, got {len(classes)}; add samples of another class"
@@ -113,10 +134,24 @@ def check_classes(split: RowSelection, classes: tuple[str, ...]) -> None:
         )
 
 
+def _check_quantities(labels: np.ndarray) -> None:
+    lowest, highest = (float(labels.min()), float(labels.max())) if len(labels) else (0.0, 0.0)
+    if lowest == highest:
+        raise BadData(
+            f"quantities must differ, got {lowest:g} in all {len(labels):,} training rows; choose another "
+            "label"
+        )
+    if not np.isfinite(labels.std()):
+        raise BadData(
+            f"quantities must have a deviation that float64 can hold, got values up to {highest:g}; use "
+            "another unit, or their logarithm"
+        )
+
+
 def split_rows(
     split: RowSelection, key: str, share: float, seed: int, classes: tuple[str, ...]
 ) -> tuple[RowSelection, RowSelection]:
-    """Split by time where the rows have times, else by class (see `split_stratified`).
+    """Split by time where the rows have times, else by class (see `split_stratified`), quantities by chance.
 
     Raises:
         BadData: all rows are of one time, or a class has too few rows.
@@ -138,7 +173,9 @@ def split_rows(
 def split_stratified(
     split: RowSelection, key: str, share: float, seed: int, classes: tuple[str, ...]
 ) -> tuple[RowSelection, RowSelection]:
-    """Split by class with a seed; return the rest, and `share` of the rows (of the groups, where given).
+    """Split with a seed; return the rest, and `share` of the rows (of the groups, where given).
+
+    Each class is split alike, quantities by chance.
 
     `key`: the setting that the share comes from, for the message.
 
@@ -147,15 +184,23 @@ def split_stratified(
     """
     from sklearn.model_selection import train_test_split
 
+    stratified = split.labels.dtype.kind != "f"
     labels, group_of_row = split.labels, np.arange(len(split))
     if split.groups is not None:  # a group goes by the class of its first row
         _, first_rows, group_of_row = np.unique(split.groups, return_index=True, return_inverse=True)
         labels = labels[first_rows]
     try:
         _, chosen = train_test_split(
-            np.arange(len(labels)), test_size=share, random_state=seed, stratify=labels
+            np.arange(len(labels)),
+            test_size=share,
+            random_state=seed,
+            stratify=labels if stratified else None,
         )
     except ValueError:  # its text names classes by number; ours have names
+        if not stratified:
+            raise BadData(
+                f"there must be enough rows for {key}={share:g}, got {len(labels)}; add some, or raise {key}"
+            ) from None
         numbers, counts = np.unique(labels, return_counts=True)
         smallest, unit = classes[numbers[counts.argmin()]], "rows" if split.groups is None else "groups"
         raise BadData(

@@ -24,6 +24,7 @@ from pipeline.evaluation.output_scores import (
     score_classes,
     score_outputs,
 )
+from pipeline.evaluation.quantities import QuantityEvaluation, evaluate_quantities
 from pipeline.measures import ClassScore, SplitScore, compute_accuracy, require_finite
 from pipeline.settings.measuring import Evaluate, Shift
 from pipeline.settings.settings import Settings
@@ -95,8 +96,22 @@ class Evaluation:
 # ---- the stage ----------------------------------------------------------------------------------------
 
 
-def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> Evaluation:
-    """Score a model on the three splits; `predict` is called once for each, and again for each severity.
+AnyEvaluation = Evaluation | QuantityEvaluation
+
+
+def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> AnyEvaluation:
+    """Score a model on the three splits, by what it answers with: classes or a quantity.
+
+    Raises:
+        BadInput: see `evaluate_classes` and `evaluate_quantities`.
+        Diverged: an output is NaN or infinite.
+    """
+    score = evaluate_classes if prepared.target is None else evaluate_quantities
+    return score(predict, prepared, settings)
+
+
+def evaluate_classes(predict: Predict, prepared: Prepared, settings: Settings) -> Evaluation:
+    """Score a model of classes; `predict` is called once for each split, and again for each severity.
 
     `predict`: n samples, as a user can send them -> probabilities float32 [n, classes].
 

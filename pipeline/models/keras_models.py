@@ -22,19 +22,34 @@ from pipeline.models.layers import get_wide_type
 from pipeline.settings.model import Init, Model, Output
 from pipeline.settings.settings import Settings
 
+PREDICTION = "prediction"
+"""The name of the last layer of a model that answers with a quantity."""
+FLOAT32_DIGITS = 1e4
+"""A quantity whose mean is more deviations than this is answered in float64: float32 has seven digits."""
+
 
 def build_model(settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray] | None = None) -> Any:
     """Build a Keras model from what a user can send (see `feature_layers`) to probabilities [n, classes].
+
+    Of a quantity, to the quantity [n, 1] in its own unit.
 
     `weights`: as `draw_initial_weights` returns them; without them the model starts as training starts (with
     `model.init=pretrained`: at a glorot start).
     """
     inputs = feature_layers.make_inputs(prepared.front, prepared.shape)
     logits = _make_logits(settings, prepared, feature_layers.make_features(prepared.front, inputs))
-    to_probabilities = keras.layers.Activation(
-        _get_output(settings.model).value, dtype=get_wide_type(settings), name="probabilities"
-    )
-    return _set_weights(settings, prepared, keras.Model(inputs, to_probabilities(logits)), weights)
+    to_answers = _make_answers(settings, prepared)
+    return _set_weights(settings, prepared, keras.Model(inputs, to_answers(logits)), weights)
+
+
+def _make_answers(settings: Settings, prepared: Prepared) -> Any:
+    """Return the last layer: from logits to probabilities, or from deviations to the unit of the quantity."""
+    target, wide = prepared.target, get_wide_type(settings)
+    if target is None:
+        return keras.layers.Activation(_get_output(settings.model).value, dtype=wide, name="probabilities")
+    if abs(target.mean) > FLOAT32_DIGITS * target.std:
+        wide = "float64"
+    return keras.layers.Rescaling(target.std, target.mean, dtype=wide, name=PREDICTION)
 
 
 def build_network(settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray] | None = None) -> Any:
@@ -76,10 +91,10 @@ def _make_scaling(prepared: Prepared, wide: str) -> Any:
 
 
 def list_layer_sizes(settings: Settings, prepared: Prepared) -> tuple[int, ...]:
-    """Return inputs, width of each hidden layer of a perceptron, and classes."""
+    """Return inputs, width of each hidden layer of a perceptron, and classes (1 for a quantity)."""
     model = settings.model
     hidden = architecture_of(model).list_hidden_sizes(model)
-    return (int(np.prod(prepared.shape)), *hidden, len(prepared.classes))
+    return (int(np.prod(prepared.shape)), *hidden, prepared.outputs)
 
 
 def draw_initial_weights(settings: Settings, prepared: Prepared) -> list[np.ndarray]:
@@ -156,7 +171,15 @@ def fits_data(model: Any, prepared: Prepared) -> bool:
     """Return whether `model` takes what a user can send of this data, and has as many classes."""
     expected_inputs = feature_layers.make_inputs(prepared.front, prepared.shape)
     same = _describe_inputs(model.input) == _describe_inputs(expected_inputs)
-    return same and model.output_shape[-1] == len(prepared.classes)
+    return (
+        same
+        and model.output_shape[-1] == prepared.outputs
+        and _is_of_quantity(model) == (prepared.target is not None)
+    )
+
+
+def _is_of_quantity(model: Any) -> bool:
+    return any(layer.name == PREDICTION for layer in model.layers)
 
 
 def get_front_configs(prepared: Prepared, names: tuple[str, ...]) -> list[dict[str, Any]]:

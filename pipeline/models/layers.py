@@ -25,5 +25,5 @@ def drop_out(settings: Settings, share: float, tensor: Any, number: int) -> Any:
 
 
 def make_logits(settings: Settings, prepared: Prepared, tensor: Any) -> Any:
-    """Return the last layer: [n, width] -> logits [n, classes]."""
-    return keras.layers.Dense(len(prepared.classes), dtype=get_wide_type(settings), name=LOGITS)(tensor)
+    """Return the last layer: [n, width] -> logits [n, classes], or the quantity [n, 1]."""
+    return keras.layers.Dense(prepared.outputs, dtype=get_wide_type(settings), name=LOGITS)(tensor)

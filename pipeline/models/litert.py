@@ -19,7 +19,7 @@ from pipeline.data import feature_layers
 from pipeline.data.prepared import Prepared, Split
 from pipeline.data.samples import Batch, RawSamples
 from pipeline.errors import BadSetting
-from pipeline.measures import compute_accuracy
+from pipeline.measures import score_answers
 from pipeline.models import predictor
 from pipeline.models.predictor import make_predictor
 from pipeline.settings.measuring import Runtime
@@ -90,12 +90,12 @@ def make_keras_predictor(model: Any) -> Predict:
 
 
 def measure_accuracy(predict: Predict, samples: RawSamples, labels: np.ndarray) -> float:
-    """Return the share of rows whose largest output is the right one, 0..1.
+    """Return the share of rows whose largest output is the right one, 0..1; of quantities R2.
 
     Raises:
         Diverged: an output is NaN or infinite.
     """
-    return compute_accuracy(predict(samples), np.asarray(labels))
+    return score_answers(predict(samples), np.asarray(labels))
 
 
 def make_predictor_for(model: Any, runtime: Runtime) -> Predict:

@@ -13,7 +13,7 @@ MAX_ROWS = 2048
 
 
 def make_predictor(model: Any) -> Callable[[Any], np.ndarray]:
-    """Return a compiled function: what a user can send, n samples -> probabilities float32 [n, classes].
+    """Return a compiled function: what a user can send, n samples -> answers [n, classes], floats.
 
     Rows go through in portions of a power of two, the last one filled up, so each size is traced once.
     """
@@ -22,7 +22,8 @@ def make_predictor(model: Any) -> Callable[[Any], np.ndarray]:
     texts = any(tensor.dtype == "string" for tensor in model.inputs)
 
     def probabilities(samples: Tensor) -> Tensor:
-        return tf.cast(model(keras.tree.map_structure(_cast_to_float, samples), training=False), tf.float32)
+        outputs = model(keras.tree.map_structure(_cast_to_float, samples), training=False)
+        return outputs if outputs.dtype == tf.float64 else tf.cast(outputs, tf.float32)
 
     compiled = tf.function(probabilities, jit_compile=(half and not texts) or None)
     traced: dict[Any, Callable[[Tensor], Tensor]] = {}

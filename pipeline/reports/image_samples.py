@@ -63,8 +63,7 @@ def draw_worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
 
 def select_class_tiles(prepared: Prepared) -> Iterator[tuple[str, tuple[Tile, ...]]]:
     """Yield for each of the first classes its name and training samples from all over the split."""
-    for number, name in enumerate(prepared.classes[:MAX_CLASSES]):
-        rows = prepared.train.pick_rows(number, SAMPLES_PER_CLASS)
+    for name, rows in prepared.iterate_examples(MAX_CLASSES, SAMPLES_PER_CLASS):
         yield name, tuple(Tile(prepared.train.features[row]) for row in rows)
 
 
@@ -73,7 +72,8 @@ def draw_samples(prepared: Prepared) -> bytes:
     rows = list(select_class_tiles(prepared))
     shape = " x ".join(map(str, prepared.shape)) or "1"
     shown = f"the first {len(rows)} of " if len(rows) < len(prepared.classes) else ""
-    subtitle = f"{len(prepared.train):,} of shape {shape} · {shown}{len(prepared.classes)} classes"
+    kinds = f"{shown}{len(prepared.classes)} classes" if prepared.classes else "from low to high"
+    subtitle = f"{len(prepared.train):,} of shape {shape} · {kinds}"
     names = 0.3 + 0.08 * max(len(shorten(name)) for name, _ in rows)
     cell, side = 0.72, 0.66
     figure = make_figure(cell * SAMPLES_PER_CLASS + names, cell * len(rows), "Training samples", subtitle)

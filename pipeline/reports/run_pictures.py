@@ -2,18 +2,21 @@
 
 from pipeline.data.prepared import Prepared
 from pipeline.data.samples import Texts
-from pipeline.evaluation.evaluate import Evaluation
-from pipeline.reports import image_samples, text_samples, trial_plots
+from pipeline.evaluation.evaluate import AnyEvaluation
+from pipeline.evaluation.quantities import QuantityEvaluation
+from pipeline.reports import image_samples, quantity_plots, text_samples, trial_plots
 
 
 def draw_samples(prepared: Prepared) -> bytes:
-    """Draw training samples of each class."""
+    """Draw training samples of each class, or each fifth of a quantity."""
     texts = isinstance(prepared.train.samples, Texts)
     return text_samples.draw_samples(prepared) if texts else image_samples.draw_samples(prepared)
 
 
-def draw_evaluation(evaluation: Evaluation, prepared: Prepared) -> dict[str, bytes]:
+def draw_evaluation(evaluation: AnyEvaluation, prepared: Prepared) -> dict[str, bytes]:
     """Draw an evaluation: PNG by file name. Pictures of mistakes are left out where there are none."""
+    if isinstance(evaluation, QuantityEvaluation):
+        return {"pictures/residuals.png": quantity_plots.draw_residuals(evaluation)}
     pictures = {
         "pictures/confusion_matrix.png": trial_plots.draw_confusion_matrix(evaluation, prepared.classes),
         "pictures/calibration.png": trial_plots.draw_calibration(evaluation),

@@ -28,9 +28,10 @@ def draw_samples(prepared: Prepared) -> bytes:
     texts = prepared.train.samples
     assert isinstance(texts, Texts)
     rows: list[Row] = []
-    for number, name in enumerate(prepared.classes[:MAX_CLASSES]):
-        rows += [(name, text) for text in texts[prepared.train.pick_rows(number, TEXTS_PER_CLASS)]]
-    subtitle = f"{len(prepared.train):,} texts · {len(prepared.classes)} classes"
+    for name, picked in prepared.iterate_examples(MAX_CLASSES, TEXTS_PER_CLASS):
+        rows += [(name, text) for text in texts[picked]]
+    kinds = f"{len(prepared.classes)} classes" if prepared.classes else "from low to high"
+    subtitle = f"{len(prepared.train):,} texts · {kinds}"
     return render_png(_draw_page(rows, "Training samples", subtitle, BLUE))
 
 

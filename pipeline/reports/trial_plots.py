@@ -13,6 +13,7 @@ from pipeline.formatting import format_number, format_percent, shorten
 from pipeline.measures import Curve
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes, use_log_cost
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 if TYPE_CHECKING:
     from pipeline.evaluation.evaluate import Evaluation
@@ -23,14 +24,13 @@ MAX_CLASSES_WITH_COUNTS = 20  # classes up to which a confusion matrix shows its
 # ---- learning curves ----------------------------------------------------------------------------------
 
 
-def draw_learning_curves(curve: Curve) -> bytes:
-    """Draw validation accuracy against epoch, and against device-seconds (log)."""
+def draw_learning_curves(curve: Curve, measure: Measure = ACCURACY_MEASURE) -> bytes:
+    """Draw validation accuracy, or what `measure` is, against epoch, and against device-seconds (log)."""
     last = curve.last
     epochs = "1 epoch" if last.number == 1 else f"{last.number:,} epochs"
-    result = (
-        f"{last.validation_accuracy:.2%} after {epochs}, {format_number(last.device_seconds)} device-seconds"
-    )
-    figure = make_figure(9, 3.4, "Validation accuracy", f"{result} · {shorten(curve.device, 60)}")
+    cost = f"{format_number(last.device_seconds)} device-seconds"
+    result = f"{measure.format(last.validation_accuracy)} after {epochs}, {cost}"
+    figure = make_figure(9, 3.4, f"Validation {measure.label}", f"{result} · {shorten(curve.device, 60)}")
     by_epoch, by_cost = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.08})
     accuracy = [epoch.validation_accuracy for epoch in curve.epochs]
     _draw_line(by_epoch, [epoch.number for epoch in curve.epochs], accuracy, "epoch")
@@ -39,7 +39,7 @@ def draw_learning_curves(curve: Curve) -> bytes:
     )
     by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     use_log_cost(by_cost, [epoch.device_seconds for epoch in curve.epochs])
-    by_epoch.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
+    by_epoch.yaxis.set_major_formatter(FuncFormatter(lambda value, _: measure.format_tick(value)))
     return render_png(figure)
 
 

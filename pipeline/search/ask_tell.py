@@ -210,6 +210,12 @@ def _measure_excess(row: FrozenTrial, limits: Limits) -> dict[str, float]:
 
 
 def _list_lessons(row: FrozenTrial) -> dict[str, Any]:
-    """Return what a sampler may learn from: the full curve."""
+    """Return what a sampler may learn from: the full curve.
+
+    An R2 below 0 counts as 0: how much worse than the mean a state is teaches nothing.
+    """
     outcome = row.user_attrs.get(OUTCOME, {})
-    return {key: outcome[key] for key in ("curve", "fair_midway") if key in outcome}
+    lessons = {key: outcome[key] for key in ("curve", "fair_midway") if key in outcome}
+    if any(value < 0 for *_, value in lessons.get("curve", ())):
+        lessons["curve"] = [(*state, max(0.0, value)) for *state, value in lessons["curve"]]
+    return lessons

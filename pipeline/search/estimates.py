@@ -38,7 +38,12 @@ class ValidationSplit:
 
     @classmethod
     def count(cls, labels: np.ndarray) -> "ValidationSplit":
-        """Count the rows of a split and of its largest class. `labels`: whole numbers [n], n > 0."""
+        """Count the rows of a split and of its largest class.
+
+        `labels`: numbers of classes [n], n > 0; or quantities as floats, of which guessing explains nothing.
+        """
+        if labels.dtype.kind == "f":
+            return cls(len(labels), 0.0)
         return cls(len(labels), float(np.bincount(np.asarray(labels)).max() / len(labels)))
 
     @classmethod

@@ -14,6 +14,13 @@ class OnError(StrEnum):
     skip = "skip"
 
 
+class Task(StrEnum):
+    """What is learned: one of several classes, or a quantity."""
+
+    classification = "classification"
+    regression = "regression"
+
+
 class Colours(StrEnum):
     """What an image is read as: one channel, or red, green and blue."""
 
@@ -34,6 +41,11 @@ class Data:
 
     fraction: float
     in_memory_limit: int
+
+    @property
+    def is_regression(self) -> bool:
+        """Return whether the labels are quantities; kinds of data without a `task` have classes."""
+        return getattr(self, "task", Task.classification) is Task.regression
 
     def __post_init__(self) -> None:
         require(0 < self.fraction <= 1, "data.fraction", "> 0 and <= 1", self.fraction)
@@ -97,6 +109,7 @@ class Arrays(Data):
     test_features: str | None
     test_labels: str | None
     channels: Channels | None
+    task: Task = Task.classification
 
     def __post_init__(self) -> None:
         Data.__post_init__(self)
@@ -138,6 +151,7 @@ class AudioFolder(SoundData):
     seconds: float
     rate: int | None
     on_error: OnError
+    task: Task = Task.classification
 
     def __post_init__(self) -> None:
         Data.__post_init__(self)
@@ -163,6 +177,7 @@ class TextFolder(TextData):
     path: str
     encoding: str
     on_error: OnError
+    task: Task = Task.classification
 
     def __post_init__(self) -> None:
         Data.__post_init__(self)
@@ -187,6 +202,7 @@ class ImageFolder(Data):
     colours: Colours
     background: str
     on_error: OnError
+    task: Task = Task.classification
 
     def __post_init__(self) -> None:
         Data.__post_init__(self)

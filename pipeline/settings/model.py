@@ -16,10 +16,11 @@ class Activation(StrEnum):
 
 
 class Output(StrEnum):
-    """The function after the last layer: probabilities of one class, or of each class by itself."""
+    """The function after the last layer: probabilities of one class, or of each by itself; a quantity."""
 
     softmax = "softmax"
     sigmoid = "sigmoid"
+    linear = "linear"
 
 
 class Init(StrEnum):

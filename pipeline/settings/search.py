@@ -33,6 +33,7 @@ class Objective(StrEnum):
 
     accuracy = "accuracy"
     accuracy_under_shift = "accuracy_under_shift"
+    r2 = "r2"
 
 
 USUAL_TRIALS = 40

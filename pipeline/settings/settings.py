@@ -14,7 +14,8 @@ from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
 from pipeline.settings.rules import require
 from pipeline.settings.search import Pruning, Search
 from pipeline.settings.searching.cluster import Cluster, ClusterKind
-from pipeline.settings.searching.measures import ACCURACY_MEASURE, MEASURES, Measure
+from pipeline.settings.searching.fit_to_task import check_task
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, MEASURES, R2_MEASURE, Measure
 from pipeline.settings.tracking import RecordInto, Tracking, Ui
 from pipeline.settings.training import (
     Augment,
@@ -63,6 +64,7 @@ class Settings:
     claim: Claim | None
 
     def __post_init__(self) -> None:
+        check_task(self.data, self.loss, getattr(self.model, "output", None), self.evaluate, self.search)
         self._check_output_fits_loss()
         if self.cluster.kind is not ClusterKind.none:
             self._check_cluster()
@@ -77,8 +79,9 @@ class Settings:
     @property
     def measure(self) -> Measure:
         """Return how good a state is said to be: what a search maximises and a kept state is best by."""
-        named = self.search.objective
-        return ACCURACY_MEASURE if named is None else MEASURES[named.value]
+        if self.search.objective is not None:
+            return MEASURES[self.search.objective.value]
+        return R2_MEASURE if self.data.is_regression else ACCURACY_MEASURE
 
     @property
     def parallel_trials(self) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.settings.data import Data, OnError
+from pipeline.settings.data import Data, OnError, Task
 from pipeline.settings.rules import require
 
 WRITTEN_SEPARATORS = {"\\t": "\t", "tab": "\t", "space": " "}
@@ -22,9 +22,9 @@ class SplitBy(StrEnum):
 class Csv(Data):
     """A table: columns of numbers, dates and categories, or one column of texts (`text`).
 
-    `label`: a name, or a position from 0 (-1: the last). `columns`: null for all but the label;
-    `categorical`: columns that are categories whatever is in them. `header`, `separator`, `quote`, `missing`,
-    `decimal`, `thousands`, `dates`: null where they are to be found.
+    `label`: a name, or a position from 0 (-1: the last); numbers with `task=regression`. `columns`: null for
+    all but the label; `categorical`: columns that are categories whatever is in them. `header`, `separator`,
+    `quote`, `missing`, `decimal`, `thousands`, `dates`: null where they are to be found.
     """
 
     path: str
@@ -47,6 +47,7 @@ class Csv(Data):
     split: SplitBy
     time: str | None
     on_error: OnError
+    task: Task = Task.classification
 
     def __post_init__(self) -> None:
         Data.__post_init__(self)

@@ -149,7 +149,23 @@ class BinaryCrossEntropy(Loss):
 
 @dataclass(slots=True)
 class MeanSquaredError(Loss):
-    """Mean over the classes of the squared difference of outputs and one-hot targets."""
+    """Mean of the squared difference of outputs and targets: of one-hot classes, or of a quantity."""
+
+
+@dataclass(slots=True)
+class MeanAbsoluteError(Loss):
+    """Mean of the absolute difference of a quantity, in deviations of the training targets."""
+
+
+@dataclass(slots=True)
+class Huber(Loss):
+    """Squared up to `delta` deviations of the training targets, from there on absolute; of a quantity."""
+
+    delta: float
+
+    def __post_init__(self) -> None:
+        Loss.__post_init__(self)
+        require(0 < self.delta <= 1e6, "loss.delta", "> 0 and <= 1000000 (deviations)", self.delta)
 
 
 @dataclass(slots=True)

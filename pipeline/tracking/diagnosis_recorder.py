@@ -106,7 +106,7 @@ class DiagnosisRecorder:
             )
             self._log_metrics(
                 run_id,
-                {shared_views.CURVES: mean},
+                {shared_views.make_curves_metric(): mean},
                 shared_views.round_to_units(device_seconds, shared_views.MILLISECONDS),
             )
 

@@ -34,8 +34,8 @@ def log_model(
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    probabilities = TensorSpec(np.dtype(model.output.dtype), (-1, len(prepared.classes)))
-    signature = ModelSignature(Schema(make_input_specs(prepared)), Schema([probabilities]))
+    answers = TensorSpec(np.dtype(model.output.dtype), (-1, prepared.outputs))
+    signature = ModelSignature(Schema(make_input_specs(prepared)), Schema([answers]))
     with hide_registry_messages():
         # `mlflow.keras.log_model` takes no run: it writes into the active one, and to make a run active sets
         # it RUNNING. A kill meanwhile would leave a trial that had ended long ago as one that did not.

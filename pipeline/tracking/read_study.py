@@ -17,16 +17,12 @@ from pipeline.search.results import Results
 from pipeline.search.study_trial import Confirmation, StudyTrial
 from pipeline.search.trial_rows import VALIDATION, make_points, read_kinds
 from pipeline.settings.command_line import EPOCHS
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure, find_measure
 from pipeline.settings.searching.objectives import FIRST, ObjectiveKind
 from pipeline.tracking.command_record import read_overrides
 from pipeline.tracking.mlflow_runs import quote, search_runs
 
-ACCURACY, COSTS, TEST, PAID = (
-    "train/validation_accuracy",
-    ("gpu_seconds", "cpu_seconds"),
-    "evaluate/test_accuracy",
-    "paid_device_seconds",
-)
+COSTS, PAID = ("gpu_seconds", "cpu_seconds"), "paid_device_seconds"
 CONFIRM, SEED = "confirm", "train.seed"
 
 
@@ -61,15 +57,17 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
     names = _read_study_tag(client, experiment, name, OBJECTIVE_NAMES)
     further = read_kinds(name, names or FIRST)
     confirming = (run for run in runs if run.data.tags.get("role") == CONFIRM)
-    confirmations = _read_confirmations(client, confirming, further)
+    measure = find_measure(_read_objective(client, experiment, name))
+    confirmations = _read_confirmations(client, confirming, further, measure)
     study_trials = tuple(
-        _read_trial(client, run, values, confirmations, further)
+        _read_trial(client, run, values, confirmations, (further, measure))
         for run, values in zip(trials, params, strict=True)
     )
     return Results(
         study=name,
         data=trials[0].data.params.get("data", "") if trials else "",
         trials=study_trials,
+        objective=measure.name,
         split=ValidationSplit.read(_read_study_tag(client, experiment, name, VALIDATION)),
         further=further,
     )
@@ -79,6 +77,12 @@ def _read_study_tag(client: MlflowClient, experiment: str, study: str, tag: str)
     """Read what the study's run says of the validation split, or of its objectives; None where nothing."""
     runs = _search_runs(client, experiment, f"tags.study = {quote(study)} AND tags.{tag} LIKE '%'")
     return json.loads(runs[-1].data.tags[tag]) if runs else None
+
+
+def _read_objective(client: MlflowClient, experiment: str, study: str) -> str:
+    """Read which measure the study's run names; accuracy where there is no such run any more."""
+    runs = _search_runs(client, experiment, f"tags.study = {quote(study)} AND tags.objective LIKE '%'")
+    return str(runs[-1].data.tags["objective"]) if runs else ACCURACY_MEASURE.name
 
 
 def _search_runs(client: MlflowClient, experiment: str, condition: str) -> list[Run]:
@@ -103,10 +107,10 @@ def _read_trial(
     run: Run,
     params: dict[str, object],
     confirmations: Mapping[int, dict[int, Confirmation]],
-    further: Sequence[ObjectiveKind],
+    kinds: tuple[Sequence[ObjectiveKind], Measure],
 ) -> StudyTrial:
     tags, metrics, number = run.data.tags, run.data.metrics, int(run.data.tags["trial"])
-    curve = _read_curve(client, run, further)
+    curve = _read_curve(client, run, *kinds)
     return StudyTrial(
         number=number,
         run_id=str(run.info.run_id),
@@ -122,11 +126,14 @@ def _read_trial(
     )
 
 
-def _read_curve(client: MlflowClient, run: Run, further: Sequence[ObjectiveKind]) -> tuple[Point, ...]:
+def _read_curve(
+    client: MlflowClient, run: Run, further: Sequence[ObjectiveKind], measure: Measure
+) -> tuple[Point, ...]:
     cost = _find_cost_metric(run)
     if cost is None:
         return ()
-    accuracies, costs = (_read_history(client, run, key) for key in (ACCURACY, cost))
+    reached = f"train/validation_{measure.metric}"
+    accuracies, costs = (_read_history(client, run, key) for key in (reached, cost))
     pairs = [(accuracies[epoch], costs[epoch]) for epoch in sorted(accuracies) if epoch in costs]
     return make_points(pairs, _read_further(client, run, further), further)
 
@@ -149,20 +156,21 @@ def _read_history(client: MlflowClient, run: Run, key: str) -> dict[int, float]:
 
 
 def _read_confirmations(
-    client: MlflowClient, runs: Iterable[Run], further: Sequence[ObjectiveKind]
+    client: MlflowClient, runs: Iterable[Run], further: Sequence[ObjectiveKind], measure: Measure
 ) -> dict[int, dict[int, Confirmation]]:
     """Read the confirmations by trial and epoch; those that did not complete count for nothing."""
     rows_by_key: dict[tuple[int, int], list[tuple[int, float, float, float, tuple[float, ...]]]] = (
         defaultdict(list)
     )
+    name, test = measure.metric, f"evaluate/test_{measure.metric}"
     for run in runs:
         metrics, params, cost = run.data.metrics, run.data.params, _find_cost_metric(run)
-        if run.data.tags["trial_state"] == "complete" and cost and "accuracy" in metrics:
+        if run.data.tags["trial_state"] == "complete" and cost and name in metrics:
             key, seed = (int(run.data.tags["trial"]), int(params[EPOCHS])), int(params[SEED])
             values = {name: row[-1:] for name, row in _read_further(client, run, further).items()}
-            (point,) = make_points([(metrics["accuracy"], metrics[cost])], values, further)
+            (point,) = make_points([(metrics[name], metrics[cost])], values, further)
             rows_by_key[key].append(
-                (seed, point.accuracy, metrics.get(TEST, math.nan), point.device_seconds, point.further)
+                (seed, point.accuracy, metrics.get(test, math.nan), point.device_seconds, point.further)
             )
     confirmations: dict[int, dict[int, Confirmation]] = defaultdict(dict)
     for (number, epoch), rows in rows_by_key.items():

@@ -20,6 +20,7 @@ from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Cost, Curve, Epoch, PowerDraw, Seconds
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.measuring import Price
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 from pipeline.tracking import (
     adopted_run,
     command_record,
@@ -33,7 +34,8 @@ if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user
     import keras
 
     from pipeline.data.prepared import Prepared
-    from pipeline.evaluation.evaluate import Evaluation
+    from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
+    from pipeline.evaluation.quantities import QuantityEvaluation
     from pipeline.models.litert import ServedFile
     from pipeline.training.train import Trained
     from pipeline.training.warm_start import Start
@@ -44,8 +46,18 @@ FLUSH_SECONDS = 5.0
 class RunRecorder:
     """A writer into one run."""
 
-    def __init__(self, client: mlflow.MlflowClient, run_id: str, device: str) -> None:
-        """Write into the run of this id. `device`: `cpu` or `gpu`, which names the metric of cost."""
+    def __init__(
+        self,
+        client: mlflow.MlflowClient,
+        run_id: str,
+        device: str,
+        measure: Measure = ACCURACY_MEASURE,
+    ) -> None:
+        """Write into the run of this id.
+
+        `device`: `cpu` or `gpu`, which names the metric of cost; `measure`: what the accuracies are.
+        """
+        self._measure = measure
         self.client = client
         self.run_id = run_id
         self.cost_metric = f"{device}_seconds"
@@ -60,7 +72,7 @@ class RunRecorder:
             {
                 "train/loss": epoch.train_loss,
                 "train/validation_loss": epoch.validation_loss,
-                "train/validation_accuracy": epoch.validation_accuracy,
+                f"train/validation_{self._measure.metric}": epoch.validation_accuracy,
                 self.cost_metric: epoch.device_seconds,
             },
             step=epoch.number,
@@ -68,22 +80,23 @@ class RunRecorder:
         if epoch.core_share is not None:
             self.add_metrics({"train/core_share": epoch.core_share}, step=epoch.number)
         milliseconds = shared_views.round_to_units(epoch.device_seconds, shared_views.MILLISECONDS)
-        self.add_metrics({shared_views.CURVES: epoch.validation_accuracy}, step=milliseconds)
+        curves = shared_views.make_curves_metric(self._measure)
+        self.add_metrics({curves: epoch.validation_accuracy}, step=milliseconds)
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
     def record_training(self, trained: "Trained") -> None:
-        """Record the result of training: `accuracy` is validation accuracy, what a search maximises."""
+        """Record the result of training."""
         from pipeline.reports import trial_plots
 
         self.record_curve(trained.curve, trained.chosen_epoch, trained.engine)
         self.record_clock(trained.curve, trained.energy, trained.settings.price)
-        picture = trial_plots.draw_learning_curves(trained.curve)
+        picture = trial_plots.draw_learning_curves(trained.curve, self._measure)
         self._log_pictures({"pictures/learning_curve.png": picture})
 
     def record_curve(self, curve: Curve, chosen: Epoch, engine: str) -> None:
         """Record what training came to. `chosen`: the epoch whose state is kept; `engine`: what trained."""
-        self.add_metrics({"accuracy": chosen.validation_accuracy}, chosen.number)
+        self.add_metrics({self._measure.metric: chosen.validation_accuracy}, chosen.number)
         self.set_tags({"engine": engine, "fair_midway": str(curve.fair_midway).lower()})
 
     def record_warm_start(self, trained: "Trained", start: "Start") -> None:
@@ -138,10 +151,32 @@ class RunRecorder:
             self._log_texts({"data/columns.csv": write_columns_csv(prepared.columns)})  # the UI shows it
         self._log_pictures({"pictures/samples.png": run_pictures.draw_samples(prepared)})
 
-    def record_evaluation(self, evaluation: "Evaluation", prepared: "Prepared") -> None:
+    def record_evaluation(self, evaluation: "AnyEvaluation", prepared: "Prepared") -> None:
         """Record the scores of the three splits, and the mistakes on the test split."""
+        from pipeline.evaluation.quantities import QuantityEvaluation
         from pipeline.reports import run_pictures
 
+        if isinstance(evaluation, QuantityEvaluation):
+            self._record_quantities(evaluation)
+        else:
+            self._record_classes(evaluation)
+        self._log_pictures(run_pictures.draw_evaluation(evaluation, prepared))
+        self._log_texts({"evaluation.json": _to_json(evaluation)})
+
+    def _record_quantities(self, evaluation: "QuantityEvaluation") -> None:
+        for split in ("train", "validation", "test"):
+            score = asdict(getattr(evaluation, split))
+            del score["samples"]
+            self.add_metrics({f"evaluate/{split}_{name}": value for name, value in score.items()})
+        self.add_metrics(
+            {
+                "evaluate/test_bias": evaluation.bias,
+                "evaluate/gap_train_test": evaluation.train.r2 - evaluation.test.r2,
+                "evaluate/gap_train_validation": evaluation.train.r2 - evaluation.validation.r2,
+            }
+        )
+
+    def _record_classes(self, evaluation: "Evaluation") -> None:
         splits = {"train": evaluation.train, "validation": evaluation.validation, "test": evaluation.test}
         self.add_metrics({f"evaluate/{name}_accuracy": score.accuracy for name, score in splits.items()})
         self.add_metrics({f"evaluate/{name}_loss": score.loss for name, score in splits.items()})
@@ -174,8 +209,6 @@ class RunRecorder:
                     "evaluate/test_accuracy_under_shift": evaluation.test_accuracy_under_shift,
                 }
             )
-        self._log_pictures(run_pictures.draw_evaluation(evaluation, prepared))
-        self._log_texts({"evaluation.json": _to_json(evaluation)})
 
     def write_note(self, text: str) -> None:
         """Write Markdown on the run's page, above the command that repeats it; pictures by artifact path."""
@@ -216,7 +249,8 @@ class RunRecorder:
         """Log the file that the model is served from, with its own accuracy, if there is one."""
         if served is not None:
             self.log_files({f"export/{served.runtime}.tflite": served.content})
-            metrics = {"export/validation_accuracy": served.accuracy, "export/bytes": len(served.content)}
+            name = f"export/validation_{self._measure.metric}"
+            metrics = {name: served.accuracy, "export/bytes": len(served.content)}
             self.add_metrics(metrics)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -258,7 +292,8 @@ def record_run(
     status, recorder = "FAILED", None
     try:
         with signals.hold_back():
-            recorder = RunRecorder(client, run_id or _open_run(client, command_line, stage), device.kind)
+            target, measure = run_id or _open_run(client, command_line, stage), command_line.settings.measure
+            recorder = RunRecorder(client, target, device.kind, measure)
             _describe(recorder, command_line, stage, device, fresh=run_id is None)
         with RunLease(client, recorder.run_id), mlflow.start_run(run_id=recorder.run_id):
             yield recorder

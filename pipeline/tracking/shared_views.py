@@ -23,16 +23,20 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline.formatting import escape_markdown
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 MILLISECONDS, MICROSECONDS = ("ms", 1e3), ("us", 1e6)
 """Units of the cost axis: name, and how many are a second."""
-CURVES = "train/validation_accuracy_at_device_ms"
-"""The metric of learning curves, its steps in `MILLISECONDS`."""
 TAG, NOTE = "mlflow.sharedViewState.", "mlflow.note.content"
 LIMIT = 20_000  # characters of the tag that the UI itself keeps to
 RUNS = 100  # on a page
 MIN_UNITS = 100  # that the cheapest point should cost, so that rounding moves no dot by more than 1 %
 MAX_LINES = 20  # of links in an experiment's note
+
+
+def make_curves_metric(measure: Measure = ACCURACY_MEASURE) -> str:
+    """Make the name of the metric of learning curves, its steps in `MILLISECONDS`."""
+    return f"train/validation_{measure.metric}_at_device_ms"
 
 
 # ---- cost as a step -----------------------------------------------------------------------------------
@@ -43,9 +47,9 @@ def choose_cost_unit(cheapest_seconds: float) -> tuple[str, float]:
     return MILLISECONDS if cheapest_seconds * MILLISECONDS[1] >= MIN_UNITS else MICROSECONDS
 
 
-def make_cost_metric(cost_metric: str, unit: tuple[str, float]) -> str:
+def make_cost_metric(cost_metric: str, unit: tuple[str, float], measure: Measure = ACCURACY_MEASURE) -> str:
     """Make the name of the metric whose step is the cost: `accuracy_at_cpu_ms`."""
-    return f"accuracy_at_{cost_metric.removesuffix('_seconds')}_{unit[0]}"
+    return f"{measure.metric}_at_{cost_metric.removesuffix('_seconds')}_{unit[0]}"
 
 
 def round_to_units(device_seconds: float, unit: tuple[str, float]) -> int:
@@ -61,7 +65,8 @@ class ViewPage:
     """The content of one view.
 
     `run_filter`: in MLflow's own words; `dot_metric`: the one whose step is the cost; `accuracy_range`: yMin
-    and yMax of the large chart, or nothing; `further_metrics`: of the objectives beside accuracy and cost.
+    and yMax of the large chart, or nothing; `further_metrics`: of the objectives beside accuracy and cost;
+    `measure`: what the accuracy is.
     """
 
     name: str
@@ -73,6 +78,7 @@ class ViewPage:
     accuracy_range: Mapping[str, float]
     curves_title: str = "Trials and their curves"
     further_metrics: Sequence[str] = ()
+    measure: Measure = ACCURACY_MEASURE
 
 
 def plant_views(
@@ -98,7 +104,9 @@ def plant_views(
             client.set_experiment_tag(experiment_id, f"{TAG}{key}", view)
         with suppress(MlflowException):
             client.set_experiment_tag(
-                experiment_id, NOTE, _make_note(client, experiment_id, subject, link, run)
+                experiment_id,
+                NOTE,
+                _make_note(client, experiment_id, subject, (pages[0].measure.label, link), run),
             )
     except MlflowException:
         link = run
@@ -110,14 +118,17 @@ def _make_id(subject: str, view: str) -> str:
     return hashlib.sha256(f"{subject}\n{view}".encode()).hexdigest()
 
 
-def _make_note(client: MlflowClient, experiment_id: str, study: str, link: str, run: str) -> str:
+def _make_note(
+    client: MlflowClient, experiment_id: str, study: str, named_link: tuple[str, str], run: str
+) -> str:
     """Make the experiment's note with this study's line first; the user's own text stays, below."""
+    label, link = named_link
     before = client.get_experiment(experiment_id).tags.get(NOTE, "").splitlines()
     mark = f"**{escape_markdown(study)}**: ["
     links = [line for line in before if line.startswith("**") and "viewStateShareKey=" in line]
     others = [line for line in links if not line.startswith(mark)][: MAX_LINES - 1]
     rest = "\n".join(line for line in before if line not in links).strip("\n")
-    line = f"{mark}accuracy against cost]({link}), [its run]({run})"
+    line = f"{mark}{label} against cost]({link}), [its run]({run})"
     return "\n\n".join([line, *others, *([rest] if rest else [])])
 
 
@@ -137,7 +148,7 @@ def _make_state(page: ViewPage) -> dict[str, Any]:
     if page.further_metrics:
         sections = {"cost": (1, 460), "pairs": (2, 380), "trials": (2, 380), "settings": (1, 420)}
     names = {
-        "cost": f"Accuracy against {_format_axis(page.dot_metric)} (log)",
+        "cost": f"{page.measure.title} against {_format_axis(page.dot_metric)} (log)",
         "trials": page.curves_title,
         "pairs": "The other objectives, in pairs",
         "settings": "Settings",
@@ -151,7 +162,7 @@ def _make_state(page: ViewPage) -> dict[str, Any]:
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
         "selectedColumns": [
-            *(f"metrics.`{key}`" for key in ("accuracy", page.cost_metric, *page.further_metrics)),
+            *(f"metrics.`{key}`" for key in (page.measure.metric, page.cost_metric, *page.further_metrics)),
             *(f"params.`{key}`" for key in page.param_keys),
             *(f"tags.`{key}`" for key in page.tag_keys),
         ],
@@ -188,16 +199,16 @@ def _make_section(key: str, name: str, columns: int, height: int) -> dict[str, A
 
 def _make_cards(page: ViewPage) -> Iterator[dict[str, Any]]:
     yield _make_line_card("frontier", "cost", page.dot_metric) | {"range": dict(page.accuracy_range)}
-    names = ["accuracy", page.cost_metric, *page.further_metrics]
+    names = [page.measure.metric, page.cost_metric, *page.further_metrics]
     for number, (up, across) in enumerate(list(combinations(names, 2))[1:], start=1):
         yield _make_scatter_card(f"pair{number}", "pairs", across, up)
-    yield _make_scatter_card("scatter", "trials", page.cost_metric, "accuracy")
-    yield _make_line_card("curves", "trials", CURVES)
+    yield _make_scatter_card("scatter", "trials", page.cost_metric, page.measure.metric)
+    yield _make_line_card("curves", "trials", make_curves_metric(page.measure))
     if page.param_keys:
         yield _make_card("settings", "PARALLEL", "settings") | {
             "selectedParams": list(page.param_keys),
             # The last one is the colour.
-            "selectedMetrics": [*page.further_metrics, page.cost_metric, "accuracy"],
+            "selectedMetrics": [*page.further_metrics, page.cost_metric, page.measure.metric],
             "showAllRuns": False,
         }
 

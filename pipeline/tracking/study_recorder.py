@@ -106,7 +106,7 @@ class StudyRecorder:
         self.experiment_id = study.experiment_id
         self._study_tags = {STUDY: study.name, STUDY_ID: study.identity}
         self._deleted: set[str] = set()
-        self._command_line = command_line
+        self._command_line, self._measure = command_line, command_line.settings.measure
         self._tags: dict[str, dict[str, str]] = {}
         self._without_engine: dict[str, CommandLine] = {}
         self._drawn_at = 0.0
@@ -134,7 +134,7 @@ class StudyRecorder:
         tags = {
             **self._study_tags,
             "stage": "sweep",
-            "objective": self._command_line.settings.measure.name,
+            "objective": self._measure.name,
             **mlflow_runs.SOURCE,
             **mlflow_runs.make_owner_tags(),
             # The page is written at the end of the study; until then a person's own text stays.
@@ -262,8 +262,8 @@ class StudyRecorder:
             self._add_epoch(add, epoch)
         if outcome.curve and outcome.chosen_epoch:
             last = outcome.curve.last
-            add("accuracy", outcome.chosen_epoch.validation_accuracy, outcome.chosen_epoch.number)
-            dot = shared_views.make_cost_metric(self.cost_metric, unit)
+            add(self._measure.metric, outcome.chosen_epoch.validation_accuracy, outcome.chosen_epoch.number)
+            dot = shared_views.make_cost_metric(self.cost_metric, unit, self._measure)
             add(
                 dot,
                 outcome.chosen_epoch.validation_accuracy,
@@ -278,7 +278,7 @@ class StudyRecorder:
             add(f"seconds/{name}", getattr(outcome.seconds, name))
         add(PARAMETERS, outcome.parameters)
         add("profile/latency_p99_ms", outcome.latency_p99_ms)
-        add("evaluate/test_accuracy", outcome.test_accuracy)
+        add(f"evaluate/test_{self._measure.metric}", outcome.test_accuracy)
         add("unshifted_accuracy", outcome.unshifted_accuracy)
         self._add_further(add, outcome)
         return metrics
@@ -297,10 +297,10 @@ class StudyRecorder:
     def _add_epoch(self, add: Any, epoch: Epoch) -> None:
         add("train/loss", epoch.train_loss, epoch.number)
         add("train/validation_loss", epoch.validation_loss, epoch.number)
-        add("train/validation_accuracy", epoch.validation_accuracy, epoch.number)
+        add(f"train/validation_{self._measure.metric}", epoch.validation_accuracy, epoch.number)
         add(self.cost_metric, epoch.device_seconds, epoch.number)
         at_ms = shared_views.round_to_units(epoch.device_seconds, shared_views.MILLISECONDS)
-        add(shared_views.CURVES, epoch.validation_accuracy, at_ms)
+        add(shared_views.make_curves_metric(self._measure), epoch.validation_accuracy, at_ms)
 
     def fail_attempt(self, attempt: str, reason: str) -> str | None:
         """End the run of a trial whose process has died as failed; return its id, None where it has none."""
@@ -373,7 +373,7 @@ class StudyRecorder:
     def _log_mark(self, mark: study_view.ChartMark, unit: tuple[str, float]) -> None:
         tags = {**self._study_tags, **mark.tags}
         run_id = mlflow_runs.create_run(self.client, self.experiment_id, mark.name, tags, parent=self.run_id)
-        name = shared_views.make_cost_metric(self.cost_metric, unit)
+        name = shared_views.make_cost_metric(self.cost_metric, unit, self._measure)
         metrics = [
             metric for step, value in mark.points for metric in mlflow_runs.make_metrics({name: value}, step)
         ]

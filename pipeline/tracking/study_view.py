@@ -131,14 +131,15 @@ def plant_study_views(
     """
     runs = f"tags.study = {quote(results.study)} AND tags.plot_order LIKE"
     everything = ViewPage(
-        name="accuracy against cost",
+        name=f"{results.accuracy_name} against cost",
         run_filter=f"{runs} '%-%'",
-        dot_metric=make_cost_metric(cost_metric, unit),
+        dot_metric=make_cost_metric(cost_metric, unit, results.measure),
         cost_metric=cost_metric,
         param_keys=find_shared_keys(results),
         tag_keys=("frontier", "knee", "beaten_by"),
         accuracy_range=choose_window(select_frontier(flatten(member.point for member in results.frontier))),
         further_metrics=tuple(kind.metric for kind in results.further),
+        measure=results.measure,
     )
     frontier_only = replace(everything, name="frontier only", run_filter=f"{runs} '0-%'")
     return shared_views.plant_views(

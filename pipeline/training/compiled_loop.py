@@ -19,7 +19,9 @@ from pipeline.training.device_data import (
     DeviceData,
     EpochPlan,
     describe_network,
+    finish_score,
     load_cached,
+    scale_labels,
     shuffle_rows,
     split_rows,
 )
@@ -47,7 +49,7 @@ def compile_score(network: NetworkSpec, xla: bool) -> ScoreFunction:
         score, jit_compile=xla or None, autograph=False
     ).get_concrete_function(
         tf.TensorSpec([None, sizes[0]], wide),
-        tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None], network.label_type),
         parameters,
         tf.TensorSpec([], wide),
     )
@@ -88,6 +90,7 @@ class CompiledLoop:
                 prepared.validation, prepared, network.wide, network.wide, self._tf_device
             )
             self._hyper_parameters = compiled_epoch.make_hyper_parameters(settings, network.wide)
+        self._unseen_labels = scale_labels(prepared.validation, prepared)
         self._state = compiled_epoch.make_state(self._spec, weights)
         self._buffers = compiled_epoch.make_buffers(self._spec, self._state)
         steps = self._spec.steps * settings.train.epochs
@@ -180,7 +183,7 @@ class CompiledLoop:
         sums = np.zeros(2)
         for portion in split_rows(rows, max(self._spec.network.sizes)):
             sums += [float(value) for value in self._score_rows(portion)]
-        return sums[0] / rows, sums[1] / rows
+        return finish_score(sums, self._unseen_labels)
 
     def _score_rows(self, rows: slice) -> tuple[Tensor, Tensor]:
         features, labels, *_ = self._unseen

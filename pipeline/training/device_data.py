@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared, Split
+from pipeline.measures import divide_squares, sum_squares
 from pipeline.models import keras_models
 from pipeline.settings.model import Activation, Output
 from pipeline.settings.settings import Settings
@@ -18,7 +19,10 @@ MAX_SCORED_NUMBERS = 2**24
 
 
 class DeviceData(NamedTuple):
-    """Samples on the device: features [n, inputs], labels int32 [n], scaling () or [inputs]."""
+    """Samples on the device: features [n, inputs], labels int32 [n], scaling () or [inputs].
+
+    Labels that are quantities are in deviations of the training split, of the wide type.
+    """
 
     features: Tensor
     labels: Tensor
@@ -69,7 +73,7 @@ def load_cached(
 ) -> DeviceData:
     """Load a split onto the device, and keep it for later runs of this process, as in a search."""
     scales = tuple(array.tobytes() for array in (prepared.scaling.mean, prepared.scaling.std))
-    key = (id(split.features), id(split.labels), scales, wide, scaled_to, tf_device)
+    key = (id(split.features), id(split.labels), scales, prepared.target, wide, scaled_to, tf_device)
     if key not in _cached:
         with tf.device(tf_device):
             data = load_split(split, prepared, wide, scaled_to)
@@ -100,7 +104,25 @@ def load_split(split: Split, prepared: Prepared, wide: Tensor, scaled_to: Tensor
     )
     if scaled_to:
         features = tf.cast((tf.cast(features, wide) - mean) / std, scaled_to)
-    return DeviceData(features, tf.constant(np.asarray(split.labels, np.int32)), mean, std)
+    kind = tf.int32 if prepared.target is None else wide
+    return DeviceData(features, tf.constant(scale_labels(split, prepared), kind), mean, std)
+
+
+def scale_labels(split: Split, prepared: Prepared) -> np.ndarray:
+    """Return labels as a network sees them: numbers of classes int32 [n], or quantities in deviations."""
+    if prepared.target is None:
+        return np.asarray(split.labels, np.int32)
+    return prepared.target.scale(split.labels)
+
+
+def finish_score(sums: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return mean loss and measure from what `sum_scores` added up over a split.
+
+    `labels`: of the split, as `scale_labels` returns them: accuracy of classes, R2 of quantities.
+    """
+    rows, (losses, second) = len(labels), map(float, sums)
+    of_quantity = labels.dtype.kind == "f"
+    return losses / rows, divide_squares(second, sum_squares(labels)) if of_quantity else second / rows
 
 
 def is_streamed(settings: Settings, prepared: Prepared) -> bool:
@@ -108,16 +130,22 @@ def is_streamed(settings: Settings, prepared: Prepared) -> bool:
     return prepared.train.features.nbytes > settings.data.in_memory_limit
 
 
-def make_reader(split: Split, batch: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """Return a function that reads rows int32 [batch] from disk: samples float32 [batch, inputs], labels."""
+def make_reader(
+    split: Split, prepared: Prepared, kind: Tensor, batch: int
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Return a function that reads rows int32 [batch] from disk: samples float32 [batch, inputs], labels.
+
+    `kind`: of the labels, see `NetworkSpec.label_type`.
+    """
     inputs = int(np.prod(split.features.shape[1:]))
 
     def read(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         samples = np.asarray(split.features[numbers], np.float32)
-        return samples.reshape(len(numbers), -1), np.asarray(split.labels[numbers], np.int32)
+        labels = scale_labels(Split(samples, split.labels[numbers]), prepared)
+        return samples.reshape(len(numbers), -1), labels.astype(kind.as_numpy_dtype)
 
     def read_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
-        samples, labels = tf.numpy_function(read, [rows], (tf.float32, tf.int32))
+        samples, labels = tf.numpy_function(read, [rows], (tf.float32, kind))
         return tf.ensure_shape(samples, [batch, inputs]), tf.ensure_shape(labels, [batch])
 
     return read_rows

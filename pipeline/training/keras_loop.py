@@ -75,8 +75,11 @@ class KerasLoop:
         self._shape, self._rows = prepared.shape, len(prepared.train.labels)
         self._steps = self._rows // settings.train.batch_size
         self._validation = prepared.validation
+        self._unseen_labels = device_data.scale_labels(prepared.validation, prepared)
         self._streams = device_data.is_streamed(settings, prepared)
-        self._read = device_data.make_reader(prepared.train, settings.train.batch_size)
+        self._read = device_data.make_reader(
+            prepared.train, prepared, self._network.label_type, settings.train.batch_size
+        )
         with tf.device(self._tf_device):
             if not self._streams:
                 self._data = device_data.load_cached(
@@ -183,14 +186,15 @@ class KerasLoop:
             return self._model.fit(batches, epochs=1, shuffle=False, verbose=0).history["loss"][0]
 
     def score(self) -> tuple[float, float]:
-        labels, sums = np.asarray(self._validation.labels, np.int32), np.zeros(2)
+        labels, sums = self._unseen_labels, np.zeros(2)
         for portion in device_data.split_rows(len(labels), keras_models.get_widest_output(self._model)):
             samples = np.asarray(self._validation.features[portion], np.float32)
-            logits, answers = self._model.predict_on_batch(samples), tf.constant(labels[portion])
+            logits = self._model.predict_on_batch(samples)
+            answers = tf.constant(labels[portion], self._network.label_type)
             smoothing = self._hyper_parameters.smoothing
             loss, right = mlp_gradients.sum_scores(self._network, logits, answers, smoothing)
             sums += [float(loss), float(right)]
-        return sums[0] / len(labels), sums[1] / len(labels)
+        return device_data.finish_score(sums, labels)
 
     def get_parameters(self) -> Sequence[Tensor]:
         return [tf.constant(array) for array in self._model.get_weights()]

@@ -42,7 +42,7 @@ class Loop(Protocol):
         """Train the prepared epoch; return the mean loss of its batches."""
 
     def score(self) -> tuple[float, float]:
-        """Return mean loss and accuracy on the validation split."""
+        """Return mean loss and accuracy, of a quantity R2, on the validation split."""
 
     def get_parameters(self) -> Sequence[Tensor]:
         """Return [W1, b1, W2, b2, ...] as they are now; later epochs do not change what was returned."""

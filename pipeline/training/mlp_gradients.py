@@ -18,7 +18,7 @@ from pipeline.training.losses import LossFunction
 class NetworkSpec:
     """What shapes the code of a network.
 
-    `sizes`: inputs, width of each hidden layer, classes.
+    `sizes`: inputs, width of each hidden layer, classes (1 for a quantity).
     """
 
     sizes: tuple[int, ...]
@@ -29,6 +29,11 @@ class NetworkSpec:
     @property
     def wide(self) -> Tensor:
         return tf.float64 if self.policy is Policy.float64 else tf.float32
+
+    @property
+    def label_type(self) -> Tensor:
+        """Return the type of labels: numbers of classes, or quantities in the wide type."""
+        return self.wide if self.loss.is_of_quantity else tf.int32
 
     @property
     def narrow(self) -> Tensor:
@@ -93,7 +98,12 @@ def activate(activation: Activation, preactivation: Tensor) -> Tensor:
 
 
 def make_targets(network: NetworkSpec, labels: Tensor, smoothing: Tensor) -> Tensor:
-    """Return one-hot targets [batch, classes]; a share `smoothing` of each is spread as the loss says."""
+    """Return one-hot targets [batch, classes]; a share `smoothing` of each is spread as the loss says.
+
+    Quantities are their own targets [batch, 1].
+    """
+    if network.loss.is_of_quantity:
+        return tf.cast(labels, network.wide)[:, None]
     off_value = network.loss.spread(smoothing)
     return tf.one_hot(labels, network.sizes[-1], 1 - smoothing + off_value, off_value, dtype=network.wide)
 
@@ -101,9 +111,15 @@ def make_targets(network: NetworkSpec, labels: Tensor, smoothing: Tensor) -> Ten
 def sum_scores(
     network: NetworkSpec, logits: Tensor, labels: Tensor, smoothing: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the sum of the losses and the number of right answers of logits [n, classes]."""
+    """Return the sum of the losses and the number of right answers of logits [n, classes].
+
+    Of quantities, the second is the sum of the squared errors.
+    """
+    targets = make_targets(network, labels, smoothing)
+    sample_losses = network.loss.compute(logits, targets)
+    if network.loss.is_of_quantity:
+        return tf.reduce_sum(sample_losses), tf.reduce_sum(tf.square(logits - targets))
     is_right = tf.argmax(logits, 1, tf.int32) == labels
-    sample_losses = network.loss.compute(logits, make_targets(network, labels, smoothing))
     return tf.reduce_sum(sample_losses), tf.math.count_nonzero(is_right)
 
 

@@ -127,7 +127,12 @@ class NetworkLoop:
 
     @cached_property
     def _read(self) -> Any:
-        return device_data.make_reader(self._prepared.train, self._spec.batch)
+        kind = self._spec.network.label_type
+        return device_data.make_reader(self._prepared.train, self._prepared, kind, self._spec.batch)
+
+    @cached_property
+    def _unseen_labels(self) -> np.ndarray:
+        return device_data.scale_labels(self._prepared.validation, self._prepared)
 
     def continue_from(self, epochs: int, steps: int) -> None:
         self._epochs_before, self._steps_before = epochs, steps
@@ -150,16 +155,18 @@ class NetworkLoop:
         sums = np.zeros(2)
         for portion in device_data.split_rows(rows, keras_models.get_widest_output(self._model)):
             sums += self._score_rows(portion)
-        return sums[0] / rows, sums[1] / rows
+        return device_data.finish_score(sums, self._unseen_labels)
 
     def _score_rows(self, rows: slice) -> tuple[float, float]:
         validation = self._prepared.validation
         samples = np.asarray(validation.features[rows], np.float32)
-        labels = np.asarray(validation.labels[rows], np.int32)
+        labels = self._unseen_labels[rows]
         with tf.device(self._tf_device):
             self._network.load(self._state)
             loss, right = self._network.score(
-                tf.constant(samples), tf.constant(labels), self._hyper_parameters.smoothing
+                tf.constant(samples),
+                tf.constant(labels, self._spec.network.label_type),
+                self._hyper_parameters.smoothing,
             )
         return float(loss), float(right)
 

@@ -217,7 +217,7 @@ def _train_epoch(loop: Loop, watch: Stopwatch, settings: Settings, number: int) 
     with watch.time("validate"):
         validation_loss, accuracy = loop.score()
     for name, value in (("train", float(loss)), ("validation", validation_loss)):
-        if not math.isfinite(value):
+        if not math.isfinite(value + accuracy):  # squares overflow before their roots do
             raise Diverged(_explain_divergence(name, value, number, settings), watch.device_seconds)
     return Epoch(
         number=number,

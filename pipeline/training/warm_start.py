@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.prepared import Prepared, Scaling
+from pipeline.data.prepared import Prepared, Scaling, Target
 from pipeline.errors import BadModel
 from pipeline.models import keras_models
 from pipeline.settings.kinds import option_name
@@ -89,7 +89,7 @@ def unpack(content: bytes) -> TrainingState | None:
 
 
 def take_over_scaling(model: Any, prepared: Prepared) -> Prepared:
-    """Return the data as the first run's network saw such data.
+    """Return the data as the first run's network saw such data, with the same deviation of a quantity.
 
     Raises:
         BadModel: the model's front end is another one, so its weights mean other features.
@@ -100,6 +100,10 @@ def take_over_scaling(model: Any, prepared: Prepared) -> Prepared:
             "train.from must be a model with the front end of this data (vocabulary, categories, bands), "
             "got another one; go on with the data and settings that it was fitted on, or train anew"
         )
+    answers = next((layer for layer in model.layers if layer.name == keras_models.PREDICTION), None)
+    if answers is not None and prepared.target is not None:
+        config = answers.get_config()
+        prepared = replace(prepared, target=Target(config["offset"], config["scale"]))
     scaling = next((layer for layer in model.layers if layer.name == "scaling"), None)
     if scaling is None:
         return prepared

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pipeline.data.prepared import Prepared
 from pipeline.data.preprocess import describe_data_settings, preprocess
 from pipeline.evaluation import corruptions
-from pipeline.evaluation.evaluate import Evaluation, evaluate, shift_splits
+from pipeline.evaluation.evaluate import AnyEvaluation, evaluate, shift_splits
 from pipeline.hardware.device import claim_device
 from pipeline.measures import Cost, Epoch, Seconds, Stop
 from pipeline.models import keras_models, litert
@@ -46,7 +46,7 @@ class TrialResult:
     trained: Trained
     model: "keras.Model"
     seconds: Seconds
-    evaluation: Evaluation
+    evaluation: AnyEvaluation
     cost: Cost
 
 

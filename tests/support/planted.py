@@ -60,7 +60,7 @@ def write(
         metrics += [
             Metric("train/validation_accuracy", point.accuracy, now, epoch),
             Metric(METRIC, point.device_seconds, now, epoch),
-            Metric(shared_views.CURVES, point.accuracy, now, at_ms),
+            Metric(shared_views.make_curves_metric(), point.accuracy, now, at_ms),
         ]
     if tried.points:
         last = tried.points[-1]

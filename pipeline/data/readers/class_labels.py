@@ -5,6 +5,7 @@ import unicodedata
 import numpy as np
 
 from pipeline.data.readers.loaded import MAX_CLASSES, LabelledSamples, LoadedData
+from pipeline.data.readers.quantities import OFFER
 from pipeline.data.report import Findings
 from pipeline.errors import BadData
 
@@ -40,7 +41,7 @@ def number_classes(
     if len(values) > MAX_CLASSES or len(values) > max(FEW_CLASSES, rows / 2):
         raise BadData(
             f"{names[0]} must have at most {MAX_CLASSES} classes, and fewer than rows, got {len(values):,} "
-            f"different values in {rows:,} rows; {REMEDY}"
+            f"different values in {rows:,} rows; {REMEDY}" + f", or {OFFER}" * (values.dtype.kind != "U")
         )
     numbered = [
         LabelledSamples(samples.features, _renumber(part, values))
@@ -119,5 +120,5 @@ def _check_whole(labels: np.ndarray, name: str) -> None:
     if len(fractions):
         raise BadData(
             f"{name} must be classes, got {len(fractions)} of {len(labels)} that are no whole numbers (the "
-            f"first is {fractions[0]:g}); quantities are not learned, bin them"
+            f"first is {fractions[0]:g}); {OFFER}, or bin them"
         )

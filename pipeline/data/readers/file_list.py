@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.data.readers.encodings import decode_text, detect_encoding
 from pipeline.data.readers.file_tree import SPLIT_NAMES, FileTree, make_tree
+from pipeline.data.readers.quantities import OFFER, parse_quantity
 from pipeline.data.report import Findings
 from pipeline.errors import BadData
 
@@ -13,10 +14,14 @@ PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "imag
 LABELS = ("label", "class", "category", "target")
 SPLITS = ("split", "set", "subset")
 SUFFIXES = (".csv", ".tsv", ".txt")
+MANY, ROWS_OF_A_CLASS = 20, 10
+"""More different numbers than this, each of fewer files, are quantities."""
 
 
-def read_list(path: Path, findings: Findings) -> FileTree:
+def read_list(path: Path, findings: Findings, quantities: bool = False) -> FileTree:
     """Read a list of files; paths in it begin in its own folder, unless they are absolute.
+
+    `quantities`: labels are numbers; a split may have some that the training split has not.
 
     Raises:
         BadData: it has no column of paths or labels, a cell is empty, or there are fewer than two classes.
@@ -24,12 +29,12 @@ def read_list(path: Path, findings: Findings) -> FileTree:
     try:
         content = path.read_bytes()
         text, _ = decode_text(content, detect_encoding([content]))
-        return _read_rows(path, text, findings)
+        return _read_rows(path, text, findings, quantities)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadData(f"{path} must be a list of files (CSV), got: {error}; write it as UTF-8") from None
 
 
-def _read_rows(path: Path, text: str, findings: Findings) -> FileTree:
+def _read_rows(path: Path, text: str, findings: Findings, quantities: bool) -> FileTree:
     separator = max("\t;,", key=text.partition("\n")[0].count)
     table = csv.DictReader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     columns = {name.strip().lower(): name for name in table.fieldnames or ()}
@@ -47,10 +52,27 @@ def _read_rows(path: Path, text: str, findings: Findings) -> FileTree:
         split = "train" if split_column is None else _read_split(path, row[split_column], table.line_num)
         named.setdefault(split, []).append((label, path.parent / name))
     _drop_repeated_lines(named, findings)
+    if quantities:
+        return make_tree(
+            path, named, tuple(sorted({label for files in named.values() for label, _ in files}))
+        )
     classes = tuple(sorted({label for label, _ in named["train"]}))
+    _refuse_quantities(path, classes, len(named["train"]))
     if len(classes) < 2:
         raise BadData(f"{path} must name files of two classes or more, got {len(classes)}; add some")
     return make_tree(path, named, classes)
+
+
+def _refuse_quantities(path: Path, classes: tuple[str, ...], rows: int) -> None:
+    """Raise BadData where labels are many different numbers, each of a few files."""
+    numbers = [parse_quantity(name) for name in classes]
+    if len(classes) <= MANY or None in numbers:
+        return
+    if rows < ROWS_OF_A_CLASS * len(classes) or any(number % 1 for number in numbers if number is not None):
+        raise BadData(
+            f"{path} names {len(classes):,} different numbers as labels of {rows:,} files: {OFFER}; or cut "
+            "them into classes"
+        )
 
 
 def _pick_column(path: Path, columns: dict[str, str], known: tuple[str, ...], what: str) -> str:

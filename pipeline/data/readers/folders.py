@@ -13,6 +13,7 @@ from pipeline.data.readers.file_list import SUFFIXES as LIST_SUFFIXES
 from pipeline.data.readers.file_list import read_list
 from pipeline.data.readers.file_tree import FileTree, LabelledFile, scan_folder
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_file
+from pipeline.data.readers.quantities import convert_classes
 from pipeline.data.readers.scratch import RowWriter, ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.errors import BadData, DataMissing
@@ -29,9 +30,15 @@ class Unreadable(Exception):
 
 
 def find_files(
-    path: str, suffixes: Sequence[str], findings: Findings, scratch: ScratchSpace | None = None
+    path: str,
+    suffixes: Sequence[str],
+    findings: Findings,
+    scratch: ScratchSpace | None = None,
+    quantities: bool = False,
 ) -> FileTree:
     """Return the files that `data.path` names: a folder, a list (CSV), or an archive, unpacked in `scratch`.
+
+    `quantities`: labels are numbers, and no classes.
 
     Raises:
         DataMissing: there is nothing of that name.
@@ -41,7 +48,7 @@ def find_files(
     if root.is_dir():
         return scan_folder(root, suffixes, findings)
     if root.suffix.lower() in LIST_SUFFIXES:
-        return read_list(root, findings)
+        return read_list(root, findings, quantities)
     assert scratch is not None
     folder = scratch.make_path() / root.name
     archives.unpack(root, folder, findings)
@@ -61,7 +68,7 @@ def _check_path(path: str) -> Path:
     )
 
 
-def fingerprint(path: str, suffixes: Sequence[str]) -> str:
+def fingerprint(path: str, suffixes: Sequence[str], quantities: bool = False) -> str:
     """Return the SHA-256 (hex) over names and contents of the files that `find_files` finds.
 
     Raises:
@@ -70,7 +77,7 @@ def fingerprint(path: str, suffixes: Sequence[str]) -> str:
     root = _check_path(path)
     if root.is_file() and archives.is_archive(root):
         return hash_file(root)
-    tree = find_files(path, suffixes, Findings())
+    tree = find_files(path, suffixes, Findings(), quantities=quantities)
     stats = []
     for split, files in tree.splits.items():
         for file in files:
@@ -131,15 +138,19 @@ ReadSplit = Callable[[Sequence[LabelledFile], UnreadableFiles], LabelledSamples]
 """Reads the files of one split, mostly by `decode_files`."""
 
 
-def load_splits(tree: FileTree, on_error: OnError, read: ReadSplit, findings: Findings) -> LoadedData:
+def load_splits(
+    tree: FileTree, on_error: OnError, read: ReadSplit, findings: Findings, quantities: bool = False
+) -> LoadedData:
     """Read each split; kinds of samples that need a front end name it afterwards.
 
+    `quantities`: the names of the classes are numbers, which become the labels.
+
     Raises:
-        BadData: a file cannot be read and `on_error` is stop, or none can.
+        BadData: a file cannot be read and `on_error` is stop, or none can; a label is no number.
     """
     unreadable = UnreadableFiles(on_error)
     splits = {split: read(files, unreadable) for split, files in tree.splits.items()}
-    return LoadedData(
+    loaded = LoadedData(
         train=splits["train"],
         test=splits.get("test"),
         validation=splits.get("validation"),
@@ -147,6 +158,7 @@ def load_splits(tree: FileTree, on_error: OnError, read: ReadSplit, findings: Fi
         unreadable=tuple(unreadable.names),
         findings=findings.to_tuple(),
     )
+    return convert_classes(loaded) if quantities else loaded
 
 
 Decoded = TypeVar("Decoded")

@@ -34,7 +34,8 @@ class LabelledSamples:
 class LoadedData:
     """All samples of a source. `test`, `validation`: the official splits, where there are any.
 
-    `classes`: a name for each label 0, 1, ...; `kind`: of raw samples that need a front end, None: the
+    `classes`: a name for each label 0, 1, ...; none where labels are quantities, float64, NaN where one is
+    missing; `kind`: of raw samples that need a front end, None: the
     features are ready; `unreadable`: files that could not be read; `findings`: what else was left out or
     changed; `columns`: of a table.
     """

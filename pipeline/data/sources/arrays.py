@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.data.readers.class_labels import number_classes
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
+from pipeline.data.readers.quantities import take_quantities
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.errors import BadData, DataMissing
 from pipeline.files import expand_home
@@ -46,7 +47,8 @@ def load(data: Arrays, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
                 f"got {test.features.shape[1:]}; use arrays of one data set"
             )
         train, test = _convert_to_one_type(train, test)
-    return number_classes(train, test, (data.labels, data.test_labels or ""))
+    read = take_quantities if data.is_regression else number_classes
+    return read(train, test, (data.labels, data.test_labels or ""))
 
 
 def _convert_to_one_type(

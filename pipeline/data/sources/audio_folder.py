@@ -21,7 +21,7 @@ FORMAT = folders.FORMAT
 
 def fingerprint(data: AudioFolder, _data_dir: Path) -> str:
     """Return the SHA-256 (hex) over names and contents of all files."""
-    return folders.fingerprint(data.path, SUFFIXES)
+    return folders.fingerprint(data.path, SUFFIXES, data.is_regression)
 
 
 def load(data: AudioFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
@@ -32,10 +32,10 @@ def load(data: AudioFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedDat
             `data.rate` is null.
     """
     findings = Findings()
-    tree = folders.find_files(data.path, SUFFIXES, findings, scratch)
+    tree = folders.find_files(data.path, SUFFIXES, findings, scratch, data.is_regression)
     decode = SoundDecoder(data, findings)
     read = partial(folders.read_arrays, decode=decode, scratch=scratch)
-    loaded = folders.load_splits(tree, data.on_error, read, findings)
+    loaded = folders.load_splits(tree, data.on_error, read, findings, data.is_regression)
     return replace(loaded, kind=SoundSamples(decode.rate))
 
 

@@ -1,4 +1,4 @@
-"""Tables with a column of classes: numbers, dates and categories, or one column of texts."""
+"""Tables with a column of classes or quantities: numbers, dates and categories, or one column of texts."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ from pipeline.data.tables.find_types import find_types
 from pipeline.data.tables.labels import find_column, find_telltales, list_classes, number_labels, read_labels
 from pipeline.data.tables.read_columns import build_table, make_texts, read_numbers
 from pipeline.data.tables.table_files import read_table
+from pipeline.data.tables.targets import find_copies, read_targets
 from pipeline.errors import BadData, DataMissing
 from pipeline.files import expand_home
 from pipeline.settings.tables import Csv, SplitBy
@@ -54,26 +55,26 @@ def load(data: Csv, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
     findings, paths = Findings(), _find_files(data)
     tables = {split: read_table(path, data, scratch, findings) for split, path in paths.items()}
     layout = _choose_layout(paths["train"], tables["train"], data, findings)
-    samples, labels = {}, {}
+    samples, classes = {}, tuple[str, ...]()
     for split, table in tables.items():
         _check_names(table, layout, paths[split], paths["train"])
         samples[split] = _read_samples(table, layout, scratch, paths[split])
-        labels[split] = read_labels(table, layout.label)
-    classes = list_classes(list(labels.values()), layout.label, paths["train"])
-    alike = Counter(map(str.casefold, classes))
-    mixed = [name for name in classes if alike[name.casefold()] > 1]
-    findings.add("name", "of classes alike but for capitals", ", ".join(mixed[:8]), len(mixed))
+    if data.is_regression:
+        labels, _ = read_targets(tables, layout.label, data, paths)
+    else:
+        labels, classes = _read_classes(tables, layout.label, paths["train"], findings)
     made = {
         split: LabelledSamples(
             samples[split],
-            number_labels(labels[split], classes),
+            labels[split],
             _number_groups(table, layout.group) if split == "train" else None,
             _read_times(table, data, layout, paths[split]) if split == "train" else None,
         )
         for split, table in tables.items()
     }
     if isinstance(samples["train"], Table):
-        find_telltales(samples["train"], made["train"].labels, findings)
+        find = find_copies if data.is_regression else find_telltales
+        find(samples["train"], made["train"].labels, findings)
     kind: SampleKind = TableSamples(layout.columns) if layout.text is None else TextSamples()
     return LoadedData(
         train=made["train"],
@@ -84,6 +85,18 @@ def load(data: Csv, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
         findings=findings.to_tuple(),
         columns=layout.reports,
     )
+
+
+def _read_classes(
+    tables: dict[str, CellTable], label: str, path: Path, findings: Findings
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Return the number of each row's class by split, and the classes."""
+    words = {split: read_labels(table, label) for split, table in tables.items()}
+    classes = list_classes(list(words.values()), label, path)
+    alike = Counter(map(str.casefold, classes))
+    mixed = [name for name in classes if alike[name.casefold()] > 1]
+    findings.add("name", "of classes alike but for capitals", ", ".join(mixed[:8]), len(mixed))
+    return {split: number_labels(each, classes) for split, each in words.items()}, classes
 
 
 def _find_files(data: Csv) -> dict[str, Path]:

@@ -19,7 +19,7 @@ FORMAT = folders.FORMAT
 
 def fingerprint(data: ImageFolder, _data_dir: Path) -> str:
     """Return the SHA-256 (hex) over names and contents of all images."""
-    return folders.fingerprint(data.path, SUFFIXES)
+    return folders.fingerprint(data.path, SUFFIXES, data.is_regression)
 
 
 def load(data: ImageFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
@@ -32,11 +32,11 @@ def load(data: ImageFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedDat
             `data.size` is null; or all of them are blank on the background.
     """
     findings = Findings()
-    tree = folders.find_files(data.path, SUFFIXES, findings, scratch)
+    tree = folders.find_files(data.path, SUFFIXES, findings, scratch, data.is_regression)
     wide = any(images.is_wide(file.path) for files in tree.splits.values() for file in files)
     decode = ImageDecoder(data, wide, findings)
     read = partial(folders.read_arrays, decode=decode, scratch=scratch)
-    loaded = folders.load_splits(tree, data.on_error, read, findings)
+    loaded = folders.load_splits(tree, data.on_error, read, findings, data.is_regression)
     decode.check_blank()
     return loaded
 

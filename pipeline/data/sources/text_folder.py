@@ -23,7 +23,7 @@ SUFFIXES = (".txt", ".text", ".md")
 
 def fingerprint(data: TextFolder, _data_dir: Path) -> str:
     """Return the SHA-256 (hex) over names and contents of all files."""
-    return folders.fingerprint(data.path, SUFFIXES)
+    return folders.fingerprint(data.path, SUFFIXES, data.is_regression)
 
 
 def load(data: TextFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
@@ -33,11 +33,13 @@ def load(data: TextFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedData
         BadData: as `folders.find_files` and `folders.load_splits`.
     """
     findings = Findings()
-    tree = folders.find_files(data.path, SUFFIXES, findings, scratch)
+    tree = folders.find_files(data.path, SUFFIXES, findings, scratch, data.is_regression)
     detect = data.encoding == encodings.AUTO
     encoding = encodings.detect_encoding(_read_contents(tree)) if detect else data.encoding
     read = partial(_read_split, encoding=encoding, detect=detect, scratch=scratch, findings=findings)
-    return replace(folders.load_splits(tree, data.on_error, read, findings), kind=TextSamples())
+    return replace(
+        folders.load_splits(tree, data.on_error, read, findings, data.is_regression), kind=TextSamples()
+    )
 
 
 def _read_contents(tree: FileTree) -> Iterator[bytes]:

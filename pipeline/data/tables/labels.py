@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.data.readers.quantities import OFFER
 from pipeline.data.report import Findings
 from pipeline.data.samples import Table
 from pipeline.data.tables import numbers
@@ -79,8 +80,8 @@ def _refuse_quantities(values: Any, rows: int, key: str, path: Path) -> None:
     are_whole = pc.all(pc.match_substring_regex(values, WHOLE)).as_py()
     if are_numbers and (not are_whole or rows < ROWS_OF_A_CLASS * len(values)):
         raise BadData(
-            f"column {key} of {path} has {len(values):,} different numbers in {rows:,} rows: classes are "
-            "learned, not quantities; cut it into classes, or choose another column with data.label=..."
+            f"column {key} of {path} has {len(values):,} different numbers in {rows:,} rows: {OFFER}; or cut "
+            "it into classes, or choose another column with data.label=..."
         )
     if rows < 2 * len(values):
         raise BadData(

@@ -68,14 +68,7 @@ def build_table(
     worded = [column for column in columns if column.kind is Kind.category]
     array = scratch.allocate((len(content), len(counted)), np.dtype(np.float64))
     for position, column in enumerate(counted):
-        start = 0
-        for chunk in content.get_column(column.name).chunks:
-            parsed, mistaken = read_numbers(column, chunk)
-            if mistaken.any():
-                row = int(np.flatnonzero(mistaken)[0])
-                _refuse_cell(column, chunk[row].as_py(), int(content.lines[start + row]), path)
-            array[start : start + len(chunk), position] = parsed
-            start += len(chunk)
+        array[:, position] = read_column(content, column, path)
     words = tuple(
         make_texts([read_words(column, chunk) for chunk in content.get_column(column.name).chunks], scratch)
         for column in worded
@@ -83,6 +76,23 @@ def build_table(
     return Table(
         array, words, tuple(column.name for column in counted), tuple(column.name for column in worded)
     )
+
+
+def read_column(content: CellTable, column: ColumnType, path: Path) -> np.ndarray:
+    """Return the numbers of a column, float64 [n] as `read_numbers`.
+
+    Raises:
+        BadData: a cell of `path` is not what its column was taken for.
+    """
+    array, start = np.empty(len(content)), 0
+    for chunk in content.get_column(column.name).chunks:
+        parsed, mistaken = read_numbers(column, chunk)
+        if mistaken.any():
+            row = int(np.flatnonzero(mistaken)[0])
+            _refuse_cell(column, chunk[row].as_py(), int(content.lines[start + row]), path)
+        array[start : start + len(chunk)] = parsed
+        start += len(chunk)
+    return array
 
 
 def _refuse_cell(column: ColumnType, cell: str, line: int, path: Path) -> None:

@@ -29,7 +29,7 @@ class CustomArchitecture(Architecture):
         Raises:
             BadModel: there is no such function, it fails, or what it returns does not fit.
         """
-        custom, classes, shape = settings.model, len(prepared.classes), tuple(features.shape[1:])
+        custom, classes, shape = settings.model, prepared.outputs, tuple(features.shape[1:])
         assert isinstance(custom, Custom)
         model = _build_model(_import_function(custom.build), custom.build, shape, classes, settings)
         _check_input(model, custom.build, shape)

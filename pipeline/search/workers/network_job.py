@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from pipeline.errors import DataChanged, Diverged, FulcrumError
-from pipeline.evaluation.output_scores import score_outputs
 from pipeline.hardware.device import claim_device
-from pipeline.measures import Curve, Point
+from pipeline.measures import Curve, Point, score_answers
 from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
 from pipeline.profiling.objectives import list_costs, measure_network
@@ -114,10 +115,10 @@ def _measure_outcome(job: Job, trained: Trained, parameters: int, started: float
             ).p99_ms
         if job.read_test:
             split = trained.data.test
-            test = score_outputs(predict(split.samples), split.labels, job.settings.loss).accuracy
+            test = score_answers(predict(split.samples), np.asarray(split.labels))
         if job.under_shift:
             split = load_prepared(job.settings).validation
-            unshifted = score_outputs(predict(split.samples), split.labels, job.settings.loss).accuracy
+            unshifted = score_answers(predict(split.samples), np.asarray(split.labels))
     seconds = trained.seconds
     too_slow = _explain_too_slow(latency, job.limits)
     return TrialOutcome(

@@ -25,11 +25,16 @@ class LossFunction(ABC):
     """All that must be known of a loss; a subclass is a frozen dataclass in a module of its own.
 
     Its fields are what shapes the compiled code: equal ones share compiled epochs. `output`: what makes
-    probabilities of logits.
+    probabilities of logits; linear: the one logit is a quantity, and so is its target.
     """
 
     classes: int
     output: Output
+
+    @property
+    def is_of_quantity(self) -> bool:
+        """Return whether a quantity is learned, in deviations of the training targets."""
+        return self.output is Output.linear
 
     @classmethod
     def from_settings(cls, _loss: Any, classes: int, output: Output) -> Self:
@@ -61,7 +66,8 @@ class LossFunction(ABC):
     def score(loss: Any, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Compute the loss of each sample, float64 [n], as Keras does from probabilities, not smoothed.
 
-        `outputs`: probabilities [n, classes]; `labels`: [n]; `loss`: the settings.
+        `outputs`: probabilities [n, classes], or quantities [n, 1] as a network sees them; `labels`: [n], of
+        quantities float64; `loss`: the settings.
         """
 
 
@@ -127,10 +133,17 @@ def loss_of(loss: Loss, classes: int, output: Output, labels: np.ndarray | None 
     return WeightedLoss(classes, output, plain, balance_classes(np.bincount(labels, minlength=classes)))
 
 
+def make_score_targets(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return what `outputs` [n, classes] should be: one-hot rows, or the quantities [n, 1] themselves."""
+    return labels[:, None] if labels.dtype.kind == "f" else np.eye(outputs.shape[1])[labels]
+
+
 def to_probabilities(output: Output, logits: Tensor) -> Tensor:
     """Return the outputs of a network, [batch, classes]."""
     from pipeline.backend import tf
 
+    if output is Output.linear:
+        return logits
     return tf.nn.softmax(logits) if output is Output.softmax else tf.sigmoid(logits)
 
 

@@ -1,0 +1,49 @@
+"""The picture of answers that are quantities: against the truth, and what is left between both."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from pipeline.evaluation.quantities import QuantityEvaluation
+from pipeline.formatting import format_number
+from pipeline.reports.palette import BLUE, INK, ORANGE
+from pipeline.reports.style import MIDDLE, make_figure, render_png, strip_axes
+from pipeline.settings.searching.measures import R2_MEASURE
+
+BINS = 30
+DASHED = (0, (4, 3))
+
+
+def draw_residuals(evaluation: QuantityEvaluation) -> bytes:
+    """Draw test rows: answer against truth, error against answer, and how many rows have which error."""
+    test = evaluation.test
+    reached = (
+        f"R2 {R2_MEASURE.format(test.r2)}, RMSE {format_number(test.rmse)}, MAE {format_number(test.mae)}"
+    )
+    shown = f"{len(evaluation.pairs):,} of {test.samples:,} rows"
+    reading = "dashed: right · orange: no better than the mean"
+    figure = make_figure(11, 4.0, "Answers and errors, test split", f"{reached} · {shown} · {reading}")
+    by_truth, by_answer, counts = figure.subplots(
+        1, 3, gridspec_kw={"wspace": 0.3, "width_ratios": [1, 1, 0.7]}
+    )
+    truth, answers = np.array(evaluation.pairs, np.float64).T
+    errors = answers - truth
+    _draw_dots(by_truth, truth, answers, "true", "answered")
+    low, high = min(truth.min(), answers.min()), max(truth.max(), answers.max())
+    by_truth.plot([low, high], [low, high], color=INK, linewidth=1, linestyle=DASHED)
+    _draw_dots(by_answer, answers, errors, "answered", "answered less true")
+    by_answer.axhline(0, color=INK, linewidth=1, linestyle=DASHED)
+    for edge in (-evaluation.rmse_of_mean, evaluation.rmse_of_mean):
+        by_answer.axhline(edge, color=ORANGE, linewidth=1)
+    counts.hist(errors, BINS, color=BLUE, orientation="horizontal")
+    counts.set_ylim(by_answer.get_ylim())
+    counts.axhline(0, color=INK, linewidth=1, linestyle=DASHED)
+    counts.set_xlabel("rows", size=MIDDLE, color=INK)
+    strip_axes(counts)
+    return render_png(figure)
+
+
+def _draw_dots(axes: Axes, across: np.ndarray, up: np.ndarray, x_label: str, y_label: str) -> None:
+    axes.scatter(across, up, 14, BLUE, alpha=0.5, linewidths=0)
+    axes.set_xlabel(x_label, size=MIDDLE, color=INK)
+    axes.set_ylabel(y_label, size=MIDDLE, color=INK)
+    strip_axes(axes)

@@ -1,0 +1,38 @@
+"""Which settings fit what is learned: some are of classes alone, and some of quantities."""
+
+from pipeline.settings.data import Data
+from pipeline.settings.kinds import option_name
+from pipeline.settings.measuring import Evaluate, Shift
+from pipeline.settings.model import Output
+from pipeline.settings.rules import require
+from pipeline.settings.search import Objective, Search
+from pipeline.settings.training import ClassWeights, Huber, Loss, MeanAbsoluteError, MeanSquaredError
+
+LOSSES = (MeanSquaredError, MeanAbsoluteError, Huber)
+"""Losses of a quantity."""
+OF_QUANTITIES_ALONE = (MeanAbsoluteError, Huber)
+WITH = "with data.task=regression"
+
+
+def check_task(data: Data, loss: Loss, output: Output | None, evaluate: Evaluate, search: Search) -> None:
+    """Check that the settings fit what is learned.
+
+    Raises:
+        BadSetting: the first that does not.
+    """
+    kind, objective = option_name(type(loss)), search.objective
+    if not data.is_regression:
+        classes = "cross_entropy, binary_cross_entropy or mean_squared_error, or data.task=regression"
+        require(not isinstance(loss, OF_QUANTITIES_ALONE), "loss", classes, kind)
+        allowed = "softmax or sigmoid without data.task=regression"
+        require(output is not Output.linear, "model.output", allowed, output)
+        of_classes = "an accuracy without data.task=regression"
+        require(objective is not Objective.r2, "search.objective", of_classes, objective)
+        return
+    require(isinstance(loss, LOSSES), "loss", f"{', '.join(map(option_name, LOSSES))} {WITH}", kind)
+    require(output in (None, Output.linear), "model.output", f"linear {WITH}", output)
+    require(loss.label_smoothing == 0, "loss.label_smoothing", f"0 {WITH}", loss.label_smoothing)
+    weights = loss.class_weights
+    require(weights is ClassWeights.none, "loss.class_weights", f"none {WITH}", weights.value)
+    require(evaluate.shift is Shift.none, "evaluate.shift", f"none {WITH}", evaluate.shift.value)
+    require(objective in (None, Objective.r2), "search.objective", f"r2 or null {WITH}", objective)
