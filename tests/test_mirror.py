@@ -43,6 +43,7 @@ THROUGH = {
     "models/layers": "models/test_architectures.py",
     "profiling/ablation_keras": "profiling/test_measure_breakdown.py",
     "reports/palette": "reports/test_study_plots.py",
+    "reports/quantity_plots": "evaluation/test_quantities.py",
     "reports/study_charts": "reports/test_study_html.py",
     "reports/style": "reports/test_study_plots.py",
     "search/sweep_spec": "search/test_sweep.py",

@@ -10,7 +10,9 @@ from pipeline.settings.model import Activation, Output
 from pipeline.settings.training import (
     BinaryCrossEntropy,
     CrossEntropy,
+    Huber,
     Loss,
+    MeanAbsoluteError,
     MeanSquaredError,
     Policy,
     Reduction,
@@ -68,6 +70,30 @@ def test_gradient_by_hand_is_the_tapes(
     by_hand = mlp_gradients.backward(net, done, net.loss.compute_gradient(done.logits, wanted), masks)
     for ours, theirs in zip(by_hand, by_tape, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [MeanSquaredError(0.0), MeanAbsoluteError(0.0), Huber(0.0, 0.5)], ids=repr)
+def test_the_gradient_of_a_quantity_is_the_tapes(loss: Loss) -> None:
+    sizes = (*SIZES[:-1], 1)
+    net = NetworkSpec(
+        sizes=sizes, activation=Activation.tanh, loss=loss_of(loss, 1, Output.linear), policy=Policy.float64
+    )
+    labels, zero = tf.constant([0.3, -2.0, 1.5, 0.0], tf.float64), tf.constant(0.0, tf.float64)
+    wanted = mlp_gradients.make_targets(net, labels, zero)
+    assert wanted.shape == (4, 1)
+    shapes = [shape for inputs, outputs in pairwise(sizes) for shape in ((inputs, outputs), (outputs,))]
+    moving = [drawn(*shape, seed=number) for number, shape in enumerate(shapes)]
+    with tf.GradientTape() as tape:
+        tape.watch(moving)
+        done = mlp_gradients.forward(net, moving, drawn(4, 5, seed=10))
+        total = tf.reduce_sum(net.loss.compute(done.logits, wanted))
+    by_tape = tape.gradient(total, moving)
+    by_hand = mlp_gradients.backward(net, done, net.loss.compute_gradient(done.logits, wanted))
+    for ours, theirs in zip(by_hand, by_tape, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+    losses, squares = mlp_gradients.sum_scores(net, done.logits, labels, zero)
+    np.testing.assert_allclose(losses, total)
+    np.testing.assert_allclose(squares, np.square(done.logits.numpy() - wanted.numpy()).sum())
 
 
 @pytest.mark.parametrize(

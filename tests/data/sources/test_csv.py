@@ -155,8 +155,14 @@ def test_a_label_is_a_name_or_a_place(tmp_path: Path, label: str, name: str) -> 
 @pytest.mark.parametrize(
     ("cells", "rule"),
     [
-        ([f"{row}.5" for row in range(60)], "has 60 different numbers in 60 rows: classes are learned"),
-        ([str(row % 30) for row in range(60)], "has 30 different numbers in 60 rows: classes are learned"),
+        (
+            [f"{row}.5" for row in range(60)],
+            "has 60 different numbers in 60 rows: data.task=regression learns",
+        ),
+        (
+            [str(row % 30) for row in range(60)],
+            "has 30 different numbers in 60 rows: data.task=regression learns",
+        ),
         ([f"name {row}" for row in range(60)], "must hold classes, got 60 different words in 60 rows"),
     ],
 )
