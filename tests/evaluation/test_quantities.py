@@ -18,7 +18,7 @@ from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
 from pipeline.reports import quantity_plots, run_pictures
 from pipeline.settings.settings import Settings
-from pipeline.trial import train_to_end
+from pipeline.trial.network import train_to_end
 
 UNIT, BASE = 1000.0, 1e6
 """The label is told in another unit: 1e6 and more."""
