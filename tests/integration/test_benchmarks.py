@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import cells, clock, machine, picture, report, worker
+from benchmarks import cells, clock, cluster, machine, picture, report, worker
 from benchmarks.ceilings import Bandwidth, Ceilings, Product, shapes
 from benchmarks.cells import ARTICLE, Cell, Problem
 from benchmarks.results import OURS, OURS_BF16, Goal, Results, Timing, disagreeing, goals
@@ -311,3 +311,14 @@ def test_random_bytes_have_the_shape_of_mnist():
     assert prepared.train.features.shape == (54_000, 28, 28)
     assert prepared.train.features.dtype == np.uint8
     assert len(prepared.classes) == 10
+
+
+def test_slots_and_processes_have_a_row_each() -> None:
+    rounds = {
+        "processes": [cluster.Round(0.2, 0.1), cluster.Round(0.4, 0.3)],
+        "slots": [cluster.Round(0.3, 0.2)],
+    }
+    assert cluster.tabulate(rounds) == [
+        ["processes", "0.3000 (0.2000-0.4000)", "0.2000", "2"],
+        ["slots", "0.3000 (0.3000-0.3000)", "0.2000", "1"],
+    ]

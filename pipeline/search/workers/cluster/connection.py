@@ -34,6 +34,7 @@ def connect(settings: Settings) -> Any:
     if cluster.address == LOCAL:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        os.environ.setdefault("RAY_worker_niceness", "0")
         options: dict[str, Any] = {"include_dashboard": False, "num_cpus": settings.device.threads}
         return _initialise(_import_ray(), LOCAL, **options)
     address = find_address(cluster)
