@@ -7,6 +7,7 @@ FulcrumError                    anything this package raises on purpose
 │   │   ├── DataMissing         a file that is not there and cannot be fetched
 │   │   └── DataChanged         a file that was written while it was in use
 │   ├── BadDevice               a device that was asked for and is not there
+│   ├── BadRequest              what was sent to a trained model is not what it answers to
 │   └── BadModel                a trained model that cannot be found or used
 ├── Diverged                    a loss or a model reached NaN or infinity: the trial failed
 ├── LoopFailed              a training loop of the user's own did not do what was agreed
@@ -61,6 +62,10 @@ class DataChanged(BadData):
 
 class BadDevice(BadInput):
     """The device asked for is not usable."""
+
+
+class BadRequest(BadInput):
+    """What was sent to a trained model is not what it answers to."""
 
 
 class BadModel(BadInput):

@@ -47,6 +47,7 @@ def run(command: str, words: Sequence[str]) -> None:
         "preprocess": _preprocess,
         "train": _train,
         "evaluate": _evaluate,
+        "predict": _predict,
         "profile": _profile,
         "sweep": _sweep,
         "frontier": _frontier,
@@ -206,6 +207,11 @@ def _show_epochs(command_line: CommandLine, record: "RunRecorder") -> Iterator[C
         yield show
 
 
+def _record_model(record: "RunRecorder", model: "keras.Model", preparation: _Preparation) -> None:
+    settings = preparation.command_line.settings
+    record.record_model(model, preparation.prepared, settings.data, settings.tracking.register)
+
+
 def _run(words: Sequence[str]) -> None:
     """Run one trial, or with `--multirun` one for each combination of the values that are typed."""
     if not MULTIRUN & set(words):
@@ -248,7 +254,7 @@ def _run_one(command_line: CommandLine) -> None:
         record.record_evaluation(result.evaluation, preparation.prepared)
         record.record_cost(result.cost)
         record.record_seconds(replace(result.seconds, prepare=preparation.prepare_seconds))
-        record.record_model(result.model, preparation.prepared, command_line.settings.tracking.register)
+        _record_model(record, result.model, preparation)
         record.record_served(
             litert.make_served_file(
                 result.model, command_line.settings.profile.runtime, preparation.prepared.validation
@@ -281,9 +287,7 @@ def _train(words: Sequence[str]) -> None:
         record.record_training(trained)
         record.record_warm_start(trained, start)
         record.record_seconds(replace(trained.seconds, prepare=preparation.prepare_seconds))
-        record.record_model(
-            trained.build_model(), preparation.prepared, command_line.settings.tracking.register
-        )
+        _record_model(record, trained.build_model(), preparation)
     run_summary.show_train(trained, record)
 
 
@@ -299,6 +303,12 @@ def _evaluate(words: Sequence[str]) -> None:
         evaluation = evaluate(make_predictor(model), preparation.prepared, command_line.settings)
         record.record_evaluation(evaluation, preparation.prepared)
     run_summary.show_evaluate(evaluation, preparation.prepared, record)
+
+
+def _predict(words: Sequence[str]) -> None:
+    from pipeline.cli.predict import command
+
+    command.run(words)
 
 
 def _profile(words: Sequence[str]) -> None:

@@ -239,7 +239,7 @@ def _record_served_model(log: DiagnosisLog, runner: "TrialRunner", final: Comman
 
     model, prepared = runner.get_model(final.settings), load_prepared(final.settings)
     served = litert.make_served_file(model, final.settings.profile.runtime, prepared.validation)
-    log.recorder.record_model(model, prepared, served)
+    log.recorder.record_model(model, prepared, final.settings.data, served)
 
 
 def _time(work: Callable[[], object]) -> float:

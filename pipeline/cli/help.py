@@ -14,6 +14,7 @@ COMMANDS = {
     "preprocess": "clean, scale and split the data into the cache, and record a report of it",
     "train": "train on the prepared data and record the model",
     "evaluate": "score a trained model: trained=RUN_ID | runs:/... | models:/NAME@ALIAS | PATH",
+    "predict": "answer for new data into a file: trained=... data.path=NEW predict.output=FILE.csv",
     "profile": "time a trained model and measure its size: trained=...",
     "sweep": "search for the frontier: model.hidden=16,64,256 or interval(16,256), added to search=...",
     "frontier": "a study: its frontier; --at-least 97.5%, --within 5ms, --knee, --csv, number of a trial",
@@ -30,6 +31,7 @@ EXAMPLES = """\
   python -m pipeline run data=mnist model.hidden=128 train.epochs=5
   python -m pipeline run optimizer=sgd optimizer.momentum=0.9 schedule=cosine precision=mixed_bfloat16
   python -m pipeline evaluate trained=RUN_ID record=model
+  python -m pipeline predict trained=RUN_ID data.path=NEW.csv predict.output=answers.parquet
   python -m pipeline diagnose data=mnist train.batch_size=8 diagnose.save=cheaper"""
 
 

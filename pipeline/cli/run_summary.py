@@ -150,9 +150,17 @@ def _class_rows(evaluation: "Evaluation") -> Rows:
     return [
         ("accuracy", f"[bold]{validation.accuracy:.2%}[/] validation, [bold]{test.accuracy:.2%}[/] test"),
         *_balance_rows(evaluation.balance, test.accuracy),
+        *_file_rows(evaluation),
         ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
         *shifted,
     ]
+
+
+def _file_rows(evaluation: "Evaluation") -> Rows:
+    """Return a line where a file is several rows, as a long sound."""
+    if evaluation.file_accuracy is None:
+        return []
+    return [("by file", f"[bold]{evaluation.file_accuracy:.2%}[/] test, a sound by the mean of its excerpts")]
 
 
 def _balance_rows(balance: "ClassBalance", accuracy: float) -> Rows:

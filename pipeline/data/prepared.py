@@ -32,12 +32,14 @@ class Split:
 
     Labels that are quantities are float64 [n] in their own unit.
 
-    `raw`: the raw samples, where a front end makes features of them; else None.
+    `raw`: the raw samples, where a front end makes features of them; else None. `files`: int64 [n], a number
+    for each file, where some are several rows, one after the other; else None.
     """
 
     features: np.ndarray
     labels: np.ndarray
     raw: RawSamples | None = None
+    files: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -232,6 +234,8 @@ def _write_entry(folder: Path, content: PreparedContent) -> None:
         if not get_features_path(folder, name).exists():
             _save_array(get_features_path(folder, name), split.features)
         _save_array(folder / f"{name}_labels.npy", split.labels)
+        if split.files is not None:
+            _save_array(folder / f"{name}_files.npy", split.files)
         if split.raw is not None:
             save_samples(folder, f"{name}_raw", split.raw, _save_array)
     _save_array(folder / "mean.npy", content.scaling.mean)
@@ -300,4 +304,6 @@ def _open_split(folder: Path, name: str, about: dict[str, Any] | None) -> Split:
     raw = None if about is None else read_samples(folder, f"{name}_raw", about)
     if len(features) != len(labels) or (raw is not None and len(raw) != len(labels)):
         raise ValueError(name)
-    return Split(features, labels, raw)
+    path = folder / f"{name}_files.npy"  # not of an earlier release
+    files = np.load(path, mmap_mode="r") if path.exists() else None
+    return Split(features, labels, raw, files)

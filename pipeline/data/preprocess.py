@@ -216,6 +216,7 @@ def _build_content(
                 _compute_features(front, raw[name], folder and prepared.get_features_path(folder, name)),
                 selection.labels,
                 raw[name],
+                _number_files(selection) if isinstance(loaded.kind, SoundSamples) else None,
             )
             for name, selection in selections.items()
         }
@@ -232,6 +233,12 @@ def _build_content(
         columns=loaded.columns,
         target=None if loaded.classes else scaling.fit_target(splits["train"].labels),
     )
+
+
+def _number_files(selection: RowSelection) -> np.ndarray | None:
+    """Return the file of each row; None where each row is a file of its own."""
+    files = selection.groups
+    return files if files is not None and len(np.unique(files)) < len(files) else None
 
 
 def _copy_rows(selection: RowSelection, path: Path | None) -> np.ndarray:

@@ -52,7 +52,8 @@ class Evaluation:
     `confusion[true][predicted]`: rows; `balance`: scores in which every class counts alike; `bins`: equal
     parts of the confidence 0..1, lowest first; `calibration_error`: expected calibration error over them, in
     0..1; `worst`: surest mistakes first; `wrong`: rows of all mistakes; `shifted`: accuracies on changed
-    samples, where that was asked for.
+    samples, where that was asked for; `file_accuracy`: where files are several rows, the share of those that
+    the mean output of their rows names rightly.
     """
 
     train: SplitScore
@@ -66,6 +67,7 @@ class Evaluation:
     worst: tuple[Mistake, ...]
     wrong: tuple[int, ...] = ()
     shifted: tuple[ShiftScore, ...] = ()
+    file_accuracy: float | None = None
 
     @property
     def accuracy_under_shift(self) -> float | None:
@@ -137,8 +139,21 @@ def evaluate_classes(predict: Predict, prepared: Prepared, settings: Settings) -
         bins=bins,
         worst=find_worst_mistakes(outputs, labels, prepared.classes, choices.worst),
         wrong=tuple(int(row) for row in np.flatnonzero(guesses != labels)),
+        file_accuracy=_score_files(outputs, prepared.test),
         shifted=() if choices.shift is Shift.none else _score_under_shift(predict, prepared, settings),
     )
+
+
+def _score_files(outputs: np.ndarray, split: Split) -> float | None:
+    """Return the accuracy by file, by the mean output of the rows of each; None where each is one row."""
+    if split.files is None:
+        return None
+    _, first, number, rows = np.unique(
+        np.asarray(split.files), return_index=True, return_inverse=True, return_counts=True
+    )
+    means = np.zeros((len(first), outputs.shape[1]))
+    np.add.at(means, number, outputs)
+    return compute_accuracy(means / rows[:, None], np.asarray(split.labels)[first])
 
 
 def _score_under_shift(predict: Predict, prepared: Prepared, settings: Settings) -> tuple[ShiftScore, ...]:

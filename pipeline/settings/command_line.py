@@ -11,7 +11,7 @@ from pipeline.settings.training import UserLoop
 PROGRAM = "python -m pipeline"
 """How this program is called; the build of a wheel, in which it has a name of its own, writes that here."""
 
-NOT_OF_A_TRIAL = ("cluster", "diagnose", "search", "tracking", "ui")
+NOT_OF_A_TRIAL = ("cluster", "diagnose", "predict", "search", "tracking", "ui")
 """Groups that say how trials are chosen, recorded or shown: they are no part of one trial."""
 
 MODEL_REFERENCES = ("record", "trained")

@@ -1,4 +1,4 @@
-"""What is evaluated and timed, on which device, at which price (conf/evaluate, profile, device, price)."""
+"""What is evaluated, predicted and timed, where, and at which price (groups of these names in conf/)."""
 
 import re
 from dataclasses import dataclass
@@ -56,6 +56,20 @@ class Evaluate:
             self.calibration_bins,
         )
         require(0 <= self.worst <= 100, "evaluate.worst", ">= 0 and <= 100", self.worst)
+
+
+PREDICTION_SUFFIXES = (".csv", ".parquet", ".jsonl")
+
+
+@dataclass(slots=True)
+class Predict:
+    """Where predictions are written; the name's ending says in which form."""
+
+    output: str
+
+    def __post_init__(self) -> None:
+        valid = self.output.lower().endswith(PREDICTION_SUFFIXES)
+        require(valid, "predict.output", f"a file that ends in {' '.join(PREDICTION_SUFFIXES)}", self.output)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from enum import Enum
 from pipeline.errors import BadSetting
 from pipeline.settings.data import Data
 from pipeline.settings.diagnosis import Diagnose
-from pipeline.settings.measuring import Claim, Device, Evaluate, Price, Profile
+from pipeline.settings.measuring import Claim, Device, Evaluate, Predict, Price, Profile
 from pipeline.settings.model import Model, Output
 from pipeline.settings.optimizer import Optimizer, Schedule
 from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
@@ -47,6 +47,7 @@ class Settings:
     train: Train
     augment: Augment
     evaluate: Evaluate
+    predict: Predict
     profile: Profile
     diagnose: Diagnose
     device: Device

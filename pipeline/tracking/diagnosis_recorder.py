@@ -21,6 +21,7 @@ from pipeline.profiling.roofline import Roofline
 from pipeline.reports import diagnosis_plots
 from pipeline.reports.palette import BLUE, GREY, ORANGE
 from pipeline.settings.command_line import CommandLine
+from pipeline.settings.data import Data
 from pipeline.settings.diagnosis import Aim
 from pipeline.tracking import diagnosis_view, mlflow_runs, shared_views
 from pipeline.tracking.command_record import COMMAND, log_long_overrides, make_overrides_tag
@@ -206,9 +207,11 @@ class DiagnosisRecorder:
         texts = {f"{name}.json": json.dumps(value, indent=1, default=str) for name, value in values.items()}
         self._recorder.log_files({name: text.encode() for name, text in texts.items()})
 
-    def record_model(self, model: "keras.Model", prepared: Prepared, served: ServedFile | None) -> None:
+    def record_model(
+        self, model: "keras.Model", prepared: Prepared, data: Data, served: ServedFile | None
+    ) -> None:
         """Log the Keras model of the last command line, and the file that it is served from."""
-        self._recorder.record_model(model, prepared, None)
+        self._recorder.record_model(model, prepared, data)
         self._recorder.record_served(served)
 
 

@@ -1,8 +1,9 @@
 """Trained models by reference: a run id, a `runs:/` or `models:/` URI, or a path."""
 
+import json
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadModel
 from pipeline.files import expand_home
+from pipeline.models.serving.description import DESCRIPTION_FILE, ModelDescription, decode_description
 from pipeline.secrets import mask
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.command_record import read_overrides
+from pipeline.tracking.serving import flavor
 from pipeline.training import warm_start
 from pipeline.training.warm_start import TrainingState
 
@@ -92,6 +95,23 @@ def load_model(reference: ModelReference) -> "keras.Model":
         return mlflow.keras.load_model(reference.uri, load_model_kwargs={"compile": False})
     except Exception as error:  # Keras and MLflow raise many kinds for a file that is no model
         raise _explain_missing(reference.text, f"it holds no Keras model: {error}") from None
+
+
+def load_described_model(reference: ModelReference) -> "tuple[keras.Model, ModelDescription | None]":
+    """Load the Keras model, and what must be known to ask it; None for one of version 0.1.0, or a plain file.
+
+    Raises:
+        BadModel: what lies there is no Keras model.
+    """
+    if reference.uri.endswith((".keras", ".h5")):
+        return load_model(reference), None
+    try:
+        folder = Path(mlflow.artifacts.download_artifacts(reference.uri))
+    except (MlflowException, OSError) as error:
+        raise _explain_missing(reference.text, f"its files cannot be read: {error}") from None
+    file = folder / flavor.DATA / DESCRIPTION_FILE
+    model = load_model(replace(reference, uri=str(folder)))
+    return model, decode_description(json.loads(file.read_text())) if file.is_file() else None
 
 
 def load_training_state(reference: ModelReference, device: str) -> tuple[TrainingState | None, float]:

@@ -180,7 +180,7 @@ def log_point(
 
     prepared = load_prepared(point.settings)
     model = keras_models.build_model(point.settings, prepared, weights)
-    return model_artifact.log_model(model, prepared, study, run_id, {MEMBER: name})
+    return model_artifact.log_model(model, prepared, point.settings.data, study, run_id, {MEMBER: name})
 
 
 def log_loop_point(point: PointTraining, study: str, run_id: str, name: str) -> str | None:

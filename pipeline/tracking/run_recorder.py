@@ -19,6 +19,7 @@ from pipeline.errors import RecordDeleted, Stopped
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Cost, Curve, Epoch, PowerDraw, Seconds
 from pipeline.settings.command_line import CommandLine
+from pipeline.settings.data import Data
 from pipeline.settings.measuring import Price
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 from pipeline.tracking import (
@@ -199,6 +200,8 @@ class RunRecorder:
                 "evaluate/gap_train_validation": evaluation.gap_train_validation,
             }
         )
+        if evaluation.file_accuracy is not None:
+            self.add_metrics({"evaluate/test_file_accuracy": evaluation.file_accuracy})
         for shifted in evaluation.shifted:
             metric = "evaluate/test_accuracy_under_shift_by_severity"
             self.add_metrics({metric: shifted.test}, step=shifted.severity)
@@ -239,11 +242,13 @@ class RunRecorder:
     def record_seconds(self, seconds: Seconds) -> None:
         self.add_metrics({f"seconds/{name}": value for name, value in asdict(seconds).items()})
 
-    def record_model(self, model: "keras.Model", prepared: "Prepared", register: str | None) -> None:
-        """Log the model of this run."""
+    def record_model(
+        self, model: "keras.Model", prepared: "Prepared", data: Data, register: str | None = None
+    ) -> None:
+        """Log the model of this run, which was trained on `data`; `register`: under this name, too."""
         from pipeline.tracking import model_artifact
 
-        model_artifact.log_model(model, prepared, register)
+        model_artifact.log_model(model, prepared, data, register)
 
     def record_served(self, served: "ServedFile | None") -> None:
         """Log the file that the model is served from, with its own accuracy, if there is one."""

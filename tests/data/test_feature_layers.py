@@ -23,7 +23,7 @@ from pipeline.data.features import (
 )
 from pipeline.data.prepared import Prepared
 from pipeline.data.preprocess import preprocess
-from pipeline.data.samples import Batch, RawSamples, Table, copy_rows, make_texts
+from pipeline.data.samples import RawSamples, Table, copy_rows, make_texts
 from pipeline.data.sources import load
 from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
 from pipeline.data.tables.read_columns import read_batch
@@ -318,45 +318,6 @@ def test_files_left_out_are_in_the_report(tmp_path: Path) -> None:
     assert sum(report.rows_kept.values()) + sum(report.dropped.values()) == report.rows_read == 25
 
 
-@pytest.mark.parametrize(
-    ("kind", "sent"),
-    [
-        ("sounds", np.full((2, 3000), 0.25, np.float32)),
-        ("texts", np.array(["fine and lovely", "dull"], object)),
-        ("table", {"size": np.array([9.0, 1.0], np.float32), "colour": np.array(["red", "none"], object)}),
-    ],
-)
-def test_what_is_served_answers_to_what_a_user_sends(tmp_path: Path, kind: str, sent: Batch) -> None:
-    import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema
-
-    from pipeline.tracking.model_artifact import make_input_specs
-
-    settings = small(tmp_path, kind, "model.hidden=4")
-    prepared = preprocess(settings)
-    model = keras_models.build_model(settings, prepared)
-    signature = ModelSignature(Schema(make_input_specs(prepared)))
-    mlflow.keras.save_model(model, str(tmp_path / "saved"), signature=signature, pip_requirements=["keras"])
-    served = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
-    np.testing.assert_allclose(served.predict(sent), make_predictor(model)(sent), atol=1e-6)
-
-
-def test_a_request_of_floats_is_the_sound_of_its_integers(tmp_path: Path) -> None:
-    from mlflow.types import Schema
-    from mlflow.utils.proto_json_utils import parse_tf_serving_input
-
-    from pipeline.tracking.model_artifact import make_input_specs
-
-    prepared = preprocess(small(tmp_path, "sounds", "model.hidden=4"))
-    assert prepared.front is not None
-    schema, wave = Schema(make_input_specs(prepared)), places.tone(300)
-    sent = [
-        parse_tf_serving_input({"inputs": [row.tolist()]}, schema) for row in (np.rint(wave), wave / 2**15)
-    ]
-    np.testing.assert_allclose(*(features(prepared.front, each) for each in sent), atol=0.5)
-
-
 def test_raw_cells_get_the_answer_of_the_prepared_rows(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     draw = np.random.default_rng(0)
@@ -382,11 +343,11 @@ def test_raw_cells_get_the_answer_of_the_prepared_rows(tmp_path: Path) -> None:
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
     cells = {name: [row[number] for row in rows] for number, name in enumerate(names)}
-    answers = make_predictor(loaded)(read_batch(prepared.front.types, cells))
+    answers = make_predictor(loaded)(read_batch(prepared.front.types, cells)[0])
     everything = load(settings.data, tmp_path).train.features
     np.testing.assert_allclose(answers, make_predictor(model)(everything[np.arange(60)]), atol=1e-6)
     odd = {"scaling": [1.5, None], "a/b": ["12", float("nan")], "a|b": [None, "?"], "where": [None, " new "]}
-    assert np.isfinite(make_predictor(loaded)(read_batch(prepared.front.types, odd))).all()
+    assert np.isfinite(make_predictor(loaded)(read_batch(prepared.front.types, odd)[0])).all()
 
 
 @pytest.mark.parametrize("numbers", [[1.7e9 + row for row in range(9)], [row * 1e36 for row in range(9)]])

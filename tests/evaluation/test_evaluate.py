@@ -113,3 +113,13 @@ def test_worst_mistakes_are_the_most_confident_ones(settings: Settings) -> None:
     found = evaluate(predict, table(), settings)
     assert [(m.row, m.true, m.predicted) for m in found.worst] == [(4, "c", "a"), (1, "a", "b")]
     assert found.worst[0].confidence == pytest.approx(0.9)
+
+
+def test_a_file_of_several_rows_is_scored_by_their_mean(settings: Settings) -> None:
+    data = table()
+    assert evaluate(predict, data, settings).file_accuracy is None
+    # Rows 0 and 1, one of which is wrong, are a file that is right; rows 2 and 3 another one; row 4 is wrong.
+    files = replace(data.test, files=np.array([7, 7, 3, 3, 9]))
+    evaluation = evaluate(predict, replace(data, test=files), settings)
+    assert evaluation.test.accuracy == pytest.approx(3 / 5)
+    assert evaluation.file_accuracy == pytest.approx(2 / 3)

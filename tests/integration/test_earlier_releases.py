@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
@@ -95,6 +97,22 @@ def test_a_model_is_evaluated_profiled_and_found_in_the_registry(fulcrum: Run) -
     assert (
         find_run("tags.stage = 'profile'").data.metrics["profile/parameters"] == 64 * 16 + 16 + 16 * 10 + 10
     )
+
+
+def test_a_model_answers_for_new_data(fulcrum: Run, folder: Path) -> None:
+    digits = load_digits()
+    np.savez(folder / "new.npz", features=digits.images[:200], labels=digits.target[:200])
+    run = find_run("tags.stage = 'train'")
+    words = ["data=arrays", f"data.path={folder / 'new.npz'}", f"predict.output={folder / 'out.jsonl'}"]
+    done = fulcrum("predict", f"trained={run.info.run_id}", *words)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
+    right = sum(row["prediction"] == row["label"] for row in rows)
+    assert f"accuracy    {right / 200:.2%} of 200 with a label" in done.stdout
+    assert right / 200 == pytest.approx(run.data.metrics["accuracy"], abs=0.12)
+    served = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+    outputs = served.predict(digits.images[:200].astype(np.float32))  # the type that its signature states
+    assert [str(row.argmax()) for row in outputs] == [row["prediction"] for row in rows]
 
 
 @pytest.mark.usefixtures("folder")

@@ -350,7 +350,7 @@ def test_the_conda_form_is_complete() -> None:
     """Without conda: the file is what conda reads, names its Python, and leaves the pins to one place."""
     project = yaml.safe_load((CHECKOUT / "MLproject").read_text())
     assert project["conda_env"] == "environment.yml"
-    stages = {"main", "preprocess", "train", "evaluate", "profile"}
+    stages = {"main", "preprocess", "train", "evaluate", "predict", "profile"}
     assert set(project["entry_points"]) == {*stages, "sweep", "frontier", "diagnose", "ui"}
     environment = yaml.safe_load((CHECKOUT / "environment.yml").read_text())
     assert environment["dependencies"][0].startswith("python=3.1")
@@ -380,17 +380,15 @@ def test_the_model_is_served_and_answers_to_raw_samples(fulcrum: Run, client: ml
         digits = load_digits()
         body = json.dumps({"inputs": digits.images[:20].tolist()})
         answers = asked(f"http://127.0.0.1:{port}/invocations", body)
-        right = sum(
-            max(range(10), key=row.__getitem__) == label
-            for row, label in zip(answers, digits.target, strict=False)
-        )
+        predictions = [row["prediction"] for row in answers]
+        right = sum(name == str(label) for name, label in zip(predictions, digits.target, strict=False))
         assert right >= 17
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=30)
 
 
-def asked(address: str, body: str) -> list[list[float]]:
+def asked(address: str, body: str) -> list[dict[str, str]]:
     deadline = time.monotonic() + 300
     while True:
         try:

@@ -55,6 +55,16 @@ def number_classes(
     )
 
 
+def name_labels(labels: np.ndarray) -> list[str]:
+    """Return the name of each label as `number_classes` names classes; "" for a missing one.
+
+    Raises:
+        BadData: labels are no classes.
+    """
+    read = _read_labels(labels, "labels", Findings())
+    return ["" if value != value else _name_class(value) for value in read.tolist()]
+
+
 def _name_class(value: object) -> str:
     return str(int(value)) if isinstance(value, float) else str(value)
 

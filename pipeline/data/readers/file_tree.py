@@ -77,6 +77,27 @@ def scan_folder(root: Path, suffixes: Sequence[str], findings: Findings) -> File
     return _label_files(root, by_split, suffixes, findings)
 
 
+@dataclass(frozen=True, slots=True)
+class UnlabelledFile:
+    """A file, its name below the folder that the user named, and the names of the folders on the way."""
+
+    path: Path
+    name: str
+    folders: tuple[str, ...]
+
+
+def walk_files(root: Path, suffixes: Sequence[str], findings: Findings) -> Iterator[UnlabelledFile]:
+    """Yield the files below `root` that end in one of `suffixes`, wherever they lie, in order."""
+    for path in _walk(root, (), findings):
+        inside = path.relative_to(root)
+        if path.suffix.lower() in suffixes:
+            folders = tuple(map(_decode_name, inside.parts[:-1]))
+            yield UnlabelledFile(path, format_one_line(_decode_name(str(inside))), folders)
+        else:
+            kind = format_one_line(path.suffix.lower() or "a name without a suffix")
+            findings.add("file", f"left out: {kind} is not read here", _name(path, root))
+
+
 def _name(path: Path, root: Path) -> str:
     inside = path.is_relative_to(root.parent)
     return format_one_line(_decode_name(str(path.relative_to(root.parent) if inside else path)))

@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def _find_path(data: Arrays) -> Path:
 
 
 def _read_samples(data: Arrays, features_name: str, labels_name: str) -> LabelledSamples:
-    features, labels = _read_array(data, features_name), _read_array(data, labels_name)
+    features, labels = read_array(data, features_name), read_array(data, labels_name)
     if features.ndim == 1:
         features = features[:, None]
     if features.ndim < 2 or labels.ndim < 1 or len(features) != len(labels):
@@ -95,13 +96,13 @@ def _read_samples(data: Arrays, features_name: str, labels_name: str) -> Labelle
         raise BadData(
             f"{features_name} must be numbers, got dtype {features.dtype}; encode it as numbers first"
         )
-    features = _order_channels(features, features_name, data.channels)
+    features = order_channels(features, features_name, data.channels)
     if features.dtype != np.uint8:
         features = _convert_to_float32(features)
     return LabelledSamples(features, labels)
 
 
-def _order_channels(features: np.ndarray, name: str, channels: Channels | None) -> np.ndarray:
+def order_channels(features: np.ndarray, name: str, channels: Channels | None) -> np.ndarray:
     """Return images with their channels last.
 
     Raises:
@@ -120,7 +121,22 @@ def _order_channels(features: np.ndarray, name: str, channels: Channels | None) 
     return features
 
 
-def _read_array(data: Arrays, name: str) -> np.ndarray:
+def holds_array(data: Arrays, name: str) -> bool:
+    """Return whether the file or the folder holds an array of this name."""
+    path = _find_path(data)
+    if path.is_dir():
+        return (path / f"{name}.npy").is_file()
+    with path.open("rb") as file, suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+        return f"{name}.npy" in archive.namelist()
+    return False
+
+
+def read_array(data: Arrays, name: str) -> np.ndarray:
+    """Read one array of numbers or texts.
+
+    Raises:
+        DataMissing, BadData: there is no such file or array, or it is pickled or damaged.
+    """
     path = _find_path(data)
     try:
         array = _open_array(path, name)

@@ -31,10 +31,15 @@ def load(data: Idx, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
 
 def _find_files(data: Idx) -> list[Path]:
     names = (data.train_images, data.train_labels, data.test_images, data.test_labels)
-    return [_find_file(expand_home(data.path), name) for name in names]
+    return [find_file(expand_home(data.path), name) for name in names]
 
 
-def _find_file(folder: Path, name: str) -> Path:
+def find_file(folder: Path, name: str) -> Path:
+    """Return the path of a file of this name, plain or .gz.
+
+    Raises:
+        DataMissing: there is none.
+    """
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path

@@ -1,6 +1,9 @@
 """From the cells of a table to numbers and words, by what its columns were taken for."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,12 @@ from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.samples import Table, Texts
 from pipeline.data.tables import dates, numbers
 from pipeline.data.tables.cells import CellTable
-from pipeline.data.tables.column_types import ColumnType, Kind
+from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
 from pipeline.errors import BadData
+
+PLAIN_DATE = "year-month-day"
+MOST_WHOLE = 1e15
+"""Floats below this are whole numbers exactly."""
 
 
 def read_numbers(column: ColumnType, cells: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -36,24 +43,82 @@ def read_words(column: ColumnType, cells: Any) -> Any:
     return pc.if_else(missing, pa.scalar("", cells.type), words)
 
 
-def read_batch(columns: Sequence[ColumnType], cells: Mapping[str, Sequence[object]]) -> dict[str, np.ndarray]:
+def read_batch(
+    columns: Sequence[ColumnType],
+    cells: Mapping[str, Sequence[object]],
+    categories: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return cells by column, as anybody may send them, as a batch that a saved model answers to.
 
-    They are read as those of the training file: text or numbers, with spaces around them or None. A cell that
-    is not what its column holds counts as empty; a word that training never saw is left to the model.
+    They are read as those of the training file: text with spaces around it, or None. A number is itself,
+    however the file wrote numbers, and so is text that is a plain number; a date may be as in ISO 8601.
+    `categories`: words that training saw, by which 3.0 is "3" and true is "True" where those are words.
+    The second result says, by column, in which rows a cell is not what its column holds: it counts as empty.
 
     Raises:
         KeyError: a column is missing.
     """
     batch: dict[str, np.ndarray] = {}
+    mistaken: dict[str, np.ndarray] = {}
     for column in columns:
-        texts = [None if cell is None or cell != cell else str(cell) for cell in cells[column.name]]
-        array = pc.utf8_trim_whitespace(pa.array(texts, pa.large_string()))
+        sent = cells[column.name]
         if column.kind is Kind.category:
-            batch[column.name] = np.array(read_words(column, array).to_pylist(), object)
+            seen_words = frozenset((categories or {}).get(column.name, ()))
+            texts = [_write_word(cell, seen_words) for cell in sent]
+            batch[column.name] = np.array(read_words(column, _make_cells(texts)).to_pylist(), object)
         else:
-            batch[column.name] = read_numbers(column, array)[0]
-    return batch
+            batch[column.name], wrong = _read_sent_numbers(column, sent)
+            if wrong.any():
+                mistaken[column.name] = wrong
+    return batch, mistaken
+
+
+def read_numbers_of_any_form(column: ColumnType, cells: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Do as `read_numbers`; a cell that is not as in training may be a plain number or an ISO date."""
+    values, wrong = read_numbers(column, cells)
+    if not wrong.any() or column.date == dates.CLOCK_NAME:
+        return values, wrong
+    plain = replace(column, number=NumberFormat(), date=PLAIN_DATE if column.kind is Kind.date else "")
+    others, still_wrong = read_numbers(plain, cells)
+    return np.where(wrong, others, values), wrong & still_wrong
+
+
+def _read_sent_numbers(column: ColumnType, sent: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+    is_number = np.array([_is_number(cell) and column.kind is Kind.number for cell in sent], bool)
+    texts = [
+        None if number or _is_missing(cell) else _write_word(cell, frozenset())
+        for cell, number in zip(sent, is_number, strict=True)
+    ]
+    values, wrong = read_numbers_of_any_form(column, _make_cells(texts))
+    for row in map(int, np.flatnonzero(is_number)):
+        values[row] = float(sent[row])  # type: ignore[arg-type]
+    return values, wrong
+
+
+def _make_cells(texts: Sequence[str | None]) -> Any:
+    return pc.utf8_trim_whitespace(pa.array(texts, pa.large_string()))
+
+
+def _is_number(cell: object) -> bool:
+    return isinstance(cell, Real | Decimal) and not isinstance(cell, bool) and not _is_missing(cell)
+
+
+def _is_missing(cell: object) -> bool:
+    return cell is None or cell != cell  # NaN, and what pandas has for no date
+
+
+def _write_word(cell: object, seen_words: frozenset[str]) -> str | None:
+    """Return a cell as text: of the ways to write a number or a truth value one that training saw."""
+    if _is_missing(cell):
+        return None
+    text = str(cell)
+    if isinstance(cell, bool | np.bool_):
+        choices = [text.lower(), text, text.upper(), str(int(cell)), f"{int(cell)}.0"]
+    elif _is_number(cell) and float(cell).is_integer() and abs(float(cell)) < MOST_WHOLE:  # type: ignore[arg-type]
+        choices = [str(int(cell)), text, f"{int(cell)}.0"]  # type: ignore[call-overload]
+    else:
+        return text.encode("utf-8", "replace").decode()
+    return next((choice for choice in choices if choice in seen_words), choices[0])
 
 
 def build_table(

@@ -68,6 +68,9 @@ def test_excerpts_of_a_sound_stay_on_one_side_of_a_split(tmp_path: Path) -> None
         for split in (prepared.train, prepared.validation, prepared.test)
     ]
     assert sum(map(len, peaks)) == len(set.union(*peaks))
+    for split, files in ((prepared.train, 17), (prepared.validation, 3), (prepared.test, 4)):
+        assert split.files is not None
+        assert np.unique(split.files, return_counts=True)[1].tolist() == [4] * files
 
 
 def test_a_silent_sound_is_kept_and_named(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The command `predict`: a trained model's answers for new data, in a file."""

@@ -1,0 +1,145 @@
+"""The command `predict`: its words, the model and the new data that they name, and what is printed."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli import arguments
+from pipeline.cli.compose import compose
+from pipeline.errors import BadInput, BadSetting
+from pipeline.files import expand_home
+from pipeline.formatting import format_one_line, shorten
+from pipeline.settings import addresses
+from pipeline.settings.command_line import Overrides
+from pipeline.settings.data import Data, OnError
+
+if TYPE_CHECKING:
+    from pipeline.data.report import Findings
+    from pipeline.models.serving.description import ModelDescription
+    from pipeline.models.serving.inputs import NewData
+    from pipeline.models.serving.predict import PredictionCounts
+    from pipeline.tracking.model_references import ModelReference
+
+MOST_IN_MEMORY = 256 * 2**20
+"""Bytes of new samples that are held at once; more lie in a temporary file."""
+MOST_CLASSES = 8
+RUN_ID = "MLFLOW_RUN_ID"
+
+
+def run(words: Sequence[str]) -> None:
+    """Write the answers of a model for new data into a file, and print what they add up to.
+
+    Raises:
+        BadInput: no such model or data, they do not fit, or the file cannot be written; nothing is written.
+    """
+    addresses.check_store()
+    pairs = Overrides(arguments.normalise_words(words))
+    word = pairs.find("trained")  # its run says what else may be typed
+    trained = None if word is None else arguments.parse(word).value()
+    if trained is None:
+        raise BadSetting("trained must be a run id, registry URI or path, got nothing; add trained=...")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from pipeline.tracking import adopted_run, mlflow_store, model_references
+
+    if os.environ.get(RUN_ID):  # `mlflow run -e predict`: a file is no run to keep
+        adopted_run.discard_adopted_run(mlflow_store.open_store())
+    reference = model_references.find_model(str(trained))
+    settings = compose([*_take_over(reference.overrides, pairs), *pairs]).settings
+    output = expand_home(settings.predict.output)
+    _check_output(output, settings.data)
+    from pipeline.hardware import device
+    from pipeline.models.predictor import make_predictor
+
+    device.claim_device(settings.device)
+    model, described = model_references.load_described_model(reference)
+    description = described or _describe_by_training(reference)
+    data = settings.data if pairs.find("data.on_error") else _go_on(settings.data)
+    _write(data, description, make_predictor(model), output, reference.text)
+
+
+def _take_over(overrides: tuple[str, ...], pairs: Overrides) -> Overrides:
+    """Return the words of the model's run; without those for its data where another kind is typed."""
+    taken = Overrides(overrides).without("predict")
+    return taken.without("data") if pairs.find("data") else taken
+
+
+def _go_on(data: Data) -> Data:
+    """Leave out what cannot be read, and say so: one bad row of many need not take all answers."""
+    if not hasattr(data, "on_error"):
+        return data
+    return replace(data, on_error=OnError.skip)  # type: ignore[call-arg]
+
+
+def _check_output(output: Path, data: Data) -> None:
+    source = getattr(data, "path", None)
+    if source is not None and output.resolve() == expand_home(source).resolve():
+        raise BadSetting(f"predict.output must be another file than data.path, got {output}; set it")
+
+
+def _describe_by_training(reference: "ModelReference") -> "ModelDescription":
+    """Describe a model of version 0.1.0, or of a plain file, by the data that it was trained on."""
+    if reference.run_id is None:
+        raise BadInput(
+            f"trained must be a model that knows its classes, got {reference.text}, a file without them; "
+            "name its run, or the folder that MLflow saved it in"
+        )
+    from pipeline.data.preprocess import preprocess
+    from pipeline.models.serving.description import describe_model
+
+    settings = compose(reference.overrides).settings
+    return describe_model(preprocess(settings), settings.data)
+
+
+def _write(data: Data, description: "ModelDescription", model: Any, output: Path, name: str) -> None:
+    from pipeline.data.readers.scratch import ScratchSpace
+    from pipeline.data.report import Findings
+    from pipeline.models.serving.inputs import open_new_data
+    from pipeline.models.serving.predict import PredictionCounts, list_columns, predict_all
+    from pipeline.models.serving.prediction_file import write_predictions
+
+    findings, counts = Findings(), PredictionCounts()
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = ScratchSpace(Path(folder), min(data.in_memory_limit, MOST_IN_MEMORY))
+        new = open_new_data(data, description, scratch, findings)
+        answers = _show_progress(predict_all(model, new, description, counts), new)
+        write_predictions(output, list_columns(new, description), answers)
+    _print_summary(name, output, list(list_columns(new, description)), counts, findings)
+
+
+def _show_progress(answers: Iterator[dict[str, Any]], new: "NewData") -> Iterator[dict[str, Any]]:
+    """Pass on the answers; show how far they are where somebody looks at a terminal."""
+    from tqdm import tqdm
+
+    unit = f" {new.name}s"
+    with tqdm(total=new.total, unit=unit, file=sys.stderr, disable=None, leave=False, delay=0.5) as bar:
+        for answer in answers:
+            yield answer
+            bar.update(len(answer[new.name]))
+
+
+def _print_summary(
+    name: str, output: Path, columns: list[str], counts: "PredictionCounts", findings: "Findings"
+) -> None:
+    shown = ", ".join(columns[:6]) + (", ..." if len(columns) > 6 else "")
+    common = counts.predictions.most_common(MOST_CLASSES)
+    more = len(counts.predictions) - len(common)
+    predicted = ", ".join(f"{shorten(label, 40)} {count:,}" for label, count in common)
+    print(f"model       {name}")
+    predicted += f" and {more} more classes" if more > 0 else ""
+    if not common and counts.samples:
+        predicted = f"{counts.low:.6g} to {counts.high:.6g}"
+    print(f"predicted   {counts.samples:,}: {predicted}")
+    if counts.rmse is not None:
+        print(f"RMSE        {counts.rmse:.4g} of {counts.labelled:,} with a label")
+    if counts.accuracy is not None:
+        print(f"accuracy    {counts.accuracy:.2%} of {counts.labelled:,} with a label")
+    if counts.unknown:
+        unknown = ", ".join(shorten(label, 40) for label in list(counts.unknown)[:3])
+        print(f"            {counts.unknown.total():,} labels are none that the model knows ({unknown})")
+    for finding in findings.to_tuple():
+        print(f"            {format_one_line(str(finding))}")
+    print(f"written to  {output} ({shown})")

@@ -1,0 +1,94 @@
+"""New arrays: an .npy file, or the features of an .npz or a folder, with labels where they are there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data.readers.class_labels import name_labels
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
+from pipeline.data.samples import split_into_portions
+from pipeline.data.sources import arrays
+from pipeline.errors import BadData
+from pipeline.files import expand_home
+from pipeline.models.serving.description import ModelDescription
+from pipeline.models.serving.inputs import NewBatch, NewData, refuse_model
+from pipeline.models.serving.requests import ModelRequest, fits_shape
+from pipeline.settings.data import Arrays, Data
+
+
+def open_new_data(
+    data: Arrays, description: ModelDescription, _scratch: ScratchSpace, findings: Findings
+) -> NewData:
+    """Open arrays; an .npy file of any size is read portion by portion.
+
+    Raises:
+        DataMissing, BadData: there are no such arrays, or of another shape than the model takes.
+        BadModel: the model answers to no arrays.
+    """
+    path = expand_home(data.path)
+    if path.suffix.lower() == ".npy" and path.is_file():
+        return open_array(data, _map_array(path), None, description, findings)
+    features = arrays.read_array(data, data.features)
+    features = arrays.order_channels(features, data.features, data.channels)
+    labels = arrays.read_array(data, data.labels) if arrays.holds_array(data, data.labels) else None
+    return open_array(data, features, labels, description, findings)
+
+
+def _map_array(path: Path) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise BadData(f"{path} must be an array of numbers, got: {error}; write it with numpy.save") from None
+    return array
+
+
+def open_array(
+    data: Data,
+    features: np.ndarray,
+    labels: np.ndarray | None,
+    description: ModelDescription,
+    findings: Findings,
+) -> NewData:
+    """Open an array of samples [n, ...], flat or shaped; rows are numbered from 0.
+
+    Raises:
+        BadModel: the model answers to something else.
+        BadData: samples have another shape than the model takes, or are no numbers.
+    """
+    if description.front is not None:
+        refuse_model(data, "something else")
+    shape = description.shape
+    if features.dtype.kind not in "biuf" or not fits_shape(features.shape[1:], shape):
+        raise BadData(
+            f"samples must be numbers of shape {shape}, got {features.dtype} of {features.shape[1:]}; "
+            "choose the array with data.features=..."
+        )
+    if labels is not None and len(labels) != len(features):
+        raise BadData(
+            f"labels must be as many as samples, got {len(labels)} for {len(features)}; "
+            "choose the array with data.labels=..."
+        )
+    named = None if labels is None else _write_labels(labels, description)
+    batches = _read_batches(features, named, shape, findings)
+    return NewData(name="row", total=len(features), batches=batches, has_labels=labels is not None)
+
+
+def _write_labels(labels: np.ndarray, description: ModelDescription) -> list[str]:
+    """Return labels as text: names of classes, or numbers."""
+    return name_labels(labels) if description.classes else [str(number) for number in labels.ravel().tolist()]
+
+
+def _read_batches(
+    features: np.ndarray, labels: list[str] | None, shape: tuple[int, ...], findings: Findings
+) -> Iterator[NewBatch]:
+    for rows in split_into_portions(len(features), int(np.prod(shape))):
+        with np.errstate(over="ignore"):
+            samples = features[rows].reshape(-1, *shape).astype(np.float32)
+        usable = np.flatnonzero(np.isfinite(samples.reshape(len(samples), -1)).all(axis=1))
+        bad = np.setdiff1d(np.arange(len(samples)), usable)
+        if len(bad):
+            findings.add("row", "left out: NaN or infinity in it", f"row {rows.start + bad[0]}", len(bad))
+        numbers = (rows.start + usable).tolist()
+        yield NewBatch(numbers, ModelRequest(samples[usable]), labels and [labels[row] for row in numbers])

@@ -1,0 +1,37 @@
+"""New sounds at the rate of training; a long one is cut into excerpts, and answered as one file."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data.features import LogMel
+from pipeline.data.readers import sounds
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.readers.sounds import SUFFIXES
+from pipeline.data.report import Findings
+from pipeline.models.serving.description import ModelDescription
+from pipeline.models.serving.inputs import NewData, refuse_model
+from pipeline.models.serving.inputs.files import find_files, open_files
+from pipeline.models.serving.requests import cut_sound
+from pipeline.settings.data import AudioFolder
+
+
+def open_new_data(
+    data: AudioFolder, description: ModelDescription, scratch: ScratchSpace, findings: Findings
+) -> NewData:
+    """Open sounds.
+
+    Raises:
+        DataMissing, BadData: as `find_files`.
+        BadModel: the model answers to no sounds.
+    """
+    if not isinstance(description.front, LogMel):
+        refuse_model(data, "something else")
+    files = find_files(data.path, SUFFIXES, description.classes, scratch, findings)
+    return open_files(files, partial(_decode, front=description.front), findings, has_excerpts=True)
+
+
+def _decode(path: Path, front: LogMel) -> list[np.ndarray]:
+    wave, rate = sounds.decode_sound(path)
+    return cut_sound(sounds.resample(wave, rate, front.rate), front.samples)

@@ -1,0 +1,151 @@
+"""New rows of a table, read by what training took its columns for; labels are optional."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.data.features import Columns, LogMel
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
+from pipeline.data.tables.cells import CellTable
+from pipeline.data.tables.column_types import ColumnType, Kind
+from pipeline.data.tables.labels import find_column, read_labels
+from pipeline.data.tables.read_columns import read_numbers_of_any_form, read_words
+from pipeline.data.tables.table_files import read_table
+from pipeline.errors import BadData, DataMissing
+from pipeline.files import expand_home
+from pipeline.formatting import format_one_line, shorten
+from pipeline.models.serving.description import PLACE, ModelDescription, find_place
+from pipeline.models.serving.inputs import NewBatch, NewData, refuse_model
+from pipeline.models.serving.requests import ModelRequest
+from pipeline.settings.tables import Csv
+
+ROWS = 4096
+"""Rows of one batch."""
+
+
+def open_new_data(
+    data: Csv, description: ModelDescription, scratch: ScratchSpace, findings: Findings
+) -> NewData:
+    """Open a table; its cells lie on disk where they are many.
+
+    A cell that is not what its column holds counts as an empty one, and is named in `findings`.
+
+    Raises:
+        DataMissing, BadData: there is no such table, or it lacks a column.
+        BadModel: the model answers to no table.
+    """
+    if isinstance(description.front, LogMel) or description.front is None:
+        refuse_model(data, "sounds" if description.front else f"arrays of shape {description.shape}")
+    path = expand_home(data.path)
+    if not path.is_file():
+        raise DataMissing(f"data.path must be a table, got {path}, which is not there; set data.path=...")
+    columns = description.list_columns()
+    is_text = not isinstance(description.front, Columns)
+    if not is_text:
+        data = replace(data, header=not all(PLACE.fullmatch(column.name) for column in columns))
+    table = _name_columns(read_table(path, data, scratch, findings), data, description, path)
+    if is_text:
+        name = data.text or description.text
+        text = find_column(name, table.names, "data.text", path) if name else _find_only(table, path)
+        needed = [text]
+    else:
+        needed = [column.name for column in columns]
+    _check_columns(table, needed, path)
+    label = _find_label(table, needed, data, description)
+    batches = _read_batches(table, () if is_text else columns, needed, label, findings)
+    return NewData(name="line", total=len(table), batches=batches, has_labels=label is not None)
+
+
+def _name_columns(table: CellTable, data: Csv, description: ModelDescription, path: Path) -> CellTable:
+    """Return a table without a header with the names that its columns had in training.
+
+    Without the label, those behind it have moved by one place.
+    """
+    if data.header is not False or description.width is None:
+        return table
+    width, label = description.width, find_place(data.label, description.width)
+    if len(table.names) == width:
+        return table
+    if len(table.names) != width - 1 or label is None:
+        raise BadData(
+            f"{path} must have {width} columns as in training, or all but the label, got {len(table.names)}; "
+            "they have no names to go by"
+        )
+    names = tuple(f"column_{number}" for number in range(width) if number != label)
+    return replace(table, names=names)
+
+
+def _find_only(table: CellTable, path: Path) -> str:
+    if len(table.names) != 1:
+        raise BadData(
+            f"data.text must name the column of texts in {path}, got none; "
+            f"it has {', '.join(table.names[:12])}"
+        )
+    return table.names[0]
+
+
+def _check_columns(table: CellTable, needed: Sequence[str], path: Path) -> None:
+    missing = [name for name in needed if name not in table.names]
+    if missing:
+        raise BadData(
+            f"{path} must have the columns that the model was trained on, got none called "
+            f"{', '.join(missing[:5])}; it has {shorten(', '.join(table.names), 200)}"
+        )
+
+
+def _find_label(
+    table: CellTable, needed: Sequence[str], data: Csv, description: ModelDescription
+) -> str | None:
+    """Return the column of labels, where the table has one."""
+    name = data.label
+    number = find_place(name, len(table.names))
+    if name not in table.names and number is not None and 0 <= number < len(table.names):
+        name = table.names[number]
+    if name not in table.names or name in needed:
+        return None
+    if name == data.label:
+        return name
+    are_classes = pc.is_in(read_labels(table, name), pa.array(list(description.classes), pa.large_string()))
+    return name if pc.any(are_classes).as_py() else None
+
+
+def _read_batches(
+    table: CellTable,
+    columns: Sequence[ColumnType],
+    needed: Sequence[str],
+    label: str | None,
+    findings: Findings,
+) -> Iterator[NewBatch]:
+    labels = None if label is None else read_labels(table, label)
+    for start in range(0, len(table), ROWS):
+        portion = replace(
+            table, content=table.content.slice(start, ROWS), lines=table.lines[start : start + ROWS]
+        )
+        samples: Any
+        if columns:
+            samples = {column.name: _read_column(column, portion, findings) for column in columns}
+        else:
+            cells = portion.get_column(needed[0]).combine_chunks()
+            samples = np.array(pc.fill_null(cells, pa.scalar("", cells.type)).to_pylist(), object)
+        names = portion.lines.tolist()
+        yield NewBatch(names, ModelRequest(samples), labels and labels[start : start + ROWS].to_pylist())
+
+
+def _read_column(column: ColumnType, table: CellTable, findings: Findings) -> np.ndarray:
+    cells = table.get_column(column.name).combine_chunks()
+    if column.kind is Kind.category:
+        return np.array(read_words(column, cells).to_pylist(), object)
+    numbers, mistaken = read_numbers_of_any_form(column, cells)
+    if mistaken.any():
+        row = int(np.flatnonzero(mistaken)[0])
+        what = f"dates ({column.date})" if column.date else "numbers"
+        example = f"line {table.lines[row]}: {shorten(format_one_line(cells[row].as_py()), 40)!r}"
+        text = f"of column {column.name} that are no {what}: they count as empty"
+        findings.add("cell", text, example, int(mistaken.sum()))
+    return numbers

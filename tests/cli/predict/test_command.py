@@ -1,0 +1,119 @@
+"""The command `predict`: a file of answers for new data of each kind, and what is told of it."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import pytest
+
+from pipeline.models.predictor import make_predictor
+from tests.conftest import Run
+from tests.support import places, saved
+from tests.support.saved import SavedModel
+
+Predict = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> SavedModel:
+    return saved.save_model(tmp_path_factory.mktemp("table"), "table")
+
+
+@pytest.fixture
+def predict(fulcrum: Run) -> Predict:
+    def run(made: SavedModel, path: Path, output: Path, *more: str) -> CompletedProcess[str]:
+        words = (*made.words, f"data.path={path}", f"predict.output={output}", "device=cpu", *more)
+        if more and more[0].startswith("data="):  # another kind of data
+            words = more
+        return fulcrum("predict", f"trained={made.folder}", *words)
+
+    return run
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_table_is_answered_row_by_row_with_its_accuracy(
+    predict: Predict, table: SavedModel, tmp_path: Path
+) -> None:
+    new = tmp_path / "new.csv"
+    new.write_text("colour,size,kind of thing\nred,9.5,large\n?,,small\nred\nblue,0.1,giant\n")
+    done = predict(table, new, tmp_path / "out.csv")
+    assert done.returncode == 0, done.stderr
+    rows = read(tmp_path / "out.csv")
+    assert list(rows[0]) == ["line", "label", "prediction", "probability_large", "probability_small"]
+    assert [row["line"] for row in rows] == ["2", "3", "5"]
+    cells = {"size": np.array([9.5, np.nan, 0.1]), "colour": np.array(["red", "", "blue"], object)}
+    outputs = make_predictor(table.model)(cells)
+    np.testing.assert_allclose([float(row["probability_large"]) for row in rows], outputs[:, 0], atol=1e-5)
+    names = np.array(["large", "small"])[outputs.argmax(axis=1)].tolist()
+    assert [row["prediction"] for row in rows] == names
+    right = np.mean([names[0] == "large", names[1] == "small"])
+    assert f"accuracy    {right:.2%} of 2 with a label" in done.stdout
+    assert "1 labels are none that the model knows (giant)" in done.stdout
+    assert "1 row left out: another number of cells (line 4)" in done.stdout
+    assert "predicted   3:" in done.stdout
+    done = predict(table, new, tmp_path / "out.jsonl", "data.on_error=stop")
+    assert (done.returncode, (tmp_path / "out.jsonl").exists()) == (2, False)
+    assert "line 4" in done.stderr
+    new.write_text("size,colour\n" + "9.5,red\n" * 9000)
+    done = predict(table, new, tmp_path / "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert len(lines) == 9000  # in several batches
+    assert lines[-1]["line"] == 9001
+    assert "label" not in lines[0]
+    assert "accuracy" not in done.stdout
+
+
+def test_long_sounds_are_answered_by_file(predict: Predict, tmp_path: Path) -> None:
+    made = saved.save_model(tmp_path / "model of sounds", "sounds")
+    wave = np.concatenate([places.tone(300, 0.25), places.tone(2000, 0.25)])
+    places.write_wav(tmp_path / "new" / "low" / "long.wav", wave)
+    (tmp_path / "new" / "low" / "broken.wav").write_bytes(b"RIFF")
+    done = predict(made, tmp_path / "new", tmp_path / "out.csv")
+    assert done.returncode == 0, done.stderr
+    (row,) = read(tmp_path / "out.csv")
+    outputs = make_predictor(made.model)(np.rint(wave).reshape(2, 2000)).mean(axis=0)
+    assert (row["file"], row["label"]) == ("low/long.wav", "low")
+    assert float(row["probability_low"]) == pytest.approx(
+        outputs[made.prepared.classes.index("low")], abs=1e-5
+    )
+    assert "1 file left out: it cannot be read (low/broken.wav" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "parts"),
+    [
+        (["predict.output=out.txt"], ["predict.output", ".parquet", "out.txt"]),
+        (["data.path=absent.csv"], ["data.path", "absent.csv"]),
+        (["data=digits"], ["data", "image_folder", "digits"]),
+        (["data=audio_folder", "data.path=."], ["trained", "audio_folder"]),
+        (["trained=null"], ["trained", "nothing"]),
+        (["trained=/no/such/model"], ["trained", "/no/such/model"]),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(
+    predict: Predict, table: SavedModel, tmp_path: Path, more: list[str], parts: list[str]
+) -> None:
+    new = tmp_path / "new.csv"
+    new.write_text("size,colour\n1,red\n")
+    done = predict(table, new, tmp_path / "out.csv", *more)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    for part in parts:
+        assert part in line
+    assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
+
+
+def test_the_new_data_are_never_written_over(predict: Predict, table: SavedModel, tmp_path: Path) -> None:
+    new = tmp_path / "new.csv"
+    new.write_text("size,colour\n1,red\n")
+    done = predict(table, new, new)
+    assert (done.returncode, new.read_text()) == (2, "size,colour\n1,red\n")
+    assert "another file than data.path" in done.stderr

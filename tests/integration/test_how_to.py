@@ -1,0 +1,103 @@
+"""Every command of docs/how-to works as it stands there: in a folder of one's own, with a real server."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import CHECKOUT
+
+BIN = Path(sys.executable).parent
+SERVER = "mlflow models serve"
+
+
+def list_commands(page: str) -> list[str]:
+    text = (CHECKOUT / "docs" / "how-to" / page).read_text()
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+def run(command: str, folder: Path, **more: str) -> str:
+    """Run a command in a shell and return what it prints."""
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env={
+            **os.environ,
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "0",
+            **more,
+        },
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+    return done.stdout
+
+
+def start_server(command: str, folder: Path, port: str) -> "subprocess.Popen[bytes]":
+    """Start a server without this package in reach, and wait until it answers."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    server = subprocess.Popen(
+        command.split(),
+        cwd=folder,
+        env={**environment, "PATH": f"{BIN}:{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 400
+    while True:
+        try:
+            requests.get(f"http://127.0.0.1:{port}/ping", timeout=5).raise_for_status()
+            return server
+        except requests.ConnectionError:
+            assert server.poll() is None, "the server ended"
+            assert time.monotonic() < deadline, "the server never came up"
+            time.sleep(0.3)
+
+
+@pytest.mark.slow
+def test_a_model_is_used_as_the_page_says(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    run_id, server, answers = "", None, []
+    try:
+        for line in list_commands("use-a-model.md"):
+            command = line.replace("RUN_ID", run_id).replace("5001", port)
+            if line.startswith(SERVER):
+                server = start_server(command, tmp_path, port)
+                continue
+            out = run(command, tmp_path, PYTHONPATH=str(CHECKOUT))
+            run_id = run_id or next(iter(re.findall(r"\b[0-9a-f]{32}\b", out)), "")
+            if line.startswith("curl"):
+                answers.append(json.loads(out)["predictions"])
+        assert (tmp_path / "predictions.csv").read_text().count("\n") == 4
+        assert (tmp_path / "answers.parquet").stat().st_size > 0
+        assert [len(answer) for answer in answers] == [2, 1, 3]
+        assert {answer[0]["prediction"] for answer in answers} == {"large"}
+        wrong = requests.post(
+            f"http://127.0.0.1:{port}/invocations",
+            data='{"inputs": {"size": [1]}}',
+            headers={"Content-Type": "application/json"},
+            timeout=30,
+        )
+        assert wrong.status_code == 400
+        assert "colour" in wrong.json()["message"]
+        assert "\n" not in wrong.json()["message"]
+    finally:
+        if server is not None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(timeout=30)

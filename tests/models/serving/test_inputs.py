@@ -1,0 +1,194 @@
+"""New data of each kind, read for a model; labels are optional, and what cannot be read is named."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data.features import Columns
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
+from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
+from pipeline.errors import BadData, BadModel, BadSetting, DataMissing
+from pipeline.models.serving.description import ModelDescription
+from pipeline.models.serving.inputs import NewBatch, NewData, csv, open_new_data
+from pipeline.settings.data import Data, Digits
+from tests.models.serving.test_requests import ARRAYS, IMAGES, SOUNDS, TEXTS
+from tests.support import places
+
+COLUMNS = Columns(
+    numeric=("size",),
+    medians=(1.0,),
+    categorical=("colour",),
+    categories=(("blue", "red"),),
+    types=(
+        ColumnType(name="size", kind=Kind.number, missing=("na",), number=NumberFormat(decimal=",")),
+        ColumnType(name="colour", kind=Kind.category),
+    ),
+)
+TABLE = ModelDescription(classes=("large", "small"), shape=(4,), front=COLUMNS)
+
+
+def open_it(
+    data: Data, description: ModelDescription, tmp_path: Path
+) -> tuple[NewData, list[NewBatch], list[str]]:
+    findings = Findings()
+    new = open_new_data(data, description, ScratchSpace(tmp_path / "scratch", 10**9), findings)
+    batches = list(new.batches)
+    return new, batches, [str(finding) for finding in findings.to_tuple()]
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+ROWS = "colour;kind of thing;size\nred;large;1,5\n;dwarf;\n new ;small;2.5\nred\nblue;;abc\n"
+
+
+def test_rows_of_a_table_are_named_by_their_line_and_read_as_in_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv, "ROWS", 3)
+    data = places.cells(write(tmp_path / "new.csv", ROWS), on_error="skip")
+    new, batches, findings = open_it(data, TABLE, tmp_path)
+    assert (new.name, new.total, new.has_labels) == ("line", 4, True)
+    assert [list(batch.names) for batch in batches] == [[2, 3, 4], [6]]
+    assert [batch.labels for batch in batches] == [["large", "dwarf", "small"], [""]]
+    cells = [batch.request.samples for batch in batches]
+    np.testing.assert_array_equal(
+        np.concatenate([part["size"] for part in cells]), [1.5, np.nan, 2.5, np.nan]
+    )
+    assert np.concatenate([part["colour"] for part in cells]).tolist() == ["red", "", "new", "blue"]
+    assert findings == [
+        "1 row left out: another number of cells (line 5)",
+        "1 cell of column size that are no numbers: they count as empty (line 6: 'abc')",
+    ]
+
+
+def test_labels_are_optional_and_a_column_of_training_is_not(tmp_path: Path) -> None:
+    data = places.cells(write(tmp_path / "new.csv", "size,colour,more\n1,red,x\n"))
+    new, (batch,), _ = open_it(data, TABLE, tmp_path)
+    assert not new.has_labels
+    assert batch.labels is None
+    with pytest.raises(BadData) as caught:
+        open_it(places.cells(write(tmp_path / "bad.csv", "size,kind of thing\n1,large\n")), TABLE, tmp_path)
+    places.assert_one_line(caught, "colour", "bad.csv")
+    with pytest.raises(DataMissing):
+        open_it(places.cells(tmp_path / "absent.csv"), TABLE, tmp_path)
+
+
+def test_columns_without_names_keep_their_places_without_the_label(tmp_path: Path) -> None:
+    types = tuple(ColumnType(name=f"column_{place}", kind=Kind.number) for place in (0, 2, 3))
+    front = Columns(
+        numeric=tuple(column.name for column in types),
+        medians=(0.0, 0.0, 0.0),
+        categorical=(),
+        categories=(),
+        types=types,
+    )
+    description = ModelDescription(classes=("a", "b"), shape=(3,), front=front, width=4)
+    for text, label in (("1,a,2,3\n4,b,5,6\n", "1"), ("1,2,3\n4,5,6\n", "column_1")):
+        data = places.cells(write(tmp_path / "new.csv", text), label=label, columns=None)
+        new, (batch,), _ = open_it(data, description, tmp_path)
+        assert new.has_labels is (text[2] == "a")
+        assert isinstance(batch.request.samples, dict)
+        assert [column.tolist() for column in batch.request.samples.values()] == [[1, 4], [2, 5], [3, 6]]
+    data = places.cells(write(tmp_path / "new.csv", "1,2\n3,4\n"), label="1", columns=None)
+    with pytest.raises(BadData, match="4 columns"):
+        open_it(data, description, tmp_path)
+
+
+def test_a_folder_of_any_shape_is_read_and_folders_of_classes_are_labels(tmp_path: Path) -> None:
+    pixels = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    root = tmp_path / "new"
+    for name in ("b.png", "x/a.png", "other/deep/y/c.bmp"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(root / name)
+    (root / "x" / "broken.png").write_bytes(b"\x89PNG")
+    (root / "x" / "notes.txt").write_text("no image")
+    Image.fromarray(pixels[:3]).save(root / "small.png")
+    new, (batch,), findings = open_it(places.images(root), IMAGES, tmp_path)
+    assert (new.name, new.total, new.has_labels) == ("file", 5, True)
+    assert list(batch.names) == ["b.png", "other/deep/y/c.bmp", "x/a.png"]
+    assert batch.labels == ["", "y", "x"]
+    np.testing.assert_array_equal(batch.request.samples, np.stack([pixels] * 3))
+    assert findings[0] == "1 file left out: .txt is not read here (new/x/notes.txt)"
+    assert findings[1].startswith(
+        "2 files left out: it cannot be read (small.png: 3x6 where the model takes 4x6"
+    )
+    with zipfile.ZipFile(tmp_path / "new.zip", "w") as archive:
+        archive.write(root / "b.png", "b.png")
+    listed = write(tmp_path / "list.csv", "path,label\nnew/b.png,x\nnew/x/a.png,\n")
+    for path, names in (
+        (tmp_path / "new.zip", ["b.png"]),
+        (root / "b.png", ["b.png"]),
+        (listed, ["new/b.png", "new/x/a.png"]),
+    ):
+        _, (batch,), _ = open_it(places.images(path), IMAGES, tmp_path)
+        assert list(batch.names) == names
+    with pytest.raises(BadData, match="none of 1"):
+        open_it(places.images(root / "x" / "broken.png"), IMAGES, tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadData, match="got none"):
+        open_it(places.images(tmp_path / "empty"), IMAGES, tmp_path)
+
+
+def test_a_sound_of_another_rate_and_length_is_one_file_of_several_excerpts(tmp_path: Path) -> None:
+    root = tmp_path / "new"
+    places.write_wav(root / "long.wav", places.tone(300, 0.75, 16000), 16000)
+    places.write_wav(root / "short.wav", places.tone(300, 0.1))
+    new, (batch,), _ = open_it(places.sounds(root), SOUNDS, tmp_path)
+    assert new.total == 2
+    assert list(batch.names) == ["long.wav", "short.wav"]
+    assert batch.request.excerpts is not None
+    assert batch.request.excerpts.tolist() == [3, 1]
+    assert np.shape(batch.request.samples) == (4, 2000)
+
+
+def test_texts_of_any_encoding_and_a_column_of_texts_are_asked_alike(tmp_path: Path) -> None:
+    root = tmp_path / "new"
+    root.mkdir()
+    (root / "a.txt").write_bytes("schön\n".encode("cp1252"))
+    (root / "b.txt").write_bytes("schön".encode("utf-16"))
+    _, (batch,), _ = open_it(places.texts(root), TEXTS, tmp_path)
+    assert list(batch.request.samples) == ["schön", "schön"]
+    data = places.cells(write(tmp_path / "t.csv", "n,say\n1,schön\n2,\n"), text="say", columns=None)
+    _, (batch,), _ = open_it(data, TEXTS, tmp_path)
+    assert list(batch.request.samples) == ["schön", ""]
+
+
+def test_arrays_of_a_file_are_read_with_labels_where_they_are(tmp_path: Path) -> None:
+    features = np.arange(18).reshape(3, 6).astype(float)
+    features[1, 2] = np.nan
+    np.save(tmp_path / "new.npy", features)
+    new, (batch,), findings = open_it(places.arrays(tmp_path / "new.npy"), ARRAYS, tmp_path)
+    assert (new.name, new.total, new.has_labels) == ("row", 3, False)
+    assert list(batch.names) == [0, 2]
+    np.testing.assert_array_equal(batch.request.samples, features[[0, 2]].reshape(2, 2, 3))
+    assert findings == ["1 row left out: NaN or infinity in it (row 1)"]
+    labels = np.array([1, 2, 1])
+    data = places.npz(tmp_path, features=np.zeros((3, 2, 3), np.uint8), labels=labels)
+    _, (batch,), _ = open_it(data, ARRAYS, tmp_path)
+    assert batch.labels == ["1", "2", "1"]
+    with pytest.raises(BadData) as caught:
+        open_it(places.npz(tmp_path, features=np.zeros((3, 4))), ARRAYS, tmp_path)
+    places.assert_one_line(caught, "(2, 3)", "(4,)")
+
+
+def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "new.npy", np.zeros((2, 6)))
+    wrong: list[tuple[Data, ModelDescription]] = [
+        (places.arrays(tmp_path / "new.npy"), SOUNDS),
+        (places.cells(tmp_path / "new.npy"), SOUNDS),
+        (places.images(tmp_path), ARRAYS),
+        (places.sounds(tmp_path), TEXTS),
+        (places.texts(tmp_path), TABLE),
+    ]
+    for data, description in wrong:
+        with pytest.raises(BadModel, match="trained must be a model that answers to"):
+            open_it(data, description, tmp_path)
+    with pytest.raises(BadSetting, match="image_folder"):
+        open_it(Digits(fraction=1.0, in_memory_limit=1), ARRAYS, tmp_path)
