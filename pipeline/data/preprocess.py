@@ -175,7 +175,7 @@ def prepare(
     if validation is None:
         train, validation = splitting.split_rows(train, "preprocess.validation", share, seed, classes)
     if deduplicate:
-        train = splitting.drop_repeats(train, [validation, test], dropped)
+        train = splitting.drop_repeats(train, [validation, test], dropped, findings)
         splitting.check_classes(train, loaded.classes)
     train = splitting.take_fraction(train, fraction, preprocess.seed, dropped)
     return _build_content(

@@ -23,7 +23,7 @@ class Finding:
     example: str = ""
 
     def __str__(self) -> str:
-        plural = "" if self.count == 1 else "s"
+        plural = "" if self.count == 1 else "es" if self.thing.endswith("s") else "s"
         example = f" ({format_one_line(self.example)})" if self.example else ""
         return f"{self.count:,} {self.thing}{plural} {self.text}{example}"
 

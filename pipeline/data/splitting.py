@@ -233,13 +233,41 @@ def group_repeats(train: RowSelection, findings: Findings) -> tuple[RowSelection
 
 
 def drop_repeats(
-    train: RowSelection, other_splits: list[RowSelection], dropped: dict[str, int]
+    train: RowSelection,
+    other_splits: list[RowSelection],
+    dropped: dict[str, int],
+    findings: Findings,
 ) -> RowSelection:
-    """Drop training rows that are in another split, too: a sample seen in training tests nothing."""
-    hashes = {row for split in other_splits for row in _hash_rows(split)}
-    keep = np.array([row not in hashes for row in _hash_rows(train)], bool)
+    """Drop training rows that are in another split, too: a sample seen in training tests nothing.
+
+    Where that would leave nothing of a class and equal samples have equal labels, the class has so few
+    different samples that no split holds them apart: then all are kept.
+    """
+    labels = {
+        row: label
+        for split in other_splits
+        for row, label in zip(_hash_rows(split), split.labels.tolist(), strict=True)
+    }
+    hashes = list(_hash_rows(train))
+    keep = np.array([row not in labels for row in hashes], bool)
+    agree = train.labels.dtype.kind != "f" and all(
+        labels.get(row, label) == label for row, label in zip(hashes, train.labels.tolist(), strict=True)
+    )
+    if agree and _is_lost(train.labels, keep, hashes):
+        text = "alike a validation or test row: kept, as a class has too few different ones"
+        findings.add("row", text, count=int(np.sum(~keep)))
+        return train
     count_dropped(dropped, "repeats a validation or test row", int(np.sum(~keep)))
     return train.select(keep)
+
+
+def _is_lost(labels: np.ndarray, keep: np.ndarray, hashes: list[bytes]) -> bool:
+    """Return whether nothing is kept of a class most of whose rows repeat each other."""
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if not keep[rows].any():
+            return len({hashes[row] for row in rows}) <= (1 - MOST_REPEATS) * len(rows)
+    return False
 
 
 def _hash_rows(selection: RowSelection) -> Iterator[bytes]:

@@ -215,6 +215,15 @@ def test_a_class_that_only_repeats_says_how_to_keep_it() -> None:
         prepare(loaded, told(), "x")
 
 
+def test_a_class_of_few_different_samples_is_kept() -> None:
+    labels = np.arange(60) % 3
+    features = np.repeat(labels[:, None], 4, axis=1).astype(np.float32)
+    loaded = LoadedData(train=LabelledSamples(features, labels), test=None, classes=names(3))
+    parts = prepare(loaded, told(), "x")
+    assert sum(parts.report.rows_kept.values()) == 60
+    assert "alike a validation or test row: kept" in " ".join(map(str, parts.report.findings))
+
+
 def test_bad_rows_are_dropped_and_counted() -> None:
     base = samples(103)
     labels = base.labels.astype(np.float64)

@@ -18,6 +18,7 @@ from pipeline.data.tables.cells import CellTable
 from pipeline.data.tables.column_types import ColumnType, Kind
 from pipeline.data.tables.find_types import find_types
 from pipeline.data.tables.labels import find_column, find_telltales, list_classes, number_labels, read_labels
+from pipeline.data.tables.oddities import find_missing_words
 from pipeline.data.tables.read_columns import build_table, make_texts, read_numbers
 from pipeline.data.tables.table_files import read_table
 from pipeline.data.tables.targets import find_copies, read_targets
@@ -96,6 +97,9 @@ def _read_classes(
     alike = Counter(map(str.casefold, classes))
     mixed = [name for name in classes if alike[name.casefold()] > 1]
     findings.add("name", "of classes alike but for capitals", ", ".join(mixed[:8]), len(mixed))
+    doubtful = find_missing_words(classes)
+    text = "that may mean a label is missing, and is learned as any other; remove such rows if it does"
+    findings.add("class", text, ", ".join(doubtful), len(doubtful))
     return {split: number_labels(each, classes) for split, each in words.items()}, classes
 
 

@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from pipeline.data.readers.scratch import ScratchSpace
 
 ROWS_PER_PORTION = 8192
+UNSEEN = "\ufeff\u200b\0 "
+"""What may stand around a cell and nobody sees: a byte order mark within joined files, and the like."""
 Row: TypeAlias = tuple[int, Sequence[str | None]]
 """The number of a row's first line in the file (from 1), and its cells; None: one that is empty."""
 
@@ -33,7 +35,8 @@ class CellTable:
 
     def get_column(self, name: str) -> Any:
         """Return the cells of a column without the spaces around them, a pyarrow chunked array [n]."""
-        return pc.utf8_trim_whitespace(self.content.column(self.names.index(name)))
+        cells = pc.utf8_trim(self.content.column(self.names.index(name)), UNSEEN)
+        return pc.utf8_trim_whitespace(cells)
 
     def find_line(self, name: str, cell: str) -> int:
         """Return the line of the first row with this cell in a column."""

@@ -7,30 +7,53 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 DAY = 86400.0
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+MONTHS = (
+    "jan|ene|gen|jän",
+    "feb|fév|fev",
+    "mar|mär|mrz|maa",
+    "apr|avr|abr",
+    "may|mai|mei|mag|maj",
+    "jun|juin|giu",
+    "jul|juil|lug",
+    "aug|aoû|aou|ago",
+    "sep|set",
+    "oct|okt|ott|out",
+    "nov",
+    "dec|dez|déc|dic",
+)
+"""How the names of the months begin in English, German, French, Spanish, Italian, Portuguese and Dutch."""
 CLOCK = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?"
     r"\s*(?P<half>[AaPp])?(?:\.?[Mm]\.?)?"
 )
-TIME = rf"(?:(?:T|,?\s+){CLOCK}\s*(?P<zone>Z|UTC|GMT|[+-]\d{{2}}:?\d{{2}})?)?"
+TIME = rf"(?:(?:T|:|,?\s+){CLOCK}\s*(?P<zone>Z|UTC|GMT|[+-]\d{{2}}:?\d{{2}})?)?"
 WEEKDAY = r"(?:(?:[Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)[a-z]*\.?,?\s+)?"
-NAME = r"(?P<name>[A-Za-z]{3,9})"
+NAME = r"(?P<name>\p{L}{3,10})"
 ENDING = "(?:st|nd|rd|th)?"
+GAP = r"(?:[-/., ]+|\s+de\s+)"
 PATTERNS = {
     "year-month-day": rf"(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){TIME}",
-    "day/month/year": rf"(?P<day>\d{{1,2}})[-/.](?P<month>\d{{1,2}})[-/.](?P<year>\d{{4}}|\d{{2}}){TIME}",
-    "month/day/year": rf"(?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}})[-/.](?P<year>\d{{4}}|\d{{2}}){TIME}",
-    "day name year": rf"{WEEKDAY}(?P<day>\d{{1,2}}){ENDING}[-/. ]+{NAME}[-/., ]+"
+    "day/month/year": rf"(?P<day>\d{{1,2}})[-/. ](?P<month>\d{{1,2}})[-/. ](?P<year>\d{{4}}|\d{{2}}){TIME}",
+    "month/day/year": rf"(?P<month>\d{{1,2}})[-/. ](?P<day>\d{{1,2}})[-/. ](?P<year>\d{{4}}|\d{{2}}){TIME}",
+    "day name year": rf"{WEEKDAY}(?P<day>\d{{1,2}}){ENDING}{GAP}?{NAME}{GAP}?"
     rf"(?P<year>\d{{4}}|\d{{2}}){TIME}",
     "name day year": rf"{WEEKDAY}{NAME}[-/. ]+(?P<day>\d{{1,2}}){ENDING},?[-/. ]+(?P<year>\d{{4}}){TIME}",
+    "name day time year": rf"{WEEKDAY}{NAME}\s+(?P<day>\d{{1,2}})\s+{CLOCK}"
+    r"\s+(?P<zone>[+-]\d{4}|[A-Z]{3,4})?\s*(?P<year>\d{4})",
+    "year年month月day日": rf"(?P<year>\d{{4}})[年년]\s*"
+    rf"(?P<month>\d{{1,2}})[月월]\s*(?P<day>\d{{1,2}})[日일]{TIME}",
     "year-month": r"(?P<year>\d{4})[-/](?P<month>\d{1,2})",
-    "name year": rf"{NAME}[-/., ]+(?P<year>\d{{4}})",
+    "name year": rf"{NAME}{GAP}(?P<year>\d{{4}})",
+    "name-year": rf"{NAME}[-'](?P<year>\d{{2}})",
+    "year quarter": r"(?P<year>\d{4})[-/ ]?[QqTK](?P<quarter>[1-4])",
     "yearmonthday": r"(?P<year>19\d\d|20\d\d)(?P<month>\d\d)(?P<day>\d\d)",
     "clock": CLOCK,
+    "duration": r"(?:(?P<days>\d+) days?,? \+?)?(?P<long>\d+):(?P<minute>\d{2})"
+    r"(?::(?P<second>\d{2}(?:[.,]\d+)?))?",
 }
-"""How dates are written, by name; `clock` is a time of day."""
-CLOCK_NAME = "clock"
-SECONDS = {"seconds": 1.0, "milliseconds": 1e3}
+"""How dates are written, by name; `clock` is a time of day, `duration` may be longer."""
+CLOCKS = ("clock", "duration")
+SECONDS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 """Numbers that count from 1970, by name, and how many of them a second has."""
 HEAD = 100
 """Cells by which patterns are ruled out."""
@@ -46,6 +69,13 @@ def measure_share(cells: Any) -> tuple[float, str]:
     """Return the largest share of these cells that one pattern fits, and its name."""
     shares = [(1 - float(parse_dates(cells, name)[1].mean()), name) for name in _guess_patterns(cells, 0.5)]
     return max(shares, default=(0.0, ""))
+
+
+def measure_share_of_any(cells: Any) -> float:
+    """Return the share of these cells that are dates of one pattern or another; a time of day is none."""
+    names = [name for name in PATTERNS if name not in CLOCKS]
+    is_none = [parse_dates(cells[:HEAD], name)[1] for name in names]
+    return 1 - float(np.logical_and.reduce(is_none).mean()) if len(cells) else 0.0
 
 
 def _guess_patterns(cells: Any, least: float) -> list[str]:
@@ -97,6 +127,8 @@ def _parse_pattern(cells: Any, pattern: str) -> np.ndarray:
 
     year, day = number("year", 1970), number("day", 1)
     month = _number_months(texts["name"]) if "name" in names else number("month", 1)
+    if "quarter" in names:
+        month = 3 * number("quarter", 1) - 2
     if "year" in names:
         is_short = np.asarray(pc.fill_null(pc.equal(pc.utf8_length(texts["year"]), 2), False))
         year = np.where(is_short, year + np.where(year < 70, 2000, 1900), year)
@@ -111,6 +143,7 @@ def _parse_pattern(cells: Any, pattern: str) -> np.ndarray:
         # The first of the next month is not before this day.
         exists &= days < count_days(year + (month == 12), month % 12 + 1, np.ones_like(day))
     seconds = days * DAY + hour * 3600 + minute * 60 + second
+    seconds = seconds + number("days", 0) * DAY + number("long", 0) * 3600
     if "zone" in names:
         seconds = seconds - _measure_zones(texts["zone"])
     exists &= np.asarray(pc.is_valid(groups))
@@ -118,9 +151,12 @@ def _parse_pattern(cells: Any, pattern: str) -> np.ndarray:
 
 
 def _number_months(names: Any) -> np.ndarray:
-    short = pc.utf8_slice_codeunits(pc.utf8_lower(names), 0, 3)
-    places = pc.index_in(short, pa.array(MONTHS, short.type))
-    return np.asarray(pc.cast(places, pa.float64()).to_numpy(zero_copy_only=False), np.float64) + 1
+    lower = pc.utf8_lower(names)
+    months = np.full(len(names), np.nan)
+    for month, beginnings in enumerate(MONTHS, 1):
+        is_month = pc.fill_null(pc.match_substring_regex(lower, f"^(?:{beginnings})"), False)
+        months = np.where(np.asarray(is_month), month, months)
+    return months
 
 
 def _measure_zones(zones: Any) -> np.ndarray:

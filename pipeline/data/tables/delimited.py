@@ -9,11 +9,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, TextIO
 
-from pipeline.data.tables.cells import Row
+from pipeline.data.tables.cells import UNSEEN, Row
 from pipeline.data.tables.text_files import OpenText
 from pipeline.errors import BadData
 from pipeline.settings.data import OnError
@@ -66,8 +66,16 @@ def find_dialect(open_text: OpenText, path: Path, data: Csv) -> Dialect:
     choices = [Dialect(separator, quote, backslash, skipped) for separator in ([stated] if stated else first)]
     comments = sum(1 for _ in takewhile(lambda line: line.startswith("#"), lines))
     best = max(choices, key=lambda dialect: _rate_dialect(dialect, lines[comments:]))
-    remarks = sum(1 for _ in takewhile(lambda line: best.separator not in line, lines[:comments]))
+    width = _rate_dialect(best, lines[comments:])[2]
+    remarks = sum(1 for _ in takewhile(lambda line: _count_cells(best, line) != width, lines[:comments]))
     return replace(best, skipped=skipped + remarks)
+
+
+def _count_cells(dialect: Dialect, line: str) -> int:
+    try:
+        return len(next(dialect.read_rows(iter([line])), ()))
+    except csv.Error:
+        return 0
 
 
 def _find_quote(lines: Sequence[str]) -> str:
@@ -77,8 +85,12 @@ def _find_quote(lines: Sequence[str]) -> str:
     return "'" if quoted["'"] > max(quoted['"'], len(cells) // 4) else '"'
 
 
-def _rate_dialect(dialect: Dialect, lines: Sequence[str]) -> tuple[float, int]:
-    """Return how many of the first rows have the usual number of cells (share), and that number."""
+def _rate_dialect(dialect: Dialect, lines: Sequence[str]) -> tuple[float, bool, int]:
+    """Return how many of the first rows have the usual number of cells (share), and that number.
+
+    Between them: whether the separator is no space, as spaces stand beside other separators, too.
+    """
+    is_visible = dialect.separator != " "
     widths: list[int] = []
     try:
         for cells in dialect.read_rows(iter(_trim_lines(lines, dialect))):
@@ -89,9 +101,13 @@ def _rate_dialect(dialect: Dialect, lines: Sequence[str]) -> tuple[float, int]:
     except csv.Error:
         pass  # a stray quote further down; the rows before it count
     if not widths:
-        return 0.0, 0
+        return 0.0, is_visible, 0
     usual, count = Counter(widths).most_common(1)[0]
-    return (count / len(widths), usual) if usual > 1 else (0.0, usual)
+    return (count / len(widths), is_visible, usual) if usual > 1 else (0.0, is_visible, usual)
+
+
+def _clean(cells: Sequence[str]) -> list[str]:
+    return [cell.strip(UNSEEN).strip() for cell in cells]
 
 
 def _trim_lines(lines: "Sequence[str] | TextIO", dialect: Dialect) -> Iterator[str]:
@@ -104,7 +120,11 @@ def _trim_lines(lines: "Sequence[str] | TextIO", dialect: Dialect) -> Iterator[s
 
 
 class DelimitedFile:
-    """The rows of a text file; `bad_rows` lists the lines that were left out with `data.on_error=skip`."""
+    """The rows of a text file.
+
+    `bad_rows` lists the lines that were left out with `data.on_error=skip`; `repeated_headers` those that
+    repeat the header, as in files that were joined.
+    """
 
     def __init__(self, path: Path, open_text: OpenText, data: Csv) -> None:
         self._path, self._open_text, self._on_error = path, open_text, data.on_error
@@ -112,26 +132,29 @@ class DelimitedFile:
         self._dialect = find_dialect(open_text, path, data)
         self.separator = self._dialect.separator
         self.bad_rows: list[int] = []
+        self.repeated_headers: list[int] = []
 
-    def read_head(self) -> tuple[list[str], list[str]]:
-        """Return the cells of the first two rows; an absent one is empty."""
-        rows = self._read_rows()
-        _, first = next(rows, (0, []))
-        _, second = next(rows, (0, []))
-        return [cell.strip() for cell in first], second
+    def read_head(self, rows: int) -> list[list[str]]:
+        """Return the cells of the first rows; of an absent one there are none."""
+        found = [[cell.strip() for cell in cells] for _, cells in islice(self._read_rows(), rows)]
+        return found + [[]] * (rows - len(found))
 
-    def read_body(self, width: int, skip: int) -> Iterator[Row]:
-        """Yield the rows after the first `skip`, each of `width` cells.
+    def read_body(self, names: Sequence[str], skip: int) -> Iterator[Row]:
+        """Yield the rows after the first `skip`, each with a cell for each of the names.
 
-        An empty cell at the end of a longer row is a separator too many.
+        Rows that repeat the names are left out. An empty cell at the end of a longer row is a separator too
+        many.
 
         Raises:
             BadData: a row has another number of cells, or a quote that is opened is not closed.
         """
-        rows = self._read_rows()
+        rows, width = self._read_rows(), len(names)
         for _ in range(skip):
             next(rows, None)
         for line, cells in rows:
+            if skip and cells[-1].strip() == names[-1] and _clean(cells) == list(names):
+                self.repeated_headers.append(line)
+                continue
             if len(cells) == width + 1 and not cells[-1].strip():
                 cells.pop()
             if len(cells) == width:

@@ -28,6 +28,19 @@ NUMBER_WORDS = frozenset(
         "nil",
         "nd",
         "n.d.",
+        "nat",
+        "k.a.",
+        "tbd",
+        "blank",
+        "(blank)",
+        "empty",
+        "(empty)",
+        "no data",
+        "not available",
+        "not applicable",
+        "--.--",
+        "0000-00-00",
+        "0000-00-00 00:00:00",
         "-",
         "--",
         "---",
@@ -44,6 +57,7 @@ NUMBER_WORDS = frozenset(
         "#n/a",
         "#na",
         "#n/a!",
+        "#n/a n/a",
         "#value!",
         "#div/0!",
         "#num!",
@@ -139,7 +153,7 @@ def find_type(content: ColumnContent, data: Csv, file_name: str) -> tuple[Column
     if content.name in (data.categorical or ()) or not len(rest.values):
         return _choose_category(content, data)
     if pattern := _find_dates(rest, data, file_name):
-        what = Kind.number if pattern == dates.CLOCK_NAME else Kind.date
+        what = Kind.number if pattern in dates.CLOCKS else Kind.date
         kind = ColumnType(name=content.name, kind=what, missing=tuple(sorted(words)), date=pattern)
         return rest, TypeChoice(kind)
     may_be = np.asarray(pc.fill_null(numbers.match_numbers(rest.values), False))
@@ -198,6 +212,13 @@ def _find_dates(content: ColumnContent, data: Csv, file_name: str) -> str:
 
 def _refuse_near_dates(content: ColumnContent, file_name: str) -> None:
     share, pattern = dates.measure_share(content.values)
+    if share <= NUMERIC_SHARE < dates.measure_share_of_any(content.values):
+        examples = " and ".join(shorten(text, 30) for text in content.values[:2].to_pylist())
+        raise BadData(
+            f"column {content.name} of {file_name} must hold dates written in one way, got several, as in "
+            f"{examples}; write them alike, call it a category (data.categorical=[{content.name}]) or leave "
+            f"it out: data.drop=[{content.name}]"
+        )
     if not NUMERIC_SHARE < share < 1:
         return
     mistaken = dates.parse_dates(content.values, pattern)[1]

@@ -20,6 +20,7 @@ from pipeline.data.tables.find_type import (
     find_epoch,
     find_type,
 )
+from pipeline.data.tables.oddities import are_figures, find_sentinel
 from pipeline.data.tables.read_columns import read_numbers
 from pipeline.errors import BadData
 from pipeline.formatting import format_one_line, shorten
@@ -37,12 +38,17 @@ PLURALS = {Kind.number: "numbers", Kind.category: "categories", Kind.date: "date
 EMPTY, CONSTANT = "no value in it", "the same in every row"
 ROW_NUMBERS, IDENTIFIER = "row numbers", "a number of its own in every row"
 NAMES = "nearly every row has another word (a name or an identifier)"
+SENTINEL = "with {0} far from all other numbers: data.missing=[{0}] if it stands for an empty cell"
+FIGURES = "taken for categories though made of numbers: write them as columns of numbers if they are amounts"
 FREE_TEXT = "free text; data.text=COLUMN learns from one alone"
 
 
 @dataclass(slots=True, kw_only=True)
 class ColumnChoice:
-    """A column under judgement: `dropped` says why it is left out, "" where it is used."""
+    """A column under judgement: `dropped` says why it is left out, "" where it is used.
+
+    `oddity`: what it has that is told beside, as `_add_findings` counts it.
+    """
 
     choice: TypeChoice
     examples: tuple[str, ...]
@@ -51,6 +57,7 @@ class ColumnChoice:
     distinct: int
     dropped: str = ""
     note: str = ""
+    oddity: str = ""
 
     @property
     def column(self) -> ColumnType:
@@ -100,6 +107,10 @@ def _judge_column(table: CellTable, name: str, data: Csv, path: Path) -> ColumnC
         numbers, _ = read_numbers(choice.with_format(choice.formats[0]), rest.values)
         if epoch := find_epoch(name, numbers):
             column.choice = replace(column.choice, column=replace(choice.column, kind=Kind.date, date=epoch))
+        elif sentinel := find_sentinel(rest, numbers):
+            column.oddity = SENTINEL.format(sentinel)
+    elif choice.column.kind is Kind.category and not column.dropped and not is_told and are_figures(rest):
+        column.oddity = FIGURES
     return column
 
 
@@ -209,6 +220,8 @@ def _add_findings(chosen: Sequence[ColumnChoice], findings: Findings) -> None:
         findings,
     )
     _add_columns("used though it is " + IDENTIFIER, [c for c in used if c.note], findings)
+    for oddity in dict.fromkeys(column.oddity for column in used if column.oddity):
+        _add_columns(oddity, [c for c in used if c.oddity == oddity], findings)
     for column in used:
         if column.missing_words:
             words = " ".join(column.missing_words)

@@ -33,7 +33,8 @@ def find_column(name: str, names: Sequence[str], key: str, path: Path) -> str:
         return name
     if name.lstrip("-").isdecimal() and name.isascii() and -len(names) <= int(name) < len(names):
         return names[int(name)]
-    near = get_close_matches(name, names, n=1)
+    near = [each for each in names if each.casefold() == name.strip().casefold()]
+    near = near or get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names[:12])}"
     raise BadData(f"{key} must be a column of {path}, got {name}; {hint}")
 

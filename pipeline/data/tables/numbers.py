@@ -1,7 +1,9 @@
 """Numbers as people write them: 1,234.5 and 1.234,5, $ 12.50, 15 %, (300), 5 kg; found by column."""
 
+import math
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import product
 from typing import Any
 
@@ -67,7 +69,7 @@ def _body_pattern(mark: str, grouping: str) -> str:
         return rf"^(?:{plain}){exponent}$"
     gap = f"[{SPACES}]" if grouping == " " else "['’]" if grouping == "'" else re.escape(grouping)
     indian = rf"|[1-9]\d?(?:{gap}\d{{2}})+{gap}\d{{3}}(?:{point}\d*)?"
-    return rf"^(?:[1-9]\d{{0,2}}(?:{gap}\d{{3}})+(?:{point}\d*)?{indian}|{plain}){exponent}$"
+    return rf"^(?:[1-9]\d{{0,2}}(?:{gap}\d{{3}})+(?:{point}\d*)?{indian}|(?:{plain}){exponent})$"
 
 
 def parse_numbers(
@@ -98,7 +100,17 @@ def parse_numbers(
     is_negative = np.asarray(pc.greater(pc.utf8_length(_find_minus(groups)), 0))
     fits = np.asarray(fits) & np.isfinite(numbers)
     numbers = np.where(fits, np.where(is_negative, -numbers, numbers), np.nan)
+    numbers[np.isin(numbers, _read_plain(missing))] = np.nan
     return numbers, ~fits & ~np.asarray(empty)
+
+
+def _read_plain(words: Iterable[str]) -> list[float]:
+    """Return the words that are numbers, so that -999 stands for -999.0 as well."""
+    numbers = []
+    for word in words:
+        with suppress(ValueError):
+            numbers.append(float(word))
+    return [number for number in numbers if math.isfinite(number)]
 
 
 def _find_minus(groups: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, Row, collect_batches, collect_cells
+from pipeline.data.tables.headers import HEAD_ROWS, count_rows_above
 from pipeline.data.tables.text_files import OpenText
 from pipeline.errors import BadData
 
@@ -77,8 +78,12 @@ def _make_text(column: Any) -> Any:
     return pc.cast(column, pa.large_string())
 
 
-def read_excel(path: Path, scratch: ScratchSpace, header: bool | None) -> tuple[CellTable, list[str]]:
+def read_excel(
+    path: Path, scratch: ScratchSpace, header: bool | None, label: str = ""
+) -> tuple[CellTable, list[str]]:
     """Read the first sheet of an .xlsx file; return the names of the other sheets, too.
+
+    `label`: the name of a column, by which the header is found below titles.
 
     Raises:
         BadData: `openpyxl` is not installed, or the file is damaged.
@@ -107,7 +112,9 @@ def read_excel(path: Path, scratch: ScratchSpace, header: bool | None) -> tuple[
     ]
     names, body = [f"column_{number}" for number in range(width)], filled
     if header is not False and filled:
-        names, body = [(cell or "").strip() for cell in filled[0][1]], filled[1:]
+        head = [[(cell or "").strip() for cell in cells] for _, cells in filled[:HEAD_ROWS]]
+        above = count_rows_above([*head, []], label)
+        names, body = head[above], filled[above + 1 :]
     return collect_cells(names, body, scratch), [another_.title for another_ in others]
 
 
@@ -145,8 +152,9 @@ def _read_records(path: Path, open_text: OpenText) -> Iterator[tuple[int, dict[s
     with open_text() as file:
         is_list = file.read(64).lstrip().startswith("[")
     with open_text() as file:
-        if is_list:
-            records: Any = enumerate(_parse_json(file.read(), path, 1), 1)
+        if is_list or (path.name.lower().endswith(".json") and not _is_lines(file)):
+            file.seek(0)
+            records: Any = enumerate(_list_records(_parse_json(file.read(), path, 1)), 1)
         else:
             lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
             records = ((number, _parse_json(line, path, number)) for number, line in lines)
@@ -156,6 +164,31 @@ def _read_records(path: Path, open_text: OpenText) -> Iterator[tuple[int, dict[s
                     f"{path} must hold a JSON object in every line, got none in line {number}; mend it"
                 )
             yield number, dict(_flatten(record))
+
+
+def _is_lines(file: TextIO) -> bool:
+    """Return whether the first line that is not empty is a JSON object of its own, and another follows."""
+    lines = (line for line in file if line.strip())
+    try:
+        json.loads(next(lines, ""))
+    except (ValueError, RecursionError):
+        return False
+    return next(lines, None) is not None
+
+
+def _list_records(content: Any) -> list[Any]:
+    """Return the records of a JSON value: a list, as pandas writes tables, or the one list in an object."""
+    if not isinstance(content, dict):
+        return list(content) if isinstance(content, list) else [content]
+    if isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
+        return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
+    values = list(content.values())
+    if values and all(isinstance(value, dict) and value.keys() == values[0].keys() for value in values):
+        return [{name: column[row] for name, column in content.items()} for row in values[0]]
+    lists = [value for value in values if isinstance(value, list)]
+    if 1 < len(lists) == len(values) and len(set(map(len, lists))) == 1:
+        return [dict(zip(content, row, strict=True)) for row in zip(*values, strict=True)]
+    return lists[0] if len(lists) == 1 else [content]
 
 
 def _parse_json(text: str, path: Path, line: int) -> Any:

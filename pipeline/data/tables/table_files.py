@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.data.readers.compression import find_packing
+from pipeline.data.readers.compression import find_packing, open_unpacked
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables import row_files
 from pipeline.data.tables.cells import CellTable, collect_cells
 from pipeline.data.tables.delimited import DelimitedFile
+from pipeline.data.tables.headers import HEAD_ROWS, count_rows_above, has_header
 from pipeline.data.tables.text_files import OpenText, make_opener
 from pipeline.errors import BadData
 from pipeline.settings.tables import Csv
@@ -22,7 +23,10 @@ OTHER_FORMS = {
     b"%PDF": "a PDF document",
     b"\x89PNG": "an image",
     b"\xff\xd8\xff": "an image",
-    b"\x80\x04\x95": "a pickle",
+    b"\x80\x02": "a pickle",
+    b"\x80\x03": "a pickle",
+    b"\x80\x04": "a pickle",
+    b"\x80\x05": "a pickle",
     b"\x93NUMPY": "a numpy array (data=arrays reads .npz)",
     b"7z\xbc\xaf": "a 7z archive",
     b"Rar!": "a RAR archive",
@@ -31,6 +35,7 @@ OTHER_FORMS = {
     b"<stata_dta>": "a Stata file",
     b"<!DOCTYPE": "a web page",
     b"<html": "a web page",
+    b"<table": "a web page",
     b"@RELATION": "an ARFF file",
     b"@relation": "an ARFF file",
 }
@@ -48,7 +53,7 @@ def read_table(path: Path, data: Csv, scratch: ScratchSpace, findings: Findings)
     if head.startswith((b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")):
         table = row_files.read_arrow(path, head.startswith(b"PAR1"), scratch, findings)
     elif find_packing(path) == "zip" and _holds_sheets(path):
-        table, others = row_files.read_excel(path, scratch, data.header)
+        table, others = row_files.read_excel(path, scratch, data.header, data.label)
         findings.add("sheet", "left out: only the first is read", ", ".join(others), len(others))
     else:
         _refuse_other_forms(path, head)
@@ -76,7 +81,9 @@ def _holds_sheets(path: Path) -> bool:
 
 
 def _refuse_other_forms(path: Path, head: bytes) -> None:
-    for magic, form in OTHER_FORMS.items():
+    with open_unpacked(path) as file:
+        is_tar = file.read(512)[257:262] == b"ustar"
+    for magic, form in {**OTHER_FORMS, head: "a tar archive"}.items() if is_tar else OTHER_FORMS.items():
         if head.startswith(magic):
             raise BadData(
                 f"{path} must be CSV, TSV, JSON lines, Parquet, Arrow or .xlsx, got {form}; save it as CSV"
@@ -87,33 +94,26 @@ def _read_delimited(
     path: Path, opener: OpenText, data: Csv, scratch: ScratchSpace, findings: Findings
 ) -> CellTable:
     file = DelimitedFile(path, opener, data)
-    first, second = file.read_head()
-    has_header = _has_header(first, data) if data.header is None else data.header
-    names = first if has_header else [f"column_{number}" for number in range(len(first))]
-    if has_header and len(second) == len(first) + 1 and second[-1].strip():
+    head = file.read_head(HEAD_ROWS)
+    above = 0 if data.header is False else count_rows_above(head, data.label)
+    first, second = head[above : above + 2]
+    is_named = has_header(first, data.label) if data.header is None else data.header
+    names = first if is_named else [f"column_{number}" for number in range(len(first))]
+    if is_named and len(second) == len(first) + 1 and second[-1].strip():
         names = ["", *first]  # as R writes the names of rows
     if len(names) < 2:
         raise BadData(
             f"{path} must have two columns or more, got {first or 'no line'}; "
             "set data.separator=..., or mend it"
         )
-    table = collect_cells(names, file.read_body(len(names), skip=int(has_header)), scratch)
-    example = f"line {file.bad_rows[0]}" if file.bad_rows else ""
-    findings.add("row", "left out: another number of cells", example, len(file.bad_rows))
+    table = collect_cells(names, file.read_body(names, skip=above + int(is_named)), scratch)
+    findings.add("row", "left out: above the header", ", ".join(filter(None, head[0])), above)
+    for lines, reason in (
+        (file.bad_rows, "another number of cells"),
+        (file.repeated_headers, "repeats the header"),
+    ):
+        findings.add("row", f"left out: {reason}", f"line {lines[0]}" if lines else "", len(lines))
     return replace(table, separator=file.separator)
-
-
-def _has_header(first: Sequence[str], data: Csv) -> bool:
-    """Return whether the first row has names: the label is one of them, or none of its cells is a number."""
-    return data.label in first or not any(_is_number(cell) or not cell for cell in first)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text.replace(",", "."))
-    except ValueError:
-        return False
-    return True
 
 
 def _name_columns(names: Sequence[str], path: Path) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,11 @@ from pipeline.errors import BadData
 CHUNK_BYTES = 1 << 18
 FOREIGN_SIGN = re.compile(r"[A-Za-zÀ-ÿ][¹³¿¼¾¥£¯][a-zà-ÿ]")
 """In a word these are letters of Central Europe, read as if they were Western."""
+CAPITAL_WITHIN = re.compile(r"[a-zà-ÿ][À-ÞŸŠŽ]")
+WESTERN = ("cp1252", "mac_roman", "cp850", "latin-1")
+"""What files of the West are in: Windows, Macintosh and DOS; where two look alike, the first."""
+USUAL = frozenset("äöüßéèêëàâáãåæçñíìîïóòôõøúùûýœÄÖÜÉÅØÆÇÑ" + "ąćęłńśźżčďěňřšťůžőűşţăÁÍÓÚČŘŠŽŁŚŻ")
+"""Letters that words of the West and of Central Europe have."""
 OpenText = Callable[[], AbstractContextManager[TextIO]]
 """Opens the file again at its beginning."""
 
@@ -67,6 +72,14 @@ def _is_utf8(content: bytes, whole: bool) -> bool:
     return True
 
 
+def _count_usual_letters(words: Sequence[bytes], encoding: str) -> int:
+    """Return how many letters of these words are usual ones of the West, less the signs within words."""
+    letters = "".join(word.decode(encoding, "replace") for word in words)
+    strange = sum(len(sign.findall(letters)) for sign in (FOREIGN_SIGN, CAPITAL_WITHIN))
+    strange += letters.count("\ufffd")
+    return sum(letter in USUAL for letter in letters) - 2 * strange
+
+
 def _judge(sample: bytes) -> str:
     """Return the encoding of what is no UTF-8: Western where most letters of its words are ASCII.
 
@@ -75,8 +88,9 @@ def _judge(sample: bytes) -> str:
     words = [word for word in re.findall(rb"[A-Za-z\x80-\xff]{3,}", sample) if max(word) > 127]
     high = sum(byte > 127 for word in words for byte in word)
     if 2 * high <= sum(map(len, words)):
-        try:
-            return "cp1250" if FOREIGN_SIGN.search(sample.decode("cp1252")) else "cp1252"
-        except UnicodeDecodeError:
-            return "latin-1"
+        is_central = FOREIGN_SIGN.search(sample.decode("cp1252", "replace")) is not None
+        return max(
+            ("cp1252", "cp1250", *WESTERN[1:]) if is_central else WESTERN,
+            key=lambda encoding: _count_usual_letters(words, encoding),
+        )
     return detect_encoding([sample])

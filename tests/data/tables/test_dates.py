@@ -30,6 +30,20 @@ def cells(*texts: str) -> pa.Array:
         ("2020-05", "year-month", "2020-05-01T00:00:00"),
         ("20200131", "yearmonthday", "2020-01-31T00:00:00"),
         ("1:05 PM", "clock", "1970-01-01T13:05:00"),
+        ("52:31", "duration", "1970-01-03T04:31:00"),
+        ("2 days 01:00:30", "duration", "1970-01-03T01:00:30"),
+        ("Jan-20", "name-year", "2020-01-01T00:00:00"),
+        ("01JAN2020", "day name year", "2020-01-01T00:00:00"),
+        ("01/Jan/2020:12:00:05 +0000", "day name year", "2020-01-01T12:00:05"),
+        ("Wed Aug 27 13:08:45 +0000 2008", "name day time year", "2008-08-27T13:08:45"),
+        ("2020年1月5日", "year年month月day日", "2020-01-05T00:00:00"),
+        ("2020 Q3", "year quarter", "2020-07-01T00:00:00"),
+        ("31 12 2020", "day/month/year", "2020-12-31T00:00:00"),
+        ("5. März 2020", "day name year", "2020-03-05T00:00:00"),
+        ("3 juin 2019", "day name year", "2019-06-03T00:00:00"),
+        ("3 juil. 2019", "day name year", "2019-07-03T00:00:00"),
+        ("1 de agosto de 2019", "day name year", "2019-08-01T00:00:00"),
+        ("11 dicembre 2019", "day name year", "2019-12-11T00:00:00"),
     ],
 )
 def test_dates_are_read_as_people_write_them(text: str, pattern: str, wanted: str) -> None:
@@ -44,7 +58,7 @@ def test_a_date_that_may_be_read_in_two_ways_has_two_patterns() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2020-02-30", "2019-02-29", "31.04.2020", "2020-13-01", "25:00", "a", "1.5", "10.1.2.3"]
+    "text", ["2020-02-30", "2019-02-29", "31.04.2020", "2020-13-01", "25:61", "a", "1.5", "10.1.2.3"]
 )
 def test_days_that_do_not_exist_are_no_dates(text: str) -> None:
     assert find_patterns(cells(text)) == []

@@ -191,3 +191,31 @@ def test_rare_categories_are_told(tmp_path: Path) -> None:
     path.write_text("\n".join(["v,u,y", *lines]))
     loaded = load(places.cells(path, label="y", columns=None), tmp_path)
     assert loaded.columns[0].note == f"{150 - MAX_CATEGORIES} rare ones joined"
+
+
+def test_a_number_that_may_mean_no_value_is_told_and_can_be_left_out(tmp_path: Path) -> None:
+    cells = count(lambda row: "-999.0" if row % 10 == 0 else f"{20 + row % 7}.5")
+    told = load_column(tmp_path, cells)
+    assert any("data.missing=[-999.0]" in text and "far from all" in text for text in told.findings)
+    assert told.numbers().min() == -999
+    kept = load_column(tmp_path, cells, missing=["-999"])
+    assert np.isnan(kept.numbers()).sum() == ROWS / 10
+    assert not any("far from all" in text for text in kept.findings)
+
+
+def test_dates_of_several_forms_and_numbers_in_words_are_told(tmp_path: Path) -> None:
+    mixed = count(lambda row: f"2020-03-{row % 28 + 1:02d}" if row % 2 else f"{row % 28 + 1:02d}.03.2020")
+    with pytest.raises(BadData, match=r"written in one way, got several.*data\.drop=\[v\]"):
+        load_column(tmp_path, mixed)
+    zeros = count(lambda row: "0000-00-00" if row % 9 == 0 else f"2020-03-{row % 28 + 1:02d}")
+    assert load_column(tmp_path, zeros).columns["v"].taken_for == "date"
+    pressures = load_column(tmp_path, count(lambda row: f"{110 + row % 25}/{70 + row % 5}"))
+    assert any("though made of numbers" in text for text in pressures.findings)
+
+
+def test_a_class_called_nan_is_told(tmp_path: Path) -> None:
+    lines = [f"{row};{(row * 7) % 11};{('a', 'b', 'NaN')[row % 3]}" for row in range(ROWS)]
+    (tmp_path / "t.csv").write_text("\n".join(["v;u;y", *lines]), encoding="utf-8")
+    loaded = load(places.cells(tmp_path / "t.csv", label="y", columns=None), tmp_path)
+    assert loaded.classes == ("NaN", "a", "b")
+    assert "1 class that may mean a label is missing" in " ".join(map(str, loaded.findings))
