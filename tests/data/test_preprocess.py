@@ -291,7 +291,8 @@ def test_a_user_without_a_home_is_asked_for_folders(monkeypatch: pytest.MonkeyPa
     def nameless(uid: int) -> None:
         raise KeyError(uid)
 
-    settings = compose(["data=digits", "cache_dir='~/.cache/fulcrum/prepared'"]).settings
+    words = ["data=digits", "cache_dir='~/.cache/fulcrum/prepared'", "data_dir=/tmp"]
+    settings = compose(words).settings
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("pwd.getpwuid", nameless)
     with pytest.raises(

@@ -76,7 +76,7 @@ def read_batch(
 def read_numbers_of_any_form(column: ColumnType, cells: Any) -> tuple[np.ndarray, np.ndarray]:
     """Do as `read_numbers`; a cell that is not as in training may be a plain number or an ISO date."""
     values, wrong = read_numbers(column, cells)
-    if not wrong.any() or column.date == dates.CLOCK_NAME:
+    if not wrong.any() or column.date in dates.CLOCKS:
         return values, wrong
     plain = replace(column, number=NumberFormat(), date=PLAIN_DATE if column.kind is Kind.date else "")
     others, still_wrong = read_numbers(plain, cells)

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.data.features import LogMel
 from pipeline.data.prepared import Prepared
 from pipeline.data.tables.column_types import ColumnType
-from pipeline.data.tables.dates import CLOCK_NAME, SECONDS
+from pipeline.data.tables.dates import CLOCKS, SECONDS
 from pipeline.models.serving.answers import list_answer_columns
 from pipeline.models.serving.description import DESCRIPTION_FILE, ModelDescription, encode_description
 from pipeline.tracking.serving import model_code
@@ -130,7 +130,7 @@ def _write_cell(cell: Any, column: ColumnType) -> str | float | None:
     if not column.date:
         return float(cell)
     written = str(pandas.Timestamp(float(cell), unit="s"))
-    return written.partition(" ")[2] if column.date == CLOCK_NAME else written
+    return written.partition(" ")[2] if column.date in CLOCKS else written
 
 
 def _write_image(pixels: np.ndarray) -> str:
