@@ -258,7 +258,7 @@ class CompiledNetwork:
             autograph=False,
             input_signature=(
                 tf.TensorSpec([None, *self.spec.shape], tf.float32),
-                tf.TensorSpec([None], tf.int32),
+                tf.TensorSpec([None], network.label_type),
                 tf.TensorSpec([], network.wide),
             ),
         )

@@ -52,6 +52,18 @@ def test_a_mistake_is_refused_before_anything_runs(words: list[str], text: str) 
     assert str(caught.value).startswith(text)
 
 
+def test_a_baseline_of_classes_is_left_out_of_a_search_for_a_quantity() -> None:
+    words = ["data=arrays", "data.path=a.npz", "data.task=regression"]
+    plan = make_plan(words)
+    assert plan.command_line.settings.search.enqueue == []
+    assert plan.left_out[-1].startswith(
+        "search.enqueue=experiment=article is left out of the search: loss must"
+    )
+    assert plan.describe_study("a CPU")["objective"] == "r2"
+    with pytest.raises(BadSetting, match=r"loss must be mean_squared_error, .* is tried first"):
+        make_plan([*words, "search.enqueue=[experiment=article]"])
+
+
 def test_choices_that_an_experiment_excludes_are_left_out_and_named() -> None:
     """Nesterov's momentum needs momentum, and Adam has none."""
     plan = make_plan(["experiment=speedrun"])

@@ -6,7 +6,7 @@ import warnings
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from pipeline.search.ask_tell import TrialSuggester
+from pipeline.search.ask_tell import TrialSuggester, _list_lessons
 from pipeline.search.optuna_storage import OUTCOME
 from pipeline.search.space import Condition, Dimension, SearchSpace
 from pipeline.search.study_store import WORDS, ProposedTrial
@@ -269,3 +269,15 @@ def test_the_frontier_sampler_learns_what_a_paused_trial_has_reached() -> None:
     again = Book(TrialSuggester(WITH_EPOCHS, Sampler.frontier, EPOCHS, 0, 1, about=THREE))
     again.proposer.show(told.rows)
     assert [row.values for row in again.proposer._study.get_trials()] == [row.values for row in seen]
+
+
+def test_an_r2_below_zero_teaches_the_frontier_sampler_as_much_as_zero() -> None:
+    lessons = []
+    for worst in (-40.0, 0.0):
+        row = create_trial(
+            state=TrialState.COMPLETE,
+            values=(0.4, 3.0),
+            user_attrs={OUTCOME: {"curve": [[1, 1.0, worst], [2, 3.0, 0.4]], "fair_midway": True}},
+        )
+        lessons.append(_list_lessons(row))
+    assert [list(map(list, each["curve"])) for each in lessons] == [[[1, 1.0, 0.0], [2, 3.0, 0.4]]] * 2

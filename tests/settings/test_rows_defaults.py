@@ -39,6 +39,14 @@ def test_what_is_typed_counts(words: tuple[str, ...], chosen: tuple[str, ...]) -
     assert choose_words(compose((*TABLE, *words)), 111) == chosen
 
 
+def test_a_quantity_ends_early_unless_somebody_says_how_long() -> None:
+    words = (*TABLE, "data.task=regression")
+    assert choose_words(compose(words), 111)[-1] == "train.patience=10"
+    for typed in ("train.epochs=3", "train.patience=0"):
+        assert "train.patience=10" not in choose_words(compose((*words, typed)), 111)
+    assert choose_words(compose(words), 111, ("train.epochs", "train.batch_size")) == ()
+
+
 def test_what_a_search_varies_is_not_fixed() -> None:
     assert choose_words(compose(TABLE), 111, ("train.epochs", "train.batch_size")) == ()
 
