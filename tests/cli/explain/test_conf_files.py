@@ -14,7 +14,7 @@ from pipeline.settings.addresses import CONF
 GLOBAL = "# @package _global_\n"
 FILES = {
     "typo": (f"{GLOBAL}train:\n  epoch: 3\n", ["typo.yaml", "got train.epoch", "did you mean train.epochs?"]),
-    "group": (f"{GLOBAL}trian:\n  epochs: 3\n", ["group.yaml", "got trian", "did you mean train?"]),
+    "group": (f"{GLOBAL}trainn:\n  epochs: 3\n", ["group.yaml", "got trainn", "did you mean train?"]),
     "text": (f"{GLOBAL}train:\n  epochs: many\n", ["train.epochs in", "a whole number", "got many"]),
     "without": (f"{GLOBAL}model:\n  hidden: null\n", ["model.hidden in", "a whole number", "got None"]),
     "table": (f"{GLOBAL}train:\n  epochs: {{a: 1}}\n", ["train.epochs in", "a whole number"]),
