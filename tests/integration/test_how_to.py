@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -13,10 +14,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, Run
 
 BIN = Path(sys.executable).parent
-SERVER = "mlflow models serve"
+FULCRUM, SERVER = "python -m pipeline ", "mlflow models serve"
 
 
 def list_commands(page: str) -> list[str]:
@@ -25,18 +26,12 @@ def list_commands(page: str) -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line]
 
 
-def run(command: str, folder: Path, **more: str) -> str:
+def run(command: str, folder: Path) -> str:
     """Run a command in a shell and return what it prints."""
     done = subprocess.run(
         command,
         shell=True,
         cwd=folder,
-        env={
-            **os.environ,
-            "PATH": f"{BIN}:{os.environ['PATH']}",
-            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "0",
-            **more,
-        },
         capture_output=True,
         text=True,
         timeout=500,
@@ -69,7 +64,10 @@ def start_server(command: str, folder: Path, port: str) -> "subprocess.Popen[byt
 
 
 @pytest.mark.slow
-def test_a_model_is_used_as_the_page_says(tmp_path: Path) -> None:
+def test_a_model_is_used_as_the_page_says(
+    fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -80,7 +78,12 @@ def test_a_model_is_used_as_the_page_says(tmp_path: Path) -> None:
             if line.startswith(SERVER):
                 server = start_server(command, tmp_path, port)
                 continue
-            out = run(command, tmp_path, PYTHONPATH=str(CHECKOUT))
+            if line.startswith(FULCRUM):
+                done = fulcrum(*shlex.split(command.removeprefix(FULCRUM)))
+                assert done.returncode == 0, f"{command}\n{done.stderr}"
+                out = done.stdout
+            else:
+                out = run(command, tmp_path)
             run_id = run_id or next(iter(re.findall(r"\b[0-9a-f]{32}\b", out)), "")
             if line.startswith("curl"):
                 answers.append(json.loads(out)["predictions"])

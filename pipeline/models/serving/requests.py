@@ -127,7 +127,8 @@ def _describe_column(description: ModelDescription, name: str) -> str:
 
 def _list_items(sent: Any, name: str | None = None) -> Any:
     """Return the samples: an array [n, ...], or a list of what stands for one. `name`: of their column."""
-    if hasattr(sent, "columns") or (isinstance(sent, Mapping) and BASE64_KEY not in sent):
+    first = sent[0] if isinstance(sent, list | tuple) and sent else sent
+    if hasattr(sent, "columns") or (isinstance(first, Mapping) and BASE64_KEY not in first):
         columns = _collect_columns(sent)
         if name in columns:
             return columns[str(name)]

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
 from typing import Any
 
 from mlflow.exceptions import MlflowException
@@ -26,8 +27,8 @@ SEPARATORS = ",;\t"
 
 
 def take_over() -> None:
-    """Answer requests to models of this product here, where this process is MLflow's scoring server."""
-    server: Any = sys.modules.get(MODULE)
+    """Let MLflow's scoring server in this process answer requests to models of this product here."""
+    server = _import_server()
     original = getattr(server, "invocations", None)
     if original is None or hasattr(original, "__wrapped__"):
         return
@@ -42,6 +43,13 @@ def take_over() -> None:
         return server.InvocationsResponse(response=text, status=200, mimetype=JSON)
 
     server.invocations = invocations
+
+
+def _import_server() -> Any:
+    try:
+        return import_module(MODULE)
+    except ImportError:  # of what a server needs beyond MLflow itself
+        return None
 
 
 def answer_request(body: bytes | str, kind: str, answer: Callable[[Any], dict[str, Any]]) -> str:

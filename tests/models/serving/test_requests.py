@@ -93,6 +93,7 @@ def test_what_is_missing_is_empty_and_a_new_word_is_left_to_the_model() -> None:
 def test_texts_are_read_as_those_of_training(sent: object) -> None:
     assert list(ask(TEXTS, sent).samples) == ["fine", "bad"]
     assert list(ask(TEXTS, "fine").samples) == ["fine"]
+    assert list(ask(TEXTS, [{"n": 1, "say": "fine"}, {"say": None}]).samples) == ["fine", ""]
     assert list(ask(TEXTS, [None]).samples) == [""]
 
 
@@ -104,6 +105,7 @@ def test_arrays_of_any_type_flat_or_shaped_are_the_same_samples(dtype: type) -> 
         *(flat, flat.reshape(2, 2, 3), flat.reshape(2, 2, 3, 1), flat.tolist(), pandas.DataFrame(flat)),
         *({"samples": flat.tolist()}, {str(place): flat[:, place].tolist() for place in range(6)}),
         pandas.DataFrame({"samples": list(flat)}),
+        [{"samples": row} for row in flat.tolist()],
     ]
     for sent in forms:
         samples = ask(ARRAYS, sent).samples
