@@ -45,6 +45,7 @@ class Node:
 
     name: str
     cpus: int = 1
+    gpus: int = 0
     device: str = DEVICE
     versions: dict[str, str] = field(default_factory=read_versions)
     niceness: int = 0
@@ -161,7 +162,11 @@ class FakeRay:
     def nodes(self) -> list[dict[str, Any]]:
         """List the nodes; whoever is joining has joined at the next look."""
         listed = [
-            {"NodeID": node.name, "Alive": True, "Resources": {"CPU": float(node.cpus)}}
+            {
+                "NodeID": node.name,
+                "Alive": True,
+                "Resources": {"CPU": float(node.cpus), "GPU": float(node.gpus)},
+            }
             for node in self.cluster
         ]
         if self.joining:

@@ -36,7 +36,8 @@ def train_on_each_device(settings: Settings) -> tuple[Literal["ok", "note", "fai
     results = [train_apart(settings, gpu.uuid) for gpu in cards]
     if not cards or kind_asked is not DeviceKind.gpu:
         kind = DeviceKind.cpu if cards else kind_asked
-        results.append(train_briefly(replace(settings, device=replace(settings.device, kind=kind))))
+        device = replace(settings.device, kind=kind, count=1 if cards else settings.device.count)
+        results.append(train_briefly(replace(settings, device=device)))
     text = "; ".join(
         f"{result.device}: {result.accuracy:.1%} on digits for {result.device_seconds:.2g} device-seconds"
         for result in results
@@ -52,7 +53,7 @@ def train_apart(settings: Settings, uuid: str) -> ShortTraining:
     Raises:
         FulcrumError: it failed, or took minutes.
     """
-    device = replace(settings.device, kind=DeviceKind.gpu)
+    device = replace(settings.device, kind=DeviceKind.gpu, count=1)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, _show_one, (uuid,)) as executor:
         try:

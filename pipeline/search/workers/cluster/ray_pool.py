@@ -60,7 +60,7 @@ def open_ray_pool(settings: Settings) -> "tuple[RayPool, ClaimedDevice]":
         BadInput: see `connect`.
         FulcrumError: no slot can be started, see `Slots.refresh`.
     """
-    claim_device(replace(settings.device, kind=DeviceKind.cpu))  # this process trains nothing
+    claim_device(replace(settings.device, kind=DeviceKind.cpu, count=1))  # this process trains nothing
     ray = connect(settings)
     slots = None
     try:

@@ -302,3 +302,21 @@ def test_workers_are_not_asked_for_beside_slots() -> None:
         compose(["cluster=ray", "search.workers=2"])
     told = [compose(["cluster=ray", *words]).settings for words in ([], ["cluster.slots=16"])]
     assert [settings.parallel_trials for settings in told] == [2, 16]
+
+
+@pytest.mark.parametrize("problem", ["", "no such device"])
+def test_the_device_is_that_of_the_slots_and_a_cluster_of_no_use_is_left(
+    problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = FakeRay([Node("a", cpus=4, gpus=4, device="Some GPU, 2 GPUs", problem=problem)], train)
+    monkeypatch.setattr(ray_pool, "connect", lambda _: ray)
+    settings = compose(["cluster=ray", "device=gpu", "device.count=2"]).settings
+    if problem:
+        with pytest.raises(FulcrumError, match="no slot of use is left"):
+            ray_pool.open_ray_pool(settings)
+        assert ray.is_down
+        return
+    pool, device = ray_pool.open_ray_pool(settings)
+    assert device.name == "Some GPU, 2 GPUs"
+    assert pool.count_free() == 2
+    assert {actor.made_with["num_gpus"] for actor in ray.actors} == {2}
