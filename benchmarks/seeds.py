@@ -23,7 +23,12 @@ HALF = {
     "float32": ("data=mnist", "model.hidden=500", "train.batch_size=128", "train.epochs=5", "device=cpu"),
 }
 HALF["bf16"] = (*HALF["float32"], "precision=mixed_bfloat16")
-RUNS = {"speedrun": (98.0, 0.85), "speedrun_long": (98.5, 2.7), "speedrun_99": (99.0, 6.0)}
+RUNS = {
+    "speedrun": (98.0, 0.85),
+    "speedrun_long": (98.5, 2.7),
+    "speedrun_98": (98.0, 0.6),
+    "speedrun_99": (99.0, 6.0),
+}
 """Experiment -> median test accuracy in percent, and the device-seconds to reach it in."""
 HEAD = ["", "test accuracy: median (min-max)", "device-seconds: median (min-max)", "seeds"]
 
