@@ -18,12 +18,10 @@ from pipeline.data.features import Tokens
 from pipeline.data.prepared import Prepared
 from pipeline.errors import BadModel
 from pipeline.models.architectures import architecture_of
-from pipeline.models.layers import get_wide_type
+from pipeline.models.layers import PREDICTION, get_wide_type
 from pipeline.settings.model import Init, Model, Output
 from pipeline.settings.settings import Settings
 
-PREDICTION = "prediction"
-"""The name of the last layer of a model that answers with a quantity."""
 FLOAT32_DIGITS = 1e4
 """A quantity whose mean is more deviations than this is answered in float64: float32 has seven digits."""
 

@@ -9,6 +9,8 @@ from pipeline.settings.training import Policy
 
 LOGITS = "logits"
 """The name of the layer before the output activation."""
+PREDICTION = "prediction"
+"""The name of the last layer of a model that answers with a quantity."""
 
 
 def get_wide_type(settings: Settings) -> str:
@@ -25,5 +27,12 @@ def drop_out(settings: Settings, share: float, tensor: Any, number: int) -> Any:
 
 
 def make_logits(settings: Settings, prepared: Prepared, tensor: Any) -> Any:
-    """Return the last layer: [n, width] -> logits [n, classes], or the quantity [n, 1]."""
-    return keras.layers.Dense(prepared.outputs, dtype=get_wide_type(settings), name=LOGITS)(tensor)
+    """Return the last layer: [n, width] -> logits [n, classes], or the quantity [n, 1].
+
+    A quantity begins at its mean: the weights are zero.
+    """
+    begin = "glorot_uniform" if prepared.target is None else "zeros"
+    dense = keras.layers.Dense(
+        prepared.outputs, kernel_initializer=begin, dtype=get_wide_type(settings), name=LOGITS
+    )
+    return dense(tensor)

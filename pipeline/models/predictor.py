@@ -7,23 +7,27 @@ import numpy as np
 
 from pipeline.backend import Tensor, keras, tf
 from pipeline.data.samples import Batch, count_rows, take_batch
+from pipeline.models.layers import PREDICTION
 
 MAX_ROWS = 2048
 """Rows in one call of a predictor."""
 
 
 def make_predictor(model: Any) -> Callable[[Any], np.ndarray]:
-    """Return a compiled function: what a user can send, n samples -> answers [n, classes], floats.
+    """Return a compiled function: what a user can send, n samples -> answers [n, classes].
+
+    They are float32, but for a quantity that needs float64.
 
     Rows go through in portions of a power of two, the last one filled up, so each size is traced once.
     """
     # Without XLA float16 matrix products on a CPU run some 200 times slower; XLA knows no texts.
     half = any(layer.compute_dtype == "float16" for layer in model.layers)
+    of_quantity = any(layer.name == PREDICTION for layer in model.layers)
     texts = any(tensor.dtype == "string" for tensor in model.inputs)
 
     def probabilities(samples: Tensor) -> Tensor:
         outputs = model(keras.tree.map_structure(_cast_to_float, samples), training=False)
-        return outputs if outputs.dtype == tf.float64 else tf.cast(outputs, tf.float32)
+        return outputs if of_quantity else tf.cast(outputs, tf.float32)
 
     compiled = tf.function(probabilities, jit_compile=(half and not texts) or None)
     traced: dict[Any, Callable[[Tensor], Tensor]] = {}

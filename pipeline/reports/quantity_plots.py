@@ -9,7 +9,7 @@ from pipeline.reports.palette import BLUE, INK, ORANGE
 from pipeline.reports.style import MIDDLE, make_figure, render_png, strip_axes
 from pipeline.settings.searching.measures import R2_MEASURE
 
-BINS = 30
+MAX_BINS = 30
 DASHED = (0, (4, 3))
 
 
@@ -20,7 +20,7 @@ def draw_residuals(evaluation: QuantityEvaluation) -> bytes:
         f"R2 {R2_MEASURE.format(test.r2)}, RMSE {format_number(test.rmse)}, MAE {format_number(test.mae)}"
     )
     shown = f"{len(evaluation.pairs):,} of {test.samples:,} rows"
-    reading = "dashed: right · orange: no better than the mean"
+    reading = "dashed: right · orange: typical error of the mean"
     figure = make_figure(11, 4.0, "Answers and errors, test split", f"{reached} · {shown} · {reading}")
     by_truth, by_answer, counts = figure.subplots(
         1, 3, gridspec_kw={"wspace": 0.3, "width_ratios": [1, 1, 0.7]}
@@ -34,7 +34,9 @@ def draw_residuals(evaluation: QuantityEvaluation) -> bytes:
     by_answer.axhline(0, color=INK, linewidth=1, linestyle=DASHED)
     for edge in (-evaluation.rmse_of_mean, evaluation.rmse_of_mean):
         by_answer.axhline(edge, color=ORANGE, linewidth=1)
-    counts.hist(errors, BINS, color=BLUE, orientation="horizontal")
+    counts.hist(
+        errors, max(5, min(MAX_BINS, round(len(errors) ** 0.5))), color=BLUE, orientation="horizontal"
+    )
     counts.set_ylim(by_answer.get_ylim())
     counts.axhline(0, color=INK, linewidth=1, linestyle=DASHED)
     counts.set_xlabel("rows", size=MIDDLE, color=INK)

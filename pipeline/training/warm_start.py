@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.data.prepared import Prepared, Scaling, Target
 from pipeline.errors import BadModel
 from pipeline.models import keras_models
+from pipeline.models.layers import PREDICTION
 from pipeline.settings.kinds import option_name
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
@@ -100,7 +101,7 @@ def take_over_scaling(model: Any, prepared: Prepared) -> Prepared:
             "train.from must be a model with the front end of this data (vocabulary, categories, bands), "
             "got another one; go on with the data and settings that it was fitted on, or train anew"
         )
-    answers = next((layer for layer in model.layers if layer.name == keras_models.PREDICTION), None)
+    answers = next((layer for layer in model.layers if layer.name == PREDICTION), None)
     if answers is not None and prepared.target is not None:
         config = answers.get_config()
         prepared = replace(prepared, target=Target(config["offset"], config["scale"]))

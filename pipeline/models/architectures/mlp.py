@@ -44,7 +44,8 @@ class MlpArchitecture(Architecture):
     def draw_weights(settings: Settings, sizes: tuple[int, ...], dtype: str) -> list[np.ndarray]:
         """Return weights uniform in +-sqrt(6 / (inputs + outputs)) (glorot) or +-sqrt(6 / inputs) (he).
 
-        Biases are zero. They are drawn by numpy, so they are the same for every engine.
+        Biases are zero, and so are the last weights of a quantity, which begins at its mean. They are drawn
+        by numpy, so they are the same for every engine.
         """
         assert isinstance(settings.model, Mlp)
         draw = np.random.default_rng([settings.train.seed, 0])
@@ -53,6 +54,8 @@ class MlpArchitecture(Architecture):
             limit = np.sqrt(6 / (inputs if settings.model.init is Init.he else inputs + outputs))
             weights.append(draw.uniform(-limit, limit, (inputs, outputs)).astype(dtype))
             weights.append(np.zeros(outputs, dtype))
+        if settings.data.is_regression:
+            weights[-2] = np.zeros_like(weights[-2])
         return weights
 
     @staticmethod
