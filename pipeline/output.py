@@ -1,6 +1,7 @@
-"""Standard output and error that may go away: a closed pipe, a full disk, a terminal that is gone.
+"""Where the results of a command go: to a person, or to a program that called it.
 
-A command's work is worth more than its words: it goes on in silence, and says at its end what was lost.
+Standard output and error may go away: a closed pipe, a full disk, a terminal that is gone. A command's work
+is worth more than its words: it goes on in silence, and says at its end what was lost.
 """
 
 import errno
@@ -8,7 +9,35 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any, TextIO
+
+_collected: ContextVar[list[Any] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collect_results() -> Iterator[list[Any]]:
+    """Collect the results of the commands in the block, which print nothing meanwhile; yield the list."""
+    results: list[Any] = []
+    token = _collected.set(results)
+    try:
+        yield results
+    finally:
+        _collected.reset(token)
+
+
+def hand_over(result: object) -> bool:
+    """Hand a result to the program that collects; return whether there is one, else it is to be printed."""
+    results = _collected.get()
+    if results is None:
+        return False
+    results.append(result)
+    return True
+
+
+def is_collected() -> bool:
+    """Return whether a program collects the results, so that nothing is printed."""
+    return _collected.get() is not None
 
 
 class GuardedOutput:

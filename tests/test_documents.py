@@ -64,3 +64,9 @@ def test_the_map_of_the_readme_names_every_room() -> None:
     plan = (CHECKOUT / "README.md").read_text().split("## Map")[1].split("```")[1]
     missing = sorted(room for room in rooms if not re.search(rf"\b{room.removesuffix('.py')}\b", plan))
     assert missing == [], "the README's map leaves out rooms"
+
+
+def test_the_reference_of_the_library_is_that_of_its_docstrings() -> None:
+    from tools import api_reference
+
+    assert api_reference.PAGE.read_text() == api_reference.write_page(), "python -m tools.api_reference"

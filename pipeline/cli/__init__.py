@@ -42,7 +42,7 @@ def _run_command(words: Sequence[str]) -> int:
             name = "Ctrl-C" if stopped is signal.SIGINT else stopped.name
             print(f"stopped by {name}; a run that was open is recorded as KILLED", file=sys.stderr)
             return 128 + stopped
-        error = find_cause(error, StoreUnusable) or _explain_disk(error) or error
+        error = explain_error(error) or error
         if isinstance(error, FulcrumError):
             text = mask(str(error))
             print(f"error: {text}", file=sys.stderr)
@@ -52,6 +52,11 @@ def _run_command(words: Sequence[str]) -> int:
         print(mask(traceback.format_exc()), end="", file=sys.stderr)
         return 1
     return 0
+
+
+def explain_error(error: BaseException) -> FulcrumError | None:
+    """Return what a library or the disk says in words of ours; None where that is something else."""
+    return find_cause(error, StoreUnusable) or _explain_disk(error)
 
 
 def _explain_disk(error: BaseException) -> FulcrumError | None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipeline import output
 from pipeline.cli.sweep_screen import BLOCKS, format_seconds
 from pipeline.measures import Epoch
 from pipeline.settings.searching.measures import Measure
@@ -28,7 +29,7 @@ class RunScreen:
         self._phase, self._seen = "compiling", list[Epoch]()
         self._first_ended: float | None = None
         self._live: Live | None = None
-        if self._console.is_terminal:
+        if self._console.is_terminal and not output.is_collected():
             self._live = Live(
                 console=self._console, refresh_per_second=4, transient=True, get_renderable=self._draw_line
             )
@@ -51,7 +52,11 @@ class RunScreen:
         if self._first_ended is None:
             self._first_ended = time.monotonic()
         step = math.ceil(self._epochs / PLAIN_LINES)
-        if not self._live and (epoch.number % step == 0 or epoch.number == self._epochs):
+        if (
+            not self._live
+            and not output.is_collected()
+            and (epoch.number % step == 0 or epoch.number == self._epochs)
+        ):
             print(self._describe(), flush=True)
 
     def _describe(self) -> str:

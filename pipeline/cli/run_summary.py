@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import output
 from pipeline.cli.compose import compose
 from pipeline.cli.ui import build_link, format_ui_command
 from pipeline.data.report import describe_report
@@ -44,7 +45,7 @@ def show_run(
         *_cost_rows(outcome.cost),
     ]
     _show(record.name, rows, record)
-    if command_line.settings.claim:
+    if command_line.settings.claim and not output.is_collected():
         _show_claim(command_line.settings.claim, outcome.evaluation)
 
 
@@ -270,6 +271,8 @@ def show_rows(record: "RunRecorder", rows: Rows) -> None:
 
 
 def _show(title: str, rows: Rows, record: "RunRecorder") -> None:
+    if output.hand_over(record.run_id):
+        return
     more, page = page_rows(record)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="cyan", no_wrap=True)

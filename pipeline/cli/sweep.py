@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from pipeline import signals
+from pipeline import output, signals
 from pipeline.cli import arguments
 from pipeline.cli import sweep_plan as plans
 from pipeline.cli.compose import compose, compose_ours
@@ -338,6 +338,8 @@ def _require_point(results: "Results") -> None:
 
 
 def _show(sweep: "Sweep", observer: "_StudyObserver") -> None:
+    if output.hand_over(sweep.results):
+        return
     print_frontier(sweep.results)
     print_link(observer.link)
 

@@ -133,7 +133,8 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
             "search.objective=accuracy_under_shift needs evaluate.shift=noise (or blur, rotate, ...), "
             "got none; set one"
         )
-    space = sweep_space.build_space(search.space, search.when, fixed, varied)
+    conditions = search.when if search.space else {}  # search.space=[]: nothing but what is typed
+    space = sweep_space.build_space(search.space, conditions, fixed, varied)
     if first is not None:
         space = sweep_from_diagnosis.narrow(
             space, read_searched_values(compose([*trial_words, *first]), space.keys)

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import output
 from pipeline.formatting import format_number
 from pipeline.frontier import flatten, select_frontier
 from pipeline.measures import Epoch, Point
@@ -51,7 +52,7 @@ class Screen:
         self._results: Results | None = None
         self._running: dict[int, str] = {}
         self._live: Live | None = None
-        if self._console.is_terminal:
+        if self._console.is_terminal and not output.is_collected():
             self._live = Live(
                 console=self._console, refresh_per_second=4, transient=True, get_renderable=self._draw_panel
             )
@@ -67,6 +68,8 @@ class Screen:
 
     def show_plan(self, lines: Sequence[str], page: str) -> None:
         """Show what will happen, and where it can be watched."""
+        if output.is_collected():
+            return
         self._console.print(f"[bold]study {escape(self._study)}[/]", soft_wrap=True)
         for line in lines:
             self._console.print(f"  {escape(line)}", soft_wrap=True)
@@ -120,7 +123,8 @@ class Screen:
             self._paid_at_start = results.paid_seconds
 
     def _print(self, line: str) -> None:
-        print(line, flush=True)
+        if not output.is_collected():
+            print(line, flush=True)
 
     def _draw_panel(self) -> RenderableType:
         results = self._results

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadInput
 from pipeline.measures import Point
@@ -24,6 +25,21 @@ from pipeline.tracking.mlflow_runs import quote, search_runs
 
 COSTS, PAID = ("gpu_seconds", "cpu_seconds"), "paid_device_seconds"
 CONFIRM, SEED = "confirm", "train.seed"
+
+
+def find_run(client: MlflowClient, run_id: str) -> Run:
+    """Find a run by its id.
+
+    Raises:
+        BadInput: the store has none.
+    """
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        raise BadInput(
+            f"a run must be one that the store has, got {run_id!r} ({str(error).splitlines()[0]}); "
+            "see the runs with: python -m pipeline ui"
+        ) from None
 
 
 def list_studies(client: MlflowClient, experiment: str) -> list[str]:
@@ -110,7 +126,7 @@ def _read_trial(
     kinds: tuple[Sequence[ObjectiveKind], Measure],
 ) -> StudyTrial:
     tags, metrics, number = run.data.tags, run.data.metrics, int(run.data.tags["trial"])
-    curve = _read_curve(client, run, *kinds)
+    curve = read_curve(client, run, *kinds)
     return StudyTrial(
         number=number,
         run_id=str(run.info.run_id),
@@ -126,9 +142,10 @@ def _read_trial(
     )
 
 
-def _read_curve(
+def read_curve(
     client: MlflowClient, run: Run, further: Sequence[ObjectiveKind], measure: Measure
 ) -> tuple[Point, ...]:
+    """Read what a run had reached after each epoch; nothing of a run that has not trained."""
     cost = _find_cost_metric(run)
     if cost is None:
         return ()

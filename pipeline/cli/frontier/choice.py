@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from pipeline.errors import FulcrumError
+from pipeline.errors import BadSetting, FulcrumError
 from pipeline.frontier import CLOSE
 from pipeline.reports.study_markdown import describe_point
 from pipeline.settings.searching.objectives import COST, OBJECTIVES
@@ -37,6 +37,20 @@ class Request:
     def is_for_one(self) -> bool:
         """Return whether one point was asked for, not the whole frontier."""
         return self.knee or self.at_least is not None or self.within is not None
+
+
+def check_request(request: Request) -> None:
+    """Check the numbers of a request.
+
+    Raises:
+        BadSetting: an accuracy is not within 0..1, or a budget not above 0.
+    """
+    if request.at_least is not None and not 0 <= request.at_least <= 1:
+        raise BadSetting(
+            f"at_least must be >= 0 and <= 1 (0.975 is 97.5 %), got {request.at_least:g}; divide by 100"
+        )
+    if request.within is not None and not request.within > 0:
+        raise BadSetting(f"within must be > 0 device-seconds, got {request.within:g}; raise it")
 
 
 def choose_points(request: Request, results: "Results") -> list["FrontierPoint"]:

@@ -14,6 +14,7 @@ from pipeline.cli.frontier import choice, export, output
 from pipeline.cli.frontier.choice import Request
 from pipeline.errors import BadInput, BadSetting
 from pipeline.settings import addresses
+from pipeline.settings.search import Search
 from pipeline.settings.searching.objectives import COST
 from pipeline.settings.searching.quantities import read_seconds, read_share
 
@@ -36,16 +37,14 @@ def run(words: Sequence[str]) -> None:
         BadInput: there is no such study.
     """
     options, rest = _parse(words)
+    request = Request(options.at_least, options.within, options.knee)
+    choice.check_request(request)
     settings = compose(arguments.normalise_words(rest)).settings
     if os.environ.get(RUN_ID):  # `mlflow run -e frontier`: reading is no run to keep
         from pipeline.tracking import adopted_run, mlflow_store
 
         adopted_run.discard_adopted_run(mlflow_store.open_store())
-    from pipeline.search import optuna_storage, study_store, trial_rows
-
-    address = settings.search.storage or addresses.make_study_address()
-    name = _choose_study(options.study or settings.search.study, optuna_storage.list_studies(address))
-    results = trial_rows.read_results(study_store.StudyStore.open_for_reading(address, name), name)
+    results = read_study(options.study, settings.search)
     results = replace(results, at_most=_read_bounds(options.max, results))
     if options.html or options.open:
         export.write_page(results, options.html, options.open)
@@ -68,6 +67,19 @@ def _print_points(options: argparse.Namespace, results: "Results") -> None:
         output.print_point(points[0], results, choice.list_doubts(points[0], request, results))
     else:
         output.print_frontier(results, points)
+
+
+def read_study(name: str | None, search: Search) -> "Results":
+    """Read a study of the storage that the settings name; the one they name, or the newest, without a name.
+
+    Raises:
+        BadInput: there is no such study, or the storage does not answer.
+    """
+    from pipeline.search import optuna_storage, study_store, trial_rows
+
+    address = search.storage or addresses.make_study_address()
+    chosen = _choose_study(name or search.study, optuna_storage.list_studies(address))
+    return trial_rows.read_results(study_store.StudyStore.open_for_reading(address, chosen), chosen)
 
 
 def _parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

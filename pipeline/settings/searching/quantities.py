@@ -60,8 +60,8 @@ def read_budget(text: str) -> Budget | None:
         return None
     if unit in TRIALS:
         return Budget(trials=int(number)) if number.is_integer() else None
-    if unit in UNITS:
-        return Budget(seconds=number * UNITS[unit])
+    if unit.removeprefix("device-") in UNITS:
+        return Budget(seconds=number * UNITS[unit.removeprefix("device-")])
     return Budget(money=number, currency=unit) if re.fullmatch("[a-z]{3}", unit) else None
 
 

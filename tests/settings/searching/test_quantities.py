@@ -33,6 +33,7 @@ def test_what_is_no_time_is_none(text: str) -> None:
     [
         ("2min", Budget(seconds=120)),
         ("90 s", Budget(seconds=90)),
+        ("120 device-seconds", Budget(seconds=120)),
         ("40trials", Budget(trials=40)),
         ("1 trial", Budget(trials=1)),
         ("0.5usd", Budget(money=0.5, currency="usd")),

@@ -1,0 +1,87 @@
+"""HTML of the values, for notebooks: self-contained, and every text in it escaped."""
+
+from base64 import b64encode
+from collections.abc import Iterable
+from html import escape
+from typing import TYPE_CHECKING
+
+from pipeline.cli.sweep_screen import format_params
+from pipeline.formatting import format_number
+from pipeline.reports.study_markdown import format_accuracies, format_further, format_seconds
+from pipeline.settings.command_line import EPOCHS
+
+if TYPE_CHECKING:
+    from pipeline.cli.library.values import StudyPoint, TrainedRun
+    from pipeline.search.results import Results
+    from pipeline.search.study_trial import FrontierPoint
+
+WIDTH = 720
+"""Of the picture, in pixels."""
+
+
+def render_table(rows: Iterable[Iterable[str]], headings: Iterable[str] = ()) -> str:
+    """Render rows of text as a table, right-aligned as numbers are."""
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>{f'<tr>{head}</tr>' if head else ''}{body}</table>"
+
+
+def render_run(run: "TrainedRun") -> str:
+    """Render a run as two columns."""
+    test = [] if run.test_accuracy is None else [("test accuracy", f"{run.test_accuracy:.4f}")]
+    rows = [
+        ("accuracy", f"{run.accuracy:.4f}"),
+        *test,
+        ("device-seconds", f"{format_number(run.device_seconds)} of {run.device}"),
+        ("epochs", str(len(run.curve))),
+        ("command", run.command),
+        ("run", run.run_id),
+    ]
+    return render_table(rows)
+
+
+def render_point(point: "StudyPoint") -> str:
+    """Render a point of a frontier: what it is, doubts, and its command line."""
+    description = point.text.removesuffix(f": {point.command}")
+    doubts = "".join(f"<p>{escape(doubt)}</p>" for doubt in point.doubts)
+    return f"<p>{escape(description)}</p>{doubts}<pre>{escape(point.command)}</pre>"
+
+
+def render_study(results: "Results") -> str:
+    """Render a study: one line, the picture of the frontier, and its points as a table."""
+    summary = f"{len(results.trials)} trials, {format_number(results.paid_seconds)} device-seconds"
+    head = f"<p><b>{escape(results.study)}</b>: {summary}</p>"
+    if not results.frontier:
+        return f"{head}<p>no trial has reached a point yet</p>"
+    from pipeline.reports.study_plots import draw_frontier
+
+    picture = b64encode(draw_frontier(results)).decode()
+    image = f'<img width="{WIDTH}" alt="the frontier" src="data:image/png;base64,{picture}">'
+    return f"{head}{image}{_render_points(results)}"
+
+
+def _render_points(results: "Results") -> str:
+    columns = (
+        ["all seeds", "search", "new seeds", "test"] if results.is_confirmed else [results.accuracy_name]
+    )
+    further = [kind.heading for kind in results.further]
+    rows = [
+        [
+            *(
+                format_accuracies(member)
+                if results.is_confirmed
+                else [member.measure.format(member.point.accuracy)]
+            ),
+            format_seconds(member),
+            *format_further(member, with_unit=False),
+            str(member.trial.number),
+            str(member.epoch),
+            f"{_name_settings(member)}{' (knee)' if member is results.knee else ''}",
+        ]
+        for member in results.select_shown(results.frontier)
+    ]
+    return render_table(rows, [*columns, "device-seconds", *further, "trial", "epoch", "settings"])
+
+
+def _name_settings(member: "FrontierPoint") -> str:
+    return format_params({key: value for key, value in member.trial.params.items() if key != EPOCHS})

@@ -1,0 +1,109 @@
+"""What a program says in Python's values, as the words of a command line."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from pipeline.errors import BadSetting
+from pipeline.search.space import format_value
+from pipeline.settings.searching.quantities import read_budget
+
+Words: TypeAlias = str | Sequence[str]
+"""A command line: as one text, or word by word."""
+
+Space: TypeAlias = Mapping[str, object]
+"""What is searched, by the key of a setting: see `sweep`."""
+
+
+def read_words(words: Words) -> list[str]:
+    """Return the words of a command line, without the name of the program and of a command in front.
+
+    Raises:
+        BadSetting: it is no text, or a quote in it is not closed.
+    """
+    try:
+        split = shlex.split(words) if isinstance(words, str) else list(words)
+    except (TypeError, ValueError) as error:
+        raise BadSetting(
+            f"a command line must be text as 'data=mnist train.epochs=5', got {words!r} ({error}); mend it"
+        ) from None
+    for word in split:
+        if not isinstance(word, str):
+            raise BadSetting(f"each word of a command line must be text, got {word!r}; write 'key=value'")
+    first = next((number for number, word in enumerate(split) if "=" in word), len(split))
+    return split[first:] if split[:first] and split[first - 1] in {"run", "sweep"} else split
+
+
+def name_function(function: Callable[..., Any]) -> str:
+    """Return a function as `module:name`, by which another process finds it.
+
+    Raises:
+        BadSetting: it has no such name, as what was made inside a function.
+    """
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
+    if not module or not name.isidentifier():
+        raise BadSetting(
+            f"a function that trains must stand at the top of a module, got {name or function!r}; "
+            "define it there by `def`"
+        )
+    return f"{module}:{name}"
+
+
+def format_space(space: Space) -> list[str]:
+    """Return what is searched as words, one a key.
+
+    Raises:
+        BadSetting: a value is no range and no choices.
+    """
+    return [f"{key}={_format_dimension(key, values)}" for key, values in space.items()]
+
+
+def _format_dimension(key: str, values: object) -> str:
+    if isinstance(values, range):
+        return f"range({values.start},{values.stop},{values.step})"
+    if isinstance(values, tuple):
+        return _format_interval(key, values)
+    if isinstance(values, list | set | frozenset):
+        if not values:
+            raise BadSetting(f"{key} must have a value to choose at least, got none; leave it out")
+        return ",".join(_format_value(key, value) for value in values)
+    return _format_value(key, values)
+
+
+def _format_interval(key: str, values: tuple[object, ...]) -> str:
+    ends = values[:2]
+    if not (
+        len(ends) == 2
+        and all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
+        and values[2:] in {(), ("log",)}
+    ):
+        raise BadSetting(
+            f"{key} must be a range (low, high) or (low, high, 'log') of numbers, or a list of choices, "
+            f"got {values!r}; write {key} as one of these"
+        )
+    interval = f"interval({','.join(_format_value(key, end) for end in ends)})"
+    interval = f"int({interval})" if all(isinstance(end, int) for end in ends) else interval
+    return f"tag(log,{interval})" if values[2:] else interval
+
+
+def _format_value(key: str, value: object) -> str:
+    value = value.item() if hasattr(value, "item") else value  # a number of NumPy
+    if value is None or isinstance(value, str | int | float):
+        return format_value(value)
+    raise BadSetting(f"{key} must have plain values in a search, got {value!r}; leave such ones out")
+
+
+def format_budget(budget: str | None) -> list[str]:
+    """Return the words for a budget such as `2 min`, `40 trials` or `0.5 usd`; see `search.budget`.
+
+    Raises:
+        BadSetting: it is none of them.
+    """
+    if budget is None:
+        return []
+    if not isinstance(budget, str) or read_budget(budget) is None:
+        raise BadSetting(
+            f"budget must be an amount with its unit as '2 min', '40 trials' or '0.5 usd', got {budget!r}; "
+            "write number and unit"
+        )
+    return [f"search.budget={budget.replace(' ', '')}"]
