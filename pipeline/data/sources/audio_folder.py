@@ -68,7 +68,9 @@ class SoundDecoder:
             self._findings.add("sound", "with nothing but silence", file.name)
             return excerpts[:1]
         if len(excerpts) > 1:
-            longer = f"longer than data.seconds={self._seconds:g}: a row for each excerpt, scored one by one"
+            longer = (
+                f"longer than data.seconds={self._seconds:g}: a row for each excerpt; scored by file, too"
+            )
             self._findings.add("sound", longer, file.name)
             quiet = "left out: 40 dB below the loudest excerpt of their sound"
             self._findings.add("excerpt", quiet, file.name, len(excerpts) - len(loud))
