@@ -194,13 +194,39 @@ def divide_squares(errors: float, deviations: float) -> float:
     return 1 - errors / deviations
 
 
-def score_answers(outputs: "np.ndarray", labels: "np.ndarray") -> float:
-    """Compute the measure of the task: R2 where the labels are floats [n], else the accuracy.
+def measure_classes(right: "np.ndarray", named: "np.ndarray", there: "np.ndarray", measure: str) -> float:
+    """Compute a measure of classes from counts [classes]: rightly named, named at all, and rows there are.
+
+    `measure`: `balanced_accuracy`, the mean recall of the classes that have rows (Brodersen et al. 2010, doi
+    10.1109/ICPR.2010.764); `f1`, the mean of their F1; any other name: the accuracy.
+    """
+    has_rows = there > 0
+    match measure:
+        case "balanced_accuracy":
+            return float((right[has_rows] / there[has_rows]).mean())
+        case "f1":
+            return float((2 * right[has_rows] / (named + there)[has_rows]).mean())
+        case _:
+            return float(right.sum() / there.sum())
+
+
+def score_answers(outputs: "np.ndarray", labels: "np.ndarray", measure: str = "accuracy") -> float:
+    """Compute the measure of the task: R2 where the labels are floats [n], else that of classes.
+
+    `measure`: a name of `measure_classes`.
 
     Raises:
         Diverged: an output is NaN or infinite.
     """
-    return compute_r2(outputs, labels) if labels.dtype.kind == "f" else compute_accuracy(outputs, labels)
+    import numpy as np
+
+    if labels.dtype.kind == "f":
+        return compute_r2(outputs, labels)
+    require_finite(outputs)
+    named, classes = outputs.argmax(axis=1), outputs.shape[1]
+    right = labels[named == labels]
+    counts = [np.bincount(each, minlength=classes) for each in (right, named, labels)]
+    return measure_classes(counts[0], counts[1], counts[2], measure)
 
 
 def require_finite(outputs: "np.ndarray") -> None:

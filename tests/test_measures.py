@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import Diverged
-from pipeline.measures import Curve, Epoch, Point, compute_accuracy
+from pipeline.measures import Curve, Epoch, Point, compute_accuracy, score_answers
 
 
 def epoch(number: int, accuracy: float) -> Epoch:
@@ -41,3 +41,18 @@ def test_no_accuracy_is_counted_from_what_is_no_number(value: float) -> None:
         Diverged, match=r"^a model's outputs must be finite, got NaN or infinity in 2 of 3 rows; "
     ):
         compute_accuracy(outputs, np.array([1, 0, 0]))
+
+
+def test_measures_of_classes_are_those_of_scikit_learn() -> None:
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+    rng = np.random.default_rng(0)
+    labels = rng.choice(4, size=200, p=[0.9, 0.06, 0.04, 0.0])
+    outputs = rng.random((200, 4)) + 0.5 * np.eye(4)[labels]
+    outputs[:, 3] = 0
+    named = outputs.argmax(axis=1)
+    assert score_answers(outputs, labels) == pytest.approx(accuracy_score(labels, named))
+    balanced = balanced_accuracy_score(labels, named)
+    assert score_answers(outputs, labels, "balanced_accuracy") == pytest.approx(balanced)
+    f1 = f1_score(labels, named, average="macro", labels=[0, 1, 2])
+    assert score_answers(outputs, labels, "f1") == pytest.approx(f1)

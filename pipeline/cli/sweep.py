@@ -110,7 +110,9 @@ def _describe_data(settings: Settings, prepared: "Prepared") -> Subject:
     work = epoch_work.make_epoch_work(
         settings, len(prepared.train), math.prod(prepared.shape), prepared.outputs
     )
-    return Subject(prepared.source_sha256, ValidationSplit.count(prepared.validation.labels), work)
+    return Subject(
+        prepared.source_sha256, ValidationSplit.count(prepared.validation.labels, settings.measure), work
+    )
 
 
 def _run_loop(words: Sequence[str]) -> None:

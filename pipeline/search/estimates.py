@@ -19,8 +19,8 @@ import numpy as np
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from pipeline.frontier import find_frontier
-from pipeline.measures import Point
-from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
+from pipeline.measures import Point, measure_classes
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, BY_CLASS, Measure
 
 LEVEL = 0.95
 """Of the intervals, two-sided."""
@@ -31,20 +31,31 @@ CLOSE = 1e-18  # squares of logs: seeds that differ by less measured the same
 
 @dataclass(frozen=True, slots=True)
 class ValidationSplit:
-    """The rows that accuracies are counted on: how many they are, and the share 0..1 of the largest class."""
+    """The rows that accuracies are counted on: how many they are, and the share 0..1 of the largest class.
+
+    Of a mean over the classes: how many rows a share would need to be as sure, and the value that naming the
+    largest class has.
+    """
 
     rows: int
     majority_share: float
 
     @classmethod
-    def count(cls, labels: np.ndarray) -> "ValidationSplit":
+    def count(cls, labels: np.ndarray, measure: Measure = ACCURACY_MEASURE) -> "ValidationSplit":
         """Count the rows of a split and of its largest class.
 
         `labels`: numbers of classes [n], n > 0; or quantities as floats, of which guessing explains nothing.
         """
         if labels.dtype.kind == "f":
             return cls(len(labels), 0.0)
-        return cls(len(labels), float(np.bincount(np.asarray(labels)).max() / len(labels)))
+        there = np.bincount(np.asarray(labels))
+        if measure.name in BY_CLASS:
+            is_largest = np.arange(len(there)) == there.argmax()
+            right, named = np.where(is_largest, there, 0), np.where(is_largest, len(labels), 0)
+            of_classes = there[there > 0]
+            rows = len(of_classes) ** 2 / float((1 / of_classes).sum())
+            return cls(max(1, round(rows)), measure_classes(right, named, there, measure.name))
+        return cls(len(labels), float(there.max() / len(labels)))
 
     @classmethod
     def read(cls, values: Mapping[str, object] | None) -> "ValidationSplit | None":

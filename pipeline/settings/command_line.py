@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.secrets import mask
+from pipeline.settings.searching.measures import BY_CLASS
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import UserLoop
 
@@ -76,8 +77,9 @@ class Overrides(tuple[str, ...]):
         return " ".join(sorted(word for word in named if group_of(key_of(word)) in ("data", "trial")))
 
     def trial_part(self) -> "Overrides":
-        """Return the words that are part of one trial."""
-        return self.without(*NOT_OF_A_TRIAL, *MODEL_REFERENCES)
+        """Return the words that are part of one trial; so is a measure that its epochs are scored by."""
+        scored_by = [f"search.objective={name}" for name in BY_CLASS if f"search.objective={name}" in self]
+        return self.without(*NOT_OF_A_TRIAL, *MODEL_REFERENCES).with_(*scored_by)
 
 
 @dataclass(frozen=True, slots=True)

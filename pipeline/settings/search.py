@@ -33,6 +33,8 @@ class Objective(StrEnum):
 
     accuracy = "accuracy"
     accuracy_under_shift = "accuracy_under_shift"
+    balanced_accuracy = "balanced_accuracy"
+    f1 = "f1"
     r2 = "r2"
 
 

@@ -34,7 +34,7 @@ ScoreFunction = Callable[[Tensor, Tensor, Sequence[Tensor], Tensor], tuple[Tenso
 
 @lru_cache(maxsize=compiled_epoch.MAX_COMPILED)
 def compile_score(network: NetworkSpec, xla: bool) -> ScoreFunction:
-    """Compile (features, labels, parameters, smoothing) -> sum of losses, number of right answers."""
+    """Compile (features, labels, parameters, smoothing) -> sum of losses, counts of `sum_scores`."""
 
     def score(
         features: Tensor, labels: Tensor, parameters: Sequence[Tensor], smoothing: Tensor
@@ -179,11 +179,8 @@ class CompiledLoop:
         )
 
     def score(self) -> tuple[float, float]:
-        rows = len(self._unseen.labels)
-        sums = np.zeros(2)
-        for portion in split_rows(rows, max(self._spec.network.sizes)):
-            sums += [float(value) for value in self._score_rows(portion)]
-        return finish_score(sums, self._unseen_labels)
+        portions = split_rows(len(self._unseen.labels), max(self._spec.network.sizes))
+        return finish_score(map(self._score_rows, portions), self._unseen_labels, self._settings.measure.name)
 
     def _score_rows(self, rows: slice) -> tuple[Tensor, Tensor]:
         features, labels, *_ = self._unseen

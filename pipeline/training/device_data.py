@@ -1,13 +1,13 @@
 """What goes into a run: samples on the device, their order, and the shape of the network."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared, Split
-from pipeline.measures import divide_squares, sum_squares
+from pipeline.measures import divide_squares, measure_classes, sum_squares
 from pipeline.models import keras_models
 from pipeline.settings.model import Activation, Output
 from pipeline.settings.settings import Settings
@@ -115,14 +115,17 @@ def scale_labels(split: Split, prepared: Prepared) -> np.ndarray:
     return prepared.target.scale(split.labels)
 
 
-def finish_score(sums: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Return mean loss and measure from what `sum_scores` added up over a split.
+def finish_score(sums: Iterable[tuple[Any, Any]], labels: np.ndarray, measure: str) -> tuple[float, float]:
+    """Return mean loss and measure from what `sum_scores` gives of each portion of a split.
 
-    `labels`: of the split, as `scale_labels` returns them: accuracy of classes, R2 of quantities.
+    `labels`: of the split, as `scale_labels` returns them: R2 of quantities, else the measure of that name.
     """
-    rows, (losses, second) = len(labels), map(float, sums)
-    of_quantity = labels.dtype.kind == "f"
-    return losses / rows, divide_squares(second, sum_squares(labels)) if of_quantity else second / rows
+    pairs = [(float(loss), np.asarray(more, np.float64)) for loss, more in sums]
+    losses, second = sum(loss for loss, _ in pairs), np.sum([more for _, more in pairs], axis=0)
+    if labels.dtype.kind == "f":
+        return losses / len(labels), divide_squares(float(second), sum_squares(labels))
+    there = np.bincount(labels, minlength=second.shape[1])
+    return losses / len(labels), measure_classes(second[0], second[1], there, measure)
 
 
 def is_streamed(settings: Settings, prepared: Prepared) -> bool:

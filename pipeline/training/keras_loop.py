@@ -186,15 +186,16 @@ class KerasLoop:
             return self._model.fit(batches, epochs=1, shuffle=False, verbose=0).history["loss"][0]
 
     def score(self) -> tuple[float, float]:
-        labels, sums = self._unseen_labels, np.zeros(2)
-        for portion in device_data.split_rows(len(labels), keras_models.get_widest_output(self._model)):
-            samples = np.asarray(self._validation.features[portion], np.float32)
-            logits = self._model.predict_on_batch(samples)
-            answers = tf.constant(labels[portion], self._network.label_type)
-            smoothing = self._hyper_parameters.smoothing
-            loss, right = mlp_gradients.sum_scores(self._network, logits, answers, smoothing)
-            sums += [float(loss), float(right)]
-        return device_data.finish_score(sums, labels)
+        labels = self._unseen_labels
+        portions = device_data.split_rows(len(labels), keras_models.get_widest_output(self._model))
+        return device_data.finish_score(map(self._score_rows, portions), labels, self._settings.measure.name)
+
+    def _score_rows(self, rows: slice) -> tuple[Tensor, Tensor]:
+        logits = self._model.predict_on_batch(np.asarray(self._validation.features[rows], np.float32))
+        answers = tf.constant(self._unseen_labels[rows], self._network.label_type)
+        return mlp_gradients.sum_scores(
+            self._network, tf.constant(logits), answers, self._hyper_parameters.smoothing
+        )
 
     def get_parameters(self) -> Sequence[Tensor]:
         return [tf.constant(array) for array in self._model.get_weights()]

@@ -111,16 +111,18 @@ def make_targets(network: NetworkSpec, labels: Tensor, smoothing: Tensor) -> Ten
 def sum_scores(
     network: NetworkSpec, logits: Tensor, labels: Tensor, smoothing: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the sum of the losses and the number of right answers of logits [n, classes].
+    """Return the sum of the losses, and how often logits [n, classes] name each class, int32 [2, classes].
 
-    Of quantities, the second is the sum of the squared errors.
+    Row 0: rightly; row 1: at all. Of quantities, the second is the sum of the squared errors.
     """
     targets = make_targets(network, labels, smoothing)
     sample_losses = network.loss.compute(logits, targets)
     if network.loss.is_of_quantity:
         return tf.reduce_sum(sample_losses), tf.reduce_sum(tf.square(logits - targets))
-    is_right = tf.argmax(logits, 1, tf.int32) == labels
-    return tf.reduce_sum(sample_losses), tf.math.count_nonzero(is_right)
+    named, classes = tf.argmax(logits, 1, tf.int32), logits.shape[-1]
+    right = tf.cast(named == labels, tf.int32)
+    counts = [tf.math.unsorted_segment_sum(ones, named, classes) for ones in (right, tf.ones_like(right))]
+    return tf.reduce_sum(sample_losses), tf.stack(counts)
 
 
 # ---- backward ---------------------------------------------------------------------------------------

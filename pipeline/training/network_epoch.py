@@ -246,7 +246,7 @@ class CompiledNetwork:
 
     @cached_property
     def score(self) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """(samples [n, *shape], labels [n], smoothing) -> sum of losses, right answers; of what is loaded."""
+        """(samples [n, *shape], labels [n], smoothing) -> sums as `sum_scores`, of what is loaded."""
         network = self.spec.network
 
         def score(samples: Tensor, labels: Tensor, smoothing: Tensor) -> tuple[Tensor, Tensor]:

@@ -152,23 +152,22 @@ class NetworkLoop:
 
     def score(self) -> tuple[float, float]:
         rows = len(self._prepared.validation.labels)
-        sums = np.zeros(2)
-        for portion in device_data.split_rows(rows, keras_models.get_widest_output(self._model)):
-            sums += self._score_rows(portion)
-        return device_data.finish_score(sums, self._unseen_labels)
+        portions = device_data.split_rows(rows, keras_models.get_widest_output(self._model))
+        return device_data.finish_score(
+            map(self._score_rows, portions), self._unseen_labels, self._settings.measure.name
+        )
 
-    def _score_rows(self, rows: slice) -> tuple[float, float]:
+    def _score_rows(self, rows: slice) -> tuple[Tensor, Tensor]:
         validation = self._prepared.validation
         samples = np.asarray(validation.features[rows], np.float32)
         labels = self._unseen_labels[rows]
         with tf.device(self._tf_device):
             self._network.load(self._state)
-            loss, right = self._network.score(
+            return self._network.score(
                 tf.constant(samples),
                 tf.constant(labels, self._spec.network.label_type),
                 self._hyper_parameters.smoothing,
             )
-        return float(loss), float(right)
 
     def get_parameters(self) -> Sequence[Tensor]:
         return network_epoch.get_weights(self._state, self._model)

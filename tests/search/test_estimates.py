@@ -15,6 +15,7 @@ from pipeline.search.estimates import (
 )
 from pipeline.search.results import Results
 from pipeline.search.study_trial import Confirmation, StudyTrial
+from pipeline.settings.searching.measures import MEASURES
 from tests.support.studies import tried
 
 
@@ -189,3 +190,13 @@ def test_a_third_objective_gives_a_chance_on_the_frontier() -> None:
     sure = RepeatedPoint(Point(0.8, 2.0, (0.1,)), (Point(0.8, 2.0, (0.1,)),) * 2)
     beaten = RepeatedPoint(Point(0.8, 2.0, (0.5,)), (Point(0.8, 2.0, (0.5,)),) * 2)
     assert estimate_probabilities([better, sure, beaten]) == [1.0, 1.0, 0.0]
+
+
+def test_a_mean_over_classes_is_as_sure_as_its_rare_classes() -> None:
+    labels = np.repeat([0, 1], [980, 20])
+    balanced = ValidationSplit.count(labels, MEASURES["balanced_accuracy"])
+    assert balanced.majority_share == 0.5
+    assert balanced.rows == round(4 / (1 / 980 + 1 / 20)) == 78
+    assert ValidationSplit.count(labels, MEASURES["f1"]).majority_share == pytest.approx(0.98 / 1.98)
+    assert ValidationSplit.count(labels).rows == 1000
+    assert ValidationSplit.count(np.repeat([0, 1], 50), MEASURES["balanced_accuracy"]).rows == 100

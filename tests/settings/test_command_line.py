@@ -68,6 +68,12 @@ def test_the_trial_part_is_what_one_trial_needs() -> None:
     )
 
 
+def test_a_measure_that_epochs_are_scored_by_is_part_of_a_trial() -> None:
+    words = Overrides(["search.trials=5", "search.objective=balanced_accuracy", "model.hidden=8"])
+    assert words.trial_part() == ("model.hidden=8", "search.objective=balanced_accuracy")
+    assert Overrides(["search.objective=accuracy"]).trial_part() == ()
+
+
 def test_the_last_word_of_a_key_counts() -> None:
     words = Overrides(["a=1", "b=x=y", "a=2", "c"])
     assert words.find("a") == "a=2"

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadSetting
+from pipeline.measures import score_answers
 from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
+from pipeline.settings.search import Objective
 from pipeline.settings.training import Engine
 from pipeline.training import device_data
 from pipeline.training.loop import start_loop
@@ -60,3 +62,7 @@ def test_score_is_that_of_the_whole_model(
     monkeypatch.setattr(device_data, "MAX_SCORED_NUMBERS", 5 * 20)  # five rows at a time
     loop = start_loop(settings, data, weights, tiny.CPU, kind)
     np.testing.assert_allclose(loop.score(), expected, rtol=1e-5)
+    for name in ("balanced_accuracy", "f1"):
+        settings.search.objective = Objective(name)
+        loop = start_loop(settings, data, weights, tiny.CPU, kind)
+        assert loop.score()[1] == pytest.approx(score_answers(answers, np.asarray(labels), name))

@@ -15,6 +15,7 @@ from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
 from pipeline.profiling.objectives import list_costs, measure_network
 from pipeline.profiling.profile import measure_latency
+from pipeline.search.estimates import ValidationSplit
 from pipeline.search.pruning import judge_curve, select_rivals
 from pipeline.search.workers.failure import explain_failure, is_failure
 from pipeline.search.workers.job import Frontier, Job, Limits, Progress, TrialOutcome, get_states
@@ -51,8 +52,10 @@ def run_job(job: Job, frontier: Frontier) -> Iterator[Progress | TrialOutcome]:
 
         of_network = measure_network(job.kinds, job.settings, data)
 
+        rows = ValidationSplit.count(data.validation.labels, job.measure).rows
+
         def stop(curve: Curve) -> str | None:
-            return _prune(curve, job, of_network, len(data.validation), frontier())
+            return _prune(curve, job, of_network, rows, frontier())
 
         for trained in train_trial(data, job.settings, stop, job.checkpoint):
             if not trained.is_restored:
@@ -115,7 +118,7 @@ def _measure_outcome(job: Job, trained: Trained, parameters: int, started: float
             ).p99_ms
         if job.read_test:
             split = trained.data.test
-            test = score_answers(predict(split.samples), np.asarray(split.labels))
+            test = score_answers(predict(split.samples), np.asarray(split.labels), job.measure.name)
         if job.under_shift:
             split = load_prepared(job.settings).validation
             unshifted = score_answers(predict(split.samples), np.asarray(split.labels))

@@ -119,6 +119,9 @@ class Determination(Measure):
         return -math.inf
 
 
+BALANCED_ACCURACY, F1 = "balanced_accuracy", "f1"
+BY_CLASS = (BALANCED_ACCURACY, F1)
+"""Means over the classes, each of which counts alike, however rare."""
 LARGEST_CLASS = "always naming the largest class"
 
 MEASURES = {
@@ -131,6 +134,13 @@ MEASURES = {
             metric="accuracy",
             guess=LARGEST_CLASS,
         ),
+        Measure(
+            name=BALANCED_ACCURACY,
+            label="balanced accuracy",
+            metric=BALANCED_ACCURACY,
+            guess="always naming one class",
+        ),
+        Measure(name=F1, label="F1", metric=F1, guess=LARGEST_CLASS),
         Determination(name="r2", label="R2", metric="r2", guess="always answering the mean"),
     )
 }
