@@ -194,20 +194,20 @@ def divide_squares(errors: float, deviations: float) -> float:
     return 1 - errors / deviations
 
 
-def measure_classes(right: "np.ndarray", named: "np.ndarray", there: "np.ndarray", measure: str) -> float:
-    """Compute a measure of classes from counts [classes]: rightly named, named at all, and rows there are.
+def measure_classes(right: "np.ndarray", named: "np.ndarray", support: "np.ndarray", measure: str) -> float:
+    """Compute a measure of classes from counts [classes]: rightly named, named at all, rows of it.
 
     `measure`: `balanced_accuracy`, the mean recall of the classes that have rows (Brodersen et al. 2010, doi
     10.1109/ICPR.2010.764); `f1`, the mean of their F1; any other name: the accuracy.
     """
-    has_rows = there > 0
+    has_rows = support > 0
     match measure:
         case "balanced_accuracy":
-            return float((right[has_rows] / there[has_rows]).mean())
+            return float((right[has_rows] / support[has_rows]).mean())
         case "f1":
-            return float((2 * right[has_rows] / (named + there)[has_rows]).mean())
+            return float((2 * right[has_rows] / (named + support)[has_rows]).mean())
         case _:
-            return float(right.sum() / there.sum())
+            return float(right.sum() / support.sum())
 
 
 def score_answers(outputs: "np.ndarray", labels: "np.ndarray", measure: str = "accuracy") -> float:
@@ -225,7 +225,7 @@ def score_answers(outputs: "np.ndarray", labels: "np.ndarray", measure: str = "a
     require_finite(outputs)
     named, classes = outputs.argmax(axis=1), outputs.shape[1]
     right = labels[named == labels]
-    counts = [np.bincount(each, minlength=classes) for each in (right, named, labels)]
+    counts = [np.bincount(numbers, minlength=classes) for numbers in (right, named, labels)]
     return measure_classes(counts[0], counts[1], counts[2], measure)
 
 
