@@ -1,7 +1,7 @@
 """The code that a saved model is loaded with: the loader and all that it imports, as one zip of Python files.
 
 They lie in it under a name of their own, which holds a hash of them: no other release of this package, and
-nobody's package called `pipeline`, is ever taken for them.
+nobody's package of the same name, is ever taken for them.
 """
 
 import ast
@@ -59,8 +59,21 @@ def _find_file(module: str) -> Path | None:
 
 
 def _read_imports(path: Path) -> Iterator[str]:
-    """Yield the names of all of this package that a file imports at any depth; of a name, its module, too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Yield the names of all of this package that a file imports at any depth; of a name, its module, too.
+
+    What is imported for types alone is left out.
+    """
+    tree = ast.parse(path.read_text())
+    blocks = (node for node in ast.walk(tree) if isinstance(node, ast.If))
+    for_types = {
+        id(node)
+        for block in blocks
+        if getattr(block.test, "id", "") == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith(OWN_NAME))
         elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == OWN_NAME:
