@@ -99,6 +99,11 @@ def _compose_start(words: Sequence[str]) -> CommandLine:
         raise BadSetting("diagnose needs train.from=null: it trains afresh, got a run; leave it out")
     if getattr(command_line.settings.model, "pretrained", None):
         raise BadSetting("diagnose needs fresh weights, got model.init=pretrained; leave it out")
+    if command_line.settings.data.is_regression:
+        raise BadSetting(
+            "diagnose needs data.task=classification, since it keeps an accuracy, got regression; search "
+            "with sweep, or see where the time goes with profile"
+        )
     return command_line
 
 

@@ -93,6 +93,10 @@ def trial(settings: object) -> dict[str, object]:
         (["diagnose.aim=speed"], "diagnose.aim must be one of train, latency"),
         (["diagnose.tolerance=2"], "diagnose.tolerance must be"),
         (["device=gpu", "device.count=2"], "device.count must be 1 for diagnose"),
+        (
+            ["data=arrays", "data.path=a.npz", "data.task=regression"],
+            "diagnose needs data.task=classification, since it keeps an accuracy, got regression",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_records_nothing(fulcrum: Run, words: list[str], message: str) -> None:

@@ -1,5 +1,6 @@
 """Quantities: trained by each loop, as well as scikit-learn's, answered in their unit, scored and drawn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from pipeline.backend import keras
 from pipeline.cli.compose import compose
-from pipeline.data.prepared import Prepared
+from pipeline.data.prepared import Prepared, Target
 from pipeline.data.preprocess import preprocess
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.quantities import QuantityEvaluation
@@ -18,6 +19,7 @@ from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
 from pipeline.reports import quantity_plots, run_pictures
 from pipeline.settings.settings import Settings
+from pipeline.training.warm_start import take_over_scaling
 from pipeline.trial.network import train_to_end
 
 UNIT, BASE = 1000.0, 1e6
@@ -99,6 +101,22 @@ def test_every_loop_finds_the_same(told: list[str], data: Prepared, loss: str) -
 def test_rows_that_stream_from_disk_train_alike(told: list[str], data: Prepared) -> None:
     streamed = curve(told, data, "data.in_memory_limit=0")
     np.testing.assert_allclose(streamed, curve(told, data, "engine=keras"), rtol=1e-4)
+
+
+def test_a_later_run_keeps_the_deviation_of_the_first(told: list[str], data: Prepared) -> None:
+    model = keras_models.build_model(compose(told).settings, data)
+    assert data.target is not None
+    other = replace(data, target=Target(0.0, 2.0))
+    assert take_over_scaling(model, other).target == data.target
+
+
+def test_a_quantity_far_from_zero_keeps_its_digits(told: list[str], data: Prepared) -> None:
+    far = replace(data, target=Target(1.7e9, 60.0))
+    settings = compose([*told, "model.layers=0"]).settings
+    weights = [np.full((10, 1), 0.1, np.float32), np.zeros(1, np.float32)]
+    answers = make_predictor(keras_models.build_model(settings, far, weights))(data.test.features)
+    scaled = scale(data, data.test.features).sum(axis=1) * 0.1
+    np.testing.assert_allclose(answers[:, 0], 1.7e9 + 60 * scaled, rtol=0, atol=1e-3)
 
 
 def test_a_convolution_learns_how_bright_an_image_is(tmp_path: Path) -> None:
