@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.cli.library.values import StudyPoint, TrainedRun
     from pipeline.errors import FulcrumError
     from pipeline.measures import Point
+    from pipeline.trial.loop_clock import not_counted
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "Study",
     "StudyPoint",
     "TrainedRun",
+    "not_counted",
     "open_run",
     "open_study",
     "run",
@@ -38,6 +40,7 @@ _HOMES = {
     "TrainedRun": "pipeline.cli.library.values",
     "Study": "pipeline.cli.library.study",
     "StudyPoint": "pipeline.cli.library.values",
+    "not_counted": "pipeline.trial.loop_clock",
     "open_run": "pipeline.cli.library.calls",
     "open_study": "pipeline.cli.library.calls",
     "run": "pipeline.cli.library.calls",

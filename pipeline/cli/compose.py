@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.cli import arguments, schema
 from pipeline.cli.explain import conf_files, typed_words
 from pipeline.cli.loops import words as loop_words
+from pipeline.hardware.device import limit_threads
 from pipeline.settings.addresses import CHECKOUT, CONF, get_own_conf
 from pipeline.settings.command_line import CommandLine, Overrides, key_of
 from pipeline.settings.data import Task
@@ -41,6 +42,7 @@ def compose(words: Sequence[str], searched: Sequence[str] = ()) -> CommandLine:
     if of_loop is None:
         return _compose_ours(typed)
     command_line = _compose_ours(of_loop.ours)
+    limit_threads(command_line.settings.device.threads)  # before the user's function is imported
     return replace(
         command_line,
         settings=loop_words.fill(command_line.settings, of_loop, searched),

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def claim_plain_device(device: Device, pin: bool = False) -> ClaimedDevice:
     """Return the device for a training loop of the user's own, in any framework; TensorFlow is not asked.
 
     It is what the settings say: `device=auto` is the CPU, and a process that holds the CPU sees no GPU.
-    `pin`: see `claim_device`; also set how many threads the libraries that are imported later begin.
+    `pin`: see `claim_device`.
 
     Raises:
         BadDevice: a GPU was asked for, and NVIDIA's driver names none.
@@ -84,9 +85,21 @@ def claim_plain_device(device: Device, pin: bool = False) -> ClaimedDevice:
             raise BadDevice("device=gpu needs a GPU that nvidia-smi names, got none; use device=cpu")
         return ClaimedDevice("gpu", f"{name}, {_count_gpus(device.count)}", device.count, "/GPU:0")
     if pin:
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-        os.environ.update(dict.fromkeys(THREADS, str(device.threads)))
+        os.environ[gpus.VISIBLE] = "-1"
+    limit_threads(device.threads)
     return _claim_cores(device, pin)
+
+
+def limit_threads(threads: int) -> None:
+    """Let libraries begin so many threads: those that are imported later, and PyTorch, which can be told.
+
+    More threads than cores wait for each other, and what they burn meanwhile would be paid for.
+    """
+    os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    torch = sys.modules.get("torch")
+    with suppress(AttributeError):
+        if torch is not None and torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
 
 
 def _claim_cores(device: Device, pin: bool) -> ClaimedDevice:

@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -21,13 +21,15 @@ class Flavour:
     """How MLflow keeps the models of a framework.
 
     `base`: module and name of the class that they derive from; `flavour`: module of MLflow; `argument`: under
-    which it takes the model; `packages`: distributions that a served model needs.
+    which it takes the model; `packages`: distributions that a served model needs;
+    `options`: further arguments.
     """
 
     base: tuple[str, str]
     flavour: str
     argument: str
     packages: tuple[str, ...]
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 FLAVOURS = (
@@ -35,7 +37,11 @@ FLAVOURS = (
         base=("mlflow.pyfunc", "PythonModel"), flavour="mlflow.pyfunc", argument="python_model", packages=()
     ),
     Flavour(
-        base=("torch.nn", "Module"), flavour="mlflow.pytorch", argument="pytorch_model", packages=("torch",)
+        base=("torch.nn", "Module"),
+        flavour="mlflow.pytorch",
+        argument="pytorch_model",
+        packages=("torch",),
+        options={"serialization_format": "pickle"},  # its other format needs an example of the input
     ),
     Flavour(
         base=("keras", "Model"), flavour="mlflow.keras", argument="model", packages=("keras", "tensorflow")
@@ -87,7 +93,7 @@ def log_loop_model(
         )
     from mlflow.models import Model
 
-    keywords: dict[str, Any] = {flavour.argument: model}
+    keywords: dict[str, Any] = {flavour.argument: model, **flavour.options}
     if flavour.packages:
         keywords["pip_requirements"] = [f"{name}=={_read_version(name)}" for name in flavour.packages]
     try:

@@ -12,7 +12,7 @@ from pipeline.hardware.device import ClaimedDevice
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function
 from pipeline.trial import user_code, user_keys
-from pipeline.trial.loop_clock import LoopClock
+from pipeline.trial.loop_clock import LoopClock, prepare_frameworks
 from pipeline.trial.reports import Report, read_report
 from pipeline.trial.user_loop import LoopCost
 
@@ -27,6 +27,7 @@ def start(settings: Settings, device: ClaimedDevice, state: Any) -> "RunningFunc
     assert isinstance(trial, Function)
     filled = {"epochs": train.epochs, "seed": train.seed, "state": state}
     handed = user_keys.make_settings(trial.call, trial.values, filled)
+    prepare_frameworks()
     return RunningFunction(trial, handed, device)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.hardware.device import ClaimedDevice
+from pipeline.trial import loop_clock
 from pipeline.trial.loop_clock import LoopClock, not_counted, wait_for_frameworks
 
 CPU = ClaimedDevice("cpu", "x", 1, "/CPU:0")
@@ -43,6 +44,19 @@ def test_a_framework_without_a_device_or_half_imported_is_passed_over(
     monkeypatch.setitem(sys.modules, "jax", fake("jax"))
     monkeypatch.setitem(sys.modules, "cupy", fake("cupy"))
     wait_for_frameworks()
+
+
+def test_what_a_framework_imports_at_its_first_step_is_imported_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr(loop_clock, "import_module", imported.append)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    loop_clock.prepare_frameworks()
+    assert imported == []
+    monkeypatch.setitem(sys.modules, "torch", fake("torch"))
+    loop_clock.prepare_frameworks()
+    assert imported == ["torch._dynamo"]
 
 
 class Ticks:

@@ -21,7 +21,7 @@ SMALL = "search.trials=3 search.workers=0 search.confirm=0 search.study=of_a_pro
 def test_the_names_that_others_may_use() -> None:
     assert fulcrum.__all__ == [
         "FulcrumError", "Point", "Study", "StudyPoint", "TrainedRun",
-        "open_run", "open_study", "run", "sweep",
+        "not_counted", "open_run", "open_study", "run", "sweep",
     ]  # fmt: skip
     assert all(getattr(fulcrum, name).__name__ == name for name in fulcrum.__all__)
     assert set(fulcrum.__all__) <= set(dir(fulcrum))
