@@ -61,19 +61,14 @@ def _find_file(module: str) -> Path | None:
 def _read_imports(path: Path) -> Iterator[str]:
     """Yield the names of all of this package that a file imports at any depth; of a name, its module, too.
 
-    What is imported for types alone is left out.
+    Imports for types alone are left out.
     """
-    tree = ast.parse(path.read_text())
-    blocks = (node for node in ast.walk(tree) if isinstance(node, ast.If))
-    for_types = {
-        id(node)
-        for block in blocks
-        if getattr(block.test, "id", "") == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(tree):
-        if id(node) in for_types:
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
             continue
+        waiting += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith(OWN_NAME))
         elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == OWN_NAME:
