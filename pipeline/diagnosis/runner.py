@@ -1,13 +1,15 @@
 """Measures command lines for `improve`: trains them, breaks their epochs down, times their answers.
 
 Trials run in this process, one after the other, so that compiled code and prepared arrays serve all of them;
-only a trial with another number of cores needs a process of its own.
+those of a user's own network share another one, which they may take down, and a trial with another number of
+cores needs a process of its own.
 """
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -29,6 +31,7 @@ from pipeline.profiling.roofline import DevicePeaks
 from pipeline.search.workers.failure import explain_failure, is_failure
 from pipeline.settings.diagnosis import Aim
 from pipeline.settings.measuring import Runtime
+from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
 from pipeline.training import engine_choice
 from pipeline.trial.network import load_prepared, train_to_end, train_trial
@@ -72,6 +75,17 @@ class TrialFailed(FulcrumError):
     """A trial of a diagnosis has failed by itself; the text says why."""
 
 
+@contextmanager
+def explaining_failures(settings: Settings) -> Iterator[None]:
+    """Raise TrialFailed, with one line of text, for what a user's own network raised."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, FulcrumError | CostlyError) or not is_failure(error, settings):
+            raise
+        raise TrialFailed(explain_failure(error, settings)) from None
+
+
 class TrialRunner:
     """What a diagnosis runs on. `run` and `make_case` are what `improve` asks for, with either aim."""
 
@@ -80,6 +94,7 @@ class TrialRunner:
         self._compose, self._aim, self._device = compose, aim, claimed_device
         self._models: dict[str, Any] = {}
         self._servers: dict[str, tuple[Predict, float]] = {}
+        self._guest = GuestProcess()
 
     # ---- what `improve` asks for -----------------------------------------------------------------------
 
@@ -92,18 +107,16 @@ class TrialRunner:
             TrialFailed: a user's own network raised something, or the process of the trial ended.
         """
         settings = self._compose_settings(words, seed)
-        try:
+        with explaining_failures(settings):
             return self._measure(settings, max_epochs, max_seconds)
-        except BaseException as error:
-            if isinstance(error, FulcrumError | CostlyError) or not is_failure(error, settings):
-                raise
-            raise TrialFailed(explain_failure(error, settings)) from None
 
     def _measure(self, settings: Settings, max_epochs: int | None, max_seconds: float | None) -> Curve:
         if self._aim is Aim.latency:
             return self._measure_latency(settings)
         if settings.device.threads != self._device.count and self._device.kind == "cpu":
             return _train_in_fresh_process(settings, max_epochs, max_seconds)
+        if isinstance(settings.model, Custom) and self._device.kind == "cpu":
+            return self._guest.train(settings, max_epochs, max_seconds)
         return train_curve(settings, load_prepared(settings), max_epochs, max_seconds)
 
     def make_case(self, measured: MeasuredCommand, enough_epochs: int) -> Case:
@@ -195,19 +208,46 @@ class TrialRunner:
         )
 
 
-# ---- another number of cores --------------------------------------------------------------------------
+# ---- other processes ----------------------------------------------------------------------------------
+
+
+class GuestProcess:
+    """A process in which a user's own networks train; one that ends is replaced at the next trial."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def train(self, settings: Settings, max_epochs: int | None, max_seconds: float | None) -> Curve:
+        """Train there.
+
+        Raises:
+            TrialFailed: the process ended, as by a segmentation fault.
+        """
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        try:
+            return self._pool.submit(_train_on_claimed_cores, settings, max_epochs, max_seconds).result()
+        except BrokenProcessPool:
+            self.end()
+            raise TrialFailed("the process of the trial ended before the trial did") from None
+
+    def end(self) -> None:
+        """End the process, if there is one."""
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._pool = None
 
 
 def _train_in_fresh_process(settings: Settings, max_epochs: int | None, max_seconds: float | None) -> Curve:
     """Train in a fresh process: TensorFlow cannot change its threads once it has computed."""
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=fresh) as pool:
-        try:
-            return pool.submit(_train_on_claimed_cores, settings, max_epochs, max_seconds).result()
-        except BrokenProcessPool:
-            raise TrialFailed("the process of the trial ended before the trial did") from None
+    guest = GuestProcess()
+    try:
+        return guest.train(settings, max_epochs, max_seconds)
+    finally:
+        guest.end()
 
 
 def _train_on_claimed_cores(settings: Settings, max_epochs: int | None, max_seconds: float | None) -> Curve:
     device.claim_device(settings.device, pin=True)
-    return train_curve(settings, load_prepared(settings), max_epochs, max_seconds)
+    with explaining_failures(settings):  # here, as not every exception can travel to another process
+        return train_curve(settings, load_prepared(settings), max_epochs, max_seconds)

@@ -29,6 +29,11 @@ def bench() -> TrialRunner:
     return TrialRunner(settings, Aim.train, device.claim_device(settings(START).device))
 
 
+@pytest.fixture(scope="module")
+def guest() -> TrialRunner:
+    return TrialRunner(settings, Aim.train, device.claim_device(settings(START).device))
+
+
 def test_a_run_repeats_by_its_seed_and_stops_where_it_is_told(bench: TrialRunner) -> None:
     one, two = bench.run(START, 1), bench.run(START, 1, max_epochs=2)
     assert [len(one.epochs), len(two.epochs)] == [3, 2]
@@ -38,10 +43,21 @@ def test_a_run_repeats_by_its_seed_and_stops_where_it_is_told(bench: TrialRunner
     assert bench.run(START, 2).epochs[0].train_loss != one.epochs[0].train_loss
 
 
-def test_what_a_network_raises_is_said_in_one_line(bench: TrialRunner) -> None:
-    words = ("model=custom", "model.build=tests.support.broken_models:exits", "device=cpu")
-    with pytest.raises(TrialFailed, match="broken_models:exits raised SystemExit: that is all"):
-        bench.run(words, 1)
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        ("exits", "broken_models:exits raised SystemExit: that is all"),
+        ("raises_what_cannot_be_copied", "raises_what_cannot_be_copied raised RuntimeError: no text either"),
+        ("segfaults", "the process of the trial ended before the trial did"),
+    ],
+)
+def test_what_a_network_does_to_its_process_is_said_in_one_line(
+    guest: TrialRunner, build: str, said: str
+) -> None:
+    """All in one process, until the last ends it."""
+    words = ("model=custom", f"model.build=tests.support.broken_models:{build}", "device=cpu")
+    with pytest.raises(TrialFailed, match=said):
+        guest.run(words, 1)
 
 
 def test_a_falling_rate_is_not_cut_short_in_silence(bench: TrialRunner) -> None:
