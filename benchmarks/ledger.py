@@ -2,12 +2,13 @@
 
 import heapq
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.table import Curve, Table
+from benchmarks.table import Curve, Space
 from pipeline.frontier import compute_log_hypervolume, select_frontier
 from pipeline.frontier_sampler.encoding import Key, make_key
 from pipeline.measures import Point
@@ -20,7 +21,7 @@ MOST_TRIALS = 400
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where a search stood when its share grew: device-seconds paid, trials begun, seconds of thinking."""
+    """Where a search stood when its share grew: device-seconds paid, trials begun, CPU seconds to think."""
 
     paid: float
     share: float
@@ -56,11 +57,11 @@ class Ledger:
     what is on its way then is neither bought nor lost, so equal device-seconds are equal work that was done.
     """
 
-    def __init__(self, table: Table, budget: float, workers: int = 1, most_trials: int = MOST_TRIALS) -> None:
+    def __init__(self, table: Space, budget: float, workers: int = 1, most_trials: int = MOST_TRIALS) -> None:
         self.table, self.budget, self.workers, self.most_trials = table, budget, workers, most_trials
         self.paid, self.share, self.thought = 0.0, 0.0, 0.0
         self.trace: list[Step] = []
-        self.reached = [0] * len(table.rows)  # epochs, by row
+        self.reached: Counter[int] = Counter()  # epochs, by row
         self.trials = 0
         self._busy: set[int] = set()
         self._rows: dict[Key, int] = {}
@@ -75,10 +76,10 @@ class Ledger:
 
     @contextmanager
     def thinking(self) -> Iterator[None]:
-        """Measure what a strategy takes to suggest, or to learn."""
-        start = time.perf_counter()
+        """Measure the CPU seconds that a strategy takes to suggest, or to learn, whoever else is busy."""
+        start = time.process_time()
         yield
-        self.thought += time.perf_counter() - start
+        self.thought += time.process_time() - start
 
     def find_row(self, params: Mapping[str, Any], epochs: int) -> int:
         """Find the row as which a configuration is trained: its own from before, else the nearest.
@@ -88,10 +89,9 @@ class Ledger:
         key = make_key(params)
         row = self._rows.get(key, self.table.place.get(key))
         if row is None or row in self._busy or self.reached[row] >= epochs:
-            ends = [each.curve[-1][0] for each in self.table.rows]
             free = [
-                place not in self._busy and reached < min(epochs, end)
-                for place, (reached, end) in enumerate(zip(self.reached, ends, strict=True))
+                place not in self._busy and self.reached[place] < min(epochs, each.curve[-1][0])
+                for place, each in enumerate(self.table.rows)
             ]
             row = self._rows[key] = self.table.nearest(params, free)
         return row

@@ -1,5 +1,8 @@
 """`python -m benchmarks.replay --table FILE --budget DEVICE_SECONDS --seeds N`: search recorded curves again.
 
+`--surrogate lcbench --task 126026` instead of `--table` searches a task of LCBench, of which every
+configuration has a curve (`benchmarks.surrogates`); several tasks are searched in turn and judged together.
+
 Nothing is trained: a table has the curve of every configuration, a strategy pays for the epochs it looks at.
 Its score is the area, over log device-seconds and log error, that its points dominate, as a share of what all
 points of the table dominate (`pipeline.frontier.Bounds.around` these points), at each device-second paid.
@@ -7,7 +10,8 @@ points of the table dominate (`pipeline.frontier.Bounds.around` these points), a
 trial, the others every epoch. `gp`, `moasha`, `primo` and `smac` need packages of the benchmark's own
 environment (`make bench`).
 
-A second table adds what device-seconds leave out: the measured time of asking and telling, and 0.16 s a trial
+A second table adds what device-seconds leave out: asking and telling, in seconds of the CPU so that who else
+is busy does not count, and 0.16 s a trial
 (`benchmarks.overhead`: what a sweep takes for a trial beside training and compiling).
 
 `--workers 1 2 8` runs `frontier` with so many workers by simulated clocks. Its gain is the share of the area
@@ -25,7 +29,7 @@ import math
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +45,9 @@ from benchmarks.ledger import ENOUGH, MOST_TRIALS, Ledger, Step
 from benchmarks.other_tuners import Absent
 from benchmarks.results import Goal
 from benchmarks.strategies import STRATEGIES
-from benchmarks.table import BadTable, Table, read
+from benchmarks.surrogates import LCBench
+from benchmarks.table import BadTable, Space, read
+from pipeline.errors import BadData, DataMissing
 
 SHARES = (0.9, 0.95, 0.96, 0.98, 0.99)
 PRINTED = (0.9, 0.95, 0.99)
@@ -53,6 +59,8 @@ WITH_LIST = {"digits": (0.54, 0.89, 2.13), "mnist-12k": (3.53, 6.22, 13.2)}
 TRIAL_SECONDS = 0.16
 """What a trial of a sweep takes beside training, compiling and asking (`benchmarks.overhead`)."""
 FIRST_TRIALS = 8
+TASK_GOAL = 3.0
+"""How many times as much the best rival shall pay for 95 % of a task of a surrogate."""
 PARALLEL = {2: 0.95, 8: 0.85}
 """The least part of one worker's gain."""
 
@@ -130,7 +138,7 @@ def _number(seconds: float) -> float | None:
 class Job:
     """One strategy and seed, to be run."""
 
-    table: Table
+    table: Space
     budget: float
     name: str
     seed: int
@@ -177,13 +185,20 @@ def replay(work: Sequence[tuple[str, Sequence[Job]]], processes: int) -> tuple[l
     return outcomes, absent
 
 
-def plan(table: Table, told: argparse.Namespace) -> list[tuple[str, list[Job]]]:
+def plan(table: Space, told: argparse.Namespace, budget: float) -> list[tuple[str, list[Job]]]:
     """Every strategy with one worker, and ours with several."""
     seeds = range(told.first_seed, told.first_seed + told.seeds)
 
     def jobs(name: str, workers: int) -> list[Job]:
         return [
-            Job(table=table, budget=told.budget, name=name, seed=seed, workers=workers, trials=told.trials)
+            Job(
+                table=table,
+                budget=budget,
+                name=name,
+                seed=seed,
+                workers=workers,
+                trials=told.trials,
+            )
             for seed in seeds
         ]
 
@@ -257,6 +272,19 @@ def _judge_workers(outcomes: Sequence[Outcome]) -> list[Goal]:
     ]
 
 
+def judge_tasks(judged: Mapping[str, tuple[float, Sequence[Outcome]]]) -> list[Goal]:
+    """What ours shall reach over several tasks: on each a third of the best rival's cost to 95 %."""
+    found = []
+    for name, (budget, outcomes) in judged.items():
+        ours = next((each for each in outcomes if each.name == OURS), None)
+        rivals = [each for each in outcomes if each is not ours and each.runs[0].workers == 1]
+        if ours is not None and rivals:
+            best = min(rivals, key=lambda each: each.cost_to(0.95))
+            text = f"{name}: cost to 95 %, best rival ({best.name}) by ours"
+            found.append(_goal(text, TASK_GOAL, best.cost_to(0.95), ours.cost_to(0.95), budget))
+    return found
+
+
 def _goal(text: str, wanted: float, theirs: float, ours: float, budget: float) -> Goal:
     if not math.isfinite(ours):
         return Goal(f"{text} (ours did not get there)", wanted, 0.0, "x")
@@ -289,6 +317,7 @@ def lines(outcomes: Sequence[Outcome]) -> list[list[str]]:
     return found
 
 
+WHOLE = "With the CPU seconds of asking and telling, and 0.16 s a trial:"
 WHOLE_HEAD = ["strategy", *(f"whole cost to {share:.0%}" for share in PRINTED)]
 
 
@@ -303,13 +332,13 @@ def _told(seconds: float) -> str:
 
 
 def markdown(
-    name: str, table: Table, budget: float, outcomes: Sequence[Outcome], notes: Sequence[str]
+    name: str, table: Space, budget: float, outcomes: Sequence[Outcome], notes: Sequence[str]
 ) -> str:
     parts = [
         f"# Searching {name} again",
         about_table(name, table, budget),
         report.markdown_table(HEAD, lines(outcomes)),
-        "With the measured seconds of asking and telling, and 0.16 s a trial:",
+        WHOLE,
         report.markdown_table(WHOLE_HEAD, whole_lines(outcomes)),
         "## Goals",
         report.goal_lines(goals(outcomes, budget, name)),
@@ -318,18 +347,18 @@ def markdown(
     return "\n\n".join(parts) + "\n"
 
 
-def about_table(name: str, table: Table, budget: float) -> str:
+def about_table(name: str, table: Space, budget: float) -> str:
     return (
-        f"{name}: {len(table.rows)} configurations, up to {table.epochs} epochs, {table.device_seconds:.4g} "
-        f"device-seconds in all; budget {budget:g}. Device-seconds of the median seed until a share of the "
+        f"{name}: {table.about}, up to {table.epochs} epochs; budget {budget:.4g}. "
+        "Device-seconds of the median seed until a share of the "
         f"table's area; a run ends at {ENOUGH:.1%} or at its most trials."
     )
 
 
-def show(name: str, table: Table, budget: float, outcomes: Sequence[Outcome], console: Console) -> None:
+def show(name: str, table: Space, budget: float, outcomes: Sequence[Outcome], console: Console) -> None:
     console.print(about_table(name, table, budget), highlight=False)
     console.print(_grid(HEAD, lines(outcomes)))
-    console.print("With the measured seconds of asking and telling, and 0.16 s a trial:", highlight=False)
+    console.print(WHOLE, highlight=False)
     console.print(_grid(WHOLE_HEAD, whole_lines(outcomes)))
     if found := goals(outcomes, budget, name):
         console.print(report.goal_table(found))
@@ -347,15 +376,16 @@ def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Grid:
 def keep(
     folder: Path,
     name: str,
-    table: Table,
+    table: Space,
     told: argparse.Namespace,
+    budget: float,
     outcomes: Sequence[Outcome],
     absent: Sequence[str],
 ) -> None:
     about = machine.about() | {"load_before": told.load}
     raw = {
         "table": name,
-        "budget": told.budget,
+        "budget": budget,
         "most_trials": told.trials,
         "parts_of_gain": {
             str(workers): {f"{share:.2f}": round(part, 4) for share, part in parts.items()}
@@ -382,14 +412,17 @@ def keep(
         f"{about['date']}, {about['device']}; {where}; seeds from {told.first_seed}; {versions}.",
         *absent,
     ]
-    text = markdown(name, table, told.budget, outcomes, notes)
+    text = markdown(name, table, budget, outcomes, notes)
     machine.keep(folder, about, f"replay-{name}", raw, text)
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.replay", description=__doc__)
-    parser.add_argument("--table", type=Path, required=True, help="JSON lines, one configuration each")
-    parser.add_argument("--budget", type=float, required=True, help="device-seconds that a strategy may pay")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--table", type=Path, help="JSON lines, one configuration each")
+    source.add_argument("--surrogate", choices=["lcbench"], help="a published surrogate; --task says of what")
+    parser.add_argument("--task", nargs="+", default=[], help="OpenML tasks of the surrogate, as 126026 3945")
+    parser.add_argument("--budget", type=float, help="device-seconds that a strategy may pay")
     parser.add_argument("--seeds", type=int, required=True)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument(
@@ -406,29 +439,51 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, choices=(1, 2), default=1, help="processes")
     parser.add_argument("--out", type=Path, help="keep results in a folder of date and machine in this one")
     told = parser.parse_args(words)
-    if told.seeds < 1 or not told.budget > 0 or told.trials < 1 or min(told.workers) < 1:
+    if told.seeds < 1 or told.trials < 1 or min(told.workers) < 1 or (told.budget or 1.0) <= 0:
         parser.error("--seeds, --trials and --workers must be >= 1 and --budget > 0")
+    if (told.table is not None and not told.budget) or bool(told.surrogate) != bool(told.task):
+        parser.error("--table needs --budget, and --surrogate needs --task (which has a budget of its own)")
     return told
+
+
+def open_tables(told: argparse.Namespace) -> Iterator[tuple[str, Space, float]]:
+    """Open what shall be searched: name, space and budget.
+
+    Raises:
+        BadTable: it cannot be read, or there is no such task.
+    """
+    if told.table is not None:
+        yield told.table.stem, read(told.table), told.budget
+    for task in told.task:
+        try:
+            surrogate = LCBench(task)
+        except (Absent, BadData, DataMissing) as error:
+            raise BadTable(str(error)) from None
+        yield f"lcbench-{task}", surrogate, told.budget or surrogate.budget
 
 
 def main(words: Sequence[str]) -> int:
     told = arguments(words)
-    aside = Console(width=130, stderr=True)
+    aside, console = Console(width=130, stderr=True), Console(width=130)
+    told.load = machine.about()["load"]
+    judged: dict[str, tuple[float, list[Outcome]]] = {}
     try:
-        table = read(told.table)
+        for name, table, budget in open_tables(told):
+            outcomes, absent = replay(plan(table, told, budget), told.jobs)
+            for line in absent:
+                aside.print(line, style="yellow", markup=False, highlight=False)
+            if told.json:
+                print(json.dumps({each.name: each.brief() for each in outcomes}, indent=1))
+            else:
+                show(name, table, budget, outcomes, console)
+            if told.out:
+                keep(told.out, name, table, told, budget, outcomes, absent)
+            judged[name] = budget, outcomes
     except BadTable as error:
         aside.print(str(error), style="red", markup=False, highlight=False)
         return 2
-    told.load = machine.about()["load"]
-    outcomes, absent = replay(plan(table, told), told.jobs)
-    for line in absent:
-        aside.print(line, style="yellow", markup=False, highlight=False)
-    if told.json:
-        print(json.dumps({each.name: each.brief() for each in outcomes}, indent=1))
-    else:
-        show(told.table.stem, table, told.budget, outcomes, Console(width=130))
-    if told.out:
-        keep(told.out, told.table.stem, table, told, outcomes, absent)
+    if len(judged) > 1 and not told.json:
+        console.print(report.goal_table(judge_tasks(judged)))
     return 0
 
 

@@ -21,7 +21,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 
 from benchmarks.ledger import Ledger, Trained
 from benchmarks.other_tuners import log_losses, moasha, need, primo, smac, train_on
-from benchmarks.table import EPOCHS, Curve, Table
+from benchmarks.table import EPOCHS, Curve, Space
 from pipeline.frontier import dominates
 from pipeline.frontier_sampler.domains import Choices, Numeric
 from pipeline.frontier_sampler.encoding import make_key
@@ -40,16 +40,16 @@ def distribution_of(domain: Numeric | Choices) -> BaseDistribution:
     return FloatDistribution(domain.low, domain.high, log=domain.log)
 
 
-def distributions(table: Table) -> dict[str, BaseDistribution]:
+def distributions(table: Space) -> dict[str, BaseDistribution]:
     """By name of the space, without epochs."""
     return {each.name: distribution_of(each.domain) for each in table.parameters}
 
 
-def epochs_of(table: Table) -> IntDistribution:
+def epochs_of(table: Space) -> IntDistribution:
     return IntDistribution(table.first, max(table.first, table.epochs), log=True)
 
 
-def suggest(trial: optuna.Trial, table: Table) -> dict[str, Any]:
+def suggest(trial: optuna.Trial, table: Space) -> dict[str, Any]:
     """Asked parameter by parameter, as an objective does it."""
     params: dict[str, Any] = {}
     for each in table.space.parameters:
@@ -61,25 +61,25 @@ def suggest(trial: optuna.Trial, table: Table) -> dict[str, Any]:
 # ---- samplers of Optuna -------------------------------------------------------------------------------
 
 
-def make_frontier(table: Table, seed: int) -> BaseSampler:
-    """Ours; eight trials at the start as everywhere, which are told as sixteen."""
+def make_frontier(table: Space, seed: int) -> BaseSampler:
+    """Ours; eight trials at the start as everywhere, which a table tells as sixteen (see `_tell_row`)."""
     return FrontierSampler(
         distributions={**distributions(table), EPOCHS: epochs_of(table)},
         when={each.name: (each.parent, each.among) for each in table.parameters if each.parent},
         epochs=EPOCHS,
         seed=seed,
-        startup_trials=16,
+        startup_trials=16 if table.recorded else 8,
     )
 
 
-def make_gp(_table: Table, seed: int) -> BaseSampler:
+def make_gp(_table: Space, seed: int) -> BaseSampler:
     """Raises Absent: PyTorch is missing."""
     need("gp", "torch", "torch")
     return GPSampler(seed=seed)
 
 
 def _by_sampler(
-    make: Callable[[Table, int], BaseSampler],
+    make: Callable[[Space, int], BaseSampler],
     *,
     every: bool,
     log: bool = False,
@@ -113,7 +113,7 @@ def _by_sampler(
     return strategy
 
 
-def _tell_row(study: optuna.Study, ended: Trained, table: Table, values: tuple[float, float]) -> None:
+def _tell_row(study: optuna.Study, ended: Trained, table: Space, values: tuple[float, float]) -> None:
     """Tell the row that was trained, too, where the suggestion was another."""
     row, trial = table.inner[ended.row], ended.trial
     epochs = trial.params[EPOCHS]

@@ -47,21 +47,53 @@ class Row:
         return tuple(entry for entry in self.curve if entry[0] <= epochs) or self.curve[:1]
 
 
-class Table:
-    """Rows, the space that they span, and the area that all their points dominate."""
+class Space:
+    """Configurations that can be trained, the space that they span, and the area that all points dominate."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = list({make_key(row.params): row for row in rows}.values())
-        self.parameters = _parameters([row.params for row in self.rows])
+    recorded = False
+    """Whether suggestions are trained as the nearest of some rows, and not as they are."""
+
+    def __init__(self, parameters: Sequence[Parameter], first: int, epochs: int) -> None:
+        self.parameters, self.first, self.epochs = list(parameters), first, epochs
         self.space = EncodedSpace(self.parameters)
-        self.inner = [_inner(row.params, self.parameters) for row in self.rows]
-        self.place: dict[Key, int] = {make_key(params): at for at, params in enumerate(self.inner)}
-        self.first = min(row.curve[0][0] for row in self.rows)
-        self.epochs = max(row.curve[-1][0] for row in self.rows)
-        points = [Point(accuracy, seconds) for row in self.rows for _, seconds, accuracy in row.curve]
+        self.rows: list[Row] = []
+        self.inner: list[dict[str, Any]] = []
+        self.place: dict[Key, int] = {}
+
+    def measure(self, points: Sequence[Point]) -> None:
+        """Take the area of `points` for the whole."""
         floor = 0.5 * min((1 - each.accuracy for each in points if each.accuracy < 1 - 1e-9), default=2e-4)
         self.bounds = Bounds.enclose(points, floor)
         self.whole = compute_log_hypervolume(points, self.bounds)
+
+    @property
+    def about(self) -> str:
+        """What there is to search."""
+        raise NotImplementedError
+
+    def nearest(self, params: Mapping[str, Any], free: Sequence[bool] | None = None) -> int:
+        """The row as which a configuration is trained."""
+        raise NotImplementedError
+
+
+class Table(Space):
+    """Rows that were recorded."""
+
+    recorded = True
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        rows = list({make_key(row.params): row for row in rows}.values())
+        first, last = min(row.curve[0][0] for row in rows), max(row.curve[-1][0] for row in rows)
+        super().__init__(_parameters([row.params for row in rows]), first, last)
+        self.rows += rows
+        self.inner += [_inner(row.params, self.parameters) for row in rows]
+        self.place |= {make_key(params): at for at, params in enumerate(self.inner)}
+        self.measure([Point(accuracy, seconds) for row in rows for _, seconds, accuracy in row.curve])
+
+    @property
+    def about(self) -> str:
+        """What there is to search."""
+        return f"{len(self.rows)} configurations, {self.device_seconds:.4g} device-seconds in all"
 
     @cached_property
     def features(self) -> np.ndarray:

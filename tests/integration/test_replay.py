@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import record, replay, strategies
+from benchmarks import record, replay, strategies, surrogates
 from benchmarks.ledger import Ledger, Step, Trained
 from benchmarks.replay import Job, Outcome, Run
 from benchmarks.table import Row, Table, read
@@ -163,6 +163,47 @@ def test_json_has_the_agreed_form(path: Path, capsys: pytest.CaptureFixture[str]
         assert set(found["cost_to"]) == {"0.90", "0.95", "0.99"}
         assert 0 < found["hypervolume"] <= 1
         assert found["seeds"] == 2
+
+
+def test_a_surrogate_trains_the_very_configuration_and_needs_a_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With curves that this test makes up in the place of the network's."""
+
+    def train(_: object, configurations: Any) -> list[Row]:
+        entries = [(1, 1.0, 0.5), (2, 2.0, 0.6)]
+        return [
+            Row(
+                params,
+                tuple(
+                    (epoch, seconds * params["num_layers"], reached) for epoch, seconds, reached in entries
+                ),
+            )
+            for params in configurations
+        ]
+
+    monkeypatch.setattr(surrogates.LCBench, "_train", train)
+    monkeypatch.setattr(surrogates, "need", lambda *_: None)
+    monkeypatch.setattr(surrogates, "fetch_file", lambda file, _: tmp_path / file.name)
+    (tmp_path / "encoding.json").write_text('{"OpenML_task_id": {"#na#": 0, "126026": 2}}')
+    task = surrogates.LCBench("126026")
+    params = [task.space.decode([share] * 7) for share in (0.1, 0.9, 0.1)]
+    assert [task.nearest(each) for each in params] == [0, 1, 0]
+    ledger = Ledger(task, math.inf)
+    ledger.run(ledger.find_row(params[1], 2), 2, every=True)
+    assert ledger.paid == 2.0 * params[1]["num_layers"]
+    assert replay.main(["--surrogate", "lcbench", "--task", "1", "--seeds", "1"]) == 2
+    assert "--task must be one of 126026; got 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        replay.arguments(["--surrogate", "lcbench", "--seeds", "1"])
+
+
+def test_several_tasks_are_judged_by_the_best_rival_of_each() -> None:
+    def told(name: str, paid: float) -> Outcome:
+        return Outcome(name, (Run((Step(paid, 0.95, 9, 0.1),), 0.95, 9, 0.1),))
+
+    found = replay.judge_tasks({"a": (100, [told("frontier", 10), told("tpe", 50), told("random", 40)])})
+    assert [(goal.wanted, goal.measured) for goal in found] == [(3.0, 4.0)]
 
 
 def test_a_seed_repeats_itself(path: Path) -> None:
