@@ -18,6 +18,17 @@ from pipeline.frontier_sampler.surrogate import Kernel, Posterior
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+FREE_SHARE, UNCUT_SHARE = 0.002, 0.005
+"""A trial that costs less than these shares of all device-seconds paid so far is as good as free: its gain
+decides rather than its price, and it need not be cut short. Without this the cheapest corner of a space
+draws hundreds of trials, since what is hoped for there is divided by next to nothing."""
+GROWTH = 2.0
+"""A trial goes at most so many times as far as the configuration was trained: what is learned on the way may
+show that the rest is not worth its cost."""
+DISCOUNT = 0.6
+"""What a gain is worth for each further trial that lies before it, as the plan may be given up at each: so
+what has begun well is finished before the next new configuration is begun in the same hope."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
@@ -78,6 +89,7 @@ class Forecast:
         self.fidelity: Fidelity = history.fidelity
         self.rungs = np.array(self.fidelity.rungs)
         self.observed = history.list_relevant()
+        self._paid_seconds = history.paid_seconds
         self._floor = observations.estimate_error_floor(self.observed)
         self._decline = observations.estimate_decline(self.observed) * self.fidelity.span
         self._costs = CostModel(self.observed, work)
@@ -194,6 +206,19 @@ class Forecast:
                 allowed[row] &= ~np.isin(self.rungs, list(candidate.targets))
         return allowed
 
+    def find_limits(self, forecasts: CandidateForecasts) -> NDArray[np.int_]:
+        """Find how far the next trial of each candidate may go [m]; see GROWTH and UNCUT_SHARE."""
+        reached = forecasts.reached[:, None]
+        grown = np.where(reached > 0, reached * GROWTH, self.fidelity.low)
+        further = self.rungs[None, :] > reached
+        within = (self.rungs[None, :] <= grown) | (
+            forecasts.extra_seconds <= UNCUT_SHARE * self._paid_seconds
+        )
+        first = np.where(further.any(1), further.argmax(1), len(self.rungs) - 1)
+        last = np.where(within & further, self.rungs[None, :], 0).max(1)
+        limits: NDArray[np.int_] = np.maximum(last, self.rungs[first])
+        return np.where(forecasts.fair, limits, self.fidelity.high)
+
     def _is_fair(self, candidate: Configuration) -> bool:
         """Return whether every epoch counts: as observed, or as for the nearest observed configuration."""
         if candidate.curve or self._fair.all():
@@ -205,7 +230,10 @@ class Forecast:
     def compute_gains(
         self, forecasts: CandidateForecasts, nodes: Sequence[float] = acquisition.NODES
     ) -> Array:
-        """Compute expected area per extra device-second [m, rungs]; 0 where a target is not allowed."""
+        """Compute expected area per extra device-second [m, rungs]; 0 where a target is not allowed.
+
+        See DISCOUNT, and FREE_SHARE for what is added to the device-seconds.
+        """
         dearest = math.log(
             float(forecasts.costs[:, -1].max())
         )  # the edge lies behind the dearest trial in sight
@@ -220,9 +248,13 @@ class Forecast:
             forecasts.fair,
             nodes,
         )
+        trials_before = np.ceil(
+            np.log2(np.maximum(self.rungs[None, :] / self.find_limits(forecasts)[:, None], 1.0))
+        )
         gains: Array = (
             np.where(forecasts.allowed, area, 0.0)
+            * DISCOUNT**trials_before
             * forecasts.feasible_chance[:, None]
-            / forecasts.extra_seconds
+            / (forecasts.extra_seconds + FREE_SHARE * self._paid_seconds)
         )
         return gains

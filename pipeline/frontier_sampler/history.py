@@ -190,6 +190,11 @@ class History:
         """Return how many configurations have a curve."""
         return len(self._observed)
 
+    @property
+    def paid_seconds(self) -> float:
+        """Return the device-seconds of all curves."""
+        return self._observed.sum_costs()
+
     def list_observed(self) -> list[Configuration]:
         """List the configurations with a curve, in the order of their first trials."""
         return self._observed.list_all()

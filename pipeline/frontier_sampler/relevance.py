@@ -59,6 +59,10 @@ class ConfigurationTable:
         )  # fmt: skip
         self._fronts[row // GROUP] = self._relevant = None
 
+    def sum_costs(self) -> float:
+        """Return the device-seconds of all configurations, summed in the order of their first trials."""
+        return float(np.exp(self._columns[self._sort_rows(), END_COST]).sum())
+
     def list_all(self) -> list["Configuration"]:
         """List the configurations in the order of their first trials."""
         return [self._configurations[row] for row in self._sort_rows()]

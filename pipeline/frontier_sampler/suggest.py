@@ -25,9 +25,6 @@ PAUSED = 64
 REFIT = 12
 FIRST_TARGETS = (1, 1, 2)
 """Epochs of the quasi-random trials, in turn, in units of the lowest number of epochs."""
-GROWTH = 2.0
-"""A suggestion goes at most so many times as far as the configuration was trained: what is learned on the
-way may show that the rest is not worth its cost."""
 BOLD = (-4.0, -2.5)
 """Deviations to look at where nothing seems to improve the frontier."""
 
@@ -102,16 +99,7 @@ class Suggester:
         params = dict(forecasts.candidates[row].params)
         if not self.fidelity.chosen:
             return Suggestion(params, None)
-        target = int(forecast.rungs[rung])
-        return Suggestion(
-            params, self._limit_target(target, int(forecasts.reached[row])) if forecasts.fair[row] else target
-        )
-
-    def _limit_target(self, target: int, reached: int) -> int:
-        """Return the target, or a rung before it (see GROWTH)."""
-        limit = reached * GROWTH if reached else self.fidelity.low
-        rungs = [rung for rung in self.fidelity.rungs if rung > reached]
-        return max((rung for rung in rungs if rung <= min(target, limit)), default=rungs[0])
+        return Suggestion(params, min(int(forecast.rungs[rung]), int(forecast.find_limits(forecasts)[row])))
 
     def _fit_kernels(self) -> Kernels:
         """Fit to the first trials up to a round number, so that every process comes to the same."""

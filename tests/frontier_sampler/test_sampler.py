@@ -15,6 +15,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from pipeline.frontier_sampler.distributions import join_distributions
+from pipeline.frontier_sampler.encoding import make_key
 from pipeline.frontier_sampler.sampler import FrontierSampler
 
 SPACE = {
@@ -268,7 +269,9 @@ def test_an_accuracy_in_per_cent_is_the_same_study() -> None:
         return 100 * accuracy, seconds
 
     share, percent = played(30, lambda trial: objective(trial, 12)), played(30, in_percent)
-    assert [trial.params for trial in percent.trials] == [trial.params for trial in share.trials]
+    assert [make_key(trial.params) for trial in percent.trials] == [
+        make_key(trial.params) for trial in share.trials
+    ]  # a division by 100 may change the last digits
 
 
 def test_cost_may_come_first() -> None:
@@ -321,10 +324,10 @@ def test_a_sampler_can_be_copied() -> None:
 def test_a_new_seed_gives_other_trials() -> None:
     sampler = FrontierSampler(seed=0, **GIVEN)
     study = study_of(sampler)
-    for trial in played(14, **GIVEN).trials:
+    for trial in played(4, **GIVEN).trials:  # later both may go on with the same paused configuration
         study.add_trial(trial)
     sampler.reseed_rng()
-    assert asked(study) != asked(played(14, **GIVEN))
+    assert asked(study) != asked(played(4, **GIVEN))
 
 
 def test_what_another_sampler_fixes_is_no_part_of_the_space() -> None:
