@@ -30,13 +30,23 @@ def _run_command(words: Sequence[str]) -> int:
     if list(words) == ["--version"]:
         print(f"fulcrum {__version__}")
         return 0
+    if words and words[0] == "--complete":  # asked by a shell
+        from pipeline.cli.completion.complete import complete_line
+
+        print("\n".join(complete_line(" ".join(words[1:]))))
+        return 0
     if not words or HELP & set(words):
         topics = [word for word in words if help.is_topic(word)]
         print(help.format_help(next(iter(topics), None)))
         return 0 if words else 2
     signals.listen()
     try:
-        _run(words[0], words[1:])
+        if words[0] == "--install-completion":
+            from pipeline.cli.completion.install import install_completion
+
+            print(install_completion(words[1:]))
+        else:
+            _run(words[0], words[1:])
     except BaseException as error:  # a signal may come out of a library as any error
         if stopped := signals.read_requested():
             name = "Ctrl-C" if stopped is signal.SIGINT else stopped.name
