@@ -1,4 +1,4 @@
-"""What a word may become, read from conf/ as the help is: without Hydra or TensorFlow, in a tenth of a second."""
+"""What a word may become, read from conf/ as the help is: a shell waits, so without Hydra or TensorFlow."""
 
 import re
 from collections.abc import Iterable, Iterator
