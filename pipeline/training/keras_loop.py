@@ -1,4 +1,4 @@
-"""Keras' own `fit` over the same batches, for models that the compiled loop cannot take."""
+"""Keras' own `fit` over the same batches: the fallback (`engine=keras`), and what tests compare with."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -63,7 +63,7 @@ def _apply_dense(optimizer: Any) -> None:
 
 
 class KerasLoop:
-    """Plain `model.fit(shuffle=False)`, one epoch a call, for what the compiled loop cannot take."""
+    """Plain `model.fit(shuffle=False)`, one epoch a call."""
 
     def __init__(
         self, settings: Settings, prepared: Prepared, weights: Sequence[np.ndarray], device: ClaimedDevice

@@ -54,7 +54,7 @@ def take_epochs(loop: NetworkLoop | KerasLoop, *numbers: int) -> list[float]:
     [
         (
             f"{CNN} model.dropout=0.4 optimizer.weight_decay=0.1 schedule=cosine loss.class_weights=balanced "
-            "loss.label_smoothing=0.1 augment.shift=0.3 augment.rotate=10",
+            "loss.label_smoothing=0.1 augment.shift=0.3 model.blocks=1",
             (Engine.graph,),
             2e-4,
         ),
