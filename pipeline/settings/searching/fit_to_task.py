@@ -26,7 +26,7 @@ def check_task(data: Data, loss: Loss, output: Output | None, evaluate: Evaluate
         require(not isinstance(loss, OF_QUANTITIES_ALONE), "loss", classes, kind)
         allowed = "softmax or sigmoid without data.task=regression"
         require(output is not Output.linear, "model.output", allowed, output)
-        of_classes = "an accuracy without data.task=regression"
+        of_classes = "a measure of classes without data.task=regression"
         require(objective is not Objective.r2, "search.objective", of_classes, objective)
         return
     require(isinstance(loss, LOSSES), "loss", f"{', '.join(map(option_name, LOSSES))} {WITH}", kind)

@@ -42,7 +42,10 @@ def test_a_quantity_implies_its_loss_and_output(words: list[str], loss: str, typ
             "loss must be cross_entropy, binary_cross_entropy or mean_squared_error, or data.task",
         ),
         (["model.output=linear"], "model.output must be softmax or sigmoid without data.task=regression"),
-        (["search.objective=r2"], "search.objective must be an accuracy without data.task=regression"),
+        (
+            ["search.objective=r2"],
+            "search.objective must be a measure of classes without data.task=regression",
+        ),
         (["data.task=regression"], "data has no setting task"),
     ],
 )
