@@ -84,6 +84,7 @@ def test_the_code_needs_no_package_called_pipeline() -> None:
     name, content = model_code.pack_code()
     assert model_code.pack_code.__wrapped__() == (name, content)  # the same for the same code
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert not any("/cli/" in entry or "/search/" in entry for entry in archive.namelist())
         for entry in archive.namelist():
             source = archive.read(entry).decode()
             assert not re.search(r"^\s*(from|import) pipeline", source, re.MULTILINE), entry
