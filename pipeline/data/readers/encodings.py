@@ -21,7 +21,10 @@ LIKELY = [
 """What texts are in that people have; others are tried where none of these fits."""
 ASIAN = re.compile(r"[\t\n\r -~\u0e00-\u0e7f\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]")
 ISO_2022 = re.compile(rb"\x1b[$(]")
-CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufeff\ufffe]")
+CONTROLS = re.compile(
+    r"[\x00-\x08\x0b\x0e-\x1f\x7f-\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff\ufffe]"
+)
+"""What is no letter: control characters, and the spaces that words are not split at otherwise."""
 
 
 def decode_text(content: bytes, encoding: str) -> tuple[str, str]:
@@ -42,7 +45,7 @@ def choose_encoding(content: bytes, other: str) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Return the text with newlines as line ends and a space for each control character."""
+    """Return the text with newlines as line ends, and a space for control characters and odd spaces."""
     return CONTROLS.sub(" ", text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
 
 

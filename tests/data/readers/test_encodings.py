@@ -84,3 +84,9 @@ def test_any_bytes_have_an_encoding(content: bytes) -> None:
 def test_utf8_is_read_as_written(text: str) -> None:
     content = text.encode()
     assert decode_text(content, "utf-8")[0] == clean_text(text)
+
+
+def test_every_kind_of_space_parts_words() -> None:
+    text = "no\u00a0break thin\u2009space zero\u200bwidth wide\u3000space\u2028line\u0085end"
+    parted = "no break thin space zero width wide space line end"
+    assert clean_text(text) == parted
