@@ -110,11 +110,14 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.own_loop", description=__doc__)
     parser.add_argument("--budget", type=float, default=10.0, help="device-seconds of each sweep (10)")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--pages", nargs="*", choices=list(PAGES), default=list(PAGES), help="examples to time"
+    )
     parser.add_argument("--out", type=Path, default=KEPT, help="folder of the results")
     told, console, about = parser.parse_args(words), Console(width=130), machine.about()
     there = [page for page, module in PAGES.items() if find_spec(module)]
     timed = []
-    for page in there:
+    for page in (page for page in there if page in told.pages):
         with tempfile.TemporaryDirectory() as folder:
             run(shlex.split(commands_of(page)[0].removeprefix(START)), folder)
         timed.append(time_sweep(page))

@@ -196,7 +196,10 @@ def add_epochs(
     max_epochs = settings.train.epochs
     if settings.search.sampler is not Sampler.frontier or max_epochs == 1 or EPOCHS in space.keys:
         return space, None
-    schedules = next((dimension for dimension in space.dimensions if dimension.key == "schedule"), None)
+    is_loop = isinstance(settings.trial, UserLoop)  # whose `schedule` is a key like any other
+    schedules = next(
+        (dimension for dimension in space.dimensions if dimension.key == "schedule" and not is_loop), None
+    )
     when = None
     if schedules is not None:
         fair_choices = [choice for choice in schedules.choices if is_fair(str(choice))]
@@ -212,6 +215,8 @@ def add_epochs(
 def read_searched_values(command_line: CommandLine, keys: Sequence[str]) -> dict[str, Value]:
     """Return the values of the searched keys that apply to a trial: the option of a group, or a setting."""
     trial = command_line.settings.trial
-    flat = dict(flatten(command_line.settings)) | (trial.values if isinstance(trial, UserLoop) else {})
-    values = {key: command_line.choices.get(key, flat.get(key)) for key in keys}
+    flat = dict(flatten(command_line.settings))
+    # A key of the user's may have the name of a group of ours, which says nothing of its loop.
+    first = trial.values if isinstance(trial, UserLoop) else command_line.choices
+    values = {key: first.get(key, flat.get(key)) for key in keys}
     return {key: value for key, value in values.items() if value is not None}  # type: ignore[misc]

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from pipeline.cli.compose import compose
+from pipeline.cli.sweep_plan import make_plan
 from pipeline.errors import BadSetting
+from pipeline.search.space import read_searched_values
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.training import UserLoop
 from pipeline.trial.user_keys import describe, make_settings
@@ -117,6 +119,13 @@ def test_a_function_that_declares_nothing_takes_any_key_but_one_that_is_nearly_o
     assert values_of(compose_loop("stateless", "start=0.5", "model=x")) == {"start": 0.5, "model": "x"}
     with pytest.raises(BadSetting, match="serach is not a setting; did you mean search"):
         compose_loop("stateless", "serach=quick")
+
+
+def test_a_key_of_the_name_of_a_group_of_ours_is_the_users() -> None:
+    made = compose_loop("stateless", "loss=hinge", "schedule=x", "start=1.0")
+    assert read_searched_values(made, ["loss", "schedule"]) == {"loss": "hinge", "schedule": "x"}
+    words = ("trial=function", f"trial.call={CALL}:train", "optimizer=sgd,adam")
+    assert make_plan(words).epochs == "train.epochs"
 
 
 def test_a_function_that_reads_its_state_can_be_paused() -> None:
