@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +60,22 @@ def test_a_sweep_and_a_run_return_what_the_commands_print(capfd: pytest.CaptureF
     assert run.load_model().output_shape == (None, 10)
     assert run.run_id in run._repr_html_()
     assert (os.sched_getaffinity(0), signal.getsignal(signal.SIGTERM)) == (cores, handler)
+
+
+def train(settings: Any) -> Iterator[float]:
+    """Learn by counting, the wider the better."""
+    for epoch in range(3):
+        yield 1 - 0.5**epoch / settings.width
+
+
+def test_a_function_takes_the_place_of_a_command_line(capfd: pytest.CaptureFixture[str]) -> None:
+    capfd.readouterr()
+    words = "search.workers=0 search.confirm=0"
+    found = fulcrum.sweep(train, {"width": [2, 4]}, budget="2 trials", words=words)
+    assert capfd.readouterr().out == ""
+    assert found.best().accuracy == pytest.approx(1 - 0.25 / 4)
+    assert found.best().settings["width"] == 4
+    assert "trial.call=tests.cli.library.test_calls:train" in found.best().command
 
 
 @pytest.mark.parametrize(
