@@ -115,7 +115,7 @@ def test_a_quantity_far_from_zero_keeps_its_digits(told: list[str], data: Prepar
     settings = compose([*told, "model.layers=0"]).settings
     weights = [np.full((10, 1), 0.1, np.float32), np.zeros(1, np.float32)]
     answers = make_predictor(keras_models.build_model(settings, far, weights))(data.test.features)
-    scaled = scale(data, data.test.features).sum(axis=1) * 0.1
+    scaled = scale(data, data.test.features).sum(axis=1).astype(np.float64) * 0.1
     np.testing.assert_allclose(answers[:, 0], 1.7e9 + 60 * scaled, rtol=0, atol=1e-3)
 
 
