@@ -73,8 +73,8 @@ def test_the_cost_is_the_cpu_seconds_of_the_program_and_its_children(program: Ma
         "say(accuracy=0.6)\n"
     )
     first, second = train(program(body))
-    assert 0.09 <= first.curve.last.device_seconds <= 0.19  # in ticks of 0.01 s
-    assert 0.19 <= second.curve.last.device_seconds - first.curve.last.device_seconds <= 0.45
+    assert 0.07 <= first.curve.last.device_seconds <= 0.19  # in ticks of 0.01 s, two to an interval
+    assert 0.15 <= second.curve.last.device_seconds - first.curve.last.device_seconds <= 0.45
     assert second.seconds.validate >= 0.25
 
 
