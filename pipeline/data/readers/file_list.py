@@ -10,6 +10,8 @@ from pipeline.data.readers.quantities import OFFER, parse_quantity
 from pipeline.data.report import Findings
 from pipeline.errors import BadData
 
+LONGEST_CELL = 65_536
+"""Letters of a path or a label."""
 PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "audio", "text")
 LABELS = ("label", "class", "category", "target")
 SPLITS = ("split", "set", "subset")
@@ -43,6 +45,9 @@ def _read_rows(path: Path, text: str, findings: Findings, quantities: bool) -> F
     split_column = next((columns[name] for name in SPLITS if name in columns), None)
     named: dict[str, list[tuple[str, Path]]] = {"train": []}
     for row in table:
+        # Not left to the bound of `csv`, which belongs to the process and which reading a table raises.
+        if any(len(cell or "") > LONGEST_CELL for cell in (row[path_column], row[label_column])):
+            raise csv.Error(f"line {table.line_num} has a cell of more than {LONGEST_CELL:,} letters")
         name, label = ((row[column] or "").strip() for column in (path_column, label_column))
         if not name or not label:
             raise BadData(
