@@ -132,12 +132,8 @@ class Search:
             f"null with search.budget={self.budget}",
             self.budget_device_seconds,
         )
-        require(
-            budget.trials is None or (self.trials is None and budget.trials <= MOST_TRIALS),
-            "search.trials",
-            f"null with search.budget={self.budget}, which is <= {MOST_TRIALS}",
-            self.trials,
-        )
+        valid = budget.trials is None or budget.trials <= MOST_TRIALS
+        require(valid, "search.budget", f"at most {MOST_TRIALS} trials", self.budget)
 
     @property
     def total(self) -> Budget:
@@ -146,9 +142,9 @@ class Search:
 
     @property
     def most_trials(self) -> int:
-        """Return the total of the study: a budget of time or money alone ends the search by that."""
+        """Return the total of the study: the least of `trials` and a budget in trials."""
         usual = MOST_TRIALS if self.budget else USUAL_TRIALS
-        return self.trials or self.total.trials or usual
+        return min(self.trials or usual, self.total.trials or MOST_TRIALS)
 
     @property
     def is_capped(self) -> bool:

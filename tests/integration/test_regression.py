@@ -31,4 +31,4 @@ def test_the_commands_of_the_page(fulcrum: Run, tmp_path: Path, monkeypatch: pyt
         assert "always answering the training" in text
         assert "confusion" not in text
     assert "R2" in said[3]
-    assert "%" not in re.sub(r"±\d+%", "", said[4].splitlines()[0])
+    assert "%" not in re.sub(r"±[\d.]+%", "", said[4].splitlines()[0])

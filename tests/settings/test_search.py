@@ -103,6 +103,8 @@ def test_which_accuracy_it_is_says_another_key() -> None:
         (["search.budget=2min", "search.trials=10"], 120.0, 10),
         (["search.budget=2min", "search=quick"], 120.0, 16),
         (["search.budget=7trials"], None, 7),
+        (["search.budget=7trials", "search=quick"], None, 7),
+        (["search.budget=7trials", "search.trials=3"], None, 3),
         (["search.budget=0.5usd", "price.per_hour=2"], 900.0, 1_000_000),
         (["search.budget_device_seconds=60"], 60.0, 40),
     ],
@@ -129,8 +131,8 @@ def test_a_budget_is_said_in_device_seconds_and_trials(
             "search.budget_device_seconds must be null with search.budget=2min, got 3",
         ),
         (
-            ["search.budget=7trials", "search.trials=3"],
-            "search.trials must be null with search.budget=7trials",
+            ["search.budget=2000000trials"],
+            "search.budget must be at most 1000000 trials, got 2000000trials",
         ),
     ],
 )
