@@ -20,7 +20,7 @@ Stopped                         SIGTERM or SIGHUP: not an Exception, so that no 
 from typing import TypeVar
 
 
-def escape_controls(text: str) -> str:
+def format_one_line(text: str) -> str:
     """Return the text with line ends and control characters written as escapes, so that it is one line."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
@@ -41,7 +41,7 @@ class BadInput(FulcrumError):
     exit_code = 2
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(escape_controls(text))
+        super().__init__(format_one_line(text))
 
 
 class BadSetting(BadInput):

@@ -131,3 +131,11 @@ def expand_home(path: str) -> Path:
         raise BadInput(
             f"a path must begin in a folder that is there, got {path} of a user without one; write it in full"
         ) from None
+
+
+def explain_unwritable_cache(folder: Path, error: OSError) -> BadInput:
+    """Return the error for a folder of `cache_dir` that cannot be written or has no room left."""
+    return BadInput(
+        f"cache_dir must be a writable folder with room, got {folder} ({error.strerror or error}); "
+        "set cache_dir=... or FULCRUM_CACHE"
+    )

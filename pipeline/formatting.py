@@ -3,8 +3,6 @@
 import html
 import re
 
-from pipeline.errors import escape_controls
-
 MAX_LETTERS = 14  # letters of a class name
 
 
@@ -25,11 +23,6 @@ def format_number(value: float) -> str:
 def shorten(name: str, limit: int = MAX_LETTERS) -> str:
     """Cut a name to `limit` letters; what is cut ends with an ellipsis."""
     return name if len(name) <= limit else f"{name[: limit - 1]}…"
-
-
-def format_one_line(text: str) -> str:
-    """Return the text with line ends and control characters written as escapes, so that it is one line."""
-    return escape_controls(text)
 
 
 def escape_markdown(text: str) -> str:

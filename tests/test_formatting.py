@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline import formatting
+from pipeline import errors, formatting
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> 
 
 
 def test_a_line_stays_one_line_whatever_is_in_it() -> None:
-    assert formatting.format_one_line("a\nb\x1b\u2028\udcff ü") == "a\\nb\\x1b\\u2028\\udcff ü"
+    assert errors.format_one_line("a\nb\x1b\u2028\udcff ü") == "a\\nb\\x1b\\u2028\\udcff ü"
 
 
 def test_markdown_shows_a_name_as_it_is() -> None:

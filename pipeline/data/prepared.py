@@ -17,8 +17,7 @@ import numpy as np
 from pipeline.data.features import FrontEnd, decode_front_end, encode_front_end
 from pipeline.data.report import CleaningReport, ColumnReport, decode_columns, decode_report, encode_columns
 from pipeline.data.samples import RawSamples, describe_samples, read_samples, save_samples
-from pipeline.errors import BadInput
-from pipeline.files import make_draft_path, remove_abandoned_drafts
+from pipeline.files import explain_unwritable_cache, make_draft_path, remove_abandoned_drafts
 
 COLUMNS_FILE = "columns.json"
 LOCK_FILE = ".lock"
@@ -203,10 +202,7 @@ def _place_entry(cache_dir: Path, key: str, write: Callable[[Path], None]) -> Pr
             _move_into_place(draft, cache_dir / key)
             return _read_entry(cache_dir / key, key, reused=False)
     except OSError as error:
-        raise BadInput(
-            f"cache_dir must be a writable folder with room, got {cache_dir} ({error.strerror or error}); "
-            "set cache_dir=... or FULCRUM_CACHE"
-        ) from None
+        raise explain_unwritable_cache(cache_dir, error) from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)  # still there only where something went wrong
 

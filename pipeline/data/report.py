@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from pipeline.formatting import format_one_line
+from pipeline.errors import format_one_line
 
 
 @dataclass(frozen=True, slots=True)

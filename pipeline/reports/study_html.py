@@ -58,7 +58,8 @@ def render_frontier(results: Results, runs: str = "") -> str:
 
 def make_page_data(results: Results, runs: str = "") -> dict[str, Any]:
     """Return what the page's script reads: the points, the trials, the settings, the steps of the sliders."""
-    points = [_make_point(member, results) for member in results.frontier]
+    floor, knee = compute_error_floor(results.points), results.knee
+    points = [_make_point(member, floor, member is knee) for member in results.frontier]
     measure = results.measure
     values = sorted({point["value"] for point in points})
     costs = sorted({point["cost"] for point in points})
@@ -77,8 +78,7 @@ def make_page_data(results: Results, runs: str = "") -> dict[str, Any]:
     }
 
 
-def _make_point(member: FrontierPoint, results: Results) -> dict[str, Any]:
-    floor = compute_error_floor(results.points)
+def _make_point(member: FrontierPoint, floor: float, is_knee: bool) -> dict[str, Any]:
     estimate = member.estimate
     return {
         "key": study_charts.format_key(member),
@@ -86,13 +86,13 @@ def _make_point(member: FrontierPoint, results: Results) -> dict[str, Any]:
         "y": max(1 - member.point.accuracy, floor),
         "value": estimate.accuracy,
         "cost": estimate.device_seconds,
-        "shown": results.measure.format(estimate.accuracy),
+        "shown": member.measure.format(estimate.accuracy),
         "seconds": format_number(estimate.device_seconds),
         "text": f"trial {member.trial.number} at epoch {member.epoch}: {describe_point(member)}",
         "params": _make_plain(member.trial),
         "command": member.command,
         "run": member.trial.run_id,
-        "knee": member is results.knee,
+        "knee": is_knee,
     }
 
 

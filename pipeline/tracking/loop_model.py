@@ -9,8 +9,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from pipeline.errors import FulcrumError
-from pipeline.formatting import format_one_line, shorten
+from pipeline.errors import FulcrumError, format_one_line
+from pipeline.formatting import shorten
 from pipeline.tracking.model_artifact import hide_registry_messages
 
 MAX_TEXT = 200

@@ -334,7 +334,6 @@ class StudyRecorder:
                 recorded = self._tags.get(trial.run_id)
                 self._update_tags(trial.run_id, study_view.make_trial_tags(results, trial, recorded))
         if force or time.monotonic() - self._drawn_at > REFRESH_SECONDS:
-            self._record_state(results)
             return self._draw_frontier(results, unit, force)
         return False
 
@@ -360,6 +359,7 @@ class StudyRecorder:
         if steps == self._drawn_points and not force:
             return False
         mlflow_store.restore_deleted(self.client, self.experiment_id)
+        self._record_state(results)
         with self._exclusive("line"):
             before = list(self._search_runs(f"tags.{ROLE} = '{study_view.LINE_ROLE}'"))
             for mark in study_view.make_marks(results, unit):

@@ -1,15 +1,12 @@
 """The state of a run in training, on disk: whole or not at all. With it a stop is a pause."""
 
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import BadInput
-from pipeline.files import write_whole
 from pipeline.measures import Curve, Epoch
-from pipeline.training.state_file import DAMAGED, read_state, write_state
+from pipeline.training.state_file import DAMAGED, read_state, save_state
 
 GROUPS = ("state", "parameters")
 
@@ -48,13 +45,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "kept": checkpoint.chosen_number,
     }
     arrays = dict(zip(GROUPS, (checkpoint.state, checkpoint.parameters), strict=True))
-    try:
-        write_whole(path, partial(write_state, about=about, arrays=arrays))
-    except OSError as error:
-        raise BadInput(
-            f"cache_dir must be a writable folder with room, got {path.parent} ({error.strerror or error}); "
-            "set cache_dir=... or FULCRUM_CACHE"
-        ) from None
+    save_state(path, about, arrays)
 
 
 def load(path: Path) -> Checkpoint | None:

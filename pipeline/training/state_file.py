@@ -5,11 +5,14 @@ A checkpoint and the state that a run leaves for a later one are both such files
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
+
+from pipeline.files import explain_unwritable_cache, write_whole
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile)
 """What reading raises where a file is absent, cut off, or something else."""
@@ -21,6 +24,18 @@ def write_state(file: BinaryIO, about: Mapping[str, Any], arrays: Mapping[str, S
         f"{group}{number}": array for group, row in arrays.items() for number, array in enumerate(row)
     }
     np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **numbered)
+
+
+def save_state(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Write a training state into a folder of the cache, whole or not at all.
+
+    Raises:
+        BadInput: the folder cannot be written or has no room left.
+    """
+    try:
+        write_whole(path, partial(write_state, about=about, arrays=arrays))
+    except OSError as error:
+        raise explain_unwritable_cache(path.parent, error) from None
 
 
 def read_state(

@@ -21,9 +21,9 @@ from typing import Any
 
 import psutil
 
-from pipeline.errors import BadInput, LoopFailed
+from pipeline.errors import BadInput, LoopFailed, format_one_line
 from pipeline.files import expand_home
-from pipeline.formatting import format_one_line, shorten
+from pipeline.formatting import shorten
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Seconds
 from pipeline.secrets import mask

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from pipeline.errors import BadSetting
-from pipeline.formatting import format_one_line, shorten
+from pipeline.errors import BadSetting, format_one_line
+from pipeline.formatting import shorten
 from pipeline.settings.training import Command, Function, UserLoop
 
 RULE = "trial.call must name a generator function that takes the settings"

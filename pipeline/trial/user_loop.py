@@ -11,21 +11,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from pipeline import __version__
-from pipeline.errors import BadInput, LoopFailed
-from pipeline.files import write_whole
+from pipeline.errors import LoopFailed
 from pipeline.hardware.device import ClaimedDevice, claim_plain_device
 from pipeline.measures import Curve, Epoch, PowerDraw, Seconds, Stop
 from pipeline.settings.kinds import module_of, option_name
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function, UserLoop
-from pipeline.training.state_file import DAMAGED, read_state, write_state
+from pipeline.training.state_file import DAMAGED, read_state, save_state
 from pipeline.trial import user_code, user_keys
 from pipeline.trial.reports import LOSSES, TEST, Report
 
@@ -264,13 +262,7 @@ def _save(path: Path | None, saved: SavedLoop) -> None:
         "ended": trained.ended,
     }
     arrays = {"state": _pickle(saved.state, "state"), "model": _pickle(trained.model, "model")}
-    try:
-        write_whole(path, partial(write_state, about=about, arrays=arrays))
-    except OSError as error:
-        raise BadInput(
-            f"cache_dir must be a writable folder with room, got {path.parent} ({error.strerror or error}); "
-            "set cache_dir=... or FULCRUM_CACHE"
-        ) from None
+    save_state(path, about, arrays)
 
 
 def _pickle(value: Any, name: str) -> Sequence[np.ndarray]:

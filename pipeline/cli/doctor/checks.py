@@ -12,8 +12,7 @@ from typing import Literal
 
 from pipeline import __version__
 from pipeline.cli.doctor import training
-from pipeline.errors import FulcrumError
-from pipeline.formatting import format_one_line
+from pipeline.errors import FulcrumError, format_one_line
 from pipeline.hardware import gpus
 from pipeline.settings.settings import Settings
 

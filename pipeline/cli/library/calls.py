@@ -13,7 +13,6 @@ from pipeline.cli.library.study import Study
 from pipeline.cli.library.values import TrainedRun
 from pipeline.cli.library.words import Space, Words
 from pipeline.errors import BadInput, FulcrumError
-from pipeline.formatting import format_one_line
 from pipeline.secrets import mask
 
 _one_at_a_time = threading.RLock()
@@ -29,11 +28,7 @@ def raising_one_line() -> Iterator[None]:
         one_line = error if isinstance(error, FulcrumError) else explain_error(error)
         if one_line is None:
             raise
-        text = mask(str(one_line))
-        one_line.args = (
-            format_one_line(text) if isinstance(one_line, BadInput) else text,
-            *one_line.args[1:],
-        )
+        one_line.args = (mask(str(one_line)), *one_line.args[1:])
         raise one_line from None
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose
-from pipeline.errors import BadInput, BadSetting
+from pipeline.errors import BadInput, BadSetting, format_one_line
 from pipeline.files import expand_home
-from pipeline.formatting import format_one_line, shorten
+from pipeline.formatting import shorten
 from pipeline.settings import addresses
 from pipeline.settings.command_line import Overrides
 from pipeline.settings.data import Data, OnError

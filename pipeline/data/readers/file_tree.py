@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from pipeline.data.report import Findings
-from pipeline.errors import BadData
-from pipeline.formatting import format_one_line
+from pipeline.errors import BadData, format_one_line
 
 SPLIT_NAMES = {
     "train": "train",

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from pipeline.data.tables import dates, numbers
 from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
-from pipeline.errors import BadData
-from pipeline.formatting import format_one_line, shorten
+from pipeline.errors import BadData, format_one_line
+from pipeline.formatting import shorten
 from pipeline.settings.tables import Csv
 
 NUMBER_WORDS = frozenset(

@@ -22,8 +22,8 @@ from pipeline.data.tables.find_type import (
 )
 from pipeline.data.tables.oddities import are_figures, find_sentinel
 from pipeline.data.tables.read_columns import read_numbers
-from pipeline.errors import BadData
-from pipeline.formatting import format_one_line, shorten
+from pipeline.errors import BadData, format_one_line
+from pipeline.formatting import shorten
 from pipeline.settings.tables import Csv
 
 FEW_ROWS = 20

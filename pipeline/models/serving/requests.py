@@ -18,8 +18,8 @@ from pipeline.data.readers.encodings import clean_text
 from pipeline.data.readers.folders import Unreadable
 from pipeline.data.samples import Batch
 from pipeline.data.tables.read_columns import read_batch
-from pipeline.errors import BadRequest
-from pipeline.formatting import format_one_line, shorten
+from pipeline.errors import BadRequest, format_one_line
+from pipeline.formatting import shorten
 from pipeline.models.serving.description import ModelDescription
 
 BASE64_KEY = "b64"

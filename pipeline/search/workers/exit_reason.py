@@ -2,7 +2,8 @@
 
 import signal
 
-from pipeline.formatting import format_one_line, shorten
+from pipeline.errors import format_one_line
+from pipeline.formatting import shorten
 from pipeline.hardware.memory import count_oom_kills
 from pipeline.search.workers.worker import PIPE_LOST
 from pipeline.secrets import mask

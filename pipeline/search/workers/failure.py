@@ -5,8 +5,8 @@ import re
 
 from pipeline import signals
 from pipeline.backend import tf
-from pipeline.errors import FulcrumError
-from pipeline.formatting import format_one_line, shorten
+from pipeline.errors import FulcrumError, format_one_line
+from pipeline.formatting import shorten
 from pipeline.secrets import mask
 from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings

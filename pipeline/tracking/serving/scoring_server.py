@@ -17,8 +17,8 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
-from pipeline.errors import BadRequest
-from pipeline.formatting import format_one_line, shorten
+from pipeline.errors import BadRequest, format_one_line
+from pipeline.formatting import shorten
 
 MODULE = "mlflow.pyfunc.scoring_server"
 JSON, CSV = "application/json", "text/csv"

@@ -17,9 +17,9 @@ from pipeline.data.tables.column_types import ColumnType, Kind
 from pipeline.data.tables.labels import find_column, read_labels
 from pipeline.data.tables.read_columns import read_numbers_of_any_form, read_words
 from pipeline.data.tables.table_files import read_table
-from pipeline.errors import BadData, DataMissing
+from pipeline.errors import BadData, DataMissing, format_one_line
 from pipeline.files import expand_home
-from pipeline.formatting import format_one_line, shorten
+from pipeline.formatting import shorten
 from pipeline.models.serving.description import PLACE, ModelDescription, find_place
 from pipeline.models.serving.inputs import NewBatch, NewData, refuse_model
 from pipeline.models.serving.requests import ModelRequest

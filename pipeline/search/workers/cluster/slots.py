@@ -10,8 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.errors import FulcrumError
-from pipeline.formatting import format_one_line
+from pipeline.errors import FulcrumError, format_one_line
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.search.workers.cluster.slot import Slot, SlotReport, read_versions
 from pipeline.settings.measuring import Device, DeviceKind
