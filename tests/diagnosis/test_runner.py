@@ -92,6 +92,7 @@ def test_an_answer_is_timed_and_scored_as_it_is_served() -> None:
     assert two.last.device_seconds < one.last.device_seconds
 
 
+@pytest.mark.slow
 def test_two_planted_remedies_that_do_not_pay_are_reverted_live(
     bench: TrialRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def assert_measured_here(trials: tuple[StudyTrial, ...]) -> None:
         assert [point.accuracy for point in trial.curve] == pytest.approx(expected, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_a_study_whose_data_changed_is_refused_until_it_is_put_back(table: Path) -> None:
     assert sweep(table)[0] == 0
     trials, runs, before = read_trials(), count_runs(), table.read_bytes()

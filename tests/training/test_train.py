@@ -153,6 +153,7 @@ def test_changes_need_images() -> None:
         next(train(tiny.prepared(shape=(20,)), tiny.told("augment=shift")))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_over_trials() -> None:
     def resident_bytes_after(trials: int) -> int:
         for seed in range(trials):
@@ -164,6 +165,7 @@ def test_memory_does_not_grow_over_trials() -> None:
     assert resident_bytes_after(200) - before < 20e6
 
 
+@pytest.mark.slow
 def test_mnist_in_five_epochs(data_dir: str) -> None:
     settings = compose(["data=mnist", f"data_dir={data_dir}", "train.epochs=5", "device=cpu"]).settings
     settings = replace(settings, cache_dir=os.environ["FULCRUM_CACHE"])

@@ -39,6 +39,7 @@ def test_importing_it_costs_nothing() -> None:
     assert done.stdout == "set()\n"
 
 
+@pytest.mark.slow
 def test_a_sweep_and_a_run_return_what_the_commands_print(capfd: pytest.CaptureFixture[str]) -> None:
     cores, handler = os.sched_getaffinity(0), signal.getsignal(signal.SIGTERM)
     capfd.readouterr()

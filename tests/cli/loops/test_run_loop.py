@@ -75,7 +75,6 @@ def test_a_loop_that_raises_is_one_line_and_its_run_has_the_traceback(
     assert "Traceback" in text
 
 
-@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("command", ["diagnose", "preprocess", "train", "evaluate", "profile"])
 def test_commands_that_look_into_a_network_say_so(command: str, fulcrum: Run) -> None:
     done = fulcrum(command, *loop("train"))
@@ -83,7 +82,6 @@ def test_commands_that_look_into_a_network_say_so(command: str, fulcrum: Run) ->
     assert done.stderr.startswith(f"error: {command} needs trial=network")
 
 
-@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(
     ("words", "text"),
     [
