@@ -1,4 +1,4 @@
-# make run | sweep | diagnose | ui;   make run ARGS="-P data=mnist -P train.epochs=3"
+# make run | sweep | frontier | diagnose | ui;   make run ARGS="-P data=mnist -P train.epochs=3"
 # make test | test-slow | lint | types | hooks | docs | bench | clean;   make test ARGS="tests/cli -k help"
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -6,7 +6,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE  # without byte-code every start of a process takes seconds more
 ARGS ?=
 
-.PHONY: run sweep diagnose test test-slow lint types hooks docs ui bench clean
+.PHONY: run sweep frontier diagnose test test-slow lint types hooks docs ui bench clean
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.txt requirements-gpu.txt tools/install
@@ -57,6 +57,10 @@ docs: .venv/.installed-dev
 # Lint and types before every commit from now on.
 hooks: .venv/.installed-dev
 	pre-commit install
+
+# The newest study: make frontier ARGS="--at-least 95%"
+frontier: .venv/.installed
+	@python -m pipeline frontier $(ARGS)
 
 ui: .venv/.installed
 	@python -m pipeline ui $(ARGS)

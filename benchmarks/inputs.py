@@ -1,6 +1,7 @@
 """`python -m benchmarks.inputs`: what each kind of input reaches on its test split, over seeds.
 
-The lines are those of the README's table; each seed trains afresh, device-seconds are the product's own.
+The lines are those of the table in docs/how-to/kinds-of-data.md; each seed trains afresh, device-seconds are
+the product's own.
 """
 
 import argparse

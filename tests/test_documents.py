@@ -8,7 +8,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
-    {CHECKOUT / name for name in ("README.md", "DESIGN.md", "CONTRIBUTING.md")}
+    {CHECKOUT / name for name in ("README.md", "README.zh.md", "DESIGN.md", "CONTRIBUTING.md")}
     | set((CHECKOUT / "docs").glob("**/*.md"))
     | set((CHECKOUT / "pipeline").rglob("README.md"))
 )
@@ -56,14 +56,14 @@ def exists(name: str, document: Path) -> bool:
     return any((base / name).exists() for base in (CHECKOUT, CHECKOUT / "pipeline", document.parent))
 
 
-def test_the_map_of_the_readme_names_every_room() -> None:
+def test_the_map_names_every_room() -> None:
     tree = subprocess.run(
         ["git", "ls-files", "pipeline"], cwd=CHECKOUT, capture_output=True, text=True, check=True
     ).stdout.split()
     rooms = {path.split("/")[1] for path in tree} - {"__init__.py", "__main__.py", "README.md", "py.typed"}
-    plan = (CHECKOUT / "README.md").read_text().split("## Map")[1].split("```")[1]
+    plan = (CHECKOUT / "DESIGN.md").read_text().split("## Map")[1].split("```")[1]
     missing = sorted(room for room in rooms if not re.search(rf"\b{room.removesuffix('.py')}\b", plan))
-    assert missing == [], "the README's map leaves out rooms"
+    assert missing == [], "the map in DESIGN.md leaves out rooms"
 
 
 def test_the_reference_of_the_library_is_that_of_its_docstrings() -> None:

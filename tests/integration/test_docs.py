@@ -10,18 +10,12 @@ import pytest
 
 from pipeline.cli import help
 from tests.conftest import CHECKOUT, Run
+from tests.support.documents import list_commands, list_figures
 from tools import docs_site
 
 DOCS = CHECKOUT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-FENCE = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 FULCRUM = "python -m pipeline "
-
-
-def list_commands(page: Path) -> list[str]:
-    """List the commands of a page, in order."""
-    blocks = FENCE.findall(page.read_text())
-    return [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
 
 
 def test_the_site_builds_without_a_warning_and_has_the_settings(tmp_path: Path) -> None:
@@ -58,15 +52,8 @@ def test_a_translation_has_the_commands_and_figures_of_the_english_page() -> Non
     translated = sorted((DOCS / "zh").glob("*.md"))
     assert translated
     for page in translated:
-        english = CHECKOUT / "README.md" if page.name == "README.md" else DOCS / page.name
-        assert list_commands(page) == list_commands(english), page.name
-        assert list_figures(page) == list_figures(english), page.name
-
-
-def list_figures(page: Path) -> list[str]:
-    """List the numbers of a page outside its links, sorted: another language has another order."""
-    text = re.sub(r"\]\([^)]*\)", "]", page.read_text())
-    return sorted(re.findall(r"\d[\d.,]*\d|\d", text))
+        assert list_commands(page) == list_commands(DOCS / page.name), page.name
+        assert list_figures(page) == list_figures(DOCS / page.name), page.name
 
 
 @pytest.mark.slow

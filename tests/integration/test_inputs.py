@@ -1,4 +1,4 @@
-"""Every kind of input in the README goes through run, sweep and diagnose with the words that stand there."""
+"""Every kind of input of its page goes through run, sweep and diagnose with the words that stand there."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from pipeline.profiling import measure_breakdown
 from tests.conftest import CHECKOUT
 from tests.support import places, tiny
 
-SECTION = (CHECKOUT / "README.md").read_text().split("## Your data")[1].split("\n## ")[0]
+SECTION = (CHECKOUT / "docs" / "how-to" / "kinds-of-data.md").read_text()
 ROWS = re.findall(r"^\| ([^|]+) \| `([^`]+)` \|", SECTION, re.MULTILINE)
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 SHORT = {

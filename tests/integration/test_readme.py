@@ -1,4 +1,4 @@
-"""Every command in the README works as it stands there, and what it says about the tree is true."""
+"""Every command in the README and the pages it was cut from works, and what they say of the tree is true."""
 
 import os
 import re
@@ -14,10 +14,17 @@ from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
 from tests.cli.frontier.test_command import CURVES, outcome, write_study
 from tests.conftest import CHECKOUT, Run
+from tests.support.documents import list_commands, list_figures
 
 README = (CHECKOUT / "README.md").read_text()
-BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line]
+DOCS = CHECKOUT / "docs"
+PAGES = (
+    CHECKOUT / "README.md",
+    DOCS / "how-to" / "commands.md",
+    DOCS / "how-to" / "search.md",
+    DOCS / "explanation" / "single-point.md",
+)
+COMMANDS = [line for page in PAGES for line in list_commands(page)]
 ENVIRONMENT = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
@@ -91,25 +98,38 @@ def test_no_other_kind_of_command_goes_untested() -> None:
 
 
 def test_the_table_of_options_is_complete() -> None:
+    rows = (DOCS / "reference" / "options.md").read_text().splitlines()
     for group, default in help.read_defaults().items():
         folder = CHECKOUT / "conf" / group
         # test_diagnose saves an experiment for a moment, perhaps in this very one.
         options = {path.stem for path in folder.glob("*.yaml") if not path.stem.startswith("saved_by_")}
         if len(options) > 1:
-            row = next(line for line in README.splitlines() if f"`{group}=`" in line)
+            row = next(line for line in rows if f"`{group}=`" in line)
             for option in options:
                 assert option in row, f"{group}={option} is missing"
             assert default == "null" or f"{default}*" in row
 
 
 def test_the_map_names_what_is_there() -> None:
-    map_ = README.split("## Map")[1].split("```")[1]
+    map_ = (CHECKOUT / "DESIGN.md").read_text().split("## Map")[1].split("```")[1]
     for name in re.findall(r"(\w+\.py|\w+/)", map_):
         found = list((CHECKOUT / "pipeline").rglob(name.rstrip("/"))) + list(CHECKOUT.glob(name.rstrip("/")))
         assert found, f"{name} is not there"
 
 
-def test_it_is_short_and_its_links_lead_somewhere() -> None:
-    assert len(README.splitlines()) <= 230
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (CHECKOUT / target).exists(), target
+def test_it_is_short_and_begins_with_what_a_person_sees() -> None:
+    """One screen: what it is, a picture, three commands; then what one gets, and links."""
+    assert len(README.splitlines()) <= 80
+    head, *_ = README.split("\n## ")
+    assert len(head.splitlines()) <= 30
+    assert "![" in head
+    (block,) = re.findall(r"```bash\n(.*?)```", head, re.DOTALL)
+    assert len(block.splitlines()) == 3
+
+
+def test_its_translation_has_its_commands_figures_and_links() -> None:
+    translation = CHECKOUT / "README.zh.md"
+    assert list_commands(translation) == list_commands(CHECKOUT / "README.md")
+    assert list_figures(translation) == list_figures(CHECKOUT / "README.md")
+    links = [set(re.findall(r"\]\(([^)]+)\)", text)) for text in (README, translation.read_text())]
+    assert links[0] ^ links[1] == {"README.zh.md", "README.md"}

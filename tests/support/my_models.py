@@ -5,7 +5,7 @@ import keras
 
 
 def build(shape, classes, settings):
-    """The README's example."""
+    """The example of docs/how-to/kinds-of-data.md."""
     return keras.Sequential(
         [
             keras.Input(shape),
