@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks import machine, worker
+from benchmarks.cells import Cell
 from benchmarks.engine import KEPT
 from benchmarks.network_cells import CELLS, NetworkCell, count_bytes, count_flops
 from benchmarks.worker import Lap, Share, Worker
@@ -31,7 +32,9 @@ def measure_ceilings() -> tuple[float, float]:
     return device_peaks.measure_product(1024, "float32"), device_peaks.measure_triad(ARRAY)
 
 
-def time_cell(workers: Sequence[Worker], cell: NetworkCell, told: argparse.Namespace) -> list[dict[str, Any]]:
+def time_cell(
+    workers: Sequence[Worker], cell: Cell | NetworkCell, told: argparse.Namespace
+) -> list[dict[str, Any]]:
     """Return a row for each contestant: seconds of an epoch in every round, what part was timed."""
     shares: dict[tuple[Worker, str], Share] = {}
     for each in workers:

@@ -33,7 +33,8 @@ class Epoch:
     over samples, accuracies shares in 0..1. `contended`: whether other processes used the device meanwhile;
     `core_share`: which share of the requested core time was received (None: unknown); `lost_seconds`:
     device-seconds that others took from the epochs so far; they are no part of the cost. `joules`: what the
-    device drew in the training steps of all epochs so far (None: it cannot be read).
+    device drew in the training steps of all epochs so far (None: it cannot be read). `epsilon`: what all
+    epochs so far have spent of the privacy of the training rows (None: nobody counts).
     """
 
     number: int
@@ -45,6 +46,7 @@ class Epoch:
     core_share: float | None = None
     lost_seconds: float = 0.0
     joules: float | None = None
+    epsilon: float | None = None
 
     @property
     def measured_seconds(self) -> float:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline.hardware.device import ClaimedDevice
     from pipeline.tracking.model_references import ModelReference
     from pipeline.tracking.run_recorder import RunRecorder
+    from pipeline.training.privacy.account import PrivacySpent
     from pipeline.training.warm_start import Start
 
 
@@ -207,9 +208,14 @@ def _show_epochs(command_line: CommandLine, record: "RunRecorder") -> Iterator[C
         yield show
 
 
-def _record_model(record: "RunRecorder", model: "keras.Model", preparation: _Preparation) -> None:
+def _record_model(
+    record: "RunRecorder",
+    model: "keras.Model",
+    preparation: _Preparation,
+    privacy: "PrivacySpent | None",
+) -> None:
     settings = preparation.command_line.settings
-    record.record_model(model, preparation.prepared, settings.data, settings.tracking.register)
+    record.record_model(model, preparation.prepared, settings.data, settings.tracking.register, privacy)
 
 
 def _run(words: Sequence[str]) -> None:
@@ -254,7 +260,7 @@ def _run_one(command_line: CommandLine) -> None:
         record.record_evaluation(result.evaluation, preparation.prepared)
         record.record_cost(result.cost)
         record.record_seconds(replace(result.seconds, prepare=preparation.prepare_seconds))
-        _record_model(record, result.model, preparation)
+        _record_model(record, result.model, preparation, result.trained.privacy)
         record.record_served(
             litert.make_served_file(
                 result.model, command_line.settings.profile.runtime, preparation.prepared.validation
@@ -287,7 +293,7 @@ def _train(words: Sequence[str]) -> None:
         record.record_training(trained)
         record.record_warm_start(trained, start)
         record.record_seconds(replace(trained.seconds, prepare=preparation.prepare_seconds))
-        _record_model(record, trained.build_model(), preparation)
+        _record_model(record, trained.build_model(), preparation, trained.privacy)
     run_summary.show_train(trained, record)
 
 
@@ -297,12 +303,16 @@ def _evaluate(words: Sequence[str]) -> None:
     from pipeline.cli import run_summary
     from pipeline.evaluation.evaluate import evaluate
     from pipeline.models.predictor import make_predictor
+    from pipeline.tracking import model_references
 
     model = _load_fitting_model(reference, preparation.prepared)
     with _open_record(preparation, "evaluate", _get_target_run(command_line, reference)) as record:
         evaluation = evaluate(make_predictor(model), preparation.prepared, command_line.settings)
         record.record_evaluation(evaluation, preparation.prepared)
-    run_summary.show_evaluate(evaluation, preparation.prepared, record)
+        privacy, epsilon = model_references.read_privacy(reference)
+        if privacy:
+            record.record_privacy(privacy, epsilon)
+    run_summary.show_evaluate(evaluation, preparation.prepared, record, privacy)
 
 
 def _predict(words: Sequence[str]) -> None:

@@ -33,6 +33,11 @@ def run(words: Sequence[str]) -> None:
             "device.count must be 1 for diagnose, which takes the step of one device apart, "
             f"got {settings.device.count}; leave it out"
         )
+    if settings.privacy.is_private:
+        raise BadSetting(
+            "privacy must be none for diagnose, whose remedies would change what is spent of it, got dp_sgd; "
+            "search for a cheaper private training with sweep search.objectives=[accuracy,cost,epsilon]"
+        )
     began = time.perf_counter()
     from pipeline.hardware import device
 

@@ -101,8 +101,12 @@ def show_train(trained: "Trained", record: "RunRecorder") -> None:
     _show(record.name, [(measure.label, reached), *_training_rows(trained, trained.seconds, record)], record)
 
 
-def show_evaluate(evaluation: "AnyEvaluation", prepared: "Prepared", record: "RunRecorder") -> None:
-    _show(record.name, [*_data_rows(prepared), *_score_rows(evaluation)], record)
+def show_evaluate(
+    evaluation: "AnyEvaluation", prepared: "Prepared", record: "RunRecorder", privacy: str = ""
+) -> None:
+    """Show scores; `privacy`: what the training of the model had spent of that of its rows."""
+    rows = [*_data_rows(prepared), *_score_rows(evaluation), *privacy_rows(privacy)]
+    _show(record.name, rows, record)
 
 
 def show_profile(cost: Cost, record: "RunRecorder") -> None:
@@ -154,6 +158,7 @@ def _class_rows(evaluation: "Evaluation") -> Rows:
         *_file_rows(evaluation),
         ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
         *shifted,
+        *(("membership", attack.describe()) for attack in evaluation.membership),
     ]
 
 
@@ -196,6 +201,7 @@ def _training_rows(trained: "Trained", seconds: Seconds, record: "RunRecorder") 
         ),
         ("", f"[dim]not in it: {excluded}[/]"),
         *_price_rows(cost, trained.settings.price, trained.energy),
+        *privacy_rows(trained.privacy.describe() if trained.privacy else ""),
         ("device", f"{trained.device} [dim]({trained.engine} loop{_format_measured(trained)})[/]"),
         *_contention_rows(trained.curve.epochs),
     ]
@@ -220,6 +226,11 @@ def _price_rows(device_seconds: float, price: Price, drawn: PowerDraw) -> Rows:
     if drawn.joules is not None:
         rows.append(("energy", f"{drawn.joules:.3g} J, {drawn.watts:.3g} W on average"))
     return rows
+
+
+def privacy_rows(line: str) -> Rows:
+    """Return a row of what was spent of the privacy of the training rows, none where nobody counted."""
+    return [("privacy", escape(line))] if line else []
 
 
 def _contention_rows(epochs: Sequence[Epoch]) -> Rows:

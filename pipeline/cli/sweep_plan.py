@@ -145,7 +145,7 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
         space_with_epochs, epochs = add_epochs(
             space,
             command_line,
-            lambda schedule: compose([*trial_words, f"schedule={schedule}"]).settings.schedule.fair_midway,
+            lambda schedule: compose([*trial_words, f"schedule={schedule}"]).settings.fair_midway,
         )
     command_line, unfit = _leave_out_baselines(command_line, trial_words)
     for line in command_line.settings.search.enqueue:

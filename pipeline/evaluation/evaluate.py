@@ -14,6 +14,7 @@ from pipeline.errors import BadModel
 from pipeline.evaluation import corruptions
 from pipeline.evaluation.class_balance import ClassBalance, compute_class_balance
 from pipeline.evaluation.corruptions import ShiftedSamples
+from pipeline.evaluation.membership import Attack, attack_membership
 from pipeline.evaluation.output_scores import (
     CalibrationBin,
     Mistake,
@@ -53,7 +54,8 @@ class Evaluation:
     parts of the confidence 0..1, lowest first; `calibration_error`: expected calibration error over them, in
     0..1; `worst`: surest mistakes first; `wrong`: rows of all mistakes; `shifted`: accuracies on changed
     samples, where that was asked for; `file_accuracy`: where files are several rows, the share of those that
-    the mean output of their rows names rightly.
+    the mean output of their rows names rightly; `membership`: how well rows of training are told from others,
+    where that was asked for.
     """
 
     train: SplitScore
@@ -68,6 +70,7 @@ class Evaluation:
     wrong: tuple[int, ...] = ()
     shifted: tuple[ShiftScore, ...] = ()
     file_accuracy: float | None = None
+    membership: tuple[Attack, ...] = ()
 
     @property
     def accuracy_under_shift(self) -> float | None:
@@ -140,6 +143,7 @@ def evaluate_classes(predict: Predict, prepared: Prepared, settings: Settings) -
         worst=find_worst_mistakes(outputs, labels, prepared.classes, choices.worst),
         wrong=tuple(int(row) for row in np.flatnonzero(guesses != labels)),
         file_accuracy=_score_files(outputs, prepared.test),
+        membership=attack_membership(predict, prepared, settings),
         shifted=() if choices.shift is Shift.none else _score_under_shift(predict, prepared, settings),
     )
 

@@ -19,7 +19,7 @@ from pipeline.profiling.profile import (
     measure_saved_bytes,
 )
 from pipeline.settings.measuring import Runtime
-from pipeline.settings.searching.objectives import OBJECTIVES, ObjectiveKind
+from pipeline.settings.searching.objectives import EPSILON, OBJECTIVES, ObjectiveKind
 from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ MEASURES: Mapping[str, Callable[[UntrainedNetwork], float]] = {
 
 COUNTERS: Mapping[str, Callable[[Curve], Sequence[float | None]]] = {
     "energy_joules": lambda curve: [epoch.joules for epoch in curve.epochs],
+    EPSILON: lambda curve: [epoch.epsilon for epoch in curve.epochs],
 }
 """What each objective that grows has come to after each epoch."""
 

@@ -14,6 +14,9 @@ from pipeline.settings.training import UserLoop
 Value = str | int | float | bool | None
 Params = Mapping[str, Value]
 
+FIXES_EPOCHS = {EPOCHS, "privacy.epsilon"}
+"""Keys that say for how many epochs all is meant: where one is searched, the sampler does not choose them."""
+
 _BARE = re.compile(r"[A-Za-z_/][\w./@-]*")
 _NOT_TEXT = {"true", "false", "null", "nan", "inf"}
 """Words that a command line does not read as text, unless they are quoted."""
@@ -194,7 +197,7 @@ def add_epochs(
     """
     settings = command_line.settings
     max_epochs = settings.train.epochs
-    if settings.search.sampler is not Sampler.frontier or max_epochs == 1 or EPOCHS in space.keys:
+    if settings.search.sampler is not Sampler.frontier or max_epochs == 1 or FIXES_EPOCHS & set(space.keys):
         return space, None
     is_loop = isinstance(settings.trial, UserLoop)  # whose `schedule` is a key like any other
     schedules = next(

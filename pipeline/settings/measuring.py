@@ -18,6 +18,14 @@ class Shift(StrEnum):
     move = "move"
 
 
+class Membership(StrEnum):
+    """How a trained model is attacked to find out which rows it was trained on."""
+
+    none = "none"
+    threshold = "threshold"
+    lira = "lira"
+
+
 class DeviceKind(StrEnum):
     """The device asked for; `auto` is the GPU where there is one."""
 
@@ -35,17 +43,21 @@ class Runtime(StrEnum):
     litert_int8 = "litert_int8"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Evaluate:
-    """What is evaluated after training."""
+    """What is evaluated after training; `shadows`: models that `membership=lira` trains for comparison."""
 
     calibration_bins: int
     worst: int
     shift: Shift
     severities: list[int]
     shift_seed: int
+    membership: Membership
+    shadows: int
 
     def __post_init__(self) -> None:
+        valid = 4 <= self.shadows <= 256 and self.shadows % 2 == 0
+        require(valid, "evaluate.shadows", "an even number >= 4 and <= 256", self.shadows)
         valid = len(self.severities) > 0 and all(1 <= severity <= 5 for severity in self.severities)
         require(valid, "evaluate.severities", "a list of whole numbers from 1 to 5", self.severities)
         require(0 <= self.shift_seed < 2**31, "evaluate.shift_seed", ">= 0, < 2147483648", self.shift_seed)

@@ -11,11 +11,13 @@ from pipeline.settings.measuring import Claim, Device, Evaluate, Predict, Price,
 from pipeline.settings.model import Model, Output
 from pipeline.settings.optimizer import Optimizer, Schedule
 from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
+from pipeline.settings.privacy import Privacy, check_privacy
 from pipeline.settings.rules import require
 from pipeline.settings.search import Pruning, Search
 from pipeline.settings.searching.cluster import Cluster, ClusterKind
 from pipeline.settings.searching.fit_to_task import check_task
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, MEASURES, R2_MEASURE, Measure
+from pipeline.settings.searching.objectives import EPSILON
 from pipeline.settings.tracking import RecordInto, Tracking, Ui
 from pipeline.settings.training import (
     Augment,
@@ -46,6 +48,7 @@ class Settings:
     precision: Precision
     train: Train
     augment: Augment
+    privacy: Privacy
     evaluate: Evaluate
     predict: Predict
     profile: Profile
@@ -69,6 +72,7 @@ class Settings:
         self._check_output_fits_loss()
         if self.cluster.kind is not ClusterKind.none:
             self._check_cluster()
+        self._check_privacy()
         self._price_the_budget()
         require(
             self.record is RecordInto.own or self.trained is not None,
@@ -105,7 +109,25 @@ class Settings:
         """Return whether the state after each epoch is a fair point: see `Schedule.fair_midway`."""
         if isinstance(self.trial, UserLoop):
             return self.trial.fair_midway
-        return self.schedule.fair_midway
+        return self.schedule.fair_midway and not self.privacy.depends_on_epochs
+
+    def _check_privacy(self) -> None:
+        pretrained, earlier = getattr(self.model, "pretrained", None), self.train.start_from
+        starts = {"train.from": earlier, "model.pretrained": pretrained}
+        check_privacy(
+            self.privacy,
+            engine=self.engine.value,
+            policy=self.precision.policy.value,
+            devices=self.device.count,
+            start=next((f"{key}={value}" for key, value in starts.items() if value is not None), None),
+        )
+        counts = self.privacy.is_private or isinstance(self.trial, UserLoop)
+        require(
+            counts or EPSILON not in self.search.objectives,
+            "search.objectives",
+            "without epsilon unless privacy=dp_sgd",
+            self.search.objectives,
+        )
 
     def _check_cluster(self) -> None:
         fits = self.search.workers == 1

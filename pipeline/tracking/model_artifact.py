@@ -4,6 +4,7 @@ import io
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pipeline.data.prepared import Prepared
@@ -13,6 +14,8 @@ from pipeline.tracking.serving import flavor
 
 if TYPE_CHECKING:
     import keras
+
+    from pipeline.training.privacy.account import PrivacySpent
 
 MOST_CLASSES = 1000
 """Classes of a model that its metadata names."""
@@ -25,11 +28,13 @@ def log_model(
     register: str | None,
     run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
+    privacy: "PrivacySpent | None" = None,
 ) -> str | None:
     """Log the model, which answers to raw samples, and return its version where it was registered.
 
     `data`: where the samples came from; `run_id`: of the run that gets it, which stays as it has ended; by
-    default the active one. `tags`: of the model and of its version, from their first moment.
+    default the active one. `tags`: of the model and of its version, from their first moment. `privacy`: what
+    its training spent of that of its rows, if it was private.
     """
     from mlflow.models import Model
 
@@ -47,7 +52,11 @@ def log_model(
             description=description,
             example=flavor.make_example(prepared, description),
             validate_serving_input=False,  # that loads the model and asks it, each time
-            metadata={"classes": list(prepared.classes[:MOST_CLASSES]), "shape": list(prepared.shape)},
+            metadata={
+                "classes": list(prepared.classes[:MOST_CLASSES]),
+                "shape": list(prepared.shape),
+                **({"privacy": asdict(privacy)} if privacy else {}),
+            },
             registered_model_name=register,
             tags=dict(tags or {}),
         )

@@ -14,8 +14,10 @@ from pipeline.errors import BadModel
 from pipeline.files import expand_home
 from pipeline.models.serving.description import DESCRIPTION_FILE, ModelDescription, decode_description
 from pipeline.secrets import mask
+from pipeline.settings.searching.objectives import EPSILON
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.command_record import read_overrides
+from pipeline.tracking.run_recorder import PRIVACY
 from pipeline.tracking.serving import flavor
 from pipeline.training import warm_start
 from pipeline.training.warm_start import TrainingState
@@ -137,6 +139,17 @@ def load_training_state(reference: ModelReference, device: str) -> tuple[Trainin
     except (MlflowException, OSError):  # a run that left nothing, as with train.patience
         state = None
     return state, float(metrics.get(f"{device}_seconds", 0.0))
+
+
+def read_privacy(reference: ModelReference) -> tuple[str, float | None]:
+    """Read what the training of a model has spent of the privacy of its rows: in a line, and its epsilon.
+
+    Without a run, or of one that was not private, it is "" and None.
+    """
+    if reference.run_id is None:
+        return "", None
+    data = mlflow_store.open_store().get_run(reference.run_id).data
+    return data.tags.get(PRIVACY, ""), data.metrics.get(EPSILON)
 
 
 def _explain_missing(text: str, reason: str) -> BadModel:

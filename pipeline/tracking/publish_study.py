@@ -176,11 +176,15 @@ def log_point(
     """
     mlflow_store.open_store()
     from pipeline.models import keras_models
+    from pipeline.training.privacy.account import sum_up
     from pipeline.trial.network import load_prepared
 
     prepared = load_prepared(point.settings)
     model = keras_models.build_model(point.settings, prepared, weights)
-    return model_artifact.log_model(model, prepared, point.settings.data, study, run_id, {MEMBER: name})
+    settings = point.settings
+    spent = sum_up(settings, len(prepared.train), settings.train.epochs)
+    tags = {MEMBER: name}
+    return model_artifact.log_model(model, prepared, settings.data, study, run_id, tags, privacy=spent)
 
 
 def log_loop_point(point: PointTraining, study: str, run_id: str, name: str) -> str | None:

@@ -22,6 +22,7 @@ from pipeline.settings.command_line import CommandLine
 from pipeline.settings.data import Data
 from pipeline.settings.measuring import Price
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
+from pipeline.settings.searching.objectives import EPSILON
 from pipeline.tracking import (
     adopted_run,
     command_record,
@@ -36,12 +37,16 @@ if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user
 
     from pipeline.data.prepared import Prepared
     from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
+    from pipeline.evaluation.membership import Attack
     from pipeline.evaluation.quantities import QuantityEvaluation
     from pipeline.models.litert import ServedFile
+    from pipeline.training.privacy.account import PrivacySpent
     from pipeline.training.train import Trained
     from pipeline.training.warm_start import Start
 
 FLUSH_SECONDS = 5.0
+PRIVACY = "privacy"
+"""Tag of a run whose training was private: what was spent, in a line."""
 
 
 class RunRecorder:
@@ -78,6 +83,8 @@ class RunRecorder:
             },
             step=epoch.number,
         )
+        if epoch.epsilon is not None:
+            self.add_metrics({EPSILON: epoch.epsilon}, step=epoch.number)
         if epoch.core_share is not None:
             self.add_metrics({"train/core_share": epoch.core_share}, step=epoch.number)
         milliseconds = shared_views.round_to_units(epoch.device_seconds, shared_views.MILLISECONDS)
@@ -92,8 +99,16 @@ class RunRecorder:
 
         self.record_curve(trained.curve, trained.chosen_epoch, trained.engine)
         self.record_clock(trained.curve, trained.energy, trained.settings.price)
+        if (spent := trained.privacy) is not None:
+            self.record_privacy(spent.describe())
+            self._log_texts({"privacy.json": _to_json(spent)})
         picture = trial_plots.draw_learning_curves(trained.curve, self._measure)
         self._log_pictures({"pictures/learning_curve.png": picture})
+
+    def record_privacy(self, line: str, epsilon: float | None = None) -> None:
+        """Record in a line what was spent of the privacy of the rows; `epsilon`: where no epoch says it."""
+        self.set_tags({PRIVACY: line})
+        self.add_metrics({EPSILON: epsilon})
 
     def record_curve(self, curve: Curve, chosen: Epoch, engine: str) -> None:
         """Record what training came to. `chosen`: the epoch whose state is kept; `engine`: what trained."""
@@ -202,6 +217,8 @@ class RunRecorder:
         )
         if evaluation.file_accuracy is not None:
             self.add_metrics({"evaluate/test_file_accuracy": evaluation.file_accuracy})
+        for attack in evaluation.membership:
+            self._record_attack(attack)
         for shifted in evaluation.shifted:
             metric = "evaluate/test_accuracy_under_shift_by_severity"
             self.add_metrics({metric: shifted.test}, step=shifted.severity)
@@ -212,6 +229,11 @@ class RunRecorder:
                     "evaluate/test_accuracy_under_shift": evaluation.test_accuracy_under_shift,
                 }
             )
+
+    def _record_attack(self, attack: "Attack") -> None:
+        for what, figure in {"auc": attack.auc, "tpr_at_1_fpr": attack.tpr}.items():
+            name = f"evaluate/membership_{attack.name}_{what}"
+            self.add_metrics({name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high})
 
     def write_note(self, text: str) -> None:
         """Write Markdown on the run's page, above the command that repeats it; pictures by artifact path."""
@@ -243,12 +265,17 @@ class RunRecorder:
         self.add_metrics({f"seconds/{name}": value for name, value in asdict(seconds).items()})
 
     def record_model(
-        self, model: "keras.Model", prepared: "Prepared", data: Data, register: str | None = None
+        self,
+        model: "keras.Model",
+        prepared: "Prepared",
+        data: Data,
+        register: str | None = None,
+        privacy: "PrivacySpent | None" = None,
     ) -> None:
         """Log the model of this run, which was trained on `data`; `register`: under this name, too."""
         from pipeline.tracking import model_artifact
 
-        model_artifact.log_model(model, prepared, data, register)
+        model_artifact.log_model(model, prepared, data, register, privacy=privacy)
 
     def record_served(self, served: "ServedFile | None") -> None:
         """Log the file that the model is served from, with its own accuracy, if there is one."""

@@ -26,7 +26,7 @@ from pipeline.search.workers.job import TrialOutcome
 from pipeline.secrets import mask
 from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
 from pipeline.settings.model import Mlp
-from pipeline.settings.searching.objectives import FIRST, OBJECTIVES
+from pipeline.settings.searching.objectives import EPSILON, FIRST, OBJECTIVES
 from pipeline.settings.training import Engine
 from pipeline.tracking import (
     adopted_run,
@@ -260,6 +260,8 @@ class StudyRecorder:
 
         for epoch in outcome.curve.epochs if outcome.curve else ():
             self._add_epoch(add, epoch)
+            if EPSILON not in outcome.further:  # which are added below
+                add(EPSILON, epoch.epsilon, epoch.number)
         if outcome.curve and outcome.chosen_epoch:
             last = outcome.curve.last
             add(self._measure.metric, outcome.chosen_epoch.validation_accuracy, outcome.chosen_epoch.number)

@@ -18,6 +18,8 @@ FORMAT = 3  # raise it when a state of the same key comes to mean something else
 KEY_LETTERS = 16
 ONE_DEVICE = ("device.count", 1)
 """No part of a key, so that states of the time before several devices are found."""
+PRIVACY = "privacy"
+"""Group that is no part of a key without privacy."""
 
 
 def get_keyed_path(path: Path, data: Prepared, settings: Settings) -> Path:
@@ -44,7 +46,9 @@ def compute_key(data: Prepared, settings: Settings) -> str:
 def _list_values(settings: Settings) -> list[tuple[str, object]]:
     """Return the settings that decide the curve; of `data` and `engine`, the key has what they came to."""
     ignored = WITHOUT_EFFECT | {"data", "engine"}
-    if settings.schedule.fair_midway:
+    if not settings.privacy.is_private:
+        ignored = ignored | {PRIVACY}  # as before there was any
+    if settings.fair_midway:
         ignored = ignored | {EPOCHS}
     values = [(key, value) for key, value in flatten(settings) if not {key, group_of(key)} & ignored]
     return [item for item in values if item != ONE_DEVICE]

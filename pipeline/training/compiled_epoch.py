@@ -20,6 +20,9 @@ from pipeline.training.augmentation import ImageChanges
 from pipeline.training.device_data import DeviceData, EpochPlan
 from pipeline.training.mlp_gradients import NetworkSpec
 from pipeline.training.optimizers import UpdateRule, rule_class
+from pipeline.training.privacy import noise, perceptron, sampling
+from pipeline.training.privacy.account import open_account
+from pipeline.training.privacy.noise import PrivacyNumbers
 from pipeline.training.random_streams import derive_seed, draw_uniform
 
 WARM_UP_SAMPLES = 2048
@@ -43,7 +46,7 @@ class EpochSpec:
 
     `rows`, `batch`, `steps`: of the training split; `scales_in_step`: samples are scaled in
     each step, not beforehand; `tf_device`: TensorFlow's name of the device; `further`: of others that share
-    each batch with it.
+    each batch with it; `room`: rows that a private step has room for, 0 without privacy.
     """
 
     network: NetworkSpec
@@ -58,6 +61,12 @@ class EpochSpec:
     xla: bool
     tf_device: str
     further: tuple[str, ...] = ()
+    room: int = 0
+
+    @property
+    def places(self) -> int:
+        """Return how many rows a step computes with; those of a private one may be empty."""
+        return self.room or self.batch
 
 
 class HyperParameters(NamedTuple):
@@ -69,6 +78,7 @@ class HyperParameters(NamedTuple):
     loss_scale: Tensor
     changes: Tensor
     seed: Tensor
+    privacy: PrivacyNumbers | tuple[()] = ()
 
 
 class LoopState(NamedTuple):
@@ -86,8 +96,8 @@ def make_state(spec: EpochSpec, weights: Sequence[np.ndarray]) -> LoopState:
     return LoopState(parameters, slots)
 
 
-def make_hyper_parameters(settings: Settings, wide: Tensor) -> HyperParameters:
-    """Return the settings' numbers as tensors."""
+def make_hyper_parameters(settings: Settings, wide: Tensor, rows: int = 0) -> HyperParameters:
+    """Return the settings' numbers as tensors; `rows`: of the training split, which a private one needs."""
     arguments = rule_class(settings.optimizer).get_arguments(settings.optimizer)
     augment = settings.augment
     return HyperParameters(
@@ -97,7 +107,17 @@ def make_hyper_parameters(settings: Settings, wide: Tensor) -> HyperParameters:
         tf.constant(settings.precision.loss_scale, wide),
         tf.constant([augment.shift, augment.crop, augment.rotate], tf.float32),
         tf.constant(settings.train.seed, tf.int64),
+        _make_privacy_numbers(settings, wide, rows),
     )
+
+
+def _make_privacy_numbers(settings: Settings, wide: Tensor, rows: int) -> PrivacyNumbers | tuple[()]:
+    account, privacy = open_account(settings, rows), settings.privacy
+    if account is None:
+        return ()
+    seed = sampling.choose_seed(settings.train.seed, privacy.repeatable)
+    clip_norm, multiplier = (tf.constant(number, wide) for number in (privacy.clip_norm, account.noise))
+    return PrivacyNumbers(clip_norm, multiplier, tf.constant(seed, tf.int64))
 
 
 # ---- the loop ---------------------------------------------------------------------------------------
@@ -211,6 +231,8 @@ def loss_and_gradients_of_batch(
 ) -> tuple[Tensor, list[Tensor]]:
     """Compute what `loss_and_gradients` does, on a batch that has been fetched."""
     masks = draw_dropout_masks(spec, plan, hyper, step)
+    if hyper.privacy:
+        return _compute_private_gradients(spec, plan, hyper, step, parameters, samples, targets, masks)
     if not spec.further:
         return _compute_gradients(spec, hyper, parameters, samples, targets, masks)
     return _share_batch(spec, hyper, parameters, samples, targets, masks)
@@ -265,11 +287,33 @@ def _compute_gradients(
     return tf.reduce_mean(loss), gradients
 
 
+def _compute_private_gradients(
+    spec: EpochSpec,
+    plan: EpochPlan,
+    hyper: HyperParameters,
+    step: Tensor,
+    parameters: Sequence[Tensor],
+    samples: Tensor,
+    targets: Tensor,
+    masks: Sequence[Tensor],
+) -> tuple[Tensor, list[Tensor]]:
+    """Compute the mean loss of the drawn rows, and their clipped gradients' sum with noise, per batch."""
+    assert hyper.privacy
+    present = tf.cast(tf.gather(plan.rows, step) != sampling.EMPTY, spec.network.wide)
+    loss, sums = perceptron.sum_clipped_gradients(
+        spec.network, parameters, samples, targets, masks, present, hyper.privacy.clip_norm
+    )
+    number = plan.steps_before + tf.cast(step, tf.int64)
+    return loss, noise.add_noise(sums, hyper.privacy, number, spec.batch)
+
+
 def fetch_batch(
     spec: EpochSpec, data: DeviceData, plan: EpochPlan, hyper: HyperParameters, step: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return scaled, changed samples [batch, inputs] and their targets [batch, classes]."""
     rows = tf.gather(plan.rows, step)
+    if spec.room:
+        rows = tf.maximum(rows, 0)  # an empty place computes with any row, which counts for nothing
     samples = tf.gather(data.features, rows)
     targets = mlp_gradients.make_targets(spec.network, tf.gather(data.labels, rows), hyper.smoothing)
     if spec.scales_in_step:
@@ -294,7 +338,7 @@ def draw_dropout_masks(
     masks = []
     for layer, width in enumerate(spec.network.sizes[1:-1], start=1):
         seed = derive_seed(hyper.seed, layer, plan.steps_before + tf.cast(step, tf.int64))
-        numbers = draw_uniform([spec.batch, width], seed)
+        numbers = draw_uniform([spec.places, width], seed)
         mask = tf.cast(numbers >= tf.cast(hyper.dropout, tf.float32), spec.network.narrow)
         masks.append(mask / tf.cast(1 - hyper.dropout, spec.network.narrow))
     return masks

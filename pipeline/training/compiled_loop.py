@@ -1,6 +1,7 @@
 """A run of training whose epochs are one compiled function each; see `compiled_epoch`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -22,11 +23,11 @@ from pipeline.training.device_data import (
     finish_score,
     load_cached,
     scale_labels,
-    shuffle_rows,
     split_rows,
 )
 from pipeline.training.mlp_gradients import NetworkSpec
 from pipeline.training.optimizers import rule_of
+from pipeline.training.privacy.sampling import find_room, order_rows
 from pipeline.training.schedules import learning_rates
 
 ScoreFunction = Callable[[Tensor, Tensor, Sequence[Tensor], Tensor], tuple[Tensor, Tensor]]
@@ -89,7 +90,9 @@ class CompiledLoop:
             self._unseen = load_cached(
                 prepared.validation, prepared, network.wide, network.wide, self._tf_device
             )
-            self._hyper_parameters = compiled_epoch.make_hyper_parameters(settings, network.wide)
+            self._hyper_parameters = compiled_epoch.make_hyper_parameters(
+                settings, network.wide, self._spec.rows
+            )
         self._unseen_labels = scale_labels(prepared.validation, prepared)
         self._state = compiled_epoch.make_state(self._spec, weights)
         self._buffers = compiled_epoch.make_buffers(self._spec, self._state)
@@ -116,6 +119,7 @@ class CompiledLoop:
             xla=engine is Engine.xla,
             tf_device=device.tf_device,
             further=device.further,
+            room=find_room(rows, settings.train.batch_size) if settings.privacy.is_private else 0,
         )
 
     @property
@@ -147,15 +151,26 @@ class CompiledLoop:
         first = (number - 1) * spec.steps
         rates = self._rates[first : first + spec.steps]
         epoch, before = self._epochs_before + number, self._steps_before + first
+        privacy = self._hyper_parameters.privacy
+        rows = order_rows(settings.train.seed, privacy, epoch, spec.rows, spec.batch, spec.room)
         with tf.device(self._tf_device):
             self._plan = EpochPlan(
-                tf.constant(shuffle_rows(settings.train.seed, epoch, spec.rows, spec.batch)),
+                tf.constant(rows),
                 tf.constant(
                     spec.rule.compute_step_sizes(settings.optimizer, rates, before), spec.network.wide
                 ),
                 tf.constant(spec.rule.compute_decay_factors(settings.optimizer, rates), spec.network.wide),
                 tf.constant(before, tf.int64),
             )
+        if spec.room and rows.shape[1] > spec.room:
+            self._make_room(rows.shape[1])
+
+    def _make_room(self, room: int) -> None:
+        """Compile a private epoch for more rows a step, outside the clock."""
+        self._spec = replace(self._spec, room=room)
+        self._epoch = compiled_epoch.compile_epoch(self._spec)
+        self.__dict__.pop("_traced", None)
+        self.run_steps(steps=0)
 
     def continue_from(self, epochs: int, steps: int) -> None:
         self._epochs_before, self._steps_before = epochs, steps

@@ -13,6 +13,8 @@ from pipeline.backend import Tensor
 from pipeline.data.prepared import Prepared
 from pipeline.errors import BadSetting
 from pipeline.hardware.device import ClaimedDevice
+from pipeline.models import keras_models
+from pipeline.models.architectures import architecture_of
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training import augmentation
@@ -20,6 +22,8 @@ from pipeline.training.compiled_loop import CompiledLoop
 from pipeline.training.engine_choice import has_gradients_by_hand
 from pipeline.training.keras_loop import KerasLoop
 from pipeline.training.network_loop import NetworkLoop
+from pipeline.training.privacy.account import open_account
+from pipeline.training.privacy.network import check_network
 
 
 class Loop(Protocol):
@@ -69,6 +73,7 @@ def start_loop(
     Raises:
         BadSetting: a batch is larger than the training split.
         BadData: augmentation of samples that are no images.
+        BadModel: a network whose gradients of single rows are not known, with privacy.
     """
     check_loop(settings, prepared)
     if engine is Engine.keras:
@@ -87,3 +92,6 @@ def check_loop(settings: Settings, prepared: Prepared) -> None:
             f"got {settings.train.batch_size}; set train.batch_size={rows} or less"
         )
     augmentation.make_changes(settings.augment, prepared.shape)
+    if open_account(settings, rows) is not None and not architecture_of(settings.model).is_perceptron:
+        words = len(getattr(prepared.front, "vocabulary", ()))
+        check_network(keras_models.build_network(settings, prepared), prepared.shape, words)

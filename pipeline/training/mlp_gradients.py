@@ -132,16 +132,30 @@ def backward(
     network: NetworkSpec, forward_pass: ForwardPass, gradient: Tensor, masks: Sequence[Tensor] = ()
 ) -> list[Tensor]:
     """Compute the gradients by the parameters, in their order and type; `gradient`: that by the logits."""
+    return sum_gradients(network, forward_pass, compute_deltas(network, forward_pass, gradient, masks))
+
+
+def compute_deltas(
+    network: NetworkSpec, forward_pass: ForwardPass, gradient: Tensor, masks: Sequence[Tensor] = ()
+) -> list[Tensor]:
+    """Compute each row's gradient by the layers' outputs before their activations, [batch, width] a layer."""
+    deltas = [gradient]
+    for layer in reversed(range(1, len(network.sizes) - 1)):
+        by_inputs = tf.matmul(deltas[0], forward_pass.weights[layer], transpose_b=True)
+        by_inputs = tf.cast(by_inputs, network.narrow)
+        by_outputs = by_inputs * masks[layer - 1] if masks else by_inputs
+        delta = activation_gradient(network.activation, forward_pass.hidden[layer - 1], by_outputs)
+        deltas.insert(0, delta)
+    return deltas
+
+
+def sum_gradients(network: NetworkSpec, forward_pass: ForwardPass, deltas: Sequence[Tensor]) -> list[Tensor]:
+    """Sum up over the rows the gradients by the parameters, in their order and type."""
     gradients: list[Tensor] = []
-    for layer in reversed(range(len(network.sizes) - 1)):
-        by_weights = tf.matmul(forward_pass.inputs[layer], gradient, transpose_a=True)
-        by_bias = tf.raw_ops.BiasAddGrad(out_backprop=gradient)
-        gradients = [tf.cast(by_weights, network.wide), tf.cast(by_bias, network.wide), *gradients]
-        if layer:
-            by_inputs = tf.matmul(gradient, forward_pass.weights[layer], transpose_b=True)
-            by_inputs = tf.cast(by_inputs, network.narrow)
-            by_outputs = by_inputs * masks[layer - 1] if masks else by_inputs
-            gradient = activation_gradient(network.activation, forward_pass.hidden[layer - 1], by_outputs)
+    for inputs, delta in zip(forward_pass.inputs, deltas, strict=True):
+        by_weights = tf.matmul(inputs, delta, transpose_a=True)
+        by_bias = tf.raw_ops.BiasAddGrad(out_backprop=delta)
+        gradients += [tf.cast(by_weights, network.wide), tf.cast(by_bias, network.wide)]
     return gradients
 
 

@@ -21,6 +21,8 @@ from pipeline.training.compiled_epoch import HyperParameters, get_update_argumen
 from pipeline.training.device_data import DeviceData, EpochPlan
 from pipeline.training.mlp_gradients import NetworkSpec
 from pipeline.training.optimizers import UpdateRule
+from pipeline.training.privacy import network as private_network
+from pipeline.training.privacy import noise, sampling
 from pipeline.training.random_streams import derive_seed, drop_out_by_streams, find_dropout_layers
 
 MAX_NETWORKS = 16
@@ -33,7 +35,7 @@ class NetworkEpochSpec:
 
     `structure`: see `describe_structure`; `network`: loss, classes and types; `shape`: of a sample;
     `streams`: batches come from an iterator over the disk, not from the device; `scores_by_xla`: also without
-    `xla`.
+    `xla`; `room`: rows that a private step has room for, 0 without privacy.
     """
 
     structure: str
@@ -47,6 +49,12 @@ class NetworkEpochSpec:
     xla: bool
     scores_by_xla: bool
     tf_device: str
+    room: int = 0
+
+    @property
+    def places(self) -> int:
+        """Return how many rows a step computes with; those of a private one may be empty."""
+        return self.room or self.batch
 
 
 class NetworkState(NamedTuple):
@@ -98,7 +106,7 @@ class CompiledNetwork:
         if spec.streams:
             samples, labels = next(inputs.batches)
         else:
-            rows = tf.gather(plan.rows, step)
+            rows = tf.maximum(tf.gather(plan.rows, step), 0)  # an empty place of a private step is -1
             assert inputs.data is not None
             samples, labels = tf.gather(inputs.data.features, rows), tf.gather(inputs.data.labels, rows)
         samples = tf.cast(samples, tf.float32)
@@ -106,7 +114,7 @@ class CompiledNetwork:
             seed = derive_seed(hyper.seed, 0, plan.steps_before + tf.cast(step, tf.int64))
             samples = augmentation.change_images(spec.changes, hyper.changes, seed, samples)
         targets = mlp_gradients.make_targets(spec.network, labels, hyper.smoothing)
-        return tf.reshape(samples, [spec.batch, *spec.shape]), targets
+        return tf.reshape(samples, [spec.places, *spec.shape]), targets
 
     def compute_loss(
         self,
@@ -117,6 +125,21 @@ class CompiledNetwork:
         batch: tuple[Tensor, Tensor],
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """Return the mean loss of a batch, the network's own penalties added, and the other variables."""
+        losses, others, penalties = self.compute_losses(inputs, step, trained, others, batch)
+        loss = tf.reduce_mean(losses)
+        for penalty in penalties:
+            loss += tf.cast(tf.reduce_sum(penalty), loss.dtype)
+        return loss, others
+
+    def compute_losses(
+        self,
+        inputs: EpochInputs,
+        step: Tensor,
+        trained: Sequence[Tensor],
+        others: Sequence[Tensor],
+        batch: tuple[Tensor, Tensor],
+    ) -> tuple[Tensor, Sequence[Tensor], Sequence[Tensor]]:
+        """Return the loss of each row of a batch, the other variables and the network's own penalties."""
 
         def get_step() -> Tensor:
             return inputs.plan.steps_before + tf.cast(step, tf.int64)
@@ -126,10 +149,7 @@ class CompiledNetwork:
             logits, others, penalties = self.model.stateless_call(
                 list(trained), list(others), samples, training=True, return_losses=True
             )
-        loss = tf.reduce_mean(self.spec.network.loss.compute(logits, targets))
-        for penalty in penalties:
-            loss += tf.cast(tf.reduce_sum(penalty), loss.dtype)
-        return loss, others
+        return self.spec.network.loss.compute(logits, targets), others, penalties
 
     def compute_gradients(
         self,
@@ -140,6 +160,8 @@ class CompiledNetwork:
         batch: tuple[Tensor, Tensor],
     ) -> tuple[Tensor, list[Tensor | None], Sequence[Tensor]]:
         """Return loss, gradients (None: the loss does not depend on it) and the other variables."""
+        if self.spec.room:
+            return self._compute_private_gradients(inputs, step, trained, others, batch)
         scale = inputs.hyper.loss_scale if self.spec.uses_loss_scale else None
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(trained)
@@ -155,6 +177,29 @@ class CompiledNetwork:
                 for gradient in gradients
             ]
         return loss, gradients, others
+
+    def _compute_private_gradients(
+        self,
+        inputs: EpochInputs,
+        step: Tensor,
+        trained: Sequence[Tensor],
+        others: Sequence[Tensor],
+        batch: tuple[Tensor, Tensor],
+    ) -> tuple[Tensor, list[Tensor | None], Sequence[Tensor]]:
+        """Return the mean loss of the drawn rows, their clipped gradients with noise, the other variables."""
+        plan, privacy = inputs.plan, inputs.hyper.privacy
+        assert privacy
+        present = tf.cast(tf.gather(plan.rows, step) != sampling.EMPTY, self.spec.network.wide)
+        loss, sums, others = private_network.sum_clipped_gradients(
+            self.model,
+            trained,
+            lambda: self.compute_losses(inputs, step, trained, others, batch),
+            present,
+            privacy.clip_norm,
+            self.spec.batch,
+        )
+        number = plan.steps_before + tf.cast(step, tf.int64)
+        return loss, list(noise.add_noise(sums, privacy, number, self.spec.batch)), others
 
     def read_variables(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return the values of the variables: trained ones, others."""

@@ -1,6 +1,7 @@
 """A run of training of any Keras network whose epochs are one compiled function each; see `network_epoch`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipeline.training.device_data import EpochPlan
 from pipeline.training.keras_loop import BATCHES_AHEAD, make_input_options
 from pipeline.training.network_epoch import CompiledNetwork, EpochInputs, NetworkEpochSpec, NetworkState
 from pipeline.training.optimizers import rule_of
+from pipeline.training.privacy.sampling import find_room, order_rows
 from pipeline.training.random_streams import find_dropout_layers
 from pipeline.training.schedules import learning_rates
 
@@ -42,7 +44,7 @@ class NetworkLoop:
             dropout_layers = find_dropout_layers(self._model)
             self._spec = self._make_spec(dropout_layers, device, engine)
             wide = self._spec.network.wide
-            self._hyper_parameters = compiled_epoch.make_hyper_parameters(settings, wide)
+            self._hyper_parameters = compiled_epoch.make_hyper_parameters(settings, wide, self._rows)
             self._shares = tuple(tf.constant(layer.rate, tf.float32) for layer in dropout_layers)
             self._data = (
                 None
@@ -74,6 +76,7 @@ class NetworkLoop:
             xla=engine is Engine.xla,
             scores_by_xla=network.policy is Policy.mixed_float16 and device.kind == "cpu",
             tf_device=device.tf_device,
+            room=find_room(self._rows, settings.train.batch_size) if settings.privacy.is_private else 0,
         )
 
     @property
@@ -104,15 +107,24 @@ class NetworkLoop:
         first = (number - 1) * self._steps
         rates = self._rates[first : first + self._steps]
         epoch, before = self._epochs_before + number, self._steps_before + first
+        privacy, spec = self._hyper_parameters.privacy, self._spec
+        rows = order_rows(settings.train.seed, privacy, epoch, self._rows, spec.batch, spec.room)
         with tf.device(self._tf_device):
             self._plan = EpochPlan(
-                tf.constant(
-                    device_data.shuffle_rows(settings.train.seed, epoch, self._rows, self._spec.batch)
-                ),
+                tf.constant(rows),
                 tf.constant(rule.compute_step_sizes(settings.optimizer, rates, before), wide),
                 tf.constant(rule.compute_decay_factors(settings.optimizer, rates), wide),
                 tf.constant(before, tf.int64),
             )
+        if spec.room and rows.shape[1] > spec.room:
+            self._make_room(rows.shape[1])
+
+    def _make_room(self, room: int) -> None:
+        """Compile a private epoch for more rows a step, outside the clock."""
+        self._spec = replace(self._spec, room=room)
+        self._network = network_epoch.get_compiled(self._spec, self._model)
+        self.__dict__.pop("_read", None)
+        self.run_steps(0)
 
     @property
     def inputs(self) -> EpochInputs:
@@ -128,7 +140,7 @@ class NetworkLoop:
     @cached_property
     def _read(self) -> Any:
         kind = self._spec.network.label_type
-        return device_data.make_reader(self._prepared.train, self._prepared, kind, self._spec.batch)
+        return device_data.make_reader(self._prepared.train, self._prepared, kind, self._spec.places)
 
     @cached_property
     def _unseen_labels(self) -> np.ndarray:

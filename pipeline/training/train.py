@@ -20,6 +20,7 @@ from pipeline.settings.training import Engine, Policy
 from pipeline.training import engine_choice
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.loop import Loop, start_loop
+from pipeline.training.privacy.account import PrivacySpent, open_account, sum_up
 from pipeline.training.warm_start import Start, TrainingState, WarmStart, get_loop_kind, get_start_weights
 
 
@@ -60,6 +61,14 @@ class Trained:
     def get_weights(self) -> list[np.ndarray]:
         """Return [W1, b1, W2, b2, ...], W [inputs, outputs]; float32, or float64 under that precision."""
         return [parameter.numpy() for parameter in self.parameters]
+
+    @property
+    def privacy(self) -> PrivacySpent | None:
+        """Return what all epochs have spent of the privacy of the training rows; None without privacy.
+
+        All count, also those after the chosen one: which one was chosen tells of them.
+        """
+        return sum_up(self.settings, len(self.data.train), self.curve.last.number)
 
     def build_model(self) -> Any:
         """Return a Keras model with these weights, from raw samples to probabilities."""
@@ -104,15 +113,18 @@ def train(
         BadSetting: the batch, threads or engine do not fit data, process, precision or model.
         BadData: augmentation of samples that are no images.
         BadDevice: the device asked for is not there.
-        BadModel: `start` is missing or does not fit.
+        BadModel: `start` is missing or does not fit; with privacy, a network whose rows cannot be told apart.
         Diverged: a loss became NaN or infinite.
     """
     watch = Stopwatch(claim_device(settings.device))
     engine = engine_choice.pick_engine(settings, watch.device, data)
     loop = _prepare_loop(data, settings, start, watch, engine)
     curve, chosen, parameters = _begin_curve(loop, watch, settings, start, checkpoint)
+    account = open_account(settings, len(data.train))
     for number in range(len(curve.epochs) + 1, settings.train.epochs + 1):
         epoch = _add_earlier_cost(_train_epoch(loop, watch, settings, number), start, checkpoint)
+        if account is not None:
+            epoch = replace(epoch, epsilon=account.compute_epsilon(number))
         curve = curve.with_epoch(epoch)
         if chosen is None or not settings.train.patience or _is_better(epoch, chosen):
             chosen, parameters = epoch, loop.get_parameters()
@@ -180,7 +192,7 @@ def _begin_curve(
         return checkpoint.curve, checkpoint.chosen_epoch, parameters
     if isinstance(start, WarmStart) and start.training_state is not None:
         loop.restore(start.training_state.state)
-    return Curve(watch.device.name, settings.schedule.fair_midway), None, loop.get_parameters()
+    return Curve(watch.device.name, settings.fair_midway), None, loop.get_parameters()
 
 
 def _get_earlier_cost(start: Start, checkpoint: Checkpoint | None) -> float:

@@ -11,8 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import mlflow
 import pytest
 import requests
+from mlflow import MlflowClient
 
 from tests.conftest import CHECKOUT, Run
 
@@ -61,6 +63,36 @@ def start_server(command: str, folder: Path, port: str) -> "subprocess.Popen[byt
             assert server.poll() is None, "the server ended"
             assert time.monotonic() < deadline, "the server never came up"
             time.sleep(0.3)
+
+
+@pytest.mark.slow
+def test_private_training_as_the_page_says(
+    fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("COLUMNS", "200")
+    said, run_id = [], ""
+    for line in list_commands("privacy.md"):
+        done = fulcrum(*shlex.split(line.removeprefix(FULCRUM).replace("RUN_ID", run_id)))
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        said.append(done.stdout)
+        run_id = run_id or next(iter(re.findall(r"\b[0-9a-f]{32}\b", done.stdout)))
+    asked, told, attacked, _, frontier = said
+    assert re.search(r"privacy +epsilon (7\.9\d|8) for delta 1e-05: 220 steps", asked)
+    assert re.search(r"privacy +epsilon \d+\.\d+ for delta 1e-05", told)
+    assert "threshold attack: AUC 0." in attacked
+    assert "lira attack: AUC 0." in attacked
+    assert "privacy" in attacked
+    assert "epsilon" in frontier
+    client = MlflowClient()
+    run = client.get_run(run_id)
+    history = [metric.value for metric in client.get_metric_history(run_id, "epsilon")]
+    assert len(history) == 20
+    assert history == sorted(history)
+    assert run.data.tags["privacy"].startswith("epsilon ")
+    assert json.loads(Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/privacy.json")).read_text())[
+        "epsilon"
+    ] == pytest.approx(history[-1])
 
 
 @pytest.mark.slow

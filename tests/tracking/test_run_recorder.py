@@ -11,9 +11,9 @@ from pipeline.cli.compose import compose
 from pipeline.errors import Stopped
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Curve, Epoch, PowerDraw, Seconds
-from pipeline.tracking import mlflow_store, run_recorder
+from pipeline.tracking import mlflow_store, model_references, run_recorder
 from pipeline.tracking.run_recorder import record_run
-from pipeline.training.train import Trained
+from pipeline.training.train import Trained, train
 from tests.support import tiny
 
 HELD = ClaimedDevice("cpu", "some CPU, 1 core", 1, "/CPU:0")
@@ -54,6 +54,26 @@ def test_a_run_ends_as_what_happened(
     run = client.get_run(record.run_id)
     assert run.info.status == status
     assert run.data.metrics["train/validation_accuracy"] == 0.5  # nothing lost
+
+
+def test_epsilon_is_a_metric_of_each_epoch_and_in_the_models_metadata(client: mlflow.MlflowClient) -> None:
+    told = tiny.told("privacy=dp_sgd privacy.noise_multiplier=2")
+    with record_run(compose([]), "train", HELD) as record:
+        for trained in train(tiny.prepared(), told):
+            record.record_epoch(trained.curve.last)
+        record.record_training(trained)
+        record.record_model(trained.build_model(), trained.data, told.data, privacy=trained.privacy)
+    history = [metric.value for metric in client.get_metric_history(record.run_id, "epsilon")]
+    assert trained.privacy is not None
+    assert 0 < history[0] < history[1] == pytest.approx(trained.privacy.epsilon)
+    reference = model_references.find_model(record.run_id)
+    line, epsilon = model_references.read_privacy(reference)
+    assert line == trained.privacy.describe()
+    assert epsilon == history[1]
+    (logged,) = client.search_logged_models([record.experiment_id], f"source_run_id = '{record.run_id}'")
+    about = mlflow.models.get_model_info(logged.model_uri).metadata["privacy"]
+    assert about["epsilon"] == pytest.approx(history[1])
+    assert about["steps"] == 22
 
 
 def test_a_curve_is_there_by_epoch_and_by_cost(client: mlflow.MlflowClient) -> None:

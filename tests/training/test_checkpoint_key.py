@@ -34,6 +34,7 @@ def key(words: str = "") -> str:
         "precision=float64",
         "augment=shift",
         "loss.label_smoothing=0.1",
+        "privacy=dp_sgd",
         "engine=keras",
         "engine=graph",
     ],
@@ -47,6 +48,7 @@ def test_what_changes_the_curve_changes_the_key(words: str) -> None:
     [
         "engine=xla",  # what auto chooses here
         "train.epochs=9",
+        "privacy.clip_norm=2",  # without privacy
         "search.trials=3",
         "pruning=none",
         "profile.repeats=10",
@@ -61,7 +63,9 @@ def test_what_leaves_the_curve_alone_leaves_the_key(words: str) -> None:
 
 
 def test_where_states_midway_depend_on_the_end_the_end_counts() -> None:
-    assert key("schedule=cosine train.epochs=9") != key("schedule=cosine")
+    for words in ("schedule=cosine", "privacy=dp_sgd privacy.epsilon=3"):
+        assert key(f"{words} train.epochs=9") != key(words)
+    assert key("privacy=dp_sgd train.epochs=9") == key("privacy=dp_sgd")
 
 
 def test_other_data_have_another_key() -> None:

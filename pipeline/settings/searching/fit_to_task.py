@@ -2,7 +2,7 @@
 
 from pipeline.settings.data import Data
 from pipeline.settings.kinds import option_name
-from pipeline.settings.measuring import Evaluate, Shift
+from pipeline.settings.measuring import Evaluate, Membership, Shift
 from pipeline.settings.model import Output
 from pipeline.settings.rules import require
 from pipeline.settings.search import Objective, Search
@@ -34,5 +34,7 @@ def check_task(data: Data, loss: Loss, output: Output | None, evaluate: Evaluate
     require(loss.label_smoothing == 0, "loss.label_smoothing", f"0 {WITH}", loss.label_smoothing)
     weights = loss.class_weights
     require(weights is ClassWeights.none, "loss.class_weights", f"none {WITH}", weights.value)
+    attack = evaluate.membership
+    require(attack is Membership.none, "evaluate.membership", f"none {WITH}", attack.value)
     require(evaluate.shift is Shift.none, "evaluate.shift", f"none {WITH}", evaluate.shift.value)
     require(objective in (None, Objective.r2), "search.objective", f"r2 or null {WITH}", objective)

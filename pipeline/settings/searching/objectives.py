@@ -47,7 +47,7 @@ class ObjectiveKind:
         return f"{number} {self.unit}" if with_unit and self.unit else number
 
 
-ACCURACY, COST = "accuracy", "cost"
+ACCURACY, COST, EPSILON = "accuracy", "cost", "epsilon"
 FIRST = (ACCURACY, COST)
 
 OBJECTIVES = {
@@ -105,6 +105,14 @@ OBJECTIVES = {
             unit="J",
             source="the counters of the device that trains (RAPL, NVML), while it takes training steps",
             metric="train/energy_joules",
+            grows=True,
+        ),
+        ObjectiveKind(
+            name=EPSILON,
+            label="epsilon",
+            unit="",
+            source="the account of the private steps (privacy=dp_sgd), for privacy.delta",
+            metric=EPSILON,
             grows=True,
         ),
     )

@@ -293,6 +293,19 @@ def test_energy_adds_up_also_over_a_pause(tmp_path: Path, monkeypatch: pytest.Mo
     assert further.further["energy_joules"][2] > two
 
 
+def test_epsilon_counts_all_epochs_also_over_a_pause(tmp_path: Path) -> None:
+    words = "privacy=dp_sgd privacy.noise_multiplier=2"
+    spent = []
+    for epochs in (2, 3):
+        told = job(f"{words} train.epochs={epochs}", tmp_path / "a.npz", further=("epsilon",))
+        _, ended = done(told)
+        assert ended.curve is not None
+        spent.append(ended.further["epsilon"])
+        assert [epoch.epsilon for epoch in ended.curve.epochs] == list(spent[-1])
+    assert 0 < spent[0][0] < spent[0][1] < spent[1][2]
+    assert spent[1][:2] == spent[0]
+
+
 def test_energy_that_nobody_reads_fails_the_trial_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(energy, "open_gauge", lambda *_: energy.SilentGauge())
     _, ended = done(job(further=("energy_joules",)))

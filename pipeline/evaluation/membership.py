@@ -1,0 +1,211 @@
+"""How well somebody who may ask a model can tell the rows that it was trained on from others.
+
+Members are rows of training, others those of the test split, as many of each. `threshold`: a row with a small
+loss was probably trained on (Yeom et al. 2018, arXiv 1709.01604). `lira`: each row is compared with how
+shadow models answer that were trained with it and without it (Carlini et al. 2022, arXiv 2112.03570). Both
+are lower bounds of what is possible; a private training (`privacy=dp_sgd`) bounds it from above.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.prepared import Prepared, Split
+from pipeline.settings.measuring import Membership
+from pipeline.settings.model import Output
+from pipeline.settings.settings import Settings
+
+MOST_ROWS = 5000
+"""Members, and others, that are attacked; more are drawn from."""
+FALSE_ALARMS = 0.01
+"""Share of the others that may be taken for members, at which the share of found members is told."""
+DRAWS = 400
+"""Bootstrap samples behind an interval."""
+SEED = 0
+LEAST_DEVIATION = 1e-3
+"""Of scores: shadows that all agree say little."""
+CLIPPED = 1e-7
+"""A probability is kept this far from 0 and 1, as for a loss."""
+
+Predict = Callable[[Any], np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A share 0..1 with its 95 % interval, by bootstrap over the rows."""
+
+    value: float
+    low: float
+    high: float
+
+    def describe(self, digits: int) -> str:
+        """Return it as `0.61 (0.58 to 0.64)`."""
+        return f"{self.value:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """How well one attack told `members` rows of training from `others`.
+
+    `auc`: area under the ROC curve, 0.5 is guessing; `tpr`: share of the members found where 1 % of the
+    others are taken for members, 0.01 is guessing.
+    """
+
+    name: str
+    auc: Figure
+    tpr: Figure
+    members: int
+    others: int
+
+    def describe(self) -> str:
+        """Return it in a line."""
+        return (
+            f"{self.name} attack: AUC {self.auc.describe(3)}, finds {self.tpr.describe(3)} of the training "
+            "rows at 1% false alarms; 0.5 and 0.01 are guessing"
+        )
+
+
+def attack_membership(predict: Predict, prepared: Prepared, settings: Settings) -> tuple[Attack, ...]:
+    """Attack a model of classes as `evaluate.membership` says; `lira` comes with `threshold`.
+
+    `predict`: n samples -> probabilities float32 [n, classes].
+    """
+    asked = settings.evaluate.membership
+    if asked is Membership.none:
+        return ()
+    rows = _choose_rows(len(prepared.train), len(prepared.test))
+    scores = [
+        compute_scores(predict(_take(split, chosen).samples), np.asarray(split.labels)[chosen])
+        for split, chosen in zip((prepared.train, prepared.test), rows, strict=True)
+    ]
+    attacks = [judge_attack("threshold", *scores)]
+    if asked is Membership.lira:
+        attacks.append(judge_attack("lira", *_compare_with_shadows(scores, rows, prepared, settings)))
+    return tuple(attacks)
+
+
+def _choose_rows(members: int, others: int) -> tuple[np.ndarray, np.ndarray]:
+    """Choose as many rows of training as of the test split, at most `MOST_ROWS`."""
+    draw, count = np.random.default_rng(SEED), min(members, others, MOST_ROWS)
+    return tuple(np.sort(draw.choice(each, count, replace=False)) for each in (members, others))  # type: ignore[return-value]
+
+
+def _take(split: Split, rows: np.ndarray) -> Split:
+    raw: Any = None if split.raw is None else split.raw[rows]  # a batch, which a model answers as well
+    return Split(np.asarray(split.features)[rows], np.asarray(split.labels)[rows], raw)
+
+
+def compute_scores(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Compute how sure a model is of the right class, float64 [n]: log(p / (1 - p)).
+
+    Its order is that of the loss of the row, and over models it is about normal (Carlini et al. 2022).
+    """
+    right = outputs[np.arange(len(labels)), labels].astype(np.float64)
+    wrong = outputs.sum(axis=1, dtype=np.float64) - right
+    return np.asarray(np.log(np.maximum(right, CLIPPED)) - np.log(np.maximum(wrong, CLIPPED)))
+
+
+# ---- shadow models ------------------------------------------------------------------------------------
+
+
+def _compare_with_shadows(
+    scores: list[np.ndarray], rows: tuple[np.ndarray, np.ndarray], prepared: Prepared, settings: Settings
+) -> list[np.ndarray]:
+    """Compute the log ratio of the likelihoods of each row's score: trained on it, or not."""
+    attacked = Split(*_join(_take(prepared.train, rows[0]), _take(prepared.test, rows[1])))
+    answers, inside = train_shadows(attacked, prepared, settings)
+    ratios = compute_ratios(np.concatenate(scores), answers, inside)
+    return [ratios[: len(rows[0])], ratios[len(rows[0]) :]]
+
+
+def _join(*splits: Split) -> tuple[np.ndarray, np.ndarray]:
+    features, labels = zip(*((split.features, split.labels) for split in splits), strict=True)
+    return np.concatenate(features), np.concatenate(labels)
+
+
+def train_shadows(pool: Split, prepared: Prepared, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """Train shadow models, each on half of `pool`; return their scores and who saw which row, [shadows, n].
+
+    They come in pairs that share the rows out, so half of them have seen a row. Seeds differ from the
+    model's.
+    """
+    from pipeline.training.train import train
+
+    draw, shadows, rows = np.random.default_rng(SEED), settings.evaluate.shadows, len(pool)
+    inside, answers = np.zeros((shadows, rows), bool), []
+    for number in range(shadows):
+        chosen = draw.permutation(rows) < rows // 2
+        inside[number] = ~inside[number - 1] if number % 2 else chosen
+        shadow = _set_up_shadow(settings, number, int(inside[number].sum()))
+        data = replace(
+            prepared, train=_take(pool, np.flatnonzero(inside[number])), key=f"{prepared.key}-{number}"
+        )
+        *_, trained = train(data, shadow)
+        answers.append(compute_scores(_answer(trained, pool), np.asarray(pool.labels)))
+    return np.stack(answers), inside
+
+
+def _set_up_shadow(settings: Settings, number: int, rows: int) -> Settings:
+    """Return the settings of a shadow: another seed, afresh, as many steps as the model had."""
+    train = replace(
+        settings.train,
+        seed=(settings.train.seed + 7919 * (number + 1)) % 2**31,
+        batch_size=min(settings.train.batch_size, rows),
+        start_from=None,
+        patience=0,
+    )
+    return replace(settings, train=train)
+
+
+def _answer(trained: Any, pool: Split) -> np.ndarray:
+    """Return the probabilities of a shadow for features, [n, classes]."""
+    from pipeline.models import keras_models
+    from pipeline.models.predictor import make_predictor
+    from pipeline.training.losses import to_probabilities
+
+    network = keras_models.build_network(trained.settings, trained.data, trained.get_weights())
+    output = getattr(trained.settings.model, "output", Output.softmax)
+    return np.asarray(to_probabilities(output, make_predictor(network)(pool.features)))
+
+
+def compute_ratios(scores: np.ndarray, answers: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Compute log N(score; in) - log N(score; out) of each row, [n].
+
+    `answers`: of shadows, [shadows, n]; `inside`: which of them have seen the row. Few shadows tell means, so
+    the deviations are those of all rows together (Carlini et al. 2022, section VI-B).
+    """
+    total = np.zeros(len(scores))
+    for side, sign in ((inside, 1), (~inside, -1)):
+        means = np.where(side, answers, 0).sum(0) / side.sum(0)
+        spread = np.square(answers - means)[side].sum() / max(1, side.sum() - len(scores))
+        deviation = max(float(np.sqrt(spread)), LEAST_DEVIATION)
+        total += sign * (-0.5 * np.square((scores - means) / deviation) - np.log(deviation))
+    return total
+
+
+# ---- how well an attack did ---------------------------------------------------------------------------
+
+
+def judge_attack(name: str, members: np.ndarray, others: np.ndarray) -> Attack:
+    """Judge scores, the higher the more likely a member: AUC and share of found members, with intervals."""
+    draw = np.random.default_rng(SEED)
+    drawn = [[draw.choice(scores, len(scores)) for scores in (members, others)] for _ in range(DRAWS)]
+    figures = []
+    for measure in (compute_auc, compute_tpr):
+        low, high = np.percentile([measure(*pair) for pair in drawn], [2.5, 97.5])
+        figures.append(Figure(measure(members, others), float(low), float(high)))
+    return Attack(name, figures[0], figures[1], len(members), len(others))
+
+
+def compute_auc(members: np.ndarray, others: np.ndarray) -> float:
+    """Compute the chance that a member scores higher than another row, ties counting half."""
+    below, upto = (np.searchsorted(np.sort(others), members, side) for side in ("left", "right"))
+    return float((below + upto).mean() / (2 * len(others)))
+
+
+def compute_tpr(members: np.ndarray, others: np.ndarray) -> float:
+    """Compute the share of members above the score that at most 1 % of the other rows pass."""
+    bar = np.sort(others)[::-1][int(FALSE_ALARMS * len(others))]
+    return float((members > bar).mean())

@@ -1,0 +1,178 @@
+"""What training tells of any single row: the epsilon of its steps, by Google's `dp-accounting`.
+
+Each step draws every row with the same chance, by itself (Poisson sampling), adds up gradients that are no
+longer than the clip norm, and adds Gaussian noise. Two data sets are neighbours where one has one row more.
+Renyi divergences of such a step (Mironov, Talwar and Zhang 2019, arXiv 1908.10530) are computed once and add
+up from step to step, so an epsilon after each epoch costs nothing. It is an upper bound.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pipeline.errors import BadSetting
+from pipeline.settings.privacy import DEFAULT_NOISE, Privacy
+from pipeline.settings.settings import Settings
+
+LEAST_NOISE, MOST_NOISE = 0.01, 1e4
+"""Multipliers between which the noise for an epsilon is sought."""
+CLOSE = 1e-3
+"""Relative width at which the search for a noise multiplier ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacySpent:
+    """What a trained model has spent of the privacy of its training rows, and by which steps.
+
+    `epsilon`, `delta`: the guarantee for any one row more or less; `chance`: of a row to be in a step.
+    """
+
+    epsilon: float
+    delta: float
+    clip_norm: float
+    noise_multiplier: float
+    chance: float
+    steps: int
+    repeatable: bool
+
+    def describe(self) -> str:
+        """Return it in a line."""
+        return (
+            f"epsilon {self.epsilon:.3g} for delta {self.delta:g}: {self.steps:,} steps with "
+            f"{self.chance:.2%} of the rows, noise {self.noise_multiplier:.4g}, clip norm {self.clip_norm:g}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyAccount:
+    """What the steps of one training spend.
+
+    `noise`: multiplier; `chance`: of a row to be in a step; `steps`: of an epoch.
+    """
+
+    noise: float
+    chance: float
+    steps: int
+    delta: float
+
+    def compute_epsilon(self, epochs: int) -> float:
+        """Compute the epsilon of `epochs` epochs from the first one on."""
+        return compute_epsilon(self.noise, self.chance, epochs * self.steps, self.delta)
+
+
+def open_account(settings: Settings, rows: int) -> PrivacyAccount | None:
+    """Open the account of a training on `rows` rows; None without privacy.
+
+    Raises:
+        BadSetting: `dp-accounting` is not installed, delta is not below 1 / rows, or no noise keeps to
+        epsilon.
+    """
+    privacy, batch = settings.privacy, settings.train.batch_size
+    if not privacy.is_private:
+        return None
+    _import_accountant()
+    if privacy.delta * rows >= 1:
+        raise BadSetting(
+            f"privacy.delta must be below 1/{rows} (training rows), got {privacy.delta:g}; "
+            f"set privacy.delta={_round_down(0.1 / rows):g}"
+        )
+    steps, chance = rows // batch, batch / rows
+    noise = _choose_noise(privacy, chance, steps * settings.train.epochs)
+    return PrivacyAccount(noise, chance, steps, privacy.delta)
+
+
+def sum_up(settings: Settings, rows: int, epochs: int) -> PrivacySpent | None:
+    """Sum up what `epochs` epochs on `rows` rows have spent, all from the first on; None without privacy."""
+    account = open_account(settings, rows)
+    if account is None:
+        return None
+    return PrivacySpent(
+        epsilon=account.compute_epsilon(epochs),
+        delta=account.delta,
+        clip_norm=settings.privacy.clip_norm,
+        noise_multiplier=account.noise,
+        chance=account.chance,
+        steps=epochs * account.steps,
+        repeatable=settings.privacy.repeatable,
+    )
+
+
+def _choose_noise(privacy: Privacy, chance: float, steps: int) -> float:
+    """Return the noise multiplier, solved for `privacy.epsilon` after `steps` steps where that is set."""
+    if privacy.epsilon is None:
+        return DEFAULT_NOISE if privacy.noise_multiplier is None else privacy.noise_multiplier
+    return solve_noise(privacy.epsilon, chance, steps, privacy.delta)
+
+
+@lru_cache(maxsize=256)
+def solve_noise(epsilon: float, chance: float, steps: int, delta: float) -> float:
+    """Solve for the least noise multiplier, to a thousandth, whose steps spend no more than `epsilon`.
+
+    Raises:
+        BadSetting: no multiplier up to `MOST_NOISE` does.
+    """
+
+    def keeps(noise: float) -> bool:
+        return compute_epsilon(noise, chance, steps, delta) <= epsilon
+
+    low, high = LEAST_NOISE, 1.0
+    while not keeps(high):
+        low, high = high, high * 2
+        if high > MOST_NOISE:
+            raise BadSetting(
+                f"privacy.epsilon must be more than {steps} steps spend under any noise, got {epsilon:g}; "
+                "raise it, or set fewer train.epochs"
+            )
+    while high / low > 1 + CLOSE:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if keeps(middle) else (middle, high)
+    return high
+
+
+def compute_epsilon(noise: float, chance: float, steps: int, delta: float) -> float:
+    """Compute the epsilon of `steps` steps for `delta`; infinite without noise.
+
+    `noise`: its deviation in clip norms; `chance`: of each row to be in a step.
+    """
+    if steps == 0:
+        return 0.0
+    return math.inf if noise == 0 else _convert(_compose_step(noise, chance), steps, delta)
+
+
+@lru_cache(maxsize=1024)
+def _compose_step(noise: float, chance: float) -> Any:
+    """Return an accountant (not to be changed) that holds one step."""
+    dp_event, accountant = _import_accountant()
+    step = dp_event.GaussianDpEvent(noise)
+    return accountant().compose(dp_event.PoissonSampledDpEvent(chance, step) if chance < 1 else step)
+
+
+def _convert(one_step: Any, steps: int, delta: float) -> float:
+    from dp_accounting.rdp import compute_epsilon as convert
+
+    epsilon, _ = convert(one_step.orders, steps * one_step.rdp, delta)
+    return float(epsilon)
+
+
+def _import_accountant() -> tuple[Any, Callable[[], Any]]:
+    """Import `dp-accounting`: its events, and what makes an accountant.
+
+    Raises:
+        BadSetting: it is not installed.
+    """
+    try:
+        from dp_accounting import dp_event
+        from dp_accounting.rdp import RdpAccountant
+    except ImportError:
+        raise BadSetting(
+            "privacy=dp_sgd needs the package dp-accounting, got none; pip install dp-accounting==0.6.0"
+        ) from None
+    return dp_event, RdpAccountant
+
+
+def _round_down(value: float) -> float:
+    """Return a value with one significant digit, not above it."""
+    digit = 10.0 ** math.floor(math.log10(value))
+    return math.floor(value / digit) * digit

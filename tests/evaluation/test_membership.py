@@ -1,0 +1,82 @@
+"""The attack finds what a model learnt by heart, and nothing where there was nothing to find."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from pipeline.data.prepared import Split
+from pipeline.evaluation import membership
+from pipeline.evaluation.evaluate import Evaluation, evaluate
+from pipeline.evaluation.membership import compute_auc, compute_ratios, compute_tpr, judge_attack
+from pipeline.models.predictor import make_predictor
+from pipeline.training.train import train
+from tests.support import tiny
+
+ROWS = 60
+
+
+def noisy_split(seed: int) -> Split:
+    """Pixels and labels that have nothing to do with each other: all that can be learnt is the rows."""
+    draw = np.random.default_rng(seed)
+    return Split(
+        draw.integers(0, 256, (ROWS, 4, 5)).astype(np.uint8), draw.integers(0, 3, ROWS).astype(np.int32)
+    )
+
+
+DATA = replace(tiny.prepared(ROWS), train=noisy_split(1), test=noisy_split(2))
+WORDS = "model.hidden=64 train.epochs=40 optimizer.learning_rate=0.01 train.batch_size=8"
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(membership, "DRAWS", 100)
+
+
+def test_a_model_that_knows_its_rows_by_heart_is_found_out_and_one_that_never_saw_them_is_not() -> None:
+    settings = tiny.told(f"{WORDS} evaluate.membership=lira evaluate.shadows=4")
+    *_, trained = train(DATA, settings)
+    predict, before = make_predictor(trained.build_model()), trained.curve.last.device_seconds
+    found = evaluate(predict, DATA, settings)
+    assert isinstance(found, Evaluation)
+    assert [attack.name for attack in found.membership] == ["threshold", "lira"]
+    for attack in found.membership:
+        assert attack.auc.value > 0.8
+        assert attack.auc.low <= attack.auc.value <= attack.auc.high
+        assert 0 <= attack.tpr.low <= attack.tpr.value <= attack.tpr.high
+        assert (attack.members, attack.others) == (ROWS, ROWS)
+    assert trained.curve.last.device_seconds == before
+    assert found.membership[0].describe().startswith("threshold attack: AUC 0.")
+    # To the same model other rows are all alike.
+    unseen = replace(DATA, train=noisy_split(3))
+    guessed = evaluate(predict, unseen, tiny.told(f"{WORDS} evaluate.membership=threshold"))
+    assert isinstance(guessed, Evaluation)
+    (attack,) = guessed.membership
+    assert attack.auc.low < 0.5 < attack.auc.high
+    assert evaluate(predict, DATA, tiny.told(WORDS)).membership == ()  # type: ignore[union-attr]
+
+
+def test_figures_are_those_of_the_whole_curve() -> None:
+    draw = np.random.default_rng(0)
+    members, others = draw.normal(1, 1, 300).round(1), draw.normal(0, 1, 200).round(1)  # with ties
+    truth = np.repeat([1, 0], [300, 200])
+    assert compute_auc(members, others) == pytest.approx(roc_auc_score(truth, [*members, *others]))
+    bar = np.sort(others)[-3]  # two of 200 are above it, or less
+    assert compute_tpr(members, others) == (members > bar).mean()
+    judged = judge_attack("threshold", members, others)
+    assert judged.auc.low < judged.auc.value < judged.auc.high
+    # Hanley and McNeil 1982, doi 10.1148/radiology.143.1.7063747: the interval of an AUC of normal scores
+    area = judged.auc.value
+    first, second = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area) + 299 * (first - area**2) + 199 * (second - area**2)
+    width = 2 * 1.96 * np.sqrt(variance / (300 * 200))
+    assert judged.auc.high - judged.auc.low == pytest.approx(width, rel=0.35)
+
+
+def test_a_row_is_judged_by_shadows_that_saw_it_and_others() -> None:
+    inside = np.array([[True, False], [False, True], [True, False], [False, True]])
+    answers = np.where(inside, 2.0, 0.0) + np.array([[0.1], [0.1], [-0.1], [-0.1]])
+    ratios = compute_ratios(np.array([2.0, 0.0]), answers, inside)
+    assert ratios[0] > 0 > ratios[1]
+    assert compute_ratios(np.array([1.0, 1.0]), answers, inside) == pytest.approx([0, 0], abs=1e-9)

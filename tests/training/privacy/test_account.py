@@ -1,0 +1,75 @@
+"""The epsilon of private steps, against `dp-accounting` called directly and against published values."""
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from dp_accounting import dp_event
+from dp_accounting.rdp import RdpAccountant
+
+from pipeline.errors import BadSetting
+from pipeline.training.privacy import account
+from pipeline.training.privacy.account import compute_epsilon, open_account, solve_noise
+from tests.support import tiny
+
+
+def test_epsilon_is_that_of_the_library_called_directly() -> None:
+    direct = RdpAccountant()
+    direct.compose(dp_event.PoissonSampledDpEvent(0.05, dp_event.GaussianDpEvent(1.3)), 320)
+    assert compute_epsilon(1.3, 0.05, 320, 1e-5) == pytest.approx(direct.get_epsilon(1e-5), rel=1e-9)
+
+
+def test_epsilon_keeps_to_the_published_value() -> None:
+    """1.26 for q = 0.01, sigma = 4, 10,000 steps, delta = 1e-5 (Abadi et al. 2016, section 3.2)."""
+    step = account._compose_step(4.0, 0.01)
+    moments = np.min(10_000 * step.rdp + math.log(1e5) / (np.asarray(step.orders) - 1))
+    assert moments == pytest.approx(1.26, abs=0.01)
+    # The library turns divergences into an epsilon more tightly than they did.
+    assert 0.8 < compute_epsilon(4.0, 0.01, 10_000, 1e-5) / moments < 1
+
+
+def test_epochs_add_up_and_no_noise_is_no_privacy() -> None:
+    settings = tiny.told("privacy=dp_sgd privacy.noise_multiplier=2 train.batch_size=4")
+    opened = open_account(settings, 46)
+    assert opened is not None
+    assert opened.steps == 11
+    spent = [opened.compute_epsilon(epochs) for epochs in range(4)]
+    assert spent[0] == 0
+    assert spent == sorted(spent)
+    assert spent[3] == compute_epsilon(2.0, 4 / 46, 33, 1e-5)
+    assert compute_epsilon(0.0, 0.1, 5, 1e-5) == math.inf
+    assert open_account(tiny.told(), 46) is None
+
+
+def test_noise_is_solved_for_an_epsilon_after_all_epochs() -> None:
+    noise = solve_noise(3.0, 0.1, 50, 1e-5)
+    assert 2.98 < compute_epsilon(noise, 0.1, 50, 1e-5) <= 3.0
+    opened = open_account(tiny.told("privacy=dp_sgd privacy.epsilon=2 train.epochs=3"), 46)
+    assert opened is not None
+    assert 1.98 < opened.compute_epsilon(3) <= 2.0
+    with pytest.raises(BadSetting, match=r"^privacy\.epsilon must be more than .* got 1e-06; raise it"):
+        solve_noise(1e-6, 1.0, 10**6, 1e-5)
+
+
+def test_a_delta_that_lets_a_row_out_is_refused() -> None:
+    with pytest.raises(
+        BadSetting, match=r"^privacy\.delta must be below 1/46 .*; set privacy\.delta=0\.002$"
+    ):
+        open_account(tiny.told("privacy=dp_sgd privacy.delta=0.03"), 46)
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = builtins.__import__
+
+    def refuse(name: str, *rest: Any) -> Any:
+        if name.startswith("dp_accounting"):
+            raise ImportError(name)
+        return plain(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(
+        BadSetting, match=r"^privacy=dp_sgd needs the package dp-accounting, got none; pip install"
+    ):
+        open_account(tiny.told("privacy=dp_sgd"), 46)
