@@ -3,6 +3,7 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -51,15 +52,19 @@ def floor_of(room: str) -> int:
     return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    """Yield the dotted names of all imports at any depth, save those for types alone."""
+def imports_of(path: Path, with_types: bool = False) -> Iterator[str]:
+    """Yield the dotted names of all imports at any depth, save those for types alone unless asked for."""
     tree = ast.parse(path.read_text())
-    for_types = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
+    for_types = (
+        set()
+        if with_types
+        else {
+            id(node)
+            for block in ast.walk(tree)
+            if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
+            for node in ast.walk(block)
+        }
+    )
     for node in ast.walk(tree):
         if id(node) in for_types:
             continue
@@ -82,6 +87,20 @@ def test_imports_point_down_and_libraries_stay_in_their_rooms(path: Path) -> Non
             assert below, f"{path.relative_to(ROOT)} imports {name}, which does not stand below it"
         else:
             assert room in LIBRARIES.get(library, {room}), f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_no_modules_import_each_other_in_a_circle_not_even_for_types() -> None:
+    names = {".".join(("pipeline", *path.relative_to(ROOT).with_suffix("").parts)): path for path in FILES}
+    graph = {
+        name: {
+            found
+            for imported in imports_of(path, with_types=True)
+            for found in (imported, imported.rpartition(".")[0])
+            if found in names and found != name
+        }
+        for name, path in names.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 def test_no_folder_is_too_full_and_the_top_level_is_small() -> None:

@@ -22,7 +22,7 @@ from pipeline.errors import BadInput, BadModel, BadSetting, FulcrumError
 from pipeline.files import expand_home, remove_abandoned_drafts
 from pipeline.measures import Epoch
 from pipeline.search.space import read_searched_values, strip_condition
-from pipeline.search.workers.job import check_settings
+from pipeline.search.workers.job_kinds import check_settings
 from pipeline.settings import addresses
 from pipeline.settings.command_line import EPOCHS, CommandLine
 from pipeline.settings.rows_defaults import choose_words

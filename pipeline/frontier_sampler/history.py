@@ -154,7 +154,7 @@ class History:
         self.trials: dict[int, TrialRecord] = {}
         self.numbers: list[int] = []
         """Of the trials, rising."""
-        self._observed = ConfigurationTable()
+        self._observed: ConfigurationTable[Configuration] = ConfigurationTable()
         self._constrained: dict[Key, Configuration] = {}
         self._encoded: Mapping[Key, Configuration] = {}
 

@@ -7,15 +7,12 @@ and the surrogates know its neighbourhood best.
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.frontier_sampler.acquisition import ReferencePoint, Staircase
-
-if TYPE_CHECKING:
-    from pipeline.frontier_sampler.history import Configuration
 
 Array = NDArray[np.float64]
 
@@ -29,19 +26,34 @@ FIRST, FEASIBLE, PAUSABLE, END_COST, END_ERROR, MIN_COST, MAX_COST, LOW_ERROR, H
 """The columns: costs and errors are natural logs."""
 
 
-class ConfigurationTable:
+class Configured(Protocol):
+    """What the table reads of a configuration; see `history.Configuration`."""
+
+    first: int
+    curve: tuple[tuple[int, float, float], ...]
+    points: Array
+    row: int | None
+
+    @property
+    def feasible(self) -> bool: ...
+
+
+AnyConfiguration = TypeVar("AnyConfiguration", bound=Configured)
+
+
+class ConfigurationTable(Generic[AnyConfiguration]):
     """Observed configurations as rows of numbers, which are computed anew only for those that change."""
 
     def __init__(self) -> None:
-        self._configurations: list[Configuration] = []
+        self._configurations: list[AnyConfiguration] = []
         self._columns: Array = np.empty((GROUP, 9))
         self._fronts: list[tuple[NDArray[np.intp], Array] | None] = []
-        self._relevant: list[Configuration] | None = None
+        self._relevant: list[AnyConfiguration] | None = None
 
     def __len__(self) -> int:
         return len(self._configurations)
 
-    def update(self, configuration: "Configuration", pausable: bool) -> None:
+    def update(self, configuration: AnyConfiguration, pausable: bool) -> None:
         """Take over what a configuration with a curve has become; `pausable`: training can go on."""
         if configuration.row is None:
             configuration.row = len(self._configurations)
@@ -63,17 +75,17 @@ class ConfigurationTable:
         """Return the device-seconds of all configurations, summed in the order of their first trials."""
         return float(np.exp(self._columns[self._sort_rows(), END_COST]).sum())
 
-    def list_all(self) -> list["Configuration"]:
+    def list_all(self) -> list[AnyConfiguration]:
         """List the configurations in the order of their first trials."""
         return [self._configurations[row] for row in self._sort_rows()]
 
-    def select_relevant(self) -> list["Configuration"]:
+    def select_relevant(self) -> list[AnyConfiguration]:
         """Select about LIMIT configurations, in the order of their first trials."""
         if self._relevant is None:
             self._relevant = self._select()
         return list(self._relevant)
 
-    def _select(self) -> list["Configuration"]:
+    def _select(self) -> list[AnyConfiguration]:
         order = self._sort_rows()
         table = self._columns[order]
         owners, front = self._find_front()

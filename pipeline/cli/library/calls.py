@@ -7,29 +7,15 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline import output
-from pipeline.cli import explain_error
 from pipeline.cli.library import words as wording
+from pipeline.cli.library.one_line import raising_one_line
 from pipeline.cli.library.study import Study
 from pipeline.cli.library.values import TrainedRun
 from pipeline.cli.library.words import Space, Words
-from pipeline.errors import BadInput, FulcrumError
-from pipeline.secrets import mask
+from pipeline.errors import BadInput
 
 _one_at_a_time = threading.RLock()
 """A call holds cores of this process, and Hydra is one for all of its threads."""
-
-
-@contextmanager
-def raising_one_line() -> Iterator[None]:
-    """Raise what a user can correct, and what the disk or a database refuses, as one class with one line."""
-    try:
-        yield
-    except Exception as error:
-        one_line = error if isinstance(error, FulcrumError) else explain_error(error)
-        if one_line is None:
-            raise
-        one_line.args = (mask(str(one_line)), *one_line.args[1:])
-        raise one_line from None
 
 
 @contextmanager

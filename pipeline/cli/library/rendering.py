@@ -11,7 +11,6 @@ from pipeline.reports.study_markdown import format_accuracies, format_further, f
 from pipeline.settings.command_line import EPOCHS
 
 if TYPE_CHECKING:
-    from pipeline.cli.library.values import StudyPoint, TrainedRun
     from pipeline.search.results import Results
     from pipeline.search.study_trial import FrontierPoint
 
@@ -24,27 +23,6 @@ def render_table(rows: Iterable[Iterable[str]], headings: Iterable[str] = ()) ->
     head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table>{f'<tr>{head}</tr>' if head else ''}{body}</table>"
-
-
-def render_run(run: "TrainedRun") -> str:
-    """Render a run as two columns."""
-    test = [] if run.test_accuracy is None else [("test accuracy", f"{run.test_accuracy:.4f}")]
-    rows = [
-        ("accuracy", f"{run.accuracy:.4f}"),
-        *test,
-        ("device-seconds", f"{format_number(run.device_seconds)} of {run.device}"),
-        ("epochs", str(len(run.curve))),
-        ("command", run.command),
-        ("run", run.run_id),
-    ]
-    return render_table(rows)
-
-
-def render_point(point: "StudyPoint") -> str:
-    """Render a point of a frontier: what it is, doubts, and its command line."""
-    description = point.text.removesuffix(f": {point.command}")
-    doubts = "".join(f"<p>{escape(doubt)}</p>" for doubt in point.doubts)
-    return f"<p>{escape(description)}</p>{doubts}<pre>{escape(point.command)}</pre>"
 
 
 def render_study(results: "Results") -> str:

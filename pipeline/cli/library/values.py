@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
+from pipeline.formatting import format_number
 from pipeline.measures import Point
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class TrainedRun:
         Raises:
             FulcrumError: the run has no such model.
         """
-        from pipeline.cli.library.calls import raising_one_line
+        from pipeline.cli.library.one_line import raising_one_line
         from pipeline.tracking import mlflow_store, model_references
 
         with raising_one_line():
@@ -49,9 +51,19 @@ class TrainedRun:
             return model_references.load_model(model_references.find_model(self.run_id))
 
     def _repr_html_(self) -> str:
-        from pipeline.cli.library import rendering
+        from pipeline.cli.library.rendering import render_table
 
-        return rendering.render_run(self)
+        test = [] if self.test_accuracy is None else [("test accuracy", f"{self.test_accuracy:.4f}")]
+        return render_table(
+            [
+                ("accuracy", f"{self.accuracy:.4f}"),
+                *test,
+                ("device-seconds", f"{format_number(self.device_seconds)} of {self.device}"),
+                ("epochs", str(len(self.curve))),
+                ("command", self.command),
+                ("run", self.run_id),
+            ]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +103,9 @@ class StudyPoint:
         return self.text
 
     def _repr_html_(self) -> str:
-        from pipeline.cli.library import rendering
-
-        return rendering.render_point(self)
+        description = self.text.removesuffix(f": {self.command}")
+        doubts = "".join(f"<p>{escape(doubt)}</p>" for doubt in self.doubts)
+        return f"<p>{escape(description)}</p>{doubts}<pre>{escape(self.command)}</pre>"
 
 
 def make_point(member: "FrontierPoint", results: "Results", doubts: tuple[str, ...] = ()) -> StudyPoint:

@@ -4,7 +4,7 @@ Nothing here knows of Optuna or MLflow. A stop is a pause: the state lies beside
 same configuration goes on from there and pays only the difference.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from pipeline.measures import Curve, Epoch, Point, Seconds
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 from pipeline.settings.searching.objectives import OBJECTIVES, ObjectiveKind
 from pipeline.settings.settings import Settings
-from pipeline.settings.training import UserLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,34 +97,3 @@ def get_states(curve: Curve) -> tuple[Point, ...]:
 
 
 Frontier = Callable[[], Sequence[Point]]
-
-
-def check_settings(settings: Settings, under_shift: bool) -> None:
-    """Raise what every trial of a search would raise before it trains.
-
-    Raises:
-        BadInput: see `trial.network.check_trial` and `trial.user_loop.check_loop`.
-    """
-    if isinstance(settings.trial, UserLoop):
-        from pipeline.trial.user_loop import check_loop
-
-        check_loop(settings)
-        return
-    from pipeline.search.workers import network_job
-
-    network_job.check_settings(settings, under_shift)
-
-
-def run_job(job: Job, frontier: Frontier) -> Iterator[Progress | TrialOutcome]:
-    """Yield each epoch as it ends, and at last how the job ended; `frontier`: as it is known now.
-
-    What a configuration can do wrong is how it ended. Any other exception is an error of the program and is
-    raised. A loop of the user's own needs no TensorFlow, so none is imported for it.
-    """
-    if isinstance(job.settings.trial, UserLoop):
-        from pipeline.search.workers import user_job
-
-        return user_job.run_job(job, frontier)
-    from pipeline.search.workers import network_job
-
-    return network_job.run_job(job, frontier)

@@ -86,7 +86,7 @@ class InProcessPool:
         return 0 if self._job else 1
 
     def start(self, job: Job) -> None:
-        from pipeline.search.workers.job import run_job
+        from pipeline.search.workers.job_kinds import run_job
 
         self._job, self._events = job, catch_crash(run_job(job, lambda: self._frontier))
 

@@ -22,7 +22,8 @@ from pipeline.errors import FulcrumError
 from pipeline.files import own_temporary_folder
 from pipeline.measures import Point
 from pipeline.processes import ProcessOwner
-from pipeline.search.workers.job import Job, run_job
+from pipeline.search.workers.job import Job
+from pipeline.search.workers.job_kinds import run_job
 from pipeline.search.workers.pool import catch_crash
 
 PIPE_LOST = 97

@@ -12,7 +12,8 @@ from pipeline.hardware import energy
 from pipeline.measures import Epoch, Point
 from pipeline.models.predictor import make_predictor
 from pipeline.search.workers import network_job as job_module
-from pipeline.search.workers.job import Job, Limits, Progress, TrialOutcome, run_job
+from pipeline.search.workers.job import Job, Limits, Progress, TrialOutcome
+from pipeline.search.workers.job_kinds import run_job
 from pipeline.settings.settings import Settings
 from pipeline.training import checkpoints
 from pipeline.training.checkpoint_key import get_keyed_path

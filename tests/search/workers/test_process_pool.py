@@ -15,7 +15,8 @@ from pipeline.errors import BadModel
 from pipeline.measures import Point
 from pipeline.search.workers import network_job as job_module
 from pipeline.search.workers.fork_server import start_fork_server
-from pipeline.search.workers.job import Job, Progress, TrialOutcome, check_settings
+from pipeline.search.workers.job import Job, Progress, TrialOutcome
+from pipeline.search.workers.job_kinds import check_settings
 from pipeline.search.workers.pool import Crash, End, Event, InProcessPool, Stoppage, WorkerLost, WorkerPool
 from pipeline.search.workers.process_pool import ProcessPool, make_worker_pool
 from tests.support import tiny

@@ -132,7 +132,8 @@ class Slot:
     ) -> "Iterator[Begun | Progress | StateFile | End]":
         """Yield what `run_job` yields, and each state before the event that it belongs to."""
         yield Begun()
-        from pipeline.search.workers.job import TrialOutcome, run_job
+        from pipeline.search.workers.job import TrialOutcome
+        from pipeline.search.workers.job_kinds import run_job
         from pipeline.search.workers.pool import catch_crash
 
         self._surroundings.restore()
