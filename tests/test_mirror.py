@@ -76,7 +76,12 @@ THROUGH = {
     "tracking/shared_views": "tracking/test_study_view.py",
     "training/network_epoch": "training/test_network_loop.py",
     "trial/function": "trial/test_user_loop.py",
+    "trial/loop_settings": "trial/test_user_keys.py",
+    "trial/loop_states": "trial/test_user_loop.py",
+    "trial/program_output": "trial/test_command.py",
+    "trial/read_keys": "trial/test_user_keys.py",
     "trial/user_code": "trial/test_user_keys.py",
+    "trial/user_key": "trial/test_user_keys.py",
 }
 """Modules without a test file of their own, and the tests that run through them."""
 

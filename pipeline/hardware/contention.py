@@ -12,11 +12,15 @@ A trial pays for the time of its cores, `wall x cores`, less what others took. T
 The first two are exact for each epoch. The third is told in ticks of 0.01 s, so it is added up over all
 epochs of training: its rounding is a tick in all and not one an epoch.
 
+A process that is bound to no cores (`device.pin=false`, or others had claimed them all) may run on any of the
+machine's: foreign is then what it lacked although none of them stood idle. Unbound threads may also take more
+than the cores that the trial pays for; CPU seconds <= cost holds there, too, so it is charged what they took.
+
 On one core with one busy thread the cost is so the CPU seconds, and the rest is idle time. A kernel that
 counts what the hypervisor steals as run leaves it in the CPU seconds and in the cost; the epoch is contended.
-A process that is bound to no cores is not told what others take, and pays for all. On a GPU the cost is wall
-seconds. Nothing here sees a neighbour on the other half of a core, in the caches or on the memory bus: it
-makes the CPU seconds themselves more.
+Where nobody counts idle cores (macOS) a trial pays for all. On a GPU the cost is wall seconds. Nothing here
+sees a neighbour on the other half of a core, in the caches or on the memory bus: it makes the CPU seconds
+themselves more.
 """
 
 from collections import deque
@@ -56,7 +60,7 @@ class ContentionMonitor:
     """An observer of one trial's training, epoch by epoch, that says what others took of its device.
 
     `verdict` is on the last epoch, or the last few if they are short; `lost_seconds`: core-seconds that
-    others took from all epochs so far.
+    others took from all epochs so far; `excess_seconds`: core-seconds that the trial took beyond its cores.
     """
 
     def __init__(self, cores: int) -> None:
@@ -66,9 +70,13 @@ class ContentionMonitor:
         self._window: deque[CoreSeconds] = deque()
         self.verdict = ContentionVerdict(False, None)
         self.lost_seconds = 0.0
+        self.excess_seconds = 0.0
 
     def add_epoch(self, span: Reading) -> None:
         """Count an epoch: `wall` and `cpu` exactly of its training, the other counters from around it."""
+        excess = span.cpu - span.wall * self._cores
+        if self._cores and excess > INTERRUPTION_SECONDS:  # less is the clocks' own time
+            self.excess_seconds += excess
         if not self._cores:
             self.verdict = ContentionVerdict(bool(span.strangers), None)
         elif span.idle is None or not span.wall:
@@ -89,8 +97,9 @@ class ContentionMonitor:
         else:
             waited = span.delayed + span.stolen + span.throttled
             lost = min(off_cores, waited, max(0.0, foreign + rounding))
-        # What others did while this process wanted no core is no credit for its own waits later.
-        self._foreign_balance = min(foreign - lost, rounding)
+        # What others did while this process wanted no core is no credit for its own waits later. Where it is
+        # bound to none, further cores stand idle: an epoch that had them tells nothing of the next.
+        self._foreign_balance = max(min(foreign - lost, rounding), -3 * rounding)
         return CoreSeconds(available, off_cores, lost, span.stolen)
 
     def _judge_window(self) -> ContentionVerdict:

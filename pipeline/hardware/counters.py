@@ -1,7 +1,7 @@
 """The counters that the kernel keeps for this process and its cores: CPU seconds, idle seconds, waits.
 
-CPU seconds and waits are exact. How long a core stood idle is told in ticks of 0.01 s. Outside Linux, or
-where this process is bound to no cores, most of them are missing, which is no error.
+CPU seconds and waits are exact. How long a core stood idle is told in ticks of 0.01 s. Outside Linux most of
+them are missing, which is no error.
 """
 
 import os
@@ -22,9 +22,9 @@ TICK_SECONDS = 0.01
 class Reading:
     """Counters at one moment, or their difference over a span, in seconds; None where nobody counts.
 
-    `cpu`: on a core, all threads of the process, added up; `idle`: the cores of the process had nothing to
-    do, added up; `delayed`: threads of the process were ready to run but waited for a core, added up;
-    `stolen`: what the hypervisor took of the cores; `throttled`: what the quota of the container withheld.
+    `cpu`: on a core, all threads of the process, added up; `idle`: the cores that the process may use had
+    nothing to do, added up; `delayed`: threads of the process were ready to run but waited for a core, added
+    up; `stolen`: what the hypervisor took of the cores; `throttled`: what a container's quota withheld.
     No counters: `threads`, of which `delayed` tells, and `strangers`, other processes on our GPU.
     """
 
@@ -109,18 +109,19 @@ class KernelCounters:
 
 
 def read_idle_seconds(proc: Path, cores: int) -> tuple[float, float] | None:
-    """Return the seconds so far that the `cores` cores of this process stood idle, and that were stolen.
+    """Return the seconds so far that the cores that this process may use stood idle, and that were stolen.
 
-    None where nobody counts, or where this process is not bound to so many cores: then nobody knows which of
-    them it has.
+    `cores`: how many of them it holds; where it is bound to none, nobody knows what was stolen of them: 0.
+    None where nobody counts, or where it may use fewer than that.
     """
     if not hasattr(os, "sched_getaffinity"):
         return None
     own, ticks = os.sched_getaffinity(0), cpu_cores.read_core_ticks(proc / "stat")
-    if not cores or len(own) != cores or not own <= ticks.keys():
+    if not cores or len(own) < cores or not own <= ticks.keys():
         return None
     idle = sum(ticks[core].idle for core in own)
-    return idle * TICK_SECONDS, sum(ticks[core].stolen for core in own) * TICK_SECONDS
+    stolen = sum(ticks[core].stolen for core in own) if len(own) == cores else 0
+    return idle * TICK_SECONDS, stolen * TICK_SECONDS
 
 
 def read_delays(proc: Path) -> dict[int, float]:

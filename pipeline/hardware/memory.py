@@ -10,6 +10,11 @@ import psutil
 CGROUPS, CGROUP_LISTING = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 VM_COUNTERS = Path("/proc/vmstat")
 
+OUT_OF_MEMORY_ERRORS = {"MemoryError", "OutOfMemoryError", "ResourceExhaustedError"}
+"""Classes of Python and numpy, of PyTorch, XGBoost and CuPy on a GPU, and of TensorFlow."""
+OUT_OF_MEMORY_TEXTS = ("can't allocate memory", "RESOURCE_EXHAUSTED", "bad allocation", "std::bad_alloc")
+"""Of a plain RuntimeError: of PyTorch on a CPU, JAX, and libraries in C++."""
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -76,9 +81,35 @@ def count_oom_kills() -> int | None:
     return None
 
 
-def read_resident_bytes(pid: int) -> int:
-    """Read how much memory a process holds, in bytes; 0 where it is gone."""
+def explain_sigkill(kills_before: int | None) -> str:
+    """Return whether a process that SIGKILL has ended was killed for want of memory: in words, "" if not.
+
+    `kills_before`: what `count_oom_kills` said when it began.
+    """
+    kills = count_oom_kills()
+    if kills is None or kills_before is None:
+        return "out of memory?"
+    return "out of memory" if kills > kills_before else ""
+
+
+def read_tree_bytes(pid: int) -> int:
+    """Read how much memory a process and all that it has started hold, in bytes; 0 where they are gone."""
     try:
-        return int(psutil.Process(pid).memory_info().rss)
+        root = psutil.Process(pid)
+        processes = [root, *root.children(recursive=True)]
     except (psutil.Error, ValueError):
         return 0
+    total = 0
+    for process in processes:
+        with suppress(psutil.Error):  # it may end meanwhile
+            total += int(process.memory_info().rss)
+    return total
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception, of any framework, says that there was not enough memory."""
+    if {kind.__name__ for kind in type(error).__mro__} & OUT_OF_MEMORY_ERRORS:
+        return True
+    with suppress(Exception):  # its text is that of a class of the user's own
+        return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
+    return False

@@ -147,5 +147,6 @@ class Stopwatch:
 
     @property
     def device_seconds(self) -> float:
-        """Return the seconds of training steps x devices held, less what others took."""
-        return self.seconds.train * self.device.count - self.lost_seconds
+        """Return the seconds of training steps x devices held, less what others took; see `contention`."""
+        held = self.seconds.train * self.device.count
+        return held - self._contention.lost_seconds + self._contention.excess_seconds

@@ -16,7 +16,7 @@ from pipeline.search.workers.job import Job
 from pipeline.settings.command_line import EPOCHS, CommandLine
 from pipeline.settings.settings import Settings
 from pipeline.trial import user_loop
-from pipeline.trial.user_loop import LoopTrained
+from pipeline.trial.loop_states import LoopTrained
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,12 @@
 On a CPU the cost is the CPU seconds of the program and of all that it starts, on a GPU wall seconds.
 """
 
-import json
 import os
-import select
 import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -25,15 +23,16 @@ from pipeline.errors import BadInput, LoopFailed, format_one_line
 from pipeline.files import expand_home
 from pipeline.formatting import shorten
 from pipeline.hardware.device import ClaimedDevice
+from pipeline.hardware.memory import count_oom_kills, explain_sigkill
 from pipeline.measures import Seconds
 from pipeline.secrets import mask
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
+from pipeline.trial.program_output import count_tree_seconds, parse_line, read_file, read_pipe
 from pipeline.trial.reports import ACCURACY, Report, read_report
 from pipeline.trial.user_keys import OUTPUT, PLACEHOLDER
 from pipeline.trial.user_loop import LoopCost
 
-POLL_SECONDS = 0.05
 GRACE_SECONDS = 2.0
 """How long a program that is ended may take to be gone."""
 LAST_SECONDS = 60.0
@@ -93,6 +92,7 @@ class RunningCommand:
         it ends by itself, None: nobody told it.
         """
         self._device, self._log, self._output, self._last = device, log, output, last
+        self._oom_kills = count_oom_kills()
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as file:
@@ -112,7 +112,11 @@ class RunningCommand:
                 f"{WHOSE} must be a program that can be started, got {words[0]} ({error.strerror}); "
                 "write its path in full or install it"
             ) from None
-        self._lines = self._read_file() if output else self._read_pipe()
+        if output:
+            self._lines = read_file(output, self._is_over)
+        else:
+            assert self._process.stdout
+            self._lines = read_pipe(self._process.stdout.fileno(), self._is_over)
         self._read_last = 0.0
         self._since: float | None = self._read_seconds() if device.kind == "gpu" else 0.0
         self._stopped, self._counted, self._left_out = 0.0, 0.0, 0.0
@@ -121,7 +125,7 @@ class RunningCommand:
     def advance(self, number: int) -> Report | None:
         """Wait for the program's next accuracy; see `RunningLoop`."""
         for line in self._lines:
-            values = _parse(line)
+            values = parse_line(line)
             if values is None:
                 self._write_log(line)
             elif CLOCK in values:
@@ -156,42 +160,6 @@ class RunningCommand:
                 path.unlink(missing_ok=True)
 
     # ---- lines ------------------------------------------------------------------------------------------
-
-    def _read_pipe(self) -> Iterator[bytes]:
-        """Yield the lines that it prints, as they come, until it has ended."""
-        assert self._process.stdout
-        descriptor, rest = self._process.stdout.fileno(), b""
-        while True:
-            ready, _, _ = select.select([descriptor], [], [], POLL_SECONDS)
-            if not ready:
-                if not self._is_over():
-                    continue
-                break  # something that it has started still holds the pipe
-            piece = os.read(descriptor, 1 << 16)
-            if not piece:
-                break
-            *lines, rest = (rest + piece).split(b"\n")
-            yield from lines
-        if rest:
-            yield rest
-
-    def _read_file(self) -> Iterator[bytes]:
-        """Yield the lines that it writes, as they come, until it has ended."""
-        assert self._output
-        rest, offset = b"", 0
-        while True:
-            is_over = self._is_over()
-            with suppress(FileNotFoundError), self._output.open("rb") as file:
-                file.seek(offset)
-                piece = file.read()
-                offset += len(piece)
-                *lines, rest = (rest + piece).split(b"\n")
-                yield from lines
-            if is_over:
-                break
-            time.sleep(POLL_SECONDS)
-        if rest:
-            yield rest
 
     def _write_log(self, line: bytes) -> None:
         with self._log.open("ab") as file:
@@ -237,15 +205,8 @@ class RunningCommand:
         """Return the CPU seconds of the program and all that it has started so far; on a GPU wall seconds."""
         if self._device.kind == "gpu":
             return time.monotonic()
-        total = 0.0
-        with suppress(psutil.Error):
-            root = psutil.Process(self._process.pid)
-            for process in (root, *root.children(recursive=True)):
-                with suppress(psutil.Error):
-                    times = process.cpu_times()
-                    total += times.children_user + times.children_system
-                    total += max(times.user + times.system, _read_exactly(process.pid))
-        self._read_last = max(self._read_last, total)  # one that was just ended is counted nowhere
+        # A process that was just ended is counted nowhere.
+        self._read_last = max(self._read_last, count_tree_seconds(self._process.pid))
         return self._read_last
 
     def _is_over(self) -> bool:
@@ -282,6 +243,8 @@ class RunningCommand:
                 else "it said nothing"
             )
             how = f"exit code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
+            if -code == signal.SIGKILL and (why := explain_sigkill(self._oom_kills)):
+                how = f"{how} ({why})"
             raise LoopFailed(mask(f"{WHOSE} ended with {how}: {last}; its log: {self._log}"), text[-65536:])
 
     def _end(self) -> None:
@@ -301,23 +264,3 @@ class RunningCommand:
     def _signal(self, number: signal.Signals) -> None:
         with suppress(OSError):
             os.killpg(self._process.pid, number)
-
-
-def _read_exactly(pid: int) -> float:
-    """Return the CPU seconds of the threads of a process that live: exact, where others are told in ticks."""
-    total = 0
-    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with suppress(OSError, ValueError, IndexError):
-            total += int(file.read_text().split()[0])
-    return total * 1e-9
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    """Return what a line of JSON says; None where it is another line."""
-    if not line.lstrip().startswith(b"{"):
-        return None
-    try:
-        values = json.loads(line)
-    except ValueError:
-        return None
-    return values if isinstance(values, dict) else None

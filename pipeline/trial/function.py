@@ -9,10 +9,12 @@ from typing import Any
 from pipeline import signals
 from pipeline.errors import FulcrumError, LoopFailed
 from pipeline.hardware.device import ClaimedDevice
+from pipeline.hardware.memory import is_out_of_memory
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function
-from pipeline.trial import user_code, user_keys
+from pipeline.trial import user_code
 from pipeline.trial.loop_clock import LoopClock, prepare_frameworks
+from pipeline.trial.loop_settings import make_settings
 from pipeline.trial.reports import Report, read_report
 from pipeline.trial.user_loop import LoopCost
 
@@ -26,7 +28,7 @@ def start(settings: Settings, device: ClaimedDevice, state: Any) -> "RunningFunc
     trial, train = settings.trial, settings.train
     assert isinstance(trial, Function)
     filled = {"epochs": train.epochs, "seed": train.seed, "state": state}
-    handed = user_keys.make_settings(trial.call, trial.values, filled)
+    handed = make_settings(trial.call, trial.values, filled)
     prepare_frameworks()
     return RunningFunction(trial, handed, device)
 
@@ -72,7 +74,10 @@ class RunningFunction:
             frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file
         ]
         where = f" in line {lines[-1]}" if lines else ""
-        return f"{self._trial.word} raised {user_code.format_error(error)}{where}; mend it"
+        told = f"{self._trial.word} raised {user_code.format_error(error)}{where}"
+        if is_out_of_memory(error):
+            return f"out of memory: {told}; let it take less, or leave such settings out of the space"
+        return f"{told}; mend it"
 
     def measure(self) -> LoopCost:
         """Return what the function has cost so far; what it left out counts as validation."""

@@ -5,32 +5,25 @@
 Neither TensorFlow nor any other framework is imported here; the loop brings its own.
 """
 
-import hashlib
-import pickle
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
-from pipeline import __version__
 from pipeline.errors import LoopFailed
 from pipeline.hardware.device import ClaimedDevice, claim_plain_device
 from pipeline.measures import Curve, Epoch, PowerDraw, Seconds, Stop
-from pipeline.settings.kinds import module_of, option_name
+from pipeline.settings.kinds import module_of
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function, UserLoop
-from pipeline.training.state_file import DAMAGED, read_state, save_state
-from pipeline.trial import user_code, user_keys
-from pipeline.trial.reports import LOSSES, TEST, Report
+from pipeline.trial import loop_states, user_code
+from pipeline.trial.loop_settings import make_settings
+from pipeline.trial.loop_states import LoopTrained, SavedLoop
+from pipeline.trial.reports import LOSSES, Report
 
 SAVE_EVERY_SECONDS = 5.0
-FORMAT = 1
-KEY_LETTERS = 16
-GROUPS = ("state", "model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,36 +56,6 @@ class RunningLoop(Protocol):
         """End it, and all that it has started."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopTrained:
-    """The state after an epoch of a loop.
-
-    `curve`: every epoch so far, from the first; `numbers`: what else was reported, by epoch; `model`: None
-    where none was reported; `seconds`, `energy`: of this process alone; `earlier_device_seconds`: what the
-    curve had cost before; `ended`: the loop came to an end by itself; `is_restored`: nothing was trained now.
-    """
-
-    curve: Curve
-    numbers: tuple[Mapping[str, float], ...]
-    model: Any = None
-    seconds: Seconds = field(default_factory=Seconds)
-    energy: PowerDraw = field(default_factory=PowerDraw)
-    earlier_device_seconds: float = 0.0
-    ended: bool = False
-    is_restored: bool = False
-    stop_reason: str = ""
-
-    @property
-    def paid_seconds(self) -> float:
-        """Return the device-seconds that this training itself has cost."""
-        return self.curve.last.device_seconds - self.earlier_device_seconds
-
-    @property
-    def test_accuracy(self) -> float | None:
-        """Return the accuracy on the test split that the last epoch reported, if any."""
-        return self.numbers[-1].get(TEST)
-
-
 def check_loop(settings: Settings) -> str:
     """Check a loop before anything is trained or recorded; return the SHA-256 (hex) of its code.
 
@@ -104,7 +67,7 @@ def check_loop(settings: Settings) -> str:
     assert isinstance(trial, UserLoop)
     claim_plain_device(settings.device)
     if isinstance(trial, Function):
-        user_keys.make_settings(trial.call, trial.values, {"epochs": 1, "seed": 0, "state": None})
+        make_settings(trial.call, trial.values, {"epochs": 1, "seed": 0, "state": None})
     return user_code.hash_code(trial)
 
 
@@ -121,8 +84,8 @@ def train_loop(
         BadInput: what `check_loop` raises; the folder of the checkpoint cannot be written.
     """
     device = claim_plain_device(settings.device)
-    path = _get_keyed_path(checkpoint, settings, device) if checkpoint else None
-    saved = _load(path) if path else None
+    path = loop_states.get_keyed_path(checkpoint, settings, device) if checkpoint else None
+    saved = loop_states.load(path) if path else None
     if saved and len(saved.trained.curve.epochs) > settings.train.epochs:
         path = saved = None
     if saved and (saved.trained.ended or len(saved.trained.curve.epochs) == settings.train.epochs):
@@ -135,12 +98,14 @@ def train_loop(
 
 def reports_no_model(settings: Settings, checkpoint: Path) -> bool:
     """Return whether the loop is known to report no model: a longer training of it has left none."""
-    saved = _load(_get_keyed_path(checkpoint, settings, claim_plain_device(settings.device)))
+    saved = loop_states.load(
+        loop_states.get_keyed_path(checkpoint, settings, claim_plain_device(settings.device))
+    )
     return saved is not None and saved.trained.model is None
 
 
 def _train(
-    settings: Settings, device: ClaimedDevice, stop: Stop | None, path: Path | None, saved: "SavedLoop | None"
+    settings: Settings, device: ClaimedDevice, stop: Stop | None, path: Path | None, saved: SavedLoop | None
 ) -> Iterator[LoopTrained]:
     trained = (
         saved.trained if saved else LoopTrained(curve=Curve(device.name, settings.fair_midway), numbers=())
@@ -153,7 +118,7 @@ def _train(
                 if number == 1:
                     raise LoopFailed(_explain_silence(settings))
                 trained = replace(trained, ended=True)
-                _save(path, SavedLoop(trained, None))
+                loop_states.save(path, SavedLoop(trained, None))
                 if saved and number == first:
                     yield SavedLoop(trained, None).restore()
                 return
@@ -162,7 +127,7 @@ def _train(
             trained = replace(trained, stop_reason=reason or "")
             is_due = bool(reason) or time.monotonic() - saved_at > SAVE_EVERY_SECONDS
             if number == settings.train.epochs or (report.state is not None and is_due):
-                _save(path, SavedLoop(trained, report.state))
+                loop_states.save(path, SavedLoop(trained, report.state))
                 saved_at = time.monotonic()
             yield trained
             if reason:
@@ -186,7 +151,7 @@ def _explain_silence(settings: Settings) -> str:
 
 
 def _add_epoch(
-    trained: LoopTrained, report: Report, number: int, cost: LoopCost, saved: "SavedLoop | None"
+    trained: LoopTrained, report: Report, number: int, cost: LoopCost, saved: SavedLoop | None
 ) -> LoopTrained:
     """Return the state with one more epoch; what was spent before a pause is part of its curve."""
     before = saved.trained.curve.last if saved else None
@@ -215,79 +180,3 @@ def _add_epoch(
         energy=cost.energy,
         earlier_device_seconds=earlier,
     )
-
-
-# ---- checkpoints --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SavedLoop:
-    """A state on disk: what was reached, and what the loop goes on from (None: it cannot)."""
-
-    trained: LoopTrained
-    state: Any
-
-    def restore(self) -> LoopTrained:
-        """Return the end of a training as it was; it costs nothing now."""
-        trained = self.trained
-        return replace(trained, earlier_device_seconds=trained.curve.last.device_seconds, is_restored=True)
-
-
-def _get_keyed_path(path: Path, settings: Settings, device: ClaimedDevice) -> Path:
-    """Return the file, beside `path`, of a state from which exactly this training may go on."""
-    trial = settings.trial
-    assert isinstance(trial, UserLoop)
-    epochs = None if trial.fair_midway else settings.train.epochs
-    values = sorted(trial.values.items())
-    about = (FORMAT, __version__, option_name(type(trial)), trial.word, user_code.hash_code(trial))
-    key = repr((*about, device.name, values, settings.train.seed, epochs))
-    return path.with_stem(f"{path.stem}-{hashlib.sha256(key.encode()).hexdigest()[:KEY_LETTERS]}")
-
-
-def _save(path: Path | None, saved: SavedLoop) -> None:
-    """Write a state so that a kill leaves the old file or the new one.
-
-    Raises:
-        LoopFailed: the state is of a kind that cannot be stored.
-        BadInput: the folder is not writable or full.
-    """
-    if path is None:
-        return
-    trained = saved.trained
-    about = {
-        "device": trained.curve.device,
-        "fair_midway": trained.curve.fair_midway,
-        "epochs": [asdict(epoch) for epoch in trained.curve.epochs],
-        "numbers": [dict(numbers) for numbers in trained.numbers],
-        "ended": trained.ended,
-    }
-    arrays = {"state": _pickle(saved.state, "state"), "model": _pickle(trained.model, "model")}
-    save_state(path, about, arrays)
-
-
-def _pickle(value: Any, name: str) -> Sequence[np.ndarray]:
-    if value is None:
-        return ()
-    try:
-        return [np.frombuffer(pickle.dumps(value), np.uint8)]
-    except Exception as error:  # of any class
-        raise LoopFailed(
-            f"the {name} that a loop reports must be one that pickle stores, got {type(value).__name__} "
-            f"({user_code.format_error(error)}); report plain values, arrays or a state dict"
-        ) from None
-
-
-def _load(path: Path) -> SavedLoop | None:
-    """Return what `_save` wrote there; None where it is absent, damaged, or of other libraries."""
-    try:
-        about, (state, model) = read_state(path, GROUPS)
-        epochs = tuple(Epoch(**epoch) for epoch in about["epochs"])
-        trained = LoopTrained(
-            curve=Curve(about["device"], about["fair_midway"], epochs),
-            numbers=tuple(about["numbers"]),
-            model=pickle.loads(model[0].tobytes()) if model else None,
-            ended=about["ended"],
-        )
-        return SavedLoop(trained, pickle.loads(state[0].tobytes()) if state else None)
-    except (*DAMAGED, pickle.UnpicklingError, ImportError, AttributeError):
-        return None

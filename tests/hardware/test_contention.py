@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,6 +69,9 @@ CASES = {
     "two cores, half of one to a neighbour": (epoch(1, 1.5, 0.0, 0.6), 2, True, 0.5),
     "two cores, one of them idle": (epoch(1, 1.1, 0.9, 0.4), 2, False, 0.02),
     "more CPU seconds than there were": (epoch(1, 1.2, 0.0, 0.4), 1, False, 0.0),
+    "bound to no core, two others want both cores": (epoch(1, 0.2, 0.0, 0.8), 1, True, 0.8),
+    "bound to no core, the second core was idle": (epoch(1, 0.2, 0.9, 0.8), 1, False, 0.0),
+    "bound to no core, all idle but one": (epoch(1, 1.0, 7.0, 0.0), 1, False, 0.0),
     "waiting is not counted": (epoch(1, 0.6, 0.0), 1, True, 0.4),
     "waiting is not counted, the core stood idle": (epoch(1, 0.6, 0.4), 1, False, 0.0),
 }
@@ -84,7 +87,7 @@ def test_what_a_trial_lost_to_others(case: str) -> None:
 
 
 UNKNOWN = {
-    "bound to no core": (epoch(1, 0.6, None, 0.4), 1, False),
+    "nobody counts idle cores": (epoch(1, 0.6, None, 0.4), 1, False),
     "no time passed": (epoch(0, 0, 0.0, 0.0), 1, False),
     "a GPU alone, its host thread sleeps": (epoch(1, 0.1, None, 0.0, strangers=0), 0, False),
     "a GPU with another process": (epoch(1, 0.1, None, 0.9, strangers=1), 0, True),
@@ -112,6 +115,27 @@ def test_a_cost_is_between_what_was_computed_and_what_passed_whatever_the_kernel
         available, lost, before = span.wall * cores, lost_so_far, lost
         assert 0 <= lost - before <= max(0.0, available - span.cpu) + 1e-9 * (1 + lost)
         assert share is None or -1e-9 <= share <= 1
+
+
+def test_a_quiet_epoch_of_an_unbound_process_does_not_hide_a_crowded_one() -> None:
+    quiet, crowded = epoch(10, 10, 70.0, 0.0), epoch(22, 4.4, 0.0, 17.6)  # one core of eight; then of none
+    assert observe(quiet, crowded)[-1][1:] == (pytest.approx(0.2, abs=0.01), pytest.approx(17.6, abs=0.1))
+
+
+@pytest.mark.parametrize(
+    ("span", "cores", "excess"),
+    [
+        (epoch(1, 1.7, 0.0, 0.0), 1, 0.7),  # two threads of a process that is bound to no core
+        (epoch(1, 1.7, None), 1, 0.7),
+        (epoch(1, 1.7, 0.0, 0.0), 2, 0.0),
+        (epoch(0.001, 0.002, 0.0, 0.0), 1, 0.0),  # the clocks' own time
+        (epoch(1, 1.7, None, strangers=0), 0, 0.0),  # what a GPU's host does is free
+    ],
+)
+def test_threads_beyond_the_cores_of_a_trial_are_charged(span: Reading, cores: int, excess: float) -> None:
+    monitor = ContentionMonitor(cores)
+    monitor.add_epoch(span)
+    assert monitor.excess_seconds == pytest.approx(excess)
 
 
 def test_a_contended_epoch_loses_what_others_took() -> None:
@@ -158,12 +182,13 @@ from pipeline.hardware.contention import ContentionMonitor
 from pipeline.hardware.counters import KernelCounters
 from pipeline.hardware.energy import SilentGauge
 
-core, threads, block = int(sys.argv[1]), int(sys.argv[2]), b"x" * 100_000
-os.sched_setaffinity(0, {core})
+cores, threads, block = [int(core) for core in sys.argv[1].split(",")], int(sys.argv[2]), b"x" * 100_000
+os.sched_setaffinity(0, cores)
 
 def read_idle():
-    row = next(row for row in open("/proc/stat") if row.startswith(f"cpu{core} ")).split()
-    return (int(row[4]) + int(row[5])) / 100
+    rows = [row.split() for row in open("/proc/stat")]
+    rows = [row for row in rows if row[0] in [f"cpu{core}" for core in cores]]
+    return sum(int(row[4]) + int(row[5]) for row in rows) / 100
 
 def hash_for(seconds):  # without Python's lock, so threads compete for the core
     end = time.monotonic() + seconds
@@ -189,7 +214,8 @@ over.set()
 monitor = ContentionMonitor(1)
 monitor.add_epoch(span)
 print(json.dumps({"wall": span.wall, "cpu": span.cpu, "idle": idle, "queued": span.delayed,
-                  "taken": monitor.lost_seconds, "contended": monitor.verdict.contended}))
+                  "taken": monitor.lost_seconds, "excess": monitor.excess_seconds,
+                  "contended": monitor.verdict.contended}))
 """
 SPIN = """
 import os, sys
@@ -253,3 +279,20 @@ def test_a_process_on_the_same_core_is_a_stranger() -> None:
     assert 0.95 * span["cpu"] <= span["wall"] - span["taken"] <= span["wall"]
     assert span["taken"] <= count_foreign(span) + TOLERANCE
     assert span["taken"] >= min(used, span["queued"]) - TOLERANCE  # it also ran while we slept
+
+
+@pinned
+def test_where_all_cores_are_taken_an_unbound_trial_pays_what_it_computed() -> None:
+    """It held no core, and was charged five times its work because it waited for one."""
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    if len(cores) < 2:
+        pytest.skip("needs two cores")
+    words = ",".join(map(str, cores))
+    with ExitStack() as neighbours:
+        for core in (*cores, *cores):
+            neighbours.enter_context(start(SPIN, core))
+        span = measure(neighbours.enter_context(start(SCRIPT, words, 1)))
+    assert span["contended"]
+    assert span["excess"] == 0
+    assert span["taken"] >= min(span["queued"], count_foreign(span)) - TOLERANCE
+    assert 0.95 * span["cpu"] <= span["wall"] - span["taken"] <= span["wall"]

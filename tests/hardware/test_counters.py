@@ -39,9 +39,13 @@ def test_counters_are_read_in_seconds(proc: Path) -> None:
     assert (reading.strangers, reading.throttled) == (None, 0.0)
 
 
-@pytest.mark.parametrize("cores", [0, 1, 3], ids=["a GPU", "more cores than asked for", "fewer cores"])
-def test_of_a_process_that_is_not_bound_to_its_cores_nothing_is_known(proc: Path, cores: int) -> None:
+@pytest.mark.parametrize("cores", [0, 3], ids=["a GPU", "fewer cores than asked for"])
+def test_of_a_process_that_does_not_have_its_cores_nothing_is_known(proc: Path, cores: int) -> None:
     assert counters.read_idle_seconds(proc, cores) is None
+
+
+def test_a_process_that_is_bound_to_none_could_use_any_idle_core(proc: Path) -> None:
+    assert counters.read_idle_seconds(proc, 1) == (2.0, 0.0)
 
 
 def test_a_core_that_the_system_does_not_list_is_unknown(proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,17 @@
 """How much memory there is, on a machine and in a container."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from numpy._core._exceptions import _ArrayMemoryError
 
 from pipeline.hardware import memory as memory_module
-from pipeline.hardware.memory import Memory, count_oom_kills, read_memory, read_resident_bytes
+from pipeline.hardware.memory import Memory, count_oom_kills, is_out_of_memory, read_memory, read_tree_bytes
 
 MIB = 1024**2
 
@@ -47,5 +51,41 @@ def test_what_the_kernel_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_process_holds_memory_until_it_is_gone() -> None:
-    assert read_resident_bytes(os.getpid()) > MIB
-    assert read_resident_bytes(2**22 + 5) == 0
+    assert read_tree_bytes(os.getpid()) > MIB
+    assert read_tree_bytes(2**22 + 5) == 0
+
+
+def test_what_a_process_has_started_holds_memory_for_it() -> None:
+    alone = read_tree_bytes(os.getpid())
+    code = f"held = bytearray(b'x' * {64 * MIB}); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1) as child:
+        assert child.stdout
+        child.stdout.readline()
+        assert read_tree_bytes(os.getpid()) > alone + 60 * MIB
+        child.communicate(b"\n")
+
+
+class OutOfMemoryError(RuntimeError):
+    """PyTorch's, of a GPU."""
+
+
+class Wordless(RuntimeError):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (MemoryError(), True),
+        (_ArrayMemoryError((2**40,), np.dtype("int8")), True),
+        (OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes"), True),
+        (RuntimeError("bad shapes"), False),
+        (ValueError("can't allocate memory"), False),
+        (Wordless(), False),
+    ],
+)
+def test_frameworks_say_in_their_own_ways_that_memory_is_short(error: Exception, is_one: bool) -> None:
+    assert is_out_of_memory(error) == is_one

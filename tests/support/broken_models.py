@@ -3,11 +3,13 @@
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from tests.support import my_models
 
@@ -39,6 +41,25 @@ def exits(shape, classes, settings):
 
 def interrupts(shape, classes, settings):
     raise KeyboardInterrupt
+
+
+def eats_memory(shape, classes, settings):
+    """Hold 16 MiB more every hundredth of a second, but never more than a GiB."""
+    held = []
+    for _ in range(64):
+        held.append(b"x" * 2**24)
+        time.sleep(0.01)
+    raise AssertionError("nobody has stopped it")
+
+
+def runs_out_by_its_limit(shape, classes, settings):
+    """Ask for more than the system lets this process have."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, resource.RLIM_INFINITY))
+    try:
+        return bytearray(2**28)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def runs_out(shape, classes, settings):

@@ -109,6 +109,12 @@ def raising(_settings: Any) -> Iterator[float]:
     raise ValueError("a wrong\nturn")
 
 
+def running_out(_settings: Any) -> Iterator[float]:
+    """Say as PyTorch does that there is too little memory."""
+    yield 0.5
+    raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+
 def leaving(_settings: Any) -> Iterator[float]:
     """Leave the process."""
     raise SystemExit(3)

@@ -13,7 +13,8 @@ from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting, FulcrumError
 from pipeline.settings.settings import Settings
 from pipeline.trial import user_code
-from pipeline.trial.user_loop import LoopTrained, check_loop, train_loop
+from pipeline.trial.loop_states import LoopTrained
+from pipeline.trial.user_loop import check_loop, train_loop
 
 HEAD = "import json, os, subprocess, sys, time\nsay = lambda **line: print(json.dumps(line))\n"
 Make = Callable[..., Settings]

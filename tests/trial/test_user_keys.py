@@ -11,7 +11,8 @@ from pipeline.errors import BadSetting
 from pipeline.search.space import read_searched_values
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.training import UserLoop
-from pipeline.trial.user_keys import describe, make_settings
+from pipeline.trial.loop_settings import make_settings
+from pipeline.trial.user_keys import describe
 from tests.support import my_loops
 
 CALL = "tests.support.my_loops"

@@ -9,7 +9,8 @@ from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting, FulcrumError
 from pipeline.measures import Curve
 from pipeline.settings.settings import Settings
-from pipeline.trial.user_loop import LoopTrained, check_loop, train_loop
+from pipeline.trial.loop_states import LoopTrained
+from pipeline.trial.user_loop import check_loop, train_loop
 from tests.support import my_loops
 
 CALL = "tests.support.my_loops"
@@ -108,6 +109,7 @@ def test_a_schedule_that_ends_with_the_run_makes_no_state_fair_midway() -> None:
         ("returning", "must be a generator, got a function that returned 0.93; write yield"),
         ("silent", "must yield an accuracy after each epoch, got none"),
         ("raising", r"raised ValueError: a wrong\\nturn in line \d+; mend it"),
+        ("running_out", "^out of memory: trial.call=tests.support.my_loops:running_out raised RuntimeError"),
         ("leaving", "raised SystemExit: 3 in line"),
         ("misspelling", "raised AttributeError: the settings have no widht; did you mean width"),
         ("yielding", "accuracy must be >= 0 and <= 1, got 97 in epoch 1; report 0.97"),

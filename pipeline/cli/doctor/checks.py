@@ -143,9 +143,9 @@ def look_at_contention() -> Outcome:
     from pipeline.hardware.energy import SilentGauge
 
     had = cpu_cores.get_claimed_cores()
-    cores = cpu_cores.claim_cores(1)
+    cpu_cores.claim_cores(1)
     try:
-        counters, monitor = KernelCounters(SilentGauge(), len(cores)), ContentionMonitor(len(cores))
+        counters, monitor = KernelCounters(SilentGauge(), 1), ContentionMonitor(1)
         before, until = counters.read(), time.perf_counter() + SPIN_SECONDS
         while time.perf_counter() < until:
             pass

@@ -11,7 +11,7 @@ from pipeline.trial import user_loop
 
 if TYPE_CHECKING:
     from pipeline.tracking.run_recorder import RunRecorder
-    from pipeline.trial.user_loop import LoopTrained
+    from pipeline.trial.loop_states import LoopTrained
 
 OUTPUT = "output.txt"
 """Artifact of a failed run: its traceback, or what the program printed."""

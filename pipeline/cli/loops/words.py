@@ -14,7 +14,7 @@ from pipeline.settings.kinds import kinds_of, option_name
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import UserLoop
 from pipeline.trial import user_keys
-from pipeline.trial.user_keys import OF_TRAIN
+from pipeline.trial.user_key import OF_TRAIN
 
 LOOPS = tuple(option_name(kind) for kind in kinds_of(UserLoop))
 """Options of the group `trial` whose training loop is the user's own."""

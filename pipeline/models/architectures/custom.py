@@ -11,6 +11,7 @@ from pipeline.backend import keras
 from pipeline.data.prepared import Prepared
 from pipeline.data.readers.loaded import hash_files
 from pipeline.errors import BadModel
+from pipeline.hardware.memory import is_out_of_memory
 from pipeline.models.architectures import Architecture
 from pipeline.models.layers import LOGITS, get_wide_type
 from pipeline.settings.model import Activation, Custom, Init, Mlp
@@ -34,6 +35,8 @@ class CustomArchitecture(Architecture):
         model = _build_model(_import_function(custom.build), custom.build, shape, classes, settings)
         _check_input(model, custom.build, shape)
         _check_output(model, custom.build, classes)
+        if getattr(settings.optimizer, "sparse", False):
+            _check_embedding(model, custom.build)
         return keras.layers.Activation("linear", dtype=get_wide_type(settings), name=LOGITS)(model(features))
 
     @staticmethod
@@ -92,7 +95,10 @@ def _build_model(
     try:
         model = function(shape, classes, settings)
     except Exception as error:  # whatever a user's function raises
-        raise BadModel(f"{RULE}, got {name}, which failed ({_format_error(error)}); mend it") from None
+        how, remedy = "failed", "mend it"
+        if is_out_of_memory(error):
+            how, remedy = "ran out of memory", "make it smaller"
+        raise BadModel(f"{RULE}, got {name}, which {how} ({_format_error(error)}); {remedy}") from None
     finally:
         keras.config.set_dtype_policy(before)
     if not isinstance(model, keras.Model):
@@ -135,6 +141,14 @@ def _check_output(model: Any, name: str, classes: int) -> None:
         raise BadModel(
             f"{RULE} that ends with logits, got {name}, which ends with probabilities; leave "
             "that out: model.output=softmax or sigmoid puts it behind"
+        )
+
+
+def _check_embedding(model: Any, name: str) -> None:
+    if not any(isinstance(layer, keras.layers.Embedding) for layer in model._flatten_layers()):
+        raise BadModel(
+            f"optimizer.sparse must be false without a keras.layers.Embedding, got true for {name}, which "
+            "has none; leave optimizer.sparse out"
         )
 
 

@@ -4,7 +4,7 @@ import signal
 
 from pipeline.errors import format_one_line
 from pipeline.formatting import shorten
-from pipeline.hardware.memory import count_oom_kills
+from pipeline.hardware.memory import explain_sigkill
 from pipeline.search.workers.worker import PIPE_LOST
 from pipeline.secrets import mask
 
@@ -40,12 +40,10 @@ def explain_exit(exit_code: int | None, oom_kills_before: int | None, output: st
         return f"its process ended with exit code {exit_code}{_quote_last_line(output)}"
     if "bad_alloc" in output:
         return f"out of memory: its process was ended by {_name_signal(-exit_code)} (bad_alloc)"
-    if -exit_code == signal.SIGKILL:
-        kills = count_oom_kills()
-        if kills is None or oom_kills_before is None:
-            return "its process was ended by SIGKILL (out of memory?)"
-        if kills > oom_kills_before:
-            return "out of memory: the system ended its process (SIGKILL)"
+    if -exit_code == signal.SIGKILL and (why := explain_sigkill(oom_kills_before)):
+        if why.endswith("?"):
+            return f"its process was ended by SIGKILL ({why})"
+        return f"{why}: the system ended its process (SIGKILL)"
     name = _name_signal(-exit_code)
     meaning = f" ({MEANINGS[name]})" if name in MEANINGS else ""
     told = _quote_last_line(output) if name == "SIGABRT" else ""

@@ -7,13 +7,13 @@ from pipeline import signals
 from pipeline.backend import tf
 from pipeline.errors import FulcrumError, format_one_line
 from pipeline.formatting import shorten
+from pipeline.hardware.memory import is_out_of_memory
 from pipeline.secrets import mask
 from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
 
 MAX_TEXT = 300
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # Keras prints parts of its texts bold
-OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 """A disk is full or broken: the next trial fares no better."""
 
@@ -25,7 +25,7 @@ def is_failure(error: BaseException, settings: Settings) -> bool:
     TensorFlow raises of a network depends on its settings, too. Of other networks any further exception is an
     error of the program.
     """
-    if isinstance(error, (FulcrumError, tf.errors.OpError, *OUT_OF_MEMORY)):
+    if isinstance(error, FulcrumError | tf.errors.OpError) or is_out_of_memory(error):
         return True
     if isinstance(error, GeneratorExit) or signals.read_requested():
         return False
@@ -38,7 +38,7 @@ def explain_failure(error: BaseException, settings: Settings) -> str:
     """Explain in one line why a trial has failed."""
     if isinstance(error, FulcrumError):
         return str(error)
-    if isinstance(error, OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return f"out of memory: {_read_text(error) or type(error).__name__}"
     whose = f"model.build={settings.model.build}" if isinstance(settings.model, Custom) else "TensorFlow"
     text = _read_text(error)

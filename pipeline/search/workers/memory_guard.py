@@ -4,9 +4,9 @@ Not a limit on addresses (`RLIMIT_AS`): TensorFlow and CUDA reserve many times o
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from pipeline.hardware.memory import read_memory, read_resident_bytes
+from pipeline.hardware.memory import Memory, read_memory, read_tree_bytes
 
 INTERVAL_SECONDS = 0.1
 SHORT_SHARE = 0.04
@@ -34,18 +34,23 @@ class MemoryGuard:
 
     def _watch(self) -> None:
         while not self._stopped.wait(INTERVAL_SECONDS):
-            if sizes := {pid: read_resident_bytes(pid) for pid in self._list_pids()}:
-                self.check(sizes)
+            if pids := list(self._list_pids()):
+                self.check(pids)
 
-    def check(self, sizes: dict[int, int]) -> None:
-        """End the largest of the workers, `sizes` in bytes by process id, if memory is short because of it.
+    def check(self, pids: Sequence[int]) -> None:
+        """End the largest of the workers, with all that it has started, if memory is short because of it.
 
         One that has no more than half of its share did not use the memory up.
         """
         memory = read_memory()
-        pid, size = max(sizes.items(), key=lambda item: item[1])
-        is_short = memory.available < max(SHORT_SHARE * memory.total, min(SHORT_BYTES, memory.total / 8))
-        if is_short and size > memory.total / self._workers / 2:
+        if not _is_short(memory):
+            return
+        size, pid = max((read_tree_bytes(pid), pid) for pid in pids)
+        if size > memory.total / self._workers / 2:
             held, left = size / GIB, memory.available / GIB
             total = f"{memory.total / GIB:.1f} GiB"
             self._end(pid, f"out of memory: its process held {held:.1f} of {total}, {left:.2f} were left")
+
+
+def _is_short(memory: Memory) -> bool:
+    return memory.available < max(SHORT_SHARE * memory.total, min(SHORT_BYTES, memory.total / 8))

@@ -11,8 +11,9 @@ from pipeline.search.pruning import judge_curve, select_rivals
 from pipeline.search.workers.job import Frontier, Job, Progress, TrialOutcome, get_states
 from pipeline.settings.training import UserLoop
 from pipeline.trial import user_code
+from pipeline.trial.loop_states import LoopTrained
 from pipeline.trial.reports import TEST
-from pipeline.trial.user_loop import LoopTrained, train_loop
+from pipeline.trial.user_loop import train_loop
 
 ASSUMED_ROWS = 1000
 """Of a validation split that nobody has told us of: a forecast allows for the luck of so many."""

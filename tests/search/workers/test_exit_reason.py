@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from pipeline.search.workers import exit_reason
+from pipeline.hardware import memory
 from pipeline.search.workers.exit_reason import explain_exit, is_stopped_by_others
 
 
@@ -25,7 +25,7 @@ from pipeline.search.workers.exit_reason import explain_exit, is_stopped_by_othe
 def test_an_exit_code_is_explained(
     monkeypatch: pytest.MonkeyPatch, code: int, kills: tuple[int | None, int | None], output: str, reason: str
 ) -> None:
-    monkeypatch.setattr(exit_reason, "count_oom_kills", lambda: kills[1])
+    monkeypatch.setattr(memory, "count_oom_kills", lambda: kills[1])
     assert explain_exit(code, kills[0], output) == reason
 
 

@@ -19,9 +19,10 @@ def test_the_largest_is_ended_where_it_used_the_memory_up(
     monkeypatch: pytest.MonkeyPatch, available: int, sizes: dict[int, int], ended: list[int]
 ) -> None:
     monkeypatch.setattr(memory_guard, "read_memory", lambda: Memory(16 * GIB, available))
+    monkeypatch.setattr(memory_guard, "read_tree_bytes", sizes.__getitem__)
     told: list[tuple[int, str]] = []
     guard = MemoryGuard(2, lambda: (), lambda pid, reason: told.append((pid, reason)))
-    guard.check(sizes)
+    guard.check(list(sizes))
     guard.close()
     assert [pid for pid, _ in told] == ended
     if told:

@@ -1,6 +1,7 @@
 """Who does the work: this process, or warm ones of their own that may die."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import psutil
 import pytest
 
 from pipeline.errors import BadModel
+from pipeline.hardware.memory import Memory, read_tree_bytes
 from pipeline.measures import Point
+from pipeline.search.workers import memory_guard
 from pipeline.search.workers import network_job as job_module
 from pipeline.search.workers.fork_server import start_fork_server
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
@@ -23,6 +26,7 @@ from tests.support import tiny
 
 WORDS = "data=digits model.hidden=4 train.batch_size=32 train.epochs=3 device=cpu pruning=none engine=graph"
 LONG = f"{WORDS} train.epochs=100000"
+MIB = 1024**2
 UNBEATABLE = (Point(1.0, 1e-9),)
 
 
@@ -228,6 +232,12 @@ def test_two_sit_on_two_cores_and_end_when_they_have_nobody_to_work_for(tmp_path
 BROKEN = f"{WORDS} model=custom engine=auto model.build=tests.support.broken_models:"
 
 
+OUT_OF_MEMORY = (
+    "model.build must name a function of (shape, classes, settings) that returns a Keras model, got "
+    "tests.support.broken_models:{}, which ran out of memory (MemoryError: ); make it smaller"
+)
+
+
 def end_of(pool: ProcessPool, words: str) -> End:
     pool.start(job(20, words.replace("model.hidden=4", "")))
     (end,) = ends(heard(pool, ended(1))).values()
@@ -250,7 +260,8 @@ def end_of(pool: ProcessPool, words: str) -> End:
         ("closes_files", "it closed files that are not its own, before its first epoch"),
         ("exits", "model.build=tests.support.broken_models:exits raised SystemExit: that is all"),
         ("interrupts", "model.build=tests.support.broken_models:interrupts raised KeyboardInterrupt"),
-        ("runs_out", "model.build must name a function of (shape, classes, settings) that returns a Keras"),
+        ("runs_out", OUT_OF_MEMORY.format("runs_out")),
+        ("runs_out_by_its_limit", OUT_OF_MEMORY.format("runs_out_by_its_limit")),
         ("recurses", "model.build must name a function of (shape, classes, settings) that returns a Keras"),
         (
             "raises_what_cannot_be_copied",
@@ -282,6 +293,32 @@ def test_after_a_failure_the_next_trial_goes_on(process_pool: ProcessPool) -> No
     assert isinstance(end, TrialOutcome)
     assert end.status == "complete"
     end = end_of(process_pool, WORDS + " preprocess.validation=0.3")  # its folders are those of the parent
+    assert isinstance(end, TrialOutcome)
+    assert end.status == "complete"
+
+
+def test_a_trial_that_takes_more_memory_than_there_is_ends_alone(
+    process_pool: ProcessPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine is a small one here, with 128 MiB more than a worker that has trained once."""
+    end_of(process_pool, WORDS)
+    before = {worker.process.pid for worker in process_pool._workers}
+    room = max(map(read_tree_bytes, filter(None, before))) + 128 * MIB
+
+    def read_small_memory() -> Memory:
+        return Memory(room, max(0, room - sum(map(read_tree_bytes, process_pool._list_busy_pids()))))
+
+    monkeypatch.setattr(memory_guard, "SHORT_BYTES", 16 * MIB)
+    monkeypatch.setattr(memory_guard, "read_memory", read_small_memory)
+    end = end_of(process_pool, BROKEN + "eats_memory")
+    monkeypatch.undo()
+    assert isinstance(end, TrialOutcome)
+    assert end.status == "failed"
+    assert re.fullmatch(
+        r"out of memory: its process held \d\.\d of \d\.\d GiB, 0\.\d\d were left, before its first epoch",
+        end.reason,
+    )
+    end = end_of(process_pool, WORDS)
     assert isinstance(end, TrialOutcome)
     assert end.status == "complete"
 

@@ -1,0 +1,83 @@
+"""What a running program of the user's tells: the lines that it prints or writes, and its CPU seconds."""
+
+import json
+import os
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+POLL_SECONDS = 0.05
+
+
+def read_pipe(descriptor: int, is_over: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield the lines that a program prints, as they come, until it has ended. `is_over`: it has."""
+    rest = b""
+    while True:
+        ready, _, _ = select.select([descriptor], [], [], POLL_SECONDS)
+        if not ready:
+            if not is_over():
+                continue
+            break  # something that it has started still holds the pipe
+        piece = os.read(descriptor, 1 << 16)
+        if not piece:
+            break
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+def read_file(path: Path, is_over: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield the lines that a program writes into a file, as they come, until it has ended."""
+    rest, offset = b"", 0
+    while True:
+        has_ended = is_over()
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            file.seek(offset)
+            piece = file.read()
+            offset += len(piece)
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
+        if has_ended:
+            break
+        time.sleep(POLL_SECONDS)
+    if rest:
+        yield rest
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """Return what a line of JSON says; None where it is another line."""
+    if not line.lstrip().startswith(b"{"):
+        return None
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def count_tree_seconds(pid: int) -> float:
+    """Count the CPU seconds of a process and all that it has started; 0 where it is gone."""
+    total = 0.0
+    with suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.children_user + times.children_system
+                total += max(times.user + times.system, _read_exactly(process.pid))
+    return total
+
+
+def _read_exactly(pid: int) -> float:
+    """Return the CPU seconds of the threads of a process that live: exact, where others are told in ticks."""
+    total = 0
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError, ValueError, IndexError):
+            total += int(file.read_text().split()[0])
+    return total * 1e-9
