@@ -106,7 +106,7 @@ def _quote_element(text: str) -> str:
     return text if _is_readable(f"key=[{text}]") else quote(text.strip())
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def parse(pair: str) -> Override:
     """Parse one word by Hydra's grammar; results are cached, since the trials of a search repeat words."""
     override: Override = OverridesParser.create().parse_override(pair)

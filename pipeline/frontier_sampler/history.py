@@ -83,11 +83,11 @@ class Configuration:
     failed: bool = False
     constraints: dict[str, float] = field(default_factory=dict)
     ended: bool = False
-    targets: set[int] = field(default_factory=set)
+    targets: frozenset[int] = frozenset()  # empty ones are one object for all
     points: Array = field(default_factory=lambda: np.empty((0, 3)))
     rung_points: Array = field(default_factory=lambda: np.empty((0, 3)))
     curve_trial: int = -1
-    early_stops: set[int] = field(default_factory=set)
+    early_stops: frozenset[int] = frozenset()
     row: int | None = None
 
     @property
@@ -105,7 +105,7 @@ class Configuration:
         self.constraints.update(trial.constraints)
         self.ended |= trial.ended or self._stops_again(trial)
         if not trial.fair and trial.target is not None:
-            self.targets.add(trial.target)
+            self.targets |= {trial.target}
         if trial.curve and (trial.curve[-1][0], -trial.number) > (self.reached, -self.curve_trial):
             self.curve, self.fair, self.curve_trial = trial.curve, trial.fair, trial.number
             self.points = np.array(trial.curve if trial.fair else trial.curve[-1:], float)
@@ -119,7 +119,7 @@ class Configuration:
         if trial.status is not TrialStatus.finished or trial.target is None or end >= trial.target:
             return False
         repeated = end in self.early_stops
-        self.early_stops.add(end)
+        self.early_stops |= {end}
         return repeated
 
     def first_cost(self) -> float:

@@ -228,6 +228,7 @@ class StudyStore:
         least; the end of the curve is the trial's point.
         """
         trial_id = self._id_of(number)
+        self._spent.pop(number, None)
         state, values = read_end(outcome)
         if end_trial(self._storage, trial_id, state, values, {OUTCOME: dict(outcome)}):
             return True
@@ -236,7 +237,7 @@ class StudyStore:
     def give_up(self, number: int) -> FrozenTrial | None:
         """End a running trial that has not come to its end; return it for `requeue`, None where it has."""
         row: FrozenTrial = self._storage.get_trial(self._id_of(number))
-        return row if self._fail(row, spent_seconds=self._spent.get(number)) else None
+        return row if self._fail(row, spent_seconds=self._spent.pop(number, None)) else None
 
     def release(self, number: int) -> None:
         """Release a running trial that failed through no fault of its own; somebody will try it again."""

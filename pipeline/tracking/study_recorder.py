@@ -107,7 +107,8 @@ class StudyRecorder:
         self._study_tags = {STUDY: study.name, STUDY_ID: study.identity}
         self._deleted: set[str] = set()
         self._command_line, self._measure = command_line, command_line.settings.measure
-        self._tags: dict[str, dict[str, str]] = {}
+        self._tags: dict[str, Mapping[str, str]] = {}
+        """What the runs of trials are known to say of the frontier; a study has thousands of them."""
         self._without_engine: dict[str, CommandLine] = {}
         self._drawn_at = 0.0
         self._drawn_points: tuple[Point, ...] | None = None
@@ -121,7 +122,7 @@ class StudyRecorder:
         """Take up the run of an earlier start of this study, else that of `mlflow run`, or open a new one."""
         adopted = adopted_run.adopt_run(self.client, self.study, self.experiment_id)
         runs = list(self._search_runs())
-        self._tags = {run.info.run_id: dict(run.data.tags) for run in runs}
+        self._tags = {run.info.run_id: study_view.keep_trial_tags(run.data.tags) for run in runs}
         study_runs = [run for run in runs if ROLE not in run.data.tags and TRIAL not in run.data.tags]
         if study_runs:
             if adopted:
@@ -207,7 +208,6 @@ class StudyRecorder:
         }
         name = f"{number} {mlflow_runs.make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
         run_id = mlflow_runs.create_run(self.client, self.experiment_id, name, tags, parent=self.run_id)
-        self._tags[run_id] = tags
         settings = command_line.settings
         if settings.engine is Engine.auto and not isinstance(settings.model, Mlp):  # that one has a rule
             self._without_engine[run_id] = command_line
@@ -218,15 +218,13 @@ class StudyRecorder:
         mlflow_runs.log_params(self.client, run_id, of_trial)
         return run_id
 
-    def _name_engine(self, run_id: str, engine: str) -> dict[str, str]:
+    def _name_engine(self, run_id: str, engine: str | None) -> dict[str, str]:
         """Return the tags of the command with the engine that was measured, so that it repeats the curve."""
         command_line = self._without_engine.pop(run_id, None)
-        if command_line is None:
+        if command_line is None or not engine:
             return {}
         named = replace(command_line, overrides=command_line.overrides.with_(f"engine={engine}"))
-        tags = command_record.make_command_tags(named, "run")
-        self._tags[run_id] |= tags
-        return tags
+        return command_record.make_command_tags(named, "run")
 
     def end_trial(self, run_id: str, outcome: TrialOutcome, unit: tuple[str, float]) -> None:
         """Record all that came out, in one call; `unit`: name and size of the steps of the cost axis."""
@@ -237,7 +235,7 @@ class StudyRecorder:
             tags["reason"] = outcome.reason
         if outcome.engine:
             tags["engine"] = outcome.engine
-            tags |= self._name_engine(run_id, outcome.engine)
+        tags |= self._name_engine(run_id, outcome.engine)
         if outcome.curve:
             contended = any(epoch.contended for epoch in outcome.curve.epochs)
             tags |= {
@@ -348,12 +346,12 @@ class StudyRecorder:
             )
 
     def _update_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        recorded = self._tags.setdefault(run_id, {})
+        recorded = self._tags.get(run_id, {})
         changed = {key: value for key, value in tags.items() if recorded.get(key) != value}
         if changed:
             with mlflow_runs.unless_deleted(self.client, run_id):  # in the UI
                 mlflow_runs.set_tags(self.client, run_id, changed)
-            recorded |= changed
+            self._tags[run_id] = study_view.keep_trial_tags({**recorded, **changed})
 
     def _draw_frontier(self, results: Results, unit: tuple[str, float], force: bool) -> bool:
         """Draw the line as a run of its own, exchanged whole: a metric's history cannot be taken back."""

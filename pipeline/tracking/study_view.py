@@ -26,6 +26,11 @@ LINE_ROLE = "frontier_line"
 # ---- what trials and the line carry -------------------------------------------------------------------
 
 
+TRIAL_TAGS = ("frontier", "knee", "plot_order", "mlflow.runColor", "beaten_by")
+BEATEN = {"frontier": "false"}
+"""All that is remembered of the tags of a trial that is beaten: it is for ever."""
+
+
 def make_trial_tags(
     results: Results, trial: StudyTrial, recorded: Mapping[str, str] | None = None
 ) -> dict[str, str]:
@@ -44,6 +49,13 @@ def make_trial_tags(
         "mlflow.runColor": BLUE,
         "beaten_by": "nobody",
     }
+
+
+def keep_trial_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what of a run's tags `make_trial_tags` may change; the same object for all that are beaten."""
+    if tags.get("frontier") == BEATEN["frontier"]:
+        return BEATEN
+    return {name: tags[name] for name in TRIAL_TAGS if name in tags}
 
 
 def _make_beaten_tags(results: Results, trial: StudyTrial) -> dict[str, str]:

@@ -82,6 +82,18 @@ def test_an_experiment_that_is_deleted_meanwhile_comes_back_with_its_runs(
     assert runs == {trial: "FAILED", recorder.run_id: "FINISHED"}
 
 
+def test_nothing_is_kept_of_a_trial_that_has_ended() -> None:
+    """With the settings of each that failed, a parent grew by some kilobytes a trial."""
+    client = mlflow_store.open_store()
+    recorder = StudyRecorder(client, compose([]), key(client, "many"), "cpu")
+    network = compose(["data=mnist", "model=cnn"])
+    trials = [recorder.open_trial(f"many {number}", number, network, None, "a CPU") for number in range(3)]
+    assert len(recorder._without_engine) == 3  # which was to be measured
+    for trial in trials:
+        recorder.end_trial(trial, DONE, UNIT)
+    assert (recorder._without_engine, recorder._tags) == ({}, {})
+
+
 def test_an_experiment_that_is_renamed_meanwhile_goes_on() -> None:
     client = mlflow_store.open_store()
     experiment = mlflow_store.find_or_create_experiment(client, "old name")

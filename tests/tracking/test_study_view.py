@@ -87,6 +87,15 @@ def test_what_is_told_of_a_beaten_trial_is_left_as_it_is() -> None:
     assert (risen["frontier"], risen["beaten_by"]) == ("true", "nobody")
 
 
+def test_of_a_beaten_trial_next_to_nothing_is_remembered() -> None:
+    tags = {"overrides": "[...]", "mlflow.note.content": "`...`", "fulcrum.study": "s"}
+    beaten = [{**tags, **study_view.make_trial_tags(STUDY, each)} for each in (POOR, POORER)]
+    assert study_view.keep_trial_tags(beaten[0]) is study_view.keep_trial_tags(beaten[1])
+    on_frontier = study_view.make_trial_tags(STUDY, BEST)
+    assert study_view.keep_trial_tags({**tags, **on_frontier}) == on_frontier
+    assert study_view.keep_trial_tags(tags) == {}
+
+
 def test_the_line_is_a_staircase() -> None:
     steps = [Point(0.8, 0.1), Point(0.9, 0.2), Point(0.95, 0.201), Point(0.96, 0.5)]
     assert study_view.make_line_points(steps, MS) == [

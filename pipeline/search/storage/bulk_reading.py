@@ -5,6 +5,7 @@ Here each table is read once, as plain rows, and each distribution is parsed onc
 """
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,10 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 TRIALS = models.TrialModel.__table__.c
 MAX_IDS = 500
 """Of trials that are named one by one in a query; databases have limits."""
+SHARED = {"owner"}
+"""Attributes that many trials have alike; nobody changes them."""
+REPEATED = {"state", "device"}
+"""Parts of an outcome whose texts come again and again."""
 Cells = defaultdict[int, dict[Any, Any]]
 """Trial id -> name or step -> value."""
 
@@ -100,8 +105,8 @@ def _read_params(connection: Connection, condition: ColumnElement[bool]) -> tupl
     names = ("param_name", "param_value", "distribution_json")
     for trial_id, name, value, text in _read_table(connection, condition, models.TrialParamModel, names):
         distribution = _parse_distribution(text)
-        params[trial_id][name] = distribution.to_external_repr(value)
-        distributions[trial_id][name] = distribution
+        params[trial_id][sys.intern(name)] = distribution.to_external_repr(value)
+        distributions[trial_id][sys.intern(name)] = distribution
     return params, distributions
 
 
@@ -122,8 +127,25 @@ def _read_values(connection: Connection, condition: ColumnElement[bool]) -> Cell
 def _read_attrs(connection: Connection, condition: ColumnElement[bool], model: Any) -> Cells:
     cells = Cells(dict)
     for trial_id, key, text in _read_table(connection, condition, model, ("key", "value_json")):
-        cells[trial_id][key] = json.loads(text)
+        cells[trial_id][sys.intern(key)] = _parse_attr(key, text)
     return cells
+
+
+def _parse_attr(key: str, text: str) -> Any:
+    """Return an attribute. What all trials have in common is one object for all: thousands are kept."""
+    return _parse_shared(text) if key in SHARED else json.loads(text, object_pairs_hook=_share_words)
+
+
+@lru_cache(64)
+def _parse_shared(text: str) -> Any:
+    return json.loads(text)
+
+
+def _share_words(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {
+        sys.intern(name): sys.intern(value) if name in REPEATED and isinstance(value, str) else value
+        for name, value in pairs
+    }
 
 
 def _read_intermediate_values(connection: Connection, condition: ColumnElement[bool]) -> Cells:

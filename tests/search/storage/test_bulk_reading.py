@@ -9,6 +9,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from pipeline.search.optuna_storage import OUTCOME, OWNER
 from pipeline.search.storage.bulk_reading import MAX_IDS, BulkReadingStorage
 
 SPACE = {
@@ -77,3 +78,21 @@ def test_a_study_reads_and_writes_through_it(storage: BulkReadingStorage) -> Non
     study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), n_trials=3)
     assert [trial.state for trial in study.trials] == 3 * [TrialState.COMPLETE]
     assert [set(trial.params) for trial in study.trials] == 3 * [{"x"}]
+
+
+def test_what_all_trials_have_in_common_is_kept_once(tmp_path: Path) -> None:
+    """A sweep keeps thousands: names of an outcome's parts, its device and the owner are the same objects."""
+    storage = BulkReadingStorage(f"sqlite:///{tmp_path / 'studies.db'}")
+    study = optuna.create_study(storage=storage)._study_id
+    owner = {"host": "a machine", "pid": 1}
+    for number in range(2):
+        outcome = {"state": "complete", "device": "a CPU, 1 core", "paid_seconds": number, "curve": []}
+        trial = create_trial(state=TrialState.FAIL, user_attrs={OWNER: owner, OUTCOME: outcome})
+        storage.create_new_trial(study, trial)
+    one, two = (trial.user_attrs for trial in storage.get_all_trials(study))
+    assert one[OWNER] is two[OWNER]
+    assert one[OUTCOME] is not two[OUTCOME]
+    for first, second in zip(one[OUTCOME], two[OUTCOME], strict=True):
+        assert first is second
+    for name in ("state", "device"):
+        assert one[OUTCOME][name] is two[OUTCOME][name]
