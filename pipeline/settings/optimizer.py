@@ -35,12 +35,16 @@ class Sgd(Optimizer):
 
 @dataclass(slots=True)
 class Adam(Optimizer):
-    """Adam (arXiv 1412.6980); weight decay is decoupled (arXiv 1711.05101)."""
+    """Adam (arXiv 1412.6980); weight decay is decoupled (arXiv 1711.05101).
+
+    `sparse`: lazy Adam, another algorithm, which moves only those rows of an embedding that a batch has used.
+    """
 
     beta1: float
     beta2: float
     epsilon: float
     weight_decay: float
+    sparse: bool
 
     def __post_init__(self) -> None:
         Optimizer.__post_init__(self)
@@ -48,6 +52,12 @@ class Adam(Optimizer):
         require(0 <= self.beta2 < 1, "optimizer.beta2", ">= 0 and < 1", self.beta2)
         require(0 < self.epsilon < 1, "optimizer.epsilon", "> 0 and < 1", self.epsilon)
         require(0 <= self.weight_decay < 1, "optimizer.weight_decay", ">= 0 and < 1", self.weight_decay)
+        require(
+            not self.sparse or self.weight_decay == 0,
+            "optimizer.weight_decay",
+            "0 with optimizer.sparse=true, which leaves the rows alone that a batch has not used",
+            self.weight_decay,
+        )
 
 
 @dataclass(slots=True)

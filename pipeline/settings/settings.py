@@ -8,7 +8,7 @@ from pipeline.errors import BadSetting
 from pipeline.settings.data import Data
 from pipeline.settings.diagnosis import Diagnose
 from pipeline.settings.measuring import Claim, Device, Evaluate, Predict, Price, Profile
-from pipeline.settings.model import Model, Output
+from pipeline.settings.model import Custom, Model, Output
 from pipeline.settings.optimizer import Optimizer, Schedule
 from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
 from pipeline.settings.privacy import Privacy, check_privacy
@@ -25,6 +25,7 @@ from pipeline.settings.training import (
     CrossEntropy,
     Engine,
     Loss,
+    Policy,
     Precision,
     Train,
     Trial,
@@ -70,6 +71,7 @@ class Settings:
     def __post_init__(self) -> None:
         check_task(self.data, self.loss, getattr(self.model, "output", None), self.evaluate, self.search)
         self._check_output_fits_loss()
+        self._check_sparse_steps()
         if self.cluster.kind is not ClusterKind.none:
             self._check_cluster()
         self._check_privacy()
@@ -133,6 +135,18 @@ class Settings:
         fits = self.search.workers == 1
         rule = "1 with cluster=ray (cluster.slots says how many)"
         require(fits, "search.workers", rule, self.search.workers)
+
+    def _check_sparse_steps(self) -> None:
+        if getattr(self.optimizer, "sparse", False):
+            has_rows = self.model.reads_tokens or isinstance(self.model, Custom)
+            of_policy = self.precision.policy in (Policy.float32, Policy.float64)
+            for fits, rule in (
+                (has_rows, "model=text, or one of your own with an embedding"),
+                (of_policy, "precision=float32 or float64"),
+                (self.engine is not Engine.keras, "engine=auto, graph or xla"),
+                (not self.privacy.is_private, "privacy=none, for noise falls on every row"),
+            ):
+                require(fits, "optimizer.sparse", f"false without {rule}", True)
 
     def _check_output_fits_loss(self) -> None:
         output = getattr(self.model, "output", None)

@@ -16,10 +16,10 @@ from pipeline.training import engine_choice
 
 FORMAT = 3  # raise it when a state of the same key comes to mean something else
 KEY_LETTERS = 16
-ONE_DEVICE = ("device.count", 1)
-"""No part of a key, so that states of the time before several devices are found."""
 PRIVACY = "privacy"
 """Group that is no part of a key without privacy."""
+LATER_DEFAULTS = (("device.count", 1), ("optimizer.sparse", False))
+"""No part of a key, so that states of the time before there were such settings are found."""
 
 
 def get_keyed_path(path: Path, data: Prepared, settings: Settings) -> Path:
@@ -51,4 +51,4 @@ def _list_values(settings: Settings) -> list[tuple[str, object]]:
     if settings.fair_midway:
         ignored = ignored | {EPOCHS}
     values = [(key, value) for key, value in flatten(settings) if not {key, group_of(key)} & ignored]
-    return [item for item in values if item != ONE_DEVICE]
+    return [item for item in values if item not in LATER_DEFAULTS]

@@ -95,8 +95,11 @@ def _get_path(settings: Settings, device: str) -> Path:
     kind = option_name(type(model)), getattr(model, "build", ""), architecture_of(model).hash_code(model)
     drops = bool(getattr(model, "dropout", 0.0))
     about = repr((kind, drops, settings.precision.policy.value, device, tf.__version__))
-    if settings.privacy.is_private:  # other steps; the name of all others stays as it was
+    # Other steps; the name of all others stays as it was.
+    if settings.privacy.is_private:
         about += settings.privacy.kind.value
+    if getattr(settings.optimizer, "sparse", False):
+        about += "sparse"
     readable = re.sub(r"[^a-z0-9]+", "-", f"{kind[0]} {device}".lower()).strip("-")
     name = f"{readable}-{hashlib.sha256(about.encode()).hexdigest()[:12]}.json"
     return expand_home(settings.cache_dir) / "engines" / name

@@ -20,7 +20,7 @@ from pipeline.training.augmentation import ImageChanges
 from pipeline.training.compiled_epoch import HyperParameters, get_update_arguments
 from pipeline.training.device_data import DeviceData, EpochPlan
 from pipeline.training.mlp_gradients import NetworkSpec
-from pipeline.training.optimizers import UpdateRule
+from pipeline.training.optimizers import UpdateRule, add_up_rows
 from pipeline.training.privacy import network as private_network
 from pipeline.training.privacy import noise, sampling
 from pipeline.training.random_streams import derive_seed, drop_out_by_streams, find_dropout_layers
@@ -167,15 +167,7 @@ class CompiledNetwork:
             tape.watch(trained)
             loss, others = self.compute_loss(inputs, step, trained, others, batch)
             scaled = loss if scale is None else loss * scale
-        gradients = [
-            None if gradient is None else tf.convert_to_tensor(gradient)
-            for gradient in tape.gradient(scaled, list(trained))
-        ]
-        if scale is not None:
-            gradients = [
-                None if gradient is None else gradient / tf.cast(scale, gradient.dtype)
-                for gradient in gradients
-            ]
+        gradients = [self._finish_gradient(each, scale) for each in tape.gradient(scaled, list(trained))]
         return loss, gradients, others
 
     def _compute_private_gradients(
@@ -201,6 +193,13 @@ class CompiledNetwork:
         number = plan.steps_before + tf.cast(step, tf.int64)
         return loss, list(noise.add_noise(sums, privacy, number, self.spec.batch)), others
 
+    def _finish_gradient(self, gradient: Any, scale: Tensor | None) -> Any:
+        """Return a gradient without its scale: a tensor, or the rows of a table where the rule is lazy."""
+        if isinstance(gradient, tf.IndexedSlices) and self.spec.rule.is_lazy:
+            return add_up_rows(gradient, self.spec.xla)  # of types that need no scale
+        dense = None if gradient is None else tf.convert_to_tensor(gradient)
+        return dense if dense is None or scale is None else dense / tf.cast(scale, dense.dtype)
+
     def read_variables(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return the values of the variables: trained ones, others."""
         return [each.read_value() for each in self._trained], [each.read_value() for each in self._others]
@@ -213,7 +212,10 @@ class CompiledNetwork:
             if gradient is None:
                 continue
             amounts = self._get_amounts(inputs, step, variable.dtype)
-            self.spec.rule.update_in_place(*amounts, variable, slots, gradient)
+            if isinstance(gradient, tf.IndexedSlices):
+                self.spec.rule.update_rows_in_place(amounts, variable, slots, gradient)
+            else:
+                self.spec.rule.update_in_place(*amounts, variable, slots, gradient)
             if constraint is not None:
                 variable.assign(constraint(variable.read_value()))
 
@@ -227,7 +229,10 @@ class CompiledNetwork:
                 continue
             value, slots, constraint = trained[number], after[number], self._constraints[number]
             amounts = self._get_amounts(inputs, step, value.dtype)
-            value, after[number] = self.spec.rule.update(*amounts, value, slots, gradient)
+            if isinstance(gradient, tf.IndexedSlices):
+                value, after[number] = self.spec.rule.update_rows(amounts, value, slots, gradient)
+            else:
+                value, after[number] = self.spec.rule.update(*amounts, value, slots, gradient)
             trained[number] = value if constraint is None else constraint(value)
         return tuple(trained), tuple(after)
 

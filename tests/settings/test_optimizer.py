@@ -18,6 +18,9 @@ from tests.settings.refusals import exchange, remedy
         ("optimizer.beta2", -0.1, ()),
         ("optimizer.epsilon", 0.0, ()),
         ("optimizer.weight_decay", 1.0, ()),
+        ("optimizer.weight_decay", 0.1, ("model=text", "data=rt_polarity", "optimizer.sparse=true")),
+        ("optimizer.sparse", True, ()),
+        ("optimizer.sparse", True, ("model=cnn",)),
         ("schedule.final", 1.1, ("schedule=cosine",)),
         ("schedule.warmup", 1.0, ("schedule=warmup_linear",)),
         ("schedule.final", -0.1, ("schedule=warmup_linear",)),
@@ -26,6 +29,14 @@ from tests.settings.refusals import exchange, remedy
 def test_a_value_out_of_range_is_refused(key: str, value: object, words: tuple[str, ...]) -> None:
     with pytest.raises(BadSetting, match=remedy(key)):
         exchange(key, value, *words)
+
+
+@pytest.mark.parametrize("word", ["precision=mixed_bfloat16", "engine=keras"])
+def test_lazy_steps_need_what_knows_them(word: str) -> None:
+    words = ["data=rt_polarity", "model=text", "optimizer.sparse=true"]
+    assert compose(words).settings.optimizer.sparse  # type: ignore[attr-defined]
+    with pytest.raises(BadSetting, match=r"^optimizer\.sparse must be false without "):
+        compose([*words, word])
 
 
 @pytest.mark.parametrize(

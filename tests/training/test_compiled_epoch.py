@@ -42,8 +42,8 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": Sgd(0.1, 0.0, False),
     "momentum": Sgd(0.05, 0.9, False),
     "nesterov": Sgd(0.05, 0.9, True),
-    "adam": Adam(0.01, 0.9, 0.99, 1e-5, 0.0),
-    "adamw": Adam(0.01, 0.9, 0.99, 1e-5, 0.1),
+    "adam": Adam(0.01, 0.9, 0.99, 1e-5, 0.0, False),
+    "adamw": Adam(0.01, 0.9, 0.99, 1e-5, 0.1, False),
 }
 SCHEDULES: dict[str, Schedule] = {
     "constant": Constant(),

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.backend import tf
 from pipeline.data.features import Tokens
 from pipeline.data.prepared import Prepared, Split
 from pipeline.models import keras_models
+from pipeline.settings.optimizer import Adam
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training.keras_loop import KerasLoop
@@ -20,13 +22,13 @@ CNN = "model=cnn model.filters=2 model.hidden=4 train.batch_size=8"
 CUSTOM = "model=custom model.build=tests.support.my_models"
 
 
-def texts() -> Prepared:
-    """Five words a text of a vocabulary of ten; the first word tells the class."""
-    draw, front = np.random.default_rng(0), Tokens(tuple("abcdefghij"), 5)
+def texts(words: int = 10) -> Prepared:
+    """Five words a text of a vocabulary of so many; the first word tells the class."""
+    draw, front = np.random.default_rng(0), Tokens(tuple(map(str, range(words))), 5)
 
     def split(rows: int) -> Split:
         labels = np.arange(rows, dtype=np.int32) % 3
-        numbers = draw.integers(0, 12, (rows, 5)).astype(np.int32)
+        numbers = draw.integers(0, words + 2, (rows, 5)).astype(np.int32)
         numbers[:, 0] = 2 + labels
         return Split(numbers, labels)
 
@@ -103,6 +105,59 @@ def _assert_same(ours: tuple[np.ndarray, ...], theirs: tuple[np.ndarray, ...], t
     assert [each.dtype for each in ours] == [each.dtype for each in theirs]
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+LAZY = "model=text model.width=4 model.dropout=0 train.batch_size=8 optimizer.learning_rate=0.01"
+
+
+def walk_lazily(loop: NetworkLoop, settings: Settings, start: list[np.ndarray]) -> list[np.ndarray]:
+    """Take the steps of a prepared epoch by the book: Adam, but of the embedding only the rows of a batch.
+
+    Gradients come from Keras' own network and a tape, the batches from the loop.
+    """
+    optimizer, network, inputs = settings.optimizer, loop.network, loop.inputs
+    assert isinstance(optimizer, Adam)
+    weights = [array.astype(np.float64) for array in start]
+    others = [variable.value for variable in network.model.non_trainable_variables]
+    means, squares = [[np.zeros_like(each) for each in weights] for _ in range(2)]
+    for step in range(loop.steps):
+        samples, targets = network.fetch_batch(inputs, tf.constant(step))
+        values = [tf.constant(each, tf.float32) for each in weights]
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            logits, _ = network.model.stateless_call(values, others, samples, training=True)
+            loss = tf.reduce_mean(network.spec.network.loss.compute(logits, targets))
+        for number, gradient in enumerate(tape.gradient(loss, values)):
+            dense = tf.convert_to_tensor(gradient).numpy().astype(np.float64)
+            is_table = isinstance(gradient, tf.IndexedSlices)
+            rows = np.unique(samples.numpy().astype(int)) if is_table else slice(None)
+            mean, square = means[number], squares[number]
+            mean[rows] += (1 - optimizer.beta1) * (dense[rows] - mean[rows])
+            square[rows] += (1 - optimizer.beta2) * (dense[rows] ** 2 - square[rows])
+            bias = np.sqrt(1 - optimizer.beta2 ** (step + 1)) / (1 - optimizer.beta1 ** (step + 1))
+            move = bias * mean[rows] / (np.sqrt(square[rows]) + optimizer.epsilon)
+            weights[number][rows] -= optimizer.learning_rate * move
+    return weights
+
+
+@pytest.mark.parametrize("engine", [Engine.graph, pytest.param(Engine.xla, marks=pytest.mark.slow)])
+def test_lazy_adam_moves_the_rows_of_an_embedding_that_a_batch_uses_and_no_other(engine: Engine) -> None:
+    settings, data = tiny.told(f"{LAZY} optimizer.sparse=true"), texts(words=200)
+    start_weights = keras_models.draw_initial_weights(settings, data)
+    loop = start(settings, data, engine)
+    assert isinstance(loop, NetworkLoop)
+    loop.prepare(1)
+    expected = walk_lazily(loop, settings, start_weights)
+    loop.run()
+    got = [each.numpy() for each in loop.get_parameters()]
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    exact = start(tiny.told(LAZY), data, engine)
+    take_epochs(exact, 1)
+    of_exact = exact.get_parameters()[0].numpy()
+    moved = np.abs(got[0] - start_weights[0]).max(1) > 0
+    assert 0 < moved.sum() < len(moved)  # words of the vocabulary that no text has stay
+    assert np.abs(got[0] - of_exact)[moved].max() > 1e-3  # exact steps go on moving a word that is not there
 
 
 def test_trials_of_one_structure_share_what_was_compiled() -> None:

@@ -16,12 +16,12 @@ OPTIMIZERS = [
     pytest.param(Sgd(0.1, 0.9, False), lambda: keras.optimizers.SGD(0.1, 0.9), id="momentum"),
     pytest.param(Sgd(0.1, 0.9, True), lambda: keras.optimizers.SGD(0.1, 0.9, True), id="nesterov"),
     pytest.param(
-        Adam(0.1, 0.8, 0.99, 1e-3, 0.0),
+        Adam(0.1, 0.8, 0.99, 1e-3, 0.0, False),
         lambda: keras.optimizers.Adam(0.1, 0.8, 0.99, 1e-3),
         id="adam",
     ),
     pytest.param(
-        Adam(0.1, 0.8, 0.99, 1e-3, 0.2),
+        Adam(0.1, 0.8, 0.99, 1e-3, 0.2, False),
         lambda: keras.optimizers.AdamW(0.1, 0.2, 0.8, 0.99, 1e-3),
         id="adamw",
     ),

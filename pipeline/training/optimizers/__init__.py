@@ -12,7 +12,9 @@ from pipeline.settings.kinds import class_in, module_of
 from pipeline.settings.optimizer import Optimizer
 
 if TYPE_CHECKING:
-    from pipeline.backend import Tensor
+    from pipeline.backend import Tensor, tf
+
+    Amounts = tuple[Sequence[Tensor], Tensor, Tensor]
 
 
 class UpdateRule(ABC):
@@ -39,6 +41,11 @@ class UpdateRule(ABC):
     @abstractmethod
     def flops(self) -> int:
         """The floating-point operations of an update, for each number of a parameter."""
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether only those rows of an embedding move that a batch has used; all others stay as they are."""
+        return False
 
     @staticmethod
     def get_arguments(_optimizer: Any) -> tuple[float, ...]:
@@ -86,6 +93,58 @@ class UpdateRule(ABC):
         gradient: Tensor,
     ) -> None:
         """Take the same step on `tf.Variable`s by TensorFlow's fused kernels: one pass outside XLA."""
+
+    def update_rows(
+        self, amounts: Amounts, parameter: Tensor, slots: Sequence[Tensor], gradient: tf.IndexedSlices
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return a parameter and its slots after a step of some of their rows alone.
+
+        `amounts`: the first three arguments of `update`; `gradient`: rows that come more than once have the
+        same values each time, see `add_up_rows`.
+        """
+        from pipeline.backend import tf
+
+        rows = gradient.indices
+        taken, *kept = (tf.gather(each, rows) for each in (parameter, *slots))
+        changed, changed_slots = self.update(*amounts, taken, kept, gradient.values)
+
+        def put(whole: Tensor, part: Tensor) -> Tensor:
+            return tf.tensor_scatter_nd_update(whole, rows[:, None], part)
+
+        return put(parameter, changed), tuple(map(put, slots, changed_slots))
+
+    def update_rows_in_place(
+        self, amounts: Amounts, parameter: Tensor, slots: Sequence[Tensor], gradient: tf.IndexedSlices
+    ) -> None:
+        """Take the same step on `tf.Variable`s."""
+        from pipeline.backend import tf
+
+        rows = gradient.indices
+        taken, *kept = (tf.gather(each, rows) for each in (parameter, *slots))
+        changed, changed_slots = self.update(*amounts, taken, kept, gradient.values)
+        for variable, part in zip((parameter, *slots), (changed, *changed_slots), strict=True):
+            variable.scatter_update(tf.IndexedSlices(part, rows))
+
+
+def add_up_rows(gradient: tf.IndexedSlices, xla: bool) -> tf.IndexedSlices:
+    """Return the gradient of rows, where each row has the sum of all that belongs to it.
+
+    A graph lists each row once. XLA wants to know their number before, so there each row comes as often as
+    before, each time with the same sum.
+    """
+    from pipeline.backend import tf
+
+    rows, values = gradient.indices, gradient.values
+    if not xla:
+        rows, places = tf.unique(rows)
+        sums = tf.math.unsorted_segment_sum(values, places, tf.size(rows))
+        return tf.IndexedSlices(sums, rows, gradient.dense_shape)
+    count = tf.size(rows)
+    # Of the entries of one row, the last stands for all.
+    numbers = tf.zeros(gradient.dense_shape[:1], tf.int32)
+    last = tf.gather(tf.tensor_scatter_nd_max(numbers, rows[:, None], tf.range(count)), rows)
+    sums = tf.math.unsorted_segment_sum(values, last, count)
+    return tf.IndexedSlices(tf.gather(sums, last), rows, gradient.dense_shape)
 
 
 def rule_class(optimizer: Optimizer) -> type[UpdateRule]:

@@ -1,7 +1,8 @@
 """Adam (arXiv 1412.6980) as Keras defines it; its weight decay is decoupled (AdamW, arXiv 1711.05101).
 
 m <- m + (1 - beta1)(g - m) and v <- v + (1 - beta2)(g^2 - v), then w <- w - rate c m / (sqrt(v) + epsilon);
-c corrects the bias of both means.
+c corrects the bias of both means. With `optimizer.sparse=true` it is lazy Adam: of an embedding, a step moves
+only the rows that its batch has used, and m and v of all others stay as they are.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,10 +21,15 @@ class AdamRule(UpdateRule):
     """Steps along a mean of gradients, divided by the root of a mean of their squares."""
 
     decays: bool
+    is_sparse: bool = False
 
     @classmethod
     def from_settings(cls, optimizer: Adam) -> Self:
-        return cls(optimizer.weight_decay != 0)
+        return cls(optimizer.weight_decay != 0, optimizer.sparse)
+
+    @property
+    def is_lazy(self) -> bool:
+        return self.is_sparse
 
     @property
     def slots(self) -> int:
