@@ -144,12 +144,14 @@ class Latency:
 class Cost:
     """What the network needs to answer.
 
-    `throughput`: samples per second by batch size; `flops`: of the forward pass of one sample;
-    `peak_memory_bytes`: to answer the largest batch, as `memory_source` counted it (see
+    `latency`: of what `profile.runtime` answers with; `compiled_latency`: of the compiled Keras model, None
+    in records of earlier releases; `throughput`: samples per second by batch size; `flops`: of the forward
+    pass of one sample; `peak_memory_bytes`: to answer the largest batch, as `memory_source` counted it (see
     `profiling.profile`); `model_bytes`: of the saved file.
     """
 
     latency: Latency
+    compiled_latency: Latency | None = None
     throughput: dict[int, float] = field(default_factory=dict)
     parameters: int = 0
     flops: int = 0

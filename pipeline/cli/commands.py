@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli import diagnose, help, studies, ui
 from pipeline.cli.compose import compose, fit_to_rows
+from pipeline.cli.explain.names import INT8
 from pipeline.cli.loops import run_loop
 from pipeline.cli.loops import words as loop_words
-from pipeline.errors import BadModel, BadSetting
+from pipeline.errors import BadModel, BadSetting, FulcrumError
 from pipeline.measures import Epoch, Seconds
 from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
+from pipeline.settings.measuring import Runtime
 from pipeline.settings.tracking import RecordInto
 from pipeline.settings.training import Engine, UserLoop
 
@@ -246,7 +248,6 @@ def _run_any(command_line: CommandLine) -> None:
 def _run_one(command_line: CommandLine) -> None:
     preparation = _fit_to_rows(_prepare(command_line))
     from pipeline.cli import run_summary
-    from pipeline.models import litert
     from pipeline.trial.network import run_trial
 
     preparation, start = _plan_start(preparation)
@@ -261,11 +262,7 @@ def _run_one(command_line: CommandLine) -> None:
         record.record_cost(result.cost)
         record.record_seconds(replace(result.seconds, prepare=preparation.prepare_seconds))
         _record_model(record, result.model, preparation, result.trained.privacy)
-        record.record_served(
-            litert.make_served_file(
-                result.model, command_line.settings.profile.runtime, preparation.prepared.validation
-            )
-        )
+        record.record_served(result.served)
         record.write_note(run_summary.write_note(result, record))
     run_summary.show_run(command_line, preparation.prepared, result, record)
 
@@ -322,19 +319,31 @@ def _predict(words: Sequence[str]) -> None:
 
 
 def _profile(words: Sequence[str]) -> None:
-    command_line, reference = _compose_with_model(words)
+    # Nothing is trained here, so a precision is that of the answers.
+    int8 = f"profile.runtime={Runtime.litert_int8}"
+    command_line, reference = _compose_with_model([int8 if word == INT8 else word for word in words])
     preparation = _prepare(command_line)
     from pipeline.cli import run_summary
     from pipeline.models import litert
     from pipeline.models.predictor import make_predictor
+    from pipeline.profiling.measure_roofline import MeasuredStep, measure_step
     from pipeline.profiling.profile import profile
 
-    litert.check_runtime(command_line.settings.profile.runtime, preparation.prepared)
+    settings = command_line.settings
+    litert.check_runtime(settings.profile.runtime, preparation.prepared)
     model = _load_fitting_model(reference, preparation.prepared)
+    served = litert.make_served_file(model, settings.profile.runtime, preparation.prepared.validation)
     with _open_record(preparation, "profile", _get_target_run(command_line, reference)) as record:
-        cost = profile(model, make_predictor(model), preparation.prepared, command_line.settings)
+        cost = profile(model, make_predictor(model), preparation.prepared, settings, served)
         record.record_cost(cost)
-    run_summary.show_profile(cost, record)
+        record.record_served(served)
+        step: MeasuredStep | FulcrumError
+        try:
+            step = measure_step(settings, preparation.prepared)
+            record.record_step(step)
+        except FulcrumError as error:  # the model answers to these data, but could not be trained on them
+            step = error
+    run_summary.show_profile(cost, record, served, step)
 
 
 def _get_target_run(command_line: CommandLine, reference: "ModelReference") -> str | None:

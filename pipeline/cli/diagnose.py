@@ -11,6 +11,7 @@ from pipeline.cli.ui import find_base_address
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.diagnosis import Aim
+from pipeline.settings.model import Mlp
 from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -234,11 +235,16 @@ def _record_result(log: DiagnosisLog, runner: "TrialRunner", final: CommandLine,
 
 
 def _name_case(name: str, case: "Case") -> str:
-    settings = case.settings
+    from pipeline.training.measured_engine import describe_measured
+
+    settings, loop = case.settings, case.breakdown.loop
     hidden = getattr(settings.model, "hidden", "")
+    measured = (
+        "" if isinstance(settings.model, Mlp) else describe_measured(settings, case.breakdown.device, loop)
+    )
     return (
         f"{name}: batch {settings.train.batch_size}, {hidden} hidden, {settings.precision.policy}, "
-        f"{case.breakdown.loop}, {case.breakdown.steps:,} steps"
+        f"{loop}{f' (measured: {measured})' if measured else ''}, {case.breakdown.steps:,} steps"
     )
 
 

@@ -14,6 +14,7 @@ from pipeline import output
 from pipeline.cli.compose import compose
 from pipeline.cli.ui import build_link, format_ui_command
 from pipeline.data.report import describe_report
+from pipeline.errors import FulcrumError
 from pipeline.measures import Cost, Epoch, PowerDraw, Seconds
 from pipeline.secrets import mask
 from pipeline.settings import addresses
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from pipeline.evaluation.class_balance import ClassBalance
     from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
     from pipeline.evaluation.quantities import QuantityEvaluation
+    from pipeline.models.litert import ServedFile
+    from pipeline.profiling.measure_roofline import MeasuredStep
     from pipeline.tracking.run_recorder import RunRecorder
     from pipeline.training.train import Trained
+    from pipeline.trial.loop_states import LoopTrained
     from pipeline.trial.network import TrialResult
-    from pipeline.trial.user_loop import LoopTrained
 
 Rows = list[tuple[str, str]]
 
@@ -43,6 +46,7 @@ def show_run(
         *_score_rows(outcome.evaluation),
         *_training_rows(outcome.trained, outcome.seconds, record),
         *_cost_rows(outcome.cost),
+        *_served_rows(outcome.cost, outcome.served),
     ]
     _show(record.name, rows, record)
     if command_line.settings.claim and not output.is_collected():
@@ -54,6 +58,7 @@ def write_note(outcome: "TrialResult", record: "RunRecorder") -> str:
     trained, rows = outcome.trained, _score_rows(outcome.evaluation)
     shown = ("learning_curve", "residuals" if trained.data.target else "confusion_matrix")
     rows += [*_training_rows(trained, outcome.seconds, record), *_cost_rows(outcome.cost)]
+    rows += _served_rows(outcome.cost, outcome.served)
     return write_table(rows, shown)
 
 
@@ -109,8 +114,10 @@ def show_evaluate(
     _show(record.name, rows, record)
 
 
-def show_profile(cost: Cost, record: "RunRecorder") -> None:
-    _show(record.name, _cost_rows(cost), record)
+def show_profile(
+    cost: Cost, record: "RunRecorder", served: "ServedFile | None", step: "MeasuredStep | FulcrumError"
+) -> None:
+    _show(record.name, [*_cost_rows(cost), *_served_rows(cost, served), *_step_rows(step)], record)
 
 
 def _data_rows(prepared: "Prepared") -> Rows:
@@ -263,6 +270,43 @@ def _cost_rows(cost: Cost) -> Rows:
             "model",
             f"{cost.parameters:,} parameters, {cost.model_bytes / 1e6:.2f} MB, {cost.flops:,} FLOPs a sample",
         ),
+    ]
+
+
+def _served_rows(cost: Cost, served: "ServedFile | None") -> Rows:
+    """Return what a file of its own answers with, beside the compiled model that it was made from."""
+    if served is None or cost.compiled_latency is None:
+        return []
+    measure = served.measure
+    accuracies = [measure.format(value) for value in (served.accuracy, served.compiled_accuracy)]
+    compiled, latency = cost.compiled_latency.p50_ms, cost.latency.p50_ms
+    return [
+        (
+            escape(served.runtime),
+            f"[bold]{accuracies[0]}[/] validation {measure.label}, {latency:.3f} ms, "
+            f"{len(served.content) / 1e6:.2f} MB",
+        ),
+        ("", f"[dim]the compiled model: {accuracies[1]}, {compiled:.3f} ms ({compiled / latency:.3g}x)[/]"),
+    ]
+
+
+def _step_rows(step: "MeasuredStep | FulcrumError") -> Rows:
+    """Return what a training step takes, and how far that is from what the device can do."""
+    if isinstance(step, FulcrumError):
+        return [("training step", f"[dim]not measured: {escape(str(step))}[/]")]
+    samples = "1 sample" if step.batch == 1 else f"{step.batch:,} samples"
+    tried = f" [dim](measured: {step.tried})[/]" if step.tried else ""
+    rows: Rows = [("training step", f"{1000 * step.seconds:.3g} ms for {samples}, {step.engine} loop{tried}")]
+    roofline = step.roofline
+    if roofline is None:
+        return [*rows, ("", "[dim]its layers do not tell what they compute, so it has no roofline[/]")]
+    speed = f"{roofline.flops_per_second / 1e9:.3g} GFLOP/s, [bold]{roofline.peak_share:.0%}[/] of the peak"
+    far = f"{roofline.slowdown:.2g}x slower than its roof allows" if roofline.slowdown > 1 else "at its roof"
+    work = f"{roofline.work.flops / 1e6:.3g} MFLOP, {roofline.work.bytes / 1e6:.3g} MB moved at least"
+    return [
+        *rows,
+        ("roofline", f"{speed} in {roofline.precision} products; {roofline.bound}, {far}"),
+        ("", f"[dim]a step: {work}[/]"),
     ]
 
 

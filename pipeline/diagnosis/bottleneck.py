@@ -155,7 +155,8 @@ def _explain(case: Case, component: Part) -> str:
         return f" (all weights, {steps:,} times an epoch, at {samples} a step)"
     if component in (Part.forward, Part.backward) and roofline.bound is not Bound.overhead:
         far = f"{roofline.slowdown:.1f}x slower than" if roofline.slowdown > AT_THE_ROOF else "as fast as"
-        return f" ({roofline.bound}: {samples} a step, {far} its roof allows)"
+        share = f"{roofline.peak_share:.0%} of the peak in {roofline.precision} products"
+        return f" ({roofline.bound}: {samples} a step, {share}, {far} its roof allows)"
     if component is Part.overhead:
         return f" ({steps:,} steps of {samples})"
     return ""

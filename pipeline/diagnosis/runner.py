@@ -23,7 +23,7 @@ from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Curve, Epoch
 from pipeline.models import keras_models, litert
 from pipeline.models.litert import Predict
-from pipeline.profiling import measure_breakdown
+from pipeline.profiling import measure_breakdown, measure_roofline
 from pipeline.profiling.breakdown import Breakdown
 from pipeline.profiling.device_peaks import load_or_measure_peaks
 from pipeline.profiling.profile import measure_latency
@@ -128,7 +128,7 @@ class TrialRunner:
             breakdown, roofline = self._dissect_answer(local, prepared), None
         else:
             breakdown = measure_breakdown.measure_epoch(local, prepared)
-            roofline = measure_breakdown.build_roofline(local, prepared, breakdown, self._ceilings)
+            roofline = measure_roofline.build_roofline(local, prepared, breakdown, self._ceilings)
         return Case(
             settings=settings,
             aim=self._aim,

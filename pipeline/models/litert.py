@@ -5,6 +5,7 @@ measures the accuracy of the file (`measure_accuracy`), not of the model it came
 """
 
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,13 +19,18 @@ from pipeline.backend import tf
 from pipeline.data import feature_layers
 from pipeline.data.prepared import Prepared, Split
 from pipeline.data.samples import Batch, RawSamples
-from pipeline.errors import BadSetting
+from pipeline.errors import BadSetting, format_one_line
+from pipeline.formatting import shorten
 from pipeline.measures import score_answers
 from pipeline.models import predictor
 from pipeline.models.predictor import make_predictor
 from pipeline.settings.measuring import Runtime
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, R2_MEASURE, Measure
 
 Predict = Callable[[Any], np.ndarray]
+
+RULE = "profile.runtime must be compiled or keras"
+MAX_REASON = 160
 
 FILE_RUNTIMES = (Runtime.litert, Runtime.litert_int8)
 """Runtimes that answer from a file of their own."""
@@ -37,21 +43,38 @@ def check_runtime(runtime: Runtime, prepared: Prepared) -> None:
         BadSetting: its samples are texts, tables or sounds, whose front end LiteRT does not know.
     """
     if runtime in FILE_RUNTIMES and prepared.front is not None:
-        raise BadSetting(
-            f"profile.runtime must be compiled or keras for texts, tables and sounds, got {runtime}; "
-            "use profile.runtime=compiled"
-        )
+        raise BadSetting(f"{RULE} for texts, tables and sounds, got {runtime}; use profile.runtime=compiled")
 
 
 def export_file(model: Any, runtime: Runtime) -> bytes:
-    """Return the Keras `model` as a .tflite file; with `litert_int8` its weights are rounded to 8 bits."""
+    """Return the Keras `model` as a .tflite file.
+
+    With `litert_int8` its weights are rounded to 8 bits, and what they are multiplied by is for each product.
+
+    Raises:
+        BadSetting: LiteRT has no kernel for an operation of the network, or cannot hold its variables.
+    """
     with tempfile.TemporaryDirectory() as folder, _silence_stderr():
         model.export(folder, format="tf_saved_model", verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if runtime is Runtime.litert_int8:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        content: bytes = converter.convert()
+        try:
+            content: bytes = converter.convert()
+        except Exception as error:  # of the converter's own classes, with pages of text
+            raise BadSetting(
+                f"{RULE} for a network that LiteRT cannot hold, got {runtime} ({_find_reason(error)}); "
+                "use profile.runtime=compiled"
+            ) from None
     return content
+
+
+def _find_reason(error: Exception) -> str:
+    """Return the operations that the converter did not know, or the first line of what it said."""
+    text = str(error)
+    names = sorted(set(re.findall(r"'(tf\.\w+)' op is neither", text)))
+    first = next(iter(text.strip().splitlines()), type(error).__name__)
+    return f"it has no {', '.join(names)}" if names else shorten(format_one_line(first), MAX_REASON)
 
 
 def load_file(content: bytes) -> Predict:
@@ -119,24 +142,42 @@ def predict_in_portions(predict: Predict) -> Predict:
     return predict_all
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServedFile:
-    """The file that a model is served from, and its own accuracy on the validation split, 0..1."""
+    """The file that a model is served from, and its own accuracy on the validation split, 0..1.
+
+    Of a quantity R2. `compiled_accuracy`: that of the model which the file was made from.
+    """
 
     runtime: Runtime
     content: bytes
     accuracy: float
+    compiled_accuracy: float
+    measure: Measure
 
 
 def make_served_file(model: Any, runtime: Runtime, validation: Split) -> ServedFile | None:
-    """Make the file of a runtime that has one, and measure its answers; None for other runtimes."""
+    """Make the file of a runtime that has one, and measure its answers; None for other runtimes.
+
+    Raises:
+        BadSetting: LiteRT cannot hold the model.
+    """
     if runtime not in FILE_RUNTIMES:
         return None
     content = export_file(model, runtime)
-    validation_accuracy = measure_accuracy(
-        predict_in_portions(load_file(content)), validation.samples, validation.labels
+    of_file, of_model = (
+        measure_accuracy(predict, validation.samples, validation.labels)
+        for predict in (predict_in_portions(load_file(content)), make_predictor(model))
     )
-    return ServedFile(runtime, content, validation_accuracy)
+    # Of its labels alone, whatever a search chooses by.
+    of_quantity = np.asarray(validation.labels).dtype.kind == "f"
+    return ServedFile(
+        runtime=runtime,
+        content=content,
+        accuracy=of_file,
+        compiled_accuracy=of_model,
+        measure=R2_MEASURE if of_quantity else ACCURACY_MEASURE,
+    )
 
 
 @contextmanager

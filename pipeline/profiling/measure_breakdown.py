@@ -24,16 +24,13 @@ from pipeline.profiling.breakdown import (
     summarise_seconds,
 )
 from pipeline.profiling.profile import Predict, take_single_samples
-from pipeline.profiling.roofline import DevicePeaks, Roofline, count_step_work
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training import engine_choice
 from pipeline.training.compiled_loop import CompiledLoop
-from pipeline.training.device_data import describe_network
 from pipeline.training.keras_loop import KerasLoop
 from pipeline.training.loop import start_loop
 from pipeline.training.network_loop import NetworkLoop
-from pipeline.training.optimizers import rule_of
 
 MIN_ROUNDS, MAX_ROUNDS = 7, 25
 SECONDS = 8.0
@@ -175,36 +172,6 @@ def _add_rest(spans: Mapping[Part, Span], rounds: Sequence[float], epoch: Span) 
         "the epoch less the work of its steps",
     )
     return {Part.overhead: replace(rest, seconds=max(0.0, epoch.seconds - work_seconds))} | work
-
-
-# ---- the roof ---------------------------------------------------------------------------------------
-
-
-def build_roofline(
-    settings: Settings, prepared: Prepared, breakdown: Breakdown, peaks: DevicePeaks
-) -> Roofline | None:
-    """Return the measured step under the device's peaks; None for a network that is no perceptron."""
-    if not architecture_of(settings.model).is_perceptron:
-        return None
-    net = describe_network(settings, prepared)
-    narrow, wide = net.narrow, net.wide
-    sample = 1 if prepared.train.features.dtype == np.uint8 and settings.preprocess.storage == "uint8" else 4
-    work = count_step_work(
-        net.sizes,
-        settings.train.batch_size,
-        rule_of(settings.optimizer),
-        narrow.size,
-        wide.size,
-        sample,
-    )
-    return Roofline(
-        work=work,
-        peak=peaks.flops.get(narrow.name, peaks.flops["float32"]),
-        bandwidth=peaks.get_bandwidth(work.resident),
-        seconds=breakdown.whole.seconds / breakdown.steps,
-        overhead=breakdown.share(Part.overhead),
-        precision=narrow.name,
-    )
 
 
 # ---- answers ----------------------------------------------------------------------------------------

@@ -31,22 +31,35 @@ MAX_SAMPLES = 1024
 """Samples that take turns in single calls; they are read from disk before the clock starts."""
 
 
-def profile(model: "Model", predict: Predict, prepared: Prepared, settings: Settings) -> Cost:
+def profile(
+    model: "Model",
+    predict: Predict,
+    prepared: Prepared,
+    settings: Settings,
+    served: litert.ServedFile | None = None,
+) -> Cost:
     """Time `predict` on test samples and measure the size of `model`, on the device that holds its weights.
 
     `predict`: n raw samples -> probabilities [n, classes], compiled from `model`. Timed is what a caller
     waits for: copy in, front end, scaling, forward pass, copy out. Single samples are answered by
-    `profile.runtime`.
+    `profile.runtime`; `served`: its file, which is made of `model` where it is not given.
+
+    Raises:
+        BadSetting: LiteRT cannot hold the model.
     """
     features, choices = prepared.test.samples, settings.profile
-    single = (
-        predict if choices.runtime is Runtime.compiled else litert.make_predictor_for(model, choices.runtime)
-    )
-    latency = measure_latency(single, features, choices.repeats, choices.warmup)
+    compiled = measure_latency(predict, features, choices.repeats, choices.warmup)
+    latency = compiled
+    if choices.runtime is not Runtime.compiled:
+        single = (
+            litert.load_file(served.content) if served else litert.make_predictor_for(model, choices.runtime)
+        )
+        latency = measure_latency(single, features, choices.repeats, choices.warmup)
     throughput = {size: measure_throughput(predict, features, size) for size in choices.batch_sizes}
     memory, source = measure_peak_memory(model, predict, make_batch(features, max(choices.batch_sizes)))
     return Cost(
         latency=latency,
+        compiled_latency=compiled,
         throughput=throughput,
         parameters=sum(math.prod(weights.shape) for weights in model.trainable_weights),
         flops=count_flops(model),
@@ -113,10 +126,11 @@ def count_flops(model: "Model") -> int:
     activations, scaling, pooling, softmax, and layers of any other kind. In a perceptron those are some units
     a neuron.
     """
-    return sum(_count_layer_flops(layer) for layer in model._flatten_layers(include_self=False))
+    return sum(count_layer_flops(layer) for layer in model._flatten_layers(include_self=False))
 
 
-def _count_layer_flops(layer: Any) -> int:
+def count_layer_flops(layer: Any) -> int:
+    """Count those of one layer, see `count_flops`; 0 for other kinds."""
     if isinstance(layer, keras.layers.Dense):
         return 2 * math.prod(map(int, layer.kernel.shape + layer.output.shape[1:-1]))
     if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Conv3D):

@@ -73,6 +73,11 @@ class Roofline:
         return self.work.flops / self.seconds
 
     @property
+    def peak_share(self) -> float:
+        """Return the share of the peak that the step reached, 0..1."""
+        return self.flops_per_second / self.peak
+
+    @property
     def roof(self) -> float:
         """Return the operations a second that this intensity allows."""
         return min(self.peak, self.intensity * self.bandwidth)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user
     from pipeline.evaluation.membership import Attack
     from pipeline.evaluation.quantities import QuantityEvaluation
     from pipeline.models.litert import ServedFile
+    from pipeline.profiling.measure_roofline import MeasuredStep
     from pipeline.training.privacy.account import PrivacySpent
     from pipeline.training.train import Trained
     from pipeline.training.warm_start import Start
@@ -245,7 +246,9 @@ class RunRecorder:
 
     def record_cost(self, cost: Cost) -> None:
         """Record latency, throughput and sizes."""
-        latency = cost.latency
+        latency, compiled = cost.latency, cost.compiled_latency
+        if compiled and compiled != latency:
+            self.add_metrics({"profile/compiled_latency_p50_ms": compiled.p50_ms})
         self.add_metrics(
             {
                 "profile/latency_p50_ms": latency.p50_ms,
@@ -260,6 +263,15 @@ class RunRecorder:
         for size, throughput in cost.throughput.items():
             self.add_metrics({"profile/throughput_by_batch": throughput}, step=size)
         self._log_texts({"profile.json": _to_json(cost)})
+
+    def record_step(self, step: "MeasuredStep") -> None:
+        """Record what a training step takes, and its place under the roof of the device."""
+        self.add_metrics({"profile/step_seconds": step.seconds})
+        if step.roofline is not None:
+            work = step.roofline.work
+            metrics = {"flops": work.flops, "bytes": work.bytes, "peak_share": step.roofline.peak_share}
+            self.add_metrics({f"profile/step_{name}": value for name, value in metrics.items()})
+        self._log_texts({"step.json": _to_json(step)})
 
     def record_seconds(self, seconds: Seconds) -> None:
         self.add_metrics({f"seconds/{name}": value for name, value in asdict(seconds).items()})
@@ -281,9 +293,10 @@ class RunRecorder:
         """Log the file that the model is served from, with its own accuracy, if there is one."""
         if served is not None:
             self.log_files({f"export/{served.runtime}.tflite": served.content})
-            name = f"export/validation_{self._measure.metric}"
-            metrics = {name: served.accuracy, "export/bytes": len(served.content)}
-            self.add_metrics(metrics)
+            name = f"export/validation_{served.measure.metric}"
+            compiled = f"export/compiled_validation_{served.measure.metric}"
+            metrics = {name: served.accuracy, compiled: served.compiled_accuracy}
+            self.add_metrics({**metrics, "export/bytes": len(served.content)})
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, masked and cut to MLflow's limit."""

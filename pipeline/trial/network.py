@@ -20,6 +20,7 @@ from pipeline.measures import Cost, Epoch, Seconds, Stop
 from pipeline.models import keras_models, litert
 from pipeline.models.predictor import make_predictor
 from pipeline.profiling.profile import profile
+from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
 from pipeline.training import checkpoints, engine_choice
 from pipeline.training.checkpoint_key import get_keyed_path
@@ -48,6 +49,7 @@ class TrialResult:
     seconds: Seconds
     evaluation: AnyEvaluation
     cost: Cost
+    served: litert.ServedFile | None = None
 
 
 def run_trial(
@@ -68,9 +70,10 @@ def run_trial(
     model = trained.build_model()
     predict = make_predictor(model)
     evaluation, evaluate_seconds = time_call(lambda: evaluate(predict, data, settings))
-    cost, profile_seconds = time_call(lambda: profile(model, predict, data, settings))
+    served = litert.make_served_file(model, settings.profile.runtime, data.validation)
+    cost, profile_seconds = time_call(lambda: profile(model, predict, data, settings, served))
     seconds = replace(trained.seconds, evaluate=evaluate_seconds, profile=profile_seconds)
-    return TrialResult(trained, model, seconds, evaluation, cost)
+    return TrialResult(trained, model, seconds, evaluation, cost, served)
 
 
 def train_to_end(
@@ -139,8 +142,12 @@ def check_trial(data: Prepared, settings: Settings, warm_start: Start = None) ->
     engine_choice.pick_engine(settings, device, data)
     check_loop(settings, data)
     corruptions.check_shift(settings.evaluate.shift, data.test.samples, data.front)
-    keras_models.get_start_weights(settings, data, get_start_weights(warm_start))
-    litert.check_runtime(settings.profile.runtime, data)
+    weights = keras_models.get_start_weights(settings, data, get_start_weights(warm_start))
+    runtime = settings.profile.runtime
+    litert.check_runtime(runtime, data)
+    if runtime in litert.FILE_RUNTIMES and isinstance(settings.model, Custom):
+        # Of a user's own layers nobody knows whether LiteRT has them; after the training it is too late.
+        litert.export_file(keras_models.build_model(settings, data, weights), runtime)
 
 
 _received: dict[str, Prepared] = {}

@@ -84,7 +84,10 @@ def test_a_study_is_read_from_its_runs() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_model_is_evaluated_profiled_and_found_in_the_registry(fulcrum: Run) -> None:
+def test_a_model_is_evaluated_profiled_and_found_in_the_registry(
+    fulcrum: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.quick(monkeypatch)
     run = find_run("tags.stage = 'train'")
     before = count_runs()
     done = fulcrum("evaluate", f"trained={run.info.run_id}", "record=model")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import yaml
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.mlflow_runs import DISCARDED
 from tests.conftest import CHECKOUT, Run, run_process
+from tests.support import tiny
 
 SMOKE = "experiment=smoke"
 MANAGERS = ["uv", "virtualenv"] if os.environ.get("FULCRUM_VIRTUALENV") else ["uv"]  # pip takes minutes
@@ -158,12 +160,29 @@ def test_stages_one_by_one(
     run = client.get_run(run_id)
     assert run.data.metrics["evaluate/test_accuracy"] > 0
     assert (run.info.status, run.data.params["model.hidden"]) == ("FINISHED", "12")
-    profiled = fulcrum("profile", "trained=models:/smoke/1")
+    tiny.quick(monkeypatch)
+    profiled = fulcrum("profile", "trained=models:/smoke/1", "precision=int8", "profile.repeats=20")
     assert profiled.returncode == 0, profiled.stderr
+    assert re.search(
+        r"litert_int8 +\d+\.\d\d% validation accuracy, \d\.\d{3} ms, 0\.\d\d MB", profiled.stdout
+    )
+    assert re.search(r"the compiled model: \d+\.\d\d%, \d\.\d{3} ms \(", profiled.stdout)
     assert count(client) == before + 1  # a run of its own
     own = newest(client)
     assert own.data.tags["stage"] == "profile"
     assert own.data.params["model.hidden"] == "12"  # as the model's own run was told
+    assert own.data.params["profile.runtime"] == "litert_int8"
+    assert re.search(r"training step +[\d.e+-]+ ms for \d+ samples, xla loop", profiled.stdout)
+    assert re.search(
+        r"roofline +[\d.e+-]+ GFLOP/s, \d+% of the peak in float32 products; \w+-bound", profiled.stdout
+    )
+    assert own.data.metrics["profile/step_flops"] > 0
+    assert own.data.metrics["export/validation_accuracy"] == pytest.approx(
+        own.data.metrics["export/compiled_validation_accuracy"], abs=0.1
+    )
+    assert (
+        own.data.metrics["profile/compiled_latency_p50_ms"] > own.data.metrics["profile/latency_p50_ms"] > 0
+    )
     assert own.data.metrics["profile/parameters"] == 64 * 12 + 12 + 12 * 10 + 10
     path = mlflow.artifacts.download_artifacts(f"runs:/{run_id}/model", dst_path=str(tmp_path))
     assert fulcrum("evaluate", f"trained={path}", SMOKE).returncode == 0

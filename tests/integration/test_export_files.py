@@ -46,6 +46,8 @@ def test_what_is_served_is_scored_by_its_own_answers(model: object) -> None:
     assert served is not None
     right = make_predictor(model)(split.features).argmax(axis=1) == split.labels
     assert served.accuracy == pytest.approx(right.mean())
+    assert served.compiled_accuracy == pytest.approx(right.mean())
+    assert served.measure.name == "accuracy"
     assert litert.make_served_file(model, Runtime.compiled, split) is None
 
 

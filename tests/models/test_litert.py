@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.backend import Tensor, keras
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
 from pipeline.errors import BadSetting
@@ -23,6 +24,23 @@ def test_every_runtime_gives_the_same_answers(words: str) -> None:
     for runtime in (Runtime.keras, Runtime.litert):
         found = litert.predict_in_portions(litert.make_predictor_for(model, runtime))(DATA.test.samples)
         np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+class Inverse(keras.layers.Layer):
+    """A layer for which LiteRT has no kernel."""
+
+    def call(self, tensor: Tensor) -> Tensor:
+        return keras.ops.erfinv(tensor)
+
+
+def test_a_network_that_a_file_cannot_hold_is_refused_by_name() -> None:
+    model = keras.Sequential([keras.Input((4,)), Inverse(), keras.layers.Dense(3)])
+    with pytest.raises(
+        BadSetting,
+        match=r"^profile.runtime must be compiled or keras for a network that LiteRT cannot hold, got "
+        r"litert_int8 \(it has no tf.Erfinv\); use profile.runtime=compiled$",
+    ):
+        litert.export_file(model, Runtime.litert_int8)
 
 
 def test_texts_are_answered_by_keras_and_refused_as_a_file(tmp_path: Path) -> None:

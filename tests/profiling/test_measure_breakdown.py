@@ -6,7 +6,7 @@ import pytest
 from pipeline.data.preprocess import preprocess
 from pipeline.hardware import device
 from pipeline.models import keras_models, litert
-from pipeline.profiling import ablation_keras, measure_breakdown
+from pipeline.profiling import ablation_keras, measure_breakdown, measure_roofline
 from pipeline.profiling.breakdown import Part, Rung
 from pipeline.profiling.device_peaks import load_or_measure_peaks
 from pipeline.settings.measuring import Runtime
@@ -33,7 +33,7 @@ def test_an_epoch_in_shares(words: str) -> None:
     assert {"compile", "validation"} <= set(found.beside)
     assert found.whole.low <= found.whole.seconds <= found.whole.high
     known = load_or_measure_peaks(device.claim_device(settings.device), settings.cache_dir)
-    roofline = measure_breakdown.build_roofline(settings, prepared, found, known)
+    roofline = measure_roofline.build_roofline(settings, prepared, found, known)
     assert roofline is not None
     assert roofline.seconds == pytest.approx(found.whole.seconds / found.steps)
     assert roofline.precision == ("bfloat16" if "bfloat16" in words else "float32")
@@ -67,7 +67,10 @@ def test_any_network_is_taken_apart_and_its_parts_make_up_the_whole(words: str) 
     assert found.parts[Part.forward].high > 0
     assert found.parts[Part.backward].high > 0
     known = load_or_measure_peaks(device.claim_device(settings.device), settings.cache_dir)
-    assert measure_breakdown.build_roofline(settings, prepared, found, known) is None
+    roofline = measure_roofline.build_roofline(settings, prepared, found, known)
+    assert roofline is not None
+    assert roofline.seconds == pytest.approx(found.whole.seconds / found.steps)
+    assert roofline.work.flops > 64 * 2 * 2 * 64  # two thin layers of 64 pixels at least
     assert keras_models.build_model(measure_breakdown.make_twin_settings(settings), prepared).input_shape == (
         None,
         *prepared.shape,

@@ -51,6 +51,9 @@ KEY_ALIASES = {
 }
 """What PyTorch, Keras, Optuna and others call a setting: without capitals and signs between words."""
 
+INT8 = "precision=int8"
+"""A precision that answers have, and no training."""
+
 VALUE_ALIASES = {
     "precision": {
         "fp16": "mixed_float16",
@@ -129,6 +132,8 @@ def suggest_key(key: str, value: str | None, rules: Iterable[str]) -> str:
 def suggest_value(group: str, value: str, options: Iterable[str]) -> str:
     """Return the option of `group` that `value` means as a remedy, or nothing."""
     known = list(options)
+    if f"{group}={value.lower()}" == INT8:
+        return "; 8 bits are for answers: profile.runtime=litert_int8, or profile trained=... precision=int8"
     alias = VALUE_ALIASES.get(group, {}).get(value.lower())
     if alias and alias.partition(" ")[0] in known:
         return f"; did you mean {group}={alias}?"

@@ -23,6 +23,10 @@ from pipeline.errors import BadSetting, FulcrumError
         ("epochs=3", ["did you mean train.epochs=3?"]),
         ("hidden=32", ["did you mean model.hidden=32?"]),
         ("fp16=true", ["did you mean precision=mixed_float16?"]),
+        (
+            "precision=int8",
+            ["precision must be one of", "8 bits are for answers: profile.runtime=litert_int8"],
+        ),
         ("precision=bf16", ["precision must be one of", "did you mean precision=mixed_bfloat16?"]),
         ("optimizer=adamw", ["did you mean optimizer=adam optimizer.weight_decay=0.01?"]),
         ("model=perceptron", ["did you mean model=mlp?"]),

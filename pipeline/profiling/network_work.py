@@ -1,0 +1,70 @@
+"""The arithmetic and the memory traffic of a training step of a Keras network, counted from its layers."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pipeline.backend import keras
+from pipeline.profiling.profile import count_layer_flops
+from pipeline.profiling.roofline import StepWork
+from pipeline.training.optimizers import UpdateRule
+
+if TYPE_CHECKING:
+    from keras import Model
+
+
+def count_network_work(
+    model: "Model", batch: int, rule: UpdateRule, narrow: int, wide: int, sample: int
+) -> StepWork | None:
+    """Count the work of a step of any network; None where its layers do not tell their outputs.
+
+    Counted is what cannot be avoided, as in `roofline.count_step_work`: products forward and backward (none
+    back to the samples) and the update; every kernel read once forward and once backward, every parameter and
+    slot read and written by the update, samples and what layers with parameters put out once each way. Of an
+    embedding, the rows of a batch are read; an exact update goes over the whole table, and its gradient is
+    as large. `narrow`, `wide`: bytes of a number in products and in parameters; `sample`: of one of a sample.
+    """
+    try:
+        layers = [layer for layer in _list_leaves(model) if layer.trainable_weights]
+        flops = [count_layer_flops(layer) for layer in layers]
+        outputs = sum(map(_count_outputs, layers))
+    except (AttributeError, ValueError):  # a subclassed model calls them as it likes
+        return None
+    tables = [layer for layer in layers if isinstance(layer, keras.layers.Embedding)]
+    kernels = [math.prod(layer.kernel.shape) for layer, each in zip(layers, flops, strict=True) if each]
+    # What comes first needs no gradient of its input; behind an embedding, all need it.
+    first = int(bool(kernels)) and not tables
+    first_flops = next((each for each in flops if each), 0) * first
+    parameters = sum(math.prod(weights.shape) for weights in model.trainable_weights)
+    gradients = 0
+    for table in tables:
+        size, width = math.prod(table.embeddings.shape), table.embeddings.shape[-1]
+        touched = min(size, batch * math.prod(table.output.shape[1:-1]) * width) if rule.is_lazy else size
+        parameters += touched - size
+        gradients += 2 * touched
+    states = 1 + rule.slots
+    moved = (
+        narrow * (2 * sum(kernels) - sum(kernels[:1]) * first)
+        + wide * (2 * parameters * states + gradients)
+        + 4 * narrow * batch * outputs
+        + sample * batch * math.prod(model.input_shape[1:])
+    )
+    update_flops = rule.flops * parameters
+    return StepWork(
+        flops=float(batch * (3 * sum(flops) - first_flops) + update_flops),
+        bytes=float(moved),
+        resident=float(wide * parameters * states + narrow * batch * outputs),
+        update_flops=float(update_flops),
+    )
+
+
+def _list_leaves(model: "Model") -> Iterator[Any]:
+    """Yield the layers that hold no others, in the order of building."""
+    for layer in model._flatten_layers(include_self=False):
+        if not layer._layers:
+            yield layer
+
+
+def _count_outputs(layer: Any) -> int:
+    """Count the numbers that a layer puts out for one sample."""
+    return sum(math.prod(output.shape[1:]) for output in keras.tree.flatten(layer.output))
