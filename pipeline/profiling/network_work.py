@@ -27,7 +27,7 @@ def count_network_work(
     try:
         layers = [layer for layer in _list_leaves(model) if layer.trainable_weights]
         flops = [count_layer_flops(layer) for layer in layers]
-        outputs = sum(map(_count_outputs, layers))
+        inputs, outputs = math.prod(model.input_shape[1:]), sum(map(_count_outputs, layers))
     except (AttributeError, ValueError):  # a subclassed model calls them as it likes
         return None
     tables = [layer for layer in layers if isinstance(layer, keras.layers.Embedding)]
@@ -47,7 +47,7 @@ def count_network_work(
         narrow * (2 * sum(kernels) - sum(kernels[:1]) * first)
         + wide * (2 * parameters * states + gradients)
         + 4 * narrow * batch * outputs
-        + sample * batch * math.prod(model.input_shape[1:])
+        + sample * batch * inputs
     )
     update_flops = rule.flops * parameters
     return StepWork(
@@ -58,11 +58,13 @@ def count_network_work(
     )
 
 
-def _list_leaves(model: "Model") -> Iterator[Any]:
+def _list_leaves(layer: Any) -> Iterator[Any]:
     """Yield the layers that hold no others, in the order of building."""
-    for layer in model._flatten_layers(include_self=False):
-        if not layer._layers:
-            yield layer
+    for inner in getattr(layer, "layers", layer._layers):
+        if inner._layers:
+            yield from _list_leaves(inner)
+        else:
+            yield inner
 
 
 def _count_outputs(layer: Any) -> int:

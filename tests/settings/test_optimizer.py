@@ -19,8 +19,6 @@ from tests.settings.refusals import exchange, remedy
         ("optimizer.epsilon", 0.0, ()),
         ("optimizer.weight_decay", 1.0, ()),
         ("optimizer.weight_decay", 0.1, ("model=text", "data=rt_polarity", "optimizer.sparse=true")),
-        ("optimizer.sparse", True, ()),
-        ("optimizer.sparse", True, ("model=cnn",)),
         ("schedule.final", 1.1, ("schedule=cosine",)),
         ("schedule.warmup", 1.0, ("schedule=warmup_linear",)),
         ("schedule.final", -0.1, ("schedule=warmup_linear",)),
@@ -31,12 +29,13 @@ def test_a_value_out_of_range_is_refused(key: str, value: object, words: tuple[s
         exchange(key, value, *words)
 
 
-@pytest.mark.parametrize("word", ["precision=mixed_bfloat16", "engine=keras"])
+@pytest.mark.parametrize("word", ["precision=mixed_bfloat16", "engine=keras", "model=mlp", "model=cnn"])
 def test_lazy_steps_need_what_knows_them(word: str) -> None:
-    words = ["data=rt_polarity", "model=text", "optimizer.sparse=true"]
-    assert compose(words).settings.optimizer.sparse  # type: ignore[attr-defined]
+    words = ["data=rt_polarity", "optimizer.sparse=true"]
+    assert compose([*words, "model=text"]).settings.optimizer.sparse  # type: ignore[attr-defined]
+    model = [] if "model" in word else ["model=text"]
     with pytest.raises(BadSetting, match=r"^optimizer\.sparse must be false without "):
-        compose([*words, word])
+        compose([*words, *model, word])
 
 
 @pytest.mark.parametrize(
