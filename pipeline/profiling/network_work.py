@@ -31,10 +31,10 @@ def count_network_work(
     except (AttributeError, ValueError):  # a subclassed model calls them as it likes
         return None
     tables = [layer for layer in layers if isinstance(layer, keras.layers.Embedding)]
-    kernels = [math.prod(layer.kernel.shape) for layer, each in zip(layers, flops, strict=True) if each]
+    kernels = [math.prod(layer.kernel.shape) for layer, count in zip(layers, flops, strict=True) if count]
     # What comes first needs no gradient of its input; behind an embedding, all need it.
     first = int(bool(kernels)) and not tables
-    first_flops = next((each for each in flops if each), 0) * first
+    first_flops = next(filter(None, flops), 0) * first
     parameters = sum(math.prod(weights.shape) for weights in model.trainable_weights)
     gradients = 0
     for table in tables:

@@ -167,7 +167,9 @@ class CompiledNetwork:
             tape.watch(trained)
             loss, others = self.compute_loss(inputs, step, trained, others, batch)
             scaled = loss if scale is None else loss * scale
-        gradients = [self._finish_gradient(each, scale) for each in tape.gradient(scaled, list(trained))]
+        gradients = [
+            self._finish_gradient(gradient, scale) for gradient in tape.gradient(scaled, list(trained))
+        ]
         return loss, gradients, others
 
     def _compute_private_gradients(

@@ -40,7 +40,7 @@ MAX_LOADED = 4
 """Prepared data sets that a process keeps open; their arrays are mapped from disk, so they are small."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult:
     """What one trial came to."""
 
@@ -73,7 +73,9 @@ def run_trial(
     served = litert.make_served_file(model, settings.profile.runtime, data.validation)
     cost, profile_seconds = time_call(lambda: profile(model, predict, data, settings, served))
     seconds = replace(trained.seconds, evaluate=evaluate_seconds, profile=profile_seconds)
-    return TrialResult(trained, model, seconds, evaluation, cost, served)
+    return TrialResult(
+        trained=trained, model=model, seconds=seconds, evaluation=evaluation, cost=cost, served=served
+    )
 
 
 def train_to_end(

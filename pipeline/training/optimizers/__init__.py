@@ -105,13 +105,13 @@ class UpdateRule(ABC):
         from pipeline.backend import tf
 
         rows = gradient.indices
-        taken, *kept = (tf.gather(each, rows) for each in (parameter, *slots))
-        changed, changed_slots = self.update(*amounts, taken, kept, gradient.values)
+        values, *slot_rows = (tf.gather(table, rows) for table in (parameter, *slots))
+        changed, changed_slots = self.update(*amounts, values, slot_rows, gradient.values)
 
-        def put(whole: Tensor, part: Tensor) -> Tensor:
-            return tf.tensor_scatter_nd_update(whole, rows[:, None], part)
+        def replace_rows(table: Tensor, new_rows: Tensor) -> Tensor:
+            return tf.tensor_scatter_nd_update(table, rows[:, None], new_rows)
 
-        return put(parameter, changed), tuple(map(put, slots, changed_slots))
+        return replace_rows(parameter, changed), tuple(map(replace_rows, slots, changed_slots))
 
     def update_rows_in_place(
         self, amounts: Amounts, parameter: Tensor, slots: Sequence[Tensor], gradient: tf.IndexedSlices
@@ -120,10 +120,10 @@ class UpdateRule(ABC):
         from pipeline.backend import tf
 
         rows = gradient.indices
-        taken, *kept = (tf.gather(each, rows) for each in (parameter, *slots))
-        changed, changed_slots = self.update(*amounts, taken, kept, gradient.values)
-        for variable, part in zip((parameter, *slots), (changed, *changed_slots), strict=True):
-            variable.scatter_update(tf.IndexedSlices(part, rows))
+        values, *slot_rows = (tf.gather(table, rows) for table in (parameter, *slots))
+        changed, changed_slots = self.update(*amounts, values, slot_rows, gradient.values)
+        for variable, new_rows in zip((parameter, *slots), (changed, *changed_slots), strict=True):
+            variable.scatter_update(tf.IndexedSlices(new_rows, rows))
 
 
 def add_up_rows(gradient: tf.IndexedSlices, xla: bool) -> tf.IndexedSlices:
