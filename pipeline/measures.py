@@ -33,7 +33,8 @@ class Epoch:
     over samples, accuracies shares in 0..1. `contended`: whether other processes used the device meanwhile;
     `core_share`: which share of the requested core time was received (None: unknown); `lost_seconds`:
     device-seconds that others took from the epochs so far; they are no part of the cost. `joules`: what the
-    device drew in the training steps of all epochs so far (None: it cannot be read). `epsilon`: what all
+    device drew in the training steps of all epochs so far (None: unknown); `joules_estimated`: nothing could
+    be read, so that is the power of the device at full load x the seconds of its use. `epsilon`: what all
     epochs so far have spent of the privacy of the training rows (None: nobody counts).
     """
 
@@ -46,6 +47,7 @@ class Epoch:
     core_share: float | None = None
     lost_seconds: float = 0.0
     joules: float | None = None
+    joules_estimated: bool = False
     epsilon: float | None = None
 
     @property
@@ -74,6 +76,10 @@ class Curve:
         """Return the last epoch."""
         return self.epochs[-1]
 
+    def list_joules(self, estimated: bool) -> list[float | None]:
+        """List the joules after each epoch; None where there is no measurement, or no estimate."""
+        return [epoch.joules if epoch.joules_estimated is estimated else None for epoch in self.epochs]
+
     @property
     def points(self) -> tuple[Point, ...]:
         """Return the states that may stand on a frontier: all epochs where that is fair, else the last."""
@@ -101,14 +107,15 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True)
 class PowerDraw:
-    """Power that the device drew while it trained; None where it cannot be read.
+    """Power that the device drew while it trained; None where it is unknown.
 
-    `busy`: the share 0..1 of the time in which it computed.
+    `busy`: the share 0..1 of the time in which it computed; `estimated`: joules and watts are not measured.
     """
 
     joules: float | None = None
     watts: float | None = None
     busy: float | None = None
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +139,7 @@ class SplitScore:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Wall milliseconds of one call with one sample, over `repeats` calls."""
+    """Wall milliseconds of one call with one sample or one batch, over `repeats` calls."""
 
     p50_ms: float
     p95_ms: float
@@ -144,14 +151,18 @@ class Latency:
 class Cost:
     """What the network needs to answer.
 
-    `latency`: of what `profile.runtime` answers with; `compiled_latency`: of the compiled Keras model, None
-    in records of earlier releases; `throughput`: samples per second by batch size; `flops`: of the forward
-    pass of one sample; `peak_memory_bytes`: to answer the largest batch, as `memory_source` counted it (see
+    `latency`: of one sample, of what `profile.runtime` answers with; `compiled_latency`: of the compiled
+    Keras model; `cold_ms`: of the very first answer, from the making of what answers; both are None in
+    records of earlier releases; `latency_by_batch`: of calls with so many samples; `throughput`: samples per
+    second by batch size; `flops`: of the forward pass of one sample; `peak_memory_bytes`: to answer the
+    largest batch, as `memory_source` counted it (see
     `profiling.profile`); `model_bytes`: of the saved file.
     """
 
     latency: Latency
     compiled_latency: Latency | None = None
+    cold_ms: float | None = None
+    latency_by_batch: dict[int, Latency] = field(default_factory=dict)
     throughput: dict[int, float] = field(default_factory=dict)
     parameters: int = 0
     flops: int = 0

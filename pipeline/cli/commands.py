@@ -52,6 +52,7 @@ def run(command: str, words: Sequence[str]) -> None:
         "evaluate": _evaluate,
         "predict": _predict,
         "profile": _profile,
+        "serve-bench": _serve_bench,
         "sweep": _sweep,
         "frontier": _frontier,
         "studies": studies.run,
@@ -344,6 +345,12 @@ def _profile(words: Sequence[str]) -> None:
         except FulcrumError as error:  # the model answers to these data, but could not be trained on them
             step = error
     run_summary.show_profile(cost, record, served, step)
+
+
+def _serve_bench(words: Sequence[str]) -> None:
+    from pipeline.cli.serve_bench import command
+
+    command.run(words, _compose_with_model)
 
 
 def _get_target_run(command_line: CommandLine, reference: "ModelReference") -> str | None:

@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "score a trained model: trained=RUN_ID | runs:/... | models:/NAME@ALIAS | PATH",
     "predict": "answer for new data into a file: trained=... data.path=NEW predict.output=FILE.csv",
     "profile": "time a trained model and measure its size: trained=...",
+    "serve-bench": "serve a trained model, say how many requests a second it stands: trained=... --p99 50ms",
     "sweep": "search for the frontier: model.hidden=16,64,256 or interval(16,256), added to search=...",
     "frontier": "a study: its frontier; --at-least 97.5%, --within 5ms, --knee, --csv, number of a trial",
     "studies": "list the studies, the newest first",

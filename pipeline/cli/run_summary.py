@@ -15,6 +15,7 @@ from pipeline.cli.compose import compose
 from pipeline.cli.ui import build_link, format_ui_command
 from pipeline.data.report import describe_report
 from pipeline.errors import FulcrumError
+from pipeline.formatting import format_number
 from pipeline.measures import Cost, Epoch, PowerDraw, Seconds
 from pipeline.secrets import mask
 from pipeline.settings import addresses
@@ -231,7 +232,12 @@ def _price_rows(device_seconds: float, price: Price, drawn: PowerDraw) -> Rows:
     if money is not None:
         rows.append(("price", f"{money:.3g} {currency} at {price.per_hour} {currency} an hour of one device"))
     if drawn.joules is not None:
-        rows.append(("energy", f"{drawn.joules:.3g} J, {drawn.watts:.3g} W on average"))
+        how = "; [yellow]an estimate, the device tells nothing[/]" if drawn.estimated else ""
+        rows.append(("energy", f"{format_number(drawn.joules)} J, {drawn.watts:.3g} W on average{how}"))
+        carbon = price.weigh_carbon(drawn.joules)
+        if carbon is not None:
+            of = " of an estimate" if drawn.estimated else ""
+            rows.append(("carbon", f"{carbon:.3g} g CO2 at {price.carbon:g} g a kWh{of}"))
     return rows
 
 
@@ -265,6 +271,7 @@ def _cost_rows(cost: Cost) -> Rows:
             f"{latency.p50_ms:.3f} ms median for one sample, "
             f"p95 {latency.p95_ms:.3f}, p99 {latency.p99_ms:.3f}",
         ),
+        *_latency_rows(cost),
         ("throughput", f"{cost.throughput[best]:,.0f} samples/s at batch {best}"),
         (
             "model",
@@ -308,6 +315,17 @@ def _step_rows(step: "MeasuredStep | FulcrumError") -> Rows:
         ("roofline", f"{speed} in {roofline.precision} products; {roofline.bound}, {far}"),
         ("", f"[dim]a step: {work}[/]"),
     ]
+
+
+def _latency_rows(cost: Cost) -> Rows:
+    """Return what the first answer takes, and answers to more samples at once."""
+    batches = [
+        f"{calls.p50_ms:.3g} ms for {size:,} (p99 {calls.p99_ms:.3g})"
+        for size, calls in cost.latency_by_batch.items()
+        if size > 1
+    ]
+    cold = [f"{cost.cold_ms:.3g} ms cold, the first answer"] if cost.cold_ms is not None else []
+    return [("", f"[dim]{'; '.join([*cold, *batches])}[/]")] if cold or batches else []
 
 
 def page_rows(record: "RunRecorder") -> tuple[Rows, str]:

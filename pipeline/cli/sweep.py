@@ -27,6 +27,7 @@ from pipeline.settings import addresses
 from pipeline.settings.command_line import EPOCHS, CommandLine
 from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.searching.cluster import ClusterKind
+from pipeline.settings.searching.objectives import ENERGY
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import UserLoop
 from pipeline.trial import user_keys
@@ -91,16 +92,34 @@ def run(words: Sequence[str]) -> None:
         return
     pool, device = _open_pool(settings)
     with closing(pool):
-        from pipeline.profiling.objectives import check_readable
+        from pipeline.search.energy_objective import check_energy
         from pipeline.trial.network import forget_prepared, load_prepared
 
-        pool.call(check_readable, settings.search.further, device)
+        pool.call(check_energy, settings.search.objectives, device)
+        words, plan = _settle_energy(words, plan, device, pool)
+        settings = plan.command_line.settings
         forget_prepared()
         prepared = load_prepared(settings, settings.search.under_shift)
         if chosen := choose_words(plan.command_line, len(prepared.train), plan.space.keys):
             plan = plans.make_plan([*chosen, *words])
         _check_network(plan.command_line, pool)
         _search_study(plan, address, device, _describe_data(settings, prepared), pool)
+
+
+def _settle_energy(
+    words: Sequence[str], plan: plans.SweepPlan, device: "ClaimedDevice", pool: "WorkerPool"
+) -> tuple[Sequence[str], plans.SweepPlan]:
+    """Name the energy that the device of the trials can give; a study has either of the two kinds."""
+    from pipeline.search.energy_objective import settle_energy
+
+    names = plan.command_line.settings.search.objectives
+    settled = _call(pool, settle_energy, names, device) if ENERGY in names else names
+    if settled == names:
+        return words, plan
+    words = [*(word for word in words if word != DRY_RUN), f"search.objectives=[{','.join(settled)}]"]
+    found = next(name for name in settled if name not in names)
+    print(f"search.objectives: {ENERGY} is {found} on {device.name}", file=sys.stderr)
+    return words, plans.make_plan(words)
 
 
 def _describe_data(settings: Settings, prepared: "Prepared") -> Subject:
@@ -141,6 +160,7 @@ def _run_loop(words: Sequence[str]) -> None:
         if DRY_RUN in words:
             print("\n".join(plan.describe_search()))
             return
+        _, plan = _settle_energy(typed, plan, device, pool)
         _search_study(plan, address, device, Subject(user_keys.describe(loop).code), pool)
 
 

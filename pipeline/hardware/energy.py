@@ -1,8 +1,8 @@
-"""Energy, power and busy share of the device that trains; None where the machine does not measure them.
+"""Energy, power and busy share of the device that trains.
 
 A GPU is asked through NVML (package nvidia-ml-py), a CPU through RAPL: /sys/class/powercap, which often only
-root may read, and which counts whole packages, neighbours included. A device that measures nothing has a
-gauge like any other, so callers need not ask which kind there is.
+root may read, and which counts whole packages, neighbours included. Where neither answers, energy is
+estimated from the power of the device at full load, and every reading says that it is an estimate.
 """
 
 import importlib
@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -18,15 +18,27 @@ from typing import Any, Literal, Protocol
 from pipeline.measures import PowerDraw
 
 RAPL = Path("/sys/class/powercap")
+WATTS: dict[str, float] = {"cpu": 12.0, "gpu": 200.0}
+"""Of a CPU core and of a GPU at full load where nobody knows better: what Green Algorithms takes for one of
+an unknown make (Lannelongue et al. 2021, doi 10.1002/advs.202100707)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnergyReading:
-    """One reading of a gauge: `joules` since some beginning, `watts` now, `busy` share of the time 0..1."""
+    """One reading of a gauge: `joules` since some beginning, `watts` now, `busy` share of the time 0..1.
+
+    `estimated`: the joules are no measurement.
+    """
 
     joules: float | None = None
     watts: float | None = None
     busy: float | None = None
+    estimated: bool = False
+
+    @property
+    def is_measured(self) -> bool:
+        """Return whether the device told what it draws."""
+        return not self.estimated and (self.joules is not None or self.watts is not None)
 
 
 class Gauge(Protocol):
@@ -46,6 +58,20 @@ class SilentGauge:
 
     def strangers(self) -> int | None:
         return None
+
+
+class EstimatedGauge:
+    """A device that does not tell its energy: its power at full load x the seconds in which it was used."""
+
+    def __init__(self, silent: Gauge, watts: float, clock: Callable[[], float]) -> None:
+        """`watts`: of the device at full load; `clock`: seconds so far in which this process used it."""
+        self._silent, self._watts, self._clock = silent, watts, clock
+
+    def read(self) -> EnergyReading:
+        return replace(self._silent.read(), joules=self._watts * self._clock(), estimated=True)
+
+    def strangers(self) -> int | None:
+        return self._silent.strangers()
 
 
 class NvmlGauge:
@@ -120,9 +146,19 @@ def _add_all(values: Sequence[float | None]) -> float | None:
     return sum(numbers) if len(numbers) == len(values) else None
 
 
-def open_gauge(kind: Literal["cpu", "gpu"], count: int = 1) -> Gauge:
-    """Return the gauge of the device that a trial holds; `count`: GPUs."""
-    return _open_nvml_of_process(count) if kind == "gpu" else open_rapl_gauge(RAPL)
+def open_gauge(kind: Literal["cpu", "gpu"], count: int = 1, watts: float | None = None) -> Gauge:
+    """Return the gauge of the device that a trial holds; one that estimates where nothing can be read.
+
+    `count`: GPUs; `watts`: of one CPU core or GPU at full load for the estimate, None: see `WATTS`. The
+    estimate of a CPU counts the CPU seconds of this process, that of GPUs all seconds in which they are held.
+    """
+    gauge = _open_nvml_of_process(count) if kind == "gpu" else open_rapl_gauge(RAPL)
+    if gauge.read().is_measured:
+        return gauge
+    watts = WATTS[kind] if watts is None else watts
+    if kind == "cpu":
+        return EstimatedGauge(gauge, watts, time.process_time)
+    return EstimatedGauge(gauge, watts * count, time.monotonic)
 
 
 def open_rapl_gauge(root: Path) -> Gauge:
@@ -179,6 +215,7 @@ class EnergyMeter:
         self._seconds = 0.0
         self._compute_joules: float | None = None
         self._busy_seconds: float | None = None
+        self._is_estimated = False
 
     @contextmanager
     def measure(self) -> Iterator[None]:
@@ -187,6 +224,7 @@ class EnergyMeter:
         yield
         seconds, after = self._clock() - start, self._gauge.read()
         self._seconds += seconds
+        self._is_estimated |= after.estimated
         self._compute_joules = _add_counted(self._compute_joules, _joules(before, after, seconds))
         self._busy_seconds = _add_counted(
             self._busy_seconds, None if after.busy is None else after.busy * seconds
@@ -198,7 +236,7 @@ class EnergyMeter:
             return PowerDraw()
         watts = None if self._compute_joules is None else self._compute_joules / self._seconds
         busy = None if self._busy_seconds is None else self._busy_seconds / self._seconds
-        return PowerDraw(self._compute_joules, watts, busy)
+        return PowerDraw(self._compute_joules, watts, busy, self._is_estimated)
 
 
 def _joules(before: EnergyReading, after: EnergyReading, seconds: float) -> float | None:

@@ -67,15 +67,16 @@ class Stopwatch:
         readings: ReadingSource | None = None,
         gauge: Gauge | None = None,
         wait: Callable[[], None] = wait_for_tensorflow,
+        watts: float | None = None,
     ) -> None:
         """Start at zero; `readings`, `gauge`: of this process and the device unless a test replays some.
 
-        `wait`: returns when the device has finished its work.
+        `wait`: returns when the device has finished its work; `watts`: see `energy.open_gauge`.
         """
         self.device = device
         self.seconds = Seconds()
         cores = device.count if device.kind == "cpu" else 0
-        gauge = gauge or energy.open_gauge(device.kind, device.count)
+        gauge = gauge or energy.open_gauge(device.kind, device.count, watts)
         self._readings = readings or KernelCounters(gauge, cores)
         self._contention = ContentionMonitor(cores)
         self._energy = EnergyMeter(gauge)

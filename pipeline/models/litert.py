@@ -22,7 +22,7 @@ from pipeline.data.samples import Batch, RawSamples
 from pipeline.errors import BadSetting, format_one_line
 from pipeline.formatting import shorten
 from pipeline.measures import score_answers
-from pipeline.models import predictor
+from pipeline.models import onnx_file, predictor
 from pipeline.models.predictor import make_predictor
 from pipeline.settings.measuring import Runtime
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, R2_MEASURE, Measure
@@ -32,28 +32,35 @@ Predict = Callable[[Any], np.ndarray]
 RULE = "profile.runtime must be compiled or keras"
 MAX_REASON = 160
 
-FILE_RUNTIMES = (Runtime.litert, Runtime.litert_int8)
+FILE_RUNTIMES = (Runtime.litert, Runtime.litert_int8, Runtime.onnx)
 """Runtimes that answer from a file of their own."""
+LITERT_PLACE, LITERT_MARK = slice(4, 8), b"TFL3"
+"""Where a file of LiteRT says that it is one."""
 
 
 def check_runtime(runtime: Runtime, prepared: Prepared) -> None:
     """Check that a file can answer to what a user can send.
 
     Raises:
-        BadSetting: its samples are texts, tables or sounds, whose front end LiteRT does not know.
+        BadSetting: its samples are texts, tables or sounds, whose front end no file knows; or the packages
+            for ONNX are not installed.
     """
+    if runtime is Runtime.onnx:
+        onnx_file.check_packages()
     if runtime in FILE_RUNTIMES and prepared.front is not None:
         raise BadSetting(f"{RULE} for texts, tables and sounds, got {runtime}; use profile.runtime=compiled")
 
 
 def export_file(model: Any, runtime: Runtime) -> bytes:
-    """Return the Keras `model` as a .tflite file.
+    """Return the Keras `model` as a .tflite or .onnx file.
 
     With `litert_int8` its weights are rounded to 8 bits, and what they are multiplied by is for each product.
 
     Raises:
-        BadSetting: LiteRT has no kernel for an operation of the network, or cannot hold its variables.
+        BadSetting: the runtime has no kernel for an operation of the network, or cannot hold its variables.
     """
+    if runtime is Runtime.onnx:
+        return onnx_file.export_file(model)
     with tempfile.TemporaryDirectory() as folder, _silence_stderr():
         model.export(folder, format="tf_saved_model", verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -82,6 +89,8 @@ def load_file(content: bytes) -> Predict:
 
     A call with another n than before costs a set-up.
     """
+    if content[LITERT_PLACE] != LITERT_MARK:
+        return onnx_file.load_file(content)
     with warnings.catch_warnings(), _silence_stderr():
         warnings.simplefilter("ignore", UserWarning)  # of the interpreter's move to a package of its own
         interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
@@ -128,7 +137,7 @@ def make_predictor_for(model: Any, runtime: Runtime) -> Predict:
             return make_predictor(model)
         case Runtime.keras:
             return make_keras_predictor(model)
-        case Runtime.litert | Runtime.litert_int8:
+        case Runtime.litert | Runtime.litert_int8 | Runtime.onnx:
             return load_file(export_file(model, runtime))
 
 
@@ -154,6 +163,11 @@ class ServedFile:
     accuracy: float
     compiled_accuracy: float
     measure: Measure
+
+    @property
+    def suffix(self) -> str:
+        """Return what its name ends with."""
+        return ".onnx" if self.runtime is Runtime.onnx else ".tflite"
 
 
 def make_served_file(model: Any, runtime: Runtime, validation: Split) -> ServedFile | None:

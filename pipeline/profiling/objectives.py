@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from pipeline.data.prepared import Prepared
 from pipeline.errors import BadSetting
-from pipeline.hardware.device import ClaimedDevice
-from pipeline.hardware.energy import open_gauge
 from pipeline.measures import Curve
 from pipeline.models import keras_models, litert
 from pipeline.models.predictor import make_predictor
@@ -19,7 +17,13 @@ from pipeline.profiling.profile import (
     measure_saved_bytes,
 )
 from pipeline.settings.measuring import Runtime
-from pipeline.settings.searching.objectives import EPSILON, OBJECTIVES, ObjectiveKind
+from pipeline.settings.searching.objectives import (
+    EPSILON,
+    ESTIMATED_ENERGY,
+    MEASURED_ENERGY,
+    OBJECTIVES,
+    ObjectiveKind,
+)
 from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -95,7 +99,8 @@ MEASURES: Mapping[str, Callable[[UntrainedNetwork], float]] = {
 """What each objective is measured by that has one value for all states of a trial."""
 
 COUNTERS: Mapping[str, Callable[[Curve], Sequence[float | None]]] = {
-    "energy_joules": lambda curve: [epoch.joules for epoch in curve.epochs],
+    MEASURED_ENERGY: lambda curve: curve.list_joules(estimated=False),
+    ESTIMATED_ENERGY: lambda curve: curve.list_joules(estimated=True),
     EPSILON: lambda curve: [epoch.epsilon for epoch in curve.epochs],
 }
 """What each objective that grows has come to after each epoch."""
@@ -128,20 +133,6 @@ def list_costs(
         if len(known) == len(counted):
             values[kind.name] = known
     return values
-
-
-def check_readable(kinds: Sequence[ObjectiveKind], device: ClaimedDevice) -> None:
-    """Check before anything runs that the device counts what grows.
-
-    Raises:
-        BadSetting: it does not.
-    """
-    if not any(kind.name == "energy_joules" for kind in kinds):
-        return
-    reading = open_gauge(device.kind).read()
-    if reading.joules is None and reading.watts is None:
-        why = f"{device.name} lets nobody read its energy (RAPL for root, or NVML)"
-        raise BadSetting(_explain_unreadable("energy_joules", why))
 
 
 def _explain_unreadable(name: str, why: str) -> str:

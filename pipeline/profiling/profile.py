@@ -48,18 +48,19 @@ def profile(
         BadSetting: LiteRT cannot hold the model.
     """
     features, choices = prepared.test.samples, settings.profile
-    compiled = measure_latency(predict, features, choices.repeats, choices.warmup)
-    latency = compiled
-    if choices.runtime is not Runtime.compiled:
-        single = (
-            litert.load_file(served.content) if served else litert.make_predictor_for(model, choices.runtime)
-        )
+    latency = compiled = measure_latency(predict, features, choices.repeats, choices.warmup)
+    calls = {size: measure_batch(predict, features, size) for size in choices.batch_sizes}
+    throughput = {size: 1000 * size / call.p50_ms for size, call in calls.items()}
+    single, cold_ms = _make_and_ask_once(model, choices.runtime, features, served)
+    if choices.runtime is not Runtime.compiled:  # throughput stays that of the compiled model
         latency = measure_latency(single, features, choices.repeats, choices.warmup)
-    throughput = {size: measure_throughput(predict, features, size) for size in choices.batch_sizes}
+        calls = {size: measure_batch(single, features, size) for size in choices.batch_sizes}
     memory, source = measure_peak_memory(model, predict, make_batch(features, max(choices.batch_sizes)))
     return Cost(
         latency=latency,
         compiled_latency=compiled,
+        cold_ms=cold_ms,
+        latency_by_batch=calls,
         throughput=throughput,
         parameters=sum(math.prod(weights.shape) for weights in model.trainable_weights),
         flops=count_flops(model),
@@ -94,10 +95,29 @@ def take_single_samples(features: RawSamples, calls: int) -> list[Batch]:
     return [take_batch(batch, slice(row, row + 1)) for row in range(count)]
 
 
-def measure_throughput(predict: Predict, features: RawSamples, size: int) -> float:
-    """Return samples a second in calls of `size` rows: by the median of some 0.2 s of calls, three at least.
+def _make_and_ask_once(
+    model: "Model", runtime: Runtime, features: RawSamples, served: litert.ServedFile | None
+) -> tuple[Predict, float]:
+    """Return what answers single samples, and the milliseconds of making it and its first answer.
 
-    The median, so that one call during which the machine did something else does not count for many.
+    That is what the first caller waits for once the model is in memory: tracing and compiling, or loading the
+    file of the runtime. The conversion to that file is done before, once for all.
+    """
+    sample = take_single_samples(features, 1)[0]
+    content = served.content if served else None
+    if content is None and runtime in litert.FILE_RUNTIMES:
+        content = litert.export_file(model, runtime)
+    start = time.perf_counter_ns()
+    predict = litert.load_file(content) if content else litert.make_predictor_for(model, runtime)
+    predict(sample)
+    return predict, (time.perf_counter_ns() - start) / 1e6
+
+
+def measure_batch(predict: Predict, features: RawSamples, size: int) -> Latency:
+    """Return percentiles (ms) of calls of `size` rows: of some 0.2 s of calls, three at least.
+
+    Throughput is by their median, so that one call during which the machine did something else does not
+    count for many.
     """
     batch = make_batch(features, size)
     predict(batch)  # compiles
@@ -106,7 +126,8 @@ def measure_throughput(predict: Predict, features: RawSamples, size: int) -> flo
         start = time.perf_counter_ns()
         predict(batch)
         nanoseconds.append(time.perf_counter_ns() - start)
-    return size / (float(np.median(nanoseconds)) / 1e9)
+    p50, p95, p99 = np.percentile(np.array(nanoseconds) / 1e6, [50, 95, 99])
+    return Latency(float(p50), float(p95), float(p99), len(nanoseconds))
 
 
 def make_batch(features: RawSamples, size: int) -> Batch:

@@ -35,12 +35,13 @@ class DeviceKind(StrEnum):
 
 
 class Runtime(StrEnum):
-    """What answers single samples: the compiled Keras model, the model called as Keras does, or LiteRT."""
+    """What answers single samples: the compiled Keras model, the model called as Keras does, LiteRT, ONNX."""
 
     compiled = "compiled"
     keras = "keras"
     litert = "litert"
     litert_int8 = "litert_int8"
+    onnx = "onnx"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,22 +125,39 @@ class Device:
         require(fits, "device.count", "1 with device=cpu (device.threads says how many cores)", self.count)
 
 
+JOULES_PER_KWH = 3.6e6
+
+
 @dataclass(slots=True)
 class Price:
-    """The price of one device for an hour; null where none is set."""
+    """What one device costs: money for an hour, and carbon dioxide for its energy; null where none is set.
+
+    `watts`: power of one device at full load, where its energy cannot be read, null: see
+    `hardware.energy.WATTS`; `carbon`: grams of carbon dioxide for a kWh.
+    """
 
     per_hour: float | None
     currency: str
+    watts: float | None
+    carbon: float | None
 
     def __post_init__(self) -> None:
         valid = self.per_hour is None or 0 <= self.per_hour < 1e6
         require(valid, "price.per_hour", ">= 0 and < 1e6, or null", self.per_hour)
         valid = re.fullmatch("[a-z]{3}", self.currency) is not None
         require(valid, "price.currency", "three small letters such as usd", self.currency)
+        valid = self.watts is None or 0 < self.watts < 1e6
+        require(valid, "price.watts", "> 0 and < 1e6, or null", self.watts)
+        valid = self.carbon is None or 0 <= self.carbon < 1e5
+        require(valid, "price.carbon", ">= 0 and < 1e5 grams per kWh, or null", self.carbon)
 
     def of(self, device_seconds: float) -> float | None:
         """Return what `device_seconds` cost, in `currency`; None where no price is set."""
         return None if self.per_hour is None else device_seconds * self.per_hour / 3600
+
+    def weigh_carbon(self, joules: float | None) -> float | None:
+        """Return the grams of carbon dioxide of that energy; None where either is unknown."""
+        return None if self.carbon is None or joules is None else joules / JOULES_PER_KWH * self.carbon
 
 
 @dataclass(slots=True)

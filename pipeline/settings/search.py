@@ -7,6 +7,8 @@ from pipeline.settings.rules import require, require_name
 from pipeline.settings.searching.objectives import (
     ACCURACY,
     COST,
+    ENERGY,
+    ESTIMATED_ENERGY,
     FIRST,
     FURTHER,
     MOST,
@@ -163,11 +165,11 @@ class Search:
         valid = (
             tuple(names[:2]) == FIRST
             and len(set(names)) == len(names) <= MOST
-            and all(name in FURTHER for name in names[2:])
+            and all(name in (*FURTHER, ENERGY) for name in names[2:])
         )
         rule = (
             f"{ACCURACY},{COST} and at most {MOST - 2} more of "
-            f"{', '.join(FURTHER)}, such as [{ACCURACY},{COST},{FURTHER[0]}]"
+            f"{', '.join((*FURTHER, ENERGY))}, such as [{ACCURACY},{COST},{FURTHER[0]}]"
         )
         shift = Objective.accuracy_under_shift.value
         also = f" (search.objective={shift} says which accuracy)" if shift in names else ""
@@ -175,8 +177,8 @@ class Search:
 
     @property
     def further(self) -> tuple[ObjectiveKind, ...]:
-        """Return the objectives beside accuracy and cost."""
-        return tuple(OBJECTIVES[name] for name in self.objectives[2:])
+        """Return the objectives beside accuracy and cost; energy is an estimate until somebody has looked."""
+        return tuple(OBJECTIVES[ESTIMATED_ENERGY if name == ENERGY else name] for name in self.objectives[2:])
 
     def describe_objectives(self) -> dict[str, list[str]]:
         """Return what a study writes down about its objectives; nothing where they are the first two."""

@@ -26,6 +26,8 @@ from pipeline.processes import LEASE_SECONDS, ProcessOwner, is_free
 from pipeline.secrets import mask
 from pipeline.settings.addresses import CHECKOUT
 from pipeline.settings.command_line import CommandLine
+from pipeline.settings.measuring import Price
+from pipeline.settings.searching.objectives import ESTIMATED_ENERGY, MEASURED_ENERGY, OBJECTIVES
 from pipeline.settings.settings import flatten
 from pipeline.settings.training import UserLoop
 from pipeline.tracking.mlflow_store import is_local
@@ -290,6 +292,15 @@ def search_runs(client: MlflowClient, experiment_ids: Sequence[str], condition: 
 def quote(text: str) -> str:
     """Return the text as a string of MLflow's filter language, which has no way to escape a quote."""
     return f'"{text}"' if "'" in text else f"'{text}'"
+
+
+def name_energy(joules: float | None, estimated: bool, price: Price) -> dict[str, float | None]:
+    """Return energy and its carbon dioxide by metric: an estimate has names of its own, everywhere."""
+    if estimated:
+        names = OBJECTIVES[ESTIMATED_ENERGY].metric, "train/estimated_carbon_grams"
+    else:
+        names = OBJECTIVES[MEASURED_ENERGY].metric, "train/carbon_grams"
+    return dict(zip(names, (joules, price.weigh_carbon(joules)), strict=True))
 
 
 def make_metric_names(classes: Sequence[str]) -> list[str]:

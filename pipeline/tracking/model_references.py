@@ -1,6 +1,7 @@
 """Trained models by reference: a run id, a `runs:/` or `models:/` URI, or a path."""
 
 import json
+import os
 import re
 import tempfile
 from dataclasses import dataclass, replace
@@ -114,6 +115,25 @@ def load_described_model(reference: ModelReference) -> "tuple[keras.Model, Model
     file = folder / flavor.DATA / DESCRIPTION_FILE
     model = load_model(replace(reference, uri=str(folder)))
     return model, decode_description(json.loads(file.read_text())) if file.is_file() else None
+
+
+def find_folder(reference: ModelReference) -> Path:
+    """Return the folder of a model that MLflow saved, on this machine.
+
+    Raises:
+        BadModel: its files cannot be read, or MLflow has not saved them.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    try:
+        folder = Path(mlflow.artifacts.download_artifacts(reference.uri))
+    except (MlflowException, OSError) as error:
+        raise _explain_missing(reference.text, f"its files cannot be read: {error}") from None
+    if not (folder / "MLmodel").is_file():
+        raise BadModel(
+            f"trained must be a model that MLflow saved, got {reference.text}, which has no MLmodel; "
+            "name its run, or the folder that MLflow saved it in"
+        )
+    return folder
 
 
 def load_training_state(reference: ModelReference, device: str) -> tuple[TrainingState | None, float]:

@@ -136,8 +136,8 @@ class RunRecorder:
         metrics = {
             "train/contended_epochs": contended,
             "train/lost_seconds": last.lost_seconds,
-            "train/energy_joules": energy.joules,
-            "train/power_watts": energy.watts,
+            **mlflow_runs.name_energy(energy.joules, energy.estimated, price),
+            "train/power_watts": None if energy.estimated else energy.watts,
             "train/gpu_busy": energy.busy,
             f"cost_{price.currency}": price.of(last.device_seconds),
         }
@@ -254,12 +254,18 @@ class RunRecorder:
                 "profile/latency_p50_ms": latency.p50_ms,
                 "profile/latency_p95_ms": latency.p95_ms,
                 "profile/latency_p99_ms": latency.p99_ms,
+                "profile/cold_ms": cost.cold_ms,
                 "profile/parameters": cost.parameters,
                 "profile/flops": cost.flops,
                 "profile/peak_memory_bytes": cost.peak_memory_bytes,
                 "profile/model_bytes": cost.model_bytes,
             }
         )
+        for size, calls in cost.latency_by_batch.items():
+            values = {"p50": calls.p50_ms, "p99": calls.p99_ms}
+            self.add_metrics(
+                {f"profile/latency_{name}_by_batch_ms": value for name, value in values.items()}, step=size
+            )
         for size, throughput in cost.throughput.items():
             self.add_metrics({"profile/throughput_by_batch": throughput}, step=size)
         self._log_texts({"profile.json": _to_json(cost)})
@@ -292,7 +298,7 @@ class RunRecorder:
     def record_served(self, served: "ServedFile | None") -> None:
         """Log the file that the model is served from, with its own accuracy, if there is one."""
         if served is not None:
-            self.log_files({f"export/{served.runtime}.tflite": served.content})
+            self.log_files({f"export/{served.runtime}{served.suffix}": served.content})
             name = f"export/validation_{served.measure.metric}"
             compiled = f"export/compiled_validation_{served.measure.metric}"
             metrics = {name: served.accuracy, compiled: served.compiled_accuracy}

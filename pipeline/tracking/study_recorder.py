@@ -271,6 +271,9 @@ class StudyRecorder:
             )
             price = self._command_line.settings.price
             add(f"cost_{price.currency}", price.of(last.device_seconds))
+            by_epoch = {OBJECTIVES[name].metric for name in outcome.further}  # which are added below
+            for name, value in mlflow_runs.name_energy(last.joules, last.joules_estimated, price).items():
+                add(name, None if name in by_epoch else value, last.number)
             add("seconds/overhead", outcome.overhead_seconds)
         if outcome.curve or outcome.paid_seconds:
             add("paid_device_seconds", outcome.paid_seconds)

@@ -116,7 +116,7 @@ def train(
         BadModel: `start` is missing or does not fit; with privacy, a network whose rows cannot be told apart.
         Diverged: a loss became NaN or infinite.
     """
-    watch = Stopwatch(claim_device(settings.device))
+    watch = Stopwatch(claim_device(settings.device), watts=settings.price.watts)
     engine = engine_choice.pick_engine(settings, watch.device, data)
     loop = _prepare_loop(data, settings, start, watch, engine)
     curve, chosen, parameters = _begin_curve(loop, watch, settings, start, checkpoint)
@@ -204,15 +204,17 @@ def _get_earlier_cost(start: Start, checkpoint: Checkpoint | None) -> float:
 
 def _add_earlier_cost(epoch: Epoch, start: Start, checkpoint: Checkpoint | None) -> Epoch:
     """Return the epoch with what was spent before the pause, or by the run that this one goes on from."""
-    lost, joules = 0.0, epoch.joules
+    lost, joules, estimated = 0.0, epoch.joules, epoch.joules_estimated
     if checkpoint is not None:
-        lost, earlier = checkpoint.curve.last.lost_seconds, checkpoint.curve.last.joules
-        joules = None if earlier is None or joules is None else earlier + joules
+        last = checkpoint.curve.last
+        lost, estimated = last.lost_seconds, estimated or last.joules_estimated
+        joules = None if last.joules is None or joules is None else last.joules + joules
     return replace(
         epoch,
         device_seconds=_get_earlier_cost(start, checkpoint) + epoch.device_seconds,
         lost_seconds=lost + epoch.lost_seconds,
         joules=joules,
+        joules_estimated=estimated,
     )
 
 
@@ -241,6 +243,7 @@ def _train_epoch(loop: Loop, watch: Stopwatch, settings: Settings, number: int) 
         core_share=watch.verdict.share,
         lost_seconds=watch.lost_seconds,
         joules=watch.drawn.joules,
+        joules_estimated=watch.drawn.estimated,
     )
 
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -23,8 +23,9 @@ from pipeline.errors import BadInput, LoopFailed, format_one_line
 from pipeline.files import expand_home
 from pipeline.formatting import shorten
 from pipeline.hardware.device import ClaimedDevice
+from pipeline.hardware.energy import WATTS, EnergyMeter, open_gauge
 from pipeline.hardware.memory import count_oom_kills, explain_sigkill
-from pipeline.measures import Seconds
+from pipeline.measures import PowerDraw, Seconds
 from pipeline.secrets import mask
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
@@ -58,7 +59,9 @@ def start(settings: Settings, device: ClaimedDevice, _state: Any) -> "RunningCom
     names = PLACEHOLDER.findall(trial.command)
     output = folder / f"{name}.jsonl" if OUTPUT in names else None
     last = train.epochs if "epochs" in names else None
-    return RunningCommand(words, device, folder / f"{name}.log", output, last)
+    running = RunningCommand(words, device, folder / f"{name}.log", output, last)
+    running.watts = WATTS[device.kind] if settings.price.watts is None else settings.price.watts
+    return running
 
 
 def fill_words(command: str, values: Mapping[str, Any]) -> list[str]:
@@ -121,6 +124,14 @@ class RunningCommand:
         self._since: float | None = self._read_seconds() if device.kind == "gpu" else 0.0
         self._stopped, self._counted, self._left_out = 0.0, 0.0, 0.0
         self._epoch: int | None = None
+        self.watts = WATTS[device.kind]
+        self._gauge = open_gauge(device.kind, device.count)
+        self._energy = EnergyMeter(self._gauge)
+        self._begin_energy()
+
+    def _begin_energy(self) -> None:
+        self._measuring: AbstractContextManager[None] = self._energy.measure()
+        self._measuring.__enter__()
 
     def advance(self, number: int) -> Report | None:
         """Wait for the program's next accuracy; see `RunningLoop`."""
@@ -147,7 +158,12 @@ class RunningCommand:
         """Return what the program has cost up to its last accuracy."""
         seconds = max(self._counted, 1e-9)
         cost = seconds * (self._device.count if self._device.kind == "gpu" else 1)
-        return LoopCost(device_seconds=cost, seconds=Seconds(train=seconds, validate=self._left_out))
+        energy = self._energy.summarise()
+        if energy.estimated:  # by the CPU seconds of this process, which computes nothing
+            energy = PowerDraw(cost * self.watts, cost * self.watts / seconds, estimated=True)
+        return LoopCost(
+            device_seconds=cost, seconds=Seconds(train=seconds, validate=self._left_out), energy=energy
+        )
 
     def close(self) -> None:
         """End the program and all that it has started; its log goes with it where nothing was wrong."""
@@ -185,7 +201,7 @@ class RunningCommand:
             self._stop_clock()
         elif what == "start":
             if is_first and not self._counted:
-                self._since = None
+                self._since, self._energy = None, EnergyMeter(self._gauge)
             self._start_clock()
         else:
             raise LoopFailed(f'{WHOSE}: clock must be "start" or "stop", got {what!r}; print one of them')
@@ -195,11 +211,13 @@ class RunningCommand:
         if self._since is not None:
             self._counted += now - self._since
             self._since, self._stopped = None, now
+            self._measuring.__exit__(None, None, None)
 
     def _start_clock(self) -> None:
         if self._since is None:
             self._since = self._read_seconds()
             self._left_out += self._since - self._stopped
+            self._begin_energy()
 
     def _read_seconds(self) -> float:
         """Return the CPU seconds of the program and all that it has started so far; on a GPU wall seconds."""

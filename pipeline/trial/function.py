@@ -30,15 +30,17 @@ def start(settings: Settings, device: ClaimedDevice, state: Any) -> "RunningFunc
     filled = {"epochs": train.epochs, "seed": train.seed, "state": state}
     handed = make_settings(trial.call, trial.values, filled)
     prepare_frameworks()
-    return RunningFunction(trial, handed, device)
+    return RunningFunction(trial, handed, device, settings.price.watts)
 
 
 class RunningFunction:
     """A generator in progress."""
 
-    def __init__(self, trial: Function, settings: Any, device: ClaimedDevice) -> None:
+    def __init__(
+        self, trial: Function, settings: Any, device: ClaimedDevice, watts: float | None = None
+    ) -> None:
         self._trial, self._settings = trial, settings
-        self._clock = LoopClock(device)
+        self._clock = LoopClock(device, watts)
         self._generator: Iterator[Any] | None = None
 
     def advance(self, number: int) -> Report | None:

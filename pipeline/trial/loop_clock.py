@@ -68,9 +68,9 @@ def wait_for_frameworks() -> None:
 class LoopClock:
     """A stopwatch that stands while a function says that what it does is no training."""
 
-    def __init__(self, device: ClaimedDevice) -> None:
-        """Start at zero; the clock stands until `time_epoch`."""
-        self.watch = Stopwatch(device, wait=wait_for_frameworks)
+    def __init__(self, device: ClaimedDevice, watts: float | None = None) -> None:
+        """Start at zero; the clock stands until `time_epoch`. `watts`: see `energy.open_gauge`."""
+        self.watch = Stopwatch(device, wait=wait_for_frameworks, watts=watts)
         self.seconds_left_out = 0.0
         self._blocks = 0
 

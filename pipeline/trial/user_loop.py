@@ -159,6 +159,7 @@ def _add_epoch(
     joules = cost.energy.joules
     if before is not None:
         joules = None if joules is None or before.joules is None else joules + before.joules
+    estimated = cost.energy.estimated or bool(before and before.joules_estimated)
     train_loss, validation_loss = map(report.get_loss, LOSSES)
     epoch = Epoch(
         number=number,
@@ -170,6 +171,7 @@ def _add_epoch(
         core_share=cost.core_share,
         lost_seconds=(before.lost_seconds if before else 0.0) + cost.lost_seconds,
         joules=joules,
+        joules_estimated=estimated,
     )
     others = {name: value for name, value in report.numbers.items() if name not in LOSSES}
     return LoopTrained(

@@ -40,6 +40,13 @@ def test_a_price_and_energy_are_shown_where_they_are_known() -> None:
         ("energy", "90 J, 30 W on average"),
     ]
     assert price_rows(trained("price.per_hour=0", QUIET))[0][1].startswith("0 USD")
+    measured = price_rows(trained("price.carbon=400", QUIET, drawn=PowerDraw(3.6e5, 30.0)))
+    assert measured[-1] == ("carbon", "40 g CO2 at 400 g a kWh")
+    guessed = price_rows(trained("price.carbon=400", QUIET, drawn=PowerDraw(3.6e5, 30.0, estimated=True)))
+    assert guessed == [
+        ("energy", "360,000 J, 30 W on average; [yellow]an estimate, the device tells nothing[/]"),
+        ("carbon", "40 g CO2 at 400 g a kWh of an estimate"),
+    ]
 
 
 @pytest.mark.parametrize(

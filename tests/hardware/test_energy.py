@@ -111,7 +111,7 @@ def test_without_a_driver_or_the_package_nothing_is_told(monkeypatch: pytest.Mon
     assert isinstance(open_nvml_gauge(Library(None, None, []), ""), SilentGauge)
     monkeypatch.setitem(energy.importlib.sys.modules, "pynvml", None)
     energy._open_nvml_of_process.cache_clear()
-    assert isinstance(energy.open_gauge("gpu"), SilentGauge)
+    assert not energy.open_gauge("gpu").read().is_measured
     energy._open_nvml_of_process.cache_clear()
 
 
@@ -159,6 +159,23 @@ def test_silence_draws_nothing_that_is_known() -> None:
         pass
     assert watched.summarise() == PowerDraw(None, None, None)
     assert SilentGauge().read() == EnergyReading()
+
+
+def test_what_nobody_tells_is_estimated_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy, "RAPL", tmp_path)
+    monkeypatch.setattr(energy, "_open_nvml_of_process", lambda _: SilentGauge())
+    seconds = {"cpu": 5.0, "gpu": 7.0}
+    monkeypatch.setattr(energy.time, "process_time", lambda: seconds["cpu"])
+    monkeypatch.setattr(energy.time, "monotonic", lambda: seconds["gpu"])
+    cores, gpus = energy.open_gauge("cpu"), energy.open_gauge("gpu", 2, 300.0)
+    watched = [account(gauge, 0.0, 2.0) for gauge in (cores, gpus)]
+    with watched[0].measure(), watched[1].measure():
+        seconds |= {"cpu": 6.5, "gpu": 9.0}
+    assert watched[0].summarise() == PowerDraw(1.5 * 12, 9.0, None, estimated=True)  # CPU seconds x 12 W
+    assert watched[1].summarise() == PowerDraw(2 * 600, 600.0, None, estimated=True)  # seconds x 2 GPUs
+    assert cores.strangers() is None
+    zone(tmp_path, "intel-rapl:0", "package-0")
+    assert isinstance(energy.open_gauge("cpu"), RaplGauge)
 
 
 def test_gpus_that_train_together_are_read_together() -> None:

@@ -136,3 +136,24 @@ def test_a_model_is_used_as_the_page_says(
         if server is not None:
             os.killpg(server.pid, signal.SIGTERM)
             server.wait(timeout=30)
+
+
+@pytest.mark.slow
+def test_energy_and_latency_are_measured_as_the_page_says(
+    fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_id, told = "", dict[str, str]()
+    for line in list_commands("energy-and-latency.md"):
+        done = fulcrum(*shlex.split(line.replace("RUN_ID", run_id).removeprefix(FULCRUM)))
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        if " train " in line:
+            run_id = next(iter(re.findall(r"\b[0-9a-f]{32}\b", done.stdout)))
+        told[line.removeprefix(FULCRUM)] = done.stdout
+    run_out, _, frontier, _, profile, _, load, as_json = told.values()
+    assert "g CO2 at 480 g a kWh" in run_out
+    assert "energy" in frontier
+    assert "cold, the first answer" in profile
+    assert "\nanswer    " in load
+    found = json.loads(as_json)
+    assert (found["rows"], found["p99_bound_ms"]) == (8, 100.0)

@@ -21,7 +21,7 @@ DATA = tiny.prepared(120, shape=(6, 5))
 def test_every_runtime_gives_the_same_answers(words: str) -> None:
     model = keras_models.build_model(tiny.told(words), DATA)
     wanted = make_predictor(model)(DATA.test.samples)
-    for runtime in (Runtime.keras, Runtime.litert):
+    for runtime in (Runtime.keras, Runtime.litert, Runtime.onnx):
         found = litert.predict_in_portions(litert.make_predictor_for(model, runtime))(DATA.test.samples)
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 

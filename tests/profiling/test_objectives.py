@@ -3,23 +3,26 @@
 import pytest
 
 from pipeline.errors import BadSetting
-from pipeline.hardware.device import ClaimedDevice
-from pipeline.hardware.energy import EnergyReading
 from pipeline.measures import Curve, Epoch
 from pipeline.profiling import objectives
-from pipeline.profiling.objectives import COUNTERS, MEASURES, check_readable, list_costs, measure_network
+from pipeline.profiling.objectives import COUNTERS, MEASURES, list_costs, measure_network
 from pipeline.settings.searching.objectives import FURTHER, OBJECTIVES
 from tests.support import tiny
 
 WORDS = "model.hidden=6 profile.repeats=20 profile.warmup=1 profile.batch_sizes=[1,32]"
 ENERGY = OBJECTIVES["energy_joules"]
-CPU = ClaimedDevice("cpu", "a CPU, 1 core", 1, "/CPU:0")
 
 
-def make_curve(*joules: float | None) -> Curve:
+def make_curve(*joules: float | None, estimated: bool = False) -> Curve:
     epochs = (
         Epoch(
-            number=n, device_seconds=n, train_loss=1, validation_loss=1, validation_accuracy=0.5, joules=each
+            number=n,
+            device_seconds=n,
+            train_loss=1,
+            validation_loss=1,
+            validation_accuracy=0.5,
+            joules=each,
+            joules_estimated=estimated,
         )
         for n, each in enumerate(joules, start=1)
     )
@@ -62,30 +65,10 @@ def test_what_grows_has_a_value_after_each_epoch() -> None:
     assert list_costs(kinds, {"latency_ms": 0.2}, make_curve(None, 2.5)) == {"latency_ms": (0.2,)}
 
 
-@pytest.mark.parametrize("reading", [EnergyReading(joules=1.0), EnergyReading(watts=40.0)])
-def test_energy_is_taken_where_it_can_be_read(
-    reading: EnergyReading, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Gauge:
-        def read(self) -> EnergyReading:
-            return reading
-
-    monkeypatch.setattr(objectives, "open_gauge", lambda _: Gauge())
-    check_readable([ENERGY], CPU)
-
-
-def test_energy_that_nobody_may_read_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gauge:
-        def read(self) -> EnergyReading:
-            return EnergyReading()
-
-    monkeypatch.setattr(objectives, "open_gauge", lambda _: Gauge())
-    check_readable([OBJECTIVES["latency_ms"]], CPU)
-    with pytest.raises(BadSetting) as caught:
-        check_readable([ENERGY], CPU)
-    text = str(caught.value)
-    assert text.startswith("search.objectives must be what this machine can measure, got energy_joules")
-    assert text.endswith("leave energy_joules out")
+def test_an_estimate_is_never_taken_for_a_measurement() -> None:
+    both, curve = [ENERGY, OBJECTIVES["estimated_joules"]], make_curve(1.0, 2.5, estimated=True)
+    assert list_costs(both, {}, curve) == {"estimated_joules": (1.0, 2.5)}
+    assert list_costs(both, {}, make_curve(1.0, 2.5)) == {"energy_joules": (1.0, 2.5)}
 
 
 def test_memory_that_nobody_counts_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,17 +10,17 @@ from pipeline.backend import keras, tf
 from pipeline.cli.compose import compose
 from pipeline.data.prepared import Prepared, Scaling, Split
 from pipeline.data.report import CleaningReport
-from pipeline.measures import Cost
+from pipeline.measures import Cost, Latency
 from pipeline.models.keras_models import build_model
 from pipeline.models.predictor import make_predictor
 from pipeline.profiling import profile as stage
 from pipeline.profiling.profile import (
     count_flops,
     make_batch,
+    measure_batch,
     measure_latency,
     measure_peak_memory,
     measure_saved_bytes,
-    measure_throughput,
     profile,
     read_process_peak,
 )
@@ -172,16 +172,18 @@ def test_latency_asks_for_one_sample_after_the_other(monkeypatch: pytest.MonkeyP
     assert [batch.item() for batch in clock.asked[2:]] == [0, 1, 2, 0, 1, 2, 0]
 
 
-def test_throughput_by_hand_without_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """20 ms a call of 8: 400 a second; ten calls make 0.2 s; the call that compiles is left out."""
+def test_a_batch_by_hand_without_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 ms a call of 8; ten calls make 0.2 s; the call that compiles is left out."""
     clock = clock_of(monkeypatch, 9000, *[20] * 10)
-    assert measure_throughput(clock.predict, np.ones((3, 2)), 8) == pytest.approx(400)
+    assert measure_batch(clock.predict, np.ones((3, 2)), 8) == Latency(20.0, 20.0, 20.0, 10)
     assert [batch.shape for batch in clock.asked] == [(8, 2)] * 11
 
 
 def test_slow_calls_are_made_three_times(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = clock_of(monkeypatch, 1, 1000, 1000, 4000)
-    assert measure_throughput(clock.predict, np.ones((3, 2)), 8) == pytest.approx(8)
+    calls = measure_batch(clock.predict, np.ones((3, 2)), 8)
+    assert (calls.p50_ms, calls.repeats) == (1000.0, 3)
+    assert 1000 < calls.p95_ms < calls.p99_ms < 4000
     assert len(clock.asked) == 4
 
 
@@ -193,6 +195,12 @@ def test_a_batch_starts_again_where_rows_run_out() -> None:
 def test_the_stage_measures_what_the_settings_say(cost: Cost) -> None:
     assert set(cost.throughput) == {1, 64}
     assert all(value > 0 for value in cost.throughput.values())
+    for size, calls in cost.latency_by_batch.items():
+        assert 0 < calls.p50_ms <= calls.p99_ms
+        assert cost.throughput[size] == pytest.approx(1000 * size / calls.p50_ms)
+    assert cost.latency_by_batch.keys() == cost.throughput.keys()
+    assert cost.cold_ms is not None
+    assert cost.cold_ms > 0
     assert 0 < cost.latency.p50_ms <= cost.latency.p95_ms <= cost.latency.p99_ms
     assert cost.latency.repeats == 10
 

@@ -13,6 +13,10 @@ from tests.settings.refusals import exchange, remedy
 def test_a_price_turns_device_seconds_into_money() -> None:
     assert compose([]).settings.price.of(7200) is None
     assert compose(["price.per_hour=1.5"]).settings.price.of(7200) == 3.0
+    assert compose(["price.carbon=400"]).settings.price.weigh_carbon(1.8e6) == 200.0  # half a kWh
+    assert compose(["price.carbon=400"]).settings.price.weigh_carbon(None) is None
+    assert compose([]).settings.price.weigh_carbon(1.8e6) is None
+    assert compose(["price=a100"]).settings.price.watts == 400
     for path in CONF.glob("price/*.yaml"):
         price = compose([f"price={path.stem}"]).settings.price
         assert (price.per_hour is None) == (path.stem == "none")
@@ -35,6 +39,8 @@ def test_a_price_turns_device_seconds_into_money() -> None:
         ("device.threads", 0),
         ("price.per_hour", -0.1),
         ("price.currency", "US$"),
+        ("price.watts", 0),
+        ("price.carbon", -1),
     ],
 )
 def test_a_value_out_of_range_is_refused(key: str, value: object) -> None:

@@ -152,6 +152,29 @@ def test_a_neighbour_the_energy_and_the_price_are_recorded(client: mlflow.Mlflow
     assert {key: run.data.metrics[key] for key in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("estimated", "names"),
+    [
+        (False, {"train/energy_joules", "train/carbon_grams", "train/power_watts"}),
+        (True, {"train/estimated_joules", "train/estimated_carbon_grams"}),
+    ],
+)
+def test_an_estimate_of_energy_has_names_of_its_own(
+    client: mlflow.MlflowClient, estimated: bool, names: set[str]
+) -> None:
+    epoch = Epoch(
+        number=1, device_seconds=0.001, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5
+    )
+    drawn = PowerDraw(3.6e6, 30.0, estimated=estimated)
+    with record_run(compose([]), "run", HELD) as record:
+        record.record_clock(
+            Curve("some CPU", True, (epoch,)), drawn, compose(["price.carbon=400"]).settings.price
+        )
+    metrics = client.get_run(record.run_id).data.metrics
+    assert {name for name in metrics if "joules" in name or "grams" in name or "watts" in name} == names
+    assert [value for name, value in metrics.items() if "grams" in name] == [400.0]
+
+
 def test_what_nobody_tells_is_absent_not_zero(client: mlflow.MlflowClient) -> None:
     epoch = Epoch(
         number=1, device_seconds=0.001, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5
@@ -163,7 +186,14 @@ def test_what_nobody_tells_is_absent_not_zero(client: mlflow.MlflowClient) -> No
     assert run.data.tags["contended"] == "false"
     assert "cores" not in run.data.tags
     assert run.data.metrics["train/contended_epochs"] == 0
-    absent = {"train/energy_joules", "train/power_watts", "train/gpu_busy", "train/core_share", "cost_usd"}
+    absent = {
+        "train/energy_joules",
+        "train/estimated_joules",
+        "train/power_watts",
+        "train/gpu_busy",
+        "train/core_share",
+        "cost_usd",
+    }
     assert absent.isdisjoint(run.data.metrics)
 
 

@@ -12,6 +12,7 @@ FLAGS = {
         "--study",
     ),
     "studies": ("--json",),
+    "serve-bench": ("--p99", "--seconds", "--rows", "--workers", "--request", "--json"),
     "doctor": ("--json",),
     "run": ("--multirun",),
 }  # fmt: skip

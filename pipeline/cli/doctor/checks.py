@@ -197,11 +197,11 @@ def look_at_energy() -> Outcome:
 
     kind: Literal["cpu", "gpu"] = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
     reading = open_gauge(kind).read()
-    if reading.joules is None and reading.watts is None:
+    if not reading.is_measured:
         source = "NVML (pip install nvidia-ml-py)" if kind == "gpu" else "/sys/class/powercap as root"
         return (
             "note",
             f"the {kind.upper()} lets nobody read its energy",
-            f"runs have no joules; needs {source}",
+            f"runs have an estimate of it; needs {source}",
         )
     return "ok", f"of the {kind.upper()} can be read", ""

@@ -15,7 +15,7 @@ from pipeline.cli.frontier.choice import Request
 from pipeline.errors import BadInput, BadSetting
 from pipeline.settings import addresses
 from pipeline.settings.search import Search
-from pipeline.settings.searching.objectives import COST
+from pipeline.settings.searching.objectives import COST, ENERGY, KINDS_OF_ENERGY
 from pipeline.settings.searching.quantities import read_seconds, read_share
 
 if TYPE_CHECKING:
@@ -156,6 +156,8 @@ def _read_bounds(pairs: Sequence[str], results: "Results") -> dict[str, float]:
     bounds: dict[str, float] = {}
     for pair in pairs:
         name, _, text = pair.partition("=")
+        if name == ENERGY:  # the study has one of its kinds
+            name = next((kind for kind in kinds if kind in KINDS_OF_ENERGY), name)
         value = _read_number(text, kinds[name].unit if name in kinds else "s")
         if name not in names or value is None:
             raise BadSetting(

@@ -19,7 +19,10 @@ from pipeline.trial.user_key import OF_TRAIN
 LOOPS = tuple(option_name(kind) for kind in kinds_of(UserLoop))
 """Options of the group `trial` whose training loop is the user's own."""
 
-MEANT = {"trial", "device", "price", "tracking", "ui", "search", "pruning", "cache_dir", *OF_TRAIN.values()}
+MEANT = {
+    *("trial", "device", "price", "tracking", "ui", "search", "pruning", "cache_dir"),
+    *OF_TRAIN.values(),
+}
 """Groups and keys of ours that say something about such a trial."""
 
 BARRED = {
@@ -65,8 +68,16 @@ def check_command(command: str, words: Sequence[str]) -> None:
     Raises:
         BadSetting: it is one that looks into a network.
     """
-    if command not in NOT_FOR_LOOPS:
-        return
+    if command in NOT_FOR_LOOPS:
+        require_network(command, words)
+
+
+def require_network(command: str, words: Sequence[str]) -> None:
+    """Refuse a loop of the user's own in the words of a command, those of its own options left out.
+
+    Raises:
+        BadSetting: the words ask for one.
+    """
     if kind := find_kind(arguments.normalise_words(words)):
         raise BadSetting(
             f"{command} needs trial=network, since it looks into a network and its data, got trial={kind}; "

@@ -9,6 +9,7 @@ from pipeline.hardware.device import claim_plain_device
 from pipeline.measures import Curve
 from pipeline.search.pruning import judge_curve, select_rivals
 from pipeline.search.workers.job import Frontier, Job, Progress, TrialOutcome, get_states
+from pipeline.settings.searching.objectives import ESTIMATED_ENERGY, KINDS_OF_ENERGY
 from pipeline.settings.training import UserLoop
 from pipeline.trial import user_code
 from pipeline.trial.loop_states import LoopTrained
@@ -102,13 +103,20 @@ def _list_further(job: Job, trained: LoopTrained) -> tuple[dict[str, tuple[float
     """Return the further objectives after each epoch, as the loop reports them, and one that it does not."""
     further = dict[str, tuple[float, ...]]()
     for kind in job.kinds:
-        joules = tuple(epoch.joules for epoch in trained.curve.epochs if epoch.joules is not None)
         values = tuple(numbers[kind.name] for numbers in trained.numbers if kind.name in numbers)
-        values = values or (joules if kind.name == "energy_joules" else ())
+        values = values or _list_joules(trained.curve, kind.name)
         if len(values) != len(trained.curve.epochs):
             return {}, kind.name
         further[kind.name] = values
     return further, ""
+
+
+def _list_joules(curve: Curve, name: str) -> tuple[float, ...]:
+    """Return what the device has drawn after each epoch where it is known; nothing of other objectives."""
+    if name not in KINDS_OF_ENERGY:
+        return ()
+    joules = curve.list_joules(estimated=name == ESTIMATED_ENERGY)
+    return tuple(value for value in joules if value is not None)
 
 
 def _collect_metrics(trained: LoopTrained) -> Mapping[str, tuple[tuple[int, float], ...]]:

@@ -108,6 +108,14 @@ OBJECTIVES = {
             grows=True,
         ),
         ObjectiveKind(
+            name="estimated_joules",
+            label="estimated energy",
+            unit="J",
+            source="price.watts x the seconds of its use, where the device that trains tells no energy",
+            metric="train/estimated_joules",
+            grows=True,
+        ),
+        ObjectiveKind(
             name=EPSILON,
             label="epsilon",
             unit="",
@@ -119,5 +127,8 @@ OBJECTIVES = {
 }
 FURTHER = tuple(name for name in OBJECTIVES if name not in FIRST)
 """Objectives that may stand beside accuracy and cost."""
+ENERGY = "energy"
+"""Stands for whichever of the next two the device that trains can give."""
+MEASURED_ENERGY, ESTIMATED_ENERGY = KINDS_OF_ENERGY = ("energy_joules", "estimated_joules")
 MOST = 4
 """Objectives of one search: with more, almost nothing dominates anything."""

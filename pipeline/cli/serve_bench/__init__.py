@@ -1,0 +1,1 @@
+"""The command `serve-bench`: a served model under load."""
