@@ -129,3 +129,45 @@ def test_a_sweep_outlives_a_node_and_its_driver(cluster: Cluster, folder: Path, 
     assert "raylet" not in told
     # The data travelled: nodes have a cache of their own.
     assert any((folder / f"cache{node}").glob("prepared/*/prepared.json") for node in range(3))
+
+
+LOOP = """from pathlib import Path
+
+def train(settings):
+    for epoch in range(settings.epochs):
+        yield settings.rate * float(Path("factor.txt").read_text())
+"""
+PROGRAM = """import json, sys
+from pathlib import Path
+
+print(json.dumps({"accuracy": float(sys.argv[1]) * float(Path("factor.txt").read_text())}))
+"""
+
+
+@pytest.mark.slow
+def test_loops_of_ones_own_run_on_nodes_beside_what_they_read(
+    cluster: Cluster, own_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = own_store / "home"
+    home.mkdir()
+    (home / "my_own_loop.py").write_text(LOOP)
+    (home / "my_own_program.py").write_text(PROGRAM)
+    (home / "factor.txt").write_text("0.5")
+    monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
+    for kind in (
+        ["trial=function", "trial.call=my_own_loop:train"],
+        ["trial=command", f"trial.command='{sys.executable} my_own_program.py {{rate}}'"],
+    ):
+        words = ["sweep", "cluster=ray", f"cluster.address={cluster.address}", *kind, "rate=0.2,0.8"]
+        more = ["epochs=1", "search.trials=2", "search.confirm=0", "search.sampler=grid", "pruning=none"]
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", *words, *more, f"search.study={kind[0][6:]}", "device=cpu"],
+            cwd=home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert "2 trials (2 complete)" in done.stdout
+        assert "40.00%" in done.stdout  # 0.8 x the factor that lies beside the loop
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own_store / 'second.db'}")

@@ -20,7 +20,7 @@ LOOPS = tuple(option_name(kind) for kind in kinds_of(UserLoop))
 """Options of the group `trial` whose training loop is the user's own."""
 
 MEANT = {
-    *("trial", "device", "price", "tracking", "ui", "search", "pruning", "cache_dir"),
+    *("trial", "device", "cluster", "price", "tracking", "ui", "search", "pruning", "cache_dir"),
     *OF_TRAIN.values(),
 }
 """Groups and keys of ours that say something about such a trial."""
@@ -28,7 +28,6 @@ MEANT = {
 BARRED = {
     *MEANT,
     "train",
-    "cluster",
     "diagnose",
     "evaluate",
     "profile",

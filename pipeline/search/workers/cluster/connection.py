@@ -14,9 +14,13 @@ from pipeline.search.workers.cluster.address import check_access, close_token_fi
 from pipeline.settings.model import Custom
 from pipeline.settings.searching.cluster import LOCAL
 from pipeline.settings.settings import Settings
+from pipeline.settings.training import UserLoop
 
 PACKAGE = Path(__file__).resolve().parents[3]
 """The folder of this program, whatever it is called where it is installed."""
+
+NOT_SENT = (".git/", ".venv*/", "__pycache__/", "*.db", "*.db-*", "mlartifacts/", "mlruns/", ".cache/")
+"""Of the user's folder, as in a .gitignore; Ray leaves out what that file names, too."""
 
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set in what `ray job submit` runs: the job's own environment has the code."""
@@ -79,10 +83,16 @@ def _silence_nodes() -> None:
 
 
 def _make_environment(settings: Settings) -> dict[str, Any] | None:
-    """Return what nodes are to import: this package and the user's own network, as they are here."""
+    """Return what nodes are to import: this package and the user's own network or loop, as they are here.
+
+    A loop may read whatever lies beside it, and a program is none to import: the folder that the user is in
+    is sent, and is where the loop runs.
+    """
     if JOB_VARIABLE in os.environ:
         return None
     modules = [str(PACKAGE)]
+    if isinstance(settings.trial, UserLoop):
+        return {"py_modules": modules, "working_dir": str(Path.cwd()), "excludes": list(NOT_SENT)}
     if isinstance(settings.model, Custom):
         modules.append(_find_module(settings.model.build.partition(":")[0].partition(".")[0]))
     return {"py_modules": modules}

@@ -15,7 +15,7 @@ from pipeline.data.prepared import read_entry_files
 from pipeline.data.preprocess import describe_data_settings
 from pipeline.errors import FulcrumError
 from pipeline.files import write_whole
-from pipeline.hardware.device import ClaimedDevice, claim_device
+from pipeline.hardware.device import ClaimedDevice, claim_device, claim_plain_device
 from pipeline.measures import Epoch, Point
 from pipeline.search.workers.cluster.connection import connect
 from pipeline.search.workers.cluster.slot import Begun, SentData, StateFile
@@ -24,6 +24,7 @@ from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, Event, Stoppage, WorkerLost, explain_late, make_cut_outcome
 from pipeline.settings.measuring import DeviceKind
 from pipeline.settings.settings import Settings
+from pipeline.settings.training import UserLoop
 from pipeline.trial.network import load_prepared
 
 P = ParamSpec("P")
@@ -60,11 +61,17 @@ def open_ray_pool(settings: Settings) -> "tuple[RayPool, ClaimedDevice]":
         BadInput: see `connect`.
         FulcrumError: no slot can be started, see `Slots.refresh`.
     """
-    claim_device(replace(settings.device, kind=DeviceKind.cpu, count=1))  # this process trains nothing
+    own, of_loop = (
+        replace(settings.device, kind=DeviceKind.cpu, count=1),
+        isinstance(settings.trial, UserLoop),
+    )
+    (claim_plain_device if of_loop else claim_device)(own)  # this process trains nothing
+    if of_loop and settings.device.kind is DeviceKind.auto:  # as on one machine: a GPU has to be asked for
+        settings = replace(settings, device=own)
     ray = connect(settings)
     slots = None
     try:
-        slots = Slots(ray=ray, device=settings.device, limit=settings.cluster.slots)
+        slots = Slots(ray=ray, device=settings.device, limit=settings.cluster.slots, of_loop=of_loop)
         device = slots.wait_for_first()
         return RayPool(slots, settings.search.trial_limit), device
     except BaseException:
@@ -112,8 +119,13 @@ class RayPool:
             return replace(value, settings=self._fit(settings))  # type: ignore[type-var]
         return value
 
-    def _send_data(self, settings: Settings) -> SentData:
-        """Put the prepared data into the object store, once; a node fetches them once."""
+    def _send_data(self, settings: Settings) -> SentData | None:
+        """Put the prepared data into the object store, once; a node fetches them once.
+
+        None for a loop of the user's own, which reads its data by itself.
+        """
+        if isinstance(settings.trial, UserLoop):
+            return None
         text = describe_data_settings(settings)
         if text not in self._data:
             entry = load_prepared(settings)

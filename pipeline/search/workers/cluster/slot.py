@@ -71,25 +71,26 @@ class SentData:
     files: Any
 
 
-def read_versions() -> dict[str, str]:
-    """Return the versions that must be the same on all machines."""
+def read_versions(of_loop: bool = False) -> dict[str, str]:
+    """Return the versions that must be the same on all machines.
+
+    `of_loop`: for training loops of the user's own, whose frameworks nobody knows.
+    """
+    python = ".".join(platform.python_version_tuple()[:2])
+    ours = {"fulcrum": __version__, "python": python}
+    if of_loop:
+        return ours
     from pipeline.backend import keras, tf
 
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {
-        "fulcrum": __version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "python": python,
-    }
+    return {**ours, "tensorflow": tf.__version__, "keras": keras.__version__}
 
 
 class Slot:
     """Trains where Ray has started it."""
 
-    def __init__(self, device: Device) -> None:
-        """`device`: what to claim, of kind cpu or gpu."""
-        self._device = device
+    def __init__(self, device: Device, of_loop: bool = False) -> None:
+        """`device`: what to claim, of kind cpu or gpu; `of_loop`: for a training loop of the user's own."""
+        self._device, self._of_loop = device, of_loop
         if device.kind is DeviceKind.cpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides GPUs from those alone that ask for some
         self._folder = ExitStack()
@@ -105,12 +106,12 @@ class Slot:
         """Claim the device; return what this slot is."""
         import ray
 
-        from pipeline.hardware.device import claim_device
+        from pipeline.hardware.device import claim_device, claim_plain_device
         from pipeline.search.workers.worker import Surroundings
 
         claimed, problem = None, ""
         try:
-            claimed = claim_device(self._device, pin=True)
+            claimed = (claim_plain_device if self._of_loop else claim_device)(self._device, pin=True)
         except BadInput as error:
             problem = str(error)
         self._surroundings = Surroundings.current()
@@ -118,7 +119,7 @@ class Slot:
             node=ray.get_runtime_context().get_node_id(),
             host=socket.gethostname(),
             device=claimed,
-            versions=read_versions(),
+            versions=read_versions(self._of_loop),
             niceness=os.nice(0),
             problem=problem,
         )
@@ -128,7 +129,7 @@ class Slot:
         self._frontier = frontier
 
     def run(
-        self, job: "Job", data: SentData, states: Sequence[StateFile]
+        self, job: "Job", data: SentData | None, states: Sequence[StateFile]
     ) -> "Iterator[Begun | Progress | StateFile | End]":
         """Yield what `run_job` yields, and each state before the event that it belongs to."""
         yield Begun()
@@ -139,7 +140,8 @@ class Slot:
         self._surroundings.restore()
         self._frontier = ()
         try:
-            _take_data(data)
+            if data is not None:  # a loop of the user's own reads its data by itself
+                _take_data(data)
         except FulcrumError as error:
             yield TrialOutcome(status="refused", reason=str(error))
             return

@@ -44,12 +44,14 @@ def say_on_stderr(line: str) -> None:
 class Slots:
     """Starts slots, and lets go of those that are lost or of another kind.
 
-    `ray`: the module, or a stand-in; `limit`: most at once, None: what fits on the nodes.
+    `ray`: the module, or a stand-in; `limit`: most at once, None: what fits on the nodes; `of_loop`: for a
+    training loop of the user's own.
     """
 
     ray: Any
     device: Device
     limit: int | None
+    of_loop: bool = False
     say: Callable[[str], None] = say_on_stderr
     claimed: ClaimedDevice | None = None
     slots: list[RunningSlot] = field(default_factory=list)
@@ -140,7 +142,7 @@ class Slots:
                 f"no slot of use is left on the cluster: {'; '.join(sorted(set(self._refused.values())))}"
             )
         for _ in range(target - len(self.slots)):
-            actor = self._make.options(**self._make_options()).remote(self.device)
+            actor = self._make.options(**self._make_options()).remote(self.device, self.of_loop)
             self.slots.append(RunningSlot(actor, actor.report.remote()))
 
     def _drop_idle(self, alive: set[str]) -> None:
@@ -213,7 +215,7 @@ class Slots:
         """Return why a slot cannot be one of this study; "" where it can."""
         if report.device is None:
             return f"has no such device ({report.problem})"
-        versions = read_versions()
+        versions = read_versions(self.of_loop)
         differing = [
             f"{name} {theirs}, not {versions[name]}"
             for name, theirs in report.versions.items()

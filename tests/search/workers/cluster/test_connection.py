@@ -85,6 +85,23 @@ def test_without_the_package_the_line_says_how_to_get_it(
         connection.connect(compose(["cluster=ray", "cluster.address=local"]).settings)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("trial=function", "trial.call=tests.support.my_loops:train"),
+        ("trial=command", "trial.command='true'"),
+    ],
+)
+def test_a_loop_travels_with_the_folder_that_it_lies_in(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sent = connection._make_environment(compose(["cluster=ray", *words]).settings)
+    assert sent is not None
+    assert (sent["py_modules"], sent["working_dir"]) == ([FOLDER], str(tmp_path))
+    assert ".venv*/" in sent["excludes"]
+
+
 def test_a_network_of_the_users_own_travels_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "my_networks").mkdir()
