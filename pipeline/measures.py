@@ -228,7 +228,7 @@ def measure_classes(right: "np.ndarray", named: "np.ndarray", support: "np.ndarr
 def score_answers(outputs: "np.ndarray", labels: "np.ndarray", measure: str = "accuracy") -> float:
     """Compute the measure of the task: R2 where the labels are floats [n], else that of classes.
 
-    `measure`: a name of `measure_classes`.
+    `measure`: a name of `measure_classes`, or `auc` (see `compute_auc`).
 
     Raises:
         Diverged: an output is NaN or infinite.
@@ -238,10 +238,59 @@ def score_answers(outputs: "np.ndarray", labels: "np.ndarray", measure: str = "a
     if labels.dtype.kind == "f":
         return compute_r2(outputs, labels)
     require_finite(outputs)
+    if measure == "auc":
+        return compute_auc(outputs, labels)[0]
     named, classes = outputs.argmax(axis=1), outputs.shape[1]
     right = labels[named == labels]
     counts = [np.bincount(numbers, minlength=classes) for numbers in (right, named, labels)]
     return measure_classes(counts[0], counts[1], counts[2], measure)
+
+
+def compute_auc(outputs: "np.ndarray", labels: "np.ndarray") -> tuple[float, float]:
+    """Compute the area under the ROC curve of `outputs` [n, classes] in 0..1, and its standard error.
+
+    Of two classes; of more the mean over the classes of each against the others (macro, one-vs-rest), as in
+    scikit-learn. Classes without a row are left out; 0.5 where one class alone has rows. The error is that
+    of DeLong et al. (1988, doi 10.2307/2531595), for the mean of the classes.
+    """
+    import numpy as np
+
+    outputs = np.asarray(outputs, np.float64)
+    present = np.unique(labels)
+    if len(present) < 2:
+        return 0.5, 0.5
+    if outputs.shape[1] == 2:
+        outputs, present = (outputs[:, 1] - outputs[:, 0])[:, None], np.array([1])
+        columns = outputs.T
+    else:
+        sums = outputs.sum(axis=1, keepdims=True)  # sigmoid outputs need not sum to 1
+        columns = (outputs / np.where(sums > 0, sums, 1))[:, present].T
+    areas, influence = [], np.zeros(len(labels))
+    for column, number in zip(columns, present, strict=True):
+        area, of_rows = _rank_class(column, labels == number)
+        areas.append(area)
+        influence += of_rows / len(present)
+    return float(np.mean(areas)), float(np.sqrt(np.square(influence).sum()))
+
+
+def _rank_class(scores: "np.ndarray", is_class: "np.ndarray") -> "tuple[float, np.ndarray]":
+    """Return the area of one class against the others, and what each row [n] adds to its error."""
+    import numpy as np
+
+    rows, others = int(is_class.sum()), int((~is_class).sum())
+    places = np.empty(len(scores))
+    places[is_class] = (_rank(scores)[is_class] - _rank(scores[is_class])) / others
+    places[~is_class] = 1 - (_rank(scores)[~is_class] - _rank(scores[~is_class])) / rows
+    area = float(places[is_class].mean())
+    return area, (places - area) / np.where(is_class, rows, others)
+
+
+def _rank(scores: "np.ndarray") -> "np.ndarray":
+    """Return how many scores are below each [n]; of equal ones, half of the others."""
+    import numpy as np
+
+    order = np.sort(scores)
+    return (np.searchsorted(order, scores, "left") + np.searchsorted(order, scores, "right") - 1) / 2
 
 
 def require_finite(outputs: "np.ndarray") -> None:

@@ -61,13 +61,21 @@ def run(words: Sequence[str]) -> None:
     with record_run(command_line, "diagnose", claimed) as record:
         record.record_data(prepared)
         log = DiagnosisLog(
-            recorder=DiagnosisRecorder(record, settings.diagnose.aim, compose, claimed.name),
+            recorder=DiagnosisRecorder(
+                record, settings.diagnose.aim, compose, claimed.name, settings.measure
+            ),
             import_seconds=import_seconds,
         )
-        printer = DiagnosisPrinter(settings.diagnose, log.recorder.cost_name, record)
+        printer = DiagnosisPrinter(settings.diagnose, log.recorder.cost_name, record, settings.measure)
         printer.print_start(start, claimed.name)
         for event in improve(
-            start, settings.train.seed, runner.run, runner.make_case, settings.diagnose, REMEDIES
+            start,
+            settings.train.seed,
+            runner.run,
+            runner.make_case,
+            settings.diagnose,
+            REMEDIES,
+            measure=settings.measure,
         ):
             log.write(event)
             printer.print_event(event)
@@ -105,11 +113,6 @@ def _compose_start(words: Sequence[str]) -> CommandLine:
         raise BadSetting("diagnose needs train.from=null: it trains afresh, got a run; leave it out")
     if getattr(command_line.settings.model, "pretrained", None):
         raise BadSetting("diagnose needs fresh weights, got model.init=pretrained; leave it out")
-    if command_line.settings.data.is_regression:
-        raise BadSetting(
-            "diagnose needs data.task=classification, since it keeps an accuracy, got regression; search "
-            "with sweep, or see where the time goes with profile"
-        )
     return command_line
 
 
@@ -221,6 +224,7 @@ def _record_result(log: DiagnosisLog, runner: "TrialRunner", final: CommandLine,
             accuracy_needed,
             recorder.cost_name,
             breakdowns[0][1].device,
+            settings.measure,
         ),
     )
     recorder.log_values(

@@ -19,6 +19,7 @@ from pipeline.diagnosis.measured_command import MeasuredCommand
 from pipeline.profiling.breakdown import Breakdown
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.diagnosis import Aim, Diagnose
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 if TYPE_CHECKING:
     from pipeline.tracking.run_recorder import RunRecorder
@@ -29,8 +30,15 @@ COLOURS = {Decision.accepted: "green", Decision.refused: "yellow", Decision.prom
 class DiagnosisPrinter:
     """The printer of a diagnosis: each event as it comes, and the result at the end."""
 
-    def __init__(self, settings: Diagnose, cost_name: str, record: "RunRecorder") -> None:
+    def __init__(
+        self,
+        settings: Diagnose,
+        cost_name: str,
+        record: "RunRecorder",
+        measure: Measure = ACCURACY_MEASURE,
+    ) -> None:
         self._settings, self._cost_name, self._record = settings, cost_name, record
+        self._measure = measure
         self._console = Console(highlight=False)
         self._baseline: MeasuredCommand | None = None
         self._conclusion: Conclusion | None = None
@@ -41,7 +49,9 @@ class DiagnosisPrinter:
     def print_start(self, start: Words, device: str) -> None:
         line = escape(" ".join(start)) or "the defaults"
         aim = (
-            "device-seconds to the same accuracy" if self._settings.aim is Aim.train else "p99 of one answer"
+            f"device-seconds to the same {self._measure.label}"
+            if self._settings.aim is Aim.train
+            else "p99 of one answer"
         )
         self._print(f"[bold]Diagnosing[/] {line}")
         self._print(
@@ -79,7 +89,8 @@ class DiagnosisPrinter:
     def _format_point(self, measured: MeasuredCommand) -> str:
         point = measured.point
         cost = format_seconds(point.device_seconds)
-        return f"{point.accuracy:.2%} validation for {cost} [dim]({self._cost_name})[/]"
+        reached = self._measure.format(point.accuracy)
+        return f"{reached} validation for {cost} [dim]({self._cost_name})[/]"
 
     def _print(self, text: str) -> None:
         self._console.print(text, soft_wrap=False)
@@ -140,10 +151,10 @@ class DiagnosisPrinter:
             ]
         gain = self._conclusion.gain
         assert gain is not None
-        change = 100 * (last.accuracy - first.accuracy)
+        change = self._measure.format_change(last.accuracy - first.accuracy)
         rows += [
             ("after", self._format_point(self._conclusion.result)),
-            ("result", f"[bold green]{gain.format()}[/]; accuracy {change:+.2f} points"),
+            ("result", f"[bold green]{gain.format()}[/]; {self._measure.label} {change}"),
             ("fresh seeds", self._format_fresh_seeds()),
             ("attempts", f"{len(self._attempts)}, {self._accepted} kept; {self._conclusion.reason}"),
         ]
@@ -159,7 +170,7 @@ class DiagnosisPrinter:
         assert self._conclusion is not None
         accuracies = self._conclusion.fresh_accuracies
         role = "that only chose the number of epochs" if self._conclusion.lengthened else "that had no say"
-        return f"{fmean(accuracies):.2%} validation on {len(accuracies)} seeds {role}"
+        return f"{self._measure.format(fmean(accuracies))} validation on {len(accuracies)} seeds {role}"
 
     def _list_promising(self) -> list[tuple[str, str]]:
         """List the remedies that are not proven, and what would settle each."""

@@ -21,7 +21,15 @@ from pipeline.secrets import mask
 from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.measuring import Claim, Price
-from pipeline.settings.searching.measures import R2_MEASURE
+from pipeline.settings.searching.measures import (
+    ACCURACY_MEASURE,
+    AUC,
+    BALANCED_ACCURACY,
+    BY_CLASS,
+    BY_ORDER,
+    F1,
+    R2_MEASURE,
+)
 from pipeline.trial.reports import TEST
 
 if TYPE_CHECKING:
@@ -44,6 +52,7 @@ def show_run(
 ) -> None:
     rows = [
         *_data_rows(prepared),
+        *_objective_rows(outcome),
         *_score_rows(outcome.evaluation),
         *_training_rows(outcome.trained, outcome.seconds, record),
         *_cost_rows(outcome.cost),
@@ -56,7 +65,7 @@ def show_run(
 
 def write_note(outcome: "TrialResult", record: "RunRecorder") -> str:
     """Return the summary in Markdown, for the page of the run."""
-    trained, rows = outcome.trained, _score_rows(outcome.evaluation)
+    trained, rows = outcome.trained, [*_objective_rows(outcome), *_score_rows(outcome.evaluation)]
     shown = ("learning_curve", "residuals" if trained.data.target else "confusion_matrix")
     rows += [*_training_rows(trained, outcome.seconds, record), *_cost_rows(outcome.cost)]
     rows += _served_rows(outcome.cost, outcome.served)
@@ -128,6 +137,18 @@ def _data_rows(prepared: "Prepared") -> Rows:
     return [("data", rows + ("; see data/report.json" if findings else "")), *findings]
 
 
+def _objective_rows(outcome: "TrialResult") -> Rows:
+    """Return a line of what is maximised, where that is none of the lines that follow."""
+    measure, evaluation = outcome.trained.settings.measure, outcome.evaluation
+    balance = getattr(evaluation, "balance", None)
+    if balance is None or measure.name not in (*BY_CLASS, *BY_ORDER):
+        return []
+    tested = {BALANCED_ACCURACY: balance.accuracy, F1: balance.f1, AUC: balance.auc}[measure.name]
+    reached = f"[bold]{measure.format(outcome.trained.curve.last.validation_accuracy)}[/] validation"
+    test = "" if tested is None else f", [bold]{measure.format(tested)}[/] test"
+    return [(measure.label, f"{reached}{test}; this is maximised")]
+
+
 def _score_rows(evaluation: "AnyEvaluation") -> Rows:
     from pipeline.evaluation.quantities import QuantityEvaluation
 
@@ -179,14 +200,23 @@ def _file_rows(evaluation: "Evaluation") -> Rows:
 
 def _balance_rows(balance: "ClassBalance", accuracy: float) -> Rows:
     """Return a line where accuracy hides what became of a rare class."""
+    rows = _auc_rows(balance)
     if not balance.is_telling(accuracy):
-        return []
+        return rows
     line = f"[bold]{balance.accuracy:.2%}[/] test, every class counting alike"
     if balance.unrecognised:
         names = ", ".join(map(escape, balance.unrecognised[:3]))
         more = len(balance.unrecognised) - 3
         line += f"; [yellow]never recognised: {names}{f' and {more} more' if more > 0 else ''}[/]"
-    return [("balanced", line)]
+    return [("balanced", line), *rows]
+
+
+def _auc_rows(balance: "ClassBalance") -> Rows:
+    """Return a line with the area under the ROC curve and its interval, where every class has rows."""
+    if balance.auc is None or balance.auc_half_width is None:
+        return []
+    half_width = ACCURACY_MEASURE.format_width(balance.auc_half_width)
+    return [("AUC", f"{balance.auc:.2%} ±{half_width} test")]
 
 
 def _training_rows(trained: "Trained", seconds: Seconds, record: "RunRecorder") -> Rows:

@@ -12,6 +12,8 @@ from pipeline.backend import keras
 from pipeline.data.features import Columns
 from pipeline.data.samples import Table, Texts, split_into_portions
 from pipeline.data.tables.column_types import ColumnType, Kind
+from pipeline.data.text_layers import fit_columns_of_text, make_column_of_text
+from pipeline.settings.preprocess import Vocabulary
 
 MAX_CATEGORIES = 100
 """Categories of a column that have an input of their own; the rarest others share that of unknown words."""
@@ -21,7 +23,7 @@ MOST_FOR_FLOAT32 = 1e12
 LEAST_SPREAD = 1e-4
 """Numbers whose spread is a smaller part of them lose digits that tell them apart."""
 LAYER_NAMES = re.compile(
-    r"(samples|scaling|logits|probabilities|hidden|category|column|log_mel|ngrams|tokens|flatten|embedding)s?(_\d+)*$"
+    r"(samples|scaling|logits|probabilities|hidden|category|column|log_mel|ngrams|tokens|word|flatten|embedding)s?(_\d+)*$"
 )
 
 # A column may have a name that Keras allows for no layer; its input is then called otherwise.
@@ -33,8 +35,18 @@ warnings.filterwarnings(
 # ---- fitting ----------------------------------------------------------------------------------------------
 
 
-def fit_columns(train: Table, types: Sequence[ColumnType] = ()) -> Columns:
-    """Fit medians, units and categories on the training rows; `types`: of the columns, where known."""
+def fit_columns(
+    train: Table, types: Sequence[ColumnType] = (), vocabulary: Vocabulary | None = None
+) -> Columns:
+    """Fit medians, units, categories and words on the training rows.
+
+    `types`: of the columns, where known; `vocabulary`: of columns of free text, which there may be with it.
+    """
+    free = {column.name for column in types if column.kind is Kind.text} if vocabulary else set()
+    by_kind: dict[bool, dict[str, Texts]] = {True: {}, False: {}}
+    for name, column in zip(train.categorical, train.words, strict=True):
+        by_kind[name in free][name] = column
+    texts, words = by_kind[True], by_kind[False]
     dates = {column.name for column in types if column.kind is Kind.date}
     by_name = {
         name: np.asarray(train.numbers[:, position], np.float64)
@@ -46,8 +58,8 @@ def fit_columns(train: Table, types: Sequence[ColumnType] = ()) -> Columns:
     return Columns(
         numeric=tuple(numbers),
         medians=tuple(map(_compute_median, numbers.values())),
-        categorical=train.categorical,
-        categories=tuple(map(_collect_categories, train.words)),
+        categorical=tuple(words),
+        categories=tuple(map(_collect_categories, words.values())),
         offsets=tuple(offset if unit is not None else 0.0 for offset, unit in widths) if any(is_wide) else (),
         units=tuple(1.0 if unit is None else unit for _, unit in widths) if any(is_wide) else (),
         is_wide=is_wide if any(is_wide) else (),
@@ -57,6 +69,8 @@ def fit_columns(train: Table, types: Sequence[ColumnType] = ()) -> Columns:
             bool(np.nanmax(np.append(by_name[name] % DAY, 0)) > 0) for name in train.numeric if name in dates
         ),
         types=tuple(types),
+        texts=tuple(texts),
+        counts=fit_columns_of_text(vocabulary, tuple(texts.values())) if vocabulary else (),
     )
 
 
@@ -98,7 +112,9 @@ def make_column_inputs(front: Columns) -> dict[str, Any]:
     dtypes = {
         name: "float64" if is_wide else "float32" for name, is_wide in zip(front.numeric, wide, strict=True)
     }
-    dtypes |= dict.fromkeys(front.dates, "float64") | dict.fromkeys(front.categorical, "string")
+    dtypes |= dict.fromkeys(front.dates, "float64") | dict.fromkeys(
+        (*front.categorical, *front.texts), "string"
+    )
     return {
         name: keras.Input((), dtype=dtype, name=_name_input(name, position))
         for position, (name, dtype) in enumerate(dtypes.items())
@@ -117,7 +133,10 @@ def _name_input(name: str, position: int) -> str:
 
 
 def make_column_features(front: Columns, inputs: dict[str, Any]) -> Any:
-    """Return the features [n, width] of a table, float32: numbers, ages of dates, their parts, categories."""
+    """Return the features [n, width] of a table, float32.
+
+    Numbers, ages of dates, their parts, categories, then words of free texts.
+    """
     columns = []
     if front.numeric:
         columns.append(_make_number_features(front, [inputs[name] for name in front.numeric]))
@@ -132,6 +151,10 @@ def make_column_features(front: Columns, inputs: dict[str, Any]) -> Any:
             vocabulary=list(words) or [""], output_mode="one_hot", name=f"category_{number_of_column}"
         )
         columns.append(lookup(inputs[name]))
+    columns += [
+        make_column_of_text(counts, inputs[name], number)
+        for number, (name, counts) in enumerate(zip(front.texts, front.counts, strict=True))
+    ]
     return keras.ops.concatenate(columns, -1) if len(columns) > 1 else columns[0]
 
 

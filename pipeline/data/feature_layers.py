@@ -12,8 +12,6 @@ import numpy as np
 from pipeline.backend import Tensor, keras, tf
 from pipeline.data.column_layers import fit_columns, make_column_features, make_column_inputs
 from pipeline.data.features import (
-    CHARACTER,
-    WHITESPACE,
     Columns,
     Counts,
     FrontEnd,
@@ -25,17 +23,14 @@ from pipeline.data.features import (
     Tokens,
 )
 from pipeline.data.samples import Batch, RawSamples, Table, Texts, estimate_width, split_into_portions
-from pipeline.data.text_split import choose_split
+from pipeline.data.text_layers import choose_text_split, fit_counts, fit_vocabulary, make_counts
 from pipeline.errors import BadData, BadSetting
 from pipeline.settings.preprocess import Form as TextForm
-from pipeline.settings.preprocess import Spectrogram, TextSplit, Vocabulary
+from pipeline.settings.preprocess import Spectrogram
 from pipeline.settings.settings import Settings
 
-TEXTS_PER_PORTION = 512
 FLOAT_PEAK = 2.0
 """Sounds of floats may pass full scale a little."""
-MAX_COUNT = 255
-"""Counts are stored as bytes."""
 
 
 # ---- fitting ----------------------------------------------------------------------------------------------
@@ -52,13 +47,15 @@ def fit_front_end(kind: SampleKind, train: RawSamples, settings: Settings) -> Fr
         case SoundSamples(rate), np.ndarray():
             return make_log_mel(settings.spectrogram, rate, train.shape[1])
         case TextSamples(), Texts() if uses_tokens(settings):
-            split = _choose_split(settings.vocabulary, train)
-            words = _fit_vocabulary(settings.vocabulary, train, None, split)
+            split = choose_text_split(settings.vocabulary, train)
+            words = fit_vocabulary(settings.vocabulary.size, train, None, split)
+            if not words:
+                raise BadData("the training texts must hold words, got none; look at the files")
             return Tokens(words, settings.vocabulary.length, split)
         case TextSamples(), Texts():
-            return _fit_counts(settings.vocabulary, train)
+            return fit_counts(settings.vocabulary, train)
         case TableSamples(types), Table():
-            return fit_columns(train, types)
+            return fit_columns(train, types, settings.vocabulary)
         case _:
             raise NotImplementedError(type(kind).__name__)
 
@@ -104,39 +101,6 @@ def make_log_mel(settings: Spectrogram, rate: int, samples: int) -> LogMel:
     )
 
 
-def _fit_counts(settings: Vocabulary, train: Texts) -> Counts:
-    split = _choose_split(settings, train)
-    vocabulary = _fit_vocabulary(settings, train, settings.ngrams, split)
-    unweighted = Counts(vocabulary, (), settings.ngrams, split)
-    texts_with = sum((features > 0).sum(axis=0) for features in compute_features(unweighted, train))
-    idf = np.log(1 + len(train) / (1 + np.asarray(texts_with, np.float64)))
-    idf[0] = idf[1:].mean()  # as in Keras: any other n-gram counts as an average one
-    return Counts(vocabulary, tuple(map(float, idf)), settings.ngrams, split)
-
-
-def _choose_split(settings: Vocabulary, train: Texts) -> str:
-    texts = (text for rows in _split_texts(len(train)) for text in train[rows])
-    return CHARACTER if choose_split(settings, texts) is TextSplit.letters else WHITESPACE
-
-
-def _fit_vocabulary(settings: Vocabulary, train: Texts, ngrams: int | None, split: str) -> tuple[str, ...]:
-    """Return the most frequent n-grams of the training texts, most frequent first."""
-    layer = keras.layers.TextVectorization(
-        settings.size + 2, ngrams=ngrams, split=split
-    )  # two are Keras' own
-    layer.adapt(tf.constant(list(train[rows]), tf.string) for rows in _split_texts(len(train)))
-    words = map(str, layer.get_vocabulary(include_special_tokens=False))
-    vocabulary = tuple(dict.fromkeys(word.rstrip("\0") for word in words))
-    if not vocabulary:
-        raise BadData("the training texts must hold words, got none; look at the files")
-    return vocabulary
-
-
-def _split_texts(rows: int) -> Iterator[slice]:
-    starts = range(0, rows, TEXTS_PER_PORTION)
-    return (slice(start, min(start + TEXTS_PER_PORTION, rows)) for start in starts)
-
-
 # ---- layers -----------------------------------------------------------------------------------------------
 
 
@@ -164,15 +128,7 @@ def make_features(front: FrontEnd | None, inputs: Any) -> Any:
         case LogMel():
             return _make_mel_features(front, inputs)
         case Counts():
-            layer = keras.layers.TextVectorization(
-                len(front.vocabulary) + 1,
-                ngrams=front.ngrams,
-                split=front.split,
-                output_mode="count",
-                vocabulary=list(front.vocabulary),
-                name="ngrams",
-            )
-            return keras.ops.minimum(layer(inputs), MAX_COUNT)
+            return make_counts(front, inputs)
         case Tokens():
             layer = keras.layers.TextVectorization(
                 len(front.vocabulary) + 2,

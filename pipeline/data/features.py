@@ -26,7 +26,7 @@ class TextSamples:
 
 @dataclass(frozen=True, slots=True)
 class TableSamples:
-    """Rows of a table with columns of numbers, dates and categories."""
+    """Rows of a table with columns of numbers, dates, categories and free text."""
 
     columns: tuple[ColumnType, ...] = ()
 
@@ -84,13 +84,13 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """A row -> its numbers, the parts of its dates, then each category one-hot, float32.
+    """A row -> its numbers, the parts of its dates, each category one-hot, the words of its texts; float32.
 
     An empty cell of a number or a date counts as the median. Index 0 of each category: a word that training
     never saw or seldom, or an empty cell. `offsets`, `units`: of each number, `(x - offset) / unit` is
     computed in float64 (() for 0 and 1); `is_wide`: float32 cannot hold it before that. `dates` are seconds
-    since 1970 with the medians `date_medians`; `has_time`: their time of day varies. `types`: how the
-    cells of all columns are read.
+    since 1970 with the medians `date_medians`; `has_time`: their time of day varies. `texts`: columns of
+    free text, whose words and their weights are in `counts`. `types`: how the cells of all columns are read.
     """
 
     numeric: tuple[str, ...]
@@ -104,6 +104,8 @@ class Columns:
     date_medians: tuple[float, ...] = ()
     has_time: tuple[bool, ...] = ()
     types: tuple[ColumnType, ...] = ()
+    texts: tuple[str, ...] = ()
+    counts: tuple[Counts, ...] = ()
 
 
 FrontEnd: TypeAlias = LogMel | Counts | Tokens | Columns
@@ -126,6 +128,11 @@ def decode_front_end(plain: dict[str, Any] | None) -> FrontEnd | None:
     values = {key: _make_tuples(value) for key, value in plain.items() if key != "kind"}
     if "types" in plain:
         values["types"] = tuple(map(decode_column_type, plain["types"]))
+    if "counts" in plain:
+        values["counts"] = tuple(
+            Counts(**{key: _make_tuples(value) for key, value in counts.items()})
+            for counts in plain["counts"]
+        )
     front: FrontEnd = FRONT_ENDS[plain["kind"]](**values)
     return front
 

@@ -18,8 +18,8 @@ from pipeline.data.report import CleaningReport, Findings
 from pipeline.data.samples import RawSamples, Table, copy_rows
 from pipeline.data.sources import LoadedData
 from pipeline.data.splitting import RowSelection
-from pipeline.errors import BadInput, BadSetting, DataChanged
-from pipeline.settings.data import SoundData, TextData
+from pipeline.errors import BadInput, BadSetting, DataChanged, format_one_line
+from pipeline.settings.data import Datasets, SoundData, TextData
 from pipeline.settings.kinds import option_name
 from pipeline.settings.preprocess import Preprocess, Standardise, Storage
 from pipeline.settings.settings import Settings
@@ -120,9 +120,9 @@ def _compute_key(source: str, settings: Settings) -> str:
         about.pop(key, None)  # `source` says what is in the files
     if not data.is_regression:
         about.pop("task", None)  # data that were prepared before there was one stay what they are
-    if isinstance(data, SoundData):
+    if isinstance(data, SoundData | Datasets):
         about["spectrogram"] = asdict(settings.spectrogram)
-    if isinstance(data, TextData) or getattr(data, "text", None):
+    if isinstance(data, TextData | Csv | Datasets):
         about["vocabulary"] = {**asdict(settings.vocabulary), "form": feature_layers.uses_tokens(settings)}
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
@@ -175,7 +175,7 @@ def prepare(
     if validation is None:
         train, validation = splitting.split_rows(train, "preprocess.validation", share, seed, classes)
     if deduplicate:
-        train = splitting.drop_repeats(train, [validation, test], dropped, findings)
+        train = splitting.drop_repeats(train, [validation, test], dropped, findings, classes)
         splitting.check_classes(train, loaded.classes)
     train = splitting.take_fraction(train, fraction, preprocess.seed, dropped)
     return _build_content(
@@ -221,7 +221,7 @@ def _build_content(
             for name, selection in selections.items()
         }
         scaling_values = _choose_scaling(front, splits["train"].features, preprocess)
-    _note_letters(front, sum(map(len, splits.values())), notes[1])
+    _note_words(front, sum(map(len, splits.values())), notes[1])
     report = _build_report(loaded, splits, *notes)
     return PreparedContent(
         splits=splits,
@@ -326,6 +326,15 @@ def _count_labels(classes: tuple[str, ...], splits: dict[str, Split]) -> dict[st
     }
 
 
-def _note_letters(front: FrontEnd | None, rows: int, findings: Findings) -> None:
-    if isinstance(front, Counts | Tokens) and front.split == CHARACTER:
-        findings.add("text", "cut into letters: written without spaces (vocabulary.split=...)", count=rows)
+def _note_words(front: FrontEnd | None, rows: int, findings: Findings) -> None:
+    """Add what became of texts: how they were cut, and how many words of each column are counted."""
+    fronts: dict[str, FrontEnd | None] = {"": front}
+    if isinstance(front, Columns):
+        fronts = dict(zip(front.texts, front.counts, strict=True))
+    for column, counts in fronts.items():
+        if isinstance(counts, Counts | Tokens) and counts.split == CHARACTER:
+            text = "cut into letters: written without spaces (vocabulary.split=...)"
+            findings.add("text", text, column, rows)
+        if isinstance(counts, Counts) and column:
+            text = f"of the column {format_one_line(column)} counted"
+            findings.add("word", text, count=len(counts.vocabulary))

@@ -155,8 +155,11 @@ def split_into_portions(rows: int, width: int) -> Iterator[slice]:
 
 
 def estimate_width(raw: RawSamples) -> int:
-    """Estimate how many numbers a row has; 64 for texts and tables."""
-    return int(np.prod(raw.shape[1:])) if isinstance(raw, np.ndarray) else 64
+    """Estimate how many numbers a row has; of texts and tables 64, and more where texts are long."""
+    if isinstance(raw, np.ndarray):
+        return int(np.prod(raw.shape[1:]))
+    letters = raw.letters.nbytes if isinstance(raw, Texts) else sum(each.letters.nbytes for each in raw.words)
+    return 64 + letters // (8 * max(1, len(raw)))
 
 
 def encode_rows(batch: Batch) -> list[bytes]:

@@ -2,13 +2,23 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from pipeline.data.conflicts import HashedRows, note_conflicts
 from pipeline.data.report import Findings
-from pipeline.data.samples import Batch, RawSamples, Texts, encode_rows, estimate_width, split_into_portions
+from pipeline.data.samples import (
+    Batch,
+    RawSamples,
+    Table,
+    Texts,
+    encode_rows,
+    estimate_width,
+    split_into_portions,
+)
 from pipeline.data.sources import LabelledSamples
 from pipeline.errors import BadData
 
@@ -16,13 +26,14 @@ MOST_REPEATS = 0.5
 """Where a larger share of a table's rows repeats others, there are few different ones."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowSelection:
     """Rows of a source that are not copied yet: `rows` int64 [n], in rising order.
 
     `labels`: int32 [n], of quantities float64 [n].
     `groups`: int64 [n], rows of one number stay on one side of a split; None: each row is by itself.
     `times`: float64 [n], the newest rows are split off; None: rows are split by chance.
+    `names`: of the file of each row of the source; None where rows are in no files of their own.
     """
 
     source: RawSamples
@@ -30,6 +41,7 @@ class RowSelection:
     labels: np.ndarray
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
+    names: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -37,7 +49,13 @@ class RowSelection:
     def select(self, indices: np.ndarray) -> "RowSelection":
         """Return a part of this selection; `indices`: positions in it, as numbers or as a mask."""
         groups, times = (None if array is None else array[indices] for array in (self.groups, self.times))
-        return RowSelection(self.source, self.rows[indices], self.labels[indices], groups, times)
+        return replace(self, rows=self.rows[indices], labels=self.labels[indices], groups=groups, times=times)
+
+    def name_row(self, classes: Sequence[str], number: int) -> str:
+        """Return the name of the file of a row of this selection, else that of its class."""
+        if self.names is not None:
+            return self.names[int(self.rows[number])]
+        return classes[int(self.labels[number])]
 
     def iterate_portions(self) -> Iterator[Batch]:
         """Yield the samples in portions that fit into memory."""
@@ -68,7 +86,9 @@ def clean_samples(samples: LabelledSamples, classes: int, dropped: dict[str, int
         )
     groups, times = (None if array is None else array[keep] for array in (samples.groups, samples.times))
     kept = labels[keep].astype(np.int32 if classes else np.float64)
-    return RowSelection(features, keep, kept, groups, times)
+    return RowSelection(
+        source=features, rows=keep, labels=kept, groups=groups, times=times, names=samples.names
+    )
 
 
 def _find_labelled_rows(labels: np.ndarray, classes: int) -> tuple[np.ndarray, str]:
@@ -237,18 +257,24 @@ def drop_repeats(
     other_splits: list[RowSelection],
     dropped: dict[str, int],
     findings: Findings,
+    classes: tuple[str, ...] = (),
 ) -> RowSelection:
     """Drop training rows that are in another split, too: a sample seen in training tests nothing.
 
     Where that would leave nothing of a class and equal samples have equal labels, the class has so few
     different samples that no split holds them apart: then all are kept.
     """
-    labels = {
-        row: label
-        for split in other_splits
-        for row, label in zip(_hash_rows(split), split.labels.tolist(), strict=True)
-    }
     hashes = list(_hash_rows(train))
+    others = [(split, list(_hash_rows(split))) for split in other_splits]
+    if classes:
+        splits = [
+            HashedRows(split.labels, rows, partial(split.name_row, classes))
+            for split, rows in ((train, hashes), *others)
+        ]
+        note_conflicts(splits, isinstance(train.source, Table), findings)
+    labels = {
+        row: label for split, rows in others for row, label in zip(rows, split.labels.tolist(), strict=True)
+    }
     keep = np.array([row not in labels for row in hashes], bool)
     agree = train.labels.dtype.kind != "f" and all(
         labels.get(row, label) == label for row, label in zip(hashes, train.labels.tolist(), strict=True)

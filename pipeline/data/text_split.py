@@ -21,11 +21,27 @@ def choose_split(settings: Vocabulary, texts: Iterable[str]) -> TextSplit:
     """Return how to cut texts: as the setting says, or as the texts are written."""
     if settings.split is not TextSplit.auto:
         return settings.split
+    return TextSplit.letters if is_unspaced(texts) else TextSplit.words
+
+
+def is_unspaced(texts: Iterable[str]) -> bool:
+    """Return whether texts are written without spaces between words: by their script, or long words."""
     unspaced = letters = words = length = 0
     for text in texts:
-        unspaced += len(UNSPACED.findall(text))
-        letters += len(LETTER.findall(UNSPACED.sub("", text)))
+        of_script, others = _count_letters(text)
+        unspaced, letters = unspaced + of_script, letters + others
         words += len(text.split())
         length += len(text)
-    is_unspaced = unspaced > UNSPACED_SHARE * (unspaced + letters) or length > LONG_WORD * max(1, words)
-    return TextSplit.letters if is_unspaced else TextSplit.words
+    return unspaced > UNSPACED_SHARE * (unspaced + letters) or length > LONG_WORD * max(1, words)
+
+
+def has_unspaced_script(texts: Iterable[str]) -> bool:
+    """Return whether texts are in a script that is written without spaces, such as Chinese or Thai."""
+    counts = [_count_letters(text) for text in texts]
+    unspaced, letters = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+    return unspaced > UNSPACED_SHARE * (unspaced + letters)
+
+
+def _count_letters(text: str) -> tuple[int, int]:
+    """Return how many letters are of scripts without spaces, and how many of others."""
+    return len(UNSPACED.findall(text)), len(LETTER.findall(UNSPACED.sub("", text)))

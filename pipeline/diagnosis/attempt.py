@@ -10,6 +10,7 @@ from pipeline.diagnosis.bottleneck import ProposedRemedy, Words
 from pipeline.diagnosis.measured_command import MeasuredCommand, count_epochs
 from pipeline.diagnosis.paired_tests import PairedTest
 from pipeline.settings.diagnosis import Diagnose
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 MAX_LOOKS = 12
 """Looks at an attempt, at most, however much time there is."""
@@ -73,7 +74,9 @@ class Attempt:
 # ---- the verdict ---------------------------------------------------------------------------------------
 
 
-def judge(attempt: Attempt, baseline: MeasuredCommand, settings: Diagnose) -> Attempt:
+def judge(
+    attempt: Attempt, baseline: MeasuredCommand, settings: Diagnose, measure: Measure = ACCURACY_MEASURE
+) -> Attempt:
     """Decide by the interval of the gain: kept, promising or refused, and say why.
 
     Costs are compared with those before the attempt, accuracies with the baseline of the whole diagnosis.
@@ -92,10 +95,10 @@ def judge(attempt: Attempt, baseline: MeasuredCommand, settings: Diagnose) -> At
         kept=cost.confidence >= needed,
         promising=settings.confidence <= cost.confidence < needed,
     )
-    return replace(judged, reason=_explain(judged, settings))
+    return replace(judged, reason=_explain(judged, settings, measure))
 
 
-def _explain(attempt: Attempt, settings: Diagnose) -> str:
+def _explain(attempt: Attempt, settings: Diagnose, measure: Measure) -> str:
     assert attempt.cost is not None
     assert attempt.accuracy is not None
     low, high = attempt.cost.compute_interval(attempt.needed)
@@ -104,9 +107,9 @@ def _explain(attempt: Attempt, settings: Diagnose) -> str:
     match attempt.decision:
         case Decision.accepted:
             return (
-                f"{gain}; accuracy {100 * attempt.accuracy.mean:+.2f} points "
+                f"{gain}; {measure.label} {measure.format_change(attempt.accuracy.mean)} "
                 f"({format_confidence(attempt.accuracy.confidence)} that no more than "
-                f"{100 * settings.tolerance:g} are lost)"
+                f"{float(measure.format_width(settings.tolerance)):g} are lost)"
             )
         case Decision.promising:
             return f"promising, not proven: {gain}"

@@ -22,6 +22,7 @@ from pipeline.diagnosis.measured_command import (
 from pipeline.diagnosis.paired_attempt import AttemptRunner
 from pipeline.measures import Curve
 from pipeline.settings.diagnosis import Aim, Diagnose
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 AFFORDABLE_SECONDS = 5.0
 """A baseline that costs no more for each seed is trained again with the fresh seeds, which then are pairs."""
@@ -73,6 +74,7 @@ def improve(
     settings: Diagnose,
     remedies: Sequence[Remedy],
     clock: Callable[[], float] = time.monotonic,
+    measure: Measure = ACCURACY_MEASURE,
 ) -> Iterator[Event]:
     """Yield BaselineMeasured, then SinglePointNamed and Attempt in turns, at last Conclusion.
 
@@ -83,7 +85,9 @@ def improve(
     seeds = range(first_seed, first_seed + settings.seeds)
     baseline = measure_baseline(start, seeds, run)
     yield BaselineMeasured(baseline)
-    runner = AttemptRunner(settings, seeds, run, baseline, budget)
+    runner = AttemptRunner(
+        settings=settings, seeds=seeds, run=run, baseline=baseline, budget=budget, measure=measure
+    )
     accepted, current, case = list[Attempt](), baseline, None
     failed, tried_words = set[str](), set[Words]()
     reason = f"the budget of {settings.steps} attempts is spent"

@@ -28,6 +28,7 @@ from pipeline.errors import FulcrumError
 from pipeline.measures import Curve
 from pipeline.settings.command_line import EPOCHS, Overrides
 from pipeline.settings.diagnosis import Aim, Diagnose
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 FIRST_LOOKS = 3
 """Looks at an attempt, at most, before it must be promising: after 1, 2 and 4 pairs of each seed."""
@@ -41,7 +42,7 @@ class HopelessError(Exception):
     """A remedy does not reach the required accuracy; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRunner:
     """Measures and judges the attempts of one diagnosis, all against the same baseline."""
 
@@ -50,6 +51,7 @@ class AttemptRunner:
     run: Run
     baseline: MeasuredCommand
     budget: TimeBudget
+    measure: Measure = ACCURACY_MEASURE
 
     @property
     def required_accuracy(self) -> float:
@@ -190,9 +192,10 @@ class AttemptRunner:
         spread = stdev(self.baseline.accuracies) if len(self.baseline.curves) > 1 else 0.0
         best = max(epoch.validation_accuracy for epoch in curve.epochs)
         if best < self.baseline.accuracies[0] - self.settings.tolerance - max(3 * spread, 0.003):
-            seconds = curve.last.device_seconds
+            seconds, to_text = curve.last.device_seconds, self.measure.format
             raise HopelessError(
-                f"far from {self.required_accuracy:.2%}: the first seed came to {best:.2%} in {seconds:.3g} s"
+                f"far from {to_text(self.required_accuracy)}: the first seed came to {to_text(best)} in "
+                f"{seconds:.3g} s"
             )
 
     def _limit_epochs(self, curve: Curve) -> int | None:
@@ -205,7 +208,7 @@ class AttemptRunner:
     # ---- judging ----------------------------------------------------------------------------------
 
     def _judge(self, attempt: Attempt) -> Attempt:
-        return judge(attempt, self.baseline, self.settings)
+        return judge(attempt, self.baseline, self.settings, self.measure)
 
     def find_enough_epochs(self, curves: Sequence[Curve]) -> int | None:
         """Return the first epoch after which the accuracy is that of the baseline within the tolerance.
@@ -232,8 +235,10 @@ class AttemptRunner:
                 fmean(list_accuracies(curves, number)) for number in range(1, count_epochs(curves) + 1)
             )
             seconds = fmean(curve.last.device_seconds for curve in curves)
+            to_text = self.measure.format
             raise HopelessError(
-                f"did not surely reach {self.required_accuracy:.2%}: best mean {best:.2%} in {seconds:.3g} s"
+                f"did not surely reach {to_text(self.required_accuracy)}: best mean {to_text(best)} in "
+                f"{seconds:.3g} s"
             )
         return epoch
 

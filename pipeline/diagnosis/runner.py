@@ -5,6 +5,7 @@ those of a user's own network share another one, which they may take down, and a
 cores needs a process of its own.
 """
 
+import math
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -64,7 +65,7 @@ def train_curve(
 
 
 def _raise_to_best(curve: Curve) -> Curve:
-    best, epochs = 0.0, []
+    best, epochs = -math.inf, []
     for epoch in curve.epochs:
         best = max(best, epoch.validation_accuracy)
         epochs.append(replace(epoch, validation_accuracy=best))

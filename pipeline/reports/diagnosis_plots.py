@@ -20,6 +20,7 @@ from pipeline.profiling.breakdown import Breakdown, Part
 from pipeline.profiling.roofline import AT_THE_ROOF, Roofline
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes, use_log_cost
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 COLOURS = {
     Part.input: "#F0E442",
@@ -173,13 +174,14 @@ def draw_improvement(
     required_accuracy: float,
     cost_name: str,
     device: str,
+    measure: Measure = ACCURACY_MEASURE,
 ) -> bytes:
-    """Draw cost (log) and accuracy from baseline to result; orange: refused, hollow orange: promising."""
+    """Draw cost (log) and the measure from baseline to result; orange: refused, hollow orange: promising."""
     kept_attempts = [attempt for attempt in attempts if attempt.kept]
     kept_attempts = kept_attempts[: len(kept_attempts) - len(conclusion.rejected)]
     end = conclusion.result.point
     subtitle = (
-        f"{_describe_gain(baseline, conclusion)} · "
+        f"{_describe_gain(baseline, conclusion, measure)} · "
         f"{len(kept_attempts)} of {len(attempts)} attempts kept · {shorten(device, 50)}"
     )
     figure = make_figure(10, 4.4, "The way to a cheaper command line", subtitle)
@@ -200,11 +202,14 @@ def draw_improvement(
     axes.margins(y=0.15)
     style = {"size": SMALL, "color": GREY, "va": "bottom", "ha": "right"}
     axes.annotate(
-        "accuracy that must be kept", (1, required_accuracy), xycoords=("axes fraction", "data"), **style
+        f"{measure.label} that must be kept",
+        (1, required_accuracy),
+        xycoords=("axes fraction", "data"),
+        **style,
     )
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}%"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: measure.format_tick(value)))
     axes.set_xlabel(f"{cost_name}, log scale", size=MIDDLE, color=INK)
-    axes.set_ylabel("validation accuracy, mean of the seeds", size=MIDDLE, color=INK)
+    axes.set_ylabel(f"validation {measure.label}, mean of the seeds", size=MIDDLE, color=INK)
     strip_axes(axes)
     _list_steps(
         legend,
@@ -214,9 +219,9 @@ def draw_improvement(
     return render_png(figure)
 
 
-def _describe_gain(baseline: MeasuredCommand, conclusion: Conclusion) -> str:
-    change = 100 * (conclusion.result.point.accuracy - baseline.point.accuracy)
-    return f"{conclusion.gain.format() if conclusion.gain else 'nothing pays'}, {change:+.2f} points"
+def _describe_gain(baseline: MeasuredCommand, conclusion: Conclusion, measure: Measure) -> str:
+    change = measure.format_change(conclusion.result.point.accuracy - baseline.point.accuracy)
+    return f"{conclusion.gain.format() if conclusion.gain else 'nothing pays'}, {change}"
 
 
 def _number_points(axes: Axes, path: Sequence[Point]) -> None:

@@ -20,7 +20,7 @@ from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from pipeline.frontier import find_frontier
 from pipeline.measures import Point, measure_classes
-from pipeline.settings.searching.measures import ACCURACY_MEASURE, BY_CLASS, Measure
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, BY_CLASS, BY_ORDER, Measure
 
 LEVEL = 0.95
 """Of the intervals, two-sided."""
@@ -29,12 +29,22 @@ DRAWS = 4000  # a probability is good to about 1 %
 CLOSE = 1e-18  # squares of logs: seeds that differ by less measured the same
 
 
+def _count_rows_of_order(counts: np.ndarray) -> int:
+    """Return how many rows a share would need to be as sure as an AUC of classes with `counts` rows each.
+
+    The variance of an area A is at most A (1 - A) / the smaller number of rows, of the class or of the others
+    (Birnbaum and Klose 1957, doi 10.1214/aoms/1177706794); that of a mean at most their mean.
+    """
+    smaller = np.minimum(counts, counts.sum() - counts)
+    return max(1, round(len(counts) / float((1 / np.maximum(smaller, 1)).sum())))
+
+
 @dataclass(frozen=True, slots=True)
 class ValidationSplit:
     """The rows that accuracies are counted on: how many they are, and the share 0..1 of the largest class.
 
-    Of a mean over the classes: how many rows a share would need to be as sure, and the value that naming the
-    largest class has.
+    Of a mean over the classes or an order of the rows: how many rows a share would need to be as sure, and
+    the value that guessing has.
     """
 
     rows: int
@@ -49,6 +59,8 @@ class ValidationSplit:
         if labels.dtype.kind == "f":
             return cls(len(labels), 0.0)
         there = np.bincount(np.asarray(labels))
+        if measure.name in BY_ORDER:
+            return cls(_count_rows_of_order(there[there > 0]), 0.5)
         if measure.name in BY_CLASS:
             is_largest = np.arange(len(there)) == there.argmax()
             right, named = np.where(is_largest, there, 0), np.where(is_largest, len(labels), 0)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.secrets import mask
-from pipeline.settings.searching.measures import BY_CLASS
+from pipeline.settings.searching.measures import BY_CLASS, BY_ORDER
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import UserLoop
 
@@ -78,7 +78,11 @@ class Overrides(tuple[str, ...]):
 
     def trial_part(self) -> "Overrides":
         """Return the words that are part of one trial; so is a measure that its epochs are scored by."""
-        scored_by = [f"search.objective={name}" for name in BY_CLASS if f"search.objective={name}" in self]
+        scored_by = [
+            f"search.objective={name}"
+            for name in (*BY_CLASS, *BY_ORDER)
+            if f"search.objective={name}" in self
+        ]
         return self.without(*NOT_OF_A_TRIAL, *MODEL_REFERENCES).with_(*scored_by)
 
 

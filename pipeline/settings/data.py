@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from pipeline.settings.rules import require
 
@@ -210,6 +211,59 @@ class ImageFolder(Data):
         require(fits, "data.size", "[height, width], each >= 1 and <= 4096, or null", self.size)
         known = re.fullmatch(r"white|black|grey|#[0-9a-fA-F]{6}", self.background) is not None
         require(known, "data.background", "white, black, grey or #RRGGBB", self.background)
+
+
+@dataclass(slots=True, kw_only=True)
+class Datasets(Data):
+    """A data set of the Hugging Face package `datasets`, which must be installed apart.
+
+    `name`: on the Hub, or the path of a folder or file; `config`: its variant; `label`: the column that is
+    learned, null where it can be told; `features`: the columns learned from, null for all but the label.
+    What they hold decides on the rest: images (`size`, `colours`, `background`), sounds (`seconds`, `rate`),
+    one column of texts, or a table.
+    """
+
+    name: str
+    config: str | None
+    label: str | None
+    features: list[str] | None
+    size: list[int] | None
+    colours: Colours
+    background: str
+    seconds: float
+    rate: int | None
+    on_error: OnError
+    task: Task = Task.classification
+
+    def __post_init__(self) -> None:
+        Data.__post_init__(self)
+        self.make_image_folder()  # these check what they have in common with this
+        self.make_audio_folder()
+        require(self.features != [], "data.features", "one column or more, or null (all but the label)", "[]")
+        require(
+            self.label is None or self.label not in (self.features or ()),
+            "data.features",
+            f"columns without data.label ({self.label})",
+            self.features,
+        )
+
+    def make_image_folder(self) -> ImageFolder:
+        """Return the settings of images alone."""
+        return ImageFolder(
+            path=self.name,
+            size=self.size,
+            colours=self.colours,
+            background=self.background,
+            **self._list_common(),
+        )
+
+    def make_audio_folder(self) -> AudioFolder:
+        """Return the settings of sounds alone."""
+        return AudioFolder(path=self.name, seconds=self.seconds, rate=self.rate, **self._list_common())
+
+    def _list_common(self) -> dict[str, Any]:
+        names = ("on_error", "task", "fraction", "in_memory_limit")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(slots=True)

@@ -37,6 +37,7 @@ class Objective(StrEnum):
     accuracy_under_shift = "accuracy_under_shift"
     balanced_accuracy = "balanced_accuracy"
     f1 = "f1"
+    auc = "auc"
     r2 = "r2"
 
 

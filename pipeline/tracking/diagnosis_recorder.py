@@ -23,6 +23,7 @@ from pipeline.reports.palette import BLUE, GREY, ORANGE
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.data import Data
 from pipeline.settings.diagnosis import Aim
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 from pipeline.tracking import diagnosis_view, mlflow_runs, shared_views
 from pipeline.tracking.command_record import COMMAND, log_long_overrides, make_overrides_tag
 from pipeline.tracking.diagnosis_view import WALK
@@ -40,10 +41,16 @@ class DiagnosisRecorder:
     """A writer into the diagnose run that also opens those nested in it."""
 
     def __init__(
-        self, recorder: RunRecorder, aim: Aim, interpret: Callable[[Words], CommandLine], device: str
+        self,
+        recorder: RunRecorder,
+        aim: Aim,
+        interpret: Callable[[Words], CommandLine],
+        device: str,
+        measure: Measure = ACCURACY_MEASURE,
     ) -> None:
         """Write through `recorder`. `interpret`: reads overrides; `device`: the name that tags every run."""
         self._recorder, self._interpret, self._device = recorder, interpret, device
+        self._measure = measure
         self.cost_name = recorder.cost_metric if aim is Aim.train else LATENCY
 
     # ---- nested runs --------------------------------------------------------------------------------
@@ -72,7 +79,7 @@ class DiagnosisRecorder:
         run_id = self._open_nested(f"{attempt.number} {proposal.remedy}", attempt.words, tags)
         if attempt.after:
             self._log_measured(run_id, attempt.after)
-        self._log_metrics(run_id, _list_evidence(attempt))
+        self._log_metrics(run_id, _list_evidence(attempt, self._measure.metric))
         self._recorder.client.set_terminated(run_id, "FINISHED" if attempt.after else "FAILED")
         return run_id
 
@@ -95,7 +102,9 @@ class DiagnosisRecorder:
     def _log_measured(self, run_id: str, result: MeasuredCommand) -> None:
         """Log the point, and the mean curve that leads to it."""
         point = result.point
-        self._log_metrics(run_id, {"accuracy": point.accuracy, self.cost_name: point.device_seconds})
+        self._log_metrics(
+            run_id, {self._measure.metric: point.accuracy, self.cost_name: point.device_seconds}
+        )
         self._log_at_cost(run_id, point)
         # The curve ends at the point: as the clock ran when the baseline was measured.
         scale = point.device_seconds / fmean(list_costs(result.curves, result.epoch))
@@ -103,11 +112,13 @@ class DiagnosisRecorder:
             mean = fmean(list_accuracies(result.curves, epoch))
             device_seconds = scale * fmean(list_costs(result.curves, epoch))
             self._log_metrics(
-                run_id, {"train/validation_accuracy": mean, "train/device_seconds": device_seconds}, epoch
+                run_id,
+                {f"train/validation_{self._measure.metric}": mean, "train/device_seconds": device_seconds},
+                epoch,
             )
             self._log_metrics(
                 run_id,
-                {shared_views.make_curves_metric(): mean},
+                {shared_views.make_curves_metric(self._measure): mean},
                 shared_views.round_to_units(device_seconds, shared_views.MILLISECONDS),
             )
 
@@ -115,7 +126,7 @@ class DiagnosisRecorder:
         """Log a dot of the chart: accuracy, with its cost as the step."""
         unit = diagnosis_view.choose_unit(self.cost_name)
         name, step = (
-            shared_views.make_cost_metric(self.cost_name, unit),
+            shared_views.make_cost_metric(self.cost_name, unit, self._measure),
             shared_views.round_to_units(point.device_seconds, unit),
         )
         self._log_metrics(run_id, {name: point.accuracy}, step)
@@ -151,9 +162,9 @@ class DiagnosisRecorder:
         self._log_metrics(
             self._recorder.run_id,
             {
-                "accuracy": last.accuracy,
+                self._measure.metric: last.accuracy,
                 self.cost_name: last.device_seconds,
-                "baseline/accuracy": first.accuracy,
+                f"baseline/{self._measure.metric}": first.accuracy,
                 f"baseline/{self.cost_name}": first.device_seconds,
                 "times_cheaper": first.device_seconds / last.device_seconds,
                 "attempts": len(attempts),
@@ -165,7 +176,7 @@ class DiagnosisRecorder:
             self._log_metrics(self._recorder.run_id, interval)
         if conclusion.fresh_accuracies:
             mean = sum(conclusion.fresh_accuracies) / len(conclusion.fresh_accuracies)
-            self._log_metrics(self._recorder.run_id, {"accuracy_on_fresh_seeds": mean})
+            self._log_metrics(self._recorder.run_id, {f"{self._measure.metric}_on_fresh_seeds": mean})
         tags = {
             **make_overrides_tag(conclusion.result.words),
             "final_command": self._interpret(conclusion.result.words).command_line("run"),
@@ -182,7 +193,7 @@ class DiagnosisRecorder:
     def plant_view(self, attempts: Sequence[Attempt], ui_base: str) -> str:
         """Set the view of this diagnosis into its experiment; return its link in the UI at `ui_base`."""
         record = self._recorder
-        page = diagnosis_view.make_page(record.run_id, attempts, self.cost_name)
+        page = diagnosis_view.make_page(record.run_id, attempts, self.cost_name, self._measure)
         name = f"{record.name} {record.run_id[:6]}"
         return shared_views.plant_views(
             record.client, record.experiment_id, record.run_id, name, (page,), ui_base
@@ -215,12 +226,12 @@ class DiagnosisRecorder:
         self._recorder.record_served(served)
 
 
-def _list_evidence(attempt: Attempt) -> dict[str, float]:
+def _list_evidence(attempt: Attempt, metric: str) -> dict[str, float]:
     """Return what the two tests found, by metric name."""
     before = attempt.before.point
     evidence = {
         "expected_gain": attempt.proposal.gain,
-        "before/accuracy": before.accuracy,
+        f"before/{metric}": before.accuracy,
         "before/cost": before.device_seconds,
         "kept": float(attempt.kept),
     }
@@ -230,7 +241,7 @@ def _list_evidence(attempt: Attempt) -> dict[str, float]:
         evidence |= dict(zip(("gain_low", "gain_high"), attempt.gain_interval, strict=True))
     if attempt.accuracy:
         evidence |= {
-            "accuracy_change": attempt.accuracy.mean,
-            "accuracy_confidence": attempt.accuracy.confidence,
+            f"{metric}_change": attempt.accuracy.mean,
+            f"{metric}_confidence": attempt.accuracy.confidence,
         }
     return evidence

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pipeline.diagnosis.attempt import Attempt
 from pipeline.diagnosis.measured_command import MeasuredCommand
 from pipeline.settings.command_line import key_of
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 from pipeline.tracking import shared_views
 from pipeline.tracking.mlflow_runs import quote
 from pipeline.tracking.shared_views import MICROSECONDS, ViewPage
@@ -28,16 +29,19 @@ def list_baselines(
     return [*baselines[:until], result] if len(baselines) > 1 else baselines
 
 
-def make_page(run_id: str, attempts: Sequence[Attempt], cost_metric: str) -> ViewPage:
+def make_page(
+    run_id: str, attempts: Sequence[Attempt], cost_metric: str, measure: Measure = ACCURACY_MEASURE
+) -> ViewPage:
     """Make the page that the view shows; `run_id`: of the diagnose run."""
     changed = [key_of(word) for attempt in attempts for word in attempt.proposal.words]
     return ViewPage(
         name="a walk to a cheaper command line",
         run_filter=f"tags.{WALK} = {quote(run_id)}",
-        dot_metric=shared_views.make_cost_metric(cost_metric, choose_unit(cost_metric)),
+        dot_metric=shared_views.make_cost_metric(cost_metric, choose_unit(cost_metric), measure),
         cost_metric=cost_metric,
         param_keys=tuple(dict.fromkeys(changed)),
         tag_keys=("decision", "remedy", "reason"),
         accuracy_range={},
         curves_title="Attempts and their curves",
+        measure=measure,
     )

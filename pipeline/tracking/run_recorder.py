@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user
     import keras
 
     from pipeline.data.prepared import Prepared
+    from pipeline.evaluation.class_balance import ClassBalance
     from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
     from pipeline.evaluation.membership import Attack
     from pipeline.evaluation.quantities import QuantityEvaluation
@@ -48,6 +49,13 @@ if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user
 FLUSH_SECONDS = 5.0
 PRIVACY = "privacy"
 """Tag of a run whose training was private: what was spent, in a line."""
+
+
+def _list_auc(balance: "ClassBalance") -> dict[str, float]:
+    """Return the area under the ROC curve, and half the width of its interval (95 %)."""
+    if balance.auc is None or balance.auc_half_width is None:
+        return {}
+    return {"evaluate/test_auc": balance.auc, "evaluate/test_auc_half_width": balance.auc_half_width}
 
 
 class RunRecorder:
@@ -210,7 +218,7 @@ class RunRecorder:
             {
                 "evaluate/test_balanced_accuracy": balance.accuracy,
                 "evaluate/test_f1": balance.f1,
-                **({"evaluate/test_auc": balance.auc} if balance.auc is not None else {}),
+                **_list_auc(balance),
                 "evaluate/test_calibration_error": evaluation.calibration_error,
                 "evaluate/gap_train_test": evaluation.gap_train_test,
                 "evaluate/gap_train_validation": evaluation.gap_train_validation,

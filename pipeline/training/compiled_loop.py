@@ -25,21 +25,19 @@ from pipeline.training.device_data import (
     scale_labels,
     split_rows,
 )
-from pipeline.training.mlp_gradients import NetworkSpec
+from pipeline.training.mlp_gradients import NetworkSpec, Scores
 from pipeline.training.optimizers import rule_of
 from pipeline.training.privacy.sampling import find_room, order_rows
 from pipeline.training.schedules import learning_rates
 
-ScoreFunction = Callable[[Tensor, Tensor, Sequence[Tensor], Tensor], tuple[Tensor, Tensor]]
+ScoreFunction = Callable[[Tensor, Tensor, Sequence[Tensor], Tensor], Scores]
 
 
 @lru_cache(maxsize=compiled_epoch.MAX_COMPILED)
 def compile_score(network: NetworkSpec, xla: bool) -> ScoreFunction:
-    """Compile (features, labels, parameters, smoothing) -> sum of losses, counts of `sum_scores`."""
+    """Compile (features, labels, parameters, smoothing) -> what `sum_scores` returns."""
 
-    def score(
-        features: Tensor, labels: Tensor, parameters: Sequence[Tensor], smoothing: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def score(features: Tensor, labels: Tensor, parameters: Sequence[Tensor], smoothing: Tensor) -> Scores:
         return mlp_gradients.sum_scores(
             network, mlp_gradients.forward(network, parameters, features).logits, labels, smoothing
         )
@@ -197,7 +195,7 @@ class CompiledLoop:
         portions = split_rows(len(self._unseen.labels), max(self._spec.network.sizes))
         return finish_score(map(self._score_rows, portions), self._unseen_labels, self._settings.measure.name)
 
-    def _score_rows(self, rows: slice) -> tuple[Tensor, Tensor]:
+    def _score_rows(self, rows: slice) -> Scores:
         features, labels, *_ = self._unseen
         with tf.device(self._tf_device):
             return self._score(

@@ -1,18 +1,19 @@
 """What goes into a run: samples on the device, their order, and the shape of the network."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared, Split
-from pipeline.measures import divide_squares, measure_classes, sum_squares
+from pipeline.measures import divide_squares, measure_classes, score_answers, sum_squares
 from pipeline.models import keras_models
 from pipeline.settings.model import Activation, Output
+from pipeline.settings.searching.measures import BY_ORDER
 from pipeline.settings.settings import Settings
 from pipeline.training.losses import loss_of
-from pipeline.training.mlp_gradients import NetworkSpec
+from pipeline.training.mlp_gradients import NetworkSpec, Scores
 
 MAX_SCORED_NUMBERS = 2**24
 """Numbers in the widest layer's output while scoring; more rows go through in portions."""
@@ -115,15 +116,22 @@ def scale_labels(split: Split, prepared: Prepared) -> np.ndarray:
     return prepared.target.scale(split.labels)
 
 
-def finish_score(sums: Iterable[tuple[Any, Any]], labels: np.ndarray, measure: str) -> tuple[float, float]:
+def finish_score(sums: Iterable[Scores], labels: np.ndarray, measure: str) -> tuple[float, float]:
     """Return mean loss and measure from what `sum_scores` gives of each portion of a split.
 
     `labels`: of the split, as `scale_labels` returns them: R2 of quantities, else the measure of that name.
     """
-    pairs = [(float(loss), np.asarray(more, np.float64)) for loss, more in sums]
-    losses, second = sum(loss for loss, _ in pairs), np.sum([more for _, more in pairs], axis=0)
+    losses, counts, outputs = 0.0, list[np.ndarray](), list[np.ndarray]()
+    for loss, more, answers in sums:
+        losses += float(loss)
+        counts.append(np.asarray(more, np.float64))
+        if measure in BY_ORDER:
+            outputs.append(np.asarray(answers, np.float64))
+    second = np.sum(counts, axis=0)
     if labels.dtype.kind == "f":
         return losses / len(labels), divide_squares(float(second), sum_squares(labels))
+    if outputs:
+        return losses / len(labels), score_answers(np.concatenate(outputs), labels, measure)
     there = np.bincount(labels, minlength=second.shape[1])
     return losses / len(labels), measure_classes(second[0], second[1], there, measure)
 

@@ -14,7 +14,7 @@ from pipeline.settings.settings import Settings
 from pipeline.settings.training import Policy
 from pipeline.training import augmentation, compiled_epoch, device_data, mlp_gradients
 from pipeline.training.device_data import EpochPlan
-from pipeline.training.mlp_gradients import make_targets
+from pipeline.training.mlp_gradients import Scores, make_targets
 from pipeline.training.optimizers import rule_class
 from pipeline.training.random_streams import derive_seed, drop_out_by_streams, find_dropout_layers
 from pipeline.training.schedules import learning_rates
@@ -190,7 +190,7 @@ class KerasLoop:
         portions = device_data.split_rows(len(labels), keras_models.get_widest_output(self._model))
         return device_data.finish_score(map(self._score_rows, portions), labels, self._settings.measure.name)
 
-    def _score_rows(self, rows: slice) -> tuple[Tensor, Tensor]:
+    def _score_rows(self, rows: slice) -> Scores:
         logits = self._model.predict_on_batch(np.asarray(self._validation.features[rows], np.float32))
         answers = tf.constant(self._unseen_labels[rows], self._network.label_type)
         return mlp_gradients.sum_scores(

@@ -6,12 +6,15 @@ parameters, logits and loss; `narrow` the type of the hidden layers' matrix prod
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from pipeline.backend import Tensor, tf
 from pipeline.settings.model import Activation
 from pipeline.settings.training import Policy
-from pipeline.training.losses import LossFunction
+from pipeline.training.losses import LossFunction, to_probabilities
+
+Scores: TypeAlias = tuple[Tensor, Tensor, Tensor]
+"""What `sum_scores` returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,21 +111,21 @@ def make_targets(network: NetworkSpec, labels: Tensor, smoothing: Tensor) -> Ten
     return tf.one_hot(labels, network.sizes[-1], 1 - smoothing + off_value, off_value, dtype=network.wide)
 
 
-def sum_scores(
-    network: NetworkSpec, logits: Tensor, labels: Tensor, smoothing: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the sum of the losses, and how often logits [n, classes] name each class, int32 [2, classes].
+def sum_scores(network: NetworkSpec, logits: Tensor, labels: Tensor, smoothing: Tensor) -> Scores:
+    """Return the sum of the losses, how often each class is named, int32 [2, classes], and the outputs.
 
-    Row 0: rightly; row 1: at all. Of quantities, the second is the sum of the squared errors.
+    Row 0: rightly; row 1: at all. Of quantities, the second is the sum of the squared errors. `logits`, and
+    the outputs: [n, classes].
     """
     targets = make_targets(network, labels, smoothing)
     sample_losses = network.loss.compute(logits, targets)
     if network.loss.is_of_quantity:
-        return tf.reduce_sum(sample_losses), tf.reduce_sum(tf.square(logits - targets))
+        return tf.reduce_sum(sample_losses), tf.reduce_sum(tf.square(logits - targets)), logits
     named, classes = tf.argmax(logits, 1, tf.int32), logits.shape[-1]
     right = tf.cast(named == labels, tf.int32)
     counts = [tf.math.unsorted_segment_sum(ones, named, classes) for ones in (right, tf.ones_like(right))]
-    return tf.reduce_sum(sample_losses), tf.stack(counts)
+    outputs = to_probabilities(network.loss.output, logits)
+    return tf.reduce_sum(sample_losses), tf.stack(counts), outputs
 
 
 # ---- backward ---------------------------------------------------------------------------------------

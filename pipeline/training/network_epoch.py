@@ -19,7 +19,7 @@ from pipeline.training import augmentation, mlp_gradients
 from pipeline.training.augmentation import ImageChanges
 from pipeline.training.compiled_epoch import HyperParameters, get_update_arguments
 from pipeline.training.device_data import DeviceData, EpochPlan
-from pipeline.training.mlp_gradients import NetworkSpec
+from pipeline.training.mlp_gradients import NetworkSpec, Scores
 from pipeline.training.optimizers import UpdateRule, add_up_rows
 from pipeline.training.privacy import network as private_network
 from pipeline.training.privacy import noise, sampling
@@ -297,11 +297,11 @@ class CompiledNetwork:
         )
 
     @cached_property
-    def score(self) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def score(self) -> Callable[[Tensor, Tensor, Tensor], Scores]:
         """(samples [n, *shape], labels [n], smoothing) -> sums as `sum_scores`, of what is loaded."""
         network = self.spec.network
 
-        def score(samples: Tensor, labels: Tensor, smoothing: Tensor) -> tuple[Tensor, Tensor]:
+        def score(samples: Tensor, labels: Tensor, smoothing: Tensor) -> Scores:
             return mlp_gradients.sum_scores(network, self.model(samples, training=False), labels, smoothing)
 
         compiled: Any = tf.function(

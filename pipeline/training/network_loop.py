@@ -17,6 +17,7 @@ from pipeline.settings.training import Engine, Policy
 from pipeline.training import augmentation, compiled_epoch, device_data, network_epoch
 from pipeline.training.device_data import EpochPlan
 from pipeline.training.keras_loop import BATCHES_AHEAD, make_input_options
+from pipeline.training.mlp_gradients import Scores
 from pipeline.training.network_epoch import CompiledNetwork, EpochInputs, NetworkEpochSpec, NetworkState
 from pipeline.training.optimizers import rule_of
 from pipeline.training.privacy.sampling import find_room, order_rows
@@ -169,7 +170,7 @@ class NetworkLoop:
             map(self._score_rows, portions), self._unseen_labels, self._settings.measure.name
         )
 
-    def _score_rows(self, rows: slice) -> tuple[Tensor, Tensor]:
+    def _score_rows(self, rows: slice) -> Scores:
         validation = self._prepared.validation
         samples = np.asarray(validation.features[rows], np.float32)
         labels = self._unseen_labels[rows]

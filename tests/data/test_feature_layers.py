@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.backend import keras, tf
 from pipeline.cli.compose import compose
-from pipeline.data import feature_layers
+from pipeline.data import feature_layers, text_layers
 from pipeline.data.features import (
     Columns,
     Counts,
@@ -139,6 +139,48 @@ def test_a_table_is_filled_and_one_hot() -> None:
     assert model(feature_layers.convert_to_tensors(other)).numpy().tolist() == [[3, 7, 1, 0, 0]]
 
 
+def make_remarks(texts: list[str]) -> tuple[Table, tuple[ColumnType, ...]]:
+    table = Table(np.arange(len(texts), dtype=float)[:, None], (make_texts(texts),), ("size",), ("remark",))
+    kinds = (ColumnType(name="size", kind=Kind.number), ColumnType(name="remark", kind=Kind.text))
+    return table, kinds
+
+
+def test_words_of_free_text_stand_beside_the_other_columns() -> None:
+    table, kinds = make_remarks(["A good film!", "a bad, bad film", "", "good good day"])
+    front = feature_layers.fit_front_end(TableSamples(kinds), table, told())
+    assert isinstance(front, Columns)
+    assert (front.categorical, front.texts) == ((), ("remark",))
+    (counts,) = front.counts
+    assert set(counts.vocabulary) == {"a", "film", "good"}  # of two texts at least
+    assert counts.idf[0] == 0
+    weights = dict(zip(counts.vocabulary, counts.idf[1:], strict=True))
+    assert weights["good"] == pytest.approx(np.log(1 + 4 / 3))
+    found = features(front, table)
+    assert found[:, 0].tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(np.linalg.norm(found[:, 1:], axis=1), [3, 3, 0, 3], rtol=1e-5)
+    place = counts.vocabulary.index("good")
+    assert found[3, 1:].tolist() == pytest.approx([3.0 if number == place else 0.0 for number in range(3)])
+
+
+def test_free_texts_have_a_bound_together_and_may_be_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, kinds = make_remarks([f"{word} {word} x y z q" for word in "abcdefgh" * 2])
+    two = Table(table.numbers, (*table.words, make_texts(["?!"] * 16)), ("size",), ("remark", "other"))
+    monkeypatch.setattr(text_layers, "COLUMN_WORDS", 6)
+    front = feature_layers.fit_front_end(
+        TableSamples((*kinds, ColumnType(name="other", kind=Kind.text))), two, told()
+    )
+    assert isinstance(front, Columns)
+    assert [len(counts.vocabulary) for counts in front.counts] == [3, 1]
+    assert features(front, two)[:, -1].tolist() == [0.0] * 16
+
+
+def test_free_text_without_spaces_is_cut_into_letters() -> None:
+    table, kinds = make_remarks(["味道很好", "味道不好", "很好吃"])
+    front = feature_layers.fit_front_end(TableSamples(kinds), table, told())
+    assert isinstance(front, Columns)
+    assert set(front.counts[0].vocabulary) == {"味", "道", "很", "好"}
+
+
 @pytest.mark.parametrize(
     "front",
     [
@@ -164,6 +206,8 @@ def test_a_table_is_filled_and_one_hot() -> None:
             types=(
                 ColumnType(name="a", kind=Kind.number, missing=("na",), number=NumberFormat(suffix="kg")),
             ),
+            texts=("c",),
+            counts=(Counts(("u", "v"), (0.0, 1.0, 2.0), 1, "character"),),
         ),
         None,
     ],
@@ -231,6 +275,12 @@ def small(tmp_path: Path, kind: str, *more: str) -> Settings:
         case "texts" | "tokens":
             model = "model=text" if kind == "tokens" else "model=mlp"
             return told("data=text_folder", f"data.path={places.text_folder(root)}", model, *words)
+        case "remarks":
+            sizes = [
+                f"{row % 7}.5,a {'fine' if row % 2 else 'dull'} day {row},{row % 2}" for row in range(60)
+            ]
+            (tmp_path / "r.csv").write_text("\n".join(["size,remark,y", *sizes]))
+            return told("data=csv", f"data.path={tmp_path / 'r.csv'}", "data.label=y", *words)
         case _:
             table = places.table(tmp_path / "t.csv")
             columns = ["data.label='kind of thing'", "data.columns=[size,colour]"]
@@ -241,7 +291,7 @@ def trained_on(prepared: Prepared) -> Any:
     return copy_rows(prepared.train.samples, np.arange(len(prepared.train)))
 
 
-KINDS = ["sounds", "texts", "tokens", "table"]
+KINDS = ["sounds", "texts", "tokens", "table", "remarks"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -265,9 +315,12 @@ def test_the_front_and_scaling_know_the_training_split_only(tmp_path: Path, kind
     settings = small(tmp_path, kind)
     prepared = preprocess(settings)
     types = prepared.front.types if isinstance(prepared.front, Columns) else ()
-    form = {"sounds": SoundSamples(8000), "table": TableSamples(types)}.get(kind, TextSamples())
+    tables = dict.fromkeys(("table", "remarks"), TableSamples(types))
+    form = {"sounds": SoundSamples(8000), **tables}.get(kind, TextSamples())
     assert feature_layers.fit_front_end(form, trained_on(prepared), settings) == prepared.front
-    if kind == "table":
+    if kind in tables:
+        assert isinstance(prepared.front, Columns)
+        assert prepared.front.texts == (("remark",) if kind == "remarks" else ())
         scaled = (prepared.train.features - prepared.scaling.mean) / prepared.scaling.std
         np.testing.assert_allclose(scaled[:, 0].mean(), 0, atol=1e-5)
         np.testing.assert_allclose(scaled[:, 0].std(), 1, atol=1e-5)

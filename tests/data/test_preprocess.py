@@ -168,6 +168,18 @@ def test_extreme_units_give_a_divisor_that_every_device_knows(unit: float, stand
     assert np.all(parts.scaling.std >= np.finfo(np.float32).tiny)
 
 
+def test_equal_samples_with_different_labels_are_told_by_class_and_counted_once() -> None:
+    first = samples(60)
+    features, labels = np.asarray(first.features).copy(), first.labels.copy()
+    features[[10, 20, 30]] = features[0]
+    features[41] = features[40]
+    loaded = LoadedData(train=LabelledSamples(features, labels), test=None, classes=("a", "b", "c"))
+    (told_text,) = [str(each) for each in prepare(loaded, told(), "x").report.findings]
+    assert told_text.startswith("2 samples found under several labels, of which one at most is right")
+    quantities = LoadedData(train=LabelledSamples(features, labels.astype(float)), test=None, classes=())
+    assert prepare(quantities, told(), "x").report.findings == ()
+
+
 def test_minus_zero_repeats_zero() -> None:
     base = samples(60)
     base.features[:, 1] = 0

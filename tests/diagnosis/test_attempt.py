@@ -1,10 +1,23 @@
 """What is said of an attempt, and how long a promising one may be timed."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from pipeline.diagnosis.attempt import TimeBudget, TotalGain, format_confidence, format_gain
+from pipeline.diagnosis.attempt import (
+    Attempt,
+    TimeBudget,
+    TotalGain,
+    format_confidence,
+    format_gain,
+    judge,
+)
+from pipeline.diagnosis.bottleneck import ProposedRemedy
+from pipeline.diagnosis.measured_command import MeasuredCommand
+from pipeline.measures import Curve, Epoch
+from pipeline.settings.searching.measures import MEASURES
+from tests.support import tiny
 
 
 @pytest.mark.parametrize(
@@ -31,6 +44,34 @@ def test_a_total_says_what_it_is_made_of() -> None:
     assert alone.format() == "2x cheaper (1.5x to 2.6x)"
     shortened = TotalGain(times=2.0, low=2.0, high=2.0, confidence=1.0, by_pairs=1.0)
     assert shortened.format() == "2x cheaper (2x to 2x)"
+
+
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("accuracy", "accuracy -0.10 points (>99.9% that no more than 0.2 are lost)"),
+        ("r2", "R2 -0.0010 (>99.9% that no more than 0.002 are lost)"),
+        ("balanced_accuracy", "balanced accuracy -0.10 points (>99.9% that no more than 0.2 are lost)"),
+    ],
+)
+def test_what_is_kept_is_said_in_its_own_name_and_unit(name: str, lost: str) -> None:
+    settings = replace(tiny.BASE.diagnose, tolerance=0.002, seeds=2)
+    before, after = (
+        MeasuredCommand((), tuple(make_curve(value + seed / 1000) for seed in range(2)), 1, costs)
+        for value, costs in ((0.9, (2.0, 2.0)), (0.899, (1.0, 1.0)))
+    )
+    proposal = ProposedRemedy(remedy="r", words=(), gain=2.0, risk="", for_bottleneck=True)
+    attempt = Attempt(number=1, proposal=proposal, words=(), before=before, after=after)
+    judged = judge(attempt, before, settings, MEASURES[name])
+    assert judged.kept
+    assert judged.reason.endswith(lost)
+
+
+def make_curve(value: float) -> Curve:
+    epoch = Epoch(
+        number=1, device_seconds=1.0, train_loss=0.0, validation_loss=0.0, validation_accuracy=value
+    )
+    return Curve("a CPU", True, (epoch,))
 
 
 def test_a_promising_remedy_may_take_half_of_the_time_that_is_left() -> None:

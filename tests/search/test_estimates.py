@@ -198,5 +198,7 @@ def test_a_mean_over_classes_is_as_sure_as_its_rare_classes() -> None:
     assert balanced.majority_share == 0.5
     assert balanced.rows == round(4 / (1 / 980 + 1 / 20)) == 78
     assert ValidationSplit.count(labels, MEASURES["f1"]).majority_share == pytest.approx(0.98 / 1.98)
+    assert ValidationSplit.count(labels, MEASURES["auc"]) == ValidationSplit(20, 0.5)
+    assert ValidationSplit.count(np.repeat([0, 1, 2], [60, 30, 10]), MEASURES["auc"]).rows == 19
     assert ValidationSplit.count(labels).rows == 1000
     assert ValidationSplit.count(np.repeat([0, 1], 50), MEASURES["balanced_accuracy"]).rows == 100

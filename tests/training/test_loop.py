@@ -62,7 +62,7 @@ def test_score_is_that_of_the_whole_model(
     monkeypatch.setattr(device_data, "MAX_SCORED_NUMBERS", 5 * 20)  # five rows at a time
     loop = start_loop(settings, data, weights, tiny.CPU, kind)
     np.testing.assert_allclose(loop.score(), expected, rtol=1e-5)
-    for name in ("balanced_accuracy", "f1"):
+    for name in ("balanced_accuracy", "f1", "auc"):
         settings.search.objective = Objective(name)
         loop = start_loop(settings, data, weights, tiny.CPU, kind)
         assert loop.score()[1] == pytest.approx(score_answers(answers, np.asarray(labels), name))

@@ -91,7 +91,7 @@ def test_the_gradient_of_a_quantity_is_the_tapes(loss: Loss) -> None:
     by_hand = mlp_gradients.backward(net, done, net.loss.compute_gradient(done.logits, wanted))
     for ours, theirs in zip(by_hand, by_tape, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
-    losses, squares = mlp_gradients.sum_scores(net, done.logits, labels, zero)
+    losses, squares, _ = mlp_gradients.sum_scores(net, done.logits, labels, zero)
     np.testing.assert_allclose(losses, total)
     np.testing.assert_allclose(squares, np.square(done.logits.numpy() - wanted.numpy()).sum())
 

@@ -4,6 +4,8 @@ import codecs
 import re
 from collections.abc import Iterable
 
+from pipeline.data.readers.alphabets import ENCODINGS, SCRIPTS, rate_text
+
 AUTO = "auto"
 SAMPLE_BYTES = 2**18
 """So much of all that is no UTF-8 decides on its encoding."""
@@ -14,13 +16,25 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-LIKELY = [
-    *("gb18030", "big5", "cp932", "euc_jp", "iso2022_jp", "cp949", "cp874"),
-    *("cp1252", "cp1251", "koi8_r", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256"),
-]
-"""What texts are in that people have; others are tried where none of these fits."""
 ASIAN = re.compile(r"[\t\n\r -~\u0e00-\u0e7f\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]")
+READABLE = re.compile(
+    r"[\t\n\r -~\u00a0-\u0590\u05d0-\u06ff\u0900-\u0dff\u0e00-\u0e7f\u2010-\u2026\u3000-\u30ff"
+    r"\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]"
+)
+"""Letters and signs of scripts that many people write."""
 ISO_2022 = re.compile(rb"\x1b[$(]")
+RATED_BYTES = 2**12
+"""So much of the words with other bytes than ASCII is judged."""
+GAPS = re.compile(rb"[\s,;]+")
+"""No letter of two bytes ends in one of these."""
+SMALL = bytes(byte for byte in range(32) if byte not in b"\t\n\r")
+"""Bytes that stand for no letter where each has one byte; in UTF-16 they are half of one."""
+MARGIN = 10.0
+"""A text must look so much more (logarithm) like one in its own encoding than in that of the others."""
+USUAL, USUAL_OF_TWO_BYTES = -3.5, -6.2
+"""What a letter that is no ASCII adds in a text that is decoded rightly, or a little less."""
+STRANGE = -9.0
+"""What looks worse than this, for each letter that is no ASCII, is in an encoding that is not in the list."""
 CONTROLS = re.compile(
     r"[\x00-\x08\x0b\x0e-\x1f\x7f-\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff\ufffe]"
 )
@@ -40,8 +54,22 @@ def decode_text(content: bytes, encoding: str) -> tuple[str, str]:
 
 
 def choose_encoding(content: bytes, other: str) -> str:
-    """Return UTF-8 for what is that, as hardly any other text is by chance, and `other` for the rest."""
-    return "utf-8" if _is_utf8(content) else other
+    """Return UTF-8 for what is that, as hardly any other text is by chance, and `other` for the rest.
+
+    A text that is long enough to be clearly in another encoding, as in a folder of several, is in its own.
+    """
+    if _is_utf8(content):
+        return "utf-8"
+    if other not in ENCODINGS:
+        return other
+    sample = _take_sample(content)
+    text = sample.decode(other, "replace")
+    as_others = rate_text(text, other)
+    usual = (USUAL_OF_TWO_BYTES if other in SCRIPTS else USUAL) * sum(letter > "\x7f" for letter in text)
+    if as_others >= usual - MARGIN:  # nothing looks so much better
+        return other
+    best, rated = _find_best(sample)
+    return best if rated > as_others + MARGIN else other
 
 
 def clean_text(text: str) -> str:
@@ -67,7 +95,7 @@ def detect_encoding(contents: Iterable[bytes]) -> str:
             sample += content[:SAMPLE_BYTES] + b"\n"
             if len(sample) >= SAMPLE_BYTES:
                 break
-    return _judge(bytes(sample)) if sample else "utf-8"
+    return judge_encoding(bytes(sample)) if sample else "utf-8"
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -80,22 +108,56 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def _find_utf16(content: bytes) -> str | None:
-    """Return which UTF-16 without a mark it may be, by the places of its NUL bytes; None where it is none."""
+    """Return which UTF-16 without a mark it may be; None where it is none.
+
+    By the places of its NUL bytes, half of each Latin letter; those of Asia have few of them. In other
+    scripts that half is another byte that is no letter, such as 4 in the Cyrillic one.
+    """
     half = len(content) // 2
-    even, odd = content[::2].count(0), content[1::2].count(0)
-    if len(content) % 2 or not even + odd or even * odd > 0.01 * half * half:
+    if len(content) % 2 or not half:
         return None
+    even, odd = content[::2].count(0), content[1::2].count(0)
     encoding = "utf-16-le" if odd > even else "utf-16-be"
-    if max(even, odd) > 0.3 * half:
+    if (
+        even + odd > 0
+        and even * odd <= 0.01 * half * half
+        and (max(even, odd) > 0.3 * half or _is_written_in(ASIAN, content.decode(encoding, "replace")))
+    ):
         return encoding
-    text = content.decode(encoding, "replace")  # scripts of Asia have few NUL bytes
-    return encoding if len(ASIAN.findall(text)) >= 0.95 * len(text) else None
+    even, odd = (len(byte) - len(byte.translate(None, SMALL)) for byte in (content[::2], content[1::2]))
+    encoding = "utf-16-le" if odd > even else "utf-16-be"
+    if max(even, odd) < 0.4 * half or min(even, odd) > 0.05 * half:
+        return None
+    return encoding if _is_written_in(READABLE, content.decode(encoding, "replace")) else None
 
 
-def _judge(sample: bytes) -> str:
-    from charset_normalizer import from_bytes
+def _is_written_in(letters: re.Pattern[str], text: str) -> bool:
+    return len(letters.findall(text)) >= 0.95 * len(text)
 
-    best = from_bytes(sample, cp_isolation=LIKELY).best() or from_bytes(sample).best()
-    if best is None or sample.decode("cp1252", "replace") == str(best):  # several are alike in most letters
-        return "cp1252"
-    return best.encoding
+
+def judge_encoding(content: bytes) -> str:
+    """Return the encoding of what is no UTF-8, by the letters that texts of each language have."""
+    if match := ISO_2022.search(content):
+        return "iso2022_kr" if content[match.start() :].startswith(b"\x1b$)C") else "iso2022_jp"
+    sample = _take_sample(content)
+    best, rated = _find_best(sample)
+    letters = sum(letter > "\x7f" for letter in sample.decode(best, "replace"))
+    if rated < STRANGE * letters:
+        from charset_normalizer import from_bytes
+
+        match_of_any = from_bytes(content[:SAMPLE_BYTES]).best()
+        return best if match_of_any is None else match_of_any.encoding
+    return best
+
+
+def _take_sample(content: bytes) -> bytes:
+    """Return the first words with other bytes than ASCII, each once: a word that repeats tells no more."""
+    words = dict.fromkeys(word for word in GAPS.split(content[:SAMPLE_BYTES]) if not word.isascii())
+    return b" ".join(words)[:RATED_BYTES]
+
+
+def _find_best(sample: bytes) -> tuple[str, float]:
+    """Return the encoding in which a sample looks most like text, and how much (logarithm)."""
+    rates = {encoding: rate_text(sample.decode(encoding, "replace"), encoding) for encoding in ENCODINGS}
+    best = max(rates, key=lambda encoding: rates[encoding])
+    return best, rates[best]

@@ -2,11 +2,12 @@
 
 import csv
 import io
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from pipeline.data.readers.encodings import decode_text, detect_encoding
-from pipeline.data.readers.file_tree import SPLIT_NAMES, FileTree, make_tree
+from pipeline.data.readers.file_tree import FileTree, make_tree
 from pipeline.data.readers.quantities import OFFER, parse_quantity
+from pipeline.data.readers.split_names import find_split
 from pipeline.data.report import Findings
 from pipeline.errors import BadData
 
@@ -55,7 +56,7 @@ def _read_rows(path: Path, text: str, findings: Findings, quantities: bool) -> F
                 "fill it in or remove the row"
             )
         split = "train" if split_column is None else _read_split(path, row[split_column], table.line_num)
-        named.setdefault(split, []).append((label, path.parent / name))
+        named.setdefault(split, []).append((label, find_file(path.parent, name, findings)))
     _drop_repeated_lines(named, findings)
     if quantities:
         return make_tree(
@@ -66,6 +67,15 @@ def _read_rows(path: Path, text: str, findings: Findings, quantities: bool) -> F
     if len(classes) < 2:
         raise BadData(f"{path} must name files of two classes or more, got {len(classes)}; add some")
     return make_tree(path, named, classes)
+
+
+def find_file(folder: Path, name: str, findings: Findings) -> Path:
+    """Return the path that a list written in `folder` names, also as Windows writes it."""
+    path = folder / name
+    if "\\" in name and not path.exists():
+        findings.add("path", "of Windows read with / in place of \\", name)
+        return folder / PureWindowsPath(name).as_posix()
+    return path
 
 
 def _refuse_quantities(path: Path, classes: tuple[str, ...], rows: int) -> None:
@@ -91,7 +101,7 @@ def _pick_column(path: Path, columns: dict[str, str], known: tuple[str, ...], wh
 
 
 def _read_split(path: Path, cell: str | None, line: int) -> str:
-    split = SPLIT_NAMES.get((cell or "").strip().lower())
+    split = find_split(cell or "")
     if split is None:
         raise BadData(
             f"{path} must name a split in each row (train, validation or test), got {cell!r} in line {line}; "

@@ -3,24 +3,14 @@
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from pipeline.data.readers.split_names import find_split
 from pipeline.data.report import Findings
 from pipeline.errors import BadData, format_one_line
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
-"""What folders of splits are called, in any case."""
 SYSTEM_NAMES = frozenset(
     {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "@eadir", "__pycache__"}
     | {"system volume information", "lost+found"}
@@ -41,7 +31,7 @@ class LabelledFile:
 class FileTree:
     """All files of a data set: by split ("train", and "validation" or "test" where there are any)."""
 
-    splits: dict[str, tuple[LabelledFile, ...]]
+    splits: Mapping[str, Sequence[LabelledFile]]
     classes: tuple[str, ...]
 
 
@@ -160,12 +150,8 @@ def _find_top(root: Path, candidates: list[_Candidate]) -> tuple[str, ...]:
         names.append(inside[0].name)
 
 
-def _get_split(name: str) -> str | None:
-    return SPLIT_NAMES.get(name.lower())
-
-
 def _is_split_set(names: set[str]) -> bool:
-    kinds = {_get_split(name) for name in names}
+    kinds = {find_split(name) for name in names}
     return "train" in kinds and bool(kinds & {"validation", "test"})
 
 
@@ -180,18 +166,21 @@ def _separate_splits(
         _check_one_folder_a_split(top)
         depth = 0
     elif _is_split_set({file.folders[1] for file in candidates if len(file.folders) > 1}) and all(
-        len(file.folders) > 1 and _get_split(file.folders[1]) for file in candidates
+        len(file.folders) > 1 and find_split(file.folders[1]) for file in candidates
     ):
         depth = 1
     else:
         return {"train": candidates}
     by_split = defaultdict[str, list[_Candidate]](list)
     for file in candidates:
-        split = _get_split(file.folders[depth]) if len(file.folders) > depth else None
+        split = find_split(file.folders[depth]) if len(file.folders) > depth else None
         if split is None:
             findings.add("file", "left out: outside the folders of the splits", _name(file.path, top))
         else:
-            folders = file.folders[:depth] + file.folders[depth + 1 :]
+            below = file.folders[depth + 1 :]
+            if len(below) > 1 and find_split(below[0]) == split:
+                below = below[1:]  # train/train/cat/1.png, as some archives have it
+            folders = file.folders[:depth] + below
             by_split[split].append(_Candidate(file.path, folders))
     if not by_split["train"]:
         raise BadData(f"the folder of the training split must hold samples, got none in {top}; add some")
@@ -201,7 +190,7 @@ def _separate_splits(
 def _check_one_folder_a_split(top: Path) -> None:
     names: dict[str, str] = {}
     for folder in _list_folders(top):
-        split = _get_split(folder.name)
+        split = find_split(folder.name)
         if split and split in names:
             raise BadData(
                 f"{top} must hold one folder for the {split} split, got {names[split]} and {folder.name}; "
@@ -217,7 +206,7 @@ def _check_empty_folders(top: Path, by_split: dict[str, list[_Candidate]], suffi
     used = {parent for path in filled for parent in path.parents}
     folders = _list_folders(top)
     if len(by_split) > 1 and _is_split_set({folder.name for folder in folders}):
-        folders = [each for folder in folders if _get_split(folder.name) for each in _list_folders(folder)]
+        folders = [each for folder in folders if find_split(folder.name) for each in _list_folders(folder)]
     for folder in folders:
         if folder not in used and filled:
             found = sorted({path.suffix for path in folder.rglob("*") if path.is_file()})[:5]

@@ -21,7 +21,7 @@ from pipeline.files import expand_home
 from pipeline.settings.data import OnError
 
 MAX_NAMED_FILES = 3
-FORMAT = 4
+FORMAT = 5
 """Raised when the same files come to mean other arrays."""
 
 
@@ -169,8 +169,8 @@ def decode_files(
     decode: Callable[[LabelledFile], Decoded],
     unreadable: UnreadableFiles,
     remedy: str,
-) -> Iterator[tuple[Decoded, int]]:
-    """Yield what `decode` makes of each file, and its label; add files that it cannot read to `unreadable`.
+) -> Iterator[tuple[Decoded, LabelledFile]]:
+    """Yield what `decode` makes of each file, and the file; add files that it cannot read to `unreadable`.
 
     `decode`: raises `Unreadable`, OSError or UnicodeDecodeError for such a file; `remedy`: what to do where
     it can read none.
@@ -188,7 +188,7 @@ def decode_files(
             unreadable.add(file, error)
             continue
         readable = True
-        yield sample, file.label
+        yield sample, file
     unreadable.raise_if_unwanted()
     if not readable:
         raise BadData(f"some files must be readable, got none of {len(files)}; {remedy}")
@@ -210,13 +210,18 @@ def read_arrays(
     writer = RowWriter(scratch)
     labels: list[int] = []
     groups: list[int] = []
+    names: list[str] = []
     decoded = decode_files(files, decode, unreadable, f"look at {files[0].name}")
-    for number, (rows, label) in enumerate(decoded):
+    for number, (rows, file) in enumerate(decoded):
         for row in rows:
             writer.add(row)
-        labels += [label] * len(rows)
+        labels += [file.label] * len(rows)
         groups += [number] * len(rows)
+        names += [file.name] * len(rows)
     several = len(groups) and len(groups) > groups[-1] + 1
     return LabelledSamples(
-        writer.finish(), np.array(labels, np.int64), np.array(groups, np.int64) if several else None
+        writer.finish(),
+        np.array(labels, np.int64),
+        np.array(groups, np.int64) if several else None,
+        names=names,
     )

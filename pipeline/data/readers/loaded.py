@@ -1,7 +1,7 @@
 """The result of every source: samples with labels, by split, and what the classes are called."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +22,14 @@ class LabelledSamples:
 
     `groups`: int64 [n], rows of one number stay on one side of a split; None: each row is by itself.
     `times`: float64 [n], the newest rows are for validation and test; None: rows are split by chance.
+    `names`: of the file of each row, for a person; None where rows are in no files of their own.
     """
 
     features: RawSamples
     labels: np.ndarray
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
+    names: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,33 @@ OPPOSED = 0.05
 """Where channels add up to less than this share of the loudest of them, they are of opposite phase."""
 MAX_RATIO = 10_000
 """Largest whole number in a ratio of two rates; the filter has some twenty times as many taps."""
+CODECS = {
+    0x0001: "PCM, of a form",
+    0x0003: "floats, of a form",
+    0x0050: "MPEG layer 2",
+    0x0055: "MP3",
+    0x00FF: "AAC",
+    0x0160: "WMA 1",
+    0x0161: "WMA 2",
+    0x0162: "WMA Pro",
+    0x0163: "WMA lossless",
+    0x0270: "ATRAC 3",
+    0x1600: "AAC",
+    0x1602: "AAC",
+    0x2000: "AC-3",
+    0x2001: "DTS",
+    0xFFFE: "of an extension, of a form",
+}
+"""What WAV files may hold that libsndfile does not know, by the number in them (RFC 2361)."""
+CONTAINERS = (
+    (4, b"ftyp", "MP4 or M4A"),
+    (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
+    (0, b"0&\xb2u", "Windows Media (WMA)"),
+    (0, b"#!AMR", "AMR"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
+)
+"""What files of sound may be in spite of their names: the place of the first bytes, these, and what it is."""
 Note = Callable[[str], None]
 
 
@@ -63,10 +90,13 @@ def _read_channels(file: Path | BinaryIO) -> tuple[np.ndarray, int, int]:
     try:
         with soundfile.SoundFile(file) as opened:
             expected = 0 if opened.format == "MP3" else opened.frames  # MP3 does not say how long it is
-            return opened.read(dtype="float32", always_2d=True), int(opened.samplerate), expected
+            frames = -1 if opened.seekable() else opened.frames  # some codecs, as GSM 6.10, are read on alone
+            samples = opened.read(frames, dtype="float32", always_2d=True)
+            return samples, int(opened.samplerate), expected
     except soundfile.LibsndfileError:
         wide = _read_wide_wav(file)
         if wide is None:
+            _name_codec(file)
             raise
         return (*wide, 0)
 
@@ -82,6 +112,23 @@ def _read_wide_wav(file: Path | BinaryIO) -> tuple[np.ndarray, int] | None:
     if samples.dtype != np.int64:
         return None
     return np.atleast_2d(samples.T / 2.0**63).T.astype(np.float32), int(rate)
+
+
+def _name_codec(file: Path | BinaryIO) -> None:
+    """Raise Unreadable with what is in a file that libsndfile cannot read, where its head says so."""
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            head = opened.read(4096)
+    else:
+        file.seek(0)
+        head = file.read(4096)
+    remedy = "which is not read here: convert it to FLAC or to WAV with PCM"
+    if head[:4] in (b"RIFF", b"RF64") and (start := head.find(b"fmt ")) > 0:
+        number = int.from_bytes(head[start + 8 : start + 10], "little")
+        raise Unreadable(f"WAV with the codec {CODECS.get(number, f'number {number:#06x}')}, {remedy}")
+    for place, magic, form in CONTAINERS:
+        if head[place : place + len(magic)] == magic:
+            raise Unreadable(f"{form}, {remedy}")
 
 
 def _check_length(file: Path | BinaryIO) -> None:

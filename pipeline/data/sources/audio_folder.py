@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.data.features import SoundSamples
 from pipeline.data.readers import folders, sounds
-from pipeline.data.readers.file_tree import LabelledFile
+from pipeline.data.readers.file_tree import FileTree, LabelledFile
 from pipeline.data.readers.loaded import LoadedData
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.readers.sounds import SUFFIXES
@@ -33,6 +33,15 @@ def load(data: AudioFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedDat
     """
     findings = Findings()
     tree = folders.find_files(data.path, SUFFIXES, findings, scratch, data.is_regression)
+    return load_tree(data, tree, scratch, findings)
+
+
+def load_tree(data: AudioFolder, tree: FileTree, scratch: ScratchSpace, findings: Findings) -> LoadedData:
+    """Read the sounds of these files; `data.path` is not looked at.
+
+    Raises:
+        BadData: as `load`.
+    """
     decode = SoundDecoder(data, findings)
     read = partial(folders.read_arrays, decode=decode, scratch=scratch)
     loaded = folders.load_splits(tree, data.on_error, read, findings, data.is_regression)

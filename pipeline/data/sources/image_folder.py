@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.readers import folders, images
-from pipeline.data.readers.file_tree import LabelledFile
+from pipeline.data.readers.file_tree import FileTree, LabelledFile
 from pipeline.data.readers.images import SUFFIXES, ImageForm
 from pipeline.data.readers.loaded import LoadedData
 from pipeline.data.readers.scratch import ScratchSpace
@@ -33,6 +33,15 @@ def load(data: ImageFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedDat
     """
     findings = Findings()
     tree = folders.find_files(data.path, SUFFIXES, findings, scratch, data.is_regression)
+    return load_tree(data, tree, scratch, findings)
+
+
+def load_tree(data: ImageFolder, tree: FileTree, scratch: ScratchSpace, findings: Findings) -> LoadedData:
+    """Read the images of these files; `data.path` is not looked at.
+
+    Raises:
+        BadData: as `load`.
+    """
     wide = any(images.is_wide(file.path) for files in tree.splits.values() for file in files)
     decode = ImageDecoder(data, wide, findings)
     read = partial(folders.read_arrays, decode=decode, scratch=scratch)

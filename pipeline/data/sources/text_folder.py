@@ -68,12 +68,13 @@ def _read_split(
         return text.strip()
 
     writer = TextWriter(scratch.make_path_if_large(_measure_size(files)))
-    labels = []
+    labels, names = [], []
     remedy = "name their encoding with data.encoding=..."
-    for text, label in folders.decode_files(files, decode, unreadable, remedy):
+    for text, file in folders.decode_files(files, decode, unreadable, remedy):
         writer.add(text)
-        labels.append(label)
-    return LabelledSamples(writer.finish(), np.array(labels))
+        labels.append(file.label)
+        names.append(file.name)
+    return LabelledSamples(writer.finish(), np.array(labels), names=names)
 
 
 def _measure_size(files: Sequence[LabelledFile]) -> int:

@@ -11,6 +11,11 @@ class Kind(StrEnum):
     number = "number"
     category = "category"
     date = "date"
+    text = "text"
+
+
+WORDS = (Kind.category, Kind.text)
+"""Kinds whose cells stay text until the network's own layers read them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

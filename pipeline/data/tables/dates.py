@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.data.tables.numbers import write_in_ascii
+
 DAY = 86400.0
 MONTHS = (
     "jan|ene|gen|jän",
@@ -114,7 +116,7 @@ def _parse_format(cells: Any, form: str) -> np.ndarray:
 
 def _parse_pattern(cells: Any, pattern: str) -> np.ndarray:
     """Return seconds float64 [n] since 1970, or since midnight; NaN where a cell is no such date."""
-    groups = pc.extract_regex(cells, f"^{pattern}$")
+    groups = pc.extract_regex(write_in_ascii(cells), f"^{pattern}$")
     if groups.null_count == len(groups):  # most patterns fit no cell of a column
         return np.full(len(cells), np.nan)
     names = {field.name for field in groups.type}

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.tables import dates, numbers
+from pipeline.data.tables import codes, dates, numbers
 from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
 from pipeline.errors import BadData, format_one_line
 from pipeline.formatting import shorten
@@ -121,10 +121,14 @@ class ColumnContent:
 
 @dataclass(frozen=True, slots=True)
 class TypeChoice:
-    """What a column may be: the kind, and each format of its numbers that fits, the likeliest first."""
+    """What a column may be: the kind, and each format of its numbers that fits, the likeliest first.
+
+    `code`: what the cells name, as in `IP addresses`, where they look like numbers and are none.
+    """
 
     column: ColumnType
     formats: tuple[NumberFormat, ...] = ()
+    code: str = ""
 
     def with_format(self, form: NumberFormat) -> ColumnType:
         """Return the column with this format of numbers."""
@@ -157,11 +161,14 @@ def find_type(content: ColumnContent, data: Csv, file_name: str) -> tuple[Column
         kind = ColumnType(name=content.name, kind=what, missing=tuple(sorted(words)), date=pattern)
         return rest, TypeChoice(kind)
     may_be = np.asarray(pc.fill_null(numbers.match_numbers(rest.values), False))
-    if may_be.all() and not _are_codes(rest):
-        forms = numbers.find_formats(rest.values, data.decimal, data.thousands)
-        if forms:
-            kind = ColumnType(name=content.name, kind=Kind.number, missing=tuple(sorted(words)))
-            return rest, TypeChoice(kind, tuple(forms))
+    are_numbers = bool(may_be.all()) and not _are_codes(rest)
+    forms = numbers.find_formats(rest.values, data.decimal, data.thousands) if are_numbers else []
+    if code := codes.find_code(content.name, rest.values, bool(forms)):
+        rest, choice = _choose_category(content, data)
+        return rest, replace(choice, code=code)
+    if forms:
+        kind = ColumnType(name=content.name, kind=Kind.number, missing=tuple(sorted(words)))
+        return rest, TypeChoice(kind, tuple(forms))
     _refuse_near_numbers(rest, may_be, data, file_name)
     return _choose_category(content, data)
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.data.report import ColumnReport, Findings
 from pipeline.data.tables.cells import CellTable
-from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
+from pipeline.data.tables.column_types import WORDS, ColumnType, Kind, NumberFormat
 from pipeline.data.tables.find_type import (
     ColumnContent,
     MistakenCell,
@@ -22,6 +22,7 @@ from pipeline.data.tables.find_type import (
 )
 from pipeline.data.tables.oddities import are_figures, find_sentinel
 from pipeline.data.tables.read_columns import read_numbers
+from pipeline.data.text_split import has_unspaced_script
 from pipeline.errors import BadData, format_one_line
 from pipeline.formatting import shorten
 from pipeline.settings.tables import Csv
@@ -34,13 +35,23 @@ ID_NAME = re.compile(
     r"(^|[^a-z])(id|ids|uuid|guid|index|idx|row|rownum|rownames|nr|no|key)$|[a-z](Id|ID)$", re.I
 )
 WORDS_OF_A_TEXT = 4
-PLURALS = {Kind.number: "numbers", Kind.category: "categories", Kind.date: "dates"}
+"""Free text has so many words at least, on average."""
+SAMPLE = 200
+LETTERS_OF_A_TEXT = 12
+"""Texts without spaces between words have so many letters at least, on average."""
+PLURALS = {
+    Kind.number: "numbers",
+    Kind.category: "categories",
+    Kind.date: "dates",
+    Kind.text: "free text, whose words are counted",
+}
 EMPTY, CONSTANT = "no value in it", "the same in every row"
 ROW_NUMBERS, IDENTIFIER = "row numbers", "a number of its own in every row"
 NAMES = "nearly every row has another word (a name or an identifier)"
 SENTINEL = "with {0} far from all other numbers: data.missing=[{0}] if it stands for an empty cell"
 FIGURES = "taken for categories though made of numbers: write them as columns of numbers if they are amounts"
-FREE_TEXT = "free text; data.text=COLUMN learns from one alone"
+CODE_NAMES = "{}: nearly every row has another"
+CODES = "of {}, taken for categories"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +113,8 @@ def _judge_column(table: CellTable, name: str, data: Csv, path: Path) -> ColumnC
         distinct=len(rest.values),
     )
     is_told = name in (data.categorical or ()) or name in (data.columns or ())
+    if name not in (data.categorical or ()) and _is_free_text(rest, choice):
+        column.choice = choice = replace(choice, column=replace(choice.column, kind=Kind.text))
     column.dropped = EMPTY if not column.distinct else "" if is_told else _find_reason(rest, choice, cells)
     if choice.formats and not column.dropped:
         numbers, _ = read_numbers(choice.with_format(choice.formats[0]), rest.values)
@@ -109,22 +122,39 @@ def _judge_column(table: CellTable, name: str, data: Csv, path: Path) -> ColumnC
             column.choice = replace(column.choice, column=replace(choice.column, kind=Kind.date, date=epoch))
         elif sentinel := find_sentinel(rest, numbers):
             column.oddity = SENTINEL.format(sentinel)
+    elif choice.code and not column.dropped:
+        column.oddity = CODES.format(choice.code)
     elif choice.column.kind is Kind.category and not column.dropped and not is_told and are_figures(rest):
         column.oddity = FIGURES
     return column
 
 
+def _is_free_text(content: ColumnContent, choice: TypeChoice) -> bool:
+    """Return whether nearly every row has another text of several words."""
+    if choice.column.kind is not Kind.category or choice.code or not _has_many_values(content):
+        return False
+    words = pc.mean(pc.list_value_length(pc.utf8_split_whitespace(content.values))).as_py()
+    if words >= WORDS_OF_A_TEXT:
+        return True
+    letters = pc.mean(pc.utf8_length(content.values)).as_py()
+    return letters >= LETTERS_OF_A_TEXT and has_unspaced_script(content.values[:SAMPLE].to_pylist())
+
+
+def _has_many_values(content: ColumnContent) -> bool:
+    """Return whether there are too many different values for categories."""
+    return content.rows >= FEW_ROWS and len(content.values) > max(FEW_ROWS, content.filled / 2)
+
+
 def _find_reason(content: ColumnContent, choice: TypeChoice, cells: Any) -> str:
     """Return why a column tells nothing, "" where it may."""
     distinct, filled, name = len(content.values), content.filled, content.name
-    is_category = choice.column.kind is Kind.category
+    is_category = choice.column.kind in WORDS
     if distinct == 1 and (filled == content.rows or not is_category):
         return CONSTANT
     if is_category:
-        if content.rows < FEW_ROWS or distinct <= max(FEW_ROWS, filled / 2):
+        if choice.column.kind is Kind.text or not _has_many_values(content):
             return ""
-        words = pc.mean(pc.list_value_length(pc.utf8_split_whitespace(content.values))).as_py()
-        return FREE_TEXT if words >= WORDS_OF_A_TEXT else NAMES
+        return CODE_NAMES.format(choice.code) if choice.code else NAMES
     if choice.column.date or distinct < content.rows:
         return ""
     numbers, _ = read_numbers(choice.with_format(choice.formats[0]), cells.combine_chunks())
@@ -190,18 +220,23 @@ def _choose_format(column: ColumnChoice, marks: set[str], separator: str, path: 
 def _report_column(column: ColumnChoice) -> ColumnReport:
     kind = column.column
     words = f"empty: {', '.join(column.missing_words)}" if column.missing_words else ""
-    if kind.kind is Kind.category:
+    if column.dropped:
+        written = ""
+    elif kind.kind is Kind.category:
         written = f"{column.distinct - MAX_CATEGORIES} rare ones joined" * (column.distinct > MAX_CATEGORIES)
+    elif kind.kind is Kind.text:
+        written = "its words are counted"
     else:
         written = ", ".join(filter(None, (str(kind.number), kind.date)))
     dropped = f"left out: {column.dropped}" if column.dropped else ""
+    code = "" if column.dropped else column.choice.code
     return ColumnReport(
         name=kind.name,
         taken_for="nothing" if column.dropped else kind.kind.value,
         missing=column.missing,
         distinct=column.distinct,
         examples=column.examples,
-        note="; ".join(filter(None, (dropped, written, words, column.note))),
+        note="; ".join(filter(None, (dropped, written, code, words, column.note))),
     )
 
 

@@ -97,8 +97,13 @@ def number_labels(labels: Any, classes: Sequence[str]) -> np.ndarray:
     return np.asarray(pc.fill_null(places, -1), np.int64)
 
 
-def find_telltales(table: Table, labels: np.ndarray, findings: Findings) -> None:
-    """Add a finding for columns of which each value stands for one class: they may be the answer itself."""
+def find_telltales(
+    table: Table, labels: np.ndarray, findings: Findings, free_texts: Sequence[str] = ()
+) -> None:
+    """Add a finding for columns of which each value stands for one class: they may be the answer itself.
+
+    `free_texts`: columns that are not asked, as nearly every row has another text.
+    """
     rows = np.flatnonzero(labels >= 0)
     labelled = labels[rows]
     if len(rows) < FEW_ROWS or len(np.unique(labelled)) < 2:
@@ -107,6 +112,8 @@ def find_telltales(table: Table, labels: np.ndarray, findings: Findings) -> None
         name for position, name in enumerate(table.numeric) if _tells(table.numbers[rows, position], labelled)
     ]
     for texts, name in zip(table.words, table.categorical, strict=True):
+        if name in free_texts:
+            continue
         codes = np.unique(texts[rows].astype(str), return_inverse=True)[1]
         if _stands_for_one(codes, labelled):
             names.append(name)

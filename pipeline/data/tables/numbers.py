@@ -13,9 +13,12 @@ import pyarrow.compute as pc
 
 from pipeline.data.tables.column_types import NumberFormat
 
-CURRENCIES = "USD|EUR|GBP|JPY|CHF|INR|CNY|AUD|CAD|BRL|SEK|NOK|DKK|PLN|Rs\\.?|kr\\.?|Fr\\.?"
+CURRENCIES = (
+    "USD|EUR|GBP|JPY|CHF|INR|CNY|AUD|CAD|BRL|SEK|NOK|DKK|PLN|CZK|HUF|RUB|UAH|TRY|ZAR|MXN|KRW|SGD|HKD|NZD"
+    r"|Rs\.?|kr\.?|Fr\.?|RM|Rp\.?|S/\.?|zł|Kč|Ft|руб\.?|грн\.?|лв\.?|TL|元|円|원|圓"
+)
 PREFIX = rf"[A-Za-z]{{0,3}}\p{{Sc}}|{CURRENCIES}"
-SUFFIX = r"%|‰|\p{Sc}[A-Za-z]{0,3}|°?[A-Za-zµ°²³/]{1,12}\.?"
+SUFFIX = r"%|‰|\p{Sc}[A-Za-z]{0,3}|°?[\p{L}µ°²³/]{1,12}\.?"
 SPACES = " \u00a0\u2009\u202f"
 """The space, and those that do not break a line or are narrow."""
 BODY = rf"(?:\d[\d.,'’_{SPACES}]*|[.,]\d+)(?:[eE][+-]?\d+)?"
@@ -28,8 +31,27 @@ MARKS = (".", ",")
 GROUPINGS = ("", ",", ".", " ", "'", "_")
 
 
+DIGITS = ("٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹", "०१२३४५६७८९", "০১২৩৪৫৬৭৮৯", "๐๑๒๓๔๕๖๗๘๙", "０１２３４５６７８９")
+"""Digits of other scripts: Arabic, Persian, Hindi, Bengali, Thai, and those of full width."""
+OTHER_DIGIT = f"[{''.join(DIGITS)}]"
+OTHER_MARKS = {"٫": ".", "٬": ",", "．": ".", "，": ",", "－": "-", "％": "%", "٪": "%"}
+
+
+def write_in_ascii(cells: Any) -> Any:
+    """Return cells with the digits of other scripts, and the marks between them, as in ASCII."""
+    if not pc.any(pc.match_substring_regex(cells, OTHER_DIGIT)).as_py():
+        return cells
+    for digits in DIGITS:
+        for number, digit in enumerate(digits):
+            cells = pc.replace_substring(cells, digit, str(number))
+    for mark, plain in OTHER_MARKS.items():
+        cells = pc.replace_substring(cells, mark, plain)
+    return cells
+
+
 def match_numbers(cells: Any) -> Any:
     """Return which cells may be numbers, a pyarrow array of booleans; what is no cell is none."""
+    cells = write_in_ascii(cells)
     matched = pc.match_substring_regex(cells, NUMBER)
     open_, close = pc.starts_with(cells, "("), pc.ends_with(cells, ")")
     return pc.and_(matched, pc.equal(open_, close))
@@ -79,6 +101,7 @@ def parse_numbers(
 
     `cells`: a pyarrow array of text; `missing`: words in small letters that count as empty.
     """
+    cells = write_in_ascii(cells)
     empty = pc.fill_null(pc.equal(cells, ""), True)
     if missing := tuple(missing):
         empty = pc.or_(
@@ -125,7 +148,7 @@ def _extract(cells: Any) -> dict[str, Any]:
     """Return the parts of numbers by name; an absent part is empty."""
     if isinstance(cells, pa.ChunkedArray):
         cells = cells.combine_chunks()
-    groups = pc.extract_regex(cells, NUMBER)
+    groups = pc.extract_regex(write_in_ascii(cells), NUMBER)
     names = ("open", "sign", "prefix", "inner", "body", "suffix", "after")
     texts = {name: pc.fill_null(pc.struct_field(groups, name), "") for name in names}
     return texts | {"body": pc.utf8_rtrim_whitespace(texts["body"])}

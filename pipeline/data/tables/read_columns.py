@@ -15,7 +15,7 @@ from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.samples import Table, Texts
 from pipeline.data.tables import dates, numbers
 from pipeline.data.tables.cells import CellTable
-from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
+from pipeline.data.tables.column_types import WORDS, ColumnType, Kind, NumberFormat
 from pipeline.errors import BadData
 
 PLAIN_DATE = "year-month-day"
@@ -35,7 +35,7 @@ def read_numbers(column: ColumnType, cells: Any) -> tuple[np.ndarray, np.ndarray
 
 
 def read_words(column: ColumnType, cells: Any) -> Any:
-    """Return the words of a category, a pyarrow array of text; an empty cell is ""."""
+    """Return the words of a category or the free texts, a pyarrow array of text; an empty cell is ""."""
     words = pc.fill_null(cells, pa.scalar("", cells.type))
     if not column.missing:
         return words
@@ -62,7 +62,7 @@ def read_batch(
     mistaken: dict[str, np.ndarray] = {}
     for column in columns:
         sent = cells[column.name]
-        if column.kind is Kind.category:
+        if column.kind in WORDS:
             seen_words = frozenset((categories or {}).get(column.name, ()))
             texts = [_write_word(cell, seen_words) for cell in sent]
             batch[column.name] = np.array(read_words(column, _make_cells(texts)).to_pylist(), object)
@@ -129,8 +129,8 @@ def build_table(
     Raises:
         BadData: a cell of `path` is not what its column was taken for.
     """
-    counted = [column for column in columns if column.kind is not Kind.category]
-    worded = [column for column in columns if column.kind is Kind.category]
+    counted = [column for column in columns if column.kind not in WORDS]
+    worded = [column for column in columns if column.kind in WORDS]
     array = scratch.allocate((len(content), len(counted)), np.dtype(np.float64))
     for position, column in enumerate(counted):
         array[:, position] = read_column(content, column, path)

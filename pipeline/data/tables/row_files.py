@@ -1,7 +1,7 @@
 """Tables that are no rows of text: Excel, Parquet, Arrow and JSON lines; their cells become text, exactly."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, TextIO
@@ -32,19 +32,26 @@ def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace, findings: Fi
             schema, batches = file.schema_arrow, file.iter_batches()
         else:
             schema, batches = _open_arrow(path)
-        keep = [number for number, field in enumerate(schema) if not pa.types.is_nested(field.type)]
-        names = [schema.names[number] for number in keep]
-        nested = [name for name in schema.names if name not in names]
-        findings.add("column", "left out: lists or records", ", ".join(nested[:8]), len(nested))
-        texts = pa.schema([(str(number), pa.large_string()) for number in range(len(names))])
-        made = (
-            pa.record_batch([_make_text(batch.column(number)) for number in keep], schema=texts)
-            for batch in batches
-        )
-        content = collect_batches(texts, made, scratch)
+        return collect_arrow(schema, batches, scratch, findings)
     except (pa.ArrowException, OSError, ValueError) as error:
         line = str(error).splitlines()[0]
         raise BadData(f"{path} must be a whole table, got: {line}; write it again") from None
+
+
+def collect_arrow(
+    schema: Any, batches: Iterable[Any], scratch: ScratchSpace, findings: Findings
+) -> CellTable:
+    """Collect the cells of record batches as text; columns of lists or records are left out."""
+    keep = [number for number, field in enumerate(schema) if not pa.types.is_nested(field.type)]
+    names = [schema.names[number] for number in keep]
+    nested = [name for name in schema.names if name not in names]
+    findings.add("column", "left out: lists or records", ", ".join(nested[:8]), len(nested))
+    texts = pa.schema([(str(number), pa.large_string()) for number in range(len(names))])
+    made = (
+        pa.record_batch([_make_text(batch.column(number)) for number in keep], schema=texts)
+        for batch in batches
+    )
+    content = collect_batches(texts, made, scratch)
     return CellTable(tuple(names), content, np.arange(1, content.num_rows + 1))
 
 

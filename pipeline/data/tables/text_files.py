@@ -1,25 +1,17 @@
 """The text of a table's file: unpacked, its encoding told or found, opened as often as it is needed."""
 
 import io
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from pipeline.data.readers.compression import open_unpacked
-from pipeline.data.readers.encodings import AUTO, detect_encoding, find_mark
+from pipeline.data.readers.encodings import AUTO, detect_encoding, find_mark, judge_encoding
 from pipeline.errors import BadData
 
 CHUNK_BYTES = 1 << 18
-FOREIGN_SIGN = re.compile(r"[A-Za-zÀ-ÿ][¹³¿¼¾¥£¯][a-zà-ÿ]")
-"""In a word these are letters of Central Europe, read as if they were Western."""
-CAPITAL_WITHIN = re.compile(r"[a-zà-ÿ][À-ÞŸŠŽ]")
-WESTERN = ("cp1252", "mac_roman", "cp850", "latin-1")
-"""What files of the West are in: Windows, Macintosh and DOS; where two look alike, the first."""
-USUAL = frozenset("äöüßéèêëàâáãåæçñíìîïóòôõøúùûýœÄÖÜÉÅØÆÇÑ" + "ąćęłńśźżčďěňřšťůžőűşţăÁÍÓÚČŘŠŽŁŚŻ")
-"""Letters that words of the West and of Central Europe have."""
 OpenText = Callable[[], AbstractContextManager[TextIO]]
 """Opens the file again at its beginning."""
 
@@ -57,7 +49,7 @@ def find_encoding(path: Path) -> str:
             if both.count(0) > len(both) // 4:
                 return detect_encoding([both])
             if not _is_utf8(both, whole=len(chunk) < CHUNK_BYTES):
-                return _judge(both[both.find(b"\n") + 1 :] or both)
+                return judge_encoding(both[both.find(b"\n") + 1 :] or both)
             before = chunk
     return "utf-8"
 
@@ -70,27 +62,3 @@ def _is_utf8(content: bytes, whole: bool) -> bool:
         cut_at_end = not whole and error.reason == "unexpected end of data"
         return cut_at_end or (cut_at_start and _is_utf8(content[error.start + 1 :], whole))
     return True
-
-
-def _count_usual_letters(words: Sequence[bytes], encoding: str) -> int:
-    """Return how many letters of these words are usual ones of the West, less the signs within words."""
-    letters = "".join(word.decode(encoding, "replace") for word in words)
-    strange = sum(len(sign.findall(letters)) for sign in (FOREIGN_SIGN, CAPITAL_WITHIN))
-    strange += letters.count("\ufffd")
-    return sum(letter in USUAL for letter in letters) - 2 * strange
-
-
-def _judge(sample: bytes) -> str:
-    """Return the encoding of what is no UTF-8: Western where most letters of its words are ASCII.
-
-    Statistics over a few accents are a lottery, so they decide on other scripts alone.
-    """
-    words = [word for word in re.findall(rb"[A-Za-z\x80-\xff]{3,}", sample) if max(word) > 127]
-    high = sum(byte > 127 for word in words for byte in word)
-    if 2 * high <= sum(map(len, words)):
-        is_central = FOREIGN_SIGN.search(sample.decode("cp1252", "replace")) is not None
-        return max(
-            ("cp1252", "cp1250", *WESTERN[1:]) if is_central else WESTERN,
-            key=lambda encoding: _count_usual_letters(words, encoding),
-        )
-    return detect_encoding([sample])

@@ -11,7 +11,7 @@ from pipeline.data.prepared import Prepared
 from pipeline.data.readers.images import ImageForm
 from pipeline.data.tables.column_types import ColumnType, Kind
 from pipeline.data.tables.find_type import CATEGORY_WORDS, NUMBER_WORDS
-from pipeline.settings.data import Data, ImageFolder
+from pipeline.settings.data import Data, Datasets, ImageFolder
 from pipeline.settings.tables import Csv
 
 PLACE = re.compile(r"column_(\d+)")
@@ -104,7 +104,7 @@ def _describe_images(prepared: Prepared, data: Data) -> ImageForm | None:
         return None
     colour = len(shape) == 3 and shape[2] == COLOUR
     is_bytes = prepared.train.features.dtype == np.uint8
-    if isinstance(data, ImageFolder):
+    if isinstance(data, ImageFolder | Datasets):
         size = None if data.size is None else (data.size[0], data.size[1])
         return ImageForm(colour, size, data.background, wide=not is_bytes)
     return ImageForm(colour, None, "white") if is_bytes and prepared.report.largest > BRIGHT else None

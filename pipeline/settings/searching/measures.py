@@ -122,6 +122,9 @@ class Determination(Measure):
 BALANCED_ACCURACY, F1 = "balanced_accuracy", "f1"
 BY_CLASS = (BALANCED_ACCURACY, F1)
 """Means over the classes, each of which counts alike, however rare."""
+AUC = "auc"
+BY_ORDER = (AUC,)
+"""Of the outputs of all rows together, not of how often a class is named."""
 LARGEST_CLASS = "always naming the largest class"
 
 MEASURES = {
@@ -141,6 +144,7 @@ MEASURES = {
             guess="always naming one class",
         ),
         Measure(name=F1, label="F1", metric=F1, guess=LARGEST_CLASS),
+        Measure(name=AUC, label="AUC", metric=AUC, guess="answering by chance"),
         Determination(name="r2", label="R2", metric="r2", guess="always answering the mean"),
     )
 }

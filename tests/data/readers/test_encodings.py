@@ -51,6 +51,88 @@ def test_a_short_text_is_judged_with_the_others() -> None:
     assert [decode_text(each, other)[0] for each in contents] == TEXTS["Russian"].split()
 
 
+SHORT = {
+    "Russian": ["хороший фильм", "плохо", "очень понравилось", "скучно и долго", "Москва"],
+    "Ukrainian": ["дуже гарний фільм", "погано", "Київ", "їжа смачна"],
+    "French": ["très bon", "déçu", "À bientôt", "garçon", "élève"],
+    "German": ["schön", "grün und weiß", "Übung", "Äpfel", "Fußball"],
+    "Spanish": ["¿Qué tal?", "niño", "corazón", "mañana"],
+    "Portuguese": ["não recomendo", "coração", "péssimo"],
+    "Polish": ["świetny film", "słaba obsługa", "żółty", "Łódź"],
+    "Czech": ["příliš žluťoučký kůň", "špatný film", "město"],
+    "Hungarian": ["nagyon jó volt", "kitűnő", "rossz idő"],
+    "Turkish": ["çok güzel bir film", "kötü", "İstanbul", "ığdır"],
+    "Greek": ["πολύ καλή ταινία", "κακό", "Αθήνα"],
+    "Hebrew": ["סרט מצוין", "שלום", "לא טוב"],
+    "Arabic": ["فيلم رائع", "سيء", "مرحبا بكم"],
+    "Thai": ["สนุกมาก", "ไม่ดี"],
+    "Chinese": ["味道很好", "不好吃", "服务差"],
+    "Japanese": ["とても面白い", "つまらない映画"],
+    "Korean": ["정말 재미있었습니다", "별로예요"],
+    "Lithuanian": ["labai geras filmas, ačiū", "žmonės", "šįvakar"],
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "encodings"),
+    [
+        ("Russian", "cp1251 koi8_r cp866 iso8859_5"),
+        ("Ukrainian", "cp1251 koi8_u"),
+        ("French", "cp1252 mac_roman"),
+        ("German", "cp1252"),
+        ("Spanish", "cp1252 mac_roman"),
+        ("Portuguese", "cp1252 cp850"),
+        ("Polish", "cp1250 iso8859_2"),
+        ("Czech", "cp1250 iso8859_2"),
+        ("Hungarian", "cp1250 iso8859_2"),
+        ("Turkish", "cp1254"),
+        ("Greek", "cp1253 iso8859_7"),
+        ("Hebrew", "cp1255"),
+        ("Arabic", "cp1256"),
+        ("Thai", "cp874"),
+        ("Chinese", "gb18030 big5"),
+        ("Japanese", "cp932 euc_jp"),
+        ("Korean", "cp949"),
+        ("Lithuanian", "cp1257"),
+    ],
+)
+def test_a_few_short_texts_tell_their_encoding(language: str, encodings: str) -> None:
+    for encoding in encodings.split():
+        texts = [text.replace("务", "務") if encoding == "big5" else text for text in SHORT[language]]
+        contents = [text.encode(encoding) for text in texts]
+        other = detect_encoding(contents)
+        assert [decode_text(each, choose_encoding(each, other))[0] for each in contents] == texts, encoding
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Москва;1000\nКазань;2000\nТверь;3000\n" * 40, "cp1251"),
+        ("12 août 2000\n" * 40, "cp1252"),
+        ("0,99 €\n" * 40, "cp1252"),
+        ("21 °C\n" * 40, "cp1252"),
+        ("￥1000\n" * 40, "cp932"),
+    ],
+)
+def test_a_word_that_repeats_tells_no_more_than_once(text: str, encoding: str) -> None:
+    assert text.encode(encoding).decode(detect_encoding([text.encode(encoding)])) == text
+
+
+@pytest.mark.parametrize("text", ["плохо", "хорошо 12", "καλό", "שלום"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_is_found_in_other_scripts_too(text: str, encoding: str) -> None:
+    content = text.encode(encoding)
+    assert choose_encoding(content, detect_encoding([content])) == encoding
+
+
+def test_a_longer_text_in_another_encoding_than_the_others_is_in_its_own() -> None:
+    russian, french = TEXTS["Russian"], TEXTS["French"] * 2
+    contents = [russian.encode("koi8_r")] * 3 + [russian.encode("cp1251"), french.encode("cp1252")]
+    other = detect_encoding(contents)
+    texts = [decode_text(each, choose_encoding(each, other))[0] for each in contents]
+    assert texts == [russian] * 4 + [french]
+
+
 def test_utf8_goes_first_where_encodings_are_mixed() -> None:
     contents = [TEXTS["French"].encode("cp1252") * 2, TEXTS["French"].encode()]
     other = detect_encoding(contents)

@@ -63,6 +63,17 @@ def test_repeated_lines_are_counted_and_absent_files_named(tmp_path: Path) -> No
     ]
 
 
+def test_a_list_that_windows_wrote_names_the_same_files(tmp_path: Path) -> None:
+    path = write_list(tmp_path, "path,label,split")
+    same = load(places.images(path), tmp_path)
+    path.write_text(path.read_text().replace("/", "\\").replace(",train", ",train_set"))
+    loaded = load(places.images(path), tmp_path)
+    assert np.array_equal(loaded.train.features, same.train.features)
+    assert [str(each) for each in loaded.findings] == [
+        "24 paths of Windows read with / in place of \\ (all\\left\\000.png)"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
@@ -70,7 +81,7 @@ def test_repeated_lines_are_counted_and_absent_files_named(tmp_path: Path) -> No
         ("path,kind\na.png,b", "a column of labels"),
         ("path,label\na.png,\n", "got none in line 2"),
         ("path,label\na.png,x\nb.png,x\n", "two classes or more, got 1"),
-        ("path,label,split\na.png,x,eval\n", "got 'eval' in line 2"),
+        ("path,label,split\na.png,x,first\n", "got 'first' in line 2"),
         ("path,label\n" + "a" * 200_000, "must be a list of files"),
     ],
 )

@@ -65,6 +65,31 @@ def test_folders_of_splits_are_no_classes(
     }
 
 
+@pytest.mark.parametrize(
+    ("train", "other", "split"),
+    [
+        ("train_set", "val_set", "validation"),
+        ("Training Set", "Test Set", "test"),
+        ("train-images", "test-images", "test"),
+        ("TrainData", "EvalData", "validation"),
+        ("train2017", "val2017", "validation"),
+        ("1_train", "2_test", "test"),
+        ("dataset_train", "dataset_test", "test"),
+        ("seg_train/seg_train", "seg_test/seg_test", "test"),
+    ],
+)
+def test_splits_have_longer_names_too(tmp_path: Path, train: str, other: str, split: str) -> None:
+    tree, _ = scan(
+        classes(tmp_path, *(f"{part}/{name}" for part in (train, other) for name in ("cat", "dog")))
+    )
+    assert count(tree) == {"train": {"cat": 2, "dog": 2}, split: {"cat": 2, "dog": 2}}
+
+
+def test_classes_that_only_look_like_splits_are_classes(tmp_path: Path) -> None:
+    names = ("trained", "latest", "contest", "evaluator")
+    assert scan(classes(tmp_path, *names))[0].classes == tuple(sorted(names))
+
+
 def test_what_lies_beside_the_splits_is_counted(tmp_path: Path) -> None:
     classes(tmp_path, "train/cat", "train/dog", "test/cat", "test/dog", "unlabelled")
     fill(tmp_path, "test/loose.png", "train/dog/notes.md", "train/cat/README")

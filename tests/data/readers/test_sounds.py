@@ -70,6 +70,35 @@ def test_every_kind_of_file_sounds_the_same(tmp_path: Path, suffix: str, subtype
     assert notes == []
 
 
+@pytest.mark.parametrize("subtype", ["GSM610", "G721_32", "NMS_ADPCM_32", "IMA_ADPCM", "MS_ADPCM"])
+def test_wav_of_the_codecs_of_telephones_sounds_the_same(tmp_path: Path, subtype: str) -> None:
+    """Some of them cannot be read from another place than their beginning."""
+    soundfile.write(tmp_path / "a.wav", TONE, 8000, subtype=subtype)
+    wave, _ = decode(tmp_path / "a.wav")
+    assert abs(len(wave) - len(TONE)) < 600  # their blocks are filled up
+    errors = [np.sqrt(np.mean((wave[shift : shift + 1800] - TONE[:1800]) ** 2)) for shift in range(12)]
+    assert min(errors) < 0.1 * np.sqrt(np.mean(TONE**2))
+
+
+@pytest.mark.parametrize(
+    ("number", "codec"),
+    [(0x55, "MP3"), (0xFF, "AAC"), (0x161, "WMA 2"), (0x2000, "AC-3"), (0x7ABC, "0x7abc")],
+)
+def test_a_codec_that_is_not_known_is_named(tmp_path: Path, number: int, codec: str) -> None:
+    places.write_wav(tmp_path / "a.wav", places.tone(440))
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[20:22] = number.to_bytes(2, "little")
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(Unreadable, match=rf"WAV with the codec .*{codec}.*: convert it to FLAC"):
+        decode(tmp_path / "a.wav")
+
+
+def test_a_file_of_another_form_than_its_name_says_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"\0\0\0 ftypM4A " + b"\0" * 500)
+    with pytest.raises(Unreadable, match="MP4 or M4A, which is not read here"):
+        decode(tmp_path / "a.wav")
+
+
 @pytest.mark.parametrize("scale", [2**15, 2**23, 2**31 - 1, 1e12])
 def test_floats_in_the_range_of_integers_are_brought_back(tmp_path: Path, scale: float) -> None:
     soundfile.write(tmp_path / "a.wav", TONE * 1.99 * scale, 8000, "DOUBLE")

@@ -1,6 +1,8 @@
 """CSV tables, good and bad."""
 
 import csv
+import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as some
 
 from pipeline.data.features import TableSamples, TextSamples
 from pipeline.data.samples import Table, Texts
+from pipeline.data.sources import csv as csv_source
 from pipeline.data.sources import load
 from pipeline.errors import BadData, BadSetting, DataMissing
 from pipeline.settings.tables import SplitBy
@@ -247,3 +250,43 @@ def test_classes_alike_but_for_capitals_are_told(tmp_path: Path) -> None:
         places.cells(written(tmp_path, "\n".join(["x,y", *rows])), label="y", columns=None), tmp_path
     )
     assert "2 names of classes alike but for capitals (Yes, yes)" in map(str, loaded.findings)
+
+
+ANSWERS = (5, "abca8e487c24a428")
+"""`FORMAT`, and a digest of what the table below becomes: where the digest changes, raise `FORMAT`.
+
+Prepared data are kept under a key that `FORMAT` is part of; else old answers would be found there.
+"""
+COLUMNS_OF_ALL_KINDS: dict[str, Callable[[int], str]] = {
+    "point": lambda row: f"{row / 7:.3f}",
+    "comma": lambda row: f"{row},{row % 10}",
+    "thousands": lambda row: f"1.{row + 100}.000",
+    "money": lambda row: f"$ {row}.50",
+    "brackets": lambda row: f"({row})" if row % 3 else str(row),
+    "missing": lambda row: "n/a" if row % 5 == 0 else str(row * row),
+    "word": lambda row: ("NA", "EU", "None", "")[row % 4],
+    "code": lambda row: f"{row % 7:05}",
+    "row": str,
+    "day": lambda row: f"2020-{row % 12 + 1:02}-{row % 28 + 1:02}",
+    "when": lambda row: f"{row % 28 + 1}. März 2020 10:{row % 60:02}",
+    "clock": lambda row: f"{row % 24}:{row % 60:02}",
+    "created": lambda row: str(1_600_000_000 + 86_400 * row),
+    "address": lambda row: f"10.0.0.{row % 9}",
+    "phone": lambda row: f"+49 151 23{row:05}",
+    "remark": lambda row: f"it was number {row} of them",
+    "name": lambda row: f"C{row:05}",
+    "same": lambda _: "7",
+    "y": lambda row: "ab"[row % 2],
+}
+
+
+def test_other_answers_have_another_format(tmp_path: Path) -> None:
+    lines = [";".join(form(row) for form in COLUMNS_OF_ALL_KINDS.values()) for row in range(60)]
+    path = written(tmp_path, "\n".join([";".join(COLUMNS_OF_ALL_KINDS), *lines]))
+    loaded = load(places.cells(path, label="y", columns=None), tmp_path)
+    table = loaded.train.features
+    assert isinstance(table, Table)
+    assert isinstance(loaded.kind, TableSamples)
+    read = (loaded.kind, table.numbers.tolist(), [texts[:].tolist() for texts in table.words])
+    digest = hashlib.sha256(repr((read, loaded.train.labels.tolist(), loaded.classes)).encode()).hexdigest()
+    assert (csv_source.FORMAT, digest[:16]) == ANSWERS

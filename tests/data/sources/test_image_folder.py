@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.cli.compose import compose
+from pipeline.data.preprocess import prepare
 from pipeline.data.sources import load
 from pipeline.errors import BadData, BadSetting
 from pipeline.settings.data import Colours, OnError
@@ -35,6 +37,20 @@ def test_mixed_sizes_name_two_files_and_the_remedy(tmp_path: Path) -> None:
         caught, "must all have one size", "9x9 in", "big.png", "6x8 in", "data.size=[height,width]"
     )
     assert len(load(places.images(tmp_path, size=[8, 6]), tmp_path).train.labels) == 25
+
+
+def test_one_image_under_two_labels_is_told_with_both_files(tmp_path: Path) -> None:
+    places.image_folder(tmp_path)
+    Image.open(tmp_path / "left" / "003.png").save(tmp_path / "right" / "copy.bmp")
+    preprocess = compose([]).settings.preprocess
+    report = prepare(load(places.images(tmp_path), tmp_path), preprocess, "x").report
+    (told,) = [str(finding) for finding in report.findings]
+    name = tmp_path.name
+    start = "1 sample found under several labels, of which one at most is right: mend the others"
+    assert told in (
+        f"{start} ({name}/left/003.png and {name}/right/copy.bmp)",
+        f"{start} ({name}/right/copy.bmp and {name}/left/003.png)",
+    )
 
 
 def test_one_image_of_16_bits_makes_all_of_them_wide(tmp_path: Path) -> None:

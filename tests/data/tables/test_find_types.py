@@ -14,6 +14,9 @@ from pipeline.errors import BadData
 from tests.support import places
 
 ROWS = 60
+OF_POLAND = "with decimal , and with thousands ' ' and in zł"
+ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
+FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 
 
 def load_column(folder: Path, cells: list[str], name: str = "v", **changes: object) -> "Loaded":
@@ -78,6 +81,15 @@ def test_another_word_among_numbers_is_refused_with_the_key_that_takes_it(tmp_pa
         (count(lambda row: f"{row},{row % 10}"), 0.0, "with decimal ,"),
         (count(lambda row: f"1.{row + 100},5"), 1100.5, "with decimal , and with thousands '.'"),
         (count(lambda row: f"${row}.50"), 0.5, "in $"),
+        (count(lambda row: f"{row},50 руб."), 0.5, "with decimal , and in руб."),
+        (
+            count(lambda row: f"1 {row + 100},00 zł"),
+            1100.0,
+            "with decimal , and with thousands ' ' and in zł",
+        ),
+        (count(lambda row: f"￥{row + 100}"), 100.0, "in ￥"),
+        (count(lambda row: str(row).translate(ARABIC) + "٫٥"), 0.5, ""),
+        (count(lambda row: str(row).translate(FULL_WIDTH) + "．５"), 0.5, ""),
         (count(lambda row: f"{row * 3 % 7} %"), 0.0, "in %"),
         (count(lambda row: f"{row * 3 % 7} kg"), 0.0, "in kg"),
         (count(lambda row: f"{10 + row % 3}:30"), 37800.0, "clock"),
@@ -126,7 +138,24 @@ def test_numbers_in_two_units_are_refused(tmp_path: Path) -> None:
         ("customer_id", count(lambda row: str(row * 37 % 1009)), "a number of its own in every row"),
         ("v", count(lambda row: f"C{row:05}"), "nearly every row has another word"),
         ("v", count(lambda row: f"{row:05}"), "nearly every row has another word"),
-        ("v", count(lambda row: f"it was number {row} of them"), "free text"),
+        ("v", count(lambda row: f"192.168.{row}.{row * 3}"), "IP addresses: nearly every row has another"),
+        ("v", count(lambda row: f"10.0.0.{row}/24"), "IP addresses: nearly every row has another"),
+        ("v", count(lambda row: f"+49 151 23{row:05}"), "telephone numbers: nearly every row has another"),
+        ("v", count(lambda row: f"+4915123{row:05}"), "telephone numbers: nearly every row has another"),
+        ("v", count(lambda row: f"0151/23{row:05}"), "telephone numbers: nearly every row has another"),
+        ("v", count(lambda row: f"(212) 555-{row:04}"), "telephone numbers: nearly every row has another"),
+        (
+            "v",
+            count(lambda row: f"212.555.{row:04} x{row}"),
+            "telephone numbers: nearly every row has another",
+        ),
+        ("v", count(lambda row: f"01 23 45 67 {row:02}"), "telephone numbers: nearly every row has another"),
+        ("Telefon", count(lambda row: f"30123{row:05}"), "telephone numbers: nearly every row has another"),
+        ("v", count(lambda row: f"{row}.4.{row % 7}"), "version numbers: nearly every row has another"),
+        ("v", count(lambda row: f"978-3-16-1484{row:02}-0"), "book numbers (ISBN): nearly every row"),
+        ("v", count(lambda row: f"97831614{row:05}"), "book numbers (ISBN): nearly every row has another"),
+        ("v", count(lambda row: f"DE89 3704 0044 0532 {row:04} 00"), "account numbers (IBAN): nearly every"),
+        ("v", count(lambda row: f"00:1b:44:11:3a:{row:02x}"), "addresses of hardware: nearly every row"),
     ],
 )
 def test_columns_that_tell_nothing_are_left_out_with_a_word(
@@ -136,6 +165,48 @@ def test_columns_that_tell_nothing_are_left_out_with_a_word(
     assert loaded.table.shape == (ROWS, 1)
     assert any(line.startswith(f"1 column left out: {reason}") for line in loaded.findings)
     assert loaded.columns[name or "unnamed_0"].taken_for == "nothing"
+
+
+def test_addresses_that_repeat_are_categories_and_said_to_be(tmp_path: Path) -> None:
+    loaded = load_column(tmp_path, count(lambda row: f"10.0.{row % 5}.{row % 4}"))
+    assert loaded.words()[4] == "10.0.4.0"
+    assert "1 column of IP addresses, taken for categories (v)" in loaded.findings
+    assert loaded.columns["v"].note == "IP addresses"
+
+
+@pytest.mark.parametrize(
+    ("cells", "first"),
+    [
+        (count(lambda row: f"+{row + 100}.5"), 100.5),
+        (count(lambda row: f"1 {row + 100} 000"), 1_100_000.0),
+        (count(lambda row: f"1.{row + 100}.000"), 1_100_000.0),
+        (count(lambda row: str(2_125_550_000 + row * row)), 2_125_550_000.0),
+    ],
+)
+def test_amounts_are_no_names_of_things(tmp_path: Path, cells: list[str], first: float) -> None:
+    assert load_column(tmp_path, cells).numbers()[0] == first
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        count(lambda row: f"it was number {row} of them"),
+        count(lambda row: f"这家餐厅的菜味道很好{chr(0x4E00 + row)}下次再来"),
+        count(lambda row: "" if row % 9 == 1 else f"ruby wine, {row} years old, of the south"),
+    ],
+)
+def test_free_text_stays_text_beside_other_columns(tmp_path: Path, cells: list[str]) -> None:
+    loaded = load_column(tmp_path, cells)
+    assert loaded.words() == cells
+    assert loaded.columns["v"].taken_for == "text"
+    assert "1 column taken for free text, whose words are counted (v)" in loaded.findings
+    assert load_column(tmp_path, cells, drop=["v"]).table.categorical == ()
+    assert load_column(tmp_path, cells, categorical=["v"]).columns["v"].taken_for == "category"
+
+
+def test_addresses_of_pages_are_names_and_no_text(tmp_path: Path) -> None:
+    loaded = load_column(tmp_path, count(lambda row: f"https://example.org/a/rather/long/page/{row}.html"))
+    assert loaded.columns["v"].note.startswith("left out: nearly every row has another word")
 
 
 def test_a_column_that_is_asked_for_is_used(tmp_path: Path) -> None:

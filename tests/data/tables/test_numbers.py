@@ -47,7 +47,7 @@ def test_numbers_are_read_as_people_write_them(texts: tuple[str, ...], numbers: 
 
 
 @pytest.mark.parametrize(
-    "text", ["C00001", "2020-01-01", "10:30", ".", "-", "³", "١٢", "0x10", "nan", "(5", "5)", "1 kg 5"]
+    "text", ["C00001", "2020-01-01", "10:30", ".", "-", "³", "0x10", "nan", "(5", "5)", "1 kg 5"]
 )
 def test_other_words_are_no_numbers(text: str) -> None:
     assert match_numbers(cells(text)).to_pylist() == [False]

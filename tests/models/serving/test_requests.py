@@ -51,6 +51,23 @@ def ask(description: ModelDescription, sent: object) -> ModelRequest:
 ROW = {"a/b": 1.5, "day": "2020-02-01", "zip": "00501", "old": True, "at": "00:01"}
 
 
+def test_free_text_of_a_row_may_be_absent_or_a_number() -> None:
+    types = (ColumnType(name="size", kind=Kind.number), ColumnType(name="remark", kind=Kind.text))
+    front = Columns(
+        numeric=("size",),
+        medians=(1.0,),
+        categorical=(),
+        categories=(),
+        types=types,
+        texts=("remark",),
+        counts=(Counts(("good",), (0.0, 1.0), 1),),
+    )
+    table = ModelDescription(classes=("no", "yes"), shape=(2,), front=front)
+    cells = ask(table, [{"size": 1, "remark": text} for text in (" a good day ", None, 3)]).samples
+    assert isinstance(cells, dict)
+    assert cells["remark"].tolist() == ["a good day", "", "3"]
+
+
 @pytest.mark.parametrize(
     "sent",
     [

@@ -13,7 +13,7 @@ from pipeline.data.features import Columns, LogMel
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable
-from pipeline.data.tables.column_types import ColumnType, Kind
+from pipeline.data.tables.column_types import WORDS, ColumnType
 from pipeline.data.tables.labels import find_column, read_labels
 from pipeline.data.tables.read_columns import read_numbers_of_any_form, read_words
 from pipeline.data.tables.table_files import read_table
@@ -139,7 +139,7 @@ def _read_batches(
 
 def _read_column(column: ColumnType, table: CellTable, findings: Findings) -> np.ndarray:
     cells = table.get_column(column.name).combine_chunks()
-    if column.kind is Kind.category:
+    if column.kind in WORDS:
         return np.array(read_words(column, cells).to_pylist(), object)
     numbers, mistaken = read_numbers_of_any_form(column, cells)
     if mistaken.any():

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.data.readers import archives
 from pipeline.data.readers.encodings import decode_text, detect_encoding
-from pipeline.data.readers.file_list import LABELS, PATHS
+from pipeline.data.readers.file_list import LABELS, PATHS, find_file
 from pipeline.data.readers.file_list import SUFFIXES as LIST_SUFFIXES
 from pipeline.data.readers.file_tree import walk_files
 from pipeline.data.readers.folders import Unreadable
@@ -63,7 +63,7 @@ def find_files(
     if root.is_file() and root.suffix.lower() in suffixes:
         return [NewFile(root, root.name)]
     if root.is_file() and root.suffix.lower() in LIST_SUFFIXES:
-        return _read_list(root)
+        return _read_list(root, findings)
     if root.is_file() and archives.is_archive(root):
         folder = scratch.make_path()
         archives.unpack(root, folder, findings)
@@ -83,7 +83,7 @@ def find_files(
     return files
 
 
-def _read_list(path: Path) -> list[NewFile]:
+def _read_list(path: Path, findings: Findings) -> list[NewFile]:
     try:
         content = path.read_bytes()
         text, _ = decode_text(content, detect_encoding([content]))
@@ -100,7 +100,7 @@ def _read_list(path: Path) -> list[NewFile]:
         )
     label = next((names[name] for name in LABELS if name in names), "")
     cells = [((row[column] or "").strip(), (row.get(label) or "").strip()) for row in rows]
-    return [NewFile(path.parent / name, name, word) for name, word in cells if name]
+    return [NewFile(find_file(path.parent, name, findings), name, word) for name, word in cells if name]
 
 
 def _read_batches(

@@ -1,0 +1,64 @@
+"""Columns whose cells look like numbers and name things: IP addresses, telephone numbers, versions."""
+
+import re
+from typing import Any
+
+import pyarrow.compute as pc
+
+ADDRESS = r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:/\d{1,2}|:\d{1,5})?"
+HARDWARE = r"(?i:[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}|[0-9a-f]{4}(?:\.[0-9a-f]{4}){2})"
+VERSION = r"[vV]?\d{1,4}(?:\.\d{1,5}){2,4}(?:[-+.]?[a-z]{1,5}\.?\d*)?"
+BOOK = r"97[89](?:[- ]?\d){10}"
+ACCOUNT = r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?"
+CARD = r"\d{4}(?:[ -]\d{4}){3}"
+PHONE = (
+    r"(?:\+|00)[1-9]\d{0,2}(?:[ ./-]?\(?\d{1,5}\)?){2,6}"  # of any country
+    r"|\(?0\d{1,5}\)?[ ./-](?:\d{2,8}[ ./-]?){1,5}"  # of one's own, as in Europe
+    r"|(?:1[ .-])?\(?\d{3}\)?[ .-]?\d{3}[.-]\d{4}"  # as in North America
+    r"|\(\d{2,4}\) ?\d{3,5}[ -]?\d{4}"
+)
+ADDITION = r"(?: ?(?:x|ext\.?) ?\d{1,6})?"
+DIGITS = 7, 15
+"""How many digits telephone numbers have (ITU-T E.164)."""
+PHONE_NAME = re.compile(r"phone|mobile|fax|telefon|handy|movil|msisdn|(^|[^a-z])tel([^a-z]|$)", re.IGNORECASE)
+SURE = {"book numbers (ISBN)": BOOK}
+"""What is no number although it may look like one of the same form in every row."""
+CODES = SURE | {
+    "IP addresses": ADDRESS,
+    "addresses of hardware": HARDWARE,
+    "version numbers": VERSION,
+    "card numbers": CARD,
+    "account numbers (IBAN)": ACCOUNT,
+}
+
+
+def find_code(name: str, cells: Any, is_number: bool) -> str:
+    """Return what the cells of a column name, as in `IP addresses`; "" for nothing.
+
+    `cells`: a pyarrow array, none empty; `is_number`: all of them can be read as numbers of one form, which
+    then is what most of them are.
+    """
+    if not len(cells):
+        return ""
+    if _are_phones(name, cells, is_number):
+        return "telephone numbers"
+    codes = SURE if is_number else CODES
+    return next((what for what, pattern in codes.items() if _fits(cells, pattern)), "")
+
+
+def _fits(cells: Any, pattern: str) -> bool:
+    return pc.all(pc.match_substring_regex(cells, f"^(?:{pattern})$")).as_py() is True
+
+
+def _are_phones(name: str, cells: Any, is_number: bool) -> bool:
+    digits = pc.utf8_length(pc.replace_substring_regex(cells, r"(?:x|ext).*|[^0-9]", ""))
+    low, high = pc.min(digits).as_py(), pc.max(digits).as_py()
+    is_named = PHONE_NAME.search(name) is not None
+    if not DIGITS[0] <= low <= high <= DIGITS[1]:
+        return False
+    if is_named and _fits(cells, rf"[+(]?\d[\d ()./-]+{ADDITION}"):
+        return True
+    # Signed amounts have fewer digits than a number with the code of its country.
+    return _fits(cells, f"(?:{PHONE}){ADDITION}") and (
+        not is_number or (low > 9 and _fits(cells, r"(?:\+|00).*"))
+    )
