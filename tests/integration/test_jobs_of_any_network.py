@@ -7,7 +7,8 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import describe_data_settings
 from pipeline.models import keras_models
-from pipeline.search.workers.job import Job, Limits, TrialOutcome, run_job
+from pipeline.search.workers.job import Job, Limits, TrialOutcome
+from pipeline.search.workers.job_kinds import run_job
 from pipeline.settings.settings import Settings
 from tests.support import places, tiny
 

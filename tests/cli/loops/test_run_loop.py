@@ -9,7 +9,8 @@ import mlflow
 import pytest
 
 from pipeline.search.workers import user_job
-from pipeline.search.workers.job import Job, TrialOutcome, run_job
+from pipeline.search.workers.job import Job, TrialOutcome
+from pipeline.search.workers.job_kinds import run_job
 from pipeline.trial import user_code
 from tests.trial.test_user_loop import CALL, settings_of
 
