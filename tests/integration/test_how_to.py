@@ -78,7 +78,7 @@ def test_private_training_as_the_page_says(
         said.append(done.stdout)
         run_id = run_id or next(iter(re.findall(r"\b[0-9a-f]{32}\b", done.stdout)))
     asked, told, attacked, _, frontier = said
-    assert re.search(r"privacy +epsilon (7\.9\d|8) for delta 1e-05: 220 steps", asked)
+    assert re.search(r"privacy +epsilon (7\.9\d|8) for delta 1e-05: 200 steps", asked)
     assert re.search(r"privacy +epsilon \d+\.\d+ for delta 1e-05", told)
     assert "threshold attack: AUC 0." in attacked
     assert "lira attack: AUC 0." in attacked

@@ -6,6 +6,7 @@ Renyi divergences of such a step (Mironov, Talwar and Zhang 2019, arXiv 1908.105
 up from step to step, so an epsilon after each epoch costs nothing. It is an upper bound.
 """
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -146,7 +147,12 @@ def _compose_step(noise: float, chance: float) -> Any:
     """Return an accountant (not to be changed) that holds one step."""
     dp_event, accountant = _import_accountant()
     step = dp_event.GaussianDpEvent(noise)
-    return accountant().compose(dp_event.PoissonSampledDpEvent(chance, step) if chance < 1 else step)
+    logger = logging.getLogger("absl")
+    heard, logger.disabled = logger.disabled, True  # it warns of orders that it leaves out, which is safe
+    try:
+        return accountant().compose(dp_event.PoissonSampledDpEvent(chance, step) if chance < 1 else step)
+    finally:
+        logger.disabled = heard
 
 
 def _convert(one_step: Any, steps: int, delta: float) -> float:

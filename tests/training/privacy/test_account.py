@@ -1,6 +1,7 @@
 """The epsilon of private steps, against `dp-accounting` called directly and against published values."""
 
 import builtins
+import logging
 import math
 from typing import Any
 
@@ -41,6 +42,18 @@ def test_epochs_add_up_and_no_noise_is_no_privacy() -> None:
     assert spent[3] == compute_epsilon(2.0, 4 / 46, 33, 1e-5)
     assert compute_epsilon(0.0, 0.1, 5, 1e-5) == math.inf
     assert open_account(tiny.told(), 46) is None
+
+
+def test_orders_that_the_library_leaves_out_are_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = said.append  # type: ignore[method-assign]
+    monkeypatch.setattr(logging.getLogger("absl"), "handlers", [handler])
+    account._compose_step.cache_clear()
+    assert compute_epsilon(1.158, 0.095026, 200, 1e-5) == pytest.approx(8, abs=0.05)
+    assert not said
+    logging.getLogger("absl").warning("heard")
+    assert said
 
 
 def test_noise_is_solved_for_an_epsilon_after_all_epochs() -> None:
