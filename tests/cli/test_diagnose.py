@@ -88,8 +88,9 @@ def test_of_a_quantity_r2_is_kept(fulcrum: Run, tmp_path: Path) -> None:
     assert "device-seconds to the same R2" in done.stdout
     assert "The single point:" in done.stdout
     client = mlflow.MlflowClient()
-    runs = client.search_runs([client.get_experiment_by_name("fulcrum").experiment_id])
-    (parent,) = [run for run in runs if run.data.tags["stage"] == "diagnose"]
+    experiment = client.get_experiment_by_name("fulcrum")
+    assert experiment is not None
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.stage = 'diagnose'")
     assert {"r2", "cpu_seconds", "baseline/r2"} <= set(parent.data.metrics)
     assert "accuracy" not in parent.data.metrics
 
