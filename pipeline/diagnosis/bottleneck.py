@@ -132,7 +132,8 @@ def _describe(case: Case, component: Part, share: float, limit: float) -> str:
     if component is Part.surplus:
         return (
             f"{case.epochs - case.enough_epochs} of {case.epochs} epochs came "
-            f"after the accuracy was reached: {share:.0%} of the cost; without them {limit:.1f}x cheaper"
+            f"after the {case.settings.measure.label} was reached: {share:.0%} of the cost; without them "
+            f"{limit:.1f}x cheaper"
         )
     subject = (
         "an answer"
