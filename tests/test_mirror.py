@@ -15,6 +15,7 @@ THROUGH = {
     "cli/frontier/output": "cli/frontier/test_command.py",
     "cli/diagnosis_summary": "cli/test_diagnose.py",
     "cli/loops/words": "trial/test_user_keys.py",
+    "cli/sweeping/observer": "cli/test_sweep.py",
     "data/column_layers": "data/test_feature_layers.py",
     "data/conflicts": "data/test_preprocess.py",
     "data/features": "data/test_feature_layers.py",

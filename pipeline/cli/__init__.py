@@ -13,6 +13,8 @@ from pipeline.output import guard_output
 from pipeline.secrets import mask
 
 HELP = {"-h", "--help", "help"}
+CFG = ("--cfg", "-c")
+"""Shows the composed settings of a command, of `run` where none stands before it."""
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -39,6 +41,8 @@ def _run_command(words: Sequence[str]) -> int:
         topics = [word for word in words if help.is_topic(word)]
         print(help.format_help(next(iter(topics), None)))
         return 0 if words else 2
+    if words[0] in CFG:
+        words = ["run", *words]
     signals.listen()
     try:
         if words[0] == "--install-completion":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli import diagnose, help, studies, ui
 from pipeline.cli.compose import compose, fit_to_rows
+from pipeline.cli.explain import composed
 from pipeline.cli.explain.names import INT8
 from pipeline.cli.loops import run_loop
 from pipeline.cli.loops import words as loop_words
@@ -64,6 +65,9 @@ def run(command: str, words: Sequence[str]) -> None:
         near = get_close_matches(command, commands, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise BadSetting(f"the command must be one of {', '.join(help.COMMANDS)}, got {command}{hint}")
+    if composed.is_asked(words):
+        print(composed.format_composed(command, words))
+        return
     loop_words.check_command(command, words)
     commands[command](words)
 

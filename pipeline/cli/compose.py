@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.cli import arguments, schema
 from pipeline.cli.explain import conf_files, typed_words
 from pipeline.cli.loops import words as loop_words
+from pipeline.errors import BadSetting
 from pipeline.hardware.device import limit_threads
 from pipeline.settings.addresses import CHECKOUT, CONF, get_own_conf
 from pipeline.settings.command_line import CommandLine, Overrides, key_of
@@ -108,6 +109,7 @@ def _compose_config(pairs: list[str]) -> DictConfig:
     # A group without an option (`experiment=null`) is as when nobody names it; Hydra takes no such word.
     groups = tuple(pair for pair in pairs if _is_group(pair) and arguments.parse(pair).value() is not None)
     config = deepcopy(_compose_groups(groups, _find_own_conf()))
+    OmegaConf.set_struct(config.tracking.tags, False)  # whose keys are the user's
     for pair in pairs:
         if not _is_group(pair):
             override = arguments.parse(pair)
@@ -119,20 +121,40 @@ def _compose_config(pairs: list[str]) -> DictConfig:
 def _keep_text(config: DictConfig, pair: str, key: str, value: Any) -> Any:
     """Return the value, as it was typed where the key holds text: a column may be called 2024_01 or 1.50."""
     node: Any = config
+    parent: Any = None
     for name in key.split("."):
-        node = node._get_node(name) if isinstance(node, DictConfig) else None
+        parent, node = node, node._get_node(name) if isinstance(node, DictConfig) else None
     typed = pair.partition("=")[2].strip()
-    if isinstance(node, StringNode):
+    if isinstance(node, DictConfig) and isinstance(value, dict) and _holds_texts(node):
+        return _keep_texts(key, value, typed)
+    if isinstance(node, StringNode) or (node is None and _holds_texts(parent)):
         return value if value is None or isinstance(value, str | list | dict) else typed
-    is_list = isinstance(node, ListConfig) and node._metadata.element_type is str
+    is_list = isinstance(node, ListConfig) and _holds_texts(node)
     words = [word.strip() for word in typed.strip("[]").split(",")]
     if not is_list or not isinstance(value, list) or len(words) != len(value):
         return value
     return [item if isinstance(item, str) else word for item, word in zip(value, words, strict=True)]
 
 
+def _holds_texts(node: Any) -> bool:
+    return isinstance(node, DictConfig | ListConfig) and node._metadata.element_type is str
+
+
+def _keep_texts(key: str, values: dict[Any, Any], typed: str) -> dict[str, Any]:
+    """Return the values of `{name: value, ...}` as they were typed, where the text can be told apart."""
+    pairs = [tuple(map(str.strip, word.partition(":")[::2])) for word in typed.strip("{}").split(",")]
+    if None in values.values():
+        raise BadSetting(f"{key} must have a value for each name, got {typed}; leave the others out")
+    if len(pairs) != len(values):
+        return {str(name): value for name, value in values.items()}
+    return {
+        name if isinstance(name, str) else name_typed: value if isinstance(value, str) else value_typed
+        for (name, value), (name_typed, value_typed) in zip(values.items(), pairs, strict=True)
+    }
+
+
 def _is_group(pair: str) -> bool:
-    return (CONF / key_of(pair)).is_dir()
+    return typed_words.is_group(key_of(pair), CONF)
 
 
 def _find_own_conf() -> Path | None:

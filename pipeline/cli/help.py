@@ -57,7 +57,7 @@ def is_topic(word: str) -> bool:
 
 
 def _format_head(command: str | None) -> Iterator[str]:
-    yield f"Usage: {PROGRAM} {command or 'COMMAND'} [KEY=VALUE ...]"
+    yield f"Usage: {PROGRAM} {command or 'COMMAND'} [KEY=VALUE ...]   (--cfg job: only show the settings)"
     yield ""
     yield from [f"  {COMMANDS[command]}"] if command else ["Commands:", *_format_table(COMMANDS.items())]
     yield from ["", "Examples:", EXAMPLES]

@@ -5,7 +5,7 @@ from dataclasses import is_dataclass
 from enum import Enum
 from functools import cache
 from types import UnionType
-from typing import get_args, get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 
@@ -64,6 +64,8 @@ def _describe_type(hint: object) -> str:
         return f"one of {', '.join(hint.__members__)}"
     if isinstance(hint, type) and is_dataclass(hint):
         return "a group"
+    if get_origin(hint) is dict:
+        return "names with values, such as {name: value}"
     if args := get_args(hint):
         return f"a list, each {_describe_type(args[0])}"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}

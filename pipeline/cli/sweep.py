@@ -3,7 +3,7 @@
 import math
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,17 +14,17 @@ from pipeline import output, signals
 from pipeline.cli import arguments
 from pipeline.cli import sweep_plan as plans
 from pipeline.cli.compose import compose, compose_ours
-from pipeline.cli.frontier.output import print_frontier, print_link
 from pipeline.cli.loops.words import find_kind
 from pipeline.cli.sweep_screen import Screen
+from pipeline.cli.sweeping import ending, expectation
+from pipeline.cli.sweeping.observer import StudyObserver
 from pipeline.cli.ui import find_base_address
 from pipeline.errors import BadInput, BadModel, BadSetting, FulcrumError
 from pipeline.files import expand_home, remove_abandoned_drafts
-from pipeline.measures import Epoch
-from pipeline.search.space import read_searched_values, strip_condition
 from pipeline.search.workers.job_kinds import check_settings
+from pipeline.secrets import mask
 from pipeline.settings import addresses
-from pipeline.settings.command_line import EPOCHS, CommandLine
+from pipeline.settings.command_line import CommandLine, format_command
 from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.searching.cluster import ClusterKind
 from pipeline.settings.searching.objectives import ENERGY
@@ -42,10 +42,8 @@ if TYPE_CHECKING:
     from pipeline.search.results import Results
     from pipeline.search.study_store import StudyStore
     from pipeline.search.sweep import Sweep
-    from pipeline.search.sweep_spec import RunningTrial
-    from pipeline.search.workers.job import TrialOutcome
+    from pipeline.search.sweep_spec import SweepSpec
     from pipeline.search.workers.pool import WorkerPool
-    from pipeline.tracking.study_recorder import StudyRecorder
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,7 +86,7 @@ def run(words: Sequence[str]) -> None:
     for line in plan.left_out:
         print(line, file=sys.stderr)
     if DRY_RUN in words:
-        print("\n".join(plan.describe_search()))
+        _print_plan(plan, address)
         return
     pool, device = _open_pool(settings)
     with closing(pool):
@@ -102,7 +100,7 @@ def run(words: Sequence[str]) -> None:
         prepared = load_prepared(settings, settings.search.under_shift)
         if chosen := choose_words(plan.command_line, len(prepared.train), plan.space.keys):
             plan = plans.make_plan([*chosen, *words])
-        _check_network(plan.command_line, pool)
+        _check_network(plan, pool)
         _search_study(plan, address, device, _describe_data(settings, prepared), pool)
 
 
@@ -120,6 +118,11 @@ def _settle_energy(
     found = next(name for name in settled if name not in names)
     print(f"search.objectives: {ENERGY} is {found} on {device.name}", file=sys.stderr)
     return words, plans.make_plan(words)
+
+
+def _print_plan(plan: plans.SweepPlan, address: str) -> None:
+    expected = expectation.find_expectation(address, plan, study=plan.command_line.settings.search.study)
+    print("\n".join([*plan.describe_search(), *expected]))
 
 
 def _describe_data(settings: Settings, prepared: "Prepared") -> Subject:
@@ -158,7 +161,7 @@ def _run_loop(words: Sequence[str]) -> None:
             print(line, file=sys.stderr)
         _call(pool, check_settings, plan.command_line.settings, under_shift=False)
         if DRY_RUN in words:
-            print("\n".join(plan.describe_search()))
+            _print_plan(plan, address)
             return
         _, plan = _settle_energy(typed, plan, device, pool)
         _search_study(plan, address, device, Subject(user_keys.describe(loop).code), pool)
@@ -218,7 +221,7 @@ def _open_pool(settings: Settings) -> "tuple[WorkerPool, ClaimedDevice]":
     return make_worker_pool(settings, device), device
 
 
-def _check_network(command_line: CommandLine, pool: "WorkerPool") -> None:
+def _check_network(plan: plans.SweepPlan, pool: "WorkerPool") -> None:
     """Check the words that all trials share where a trial would run, so that a network cannot end the sweep.
 
     Raises:
@@ -226,13 +229,13 @@ def _check_network(command_line: CommandLine, pool: "WorkerPool") -> None:
     """
     from pipeline.search.workers.pool import WorkerLost
 
-    settings = command_line.settings
+    settings = plan.command_line.settings
     try:
         pool.call(check_settings, settings, settings.search.under_shift)
     except WorkerLost as error:
         raise BadModel(
             f"the network must be one that can be built, got one that failed: {error}; "
-            f"see more with: {command_line.command_line('run')}"
+            f"see more with: {format_command('run', map(mask, plan.fixed))}"
         ) from None
 
 
@@ -243,7 +246,6 @@ def _search_study(
     from pipeline.search import study_store
     from pipeline.search.study_identity import bind_study
     from pipeline.search.sweep import Sweep
-    from pipeline.search.sweep_spec import SweepSpec
     from pipeline.search.trial_rows import VALIDATION
     from pipeline.tracking import mlflow_runs, mlflow_store, study_place
     from pipeline.tracking.study_recorder import StudyKey, record_study
@@ -252,6 +254,7 @@ def _search_study(
     about = plan.describe_study(device.name)
     name = search.study or plan.default_name(device.name)
     client = mlflow_store.open_store()
+    mlflow_runs.check_user_tags(client, command_line)
     mlflow_runs.end_orphans(client)
     store = study_store.StudyStore(address, name, about)
     experiment_id = _choose_place(client, store, command_line)
@@ -260,36 +263,58 @@ def _search_study(
     split = subject.split
     if split is not None and store.read_attrs().get(VALIDATION) != split.to_dict():
         store.write_attr(VALIDATION, split.to_dict())
-    checkpoints = _get_checkpoint_folder(command_line, f"{name}-{identity}")
-    remove_abandoned_drafts(checkpoints)
-    spec = SweepSpec(
-        command_line=command_line,
-        fixed=plan.fixed,
-        space=plan.space,
-        compose=compose,
-        checkpoints=checkpoints,
-        sources=data_digests,
-        work=subject.work,
-    )
+    spec = _make_spec(plan, f"{name}-{identity}", data_digests, subject.work)
+    remove_abandoned_drafts(spec.checkpoints)
     study_place.write_place(client, store, experiment_id)
-    study, measure = StudyKey(name, identity, experiment_id), command_line.settings.measure
-    cap = search.most_trials if search.is_capped else None
+    study = StudyKey(name, identity, experiment_id)
+    expected = expectation.find_expectation(address, plan, device.name, name)
     with (
+        ending.show_where_stopped() as stopped,
         record_study(client, command_line, study, device.kind, store.exclusive) as recorder,
-        Screen(name, cap, search.budget_device_seconds, device.kind, measure) as screen,
+        _make_screen(name, command_line.settings, device.kind) as screen,
     ):
         if split is not None:
             recorder.record_validation_split(split)
         recorder.record_objectives(search.objectives)
         screen.show_plan(
-            plan.describe_search(),
+            [*plan.describe_search(), *expected],
             f"{find_base_address()}/#/experiments/{experiment_id}/runs/{recorder.run_id}",
         )
-        observer = _StudyObserver(recorder, screen, store, device.name)
+        observer = StudyObserver(recorder, screen, store, device.name)
         sweep = Sweep(spec, plan.epochs, store, pool, observer)
+        stopped.follow(sweep, observer)
         with store.heartbeat():
             _search(sweep, observer)
     _show(sweep, observer)
+
+
+def _make_spec(
+    plan: plans.SweepPlan, folder: str, data_digests: Mapping[str, str], work: "Work | None"
+) -> "SweepSpec":
+    from pipeline.search.sweep_spec import SweepSpec
+
+    return SweepSpec(
+        command_line=plan.command_line,
+        fixed=plan.fixed,
+        space=plan.space,
+        compose=compose,
+        checkpoints=_get_checkpoint_folder(plan.command_line, folder),
+        sources=data_digests,
+        work=work,
+    )
+
+
+def _make_screen(study: str, settings: Settings, device: str) -> Screen:
+    search = settings.search
+    return Screen(
+        study,
+        search.most_trials if search.is_capped else None,
+        search.budget_device_seconds,
+        device,
+        settings.measure,
+        seeds=search.confirm,
+        price=settings.price,
+    )
 
 
 def _choose_place(client: "MlflowClient", store: "StudyStore", command_line: CommandLine) -> str:
@@ -322,7 +347,7 @@ def _check_quickly(plan: plans.SweepPlan) -> str:
     return address
 
 
-def _search(sweep: "Sweep", observer: "_StudyObserver") -> None:
+def _search(sweep: "Sweep", observer: StudyObserver) -> None:
     """Run search and confirmation; where it is stopped, show what it has come to."""
     from pipeline.search.confirmation import confirm
 
@@ -359,108 +384,11 @@ def _require_point(results: "Results") -> None:
         )
 
 
-def _show(sweep: "Sweep", observer: "_StudyObserver") -> None:
+def _show(sweep: "Sweep", observer: StudyObserver) -> None:
     if output.hand_over(sweep.results):
         return
-    print_frontier(sweep.results)
-    print_link(observer.link)
+    ending.show_end(sweep, observer.link)
 
 
 def _get_checkpoint_folder(command_line: CommandLine, name: str) -> Path:
     return expand_home(command_line.settings.cache_dir).absolute().parent / "checkpoints" / name
-
-
-# ---- the observer -------------------------------------------------------------------------------------
-
-
-class _StudyObserver:
-    """Writes into MLflow and shows on the terminal."""
-
-    def __init__(self, record: "StudyRecorder", screen: Screen, store: "StudyStore", device: str) -> None:
-        self.record, self.link = record, ""
-        self._screen, self._store, self._device = screen, store, device
-        self._unit: tuple[str, float] | None = None
-
-    def open_trial(self, trial: "RunningTrial") -> str | None:
-        self._screen.show_started(trial.number)
-        role = None if trial.seed is None else "confirm"
-        return self.record.open_trial(trial.name, trial.number, trial.command_line, role, self._device)
-
-    def show_epoch(self, trial: "RunningTrial", epoch: Epoch) -> None:
-        self._screen.show_epoch(trial.number, epoch, trial.command_line.settings.train.epochs)
-
-    def show_loss(self, trial: "RunningTrial", reason: str, device_seconds: float) -> None:
-        self._screen.show_lost(trial.number, reason, device_seconds)
-
-    def close_trial(self, trial: "RunningTrial", run_id: str | None, outcome: "TrialOutcome") -> None:
-        assert run_id is not None
-        if outcome.points:
-            self._choose_unit(outcome.points[0].device_seconds)
-        self.record.end_trial(run_id, outcome, self.unit)
-        last = outcome.points[-1] if outcome.points else None
-        if trial.seed is None:
-            values = read_searched_values(trial.command_line, tuple(map(strip_condition, trial.params)))
-            self._screen.show_ended(trial.number, outcome.status, last, values, outcome.reason)
-        else:
-            self._screen.show_confirmation(trial.number, trial.params[EPOCHS], trial.seed, outcome)
-
-    def show_results(self, results: "Results", complete: bool = False) -> None:
-        self._screen.update(results)
-        drawn = self.record.update_frontier(results, self.unit, complete)
-        if results.points and (drawn or not self.link):
-            self.link = self._plant(results)
-
-    def discard_trial(self, name: str) -> None:
-        self.record.delete_attempt(name)
-
-    def fail_trial(self, name: str, reason: str) -> str | None:
-        return self.record.fail_attempt(name, reason)
-
-    @property
-    def unit(self) -> tuple[str, float]:
-        """Return the unit of the cost axis, the same for the whole study: its first point decides."""
-        from pipeline.tracking import shared_views
-
-        return self._read_unit() or shared_views.MICROSECONDS
-
-    def _read_unit(self) -> tuple[str, float] | None:
-        if self._unit is None and (unit := self._store.read_attrs().get("unit")):
-            self._unit = (unit[0], unit[1])
-        return self._unit
-
-    def _choose_unit(self, device_seconds: float) -> None:
-        from pipeline.tracking import shared_views
-
-        if self._read_unit() is None:
-            with self._store.exclusive("unit"):
-                if self._read_unit() is None:
-                    self._unit = shared_views.choose_cost_unit(device_seconds / 10)  # others may be cheaper
-                    self._store.write_attr("unit", list(self._unit))
-
-    def _plant(self, results: "Results") -> str:
-        from pipeline.tracking import study_view
-
-        return study_view.plant_study_views(
-            self.record.client,
-            self.record.experiment_id,
-            self.record.run_id,
-            results,
-            self.record.cost_metric,
-            self.unit,
-            find_base_address(),
-        )
-
-    def finish(self, sweep: "Sweep") -> None:
-        """Show the last state of everything; publish pictures, note and models once for the study."""
-        from pipeline.tracking.publish_study import publish_study
-
-        def publish() -> None:
-            with signals.hold_back():
-                self.show_results(sweep.results, complete=True)
-            if sweep.results.points:
-                publish_study(sweep, self.record, self._plant(sweep.results))
-
-        self.show_results(sweep.results)
-        confirmed = sum(member.confirmation is not None for member in sweep.results.frontier)
-        name = f"end {self.record.run_id} {len(sweep.results.trials)} {confirmed}"
-        sweep.dispatcher.run_once(name, publish)

@@ -33,8 +33,9 @@ ONE_DATA_SET = {f"data.{key}" for key in ("path", "test_path", "validation", "la
 class SweepPlan:
     """What is searched.
 
-    `fixed`: the words that all trials share; `epochs`: the name of the dimension that says how long to train,
-    None where there is none; `left_out`: a line for each choice that what is fixed excludes.
+    `command_line`: the settings that all trials share, with all words that were typed, so that it repeats
+    the sweep; `fixed`: the words that all trials share; `epochs`: the name of the dimension that says how
+    long to train, None where there is none; `left_out`: a line for each choice that what is fixed excludes.
     """
 
     command_line: CommandLine
@@ -150,7 +151,8 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
     command_line, unfit = _leave_out_baselines(command_line, trial_words)
     for line in command_line.settings.search.enqueue:
         _check_baseline(line, trial_words)
-    return SweepPlan(command_line, trial_words, space_with_epochs, epochs, (*left_out, *unfit))
+    typed = replace(command_line, overrides=Overrides(pairs).drop_superseded())
+    return SweepPlan(typed, trial_words, space_with_epochs, epochs, (*left_out, *unfit))
 
 
 def _check_data_words(varied: Sequence[str]) -> None:

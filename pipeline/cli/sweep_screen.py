@@ -4,6 +4,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -18,8 +19,10 @@ from pipeline.frontier import flatten, select_frontier
 from pipeline.measures import Epoch, Point
 from pipeline.reports.study_markdown import format_accuracies, format_further
 from pipeline.search.results import Results
+from pipeline.search.stopping import MODELS, PICTURES
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.command_line import EPOCHS
+from pipeline.settings.measuring import Price
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 if TYPE_CHECKING:
@@ -29,6 +32,31 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 SPARKLINE_WIDTH = 40
 MAX_POINTS_SHOWN = 8
 """Points of the frontier in the panel."""
+
+
+MODEL_SECONDS, PICTURE_SECONDS = 2.0, 6.0
+"""What a model and all pictures take on a usual machine, until they are measured."""
+LEAST_MONEY = 0.001
+FIRST_TRIALS, LONG_SECONDS = 3, 60.0
+"""After so many trials the time to go is told where it is no terminal, if it is as long as that."""
+
+
+@dataclass(slots=True)
+class Phase:
+    """A part of a sweep after its search: `done` of `total` steps, begun at `started` (monotonic seconds)."""
+
+    name: str
+    total: int
+    started: float
+    done: int = 0
+
+    def describe(self) -> str:
+        """Return the name, with the steps where there are several."""
+        return f"{self.name} {self.done}/{self.total}" if self.total > 1 else self.name
+
+    def forecast_left(self) -> float | None:
+        """Return the wall seconds that the other steps will take; None before the first is done."""
+        return (time.monotonic() - self.started) / self.done * (self.total - self.done) if self.done else None
 
 
 class Screen:
@@ -41,9 +69,18 @@ class Screen:
         budget: float | None,
         unit: str,
         measure: Measure = ACCURACY_MEASURE,
+        *,
+        seeds: int | None = None,
+        price: Price | None = None,
     ) -> None:
-        """Prepare the screen of a study with its total. `budget`: device-seconds; `unit`: cpu or gpu."""
-        self._measure = measure
+        """Prepare the screen of a study with its total.
+
+        `budget`: device-seconds; `unit`: cpu or gpu; `seeds`: with how many each point of the frontier is
+        confirmed, None: nothing comes after the search; `price`: of the device.
+        """
+        self._measure, self._seeds, self._price = measure, seeds, price
+        self._phase: Phase | None = None
+        self._has_told = False
         self._study, self._trials, self._budget, self._unit = study, trials, budget, unit
         self._console = Console(highlight=False)
         self._started = time.monotonic()
@@ -105,8 +142,20 @@ class Screen:
         else:
             self._print(line)
 
+    def begin_phase(self, name: str, total: int) -> None:
+        """Show that what follows the search begins, in so many steps."""
+        self._phase = Phase(name, total, time.monotonic())
+        if not self._live:
+            self._print(f"{name}: {total} to do" if total > 1 else name)
+
+    def advance_phase(self) -> None:
+        """Show that a step of the phase is done."""
+        if self._phase:
+            self._phase.done += 1
+
     def show_confirmation(self, number: int, epoch: object, seed: int, outcome: "TrialOutcome") -> None:
         self._running.pop(number, None)
+        self.advance_phase()
         if self._live:
             return
         point, test = (outcome.points or (None,))[-1], outcome.test_accuracy
@@ -121,6 +170,21 @@ class Screen:
         if self._trials_at_start is None:
             self._trials_at_start = len(results.trials)
             self._paid_at_start = results.paid_seconds
+        if not self._live and not self._has_told and self._count_fresh() >= FIRST_TRIALS:
+            self._tell_once(results)
+
+    def _tell_once(self, results: Results) -> None:
+        """Print how long it will take by the first trials, where that is long enough to be of use."""
+        self._has_told = True
+        left = self._forecast_left(len(results.trials), results.paid_seconds)
+        if left is not None and left >= LONG_SECONDS:
+            after = self._forecast_afterwards()
+            line = f"by the first trials: about {format_seconds(left + after)} to go"
+            self._print(f"{line}, {format_seconds(after)} of them after the search" if after else line)
+
+    def _count_fresh(self) -> int:
+        """Count the trials that have ended since this start of the study."""
+        return len(self._results.trials) - (self._trials_at_start or 0) if self._results else 0
 
     def _print(self, line: str) -> None:
         if not output.is_collected():
@@ -144,14 +208,19 @@ class Screen:
         phrases = [f"{done}/{self._trials} trials" if self._trials else f"{done} trials"]
         paid = self._results.paid_seconds if self._results else 0.0
         budget = f" of {format_seconds(self._budget)}" if self._budget else ""
-        phrases.append(f"{self._unit} time {format_seconds(paid)}{budget}")
-        if left := self._forecast_left(done, paid):
-            phrases.append(f"about {format_seconds(left)} to go")
+        phrases.append(f"{self._unit} time {format_seconds(paid)}{budget}{format_money(self._price, paid)}")
+        if self._phase:
+            phrases.append(self._phase.describe())
+            left = self._phase.forecast_left()
+        else:
+            left = self._forecast_left(done, paid)
+        if left is not None:
+            phrases.append(f"about {format_seconds(left + self._forecast_afterwards())} to go")
         return ", ".join(phrases)
 
     def _forecast_left(self, done: int, paid: float) -> float | None:
         """Return the seconds until trials or budget are used up, whichever is first; None: not known yet."""
-        fresh = done - (self._trials_at_start or 0)
+        fresh = self._count_fresh()
         if fresh < 2:
             return None
         elapsed, left = time.monotonic() - self._started, list[float]()
@@ -160,6 +229,27 @@ class Screen:
         if self._budget and paid > self._paid_at_start:
             left.append(elapsed / (paid - self._paid_at_start) * (self._budget - paid))
         return max(0.0, min(left)) if left else None
+
+    def _forecast_afterwards(self) -> float:
+        """Return the wall seconds of the phases after the present one, for the frontier as it is now."""
+        results = self._results
+        if self._seeds is None or results is None or (self._phase and self._phase.name == PICTURES):
+            return 0.0
+        seconds = PICTURE_SECONDS
+        if self._phase is None or self._phase.name != MODELS:
+            seconds += MODEL_SECONDS * len(results.trials_on_frontier)
+        if self._phase is None:
+            fresh = results.paid_seconds - self._paid_at_start
+            rate = (time.monotonic() - self._started) / fresh if fresh > 0 else 1.0
+            seconds += rate * sum(
+                member.estimate.device_seconds * max(0, self._seeds - _count_seeds(member))
+                for member in results.representatives
+            )
+        return seconds
+
+
+def _count_seeds(member: FrontierPoint) -> int:
+    return len(member.confirmation.seeds) if member.confirmation else 0
 
 
 def draw_sparkline(points: Sequence[Point], width: int = SPARKLINE_WIDTH) -> str:
@@ -227,6 +317,15 @@ def format_params(params: Mapping[str, object]) -> str:
 def format_value(value: object) -> str:
     """Return a value with two digits, which are enough to tell settings apart; the command has them all."""
     return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def format_money(price: Price | None, device_seconds: float) -> str:
+    """Return what device-seconds cost, in brackets after a space; nothing without a price."""
+    money = price.of(device_seconds) if price else None
+    if price is None or money is None:
+        return ""
+    amount = f"{money:.2g}" if money == 0 or money >= LEAST_MONEY else f"less than {LEAST_MONEY:g}"
+    return f" ({amount} {price.currency.upper()})"
 
 
 def format_seconds(value: float) -> str:

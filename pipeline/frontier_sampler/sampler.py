@@ -35,8 +35,9 @@ from pipeline.frontier_sampler.distributions import (
     round_up_epochs,
 )
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
+from pipeline.frontier_sampler.forecast import Outlook
 from pipeline.frontier_sampler.general import GeneralSuggester
-from pipeline.frontier_sampler.history import Fidelity
+from pipeline.frontier_sampler.history import Fidelity, TrialRecord
 from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.reading import TrialReading
 from pipeline.frontier_sampler.study_summary import SeenTrials, StudySummary
@@ -148,6 +149,18 @@ class FrontierSampler(BaseSampler):
         stream = [self._seed, trial.number, zlib.crc32(param_name.encode())]
         return convert_distribution(param_distribution).decode(float(np.random.default_rng(stream).random()))
 
+    def look_ahead(self, study: Study, best_accuracy: float = 0.0) -> Outlook | None:
+        """Forecast what more training would add to the best accuracy of a study.
+
+        `best_accuracy`: of what is no trial of the study, such as a baseline beside it. None where the
+        sampler cannot say: before its start-up trials have ended, or without curves.
+        """
+        with self._lock, _find_blas().limit(limits=1):
+            trials = study.get_trials(deepcopy=False)
+            search_space = self._given or self._summarise(study, trials).join_distributions()
+            found = self._find_suggester(study, trials, search_space) if search_space else None
+            return found[0].look_ahead(found[1], len(trials), best_accuracy) if found else None
+
     def reseed_rng(self) -> None:
         """Draw another seed."""
         with self._lock:
@@ -193,12 +206,25 @@ class FrontierSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
     ) -> Suggestion:
         others = self._list_other_trials(study, trial)
-        summary = self._summarise(study, others)
-        when = self._when if self._given is not None else {**summary.learn_conditions(), **self._when}
+        found = self._find_suggester(study, others, search_space)
+        if found is None:
+            when = self._find_conditions(self._summarise(study, others))
+            return self._suggest_general(study, others, self._make_space(search_space, when, None), trial)
+        suggester, records = found
+        return suggester.suggest(records, trial.number)
+
+    def _find_conditions(self, summary: StudySummary) -> dict[str, tuple[str, tuple[object, ...]]]:
+        return self._when if self._given is not None else {**summary.learn_conditions(), **self._when}
+
+    def _find_suggester(
+        self, study: Study, trials: Sequence[FrozenTrial], search_space: Mapping[str, BaseDistribution]
+    ) -> tuple[Suggester, list[TrialRecord]] | None:
+        """Find what suggests from curves, with what the trials teach it; None where a study has none."""
+        summary = self._summarise(study, trials)
         scale = summary.find_scale()
         if scale is None:
-            return self._suggest_general(study, others, self._make_space(search_space, when, None), trial)
-        space = self._make_space(search_space, when, self._epochs)
+            return None
+        space = self._make_space(search_space, self._find_conditions(summary), self._epochs)
         fidelity = self._find_fidelity(search_space, summary)
         key = (study.study_name, study._study_id, space, fidelity, scale)
         if self._curves is None or self._curves[0] != key:
@@ -213,9 +239,9 @@ class FrontierSampler(BaseSampler):
             self._curves = key, suggester, SeenTrials()
         _, suggester, seen_trials = self._curves
         records = self._read_new(
-            seen_trials, others, lambda row: reading.make_curve_record(row, scale, self._epochs, space.names)
+            seen_trials, trials, lambda row: reading.make_curve_record(row, scale, self._epochs, space.names)
         )
-        return suggester.suggest(records, trial.number)
+        return suggester, records
 
     def _suggest_general(
         self, study: Study, others: Sequence[FrozenTrial], space: EncodedSpace, trial: FrozenTrial

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.frontier_sampler.candidates import PARENTS, Candidate, CandidateSource
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
-from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast, Kernels, fit_kernels
+from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast, Kernels, Outlook, fit_kernels
 from pipeline.frontier_sampler.history import Configuration, Fidelity, History, TrialRecord, TrialStatus
 from pipeline.frontier_sampler.observations import Work
 
@@ -76,6 +76,21 @@ class Suggester:
         if suggestion is None and observed >= 2:
             suggestion = self._suggest_best(running, busy, number)
         return suggestion or self._suggest_anything(number, busy)
+
+    def look_ahead(
+        self, trials: Sequence[TrialRecord], number: int, best_accuracy: float = 0.0
+    ) -> Outlook | None:
+        """Forecast what more training would add to the best accuracy; None before there is a surrogate.
+
+        `number`: of the trial that would be next; `best_accuracy`: of other trials than these. Trials that
+        run are left out.
+        """
+        self._history.add_trials(trials)
+        if self._history.observed_count < max(self._startup, 2):
+            return None
+        forecast = Forecast(self._history, [], self._fit_kernels(), self.work)
+        candidates = self._make_candidates(forecast, set(), number)
+        return forecast.look_ahead(forecast.predict(candidates), best_accuracy) if candidates else None
 
     def _suggest_best(self, running: Sequence[TrialRecord], busy: set[Key], number: int) -> Suggestion | None:
         forecast = Forecast(self._history, running, self._fit_kernels(), self.work)

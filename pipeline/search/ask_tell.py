@@ -15,6 +15,7 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from pipeline.frontier_sampler.forecast import Outlook
 from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.sampler import FrontierSampler
 from pipeline.search.optuna_storage import DIRECTIONS, OUTCOME, make_directions
@@ -73,6 +74,13 @@ class TrialSuggester:
             if getattr(self._study.sampler, "exhausted", False):
                 break
         return None
+
+    def look_ahead(self, best_accuracy: float) -> Outlook | None:
+        """Forecast what more training would add to the best accuracy so far; None: the sampler cannot say."""
+        sampler = self._study.sampler
+        if not isinstance(sampler, FrontierSampler):
+            return None
+        return sampler.look_ahead(self._study, best_accuracy)
 
     def _may_resume(self, state: TrialState) -> bool:
         """Return whether the sampler may suggest a paused trial again, to train it further."""

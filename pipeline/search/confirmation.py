@@ -7,6 +7,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from pipeline import signals
+from pipeline.search.stopping import CONFIRMING
 from pipeline.search.study_store import ProposedTrial
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.search.sweep import Sweep
@@ -43,6 +44,14 @@ def confirm(sweep: Sweep) -> None:
         for point in sweep.results.representatives
         for seed in seeds
     }
+    confirmed = {
+        (point.trial.number, point.epoch, seed)
+        for point in points.values()
+        if point.confirmation
+        for seed in point.confirmation.seeds
+    }
+    if left := points.keys() - confirmed:
+        sweep.observer.begin_phase(CONFIRMING, len(left))
     queue = sweep.store.task_queue()
     for number, epoch, seed in points:
         about = {CONFIRM: {"trial": number, "epoch": epoch, "seed": seed}}

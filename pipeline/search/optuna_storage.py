@@ -27,7 +27,8 @@ from pipeline.search.storage.bulk_reading import BulkReadingStorage
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import explain_failure, read_sqlite_path
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
-from pipeline.settings.searching.objectives import FIRST, OBJECTIVES
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, find_measure
+from pipeline.settings.searching.objectives import COST, FIRST, OBJECTIVES
 
 OPEN_SECONDS, RETRY_SECONDS = 60, 0.2
 PASSING_REASONS = ("locked", "busy", "disk i/o error", "already exists", "unique constraint", "duplicate key")
@@ -42,6 +43,9 @@ DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
 
 FURTHER = "further"
 """In an outcome: name -> values after each epoch, or one for all, of each objective beside the first two."""
+
+METRIC_NAMES = "study:metric_names"
+"""Optuna's own attribute of a study: what its objectives are called in plots and tables."""
 
 OBJECTIVE_NAMES = "objectives"
 """In what is written down about a study: the names of its objectives, where there are more than two."""
@@ -122,6 +126,13 @@ def make_directions(about: Mapping[str, Any] | None) -> list[StudyDirection]:
     names = (about or {}).get(OBJECTIVE_NAMES, FIRST)
     further = [OBJECTIVES[name].maximise for name in names[len(FIRST) :]]
     return DIRECTIONS + [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in further]
+
+
+def name_metrics(about: Mapping[str, Any]) -> list[str]:
+    """Name the objectives of a study for Optuna's own plots and tables."""
+    further = about.get(OBJECTIVE_NAMES, FIRST)[len(FIRST) :]
+    accuracy = find_measure(about.get("objective", ACCURACY_MEASURE.name)).label
+    return [accuracy, OBJECTIVES[COST].heading, *(OBJECTIVES[name].heading for name in further)]
 
 
 def is_our_row(row: FrozenTrial) -> bool:

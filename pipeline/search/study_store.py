@@ -23,6 +23,7 @@ from pipeline.processes import HEARTBEAT_SECONDS, ProcessOwner
 from pipeline.search.optuna_storage import (
     ABOUT,
     FURTHER,
+    METRIC_NAMES,
     OBJECTIVE_NAMES,
     ONCE,
     OUTCOME,
@@ -34,6 +35,7 @@ from pipeline.search.optuna_storage import (
     find_abandoned,
     is_our_row,
     make_directions,
+    name_metrics,
     open_storage,
     read_owner,
 )
@@ -137,6 +139,7 @@ class StudyStore:
         directions = len(self._storage.get_study_directions(self._id))
         if recorded is None and directions == len(make_directions(about)):
             self._storage.set_study_user_attr(self._id, ABOUT, dict(about))
+            self._name_metrics(about)
             return
         two = {OBJECTIVE_NAMES: list(FIRST)}  # studies of just these do not say so
         about = two | dict(about)
@@ -148,6 +151,12 @@ class StudyStore:
                 f"search.study={self.name} was begun with {key} {_shorten(recorded.get(key))}, "
                 f"got {_shorten(about[key])}; start anew with search.study=NAME, or leave it as it was"
             )
+        self._name_metrics(about)  # of a study of an earlier release, or of one that was killed right then
+
+    def _name_metrics(self, about: Mapping[str, Any]) -> None:
+        """Name the objectives for Optuna's own plots and dashboard, where they have no names yet."""
+        if METRIC_NAMES not in self._storage.get_study_system_attrs(self._id):
+            self._storage.set_study_system_attr(self._id, METRIC_NAMES, name_metrics(about))
 
     # ---- reading ----------------------------------------------------------------------------------------
 

@@ -12,10 +12,12 @@ from optuna.trial import FrozenTrial
 
 from pipeline import signals
 from pipeline.errors import BadInput, BadSetting
+from pipeline.frontier_sampler.forecast import Outlook
 from pipeline.measures import Point
 from pipeline.search.ask_tell import TrialSuggester
 from pipeline.search.results import Results
 from pipeline.search.space import Params
+from pipeline.search.stopping import describe_standstill
 from pipeline.search.study_store import WORDS, ProposedTrial, StudyStore
 from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec, make_run_command
 from pipeline.search.trial_rows import make_failed_outcome
@@ -26,6 +28,8 @@ from pipeline.settings.command_line import CommandLine
 
 MAX_UNFIT_PROPOSALS = 100
 """Proposals in a row whose values exclude each other, until the search gives up."""
+
+NO_OTHER = "the space has no other trial"
 
 
 class Sweep:
@@ -55,6 +59,8 @@ class Sweep:
         )
         self._started_at = time.monotonic()
         self._is_exhausted = False
+        self.end = ""
+        """Why no further trial begins, in words; empty as long as one may."""
         self._points: tuple[Results, tuple[Point, ...]] | None = None
 
     @property
@@ -63,7 +69,7 @@ class Sweep:
         return self.dispatcher.results
 
     def run(self) -> None:
-        """Try until all trials are done or the budget is spent.
+        """Try until all trials are done, the budget is spent, or the frontier has stood still.
 
         Raises:
             SearchStopped: a trial showed an error of the program.
@@ -76,13 +82,26 @@ class Sweep:
         """End the workers."""
         self.dispatcher.close()
 
-    def _is_budget_spent(self) -> bool:
-        """Return whether no new trial may begin."""
-        search = self.spec.search
+    def look_ahead(self) -> Outlook | None:
+        """Forecast what more device-seconds would add to the best point; None where nobody can say."""
+        accuracies = [member.point.accuracy for member in self.results.frontier]
+        if not accuracies:
+            return None
+        self._proposer.show(self.store.trials())
+        return self._proposer.look_ahead(max(accuracies))
+
+    def _explain_end(self) -> str:
+        """Explain why no trial may begin any more, not even one that waits; empty where one may."""
+        search, price = self.spec.search, self.spec.command_line.settings.price
         if search.timeout is not None and time.monotonic() - self._started_at > search.timeout:
-            return True
+            return f"search.timeout={search.timeout:g} seconds are over"
         budget = search.budget_device_seconds
-        return budget is not None and self.results.paid_seconds >= budget
+        if budget is not None and self.results.paid_seconds >= budget:
+            return f"the budget of {budget:.4g} device-seconds is spent"
+        if not search.patience:
+            return ""
+        seconds = search.window.count_seconds(price.per_hour)
+        return describe_standstill(self.results, search.window.trials, seconds) or ""
 
     # ---- beginning --------------------------------------------------------------------------------------
 
@@ -95,15 +114,18 @@ class Sweep:
 
     def _begin_trial(self) -> bool:
         """Start a trial that waits, or a new one; return whether there was one."""
-        if self._is_budget_spent():
+        self.end = self._explain_end()
+        if self.end:
             return False
         with signals.hold_back():
             if row := self.store.claim():
                 self._begin_waiting(row)
                 return True
-        if self._is_exhausted or self.store.count_begun() >= self.spec.search.most_trials:
-            return False
-        return self._begin_new()
+        if self._is_exhausted:
+            self.end = NO_OTHER
+        elif self.store.count_begun() >= self.spec.search.most_trials:
+            self.end = f"all {self.spec.search.most_trials} trials are done"
+        return not self.end and self._begin_new()
 
     def _begin_waiting(self, row: FrozenTrial) -> None:
         words = self.spec.get_words_of(row)
@@ -123,6 +145,7 @@ class Sweep:
             fitting = self._propose_fitting()
             if fitting is None:
                 self._is_exhausted = True
+                self.end = NO_OTHER
                 return False
             proposal, command_line = fitting
             newest_seen = max((row.number for row in rows), default=-1)
@@ -133,6 +156,7 @@ class Sweep:
                     self._launch_search_trial(number, command_line, proposal.params)
                     return True
             if self.store.count_begun() >= limit:
+                self.end = f"all {limit} trials are done"
                 return False
 
     def _propose_fitting(self) -> tuple[ProposedTrial, CommandLine] | None:

@@ -106,3 +106,9 @@ class SweepObserver(Protocol):
 
     def fail_trial(self, name: str, reason: str) -> str | None:
         """Write down that a trial whose process has died has failed; return its run, if it has one."""
+
+    def begin_phase(self, name: str, total: int) -> None:
+        """Show that what follows the search begins, in so many steps; a confirmation is one."""
+
+    def advance_phase(self) -> None:
+        """Show that a step of the phase is done."""

@@ -46,7 +46,7 @@ def make_outcome(
         "state": ended.status,
         "reason": ended.reason,
         "run_id": run_id,
-        "command": command_line.command_line("run"),
+        "command": command_line.name_engine(ended.engine).command_line("run"),
         "params": read_searched_values(command_line, keys),
         "curve": [
             [number, round(point.device_seconds, 9), round(point.accuracy, 9)]

@@ -2,12 +2,13 @@
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.secrets import mask
+from pipeline.settings.model import Mlp
 from pipeline.settings.searching.measures import BY_CLASS, BY_ORDER
 from pipeline.settings.settings import Settings
-from pipeline.settings.training import UserLoop
+from pipeline.settings.training import Engine, UserLoop
 
 PROGRAM = "python -m pipeline"
 """How this program is called; the build of a wheel, in which it has a name of its own, writes that here."""
@@ -99,6 +100,17 @@ class CommandLine:
         """Return what is trained on, in a word for people: the kind of data, or the user's own loop."""
         trial = self.settings.trial
         return trial.name if isinstance(trial, UserLoop) else self.choices["data"]
+
+    def name_engine(self, engine: str) -> "CommandLine":
+        """Return the command line with the engine that was measured, so that it repeats the curve.
+
+        Nothing is added where the words name one, nor for a perceptron, whose engine follows from a rule.
+        """
+        settings = self.settings
+        by_rule = isinstance(settings.trial, UserLoop) or isinstance(settings.model, Mlp)
+        if not engine or by_rule or settings.engine is not Engine.auto:
+            return self
+        return replace(self, overrides=self.overrides.with_(f"engine={engine}"))
 
     def command_line(self, command: str) -> str:
         """Return the line that repeats this in a shell, as arguments of `command` (run, sweep ...).

@@ -29,10 +29,10 @@ def require_name(key: str, name: str | None, barred: str = "") -> None:
     )
     without = f" without any of {' '.join(barred)}," if barred else ""
     rule = f"a name of at most {MAX_NAME_BYTES} bytes,{without} or null"
-    require(valid, key, rule, _shorten_name(name))
+    require(valid, key, rule, shorten_name(name))
 
 
-def _shorten_name(name: str) -> str:
+def shorten_name(name: str) -> str:
     """Return a name as one line of a message shows it."""
     text = name if name.isprintable() else repr(name)
     return (text if len(text) <= 60 else f"{text[:57]}...") or "nothing"

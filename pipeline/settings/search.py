@@ -81,7 +81,8 @@ class Search:
     search may spend, as a person writes it; `trials`: the total of a study, also of one that is resumed,
     null: see `most_trials`; `enqueue`: command lines tried first; `from_diagnosis`: run id of a diagnosis,
     whose last command line is tried first and searched around; `confirm`: new seeds with which each point of
-    the frontier is trained at the end; `trial_timeout`: see `trial_limit`; `workers`: processes that train,
+    the frontier is trained at the end; `patience`: the search ends where the frontier stood still for so
+    long, see `pipeline.search.stopping`; `trial_timeout`: see `trial_limit`; `workers`: processes that train,
     0: this one.
     """
 
@@ -93,6 +94,7 @@ class Search:
     budget: str | None
     trials: int | None
     budget_device_seconds: float | None
+    patience: str | None
     timeout: float | None
     trial_timeout: float | None
     workers: int
@@ -123,10 +125,10 @@ class Search:
         require(ends_well, "search.study", f"a name that does not end in {TASK_QUEUE_SUFFIX!r}", self.study)
 
     def _check_budget(self) -> None:
-        rule = "an amount with its unit, such as 2min, 60s, 40trials or 0.5usd, or null"
-        require(
-            self.budget is None or read_budget(self.budget) is not None, "search.budget", rule, self.budget
-        )
+        for name, example in (("budget", "40trials"), ("patience", "20trials")):
+            rule = f"an amount with its unit, such as 2min, 60s, {example} or 0.5usd, or null"
+            value = getattr(self, name)
+            require(value is None or read_budget(value) is not None, f"search.{name}", rule, value)
         budget = self.total
         twice = budget.seconds or budget.money
         require(
@@ -144,6 +146,11 @@ class Search:
         return (read_budget(self.budget) if self.budget else None) or Budget()
 
     @property
+    def window(self) -> Budget:
+        """Return for how long the frontier may stand still, by `patience`; empty where that is not set."""
+        return (read_budget(self.patience) if self.patience else None) or Budget()
+
+    @property
     def most_trials(self) -> int:
         """Return the total of the study: the least of `trials` and a budget in trials."""
         usual = MOST_TRIALS if self.budget else USUAL_TRIALS
@@ -156,9 +163,8 @@ class Search:
 
     def count_seconds(self, per_hour: float | None) -> float | None:
         """Return the device-seconds that the search may spend at this price of an hour; None: any number."""
-        if self.total.money is not None and per_hour:
-            return self.total.money / per_hour * 3600
-        return self.total.seconds if self.total.seconds is not None else self.budget_device_seconds
+        seconds = self.total.count_seconds(per_hour)
+        return seconds if seconds is not None else self.budget_device_seconds
 
     def _check_objectives(self) -> None:
         """Raise where the objectives are not accuracy, cost and others, each once."""

@@ -97,13 +97,14 @@ class Settings:
 
     def _price_the_budget(self) -> None:
         """Say the budget of the search in device-seconds, also where it is money."""
-        total, price = self.search.total, self.price
-        if total.money is not None and (not price.per_hour or total.currency != price.currency):
-            priced = f"in {price.currency}" if price.per_hour else "time or trials without a price"
-            raise BadSetting(
-                f"search.budget must be {priced}, got {self.search.budget}; "
-                "choose the price of the device, such as price=a100 or price.per_hour=2"
-            )
+        price = self.price
+        for name, total in (("budget", self.search.total), ("patience", self.search.window)):
+            if total.money is not None and (not price.per_hour or total.currency != price.currency):
+                priced = f"in {price.currency}" if price.per_hour else "time or trials without a price"
+                raise BadSetting(
+                    f"search.{name} must be {priced}, got {getattr(self.search, name)}; "
+                    "choose the price of the device, such as price=a100 or price.per_hour=2"
+                )
         self.search.budget_device_seconds = self.search.count_seconds(price.per_hour)
 
     @property

@@ -91,6 +91,7 @@ class DiagnosisRecorder:
             "device": self._device,
             COMMAND: command_line.command_line("run"),
             **make_overrides_tag(words),
+            **recorder.nested_tags,
             **tags,
         }
         client, parent = recorder.client, recorder.run_id

@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from getpass import getuser
 from itertools import chain, count
@@ -16,19 +16,23 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
 from urllib.parse import urlsplit
 
+import mlflow
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from pipeline.errors import BadSetting
 from pipeline.formatting import shorten
 from pipeline.processes import LEASE_SECONDS, ProcessOwner, is_free
 from pipeline.secrets import mask
 from pipeline.settings.addresses import CHECKOUT
-from pipeline.settings.command_line import CommandLine
+from pipeline.settings.command_line import CommandLine, group_of
+from pipeline.settings.data import SoundData, TextData
 from pipeline.settings.measuring import Price
 from pipeline.settings.searching.objectives import ESTIMATED_ENERGY, MEASURED_ENERGY, OBJECTIVES
 from pipeline.settings.settings import flatten
+from pipeline.settings.tracking import PARENT_TAG
 from pipeline.settings.training import UserLoop
 from pipeline.tracking.mlflow_store import is_local
 
@@ -37,7 +41,7 @@ PAGE_SIZE = 1000
 MAX_CLASS_LETTERS, MAX_NAME = 120, 120
 
 NOTE = "mlflow.note.content"
-RUN_NAME, PARENT, ENTRY_POINT = "mlflow.runName", "mlflow.parentRunId", "mlflow.project.entryPoint"
+RUN_NAME, PARENT, ENTRY_POINT = "mlflow.runName", PARENT_TAG, "mlflow.project.entryPoint"
 SOURCE_NAME = "mlflow.source.name"
 SOURCE = {"mlflow.source.type": "LOCAL", SOURCE_NAME: "python -m pipeline"}
 DISCARDED = "discarded"
@@ -69,6 +73,30 @@ def create_run(
         all_tags[PARENT] = parent
     texts = {key: _cut(value, TAG_LIMIT) for key, value in {**all_tags, **tags}.items()}
     return str(client.create_run(experiment_id, run_name=name, tags=texts).info.run_id)
+
+
+def make_user_tags(command_line: CommandLine, nested: bool = False) -> dict[str, str]:
+    """Return the tags that the user wants on each run; of a `nested` one without the parent of the outer one.
+
+    Inside `with mlflow.start_run():` of a program, that run is the parent unless the tags name another.
+    """
+    active = mlflow.active_run()
+    outer = {PARENT: active.info.run_id} if active is not None else {}
+    tags = {**outer, **command_line.settings.tracking.tags}
+    return {key: value for key, value in tags.items() if key != PARENT or not nested}
+
+
+def check_user_tags(client: MlflowClient, command_line: CommandLine) -> None:
+    """Check what only the store knows of the user's tags, before a run is opened.
+
+    Raises:
+        BadSetting: the parent is no run, or was deleted.
+    """
+    parent = command_line.settings.tracking.tags.get(PARENT)
+    if parent is not None and is_deleted(client, parent):
+        raise BadSetting(
+            f"tracking.tags must name a run that exists as {PARENT}, got {parent}; take its id from the UI"
+        )
 
 
 def read_user_name() -> str:
@@ -221,13 +249,53 @@ def _cut(text: str, limit: int) -> str:
 # ---- what runs say of a command line --------------------------------------------------------------------
 
 
-def make_params(command_line: CommandLine, without: Iterable[str] = ()) -> dict[str, object]:
-    """Return the options of the groups and all settings, flat. `without`: groups that are left out."""
-    trial = command_line.settings.trial
-    if isinstance(trial, UserLoop):
-        return make_loop_params(command_line, trial)
+OF_ANY_RUN = (
+    *("data", "preprocess", "augment", "model", "loss", "optimizer", "schedule", "precision", "train"),
+    *("device", "engine"),
+)
+"""Groups whose values say something of any run of a network."""
+TOLD_ELSEWHERE = {
+    "data.in_memory_limit",
+    "data.on_error",
+    "device.kind",
+    "device.pin",
+    "precision.policy",
+    "preprocess.storage",
+}
+"""Keys that change no result, or whose value another key or tag has; typed ones are recorded all the same."""
+OF_SOUND, OF_TEXT = "spectrogram", "vocabulary"
+
+
+def make_params(command_line: CommandLine) -> dict[str, object]:
+    """Return the params of a run: the options of groups and the settings that can matter for it.
+
+    Those of other kinds of data are left out, of other commands, and what is null, auto or switched off
+    (an MLflow page of 130 params shows nobody anything); what was typed is there in any case. The tag
+    `overrides` and the command repeat the run, not the params.
+    """
+    settings = command_line.settings
+    if isinstance(settings.trial, UserLoop):
+        return make_loop_params(command_line, settings.trial)
+    kinds = {OF_SOUND: SoundData, OF_TEXT: TextData}
+    of_data = [group for group, kind in kinds.items() if isinstance(settings.data, kind)]
+    return _select_params(command_line, (*OF_ANY_RUN, *of_data))
+
+
+def _select_params(command_line: CommandLine, groups: Collection[str]) -> dict[str, object]:
+    """Select of all settings those of the groups that say something, and those that were typed."""
+    typed = {*command_line.overrides.keys}
     flat = {**command_line.choices, **dict(flatten(command_line.settings))}
-    return {key: value for key, value in flat.items() if key.partition(".")[0] not in {*without}}
+    return {
+        key: value
+        for key, value in flat.items()
+        if key in typed or (group_of(key) in groups and _says_something(key, value))
+    }
+
+
+def _says_something(key: str, value: object) -> bool:
+    is_off = not value and group_of(key) in ("augment", "data", "loss")
+    is_usual = value in (None, "auto", "standard") or (key, value) == ("device.count", 1)
+    return not is_off and not is_usual and key not in TOLD_ELSEWHERE
 
 
 def make_loop_params(command_line: CommandLine, trial: UserLoop) -> dict[str, object]:
@@ -239,12 +307,12 @@ def make_loop_params(command_line: CommandLine, trial: UserLoop) -> dict[str, ob
 
 
 def make_study_params(command_line: CommandLine) -> dict[str, object]:
-    """Return the params of a study: all settings, of which a loop of the user's own has few."""
-    flat = dict(flatten(command_line.settings))
-    if not isinstance(command_line.settings.trial, UserLoop):
-        return flat
-    search = {key: value for key, value in flat.items() if key.startswith("search.")}
-    return {**make_params(command_line), **search}
+    """Return the params of a study: how it searches, and what was typed; what is varied is no param of it."""
+    trial = command_line.settings.trial
+    of_loop = make_loop_params(command_line, trial) if isinstance(trial, UserLoop) else {}
+    named = {key: command_line.choices[key] for key in ("data", "search") if not of_loop}
+    selected = _select_params(command_line, ("search", "pruning"))
+    return {**of_loop, **named, **selected, **command_line.overrides.to_dict()}
 
 
 def make_run_name(command_line: CommandLine, stage: str) -> str:

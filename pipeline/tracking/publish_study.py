@@ -12,6 +12,7 @@ from pipeline.errors import FulcrumError
 from pipeline.reports import study_html, study_markdown, study_pairs, study_plots
 from pipeline.search.confirmation import PointTraining, plan_point, train_loop_point, train_point
 from pipeline.search.importance import compute_importances
+from pipeline.search.stopping import MODELS, PICTURES
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.searching.objectives import FURTHER
 from pipeline.settings.training import UserLoop
@@ -33,6 +34,7 @@ def publish_study(task: "Sweep", record: "StudyRecorder", link: str) -> None:
     """Publish all that a person looks for at the end of a study: models, pictures and a note."""
     results = task.results
     register_models(task, record)
+    task.observer.begin_phase(PICTURES, 1)
     keys, server = compute_importances(results), link.partition("/#/")[0]
     runs = f"{server}/#/experiments/{record.experiment_id}/runs/" if server else ""
     files: dict[str, bytes] = {
@@ -61,8 +63,14 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     results = task.results
     versions = dict[tuple[int, int], str]()
     registered = _read_registered(record)
-    for member in choose_members(results):
-        version = registered.pop(_name_member(member), "") or _register(task, record, member)
+    members = choose_members(results)
+    if new := [member for member in members if _name_member(member) not in registered]:
+        task.observer.begin_phase(MODELS, len(new))
+    for member in members:
+        version: str | None = registered.pop(_name_member(member), "")
+        if not version:
+            version = _register(task, record, member)
+            task.observer.advance_phase()
         if version is None:
             continue
         _describe_version(record, version, member)

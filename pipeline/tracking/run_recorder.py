@@ -76,6 +76,8 @@ class RunRecorder:
         self.client = client
         self.run_id = run_id
         self.cost_metric = f"{device}_seconds"
+        self.nested_tags: Mapping[str, str] = {}
+        """Of the user's own, for the runs that are nested in this one."""
         self._waiting: list[Metric] = []
         self._flushed = time.monotonic()
         info = client.get_run(run_id).info
@@ -346,6 +348,7 @@ def record_run(
     adopted, or one is opened.
     """
     client = mlflow_store.open_store()
+    mlflow_runs.check_user_tags(client, command_line)
     mlflow_runs.end_orphans(client)
     status_before = client.get_run(run_id).info.status if run_id else None
     status, recorder = "FAILED", None
@@ -353,8 +356,11 @@ def record_run(
         with signals.hold_back():
             target, measure = run_id or _open_run(client, command_line, stage), command_line.settings.measure
             recorder = RunRecorder(client, target, device.kind, measure)
+            recorder.nested_tags = mlflow_runs.make_user_tags(command_line, nested=True)
             _describe(recorder, command_line, stage, device, fresh=run_id is None)
-        with RunLease(client, recorder.run_id), mlflow.start_run(run_id=recorder.run_id):
+        # A program may have a run of its own open, in which this one is nested.
+        entered = mlflow.start_run(run_id=recorder.run_id, nested=mlflow.active_run() is not None)
+        with RunLease(client, recorder.run_id), entered:
             yield recorder
         status = "FINISHED"
     except MlflowException as error:
@@ -384,6 +390,7 @@ def _describe(
         tags["cores"] = ",".join(map(str, device.cores))
     if fresh:
         tags |= {"stage": stage, **command_record.make_command_tags(command_line, stage)}
+        tags |= mlflow_runs.make_user_tags(command_line)
     recorder.set_tags(tags)  # first the owner: from here on a killed run is found
     if fresh:
         command_record.log_long_command(recorder.client, recorder.run_id, command_line, stage)

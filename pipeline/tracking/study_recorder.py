@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import mlflow
@@ -24,10 +24,8 @@ from pipeline.search.results import Results
 from pipeline.search.trial_rows import VALIDATION
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.secrets import mask
-from pipeline.settings.command_line import NOT_OF_A_TRIAL, CommandLine, group_of
-from pipeline.settings.model import Mlp
+from pipeline.settings.command_line import CommandLine
 from pipeline.settings.searching.objectives import EPSILON, FIRST, OBJECTIVES
-from pipeline.settings.training import Engine
 from pipeline.tracking import (
     adopted_run,
     command_record,
@@ -109,7 +107,7 @@ class StudyRecorder:
         self._command_line, self._measure = command_line, command_line.settings.measure
         self._tags: dict[str, Mapping[str, str]] = {}
         """What the runs of trials are known to say of the frontier; a study has thousands of them."""
-        self._without_engine: dict[str, CommandLine] = {}
+        self._command_lines: dict[str, CommandLine] = {}
         self._drawn_at = 0.0
         self._drawn_points: tuple[Point, ...] | None = None
         with exclusive("run"):
@@ -138,6 +136,7 @@ class StudyRecorder:
             "objective": self._measure.name,
             **mlflow_runs.SOURCE,
             **mlflow_runs.make_owner_tags(),
+            **mlflow_runs.make_user_tags(self._command_line),
             # The page is written at the end of the study; until then a person's own text stays.
             **command_record.make_command_tags(self._command_line, "sweep", as_note=False),
         }
@@ -205,25 +204,22 @@ class StudyRecorder:
             "device": device,
             **({ROLE: role} if role else {}),
             **command_record.make_command_tags(command_line, "run"),
+            **mlflow_runs.make_user_tags(self._command_line, nested=True),
         }
         name = f"{number} {mlflow_runs.make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
         run_id = mlflow_runs.create_run(self.client, self.experiment_id, name, tags, parent=self.run_id)
-        settings = command_line.settings
-        if settings.engine is Engine.auto and not isinstance(settings.model, Mlp):  # that one has a rule
-            self._without_engine[run_id] = command_line
+        self._command_lines[run_id] = command_line
         self.lease.hold(run_id)
         command_record.log_long_command(self.client, run_id, command_line, "run")
-        params = mlflow_runs.make_params(command_line)
-        of_trial = {key: value for key, value in params.items() if group_of(key) not in NOT_OF_A_TRIAL}
-        mlflow_runs.log_params(self.client, run_id, of_trial)
+        mlflow_runs.log_params(self.client, run_id, mlflow_runs.make_params(command_line))
         return run_id
 
     def _name_engine(self, run_id: str, engine: str | None) -> dict[str, str]:
         """Return the tags of the command with the engine that was measured, so that it repeats the curve."""
-        command_line = self._without_engine.pop(run_id, None)
-        if command_line is None or not engine:
+        command_line = self._command_lines.pop(run_id, None)
+        named = command_line and command_line.name_engine(engine or "")
+        if named is None or named is command_line:
             return {}
-        named = replace(command_line, overrides=command_line.overrides.with_(f"engine={engine}"))
         return command_record.make_command_tags(named, "run")
 
     def end_trial(self, run_id: str, outcome: TrialOutcome, unit: tuple[str, float]) -> None:
@@ -233,9 +229,9 @@ class StudyRecorder:
         tags = {"trial_state": outcome.status}
         if outcome.reason:
             tags["reason"] = outcome.reason
+        tags |= self._name_engine(run_id, outcome.engine)
         if outcome.engine:
             tags["engine"] = outcome.engine
-        tags |= self._name_engine(run_id, outcome.engine)
         if outcome.curve:
             contended = any(epoch.contended for epoch in outcome.curve.epochs)
             tags |= {

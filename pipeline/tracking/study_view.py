@@ -42,7 +42,10 @@ def make_trial_tags(
         return {} if (recorded or {}).get("frontier") == "false" else _make_beaten_tags(results, trial)
     points = [member for member in results.frontier if member.trial.number == trial.number]
     is_knee = results.knee in points
+    tested = [new.test_accuracy for member in points if (new := member.confirmation)]
+    test = next((results.measure.format(value) for value in reversed(tested) if value is not None), "")
     return {
+        **({"test": test} if test else {}),
         "frontier": "true",
         "knee": str(is_knee).lower(),
         "plot_order": f"0-{10 + round_to_units(points[0].point.device_seconds, MICROSECONDS):015d}",
@@ -93,11 +96,11 @@ class ChartMark:
 def make_marks(results: Results, unit: tuple[str, float]) -> tuple[ChartMark, ...]:
     """Return the frontier's line and, if there is one, the knee's dot: a trial has one dot alone, its end."""
     steps = select_frontier(flatten(member.point for member in results.frontier))
-    line = ChartMark("frontier", _make_mark_tags(0, BLUE), tuple(make_line_points(steps, unit)))
+    line = ChartMark("drawn: the frontier", _make_mark_tags(0, BLUE), tuple(make_line_points(steps, unit)))
     bend = results.knee
     if bend is None:
         return (line,)
-    name = f"knee: trial {bend.trial.number}, epoch {bend.epoch}"
+    name = f"drawn: the knee, trial {bend.trial.number}, epoch {bend.epoch}"
     dot = round_to_units(bend.point.device_seconds, unit), bend.point.accuracy
     return line, ChartMark(name, _make_mark_tags(1, ORANGE), (dot,))
 
@@ -148,7 +151,7 @@ def plant_study_views(
         dot_metric=make_cost_metric(cost_metric, unit, results.measure),
         cost_metric=cost_metric,
         param_keys=find_shared_keys(results),
-        tag_keys=("frontier", "knee", "beaten_by"),
+        tag_keys=("trial_state", "test", "frontier", "knee", "beaten_by"),
         accuracy_range=choose_window(select_frontier(flatten(member.point for member in results.frontier))),
         further_metrics=tuple(kind.metric for kind in results.further),
         measure=results.measure,

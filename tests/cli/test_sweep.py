@@ -19,10 +19,12 @@ from pipeline.search.results import Results
 from pipeline.search.study_store import StudyStore
 from pipeline.search.study_trial import StudyTrial
 from pipeline.settings import addresses
-from pipeline.tracking import mlflow_store
+from pipeline.settings.tracking import OUR_TAGS
+from pipeline.tracking import mlflow_store, study_view
 from tests.conftest import Run
 
 SMOKE = ("search=smoke", "train.epochs=4", "device=cpu", "search.confirm=1", "search.workers=0")
+SMOKE += ("tracking.tags={team: vision}",)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,12 @@ def test_it_says_what_it_does_and_nothing_else(swept: Swept) -> None:
     assert len([line for line in lines[4:at] if "confirmed with seed 1: " in line]) == len(members)
     assert len([line for line in lines[at + 4 :] if "%" in line]) == len(members)
     assert max(map(len, lines[:-1])) <= 120
+    assert [line for line in lines[4:at] if not line.startswith("trial ")] == [
+        f"confirming the frontier with new seeds: {len(members)} to do",
+        *(line for line in lines[4:at] if line.startswith("keeping the models of the frontier")),
+        "drawing pictures and the page",
+    ]
+    assert "ended: all 4 trials are done" in lines[at:]
     assert lines[-1].strip().startswith("http")
     assert swept.err == ""
 
@@ -184,6 +192,21 @@ def test_trials_and_their_runs_say_the_same(here: Swept) -> None:
         assert run.data.tags["command"] == each.command
         assert run.data.metrics["cpu_seconds"] == pytest.approx(each.curve[-1].device_seconds)
         assert run.data.tags["mlflow.parentRunId"]
+
+
+def test_the_users_tags_are_on_every_run_and_ours_are_all_reserved(here: Swept) -> None:
+    client = mlflow_store.open_store()
+    experiment = client.get_experiment_by_name("fulcrum")
+    runs = client.search_runs([experiment.experiment_id])
+    drawn = [run for run in runs if run.data.tags.get("role") == study_view.LINE_ROLE]
+    assert {run.data.tags.get("team") for run in runs if run not in drawn} == {"vision"}
+    assert {run.data.tags.get("team") for run in drawn} == {None}
+    assert all(run.info.run_name.startswith("drawn: ") for run in drawn)
+    ours = {key for run in runs for key in run.data.tags if not key.startswith("mlflow.")} - {"team"}
+    assert ours <= OUR_TAGS
+    assert max(len(run.data.params) for run in runs) <= 40
+    tested = [each.run_id for each in here.results.trials if each.confirmations]
+    assert all("%" in client.get_run(run_id).data.tags["test"] for run_id in tested if run_id)
 
 
 def test_the_command_of_a_run_repeats_its_curve(here: Swept) -> None:

@@ -18,8 +18,10 @@ from pipeline.cli.sweep_screen import (
 )
 from pipeline.measures import Curve, Epoch, Point
 from pipeline.search.results import Results
+from pipeline.search.stopping import CONFIRMING, MODELS, PICTURES
 from pipeline.search.study_trial import Confirmation, FrontierPoint, StudyTrial
 from pipeline.search.workers.job import TrialOutcome
+from pipeline.settings.measuring import Price
 
 PARAMS = {"model.hidden": 32, "optimizer": "sgd", "optimizer.learning_rate": 0.3527, "train.epochs": 4}
 
@@ -57,7 +59,7 @@ def lines(members: Sequence[FrontierPoint], wide: int) -> list[str]:
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
-# ---- sparkline --------------------------------------------------------------------------------------------
+# ---- sparkline --------------------------------------------------------------------------------
 
 
 def test_a_sparkline_rises_from_the_cheapest_to_the_dearest() -> None:
@@ -78,7 +80,7 @@ def test_a_sparkline_of_nothing_of_one_point_and_of_perfection() -> None:
     assert len(draw_sparkline([Point(0.5, 1.0), Point(0.6, 2.0)], width=1)) == len("1.00 s x 2.00 s")
 
 
-# ---- words ------------------------------------------------------------------------------------------------
+# ---- words ------------------------------------------------------------------------------------
 
 
 def test_settings_are_told_briefly() -> None:
@@ -112,7 +114,7 @@ def test_seconds_have_a_unit_that_fits(value: float, text: str) -> None:
     assert format_seconds(value) == text
 
 
-# ---- table ------------------------------------------------------------------------------------------------
+# ---- table ------------------------------------------------------------------------------------
 
 
 def test_the_table_has_a_line_for_each_member() -> None:
@@ -163,7 +165,7 @@ def test_markup_in_a_value_is_text() -> None:
     assert lines(found.frontier, 80)[1].endswith("path=[red]x[/red]")
 
 
-# ---- while it runs ----------------------------------------------------------------------------------------
+# ---- while it runs ----------------------------------------------------------------------------
 
 
 def plain(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -272,3 +274,53 @@ def test_where_a_budget_ends_the_search_the_time_to_go_is_that_of_the_budget(
     now[0] = 6.0
     screen.update(STUDY)
     assert screen._format_progress() == "2 trials, cpu time 3.02 s of 10 s, about 14 s to go"
+
+
+# ---- after the search, and what it costs ------------------------------------------------------
+
+
+def test_what_follows_the_search_is_part_of_the_time_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(sweep_screen.time, "monotonic", lambda: now[0])
+    price = Price(per_hour=3.6, currency="usd")
+    screen = Screen("digits-1", 4, None, "cpu", seeds=2, price=price)
+    screen.update(Results(study="digits-1", data="digits", trials=()))
+    now[0] = 6.04
+    screen.update(STUDY)
+    cost = sum(member.estimate.device_seconds for member in STUDY.frontier)
+    models = sweep_screen.MODEL_SECONDS * 2
+    after = 2 * cost * 2 + models + sweep_screen.PICTURE_SECONDS  # two wall seconds for each device-second
+    assert screen._forecast_afterwards() == pytest.approx(after)
+    whole = format_seconds(6.04 + after)
+    assert screen._format_progress() == f"2/4 trials, cpu time 3.02 s (0.003 USD), about {whole} to go"
+    screen.begin_phase(CONFIRMING, 8)
+    assert screen._format_progress().endswith("(0.003 USD), confirming the frontier with new seeds 0/8")
+    now[0] += 3
+    screen.show_confirmation(0, 1, 7, TrialOutcome(status="failed", reason="out of memory"))
+    rest = format_seconds(3 * 7 + models + sweep_screen.PICTURE_SECONDS)
+    assert screen._format_progress().endswith(f"seeds 1/8, about {rest} to go")
+    screen.begin_phase(MODELS, 2)
+    screen.advance_phase()
+    assert screen._format_progress().endswith("models of the frontier 1/2, about 6.00 s to go")
+    screen.begin_phase(PICTURES, 1)
+    assert screen._format_progress().endswith(", drawing pictures and the page")
+
+
+def test_elsewhere_than_on_a_terminal_the_first_trials_tell_how_long_it_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(sweep_screen.time, "monotonic", lambda: now[0])
+    screen = Screen("digits-1", 40, None, "cpu", seeds=0)
+    screen.update(Results(study="digits-1", data="digits", trials=()))
+    trials = tuple(tried(number, (0.9, 1.0)) for number in range(4))
+    for count in (1, 2, 3, 4):
+        now[0] += 10
+        screen.update(Results(study="digits-1", data="digits", trials=trials[:count]))
+    screen.begin_phase(CONFIRMING, 8)
+    screen.begin_phase(PICTURES, 1)
+    assert plain(capsys) == [
+        "by the first trials: about 378 s to go, 8.00 s of them after the search",
+        "confirming the frontier with new seeds: 8 to do",
+        "drawing pictures and the page",
+    ]

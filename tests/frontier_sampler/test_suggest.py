@@ -236,3 +236,31 @@ def test_several_workers_need_few_trials_more(workers: int) -> None:
             batch.append(told(number, proposer.suggest([*trials, *batch], number), TrialStatus.running))
         trials += [told(each.number, Suggestion(dict(each.params), each.target)) for each in batch]
     assert best(trials) > best(alone) - 0.02
+
+
+# ---- what more training would add -------------------------------------------------------------
+
+
+def test_what_more_training_would_add_is_affordable_and_has_an_interval() -> None:
+    trials, proposer = list(played(40, seed=0))[:20], Suggester(SPACE, EPOCHS, seed=0)
+    outlook = proposer.look_ahead(trials, 20)
+    assert outlook is not None
+    assert 0 <= outlook.low <= outlook.gain <= outlook.high < 1
+    assert outlook.gain > 0
+    assert outlook.reached < outlook.epochs <= EPOCHS.high
+    dearest = {make_key(trial.params): trial.curve[-1][1] for trial in trials if trial.curve}
+    assert 0 < outlook.extra_seconds <= sum(dearest.values()) * 1.001
+    assert proposer.look_ahead(trials, 20) == outlook
+    assert steps([told(20, proposer.suggest(trials, 20))]) == steps(played(40, seed=0)[20:21])
+
+
+def test_where_nothing_is_left_to_gain_the_forecast_says_so() -> None:
+    trials, proposer = list(played(40, seed=0))[:20], Suggester(SPACE, EPOCHS, seed=0)
+    outlook = proposer.look_ahead(trials, 20, best_accuracy=1.0)  # of a baseline
+    assert outlook is not None
+    assert outlook.gain < 0.01
+
+
+def test_before_there_is_a_surrogate_nothing_is_forecast() -> None:
+    assert Suggester(SPACE, EPOCHS, seed=0).look_ahead([], 0) is None
+    assert Suggester(SPACE, EPOCHS, seed=0).look_ahead(list(played(40, seed=0))[:5], 5) is None

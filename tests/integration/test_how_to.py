@@ -157,3 +157,17 @@ def test_energy_and_latency_are_measured_as_the_page_says(
     assert "\nanswer    " in load
     found = json.loads(as_json)
     assert (found["rows"], found["p99_bound_ms"]) == (8, 100.0)
+
+
+@pytest.mark.slow
+def test_the_page_of_a_sweep(fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    told = []
+    for command in list_commands("a-sweep.md"):
+        done = fulcrum(*shlex.split(command.removeprefix(FULCRUM)))
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        told.append(done.stdout)
+    plan, composed, swept = told
+    assert plan.splitlines()[1] == "until: 4 trials"
+    assert "search:" in composed
+    assert "ended: all 4 trials are done" in swept

@@ -2,6 +2,8 @@
 
 import os
 import random
+import re
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -120,7 +122,13 @@ def test_a_signal_ends_it_clean_and_it_can_be_taken_up(
         os.kill(process.pid, number)
         process.join(60)
         assert process.exitcode == code
-    assert "Traceback" not in (own_store / "output.txt").read_text()
+    said = (own_store / "output.txt").read_text()
+    assert "Traceback" not in said
+    at = said.index("stopped: ")
+    assert re.search(r"\(\d+ \w+", said[at:])
+    (on,) = re.findall("stopped before its end; go on with: (.*)", said)
+    assert shlex.split(on)[3:] == ["sweep", *WORDS, "search.study=stopped"]
+    assert re.search(r"http://127.0.0.1:5000/#/experiments/\d+/runs\?viewStateShareKey=", said[at:])
     experiments = [each.experiment_id for each in client.search_experiments()]
     assert not client.search_runs(experiments, "attributes.status = 'RUNNING'")
     finish(context, own_store, "search.study=stopped")

@@ -1,13 +1,17 @@
 """What a study has come to, read again and again, is what a first reading finds."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.cli.compose import compose
+from pipeline.measures import Curve, Epoch
 from pipeline.search.study_store import ProposedTrial, StudyStore
 from pipeline.search.study_trial import StudyTrial
-from pipeline.search.trial_rows import CONFIRM, VALIDATION, ResultsReader, read_results
+from pipeline.search.trial_rows import CONFIRM, VALIDATION, ResultsReader, make_outcome, read_results
+from pipeline.search.workers.job import TrialOutcome
 
 NOBODY = ProposedTrial({}, {}, {})
 
@@ -103,3 +107,17 @@ def test_a_frontier_is_sought_among_those_that_were_on_it_and_new_ones(
     )
     assert reader.read().frontier[-1].trial.number == 8
     assert sorted(looked_at) == [2, 5, 6, 8]
+
+
+def test_the_command_of_a_point_has_every_key_that_its_run_had(store: StudyStore) -> None:
+    words = ["model=cnn", "device=cpu", "device.threads=1", "precision=float64", "train.epochs=3"]
+    epochs = (
+        Epoch(number=1, device_seconds=1.0, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.9),
+        Epoch(number=2, device_seconds=2.0, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.95),
+    )
+    ended = TrialOutcome(status="paused", curve=Curve("a CPU", True, epochs), engine="graph")
+    end_trial(store, make_outcome(compose(words), "run", ended, ["precision"]))
+    first, last = read_results(store, "digits").frontier
+    for epoch, member in ((1, first), (2, last)):
+        shared = words[:-1]
+        assert shlex.split(member.command)[4:] == [*shared, "engine=graph", f"train.epochs={epoch}"]

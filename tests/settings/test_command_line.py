@@ -143,3 +143,21 @@ def test_what_is_left_says_the_same() -> None:
 def test_two_hundred_repeated_words_are_one_each() -> None:
     words = [word for number in range(200) for word in (f"train.seed={number}", f"data_dir=/some/{number}")]
     assert compose(words).overrides == ("train.seed=199", "data_dir=/some/199")
+
+
+@pytest.mark.parametrize(
+    ("words", "engine", "named"),
+    [
+        (["model=cnn"], "graph", True),
+        (["model=cnn", "engine=auto"], "graph", True),
+        (["model=cnn", "engine=keras"], "keras", False),
+        (["model=cnn"], "", False),  # it failed before there was one
+        (["model.hidden=8"], "xla", False),  # by a rule
+    ],
+)
+def test_the_engine_that_was_measured_is_part_of_the_command(
+    words: list[str], engine: str, named: bool
+) -> None:
+    command = shlex.split(compose(words).name_engine(engine).command_line("run"))
+    kept = [word for word in words if not (named and word.startswith("engine="))]
+    assert command[4:] == [*kept, *([f"engine={engine}"] if named else [])]

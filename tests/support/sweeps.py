@@ -127,6 +127,7 @@ class Observer:
         self.opened, self.closed, self.discarded = list[RunningTrial](), list[tuple[str, str]](), list[str]()
         self.epochs, self.counts = 0, list[int]()
         self.lost = list[tuple[str, str, float]]()
+        self.phases = list[tuple[str, int]]()
 
     def open_trial(self, trial: RunningTrial) -> str:
         self.opened.append(trial)
@@ -145,6 +146,12 @@ class Observer:
 
     def show_results(self, results: Results) -> None:
         self.counts.append(len(results.trials))
+
+    def begin_phase(self, name: str, total: int) -> None:
+        self.phases.append((name, total))
+
+    def advance_phase(self) -> None:
+        pass
 
     def discard_trial(self, name: str) -> None:
         self.discarded.append(name)

@@ -126,7 +126,7 @@ def test_any_line_climbs_through_the_frontier(points: list[Point]) -> None:
 
 def test_the_knee_has_a_dot_of_its_own() -> None:
     line, knee = study_view.make_marks(STUDY, MS)
-    assert knee.name == "knee: trial 1, epoch 2"
+    assert knee.name == "drawn: the knee, trial 1, epoch 2"
     assert knee.points == ((3000, 0.95),)
     assert (line.tags["mlflow.runColor"], knee.tags["mlflow.runColor"]) == (BLUE, ORANGE)
     assert {mark.tags["role"] for mark in (line, knee)} == {study_view.LINE_ROLE}

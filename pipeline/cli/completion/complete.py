@@ -39,7 +39,7 @@ def _list_words(before: list[str], last: str) -> Iterable[str]:
     if before[0] not in help.COMMANDS:
         return []
     if last.startswith("-"):
-        return [*FLAGS.get(before[0], ()), "--help"]
+        return [*FLAGS.get(before[0], ()), "--cfg", "--help"]
     key, equals, _ = last.partition("=")
     if equals:
         return (f"{key}={value}" for value in _list_values(key))

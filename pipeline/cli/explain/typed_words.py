@@ -44,8 +44,13 @@ def check_words(pairs: Sequence[str], conf: Path) -> None:
                 "them all, and a value with a comma stands in quotes"
             )
         _check_group(key, pair)
-        if (conf / key).is_dir():
+        if is_group(key, conf):
             _check_option(key, override, conf)
+
+
+def is_group(key: str, conf: Path) -> bool:
+    """Return whether a key is that of a group; a dotted one is none, and may be longer than a file's name."""
+    return "." not in key and (conf / key).is_dir()
 
 
 def _check_group(key: str, pair: str) -> None:

@@ -36,7 +36,7 @@ def run(words: Sequence[str]) -> None:
         NothingQualifies: no point is accurate or cheap enough.
         BadInput: there is no such study.
     """
-    options, rest = _parse(words)
+    options, rest = parse(words)
     request = Request(options.at_least, options.within, options.knee)
     choice.check_request(request)
     settings = compose(arguments.normalise_words(rest)).settings
@@ -82,7 +82,12 @@ def read_study(name: str | None, search: Search) -> "Results":
     return trial_rows.read_results(study_store.StudyStore.open_for_reading(address, chosen), chosen)
 
 
-def _parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Parse the words: the options, and the words of a command line that stand among them.
+
+    Raises:
+        BadSetting: an option lacks its value, or several points are asked for.
+    """
     parser = _Parser("python -m pipeline frontier", add_help=False, allow_abbrev=False)
     parser.add_argument("--at-least", metavar="ACCURACY")
     parser.add_argument("--within", metavar="DEVICE_SECONDS")

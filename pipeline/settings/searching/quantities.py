@@ -35,6 +35,10 @@ class Budget:
     money: float | None = None
     currency: str = ""
 
+    def count_seconds(self, per_hour: float | None) -> float | None:
+        """Return the device-seconds, also of money at this price of an hour; None where it is neither."""
+        return self.money / per_hour * 3600 if self.money is not None and per_hour else self.seconds
+
 
 def read_share(text: str) -> float | None:
     """Read `95%` or `0.95` as a share; None where it is neither or lies outside 0..1."""

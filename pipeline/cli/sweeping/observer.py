@@ -1,0 +1,117 @@
+"""What sees the events of a sweep: it writes them into MLflow and shows them on the terminal."""
+
+from typing import TYPE_CHECKING
+
+from pipeline import signals
+from pipeline.cli.sweep_screen import Screen
+from pipeline.cli.ui import find_base_address
+from pipeline.measures import Epoch
+from pipeline.search.space import read_searched_values, strip_condition
+from pipeline.settings.command_line import EPOCHS
+
+if TYPE_CHECKING:
+    from pipeline.search.results import Results
+    from pipeline.search.study_store import StudyStore
+    from pipeline.search.sweep import Sweep
+    from pipeline.search.sweep_spec import RunningTrial
+    from pipeline.search.workers.job import TrialOutcome
+    from pipeline.tracking.study_recorder import StudyRecorder
+
+
+class StudyObserver:
+    """An observer of a sweep: writes into MLflow and shows on the terminal."""
+
+    def __init__(self, record: "StudyRecorder", screen: Screen, store: "StudyStore", device: str) -> None:
+        self.record, self.link = record, ""
+        self._screen, self._store, self._device = screen, store, device
+        self._unit: tuple[str, float] | None = None
+
+    def open_trial(self, trial: "RunningTrial") -> str | None:
+        self._screen.show_started(trial.number)
+        role = None if trial.seed is None else "confirm"
+        return self.record.open_trial(trial.name, trial.number, trial.command_line, role, self._device)
+
+    def show_epoch(self, trial: "RunningTrial", epoch: Epoch) -> None:
+        self._screen.show_epoch(trial.number, epoch, trial.command_line.settings.train.epochs)
+
+    def show_loss(self, trial: "RunningTrial", reason: str, device_seconds: float) -> None:
+        self._screen.show_lost(trial.number, reason, device_seconds)
+
+    def close_trial(self, trial: "RunningTrial", run_id: str | None, outcome: "TrialOutcome") -> None:
+        assert run_id is not None
+        if outcome.points:
+            self._choose_unit(outcome.points[0].device_seconds)
+        self.record.end_trial(run_id, outcome, self.unit)
+        last = outcome.points[-1] if outcome.points else None
+        if trial.seed is None:
+            values = read_searched_values(trial.command_line, tuple(map(strip_condition, trial.params)))
+            self._screen.show_ended(trial.number, outcome.status, last, values, outcome.reason)
+        else:
+            self._screen.show_confirmation(trial.number, trial.params[EPOCHS], trial.seed, outcome)
+
+    def show_results(self, results: "Results", complete: bool = False) -> None:
+        self._screen.update(results)
+        drawn = self.record.update_frontier(results, self.unit, complete)
+        if results.points and (drawn or not self.link):
+            self.link = self._plant(results)
+
+    def begin_phase(self, name: str, total: int) -> None:
+        self._screen.begin_phase(name, total)
+
+    def advance_phase(self) -> None:
+        self._screen.advance_phase()
+
+    def discard_trial(self, name: str) -> None:
+        self.record.delete_attempt(name)
+
+    def fail_trial(self, name: str, reason: str) -> str | None:
+        return self.record.fail_attempt(name, reason)
+
+    @property
+    def unit(self) -> tuple[str, float]:
+        """Return the unit of the cost axis, the same for the whole study: its first point decides."""
+        from pipeline.tracking import shared_views
+
+        return self._read_unit() or shared_views.MICROSECONDS
+
+    def _read_unit(self) -> tuple[str, float] | None:
+        if self._unit is None and (unit := self._store.read_attrs().get("unit")):
+            self._unit = (unit[0], unit[1])
+        return self._unit
+
+    def _choose_unit(self, device_seconds: float) -> None:
+        from pipeline.tracking import shared_views
+
+        if self._read_unit() is None:
+            with self._store.exclusive("unit"):
+                if self._read_unit() is None:
+                    self._unit = shared_views.choose_cost_unit(device_seconds / 10)  # others may be cheaper
+                    self._store.write_attr("unit", list(self._unit))
+
+    def _plant(self, results: "Results") -> str:
+        from pipeline.tracking import study_view
+
+        return study_view.plant_study_views(
+            self.record.client,
+            self.record.experiment_id,
+            self.record.run_id,
+            results,
+            self.record.cost_metric,
+            self.unit,
+            find_base_address(),
+        )
+
+    def finish(self, sweep: "Sweep") -> None:
+        """Show the last state of everything; publish pictures, note and models once for the study."""
+        from pipeline.tracking.publish_study import publish_study
+
+        def publish() -> None:
+            with signals.hold_back():
+                self.show_results(sweep.results, complete=True)
+            if sweep.results.points:
+                publish_study(sweep, self.record, self._plant(sweep.results))
+
+        self.show_results(sweep.results)
+        confirmed = sum(member.confirmation is not None for member in sweep.results.frontier)
+        name = f"end {self.record.run_id} {len(sweep.results.trials)} {confirmed}"
+        sweep.dispatcher.run_once(name, publish)
