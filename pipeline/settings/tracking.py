@@ -31,7 +31,7 @@ OUR_TAGS = {
     *("continued_optimizer", "cores", "data.key", "data.sha256", "decision", "device", "discarded"),
     *("ended", "engine", "fair_midway", "final_command", "frontier", "git.commit", "git.dirty"),
     *("heartbeat", "host", "kept", "knee", "objective", "objectives", "overrides", "pid", "pid_namespace"),
-    *("pid_started", "pid_started_after_boot", "plot_order", "reason", "remedy", "risk", "role"),
+    *("pid_started", "pid_started_after_boot", "plot_order", "privacy", "reason", "remedy", "risk", "role"),
     *("single_point", "single_point.sentence", "stage", "study", "study_id", "test", "trial"),
     *("trial_state", "try", "validation", "walk"),
 }

@@ -261,6 +261,7 @@ TOLD_ELSEWHERE = {
     "device.pin",
     "precision.policy",
     "preprocess.storage",
+    "privacy.kind",
 }
 """Keys that change no result, or whose value another key or tag has; typed ones are recorded all the same."""
 OF_SOUND, OF_TEXT = "spectrogram", "vocabulary"
@@ -277,8 +278,10 @@ def make_params(command_line: CommandLine) -> dict[str, object]:
     if isinstance(settings.trial, UserLoop):
         return make_loop_params(command_line, settings.trial)
     kinds = {OF_SOUND: SoundData, OF_TEXT: TextData}
-    of_data = [group for group, kind in kinds.items() if isinstance(settings.data, kind)]
-    return _select_params(command_line, (*OF_ANY_RUN, *of_data))
+    groups = [*OF_ANY_RUN, *(group for group, kind in kinds.items() if isinstance(settings.data, kind))]
+    if settings.privacy.is_private:
+        groups.append("privacy")
+    return _select_params(command_line, groups)
 
 
 def _select_params(command_line: CommandLine, groups: Collection[str]) -> dict[str, object]:
