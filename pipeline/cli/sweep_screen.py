@@ -18,8 +18,8 @@ from pipeline.formatting import format_number
 from pipeline.frontier import flatten, select_frontier
 from pipeline.measures import Epoch, Point
 from pipeline.reports.study_markdown import format_accuracies, format_further
+from pipeline.search.ends.standstill import MODELS, PICTURES
 from pipeline.search.results import Results
-from pipeline.search.stopping import MODELS, PICTURES
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.command_line import EPOCHS
 from pipeline.settings.measuring import Price

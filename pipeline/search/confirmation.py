@@ -7,7 +7,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from pipeline import signals
-from pipeline.search.stopping import CONFIRMING
+from pipeline.search.ends.standstill import CONFIRMING
 from pipeline.search.study_store import ProposedTrial
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.search.sweep import Sweep

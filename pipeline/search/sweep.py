@@ -15,9 +15,9 @@ from pipeline.errors import BadInput, BadSetting
 from pipeline.frontier_sampler.forecast import Outlook
 from pipeline.measures import Point
 from pipeline.search.ask_tell import TrialSuggester
+from pipeline.search.ends.standstill import describe_standstill
 from pipeline.search.results import Results
 from pipeline.search.space import Params
-from pipeline.search.stopping import describe_standstill
 from pipeline.search.study_store import WORDS, ProposedTrial, StudyStore
 from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec, make_run_command
 from pipeline.search.trial_rows import make_failed_outcome

@@ -82,8 +82,8 @@ class Search:
     null: see `most_trials`; `enqueue`: command lines tried first; `from_diagnosis`: run id of a diagnosis,
     whose last command line is tried first and searched around; `confirm`: new seeds with which each point of
     the frontier is trained at the end; `patience`: the search ends where the frontier stood still for so
-    long, see `pipeline.search.stopping`; `trial_timeout`: see `trial_limit`; `workers`: processes that train,
-    0: this one.
+    long, see `pipeline.search.ends.standstill`; `trial_timeout`: see `trial_limit`; `workers`: processes that
+    train, 0: this one.
     """
 
     space: list[str]

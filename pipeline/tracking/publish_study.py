@@ -11,8 +11,8 @@ from mlflow.exceptions import MlflowException
 from pipeline.errors import FulcrumError
 from pipeline.reports import study_html, study_markdown, study_pairs, study_plots
 from pipeline.search.confirmation import PointTraining, plan_point, train_loop_point, train_point
+from pipeline.search.ends.standstill import MODELS, PICTURES
 from pipeline.search.importance import compute_importances
-from pipeline.search.stopping import MODELS, PICTURES
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.searching.objectives import FURTHER
 from pipeline.settings.training import UserLoop

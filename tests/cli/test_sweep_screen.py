@@ -17,8 +17,8 @@ from pipeline.cli.sweep_screen import (
     format_value,
 )
 from pipeline.measures import Curve, Epoch, Point
+from pipeline.search.ends.standstill import CONFIRMING, MODELS, PICTURES
 from pipeline.search.results import Results
-from pipeline.search.stopping import CONFIRMING, MODELS, PICTURES
 from pipeline.search.study_trial import Confirmation, FrontierPoint, StudyTrial
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.settings.measuring import Price

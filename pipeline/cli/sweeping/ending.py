@@ -102,8 +102,8 @@ def make_command_on(command_line: CommandLine, device_seconds: float) -> str:
 
 def _round_up(seconds: float) -> float:
     """Round up to two digits."""
-    unit = 10 ** (math.floor(math.log10(seconds)) - 1)
-    return math.ceil(seconds / unit - 1e-9) * unit
+    unit = 10.0 ** (math.floor(math.log10(seconds)) - 1)
+    return float(math.ceil(seconds / unit - 1e-9) * unit)
 
 
 def _print(line: str) -> None:

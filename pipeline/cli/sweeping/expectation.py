@@ -109,7 +109,7 @@ def describe_expectation(pace: Pace, plan: "SweepPlan", resumed: Pace | None) ->
     """
     settings = plan.command_line.settings
     search, parallel = settings.search, max(1, settings.parallel_trials)
-    counts = [search.most_trials - (resumed.begun if resumed else 0)] if search.is_capped else []
+    counts = [float(search.most_trials - (resumed.begun if resumed else 0))] if search.is_capped else []
     wall, device = pace.wall / pace.trials, pace.device / pace.trials
     if search.budget_device_seconds is not None and device > 0:
         counts.append((search.budget_device_seconds - (resumed.device if resumed else 0.0)) / device)

@@ -1,0 +1,1 @@
+"""How a search ends: when its frontier has stood still, and what comes after it."""
