@@ -19,6 +19,8 @@ from pipeline.settings.measuring import Device, DeviceKind
 _REMEDY = "install TensorFlow's CUDA libraries with: pip install -r requirements-gpu.txt"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """Variables that libraries read when they are imported: how many threads to begin."""
+SHARE = "FULCRUM_GPU_SHARE"
+"""Set by `share_gpu`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,25 @@ class ClaimedDevice:
     cores: tuple[int, ...] = ()
 
     @property
+    def held(self) -> float:
+        """Return how many devices are paid for: a part of one where several trials share it."""
+        return self.count
+
+    @property
     def further(self) -> tuple[str, ...]:
         """Return TensorFlow's names of the GPUs that share each batch with the first."""
         return tuple(f"/GPU:{number}" for number in range(1, self.count)) if self.kind == "gpu" else ()
+
+
+@dataclass(frozen=True, slots=True)
+class SharedGpu(ClaimedDevice):
+    """A part of a GPU, `share` of it by agreement: nothing keeps a trial to that."""
+
+    share: float = 1.0
+
+    @property
+    def held(self) -> float:
+        return self.share
 
 
 def claim_device(device: Device, pin: bool = False) -> ClaimedDevice:
@@ -83,7 +101,7 @@ def claim_plain_device(device: Device, pin: bool = False) -> ClaimedDevice:
         name = _read_gpu_name()
         if name is None:
             raise BadDevice("device=gpu needs a GPU that nvidia-smi names, got none; use device=cpu")
-        return ClaimedDevice("gpu", f"{name}, {_count_gpus(device.count)}", device.count, "/GPU:0")
+        return _make_gpu(name, device.count)
     if pin:
         os.environ[gpus.VISIBLE] = "-1"
     limit_threads(device.threads)
@@ -180,8 +198,25 @@ def _claim_gpus(visible: Sequence[object], count: int) -> ClaimedDevice:
         with suppress(RuntimeError):  # a device that was started before keeps the way it takes memory
             tf.config.experimental.set_memory_growth(gpu, True)
     details = tf.config.experimental.get_device_details(visible[0])
-    name = f"{details.get('device_name', 'GPU')}, {_count_gpus(count)}"
-    return ClaimedDevice("gpu", name, count, "/GPU:0")
+    return _make_gpu(details.get("device_name", "GPU"), count)
+
+
+def _make_gpu(name: str, count: int) -> ClaimedDevice:
+    """Return GPUs that are held, or the part of one that `share_gpu` has said."""
+    share = read_share()
+    if share < 1:
+        return SharedGpu("gpu", f"{name}, {share:g} GPU", 1, "/GPU:0", share=share)
+    return ClaimedDevice("gpu", f"{name}, {_count_gpus(count)}", count, "/GPU:0")
+
+
+def read_share() -> float:
+    """Return the part of a GPU that trials of this process hold; 1: whole ones."""
+    return float(os.environ.get(SHARE, "1"))
+
+
+def share_gpu(share: float) -> None:
+    """Let this process hold a part of a GPU from here on, for its own trials and for what it starts."""
+    os.environ[SHARE] = f"{share:g}"
 
 
 def _read_cpu_name() -> str:

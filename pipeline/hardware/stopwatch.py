@@ -76,7 +76,8 @@ class Stopwatch:
         self.device = device
         self.seconds = Seconds()
         cores = device.count if device.kind == "cpu" else 0
-        gauge = gauge or energy.open_gauge(device.kind, device.count, watts)
+        watts = energy.WATTS[device.kind] if watts is None else watts
+        gauge = gauge or energy.open_gauge(device.kind, device.count, watts * device.held / device.count)
         self._readings = readings or KernelCounters(gauge, cores)
         self._contention = ContentionMonitor(cores)
         self._energy = EnergyMeter(gauge)
@@ -149,5 +150,5 @@ class Stopwatch:
     @property
     def device_seconds(self) -> float:
         """Return the seconds of training steps x devices held, less what others took; see `contention`."""
-        held = self.seconds.train * self.device.count
+        held = self.seconds.train * self.device.held
         return held - self._contention.lost_seconds + self._contention.excess_seconds

@@ -7,7 +7,7 @@ from enum import Enum
 from pipeline.errors import BadSetting
 from pipeline.settings.data import Data
 from pipeline.settings.diagnosis import Diagnose
-from pipeline.settings.measuring import Claim, Device, Evaluate, Predict, Price, Profile
+from pipeline.settings.measuring import Claim, Device, DeviceKind, Evaluate, Predict, Price, Profile
 from pipeline.settings.model import Custom, Model, Output
 from pipeline.settings.optimizer import Optimizer, Schedule
 from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
@@ -136,6 +136,10 @@ class Settings:
         fits = self.search.workers == 1
         rule = "1 with cluster=ray (cluster.slots says how many)"
         require(fits, "search.workers", rule, self.search.workers)
+        whole = self.cluster.share == 1
+        fits = whole or (self.device.kind is DeviceKind.gpu and self.device.count == 1)
+        rule = "1 unless device=gpu with device.count=1 (of cores device.threads says how many)"
+        require(fits, "cluster.share", rule, self.cluster.share)
 
     def _check_sparse_steps(self) -> None:
         if getattr(self.optimizer, "sparse", False):

@@ -157,7 +157,7 @@ class RunningCommand:
     def measure(self) -> LoopCost:
         """Return what the program has cost up to its last accuracy."""
         seconds = max(self._counted, 1e-9)
-        cost = seconds * (self._device.count if self._device.kind == "gpu" else 1)
+        cost = seconds * (self._device.held if self._device.kind == "gpu" else 1)
         energy = self._energy.summarise()
         if energy.estimated:  # by the CPU seconds of this process, which computes nothing
             energy = PowerDraw(cost * self.watts, cost * self.watts / seconds, estimated=True)

@@ -9,6 +9,9 @@ from pipeline.backend import tf
 from pipeline.errors import BadDevice, BadSetting
 from pipeline.hardware import cpu_cores, device
 from pipeline.hardware.device import ClaimedDevice
+from pipeline.hardware.energy import SilentGauge
+from pipeline.hardware.stopwatch import Stopwatch
+from pipeline.measures import Seconds
 from pipeline.settings.measuring import Device, DeviceKind
 
 
@@ -143,3 +146,21 @@ def test_several_gpus_are_one_device(
         device.claim_device(Device(DeviceKind.auto, 1, False, 2))
     with pytest.raises(BadSetting, match=r"^device\.count must be 1 with device=cpu"):
         Device(DeviceKind.cpu, 1, False, 2)
+
+
+def test_a_part_of_a_gpu_has_a_name_and_a_price_of_its_own(
+    gpus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus.append("a GPU")
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda _gpu, _on: None)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: {"device_name": "H200"})
+    whole = device.claim_device(Device(DeviceKind.gpu, 1, False, 1))
+    monkeypatch.setenv(device.SHARE, "1")  # which is taken back after the test
+    device.share_gpu(0.25)
+    part = device.claim_device(Device(DeviceKind.gpu, 1, False, 1))
+    assert (whole.held, part.held, part.count) == (1, 0.25, 1)
+    assert whole.name.endswith(", 1 GPU")
+    assert part.name.endswith(", 0.25 GPU")
+    watch = Stopwatch(part, gauge=SilentGauge())
+    watch.seconds = Seconds(train=8.0)
+    assert watch.device_seconds == 2.0

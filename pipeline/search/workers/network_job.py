@@ -167,4 +167,4 @@ def _count_paid(error: BaseException, settings: Settings, trained: Trained | Non
         return max(paid, error.device_seconds)
     if isinstance(error, FulcrumError):  # told before or after training, not in it
         return paid
-    return paid + (time.perf_counter() - reported) * claim_device(settings.device).count
+    return paid + (time.perf_counter() - reported) * claim_device(settings.device).held

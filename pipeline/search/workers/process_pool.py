@@ -210,7 +210,7 @@ class ProcessPool:
 
     def _explain_end(self, worker: _Worker, task: _Task) -> End:
         """Return how the job of a worker that ended has ended."""
-        paid_seconds = task.paid_seconds + (time.monotonic() - task.reported) * self._claimed.count
+        paid_seconds = task.paid_seconds + (time.monotonic() - task.reported) * self._claimed.held
         reason = self._bury(worker)
         if not worker.end_reason and is_stopped_by_others(worker.process.exitcode):
             return Stoppage(reason, paid_seconds)

@@ -44,7 +44,7 @@ def run_job(job: Job, frontier: Frontier) -> Iterator[Progress | TrialOutcome]:
     except FulcrumError as error:
         paid = trained.paid_seconds if trained else 0.0
         if isinstance(error, LoopFailed | Diverged):  # in an epoch that did not end
-            paid += (time.perf_counter() - reported) * claim_plain_device(job.settings.device).count
+            paid += (time.perf_counter() - reported) * claim_plain_device(job.settings.device).held
         yield TrialOutcome(
             status="failed",
             reason=str(error),

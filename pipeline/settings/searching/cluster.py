@@ -22,12 +22,14 @@ class Cluster:
     """The cluster that trains.
 
     `address`: of its head, HOST:PORT, or auto or local; `slots`: trials at once, None: as many as fit on its
-    nodes, now and later; `insecure`: it may be one that lets everybody in.
+    nodes, now and later; `share`: part of a GPU for each slot, 1: whole ones; `insecure`: it may be one that
+    lets everybody in.
     """
 
     kind: ClusterKind
     address: str
     slots: int | None
+    share: float
     insecure: bool
 
     def __post_init__(self) -> None:
@@ -36,3 +38,4 @@ class Cluster:
         require(bool(is_place), "cluster.address", rule, self.address)
         valid = self.slots is None or 1 <= self.slots <= 100_000
         require(valid, "cluster.slots", ">= 1 and <= 100000, or null", self.slots)
+        require(0.01 <= self.share <= 1, "cluster.share", ">= 0.01 and <= 1", self.share)

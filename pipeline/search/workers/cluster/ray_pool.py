@@ -71,7 +71,13 @@ def open_ray_pool(settings: Settings) -> "tuple[RayPool, ClaimedDevice]":
     ray = connect(settings)
     slots = None
     try:
-        slots = Slots(ray=ray, device=settings.device, limit=settings.cluster.slots, of_loop=of_loop)
+        slots = Slots(
+            ray=ray,
+            device=settings.device,
+            limit=settings.cluster.slots,
+            of_loop=of_loop,
+            share=settings.cluster.share,
+        )
         device = slots.wait_for_first()
         return RayPool(slots, settings.search.trial_limit), device
     except BaseException:

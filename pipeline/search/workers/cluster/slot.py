@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import __version__
 from pipeline.errors import BadInput, FulcrumError
 from pipeline.files import expand_home, own_temporary_folder
+from pipeline.hardware.device import read_share, share_gpu
 from pipeline.measures import Point
 from pipeline.settings.measuring import Device, DeviceKind
 
@@ -88,8 +89,13 @@ def read_versions(of_loop: bool = False) -> dict[str, str]:
 class Slot:
     """Trains where Ray has started it."""
 
-    def __init__(self, device: Device, of_loop: bool = False) -> None:
-        """`device`: what to claim, of kind cpu or gpu; `of_loop`: for a training loop of the user's own."""
+    def __init__(self, device: Device, of_loop: bool = False, share: float = 1.0) -> None:
+        """`device`: what to claim, of kind cpu or gpu; `of_loop`: for a training loop of the user's own.
+
+        `share`: part of a GPU that this slot holds.
+        """
+        if share < 1:
+            share_gpu(share)
         self._device, self._of_loop = device, of_loop
         if device.kind is DeviceKind.cpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides GPUs from those alone that ask for some
@@ -111,7 +117,11 @@ class Slot:
 
         claimed, problem = None, ""
         try:
-            claimed = (claim_plain_device if self._of_loop else claim_device)(self._device, pin=True)
+            claim = claim_plain_device if self._of_loop else claim_device
+            device = self._device
+            if device.kind is DeviceKind.gpu and read_share() < 1:
+                device = replace(device, pin=False)  # others may have the same GPU: Ray has chosen it
+            claimed = claim(device, pin=True)
         except BadInput as error:
             problem = str(error)
         self._surroundings = Surroundings.current()

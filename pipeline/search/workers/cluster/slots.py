@@ -21,6 +21,8 @@ GATHER_SECONDS = 5.0
 """How long the first slot waits for others before the sweep begins."""
 MAX_FAILED_STARTS = 5
 """Slots in a row that end before they report, until the sweep does."""
+CLOSE = 1e-9
+"""1 / 0.1 is less than 10."""
 NEWS = "news"
 """Ray's name for the threads in which a slot hears of the frontier while it trains."""
 
@@ -45,13 +47,14 @@ class Slots:
     """Starts slots, and lets go of those that are lost or of another kind.
 
     `ray`: the module, or a stand-in; `limit`: most at once, None: what fits on the nodes; `of_loop`: for a
-    training loop of the user's own.
+    training loop of the user's own; `share`: part of a GPU for each slot.
     """
 
     ray: Any
     device: Device
     limit: int | None
     of_loop: bool = False
+    share: float = 1.0
     say: Callable[[str], None] = say_on_stderr
     claimed: ClaimedDevice | None = None
     slots: list[RunningSlot] = field(default_factory=list)
@@ -135,14 +138,14 @@ class Slots:
         alive = self._list_nodes()
         self._drop_idle({node["NodeID"] for node in alive})
         nodes = [node for node in alive if node["NodeID"] not in self._refused]
-        room = sum(count_places(node["Resources"], self.device) for node in nodes)
+        room = sum(count_places(node["Resources"], self.device, self.share) for node in nodes)
         target = room if self.limit is None else self.limit
         if self._refused and not room:
             raise FulcrumError(
                 f"no slot of use is left on the cluster: {'; '.join(sorted(set(self._refused.values())))}"
             )
         for _ in range(target - len(self.slots)):
-            actor = self._make.options(**self._make_options()).remote(self.device, self.of_loop)
+            actor = self._make.options(**self._make_options()).remote(self.device, self.of_loop, self.share)
             self.slots.append(RunningSlot(actor, actor.report.remote()))
 
     def _drop_idle(self, alive: set[str]) -> None:
@@ -155,7 +158,7 @@ class Slots:
         is_gpu = self.device.kind is DeviceKind.gpu
         options: dict[str, Any] = {
             "num_cpus": self.device.threads,
-            "num_gpus": self.device.count if is_gpu else 0,
+            "num_gpus": self._count_gpus() if is_gpu else 0,
             "max_restarts": 0,
             "max_task_retries": 0,
         }
@@ -163,10 +166,13 @@ class Slots:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self._refused)})"}
         return options
 
+    def _count_gpus(self) -> float:
+        return self.device.count if self.share == 1 else self.share
+
     def _describe_wait(self) -> str:
         threads, slots, nodes = self.device.threads, len(self.slots), len(self._list_nodes())
         cores = f"{threads} core{'s' * (threads > 1)}"
-        gpus = f"{self.device.count} GPU{'s' * (self.device.count > 1)}"
+        gpus = f"{self._count_gpus():g} GPU{'s' * (self.device.count > 1)}"
         need = f"{gpus} and {cores}" if self.device.kind is DeviceKind.gpu else cores
         of = f"{nodes} node{'s' * (nodes != 1)}"
         if not slots:
@@ -256,12 +262,16 @@ def resolve_device(device: Device, nodes: list[Mapping[str, Any]]) -> Device:
     return replace(device, kind=kind)
 
 
-def count_places(resources: Mapping[str, float], device: Device) -> int:
-    """Count the slots that a node has room for; `resources`: by their names in Ray."""
+def count_places(resources: Mapping[str, float], device: Device, share: float = 1.0) -> int:
+    """Count the slots that a node has room for; `resources`: by their names in Ray.
+
+    `share`: part of a GPU for each slot, where it has less than one; Ray puts no slot on parts of two.
+    """
     places = int(resources.get("CPU", 0)) // device.threads
     if device.kind is not DeviceKind.gpu:
         return places
-    return min(places, int(resources.get("GPU", 0)) // device.count)
+    gpus = int(resources.get("GPU", 0))
+    return min(places, gpus // device.count if share == 1 else gpus * int(1 / share + CLOSE))
 
 
 def _read_last_line(error: BaseException) -> str:

@@ -22,7 +22,7 @@ TOKEN = "t" * 64
 
 
 def cluster(where: str = "auto") -> Cluster:
-    return Cluster(ClusterKind.ray, where, None, False)
+    return Cluster(ClusterKind.ray, where, None, 1.0, False)
 
 
 @pytest.fixture(autouse=True)

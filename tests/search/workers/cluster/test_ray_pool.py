@@ -295,6 +295,23 @@ def test_room_is_counted_by_gpus_and_by_cores() -> None:
     kinds = [resolve_device(auto, [{"Resources": each}]).kind for each in (node, {"CPU": 3.0})]
     assert kinds == [DeviceKind.gpu, DeviceKind.cpu]
     assert count_places(node, replace(gpu, threads=1, count=3)) == 2
+    shared = [count_places({"CPU": 99.0, "GPU": 2.0}, gpu, share) for share in (0.5, 0.4, 0.1, 0.7)]
+    assert shared == [4, 4, 20, 2]
+
+
+def test_slots_that_share_a_gpu_ask_ray_for_a_part_of_it() -> None:
+    ray = FakeRay([Node("a", cpus=8, gpus=2)], work=train)
+    slots = Slots(ray=ray, device=Device(DeviceKind.gpu, 1, True, 1), limit=None, share=0.25)
+    slots.refresh()
+    assert [actor.made_with["num_gpus"] for actor in ray.actors] == [0.25] * 8
+    assert "0.25 GPU and 1 core" in slots._describe_wait()
+
+
+@pytest.mark.parametrize("words", [["device=cpu"], ["device=gpu", "device.count=2"], []])
+def test_a_share_is_of_one_gpu(words: list[str]) -> None:
+    with pytest.raises(BadInput, match=r"^cluster\.share must be 1 unless device=gpu"):
+        compose(["cluster=ray", "cluster.share=0.5", *words])
+    assert compose(["cluster=ray", "cluster.share=0.5", "device=gpu"]).settings.cluster.share == 0.5
 
 
 def test_workers_are_not_asked_for_beside_slots() -> None:
