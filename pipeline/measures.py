@@ -36,6 +36,7 @@ class Epoch:
     device drew in the training steps of all epochs so far (None: unknown); `joules_estimated`: nothing could
     be read, so that is the power of the device at full load x the seconds of its use. `epsilon`: what all
     epochs so far have spent of the privacy of the training rows (None: nobody counts).
+    `accuracy_under_attack`: of the validation split, where a search asks for it.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Epoch:
     joules: float | None = None
     joules_estimated: bool = False
     epsilon: float | None = None
+    accuracy_under_attack: float | None = None
 
     @property
     def measured_seconds(self) -> float:

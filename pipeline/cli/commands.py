@@ -303,13 +303,15 @@ def _evaluate(words: Sequence[str]) -> None:
     command_line, reference = _compose_with_model(words)
     preparation = _prepare(command_line)
     from pipeline.cli import run_summary
-    from pipeline.evaluation.evaluate import evaluate
+    from pipeline.evaluation.evaluate import check_evaluation, evaluate
     from pipeline.models.predictor import make_predictor
     from pipeline.tracking import model_references
 
+    check_evaluation(preparation.prepared, command_line.settings)
     model = _load_fitting_model(reference, preparation.prepared)
     with _open_record(preparation, "evaluate", _get_target_run(command_line, reference)) as record:
-        evaluation = evaluate(make_predictor(model), preparation.prepared, command_line.settings)
+        predict = make_predictor(model)
+        evaluation = evaluate(predict, preparation.prepared, command_line.settings, model)
         record.record_evaluation(evaluation, preparation.prepared)
         privacy, epsilon = model_references.read_privacy(reference)
         if privacy:

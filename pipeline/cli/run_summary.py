@@ -188,7 +188,18 @@ def _class_rows(evaluation: "Evaluation") -> Rows:
         ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
         *shifted,
         *(("membership", attack.describe()) for attack in evaluation.membership),
+        *_attack_rows(evaluation),
     ]
+
+
+def _attack_rows(evaluation: "Evaluation") -> Rows:
+    """Return lines where the model was attacked: what is left of its accuracy, and by which attack."""
+    if evaluation.attacked is None:
+        return []
+    validation, test = evaluation.attacked.validation, evaluation.attacked.test
+    interval = f"95 % interval {test.low:.2%} to {test.high:.2%}"
+    shares = f"[bold]{validation.value:.2%}[/] validation, [bold]{test.value:.2%}[/] test ({interval})"
+    return [("under attack", shares), ("", f"[dim]{evaluation.attacked.about}[/]")]
 
 
 def _file_rows(evaluation: "Evaluation") -> Rows:

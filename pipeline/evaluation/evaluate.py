@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from pipeline.data.prepared import Prepared, Split
 from pipeline.data.samples import RawSamples
 from pipeline.errors import BadModel
 from pipeline.evaluation import corruptions
+from pipeline.evaluation.accuracy_under_attack import AttackScore, score_under_attack
 from pipeline.evaluation.class_balance import ClassBalance, compute_class_balance
 from pipeline.evaluation.corruptions import ShiftedSamples
 from pipeline.evaluation.membership import Attack, attack_membership
@@ -19,6 +21,7 @@ from pipeline.evaluation.output_scores import (
     CalibrationBin,
     Mistake,
     bin_by_confidence,
+    bound_calibration_error,
     compute_calibration_error,
     count_confusions,
     find_worst_mistakes,
@@ -26,8 +29,10 @@ from pipeline.evaluation.output_scores import (
     score_outputs,
 )
 from pipeline.evaluation.quantities import QuantityEvaluation, evaluate_quantities
+from pipeline.evaluation.saliency import Saliency, check_saliency, explain_mistakes
 from pipeline.measures import ClassScore, SplitScore, compute_accuracy, require_finite
-from pipeline.settings.measuring import Evaluate, Shift
+from pipeline.models.attacks.attack import check_attack
+from pipeline.settings.measuring import AdversarialAttack, Evaluate, Shift
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Loss
 
@@ -53,9 +58,10 @@ class Evaluation:
     `confusion[true][predicted]`: rows; `balance`: scores in which every class counts alike; `bins`: equal
     parts of the confidence 0..1, lowest first; `calibration_error`: expected calibration error over them, in
     0..1; `worst`: surest mistakes first; `wrong`: rows of all mistakes; `shifted`: accuracies on changed
-    samples, where that was asked for; `file_accuracy`: where files are several rows, the share of those that
-    the mean output of their rows names rightly; `membership`: how well rows of training are told from others,
-    where that was asked for.
+    samples, `attacked`: on attacked ones, `saliency`: why the first of `worst` went wrong, where that was
+    asked for; `calibration_interval`: 95 % interval of `calibration_error`; `file_accuracy`: where files
+    are several rows, the share of those that the mean output of their rows names rightly; `membership`:
+    how well rows of training are told from others, where that was asked for.
     """
 
     train: SplitScore
@@ -69,6 +75,9 @@ class Evaluation:
     worst: tuple[Mistake, ...]
     wrong: tuple[int, ...] = ()
     shifted: tuple[ShiftScore, ...] = ()
+    attacked: AttackScore | None = None
+    saliency: tuple[Saliency, ...] = ()
+    calibration_interval: tuple[float, float] | None = None
     file_accuracy: float | None = None
     membership: tuple[Attack, ...] = ()
 
@@ -104,33 +113,51 @@ class Evaluation:
 AnyEvaluation = Evaluation | QuantityEvaluation
 
 
-def evaluate(predict: Predict, prepared: Prepared, settings: Settings) -> AnyEvaluation:
+def check_evaluation(prepared: Prepared, settings: Settings) -> None:
+    """Check before anything runs that the samples can be changed as `evaluate` says.
+
+    Raises:
+        BadData: `evaluate.shift`, `evaluate.attack` or `evaluate.saliency` does not fit the samples.
+    """
+    corruptions.check_shift(settings.evaluate.shift, prepared.test.samples, prepared.front)
+    check_attack(prepared, settings.evaluate)
+    check_saliency(prepared, settings.evaluate.saliency)
+
+
+def evaluate(predict: Predict, prepared: Prepared, settings: Settings, model: Any = None) -> AnyEvaluation:
     """Score a model on the three splits, by what it answers with: classes or a quantity.
+
+    `model`: the Keras model that `predict` asks, which an attack needs.
 
     Raises:
         BadInput: see `evaluate_classes` and `evaluate_quantities`.
         Diverged: an output is NaN or infinite.
     """
-    score = evaluate_classes if prepared.target is None else evaluate_quantities
-    return score(predict, prepared, settings)
+    if prepared.target is not None:
+        return evaluate_quantities(predict, prepared, settings)
+    return evaluate_classes(predict, prepared, settings, model)
 
 
-def evaluate_classes(predict: Predict, prepared: Prepared, settings: Settings) -> Evaluation:
+def evaluate_classes(
+    predict: Predict, prepared: Prepared, settings: Settings, model: Any = None
+) -> Evaluation:
     """Score a model of classes; `predict` is called once for each split, and again for each severity.
 
-    `predict`: n samples, as a user can send them -> probabilities float32 [n, classes].
+    `predict`: n samples, as a user can send them -> probabilities float32 [n, classes]; `model`: see
+    `evaluate`.
 
     Raises:
         BadModel: the outputs are not one a class.
         Diverged: an output is NaN or infinite.
-        BadData: `evaluate.shift` does not fit the samples.
+        BadData: see `check_evaluation`.
     """
-    corruptions.check_shift(settings.evaluate.shift, prepared.test.samples, prepared.front)
+    check_evaluation(prepared, settings)
     choices, labels = settings.evaluate, np.asarray(prepared.test.labels)
     outputs = _compute_outputs(predict, prepared.test, prepared.classes)
     guesses = outputs.argmax(axis=1)
     bins = bin_by_confidence(outputs, labels, choices.calibration_bins)
     classes = score_classes(labels, guesses, prepared.classes)
+    worst = find_worst_mistakes(outputs, labels, prepared.classes, choices.worst)
     return Evaluation(
         train=_score_split(predict, prepared.train, prepared.classes, settings.loss),
         validation=_score_split(predict, prepared.validation, prepared.classes, settings.loss),
@@ -140,11 +167,14 @@ def evaluate_classes(predict: Predict, prepared: Prepared, settings: Settings) -
         confusion=count_confusions(labels, guesses, len(prepared.classes)),
         calibration_error=compute_calibration_error(bins),
         bins=bins,
-        worst=find_worst_mistakes(outputs, labels, prepared.classes, choices.worst),
+        calibration_interval=bound_calibration_error(outputs, labels, choices.calibration_bins),
+        worst=worst,
+        saliency=explain_mistakes(model, predict, prepared, worst[: choices.saliency]),
         wrong=tuple(int(row) for row in np.flatnonzero(guesses != labels)),
         file_accuracy=_score_files(outputs, prepared.test),
         membership=attack_membership(predict, prepared, settings),
         shifted=() if choices.shift is Shift.none else _score_under_shift(predict, prepared, settings),
+        attacked=_score_under_attack(model, prepared, choices),
     )
 
 
@@ -158,6 +188,11 @@ def _score_files(outputs: np.ndarray, split: Split) -> float | None:
     means = np.zeros((len(first), outputs.shape[1]))
     np.add.at(means, number, outputs)
     return compute_accuracy(means / rows[:, None], np.asarray(split.labels)[first])
+
+
+def _score_under_attack(model: Any, prepared: Prepared, choices: Evaluate) -> AttackScore | None:
+    asked = choices.attack is not AdversarialAttack.none
+    return score_under_attack(model, prepared, choices) if asked else None
 
 
 def _score_under_shift(predict: Predict, prepared: Prepared, settings: Settings) -> tuple[ShiftScore, ...]:

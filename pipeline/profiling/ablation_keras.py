@@ -69,6 +69,7 @@ def _call_keras(loop: KerasLoop, rung: Rung) -> Callable[[int], None]:
         samples, targets = epoch.batch(number) if rung is Rung.input else frozen
         if rung is Rung.forward:
             return epoch.loss(targets, epoch.model(samples, training=True))
+        samples = epoch.move(samples, targets, number)
         variables = epoch.model.trainable_variables
         with tf.GradientTape() as tape:
             loss = epoch.loss(targets, epoch.model(samples, training=True))

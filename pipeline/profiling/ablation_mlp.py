@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.backend import Tensor, tf
 from pipeline.profiling.breakdown import Rung
 from pipeline.training import compiled_epoch, mlp_gradients
+from pipeline.training.adversarial.fgsm import BallTensors
 from pipeline.training.compiled_epoch import EpochSpec, HyperParameters, LoopState
 from pipeline.training.compiled_loop import EpochArguments
 from pipeline.training.device_data import DeviceData, EpochPlan
@@ -59,6 +60,8 @@ def make_twin(arguments: EpochArguments) -> EpochArguments:
     ]
     state = compiled_epoch.make_state(small, parameters)
     shrunk = DeviceData(features, labels, *scaling)
+    if hyper.ball is not None:
+        hyper = hyper._replace(ball=BallTensors(*(tf.reshape(tensor, [-1])[0] for tensor in hyper.ball)))
     return EpochArguments(
         small, shrunk, plan._replace(rows=rows), hyper, state, compiled_epoch.make_buffers(small, state)
     )

@@ -15,7 +15,7 @@ from pipeline.profiling.device_peaks import load_or_measure_peaks
 from pipeline.profiling.network_work import count_network_work
 from pipeline.profiling.roofline import DevicePeaks, Roofline, StepWork, count_step_work
 from pipeline.settings.settings import Settings
-from pipeline.settings.training import Engine
+from pipeline.settings.training import Adversarial, Engine
 from pipeline.training import engine_choice, measured_engine
 from pipeline.training.device_data import describe_network
 from pipeline.training.loop import start_loop
@@ -96,7 +96,10 @@ def _count_work(settings: Settings, prepared: Prepared, network: NetworkSpec) ->
     batch, rule = settings.train.batch_size, rule_of(settings.optimizer)
     is_byte = prepared.train.features.dtype == np.uint8 and settings.preprocess.storage == "uint8"
     sizes = network.narrow.size, network.wide.size, 1 if is_byte else 4
+    moves = settings.train.adversarial is not Adversarial.none
     if architecture_of(settings.model).is_perceptron:
-        return count_step_work(network.sizes, batch, rule, *sizes)
+        return count_step_work(network.sizes, batch, rule, *sizes, adversarial=moves)
+    if moves:
+        return None  # nobody has counted the way back to the samples
     weights = keras_models.draw_initial_weights(settings, prepared)
     return count_network_work(keras_models.build_network(settings, prepared, weights), batch, rule, *sizes)

@@ -17,6 +17,7 @@ from pipeline.profiling.profile import (
     measure_saved_bytes,
 )
 from pipeline.settings.measuring import Runtime
+from pipeline.settings.searching.measures import UNDER_ATTACK
 from pipeline.settings.searching.objectives import (
     EPSILON,
     ESTIMATED_ENERGY,
@@ -102,8 +103,9 @@ COUNTERS: Mapping[str, Callable[[Curve], Sequence[float | None]]] = {
     MEASURED_ENERGY: lambda curve: curve.list_joules(estimated=False),
     ESTIMATED_ENERGY: lambda curve: curve.list_joules(estimated=True),
     EPSILON: lambda curve: [epoch.epsilon for epoch in curve.epochs],
+    UNDER_ATTACK: lambda curve: [epoch.accuracy_under_attack for epoch in curve.epochs],
 }
-"""What each objective that grows has come to after each epoch."""
+"""What each objective that has a value for each epoch has come to after it."""
 
 
 def measure_network(kinds: Sequence[ObjectiveKind], settings: Settings, data: Prepared) -> dict[str, float]:
@@ -113,7 +115,7 @@ def measure_network(kinds: Sequence[ObjectiveKind], settings: Settings, data: Pr
         BadSetting: a value cannot be read on this device.
     """
     network = UntrainedNetwork(settings, data)
-    return {kind.name: MEASURES[kind.name](network) for kind in kinds if not kind.grows}
+    return {kind.name: MEASURES[kind.name](network) for kind in kinds if not kind.is_by_epoch}
 
 
 def list_costs(
@@ -125,7 +127,7 @@ def list_costs(
     """
     values: dict[str, tuple[float, ...]] = {}
     for kind in kinds:
-        if not kind.grows:
+        if not kind.is_by_epoch:
             values[kind.name] = (of_network[kind.name],)
             continue
         counted = COUNTERS[kind.name](curve)

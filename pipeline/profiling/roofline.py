@@ -100,14 +100,21 @@ AT_THE_ROOF = 1.05
 
 
 def count_step_work(
-    sizes: Sequence[int], batch: int, rule: UpdateRule, narrow: int, wide: int, sample: int
+    sizes: Sequence[int],
+    batch: int,
+    rule: UpdateRule,
+    narrow: int,
+    wide: int,
+    sample: int,
+    adversarial: bool = False,
 ) -> StepWork:
     """Count the work of a step of a perceptron with layers of `sizes` units.
 
     Counted is what cannot be avoided: matrix products forward and backward (none back to the samples) and the
     update; every weight read once forward and once backward (not in the first layer), every parameter and
     slot read and written by the update, samples and activations once each way. A gradient that is fused
-    with its update is never stored.
+    with its update is never stored. `adversarial`: before that the samples are moved by a pass forward and
+    one back to them.
     """
     products = [inputs * outputs for inputs, outputs in pairwise(sizes)]
     parameters = sum(products) + sum(sizes[1:])
@@ -116,6 +123,10 @@ def count_step_work(
     weights = narrow * (2 * sum(products) - products[0])
     updates = wide * parameters * 2 * (1 + rule.slots)
     activations = 4 * narrow * batch * sum(sizes[1:])
+    if adversarial:
+        flops += 4 * batch * sum(products)
+        weights += 2 * narrow * sum(products)
+        activations *= 2
     moved = weights + updates + activations + sample * batch * sizes[0]
     return StepWork(
         float(flops), float(moved), float(wide * parameters * (1 + rule.slots)), float(update_flops)

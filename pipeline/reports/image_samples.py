@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -59,6 +60,54 @@ def draw_worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
         corner = (width * column + (width - side) / 2, height * line + (height - side) / 2)
         _draw_tile(axes, tile, prepared, corner, side)
     return render_png(figure)
+
+
+def draw_saliency(evaluation: Evaluation, prepared: Prepared) -> bytes:
+    """Draw the mistakes that were explained: the sample, and beside it what speaks for the answer."""
+    found = evaluation.saliency
+    columns = min(4, len(found))
+    lines = math.ceil(len(found) / columns)
+    side, width, height = 1.1, 2.6, 1.7
+    subtitle = (
+        "above: true class; below: answer and confidence · orange: speaks for the answer, blue: against"
+    )
+    figure = make_figure(width * columns, height * lines, "Why: the surest mistakes, test split", subtitle)
+    axes = _make_sheet(figure, width * columns, height * lines)
+    for number, saliency in enumerate(found):
+        line, column = divmod(number, columns)
+        corner = (width * column + 0.15, height * line + (height - side) / 2)
+        mistake = saliency.mistake
+        below = f"{shorten(mistake.predicted)}  {format_percent(mistake.confidence)}"
+        _draw_tile(
+            axes,
+            Tile(prepared.test.features[mistake.row], shorten(mistake.true), below),
+            prepared,
+            corner,
+            side,
+        )
+        _draw_weights(
+            axes,
+            saliency.weights,
+            isinstance(prepared.front, LogMel),
+            (corner[0] + side + 0.08, corner[1]),
+            side,
+        )
+    return render_png(figure)
+
+
+def _draw_weights(
+    axes: Axes, weights: np.ndarray, sound: bool, corner: tuple[float, float], side: float
+) -> None:
+    """Draw weights [height, width]: white is nothing, the strongest has the full colour."""
+    shares = weights / max(float(np.abs(weights).max()), 1e-12)
+    colours = np.where(shares[..., None] > 0, to_rgb(ORANGE), to_rgb(BLUE))
+    pixels = 1 - np.abs(shares)[..., None] * (1 - colours)
+    lines, columns = (1, 1) if sound else weights.shape
+    width, height = side * columns / max(lines, columns), side * lines / max(lines, columns)
+    left, top = corner[0] + (side - width) / 2, corner[1] + (side - height) / 2
+    extent = (left, left + width, top + height, top)
+    axes.imshow(pixels[::-1] if sound else pixels, extent=extent)
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=LINE, linewidth=0.8))
 
 
 def select_class_tiles(prepared: Prepared) -> Iterator[tuple[str, tuple[Tile, ...]]]:

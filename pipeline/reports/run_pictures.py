@@ -14,7 +14,7 @@ def draw_samples(prepared: Prepared) -> bytes:
 
 
 def draw_evaluation(evaluation: AnyEvaluation, prepared: Prepared) -> dict[str, bytes]:
-    """Draw an evaluation: PNG by file name. Pictures of mistakes are left out where there are none."""
+    """Draw an evaluation: PNG, of words HTML, by file name; no picture of mistakes where there are none."""
     if isinstance(evaluation, QuantityEvaluation):
         return {"pictures/residuals.png": quantity_plots.draw_residuals(evaluation)}
     pictures = {
@@ -27,4 +27,8 @@ def draw_evaluation(evaluation: AnyEvaluation, prepared: Prepared) -> dict[str, 
         pictures["pictures/worst_mistakes.png"] = draw(evaluation, prepared)
     if texts and (ngrams := text_samples.draw_error_ngrams(evaluation, prepared)):
         pictures["pictures/error_ngrams.png"] = ngrams
+    if evaluation.saliency and texts:
+        pictures["saliency.html"] = text_samples.write_saliency(evaluation)
+    elif evaluation.saliency:
+        pictures["pictures/saliency.png"] = image_samples.draw_saliency(evaluation, prepared)
     return pictures

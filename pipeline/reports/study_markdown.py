@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.formatting import escape_markdown, format_number, shorten
 from pipeline.frontier import PriceStep, compute_prices
+from pipeline.search.estimates import Spread
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
+from pipeline.settings.searching.objectives import ObjectiveKind
 
 HALF_PERCENT = 0.005
 MAX_POINTS, MAX_STEPS = 20, 12  # rows of the tables; MLflow cuts a note at 8,000 characters
@@ -49,7 +51,19 @@ def format_further(member: FrontierPoint, with_unit: bool = True) -> list[str]:
     """Format the mean of each further cost as its value, with its interval: `0.213 ms ±3%`."""
     estimate = member.estimate
     triples = zip(member.kinds, estimate.further, estimate.further_spreads, strict=True)
-    return [f"{kind.format(cost, with_unit)}{spread.format()}" for kind, cost, spread in triples]
+    return [
+        f"{kind.format(cost, with_unit)}{_format_spread(kind, cost, spread)}"
+        for kind, cost, spread in triples
+    ]
+
+
+def _format_spread(kind: ObjectiveKind, cost: float, spread: Spread) -> str:
+    """Format half the interval of a further cost: ` ±3%` of it, of a share in points, as accuracy has it."""
+    ends = spread.bound(cost)
+    if not kind.maximise or ends is None:
+        return spread.format()
+    half = 100 * (ends[1] - ends[0]) / 2
+    return f" ±{half:.2f}" if half else ""
 
 
 def list_further(member: FrontierPoint) -> list[str]:

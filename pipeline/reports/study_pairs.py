@@ -16,25 +16,31 @@ from pipeline.reports.style import MIDDLE, make_figure, render_png, strip_axes, 
 from pipeline.search.results import Results
 
 PANELS_IN_A_ROW = 3
+LEAST_MISSING = 1e-4
+"""Of a share that should be 1: a log scale has no place for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairAxis:
-    """One objective as an axis: its place in a point's costs, and its name."""
+    """One objective as an axis: its place in a point's costs, its name, and the least that is drawn."""
 
     number: int
     heading: str
+    least: float = 0.0
 
     def read(self, point: Point) -> float:
         """Return the cost by this objective, of accuracy the error."""
-        return (1 - point.accuracy, point.device_seconds, *point.further)[self.number]
+        return max(self.least, (1 - point.accuracy, point.device_seconds, *point.further)[self.number])
 
 
 def list_pairs(results: Results) -> list[tuple[PairAxis, PairAxis]]:
     """List each two of the objectives as (upwards, across); accuracy goes upwards."""
-    headings = [f"validation {results.accuracy_name}", "device-seconds"]
-    headings += [kind.heading for kind in results.further]
-    return list(combinations([PairAxis(number, heading) for number, heading in enumerate(headings)], 2))
+    axes = [PairAxis(0, f"validation {results.accuracy_name}"), PairAxis(1, "device-seconds")]
+    for number, kind in enumerate(results.further, start=2):
+        share = kind.maximise
+        heading = f"1 - {kind.heading}" if share else kind.heading
+        axes.append(PairAxis(number, heading, LEAST_MISSING if share else 0.0))
+    return list(combinations(axes, 2))
 
 
 def find_pair_frontier(points: Sequence[Point], up: PairAxis, across: PairAxis) -> list[int]:

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,41 @@ def _wrap(text: str) -> list[str]:
             textwrap.shorten(" ".join(lines[LINES - 1 :]), LETTERS, placeholder=" …"),
         ]
     return lines
+
+
+# ---- words that speak for an answer ------------------------------------------------------------------
+
+SALIENCY_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Words that speak for wrong answers</title>
+<style>body {{ font: 15px/1.7 sans-serif; color: {ink}; max-width: 60em; margin: 2em auto; padding: 0 1em }}
+h1 {{ font-size: 1.2em }} h2 {{ font-size: 1em; margin: 1.6em 0 0.2em }} .how {{ color: {grey} }}
+span {{ border-radius: 3px; padding: 1px 2px }}</style></head><body>
+<h1>Words that speak for wrong answers, test split</h1>
+<p class="how"><span style="background: {orange}88">orange</span> speaks for the answer,
+<span style="background: {blue}88">blue</span> for the true class: by how much the answer's lead falls
+where the word is left out. The strongest word of each text has the full colour.</p>
+{texts}
+</body></html>
+"""
+
+
+def write_saliency(evaluation: Evaluation) -> bytes:
+    """Write a page of the texts that were explained, each word in the colour of what it speaks for."""
+    texts = []
+    for found in evaluation.saliency:
+        about = found.mistake
+        strongest = max(float(np.abs(found.weights).max(initial=0.0)), 1e-12)
+        words = (
+            _colour_word(word, float(weight) / strongest)
+            for word, weight in zip(found.words, found.weights, strict=True)
+        )
+        head = f"{about.true}, taken for {about.predicted}  {format_percent(about.confidence)}"
+        texts.append(f"<h2>{escape(head)}</h2>\n<p>{' '.join(words)}</p>")
+    page = SALIENCY_PAGE.format(ink=INK, grey=GREY, orange=ORANGE, blue=BLUE, texts="\n".join(texts))
+    return page.encode()
+
+
+def _colour_word(word: str, share: float) -> str:
+    """Return a word on a ground as strong as its share, -1 to 1; `title` has the number, for a pointer."""
+    colour, strength = ORANGE if share > 0 else BLUE, round(0xCC * abs(share))
+    return f'<span style="background: {colour}{strength:02x}" title="{share:+.2f}">{escape(word)}</span>'

@@ -117,7 +117,11 @@ def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell: floa
 
 def draw_calibration(evaluation: "Evaluation") -> bytes:
     """Draw accuracy against confidence, and how many rows have which confidence."""
-    error = f"expected error {evaluation.calibration_error:.2%} · orange: too sure, light blue: too unsure"
+    ends = evaluation.calibration_interval
+    interval = f" ({ends[0]:.2%} to {ends[1]:.2%})" if ends else ""
+    error = (
+        f"expected error {evaluation.calibration_error:.2%}{interval} · orange: too sure, light blue: unsure"
+    )
     figure = make_figure(5.4, 5.8, "Confidence and accuracy, test split", error)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     width, total = 1 / len(evaluation.bins), evaluation.test.samples

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.secrets import mask
 from pipeline.settings.model import Mlp
-from pipeline.settings.searching.measures import BY_CLASS, BY_ORDER
+from pipeline.settings.searching.measures import BY_CLASS, BY_ORDER, UNDER_ATTACK
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, UserLoop
 
@@ -79,11 +79,11 @@ class Overrides(tuple[str, ...]):
 
     def trial_part(self) -> "Overrides":
         """Return the words that are part of one trial; so is a measure that its epochs are scored by."""
-        scored_by = [
-            f"search.objective={name}"
-            for name in (*BY_CLASS, *BY_ORDER)
-            if f"search.objective={name}" in self
-        ]
+        measures = (f"search.objective={name}" for name in (*BY_CLASS, *BY_ORDER, UNDER_ATTACK))
+        scored_by = [word for word in measures if word in self]
+        objectives = self.find("search.objectives") or ""
+        if UNDER_ATTACK in objectives:
+            scored_by.append(objectives)
         return self.without(*NOT_OF_A_TRIAL, *MODEL_REFERENCES).with_(*scored_by)
 
 

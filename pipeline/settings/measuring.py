@@ -26,6 +26,18 @@ class Membership(StrEnum):
     lira = "lira"
 
 
+class AdversarialAttack(StrEnum):
+    """How an evaluation moves samples against the network, to see what is left of its accuracy."""
+
+    none = "none"
+    fgsm = "fgsm"
+    pgd = "pgd"
+
+
+MOST_EPSILON = 100
+"""Of an attack, and of training against one: far more than any sample stands."""
+
+
 class DeviceKind(StrEnum):
     """The device asked for; `auto` is the GPU where there is one."""
 
@@ -46,15 +58,24 @@ class Runtime(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Evaluate:
-    """What is evaluated after training; `shadows`: models that `membership=lira` trains for comparison."""
+    """What is evaluated after training; `shadows`: models that `membership=lira` trains for comparison.
+
+    `attack_epsilon`: see `models.attacks.ball`; `attack_steps`, `attack_restarts`: of pgd, the first of
+    which starts at the sample itself and the others at a point of the ball that `shift_seed` draws.
+    """
 
     calibration_bins: int
     worst: int
+    saliency: int
     shift: Shift
     severities: list[int]
     shift_seed: int
     membership: Membership
     shadows: int
+    attack: AdversarialAttack
+    attack_epsilon: float
+    attack_steps: int
+    attack_restarts: int
 
     def __post_init__(self) -> None:
         valid = 4 <= self.shadows <= 256 and self.shadows % 2 == 0
@@ -69,6 +90,16 @@ class Evaluate:
             self.calibration_bins,
         )
         require(0 <= self.worst <= 100, "evaluate.worst", ">= 0 and <= 100", self.worst)
+        rule = f">= 0 and <= evaluate.worst={self.worst}"
+        require(0 <= self.saliency <= self.worst, "evaluate.saliency", rule, self.saliency)
+        self._check_attack()
+
+    def _check_attack(self) -> None:
+        rule = f">= 0 and <= {MOST_EPSILON}"
+        epsilon, steps, restarts = self.attack_epsilon, self.attack_steps, self.attack_restarts
+        require(0 <= epsilon <= MOST_EPSILON, "evaluate.attack_epsilon", rule, epsilon)
+        require(1 <= steps <= 1000, "evaluate.attack_steps", ">= 1 and <= 1000", steps)
+        require(1 <= restarts <= 100, "evaluate.attack_restarts", ">= 1 and <= 100", restarts)
 
 
 PREDICTION_SUFFIXES = (".csv", ".parquet", ".jsonl")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.settings.rules import require, require_name
+from pipeline.settings.searching.measures import UNDER_ATTACK
 from pipeline.settings.searching.objectives import (
     ACCURACY,
     COST,
@@ -35,6 +36,7 @@ class Objective(StrEnum):
 
     accuracy = "accuracy"
     accuracy_under_shift = "accuracy_under_shift"
+    accuracy_under_attack = "accuracy_under_attack"
     balanced_accuracy = "balanced_accuracy"
     f1 = "f1"
     auc = "auc"
@@ -77,13 +79,13 @@ class Search:
     `space`: words with several values, as one types them after `--multirun`; `when`: more such words, which
     count where a condition `key=value` holds; `objectives`: names of `searching.objectives`, of which
     accuracy and cost are the first two; `objective`: which measure stands for accuracy, on the validation
-    samples as they are, or corrupted as `evaluate` says, null: that of the task; `budget`: what the whole
-    search may spend, as a person writes it; `trials`: the total of a study, also of one that is resumed,
-    null: see `most_trials`; `enqueue`: command lines tried first; `from_diagnosis`: run id of a diagnosis,
-    whose last command line is tried first and searched around; `confirm`: new seeds with which each point of
-    the frontier is trained at the end; `patience`: the search ends where the frontier stood still for so
-    long, see `pipeline.search.ends.standstill`; `trial_timeout`: see `trial_limit`; `workers`: processes that
-    train, 0: this one.
+    samples as they are, corrupted or attacked as `evaluate` says, null: that of the task; `budget`: what the
+    whole search may spend, as a person writes it; `trials`: the total of a study, also of one that is
+    resumed, null: see `most_trials`; `enqueue`: command lines tried first; `from_diagnosis`: run id of a
+    diagnosis, whose last command line is tried first and searched around; `confirm`: new seeds with which
+    each point of the frontier is trained at the end; `patience`: the search ends where the frontier stood
+    still for so long, see `pipeline.search.ends.standstill`; `trial_timeout`: see `trial_limit`; `workers`:
+    processes that train, 0: this one.
     """
 
     space: list[str]
@@ -181,6 +183,10 @@ class Search:
         shift = Objective.accuracy_under_shift.value
         also = f" (search.objective={shift} says which accuracy)" if shift in names else ""
         require(valid, "search.objectives", rule + also, f"[{','.join(map(str, names))}]")
+        twice = self.objective is Objective.accuracy_under_attack and UNDER_ATTACK in names
+        require(
+            not twice, "search.objectives", f"without the objective {UNDER_ATTACK}, which is the first", names
+        )
 
     @property
     def further(self) -> tuple[ObjectiveKind, ...]:
@@ -208,3 +214,8 @@ class Search:
     def under_shift(self) -> bool:
         """Return whether accuracy is measured on corrupted samples."""
         return self.objective is Objective.accuracy_under_shift
+
+    @property
+    def measures_attack(self) -> bool:
+        """Return whether the network is attacked after each epoch, as an objective."""
+        return self.objective is Objective.accuracy_under_attack or UNDER_ATTACK in self.objectives

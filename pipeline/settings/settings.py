@@ -7,7 +7,16 @@ from enum import Enum
 from pipeline.errors import BadSetting
 from pipeline.settings.data import Data
 from pipeline.settings.diagnosis import Diagnose
-from pipeline.settings.measuring import Claim, Device, DeviceKind, Evaluate, Predict, Price, Profile
+from pipeline.settings.measuring import (
+    AdversarialAttack,
+    Claim,
+    Device,
+    DeviceKind,
+    Evaluate,
+    Predict,
+    Price,
+    Profile,
+)
 from pipeline.settings.model import Custom, Model, Output
 from pipeline.settings.optimizer import Optimizer, Schedule
 from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
@@ -20,6 +29,7 @@ from pipeline.settings.searching.measures import ACCURACY_MEASURE, MEASURES, R2_
 from pipeline.settings.searching.objectives import EPSILON
 from pipeline.settings.tracking import RecordInto, Tracking, Ui
 from pipeline.settings.training import (
+    Adversarial,
     Augment,
     BinaryCrossEntropy,
     CrossEntropy,
@@ -69,9 +79,11 @@ class Settings:
     claim: Claim | None
 
     def __post_init__(self) -> None:
-        check_task(self.data, self.loss, getattr(self.model, "output", None), self.evaluate, self.search)
+        output: Output | None = getattr(self.model, "output", None)
+        check_task(self.data, self.loss, output, self.train, self.evaluate, self.search)
         self._check_output_fits_loss()
         self._check_sparse_steps()
+        self._check_attack()
         if self.cluster.kind is not ClusterKind.none:
             self._check_cluster()
         self._check_privacy()
@@ -152,6 +164,17 @@ class Settings:
                 (not self.privacy.is_private, "privacy=none, for noise falls on every row"),
             ):
                 require(fits, "optimizer.sparse", f"false without {rule}", True)
+
+    def _check_attack(self) -> None:
+        if self.privacy.is_private:
+            rule, moved = "none with privacy=dp_sgd", self.train.adversarial
+            require(moved is Adversarial.none, "train.adversarial", rule, moved.value)
+        attacked = self.search.measures_attack and not isinstance(self.trial, UserLoop)
+        if attacked and self.evaluate.attack is AdversarialAttack.none:
+            raise BadSetting(
+                "evaluate.attack must be pgd or fgsm where a search is for "
+                "accuracy_under_attack, got none; set one"
+            )
 
     def _check_output_fits_loss(self) -> None:
         output = getattr(self.model, "output", None)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipeline.errors import BadSetting
+from pipeline.settings.measuring import MOST_EPSILON
 from pipeline.settings.rules import require
 
 
@@ -31,6 +32,13 @@ class ClassWeights(StrEnum):
 
     none = "none"
     balanced = "balanced"
+
+
+class Adversarial(StrEnum):
+    """Which samples training sees: those of the data, or moved against the network by fgsm."""
+
+    none = "none"
+    fgsm = "fgsm"
 
 
 class Engine(StrEnum):
@@ -179,14 +187,19 @@ class Precision:
         require(0 < self.loss_scale <= 2**24, "precision.loss_scale", "> 0 and <= 16777216", self.loss_scale)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Train:
-    """How long to train, in which batches, from which seed and weights."""
+    """How long to train, in which batches, from which seed and weights, and on which samples.
+
+    `adversarial_epsilon`: how far samples are moved, see `models.attacks.ball`.
+    """
 
     epochs: int
     batch_size: int
     patience: int
     seed: int
+    adversarial: Adversarial
+    adversarial_epsilon: float
     start_from: str | None  # typed as train.from, which Python cannot name a field
 
     def __post_init__(self) -> None:
@@ -194,6 +207,8 @@ class Train:
         require(1 <= self.batch_size <= 2**20, "train.batch_size", ">= 1 and <= 1048576", self.batch_size)
         require(self.patience >= 0, "train.patience", ">= 0 (0 = off)", self.patience)
         require(0 <= self.seed < 2**31, "train.seed", ">= 0 and < 2147483648", self.seed)
+        epsilon, rule = self.adversarial_epsilon, f">= 0 and <= {MOST_EPSILON}"
+        require(0 <= epsilon <= MOST_EPSILON, "train.adversarial_epsilon", rule, epsilon)
 
 
 @dataclass(slots=True)

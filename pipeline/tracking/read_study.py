@@ -156,10 +156,12 @@ def read_curve(
 
 
 def _read_further(client: MlflowClient, run: Run, further: Sequence[ObjectiveKind]) -> dict[str, list[float]]:
-    """Read the values of each further objective: after each epoch where it grows, else one."""
+    """Read the values of each further objective: after each epoch, or one for all of them."""
     histories = {kind: _read_history(client, run, kind.metric) for kind in further}
     return {
-        kind.name: [kind.scale * value for _, value in sorted(history.items())][0 if kind.grows else -1 :]
+        kind.name: [kind.scale * value for _, value in sorted(history.items())][
+            0 if kind.is_by_epoch else -1 :
+        ]
         for kind, history in histories.items()
     }
 

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import mlflow
@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user
     import keras
 
     from pipeline.data.prepared import Prepared
+    from pipeline.evaluation.accuracy_under_attack import AttackScore
     from pipeline.evaluation.class_balance import ClassBalance
     from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
     from pipeline.evaluation.membership import Attack
@@ -188,6 +189,8 @@ class RunRecorder:
         else:
             self._record_classes(evaluation)
         self._log_pictures(run_pictures.draw_evaluation(evaluation, prepared))
+        if not isinstance(evaluation, QuantityEvaluation):
+            evaluation = replace(evaluation, saliency=())  # a number for each pixel: drawn, not written
         self._log_texts({"evaluation.json": _to_json(evaluation)})
 
     def _record_quantities(self, evaluation: "QuantityEvaluation") -> None:
@@ -226,6 +229,10 @@ class RunRecorder:
                 "evaluate/gap_train_validation": evaluation.gap_train_validation,
             }
         )
+        if evaluation.calibration_interval is not None:
+            low, high = evaluation.calibration_interval
+            name = "evaluate/test_calibration_error"
+            self.add_metrics({f"{name}_low": low, f"{name}_high": high})
         if evaluation.file_accuracy is not None:
             self.add_metrics({"evaluate/test_file_accuracy": evaluation.file_accuracy})
         for attack in evaluation.membership:
@@ -240,6 +247,8 @@ class RunRecorder:
                     "evaluate/test_accuracy_under_shift": evaluation.test_accuracy_under_shift,
                 }
             )
+        if evaluation.attacked is not None:
+            self.add_metrics(_list_attack_metrics(evaluation.attacked))
 
     def _record_attack(self, attack: "Attack") -> None:
         for what, figure in {"auc": attack.auc, "tpr_at_1_fpr": attack.tpr}.items():
@@ -416,3 +425,13 @@ def _to_json(value: object) -> str:
 
 def _to_plain(value: object) -> object:
     return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _list_attack_metrics(attacked: "AttackScore") -> dict[str, float]:
+    test, name = attacked.test, "evaluate/test_accuracy_under_attack"
+    return {
+        "accuracy_under_attack": attacked.validation.value,
+        name: test.value,
+        f"{name}_low": test.low,
+        f"{name}_high": test.high,
+    }

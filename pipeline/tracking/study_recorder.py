@@ -289,7 +289,7 @@ class StudyRecorder:
                 add(name, value, step)
         for name, values in outcome.further.items():
             kind = OBJECTIVES[name]
-            for step, value in enumerate(values, start=int(kind.grows)):
+            for step, value in enumerate(values, start=int(kind.is_by_epoch)):
                 if kind.metric != PARAMETERS:  # which are recorded anyway
                     add(kind.metric, value / kind.scale, step)
 

@@ -12,6 +12,7 @@ from pipeline.hardware.device import claim_device
 from pipeline.models.architectures import architecture_of
 from pipeline.settings.command_line import EPOCHS, WITHOUT_EFFECT, group_of
 from pipeline.settings.settings import Settings, flatten
+from pipeline.settings.training import Adversarial
 from pipeline.training import engine_choice
 
 FORMAT = 3  # raise it when a state of the same key comes to mean something else
@@ -20,6 +21,8 @@ PRIVACY = "privacy"
 """Group that is no part of a key without privacy."""
 LATER_DEFAULTS = (("device.count", 1), ("optimizer.sparse", False))
 """No part of a key, so that states of the time before there were such settings are found."""
+ADVERSARIAL = {"train.adversarial", "train.adversarial_epsilon"}
+"""No part of a key where nothing is moved, for the same reason."""
 
 
 def get_keyed_path(path: Path, data: Prepared, settings: Settings) -> Path:
@@ -50,5 +53,10 @@ def _list_values(settings: Settings) -> list[tuple[str, object]]:
         ignored = ignored | {PRIVACY}  # as before there was any
     if settings.fair_midway:
         ignored = ignored | {EPOCHS}
+    if settings.train.adversarial is Adversarial.none:
+        ignored = ignored | ADVERSARIAL
     values = [(key, value) for key, value in flatten(settings) if not {key, group_of(key)} & ignored]
+    if settings.search.measures_attack:  # after each epoch, so it is part of the curve
+        values += [(key, value) for key, value in flatten(settings) if key.startswith("evaluate.attack")]
+        values.append(("measure", settings.measure.name))
     return [item for item in values if item not in LATER_DEFAULTS]

@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.backend import Tensor, tf
 from pipeline.settings.settings import Settings
 from pipeline.training import augmentation, mlp_gradients
+from pipeline.training.adversarial.fgsm import BallTensors, move_samples
 from pipeline.training.augmentation import ImageChanges
 from pipeline.training.device_data import DeviceData, EpochPlan
 from pipeline.training.mlp_gradients import NetworkSpec
@@ -70,7 +71,10 @@ class EpochSpec:
 
 
 class HyperParameters(NamedTuple):
-    """Settings that do not shape the code: scalars of the wide type, but for `changes` [3], `seed` int64."""
+    """Settings that do not shape the code: scalars of the wide type, but for `changes` [3], `seed` int64.
+
+    `ball`: how far adversarial training moves samples; None: it does not, which shapes the code.
+    """
 
     optimizer: tuple[Tensor, ...]
     smoothing: Tensor
@@ -79,6 +83,7 @@ class HyperParameters(NamedTuple):
     changes: Tensor
     seed: Tensor
     privacy: PrivacyNumbers | tuple[()] = ()
+    ball: BallTensors | None = None
 
 
 class LoopState(NamedTuple):
@@ -96,7 +101,9 @@ def make_state(spec: EpochSpec, weights: Sequence[np.ndarray]) -> LoopState:
     return LoopState(parameters, slots)
 
 
-def make_hyper_parameters(settings: Settings, wide: Tensor, rows: int = 0) -> HyperParameters:
+def make_hyper_parameters(
+    settings: Settings, wide: Tensor, rows: int = 0, ball: BallTensors | None = None
+) -> HyperParameters:
     """Return the settings' numbers as tensors; `rows`: of the training split, which a private one needs."""
     arguments = rule_class(settings.optimizer).get_arguments(settings.optimizer)
     augment = settings.augment
@@ -108,6 +115,7 @@ def make_hyper_parameters(settings: Settings, wide: Tensor, rows: int = 0) -> Hy
         tf.constant([augment.shift, augment.crop, augment.rotate], tf.float32),
         tf.constant(settings.train.seed, tf.int64),
         _make_privacy_numbers(settings, wide, rows),
+        ball,
     )
 
 
@@ -230,12 +238,36 @@ def loss_and_gradients_of_batch(
     targets: Tensor,
 ) -> tuple[Tensor, list[Tensor]]:
     """Compute what `loss_and_gradients` does, on a batch that has been fetched."""
+    if hyper.ball is not None:
+        samples = _move_samples(spec, plan, hyper, step, parameters, samples, targets)
     masks = draw_dropout_masks(spec, plan, hyper, step)
     if hyper.privacy:
         return _compute_private_gradients(spec, plan, hyper, step, parameters, samples, targets, masks)
     if not spec.further:
         return _compute_gradients(spec, hyper, parameters, samples, targets, masks)
     return _share_batch(spec, hyper, parameters, samples, targets, masks)
+
+
+def _move_samples(
+    spec: EpochSpec,
+    plan: EpochPlan,
+    hyper: HyperParameters,
+    step: Tensor,
+    parameters: Sequence[Tensor],
+    samples: Tensor,
+    targets: Tensor,
+) -> Tensor:
+    """Return the samples as adversarial training sees them."""
+    network = spec.network
+
+    def compute_gradient(moved: Tensor) -> Tensor:
+        forward_pass = mlp_gradients.forward(network, parameters, moved)
+        _, gradient = network.loss.compute_both(forward_pass.logits, targets)
+        return mlp_gradients.backward_to_samples(network, forward_pass, gradient)
+
+    assert hyper.ball is not None
+    number = plan.steps_before + tf.cast(step, tf.int64)
+    return move_samples(hyper.ball, samples, hyper.seed, number, compute_gradient)
 
 
 def _share_batch(

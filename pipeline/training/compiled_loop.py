@@ -15,6 +15,7 @@ from pipeline.settings.preprocess import Storage
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, Policy
 from pipeline.training import augmentation, compiled_epoch, mlp_gradients
+from pipeline.training.adversarial.fgsm import make_ball_tensors
 from pipeline.training.compiled_epoch import EpochSpec
 from pipeline.training.device_data import (
     DeviceData,
@@ -89,7 +90,10 @@ class CompiledLoop:
                 prepared.validation, prepared, network.wide, network.wide, self._tf_device
             )
             self._hyper_parameters = compiled_epoch.make_hyper_parameters(
-                settings, network.wide, self._spec.rows
+                settings,
+                network.wide,
+                self._spec.rows,
+                make_ball_tensors(settings, prepared, network.wide, prepared.scaling),
             )
         self._unseen_labels = scale_labels(prepared.validation, prepared)
         self._state = compiled_epoch.make_state(self._spec, weights)

@@ -13,6 +13,7 @@ from pipeline.models import keras_models
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Policy
 from pipeline.training import augmentation, compiled_epoch, device_data, mlp_gradients
+from pipeline.training.adversarial.fgsm import differentiate_by_samples, make_ball_tensors, move_samples
 from pipeline.training.device_data import EpochPlan
 from pipeline.training.mlp_gradients import Scores, make_targets
 from pipeline.training.optimizers import rule_class
@@ -24,12 +25,17 @@ BATCHES_AHEAD = 4
 
 
 class KerasEpochParts(NamedTuple):
-    """What an epoch works with: `batch` maps a step of the epoch, int64, to (samples, targets)."""
+    """What an epoch works with.
+
+    `batch`: a step of the epoch, int64 -> (samples, targets); `move`: samples, targets and step -> samples as
+    training sees them.
+    """
 
     model: Any
     optimizer: Any
     loss: Callable[[Tensor, Tensor], Tensor]
     batch: Callable[[Tensor], tuple[Tensor, Tensor]]
+    move: Callable[[Tensor, Tensor, Tensor], Tensor]
     xla: bool
     tf_device: str
 
@@ -85,7 +91,10 @@ class KerasLoop:
                 self._data = device_data.load_cached(
                     prepared.train, prepared, self._network.wide, None, self._tf_device
                 )
-            self._hyper_parameters = compiled_epoch.make_hyper_parameters(settings, self._network.wide)
+            ball = make_ball_tensors(settings, prepared, tf.float32)
+            self._hyper_parameters = compiled_epoch.make_hyper_parameters(
+                settings, self._network.wide, ball=ball
+            )
             self._model = keras_models.build_network(settings, prepared, weights)
             self._dropout_layers = find_dropout_layers(self._model)
             self._shares = [tf.constant(layer.rate, tf.float32) for layer in self._dropout_layers]
@@ -93,6 +102,29 @@ class KerasLoop:
             self._loss = self._network.loss.make_keras_twin()
             self._xla = self._network.policy is Policy.mixed_float16 and device.kind == "cpu"
             self._model.compile(self._optimizer, self._loss, jit_compile=self._xla, auto_scale_loss=False)
+            if ball is not None:
+                self._train_on_moved_samples()
+
+    def _train_on_moved_samples(self) -> None:
+        """Let Keras' step train on the samples as adversarial training sees them."""
+        take_step = self._model.train_step
+
+        def train_step(batch: tuple[Tensor, Tensor]) -> Any:
+            samples, targets = batch
+            step = tf.cast(self._optimizer.iterations.value, tf.int64)
+            return take_step((self._move_samples(samples, targets, step), targets))
+
+        self._model.train_step = train_step
+
+    def _move_samples(self, samples: Tensor, targets: Tensor, step: Tensor) -> Tensor:
+        """Return the samples as training sees them at this step since the beginning."""
+        hyper = self._hyper_parameters
+        if hyper.ball is None:
+            return samples
+        compute_gradient = differentiate_by_samples(
+            lambda moved: self._model(moved, training=False), self._network.loss.compute, targets
+        )
+        return move_samples(hyper.ball, samples, hyper.seed, step, compute_gradient)
 
     def _make_optimizer(self) -> Any:
         settings = self._settings
@@ -122,7 +154,9 @@ class KerasLoop:
         def batch(step: Tensor) -> tuple[Tensor, Tensor]:
             return self._batch(self._plan, step)
 
-        return KerasEpochParts(self._model, self._optimizer, self._loss, batch, self._xla, self._tf_device)
+        return KerasEpochParts(
+            self._model, self._optimizer, self._loss, batch, self._move_samples, self._xla, self._tf_device
+        )
 
     def compile(self) -> None:
         self._optimizer.build(self._model.trainable_variables)

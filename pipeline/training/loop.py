@@ -18,6 +18,7 @@ from pipeline.models.architectures import architecture_of
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training import augmentation
+from pipeline.training.adversarial.fgsm import check_adversarial
 from pipeline.training.compiled_loop import CompiledLoop
 from pipeline.training.engine_choice import has_gradients_by_hand
 from pipeline.training.keras_loop import KerasLoop
@@ -72,7 +73,7 @@ def start_loop(
 
     Raises:
         BadSetting: a batch is larger than the training split.
-        BadData: augmentation of samples that are no images.
+        BadData: augmentation of samples that are no images, adversarial training on what is no number.
         BadModel: a network whose gradients of single rows are not known, with privacy.
     """
     check_loop(settings, prepared)
@@ -92,6 +93,7 @@ def check_loop(settings: Settings, prepared: Prepared) -> None:
             f"got {settings.train.batch_size}; set train.batch_size={rows} or less"
         )
     augmentation.make_changes(settings.augment, prepared.shape)
+    check_adversarial(settings, prepared)
     if open_account(settings, rows) is not None and not architecture_of(settings.model).is_perceptron:
         words = len(getattr(prepared.front, "vocabulary", ()))
         check_network(keras_models.build_network(settings, prepared), prepared.shape, words)

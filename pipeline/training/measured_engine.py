@@ -21,7 +21,7 @@ from pipeline.models import keras_models
 from pipeline.models.architectures import architecture_of
 from pipeline.settings.kinds import option_name
 from pipeline.settings.settings import Settings
-from pipeline.settings.training import Engine
+from pipeline.settings.training import Adversarial, Engine
 from pipeline.training.network_loop import NetworkLoop
 
 LEAST_WORK = 10**10
@@ -93,7 +93,9 @@ def _get_path(settings: Settings, device: str) -> Path:
     """Return the file of a kind of network (of a user's own: its code), precision, device and release."""
     model = settings.model
     kind = option_name(type(model)), getattr(model, "build", ""), architecture_of(model).hash_code(model)
-    drops = bool(getattr(model, "dropout", 0.0))
+    drops: object = bool(getattr(model, "dropout", 0.0))
+    if settings.train.adversarial is not Adversarial.none:
+        drops = (drops, settings.train.adversarial.value)
     about = repr((kind, drops, settings.precision.policy.value, device, tf.__version__))
     # Other steps; the name of all others stays as it was.
     if settings.privacy.is_private:

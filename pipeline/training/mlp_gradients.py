@@ -162,6 +162,16 @@ def sum_gradients(network: NetworkSpec, forward_pass: ForwardPass, deltas: Seque
     return gradients
 
 
+def backward_to_samples(network: NetworkSpec, forward_pass: ForwardPass, gradient: Tensor) -> Tensor:
+    """Compute the gradient by the samples [batch, inputs], narrow; `gradient`: that by the logits."""
+    for layer in reversed(range(len(network.sizes) - 1)):
+        by_inputs = tf.matmul(gradient, forward_pass.weights[layer], transpose_b=True)
+        gradient = tf.cast(by_inputs, network.narrow)
+        if layer:
+            gradient = activation_gradient(network.activation, forward_pass.hidden[layer - 1], gradient)
+    return gradient
+
+
 def activation_gradient(activation: Activation, output: Tensor, gradient: Tensor) -> Tensor:
     """Compute the gradient before the activation, from its output and the gradient after it."""
     match activation:

@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.backend import Tensor, tf
 from pipeline.training import augmentation, mlp_gradients
+from pipeline.training.adversarial.fgsm import differentiate_by_samples, move_samples
 from pipeline.training.augmentation import ImageChanges
 from pipeline.training.compiled_epoch import HyperParameters, get_update_arguments
 from pipeline.training.device_data import DeviceData, EpochPlan
@@ -160,6 +161,8 @@ class CompiledNetwork:
         batch: tuple[Tensor, Tensor],
     ) -> tuple[Tensor, list[Tensor | None], Sequence[Tensor]]:
         """Return loss, gradients (None: the loss does not depend on it) and the other variables."""
+        if inputs.hyper.ball is not None:
+            batch = (self._move_samples(inputs, step, trained, others, *batch), batch[1])
         if self.spec.room:
             return self._compute_private_gradients(inputs, step, trained, others, batch)
         scale = inputs.hyper.loss_scale if self.spec.uses_loss_scale else None
@@ -201,6 +204,26 @@ class CompiledNetwork:
             return add_up_rows(gradient, self.spec.xla)  # of types that need no scale
         dense = None if gradient is None else tf.convert_to_tensor(gradient)
         return dense if dense is None or scale is None else dense / tf.cast(scale, dense.dtype)
+
+    def _move_samples(
+        self,
+        inputs: EpochInputs,
+        step: Tensor,
+        trained: Sequence[Tensor],
+        others: Sequence[Tensor],
+        samples: Tensor,
+        targets: Tensor,
+    ) -> Tensor:
+        """Return the samples as adversarial training sees them."""
+
+        def answer(moved: Tensor) -> Tensor:
+            return self.model.stateless_call(list(trained), list(others), moved, training=False)[0]
+
+        plan, hyper = inputs.plan, inputs.hyper
+        assert hyper.ball is not None
+        compute_gradient = differentiate_by_samples(answer, self.spec.network.loss.compute, targets)
+        number = plan.steps_before + tf.cast(step, tf.int64)
+        return move_samples(hyper.ball, samples, hyper.seed, number, compute_gradient)
 
     def read_variables(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return the values of the variables: trained ones, others."""

@@ -15,6 +15,7 @@ from pipeline.models.network_structure import describe_structure
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, Policy
 from pipeline.training import augmentation, compiled_epoch, device_data, network_epoch
+from pipeline.training.adversarial.fgsm import make_ball_tensors
 from pipeline.training.device_data import EpochPlan
 from pipeline.training.keras_loop import BATCHES_AHEAD, make_input_options
 from pipeline.training.mlp_gradients import Scores
@@ -45,7 +46,8 @@ class NetworkLoop:
             dropout_layers = find_dropout_layers(self._model)
             self._spec = self._make_spec(dropout_layers, device, engine)
             wide = self._spec.network.wide
-            self._hyper_parameters = compiled_epoch.make_hyper_parameters(settings, wide, self._rows)
+            ball = make_ball_tensors(settings, prepared, tf.float32)
+            self._hyper_parameters = compiled_epoch.make_hyper_parameters(settings, wide, self._rows, ball)
             self._shares = tuple(tf.constant(layer.rate, tf.float32) for layer in dropout_layers)
             self._data = (
                 None

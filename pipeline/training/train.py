@@ -15,9 +15,11 @@ from pipeline.hardware.stopwatch import Stopwatch
 from pipeline.measures import Curve, Epoch, PowerDraw, Seconds
 from pipeline.models import keras_models
 from pipeline.settings.kinds import option_name
+from pipeline.settings.searching.measures import UNDER_ATTACK
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, Policy
 from pipeline.training import engine_choice
+from pipeline.training.adversarial.attacked_validation import AttackedValidation
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.loop import Loop, start_loop
 from pipeline.training.privacy.account import PrivacySpent, open_account, sum_up
@@ -121,8 +123,9 @@ def train(
     loop = _prepare_loop(data, settings, start, watch, engine)
     curve, chosen, parameters = _begin_curve(loop, watch, settings, start, checkpoint)
     account = open_account(settings, len(data.train))
+    attack = AttackedValidation(settings, data) if settings.search.measures_attack else None
     for number in range(len(curve.epochs) + 1, settings.train.epochs + 1):
-        epoch = _add_earlier_cost(_train_epoch(loop, watch, settings, number), start, checkpoint)
+        epoch = _add_earlier_cost(_train_epoch(loop, watch, settings, number, attack), start, checkpoint)
         if account is not None:
             epoch = replace(epoch, epsilon=account.compute_epsilon(number))
         curve = curve.with_epoch(epoch)
@@ -218,7 +221,9 @@ def _add_earlier_cost(epoch: Epoch, start: Start, checkpoint: Checkpoint | None)
     )
 
 
-def _train_epoch(loop: Loop, watch: Stopwatch, settings: Settings, number: int) -> Epoch:
+def _train_epoch(
+    loop: Loop, watch: Stopwatch, settings: Settings, number: int, attack: AttackedValidation | None
+) -> Epoch:
     """Train one epoch and score it.
 
     Raises:
@@ -230,6 +235,9 @@ def _train_epoch(loop: Loop, watch: Stopwatch, settings: Settings, number: int) 
         loss = loop.run()
     with watch.time("validate"):
         validation_loss, accuracy = loop.score()
+        under_attack = attack.measure(loop.get_parameters()) if attack else None
+        if under_attack is not None and settings.measure.name == UNDER_ATTACK:
+            accuracy = under_attack
     for name, value in (("train", float(loss)), ("validation", validation_loss)):
         if not math.isfinite(value + accuracy):  # squares overflow before their roots do
             raise Diverged(_explain_divergence(name, value, number, settings), watch.device_seconds)
@@ -244,6 +252,7 @@ def _train_epoch(loop: Loop, watch: Stopwatch, settings: Settings, number: int) 
         lost_seconds=watch.lost_seconds,
         joules=watch.drawn.joules,
         joules_estimated=watch.drawn.estimated,
+        accuracy_under_attack=under_attack,
     )
 
 

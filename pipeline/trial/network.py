@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.data.prepared import Prepared
 from pipeline.data.preprocess import describe_data_settings, preprocess
-from pipeline.evaluation import corruptions
-from pipeline.evaluation.evaluate import AnyEvaluation, evaluate, shift_splits
+from pipeline.evaluation.evaluate import AnyEvaluation, check_evaluation, evaluate, shift_splits
 from pipeline.hardware.device import claim_device
 from pipeline.measures import Cost, Epoch, Seconds, Stop
 from pipeline.models import keras_models, litert
@@ -69,7 +68,7 @@ def run_trial(
     trained = train_to_end(data, settings, on_epoch, warm_start)
     model = trained.build_model()
     predict = make_predictor(model)
-    evaluation, evaluate_seconds = time_call(lambda: evaluate(predict, data, settings))
+    evaluation, evaluate_seconds = time_call(lambda: evaluate(predict, data, settings, model))
     served = litert.make_served_file(model, settings.profile.runtime, data.validation)
     cost, profile_seconds = time_call(lambda: profile(model, predict, data, settings, served))
     seconds = replace(trained.seconds, evaluate=evaluate_seconds, profile=profile_seconds)
@@ -136,14 +135,14 @@ def check_trial(data: Prepared, settings: Settings, warm_start: Start = None) ->
 
     Raises:
         BadSetting: batch, threads, engine or runtime do not fit data, process, precision or model.
-        BadData: augmentation or changed samples of what is no image.
+        BadData: augmentation or changed samples of what is no image, an attack on what is no number.
         BadDevice: the device asked for is not there.
         BadModel: `warm_start` is missing or does not fit.
     """
     device = claim_device(settings.device)
     engine_choice.pick_engine(settings, device, data)
     check_loop(settings, data)
-    corruptions.check_shift(settings.evaluate.shift, data.test.samples, data.front)
+    check_evaluation(data, settings)
     weights = keras_models.get_start_weights(settings, data, get_start_weights(warm_start))
     runtime = settings.profile.runtime
     litert.check_runtime(runtime, data)

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from pipeline.evaluation.output_scores import (
     bin_by_confidence,
+    bound_calibration_error,
     compute_calibration_error,
     count_confusions,
     find_worst_mistakes,
@@ -56,6 +57,20 @@ def test_a_bin_is_closed_above() -> None:
     outputs = np.array([[0.0], [0.25], [0.26], [0.5], [1.0]])
     bins = bin_by_confidence(outputs, np.zeros(5, int), 4)
     assert [each.samples for each in bins] == [2, 2, 0, 1]
+
+
+def test_the_interval_of_the_calibration_error_holds_what_is_true() -> None:
+    """Answers with a confidence of 0.8 that are right six times in ten: the error is 0.2."""
+    found = []
+    for seed in range(20):
+        right = np.random.default_rng(seed).random(300) < 0.6
+        outputs = np.where(right[:, None], [[0.8, 0.2]], [[0.2, 0.8]])
+        low, high = bound_calibration_error(outputs, np.zeros(300, np.int64), 10)
+        assert low < compute_calibration_error(bin_by_confidence(outputs, np.zeros(300, np.int64), 10)) < high
+        assert 0.08 < high - low < 0.14  # 2 x 1.96 x sqrt(0.6 x 0.4 / 300) = 0.11
+        found.append(low < 0.2 < high)
+    assert sum(found) >= 17
+    assert bound_calibration_error(np.eye(3), np.arange(3), 10) == (0, 0)
 
 
 def test_perfect_answers_have_no_calibration_error() -> None:

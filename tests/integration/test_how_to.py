@@ -171,3 +171,24 @@ def test_the_page_of_a_sweep(fulcrum: Run, tmp_path: Path, monkeypatch: pytest.M
     assert plan.splitlines()[1] == "until: 4 trials"
     assert "search:" in composed
     assert "ended: all 4 trials are done" in swept
+
+
+@pytest.mark.slow
+def test_robustness_is_measured_as_the_page_says(
+    fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_id, outs = "", []
+    for line in list_commands("robustness.md"):
+        done = fulcrum(*shlex.split(line.removeprefix(FULCRUM).replace("RUN_ID", run_id)))
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        run_id = run_id or next(iter(re.findall(r"\b[0-9a-f]{32}\b", done.stdout)), "")
+        outs.append(done.stdout)
+    attacked = [
+        float(re.findall(r"under attack +[\d.]+% validation, ([\d.]+)% test", out)[0]) for out in outs[:3]
+    ]
+    plain, nearer, trained_against = attacked
+    assert plain < nearer < 100
+    assert plain + 10 < trained_against
+    assert "accuracy under attack" in outs[4]
+    assert list(tmp_path.rglob("saliency.png"))

@@ -1,5 +1,7 @@
 """Objectives beside accuracy and cost, measured on a tiny network before it trains."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.errors import BadSetting
@@ -31,12 +33,12 @@ def make_curve(*joules: float | None, estimated: bool = False) -> Curve:
 
 def test_every_objective_has_one_way_to_be_measured() -> None:
     assert set(MEASURES) | set(COUNTERS) == set(FURTHER)
-    assert {name for name in FURTHER if OBJECTIVES[name].grows} == set(COUNTERS)
+    assert {name for name in FURTHER if OBJECTIVES[name].is_by_epoch} == set(COUNTERS)
 
 
 def test_a_network_is_measured_before_it_trains() -> None:
     data = tiny.prepared()
-    kinds = [OBJECTIVES[name] for name in FURTHER if name != "energy_joules"]
+    kinds = [OBJECTIVES[name] for name in FURTHER if not OBJECTIVES[name].is_by_epoch]
     found = measure_network([*kinds, ENERGY], tiny.told(WORDS), data)
     assert set(found) == {"latency_ms", "parameters", "size_mb", "memory_mb"}
     assert found["parameters"] == 20 * 6 + 6 + 6 * 3 + 3
@@ -69,6 +71,19 @@ def test_an_estimate_is_never_taken_for_a_measurement() -> None:
     both, curve = [ENERGY, OBJECTIVES["estimated_joules"]], make_curve(1.0, 2.5, estimated=True)
     assert list_costs(both, {}, curve) == {"estimated_joules": (1.0, 2.5)}
     assert list_costs(both, {}, make_curve(1.0, 2.5)) == {"energy_joules": (1.0, 2.5)}
+
+
+def test_what_varies_is_that_of_each_epoch() -> None:
+    curve = make_curve(1.0, 2.5)
+    under_attack = [
+        replace(epoch, accuracy_under_attack=value)
+        for epoch, value in zip(curve.epochs, (0.4, 0.3), strict=True)
+    ]
+    kinds = [OBJECTIVES["accuracy_under_attack"]]
+    assert measure_network(kinds, tiny.told(WORDS), tiny.prepared()) == {}
+    assert list_costs(kinds, {}, replace(curve, epochs=tuple(under_attack))) == {
+        "accuracy_under_attack": (0.4, 0.3)
+    }
 
 
 def test_memory_that_nobody_counts_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

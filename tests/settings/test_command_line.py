@@ -72,6 +72,11 @@ def test_a_measure_that_epochs_are_scored_by_is_part_of_a_trial() -> None:
     words = Overrides(["search.trials=5", "search.objective=balanced_accuracy", "model.hidden=8"])
     assert words.trial_part() == ("model.hidden=8", "search.objective=balanced_accuracy")
     assert Overrides(["search.objective=accuracy"]).trial_part() == ()
+    attacked = ["search.objective=accuracy_under_attack", "evaluate.attack=pgd"]
+    assert Overrides(attacked).trial_part() == tuple(reversed(attacked))
+    third = "search.objectives=[accuracy,cost,accuracy_under_attack]"
+    assert Overrides([third, "search.trials=2"]).trial_part() == (third,)
+    assert Overrides(["search.objectives=[accuracy,cost,size_mb]"]).trial_part() == ()
 
 
 def test_the_last_word_of_a_key_counts() -> None:

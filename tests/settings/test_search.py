@@ -96,6 +96,24 @@ def test_which_accuracy_it_is_says_another_key() -> None:
 
 
 @pytest.mark.parametrize(
+    "word",
+    ["search.objective=accuracy_under_attack", "search.objectives=[accuracy,cost,accuracy_under_attack]"],
+)
+def test_a_search_for_accuracy_under_attack_needs_an_attack(word: str) -> None:
+    with pytest.raises(
+        BadSetting, match=r"^evaluate\.attack must be pgd or fgsm where .*, got none; set one$"
+    ):
+        compose([word])
+    assert compose([word, "evaluate.attack=fgsm"]).settings.search.measures_attack
+    assert not compose(["evaluate.attack=fgsm"]).settings.search.measures_attack
+    both = ["search.objective=accuracy_under_attack", "evaluate.attack=fgsm"]
+    with pytest.raises(
+        BadSetting, match=r"^search\.objectives must be without the objective accuracy_under_attack"
+    ):
+        compose([*both, "search.objectives=[accuracy,cost,accuracy_under_attack]"])
+
+
+@pytest.mark.parametrize(
     ("words", "seconds", "trials"),
     [
         ([], None, 40),

@@ -16,6 +16,7 @@ from tests.settings.refusals import exchange, remedy
         ("train.batch_size", 2**20 + 1),
         ("train.patience", -1),
         ("train.seed", 2**31),
+        ("train.adversarial_epsilon", -1.0),
         ("augment.shift", 0.6),
         ("augment.crop", 1.0),
         ("augment.rotate", 181.0),
@@ -30,3 +31,8 @@ def test_augmentation_is_active_where_any_change_is_on() -> None:
     assert not compose(["augment=none"]).settings.augment.active
     for option in ("crop", "flip", "rotate", "shift"):
         assert compose([f"augment={option}"]).settings.augment.active
+
+
+def test_private_steps_are_not_taken_on_moved_samples() -> None:
+    with pytest.raises(BadSetting, match=r"^train\.adversarial must be none with privacy=dp_sgd, got fgsm"):
+        compose(["privacy=dp_sgd", "train.adversarial=fgsm"])

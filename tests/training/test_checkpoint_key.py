@@ -35,6 +35,9 @@ def key(words: str = "") -> str:
         "augment=shift",
         "loss.label_smoothing=0.1",
         "privacy=dp_sgd",
+        "train.adversarial=fgsm",
+        "search.objective=accuracy_under_attack evaluate.attack=fgsm",
+        "search.objectives=[accuracy,cost,accuracy_under_attack] evaluate.attack=fgsm",
         "engine=keras",
         "engine=graph",
     ],
@@ -53,6 +56,8 @@ def test_what_changes_the_curve_changes_the_key(words: str) -> None:
         "pruning=none",
         "profile.repeats=10",
         "evaluate.worst=1",
+        "evaluate.attack=fgsm",
+        "train.adversarial_epsilon=0.2",
         "tracking.run_name=other",
         "data.in_memory_limit=2000000000",
         "cache_dir=/elsewhere",
@@ -60,6 +65,11 @@ def test_what_changes_the_curve_changes_the_key(words: str) -> None:
 )
 def test_what_leaves_the_curve_alone_leaves_the_key(words: str) -> None:
     assert key(words) == key()
+
+
+def test_an_attack_that_is_scored_after_each_epoch_counts() -> None:
+    words = "search.objective=accuracy_under_attack evaluate.attack=fgsm"
+    assert key(f"{words} evaluate.attack_epsilon=0.2") != key(words)
 
 
 def test_where_states_midway_depend_on_the_end_the_end_counts() -> None:

@@ -8,8 +8,8 @@ from pipeline.settings.addresses import CONF
 
 FLAGS = {
     "frontier": (
-        "--at-least", "--within", "--knee", "--max", "--json", "--csv", "--commands", "--html", "--open",
-        "--study",
+        "--at-least", "--within", "--knee", "--max", "--min", "--json", "--csv", "--commands", "--html",
+        "--open", "--study",
     ),
     "studies": ("--json",),
     "serve-bench": ("--p99", "--seconds", "--rows", "--workers", "--request", "--json"),

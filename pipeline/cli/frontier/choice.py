@@ -101,7 +101,10 @@ def _list_own_doubts(member: "FrontierPoint", request: Request, results: "Result
         doubts.append(f"not sure to reach {to_text(asked)}: the 95 % interval begins at {to_text(low)}")
     for name, most in _list_bounds(request, results).items():
         end, kind = _read_end(member, name, results), OBJECTIVES[name]
-        if end > most:
+        if end > most and kind.maximise:
+            least, begin = kind.format(most), kind.format(min(end, 1.0))
+            doubts.append(f"not sure to reach {least} {kind.label}: the 95 % interval begins at {begin}")
+        elif end > most:
             what = f"{most:g} {kind.unit} {kind.label}".replace("  ", " ")
             doubts.append(f"not sure to keep to {what}: the 95 % interval ends at {end:.3g}")
     return doubts
@@ -186,12 +189,18 @@ def _refuse(request: Request, results: "Results") -> NoReturn:
     _refuse_knee(results)
 
 
+def _write_bound(name: str, most: float) -> str:
+    kind = OBJECTIVES[name]
+    return f"--min {name}={kind.to_value(most):g}" if kind.maximise else f"--max {name}={most:g}"
+
+
 def _refuse_bounds(results: "Results") -> NoReturn:
     unbound = replace(results, at_most={})
-    bounds = " and ".join(f"--max {name}={most:g}" for name, most in results.at_most.items())
+    bounds = " and ".join(_write_bound(name, most) for name, most in results.at_most.items())
 
     def exceed(member: "FrontierPoint") -> float:
-        return max(results.read_cost(member, name)[0] / most for name, most in results.at_most.items())
+        costs = ((results.read_cost(member, name)[0], most) for name, most in results.at_most.items())
+        return max(cost / max(most, CLOSE) for cost, most in costs)
 
     nearest = min(unbound.candidates, key=exceed)
     raise NothingQualifies(

@@ -45,7 +45,7 @@ def run(words: Sequence[str]) -> None:
 
         adopted_run.discard_adopted_run(mlflow_store.open_store())
     results = read_study(options.study, settings.search)
-    results = replace(results, at_most=_read_bounds(options.max, results))
+    results = replace(results, at_most=_read_bounds(options, results))
     if options.html or options.open:
         export.write_page(results, options.html, options.open)
     elif options.csv:
@@ -93,6 +93,7 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--within", metavar="DEVICE_SECONDS")
     parser.add_argument("--knee", action="store_true")
     parser.add_argument("--max", action="append", default=[], metavar="OBJECTIVE=VALUE")
+    parser.add_argument("--min", action="append", default=[], metavar="OBJECTIVE=SHARE")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--csv", action="store_true")
     parser.add_argument("--commands", action="store_true")
@@ -150,7 +151,39 @@ def _choose_study(name: str | None, studies: Sequence[str]) -> str:
     return name
 
 
-def _read_bounds(pairs: Sequence[str], results: "Results") -> dict[str, float]:
+def _read_bounds(options: argparse.Namespace, results: "Results") -> dict[str, float]:
+    """Read what `--max` and `--min` were given, as costs by the name of an objective.
+
+    Raises:
+        BadSetting: see `_read_most` and `_read_least`.
+    """
+    return {**_read_most(options.max, results), **_read_least(options.min, results)}
+
+
+def _read_least(pairs: Sequence[str], results: "Results") -> dict[str, float]:
+    """Read what `--min` was given: of an objective of which more is better, what is missing to 1.
+
+    Raises:
+        BadSetting: no such objective of the study has the name, or the value is no share.
+    """
+    kinds = {kind.name: kind for kind in results.further if kind.maximise}
+    bounds: dict[str, float] = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        share = read_share(text)
+        if name not in kinds or share is None:
+            rule = (
+                f"NAME=SHARE, NAME one of {', '.join(kinds)}, SHARE within 0..1 or a percentage"
+                if kinds
+                else "left out, as more is better of accuracy alone"
+            )
+            remedy = f"write --min {next(iter(kinds))}=80%" if kinds else "use --at-least 95%"
+            raise BadSetting(f"--min must be {rule} in study {results.study}, got {pair}; {remedy}")
+        bounds[name] = min(kinds[name].to_cost(share), bounds.get(name, math.inf))
+    return bounds
+
+
+def _read_most(pairs: Sequence[str], results: "Results") -> dict[str, float]:
     """Read what `--max` was given, as costs by the name of an objective.
 
     Raises:

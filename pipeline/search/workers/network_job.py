@@ -19,7 +19,9 @@ from pipeline.search.estimates import ValidationSplit
 from pipeline.search.pruning import judge_curve, select_rivals
 from pipeline.search.workers.failure import explain_failure, is_failure
 from pipeline.search.workers.job import Frontier, Job, Limits, Progress, TrialOutcome, get_states
+from pipeline.settings.searching.measures import UNDER_ATTACK
 from pipeline.settings.settings import Settings
+from pipeline.training.adversarial.attacked_validation import AttackedValidation
 from pipeline.training.train import Trained
 from pipeline.trial.network import check_trial, load_prepared, train_trial
 
@@ -84,7 +86,10 @@ def _prune(
     """Return why to stop here, or None. `rows`: of the validation split."""
     epochs_to_come = job.settings.train.epochs - curve.last.number
     known = list_costs(job.kinds, of_network, curve)
-    least = [kind.to_cost(known[kind.name][-1]) if kind.name in known else 0.0 for kind in job.kinds]
+    least = [
+        kind.to_cost(known[kind.name][-1]) if kind.name in known and not kind.varies else 0.0
+        for kind in job.kinds
+    ]
     decision = judge_curve(
         get_states(curve),
         select_rivals(frontier, least),
@@ -109,7 +114,8 @@ def _add_further(job: Job, further: Mapping[str, tuple[float, ...]]) -> dict[str
 def _measure_outcome(job: Job, trained: Trained, parameters: int, started: float) -> TrialOutcome:
     """Measure what limits and job ask for, and return how the job ended. `started`: its perf_counter."""
     latency = test = unshifted = None
-    if job.limits.max_latency_ms or job.read_test or job.under_shift:
+    attacked = job.measure.name == UNDER_ATTACK
+    if job.limits.max_latency_ms or job.read_test or job.under_shift or attacked:
         predict = make_predictor(trained.build_model())
         if job.limits.max_latency_ms:
             settings = job.settings.profile
@@ -118,8 +124,12 @@ def _measure_outcome(job: Job, trained: Trained, parameters: int, started: float
             ).p99_ms
         if job.read_test:
             split = trained.data.test
-            test = score_answers(predict(split.samples), np.asarray(split.labels), job.measure.name)
-        if job.under_shift:
+            test = (
+                AttackedValidation(job.settings, trained.data).measure(trained.parameters, split)
+                if attacked
+                else score_answers(predict(split.samples), np.asarray(split.labels), job.measure.name)
+            )
+        if job.under_shift or attacked:
             split = load_prepared(job.settings).validation
             unshifted = score_answers(predict(split.samples), np.asarray(split.labels))
     seconds = trained.seconds

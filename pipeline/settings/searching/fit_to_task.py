@@ -2,11 +2,19 @@
 
 from pipeline.settings.data import Data
 from pipeline.settings.kinds import option_name
-from pipeline.settings.measuring import Evaluate, Membership, Shift
+from pipeline.settings.measuring import AdversarialAttack, Evaluate, Membership, Shift
 from pipeline.settings.model import Output
 from pipeline.settings.rules import require
 from pipeline.settings.search import Objective, Search
-from pipeline.settings.training import ClassWeights, Huber, Loss, MeanAbsoluteError, MeanSquaredError
+from pipeline.settings.training import (
+    Adversarial,
+    ClassWeights,
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Train,
+)
 
 LOSSES = (MeanSquaredError, MeanAbsoluteError, Huber)
 """Losses of a quantity."""
@@ -14,7 +22,9 @@ OF_QUANTITIES_ALONE = (MeanAbsoluteError, Huber)
 WITH = "with data.task=regression"
 
 
-def check_task(data: Data, loss: Loss, output: Output | None, evaluate: Evaluate, search: Search) -> None:
+def check_task(
+    data: Data, loss: Loss, output: Output | None, train: Train, evaluate: Evaluate, search: Search
+) -> None:
     """Check that the settings fit what is learned.
 
     Raises:
@@ -37,4 +47,10 @@ def check_task(data: Data, loss: Loss, output: Output | None, evaluate: Evaluate
     attack = evaluate.membership
     require(attack is Membership.none, "evaluate.membership", f"none {WITH}", attack.value)
     require(evaluate.shift is Shift.none, "evaluate.shift", f"none {WITH}", evaluate.shift.value)
+    moved = train.adversarial
+    require(moved is Adversarial.none, "train.adversarial", f"none {WITH}", moved.value)
+    require(evaluate.saliency == 0, "evaluate.saliency", f"0 {WITH}", evaluate.saliency)
+    require(
+        evaluate.attack is AdversarialAttack.none, "evaluate.attack", f"none {WITH}", evaluate.attack.value
+    )
     require(objective in (None, Objective.r2), "search.objective", f"r2 or null {WITH}", objective)

@@ -125,6 +125,7 @@ BY_CLASS = (BALANCED_ACCURACY, F1)
 AUC = "auc"
 BY_ORDER = (AUC,)
 """Of the outputs of all rows together, not of how often a class is named."""
+UNDER_ATTACK = "accuracy_under_attack"
 LARGEST_CLASS = "always naming the largest class"
 
 MEASURES = {
@@ -135,6 +136,12 @@ MEASURES = {
             name="accuracy_under_shift",
             label="accuracy under shift",
             metric="accuracy",
+            guess=LARGEST_CLASS,
+        ),
+        Measure(
+            name=UNDER_ATTACK,
+            label="accuracy under attack",
+            metric=UNDER_ATTACK,
             guess=LARGEST_CLASS,
         ),
         Measure(

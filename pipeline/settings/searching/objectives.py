@@ -6,6 +6,7 @@ The first two are those of every study; the others can stand beside them, in any
 from dataclasses import dataclass
 
 from pipeline.formatting import format_number
+from pipeline.settings.searching.measures import UNDER_ATTACK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,8 +15,8 @@ class ObjectiveKind:
 
     `label`, `unit`: as tables and pictures name it; `maximise`: whether more is better, of a share 0..1;
     `source`: where its values come from; `metric`: their name in MLflow; `scale`: how many units of the
-    objective are one of the metric; `grows`: whether it adds up from epoch to epoch; else all states of a
-    trial have one value, which is measured before training.
+    objective are one of the metric; `grows`: whether it adds up from epoch to epoch; `varies`: whether it
+    goes up and down instead; else all states of a trial have one value, which is measured before training.
     """
 
     name: str
@@ -26,6 +27,12 @@ class ObjectiveKind:
     scale: float = 1.0
     maximise: bool = False
     grows: bool = False
+    varies: bool = False
+
+    @property
+    def is_by_epoch(self) -> bool:
+        """Return whether it has another value after each epoch."""
+        return self.grows or self.varies
 
     @property
     def heading(self) -> str:
@@ -122,6 +129,15 @@ OBJECTIVES = {
             source="the account of the private steps (privacy=dp_sgd), for privacy.delta",
             metric=EPSILON,
             grows=True,
+        ),
+        ObjectiveKind(
+            name=UNDER_ATTACK,
+            label="accuracy under attack",
+            unit="",
+            source="the validation split, moved against the network as evaluate.attack says",
+            metric=UNDER_ATTACK,
+            maximise=True,
+            varies=True,
         ),
     )
 }

@@ -444,9 +444,63 @@ def test_a_bound_on_what_is_no_objective_is_refused(ask_three: Ask, pair: str) -
     )
 
 
+@pytest.fixture
+def ask_attacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """A study over accuracy, cost and accuracy under attack, of which one point is confirmed."""
+    about = {"objectives": ["accuracy", "cost", "accuracy_under_attack"]}
+    store = StudyStore(f"sqlite:///{tmp_path / 'studies.db'}", "attacked", about)
+    for hidden, values in ((8, [0.3, 0.4, 0.5]), (64, [0.7, 0.8, 0.75])):
+        number = store.begin(ProposedTrial({}, {}, {}), 99)
+        assert number is not None
+        store.finish(number, outcome(hidden, further={"accuracy_under_attack": values}))
+    queue, told = store.task_queue(), {"trial": 1, "epoch": 2, "seed": 1}
+    queue.queue(ProposedTrial({}, {}, {}), {CONFIRM: told}, once=f"confirm {told}")
+    row = queue.claim()
+    assert row is not None
+    again = {"accuracy_under_attack": [0.7, 0.78]}
+    queue.finish(row.number, outcome(64, curve=CURVES[64][:2], test_accuracy=0.94, further=again))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+    def run(*words: str) -> Said:
+        code = main(["frontier", *words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_what_is_better_large_has_a_least_bound_and_is_written_as_a_share(ask_attacked: Ask) -> None:
+    code, out, _ = ask_attacked("--json", "--min", "accuracy_under_attack=77%")
+    (member,) = json.loads(out)["frontier"]
+    assert (code, member["trial"], member["epoch"]) == (0, 1, 2)
+    assert member["accuracy_under_attack"] == pytest.approx(0.8)
+    assert member["mean_accuracy_under_attack"] == pytest.approx(0.79)
+    low, high = member["mean_accuracy_under_attack_interval"]
+    assert low < 0.79 < high < 1
+    code, out, err = ask_attacked("--at-least", "90%", "--min", "accuracy_under_attack=0.77")
+    assert (code, err) == (0, "")
+    assert re.search(r"79\.00% ±\d+\.\d\d accuracy under attack", out)
+    assert "not sure to reach 77.00% accuracy under attack: the 95 % interval begins at" in out
+    code, _, err = ask_attacked("--min", "accuracy_under_attack=90%")
+    assert code == 1
+    assert "keeps to --min accuracy_under_attack=0.9, the nearest has" in err
+    for words, text in (
+        (("--min", "accuracy_under_attack=2"), "NAME one of accuracy_under_attack, SHARE within 0..1"),
+        (("--min", "cost=0.5"), "got cost=0.5; write --min accuracy_under_attack=80%"),
+        (("--max", "accuracy_under_attack=0.5"), "--max must be NAME=VALUE, NAME one of cost in study"),
+    ):
+        code, out, err = ask_attacked(*words)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert text in err
+
+
 def test_a_study_of_two_objectives_has_a_bound_on_its_cost_alone(ask: Ask) -> None:
     assert json.loads(ask("--max", "cost=0.1", "--json")[1])["frontier"][-1]["device_seconds"] == 0.08
     assert "NAME one of cost in study widths" in ask("--max", "latency_ms=5")[2]
+    assert (
+        "--min must be left out, as more is better of accuracy alone in study widths"
+        in ask("--min", "cost=1")[2]
+    )
 
 
 def test_commands_alone_can_be_piped(ask: Ask) -> None:

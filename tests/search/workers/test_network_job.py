@@ -74,6 +74,30 @@ def test_under_shift_accuracies_are_of_changed_samples_and_the_plain_one_stands_
     assert ended.test_accuracy == pytest.approx(found.test_accuracy_under_shift)
 
 
+def test_under_attack_accuracies_are_of_attacked_samples_and_the_plain_one_stands_beside() -> None:
+    words = "train.epochs=6 evaluate.attack=fgsm search.objective=accuracy_under_attack"
+    settings = tiny.told(words)
+    _, ended = done(job(words, read_test=True, measure=settings.measure))
+    *_, last = train(DATA, settings)
+    model = last.build_model()
+    found = evaluate(make_predictor(model), DATA, settings, model)
+    assert accuracies(ended)[-1] == found.attacked.validation.value
+    assert ended.test_accuracy == found.attacked.test.value
+    assert ended.unshifted_accuracy == pytest.approx(found.validation.accuracy)
+
+
+def test_as_a_further_objective_it_has_a_value_for_each_epoch_and_nothing_is_paused_for_it() -> None:
+    words = "train.epochs=4 evaluate.attack=fgsm search.objectives=[accuracy,cost,accuracy_under_attack]"
+    rival = Point(1.0, 1e-9, (0.0001,))
+    _, ended = done(job(words, further=("accuracy_under_attack",)), [rival])
+    assert ended.status == "complete"
+    assert len(ended.further["accuracy_under_attack"]) == 4
+    assert all(
+        low <= high
+        for low, high in zip(ended.further["accuracy_under_attack"], accuracies(ended), strict=True)
+    )
+
+
 def test_a_trial_without_hope_is_paused_and_says_why(tmp_path: Path) -> None:
     epochs, ended = done(job("train.epochs=9", tmp_path / "state.npz"), UNBEATABLE)
     assert len(epochs) == 3  # pruning.least_epochs

@@ -35,6 +35,9 @@ def test_a_quantity_implies_its_loss_and_output(words: list[str], loss: str, typ
         ([*QUANTITY, "loss.class_weights=balanced"], "loss.class_weights must be none with"),
         ([*QUANTITY, "loss.label_smoothing=0.1"], "loss.label_smoothing must be 0 with"),
         ([*QUANTITY, "evaluate.shift=noise"], "evaluate.shift must be none with data.task=regression, got"),
+        ([*QUANTITY, "evaluate.attack=pgd"], "evaluate.attack must be none with data.task=regression, got"),
+        ([*QUANTITY, "evaluate.saliency=3"], "evaluate.saliency must be 0 with data.task=regression, got"),
+        ([*QUANTITY, "train.adversarial=fgsm"], "train.adversarial must be none with data.task=regression"),
         ([*QUANTITY, "search.objective=accuracy"], "search.objective must be r2 or null with"),
         ([*QUANTITY, "loss=huber", "loss.delta=0"], "loss.delta must be > 0"),
         (

@@ -29,6 +29,7 @@ def test_what_is_better_large_becomes_a_cost() -> None:
         ("parameters", 397510.0, "397,510", "397,510", "parameters"),
         ("size_mb", 1.6, "1.6 MB", "1.6", "model size (MB)"),
         ("energy_joules", 12.0, "12 J", "12", "energy (J)"),
+        ("accuracy_under_attack", 0.25, "75.00%", "75.00%", "accuracy under attack"),
     ],
 )
 def test_values_have_units(name: str, cost: float, text: str, bare: str, heading: str) -> None:

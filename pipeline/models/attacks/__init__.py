@@ -1,0 +1,1 @@
+"""Adversarial examples: samples moved a little, in the way that hurts a network most."""
