@@ -1,12 +1,12 @@
 # make run | sweep | frontier | diagnose | ui;   make run ARGS="-P data=mnist -P train.epochs=3"
-# make test | test-slow | lint | types | hooks | docs | bench | clean;   make test ARGS="tests/cli -k help"
+# make test | test-slow | lint | types | hooks | docs | bench | sbom | clean;   make test ARGS="tests/cli -k help"
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE  # without byte-code every start of a process takes seconds more
 ARGS ?=
 
-.PHONY: run sweep frontier diagnose test test-slow lint types hooks docs ui bench clean
+.PHONY: run sweep frontier diagnose test test-slow lint types hooks docs ui bench sbom clean
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.txt requirements-gpu.txt tools/install
@@ -53,6 +53,10 @@ types: .venv/.installed-dev
 # The documentation site, into site/: open site/index.html.
 docs: .venv/.installed-dev
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
+
+# The bill of materials of what is pinned, CycloneDX, with the licences of what is installed.
+sbom: .venv/.installed
+	@python -m tools.sbom --output sbom.json requirements.txt
 
 # Lint and types before every commit from now on.
 hooks: .venv/.installed-dev

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tempfile
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from pipeline.errors import BadModel
+from pipeline.data.readers.compression import check_zip
+from pipeline.errors import BadModel, FulcrumError
 from pipeline.files import expand_home
 from pipeline.models.serving.description import DESCRIPTION_FILE, ModelDescription, decode_description
 from pipeline.secrets import mask
@@ -26,6 +28,7 @@ from pipeline.training.warm_start import TrainingState
 if TYPE_CHECKING:
     import keras
 
+FILES = (".keras", ".h5")
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -85,19 +88,61 @@ def _find_registered(text: str) -> ModelReference:
 
 
 def load_model(reference: ModelReference) -> "keras.Model":
-    """Load the Keras model.
+    """Load the Keras model; nothing that lies in it is run or unpickled.
 
     Raises:
-        BadModel: what lies there is no Keras model.
+        BadModel: what lies there is no Keras model, or it has code in it.
     """
     import keras
 
     try:
-        if reference.uri.endswith((".keras", ".h5")):
-            return keras.models.load_model(reference.uri, compile=False)
-        return mlflow.keras.load_model(reference.uri, load_model_kwargs={"compile": False})
+        if reference.uri.endswith(FILES):
+            _check_file(Path(reference.uri))
+            return keras.models.load_model(reference.uri, compile=False, safe_mode=True)
+        folder = Path(mlflow.artifacts.download_artifacts(reference.uri))
+        _check_folder(folder)
+        return mlflow.keras.load_model(str(folder), load_model_kwargs={"compile": False, "safe_mode": True})
+    except FulcrumError:
+        raise
     except Exception as error:  # Keras and MLflow raise many kinds for a file that is no model
+        if "lambda" in str(error).casefold():
+            raise BadModel(
+                f"a trained model must have no code of its own, got {mask(reference.text)} with a Lambda "
+                "layer, which runs what is stored in the file; write the layer as a class, and save it again"
+            ) from None
         raise _explain_missing(reference.text, f"it holds no Keras model: {error}") from None
+
+
+def _check_file(path: Path) -> None:
+    """Check the size of what a .keras file unpacks to.
+
+    Raises:
+        BadData: it is made to fill a machine.
+    """
+    if path.suffix == ".keras" and zipfile.is_zipfile(path):
+        check_zip(path)
+
+
+def _check_folder(folder: Path) -> None:
+    """Check that a folder in MLflow's format has a Keras model, and no graph, which may do anything.
+
+    Raises:
+        BadModel: it has not.
+    """
+    about = mlflow.models.Model.load(str(folder)).flavors
+    kinds = ", ".join(sorted(about)) or "nothing"
+    if "keras" not in about:
+        raise BadModel(
+            f"a trained model must be one of Keras, got {folder.name} with {kinds}, which is not loaded: it "
+            "may be a pickle, which runs what is stored in it"
+        )
+    if about["keras"].get("save_exported_model"):
+        raise BadModel(
+            f"a trained model must be a Keras file, got {folder.name} with an exported graph of TensorFlow, "
+            "which may read and write files; save it without save_exported_model"
+        )
+    for path in folder.rglob("*.keras"):
+        _check_file(path)
 
 
 def load_described_model(reference: ModelReference) -> "tuple[keras.Model, ModelDescription | None]":
@@ -106,7 +151,7 @@ def load_described_model(reference: ModelReference) -> "tuple[keras.Model, Model
     Raises:
         BadModel: what lies there is no Keras model.
     """
-    if reference.uri.endswith((".keras", ".h5")):
+    if reference.uri.endswith(FILES):
         return load_model(reference), None
     try:
         folder = Path(mlflow.artifacts.download_artifacts(reference.uri))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from pipeline.data.readers.compression import check_zip, open_bounded
 from pipeline.data.report import Findings
 from pipeline.errors import BadData
 
@@ -83,6 +84,7 @@ def unpack(path: Path, folder: Path, findings: Findings) -> None:
 
 
 def _unpack_zip(path: Path, folder: Path) -> None:
+    check_zip(path)
     with zipfile.ZipFile(path) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         _check_room(path, folder, sum(member.file_size for member in members))
@@ -92,7 +94,7 @@ def _unpack_zip(path: Path, folder: Path) -> None:
 
 
 def _unpack_tar(path: Path, folder: Path, findings: Findings) -> None:
-    with tarfile.open(path) as archive:
+    with open_bounded(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             path_inside = _check_inside(path, member.name)
             if member.isfile():

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import zipfile
 from collections.abc import Iterator
@@ -12,8 +13,69 @@ from typing import IO, Any, cast
 from pipeline.errors import BadData
 
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
+BUFFER = 1 << 18
 UNPACKING_ERRORS = (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 """What the unpackers raise for a damaged file; RuntimeError: a password."""
+
+
+MOST_RATIO, MOST_BYTES = 200, 2**30
+"""What unpacks to more than so many times its size, and so many bytes, is meant to fill a machine."""
+
+
+class BoundedReader(io.RawIOBase):
+    """The bytes of an unpacked stream, up to a bound."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        """Read from `file`, which unpacks `path`; close it at the end."""
+        super().__init__()
+        self._file, self._path, self._left = file, path, compute_bound(path)
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the next bytes.
+
+        Raises:
+            BadData: there are more than the bound.
+        """
+        content = self._file.read(len(buffer))
+        self._left -= len(content)
+        if self._left < 0:
+            raise explain_bomb(self._path)
+        buffer[: len(content)] = content
+        return len(content)
+
+    def close(self) -> None:
+        """Close the stream that is read."""
+        self._file.close()
+        super().close()
+
+
+def compute_bound(path: Path) -> int:
+    """Compute how many bytes a packed file may unpack to."""
+    return max(MOST_BYTES, MOST_RATIO * path.stat().st_size)
+
+
+def explain_bomb(path: Path) -> BadData:
+    """Return the error for a file that unpacks to more than its bound."""
+    return BadData(
+        f"{path} must unpack to at most {MOST_RATIO} times its size or {MOST_BYTES // 2**30} GiB, got more, "
+        "as files have that are made to fill a machine; if you trust it, unpack it yourself"
+    )
+
+
+def check_zip(path: Path) -> None:
+    """Check that all that lies in a zip (.npz, .xlsx and .keras are some) is within the bound.
+
+    Raises:
+        BadData: it is not.
+        OSError, BadZipFile: it is no zip.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > compute_bound(path):
+            raise explain_bomb(path)
 
 
 def find_packing(path: Path) -> str:
@@ -33,11 +95,13 @@ def find_packing(path: Path) -> str:
 
 
 @contextmanager
-def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """Open the bytes of a file; of a zip those of the one file in it.
+def open_bounded(path: Path) -> Iterator[IO[bytes]]:
+    """Open the bytes of a file, unpacked up to its bound; of a zip those of the one file in it.
+
+    Errors of the unpackers (`UNPACKING_ERRORS`) pass.
 
     Raises:
-        BadData: it is damaged, or a zip holds another number of files.
+        BadData: it unpacks to too much, or a zip holds another number of files.
     """
     openers: dict[str, Any] = {
         "gzip": gzip.open,
@@ -46,8 +110,20 @@ def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
         "zip": _open_member,
         "": Path.open,
     }
+    packing = find_packing(path)
+    with cast(IO[bytes], openers[packing](path, "rb")) as file:
+        yield cast(IO[bytes], io.BufferedReader(BoundedReader(file, path), BUFFER)) if packing else file
+
+
+@contextmanager
+def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """Open the bytes of a file; of a zip those of the one file in it.
+
+    Raises:
+        BadData: it is damaged, or unpacks to too much, or a zip holds another number of files.
+    """
     try:
-        with cast(IO[bytes], openers[find_packing(path)](path, "rb")) as file:
+        with open_bounded(path) as file:
             yield file
     except UNPACKING_ERRORS as error:
         raise BadData(f"{path} must be a whole file, got: {error}; unpack it, or fetch it again") from None

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.readers.class_labels import number_classes
+from pipeline.data.readers.compression import check_zip
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
 from pipeline.data.readers.quantities import take_quantities
 from pipeline.data.readers.scratch import ScratchSpace
@@ -162,6 +163,7 @@ def _open_array(path: Path, name: str) -> object:
                 f"{path} must hold features and labels, got an .npy file of one array; put both beside each "
                 "other as features.npy and labels.npy, and set data.path to their folder"
             )
+    check_zip(path)
     with zipfile.ZipFile(path) as archive:
         _check_name(path, name, [entry.removesuffix(".npy") for entry in archive.namelist()])
     with np.load(path, allow_pickle=False) as named:

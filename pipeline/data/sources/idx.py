@@ -1,6 +1,5 @@
 """IDX files, the format of MNIST: magic 0 0 TYPE DIMENSIONS, sizes as big-endian int32, then the numbers."""
 
-import gzip
 import math
 import struct
 import zlib
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.readers.class_labels import number_classes
+from pipeline.data.readers.compression import find_packing, open_bounded
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.errors import BadData, DataMissing
@@ -112,8 +112,10 @@ def read_array(path: Path) -> np.ndarray:
 
 def _read_content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        if find_packing(path) != "gzip":
+            return path.read_bytes()
+        with open_bounded(path) as file:
+            return file.read()
     except (OSError, EOFError, zlib.error) as error:
         raise BadData(
             f"{path} must be readable, got {type(error).__name__}: damaged; fetch it again"

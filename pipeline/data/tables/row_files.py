@@ -10,12 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.data.readers.compression import MOST_RATIO, check_zip
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, Row, collect_batches, collect_cells
 from pipeline.data.tables.headers import HEAD_ROWS, count_rows_above
 from pipeline.data.tables.text_files import OpenText
 from pipeline.errors import BadData
+
+MOST_ROWS = 10**8
+"""Fewer are no matter of trust."""
 
 
 def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace, findings: Findings) -> CellTable:
@@ -29,6 +33,7 @@ def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace, findings: Fi
             import pyarrow.parquet as pq
 
             file = pq.ParquetFile(path)
+            _check_rows(path, file.metadata.num_rows)
             schema, batches = file.schema_arrow, file.iter_batches()
         else:
             schema, batches = _open_arrow(path)
@@ -53,6 +58,15 @@ def collect_arrow(
     )
     content = collect_batches(texts, made, scratch)
     return CellTable(tuple(names), content, np.arange(1, content.num_rows + 1))
+
+
+def _check_rows(path: Path, rows: int) -> None:
+    """Raise BadData where a file of few bytes has so many rows that it is made to fill a machine."""
+    if rows > max(MOST_ROWS, MOST_RATIO * path.stat().st_size):
+        raise BadData(
+            f"{path} must have at most {MOST_RATIO} rows for each of its bytes, got {rows:,} rows; if you "
+            "trust it, write it again as Arrow or CSV"
+        )
 
 
 def _open_arrow(path: Path) -> tuple[Any, Iterator[Any]]:
@@ -103,6 +117,7 @@ def read_excel(
             "pip install openpyxl, or save the table as CSV"
         ) from None
     try:
+        check_zip(path)
         book = load_workbook(path, read_only=True, data_only=True)
         sheet, *others = book.worksheets
         rows = [
@@ -110,6 +125,8 @@ def read_excel(
             for line, row in enumerate(sheet.iter_rows(values_only=True), 1)
             if any(cell is not None for cell in row)
         ]
+    except BadData:
+        raise
     except Exception as error:  # openpyxl raises whatever its parsers do
         line = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadData(f"{path} must be a whole .xlsx file, got: {line}; save it again, or as CSV") from None
