@@ -177,7 +177,7 @@ def test_the_page_of_a_sweep(fulcrum: Run, tmp_path: Path, monkeypatch: pytest.M
 def test_robustness_is_measured_as_the_page_says(
     fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     run_id, outs = "", []
     for line in list_commands("robustness.md"):
         done = fulcrum(*shlex.split(line.removeprefix(FULCRUM).replace("RUN_ID", run_id)))
