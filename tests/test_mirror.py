@@ -23,6 +23,7 @@ THROUGH = {
     "data/readers/hub_rows": "data/sources/test_datasets.py",
     "data/readers/split_names": "data/readers/test_file_tree.py",
     "data/readers/scratch": "integration/test_streaming.py",
+    "data/quality/columns": "cli/predict/test_command.py",
     "data/samples": "data/test_feature_layers.py",
     "data/scaling": "data/test_preprocess.py",
     "data/sources/digits": "data/test_preprocess.py",

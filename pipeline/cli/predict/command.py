@@ -1,17 +1,18 @@
 """The command `predict`: its words, the model and the new data that they name, and what is printed."""
 
+import json
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose
 from pipeline.errors import BadInput, BadSetting, format_one_line
-from pipeline.files import expand_home
+from pipeline.files import expand_home, write_whole
 from pipeline.formatting import shorten
 from pipeline.settings import addresses
 from pipeline.settings.command_line import Overrides
@@ -95,19 +96,40 @@ def _describe_by_training(reference: "ModelReference") -> "ModelDescription":
 
 
 def _write(data: Data, description: "ModelDescription", model: Any, output: Path, name: str) -> None:
+    from pipeline.data.quality.drift import DriftCounter
     from pipeline.data.readers.scratch import ScratchSpace
     from pipeline.data.report import Findings
     from pipeline.models.serving.inputs import open_new_data
     from pipeline.models.serving.predict import PredictionCounts, list_columns, predict_all
     from pipeline.models.serving.prediction_file import write_predictions
 
-    findings, counts = Findings(), PredictionCounts()
+    counter = None if description.spreads is None else DriftCounter(description.spreads)
+    findings, counts = Findings(), PredictionCounts(drift=counter)
     with tempfile.TemporaryDirectory() as folder:
         scratch = ScratchSpace(Path(folder), min(data.in_memory_limit, MOST_IN_MEMORY))
         new = open_new_data(data, description, scratch, findings)
         answers = _show_progress(predict_all(model, new, description, counts), new)
         write_predictions(output, list_columns(new, description), answers)
     _print_summary(name, output, list(list_columns(new, description)), counts, findings)
+    _tell_drift(output, counts)
+
+
+def _tell_drift(output: Path, counts: "PredictionCounts") -> None:
+    """Print how the new samples are unlike training, and write it beside the predictions."""
+    from pipeline.data.quality.drift import describe_drift
+
+    path = output.with_name(f"{output.stem}.drift.json")
+    if counts.drift is None:
+        print("drift       not looked at: the model is of an earlier release; train it again")
+        return
+    drifts = counts.drift.judge()
+    text = describe_drift(drifts)
+    if not text:
+        path.unlink(missing_ok=True)
+        return
+    content = json.dumps([asdict(drift) for drift in drifts], indent=2)
+    write_whole(path, lambda file: file.write(content.encode()))
+    print(f"unlike      training in {format_one_line(text)}; see {path}")
 
 
 def _show_progress(answers: Iterator[dict[str, Any]], new: "NewData") -> Iterator[dict[str, Any]]:

@@ -8,6 +8,8 @@ import numpy as np
 
 from pipeline.data.features import Columns, FrontEnd, decode_front_end, encode_front_end
 from pipeline.data.prepared import Prepared
+from pipeline.data.quality.columns import fit_training_spreads
+from pipeline.data.quality.drift import ColumnSpread
 from pipeline.data.readers.images import ImageForm
 from pipeline.data.tables.column_types import ColumnType, Kind
 from pipeline.data.tables.find_type import CATEGORY_WORDS, NUMBER_WORDS
@@ -31,7 +33,8 @@ class ModelDescription:
 
     `front`: what makes features of raw samples; None: it is asked for features of `shape`. `images`: what a
     file of an image becomes; None: it was not trained on images as files have them. `text`: the column of
-    texts in a table; `width`: how many columns a table without a header had.
+    texts in a table; `width`: how many columns a table without a header had; `spreads`: how the training rows
+    were spread, None of a model of an earlier release.
     """
 
     classes: tuple[str, ...]
@@ -40,6 +43,7 @@ class ModelDescription:
     images: ImageForm | None = None
     text: str | None = None
     width: int | None = None
+    spreads: tuple[ColumnSpread, ...] | None = None
 
     def list_columns(self) -> tuple[ColumnType, ...]:
         """Return how the cells of each column are read; nothing for what is no table.
@@ -71,6 +75,7 @@ def describe_model(prepared: Prepared, data: Data) -> ModelDescription:
         images=_describe_images(prepared, data),
         text=getattr(data, "text", None),
         width=_measure_width(prepared, data) if isinstance(data, Csv) else None,
+        spreads=fit_training_spreads(prepared.train, prepared.front),
     )
 
 
@@ -120,6 +125,7 @@ def encode_description(description: ModelDescription) -> dict[str, Any]:
         "images": images,
         "text": description.text,
         "width": description.width,
+        "spreads": None if description.spreads is None else [asdict(each) for each in description.spreads],
     }
 
 
@@ -140,4 +146,15 @@ def decode_description(plain: dict[str, Any]) -> ModelDescription:
         images=images,
         text=plain.get("text"),
         width=plain.get("width"),
+        spreads=_decode_spreads(plain.get("spreads")),
+    )
+
+
+def _decode_spreads(plain: list[dict[str, Any]] | None) -> tuple[ColumnSpread, ...] | None:
+    if plain is None:
+        return None
+    lists = ("counts", "edges", "words")
+    return tuple(
+        ColumnSpread(**{**each, **{key: tuple(each[key]) for key in lists if each[key] is not None}})
+        for each in plain
     )

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.data.quality.columns import measure_columns
+from pipeline.data.quality.drift import DriftCounter
 from pipeline.data.readers.quantities import parse_quantity
 from pipeline.models.serving.answers import PREDICTION, average_excerpts, list_answer_columns, make_answer
 from pipeline.models.serving.description import ModelDescription
@@ -22,7 +24,8 @@ class PredictionCounts:
     """What was predicted, counted on the way.
 
     `labelled`: samples whose label is a class of the model, or where it answers a quantity a number;
-    `unknown`: other labels. `low`, `high`: of quantities; `squares`: of their errors, added up.
+    `unknown`: other labels. `low`, `high`: of quantities; `squares`: of their errors, added up; `drift`: of
+    the samples from training, None where the model does not know what training had.
     """
 
     samples: int = 0
@@ -33,6 +36,7 @@ class PredictionCounts:
     low: float = math.inf
     high: float = -math.inf
     squares: float = 0.0
+    drift: DriftCounter | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -59,6 +63,8 @@ def predict_all(
     `model`: samples -> outputs float32 [rows, classes].
     """
     for batch in new.batches:
+        if counts.drift is not None and len(batch.names):
+            counts.drift.add(measure_columns(batch.request.samples, description.front))
         outputs = average_excerpts(model(batch.request.samples), batch.request.excerpts)
         answer = make_answer(outputs, description)
         labels = list(batch.labels) if batch.labels is not None else [""] * len(batch.names)

@@ -117,3 +117,40 @@ def test_the_new_data_are_never_written_over(predict: Predict, table: SavedModel
     done = predict(table, new, new)
     assert (done.returncode, new.read_text()) == (2, "size,colour\n1,red\n")
     assert "another file than data.path" in done.stderr
+
+
+def test_new_data_unlike_training_are_told_with_their_measure(
+    predict: Predict, table: SavedModel, tmp_path: Path
+) -> None:
+    new, output, about = tmp_path / "new.csv", tmp_path / "out.csv", tmp_path / "out.drift.json"
+    rows = [f"{'red' if row % 2 else 'blue'},{40 * (row % 2) + row % 7 / 4}" for row in range(40)]
+    new.write_text("colour,size\n" + "\n".join(rows) + "\n")
+    done = predict(table, new, output)
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if line.startswith("unlike"))
+    assert line.startswith("unlike      training in 1 of 2 columns: size (PSI ")
+    assert "20 of 40 outside of " in line
+    assert line.endswith(f"; see {about}")
+    drifts = json.loads(about.read_text())
+    assert [(drift["name"], drift["is_unlike"]) for drift in drifts] == [("size", True), ("colour", False)]
+    assert drifts[0]["p_value"] < 0.01
+    new.write_text("colour,size\nred,10\nblue,0.1\n")
+    done = predict(table, new, output)
+    assert "\nunlike" not in done.stdout
+    assert not about.exists()  # it would speak of other data
+    new.write_text("colour,size\nviolet,10\n")
+    assert "colour (1 of 1 outside of " in predict(table, new, output).stdout
+
+
+def test_a_model_of_an_earlier_release_says_that_it_cannot_be_compared(
+    predict: Predict, table: SavedModel, tmp_path: Path
+) -> None:
+    path = table.folder / "data" / "fulcrum.json"
+    kept = path.read_text()
+    path.write_text(json.dumps({key: value for key, value in json.loads(kept).items() if key != "spreads"}))
+    new = tmp_path / "new.csv"
+    new.write_text("colour,size\nred,10\n")
+    done = predict(table, new, tmp_path / "out.csv")
+    path.write_text(kept)
+    assert done.returncode == 0, done.stderr
+    assert "drift       not looked at: the model is of an earlier release" in done.stdout

@@ -1,0 +1,1 @@
+"""What may be wrong with data although they can be read: near duplicates, drift, leaks, suspicious labels."""

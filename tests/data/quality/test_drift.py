@@ -1,0 +1,101 @@
+"""Shifts that were planted are named with their measure; what is drawn alike is not."""
+
+import numpy as np
+import pytest
+from scipy.stats import chi2_contingency
+
+from pipeline.data.quality.drift import (
+    ColumnDrift,
+    DriftCounter,
+    compare_counts,
+    correct_for_many,
+    describe_drift,
+    fit_spread,
+    fit_spreads,
+)
+
+
+def judge(training: dict[str, np.ndarray], *portions: dict[str, np.ndarray]) -> dict[str, ColumnDrift]:
+    counter = DriftCounter(fit_spreads(training))
+    for portion in portions:
+        counter.add(portion)
+    return {drift.name: drift for drift in counter.judge()}
+
+
+def words(*pairs: tuple[str, int]) -> np.ndarray:
+    return np.array([word for word, count in pairs for _ in range(count)], object)
+
+
+def test_the_index_and_the_test_are_those_of_the_books() -> None:
+    training, new = np.array([400, 300, 300]), np.array([20, 30, 50])
+    psi, p_value = compare_counts(training, new)
+    before, after = training / 1000, new / 100
+    assert psi == pytest.approx(
+        ((after - before) * np.log(after / before)).sum(), rel=0.03
+    )  # half a row more
+    assert p_value == pytest.approx(chi2_contingency(np.stack([training, new]), correction=False).pvalue)
+    assert compare_counts(training, training) == (0.0, 1.0)
+    assert compare_counts(training, np.zeros(3, int)) == (0.0, 1.0)
+
+
+def test_bins_that_expect_too_few_rows_are_taken_together() -> None:
+    # One row of a word that one in a thousand has would be a proof of drift to the bare formula.
+    psi, p_value = compare_counts(np.array([600, 399, 1]), np.array([18, 11, 1]))
+    assert p_value > 0.5
+    assert psi < 0.1
+
+
+def test_p_values_are_corrected_as_by_holm() -> None:
+    # The example of Holm 1979 in most books: 0.01, 0.04, 0.03, 0.005 become 0.03, 0.06, 0.06, 0.02.
+    assert correct_for_many([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert correct_for_many([]) == []
+
+
+def test_planted_shifts_are_found_and_nothing_else() -> None:
+    draw = np.random.default_rng(0)
+    columns = {f"x{number}": draw.normal(size=4000) for number in range(30)}
+    colour = draw.choice(np.array(["red", "green", "blue"], object), 4000)
+    later = {name: draw.normal(size=500) for name in columns} | {"colour": words(("red", 400), ("blue", 100))}
+    later["x3"] = later["x3"] + 0.8  # moved
+    later["x5"] = later["x5"] * 3  # wider
+    later["x7"] = np.where(np.arange(500) < 150, np.nan, later["x7"])  # empty cells
+    found = judge(columns | {"colour": colour}, later)
+    assert {name for name, drift in found.items() if drift.is_unlike} == {"x3", "x5", "x7", "colour"}
+    assert found["x3"].psi == pytest.approx(
+        0.64, abs=0.15
+    )  # of two normal densities: the square of the shift
+    assert found["x5"].outside > 3
+    assert next(iter(found)) in {"x7", "colour"}  # the farthest is the first
+    parts = slice(250), slice(250, 500)
+    halves = [{name: values[part] for name, values in later.items()} for part in parts]
+    assert judge(columns | {"colour": colour}, *halves) == found  # portions give what the whole gives
+
+
+def test_few_rows_are_asked_only_whether_they_lie_outside() -> None:
+    training = {
+        "age": np.arange(100.0),
+        "colour": words(("red", 50), ("blue", 50)),
+        "same": np.full(100, 7.0),
+    }
+    like = judge(training, {"age": np.array([50.0]), "colour": words(("red", 1)), "same": np.array([7.0])})
+    assert not any(drift.is_unlike for drift in like.values())
+    assert like["age"].psi is None
+    far = judge(training, {"age": np.array([500.0]), "colour": words(("grey", 1)), "same": np.array([8.0])})
+    assert all(drift.is_unlike and drift.outside == 1 for drift in far.values())
+    text = describe_drift(far.values())
+    assert text.startswith("3 of 3 columns: ")
+    assert "age (1 of 1 outside of 0 .. 99)" in text
+    assert "colour (1 of 1 outside of blue, red)" in text
+    assert describe_drift(like.values()) == ""
+
+
+def test_columns_without_a_value_or_with_odd_ones_are_no_trouble() -> None:
+    assert fit_spread("empty", np.full(5, np.nan)) is None
+    assert fit_spread("blank", np.array(["", ""], object)) is None
+    found = judge({"x": np.array([1.0, 2.0, np.inf, np.nan] * 20)}, {"x": np.array([np.nan, np.inf, 1.5])})
+    assert found["x"].outside == 1
+    many = fit_spread("word", np.array([f"w{number}" for number in range(400)], object))
+    assert many is not None
+    assert len(many.words or ()) == 50
+    assert many.count(words(("new", 3)))[1] == 0  # not all words were kept, so nobody knows whether it is new
+    assert judge({"x": np.arange(9.0)}, {"y": np.arange(9.0)})["x"].rows == 0
