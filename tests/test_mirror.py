@@ -59,6 +59,7 @@ THROUGH = {
     "reports/palette": "reports/test_study_plots.py",
     "reports/quantity_plots": "evaluation/test_quantities.py",
     "reports/study_charts": "reports/test_study_html.py",
+    "reports/study_pair_charts": "integration/test_three_objectives.py",
     "reports/style": "reports/test_study_plots.py",
     "search/sweep_spec": "search/test_sweep.py",
     "search/workers/cluster/slots": "search/workers/cluster/test_ray_pool.py",

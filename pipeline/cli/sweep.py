@@ -14,6 +14,7 @@ from pipeline import output, signals
 from pipeline.cli import arguments
 from pipeline.cli import sweep_plan as plans
 from pipeline.cli.compose import compose, compose_ours
+from pipeline.cli.frontier.export import PAGE_FILE
 from pipeline.cli.loops.words import find_kind
 from pipeline.cli.sweep_screen import Screen
 from pipeline.cli.sweeping import ending, expectation
@@ -248,6 +249,7 @@ def _search_study(
     from pipeline.search.sweep import Sweep
     from pipeline.search.trial_rows import VALIDATION
     from pipeline.tracking import mlflow_runs, mlflow_store, study_place
+    from pipeline.tracking.pages.live_page import LivePage
     from pipeline.tracking.study_recorder import StudyKey, record_study
 
     command_line, search = plan.command_line, plan.command_line.settings.search
@@ -276,11 +278,12 @@ def _search_study(
         if split is not None:
             recorder.record_validation_split(split)
         recorder.record_objectives(search.objectives)
-        screen.show_plan(
-            [*plan.describe_search(), *expected],
-            f"{find_base_address()}/#/experiments/{experiment_id}/runs/{recorder.run_id}",
-        )
-        observer = StudyObserver(recorder, screen, store, device.name)
+        runs = f"{find_base_address()}/#/experiments/{experiment_id}/runs/"
+        page = LivePage(client, recorder.run_id, runs)
+        if page.path:
+            store.write_attr(PAGE_FILE, str(page.path))
+        screen.show_plan([*plan.describe_search(), *expected], f"{runs}{recorder.run_id}", page.link)
+        observer = StudyObserver(recorder, screen, store, device.name, page)
         sweep = Sweep(spec, plan.epochs, store, pool, observer)
         stopped.follow(sweep, observer)
         with store.heartbeat():

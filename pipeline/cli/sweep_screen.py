@@ -103,14 +103,15 @@ class Screen:
         if self._live:
             self._live.stop()
 
-    def show_plan(self, lines: Sequence[str], page: str) -> None:
-        """Show what will happen, and where it can be watched."""
+    def show_plan(self, lines: Sequence[str], run: str, page: str) -> None:
+        """Show what will happen, and where it can be watched: the study's run in MLflow, and its page."""
         if output.is_collected():
             return
         self._console.print(f"[bold]study {escape(self._study)}[/]", soft_wrap=True)
         for line in lines:
             self._console.print(f"  {escape(line)}", soft_wrap=True)
-        self._console.print(f"  watch it: {escape(page)}", soft_wrap=True)
+        self._console.print(f"  watch it: {escape(run)}", soft_wrap=True)
+        self._console.print(f"  its page: {escape(page)}", soft_wrap=True)
 
     def show_started(self, number: int) -> None:
         self._running[number] = f"{number}: begins"

@@ -28,6 +28,7 @@ def run(words: Sequence[str]) -> None:
     settings = compose([] if prepare_only else words).settings
     ui = settings.ui
     from pipeline.tracking import adopted_run, mlflow_runs, mlflow_store
+    from pipeline.tracking.pages import server, study_routes
 
     client = mlflow_store.open_store()
     mlflow_runs.end_orphans(client)
@@ -41,11 +42,12 @@ def run(words: Sequence[str]) -> None:
         return
     _check_port(ui)
     print(f"MLflow UI: {build_link(ui)}   (Ctrl-C ends it)")
+    print(f"Pages of studies: {build_link(ui)}{study_routes.STUDIES}")
     for line in _list_studies(client, ui):
         print(line)
     sys.stdout.flush()
     os.environ.update(LEAN_ENVIRONMENT)
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *_list_options(ui, address)])
+    os.execv(sys.executable, [sys.executable, "-m", server.__name__, *_list_options(ui, address)])
 
 
 def _check_port(ui: Ui) -> None:

@@ -1,156 +1,119 @@
 """The charts of a study's page: zoom, and hover for the command of a point."""
 
+import math
 from collections.abc import Sequence
 from html import escape
 from textwrap import wrap
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped]
-import plotly.io  # type: ignore[import-untyped]
 
 from pipeline.formatting import format_number
-from pipeline.frontier import compute_error_floor, find_frontier, flatten
+from pipeline.frontier import Bounds, compute_error_floor, find_frontier, flatten
 from pipeline.measures import Point
-from pipeline.reports import study_pairs
-from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
+from pipeline.reports.palette import BLUE, GREEN, GREY, INK, LINE, ORANGE, SKY
 from pipeline.reports.study_markdown import describe_point
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
-from pipeline.settings.searching.measures import Measure
 
 # plotly.js 7 shows a button that uploads the figure, unless this switches it off.
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
 # Errors that have a tick; dense, for zooming: plotly leaves out what has no room.
 TICKS = [digit * 10.0**-decade for decade in range(1, 7) for digit in (10, 7, 5, 3, 2)]
 
-PAIR_WIDTH, PAIR_HEIGHT = 620, 420  # pixels
 
-
-def draw_frontier(results: Results) -> go.Figure:
+def draw_frontier(results: Results, overlay: Results | None = None) -> go.Figure:
     """Draw accuracy against device-seconds: every curve, where trials ended, the frontier, the knee.
 
-    A frontier point has its key as custom data; the last trace, `chosen`, waits for the one that is chosen.
+    A frontier point has its key as custom data, the end of a trial its number: the page writes what is shown
+    of those, since thousands of texts would be most of its size. What there are many of is drawn by WebGL,
+    from typed arrays. `overlay`: a study whose frontier is drawn, too.
     """
-    figure = go.Figure(layout=_make_layout(results))
+    figure = go.Figure(layout=_make_layout(results, overlay))
     floor = compute_error_floor(results.points)
     figure.add_trace(_draw_curves(results, floor))
     for state, symbol in (("complete", "circle"), ("paused", "circle-open")):
-        ended = [trial for trial in results.trials if trial.state == state and trial.points]
-        figure.add_trace(
-            _make_dots(
-                [trial.points[-1] for trial in ended],
-                [_format_end(results, trial) for trial in ended],
-                floor,
-                name=f"{state} trials",
-                marker={"color": "#a8a8a8", "size": 7, "symbol": symbol},
-            )
-        )
+        ended = [trial for trial in results.trials if trial.state == state and is_drawn(trial)]
+        marker = {"color": "#a8a8a8", "size": 7, "symbol": symbol}
+        figure.add_trace(_draw_ends(ended, floor, name=f"{state} trials", marker=marker))
+    if overlay is not None:
+        _add_overlay(figure, overlay)
     _add_frontier(figure, results, floor)
-    diamond = {"color": ORANGE, "size": 13, "symbol": "diamond", "line": {"color": "white", "width": 1}}
-    figure.add_trace(_make_dots([], [], floor, name="chosen", marker=diamond, hoverinfo="skip"))
     return figure
+
+
+def enclose(*studies: Results) -> Bounds | None:
+    """Return the window around the points of several studies; None where none has any."""
+    points = [point for results in studies for point in results.points]
+    return Bounds.enclose(points) if points else None
 
 
 def _draw_curves(results: Results, floor: float) -> go.Scattergl:
-    """Draw the curves of all trials as one pale line with gaps; WebGL keeps thousands of them fluid."""
-    across: list[float | None] = []
-    up: list[float | None] = []
+    """Draw the curves of all trials as one pale line with gaps, in the order of the trials that are drawn."""
+    across: list[float] = []
+    up: list[float] = []
     for trial in results.trials:
-        if trial.has_points:
-            across += [*(point.device_seconds for point in trial.curve), None]
-            up += [*(max(1 - point.accuracy, floor) for point in trial.curve), None]
+        if is_drawn(trial):
+            points = [point for point in trial.curve if math.isfinite(point.accuracy)]
+            across += [*(point.device_seconds for point in points), math.nan]
+            up += [*(max(1 - point.accuracy, floor) for point in points), math.nan]
     line = {"color": "rgba(140, 140, 140, 0.35)", "width": 1}
-    return go.Scattergl(x=across, y=up, mode="lines", name="curves", line=line, hoverinfo="skip")
-
-
-def render_chart(figure: go.Figure) -> str:
-    """Render the large chart as a part of a page, with plotly.js in it (5 MB)."""
-    html: str = plotly.io.to_html(
-        figure,
-        include_plotlyjs=True,
-        full_html=False,
-        div_id="frontier",
-        config=CONFIG,
-        default_height="64vh",
+    return go.Scattergl(
+        x=_pack(across),
+        y=_pack(up),
+        mode="lines",
+        name="curves",
+        line=line,
+        hoverinfo="skip",
     )
-    return html
 
 
-def render_pairs(results: Results) -> str:
-    """Render a small chart for each two objectives but the first pair, which is the large one."""
-    floor = compute_error_floor(results.points)
-    if not results.further or not results.frontier:
-        return ""
-    charts = [_make_pair(results, floor, *pair) for pair in study_pairs.list_pairs(results)[1:]]
-    parts = [
-        plotly.io.to_html(
-            chart, include_plotlyjs=False, full_html=False, div_id=f"pair-{number}", config=CONFIG
-        )
-        for number, chart in enumerate(charts, start=1)
-    ]
-    cells = "".join(f"<div>{part}</div>" for part in parts)
-    return f'<div style="display: flex; flex-wrap: wrap; gap: 20px">{cells}</div>'
+def is_drawn(trial: StudyTrial) -> bool:
+    """Return whether a trial has an end that can be drawn: a failed one has none."""
+    return (
+        bool(trial.points)
+        and math.isfinite(trial.points[-1].accuracy)
+        and trial.points[-1].device_seconds > 0
+    )
 
 
-def _make_pair(
-    results: Results, floor: float, up: study_pairs.PairAxis, across: study_pairs.PairAxis
-) -> go.Figure:
-    """Make the chart of two objectives: where trials ended, the frontier over all, the line of these two."""
-    of_accuracy = up.number == 0
+def _draw_ends(trials: Sequence[StudyTrial], floor: float, **style: Any) -> go.Scattergl:
+    """Draw where trials ended."""
+    return go.Scattergl(
+        x=_pack([trial.points[-1].device_seconds for trial in trials]),
+        y=_pack([max(1 - trial.points[-1].accuracy, floor) for trial in trials]),
+        customdata=[trial.number for trial in trials],
+        mode="markers",
+        hovertemplate="%{text}<extra></extra>",
+        **style,
+    )
 
-    def make_trace(points: Sequence[Point], hovers: Sequence[str], **style: object) -> go.Scatter:
-        return go.Scatter(
-            x=[across.read(point) for point in points],
-            y=[max(up.read(point), floor) if of_accuracy else up.read(point) for point in points],
-            text=list(hovers),
-            hovertemplate="%{text}<extra></extra>",
-            **style,
-        )
 
-    members, ends = results.frontier, [trial for trial in results.trials if trial.points]
-    points = [member.point for member in members]
-    stairs = [points[index] for index in study_pairs.find_pair_frontier(points, up, across)]
-    line = {"color": BLUE, "width": 2, "shape": "hv"}
-    axis = {
-        "gridcolor": LINE,
-        "linecolor": LINE,
-        "zeroline": False,
-        "tickfont": {"color": GREY},
-        "type": "log",
+def _pack(numbers: list[float]) -> np.ndarray | list[float]:
+    """Return the numbers so that plotly writes them as a typed array; it cannot write an empty one."""
+    return np.array(numbers, np.float32) if numbers else []
+
+
+def _add_overlay(figure: go.Figure, overlay: Results) -> None:
+    """Draw the frontier of a second study."""
+    members, floor = overlay.frontier, compute_error_floor(overlay.points)
+    stairs = [members[index] for index in find_frontier(flatten([member.point for member in members]))]
+    style: dict[str, Any] = {
+        "name": f"frontier of {escape(overlay.study)}",
+        "mode": "lines+markers",
+        "marker": {"color": GREEN, "size": 9, "symbol": "square", "line": {"color": "white", "width": 1}},
+        "line": {"color": GREEN, "width": 2, "shape": "hv", "dash": "dash"},
+        "customdata": [f"{overlay.study} {format_key(member)}" for member in stairs],
     }
-    marks = _choose_ticks(results) if of_accuracy else {}
-    ticks = {"autorange": "reversed", "tickvals": list(marks), "ticktext": list(marks.values())}
-    figure = go.Figure(
-        layout={
-            "font": {"color": INK, "family": "sans-serif"},
-            "plot_bgcolor": "white",
-            "hovermode": "closest",
-            "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"family": "monospace"}},
-            "showlegend": False,
-            "width": PAIR_WIDTH,  # while a chart is drawn, the page does not know of the next one
-            "height": PAIR_HEIGHT,
-            "margin": {"l": 80, "r": 30, "t": 30, "b": 60},
-            "xaxis": {**axis, "dtick": "D2", "title": {"text": f"{across.heading}, log scale"}},
-            "yaxis": {**axis, "title": {"text": up.heading}, **(ticks if of_accuracy else {"dtick": "D2"})},
-        }
-    )
-    hovers = [_format_end(results, each) for each in ends]
-    grey = {"color": "#a8a8a8", "size": 6}
-    figure.add_trace(make_trace([each.points[-1] for each in ends], hovers, mode="markers", marker=grey))
-    figure.add_trace(make_trace(stairs, [], mode="lines", line=line, hoverinfo="skip"))
-    blue = {"color": BLUE, "size": 9, "line": {"color": "white", "width": 1}}
-    hovers = [_format_member_hover(member) for member in members]
-    figure.add_trace(make_trace(points, hovers, mode="markers", marker=blue))
-    if results.knee:
-        ring = {"color": ORANGE, "size": 16, "symbol": "circle-open", "line": {"width": 3}}
-        figure.add_trace(make_trace([results.knee.point], [], mode="markers", marker=ring, hoverinfo="skip"))
-    return figure
+    hovers = [format_member_hover(member) for member in stairs]
+    figure.add_trace(_make_dots([member.point for member in stairs], hovers, floor, **style))
 
 
 def _add_frontier(figure: go.Figure, results: Results, floor: float) -> None:
     members, knee = results.frontier, results.knee
     points = [member.point for member in members]
-    hovers = [_format_member_hover(member) for member in members]
+    hovers = [format_member_hover(member) for member in members]
     marker = {"color": BLUE, "size": 10, "line": {"color": "white", "width": 1}}
     line = {"color": BLUE, "width": 2, "shape": "hv"}
     stairs = find_frontier(flatten(points))
@@ -188,38 +151,29 @@ def _make_dots(
     )
 
 
-def _format_hover(measure: Measure, trial: StudyTrial, epoch: int, point: Point, command: str) -> str:
-    epochs = "1 epoch" if epoch == 1 else f"{epoch} epochs"
-    cost = f"{format_number(point.device_seconds)} device-seconds"
-    head = f"<b>{measure.format(point.accuracy)} for {cost}</b>"
-    params = [f"{key} = {value}" for key, value in trial.params.items()]
-    lines = [f"trial {trial.number}, {epochs}, {trial.state}", *params, "", *wrap(command, 90)]
-    return "<br>".join([head, *map(escape, lines)])
-
-
-def _format_end(results: Results, trial: StudyTrial) -> str:
-    """Format the hover of a trial's last point."""
-    return _format_hover(results.measure, trial, len(trial.curve), trial.points[-1], trial.command)
-
-
-def _format_member_hover(member: FrontierPoint) -> str:
+def format_member_hover(member: FrontierPoint) -> str:
     """Format the hover of a frontier point: what the search saw, then what all seeds and the test say."""
-    text = _format_hover(member.measure, member.trial, member.epoch, member.point, member.command)
-    head, _, rest = text.partition("<br>")
-    return f"{head}<br>{escape(describe_point(member))}<br>{rest}"
+    trial, epoch = member.trial, member.epoch
+    epochs = "1 epoch" if epoch == 1 else f"{epoch} epochs"
+    cost = f"{format_number(member.point.device_seconds)} device-seconds"
+    head = f"<b>{member.measure.format(member.point.accuracy)} for {cost}</b>"
+    params = [f"{key} = {value}" for key, value in trial.params.items()]
+    about = [describe_point(member), f"trial {trial.number}, {epochs}, {trial.state}"]
+    return "<br>".join([head, *map(escape, [*about, *params, "", *wrap(member.command, 90)])])
 
 
-def _choose_ticks(results: Results) -> dict[float, str]:
+def choose_ticks(results: Results, overlay: Results | None = None) -> dict[float, str]:
     """Choose the ticks: error to label. An accuracy of 1, if there is one, stands at the error floor."""
-    floor, points = compute_error_floor(results.points), results.points
+    points = [*results.points, *(overlay.points if overlay else ())]
+    floor = compute_error_floor(points)
     marks = {error: results.measure.format_tick(1 - error) for error in TICKS if error > 1.2 * floor}
     return marks | (
         {floor: results.measure.format_tick(1.0)} if any(point.accuracy >= 1 for point in points) else {}
     )
 
 
-def _make_layout(results: Results) -> dict[str, object]:
-    marks = _choose_ticks(results)
+def _make_layout(results: Results, overlay: Results | None) -> dict[str, object]:
+    marks = choose_ticks(results, overlay)
     device = f" of {results.device}" if results.frontier else ""
     axis = {"gridcolor": LINE, "linecolor": LINE, "zeroline": False, "tickfont": {"color": GREY}}
     return {

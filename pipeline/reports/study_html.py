@@ -1,38 +1,53 @@
 """The page of a study: choose a point, see its settings and its command, look at the study from other sides.
 
-One file that opens without a network. What moves is in `assets/`; the study lies in the page as JSON.
+One file that opens without a network. What moves is in `assets/`; the study lies in the page as JSON. Beside
+a page that is written while a search goes on lies a feed, the same JSON as a script: an open page loads it
+again and again, from a folder as from a server, and keeps what its reader has chosen.
 """
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import plotly.offline  # type: ignore[import-untyped]
+
 from pipeline.formatting import format_number
 from pipeline.frontier import compute_error_floor
-from pipeline.reports import study_charts
+from pipeline.reports import study_charts, study_pair_charts
 from pipeline.reports.study_markdown import describe_point, format_accuracies, format_further, format_seconds
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
 
 ASSETS = Path(__file__).with_name("assets")
+PAGE, FEED = "frontier.html", "frontier.js"
+"""Names of the page and of its feed, in one folder."""
 CHARTS = {
-    "history": "History: hypervolume against what was spent",
+    "history": "History: hypervolume (the area that the frontier dominates) against what was spent",
     "slices": "Slices: one setting against the measure",
     "parallel": "Parallel coordinates: all settings at once",
 }
 """Charts that are drawn when a person opens them, and their headings."""
+TERMS = (
+    "The blue line is the <b>frontier</b>: for each cost the best {measure} that was found for it. The ring "
+    "is its <b>knee</b>: behind it, more {measure} costs much more. Grey dots are where the other trials "
+    "ended; choose any of them by a click."
+)
 
 
-def render_frontier(results: Results, runs: str = "") -> str:
-    """Render the page (5 MB of it are plotly.js). `runs`: the address before a run's id; empty: no links."""
-    figure = study_charts.draw_frontier(results)
-    data = json.dumps(make_page_data(results, runs)).replace("<", "\\u003c")  # no text ends the script
-    name = escape(results.study)
-    device = f" of {escape(results.device)}" if results.frontier else ""
-    spent = f"{len(results.trials)} trials, {format_number(results.paid_seconds)} device-seconds{device}"
+def render_frontier(
+    results: Results, runs: str = "", overlay: Results | None = None, is_live: bool = False
+) -> str:
+    """Render the page (5 MB of it are plotly.js).
+
+    `runs`: the address before a run's id; empty: no links; `overlay`: a study whose frontier is drawn, too;
+    `is_live`: it looks for news in its feed.
+    """
+    data = make_page_data(results, runs, overlay, is_live)
+    name, measure = escape(results.study), escape(results.measure.label)
     charts = "".join(
         f'<details data-chart="{key}"><summary>{heading}</summary>'
         f'<div id="{key}" class="chart"></div></details>'
@@ -42,53 +57,101 @@ def render_frontier(results: Results, runs: str = "") -> str:
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{name}: {escape(results.measure.label)} for device-seconds</title>",
-            f"<style>{(ASSETS / 'frontier_page.css').read_text()}</style></head><body>",
-            f'<header><h1>{name}</h1><span class="dim">{spent}</span>',
-            '<button id="theme" type="button">Dark</button></header>',
-            f"<main>{_render_choice(results)}",
-            f'<section aria-label="Chart: {escape(results.measure.label)} against device-seconds; '
-            f'the table below has its points">{study_charts.render_chart(figure)}</section>',
-            f"{study_charts.render_pairs(results)}{_render_table(results)}{charts}</main>",
-            f'<script type="application/json" id="study">{data}</script>',
+            f'<link rel="icon" href="data:,"><title>{name}: {measure} for device-seconds</title>',
+            f"<style>{(ASSETS / 'frontier_page.css').read_text()}</style>",
+            f"<script>{plotly.offline.get_plotlyjs()}</script></head><body>",
+            f'<header><h1>{name}</h1><span class="dim" id="spent"></span>',
+            '<span id="live"></span><button id="theme" type="button">Dark</button></header>',
+            f'<main><p class="dim">{TERMS.format(measure=measure)}</p>',
+            f'<p id="none" hidden>No trial has come to a point yet.</p>{_render_choice(results)}',
+            f'<section aria-label="Chart: {measure} against device-seconds; the table below has its points">'
+            '<div id="frontier" class="chart large"></div></section>',
+            f'<div id="pairs"></div><div id="table">{render_table(results)}</div>{charts}</main>',
+            f'<script type="application/json" id="study">{_escape_script(data)}</script>',
+            f"<script>{(ASSETS / 'frontier_charts.js').read_text()}</script>",
             f"<script>{(ASSETS / 'frontier_page.js').read_text()}</script></body></html>",
         ]
     )
 
 
-def make_page_data(results: Results, runs: str = "") -> dict[str, Any]:
-    """Return what the page's script reads: the points, the trials, the settings, the steps of the sliders."""
-    floor, knee = compute_error_floor(results.points), results.knee
-    points = [_make_point(member, floor, member is knee) for member in results.frontier]
+def render_feed(results: Results, runs: str = "", is_live: bool = True) -> str:
+    """Render the feed of a page; `is_live`: more will come."""
+    data = {**make_page_data(results, runs, None, is_live), "table": render_table(results)}
+    return f"receiveStudy({_escape_script(data)});\n"
+
+
+def _escape_script(data: dict[str, Any]) -> str:
+    """Return JSON in which no text of a study ends a script."""
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def make_page_data(
+    results: Results, runs: str = "", overlay: Results | None = None, is_live: bool = False
+) -> dict[str, Any]:
+    """Return what the page's script reads: the charts, the points, the trials, the steps of the sliders."""
     measure = results.measure
+    points = _make_points(results)
     values = sorted({point["value"] for point in points})
     costs = sorted({point["cost"] for point in points})
     return {
         "measure": measure.label,
+        "spent": _describe_spent(results, overlay),
         "runs": runs,
+        "feed": FEED if is_live else "",
+        "written": time.strftime("%H:%M:%S"),
         "config": study_charts.CONFIG,
+        "figure": study_charts.draw_frontier(results, overlay).to_dict(),
+        "pairs": [figure.to_dict() for figure in study_pair_charts.draw_pairs(results)],
         "points": points,
         "sliders": {
             "at-least": [{"value": value, "shown": measure.format(value)} for value in values],
             "within": [{"value": cost, "shown": f"{format_number(cost)} device-seconds"} for cost in costs],
         },
         "keys": list(dict.fromkeys(key for trial in results.trials for key in trial.params)),
-        "trials": [_make_trial(trial) for trial in results.trials],
+        "trials": [_make_trial(trial, results) for trial in results.trials],
         "progress": [list(step) for step in results.compute_progress()],
+        "overlay": _make_overlay(overlay, results) if overlay else None,
     }
 
 
-def _make_point(member: FrontierPoint, floor: float, is_knee: bool) -> dict[str, Any]:
+def _make_overlay(overlay: Results, results: Results) -> dict[str, Any]:
+    """Return what the script reads of a second study; its hypervolume is of the first one's window."""
+    window = study_charts.enclose(results, overlay)
+    return {
+        "study": overlay.study,
+        "points": _make_points(overlay, f"{overlay.study} "),
+        "progress": [list(step) for step in overlay.compute_progress(window)],
+        "own_progress": [list(step) for step in results.compute_progress(window)],
+    }
+
+
+def _describe_spent(results: Results, overlay: Results | None) -> str:
+    device = f" of {results.device}" if results.frontier else ""
+    spent = f"{len(results.trials)} trials, {format_number(results.paid_seconds)} device-seconds{device}"
+    if overlay is None:
+        return spent
+    other = f"{spent}; with the frontier of {overlay.study}"
+    is_other_device = results.frontier and overlay.frontier and overlay.device != results.device
+    return f"{other}, which is of another device ({overlay.device})" if is_other_device else other
+
+
+def _make_points(results: Results, prefix: str = "") -> list[dict[str, Any]]:
+    floor, knee = compute_error_floor(results.points), results.knee
+    return [_make_point(member, floor, member is knee, prefix) for member in results.frontier]
+
+
+def _make_point(member: FrontierPoint, floor: float, is_knee: bool, prefix: str) -> dict[str, Any]:
     estimate = member.estimate
     return {
-        "key": study_charts.format_key(member),
+        "key": prefix + study_charts.format_key(member),
+        "trial": member.trial.number,
         "x": member.point.device_seconds,
         "y": max(1 - member.point.accuracy, floor),
         "value": estimate.accuracy,
         "cost": estimate.device_seconds,
         "shown": member.measure.format(estimate.accuracy),
         "seconds": format_number(estimate.device_seconds),
-        "text": f"trial {member.trial.number} at epoch {member.epoch}: {describe_point(member)}",
+        "text": f"{prefix}trial {member.trial.number} at epoch {member.epoch}: {describe_point(member)}",
         "params": _make_plain(member.trial),
         "command": member.command,
         "run": member.trial.run_id,
@@ -96,14 +159,20 @@ def _make_point(member: FrontierPoint, floor: float, is_knee: bool) -> dict[str,
     }
 
 
-def _make_trial(trial: StudyTrial) -> dict[str, Any]:
-    last = trial.points[-1] if trial.points else None
-    is_shown = last is not None and math.isfinite(last.accuracy) and last.device_seconds > 0
+def _make_trial(trial: StudyTrial, results: Results) -> dict[str, Any]:
+    about = {"number": trial.number, "state": trial.state, "params": _make_plain(trial)}
+    if not study_charts.is_drawn(trial):
+        return {**about, "value": None, "cost": None}
+    last = trial.points[-1]
     return {
-        "number": trial.number,
-        "params": _make_plain(trial),
-        "value": last.accuracy if last and is_shown else None,
-        "cost": last.device_seconds if last and is_shown else None,
+        **about,
+        "value": last.accuracy,
+        "cost": last.device_seconds,
+        "shown": results.measure.format(last.accuracy),
+        "seconds": format_number(last.device_seconds),
+        "epochs": len(trial.curve),
+        "command": trial.command,
+        "run": trial.run_id,
     }
 
 
@@ -117,21 +186,21 @@ def _is_number(value: object) -> bool:
 
 
 def _render_choice(results: Results) -> str:
-    """Render the two sliders and the place of the chosen point; a sentence where there is no point."""
-    if not results.frontier:
-        return '<p id="chosen">No trial has come to a point yet.</p>'
+    """Render the two sliders and the place of the chosen point."""
     sliders = "".join(
         f'<label for="{key}">{text} <output id="{key}-shown" for="{key}"></output>'
         f'<input id="{key}" type="range" min="0" step="1" value="0"></label>'
         for key, text in (
-            ("at-least", f"the cheapest with a {escape(results.measure.label)} of at least"),
+            ("at-least", f"the cheapest with {escape(results.measure.label)} of at least"),
             ("within", "the best within"),
         )
     )
-    return f'<div class="choose">{sliders}</div><section id="chosen" aria-live="polite"></section>'
+    return (
+        f'<div class="choose" hidden>{sliders}</div><section id="chosen" aria-live="polite" hidden></section>'
+    )
 
 
-def _render_table(results: Results) -> str:
+def render_table(results: Results) -> str:
     """Render the points of the frontier: what each group of seeds reached, the cost, the command."""
     if not results.frontier:
         return ""
@@ -142,8 +211,9 @@ def _render_table(results: Results) -> str:
     headings = [*reached, "device-seconds", *(kind.heading for kind in results.further), "command"]
     head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
     body = "".join(
-        f'<tr tabindex="0" data-index="{index}">{_render_cells(_list_cells(member, results, confirmed))}</tr>'
-        for index, member in enumerate(results.frontier)
+        f'<tr tabindex="0" data-key="{study_charts.format_key(member)}">'
+        f"{_render_cells(_list_cells(member, results, confirmed))}</tr>"
+        for member in results.frontier
     )
     return (
         '<h2>The frontier</h2><p class="dim">Choose a row by click, or by Enter and the arrow keys.</p>'

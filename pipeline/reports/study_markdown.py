@@ -83,11 +83,15 @@ def describe_point(member: FrontierPoint) -> str:
     )
 
 
-def write_note(results: Results, link: str) -> str:
-    """Write the note as Markdown. `link` opens the view of the study; the caller adds pictures, if any."""
+def write_note(results: Results, link: str, page: str = "") -> str:
+    """Write the note as Markdown; the caller adds pictures, if any.
+
+    `link` opens the view of the study; `page`: its interactive page.
+    """
     members, knee = results.frontier, results.knee
     paragraphs = [
-        f"[See {results.accuracy_name} against device-seconds]({link})",
+        f"[See {results.accuracy_name} against device-seconds]({link})"
+        + (f" · [choose a point on its page]({page})" if page else ""),
         f"**{escape_markdown(results.study)}** on {results.data}: {_summarise(results)}",
     ]
     if members:

@@ -10,11 +10,13 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from getpass import getuser
 from itertools import chain, count
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
-from urllib.parse import urlsplit
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
 
 import mlflow
 import psutil
@@ -23,6 +25,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadSetting
+from pipeline.files import write_whole
 from pipeline.formatting import shorten
 from pipeline.processes import LEASE_SECONDS, ProcessOwner, is_free
 from pipeline.secrets import mask
@@ -231,14 +234,36 @@ def log_metrics(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) ->
         client.log_batch(run_id, metrics=metrics[start : start + BATCH_LIMIT])
 
 
+def locate_artifacts(run: Run) -> Path | None:
+    """Return the folder of a run's artifacts; None where they lie on a server."""
+    address = run.info.artifact_uri or ""
+    parts = urlsplit(address)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return None if parts.scheme or not address else Path(address)
+
+
+def find_artifact_folder(client: MlflowClient, run_id: str) -> Path | None:
+    """Return the folder of the artifacts of a run by its id; see `locate_artifacts`."""
+    return locate_artifacts(client.get_run(run_id))
+
+
 def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
-    """Log artifacts by their path in the run, in one call."""
+    """Log artifacts by their path in the run; in a folder of this machine a reader finds each whole."""
+    if place := find_artifact_folder(client, run_id):
+        for name, content in files.items():
+            write_whole(place / name, partial(_write, content))
+        return
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         client.log_artifacts(run_id, folder)
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
 def _cut(text: str, limit: int) -> str:

@@ -9,7 +9,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import FulcrumError
-from pipeline.reports import study_html, study_markdown, study_pairs, study_plots
+from pipeline.reports import study_markdown, study_pairs, study_plots
 from pipeline.search.confirmation import PointTraining, plan_point, train_loop_point, train_point
 from pipeline.search.ends.standstill import MODELS, PICTURES
 from pipeline.search.importance import compute_importances
@@ -21,6 +21,7 @@ from pipeline.tracking import mlflow_runs, mlflow_store, model_artifact
 if TYPE_CHECKING:
     from pipeline.search.results import Results
     from pipeline.search.sweep import Sweep
+    from pipeline.tracking.pages.live_page import LivePage
     from pipeline.tracking.study_recorder import StudyRecorder
 
 MEMBER = "member"
@@ -30,24 +31,23 @@ PAIRS = "frontier_pairs.png"
 OUR_TAGS = {MEMBER, "validation_accuracy", "device_seconds", "seeds", "test_accuracy", *FURTHER}
 
 
-def publish_study(task: "Sweep", record: "StudyRecorder", link: str) -> None:
-    """Publish all that a person looks for at the end of a study: models, pictures and a note."""
+def publish_study(task: "Sweep", record: "StudyRecorder", link: str, page: "LivePage") -> None:
+    """Publish all that a person looks for at the end of a study: models, pictures, its page and a note."""
     results = task.results
     register_models(task, record)
     task.observer.begin_phase(PICTURES, 1)
-    keys, server = compute_importances(results), link.partition("/#/")[0]
-    runs = f"{server}/#/experiments/{record.experiment_id}/runs/" if server else ""
+    keys = compute_importances(results)
     files: dict[str, bytes] = {
         "frontier.png": study_plots.draw_frontier(results),
         "hypervolume.png": study_plots.draw_progress(results),
-        "frontier.html": study_html.render_frontier(results, runs).encode(),
+        **page.make_last_files(results),
     }
     if results.further:
         files[PAIRS] = study_pairs.draw_pairs(results)
     if keys:
         files["importance.png"] = study_plots.draw_importance(results.study, keys)
     record.log_files(files)
-    note = study_markdown.write_note(results, link)
+    note = study_markdown.write_note(results, link, page.link)
     picture = f"\n\n![in pairs](get-artifact?path={PAIRS}&run_uuid={record.run_id})" if PAIRS in files else ""
     record.write_note(note + picture)
 

@@ -174,7 +174,11 @@ def plain(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 def test_elsewhere_than_on_a_terminal_each_trial_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     with Screen("digits-1", 4, None, "cpu") as screen:
-        screen.show_plan(["search: model.hidden=8,[16]", "until: 4 trials"], "http://here/#/runs/1")
+        screen.show_plan(
+            ["search: model.hidden=8,[16]", "until: 4 trials"],
+            "http://here/#/runs/1",
+            "http://here/studies/1",
+        )
         screen.update(STUDY)
         screen.show_epoch(
             0,

@@ -55,8 +55,10 @@ def test_it_names_the_pages_of_the_newest_studies(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     assert main(["ui", f"ui.port={port}"]) == 0
-    first, second, *_ = capsys.readouterr().out.splitlines()
+    first, pages, second, *_ = capsys.readouterr().out.splitlines()
     assert first == f"MLflow UI: http://127.0.0.1:{port}   (Ctrl-C ends it)"
+    assert pages == f"Pages of studies: http://127.0.0.1:{port}/studies"
     assert second == f"  digits-1: http://127.0.0.1:{port}/#/experiments/{experiment}/runs/{run_id}"
     (words,) = started
     assert words[words.index("--port") + 1] == str(port)
+    assert words[2] == "pipeline.tracking.pages.server"

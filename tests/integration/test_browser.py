@@ -1,6 +1,7 @@
 """The MLflow UI that `python -m pipeline ui` starts, in a real headless Chromium."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -10,8 +11,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from pipeline.tracking import mlflow_store
+from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking.pages.live_page import LivePage
 from tests.conftest import Run
+from tests.support.studies import study
 
 pytestmark = pytest.mark.browser
 
@@ -54,6 +57,31 @@ def test_the_ui_refuses_a_foreign_host(ui: str) -> None:
         f"{ui}/api/2.0/mlflow/experiments/search?max_results=1", headers={"Host": "evil.example"}, timeout=10
     )
     assert page.status_code == 403, (answer.status_code, page.status_code)
+
+
+def test_the_page_of_a_study_is_served_beside_mlflow_and_follows_the_search(
+    ui: str, browser: webdriver.Chrome
+) -> None:
+    client = mlflow_store.open_store()
+    experiment = mlflow_store.find_or_create_experiment(client, "watched")
+    run_id = mlflow_runs.create_run(client, experiment, "watched sweep", {"stage": "sweep"})
+    runs = f"{ui}/#/experiments/{experiment}/runs/"
+    page, results = LivePage(client, run_id, runs), study("digits")
+    page.update(replace(results, trials=results.trials[:10]))
+    assert page.link == f"{ui}/studies/{run_id}"
+    browser.get(f"{ui}/studies")
+    browser.find_element(By.LINK_TEXT, "watched sweep").click()
+    WebDriverWait(browser, 240).until(lambda seen: seen.find_elements(By.CSS_SELECTOR, "#chosen pre"))
+    assert browser.find_element(By.CSS_SELECTOR, "#chosen a").get_attribute("href").startswith(runs)
+    page.update(results, is_forced=True)
+    shows(browser, f"{len(results.trials)} trials")
+    stolen = browser.execute_script(
+        "try { return document.cookie + localStorage.length; } catch (e) { return e.name; }"
+    )
+    assert stolen == "SecurityError"  # the page is an artifact, and has no part in MLflow's address
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    foreign = requests.get(page.link, headers={"Host": "evil.example"}, timeout=10)
+    assert foreign.status_code == 403
 
 
 def test_the_ui_is_lean(ui: str) -> None:

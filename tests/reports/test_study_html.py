@@ -1,10 +1,13 @@
 """The page of a study opens without a network and shows the command of a point."""
 
 import json
+import os
+import random
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import plotly.offline  # type: ignore[import-untyped]
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -22,8 +25,8 @@ STUDY = study()
 def test_the_page_needs_no_network_and_offers_no_upload() -> None:
     html = study_html.render_frontier(STUDY)
     assert len(html) > 3_000_000
-    assert not re.search(r"<(script|link)[^>]+(src|href)=", html)
-    assert '"showSendToCloud": false' in html or '"showSendToCloud":false' in html
+    assert not re.search(r"<(script|link)[^>]+(src|href)=(?!\"data:)", html)
+    assert '"showSendToCloud":false' in html
 
 
 def test_hovering_shows_the_command_and_the_values() -> None:
@@ -52,7 +55,42 @@ def test_the_page_has_every_trial_and_point_as_data() -> None:
     assert [point["knee"] for point in data["points"]].count(True) == 1
     values = [step["value"] for step in data["sliders"]["at-least"]]
     assert values == sorted(values)
-    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    assert json.loads(json.dumps(data, allow_nan=False))["points"] == data["points"]
+
+
+def test_curves_and_ends_are_typed_arrays_and_their_texts_are_written_by_the_page() -> None:
+    traces = {trace["name"]: trace for trace in study_html.make_page_data(STUDY)["figure"]["data"]}
+    for name in ("curves", "complete trials", "paused trials"):
+        assert traces[name]["type"] == "scattergl"
+        assert traces[name]["x"]["dtype"] == "f4"
+        assert traces[name].get("text") is None
+    ended = [trial.number for trial in STUDY.trials if trial.state == "complete" and trial.points]
+    assert list(traces["complete trials"]["customdata"]) == ended
+
+
+def test_a_second_study_is_drawn_with_its_points_and_told_apart() -> None:
+    other = replace(study("digits"), study="other")
+    data = study_html.make_page_data(STUDY, overlay=other)
+    (trace,) = [each for each in data["figure"]["data"] if each["name"] == "frontier of other"]
+    points = {point["key"]: point for point in data["overlay"]["points"]}
+    assert set(trace["customdata"]) <= points.keys()
+    assert len(points) == len(other.frontier)
+    assert not points.keys() & {point["key"] for point in data["points"]}
+    assert data["spent"].endswith("; with the frontier of other")
+    elsewhere = replace(other, trials=tuple(replace(each, device="a GPU") for each in other.trials))
+    assert data["overlay"]["progress"][-1][1] != other.compute_progress()[-1][1]  # of one window for both
+    assert study_html.make_page_data(STUDY, overlay=elsewhere)["spent"].endswith(
+        "which is of another device (a GPU)"
+    )
+
+
+def test_the_feed_has_what_the_page_has_and_the_table() -> None:
+    feed = study_html.render_feed(STUDY, "http://here/runs/")
+    state = json.loads(feed.removeprefix("receiveStudy(").removesuffix(");\n"))
+    assert state["table"] == study_html.render_table(STUDY)
+    assert state["feed"] == study_html.FEED
+    page = study_html.make_page_data(STUDY, "http://here/runs/", is_live=True)
+    assert state.keys() - {"table"} == page.keys()
 
 
 def test_no_text_of_a_study_ends_its_script() -> None:
@@ -63,22 +101,160 @@ def test_no_text_of_a_study_ends_its_script() -> None:
 
 @pytest.mark.parametrize("results", ODD, ids=name_study)
 def test_odd_studies_have_their_page(results: Results) -> None:
-    html = study_html.render_frontier(results)
-    assert "<i>" not in html.rpartition("Plotly.newPlot")[2]
-    assert '"points": ' in html
+    main = study_html.render_frontier(results).partition("<main>")[2]
+    assert "<i>" not in main
+    assert '"points":' in main
+    assert json.loads(study_html.render_feed(results)[len("receiveStudy(") : -3])["points"] is not None
+
+
+def open_page(browser: webdriver.Chrome, page: Path) -> None:
+    """Open a page and wait until its chart is drawn."""
+    browser.get(page.as_uri())
+    WebDriverWait(browser, 240).until(
+        lambda seen: seen.find_elements(By.CSS_SELECTOR, "#frontier .scatterlayer .point")
+    )
+
+
+def count_dots(browser: webdriver.Chrome) -> int:
+    return len(browser.find_elements(By.CSS_SELECTOR, "#frontier .scatterlayer .point"))
+
+
+def keep_picture(browser: webdriver.Chrome, name: str) -> None:
+    """Keep what is seen for a person, where somebody asks for it."""
+    if folder := os.environ.get("FULCRUM_SCREENSHOTS"):
+        browser.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
 @pytest.mark.browser
-def test_the_page_is_drawn_in_a_browser(tmp_path: Path, browser: webdriver.Chrome) -> None:
+def test_the_page_is_drawn_in_a_browser_and_any_trial_can_be_chosen(
+    tmp_path: Path, browser: webdriver.Chrome
+) -> None:
     page = tmp_path / "frontier.html"
-    page.write_text(study_html.render_frontier(STUDY))
-    browser.get(page.as_uri())
-    WebDriverWait(browser, 240).until(
-        lambda seen: seen.find_elements(By.CSS_SELECTOR, ".scatterlayer .point")
+    page.write_text(study_html.render_frontier(STUDY, overlay=replace(study("digits"), study="other")))
+    open_page(browser, page)
+    stairs = study_html.make_page_data(STUDY, overlay=replace(study("digits"), study="other"))["figure"][
+        "data"
+    ]
+    (overlay,) = [len(trace["customdata"]) for trace in stairs if trace["name"] == "frontier of other"]
+    assert count_dots(browser) == len(STUDY.frontier) + 1 + overlay  # the ring of the knee
+    assert browser.find_elements(By.CSS_SELECTOR, "#frontier .gl-canvas")
+    beaten = next(
+        each for each in STUDY.trials if each.points and each.number not in STUDY.trials_on_frontier
     )
-    dots = browser.find_elements(By.CSS_SELECTOR, ".scatterlayer .point")
-    ends = [each for each in STUDY.trials if each.points]
-    assert len(dots) == len(ends) + len(STUDY.frontier) + 2  # the knee, and the point that is chosen
+    click = "document.getElementById('frontier').emit('plotly_click', {points: [{customdata: arguments[0]}]})"
+    browser.execute_script(click, beaten.number)
+    assert browser.find_element(By.CSS_SELECTOR, "#chosen pre").text == beaten.command
+    path = browser.find_element(By.CSS_SELECTOR, "#frontier .shapelayer path").get_attribute("d")
+    assert path.count("L") == len(beaten.curve) - 1  # its curve, from the first epoch on
+    first = study("digits").frontier[0]
+    browser.execute_script(click, f"other {first.trial.number} {first.epoch}")
+    assert browser.find_element(By.CSS_SELECTOR, "#chosen pre").text == first.command
+    keep_picture(browser, "page-overlay")
+
+
+def make_many(count: int) -> Results:
+    """Make a study of many trials out of the recorded one: each a little cheaper or dearer."""
+    draw, trials = random.Random(3), []
+    for number in range(count):
+        like = STUDY.trials[number % len(STUDY.trials)]
+        factor = draw.uniform(0.8, 1.6)
+        curve = tuple(
+            replace(
+                point,
+                device_seconds=factor * point.device_seconds,
+                accuracy=point.accuracy - draw.uniform(0, 0.01),
+            )
+            for point in like.curve
+        )
+        trials.append(replace(like, number=number, curve=curve, confirmations={}))
+    return replace(STUDY, trials=tuple(trials), contenders=None)
+
+
+@pytest.mark.browser
+def test_three_thousand_trials_are_drawn_once_and_choosing_draws_none_of_them_again(
+    tmp_path: Path, browser: webdriver.Chrome
+) -> None:
+    """The bound: no element a trial, 3 MB beside plotly.js, and a step of a slider moves marks alone."""
+    page = tmp_path / "frontier.html"
+    many = make_many(3000)
+    page.write_text(study_html.render_frontier(many))
+    assert page.stat().st_size < 3e6 + len(plotly.offline.get_plotlyjs().encode())
+    open_page(browser, page)
+    assert count_dots(browser) == len(many.frontier) + (many.knee is not None)
+    steps = """
+        const chart = document.getElementById("frontier"), slider = document.getElementById("within");
+        const before = chart._fullData.map((trace) => trace.x), began = performance.now();
+        let drawn = 0;
+        chart.on("plotly_afterplot", () => { drawn += 1; });
+        const last = Number(slider.max);
+        for (let step = 0; step <= last; step += 1) {
+          slider.value = String(step);
+          slider.oninput();
+        }
+        const took = (performance.now() - began) / (last + 1);
+        return [drawn, chart._fullData.every((trace, index) => trace.x === before[index]), last + 1, took];
+    """
+    drawn, is_same, count, took = browser.execute_script(steps)
+    print(f"3,000 trials: {took:.1f} ms a step of a slider, {count} steps")
+    assert count > 5
+    assert (drawn, is_same) == (0, True)
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#frontier .shapelayer path")) == 1
+    keep_picture(browser, "page-3000")
+
+
+@pytest.mark.browser
+def test_news_reach_an_open_page_and_leave_what_its_reader_has_chosen(
+    tmp_path: Path, browser: webdriver.Chrome
+) -> None:
+    page, feed = tmp_path / study_html.PAGE, tmp_path / study_html.FEED
+    few = replace(STUDY, trials=STUDY.trials[:20])
+    page.write_text(study_html.render_frontier(few, is_live=True))
+    feed.write_text(study_html.render_feed(few))
+    open_page(browser, page)
+    assert "live, as of" in browser.find_element(By.ID, "live").text
+    chosen = few.frontier[1]
+    row = browser.find_element(By.CSS_SELECTOR, f"tr[data-key='{chosen.trial.number} {chosen.epoch}']")
+    row.send_keys(Keys.ENTER)
+    browser.find_element(By.ID, "at-least").send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    asked = browser.find_element(By.ID, "at-least-shown").text
+    kept = browser.find_element(By.CSS_SELECTOR, "#chosen pre").text
+    browser.find_element(By.CSS_SELECTOR, "details[data-chart=history] summary").click()
+    browser.execute_script("Plotly.relayout('frontier', {'xaxis.range': [0.5, 1.5]})")
+    feed.write_text(study_html.render_feed(STUDY, is_live=False))
+    WebDriverWait(browser, 60).until(
+        lambda seen: f"{len(STUDY.trials)} trials" in seen.find_element(By.ID, "spent").text
+    )
+    assert browser.find_element(By.ID, "live").text == ""
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#points tbody tr")) == len(STUDY.frontier)
+    assert browser.find_element(By.CSS_SELECTOR, "#chosen pre").text == kept
+    later = [step["shown"] for step in study_html.make_page_data(STUDY)["sliders"]["at-least"]]
+    shown = browser.find_element(By.ID, "at-least-shown").text
+    assert shown == min(
+        (step for step in later if float(step[:-1]) >= float(asked[:-1])), key=lambda step: float(step[:-1])
+    )
+    assert browser.execute_script("return document.getElementById('frontier').layout.xaxis.range") == [
+        0.5,
+        1.5,
+    ]
+    points = browser.execute_script("return document.getElementById('history').data[0].x.length")
+    assert points == len(STUDY.trials)
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.browser
+def test_a_page_without_a_trial_waits_for_the_first(tmp_path: Path, browser: webdriver.Chrome) -> None:
+    page, feed = tmp_path / study_html.PAGE, tmp_path / study_html.FEED
+    nothing = replace(STUDY, trials=())
+    page.write_text(study_html.render_frontier(nothing, is_live=True))
+    feed.write_text(study_html.render_feed(nothing))
+    browser.get(page.as_uri())
+    WebDriverWait(browser, 60).until(lambda seen: seen.find_element(By.ID, "none").is_displayed())
+    assert not browser.find_element(By.ID, "at-least").is_displayed()
+    feed.write_text(study_html.render_feed(replace(STUDY, trials=STUDY.trials[:8])))
+    WebDriverWait(browser, 60).until(lambda seen: seen.find_elements(By.CSS_SELECTOR, "#chosen pre"))
+    assert browser.find_element(By.ID, "at-least").is_displayed()
+    assert not browser.find_element(By.ID, "none").is_displayed()
+    assert count_dots(browser) > 1
 
 
 @pytest.mark.browser

@@ -14,10 +14,13 @@ STUDY = study()
 
 
 def test_the_note_begins_with_the_link_and_tells_the_knee() -> None:
-    text = study_markdown.write_note(STUDY, "http://127.0.0.1:5000/#/x")
+    text = study_markdown.write_note(STUDY, "http://127.0.0.1:5000/#/x", "http://127.0.0.1:5000/studies/1")
     knee = STUDY.knee
     assert knee is not None
-    assert text.splitlines()[0] == "[See accuracy against device-seconds](http://127.0.0.1:5000/#/x)"
+    assert text.splitlines()[0] == (
+        "[See accuracy against device-seconds](http://127.0.0.1:5000/#/x)"
+        " · [choose a point on its page](http://127.0.0.1:5000/studies/1)"
+    )
     assert knee.confirmation is not None
     assert f"Knee: {knee.estimate.format()} validation (mean of 3 seeds), " in text
     assert f"{knee.confirmation.test_accuracy:.2%} test, for " in text

@@ -9,7 +9,7 @@ from pipeline.settings.addresses import CONF
 FLAGS = {
     "frontier": (
         "--at-least", "--within", "--knee", "--max", "--min", "--json", "--csv", "--commands", "--html",
-        "--open", "--study",
+        "--open", "--overlay", "--study",
     ),
     "studies": ("--json",),
     "serve-bench": ("--p99", "--seconds", "--rows", "--workers", "--request", "--json"),

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.cli import arguments
@@ -46,14 +47,34 @@ def run(words: Sequence[str]) -> None:
         adopted_run.discard_adopted_run(mlflow_store.open_store())
     results = read_study(options.study, settings.search)
     results = replace(results, at_most=_read_bounds(options, results))
-    if options.html or options.open:
-        export.write_page(results, options.html, options.open)
+    if options.html or options.open or options.overlay:
+        _show_page(options, results, settings.search)
     elif options.csv:
         print(export.format_csv(results))
     elif options.trial:
         print(export.describe_trial(results, int(options.trial[0])))
     else:
         _print_points(options, results)
+
+
+def _show_page(options: argparse.Namespace, results: "Results", search: Search) -> None:
+    """Write the page of a study; while its search goes on open the one that the search writes."""
+    live = find_live_page(results.study, search)
+    if live and not (options.html or options.overlay):
+        export.show_page(results.study, live, is_opened=True)
+        return
+    overlay = read_study(options.overlay, search) if options.overlay else None
+    export.write_page(results, options.html, options.open, overlay)
+
+
+def find_live_page(study: str, search: Search) -> Path | None:
+    """Return the page of a study that is being searched, where that is done on this machine."""
+    from pipeline.search import study_store
+
+    store = study_store.StudyStore.open_for_reading(search.storage or addresses.make_study_address(), study)
+    page = store.read_attrs().get(export.PAGE_FILE)
+    is_searched = any(not row.state.is_finished() for row in store.trials())
+    return Path(page) if page and is_searched and Path(page).is_file() else None
 
 
 def _print_points(options: argparse.Namespace, results: "Results") -> None:
@@ -99,6 +120,7 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--commands", action="store_true")
     parser.add_argument("--html", metavar="FILE")
     parser.add_argument("--open", action="store_true")
+    parser.add_argument("--overlay", metavar="STUDY")
     parser.add_argument("--study")
     options, rest = parser.parse_known_args(list(words))
     options.trial = [word for word in rest if word.isdecimal()]

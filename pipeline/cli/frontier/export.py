@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pipeline.search.study_trial import StudyTrial
 
 
+PAGE_FILE = "page"
+"""Attribute of a study: the file of the page that its sweep writes, on the machine that began it last."""
+
+
 def list_trials(results: "Results") -> list[dict[str, Any]]:
     """Return each trial as plain values, in order of their numbers; `curve`: cost and accuracy by epoch."""
     return [
@@ -82,22 +86,36 @@ def describe_trial(results: "Results", number: int) -> str:
     return "\n".join([*filter(None, lines), trial.command])
 
 
-def write_page(results: "Results", file: str | None, is_opened: bool) -> None:
+def write_page(
+    results: "Results", file: str | None, is_opened: bool, overlay: "Results | None" = None
+) -> None:
     """Write the interactive page of a study into `file`, a new folder where that is None, and say where.
 
+    `overlay`: a study whose frontier is drawn, too.
+
     Raises:
-        BadInput: the file cannot be written.
+        BadInput: the file cannot be written, or the accuracies of the overlay are of another measure.
     """
     from pipeline.reports.study_html import render_frontier
 
+    if overlay is not None and overlay.objective != results.objective:
+        raise BadInput(
+            f"--overlay must be a study of {results.measure.label}, as {results.study} is, "
+            f"got {overlay.study} of {overlay.measure.label}; name another"
+        )
     path = expand_home(file) if file else Path(tempfile.mkdtemp(prefix="fulcrum-")) / f"{results.study}.html"
     try:
-        write_whole(path, lambda file: file.write(render_frontier(results).encode()))
+        write_whole(path, lambda file: file.write(render_frontier(results, overlay=overlay).encode()))
     except OSError as error:
         raise BadInput(
             f"--html must be a file that can be written, got {file} ({error.strerror}); name another"
         ) from None
-    print(f"{results.study}: {path.absolute()}")
+    show_page(results.study, path, is_opened)
+
+
+def show_page(study: str, path: Path, is_opened: bool) -> None:
+    """Say where the page of a study is, and open it where that is asked for."""
+    print(f"{study}: {path.absolute()}")
     if is_opened and not webbrowser.open(path.absolute().as_uri()):
         print("no browser was found here; open the file in one")
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pipeline.search.results import Results
     from pipeline.search.study_trial import FrontierPoint
 
-WIDTH = 720
-"""Of the picture, in pixels."""
+WIDTH, PAGE_HEIGHT = 720, 900
+"""Of the picture and of the page, in pixels."""
 
 
 def render_table(rows: Iterable[Iterable[str]], headings: Iterable[str] = ()) -> str:
@@ -36,6 +36,16 @@ def render_study(results: "Results") -> str:
     picture = b64encode(draw_frontier(results)).decode()
     image = f'<img width="{WIDTH}" alt="the frontier" src="data:image/png;base64,{picture}">'
     return f"{head}{image}{_render_points(results)}"
+
+
+def render_page(results: "Results") -> str:
+    """Render the page of a study in a frame of its own, so that it and the notebook stay apart."""
+    from pipeline.reports.study_html import render_frontier
+
+    page = escape(render_frontier(results))
+    return (
+        f'<iframe srcdoc="{page}" title="the page of the study" width="100%" height="{PAGE_HEIGHT}"></iframe>'
+    )
 
 
 def _render_points(results: "Results") -> str:

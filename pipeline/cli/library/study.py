@@ -82,12 +82,21 @@ class Study:
         """
         return self.within(float("inf"))
 
-    def show(self) -> None:
-        """Show the frontier: as picture and table in a notebook, else printed as a table."""
-        if _is_in_notebook():
-            from IPython.display import display  # type: ignore[import-not-found, unused-ignore]
+    def show(self, interactive: bool = False) -> None:
+        """Show the frontier: as picture and table in a notebook, else printed as a table.
 
-            display(self)  # type: ignore[no-untyped-call, unused-ignore]
+        `interactive`: in a notebook as the page on which one chooses a point: 5 MB that need no network.
+        """
+        if _is_in_notebook():
+            from IPython.display import HTML, display  # type: ignore[import-not-found, unused-ignore]
+
+            from pipeline.cli.library import rendering
+
+            if interactive:
+                page = HTML(rendering.render_page(self._results))  # type: ignore[no-untyped-call, unused-ignore]
+                display(page)  # type: ignore[no-untyped-call, unused-ignore]
+            else:
+                display(self)  # type: ignore[no-untyped-call, unused-ignore]
             return
         from pipeline.cli.frontier.output import print_frontier
 

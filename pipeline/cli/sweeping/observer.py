@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from pipeline.search.sweep import Sweep
     from pipeline.search.sweep_spec import RunningTrial
     from pipeline.search.workers.job import TrialOutcome
+    from pipeline.tracking.pages.live_page import LivePage
     from pipeline.tracking.study_recorder import StudyRecorder
 
 
 class StudyObserver:
     """An observer of a sweep: writes into MLflow and shows on the terminal."""
 
-    def __init__(self, record: "StudyRecorder", screen: Screen, store: "StudyStore", device: str) -> None:
-        self.record, self.link = record, ""
+    def __init__(
+        self, record: "StudyRecorder", screen: Screen, store: "StudyStore", device: str, page: "LivePage"
+    ) -> None:
+        self.record, self.page, self.link = record, page, ""
         self._screen, self._store, self._device = screen, store, device
         self._unit: tuple[str, float] | None = None
 
@@ -51,6 +54,7 @@ class StudyObserver:
 
     def show_results(self, results: "Results", complete: bool = False) -> None:
         self._screen.update(results)
+        self.page.update(results, is_forced=complete)
         drawn = self.record.update_frontier(results, self.unit, complete)
         if results.points and (drawn or not self.link):
             self.link = self._plant(results)
@@ -109,7 +113,7 @@ class StudyObserver:
             with signals.hold_back():
                 self.show_results(sweep.results, complete=True)
             if sweep.results.points:
-                publish_study(sweep, self.record, self._plant(sweep.results))
+                publish_study(sweep, self.record, self._plant(sweep.results), self.page)
 
         self.show_results(sweep.results)
         confirmed = sum(member.confirmation is not None for member in sweep.results.frontier)

@@ -1,10 +1,12 @@
-// The page of a study: what one chooses, the state that was chosen, and further charts. No network, no library but plotly.
+// The page of a study: what one chooses, the state that was chosen, and news while the search goes on.
 "use strict";
-const study = JSON.parse(document.getElementById("study").textContent);
+const FIRST_WAIT_MS = 5000, LONGEST_WAIT_MS = 300000;
 const get = (id) => document.getElementById(id);
-const chart = get("frontier");
-const drawn = new Set();
+let study = JSON.parse(get("study").textContent);
+let trials = new Map(), curveNumbers = new Map();
 let chosen = null;
+let isFollowing = true; // nobody has chosen a point yet: the knee is shown, wherever it moves
+const asked = {}; // what a slider was set to by its reader
 
 function make(tag, text, parent) {
   const element = document.createElement(tag);
@@ -25,9 +27,34 @@ function chooseWithin(cost) {
   return fitting.reduce((best, point) => (!best || point.value > best.value ? point : best), null);
 }
 
+/** Return the point of a key: one of the frontier, of the overlay, or the end of a trial by its number. */
+function findPoint(key) {
+  const foreign = study.overlay ? study.overlay.points.find((point) => point.key === key) : undefined;
+  if (foreign) return Object.assign({ foreign: true }, foreign);
+  return study.points.find((point) => point.key === key) || makeEnd(trials.get(key));
+}
+
+function makeEnd(trial) {
+  if (!trial || trial.value === null) return null;
+  const curve = curves[curveNumbers.get(trial.number)] || [[trial.cost, 1 - trial.value]];
+  const [x, y] = curve[curve.length - 1];
+  return Object.assign({}, trial, { key: trial.number, trial: trial.number, x, y, knee: false,
+    text: `trial ${trial.number} at epoch ${trial.epochs}, ${trial.state}: behind the frontier, or a part of a trial on it` });
+}
+
 function showPoint(point) {
+  const isNew = JSON.stringify(point) !== JSON.stringify(chosen); // what has not changed is not read out again
   chosen = point;
+  if (isNew) writeChosen(point);
+  for (const row of document.querySelectorAll("#points tbody tr")) {
+    row.setAttribute("aria-selected", String(row.dataset.key === point.key));
+  }
+  if (get("frontier").layout) Plotly.relayout(get("frontier"), makeMarks());
+}
+
+function writeChosen(point) {
   const panel = get("chosen");
+  panel.hidden = false;
   panel.replaceChildren();
   make("h2", `${point.shown} for ${point.seconds} device-seconds${point.knee ? ", the knee" : ""}`, panel);
   make("p", point.text, panel).className = "dim";
@@ -39,17 +66,19 @@ function showPoint(point) {
   make("pre", point.command, panel);
   const copy = make("button", "Copy the command", panel);
   copy.id = "copy";
+  copy.type = "button";
   copy.onclick = () => copyText(point.command, copy);
   if (study.runs && point.run) {
     panel.append(" ");
     const link = make("a", "its run in MLflow", panel);
     link.href = study.runs + encodeURIComponent(point.run);
   }
-  for (const row of document.querySelectorAll("#points tbody tr")) {
-    row.setAttribute("aria-selected", String(study.points[Number(row.dataset.index)] === point));
-  }
-  const trace = chart.data.findIndex((each) => each.name === "chosen");
-  Plotly.restyle(chart, { x: [[point.x]], y: [[point.y]] }, [trace]);
+}
+
+function choose(point) {
+  if (!point) return;
+  isFollowing = false;
+  showPoint(point);
 }
 
 function copyText(text, button) {
@@ -62,127 +91,122 @@ function copyText(text, button) {
   else select();
 }
 
+// ---- sliders and table ------------------------------------------------------------------------------------
+
 function showSlider(id, position) {
-  const slider = get(id), output = get(`${id}-shown`);
-  const values = study.sliders[id];
-  const entry = values[Math.min(position, values.length - 1)];
+  const slider = get(id), values = study.sliders[id];
+  const entry = values[Math.max(0, Math.min(position, values.length - 1))];
+  slider.max = String(values.length - 1);
   slider.value = String(position);
   slider.setAttribute("aria-valuetext", entry.shown);
-  output.textContent = entry.shown;
+  get(`${id}-shown`).textContent = entry.shown;
   return entry.value;
 }
 
-function listen(id, choose) {
-  const slider = get(id);
-  slider.max = String(study.sliders[id].length - 1);
-  slider.oninput = () => {
-    const point = choose(showSlider(id, Number(slider.value)));
-    if (point) showPoint(point);
-  };
+/** Put a slider where its reader has left it: at the same value, or the next one that there is. */
+function placeSlider(id, usual) {
+  const values = study.sliders[id].map((entry) => entry.value);
+  if (asked[id] === undefined) return showSlider(id, usual);
+  const later = values.findIndex((value) => value >= asked[id]);
+  return showSlider(id, later < 0 ? values.length - 1 : later);
 }
 
-// ---- further charts -------------------------------------------------------------------------------------
-
-function axis(title, more) {
-  return Object.assign({ title: { text: title }, automargin: true, zeroline: false }, more);
-}
-
-const charts = {
-  history(place) {
-    const steps = study.progress;
-    Plotly.newPlot(place, [{ x: steps.map((each) => each[0]), y: steps.map((each) => each[1]), mode: "lines", line: { shape: "hv" } }],
-      { xaxis: axis("device-seconds spent"), yaxis: axis("hypervolume, share of the window", { rangemode: "tozero" }) }, study.config);
-  },
-  slices(place) {
-    const select = make("select"), label = make("label", "setting ");
-    label.append(select);
-    place.before(label);
-    for (const key of study.keys) make("option", key, select);
-    const draw = () => {
-      const key = select.value;
-      const tried = study.trials.filter((trial) => trial.params[key] !== undefined && trial.value !== null);
-      const values = tried.map((trial) => trial.params[key]);
-      const numbers = values.every((value) => typeof value === "number");
-      const wide = numbers && Math.min(...values) > 0 && Math.max(...values) > 20 * Math.min(...values);
-      Plotly.react(place, [{ x: numbers ? values : values.map(String), y: tried.map((trial) => trial.value), mode: "markers",
-        text: tried.map((trial) => `trial ${trial.number}`), marker: { color: tried.map((trial) => Math.log10(trial.cost)), showscale: true,
-        colorbar: { title: { text: "log10 device-seconds" } } } }],
-        { xaxis: axis(key, { type: numbers ? (wide ? "log" : "linear") : "category" }), yaxis: axis(study.measure) }, study.config);
-      paint(place);
+function listenToRows() {
+  for (const row of document.querySelectorAll("#points tbody tr")) {
+    const point = () => findPoint(row.dataset.key);
+    row.onclick = () => choose(point());
+    row.onkeydown = (event) => {
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(point()); }
+      if (event.key === "ArrowDown" && row.nextElementSibling) row.nextElementSibling.focus();
+      if (event.key === "ArrowUp" && row.previousElementSibling) row.previousElementSibling.focus();
     };
-    select.onchange = draw;
-    draw();
-  },
-  parallel(place) {
-    const tried = study.trials.filter((trial) => trial.value !== null);
-    const dimensions = study.keys.map((key) => {
-      const values = tried.map((trial) => trial.params[key]);
-      if (values.every((value) => typeof value === "number")) return { label: key, values };
-      const names = [...new Set(values.map(String))];
-      return { label: key, values: values.map((value) => names.indexOf(String(value))), tickvals: names.map((_, index) => index), ticktext: names };
-    });
-    dimensions.push({ label: "log10 device-seconds", values: tried.map((trial) => Math.log10(trial.cost)) });
-    dimensions.push({ label: study.measure, values: tried.map((trial) => trial.value) });
-    Plotly.newPlot(place, [{ type: "parcoords", dimensions, line: { color: tried.map((trial) => trial.value), showscale: true } }],
-      { margin: { l: 90, r: 60, t: 60, b: 30 } }, study.config);
-  },
-};
-
-function openChart(name) {
-  const place = get(name);
-  if (drawn.has(name)) return;
-  drawn.add(name);
-  charts[name](place);
-  paint(place);
-}
-
-// ---- light and dark ---------------------------------------------------------------------------------------
-
-function paint(place) {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(name).trim();
-  const changes = { paper_bgcolor: colour("--paper"), plot_bgcolor: colour("--paper"), "font.color": colour("--ink") };
-  for (const name of ["xaxis", "yaxis"]) {
-    changes[`${name}.gridcolor`] = colour("--line");
-    changes[`${name}.linecolor`] = colour("--line");
-    changes[`${name}.tickfont.color`] = colour("--dim");
   }
-  changes["hoverlabel.bgcolor"] = colour("--panel");
-  Plotly.relayout(place, changes);
 }
 
-function setTheme(name) {
-  document.documentElement.dataset.theme = name;
-  get("theme").textContent = name === "dark" ? "Light" : "Dark";
-  for (const place of document.querySelectorAll(".js-plotly-plot")) paint(place);
+// ---- a state of the study -----------------------------------------------------------------------------------
+
+/** Show a state of the study; what the reader has chosen, zoomed and opened stays. */
+function showStudy(table) {
+  trials = new Map(study.trials.map((trial) => [trial.number, trial]));
+  curveNumbers = new Map(study.trials.filter((trial) => trial.value !== null).map((trial, index) => [trial.number, index]));
+  get("spent").textContent = study.spent;
+  get("live").textContent = study.feed ? `live, as of ${study.written}` : "";
+  get("none").hidden = study.points.length > 0;
+  document.querySelector(".choose").hidden = study.points.length === 0;
+  drawCharts();
+  if (table !== undefined) replaceTable(table);
+  listenToRows();
+  if (study.points.length) {
+    placeSlider("at-least", 0);
+    placeSlider("within", study.sliders.within.length - 1);
+    const knee = study.points.find((point) => point.knee) || study.points[study.points.length - 1];
+    const before = isFollowing ? null : findPoint(chosen.key) || findPoint(chosen.trial);
+    showPoint(before || knee);
+  }
+  listenToChart();
+}
+
+function replaceTable(table) {
+  const focused = document.activeElement && document.activeElement.dataset.key;
+  get("table").innerHTML = table;
+  const row = [...document.querySelectorAll("#points tbody tr")].find((each) => each.dataset.key === focused);
+  if (row) row.focus();
+}
+
+function listenToChart() {
+  const chart = get("frontier");
+  if (!chart.on || chart.dataset.listens) return;
+  chart.dataset.listens = "yes";
+  chart.on("plotly_click", (event) => choose(findPoint(event.points[0].customdata)));
+}
+
+// ---- news -----------------------------------------------------------------------------------------------
+
+/** Take a state from the feed: `frontier.js` calls this. */
+function receiveStudy(state) {
+  study = state;
+  showStudy(state.table);
+}
+
+/** Load the feed as a script: a page in a folder may not read files in any other way. */
+function loadNews(wait) {
+  if (!study.feed) return;
+  if (document.hidden) {
+    setTimeout(loadNews, wait, wait);
+    return;
+  }
+  const began = performance.now(), script = make("script");
+  const end = (isThere) => {
+    script.remove();
+    const next = isThere ? FIRST_WAIT_MS : 2 * wait;
+    setTimeout(loadNews, Math.min(LONGEST_WAIT_MS, Math.max(next, 20 * (performance.now() - began))), next);
+  };
+  script.onload = () => end(true);
+  script.onerror = () => end(false);
+  script.src = `${study.feed}?${Date.now()}`;
+  document.head.append(script);
 }
 
 // ---- the start --------------------------------------------------------------------------------------------
 
-get("theme").onclick = () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+function setTheme(name) {
+  document.documentElement.dataset.theme = name;
+  get("theme").textContent = name === "dark" ? "Light" : "Dark";
+}
+
+get("theme").onclick = () => {
+  setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+  drawCharts();
+};
 for (const details of document.querySelectorAll("details[data-chart]")) {
   details.ontoggle = () => { if (details.open) openChart(details.dataset.chart); };
 }
-for (const row of document.querySelectorAll("#points tbody tr")) {
-  const point = study.points[Number(row.dataset.index)];
-  row.onclick = () => showPoint(point);
-  row.onkeydown = (event) => {
-    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); showPoint(point); }
-    if (event.key === "ArrowDown" && row.nextElementSibling) row.nextElementSibling.focus();
-    if (event.key === "ArrowUp" && row.previousElementSibling) row.previousElementSibling.focus();
+for (const [id, chooseBy] of [["at-least", chooseAtLeast], ["within", chooseWithin]]) {
+  get(id).oninput = () => {
+    asked[id] = showSlider(id, Number(get(id).value));
+    choose(chooseBy(asked[id]));
   };
 }
-if (study.points.length) {
-  listen("at-least", chooseAtLeast);
-  listen("within", chooseWithin);
-  chart.on("plotly_click", (event) => {
-    const key = event.points[0].customdata;
-    const point = study.points.find((each) => each.key === key);
-    if (point) showPoint(point);
-  });
-  const knee = study.points.findIndex((point) => point.knee);
-  showSlider("at-least", 0);
-  showSlider("within", study.sliders.within.length - 1);
-  showPoint(study.points[knee < 0 ? study.points.length - 1 : knee]);
-}
 setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+showStudy();
+loadNews(FIRST_WAIT_MS); // the page itself may be a minute old

@@ -547,3 +547,44 @@ def test_the_page_is_written_and_says_where(ask: Ask, tmp_path: Path) -> None:
     code, out, err = ask("--html", str(tmp_path))
     assert (code, out) == (2, "")
     assert err.startswith(f"error: --html must be a file that can be written, got {tmp_path}")
+
+
+def test_a_second_study_lies_over_the_page(ask: Ask, tmp_path: Path) -> None:
+    file = tmp_path / "both.html"
+    code, out, _ = ask("--html", str(file), "--overlay", "two")
+    assert (code, out) == (0, f"widths: {file}\n")
+    assert "with the frontier of two" in file.read_text()
+    code, _, err = ask("--overlay", "never")
+    assert code == 2
+    assert "got never" in err
+
+
+def test_only_accuracies_of_one_measure_lie_over_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"sqlite:///{tmp_path / 'studies.db'}"
+    StudyStore(address, "an f1", {"objective": "f1"})
+    StudyStore(address, "plain")
+    words = ["--html", str(tmp_path / "x.html"), "--overlay", "an f1", f"search.storage={address}"]
+    assert main(["frontier", *words]) == 2
+    assert capsys.readouterr().err == (
+        "error: --overlay must be a study of accuracy, as plain is, got an f1 of F1; name another\n"
+    )
+
+
+def test_while_a_study_is_searched_its_own_page_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"sqlite:///{tmp_path / 'studies.db'}"
+    store = write_study(address, "going on", outcome(64))
+    page = tmp_path / "frontier.html"
+    page.write_text("the page")
+    store.write_attr("page", str(page))
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    assert main(["frontier", "--open", f"search.storage={address}"]) == 0
+    assert opened.pop() != page.as_uri()  # nobody writes it any more
+    assert store.begin(ProposedTrial({}, {}, {}), 99) is not None
+    assert main(["frontier", "--open", f"search.storage={address}"]) == 0
+    assert opened == [page.as_uri()]
+    assert f"going on: {page}" in capsys.readouterr().out

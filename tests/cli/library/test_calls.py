@@ -1,6 +1,7 @@
 """The functions do what the commands do, return values, print nothing, and leave the process as it was."""
 
 import dataclasses
+import html
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import fulcrum_ml as fulcrum
+from pipeline.cli.library import rendering
 from pipeline.cli.library.study import Study
 from tests.conftest import CHECKOUT
 from tests.support.studies import study, tried
@@ -136,6 +138,10 @@ def test_the_points_of_a_study_are_frozen_values_that_draw_themselves(
     assert "digits sweep" in capsys.readouterr().out
     assert found._repr_html_().count("<tr>") == len(points) + 1
     assert "data:image/png;base64," in found._repr_html_()
+    frame = rendering.render_page(results)
+    assert frame.count("<iframe ") == 1
+    assert "<script" not in frame  # the page is text of an attribute
+    assert html.escape(points[-1].command) in html.unescape(frame)  # in the table of the page
 
 
 def test_no_text_of_a_user_is_read_as_html() -> None:

@@ -1,0 +1,55 @@
+"""MLflow's server and the pages of studies at one address: what `ui` becomes.
+
+One port is enough where a browser comes through a tunnel. MLflow takes an application of another name only
+from an installed package, which a checkout is not; so the one word of its command that names the application
+is exchanged here. With a version of MLflow that builds its command in another way there are no pages, and it
+says so.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.tracking.pages.study_routes import ROUTES, STUDIES
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+MLFLOW_APP = "mlflow.server.fastapi_app:app"
+BUILD = "_build_uvicorn_command"
+
+
+def create_app() -> "FastAPI":
+    """Return MLflow's application with our routes before its own, and so behind its check of hosts."""
+    from mlflow.server.fastapi_app import app
+
+    app.router.routes[:0] = ROUTES
+    return app  # type: ignore[no-any-return]
+
+
+def add_pages(command: Sequence[str], module: str) -> list[str]:
+    """Return the command of MLflow's server with our application in place of its own: `module` makes it."""
+    ours = ["--factory", f"{module}:{create_app.__name__}"]
+    return [new for word in command for new in (ours if word == MLFLOW_APP else [word])]
+
+
+def main(words: Sequence[str], module: str) -> None:
+    """Serve; `words`: those of `mlflow ui`."""
+    import mlflow.server
+    from mlflow.cli import cli
+
+    build = getattr(mlflow.server, BUILD, None)
+    if build is None:
+        print(f"warning: this version of MLflow cannot serve {STUDIES}", file=sys.stderr)
+    else:
+        setattr(mlflow.server, BUILD, lambda *args, **more: add_pages(build(*args, **more), module))
+    root = str(Path(__file__).resolve().parents[module.count(".")])  # where the server's process finds us
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    cli(["ui", *words])
+
+
+if __name__ == "__main__":
+    assert __spec__ is not None
+    main(sys.argv[1:], __spec__.name)
