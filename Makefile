@@ -1,12 +1,12 @@
 # make run | sweep | frontier | diagnose | ui;   make run ARGS="-P data=mnist -P train.epochs=3"
-# make test | test-slow | lint | types | hooks | docs | bench | sbom | clean;   make test ARGS="tests/cli -k help"
+# make test | test-slow | lint | types | hooks | docs | bench | claims | sbom | clean;   make test ARGS="tests/cli -k help"
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE  # without byte-code every start of a process takes seconds more
 ARGS ?=
 
-.PHONY: run sweep frontier diagnose test test-slow lint types hooks docs ui bench sbom clean
+.PHONY: run sweep frontier diagnose test test-slow lint types hooks docs ui bench claims sbom clean
 .DEFAULT_GOAL := run
 
 .venv/.installed: requirements.txt requirements-gpu.txt tools/install
@@ -75,6 +75,10 @@ bench: .venv-bench/.installed
 	@.venv-bench/bin/python -m benchmarks.clock
 	@.venv-bench/bin/python -m benchmarks.seeds
 	@.venv-bench/bin/python -m benchmarks.overhead
+
+# Each figure that README and docs claim against its record; ARGS=--measure measures anew what is cheap.
+claims: .venv/.installed
+	@python -m benchmarks.claims $(ARGS)
 
 clean:
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis outputs multirun
