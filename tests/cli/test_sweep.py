@@ -161,11 +161,12 @@ def here(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> Swept:
 
 
 def test_it_says_what_it_does_and_nothing_else(swept: Swept) -> None:
-    first, *plan, page = swept.out.splitlines()[:5]
-    lines = swept.out.splitlines()[5:]
+    first, *plan, run, page = swept.out.splitlines()[:6]
+    lines = swept.out.splitlines()[6:]
     assert first == "study smoke"
     assert [line.partition(":")[0].strip() for line in plan] == ["search", "until", "then"]
-    assert re.fullmatch(r"  watch it: http://127.0.0.1:5000/#/experiments/\d+/runs/\w{32}", page)
+    assert re.fullmatch(r"  watch it: http://127.0.0.1:5000/#/experiments/\d+/runs/\w{32}", run)
+    assert page == f"  its page: http://127.0.0.1:5000/studies/{run[-32:]}"
     assert [line.partition(":")[0].split()[1] for line in lines[:4]] == ["0", "1", "2", "3"]
     assert all(line.startswith("trial ") for line in lines[:4])
     members = swept.results.frontier
@@ -231,8 +232,8 @@ def test_the_same_again_does_nothing_and_shows_the_same(here: Swept) -> None:
     lines = [line for line in out.splitlines() if not line.startswith("trial ")]
     assert len(lines) == len(out.splitlines())
     table = here.out[here.out.index("smoke: 4 trials (") :].splitlines()
-    assert lines[:5] == here.out.splitlines()[:5]
-    assert lines[5:] == table
+    assert lines[:6] == here.out.splitlines()[:6]
+    assert lines[6:] == table
     assert results() == here.results
 
 

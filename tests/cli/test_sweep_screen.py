@@ -203,6 +203,7 @@ def test_elsewhere_than_on_a_terminal_each_trial_is_a_line(capsys: pytest.Captur
         "  search: model.hidden=8,[16]",
         "  until: 4 trials",
         "  watch it: http://here/#/runs/1",
+        "  its page: http://here/studies/1",
         "trial 0 complete: 97.00% at 1.23 s  hidden=32 optimizer=sgd learning_rate=0.35 epochs=4",
         "trial 1 failed: no result  hidden=8; the loss must stay finite",
         "trial 0 at epoch 1 confirmed with seed 7: 50.00% validation, 48.00% test",
