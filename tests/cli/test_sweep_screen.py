@@ -287,7 +287,7 @@ def test_where_a_budget_ends_the_search_the_time_to_go_is_that_of_the_budget(
 def test_what_follows_the_search_is_part_of_the_time_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(sweep_screen.time, "monotonic", lambda: now[0])
-    price = Price(per_hour=3.6, currency="usd")
+    price = Price(per_hour=3.6, currency="usd", watts=None, carbon=None)
     screen = Screen("digits-1", 4, None, "cpu", seeds=2, price=price)
     screen.update(Results(study="digits-1", data="digits", trials=()))
     now[0] = 6.04

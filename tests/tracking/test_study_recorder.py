@@ -88,10 +88,10 @@ def test_nothing_is_kept_of_a_trial_that_has_ended() -> None:
     recorder = StudyRecorder(client, compose([]), key(client, "many"), "cpu")
     network = compose(["data=mnist", "model=cnn"])
     trials = [recorder.open_trial(f"many {number}", number, network, None, "a CPU") for number in range(3)]
-    assert len(recorder._without_engine) == 3  # which was to be measured
+    assert len(recorder._command_lines) == 3  # to name the engine that is measured
     for trial in trials:
         recorder.end_trial(trial, DONE, UNIT)
-    assert (recorder._without_engine, recorder._tags) == ({}, {})
+    assert (recorder._command_lines, recorder._tags) == ({}, {})
 
 
 def test_an_experiment_that_is_renamed_meanwhile_goes_on() -> None:
