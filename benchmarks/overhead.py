@@ -51,6 +51,7 @@ class Overhead:
 def measure(before: int, trials: int) -> Overhead:
     """A study with `before` invented trials, and `trials` real ones on top."""
     from pipeline.cli import sweep as sweep_command
+    from pipeline.cli.sweeping.observer import StudyObserver
     from pipeline.search import ask_tell
     from pipeline.search.study_store import StudyStore
     from pipeline.search.workers.dispatcher import Dispatcher
@@ -79,7 +80,7 @@ def measure(before: int, trials: int) -> Overhead:
     with (
         patch.object(ask_tell.TrialSuggester, "suggest", timed_propose),
         patch.object(Dispatcher, "_write_outcome", timed_write),
-        patch.object(sweep_command._StudyObserver, "finish", lambda *_: None),
+        patch.object(StudyObserver, "finish", lambda *_: None),
     ):
         sweep_command.run(words)
     # The first trial compiles and reads the study; from the second on the process is warm.

@@ -218,6 +218,7 @@ class Scale:
 def measure(table: Table, slots: int, stretch: float, seconds: float, trials: int) -> Scale:
     """Run the command for so many of the driver's seconds, or trials."""
     from pipeline.cli import sweep as sweep_command
+    from pipeline.cli.sweeping.observer import StudyObserver
     from pipeline.search.sweep import Sweep
 
     made = list[SimulatedPool]()
@@ -226,8 +227,8 @@ def measure(table: Table, slots: int, stretch: float, seconds: float, trials: in
         made.append(SimulatedPool(table, slots, stretch))
         return made[-1], DEVICE
 
-    def is_spent(_: Sweep) -> bool:
-        return made[0].busy > seconds
+    def explain_end(_: Sweep) -> str:
+        return "the slots have been busy for long enough" if made[0].busy > seconds else ""
 
     ends = list[float]()
 
@@ -235,8 +236,8 @@ def measure(table: Table, slots: int, stretch: float, seconds: float, trials: in
     with (
         patch.object(sweep_command, "_open_pool", open_pool),
         patch.object(sweep_command, "_check_network", lambda *_: None),
-        patch.object(sweep_command._StudyObserver, "finish", lambda *_: ends.append(made[0].busy)),
-        patch.object(Sweep, "_is_budget_spent", is_spent),
+        patch.object(StudyObserver, "finish", lambda *_: ends.append(made[0].busy)),
+        patch.object(Sweep, "_explain_end", explain_end),
         redirect_stdout(io.StringIO()),
     ):
         sweep_command.run(words)

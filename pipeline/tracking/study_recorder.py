@@ -315,6 +315,7 @@ class StudyRecorder:
         """Delete the run of an interrupted trial; its next try has a run of its own."""
         for run in list(self._search_runs(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
             self.lease.drop(run.info.run_id)
+            self._command_lines.pop(run.info.run_id, None)
             with mlflow_runs.unless_deleted(self.client, run.info.run_id):  # another process was faster
                 self.client.set_terminated(run.info.run_id, status="KILLED")
                 self.client.delete_run(run.info.run_id)

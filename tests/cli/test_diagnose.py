@@ -90,7 +90,8 @@ def test_of_a_quantity_r2_is_kept(fulcrum: Run, tmp_path: Path) -> None:
     client = mlflow.MlflowClient()
     experiment = client.get_experiment_by_name("fulcrum")
     assert experiment is not None
-    (parent,) = client.search_runs([experiment.experiment_id], "tags.stage = 'diagnose'")
+    newest = ["attributes.start_time DESC"]
+    parent, *_ = client.search_runs([experiment.experiment_id], "tags.stage = 'diagnose'", order_by=newest)
     assert {"r2", "cpu_seconds", "baseline/r2"} <= set(parent.data.metrics)
     assert "accuracy" not in parent.data.metrics
 
