@@ -35,7 +35,7 @@ sweep diagnose: .venv/.installed
 	@python -m pipeline ui --prepare
 	@mlflow run . -e $@ --env-manager local --experiment-name fulcrum $(ARGS)
 
-# Some four minutes on two quiet cores; pytest prints the ten slowest tests at its end.
+# Some five minutes on two quiet cores; pytest prints the ten slowest tests at its end.
 test: .venv/.installed-dev
 	python -m pytest -m "not slow" $(ARGS)
 
