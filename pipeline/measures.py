@@ -279,20 +279,23 @@ def _rank_class(scores: "np.ndarray", is_class: "np.ndarray") -> "tuple[float, n
     """Return the area of one class against the others, and what each row [n] adds to its error."""
     import numpy as np
 
-    rows, others = int(is_class.sum()), int((~is_class).sum())
     places = np.empty(len(scores))
-    places[is_class] = (_rank(scores)[is_class] - _rank(scores[is_class])) / others
-    places[~is_class] = 1 - (_rank(scores)[~is_class] - _rank(scores[~is_class])) / rows
+    places[is_class] = compute_share_below(scores[is_class], scores[~is_class])
+    places[~is_class] = 1 - compute_share_below(scores[~is_class], scores[is_class])
     area = float(places[is_class].mean())
-    return area, (places - area) / np.where(is_class, rows, others)
+    return area, (places - area) / np.where(is_class, is_class.sum(), (~is_class).sum())
 
 
-def _rank(scores: "np.ndarray") -> "np.ndarray":
-    """Return how many scores are below each [n]; of equal ones, half of the others."""
+def compute_share_below(scores: "np.ndarray", others: "np.ndarray") -> "np.ndarray":
+    """Return the share of `others` [m] that lie below each score [n], equal ones counting half.
+
+    Its mean is the area under the ROC curve of scores against others.
+    """
     import numpy as np
 
-    order = np.sort(scores)
-    return (np.searchsorted(order, scores, "left") + np.searchsorted(order, scores, "right") - 1) / 2
+    order = np.sort(others)
+    below, upto = (np.searchsorted(order, scores, side) for side in ("left", "right"))
+    return (below + upto) / (2 * len(others))
 
 
 def require_finite(outputs: "np.ndarray") -> None:

@@ -35,7 +35,7 @@ class AttackScore:
 
 
 def score_under_attack(model: Any, prepared: Prepared, choices: Evaluate) -> AttackScore:
-    """AdversarialAttack a saved Keras model of classes on the validation and the test split.
+    """Attack a saved Keras model of classes on the validation and the test split.
 
     Raises:
         BadData: the samples cannot be moved a little.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.prepared import Prepared, Split
+from pipeline.measures import compute_share_below
 from pipeline.settings.measuring import Membership
 from pipeline.settings.model import Output
 from pipeline.settings.settings import Settings
@@ -201,8 +202,7 @@ def judge_attack(name: str, members: np.ndarray, others: np.ndarray) -> Attack:
 
 def compute_auc(members: np.ndarray, others: np.ndarray) -> float:
     """Compute the chance that a member scores higher than another row, ties counting half."""
-    below, upto = (np.searchsorted(np.sort(others), members, side) for side in ("left", "right"))
-    return float((below + upto).mean() / (2 * len(others)))
+    return float(compute_share_below(members, others).mean())
 
 
 def compute_tpr(members: np.ndarray, others: np.ndarray) -> float:

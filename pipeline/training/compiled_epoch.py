@@ -266,7 +266,7 @@ def _move_samples(
         return mlp_gradients.backward_to_samples(network, forward_pass, gradient)
 
     assert hyper.ball is not None
-    number = plan.steps_before + tf.cast(step, tf.int64)
+    number = plan.count_steps(step)
     return move_samples(hyper.ball, samples, hyper.seed, number, compute_gradient)
 
 
@@ -335,7 +335,7 @@ def _compute_private_gradients(
     loss, sums = perceptron.sum_clipped_gradients(
         spec.network, parameters, samples, targets, masks, present, hyper.privacy.clip_norm
     )
-    number = plan.steps_before + tf.cast(step, tf.int64)
+    number = plan.count_steps(step)
     return loss, noise.add_noise(sums, hyper.privacy, number, spec.batch)
 
 
@@ -351,7 +351,7 @@ def fetch_batch(
     if spec.scales_in_step:
         samples = tf.cast(samples, spec.network.wide)
         if spec.changes:
-            seed = derive_seed(hyper.seed, 0, plan.steps_before + tf.cast(step, tf.int64))
+            seed = derive_seed(hyper.seed, 0, plan.count_steps(step))
             # Many small kernels on a full batch: XLA makes one of them, also inside a plain graph.
             change = tf.function(
                 partial(augmentation.change_images, spec.changes), jit_compile=True, autograph=False
@@ -369,7 +369,7 @@ def draw_dropout_masks(
         return []
     masks = []
     for layer, width in enumerate(spec.network.sizes[1:-1], start=1):
-        seed = derive_seed(hyper.seed, layer, plan.steps_before + tf.cast(step, tf.int64))
+        seed = derive_seed(hyper.seed, layer, plan.count_steps(step))
         numbers = draw_uniform([spec.places, width], seed)
         mask = tf.cast(numbers >= tf.cast(hyper.dropout, tf.float32), spec.network.narrow)
         masks.append(mask / tf.cast(1 - hyper.dropout, spec.network.narrow))

@@ -42,6 +42,10 @@ class EpochPlan(NamedTuple):
     decay_factors: Tensor
     steps_before: Tensor
 
+    def count_steps(self, step: Tensor) -> Tensor:
+        """Return the steps of the whole training before this step of the epoch, int64."""
+        return self.steps_before + tf.cast(step, tf.int64)
+
 
 def describe_network(settings: Settings, prepared: Prepared) -> NetworkSpec:
     """Return what shapes the network's code."""

@@ -112,7 +112,7 @@ class CompiledNetwork:
             samples, labels = tf.gather(inputs.data.features, rows), tf.gather(inputs.data.labels, rows)
         samples = tf.cast(samples, tf.float32)
         if spec.changes:
-            seed = derive_seed(hyper.seed, 0, plan.steps_before + tf.cast(step, tf.int64))
+            seed = derive_seed(hyper.seed, 0, plan.count_steps(step))
             samples = augmentation.change_images(spec.changes, hyper.changes, seed, samples)
         targets = mlp_gradients.make_targets(spec.network, labels, hyper.smoothing)
         return tf.reshape(samples, [spec.places, *spec.shape]), targets
@@ -143,7 +143,7 @@ class CompiledNetwork:
         """Return the loss of each row of a batch, the other variables and the network's own penalties."""
 
         def get_step() -> Tensor:
-            return inputs.plan.steps_before + tf.cast(step, tf.int64)
+            return inputs.plan.count_steps(step)
 
         samples, targets = batch
         with drop_out_by_streams(self.dropout_layers, inputs.shares, inputs.hyper.seed, get_step):
@@ -195,7 +195,7 @@ class CompiledNetwork:
             privacy.clip_norm,
             self.spec.batch,
         )
-        number = plan.steps_before + tf.cast(step, tf.int64)
+        number = plan.count_steps(step)
         return loss, list(noise.add_noise(sums, privacy, number, self.spec.batch)), others
 
     def _finish_gradient(self, gradient: Any, scale: Tensor | None) -> Any:
@@ -222,7 +222,7 @@ class CompiledNetwork:
         plan, hyper = inputs.plan, inputs.hyper
         assert hyper.ball is not None
         compute_gradient = differentiate_by_samples(answer, self.spec.network.loss.compute, targets)
-        number = plan.steps_before + tf.cast(step, tf.int64)
+        number = plan.count_steps(step)
         return move_samples(hyper.ball, samples, hyper.seed, number, compute_gradient)
 
     def read_variables(self) -> tuple[list[Tensor], list[Tensor]]:

@@ -26,7 +26,7 @@ MOST_NUMBERS = 2**29
 
 
 def pick_rows(split: Split, limit: int) -> np.ndarray:
-    """Return the numbers of at most `most` rows, evenly spread over the split; fewer of very wide ones."""
+    """Return the numbers of at most `limit` rows, evenly spread over the split; fewer of very wide ones."""
     limit = max(1, min(limit, len(split), MOST_NUMBERS // max(1, estimate_width(split.samples))))
     return np.unique(np.linspace(0, len(split) - 1, limit).astype(int))
 

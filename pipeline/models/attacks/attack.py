@@ -70,7 +70,7 @@ class Attacker:
         return tf.TensorSpec([None, *self._network.input_shape[1:]], tf.float32)
 
     def attack(self, features: np.ndarray, labels: np.ndarray) -> Attacked:
-        """AdversarialAttack samples [n, *shape] of these classes [n].
+        """Attack samples [n, *shape] of these classes [n].
 
         A sample that is taken for another class without a change stays as it is, as does one that
         withstands: it is where the last try has left it. So accuracy under attack is never above accuracy,
