@@ -62,7 +62,7 @@ sbom: .venv/.installed
 hooks: .venv/.installed-dev
 	pre-commit install
 
-# The newest study: make frontier ARGS="--at-least 95%"
+# The newest study: make frontier ARGS="--at-least 90%"
 frontier: .venv/.installed
 	@python -m pipeline frontier $(ARGS)
 
