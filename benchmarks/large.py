@@ -30,7 +30,7 @@ from benchmarks.engine import KEPT
 from benchmarks.invented import InventedTrial, Inventor, make_outcome, write_trials
 from benchmarks.results import Goal
 from pipeline.cli import frontier as frontier_command
-from pipeline.cli import sweep_plan
+from pipeline.cli.sweep import plan as sweep_plan
 from pipeline.frontier_sampler.sampler import FrontierSampler
 from pipeline.reports import study_html, study_markdown, study_plots
 from pipeline.search.ask_tell import TrialSuggester

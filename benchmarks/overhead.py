@@ -50,8 +50,8 @@ class Overhead:
 
 def measure(before: int, trials: int) -> Overhead:
     """A study with `before` invented trials, and `trials` real ones on top."""
-    from pipeline.cli import sweep as sweep_command
-    from pipeline.cli.sweeping.observer import StudyObserver
+    from pipeline.cli.sweep import command as sweep_command
+    from pipeline.cli.sweep.observer import StudyObserver
     from pipeline.search import ask_tell
     from pipeline.search.study_store import StudyStore
     from pipeline.search.workers.dispatcher import Dispatcher
@@ -94,7 +94,7 @@ def fill(words: Sequence[str], count: int) -> None:
     """Finished trials with invented curves, as a long sweep would have left them."""
     from optuna.samplers import RandomSampler
 
-    from pipeline.cli import sweep_plan as plans
+    from pipeline.cli.sweep import plan as plans
     from pipeline.hardware import device
     from pipeline.search import study_store
     from pipeline.search.ask_tell import TrialSuggester

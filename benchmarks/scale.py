@@ -217,8 +217,8 @@ class Scale:
 
 def measure(table: Table, slots: int, stretch: float, seconds: float, trials: int) -> Scale:
     """Run the command for so many of the driver's seconds, or trials."""
-    from pipeline.cli import sweep as sweep_command
-    from pipeline.cli.sweeping.observer import StudyObserver
+    from pipeline.cli.sweep import command as sweep_command
+    from pipeline.cli.sweep.observer import StudyObserver
     from pipeline.search.sweep import Sweep
 
     made = list[SimulatedPool]()

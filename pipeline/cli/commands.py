@@ -230,7 +230,8 @@ def _run(words: Sequence[str]) -> None:
     if not MULTIRUN & set(words):
         _run_any(compose(words))
         return
-    from pipeline.cli import arguments, sweep_space
+    from pipeline.cli import arguments
+    from pipeline.cli.sweep import space as sweep_space
 
     pairs = arguments.normalise_words(word for word in words if word not in MULTIRUN)
     fixed, several = sweep_space.split_words(loop_words.rename(pairs))
@@ -364,7 +365,7 @@ def _get_target_run(command_line: CommandLine, reference: "ModelReference") -> s
 
 
 def _sweep(words: Sequence[str]) -> None:
-    from pipeline.cli import sweep
+    from pipeline.cli.sweep import command as sweep
 
     sweep.run(words)
 

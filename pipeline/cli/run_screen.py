@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from pipeline import output
-from pipeline.cli.sweep_screen import BLOCKS, format_seconds
+from pipeline.cli.sweep.screen import BLOCKS, format_seconds
 from pipeline.measures import Epoch
 from pipeline.settings.searching.measures import Measure
 

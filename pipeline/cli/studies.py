@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.cli.compose import compose
-from pipeline.cli.sweep_screen import format_seconds
+from pipeline.cli.sweep.screen import format_seconds
 from pipeline.errors import BadInput
 from pipeline.settings import addresses
 

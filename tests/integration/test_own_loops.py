@@ -9,7 +9,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.cli.sweep_plan import make_plan
+from pipeline.cli.sweep.plan import make_plan
 from tests.conftest import CHECKOUT, Run
 
 PAGES = sorted((CHECKOUT / "docs" / "own-loop").glob("[a-z]*.md"))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cli import arguments, sweep_space
+from pipeline.cli import arguments
+from pipeline.cli.sweep import space as sweep_space
 from pipeline.errors import BadSetting
 from pipeline.search.space import Condition, Dimension, SearchSpace, Value, format_value
 

@@ -29,7 +29,7 @@ PRELOADED = [
     "pipeline.search.workers.job",
     "pipeline.tracking.publish_study",
     "pipeline.search.sweep",
-    "pipeline.cli.sweep",
+    "pipeline.cli.sweep.command",
     "tests.support.killed_sweeps",
 ]
 

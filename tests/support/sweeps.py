@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
-from pipeline.cli import sweep_space
 from pipeline.cli.compose import compose
+from pipeline.cli.sweep import space as sweep_space
 from pipeline.measures import Curve, Epoch, Point
 from pipeline.search.results import Results
 from pipeline.search.study_store import StudyStore

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.cli.sweep_plan import make_plan
+from pipeline.cli.sweep.plan import make_plan
 from pipeline.errors import BadSetting
 from pipeline.processes import LEASE_SECONDS, ProcessOwner
 from pipeline.settings.addresses import CHECKOUT

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.cli.sweep_plan import make_plan
+from pipeline.cli.sweep.plan import make_plan
 from pipeline.errors import BadSetting
 from pipeline.search.space import read_searched_values
 from pipeline.settings.command_line import CommandLine

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from omegaconf import OmegaConf
 
-from pipeline.cli import arguments, sweep_space
+from pipeline.cli import arguments
 from pipeline.cli.compose import compose
 from pipeline.cli.loops import words as loop_words
+from pipeline.cli.sweep import space as sweep_space
 from pipeline.errors import BadSetting
 from pipeline.secrets import mask
 from pipeline.settings.command_line import CommandLine, Overrides, key_of

@@ -7,7 +7,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.sweep_screen import format_seconds
+from pipeline.cli.sweep.screen import format_seconds
 from pipeline.errors import BadInput
 from pipeline.files import expand_home, write_whole
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from pipeline.cli.frontier import export
 from pipeline.cli.frontier.choice import CONFIRM
-from pipeline.cli.sweep_screen import build_frontier_table, format_seconds
+from pipeline.cli.sweep.screen import build_frontier_table, format_seconds
 from pipeline.cli.ui import format_ui_command
 from pipeline.reports.study_markdown import format_test, list_further
 from pipeline.settings.searching.measures import ACCURACY_MEASURE

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pipeline.cli import arguments, sweep_space
+from pipeline.cli import arguments
 from pipeline.cli.library import words
+from pipeline.cli.sweep import space as sweep_space
 from pipeline.errors import BadSetting
 
 

@@ -11,11 +11,11 @@ from rich.markup import escape
 
 from pipeline import output, signals
 from pipeline.cli.frontier.output import print_frontier, print_link
-from pipeline.cli.sweep_screen import format_money, format_seconds
+from pipeline.cli.sweep.screen import format_money, format_seconds
 from pipeline.settings.command_line import CommandLine
 
 if TYPE_CHECKING:
-    from pipeline.cli.sweeping.observer import StudyObserver
+    from pipeline.cli.sweep.observer import StudyObserver
     from pipeline.search.sweep import Sweep
 
 NOTHING = 0.0005

@@ -2,8 +2,9 @@
 
 import pytest
 
-from pipeline.cli import arguments, sweep_space
+from pipeline.cli import arguments
 from pipeline.cli.compose import compose
+from pipeline.cli.sweep import space as sweep_space
 from pipeline.errors import BadSetting
 from pipeline.search.space import Condition, Dimension
 from pipeline.settings.addresses import CONF

@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.cli import arguments, sweep_from_diagnosis, sweep_space
+from pipeline.cli import arguments
 from pipeline.cli.compose import compose
 from pipeline.cli.loops import words as loop_words
+from pipeline.cli.sweep import from_diagnosis as sweep_from_diagnosis
+from pipeline.cli.sweep import space as sweep_space
 from pipeline.errors import BadSetting
 from pipeline.search.space import (
     Condition,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pipeline import signals
-from pipeline.cli.sweep_screen import Screen
+from pipeline.cli.sweep.screen import Screen
 from pipeline.cli.ui import find_base_address
 from pipeline.measures import Epoch
 from pipeline.search.space import read_searched_values, strip_condition

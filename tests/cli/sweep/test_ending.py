@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli.sweep_plan import make_plan
-from pipeline.cli.sweeping import ending
+from pipeline.cli.sweep import ending
+from pipeline.cli.sweep.plan import make_plan
 from pipeline.frontier_sampler.forecast import Outlook
 from pipeline.search.workers.job import Job
 from tests.support.sweeps import Pool, Scene

@@ -8,9 +8,9 @@ import pytest
 from optuna.storages._rdb.models import TrialModel
 from sqlalchemy import update
 
-from pipeline.cli.sweep_plan import SweepPlan, make_plan
-from pipeline.cli.sweeping import expectation
-from pipeline.cli.sweeping.expectation import Pace
+from pipeline.cli.sweep import expectation
+from pipeline.cli.sweep.expectation import Pace
+from pipeline.cli.sweep.plan import SweepPlan, make_plan
 from pipeline.search.optuna_storage import ABOUT
 from pipeline.search.study_store import StudyStore
 from tests.support.sweeps import Pool, Scene

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from pipeline import output, signals
 from pipeline.cli import arguments
-from pipeline.cli import sweep_plan as plans
 from pipeline.cli.compose import compose, compose_ours
 from pipeline.cli.frontier.export import PAGE_FILE
 from pipeline.cli.loops.words import find_kind
-from pipeline.cli.sweep_screen import Screen
-from pipeline.cli.sweeping import ending, expectation
-from pipeline.cli.sweeping.observer import StudyObserver
+from pipeline.cli.sweep import ending, expectation
+from pipeline.cli.sweep import plan as plans
+from pipeline.cli.sweep.observer import StudyObserver
+from pipeline.cli.sweep.screen import Screen
 from pipeline.cli.ui import find_base_address
 from pipeline.errors import BadInput, BadModel, BadSetting, FulcrumError
 from pipeline.files import expand_home, remove_abandoned_drafts

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 from rich.console import Console
 
-from pipeline.cli import sweep_screen
-from pipeline.cli.sweep_screen import (
+from pipeline.cli.sweep import screen as sweep_screen
+from pipeline.cli.sweep.screen import (
     BLOCKS,
     SPARKLINE_WIDTH,
     Screen,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cli import sweep_from_diagnosis
+from pipeline.cli.sweep import from_diagnosis as sweep_from_diagnosis
 from pipeline.search.space import Condition, Dimension, SearchSpace
 
 

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.sweep_screen import format_money, format_seconds
+from pipeline.cli.sweep.screen import format_money, format_seconds
 from pipeline.errors import FulcrumError
 from pipeline.settings import addresses
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from pipeline.cli.sweep_plan import SweepPlan
+    from pipeline.cli.sweep.plan import SweepPlan
 
 RECENT = 20
 """Studies that are looked at, the newest first."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.cli.sweep_plan import make_plan
+from pipeline.cli.sweep.plan import make_plan
 from pipeline.errors import BadSetting
 
 ONE = ["optimizer=sgd", "optimizer.learning_rate=0.1", "optimizer.momentum=0.9"]
