@@ -9,12 +9,19 @@ OF_THE_TREE = {"test_architecture.py", "test_mirror.py", "test_words.py", "test_
 """Tests of the whole tree, not of a module."""
 
 THROUGH = {
-    "cli/commands": "integration/test_end_to_end.py",
     "cli/frontier/choice": "cli/frontier/test_command.py",
     "cli/frontier/export": "cli/frontier/test_command.py",
     "cli/frontier/output": "cli/frontier/test_command.py",
     "cli/diagnosis_summary": "cli/test_diagnose.py",
     "cli/loops/words": "trial/test_user_keys.py",
+    "cli/stages/evaluate": "integration/test_end_to_end.py",
+    "cli/stages/preparation": "integration/test_end_to_end.py",
+    "cli/stages/preprocess": "integration/test_end_to_end.py",
+    "cli/stages/profile": "integration/test_end_to_end.py",
+    "cli/stages/recording": "integration/test_end_to_end.py",
+    "cli/stages/run": "integration/test_end_to_end.py",
+    "cli/stages/train": "integration/test_end_to_end.py",
+    "cli/stages/trained_model": "integration/test_end_to_end.py",
     "cli/sweep/observer": "cli/sweep/test_command.py",
     "data/column_layers": "data/test_feature_layers.py",
     "data/conflicts": "data/test_preprocess.py",

@@ -3,7 +3,7 @@
 import argparse
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from pipeline.cli import arguments
 from pipeline.cli.loops.words import require_network
 from pipeline.cli.serve_bench.result import LoadRequest, LoadResult, show_result, to_json
+from pipeline.cli.stages.trained_model import compose_with_model, get_target_run
 from pipeline.errors import BadInput, BadSetting
 from pipeline.files import expand_home
 from pipeline.formatting import format_number
@@ -21,7 +22,6 @@ from pipeline.profiling.load.requests import HttpRequest, repeat_rows
 from pipeline.settings.searching.quantities import read_seconds
 
 if TYPE_CHECKING:
-    from pipeline.settings.command_line import CommandLine
     from pipeline.tracking.model_references import ModelReference
     from pipeline.tracking.run_recorder import RunRecorder
 
@@ -76,13 +76,8 @@ def _read_count(name: str, text: str, most: int) -> int:
     return int(text)
 
 
-def run(
-    words: Sequence[str],
-    compose_with_model: "Callable[[Sequence[str]], tuple[CommandLine, ModelReference]]",
-) -> None:
+def run(words: Sequence[str]) -> None:
     """Measure a served model under load; record it as a run, and print it.
-
-    `compose_with_model`: from words to the settings of a model's own run, and the model.
 
     Raises:
         BadInput: the words, the model or the request are at fault; nothing is recorded.
@@ -102,7 +97,7 @@ def run(
     with serve(folder, asked.workers, environment) as server:
         request = HttpRequest(server.host, server.port, body)
         first = ask_in_turn(request)  # which refuses a request that the model does not answer
-        with record_run(command_line, STAGE, device, _find_target(command_line, reference)) as record:
+        with record_run(command_line, STAGE, device, get_target_run(command_line, reference)) as record:
             levels = _offer_rates(request, asked, first)
             result = LoadResult(asked=asked, load_seconds=server.load_seconds, first=first, levels=levels)
             _record(record, result, reference)
@@ -135,12 +130,6 @@ def make_body(folder: Path, asked: LoadRequest) -> bytes:
             f"got {path}; see docs/how-to/use-a-model.md"
         )
     return json.dumps(body).encode()
-
-
-def _find_target(command_line: "CommandLine", reference: "ModelReference") -> str | None:
-    from pipeline.settings.tracking import RecordInto
-
-    return reference.run_id if command_line.settings.record is RecordInto.model else None
 
 
 def _offer_rates(request: HttpRequest, asked: LoadRequest, first: FirstAnswers) -> tuple[LoadLevel, ...]:

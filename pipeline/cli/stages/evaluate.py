@@ -1,0 +1,28 @@
+"""`evaluate`: what a trained model gets right and wrong, recorded as a run of its own or into the model's."""
+
+from collections.abc import Sequence
+
+from pipeline.cli.stages.preparation import prepare
+from pipeline.cli.stages.recording import open_record
+from pipeline.cli.stages.trained_model import compose_with_model, get_target_run, load_fitting_model
+
+
+def run(words: Sequence[str]) -> None:
+    """Score a trained model on the test split and record the scores."""
+    command_line, reference = compose_with_model(words)
+    preparation = prepare(command_line)
+    from pipeline.cli import run_summary
+    from pipeline.evaluation.evaluate import check_evaluation, evaluate
+    from pipeline.models.predictor import make_predictor
+    from pipeline.tracking import model_references
+
+    check_evaluation(preparation.prepared, command_line.settings)
+    model = load_fitting_model(reference, preparation.prepared)
+    with open_record(preparation, "evaluate", get_target_run(command_line, reference)) as record:
+        predict = make_predictor(model)
+        evaluation = evaluate(predict, preparation.prepared, command_line.settings, model)
+        record.record_evaluation(evaluation, preparation.prepared)
+        privacy, epsilon = model_references.read_privacy(reference)
+        if privacy:
+            record.record_privacy(privacy, epsilon)
+    run_summary.show_evaluate(evaluation, preparation.prepared, record, privacy)

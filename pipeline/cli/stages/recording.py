@@ -1,0 +1,49 @@
+"""What the commands of a trial record and show alike."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pipeline.cli.stages.preparation import Preparation
+from pipeline.measures import Epoch
+from pipeline.settings.command_line import CommandLine
+
+if TYPE_CHECKING:
+    import keras
+
+    from pipeline.tracking.run_recorder import RunRecorder
+    from pipeline.training.privacy.account import PrivacySpent
+
+
+@contextmanager
+def open_record(preparation: Preparation, stage: str, into: str | None = None) -> "Iterator[RunRecorder]":
+    """Open the run of a command with its data; `into`: an earlier run to record into, None for a new one."""
+    from pipeline.tracking.run_recorder import record_run
+
+    with record_run(preparation.command_line, stage, preparation.device, into) as record:
+        record.record_data(preparation.prepared)
+        yield record
+
+
+@contextmanager
+def show_epochs(command_line: CommandLine, record: "RunRecorder") -> Iterator[Callable[[Epoch], None]]:
+    """Give the function that records an epoch and shows it."""
+    from pipeline.cli.run_screen import RunScreen
+
+    def show(epoch: Epoch) -> None:
+        record.record_epoch(epoch)
+        screen.show_epoch(epoch)
+
+    with RunScreen(command_line.settings.train.epochs, command_line.settings.measure) as screen:
+        yield show
+
+
+def record_model(
+    record: "RunRecorder",
+    model: "keras.Model",
+    preparation: Preparation,
+    privacy: "PrivacySpent | None",
+) -> None:
+    """Record the trained model, and register it where `tracking.register` names it."""
+    settings = preparation.command_line.settings
+    record.record_model(model, preparation.prepared, settings.data, settings.tracking.register, privacy)

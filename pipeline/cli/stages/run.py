@@ -1,0 +1,63 @@
+"""`run`: one trial, or with `--multirun` one for each combination of the values that are typed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.cli.compose import compose
+from pipeline.cli.loops import run_loop
+from pipeline.cli.loops import words as loop_words
+from pipeline.cli.stages.preparation import fit_preparation, name_engine, plan_start, prepare
+from pipeline.cli.stages.recording import open_record, record_model, show_epochs
+from pipeline.settings.command_line import CommandLine
+from pipeline.settings.training import UserLoop
+
+MULTIRUN = {"--multirun", "-m"}
+
+
+def run(words: Sequence[str]) -> None:
+    """Run one trial, or with `--multirun` one for each combination of the values that are typed."""
+    if not MULTIRUN & set(words):
+        _run_trial(compose(words))
+        return
+    from pipeline.cli import arguments
+    from pipeline.cli.sweep import space as sweep_space
+
+    pairs = arguments.normalise_words(word for word in words if word not in MULTIRUN)
+    fixed, several = sweep_space.split_words(loop_words.rename(pairs))
+    grid = sweep_space.build_space([], {}, fixed, several)
+    # All are composed before the first is trained: a mistake in one is told at once.
+    for command_line in [
+        compose([*fixed, *grid.to_overrides(params)]) for params in grid.iterate_combinations()
+    ]:
+        _run_trial(command_line)
+
+
+def _run_trial(command_line: CommandLine) -> None:
+    """Run one trial of a network, or of a training loop of the user's own."""
+    if isinstance(command_line.settings.trial, UserLoop):
+        run_loop.run(command_line)
+    else:
+        _run_network(command_line)
+
+
+def _run_network(command_line: CommandLine) -> None:
+    """Run one trial of a network: prepare, train, evaluate, profile, and record each."""
+    preparation = fit_preparation(prepare(command_line))
+    from pipeline.cli import run_summary
+    from pipeline.trial.network import run_trial
+
+    preparation, start = plan_start(preparation)
+    preparation = name_engine(preparation, start)
+    command_line = preparation.command_line
+    with open_record(preparation, "run") as record:
+        with show_epochs(command_line, record) as show:
+            result = run_trial(preparation.prepared, command_line.settings, show, start)
+        record.record_training(result.trained)
+        record.record_warm_start(result.trained, start)
+        record.record_evaluation(result.evaluation, preparation.prepared)
+        record.record_cost(result.cost)
+        record.record_seconds(replace(result.seconds, prepare=preparation.prepare_seconds))
+        record_model(record, result.model, preparation, result.trained.privacy)
+        record.record_served(result.served)
+        record.write_note(run_summary.write_note(result, record))
+    run_summary.show_run(command_line, preparation.prepared, result, record)

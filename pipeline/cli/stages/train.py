@@ -1,0 +1,27 @@
+"""`train`: train and record, without scoring."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.cli.compose import compose
+from pipeline.cli.stages.preparation import fit_preparation, name_engine, plan_start, prepare
+from pipeline.cli.stages.recording import open_record, record_model, show_epochs
+
+
+def run(words: Sequence[str]) -> None:
+    """Train a network and record its curve and its model."""
+    preparation = fit_preparation(prepare(compose(words)))
+    from pipeline.cli import run_summary
+    from pipeline.trial.network import train_to_end
+
+    preparation, start = plan_start(preparation)
+    preparation = name_engine(preparation, start)
+    command_line = preparation.command_line
+    with open_record(preparation, "train") as record:
+        with show_epochs(command_line, record) as show:
+            trained = train_to_end(preparation.prepared, command_line.settings, show, start)
+        record.record_training(trained)
+        record.record_warm_start(trained, start)
+        record.record_seconds(replace(trained.seconds, prepare=preparation.prepare_seconds))
+        record_model(record, trained.build_model(), preparation, trained.privacy)
+    run_summary.show_train(trained, record)

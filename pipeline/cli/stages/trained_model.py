@@ -1,0 +1,68 @@
+"""The trained model that a command names: its settings under those that are typed, and whether it fits."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.cli.compose import compose
+from pipeline.cli.loops import words as loop_words
+from pipeline.errors import BadModel, BadSetting
+from pipeline.settings.command_line import CommandLine
+from pipeline.settings.tracking import RecordInto
+
+if TYPE_CHECKING:
+    import keras
+
+    from pipeline.data.prepared import Prepared
+    from pipeline.tracking.model_references import ModelReference
+
+
+def compose_with_model(words: Sequence[str]) -> "tuple[CommandLine, ModelReference]":
+    """Return the settings as the model's own run had them, with what is typed now on top, and the model.
+
+    Raises:
+        BadSetting: no model is named, it has no run to record into, or it is one of a user's own loop.
+        BadModel: there is no such model.
+    """
+    command_line = compose(words)
+    if command_line.settings.trained is None:
+        raise BadSetting("trained must be a run id, registry URI or path, got nothing; add trained=...")
+    from pipeline.tracking import model_references
+
+    reference = model_references.find_model(command_line.settings.trained)
+    if command_line.settings.record is RecordInto.model and reference.run_id is None:
+        raise BadSetting(f"record must be own for a model without a run, got model with {reference.text}")
+    if kind := loop_words.find_kind(reference.overrides):
+        raise BadSetting(
+            f"trained must be a network with data of its own, got {reference.text} of trial={kind}; "
+            "use what MLflow has for its models"
+        )
+    return compose([*reference.overrides, *words]), reference
+
+
+def get_target_run(command_line: CommandLine, reference: "ModelReference") -> str | None:
+    """Return the model's own run where results are to be recorded there, None for a run of their own."""
+    return reference.run_id if command_line.settings.record is RecordInto.model else None
+
+
+def load_fitting_model(reference: "ModelReference", prepared: "Prepared") -> "keras.Model":
+    """Load the model.
+
+    Raises:
+        BadModel: its inputs or outputs are not those of the data.
+    """
+    from pipeline.models import keras_models
+    from pipeline.tracking import model_references
+
+    model = model_references.load_model(reference)
+    if not keras_models.fits_data(model, prepared):
+        wants, gives = model.input_shape, model.output_shape[-1]
+        samples = tuple(prepared.train.samples.shape[1:])
+        raise BadModel(
+            f"the model must fit the data (samples {samples}, {prepared.outputs} {_name_answers(prepared)}), "
+            f"got {reference.text} (samples {wants}, {gives} outputs); choose the data with data=..."
+        )
+    return model
+
+
+def _name_answers(prepared: "Prepared") -> str:
+    return "classes" if prepared.target is None else "quantity"
