@@ -1,7 +1,9 @@
-"""Numbers and names as a person reads them."""
+"""Numbers, times, settings and names as a person reads them."""
 
 import html
 import re
+from collections import Counter
+from collections.abc import Mapping
 
 MAX_LETTERS = 14  # letters of a class name
 
@@ -18,6 +20,39 @@ def format_percent(share: float) -> str:
 def format_number(value: float) -> str:
     """Format with three significant digits, or with all digits before the decimal point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def format_params(params: Mapping[str, object]) -> str:
+    """Format params as `hidden=32 optimizer=sgd`: the last name of each key where that is unique."""
+    names = {key: key.rpartition(".")[2] for key in params}
+    unique = {name for name, count in Counter(names.values()).items() if count == 1}
+    return " ".join(
+        f"{names[key] if names[key] in unique else key}={format_setting(value)}"
+        for key, value in params.items()
+    )
+
+
+def format_setting(value: object) -> str:
+    """Format a value with two digits, which are enough to tell settings apart; the command has them all."""
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def format_duration(seconds: float) -> str:
+    """Format a duration with two or three digits, in a unit that fits, up to minutes."""
+    if seconds >= 600:
+        return f"{seconds / 60:.0f} min"
+    if seconds >= 10:
+        return f"{seconds:.0f} s"
+    if seconds >= 0.1:
+        return f"{seconds:.2f} s"
+    return f"{1000 * seconds:.1f} ms" if seconds >= 0.001 else f"{1e6 * seconds:.0f} µs"
+
+
+def format_seconds(seconds: float) -> str:
+    """Format measured seconds with three digits, so that two of them can be compared: s, ms or µs."""
+    if seconds >= 1:
+        return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"
+    return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} µs"
 
 
 def shorten(name: str, limit: int = MAX_LETTERS) -> str:

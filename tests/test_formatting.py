@@ -20,3 +20,44 @@ def test_a_line_stays_one_line_whatever_is_in_it() -> None:
 def test_markdown_shows_a_name_as_it_is() -> None:
     assert formatting.escape_markdown("a_b 2") == "a_b 2"
     assert formatting.escape_markdown("<b>*x*|`[y]\\") == "&lt;b&gt;\\*x\\*\\|\\`\\[y\\]\\\\"
+
+
+def test_settings_are_told_briefly() -> None:
+    assert (
+        formatting.format_params({"model.hidden": 32, "optimizer.learning_rate": 0.3527})
+        == "hidden=32 learning_rate=0.35"
+    )
+    assert formatting.format_params({"train.seed": 1, "preprocess.seed": 2, "model.hidden": 3}) == (
+        "train.seed=1 preprocess.seed=2 hidden=3"
+    )
+    assert formatting.format_params({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.00298, "0.003"), (0.9, "0.9"), (1024, "1024"), (True, "True"), ("sgd", "sgd"), (1e-5, "1e-05")],
+)
+def test_values_are_told_briefly(value: object, text: str) -> None:
+    assert formatting.format_setting(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3600, "60 min"),
+        (599.7, "600 s"),
+        (12.3, "12 s"),
+        (1.234, "1.23 s"),
+        (0.0123, "12.3 ms"),
+        (4.2e-5, "42 µs"),
+    ],
+)
+def test_a_duration_has_a_unit_that_fits(value: float, text: str) -> None:
+    assert formatting.format_duration(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(12_345, "12,345 s"), (12.34, "12.3 s"), (0.0123, "12.3 ms"), (4.2e-5, "42 µs")]
+)
+def test_measured_seconds_keep_three_digits(value: float, text: str) -> None:
+    assert formatting.format_seconds(value) == text

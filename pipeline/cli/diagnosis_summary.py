@@ -16,6 +16,7 @@ from pipeline.diagnosis.attempt import Attempt, Decision
 from pipeline.diagnosis.bottleneck import Bottleneck, Case, Words
 from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed
 from pipeline.diagnosis.measured_command import MeasuredCommand
+from pipeline.formatting import format_seconds
 from pipeline.profiling.breakdown import Breakdown
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.diagnosis import Aim, Diagnose
@@ -195,10 +196,3 @@ def format_shares(breakdown: Breakdown) -> str:
     rest = f"; {abs(breakdown.unexplained):.0%} {kind}"
     more = f"; beside it: {extras}" if extras else ""
     return f"one {breakdown.of} of {format_seconds(breakdown.whole.seconds)}: {within_step}{rest}{more}"
-
-
-def format_seconds(seconds: float) -> str:
-    """Return a duration with three digits, in seconds, milliseconds or microseconds."""
-    if seconds >= 1:
-        return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"
-    return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} us"

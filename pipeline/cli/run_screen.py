@@ -9,7 +9,8 @@ from rich.live import Live
 from rich.text import Text
 
 from pipeline import output
-from pipeline.cli.sweep.screen import BLOCKS, format_seconds
+from pipeline.cli.frontier.drawing import BLOCKS
+from pipeline.formatting import format_duration
 from pipeline.measures import Epoch
 from pipeline.settings.searching.measures import Measure
 
@@ -62,7 +63,7 @@ class RunScreen:
     def _describe(self) -> str:
         last = self._seen[-1]
         measured = f"{self._measure.format(last.validation_accuracy)} validation"
-        return f"epoch {last.number}/{self._epochs}: {measured}, {format_seconds(last.device_seconds)}"
+        return f"epoch {last.number}/{self._epochs}: {measured}, {format_duration(last.device_seconds)}"
 
     def _draw_line(self) -> Text:
         if not self._seen:
@@ -70,7 +71,7 @@ class RunScreen:
         line = Text(self._describe())
         line.append(f"  {draw_curve([epoch.validation_accuracy for epoch in self._seen])}", style="cyan")
         left = self._forecast_left()
-        line.append(f"  about {format_seconds(left)} to go" if left else f"  {self._phase} ...", style="dim")
+        line.append(f"  about {format_duration(left)} to go" if left else f"  {self._phase} ...", style="dim")
         return line
 
     def _forecast_left(self) -> float | None:

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.cli.compose import compose
-from pipeline.cli.sweep.screen import format_seconds
 from pipeline.errors import BadInput
+from pipeline.formatting import format_duration
 from pipeline.settings import addresses
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _summarise(results: "Results") -> dict[str, Any]:
         "shown": {
             "best": results.measure.format(best.estimate.accuracy) if best else "-",
             "knee": f"{results.measure.format(knee.estimate.accuracy)} at "
-            f"{format_seconds(knee.estimate.device_seconds)}"
+            f"{format_duration(knee.estimate.device_seconds)}"
             if knee
             else "-",
         },
@@ -87,7 +87,7 @@ def _print_table(rows: Sequence[dict[str, Any]], total: int) -> None:
         counts = (str(row["trials"]), str(row["points"]), row["shown"]["best"], row["shown"]["knee"])
         about = row["device"] if row["confirmed"] or not row["device"] else f"{row['device']}, not confirmed"
         table.add_row(
-            escape(row["study"]), *counts, format_seconds(row["paid_device_seconds"]), escape(about)
+            escape(row["study"]), *counts, format_duration(row["paid_device_seconds"]), escape(about)
         )
     console = Console(highlight=False)
     console.width = max(console.width, 110)

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from pipeline.diagnosis.attempt import Attempt
 from pipeline.diagnosis.improve import Conclusion
 from pipeline.diagnosis.measured_command import MeasuredCommand
-from pipeline.formatting import shorten
+from pipeline.formatting import format_seconds, shorten
 from pipeline.measures import Point
 from pipeline.profiling.breakdown import Breakdown, Part
 from pipeline.profiling.roofline import AT_THE_ROOF, Roofline
@@ -48,7 +48,7 @@ def draw_breakdown(rows: Sequence[tuple[str, Breakdown]]) -> bytes:
     axes = figure.subplots()
     for row, (name, breakdown) in enumerate(rows):
         _draw_bar(axes, row, breakdown)
-        label = f"{name}: {_format_seconds(breakdown.whole.seconds)}"
+        label = f"{name}: {format_seconds(breakdown.whole.seconds)}"
         axes.text(0, row - 0.3, label, size=SMALL, color=INK, va="bottom", parse_math=False)
     components = [name for name in COLOURS if any(name in breakdown.parts for _, breakdown in rows)]
     handles = [Patch(color=COLOURS[name], label=name.value) for name in components]
@@ -79,13 +79,6 @@ def _draw_bar(axes: Axes, row: int, breakdown: Breakdown) -> None:
         left += share
     low, high = 1 - total.low / total.seconds, total.high / total.seconds - 1
     axes.errorbar(1, row + 0.33, xerr=[[low], [high]], color=INK, fmt="|", ms=7, capsize=2.5, linewidth=1)
-
-
-def _format_seconds(seconds: float) -> str:
-    for unit, factor in (("s", 1.0), ("ms", 1e3)):
-        if seconds * factor >= 1:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} µs"
 
 
 # ---- roofline ---------------------------------------------------------------------------------------
@@ -213,7 +206,7 @@ def draw_improvement(
     strip_axes(axes)
     _list_steps(
         legend,
-        [f"{name}\n{_format_seconds(point.device_seconds)}" for name, point in zip(names, path, strict=True)],
+        [f"{name}\n{format_seconds(point.device_seconds)}" for name, point in zip(names, path, strict=True)],
         {"x": ("refused", len(refused)), "o": ("promising, not proven", len(promising))},
     )
     return render_png(figure)

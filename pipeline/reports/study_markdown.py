@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pipeline.formatting import escape_markdown, format_number, shorten
+from pipeline.formatting import escape_markdown, format_number, format_setting, shorten
 from pipeline.frontier import PriceStep, compute_prices
 from pipeline.search.estimates import Spread
 from pipeline.search.results import Results
@@ -22,8 +22,7 @@ def format_label(member: FrontierPoint) -> str:
 
 def format_values(trial: StudyTrial) -> str:
     """Format the searched values, or the number of the trial where nothing was searched."""
-    values = (f"{value:.2g}" if isinstance(value, float) else str(value) for value in trial.params.values())
-    return " ".join(values) or f"trial {trial.number}"
+    return " ".join(map(format_setting, trial.params.values())) or f"trial {trial.number}"
 
 
 def format_accuracies(member: FrontierPoint) -> list[str]:

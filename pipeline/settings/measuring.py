@@ -159,6 +159,10 @@ class Device:
 JOULES_PER_KWH = 3.6e6
 
 
+LEAST_MONEY = 0.001
+"""Less than this is not worth its digits."""
+
+
 @dataclass(slots=True)
 class Price:
     """What one device costs: money for an hour, and carbon dioxide for its energy; null where none is set.
@@ -185,6 +189,15 @@ class Price:
     def of(self, device_seconds: float) -> float | None:
         """Return what `device_seconds` cost, in `currency`; None where no price is set."""
         return None if self.per_hour is None else device_seconds * self.per_hour / 3600
+
+    def format(self, device_seconds: float, digits: int = 2) -> str:
+        """Format what `device_seconds` cost, in brackets after a space; nothing where no price is set."""
+        money = self.of(device_seconds)
+        if money is None:
+            return ""
+        is_little = 0 < money < LEAST_MONEY
+        amount = f"less than {LEAST_MONEY:g}" if is_little else f"{money:.{digits}g}"
+        return f" ({amount} {self.currency.upper()})"
 
     def weigh_carbon(self, joules: float | None) -> float | None:
         """Return the grams of carbon dioxide of that energy; None where either is unknown."""

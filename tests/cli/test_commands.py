@@ -14,7 +14,8 @@ def test_each_command_of_the_help_has_a_module_with_a_function_run() -> None:
     assert commands.MODULES.keys() == help.COMMANDS.keys()
     for module in commands.MODULES.values():
         spec = find_spec(f"pipeline.cli.{module}")
-        assert spec is not None and spec.origin is not None
+        assert spec is not None
+        assert spec.origin is not None
         body = ast.parse(Path(spec.origin).read_text()).body
         assert "run" in {node.name for node in body if isinstance(node, ast.FunctionDef)}, module
 

@@ -7,9 +7,9 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.sweep.screen import format_seconds
 from pipeline.errors import BadInput
 from pipeline.files import expand_home, write_whole
+from pipeline.formatting import format_duration
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
@@ -79,7 +79,7 @@ def describe_trial(results: "Results", number: int) -> str:
         last = trial.curve[-1]
         lines[0] += (
             f", {results.measure.format(last.accuracy)} validation at "
-            f"{format_seconds(last.device_seconds)} of {trial.device} after {len(trial.curve)} epochs"
+            f"{format_duration(last.device_seconds)} of {trial.device} after {len(trial.curve)} epochs"
         )
     lines.append(" ".join(f"{key}={_format_value(value)}" for key, value in trial.params.items()))
     lines += [f"run {trial.run_id}"] if trial.run_id else []

@@ -9,8 +9,9 @@ from rich.markup import escape
 
 from pipeline.cli.frontier import export
 from pipeline.cli.frontier.choice import CONFIRM
-from pipeline.cli.sweep.screen import build_frontier_table, format_seconds
+from pipeline.cli.frontier.drawing import build_frontier_table
 from pipeline.cli.ui import format_ui_command
+from pipeline.formatting import format_duration
 from pipeline.reports.study_markdown import format_test, list_further
 from pipeline.settings.searching.measures import ACCURACY_MEASURE
 
@@ -102,7 +103,7 @@ def print_frontier(results: "Results", points: Sequence["FrontierPoint"] | None 
     losses = results.describe_losses()
     if points := results.frontier if points is None else points:
         lost = f", of which {losses}" if losses else ""
-        total = format_seconds(results.paid_seconds)
+        total = format_duration(results.paid_seconds)
         console.print(f"{total} of {escape(results.device)}{lost}\n", soft_wrap=True)
         if results.measure is not ACCURACY_MEASURE:
             console.print(f"what is maximised is {results.accuracy_name}")
@@ -124,7 +125,7 @@ def print_point(member: "FrontierPoint", results: "Results", doubts: Sequence[st
     console = Console(highlight=False)
     estimate, new = member.estimate, member.confirmation
     seeds = f" validation, mean of {estimate.seeds} seeds," if new else " validation"
-    cost = f"{format_seconds(estimate.device_seconds)}{estimate.seconds_spread.format()}"
+    cost = f"{format_duration(estimate.device_seconds)}{estimate.seconds_spread.format()}"
     console.print(f"{estimate.format()}{seeds} at {cost} of {results.device}", soft_wrap=True)
     if member.kinds:
         console.print(", ".join(list_further(member)), soft_wrap=True)

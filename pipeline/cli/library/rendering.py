@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
-from pipeline.cli.sweep.screen import format_params
-from pipeline.formatting import format_number
+from pipeline.formatting import format_number, format_params
 from pipeline.reports.study_markdown import format_accuracies, format_further, format_seconds
 from pipeline.settings.command_line import EPOCHS
 

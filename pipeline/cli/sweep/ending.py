@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from pipeline import output, signals
 from pipeline.cli.frontier.output import print_frontier, print_link
-from pipeline.cli.sweep.screen import format_money, format_seconds
+from pipeline.formatting import format_duration
 from pipeline.settings.command_line import CommandLine
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def describe_outlook(sweep: "Sweep") -> str:
         return ""
     measure, price = results.measure, sweep.spec.command_line.settings.price
     seconds = outlook.extra_seconds
-    cost = f"about {format_seconds(seconds)} more of {results.device}{format_money(price, seconds)}"
+    cost = f"about {format_duration(seconds)} more of {results.device}{price.format(seconds)}"
     if outlook.gain < NOTHING:
         bound = measure.format_change(NOTHING).lstrip("+")
         return f"by the forecast, {cost} would add less than {bound} to the best {measure.label}"

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.sweep.screen import format_money, format_seconds
 from pipeline.errors import FulcrumError
+from pipeline.formatting import format_duration
 from pipeline.settings import addresses
 
 if TYPE_CHECKING:
@@ -120,9 +120,11 @@ def describe_expectation(pace: Pace, plan: "SweepPlan", resumed: Pace | None) ->
         return ""
     after = pace.after_wall / parallel if search.confirm else 0.0
     seconds = trials * device + (pace.after_device if search.confirm else 0.0)
-    duration = format_seconds(trials * wall / parallel + after)
-    later = f", {format_seconds(after)} of them after the search" if after else ""
+    duration = format_duration(trials * wall / parallel + after)
+    later = f", {format_duration(after)} of them after the search" if after else ""
     is_own = resumed is not None and resumed.study == pace.study
     source = f"{'its' if is_own else f'study {pace.study} with its'} {pace.trials} trials so far"
-    money = format_money(settings.price, seconds)
-    return f"expect: about {duration}{later}, and {format_seconds(seconds)} of the device{money}, by {source}"
+    money = settings.price.format(seconds)
+    return (
+        f"expect: about {duration}{later}, and {format_duration(seconds)} of the device{money}, by {source}"
+    )

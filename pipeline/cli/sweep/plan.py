@@ -64,9 +64,7 @@ class SweepPlan:
         seconds = search.budget_device_seconds
         total = [f"{search.most_trials} trials"] if search.is_capped else []
         if seconds is not None:
-            money = price.of(seconds)
-            paid = f" ({money:.3g} {price.currency.upper()})" if money is not None else ""
-            total.append(f"{seconds:g} device-seconds{paid}")
+            total.append(f"{seconds:g} device-seconds{price.format(seconds, digits=3)}")
         total += [f"{search.timeout:g} s by the wall clock"] if search.timeout else []
         seeds = f"{search.confirm} new seed{'s' if search.confirm > 1 else ''}"
         after = f"train each point of the frontier with {seeds}" if search.confirm else "nothing is confirmed"

@@ -1,0 +1,92 @@
+"""The frontier on a terminal: its table, and its accuracies by cost as a line of blocks."""
+
+from collections.abc import Sequence
+
+import pytest
+from rich.console import Console
+
+from pipeline.cli.frontier.drawing import BLOCKS, SPARKLINE_WIDTH, build_frontier_table, draw_sparkline
+from pipeline.formatting import format_params
+from pipeline.measures import Point
+from pipeline.search.results import Results
+from pipeline.search.study_trial import Confirmation, FrontierPoint
+from tests.support.small_studies import PARAMS, STUDY, tried
+
+
+def lines(members: Sequence[FrontierPoint], wide: int) -> list[str]:
+    console = Console(width=wide, highlight=False, force_terminal=False)
+    with console.capture() as captured:
+        console.print(build_frontier_table(members, members[0]))
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+# ---- sparkline --------------------------------------------------------------------------------
+
+
+def test_a_sparkline_rises_from_the_cheapest_to_the_dearest() -> None:
+    text = draw_sparkline([Point(0.5, 0.01), Point(0.9, 0.1), Point(0.99, 1.0)])
+    blocks = text.removeprefix("10.0 ms ").removesuffix(" 1.00 s")
+    heights = [BLOCKS.index(block) for block in blocks]
+    assert len(heights) == SPARKLINE_WIDTH
+    assert heights == sorted(heights)
+    assert (heights[0], heights[-1]) == (1, len(BLOCKS) - 1)
+    assert set(heights[:-1]) == {1, 4}  # error 0.5 -> 0.1 -> 0.01 on a log scale
+    assert heights.count(4) == pytest.approx(SPARKLINE_WIDTH / 2, abs=1)
+
+
+def test_a_sparkline_of_nothing_of_one_point_and_of_perfection() -> None:
+    assert draw_sparkline([]) == ""
+    assert draw_sparkline([Point(0.5, 2.0)]).count("█") == SPARKLINE_WIDTH
+    assert "█" in draw_sparkline([Point(0.0, 1.0), Point(1.0, 2.0)])
+    assert len(draw_sparkline([Point(0.5, 1.0), Point(0.6, 2.0)], width=1)) == len("1.00 s x 2.00 s")
+
+
+# ---- table ------------------------------------------------------------------------------------
+
+
+def test_the_table_has_a_line_for_each_member() -> None:
+    assert lines(STUDY.frontier, 80) == [
+        "        cost  accuracy  trial  epoch",
+        "knee 10.0 ms    50.00%      0      1  hidden=32 optimizer=sgd learning_rate=0.35",
+        "     20.0 ms    70.00%      0      2  hidden=32 optimizer=sgd learning_rate=0.35",
+        "     40.0 ms    90.00%     11      1  hidden=32 optimizer=sgd learning_rate=0.35",
+        "      3.00 s    97.00%     11      2  hidden=32 optimizer=sgd learning_rate=0.35",
+    ]
+
+
+def test_what_was_confirmed_has_its_columns() -> None:
+    two = Confirmation((1, 2), (0.5, 0.53), (0.49, 0.51), (0.01, 0.04))
+    one = Confirmation((1,), (0.6,), (0.61,), (0.02,))
+    found = Results(
+        study="s",
+        data="digits",
+        trials=(tried(0, (0.5, 0.01), (0.7, 0.02), confirmations={1: two, 2: one}), STUDY.trials[1]),
+    )
+    rows = [line.removeprefix("knee").split() for line in lines(found.frontier, 120)]
+    assert [row[: row.index("hidden=16") if "hidden=16" in row else -3] for row in rows[1:4]] == [
+        ["20.0", "ms", "×÷3.3", "51.00%", "±8.28", "50.00%", "51.50%", "50.00%", "0", "1"],
+        ["20.0", "ms", "×÷4.4", "65.00%", "±9.68", "70.00%", "60.00%", "61.00%", "0", "2"],
+        ["40.0", "ms", "-", "90.00%", "-", "-", "11", "1"],
+    ]
+
+
+def test_long_settings_are_broken_between_words_under_their_own_column() -> None:
+    long = PARAMS | {"precision": "mixed_bfloat16", "train.batch_size": 128, "optimizer.momentum": 0.9}
+    found = Results(study="s", data="digits", trials=(tried(0, (0.5, 0.01), params=long),))
+    _, *rows = lines(found.frontier, 80)
+    words = format_params(found.trials[0].params).removesuffix(" epochs=4").split()
+    column = rows[0].index("hidden")
+    assert all(row[:column].strip() == "" for row in rows[1:])
+    assert [word for row in rows for word in row[column:].split()] == [
+        *words[:3],
+        *(word for word in words[3:] if not word.startswith("epochs")),
+    ]
+    assert max(map(len, rows)) <= 80
+    assert len(lines(found.frontier, 140)) == 2
+
+
+def test_markup_in_a_value_is_text() -> None:
+    found = Results(
+        study="s", data="digits", trials=(tried(0, (0.5, 0.01), params={"data.path": "[red]x[/red]"}),)
+    )
+    assert lines(found.frontier, 80)[1].endswith("path=[red]x[/red]")
