@@ -1,4 +1,4 @@
-"""How far a sweep is: trials and what they have spent, phases after the search, and the wall seconds to go."""
+"""How far a sweep is: trials and what they have spent, phases after its search, the wall seconds to go."""
 
 import time
 from dataclasses import dataclass
