@@ -27,11 +27,12 @@ def run(words: Sequence[str]) -> None:
     prepare_only = list(words) == ["--prepare"]
     settings = compose([] if prepare_only else words).settings
     ui = settings.ui
-    from pipeline.tracking import adopted_run, mlflow_runs, mlflow_store
+    from pipeline.tracking import mlflow_store
     from pipeline.tracking.pages import server, study_routes
+    from pipeline.tracking.runs import adopted_run, orphans
 
     client = mlflow_store.open_store()
-    mlflow_runs.end_orphans(client)
+    orphans.end_orphans(client)
     if prepare_only:
         mlflow_store.find_or_create_experiment(client, settings.tracking.experiment)
         return

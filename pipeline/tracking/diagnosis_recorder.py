@@ -25,9 +25,10 @@ from pipeline.settings.data import Data
 from pipeline.settings.diagnosis import Aim
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 from pipeline.tracking import diagnosis_view, mlflow_runs, shared_views
-from pipeline.tracking.command_record import COMMAND, log_long_overrides, make_overrides_tag
 from pipeline.tracking.diagnosis_view import WALK
 from pipeline.tracking.run_recorder import RunRecorder
+from pipeline.tracking.runs.command_record import COMMAND, log_long_overrides, make_overrides_tag
+from pipeline.tracking.runs.params import make_params
 
 if TYPE_CHECKING:
     import keras
@@ -97,7 +98,7 @@ class DiagnosisRecorder:
         client, parent = recorder.client, recorder.run_id
         run_id = mlflow_runs.create_run(client, recorder.experiment_id, name, all_tags, parent)
         log_long_overrides(client, run_id, words)
-        mlflow_runs.log_params(client, run_id, mlflow_runs.make_params(command_line))
+        mlflow_runs.log_params(client, run_id, make_params(command_line))
         return run_id
 
     def _log_measured(self, run_id: str, result: MeasuredCommand) -> None:

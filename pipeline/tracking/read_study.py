@@ -20,8 +20,8 @@ from pipeline.search.trial_rows import VALIDATION, make_points, read_kinds
 from pipeline.settings.command_line import EPOCHS
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure, find_measure
 from pipeline.settings.searching.objectives import FIRST, ObjectiveKind
-from pipeline.tracking.command_record import read_overrides
 from pipeline.tracking.mlflow_runs import quote, search_runs
+from pipeline.tracking.runs.command_record import read_overrides
 
 COSTS, PAID = ("gpu_seconds", "cpu_seconds"), "paid_device_seconds"
 CONFIRM, SEED = "confirm", "train.seed"

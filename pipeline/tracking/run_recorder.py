@@ -23,24 +23,20 @@ from pipeline.settings.data import Data
 from pipeline.settings.measuring import Price
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 from pipeline.settings.searching.objectives import EPSILON
-from pipeline.tracking import (
-    adopted_run,
-    command_record,
-    mlflow_runs,
-    mlflow_store,
-    shared_views,
-)
-from pipeline.tracking.run_lease import RunLease
+from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking.metrics.cost import list_cost_metrics, list_step_metrics
+from pipeline.tracking.metrics.curve import list_epoch_metrics
+from pipeline.tracking.metrics.evaluation import list_evaluation_metrics
+from pipeline.tracking.metrics.names import name_energy
+from pipeline.tracking.runs import adopted_run, command_record, orphans, owner_tags
+from pipeline.tracking.runs.params import make_params, make_run_name
+from pipeline.tracking.runs.run_lease import RunLease
 
 if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user's own loop needs none of it
     import keras
 
     from pipeline.data.prepared import Prepared
-    from pipeline.evaluation.accuracy_under_attack import AttackScore
-    from pipeline.evaluation.class_balance import ClassBalance
-    from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
-    from pipeline.evaluation.membership import Attack
-    from pipeline.evaluation.quantities import QuantityEvaluation
+    from pipeline.evaluation.evaluate import AnyEvaluation
     from pipeline.models.litert import ServedFile
     from pipeline.profiling.measure_roofline import MeasuredStep
     from pipeline.training.privacy.account import PrivacySpent
@@ -50,13 +46,6 @@ if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user
 FLUSH_SECONDS = 5.0
 PRIVACY = "privacy"
 """Tag of a run whose training was private: what was spent, in a line."""
-
-
-def _list_auc(balance: "ClassBalance") -> dict[str, float]:
-    """Return the area under the ROC curve, and half the width of its interval (95 %)."""
-    if balance.auc is None or balance.auc_half_width is None:
-        return {}
-    return {"evaluate/test_auc": balance.auc, "evaluate/test_auc_half_width": balance.auc_half_width}
 
 
 class RunRecorder:
@@ -86,22 +75,10 @@ class RunRecorder:
 
     def record_epoch(self, epoch: Epoch) -> None:
         """Record a point of the curve, by epoch and by device-milliseconds; sent every few seconds."""
-        self.add_metrics(
-            {
-                "train/loss": epoch.train_loss,
-                "train/validation_loss": epoch.validation_loss,
-                f"train/validation_{self._measure.metric}": epoch.validation_accuracy,
-                self.cost_metric: epoch.device_seconds,
-            },
-            step=epoch.number,
-        )
-        if epoch.epsilon is not None:
-            self.add_metrics({EPSILON: epoch.epsilon}, step=epoch.number)
-        if epoch.core_share is not None:
-            self.add_metrics({"train/core_share": epoch.core_share}, step=epoch.number)
-        milliseconds = shared_views.round_to_units(epoch.device_seconds, shared_views.MILLISECONDS)
-        curves = shared_views.make_curves_metric(self._measure)
-        self.add_metrics({curves: epoch.validation_accuracy}, step=milliseconds)
+        for step, values in list_epoch_metrics(epoch, self.cost_metric, self._measure):
+            self.add_metrics(values, step)
+        extras = {EPSILON: epoch.epsilon, "train/core_share": epoch.core_share}
+        self.add_metrics(extras, step=epoch.number)
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
@@ -147,7 +124,7 @@ class RunRecorder:
         metrics = {
             "train/contended_epochs": contended,
             "train/lost_seconds": last.lost_seconds,
-            **mlflow_runs.name_energy(energy.joules, energy.estimated, price),
+            **name_energy(energy.joules, energy.estimated, price),
             "train/power_watts": None if energy.estimated else energy.watts,
             "train/gpu_busy": energy.busy,
             f"cost_{price.currency}": price.of(last.device_seconds),
@@ -184,76 +161,12 @@ class RunRecorder:
         from pipeline.evaluation.quantities import QuantityEvaluation
         from pipeline.reports import run_pictures
 
-        if isinstance(evaluation, QuantityEvaluation):
-            self._record_quantities(evaluation)
-        else:
-            self._record_classes(evaluation)
+        for step, values in list_evaluation_metrics(evaluation):
+            self.add_metrics(values, step)
         self._log_pictures(run_pictures.draw_evaluation(evaluation, prepared))
         if not isinstance(evaluation, QuantityEvaluation):
             evaluation = replace(evaluation, saliency=())  # a number for each pixel: drawn, not written
         self._log_texts({"evaluation.json": _to_json(evaluation)})
-
-    def _record_quantities(self, evaluation: "QuantityEvaluation") -> None:
-        for split in ("train", "validation", "test"):
-            score = asdict(getattr(evaluation, split))
-            del score["samples"]
-            self.add_metrics({f"evaluate/{split}_{name}": value for name, value in score.items()})
-        self.add_metrics(
-            {
-                "evaluate/test_bias": evaluation.bias,
-                "evaluate/gap_train_test": evaluation.train.r2 - evaluation.test.r2,
-                "evaluate/gap_train_validation": evaluation.train.r2 - evaluation.validation.r2,
-            }
-        )
-
-    def _record_classes(self, evaluation: "Evaluation") -> None:
-        splits = {"train": evaluation.train, "validation": evaluation.validation, "test": evaluation.test}
-        self.add_metrics({f"evaluate/{name}_accuracy": score.accuracy for name, score in splits.items()})
-        self.add_metrics({f"evaluate/{name}_loss": score.loss for name, score in splits.items()})
-        names = mlflow_runs.make_metric_names([score.name for score in evaluation.classes])
-        for name, score in zip(names, evaluation.classes, strict=True):
-            self.add_metrics(
-                {
-                    f"evaluate/test_precision/{name}": score.precision,
-                    f"evaluate/test_recall/{name}": score.recall,
-                }
-            )
-        balance = evaluation.balance
-        self.add_metrics(
-            {
-                "evaluate/test_balanced_accuracy": balance.accuracy,
-                "evaluate/test_f1": balance.f1,
-                **_list_auc(balance),
-                "evaluate/test_calibration_error": evaluation.calibration_error,
-                "evaluate/gap_train_test": evaluation.gap_train_test,
-                "evaluate/gap_train_validation": evaluation.gap_train_validation,
-            }
-        )
-        if evaluation.calibration_interval is not None:
-            low, high = evaluation.calibration_interval
-            name = "evaluate/test_calibration_error"
-            self.add_metrics({f"{name}_low": low, f"{name}_high": high})
-        if evaluation.file_accuracy is not None:
-            self.add_metrics({"evaluate/test_file_accuracy": evaluation.file_accuracy})
-        for attack in evaluation.membership:
-            self._record_attack(attack)
-        for shifted in evaluation.shifted:
-            metric = "evaluate/test_accuracy_under_shift_by_severity"
-            self.add_metrics({metric: shifted.test}, step=shifted.severity)
-        if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
-            self.add_metrics(
-                {
-                    "accuracy_under_shift": evaluation.accuracy_under_shift,
-                    "evaluate/test_accuracy_under_shift": evaluation.test_accuracy_under_shift,
-                }
-            )
-        if evaluation.attacked is not None:
-            self.add_metrics(_list_attack_metrics(evaluation.attacked))
-
-    def _record_attack(self, attack: "Attack") -> None:
-        for what, figure in {"auc": attack.auc, "tpr_at_1_fpr": attack.tpr}.items():
-            name = f"evaluate/membership_{attack.name}_{what}"
-            self.add_metrics({name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high})
 
     def write_note(self, text: str) -> None:
         """Write Markdown on the run's page, above the command that repeats it; pictures by artifact path."""
@@ -265,37 +178,13 @@ class RunRecorder:
 
     def record_cost(self, cost: Cost) -> None:
         """Record latency, throughput and sizes."""
-        latency, compiled = cost.latency, cost.compiled_latency
-        if compiled and compiled != latency:
-            self.add_metrics({"profile/compiled_latency_p50_ms": compiled.p50_ms})
-        self.add_metrics(
-            {
-                "profile/latency_p50_ms": latency.p50_ms,
-                "profile/latency_p95_ms": latency.p95_ms,
-                "profile/latency_p99_ms": latency.p99_ms,
-                "profile/cold_ms": cost.cold_ms,
-                "profile/parameters": cost.parameters,
-                "profile/flops": cost.flops,
-                "profile/peak_memory_bytes": cost.peak_memory_bytes,
-                "profile/model_bytes": cost.model_bytes,
-            }
-        )
-        for size, calls in cost.latency_by_batch.items():
-            values = {"p50": calls.p50_ms, "p99": calls.p99_ms}
-            self.add_metrics(
-                {f"profile/latency_{name}_by_batch_ms": value for name, value in values.items()}, step=size
-            )
-        for size, throughput in cost.throughput.items():
-            self.add_metrics({"profile/throughput_by_batch": throughput}, step=size)
+        for step, values in list_cost_metrics(cost):
+            self.add_metrics(values, step)
         self._log_texts({"profile.json": _to_json(cost)})
 
     def record_step(self, step: "MeasuredStep") -> None:
         """Record what a training step takes, and its place under the roof of the device."""
-        self.add_metrics({"profile/step_seconds": step.seconds})
-        if step.roofline is not None:
-            work = step.roofline.work
-            metrics = {"flops": work.flops, "bytes": work.bytes, "peak_share": step.roofline.peak_share}
-            self.add_metrics({f"profile/step_{name}": value for name, value in metrics.items()})
+        self.add_metrics(list_step_metrics(step))
         self._log_texts({"step.json": _to_json(step)})
 
     def record_seconds(self, seconds: Seconds) -> None:
@@ -358,7 +247,7 @@ def record_run(
     """
     client = mlflow_store.open_store()
     mlflow_runs.check_user_tags(client, command_line)
-    mlflow_runs.end_orphans(client)
+    orphans.end_orphans(client)
     status_before = client.get_run(run_id).info.status if run_id else None
     status, recorder = "FAILED", None
     try:
@@ -394,7 +283,7 @@ def _describe(
     recorder: RunRecorder, command_line: CommandLine, stage: str, device: ClaimedDevice, fresh: bool
 ) -> None:
     """Write the params and tags that are known before the work; a run that is added to keeps its own."""
-    tags = {"device": device.name, **mlflow_runs.make_owner_tags()}
+    tags = {"device": device.name, **owner_tags.make_owner_tags()}
     if device.cores:
         tags["cores"] = ",".join(map(str, device.cores))
     if fresh:
@@ -404,13 +293,13 @@ def _describe(
     if fresh:
         command_record.log_long_command(recorder.client, recorder.run_id, command_line, stage)
         existing = recorder.client.get_run(recorder.run_id).data.params
-        params = mlflow_runs.make_params(command_line)
+        params = make_params(command_line)
         mlflow_runs.log_params(recorder.client, recorder.run_id, params, existing)
 
 
 def _open_run(client: mlflow.MlflowClient, command_line: CommandLine, stage: str) -> str:
     explicit = command_line.settings.tracking.run_name
-    name = explicit or mlflow_runs.make_run_name(command_line, stage)
+    name = explicit or make_run_name(command_line, stage)
     experiment = adopted_run.choose_experiment(client, command_line)
     if adopted := adopted_run.adopt_run(client, name, experiment):
         if explicit:
@@ -425,13 +314,3 @@ def _to_json(value: object) -> str:
 
 def _to_plain(value: object) -> object:
     return value.tolist() if hasattr(value, "tolist") else str(value)
-
-
-def _list_attack_metrics(attacked: "AttackScore") -> dict[str, float]:
-    test, name = attacked.test, "evaluate/test_accuracy_under_attack"
-    return {
-        "accuracy_under_attack": attacked.validation.value,
-        name: test.value,
-        f"{name}_low": test.low,
-        f"{name}_high": test.high,
-    }

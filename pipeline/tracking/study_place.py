@@ -9,7 +9,8 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadInput
 from pipeline.settings.command_line import CommandLine
-from pipeline.tracking import adopted_run, mlflow_runs
+from pipeline.tracking import mlflow_runs
+from pipeline.tracking.runs import adopted_run
 
 if TYPE_CHECKING:
     from pipeline.search.study_store import StudyStore

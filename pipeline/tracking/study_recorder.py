@@ -9,15 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import mlflow
-from mlflow.entities import Metric, Run
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pipeline import signals
 from pipeline.errors import Stopped
-from pipeline.measures import Epoch, Point
+from pipeline.measures import Point
 from pipeline.search.estimates import ValidationSplit
 from pipeline.search.optuna_storage import OBJECTIVE_NAMES
 from pipeline.search.results import Results
@@ -25,19 +24,14 @@ from pipeline.search.trial_rows import VALIDATION
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.secrets import mask
 from pipeline.settings.command_line import CommandLine
-from pipeline.settings.searching.objectives import EPSILON, FIRST, OBJECTIVES
-from pipeline.tracking import (
-    adopted_run,
-    command_record,
-    mlflow_runs,
-    mlflow_store,
-    shared_views,
-    study_view,
-)
-from pipeline.tracking.run_lease import RunLease
+from pipeline.settings.searching.objectives import FIRST
+from pipeline.tracking import mlflow_runs, mlflow_store, shared_views, study_view
+from pipeline.tracking.metrics.curve import list_trial_metrics
+from pipeline.tracking.runs import adopted_run, command_record, orphans, owner_tags
+from pipeline.tracking.runs.params import make_params, make_run_name, make_study_params
+from pipeline.tracking.runs.run_lease import RunLease
 from pipeline.tracking.study_place import STUDY, STUDY_ID
 
-PARAMETERS = OBJECTIVES["parameters"].metric
 TRIAL, ROLE, TRY = "trial", "role", "try"
 OUTPUT = "output.txt"
 """Artifact of a failed trial: what it printed last, and its traceback."""
@@ -124,7 +118,7 @@ class StudyRecorder:
         study_runs = [run for run in runs if ROLE not in run.data.tags and TRIAL not in run.data.tags]
         if study_runs:
             if adopted:
-                mlflow_runs.discard_run(self.client, adopted)
+                orphans.discard_run(self.client, adopted)
             run_id = str(study_runs[0].info.run_id)
             self.client.update_run(run_id, status="RUNNING")
         else:
@@ -135,14 +129,14 @@ class StudyRecorder:
             "stage": "sweep",
             "objective": self._measure.name,
             **mlflow_runs.SOURCE,
-            **mlflow_runs.make_owner_tags(),
+            **owner_tags.make_owner_tags(),
             **mlflow_runs.make_user_tags(self._command_line),
             # The page is written at the end of the study; until then a person's own text stays.
             **command_record.make_command_tags(self._command_line, "sweep", as_note=False),
         }
         mlflow_runs.set_tags(self.client, run_id, tags)
         existing = self.client.get_run(run_id).data.params
-        params = mlflow_runs.make_study_params(self._command_line)
+        params = make_study_params(self._command_line)
         mlflow_runs.log_params(self.client, run_id, params, existing)
         command_record.log_long_command(self.client, run_id, self._command_line, "sweep")
         return run_id
@@ -206,12 +200,12 @@ class StudyRecorder:
             **command_record.make_command_tags(command_line, "run"),
             **mlflow_runs.make_user_tags(self._command_line, nested=True),
         }
-        name = f"{number} {mlflow_runs.make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
+        name = f"{number} {make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
         run_id = mlflow_runs.create_run(self.client, self.experiment_id, name, tags, parent=self.run_id)
         self._command_lines[run_id] = command_line
         self.lease.hold(run_id)
         command_record.log_long_command(self.client, run_id, command_line, "run")
-        mlflow_runs.log_params(self.client, run_id, mlflow_runs.make_params(command_line))
+        mlflow_runs.log_params(self.client, run_id, make_params(command_line))
         return run_id
 
     def _name_engine(self, run_id: str, engine: str | None) -> dict[str, str]:
@@ -225,7 +219,12 @@ class StudyRecorder:
     def end_trial(self, run_id: str, outcome: TrialOutcome, unit: tuple[str, float]) -> None:
         """Record all that came out, in one call; `unit`: name and size of the steps of the cost axis."""
         mlflow_store.restore_deleted(self.client, self.experiment_id)
-        metrics = self._make_metrics(outcome, unit)
+        price = self._command_line.settings.price
+        metrics = [
+            metric
+            for step, values in list_trial_metrics(outcome, self.cost_metric, self._measure, unit, price)
+            for metric in mlflow_runs.make_metrics(values, step)
+        ]
         tags = {"trial_state": outcome.status}
         if outcome.reason:
             tags["reason"] = outcome.reason
@@ -245,61 +244,6 @@ class StudyRecorder:
             if outcome.output:
                 mlflow_runs.log_files(self.client, run_id, {OUTPUT: mask(outcome.output).encode()})
             self.client.set_terminated(run_id, status="FAILED" if outcome.status == "failed" else "FINISHED")
-
-    def _make_metrics(self, outcome: TrialOutcome, unit: tuple[str, float]) -> list[Metric]:
-        metrics: list[Metric] = []
-
-        def add(key: str, value: float | None, step: int = 0) -> None:
-            metrics.extend(mlflow_runs.make_metrics({key: value}, step))
-
-        for epoch in outcome.curve.epochs if outcome.curve else ():
-            self._add_epoch(add, epoch)
-            if EPSILON not in outcome.further:  # which are added below
-                add(EPSILON, epoch.epsilon, epoch.number)
-        if outcome.curve and outcome.chosen_epoch:
-            last = outcome.curve.last
-            add(self._measure.metric, outcome.chosen_epoch.validation_accuracy, outcome.chosen_epoch.number)
-            dot = shared_views.make_cost_metric(self.cost_metric, unit, self._measure)
-            add(
-                dot,
-                outcome.chosen_epoch.validation_accuracy,
-                shared_views.round_to_units(last.device_seconds, unit),
-            )
-            price = self._command_line.settings.price
-            add(f"cost_{price.currency}", price.of(last.device_seconds))
-            by_epoch = {OBJECTIVES[name].metric for name in outcome.further}  # which are added below
-            for name, value in mlflow_runs.name_energy(last.joules, last.joules_estimated, price).items():
-                add(name, None if name in by_epoch else value, last.number)
-            add("seconds/overhead", outcome.overhead_seconds)
-        if outcome.curve or outcome.paid_seconds:
-            add("paid_device_seconds", outcome.paid_seconds)
-        for name in ("input", "compile", "warm_up", "train", "validate"):
-            add(f"seconds/{name}", getattr(outcome.seconds, name))
-        add(PARAMETERS, outcome.parameters)
-        add("profile/latency_p99_ms", outcome.latency_p99_ms)
-        add(f"evaluate/test_{self._measure.metric}", outcome.test_accuracy)
-        add("unshifted_accuracy", outcome.unshifted_accuracy)
-        self._add_further(add, outcome)
-        return metrics
-
-    def _add_further(self, add: Any, outcome: TrialOutcome) -> None:
-        """Add the further objectives, and what else a loop of the user's own has reported."""
-        for name, pairs in outcome.metrics.items():
-            for step, value in pairs:
-                add(name, value, step)
-        for name, values in outcome.further.items():
-            kind = OBJECTIVES[name]
-            for step, value in enumerate(values, start=int(kind.is_by_epoch)):
-                if kind.metric != PARAMETERS:  # which are recorded anyway
-                    add(kind.metric, value / kind.scale, step)
-
-    def _add_epoch(self, add: Any, epoch: Epoch) -> None:
-        add("train/loss", epoch.train_loss, epoch.number)
-        add("train/validation_loss", epoch.validation_loss, epoch.number)
-        add(f"train/validation_{self._measure.metric}", epoch.validation_accuracy, epoch.number)
-        add(self.cost_metric, epoch.device_seconds, epoch.number)
-        at_ms = shared_views.round_to_units(epoch.device_seconds, shared_views.MILLISECONDS)
-        add(shared_views.make_curves_metric(self._measure), epoch.validation_accuracy, at_ms)
 
     def fail_attempt(self, attempt: str, reason: str) -> str | None:
         """End the run of a trial whose process has died as failed; return its id, None where it has none."""

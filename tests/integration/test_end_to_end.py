@@ -17,7 +17,7 @@ import requests
 import yaml
 
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.mlflow_runs import DISCARDED
+from pipeline.tracking.runs.orphans import DISCARDED
 from tests.conftest import CHECKOUT, Run, run_process
 from tests.support import tiny
 

@@ -22,8 +22,9 @@ from optuna.trial import FrozenTrial
 from pipeline.search.optuna_storage import OUTCOME
 from pipeline.search.study_store import REQUEUES, StudyStore, is_interrupted
 from pipeline.search.trial_rows import CONFIRM
-from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking import mlflow_store
 from pipeline.tracking.publish_study import MEMBER
+from pipeline.tracking.runs.orphans import end_orphans
 
 PRELOADED = [
     "pipeline.search.workers.job",
@@ -198,7 +199,7 @@ class EndedStudy:
         marks = Counter(run.info.run_name for run in active if "trial" not in run.data.tags)
         if any(count > 1 for count in marks.values()):
             yield f"runs are doubled: {marks}"
-        if orphans := mlflow_runs.end_orphans(self.client):
+        if orphans := end_orphans(self.client):
             yield f"{len(orphans)} runs were left by dead processes"
 
     def _check_models(self, runs: Mapping[str, Run]) -> Iterator[str]:

@@ -31,11 +31,6 @@ print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 """Imports once, then four processes begin at the same moment."""
 
 
-@pytest.fixture
-def client() -> mlflow.MlflowClient:
-    return mlflow_store.open_store()
-
-
 def running(client: mlflow.MlflowClient, tags: dict[str, str]) -> str:
     return str(
         client.create_run(mlflow_store.find_or_create_experiment(client, "orphans"), tags=tags).info.run_id

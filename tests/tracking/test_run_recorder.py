@@ -19,11 +19,6 @@ from tests.support import tiny
 HELD = ClaimedDevice("cpu", "some CPU, 1 core", 1, "/CPU:0")
 
 
-@pytest.fixture
-def client() -> mlflow.MlflowClient:
-    return mlflow_store.open_store()
-
-
 def test_settings_command_and_owner_are_recorded(client: mlflow.MlflowClient) -> None:
     told = compose(["optimizer=sgd", "model.hidden=7"])
     with record_run(told, "run", HELD) as record:

@@ -12,11 +12,6 @@ from pipeline.tracking import mlflow_store, study_place
 
 
 @pytest.fixture
-def client() -> mlflow.MlflowClient:
-    return mlflow_store.open_store()
-
-
-@pytest.fixture
 def store(tmp_path: Path, request: pytest.FixtureRequest) -> StudyStore:
     return StudyStore(f"sqlite:///{tmp_path / 'studies.db'}", request.node.name)
 

@@ -42,7 +42,8 @@ def run(words: Sequence[str]) -> None:
     choice.check_request(request)
     settings = compose(arguments.normalise_words(rest)).settings
     if os.environ.get(RUN_ID):  # `mlflow run -e frontier`: reading is no run to keep
-        from pipeline.tracking import adopted_run, mlflow_store
+        from pipeline.tracking import mlflow_store
+        from pipeline.tracking.runs import adopted_run
 
         adopted_run.discard_adopted_run(mlflow_store.open_store())
     results = read_study(options.study, settings.search)

@@ -55,7 +55,8 @@ def open_run(run_id: str) -> TrainedRun:
     """
     from pipeline.settings.command_line import format_command
     from pipeline.settings.searching.measures import MEASURES
-    from pipeline.tracking import command_record, mlflow_store, read_study
+    from pipeline.tracking import mlflow_store, read_study
+    from pipeline.tracking.runs import command_record
 
     with raising_one_line():
         client = mlflow_store.open_store()

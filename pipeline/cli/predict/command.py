@@ -44,7 +44,8 @@ def run(words: Sequence[str]) -> None:
     if trained is None:
         raise BadSetting("trained must be a run id, registry URI or path, got nothing; add trained=...")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from pipeline.tracking import adopted_run, mlflow_store, model_references
+    from pipeline.tracking import mlflow_store, model_references
+    from pipeline.tracking.runs import adopted_run
 
     if os.environ.get(RUN_ID):  # `mlflow run -e predict`: a file is no run to keep
         adopted_run.discard_adopted_run(mlflow_store.open_store())

@@ -250,6 +250,7 @@ def _search_study(
     from pipeline.search.trial_rows import VALIDATION
     from pipeline.tracking import mlflow_runs, mlflow_store, study_place
     from pipeline.tracking.pages.live_page import LivePage
+    from pipeline.tracking.runs import orphans
     from pipeline.tracking.study_recorder import StudyKey, record_study
 
     command_line, search = plan.command_line, plan.command_line.settings.search
@@ -257,7 +258,7 @@ def _search_study(
     name = search.study or plan.default_name(device.name)
     client = mlflow_store.open_store()
     mlflow_runs.check_user_tags(client, command_line)
-    mlflow_runs.end_orphans(client)
+    orphans.end_orphans(client)
     store = study_store.StudyStore(address, name, about)
     experiment_id = _choose_place(client, store, command_line)
     data_digests = plan.fingerprint_data(subject.source)

@@ -31,7 +31,7 @@ class Phase:
         return (time.monotonic() - self.started) / self.done * (self.total - self.done) if self.done else None
 
 
-class Progress:
+class SweepProgress:
     """How far a sweep is, and a forecast of the wall seconds to go by what its trials have taken so far."""
 
     def __init__(

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pipeline import output
 from pipeline.cli.frontier.drawing import build_frontier_table, draw_sparkline
-from pipeline.cli.sweep.progress import Progress
+from pipeline.cli.sweep.progress import SweepProgress
 from pipeline.formatting import format_duration, format_number, format_params
 from pipeline.measures import Epoch, Point
 from pipeline.search.results import Results
@@ -48,7 +48,7 @@ class Screen:
         confirmed, None: nothing comes after the search; `price`: of the device.
         """
         self._study, self._measure = study, measure
-        self._progress = Progress(trials, budget, unit, seeds, price)
+        self._progress = SweepProgress(trials, budget, unit, seeds, price)
         self._has_told = False
         self._console = Console(highlight=False)
         self._results: Results | None = None

@@ -7,13 +7,9 @@ import mlflow
 import pytest
 
 from pipeline.processes import ProcessOwner
-from pipeline.tracking import mlflow_runs, mlflow_store, run_lease
-from pipeline.tracking.run_lease import RunLease
-
-
-@pytest.fixture
-def client() -> mlflow.MlflowClient:
-    return mlflow_store.open_store()
+from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking.runs import orphans, owner_tags, run_lease
+from pipeline.tracking.runs.run_lease import RunLease
 
 
 @pytest.fixture
@@ -23,11 +19,11 @@ def runs(client: mlflow.MlflowClient) -> list[str]:
 
 
 def set_old(client: mlflow.MlflowClient, run_id: str) -> None:
-    client.set_tag(run_id, mlflow_runs.HEARTBEAT, "1")
+    client.set_tag(run_id, owner_tags.HEARTBEAT, "1")
 
 
 def is_renewed(client: mlflow.MlflowClient, run_id: str) -> bool:
-    return float(client.get_run(run_id).data.tags[mlflow_runs.HEARTBEAT]) > 1
+    return float(client.get_run(run_id).data.tags[owner_tags.HEARTBEAT]) > 1
 
 
 def test_a_run_begins_with_a_lease(client: mlflow.MlflowClient, runs: list[str]) -> None:
@@ -54,11 +50,11 @@ def test_what_is_held_is_renewed_and_what_was_dropped_or_deleted_is_not(
 def test_who_renews_last_holds_a_run_that_several_share(client: mlflow.MlflowClient, runs: list[str]) -> None:
     """The process that opened the run of a study was killed; another one still works on the study."""
     gone = replace(ProcessOwner.current(), pid=99999999).to_dict()
-    for tag, field in mlflow_runs.OWNER_TAGS.items():
+    for tag, field in owner_tags.OWNER_TAGS.items():
         if field in gone:
             client.set_tag(runs[0], tag, str(gone[field]))
     RunLease(client, runs[0]).renew()
-    assert runs[0] not in mlflow_runs.end_orphans(client)
+    assert runs[0] not in orphans.end_orphans(client)
 
 
 def test_it_is_renewed_while_the_block_runs(

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 
 from pipeline.processes import HEARTBEAT_SECONDS
 from pipeline.tracking import mlflow_runs
+from pipeline.tracking.runs import owner_tags
 
 JOIN_SECONDS = 5.0
 
@@ -47,7 +48,7 @@ class RunLease:
         """Write that this process holds the runs, now; a run that several share has the last of them."""
         for run_id in tuple(self._run_ids):
             with suppress(Exception):  # deleted, or the store is away for a moment: try again
-                mlflow_runs.set_tags(self._client, run_id, mlflow_runs.make_owner_tags())
+                mlflow_runs.set_tags(self._client, run_id, owner_tags.make_owner_tags())
 
     def _renew_again(self) -> None:
         while not self._stopped.wait(HEARTBEAT_SECONDS):

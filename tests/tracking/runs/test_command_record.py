@@ -8,16 +8,12 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.errors import BadModel
 from pipeline.settings.command_line import Overrides
-from pipeline.tracking import command_record, mlflow_runs, mlflow_store
+from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking.runs import command_record
 
 LONG = ["data=digits", f"search.enqueue={[f'model.hidden={width}' for width in range(16, 600)]}"]
 ODD = "data_dir=\udcff"
 """A folder whose name is no UTF-8."""
-
-
-@pytest.fixture
-def client() -> mlflow.MlflowClient:
-    return mlflow_store.open_store()
 
 
 @pytest.fixture

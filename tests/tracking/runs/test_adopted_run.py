@@ -8,15 +8,11 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.errors import BadInput
 from pipeline.processes import ProcessOwner
-from pipeline.tracking import adopted_run, mlflow_runs, mlflow_store
-from pipeline.tracking.adopted_run import DEFAULT_EXPERIMENT_ID
+from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking.runs import adopted_run, orphans, owner_tags
+from pipeline.tracking.runs.adopted_run import DEFAULT_EXPERIMENT_ID
 
 PROJECT = {"mlflow.project.entryPoint": "main"}
-
-
-@pytest.fixture
-def client() -> mlflow.MlflowClient:
-    return mlflow_store.open_store()
 
 
 @pytest.fixture
@@ -71,9 +67,9 @@ def test_the_default_experiment_gives_way(
     run = client.get_run(run_id)
     assert (run.info.experiment_id, run.info.run_name) == (chosen, "mine")
     assert run.data.tags["mlflow.project.entryPoint"] == "main"
-    assert mlflow_runs.read_owner(run) == ProcessOwner.from_dict(ProcessOwner.current().to_dict())
+    assert owner_tags.read_owner(run) == ProcessOwner.from_dict(ProcessOwner.current().to_dict())
     client.set_terminated(before)  # by `mlflow run`, which a deleted run would refuse
-    mlflow_runs.end_orphans(client)
+    orphans.end_orphans(client)
     assert client.get_run(before).info.lifecycle_stage == "deleted"
 
 
@@ -123,7 +119,7 @@ def test_a_run_that_is_not_free_is_not_written_into(
     if state == "ended":
         client.set_terminated(run_id)
     else:
-        mlflow_runs.set_tags(client, run_id, mlflow_runs.make_owner_tags())
+        mlflow_runs.set_tags(client, run_id, owner_tags.make_owner_tags())
     assert adopted_run.adopt_run(client, "second", experiment) is None
     assert capsys.readouterr().err.count("\n") == 1
     assert client.get_run(run_id).info.run_name == "first"
@@ -149,5 +145,5 @@ def test_a_command_that_records_nothing_leaves_no_run(
     run_id = opened(client, monkeypatch, experiment)
     adopted_run.discard_adopted_run(client)
     client.set_terminated(run_id)  # by `mlflow run`, which a deleted run would refuse
-    mlflow_runs.end_orphans(client)
+    orphans.end_orphans(client)
     assert client.search_runs([experiment]) == []

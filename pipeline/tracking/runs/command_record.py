@@ -1,10 +1,12 @@
 """The command line of a run in MLflow: tags that repeat it, and files for words too long for a tag."""
 
 import json
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -12,8 +14,9 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadModel
 from pipeline.secrets import mask
+from pipeline.settings.addresses import CHECKOUT
 from pipeline.settings.command_line import CommandLine, Overrides
-from pipeline.tracking.mlflow_runs import NOTE, TAG_LIMIT, log_files, read_git
+from pipeline.tracking.mlflow_runs import NOTE, TAG_LIMIT, log_files
 
 OVERRIDES, COMMAND = "overrides", "command"
 OVERRIDES_FILE, COMMAND_FILE = "overrides.json", "command.txt"
@@ -83,3 +86,16 @@ def make_git_tags() -> dict[str, str]:
 
 def _to_json(words: Sequence[str]) -> str:
     return json.dumps([mask(word) for word in words])
+
+
+def read_git(*words: str) -> str:
+    """Return what git says of the checkout; nothing where there is no git, or no checkout."""
+    if CHECKOUT is None:
+        return ""
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=CHECKOUT, stdout=PIPE, stderr=DEVNULL, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()

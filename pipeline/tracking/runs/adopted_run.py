@@ -12,15 +12,10 @@ from pipeline.errors import BadInput
 from pipeline.secrets import mask
 from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.mlflow_runs import (
-    ENTRY_POINT,
-    RUN_NAME,
-    discard_run,
-    make_owner_tags,
-    read_owner,
-    set_tags,
-)
+from pipeline.tracking.mlflow_runs import ENTRY_POINT, RUN_NAME, set_tags
 from pipeline.tracking.mlflow_store import ADOPTED, take_adopted_run
+from pipeline.tracking.runs.orphans import discard_run
+from pipeline.tracking.runs.owner_tags import make_owner_tags, read_owner
 
 EXPERIMENT, EXPERIMENT_NAME, EXPERIMENT_ID = (
     "tracking.experiment",

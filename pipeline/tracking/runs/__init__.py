@@ -1,0 +1,1 @@
+"""A run of MLflow beside what is written into it: its owner, its lease, its command and its params."""
