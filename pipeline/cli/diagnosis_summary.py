@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.run_summary import page_rows
+from pipeline.cli.summary.rows import list_page
 from pipeline.diagnosis.attempt import Attempt, Decision
 from pipeline.diagnosis.bottleneck import Bottleneck, Case, Words
 from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed
@@ -103,7 +103,7 @@ class DiagnosisPrinter:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="cyan", no_wrap=True)
         table.add_column()
-        rows, _ = page_rows(self._record)
+        rows, _ = list_page(self._record)
         for name, value in [*self._rows(), *rows]:
             table.add_row(name, value)
         title = f"[bold]{escape(self._record.name)}[/]"

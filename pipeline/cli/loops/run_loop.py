@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from pipeline.cli import run_summary
+from pipeline.cli.summary import rows, training
 from pipeline.errors import LoopFailed
 from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
@@ -39,7 +39,7 @@ def run(command_line: CommandLine) -> None:
         record.set_tags({"code.sha256": code})
         trained = _train(command_line, record)
         _record(command_line, trained, record)
-        run_summary.show_rows(record, run_summary.list_loop_rows(trained, settings.price, record))
+        rows.show_rows(record, training.list_loop(trained, settings.price, record))
 
 
 def _train(command_line: CommandLine, record: "RunRecorder") -> "LoopTrained":
@@ -67,9 +67,7 @@ def _record(command_line: CommandLine, trained: "LoopTrained", record: "RunRecor
     record.record_seconds(trained.seconds)
     record.log_files({"pictures/learning_curve.png": trial_plots.draw_learning_curves(trained.curve)})
     record.write_note(
-        run_summary.write_table(
-            run_summary.list_loop_rows(trained, settings.price, record), ("learning_curve",)
-        )
+        rows.write_table(training.list_loop(trained, settings.price, record), ("learning_curve",))
     )
     if trained.model is None:
         return

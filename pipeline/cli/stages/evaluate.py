@@ -11,7 +11,7 @@ def run(words: Sequence[str]) -> None:
     """Score a trained model on the test split and record the scores."""
     command_line, reference = compose_with_model(words)
     preparation = prepare(command_line)
-    from pipeline.cli import run_summary
+    from pipeline.cli.summary import results
     from pipeline.evaluation.evaluate import check_evaluation, evaluate
     from pipeline.models.predictor import make_predictor
     from pipeline.tracking import model_references
@@ -25,4 +25,4 @@ def run(words: Sequence[str]) -> None:
         privacy, epsilon = model_references.read_privacy(reference)
         if privacy:
             record.record_privacy(privacy, epsilon)
-    run_summary.show_evaluate(evaluation, preparation.prepared, record, privacy)
+    results.show_evaluate(evaluation, preparation.prepared, record, privacy)

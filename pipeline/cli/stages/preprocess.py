@@ -11,8 +11,8 @@ from pipeline.measures import Seconds
 def run(words: Sequence[str]) -> None:
     """Prepare the data of the words and record them."""
     preparation = prepare(compose(words))
-    from pipeline.cli import run_summary
+    from pipeline.cli.summary import results
 
     with open_record(preparation, "preprocess") as record:
         record.record_seconds(Seconds(prepare=preparation.prepare_seconds))
-    run_summary.show_preprocess(preparation.prepared, preparation.prepare_seconds, record)
+    results.show_preprocess(preparation.prepared, preparation.prepare_seconds, record)

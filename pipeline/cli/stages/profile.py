@@ -16,7 +16,7 @@ def run(words: Sequence[str]) -> None:
     int8 = f"profile.runtime={Runtime.litert_int8}"
     command_line, reference = compose_with_model([int8 if word == INT8 else word for word in words])
     preparation = prepare(command_line)
-    from pipeline.cli import run_summary
+    from pipeline.cli.summary import results
     from pipeline.models import litert
     from pipeline.models.predictor import make_predictor
     from pipeline.profiling.measure_roofline import MeasuredStep, measure_step
@@ -36,4 +36,4 @@ def run(words: Sequence[str]) -> None:
             record.record_step(step)
         except FulcrumError as error:  # the model answers to these data, but could not be trained on them
             step = error
-    run_summary.show_profile(cost, record, served, step)
+    results.show_profile(cost, record, served, step)

@@ -43,7 +43,7 @@ def _run_trial(command_line: CommandLine) -> None:
 def _run_network(command_line: CommandLine) -> None:
     """Run one trial of a network: prepare, train, evaluate, profile, and record each."""
     preparation = fit_preparation(prepare(command_line))
-    from pipeline.cli import run_summary
+    from pipeline.cli.summary import results
     from pipeline.trial.network import run_trial
 
     preparation, start = plan_start(preparation)
@@ -59,5 +59,5 @@ def _run_network(command_line: CommandLine) -> None:
         record.record_seconds(replace(result.seconds, prepare=preparation.prepare_seconds))
         record_model(record, result.model, preparation, result.trained.privacy)
         record.record_served(result.served)
-        record.write_note(run_summary.write_note(result, record))
-    run_summary.show_run(command_line, preparation.prepared, result, record)
+        record.write_note(results.write_note(result, record))
+    results.show_run(command_line, preparation.prepared, result, record)

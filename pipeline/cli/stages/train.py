@@ -11,7 +11,7 @@ from pipeline.cli.stages.recording import open_record, record_model, show_epochs
 def run(words: Sequence[str]) -> None:
     """Train a network and record its curve and its model."""
     preparation = fit_preparation(prepare(compose(words)))
-    from pipeline.cli import run_summary
+    from pipeline.cli.summary import results
     from pipeline.trial.network import train_to_end
 
     preparation, start = plan_start(preparation)
@@ -24,4 +24,4 @@ def run(words: Sequence[str]) -> None:
         record.record_warm_start(trained, start)
         record.record_seconds(replace(trained.seconds, prepare=preparation.prepare_seconds))
         record_model(record, trained.build_model(), preparation, trained.privacy)
-    run_summary.show_train(trained, record)
+    results.show_train(trained, record)

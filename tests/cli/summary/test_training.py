@@ -1,16 +1,16 @@
-"""What a person reads at the end of a command."""
+"""What a person reads of a training at the end of a command."""
 
 import pytest
 
-from pipeline.cli import run_summary
-from pipeline.evaluation.class_balance import ClassBalance
+from pipeline.cli.summary.rows import Rows
+from pipeline.cli.summary.training import list_contention, list_prices
 from pipeline.measures import Curve, Epoch, PowerDraw, Seconds
 from pipeline.training.train import Trained
 from tests.support import tiny
 
 
-def price_rows(made: Trained) -> run_summary.Rows:
-    return run_summary._price_rows(made.curve.last.device_seconds, made.settings.price, made.energy)
+def price_rows(made: Trained) -> Rows:
+    return list_prices(made.curve.last.device_seconds, made.settings.price, made.energy)
 
 
 def trained(words: str, *epochs: Epoch, drawn: PowerDraw | None = None) -> Trained:
@@ -64,15 +64,7 @@ def test_a_neighbour_is_named(lost: float, words: str) -> None:
         core_share=0.5,
         lost_seconds=lost,
     )
-    assert run_summary._contention_rows([QUIET]) == []
-    ((name, text),) = run_summary._contention_rows([QUIET, disturbed])
+    assert list_contention([QUIET]) == []
+    ((name, text),) = list_contention([QUIET, disturbed])
     assert name == "contended"
     assert f"others used the device in 1 of 2 epochs; {words}" in text
-
-
-def test_what_accuracy_hides_of_a_rare_class_is_said() -> None:
-    assert run_summary._balance_rows(ClassBalance(0.97, 0.96, 0.99), 0.98) == []
-    ((name, text),) = run_summary._balance_rows(ClassBalance(0.5, 0.49, 0.5, ("a", "[b]", "c", "d")), 0.98)
-    assert name == "balanced"
-    assert "50.00%[/] test" in text
-    assert r"never recognised: a, \[b], c and 1 more" in text

@@ -1,0 +1,1 @@
+"""What a command prints at its end: a few lines for a person."""

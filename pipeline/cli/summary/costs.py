@@ -1,0 +1,80 @@
+"""What a model costs in use, in rows: latency, throughput, size, and its training step."""
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from pipeline.cli.summary.rows import Rows
+from pipeline.errors import FulcrumError
+from pipeline.measures import Cost
+
+if TYPE_CHECKING:
+    from pipeline.models.litert import ServedFile
+    from pipeline.profiling.measure_roofline import MeasuredStep
+
+
+def list_costs(cost: Cost) -> Rows:
+    """List latency, throughput and size."""
+    latency = cost.latency
+    best = max(cost.throughput, key=lambda size: cost.throughput[size])
+    return [
+        (
+            "latency",
+            f"{latency.p50_ms:.3f} ms median for one sample, "
+            f"p95 {latency.p95_ms:.3f}, p99 {latency.p99_ms:.3f}",
+        ),
+        *_latency_rows(cost),
+        ("throughput", f"{cost.throughput[best]:,.0f} samples/s at batch {best}"),
+        (
+            "model",
+            f"{cost.parameters:,} parameters, {cost.model_bytes / 1e6:.2f} MB, {cost.flops:,} FLOPs a sample",
+        ),
+    ]
+
+
+def _latency_rows(cost: Cost) -> Rows:
+    """Return what the first answer takes, and answers to more samples at once."""
+    batches = [
+        f"{calls.p50_ms:.3g} ms for {size:,} (p99 {calls.p99_ms:.3g})"
+        for size, calls in cost.latency_by_batch.items()
+        if size > 1
+    ]
+    cold = [f"{cost.cold_ms:.3g} ms cold, the first answer"] if cost.cold_ms is not None else []
+    return [("", f"[dim]{'; '.join([*cold, *batches])}[/]")] if cold or batches else []
+
+
+def list_served(cost: Cost, served: "ServedFile | None") -> Rows:
+    """Return what a file of its own answers with, beside the compiled model that it was made from."""
+    if served is None or cost.compiled_latency is None:
+        return []
+    measure = served.measure
+    accuracies = [measure.format(value) for value in (served.accuracy, served.compiled_accuracy)]
+    compiled, latency = cost.compiled_latency.p50_ms, cost.latency.p50_ms
+    return [
+        (
+            escape(served.runtime),
+            f"[bold]{accuracies[0]}[/] validation {measure.label}, {latency:.3f} ms, "
+            f"{len(served.content) / 1e6:.2f} MB",
+        ),
+        ("", f"[dim]the compiled model: {accuracies[1]}, {compiled:.3f} ms ({compiled / latency:.3g}x)[/]"),
+    ]
+
+
+def list_step(step: "MeasuredStep | FulcrumError") -> Rows:
+    """Return what a training step takes, and how far that is from what the device can do."""
+    if isinstance(step, FulcrumError):
+        return [("training step", f"[dim]not measured: {escape(str(step))}[/]")]
+    samples = "1 sample" if step.batch == 1 else f"{step.batch:,} samples"
+    tried = f" [dim](measured: {step.tried})[/]" if step.tried else ""
+    rows: Rows = [("training step", f"{1000 * step.seconds:.3g} ms for {samples}, {step.engine} loop{tried}")]
+    roofline = step.roofline
+    if roofline is None:
+        return [*rows, ("", "[dim]its layers do not tell what they compute, so it has no roofline[/]")]
+    speed = f"{roofline.flops_per_second / 1e9:.3g} GFLOP/s, [bold]{roofline.peak_share:.0%}[/] of the peak"
+    far = f"{roofline.slowdown:.2g}x slower than its roof allows" if roofline.slowdown > 1 else "at its roof"
+    work = f"{roofline.work.flops / 1e6:.3g} MFLOP, {roofline.work.bytes / 1e6:.3g} MB moved at least"
+    return [
+        *rows,
+        ("roofline", f"{speed} in {roofline.precision} products; {roofline.bound}, {far}"),
+        ("", f"[dim]a step: {work}[/]"),
+    ]

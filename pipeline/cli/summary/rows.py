@@ -1,0 +1,60 @@
+"""Rows of a summary: on the terminal with the page of the run, and in Markdown."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from pipeline import output
+from pipeline.cli.compose import compose
+from pipeline.cli.ui import build_link, format_ui_command
+from pipeline.secrets import mask
+from pipeline.settings import addresses
+
+if TYPE_CHECKING:
+    from pipeline.tracking.run_recorder import RunRecorder
+
+Rows = list[tuple[str, str]]
+
+
+def write_table(rows: Rows, pictures: Sequence[str]) -> str:
+    """Return rows and pictures in Markdown. `pictures`: names of those of the run."""
+    lines = [f"| {name} | {Text.from_markup(value).plain} |" for name, value in rows]
+    shown = " ".join(f"![{name}](pictures/{name}.png)" for name in pictures)
+    return "\n".join(["| | |", "|---|---|", *lines, "", shown])
+
+
+def list_page(record: "RunRecorder") -> tuple[Rows, str]:
+    """Return rows that say how to see the run, and the address of its page."""
+    ui = compose([]).settings.ui
+    address = addresses.read_uri()
+    base = mask(address) if address.startswith("http") else build_link(ui)
+    page = f"{base}/#/experiments/{record.experiment_id}/runs/{record.run_id}"
+    shown = [] if address.startswith("http") else [("see it", f"{format_ui_command()}[dim], then[/]")]
+    return [("run", record.run_id), *shown], page
+
+
+def show_rows(record: "RunRecorder", rows: Rows) -> None:
+    """Show rows, and where the run is seen."""
+    if output.hand_over(record.run_id):
+        return
+    more, page = list_page(record)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column()
+    for name, value in [*rows, *more]:
+        table.add_row(name, value)
+    console = Console(highlight=False)
+    console.print(
+        Panel(table, title=f"[bold]{record.name}[/]", title_align="left", box=box.ROUNDED, expand=False)
+    )
+    console.print(f"  {page}", soft_wrap=True)  # alone on its line, so that a terminal makes it a link
+
+
+def format_seconds(value: float) -> str:
+    """Format seconds with two digits, long ones with one."""
+    return f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"

@@ -1,0 +1,134 @@
+"""What a model gets right and wrong, in rows."""
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.cli.summary.rows import Rows
+from pipeline.settings.measuring import Claim
+from pipeline.settings.searching.measures import (
+    ACCURACY_MEASURE,
+    AUC,
+    BALANCED_ACCURACY,
+    BY_CLASS,
+    BY_ORDER,
+    F1,
+    R2_MEASURE,
+)
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.class_balance import ClassBalance
+    from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
+    from pipeline.evaluation.quantities import QuantityEvaluation
+    from pipeline.trial.network import TrialResult
+
+
+def list_objective(outcome: "TrialResult") -> Rows:
+    """Return a line of what is maximised, where that is none of the lines that follow."""
+    measure, evaluation = outcome.trained.settings.measure, outcome.evaluation
+    balance = getattr(evaluation, "balance", None)
+    if balance is None or measure.name not in (*BY_CLASS, *BY_ORDER):
+        return []
+    tested = {BALANCED_ACCURACY: balance.accuracy, F1: balance.f1, AUC: balance.auc}[measure.name]
+    reached = f"[bold]{measure.format(outcome.trained.curve.last.validation_accuracy)}[/] validation"
+    test = "" if tested is None else f", [bold]{measure.format(tested)}[/] test"
+    return [(measure.label, f"{reached}{test}; this is maximised")]
+
+
+def list_scores(evaluation: "AnyEvaluation") -> Rows:
+    """List what a model of classes or of a quantity reaches on validation and test rows."""
+    from pipeline.evaluation.quantities import QuantityEvaluation
+
+    return (
+        _quantity_rows(evaluation) if isinstance(evaluation, QuantityEvaluation) else _class_rows(evaluation)
+    )
+
+
+def _quantity_rows(evaluation: "QuantityEvaluation") -> Rows:
+    """Return the errors in the label's unit, and what always answering the mean would have."""
+    validation, test, measure = evaluation.validation, evaluation.test, R2_MEASURE
+    values = f"[bold]{measure.format(validation.r2)}[/] validation, [bold]{measure.format(test.r2)}[/] test"
+    mean = f"; always answering the training mean: {_format_error(evaluation.rmse_of_mean)} test"
+    return [
+        (measure.label, values),
+        ("RMSE", f"{_format_error(validation.rmse)} validation, {_format_error(test.rmse)} test{mean}"),
+        ("MAE", f"{_format_error(validation.mae)} validation, {_format_error(test.mae)} test"),
+        ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
+    ]
+
+
+def _format_error(error: float) -> str:
+    """Format an error in the label's unit, with four significant digits."""
+    return f"{error:,.0f}" if error >= 10_000 else f"{error:.4g}"
+
+
+def _class_rows(evaluation: "Evaluation") -> Rows:
+    validation, test = evaluation.validation, evaluation.test
+    shifted: Rows = []
+    if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
+        accuracies = (evaluation.accuracy_under_shift, evaluation.test_accuracy_under_shift)
+        shifted.append(("under shift", f"{accuracies[0]:.2%} validation, {accuracies[1]:.2%} test"))
+    return [
+        ("accuracy", f"[bold]{validation.accuracy:.2%}[/] validation, [bold]{test.accuracy:.2%}[/] test"),
+        *list_balance(evaluation.balance, test.accuracy),
+        *_file_rows(evaluation),
+        ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
+        *shifted,
+        *(("membership", attack.describe()) for attack in evaluation.membership),
+        *_attack_rows(evaluation),
+    ]
+
+
+def _attack_rows(evaluation: "Evaluation") -> Rows:
+    """Return lines where the model was attacked: what is left of its accuracy, and by which attack."""
+    if evaluation.attacked is None:
+        return []
+    validation, test = evaluation.attacked.validation, evaluation.attacked.test
+    interval = f"95 % interval {test.low:.2%} to {test.high:.2%}"
+    shares = f"[bold]{validation.value:.2%}[/] validation, [bold]{test.value:.2%}[/] test ({interval})"
+    return [("under attack", shares), ("", f"[dim]{evaluation.attacked.about}[/]")]
+
+
+def _file_rows(evaluation: "Evaluation") -> Rows:
+    """Return a line where a file is several rows, as a long sound."""
+    if evaluation.file_accuracy is None:
+        return []
+    return [("by file", f"[bold]{evaluation.file_accuracy:.2%}[/] test, a sound by the mean of its excerpts")]
+
+
+def list_balance(balance: "ClassBalance", accuracy: float) -> Rows:
+    """Return a line where accuracy hides what became of a rare class."""
+    rows = _auc_rows(balance)
+    if not balance.is_telling(accuracy):
+        return rows
+    line = f"[bold]{balance.accuracy:.2%}[/] test, every class counting alike"
+    if balance.unrecognised:
+        names = ", ".join(map(escape, balance.unrecognised[:3]))
+        more = len(balance.unrecognised) - 3
+        line += f"; [yellow]never recognised: {names}{f' and {more} more' if more > 0 else ''}[/]"
+    return [("balanced", line), *rows]
+
+
+def _auc_rows(balance: "ClassBalance") -> Rows:
+    """Return a line with the area under the ROC curve and its interval, where every class has rows."""
+    if balance.auc is None or balance.auc_half_width is None:
+        return []
+    half_width = ACCURACY_MEASURE.format_width(balance.auc_half_width)
+    return [("AUC", f"{balance.auc:.2%} ±{half_width} test")]
+
+
+def show_claim(claim: Claim, evaluation: "AnyEvaluation") -> None:
+    """Show what was published beside what the test split says."""
+    if not hasattr(evaluation.test, "accuracy"):
+        return  # published figures are of classes
+    table = Table(title="Claim against test split", caption=claim.source, box=box.SIMPLE_HEAD)
+    for heading in ("", "claimed", "measured", "difference"):
+        table.add_column(heading, justify="right")
+    test = evaluation.test
+    points = 100 * (test.accuracy - claim.accuracy)
+    table.add_row("accuracy", f"{claim.accuracy:.2%}", f"{test.accuracy:.2%}", f"{points:+.2f} points")
+    table.add_row("loss", f"{claim.loss:.4f}", f"{test.loss:.4f}", f"{test.loss - claim.loss:+.4f}")
+    Console(highlight=False).print(table)

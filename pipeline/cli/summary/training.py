@@ -1,0 +1,110 @@
+"""What a training took, in rows: seconds, money, energy, privacy, and who else used the device."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from pipeline.cli.summary.rows import Rows, format_seconds
+from pipeline.formatting import format_number
+from pipeline.measures import Epoch, PowerDraw, Seconds
+from pipeline.settings.measuring import Price
+from pipeline.trial.reports import TEST
+
+if TYPE_CHECKING:
+    from pipeline.tracking.run_recorder import RunRecorder
+    from pipeline.training.train import Trained
+    from pipeline.trial.loop_states import LoopTrained
+
+
+def list_training(trained: "Trained", seconds: Seconds, record: "RunRecorder") -> Rows:
+    cost = trained.curve.last.device_seconds
+    excluded_seconds = {
+        "compile": seconds.compile,
+        "warm-up": seconds.warm_up,
+        "input": seconds.input,
+        "validation": seconds.validate,
+        "evaluation": seconds.evaluate,
+        "profile": seconds.profile,
+    }
+    excluded = ", ".join(
+        f"{name} {format_seconds(value)}" for name, value in excluded_seconds.items() if value
+    )
+    return [
+        (
+            record.cost_metric,
+            f"[bold]{format_seconds(cost)}[/] for {trained.curve.last.number} epochs of training",
+        ),
+        ("", f"[dim]not in it: {excluded}[/]"),
+        *list_prices(cost, trained.settings.price, trained.energy),
+        *list_privacy(trained.privacy.describe() if trained.privacy else ""),
+        ("device", f"{trained.device} [dim]({trained.engine} loop{_format_measured(trained)})[/]"),
+        *list_contention(trained.curve.epochs),
+    ]
+
+
+def _format_measured(trained: "Trained") -> str:
+    """Return what was measured where `engine=auto` chose the loop by measurement."""
+    from pipeline.models.architectures import architecture_of
+    from pipeline.training import measured_engine
+
+    if architecture_of(trained.settings.model).is_perceptron:
+        return ""
+    measured = measured_engine.describe_measured(trained.settings, trained.device, trained.engine)
+    return f", measured: {measured}" if measured else ""
+
+
+def list_loop(trained: "LoopTrained", price: Price, record: "RunRecorder") -> Rows:
+    """List what a training loop of the user's own has come to."""
+    curve, last, seconds = trained.curve, trained.curve.last, trained.seconds
+    tested = "" if trained.test_accuracy is None else f", [bold]{trained.test_accuracy:.2%}[/] test"
+    others = {name: value for name, value in trained.numbers[-1].items() if name != TEST}
+    cost = f"[bold]{format_seconds(last.device_seconds)}[/] for {_count_epochs(last.number)} of training"
+    left_out = f"[dim]not in it: {format_seconds(seconds.validate)} that were not to be counted[/]"
+    return [
+        ("accuracy", f"[bold]{last.validation_accuracy:.2%}[/]{tested}"),
+        *((escape(name), f"{value:.6g}") for name, value in others.items()),
+        (record.cost_metric, cost),
+        *([("", left_out)] if seconds.validate else []),
+        *list_prices(last.device_seconds, price, trained.energy),
+        ("device", curve.device),
+        *list_contention(curve.epochs),
+    ]
+
+
+def _count_epochs(number: int) -> str:
+    return "1 epoch" if number == 1 else f"{number} epochs"
+
+
+def list_prices(device_seconds: float, price: Price, drawn: PowerDraw) -> Rows:
+    money, currency = price.of(device_seconds), price.currency.upper()
+    rows: Rows = []
+    if money is not None:
+        rows.append(("price", f"{money:.3g} {currency} at {price.per_hour} {currency} an hour of one device"))
+    if drawn.joules is not None:
+        how = "; [yellow]an estimate, the device tells nothing[/]" if drawn.estimated else ""
+        rows.append(("energy", f"{format_number(drawn.joules)} J, {drawn.watts:.3g} W on average{how}"))
+        carbon = price.weigh_carbon(drawn.joules)
+        if carbon is not None:
+            of = " of an estimate" if drawn.estimated else ""
+            rows.append(("carbon", f"{carbon:.3g} g CO2 at {price.carbon:g} g a kWh{of}"))
+    return rows
+
+
+def list_privacy(line: str) -> Rows:
+    """Return a row of what was spent of the privacy of the training rows, none where nobody counted."""
+    return [("privacy", escape(line))] if line else []
+
+
+def list_contention(epochs: Sequence[Epoch]) -> Rows:
+    """Return a row where other processes used the device, none otherwise."""
+    contended = sum(epoch.contended for epoch in epochs)
+    if not contended:
+        return []
+    lost = epochs[-1].lost_seconds
+    effect = (
+        f"{format_seconds(lost)} that others took are not in the cost" if lost else "the cost may be too high"
+    )
+    return [
+        ("contended", f"[yellow]others used the device in {contended} of {len(epochs)} epochs; {effect}[/]")
+    ]
