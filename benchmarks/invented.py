@@ -15,7 +15,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy.engine import Engine
+from sqlalchemy import create_engine, select
 
 from pipeline.frontier_sampler.distributions import convert_distribution
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
@@ -160,12 +160,14 @@ def make_outcome(trial: InventedTrial, device: str, run_id: str | None = None) -
 
 
 def write_trials(
-    engine: Engine, study_id: int, trials: Sequence[InventedTrial], device: str, run_ids: Sequence[str] = ()
+    address: str, study: str, trials: Sequence[InventedTrial], device: str, run_ids: Sequence[str] = ()
 ) -> None:
     """Write trials into an empty study; an interrupted one is followed by the trial that repeats it."""
     owner = ProcessOwner.current().to_dict()
     rows = _Rows()
-    with engine.begin() as connection:
+    with create_engine(address).begin() as connection:
+        of_study = select(models.StudyModel.study_id).where(models.StudyModel.study_name == study)
+        study_id = connection.execute(of_study).scalar_one()
         first = connection.execute(models.TrialModel.__table__.select()).fetchall()
         offset = max((row.trial_id for row in first), default=0) + 1
         for trial in trials:

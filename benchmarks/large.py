@@ -29,13 +29,13 @@ from benchmarks import machine, report
 from benchmarks.engine import KEPT
 from benchmarks.invented import InventedTrial, Inventor, make_outcome, write_trials
 from benchmarks.results import Goal
-from pipeline.cli import frontier as frontier_command
+from pipeline.cli.frontier import command as frontier_command
 from pipeline.cli.sweep import plan as sweep_plan
 from pipeline.frontier_sampler.sampler import FrontierSampler
 from pipeline.reports import study_html, study_markdown, study_plots
 from pipeline.search.ask_tell import TrialSuggester
 from pipeline.search.importance import compute_importances
-from pipeline.search.samplers import make_distribution
+from pipeline.search.samplers import make_distribution, suggest_value
 from pipeline.search.study_store import StudyStore
 from pipeline.search.trial_rows import ResultsReader
 from pipeline.settings.search import Sampler
@@ -109,7 +109,7 @@ def fill(address: str, plan: sweep_plan.SweepPlan, count: int) -> list[InventedT
     trials = Inventor(plan.space, plan.epochs).invent(count)
     store = StudyStore(address, NAME, plan.describe_study(DEVICE))
     store.task_queue()
-    write_trials(store._storage._backend.engine, store._id, trials, DEVICE)
+    write_trials(address, NAME, trials, DEVICE)
     return trials
 
 
@@ -208,7 +208,7 @@ def time_plain(clock: Clock, plan: sweep_plan.SweepPlan, count: int, asks: int) 
         start = time.perf_counter()
         trial = study.ask()
         for dimension in plan.space.iterate_active(params):
-            params[dimension.name] = trial._suggest(dimension.name, distributions[dimension.name])
+            params[dimension.name] = suggest_value(trial, dimension.name, distributions[dimension.name])
         asking.append(time.perf_counter() - start)
         curve = inventor.train(trial.number, params).curve
         trial.set_user_attr("curve", curve)

@@ -62,7 +62,7 @@ def measure(before: int, trials: int) -> Overhead:
     stops: list[float] = []
     asked: list[float] = []
     apart: list[float] = []
-    propose, write = ask_tell.TrialSuggester.suggest, Dispatcher._write_outcome
+    propose, write = ask_tell.TrialSuggester.suggest, Dispatcher.write_outcome
 
     def timed_propose(self: ask_tell.TrialSuggester) -> object:
         start = time.perf_counter()
@@ -79,7 +79,7 @@ def measure(before: int, trials: int) -> Overhead:
     # Models are kept at the end of a study, not with each trial, and invented trials have none.
     with (
         patch.object(ask_tell.TrialSuggester, "suggest", timed_propose),
-        patch.object(Dispatcher, "_write_outcome", timed_write),
+        patch.object(Dispatcher, "write_outcome", timed_write),
         patch.object(StudyObserver, "finish", lambda *_: None),
     ):
         sweep_command.run(words)
@@ -92,8 +92,6 @@ def measure(before: int, trials: int) -> Overhead:
 
 def fill(words: Sequence[str], count: int) -> None:
     """Finished trials with invented curves, as a long sweep would have left them."""
-    from optuna.samplers import RandomSampler
-
     from pipeline.cli.sweep import plan as plans
     from pipeline.hardware import device
     from pipeline.search import study_store
@@ -107,7 +105,6 @@ def fill(words: Sequence[str], count: int) -> None:
         addresses.make_study_address(), told.search.study or "", plan.describe_study(held.name)
     )
     asker = TrialSuggester(plan.space, Sampler.random, None, 0, 1)
-    assert isinstance(asker._study.sampler, RandomSampler)
     draw = np.random.default_rng(0)
     for _ in range(count):
         proposal = asker.suggest()

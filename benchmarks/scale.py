@@ -33,7 +33,7 @@ from rich.console import Console
 from benchmarks import machine, report
 from benchmarks.engine import KEPT
 from benchmarks.results import Goal
-from benchmarks.table import Table, _inner, read
+from benchmarks.table import Table, read, select_searched
 from pipeline.frontier import compute_log_hypervolume, select_frontier
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Curve, Epoch, Point
@@ -102,7 +102,9 @@ class SimulatedPool:
             )
 
     def _train(self, job: Job, now: float) -> Iterator[tuple[float, Any]]:
-        row = self.table.rows[self.table.nearest(_inner(describe(job.settings), self.table.parameters))]
+        row = self.table.rows[
+            self.table.nearest(select_searched(describe(job.settings), self.table.parameters))
+        ]
         epochs = tuple(
             Epoch(
                 number=number,
@@ -234,10 +236,10 @@ def measure(table: Table, slots: int, stretch: float, seconds: float, trials: in
 
     words = [*WORDS, f"train.epochs={table.epochs}", f"search.study={slots}-slots", f"search.trials={trials}"]
     with (
-        patch.object(sweep_command, "_open_pool", open_pool),
-        patch.object(sweep_command, "_check_network", lambda *_: None),
+        patch.object(sweep_command, "open_pool", open_pool),
+        patch.object(sweep_command, "check_network", lambda *_: None),
         patch.object(StudyObserver, "finish", lambda *_: ends.append(made[0].busy)),
-        patch.object(Sweep, "_explain_end", explain_end),
+        patch.object(Sweep, "explain_end", explain_end),
         redirect_stdout(io.StringIO()),
     ):
         sweep_command.run(words)

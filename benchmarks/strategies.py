@@ -27,6 +27,7 @@ from pipeline.frontier_sampler.domains import Choices, Numeric
 from pipeline.frontier_sampler.encoding import make_key
 from pipeline.frontier_sampler.sampler import FrontierSampler
 from pipeline.measures import Point
+from pipeline.search.samplers import suggest_value
 
 Strategy = Callable[[Ledger, int], None]
 DIRECTIONS = ["maximize", "minimize"]
@@ -54,7 +55,7 @@ def suggest(trial: optuna.Trial, table: Space) -> dict[str, Any]:
     params: dict[str, Any] = {}
     for each in table.space.parameters:
         if each.applies_to(params):
-            params[each.name] = trial._suggest(each.name, distribution_of(each.domain))
+            params[each.name] = suggest_value(trial, each.name, distribution_of(each.domain))
     return params
 
 
@@ -97,7 +98,7 @@ def _by_sampler(
                 with ledger.thinking():
                     trial = study.ask()
                     params = suggest(trial, ledger.table)
-                    epochs = trial._suggest(EPOCHS, epochs_of(ledger.table))
+                    epochs = suggest_value(trial, EPOCHS, epochs_of(ledger.table))
                 ledger.start(ledger.find_row(params, epochs), epochs, trial, every=every)
             ended = ledger.finish_next()
             with ledger.thinking():

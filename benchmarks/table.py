@@ -86,7 +86,7 @@ class Table(Space):
         first, last = min(row.curve[0][0] for row in rows), max(row.curve[-1][0] for row in rows)
         super().__init__(_parameters([row.params for row in rows]), first, last)
         self.rows += rows
-        self.inner += [_inner(row.params, self.parameters) for row in rows]
+        self.inner += [select_searched(row.params, self.parameters) for row in rows]
         self.place |= {make_key(params): at for at, params in enumerate(self.inner)}
         self.measure([Point(accuracy, seconds) for row in rows for _, seconds, accuracy in row.curve])
 
@@ -225,7 +225,7 @@ def _twins(
     return best[1]
 
 
-def _inner(params: Mapping[str, Any], parameters: Sequence[Parameter]) -> dict[str, Any]:
+def select_searched(params: Mapping[str, Any], parameters: Sequence[Parameter]) -> dict[str, Any]:
     """A row's values under the names of the space."""
     found: dict[str, Any] = {}
     for each in parameters:

@@ -41,6 +41,9 @@ LIBRARIES = {
     "tensorflow": {"backend"},
 }
 MOST_MODULES = 18
+OURS = {"pipeline", "benchmarks", "examples", "tools", "tests"}
+OWN = {"self", "cls", "super()"}
+PATCHING = {"patch.object", "setattr", "getattr", "monkeypatch.setattr"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -101,6 +104,43 @@ def test_no_modules_import_each_other_in_a_circle_not_even_for_types() -> None:
         for name, path in names.items()
     }
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "examples", "tools", "tests"])
+def test_what_stands_outside_uses_public_names_alone(folder: str) -> None:
+    """A name with an underscore in front may change with any commit; tests may exchange it, not import it."""
+    private = [
+        f"{path.relative_to(ROOT.parent)}:{line} {name}"
+        for path in sorted((ROOT.parent / folder).rglob("*.py"))
+        for line, name in private_names_of(ast.parse(path.read_text()), is_test=folder == "tests")
+    ]
+    assert private == []
+
+
+def private_names_of(tree: ast.Module, *, is_test: bool) -> Iterator[tuple[int, str]]:
+    """Yield the names of ours that a module imports, reads off an object, or exchanges in one."""
+    foreign = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            of_ours = (getattr(node, "module", None) or "").split(".")[0] in OURS
+            names = [alias.name for alias in node.names]
+            foreign |= (
+                set() if of_ours else {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+            )
+            yield from ((node.lineno, name) for name in names if of_ours and is_private(name))
+    if is_test:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr) and ast.unparse(node.value) not in OWN:
+            if ast.unparse(node.value).split(".")[0] not in foreign:
+                yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in PATCHING:
+            texts = [arg.value for arg in node.args[1:2] if isinstance(arg, ast.Constant)]
+            yield from ((node.lineno, text) for text in texts if is_private(str(text)))
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
 
 
 def test_no_folder_is_too_full_and_the_top_level_is_small() -> None:

@@ -94,6 +94,15 @@ def _imply_words(config: DictConfig, typed: Sequence[str]) -> list[str]:
     return words
 
 
+def find_mistake(words: Sequence[str]) -> BadSetting | None:
+    """Return what is wrong with the words, None where nothing is."""
+    try:
+        compose(words)
+    except BadSetting as error:
+        return error
+    return None
+
+
 def fit_to_rows(command_line: CommandLine, rows: int) -> CommandLine:
     """Return the command line with epochs and batch that suit its training rows, where nobody chose them."""
     words = choose_words(command_line, rows)

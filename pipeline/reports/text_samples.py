@@ -85,7 +85,7 @@ def draw_error_ngrams(evaluation: Evaluation, prepared: Prepared) -> bytes | Non
 
 def _draw_page(rows: Sequence[Row], title: str, subtitle: str, colour: str) -> Figure:
     """Draw each text below its coloured heading."""
-    shown = [(head, _wrap(text)) for head, text in rows]
+    shown = [(head, wrap_text(text)) for head, text in rows]
     height = sum(0.22 + 0.17 * len(lines) + 0.08 for _, lines in shown)
     figure = make_figure(7.4, height, title, subtitle)
     total = height + HEAD
@@ -104,7 +104,8 @@ def _draw_page(rows: Sequence[Row], title: str, subtitle: str, colour: str) -> F
     return figure
 
 
-def _wrap(text: str) -> list[str]:
+def wrap_text(text: str) -> list[str]:
+    """Break a text into at most `LINES` lines of `LETTERS` letters; what is left out ends in an ellipsis."""
     lines = textwrap.wrap(" ".join(text.split()), LETTERS)[: LINES + 1] or [""]
     if len(lines) > LINES:
         lines = [

@@ -8,19 +8,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.frontier_sampler.forecast import Outlook
 from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.sampler import FrontierSampler
 from pipeline.search.optuna_storage import DIRECTIONS, OUTCOME, make_directions
-from pipeline.search.samplers import SamplerTask, freeze_params, make_distribution, make_sampler
-from pipeline.search.space import Dimension, SearchSpace, Value
+from pipeline.search.samplers import (
+    SamplerTask,
+    freeze_params,
+    make_distribution,
+    make_sampler,
+    suggest_value,
+)
+from pipeline.search.space import SearchSpace, Value
 from pipeline.search.study_store import WORDS, ProposedTrial, read_end
 from pipeline.search.workers.job import Limits
 from pipeline.settings.search import Sampler
@@ -92,22 +93,10 @@ class TrialSuggester:
             warnings.filterwarnings("ignore", "FrontierSampler repeats")  # `suggest` notices
             trial = self._study.ask()
             for dimension in self._space.iterate_active(params):
-                params[dimension.name] = self._suggest_value(trial, dimension)
+                params[dimension.name] = suggest_value(trial, dimension.name, make_distribution(dimension))
         self._asked_position = trial.number
         row = self._study.get_trials(deepcopy=False)[trial.number]
         return ProposedTrial(params, trial.distributions, row.system_attrs)
-
-    @staticmethod
-    def _suggest_value(trial: optuna.Trial, dimension: Dimension) -> Value:
-        name, values = dimension.name, make_distribution(dimension)
-        match values:
-            case CategoricalDistribution():
-                return trial.suggest_categorical(name, values.choices)
-            case IntDistribution():
-                return trial.suggest_int(name, values.low, values.high, log=values.log, step=values.step)
-            case _:
-                assert isinstance(values, FloatDistribution)
-                return trial.suggest_float(name, values.low, values.high, log=values.log, step=values.step)
 
     def bind(self, number: int | None) -> None:
         """Note that the suggestion became trial `number` of the study; None: nothing became of it."""
@@ -171,7 +160,7 @@ class TrialSuggester:
     def _finish(self, row: FrozenTrial) -> None:
         position = self._positions[row.number]
         trial_id = self._study.get_trials(deepcopy=False)[position]._trial_id
-        for key, value in _list_lessons(row).items():
+        for key, value in list_lessons(row).items():
             self._study._storage.set_trial_user_attr(trial_id, key, value)
         for name, excess in _measure_excess(row, self._limits).items():
             optuna.Trial(self._study, trial_id).set_constraint(name, excess)
@@ -194,7 +183,7 @@ class _TrialCopy(FrozenTrial):
             datetime_complete=row.datetime_complete,
             params=row.params,
             distributions=row.distributions,
-            user_attrs=_list_lessons(row),
+            user_attrs=list_lessons(row),
             system_attrs=dict(row.system_attrs),
             intermediate_values={},
             trial_id=-1,
@@ -217,7 +206,7 @@ def _measure_excess(row: FrozenTrial, limits: Limits) -> dict[str, float]:
     return {name: math.log(value / limit) for name, (value, limit) in measured.items() if value and limit}
 
 
-def _list_lessons(row: FrozenTrial) -> dict[str, Any]:
+def list_lessons(row: FrozenTrial) -> dict[str, Any]:
     """Return what a sampler may learn from: the full curve.
 
     An R2 below 0 counts as 0: how much worse than the mean a state is teaches nothing.

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 from pipeline.errors import BadSetting
 from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.sampler import FrontierSampler
-from pipeline.search.space import Dimension, SearchSpace
+from pipeline.search.space import Dimension, SearchSpace, Value
 from pipeline.settings.search import Sampler
 
 
@@ -142,6 +142,19 @@ def make_distribution(dimension: Dimension) -> BaseDistribution:
         step = 1 if dimension.step is None else int(dimension.step)
         return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log, step=step)
     return FloatDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
+
+
+def suggest_value(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Value:
+    """Ask the sampler of a trial for the value of a parameter, as an objective function does."""
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+        case IntDistribution(low=low, high=high, log=log, step=step):
+            return trial.suggest_int(name, low, high, log=log, step=step)
+        case FloatDistribution(low=low, high=high, log=log, step=step):
+            return trial.suggest_float(name, low, high, log=log, step=step)
+        case _:
+            raise TypeError(f"no parameter has such values: {distribution}")
 
 
 def freeze_params(params: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:

@@ -90,7 +90,7 @@ class Sweep:
         self._proposer.show(self.store.trials())
         return self._proposer.look_ahead(max(accuracies))
 
-    def _explain_end(self) -> str:
+    def explain_end(self) -> str:
         """Explain why no trial may begin any more, not even one that waits; empty where one may."""
         search, price = self.spec.search, self.spec.command_line.settings.price
         if search.timeout is not None and time.monotonic() - self._started_at > search.timeout:
@@ -114,7 +114,7 @@ class Sweep:
 
     def _begin_trial(self) -> bool:
         """Start a trial that waits, or a new one; return whether there was one."""
-        self.end = self._explain_end()
+        self.end = self.explain_end()
         if self.end:
             return False
         with signals.hold_back():

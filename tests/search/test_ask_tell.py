@@ -6,7 +6,7 @@ import warnings
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from pipeline.search.ask_tell import TrialSuggester, _list_lessons
+from pipeline.search.ask_tell import TrialSuggester, list_lessons
 from pipeline.search.optuna_storage import OUTCOME
 from pipeline.search.space import Condition, Dimension, SearchSpace
 from pipeline.search.study_store import WORDS, ProposedTrial
@@ -279,5 +279,5 @@ def test_an_r2_below_zero_teaches_the_frontier_sampler_as_much_as_zero() -> None
             values=(0.4, 3.0),
             user_attrs={OUTCOME: {"curve": [[1, 1.0, worst], [2, 3.0, 0.4]], "fair_midway": True}},
         )
-        lessons.append(_list_lessons(row))
+        lessons.append(list_lessons(row))
     assert [list(map(list, each["curve"])) for each in lessons] == [[[1, 1.0, 0.0], [2, 3.0, 0.4]]] * 2

@@ -184,7 +184,7 @@ class Dispatcher:
             case Crash(text=text):
                 error = text.strip().splitlines()[-1]
                 outcome = TrialOutcome(status="failed", reason=f"error of the program: {error}")
-                self._write_outcome(store, job.number, outcome)
+                self.write_outcome(store, job.number, outcome)
                 raise SearchStopped(
                     f"trial {trial.number} ended by an error of the program ({error}); the sweep stops, what "
                     f"it found is kept; repeat the trial with: {trial.command_line.command_line('run')}\n"
@@ -195,7 +195,7 @@ class Dispatcher:
             case TrialOutcome(status="refused", reason=reason):
                 raise SearchStopped(f"{reason} (trial {trial.number} is given back)")
             case TrialOutcome():
-                self._write_outcome(store, job.number, event)
+                self.write_outcome(store, job.number, event)
 
     def _handle_stoppage(self, store: StudyStore, number: int, stoppage: Stoppage) -> None:
         """Give the trial back, or let it fail where it may have ended its worker for the second time."""
@@ -203,7 +203,7 @@ class Dispatcher:
         if not stoppage.is_innocent and store.is_last_death(number):
             twice = f"{stoppage.reason}, twice"
             failed = TrialOutcome(status="failed", reason=twice, paid_seconds=stoppage.paid_seconds)
-            self._write_outcome(store, number, failed)
+            self.write_outcome(store, number, failed)
             return
         store.note_spent(number, stoppage.paid_seconds)
         with signals.hold_back():
@@ -211,7 +211,7 @@ class Dispatcher:
         self._observer.show_loss(trial, stoppage.reason, stoppage.paid_seconds)
         self._results = None
 
-    def _write_outcome(self, store: StudyStore, number: int, outcome: TrialOutcome) -> None:
+    def write_outcome(self, store: StudyStore, number: int, outcome: TrialOutcome) -> None:
         """Write the record first, then the study: its row is what makes a trial count."""
         with signals.hold_back():
             trial, run_id = self._running.pop(number)
