@@ -9,6 +9,8 @@ OF_THE_TREE = {"test_architecture.py", "test_mirror.py", "test_words.py", "test_
 """Tests of the whole tree, not of a module."""
 
 THROUGH = {
+    "cli/sweep/opening": "cli/sweep/test_command.py",
+    "cli/sweep/study": "cli/sweep/test_command.py",
     "cli/sweep/progress": "cli/sweep/test_screen.py",
     "cli/frontier/choice": "cli/frontier/test_command.py",
     "cli/frontier/export": "cli/frontier/test_command.py",

@@ -173,7 +173,8 @@ def _import_accountant() -> tuple[Any, Callable[[], Any]]:
         from dp_accounting.rdp import RdpAccountant
     except ImportError:
         raise BadSetting(
-            "privacy=dp_sgd needs the package dp-accounting, got none; pip install dp-accounting==0.6.0"
+            "privacy=dp_sgd needs the package dp-accounting, got none; install it: "
+            "pip install -r requirements-privacy.txt"
         ) from None
     return dp_event, RdpAccountant
 

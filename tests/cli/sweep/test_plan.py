@@ -52,48 +52,6 @@ def test_a_mistake_is_refused_before_anything_runs(words: list[str], text: str) 
     assert str(caught.value).startswith(text)
 
 
-def test_a_baseline_of_classes_is_left_out_of_a_search_for_a_quantity() -> None:
-    words = ["data=arrays", "data.path=a.npz", "data.task=regression"]
-    plan = make_plan(words)
-    assert plan.command_line.settings.search.enqueue == []
-    assert plan.left_out[-1].startswith(
-        "search.enqueue=experiment=article is left out of the search: loss must"
-    )
-    assert plan.describe_study("a CPU")["objective"] == "r2"
-    with pytest.raises(BadSetting, match=r"loss must be mean_squared_error, .* is tried first"):
-        make_plan([*words, "search.enqueue=[experiment=article]"])
-
-
-def test_choices_that_an_experiment_excludes_are_left_out_and_named() -> None:
-    """Nesterov's momentum needs momentum, and Adam has none."""
-    plan = make_plan(["experiment=speedrun"])
-    lines = plan.space.format_lines()
-    assert "optimizer=sgd" in lines
-    assert "optimizer=sgd: optimizer.momentum=0.9" in lines
-    assert not any("adam" in line for line in lines)
-    first, second = plan.left_out
-    assert first.startswith("optimizer=adam is left out of the search: optimizer=adam must have the setting")
-    assert second.startswith(
-        "optimizer.momentum=0 is left out of the search: optimizer.nesterov must be false"
-    )
-    assert make_plan(["search=quick"]).left_out == ()
-
-
-def test_a_dimension_of_which_nothing_fits_is_a_mistake() -> None:
-    with pytest.raises(BadSetting, match="model has no setting layers"):
-        make_plan(["search=quick", "model=cnn", "model.layers=1,2"])
-
-
-def test_a_baseline_that_does_not_fit_says_where_it_comes_from() -> None:
-    with pytest.raises(BadSetting) as caught:
-        make_plan(["search=article", "loss=mean_squared_error"])
-    text = str(caught.value)
-    assert text.startswith(
-        "loss=mean_squared_error must have the setting reduction, which experiment=article"
-    )
-    assert text.endswith("(search.enqueue=experiment=article is tried first; search.enqueue=[] stops that)")
-
-
 def test_further_objectives_belong_to_the_study_and_the_first_two_alone_change_nothing() -> None:
     words = ["search=quick", "model.hidden=8,16"]
     two, three = make_plan(words), make_plan([*words, "search.objectives=[accuracy,cost,latency_ms]"])

@@ -83,6 +83,7 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(
-        BadSetting, match=r"^privacy=dp_sgd needs the package dp-accounting, got none; pip install"
+        BadSetting,
+        match=r"^privacy=dp_sgd needs the package dp-accounting, got none; install it: pip install",
     ):
         open_account(tiny.told("privacy=dp_sgd"), 46)
