@@ -2,7 +2,8 @@
 
 A small search on digits is killed with SIGKILL and started again; after the end of each study both of its
 records are compared, and whatever a kill may leave is looked for. Half of the kills come at a random time
-(the process alone, it and its workers, or one worker), half before a random write into one of the databases.
+(the process alone, it and its workers, or one worker), half before a random write into one of the databases
+or to the tracking server (`--tracking server`).
 """
 
 import argparse
@@ -22,6 +23,7 @@ import psutil
 
 from pipeline.settings.addresses import make_sqlite_address
 from tests.support.killed_sweeps import EndedStudy, KilledSweep, list_workers, make_context
+from tests.support.mlflow_server import running_mlflow_server
 from tests.support.postgres import find_programs, running_postgres
 
 TRIALS, CONFIRMED = 8, 1
@@ -158,19 +160,23 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--storage", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--tracking", choices=("sqlite", "server"), default="sqlite")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--per-study", type=int, default=10, help="kills of one study before it may end")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     (folder / "tmp").mkdir()
     os.environ |= {
-        "MLFLOW_TRACKING_URI": make_sqlite_address(folder / "mlflow.db"),
         "FULCRUM_CACHE": str(folder / "cache" / "prepared"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TMPDIR": str(folder / "tmp"),
         "XDG_RUNTIME_DIR": "",
     }
     with ExitStack() as stack:
+        tracking = make_sqlite_address(folder / "mlflow.db")
+        if options.tracking == "server":
+            tracking = stack.enter_context(running_mlflow_server(folder / "server"))
+        os.environ["MLFLOW_TRACKING_URI"] = tracking
         storage = make_sqlite_address(folder / "studies.db")
         if options.storage == "postgresql":
             programs = find_programs()

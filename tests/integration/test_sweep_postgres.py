@@ -14,19 +14,18 @@ from pathlib import Path
 
 import mlflow
 import pytest
-import requests
 from optuna.distributions import IntDistribution
 from optuna.trial import FrozenTrial
 from sqlalchemy import create_engine, make_url, text
 
-from pipeline.cli.ui import LEAN_ENVIRONMENT
 from pipeline.errors import BadInput
 from pipeline.search import trial_rows
 from pipeline.search.optuna_storage import OUTCOME, OWNER, list_studies
 from pipeline.search.study_store import ProposedTrial, StudyStore, is_interrupted
 from pipeline.search.trial_rows import CONFIRM
 from tests.conftest import CHECKOUT
-from tests.support.postgres import PASSWORD, find_programs, free_port, running_postgres
+from tests.support.mlflow_server import running_mlflow_server
+from tests.support.postgres import PASSWORD, find_programs, running_postgres
 
 STUDY, TRIALS = "shared", 10
 WORDS = (
@@ -53,33 +52,8 @@ def database() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A tracking server on loopback, and what it said in `server.txt`."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    options = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1"]
-    options += ["--artifacts-destination", str(folder / "artifacts"), "--host", "127.0.0.1"]
-    with (folder / "server.txt").open("w") as said:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port)],
-            env={**os.environ, **LEAN_ENVIRONMENT},
-            stdout=said,
-            stderr=said,
-            start_new_session=True,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        while not _answers(address):
-            assert server.poll() is None, (folder / "server.txt").read_text()
-            time.sleep(0.2)
+    with running_mlflow_server(tmp_path_factory.mktemp("server")) as address:
         yield address
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def _answers(address: str) -> bool:
-    try:
-        return requests.get(f"{address}/health", timeout=2).ok
-    except requests.ConnectionError:
-        return False
 
 
 @contextmanager

@@ -49,7 +49,8 @@ def make_context() -> ForkServerContext:
 class KilledSweep:
     """A sweep to be started: its words, variables of the environment, and the file for what it prints.
 
-    `at_write`: it kills itself before the commit of this number, from 1, in any database; None: it does not.
+    `at_write`: it kills itself before the write of this number, from 1, into any database or to a tracking
+    server; None: it does not.
     """
 
     words: Sequence[str]
@@ -86,18 +87,29 @@ def _sweep(sweep: KilledSweep) -> None:
 
 
 def _die_before(number: int) -> None:
-    """Let this process kill itself before the commit of this number, in any database."""
+    """Let this process kill itself before the commit of this number, in any database, or request to write."""
+    import requests
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    commits = 0
+    writes, request = 0, requests.Session.request
+
+    def count() -> None:
+        nonlocal writes
+        writes += 1
+        if writes == number:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     @event.listens_for(Engine, "commit")
-    def count(_connection: Any) -> None:
-        nonlocal commits
-        commits += 1
-        if commits == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def commit(_connection: Any) -> None:
+        count()
+
+    def send(session: requests.Session, method: str, url: str, **options: Any) -> Any:
+        if method != "GET" and not url.endswith("/search"):
+            count()
+        return request(session, method, url, **options)
+
+    requests.Session.request = send  # type: ignore[method-assign, assignment]
 
 
 def list_workers(sweep: ForkServerProcess) -> list[psutil.Process]:
