@@ -18,9 +18,9 @@ from pipeline.search import trial_rows
 from pipeline.search.confirmation import confirm
 from pipeline.search.optuna_storage import OWNER
 from pipeline.search.space import Condition, Dimension, SearchSpace, add_epochs
-from pipeline.search.study_store import REQUEUES, is_interrupted
+from pipeline.search.study_store import REQUEUES, ProposedTrial, is_interrupted
 from pipeline.search.sweep_spec import RunningTrial, SweepSpec
-from pipeline.search.workers.dispatcher import SearchStopped
+from pipeline.search.workers.dispatcher import TASK, SearchStopped
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.search.workers.pool import Crash, Stoppage
 from pipeline.settings import sqlite_waiting
@@ -390,6 +390,23 @@ def test_the_end_is_done_once(scene: Callable[..., Scene]) -> None:
         scene().sweep.dispatcher.run_once("end 3", lambda: 1 / 0)  # type: ignore[arg-type,return-value]
     scene().sweep.dispatcher.run_once("end 3", lambda: done.append("end 3"))
     assert done == ["end 1", "end 2", "end 3"]
+
+
+def test_an_end_whose_process_died_takes_no_trial_along(scene: Callable[..., Scene]) -> None:
+    """Its place in the queue has a number as trials have them, and no record to be deleted."""
+    made, done = scene("search.trials=2"), list[str]()
+    made.sweep.run()
+    queue = made.store.task_queue()
+    queue.queue(ProposedTrial({}, {}, {}), {TASK: "end"}, once="task end")
+    row = queue.claim()  # and its process was killed then
+    assert row is not None
+    assert row.number in {trial.number for trial in made.sweep.results.trials}
+    gone = replace(ProcessOwner.current(), started=1.0, started_after_boot=1.0).to_dict()
+    queue._storage.set_trial_user_attr(row._trial_id, OWNER, gone)
+    again = scene("search.trials=2")
+    again.sweep.dispatcher.run_once("end", lambda: done.append("end"))
+    assert done == ["end"]
+    assert again.observer.discarded == []
 
 
 # ---- words and places -------------------------------------------------------------------------------------

@@ -142,7 +142,8 @@ class Dispatcher:
         limit = self._spec.search.most_trials if store is self._store else None
         for row in store.find_orphans(limit, self._fail_dead):
             # The record goes first: a kill in between leaves a trial that the next look finds again.
-            self._observer.discard_trial(get_trial_name(row))
+            if TASK not in row.user_attrs:  # which has none; its number may be that of a trial that counts
+                self._observer.discard_trial(get_trial_name(row))
             store.requeue(row, died=True)
 
     def _fail_dead(self, row: FrozenTrial) -> dict[str, Any] | None:
