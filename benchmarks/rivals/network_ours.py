@@ -8,7 +8,7 @@ from pipeline.hardware import device
 from pipeline.settings.model import Custom
 from pipeline.settings.training import Engine, Policy
 from pipeline.training import engine_choice
-from pipeline.training.network_loop import NetworkLoop
+from pipeline.training.network.network_loop import NetworkLoop
 
 
 class Ours:

@@ -6,7 +6,8 @@ from benchmarks.cells import Problem
 from benchmarks.rivals import Unfit
 from pipeline.hardware import device
 from pipeline.settings.training import Policy
-from pipeline.training import compiled_loop, engine_choice
+from pipeline.training import engine_choice
+from pipeline.training.perceptron import compiled_loop
 
 
 class Ours:

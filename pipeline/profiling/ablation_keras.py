@@ -11,8 +11,8 @@ from typing import Any
 from pipeline.backend import Tensor, tf
 from pipeline.profiling.breakdown import Rung
 from pipeline.training.keras_loop import KerasLoop
-from pipeline.training.network_epoch import EpochInputs
-from pipeline.training.network_loop import NetworkLoop
+from pipeline.training.network.network_loop import NetworkLoop
+from pipeline.training.network.network_state import EpochInputs
 
 
 def make_step_caller(loop: KerasLoop | NetworkLoop, rung: Rung) -> Callable[[int], None]:

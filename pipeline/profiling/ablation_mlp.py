@@ -14,11 +14,11 @@ from typing import Any
 
 from pipeline.backend import Tensor, tf
 from pipeline.profiling.breakdown import Rung
-from pipeline.training import compiled_epoch, mlp_gradients
 from pipeline.training.adversarial.fgsm import BallTensors
-from pipeline.training.compiled_epoch import EpochSpec, HyperParameters, LoopState
-from pipeline.training.compiled_loop import EpochArguments
 from pipeline.training.device_data import DeviceData, EpochPlan
+from pipeline.training.perceptron import batches, compiled_epoch, epoch_spec, mlp_gradients
+from pipeline.training.perceptron.compiled_loop import EpochArguments
+from pipeline.training.perceptron.epoch_spec import EpochSpec, HyperParameters, LoopState
 
 MAX_COMPILED = 32
 
@@ -58,7 +58,7 @@ def make_twin(arguments: EpochArguments) -> EpochArguments:
     parameters = [
         array for inputs, outputs in pairwise(network.sizes) for array in _make_layer(inputs, outputs)
     ]
-    state = compiled_epoch.make_state(small, parameters)
+    state = epoch_spec.make_state(small, parameters)
     shrunk = DeviceData(features, labels, *scaling)
     if hyper.ball is not None:
         hyper = hyper._replace(ball=BallTensors(*(tf.reshape(tensor, [-1])[0] for tensor in hyper.ball)))
@@ -86,8 +86,8 @@ def _make_fetch(
     The batch is fetched with `Rung.input`; below it is always the first one.
     """
     if rung is Rung.input:
-        return lambda step, _total: compiled_epoch.fetch_batch(spec, data, plan, hyper, step)
-    samples, targets = compiled_epoch.fetch_batch(spec, data, plan, hyper, tf.constant(0))
+        return lambda step, _total: batches.fetch_batch(spec, data, plan, hyper, step)
+    samples, targets = batches.fetch_batch(spec, data, plan, hyper, tf.constant(0))
     if not spec.xla:
         return lambda _step, _total: (samples, targets)
 
@@ -133,7 +133,7 @@ def _run_without_update(
                 spec, plan, hyper, step, parameters, samples, targets
             )
         else:
-            masks = compiled_epoch.draw_dropout_masks(spec, plan, hyper, step)
+            masks = batches.draw_dropout_masks(spec, plan, hyper, step)
             outcome = mlp_gradients.forward(spec.network, parameters, samples, masks)
             loss = tf.reduce_mean(spec.network.loss.compute(outcome.logits, targets))
         return step + 1, total + loss, gradients

@@ -27,10 +27,10 @@ from pipeline.profiling.profile import Predict, take_single_samples
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training import engine_choice
-from pipeline.training.compiled_loop import CompiledLoop
 from pipeline.training.keras_loop import KerasLoop
 from pipeline.training.loop import start_loop
-from pipeline.training.network_loop import NetworkLoop
+from pipeline.training.network.network_loop import NetworkLoop
+from pipeline.training.perceptron.compiled_loop import CompiledLoop
 
 MIN_ROUNDS, MAX_ROUNDS = 7, 25
 SECONDS = 8.0

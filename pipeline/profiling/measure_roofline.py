@@ -19,8 +19,8 @@ from pipeline.settings.training import Adversarial, Engine
 from pipeline.training import engine_choice, measured_engine
 from pipeline.training.device_data import describe_network
 from pipeline.training.loop import start_loop
-from pipeline.training.mlp_gradients import NetworkSpec
 from pipeline.training.optimizers import rule_of
+from pipeline.training.perceptron.mlp_gradients import NetworkSpec
 
 CALL_SECONDS, ROUNDS = 0.1, 5
 """Of a timed call of some steps; the best of so many rounds counts, as it does for the peaks."""

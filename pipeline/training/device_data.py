@@ -13,7 +13,7 @@ from pipeline.settings.model import Activation, Output
 from pipeline.settings.searching.measures import BY_ORDER
 from pipeline.settings.settings import Settings
 from pipeline.training.losses import loss_of
-from pipeline.training.mlp_gradients import NetworkSpec, Scores
+from pipeline.training.perceptron.mlp_gradients import NetworkSpec, Scores
 
 MAX_SCORED_NUMBERS = 2**24
 """Numbers in the widest layer's output while scoring; more rows go through in portions."""

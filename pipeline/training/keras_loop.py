@@ -12,11 +12,12 @@ from pipeline.hardware.device import ClaimedDevice
 from pipeline.models import keras_models
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Policy
-from pipeline.training import augmentation, compiled_epoch, device_data, mlp_gradients
+from pipeline.training import augmentation, device_data
 from pipeline.training.adversarial.fgsm import differentiate_by_samples, make_ball_tensors, move_samples
 from pipeline.training.device_data import EpochPlan
-from pipeline.training.mlp_gradients import Scores, make_targets
 from pipeline.training.optimizers import rule_class
+from pipeline.training.perceptron import epoch_spec, mlp_gradients
+from pipeline.training.perceptron.mlp_gradients import Scores, make_targets
 from pipeline.training.random_streams import derive_seed, drop_out_by_streams, find_dropout_layers
 from pipeline.training.schedules import learning_rates
 
@@ -92,9 +93,7 @@ class KerasLoop:
                     prepared.train, prepared, self._network.wide, None, self._tf_device
                 )
             ball = make_ball_tensors(settings, prepared, tf.float32)
-            self._hyper_parameters = compiled_epoch.make_hyper_parameters(
-                settings, self._network.wide, ball=ball
-            )
+            self._hyper_parameters = epoch_spec.make_hyper_parameters(settings, self._network.wide, ball=ball)
             self._model = keras_models.build_network(settings, prepared, weights)
             self._dropout_layers = find_dropout_layers(self._model)
             self._shares = [tf.constant(layer.rate, tf.float32) for layer in self._dropout_layers]
@@ -164,7 +163,7 @@ class KerasLoop:
         self.score()
 
     def warm_up(self) -> None:
-        self._rehearse(compiled_epoch.count_warm_up_steps(self._settings.train.batch_size, self._steps))
+        self._rehearse(epoch_spec.count_warm_up_steps(self._settings.train.batch_size, self._steps))
 
     def _rehearse(self, steps: int) -> None:
         before = self.get_state()

@@ -19,10 +19,10 @@ from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training import augmentation
 from pipeline.training.adversarial.fgsm import check_adversarial
-from pipeline.training.compiled_loop import CompiledLoop
 from pipeline.training.engine_choice import has_gradients_by_hand
 from pipeline.training.keras_loop import KerasLoop
-from pipeline.training.network_loop import NetworkLoop
+from pipeline.training.network.network_loop import NetworkLoop
+from pipeline.training.perceptron.compiled_loop import CompiledLoop
 from pipeline.training.privacy.account import open_account
 from pipeline.training.privacy.network import check_network
 

@@ -22,7 +22,7 @@ from pipeline.models.architectures import architecture_of
 from pipeline.settings.kinds import option_name
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Adversarial, Engine
-from pipeline.training.network_loop import NetworkLoop
+from pipeline.training.network.network_loop import NetworkLoop
 
 LEAST_WORK = 10**10
 """Rows x epochs x parameters of a training from which compiling it by XLA can pay: some seconds of a core."""

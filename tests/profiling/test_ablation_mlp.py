@@ -8,8 +8,8 @@ from pipeline.models import keras_models
 from pipeline.profiling import ablation_mlp
 from pipeline.profiling.breakdown import Rung
 from pipeline.settings.training import Engine
-from pipeline.training import compiled_epoch, mlp_gradients
-from pipeline.training.compiled_loop import CompiledLoop, EpochArguments
+from pipeline.training.perceptron import batches, mlp_gradients
+from pipeline.training.perceptron.compiled_loop import CompiledLoop, EpochArguments
 from tests.support import tiny
 
 STEPS = 7
@@ -57,7 +57,7 @@ def test_frozen_samples_are_trained_on_again_and_again(kind: Engine) -> None:
 def test_the_backward_rung_finds_the_gradients(kind: Engine) -> None:
     _, parts = inside("optimizer=sgd", kind)
     spec, data, plan, hyper, state, _ = parts
-    samples, wanted = compiled_epoch.fetch_batch(spec, data, plan, hyper, tf.constant(0))
+    samples, wanted = batches.fetch_batch(spec, data, plan, hyper, tf.constant(0))
     with tf.GradientTape() as tape:
         tape.watch(state.parameters)
         logits = mlp_gradients.forward(spec.network, state.parameters, samples).logits

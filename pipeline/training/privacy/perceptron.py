@@ -9,8 +9,8 @@ products.
 from collections.abc import Sequence
 
 from pipeline.backend import Tensor, tf
-from pipeline.training import mlp_gradients
-from pipeline.training.mlp_gradients import NetworkSpec
+from pipeline.training.perceptron import mlp_gradients
+from pipeline.training.perceptron.mlp_gradients import NetworkSpec
 from pipeline.training.privacy.noise import clip_factors, mean_loss
 
 

@@ -10,10 +10,10 @@ from pipeline.backend import tf
 from pipeline.models import keras_models
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
-from pipeline.training import mlp_gradients
-from pipeline.training.compiled_loop import CompiledLoop
 from pipeline.training.device_data import describe_network, shuffle_rows
 from pipeline.training.loop import start_loop
+from pipeline.training.perceptron import mlp_gradients
+from pipeline.training.perceptron.compiled_loop import CompiledLoop
 from pipeline.training.privacy import perceptron, sampling
 from tests.support import tiny
 

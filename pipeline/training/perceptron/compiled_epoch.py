@@ -7,125 +7,22 @@ trials of the same shape (rates, momentum, smoothing, ...) is an argument, so th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from pipeline.backend import Tensor, tf
-from pipeline.settings.settings import Settings
-from pipeline.training import augmentation, mlp_gradients
-from pipeline.training.adversarial.fgsm import BallTensors, move_samples
-from pipeline.training.augmentation import ImageChanges
+from pipeline.training.adversarial.fgsm import move_samples
 from pipeline.training.device_data import DeviceData, EpochPlan
-from pipeline.training.mlp_gradients import NetworkSpec
-from pipeline.training.optimizers import UpdateRule, rule_class
+from pipeline.training.perceptron import mlp_gradients
+from pipeline.training.perceptron.batches import draw_dropout_masks, fetch_batch
+from pipeline.training.perceptron.epoch_spec import EpochSpec, HyperParameters, LoopState
 from pipeline.training.privacy import noise, perceptron, sampling
-from pipeline.training.privacy.account import open_account
-from pipeline.training.privacy.noise import PrivacyNumbers
-from pipeline.training.random_streams import derive_seed, draw_uniform
-
-WARM_UP_SAMPLES = 2048
-"""Samples on throw-away state before the clock, in three to twenty steps: the first few fault in memory."""
 
 MAX_COMPILED = 64
 """Compiled shapes that a process keeps; the one used longest ago goes first."""
 
 
-def count_warm_up_steps(batch: int, steps: int) -> int:
-    """Return how many of an epoch's steps are taken before the clock runs."""
-    return min(steps, max(3, min(20, WARM_UP_SAMPLES // batch)))
-
-
 # ---- what an epoch is made of -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochSpec:
-    """Everything that shapes the compiled code of an epoch; equal specs share it.
-
-    `rows`, `batch`, `steps`: of the training split; `scales_in_step`: samples are scaled in
-    each step, not beforehand; `tf_device`: TensorFlow's name of the device; `further`: of others that share
-    each batch with it; `room`: rows that a private step has room for, 0 without privacy.
-    """
-
-    network: NetworkSpec
-    rule: UpdateRule
-    rows: int
-    batch: int
-    steps: int
-    changes: ImageChanges | None
-    scales_in_step: bool
-    uses_loss_scale: bool
-    uses_dropout: bool
-    xla: bool
-    tf_device: str
-    further: tuple[str, ...] = ()
-    room: int = 0
-
-    @property
-    def places(self) -> int:
-        """Return how many rows a step computes with; those of a private one may be empty."""
-        return self.room or self.batch
-
-
-class HyperParameters(NamedTuple):
-    """Settings that do not shape the code: scalars of the wide type, but for `changes` [3], `seed` int64.
-
-    `ball`: how far adversarial training moves samples; None: it does not, which shapes the code.
-    """
-
-    optimizer: tuple[Tensor, ...]
-    smoothing: Tensor
-    dropout: Tensor
-    loss_scale: Tensor
-    changes: Tensor
-    seed: Tensor
-    privacy: PrivacyNumbers | tuple[()] = ()
-    ball: BallTensors | None = None
-
-
-class LoopState(NamedTuple):
-    """Parameters [W1, b1, ...] and, for each, the optimizer's slots."""
-
-    parameters: tuple[Tensor, ...]
-    slots: tuple[tuple[Tensor, ...], ...]
-
-
-def make_state(spec: EpochSpec, weights: Sequence[np.ndarray]) -> LoopState:
-    """Return a state with `weights` on the device and slots of zero."""
-    with tf.device(spec.tf_device):
-        parameters = tuple(tf.constant(array, spec.network.wide) for array in weights)
-        slots = tuple((tf.zeros_like(parameter),) * spec.rule.slots for parameter in parameters)
-    return LoopState(parameters, slots)
-
-
-def make_hyper_parameters(
-    settings: Settings, wide: Tensor, rows: int = 0, ball: BallTensors | None = None
-) -> HyperParameters:
-    """Return the settings' numbers as tensors; `rows`: of the training split, which a private one needs."""
-    arguments = rule_class(settings.optimizer).get_arguments(settings.optimizer)
-    augment = settings.augment
-    return HyperParameters(
-        tuple(tf.constant(number, wide) for number in arguments),
-        tf.constant(settings.loss.label_smoothing, wide),
-        tf.constant(getattr(settings.model, "dropout", 0.0), wide),
-        tf.constant(settings.precision.loss_scale, wide),
-        tf.constant([augment.shift, augment.crop, augment.rotate], tf.float32),
-        tf.constant(settings.train.seed, tf.int64),
-        _make_privacy_numbers(settings, wide, rows),
-        ball,
-    )
-
-
-def _make_privacy_numbers(settings: Settings, wide: Tensor, rows: int) -> PrivacyNumbers | tuple[()]:
-    account, privacy = open_account(settings, rows), settings.privacy
-    if account is None:
-        return ()
-    seed = sampling.choose_seed(settings.train.seed, privacy.repeatable)
-    clip_norm, multiplier = (tf.constant(number, wide) for number in (privacy.clip_norm, account.noise))
-    return PrivacyNumbers(clip_norm, multiplier, tf.constant(seed, tf.int64))
 
 
 # ---- the loop ---------------------------------------------------------------------------------------
@@ -175,7 +72,7 @@ def _run_on_values(
 
     start = (tf.constant(0), tf.zeros((), spec.network.wide), state)
     _, total, state = tf.while_loop(lambda step, *_: step < steps, take_step, start)
-    return state, _divide_by_steps(total, steps)
+    return state, divide_by_steps(total, steps)
 
 
 def _run_in_place(
@@ -201,10 +98,11 @@ def _run_in_place(
     start = (tf.constant(0), tf.zeros((), spec.network.wide))
     _, total = tf.while_loop(lambda step, _: step < steps, take_step, start, parallel_iterations=1)
     state = LoopState(*tf.nest.map_structure(lambda variable: variable.read_value(), buffers))
-    return state, _divide_by_steps(total, steps)
+    return state, divide_by_steps(total, steps)
 
 
-def _divide_by_steps(total: Tensor, steps: Tensor) -> Tensor:
+def divide_by_steps(total: Tensor, steps: Tensor) -> Tensor:
+    """Return the mean of what so many steps have added up; 0 of none."""
     return total / tf.cast(tf.maximum(steps, 1), total.dtype)
 
 
@@ -337,40 +235,3 @@ def _compute_private_gradients(
     )
     number = plan.count_steps(step)
     return loss, noise.add_noise(sums, hyper.privacy, number, spec.batch)
-
-
-def fetch_batch(
-    spec: EpochSpec, data: DeviceData, plan: EpochPlan, hyper: HyperParameters, step: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return scaled, changed samples [batch, inputs] and their targets [batch, classes]."""
-    rows = tf.gather(plan.rows, step)
-    if spec.room:
-        rows = tf.maximum(rows, 0)  # an empty place computes with any row, which counts for nothing
-    samples = tf.gather(data.features, rows)
-    targets = mlp_gradients.make_targets(spec.network, tf.gather(data.labels, rows), hyper.smoothing)
-    if spec.scales_in_step:
-        samples = tf.cast(samples, spec.network.wide)
-        if spec.changes:
-            seed = derive_seed(hyper.seed, 0, plan.count_steps(step))
-            # Many small kernels on a full batch: XLA makes one of them, also inside a plain graph.
-            change = tf.function(
-                partial(augmentation.change_images, spec.changes), jit_compile=True, autograph=False
-            )
-            samples = change(hyper.changes, seed, samples)
-        samples = (samples - data.mean) / data.std
-    return samples, targets
-
-
-def draw_dropout_masks(
-    spec: EpochSpec, plan: EpochPlan, hyper: HyperParameters, step: Tensor
-) -> list[Tensor]:
-    """Return for each hidden layer zeros, or factors that keep the mean, [batch, width]."""
-    if not spec.uses_dropout:
-        return []
-    masks = []
-    for layer, width in enumerate(spec.network.sizes[1:-1], start=1):
-        seed = derive_seed(hyper.seed, layer, plan.count_steps(step))
-        numbers = draw_uniform([spec.places, width], seed)
-        mask = tf.cast(numbers >= tf.cast(hyper.dropout, tf.float32), spec.network.narrow)
-        masks.append(mask / tf.cast(1 - hyper.dropout, spec.network.narrow))
-    return masks

@@ -8,72 +8,23 @@ trials of one structure is an argument, so that a sweep compiles each structure 
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from pipeline.backend import Tensor, tf
-from pipeline.training import augmentation, mlp_gradients
+from pipeline.training import augmentation
 from pipeline.training.adversarial.fgsm import differentiate_by_samples, move_samples
-from pipeline.training.augmentation import ImageChanges
-from pipeline.training.compiled_epoch import HyperParameters, get_update_arguments
-from pipeline.training.device_data import DeviceData, EpochPlan
-from pipeline.training.mlp_gradients import NetworkSpec, Scores
-from pipeline.training.optimizers import UpdateRule, add_up_rows
+from pipeline.training.network.network_state import EpochInputs, NetworkEpochSpec, NetworkState
+from pipeline.training.optimizers import add_up_rows
+from pipeline.training.perceptron import mlp_gradients
+from pipeline.training.perceptron.compiled_epoch import divide_by_steps, get_update_arguments
+from pipeline.training.perceptron.mlp_gradients import Scores
 from pipeline.training.privacy import network as private_network
 from pipeline.training.privacy import noise, sampling
 from pipeline.training.random_streams import derive_seed, drop_out_by_streams, find_dropout_layers
 
 MAX_NETWORKS = 16
 """Compiled networks that a process keeps, each with its variables; the one used longest ago goes first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkEpochSpec:
-    """Everything that shapes the compiled code of an epoch; equal specs share it.
-
-    `structure`: see `describe_structure`; `network`: loss, classes and types; `shape`: of a sample;
-    `streams`: batches come from an iterator over the disk, not from the device; `scores_by_xla`: also without
-    `xla`; `room`: rows that a private step has room for, 0 without privacy.
-    """
-
-    structure: str
-    network: NetworkSpec
-    rule: UpdateRule
-    shape: tuple[int, ...]
-    batch: int
-    changes: ImageChanges | None
-    streams: bool
-    uses_loss_scale: bool
-    xla: bool
-    scores_by_xla: bool
-    tf_device: str
-    room: int = 0
-
-    @property
-    def places(self) -> int:
-        """Return how many rows a step computes with; those of a private one may be empty."""
-        return self.room or self.batch
-
-
-class NetworkState(NamedTuple):
-    """Trained variables, others (statistics, generators), and for each trained one the optimizer's slots."""
-
-    trained: tuple[Tensor, ...]
-    others: tuple[Tensor, ...]
-    slots: tuple[tuple[Tensor, ...], ...]
-
-
-class EpochInputs(NamedTuple):
-    """What the steps of an epoch read; `data` or `batches`: an iterator of samples [batch, n] and labels."""
-
-    data: DeviceData | None
-    batches: Any
-    plan: EpochPlan
-    hyper: HyperParameters
-    shares: tuple[Tensor, ...]
 
 
 class CompiledNetwork:
@@ -289,7 +240,7 @@ class CompiledNetwork:
 
         start = (tf.constant(0), tf.zeros((), self.spec.network.wide), state)
         _, total, state = tf.while_loop(lambda step, *_: step < steps, take_step, start)
-        return state, _divide_by_steps(total, steps)
+        return state, divide_by_steps(total, steps)
 
     def _run_in_place(
         self, inputs: EpochInputs, steps: Tensor, state: NetworkState
@@ -309,7 +260,7 @@ class CompiledNetwork:
         _, total = tf.while_loop(lambda step, _: step < steps, take_step, start, parallel_iterations=1)
         trained, others = self.read_variables()
         slots = tuple(tuple(slot.read_value() for slot in row) for row in self._slots)
-        return NetworkState(tuple(trained), tuple(others), slots), _divide_by_steps(total, steps)
+        return NetworkState(tuple(trained), tuple(others), slots), divide_by_steps(total, steps)
 
     def load(self, state: NetworkState) -> None:
         """Copy a state into the variables."""
@@ -340,10 +291,6 @@ class CompiledNetwork:
         return compiled  # type: ignore[no-any-return]
 
 
-def _divide_by_steps(total: Tensor, steps: Tensor) -> Tensor:
-    return total / tf.cast(tf.maximum(steps, 1), total.dtype)
-
-
 # ---- compiled once -----------------------------------------------------------------------------------------
 
 _compiled: OrderedDict[NetworkEpochSpec, CompiledNetwork] = OrderedDict()
@@ -357,47 +304,3 @@ def get_compiled(spec: NetworkEpochSpec, model: Any) -> CompiledNetwork:
             _compiled.popitem(last=False)
     _compiled.move_to_end(spec)
     return _compiled[spec]
-
-
-def make_state(spec: NetworkEpochSpec, model: Any) -> NetworkState:
-    """Return the state at the beginning of a run: the model's variables and slots of zero."""
-    with tf.device(spec.tf_device):
-        trained, others = (
-            tuple(tf.constant(variable.numpy()) for variable in variables)
-            for variables in (model.trainable_variables, model.non_trainable_variables)
-        )
-        slots = tuple((tf.zeros_like(value),) * spec.rule.slots for value in trained)
-    return NetworkState(trained, others, slots)
-
-
-def to_arrays(state: NetworkState, model: Any, iterations: int) -> tuple[np.ndarray, ...]:
-    """Return the state in the order of `KerasLoop`: the model's variables, iterations, slots."""
-    values = _map_variables(model, state)
-    arrays = [values[id(variable)].numpy() for variable in model.variables]
-    slots = [slot.numpy() for row in state.slots for slot in row]
-    return (*arrays, np.asarray(iterations, np.int64), *slots)
-
-
-def from_arrays(arrays: Sequence[np.ndarray], spec: NetworkEpochSpec, model: Any) -> tuple[NetworkState, int]:
-    """Return the state and the iterations that `to_arrays` had written, or `KerasLoop` had."""
-    count = len(model.variables)
-    by_variable = dict(zip(map(id, model.variables), arrays[:count], strict=True))
-    with tf.device(spec.tf_device):
-        trained, others = (
-            tuple(tf.constant(by_variable[id(variable)]) for variable in variables)
-            for variables in (model.trainable_variables, model.non_trainable_variables)
-        )
-        flat = iter([tf.constant(array) for array in arrays[count + 1 :]])
-    slots = tuple(tuple(next(flat) for _ in range(spec.rule.slots)) for _ in trained)
-    return NetworkState(trained, others, slots), int(arrays[count])
-
-
-def get_weights(state: NetworkState, model: Any) -> list[Tensor]:
-    """Return the values in the order of the model's `get_weights`."""
-    values = _map_variables(model, state)
-    return [values[id(variable)] for variable in model.weights]
-
-
-def _map_variables(model: Any, state: NetworkState) -> dict[int, Tensor]:
-    variables = [*model.trainable_variables, *model.non_trainable_variables]
-    return dict(zip(map(id, variables), [*state.trained, *state.others], strict=True))

@@ -14,13 +14,16 @@ from pipeline.models import keras_models
 from pipeline.models.network_structure import describe_structure
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, Policy
-from pipeline.training import augmentation, compiled_epoch, device_data, network_epoch
+from pipeline.training import augmentation, device_data
 from pipeline.training.adversarial.fgsm import make_ball_tensors
 from pipeline.training.device_data import EpochPlan
 from pipeline.training.keras_loop import BATCHES_AHEAD, make_input_options
-from pipeline.training.mlp_gradients import Scores
-from pipeline.training.network_epoch import CompiledNetwork, EpochInputs, NetworkEpochSpec, NetworkState
+from pipeline.training.network import network_epoch, network_state
+from pipeline.training.network.network_epoch import CompiledNetwork
+from pipeline.training.network.network_state import EpochInputs, NetworkEpochSpec, NetworkState
 from pipeline.training.optimizers import rule_of
+from pipeline.training.perceptron import epoch_spec
+from pipeline.training.perceptron.mlp_gradients import Scores
 from pipeline.training.privacy.sampling import find_room, order_rows
 from pipeline.training.random_streams import find_dropout_layers
 from pipeline.training.schedules import learning_rates
@@ -47,7 +50,7 @@ class NetworkLoop:
             self._spec = self._make_spec(dropout_layers, device, engine)
             wide = self._spec.network.wide
             ball = make_ball_tensors(settings, prepared, tf.float32)
-            self._hyper_parameters = compiled_epoch.make_hyper_parameters(settings, wide, self._rows, ball)
+            self._hyper_parameters = epoch_spec.make_hyper_parameters(settings, wide, self._rows, ball)
             self._shares = tuple(tf.constant(layer.rate, tf.float32) for layer in dropout_layers)
             self._data = (
                 None
@@ -55,7 +58,7 @@ class NetworkLoop:
                 else device_data.load_cached(prepared.train, prepared, wide, None, self._tf_device)
             )
             self._network = network_epoch.get_compiled(self._spec, self._model)
-        self._state = network_epoch.make_state(self._spec, self._model)
+        self._state = network_state.make_state(self._spec, self._model)
         self._rates = learning_rates(
             settings.schedule, settings.optimizer.learning_rate, self._steps * settings.train.epochs
         )
@@ -103,7 +106,7 @@ class NetworkLoop:
             self.score()
 
     def warm_up(self) -> None:
-        self.run_steps(compiled_epoch.count_warm_up_steps(self._spec.batch, self._steps))
+        self.run_steps(epoch_spec.count_warm_up_steps(self._spec.batch, self._steps))
 
     def prepare(self, number: int) -> None:
         settings, rule, wide = self._settings, self._spec.rule, self._spec.network.wide
@@ -185,10 +188,10 @@ class NetworkLoop:
             )
 
     def get_parameters(self) -> Sequence[Tensor]:
-        return network_epoch.get_weights(self._state, self._model)
+        return network_state.get_weights(self._state, self._model)
 
     def get_state(self) -> tuple[np.ndarray, ...]:
-        return network_epoch.to_arrays(self._state, self._model, self._iterations)
+        return network_state.to_arrays(self._state, self._model, self._iterations)
 
     def restore(self, state: Sequence[np.ndarray]) -> None:
-        self._state, self._iterations = network_epoch.from_arrays(state, self._spec, self._model)
+        self._state, self._iterations = network_state.from_arrays(state, self._spec, self._model)

@@ -6,7 +6,7 @@ from pipeline.backend import tf
 from pipeline.models import keras_models
 from pipeline.settings.preprocess import Storage
 from pipeline.settings.training import Engine
-from pipeline.training.compiled_loop import CompiledLoop
+from pipeline.training.perceptron.compiled_loop import CompiledLoop
 from tests.support import tiny
 
 DATA = tiny.prepared()

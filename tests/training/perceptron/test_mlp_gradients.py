@@ -17,9 +17,9 @@ from pipeline.settings.training import (
     Policy,
     Reduction,
 )
-from pipeline.training import mlp_gradients
 from pipeline.training.losses import loss_of
-from pipeline.training.mlp_gradients import NetworkSpec
+from pipeline.training.perceptron import mlp_gradients
+from pipeline.training.perceptron.mlp_gradients import NetworkSpec
 
 HEADS = [
     pytest.param(CrossEntropy(0.1), Output.softmax, id="cross_entropy"),

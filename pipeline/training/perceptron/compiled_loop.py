@@ -14,9 +14,8 @@ from pipeline.hardware.device import ClaimedDevice
 from pipeline.settings.preprocess import Storage
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, Policy
-from pipeline.training import augmentation, compiled_epoch, mlp_gradients
+from pipeline.training import augmentation
 from pipeline.training.adversarial.fgsm import make_ball_tensors
-from pipeline.training.compiled_epoch import EpochSpec
 from pipeline.training.device_data import (
     DeviceData,
     EpochPlan,
@@ -26,8 +25,10 @@ from pipeline.training.device_data import (
     scale_labels,
     split_rows,
 )
-from pipeline.training.mlp_gradients import NetworkSpec, Scores
 from pipeline.training.optimizers import rule_of
+from pipeline.training.perceptron import compiled_epoch, epoch_spec, mlp_gradients
+from pipeline.training.perceptron.epoch_spec import EpochSpec
+from pipeline.training.perceptron.mlp_gradients import NetworkSpec, Scores
 from pipeline.training.privacy.sampling import find_room, order_rows
 from pipeline.training.schedules import learning_rates
 
@@ -62,9 +63,9 @@ class EpochArguments(NamedTuple):
     spec: EpochSpec
     data: DeviceData
     plan: EpochPlan
-    hyper_parameters: compiled_epoch.HyperParameters
-    state: compiled_epoch.LoopState
-    buffers: compiled_epoch.LoopState | None
+    hyper_parameters: epoch_spec.HyperParameters
+    state: epoch_spec.LoopState
+    buffers: epoch_spec.LoopState | None
 
 
 class CompiledLoop:
@@ -89,14 +90,14 @@ class CompiledLoop:
             self._unseen = load_cached(
                 prepared.validation, prepared, network.wide, network.wide, self._tf_device
             )
-            self._hyper_parameters = compiled_epoch.make_hyper_parameters(
+            self._hyper_parameters = epoch_spec.make_hyper_parameters(
                 settings,
                 network.wide,
                 self._spec.rows,
                 make_ball_tensors(settings, prepared, network.wide, prepared.scaling),
             )
         self._unseen_labels = scale_labels(prepared.validation, prepared)
-        self._state = compiled_epoch.make_state(self._spec, weights)
+        self._state = epoch_spec.make_state(self._spec, weights)
         self._buffers = compiled_epoch.make_buffers(self._spec, self._state)
         steps = self._spec.steps * settings.train.epochs
         self._rates = learning_rates(settings.schedule, settings.optimizer.learning_rate, steps)
@@ -146,7 +147,7 @@ class CompiledLoop:
             self.score()
 
     def warm_up(self) -> None:
-        self.run_steps(compiled_epoch.count_warm_up_steps(self._spec.batch, self._spec.steps))
+        self.run_steps(epoch_spec.count_warm_up_steps(self._spec.batch, self._spec.steps))
 
     def prepare(self, number: int) -> None:
         settings, spec = self._settings, self._spec
@@ -181,10 +182,10 @@ class CompiledLoop:
         self._state, loss = self.run_steps(self._spec.steps)
         return loss
 
-    def run_steps(self, steps: int) -> tuple[compiled_epoch.LoopState, Tensor]:
+    def run_steps(self, steps: int) -> tuple[epoch_spec.LoopState, Tensor]:
         """Take the first `steps` steps of the prepared epoch; return state and mean loss after them."""
         with tf.device(self._tf_device):
-            state_and_loss: tuple[compiled_epoch.LoopState, Tensor] = self._traced(
+            state_and_loss: tuple[epoch_spec.LoopState, Tensor] = self._traced(
                 self._data, self._plan, tf.constant(steps), self._hyper_parameters, self._state, self._buffers
             )
         return state_and_loss

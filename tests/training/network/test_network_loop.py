@@ -14,7 +14,7 @@ from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training.keras_loop import KerasLoop
 from pipeline.training.loop import start_loop
-from pipeline.training.network_loop import NetworkLoop
+from pipeline.training.network.network_loop import NetworkLoop
 from tests.support import tiny
 
 IMAGES = tiny.prepared(shape=(6, 5))

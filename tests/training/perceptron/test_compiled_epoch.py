@@ -26,9 +26,9 @@ from pipeline.settings.training import (
     Precision,
     Reduction,
 )
-from pipeline.training import compiled_epoch
-from pipeline.training.compiled_loop import CompiledLoop, compile_score
 from pipeline.training.loop import start_loop
+from pipeline.training.perceptron import batches, compiled_epoch
+from pipeline.training.perceptron.compiled_loop import CompiledLoop, compile_score
 from tests.support import tiny
 
 HEADS: dict[str, tuple[Loss, Output]] = {
@@ -165,7 +165,7 @@ def test_dropout_keeps_the_mean() -> None:
     loop = CompiledLoop(settings, DATA, weights, tiny.CPU, Engine.graph)
     loop.prepare(1)
     first, second = (
-        compiled_epoch.draw_dropout_masks(loop._spec, loop._plan, loop._hyper_parameters, step)[0].numpy()
+        batches.draw_dropout_masks(loop._spec, loop._plan, loop._hyper_parameters, step)[0].numpy()
         for step in (0, 1)
     )
     np.testing.assert_allclose(np.unique(first), [0, 1 / 0.6], rtol=1e-6)
@@ -259,7 +259,7 @@ shared = trained(settings, Engine.graph, TwoCpus("cpu", "a CPU", 2, "/CPU:0"))
 np.testing.assert_allclose(shared[0], alone[0], rtol=1e-5)
 for one, other in zip(shared[1], alone[1]):
     np.testing.assert_allclose(one, other, atol=1e-5)
-from pipeline.training import compiled_loop
+from pipeline.training.perceptron import compiled_loop
 from pipeline.models import keras_models
 loop = compiled_loop.CompiledLoop(
     settings, tiny.prepared(), keras_models.draw_initial_weights(settings, tiny.prepared()),
