@@ -248,7 +248,7 @@ from dataclasses import replace
 from pipeline.backend import tf
 from pipeline.settings.training import Engine
 from tests.support import tiny
-from tests.training.test_compiled_epoch import TwoCpus, trained
+from tests.training.perceptron.test_compiled_epoch import TwoCpus, trained
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2

@@ -14,7 +14,7 @@ from pipeline.settings.training import Engine
 from pipeline.training.loop import start_loop
 from pipeline.training.privacy import network
 from tests.support import tiny
-from tests.training.test_network_loop import texts
+from tests.training.network.test_network_loop import texts
 
 layers = keras.layers
 ROWS = 5
