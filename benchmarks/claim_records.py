@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline.frontier import Bounds, compute_log_hypervolume
+from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
 
 RESULTS = Path(__file__).with_name("results")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.table import Curve, Space
-from pipeline.frontier import compute_log_hypervolume, select_frontier
+from pipeline.frontier.dominance import select_frontier
+from pipeline.frontier.hypervolume import compute_log_hypervolume
 from pipeline.frontier_sampler.encoding import Key, make_key
 from pipeline.measures import Point
 

@@ -24,7 +24,7 @@ from rich.console import Console
 from benchmarks import machine, report
 from benchmarks.engine import KEPT
 from benchmarks.results import Goal
-from pipeline.frontier import Bounds, compute_log_hypervolume
+from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
 
 WORDS = ("data=mnist", "train.epochs=20", "device=cpu", "search.confirm=0", "search.enqueue=[]")

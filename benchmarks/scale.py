@@ -34,7 +34,8 @@ from benchmarks import machine, report
 from benchmarks.engine import KEPT
 from benchmarks.results import Goal
 from benchmarks.table import Table, read, select_searched
-from pipeline.frontier import compute_log_hypervolume, select_frontier
+from pipeline.frontier.dominance import select_frontier
+from pipeline.frontier.hypervolume import compute_log_hypervolume
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Curve, Epoch, Point
 from pipeline.search.workers.job import Job, Progress, TrialOutcome

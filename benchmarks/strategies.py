@@ -22,7 +22,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from benchmarks.ledger import Ledger, Trained
 from benchmarks.other_tuners import log_losses, moasha, need, primo, smac, train_on
 from benchmarks.table import EPOCHS, Curve, Space
-from pipeline.frontier import dominates
+from pipeline.frontier.dominance import dominates
 from pipeline.frontier_sampler.domains import Choices, Numeric
 from pipeline.frontier_sampler.encoding import make_key
 from pipeline.frontier_sampler.sampler import FrontierSampler

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.frontier import Bounds, compute_log_hypervolume
+from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.frontier_sampler.conditions import Trait, learn_conditions
 from pipeline.frontier_sampler.domains import Choices, Numeric
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Parameter, make_key

@@ -13,20 +13,19 @@ from pymoo.indicators.hv import Hypervolume
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from pipeline.errors import BadInput
-from pipeline.frontier import (
+from pipeline.frontier.choosing import compute_prices, find_best_within, find_cheapest_with, find_knee
+from pipeline.frontier.dominance import (
+    dominates,
+    find_dominator,
+    find_frontier,
+    require_one_device,
+    select_frontier,
+)
+from pipeline.frontier.hypervolume import (
     Bounds,
     compute_error_floor,
     compute_hypervolume,
     compute_log_hypervolume,
-    compute_prices,
-    dominates,
-    find_best_within,
-    find_cheapest_with,
-    find_dominator,
-    find_frontier,
-    find_knee,
-    require_one_device,
-    select_frontier,
 )
 from pipeline.measures import Point
 

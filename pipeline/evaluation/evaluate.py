@@ -30,8 +30,9 @@ from pipeline.evaluation.output_scores import (
 )
 from pipeline.evaluation.quantities import QuantityEvaluation, evaluate_quantities
 from pipeline.evaluation.saliency import Saliency, check_saliency, explain_mistakes
-from pipeline.measures import ClassScore, SplitScore, compute_accuracy, require_finite
+from pipeline.measures import ClassScore, SplitScore
 from pipeline.models.attacks.attack import check_attack
+from pipeline.scores import compute_accuracy, require_finite
 from pipeline.settings.measuring import AdversarialAttack, Evaluate, Shift
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Loss

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.measures import ClassScore, SplitScore, compute_accuracy
+from pipeline.measures import ClassScore, SplitScore
+from pipeline.scores import compute_accuracy
 from pipeline.settings.training import Loss
 from pipeline.training.losses import loss_class
 

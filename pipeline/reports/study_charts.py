@@ -10,7 +10,8 @@ import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 
 from pipeline.formatting import format_number
-from pipeline.frontier import Bounds, compute_error_floor, find_frontier, flatten
+from pipeline.frontier.dominance import find_frontier, flatten
+from pipeline.frontier.hypervolume import Bounds, compute_error_floor
 from pipeline.measures import Point
 from pipeline.reports.palette import BLUE, GREEN, GREY, INK, LINE, ORANGE, SKY
 from pipeline.reports.study_markdown import describe_point

@@ -16,7 +16,7 @@ from typing import Any
 import plotly.offline  # type: ignore[import-untyped]
 
 from pipeline.formatting import format_number
-from pipeline.frontier import compute_error_floor
+from pipeline.frontier.hypervolume import compute_error_floor
 from pipeline.reports import study_charts, study_pair_charts
 from pipeline.reports.study_markdown import describe_point, format_accuracies, format_further, format_seconds
 from pipeline.search.results import Results

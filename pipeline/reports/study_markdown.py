@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from pipeline.formatting import escape_markdown, format_number, format_setting, shorten
-from pipeline.frontier import PriceStep, compute_prices
+from pipeline.frontier.choosing import PriceStep, compute_prices
 from pipeline.search.estimates import Spread
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial

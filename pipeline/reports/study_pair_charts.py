@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 
-from pipeline.frontier import compute_error_floor
+from pipeline.frontier.hypervolume import compute_error_floor
 from pipeline.measures import Point
 from pipeline.reports import study_charts, study_pairs
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pipeline.formatting import format_number
-from pipeline.frontier import compute_error_floor, find_frontier
+from pipeline.frontier.dominance import find_frontier
+from pipeline.frontier.hypervolume import compute_error_floor
 from pipeline.measures import Point
 from pipeline.reports import study_plots
 from pipeline.reports.palette import BLUE, INK, ORANGE, SKY

@@ -9,7 +9,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from pipeline.formatting import format_number, format_percent, shorten
-from pipeline.frontier import compute_error_floor, find_frontier, flatten
+from pipeline.frontier.dominance import find_frontier, flatten
+from pipeline.frontier.hypervolume import compute_error_floor
 from pipeline.measures import Point
 from pipeline.reports import label_layout
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY

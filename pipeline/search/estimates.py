@@ -18,8 +18,9 @@ from functools import partial
 import numpy as np
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
-from pipeline.frontier import find_frontier
-from pipeline.measures import Point, measure_classes
+from pipeline.frontier.dominance import find_frontier
+from pipeline.measures import Point
+from pipeline.scores import measure_classes
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, BY_CLASS, BY_ORDER, Measure
 
 LEVEL = 0.95

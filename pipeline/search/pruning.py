@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.frontier import flatten, select_frontier
+from pipeline.frontier.dominance import flatten, select_frontier
 from pipeline.measures import Point
 from pipeline.settings.search import Pruning
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure

@@ -6,18 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from pipeline.formatting import format_number
-from pipeline.frontier import (
-    Bounds,
-    compute_log_hypervolume,
-    dominates,
-    find_best_within,
-    find_cheapest_with,
-    find_frontier,
-    find_knee,
-    require_one_device,
-    select_frontier,
-    select_spread,
-)
+from pipeline.frontier.choosing import find_best_within, find_cheapest_with, find_knee, select_spread
+from pipeline.frontier.dominance import dominates, find_frontier, require_one_device, select_frontier
+from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
 from pipeline.search.estimates import (
     RepeatedPoint,

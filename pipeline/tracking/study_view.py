@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from mlflow import MlflowClient
 
 from pipeline.formatting import format_number
-from pipeline.frontier import Bounds, compute_log_hypervolume, find_knee, flatten, select_frontier
+from pipeline.frontier.choosing import find_knee
+from pipeline.frontier.dominance import flatten, select_frontier
+from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
 from pipeline.reports.palette import BLUE, ORANGE, PALE
 from pipeline.search.results import Results

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from pipeline.frontier import find_frontier
+from pipeline.frontier.dominance import find_frontier
 from pipeline.frontier_sampler.domains import Numeric
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
 from pipeline.frontier_sampler.forecast import Forecast, fit_kernels

@@ -13,7 +13,7 @@ from benchmarks import record, replay, strategies, surrogates
 from benchmarks.ledger import Ledger, Step, Trained
 from benchmarks.replay import Job, Outcome, Run
 from benchmarks.table import Row, Table, read
-from pipeline.frontier import compute_log_hypervolume
+from pipeline.frontier.hypervolume import compute_log_hypervolume
 from pipeline.frontier_sampler.domains import Choices, Numeric
 from pipeline.measures import Point
 

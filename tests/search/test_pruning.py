@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
-from pipeline.frontier import Bounds, compute_log_hypervolume, select_frontier
+from pipeline.frontier.dominance import select_frontier
+from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
 from pipeline.search.pruning import PruningDecision, forecast_curve, judge_curve, select_rivals
 from pipeline.settings.search import Pruning

@@ -20,7 +20,7 @@ from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from pipeline.frontier import select_frontier
+from pipeline.frontier.dominance import select_frontier
 from pipeline.measures import Point
 from pipeline.reports.palette import BLUE, ORANGE, PALE
 from pipeline.search.results import Results

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadSetting
-from pipeline.measures import score_answers
 from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
+from pipeline.scores import score_answers
 from pipeline.settings.search import Objective
 from pipeline.settings.training import Engine
 from pipeline.training import device_data

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.errors import BadSetting, FulcrumError
-from pipeline.frontier import CLOSE
+from pipeline.frontier.choosing import CLOSE
 from pipeline.reports.study_markdown import describe_point
 from pipeline.settings.searching.objectives import COST, OBJECTIVES
 

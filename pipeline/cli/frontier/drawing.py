@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.formatting import format_duration, format_params
-from pipeline.frontier import flatten, select_frontier
+from pipeline.frontier.dominance import flatten, select_frontier
 from pipeline.measures import Point
 from pipeline.reports.study_markdown import format_accuracies, format_further
 from pipeline.search.study_trial import FrontierPoint

@@ -8,7 +8,8 @@ what an error that is smaller by a twentieth, over a quarter of the range of cos
 
 from collections.abc import Sequence
 
-from pipeline.frontier import Bounds, compute_log_hypervolume, select_frontier
+from pipeline.frontier.dominance import select_frontier
+from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
 from pipeline.search.results import Results
 from pipeline.search.study_trial import StudyTrial
