@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.measures import ClassScore
-from pipeline.scores import compute_auc
+from pipeline.models.scores import compute_auc
 
 QUANTILE = statistics.NormalDist().inv_cdf(0.975)
 TELLING_GAP = 0.02

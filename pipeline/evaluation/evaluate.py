@@ -32,7 +32,7 @@ from pipeline.evaluation.quantities import QuantityEvaluation, evaluate_quantiti
 from pipeline.evaluation.saliency import Saliency, check_saliency, explain_mistakes
 from pipeline.measures import ClassScore, SplitScore
 from pipeline.models.attacks.attack import check_attack
-from pipeline.scores import compute_accuracy, require_finite
+from pipeline.models.scores import compute_accuracy, require_finite
 from pipeline.settings.measuring import AdversarialAttack, Evaluate, Shift
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Loss

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.prepared import Prepared, Split
-from pipeline.scores import compute_share_below
+from pipeline.models.scores import compute_share_below
 from pipeline.settings.measuring import Membership
 from pipeline.settings.model import Output
 from pipeline.settings.settings import Settings

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.measures import ClassScore, SplitScore
-from pipeline.scores import compute_accuracy
+from pipeline.models.scores import compute_accuracy
 from pipeline.settings.training import Loss
 from pipeline.training.losses import loss_class
 

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.data.prepared import Prepared, Split, Target
 from pipeline.data.samples import RawSamples
 from pipeline.errors import BadModel
-from pipeline.scores import compute_r2, require_finite
+from pipeline.models.scores import compute_r2, require_finite
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Loss
 from pipeline.training.losses import loss_class

@@ -23,7 +23,7 @@ from pipeline.errors import BadSetting, format_one_line
 from pipeline.formatting import shorten
 from pipeline.models import onnx_file, predictor
 from pipeline.models.predictor import make_predictor
-from pipeline.scores import score_answers
+from pipeline.models.scores import score_answers
 from pipeline.settings.measuring import Runtime
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, R2_MEASURE, Measure
 

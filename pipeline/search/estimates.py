@@ -20,7 +20,7 @@ from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from pipeline.frontier.dominance import find_frontier
 from pipeline.measures import Point
-from pipeline.scores import measure_classes
+from pipeline.models.scores import measure_classes
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, BY_CLASS, BY_ORDER, Measure
 
 LEVEL = 0.95

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared, Split
 from pipeline.models import keras_models
-from pipeline.scores import divide_squares, measure_classes, score_answers, sum_squares
+from pipeline.models.scores import divide_squares, measure_classes, score_answers, sum_squares
 from pipeline.settings.model import Activation, Output
 from pipeline.settings.searching.measures import BY_ORDER
 from pipeline.settings.settings import Settings

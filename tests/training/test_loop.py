@@ -6,7 +6,7 @@ import pytest
 from pipeline.errors import BadSetting
 from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
-from pipeline.scores import score_answers
+from pipeline.models.scores import score_answers
 from pipeline.settings.search import Objective
 from pipeline.settings.training import Engine
 from pipeline.training import device_data

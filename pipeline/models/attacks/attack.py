@@ -19,7 +19,7 @@ from pipeline.backend import Tensor, keras, tf
 from pipeline.data.prepared import Prepared, Split
 from pipeline.errors import BadModel
 from pipeline.models.attacks.ball import Ball, compute_bounds, make_ball
-from pipeline.scores import require_finite
+from pipeline.models.scores import require_finite
 from pipeline.settings.measuring import AdversarialAttack, Evaluate
 
 MAX_ROWS = 512

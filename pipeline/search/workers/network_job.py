@@ -13,9 +13,9 @@ from pipeline.hardware.device import claim_device
 from pipeline.measures import Curve, Point
 from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
+from pipeline.models.scores import score_answers
 from pipeline.profiling.objectives import list_costs, measure_network
 from pipeline.profiling.profile import measure_latency
-from pipeline.scores import score_answers
 from pipeline.search.estimates import ValidationSplit
 from pipeline.search.pruning import judge_curve, select_rivals
 from pipeline.search.workers.failure import explain_failure, is_failure

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import Diverged
-from pipeline.scores import compute_accuracy, compute_auc, score_answers
+from pipeline.models.scores import compute_accuracy, compute_auc, score_answers
 
 
 def test_the_largest_output_is_the_guess() -> None:
