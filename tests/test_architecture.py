@@ -26,7 +26,7 @@ FLOORS = [
     {"frontier_sampler", "settings"},
     {"frontier"},
     {"files"},
-    {"measures", "models/scores", "signals", "processes", "backend", "secrets", "formatting", "output"},
+    {"measures", "signals", "processes", "backend", "secrets", "formatting", "output"},
     {"errors", "__version__"},
 ]
 LIBRARIES = {

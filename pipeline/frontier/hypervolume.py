@@ -131,7 +131,7 @@ class Bounds:
 
 
 def enclose_positive(values: Sequence[float]) -> tuple[float, float]:
-    """Return the range of a further cost with a margin at its dear edge; 0 counts as the smallest above it."""
+    """Return the range of a further cost, with a margin at its dear edge; 0 counts as the least above it."""
     smallest = min((value for value in values if value > 0), default=1.0)
     return smallest, _pad_edge([max(value, smallest) for value in values])
 
