@@ -37,6 +37,8 @@ THROUGH = {
     "data/readers/split_names": "data/readers/test_file_tree.py",
     "data/readers/scratch": "integration/test_streaming.py",
     "data/quality/columns": "cli/predict/test_command.py",
+    "data/quality/report": "data/quality/test_check.py",
+    "data/quality/twins": "data/quality/test_check.py",
     "data/samples": "data/test_feature_layers.py",
     "data/scaling": "data/test_preprocess.py",
     "data/sources/digits": "data/test_preprocess.py",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli import save_experiment
 from pipeline.cli.compose import compose, fit_to_rows
+from pipeline.cli.stages.recording import tell_quality
 from pipeline.cli.ui import find_base_address
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import CommandLine
@@ -58,6 +59,7 @@ def run(words: Sequence[str]) -> None:
     settings, start = command_line.settings, command_line.overrides.trial_part()
     check_trial(prepared, settings)
     _check_memory(prepared, settings)
+    tell_quality(prepared)
     with record_run(command_line, "diagnose", claimed) as record:
         record.record_data(prepared)
         log = DiagnosisLog(

@@ -16,7 +16,14 @@ import numpy as np
 
 from pipeline.data.features import FrontEnd, decode_front_end, encode_front_end
 from pipeline.data.report import CleaningReport, ColumnReport, decode_columns, decode_report, encode_columns
-from pipeline.data.samples import RawSamples, describe_samples, read_samples, save_samples
+from pipeline.data.samples import (
+    RawSamples,
+    Table,
+    Texts,
+    describe_samples,
+    read_samples,
+    save_samples,
+)
 from pipeline.files import explain_unwritable_cache, make_draft_path, remove_abandoned_drafts
 
 COLUMNS_FILE = "columns.json"
@@ -26,19 +33,35 @@ FIFTHS = 5
 
 
 @dataclass(frozen=True, slots=True)
+class RowPlaces:
+    """Where rows are in the user's data: names of files, or numbers of `unit`s, int64 [n]."""
+
+    places: np.ndarray | Texts
+    unit: str = "row"
+
+    def name(self, row: int) -> str:
+        """Return the name of the file of a row, or such as `line 17`."""
+        if isinstance(self.places, Texts):
+            return str(self.places[np.array([row])][0])
+        return f"{self.unit} {int(self.places[row])}"
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """`features` [n, *shape], uint8, int32 or float32 in the source's own units; `labels` int32 [n].
 
     Labels that are quantities are float64 [n] in their own unit.
 
     `raw`: the raw samples, where a front end makes features of them; else None. `files`: int64 [n], a number
-    for each file, where some are several rows, one after the other; else None.
+    for each file, where some are several rows, one after the other; else None. `places`: where each row is in
+    the user's data; None in data of an earlier release.
     """
 
     features: np.ndarray
     labels: np.ndarray
     raw: RawSamples | None = None
     files: np.ndarray | None = None
+    places: RowPlaces | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -47,6 +70,10 @@ class Split:
     def samples(self) -> RawSamples:
         """Return what the saved model takes: raw samples where a front end makes features, else features."""
         return self.features if self.raw is None else self.raw
+
+    def name_place(self, row: int) -> str:
+        """Return where row `row` of this split is in the user's data: a file's name, or such as `line 17`."""
+        return f"row {row}" if self.places is None else self.places.name(row)
 
     def pick_rows(self, label: int, limit: int) -> np.ndarray:
         """Return row numbers of up to `limit` samples of a class, evenly spread over the split."""
@@ -234,6 +261,8 @@ def _write_entry(folder: Path, content: PreparedContent) -> None:
             _save_array(folder / f"{name}_files.npy", split.files)
         if split.raw is not None:
             save_samples(folder, f"{name}_raw", split.raw, _save_array)
+        if split.places is not None:
+            save_samples(folder, f"{name}_places", split.places.places, _save_array)
     _save_array(folder / "mean.npy", content.scaling.mean)
     _save_array(folder / "std.npy", content.scaling.std)
     raw = content.splits["train"].raw
@@ -244,6 +273,7 @@ def _write_entry(folder: Path, content: PreparedContent) -> None:
         "front": encode_front_end(content.front),
         "raw": None if raw is None else describe_samples(raw),
         **({"target": asdict(content.target)} if content.target else {}),
+        **_describe_places(content.splits["train"]),
     }
     if content.columns:
         (folder / COLUMNS_FILE).write_text(encode_columns(content.columns))
@@ -251,6 +281,11 @@ def _write_entry(folder: Path, content: PreparedContent) -> None:
         json.dump(about, file, indent=2)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _describe_places(split: Split) -> dict[str, Any]:
+    places = split.places
+    return {} if places is None else {"places": {**describe_samples(places.places), "unit": places.unit}}
 
 
 def _save_array(path: Path, array: np.ndarray) -> None:
@@ -273,7 +308,7 @@ def _move_into_place(draft: Path, entry: Path) -> None:
 
 def _read_entry(folder: Path, key: str, reused: bool = True) -> Prepared:
     about = json.loads((folder / "prepared.json").read_text())
-    splits = {name: _open_split(folder, name, about["raw"]) for name in SPLITS}
+    splits = {name: _open_split(folder, name, about["raw"], about.get("places")) for name in SPLITS}
     shape = splits["train"].features.shape[1:]
     scaling = Scaling(np.load(folder / "mean.npy"), np.load(folder / "std.npy"))
     if not {scaling.mean.shape, scaling.std.shape} <= {(), shape}:
@@ -294,7 +329,9 @@ def _read_entry(folder: Path, key: str, reused: bool = True) -> Prepared:
     )
 
 
-def _open_split(folder: Path, name: str, about: dict[str, Any] | None) -> Split:
+def _open_split(
+    folder: Path, name: str, about: dict[str, Any] | None, places_about: dict[str, Any] | None
+) -> Split:
     features = np.load(get_features_path(folder, name), mmap_mode="r")
     labels = np.load(folder / f"{name}_labels.npy", mmap_mode="r")
     raw = None if about is None else read_samples(folder, f"{name}_raw", about)
@@ -302,4 +339,9 @@ def _open_split(folder: Path, name: str, about: dict[str, Any] | None) -> Split:
         raise ValueError(name)
     path = folder / f"{name}_files.npy"  # not of an earlier release
     files = np.load(path, mmap_mode="r") if path.exists() else None
-    return Split(features, labels, raw, files)
+    if places_about is None:  # an entry of an earlier release
+        return Split(features, labels, raw, files)
+    places = read_samples(folder, f"{name}_places", places_about)
+    if isinstance(places, Table) or len(places) != len(labels):
+        raise ValueError(name)
+    return Split(features, labels, raw, files, RowPlaces(places, places_about["unit"]))

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.data import feature_layers, prepared, scaling, sources, splitting
 from pipeline.data.features import CHARACTER, Columns, Counts, FrontEnd, SampleKind, SoundSamples, Tokens
-from pipeline.data.prepared import Prepared, PreparedContent, Scaling, Split
+from pipeline.data.prepared import Prepared, PreparedContent, RowPlaces, Scaling, Split
 from pipeline.data.report import CleaningReport, Findings
 from pipeline.data.samples import RawSamples, Table, copy_rows
 from pipeline.data.sources import LoadedData
@@ -221,6 +221,10 @@ def _build_content(
             for name, selection in selections.items()
         }
         scaling_values = _choose_scaling(front, splits["train"].features, preprocess)
+    splits = {
+        name: replace(split, places=RowPlaces(selections[name].list_places(), loaded.unit))
+        for name, split in splits.items()
+    }
     _note_words(front, sum(map(len, splits.values())), notes[1])
     report = _build_report(loaded, splits, *notes)
     return PreparedContent(

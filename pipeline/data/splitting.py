@@ -15,6 +15,7 @@ from pipeline.data.samples import (
     RawSamples,
     Table,
     Texts,
+    copy_texts,
     encode_rows,
     estimate_width,
     split_into_portions,
@@ -33,7 +34,7 @@ class RowSelection:
     `labels`: int32 [n], of quantities float64 [n].
     `groups`: int64 [n], rows of one number stay on one side of a split; None: each row is by itself.
     `times`: float64 [n], the newest rows are split off; None: rows are split by chance.
-    `names`: of the file of each row of the source; None where rows are in no files of their own.
+    `places`: see `LabelledSamples`, of all rows of the source.
     """
 
     source: RawSamples
@@ -41,7 +42,7 @@ class RowSelection:
     labels: np.ndarray
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
-    names: Sequence[str] | None = None
+    places: np.ndarray | Texts | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -53,9 +54,17 @@ class RowSelection:
 
     def name_row(self, classes: Sequence[str], number: int) -> str:
         """Return the name of the file of a row of this selection, else that of its class."""
-        if self.names is not None:
-            return self.names[int(self.rows[number])]
+        if isinstance(self.places, Texts):
+            return str(self.places[self.rows[[number]]][0])
         return classes[int(self.labels[number])]
+
+    def list_places(self) -> np.ndarray | Texts:
+        """Return where the rows of this selection are in the user's data (see `LabelledSamples`)."""
+        if self.places is None:
+            return self.rows
+        return (
+            copy_texts(self.places, self.rows) if isinstance(self.places, Texts) else self.places[self.rows]
+        )
 
     def iterate_portions(self) -> Iterator[Batch]:
         """Yield the samples in portions that fit into memory."""
@@ -87,7 +96,7 @@ def clean_samples(samples: LabelledSamples, classes: int, dropped: dict[str, int
     groups, times = (None if array is None else array[keep] for array in (samples.groups, samples.times))
     kept = labels[keep].astype(np.int32 if classes else np.float64)
     return RowSelection(
-        source=features, rows=keep, labels=kept, groups=groups, times=times, names=samples.names
+        source=features, rows=keep, labels=kept, groups=groups, times=times, places=samples.places
     )
 
 

@@ -132,7 +132,9 @@ class RunRecorder:
         self.add_metrics(metrics, last.number)
 
     def record_data(self, prepared: "Prepared") -> None:
-        """Record the data: an MLflow dataset for each split, the report and a grid of samples."""
+        """Record the data: an MLflow dataset for each split, the reports and a grid of samples."""
+        from pipeline.data.quality.check import look_through
+        from pipeline.data.quality.report import encode_quality
         from pipeline.reports import run_pictures
 
         splits = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
@@ -154,6 +156,7 @@ class RunRecorder:
         if prepared.columns:
             self._log_texts({"data/columns.json": encode_columns(prepared.columns)})
             self._log_texts({"data/columns.csv": write_columns_csv(prepared.columns)})  # the UI shows it
+        self._log_texts({"data/quality.json": encode_quality(look_through(prepared))})
         self._log_pictures({"pictures/samples.png": run_pictures.draw_samples(prepared)})
 
     def record_evaluation(self, evaluation: "AnyEvaluation", prepared: "Prepared") -> None:

@@ -1,5 +1,6 @@
 """What the commands of a trial record and show alike."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,8 +12,18 @@ from pipeline.settings.command_line import CommandLine
 if TYPE_CHECKING:
     import keras
 
+    from pipeline.data.prepared import Prepared
     from pipeline.tracking.run_recorder import RunRecorder
     from pipeline.training.privacy.account import PrivacySpent
+
+
+def tell_quality(prepared: "Prepared") -> None:
+    """Say before a training what a person should look at in its data."""
+    from pipeline.data.quality.check import look_through
+    from pipeline.data.quality.report import describe_quality
+
+    for line in describe_quality(look_through(prepared)):
+        print(f"data: {line}", file=sys.stderr)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pipeline.cli.compose import compose
 from pipeline.cli.loops import run_loop
 from pipeline.cli.loops import words as loop_words
 from pipeline.cli.stages.preparation import fit_preparation, name_engine, plan_start, prepare
-from pipeline.cli.stages.recording import open_record, record_model, show_epochs
+from pipeline.cli.stages.recording import open_record, record_model, show_epochs, tell_quality
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.training import UserLoop
 
@@ -48,6 +48,7 @@ def _run_network(command_line: CommandLine) -> None:
 
     preparation, start = plan_start(preparation)
     preparation = name_engine(preparation, start)
+    tell_quality(preparation.prepared)
     command_line = preparation.command_line
     with open_record(preparation, "run") as record:
         with show_epochs(command_line, record) as show:

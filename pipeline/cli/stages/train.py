@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pipeline.cli.compose import compose
 from pipeline.cli.stages.preparation import fit_preparation, name_engine, plan_start, prepare
-from pipeline.cli.stages.recording import open_record, record_model, show_epochs
+from pipeline.cli.stages.recording import open_record, record_model, show_epochs, tell_quality
 
 
 def run(words: Sequence[str]) -> None:
@@ -16,6 +16,7 @@ def run(words: Sequence[str]) -> None:
 
     preparation, start = plan_start(preparation)
     preparation = name_engine(preparation, start)
+    tell_quality(preparation.prepared)
     command_line = preparation.command_line
     with open_record(preparation, "train") as record:
         with show_epochs(command_line, record) as show:

@@ -9,6 +9,7 @@ from pipeline.cli.summary.costs import list_costs, list_served, list_step
 from pipeline.cli.summary.rows import Rows, format_seconds, show_rows, write_table
 from pipeline.cli.summary.scores import list_objective, list_scores, show_claim
 from pipeline.cli.summary.training import list_privacy, list_training
+from pipeline.data.quality.report import describe_quality
 from pipeline.data.report import describe_report
 from pipeline.errors import FulcrumError
 from pipeline.measures import Cost
@@ -55,8 +56,21 @@ def show_preprocess(prepared: "Prepared", seconds: float, record: "RunRecorder")
     where = "found in" if prepared.reused else "written to"
     show_rows(
         record,
-        [*_data_rows(prepared), ("prepared", f"{where} {prepared.directory} in {format_seconds(seconds)}")],
+        [
+            *_data_rows(prepared),
+            *_quality_rows(prepared),
+            ("prepared", f"{where} {prepared.directory} in {format_seconds(seconds)}"),
+        ],
     )
+
+
+def _quality_rows(prepared: "Prepared") -> Rows:
+    """Return what a person should look at in the data, and where all that was looked for is."""
+    from pipeline.data.quality.check import look_through
+
+    found = [f"[yellow]{escape(line)}[/]" for line in describe_quality(look_through(prepared))]
+    names = ["quality", *[""] * (len(found) - 1)]
+    return [*zip(names, [*found[:-1], f"{found[-1]}; see data/quality.json"], strict=True)] if found else []
 
 
 def show_train(trained: "Trained", record: "RunRecorder") -> None:

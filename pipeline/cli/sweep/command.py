@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose_ours
 from pipeline.cli.loops.words import find_kind
+from pipeline.cli.stages.recording import tell_quality
 from pipeline.cli.sweep import expectation
 from pipeline.cli.sweep import plan as plans
 from pipeline.cli.sweep.opening import call_in_pool, check_network, check_quickly, open_pool
@@ -63,6 +64,7 @@ def run(words: Sequence[str]) -> None:
         if chosen := choose_words(plan.command_line, len(prepared.train), plan.space.keys):
             plan = plans.make_plan([*chosen, *words])
         check_network(plan, pool)
+        tell_quality(load_prepared(settings))
         search_study(plan, address, device, _describe_data(settings, prepared), pool)
 
 

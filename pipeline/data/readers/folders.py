@@ -16,6 +16,7 @@ from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_file
 from pipeline.data.readers.quantities import convert_classes
 from pipeline.data.readers.scratch import RowWriter, ScratchSpace
 from pipeline.data.report import Findings
+from pipeline.data.samples import make_texts
 from pipeline.errors import BadData, DataMissing
 from pipeline.files import expand_home
 from pipeline.settings.data import OnError
@@ -223,5 +224,5 @@ def read_arrays(
         writer.finish(),
         np.array(labels, np.int64),
         np.array(groups, np.int64) if several else None,
-        names=names,
+        places=make_texts(names),
     )

@@ -1,15 +1,15 @@
 """The result of every source: samples with labels, by split, and what the classes are called."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.data.features import SampleKind
 from pipeline.data.report import ColumnReport, Finding
-from pipeline.data.samples import RawSamples
+from pipeline.data.samples import RawSamples, Texts
 from pipeline.errors import BadData
 
 CHUNK_BYTES = 1 << 20
@@ -22,14 +22,15 @@ class LabelledSamples:
 
     `groups`: int64 [n], rows of one number stay on one side of a split; None: each row is by itself.
     `times`: float64 [n], the newest rows are for validation and test; None: rows are split by chance.
-    `names`: of the file of each row, for a person; None where rows are in no files of their own.
+    `places`: where each row is in the user's data: names of files, or lines of a table as int64 [n]; None:
+    rows are numbered from 0.
     """
 
     features: RawSamples
     labels: np.ndarray
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
-    names: Sequence[str] | None = None
+    places: np.ndarray | Texts | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class LoadedData:
     `classes`: a name for each label 0, 1, ...; none where labels are quantities, float64, NaN where one is
     missing; `kind`: of raw samples that need a front end, None: the
     features are ready; `unreadable`: files that could not be read; `findings`: what else was left out or
-    changed; `columns`: of a table.
+    changed; `columns`: of a table; `unit`: what the places of rows count, where they have no names.
     """
 
     train: LabelledSamples
@@ -50,6 +51,7 @@ class LoadedData:
     validation: LabelledSamples | None = None
     findings: tuple[Finding, ...] = ()
     columns: tuple[ColumnReport, ...] = ()
+    unit: str = "row"
 
 
 def hash_files(paths: Iterable[Path]) -> str:

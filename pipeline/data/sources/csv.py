@@ -87,6 +87,7 @@ def load_tables(
             labels[split],
             _number_groups(table, layout.group) if split == "train" else None,
             _read_times(table, data, layout, paths[split]) if split == "train" else None,
+            places=table.lines,
         )
         for split, table in tables.items()
     }
@@ -105,6 +106,7 @@ def load_tables(
         validation=made.get("validation"),
         findings=findings.to_tuple(),
         columns=layout.reports,
+        unit="line",
     )
 
 

@@ -2,7 +2,7 @@
 
 import io
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from pipeline.data.readers import archives, sounds
 from pipeline.data.readers.downloads import RemoteFile, fetch_file
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
 from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.samples import copy_texts, make_texts
 from pipeline.errors import BadData
 from pipeline.settings.data import Fsdd
 
@@ -37,13 +38,14 @@ def load(data: Fsdd, data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
     Raises:
         BadData: there is no such speaker.
     """
-    waves, labels, tests, speakers = [], [], [], set()
+    waves, labels, tests, speakers, names = [], [], [], set(), []
     for name, content in archives.read_members(fetch_file(ARCHIVE, data_dir), ".wav"):
         digit, speaker, number = re.fullmatch(r".*?(\d)_(\w+)_(\d+)\.wav", name).groups()  # type: ignore[union-attr]
         waves.append(
             sounds.cut_or_pad(sounds.decode_sound(io.BytesIO(content))[0], round(data.seconds * RATE))
         )
         labels.append(int(digit))
+        names.append(PurePath(name).name)
         speakers.add(speaker)
         official = int(number) in OFFICIAL_TEST
         tests.append(speaker == data.test_speaker if data.speaker_split else official)
@@ -52,7 +54,11 @@ def load(data: Fsdd, data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
             f"data.test_speaker must be one of {', '.join(sorted(speakers))}, got {data.test_speaker}"
         )
     all_waves, all_labels, is_test = np.stack(waves), np.array(labels), np.array(tests)
-    train, test = (LabelledSamples(all_waves[rows], all_labels[rows]) for rows in (~is_test, is_test))
+    places = make_texts(names)
+    train, test = (
+        LabelledSamples(all_waves[rows], all_labels[rows], places=copy_texts(places, np.flatnonzero(rows)))
+        for rows in (~is_test, is_test)
+    )
     return LoadedData(
         train=train, test=test, classes=tuple(str(digit) for digit in range(10)), kind=SoundSamples(RATE)
     )

@@ -29,12 +29,14 @@ def load(_data: RtPolarity, data_dir: Path, _scratch: ScratchSpace) -> LoadedDat
     """Read the sentences: one a line, Windows-1252."""
     lines: list[str] = []
     labels: list[int] = []
+    places: list[str] = []
     for label, path in enumerate(_fetch_files(data_dir)):
         sentences = path.read_text("cp1252").splitlines()
         lines += [line.strip() for line in sentences]
         labels += [label] * len(sentences)
+        places += [f"{path.name} line {line}" for line in range(1, len(sentences) + 1)]
     return LoadedData(
-        train=LabelledSamples(make_texts(lines), np.array(labels)),
+        train=LabelledSamples(make_texts(lines), np.array(labels), places=make_texts(places)),
         test=None,
         classes=tuple(FILES),
         kind=TextSamples(),

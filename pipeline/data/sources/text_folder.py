@@ -14,7 +14,7 @@ from pipeline.data.readers.folders import UnreadableFiles
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
-from pipeline.data.samples import TextWriter
+from pipeline.data.samples import TextWriter, make_texts
 from pipeline.settings.data import TextFolder
 
 FORMAT = folders.FORMAT
@@ -74,7 +74,7 @@ def _read_split(
         writer.add(text)
         labels.append(file.label)
         names.append(file.name)
-    return LabelledSamples(writer.finish(), np.array(labels), names=names)
+    return LabelledSamples(writer.finish(), np.array(labels), places=make_texts(names))
 
 
 def _measure_size(files: Sequence[LabelledFile]) -> int:
