@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -117,6 +118,25 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def write_content(path: Path, content: str | bytes) -> None:
+    """Write a file of this content as `write_whole` does; text as UTF-8.
+
+    Raises:
+        OSError: as `write_whole`.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    write_whole(path, lambda file: file.write(data))
+
+
+def list_code_files(name: str) -> list[Path]:
+    """List the Python files of an imported package in a fixed order, or the one file of a module."""
+    module = sys.modules[name]
+    folders = [Path(folder) for folder in getattr(module, "__path__", ())]
+    if not folders and (file := getattr(module, "__file__", None)):
+        return [Path(file)]
+    return [path for folder in folders for path in sorted(folder.rglob("*.py"))]
 
 
 def expand_home(path: str) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    pass
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,14 @@ class Latency:
     p95_ms: float
     p99_ms: float
     repeats: int
+
+    @classmethod
+    def summarise(cls, milliseconds: "np.ndarray") -> "Latency":
+        """Return the percentiles of the times of single calls [n]."""
+        import numpy as np
+
+        p50, p95, p99 = (float(value) for value in np.percentile(milliseconds, [50, 95, 99]))
+        return cls(p50, p95, p99, len(milliseconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

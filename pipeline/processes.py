@@ -198,6 +198,15 @@ def _read_number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+def list_tree(pid: int) -> list[psutil.Process]:
+    """List a process and all that it has started; none where it is gone."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except (psutil.Error, ValueError, OverflowError):
+        return []
+
+
 def kill_session(leader: int) -> None:
     """Kill all processes of a session, whatever groups they have made; none where nobody is left in it."""
     for pid in psutil.pids():

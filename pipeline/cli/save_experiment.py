@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 from pipeline.cli.compose import compose
 from pipeline.cli.help import read_defaults
 from pipeline.errors import BadSetting
+from pipeline.files import write_content
 from pipeline.settings.addresses import CONF, find_options, get_own_conf
 from pipeline.settings.command_line import MODEL_REFERENCES, NOT_OF_A_TRIAL, CommandLine
 from pipeline.settings.settings import flatten
@@ -55,6 +56,5 @@ def save(name: str, command_line: CommandLine, comment: str, conf: Path | None =
     head = f"# @package _global_\n# {comment}\n"
     body = OmegaConf.to_yaml(OmegaConf.create({"defaults": [*choices, "_self_"], **values}))
     path = (conf or get_own_conf()) / "experiment" / f"{name}.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(head + body)
+    write_content(path, head + body)
     return path

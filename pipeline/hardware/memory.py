@@ -7,6 +7,8 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.processes import list_tree
+
 CGROUPS, CGROUP_LISTING = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 VM_COUNTERS = Path("/proc/vmstat")
 
@@ -94,13 +96,8 @@ def explain_sigkill(kills_before: int | None) -> str:
 
 def read_tree_bytes(pid: int) -> int:
     """Read how much memory a process and all that it has started hold, in bytes; 0 where they are gone."""
-    try:
-        root = psutil.Process(pid)
-        processes = [root, *root.children(recursive=True)]
-    except (psutil.Error, ValueError):
-        return 0
     total = 0
-    for process in processes:
+    for process in list_tree(pid):
         with suppress(psutil.Error):  # it may end meanwhile
             total += int(process.memory_info().rss)
     return total

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from pipeline.backend import tf
-from pipeline.files import expand_home, write_whole
+from pipeline.files import expand_home, write_content
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.profiling.roofline import DevicePeaks
 
@@ -30,7 +30,7 @@ def load_or_measure_peaks(device: ClaimedDevice, cache_dir: str) -> DevicePeaks:
         bandwidth = [(size, rate) for size, rate in stored["bandwidth"]]
         return DevicePeaks(stored["device"], stored["flops"], bandwidth)
     peaks = measure_peaks(device)
-    write_whole(path, lambda file: file.write(json.dumps(asdict(peaks), indent=1).encode()))
+    write_content(path, json.dumps(asdict(peaks), indent=1))
     return peaks
 
 

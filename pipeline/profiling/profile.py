@@ -84,8 +84,7 @@ def measure_latency(predict: Predict, features: RawSamples, repeats: int, warmup
         start = time.perf_counter_ns()
         predict(sample)
         nanoseconds[call] = time.perf_counter_ns() - start
-    p50, p95, p99 = np.percentile(nanoseconds / 1e6, [50, 95, 99])
-    return Latency(float(p50), float(p95), float(p99), repeats)
+    return Latency.summarise(nanoseconds / 1e6)
 
 
 def take_single_samples(features: RawSamples, calls: int) -> list[Batch]:
@@ -126,8 +125,7 @@ def measure_batch(predict: Predict, features: RawSamples, size: int) -> Latency:
         start = time.perf_counter_ns()
         predict(batch)
         nanoseconds.append(time.perf_counter_ns() - start)
-    p50, p95, p99 = np.percentile(np.array(nanoseconds) / 1e6, [50, 95, 99])
-    return Latency(float(p50), float(p95), float(p99), len(nanoseconds))
+    return Latency.summarise(np.array(nanoseconds) / 1e6)
 
 
 def make_batch(features: RawSamples, size: int) -> Batch:

@@ -105,7 +105,7 @@ def _add_overlay(figure: go.Figure, overlay: Results) -> None:
         "mode": "lines+markers",
         "marker": {"color": GREEN, "size": 9, "symbol": "square", "line": {"color": "white", "width": 1}},
         "line": {"color": GREEN, "width": 2, "shape": "hv", "dash": "dash"},
-        "customdata": [f"{overlay.study} {format_key(member)}" for member in stairs],
+        "customdata": [f"{overlay.study} {member.name}" for member in stairs],
     }
     hovers = [format_member_hover(member) for member in stairs]
     figure.add_trace(_make_dots([member.point for member in stairs], hovers, floor, **style))
@@ -123,20 +123,15 @@ def _add_frontier(figure: go.Figure, results: Results, floor: float) -> None:
         name = f"frontier by {' or '.join(kind.label for kind in results.further)}"
         pale = {"color": SKY, "size": 9, "line": {"color": BLUE, "width": 1}}
         behind = [points[index] for index in others], [hovers[index] for index in others]
-        keys = [format_key(members[index]) for index in others]
+        keys = [members[index].name for index in others]
         figure.add_trace(_make_dots(*behind, floor, name=name, marker=pale, customdata=keys))
     in_front = [points[index] for index in stairs], [hovers[index] for index in stairs]
-    keys = [format_key(members[index]) for index in stairs]
+    keys = [members[index].name for index in stairs]
     style: dict[str, Any] = {"mode": "lines+markers", "marker": marker, "line": line, "customdata": keys}
     figure.add_trace(_make_dots(*in_front, floor, name="frontier", **style))
     if knee:
         ring = {"color": ORANGE, "size": 18, "symbol": "circle-open", "line": {"width": 3}}
         figure.add_trace(_make_dots([knee.point], [], floor, name="knee", marker=ring, hoverinfo="skip"))
-
-
-def format_key(member: FrontierPoint) -> str:
-    """Format what names a frontier point on the page."""
-    return f"{member.trial.number} {member.epoch}"
 
 
 def _make_dots(

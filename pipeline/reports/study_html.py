@@ -143,7 +143,7 @@ def _make_points(results: Results, prefix: str = "") -> list[dict[str, Any]]:
 def _make_point(member: FrontierPoint, floor: float, is_knee: bool, prefix: str) -> dict[str, Any]:
     estimate = member.estimate
     return {
-        "key": prefix + study_charts.format_key(member),
+        "key": prefix + member.name,
         "trial": member.trial.number,
         "x": member.point.device_seconds,
         "y": max(1 - member.point.accuracy, floor),
@@ -211,7 +211,7 @@ def render_table(results: Results) -> str:
     headings = [*reached, "device-seconds", *(kind.heading for kind in results.further), "command"]
     head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
     body = "".join(
-        f'<tr tabindex="0" data-key="{study_charts.format_key(member)}">'
+        f'<tr tabindex="0" data-key="{member.name}">'
         f"{_render_cells(_list_cells(member, results, confirmed))}</tr>"
         for member in results.frontier
     )

@@ -19,6 +19,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.errors import BadSetting
+from pipeline.formatting import shorten
 from pipeline.processes import HEARTBEAT_SECONDS, ProcessOwner
 from pipeline.search.optuna_storage import (
     ABOUT,
@@ -49,6 +50,8 @@ DEATHS, SPENT = "deaths", "spent_seconds"
 MAX_DEATHS = 2
 """A trial whose process has died so often has failed: it would take the next one along, too."""
 TURN_POLL_SECONDS = 0.1
+MAX_TEXT = 160
+"""Letters of a setting in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +150,10 @@ class StudyStore:
         differing = [key for key in about if recorded.get(key) != about[key]]
         if differing:
             key = differing[0]
+            before, now = (shorten(str(values.get(key)), MAX_TEXT) for values in (recorded, about))
             raise BadSetting(
-                f"search.study={self.name} was begun with {key} {_shorten(recorded.get(key))}, "
-                f"got {_shorten(about[key])}; start anew with search.study=NAME, or leave it as it was"
+                f"search.study={self.name} was begun with {key} {before}, got {now}; "
+                "start anew with search.study=NAME, or leave it as it was"
             )
         self._name_metrics(about)  # of a study of an earlier release, or of one that was killed right then
 
@@ -442,8 +446,3 @@ def is_interrupted(row: FrozenTrial) -> bool:
 
 def _current_owner() -> dict[str, Any]:
     return ProcessOwner.current().to_dict()
-
-
-def _shorten(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 160 else f"{text[:157]}..."

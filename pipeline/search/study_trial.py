@@ -130,6 +130,11 @@ class FrontierPoint:
         return self.trial.number, self.epoch
 
     @property
+    def name(self) -> str:
+        """Return `TRIAL EPOCH`, which names the point on the page of the study and in tags of models."""
+        return f"{self.trial.number} {self.epoch}"
+
+    @property
     def command(self) -> str:
         """Return the command line that trains to exactly this state."""
         if self.epoch == len(self.trial.curve) and self.trial.state == "complete":

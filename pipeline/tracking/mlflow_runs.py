@@ -9,10 +9,8 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from getpass import getuser
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import mlflow
@@ -21,7 +19,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadSetting
-from pipeline.files import write_whole
+from pipeline.files import write_content
 from pipeline.secrets import mask
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.tracking import PARENT_TAG
@@ -151,7 +149,7 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> 
     """Log artifacts by their path in the run; in a folder of this machine a reader finds each whole."""
     if place := find_artifact_folder(client, run_id):
         for name, content in files.items():
-            write_whole(place / name, partial(_write, content))
+            write_content(place / name, content)
         return
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
@@ -159,10 +157,6 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> 
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         client.log_artifacts(run_id, folder)
-
-
-def _write(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
 
 
 def _cut(text: str, limit: int) -> str:

@@ -64,10 +64,10 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     versions = dict[tuple[int, int], str]()
     registered = _read_registered(record)
     members = choose_members(results)
-    if new := [member for member in members if _name_member(member) not in registered]:
+    if new := [member for member in members if member.name not in registered]:
         task.observer.begin_phase(MODELS, len(new))
     for member in members:
-        version: str | None = registered.pop(_name_member(member), "")
+        version: str | None = registered.pop(member.name, "")
         if not version:
             version = _register(task, record, member)
             task.observer.advance_phase()
@@ -124,10 +124,6 @@ def choose_members(results: "Results") -> list[FrontierPoint]:
     return [member for member in members if member.key in keys]
 
 
-def _name_member(member: FrontierPoint) -> str:
-    return f"{member.trial.number} {member.epoch}"
-
-
 def _delete_alias(record: "StudyRecorder", alias: str) -> None:
     """Take an alias from the version of a member that an earlier start gave it to."""
     versions = [version for version in _search_versions(record) if version.tags.get(MEMBER)]
@@ -152,7 +148,7 @@ def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> 
     run_id = _find_run(record, member)
     if run_id is None:
         return None
-    name = _name_member(member)
+    name = member.name
     _delete_left_over(record, run_id, name)
     try:
         point = plan_point(task, member)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared
-from pipeline.files import expand_home, write_whole
+from pipeline.files import expand_home, write_content
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.hardware.stopwatch import choose_clock
 from pipeline.models import keras_models
@@ -63,8 +63,7 @@ def load_or_measure(settings: Settings, prepared: Prepared, device: ClaimedDevic
         stored = _load(path)
         if stored is None:
             stored = measure_engines(settings, prepared, device)
-            text = json.dumps(asdict(stored), indent=1)
-            write_whole(path, lambda file: file.write(text.encode()))
+            write_content(path, json.dumps(asdict(stored), indent=1))
         _known[path] = stored
     return _known[path]
 

@@ -26,6 +26,7 @@ from pipeline.hardware.device import ClaimedDevice
 from pipeline.hardware.energy import WATTS, EnergyMeter, open_gauge
 from pipeline.hardware.memory import count_oom_kills, explain_sigkill
 from pipeline.measures import PowerDraw, Seconds
+from pipeline.processes import list_tree
 from pipeline.secrets import mask
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
@@ -267,9 +268,7 @@ class RunningCommand:
 
     def _end(self) -> None:
         """End the program and all that it has started, the ones that left its group included."""
-        started = []
-        with suppress(psutil.Error):
-            started = psutil.Process(self._process.pid).children(recursive=True)
+        started = list_tree(self._process.pid)[1:]
         self._signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE_SECONDS)

@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from pipeline.processes import list_tree
+
 POLL_SECONDS = 0.05
 
 
@@ -64,13 +66,11 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
 def count_tree_seconds(pid: int) -> float:
     """Count the CPU seconds of a process and all that it has started; 0 where it is gone."""
     total = 0.0
-    with suppress(psutil.Error):
-        root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            with suppress(psutil.Error):
-                times = process.cpu_times()
-                total += times.children_user + times.children_system
-                total += max(times.user + times.system, _read_exactly(process.pid))
+    for process in list_tree(pid):
+        with suppress(psutil.Error):  # it may end meanwhile
+            times = process.cpu_times()
+            total += times.children_user + times.children_system
+            total += max(times.user + times.system, _read_exactly(process.pid))
     return total
 
 

@@ -13,6 +13,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from pipeline.errors import BadSetting, format_one_line
+from pipeline.files import list_code_files
 from pipeline.formatting import shorten
 from pipeline.settings.training import Command, Function, UserLoop
 
@@ -80,12 +81,7 @@ def hash_code(trial: UserLoop) -> str:
 @cache
 def hash_module(name: str) -> str:
     """Hash the Python files of an imported top-level package or module, as they were when first asked for."""
-    module = sys.modules[name]
-    folders = [Path(folder) for folder in getattr(module, "__path__", ())]
-    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
-    if not folders and (file := getattr(module, "__file__", None)):
-        files = [Path(file)]
-    return _hash_files(files)
+    return _hash_files(list_code_files(name))
 
 
 def _hash_files(paths: list[Path]) -> str:

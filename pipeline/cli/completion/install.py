@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import BadInput, BadSetting
+from pipeline.files import write_content
 
 BASH = r"""# completion of fulcrum for bash
 _fulcrum() {
@@ -58,8 +59,7 @@ def install_completion(words: Sequence[str]) -> str:
     if shell == "fish":
         script = config / "fish" / "completions" / "fulcrum.fish"
     try:
-        script.parent.mkdir(parents=True, exist_ok=True)
-        script.write_text(SCRIPTS[shell])
+        write_content(script, SCRIPTS[shell])
         if shell != "fish":
             folder = Path(os.environ.get("ZDOTDIR") or home) if shell == "zsh" else home
             _add_line(folder / f".{shell}rc", f'source "{script}"')

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BadInput
-from pipeline.files import expand_home, write_whole
+from pipeline.files import expand_home, write_content
 from pipeline.formatting import format_duration
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def write_page(
         )
     path = expand_home(file) if file else Path(tempfile.mkdtemp(prefix="fulcrum-")) / f"{results.study}.html"
     try:
-        write_whole(path, lambda file: file.write(render_frontier(results, overlay=overlay).encode()))
+        write_content(path, render_frontier(results, overlay=overlay))
     except OSError as error:
         raise BadInput(
             f"--html must be a file that can be written, got {file} ({error.strerror}); name another"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose
 from pipeline.errors import BadInput, BadSetting, format_one_line
-from pipeline.files import expand_home, write_whole
+from pipeline.files import expand_home, write_content
 from pipeline.formatting import shorten
 from pipeline.settings import addresses
 from pipeline.settings.command_line import Overrides
@@ -128,8 +128,7 @@ def _tell_drift(output: Path, counts: "PredictionCounts") -> None:
     if not text:
         path.unlink(missing_ok=True)
         return
-    content = json.dumps([asdict(drift) for drift in drifts], indent=2)
-    write_whole(path, lambda file: file.write(content.encode()))
+    write_content(path, json.dumps([asdict(drift) for drift in drifts], indent=2))
     print(f"unlike      training in {format_one_line(text)}; see {path}")
 
 

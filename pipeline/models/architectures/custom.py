@@ -4,13 +4,13 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from pipeline.backend import keras
 from pipeline.data.prepared import Prepared
 from pipeline.data.readers.loaded import hash_files
 from pipeline.errors import BadModel
+from pipeline.files import list_code_files
 from pipeline.hardware.memory import is_out_of_memory
 from pipeline.models.architectures import Architecture
 from pipeline.models.layers import LOGITS, get_wide_type
@@ -66,12 +66,7 @@ class CustomArchitecture(Architecture):
 @cache
 def _hash_package(name: str) -> str:
     """Hash the Python files of an imported top-level package or module, as they were when first asked for."""
-    package = sys.modules[name]
-    folders = [Path(folder) for folder in getattr(package, "__path__", ())]
-    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
-    if not folders and (file := getattr(package, "__file__", None)):
-        files = [Path(file)]
-    return hash_files(files)
+    return hash_files(list_code_files(name))
 
 
 def _import_function(name: str) -> Callable[..., Any]:

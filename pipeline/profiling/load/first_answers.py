@@ -51,5 +51,4 @@ async def _ask_in_turn(request: HttpRequest, seconds: float) -> FirstAnswers:
     finally:
         connections.close()
     warm = 1000 * np.array(times[len(times) // 10 :])
-    p50, p95, p99 = (float(value) for value in np.percentile(warm, [50, 95, 99]))
-    return FirstAnswers(1000 * cold, Latency(p50, p95, p99, len(warm)))
+    return FirstAnswers(1000 * cold, Latency.summarise(warm))

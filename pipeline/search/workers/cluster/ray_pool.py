@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from pipeline.data.prepared import read_entry_files
 from pipeline.data.preprocess import describe_data_settings
 from pipeline.errors import FulcrumError
-from pipeline.files import write_whole
+from pipeline.files import write_content
 from pipeline.hardware.device import ClaimedDevice, claim_device, claim_plain_device
 from pipeline.measures import Epoch, Point
 from pipeline.search.workers.cluster.connection import connect
@@ -277,4 +277,4 @@ def _keep_state(job: Job, state: StateFile) -> None:
     """Write a state to where those of its trial lie."""
     if job.checkpoint is not None:
         path = job.checkpoint.parent / Path(state.name).name
-        write_whole(path, lambda file: file.write(state.content))
+        write_content(path, state.content)
