@@ -1,26 +1,13 @@
 """What is left of a model's accuracy where its samples are moved against it; see `models.attacks.attack`."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.data.prepared import Prepared
+from pipeline.evaluation.intervals import Figure, compute_share
 from pipeline.models.attacks.attack import ATTACK_KEY, find_network, make_attacker
 from pipeline.models.attacks.ball import describe_epsilon, make_ball
 from pipeline.settings.measuring import AdversarialAttack, Evaluate
-
-QUANTILE = 1.959963984540054
-"""Of the normal distribution, for an interval of 95 %."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A share 0..1 of `rows` rows, and its 95 % interval over other rows of the same kind."""
-
-    value: float
-    low: float
-    high: float
-    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +17,8 @@ class AttackScore:
     attack: str
     epsilon: float
     about: str
-    validation: Share
-    test: Share
+    validation: Figure
+    test: Figure
 
 
 def score_under_attack(model: Any, prepared: Prepared, choices: Evaluate) -> AttackScore:
@@ -60,13 +47,3 @@ def describe_attack(prepared: Prepared, choices: Evaluate) -> str:
     steps = f" ({choices.attack_steps} steps, {starts})" if choices.attack is AdversarialAttack.pgd else ""
     epsilon = describe_epsilon(choices.attack_epsilon, unit, prepared.front)
     return f"{choices.attack.value}{steps}, epsilon {epsilon}"
-
-
-def compute_share(value: float, rows: int) -> Share:
-    """Return a share with its interval (Wilson 1927, doi 10.1080/01621459.1927.10502953)."""
-    square = QUANTILE**2
-    middle = (value + square / (2 * rows)) / (1 + square / rows)
-    spread = value * (1 - value) / rows + square / (4 * rows**2)
-    half = QUANTILE * math.sqrt(spread) / (1 + square / rows)
-    low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return Share(value, min(low, value), max(high, value), rows)

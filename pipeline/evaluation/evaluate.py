@@ -16,6 +16,7 @@ from pipeline.evaluation import corruptions
 from pipeline.evaluation.accuracy_under_attack import AttackScore, score_under_attack
 from pipeline.evaluation.class_balance import ClassBalance, compute_class_balance
 from pipeline.evaluation.corruptions import ShiftedSamples
+from pipeline.evaluation.inspection import Inspection, check_groups, inspect_model
 from pipeline.evaluation.membership import Attack, attack_membership
 from pipeline.evaluation.output_scores import (
     CalibrationBin,
@@ -62,7 +63,8 @@ class Evaluation:
     samples, `attacked`: on attacked ones, `saliency`: why the first of `worst` went wrong, where that was
     asked for; `calibration_interval`: 95 % interval of `calibration_error`; `file_accuracy`: where files
     are several rows, the share of those that the mean output of their rows names rightly; `membership`:
-    how well rows of training are told from others, where that was asked for.
+    how well rows of training are told from others, where that was asked for; `inspection`: what lies
+    behind the scores.
     """
 
     train: SplitScore
@@ -81,6 +83,7 @@ class Evaluation:
     calibration_interval: tuple[float, float] | None = None
     file_accuracy: float | None = None
     membership: tuple[Attack, ...] = ()
+    inspection: Inspection | None = None
 
     @property
     def accuracy_under_shift(self) -> float | None:
@@ -115,11 +118,17 @@ AnyEvaluation = Evaluation | QuantityEvaluation
 
 
 def check_evaluation(prepared: Prepared, settings: Settings) -> None:
-    """Check before anything runs that the samples can be changed as `evaluate` says.
+    """Check before anything runs that the data can be evaluated as `evaluate` says.
 
     Raises:
-        BadData: `evaluate.shift`, `evaluate.attack` or `evaluate.saliency` does not fit the samples.
+        BadData: `evaluate.shift`, `evaluate.attack` or `evaluate.saliency` does not fit the samples, or
+            `evaluate.groups` is no column of theirs.
     """
+    _check_samples(prepared, settings)
+    check_groups(prepared, settings)
+
+
+def _check_samples(prepared: Prepared, settings: Settings) -> None:
     corruptions.check_shift(settings.evaluate.shift, prepared.test.samples, prepared.front)
     check_attack(prepared, settings.evaluate)
     check_saliency(prepared, settings.evaluate.saliency)
@@ -134,9 +143,12 @@ def evaluate(predict: Predict, prepared: Prepared, settings: Settings, model: An
         BadInput: see `evaluate_classes` and `evaluate_quantities`.
         Diverged: an output is NaN or infinite.
     """
-    if prepared.target is not None:
-        return evaluate_quantities(predict, prepared, settings)
-    return evaluate_classes(predict, prepared, settings, model)
+    evaluation: AnyEvaluation = (
+        evaluate_classes(predict, prepared, settings, model)
+        if prepared.target is None
+        else evaluate_quantities(predict, prepared, settings)
+    )
+    return replace(evaluation, inspection=inspect_model(predict, prepared, settings))
 
 
 def evaluate_classes(
@@ -152,7 +164,7 @@ def evaluate_classes(
         Diverged: an output is NaN or infinite.
         BadData: see `check_evaluation`.
     """
-    check_evaluation(prepared, settings)
+    _check_samples(prepared, settings)
     choices, labels = settings.evaluate, np.asarray(prepared.test.labels)
     outputs = _compute_outputs(predict, prepared.test, prepared.classes)
     guesses = outputs.argmax(axis=1)

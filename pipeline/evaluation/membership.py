@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.prepared import Prepared, Split
+from pipeline.evaluation.intervals import Figure
 from pipeline.models.scores import compute_share_below
 from pipeline.settings.measuring import Membership
 from pipeline.settings.model import Output
@@ -34,24 +35,11 @@ Predict = Callable[[Any], np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A share 0..1 with its 95 % interval, by bootstrap over the rows."""
-
-    value: float
-    low: float
-    high: float
-
-    def describe(self, digits: int) -> str:
-        """Return it as `0.61 (0.58 to 0.64)`."""
-        return f"{self.value:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
-
-
-@dataclass(frozen=True, slots=True)
 class Attack:
     """How well one attack told `members` rows of training from `others`.
 
     `auc`: area under the ROC curve, 0.5 is guessing; `tpr`: share of the members found where 1 % of the
-    others are taken for members, 0.01 is guessing.
+    others are taken for members, 0.01 is guessing. Intervals are by bootstrap over the rows.
     """
 
     name: str

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.data.prepared import Prepared, Split, Target
 from pipeline.data.samples import RawSamples
 from pipeline.errors import BadModel
+from pipeline.evaluation.inspection import Inspection
 from pipeline.models.scores import compute_r2, require_finite
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Loss
@@ -46,7 +47,8 @@ class QuantityEvaluation:
     """Scores of a model that answers with a quantity. What is not named after a split is of the test split.
 
     `bias`: the mean of answer less truth; `rmse_of_mean`: the error of always answering the training mean;
-    `worst`: the largest errors first; `pairs`: (truth, answer) of at most `MAX_PAIRS` rows.
+    `worst`: the largest errors first; `pairs`: (truth, answer) of at most `MAX_PAIRS` rows; `inspection`:
+    what lies behind the scores.
     """
 
     train: QuantityScore
@@ -56,6 +58,7 @@ class QuantityEvaluation:
     rmse_of_mean: float
     worst: tuple[Miss, ...]
     pairs: tuple[tuple[float, float], ...]
+    inspection: Inspection | None = None
 
 
 def evaluate_quantities(
@@ -77,8 +80,11 @@ def evaluate_quantities(
     errors = answers["test"] - truth["test"]
     worst = np.argsort(-np.abs(errors), kind="stable")[: settings.evaluate.worst]
     shown = np.unique(np.linspace(0, len(errors) - 1, min(MAX_PAIRS, len(errors))).astype(int))
+    scores = {name: _score(answers[name], truth[name], target, settings.loss) for name in splits}
     return QuantityEvaluation(
-        **{name: _score(answers[name], truth[name], target, settings.loss) for name in splits},
+        train=scores["train"],
+        validation=scores["validation"],
+        test=scores["test"],
         bias=float(errors.mean()),
         rmse_of_mean=_compute_rmse(truth["test"] - target.mean),
         worst=tuple(Miss(int(row), float(truth["test"][row]), float(answers["test"][row])) for row in worst),

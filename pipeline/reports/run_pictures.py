@@ -4,7 +4,7 @@ from pipeline.data.prepared import Prepared
 from pipeline.data.samples import Texts
 from pipeline.evaluation.evaluate import AnyEvaluation
 from pipeline.evaluation.quantities import QuantityEvaluation
-from pipeline.reports import image_samples, quantity_plots, text_samples, trial_plots
+from pipeline.reports import image_samples, inspection_plots, quantity_plots, text_samples, trial_plots
 
 
 def draw_samples(prepared: Prepared) -> bytes:
@@ -16,7 +16,10 @@ def draw_samples(prepared: Prepared) -> bytes:
 def draw_evaluation(evaluation: AnyEvaluation, prepared: Prepared) -> dict[str, bytes]:
     """Draw an evaluation: PNG, of words HTML, by file name; no picture of mistakes where there are none."""
     if isinstance(evaluation, QuantityEvaluation):
-        return {"pictures/residuals.png": quantity_plots.draw_residuals(evaluation)}
+        return {
+            "pictures/residuals.png": quantity_plots.draw_residuals(evaluation),
+            **_draw_inspection(evaluation, "R2"),
+        }
     pictures = {
         "pictures/confusion_matrix.png": trial_plots.draw_confusion_matrix(evaluation, prepared.classes),
         "pictures/calibration.png": trial_plots.draw_calibration(evaluation),
@@ -31,4 +34,9 @@ def draw_evaluation(evaluation: AnyEvaluation, prepared: Prepared) -> dict[str, 
         pictures["saliency.html"] = text_samples.write_saliency(evaluation)
     elif evaluation.saliency:
         pictures["pictures/saliency.png"] = image_samples.draw_saliency(evaluation, prepared)
-    return pictures
+    return pictures | _draw_inspection(evaluation, "accuracy")
+
+
+def _draw_inspection(evaluation: AnyEvaluation, measure: str) -> dict[str, bytes]:
+    inspection = evaluation.inspection
+    return {} if inspection is None else inspection_plots.draw_inspection(inspection, measure)

@@ -61,7 +61,8 @@ class Evaluate:
     """What is evaluated after training; `shadows`: models that `membership=lira` trains for comparison.
 
     `attack_epsilon`: see `models.attacks.ball`; `attack_steps`, `attack_restarts`: of pgd, the first of
-    which starts at the sample itself and the others at a point of the ball that `shift_seed` draws.
+    which starts at the sample itself and the others at a point of the ball that `shift_seed` draws;
+    `groups`: the column whose values are scored each by itself.
     """
 
     calibration_bins: int
@@ -76,6 +77,7 @@ class Evaluate:
     attack_epsilon: float
     attack_steps: int
     attack_restarts: int
+    groups: str | None
 
     def __post_init__(self) -> None:
         valid = 4 <= self.shadows <= 256 and self.shadows % 2 == 0

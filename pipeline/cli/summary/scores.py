@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.cli.summary.rows import Rows
+from pipeline.formatting import shorten
 from pipeline.settings.measuring import Claim
 from pipeline.settings.searching.measures import (
     ACCURACY_MEASURE,
@@ -22,7 +23,9 @@ from pipeline.settings.searching.measures import (
 if TYPE_CHECKING:
     from pipeline.evaluation.class_balance import ClassBalance
     from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
+    from pipeline.evaluation.inspection import Inspection
     from pipeline.evaluation.quantities import QuantityEvaluation
+    from pipeline.evaluation.subgroups import Subgroups
     from pipeline.trial.network import TrialResult
 
 
@@ -42,8 +45,36 @@ def list_scores(evaluation: "AnyEvaluation") -> Rows:
     """List what a model of classes or of a quantity reaches on validation and test rows."""
     from pipeline.evaluation.quantities import QuantityEvaluation
 
+    if isinstance(evaluation, QuantityEvaluation):
+        scores = _quantity_rows(evaluation)
+    else:
+        scores = _class_rows(evaluation)
+    return [*scores, *_inspection_rows(evaluation.inspection)]
+
+
+def _inspection_rows(inspection: "Inspection | None") -> Rows:
+    """Return what lies behind the scores: important columns, the worst subgroup, labels that may be wrong."""
+    if inspection is None:
+        return []
+    rows: Rows = []
+    telling = [column for column in inspection.importances if column.loss > 2 * column.deviation][:3]
+    if telling:
+        names = ", ".join(f"{escape(shorten(column.name, 30))} {column.loss:.3g}" for column in telling)
+        rows.append(("columns", f"matter most: {names} (what the validation score loses, one shuffled)"))
+    if (groups := inspection.subgroups) is not None:
+        rows.append((f"by {escape(shorten(groups.column, 20))}", _describe_worst(groups)))
+    if inspection.suspects is not None and inspection.suspects.is_telling:
+        rows.append(("labels", f"[yellow]{escape(str(inspection.suspects))}[/]; see evaluation.json"))
+    return rows
+
+
+def _describe_worst(groups: "Subgroups") -> str:
+    worst, form = groups.worst, _format_error if groups.is_error else "{:.2%}".format
+    interval = f"{form(worst.score.low)} to {form(worst.score.high)}, {worst.rows:,} rows"
     return (
-        _quantity_rows(evaluation) if isinstance(evaluation, QuantityEvaluation) else _class_rows(evaluation)
+        f"the worst of {len(groups.groups):,} groups is {escape(shorten(worst.name, 40))}: "
+        f"[bold]{form(worst.score.value)}[/] test ({interval}), all {form(groups.overall)}"
+        f"{'' if worst.is_worse else '; may be chance'}"
     )
 
 

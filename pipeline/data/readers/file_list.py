@@ -5,7 +5,7 @@ import io
 from pathlib import Path, PureWindowsPath
 
 from pipeline.data.readers.encodings import decode_text, detect_encoding
-from pipeline.data.readers.file_tree import FileTree, make_tree
+from pipeline.data.readers.file_tree import FileTree, make_tree, name_file
 from pipeline.data.readers.quantities import OFFER, parse_quantity
 from pipeline.data.readers.split_names import find_split
 from pipeline.data.report import Findings
@@ -37,9 +37,34 @@ def read_list(path: Path, findings: Findings, quantities: bool = False) -> FileT
         raise BadData(f"{path} must be a list of files (CSV), got: {error}; write it as UTF-8") from None
 
 
-def _read_rows(path: Path, text: str, findings: Findings, quantities: bool) -> FileTree:
+def read_list_cells(path: Path) -> tuple[tuple[str, ...], dict[str, dict[str, str]]]:
+    """Return the names of all columns of a list of files, and its rows by the names of their files.
+
+    Raises:
+        BadData: it cannot be read, or has no column of paths.
+    """
+    try:
+        content = path.read_bytes()
+        text, _ = decode_text(content, detect_encoding([content]))
+        table = _open_list(text)
+        names = tuple(name for name in table.fieldnames or () if name)
+        path_column = _pick_column(path, {name.strip().lower(): name for name in names}, PATHS, "paths")
+        rows = {}
+        for row in table:
+            file = find_file(path.parent, (row[path_column] or "").strip(), Findings())
+            rows[name_file(file, path)] = {name: (row[name] or "").strip() for name in names}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadData(f"{path} must be a list of files (CSV), got: {error}; write it as UTF-8") from None
+    return names, rows
+
+
+def _open_list(text: str) -> "csv.DictReader[str]":
     separator = max("\t;,", key=text.partition("\n")[0].count)
-    table = csv.DictReader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    return csv.DictReader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+
+
+def _read_rows(path: Path, text: str, findings: Findings, quantities: bool) -> FileTree:
+    table = _open_list(text)
     columns = {name.strip().lower(): name for name in table.fieldnames or ()}
     path_column = _pick_column(path, columns, PATHS, "paths")
     label_column = _pick_column(path, columns, LABELS, "labels")

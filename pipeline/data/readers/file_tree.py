@@ -57,7 +57,8 @@ def scan_folder(root: Path, suffixes: Sequence[str], findings: Findings) -> File
         else:
             kind = path.suffix.lower() or "a name without a suffix"
             others[folders[:1]].add(kind)
-            findings.add("file", f"left out: {format_one_line(kind)} is not read here", _name(path, root))
+            text = f"left out: {format_one_line(kind)} is not read here"
+            findings.add("file", text, name_file(path, root))
     top = _find_top(root, candidates)
     if top:
         candidates = [_Candidate(file.path, file.folders[len(top) :]) for file in candidates]
@@ -84,10 +85,11 @@ def walk_files(root: Path, suffixes: Sequence[str], findings: Findings) -> Itera
             yield UnlabelledFile(path, format_one_line(_decode_name(str(inside))), folders)
         else:
             kind = format_one_line(path.suffix.lower() or "a name without a suffix")
-            findings.add("file", f"left out: {kind} is not read here", _name(path, root))
+            findings.add("file", f"left out: {kind} is not read here", name_file(path, root))
 
 
-def _name(path: Path, root: Path) -> str:
+def name_file(path: Path, root: Path) -> str:
+    """Return the name of a file for a person: below what the user named."""
     inside = path.is_relative_to(root.parent)
     return format_one_line(_decode_name(str(path.relative_to(root.parent) if inside else path)))
 
@@ -175,7 +177,7 @@ def _separate_splits(
     for file in candidates:
         split = find_split(file.folders[depth]) if len(file.folders) > depth else None
         if split is None:
-            findings.add("file", "left out: outside the folders of the splits", _name(file.path, top))
+            findings.add("file", "left out: outside the folders of the splits", name_file(file.path, top))
         else:
             below = file.folders[depth + 1 :]
             if len(below) > 1 and find_split(below[0]) == split:
@@ -225,11 +227,11 @@ def _label_files(
         named[split] = []
         for file in files:
             if not file.folders:
-                findings.add("file", "left out: in no folder of a class", _name(file.path, root))
+                findings.add("file", "left out: in no folder of a class", name_file(file.path, root))
                 continue
             if len(file.folders) > 1:
                 text = "in folders within the folder of a class, and of that class"
-                findings.add("file", text, _name(file.path, root))
+                findings.add("file", text, name_file(file.path, root))
             named[split].append((_decode_name(file.folders[0]), file.path))
     classes = tuple(sorted({name for name, _ in named["train"]}))
     if len(classes) < 2:
@@ -259,6 +261,6 @@ def make_tree(root: Path, named: dict[str, list[tuple[str, Path]]], classes: tup
         ordered = sorted(files, key=lambda file: (numbers[file[0]], PurePath(file[1])))
         if ordered:
             splits[split] = tuple(
-                LabelledFile(path, numbers[name], _name(path, root)) for name, path in ordered
+                LabelledFile(path, numbers[name], name_file(path, root)) for name, path in ordered
             )
     return FileTree(splits, classes)

@@ -10,10 +10,13 @@ if TYPE_CHECKING:  # evaluating needs TensorFlow, the names of its scores do not
     from pipeline.evaluation.accuracy_under_attack import AttackScore
     from pipeline.evaluation.class_balance import ClassBalance
     from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
+    from pipeline.evaluation.inspection import Inspection
     from pipeline.evaluation.membership import Attack
     from pipeline.evaluation.quantities import QuantityEvaluation
 
 Values = dict[str, float | None]
+MOST_NAMED = 20
+"""Columns and groups that have a metric of their own; evaluation.json has all."""
 SHIFT_STEPS = "evaluate/test_accuracy_under_shift_by_severity"
 
 
@@ -21,6 +24,8 @@ def list_evaluation_metrics(evaluation: "AnyEvaluation") -> Iterator[tuple[int, 
     """Yield a step and metrics of that step: 0 for all but the accuracy by severity of a shift."""
     from pipeline.evaluation.quantities import QuantityEvaluation
 
+    if evaluation.inspection is not None:
+        yield 0, _list_inspection(evaluation.inspection)
     if isinstance(evaluation, QuantityEvaluation):
         yield 0, _list_quantities(evaluation)
         return
@@ -35,6 +40,25 @@ def list_evaluation_metrics(evaluation: "AnyEvaluation") -> Iterator[tuple[int, 
         yield 0, {"accuracy_under_shift": validation, "evaluate/test_accuracy_under_shift": test}
     if evaluation.attacked is not None:
         yield 0, _list_attack(evaluation.attacked)
+
+
+def _list_inspection(inspection: "Inspection") -> Values:
+    importances, groups = inspection.importances[:MOST_NAMED], inspection.subgroups
+    names = make_metric_names([column.name for column in importances])
+    values: Values = {
+        f"evaluate/importance/{name}": column.loss for name, column in zip(names, importances, strict=True)
+    }
+    if groups is not None:
+        shown, figure = groups.groups[:MOST_NAMED], "error" if groups.is_error else "accuracy"
+        names = make_metric_names([group.name for group in shown])
+        values |= {
+            f"evaluate/test_group_{figure}/{name}": group.score.value
+            for name, group in zip(names, shown, strict=True)
+        }
+        values[f"evaluate/test_worst_group_{figure}"] = groups.worst.score.value
+    if inspection.suspects is not None:
+        values["evaluate/validation_label_suspects"] = inspection.suspects.count
+    return values
 
 
 def _list_quantities(evaluation: "QuantityEvaluation") -> Values:

@@ -1,0 +1,94 @@
+"""A column that divides the rows of a split into groups, read from the user's file: it may be no input."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.prepared import Split
+from pipeline.data.readers import file_list
+from pipeline.data.readers.quantities import parse_quantity
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
+from pipeline.data.samples import Texts
+from pipeline.data.tables.labels import find_column
+from pipeline.data.tables.table_files import read_table
+from pipeline.errors import BadSetting
+from pipeline.files import expand_home
+from pipeline.settings.data import Data
+from pipeline.settings.kinds import option_name
+from pipeline.settings.tables import Csv
+
+KEY = "evaluate.groups"
+MANY_NUMBERS = 20
+"""More different numbers than this become groups of a quarter of the rows each."""
+QUARTERS = 4
+MOST_GROUPS = 50
+"""Groups of the most rows; the others are one group."""
+EMPTY, OTHERS = "(empty)", "(others)"
+
+
+def read_groups(data: Data, name: str, split: Split, is_test: bool = True) -> np.ndarray:
+    """Return the name of the group of each row of a split, object [n].
+
+    `name`: the column; `is_test`: the split has a file of its own where `data.test_path` names one.
+
+    Raises:
+        BadSetting: the data have no columns, or none of this name; or they were prepared by an earlier
+            release, which did not keep where each row was.
+    """
+    if split.places is None:
+        raise BadSetting(
+            f"{KEY} must have data that this release has prepared, got some of an earlier one; "
+            "set cache_dir=... to another folder"
+        )
+    if isinstance(data, Csv):
+        return make_groups(_read_table_column(data, name, split.places.places, is_test))
+    path = expand_home(str(getattr(data, "path", "")))
+    if isinstance(split.places.places, Texts) and path.suffix.lower() in file_list.SUFFIXES:
+        return make_groups(_read_list_column(path, name, split.places.places))
+    raise BadSetting(
+        f"{KEY} must be null for data without columns, got {name} with data={option_name(type(data))}; "
+        "leave it out, or name a table or a list of files (CSV)"
+    )
+
+
+def _read_table_column(data: Csv, name: str, lines: Any, is_test: bool) -> list[str]:
+    path = expand_home(data.test_path if is_test and data.test_path is not None else data.path)
+    table = read_table(path, data, ScratchSpace(Path(), sys.maxsize), Findings())
+    cells = table.get_column(find_column(name, table.names, KEY, path))
+    places = np.searchsorted(table.lines, np.asarray(lines))
+    return ["" if cell is None else cell for cell in cells.take(places).to_pylist()]
+
+
+def _read_list_column(path: Path, name: str, places: Texts) -> list[str]:
+    names, rows = file_list.read_list_cells(path)
+    column = find_column(name, names, KEY, path)
+    return [rows[file][column] if file in rows else "" for file in map(str, places[slice(None)])]
+
+
+def make_groups(cells: list[str]) -> np.ndarray:
+    """Return the name of the group of each cell, object [n]: the cell, or the range of its number."""
+    numbers = [parse_quantity(cell) for cell in cells if cell]
+    if None not in numbers and len(set(numbers)) > MANY_NUMBERS:
+        return _cut_into_quarters(cells)
+    common = {cell for cell, _ in Counter(cells).most_common(MOST_GROUPS)}
+    names = [(cell or EMPTY) if cell in common else OTHERS for cell in cells]
+    return np.array(names, object)
+
+
+def _cut_into_quarters(cells: list[str]) -> np.ndarray:
+    """Return the ranges of four groups of equal numbers of rows, or fewer where numbers are the same."""
+    read = [parse_quantity(cell) for cell in cells]
+    numbers = np.array([np.nan if number is None else number for number in read])
+    filled = numbers[np.isfinite(numbers)]
+    edges = np.unique(np.quantile(filled, np.linspace(0, 1, QUARTERS + 1)[1:-1]))
+    places = np.searchsorted(edges, numbers)
+    names = np.full(len(cells), EMPTY, object)
+    for number in range(len(edges) + 1):
+        inside = np.isfinite(numbers) & (places == number)
+        if inside.any():
+            names[inside] = f"{numbers[inside].min():.6g} .. {numbers[inside].max():.6g}"
+    return names
