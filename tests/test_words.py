@@ -4,6 +4,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -82,6 +83,31 @@ def test_docstrings_of_functions_begin_with_a_verb(room: str) -> None:
     }
     others = [f"{place}: {word}" for place, word in first_words.items() if word not in VERBS.split()]
     assert len(others) <= (1 - LEAST_VERBS) * len(first_words), "\n".join(others)
+
+
+def test_what_is_public_says_what_it_does() -> None:
+    """A method may leave that to the protocol or the base class that has it, too."""
+    functions = [
+        (f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", node)
+        for room in ROOMS
+        for path, tree in trees(room)
+        for node in public_functions_of(tree)
+    ]
+    explained = {node.name for _, node in functions if ast.get_docstring(node)}
+    assert [place for place, node in functions if node.name not in explained] == []
+
+
+def public_functions_of(tree: ast.Module) -> Iterator[ast.FunctionDef]:
+    """Yield the public functions of a module, and the public methods of its public classes."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from (part for part in node.body if is_public_function(part))
+        elif is_public_function(node):
+            yield node
+
+
+def is_public_function(node: ast.AST) -> TypeGuard[ast.FunctionDef]:
+    return isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -80,7 +80,11 @@ def _split_text(text: str) -> list[str]:
 
 
 def quote_value(pair: str) -> str:
-    """Return `pair` with its value in quotes where Hydra's grammar cannot read it as it is."""
+    """Return `pair` with its value in quotes where Hydra's grammar cannot read it as it is.
+
+    Raises:
+        BadSetting: the word is no `key=value` in any way of writing it.
+    """
     key, value = split_word(pair)
     is_blank = bool(value) and not (value or "").strip()  # a space or a tab, which Hydra would drop
     if _is_readable(pair) and not is_blank:

@@ -186,16 +186,19 @@ class DiagnosisLog:
 
     @property
     def baseline(self) -> "MeasuredCommand":
+        """Return what the command line cost and reached before any remedy."""
         assert self.measured_baseline is not None
         return self.measured_baseline
 
     @property
     def conclusion(self) -> "Conclusion":
+        """Return the last event, which says what the diagnosis came to."""
         assert self.last_event is not None
         return self.last_event
 
     @property
     def result(self) -> "MeasuredCommand":
+        """Return the command line that the diagnosis ends with, as it was measured."""
         return self.conclusion.result
 
     def first_and_last_case(self) -> "list[tuple[str, Case]]":

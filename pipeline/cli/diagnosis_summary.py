@@ -48,6 +48,7 @@ class DiagnosisPrinter:
         self._last_sentence = ""
 
     def print_start(self, start: Words, device: str) -> None:
+        """Print what is diagnosed, and by what it is judged."""
         line = escape(" ".join(start)) or "the defaults"
         aim = (
             f"device-seconds to the same {self._measure.label}"
@@ -60,6 +61,7 @@ class DiagnosisPrinter:
         )
 
     def print_event(self, event: Event) -> None:
+        """Print a step of the diagnosis as soon as it is known."""
         match event:
             case BaselineMeasured(baseline):
                 self._baseline = baseline
@@ -114,6 +116,7 @@ class DiagnosisPrinter:
             self._console.print(f"\n{escape(final.command_line('run'))}", style="bold", soft_wrap=True)
 
     def print_saved(self, path: Path, name: str) -> None:
+        """Print where the result was saved, and the command that uses it."""
         self._print(f"saved as {path}; try it with: python -m pipeline run experiment={name}")
 
     def write_note(self, final: CommandLine) -> str:

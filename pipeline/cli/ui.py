@@ -98,6 +98,7 @@ def format_ui_command() -> str:
 
 
 def build_link(ui: Ui) -> str:
+    """Return the address of MLflow's UI."""
     return f"http://{ui.host}:{ui.port}"
 
 

@@ -39,10 +39,12 @@ class Texts:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Return (texts,), as an array has it."""
         return (len(self),)
 
     @property
     def nbytes(self) -> int:
+        """Return how many bytes the texts take."""
         return int(self.letters.nbytes + self.ends.nbytes)
 
 
@@ -68,10 +70,12 @@ class Table:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Return (rows, columns), as an array has it."""
         return (len(self), len(self.numeric) + len(self.categorical))
 
     @property
     def nbytes(self) -> int:
+        """Return how many bytes the columns take."""
         return int(self.numbers.nbytes + sum(texts.nbytes for texts in self.words))
 
 
@@ -123,7 +127,7 @@ def take_batch(raw: Any, rows: Rows) -> Batch:
 
 
 def copy_rows(raw: RawSamples, rows: np.ndarray) -> RawSamples:
-    """Copy these rows into memory; the result is of the same kind as `raw`."""
+    """Copy the rows of these numbers [m] into memory; the result is of the same kind as `raw`."""
     if isinstance(raw, Texts):
         return copy_texts(raw, rows)
     if isinstance(raw, Table):
@@ -134,7 +138,7 @@ def copy_rows(raw: RawSamples, rows: np.ndarray) -> RawSamples:
 
 
 def copy_texts(texts: Texts, rows: np.ndarray) -> Texts:
-    """Copy these texts into memory."""
+    """Copy the texts of these numbers [m] into memory."""
     starts = np.concatenate([[0], texts.ends[:-1]])[rows]
     lengths = texts.ends[rows] - starts
     ends = np.cumsum(lengths)

@@ -101,6 +101,7 @@ class PriceStep:
 
     @property
     def device_seconds_per_size(self) -> float:
+        """Return the extra device-seconds for each `size` of accuracy."""
         return self.extra_device_seconds * self.size / self.gain
 
 

@@ -29,7 +29,7 @@ class ReferencePoint:
 
     @classmethod
     def around(cls, costs: Array, errors: Array, margin: float = 0.1) -> "ReferencePoint":
-        """Return the point a tenth of the range beyond all points, so that extreme points count, too."""
+        """Return the point `margin` of the range beyond all points [n], so that extreme points count, too."""
         return cls(_edge_beyond(costs, margin), _edge_beyond(errors, margin))
 
 
@@ -78,7 +78,10 @@ class Staircase:
         return self._knots[np.minimum(np.maximum(index - 1, 0), len(self._knots) - 1)]
 
     def compute_gain(self, start: Array, end: Array, errors: Array) -> Array:
-        """Compute the area that a level of `errors` from log cost `start` to `end` adds; of one shape."""
+        """Compute the area that a level of log error `errors` from log cost `start` to `end` adds.
+
+        All three have one shape, which is that of the result.
+        """
         stop = np.where(errors < self._levels[-1], self.reference.log_cost, self._find_costs(errors))
         stop = np.where(errors >= self.reference.log_error, start, stop)
         end = np.minimum(np.minimum(end, stop), self.reference.log_cost)

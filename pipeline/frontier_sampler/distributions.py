@@ -9,7 +9,11 @@ from pipeline.frontier_sampler.domains import Choices, Numeric
 
 
 def convert_distribution(distribution: BaseDistribution) -> Numeric | Choices:
-    """Convert an Optuna distribution to a domain of the encoding."""
+    """Convert an Optuna distribution to a domain of the encoding.
+
+    Raises:
+        ValueError: it is of another kind than float, int or categorical.
+    """
     match distribution:
         case FloatDistribution():
             return Numeric(distribution.low, distribution.high, distribution.log, distribution.step)
@@ -24,6 +28,7 @@ def convert_distribution(distribution: BaseDistribution) -> Numeric | Choices:
 
 
 def as_tuple(value: object) -> tuple[object, ...]:
+    """Return a value as a tuple: a list as its entries, a set in a fixed order, else the one entry."""
     if isinstance(value, set | frozenset):
         return tuple(sorted(value, key=repr))
     return tuple(value) if isinstance(value, tuple | list) else (value,)

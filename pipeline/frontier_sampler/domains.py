@@ -75,12 +75,15 @@ class Choices:
         return Numeric(low, high, log=low > 0 and high / low >= WIDE)
 
     def index(self, value: Any) -> int | None:
+        """Return the place of a value among the choices; None where it is none of them."""
         return next((index for index, choice in enumerate(self.values) if is_same(choice, value)), None)
 
     def decode(self, unit: float) -> Any:
+        """Return the choice that stands at a unit number in 0..1."""
         return self.values[min(int(unit * len(self.values)), len(self.values) - 1)]
 
     def count(self) -> float:
+        """Return how many choices there are."""
         return len(self.values)
 
 

@@ -30,6 +30,7 @@ class Parameter:
     among: tuple[Any, ...] = ()
 
     def applies_to(self, params: Params) -> bool:
+        """Return whether these params have the value of its parent under which it counts."""
         if self.parent is None:
             return True
         return self.parent in params and any(is_same(params[self.parent], value) for value in self.among)
@@ -95,7 +96,7 @@ class EncodedSpace:
         return params
 
     def encode(self, params: Params) -> Array:
-        """Return a unit vector that decodes to `params`; 0.5 where a parameter does not apply."""
+        """Return numbers in 0..1 [parameters] that decode to `params`; 0.5 where one does not apply."""
         unit = np.full(self.dimensions, NEUTRAL)
         for index, parameter in enumerate(self.parameters):
             if parameter.name in params and parameter.applies_to(params):

@@ -97,7 +97,7 @@ class CandidateForecasts:
 
     @property
     def extra_seconds(self) -> Array:
-        """Return the device-seconds still to be paid."""
+        """Return the device-seconds still to be paid, [candidates, rungs]."""
         extra: Array = np.maximum(self.costs - self.paid_seconds[:, None], observations.MIN_SECONDS)
         return extra
 

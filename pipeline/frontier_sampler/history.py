@@ -18,6 +18,8 @@ Curve = tuple[tuple[int, float, float], ...]
 
 
 class TrialStatus(Enum):
+    """How far a trial is; a failed one has no point."""
+
     finished = "finished"
     running = "running"
     failed = "failed"
@@ -61,7 +63,7 @@ class Fidelity:
         return math.log(self.high) if self.high > 1 else 1.0
 
     def scale(self, epochs: Sequence[int] | Array) -> Array:
-        """Return the log of each number of epochs, scaled to 0..1."""
+        """Return the log of each number of epochs, scaled to 0..1; of the same shape."""
         scaled: Array = np.log(np.asarray(epochs, float)) / self.span
         return scaled
 
@@ -97,9 +99,11 @@ class Configuration:
 
     @property
     def reached(self) -> int:
+        """Return the last epoch that any trial of it has reached; 0 for none."""
         return self.curve[-1][0] if self.curve else 0
 
     def add_trial(self, trial: TrialRecord, fidelity: Fidelity) -> None:
+        """Add what one of its trials tells: how far it came, its points, whether it ended or failed."""
         self.first = min(self.first, trial.number)
         self.failed |= trial.status is TrialStatus.failed
         self.constraints.update(trial.constraints)

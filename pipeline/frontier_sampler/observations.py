@@ -46,10 +46,11 @@ class Observations:
     log_costs: Array
 
     def take(self, indices: NDArray[np.intp]) -> "Observations":
+        """Return the observations at these indices [m]."""
         return Observations(self.features[indices], self.log_errors[indices], self.log_costs[indices])
 
     def flatten(self, fall: float) -> Array:
-        """Return log errors without the decline that all curves share."""
+        """Return log errors [n] without the decline that all curves share: `fall` for each log epoch."""
         flattened: Array = self.log_errors + fall * self.features[:, -1]
         return flattened
 
@@ -119,7 +120,7 @@ class CostModel:
         self._trend: Trend | None = None
 
     def encode_inputs(self, features: Array, configurations: Sequence[Params]) -> Array:
-        """Return the features of the settings, and beside them the logs of their work."""
+        """Return the features of the settings [n, d], with the logs of their work if it is known."""
         if self._work is None:
             return features
         work = [
@@ -135,6 +136,7 @@ class CostModel:
         )
 
     def condition(self, kernel: Kernel) -> None:
+        """Learn from all targets with this kernel; `predict` needs it."""
         self._trend = Trend(kernel, self.features, self.targets)
 
     def predict(

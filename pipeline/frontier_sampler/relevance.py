@@ -35,7 +35,8 @@ class Configured(Protocol):
     row: int | None
 
     @property
-    def feasible(self) -> bool: ...
+    def feasible(self) -> bool:
+        """Return whether it keeps to all constraints."""
 
 
 AnyConfiguration = TypeVar("AnyConfiguration", bound=Configured)

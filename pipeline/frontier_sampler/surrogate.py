@@ -44,7 +44,7 @@ class Kernel:
         return self.covariance_at(square_distances(left / scale, right / scale))
 
     def covariance_at(self, squares: Array) -> Array:
-        """Compute Matern 5/2 at squared distances that are already divided by the squared lengths."""
+        """Compute Matern 5/2 at squared distances, of any shape, that are divided by the squared lengths."""
         root = np.sqrt(5.0 * squares)
         covariance: Array = self.amplitude * (1.0 + root + (5.0 / 3.0) * squares) * np.exp(-root)
         return covariance

@@ -80,7 +80,8 @@ class Reading:
 class ReadingSource(Protocol):
     """A source of readings; tests replay recorded ones."""
 
-    def read(self) -> Reading: ...
+    def read(self) -> Reading:
+        """Read all counters, now."""
 
 
 class KernelCounters:

@@ -56,6 +56,7 @@ class SharedGpu(ClaimedDevice):
 
     @property
     def held(self) -> float:
+        """Return the share of the GPU that the trial holds."""
         return self.share
 
 

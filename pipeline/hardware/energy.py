@@ -44,7 +44,8 @@ class EnergyReading:
 class Gauge(Protocol):
     """What a device measures of itself; None for what it does not."""
 
-    def read(self) -> EnergyReading: ...
+    def read(self) -> EnergyReading:
+        """Read energy, power and busy share, now."""
 
     def strangers(self) -> int | None:
         """Return how many other processes compute on the device; None: unknown."""

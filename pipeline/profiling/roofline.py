@@ -13,6 +13,8 @@ from pipeline.training.optimizers import UpdateRule
 
 
 class Bound(StrEnum):
+    """What keeps a training step from being faster."""
+
     compute = "compute-bound"
     memory = "memory-bound"
     overhead = "overhead-bound"

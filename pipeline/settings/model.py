@@ -95,6 +95,7 @@ class Text(Model):
 
     @property
     def reads_tokens(self) -> bool:
+        """Return whether it reads word numbers, and not weighed n-grams."""
         return True
 
     def __post_init__(self) -> None:

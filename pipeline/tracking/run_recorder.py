@@ -191,6 +191,7 @@ class RunRecorder:
         self._log_texts({"step.json": _to_json(step)})
 
     def record_seconds(self, seconds: Seconds) -> None:
+        """Record the wall seconds by purpose."""
         self.add_metrics({f"seconds/{name}": value for name, value in asdict(seconds).items()})
 
     def record_model(
@@ -247,6 +248,10 @@ def record_run(
 
     `run_id` names a finished run to add to, which keeps its status; else the run that `mlflow run` opened is
     adopted, or one is opened.
+
+    Raises:
+        BadSetting: `tracking.tags` names a parent that is no run.
+        RecordDeleted: somebody has deleted the run meanwhile.
     """
     client = mlflow_store.open_store()
     mlflow_runs.check_user_tags(client, command_line)

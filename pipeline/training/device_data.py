@@ -123,7 +123,8 @@ def scale_labels(split: Split, prepared: Prepared) -> np.ndarray:
 def finish_score(sums: Iterable[Scores], labels: np.ndarray, measure: str) -> tuple[float, float]:
     """Return mean loss and measure from what `sum_scores` gives of each portion of a split.
 
-    `labels`: of the split, as `scale_labels` returns them: R2 of quantities, else the measure of that name.
+    `labels`: of the split [n], as `scale_labels` returns them: R2 of quantities, else the measure of that
+    name.
     """
     losses, counts, outputs = 0.0, list[np.ndarray](), list[np.ndarray]()
     for loss, more, answers in sums:

@@ -44,7 +44,11 @@ class RunningFunction:
         self._generator: Iterator[Any] | None = None
 
     def advance(self, number: int) -> Report | None:
-        """Let the function run to its next yield; see `RunningLoop`."""
+        """Let the function run to its next yield; see `RunningLoop`.
+
+        Raises:
+            LoopFailed: the function raised, or yielded what is no report.
+        """
         try:
             with self._clock.time_epoch():
                 item = next(self._get_generator())

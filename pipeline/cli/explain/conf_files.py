@@ -97,4 +97,5 @@ def _find_undecodable(conf: Path) -> str:
 
 
 def read_first_line(error: BaseException) -> str:
+    """Return the first line of an error's text; the name of its type where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def list_training(trained: "Trained", seconds: Seconds, record: "RunRecorder") -> Rows:
+    """List what a training reached, what it cost, and what is no part of that cost."""
     cost = trained.curve.last.device_seconds
     excluded_seconds = {
         "compile": seconds.compile,
@@ -77,6 +78,7 @@ def _count_epochs(number: int) -> str:
 
 
 def list_prices(device_seconds: float, price: Price, drawn: PowerDraw) -> Rows:
+    """List money, energy and carbon dioxide of a training, as far as they are known."""
     money, currency = price.of(device_seconds), price.currency.upper()
     rows: Rows = []
     if money is not None:

@@ -79,9 +79,11 @@ class Screen:
         self._console.print(f"  its page: {escape(page)}", soft_wrap=True)
 
     def show_started(self, number: int) -> None:
+        """Show that a trial begins."""
         self._running[number] = f"{number}: begins"
 
     def show_epoch(self, number: int, epoch: Epoch, of: int) -> None:
+        """Show what a trial has reached after an epoch; `of`: how many it trains."""
         self._running[number] = (
             f"{number}: {epoch.number}/{of} {self._measure.format(epoch.validation_accuracy)}"
         )
@@ -89,6 +91,7 @@ class Screen:
     def show_ended(
         self, number: int, state: str, point: Point | None, params: Mapping[str, object], reason: str
     ) -> None:
+        """Show how a trial ended; `reason`: why it was paused or failed, "" otherwise."""
         self._running.pop(number, None)
         if self._live:
             return
@@ -100,6 +103,7 @@ class Screen:
         self._print(f"trial {number} {state}: {result}  {words}{because}")
 
     def show_lost(self, number: int, reason: str, device_seconds: float) -> None:
+        """Show that a trial was given back, and what it had spent."""
         self._running.pop(number, None)
         spent = f"{format_number(device_seconds)} device-seconds lost"
         line = f"trial {number} given back ({reason}), {spent}"
@@ -119,6 +123,7 @@ class Screen:
         self._progress.advance_phase()
 
     def show_confirmation(self, number: int, epoch: object, seed: int, outcome: "TrialOutcome") -> None:
+        """Show what a new seed of a frontier point has reached."""
         self._running.pop(number, None)
         self.advance_phase()
         if self._live:
@@ -131,6 +136,7 @@ class Screen:
         self._print(f"trial {number} at epoch {epoch} confirmed with seed {seed}: {result}{test_accuracy}")
 
     def update(self, results: Results) -> None:
+        """Show what the study has come to so far."""
         self._results = results
         self._progress.update(results)
         if not self._live and not self._has_told and self._progress.count_fresh() >= FIRST_TRIALS:

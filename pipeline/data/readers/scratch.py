@@ -19,7 +19,7 @@ class ScratchSpace:
     limit: int
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Return an array to fill: in memory, or memory-mapped where it has more than `limit` bytes."""
+        """Return an array of this shape to fill: in memory, or memory-mapped beyond `limit` bytes."""
         if math.prod(shape) * np.dtype(dtype).itemsize <= self.limit:
             return np.empty(shape, dtype)
         return np.memmap(self.make_path(), dtype, "w+", shape=shape)

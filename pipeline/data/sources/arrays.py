@@ -104,7 +104,7 @@ def _read_samples(data: Arrays, features_name: str, labels_name: str) -> Labelle
 
 
 def order_channels(features: np.ndarray, name: str, channels: Channels | None) -> np.ndarray:
-    """Return images with their channels last.
+    """Return images [n, height, width, channels]; arrays of other than four axes as they are.
 
     Raises:
         BadData: they look as if channels came first, and nobody said so.

@@ -12,7 +12,11 @@ from pipeline.settings.data import Digits
 
 
 def fingerprint(_data: Digits, _data_dir: Path) -> str:
-    """Return the hash of the file that scikit-learn ships, without its import, which takes half a second."""
+    """Return the SHA-256 (hex) of scikit-learn's own file, without its import, which takes half a second.
+
+    Raises:
+        BadData: the file is not where scikit-learn has it.
+    """
     spec = find_spec("sklearn")
     path = Path(spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else "")
     path = path / "datasets" / "data" / "digits.csv.gz"

@@ -83,7 +83,7 @@ def _read_split(images: Path, labels: Path) -> LabelledSamples:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Read the array in one IDX file, plain or .gz; native byte order.
+    """Read the array in one IDX file, plain or .gz, in the shape that its header names; native byte order.
 
     Raises:
         BadData: not readable, wrong magic, or another length than its header says.

@@ -173,7 +173,10 @@ def _measure_zones(zones: Any) -> np.ndarray:
 
 
 def count_days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
-    """Return the days since 1970-01-01 in the Gregorian calendar (Hinnant 2013, `days_from_civil`)."""
+    """Return the days since 1970-01-01 in the Gregorian calendar, float64 [n] as years, months and days are.
+
+    (Hinnant 2013, `days_from_civil`.)
+    """
     year = year - (month <= 2)
     era = np.floor(year / 400)
     year_of_era = year - era * 400

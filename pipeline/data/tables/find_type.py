@@ -99,6 +99,7 @@ class ColumnContent:
 
     @property
     def filled(self) -> int:
+        """Return how many cells have a value."""
         return int(self.counts.sum())
 
     def select(self, mask: Any) -> "ColumnContent":
@@ -236,7 +237,10 @@ def _refuse_near_dates(content: ColumnContent, file_name: str) -> None:
 
 
 def find_epoch(name: str, values: np.ndarray) -> str:
-    """Return `seconds` or `milliseconds` where the numbers of a column of this name count them from 1970."""
+    """Return `seconds` or `milliseconds` where a column of this name counts them from 1970, else "".
+
+    `values`: the numbers of its cells [n], NaN for empty ones.
+    """
     filled = values[np.isfinite(values)]
     if not TIME_NAME.search(name) or not len(filled):
         return ""

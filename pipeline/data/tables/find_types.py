@@ -72,6 +72,7 @@ class ColumnChoice:
 
     @property
     def column(self) -> ColumnType:
+        """Return what the column is."""
         return self.choice.column
 
 

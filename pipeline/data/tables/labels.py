@@ -102,7 +102,8 @@ def find_telltales(
 ) -> None:
     """Add a finding for columns of which each value stands for one class: they may be the answer itself.
 
-    `free_texts`: columns that are not asked, as nearly every row has another text.
+    `labels`: the class of each row [n], -1 where it is missing; `free_texts`: columns that are not asked, as
+    nearly every row has another text.
     """
     rows = np.flatnonzero(labels >= 0)
     labelled = labels[rows]

@@ -46,7 +46,10 @@ def read_targets(
 
 
 def find_copies(table: Table, targets: np.ndarray, findings: Findings) -> None:
-    """Add a finding for columns that lie on a line with the label: they may be the answer itself."""
+    """Add a finding for columns that lie on a line with the label: they may be the answer itself.
+
+    `targets`: the label of each row [n], NaN where it is missing.
+    """
     rows = np.flatnonzero(np.isfinite(targets))
     names = [
         name

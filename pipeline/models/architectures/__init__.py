@@ -44,7 +44,7 @@ class Architecture(ABC):
 
     @staticmethod
     def draw_weights(_settings: Settings, _sizes: tuple[int, ...], _dtype: str) -> list[np.ndarray] | None:
-        """Return the weights that training begins with; None: those of Keras' own initialisers.
+        """Return the weights that training begins with, [W1, b1, ...]; None: those of Keras' initialisers.
 
         `sizes`: inputs, width of each hidden layer, classes.
         """

@@ -44,8 +44,9 @@ class MlpArchitecture(Architecture):
     def draw_weights(settings: Settings, sizes: tuple[int, ...], dtype: str) -> list[np.ndarray]:
         """Return weights uniform in +-sqrt(6 / (inputs + outputs)) (glorot) or +-sqrt(6 / inputs) (he).
 
-        Biases are zero, and so are the last weights of a quantity, which begins at its mean. They are drawn
-        by numpy, so they are the same for every engine.
+        [W1, b1, ...], W [inputs, outputs] (Glorot and Bengio 2010; He et al. 2015, doi
+        10.1109/ICCV.2015.123). Biases are zero, and so are the last weights of a quantity, which begins at
+        its mean. They are drawn by numpy, so they are the same for every engine.
         """
         assert isinstance(settings.model, Mlp)
         draw = np.random.default_rng([settings.train.seed, 0])

@@ -21,7 +21,11 @@ class TextArchitecture(Architecture):
 
     @staticmethod
     def build_logits(settings: Settings, prepared: Prepared, features: Any) -> Any:
-        """Build them on the numbers of words [n, words]; 0 is no word."""
+        """Build them on the numbers of words, int [n, words]; 0 is no word.
+
+        Raises:
+            BadData: the samples are no texts as tokens.
+        """
         text, front, policy = settings.model, prepared.front, settings.precision.policy.value
         assert isinstance(text, Text)
         if not isinstance(front, Tokens):

@@ -126,7 +126,10 @@ def loss_class(loss: Loss) -> type[LossFunction]:
 
 
 def loss_of(loss: Loss, classes: int, output: Output, labels: np.ndarray | None = None) -> LossFunction:
-    """Return the loss function for a loss's settings; `labels`: of the training rows, for class weights."""
+    """Return the loss function for a loss's settings.
+
+    `labels`: classes of the training rows [n], which class weights need; None: nothing is weighed.
+    """
     plain = loss_class(loss).from_settings(loss, classes, output)
     if loss.class_weights is ClassWeights.none or labels is None:
         return plain
@@ -148,6 +151,6 @@ def to_probabilities(output: Output, logits: Tensor) -> Tensor:
 
 
 def clip_probabilities(shares: np.ndarray) -> np.ndarray:
-    """Keep probabilities away from 0 and 1; because of `EPSILON` no logarithm passes 16.1."""
+    """Keep probabilities, of any shape, away from 0 and 1: because of `EPSILON` no logarithm passes 16.1."""
     # Clipped in float32, as Keras does it: there 1 - EPSILON is 1 - 1.19e-7.
     return np.clip(shares.astype(np.float32), EPSILON, 1 - EPSILON).astype(np.float64)

@@ -45,7 +45,7 @@ class AdamRule(UpdateRule):
 
     @staticmethod
     def compute_step_sizes(optimizer: Adam, rates: np.ndarray, steps_before: int) -> np.ndarray:
-        """Return the learning rates with the bias correction of both means (the paper's section 2)."""
+        """Return the learning rates [steps] with the bias correction of both means (the paper's part 2)."""
         number = np.arange(steps_before + 1, steps_before + 1 + len(rates), dtype=np.float64)
         return np.asarray(rates * np.sqrt(1 - optimizer.beta2**number) / (1 - optimizer.beta1**number))
 

@@ -31,6 +31,7 @@ class NetworkSpec:
 
     @property
     def wide(self) -> Tensor:
+        """Return the type of parameters, losses and optimizer states."""
         return tf.float64 if self.policy is Policy.float64 else tf.float32
 
     @property
@@ -40,6 +41,7 @@ class NetworkSpec:
 
     @property
     def narrow(self) -> Tensor:
+        """Return the type of products and activations; see `settings.training.Policy`."""
         match self.policy:
             case Policy.mixed_bfloat16:
                 return tf.bfloat16
@@ -88,6 +90,7 @@ def forward(
 
 
 def activate(activation: Activation, preactivation: Tensor) -> Tensor:
+    """Apply an activation to pre-activations [batch, width]."""
     match activation:
         case Activation.relu:
             return tf.nn.relu(preactivation)

@@ -27,10 +27,10 @@ def find_room(rows: int, batch: int) -> int:
 
 
 def draw_rows(seed: int, number: int, rows: int, batch: int, room: int) -> np.ndarray:
-    """Draw the rows of each step of epoch `number`, int32 [rows // batch, `room` or more], `EMPTY` at the
-    end.
+    """Draw the rows of each step of epoch `number`, by chance.
 
-    Every row is in every step with chance batch / rows. How many are is drawn first, then which.
+    Returns int32 [rows // batch, `room` or more], `EMPTY` where a step drew fewer. Every row is in
+    every step with chance batch / rows. How many are is drawn first, then which.
     """
     draw = np.random.default_rng([seed, 2, number])
     counts = draw.binomial(rows, batch / rows, rows // batch)
@@ -43,7 +43,10 @@ def draw_rows(seed: int, number: int, rows: int, batch: int, room: int) -> np.nd
 def order_rows(
     seed: int, privacy: PrivacyNumbers | tuple[()], number: int, rows: int, batch: int, room: int
 ) -> np.ndarray:
-    """Draw the rows of each step of epoch `number`: all in turn by `seed`, or by chance with privacy."""
+    """Draw the rows of each step of epoch `number`: all in turn by `seed`, or by chance with privacy.
+
+    Returns row numbers [steps, batch]; with privacy as `draw_rows`.
+    """
     if not privacy:
         return shuffle_rows(seed, number, rows, batch)
     return draw_rows(int(privacy.seed), number, rows, batch, room)
