@@ -19,8 +19,9 @@ from pipeline.measures import PowerDraw
 
 RAPL = Path("/sys/class/powercap")
 WATTS: dict[str, float] = {"cpu": 12.0, "gpu": 200.0}
-"""Of a CPU core and of a GPU at full load where nobody knows better: what Green Algorithms takes for one of
-an unknown make (Lannelongue et al. 2021, doi 10.1002/advs.202100707)."""
+"""Of a CPU core and of a GPU at full load where nobody knows better: the rows "Any" of TDP_cpu.csv and
+TDP_gpu.csv of Green Algorithms (github.com/GreenAlgorithms/green-algorithms-tool; Lannelongue, Grealey and
+Inouye 2021, doi 10.1002/advs.202100707). Its table has 4 to 24 W for a core, 30 to 300 W for a GPU."""
 
 
 @dataclass(frozen=True, slots=True)
