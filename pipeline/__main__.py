@@ -8,8 +8,10 @@ from pipeline.files import own_temporary_folder
 
 def run() -> int:
     """Run the command that the words of this process name, and return its exit code."""
+    words = sys.argv[1:]
+    del sys.argv[1:]  # what a training loop of the user's own parses for itself would take ours for its own
     with own_temporary_folder():
-        return main(sys.argv[1:])
+        return main(words)
 
 
 if __name__ == "__main__":  # a worker process imports this module, too

@@ -148,18 +148,24 @@ def _add_all(values: Sequence[float | None]) -> float | None:
     return sum(numbers) if len(numbers) == len(values) else None
 
 
-def open_gauge(kind: Literal["cpu", "gpu"], count: int = 1, watts: float | None = None) -> Gauge:
+def open_gauge(
+    kind: Literal["cpu", "gpu"],
+    count: int = 1,
+    watts: float | None = None,
+    computed: Callable[[], float] | None = None,
+) -> Gauge:
     """Return the gauge of the device that a trial holds; one that estimates where nothing can be read.
 
     `count`: GPUs; `watts`: of one CPU core or GPU at full load for the estimate, None: see `WATTS`. The
-    estimate of a CPU counts the CPU seconds of this process, that of GPUs all seconds in which they are held.
+    estimate of a CPU counts the CPU seconds that `computed` tells, None: of this process; that of GPUs all
+    seconds in which they are held.
     """
     gauge = _open_nvml_of_process(count) if kind == "gpu" else open_rapl_gauge(RAPL)
     if gauge.read().is_measured:
         return gauge
     watts = WATTS[kind] if watts is None else watts
     if kind == "cpu":
-        return EstimatedGauge(gauge, watts, time.process_time)
+        return EstimatedGauge(gauge, watts, computed or time.process_time)
     return EstimatedGauge(gauge, watts * count, time.monotonic)
 
 

@@ -68,20 +68,24 @@ class Stopwatch:
         gauge: Gauge | None = None,
         wait: Callable[[], None] = wait_for_tensorflow,
         watts: float | None = None,
+        computed: Callable[[], float] | None = None,
     ) -> None:
         """Start at zero; `readings`, `gauge`: of this process and the device unless a test replays some.
 
-        `wait`: returns when the device has finished its work; `watts`: see `energy.open_gauge`.
+        `wait`: returns when the device has finished its work; `watts`: see `energy.open_gauge`; `computed`:
+        CPU seconds so far of all that the trial has at work, None: of this process.
         """
         self.device = device
         self.seconds = Seconds()
         cores = device.count if device.kind == "cpu" else 0
         watts = energy.WATTS[device.kind] if watts is None else watts
-        gauge = gauge or energy.open_gauge(device.kind, device.count, watts * device.held / device.count)
+        gauge = gauge or energy.open_gauge(
+            device.kind, device.count, watts * device.held / device.count, computed
+        )
         self._readings = readings or KernelCounters(gauge, cores)
         self._contention = ContentionMonitor(cores)
         self._energy = EnergyMeter(gauge)
-        self._wait = wait
+        self._wait, self._read_computed = wait, computed or (lambda: time.process_time())
         self._spans: list[Reading] = []
         self._before: Reading | None = None
 
@@ -111,7 +115,7 @@ class Stopwatch:
         self._before = self._readings.read()
         self._measuring: AbstractContextManager[None] = self._energy.measure()
         self._measuring.__enter__()
-        self._computed = time.process_time()
+        self._computed = self._read_computed()
         self._wait()
         self._started = time.perf_counter()
 
@@ -121,7 +125,7 @@ class Stopwatch:
             return
         self._wait()
         wall = time.perf_counter() - self._started
-        computed = time.process_time() - self._computed
+        computed = self._read_computed() - self._computed
         self._measuring.__exit__(None, None, None)
         span = self._readings.read().since(self._before)
         self._before = None

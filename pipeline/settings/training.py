@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from pipeline.errors import BadSetting
 from pipeline.settings.measuring import MOST_EPSILON
 from pipeline.settings.rules import require
+
+OF_SHELL = {"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1", "&>"}
+"""Words that tell a shell what to do."""
 
 
 class Policy(StrEnum):
@@ -118,6 +122,17 @@ class Command(UserLoop):
                 f"trial.command must be words as a shell reads them, got {self.command!r} ({error}); "
                 "close the quotes"
             ) from None
+        if meant := self._find_shell_word():
+            raise BadSetting(
+                f"trial.command must be one program, which no shell reads, got {meant} in {self.command!r}; "
+                "write sh -c '...' around it, or quote what is no more than text"
+            )
+
+    def _find_shell_word(self) -> str | None:
+        """Find a word that only a shell understands, where it is not quoted."""
+        with suppress(ValueError):  # a quote with a backslash, which this way of reading does not know
+            return next((word for word in shlex.split(self.command, posix=False) if word in OF_SHELL), None)
+        return None
 
     @property
     def name(self) -> str:

@@ -5,9 +5,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+import mlflow
 
 from pipeline.errors import FulcrumError, format_one_line
 from pipeline.formatting import shorten
@@ -64,6 +67,17 @@ FLAVOURS = (
 
 class ModelNotKept(FulcrumError):
     """A model is of no framework that MLflow keeps, or cannot be saved; the trial itself is well."""
+
+
+@contextmanager
+def nest_user_runs() -> Iterator[None]:
+    """Let `mlflow.start_run()` of a user's code open a run in ours during the block, where it would raise."""
+    start = mlflow.start_run
+    mlflow.start_run = partial(start, nested=True)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        mlflow.start_run = start
 
 
 def find_flavour(model: object) -> Flavour | None:

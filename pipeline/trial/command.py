@@ -7,6 +7,7 @@ On a CPU the cost is the CPU seconds of the program and of all that it starts, o
 """
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -25,14 +26,15 @@ from pipeline.formatting import shorten
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.hardware.energy import WATTS, EnergyMeter, open_gauge
 from pipeline.hardware.memory import count_oom_kills, explain_sigkill
+from pipeline.hardware.process_seconds import count_tree_seconds
 from pipeline.measures import PowerDraw, Seconds
 from pipeline.processes import list_tree
 from pipeline.secrets import mask
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
-from pipeline.trial.program_output import count_tree_seconds, parse_line, read_file, read_pipe
+from pipeline.trial.program_output import parse_line, read_file, read_pipe
 from pipeline.trial.reports import ACCURACY, Report, read_report
-from pipeline.trial.user_keys import OUTPUT, PLACEHOLDER
+from pipeline.trial.user_keys import OUTPUT, PLACEHOLDER, list_placeholders
 from pipeline.trial.user_loop import LoopCost
 
 GRACE_SECONDS = 2.0
@@ -57,7 +59,7 @@ def start(settings: Settings, device: ClaimedDevice, _state: Any) -> "RunningCom
     name = f"{trial.name}-{os.getpid()}-{token_hex(4)}"
     values = {**trial.values, "epochs": train.epochs, "seed": train.seed, OUTPUT: folder / f"{name}.jsonl"}
     words = fill_words(trial.command, values)
-    names = PLACEHOLDER.findall(trial.command)
+    names = list_placeholders(trial.command)
     output = folder / f"{name}.jsonl" if OUTPUT in names else None
     last = train.epochs if "epochs" in names else None
     running = RunningCommand(words, device, folder / f"{name}.log", output, last)
@@ -67,12 +69,11 @@ def start(settings: Settings, device: ClaimedDevice, _state: Any) -> "RunningCom
 
 def fill_words(command: str, values: Mapping[str, Any]) -> list[str]:
     """Return the words of a command line with the values for its `{keys}`; no shell reads them."""
-    return [
-        PLACEHOLDER.sub(lambda match: format_plain(values[match[1]]), word)
-        .replace("{{", "{")
-        .replace("}}", "}")
-        for word in shlex.split(command)
-    ]
+
+    def fill(match: re.Match[str]) -> str:
+        return format_plain(values[match[1]]) if match[1] else match[0][0]
+
+    return [PLACEHOLDER.sub(fill, word) for word in shlex.split(command)]
 
 
 def format_plain(value: Any) -> str:

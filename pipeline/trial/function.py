@@ -1,9 +1,11 @@
 """A generator function of the user's: called with its settings, it yields an accuracy after each epoch."""
 
+import inspect
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from pipeline import signals
@@ -64,7 +66,9 @@ class RunningFunction:
 
     def _get_generator(self) -> Iterator[Any]:
         if self._generator is None:
-            made = user_code.import_function(self._trial.call)(self._settings)
+            made: Any = user_code.import_function(self._trial.call)(self._settings)
+            if inspect.isgeneratorfunction(getattr(type(made), "__iter__", None)):  # an object that trains
+                made = iter(made)
             if not hasattr(made, "__next__"):
                 raise LoopFailed(
                     f"{self._trial.word} must be a generator, got a function that returned "
@@ -80,10 +84,19 @@ class RunningFunction:
             frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file
         ]
         where = f" in line {lines[-1]}" if lines else ""
-        told = f"{self._trial.word} raised {user_code.format_error(error)}{where}"
+        what = self._explain_missing(error) or user_code.format_error(error)
+        told = f"{self._trial.word} raised {what}{where}"
         if is_out_of_memory(error):
             return f"out of memory: {told}; let it take less, or leave such settings out of the space"
         return f"{told}; mend it"
+
+    def _explain_missing(self, error: BaseException) -> str:
+        """Name the setting that was meant, where the function has asked for one that there is not."""
+        name = error.name if isinstance(error, AttributeError) else None
+        if name is None or getattr(error, "obj", None) is not self._settings:
+            return ""
+        near = get_close_matches(name, vars(self._settings), n=1, cutoff=0.5)
+        return f"AttributeError: the settings have no {name}" + (f"; did you mean {near[0]}?" if near else "")
 
     def measure(self) -> LoopCost:
         """Return what the function has cost so far; what it left out counts as validation."""

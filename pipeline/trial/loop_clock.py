@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 
 from pipeline.hardware.device import ClaimedDevice
+from pipeline.hardware.process_seconds import count_own_seconds
 from pipeline.hardware.stopwatch import Stopwatch, wait_for_tensorflow
 
 
@@ -70,7 +71,7 @@ class LoopClock:
 
     def __init__(self, device: ClaimedDevice, watts: float | None = None) -> None:
         """Start at zero; the clock stands until `time_epoch`. `watts`: see `energy.open_gauge`."""
-        self.watch = Stopwatch(device, wait=wait_for_frameworks, watts=watts)
+        self.watch = Stopwatch(device, wait=wait_for_frameworks, watts=watts, computed=count_own_seconds)
         self.seconds_left_out = 0.0
         self._blocks = 0
 

@@ -2,64 +2,99 @@
 
 import dataclasses
 import enum
-import types
 import typing
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pipeline.errors import BadSetting
+from pipeline.formatting import shorten
 from pipeline.trial import user_code
-from pipeline.trial.read_keys import find_dataclass
+from pipeline.trial.read_keys import find_declaration, list_declared
 
 
-class LoopSettings(types.SimpleNamespace):
-    """The settings of a function that declares no dataclass."""
+class LoopSettings(dict[str, Any]):
+    """The settings of a function that declares no keys: `settings.width` is `settings["width"]`."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.__dict__ = self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LoopSettings, (dict(self),)
 
 
 def make_settings(call: str, values: Mapping[str, Any], filled: Mapping[str, Any]) -> Any:
-    """Return what a function is handed: an instance of its dataclass, or plain attributes.
+    """Return what a function is handed: an instance of its dataclass or model, else `LoopSettings`.
 
     `values`: of its own keys; `filled`: epochs, seed and state, which are attributes in any case.
 
     Raises:
-        BadSetting: the dataclass refuses the values.
+        BadSetting: the dataclass or model refuses the values.
     """
-    declaration = find_dataclass(call)
+    declaration = find_declaration(call)
     if declaration is None:
-        made: Any = _with_hints(LoopSettings)(**values)
-    else:
-        settable = {declared.name for declared in dataclasses.fields(declaration) if declared.init}
-        arguments = {name: _to_enum(declaration, name, value) for name, value in values.items()}
-        arguments |= {name: value for name, value in filled.items() if name in settable}
-        try:
-            made = _with_hints(declaration)(**arguments)
-        except Exception as error:  # of the user's __post_init__
-            raise BadSetting(
-                f"trial.call={call}: {declaration.__name__} refuses the settings "
-                f"({user_code.format_error(error)}); change them"
-            ) from None
-    for name, value in filled.items():
-        object.__setattr__(made, name, value)
+        return LoopSettings({**values, **filled})
+    hints = {declared.name: declared.hint for declared in list_declared(declaration)}
+    arguments = {name: _to_declared(hints.get(name), value) for name, value in values.items()}
+    arguments |= {name: value for name, value in filled.items() if name in hints}
+    try:
+        made = declaration(**arguments)
+    except Exception as error:  # of the user's __post_init__, or of a validator
+        raise BadSetting(
+            f"trial.call={call}: {declaration.__name__} refuses the settings ({_explain(error)}); change them"
+        ) from None
+    try:
+        _fill(made, filled)
+    except AttributeError:  # one with slots has no place for them
+        made = _with_place(declaration)(**arguments)
+        _fill(made, filled)
     return made
 
 
-def _to_enum(declaration: type, name: str, value: Any) -> Any:
-    hint = typing.get_type_hints(declaration).get(name)
-    kinds = [kind for kind in (hint, *typing.get_args(hint)) if isinstance(kind, type)]
-    members = [kind for kind in kinds if issubclass(kind, enum.Enum)]
-    if not members or value is None:
+def _fill(made: Any, filled: Mapping[str, Any]) -> None:
+    for name, value in filled.items():
+        object.__setattr__(made, name, value)
+
+
+def _with_place(declaration: type) -> type:
+    """Return a subclass that has a place for further attributes, and is copied as what the user declared."""
+
+    def reduce(self: Any, _protocol: int) -> tuple[Any, ...]:
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return _rebuild, (declaration, own, dict(vars(self)))
+
+    return type(declaration.__name__, (declaration,), {"__reduce_ex__": reduce})
+
+
+def _rebuild(declaration: type, own: Mapping[str, Any], further: Mapping[str, Any]) -> Any:
+    made = object.__new__(_with_place(declaration))
+    _fill(made, {**own, **further})
+    return made
+
+
+def _explain(error: Exception) -> str:
+    """Explain in one line why a declaration refuses values; pydantic tells of each by itself."""
+    list_errors = getattr(error, "errors", None)
+    if not callable(list_errors):
+        return user_code.format_error(error)
+    told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in list_errors()]
+    return shorten("; ".join(told), user_code.MAX_TEXT)
+
+
+def _to_declared(hint: Any, value: Any) -> Any:
+    """Return a value as its type says: members of an Enum, a tuple."""
+    kinds = (hint, *typing.get_args(hint))
+    if isinstance(value, list) and any(typing.get_origin(kind) is tuple for kind in kinds):
+        return tuple(_to_member(kinds, item) for item in value)
+    return (
+        [_to_member(kinds, item) for item in value] if isinstance(value, list) else _to_member(kinds, value)
+    )
+
+
+def _to_member(kinds: tuple[Any, ...], value: Any) -> Any:
+    inner = [*kinds, *(kind for each in kinds for kind in typing.get_args(each))]
+    members = [kind for kind in inner if isinstance(kind, type) and issubclass(kind, enum.Enum)]
+    if not members or value is None or isinstance(value, enum.Enum):
         return value
     convert: Callable[[Any], Any] = members[0].__getitem__
-    return [convert(item) for item in value] if isinstance(value, list) else convert(value)
-
-
-def _with_hints(kind: type) -> type:
-    """Return a subclass whose error for an unknown attribute names the most similar one."""
-
-    def explain(self: Any, name: str) -> Any:
-        near = get_close_matches(name, vars(self), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise AttributeError(f"the settings have no {name}{hint}")
-
-    return type(kind.__name__, (kind,), {"__getattr__": explain, "__module__": kind.__module__})
+    return convert(value)

@@ -1,4 +1,4 @@
-"""What a running program of the user's tells: the lines that it prints or writes, and its CPU seconds."""
+"""What a running program of the user's tells: the lines that it prints or writes."""
 
 import json
 import os
@@ -8,10 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import psutil
-
-from pipeline.processes import list_tree
 
 POLL_SECONDS = 0.05
 
@@ -61,23 +57,3 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return values if isinstance(values, dict) else None
-
-
-def count_tree_seconds(pid: int) -> float:
-    """Count the CPU seconds of a process and all that it has started; 0 where it is gone."""
-    total = 0.0
-    for process in list_tree(pid):
-        with suppress(psutil.Error):  # it may end meanwhile
-            times = process.cpu_times()
-            total += times.children_user + times.children_system
-            total += max(times.user + times.system, _read_exactly(process.pid))
-    return total
-
-
-def _read_exactly(pid: int) -> float:
-    """Return the CPU seconds of the threads of a process that live: exact, where others are told in ticks."""
-    total = 0
-    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with suppress(OSError, ValueError, IndexError):
-            total += int(file.read_text().split()[0])
-    return total * 1e-9

@@ -1,9 +1,10 @@
-"""The keys that a dataclass or a YAML file declares."""
+"""The keys that a dataclass, a model of pydantic or a YAML file declares."""
 
 import dataclasses
 import enum
 import types
 import typing
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +14,23 @@ from pipeline.errors import BadSetting
 from pipeline.trial import user_code
 from pipeline.trial.user_key import FILLED, NAMES, REQUIRED, UserKey
 
+OTHERS = {"_fields": "a named tuple", "__total__": "a TypedDict", "__attrs_attrs__": "a class of attrs"}
+"""What declares keys, but cannot hold epochs, seed and state beside them, by an attribute that it has."""
 
-def find_dataclass(call: str) -> type | None:
-    """Find the dataclass that declares the keys of a function; None where none does.
+
+class Declared(typing.NamedTuple):
+    """One field of a declaration: `default` is `REQUIRED` where it has none."""
+
+    name: str
+    hint: Any
+    default: Any
+
+
+def find_declaration(call: str) -> type | None:
+    """Find the dataclass or model of pydantic that declares the keys of a function; None where none does.
 
     Raises:
-        BadSetting: its annotations cannot be read.
+        BadSetting: it is a class of another kind.
     """
     function, module = user_code.import_function(call), user_code.get_module(call)
     try:
@@ -27,46 +39,85 @@ def find_dataclass(call: str) -> type | None:
         hints = {}
     of_parameter = [hint for name, hint in hints.items() if name != "return"]
     for candidate in (*of_parameter, getattr(module, "Settings", None)):
-        if isinstance(candidate, type) and dataclasses.is_dataclass(candidate):
+        if isinstance(candidate, type) and (dataclasses.is_dataclass(candidate) or is_model(candidate)):
             return candidate
+    for hint in of_parameter:
+        for mark, kind in OTHERS.items():
+            if isinstance(hint, type) and hasattr(hint, mark):
+                raise BadSetting(
+                    f"trial.call={call}: {hint.__name__} must be a dataclass or a model of pydantic, got "
+                    f"{kind}; declare it as one of these"
+                )
     return None
 
 
-def read_dataclass(declaration: type, call: str) -> list[UserKey]:
-    """Read the keys of the dataclass of the function `call`.
+def is_model(declaration: type) -> bool:
+    """Return whether a class is a model of pydantic 2, which need not be installed."""
+    return hasattr(declaration, "model_fields") and hasattr(declaration, "__pydantic_validator__")
+
+
+def list_declared(declaration: Any) -> Iterator[Declared]:
+    """Yield the fields that can be set.
+
+    Raises:
+        Exception: of any class, where the annotations name what is not there.
+    """
+    if is_model(declaration):
+        for name, about in declaration.model_fields.items():
+            is_required = about.is_required()
+            default = REQUIRED if is_required else about.get_default(call_default_factory=True)
+            yield Declared(name, about.annotation, default)
+        return
+    hints = typing.get_type_hints(declaration)
+    for field in dataclasses.fields(declaration):
+        default = field.default
+        if default is dataclasses.MISSING:
+            is_made = field.default_factory is not dataclasses.MISSING
+            default = field.default_factory() if is_made else REQUIRED  # type: ignore[misc]
+        if field.init:
+            yield Declared(field.name, hints[field.name], default)
+
+
+def read_declaration(declaration: type, call: str) -> list[UserKey]:
+    """Read the keys of the dataclass or model of the function `call`.
 
     Raises:
         BadSetting: a type is one that no command line can say.
     """
     try:
-        hints = typing.get_type_hints(declaration)
+        fields = list(list_declared(declaration))
     except Exception as error:
         raise BadSetting(
             f"trial.call={call}: the types of {declaration.__name__} must be readable, got "
             f"{user_code.format_error(error)}; mend it"
         ) from None
     where = f"{declaration.__name__} ({call})"
-    settable = [declared for declared in dataclasses.fields(declaration) if declared.init]
-    return [_read_field(declared, hints[declared.name], where) for declared in settable]
+    return [_read_field(field, where) for field in fields]
 
 
-def _read_field(declared: "dataclasses.Field[Any]", hint: Any, where: str) -> UserKey:
-    default = declared.default
-    if default is dataclasses.MISSING and declared.default_factory is not dataclasses.MISSING:
-        default = declared.default_factory()
-    if declared.name in FILLED:
-        return UserKey(name=declared.name, default=REQUIRED if default is dataclasses.MISSING else default)
-    kind, choices, nullable, is_list = _read_hint(hint, declared.name, where)
-    if isinstance(default, enum.Enum):
-        default = default.name
+def _read_field(field: Declared, where: str) -> UserKey:
+    name, hint, default = field
+    if name in FILLED:
+        return UserKey(name=name, default=default)
+    kind, choices, nullable, is_list = _read_hint(hint, name, where)
     return UserKey(
-        name=declared.name,
+        name=name,
         kind=kind,
         choices=choices,
         nullable=nullable,
         is_list=is_list,
-        default=REQUIRED if default is dataclasses.MISSING else default,
+        length=count_items(hint),
+        default=default.name if isinstance(default, enum.Enum) else default,
     )
+
+
+def count_items(hint: Any) -> int | None:
+    """Return how many items a tuple has to have; None where any number will do."""
+    for each in (hint, *typing.get_args(hint)):
+        items = typing.get_args(each)
+        if typing.get_origin(each) is tuple and Ellipsis not in items:
+            return len(items)
+    return None
 
 
 def _read_hint(hint: Any, name: str, where: str) -> tuple[type | None, tuple[Any, ...], bool, bool]:
@@ -77,7 +128,7 @@ def _read_hint(hint: Any, name: str, where: str) -> tuple[type | None, tuple[Any
         if len(others) == 1:
             kind, choices, _, is_list = _read_hint(others[0], name, where)
             return kind, choices, True, is_list
-    elif origin is list and len(args) == 1:
+    elif origin in (list, tuple, Sequence) and len({*args} - {Ellipsis}) == 1:
         kind, choices, _, _ = _read_hint(args[0], name, where)
         return kind, choices, False, True
     elif origin is Literal:
@@ -87,8 +138,8 @@ def _read_hint(hint: Any, name: str, where: str) -> tuple[type | None, tuple[Any
     elif hint in NAMES or hint is Any:
         return (None if hint is Any else hint), (), False, False
     raise BadSetting(
-        f"{name} of {where} must be int, float, bool, str, an Enum, a Literal, a list of these or one of "
-        f"them or None, got {getattr(hint, '__name__', hint)}; change its type"
+        f"{name} of {where} must be int, float, bool, str, an Enum, a Literal, a list or tuple of one of "
+        f"these, or one of them or None, got {getattr(hint, '__name__', hint)}; change its type"
     )
 
 

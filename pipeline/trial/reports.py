@@ -44,11 +44,18 @@ def read_report(item: object, number: int, whose: str) -> Report:
     """
     values = item if isinstance(item, Mapping) else {ACCURACY: item}
     where = f"in epoch {number}"
+    if isinstance(item, tuple):
+        raise LoopFailed(
+            f"{whose} must report an accuracy after each epoch, got a tuple of {len(item)} {where}; name its "
+            'values: {"accuracy": ..., "train_loss": ...}'
+        )
     if ACCURACY not in values:
         names = ", ".join(map(str, values)) or "nothing"
+        near = [name for name in values if "acc" in str(name).lower()]
+        named = near[0] if near else "it"
         raise LoopFailed(
             f"{whose} must report an accuracy after each epoch, got {names} {where}; "
-            'report it as {"accuracy": ...}'
+            f'report {named} as {{"accuracy": ...}}'
         )
     numbers = {
         str(name): _read_number(value, str(name), where, whose)
@@ -69,7 +76,7 @@ def _read_number(value: object, name: str, where: str, whose: str) -> float:
     try:
         if value is None or isinstance(value, str | bytes | bool):
             raise TypeError
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value.item() if hasattr(value, "item") else value)  # type: ignore[arg-type]
     except Exception:  # what the classes of a framework raise
         got = repr(value) if isinstance(value, str | bytes | bool | None) else type(value).__name__
         raise LoopFailed(

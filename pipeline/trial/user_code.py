@@ -5,19 +5,24 @@ import importlib.util
 import inspect
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from pipeline.errors import BadSetting, format_one_line
 from pipeline.files import list_code_files
 from pipeline.formatting import shorten
 from pipeline.settings.training import Command, Function, UserLoop
+from pipeline.trial.reachable_code import hash_functions
 
 RULE = "trial.call must name a generator function that takes the settings"
+HERE = "__main__"
+"""The module of the script, notebook or interactive Python that runs: its functions may be made anew."""
+NO_SETTINGS = (int, float, bool, str, list, tuple)
+"""Types that a parameter for the settings cannot have."""
 MAX_TEXT = 200
 
 
@@ -33,7 +38,11 @@ def import_function(call: str) -> Callable[..., Any]:
     try:
         function = getattr(import_module(module), name)
     except (Exception, SystemExit) as error:  # whatever importing a user's module raises
-        raise BadSetting(f"{RULE}, got {call} ({format_error(error)}); mend it, or the name") from None
+        is_missing = isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name))
+        remedy = (
+            "start where it lies, or name its folder in PYTHONPATH" if is_missing else "mend it, or the name"
+        )
+        raise BadSetting(f"{RULE}, got {call} ({format_error(error)}); {remedy}") from None
     if not callable(function):
         raise BadSetting(f"{RULE}, got {call}, which is {type(function).__name__}; name a function")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -41,38 +50,52 @@ def import_function(call: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
+def list_further_parameters(function: Callable[..., Any], call: str) -> tuple[str, ...]:
+    """List the parameters of a function beside that for the settings.
+
+    Raises:
+        BadSetting: it cannot be called with the settings alone, or its first parameter is none for them.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # not of Python
+        return ()
+    names = list(signature.parameters)
+    try:
+        signature.bind(None)
+        first = signature.parameters[names[0]]
+        is_own = first.annotation in NO_SETTINGS or first.annotation in [
+            kind.__name__ for kind in NO_SETTINGS
+        ]
+        is_right = not is_own and (first.default is first.empty or len(names) == 1)
+    except TypeError:
+        is_right = False
+    if not is_right:
+        given = ", ".join(str(parameter) for parameter in signature.parameters.values())
+        raise BadSetting(
+            f"{RULE}, got {call} with the parameters ({shorten(given, MAX_TEXT)}); write def "
+            f"{call.partition(':')[2]}(settings) and read settings.KEY"
+        )
+    return tuple(names[1:])
+
+
 def get_module(call: str) -> ModuleType:
     """Return the module of a function that was imported."""
     return sys.modules[call.partition(":")[0]]
 
 
-def resumes(function: Callable[..., Any]) -> bool:
-    """Return whether a function reads `settings.state`, so that it can go on from where it was paused.
-
-    Its code and that of the functions in it are looked through; what it calls is not.
-    """
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return code is not None and any("state" in nested.co_names for nested in _iterate_code(code))
-
-
-def _iterate_code(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _iterate_code(constant)
-
-
 def hash_code(trial: UserLoop) -> str:
     """Hash the code of a loop: SHA-256 (hex) of the files of a function's package, or of a program's script.
 
-    "" where a program has no script that can be found. A function is as it was when it was imported.
+    "" where a program has no script that can be found. A function is as it was when it was imported; where it
+    stands in the script or notebook that runs, it is hashed by itself.
 
     Raises:
         BadSetting: there is no such function.
     """
     if isinstance(trial, Function):
-        import_function(trial.call)
-        return hash_module(trial.call.partition(":")[0].partition(".")[0])
+        function, module = import_function(trial.call), trial.call.partition(":")[0]
+        return hash_functions(function) if module == HERE else hash_module(module.partition(".")[0])
     assert isinstance(trial, Command)
     script = find_script(trial.command)
     return _hash_files([script]) if script else ""

@@ -27,7 +27,10 @@ REQUIRED = Required.value_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserKey:
-    """One key: its type (None: any), its choices if any, whether null is allowed or a list of values."""
+    """One key: its type (None: any), its choices if any, whether null is allowed or a list of values.
+
+    `length`: how many values a list has to have, None: any number.
+    """
 
     name: str
     kind: type | None = None
@@ -35,6 +38,7 @@ class UserKey:
     default: Any = REQUIRED
     nullable: bool = False
     is_list: bool = False
+    length: int | None = None
 
     @property
     def rule(self) -> str:
@@ -43,7 +47,8 @@ class UserKey:
             text = f"one of {', '.join(map(_format_choice, self.choices))}"
         else:
             text = NAMES[self.kind] if self.kind else "a value"
-        text = f"a list, each {text}" if self.is_list else text
+        if self.is_list:
+            text = f"a list{'' if self.length is None else f' of {self.length}'}, each {text}"
         return f"{text} or null" if self.nullable else text
 
     def check(self, value: Any, typed: str) -> Any:
@@ -55,7 +60,7 @@ class UserKey:
         if value is None and (self.nullable or self.kind is None) and not self.choices:
             return None
         if self.is_list:
-            if isinstance(value, list):
+            if isinstance(value, list) and self.length in (None, len(value)):
                 return [self._check_one(item, str(item), typed) for item in value]
             raise self._refuse(typed)
         return self._check_one(value, typed, typed)

@@ -1,25 +1,25 @@
 """The keys of a training loop of the user's own: read from beside its code, and checked like ours.
 
-They are declared by a dataclass (the annotation of the function's parameter, else the class `Settings` of its
-module), else by a YAML file of the same name beside the file, else by the `{keys}` of a command line. A
-function that declares nothing takes any key.
+They are declared by a dataclass or a model of pydantic (the annotation of the function's parameter, else the
+class `Settings` of its module), else by a YAML file of the same name beside the file, else by the `{keys}` of
+a command line. A function that declares nothing takes any key.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadSetting
 from pipeline.settings.training import Command, Function, UserLoop
-from pipeline.trial import user_code
-from pipeline.trial.read_keys import find_dataclass, read_dataclass, read_yaml
+from pipeline.trial import reachable_code, user_code
+from pipeline.trial.read_keys import find_declaration, read_declaration, read_yaml
 from pipeline.trial.user_key import FILLED, OF_TRAIN, REQUIRED, UserKey
 
-PLACEHOLDER = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
-"""`{key}` in a command line; `{{` and `}}` stand for braces."""
+PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
+"""`{key}` in a command line; `{{` and `}}` stand for braces, and one that is no part of these for itself."""
 OUTPUT = "output"
 """The placeholder that stands for the file to which a program writes its lines."""
 
@@ -29,7 +29,8 @@ class UserKeys:
     """All keys of a loop. `is_open`: it takes others, too; `resumes`: it goes on from a state.
 
     `epochs`: how many it trains where nobody says so, None: as many as conf/train says; `code`: SHA-256 (hex)
-    of its code, "" where that is not known; `where`: what declares the keys, for people.
+    of its code, "" where that is not known; `parameters`: of the function, beside its settings; `where`: what
+    declares the keys, for people.
     """
 
     where: str
@@ -38,6 +39,7 @@ class UserKeys:
     resumes: bool = False
     epochs: int | None = None
     code: str = ""
+    parameters: tuple[str, ...] = ()
     by_name: dict[str, UserKey] = field(default_factory=dict)
 
     def read(self, typed: Mapping[str, tuple[Any, str]], searched: Iterable[str] = ()) -> dict[str, Any]:
@@ -52,6 +54,11 @@ class UserKeys:
                 near = get_close_matches(name, self.by_name, n=1, cutoff=0.5)
                 hint = f"; did you mean {near[0]}?" if near else f"; declare it in {self.where}"
                 raise BadSetting(f"{name} is not a setting of {self.where}, got {text or 'nothing'}{hint}")
+            if name not in self.by_name and name in self.parameters:
+                raise BadSetting(
+                    f"{name} must be read from the settings, got a parameter {name} of {self.where}; write "
+                    f"settings.{name} in it"
+                )
             key = self.by_name.get(name, UserKey(name=name))
             values[name] = key.check(value, text)
         missing = [key.name for key in self.keys if key.default is REQUIRED and key.name not in values]
@@ -73,8 +80,10 @@ def describe(trial: UserLoop) -> UserKeys:
     """
     if isinstance(trial, Command):
         return _describe_command(trial)  # its files may change between two trials
+    assert isinstance(trial, Function)
+    if trial.call.startswith(f"{user_code.HERE}:"):
+        return _describe_function(trial)  # a cell may be run again
     if trial.word not in _described:
-        assert isinstance(trial, Function)
         _described[trial.word] = _describe_function(trial)
     return _described[trial.word]
 
@@ -86,20 +95,22 @@ def remember(trial: UserLoop, keys: UserKeys) -> None:
 
 def _describe_function(trial: Function) -> UserKeys:
     function = user_code.import_function(trial.call)
+    parameters = user_code.list_further_parameters(function, trial.call)
     module = user_code.get_module(trial.call)
-    declaration, file = find_dataclass(trial.call), getattr(module, "__file__", None)
+    declaration, file = find_declaration(trial.call), getattr(module, "__file__", None)
     file_of_keys = Path(file).with_suffix(".yaml") if file else None
     if declaration is not None:
-        where, keys = f"{declaration.__name__} ({trial.call})", read_dataclass(declaration, trial.call)
+        where, keys = f"{declaration.__name__} ({trial.call})", read_declaration(declaration, trial.call)
     elif file_of_keys and file_of_keys.is_file():
         where, keys = f"{file_of_keys.name} ({trial.call})", read_yaml(file_of_keys)
     else:
         where, keys = trial.call, None
-    return _make_keys(where, keys, user_code.resumes(function), user_code.hash_code(trial))
+    made = _make_keys(where, keys, reachable_code.resumes(function), user_code.hash_code(trial))
+    return replace(made, parameters=parameters)
 
 
 def _describe_command(trial: Command) -> UserKeys:
-    names = dict.fromkeys(PLACEHOLDER.findall(trial.command))
+    names = dict.fromkeys(list_placeholders(trial.command))
     script = user_code.find_script(trial.command)
     file_of_keys = script.with_suffix(".yaml") if script else None
     declared = (
@@ -108,6 +119,11 @@ def _describe_command(trial: Command) -> UserKeys:
     keys = [declared.get(name, UserKey(name=name)) for name in names if name not in {*OF_TRAIN, OUTPUT}]
     keys += [declared[name] for name in OF_TRAIN if name in declared]
     return _make_keys("trial.command", keys, False, user_code.hash_code(trial))
+
+
+def list_placeholders(command: str) -> list[str]:
+    """List the keys whose values a command line takes."""
+    return [name for name in PLACEHOLDER.findall(command) if name]
 
 
 def _make_keys(where: str, keys: list[UserKey] | None, resumes: bool, code: str) -> UserKeys:

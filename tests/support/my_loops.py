@@ -1,6 +1,8 @@
 """Training loops of a user's own, well and badly behaved."""
 
+import argparse
 import enum
+import multiprocessing
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -64,6 +66,30 @@ def evaluating(settings: Any) -> Iterator[float]:
             with not_counted():
                 time.sleep(SLEEP_SECONDS)
             yield 0.5
+
+
+def starting(settings: Any) -> Iterator[dict[str, float]]:
+    """Start a process, as what loads data does, and parse words of its own."""
+    given = argparse.ArgumentParser().parse_args()
+    for _ in range(settings.epochs):
+        process = multiprocessing.Process(target=time.sleep, args=(0,))
+        process.start()
+        process.join()
+        method = multiprocessing.get_start_method()
+        yield {
+            "accuracy": 1 - abs(process.exitcode or 0),
+            "words": len(vars(given)),
+            "forks": int(method == "fork"),
+        }
+
+
+def tracking(_settings: Any) -> Iterator[float]:
+    """Record in MLflow, too."""
+    import mlflow
+
+    with mlflow.start_run():
+        mlflow.log_metric("own", 1)
+        yield 0.5
 
 
 def short(_settings: Any) -> Iterator[float]:
@@ -146,6 +172,8 @@ WRONG: dict[str, Any] = {
     "nan": float("nan"),
     "infinite_loss": {"accuracy": 0.5, "train_loss": float("inf")},
     "no_accuracy": {"loss": 0.1},
+    "other_name": {"loss": 0.1, "val_acc": 0.9},
+    "tuple": (0.1, 0.9),
     "empty": {},
     "none": None,
     "text": "0.9",

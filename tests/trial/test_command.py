@@ -12,7 +12,9 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting, FulcrumError
 from pipeline.settings.settings import Settings
+from pipeline.settings.training import Command
 from pipeline.trial import user_code
+from pipeline.trial.command import fill_words
 from pipeline.trial.loop_states import LoopTrained
 from pipeline.trial.user_loop import check_loop, train_loop
 
@@ -133,6 +135,8 @@ def test_one_that_is_stopped_goes_with_all_that_it_has_started(program: Make, tm
     [
         (["trial.command=python x.py {width}"], "^width must be set, got nothing; add width="),
         (["trial.command=python x.py", "width=3"], "^width is not a setting of trial.command, got 3"),
+        (["trial.command=python x.py | tee log"], r"^trial.command must be one program.*, got \| in .*sh -c"),
+        (["trial.command=a.sh && b.sh"], "^trial.command must be one program, which no shell reads, got &&"),
         (["trial.command= "], "^trial.command must be a command line, got nothing"),
         (["trial.command=python 'x"], "^trial.command must be words as a shell reads them"),
         ([], "^trial.command must be set"),
@@ -141,6 +145,18 @@ def test_one_that_is_stopped_goes_with_all_that_it_has_started(program: Make, tm
 def test_a_command_line_that_does_not_fit_is_told_before(words: list[str], text: str) -> None:
     with pytest.raises(BadSetting, match=text):
         compose(["trial=command", *words])
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("run --config '{\"size\": {width}}'", ["run", "--config", '{"size": 5}']),
+        ("run {{{width}}} {{width}} {} {a-b}", ["run", "{5}", "{width}", "{}", "{a-b}"]),
+        ("sh -c 'a | b > {width}.txt' \"|\" it\\'s", ["sh", "-c", "a | b > 5.txt", "|", "it's"]),
+    ],
+)
+def test_braces_and_quotes_stand_for_what_they_do_in_a_format(command: str, words: list[str]) -> None:
+    assert fill_words(Command(values={}, fair_midway=True, command=command).command, {"width": 5}) == words
 
 
 def test_a_program_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,11 +43,14 @@ def run(command_line: CommandLine) -> None:
 
 
 def _train(command_line: CommandLine, record: "RunRecorder") -> "LoopTrained":
+    from pipeline.tracking.loop_model import nest_user_runs
+
     trained = None
     try:
-        for trained in user_loop.train_loop(command_line.settings):
-            record.record_epoch(trained.curve.last)
-            record.add_metrics(trained.numbers[-1], trained.curve.last.number)
+        with nest_user_runs():
+            for trained in user_loop.train_loop(command_line.settings):
+                record.record_epoch(trained.curve.last)
+                record.add_metrics(trained.numbers[-1], trained.curve.last.number)
     except LoopFailed as error:
         if error.output:
             record.log_files({OUTPUT: error.output.encode(errors="replace")})

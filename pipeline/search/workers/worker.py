@@ -5,6 +5,7 @@ What it runs may be a user's own network, so nothing of what that does to its pr
 
 import ctypes
 import faulthandler
+import multiprocessing
 import os
 import signal
 import sys
@@ -96,6 +97,8 @@ def run_worker(
 
 
 def _become_worker(output: Connection, parent: ProcessOwner) -> None:
+    multiprocessing.current_process().daemon = False  # or a job could start no process: to load data, say
+    multiprocessing.set_start_method(None, force=True)  # a job starts its own as it would anywhere else
     with suppress(OSError):
         os.setsid()  # what a terminal sends goes to the parent alone, which decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)

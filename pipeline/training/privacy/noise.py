@@ -26,8 +26,8 @@ class PrivacyNumbers(NamedTuple):
 def draw_normal(count: int, seed: Tensor) -> Tensor:
     """Draw `count` float32 numbers, standard normal, by Box and Muller (1958) from Philox' bits.
 
-    The radius comes from 32 bits and a half, so no number is beyond 6.8 deviations. The angle is 2 pi t with t
-    in [-1/2, 1/2]; its sine and cosine come from those of pi t by power series, which are exact to rounding
+    The radius comes from 32 bits and a half, so no number is beyond 6.8 deviations. The angle is 2 pi t with
+    t in [-1/2, 1/2]; its sine and cosine come from those of pi t by power series, which are exact to rounding
     there: XLA calls the C library for each sine on a CPU, which took two thirds of all the noise.
     """
     pairs = (count + 1) // 2

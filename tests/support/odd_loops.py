@@ -1,0 +1,138 @@
+"""Training loops of a user's own in other forms than a plain generator function."""
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypedDict
+
+from pydantic import BaseModel, Field
+
+Loop = Callable[[Any], Iterator[Any]]
+
+
+def resuming(settings: Any, step: int = 1) -> Iterator[dict[str, Any]]:
+    """Go on from the state that it yields."""
+    for epoch in range(settings.state or 0, settings.epochs):
+        yield {"accuracy": (epoch + step) / 10, "state": epoch + 1}
+
+
+class Trainer:
+    """A class in a function's place: its objects yield."""
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (yield from resuming(self.settings))
+
+
+class Callee:
+    """Objects that are called as a function."""
+
+    def __call__(self, settings: Any) -> Iterator[dict[str, Any]]:
+        """Train."""
+        return resuming(settings)
+
+
+def announce(function: Loop) -> Loop:
+    """Wrap a function without a word of what it wraps."""
+
+    def inner(settings: Any) -> Iterator[Any]:
+        yield from function(settings)
+
+    return inner
+
+
+called, part, wrapped = Callee(), functools.partial(resuming, step=2), announce(resuming)
+named = functools.wraps(resuming)(announce(resuming))
+
+
+def by_item(settings: dict[str, Any]) -> Iterator[float]:
+    """Read the settings as a dictionary."""
+    for epoch in range(settings["state"] or 0, settings["epochs"]):
+        yield epoch / 10 + len({**settings})
+
+
+def by_get(settings: Any) -> Iterator[int]:
+    """Ask for what may not be there."""
+    yield settings.get("state")
+
+
+def helped(settings: Any) -> Iterator[Any]:
+    """Leave all work to another function of this module."""
+    return Trainer(settings).__iter__()
+
+
+def stateless(settings: Any) -> Iterator[dict[str, Any]]:
+    """Yield a state that nobody reads."""
+    yield {"accuracy": 0.5, "state": settings.epochs}
+
+
+# ---- what declares keys -------------------------------------------------------------------------------
+
+
+class Model(BaseModel):
+    """Keys as a model of pydantic."""
+
+    rate: float = Field(0.1, gt=0)
+    layers: tuple[int, ...] = (8,)
+    epochs: int = 2
+
+
+def modelled(settings: Model) -> Iterator[float]:
+    """Be handed the model."""
+    assert isinstance(settings, Model)
+    yield settings.rate
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Keys of a class without a place for more."""
+
+    betas: tuple[float, float] = (0.5, 0.75)
+
+
+def slotted(settings: Slots) -> Iterator[float]:
+    """Read a tuple."""
+    assert isinstance(settings.betas, tuple)
+    yield settings.betas[1]
+
+
+class Tuple(NamedTuple):
+    """Keys that cannot hold more."""
+
+    width: int = 3
+
+
+class Typed(TypedDict):
+    """Keys of a dictionary."""
+
+    width: int
+
+
+def of_tuple(_settings: Tuple) -> Iterator[float]:
+    """Never be called."""
+    yield 0.5
+
+
+def of_typed(_settings: Typed) -> Iterator[float]:
+    """Never be called."""
+    yield 0.5
+
+
+# ---- parameters that are no settings ------------------------------------------------------------------
+
+
+def spread(rate: Any = 0.1, epochs: Any = 3) -> Iterator[float]:
+    """Expect each key as a parameter."""
+    yield rate / epochs
+
+
+def plain(rate: float) -> Iterator[float]:
+    """Expect a number."""
+    yield rate
+
+
+def nothing() -> Iterator[float]:
+    """Expect nothing."""
+    yield 0.5
