@@ -1,6 +1,5 @@
 """Run and sweep over a training loop of the user's own, through the commands."""
 
-import multiprocessing
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -135,19 +134,6 @@ def test_a_sweep_searches_keys_of_the_users_and_tells_of_changed_code(
     assert changed.returncode == 2
     assert "search.study=s was begun with code" in changed.stderr
     assert "put the code back" in changed.stderr
-
-
-@pytest.mark.slow
-def test_a_loop_in_a_worker_starts_processes_and_parses_words_as_anywhere_else(
-    fulcrum_process: Run, store: mlflow.MlflowClient
-) -> None:
-    words = (*loop("starting"), "epochs=1", "kind=1,2", "search.trials=1", "search.confirm=0")
-    done = fulcrum_process("sweep", *words, "search.workers=1")
-    assert done.returncode == 0, done.stderr
-    (run,) = runs_of(store, "tags.stage = 'trial'")
-    method = multiprocessing.get_context().get_start_method()
-    assert (run.data.metrics["words"], run.data.metrics["forks"]) == (0, method == "fork")
-    assert run.data.metrics["accuracy"] == 1
 
 
 def test_a_run_of_the_loops_own_is_nested_in_that_of_the_command(

@@ -1,5 +1,6 @@
 """Who does the work: this process, or warm ones of their own that may die."""
 
+import multiprocessing
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.cli.compose import compose
 from pipeline.errors import BadModel
 from pipeline.hardware.memory import Memory, read_tree_bytes
 from pipeline.measures import Point
@@ -377,3 +379,18 @@ def test_what_a_terminal_sends_to_all_does_not_reach_the_fork_server(monkeypatch
 def test_a_network_of_the_script_itself_trains_in_its_process() -> None:
     settings = tiny.told("search.workers=2 model=custom model.build=__main__:build")
     assert isinstance(make_worker_pool(settings, tiny.CPU), InProcessPool)
+
+
+def test_a_loop_of_a_users_starts_processes_as_it_would_anywhere_else() -> None:
+    call = "trial.call=tests.support.my_loops:starting"
+    settings = compose(["trial=function", call, "device.pin=false", "epochs=1"]).settings
+    pool = ProcessPool(1, settings.device, tiny.CPU, for_loops=True)
+    pool.start(Job(number=0, settings=settings))
+    try:
+        outcome = ends(heard(pool, ended(1)))[0]
+    finally:
+        pool.close()
+    assert isinstance(outcome, TrialOutcome)
+    assert (outcome.status, outcome.points[0].accuracy) == ("complete", 1), outcome.reason
+    expected = multiprocessing.get_context().get_start_method() == "fork"
+    assert outcome.metrics["forks"] == ((1, expected),)
