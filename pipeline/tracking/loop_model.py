@@ -73,7 +73,7 @@ class ModelNotKept(FulcrumError):
 def nest_user_runs() -> Iterator[None]:
     """Let `mlflow.start_run()` of a user's code open a run in ours during the block, where it would raise."""
     start = mlflow.start_run
-    mlflow.start_run = partial(start, nested=True)  # type: ignore[assignment]
+    mlflow.start_run = partial(start, nested=True)
     try:
         yield
     finally:

@@ -67,7 +67,7 @@ def _with_place(declaration: type) -> type:
 
 
 def _rebuild(declaration: type, own: Mapping[str, Any], further: Mapping[str, Any]) -> Any:
-    made = object.__new__(_with_place(declaration))
+    made: Any = object.__new__(_with_place(declaration))
     _fill(made, {**own, **further})
     return made
 

@@ -73,7 +73,7 @@ def list_declared(declaration: Any) -> Iterator[Declared]:
         default = field.default
         if default is dataclasses.MISSING:
             is_made = field.default_factory is not dataclasses.MISSING
-            default = field.default_factory() if is_made else REQUIRED  # type: ignore[misc]
+            default = field.default_factory() if is_made else REQUIRED  # type: ignore[operator]
         if field.init:
             yield Declared(field.name, hints[field.name], default)
 
