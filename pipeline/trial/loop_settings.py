@@ -60,15 +60,15 @@ def _with_place(declaration: type) -> type:
     """Return a subclass that has a place for further attributes, and is copied as what the user declared."""
 
     def reduce(self: Any, _protocol: int) -> tuple[Any, ...]:
-        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return _rebuild, (declaration, own, dict(vars(self)))
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return _rebuild, (declaration, values | vars(self))
 
     return type(declaration.__name__, (declaration,), {"__reduce_ex__": reduce})
 
 
-def _rebuild(declaration: type, own: Mapping[str, Any], further: Mapping[str, Any]) -> Any:
+def _rebuild(declaration: type, values: Mapping[str, Any]) -> Any:
     made: Any = object.__new__(_with_place(declaration))
-    _fill(made, {**own, **further})
+    _fill(made, values)
     return made
 
 
@@ -77,8 +77,8 @@ def _explain(error: Exception) -> str:
     list_errors = getattr(error, "errors", None)
     if not callable(list_errors):
         return user_code.format_error(error)
-    told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in list_errors()]
-    return shorten("; ".join(told), user_code.MAX_TEXT)
+    texts = [f"{'.'.join(map(str, about['loc']))}: {about['msg']}" for about in list_errors()]
+    return shorten("; ".join(texts), user_code.MAX_TEXT)
 
 
 def _to_declared(hint: Any, value: Any) -> Any:
@@ -92,7 +92,7 @@ def _to_declared(hint: Any, value: Any) -> Any:
 
 
 def _to_member(kinds: tuple[Any, ...], value: Any) -> Any:
-    inner = [*kinds, *(kind for each in kinds for kind in typing.get_args(each))]
+    inner = [*kinds, *(kind for outer in kinds for kind in typing.get_args(outer))]
     members = [kind for kind in inner if isinstance(kind, type) and issubclass(kind, enum.Enum)]
     if not members or value is None or isinstance(value, enum.Enum):
         return value

@@ -19,39 +19,38 @@ STATE = "state"
 
 def list_functions(function: Callable[..., Any]) -> list[FunctionType]:
     """List the functions that run where `function` is called, of its module alone, in a fixed order."""
-    found, waiting, seen = list[FunctionType](), [function], set[int]()
+    functions, waiting, visited = list[FunctionType](), [function], set[int]()
     while waiting:
-        one = waiting.pop(0)
-        if id(one) in seen:
+        item = waiting.pop(0)
+        if id(item) in visited:
             continue
-        seen.add(id(one))
-        if isinstance(one, FunctionType):
-            found.append(one)
-        waiting += _list_named(one)
-    return found
+        visited.add(id(item))
+        if isinstance(item, FunctionType):
+            functions.append(item)
+        waiting += _list_named(item)
+    return functions
 
 
-def _list_named(one: Any) -> list[Any]:
+def _list_named(item: Any) -> list[Any]:
     """List what a function, class or object names that may run, without what other modules have made."""
-    if isinstance(one, functools.partial):
-        return [one.func]
-    if isinstance(one, FunctionType):
-        inside = [cell.cell_contents for cell in one.__closure__ or () if _is_filled(cell)]
-        names = dict.fromkeys(name for code in _iterate_code(one.__code__) for name in code.co_names)
-        known = [one.__globals__[name] for name in names if name in one.__globals__]
-        named = [*inside, *known]
-        return [
-            each for each in named if callable(each) and getattr(each, "__module__", "") == one.__module__
-        ]
-    if inspect.ismethod(one):
-        return [one.__func__]
-    kind = one if inspect.isclass(one) else type(one)
-    parts = [
-        part for base in kind.__mro__ if base.__module__ == kind.__module__ for part in vars(base).values()
-    ]
-    return [
-        getattr(part, "__func__", getattr(part, "fget", part)) for part in parts if not inspect.isclass(part)
-    ]
+    if isinstance(item, functools.partial):
+        return [item.func]
+    if isinstance(item, FunctionType):
+        inside = [cell.cell_contents for cell in item.__closure__ or () if _is_filled(cell)]
+        names = dict.fromkeys(name for code in _iterate_code(item.__code__) for name in code.co_names)
+        known = [item.__globals__[name] for name in names if name in item.__globals__]
+        home = item.__module__
+        return [value for value in (*inside, *known) if callable(value) and _get_home(value) == home]
+    if inspect.ismethod(item):
+        return [item.__func__]
+    kind = item if inspect.isclass(item) else type(item)
+    bases = [base for base in kind.__mro__ if base.__module__ == kind.__module__]
+    members = [member for base in bases for member in vars(base).values() if not inspect.isclass(member)]
+    return [getattr(member, "__func__", getattr(member, "fget", member)) for member in members]
+
+
+def _get_home(value: Any) -> str:
+    return getattr(value, "__module__", None) or ""
 
 
 def _is_filled(cell: Any) -> bool:
@@ -71,7 +70,7 @@ def _iterate_code(code: CodeType) -> Iterator[CodeType]:
 
 def resumes(function: Callable[..., Any]) -> bool:
     """Return whether a function reads `settings.state`, so that it can go on from where it was paused."""
-    codes = [code for each in list_functions(function) for code in _iterate_code(each.__code__)]
+    codes = [code for reached in list_functions(function) for code in _iterate_code(reached.__code__)]
     return any(STATE in code.co_names or _looks_up_state(code) for code in codes)
 
 
@@ -93,14 +92,14 @@ def hash_functions(function: Callable[..., Any]) -> str:
     For functions that stand in no file: those of a notebook or of an interactive Python.
     """
     total = hashlib.sha256()
-    for each in list_functions(function):
-        total.update(repr((each.__qualname__, each.__defaults__, each.__kwdefaults__)).encode())
-        for code in _iterate_code(each.__code__):
-            constants = [one for one in code.co_consts if not isinstance(one, CodeType)]
+    for reached in list_functions(function):
+        total.update(repr((reached.__qualname__, reached.__defaults__, reached.__kwdefaults__)).encode())
+        for code in _iterate_code(reached.__code__):
+            constants = [item for item in code.co_consts if not isinstance(item, CodeType)]
             values = [
                 (name, value)
                 for name in code.co_names
-                if isinstance(value := each.__globals__.get(name, ...), PLAIN)
+                if isinstance(value := reached.__globals__.get(name, ...), PLAIN)
             ]
             total.update(code.co_code + repr((code.co_names, code.co_varnames, constants, values)).encode())
     if isinstance(function, functools.partial):

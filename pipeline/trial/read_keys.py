@@ -113,9 +113,9 @@ def _read_field(field: Declared, where: str) -> UserKey:
 
 def count_items(hint: Any) -> int | None:
     """Return how many items a tuple has to have; None where any number will do."""
-    for each in (hint, *typing.get_args(hint)):
-        items = typing.get_args(each)
-        if typing.get_origin(each) is tuple and Ellipsis not in items:
+    for kind in (hint, *typing.get_args(hint)):
+        items = typing.get_args(kind)
+        if typing.get_origin(kind) is tuple and Ellipsis not in items:
             return len(items)
     return None
 
