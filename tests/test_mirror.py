@@ -105,7 +105,6 @@ THROUGH = {
     "training/perceptron/batches": "training/perceptron/test_compiled_epoch.py",
     "training/perceptron/epoch_spec": "training/perceptron/test_compiled_epoch.py",
     "trial/function": "trial/test_user_loop.py",
-    "trial/loop_settings": "trial/test_user_keys.py",
     "trial/loop_states": "trial/test_user_loop.py",
     "trial/program_output": "trial/test_command.py",
     "trial/read_keys": "trial/test_user_keys.py",
