@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.formatting import escape_markdown, format_number, format_setting, shorten
 from pipeline.frontier.choosing import PriceStep, compute_prices
-from pipeline.search.estimates import Spread
+from pipeline.search.estimation.estimates import Spread
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
 from pipeline.settings.searching.objectives import ObjectiveKind

@@ -10,13 +10,9 @@ from pipeline.frontier.choosing import find_best_within, find_cheapest_with, fin
 from pipeline.frontier.dominance import dominates, find_frontier, require_one_device, select_frontier
 from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
-from pipeline.search.estimates import (
-    RepeatedPoint,
-    Spread,
-    ValidationSplit,
-    estimate_points,
-    estimate_probabilities,
-)
+from pipeline.search.estimation.estimates import RepeatedPoint, Spread, estimate_points
+from pipeline.search.estimation.frontier_probability import estimate_probabilities
+from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
 from pipeline.settings.searching.measures import Measure, find_measure
 from pipeline.settings.searching.objectives import COST, FIRST, ObjectiveKind

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.measures import Point
-from pipeline.search.estimates import Estimate
+from pipeline.search.estimation.estimates import Estimate
 from pipeline.settings.command_line import EPOCHS, Overrides
 from pipeline.settings.searching.measures import Measure
 from pipeline.settings.searching.objectives import ObjectiveKind

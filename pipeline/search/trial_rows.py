@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from pipeline.errors import BadInput
 from pipeline.measures import Point
-from pipeline.search.estimates import ValidationSplit
+from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.optuna_storage import ABOUT, FURTHER, OBJECTIVE_NAMES, OUTCOME
 from pipeline.search.results import Results
 from pipeline.search.space import read_searched_values, strip_condition
@@ -26,7 +26,7 @@ CONFIRM = "confirm"
 """Attribute of a row of `StudyStore.task_queue`: the trial, epoch and seed that it confirms."""
 
 VALIDATION = "validation"
-"""Attribute of a study: the rows of its validation split, see `estimates.ValidationSplit`."""
+"""Attribute of a study: the rows of its validation split, see `estimation.validation_split`."""
 
 ConfirmedKey = tuple[int, int, int]
 

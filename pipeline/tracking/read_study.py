@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadInput
 from pipeline.measures import Point
-from pipeline.search.estimates import ValidationSplit
+from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.optuna_storage import OBJECTIVE_NAMES
 from pipeline.search.results import Results
 from pipeline.search.study_trial import Confirmation, StudyTrial

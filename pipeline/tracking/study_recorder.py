@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from pipeline import signals
 from pipeline.errors import Stopped
 from pipeline.measures import Point
-from pipeline.search.estimates import ValidationSplit
+from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.optuna_storage import OBJECTIVE_NAMES
 from pipeline.search.results import Results
 from pipeline.search.trial_rows import VALIDATION

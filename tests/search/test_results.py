@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.search.estimates import ValidationSplit
+from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.results import MOST_REPRESENTATIVES, Results
 from pipeline.search.study_trial import Confirmation, FrontierPoint, StudyTrial
 from pipeline.settings.searching.objectives import OBJECTIVES

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.measures import Point
+from pipeline.search.estimation.estimates import RepeatedPoint
 from pipeline.search.results import Results
 from pipeline.search.study_trial import Confirmation, StudyTrial
 from pipeline.settings.searching.objectives import OBJECTIVES
@@ -28,6 +29,12 @@ def tried(number: int, *curve: tuple[float, float], **more: object) -> StudyTria
         "device": DEVICE,
     }
     return StudyTrial(number=number, **{**parts, **more})  # type: ignore[arg-type]
+
+
+def repeat_costs(*costs: tuple[float, ...]) -> RepeatedPoint:
+    """A point of accuracy 0.9 whose seeds cost this: device-seconds, then further costs."""
+    searched, *repeats = (Point(0.9, seconds, tuple(further)) for seconds, *further in costs)
+    return RepeatedPoint(searched, tuple(repeats))
 
 
 def recorded(data: str) -> list[tuple[dict[str, object], tuple[Point, ...]]]:

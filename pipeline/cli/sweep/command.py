@@ -91,7 +91,7 @@ def _print_plan(plan: plans.SweepPlan, address: str) -> None:
 
 def _describe_data(settings: Settings, prepared: "Prepared") -> Subject:
     from pipeline.search import epoch_work
-    from pipeline.search.estimates import ValidationSplit
+    from pipeline.search.estimation.validation_split import ValidationSplit
 
     work = epoch_work.make_epoch_work(
         settings, len(prepared.train), math.prod(prepared.shape), prepared.outputs

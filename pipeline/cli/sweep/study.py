@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pipeline.frontier_sampler.observations import Work
     from pipeline.hardware.device import ClaimedDevice
-    from pipeline.search.estimates import ValidationSplit
+    from pipeline.search.estimation.validation_split import ValidationSplit
     from pipeline.search.results import Results
     from pipeline.search.study_store import StudyStore
     from pipeline.search.sweep import Sweep

@@ -16,7 +16,7 @@ from pipeline.models.predictor import make_predictor
 from pipeline.models.scores import score_answers
 from pipeline.profiling.objectives import list_costs, measure_network
 from pipeline.profiling.profile import measure_latency
-from pipeline.search.estimates import ValidationSplit
+from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.pruning import judge_curve, select_rivals
 from pipeline.search.workers.failure import explain_failure, is_failure
 from pipeline.search.workers.job import Frontier, Job, Limits, Progress, TrialOutcome, get_states

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.cli.frontier.output import NOT_CONFIRMED
-from pipeline.search.estimates import ValidationSplit
+from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.study_store import ProposedTrial, StudyStore
 from pipeline.search.trial_rows import CONFIRM, VALIDATION
 

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.measures import Point
 from pipeline.search.ends.standstill import MIN_GAIN, compute_recent_gain, describe_standstill
-from pipeline.search.estimates import ValidationSplit
+from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.results import Results
 from pipeline.search.study_trial import StudyTrial
 

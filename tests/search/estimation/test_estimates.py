@@ -1,4 +1,4 @@
-"""Estimates over all seeds against values of tables; the chance on the frontier tells luck from merit."""
+"""Estimates over all seeds against values of tables."""
 
 import math
 
@@ -6,56 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.measures import Point
-from pipeline.search.estimates import (
-    RepeatedPoint,
-    Spread,
-    ValidationSplit,
-    estimate_points,
-    estimate_probabilities,
-)
-from pipeline.search.results import Results
-from pipeline.search.study_trial import Confirmation, StudyTrial
-from pipeline.settings.searching.measures import MEASURES
-from tests.support.studies import tried
-
-
-def confirmed(number: int, point: tuple[float, float], *again: float) -> StudyTrial:
-    count = len(again)
-    new = Confirmation(
-        tuple(range(1, count + 1)), again, tuple(each - 0.01 for each in again), (point[1],) * count
-    )
-    return tried(number, point, confirmations={1: new})
-
-
-def test_chances_tell_luck_from_merit() -> None:
-    cheap = confirmed(0, (0.900, 1.0), 0.901, 0.899)
-    lucky = confirmed(1, (0.912, 2.0), 0.899, 0.901)  # its new seeds are no better than the cheap one's
-    good = confirmed(2, (0.950, 4.0), 0.951, 0.949)
-    study = Results(study="s", data="d", trials=(cheap, lucky, good))
-    chances = study.estimate_probabilities()
-    assert set(chances) == {(0, 1), (1, 1), (2, 1)}
-    assert chances[0, 1] == 1.0, "nothing is cheaper"
-    assert chances[2, 1] > 0.99
-    assert 0.3 < chances[1, 1] < 0.7
-    assert study.estimate_probabilities() == chances, "seeded"
-
-
-def test_without_spread_the_means_decide() -> None:
-    study = Results(
-        study="s",
-        data="d",
-        trials=(confirmed(0, (0.9, 1.0), 0.9, 0.9), confirmed(1, (0.91, 2.0), 0.91, 0.91)),
-    )
-    assert study.estimate_probabilities() == {(0, 1): 1.0, (1, 1): 1.0}
-
-
-def test_who_was_not_confirmed_has_no_chance_told_but_competes() -> None:
-    bare = tried(0, (0.95, 1.0))
-    risen = confirmed(1, (0.951, 2.0), 0.93, 0.931)  # after confirmation below the bare one
-    chances = Results(study="s", data="d", trials=(bare, risen)).estimate_probabilities()
-    assert set(chances) == {(1, 1)}
-    assert chances[1, 1] < 0.2
-
+from pipeline.search.estimation.estimates import RepeatedPoint, Spread, estimate_points
+from pipeline.search.estimation.validation_split import ValidationSplit
+from tests.support.studies import repeat_costs
 
 # ---- the mean over all seeds --------------------------------------------------------------------------
 
@@ -126,21 +79,7 @@ def test_the_mean_over_all_seeds_is_less_optimistic_than_the_search_and_the_inte
 # ---- chance ---------------------------------------------------------------------------------------------
 
 
-def test_chance_is_the_largest_class_and_what_luck_adds() -> None:
-    split = ValidationSplit.count(np.array([0] * 54 + [1] * 46))
-    assert split == ValidationSplit(100, 0.54)
-    assert split.compute_chance_level() == pytest.approx(0.54 + 1.644854 * 0.0498397, rel=1e-5)
-    assert ValidationSplit.read(split.to_dict()) == split
-    assert ValidationSplit.read(None) is None
-    assert ValidationSplit.count(np.zeros(5, int)).compute_chance_level() == 1.0
-
-
 # ---- costs --------------------------------------------------------------------------------------------
-
-
-def repeat_costs(*costs: tuple[float, ...]) -> RepeatedPoint:
-    searched, *repeats = (Point(0.9, seconds, tuple(further)) for seconds, *further in costs)
-    return RepeatedPoint(searched, tuple(repeats))
 
 
 def test_the_interval_of_a_cost_is_students_on_the_logs() -> None:
@@ -182,23 +121,3 @@ def test_further_costs_have_means_and_intervals_of_their_own() -> None:
     assert latency.factor > 1
     assert parameters.factor == 1.0
     assert found.point == Point(0.9, 1.0, found.further)
-
-
-def test_a_third_objective_gives_a_chance_on_the_frontier() -> None:
-    """Beaten in two, the third keeps it there; noise as large as the lead makes it even."""
-    better = repeat_costs((1.0, 0.4), (1.0, 0.4), (1.0, 0.4))
-    sure = RepeatedPoint(Point(0.8, 2.0, (0.1,)), (Point(0.8, 2.0, (0.1,)),) * 2)
-    beaten = RepeatedPoint(Point(0.8, 2.0, (0.5,)), (Point(0.8, 2.0, (0.5,)),) * 2)
-    assert estimate_probabilities([better, sure, beaten]) == [1.0, 1.0, 0.0]
-
-
-def test_a_mean_over_classes_is_as_sure_as_its_rare_classes() -> None:
-    labels = np.repeat([0, 1], [980, 20])
-    balanced = ValidationSplit.count(labels, MEASURES["balanced_accuracy"])
-    assert balanced.majority_share == 0.5
-    assert balanced.rows == round(4 / (1 / 980 + 1 / 20)) == 78
-    assert ValidationSplit.count(labels, MEASURES["f1"]).majority_share == pytest.approx(0.98 / 1.98)
-    assert ValidationSplit.count(labels, MEASURES["auc"]) == ValidationSplit(20, 0.5)
-    assert ValidationSplit.count(np.repeat([0, 1, 2], [60, 30, 10]), MEASURES["auc"]).rows == 19
-    assert ValidationSplit.count(labels).rows == 1000
-    assert ValidationSplit.count(np.repeat([0, 1], 50), MEASURES["balanced_accuracy"]).rows == 100

@@ -1,4 +1,4 @@
-"""How accurate and how dear a point is, by all of its seeds; its intervals; its chance on the frontier. Pure.
+"""How accurate and how dear a point is, by all of its seeds; its intervals. Pure.
 
 What the search itself saw of a point is optimistic: the point stands on the frontier because its number was
 the largest of many noisy ones (the optimizer's curse: Smith and Winkler 2006, doi 10.1287/mnsc.1050.0451; in
@@ -9,81 +9,20 @@ confirmed, and is chosen only where no point is confirmed.
 """
 
 import math
-import random
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
-from pipeline.frontier.dominance import find_frontier
 from pipeline.measures import Point
-from pipeline.models.scores import measure_classes
-from pipeline.settings.searching.measures import ACCURACY_MEASURE, BY_CLASS, BY_ORDER, Measure
+from pipeline.search.estimation.validation_split import ValidationSplit
+from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 LEVEL = 0.95
 """Of the intervals, two-sided."""
 NORMAL_QUANTILE = statistics.NormalDist().inv_cdf((1 + LEVEL) / 2)
-DRAWS = 4000  # a probability is good to about 1 %
 CLOSE = 1e-18  # squares of logs: seeds that differ by less measured the same
-
-
-def _count_rows_of_order(counts: np.ndarray) -> int:
-    """Return how many rows a share would need to be as sure as an AUC of classes with `counts` rows each.
-
-    The variance of an area A is at most A (1 - A) / the smaller number of rows, of the class or of the others
-    (Birnbaum and Klose 1957, doi 10.1214/aoms/1177706794); that of a mean at most their mean.
-    """
-    smaller = np.minimum(counts, counts.sum() - counts)
-    return max(1, round(len(counts) / float((1 / np.maximum(smaller, 1)).sum())))
-
-
-@dataclass(frozen=True, slots=True)
-class ValidationSplit:
-    """The rows that accuracies are counted on: how many they are, and the share 0..1 of the largest class.
-
-    Of a mean over the classes or an order of the rows: how many rows a share would need to be as sure, and
-    the value that guessing has.
-    """
-
-    rows: int
-    majority_share: float
-
-    @classmethod
-    def count(cls, labels: np.ndarray, measure: Measure = ACCURACY_MEASURE) -> "ValidationSplit":
-        """Count the rows of a split and of its largest class.
-
-        `labels`: numbers of classes [n], n > 0; or quantities as floats, of which guessing explains nothing.
-        """
-        if labels.dtype.kind == "f":
-            return cls(len(labels), 0.0)
-        there = np.bincount(np.asarray(labels))
-        if measure.name in BY_ORDER:
-            return cls(_count_rows_of_order(there[there > 0]), 0.5)
-        if measure.name in BY_CLASS:
-            is_largest = np.arange(len(there)) == there.argmax()
-            right, named = np.where(is_largest, there, 0), np.where(is_largest, len(labels), 0)
-            of_classes = there[there > 0]
-            rows = len(of_classes) ** 2 / float((1 / of_classes).sum())
-            return cls(max(1, round(rows)), measure_classes(right, named, there, measure.name))
-        return cls(len(labels), float(there.max() / len(labels)))
-
-    @classmethod
-    def read(cls, values: Mapping[str, object] | None) -> "ValidationSplit | None":
-        """Read what `to_dict` wrote; None where nothing was, as in studies of earlier releases."""
-        if not values:
-            return None
-        return cls(int(str(values["rows"])), float(str(values["majority_share"])))
-
-    def to_dict(self) -> dict[str, float]:
-        """Return the fields as plain values."""
-        return asdict(self)
-
-    def compute_chance_level(self, measure: Measure = ACCURACY_MEASURE) -> float:
-        """Compute the largest accuracy that does not differ from guessing (see `Measure.guess`)."""
-        return measure.compute_chance_level(self.majority_share, self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,70 +181,3 @@ def _estimate(
 
 
 # ---- the probability to be on the frontier -------------------------------------------------------------
-
-
-def estimate_probabilities(points: Sequence[RepeatedPoint], draws: int = DRAWS, seed: int = 0) -> list[float]:
-    """Estimate the probability 0..1 of each point to be on the frontier of the *expected* points of all.
-
-    A point's true mean accuracy and mean log cost are drawn from their posteriors under a normal model with
-    one variance for all and the usual flat prior (Gelman et al., Bayesian Data Analysis, 3rd ed., 3.2). The
-    variance comes from the spread within each point, the run of the search among them; the mean from the new
-    seeds alone, since the run of the search was chosen for its luck. A point without new seeds competes as
-    the search found it, as if that were one new seed.
-    """
-    columns = [_measure_column(points, _accuracy), _measure_column(points, _log_cost)]
-    columns += [
-        _measure_column(points, partial(_log_further, number))
-        for number in range(len(points[0].searched.further) if points else 0)
-    ]
-    draw, counts = random.Random(seed), [0] * len(points)
-    for _ in range(draws):
-        rows = zip(*(_draw_means(column, draw) for column in columns), strict=True)
-        for index in find_frontier(
-            [Point(accuracy, cost, tuple(further)) for accuracy, cost, *further in rows]
-        ):
-            counts[index] += 1
-    return [count / draws for count in counts]
-
-
-def _measure_column(points: Sequence[RepeatedPoint], read: Callable[[Point], float]) -> list["_Spread"]:
-    return [_Spread.measure(read(point.searched), [*map(read, point.repeats)]) for point in points]
-
-
-def _accuracy(point: Point) -> float:
-    return point.accuracy
-
-
-def _log_cost(point: Point) -> float:
-    return math.log(point.device_seconds)
-
-
-def _log_further(number: int, point: Point) -> float:
-    return math.log(max(point.further[number], math.ulp(1.0)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Spread:
-    """The values of one point: mean of `size` new ones, squared deviations of all, degrees of freedom."""
-
-    mean: float
-    size: int
-    squares: float
-    freedom: int
-
-    @classmethod
-    def measure(cls, searched: float, repeats: Sequence[float]) -> "_Spread":
-        values = [searched, *repeats]
-        middle = statistics.fmean(values)
-        squares = math.fsum((value - middle) ** 2 for value in values)
-        return cls(statistics.fmean(repeats or values), max(1, len(repeats)), squares, len(repeats))
-
-
-def _draw_means(spreads: Sequence[_Spread], draw: random.Random) -> list[float]:
-    """Draw every true mean once: first the common variance, then the means under it."""
-    freedom = sum(spread.freedom for spread in spreads)
-    if not freedom:
-        return [spread.mean for spread in spreads]
-    chi_square = draw.gammavariate(freedom / 2, 2)
-    deviation = math.sqrt(math.fsum(spread.squares for spread in spreads) / chi_square)
-    return [spread.mean + deviation / math.sqrt(spread.size) * draw.gauss() for spread in spreads]
