@@ -29,12 +29,14 @@ def log_model(
     run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
     privacy: "PrivacySpent | None" = None,
+    card: str | None = None,
 ) -> str | None:
     """Log the model, which answers to raw samples, and return its version where it was registered.
 
     `data`: where the samples came from; `run_id`: of the run that gets it, which stays as it has ended; by
     default the active one. `tags`: of the model and of its version, from their first moment. `privacy`: what
-    its training spent of that of its rows, if it was private.
+    its training spent of that of its rows, if it was private. `card`: of the model, in Markdown, which lies
+    beside it.
     """
     from mlflow.models import Model
 
@@ -50,6 +52,7 @@ def log_model(
             model=model,
             run_id=run_id,
             description=description,
+            card=card,
             example=flavor.make_example(prepared, description),
             validate_serving_input=False,  # that loads the model and asks it, each time
             metadata={

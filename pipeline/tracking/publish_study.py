@@ -17,6 +17,7 @@ from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.searching.objectives import FURTHER
 from pipeline.settings.training import UserLoop
 from pipeline.tracking import mlflow_runs, mlflow_store, model_artifact
+from pipeline.tracking.serving import model_cards
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
@@ -155,7 +156,8 @@ def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> 
         if isinstance(point.settings.trial, UserLoop):
             return task.dispatcher.call(log_loop_point, point, record.study, run_id, name)
         weights = task.dispatcher.call(train_point, point)
-        return task.dispatcher.call_here(log_point, point, weights, record.study, run_id, name)
+        about = (member.command, study_markdown.describe_point(member))
+        return task.dispatcher.call_here(log_point, point, weights, record.study, run_id, name, about)
     except FulcrumError as error:
         print(
             f"trial {member.trial.number}, epoch {member.epoch}: no model is kept: {error}", file=sys.stderr
@@ -172,13 +174,19 @@ def _delete_left_over(record: "StudyRecorder", run_id: str, name: str) -> None:
 
 
 def log_point(
-    point: PointTraining, weights: list[np.ndarray], study: str, run_id: str, name: str
+    point: PointTraining,
+    weights: list[np.ndarray],
+    study: str,
+    run_id: str,
+    name: str,
+    about: tuple[str, str],
 ) -> str | None:
     """Log the model of a point into a run and return the version of the study's model: for a worker.
 
-    `weights`: as `train_point` returns them; `name`: of the point, which model and version are tagged with.
+    `weights`: as `train_point` returns them; `name`: of the point, which model and version are tagged with;
+    `about`: the command that trains to it, and what the study says of it.
     """
-    mlflow_store.open_store()
+    client = mlflow_store.open_store()
     from pipeline.models import keras_models
     from pipeline.training.privacy.account import sum_up
     from pipeline.trial.network import load_prepared
@@ -188,7 +196,10 @@ def log_point(
     settings = point.settings
     spent = sum_up(settings, len(prepared.train), settings.train.epochs)
     tags = {MEMBER: name}
-    return model_artifact.log_model(model, prepared, settings.data, study, run_id, tags, privacy=spent)
+    card = model_cards.make_point_card(client, run_id, about[0], prepared, about[1])
+    return model_artifact.log_model(
+        model, prepared, settings.data, study, run_id, tags, privacy=spent, card=card
+    )
 
 
 def log_loop_point(point: PointTraining, study: str, run_id: str, name: str) -> str | None:

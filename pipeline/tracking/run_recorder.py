@@ -18,7 +18,7 @@ from pipeline.data.report import encode_columns, write_columns_csv
 from pipeline.errors import RecordDeleted, Stopped
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Cost, Curve, Epoch, PowerDraw, Seconds
-from pipeline.settings.command_line import CommandLine
+from pipeline.settings.command_line import CommandLine, Overrides
 from pipeline.settings.data import Data
 from pipeline.settings.measuring import Price
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
@@ -201,11 +201,23 @@ class RunRecorder:
         data: Data,
         register: str | None = None,
         privacy: "PrivacySpent | None" = None,
+        card: str | None = None,
     ) -> None:
         """Log the model of this run, which was trained on `data`; `register`: under this name, too."""
         from pipeline.tracking import model_artifact
 
-        model_artifact.log_model(model, prepared, data, register, privacy=privacy)
+        model_artifact.log_model(model, prepared, data, register, privacy=privacy, card=card)
+
+    def record_card(
+        self, overrides: Overrides, prepared: "Prepared", evaluation: "AnyEvaluation | None" = None
+    ) -> str:
+        """Log the card of the model of this run, with all that is recorded so far, and return it."""
+        from pipeline.tracking.serving import model_cards
+
+        self.flush()
+        card = model_cards.make_run_card(self.client, self.run_id, overrides, prepared, evaluation)
+        self._log_texts({model_cards.CARD_FILE: card})
+        return card
 
     def record_served(self, served: "ServedFile | None") -> None:
         """Log the file that the model is served from, with its own accuracy, if there is one."""

@@ -192,3 +192,52 @@ def test_robustness_is_measured_as_the_page_says(
     assert plain + 10 < trained_against
     assert "accuracy under attack" in outs[4]
     assert list(tmp_path.rglob("saliency.png"))
+
+
+def test_data_are_checked_as_the_page_says(
+    fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_id, said = "", []
+    for line in list_commands("check-your-data.md"):
+        if not line.startswith(FULCRUM):
+            run(line.replace("python", sys.executable, 1), tmp_path)
+            continue
+        done = fulcrum(*shlex.split(line.removeprefix(FULCRUM).replace("RUN_ID", run_id)))
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        run_id = next(iter(re.findall(r"\b[0-9a-f]{32}\b", done.stdout)), run_id)
+        said.append(done.stdout)
+    prepared, trained, predicted = said
+    assert "quality" not in prepared  # these data are clean
+    assert re.search(r"by clinic +the worst of 3 groups is (north|south|west): \d+\.\d\d% test", trained)
+    assert "unlike      training in 1 of 30 columns: mean area (PSI " in predicted
+    drifts = {each["name"]: each for each in json.loads((tmp_path / "predictions.drift.json").read_text())}
+    assert drifts["mean area"]["is_unlike"]
+    client = mlflow.MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
+    found = client.get_run(run_id)
+    assert found.data.metrics["evaluate/test_worst_group_accuracy"] > 0.8
+    assert any(name.startswith("evaluate/importance/") for name in found.data.metrics)
+    names = {
+        file.path for folder in ("", "pictures", "data") for file in client.list_artifacts(run_id, folder)
+    }
+    assert names >= {
+        "model_card.md",
+        "data/quality.json",
+        "pictures/subgroups.png",
+        "pictures/column_importance.png",
+    }
+    card = Path(client.download_artifacts(run_id, "model_card.md", str(tmp_path))).read_text()
+    assert "By clinic, the worst group is" in card
+    assert found.data.tags["command"] in card
+    assert found.data.tags["data.sha256"] in card
+    beside = Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/model"))
+    assert (beside / "model_card.md").read_text() == card
+    # A column that is not there is told before anything is recorded, and evaluating again renews the card.
+    wrong = fulcrum("evaluate", f"trained={run_id}", "evaluate.groups=clinik")
+    assert wrong.returncode == 2
+    assert "evaluate.groups must be a column of" in wrong.stderr
+    assert "did you mean clinic?" in wrong.stderr
+    again = fulcrum("evaluate", f"trained={run_id}", "record=model", "evaluate.groups='mean radius'")
+    assert again.returncode == 0, again.stderr
+    card = Path(client.download_artifacts(run_id, "model_card.md", str(tmp_path))).read_text()
+    assert "By mean radius, the worst group is" in card

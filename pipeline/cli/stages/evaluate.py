@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pipeline.cli.stages.preparation import prepare
 from pipeline.cli.stages.recording import open_record
 from pipeline.cli.stages.trained_model import compose_with_model, get_target_run, load_fitting_model
+from pipeline.settings.command_line import Overrides
 
 
 def run(words: Sequence[str]) -> None:
@@ -15,14 +16,20 @@ def run(words: Sequence[str]) -> None:
     from pipeline.evaluation.evaluate import check_evaluation, evaluate
     from pipeline.models.predictor import make_predictor
     from pipeline.tracking import model_references
+    from pipeline.tracking.serving import model_cards
 
     check_evaluation(preparation.prepared, command_line.settings)
     model = load_fitting_model(reference, preparation.prepared)
-    with open_record(preparation, "evaluate", get_target_run(command_line, reference)) as record:
+    into = get_target_run(command_line, reference)
+    # A card of other data than those of the training would name the wrong ones.
+    has_card = into is not None and model_cards.is_of_same_data(into, preparation.prepared)
+    with open_record(preparation, "evaluate", into) as record:
         predict = make_predictor(model)
         evaluation = evaluate(predict, preparation.prepared, command_line.settings, model)
         record.record_evaluation(evaluation, preparation.prepared)
         privacy, epsilon = model_references.read_privacy(reference)
         if privacy:
             record.record_privacy(privacy, epsilon)
+        if has_card:
+            record.record_card(Overrides(reference.overrides), preparation.prepared, evaluation)
     results.show_evaluate(evaluation, preparation.prepared, record, privacy)

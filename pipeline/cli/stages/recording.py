@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import keras
 
     from pipeline.data.prepared import Prepared
+    from pipeline.evaluation.evaluate import AnyEvaluation
     from pipeline.tracking.run_recorder import RunRecorder
     from pipeline.training.privacy.account import PrivacySpent
 
@@ -54,7 +55,12 @@ def record_model(
     model: "keras.Model",
     preparation: Preparation,
     privacy: "PrivacySpent | None",
+    evaluation: "AnyEvaluation | None" = None,
 ) -> None:
-    """Record the trained model, and register it where `tracking.register` names it."""
-    settings = preparation.command_line.settings
-    record.record_model(model, preparation.prepared, settings.data, settings.tracking.register, privacy)
+    """Record the trained model and its card, and register it where `tracking.register` names it.
+
+    The card tells what is recorded by then.
+    """
+    prepared, settings = preparation.prepared, preparation.command_line.settings
+    card = record.record_card(preparation.command_line.overrides, prepared, evaluation)
+    record.record_model(model, prepared, settings.data, settings.tracking.register, privacy, card)

@@ -58,7 +58,7 @@ def _run_network(command_line: CommandLine) -> None:
         record.record_evaluation(result.evaluation, preparation.prepared)
         record.record_cost(result.cost)
         record.record_seconds(replace(result.seconds, prepare=preparation.prepare_seconds))
-        record_model(record, result.model, preparation, result.trained.privacy)
+        record_model(record, result.model, preparation, result.trained.privacy, result.evaluation)
         record.record_served(result.served)
         record.write_note(results.write_note(result, record))
     results.show_run(command_line, preparation.prepared, result, record)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PACKAGES = ("tensorflow", "keras", "mlflow", "numpy", "pandas", "pillow", "psutil", "pyarrow", "scipy")
 SOUND_PACKAGES = ("soundfile",)
 DATA, CODE = "data", "code"
+CARD_FILE = "model_card.md"
 EXAMPLE_ROWS, EXAMPLE_LETTERS = 2, 1000
 FEW_NUMBERS, MOST_NUMBERS = 1000, 50_000
 """An example of more numbers is a file of an image where that is possible, and of still more left out."""
@@ -36,8 +37,12 @@ def save_model(
     description: ModelDescription,
     example: Any,
     validate_serving_input: bool,  # noqa: ARG001  (MLflow's own, passed through)
+    card: str | None = None,
 ) -> None:
-    """Save a model in MLflow's format into an empty folder: for `mlflow.models.Model.log`."""
+    """Save a model in MLflow's format into an empty folder: for `mlflow.models.Model.log`.
+
+    `card`: in Markdown, which lies beside the model.
+    """
     folder = Path(path)
     folder.mkdir(exist_ok=True)  # the Keras flavor writes the example before it makes one
     packages = (*PACKAGES, *(SOUND_PACKAGES if isinstance(description.front, LogMel) else ()))
@@ -50,6 +55,8 @@ def save_model(
         pip_requirements=[f"{package}=={version(package)}" for package in packages],
     )
     (folder / DATA / DESCRIPTION_FILE).write_text(json.dumps(encode_description(description)))
+    if card is not None:
+        (folder / CARD_FILE).write_text(card)
     loader, code = model_code.pack_code()
     file = folder / CODE / f"{loader.partition('.')[0]}.zip"
     file.parent.mkdir()

@@ -1,0 +1,253 @@
+"""The card of a model in Markdown: data, test figures with intervals, cost, limits, how to train it again.
+
+The parts are those of Mitchell et al. 2019 (doi 10.1145/3287560.3287596); what only a person knows is open.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.data.features import Columns, LogMel
+from pipeline.data.prepared import Prepared
+from pipeline.data.quality.report import QualityReport, describe_quality
+from pipeline.data.report import describe_report
+from pipeline.data.samples import Texts
+from pipeline.errors import format_one_line
+from pipeline.evaluation.evaluate import AnyEvaluation
+from pipeline.evaluation.intervals import Figure
+from pipeline.evaluation.quantities import QuantityEvaluation
+from pipeline.evaluation.subgroups import Subgroups
+from pipeline.formatting import escape_markdown, format_number, shorten
+from pipeline.reports.cards.figures import CardFigure, list_figures
+from pipeline.settings.searching.objectives import KINDS_OF_ENERGY, OBJECTIVES
+
+OPEN = "*to be filled in by you*"
+MOST_NAMES, MOST_ROWS = 20, 10
+SMALL_TEST = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """All that a card is written of.
+
+    `data`: the words that name the data, `quality`: what was found in them; `command`: what trains the model
+    again; `metrics`, `tags`: of its run, where there are some; `evaluation`: None where the model was not
+    evaluated yet; `notes`: what a study says of its point.
+    """
+
+    name: str
+    data: str
+    command: str
+    device: str
+    prepared: Prepared
+    quality: QualityReport
+    versions: Mapping[str, str]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    evaluation: AnyEvaluation | None = None
+    notes: Sequence[str] = ()
+
+
+def write_card(facts: CardFacts) -> str:
+    """Write the card; what comes from a user's data is escaped."""
+    sections = [
+        [f"# Model card: {clean(facts.name)}", ""],
+        ["Written from the record of the training. Lines in italics are for you.", ""],
+        ["## The model", "", *_describe_model(facts), ""],
+        ["## Data", "", *_describe_data(facts), ""],
+        ["## Test figures", "", *_describe_figures(facts), ""],
+        ["## Cost", "", *_describe_cost(facts), ""],
+        ["## Limits", "", *(f"- {line}" for line in _list_limits(facts)), f"- {OPEN}", ""],
+        ["## Train it again", "", *_describe_command(facts), ""],
+    ]
+    return "\n".join(line for section in sections for line in section)
+
+
+def clean(text: str, limit: int = 60) -> str:
+    """Return a user's text so that it stays text, in one line: no Markdown, no HTML."""
+    return re.sub(r"([_~])", r"\\\1", escape_markdown(shorten(format_one_line(text), limit)))
+
+
+def make_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table."""
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+# ---- the parts ----------------------------------------------------------------------------------------
+
+
+def _describe_model(facts: CardFacts) -> Iterator[str]:
+    prepared = facts.prepared
+    names = [clean(name, 40) for name in prepared.classes[:MOST_NAMES]]
+    more = f" and {len(prepared.classes) - MOST_NAMES:,} more" if len(prepared.classes) > MOST_NAMES else ""
+    classes = f"one of {len(prepared.classes):,} classes: {', '.join(names)}{more}"
+    yield f"- Answers with {'a quantity' if prepared.target else classes}."
+    yield f"- Is asked for {_describe_samples(prepared)}."
+    if "profile/parameters" in facts.metrics:
+        yield f"- Has {facts.metrics['profile/parameters']:,.0f} parameters."
+    for note in facts.notes:
+        yield f"- {clean(note, 400)}"
+    yield f"- Meant for: {OPEN}"
+    yield f"- Not meant for: {OPEN}"
+    yield f"- Licence of the model: {OPEN}"
+
+
+def _describe_samples(prepared: Prepared) -> str:
+    match prepared.front:
+        case Columns(numeric=numeric, categorical=categorical, dates=dates):
+            names = [clean(name, 30) for name in (*numeric, *dates, *categorical)]
+            more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+            return f"rows of a table with {len(names):,} columns: {', '.join(names[:MOST_NAMES])}{more}"
+        case LogMel(rate=rate, samples=samples):
+            return f"sounds of {samples / rate:g} s at {rate:,} Hz"
+        case None:
+            return f"numbers of shape {' x '.join(map(str, prepared.shape))}"
+    return "texts" if isinstance(prepared.train.samples, Texts) else "samples"
+
+
+def _describe_data(facts: CardFacts) -> Iterator[str]:
+    prepared, quality = facts.prepared, facts.quality
+    yield f"- Named by `{_make_code(facts.data)}`; SHA-256 of the raw content `{prepared.source_sha256}`."
+    yield f"- Where they come from, whom they show, who agreed: {OPEN}"
+    yield f"- Licence of the data: {OPEN}"
+    yield ""
+    counts = prepared.report.histogram
+    rows = []
+    for name, split in (
+        ("train", prepared.train),
+        ("validation", prepared.validation),
+        ("test", prepared.test),
+    ):
+        of_class = sorted(counts.get(name, {}).items(), key=lambda pair: -pair[1])
+        ends = [f"{clean(key, 30)} ({count:,})" for key, count in (of_class[:1] + of_class[-1:])]
+        rows.append([name, f"{len(split):,}", *(ends if len(ends) == 2 else ["-", "-"])])
+    kind = "class" if prepared.target is None else "tenth of the range"
+    yield from make_table(["split", "rows", f"largest {kind}", f"smallest {kind}"], rows)
+    yield ""
+    found = [*describe_quality(quality)]
+    for line in (*describe_report(prepared.report), *found):
+        yield f"- {clean(line, 300)}"
+    if not found:
+        yield "- Near duplicates across splits, drift, leaks and wrong labels were looked for, and not found."
+    if quality.left_out:
+        yield f"- Looked through but for {', '.join(quality.left_out)}."
+
+
+def _describe_figures(facts: CardFacts) -> Iterator[str]:
+    evaluation = facts.evaluation
+    if evaluation is None:
+        yield "The model was not evaluated yet: `python -m pipeline evaluate trained=RUN_ID record=model`."
+        return
+    yield f"Of {evaluation.test.samples:,} test rows, which chose nothing in training. Intervals are of 95 %."
+    yield ""
+    figures = list_figures(evaluation)
+    yield from make_table(["figure", "value", "interval"], [_write_figure(figure) for figure in figures])
+    inspection = evaluation.inspection
+    if inspection is None:
+        return
+    yield ""
+    if inspection.subgroups is None:
+        yield "No subgroups were looked at: `evaluate.groups=COLUMN` scores each value of a column by itself."
+    else:
+        yield from _describe_groups(inspection.subgroups)
+    if inspection.importances:
+        yield ""
+        yield "What the validation score loses when a column is shuffled (permutation importance):"
+        yield ""
+        shown = inspection.importances[:MOST_ROWS]
+        rows = [
+            [clean(importance.name, 40), f"{importance.loss:.4f}", f"{importance.deviation:.4f}"]
+            for importance in shown
+        ]
+        yield from make_table(["column", "loss", "deviation"], rows)
+
+
+def _write_figure(named: CardFigure) -> list[str]:
+    if isinstance(figure := named.figure, Figure):
+        return [named.name, f"{figure.value:.4f}", f"{figure.low:.4f} to {figure.high:.4f}"]
+    return [named.name, f"{figure:.4f}", "-"]
+
+
+def _describe_groups(groups: Subgroups) -> Iterator[str]:
+    figure = "mean absolute error" if groups.is_error else "accuracy"
+    doubt = "" if groups.worst.is_worse else ", which may be chance"
+    yield f"By {clean(groups.column)}, the worst group is {clean(groups.worst.name)}{doubt}:"
+    yield ""
+    rows = [
+        [
+            clean(group.name, 40),
+            f"{group.rows:,}",
+            f"{group.score.value:.4f}",
+            f"{group.score.low:.4f} to {group.score.high:.4f}",
+        ]
+        for group in groups.groups[:MOST_NAMES]
+    ]
+    yield from make_table(["group", "rows", figure, "interval"], rows)
+
+
+def _describe_cost(facts: CardFacts) -> Iterator[str]:
+    metrics = facts.metrics
+    yield f"- Trained on {clean(facts.device, 100)}."
+    for kind in ("cpu", "gpu"):
+        if f"{kind}_seconds" in metrics:
+            yield f"- {format_number(metrics[f'{kind}_seconds'])} {kind}-seconds of training steps."
+    measured, estimated = (metrics.get(OBJECTIVES[name].metric) for name in KINDS_OF_ENERGY)
+    if measured is not None:
+        yield f"- Energy: {format_number(measured)} J of training, measured."
+    elif estimated is not None:
+        yield f"- Energy: some {format_number(estimated)} J of training, an estimate by power and seconds."
+    else:
+        yield "- Energy: not known."
+    for name, value in metrics.items():
+        if name.startswith("cost_"):
+            yield f"- Price: {value:.3g} {clean(name.removeprefix('cost_').upper())}."
+    if "profile/latency_p50_ms" in metrics:
+        median, slow = metrics["profile/latency_p50_ms"], metrics.get("profile/latency_p99_ms", 0.0)
+        yield f"- One answer takes {median:.3g} ms (median; 99 of 100 within {slow:.3g} ms) on that device."
+    if "profile/model_bytes" in metrics:
+        yield f"- The file has {metrics['profile/model_bytes'] / 1e6:.2f} MB."
+
+
+def _list_limits(facts: CardFacts) -> Iterator[str]:
+    evaluation, prepared, quality = facts.evaluation, facts.prepared, facts.quality
+    yield "The figures hold for data like those above. `predict` says where new data are unlike them."
+    if len(prepared.test) < SMALL_TEST:
+        yield f"The test split has {len(prepared.test):,} rows only: mind the intervals."
+    if any(twins.is_telling for twins in quality.twins):
+        yield "Rows of the splits nearly repeat each other, so new data will have worse figures."
+    if quality.telling:
+        yield "One column alone tells the class: make sure that it is known when the model is asked."
+    if evaluation is None or isinstance(evaluation, QuantityEvaluation):
+        return
+    if evaluation.balance.unrecognised:
+        names = ", ".join(clean(name, 30) for name in evaluation.balance.unrecognised[:5])
+        yield f"Never recognised: {names}."
+    error = evaluation.calibration_error
+    yield (
+        f"Confidence and accuracy differ by {error:.1%} on average (expected calibration error); "
+        f"{'do not take outputs for probabilities' if error > 0.05 else 'outputs are nearly probabilities'}."
+    )
+    if not evaluation.shifted:
+        yield "Changed samples (noise, blur and the like) were not tested: `evaluate.shift=noise`."
+
+
+def _describe_command(facts: CardFacts) -> Iterator[str]:
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", facts.command)), default=0))
+    yield from (f"{fence}bash", facts.command, fence, "")
+    yield "Typed again with the same data and versions it gives the same curve on the same device."
+    yield ""
+    yield from make_table(
+        ["package", "version"], [[clean(name), clean(release)] for name, release in facts.versions.items()]
+    )
+    if commit := facts.tags.get("git.commit"):
+        changed = " with changes" if facts.tags.get("git.dirty") == "true" else ""
+        yield ""
+        yield f"Commit `{_make_code(commit)}`{changed}."
+
+
+def _make_code(text: str) -> str:
+    """Return a text for between two backticks."""
+    return format_one_line(text).replace("`", "'")

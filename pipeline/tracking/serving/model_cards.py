@@ -1,0 +1,85 @@
+"""The card of a model among the artifacts of its run, and beside the model itself."""
+
+import platform
+import shlex
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import mlflow
+
+from pipeline import __version__
+from pipeline.data.quality.check import look_through
+from pipeline.reports.cards.model_card import CardFacts, write_card
+from pipeline.secrets import mask
+from pipeline.settings.command_line import Overrides
+from pipeline.tracking import mlflow_store
+from pipeline.tracking.runs.command_record import COMMAND, COMMAND_FILE
+from pipeline.tracking.serving.flavor import CARD_FILE
+
+if TYPE_CHECKING:
+    from pipeline.data.prepared import Prepared
+    from pipeline.evaluation.evaluate import AnyEvaluation
+
+PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "scikit-learn")
+DATA_KEY = "data.key"
+__all__ = ["CARD_FILE", "is_of_same_data", "make_point_card", "make_run_card"]
+
+
+def make_run_card(
+    client: mlflow.MlflowClient,
+    run_id: str,
+    overrides: Overrides,
+    prepared: "Prepared",
+    evaluation: "AnyEvaluation | None" = None,
+) -> str:
+    """Write the card of a run's model, with what the run has recorded and sent so far."""
+    run = client.get_run(run_id)
+    command = run.data.tags.get(COMMAND, "")
+    if COMMAND_FILE in command:  # the tag holds its beginning
+        command = f"see {COMMAND_FILE} among the artifacts of run {run_id}"
+    return _write(run, command, overrides, prepared, evaluation=evaluation, metrics=run.data.metrics)
+
+
+def make_point_card(
+    client: mlflow.MlflowClient, run_id: str, command: str, prepared: "Prepared", note: str
+) -> str:
+    """Write the card of the model of a study's point, into whose run it goes.
+
+    `command`: it trains to exactly this point; `note`: what the study knows of it, its test figure among it.
+    """
+    overrides = Overrides(word for word in shlex.split(command) if "=" in word)
+    return _write(client.get_run(run_id), command, overrides, prepared, notes=(note,))
+
+
+def is_of_same_data(run_id: str, prepared: "Prepared") -> bool:
+    """Return whether a run's model was trained on these prepared data."""
+    return bool(mlflow_store.open_store().get_run(run_id).data.tags.get(DATA_KEY) == prepared.key)
+
+
+def _write(
+    run: "mlflow.entities.Run",
+    command: str,
+    overrides: Overrides,
+    prepared: "Prepared",
+    *,
+    evaluation: "AnyEvaluation | None" = None,
+    metrics: dict[str, float] | None = None,
+    notes: Sequence[str] = (),
+) -> str:
+    versions = {"python": platform.python_version(), "fulcrum": __version__}
+    return write_card(
+        CardFacts(
+            name=str(run.info.run_name),
+            data=mask(overrides.name_data()),
+            command=command,
+            device=run.data.tags.get("device", "an unknown device"),
+            prepared=prepared,
+            quality=look_through(prepared),
+            versions=versions | {package: version(package) for package in PACKAGES},
+            metrics=metrics or {},
+            tags=run.data.tags,
+            evaluation=evaluation,
+            notes=notes,
+        )
+    )

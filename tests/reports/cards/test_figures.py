@@ -1,0 +1,61 @@
+"""Intervals of test figures hold what they should, and are as wide as theory says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+from pipeline.cli.compose import compose
+from pipeline.data.prepared import Target
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.reports.cards import figures
+from pipeline.reports.cards.figures import list_figures
+from tests.support import pictures, tiny
+
+
+def test_figures_of_classes_are_those_of_scikit_learn() -> None:
+    evaluation = pictures.scored(pictures.table(), compose([]).settings)
+    found = {named.name: named.figure for named in list_figures(evaluation)}
+    counts = np.array(evaluation.confusion)
+    truth, guesses = (np.repeat(axis.ravel(), counts.ravel()) for axis in np.indices(counts.shape))
+    assert found["balanced accuracy"].value == pytest.approx(balanced_accuracy_score(truth, guesses))
+    assert found["F1, mean over the classes"].value == pytest.approx(
+        f1_score(truth, guesses, average="macro")
+    )
+    draws = counts[None]
+    assert figures._compute_recalls(draws)[0] == pytest.approx(balanced_accuracy_score(truth, guesses))
+    assert figures._compute_f1(draws)[0] == pytest.approx(f1_score(truth, guesses, average="macro"))
+    for name in ("accuracy", "balanced accuracy", "F1, mean over the classes"):
+        low, value, high = found[name].low, found[name].value, found[name].high
+        assert low is not None
+        assert high is not None
+        assert low <= value <= high
+    accuracy = evaluation.test.accuracy
+    normal = 1.96 * np.sqrt(accuracy * (1 - accuracy) / evaluation.test.samples)
+    assert found["balanced accuracy"].high - found["balanced accuracy"].low == pytest.approx(
+        2 * normal, rel=0.3
+    )  # type: ignore[operator]
+
+
+def test_figures_of_a_quantity_have_the_width_of_theory() -> None:
+    draw = np.random.default_rng(0)
+    data = tiny.prepared(rows=900)
+    truth = draw.normal(size=900)
+    split = replace(data.test, labels=truth)
+    prepared = replace(
+        data, train=split, validation=split, test=split, classes=(), target=Target(0.0, 1.0), directory=Path()
+    )
+    answers = (truth + 0.5 * draw.normal(size=900))[:, None]
+    evaluation = evaluate(lambda _: answers, prepared, compose(["loss=mean_squared_error"]).settings)
+    found = {named.name: named.figure for named in list_figures(evaluation)}
+    bias, mae = found["bias (answer less truth)"], found["mean absolute error"]
+    assert bias.high is not None
+    assert bias.low is not None
+    assert bias.high - bias.low == pytest.approx(2 * 1.96 * 0.5 / 30, rel=0.15)
+    assert mae.low is not None
+    assert mae.high is not None
+    assert mae.low < mae.value < mae.high
+    assert found["R2"].value == pytest.approx(0.75, abs=0.05)
+    assert "RMSE of always answering the training mean" in found

@@ -1,0 +1,81 @@
+"""A card says what the record has, leaves open what only a person knows, and stays text whatever is in it."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from pipeline.cli.compose import compose
+from pipeline.data.quality.check import check_quality
+from pipeline.reports.cards.model_card import OPEN, CardFacts, clean, write_card
+from tests.support import pictures
+
+EVIL = "<script>x</script>|[a](b)`_c_`\n# d"
+
+
+@pytest.fixture(scope="module")
+def facts() -> CardFacts:
+    prepared = pictures.table()
+    splits = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    quality = check_quality(splits, prepared.classes, None)
+    prepared = replace(prepared, classes=(EVIL, *prepared.classes[1:]))
+    evaluation = pictures.scored(prepared, compose([]).settings)
+    return CardFacts(
+        name=EVIL,
+        data="data=csv data.path=a`b.csv",
+        command="python -m pipeline run data=csv 'data.path=a```b.csv'",
+        device="a CPU, 1 core",
+        prepared=prepared,
+        quality=quality,
+        versions={"keras": "3.15"},
+        metrics={
+            "cpu_seconds": 1.25,
+            "train/energy_joules": 30.0,
+            "cost_usd": 0.001,
+            "profile/parameters": 90,
+        },
+        tags={"git.commit": "abc", "git.dirty": "true"},
+        evaluation=evaluation,
+    )
+
+
+def test_it_has_data_figures_cost_limits_and_the_command(facts: CardFacts) -> None:
+    card = write_card(facts)
+    assert [line for line in card.splitlines() if line.startswith("#")][1:] == [
+        "## The model",
+        "## Data",
+        "## Test figures",
+        "## Cost",
+        "## Limits",
+        "## Train it again",
+    ]
+    accuracy = facts.evaluation.test.accuracy  # type: ignore[union-attr]
+    assert re.search(rf"\| accuracy \| {accuracy:.4f} \| 0\.\d+ to 0\.\d+ \|", card)
+    for text in ("1.25 cpu-seconds", "30 J of training", "0.001 USD", "| train | 60 |", "90 parameters"):
+        assert text in card
+    assert "60 of 60 validation rows nearly repeat a training row" in card
+    assert "new data will have worse figures" in card
+    assert f"- Licence of the model: {OPEN}" in card
+    assert f"- Licence of the data: {OPEN}" in card
+    assert "Commit `abc` with changes" in card
+    assert "evaluate.groups=COLUMN" in card
+
+
+def test_names_stay_text(facts: CardFacts) -> None:
+    card = write_card(facts)
+    assert "<script>" not in card
+    assert "[a](b)" not in card
+    assert "\n# d" not in card
+    assert "````bash\npython -m pipeline run data=csv 'data.path=a```b.csv'\n````" in card
+    assert "`data=csv data.path=a'b.csv`" in card
+    assert clean("_a_ ~b~") == r"\_a\_ \~b\~"
+    head = next(line for line in card.splitlines() if line.startswith("| train |"))
+    assert len(re.findall(r"(?<!\\)\|", head)) == 5  # a bar in a name makes no cell
+
+
+def test_a_model_that_was_not_evaluated_says_how(facts: CardFacts) -> None:
+    bare = replace(facts, evaluation=None, metrics={}, tags={}, notes=("97 % validation",))
+    card = write_card(bare)
+    assert "evaluate trained=RUN_ID record=model" in card
+    assert "- 97 % validation" in card
+    assert "Energy: not known" in card
