@@ -28,7 +28,7 @@ from pipeline.hardware.energy import WATTS, EnergyMeter, open_gauge
 from pipeline.hardware.memory import count_oom_kills, explain_sigkill
 from pipeline.hardware.process_seconds import count_tree_seconds
 from pipeline.measures import PowerDraw, Seconds
-from pipeline.processes import list_tree
+from pipeline.processes import kill_marked
 from pipeline.secrets import mask
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
@@ -42,6 +42,8 @@ GRACE_SECONDS = 2.0
 LAST_SECONDS = 60.0
 """How long a program that knows its last epoch may take to end after it, to save what it has."""
 MAX_TEXT = 200
+MARK = "FULCRUM_PROGRAM"
+"""Variable of the environment by which all that a program has started is known."""
 CLOCK = "clock"
 WHOSE = "trial.command"
 
@@ -107,7 +109,7 @@ class RunningCommand:
                     stdout=file if output else subprocess.PIPE,
                     stderr=file,
                     process_group=0,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                    env={**os.environ, "PYTHONUNBUFFERED": "1", MARK: log.stem},
                 )
         except OSError as error:
             log.unlink(missing_ok=True)
@@ -126,6 +128,7 @@ class RunningCommand:
         self._since: float | None = self._read_seconds() if device.kind == "gpu" else 0.0
         self._stopped, self._counted, self._left_out = 0.0, 0.0, 0.0
         self._epoch: int | None = None
+        self._nearly = b""
         self.watts = WATTS[device.kind]
         self._gauge = open_gauge(device.kind, device.count)
         self._energy = EnergyMeter(self._gauge)
@@ -141,6 +144,7 @@ class RunningCommand:
             values = parse_line(line)
             if values is None:
                 self._write_log(line)
+                self._nearly = self._nearly or (line if ACCURACY.encode() in line else b"")
             elif CLOCK in values:
                 self._set_clock(values[CLOCK], is_first=number == 1)
             elif ACCURACY in values:
@@ -154,6 +158,12 @@ class RunningCommand:
             else:
                 self._write_log(line)
         self._check_exit()
+        if number == 1 and self._nearly:
+            text = format_one_line(shorten(self._nearly.decode(errors="replace").strip(), MAX_TEXT))
+            raise LoopFailed(
+                f"{WHOSE} must print its accuracy as a line of JSON by itself, got {text!r}; print "
+                '{"epoch": 1, "accuracy": 0.9}, as json.dumps writes it'
+            )
         return None
 
     def measure(self) -> LoopCost:
@@ -190,7 +200,7 @@ class RunningCommand:
         first = number == 1 and epoch in (0, 1)
         if not first and epoch != (self._epoch if self._epoch is not None else -1) + 1:
             raise LoopFailed(
-                f"{WHOSE} must count its epochs one by one, got epoch {epoch} as number {number}; "
+                f"{WHOSE} must count its epochs one by one, got epoch {epoch!r} as number {number}; "
                 "print one accuracy for each epoch"
             )
         self._epoch = epoch
@@ -268,15 +278,12 @@ class RunningCommand:
             raise LoopFailed(mask(f"{WHOSE} ended with {how}: {last}; its log: {self._log}"), text[-65536:])
 
     def _end(self) -> None:
-        """End the program and all that it has started, the ones that left its group included."""
-        started = list_tree(self._process.pid)[1:]
+        """End the program and all that it has started, also what outlives it in a session of its own."""
         self._signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE_SECONDS)
         self._signal(signal.SIGKILL)
-        for process in started:
-            with suppress(psutil.Error):
-                process.kill()
+        kill_marked(MARK, self._log.stem)
         self._process.wait()
 
     def _signal(self, number: signal.Signals) -> None:

@@ -3,7 +3,8 @@
 import dataclasses
 import enum
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from pipeline.errors import BadSetting
@@ -82,7 +83,7 @@ def _explain(error: Exception) -> str:
 
 
 def _to_declared(hint: Any, value: Any) -> Any:
-    """Return a value as its type says: members of an Enum, a tuple."""
+    """Return a value as its type says: members of an Enum, paths, a tuple."""
     kinds = (hint, *typing.get_args(hint))
     if isinstance(value, list) and any(typing.get_origin(kind) is tuple for kind in kinds):
         return tuple(_to_member(kinds, item) for item in value)
@@ -93,8 +94,9 @@ def _to_declared(hint: Any, value: Any) -> Any:
 
 def _to_member(kinds: tuple[Any, ...], value: Any) -> Any:
     inner = [*kinds, *(kind for outer in kinds for kind in typing.get_args(outer))]
-    members = [kind for kind in inner if isinstance(kind, type) and issubclass(kind, enum.Enum)]
-    if not members or value is None or isinstance(value, enum.Enum):
-        return value
-    convert: Callable[[Any], Any] = members[0].__getitem__
-    return convert(value)
+    for kind in inner:
+        if isinstance(kind, type) and isinstance(value, str) and issubclass(kind, enum.Enum):
+            return kind[value]
+        if isinstance(kind, type) and isinstance(value, str) and issubclass(kind, PurePath):
+            return kind(value)
+    return value

@@ -1,5 +1,6 @@
 """What a running program of the user's tells: the lines that it prints or writes."""
 
+import codecs
 import json
 import os
 import select
@@ -50,6 +51,7 @@ def read_file(path: Path, is_over: Callable[[], bool]) -> Iterator[bytes]:
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
     """Return what a line of JSON says; None where it is another line."""
+    line = line.removeprefix(codecs.BOM_UTF8)
     if not line.lstrip().startswith(b"{"):
         return None
     try:

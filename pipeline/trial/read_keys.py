@@ -2,10 +2,11 @@
 
 import dataclasses
 import enum
+import re
 import types
 import typing
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import yaml
@@ -107,8 +108,15 @@ def _read_field(field: Declared, where: str) -> UserKey:
         nullable=nullable,
         is_list=is_list,
         length=count_items(hint),
-        default=default.name if isinstance(default, enum.Enum) else default,
+        default=_to_word(default),
     )
+
+
+def _to_word(default: Any) -> Any:
+    """Return a default as the command line says it."""
+    if isinstance(default, enum.Enum):
+        return default.name
+    return str(default) if isinstance(default, PurePath) else default
 
 
 def count_items(hint: Any) -> int | None:
@@ -135,15 +143,26 @@ def _read_hint(hint: Any, name: str, where: str) -> tuple[type | None, tuple[Any
         return None, args, False, False
     elif isinstance(hint, type) and issubclass(hint, enum.Enum):
         return None, tuple(hint.__members__), False, False
+    elif isinstance(hint, type) and issubclass(hint, PurePath):
+        return str, (), False, False
     elif hint in NAMES or hint is Any:
         return (None if hint is Any else hint), (), False, False
     raise BadSetting(
-        f"{name} of {where} must be int, float, bool, str, an Enum, a Literal, a list or tuple of one of "
-        f"these, or one of them or None, got {getattr(hint, '__name__', hint)}; change its type"
+        f"{name} of {where} must be int, float, bool, str, a Path, an Enum, a Literal, a list or tuple "
+        f"of one of these, or one of them or None, got {getattr(hint, '__name__', hint)}; change its type"
     )
 
 
 # ---- YAML ---------------------------------------------------------------------------------------------
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-3 as the number that it is in YAML 1.2, on a command line and in Python."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
+)
 
 
 def read_yaml(path: Path) -> list[UserKey]:
@@ -153,7 +172,7 @@ def read_yaml(path: Path) -> list[UserKey]:
         BadSetting: the file is no mapping of keys to plain values.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""

@@ -80,7 +80,7 @@ def _read_number(value: object, name: str, where: str, whose: str) -> float:
     except Exception:  # what the classes of a framework raise
         got = repr(value) if isinstance(value, str | bytes | bool | None) else type(value).__name__
         raise LoopFailed(
-            f"{whose}: {name} must be a number, got {got[:60]} {where}; report a float"
+            f"{whose}: {name} must be a number, got {got[:60]} {where}; report a float, or leave it out"
         ) from None
     if not _NAME.fullmatch(name) or name in RESERVED:
         raise LoopFailed(

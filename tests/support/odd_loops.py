@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from pydantic import BaseModel, Field
@@ -90,6 +91,8 @@ class Slots:
     """Keys of a class without a place for more."""
 
     betas: tuple[float, float] = (0.5, 0.75)
+    folder: Path = Path("data")
+    others: list[Path] | None = None
 
 
 def slotted(settings: Slots) -> Iterator[float]:

@@ -43,7 +43,7 @@ def train(settings: Settings) -> list[LoopTrained]:
 
 def test_values_go_in_and_lines_of_json_come_out(program: Make, tmp_path: Path) -> None:
     body = (
-        "print('hello', sys.argv[1:])\nprint('{no json')\nsay(step=3)\n"
+        "print('hello', sys.argv[1:])\nprint('{no json')\nsay(step=3)\nsys.stdout.write('\\ufeff')\n"
         "for n in range(int(sys.argv[2])):\n    say(epoch=n, accuracy=n / 10, f1=0.5, train_loss=2)\n"
         "print(1, file=sys.stderr)\n"
     )
@@ -90,7 +90,11 @@ def test_the_cost_is_the_cpu_seconds_of_the_program_and_its_children(program: Ma
             "ended with exit code 1: ValueError: no way; its log: ",
         ),
         ("os.kill(os.getpid(), 9)", "ended with signal SIGKILL"),
-        ("print('accuracy 0.9')", "must print a line of JSON with an accuracy after each epoch, got none"),
+        ("print(0.9)", "must print a line of JSON with an accuracy after each epoch, got none"),
+        ("print('accuracy 0.9')", "a line of JSON by itself, got 'accuracy 0.9'; print {\"epoch\": 1,"),
+        ("print('INFO:', json.dumps({'accuracy': 0.5}))", "got 'INFO: {\"accuracy\": 0.5}'; print"),
+        ("print({'accuracy': 0.5})", "got \"{'accuracy': 0.5}\"; print"),
+        ("say(epoch='1', accuracy=0.1)", "one by one, got epoch '1' as number 1"),
         ("say(accuracy=97)", "accuracy must be >= 0 and <= 1, got 97 in epoch 1; report 0.97 for 97 %"),
         ("say(accuracy=float('nan'))", "accuracy must be finite, got nan"),
         ("say(accuracy='high')", "accuracy must be a number, got 'high'"),
@@ -116,7 +120,8 @@ def test_a_failure_after_the_last_epoch_is_told_too(program: Make) -> None:
 def test_one_that_is_stopped_goes_with_all_that_it_has_started(program: Make, tmp_path: Path) -> None:
     body = (
         "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
-        "open(sys.argv[1], 'w').write(f'{os.getpid()} {child.pid}')\n"
+        "left = subprocess.check_output(['sh', '-c', 'setsid sleep 600 >/dev/null & echo $!'], text=True)\n"
+        "open(sys.argv[1], 'w').write(f'{os.getpid()} {child.pid} {left}')\n"
         "while True:\n    say(accuracy=0.5)\n    time.sleep(0.01)\n"
     )
     pids = tmp_path / "pids"

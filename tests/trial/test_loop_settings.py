@@ -4,6 +4,7 @@ import copy
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +55,8 @@ def test_what_is_handed_can_be_copied_as_what_was_declared(name: str) -> None:
 def test_a_tuple_and_a_model_of_pydantic_are_handed_as_such() -> None:
     assert accuracies("slotted", "betas=[0.25,0.5]") == [0.5]
     assert accuracies("modelled") == [0.1]
+    made = make("slotted", betas=(0.1, 0.2), folder="a b", others=["x"])
+    assert (made.folder, made.others) == (Path("a b"), [Path("x")])
     made = make("modelled", rate=0.5, layers=[1, 2])
     assert (made.rate, made.layers, made.epochs) == (0.5, (1, 2), 3)
 

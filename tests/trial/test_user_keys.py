@@ -140,6 +140,11 @@ MODULE = "def train(settings):\n    yield settings.width / 100\n"
     [
         ("width: 8\nname: a\nepochs: 3\nmore: null\n", ["width=9"], {"width": 9, "name": "a", "more": None}),
         ("width: ???\n", ["width=9"], {"width": 9}),
+        (
+            "width: 1e-3\nrate: -.5E+2\nname: e-3\n",
+            ["width=0.5"],
+            {"width": 0.5, "rate": -50.0, "name": "e-3"},
+        ),
         ("width: ???\n", [], "^width must be set, got nothing; add width="),
         ("width: 8\n", ["width=x"], "^width must be a whole number, got x"),
         ("width: 8\n", ["wide=x"], "^wide is not a setting of .*; did you mean width"),
