@@ -25,6 +25,16 @@ def format_one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
+def read_first_line(error: BaseException) -> str:
+    """Return the first line of what an error says; the name of its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def read_reason(error: BaseException) -> str:
+    """Return what the system says of a file that cannot be read; of other errors the first line."""
+    return getattr(error, "strerror", None) or read_first_line(error)
+
+
 class FulcrumError(Exception):
     """Base class of all errors. The text is one line: key, rule, value, remedy."""
 

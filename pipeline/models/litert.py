@@ -19,7 +19,7 @@ from pipeline.backend import tf
 from pipeline.data import feature_layers
 from pipeline.data.prepared import Prepared, Split
 from pipeline.data.samples import Batch, RawSamples
-from pipeline.errors import BadSetting, format_one_line
+from pipeline.errors import BadSetting, format_one_line, read_first_line
 from pipeline.formatting import shorten
 from pipeline.models import onnx_file, predictor
 from pipeline.models.predictor import make_predictor
@@ -78,10 +78,12 @@ def export_file(model: Any, runtime: Runtime) -> bytes:
 
 def _find_reason(error: Exception) -> str:
     """Return the operations that the converter did not know, or the first line of what it said."""
-    text = str(error)
-    names = sorted(set(re.findall(r"'(tf\.\w+)' op is neither", text)))
-    first = next(iter(text.strip().splitlines()), type(error).__name__)
-    return f"it has no {', '.join(names)}" if names else shorten(format_one_line(first), MAX_REASON)
+    names = sorted(set(re.findall(r"'(tf\.\w+)' op is neither", str(error))))
+    return (
+        f"it has no {', '.join(names)}"
+        if names
+        else shorten(format_one_line(read_first_line(error)), MAX_REASON)
+    )
 
 
 def load_file(content: bytes) -> Predict:

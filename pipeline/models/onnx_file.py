@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.backend import tf
-from pipeline.errors import BadSetting
+from pipeline.errors import BadSetting, read_first_line
 
 PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
 OPSET = 17
@@ -48,7 +48,7 @@ def export_file(model: Any) -> bytes:
     try:
         proto, _ = convert.from_function(answer, input_signature=signature, opset=OPSET)
     except Exception as error:  # of any class
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]
+        first = read_first_line(error)[:160]
         raise BadSetting(
             "profile.runtime must be compiled or keras for a network that ONNX cannot hold, got onnx "
             f"({first}); use profile.runtime=compiled"

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, read_first_line
 from pipeline.measures import Point
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.optuna_storage import OBJECTIVE_NAMES
@@ -37,7 +37,7 @@ def find_run(client: MlflowClient, run_id: str) -> Run:
         return client.get_run(run_id)
     except MlflowException as error:
         raise BadInput(
-            f"a run must be one that the store has, got {run_id!r} ({str(error).splitlines()[0]}); "
+            f"a run must be one that the store has, got {run_id!r} ({read_first_line(error)}); "
             "see the runs with: python -m pipeline ui"
         ) from None
 

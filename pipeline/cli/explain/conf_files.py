@@ -10,7 +10,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from pipeline.cli import schema
 from pipeline.cli.explain.names import suggest_name
-from pipeline.errors import BadSetting
+from pipeline.errors import BadSetting, read_first_line
 from pipeline.settings.command_line import Overrides, group_of
 from pipeline.settings.kinds import option_name
 
@@ -94,8 +94,3 @@ def _find_undecodable(conf: Path) -> str:
         except UnicodeDecodeError:
             return _name_file(path, conf)
     return "a file of conf/"
-
-
-def read_first_line(error: BaseException) -> str:
-    """Return the first line of an error's text; the name of its type where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -16,9 +16,8 @@ from omegaconf.errors import (
 
 from pipeline.cli import arguments, schema
 from pipeline.cli.explain import conf_files
-from pipeline.cli.explain.conf_files import read_first_line
 from pipeline.cli.explain.names import suggest_key, suggest_name, suggest_range, suggest_value
-from pipeline.errors import BadSetting
+from pipeline.errors import BadSetting, read_first_line
 from pipeline.settings.addresses import find_options
 from pipeline.settings.command_line import Overrides, group_of, split_word
 from pipeline.settings.kinds import option_name

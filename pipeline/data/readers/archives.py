@@ -11,7 +11,7 @@ from typing import IO
 
 from pipeline.data.readers.compression import check_zip, open_bounded
 from pipeline.data.report import Findings
-from pipeline.errors import BadData
+from pipeline.errors import BadData, read_reason
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 DAMAGES = (
@@ -47,8 +47,7 @@ def read_members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _describe_error(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return next(iter(text.splitlines()), type(error).__name__).rstrip(":")
+    return read_reason(error).rstrip(":")
 
 
 def _check_inside(archive: Path, name: str) -> PurePosixPath:

@@ -17,7 +17,7 @@ from pipeline.data.readers.quantities import convert_classes
 from pipeline.data.readers.scratch import RowWriter, ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.samples import make_texts
-from pipeline.errors import BadData, DataMissing
+from pipeline.errors import BadData, DataMissing, read_reason
 from pipeline.files import expand_home
 from pipeline.settings.data import OnError
 
@@ -117,10 +117,8 @@ class UnreadableFiles:
 
     def add(self, file: LabelledFile, error: Exception) -> None:
         """Note a file and the first line of what is wrong with it."""
-        text = getattr(error, "strerror", None) or str(error)
-        line = next(iter(text.splitlines()), type(error).__name__)
         self.names.append(file.name)
-        self._descriptions.append(f"{file.name} ({line[:120]})")
+        self._descriptions.append(f"{file.name} ({read_reason(error)[:120]})")
 
     def raise_if_unwanted(self) -> None:
         """Raise BadData where a file could not be read and `data.on_error` is stop."""

@@ -8,7 +8,7 @@ from typing import Any, overload
 from pipeline.data.readers.file_tree import LabelledFile
 from pipeline.data.readers.split_names import find_split
 from pipeline.data.report import Findings
-from pipeline.errors import BadData, BadSetting, DataMissing, format_one_line
+from pipeline.errors import BadData, BadSetting, DataMissing, format_one_line, read_first_line
 from pipeline.files import expand_home
 from pipeline.settings.data import Datasets
 
@@ -52,10 +52,9 @@ def open_splits(data: Datasets, data_dir: Path, findings: Findings) -> Splits:
     try:
         opened = _open(package, data, str(data_dir / "datasets"))
     except Exception as error:  # of many kinds: no such set, no connection, a file that cannot be read
-        line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise DataMissing(
             "data.name must be a set of the Hugging Face Hub, or a folder with one (save_to_disk, or shards "
-            f"of parquet, arrow or JSON), got {data.name} ({format_one_line(line)[:160]}); set data.name=..."
+            f"of parquet, arrow or JSON), got {data.name} ({format_one_line(read_first_line(error))[:160]}); set data.name=..."
         ) from None
     if not isinstance(opened, Mapping):
         return {"train": opened}

@@ -14,7 +14,7 @@ from pipeline.data.readers.compression import check_zip
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
 from pipeline.data.readers.quantities import take_quantities
 from pipeline.data.readers.scratch import ScratchSpace
-from pipeline.errors import BadData, DataMissing
+from pipeline.errors import BadData, DataMissing, read_first_line
 from pipeline.files import expand_home
 from pipeline.settings.data import Arrays, Channels
 
@@ -142,9 +142,8 @@ def read_array(data: Arrays, name: str) -> np.ndarray:
     try:
         array = _open_array(path, name)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, *UNUSUAL) as error:
-        line = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadData(
-            f"{path} must be an .npz, or a folder of .npy, without pickled objects, got: {line[:120]}; write "
+            f"{path} must be an .npz, or a folder of .npy, without pickled objects, got: {read_first_line(error)[:120]}; write "
             "it with numpy.savez"
         ) from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":

@@ -9,7 +9,7 @@ from pipeline.data.features import TextSamples
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.samples import RawSamples, TextWriter
-from pipeline.errors import BadData, BadSetting, DataMissing
+from pipeline.errors import BadData, BadSetting, DataMissing, read_first_line
 from pipeline.settings.data import Tfds
 
 
@@ -51,10 +51,9 @@ def _prepare_builder(data: Tfds, data_dir: Path) -> Any:
         builder = tensorflow_datasets.builder(data.name, data_dir=str(data_dir / "tfds"))
         builder.download_and_prepare()
     except Exception as error:  # of many kinds: no such set, no connection, a wrong hash
-        line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise DataMissing(
             f"data.name must be a set that TensorFlow Datasets can prepare in {data_dir / 'tfds'}, "
-            f"got {data.name} ({line[:120]}); see its catalogue"
+            f"got {data.name} ({read_first_line(error)[:120]}); see its catalogue"
         ) from None
     return builder
 

@@ -1,17 +1,16 @@
 """What one column holds, judged by all of its cells."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.data.tables import codes, dates, numbers
+from pipeline.data.tables.column_content import ColumnContent, refuse_cell
 from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
-from pipeline.errors import BadData, format_one_line
+from pipeline.errors import BadData
 from pipeline.formatting import shorten
 from pipeline.settings.tables import Csv
 
@@ -89,38 +88,6 @@ TIME_NAME = re.compile(r"time|date|stamp|epoch|created|updated|(^|_)(ts|at)$", r
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnContent:
-    """The different cells of a column that are not empty, how often each is there, and the number of rows."""
-
-    name: str
-    values: Any
-    counts: np.ndarray
-    rows: int
-
-    @property
-    def filled(self) -> int:
-        """Return how many cells have a value."""
-        return int(self.counts.sum())
-
-    def select(self, mask: Any) -> "ColumnContent":
-        """Return the values where `mask` (a pyarrow array of booleans) is true."""
-        return ColumnContent(self.name, self.values.filter(mask), self.counts[np.asarray(mask)], self.rows)
-
-    def find_words(self, words: Iterable[str]) -> list[str]:
-        """Return the values that are one of these words (in small letters)."""
-        missing = pa.array(list(words), self.values.type)
-        values = pc.fill_null(pc.is_in(pc.utf8_lower(self.values), missing), False)
-        return [str(value) for value in self.values.filter(values).to_pylist()]
-
-    def drop_words(self, words: frozenset[str]) -> "ColumnContent":
-        """Return the content without words (in small letters) that stand for an empty cell."""
-        if not words or not len(self.values):
-            return self
-        is_missing = pc.is_in(pc.utf8_lower(self.values), pa.array(sorted(words), self.values.type))
-        return self.select(pc.invert(is_missing))
-
-
-@dataclass(frozen=True, slots=True)
 class TypeChoice:
     """What a column may be: the kind, and each format of its numbers that fits, the likeliest first.
 
@@ -137,14 +104,6 @@ class TypeChoice:
         return ColumnType(
             name=column.name, kind=column.kind, missing=column.missing, number=form, date=column.date
         )
-
-
-def count_values(name: str, cells: Any) -> ColumnContent:
-    """Count the different cells of a column that are not empty."""
-    counted = pc.value_counts(cells)
-    values, counts = counted.field("values"), np.asarray(counted.field("counts"), np.int64)
-    content = ColumnContent(name, values, counts, len(cells))
-    return content.select(pc.fill_null(pc.not_equal(values, pa.scalar("", values.type)), False))
 
 
 def find_type(content: ColumnContent, data: Csv, file_name: str) -> tuple[ColumnContent, TypeChoice]:
@@ -231,7 +190,7 @@ def _refuse_near_dates(content: ColumnContent, file_name: str) -> None:
         return
     mistaken = dates.parse_dates(content.values, pattern)[1]
     if 10 * int(content.counts[mistaken].sum()) < content.filled:
-        _refuse_cell(
+        refuse_cell(
             content, content.values[int(np.flatnonzero(mistaken)[0])].as_py(), f"dates ({pattern})", file_name
         )
 
@@ -287,27 +246,4 @@ def _refuse_near_numbers(content: ColumnContent, may_be: np.ndarray, data: Csv, 
         return
     if has_formats and (many or count > NUMERIC_SHARE * content.filled):
         mistaken = content.values[int(np.flatnonzero(~may_be)[0])].as_py()
-        _refuse_cell(content, mistaken, "numbers", file_name)
-
-
-class MistakenCell(BadData):
-    """A cell that is not what its column holds; the caller adds the line."""
-
-    def __init__(self, name: str, cell: str, what: str, file_name: str) -> None:
-        """Describe the cell, for the moment without its line."""
-        self.name, self.cell, self.what, self.file_name = name, cell, what, file_name
-        super().__init__(self.describe(""))
-
-    def describe(self, line: str) -> str:
-        """Return the message; `line`: " in line 5", or nothing."""
-        short = format_one_line(shorten(self.cell, 60))
-        return (
-            f"column {self.name} of {self.file_name} must hold {self.what}, got {short!r}{line}; "
-            "mend the cell, "
-            f"call it an empty one (data.missing=[{short}]) or the column a category: "
-            f"data.categorical=[{self.name}]"
-        )
-
-
-def _refuse_cell(content: ColumnContent, cell: str, what: str, file_name: str) -> None:
-    raise MistakenCell(content.name, cell, what, file_name)
+        refuse_cell(content, mistaken, "numbers", file_name)

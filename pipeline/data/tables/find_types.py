@@ -11,15 +11,9 @@ import pyarrow.compute as pc
 
 from pipeline.data.report import ColumnReport, Findings
 from pipeline.data.tables.cells import CellTable
+from pipeline.data.tables.column_content import ColumnContent, MistakenCell, count_values
 from pipeline.data.tables.column_types import WORDS, ColumnType, Kind, NumberFormat
-from pipeline.data.tables.find_type import (
-    ColumnContent,
-    MistakenCell,
-    TypeChoice,
-    count_values,
-    find_epoch,
-    find_type,
-)
+from pipeline.data.tables.find_type import TypeChoice, find_epoch, find_type
 from pipeline.data.tables.oddities import are_figures, find_sentinel
 from pipeline.data.tables.read_columns import read_numbers
 from pipeline.data.text_split import has_unspaced_script

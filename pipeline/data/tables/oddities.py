@@ -3,7 +3,8 @@
 import numpy as np
 import pyarrow.compute as pc
 
-from pipeline.data.tables.find_type import CATEGORY_WORDS, ColumnContent
+from pipeline.data.tables.column_content import ColumnContent
+from pipeline.data.tables.find_type import CATEGORY_WORDS
 
 SENTINELS = tuple(sign * (10**digits - 1) for digits in (2, 3, 4, 5, 6) for sign in (-1, 1))
 """Numbers that stand for "no value" in old files: -99, 999, -9999 and the like."""

@@ -16,7 +16,7 @@ from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, Row, collect_batches, collect_cells
 from pipeline.data.tables.headers import HEAD_ROWS, count_rows_above
 from pipeline.data.tables.text_files import OpenText
-from pipeline.errors import BadData
+from pipeline.errors import BadData, read_first_line
 
 MOST_ROWS = 10**8
 """Fewer are no matter of trust."""
@@ -39,8 +39,9 @@ def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace, findings: Fi
             schema, batches = _open_arrow(path)
         return collect_arrow(schema, batches, scratch, findings)
     except (pa.ArrowException, OSError, ValueError) as error:
-        line = str(error).splitlines()[0]
-        raise BadData(f"{path} must be a whole table, got: {line}; write it again") from None
+        raise BadData(
+            f"{path} must be a whole table, got: {read_first_line(error)}; write it again"
+        ) from None
 
 
 def collect_arrow(
@@ -128,8 +129,9 @@ def read_excel(
     except BadData:
         raise
     except Exception as error:  # openpyxl raises whatever its parsers do
-        line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BadData(f"{path} must be a whole .xlsx file, got: {line}; save it again, or as CSV") from None
+        raise BadData(
+            f"{path} must be a whole .xlsx file, got: {read_first_line(error)}; save it again, or as CSV"
+        ) from None
     width = max((len(row) for _, row in rows), default=0)
     filled = [
         (line, [_write_cell(cell) for cell in (*row, *[None] * (width - len(row)))]) for line, row in rows

@@ -4,23 +4,18 @@ Warm: a fork server imports TensorFlow once and computes nothing, so a worker st
 second. A worker that dies takes its trial along and nothing else; another one takes its place.
 """
 
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from pipeline.errors import FulcrumError
 from pipeline.hardware.device import ClaimedDevice, claim_device, claim_plain_device
-from pipeline.hardware.memory import count_oom_kills
-from pipeline.measures import Epoch, Point
-from pipeline.processes import ProcessOwner, kill_session
+from pipeline.measures import Point
+from pipeline.processes import ProcessOwner
 from pipeline.search.workers.exit_reason import EXPLAIN_PIPE_LOST, explain_exit, is_stopped_by_others
 from pipeline.search.workers.fork_server import needs_processes, start_fork_server
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
@@ -37,6 +32,7 @@ from pipeline.search.workers.pool import (
     make_cut_outcome,
 )
 from pipeline.search.workers.worker import Call, Returned, Surroundings, run_worker
+from pipeline.search.workers.worker_process import WorkerProcess, WorkerTask, hidden_main, receive_message
 from pipeline.settings.measuring import Device
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import UserLoop
@@ -49,43 +45,6 @@ GRACE_SECONDS = 5.0
 
 WAIT_SECONDS = 1.0
 """The longest wait for an event."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Task:
-    """What a worker is at: a job, or a call (None).
-
-    `paid_seconds`: device-seconds until `reported`, when its last epoch ended (monotonic time).
-    """
-
-    job: Job | None
-    started: float = field(default_factory=time.monotonic)
-    reported: float = field(default_factory=time.monotonic)
-    paid_seconds: float = 0.0
-    epochs: list[Epoch] = field(default_factory=list)
-    oom_kills: int | None = field(default_factory=count_oom_kills)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Worker:
-    """A worker process, the pipe to it and what it prints; `end_reason`: why this process ended it."""
-
-    process: ForkServerProcess
-    pipe: Connection
-    output: OutputTail
-    task: _Task | None = None
-    sent_frontier: Sequence[Point] = field(default_factory=tuple)
-    end_reason: str = ""
-
-    def kill(self, reason: str = "") -> None:
-        """End the process and all that it has started."""
-        self.end_reason = self.end_reason or reason
-        pid = self.process.pid
-        if pid is not None:
-            with suppress(OSError):
-                os.killpg(pid, signal.SIGKILL)
-            kill_session(pid)  # what it has started may have a group of its own
-        self.process.kill()
 
 
 def make_worker_pool(settings: Settings, claimed: ClaimedDevice) -> WorkerPool:
@@ -119,7 +78,7 @@ class ProcessPool:
         self._limit, self._claimed, self._timeout = workers, claimed, timeout
         self._claim = partial(claim_plain_device if for_loops else claim_device, device, pin=True)
         self._context = start_fork_server(self._for_loops)
-        self._workers: list[_Worker] = []
+        self._workers: list[WorkerProcess] = []
         self._frontier: Sequence[Point] = ()
         self._guard: MemoryGuard | None = None
 
@@ -128,20 +87,20 @@ class ProcessPool:
 
     def start(self, job: Job) -> None:
         worker = self._get_idle_worker()
-        worker.task, worker.sent_frontier = _Task(job=job), ()
+        worker.task, worker.sent_frontier = WorkerTask(job=job), ()
         worker.output.clear()
         with suppress(OSError):  # it died this moment: `events` will notice
             worker.pipe.send(job)
         self._send_frontier(worker)
 
-    def _get_idle_worker(self) -> _Worker:
+    def _get_idle_worker(self) -> WorkerProcess:
         for worker in [worker for worker in self._workers if not worker.task]:
             if worker.process.is_alive():
                 return worker
             self._bury(worker)
         return self._start_worker()
 
-    def _start_worker(self) -> _Worker:
+    def _start_worker(self) -> WorkerProcess:
         if self._guard is None:
             self._guard = MemoryGuard(self._limit, self._list_busy_pids, self._end_for_memory)
         self._context = start_fork_server(self._for_loops)
@@ -153,7 +112,7 @@ class ProcessPool:
             daemon=True,
         )
         try:
-            with _hidden_main():
+            with hidden_main():
                 process.start()
         except (OSError, EOFError) as error:
             raise FulcrumError(
@@ -162,7 +121,7 @@ class ProcessPool:
             ) from None
         worker_pipe.close()
         worker_output.close()
-        worker = _Worker(process=process, pipe=pipe, output=OutputTail(output))
+        worker = WorkerProcess(process=process, pipe=pipe, output=OutputTail(output))
         self._workers.append(worker)
         return worker
 
@@ -184,18 +143,18 @@ class ProcessPool:
         for worker in busy.values():
             self._end_if_late(worker)
 
-    def _send_frontier(self, worker: _Worker) -> None:
+    def _send_frontier(self, worker: WorkerProcess) -> None:
         """Send the frontier if it has changed; once an epoch at most, so an unread pipe never fills up."""
         if self._frontier is not worker.sent_frontier:
             with suppress(OSError):
                 worker.pipe.send(tuple(self._frontier))
             worker.sent_frontier = self._frontier
 
-    def _receive(self, worker: _Worker) -> Iterator[Event]:
+    def _receive(self, worker: WorkerProcess) -> Iterator[Event]:
         task = worker.task
         assert task is not None
         assert task.job is not None
-        event = _receive_message(worker)
+        event = receive_message(worker)
         if isinstance(event, Progress):
             task.reported, task.paid_seconds = time.monotonic(), event.paid_seconds
             task.epochs.append(event.epoch)
@@ -208,7 +167,7 @@ class ProcessPool:
                 event = replace(event, output=event.output + worker.output.read())
         yield task.job, event
 
-    def _explain_end(self, worker: _Worker, task: _Task) -> End:
+    def _explain_end(self, worker: WorkerProcess, task: WorkerTask) -> End:
         """Return how the job of a worker that ended has ended."""
         paid_seconds = task.paid_seconds + (time.monotonic() - task.reported) * self._claimed.held
         reason = self._bury(worker)
@@ -218,7 +177,7 @@ class ProcessPool:
         output = worker.output.read()
         return make_cut_outcome(task.job, self._claimed, task.epochs, reason, paid_seconds, output)
 
-    def _bury(self, worker: _Worker) -> str:
+    def _bury(self, worker: WorkerProcess) -> str:
         """Forget a worker that has ended, end what it has left behind, and return why it ended."""
         self._workers.remove(worker)
         worker.process.join(GRACE_SECONDS)
@@ -229,7 +188,7 @@ class ProcessPool:
         output = worker.output.read(wait_seconds=1.0)
         return worker.end_reason or explain_exit(worker.process.exitcode, before, output)
 
-    def _end_if_late(self, worker: _Worker) -> None:
+    def _end_if_late(self, worker: WorkerProcess) -> None:
         """End a worker whose time is up; the pipe tells the rest."""
         seconds = time.monotonic() - worker.task.started if worker.task else 0.0
         if self._timeout is not None and seconds > self._timeout and not worker.pipe.poll():
@@ -247,13 +206,13 @@ class ProcessPool:
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         worker = self._get_idle_worker()
-        worker.task = _Task(job=None)
+        worker.task = WorkerTask(job=None)
         worker.output.clear()
         with suppress(OSError):
             worker.pipe.send(Call(function=function, args=args, kwargs=kwargs))
         while not worker.pipe.poll(WAIT_SECONDS):
             self._end_if_late(worker)
-        returned = _receive_message(worker)
+        returned = receive_message(worker)
         if returned is None:
             raise WorkerLost(self._bury(worker))
         assert isinstance(returned, Returned)
@@ -277,27 +236,3 @@ class ProcessPool:
         for worker in self._workers:
             worker.process.join(GRACE_SECONDS)
         self._workers = []
-
-
-def _receive_message(worker: _Worker) -> Any:
-    """Return what a worker sends; None where it has ended, or sends what cannot be read."""
-    try:
-        return worker.pipe.recv()
-    except (EOFError, OSError):
-        return None
-    except Exception as error:  # a job may have written into the pipe
-        worker.kill(f"it sent what cannot be read ({type(error).__name__})")
-        return None
-
-
-@contextmanager
-def _hidden_main() -> Iterator[None]:
-    """Keep `multiprocessing` from running this process' script again in a worker, which needs none of it."""
-    main = sys.modules["__main__"]
-    names = [name for name in ("__file__", "__spec__") if name in main.__dict__]
-    before: dict[str, Any] = {name: main.__dict__.pop(name) for name in names}
-    main.__spec__ = None
-    try:
-        yield
-    finally:
-        main.__dict__.update(before)

@@ -12,6 +12,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from pipeline.errors import read_first_line
 from pipeline.files import remove_abandoned_drafts
 from pipeline.reports import study_html
 from pipeline.search.results import Results
@@ -89,7 +90,7 @@ class LivePage:
             mlflow_runs.log_files(self._client, self._run_id, content)
         except (OSError, MlflowException) as error:
             if not self._is_failing:
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                reason = read_first_line(error)
                 print(f"warning: the page of the study was not written ({reason})", file=sys.stderr)
             self._is_failing = True
         else:

@@ -12,9 +12,10 @@ from pipeline.data.samples import split_into_portions
 from pipeline.data.sources import arrays
 from pipeline.errors import BadData
 from pipeline.files import expand_home
+from pipeline.models.serving.decoding import fits_shape
 from pipeline.models.serving.description import ModelDescription
 from pipeline.models.serving.inputs import NewBatch, NewData, refuse_model
-from pipeline.models.serving.requests import ModelRequest, fits_shape
+from pipeline.models.serving.requests import ModelRequest
 from pipeline.settings.data import Arrays, Data
 
 

@@ -10,10 +10,10 @@ from pipeline.data.readers import sounds
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.readers.sounds import SUFFIXES
 from pipeline.data.report import Findings
+from pipeline.models.serving.decoding import cut_sound
 from pipeline.models.serving.description import ModelDescription
 from pipeline.models.serving.inputs import NewData, refuse_model
 from pipeline.models.serving.inputs.files import find_files, open_files
-from pipeline.models.serving.requests import cut_sound
 from pipeline.settings.data import AudioFolder
 
 

@@ -17,7 +17,7 @@ from pipeline.data.readers.folders import Unreadable
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.samples import CHUNK_NUMBERS
-from pipeline.errors import BadData, DataMissing
+from pipeline.errors import BadData, DataMissing, read_reason
 from pipeline.files import expand_home
 from pipeline.models.serving.inputs import NewBatch, NewData
 from pipeline.models.serving.requests import ModelRequest
@@ -132,8 +132,7 @@ def _read_batches(
 
 
 def _describe(file: NewFile, error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return f"{file.name}: {next(iter(text.splitlines()), type(error).__name__)[:120]}"
+    return f"{file.name}: {read_reason(error)[:120]}"
 
 
 def _make_batch(waiting: list[tuple[NewFile, list[np.ndarray]]], has_excerpts: bool) -> NewBatch:

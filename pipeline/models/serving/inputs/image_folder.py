@@ -11,10 +11,10 @@ from pipeline.data.readers.folders import Unreadable
 from pipeline.data.readers.images import SUFFIXES, ImageForm
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
+from pipeline.models.serving.decoding import fits_shape
 from pipeline.models.serving.description import ModelDescription
 from pipeline.models.serving.inputs import NewData, refuse_model
 from pipeline.models.serving.inputs.files import find_files, open_files
-from pipeline.models.serving.requests import fits_shape
 from pipeline.settings.data import ImageFolder
 
 
