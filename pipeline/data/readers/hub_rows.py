@@ -54,7 +54,8 @@ def open_splits(data: Datasets, data_dir: Path, findings: Findings) -> Splits:
     except Exception as error:  # of many kinds: no such set, no connection, a file that cannot be read
         raise DataMissing(
             "data.name must be a set of the Hugging Face Hub, or a folder with one (save_to_disk, or shards "
-            f"of parquet, arrow or JSON), got {data.name} ({format_one_line(read_first_line(error))[:160]}); set data.name=..."
+            f"of parquet, arrow or JSON), got {data.name} "
+            f"({format_one_line(read_first_line(error))[:160]}); set data.name=..."
         ) from None
     if not isinstance(opened, Mapping):
         return {"train": opened}

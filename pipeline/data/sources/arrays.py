@@ -143,8 +143,8 @@ def read_array(data: Arrays, name: str) -> np.ndarray:
         array = _open_array(path, name)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, *UNUSUAL) as error:
         raise BadData(
-            f"{path} must be an .npz, or a folder of .npy, without pickled objects, got: {read_first_line(error)[:120]}; write "
-            "it with numpy.savez"
+            f"{path} must be an .npz, or a folder of .npy, without pickled objects, got: "
+            f"{read_first_line(error)[:120]}; write it with numpy.savez"
         ) from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
         got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else "no array"

@@ -21,6 +21,8 @@ BASE64_KEY = "b64"
 """TensorFlow Serving writes a file as {"b64": "..."}."""
 FLOAT_PEAK = 2.0
 """Floats up to this are sounds of -1..1; others have the range of int16."""
+MAX_REASON = 120
+"""Letters of what a library says of a file."""
 
 
 def refuse(text: str) -> NoReturn:
