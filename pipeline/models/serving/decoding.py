@@ -89,13 +89,15 @@ def read_image(content: bytes | None, number: int, description: ModelDescription
         try:
             array = images.decode_image(path, form, lambda _: None)
         except Unreadable as error:
-            refuse(
-                f"files of images, got one that cannot be read in row {number} ({shorten(read_first_line(error), 120)})"
-            )
+            refuse(f"files of images, got one that cannot be read in row {number} ({_read_reason(error)})")
     if not fits_shape(array.shape, shape):
         size = f"{array.shape[0]}x{array.shape[1]}"
         refuse(f"images of {shape[0]}x{shape[1]} (height x width), got {size} in row {number}")
     return array.reshape(shape)
+
+
+def _read_reason(error: Exception) -> str:
+    return shorten(format_one_line(read_first_line(error)), MAX_REASON)
 
 
 def read_wave(item: Any, number: int) -> np.ndarray:
@@ -127,9 +129,7 @@ def decode_sound(content: bytes, number: int, front: LogMel) -> np.ndarray:
         wave, rate = sounds.decode_sound(io.BytesIO(content))
         return sounds.resample(wave, rate, front.rate)
     except Unreadable as error:
-        refuse(
-            f"files of sound, got one that cannot be read in row {number} ({shorten(read_first_line(error), 120)})"
-        )
+        refuse(f"files of sound, got one that cannot be read in row {number} ({_read_reason(error)})")
 
 
 def cut_sound(wave: np.ndarray, samples: int) -> list[np.ndarray]:
