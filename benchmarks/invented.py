@@ -23,7 +23,7 @@ from pipeline.processes import ProcessOwner
 from pipeline.search.optuna_storage import OUTCOME, OWNER
 from pipeline.search.samplers import make_distribution
 from pipeline.search.space import SearchSpace, strip_condition
-from pipeline.search.study_store import REQUEUES
+from pipeline.search.storage.trial_states import REQUEUES
 
 PAUSED, FAILED, INTERRUPTED, CONTINUED = 0.18, 0.05, 0.02, 0.15
 """Shares of the trials."""

@@ -3,7 +3,8 @@
 import os
 import signal
 import socket
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -175,6 +176,29 @@ def is_free(owner: ProcessOwner | None, is_lease_over: bool) -> bool:
     if owner is None or not owner.is_visible():
         return is_lease_over
     return owner.is_gone()
+
+
+class RepeatingThread:
+    """A thread that calls a function again and again, after a pause each time, until it is stopped."""
+
+    def __init__(self, function: Callable[[], object], pause_seconds: float) -> None:
+        """Prepare the thread; it does not keep the process from ending."""
+        self._function, self._pause_seconds = function, pause_seconds
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin with a pause."""
+        self._thread.start()
+
+    def stop(self, wait_seconds: float | None = None) -> None:
+        """Call the function no more; wait so long for a call that is under way, None: to its end."""
+        self._stopped.set()
+        self._thread.join(wait_seconds)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._pause_seconds):
+            self._function()
 
 
 @cache

@@ -76,6 +76,8 @@ THROUGH = {
     "reports/study_charts": "reports/test_study_html.py",
     "reports/study_pair_charts": "integration/test_three_objectives.py",
     "reports/style": "reports/test_study_plots.py",
+    "search/storage/study_settings": "search/test_study_store.py",
+    "search/storage/trial_states": "search/test_study_store.py",
     "search/sweep_spec": "search/test_sweep.py",
     "search/workers/cluster/slots": "search/workers/cluster/test_ray_pool.py",
     "search/workers/dispatcher": "search/test_sweep.py",

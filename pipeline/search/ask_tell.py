@@ -22,7 +22,8 @@ from pipeline.search.samplers import (
     suggest_value,
 )
 from pipeline.search.space import SearchSpace, Value
-from pipeline.search.study_store import WORDS, ProposedTrial, read_end
+from pipeline.search.storage.trial_states import WORDS, read_end
+from pipeline.search.study_store import ProposedTrial
 from pipeline.search.workers.job import Limits
 from pipeline.settings.search import Sampler
 

@@ -5,7 +5,6 @@ works on a copy in memory and the database gets the trial when all its values ar
 trials that are whole: running (requeued when their owner is gone), or finished with their outcome.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,13 +18,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.errors import BadSetting
-from pipeline.formatting import shorten
-from pipeline.processes import HEARTBEAT_SECONDS, ProcessOwner
+from pipeline.processes import HEARTBEAT_SECONDS, ProcessOwner, RepeatingThread
 from pipeline.search.optuna_storage import (
-    ABOUT,
-    FURTHER,
-    METRIC_NAMES,
-    OBJECTIVE_NAMES,
     ONCE,
     OUTCOME,
     OWNER,
@@ -34,24 +28,26 @@ from pipeline.search.optuna_storage import (
     explain_foreign,
     explain_unusable,
     find_abandoned,
-    is_our_row,
     make_directions,
-    name_metrics,
     open_storage,
     read_owner,
 )
 from pipeline.search.storage.study_rows import MISSING, StudyRows
+from pipeline.search.storage.study_settings import bind_settings
+from pipeline.search.storage.trial_states import (
+    DEATHS,
+    REQUEUES,
+    SPENT,
+    SURPLUS,
+    TURN,
+    is_interrupted,
+    is_last_death,
+    is_trial,
+    read_end,
+)
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
-from pipeline.settings.searching.objectives import FIRST
 
-REQUEUES, SURPLUS, WORDS, TURN = "requeues", "surplus", "words", "turn"
-DEATHS, SPENT = "deaths", "spent_seconds"
-"""How often the process of a trial has died before this try; device-seconds that an interrupted try spent."""
-MAX_DEATHS = 2
-"""A trial whose process has died so often has failed: it would take the next one along, too."""
 TURN_POLL_SECONDS = 0.1
-MAX_TEXT = 160
-"""Letters of a setting in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ class StudyStore:
                 "choose another name with search.study=NAME"
             )
         if about is not None:
-            self._check(about)
+            bind_settings(self._storage, self._id, name, about)
 
     @classmethod
     def open_for_reading(cls, url: str, name: str) -> "StudyStore":
@@ -119,7 +115,7 @@ class StudyStore:
     def _bind(self, study_id: int) -> None:
         self._id = study_id
         self._spent: dict[int, float] = {}
-        self._cache = StudyRows(self._storage, study_id, _is_trial)
+        self._cache = StudyRows(self._storage, study_id, is_trial)
 
     def _open_study(self, name: str, directions: Sequence[StudyDirection]) -> int:
         optuna.create_study(
@@ -136,31 +132,6 @@ class StudyStore:
             queue._bind(queue._open_study(queue.name, directions))
             self._task_queue = queue
         return self._task_queue
-
-    def _check(self, about: Mapping[str, Any]) -> None:
-        recorded = self.read_attrs().get(ABOUT)
-        directions = len(self._storage.get_study_directions(self._id))
-        if recorded is None and directions == len(make_directions(about)):
-            self._storage.set_study_user_attr(self._id, ABOUT, dict(about))
-            self._name_metrics(about)
-            return
-        two = {OBJECTIVE_NAMES: list(FIRST)}  # studies of just these do not say so
-        about = two | dict(about)
-        recorded = two | (recorded or {**about, OBJECTIVE_NAMES: f"{directions} of them"})
-        differing = [key for key in about if recorded.get(key) != about[key]]
-        if differing:
-            key = differing[0]
-            before, now = (shorten(str(values.get(key)), MAX_TEXT) for values in (recorded, about))
-            raise BadSetting(
-                f"search.study={self.name} was begun with {key} {before}, got {now}; "
-                "start anew with search.study=NAME, or leave it as it was"
-            )
-        self._name_metrics(about)  # of a study of an earlier release, or of one that was killed right then
-
-    def _name_metrics(self, about: Mapping[str, Any]) -> None:
-        """Name the objectives for Optuna's own plots and dashboard, where they have no names yet."""
-        if METRIC_NAMES not in self._storage.get_study_system_attrs(self._id):
-            self._storage.set_study_system_attr(self._id, METRIC_NAMES, name_metrics(about))
 
     # ---- reading ----------------------------------------------------------------------------------------
 
@@ -224,7 +195,7 @@ class StudyStore:
 
     def claim(self, is_wanted: Callable[[FrozenTrial], bool] = lambda _: True) -> FrozenTrial | None:
         """Claim the first waiting trial that is wanted for this process; None where there is none."""
-        for row in filter(_is_trial, self._cache.list_open()):
+        for row in filter(is_trial, self._cache.list_open()):
             if row.state is not TrialState.WAITING or not is_wanted(row) or self._is_duplicate(row):
                 continue
             trial_id = self._id_of(row.number)
@@ -263,7 +234,7 @@ class StudyStore:
 
     def is_last_death(self, number: int) -> bool:
         """Return whether a trial whose process has ended just now has failed by that."""
-        return _is_last_death(self._storage.get_trial(self._id_of(number)))
+        return is_last_death(self._storage.get_trial(self._id_of(number)))
 
     def find_orphans(
         self,
@@ -301,21 +272,19 @@ class StudyStore:
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
         """Send the heartbeat from a thread while the block runs, however long an epoch takes."""
-        stopped, stores = threading.Event(), (self, self.task_queue())
+        stores = (self, self.task_queue())
 
         def send_all() -> None:
-            while not stopped.wait(HEARTBEAT_SECONDS):
-                for store in stores:
-                    with suppress(Exception):  # the storage is away for a moment: try again
-                        store.send_heartbeat()
+            for store in stores:
+                with suppress(Exception):  # the storage is away for a moment: try again
+                    store.send_heartbeat()
 
-        thread = threading.Thread(target=send_all, daemon=True)
+        thread = RepeatingThread(send_all, HEARTBEAT_SECONDS)
         thread.start()
         try:
             yield
         finally:
-            stopped.set()
-            thread.join()
+            thread.stop()
 
     # ---- taking turns -----------------------------------------------------------------------------------
 
@@ -395,7 +364,7 @@ class StudyStore:
             end_trial(self._storage, row._trial_id, *read_end(outcome))
         else:
             surplus = self._is_surplus(row, limit)
-            if not surplus and _is_last_death(row) and (outcome := make_outcome(row)):
+            if not surplus and is_last_death(row) and (outcome := make_outcome(row)):
                 end_trial(self._storage, row._trial_id, *read_end(outcome), {OUTCOME: dict(outcome)})
             else:
                 self._fail(row, surplus=surplus)
@@ -419,29 +388,6 @@ def _find_study(storage: Any, name: str) -> int:
         return int(storage.get_study_id_from_name(name))
     except KeyError:
         return MISSING
-
-
-def read_end(outcome: Mapping[str, Any]) -> tuple[TrialState, tuple[float, ...]]:
-    """Return the state and the values, in the order of the study's objectives, of an outcome."""
-    if outcome["state"] == "complete" and outcome["curve"]:
-        _, device_seconds, accuracy = outcome["curve"][-1]
-        further = (values[-1] for values in outcome.get(FURTHER, {}).values())
-        return TrialState.COMPLETE, (accuracy, device_seconds, *further)
-    return TrialState.PRUNED if outcome["state"] == "paused" else TrialState.FAIL, ()
-
-
-def _is_trial(row: FrozenTrial) -> bool:
-    """Return whether a row of ours is neither left over from a race nor a place in a queue."""
-    return is_our_row(row) and not {SURPLUS, TURN} & row.user_attrs.keys()
-
-
-def _is_last_death(row: FrozenTrial) -> bool:
-    return int(row.user_attrs.get(DEATHS, 0)) + 1 >= MAX_DEATHS
-
-
-def is_interrupted(row: FrozenTrial) -> bool:
-    """Return whether a trial ended because its process did."""
-    return row.state is TrialState.FAIL and OUTCOME not in row.user_attrs
 
 
 def _current_owner() -> dict[str, Any]:

@@ -18,7 +18,8 @@ from pipeline.search.ask_tell import TrialSuggester
 from pipeline.search.ends.standstill import describe_standstill
 from pipeline.search.results import Results
 from pipeline.search.space import Params
-from pipeline.search.study_store import WORDS, ProposedTrial, StudyStore
+from pipeline.search.storage.trial_states import WORDS
+from pipeline.search.study_store import ProposedTrial, StudyStore
 from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec, make_run_command
 from pipeline.search.trial_rows import make_failed_outcome
 from pipeline.search.workers.dispatcher import Dispatcher

@@ -12,7 +12,7 @@ from pipeline.frontier_sampler.observations import Work
 from pipeline.measures import Epoch
 from pipeline.search.results import Results
 from pipeline.search.space import Params, SearchSpace
-from pipeline.search.study_store import WORDS
+from pipeline.search.storage.trial_states import WORDS
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.settings.command_line import EPOCHS, CommandLine, Overrides, format_command
 from pipeline.settings.search import Search as SearchSettings

@@ -14,7 +14,8 @@ from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.optuna_storage import ABOUT, FURTHER, OBJECTIVE_NAMES, OUTCOME
 from pipeline.search.results import Results
 from pipeline.search.space import read_searched_values, strip_condition
-from pipeline.search.study_store import SPENT, StudyStore, is_interrupted
+from pipeline.search.storage.trial_states import SPENT, is_interrupted
+from pipeline.search.study_store import StudyStore
 from pipeline.search.study_trial import Confirmation, StudyTrial
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.searching.objectives import FIRST, OBJECTIVES, ObjectiveKind

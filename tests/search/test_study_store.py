@@ -21,7 +21,8 @@ from pipeline.errors import BadInput, BadSetting
 from pipeline.processes import ProcessOwner
 from pipeline.search import optuna_storage, study_store
 from pipeline.search.optuna_storage import ONCE, OUTCOME, OWNER
-from pipeline.search.study_store import REQUEUES, WORDS, ProposedTrial, StudyStore, is_interrupted
+from pipeline.search.storage.trial_states import REQUEUES, WORDS, is_interrupted
+from pipeline.search.study_store import ProposedTrial, StudyStore
 
 ABOUT = {"space": ["model.hidden=8,16"], "settings": ["train.epochs=3"], "device": "a CPU, 1 core"}
 NOBODY = ProposedTrial({}, {}, {})

@@ -18,7 +18,8 @@ from pipeline.search import trial_rows
 from pipeline.search.confirmation import confirm
 from pipeline.search.optuna_storage import OWNER
 from pipeline.search.space import Condition, Dimension, SearchSpace, add_epochs
-from pipeline.search.study_store import REQUEUES, ProposedTrial, is_interrupted
+from pipeline.search.storage.trial_states import REQUEUES, is_interrupted
+from pipeline.search.study_store import ProposedTrial
 from pipeline.search.sweep_spec import RunningTrial, SweepSpec
 from pipeline.search.workers.dispatcher import TASK, SearchStopped
 from pipeline.search.workers.job import Job, TrialOutcome

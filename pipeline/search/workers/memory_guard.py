@@ -3,10 +3,10 @@
 Not a limit on addresses (`RLIMIT_AS`): TensorFlow and CUDA reserve many times of what they use.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.hardware.memory import Memory, read_memory, read_tree_bytes
+from pipeline.processes import RepeatingThread
 
 INTERVAL_SECONDS = 0.1
 SHORT_SHARE = 0.04
@@ -23,19 +23,16 @@ class MemoryGuard:
     ) -> None:
         """`list_pids`: of the workers at work; `end(pid, reason)`: ends one of them."""
         self._workers, self._list_pids, self._end = workers, list_pids, end
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = RepeatingThread(self._watch, INTERVAL_SECONDS)
         self._thread.start()
 
     def close(self) -> None:
         """Watch no longer."""
-        self._stopped.set()
-        self._thread.join()
+        self._thread.stop()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(INTERVAL_SECONDS):
-            if pids := list(self._list_pids()):
-                self.check(pids)
+        if pids := list(self._list_pids()):
+            self.check(pids)
 
     def check(self, pids: Sequence[int]) -> None:
         """End the largest of the workers, with all that it has started, if memory is short because of it.

@@ -4,13 +4,12 @@ Where the process of a run cannot be looked up, in another container or on a mac
 all that tells whether anybody still works on it.
 """
 
-import threading
 from contextlib import suppress
 from types import TracebackType
 
 from mlflow import MlflowClient
 
-from pipeline.processes import HEARTBEAT_SECONDS
+from pipeline.processes import HEARTBEAT_SECONDS, RepeatingThread
 from pipeline.tracking import mlflow_runs
 from pipeline.tracking.runs import owner_tags
 
@@ -23,8 +22,7 @@ class RunLease:
     def __init__(self, client: MlflowClient, *run_ids: str) -> None:
         """Hold the runs of these ids."""
         self._client, self._run_ids = client, set(run_ids)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._renew_again, name="lease", daemon=True)
+        self._thread = RepeatingThread(self.renew, HEARTBEAT_SECONDS)
 
     def __enter__(self) -> "RunLease":
         self._thread.start()
@@ -33,8 +31,7 @@ class RunLease:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopped.set()
-        self._thread.join(JOIN_SECONDS)  # a store that does not answer is not waited for
+        self._thread.stop(JOIN_SECONDS)  # a store that does not answer is not waited for
 
     def hold(self, run_id: str) -> None:
         """Renew the lease of this run, too."""
@@ -49,7 +46,3 @@ class RunLease:
         for run_id in tuple(self._run_ids):
             with suppress(Exception):  # deleted, or the store is away for a moment: try again
                 mlflow_runs.set_tags(self._client, run_id, owner_tags.make_owner_tags())
-
-    def _renew_again(self) -> None:
-        while not self._stopped.wait(HEARTBEAT_SECONDS):
-            self.renew()
