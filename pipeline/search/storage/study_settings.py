@@ -1,4 +1,4 @@
-"""What must be the same for all trials of a study: written down with its first one, and checked ever after."""
+"""What must be the same for all trials of a study: written down with the first one, checked ever after."""
 
 from collections.abc import Mapping
 from typing import Any
