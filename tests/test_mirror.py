@@ -104,6 +104,8 @@ THROUGH = {
     "tracking/loop_model": "cli/loops/test_run_loop.py",
     "tracking/publish_study": "cli/sweep/test_command.py",
     "tracking/shared_views": "tracking/test_study_view.py",
+    "tracking/study_runs": "tracking/test_study_recorder.py",
+    "tracking/trial_recorder": "tracking/test_study_recorder.py",
     "training/network/network_epoch": "training/network/test_network_loop.py",
     "training/network/network_state": "training/network/test_network_loop.py",
     "training/perceptron/batches": "training/perceptron/test_compiled_epoch.py",

@@ -1,18 +1,15 @@
 """A study's record in MLflow: one run for the study, the trials nested in it, the view that shows them.
 
-A trial's run is written in few calls: one when it begins, one when it ends; no pictures.
+Runs of trials: see `trial_recorder`. No pictures are drawn before the end.
 """
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 
 import mlflow
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from pipeline import signals
 from pipeline.errors import Stopped
@@ -21,32 +18,17 @@ from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.optuna_storage import OBJECTIVE_NAMES
 from pipeline.search.results import Results
 from pipeline.search.trial_rows import VALIDATION
-from pipeline.search.workers.job import TrialOutcome
-from pipeline.secrets import mask
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.searching.objectives import FIRST
 from pipeline.tracking import mlflow_runs, mlflow_store, shared_views, study_view
-from pipeline.tracking.metrics.curve import list_trial_metrics
 from pipeline.tracking.runs import adopted_run, command_record, orphans, owner_tags
-from pipeline.tracking.runs.params import make_params, make_run_name, make_study_params
+from pipeline.tracking.runs.params import make_study_params
 from pipeline.tracking.runs.run_lease import RunLease
-from pipeline.tracking.study_place import STUDY, STUDY_ID
-
-TRIAL, ROLE, TRY = "trial", "role", "try"
-OUTPUT = "output.txt"
-"""Artifact of a failed trial: what it printed last, and its traceback."""
+from pipeline.tracking.study_runs import ROLE, TRIAL, StudyKey, StudyRuns
+from pipeline.tracking.trial_recorder import TrialRecorder
 
 REFRESH_SECONDS = 5.0
 """The frontier's line is drawn anew at most this often."""
-
-
-@dataclass(frozen=True, slots=True)
-class StudyKey:
-    """What tells a study from all others: its name, its identity (see `study_identity`), its experiment."""
-
-    name: str
-    identity: str
-    experiment_id: str
 
 
 @contextmanager
@@ -96,24 +78,23 @@ class StudyRecorder:
         self._exclusive = exclusive
         self.client, self.study, self.cost_metric = client, study.name, f"{device}_seconds"
         self.experiment_id = study.experiment_id
-        self._study_tags = {STUDY: study.name, STUDY_ID: study.identity}
-        self._deleted: set[str] = set()
+        self.runs = StudyRuns(client, study)
         self._command_line, self._measure = command_line, command_line.settings.measure
         self._tags: dict[str, Mapping[str, str]] = {}
         """What the runs of trials are known to say of the frontier; a study has thousands of them."""
-        self._command_lines: dict[str, CommandLine] = {}
         self._drawn_at = 0.0
         self._drawn_points: tuple[Point, ...] | None = None
         with exclusive("run"):
             self.run_id = self._open_study_run()
         self.lease = RunLease(client, self.run_id)
+        self.trials = TrialRecorder(self.runs, self.run_id, command_line, self.cost_metric, self.lease)
 
     # ---- the study's own run ----------------------------------------------------------------------------
 
     def _open_study_run(self) -> str:
         """Take up the run of an earlier start of this study, else that of `mlflow run`, or open a new one."""
         adopted = adopted_run.adopt_run(self.client, self.study, self.experiment_id)
-        runs = list(self._search_runs())
+        runs = list(self.runs.search())
         self._tags = {run.info.run_id: study_view.keep_trial_tags(run.data.tags) for run in runs}
         study_runs = [run for run in runs if ROLE not in run.data.tags and TRIAL not in run.data.tags]
         if study_runs:
@@ -125,7 +106,7 @@ class StudyRecorder:
             run_id = adopted or mlflow_runs.create_run(self.client, self.experiment_id, self.study, {})
             self._nest(runs, run_id)
         tags = {
-            **self._study_tags,
+            **self.runs.tags,
             "stage": "sweep",
             "objective": self._measure.name,
             **mlflow_runs.SOURCE,
@@ -148,121 +129,19 @@ class StudyRecorder:
 
     def record_validation_split(self, split: ValidationSplit) -> None:
         """Tag the study's run with the rows that accuracies are counted on, which a reader of it needs."""
-        with self._unless_deleted(self.run_id, "the study"):
+        with self.runs.unless_deleted(self.run_id, "the study"):
             mlflow_runs.set_tags(self.client, self.run_id, {VALIDATION: json.dumps(split.to_dict())})
 
     def record_objectives(self, names: Sequence[str]) -> None:
         """Tag the study's run with the names of its objectives, where there are more than the first two."""
         if len(names) > len(FIRST):
-            with self._unless_deleted(self.run_id, "the study"):
+            with self.runs.unless_deleted(self.run_id, "the study"):
                 mlflow_runs.set_tags(self.client, self.run_id, {OBJECTIVE_NAMES: json.dumps(list(names))})
-
-    @contextmanager
-    def _unless_deleted(self, run_id: str, what: str) -> Iterator[None]:
-        """Leave out what a run that somebody has deleted in the UI would get, and say so once."""
-        try:
-            yield
-        except MlflowException:
-            if not mlflow_runs.is_deleted(self.client, run_id):
-                raise
-            if run_id not in self._deleted:
-                self._deleted.add(run_id)
-                print(f"the MLflow run of {what} ({run_id}) was deleted: it gets no more", file=sys.stderr)
-
-    def _search_runs(self, condition: str = "") -> Iterator[Run]:
-        """Yield the runs of this study that meet a further condition."""
-        of_study = f"tags.{STUDY} = {mlflow_runs.quote(self.study)}"
-        both = f"{of_study} AND {condition}" if condition else of_study
-        for run in mlflow_runs.search_runs(self.client, [self.experiment_id], both):
-            # Runs of version 0.1.0 have no identity: their experiment and name tell them.
-            if run.data.tags.get(STUDY_ID, identity := self._study_tags[STUDY_ID]) == identity:
-                yield run
 
     def close(self, status: str) -> None:
         """End the study's run."""
-        with self._unless_deleted(self.run_id, "the study"):
+        with self.runs.unless_deleted(self.run_id, "the study"):
             self.client.set_terminated(self.run_id, status=status)
-
-    # ---- trials -----------------------------------------------------------------------------------------
-
-    def open_trial(
-        self, attempt: str, number: int, command_line: CommandLine, role: str | None, device: str
-    ) -> str:
-        """Open a run for a trial or a confirmation (`role`); `attempt`: its name for `delete_attempt`."""
-        mlflow_store.restore_deleted(self.client, self.experiment_id)
-        tags = {
-            **self._study_tags,
-            TRIAL: str(number),
-            TRY: attempt,
-            "stage": role or "trial",
-            "device": device,
-            **({ROLE: role} if role else {}),
-            **command_record.make_command_tags(command_line, "run"),
-            **mlflow_runs.make_user_tags(self._command_line, nested=True),
-        }
-        name = f"{number} {make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
-        run_id = mlflow_runs.create_run(self.client, self.experiment_id, name, tags, parent=self.run_id)
-        self._command_lines[run_id] = command_line
-        self.lease.hold(run_id)
-        command_record.log_long_command(self.client, run_id, command_line, "run")
-        mlflow_runs.log_params(self.client, run_id, make_params(command_line))
-        return run_id
-
-    def _name_engine(self, run_id: str, engine: str | None) -> dict[str, str]:
-        """Return the tags of the command with the engine that was measured, so that it repeats the curve."""
-        command_line = self._command_lines.pop(run_id, None)
-        named = command_line and command_line.name_engine(engine or "")
-        if named is None or named is command_line:
-            return {}
-        return command_record.make_command_tags(named, "run")
-
-    def end_trial(self, run_id: str, outcome: TrialOutcome, unit: tuple[str, float]) -> None:
-        """Record all that came out, in one call; `unit`: name and size of the steps of the cost axis."""
-        mlflow_store.restore_deleted(self.client, self.experiment_id)
-        price = self._command_line.settings.price
-        metrics = [
-            metric
-            for step, values in list_trial_metrics(outcome, self.cost_metric, self._measure, unit, price)
-            for metric in mlflow_runs.make_metrics(values, step)
-        ]
-        tags = {"trial_state": outcome.status}
-        if outcome.reason:
-            tags["reason"] = outcome.reason
-        tags |= self._name_engine(run_id, outcome.engine)
-        if outcome.engine:
-            tags["engine"] = outcome.engine
-        if outcome.curve:
-            contended = any(epoch.contended for epoch in outcome.curve.epochs)
-            tags |= {
-                "contended": str(contended).lower(),
-                "fair_midway": str(outcome.curve.fair_midway).lower(),
-            }
-        self.lease.drop(run_id)
-        with self._unless_deleted(run_id, "a trial"):
-            mlflow_runs.log_metrics(self.client, run_id, metrics)
-            mlflow_runs.set_tags(self.client, run_id, tags)
-            if outcome.output:
-                mlflow_runs.log_files(self.client, run_id, {OUTPUT: mask(outcome.output).encode()})
-            self.client.set_terminated(run_id, status="FAILED" if outcome.status == "failed" else "FINISHED")
-
-    def fail_attempt(self, attempt: str, reason: str) -> str | None:
-        """End the run of a trial whose process has died as failed; return its id, None where it has none."""
-        run_id = None
-        for run in list(self._search_runs(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
-            run_id = str(run.info.run_id)
-            with self._unless_deleted(run_id, "a trial"):
-                mlflow_runs.set_tags(self.client, run_id, {"trial_state": "failed", "reason": reason})
-                self.client.set_terminated(run_id, status="FAILED")
-        return run_id
-
-    def delete_attempt(self, attempt: str) -> None:
-        """Delete the run of an interrupted trial; its next try has a run of its own."""
-        for run in list(self._search_runs(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
-            self.lease.drop(run.info.run_id)
-            self._command_lines.pop(run.info.run_id, None)
-            with mlflow_runs.unless_deleted(self.client, run.info.run_id):  # another process was faster
-                self.client.set_terminated(run.info.run_id, status="KILLED")
-                self.client.delete_run(run.info.run_id)
 
     # ---- what the study has come to ---------------------------------------------------------------------
 
@@ -284,7 +163,7 @@ class StudyRecorder:
     def _record_state(self, results: Results) -> None:
         """Record what the study has come to as metrics of its run, by which studies are compared."""
         values = study_view.make_study_metrics(results)
-        with self._unless_deleted(self.run_id, "the study"):
+        with self.runs.unless_deleted(self.run_id, "the study"):
             mlflow_runs.log_metrics(
                 self.client, self.run_id, mlflow_runs.make_metrics(values, len(results.trials))
             )
@@ -305,17 +184,17 @@ class StudyRecorder:
         mlflow_store.restore_deleted(self.client, self.experiment_id)
         self._record_state(results)
         with self._exclusive("line"):
-            before = list(self._search_runs(f"tags.{ROLE} = '{study_view.LINE_ROLE}'"))
+            before = list(self.runs.search(f"tags.{ROLE} = '{study_view.LINE_ROLE}'"))
             for mark in study_view.make_marks(results, unit):
                 self._log_mark(mark, unit)
             for old in before:
-                with self._unless_deleted(old.info.run_id, "the line"):
+                with self.runs.unless_deleted(old.info.run_id, "the line"):
                     self.client.delete_run(old.info.run_id)
         self._drawn_at, self._drawn_points = time.monotonic(), steps
         return True
 
     def _log_mark(self, mark: study_view.ChartMark, unit: tuple[str, float]) -> None:
-        tags = {**self._study_tags, **mark.tags}
+        tags = {**self.runs.tags, **mark.tags}
         run_id = mlflow_runs.create_run(self.client, self.experiment_id, mark.name, tags, parent=self.run_id)
         name = shared_views.make_cost_metric(self.cost_metric, unit, self._measure)
         metrics = [
@@ -326,10 +205,10 @@ class StudyRecorder:
 
     def log_files(self, files: Mapping[str, bytes]) -> None:
         """Log files on the study's run, by their path in it."""
-        with self._unless_deleted(self.run_id, "the study"):
+        with self.runs.unless_deleted(self.run_id, "the study"):
             mlflow_runs.log_files(self.client, self.run_id, files)
 
     def write_note(self, text: str) -> None:
         """Write Markdown on the study's page."""
-        with self._unless_deleted(self.run_id, "the study"):
+        with self.runs.unless_deleted(self.run_id, "the study"):
             mlflow_runs.set_tags(self.client, self.run_id, {mlflow_runs.NOTE: text})

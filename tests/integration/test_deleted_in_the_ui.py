@@ -16,7 +16,7 @@ from pipeline.search.trial_rows import read_results
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.run_recorder import RunRecorder
-from pipeline.tracking.study_recorder import StudyRecorder
+from pipeline.tracking.trial_recorder import TrialRecorder
 
 STUDY = ("search=smoke", "search.study=s", "train.epochs=2", "pruning=none", "search.confirm=0", "device=cpu")
 STUDY += ("search.workers=0",)
@@ -97,9 +97,9 @@ def test_a_study_whose_experiment_was_deleted_or_renamed_goes_on_in_it(client: m
 def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    end_trial, ended = StudyRecorder.end_trial, list[str]()
+    end_trial, ended = TrialRecorder.end_trial, list[str]()
 
-    def delete_and_end(self: StudyRecorder, run_id: str, *arguments: object) -> None:
+    def delete_and_end(self: TrialRecorder, run_id: str, *arguments: object) -> None:
         ended.append(run_id)
         if len(ended) == 1:
             client.delete_run(run_id)
@@ -109,7 +109,7 @@ def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
             client.delete_experiment(self.experiment_id)
         end_trial(self, run_id, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(StudyRecorder, "end_trial", delete_and_end)
+    monkeypatch.setattr(TrialRecorder, "end_trial", delete_and_end)
     code, lines = sweep(4)
     assert code == 0, lines
     assert f"the MLflow run of a trial ({ended[0]}) was deleted: it gets no more" in lines

@@ -32,7 +32,7 @@ class StudyObserver:
     def open_trial(self, trial: "RunningTrial") -> str | None:
         self._screen.show_started(trial.number)
         role = None if trial.seed is None else "confirm"
-        return self.record.open_trial(trial.name, trial.number, trial.command_line, role, self._device)
+        return self.record.trials.open_trial(trial.name, trial.number, trial.command_line, role, self._device)
 
     def show_epoch(self, trial: "RunningTrial", epoch: Epoch) -> None:
         self._screen.show_epoch(trial.number, epoch, trial.command_line.settings.train.epochs)
@@ -44,7 +44,7 @@ class StudyObserver:
         assert run_id is not None
         if outcome.points:
             self._choose_unit(outcome.points[0].device_seconds)
-        self.record.end_trial(run_id, outcome, self.unit)
+        self.record.trials.end_trial(run_id, outcome, self.unit)
         last = outcome.points[-1] if outcome.points else None
         if trial.seed is None:
             values = read_searched_values(trial.command_line, tuple(map(strip_condition, trial.params)))
@@ -66,10 +66,10 @@ class StudyObserver:
         self._screen.advance_phase()
 
     def discard_trial(self, name: str) -> None:
-        self.record.delete_attempt(name)
+        self.record.trials.delete_attempt(name)
 
     def fail_trial(self, name: str, reason: str) -> str | None:
-        return self.record.fail_attempt(name, reason)
+        return self.record.trials.fail_attempt(name, reason)
 
     @property
     def unit(self) -> tuple[str, float]:

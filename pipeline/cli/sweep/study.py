@@ -59,7 +59,8 @@ def search_study(
     from pipeline.tracking import mlflow_runs, mlflow_store, study_place
     from pipeline.tracking.pages.live_page import LivePage
     from pipeline.tracking.runs import orphans
-    from pipeline.tracking.study_recorder import StudyKey, record_study
+    from pipeline.tracking.study_recorder import record_study
+    from pipeline.tracking.study_runs import StudyKey
 
     command_line, search = plan.command_line, plan.command_line.settings.search
     about = plan.describe_study(device.name)

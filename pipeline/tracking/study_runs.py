@@ -1,0 +1,55 @@
+"""All runs of one study in MLflow: how they are found, and what becomes of what a deleted one would get."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import mlflow
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from pipeline.tracking import mlflow_runs
+from pipeline.tracking.study_place import STUDY, STUDY_ID
+
+TRIAL, ROLE, TRY = "trial", "role", "try"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyKey:
+    """What tells a study from all others: its name, its identity (see `study_identity`), its experiment."""
+
+    name: str
+    identity: str
+    experiment_id: str
+
+
+class StudyRuns:
+    """The runs of a study: its own, those of its trials, those of its frontier's line."""
+
+    def __init__(self, client: mlflow.MlflowClient, study: StudyKey) -> None:
+        """Find the runs in the experiment of the study, by the tags that all of them bear."""
+        self.client, self.experiment_id = client, study.experiment_id
+        self.tags = {STUDY: study.name, STUDY_ID: study.identity}
+        self._deleted: set[str] = set()
+
+    @contextmanager
+    def unless_deleted(self, run_id: str, what: str) -> Iterator[None]:
+        """Leave out what a run that somebody has deleted in the UI would get, and say so once."""
+        try:
+            yield
+        except MlflowException:
+            if not mlflow_runs.is_deleted(self.client, run_id):
+                raise
+            if run_id not in self._deleted:
+                self._deleted.add(run_id)
+                print(f"the MLflow run of {what} ({run_id}) was deleted: it gets no more", file=sys.stderr)
+
+    def search(self, condition: str = "") -> Iterator[Run]:
+        """Yield the runs of this study that meet a further condition."""
+        of_study = f"tags.{STUDY} = {mlflow_runs.quote(self.tags[STUDY])}"
+        both = f"{of_study} AND {condition}" if condition else of_study
+        for run in mlflow_runs.search_runs(self.client, [self.experiment_id], both):
+            # Runs of version 0.1.0 have no identity: their experiment and name tell them.
+            if run.data.tags.get(STUDY_ID, identity := self.tags[STUDY_ID]) == identity:
+                yield run

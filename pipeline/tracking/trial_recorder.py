@@ -1,0 +1,113 @@
+"""The runs of a study's trials in MLflow, each written in few calls: one when it begins, one when it ends."""
+
+from pipeline.search.workers.job import TrialOutcome
+from pipeline.secrets import mask
+from pipeline.settings.command_line import CommandLine
+from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking.metrics.curve import list_trial_metrics
+from pipeline.tracking.runs import command_record
+from pipeline.tracking.runs.params import make_params, make_run_name
+from pipeline.tracking.runs.run_lease import RunLease
+from pipeline.tracking.study_runs import ROLE, TRIAL, TRY, StudyRuns
+
+OUTPUT = "output.txt"
+"""Artifact of a failed trial: what it printed last, and its traceback."""
+
+
+class TrialRecorder:
+    """A writer of the runs that are nested in that of a study."""
+
+    def __init__(
+        self, runs: StudyRuns, study_run: str, command_line: CommandLine, cost_metric: str, lease: RunLease
+    ) -> None:
+        """Write below the run `study_run`.
+
+        `command_line`: of the study; `cost_metric`: name of the device-seconds; `lease`: of what is open.
+        """
+        self._runs, self._study_run, self._lease = runs, study_run, lease
+        self._command_line, self._measure = command_line, command_line.settings.measure
+        self._cost_metric = cost_metric
+        self._command_lines: dict[str, CommandLine] = {}
+
+    def open_trial(
+        self, attempt: str, number: int, command_line: CommandLine, role: str | None, device: str
+    ) -> str:
+        """Open a run for a trial or a confirmation (`role`); `attempt`: its name for `delete_attempt`."""
+        mlflow_store.restore_deleted(self._runs.client, self._runs.experiment_id)
+        tags = {
+            **self._runs.tags,
+            TRIAL: str(number),
+            TRY: attempt,
+            "stage": role or "trial",
+            "device": device,
+            **({ROLE: role} if role else {}),
+            **command_record.make_command_tags(command_line, "run"),
+            **mlflow_runs.make_user_tags(self._command_line, nested=True),
+        }
+        name = f"{number} {make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
+        run_id = mlflow_runs.create_run(
+            self._runs.client, self._runs.experiment_id, name, tags, parent=self._study_run
+        )
+        self._command_lines[run_id] = command_line
+        self._lease.hold(run_id)
+        command_record.log_long_command(self._runs.client, run_id, command_line, "run")
+        mlflow_runs.log_params(self._runs.client, run_id, make_params(command_line))
+        return run_id
+
+    def _name_engine(self, run_id: str, engine: str | None) -> dict[str, str]:
+        """Return the tags of the command with the engine that was measured, so that it repeats the curve."""
+        command_line = self._command_lines.pop(run_id, None)
+        named = command_line and command_line.name_engine(engine or "")
+        if named is None or named is command_line:
+            return {}
+        return command_record.make_command_tags(named, "run")
+
+    def end_trial(self, run_id: str, outcome: TrialOutcome, unit: tuple[str, float]) -> None:
+        """Record all that came out, in one call; `unit`: name and size of the steps of the cost axis."""
+        mlflow_store.restore_deleted(self._runs.client, self._runs.experiment_id)
+        price = self._command_line.settings.price
+        metrics = [
+            metric
+            for step, values in list_trial_metrics(outcome, self._cost_metric, self._measure, unit, price)
+            for metric in mlflow_runs.make_metrics(values, step)
+        ]
+        tags = {"trial_state": outcome.status}
+        if outcome.reason:
+            tags["reason"] = outcome.reason
+        tags |= self._name_engine(run_id, outcome.engine)
+        if outcome.engine:
+            tags["engine"] = outcome.engine
+        if outcome.curve:
+            contended = any(epoch.contended for epoch in outcome.curve.epochs)
+            tags |= {
+                "contended": str(contended).lower(),
+                "fair_midway": str(outcome.curve.fair_midway).lower(),
+            }
+        self._lease.drop(run_id)
+        with self._runs.unless_deleted(run_id, "a trial"):
+            mlflow_runs.log_metrics(self._runs.client, run_id, metrics)
+            mlflow_runs.set_tags(self._runs.client, run_id, tags)
+            if outcome.output:
+                mlflow_runs.log_files(self._runs.client, run_id, {OUTPUT: mask(outcome.output).encode()})
+            self._runs.client.set_terminated(
+                run_id, status="FAILED" if outcome.status == "failed" else "FINISHED"
+            )
+
+    def fail_attempt(self, attempt: str, reason: str) -> str | None:
+        """End the run of a trial whose process has died as failed; return its id, None where it has none."""
+        run_id = None
+        for run in list(self._runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
+            run_id = str(run.info.run_id)
+            with self._runs.unless_deleted(run_id, "a trial"):
+                mlflow_runs.set_tags(self._runs.client, run_id, {"trial_state": "failed", "reason": reason})
+                self._runs.client.set_terminated(run_id, status="FAILED")
+        return run_id
+
+    def delete_attempt(self, attempt: str) -> None:
+        """Delete the run of an interrupted trial; its next try has a run of its own."""
+        for run in list(self._runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
+            self._lease.drop(run.info.run_id)
+            self._command_lines.pop(run.info.run_id, None)
+            with mlflow_runs.unless_deleted(self._runs.client, run.info.run_id):  # another process was faster
+                self._runs.client.set_terminated(run.info.run_id, status="KILLED")
+                self._runs.client.delete_run(run.info.run_id)
