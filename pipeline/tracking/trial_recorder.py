@@ -24,7 +24,7 @@ class TrialRecorder:
 
         `command_line`: of the study; `cost_metric`: name of the device-seconds; `lease`: of what is open.
         """
-        self._runs, self._study_run, self._lease = runs, study_run, lease
+        self.runs, self.study_run, self._lease = runs, study_run, lease
         self._command_line, self._measure = command_line, command_line.settings.measure
         self._cost_metric = cost_metric
         self._command_lines: dict[str, CommandLine] = {}
@@ -33,9 +33,9 @@ class TrialRecorder:
         self, attempt: str, number: int, command_line: CommandLine, role: str | None, device: str
     ) -> str:
         """Open a run for a trial or a confirmation (`role`); `attempt`: its name for `delete_attempt`."""
-        mlflow_store.restore_deleted(self._runs.client, self._runs.experiment_id)
+        mlflow_store.restore_deleted(self.runs.client, self.runs.experiment_id)
         tags = {
-            **self._runs.tags,
+            **self.runs.tags,
             TRIAL: str(number),
             TRY: attempt,
             "stage": role or "trial",
@@ -46,12 +46,12 @@ class TrialRecorder:
         }
         name = f"{number} {make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
         run_id = mlflow_runs.create_run(
-            self._runs.client, self._runs.experiment_id, name, tags, parent=self._study_run
+            self.runs.client, self.runs.experiment_id, name, tags, parent=self.study_run
         )
         self._command_lines[run_id] = command_line
         self._lease.hold(run_id)
-        command_record.log_long_command(self._runs.client, run_id, command_line, "run")
-        mlflow_runs.log_params(self._runs.client, run_id, make_params(command_line))
+        command_record.log_long_command(self.runs.client, run_id, command_line, "run")
+        mlflow_runs.log_params(self.runs.client, run_id, make_params(command_line))
         return run_id
 
     def _name_engine(self, run_id: str, engine: str | None) -> dict[str, str]:
@@ -64,7 +64,7 @@ class TrialRecorder:
 
     def end_trial(self, run_id: str, outcome: TrialOutcome, unit: tuple[str, float]) -> None:
         """Record all that came out, in one call; `unit`: name and size of the steps of the cost axis."""
-        mlflow_store.restore_deleted(self._runs.client, self._runs.experiment_id)
+        mlflow_store.restore_deleted(self.runs.client, self.runs.experiment_id)
         price = self._command_line.settings.price
         metrics = [
             metric
@@ -84,30 +84,30 @@ class TrialRecorder:
                 "fair_midway": str(outcome.curve.fair_midway).lower(),
             }
         self._lease.drop(run_id)
-        with self._runs.unless_deleted(run_id, "a trial"):
-            mlflow_runs.log_metrics(self._runs.client, run_id, metrics)
-            mlflow_runs.set_tags(self._runs.client, run_id, tags)
+        with self.runs.unless_deleted(run_id, "a trial"):
+            mlflow_runs.log_metrics(self.runs.client, run_id, metrics)
+            mlflow_runs.set_tags(self.runs.client, run_id, tags)
             if outcome.output:
-                mlflow_runs.log_files(self._runs.client, run_id, {OUTPUT: mask(outcome.output).encode()})
-            self._runs.client.set_terminated(
+                mlflow_runs.log_files(self.runs.client, run_id, {OUTPUT: mask(outcome.output).encode()})
+            self.runs.client.set_terminated(
                 run_id, status="FAILED" if outcome.status == "failed" else "FINISHED"
             )
 
     def fail_attempt(self, attempt: str, reason: str) -> str | None:
         """End the run of a trial whose process has died as failed; return its id, None where it has none."""
         run_id = None
-        for run in list(self._runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
+        for run in list(self.runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
             run_id = str(run.info.run_id)
-            with self._runs.unless_deleted(run_id, "a trial"):
-                mlflow_runs.set_tags(self._runs.client, run_id, {"trial_state": "failed", "reason": reason})
-                self._runs.client.set_terminated(run_id, status="FAILED")
+            with self.runs.unless_deleted(run_id, "a trial"):
+                mlflow_runs.set_tags(self.runs.client, run_id, {"trial_state": "failed", "reason": reason})
+                self.runs.client.set_terminated(run_id, status="FAILED")
         return run_id
 
     def delete_attempt(self, attempt: str) -> None:
         """Delete the run of an interrupted trial; its next try has a run of its own."""
-        for run in list(self._runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
+        for run in list(self.runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
             self._lease.drop(run.info.run_id)
             self._command_lines.pop(run.info.run_id, None)
-            with mlflow_runs.unless_deleted(self._runs.client, run.info.run_id):  # another process was faster
-                self._runs.client.set_terminated(run.info.run_id, status="KILLED")
-                self._runs.client.delete_run(run.info.run_id)
+            with mlflow_runs.unless_deleted(self.runs.client, run.info.run_id):  # another process was faster
+                self.runs.client.set_terminated(run.info.run_id, status="KILLED")
+                self.runs.client.delete_run(run.info.run_id)

@@ -104,9 +104,9 @@ def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
         if len(ended) == 1:
             client.delete_run(run_id)
         if len(ended) == 2:
-            client.delete_run(self.run_id)
+            client.delete_run(self.study_run)
         if len(ended) == 3:
-            client.delete_experiment(self.experiment_id)
+            client.delete_experiment(self.runs.experiment_id)
         end_trial(self, run_id, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(TrialRecorder, "end_trial", delete_and_end)
@@ -127,7 +127,7 @@ def test_a_run_that_is_deleted_while_it_trains_ends_in_one_line(
     record = RunRecorder.record_epoch
 
     def delete_and_record(self: RunRecorder, epoch: Epoch) -> None:
-        client.delete_run(self.run_id)
+        client.delete_run(self.study_run)
         record(self, epoch)
 
     monkeypatch.setattr(RunRecorder, "record_epoch", delete_and_record)
