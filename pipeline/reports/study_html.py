@@ -63,7 +63,8 @@ def render_frontier(
             f'<header><h1>{name}</h1><span class="dim" id="spent"></span>',
             '<span id="live"></span><button id="theme" type="button">Dark</button></header>',
             f'<main><p class="dim">{TERMS.format(measure=measure)}</p>',
-            f'<p id="none" hidden>No trial has come to a point yet.</p>{_render_choice(results)}',
+            f'<p id="none" hidden>No trial has come to a point yet.</p>{_render_remarks(results)}',
+            _render_choice(results),
             f'<section aria-label="Chart: {measure} against device-seconds; the table below has its points">'
             '<div id="frontier" class="chart large"></div></section>',
             f'<div id="pairs"></div><div id="table">{render_table(results)}</div>{charts}</main>',
@@ -198,6 +199,13 @@ def _render_choice(results: Results) -> str:
     return (
         f'<div class="choose" hidden>{sliders}</div><section id="chosen" aria-live="polite" hidden></section>'
     )
+
+
+def _render_remarks(results: Results) -> str:
+    """Render what was found in the data before the search; nothing where nothing was."""
+    lines = "".join(f"<li>{escape(line)}</li>" for line in results.remarks)
+    heading = "Data: what to look at before you trust the scores"
+    return f"<details open><summary>{heading}</summary><ul>{lines}</ul></details>" if lines else ""
 
 
 def render_table(results: Results) -> str:

@@ -93,6 +93,7 @@ def write_note(results: Results, link: str, page: str = "") -> str:
         + (f" · [choose a point on its page]({page})" if page else ""),
         f"**{escape_markdown(results.study)}** on {results.data}: {_summarise(results)}",
     ]
+    paragraphs += [f"Data: {escape_markdown(line)}" for line in results.remarks]
     if members:
         paragraphs += ["\n".join(_write_frontier(results)), _explain_columns(results)]
         paragraphs += [_write_knee(knee)] if knee else []

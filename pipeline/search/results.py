@@ -30,7 +30,8 @@ class Results:
     have a point on the frontier, None where it may be any; `interrupted_seconds`: device-seconds of tries
     that were interrupted and begun again, as far as they are known; `further`: the objectives beside accuracy
     and device-seconds, in the order of `Point.further`; `at_most`: bounds by the name of an objective, which
-    points must keep to be chosen. It has no slots, since it caches.
+    points must keep to be chosen; `remarks`: what was found in the data before the search. It has no slots,
+    since it caches.
     """
 
     study: str
@@ -42,6 +43,7 @@ class Results:
     contenders: tuple[StudyTrial, ...] | None = field(default=None, compare=False, repr=False)
     further: tuple[ObjectiveKind, ...] = ()
     at_most: Mapping[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def paid_seconds(self) -> float:

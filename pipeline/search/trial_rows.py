@@ -29,6 +29,9 @@ CONFIRM = "confirm"
 VALIDATION = "validation"
 """Attribute of a study: the rows of its validation split, see `estimation.validation_split`."""
 
+REMARKS = "data_remarks"
+"""Attribute of a study: what was found in its data before the search, line by line."""
+
 ConfirmedKey = tuple[int, int, int]
 
 
@@ -106,6 +109,7 @@ class ResultsReader:
             trials=tuple(self._trials.values()),
             objective=about.get("objective", "accuracy"),
             split=ValidationSplit.read(attrs.get(VALIDATION)),
+            remarks=tuple(attrs.get(REMARKS, ())),
             interrupted_seconds=self._interrupted_seconds,
             further=further,
         )

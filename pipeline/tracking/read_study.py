@@ -16,7 +16,7 @@ from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.optuna_storage import OBJECTIVE_NAMES
 from pipeline.search.results import Results
 from pipeline.search.study_trial import Confirmation, StudyTrial
-from pipeline.search.trial_rows import VALIDATION, make_points, read_kinds
+from pipeline.search.trial_rows import REMARKS, VALIDATION, make_points, read_kinds
 from pipeline.settings.command_line import EPOCHS
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure, find_measure
 from pipeline.settings.searching.objectives import FIRST, ObjectiveKind
@@ -85,12 +85,13 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
         trials=study_trials,
         objective=measure.name,
         split=ValidationSplit.read(_read_study_tag(client, experiment, name, VALIDATION)),
+        remarks=tuple(_read_study_tag(client, experiment, name, REMARKS) or ()),
         further=further,
     )
 
 
 def _read_study_tag(client: MlflowClient, experiment: str, study: str, tag: str) -> Any:
-    """Read what the study's run says of the validation split, or of its objectives; None where nothing."""
+    """Read what a tag of the study's run says, of the validation split for one; None where nothing."""
     runs = _search_runs(client, experiment, f"tags.study = {quote(study)} AND tags.{tag} LIKE '%'")
     return json.loads(runs[-1].data.tags[tag]) if runs else None
 

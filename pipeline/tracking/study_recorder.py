@@ -12,12 +12,13 @@ import mlflow
 from mlflow.entities import Run
 
 from pipeline import signals
+from pipeline.data.quality.report import QualityReport, describe_quality, encode_quality
 from pipeline.errors import Stopped
 from pipeline.measures import Point
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.optuna_storage import OBJECTIVE_NAMES
 from pipeline.search.results import Results
-from pipeline.search.trial_rows import VALIDATION
+from pipeline.search.trial_rows import REMARKS, VALIDATION
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.searching.objectives import FIRST
 from pipeline.tracking import mlflow_runs, mlflow_store, shared_views, study_view
@@ -131,6 +132,13 @@ class StudyRecorder:
         """Tag the study's run with the rows that accuracies are counted on, which a reader of it needs."""
         with self.runs.unless_deleted(self.run_id, "the study"):
             mlflow_runs.set_tags(self.client, self.run_id, {VALIDATION: json.dumps(split.to_dict())})
+
+    def record_quality(self, quality: QualityReport) -> None:
+        """Log what was found in the data of the study, and tag its run with what a person should look at."""
+        self.log_files({"data/quality.json": encode_quality(quality).encode()})
+        if remarks := list(describe_quality(quality)):
+            with self.runs.unless_deleted(self.run_id, "the study"):
+                mlflow_runs.set_tags(self.client, self.run_id, {REMARKS: json.dumps(remarks)})
 
     def record_objectives(self, names: Sequence[str]) -> None:
         """Tag the study's run with the names of its objectives, where there are more than the first two."""

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from pipeline.reports import study_html
+from pipeline.reports import study_html, study_markdown
 from pipeline.search.results import Results
 from tests.support.odd_studies import ODD, name_study
 from tests.support.studies import study
@@ -91,6 +91,13 @@ def test_the_feed_has_what_the_page_has_and_the_table() -> None:
     assert state["feed"] == study_html.FEED
     page = study_html.make_page_data(STUDY, "http://here/runs/", is_live=True)
     assert state.keys() - {"table"} == page.keys()
+
+
+def test_what_was_found_in_the_data_stands_on_the_page_and_in_the_note() -> None:
+    odd = replace(STUDY, remarks=("7 rows <b>repeat",))
+    assert "<li>7 rows &lt;b&gt;repeat</li>" in study_html.render_frontier(odd)
+    assert "Data: what to look at" not in study_html.render_frontier(STUDY)
+    assert "Data: 7 rows" in study_markdown.write_note(odd, "http://here")
 
 
 def test_no_text_of_a_study_ends_its_script() -> None:

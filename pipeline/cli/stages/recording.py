@@ -13,18 +13,21 @@ if TYPE_CHECKING:
     import keras
 
     from pipeline.data.prepared import Prepared
+    from pipeline.data.quality.report import QualityReport
     from pipeline.evaluation.evaluate import AnyEvaluation
     from pipeline.tracking.run_recorder import RunRecorder
     from pipeline.training.privacy.account import PrivacySpent
 
 
-def tell_quality(prepared: "Prepared") -> None:
-    """Say before a training what a person should look at in its data."""
+def tell_quality(prepared: "Prepared") -> "QualityReport":
+    """Say before a training what a person should look at in its data, and return all that was found."""
     from pipeline.data.quality.check import look_through
     from pipeline.data.quality.report import describe_quality
 
-    for line in describe_quality(look_through(prepared)):
+    report = look_through(prepared)
+    for line in describe_quality(report):
         print(f"data: {line}", file=sys.stderr)
+    return report
 
 
 @contextmanager

@@ -70,10 +70,11 @@ def _inspection_rows(inspection: "Inspection | None") -> Rows:
 
 def _describe_worst(groups: "Subgroups") -> str:
     worst, form = groups.worst, _format_error if groups.is_error else "{:.2%}".format
+    figure = "mean absolute error, " if groups.is_error else ""
     interval = f"{form(worst.score.low)} to {form(worst.score.high)}, {worst.rows:,} rows"
     return (
         f"the worst of {len(groups.groups):,} groups is {escape(shorten(worst.name, 40))}: "
-        f"[bold]{form(worst.score.value)}[/] test ({interval}), all {form(groups.overall)}"
+        f"[bold]{form(worst.score.value)}[/] test ({figure}{interval}), all {form(groups.overall)}"
         f"{'' if worst.is_worse else '; may be chance'}"
     )
 

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -64,8 +65,9 @@ def run(words: Sequence[str]) -> None:
         if chosen := choose_words(plan.command_line, len(prepared.train), plan.space.keys):
             plan = plans.make_plan([*chosen, *words])
         check_network(plan, pool)
-        tell_quality(load_prepared(settings))
-        search_study(plan, address, device, _describe_data(settings, prepared), pool)
+        quality = tell_quality(load_prepared(settings))
+        subject = replace(_describe_data(settings, prepared), quality=quality)
+        search_study(plan, address, device, subject, pool)
 
 
 def _settle_energy(

@@ -13,6 +13,7 @@ from pipeline.cli.sweep import plan as plans
 from pipeline.cli.sweep.observer import StudyObserver
 from pipeline.cli.sweep.screen import Screen
 from pipeline.cli.ui import find_base_address
+from pipeline.data.quality.report import describe_quality
 from pipeline.errors import BadInput, FulcrumError
 from pipeline.files import expand_home, remove_abandoned_drafts
 from pipeline.settings.command_line import CommandLine
@@ -21,6 +22,7 @@ from pipeline.settings.settings import Settings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from pipeline.data.quality.report import QualityReport
     from pipeline.frontier_sampler.observations import Work
     from pipeline.hardware.device import ClaimedDevice
     from pipeline.search.estimation.validation_split import ValidationSplit
@@ -40,12 +42,13 @@ class Subject:
     """What a study is about: its prepared data, or a loop of the user's own, which tells less.
 
     `source`: SHA-256 (hex) of the data, or of the code; `split`: what accuracies are counted on; `work`: what
-    an epoch of some params takes. Both are None where nobody knows.
+    an epoch of some params takes; `quality`: what was found in the data. They are None where nobody knows.
     """
 
     source: str
     split: "ValidationSplit | None" = None
     work: "Work | None" = None
+    quality: "QualityReport | None" = None
 
 
 def search_study(
@@ -55,7 +58,6 @@ def search_study(
     from pipeline.search import study_store
     from pipeline.search.study_identity import bind_study
     from pipeline.search.sweep import Sweep
-    from pipeline.search.trial_rows import VALIDATION
     from pipeline.tracking import mlflow_runs, mlflow_store, study_place
     from pipeline.tracking.pages.live_page import LivePage
     from pipeline.tracking.runs import orphans
@@ -72,9 +74,7 @@ def search_study(
     experiment_id = _choose_place(client, store, command_line)
     data_digests = plan.fingerprint_data(subject.source)
     identity = bind_study(store, data_digests)
-    split = subject.split
-    if split is not None and store.read_attrs().get(VALIDATION) != split.to_dict():
-        store.write_attr(VALIDATION, split.to_dict())
+    _write_subject(store, subject)
     spec = _make_spec(plan, f"{name}-{identity}", data_digests, subject.work)
     remove_abandoned_drafts(spec.checkpoints)
     study_place.write_place(client, store, experiment_id)
@@ -85,8 +85,10 @@ def search_study(
         record_study(client, command_line, study, device.kind, store.exclusive) as recorder,
         _make_screen(name, command_line.settings, device.kind) as screen,
     ):
-        if split is not None:
-            recorder.record_validation_split(split)
+        if subject.split is not None:
+            recorder.record_validation_split(subject.split)
+        if subject.quality is not None:
+            recorder.record_quality(subject.quality)
         recorder.record_objectives(search.objectives)
         runs = f"{find_base_address()}/#/experiments/{experiment_id}/runs/"
         page = LivePage(client, recorder.run_id, runs)
@@ -99,6 +101,20 @@ def search_study(
         with store.heartbeat():
             _search_and_confirm(sweep, observer)
     _show(sweep, observer)
+
+
+def _write_subject(store: "StudyStore", subject: Subject) -> None:
+    """Write into the study what its readers must know of the data, where that is not there yet."""
+    from pipeline.search.trial_rows import REMARKS, VALIDATION
+
+    remarks = [] if subject.quality is None else list(describe_quality(subject.quality))
+    values: dict[str, object] = {REMARKS: remarks} if remarks else {}
+    if subject.split is not None:
+        values[VALIDATION] = subject.split.to_dict()
+    attrs = store.read_attrs()
+    for name, value in values.items():
+        if attrs.get(name) != value:
+            store.write_attr(name, value)
 
 
 def _make_spec(

@@ -19,7 +19,7 @@ from pipeline.data.quality.columns import (
     measure_rows,
     pick_rows,
 )
-from pipeline.data.quality.drift import ColumnSpread, DriftCounter, fit_spreads
+from pipeline.data.quality.drift import FEW_ROWS, ColumnSpread, DriftCounter, fit_spreads
 from pipeline.data.quality.label_errors import MODEL_OF_WORDS, MODELS, LabelSuspects, cross_fit, list_suspects
 from pipeline.data.quality.report import (
     QualityReport,
@@ -108,7 +108,9 @@ def _find_telling(
 ) -> tuple[TellingColumn, ...]:
     """Find columns whose bins, by the training rows, tell nearly always the class of validation rows."""
     train, validation = (np.asarray(splits[name].labels)[rows[name]] for name in (TRAIN, "validation"))
-    if not len(validation) or np.bincount(validation).max() > USUAL * len(validation):
+    if len(spreads) < 2 or len(validation) < FEW_ROWS:
+        return ()
+    if np.bincount(validation).max() > USUAL * len(validation):
         return ()
     telling = []
     for spread in spreads:

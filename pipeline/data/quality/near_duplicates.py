@@ -223,8 +223,8 @@ def find_twin_rows(train: np.ndarray, compared: np.ndarray, is_word: np.ndarray)
     """Find the rows of `compared` that agree with one of `train` in all columns, float64 [n, columns].
 
     Numbers agree within `TOLERANCE` deviations, words (`is_word`, bool [columns]: their numbers) where they
-    are equal, an empty cell (NaN) with an empty one. Also return how many rows would agree by chance:
-    those of `compared` with each column shuffled by itself.
+    are equal, an empty cell (NaN) with an empty one. Also return how many rows would agree by chance, at
+    least 1: those of `compared` with each column shuffled by itself.
     """
     first, second = _scale_rows(train, compared, is_word)
     if first.shape[1] < 2 or not len(first) or not len(second):
@@ -238,7 +238,7 @@ def find_twin_rows(train: np.ndarray, compared: np.ndarray, is_word: np.ndarray)
     by_chance, _ = tree.query(shuffled, p=np.inf, distance_upper_bound=1 + 1e-9)
     matches = np.flatnonzero(np.isfinite(distance))
     twins = [Twin(int(row), int(nearest[row]), 1 - TOLERANCE * float(distance[row])) for row in matches]
-    return twins, float(np.isfinite(by_chance).sum())
+    return twins, 1.0 + float(np.isfinite(by_chance).sum())
 
 
 def _scale_rows(

@@ -29,7 +29,7 @@ class SplitTwins:
     """Rows of one split that a training row resembles: `count` of `rows`, compared with `train_rows`.
 
     `by_chance`: as many would be found in rows of numbers that have nothing to do with each other;
-    `other_labels`: those whose label is another one than that of the row that they resemble.
+    `other_labels`: those of another class than the row that they resemble.
     """
 
     split: str
@@ -147,6 +147,6 @@ def _describe_twins(twins: SplitTwins) -> str:
     labels = f", {twins.other_labels:,} of them with another label" if twins.other_labels else ""
     share = "" if twins.rows == 0 else f" of {twins.rows:,}"
     return (
-        f"{twins.count:,}{share} {twins.split} rows nearly repeat a training row{labels} "
-        f"({shorten(example.location, 40)} and {shorten(example.train_location, 40)})"
+        f"{twins.count:,}{share} {twins.split} rows nearly repeat a training row{labels}, which flatters the "
+        f"score ({shorten(example.location, 40)} and {shorten(example.train_location, 40)})"
     )

@@ -50,7 +50,7 @@ def find_twins(
         train_rows=len(rows["train"]),
         count=len(twins),
         by_chance=by_chance,
-        other_labels=same.count(False),
+        other_labels=0 if train.labels.dtype.kind == "f" else same.count(False),
         rule=rule,
         examples=tuple(
             TwinExample(split_compared.name_place(row), train.name_place(train_row), twin.similarity, is_same)

@@ -59,10 +59,12 @@ def _list_class_figures(evaluation: Evaluation) -> list[CardFigure]:
     return [CardFigure(name, figure) for name, figure in named.items() if figure is not None]
 
 
-def _bound_auc(balance: ClassBalance) -> Figure | None:
+def _bound_auc(balance: ClassBalance) -> Figure | float | None:
     if balance.auc is None or balance.auc_half_width is None:
         return None
     auc, half_width = balance.auc, balance.auc_half_width
+    if half_width == 0:
+        return auc
     return Figure(auc, max(0.0, auc - half_width), min(1.0, auc + half_width))
 
 
@@ -72,7 +74,8 @@ def _find_ends(
     if draws is None:
         return value
     low, high = np.percentile(compute(draws), ENDS)
-    return Figure(value, float(low), float(high))
+    # Where no row is wrong, no draw is: that tells nothing of other rows.
+    return Figure(value, float(low), float(high)) if low < high else value
 
 
 def _compute_recalls(draws: np.ndarray) -> np.ndarray:

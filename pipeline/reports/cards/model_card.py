@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from pipeline.data.features import Columns, LogMel
 from pipeline.data.prepared import Prepared
 from pipeline.data.quality.report import QualityReport, describe_quality
@@ -230,7 +232,7 @@ def _list_limits(facts: CardFacts) -> Iterator[str]:
         f"Confidence and accuracy differ by {error:.1%} on average (expected calibration error); "
         f"{'do not take outputs for probabilities' if error > 0.05 else 'outputs are nearly probabilities'}."
     )
-    if not evaluation.shifted:
+    if not evaluation.shifted and isinstance(prepared.test.samples, np.ndarray):
         yield "Changed samples (noise, blur and the like) were not tested: `evaluate.shift=noise`."
 
 
