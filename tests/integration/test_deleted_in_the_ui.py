@@ -127,7 +127,7 @@ def test_a_run_that_is_deleted_while_it_trains_ends_in_one_line(
     record = RunRecorder.record_epoch
 
     def delete_and_record(self: RunRecorder, epoch: Epoch) -> None:
-        client.delete_run(self.study_run)
+        client.delete_run(self.run_id)
         record(self, epoch)
 
     monkeypatch.setattr(RunRecorder, "record_epoch", delete_and_record)
