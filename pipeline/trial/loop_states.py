@@ -23,6 +23,10 @@ from pipeline.trial.reports import TEST
 FORMAT = 1
 KEY_LETTERS = 16
 GROUPS = ("state", "model")
+REMEDIES = {
+    "state": "report plain values, arrays or a state dict",
+    "model": "define its classes and functions at the top of a module, or report none",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +112,7 @@ def _pickle(value: Any, name: str) -> Sequence[np.ndarray]:
     except Exception as error:  # of any class
         raise LoopFailed(
             f"the {name} that a loop reports must be one that pickle stores, got {type(value).__name__} "
-            f"({user_code.format_error(error)}); report plain values, arrays or a state dict"
+            f"({user_code.format_error(error)}); {REMEDIES[name]}"
         ) from None
 
 

@@ -66,11 +66,28 @@ def open_pool(settings: Settings) -> "tuple[WorkerPool, ClaimedDevice]":
 
     if is_loop and (warning := explain_unused_gpu(settings.device)):
         print(f"warning: {warning}", file=sys.stderr)
+    if warning := _explain_one_process(settings):
+        print(f"warning: {warning}", file=sys.stderr)
     claim = claim_plain_device if is_loop else claim_device
     device = claim(settings.device, pin=not in_processes)
     if device.kind == "gpu":
         gpus.check_workers(settings.search.workers, settings.device.count)
     return make_worker_pool(settings, device), device
+
+
+def _explain_one_process(settings: Settings) -> str:
+    """Explain which settings of the search say nothing, as trials run in this process alone; else nothing."""
+    from pipeline.search.workers.fork_server import is_of_script
+
+    search = settings.search
+    words = [f"search.workers={search.workers}"] if search.workers > 1 else []
+    words += [] if search.trial_timeout is None else [f"search.trial_timeout={search.trial_timeout:g}"]
+    if not words or not is_of_script(settings):
+        return ""
+    return (
+        f"{' and '.join(words)} say nothing here: what a script or notebook has defined trains in its own "
+        "process, one trial at a time; put it into a module and import it"
+    )
 
 
 def check_network(plan: plans.SweepPlan, pool: "WorkerPool") -> None:

@@ -19,16 +19,19 @@ HELD_BACK = {signal.SIGINT, signal.SIGTERM} | ({signal.SIGHUP} if hasattr(signal
 
 
 def needs_processes(settings: Settings) -> bool:
-    """Return whether trials run in processes of their own: with `search.workers` >= 1, where it is possible.
+    """Return whether trials run in processes of their own: with `search.workers` >= 1, where they can."""
+    can_fork = "forkserver" in multiprocessing.get_all_start_methods()
+    return settings.search.workers > 0 and can_fork and not is_of_script(settings)
 
-    What the script or notebook that runs has defined (`model.build=__main__:...`, `trial.call=__main__:...`)
-    is known to this process alone.
+
+def is_of_script(settings: Settings) -> bool:
+    """Return whether the script or notebook that runs has defined what trains: no other process knows that.
+
+    So it is with `model.build=__main__:...` and `trial.call=__main__:...`.
     """
     code = settings.model.build if isinstance(settings.model, Custom) else ""
     code = settings.trial.call if isinstance(settings.trial, Function) else code
-    is_of_script = code.startswith("__main__:")
-    can_fork = "forkserver" in multiprocessing.get_all_start_methods()
-    return settings.search.workers > 0 and can_fork and not is_of_script
+    return code.startswith("__main__:")
 
 
 def start_fork_server(for_loops: bool = False) -> ForkServerContext:

@@ -71,14 +71,20 @@ def train(settings: Any) -> Iterator[float]:
         yield 1 - 0.5**epoch / settings.width
 
 
-def test_a_function_takes_the_place_of_a_command_line(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_function_takes_the_place_of_a_command_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     capfd.readouterr()
-    words = "search.workers=0 search.confirm=0"
+    words = "search.workers=2 search.trial_timeout=60 search.confirm=0"
+    monkeypatch.setattr("__main__.train", train, raising=False)  # as in a notebook: no other process has it
+    monkeypatch.setattr(train, "__module__", "__main__")
     found = fulcrum.sweep(train, {"width": [2, 4]}, budget="2 trials", words=words)
-    assert capfd.readouterr().out == ""
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "warning: search.workers=2 and search.trial_timeout=60 say nothing here" in err
     assert found.best().accuracy == pytest.approx(1 - 0.25 / 4)
     assert found.best().settings["width"] == 4
-    assert "trial.call=tests.cli.library.test_calls:train" in found.best().command
+    assert "trial.call=__main__:train" in found.best().command
 
 
 @pytest.mark.parametrize(
