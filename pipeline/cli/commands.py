@@ -20,7 +20,7 @@ MODULES = {
     "sweep": "sweep.command",
     "frontier": "frontier.command",
     "studies": "studies",
-    "diagnose": "diagnose",
+    "diagnose": "diagnose.command",
     "doctor": "doctor.command",
     "ui": "ui",
 }

@@ -33,7 +33,7 @@ def run(command_line: CommandLine) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     claimed = device.claim_plain_device(settings.device, pin=True)
     code = user_loop.check_loop(settings)
-    from pipeline.tracking.run_recorder import record_run
+    from pipeline.tracking.record_run import record_run
 
     with record_run(command_line, "run", claimed) as record:
         record.set_tags({"code.sha256": code})

@@ -87,7 +87,7 @@ def run(words: Sequence[str]) -> None:
     environment = dict(os.environ)  # before this process takes a core for itself: a server may use all
     from pipeline.hardware.device import claim_plain_device
     from pipeline.tracking import model_references
-    from pipeline.tracking.run_recorder import record_run
+    from pipeline.tracking.record_run import record_run
     from pipeline.tracking.serving.server_process import serve
 
     command_line, reference = compose_with_model(arguments.normalise_words(rest))

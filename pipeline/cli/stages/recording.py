@@ -33,7 +33,7 @@ def tell_quality(prepared: "Prepared") -> "QualityReport":
 @contextmanager
 def open_record(preparation: Preparation, stage: str, into: str | None = None) -> "Iterator[RunRecorder]":
     """Open the run of a command with its data; `into`: an earlier run to record into, None for a new one."""
-    from pipeline.tracking.run_recorder import record_run
+    from pipeline.tracking.record_run import record_run
 
     with record_run(preparation.command_line, stage, preparation.device, into) as record:
         record.record_data(preparation.prepared)

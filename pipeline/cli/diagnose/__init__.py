@@ -1,0 +1,1 @@
+"""The command `diagnose`: it makes a command line cheaper, and records and prints the evidence."""

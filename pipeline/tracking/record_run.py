@@ -1,0 +1,97 @@
+"""The run of one command: it is opened or adopted, held while the block works, and ends as the block does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from pipeline import signals
+from pipeline.errors import RecordDeleted, Stopped
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.settings.command_line import CommandLine
+from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking.run_recorder import RunRecorder
+from pipeline.tracking.runs import adopted_run, command_record, orphans, owner_tags
+from pipeline.tracking.runs.params import make_params, make_run_name
+from pipeline.tracking.runs.run_lease import RunLease
+
+if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user's own loop needs none of it
+    pass
+
+
+@contextmanager
+def record_run(
+    command_line: CommandLine, stage: str, device: ClaimedDevice, run_id: str | None = None
+) -> Iterator[RunRecorder]:
+    """Open a run that ends as the block does: FINISHED, FAILED or KILLED.
+
+    `run_id` names a finished run to add to, which keeps its status; else the run that `mlflow run` opened is
+    adopted, or one is opened.
+
+    Raises:
+        BadSetting: `tracking.tags` names a parent that is no run.
+        RecordDeleted: somebody has deleted the run meanwhile.
+    """
+    client = mlflow_store.open_store()
+    mlflow_runs.check_user_tags(client, command_line)
+    orphans.end_orphans(client)
+    status_before = client.get_run(run_id).info.status if run_id else None
+    status, recorder = "FAILED", None
+    try:
+        with signals.hold_back():
+            target, measure = run_id or _open_run(client, command_line, stage), command_line.settings.measure
+            recorder = RunRecorder(client, target, device.kind, measure)
+            recorder.nested_tags = mlflow_runs.make_user_tags(command_line, nested=True)
+            _describe(recorder, command_line, stage, device, fresh=run_id is None)
+        # A program may have a run of its own open, in which this one is nested.
+        entered = mlflow.start_run(run_id=recorder.run_id, nested=mlflow.active_run() is not None)
+        with RunLease(client, recorder.run_id), entered:
+            yield recorder
+        status = "FINISHED"
+    except MlflowException as error:
+        if recorder is None or not mlflow_runs.is_deleted(client, recorder.run_id):
+            raise
+        raise RecordDeleted(
+            f"the MLflow run {recorder.run_id} was deleted while it was written, so {stage} ended; restore "
+            "it in the UI, or give the command again"
+        ) from error
+    except BaseException as error:
+        if signals.read_requested() or isinstance(error, KeyboardInterrupt | Stopped):
+            status = "KILLED"
+        raise
+    finally:
+        if recorder is not None:
+            with signals.hold_back(), mlflow_runs.unless_deleted(client, recorder.run_id):
+                recorder.flush()
+                client.set_terminated(recorder.run_id, status=status_before or status)
+
+
+def _describe(
+    recorder: RunRecorder, command_line: CommandLine, stage: str, device: ClaimedDevice, fresh: bool
+) -> None:
+    """Write the params and tags that are known before the work; a run that is added to keeps its own."""
+    tags = {"device": device.name, **owner_tags.make_owner_tags()}
+    if device.cores:
+        tags["cores"] = ",".join(map(str, device.cores))
+    if fresh:
+        tags |= {"stage": stage, **command_record.make_command_tags(command_line, stage)}
+        tags |= mlflow_runs.make_user_tags(command_line)
+    recorder.set_tags(tags)  # first the owner: from here on a killed run is found
+    if fresh:
+        command_record.log_long_command(recorder.client, recorder.run_id, command_line, stage)
+        existing = recorder.client.get_run(recorder.run_id).data.params
+        params = make_params(command_line)
+        mlflow_runs.log_params(recorder.client, recorder.run_id, params, existing)
+
+
+def _open_run(client: mlflow.MlflowClient, command_line: CommandLine, stage: str) -> str:
+    explicit = command_line.settings.tracking.run_name
+    name = explicit or make_run_name(command_line, stage)
+    experiment = adopted_run.choose_experiment(client, command_line)
+    if adopted := adopted_run.adopt_run(client, name, experiment):
+        if explicit:
+            mlflow_runs.set_tags(client, adopted, {mlflow_runs.RUN_NAME: explicit})
+        return adopted
+    return mlflow_runs.create_run(client, experiment, name, {})

@@ -1,0 +1,111 @@
+"""A run is opened, adopted or added to, and ends as what happened."""
+
+import json
+from contextlib import suppress
+
+import mlflow
+import pytest
+
+from pipeline.cli.compose import compose
+from pipeline.errors import Stopped
+from pipeline.measures import Epoch
+from pipeline.tracking import mlflow_store, run_recorder
+from pipeline.tracking.record_run import record_run
+
+
+def test_settings_command_and_owner_are_recorded(client: mlflow.MlflowClient) -> None:
+    told = compose(["optimizer=sgd", "model.hidden=7"])
+    with record_run(told, "run", HELD) as record:
+        during = client.get_run(record.run_id)
+    run = client.get_run(record.run_id)
+    assert (during.info.status, run.info.status) == ("RUNNING", "FINISHED")
+    assert run.info.run_name == "digits mlp 7 sgd float32"
+    assert run.data.params["optimizer"] == "sgd"
+    assert run.data.params["optimizer.learning_rate"] == "0.05"
+    assert run.data.params["model.hidden"] == "7"
+    assert run.data.tags["command"] == "python -m pipeline run optimizer=sgd model.hidden=7"
+    assert json.loads(run.data.tags["overrides"]) == ["optimizer=sgd", "model.hidden=7"]
+    assert run.data.tags["device"] == "some CPU, 1 core"
+    assert {"host", "pid", "pid_started", "stage"} <= set(run.data.tags)
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (Stopped, "KILLED")]
+)
+def test_a_run_ends_as_what_happened(
+    client: mlflow.MlflowClient, raised: type[BaseException], status: str
+) -> None:
+    with suppress(raised), record_run(compose([]), "run", HELD) as record:
+        record.record_epoch(
+            Epoch(number=1, device_seconds=0.5, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
+        )
+        raise raised
+    run = client.get_run(record.run_id)
+    assert run.info.status == status
+    assert run.data.metrics["train/validation_accuracy"] == 0.5  # nothing lost
+
+
+def test_the_run_of_mlflow_run_is_adopted_not_doubled(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = mlflow_store.find_or_create_experiment(client, "adopting")
+    tags = {"mlflow.source.git.repoURL": "https://secret@host/repo"}
+    opened = client.create_run(experiment, tags=tags).info.run_id
+    client.log_param(opened, "optimizer.learning_rate", "1e-3")  # as typed after -P
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
+    with record_run(compose(["optimizer.learning_rate=1e-3"]), "run", HELD) as record:
+        pass
+    assert record.run_id == opened
+    assert len(client.search_runs([experiment])) == 1
+    run = client.get_run(opened)
+    assert run.data.params["optimizer.learning_rate"] == "1e-3"
+    assert run.data.params["train.epochs"] == "10"
+    assert "secret" not in run.data.tags["mlflow.source.git.repoURL"]
+
+
+def test_a_finished_run_can_be_added_to(client: mlflow.MlflowClient) -> None:
+    with record_run(compose([]), "run", HELD) as first:
+        pass
+    with record_run(compose(["train.epochs=3"]), "evaluate", HELD, run_id=first.run_id) as second:
+        second.record_epoch(
+            Epoch(number=1, device_seconds=0.5, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
+        )
+    run = client.get_run(first.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["train.epochs"] == "10"
+    assert run.data.tags["stage"] == "run"
+
+
+def test_a_finished_run_stays_finished_where_adding_to_it_fails(client: mlflow.MlflowClient) -> None:
+    with record_run(compose([]), "run", HELD) as first:
+        pass
+    with suppress(ValueError), record_run(compose([]), "evaluate", HELD, run_id=first.run_id):
+        raise ValueError
+    assert client.get_run(first.run_id).info.status == "FINISHED"
+
+
+def test_a_run_has_its_owner_from_its_first_moment(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill right after the run was created must leave something that the next start can find."""
+
+    def killed(*_: object) -> None:
+        raise SystemError
+
+    monkeypatch.setattr(run_recorder.RunRecorder, "__init__", killed)
+    experiment = mlflow_store.find_or_create_experiment(client, "fulcrum")
+    before = {run.info.run_id for run in client.search_runs([experiment])}
+    with suppress(SystemError), record_run(compose([]), "run", HELD):
+        pytest.fail("never opened")
+    (left,) = [run for run in client.search_runs([experiment]) if run.info.run_id not in before]
+    assert left.info.status == "RUNNING"
+    assert {"host", "pid", "pid_started"} <= set(left.data.tags)
+
+
+def test_a_password_in_a_path_is_recorded_nowhere(client: mlflow.MlflowClient) -> None:
+    told = compose(["data=arrays", "data.path=https://ann:geheim@host/data.npz"])
+    with record_run(told, "run", HELD) as record:
+        pass
+    run = client.get_run(record.run_id)
+    assert "geheim" not in str(run.to_dictionary())
+    assert run.data.params["data.path"] == "https://ann:***@host/data.npz"
