@@ -8,9 +8,12 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.errors import Stopped
+from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Epoch
 from pipeline.tracking import mlflow_store, run_recorder
 from pipeline.tracking.record_run import record_run
+
+HELD = ClaimedDevice("cpu", "some CPU, 1 core", 1, "/CPU:0")
 
 
 def test_settings_command_and_owner_are_recorded(client: mlflow.MlflowClient) -> None:
