@@ -56,9 +56,11 @@ def shrink_images(images: np.ndarray, side: int = SIDE) -> np.ndarray:
 
     Each pixel is the mean of its part; further axes, such as colours, are averaged.
     """
-    grey = images.astype(np.float32)
-    if grey.ndim > 3:
-        grey = grey.reshape(*grey.shape[:3], -1).mean(axis=3)
+    colours = images.reshape(*images.shape[:3], -1)
+    grey = colours[..., 0].astype(np.float32)
+    for number in range(1, colours.shape[3]):  # ten times as fast as a mean over so short an axis
+        grey += colours[..., number]
+    grey /= colours.shape[3]
     if max(grey.shape[1:]) <= side:
         return grey
     down, across = (_make_means(size, min(side, size)) for size in grey.shape[1:])
