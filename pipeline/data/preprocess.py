@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data import feature_layers, prepared, scaling, sources, splitting
+from pipeline.data import feature_layers, prepared, repeats, scaling, sources, splitting
 from pipeline.data.features import CHARACTER, Columns, Counts, FrontEnd, SampleKind, SoundSamples, Tokens
 from pipeline.data.prepared import Prepared, PreparedContent, RowPlaces, Scaling, Split
 from pipeline.data.report import CleaningReport, Findings
@@ -165,7 +165,7 @@ def prepare(
     findings = Findings(loaded.findings)
     deduplicate = preprocess.deduplicate
     if deduplicate and isinstance(train.source, Table):
-        train, deduplicate = splitting.group_repeats(train, findings)
+        train, deduplicate = repeats.group_repeats(train, findings)
     test, validation = given.get("test"), given.get("validation")
     share = preprocess.validation
     if test is None:
@@ -175,7 +175,7 @@ def prepare(
     if validation is None:
         train, validation = splitting.split_rows(train, "preprocess.validation", share, seed, classes)
     if deduplicate:
-        train = splitting.drop_repeats(train, [validation, test], dropped, findings, classes)
+        train = repeats.drop_repeats(train, [validation, test], dropped, findings, classes)
         splitting.check_classes(train, loaded.classes)
     train = splitting.take_fraction(train, fraction, preprocess.seed, dropped)
     return _build_content(

@@ -1,30 +1,21 @@
-"""Which rows go into which split: cleaned, stratified, without repeats; rows are copied only after that."""
+"""Which rows go into which split: cleaned, stratified; rows are copied only after that."""
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
-from pipeline.data.conflicts import HashedRows, note_conflicts
-from pipeline.data.report import Findings
 from pipeline.data.samples import (
     Batch,
     RawSamples,
-    Table,
     Texts,
     copy_texts,
-    encode_rows,
     estimate_width,
     split_into_portions,
 )
 from pipeline.data.sources import LabelledSamples
 from pipeline.errors import BadData
-
-MOST_REPEATS = 0.5
-"""Where a larger share of a table's rows repeats others, there are few different ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,72 +230,3 @@ def split_stratified(
         ) from None
     is_chosen = np.isin(group_of_row, chosen)
     return split.select(~is_chosen), split.select(is_chosen)
-
-
-def group_repeats(train: RowSelection, findings: Findings) -> tuple[RowSelection, bool]:
-    """Keep equal rows of a table on one side; return whether rows of official splits are to be dropped.
-
-    Equal rows of a table are different persons as a rule. Where most rows repeat others, there are few
-    different ones, and no split could hold them apart: then they are left wherever they fall.
-    """
-    numbers: dict[bytes, int] = {}
-    groups = np.array([numbers.setdefault(row, len(numbers)) for row in _hash_rows(train)], np.int64)
-    repeats = len(train) - len(numbers)
-    if not repeats:
-        return train, True
-    if repeats > MOST_REPEATS * len(train):
-        findings.add("row", "alike others: too many to keep them in one split", count=repeats)
-        return train, False
-    if train.groups is None and train.times is None:
-        findings.add("row", "alike others: kept, in the same split as those", count=repeats)
-        return replace(train, groups=groups), True
-    return train, True
-
-
-def drop_repeats(
-    train: RowSelection,
-    other_splits: list[RowSelection],
-    dropped: dict[str, int],
-    findings: Findings,
-    classes: tuple[str, ...] = (),
-) -> RowSelection:
-    """Drop training rows that are in another split, too: a sample seen in training tests nothing.
-
-    Where that would leave nothing of a class and equal samples have equal labels, the class has so few
-    different samples that no split holds them apart: then all are kept.
-    """
-    hashes = list(_hash_rows(train))
-    others = [(split, list(_hash_rows(split))) for split in other_splits]
-    if classes:
-        splits = [
-            HashedRows(split.labels, rows, partial(split.name_row, classes))
-            for split, rows in ((train, hashes), *others)
-        ]
-        note_conflicts(splits, isinstance(train.source, Table), findings)
-    labels = {
-        row: label for split, rows in others for row, label in zip(rows, split.labels.tolist(), strict=True)
-    }
-    keep = np.array([row not in labels for row in hashes], bool)
-    agree = train.labels.dtype.kind != "f" and all(
-        labels.get(row, label) == label for row, label in zip(hashes, train.labels.tolist(), strict=True)
-    )
-    if agree and _is_lost(train.labels, keep, hashes):
-        text = "alike a validation or test row: kept, as a class has too few different ones"
-        findings.add("row", text, count=int(np.sum(~keep)))
-        return train
-    count_dropped(dropped, "repeats a validation or test row", int(np.sum(~keep)))
-    return train.select(keep)
-
-
-def _is_lost(labels: np.ndarray, keep: np.ndarray, hashes: list[bytes]) -> bool:
-    """Return whether nothing is kept of a class most of whose rows repeat each other."""
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        if not keep[rows].any():
-            return len({hashes[row] for row in rows}) <= (1 - MOST_REPEATS) * len(rows)
-    return False
-
-
-def _hash_rows(selection: RowSelection) -> Iterator[bytes]:
-    for batch in selection.iterate_portions():
-        yield from (hashlib.blake2b(row, digest_size=16).digest() for row in encode_rows(batch))

@@ -8,11 +8,12 @@ from optuna.trial import FrozenTrial
 
 from pipeline import signals
 from pipeline.search.ends.standstill import CONFIRMING
+from pipeline.search.outcomes import CONFIRM, get_trial_name
 from pipeline.search.study_store import ProposedTrial
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.search.sweep import Sweep
 from pipeline.search.sweep_spec import RunningTrial
-from pipeline.search.trial_rows import CONFIRM, get_trial_name, read_confirmed_key
+from pipeline.search.trial_rows import read_confirmed_key
 from pipeline.search.workers.job import Job
 from pipeline.settings.command_line import EPOCHS, CommandLine
 from pipeline.settings.settings import Settings

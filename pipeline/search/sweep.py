@@ -16,12 +16,12 @@ from pipeline.frontier_sampler.forecast import Outlook
 from pipeline.measures import Point
 from pipeline.search.ask_tell import TrialSuggester
 from pipeline.search.ends.standstill import describe_standstill
+from pipeline.search.outcomes import make_failed_outcome
 from pipeline.search.results import Results
 from pipeline.search.space import Params
 from pipeline.search.storage.trial_states import WORDS
 from pipeline.search.study_store import ProposedTrial, StudyStore
 from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec, make_run_command
-from pipeline.search.trial_rows import make_failed_outcome
 from pipeline.search.workers.dispatcher import Dispatcher
 from pipeline.search.workers.job import Job, Limits
 from pipeline.search.workers.pool import WorkerPool

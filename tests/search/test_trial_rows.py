@@ -8,9 +8,10 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.measures import Curve, Epoch
+from pipeline.search.outcomes import CONFIRM, make_outcome
 from pipeline.search.study_store import ProposedTrial, StudyStore
 from pipeline.search.study_trial import StudyTrial
-from pipeline.search.trial_rows import CONFIRM, VALIDATION, ResultsReader, make_outcome, read_results
+from pipeline.search.trial_rows import VALIDATION, ResultsReader, read_results
 from pipeline.search.workers.job import TrialOutcome
 
 NOBODY = ProposedTrial({}, {}, {})

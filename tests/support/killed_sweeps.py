@@ -20,9 +20,9 @@ from mlflow.entities import Run, ViewType
 from optuna.trial import FrozenTrial
 
 from pipeline.search.optuna_storage import OUTCOME
+from pipeline.search.outcomes import CONFIRM
 from pipeline.search.storage.trial_states import REQUEUES, is_interrupted
 from pipeline.search.study_store import StudyStore
-from pipeline.search.trial_rows import CONFIRM
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.publish_study import MEMBER
 from pipeline.tracking.runs.orphans import end_orphans

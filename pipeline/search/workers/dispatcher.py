@@ -10,16 +10,11 @@ from optuna.trial import FrozenTrial, TrialState
 from pipeline import signals
 from pipeline.errors import FulcrumError
 from pipeline.measures import Point
+from pipeline.search.outcomes import CONFIRM, get_trial_name, make_failed_outcome, make_outcome
 from pipeline.search.results import Results
 from pipeline.search.study_store import ProposedTrial, StudyStore
 from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec, make_run_command
-from pipeline.search.trial_rows import (
-    CONFIRM,
-    ResultsReader,
-    get_trial_name,
-    make_failed_outcome,
-    make_outcome,
-)
+from pipeline.search.trial_rows import ResultsReader
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, End, Stoppage, WorkerPool
 

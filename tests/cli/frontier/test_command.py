@@ -13,8 +13,9 @@ import pytest
 from pipeline.cli import main
 from pipeline.cli.frontier.output import NOT_CONFIRMED
 from pipeline.search.estimation.validation_split import ValidationSplit
+from pipeline.search.outcomes import CONFIRM
 from pipeline.search.study_store import ProposedTrial, StudyStore
-from pipeline.search.trial_rows import CONFIRM, VALIDATION
+from pipeline.search.trial_rows import VALIDATION
 
 Said = tuple[int, str, str]
 Ask = Callable[..., Said]
