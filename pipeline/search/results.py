@@ -190,7 +190,7 @@ class Results:
 
     @property
     def knee(self) -> FrontierPoint | None:
-        """Return the best bend of the candidates, see `frontier.find_knee`; None where there is none."""
+        """Return the best bend of the candidates, see `frontier.choosing`; None where there is none."""
         return self._choose(find_knee)
 
     @property

@@ -164,9 +164,6 @@ def _cut(text: str, limit: int) -> str:
     return mask(text.encode(errors="backslashreplace").decode())[:limit]
 
 
-# ---- what runs say of a command line --------------------------------------------------------------------
-
-
 # ---- searching ------------------------------------------------------------------------------------------
 
 

@@ -127,6 +127,3 @@ def _check_memory(prepared: "Prepared", settings: Settings) -> None:
 
 def _compose_settings(words: "Words") -> Settings:
     return compose(words).settings
-
-
-# ---- the record ---------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 The frontier stands still where the last trials, as many as `search.patience` says, or those of as many
 device-seconds, have added less than `MIN_GAIN` of the hypervolume that it has now, on log scales
-(`frontier.compute_log_hypervolume`), both in one window, that around all points so far. Half a per cent is
+(`compute_log_hypervolume`), both in one window, that around all points so far. Half a per cent is
 what an error that is smaller by a twentieth, over a quarter of the range of costs, adds on a usual study.
 """
 

@@ -178,6 +178,3 @@ def _estimate(
         further_spreads=tuple(cost_spreads[1:]),
         measure=measure,
     )
-
-
-# ---- the probability to be on the frontier -------------------------------------------------------------

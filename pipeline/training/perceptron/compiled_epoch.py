@@ -22,9 +22,6 @@ MAX_COMPILED = 64
 """Compiled shapes that a process keeps; the one used longest ago goes first."""
 
 
-# ---- what an epoch is made of -----------------------------------------------------------------------
-
-
 # ---- the loop ---------------------------------------------------------------------------------------
 
 EpochFunction = Any
