@@ -1,4 +1,4 @@
-"""The picture: how much of the one-core floor each cell reaches. Style as in `pipeline.plots`."""
+"""The picture: how much of the one-core floor each cell reaches. Style as in `pipeline.reports.style`."""
 
 import io
 from collections.abc import Sequence

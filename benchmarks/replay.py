@@ -5,7 +5,7 @@ configuration has a curve (`benchmarks.surrogates`); several tasks are searched 
 
 Nothing is trained: a table has the curve of every configuration, a strategy pays for the epochs it looks at.
 Its score is the area, over log device-seconds and log error, that its points dominate, as a share of what all
-points of the table dominate (`pipeline.frontier.Bounds.around` these points), at each device-second paid.
+points of the table dominate (`Bounds.enclose` of `pipeline.frontier.hypervolume`), at each device-second.
 `benchmarks.strategies` says what world the strategies meet. `tpe`, `nsga2` and `random` count one point a
 trial, the others every epoch. `gp`, `moasha`, `primo` and `smac` need packages of the benchmark's own
 environment (`make bench`).

@@ -3,6 +3,7 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -115,6 +116,56 @@ def test_what_stands_outside_uses_public_names_alone(folder: str) -> None:
         for line, name in private_names_of(ast.parse(path.read_text()), is_test=folder == "tests")
     ]
     assert private == []
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "examples", "tools"])
+def test_what_stands_outside_names_what_is_there(folder: str) -> None:
+    """No type checker looks at these, and most of them no test runs."""
+    absent = [
+        f"{path.relative_to(ROOT.parent)}: {name}"
+        for path in sorted((ROOT.parent / folder).rglob("*.py"))
+        for name in absent_names_of(ast.parse(path.read_text()))
+    ]
+    assert absent == []
+
+
+def absent_names_of(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module imports of ours, or reads off a module of ours, that is not there."""
+    modules: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in OURS:
+            for alias in node.names:
+                if file_of(f"{node.module}.{alias.name}"):
+                    modules[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                elif alias.name not in names_in(node.module):
+                    yield f"{node.module}.{alias.name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            module = modules[node.value.id]
+            if node.attr not in names_in(module) and not file_of(f"{module}.{node.attr}"):
+                yield f"{module}.{node.attr}"
+
+
+def file_of(module: str) -> Path | None:
+    """Return the file of a module of ours by its dotted name; None where there is no such module."""
+    path = ROOT.parent.joinpath(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+@cache
+def names_in(module: str) -> set[str]:
+    """Return the names that a module defines or imports, at any depth; those of its syntax tree."""
+    file = file_of(module)
+    nodes = list(ast.walk(ast.parse(file.read_text()))) if file else []
+    imported = {
+        alias.asname or alias.name.split(".")[0]
+        for node in nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assigned = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return imported | defined | assigned | {"__doc__", "__file__", "__name__"}
 
 
 def private_names_of(tree: ast.Module, *, is_test: bool) -> Iterator[tuple[int, str]]:
