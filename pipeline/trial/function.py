@@ -1,6 +1,7 @@
 """A generator function of the user's: called with its settings, it yields an accuracy after each epoch."""
 
 import inspect
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
@@ -44,6 +45,7 @@ class RunningFunction:
         self._trial, self._settings = trial, settings
         self._clock = LoopClock(device, watts)
         self._generator: Iterator[Any] | None = None
+        self._run_before = _find_active_run()
 
     def advance(self, number: int) -> Report | None:
         """Let the function run to its next yield; see `RunningLoop`.
@@ -111,8 +113,19 @@ class RunningFunction:
         )
 
     def close(self) -> None:
-        """End the generator; what it raises then is nobody's loss."""
+        """End the generator and the MLflow runs that it has left open; what it raises is nobody's loss."""
         close = getattr(self._generator, "close", None)
         if close is not None:
             with suppress(Exception):
                 close()
+        with suppress(Exception):  # the store is the user's, and may be gone
+            while _find_active_run() not in (None, self._run_before):
+                sys.modules["mlflow"].end_run()
+
+
+def _find_active_run() -> str | None:
+    """Find the run that MLflow's functions write into, where somebody has imported MLflow."""
+    with suppress(AttributeError):  # half imported
+        active = sys.modules["mlflow"].active_run() if "mlflow" in sys.modules else None
+        return None if active is None else str(active.info.run_id)
+    return None

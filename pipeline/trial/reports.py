@@ -88,7 +88,6 @@ def _read_number(value: object, name: str, where: str, whose: str) -> float:
             f"{', '.join(RESERVED)}, got {name!r} {where}; rename it"
         )
     if name in (ACCURACY, TEST, *LOSSES) and not math.isfinite(number):
-        raise Diverged(
-            f"{whose}: {name} must be finite, got {number} {where}; train with a smaller learning rate"
-        )
+        remedy = "leave it out" if name == TEST else "train with a smaller learning rate"
+        raise Diverged(f"{whose}: {name} must be finite, got {number} {where}; {remedy}")
     return number

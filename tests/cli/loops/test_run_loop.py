@@ -140,10 +140,13 @@ def test_a_run_of_the_loops_own_is_nested_in_that_of_the_command(
     fulcrum: Run, store: mlflow.MlflowClient
 ) -> None:
     assert fulcrum("run", *loop("tracking")).returncode == 0
-    outer, inner = runs_of(store)
-    assert (inner.info.status, outer.info.status) == ("FINISHED", "FINISHED")
+    outer, inner, forgotten = runs_of(store)
+    assert {run.info.status for run in (outer, inner, forgotten)} == {"FINISHED"}
     assert inner.data.tags["mlflow.parentRunId"] == outer.info.run_id
     assert (inner.data.metrics["own"], outer.data.metrics["accuracy"]) == (1, 0.5)
+    assert outcome_of("tracking").status == "complete"  # a worker has no run for them to be nested in
+    assert mlflow.active_run() is None
+    assert {run.info.status for run in runs_of(store)} == {"FINISHED"}
 
 
 def outcome_of(name: str, *words: str, **more: Any) -> TrialOutcome:
