@@ -1,4 +1,4 @@
-"""Files packed by gzip, bzip2, xz or zip, told by their first bytes and read as if they were not packed."""
+"""Packed files (gzip, bzip2, xz, Zstandard, zip), told by their first bytes and read as if not packed."""
 
 import bz2
 import gzip
@@ -12,8 +12,16 @@ from typing import IO, Any, cast
 
 from pipeline.errors import BadData
 
-MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
+MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"(\xb5/\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+}
 BUFFER = 1 << 18
+TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".data", ".dat", ".json", ".jsonl", ".ndjson")
+"""By these a table in a zip is told from what lies beside it."""
 UNPACKING_ERRORS = (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 """What the unpackers raise for a damaged file; RuntimeError: a password."""
 
@@ -79,7 +87,7 @@ def check_zip(path: Path) -> None:
 
 
 def find_packing(path: Path) -> str:
-    """Return how a file is packed (gzip, bzip2, xz, zip), "" for not at all.
+    """Return how a file is packed (gzip, bzip2, xz, zstd, zip), "" for not at all.
 
     Raises:
         BadData: it cannot be read.
@@ -96,7 +104,7 @@ def find_packing(path: Path) -> str:
 
 @contextmanager
 def open_bounded(path: Path) -> Iterator[IO[bytes]]:
-    """Open the bytes of a file, unpacked up to its bound; of a zip those of the one file in it.
+    """Open the bytes of a file, unpacked up to its bound; of a zip those of the one table in it.
 
     Errors of the unpackers (`UNPACKING_ERRORS`) pass.
 
@@ -107,6 +115,7 @@ def open_bounded(path: Path) -> Iterator[IO[bytes]]:
         "gzip": gzip.open,
         "bzip2": bz2.open,
         "xz": lzma.open,
+        "zstd": _open_zstd,
         "zip": _open_member,
         "": Path.open,
     }
@@ -136,8 +145,29 @@ def list_members(path: Path) -> list[str]:
     return [name for name in names if "__MACOSX" not in name and not name.rpartition("/")[2].startswith(".")]
 
 
-def _open_member(path: Path, _mode: str) -> IO[bytes]:
+def pick_member(path: Path) -> tuple[str, list[str]]:
+    """Return the name of the one table in a zip, and those of the other files in it, such as a read-me.
+
+    Raises:
+        BadData: it holds none, or several.
+        OSError, BadZipFile: it is no zip.
+    """
     names = list_members(path)
-    if len(names) != 1:
-        raise BadData(f"{path} must hold one table, got {len(names)} files; unpack it and name one of them")
-    return zipfile.ZipFile(path).open(names[0])
+    tables = [name for name in names if name.lower().endswith(TABLE_SUFFIXES)]
+    if len(names) != 1 and len(tables) != 1:
+        listed = f" ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" if names else ""
+        raise BadData(
+            f"{path} must hold one table, got {len(names)} files{listed}; unpack it and name one of them"
+        )
+    name = names[0] if len(names) == 1 else tables[0]
+    return name, [other for other in names if other != name]
+
+
+def _open_member(path: Path, _mode: str) -> IO[bytes]:
+    return zipfile.ZipFile(path).open(pick_member(path)[0])
+
+
+def _open_zstd(path: Path, _mode: str) -> IO[bytes]:
+    from pyarrow import input_stream  # Python's own comes with 3.14
+
+    return cast(IO[bytes], input_stream(str(path), compression="zstd"))

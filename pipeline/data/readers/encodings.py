@@ -22,6 +22,9 @@ READABLE = re.compile(
     r"\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]"
 )
 """Letters and signs of scripts that many people write."""
+BINARY = re.compile(r"[\x01-\x08\x0e-\x19\x1c-\x1f\x7f]")
+"""Characters that hardly any text has."""
+MOST_BINARY = 0.05
 ISO_2022 = re.compile(rb"\x1b[$(]")
 RATED_BYTES = 2**12
 """So much of the words with other bytes than ASCII is judged."""
@@ -47,10 +50,13 @@ def decode_text(content: bytes, encoding: str) -> tuple[str, str]:
     Line ends become newlines, NUL and other control characters a space.
 
     Raises:
-        UnicodeDecodeError: it is not in this encoding.
+        UnicodeDecodeError: it is not in this encoding, or no text: of many control characters.
     """
     used = find_mark(content) or encoding
-    return clean_text(content.decode(used)), used
+    text = content.decode(used)
+    if not used.startswith("utf") and len(BINARY.findall(text)) > MOST_BINARY * len(text):
+        raise UnicodeDecodeError(used, content[:1], 0, 1, "no text, by its control characters")
+    return clean_text(text), used
 
 
 def choose_encoding(content: bytes, other: str) -> str:

@@ -173,8 +173,8 @@ def _open_array(path: Path, name: str) -> object:
 def _check_name(path: Path, name: str, names: Sequence[str]) -> None:
     if name not in names:
         near = get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it holds {', '.join(names)}"
+        hint = f"did you mean {near[0]}?" if near else f"it holds {', '.join(names)};"
         raise BadData(
             f"{path} must hold the array {name}, got none of that name; {hint} "
-            "Choose arrays with data.features=... data.labels=..."
+            "choose arrays with data.features=... data.labels=..."
         )

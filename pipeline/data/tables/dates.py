@@ -1,5 +1,6 @@
 """Dates and times as people write them, found by column and read as seconds since 1970 (UTC)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,36 +11,40 @@ from pipeline.data.tables.numbers import write_in_ascii
 
 DAY = 86400.0
 MONTHS = (
-    "jan|ene|gen|jän",
-    "feb|fév|fev",
-    "mar|mär|mrz|maa",
-    "apr|avr|abr",
-    "may|mai|mei|mag|maj",
-    "jun|juin|giu",
-    "jul|juil|lug",
-    "aug|aoû|aou|ago",
-    "sep|set",
-    "oct|okt|ott|out",
-    "nov",
-    "dec|dez|déc|dic",
+    "jan|ene|gen|jän|ian|led(?:na|en)|sty(?:cz|$)|oca(?:k|$)|tammi|янв|січ|ιαν",
+    "feb|fév|fev|úno|lut|şub|helmi|фев|лют|φεβ",
+    "mar|mär|mrz|mrt|maa|már|bře|мар|бер|μαρ|μάρ",
+    "apr|avr|abr|ápr|dub(?:n|en)|kwi|nisa|huhti|апр|кві|απρ",
+    "may|mai|mei|mag|maj|máj|kvě|touko|май|мая|тра|μαι|μαΐ|μάι",
+    "jun|juin|giu|jún|iun|červ|cze(?:r|$)|haz|kesä|июн|чер|ιουν|ιούν",
+    "jul|juil|lug|júl|iul|červenec|července|lip(?:i|c|$)|tem|heinä|июл|лип|ιουλ|ιούλ",
+    "aug|aoû|aou|ago|agu|ağu|srp|sie(?:rp|$)|elok|авг|сер|αυγ|αύγ",
+    "sep|set|sze|zář|wrz|eyl|syys|сен|вер|σεπ",
+    "oct|okt|ott|out|říj|paź|eki(?:m|$)|loka|окт|жов|οκτ",
+    "nov|noi|lis(?:to|$)|kas(?:ı|$)|marr|ноя|лис|νοε|νοέ",
+    "dec|dez|déc|dic|des(?:e|$)|prosin|gru(?:d|$)|ara(?:l|$)|joulu|дек|гру|δεκ",
 )
-"""How the names of the months begin in English, German, French, Spanish, Italian, Portuguese and Dutch."""
+"""How the names of the months begin: English, German, French, Spanish, Italian, Portuguese, Dutch, Romanian,
+Danish, Swedish, Norwegian, Finnish, Polish, Czech, Hungarian, Turkish, Russian, Ukrainian and Greek."""
 CLOCK = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?"
     r"\s*(?P<half>[AaPp])?(?:\.?[Mm]\.?)?"
 )
 TIME = rf"(?:(?:T|:|,?\s+){CLOCK}\s*(?P<zone>Z|UTC|GMT|[+-]\d{{2}}:?\d{{2}})?)?"
 WEEKDAY = r"(?:(?:[Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)[a-z]*\.?,?\s+)?"
-NAME = r"(?P<name>[A-Za-z\x{80}-\x{10ffff}]{3,10})"
+NAME = r"(?P<name>[A-Za-z\x{80}-\x{10ffff}]{3,12})"
 """Letters, ASCII or beyond; to compile `\\p{L}` takes RE2 a hundred times as long."""
 ENDING = "(?:st|nd|rd|th)?"
 GAP = r"(?:[-/., ]+|\s+de\s+)"
+YEAR_WORD = r"(?:\s*(?:года|року|г|р)\.?)?"
+"""What stands behind a year in Russian and Ukrainian."""
 PATTERNS = {
     "year-month-day": rf"(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){TIME}",
     "day/month/year": rf"(?P<day>\d{{1,2}})[-/. ](?P<month>\d{{1,2}})[-/. ](?P<year>\d{{4}}|\d{{2}}){TIME}",
     "month/day/year": rf"(?P<month>\d{{1,2}})[-/. ](?P<day>\d{{1,2}})[-/. ](?P<year>\d{{4}}|\d{{2}}){TIME}",
-    "day name year": rf"{WEEKDAY}(?P<day>\d{{1,2}}){ENDING}{GAP}?{NAME}{GAP}?"
-    rf"(?P<year>\d{{4}}|\d{{2}}){TIME}",
+    "day name year": rf"\[?{WEEKDAY}(?P<day>\d{{1,2}}){ENDING}{GAP}?{NAME}{GAP}?"
+    rf"(?P<year>\d{{4}}|\d{{2}}){YEAR_WORD}{TIME}\]?",
+    "year name day": rf"(?P<year>\d{{4}})[-/. ]+{NAME}[-/. ]+(?P<day>\d{{1,2}})\.?{TIME}",
     "name day year": rf"{WEEKDAY}{NAME}[-/. ]+(?P<day>\d{{1,2}}){ENDING},?[-/. ]+(?P<year>\d{{4}}){TIME}",
     "name day time year": rf"{WEEKDAY}{NAME}\s+(?P<day>\d{{1,2}})\s+{CLOCK}"
     r"\s+(?P<zone>[+-]\d{4}|[A-Z]{3,4})?\s*(?P<year>\d{4})",
@@ -49,7 +54,10 @@ PATTERNS = {
     "name year": rf"{NAME}{GAP}(?P<year>\d{{4}})",
     "name-year": rf"{NAME}[-'](?P<year>\d{{2}})",
     "year quarter": r"(?P<year>\d{4})[-/ ]?[QqTK](?P<quarter>[1-4])",
-    "yearmonthday": r"(?P<year>19\d\d|20\d\d)(?P<month>\d\d)(?P<day>\d\d)",
+    "quarter year": r"[QqTK](?P<quarter>[1-4])[-/ ](?P<year>\d{4})",
+    "year-week": r"(?P<year>\d{4})-?W(?P<week>\d{2})(?:-?(?P<weekday>[1-7]))?",
+    "yearmonthday": r"(?P<year>19\d\d|20\d\d)(?P<month>\d\d)(?P<day>\d\d)"
+    r"(?:T(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)?(?P<zone>Z|[+-]\d{2}:?\d{2})?)?",
     "clock": CLOCK,
     "duration": r"(?:(?P<days>\d+) days?,? \+?)?(?P<long>\d+):(?P<minute>\d{2})"
     r"(?::(?P<second>\d{2}(?:[.,]\d+)?))?",
@@ -130,29 +138,50 @@ def _parse_pattern(cells: Any, pattern: str) -> np.ndarray:
         )
         return np.asarray(pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
 
-    year, day = number("year", 1970), number("day", 1)
-    month = _number_months(texts["name"]) if "name" in names else number("month", 1)
-    if "quarter" in names:
-        month = 3 * number("quarter", 1) - 2
-    if "year" in names:
-        is_short = np.asarray(pc.fill_null(pc.equal(pc.utf8_length(texts["year"]), 2), False))
-        year = np.where(is_short, year + np.where(year < 70, 2000, 1900), year)
     hour, minute, second = number("hour", 0), number("minute", 0), number("second", 0)
     if "half" in names:
         half = pc.utf8_lower(pc.fill_null(texts["half"], ""))
         is_half, is_afternoon = np.asarray(pc.not_equal(half, "")), np.asarray(pc.equal(half, "p"))
         hour = np.where(is_half, hour % 12 + 12 * is_afternoon, hour)
-    exists = (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second < 61)
     with np.errstate(invalid="ignore"):
-        days = count_days(year, month, day)
-        # The first of the next month is not before this day.
-        exists &= days < count_days(year + (month == 12), month % 12 + 1, np.ones_like(day))
+        days = _find_days(texts, number)
+    exists = ~np.isnan(days) & (hour < 24) & (minute < 60) & (second < 61)
     seconds = days * DAY + hour * 3600 + minute * 60 + second
     seconds = seconds + number("days", 0) * DAY + number("long", 0) * 3600
     if "zone" in names:
         seconds = seconds - _measure_zones(texts["zone"])
     exists &= np.asarray(pc.is_valid(groups))
     return np.where(exists, seconds, np.nan)
+
+
+def _find_days(texts: dict[str, Any], number: Callable[[str, float], np.ndarray]) -> np.ndarray:
+    """Return days float64 [n] since 1970, NaN for one that does not exist. `number`: a part, or a default."""
+    year, day = number("year", 1970), number("day", 1)
+    if "year" in texts:
+        is_short = np.asarray(pc.fill_null(pc.equal(pc.utf8_length(texts["year"]), 2), False))
+        year = np.where(is_short, year + np.where(year < 70, 2000, 1900), year)
+    if "week" in texts:
+        return _count_weeks(year, number("week", 1), number("weekday", 1))
+    month = _number_months(texts["name"]) if "name" in texts else number("month", 1)
+    if "quarter" in texts:
+        month = 3 * number("quarter", 1) - 2
+    days = count_days(year, month, day)
+    exists = (month >= 1) & (month <= 12) & (day >= 1)
+    # The first of the next month is not before this day.
+    exists &= days < count_days(year + (month == 12), month % 12 + 1, np.ones_like(day))
+    return np.where(exists, days, np.nan)
+
+
+def _count_weeks(year: np.ndarray, week: np.ndarray, weekday: np.ndarray) -> np.ndarray:
+    """Return the days since 1970 of dates by week: the first has January 4 in it, Monday is 1 (ISO 8601)."""
+
+    def find_first(years: np.ndarray) -> np.ndarray:
+        fourth = count_days(years, np.ones_like(years), np.full_like(years, 4))
+        return np.asarray(fourth - (fourth + 3) % 7)  # 1970-01-01 was a Thursday
+
+    monday = find_first(year) + 7 * (week - 1)
+    exists = (week >= 1) & (monday < find_first(year + 1))
+    return np.where(exists, monday + weekday - 1, np.nan)
 
 
 def _number_months(names: Any) -> np.ndarray:

@@ -22,6 +22,14 @@ from pipeline.settings.tables import Csv
 SEPARATORS = (",", ";", "\t", "|", " ")
 SAMPLE_LETTERS = 1 << 16
 SAMPLE_ROWS = 200
+QUOTED = {
+    quote: re.compile(rf"(?:^|[,;\t|]) *{quote}[^{quote}\n]*{quote} *(?=[,;\t|\r\n]|$)") for quote in "\"'"
+}
+"""A cell in quotes, which may hold separators."""
+RULER = re.compile(r"[\s|+:=-]*[-=]{3,}[\s|+:=-]*")
+"""What programs draw below a header, and around a table: ---|---, +-----+."""
+END_OF_FILE = "\x1a"
+"""What DOS wrote at the end of a text."""
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
 NO_QUOTE = "none"
 
@@ -80,9 +88,9 @@ def _count_cells(dialect: Dialect, line: str) -> int:
 
 def _find_quote(lines: Sequence[str]) -> str:
     """Return the quote that stands around more cells: `"`, or `'` where it is used in its place."""
-    cells = [cell.strip() for line in lines[:SAMPLE_ROWS] for cell in re.split(r"[,;\t|]", line)]
-    quoted = {quote: sum(len(cell) > 1 and cell[0] == cell[-1] == quote for cell in cells) for quote in "\"'"}
-    return "'" if quoted["'"] > max(quoted['"'], len(cells) // 4) else '"'
+    sample = lines[:SAMPLE_ROWS]
+    quoted = {quote: sum(len(cell.findall(line)) for line in sample) for quote, cell in QUOTED.items()}
+    return "'" if quoted["'"] > max(quoted['"'], len(sample) // 2) else '"'
 
 
 def _rate_dialect(dialect: Dialect, lines: Sequence[str]) -> tuple[float, bool, int]:
@@ -123,7 +131,7 @@ class DelimitedFile:
     """The rows of a text file.
 
     `bad_rows` lists the lines that were left out with `data.on_error=skip`; `repeated_headers` those that
-    repeat the header, as in files that were joined.
+    repeat the header, as in files that were joined; `rulers` those of nothing but strokes.
     """
 
     def __init__(self, path: Path, open_text: OpenText, data: Csv) -> None:
@@ -133,6 +141,7 @@ class DelimitedFile:
         self.separator = self._dialect.separator
         self.bad_rows: list[int] = []
         self.repeated_headers: list[int] = []
+        self.rulers: list[int] = []
 
     def read_head(self, rows: int) -> list[list[str]]:
         """Return the cells of the first rows; of an absent one there are none."""
@@ -142,8 +151,8 @@ class DelimitedFile:
     def read_body(self, names: Sequence[str], skip: int) -> Iterator[Row]:
         """Yield the rows after the first `skip`, each with a cell for each of the names.
 
-        Rows that repeat the names are left out. An empty cell at the end of a longer row is a separator too
-        many.
+        Rows that repeat the names are left out, and rulers: below the header, and of another width. An empty
+        cell at the end of a longer row is a separator too many.
 
         Raises:
             BadData: a row has another number of cells, or a quote that is opened is not closed.
@@ -151,7 +160,10 @@ class DelimitedFile:
         rows, width = self._read_rows(), len(names)
         for _ in range(skip):
             next(rows, None)
-        for line, cells in rows:
+        for number, (line, cells) in enumerate(rows):
+            if (number == 0 or len(cells) != width) and RULER.fullmatch("".join(cells)):
+                self.rulers.append(line)
+                continue
             if skip and cells[-1].strip() == names[-1] and _clean(cells) == list(names):
                 self.repeated_headers.append(line)
                 continue
@@ -191,7 +203,7 @@ class DelimitedFile:
                     ) from None
                 if reader.line_num + self._dialect.skipped > line + 1:
                     self._check_long_row(line, cells)
-                if cells:
+                if cells and cells != [END_OF_FILE]:
                     yield line, cells
 
     def _check_long_row(self, line: int, cells: list[str]) -> None:

@@ -44,6 +44,7 @@ ROW_NUMBERS, IDENTIFIER = "row numbers", "a number of its own in every row"
 NAMES = "nearly every row has another word (a name or an identifier)"
 SENTINEL = "with {0} far from all other numbers: data.missing=[{0}] if it stands for an empty cell"
 FIGURES = "taken for categories though made of numbers: write them as columns of numbers if they are amounts"
+FIGURE_NAMES = "nearly every row has another, made of numbers: write amounts as columns of numbers"
 CODE_NAMES = "{}: nearly every row has another"
 CODES = "of {}, taken for categories"
 
@@ -149,7 +150,9 @@ def _find_reason(content: ColumnContent, choice: TypeChoice, cells: Any) -> str:
     if is_category:
         if choice.column.kind is Kind.text or not _has_many_values(content):
             return ""
-        return CODE_NAMES.format(choice.code) if choice.code else NAMES
+        if choice.code:
+            return CODE_NAMES.format(choice.code)
+        return FIGURE_NAMES if are_figures(content) else NAMES
     if choice.column.date or distinct < content.rows:
         return ""
     numbers, _ = read_numbers(choice.with_format(choice.formats[0]), cells.combine_chunks())

@@ -1,8 +1,11 @@
 """Tables that are no rows of text: Excel, Parquet, Arrow and JSON lines; their cells become text, exactly."""
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,6 +23,7 @@ from pipeline.errors import BadData, read_first_line
 
 MOST_ROWS = 10**8
 """Fewer are no matter of trust."""
+MERGED = re.compile(rb'<mergeCell ref="([A-Z0-9:]+)"')
 
 
 def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace, findings: Findings) -> CellTable:
@@ -48,17 +52,37 @@ def collect_arrow(
     schema: Any, batches: Iterable[Any], scratch: ScratchSpace, findings: Findings
 ) -> CellTable:
     """Collect the cells of record batches as text; columns of lists or records are left out."""
-    keep = [number for number, field in enumerate(schema) if not pa.types.is_nested(field.type)]
-    names = [schema.names[number] for number in keep]
-    nested = [name for name in schema.names if name not in names]
+    batches = iter(batches)
+    first = list(islice(batches, 1))
+    nested = [
+        name for name, field in zip(schema.names, schema, strict=True) if pa.types.is_nested(field.type)
+    ]
+    raw = [name for batch in first for name in _find_bytes(batch)]
     findings.add("column", "left out: lists or records", ", ".join(nested[:8]), len(nested))
+    findings.add("column", "left out: bytes that are no text", ", ".join(raw[:8]), len(raw))
+    keep = [number for number, name in enumerate(schema.names) if name not in {*nested, *raw}]
+    names = [schema.names[number] for number in keep]
     texts = pa.schema([(str(number), pa.large_string()) for number in range(len(names))])
     made = (
         pa.record_batch([_make_text(batch.column(number)) for number in keep], schema=texts)
-        for batch in batches
+        for batch in chain(first, batches)
     )
     content = collect_batches(texts, made, scratch)
     return CellTable(tuple(names), content, np.arange(1, content.num_rows + 1))
+
+
+def _find_bytes(batch: Any) -> list[str]:
+    """Return the names of columns of bytes that are no text; some programs write texts as bytes."""
+    names = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            try:
+                pc.cast(column, pa.large_string())
+            except pa.ArrowInvalid:
+                names.append(name)
+        elif pa.types.is_fixed_size_binary(column.type):
+            names.append(name)
+    return names
 
 
 def _check_rows(path: Path, rows: int) -> None:
@@ -101,11 +125,12 @@ def _make_text(column: Any) -> Any:
 
 
 def read_excel(
-    path: Path, scratch: ScratchSpace, header: bool | None, label: str = ""
-) -> tuple[CellTable, list[str]]:
-    """Read the first sheet of an .xlsx file; return the names of the other sheets, too.
+    path: Path, scratch: ScratchSpace, header: bool | None, label: str, findings: Findings
+) -> CellTable:
+    """Read the first sheet of an .xlsx file that is not hidden and has the label, else the first of them.
 
-    `label`: the name of a column, by which the header is found below titles.
+    Cells merged with the one above have its value. `label`: the name of a column, by which the header is
+    found below titles.
 
     Raises:
         BadData: `openpyxl` is not installed, or the file is damaged.
@@ -120,12 +145,14 @@ def read_excel(
     try:
         check_zip(path)
         book = load_workbook(path, read_only=True, data_only=True)
-        sheet, *others = book.worksheets
+        sheet = _choose_sheet(book.worksheets, label)
+        others = [each.title for each in book.worksheets if each is not sheet]
         rows = [
             (line, row)
             for line, row in enumerate(sheet.iter_rows(values_only=True), 1)
             if any(cell is not None for cell in row)
         ]
+        merged = _find_merged(path, sheet)
     except BadData:
         raise
     except Exception as error:  # openpyxl raises whatever its parsers do
@@ -141,7 +168,43 @@ def read_excel(
         head = [[(cell or "").strip() for cell in cells] for _, cells in filled[:HEAD_ROWS]]
         above = count_rows_above([*head, []], label)
         names, body = head[above], filled[above + 1 :]
-    return collect_cells(names, body, scratch), [another_.title for another_ in others]
+        findings.add("row", "left out: above the header", ", ".join(filter(None, head[0])), above)
+    findings.add("sheet", f"left out: {sheet.title} is read", ", ".join(others[:8]), len(others))
+    _fill_merged(body, merged, findings)
+    return collect_cells(names, body, scratch)
+
+
+def _choose_sheet(sheets: Sequence[Any], label: str) -> Any:
+    visible = [sheet for sheet in sheets if sheet.sheet_state == "visible"] or sheets
+    for sheet in visible:
+        head = sheet.iter_rows(max_row=HEAD_ROWS, values_only=True)
+        if any(str(cell).strip() == label for row in head for cell in row):
+            return sheet
+    return visible[0]
+
+
+def _find_merged(path: Path, sheet: Any) -> list[tuple[int, int, int, int]]:
+    """Return the merged cells of a sheet (left, top, right, bottom), which openpyxl does not read in rows."""
+    from openpyxl.utils import range_boundaries
+
+    with zipfile.ZipFile(path) as archive:
+        _, _, behind = archive.read(sheet._worksheet_path).rpartition(b"</sheetData>")
+    return [range_boundaries(ref.decode()) for ref in MERGED.findall(behind)]
+
+
+def _fill_merged(
+    body: Sequence[tuple[int, list[str | None]]],
+    merged: Sequence[tuple[int, int, int, int]],
+    findings: Findings,
+) -> None:
+    """Write the value of a merged cell into those below that belong to it, as a person sees them."""
+    by_line, filled = dict(body), 0
+    for left, top, _, bottom in merged:
+        for line in range(top + 1, bottom + 1):
+            if top in by_line and line in by_line and by_line[top][left - 1] is not None:
+                by_line[line][left - 1] = by_line[top][left - 1]
+                filled += 1
+    findings.add("cell", "merged with the one above: its value is used", "", filled)
 
 
 def _write_cell(cell: object) -> str | None:

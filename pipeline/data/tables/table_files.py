@@ -1,18 +1,20 @@
 """A table from a file of any form, told by its first bytes and its name."""
 
+import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.data.readers.compression import find_packing, open_unpacked
+from pipeline.data.readers.compression import find_packing, list_members, open_unpacked, pick_member
+from pipeline.data.readers.encodings import AUTO
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables import row_files
 from pipeline.data.tables.cells import CellTable, collect_cells
 from pipeline.data.tables.delimited import DelimitedFile
 from pipeline.data.tables.headers import HEAD_ROWS, count_rows_above, has_header
-from pipeline.data.tables.text_files import OpenText, make_opener
+from pipeline.data.tables.text_files import OpenText, find_encoding, make_opener
 from pipeline.errors import BadData
 from pipeline.settings.tables import Csv
 
@@ -30,7 +32,6 @@ OTHER_FORMS = {
     b"\x93NUMPY": "a numpy array (data=arrays reads .npz)",
     b"7z\xbc\xaf": "a 7z archive",
     b"Rar!": "a RAR archive",
-    b"(\xb5/\xfd": "a Zstandard archive",
     b"$FL2": "an SPSS file",
     b"<stata_dta>": "a Stata file",
     b"<!DOCTYPE": "a web page",
@@ -40,6 +41,18 @@ OTHER_FORMS = {
     b"@relation": "an ARFF file",
 }
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+PACKED_FORMS = {
+    b"PAR1": "a packed Parquet file",
+    b"ARROW1": "a packed Arrow file",
+    b"PK\x03\x04": "a packed zip",
+}
+ZIPPED_FORMS = {
+    "content.xml": "an OpenDocument sheet (.ods)",
+    "xl/workbook.bin": "a binary Excel file (.xlsb)",
+    "word/document.xml": "a Word document",
+    "Index/Document.iwa": "a Numbers document",
+}
+"""Documents that are a zip, by a file in it."""
 
 
 def read_table(path: Path, data: Csv, scratch: ScratchSpace, findings: Findings) -> CellTable:
@@ -53,23 +66,25 @@ def read_table(path: Path, data: Csv, scratch: ScratchSpace, findings: Findings)
     if head.startswith((b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")):
         table = row_files.read_arrow(path, head.startswith(b"PAR1"), scratch, findings)
     elif find_packing(path) == "zip" and _holds_sheets(path):
-        table, others = row_files.read_excel(path, scratch, data.header, data.label)
-        findings.add("sheet", "left out: only the first is read", ", ".join(others), len(others))
+        table = row_files.read_excel(path, scratch, data.header, data.label, findings)
     else:
         _refuse_other_forms(path, head)
-        opener = make_opener(path, data.encoding)
-        name = (
-            path.name.lower()
-            .removesuffix(".gz")
-            .removesuffix(".bz2")
-            .removesuffix(".xz")
-            .removesuffix(".zip")
-        )
+        opener = make_opener(path, _choose_encoding(path, data.encoding, findings))
+        name = re.sub(r"\.(gz|bz2|xz|zst|zip)$", "", path.name.lower())
         if name.endswith(JSON_SUFFIXES):
             table = row_files.read_json_lines(path, opener, scratch)
         else:
             table = _read_delimited(path, opener, data, scratch, findings)
     return replace(table, names=_name_columns(table.names, path))
+
+
+def _choose_encoding(path: Path, encoding: str, findings: Findings) -> str:
+    """Return the encoding of a text; tell of one that was found, and of what lies beside it in a zip."""
+    others = pick_member(path)[1] if find_packing(path) == "zip" else []
+    findings.add("file", "left out: beside the table in the zip", ", ".join(others[:8]), len(others))
+    if encoding == AUTO and (encoding := find_encoding(path)) != "utf-8":
+        findings.add("table", f"read as {encoding} (data.encoding=... if letters look wrong)", path.name)
+    return encoding
 
 
 def _holds_sheets(path: Path) -> bool:
@@ -81,13 +96,26 @@ def _holds_sheets(path: Path) -> bool:
 
 
 def _refuse_other_forms(path: Path, head: bytes) -> None:
-    with open_unpacked(path) as file:
-        is_tar = file.read(512)[257:262] == b"ustar"
-    for magic, form in {**OTHER_FORMS, head: "a tar archive"}.items() if is_tar else OTHER_FORMS.items():
-        if head.startswith(magic):
-            raise BadData(
-                f"{path} must be CSV, TSV, JSON lines, Parquet, Arrow or .xlsx, got {form}; save it as CSV"
-            )
+    form = _find_zipped_form(path) if find_packing(path) == "zip" else ""
+    if not form:
+        with open_unpacked(path) as file:
+            inner = file.read(512)
+        forms = OTHER_FORMS if inner.startswith(head) else OTHER_FORMS | PACKED_FORMS
+        form = next((form for magic, form in forms.items() if inner.startswith(magic)), "")
+        form = "a tar archive" if inner[257:262] == b"ustar" else form
+    if form:
+        raise BadData(
+            f"{path} must be CSV, TSV, JSON lines, Parquet, Arrow or .xlsx, got {form}; unpack it, or "
+            "save it as CSV"
+        )
+
+
+def _find_zipped_form(path: Path) -> str:
+    try:
+        names = set(list_members(path))
+    except zipfile.BadZipFile:
+        return ""
+    return next((form for name, form in ZIPPED_FORMS.items() if name in names), "")
 
 
 def _read_delimited(
@@ -111,6 +139,7 @@ def _read_delimited(
     for lines, reason in (
         (file.bad_rows, "another number of cells"),
         (file.repeated_headers, "repeats the header"),
+        (file.rulers, "nothing but strokes"),
     ):
         findings.add("row", f"left out: {reason}", f"line {lines[0]}" if lines else "", len(lines))
     return replace(table, separator=file.separator)

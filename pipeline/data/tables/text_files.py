@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from pipeline.data.readers.alphabets import SCRIPTS
 from pipeline.data.readers.compression import open_unpacked
 from pipeline.data.readers.encodings import AUTO, detect_encoding, find_mark, judge_encoding
 from pipeline.errors import BadData
+from pipeline.formatting import shorten
 
 CHUNK_BYTES = 1 << 18
 OpenText = Callable[[], AbstractContextManager[TextIO]]
@@ -49,9 +51,29 @@ def find_encoding(path: Path) -> str:
             if both.count(0) > len(both) // 4:
                 return detect_encoding([both])
             if not _is_utf8(both, whole=len(chunk) < CHUNK_BYTES):
-                return judge_encoding(both[both.find(b"\n") + 1 :] or both)
+                encoding = judge_encoding(both[both.find(b"\n") + 1 :] or both)
+                _refuse_mixed(path, before + chunk, encoding)
+                return encoding
             before = chunk
     return "utf-8"
+
+
+def _refuse_mixed(path: Path, content: bytes, encoding: str) -> None:
+    """Raise BadData where some lines are UTF-8 and others are not, as in files that were joined.
+
+    Only where each letter has one byte: hardly any line of such an encoding is UTF-8 by chance.
+    """
+    if encoding in SCRIPTS:
+        return
+    lines = [line for line in content.splitlines() if not line.isascii()]
+    are_utf8 = ["\ufffd" not in line.decode("utf-8", "replace") for line in lines]
+    if sum(are_utf8) >= max(2, len(lines) // 10):
+        one = shorten(lines[are_utf8.index(True)].decode(), 40)
+        other = shorten(lines[are_utf8.index(False)].decode(encoding, "replace"), 40)
+        raise BadData(
+            f"{path} must be text in one encoding, got UTF-8 as in {one!r}, and {encoding} as in {other!r}; "
+            "write it as UTF-8, or set data.encoding=... to read all of it so"
+        )
 
 
 def _is_utf8(content: bytes, whole: bool) -> bool:

@@ -145,6 +145,11 @@ def test_what_nobody_sees_is_taken_off() -> None:
     assert clean_text("\ufeffone\r\ntwo\rthree\x00four\x1b\tfive\ufeff") == "one\ntwo\nthree four \tfive "
 
 
+def test_what_is_no_text_says_so() -> None:
+    with pytest.raises(UnicodeDecodeError, match="no text, by its control characters"):
+        decode_text(bytes(range(256)) * 3, "mac_cyrillic")
+
+
 def test_an_encoding_that_does_not_fit_says_so() -> None:
     with pytest.raises(UnicodeDecodeError):
         decode_text("é".encode("cp1252"), "utf-8")

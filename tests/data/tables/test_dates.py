@@ -44,6 +44,19 @@ def cells(*texts: str) -> pa.Array:
         ("3 juil. 2019", "day name year", "2019-07-03T00:00:00"),
         ("1 de agosto de 2019", "day name year", "2019-08-01T00:00:00"),
         ("11 dicembre 2019", "day name year", "2019-12-11T00:00:00"),
+        ("2 мая 2021 г.", "day name year", "2021-05-02T00:00:00"),
+        ("3 października 2021", "day name year", "2021-10-03T00:00:00"),
+        ("3. července 2021", "day name year", "2021-07-03T00:00:00"),
+        ("4 Ağustos 2021", "day name year", "2021-08-04T00:00:00"),
+        ("5 Ιανουαρίου 2021", "day name year", "2021-01-05T00:00:00"),
+        ("6 marraskuuta 2021", "day name year", "2021-11-06T00:00:00"),
+        ("2021. január 5.", "year name day", "2021-01-05T00:00:00"),
+        ("2021-Jan-05", "year name day", "2021-01-05T00:00:00"),
+        ("[01/Jan/2021:10:00:00 +0100]", "day name year", "2021-01-01T09:00:00"),
+        ("20210105T103000Z", "yearmonthday", "2021-01-05T10:30:00"),
+        ("Q3 2021", "quarter year", "2021-07-01T00:00:00"),
+        ("2020-W53-7", "year-week", "2021-01-03T00:00:00"),
+        ("2026-W01", "year-week", "2025-12-29T00:00:00"),
     ],
 )
 def test_dates_are_read_as_people_write_them(text: str, pattern: str, wanted: str) -> None:
@@ -58,7 +71,8 @@ def test_a_date_that_may_be_read_in_two_ways_has_two_patterns() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2020-02-30", "2019-02-29", "31.04.2020", "2020-13-01", "25:61", "a", "1.5", "10.1.2.3"]
+    "text",
+    ["2020-02-30", "2021-W53", "2019-02-29", "31.04.2020", "2020-13-01", "25:61", "a", "1.5", "10.1.2.3"],
 )
 def test_days_that_do_not_exist_are_no_dates(text: str) -> None:
     assert find_patterns(cells(text)) == []

@@ -50,7 +50,26 @@ def count(form: Callable[[int], str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "word", ["-", ".", "?", "NA", "N/A", "#N/A", "null", "None", "nan", "n.a.", "--", "inf", " "]
+    "word",
+    [
+        "-",
+        ".",
+        "?",
+        "NA",
+        "N/A",
+        "#N/A",
+        "null",
+        "None",
+        "nan",
+        "n.a.",
+        "--",
+        "inf",
+        " ",
+        "н/д",
+        "k. A.",
+        "#¡DIV/0!",
+        "无",
+    ],
 )
 def test_words_for_nothing_are_empty_cells_among_numbers(tmp_path: Path, word: str) -> None:
     loaded = load_column(tmp_path, count(lambda row: word if row % 3 == 0 else f"{row / 7:.3f}"))
@@ -138,6 +157,8 @@ def test_numbers_in_two_units_are_refused(tmp_path: Path) -> None:
         ("customer_id", count(lambda row: str(row * 37 % 1009)), "a number of its own in every row"),
         ("v", count(lambda row: f"C{row:05}"), "nearly every row has another word"),
         ("v", count(lambda row: f"{row:05}"), "nearly every row has another word"),
+        ("v", count(lambda row: f"{row + 1} 1/2"), "nearly every row has another, made of numbers: write"),
+        ("v", count(lambda row: f"{row}.5±0.2"), "nearly every row has another, made of numbers: write"),
         ("v", count(lambda row: f"192.168.{row}.{row * 3}"), "IP addresses: nearly every row has another"),
         ("v", count(lambda row: f"10.0.0.{row}/24"), "IP addresses: nearly every row has another"),
         ("v", count(lambda row: f"+49 151 23{row:05}"), "telephone numbers: nearly every row has another"),

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import zipfile
@@ -80,10 +81,27 @@ def test_a_text_is_read_however_it_is_written(tmp_path: Path, form: str) -> None
     assert rows_of(table) == ROWS
 
 
+def pack_zstd(content: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def make_zip(**files: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, inner in files.items():
+            archive.writestr(name, inner)
+    return content.getvalue()
+
+
 PACKED: dict[str, Callable[[Path, bytes], object]] = {
     "t.csv.gz": lambda path, content: path.write_bytes(gzip.compress(content)),
     "t.csv.bz2": lambda path, content: path.write_bytes(bz2.compress(content)),
     "t.csv.xz": lambda path, content: path.write_bytes(lzma.compress(content)),
+    "t.csv.zst": lambda path, content: path.write_bytes(pack_zstd(content)),
     "t.zip": write_zip,
     "gz without its name.csv": lambda path, content: path.write_bytes(gzip.compress(content)),
 }
@@ -177,6 +195,11 @@ def test_a_bad_file_is_one_line(tmp_path: Path, content: str, changes: dict[str,
         (b"%PDF-1.7\n", "a PDF document"),
         (b"SQLite format 3\x00", "an SQLite database"),
         (b"PAR1 but cut", "must be a whole table"),
+        (pack_zstd(TEXT.encode())[:-4], "must be a whole file"),
+        (make_zip(**{"content.xml": b"<a/>", "mimetype": b""}), "an OpenDocument sheet"),
+        (make_zip(inner=make_zip(t=TEXT.encode())), "got a packed zip; unpack it"),
+        (gzip.compress(b"PAR1..."), "got a packed Parquet file; unpack it"),
+        (make_zip(**{"a.csv": b"", "b.csv": b"", "c.txt": b""}), "got 3 files (a.csv, b.csv, c.txt)"),
         (b"PK\x03\x04 but cut", "must be a whole file"),
         (b"\x1f\x8b\x08 but cut", "must be a whole file"),
         (b"\xfd7zXZ\x00 but cut", "must be a whole file"),
@@ -188,6 +211,82 @@ def test_what_is_no_table_is_named(tmp_path: Path, head: bytes, what: str) -> No
     with pytest.raises(BadData) as caught:
         read(path)
     places.assert_one_line(caught, what)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a,b,y\n---,---,---\n0.13,dark,yes\n-0.5,blue,no\n",
+        "| a | b | y |\n|---|:--|---|\n| 0.13 | dark | yes |\n| -0.5 | blue | no |\n",
+        "+---+--+\n| a | b | y |\n+---+--+\n| 0.13 | dark | yes |\n| -0.5 | blue | no |\n+---+--+\n",
+        "a,b,y\r\n0.13,dark,yes\r\n-0.5,blue,no\r\n\x1a",
+    ],
+)
+def test_what_programs_draw_around_a_table_is_left_out(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content.encode())
+    table = read(path)
+    used = [table.get_column(name).to_pylist() for name in "aby"]
+    assert used == [["0.13", "-0.5"], ["dark", "blue"], ["yes", "no"]]
+
+
+def test_a_separator_within_other_quotes_is_a_letter(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,y\n0.13,'red, dark','yes'\n-0.5,'it is, too','no'\n")
+    assert rows_of(read(path)) == [("0.13", "red, dark", "yes"), ("-0.5", "it is, too", "no")]
+
+
+def test_what_lies_beside_a_table_and_its_encoding_are_told(tmp_path: Path) -> None:
+    path, findings = tmp_path / "t.zip", Findings()
+    path.write_bytes(make_zip(**{"t.csv": TEXT.encode("cp1252"), "README.txt": b"hello"}))
+    table = read_table(path, places.cells(path, label="y"), ScratchSpace(tmp_path, 10**9), findings)
+    assert rows_of(table) == ROWS
+    assert [str(finding) for finding in findings.to_tuple()] == [
+        "1 file left out: beside the table in the zip (README.txt)",
+        "1 table read as cp1252 (data.encoding=... if letters look wrong) (t.zip)",
+    ]
+
+
+def test_lines_of_two_encodings_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    lines = [f"Köln {row},yes\n".encode("cp1252" if row % 3 else "utf-8") for row in range(9)]
+    path.write_bytes(b"a,y\n" + b"".join(lines))
+    with pytest.raises(BadData) as caught:
+        read(path)
+    places.assert_one_line(caught, "must be text in one encoding, got UTF-8 as in 'Köln 0,yes', and cp1252")
+    assert len(read(path, encoding="cp1252")) == 9
+
+
+def test_columns_of_bytes_are_text_or_left_out_with_a_word(tmp_path: Path) -> None:
+    path, findings = tmp_path / "t.parquet", Findings()
+    pq.write_table(pa.table({"a": [b"\xff", b"x"], "b": [b"u", b"v"], "y": ["n", "m"]}), path)
+    table = read_table(path, places.cells(path, label="y"), ScratchSpace(tmp_path, 10**9), findings)
+    assert rows_of(table) == [("u", "n"), ("v", "m")]
+    assert [str(finding) for finding in findings.to_tuple()] == [
+        "1 column left out: bytes that are no text (a)"
+    ]
+
+
+def test_the_sheet_with_the_label_is_read_and_merged_cells_have_their_value(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    path, findings, book = tmp_path / "t.xlsx", Findings(), openpyxl.Workbook()
+    for row in [("y",), ("old",)]:
+        book.active.append(row)
+    book.create_sheet("notes").append(("read me",))
+    sheet = book.create_sheet("data")
+    for row in [("Sales",), ("a", "y"), ("u", "n"), (None, "m"), (None, "n"), ("v", "m")]:
+        sheet.append(row)
+    sheet.merge_cells("A1:B1")
+    sheet.merge_cells("A3:A5")
+    book.active.sheet_state, book.active = "hidden", 1
+    book.save(path)
+    table = read_table(path, places.cells(path, label="y"), ScratchSpace(tmp_path, 10**9), findings)
+    assert rows_of(table) == [("u", "n"), ("u", "m"), ("u", "n"), ("v", "m")]
+    assert [str(finding) for finding in findings.to_tuple()] == [
+        "1 row left out: above the header (Sales)",
+        "2 sheets left out: data is read (Sheet, notes)",
+        "2 cells merged with the one above: its value is used",
+    ]
 
 
 def test_quotes_can_be_letters_and_bad_lines_left_out(tmp_path: Path) -> None:
