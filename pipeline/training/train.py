@@ -23,7 +23,7 @@ from pipeline.training.adversarial.attacked_validation import AttackedValidation
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.loop import Loop, start_loop
 from pipeline.training.privacy.account import PrivacySpent, open_account, sum_up
-from pipeline.training.warm_start import Start, TrainingState, WarmStart, get_loop_kind, get_start_weights
+from pipeline.training.warm_start import Start, TrainingState, WarmStart, get_loop_kind, get_weights_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,7 @@ def restore_finished(checkpoint: Checkpoint, data: Prepared, settings: Settings)
 def _prepare_loop(data: Prepared, settings: Settings, start: Start, watch: Stopwatch, engine: Engine) -> Loop:
     """Return a run that is compiled and warm; its first epoch is prepared."""
     with watch.time("input"):
-        weights = keras_models.get_start_weights(settings, data, get_start_weights(start))
+        weights = keras_models.get_start_weights(settings, data, get_weights_of(start))
         loop = start_loop(settings, data, weights, watch.device, engine)
         if isinstance(start, WarmStart):
             loop.continue_from(start.epochs, start.steps)

@@ -62,7 +62,7 @@ Start = list[np.ndarray] | WarmStart | None
 """Where training begins: with weights of another model, where another run ended, or afresh (None)."""
 
 
-def get_start_weights(start: Start) -> list[np.ndarray] | None:
+def get_weights_of(start: Start) -> list[np.ndarray] | None:
     """Return the weights to begin with, or None where they are to be drawn."""
     return start.weights if isinstance(start, WarmStart) else start
 

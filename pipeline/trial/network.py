@@ -25,7 +25,7 @@ from pipeline.training import checkpoints, engine_choice
 from pipeline.training.checkpoint_key import get_keyed_path
 from pipeline.training.loop import check_loop
 from pipeline.training.train import Trained, is_finished, restore_finished, train
-from pipeline.training.warm_start import Start, get_start_weights
+from pipeline.training.warm_start import Start, get_weights_of
 
 if TYPE_CHECKING:
     import keras
@@ -143,7 +143,7 @@ def check_trial(data: Prepared, settings: Settings, warm_start: Start = None) ->
     engine_choice.pick_engine(settings, device, data)
     check_loop(settings, data)
     check_evaluation(data, settings)
-    weights = keras_models.get_start_weights(settings, data, get_start_weights(warm_start))
+    weights = keras_models.get_start_weights(settings, data, get_weights_of(warm_start))
     runtime = settings.profile.runtime
     litert.check_runtime(runtime, data)
     if runtime in litert.FILE_RUNTIMES and isinstance(settings.model, Custom):
