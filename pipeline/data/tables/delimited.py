@@ -73,8 +73,9 @@ def find_dialect(open_text: OpenText, path: Path, data: Csv) -> Dialect:
     first = ("\t", *SEPARATORS) if ".tsv" in path.name.lower() or ".tab" in path.name.lower() else SEPARATORS
     choices = [Dialect(separator, quote, backslash, skipped) for separator in ([stated] if stated else first)]
     comments = sum(1 for _ in takewhile(lambda line: line.startswith("#"), lines))
-    best = max(choices, key=lambda dialect: _rate_dialect(dialect, lines[comments:]))
-    width = _rate_dialect(best, lines[comments:])[2]
+    body = [line for line in lines[comments:] if not RULER.fullmatch(line.strip())]
+    best = max(choices, key=lambda dialect: _rate_dialect(dialect, body))
+    width = _rate_dialect(best, body)[2]
     remarks = sum(1 for _ in takewhile(lambda line: _count_cells(best, line) != width, lines[:comments]))
     return replace(best, skipped=skipped + remarks)
 
