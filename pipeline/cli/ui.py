@@ -109,5 +109,6 @@ def find_base_address() -> str:
 
 
 def _list_options(ui: Ui, address: str) -> list[str]:
-    place = ["--backend-store-uri", address, "--host", ui.host, "--port", str(ui.port)]
-    return [*place, "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    stores = ["--backend-store-uri", address, "--registry-store-uri", address]
+    place = ["--host", ui.host, "--port", str(ui.port)]
+    return [*stores, *place, "--workers", "1", "--uvicorn-opts", "--log-level warning"]

@@ -1,15 +1,19 @@
 """Notebooks run from their first cell to their last, headless."""
 
+import re
+import sys
 from dataclasses import replace
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from pipeline.cli.library import rendering
 from pipeline.tracking import mlflow_store
 from tests.conftest import CHECKOUT
 from tests.support.planted import planted
 from tests.support.studies import study
+from tools import notebooks
 
 NOTEBOOKS = CHECKOUT / "notebooks"
 
@@ -48,16 +52,48 @@ def test_the_frontier_is_read_drawn_and_chosen_from(monkeypatch: pytest.MonkeyPa
     assert "| accuracy | device-seconds |" in str(notebook)
 
 
-@pytest.mark.slow
-def test_without_a_study_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_study_one_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("FULCRUM_EXPERIMENT", "never seen")
-    notebook = executed("frontier.ipynb")
-    assert pictures(notebook) == 0
-    assert printed(notebook).count("\n") == 1
-    assert "begin one with: python -m pipeline sweep" in printed(notebook)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    names: dict[str, object] = {}
+    for cell in nbformat.read(NOTEBOOKS / "frontier.ipynb", as_version=4).cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    assert "begin one with: python -m pipeline sweep" in printed
 
 
-def test_notebooks_are_kept_without_outputs() -> None:
-    for path in NOTEBOOKS.glob("*.ipynb"):
-        cells = nbformat.read(path, as_version=4).cells
-        assert not any(cell.get("outputs") for cell in cells), path.name
+KEPT = {path.stem: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("[ft]*.ipynb"))}
+
+
+@pytest.mark.parametrize("notebook", KEPT.values(), ids=list(KEPT))
+def test_a_notebook_is_ready_for_anybody_s_machine(notebook: nbformat.NotebookNode) -> None:
+    """It gets what it needs, has outputs to look at, exercises, and nothing of the machine that ran it."""
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    assert re.search(r'if importlib\.util\.find_spec\("\w+"\) is None', first.source)
+    assert not first.outputs  # it does nothing where the package is there
+    assert any("## Exercises" in cell.source for cell in notebook.cells)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert notebook.metadata[notebooks.DIGEST] == notebooks.compute_digest(notebook), "tools.notebooks"
+    assert sum(bool(cell.outputs) for cell in code) >= len(code) - 2
+    assert any("python -m pipeline run" in str(cell.get("outputs", cell.source)) for cell in notebook.cells)
+    assert any("<details>" in cell.source for cell in notebook.cells)
+    text = str([cell.outputs for cell in code])
+    assert not re.search(r"/(?:home|tmp|root|work|Users)/", text)
+    assert "Traceback" not in text
+    assert len(nbformat.writes(notebook)) < 900_000
+
+
+def test_a_kept_page_names_the_library_that_it_is_drawn_with() -> None:
+    page = rendering.render_page(study("digits"))
+    kept = notebooks.name_library(page)
+    assert len(page) - len(kept) > 3_000_000
+    assert re.search(r"&lt;script src=&quot;https://cdn\.plot\.ly/plotly-[\d.]+\.min\.js&quot;", kept)
+
+
+@pytest.mark.parametrize("name", ["tour", "frontier"])
+def test_the_page_is_in_the_notebook(name: str) -> None:
+    assert "<iframe srcdoc=" in str(KEPT[name])

@@ -42,9 +42,9 @@ def render_page(results: "Results") -> str:
     from pipeline.reports.study_html import render_frontier
 
     page = escape(render_frontier(results))
-    return (
-        f'<iframe srcdoc="{page}" title="the page of the study" width="100%" height="{PAGE_HEIGHT}"></iframe>'
-    )
+    style = f'title="the page of the study" width="100%" height="{PAGE_HEIGHT}"'
+    # IPython warns of a frame that stands alone
+    return f'<div><iframe srcdoc="{page}" {style}></iframe></div>'
 
 
 def _render_points(results: "Results") -> str:

@@ -8,6 +8,7 @@ says so.
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ BUILD = "_build_uvicorn_command"
 
 def create_app() -> "FastAPI":
     """Return MLflow's application with our routes before its own, and so behind its check of hosts."""
+    # MLflow's own import, which nobody who opens the page can change
+    warnings.filterwarnings("ignore", "starlette.middleware.wsgi is deprecated")
     from mlflow.server.fastapi_app import app
 
     app.router.routes[:0] = ROUTES
