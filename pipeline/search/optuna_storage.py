@@ -38,6 +38,14 @@ OWNER, ONCE, OUTCOME, ABOUT = "owner", "once", "outcome", "about"
 OUR_ROW_ATTRS = {OWNER, ONCE, OUTCOME}
 """Every trial of ours has one of them from its first moment, also in studies of version 0.1.0."""
 
+STUDY_ATTRS: dict[str, type] = {
+    **dict.fromkeys((ABOUT, "data", "tracking", "validation"), dict),
+    "identity": str,
+    "page": str,
+    "unit": list,
+}
+"""What a study of ours may have as attributes, and their types; another program may use the same words."""
+
 DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
 """Accuracy, device-seconds; a study may have further objectives behind them."""
 
@@ -111,12 +119,18 @@ def explain_foreign(storage: Any, study_id: int) -> str | None:
     if directions[: len(DIRECTIONS)] != DIRECTIONS:
         names = ", ".join(direction.name.lower() for direction in directions)
         return f"its directions are {names}, ours are maximize, minimize"
-    if ABOUT in storage.get_study_user_attrs(study_id):
+    attrs = storage.get_study_user_attrs(study_id)
+    for key, kind in STUDY_ATTRS.items():
+        if not isinstance(attrs.get(key, kind()), kind):
+            return f"its attribute {key} is not what we write there"
+    if not attrs.get("identity", "0").isalnum():  # it names a folder
+        return "its attribute identity is not what we write there"
+    if ABOUT in attrs:
         return None
     rows = storage.get_all_trials(study_id, deepcopy=False)
     if not all(map(is_our_row, rows)):
         return "its trials have no outcome of ours"
-    if not rows and storage.get_study_system_attrs(study_id):
+    if not rows and (storage.get_study_system_attrs(study_id) or attrs.keys() - STUDY_ATTRS.keys()):
         return "another program has begun it"
     return None
 

@@ -77,16 +77,12 @@ class StudyStore:
         self._task_queue: StudyStore | None = None
         try:
             self._storage = open_storage(url)
-            existing = _find_study(self._storage, name)
-            foreign = existing != MISSING and explain_foreign(self._storage, existing)
+            foreign = _find_foreign(self._storage, name)
             self._bind(MISSING if foreign else self._open_study(name, make_directions(about)))
         except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
             raise explain_unusable(url, error) from None
         if foreign:
-            raise BadSetting(
-                f"search.study={name} is no study of ours in search.storage ({foreign}); "
-                "choose another name with search.study=NAME"
-            )
+            raise BadSetting(f"search.study={name} {foreign}; choose another name with search.study=NAME")
         if about is not None:
             bind_settings(self._storage, self._id, name, about)
 
@@ -103,7 +99,8 @@ class StudyStore:
             store._take(storage, name, _find_study(storage, name))
             store._task_queue = object.__new__(cls)
             queue = name + TASK_QUEUE_SUFFIX
-            store._task_queue._take(storage, queue, _find_study(storage, queue))
+            is_foreign = _explain_foreign(storage, queue)
+            store._task_queue._take(storage, queue, MISSING if is_foreign else _find_study(storage, queue))
         except Exception as error:
             raise explain_unusable(url, error) from None
         return store
@@ -381,6 +378,21 @@ class StudyStore:
     def _id_of(self, number: int) -> int:
         trial_id: int = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
         return trial_id
+
+
+def _find_foreign(storage: Any, name: str) -> str | None:
+    """Explain why the study, or that of the tasks which follow it, is none of ours; None where both are."""
+    if reason := _explain_foreign(storage, name):
+        return f"is no study of ours in search.storage ({reason})"
+    queue = name + TASK_QUEUE_SUFFIX
+    if reason := _explain_foreign(storage, queue):
+        return f"needs {queue!r} for itself, which is no study of ours in search.storage ({reason})"
+    return None
+
+
+def _explain_foreign(storage: Any, name: str) -> str | None:
+    study_id = _find_study(storage, name)
+    return None if study_id == MISSING else explain_foreign(storage, study_id)
 
 
 def _find_study(storage: Any, name: str) -> int:

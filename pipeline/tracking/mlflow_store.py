@@ -1,10 +1,12 @@
 """Which MLflow store is used, how it comes into being, and its experiments."""
 
 import logging
+import multiprocessing
 import os
 import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -30,6 +32,10 @@ from pipeline.settings.addresses import (
 
 ARTIFACTS = "mlartifacts"  # beside the database
 ADOPTED = "MLFLOW_RUN_ID"
+BRIEFLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+"""Variables of MLflow: two further tries within some 6 s, and seconds for each; those of a person count."""
+_answered: set[str] = set()
+"""Addresses that have answered this process."""
 
 
 def is_local(uri: str) -> bool:
@@ -53,10 +59,29 @@ def open_store() -> mlflow.MlflowClient:
         if is_database(uri):
             check_database(uri)
         client = mlflow.MlflowClient()
-        client.search_experiments(max_results=1)
+        with _ask_briefly(uri):
+            client.search_experiments(max_results=1)
     except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
         raise explain_unusable_store(uri, error) from None
     return client
+
+
+@contextmanager
+def _ask_briefly(uri: str) -> Iterator[None]:
+    """Give a server seconds to answer the first time, where MLflow tries for four minutes.
+
+    One that has answered is waited for as long as MLflow does: it may be started anew in the middle of a
+    search, whose workers ask for the first time then.
+    """
+    is_first = uri not in _answered and multiprocessing.parent_process() is None
+    brief = {key: value for key, value in BRIEFLY.items() if is_first and key not in os.environ}
+    os.environ.update(brief)
+    try:
+        yield
+    finally:
+        for key in brief:
+            del os.environ[key]
+    _answered.add(uri)
 
 
 def _quieten() -> None:
@@ -106,8 +131,10 @@ def find_or_create_experiment(client: mlflow.MlflowClient, name: str) -> str:
     return str(experiment.experiment_id)
 
 
-def restore_deleted(client: mlflow.MlflowClient, experiment_id: str) -> None:
+def restore_deleted(client: mlflow.MlflowClient, experiment_id: str) -> bool:
     """Restore an experiment, with its runs, that somebody has deleted while it is in use, and say so.
+
+    Returns whether it had been deleted.
 
     Raises:
         RecordDeleted: it was removed for good.
@@ -121,9 +148,11 @@ def restore_deleted(client: mlflow.MlflowClient, experiment_id: str) -> None:
             f"the experiment {experiment_id} was removed from the MLflow store; "
             "start anew with search.study=NAME"
         ) from None
-    if experiment.lifecycle_stage == "deleted":
-        client.restore_experiment(experiment_id)
-        print(f"the experiment {experiment.name} was deleted while in use; it is restored", file=sys.stderr)
+    if experiment.lifecycle_stage != "deleted":
+        return False
+    client.restore_experiment(experiment_id)
+    print(f"the experiment {experiment.name} was deleted while in use; it is restored", file=sys.stderr)
+    return True
 
 
 def _locate_artifacts(uri: str, experiment: str) -> str | None:

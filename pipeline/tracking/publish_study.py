@@ -1,14 +1,15 @@
 """The end of a study: models of the frontier kept and registered, pictures and a note on its run."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from pipeline.errors import FulcrumError
+from pipeline.errors import FulcrumError, read_first_line
 from pipeline.reports import study_markdown, study_pairs, study_plots
 from pipeline.search.confirmation import PointTraining, plan_point, train_loop_point, train_point
 from pipeline.search.ends.standstill import MODELS, PICTURES
@@ -68,23 +69,44 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     if new := [member for member in members if member.name not in registered]:
         task.observer.begin_phase(MODELS, len(new))
     for member in members:
-        version: str | None = registered.pop(member.name, "")
-        if not version:
-            version = _register(task, record, member)
-            task.observer.advance_phase()
-        if version is None:
-            continue
-        _describe_version(record, version, member)
-        versions[member.key] = version
+        with _unless_deleted(record):
+            version: str | None = registered.pop(member.name, "")
+            if not version:
+                version = _register(task, record, member)
+                task.observer.advance_phase()
+            if version is not None:
+                _describe_version(record, version, member)
+                versions[member.key] = version
+    aliases = choose_aliases(results)
     for version in registered.values():
-        _unregister(record, version, choose_aliases(results).keys())
-    for alias, named in choose_aliases(results).items():
-        if _is_foreign_alias(record, alias):
-            print(f"alias {alias} of model {record.study} is on another's version: it stays", file=sys.stderr)
-        elif named is not None and named.key in versions:
-            record.client.set_registered_model_alias(record.study, alias, versions[named.key])
-        else:
-            _delete_alias(record, alias)
+        with _unless_deleted(record):
+            _unregister(record, version, aliases.keys())
+    for alias, named in aliases.items():
+        with _unless_deleted(record):
+            _set_alias(record, alias, versions.get(named.key) if named else None)
+
+
+@contextmanager
+def _unless_deleted(record: "StudyRecorder") -> Iterator[None]:
+    """Leave out what a person deletes at this very moment, and say so; any other failure is raised."""
+    try:
+        yield
+    except MlflowException as error:
+        restored = mlflow_store.restore_deleted(record.client, record.experiment_id)
+        if not restored and error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        line = read_first_line(error)
+        print(f"{line.rstrip('.')}: deleted meanwhile; the next start makes it again", file=sys.stderr)
+
+
+def _set_alias(record: "StudyRecorder", alias: str, version: str | None) -> None:
+    """Let an alias name a version, or none, unless a person has given it to a version of their own."""
+    if _is_foreign_alias(record, alias):
+        print(f"alias {alias} of model {record.study} is on another's version: it stays", file=sys.stderr)
+    elif version is not None:
+        record.client.set_registered_model_alias(record.study, alias, version)
+    else:
+        _delete_alias(record, alias)
 
 
 def _unregister(record: "StudyRecorder", version: str, ours: Collection[str]) -> None:

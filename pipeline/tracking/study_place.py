@@ -4,13 +4,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadInput
 from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_runs
 from pipeline.tracking.runs import adopted_run
+from pipeline.tracking.runs.owner_tags import read_owner
 
 if TYPE_CHECKING:
     from pipeline.search.study_store import StudyStore
@@ -51,8 +52,8 @@ def find_place(client: MlflowClient, store: "StudyStore", command_line: CommandL
     experiment = _find_recorded(client, place) if place else _find_by_runs(client, run_ids[-LOOKED_UP:])
     if experiment is None:
         raise BadInput(
-            f"search.study={store.name} is recorded in another MLflow store than MLFLOW_TRACKING_URI names; "
-            "set that one, or start anew with search.study=NAME"
+            f"search.study={store.name} is recorded in another MLflow store than MLFLOW_TRACKING_URI names, "
+            "or its experiment was removed for good; set that store, or start anew with search.study=NAME"
         )
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
@@ -87,11 +88,21 @@ def check_name(client: MlflowClient, experiment_id: str, study: str) -> None:
     """
     condition = f"tags.{STUDY} = {mlflow_runs.quote(study)}"
     for run in mlflow_runs.search_runs(client, [experiment_id], condition):
+        if read_study_id(run) is None:
+            continue  # a person's own run, which happens to have such a tag
         experiment = client.get_experiment(experiment_id).name
         raise BadInput(
             f"search.study={study} is taken in the experiment {experiment} by a study of another "
             f"search.storage (run {run.info.run_id}); choose another name, or set search.storage to that one"
         )
+
+
+def read_study_id(run: Run, unknown: str = "") -> str | None:
+    """Return the identity of the study that a run belongs to; None for a run that this product did not make.
+
+    `unknown`: of the runs of version 0.1.0, which have none: their experiment and name tell them.
+    """
+    return run.data.tags.get(STUDY_ID, unknown) if read_owner(run) else None
 
 
 def write_place(client: MlflowClient, store: "StudyStore", experiment_id: str) -> None:

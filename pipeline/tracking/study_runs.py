@@ -10,7 +10,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pipeline.tracking import mlflow_runs
-from pipeline.tracking.study_place import STUDY, STUDY_ID
+from pipeline.tracking.study_place import STUDY, STUDY_ID, read_study_id
 
 TRIAL, ROLE, TRY = "trial", "role", "try"
 
@@ -50,6 +50,5 @@ class StudyRuns:
         of_study = f"tags.{STUDY} = {mlflow_runs.quote(self.tags[STUDY])}"
         both = f"{of_study} AND {condition}" if condition else of_study
         for run in mlflow_runs.search_runs(self.client, [self.experiment_id], both):
-            # Runs of version 0.1.0 have no identity: their experiment and name tell them.
-            if run.data.tags.get(STUDY_ID, identity := self.tags[STUDY_ID]) == identity:
+            if read_study_id(run, self.tags[STUDY_ID]) == self.tags[STUDY_ID]:
                 yield run

@@ -14,7 +14,7 @@ from pipeline.search.results import Results
 from pipeline.search.study_store import StudyStore
 from pipeline.search.trial_rows import read_results
 from pipeline.settings import addresses
-from pipeline.tracking import mlflow_store
+from pipeline.tracking import mlflow_store, publish_study
 from pipeline.tracking.run_recorder import RunRecorder
 from pipeline.tracking.trial_recorder import TrialRecorder
 
@@ -118,6 +118,35 @@ def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
     assert len(read().trials) == 4
     assert sweep(5)[0] == 0
     assert len(runs_of(client, "sweep")) == 1
+    assert_models_answer(client, read())
+
+
+def test_what_is_deleted_while_models_are_registered_is_told_and_comes_with_the_next_start(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_point, about = publish_study.log_point, publish_study._describe_version
+
+    def delete_experiment_and_log(*arguments: object) -> str | None:
+        client.delete_experiment(client.get_experiment_by_name("fulcrum").experiment_id)
+        return log_point(*arguments)  # type: ignore[arg-type]
+
+    def delete_model_and_describe(*arguments: object) -> None:
+        if client.search_registered_models():
+            client.delete_registered_model("s")
+        about(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(publish_study, "log_point", delete_experiment_and_log)
+    code, lines = sweep(1)
+    assert (code, len(lines)) == (0, 2), lines
+    assert lines[0] == "the experiment fulcrum was deleted while in use; it is restored"
+    assert lines[1].endswith(": deleted meanwhile; the next start makes it again")
+    monkeypatch.setattr(publish_study, "log_point", log_point)
+    monkeypatch.setattr(publish_study, "_describe_version", delete_model_and_describe)
+    code, lines = sweep(1)
+    assert code == 0, lines
+    assert [line for line in lines if "not found: deleted meanwhile" in line] == lines != []
+    monkeypatch.setattr(publish_study, "_describe_version", about)
+    assert sweep(1) == (0, [])
     assert_models_answer(client, read())
 
 

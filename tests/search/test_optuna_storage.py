@@ -130,6 +130,37 @@ def test_a_study_of_another_program_is_refused_and_untouched(kind: str, path: Pa
         assert list(connection.iterdump()) == before
 
 
+ATTRIBUTES: list[dict[str, object]] = [
+    {"team": "theirs"},
+    {"about": "theirs"},
+    {"about": {"space": []}, "data": "theirs"},
+    {"about": {"space": []}, "identity": 5},
+    {"about": {"space": []}, "identity": "../theirs"},
+]
+
+
+@pytest.mark.parametrize("attrs", ATTRIBUTES)
+def test_a_study_with_attributes_of_another_program_is_none_of_ours(
+    attrs: dict[str, object], path: Path
+) -> None:
+    url = f"sqlite:///{path}"
+    study = optuna.create_study(storage=url, study_name="theirs", directions=["maximize", "minimize"])
+    for key, value in attrs.items():
+        study.set_user_attr(key, value)
+    assert optuna_storage.list_studies(url) == ["s"]
+    with pytest.raises(BadSetting, match=r"search\.study=theirs is no study of ours in search\.storage"):
+        StudyStore(url, "theirs", {"space": []})
+    assert study.user_attrs == attrs
+
+
+def test_the_name_for_confirming_must_be_free(path: Path) -> None:
+    url = f"sqlite:///{path}"
+    optuna.create_study(storage=url, study_name="new (afterwards)", direction="minimize")
+    with pytest.raises(BadSetting, match=r"=new needs 'new \(afterwards\)' for itself, which is no study of"):
+        StudyStore(url, "new", {"space": []})
+    assert optuna.get_all_study_names(url) == ["s", "new (afterwards)"]
+
+
 def test_trials_that_another_program_puts_into_our_study_are_left_alone(path: Path) -> None:
     url = f"sqlite:///{path}"
     store = StudyStore(url, "s", {"space": []})

@@ -75,6 +75,18 @@ def test_a_store_that_does_not_answer_is_one_line_without_secrets(monkeypatch: p
     assert "\n" not in str(caught.value)
 
 
+def test_a_server_is_asked_briefly_until_it_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    retries = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")  # of a person's own
+    monkeypatch.delenv(retries, raising=False)
+    monkeypatch.setattr(mlflow_store, "_answered", set())
+    for expected in ("2", None):
+        with mlflow_store._ask_briefly("http://a-server"):
+            assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"
+            assert os.environ.get(retries) == expected
+        assert retries not in os.environ
+
+
 def test_an_adopted_run_is_handed_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_RUN_ID", "abc")
     assert mlflow_store.take_adopted_run() == "abc"

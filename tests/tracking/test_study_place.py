@@ -9,6 +9,7 @@ from pipeline.cli.compose import compose
 from pipeline.errors import BadInput
 from pipeline.search.study_store import ProposedTrial, StudyStore
 from pipeline.tracking import mlflow_store, study_place
+from pipeline.tracking.runs.owner_tags import make_owner_tags
 
 
 @pytest.fixture
@@ -71,8 +72,17 @@ def test_the_name_of_a_study_of_another_storage_is_taken(
     client: mlflow.MlflowClient, store: StudyStore
 ) -> None:
     experiment = mlflow_store.find_or_create_experiment(client, "fulcrum")
-    run_id = client.create_run(experiment, tags={"study": store.name, "study_id": "theirs"}).info.run_id
+    tags = {"study": store.name, "study_id": "theirs", **make_owner_tags()}
+    run_id = client.create_run(experiment, tags=tags).info.run_id
     with pytest.raises(BadInput, match=f"is taken in the experiment fulcrum .*{run_id}"):
         study_place.choose_place(client, store, compose([]))
     client.delete_run(run_id)
+    assert study_place.choose_place(client, store, compose([])) == experiment
+
+
+def test_a_persons_own_run_with_such_a_tag_takes_no_name(
+    client: mlflow.MlflowClient, store: StudyStore
+) -> None:
+    experiment = mlflow_store.find_or_create_experiment(client, "fulcrum")
+    client.create_run(experiment, tags={"study": store.name})
     assert study_place.choose_place(client, store, compose([])) == experiment

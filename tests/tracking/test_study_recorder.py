@@ -118,6 +118,14 @@ def test_after_its_run_was_deleted_a_study_has_a_new_one_with_all_its_trials() -
     assert client.get_run(trial).data.tags["mlflow.parentRunId"] == second.run_id
 
 
+def test_a_persons_own_run_that_bears_the_name_of_a_study_is_left_alone() -> None:
+    client = mlflow_store.open_store()
+    experiment = mlflow_store.find_or_create_experiment(client, "fulcrum")
+    theirs = client.create_run(experiment, run_name="theirs", tags={"study": "tagged"}).info.run_id
+    assert StudyRecorder(client, compose([]), key(client, "tagged"), "cpu").run_id != theirs
+    assert set(client.get_run(theirs).data.tags) == {"study", "mlflow.runName"}
+
+
 def test_a_study_keeps_the_name_that_a_person_gave_its_run() -> None:
     client = mlflow_store.open_store()
     first = StudyRecorder(client, compose([]), key(client, "named"), "cpu")
