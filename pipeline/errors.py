@@ -11,7 +11,7 @@ FulcrumError                    anything this package raises on purpose
 │   └── BadModel                a trained model that cannot be found or used
 ├── Diverged                    a loss or a model reached NaN or infinity: the trial failed
 ├── LoopFailed              a training loop of the user's own did not do what was agreed
-├── RecordDeleted               somebody deleted the MLflow run or the experiment that was written into
+├── RecordDeleted               somebody deleted the MLflow run, experiment or study that was written into
 └── StoreUnusable               a database cannot be read or written any more: exit code 1
     └── StoreLocked             another program keeps it locked
 Stopped                         SIGTERM or SIGHUP: not an Exception, so that no handler catches it by accident
@@ -94,7 +94,7 @@ class Diverged(FulcrumError):
 
 
 class RecordDeleted(FulcrumError):
-    """Somebody has deleted the MLflow run or the experiment that a command still writes into."""
+    """Somebody has deleted the MLflow run, the experiment or the study that a command still writes into."""
 
 
 class LoopFailed(FulcrumError):

@@ -100,6 +100,11 @@ def test_an_error_of_the_program_shows_its_traceback_without_secrets(
             "error: model.keras: No space left on device; make room or the disk writable, then give the same "
             "command again: what was recorded is kept\n",
         ),
+        (
+            OSError(errno.EACCES, os.strerror(errno.EACCES), "mlartifacts"),
+            "error: mlartifacts: Permission denied; make room or the disk writable, then give the same "
+            "command again: what was recorded is kept\n",
+        ),
     ],
 )
 def test_a_store_or_disk_that_takes_no_more_is_told_in_one_line(

@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from pipeline.errors import BadSetting
+from pipeline.errors import BadSetting, RecordDeleted
 from pipeline.processes import HEARTBEAT_SECONDS, ProcessOwner, RepeatingThread
 from pipeline.search.optuna_storage import (
     ONCE,
@@ -129,6 +129,23 @@ class StudyStore:
             queue._bind(queue._open_study(queue.name, directions))
             self._task_queue = queue
         return self._task_queue
+
+    @contextmanager
+    def explain_deleted(self) -> Iterator[None]:
+        """Say in one line where the block finds the study gone.
+
+        Raises:
+            RecordDeleted: another program has deleted the study, such as Optuna's dashboard.
+        """
+        try:
+            yield
+        except KeyError:
+            if _find_study(self._storage, self.name) == self._id:
+                raise
+            raise RecordDeleted(
+                f"study {self.name} was deleted from search.storage while it was searched; MLflow keeps the "
+                "runs of its trials; start anew with search.study=NAME"
+            ) from None
 
     # ---- reading ----------------------------------------------------------------------------------------
 

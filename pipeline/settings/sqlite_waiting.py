@@ -25,6 +25,7 @@ FIRST_BYTE = 0xFF
 """Of an error code of SQLite: the rest says more about the reason."""
 PASSING_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 AGAIN = "then give the same command again: what was recorded is kept"
+PUT_BACK = "put a copy of it back, or start anew with search.study=NAME"
 REMEDIES = {
     sqlite3.SQLITE_READONLY: f"make the file and its folder writable, {AGAIN}",
     sqlite3.SQLITE_PERM: f"make the file and its folder writable, {AGAIN}",
@@ -89,6 +90,8 @@ def _retry(connection: WaitingConnection, attempt: Callable[[], object]) -> None
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", 0) & FIRST_BYTE
             if not _is_passing(connection, code):
+                if code == sqlite3.SQLITE_READONLY and not Path(connection.path).exists():
+                    raise StoreUnusable(f"{connection.path} was removed while in use; {PUT_BACK}") from error
                 if code in REMEDIES:
                     raise StoreUnusable(f"{connection.path}: {error}; {REMEDIES[code]}") from error
                 raise

@@ -87,6 +87,7 @@ def _ask_briefly(uri: str) -> Iterator[None]:
 def _quieten() -> None:
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.exceptions").setLevel(logging.ERROR)  # what it warns of is raised, too
 
 
 def _create_database(path: Path) -> None:

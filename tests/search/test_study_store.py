@@ -17,7 +17,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.errors import BadInput, BadSetting
+from pipeline.errors import BadInput, BadSetting, RecordDeleted
 from pipeline.processes import ProcessOwner
 from pipeline.search import optuna_storage, study_store
 from pipeline.search.optuna_storage import ONCE, OUTCOME, OWNER
@@ -594,3 +594,16 @@ def test_a_user_who_may_only_read_reads_a_study(tmp_path: Path) -> None:
 def test_studies_that_nobody_has_begun_are_none_and_stay_so(tmp_path: Path) -> None:
     assert optuna_storage.list_studies(f"sqlite:///{tmp_path / 'studies.db'}") == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_that_is_deleted_while_it_is_searched_is_told_in_one_line(
+    store: StudyStore, url: str
+) -> None:
+    number = store.begin(NOBODY, 1)
+    assert number is not None
+    with pytest.raises(KeyError, match="ours"), store.explain_deleted():
+        raise KeyError("ours")
+    optuna.delete_study(storage=url, study_name="s")
+    deleted = "study s was deleted from search.storage while it was searched"
+    with pytest.raises(RecordDeleted, match=deleted), store.explain_deleted():
+        store.finish(number, DONE)

@@ -106,6 +106,15 @@ def test_a_file_that_cannot_be_used_is_told_in_one_line(
     engine.dispose()
 
 
+def test_a_file_that_was_removed_while_in_use_is_told(path: Path) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    insert(engine)
+    path.unlink()
+    with pytest.raises(StoreUnusable, match=r"some\.db was removed while in use; put a copy of it back"):
+        insert(engine)
+    engine.dispose()
+
+
 def test_any_other_mistake_fails_at_once(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     engine = create_engine(f"sqlite:///{path}")
     with pytest.raises(OperationalError, match="no such table"), engine.begin() as connection:

@@ -98,7 +98,7 @@ def search_study(
         observer = StudyObserver(recorder, screen, store, device.name, page)
         sweep = Sweep(spec, plan.epochs, store, pool, observer)
         stopped.follow(sweep, observer)
-        with store.heartbeat():
+        with store.explain_deleted(), store.heartbeat():
             _search_and_confirm(sweep, observer)
     _show(sweep, observer)
 

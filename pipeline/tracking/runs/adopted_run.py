@@ -11,6 +11,8 @@ from mlflow.utils.name_utils import _GENERATOR_NOUNS, _GENERATOR_PREDICATES
 from pipeline.errors import BadInput
 from pipeline.secrets import mask
 from pipeline.settings.command_line import CommandLine
+from pipeline.settings.rules import require_name
+from pipeline.settings.tracking import EXPERIMENT_BARRED
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.mlflow_runs import ENTRY_POINT, RUN_NAME, set_tags
 from pipeline.tracking.mlflow_store import ADOPTED, take_adopted_run
@@ -113,7 +115,8 @@ def choose_experiment(client: MlflowClient, command_line: CommandLine) -> str:
     `mlflow run` puts its run unless it is told otherwise, counts as nothing said.
 
     Raises:
-        BadInput: MLFLOW_RUN_ID or MLFLOW_EXPERIMENT_ID names nothing.
+        BadInput: MLFLOW_RUN_ID or MLFLOW_EXPERIMENT_ID names nothing, or MLFLOW_EXPERIMENT_NAME what cannot
+            be the name of a new experiment.
     """
     adopted, word = find_adopted_run(client), command_line.overrides.find(EXPERIMENT)
     if adopted is not None:
@@ -123,6 +126,8 @@ def choose_experiment(client: MlflowClient, command_line: CommandLine) -> str:
             return experiment_id
     if word is None:
         if name := os.environ.get(EXPERIMENT_NAME):
+            if client.get_experiment_by_name(name) is None:
+                require_name(EXPERIMENT_NAME, name, EXPERIMENT_BARRED)
             return mlflow_store.find_or_create_experiment(client, name)
         experiment_id = os.environ.get(EXPERIMENT_ID) or DEFAULT_EXPERIMENT_ID
         if experiment_id != DEFAULT_EXPERIMENT_ID:

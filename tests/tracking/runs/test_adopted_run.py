@@ -99,6 +99,15 @@ def test_the_variables_of_mlflow_count_unless_a_word_says_otherwise(
     assert names == ["from the environment", "typed"]
 
 
+@pytest.mark.parametrize("name", ["..", "/etc", "a/b", " a", "a\nb", "x" * 600])
+def test_a_variable_that_cannot_name_an_experiment_is_told_in_one_line(
+    name: str, client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+    with pytest.raises(BadInput, match=r"^MLFLOW_EXPERIMENT_NAME must be a name of at most 240 bytes.*$"):
+        adopted_run.choose_experiment(client, compose([]))
+
+
 def test_an_experiment_that_is_not_there_is_told(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
