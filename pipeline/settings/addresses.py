@@ -23,6 +23,10 @@ UPGRADES = {
     "optuna storage upgrade": (
         "it is of another version of Optuna; copy it, then run: optuna storage upgrade --storage {address}"
     ),
+    "no longer compatible with the table schema": (
+        "its tables are of another program, such as MLflow, or of another version of Optuna; "
+        "give the studies a database of their own"
+    ),
 }
 """What libraries say of a database of another version, and the remedy."""
 

@@ -95,8 +95,10 @@ def _unless_deleted(record: "StudyRecorder") -> Iterator[None]:
         restored = mlflow_store.restore_deleted(record.client, record.experiment_id)
         if not restored and error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        line = read_first_line(error)
-        print(f"{line.rstrip('.')}: deleted meanwhile; the next start makes it again", file=sys.stderr)
+        line = read_first_line(error).rstrip(".")
+        print(
+            f"{line}: deleted meanwhile; it is made again once the study has a further trial", file=sys.stderr
+        )
 
 
 def _set_alias(record: "StudyRecorder", alias: str, version: str | None) -> None:

@@ -121,7 +121,7 @@ def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
     assert_models_answer(client, read())
 
 
-def test_what_is_deleted_while_models_are_registered_is_told_and_comes_with_the_next_start(
+def test_what_is_deleted_while_models_are_registered_is_told_and_comes_with_the_next_trial(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log_point, about = publish_study.log_point, publish_study._describe_version
@@ -139,14 +139,14 @@ def test_what_is_deleted_while_models_are_registered_is_told_and_comes_with_the_
     code, lines = sweep(1)
     assert (code, len(lines)) == (0, 2), lines
     assert lines[0] == "the experiment fulcrum was deleted while in use; it is restored"
-    assert lines[1].endswith(": deleted meanwhile; the next start makes it again")
+    assert lines[1].endswith(": deleted meanwhile; it is made again once the study has a further trial")
     monkeypatch.setattr(publish_study, "log_point", log_point)
     monkeypatch.setattr(publish_study, "_describe_version", delete_model_and_describe)
-    code, lines = sweep(1)
+    code, lines = sweep(2)
     assert code == 0, lines
     assert [line for line in lines if "not found: deleted meanwhile" in line] == lines != []
     monkeypatch.setattr(publish_study, "_describe_version", about)
-    assert sweep(1) == (0, [])
+    assert sweep(3) == (0, [])
     assert_models_answer(client, read())
 
 

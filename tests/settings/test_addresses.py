@@ -67,6 +67,12 @@ def test_studies_lie_beside_a_local_database(
             "upgrade --storage sqlite:////x/m.db",
         ),
         (
+            "sqlite:////x/m.db",
+            "The runtime optuna version 5.0.0 is no longer compatible with the table schema (set up by ...",
+            "got sqlite:////x/m.db (its tables are of another program, such as MLflow, or of another version "
+            "of Optuna); give the studies a database of their own",
+        ),
+        (
             "postgres://ann:pw@h/db",
             "Can't load plugin: sqlalchemy.dialects:postgres",
             "got postgres://ann:***@h/db (Can't load plugin: sqlalchemy.dialects:postgres); "

@@ -4,6 +4,7 @@ Points are chosen by what validation says, over all of their seeds. The test spl
 read once, and a point that it contradicts is not handed out as the answer.
 """
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
@@ -166,9 +167,7 @@ def _check_frontier(results: "Results") -> None:
         NothingQualifies: no trial has a point, none is better than chance, or none keeps to the bounds.
     """
     if not results.points:
-        raise NothingQualifies(
-            f"study {results.study} has no point yet; let it run: python -m pipeline sweep"
-        )
+        _refuse_empty(results)
     if results.candidates:
         return
     if replace(results, at_most={}).candidates:
@@ -178,6 +177,19 @@ def _check_frontier(results: "Results") -> None:
         f"study {results.study} has no point above chance, which is "
         f"{results.measure.format(results.chance_level)} ({results.measure.guess}, with luck); train longer, "
         "or search another space"
+    )
+
+
+def _refuse_empty(results: "Results") -> NoReturn:
+    """Say that nothing was tried, or why what was tried came to nothing."""
+    study, count = results.study, len(results.trials)
+    if not count:
+        raise NothingQualifies(f"study {study} has no point yet; let it run: python -m pipeline sweep")
+    last, trials = results.trials[-1], "trial" if count == 1 else "trials"
+    command = f"python -m pipeline frontier --study {shlex.quote(study)} --csv"
+    raise NothingQualifies(
+        f"study {study} has no point: its {count} {trials} came to none, the last one {last.state}: "
+        f"{last.reason or 'it gave no reason'}; see all with: {command}"
     )
 
 
@@ -211,10 +223,10 @@ def _refuse_bounds(results: "Results") -> NoReturn:
 
 def _refuse_knee(results: "Results") -> NoReturn:
     count = len(results.candidates)
-    points = "1 point" if count == 1 else f"{count} points"
+    points, verb = ("1 point", "does") if count == 1 else (f"{count} points", "do")
     which = " confirmed" if results.is_confirmed else ""
     raise NothingQualifies(
-        f"the frontier of {results.study} has no knee: its {points}{which} do not bend"
+        f"the frontier of {results.study} has no knee: its {points}{which} {verb} not bend"
         f"{' (a knee needs 3)' if count < 3 else ''}; choose by --at-least or --within, or search on"
     )
 

@@ -83,6 +83,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("frontier")
     address = f"sqlite:///{found / 'studies.db'}"
     StudyStore(address, "empty")
+    failed = outcome(8, state="failed", reason="diverged", curve=[], paid_seconds=0.0, device="")
+    write_study(address, "all failed", failed)
+    write_study(address, "one", outcome(64, curve=[[1, 0.08, 0.90]]), split=DIGITS)
     guesses = outcome(8, curve=[[1, 0.01, 0.09], [2, 0.02, 0.12]])
     write_study(address, "guesses", guesses, split=DIGITS)
     write_study(address, "two", guesses, outcome(64, curve=[[1, 0.08, 0.90], [2, 0.16, 0.95]]), split=DIGITS)
@@ -95,7 +98,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (2, 512, [0.952, 0.953], 0.9296),
     ):
         confirm(store, trial, SURE[hidden], accuracies, test)
-    failed = outcome(8, state="failed", reason="diverged", curve=[], paid_seconds=0.0, device="")
     write_study(address, "widths", *map(outcome, CURVES), failed)
     return found
 
@@ -315,6 +317,16 @@ def test_where_nothing_confirmed_reaches_it_the_nearest_is_named(ask: Ask) -> No
             "class, with luck); train longer, or search another space",
         ),
         (["--study", "empty"], "error: study empty has no point yet; let it run: python -m pipeline sweep"),
+        (
+            ["--study", "all failed", "--at-least", "0.9"],
+            "error: study all failed has no point: its 1 trial came to none, the last one failed: diverged; "
+            "see all with: python -m pipeline frontier --study 'all failed' --csv",
+        ),
+        (
+            ["--study", "one", "--knee"],
+            "error: the frontier of one has no knee: its 1 point does not bend (a knee needs 3); "
+            "choose by --at-least or --within, or search on",
+        ),
     ],
 )
 def test_where_nothing_qualifies_it_ends_with_1_and_one_line(ask: Ask, words: list[str], line: str) -> None:
@@ -343,7 +355,8 @@ def test_where_nothing_qualifies_it_ends_with_1_and_one_line(ask: Ask, words: li
         ),
         (
             ["--study", "nosuch"],
-            "--study must be one of the studies that exist (empty, guesses, two, sure, widths), got nosuch",
+            "--study must be one of the studies that exist "
+            "(empty, all failed, one, guesses, two, sure, widths), got nosuch",
         ),
         (["--nosuch"], "--nosuch is no flag of this command"),
         (["search.study=nosuch"], "--study must be one of the studies that exist"),
