@@ -88,9 +88,10 @@ def _retry(connection: WaitingConnection, attempt: Callable[[], object]) -> None
             _locked.discard(connection.path)
             return
         except sqlite3.DatabaseError as error:
-            code = getattr(error, "sqlite_errorcode", 0) & FIRST_BYTE
-            if not _is_passing(connection, code):
-                if code == sqlite3.SQLITE_READONLY and not Path(connection.path).exists():
+            whole = getattr(error, "sqlite_errorcode", 0)
+            code = whole & FIRST_BYTE
+            if whole == sqlite3.SQLITE_IOERR_WRITE or not _is_passing(connection, code):
+                if whole == sqlite3.SQLITE_READONLY_DBMOVED:
                     raise StoreUnusable(f"{connection.path} was removed while in use; {PUT_BACK}") from error
                 if code in REMEDIES:
                     raise StoreUnusable(f"{connection.path}: {error}; {REMEDIES[code]}") from error

@@ -1,8 +1,9 @@
 """A locked SQLite file: waited for, with one line; a statement that fails otherwise fails at once."""
 
+import resource
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -112,6 +113,28 @@ def test_a_file_that_was_removed_while_in_use_is_told(path: Path) -> None:
     path.unlink()
     with pytest.raises(StoreUnusable, match=r"some\.db was removed while in use; put a copy of it back"):
         insert(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def _limit() -> Iterator[None]:
+    """Let no file of this process grow beyond some kilobytes, as `ulimit -f` or a quota does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("_limit")
+def test_a_file_that_may_not_grow_is_told_at_once(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    too_large = text("CREATE TABLE large AS SELECT zeroblob(1000000)")
+    with (
+        pytest.raises(StoreUnusable, match=r"some\.db: disk I/O error; look after the disk"),
+        engine.begin() as it,
+    ):
+        it.execute(too_large)
+    assert capsys.readouterr().err == ""
     engine.dispose()
 
 
