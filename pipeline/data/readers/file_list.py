@@ -121,7 +121,8 @@ def _pick_column(path: Path, columns: dict[str, str], known: tuple[str, ...], wh
             return columns[name]
     raise BadData(
         f"{path} must have a header with a column of {what} ({', '.join(known[:4])}), got "
-        f"{', '.join(list(columns)[:6]) or 'nothing'}; name the column so"
+        f"{', '.join(list(columns)[:6]) or 'nothing'}; name the column so, or "
+        "read a table that holds the samples themselves with data=csv"
     )
 
 

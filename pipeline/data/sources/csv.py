@@ -86,7 +86,7 @@ def load_tables(
             samples[split],
             labels[split],
             _number_groups(table, layout.group) if split == "train" else None,
-            _read_times(table, data, layout, paths[split]) if split == "train" else None,
+            _read_times(table, data, layout, paths[split], findings) if split == "train" else None,
             places=table.lines,
         )
         for split, table in tables.items()
@@ -187,7 +187,9 @@ def _read_samples(table: CellTable, layout: TableLayout, scratch: ScratchSpace, 
     return make_texts(chunks, scratch)
 
 
-def _read_times(table: CellTable, data: Csv, layout: TableLayout, path: Path) -> np.ndarray | None:
+def _read_times(
+    table: CellTable, data: Csv, layout: TableLayout, path: Path, findings: Findings
+) -> np.ndarray | None:
     """Return what `data.split=time` goes by, float64 [n].
 
     Raises:
@@ -205,7 +207,10 @@ def _read_times(table: CellTable, data: Csv, layout: TableLayout, path: Path) ->
         raise BadData(
             f"data.split=time must have one column of dates or numbers, got {names}; set data.time=COLUMN"
         )
-    return read_numbers(dated[0], table.get_column(dated[0].name).combine_chunks())[0]
+    times = read_numbers(dated[0], table.get_column(dated[0].name).combine_chunks())[0]
+    text = "without a time: taken for the latest, which the test split has"
+    findings.add("row", text, dated[0].name, int(np.isnan(times).sum()))
+    return times
 
 
 def _number_groups(table: CellTable, name: str | None) -> np.ndarray | None:

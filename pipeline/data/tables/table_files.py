@@ -82,7 +82,7 @@ def _choose_encoding(path: Path, encoding: str, findings: Findings) -> str:
     """Return the encoding of a text; tell of one that was found, and of what lies beside it in a zip."""
     others = pick_member(path)[1] if find_packing(path) == "zip" else []
     findings.add("file", "left out: beside the table in the zip", ", ".join(others[:8]), len(others))
-    if encoding == AUTO and (encoding := find_encoding(path)) != "utf-8":
+    if encoding == AUTO and not (encoding := find_encoding(path)).startswith("utf"):  # these are sure
         findings.add("table", f"read as {encoding} (data.encoding=... if letters look wrong)", path.name)
     return encoding
 

@@ -206,6 +206,9 @@ def test_a_validation_file_groups_and_times(tmp_path: Path) -> None:
     by_time = load(places.cells(path, label="y", columns=None, split=SplitBy.time), tmp_path)
     assert by_time.train.times is not None
     assert by_time.train.times[1] - by_time.train.times[0] == 86400
+    untimed = written(tmp_path, "\n".join(["x,person,day,y", *rows, "1,2,,a"]))
+    told = load(places.cells(untimed, label="y", columns=None, split=SplitBy.time), tmp_path)
+    assert "1 row without a time: taken for the latest" in "".join(map(str, told.findings))
     with pytest.raises(BadData, match=r"data\.split=time must have one column of dates or numbers, got none"):
         load(places.cells(path, label="y", columns=["x"], split=SplitBy.time), tmp_path)
 

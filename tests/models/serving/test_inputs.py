@@ -78,6 +78,17 @@ def test_labels_are_optional_and_a_column_of_training_is_not(tmp_path: Path) -> 
     places.assert_one_line(caught, "colour", "bad.csv")
     with pytest.raises(DataMissing):
         open_it(places.cells(tmp_path / "absent.csv"), TABLE, tmp_path)
+    with pytest.raises(DataMissing, match="which is a folder"):
+        open_it(places.cells(tmp_path), TABLE, tmp_path)
+
+
+def test_a_column_written_in_another_way_is_refused(tmp_path: Path) -> None:
+    data = places.cells(write(tmp_path / "new.csv", "size;colour\n1/2;red\n;red\n3/4;blue\n"))
+    with pytest.raises(BadData) as caught:
+        open_it(data, TABLE, tmp_path)
+    places.assert_one_line(
+        caught, "column size of", "numbers with decimal , as in training, got none (line 2: '1/2')"
+    )
 
 
 def test_columns_without_names_keep_their_places_without_the_label(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ from pipeline.settings.tables import Csv
 
 ROWS = 4096
 """Rows of one batch."""
+SEVERAL = 2
+"""So many cells without a single right one are no mistakes in some of them."""
 
 
 def open_new_data(
@@ -37,14 +39,15 @@ def open_new_data(
     A cell that is not what its column holds counts as an empty one, and is named in `findings`.
 
     Raises:
-        DataMissing, BadData: there is no such table, or it lacks a column.
+        DataMissing, BadData: there is no such table, or it lacks a column, or one is written in another way.
         BadModel: the model answers to no table.
     """
     if isinstance(description.front, LogMel) or description.front is None:
         refuse_model(data, "sounds" if description.front else f"arrays of shape {description.shape}")
     path = expand_home(data.path)
     if not path.is_file():
-        raise DataMissing(f"data.path must be a table, got {path}, which is not there; set data.path=...")
+        got = "which is a folder" if path.is_dir() else "which is not there"
+        raise DataMissing(f"data.path must be a table, got {path}, {got}; set data.path=...")
     columns = description.list_columns()
     is_text = not isinstance(description.front, Columns)
     if not is_text:
@@ -57,6 +60,7 @@ def open_new_data(
     else:
         needed = [column.name for column in columns]
     _check_columns(table, needed, path)
+    _check_cells(table, () if is_text else columns, path)
     label = _find_label(table, needed, data, description)
     batches = _read_batches(table, () if is_text else columns, needed, label, findings)
     return NewData(name="line", total=len(table), batches=batches, has_labels=label is not None)
@@ -97,6 +101,23 @@ def _check_columns(table: CellTable, needed: Sequence[str], path: Path) -> None:
             f"{path} must have the columns that the model was trained on, got none called "
             f"{', '.join(missing[:5])}; it has {shorten(', '.join(table.names), 200)}"
         )
+
+
+def _check_cells(table: CellTable, columns: Sequence[ColumnType], path: Path) -> None:
+    """Raise BadData where no cell of a column can be read: the whole column would count as empty."""
+    head = replace(table, content=table.content.slice(0, ROWS), lines=table.lines[:ROWS])
+    for column in columns:
+        findings = Findings()
+        if column.kind in WORDS or not np.isnan(_read_column(column, head, findings)).all():
+            continue
+        for finding in findings.to_tuple():
+            if finding.count >= SEVERAL:
+                form = f" {column.number}" if str(column.number) else ""
+                what = f"dates ({column.date})" if column.date else f"numbers{form}"
+                raise BadData(
+                    f"column {column.name} of {path} must hold {what} as in training, got none "
+                    f"({finding.example}); write them so"
+                )
 
 
 def _find_label(
