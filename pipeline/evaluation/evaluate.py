@@ -135,6 +135,17 @@ def _check_samples(prepared: Prepared, settings: Settings) -> None:
 
 
 def evaluate(predict: Predict, prepared: Prepared, settings: Settings, model: Any = None) -> AnyEvaluation:
+    """Score a model on the three splits and look behind the scores; the arguments: see `score_model`.
+
+    Raises:
+        BadInput: see `evaluate_classes`, `evaluate_quantities` and `inspect_model`.
+        Diverged: an output is NaN or infinite.
+    """
+    evaluation = score_model(predict, prepared, settings, model)
+    return replace(evaluation, inspection=inspect_model(predict, prepared, settings))
+
+
+def score_model(predict: Predict, prepared: Prepared, settings: Settings, model: Any = None) -> AnyEvaluation:
     """Score a model on the three splits, by what it answers with: classes or a quantity.
 
     `model`: the Keras model that `predict` asks, which an attack needs.
@@ -143,12 +154,9 @@ def evaluate(predict: Predict, prepared: Prepared, settings: Settings, model: An
         BadInput: see `evaluate_classes` and `evaluate_quantities`.
         Diverged: an output is NaN or infinite.
     """
-    evaluation: AnyEvaluation = (
-        evaluate_classes(predict, prepared, settings, model)
-        if prepared.target is None
-        else evaluate_quantities(predict, prepared, settings)
-    )
-    return replace(evaluation, inspection=inspect_model(predict, prepared, settings))
+    if prepared.target is not None:
+        return evaluate_quantities(predict, prepared, settings)
+    return evaluate_classes(predict, prepared, settings, model)
 
 
 def evaluate_classes(

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +16,21 @@ from pipeline.search.confirmation import PointTraining, plan_point, train_loop_p
 from pipeline.search.ends.standstill import MODELS, PICTURES
 from pipeline.search.importance import compute_importances
 from pipeline.search.study_trial import FrontierPoint
+from pipeline.settings.measuring import Membership
 from pipeline.settings.searching.objectives import FURTHER
 from pipeline.settings.training import UserLoop
 from pipeline.tracking import mlflow_runs, mlflow_store, model_artifact
-from pipeline.tracking.serving import model_cards
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a study of a user's own loop needs no TensorFlow
+    import keras
+
+    from pipeline.data.prepared import Prepared
+    from pipeline.evaluation.evaluate import AnyEvaluation
     from pipeline.search.results import Results
     from pipeline.search.sweep import Sweep
+    from pipeline.settings.settings import Settings
     from pipeline.tracking.pages.live_page import LivePage
+    from pipeline.tracking.serving.model_cards import PointFacts
     from pipeline.tracking.study_recorder import StudyRecorder
 
 MEMBER = "member"
@@ -180,7 +187,11 @@ def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> 
         if isinstance(point.settings.trial, UserLoop):
             return task.dispatcher.call(log_loop_point, point, record.study, run_id, name)
         weights = task.dispatcher.call(train_point, point)
-        about = (member.command, study_markdown.describe_point(member))
+        from pipeline.tracking.serving.model_cards import PointFacts
+
+        about = PointFacts(
+            member.command, study_markdown.describe_point(member), member.confirmation is not None
+        )
         return task.dispatcher.call_here(log_point, point, weights, record.study, run_id, name, about)
     except FulcrumError as error:
         print(
@@ -203,15 +214,16 @@ def log_point(
     study: str,
     run_id: str,
     name: str,
-    about: tuple[str, str],
+    about: "PointFacts",
 ) -> str | None:
     """Log the model of a point into a run and return the version of the study's model: for a worker.
 
     `weights`: as `train_point` returns them; `name`: of the point, which model and version are tagged with;
-    `about`: the command that trains to it, and what the study says of it.
+    `about`: what its card says of it.
     """
     client = mlflow_store.open_store()
     from pipeline.models import keras_models
+    from pipeline.tracking.serving import model_cards
     from pipeline.training.privacy.account import sum_up
     from pipeline.trial.network import load_prepared
 
@@ -220,10 +232,25 @@ def log_point(
     settings = point.settings
     spent = sum_up(settings, len(prepared.train), settings.train.epochs)
     tags = {MEMBER: name}
-    card = model_cards.make_point_card(client, run_id, about[0], prepared, about[1])
+    evaluation = _evaluate_point(model, prepared, settings) if about.is_confirmed else None
+    card = model_cards.make_point_card(client, run_id, about, prepared, evaluation)
     return model_artifact.log_model(
         model, prepared, settings.data, study, run_id, tags, privacy=spent, card=card
     )
+
+
+def _evaluate_point(
+    model: "keras.Model", prepared: "Prepared", settings: "Settings"
+) -> "AnyEvaluation | None":
+    """Score a point's own weights for its card; None where they cannot be, which loses no model."""
+    from pipeline.evaluation.evaluate import score_model
+    from pipeline.models.predictor import make_predictor
+
+    plain = replace(settings.evaluate, membership=Membership.none)  # which may train shadow models
+    try:
+        return score_model(make_predictor(model), prepared, replace(settings, evaluate=plain), model)
+    except FulcrumError:
+        return None
 
 
 def log_loop_point(point: PointTraining, study: str, run_id: str, name: str) -> str | None:

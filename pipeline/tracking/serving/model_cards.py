@@ -3,6 +3,7 @@
 import platform
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
 
 PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "scikit-learn")
 DATA_KEY = "data.key"
-__all__ = ["CARD_FILE", "is_of_same_data", "make_point_card", "make_run_card"]
+__all__ = ["CARD_FILE", "PointFacts", "is_of_same_data", "make_point_card", "make_run_card"]
+
+
+@dataclass(frozen=True, slots=True)
+class PointFacts:
+    """What a study knows of a point: the `command` that trains to it, and a line of its figures, `note`."""
+
+    command: str
+    note: str
+    is_confirmed: bool
 
 
 def make_run_card(
@@ -42,14 +52,19 @@ def make_run_card(
 
 
 def make_point_card(
-    client: mlflow.MlflowClient, run_id: str, command: str, prepared: "Prepared", note: str
+    client: mlflow.MlflowClient,
+    run_id: str,
+    facts: PointFacts,
+    prepared: "Prepared",
+    evaluation: "AnyEvaluation | None",
 ) -> str:
     """Write the card of the model of a study's point, into whose run it goes.
 
-    `command`: it trains to exactly this point; `note`: what the study knows of it, its test figure among it.
+    `evaluation`: of these weights; None where the point was not confirmed: the test split stays unread.
     """
-    overrides = Overrides(word for word in shlex.split(command) if "=" in word)
-    return _write(client.get_run(run_id), command, overrides, prepared, notes=(note,))
+    overrides = Overrides(word for word in shlex.split(facts.command) if "=" in word)
+    run = client.get_run(run_id)
+    return _write(run, facts.command, overrides, prepared, evaluation=evaluation, notes=(facts.note,))
 
 
 def is_of_same_data(run_id: str, prepared: "Prepared") -> bool:
