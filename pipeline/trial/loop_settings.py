@@ -94,9 +94,11 @@ def _to_declared(hint: Any, value: Any) -> Any:
 
 def _to_member(kinds: tuple[Any, ...], value: Any) -> Any:
     inner = [*kinds, *(kind for outer in kinds for kind in typing.get_args(outer))]
+    if not isinstance(value, str) or isinstance(value, enum.Enum):
+        return value
     for kind in inner:
-        if isinstance(kind, type) and isinstance(value, str) and issubclass(kind, enum.Enum):
+        if isinstance(kind, type) and issubclass(kind, enum.Enum):
             return kind[value]
-        if isinstance(kind, type) and isinstance(value, str) and issubclass(kind, PurePath):
+        if isinstance(kind, type) and issubclass(kind, PurePath):
             return kind(value)
     return value

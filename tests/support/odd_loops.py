@@ -2,7 +2,8 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -86,6 +87,13 @@ def modelled(settings: Model) -> Iterator[float]:
     yield settings.rate
 
 
+class Tint(StrEnum):
+    """A choice that is a text as well."""
+
+    light = "l"
+    dark = "d"
+
+
 @dataclass(frozen=True, slots=True)
 class Slots:
     """Keys of a class without a place for more."""
@@ -93,6 +101,7 @@ class Slots:
     betas: tuple[float, float] = (0.5, 0.75)
     folder: Path = Path("data")
     others: list[Path] | None = None
+    tints: list[Tint] = field(default_factory=lambda: [Tint.light])
 
 
 def slotted(settings: Slots) -> Iterator[float]:

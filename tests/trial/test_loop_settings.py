@@ -56,7 +56,9 @@ def test_a_tuple_and_a_model_of_pydantic_are_handed_as_such() -> None:
     assert accuracies("slotted", "betas=[0.25,0.5]") == [0.5]
     assert accuracies("modelled") == [0.1]
     made = make("slotted", betas=(0.1, 0.2), folder="a b", others=["x"])
-    assert (made.folder, made.others) == (Path("a b"), [Path("x")])
+    assert (made.folder, made.others, made.tints) == (Path("a b"), [Path("x")], [odd_loops.Tint.light])
+    assert make("slotted", tints=["dark"]).tints == [odd_loops.Tint.dark]
+    assert accuracies("slotted") == [0.75]
     made = make("modelled", rate=0.5, layers=[1, 2])
     assert (made.rate, made.layers, made.epochs) == (0.5, (1, 2), 3)
 
