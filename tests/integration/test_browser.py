@@ -1,16 +1,21 @@
 """The MLflow UI that `python -m pipeline ui` starts, in a real headless Chromium."""
 
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
+from wsgiref.simple_server import make_server
 
 import mlflow
+import optuna_dashboard
 import pytest
 import requests
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from pipeline.search.study_store import StudyStore
+from pipeline.settings import addresses
 from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.pages.live_page import LivePage
 from tests.conftest import Run
@@ -95,3 +100,25 @@ def test_the_ui_is_lean(ui: str) -> None:
     ]
     assert 1 <= len(mine) <= 3
     assert mlflow.__version__
+
+
+def test_a_study_opens_in_optunas_own_dashboard(
+    fulcrum: Run, browser: webdriver.Chrome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    words = ("search=smoke", "search.study=seen", "search.workers=0", "device=cpu", "search.confirm=0")
+    done = fulcrum("sweep", *words)
+    assert done.returncode == 0, done.stderr
+    server = make_server("127.0.0.1", 0, optuna_dashboard.wsgi(addresses.make_study_address()))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/dashboard"
+        browser.get(address)
+        shows(browser, "seen")
+        study = StudyStore.open_for_reading(addresses.make_study_address(), "seen")
+        browser.get(f"{address}/studies/{study._id}")
+        shows(browser, "seen", "accuracy", "device-seconds")
+        if folder := os.environ.get("FULCRUM_SCREENSHOTS"):
+            browser.save_screenshot(str(Path(folder) / "optuna-dashboard.png"))
+    finally:
+        server.shutdown()
