@@ -12,6 +12,7 @@ from optuna.storages import get_storage
 from optuna.storages._rdb.models import (
     StudyModel,
     TrialHeartbeatModel,
+    TrialIntermediateValueModel,
     TrialModel,
     TrialUserAttributeModel,
     TrialValueModel,
@@ -231,7 +232,9 @@ def end_trial(
 ) -> bool:
     """End a trial with its values and attributes; False where it is not `before`, and nothing is written.
 
-    `attrs`: user attributes to set, as plain values.
+    `attrs`: user attributes to set, as plain values. The accuracies of a complete trial's curve become its
+    intermediate values. One that paused or failed has none: with them, Optuna's TPE asks a study of several
+    objectives for its one direction, and raises.
     """
     ended = {"state": state, "datetime_complete": datetime.now()}
     with storage._backend.engine.begin() as connection:
@@ -242,6 +245,8 @@ def end_trial(
             stored, kind = TrialValueModel.value_to_stored_repr(float(value))
             row = {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
             connection.execute(insert(TrialValueModel).values(row))
+        if state is TrialState.COMPLETE:
+            _write_curve(connection, trial_id, (attrs or {}).get(OUTCOME, {}).get("curve", ()))
     return True
 
 
@@ -258,6 +263,17 @@ def _write_attrs(connection: Connection, trial_id: int, attrs: Mapping[str, Any]
         connection.execute(delete(model).where((model.trial_id == trial_id) & (model.key == key)))
         row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
         connection.execute(insert(model).values(row))
+
+
+def _write_curve(connection: Connection, trial_id: int, curve: Sequence[Sequence[float]]) -> None:
+    model = TrialIntermediateValueModel
+    rows = []
+    for step, accuracy in {int(epoch): accuracy for epoch, _, accuracy in curve}.items():
+        stored, kind = model.intermediate_value_to_stored_repr(float(accuracy))
+        value = {"intermediate_value": stored, "intermediate_value_type": kind}
+        rows.append({"trial_id": trial_id, "step": step, **value})
+    if rows:
+        connection.execute(insert(model), rows)
 
 
 def explain_unusable(url: str, error: Exception) -> FulcrumError:

@@ -56,6 +56,7 @@ class RunRecorder:
         `device`: `cpu` or `gpu`, which names the metric of cost; `measure`: what the accuracies are.
         """
         self._measure = measure
+        self._has_accuracy = False
         self.client = client
         self.run_id = run_id
         self.cost_metric = f"{device}_seconds"
@@ -95,6 +96,7 @@ class RunRecorder:
     def record_curve(self, curve: Curve, chosen: Epoch, engine: str) -> None:
         """Record what training came to. `chosen`: the epoch whose state is kept; `engine`: what trained."""
         self.add_metrics({self._measure.metric: chosen.validation_accuracy}, chosen.number)
+        self._has_accuracy = True
         self.set_tags({"engine": engine, "fair_midway": str(curve.fair_midway).lower()})
 
     def record_warm_start(self, trained: "Trained", start: "Start") -> None:
@@ -153,12 +155,16 @@ class RunRecorder:
         self._log_pictures({"pictures/samples.png": run_pictures.draw_samples(prepared)})
 
     def record_evaluation(self, evaluation: "AnyEvaluation", prepared: "Prepared") -> None:
-        """Record the scores of the three splits, and the mistakes on the test split."""
+        """Record the scores of the three splits, and the mistakes on the test split.
+
+        In a run that has trained, the accuracy of the validation split is a metric already: `accuracy`.
+        """
         from pipeline.evaluation.quantities import QuantityEvaluation
         from pipeline.reports import run_pictures
 
+        twice = f"evaluate/validation_{self._measure.metric}" if self._has_accuracy else None
         for step, values in list_evaluation_metrics(evaluation):
-            self.add_metrics(values, step)
+            self.add_metrics({name: value for name, value in values.items() if name != twice}, step)
         self._log_pictures(run_pictures.draw_evaluation(evaluation, prepared))
         if not isinstance(evaluation, QuantityEvaluation):
             evaluation = replace(evaluation, saliency=())  # a number for each pixel: drawn, not written

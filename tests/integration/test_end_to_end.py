@@ -100,6 +100,7 @@ def test_a_run_records_everything(fulcrum_process: Run, client: mlflow.MlflowCli
         "seconds/train",
         "seconds/evaluate",
     } <= set(run.data.metrics)
+    assert "evaluate/validation_accuracy" not in run.data.metrics  # it is `accuracy`
     assert {"command", "device", "engine", "host", "pid", "data.sha256", "git.commit"} <= set(run.data.tags)
     found = {
         path.path

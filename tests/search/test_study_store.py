@@ -124,6 +124,16 @@ def test_what_is_queued_once_is_there_once(store: StudyStore, url: str) -> None:
     assert store.count_begun() == 1
 
 
+def test_optuna_finds_the_accuracy_after_each_epoch_of_what_is_complete(store: StudyStore, url: str) -> None:
+    for number, state in enumerate(("complete", "paused", "failed")):
+        store.begin(proposal(number), MANY)
+        store.finish(number, DONE | {"state": state})
+    study = optuna.load_study(storage=url, study_name="s")
+    assert [row.intermediate_values for row in study.trials] == [{1: 0.7, 2: 0.8}, {}, {}]
+    study.sampler = optuna.samplers.TPESampler(n_startup_trials=0, seed=0)
+    study.ask(proposal(0).distributions)  # which raises where what paused has values of its way
+
+
 def test_two_that_queue_in_the_same_moment_leave_one(
     store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
