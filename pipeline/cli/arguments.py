@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import split_word
+from pipeline.settings.searching.quantities import DASHES
 
 PYTHON_NAMES = {"train.from": "train.start_from"}
 """Keys that Python cannot name a field, and the names of their fields."""
@@ -36,6 +37,9 @@ def normalise_words(words: Iterable[str]) -> list[str]:
 
 def _read_pairs(words: Iterator[str]) -> Iterator[str]:
     for word in words:
+        if word.startswith(tuple(DASHES)):
+            plain = f"--{word.lstrip(DASHES + '-')}"
+            raise BadSetting(f"{word} begins with a dash that is not the hyphen of a keyboard; write {plain}")
         if word.startswith("--") and "=" not in word:
             word = f"{word[2:]}={_read_value(word, words)}"
         pair = word.removeprefix("--")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipeline.errors import BadSetting
 from pipeline.settings.rules import require, require_name
 from pipeline.settings.searching.measures import UNDER_ATTACK
 from pipeline.settings.searching.objectives import (
@@ -16,7 +17,7 @@ from pipeline.settings.searching.objectives import (
     OBJECTIVES,
     ObjectiveKind,
 )
-from pipeline.settings.searching.quantities import Budget, read_budget
+from pipeline.settings.searching.quantities import Budget, read_budget, suggest_amount
 
 
 class Sampler(StrEnum):
@@ -130,6 +131,8 @@ class Search:
         for name, example in (("budget", "40trials"), ("patience", "20trials")):
             rule = f"an amount with its unit, such as 2min, 60s, {example} or 0.5usd, or null"
             value = getattr(self, name)
+            if value is not None and (meant := suggest_amount(value, read_budget)):
+                raise BadSetting(f"search.{name} must be {rule}, got {value}{meant}")
             require(value is None or read_budget(value) is not None, f"search.{name}", rule, value)
         budget = self.total
         twice = budget.seconds or budget.money

@@ -38,9 +38,10 @@ def check_words(pairs: Sequence[str], conf: Path) -> None:
                 f"{key} can only be set, not added, deleted or moved, got {pair!r}; write {key}=VALUE"
             )
         if override.is_sweep_override():
+            meant = suggest_range(key, f"{_value_of(pair)} ") if _value_of(pair).startswith("0,") else ""
             raise BadSetting(
                 f"{key} must be one value, got several in {pair!r}; `sweep` or `run --multirun` tries "
-                "them all, and a value with a comma stands in quotes"
+                f"them all, and a value with a comma stands in quotes{meant}"
             )
         _check_group(key, pair)
         if is_group(key, conf):

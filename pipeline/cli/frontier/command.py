@@ -17,7 +17,7 @@ from pipeline.errors import BadInput, BadSetting
 from pipeline.settings import addresses
 from pipeline.settings.search import Search
 from pipeline.settings.searching.objectives import COST, ENERGY, KINDS_OF_ENERGY
-from pipeline.settings.searching.quantities import read_seconds, read_share
+from pipeline.settings.searching.quantities import read_seconds, read_share, suggest_amount
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
@@ -146,17 +146,17 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 def _read_at_least(text: str) -> float:
     share = read_share(text)
     if share is None:
-        meant = f"write {text}%" if read_share(f"{text}%") else "such as 97.5% or 0.975"
-        raise BadSetting(f"--at-least must be a share of 0% to 100%, or of 0 to 1, got {text}; {meant}")
+        as_percent = f"; write {text}%" if read_share(f"{text}%") else "; such as 97.5% or 0.975"
+        meant = suggest_amount(text, read_share) or as_percent
+        raise BadSetting(f"--at-least must be a share of 0% to 100%, or of 0 to 1, got {text}{meant}")
     return share
 
 
 def _read_within(text: str) -> float:
     seconds = read_seconds(text)
     if seconds is None:
-        raise BadSetting(
-            f"--within must be a time > 0, got {text}; such as 5ms, 0.5 (device-seconds) or 2min"
-        )
+        meant = suggest_amount(text, read_seconds) or "; such as 5ms, 0.5 (device-seconds) or 2min"
+        raise BadSetting(f"--within must be a time > 0, got {text}{meant}")
     return seconds
 
 

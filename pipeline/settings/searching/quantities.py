@@ -2,27 +2,42 @@
 
 import math
 import re
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 UNITS = {
     "us": 1e-6,
     "µs": 1e-6,
+    "\u03bcs": 1e-6,  # with the Greek letter, as many keyboards write it
     "ms": 1e-3,
     "s": 1.0,
     "sec": 1.0,
+    "secs": 1.0,
     "second": 1.0,
     "seconds": 1.0,
     "m": 60.0,
     "min": 60.0,
+    "mins": 60.0,
     "minute": 60.0,
     "minutes": 60.0,
     "h": 3600.0,
+    "hr": 3600.0,
+    "hrs": 3600.0,
     "hour": 3600.0,
     "hours": 3600.0,
+    "d": 86400.0,
+    "day": 86400.0,
+    "days": 86400.0,
 }
 """Seconds of each unit of time."""
 
 TRIALS = ("trial", "trials")
+CURRENCIES = {"$": "usd", "€": "eur", "£": "gbp"}
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+"""Hyphens, dashes and the minus sign that text programs make of `-`."""
+_SIGNS = str.maketrans({**dict.fromkeys(DASHES, "-"), **dict.fromkeys("\u2018\u2019\u201c\u201d\"'")})
+_DECIMAL_COMMA = re.compile(r"([-+]?)(0|[1-9]\d*),(\d+)(?![\d,])")
 _AMOUNT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([^\d\s]*)\s*", re.IGNORECASE)
 
 
@@ -67,6 +82,27 @@ def read_budget(text: str) -> Budget | None:
     if unit.removeprefix("device-") in UNITS:
         return Budget(seconds=number * UNITS[unit.removeprefix("device-")])
     return Budget(money=number, currency=unit) if re.fullmatch("[a-z]{3}", unit) else None
+
+
+def write_plainly(text: str) -> str:
+    """Write an amount with the signs that are read here: `0,95` as `0.95`, `$0.5` as `0.5usd`.
+
+    Dashes become hyphens. A comma before three digits stays: 1,000 may be a thousand.
+    """
+    plain = unicodedata.normalize("NFKC", text.replace("\u2026", "..")).translate(_SIGNS).strip()
+    comma = _DECIMAL_COMMA.match(plain)
+    if comma and (comma[2] == "0" or len(comma[3]) != 3):
+        plain = f"{comma[1]}{comma[2]}.{comma[3]}{plain[comma.end() :]}"
+    for sign, currency in CURRENCIES.items():
+        if plain.startswith(sign) or plain.endswith(sign):
+            return f"{plain.strip(sign).strip()}{currency}"
+    return plain
+
+
+def suggest_amount(text: str, read: Callable[[str], object | None]) -> str:
+    """Return how an amount is written here as a remedy, or nothing. `read`: what reads it, or gives None."""
+    plain = write_plainly(text)
+    return f"; write {plain}" if plain != text and read(plain) is not None else ""
 
 
 def _split(text: str) -> tuple[float, str]:

@@ -30,6 +30,7 @@ def test_every_option_that_is_meant_is_there() -> None:
         ("loguniform(1,2)", "tag(log,interval(1,2))"),
         ("uniform(0,0.5)", "interval(0,0.5)"),
         ("16-64", "interval(16,64)"),
+        ("16\u202664", "interval(16,64)"),
     ],
 )
 def test_a_range_is_shown_as_it_is_written(text: str, word: str) -> None:
