@@ -36,8 +36,6 @@ PASSING_REASONS = ("locked", "busy", "disk i/o error", "already exists", "unique
 """What databases say of a table or row that another process makes, and SQLite of a journal left by a kill."""
 
 OWNER, ONCE, OUTCOME, ABOUT = "owner", "once", "outcome", "about"
-OUR_ROW_ATTRS = {OWNER, ONCE, OUTCOME}
-"""Every trial of ours has one of them from its first moment, also in studies of version 0.1.0."""
 
 STUDY_ATTRS: dict[str, type] = {
     **dict.fromkeys((ABOUT, "data", "tracking", "validation"), dict),
@@ -151,8 +149,13 @@ def name_metrics(about: Mapping[str, Any]) -> list[str]:
 
 
 def is_our_row(row: FrozenTrial) -> bool:
-    """Return whether this product made the row."""
-    return not OUR_ROW_ATTRS.isdisjoint(row.user_attrs)
+    """Return whether this product made the row; another program may use one of the words for its own.
+
+    Every trial of ours has one of the three from its first moment, also in studies of version 0.1.0.
+    """
+    owner, once, outcome = (row.user_attrs.get(key) for key in (OWNER, ONCE, OUTCOME))
+    has_outcome = isinstance(outcome, dict) and "curve" in outcome
+    return has_outcome or isinstance(owner, dict) or isinstance(once, str)
 
 
 def _has_tables(url: str) -> bool:

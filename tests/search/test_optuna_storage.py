@@ -153,6 +153,16 @@ def test_a_study_with_attributes_of_another_program_is_none_of_ours(
     assert study.user_attrs == attrs
 
 
+@pytest.mark.parametrize("attrs", [{"owner": "ann"}, {"outcome": 0.5}, {"outcome": {"score": 1}}])
+def test_trials_that_bear_our_words_for_something_else_are_none_of_ours(
+    attrs: dict[str, object], path: Path
+) -> None:
+    url = f"sqlite:///{path}"
+    study = optuna.create_study(storage=url, study_name="theirs", directions=["maximize", "minimize"])
+    study.add_trial(optuna.trial.create_trial(values=(0.5, 1.0), user_attrs=attrs))
+    assert optuna_storage.list_studies(url) == ["s"]
+
+
 def test_the_name_for_confirming_must_be_free(path: Path) -> None:
     url = f"sqlite:///{path}"
     optuna.create_study(storage=url, study_name="new (afterwards)", direction="minimize")
