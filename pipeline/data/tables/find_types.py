@@ -77,8 +77,10 @@ def find_types(
     """Return the types of the columns among `names` that are used, and a report of all of them.
 
     Raises:
-        BadData: a column is nearly numbers or dates, or can be read in two ways; or none is left.
+        BadData: a column is nearly numbers or dates, or can be read in two ways; or none is left, or no row.
     """
+    if not len(table):
+        raise BadData(f"{path} must have rows below its header, got none; add some, or set data.header=false")
     chosen = [_judge_column(table, name, data, path) for name in names]
     for column, form in zip(chosen, _choose_formats(chosen, table.separator, path), strict=True):
         column.choice = replace(column.choice, column=column.choice.with_format(form), formats=())

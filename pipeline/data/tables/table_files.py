@@ -104,10 +104,8 @@ def _refuse_other_forms(path: Path, head: bytes) -> None:
         form = next((form for magic, form in forms.items() if inner.startswith(magic)), "")
         form = "a tar archive" if inner[257:262] == b"ustar" else form
     if form:
-        raise BadData(
-            f"{path} must be CSV, TSV, JSON lines, Parquet, Arrow or .xlsx, got {form}; unpack it, or "
-            "save it as CSV"
-        )
+        remedy = "unpack it" if "archive" in form or "packed" in form else "save it as CSV"
+        raise BadData(f"{path} must be CSV, TSV, JSON lines, Parquet, Arrow or .xlsx, got {form}; {remedy}")
 
 
 def _find_zipped_form(path: Path) -> str:

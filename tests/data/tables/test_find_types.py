@@ -250,6 +250,9 @@ def test_a_table_of_nothing_but_names_is_refused(tmp_path: Path) -> None:
     places.assert_one_line(
         caught, "must have a column that tells something", "name (nearly every row", "data.columns"
     )
+    path.write_text("name,y\n")
+    with pytest.raises(BadData, match="must have rows below its header"):
+        load(places.cells(path, label="y", columns=None), tmp_path)
 
 
 def test_dates_are_dates_and_epochs_by_their_name(tmp_path: Path) -> None:
