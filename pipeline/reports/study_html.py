@@ -21,6 +21,7 @@ from pipeline.reports import study_charts, study_pair_charts
 from pipeline.reports.study_markdown import describe_point, format_accuracies, format_further, format_seconds
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
+from pipeline.settings.command_line import EPOCHS
 
 ASSETS = Path(__file__).with_name("assets")
 PAGE, FEED = "frontier.html", "frontier.js"
@@ -142,7 +143,9 @@ def _make_points(results: Results, prefix: str = "") -> list[dict[str, Any]]:
 
 
 def _make_point(member: FrontierPoint, floor: float, is_knee: bool, prefix: str) -> dict[str, Any]:
-    estimate = member.estimate
+    estimate, params = member.estimate, _make_plain(member.trial)
+    if EPOCHS in params:  # the trial may have gone on
+        params[EPOCHS] = member.epoch
     return {
         "key": prefix + member.name,
         "trial": member.trial.number,
@@ -153,7 +156,7 @@ def _make_point(member: FrontierPoint, floor: float, is_knee: bool, prefix: str)
         "shown": member.measure.format(estimate.accuracy),
         "seconds": format_number(estimate.device_seconds),
         "text": f"{prefix}trial {member.trial.number} at epoch {member.epoch}: {describe_point(member)}",
-        "params": _make_plain(member.trial),
+        "params": params,
         "command": member.command,
         "run": member.trial.run_id,
         "knee": is_knee,

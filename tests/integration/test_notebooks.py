@@ -1,8 +1,10 @@
 """Notebooks run from their first cell to their last, headless."""
 
+import ast
 import re
 import sys
 from dataclasses import replace
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -66,7 +68,7 @@ def test_without_a_study_one_line_says_so(
     assert "begin one with: python -m pipeline sweep" in printed
 
 
-KEPT = {path.stem: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("[ft]*.ipynb"))}
+KEPT = {path.stem: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 
 
 @pytest.mark.parametrize("notebook", KEPT.values(), ids=list(KEPT))
@@ -85,6 +87,21 @@ def test_a_notebook_is_ready_for_anybody_s_machine(notebook: nbformat.NotebookNo
     assert not re.search(r"/(?:home|tmp|root|work|Users)/", text)
     assert "Traceback" not in text
     assert len(nbformat.writes(notebook)) < 900_000
+
+
+@pytest.mark.parametrize("notebook", KEPT.values(), ids=list(KEPT))
+def test_what_a_notebook_names_of_the_product_is_there(notebook: nbformat.NotebookNode) -> None:
+    """Not every notebook is run by a test: a name that the product gave up would break it unseen."""
+    tree = ast.parse("\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code"))
+    there: dict[str, object] = {}
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            exec(ast.unparse(statement), there)
+    modules = {name: each for name, each in there.items() if isinstance(each, ModuleType)}
+    used = [each for each in ast.walk(tree) if isinstance(each, ast.Attribute)]
+    read = [(each.value.id, each.attr) for each in used if isinstance(each.value, ast.Name)]
+    absent = [f"{name}.{attr}" for name, attr in read if name in modules and not hasattr(modules[name], attr)]
+    assert absent == []
 
 
 def test_a_kept_page_names_the_library_that_it_is_drawn_with() -> None:

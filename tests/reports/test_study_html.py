@@ -58,6 +58,14 @@ def test_the_page_has_every_trial_and_point_as_data() -> None:
     assert json.loads(json.dumps(data, allow_nan=False))["points"] == data["points"]
 
 
+def test_a_point_names_the_epochs_of_its_command_and_not_those_that_its_trial_was_to_have() -> None:
+    longer = [replace(trial, params={**trial.params, "train.epochs": 99}) for trial in STUDY.trials]
+    points = study_html.make_page_data(replace(STUDY, trials=tuple(longer)))["points"]
+    assert points
+    for point in points:
+        assert f"train.epochs={point['params']['train.epochs']}" in point["command"].split()
+
+
 def test_curves_and_ends_are_typed_arrays_and_their_texts_are_written_by_the_page() -> None:
     traces = {trace["name"]: trace for trace in study_html.make_page_data(STUDY)["figure"]["data"]}
     for name in ("curves", "complete trials", "paused trials"):
