@@ -71,9 +71,10 @@ def test_without_a_study_one_line_says_so(
 KEPT = {path.stem: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 
 
-@pytest.mark.parametrize("notebook", KEPT.values(), ids=list(KEPT))
-def test_a_notebook_is_ready_for_anybody_s_machine(notebook: nbformat.NotebookNode) -> None:
+@pytest.mark.parametrize("name", ["frontier", "tour"])
+def test_a_notebook_is_ready_for_anybody_s_machine(name: str) -> None:
     """It gets what it needs, has outputs to look at, exercises, and nothing of the machine that ran it."""
+    notebook = KEPT[name]
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
     assert re.search(r'if importlib\.util\.find_spec\("\w+"\) is None', first.source)
     assert not first.outputs  # it does nothing where the package is there
