@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 HIDDEN = "***"
@@ -65,9 +66,14 @@ def _hide_value(match: re.Match[str]) -> str:
 
 def _read_environment() -> Iterator[str]:
     """Yield the values of the variables that are named like secrets, such as MLFLOW_TRACKING_PASSWORD."""
-    for name, value in os.environ.items():
-        if len(value) >= MIN_LETTERS and _VARIABLES.search(name.upper()):
+    for name in filter(_is_secret, os.environ):
+        if len(value := os.environ.get(name, "")) >= MIN_LETTERS:
             yield value
+
+
+@lru_cache(4096)
+def _is_secret(variable: str) -> bool:
+    return _VARIABLES.search(variable.upper()) is not None
 
 
 def _find_parts(address: str) -> Iterator[str]:

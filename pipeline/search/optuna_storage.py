@@ -1,6 +1,5 @@
 """Where studies lie: Optuna's storages, and whether the process that holds a trial is still alive."""
 
-import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,17 +13,17 @@ from optuna.storages._rdb.models import (
     TrialHeartbeatModel,
     TrialIntermediateValueModel,
     TrialModel,
-    TrialUserAttributeModel,
     TrialValueModel,
 )
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, create_engine, delete, insert, inspect, select, update
+from sqlalchemy import Connection, create_engine, insert, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import BadInput, FulcrumError, StoreLocked, find_cause
 from pipeline.processes import HEARTBEAT_SECONDS, LEASE_SECONDS, ProcessOwner, is_free
 from pipeline.search.storage.bulk_reading import BulkReadingStorage
+from pipeline.search.storage.bulk_writing import record_heartbeats, replace_attrs, to_utc
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import explain_failure, read_sqlite_path
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
@@ -217,11 +216,11 @@ def _is_passing(error: BaseException | None) -> bool:
 
 def claim_waiting(storage: Any, trial_id: int, owner: ProcessOwner) -> bool:
     """Set a waiting trial running, held by `owner`; False where another process was faster."""
-    running = {"state": TrialState.RUNNING, "datetime_start": datetime.now()}
+    running = {"state": TrialState.RUNNING, "datetime_start": to_utc(datetime.now())}
     with storage._backend.engine.begin() as connection:
         if not _change_state(connection, trial_id, TrialState.WAITING, running):
             return False
-        _write_attrs(connection, trial_id, {OWNER: owner.to_dict()})
+        replace_attrs(connection, {trial_id: {OWNER: owner.to_dict()}})
     return True
 
 
@@ -239,11 +238,11 @@ def end_trial(
     intermediate values. One that paused or failed has none: with them, Optuna's TPE asks a study of several
     objectives for its one direction, and raises.
     """
-    ended = {"state": state, "datetime_complete": datetime.now()}
+    ended = {"state": state, "datetime_complete": to_utc(datetime.now())}
     with storage._backend.engine.begin() as connection:
         if not _change_state(connection, trial_id, before, ended):
             return False
-        _write_attrs(connection, trial_id, attrs or {})
+        replace_attrs(connection, {trial_id: attrs or {}})
         for objective, value in enumerate(values):
             stored, kind = TrialValueModel.value_to_stored_repr(float(value))
             row = {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
@@ -260,12 +259,12 @@ def _change_state(
     return bool(connection.execute(update(TrialModel).where(wanted).values(columns)).rowcount)
 
 
-def _write_attrs(connection: Connection, trial_id: int, attrs: Mapping[str, Any]) -> None:
-    for key, value in attrs.items():
-        model = TrialUserAttributeModel
-        connection.execute(delete(model).where((model.trial_id == trial_id) & (model.key == key)))
-        row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-        connection.execute(insert(model).values(row))
+def write_heartbeats(storage: Any, trial_ids: Sequence[int], attrs: Mapping[int, Mapping[str, Any]]) -> None:
+    """Record that running trials are alive, and user attributes by the id of their trial, all at once."""
+    if trial_ids:
+        with storage._backend.engine.begin() as connection:
+            record_heartbeats(connection, trial_ids)
+            replace_attrs(connection, attrs)
 
 
 def _write_curve(connection: Connection, trial_id: int, curve: Sequence[Sequence[float]]) -> None:

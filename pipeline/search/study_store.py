@@ -31,6 +31,7 @@ from pipeline.search.optuna_storage import (
     make_directions,
     open_storage,
     read_owner,
+    write_heartbeats,
 )
 from pipeline.search.storage.study_rows import MISSING, StudyRows
 from pipeline.search.storage.study_settings import bind_settings
@@ -190,9 +191,7 @@ class StudyStore:
         That is where `limit` trials have begun, or where another process has begun the same one since the
         proposal was made. `newest_seen`: the highest number that the sampler knew of; None: of all.
         """
-        trial_id = self._create_row(TrialState.RUNNING, proposal, {OWNER: _current_owner()})
-        self._storage.record_heartbeat(trial_id)
-        row = self._storage.get_trial(trial_id)
+        row = self._create_row(TrialState.RUNNING, proposal, {OWNER: _current_owner()})
         if self._is_surplus(row, limit) or self._is_begun_elsewhere(row, newest_seen):
             self._fail(row, surplus=True)
             return None
@@ -202,8 +201,7 @@ class StudyStore:
         """Add a trial that waits for a free worker, unless one of the name `once` was queued before."""
         if once in {row.user_attrs.get(ONCE) for row in self._rows()}:
             return
-        trial_id = self._create_row(TrialState.WAITING, proposal, {**attrs, ONCE: once})
-        row = self._storage.get_trial(trial_id)
+        row = self._create_row(TrialState.WAITING, proposal, {**attrs, ONCE: once})
         if self._is_duplicate(row):  # another process queued it in the same moment
             self._fail(row, surplus=True)
 
@@ -277,11 +275,14 @@ class StudyStore:
 
     def send_heartbeat(self) -> None:
         """Record that the running trials of this process are alive."""
-        for row in self._cache.list_open():
-            if row.state is TrialState.RUNNING and (owner := read_owner(row)) and owner.is_current():
-                self._storage.record_heartbeat(row._trial_id)
-                if (seconds := self._spent.get(row.number)) is not None:
-                    self._storage.set_trial_user_attr(row._trial_id, SPENT, round(seconds, 6))
+        running = [row for row in self._cache.list_open() if row.state is TrialState.RUNNING]
+        ours = [row for row in running if (owner := read_owner(row)) and owner.is_current()]
+        spent = {row._trial_id: self._spent[row.number] for row in ours if row.number in self._spent}
+        write_heartbeats(
+            self._storage,
+            [row._trial_id for row in ours],
+            {trial_id: {SPENT: round(seconds, 6)} for trial_id, seconds in spent.items()},
+        )
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -309,17 +310,15 @@ class StudyStore:
         Rows get their numbers one by one, in any database; who has the lowest is next (Lamport's bakery).
         """
         queue = self.task_queue()
-        trial_id = queue._create_row(
+        row = queue._create_row(
             TrialState.RUNNING, ProposedTrial({}, {}, {}), {OWNER: _current_owner(), TURN: name}
         )
-        self._storage.record_heartbeat(trial_id)
-        number = self._storage.get_trial_number_from_id(trial_id)
         try:
-            while queue._is_occupied(name, number):
+            while queue._is_occupied(name, row.number):
                 time.sleep(TURN_POLL_SECONDS)
             yield
         finally:
-            end_trial(self._storage, trial_id, TrialState.FAIL)
+            end_trial(self._storage, row._trial_id, TrialState.FAIL)
 
     def _is_occupied(self, name: str, before: int) -> bool:
         """Return whether a living process came earlier and has not left yet."""
@@ -332,7 +331,10 @@ class StudyStore:
 
     # ---- rows -------------------------------------------------------------------------------------------
 
-    def _create_row(self, state: TrialState, proposal: ProposedTrial, attrs: Mapping[str, Any]) -> int:
+    def _create_row(
+        self, state: TrialState, proposal: ProposedTrial, attrs: Mapping[str, Any]
+    ) -> FrozenTrial:
+        """Add a row and return it; a running one has its first heartbeat."""
         template = create_trial(
             state=state,
             params=dict(proposal.params),
@@ -340,7 +342,9 @@ class StudyStore:
             system_attrs=dict(proposal.system_attrs),
             user_attrs=dict(attrs),
         )
-        return int(self._storage.create_new_trial(self._id, template_trial=template))
+        trial_id = self._storage.create_new_trial(self._id, template_trial=template)
+        template._trial_id, template.number = trial_id, self._storage.get_trial_number_from_id(trial_id)
+        return template
 
     def _is_surplus(self, row: FrozenTrial, limit: int | None) -> bool:
         """Return whether `limit` trials had begun before this one."""

@@ -397,13 +397,13 @@ def test_an_outcome_is_written_whole_or_not_at_all(
 ) -> None:
     """The power fails between two statements."""
     store.begin(proposal(0), MANY)
-    write = optuna_storage._write_attrs
+    write = optuna_storage.replace_attrs
 
     def fail(*arguments: Any) -> None:
         write(*arguments)
         raise ConnectionResetError
 
-    monkeypatch.setattr(optuna_storage, "_write_attrs", fail)
+    monkeypatch.setattr(optuna_storage, "replace_attrs", fail)
     with pytest.raises(ConnectionResetError):
         store.finish(0, DONE)
     monkeypatch.undo()

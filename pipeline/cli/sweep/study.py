@@ -12,6 +12,7 @@ from pipeline.cli.sweep import ending, expectation
 from pipeline.cli.sweep import plan as plans
 from pipeline.cli.sweep.observer import StudyObserver
 from pipeline.cli.sweep.screen import Screen
+from pipeline.cli.sweep.trial_composer import TrialComposer
 from pipeline.cli.ui import find_base_address
 from pipeline.data.quality.report import describe_quality
 from pipeline.errors import BadInput, FulcrumError
@@ -126,7 +127,7 @@ def _make_spec(
         command_line=plan.command_line,
         fixed=plan.fixed,
         space=plan.space,
-        compose=compose,
+        compose=TrialComposer(compose),
         checkpoints=_get_checkpoint_folder(plan.command_line, folder),
         sources=data_digests,
         work=work,

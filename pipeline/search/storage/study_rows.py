@@ -21,6 +21,7 @@ class StudyRows:
         self._wanted: dict[int, FrozenTrial] = {}
         self._open: dict[int, FrozenTrial] = {}
         self._lock = threading.Lock()
+        self._reads = -1
 
     def list_all(self) -> list[FrozenTrial]:
         """List all rows."""
@@ -46,6 +47,9 @@ class StudyRows:
             return
         self._storage._read_trials_from_remote_storage(self._id)
         with self._storage._lock:
+            if self._storage._backend.reads == self._reads:
+                return
+            self._reads = self._storage._backend.reads
             cached = self._storage._studies[self._id].trials
             arrived = islice(cached.values(), len(self._rows), None)
             new = sorted(arrived, key=lambda row: row.number)

@@ -6,8 +6,9 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import RDBStorage
+from optuna.storages import RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import event
 
 from pipeline.search.optuna_storage import OUTCOME, OWNER
 from pipeline.search.storage.bulk_reading import MAX_IDS, BulkReadingStorage
@@ -34,6 +35,13 @@ def make_trial(number: int) -> FrozenTrial:
         system_attrs={"seen": number} if number % 3 else {},
         intermediate_values={1: 0.5, 2: (math.nan, math.inf, -math.inf)[number % 3]},
     )
+
+
+def make_begun() -> FrozenTrial:
+    """Make one that runs, and has reported nothing yet."""
+    trial = make_trial(3)
+    trial.intermediate_values = {}
+    return trial
 
 
 @pytest.fixture
@@ -96,3 +104,36 @@ def test_what_all_trials_have_in_common_is_kept_once(tmp_path: Path) -> None:
         assert first is second
     for name in ("state", "device"):
         assert one[OUTCOME][name] is two[OUTCOME][name]
+
+
+def test_what_has_not_changed_is_not_read_again(storage: BulkReadingStorage) -> None:
+    """However many slots are at work: each look is one statement, and one more for what has ended."""
+    cached = get_storage(storage)
+    study = storage.get_study_id_from_name("mine")
+    first = {trial._trial_id: trial for trial in cached.get_all_trials(study, deepcopy=False)}
+    begun = cached.create_new_trial(study, make_begun())
+    statements = list[str]()
+    event.listen(storage.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    for _ in range(3):
+        again = {trial._trial_id: trial for trial in cached.get_all_trials(study, deepcopy=False)}
+    assert {key: again[key] for key in first} == first
+    assert all(again[key] is first[key] for key in first)
+    assert len([text for text in statements if "trial_params" in text]) == 0
+    running = next(trial for trial in again.values() if trial.state is TrialState.RUNNING)
+    elsewhere = RDBStorage(storage.url)  # another process
+    elsewhere.set_trial_state_values(running._trial_id, TrialState.COMPLETE, (0.5, 1.0))
+    seen = {trial._trial_id: trial for trial in cached.get_all_trials(study, deepcopy=False)}
+    assert as_text([*seen.values()]) == as_text(RDBStorage.get_all_trials(elsewhere, study))
+    assert seen[running._trial_id].values == [0.5, 1.0]
+    assert seen[begun].state is TrialState.RUNNING
+    assert storage.reads == 3
+
+
+def test_a_trial_is_begun_as_by_optuna(storage: BulkReadingStorage) -> None:
+    study = storage.get_study_id_from_name("other")
+    trial = make_begun()
+    ours = storage.get_trial(storage.create_new_trial(study, trial))
+    theirs = storage.get_trial(RDBStorage._create_new_trial(storage, study, trial)._trial_id)
+    assert (ours.number, theirs.number) == (20, 21)
+    theirs.number, theirs._trial_id = ours.number, ours._trial_id
+    assert vars(ours) == vars(theirs)
