@@ -125,10 +125,18 @@ def make_metrics(values: Mapping[str, float | None], step: int = 0) -> list[Metr
     ]
 
 
-def log_metrics(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:
-    """Log metrics in as few calls as MLflow's limit allows."""
-    for start in range(0, len(metrics), BATCH_LIMIT):
+def log_metrics(
+    client: MlflowClient, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None
+) -> None:
+    """Log metrics, and tags with the last of them, in as few calls as MLflow's limits allow."""
+    texts = [RunTag(key, _cut(value, TAG_LIMIT)) for key, value in (tags or {}).items()]
+    in_full, rest = divmod(len(metrics), BATCH_LIMIT)
+    if rest + len(texts) > BATCH_LIMIT:
+        in_full, rest = in_full + 1, 0
+    for start in range(0, in_full * BATCH_LIMIT, BATCH_LIMIT):
         client.log_batch(run_id, metrics=metrics[start : start + BATCH_LIMIT])
+    if rest or texts:
+        client.log_batch(run_id, metrics=metrics[len(metrics) - rest :] if rest else (), tags=texts)
 
 
 def locate_artifacts(run: Run) -> Path | None:

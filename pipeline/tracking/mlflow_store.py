@@ -5,9 +5,10 @@ import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -29,6 +30,8 @@ from pipeline.settings.addresses import (
     read_sqlite_path,
     read_uri,
 )
+
+T = TypeVar("T")
 
 ARTIFACTS = "mlartifacts"  # beside the database
 ADOPTED = "MLFLOW_RUN_ID"
@@ -154,6 +157,21 @@ def restore_deleted(client: mlflow.MlflowClient, experiment_id: str) -> bool:
     client.restore_experiment(experiment_id)
     print(f"the experiment {experiment.name} was deleted while in use; it is restored", file=sys.stderr)
     return True
+
+
+def write_restoring(client: mlflow.MlflowClient, experiment_id: str, write: Callable[[], T]) -> T:
+    """Return what `write` returns; where it fails because the experiment was deleted, that is restored first.
+
+    Raises:
+        RecordDeleted: the experiment was removed for good.
+        MlflowException: it fails for another reason.
+    """
+    try:
+        return write()
+    except MlflowException:
+        if not restore_deleted(client, experiment_id):
+            raise
+        return write()
 
 
 def _locate_artifacts(uri: str, experiment: str) -> str | None:

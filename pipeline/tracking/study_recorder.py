@@ -158,11 +158,11 @@ class StudyRecorder:
 
         `force`: draw the line now, even if it was drawn a moment ago or has not changed.
         """
-        if not results.points:
+        if not any(trial.points for trial in results.trials):
             return False
         for trial in results.trials:
-            if trial.run_id:
-                recorded = self._tags.get(trial.run_id)
+            recorded = self._tags.get(trial.run_id or "")
+            if trial.run_id and recorded is not study_view.BEATEN:  # which it is for ever
                 self._update_tags(trial.run_id, study_view.make_trial_tags(results, trial, recorded))
         if force or time.monotonic() - self._drawn_at > REFRESH_SECONDS:
             return self._draw_frontier(results, unit, force)

@@ -33,7 +33,6 @@ class TrialRecorder:
         self, attempt: str, number: int, command_line: CommandLine, role: str | None, device: str
     ) -> str:
         """Open a run for a trial or a confirmation (`role`); `attempt`: its name for `delete_attempt`."""
-        mlflow_store.restore_deleted(self.runs.client, self.runs.experiment_id)
         tags = {
             **self.runs.tags,
             TRIAL: str(number),
@@ -45,8 +44,11 @@ class TrialRecorder:
             **mlflow_runs.make_user_tags(self._command_line, nested=True),
         }
         name = f"{number} {make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
-        run_id = mlflow_runs.create_run(
-            self.runs.client, self.runs.experiment_id, name, tags, parent=self.study_run
+        client, experiment_id = self.runs.client, self.runs.experiment_id
+        run_id = mlflow_store.write_restoring(
+            client,
+            experiment_id,
+            lambda: mlflow_runs.create_run(client, experiment_id, name, tags, parent=self.study_run),
         )
         self._command_lines[run_id] = command_line
         self._lease.hold(run_id)
@@ -64,7 +66,6 @@ class TrialRecorder:
 
     def end_trial(self, run_id: str, outcome: TrialOutcome, unit: tuple[str, float]) -> None:
         """Record all that came out, in one call; `unit`: name and size of the steps of the cost axis."""
-        mlflow_store.restore_deleted(self.runs.client, self.runs.experiment_id)
         price = self._command_line.settings.price
         metrics = [
             metric
@@ -85,8 +86,11 @@ class TrialRecorder:
             }
         self._lease.drop(run_id)
         with self.runs.unless_deleted(run_id, "a trial"):
-            mlflow_runs.log_metrics(self.runs.client, run_id, metrics)
-            mlflow_runs.set_tags(self.runs.client, run_id, tags)
+            mlflow_store.write_restoring(
+                self.runs.client,
+                self.runs.experiment_id,
+                lambda: mlflow_runs.log_metrics(self.runs.client, run_id, metrics, tags),
+            )
             if outcome.output:
                 mlflow_runs.log_files(self.runs.client, run_id, {OUTPUT: mask(outcome.output).encode()})
             self.runs.client.set_terminated(

@@ -56,7 +56,7 @@ class StudyObserver:
         self._screen.update(results)
         self.page.update(results, is_forced=complete)
         drawn = self.record.update_frontier(results, self.unit, complete)
-        if results.points and (drawn or not self.link):
+        if (drawn or not self.link) and results.points:
             self.link = self._plant(results)
 
     def begin_phase(self, name: str, total: int) -> None:

@@ -4,6 +4,8 @@ Where the process of a run cannot be looked up, in another container or on a mac
 all that tells whether anybody still works on it.
 """
 
+import math
+import time
 from contextlib import suppress
 from types import TracebackType
 
@@ -21,7 +23,9 @@ class RunLease:
 
     def __init__(self, client: MlflowClient, *run_ids: str) -> None:
         """Hold the runs of these ids."""
-        self._client, self._run_ids = client, set(run_ids)
+        self._client = client
+        self._renew_at = dict.fromkeys(run_ids, -math.inf)
+        """When the lease of each run is to be written next, by `time.monotonic`."""
         self._thread = RepeatingThread(self.renew, HEARTBEAT_SECONDS)
 
     def __enter__(self) -> "RunLease":
@@ -34,15 +38,20 @@ class RunLease:
         self._thread.stop(JOIN_SECONDS)  # a store that does not answer is not waited for
 
     def hold(self, run_id: str) -> None:
-        """Renew the lease of this run, too."""
-        self._run_ids.add(run_id)
+        """Renew the lease of this run, too; it was opened just now, so its first lease has just begun."""
+        self._renew_at[run_id] = time.monotonic() + HEARTBEAT_SECONDS
 
     def drop(self, run_id: str) -> None:
         """Leave the lease of this run as it is: the run has ended."""
-        self._run_ids.discard(run_id)
+        self._renew_at.pop(run_id, None)
 
     def renew(self) -> None:
-        """Write that this process holds the runs, now; a run that several share has the last of them."""
-        for run_id in tuple(self._run_ids):
+        """Write that this process holds the runs, now; a run that several share has the last of them.
+
+        Where a thousand short trials run, most have ended before their lease has to be renewed.
+        """
+        for run_id, renew_at in tuple(self._renew_at.items()):
+            if time.monotonic() < renew_at:
+                continue
             with suppress(Exception):  # deleted, or the store is away for a moment: try again
                 mlflow_runs.set_tags(self._client, run_id, owner_tags.make_owner_tags())

@@ -31,7 +31,7 @@ def test_a_run_begins_with_a_lease(client: mlflow.MlflowClient, runs: list[str])
 
 
 def test_what_is_held_is_renewed_and_what_was_dropped_or_deleted_is_not(
-    client: mlflow.MlflowClient, runs: list[str]
+    client: mlflow.MlflowClient, runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment = client.get_run(runs[0]).info.experiment_id
     deleted = mlflow_runs.create_run(client, experiment, "deleted", {})
@@ -42,6 +42,10 @@ def test_what_is_held_is_renewed_and_what_was_dropped_or_deleted_is_not(
         set_old(client, run_id)
     lease.renew()
     assert [is_renewed(client, run_id) for run_id in runs] == [True, False]
+    lease.hold(runs[1])
+    lease.renew()
+    assert not is_renewed(client, runs[1]), "its first lease has just begun"
+    monkeypatch.setattr(run_lease, "HEARTBEAT_SECONDS", 0.0)
     lease.hold(runs[1])
     lease.renew()
     assert is_renewed(client, runs[1])
