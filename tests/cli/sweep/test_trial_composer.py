@@ -38,9 +38,7 @@ def test_a_trial_is_composed_as_any_command_line() -> None:
     assert len(counted.asked) == 4, "one of each kind: the others differ in numbers alone"
 
 
-@pytest.mark.parametrize(
-    "word", ["model.hidden=0", "model.hidden=2.5", "model.hidden=x8"]
-)
+@pytest.mark.parametrize("word", ["model.hidden=0", "model.hidden=2.5", "model.hidden=x8"])
 def test_what_is_refused_is_refused_in_the_same_words(word: str) -> None:
     composer = TrialComposer(compose)
     composer([*FIXED, "model.hidden=8"])
