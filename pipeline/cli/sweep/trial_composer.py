@@ -44,12 +44,12 @@ class TrialComposer:
         Raises:
             BadSetting: as the full composition says it.
         """
-        numbers = {place: number for place, word in enumerate(words) if (number := _read_number(word))}
-        key = tuple(numbers[place][0] if place in numbers else word for place, word in enumerate(words))
-        if (kept := self._kept.get(key)) and (command_line := _exchange(kept, words, numbers)):
+        numbers = {index: number for index, word in enumerate(words) if (number := _read_number(word))}
+        key = tuple(numbers[index][0] if index in numbers else word for index, word in enumerate(words))
+        if (composed := self._kept.get(key)) and (command_line := _exchange(composed, words, numbers)):
             return command_line
         command_line = self._compose(words)
-        if kept is None and len(self._kept) < MOST_KEPT and _may_be_kept(command_line, words, numbers):
+        if composed is None and len(self._kept) < MOST_KEPT and _may_be_kept(command_line, words, numbers):
             self._kept[key] = _Composed(command_line, tuple(command_line.overrides))
         return command_line
 
@@ -68,16 +68,16 @@ def _may_be_kept(
     """Return whether each word has its place among the overrides, and each number is the value of its key."""
     if isinstance(command_line.settings.trial, UserLoop) or len(command_line.overrides) != len(words):
         return False
-    if any(command_line.overrides[place] != words[place] for place in numbers):
+    if any(command_line.overrides[index] != words[index] for index in numbers):
         return False
     return all(_fits(_find(command_line.settings, key), number) for key, number in numbers.values())
 
 
 def _exchange(
-    kept: _Composed, words: Sequence[str], numbers: Mapping[int, tuple[str, Number]]
+    composed: _Composed, words: Sequence[str], numbers: Mapping[int, tuple[str, Number]]
 ) -> CommandLine | None:
     """Return the command line with these numbers; None where a number is of another kind, or is refused."""
-    settings = kept.command_line.settings
+    settings = composed.command_line.settings
     values = dict[str, Number]()
     for key, number in numbers.values():
         current = _find(settings, key)
@@ -90,8 +90,10 @@ def _exchange(
         changed = _replace(settings, values)
     except FulcrumError:
         return None
-    overrides = Overrides(words[place] if place in numbers else word for place, word in enumerate(kept.words))
-    return replace(kept.command_line, settings=changed, overrides=overrides)
+    overrides = Overrides(
+        words[index] if index in numbers else word for index, word in enumerate(composed.words)
+    )
+    return replace(composed.command_line, settings=changed, overrides=overrides)
 
 
 def _find(settings: Settings, key: str) -> Any:
@@ -105,17 +107,17 @@ def _fits(value: Any, number: Number) -> bool:
     return type(value) in (int, float) and value == number
 
 
-def _replace(part: T, values: Mapping[str, Number]) -> T:
+def _replace(settings: T, values: Mapping[str, Number]) -> T:
     """Return a dataclass with values by their dotted keys; the rules of what is changed are checked."""
-    own: dict[str, Any] = {}
+    fields_here: dict[str, Any] = {}
     below: dict[str, dict[str, Number]] = {}
     for key, value in values.items():
         name, _, rest = key.partition(".")
         if rest:
             below.setdefault(name, {})[rest] = value
         else:
-            own[name] = value
-    assert is_dataclass(part)
-    assert {*own, *below} <= {each.name for each in fields(part)}
-    own |= {name: _replace(getattr(part, name), inner) for name, inner in below.items()}
-    return replace(part, **own)  # type: ignore[type-var]
+            fields_here[name] = value
+    assert is_dataclass(settings)
+    assert {*fields_here, *below} <= {field.name for field in fields(settings)}
+    fields_here |= {name: _replace(getattr(settings, name), inner) for name, inner in below.items()}
+    return replace(settings, **fields_here)  # type: ignore[type-var]

@@ -127,13 +127,3 @@ def test_what_has_not_changed_is_not_read_again(storage: BulkReadingStorage) -> 
     assert seen[running._trial_id].values == [0.5, 1.0]
     assert seen[begun].state is TrialState.RUNNING
     assert storage.reads == 3
-
-
-def test_a_trial_is_begun_as_by_optuna(storage: BulkReadingStorage) -> None:
-    study = storage.get_study_id_from_name("other")
-    trial = make_begun()
-    ours = storage.get_trial(storage.create_new_trial(study, trial))
-    theirs = storage.get_trial(RDBStorage._create_new_trial(storage, study, trial)._trial_id)
-    assert (ours.number, theirs.number) == (20, 21)
-    theirs.number, theirs._trial_id = ours.number, ours._trial_id
-    assert vars(ours) == vars(theirs)
