@@ -176,7 +176,8 @@ def read_excel(
 
 def _choose_sheet(sheets: Sequence[Any], label: str) -> Any:
     visible = [sheet for sheet in sheets if sheet.sheet_state == "visible"] or sheets
-    for sheet in visible:
+    is_place = label.lstrip("-").isdecimal()
+    for sheet in () if is_place else visible:
         head = sheet.iter_rows(max_row=HEAD_ROWS, values_only=True)
         if any(str(cell).strip() == label for row in head for cell in row):
             return sheet
@@ -189,7 +190,8 @@ def _find_merged(path: Path, sheet: Any) -> list[tuple[int, int, int, int]]:
 
     with zipfile.ZipFile(path) as archive:
         _, _, behind = archive.read(sheet._worksheet_path).rpartition(b"</sheetData>")
-    return [range_boundaries(ref.decode()) for ref in MERGED.findall(behind)]
+    ranges = [range_boundaries(ref.decode()) for ref in MERGED.findall(behind)]
+    return [merged for merged in ranges if None not in merged]
 
 
 def _fill_merged(
@@ -200,9 +202,12 @@ def _fill_merged(
     """Write the value of a merged cell into those below that belong to it, as a person sees them."""
     by_line, filled = dict(body), 0
     for left, top, _, bottom in merged:
-        for line in range(top + 1, bottom + 1):
-            if top in by_line and line in by_line and by_line[top][left - 1] is not None:
-                by_line[line][left - 1] = by_line[top][left - 1]
+        cells = by_line.get(top, [])
+        if left > len(cells) or cells[left - 1] is None:
+            continue
+        for line in range(top + 1, min(bottom, body[-1][0]) + 1):
+            if line in by_line:
+                by_line[line][left - 1] = cells[left - 1]
                 filled += 1
     findings.add("cell", "merged with the one above: its value is used", "", filled)
 

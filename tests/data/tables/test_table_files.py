@@ -278,6 +278,7 @@ def test_the_sheet_with_the_label_is_read_and_merged_cells_have_their_value(tmp_
         sheet.append(row)
     sheet.merge_cells("A1:B1")
     sheet.merge_cells("A3:A5")
+    sheet.merge_cells("B6:B20")
     book.active.sheet_state, book.active = "hidden", 1
     book.save(path)
     table = read_table(path, places.cells(path, label="y"), ScratchSpace(tmp_path, 10**9), findings)
