@@ -71,7 +71,7 @@ def test_without_a_study_one_line_says_so(
 KEPT = {path.stem: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 
 
-@pytest.mark.parametrize("name", ["frontier", "tour"])
+@pytest.mark.parametrize("name", sorted(KEPT))
 def test_a_notebook_is_ready_for_anybody_s_machine(name: str) -> None:
     """It gets what it needs, has outputs to look at, exercises, and nothing of the machine that ran it."""
     notebook = KEPT[name]
