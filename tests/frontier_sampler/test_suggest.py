@@ -104,6 +104,7 @@ def distance_from_the_best(params: dict[str, Any]) -> float:
     return abs(math.log(params["rate"] / 0.1)) if params["kind"] == "a" else 2.0
 
 
+@pytest.mark.slow
 def test_what_is_trained_to_the_end_is_better_than_what_is_begun() -> None:
     trials = [trial for seed in (1, 2, 3) for trial in played(60, seed=seed)]
     begun = [distance_from_the_best(trial.params) for trial in trials if trial.number < 8]
@@ -221,7 +222,7 @@ def test_what_ended_early_is_not_taken_up_again() -> None:
     assert len(trials) <= 3 * 5
 
 
-@pytest.mark.parametrize("workers", [2, 4])
+@pytest.mark.parametrize("workers", [pytest.param(2, marks=pytest.mark.slow), 4])
 def test_several_workers_need_few_trials_more(workers: int) -> None:
     """What four workers have found after 48 trials is nearly what one has found."""
 

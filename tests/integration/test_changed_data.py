@@ -128,6 +128,7 @@ def test_a_searched_fraction_is_no_change_of_the_data(table: Path) -> None:
     assert len(read_trials()) == 3
 
 
+@pytest.mark.slow
 def test_a_table_that_changes_between_two_trials_stops_the_search(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ def assert_models_answer(client: mlflow.MlflowClient, results: Results) -> None:
     assert all(client.get_run(version.run_id).info.lifecycle_stage == "active" for version in versions)
 
 
+@pytest.mark.slow
 def test_runs_deleted_between_two_starts_are_left_out_and_their_models_lie_elsewhere(
     client: mlflow.MlflowClient,
 ) -> None:
@@ -82,6 +83,7 @@ def test_runs_deleted_between_two_starts_are_left_out_and_their_models_lie_elsew
     assert command("frontier", "--study", "s")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_study_whose_experiment_was_deleted_or_renamed_goes_on_in_it(client: mlflow.MlflowClient) -> None:
     assert sweep(2)[0] == 0
     experiment = client.get_experiment_by_name("fulcrum")
@@ -94,6 +96,7 @@ def test_a_study_whose_experiment_was_deleted_or_renamed_goes_on_in_it(client: m
     assert {run.info.experiment_id for run in runs_of(client, "trial")} == {experiment.experiment_id}
 
 
+@pytest.mark.slow
 def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

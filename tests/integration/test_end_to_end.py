@@ -31,13 +31,6 @@ def client() -> mlflow.MlflowClient:
     return mlflow_store.open_store()
 
 
-@pytest.fixture(params=["here", pytest.param("in another process", marks=pytest.mark.slow)])
-def fulcrum_later(request: pytest.FixtureRequest) -> Run:
-    """Runs the command that takes up what an earlier one recorded."""
-    run: Run = request.getfixturevalue("fulcrum" if request.param == "here" else "fulcrum_process")
-    return run
-
-
 def newest(client: mlflow.MlflowClient) -> mlflow.entities.Run:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     return client.search_runs(experiments, order_by=["attributes.start_time DESC"], max_results=1)[0]
@@ -125,12 +118,13 @@ def test_a_run_records_everything(fulcrum_process: Run, client: mlflow.MlflowCli
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_recorded_gives_the_same_curve(
-    fulcrum: Run, fulcrum_later: Run, client: mlflow.MlflowClient
+    fulcrum: Run, fulcrum_process: Run, client: mlflow.MlflowClient
 ) -> None:
     curves = []
     words = ["run", SMOKE, "model.hidden=24", "augment=shift"]
-    for run_command in (fulcrum, fulcrum_later):
+    for run_command in (fulcrum, fulcrum_process):
         assert run_command(*words).returncode == 0
         run = newest(client)
         curves.append([p.value for p in client.get_metric_history(run.info.run_id, "train/validation_loss")])
@@ -142,7 +136,7 @@ def test_the_command_recorded_gives_the_same_curve(
 @pytest.mark.slow
 def test_stages_one_by_one(
     fulcrum: Run,
-    fulcrum_later: Run,
+    fulcrum_process: Run,
     client: mlflow.MlflowClient,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -155,7 +149,7 @@ def test_stages_one_by_one(
     run_id = newest(client).info.run_id
     assert "evaluate/test_accuracy" not in newest(client).data.metrics
     before = count(client)
-    evaluated = fulcrum_later("evaluate", f"trained={run_id}", "record=model")
+    evaluated = fulcrum_process("evaluate", f"trained={run_id}", "record=model")
     assert evaluated.returncode == 0, evaluated.stderr
     assert count(client) == before  # recorded into the model's own run
     run = client.get_run(run_id)
@@ -316,12 +310,11 @@ def test_a_failing_stage_leaves_the_run_of_mlflow_run_failed(client: mlflow.Mlfl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("entry", ["preprocess", "train"])
-def test_entry_points_run(client: mlflow.MlflowClient, entry: str) -> None:
-    done = mlflow_run("--env-manager", "local", "-e", entry, "-P", SMOKE)
+def test_an_entry_point_is_a_stage(client: mlflow.MlflowClient) -> None:
+    done = mlflow_run("--env-manager", "local", "-e", "preprocess", "-P", SMOKE)
     assert done.returncode == 0, done.stderr
     run = newest(client)
-    assert run.data.tags["stage"] == entry
+    assert run.data.tags["stage"] == "preprocess"
     assert client.get_experiment(run.info.experiment_id).name == "fulcrum"  # not Default, as all other runs
 
 

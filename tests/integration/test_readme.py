@@ -32,6 +32,7 @@ IN_PROCESS = "python -m pipeline "
 SLOW = [pytest.mark.slow]
 """`mlflow run` is a process with a process; the rest trains as a user would."""
 LONG = ("mlflow run", f"{IN_PROCESS}run", f"{IN_PROCESS}sweep", f"{IN_PROCESS}diagnose")
+LONG += (f"{IN_PROCESS}profile",)
 
 
 def train_a_model(fulcrum: Run) -> str:

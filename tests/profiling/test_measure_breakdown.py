@@ -37,23 +37,24 @@ def test_an_epoch_in_shares(words: str) -> None:
     assert roofline is not None
     assert roofline.seconds == pytest.approx(found.whole.seconds / found.steps)
     assert roofline.precision == ("bfloat16" if "bfloat16" in words else "float32")
-
-
-def test_keras_loop_is_mostly_overhead_and_its_parts_make_it_up() -> None:
-    settings = tiny.told("model.hidden=16 train.batch_size=64 engine=keras")
-    found = measure_breakdown.measure_epoch(settings, preprocess(settings))
-    assert found.share(Part.overhead) > 0.5
-    assert abs(found.unexplained) < 0.05
+    if words == "engine=keras":  # whose loop is mostly overhead
+        assert found.share(Part.overhead) > 0.5
+        assert abs(found.unexplained) < 0.05
 
 
 @pytest.mark.parametrize(
     "words",
     [
         "model=cnn model.filters=4 model.hidden=8 augment=shift",
-        "model=cnn model.filters=4 model.hidden=8 precision=mixed_bfloat16 optimizer=sgd",
+        pytest.param(
+            "model=cnn model.filters=4 model.hidden=8 precision=mixed_bfloat16 optimizer=sgd",
+            marks=pytest.mark.slow,
+        ),
         "model=custom model.build=tests.support.my_models:build",
         "model=custom model.build=tests.support.my_models:build engine=keras",
-        "model=custom model.build=tests.support.my_models:build engine=xla",
+        pytest.param(
+            "model=custom model.build=tests.support.my_models:build engine=xla", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_any_network_is_taken_apart_and_its_parts_make_up_the_whole(words: str) -> None:

@@ -11,6 +11,7 @@ from pipeline.training.train import Trained, train
 from tests.support import tiny
 
 DATA = tiny.prepared()
+MANY = "optimizer=sgd optimizer.momentum=0.9 schedule=cosine augment=shift"
 
 
 def trained(words: str, **given: object) -> list[Trained]:
@@ -18,7 +19,7 @@ def trained(words: str, **given: object) -> list[Trained]:
 
 
 @pytest.mark.parametrize("engine", ["xla", "graph", "keras"])
-@pytest.mark.parametrize("words", ["", "optimizer=sgd optimizer.momentum=0.9 schedule=cosine augment=shift"])
+@pytest.mark.parametrize("words", ["", pytest.param(MANY, marks=pytest.mark.slow)])
 def test_it_goes_on_as_if_it_had_never_stopped(engine: str, words: str, tmp_path: Path) -> None:
     words = f"{words} engine={engine} train.epochs=4"
     whole = trained(words)[-1]

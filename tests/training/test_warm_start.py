@@ -38,7 +38,10 @@ def after(item: Trained, settings: Settings, data: Prepared = DATA, start: Start
 
 
 @pytest.mark.parametrize("engine", ["xla", "graph", "keras"])
-@pytest.mark.parametrize("words", ["", "optimizer=sgd optimizer.momentum=0.9", "augment=shift"])
+@pytest.mark.parametrize(
+    "words",
+    ["", "optimizer=sgd optimizer.momentum=0.9", pytest.param("augment=shift", marks=pytest.mark.slow)],
+)
 def test_two_epochs_and_two_more_are_four(engine: str, words: str) -> None:
     whole = run(tiny.told(f"engine={engine} {words} train.epochs=4"))
     settings = tiny.told(f"engine={engine} {words} train.epochs=2")

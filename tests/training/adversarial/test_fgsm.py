@@ -108,6 +108,7 @@ def made_task(rows: int, seed: int) -> Split:
     return Split(pixels.clip(0, 255).astype(np.uint8).reshape(rows, 4, 5), labels)
 
 
+@pytest.mark.slow
 def test_a_network_withstands_what_it_was_trained_against() -> None:
     splits = {"train": made_task(400, 1), "validation": made_task(200, 2), "test": made_task(200, 3)}
     scaling = Scaling(np.float32(128), np.float32(25))  # type: ignore[arg-type]

@@ -72,7 +72,7 @@ def test_the_sum_is_that_of_a_loop_over_the_rows(build: Callable[[], Any]) -> No
     ("told", "data"),
     [
         ("model=cnn model.filters=2 model.hidden=4 model.dropout=0.2", tiny.prepared(shape=(6, 5))),
-        ("model=text model.width=4 model.dropout=0.2", texts()),
+        pytest.param("model=text model.width=4 model.dropout=0.2", texts(), marks=pytest.mark.slow),
     ],
     ids=["cnn", "text"],
 )
