@@ -54,7 +54,7 @@ def test_a_budget_is_that_of_the_command_line(budget: str) -> None:
     assert words.format_budget(None) == []
 
 
-@pytest.mark.parametrize("budget", ["", "2", "min", "2 days", "0 s", "1.2.3 s", "-1 s", 120])
+@pytest.mark.parametrize("budget", ["", "2", "min", "2 weeks", "0 s", "1.2.3 s", "-1 s", 120])
 def test_another_budget_is_refused(budget: str) -> None:
     with pytest.raises(BadSetting, match=r"^budget must be an amount with its unit as '2 min', '40 trials'"):
         words.format_budget(budget)
