@@ -71,22 +71,23 @@ def _read_list_column(path: Path, name: str, places: Texts) -> list[str]:
 
 def make_groups(cells: list[str]) -> np.ndarray:
     """Return the name of the group of each cell, object [n]: the cell, or the range of its number."""
-    numbers = [parse_quantity(cell) for cell in cells if cell]
-    if None not in numbers and len(set(numbers)) > MANY_NUMBERS:
-        return _cut_into_quarters(cells)
+    read = {cell: parse_quantity(cell) for cell in {*cells} if cell}
+    if None not in read.values() and len({*read.values()}) > MANY_NUMBERS:
+        return _cut_into_quarters(np.array([read.get(cell, np.nan) for cell in cells], np.float64))
     common = {cell for cell, _ in Counter(cells).most_common(MOST_GROUPS)}
     names = [(cell or EMPTY) if cell in common else OTHERS for cell in cells]
     return np.array(names, object)
 
 
-def _cut_into_quarters(cells: list[str]) -> np.ndarray:
-    """Return the ranges of four groups of equal numbers of rows, or fewer where numbers are the same."""
-    read = [parse_quantity(cell) for cell in cells]
-    numbers = np.array([np.nan if number is None else number for number in read])
+def _cut_into_quarters(numbers: np.ndarray) -> np.ndarray:
+    """Return the ranges of four groups of equal numbers of rows, or fewer where numbers are the same.
+
+    `numbers`: float64 [n], NaN where a cell is empty.
+    """
     filled = numbers[np.isfinite(numbers)]
     edges = np.unique(np.quantile(filled, np.linspace(0, 1, QUARTERS + 1)[1:-1]))
     places = np.searchsorted(edges, numbers)
-    names = np.full(len(cells), EMPTY, object)
+    names = np.full(len(numbers), EMPTY, object)
     for number in range(len(edges) + 1):
         inside = np.isfinite(numbers) & (places == number)
         if inside.any():

@@ -21,6 +21,7 @@ from pipeline.data.samples import (
     Table,
     Texts,
     describe_samples,
+    pick_evenly,
     read_samples,
     save_samples,
 )
@@ -81,7 +82,7 @@ class Split:
 
 
 def _spread_rows(rows: np.ndarray, limit: int) -> np.ndarray:
-    picked: np.ndarray = rows[np.unique(np.linspace(0, len(rows) - 1, limit).astype(int))]
+    picked: np.ndarray = rows[pick_evenly(len(rows), limit)]
     return picked
 
 

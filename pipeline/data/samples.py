@@ -152,6 +152,12 @@ def copy_texts(texts: Texts, rows: np.ndarray) -> Texts:
     return Texts(letters, ends)
 
 
+def pick_evenly(count: int, limit: int) -> np.ndarray:
+    """Return at most `limit` of the numbers 0..count - 1, rising, evenly spread over all, int64."""
+    picked: np.ndarray = np.unique(np.linspace(0, count - 1, min(count, limit)).astype(int))
+    return picked
+
+
 def split_into_portions(rows: int, width: int) -> Iterator[slice]:
     """Split `rows` rows of `width` numbers each into slices of about `CHUNK_NUMBERS` numbers."""
     step = max(1, CHUNK_NUMBERS // max(1, width))

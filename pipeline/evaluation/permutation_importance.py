@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.prepared import Prepared
-from pipeline.data.samples import Table
+from pipeline.data.samples import Table, pick_evenly
 from pipeline.models.scores import compute_accuracy, compute_r2
 
 REPEATS = 5
@@ -39,7 +39,7 @@ def measure_importances(
     split = prepared.validation
     if not isinstance(split.samples, Table) or len(split) < 2:
         return ()
-    rows = np.unique(np.linspace(0, len(split) - 1, min(len(split), MOST_ROWS)).astype(int))
+    rows = pick_evenly(len(split), MOST_ROWS)
     batch, labels = split.samples[rows], np.asarray(split.labels)[rows]
 
     def score(some: dict[str, np.ndarray]) -> float:

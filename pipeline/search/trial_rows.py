@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optuna.trial import FrozenTrial
 
@@ -17,10 +17,6 @@ from pipeline.search.storage.trial_states import SPENT, is_interrupted
 from pipeline.search.study_store import StudyStore
 from pipeline.search.study_trial import Confirmation, StudyTrial
 from pipeline.settings.searching.objectives import FIRST, OBJECTIVES, ObjectiveKind
-
-if TYPE_CHECKING:  # a frontier is shown without TensorFlow
-    pass
-
 
 VALIDATION = "validation"
 """Attribute of a study: the rows of its validation split, see `estimation.validation_split`."""

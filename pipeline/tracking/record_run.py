@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -16,9 +15,6 @@ from pipeline.tracking.run_recorder import RunRecorder
 from pipeline.tracking.runs import adopted_run, command_record, orphans, owner_tags
 from pipeline.tracking.runs.params import make_params, make_run_name
 from pipeline.tracking.runs.run_lease import RunLease
-
-if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user's own loop needs none of it
-    pass
 
 
 @contextmanager

@@ -194,6 +194,7 @@ def test_robustness_is_measured_as_the_page_says(
     assert list(tmp_path.rglob("saliency.png"))
 
 
+@pytest.mark.slow
 def test_data_are_checked_as_the_page_says(
     fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

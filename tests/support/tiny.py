@@ -10,7 +10,9 @@ from pipeline.cli.compose import compose
 from pipeline.data.prepared import Prepared, Scaling, Split
 from pipeline.data.report import CleaningReport
 from pipeline.hardware.device import ClaimedDevice
+from pipeline.measures import Curve, Epoch, PowerDraw, Seconds
 from pipeline.settings.settings import Settings
+from pipeline.training.train import Trained
 
 CPU = ClaimedDevice("cpu", "a CPU, 1 core", 1, "/CPU:0")
 CLASSES = ("a", "b", "c")
@@ -82,3 +84,19 @@ def told(words: str = "") -> Settings:
 def with_parts(**parts: object) -> Settings:
     """`BASE` with whole groups exchanged; quicker than composing."""
     return replace(BASE, **parts)
+
+
+def trained(words: str, *epochs: Epoch, drawn: PowerDraw | None = None) -> Trained:
+    """What a training of these settings came to, without one: no parameters, the last epoch chosen."""
+    curve = Curve("some CPU, 1 core", True, epochs)
+    return Trained(
+        curve=curve,
+        seconds=Seconds(),
+        engine="xla",
+        device=curve.device,
+        chosen_epoch=epochs[-1],
+        parameters=[],
+        settings=told(words),
+        data=prepared(),
+        energy=drawn or PowerDraw(),
+    )

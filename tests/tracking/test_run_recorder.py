@@ -7,10 +7,10 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.hardware.device import ClaimedDevice
-from pipeline.measures import Curve, Epoch, PowerDraw, Seconds
+from pipeline.measures import Curve, Epoch, PowerDraw
 from pipeline.tracking import model_references
 from pipeline.tracking.record_run import record_run
-from pipeline.training.train import Trained, train
+from pipeline.training.train import train
 from tests.support import tiny
 
 HELD = ClaimedDevice("cpu", "some CPU, 1 core", 1, "/CPU:0")
@@ -55,22 +55,6 @@ def test_a_curve_is_there_by_epoch_and_by_cost(client: mlflow.MlflowClient) -> N
     assert [point.value for point in client.get_metric_history(record.run_id, "cpu_seconds")] == [0.25, 0.5]
 
 
-def trained(words: str, *epochs: Epoch, drawn: PowerDraw) -> Trained:
-    curve = Curve("some CPU, 1 core", True, epochs)
-    settings = tiny.told(words)
-    return Trained(
-        curve=curve,
-        seconds=Seconds(),
-        engine="xla",
-        device=curve.device,
-        chosen_epoch=epochs[-1],
-        parameters=[],
-        settings=settings,
-        data=tiny.prepared(),
-        energy=drawn,
-    )
-
-
 def test_a_neighbour_the_energy_and_the_price_are_recorded(client: mlflow.MlflowClient) -> None:
     epochs = (
         Epoch(
@@ -97,7 +81,7 @@ def test_a_neighbour_the_energy_and_the_price_are_recorded(client: mlflow.Mlflow
     with record_run(compose([]), "run", held) as record:
         for epoch in epochs:
             record.record_epoch(epoch)
-        record.record_training(trained("price.per_hour=1.5", *epochs, drawn=PowerDraw(90.0, 30.0, 0.8)))
+        record.record_training(tiny.trained("price.per_hour=1.5", *epochs, drawn=PowerDraw(90.0, 30.0, 0.8)))
     run = client.get_run(record.run_id)
     assert (run.data.tags["contended"], run.data.tags["cores"]) == ("true", "1,3")
     expected = {
@@ -141,7 +125,7 @@ def test_what_nobody_tells_is_absent_not_zero(client: mlflow.MlflowClient) -> No
     )
     with record_run(compose([]), "run", HELD) as record:
         record.record_epoch(epoch)
-        record.record_training(trained("", epoch, drawn=PowerDraw()))
+        record.record_training(tiny.trained("", epoch, drawn=PowerDraw()))
     run = client.get_run(record.run_id)
     assert run.data.tags["contended"] == "false"
     assert "cores" not in run.data.tags

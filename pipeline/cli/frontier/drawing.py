@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
@@ -13,10 +12,6 @@ from pipeline.measures import Point
 from pipeline.reports.study_markdown import format_accuracies, format_further
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.command_line import EPOCHS
-
-if TYPE_CHECKING:
-    pass
-
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 

@@ -49,13 +49,23 @@ def prepare(command_line: CommandLine) -> Preparation:
     return Preparation(command_line, claimed, prepared, seconds)
 
 
-def fit_preparation(preparation: Preparation) -> Preparation:
+def prepare_training(command_line: CommandLine) -> "tuple[Preparation, Start]":
+    """Prepare what a training needs, and say where it begins; the command line names what was chosen for it.
+
+    Raises:
+        BadInput: as `prepare` and `check_trial`; or no run or model to go on from is there, or fits.
+    """
+    preparation, start = _plan_start(_fit(prepare(command_line)))
+    return _name_engine(preparation, start), start
+
+
+def _fit(preparation: Preparation) -> Preparation:
     """Return the preparation with epochs and batch that suit its rows, where nobody chose them."""
     fitted = fit_to_rows(preparation.command_line, len(preparation.prepared.train))
     return replace(preparation, command_line=fitted)
 
 
-def plan_start(preparation: Preparation) -> "tuple[Preparation, Start]":
+def _plan_start(preparation: Preparation) -> "tuple[Preparation, Start]":
     """Return where training begins; where it goes on from another run, the data get that one's scaling.
 
     Raises:
@@ -80,7 +90,7 @@ def plan_start(preparation: Preparation) -> "tuple[Preparation, Start]":
     return replace(preparation, prepared=prepared), start
 
 
-def name_engine(preparation: Preparation, start: "Start") -> Preparation:
+def _name_engine(preparation: Preparation, start: "Start") -> Preparation:
     """Check the trial, and name the engine that was chosen by measurement: the command repeats the curve.
 
     Raises:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pipeline.cli.compose import compose
 from pipeline.cli.loops import run_loop
 from pipeline.cli.loops import words as loop_words
-from pipeline.cli.stages.preparation import fit_preparation, name_engine, plan_start, prepare
+from pipeline.cli.stages.preparation import prepare_training
 from pipeline.cli.stages.recording import open_record, record_model, show_epochs, tell_quality
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.training import UserLoop
@@ -42,12 +42,10 @@ def _run_trial(command_line: CommandLine) -> None:
 
 def _run_network(command_line: CommandLine) -> None:
     """Run one trial of a network: prepare, train, evaluate, profile, and record each."""
-    preparation = fit_preparation(prepare(command_line))
+    preparation, start = prepare_training(command_line)
     from pipeline.cli.summary import results
     from pipeline.trial.network import run_trial
 
-    preparation, start = plan_start(preparation)
-    preparation = name_engine(preparation, start)
     tell_quality(preparation.prepared)
     command_line = preparation.command_line
     with open_record(preparation, "run") as record:

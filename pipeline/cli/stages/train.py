@@ -4,18 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.cli.compose import compose
-from pipeline.cli.stages.preparation import fit_preparation, name_engine, plan_start, prepare
+from pipeline.cli.stages.preparation import prepare_training
 from pipeline.cli.stages.recording import open_record, record_model, show_epochs, tell_quality
 
 
 def run(words: Sequence[str]) -> None:
     """Train a network and record its curve and its model."""
-    preparation = fit_preparation(prepare(compose(words)))
+    preparation, start = prepare_training(compose(words))
     from pipeline.cli.summary import results
     from pipeline.trial.network import train_to_end
 
-    preparation, start = plan_start(preparation)
-    preparation = name_engine(preparation, start)
     tell_quality(preparation.prepared)
     command_line = preparation.command_line
     with open_record(preparation, "train") as record:

@@ -42,14 +42,15 @@ def run(words: Sequence[str]) -> None:
         BadInput: the words, the storage or the data are at fault; nothing was begun.
         SearchStopped: a trial showed an error of the program.
     """
-    if find_kind(arguments.normalise_words(word for word in words if word != DRY_RUN)):
-        _run_loop(words)
+    is_dry, words = DRY_RUN in words, [word for word in words if word != DRY_RUN]
+    if find_kind(arguments.normalise_words(words)):
+        _run_loop(words, is_dry)
         return
-    plan = plans.make_plan([word for word in words if word != DRY_RUN])
+    plan = plans.make_plan(words)
     address, settings = check_quickly(plan), plan.command_line.settings
     for line in plan.left_out:
         print(line, file=sys.stderr)
-    if DRY_RUN in words:
+    if is_dry:
         _print_plan(plan, address)
         return
     pool, device = open_pool(settings)
@@ -80,7 +81,7 @@ def _settle_energy(
     settled = call_in_pool(pool, settle_energy, names, device) if ENERGY in names else names
     if settled == names:
         return words, plan
-    words = [*(word for word in words if word != DRY_RUN), f"search.objectives=[{','.join(settled)}]"]
+    words = [*words, f"search.objectives=[{','.join(settled)}]"]
     found = next(name for name in settled if name not in names)
     print(f"search.objectives: {ENERGY} is {found} on {device.name}", file=sys.stderr)
     return words, plans.make_plan(words)
@@ -103,7 +104,7 @@ def _describe_data(settings: Settings, prepared: "Prepared") -> Subject:
     )
 
 
-def _run_loop(words: Sequence[str]) -> None:
+def _run_loop(words: Sequence[str], is_dry: bool) -> None:
     """Search over a training loop of the user's own.
 
     A worker imports the user's module and tells what its keys are while this process imports what it needs
@@ -112,24 +113,24 @@ def _run_loop(words: Sequence[str]) -> None:
     Raises:
         BadInput: the function, its keys, the words or the storage are at fault; nothing was begun.
     """
-    typed = [word for word in words if word != DRY_RUN]
-    pool, device = open_pool(compose_ours(typed).settings)
+    settings = compose_ours(words).settings
+    pool, device = open_pool(settings)
     with closing(pool):
-        loop = compose_ours(typed).settings.trial
+        loop = settings.trial
         assert isinstance(loop, UserLoop)
         importing = threading.Thread(target=_import_for_loops)
         importing.start()
         user_keys.remember(loop, call_in_pool(pool, user_keys.describe, loop))
         importing.join()
-        plan = plans.make_plan(typed)
+        plan = plans.make_plan(words)
         address = check_quickly(plan)
         for line in plan.left_out:
             print(line, file=sys.stderr)
         call_in_pool(pool, check_settings, plan.command_line.settings, under_shift=False)
-        if DRY_RUN in words:
+        if is_dry:
             _print_plan(plan, address)
             return
-        _, plan = _settle_energy(typed, plan, device, pool)
+        _, plan = _settle_energy(words, plan, device, pool)
         search_study(plan, address, device, Subject(user_keys.describe(loop).code), pool)
 
 

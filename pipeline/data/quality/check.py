@@ -29,8 +29,8 @@ from pipeline.data.quality.report import (
     encode_quality,
 )
 from pipeline.data.quality.twins import find_twins, shrink_rows
-from pipeline.data.samples import split_into_portions
-from pipeline.files import write_whole
+from pipeline.data.samples import pick_evenly, split_into_portions
+from pipeline.files import write_content
 
 QUALITY_FILE = "quality.json"
 TRAIN, OTHERS = "train", ("validation", "test")
@@ -57,7 +57,7 @@ def look_through(prepared: Prepared) -> QualityReport:
     report = check_quality(splits, prepared.classes, prepared.front)
     if is_entry:
         with suppress(OSError):  # a cache that may only be read: it is looked through again
-            write_whole(path, lambda file: file.write(encode_quality(report).encode()))
+            write_content(path, encode_quality(report))
     return report
 
 
@@ -169,7 +169,7 @@ def _make_linear_features(train: Split, rows: np.ndarray, front: FrontEnd | None
         flat = shrink_rows(train.features, rows, SMALL_SIDE).reshape(len(rows), -1)
     else:
         width = train.features.shape[1]
-        columns_used = np.unique(np.linspace(0, width - 1, min(width, MOST_MIXED)).astype(int))
+        columns_used = pick_evenly(width, MOST_MIXED)
         portions = split_into_portions(len(rows), width)
         flat = np.concatenate(
             [np.asarray(train.features[rows[portion]])[:, columns_used] for portion in portions]

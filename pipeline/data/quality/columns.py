@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.data.features import CHARACTER, Counts, FrontEnd, LogMel, Tokens
 from pipeline.data.prepared import Split
 from pipeline.data.quality.drift import MOST_COLUMNS, ColumnSpread, fit_spreads
-from pipeline.data.samples import Batch, RawSamples, Table, estimate_width, split_into_portions
+from pipeline.data.samples import Batch, RawSamples, Table, estimate_width, pick_evenly, split_into_portions
 
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 """What Keras removes before it looks up a word."""
@@ -29,8 +29,7 @@ MOST_NUMBERS = 2**29
 
 def pick_rows(split: Split, limit: int) -> np.ndarray:
     """Return the numbers of at most `limit` rows, evenly spread over the split; fewer of very wide ones."""
-    limit = max(1, min(limit, len(split), MOST_NUMBERS // max(1, estimate_width(split.samples))))
-    return np.unique(np.linspace(0, len(split) - 1, limit).astype(int))
+    return pick_evenly(len(split), max(1, min(limit, MOST_NUMBERS // max(1, estimate_width(split.samples)))))
 
 
 def measure_rows(samples: RawSamples, rows: np.ndarray, front: FrontEnd | None) -> dict[str, np.ndarray]:
@@ -74,7 +73,7 @@ def measure_columns(batch: Batch, front: FrontEnd | None) -> dict[str, np.ndarra
         return _measure_images(numbers)
     flat = numbers.reshape(len(numbers), -1)
     width = flat.shape[1]
-    shown = np.unique(np.linspace(0, width - 1, min(width, MOST_COLUMNS)).astype(int))
+    shown = pick_evenly(width, MOST_COLUMNS)
     return {f"feature_{number}": flat[:, number].astype(np.float64) for number in shown}
 
 

@@ -1,6 +1,5 @@
 """Test figures with their intervals, from what an evaluation has kept of the test rows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ from pipeline.evaluation.class_balance import ClassBalance
 from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
 from pipeline.evaluation.intervals import Figure, compute_share
 from pipeline.evaluation.quantities import QuantityEvaluation
+from pipeline.models.scores import measure_classes
 
 DRAWS = 1000
 ENDS = (2.5, 97.5)
@@ -45,8 +45,8 @@ def _list_class_figures(evaluation: Evaluation) -> list[CardFigure]:
         draws = np.random.default_rng(0).multinomial(counts.sum(), shares, DRAWS).reshape(-1, *counts.shape)
     named: dict[str, Figure | float | None] = {
         "accuracy": compute_share(test.accuracy, test.samples),
-        "balanced accuracy": _find_ends(balance.accuracy, draws, _compute_recalls),
-        "F1, mean over the classes": _find_ends(balance.f1, draws, _compute_f1),
+        "balanced accuracy": _find_ends(balance.accuracy, draws, "balanced_accuracy"),
+        "F1, mean over the classes": _find_ends(balance.f1, draws, "f1"),
         "area under the ROC curve": _bound_auc(balance),
         "loss": test.loss,
         "expected calibration error": evaluation.calibration_error
@@ -68,26 +68,14 @@ def _bound_auc(balance: ClassBalance) -> Figure | float | None:
     return Figure(auc, max(0.0, auc - half_width), min(1.0, auc + half_width))
 
 
-def _find_ends(
-    value: float, draws: np.ndarray | None, compute: Callable[[np.ndarray], np.ndarray]
-) -> Figure | float:
+def _find_ends(value: float, draws: np.ndarray | None, measure: str) -> Figure | float:
+    """Return a measure of classes with its interval; `draws`: confusion matrices [draws, true, guessed]."""
     if draws is None:
         return value
-    low, high = np.percentile(compute(draws), ENDS)
+    drawn = [measure_classes(counts.diagonal(), counts.sum(0), counts.sum(1), measure) for counts in draws]
+    low, high = np.percentile(drawn, ENDS)
     # Where no row is wrong, no draw is: that tells nothing of other rows.
     return Figure(value, float(low), float(high)) if low < high else value
-
-
-def _compute_recalls(draws: np.ndarray) -> np.ndarray:
-    """Return the mean recall of the classes that are there, of each matrix [draws, true, guessed]."""
-    right, rows = np.diagonal(draws, axis1=1, axis2=2), draws.sum(axis=2)
-    return np.asarray((right / np.maximum(rows, 1)).sum(axis=1) / (rows > 0).sum(axis=1))
-
-
-def _compute_f1(draws: np.ndarray) -> np.ndarray:
-    right, rows, guessed = np.diagonal(draws, axis1=1, axis2=2), draws.sum(axis=2), draws.sum(axis=1)
-    f1 = 2 * right / np.maximum(rows + guessed, 1)
-    return np.asarray(np.where(rows > 0, f1, 0).sum(axis=1) / (rows > 0).sum(axis=1))
 
 
 def _list_quantity_figures(evaluation: QuantityEvaluation) -> list[CardFigure]:

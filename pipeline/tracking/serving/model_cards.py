@@ -16,7 +16,6 @@ from pipeline.secrets import mask
 from pipeline.settings.command_line import Overrides
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.runs.command_record import COMMAND, COMMAND_FILE
-from pipeline.tracking.serving.flavor import CARD_FILE
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Prepared
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "scikit-learn")
 DATA_KEY = "data.key"
-__all__ = ["CARD_FILE", "PointFacts", "is_of_same_data", "make_point_card", "make_run_card"]
 
 
 @dataclass(frozen=True, slots=True)

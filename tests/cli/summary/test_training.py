@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.cli.summary.rows import Rows
 from pipeline.cli.summary.training import list_contention, list_prices
-from pipeline.measures import Curve, Epoch, PowerDraw, Seconds
+from pipeline.measures import Epoch, PowerDraw
 from pipeline.training.train import Trained
 from tests.support import tiny
 
@@ -13,36 +13,22 @@ def price_rows(made: Trained) -> Rows:
     return list_prices(made.curve.last.device_seconds, made.settings.price, made.energy)
 
 
-def trained(words: str, *epochs: Epoch, drawn: PowerDraw | None = None) -> Trained:
-    curve = Curve("some CPU, 1 core", True, epochs)
-    settings = tiny.told(words)
-    return Trained(
-        curve=curve,
-        seconds=Seconds(),
-        engine="xla",
-        device=curve.device,
-        chosen_epoch=epochs[-1],
-        parameters=[],
-        settings=settings,
-        data=tiny.prepared(),
-        energy=drawn or PowerDraw(),
-    )
-
-
 QUIET = Epoch(number=1, device_seconds=1800.0, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
 
 
 def test_a_price_and_energy_are_shown_where_they_are_known() -> None:
-    assert price_rows(trained("", QUIET)) == []
-    known = trained("price.per_hour=3", QUIET, drawn=PowerDraw(90.0, 30.0))
+    assert price_rows(tiny.trained("", QUIET)) == []
+    known = tiny.trained("price.per_hour=3", QUIET, drawn=PowerDraw(90.0, 30.0))
     assert price_rows(known) == [
         ("price", "1.5 USD at 3.0 USD an hour of one device"),
         ("energy", "90 J, 30 W on average"),
     ]
-    assert price_rows(trained("price.per_hour=0", QUIET))[0][1].startswith("0 USD")
-    measured = price_rows(trained("price.carbon=400", QUIET, drawn=PowerDraw(3.6e5, 30.0)))
+    assert price_rows(tiny.trained("price.per_hour=0", QUIET))[0][1].startswith("0 USD")
+    measured = price_rows(tiny.trained("price.carbon=400", QUIET, drawn=PowerDraw(3.6e5, 30.0)))
     assert measured[-1] == ("carbon", "40 g CO2 at 400 g a kWh")
-    guessed = price_rows(trained("price.carbon=400", QUIET, drawn=PowerDraw(3.6e5, 30.0, estimated=True)))
+    guessed = price_rows(
+        tiny.trained("price.carbon=400", QUIET, drawn=PowerDraw(3.6e5, 30.0, estimated=True))
+    )
     assert guessed == [
         ("energy", "360,000 J, 30 W on average; [yellow]an estimate, the device tells nothing[/]"),
         ("carbon", "40 g CO2 at 400 g a kWh of an estimate"),

@@ -10,7 +10,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from pipeline.cli.compose import compose
 from pipeline.data.prepared import Target
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.reports.cards import figures
+from pipeline.models.scores import measure_classes
 from pipeline.reports.cards.figures import list_figures
 from tests.support import pictures, tiny
 
@@ -24,9 +24,11 @@ def test_figures_of_classes_are_those_of_scikit_learn() -> None:
     assert found["F1, mean over the classes"].value == pytest.approx(
         f1_score(truth, guesses, average="macro")
     )
-    draws = counts[None]
-    assert figures._compute_recalls(draws)[0] == pytest.approx(balanced_accuracy_score(truth, guesses))
-    assert figures._compute_f1(draws)[0] == pytest.approx(f1_score(truth, guesses, average="macro"))
+    drawn = counts.diagonal(), counts.sum(0), counts.sum(1)
+    assert measure_classes(*drawn, "balanced_accuracy") == pytest.approx(
+        balanced_accuracy_score(truth, guesses)
+    )
+    assert measure_classes(*drawn, "f1") == pytest.approx(f1_score(truth, guesses, average="macro"))
     for name in ("accuracy", "balanced accuracy", "F1, mean over the classes"):
         low, value, high = found[name].low, found[name].value, found[name].high
         assert low is not None
