@@ -7,6 +7,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from pipeline import signals
+from pipeline.measures import Epoch
 from pipeline.search.ends.standstill import CONFIRMING
 from pipeline.search.outcomes import CONFIRM, get_trial_name
 from pipeline.search.study_store import ProposedTrial
@@ -28,6 +29,14 @@ class PointTraining:
     settings: Settings
     checkpoint: Path
     under_shift: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedPoint:
+    """The weights of a point of the frontier, and the epoch that says what their training has cost."""
+
+    weights: list[np.ndarray]
+    last: Epoch
 
 
 def confirm(sweep: Sweep) -> None:
@@ -108,12 +117,13 @@ def plan_point(sweep: Sweep, point: FrontierPoint) -> PointTraining:
     return PointTraining(command_line.settings, checkpoint, sweep.spec.search.under_shift)
 
 
-def train_point(point: PointTraining) -> list[np.ndarray]:
-    """Return the weights of a point: from its checkpoint, or trained (on) to the same state."""
+def train_point(point: PointTraining) -> TrainedPoint:
+    """Return a point as trained: from its checkpoint, or trained (on) to the same state."""
     from pipeline.trial.network import load_prepared, train_to_end  # which bring TensorFlow
 
     data = load_prepared(point.settings, point.under_shift)
-    return train_to_end(data, point.settings, checkpoint=point.checkpoint).get_weights()
+    trained = train_to_end(data, point.settings, checkpoint=point.checkpoint)
+    return TrainedPoint(trained.get_weights(), trained.curve.last)
 
 
 def train_loop_point(point: PointTraining) -> LoopTrained | None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import mlflow
 
 from pipeline.errors import FulcrumError, format_one_line
 from pipeline.formatting import shorten
+from pipeline.reports.cards.markdown import CARD_FILE
 from pipeline.tracking.model_artifact import hide_registry_messages
 
 MAX_TEXT = 200
@@ -90,8 +92,25 @@ def find_flavour(model: object) -> Flavour | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _WithCard:
+    """A module of MLflow's that saves models, which lays a card beside each."""
+
+    flavour: Any
+    card: str
+
+    @property
+    def __name__(self) -> str:
+        return str(self.flavour.__name__)
+
+    def save_model(self, path: str, **keywords: Any) -> None:
+        """Save a model with its card; the arguments are those of the module."""
+        self.flavour.save_model(path=path, **keywords)
+        Path(path, CARD_FILE).write_text(self.card, encoding="utf-8")
+
+
 def log_loop_model(
-    model: object, run_id: str, register: str | None, tags: Mapping[str, str] | None = None
+    model: object, run_id: str, register: str | None, tags: Mapping[str, str] | None = None, card: str = ""
 ) -> str | None:
     """Log a model into a run and return its version where it was registered; the arguments: see `log_model`.
 
@@ -115,7 +134,7 @@ def log_loop_model(
             logged = Model.log(
                 artifact_path=None,
                 name="model",
-                flavor=import_module(flavour.flavour),
+                flavor=_WithCard(import_module(flavour.flavour), card),
                 run_id=run_id,
                 registered_model_name=register,
                 tags=dict(tags or {}),

@@ -20,6 +20,8 @@ from pipeline.settings.measuring import Membership
 from pipeline.settings.searching.objectives import FURTHER
 from pipeline.settings.training import UserLoop
 from pipeline.tracking import mlflow_runs, mlflow_store, model_artifact
+from pipeline.tracking.metrics.cost import list_spent
+from pipeline.tracking.serving.point_facts import PointFacts
 
 if TYPE_CHECKING:  # a study of a user's own loop needs no TensorFlow
     import keras
@@ -30,7 +32,6 @@ if TYPE_CHECKING:  # a study of a user's own loop needs no TensorFlow
     from pipeline.search.sweep import Sweep
     from pipeline.settings.settings import Settings
     from pipeline.tracking.pages.live_page import LivePage
-    from pipeline.tracking.serving.model_cards import PointFacts
     from pipeline.tracking.study_recorder import StudyRecorder
 
 MEMBER = "member"
@@ -184,15 +185,14 @@ def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> 
     _delete_left_over(record, run_id, name)
     try:
         point = plan_point(task, member)
+        confirmed = member.confirmation is not None
+        about = PointFacts(member.command, study_markdown.describe_point(member), confirmed)
         if isinstance(point.settings.trial, UserLoop):
-            return task.dispatcher.call(log_loop_point, point, record.study, run_id, name)
-        weights = task.dispatcher.call(train_point, point)
-        from pipeline.tracking.serving.model_cards import PointFacts
-
-        about = PointFacts(
-            member.command, study_markdown.describe_point(member), member.confirmation is not None
-        )
-        return task.dispatcher.call_here(log_point, point, weights, record.study, run_id, name, about)
+            return task.dispatcher.call(log_loop_point, point, record.study, run_id, name, about)
+        trained = task.dispatcher.call(train_point, point)
+        spent = list_spent(trained.last, record.cost_metric, point.settings.price)
+        about = replace(about, spent=spent)
+        return task.dispatcher.call_here(log_point, point, trained.weights, record.study, run_id, name, about)
     except FulcrumError as error:
         print(
             f"trial {member.trial.number}, epoch {member.epoch}: no model is kept: {error}", file=sys.stderr
@@ -214,11 +214,11 @@ def log_point(
     study: str,
     run_id: str,
     name: str,
-    about: "PointFacts",
+    about: PointFacts,
 ) -> str | None:
     """Log the model of a point into a run and return the version of the study's model: for a worker.
 
-    `weights`: as `train_point` returns them; `name`: of the point, which model and version are tagged with;
+    `weights`: of `train_point`; `name`: of the point, which model and version are tagged with;
     `about`: what its card says of it.
     """
     client = mlflow_store.open_store()
@@ -253,18 +253,20 @@ def _evaluate_point(
         return None
 
 
-def log_loop_point(point: PointTraining, study: str, run_id: str, name: str) -> str | None:
+def log_loop_point(point: PointTraining, study: str, run_id: str, name: str, about: PointFacts) -> str | None:
     """Train a point by a user's own loop and log the model that it reports; None where it reports none.
 
     It is for a worker, which has what the model needs; the arguments: see `log_point`.
     """
     from pipeline.tracking.loop_model import log_loop_model
+    from pipeline.tracking.serving import loop_cards
 
-    mlflow_store.open_store()
+    client = mlflow_store.open_store()
     trained = train_loop_point(point)
     if trained is None or trained.model is None:
         return None
-    return log_loop_model(trained.model, run_id, study, {MEMBER: name})
+    card = loop_cards.make_point_card(client, run_id, about, point.settings, trained)
+    return log_loop_model(trained.model, run_id, study, {MEMBER: name}, card)
 
 
 def _describe_version(record: "StudyRecorder", version: str, member: FrontierPoint) -> None:

@@ -211,11 +211,12 @@ class RunRecorder:
         self, overrides: Overrides, prepared: "Prepared", evaluation: "AnyEvaluation | None" = None
     ) -> str:
         """Log the card of the model of this run, with all that is recorded so far, and return it."""
-        from pipeline.tracking.serving import flavor, model_cards
+        from pipeline.reports.cards.markdown import CARD_FILE
+        from pipeline.tracking.serving import model_cards
 
         self.flush()
         card = model_cards.make_run_card(self.client, self.run_id, overrides, prepared, evaluation)
-        self._log_texts({flavor.CARD_FILE: card})
+        self._log_texts({CARD_FILE: card})
         return card
 
     def record_served(self, served: "ServedFile | None") -> None:

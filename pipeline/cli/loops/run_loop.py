@@ -7,6 +7,7 @@ from pipeline.cli.summary import rows, training
 from pipeline.errors import LoopFailed
 from pipeline.settings import addresses
 from pipeline.settings.command_line import CommandLine
+from pipeline.settings.settings import Settings
 from pipeline.trial import user_loop
 
 if TYPE_CHECKING:
@@ -60,9 +61,10 @@ def _train(command_line: CommandLine, record: "RunRecorder") -> "LoopTrained":
 
 
 def _record(command_line: CommandLine, trained: "LoopTrained", record: "RunRecorder") -> None:
-    """Record what training came to, its picture, its model and its note."""
+    """Record what training came to, its picture, its note, its model and the card."""
     from pipeline.reports import trial_plots
-    from pipeline.tracking.loop_model import ModelNotKept, log_loop_model
+    from pipeline.reports.cards.markdown import CARD_FILE
+    from pipeline.tracking.serving import loop_cards
 
     settings = command_line.settings
     record.record_curve(trained.curve, trained.curve.last, command_line.choices["trial"])
@@ -72,9 +74,22 @@ def _record(command_line: CommandLine, trained: "LoopTrained", record: "RunRecor
     record.write_note(
         rows.write_table(training.list_loop(trained, settings.price, record), ("learning_curve",))
     )
+    is_kept = _keep_model(settings, trained, record)
+    card = loop_cards.make_run_card(record.client, record.run_id, settings, trained, is_kept)
+    record.log_files({CARD_FILE: card.encode()})
+
+
+def _keep_model(settings: Settings, trained: "LoopTrained", record: "RunRecorder") -> bool:
+    """Log and register the model that a loop has reported; return whether it is kept."""
+    from pipeline.tracking.loop_model import ModelNotKept, log_loop_model
+    from pipeline.tracking.serving import loop_cards
+
     if trained.model is None:
-        return
+        return False
+    card = loop_cards.make_run_card(record.client, record.run_id, settings, trained, is_kept=True)
     try:
-        log_loop_model(trained.model, record.run_id, settings.tracking.register)
+        log_loop_model(trained.model, record.run_id, settings.tracking.register, card=card)
     except ModelNotKept as error:
         print(f"no model is kept: {error}", file=sys.stderr)
+        return False
+    return True

@@ -3,7 +3,6 @@
 The parts are those of Mitchell et al. 2019 (doi 10.1145/3287560.3287596); what only a person knows is open.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,16 +13,21 @@ from pipeline.data.prepared import Prepared
 from pipeline.data.quality.report import QualityReport, describe_quality
 from pipeline.data.report import describe_report
 from pipeline.data.samples import Texts
-from pipeline.errors import format_one_line
 from pipeline.evaluation.evaluate import AnyEvaluation
 from pipeline.evaluation.intervals import Figure
 from pipeline.evaluation.quantities import QuantityEvaluation
 from pipeline.evaluation.subgroups import Subgroups
-from pipeline.formatting import escape_markdown, format_number, shorten
 from pipeline.reports.cards.figures import CardFigure, list_figures
-from pipeline.settings.searching.objectives import KINDS_OF_ENERGY, OBJECTIVES
+from pipeline.reports.cards.markdown import (
+    OPEN,
+    clean,
+    describe_cost,
+    describe_versions,
+    make_block,
+    make_code,
+    make_table,
+)
 
-OPEN = "*to be filled in by you*"
 MOST_NAMES, MOST_ROWS = 20, 10
 SMALL_TEST = 1000
 
@@ -58,24 +62,11 @@ def write_card(facts: CardFacts) -> str:
         ["## The model", "", *_describe_model(facts), ""],
         ["## Data", "", *_describe_data(facts), ""],
         ["## Test figures", "", *_describe_figures(facts), ""],
-        ["## Cost", "", *_describe_cost(facts), ""],
+        ["## Cost", "", *describe_cost(facts.metrics, facts.device), ""],
         ["## Limits", "", *(f"- {line}" for line in _list_limits(facts)), f"- {OPEN}", ""],
-        ["## Train it again", "", *_describe_command(facts), ""],
+        ["## Train it again", "", *_describe_training(facts), ""],
     ]
     return "\n".join(line for section in sections for line in section)
-
-
-def clean(text: str, limit: int = 60) -> str:
-    """Return a user's text so that it stays text, in one line: no Markdown, no HTML."""
-    return re.sub(r"([_~])", r"\\\1", escape_markdown(shorten(format_one_line(text), limit)))
-
-
-def make_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a table."""
-    yield f"| {' | '.join(head)} |"
-    yield "|" + "---|" * len(head)
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
 
 
 # ---- the parts ----------------------------------------------------------------------------------------
@@ -112,7 +103,7 @@ def _describe_samples(prepared: Prepared) -> str:
 
 def _describe_data(facts: CardFacts) -> Iterator[str]:
     prepared, quality = facts.prepared, facts.quality
-    yield f"- Named by `{_make_code(facts.data)}`; SHA-256 of the raw content `{prepared.source_sha256}`."
+    yield f"- Named by `{make_code(facts.data)}`; SHA-256 of the raw content `{prepared.source_sha256}`."
     yield f"- Where they come from, whom they show, who agreed: {OPEN}"
     yield f"- Licence of the data: {OPEN}"
     yield ""
@@ -190,29 +181,6 @@ def _describe_groups(groups: Subgroups) -> Iterator[str]:
     yield from make_table(["group", "rows", figure, "interval"], rows)
 
 
-def _describe_cost(facts: CardFacts) -> Iterator[str]:
-    metrics = facts.metrics
-    yield f"- Trained on {clean(facts.device, 100)}."
-    for kind in ("cpu", "gpu"):
-        if f"{kind}_seconds" in metrics:
-            yield f"- {format_number(metrics[f'{kind}_seconds'])} {kind}-seconds of training steps."
-    measured, estimated = (metrics.get(OBJECTIVES[name].metric) for name in KINDS_OF_ENERGY)
-    if measured is not None:
-        yield f"- Energy: {format_number(measured)} J of training, measured."
-    elif estimated is not None:
-        yield f"- Energy: some {format_number(estimated)} J of training, an estimate by power and seconds."
-    else:
-        yield "- Energy: not known."
-    for name, value in metrics.items():
-        if name.startswith("cost_"):
-            yield f"- Price: {value:.3g} {clean(name.removeprefix('cost_').upper())}."
-    if "profile/latency_p50_ms" in metrics:
-        median, slow = metrics["profile/latency_p50_ms"], metrics.get("profile/latency_p99_ms", 0.0)
-        yield f"- One answer takes {median:.3g} ms (median; 99 of 100 within {slow:.3g} ms) on that device."
-    if "profile/model_bytes" in metrics:
-        yield f"- The file has {metrics['profile/model_bytes'] / 1e6:.2f} MB."
-
-
 def _list_limits(facts: CardFacts) -> Iterator[str]:
     evaluation, prepared, quality = facts.evaluation, facts.prepared, facts.quality
     yield "The figures hold for data like those above. `predict` says where new data are unlike them."
@@ -236,20 +204,8 @@ def _list_limits(facts: CardFacts) -> Iterator[str]:
         yield "Changed samples (noise, blur and the like) were not tested: `evaluate.shift=noise`."
 
 
-def _describe_command(facts: CardFacts) -> Iterator[str]:
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", facts.command)), default=0))
-    yield from (f"{fence}bash", facts.command, fence, "")
+def _describe_training(facts: CardFacts) -> Iterator[str]:
+    yield from make_block(facts.command)
     yield "Typed again with the same data and versions it gives the same curve on the same device."
     yield ""
-    yield from make_table(
-        ["package", "version"], [[clean(name), clean(release)] for name, release in facts.versions.items()]
-    )
-    if commit := facts.tags.get("git.commit"):
-        changed = " with changes" if facts.tags.get("git.dirty") == "true" else ""
-        yield ""
-        yield f"Commit `{_make_code(commit)}`{changed}."
-
-
-def _make_code(text: str) -> str:
-    """Return a text for between two backticks."""
-    return format_one_line(text).replace("`", "'")
+    yield from describe_versions(facts.versions, facts.tags)

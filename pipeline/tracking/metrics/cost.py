@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeline.measures import Cost
+from pipeline.measures import Cost, Epoch
+from pipeline.settings.measuring import Price
+from pipeline.tracking.metrics.names import name_energy
 
 if TYPE_CHECKING:
     from pipeline.profiling.measure_roofline import MeasuredStep
@@ -34,6 +36,17 @@ def list_cost_metrics(cost: Cost) -> Iterator[tuple[int, Values]]:
         yield size, {f"profile/latency_{name}_by_batch_ms": value for name, value in values.items()}
     for size, throughput in cost.throughput.items():
         yield size, {"profile/throughput_by_batch": throughput}
+
+
+def list_spent(epoch: Epoch, cost_metric: str, price: Price) -> dict[str, float]:
+    """Return what a training up to an epoch has cost, as far as it is known.
+
+    `cost_metric`: cpu_seconds or gpu_seconds.
+    """
+    energy = name_energy(epoch.joules, epoch.joules_estimated, price)
+    money = price.of(epoch.device_seconds)
+    values = {cost_metric: epoch.device_seconds, **energy, f"cost_{price.currency}": money}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def list_step_metrics(step: "MeasuredStep") -> Values:

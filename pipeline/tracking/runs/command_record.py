@@ -37,6 +37,13 @@ def make_command_tags(command_line: CommandLine, stage: str, as_note: bool = Tru
     return {COMMAND: command, **make_overrides_tag(command_line.overrides), **note, **make_git_tags()}
 
 
+def read_command(run: Run) -> str:
+    """Return the command line of a run, or where it lies where the tag holds its beginning alone."""
+    command = str(run.data.tags.get(COMMAND, ""))
+    is_cut = COMMAND_FILE in command
+    return f"see {COMMAND_FILE} among the artifacts of run {run.info.run_id}" if is_cut else command
+
+
 def make_overrides_tag(words: Sequence[str]) -> dict[str, str]:
     """Return the tag with the words as JSON, or with the name of the file that they are in."""
     text = _to_json(words)

@@ -16,6 +16,7 @@ from pipeline.data.tables.column_types import ColumnType
 from pipeline.data.tables.dates import CLOCKS, SECONDS
 from pipeline.models.serving.answers import list_answer_columns
 from pipeline.models.serving.description import DESCRIPTION_FILE, ModelDescription, encode_description
+from pipeline.reports.cards.markdown import CARD_FILE
 from pipeline.tracking.serving import model_code
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 PACKAGES = ("tensorflow", "keras", "mlflow", "numpy", "pandas", "pillow", "psutil", "pyarrow", "scipy")
 SOUND_PACKAGES = ("soundfile",)
 DATA, CODE = "data", "code"
-CARD_FILE = "model_card.md"
 EXAMPLE_ROWS, EXAMPLE_LETTERS = 2, 1000
 FEW_NUMBERS, MOST_NUMBERS = 1000, 50_000
 """An example of more numbers is a file of an image where that is possible, and of still more left out."""

@@ -2,8 +2,7 @@
 
 import platform
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,8 @@ from pipeline.reports.cards.model_card import CardFacts, write_card
 from pipeline.secrets import mask
 from pipeline.settings.command_line import Overrides
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.runs.command_record import COMMAND, COMMAND_FILE
+from pipeline.tracking.runs.command_record import read_command
+from pipeline.tracking.serving.point_facts import PointFacts
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Prepared
@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 
 PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "scikit-learn")
 DATA_KEY = "data.key"
-
-
-@dataclass(frozen=True, slots=True)
-class PointFacts:
-    """What a study knows of a point: the `command` that trains to it, and a line of its figures, `note`."""
-
-    command: str
-    note: str
-    is_confirmed: bool
 
 
 def make_run_card(
@@ -43,10 +34,9 @@ def make_run_card(
 ) -> str:
     """Write the card of a run's model, with what the run has recorded and sent so far."""
     run = client.get_run(run_id)
-    command = run.data.tags.get(COMMAND, "")
-    if COMMAND_FILE in command:  # the tag holds its beginning
-        command = f"see {COMMAND_FILE} among the artifacts of run {run_id}"
-    return _write(run, command, overrides, prepared, evaluation=evaluation, metrics=run.data.metrics)
+    return _write(
+        run, read_command(run), overrides, prepared, evaluation=evaluation, metrics=run.data.metrics
+    )
 
 
 def make_point_card(
@@ -62,7 +52,15 @@ def make_point_card(
     """
     overrides = Overrides(word for word in shlex.split(facts.command) if "=" in word)
     run = client.get_run(run_id)
-    return _write(run, facts.command, overrides, prepared, evaluation=evaluation, notes=(facts.note,))
+    return _write(
+        run,
+        facts.command,
+        overrides,
+        prepared,
+        evaluation=evaluation,
+        metrics=facts.spent,
+        notes=(facts.note,),
+    )
 
 
 def is_of_same_data(run_id: str, prepared: "Prepared") -> bool:
@@ -77,11 +75,11 @@ def _write(
     prepared: "Prepared",
     *,
     evaluation: "AnyEvaluation | None" = None,
-    metrics: dict[str, float] | None = None,
+    metrics: Mapping[str, float] | None = None,
     notes: Sequence[str] = (),
 ) -> str:
     versions = {"python": platform.python_version(), "fulcrum": __version__}
-    return write_card(
+    card = write_card(
         CardFacts(
             name=str(run.info.run_name),
             data=mask(overrides.name_data()),
@@ -96,3 +94,4 @@ def _write(
             notes=notes,
         )
     )
+    return mask(card)

@@ -8,9 +8,12 @@ from typing import Any
 import mlflow
 import pytest
 
+from pipeline.search.confirmation import PointTraining
 from pipeline.search.workers import user_job
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.search.workers.job_kinds import run_job
+from pipeline.tracking import publish_study
+from pipeline.tracking.serving.point_facts import PointFacts
 from pipeline.trial import user_code
 from tests.trial.test_user_loop import CALL, settings_of
 
@@ -34,8 +37,8 @@ def runs_of(client: mlflow.MlflowClient, condition: str = "") -> list[Any]:
     return list(client.search_runs(ids, condition, order_by=["attributes.start_time ASC"]))
 
 
-def test_a_run_is_recorded_with_its_keys_its_numbers_and_its_model(
-    fulcrum: Run, store: mlflow.MlflowClient
+def test_a_run_is_recorded_with_its_keys_its_numbers_its_model_and_a_card(
+    fulcrum: Run, store: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
     done = fulcrum("run", *loop("modelling"), "foreign=false")
     assert done.returncode == 0, done.stderr
@@ -53,14 +56,44 @@ def test_a_run_is_recorded_with_its_keys_its_numbers_and_its_model(
     assert "foreign=false" in run.data.tags["command"]
     (logged,) = store.search_logged_models([run.info.experiment_id])
     assert mlflow.pyfunc.load_model(logged.model_uri).predict([[3.0]]).tolist() == [1]
+    card = read_card(store.download_artifacts(run.info.run_id, "model_card.md", str(tmp_path)))
+    assert card == read_card(f"{mlflow.artifacts.download_artifacts(logged.model_uri)}/model_card.md")
+    for text in (
+        "- Of class sklearn.dummy.DummyClassifier, kept by mlflow.sklearn.",
+        "| foreign | False |",
+        "| test\\_accuracy | 0.25 | 0.1419 to 0.4019, of 40 rows |",
+        "J of training",
+        f"SHA-256 `{run.data.tags['code.sha256']}`",
+        run.data.tags["command"],
+        "| scikit-learn |",
+    ):
+        assert text in card, text
+    # The model of a point of a study has the same card, with what the study says of it.
+    settings = settings_of("modelling", "foreign=false")
+    point = PointTraining(settings, tmp_path / "checkpoint.npz", under_shift=False)
+    about = PointFacts("run --it", "99 % of three seeds", is_confirmed=True)
+    publish_study.log_loop_point(point, "study", run.info.run_id, "3 1", about)
+    (version,) = store.search_model_versions("name = 'study'")
+    card = read_card(f"{mlflow.artifacts.download_artifacts(version.source)}/model_card.md")
+    assert "- 99 % of three seeds" in card
+    assert "run --it" in card
+    assert "J of training" in card
 
 
-@pytest.mark.usefixtures("store")
-def test_a_model_of_no_framework_is_told_and_the_run_is_well(fulcrum: Run) -> None:
+def read_card(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
+def test_a_model_of_no_framework_is_told_and_the_run_is_well(
+    fulcrum: Run, store: mlflow.MlflowClient, tmp_path: Path
+) -> None:
     done = fulcrum("run", *loop("modelling"), "foreign=true")
     assert done.returncode == 0
     assert "no model is kept: model must be of PyTorch" in done.stderr
     assert "got tests.support.my_loops.Model" in done.stderr
+    (run,) = runs_of(store)
+    card = read_card(store.download_artifacts(run.info.run_id, "model_card.md", str(tmp_path)))
+    assert r"class tests.support.my\_loops.Model, which was not kept" in card
 
 
 def test_a_loop_that_raises_is_one_line_and_its_run_has_the_traceback(

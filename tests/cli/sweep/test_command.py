@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from pipeline.cli import main
 from pipeline.cli.compose import compose
+from pipeline.reports.cards.markdown import CARD_FILE
 from pipeline.reports.study_markdown import describe_point
 from pipeline.search import trial_rows
 from pipeline.search.results import Results
@@ -278,6 +280,9 @@ def test_models_of_the_frontier_have_their_aliases_and_say_what_they_reach(here:
         assert version.run_id == member.trial.run_id
         assert version.tags["member"] == f"{member.trial.number} {member.epoch}"
         assert version.description == f"{describe_point(member)}: {member.command}"
+        card = Path(mlflow.artifacts.download_artifacts(version.source), CARD_FILE).read_text()
+        assert re.search(r"Energy: (some )?[\d.]+ J of training, (an estimate|measured)", card)
+        assert "cpu-seconds of training steps" in card
         if new := member.confirmation:
             assert f"{new.test_accuracy:.2%} test" in version.description
             assert version.tags["test_accuracy"] == f"{new.test_accuracy:.4f}"

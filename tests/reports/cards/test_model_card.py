@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.data.quality.check import check_quality
-from pipeline.reports.cards.model_card import OPEN, CardFacts, clean, write_card
+from pipeline.reports.cards.markdown import OPEN, clean
+from pipeline.reports.cards.model_card import CardFacts, write_card
 from tests.support import pictures
 
 EVIL = "<script>x</script>|[a](b)`_c_`\n# d"
