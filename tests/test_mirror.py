@@ -74,6 +74,7 @@ THROUGH = {
     "cli/library/values": "cli/library/test_calls.py",
     "models/layers": "models/test_architectures.py",
     "profiling/ablation_keras": "profiling/test_measure_breakdown.py",
+    "reports/cards/markdown": "reports/cards/test_model_card.py",
     "reports/palette": "reports/test_study_plots.py",
     "reports/quantity_plots": "evaluation/test_quantities.py",
     "reports/study_charts": "reports/test_study_html.py",
