@@ -41,7 +41,7 @@ test: .venv/.installed-dev
 
 # Kills, browsers, notebooks, servers, environments that MLflow builds, whole commands as a user types them.
 test-slow: .venv/.installed-dev
-	python -m pytest -m slow $(ARGS)
+	python -m pytest -m slow --numprocesses=3 $(ARGS)
 
 lint: .venv/.installed-dev
 	ruff check .

@@ -177,10 +177,14 @@ def ui() -> Iterator[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever opens a browser is slow: before pytest reads `-m "not slow"`."""
+    """Whatever opens a browser is slow; files with the longest tests begin, so that none is alone at the end."""
+    longest = dict[Path, float]()
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.slow)
+        if slow := item.get_closest_marker("slow"):
+            longest[item.path] = max(longest.get(item.path, 0.0), slow.kwargs.get("seconds", 0.0))
+    items.sort(key=lambda item: -longest.get(item.path, 0.0))
 
 
 def pytest_collection_finish() -> None:

@@ -46,7 +46,7 @@ def test_a_run_repeats_by_its_seed_and_stops_where_it_is_told(bench: TrialRunner
 @pytest.mark.parametrize(
     ("build", "said"),
     [
-        ("exits", "broken_models:exits raised SystemExit: that is all"),
+        pytest.param("exits", "broken_models:exits raised SystemExit: that is all", marks=pytest.mark.slow),
         ("raises_what_cannot_be_copied", "raises_what_cannot_be_copied raised RuntimeError: no text either"),
         ("segfaults", "the process of the trial ended before the trial did"),
     ],

@@ -155,6 +155,7 @@ def test_running_trials_are_taken_as_told() -> None:
     assert running[-1].params != free.params  # what five others are about to find has less worth
 
 
+@pytest.mark.slow
 def test_where_epochs_are_not_to_be_chosen_trials_run_whole_and_once() -> None:
     trials = play(Suggester(SPACE, Fidelity(1, 20, chosen=False), seed=0), 40)
     assert {each.target for each in trials} == {None}
@@ -222,7 +223,8 @@ def test_what_ended_early_is_not_taken_up_again() -> None:
     assert len(trials) <= 3 * 5
 
 
-@pytest.mark.parametrize("workers", [pytest.param(2, marks=pytest.mark.slow), 4])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 4])
 def test_several_workers_need_few_trials_more(workers: int) -> None:
     """What four workers have found after 48 trials is nearly what one has found."""
 

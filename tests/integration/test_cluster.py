@@ -103,7 +103,7 @@ def wait_for(lines: Iterator[str], text: str, seen: list[str]) -> None:
     raise AssertionError(f"no {text!r} in {''.join(seen)}")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_a_sweep_outlives_a_node_and_its_driver(cluster: Cluster, folder: Path, own_store: Path) -> None:
     seen = list[str]()
     with sweeping(cluster.address, own_store) as (driver, lines):

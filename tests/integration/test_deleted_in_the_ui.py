@@ -124,6 +124,7 @@ def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
     assert_models_answer(client, read())
 
 
+@pytest.mark.slow
 def test_what_is_deleted_while_models_are_registered_is_told_and_comes_with_the_next_trial(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

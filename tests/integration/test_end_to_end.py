@@ -59,7 +59,7 @@ def mlflow_run(*words: str, env: dict[str, str] | None = None) -> subprocess.Com
 # ---- one run -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=45)
 def test_a_run_records_everything(fulcrum_process: Run, client: mlflow.MlflowClient) -> None:
     done = fulcrum_process("run", SMOKE, "optimizer=sgd")
     assert done.returncode == 0, done.stderr

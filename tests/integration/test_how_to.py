@@ -138,7 +138,7 @@ def test_a_model_is_used_as_the_page_says(
             server.wait(timeout=30)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=50)
 def test_energy_and_latency_are_measured_as_the_page_says(
     fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ PAGE = CHECKOUT / "docs" / "how-to" / "regression.md"
 FENCE = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=25)
 def test_the_commands_of_the_page(fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     commands = [line for block in FENCE.findall(PAGE.read_text()) for line in block.splitlines()]

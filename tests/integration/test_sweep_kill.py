@@ -21,7 +21,7 @@ from tests.support.killed_sweeps import EndedStudy, KilledSweep, make_context
 KILLS, TRIALS = 10, 12
 WORDS = ("search=smoke", f"search.trials={TRIALS}", "train.epochs=3", "device=cpu", "search.confirm=0")
 WORDS += ("search.workers=0",)
-STRIDE = 31
+STRIDE = 53
 """One in so many writes is one that a sweep is killed at; `tools.kills` draws any."""
 
 
@@ -70,7 +70,7 @@ def finish(context: ForkServerContext, folder: Path, *words: str) -> None:
         assert process.exitcode == 0, (folder / "output.txt").read_text()[-3000:]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_a_sweep_killed_ten_times_ends_as_it_was_asked(context: ForkServerContext, own_store: Path) -> None:
     draw = random.Random(0)
     for _ in range(KILLS):
@@ -87,7 +87,7 @@ def test_a_sweep_killed_ten_times_ends_as_it_was_asked(context: ForkServerContex
 def test_a_sweep_killed_between_any_two_writes_ends_as_it_was_asked(
     context: ForkServerContext, own_store: Path
 ) -> None:
-    """At the first write, at the thirty-second and so on, until one start gets through with its models."""
+    """At the first write, at the fifty-fourth and so on, until one start gets through with its models."""
     words, number = ("search.study=torn", "search.trials=3", "search.confirm=1"), 1
     while True:
         with sweeping(context, own_store, *words, at_write=number) as process:
@@ -113,7 +113,8 @@ def test_a_signal_ends_it_clean_and_it_can_be_taken_up(
         experiments = [each.experiment_id for each in client.search_experiments()]
         return len(client.search_runs(experiments, "tags.stage = 'trial'"))
 
-    with sweeping(context, own_store, "search.study=stopped") as process:
+    words = ("search.study=stopped", f"search.trials={TRIALS // 2}")
+    with sweeping(context, own_store, *words) as process:
         while process.is_alive() and count_trials() < 3:
             time.sleep(0.1)
         assert process.pid
@@ -125,9 +126,9 @@ def test_a_signal_ends_it_clean_and_it_can_be_taken_up(
     at = said.index("stopped: ")
     assert re.search(r"\(\d+ \w+", said[at:])
     (on,) = re.findall("stopped before its end; go on with: (.*)", said)
-    assert shlex.split(on)[3:] == ["sweep", *WORDS, "search.study=stopped"]
+    assert shlex.split(on)[3:] == ["sweep", *WORDS, *words]
     assert re.search(r"http://127.0.0.1:5000/#/experiments/\d+/runs\?viewStateShareKey=", said[at:])
     experiments = [each.experiment_id for each in client.search_experiments()]
     assert not client.search_runs(experiments, "attributes.status = 'RUNNING'")
-    finish(context, own_store, "search.study=stopped")
-    assert_whole("stopped", TRIALS, own_store)
+    finish(context, own_store, *words)
+    assert_whole("stopped", TRIALS // 2, own_store)

@@ -125,7 +125,7 @@ def swept(database: str, tracking: str, tmp_path_factory: pytest.TempPathFactory
         yield folder
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=50)
 @pytest.mark.usefixtures("swept")
 def test_it_ends_with_the_total_that_was_asked_for(database: str) -> None:
     store = StudyStore(database, STUDY)

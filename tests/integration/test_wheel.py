@@ -81,7 +81,7 @@ def command(installed: Path, tmp_path: Path) -> Command:
     return run
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 def test_it_runs_sweeps_and_shows_a_frontier_away_from_the_checkout(command: Command, tmp_path: Path) -> None:
     assert re.fullmatch(r"fulcrum \d+\.\d+\.\d+\n", command("fulcrum", "--version").stdout)
     mistake = command("fulcrum", "run", "model.hiden=8")

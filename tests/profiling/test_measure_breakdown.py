@@ -21,7 +21,14 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.quick(monkeypatch)
 
 
-@pytest.mark.parametrize("words", ["engine=xla", "engine=graph precision=mixed_bfloat16", "engine=keras"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param("engine=xla", marks=pytest.mark.slow),
+        "engine=graph precision=mixed_bfloat16",
+        "engine=keras",
+    ],
+)
 def test_an_epoch_in_shares(words: str) -> None:
     settings = tiny.told(f"model.hidden=32 train.batch_size=64 {words}")
     prepared = preprocess(settings)
@@ -78,6 +85,7 @@ def test_any_network_is_taken_apart_and_its_parts_make_up_the_whole(words: str) 
     )
 
 
+@pytest.mark.slow
 def test_each_rung_does_what_it_says() -> None:
     settings = tiny.told("model=cnn model.filters=4 model.hidden=8 train.batch_size=64")
     prepared = preprocess(settings)

@@ -325,6 +325,7 @@ def test_a_trial_that_takes_more_memory_than_there_is_ends_alone(
     assert end.status == "complete"
 
 
+@pytest.mark.slow
 def test_a_trial_that_hangs_is_ended_when_its_time_is_up() -> None:
     pool = ProcessPool(1, tiny.BASE.device, tiny.CPU, timeout=0.5)
     end = end_of(pool, BROKEN + "hangs")

@@ -36,7 +36,7 @@ def take_epochs(words: str, engine: Engine, data: Prepared = DATA) -> tuple[list
 @pytest.mark.parametrize(
     ("words", "engines", "data"),
     [
-        ("augment=shift", (Engine.xla, Engine.graph), DATA),
+        pytest.param("augment=shift", (Engine.xla, Engine.graph), DATA, marks=pytest.mark.slow),
         pytest.param(
             "model.layers=2 loss.label_smoothing=0.1 loss.class_weights=balanced",
             (Engine.graph,),

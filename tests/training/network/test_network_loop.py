@@ -66,11 +66,12 @@ def take_epochs(loop: NetworkLoop | KerasLoop, *numbers: int) -> list[float]:
             2e-2,
             marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             f"{CUSTOM}:rich optimizer=sgd optimizer.momentum=0.9 optimizer.nesterov=true "
             "schedule=warmup_linear",
             (Engine.graph, Engine.xla),
             2e-4,
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             f"{CUSTOM}:noisy loss=mean_squared_error", (Engine.graph,), 2e-4, marks=pytest.mark.slow

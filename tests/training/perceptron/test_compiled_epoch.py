@@ -82,16 +82,25 @@ def mlp(activation: Activation, output: Output) -> Model:
 ALL = (Engine.graph, Engine.xla, Engine.keras)
 
 
-def covering() -> list[tuple[Activation, str, str, str]]:
-    """25 of the 225 combinations, in which every pair of choices stands together at least once."""
+def cover_pairs() -> list[pytest.ParameterSet]:
+    """25 of the 225 combinations, in which every pair of choices stands together at least once.
+
+    Every choice stands in one of the five that are not slow.
+    """
     acts, names = list(Activation), (list(HEADS), list(OPTIMIZERS), list(SCHEDULES))
     return [
-        (acts[(i + j) % 5 % 3], names[0][i], names[1][j], names[2][(i + 2 * j) % 5 % 3])
+        pytest.param(
+            acts[(i + j) % 5 % 3],
+            names[0][i],
+            names[1][j],
+            names[2][(i + 2 * j) % 5 % 3],
+            marks=() if i == j else pytest.mark.slow,
+        )
         for i, j in product(range(5), range(5))
     ]
 
 
-@pytest.mark.parametrize(("activation", "head", "optimizer", "schedule"), covering())
+@pytest.mark.parametrize(("activation", "head", "optimizer", "schedule"), cover_pairs())
 def test_every_engine_walks_the_same_path(
     activation: Activation, head: str, optimizer: str, schedule: str
 ) -> None:
@@ -122,7 +131,7 @@ def test_every_engine_walks_the_same_path_of_a_linear_model(optimizer: str) -> N
     ("policy", "scale", "kinds", "tolerance"),
     [
         (Policy.float64, 1.0, (Engine.graph, Engine.xla), 1e-9),
-        (Policy.float64, 1.0, ALL, 2e-4),
+        (Policy.float64, 1.0, (Engine.graph, Engine.keras), 2e-4),
         (Policy.mixed_bfloat16, 1.0, ALL, 2e-2),
         (Policy.mixed_float16, 1024.0, (Engine.xla, Engine.keras), 5e-3),
     ],
