@@ -1,5 +1,6 @@
 """Fixtures of all tests: an own store and cache, never the checkout's or the user's; commands; a browser."""
 
+import functools
 import gc
 import os
 import shutil
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import alembic.util
 import pytest
 from hypothesis import settings
 from sqlalchemy import event
@@ -49,6 +51,21 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "FULCRUM_CACHE": str(folder / "prepared"),
         "COLUMNS": "110",
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _load_migrations_once() -> Iterator[None]:
+    """Optuna reads its migrations anew whenever a storage is opened; here once."""
+    load = alembic.util.load_python_file
+    once = functools.cache(load)
+    with pytest.MonkeyPatch.context() as patch:
+        # env.py is no module that is read but the step of a migration: it runs each time.
+        patch.setattr(
+            alembic.util,
+            "load_python_file",
+            lambda folder, name: (load if name == "env.py" else once)(folder, name),
+        )
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -177,7 +194,7 @@ def ui() -> Iterator[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever opens a browser is slow; files with the longest tests begin, so that none is alone at the end."""
+    """Whatever opens a browser is slow; files with the longest tests begin, so none is alone at the end."""
     longest = dict[Path, float]()
     for item in items:
         if item.get_closest_marker("browser"):
