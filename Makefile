@@ -35,11 +35,12 @@ sweep diagnose: .venv/.installed
 	@python -m pipeline ui --prepare
 	@mlflow run . -e $@ --env-manager local --experiment-name fulcrum $(ARGS)
 
-# Some five minutes on two quiet cores; pytest prints the ten slowest tests at its end.
+# Some four minutes on two quiet cores; pytest prints the ten slowest tests at its end.
 test: .venv/.installed-dev
 	python -m pytest -m "not slow" $(ARGS)
 
-# Kills, browsers, notebooks, servers, environments that MLflow builds, whole commands as a user types them.
+# Kills, browsers, notebooks, servers, environments that MLflow builds, whole commands as a user types them: some ten
+# minutes; three at a time, as they wait for processes half of it.
 test-slow: .venv/.installed-dev
 	python -m pytest -m slow --numprocesses=3 $(ARGS)
 
