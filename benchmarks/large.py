@@ -124,8 +124,9 @@ def time_study(clock: Clock, address: str, plan: sweep_plan.SweepPlan, asks: int
     asker = TrialSuggester(plan.space, Sampler.frontier, plan.epochs, 0, 1)
     with clock.time("reopening: showing the sampler all trials, and its first proposal"):
         asker.show(rows)
-        asker.suggest()
-        asker.bind(None)
+        first = asker.suggest()
+        assert first is not None
+        asker.bind(None, first)
     held = read_megabytes()
     asking, telling = time_trials(store, reader, asker, plan, asks)
     clock.add("asking, our search", asking)
@@ -154,7 +155,7 @@ def time_trials(
         assert proposal is not None
         start = time.perf_counter()
         number = store.begin(proposal, limit, max(row.number for row in rows))
-        asker.bind(number)
+        asker.bind(number, proposal)
         assert number is not None
         trial = inventor.train(number, dict(proposal.params))
         store.finish(number, make_outcome(trial, DEVICE))

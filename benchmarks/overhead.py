@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -62,7 +62,7 @@ def measure(before: int, trials: int) -> Overhead:
     stops: list[float] = []
     asked: list[float] = []
     apart: list[float] = []
-    propose, write = ask_tell.TrialSuggester.suggest, Dispatcher.write_outcome
+    propose, write = ask_tell.TrialSuggester.suggest, Dispatcher.write_outcomes
 
     def timed_propose(self: ask_tell.TrialSuggester) -> object:
         start = time.perf_counter()
@@ -70,8 +70,9 @@ def measure(before: int, trials: int) -> Overhead:
         asked.append(time.perf_counter() - start)
         return found
 
-    def timed_write(self: Dispatcher, store: StudyStore, number: int, outcome: TrialOutcome) -> None:
-        write(self, store, number, outcome)
+    def timed_write(self: Dispatcher, store: StudyStore, outcomes: Mapping[int, TrialOutcome]) -> None:
+        write(self, store, outcomes)
+        ((_, outcome),) = outcomes.items()  # one worker
         seconds = outcome.seconds
         apart.append(seconds.train + seconds.compile + seconds.warm_up)
         stops.append(time.perf_counter())
@@ -79,7 +80,7 @@ def measure(before: int, trials: int) -> Overhead:
     # Models are kept at the end of a study, not with each trial, and invented trials have none.
     with (
         patch.object(ask_tell.TrialSuggester, "suggest", timed_propose),
-        patch.object(Dispatcher, "write_outcome", timed_write),
+        patch.object(Dispatcher, "write_outcomes", timed_write),
         patch.object(StudyObserver, "finish", lambda *_: None),
     ):
         sweep_command.run(words)

@@ -2,15 +2,16 @@
 
 The command `sweep` as it is, with SQLite and MLflow, the frontier sampler and the screen; only the slots
 are simulated: a trial is the recorded curve (`--table`) nearest to its settings, stretched so that the
-median row takes `--trial-seconds`. There is one clock: it runs while the driver works, and where the driver
-would wait, it jumps to the next event. So what the driver takes for one trial is time in which other slots
-stand idle, as it would be, and nothing is slept through. Each number of slots gets `--seconds` of the
-driver's own time.
+median row takes `--trial-seconds`. There is one clock: it counts the CPU-seconds of the driver's process, so
+that neighbours on a shared machine are not measured with it, and where the driver would wait, it jumps to the
+next event. So what the driver takes for one trial is time in which other slots stand idle, as it would be,
+and nothing is slept through. Each number of slots gets `--seconds` of the driver's CPU.
 
-Told are the driver's seconds a trial, the trials a second that it can feed, how many slots of such trials
-these are, the idle share of the slots from their first trial on, the share of the area that the table's
-points dominate at the device-seconds that all numbers of slots have spent, and the simulated seconds until
-nine tenths of the least of these shares were reached.
+Told are the driver's CPU-seconds a trial, the wall seconds beside it (with waits for the disk and for
+neighbours), the trials a second that it can feed, how many slots of such trials these are, the idle share of
+the slots from their first trial on, the share of the area that the table's points dominate at the
+device-seconds that all numbers of slots have spent, and the simulated seconds until nine tenths of the least
+of these shares were reached.
 """
 
 import argparse
@@ -47,7 +48,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 DEVICE = ClaimedDevice("cpu", "simulated, 1 core", 1, "/CPU:0")
 WORDS = ("search=standard", "search.enqueue=[]", "search.confirm=0", "pruning=none", "device=cpu")
-HEAD = ["slots", "trials", "mean seconds of a trial", "driver's seconds a trial", "trials a second"]
+HEAD = [
+    "slots",
+    "trials",
+    "mean seconds of a trial",
+    "driver's CPU-seconds a trial",
+    "wall",
+    "trials a second",
+]
 HEAD += ["slots that it feeds", "idle", "area at equal device-seconds", "seconds to 90 % of it"]
 SLOTS_WANTED, SECONDS_WANTED, IDLE_WANTED = 1000, 5.0, 0.10
 
@@ -69,6 +77,7 @@ class SimulatedPool:
     slots: int
     stretch: float
     started: float | None = None
+    wall_started: float = 0.0
     skipped: float = 0.0
     idle: float = 0.0
     events_to_come: list[tuple[float, int, Job, Any]] = field(default_factory=list)
@@ -83,12 +92,12 @@ class SimulatedPool:
 
     @property
     def busy(self) -> float:
-        """Seconds of the driver since it first asked for a free slot."""
-        return time.perf_counter() - self.started if self.started is not None else 0.0
+        """CPU-seconds of the driver since it first asked for a free slot."""
+        return time.process_time() - self.started if self.started is not None else 0.0
 
     def count_free(self) -> int:
         if self.started is None:
-            self.started = time.perf_counter()
+            self.started, self.wall_started = time.process_time(), time.perf_counter()
         return self.slots - self.in_use
 
     def start(self, job: Job) -> None:
@@ -167,11 +176,12 @@ def describe(settings: Settings) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What one number of slots came to; `busy`: seconds of the driver's own work."""
+    """What one number of slots came to; `busy`: CPU-seconds of the driver, which took `wall` seconds."""
 
     slots: int
     begun: int
     busy: float
+    wall: float
     simulated: float
     idle_seconds: float
     ended: tuple[Ended, ...]
@@ -233,23 +243,24 @@ def measure(table: Table, slots: int, stretch: float, seconds: float, trials: in
     def explain_end(_: Sweep) -> str:
         return "the slots have been busy for long enough" if made[0].busy > seconds else ""
 
-    ends = list[float]()
+    ends = list[tuple[float, float]]()
 
     words = [*WORDS, f"train.epochs={table.epochs}", f"search.study={slots}-slots", f"search.trials={trials}"]
     with (
         patch.object(sweep_command, "open_pool", open_pool),
         patch.object(sweep_command, "check_network", lambda *_: None),
-        patch.object(StudyObserver, "finish", lambda *_: ends.append(made[0].busy)),
+        patch.object(StudyObserver, "finish", lambda *_: ends.append((made[0].busy, time.perf_counter()))),
         patch.object(Sweep, "explain_end", explain_end),
         redirect_stdout(io.StringIO()),
     ):
         sweep_command.run(words)
-    (pool,) = made
+    (pool,), ((busy, ended_at),) = made, ends
     return Scale(
         slots=slots,
         begun=pool.begun,
-        busy=ends[0],
-        simulated=ends[0] + pool.skipped,
+        busy=busy,
+        wall=ended_at - pool.wall_started,
+        simulated=busy + pool.skipped,
         idle_seconds=pool.idle,
         ended=tuple(pool.ended),
     )
@@ -268,7 +279,8 @@ def tabulate(found: Sequence[Scale], table: Table, stretch: float) -> list[list[
                 f"{scale.slots:,}",
                 f"{scale.begun:,}",
                 f"{scale.trial_seconds:.2f}",
-                f"{scale.seconds_a_trial:.3f}",
+                f"{scale.seconds_a_trial:.4f}",
+                f"{scale.wall / scale.begun:.3f}",
                 f"{rate:.2f}",
                 f"{rate * scale.trial_seconds:,.0f}",
                 idle,
@@ -291,7 +303,7 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--slots", type=int, nargs="+", default=[1, 16, 256, 4096])
     parser.add_argument(
-        "--seconds", type=float, default=60.0, help="of the driver for each number of slots (60)"
+        "--seconds", type=float, default=60.0, help="of the driver's CPU for each number of slots (60)"
     )
     parser.add_argument("--trials", type=int, default=100_000, help="most for each number of slots")
     parser.add_argument("--trial-seconds", type=float, default=20.0, help="of the median row, whole (20)")

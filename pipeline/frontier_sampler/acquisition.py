@@ -57,6 +57,11 @@ class Staircase:
         """Return the same steps up to another reference point."""
         return Staircase(np.stack([self._knots[:-1], self._levels[1:]], axis=1), reference)
 
+    def add(self, points: Array) -> "Staircase":
+        """Return the steps with further points (log cost, log error) [n, 2]."""
+        steps = np.stack([self._knots[:-1], self._levels[1:]], axis=1)
+        return Staircase(np.concatenate([steps, points]), self.reference)
+
     def area(self) -> float:
         """Return the area that the points dominate, up to the reference point."""
         heights = self.reference.log_error - self._levels[1:]

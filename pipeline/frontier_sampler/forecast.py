@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from pipeline.frontier_sampler.constraints import FeasibilityModel, fit_constrai
 from pipeline.frontier_sampler.encoding import make_key
 from pipeline.frontier_sampler.history import Configuration, Fidelity, History, TrialRecord
 from pipeline.frontier_sampler.observations import CostModel, Observations, Work
-from pipeline.frontier_sampler.surrogate import Kernel, Posterior
+from pipeline.frontier_sampler.surrogate import GridExpectations, Kernel, Posterior
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -31,6 +31,9 @@ DISCOUNT = 0.6
 what has begun well is finished before the next new configuration is begun in the same hope."""
 
 
+MAX_WHOLE, MAX_RUNNING = 16, 128
+"""Of more running trials than this only the ends are expected, and of more than that an even selection: a
+thousand would take the surrogates seconds, and many of them are near to each other."""
 TENTH = 1.2816
 """Deviations from the mean to the first and the last tenth of a normal distribution."""
 NEARLY = 0.9
@@ -95,11 +98,24 @@ class CandidateForecasts:
     mean: Array
     deviation: Array
 
+    def take(self, rows: NDArray[np.intp]) -> "CandidateForecasts":
+        """Return those of some candidates."""
+        values = {column.name: getattr(self, column.name) for column in fields(self)}
+        values["candidates"] = [self.candidates[row] for row in rows]
+        selected = {name: value if name == "candidates" else value[rows] for name, value in values.items()}
+        return CandidateForecasts(**selected)
+
     @property
     def extra_seconds(self) -> Array:
         """Return the device-seconds still to be paid, [candidates, rungs]."""
         extra: Array = np.maximum(self.costs - self.paid_seconds[:, None], observations.MIN_SECONDS)
         return extra
+
+
+def _make_points(forecasts: CandidateForecasts, row: int, columns: NDArray[np.intp]) -> Array:
+    """Make the points (log cost, log error) [columns, 2] that a candidate is expected to reach."""
+    errors = np.minimum(forecasts.mean[row, columns], 0.0)
+    return np.stack([np.log(forecasts.costs[row, columns]), errors], axis=1)
 
 
 class Forecast:
@@ -163,7 +179,11 @@ class Forecast:
         return [self.observed[row] for row in dict.fromkeys(owners[order][on_frontier].tolist())]
 
     def _add_expectations(self, running: Sequence[TrialRecord], history: History) -> None:
-        """Add running trials as if they had reached what is expected of them."""
+        """Add running trials as if they had reached what is expected of them; of very many some for all."""
+        is_many = len(running) > MAX_WHOLE
+        if len(running) > MAX_RUNNING:
+            evenly = np.linspace(0, len(running) - 1, MAX_RUNNING).round().astype(int)
+            running = [running[index] for index in evenly]
         pending = History(history.space, history.fidelity)
         configurations = []
         for trial in running:
@@ -179,18 +199,28 @@ class Forecast:
             target = trial.target or self.fidelity.high
             columns = np.flatnonzero((self.rungs > forecasts.reached[row]) & (self.rungs <= target))
             columns = columns if forecasts.fair[row] else columns[-1:]
-            errors = np.minimum(forecasts.mean[row, columns], 0.0)
-            points.append(np.stack([np.log(forecasts.costs[row, columns]), errors], axis=1))
+            points.append(_make_points(forecasts, row, columns))
+            columns = columns[-1:] if is_many else columns
             settings = np.repeat(configurations[row].features[None], len(columns), axis=0)
             later = self.fidelity.scale(self.rungs[columns])[:, None]
             features.append(np.concatenate([settings, later], axis=1))
         self._points = np.concatenate(points)
         self.stairs = Staircase(self._points, self.reference)
-        errors = np.concatenate(
-            [self._rows.log_errors, *(pending_points[:, 1] for pending_points in points[1:])]
-        )
+        levels = [each[-1:, 1] if is_many else each[:, 1] for each in points[1:]]
+        errors = np.concatenate([self._rows.log_errors, *levels])
         self._rows = Observations(np.concatenate(features), errors, np.zeros(len(errors)))
         self._posterior = Posterior(self._kernel, self._rows.features, self._rows.flatten(self._decline))
+
+    def expect(self, forecasts: CandidateForecasts, row: int, target: int) -> None:
+        """Add to the frontier what a candidate is expected to reach until the epoch `target`."""
+        columns = np.flatnonzero((self.rungs > forecasts.reached[row]) & (self.rungs <= target))
+        columns = columns if forecasts.fair[row] else columns[-1:]
+        self.stairs = self.stairs.add(_make_points(forecasts, row, columns))
+
+    def expect_on_grid(self, forecasts: CandidateForecasts, capacity: int) -> GridExpectations:
+        """Return the deviations of candidates, of which at most `capacity` will be expected."""
+        features = np.array([candidate.features for candidate in forecasts.candidates])
+        return self._posterior.expect_on_grid(features, self.fidelity.scale(self.rungs), capacity)
 
     # ---- beliefs ----------------------------------------------------------------------------------------
 

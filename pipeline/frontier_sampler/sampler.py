@@ -128,11 +128,7 @@ class FrontierSampler(BaseSampler):
                 stacklevel=2,
             )
         self.exhausted = suggestion.exhausted
-        if suggestion.epochs is None:
-            return suggestion.params
-        assert self._epochs is not None
-        epochs = round_up_epochs(suggestion.epochs, search_space[self._epochs])
-        return {**suggestion.params, self._epochs: epochs}
+        return self._to_params(suggestion, search_space)
 
     def sample_independent(
         self,
@@ -148,6 +144,29 @@ class FrontierSampler(BaseSampler):
             return round_up_epochs(suggest.choose_first_target(fidelity, trial.number), param_distribution)
         stream = [self._seed, trial.number, zlib.crc32(param_name.encode())]
         return convert_distribution(param_distribution).decode(float(np.random.default_rng(stream).random()))
+
+    def suggest_many(self, study: Study, count: int) -> list[dict[str, Any]]:
+        """Suggest the parameters of the next `count` trials at once, for as many workers that wait.
+
+        The surrogates are conditioned once for all of them; each is told what is expected of those before.
+        There are fewer where the space has no more, and none where the sampler has to be asked one by one: in
+        a study of other objectives.
+        """
+        with self._lock, _find_blas().limit(limits=1):
+            trials = study.get_trials(deepcopy=False)
+            search_space = self._given or self._summarise(study, trials).join_distributions()
+            curves = self._find_suggester(study, trials, search_space) if search_space else None
+            suggestions = curves[0].suggest_many(curves[1], len(trials), count) if curves else []
+        return [self._to_params(new, search_space) for new in suggestions if not new.exhausted]
+
+    def _to_params(
+        self, suggestion: Suggestion, search_space: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if suggestion.epochs is None:
+            return suggestion.params
+        assert self._epochs is not None
+        epochs = round_up_epochs(suggestion.epochs, search_space[self._epochs])
+        return {**suggestion.params, self._epochs: epochs}
 
     def look_ahead(self, study: Study, best_accuracy: float = 0.0) -> Outlook | None:
         """Forecast what more training would add to the best accuracy of a study.

@@ -5,13 +5,14 @@ most area to the frontier (log device-seconds x log error) per extra device-seco
 trials, number and seed give the same suggestion in any process.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.frontier_sampler.batches.batch import Batch, Choice, measure_worth
 from pipeline.frontier_sampler.candidates import PARENTS, Candidate, CandidateSource
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
 from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast, Kernels, Outlook, fit_kernels
@@ -25,8 +26,6 @@ PAUSED = 64
 REFIT = 12
 FIRST_TARGETS = (1, 1, 2)
 """Epochs of the quasi-random trials, in turn, in units of the lowest number of epochs."""
-BOLD = (-4.0, -2.5)
-"""Deviations to look at where nothing seems to improve the frontier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,8 @@ class Suggester:
         self._history = History(space, fidelity)
         self._kernels: tuple[tuple[int, ...], Kernels] | None = None
         self._source = CandidateSource(space, seed, listed)
+        self._batch: Batch | None = None
+        """What the last suggestion was chosen from."""
 
     # ---- the choice -------------------------------------------------------------------------------------
 
@@ -76,6 +77,37 @@ class Suggester:
         if suggestion is None and observed >= 2:
             suggestion = self._suggest_best(running, busy, number)
         return suggestion or self._suggest_anything(number, busy)
+
+    def suggest_many(self, trials: Sequence[TrialRecord], number: int, count: int) -> list[Suggestion]:
+        """Suggest what `count` trials from `number` on shall train, each with what those before promise.
+
+        The surrogates are conditioned once for all of them, so the first is that of `suggest`, and the others
+        are nearly those of further calls, at a fraction of their price. It ends with one that is exhausted.
+        """
+        trials, suggestions = list(trials), list[Suggestion]()
+        while len(suggestions) < count and not (suggestions and suggestions[-1].exhausted):
+            self._batch = None
+            for suggestion in self._suggest_together(
+                trials, number + len(suggestions), count - len(suggestions)
+            ):
+                record = TrialRecord(
+                    number=number + len(suggestions),
+                    params=suggestion.params,
+                    status=TrialStatus.running,
+                    target=suggestion.epochs,
+                )
+                trials.append(record)
+                suggestions.append(suggestion)
+        return suggestions
+
+    def _suggest_together(
+        self, trials: Sequence[TrialRecord], number: int, count: int
+    ) -> Iterator[Suggestion]:
+        """Yield a suggestion, and as many more as come from the same fit."""
+        yield self.suggest(trials, number)
+        if (batch := self._batch) is not None:
+            for choice in batch.choose_further(count - 1):
+                yield self._make_suggestion(batch, choice)
 
     def look_ahead(
         self, trials: Sequence[TrialRecord], number: int, best_accuracy: float = 0.0
@@ -104,17 +136,16 @@ class Suggester:
             neighbour_gains = forecast.compute_gains(neighbour_forecasts)
             if neighbour_gains.max() > gains.max():
                 forecasts, gains = neighbour_forecasts, neighbour_gains
-        if not gains.max() > 0:
-            gains = forecast.compute_gains(forecasts, BOLD)
-        if not gains.max() > 0:  # nothing is believed to help: learn most a second
-            gains = np.where(forecasts.allowed, forecasts.deviation, 0.0) / forecasts.extra_seconds
-        if not gains.max() > 0:
-            return None
-        row, rung = divmod(int(gains.argmax()), gains.shape[1])
-        params = dict(forecasts.candidates[row].params)
-        if not self.fidelity.chosen:
-            return Suggestion(params, None)
-        return Suggestion(params, min(int(forecast.rungs[rung]), int(forecast.find_limits(forecasts)[row])))
+        self._batch = Batch(
+            forecast, forecasts, gains if gains.max() > 0 else measure_worth(forecast, forecasts)
+        )
+        choice = self._batch.choose()
+        return None if choice is None else self._make_suggestion(self._batch, choice)
+
+    def _make_suggestion(self, batch: Batch, choice: Choice) -> Suggestion:
+        row, epochs = choice
+        params = dict(batch.forecasts.candidates[row].params)
+        return Suggestion(params, epochs if self.fidelity.chosen else None)
 
     def _fit_kernels(self) -> Kernels:
         """Fit to the first trials up to a round number, so that every process comes to the same."""

@@ -127,6 +127,16 @@ class Posterior:
         mean, deviation = self._predict_from(self.kernel.covariance_at(squares.reshape(rows * columns, -1)))
         return mean.reshape(rows, columns), deviation.reshape(rows, columns)
 
+    def expect_on_grid(self, settings: Array, last: Array, capacity: int) -> "GridExpectations":
+        """Return the deviations on the grid of `predict_grid`; at most `capacity` values will be expected."""
+        return GridExpectations(self, settings, last, capacity)
+
+    def explain(self, inputs: Array) -> Array:
+        """Return what the data explain of inputs [m, d], which are divided by the length scales: [m, n]."""
+        between = self.kernel.covariance_at(square_distances(inputs, self._inputs))
+        explained: Array = between @ self._inverse.T
+        return explained
+
     def _predict_from(self, between: Array) -> tuple[Array, Array]:
         mean = between @ self._weights
         explained = between @ self._inverse.T
@@ -135,6 +145,45 @@ class Posterior:
         if mean.ndim == 2:
             deviation = deviation[:, None]
         return mean * self.std + self.mean, deviation * self.std
+
+
+class GridExpectations:
+    """Deviations on a grid of settings and epochs that shrink as values at some of its points are expected.
+
+    The means stay, since what is expected is the mean; so each value costs a product of a matrix and a vector
+    (a further column of the Cholesky factor), and no new fit. (Kriging believer: Ginsbourger et al. 2010.)
+    """
+
+    def __init__(self, posterior: Posterior, settings: Array, last: Array, capacity: int) -> None:
+        """Begin with nothing expected; the arguments: see `Posterior.expect_on_grid`."""
+        self._shape, self._kernel, self._std = (len(settings), len(last)), posterior.kernel, posterior.std
+        grid = np.concatenate(
+            [np.repeat(settings, len(last), axis=0), np.tile(last, len(settings))[:, None]], axis=1
+        )
+        self._inputs = grid / np.asarray(posterior.kernel.lengths)
+        explained = posterior.explain(self._inputs)
+        self._used = explained.shape[1]
+        self._explained = np.concatenate([explained, np.empty((len(grid), capacity))], axis=1)
+        self._variance = self._kernel.amplitude - np.einsum("ij,ij->i", explained, explained)
+
+    @property
+    def deviation(self) -> Array:
+        """Return the standard deviation of the function without noise, [settings, epochs]."""
+        deviation: Array = np.sqrt(np.maximum(self._variance, 1e-12)).reshape(self._shape) * self._std
+        return deviation
+
+    def expect(self, row: int, column: int) -> None:
+        """Take the mean at a point of the grid for its value."""
+        index = row * self._shape[1] + column
+        columns = self._explained[:, : self._used]
+        covariance = self._kernel.covariance_at(
+            square_distances(self._inputs, self._inputs[index : index + 1])
+        )
+        shared = covariance[:, 0] - columns @ columns[index]
+        shared /= math.sqrt(max(self._variance[index], 1e-12) + self._kernel.noise)
+        self._explained[:, self._used] = shared
+        self._used += 1
+        self._variance -= shared**2
 
 
 class Trend:

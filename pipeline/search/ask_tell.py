@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.frontier_sampler.forecast import Outlook
@@ -72,10 +73,33 @@ class TrialSuggester:
             if not self._tried[freeze_params(trial.params)]:
                 self._tried[freeze_params(trial.params)] += 1
                 return trial
-            self.bind(None)
+            self.bind(None, trial)
             if getattr(self._study.sampler, "exhausted", False):
                 break
         return None
+
+    def suggest_many(self, count: int) -> list[ProposedTrial]:
+        """Return at most `count` next trials, see `suggest`; none: the sampler knows no other."""
+        sampler, proposals = self._study.sampler, list[ProposedTrial]()
+        if count > 1 and isinstance(sampler, FrontierSampler):
+            for params in sampler.suggest_many(self._study, count):
+                if not self._tried[freeze_params(params)]:
+                    self._tried[freeze_params(params)] += 1
+                    proposals.append(self._add_running(params))
+        if not proposals and (trial := self.suggest()):
+            proposals.append(trial)
+        return proposals
+
+    def _add_running(self, params: Mapping[str, Value]) -> ProposedTrial:
+        """Add a trial of these params, in the order of the space, to the copy of the study."""
+        chosen, distributions = dict[str, Value](), dict[str, BaseDistribution]()
+        for dimension in self._space.iterate_active(chosen):
+            distribution = make_distribution(dimension)
+            distributions[dimension.name] = distribution
+            stored = distribution.to_internal_repr(params[dimension.name])
+            chosen[dimension.name] = distribution.to_external_repr(stored)
+        running = create_trial(state=TrialState.RUNNING, params=chosen, distributions=distributions)
+        return ProposedTrial(chosen, distributions, {}, position=self._add_copy(running))
 
     def look_ahead(self, best_accuracy: float) -> Outlook | None:
         """Forecast what more training would add to the best accuracy so far; None: the sampler cannot say."""
@@ -95,16 +119,15 @@ class TrialSuggester:
             trial = self._study.ask()
             for dimension in self._space.iterate_active(params):
                 params[dimension.name] = suggest_value(trial, dimension.name, make_distribution(dimension))
-        self._asked_position = trial.number
         row = self._study.get_trials(deepcopy=False)[trial.number]
-        return ProposedTrial(params, trial.distributions, row.system_attrs)
+        return ProposedTrial(params, trial.distributions, row.system_attrs, position=trial.number)
 
-    def bind(self, number: int | None) -> None:
+    def bind(self, number: int | None, suggestion: ProposedTrial) -> None:
         """Note that the suggestion became trial `number` of the study; None: nothing became of it."""
         if number is None:
-            self._study.tell(self._asked_position, state=TrialState.FAIL)
+            self._study.tell(suggestion.position, state=TrialState.FAIL)
         else:
-            self._positions[number] = self._asked_position
+            self._positions[number] = suggestion.position
             self._open.add(number)
 
     def show(self, rows: Iterable[FrozenTrial]) -> None:

@@ -67,12 +67,12 @@ def confirm(sweep: Sweep) -> None:
         about = {CONFIRM: {"trial": number, "epoch": epoch, "seed": seed}}
         queue.queue(ProposedTrial({}, {}, {}), about, once=f"{CONFIRM} {number} {epoch} {seed}")
 
-    def begin() -> bool:
+    def begin(_: int) -> int:
         with signals.hold_back():
             row = queue.claim(lambda waiting: read_confirmed_key(waiting) in points)
             if row is not None:
                 _launch(sweep, row, points[read_confirmed_key(row)])  # type: ignore[index]
-        return row is not None
+        return int(row is not None)
 
     sweep.dispatcher.work_through(queue, begin)
     sweep.observer.show_results(sweep.results)
@@ -92,16 +92,15 @@ def _launch(sweep: Sweep, row: FrozenTrial, point: FrontierPoint) -> None:
         further=tuple(sweep.spec.search.objectives[2:]),
         measure=sweep.spec.command_line.settings.measure,
     )
-    sweep.dispatcher.launch(
-        RunningTrial(
-            name=get_trial_name(row),
-            number=point.trial.number,
-            command_line=command_line,
-            params={EPOCHS: point.epoch},
-            job=job,
-            seed=seed,
-        )
+    trial = RunningTrial(
+        name=get_trial_name(row),
+        number=point.trial.number,
+        command_line=command_line,
+        params={EPOCHS: point.epoch},
+        job=job,
+        seed=seed,
     )
+    sweep.dispatcher.launch([trial])
 
 
 def _compose_point(sweep: Sweep, point: FrontierPoint, *more: str) -> CommandLine:

@@ -3,7 +3,9 @@
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import optuna
@@ -224,32 +226,41 @@ def claim_waiting(storage: Any, trial_id: int, owner: ProcessOwner) -> bool:
     return True
 
 
-def end_trial(
-    storage: Any,
-    trial_id: int,
-    state: TrialState,
-    values: Sequence[float] = (),
-    attrs: Mapping[str, Any] | None = None,
-    before: TrialState = TrialState.RUNNING,
-) -> bool:
-    """End a trial with its values and attributes; False where it is not `before`, and nothing is written.
+@dataclass(frozen=True, slots=True)
+class TrialEnd:
+    """How a trial ends: its values and user attributes, as plain values; `before`: the state it must have.
 
-    `attrs`: user attributes to set, as plain values. The accuracies of a complete trial's curve become its
-    intermediate values. One that paused or failed has none: with them, Optuna's TPE asks a study of several
-    objectives for its one direction, and raises.
+    The accuracies of a complete trial's curve become its intermediate values. One that paused or failed has
+    none: with them, Optuna's TPE asks a study of several objectives for its one direction, and raises.
     """
-    ended = {"state": state, "datetime_complete": to_utc(datetime.now())}
-    with storage._backend.engine.begin() as connection:
-        if not _change_state(connection, trial_id, before, ended):
-            return False
-        replace_attrs(connection, {trial_id: attrs or {}})
-        for objective, value in enumerate(values):
-            stored, kind = TrialValueModel.value_to_stored_repr(float(value))
-            row = {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
-            connection.execute(insert(TrialValueModel).values(row))
-        if state is TrialState.COMPLETE:
-            _write_curve(connection, trial_id, (attrs or {}).get(OUTCOME, {}).get("curve", ()))
-    return True
+
+    state: TrialState
+    values: Sequence[float] = ()
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    before: TrialState = TrialState.RUNNING
+
+
+def end_trial(storage: Any, trial_id: int, end: TrialEnd) -> bool:
+    """End a trial; False where it is not in the state `before`, and nothing is written."""
+    return bool(end_trials(storage, {trial_id: end}))
+
+
+def end_trials(storage: Any, ends: Mapping[int, TrialEnd]) -> set[int]:
+    """End trials by their ids; return the ids of those that were in their state `before`, and have ended."""
+    now = to_utc(datetime.now())
+    with storage._backend.engine.begin() as connection:  # in one order, or two processes wait for each other
+        ended = {
+            trial_id: end
+            for trial_id, end in sorted(ends.items(), key=itemgetter(0))
+            if _change_state(connection, trial_id, end.before, {"state": end.state, "datetime_complete": now})
+        }
+        replace_attrs(connection, {trial_id: end.attrs for trial_id, end in ended.items()})
+        values = [row for trial_id, end in ended.items() for row in _make_value_rows(trial_id, end.values)]
+        curves = [row for trial_id, end in ended.items() for row in _make_curve_rows(trial_id, end)]
+        for model, rows in ((TrialValueModel, values), (TrialIntermediateValueModel, curves)):
+            if rows:
+                connection.execute(insert(model), rows)
+    return set(ended)
 
 
 def _change_state(
@@ -267,15 +278,24 @@ def write_heartbeats(storage: Any, trial_ids: Sequence[int], attrs: Mapping[int,
             replace_attrs(connection, attrs)
 
 
-def _write_curve(connection: Connection, trial_id: int, curve: Sequence[Sequence[float]]) -> None:
-    model = TrialIntermediateValueModel
+def _make_value_rows(trial_id: int, values: Sequence[float]) -> list[dict[str, Any]]:
+    rows = []
+    for objective, value in enumerate(values):
+        stored, kind = TrialValueModel.value_to_stored_repr(float(value))
+        rows.append({"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind})
+    return rows
+
+
+def _make_curve_rows(trial_id: int, end: TrialEnd) -> list[dict[str, Any]]:
+    if end.state is not TrialState.COMPLETE:
+        return []
+    model, curve = TrialIntermediateValueModel, end.attrs.get(OUTCOME, {}).get("curve", ())
     rows = []
     for step, accuracy in {int(epoch): accuracy for epoch, _, accuracy in curve}.items():
         stored, kind = model.intermediate_value_to_stored_repr(float(accuracy))
         value = {"intermediate_value": stored, "intermediate_value_type": kind}
         rows.append({"trial_id": trial_id, "step": step, **value})
-    if rows:
-        connection.execute(insert(model), rows)
+    return rows
 
 
 def explain_unusable(url: str, error: Exception) -> FulcrumError:

@@ -23,8 +23,10 @@ from pipeline.search.optuna_storage import (
     ONCE,
     OUTCOME,
     OWNER,
+    TrialEnd,
     claim_waiting,
     end_trial,
+    end_trials,
     explain_foreign,
     explain_unusable,
     find_abandoned,
@@ -53,11 +55,15 @@ TURN_POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class ProposedTrial:
-    """A trial that a sampler chose: values by dimension, and what the sampler wants to remember of it."""
+    """A trial that a sampler chose: values by dimension, and what the sampler wants to remember of it.
+
+    `position`: its number in the copy of the study that the sampler knows.
+    """
 
     params: Mapping[str, Any]
     distributions: Mapping[str, BaseDistribution]
     system_attrs: Mapping[str, Any]
+    position: int = -1
 
 
 class StudyStore:
@@ -191,11 +197,24 @@ class StudyStore:
         That is where `limit` trials have begun, or where another process has begun the same one since the
         proposal was made. `newest_seen`: the highest number that the sampler knew of; None: of all.
         """
-        row = self._create_row(TrialState.RUNNING, proposal, {OWNER: _current_owner()})
-        if self._is_surplus(row, limit) or self._is_begun_elsewhere(row, newest_seen):
-            self._fail(row, surplus=True)
-            return None
-        return int(row.number)
+        return self.begin_all([proposal], limit, newest_seen)[0]
+
+    def begin_all(
+        self, proposals: Sequence[ProposedTrial], limit: int, newest_seen: int | None = None
+    ) -> list[int | None]:
+        """Add running trials, which differ from each other, in one transaction; see `begin`."""
+        owner = {OWNER: _current_owner()}
+        rows = self._create_rows(TrialState.RUNNING, [(proposal, owner) for proposal in proposals])
+        may_be_surplus = self.count_begun() > limit
+        begun = list[int | None]()
+        for row in rows:
+            is_surplus = may_be_surplus and self._is_surplus(row, limit)
+            if is_surplus or self._is_begun_elsewhere(row, newest_seen):
+                self._fail(row, surplus=True)
+                begun.append(None)
+            else:
+                begun.append(int(row.number))
+        return begun
 
     def queue(self, proposal: ProposedTrial, attrs: Mapping[str, Any], once: str) -> None:
         """Add a trial that waits for a free worker, unless one of the name `once` was queued before."""
@@ -223,12 +242,22 @@ class StudyStore:
         `outcome`: `state` (complete, paused, failed) and `curve` ([epoch, device-seconds, accuracy] each) at
         least; the end of the curve is the trial's point.
         """
-        trial_id = self._id_of(number)
-        self._spent.pop(number, None)
-        state, values = read_end(outcome)
-        if end_trial(self._storage, trial_id, state, values, {OUTCOME: dict(outcome)}):
-            return True
-        return OUTCOME in self._storage.get_trial(trial_id).user_attrs  # the answer to a commit was lost
+        return number in self.finish_all({number: outcome})
+
+    def finish_all(self, outcomes: Mapping[int, Mapping[str, Any]]) -> set[int]:
+        """Write down how trials ended, in one transaction; return the numbers of those that count.
+
+        See `finish`.
+        """
+        ids = {self._id_of(number): number for number in outcomes}
+        for number in outcomes:
+            self._spent.pop(number, None)
+        ends = {trial_id: _make_end(outcomes[number]) for trial_id, number in ids.items()}
+        ended = end_trials(self._storage, ends)
+        for trial_id in ends.keys() - ended:
+            if OUTCOME in self._storage.get_trial(trial_id).user_attrs:  # the answer to a commit was lost
+                ended.add(trial_id)
+        return {ids[trial_id] for trial_id in ended}
 
     def give_up(self, number: int) -> FrozenTrial | None:
         """End a running trial that has not come to its end; return it for `requeue`, None where it has."""
@@ -318,7 +347,7 @@ class StudyStore:
                 time.sleep(TURN_POLL_SECONDS)
             yield
         finally:
-            end_trial(self._storage, row._trial_id, TrialState.FAIL)
+            end_trial(self._storage, row._trial_id, TrialEnd(TrialState.FAIL))
 
     def _is_occupied(self, name: str, before: int) -> bool:
         """Return whether a living process came earlier and has not left yet."""
@@ -335,16 +364,23 @@ class StudyStore:
         self, state: TrialState, proposal: ProposedTrial, attrs: Mapping[str, Any]
     ) -> FrozenTrial:
         """Add a row and return it; a running one has its first heartbeat."""
-        template = create_trial(
-            state=state,
-            params=dict(proposal.params),
-            distributions=dict(proposal.distributions),
-            system_attrs=dict(proposal.system_attrs),
-            user_attrs=dict(attrs),
-        )
-        trial_id = self._storage.create_new_trial(self._id, template_trial=template)
-        template._trial_id, template.number = trial_id, self._storage.get_trial_number_from_id(trial_id)
-        return template
+        return self._create_rows(state, [(proposal, attrs)])[0]
+
+    def _create_rows(
+        self, state: TrialState, proposals: Sequence[tuple[ProposedTrial, Mapping[str, Any]]]
+    ) -> list[FrozenTrial]:
+        templates = [
+            create_trial(
+                state=state,
+                params=dict(proposal.params),
+                distributions=dict(proposal.distributions),
+                system_attrs=dict(proposal.system_attrs),
+                user_attrs=dict(attrs),
+            )
+            for proposal, attrs in proposals
+        ]
+        rows: list[FrozenTrial] = self._storage._backend.create_new_trials(self._id, templates)
+        return rows
 
     def _is_surplus(self, row: FrozenTrial, limit: int | None) -> bool:
         """Return whether `limit` trials had begun before this one."""
@@ -379,11 +415,11 @@ class StudyStore:
         The last is what earlier versions left, which wrote outcome and state one after the other.
         """
         if outcome := row.user_attrs.get(OUTCOME):
-            end_trial(self._storage, row._trial_id, *read_end(outcome))
+            end_trial(self._storage, row._trial_id, TrialEnd(*read_end(outcome)))
         else:
             surplus = self._is_surplus(row, limit)
             if not surplus and is_last_death(row) and (outcome := make_outcome(row)):
-                end_trial(self._storage, row._trial_id, *read_end(outcome), {OUTCOME: dict(outcome)})
+                end_trial(self._storage, row._trial_id, _make_end(outcome))
             else:
                 self._fail(row, surplus=surplus)
 
@@ -392,9 +428,8 @@ class StudyStore:
         attrs: dict[str, Any] = {SURPLUS: True} if surplus else {}
         if spent_seconds is not None:
             attrs[SPENT] = round(spent_seconds, 6)
-        return not row.state.is_finished() and end_trial(
-            self._storage, row._trial_id, TrialState.FAIL, attrs=attrs, before=row.state
-        )
+        end = TrialEnd(TrialState.FAIL, (), attrs, before=row.state)
+        return not row.state.is_finished() and end_trial(self._storage, row._trial_id, end)
 
     def _id_of(self, number: int) -> int:
         trial_id: int = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
@@ -421,6 +456,10 @@ def _find_study(storage: Any, name: str) -> int:
         return int(storage.get_study_id_from_name(name))
     except KeyError:
         return MISSING
+
+
+def _make_end(outcome: Mapping[str, Any]) -> TrialEnd:
+    return TrialEnd(*read_end(outcome), {OUTCOME: dict(outcome)})
 
 
 def _current_owner() -> dict[str, Any]:

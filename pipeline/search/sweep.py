@@ -77,7 +77,7 @@ class Sweep:
         """
         self._queue_baselines()
         self.observer.show_results(self.results)
-        self.dispatcher.work_through(self.store, self._begin_trial, self._get_frontier)
+        self.dispatcher.work_through(self.store, self._begin_trials, self._get_frontier)
 
     def close(self) -> None:
         """End the workers."""
@@ -113,66 +113,77 @@ class Sweep:
                 words = self.spec.fixed.with_(*line.split())
                 self.store.queue(ProposedTrial({}, {}, {}), {WORDS: words}, once=f"baseline {line}")
 
-    def _begin_trial(self) -> bool:
-        """Start a trial that waits, or a new one; return whether there was one."""
+    def _begin_trials(self, count: int) -> int:
+        """Start a trial that waits, or new ones, at most so many; return how many there were."""
         self.end = self.explain_end()
         if self.end:
-            return False
+            return 0
         with signals.hold_back():
             if row := self.store.claim():
                 self._begin_waiting(row)
-                return True
+                return 1
+        left = self.spec.search.most_trials - self.store.count_begun()
         if self._is_exhausted:
             self.end = NO_OTHER
-        elif self.store.count_begun() >= self.spec.search.most_trials:
+        elif left <= 0:
             self.end = f"all {self.spec.search.most_trials} trials are done"
-        return not self.end and self._begin_new()
+        return 0 if self.end else self._begin_new(min(count, left))
 
     def _begin_waiting(self, row: FrozenTrial) -> None:
         words = self.spec.get_words_of(row)
         try:
-            self._launch_search_trial(row.number, self.spec.compose(words), row.params)
+            trial = self._make_trial(row.number, self.spec.compose(words), row.params)
         except BadInput as error:  # it was queued by other code or under another conf/
             outcome = make_failed_outcome(row, str(error), make_run_command(words), None)
             self.store.finish(row.number, outcome)
             self.dispatcher.forget_results()
+        else:
+            self.dispatcher.launch([trial])
 
-    def _begin_new(self) -> bool:
+    def _begin_new(self, count: int) -> int:
         """Start what the sampler proposes; again, where another process was faster with the same."""
         limit = self.spec.search.most_trials
         while True:
             rows = self.store.trials()
             self._proposer.show(rows)
-            fitting = self._propose_fitting()
-            if fitting is None:
+            fitting = self._propose_fitting(count)
+            if not fitting:
                 self._is_exhausted = True
                 self.end = NO_OTHER
-                return False
-            proposal, command_line = fitting
-            newest_seen = max((row.number for row in rows), default=-1)
+                return 0
+            newest_seen = rows[-1].number if rows else -1
+            proposals = [proposal for proposal, _ in fitting]
             with signals.hold_back():
-                number = self.store.begin(proposal, limit, newest_seen)
-                self._proposer.bind(number)
-                if number is not None:
-                    self._launch_search_trial(number, command_line, proposal.params)
-                    return True
+                numbers = self.store.begin_all(proposals, limit, newest_seen)
+                begun = []
+                for number, (proposal, command_line) in zip(numbers, fitting, strict=True):
+                    self._proposer.bind(number, proposal)
+                    if number is not None:
+                        begun.append(self._make_trial(number, command_line, proposal.params))
+                if begun:
+                    self.dispatcher.launch(begun)
+                    return len(begun)
             if self.store.count_begun() >= limit:
                 self.end = f"all {limit} trials are done"
-                return False
+                return 0
 
-    def _propose_fitting(self) -> tuple[ProposedTrial, CommandLine] | None:
-        """Return a proposal whose values do not exclude each other, and what it is composed to."""
-        for _ in range(MAX_UNFIT_PROPOSALS):
-            proposal = self._proposer.suggest()
-            if proposal is None:
-                return None
-            try:
-                return proposal, self.spec.compose(self.spec.get_words(proposal.params))
-            except BadSetting:
-                self._proposer.bind(None)
-        return None
+    def _propose_fitting(self, count: int) -> list[tuple[ProposedTrial, CommandLine]]:
+        """Return proposals whose values do not exclude each other, and what they are composed to."""
+        fitting, unfit = list[tuple[ProposedTrial, CommandLine]](), 0
+        while len(fitting) < count and unfit < MAX_UNFIT_PROPOSALS:
+            proposals = self._proposer.suggest_many(count - len(fitting))
+            if not proposals:
+                break
+            for proposal in proposals:
+                try:
+                    fitting.append((proposal, self.spec.compose(self.spec.get_words(proposal.params))))
+                    unfit = 0
+                except BadSetting:
+                    self._proposer.bind(None, proposal)
+                    unfit += 1
+        return fitting
 
-    def _launch_search_trial(self, number: int, command_line: CommandLine, params: Params) -> None:
+    def _make_trial(self, number: int, command_line: CommandLine, params: Params) -> RunningTrial:
         search = self.spec.search
         job = Job(
             number=number,
@@ -184,8 +195,8 @@ class Sweep:
             further=tuple(search.objectives[2:]),
             measure=self.spec.command_line.settings.measure,
         )
-        self.dispatcher.launch(
-            RunningTrial(name=str(number), number=number, command_line=command_line, params=params, job=job)
+        return RunningTrial(
+            name=str(number), number=number, command_line=command_line, params=params, job=job
         )
 
     def _get_frontier(self) -> tuple[Point, ...]:

@@ -78,6 +78,15 @@ class RunningTrial:
     seed: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EndedTrial:
+    """A trial that ran and has ended, with the id of its run."""
+
+    trial: RunningTrial
+    run_id: str | None
+    outcome: TrialOutcome
+
+
 def make_run_command(words: Sequence[str]) -> str:
     """Return the command that trains the words of a trial."""
     return format_command("run", words)
@@ -86,8 +95,8 @@ def make_run_command(words: Sequence[str]) -> str:
 class SweepObserver(Protocol):
     """Sees every event of a sweep; writes it into MLflow and shows it on the terminal."""
 
-    def open_trial(self, trial: RunningTrial) -> str | None:
-        """Open the record of a trial that begins, and return the id of its run."""
+    def open_trials(self, trials: Sequence[RunningTrial]) -> Sequence[str | None]:
+        """Open the records of trials that begin, and return the ids of their runs."""
 
     def show_epoch(self, trial: RunningTrial, epoch: Epoch) -> None:
         """Show an epoch that has ended."""
@@ -95,8 +104,8 @@ class SweepObserver(Protocol):
     def show_loss(self, trial: RunningTrial, reason: str, device_seconds: float) -> None:
         """Show that a trial was given back because its worker ended, and what it had spent."""
 
-    def close_trial(self, trial: RunningTrial, run_id: str | None, outcome: TrialOutcome) -> None:
-        """Write down how a trial ended."""
+    def close_trials(self, ended: Sequence[EndedTrial]) -> None:
+        """Write down how trials ended."""
 
     def show_results(self, results: Results) -> None:
         """Show what the study has come to so far."""

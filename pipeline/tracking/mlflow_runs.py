@@ -42,11 +42,14 @@ def create_run(
     client: MlflowClient, experiment_id: str, name: str, tags: Mapping[str, str], parent: str | None = None
 ) -> str:
     """Create a run that this process owns and return its id. `parent`: the id of the run to nest it in."""
-    all_tags = {"mlflow.user": read_user_name(), **SOURCE, **make_owner_tags()}
-    if parent is not None:
-        all_tags[PARENT] = parent
-    texts = {key: _cut(value, TAG_LIMIT) for key, value in {**all_tags, **tags}.items()}
+    texts = cut_tags({**make_birth_tags(parent), **tags})
     return str(client.create_run(experiment_id, run_name=name, tags=texts).info.run_id)
+
+
+def make_birth_tags(parent: str | None) -> dict[str, str]:
+    """Make the tags of every run that this process opens now. `parent`: the id of the run to nest it in."""
+    nested = {} if parent is None else {PARENT: parent}
+    return {"mlflow.user": read_user_name(), **SOURCE, **make_owner_tags(), **nested}
 
 
 def make_user_tags(command_line: CommandLine, nested: bool = False) -> dict[str, str]:
@@ -104,15 +107,15 @@ def is_deleted(client: MlflowClient, run_id: str) -> bool:
 
 def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
     """Set the tags of a run, masked and cut to MLflow's limit."""
-    client.log_batch(run_id, tags=[RunTag(key, _cut(value, TAG_LIMIT)) for key, value in tags.items()])
+    client.log_batch(run_id, tags=[RunTag(*tag) for tag in cut_tags(tags).items()])
 
 
 def log_params(
     client: MlflowClient, run_id: str, params: Mapping[str, object], existing: Collection[str] = ()
 ) -> None:
-    """Log params, masked and cut. `known`: those that the run has, which MLflow lets nobody change."""
-    texts = {key: _cut(str(value), PARAM_LIMIT) for key, value in params.items() if key not in existing}
-    client.log_batch(run_id, params=[Param(key, text) for key, text in texts.items()])
+    """Log params, masked and cut. `existing`: those that the run has, which MLflow lets nobody change."""
+    texts = cut_params({key: value for key, value in params.items() if key not in existing})
+    client.log_batch(run_id, params=[Param(*param) for param in texts.items()])
 
 
 def make_metrics(values: Mapping[str, float | None], step: int = 0) -> list[Metric]:
@@ -129,7 +132,7 @@ def log_metrics(
     client: MlflowClient, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None
 ) -> None:
     """Log metrics, and tags with the last of them, in as few calls as MLflow's limits allow."""
-    texts = [RunTag(key, _cut(value, TAG_LIMIT)) for key, value in (tags or {}).items()]
+    texts = [RunTag(*tag) for tag in cut_tags(tags or {}).items()]
     in_full, rest = divmod(len(metrics), BATCH_LIMIT)
     if rest + len(texts) > BATCH_LIMIT:
         in_full, rest = in_full + 1, 0
@@ -165,6 +168,16 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> 
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         client.log_artifacts(run_id, folder)
+
+
+def cut_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags masked and cut to MLflow's limit."""
+    return {key: _cut(value, TAG_LIMIT) for key, value in tags.items()}
+
+
+def cut_params(params: Mapping[str, object]) -> dict[str, str]:
+    """Return params as texts, masked and cut to MLflow's limit."""
+    return {key: _cut(str(value), PARAM_LIMIT) for key, value in params.items()}
 
 
 def _cut(text: str, limit: int) -> str:

@@ -22,7 +22,8 @@ from pipeline.search.trial_rows import REMARKS, VALIDATION
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.searching.objectives import FIRST
 from pipeline.tracking import mlflow_runs, mlflow_store, shared_views, study_view
-from pipeline.tracking.runs import adopted_run, command_record, orphans, owner_tags
+from pipeline.tracking.runs import adopted_run, bulk_runs, command_record, orphans, owner_tags
+from pipeline.tracking.runs.bulk_runs import RunChange
 from pipeline.tracking.runs.params import make_study_params
 from pipeline.tracking.runs.run_lease import RunLease
 from pipeline.tracking.study_runs import ROLE, TRIAL, StudyKey, StudyRuns
@@ -160,10 +161,7 @@ class StudyRecorder:
         """
         if not any(trial.points for trial in results.trials):
             return False
-        for trial in results.trials:
-            recorded = self._tags.get(trial.run_id or "")
-            if trial.run_id and recorded is not study_view.BEATEN:  # which it is for ever
-                self._update_tags(trial.run_id, study_view.make_trial_tags(results, trial, recorded))
+        self._update_tags(results)
         if force or time.monotonic() - self._drawn_at > REFRESH_SECONDS:
             return self._draw_frontier(results, unit, force)
         return False
@@ -176,13 +174,21 @@ class StudyRecorder:
                 self.client, self.run_id, mlflow_runs.make_metrics(values, len(results.trials))
             )
 
-    def _update_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        recorded = self._tags.get(run_id, {})
-        changed = {key: value for key, value in tags.items() if recorded.get(key) != value}
-        if changed:
-            with mlflow_runs.unless_deleted(self.client, run_id):  # in the UI
-                mlflow_runs.set_tags(self.client, run_id, changed)
-            self._tags[run_id] = study_view.keep_trial_tags({**recorded, **changed})
+    def _update_tags(self, results: Results) -> None:
+        """Write what has changed of the tags of trials, all at once."""
+        changes = []
+        for trial in results.trials:
+            recorded = self._tags.get(trial.run_id or "", {})
+            if not trial.run_id or recorded is study_view.BEATEN:  # which it is for ever
+                continue
+            tags = study_view.make_trial_tags(results, trial, recorded)
+            if changed := {key: value for key, value in tags.items() if recorded.get(key) != value}:
+                changes.append(RunChange(trial.run_id, mlflow_runs.cut_tags(changed)))
+                self._tags[trial.run_id] = study_view.keep_trial_tags({**recorded, **changed})
+        if changes and not bulk_runs.change_runs(self.client, changes):
+            for change in changes:
+                with mlflow_runs.unless_deleted(self.client, change.run_id):  # in the UI
+                    mlflow_runs.set_tags(self.client, change.run_id, change.tags)
 
     def _draw_frontier(self, results: Results, unit: tuple[str, float], force: bool) -> bool:
         """Draw the line as a run of its own, exchanged whole: a metric's history cannot be taken back."""

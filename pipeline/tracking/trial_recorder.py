@@ -1,17 +1,31 @@
-"""The runs of a study's trials in MLflow, each written in few calls: one when it begins, one when it ends."""
+"""The runs of a study's trials in MLflow: all that begin together are written at once, and all that end."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.secrets import mask
 from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.metrics.curve import list_trial_metrics
-from pipeline.tracking.runs import command_record
+from pipeline.tracking.runs import bulk_runs, command_record
+from pipeline.tracking.runs.bulk_runs import NewRun, RunChange
 from pipeline.tracking.runs.params import make_params, make_run_name
 from pipeline.tracking.runs.run_lease import RunLease
 from pipeline.tracking.study_runs import ROLE, TRIAL, TRY, StudyRuns
 
 OUTPUT = "output.txt"
 """Artifact of a failed trial: what it printed last, and its traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStart:
+    """A trial that begins, or a confirmation (`role`); `attempt`: its name for `delete_attempt`."""
+
+    attempt: str
+    number: int
+    command_line: CommandLine
+    role: str | None = None
 
 
 class TrialRecorder:
@@ -29,32 +43,45 @@ class TrialRecorder:
         self._cost_metric = cost_metric
         self._command_lines: dict[str, CommandLine] = {}
 
-    def open_trial(
-        self, attempt: str, number: int, command_line: CommandLine, role: str | None, device: str
-    ) -> str:
-        """Open a run for a trial or a confirmation (`role`); `attempt`: its name for `delete_attempt`."""
+    def open_trials(self, starts: Sequence[TrialStart], device: str) -> list[str]:
+        """Open a run for each trial or confirmation, trained on `device`, and return their ids."""
+        shared = mlflow_runs.make_birth_tags(self.study_run)
+        runs = [self._make_run(start, {**shared, "device": device}) for start in starts]
+        client, experiment_id = self.runs.client, self.runs.experiment_id
+        run_ids = bulk_runs.insert_runs(client, experiment_id, runs)
+        if run_ids is None:
+            run_ids = [self._open_by_client(run) for run in runs]
+        for start, run_id in zip(starts, run_ids, strict=True):
+            self._command_lines[run_id] = start.command_line
+            self._lease.hold(run_id)
+            command_record.log_long_command(client, run_id, start.command_line, "run")
+        return run_ids
+
+    def _make_run(self, start: TrialStart, shared: Mapping[str, str]) -> NewRun:
+        role, command_line = start.role, start.command_line
+        name = f"{start.number} {make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
         tags = {
+            **shared,
             **self.runs.tags,
-            TRIAL: str(number),
-            TRY: attempt,
+            TRIAL: str(start.number),
+            TRY: start.attempt,
             "stage": role or "trial",
-            "device": device,
             **({ROLE: role} if role else {}),
             **command_record.make_command_tags(command_line, "run"),
             **mlflow_runs.make_user_tags(self._command_line, nested=True),
+            mlflow_runs.RUN_NAME: name,
         }
-        name = f"{number} {make_run_name(command_line, 'run')}" + (f" {role}" if role else "")
+        return NewRun(name, mlflow_runs.cut_tags(tags), mlflow_runs.cut_params(make_params(command_line)))
+
+    def _open_by_client(self, run: NewRun) -> str:
         client, experiment_id = self.runs.client, self.runs.experiment_id
         run_id = mlflow_store.write_restoring(
             client,
             experiment_id,
-            lambda: mlflow_runs.create_run(client, experiment_id, name, tags, parent=self.study_run),
+            lambda: client.create_run(experiment_id, run_name=run.name, tags=dict(run.tags)).info.run_id,
         )
-        self._command_lines[run_id] = command_line
-        self._lease.hold(run_id)
-        command_record.log_long_command(self.runs.client, run_id, command_line, "run")
-        mlflow_runs.log_params(self.runs.client, run_id, make_params(command_line))
-        return run_id
+        mlflow_runs.log_params(client, run_id, run.params)
+        return str(run_id)
 
     def _name_engine(self, run_id: str, engine: str | None) -> dict[str, str]:
         """Return the tags of the command with the engine that was measured, so that it repeats the curve."""
@@ -64,8 +91,20 @@ class TrialRecorder:
             return {}
         return command_record.make_command_tags(named, "run")
 
-    def end_trial(self, run_id: str, outcome: TrialOutcome, unit: tuple[str, float]) -> None:
-        """Record all that came out, in one call; `unit`: name and size of the steps of the cost axis."""
+    def end_trials(self, ended: Sequence[tuple[str, TrialOutcome]], unit: tuple[str, float]) -> None:
+        """Record all that came out of trials, by the ids of their runs.
+
+        `unit`: name and size of the steps of the cost axis.
+        """
+        changes = [self._make_end(run_id, outcome, unit) for run_id, outcome in ended]
+        for change in changes:
+            self._lease.drop(change.run_id)
+        has_output = any(outcome.output for _, outcome in ended)
+        if has_output or not bulk_runs.change_runs(self.runs.client, changes):
+            for change, (_, outcome) in zip(changes, ended, strict=True):
+                self._end_by_client(change, outcome.output)
+
+    def _make_end(self, run_id: str, outcome: TrialOutcome, unit: tuple[str, float]) -> RunChange:
         price = self._command_line.settings.price
         metrics = [
             metric
@@ -84,18 +123,20 @@ class TrialRecorder:
                 "contended": str(contended).lower(),
                 "fair_midway": str(outcome.curve.fair_midway).lower(),
             }
-        self._lease.drop(run_id)
+        status = "FAILED" if outcome.status == "failed" else "FINISHED"
+        return RunChange(run_id, mlflow_runs.cut_tags(tags), metrics, status)
+
+    def _end_by_client(self, change: RunChange, output: str) -> None:
+        client, run_id = self.runs.client, change.run_id
         with self.runs.unless_deleted(run_id, "a trial"):
             mlflow_store.write_restoring(
-                self.runs.client,
+                client,
                 self.runs.experiment_id,
-                lambda: mlflow_runs.log_metrics(self.runs.client, run_id, metrics, tags),
+                lambda: mlflow_runs.log_metrics(client, run_id, change.metrics, change.tags),
             )
-            if outcome.output:
-                mlflow_runs.log_files(self.runs.client, run_id, {OUTPUT: mask(outcome.output).encode()})
-            self.runs.client.set_terminated(
-                run_id, status="FAILED" if outcome.status == "failed" else "FINISHED"
-            )
+            if output:
+                mlflow_runs.log_files(client, run_id, {OUTPUT: mask(output).encode()})
+            client.set_terminated(run_id, status=change.status)
 
     def fail_attempt(self, attempt: str, reason: str) -> str | None:
         """End the run of a trial whose process has died as failed; return its id, None where it has none."""

@@ -33,7 +33,13 @@ def test_slots_work_by_one_clock_that_is_never_slept_through(
 
 def test_a_driver_that_cannot_fill_its_slots_leaves_the_rest_idle() -> None:
     slow = scale.Scale(
-        slots=1000, begun=100, busy=50.0, simulated=60.0, idle_seconds=0.0, ended=(scale.Ended(5.0, 5.0, ()),)
+        slots=1000,
+        begun=100,
+        busy=50.0,
+        wall=60.0,
+        simulated=60.0,
+        idle_seconds=0.0,
+        ended=(scale.Ended(5.0, 5.0, ()),),
     )
     assert not slow.is_filled
     assert slow.idle_share == pytest.approx(1 - 5.0 / 0.5 / 1000)

@@ -13,6 +13,7 @@ from pipeline.measures import Epoch
 from pipeline.search.results import Results
 from pipeline.search.study_store import StudyStore
 from pipeline.search.trial_rows import read_results
+from pipeline.search.workers.job import TrialOutcome
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store, publish_study
 from pipeline.tracking.run_recorder import RunRecorder
@@ -100,9 +101,10 @@ def test_a_study_whose_experiment_was_deleted_or_renamed_goes_on_in_it(client: m
 def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    end_trial, ended = TrialRecorder.end_trial, list[str]()
+    end_trials, ended = TrialRecorder.end_trials, list[str]()
 
-    def delete_and_end(self: TrialRecorder, run_id: str, *arguments: object) -> None:
+    def delete_and_end(self: TrialRecorder, trials: list[tuple[str, TrialOutcome]], *unit: object) -> None:
+        ((run_id, _),) = trials
         ended.append(run_id)
         if len(ended) == 1:
             client.delete_run(run_id)
@@ -110,9 +112,9 @@ def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
             client.delete_run(self.study_run)
         if len(ended) == 3:
             client.delete_experiment(self.runs.experiment_id)
-        end_trial(self, run_id, *arguments)  # type: ignore[arg-type]
+        end_trials(self, trials, *unit)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(TrialRecorder, "end_trial", delete_and_end)
+    monkeypatch.setattr(TrialRecorder, "end_trials", delete_and_end)
     code, lines = sweep(4)
     assert code == 0, lines
     assert f"the MLflow run of a trial ({ended[0]}) was deleted: it gets no more" in lines

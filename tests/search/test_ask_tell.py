@@ -48,7 +48,7 @@ class Book:
         proposal = self.proposer.suggest()
         if proposal is not None:
             self.rows.append(self.row(proposal, TrialState.RUNNING))
-            self.proposer.bind(len(self.rows) - 1)
+            self.proposer.bind(len(self.rows) - 1, proposal)
             self.proposer.show(self.rows)
         return proposal
 
@@ -192,12 +192,27 @@ def test_a_baseline_lies_outside_the_space() -> None:
     assert len(told.all_at_once(2)) == 2
 
 
+@pytest.mark.parametrize("kind", [Sampler.frontier, Sampler.random])
+def test_many_are_suggested_at_once_by_the_sampler_that_can(kind: Sampler) -> None:
+    told = book(kind, epochs="train.epochs", workers=4)
+    told.all_at_once(10)
+    at_once = told.proposer.suggest_many(6)
+    assert len(at_once) == (6 if kind is Sampler.frontier else 1)
+    for proposal in at_once:
+        check_inside(proposal, SPACE)
+        told.rows.append(told.row(proposal, TrialState.RUNNING))
+        told.proposer.bind(len(told.rows) - 1, proposal)
+    told.proposer.show(told.rows)
+    told.end(len(told.rows) - 1)
+    assert len(set(frozen([*at_once, *told.proposer.suggest_many(2)]))) > len(at_once)
+
+
 def test_what_came_to_nothing_is_not_proposed_again() -> None:
     proposer = TrialSuggester(SMALL, Sampler.grid, None, 0, 1)
     seen = []
     while (proposal := proposer.suggest()) is not None:
         seen.append(proposal)
-        proposer.bind(None)
+        proposer.bind(None, proposal)
     assert len(set(frozen(seen))) == len(seen) == ALL_OF_SMALL
 
 
@@ -210,7 +225,7 @@ def test_limits_become_constraints(state: TrialState) -> None:
     values = [0.5, 1.0] if state is TrialState.COMPLETE else None
     proposal = proposer.suggest()
     assert proposal is not None
-    proposer.bind(0)
+    proposer.bind(0, proposal)
     rows = [
         create_trial(
             state=state,

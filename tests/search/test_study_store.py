@@ -74,6 +74,23 @@ def test_a_row_is_written_whole(store: StudyStore, url: str) -> None:
     assert row.user_attrs[OWNER] == this_process()
 
 
+def test_many_trials_begin_and_end_at_once(url: str) -> None:
+    store, other = (StudyStore(url, "many", ABOUT) for _ in range(2))
+    assert store.begin_all([proposal(1), proposal(2)], 5, newest_seen=-1) == [0, 1]
+    assert other.begin_all([proposal(2), proposal(3), proposal(4)], 5, newest_seen=-1) == [None, 3, 4]
+    assert store.begin_all([proposal(5), proposal(6)], 5, newest_seen=4) == [5, None]
+    assert store.count_begun() == 5
+    assert store.finish_all({0: DONE, 1: DONE | {"state": "paused"}}) == {0, 1}
+    assert store.give_up(5)
+    assert store.finish_all({3: DONE, 5: DONE}) == {3}
+    ended = {row.number: row for row in other.trials() if row.state.is_finished()}
+    assert {number: row.state.name for number, row in ended.items()} == {
+        0: "COMPLETE", 1: "PRUNED", 3: "COMPLETE", 5: "FAIL",
+    }  # fmt: skip
+    assert ended[3].values == ended[0].values
+    assert ended[3].intermediate_values == ended[0].intermediate_values != ended[1].intermediate_values
+
+
 @pytest.mark.parametrize(
     ("outcome", "state", "values"),
     [

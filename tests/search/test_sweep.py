@@ -1,7 +1,7 @@
 """The search itself: with a pool that trains nothing, and an observer that writes down what it sees."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from pipeline.search.optuna_storage import OWNER
 from pipeline.search.space import Condition, Dimension, SearchSpace, add_epochs
 from pipeline.search.storage.trial_states import REQUEUES, is_interrupted
 from pipeline.search.study_store import ProposedTrial
-from pipeline.search.sweep_spec import RunningTrial, SweepSpec
+from pipeline.search.sweep_spec import EndedTrial, SweepSpec
 from pipeline.search.workers.dispatcher import TASK, SearchStopped
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.search.workers.pool import Crash, Stoppage
@@ -236,14 +236,14 @@ def test_a_signal_between_two_writes_tears_nothing(
     """It comes while a trial is written down; the trial counts, and the search ends after it."""
     monkeypatch.setattr(signals, "_received", [])
     made = scene("search.trials=6")
-    ended = made.observer.close_trial
+    close = made.observer.close_trials
 
-    def and_a_signal(trial: RunningTrial, run_id: str | None, end: TrialOutcome) -> None:
-        ended(trial, run_id, end)
-        if trial.number == 1:
+    def and_a_signal(ended: Sequence[EndedTrial]) -> None:
+        close(ended)
+        if ended[-1].trial.number == 1:
             signals._on_signal(2, None)
 
-    made.observer.close_trial = and_a_signal  # type: ignore[method-assign]
+    made.observer.close_trials = and_a_signal  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         made.sweep.run()
     assert states(made.store) == ["complete", "complete"]
@@ -297,7 +297,7 @@ def die(made: Scene, number: int) -> None:
 def test_a_trial_whose_process_died_twice_has_failed(scene: Callable[..., Scene]) -> None:
     """A third start would walk into the same wall; what the tries spent counts against the budget."""
     first = scene("search.trials=2")
-    assert first.sweep._begin_trial()
+    assert first.sweep._begin_trials(1)
     first.store.note_spent(0, 1.5)
     first.store.send_heartbeat()
     die(first, 0)
@@ -305,7 +305,7 @@ def test_a_trial_whose_process_died_twice_has_failed(scene: Callable[..., Scene]
     second.sweep.dispatcher._reclaim_orphans(second.store)
     assert second.observer.discarded == ["0"]
     assert second.sweep.results.interrupted_seconds == 1.5
-    assert second.sweep._begin_trial()
+    assert second.sweep._begin_trials(1)
     die(second, 1)
     third = scene("search.trials=2")
     third.sweep.run()
@@ -363,14 +363,13 @@ def test_the_words_of_others_wait_for_their_end(
     """Another process runs the last trial: this one waits, it may yet die."""
     made = scene("search.trials=2")
     other = scene("search.trials=2")
-    made.pool.about_to = lambda _job: other.sweep._begin_trial() if not other.pool.jobs else None  # type: ignore[assignment]
+    made.pool.about_to = lambda _job: other.sweep._begin_trials(1) if not other.pool.jobs else None  # type: ignore[assignment]
     waited: list[float] = []
 
     def sleep(seconds: float) -> None:
         waited.append(seconds)
         if len(waited) == 3:
-            for job, event in other.pool.events(()):
-                other.sweep.dispatcher._handle_event(other.store, job, event)
+            other.sweep.dispatcher._handle_events(other.store, ())
 
     monkeypatch.setattr("time.sleep", sleep)
     made.sweep.run()
@@ -540,13 +539,15 @@ def test_a_trial_of_which_an_objective_is_missing_stands_on_no_frontier(scene: C
     assert states(made.store) == ["fail", "fail"]
 
 
-@pytest.mark.parametrize(("is_quick", "begun_before_the_first_result"), [(True, 1), (False, 4)])
+@pytest.mark.parametrize(
+    ("wide", "is_quick", "begun_before_the_first_result"), [(4, True, 1), (4, False, 4), (8, True, 8)]
+)
 def test_results_are_read_as_they_come_not_once_all_workers_have_begun(
-    scene: Callable[..., Scene], is_quick: bool, begun_before_the_first_result: int
+    scene: Callable[..., Scene], wide: int, is_quick: bool, begun_before_the_first_result: int
 ) -> None:
-    """With a thousand slots, the first has ended long before the last has begun."""
+    """With a thousand slots, the first has ended long before the last has begun; many begin together."""
     begun = list[int]()
-    pool = Pool(wide=4, is_quick=is_quick, about_to=lambda _: begun.append(len(pool.started)))
+    pool = Pool(wide=wide, is_quick=is_quick, about_to=lambda _: begun.append(len(pool.started)))
     found = scene("search.trials=8", pool=pool)
     found.sweep.run()
     assert states(found.store) == ["complete"] * 8

@@ -11,7 +11,7 @@ from pipeline.measures import Curve, Epoch, Point
 from pipeline.search.results import Results
 from pipeline.search.study_store import StudyStore
 from pipeline.search.sweep import Sweep
-from pipeline.search.sweep_spec import RunningTrial
+from pipeline.search.sweep_spec import EndedTrial, RunningTrial
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import End, Event
 from pipeline.settings.command_line import CommandLine, Overrides
@@ -129,9 +129,9 @@ class Observer:
         self.lost = list[tuple[str, str, float]]()
         self.phases = list[tuple[str, int]]()
 
-    def open_trial(self, trial: RunningTrial) -> str:
-        self.opened.append(trial)
-        return f"run of {trial.name}"
+    def open_trials(self, trials: Sequence[RunningTrial]) -> list[str]:
+        self.opened += trials
+        return [f"run of {trial.name}" for trial in trials]
 
     def show_epoch(self, trial: RunningTrial, epoch: Epoch) -> None:
         assert epoch.number <= trial.command_line.settings.train.epochs
@@ -140,9 +140,10 @@ class Observer:
     def show_loss(self, trial: RunningTrial, reason: str, device_seconds: float) -> None:
         self.lost.append((trial.name, reason, device_seconds))
 
-    def close_trial(self, trial: RunningTrial, run_id: str | None, outcome: TrialOutcome) -> None:
-        assert run_id == f"run of {trial.name}"
-        self.closed.append((trial.name, outcome.status))
+    def close_trials(self, ended: Sequence[EndedTrial]) -> None:
+        for each in ended:
+            assert each.run_id == f"run of {each.trial.name}"
+            self.closed.append((each.trial.name, each.outcome.status))
 
     def show_results(self, results: Results) -> None:
         self.counts.append(len(results.trials))

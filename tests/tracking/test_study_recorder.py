@@ -8,9 +8,11 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.errors import Stopped
 from pipeline.search.workers.job import TrialOutcome
+from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.study_recorder import StudyRecorder, record_study
 from pipeline.tracking.study_runs import StudyKey
+from pipeline.tracking.trial_recorder import TrialStart
 
 
 def key(client: mlflow.MlflowClient, name: str, identity: str = "1") -> StudyKey:
@@ -45,13 +47,18 @@ DONE = TrialOutcome(status="failed", reason="it was to fail")
 UNIT = ("us", 1e-6)
 
 
+def open_trial(recorder: StudyRecorder, attempt: str, number: int, command_line: CommandLine) -> str:
+    (run_id,) = recorder.trials.open_trials([TrialStart(attempt, number, command_line)], "a CPU")
+    return run_id
+
+
 def test_a_deleted_run_is_left_out_and_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     client = mlflow_store.open_store()
     recorder = StudyRecorder(client, compose([]), key(client, "deleted"), "cpu")
-    trial = recorder.trials.open_trial("deleted 0", 0, compose([]), None, "a CPU")
+    trial = open_trial(recorder, "deleted 0", 0, compose([]))
     client.delete_run(trial)
     client.delete_run(recorder.run_id)
-    recorder.trials.end_trial(trial, DONE, UNIT)
+    recorder.trials.end_trials([(trial, DONE)], UNIT)
     recorder.log_files({"a.txt": b"1"})
     recorder.write_note("note")
     recorder.close("FINISHED")
@@ -71,10 +78,10 @@ def test_an_experiment_that_is_deleted_meanwhile_comes_back_with_its_runs(
     recorder = StudyRecorder(client, compose([]), StudyKey("deleted", "1", experiment), "cpu")
     if when == "before a trial":
         client.delete_experiment(experiment)
-    trial = recorder.trials.open_trial("deleted 0", 0, compose([]), None, "a CPU")
+    trial = open_trial(recorder, "deleted 0", 0, compose([]))
     if when == "in a trial":
         client.delete_experiment(experiment)
-    recorder.trials.end_trial(trial, DONE, UNIT)
+    recorder.trials.end_trials([(trial, DONE)], UNIT)
     recorder.close("FINISHED")
     assert (
         capsys.readouterr().err == f"the experiment deleted {when} was deleted while in use; it is restored\n"
@@ -88,12 +95,10 @@ def test_nothing_is_kept_of_a_trial_that_has_ended() -> None:
     client = mlflow_store.open_store()
     recorder = StudyRecorder(client, compose([]), key(client, "many"), "cpu")
     network = compose(["data=mnist", "model=cnn"])
-    trials = [
-        recorder.trials.open_trial(f"many {number}", number, network, None, "a CPU") for number in range(3)
-    ]
+    trials = [open_trial(recorder, f"many {number}", number, network) for number in range(3)]
     assert len(recorder.trials._command_lines) == 3  # to name the engine that is measured
     for trial in trials:
-        recorder.trials.end_trial(trial, DONE, UNIT)
+        recorder.trials.end_trials([(trial, DONE)], UNIT)
     assert (recorder.trials._command_lines, recorder._tags) == ({}, {})
 
 
@@ -102,8 +107,8 @@ def test_an_experiment_that_is_renamed_meanwhile_goes_on() -> None:
     experiment = mlflow_store.find_or_create_experiment(client, "old name")
     recorder = StudyRecorder(client, compose([]), StudyKey("renamed", "1", experiment), "cpu")
     client.rename_experiment(experiment, "new name")
-    trial = recorder.trials.open_trial("renamed 0", 0, compose([]), None, "a CPU")
-    recorder.trials.end_trial(trial, DONE, UNIT)
+    trial = open_trial(recorder, "renamed 0", 0, compose([]))
+    recorder.trials.end_trials([(trial, DONE)], UNIT)
     assert client.get_run(trial).info.status == "FAILED"
     assert client.get_experiment_by_name("old name") is None
 
@@ -111,7 +116,7 @@ def test_an_experiment_that_is_renamed_meanwhile_goes_on() -> None:
 def test_after_its_run_was_deleted_a_study_has_a_new_one_with_all_its_trials() -> None:
     client = mlflow_store.open_store()
     first = StudyRecorder(client, compose([]), key(client, "again"), "cpu")
-    trial = first.trials.open_trial("again 0", 0, compose([]), None, "a CPU")
+    trial = open_trial(first, "again 0", 0, compose([]))
     client.delete_run(first.run_id)
     second = StudyRecorder(client, compose([]), key(client, "again"), "cpu")
     assert second.run_id != first.run_id
@@ -138,7 +143,7 @@ def test_a_study_keeps_the_name_that_a_person_gave_its_run() -> None:
 def test_a_study_of_another_identity_is_another_and_its_trials_stay() -> None:
     client = mlflow_store.open_store()
     theirs = StudyRecorder(client, compose([]), key(client, "twice", "1"), "cpu")
-    trial = theirs.trials.open_trial("twice 0", 0, compose([]), None, "a CPU")
+    trial = open_trial(theirs, "twice 0", 0, compose([]))
     ours = StudyRecorder(client, compose([]), key(client, "twice", "2"), "cpu")
     ours.trials.delete_attempt("twice 0")
     assert ours.run_id != theirs.run_id

@@ -1,5 +1,6 @@
 """What sees the events of a sweep: it writes them into MLflow and shows them on the terminal."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline import signals
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.search.results import Results
     from pipeline.search.study_store import StudyStore
     from pipeline.search.sweep import Sweep
-    from pipeline.search.sweep_spec import RunningTrial
+    from pipeline.search.sweep_spec import EndedTrial, RunningTrial
     from pipeline.search.workers.job import TrialOutcome
     from pipeline.tracking.pages.live_page import LivePage
     from pipeline.tracking.study_recorder import StudyRecorder
@@ -29,10 +30,18 @@ class StudyObserver:
         self._screen, self._store, self._device = screen, store, device
         self._unit: tuple[str, float] | None = None
 
-    def open_trial(self, trial: "RunningTrial") -> str | None:
-        self._screen.show_started(trial.number)
-        role = None if trial.seed is None else "confirm"
-        return self.record.trials.open_trial(trial.name, trial.number, trial.command_line, role, self._device)
+    def open_trials(self, trials: "Sequence[RunningTrial]") -> list[str]:
+        from pipeline.tracking.trial_recorder import TrialStart
+
+        for trial in trials:
+            self._screen.show_started(trial.number)
+        starts = [
+            TrialStart(
+                trial.name, trial.number, trial.command_line, None if trial.seed is None else "confirm"
+            )
+            for trial in trials
+        ]
+        return self.record.trials.open_trials(starts, self._device)
 
     def show_epoch(self, trial: "RunningTrial", epoch: Epoch) -> None:
         self._screen.show_epoch(trial.number, epoch, trial.command_line.settings.train.epochs)
@@ -40,11 +49,16 @@ class StudyObserver:
     def show_loss(self, trial: "RunningTrial", reason: str, device_seconds: float) -> None:
         self._screen.show_lost(trial.number, reason, device_seconds)
 
-    def close_trial(self, trial: "RunningTrial", run_id: str | None, outcome: "TrialOutcome") -> None:
-        assert run_id is not None
-        if outcome.points:
-            self._choose_unit(outcome.points[0].device_seconds)
-        self.record.trials.end_trial(run_id, outcome, self.unit)
+    def close_trials(self, ended: "Sequence[EndedTrial]") -> None:
+        points = (end.outcome.points[0] for end in ended if end.outcome.points)
+        if first := next(points, None):
+            self._choose_unit(first.device_seconds)
+        outcomes = [(end.run_id, end.outcome) for end in ended if end.run_id is not None]
+        self.record.trials.end_trials(outcomes, self.unit)
+        for end in ended:
+            self._show_ended(end.trial, end.outcome)
+
+    def _show_ended(self, trial: "RunningTrial", outcome: "TrialOutcome") -> None:
         last = outcome.points[-1] if outcome.points else None
         if trial.seed is None:
             values = read_searched_values(trial.command_line, tuple(map(strip_condition, trial.params)))

@@ -22,7 +22,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select
 
-from pipeline.search.storage.bulk_writing import MAX_IDS, insert_trial
+from pipeline.search.storage.bulk_writing import MAX_IDS, insert_trials
 
 TRIALS = models.TrialModel.__table__.c
 OPEN = (TrialState.RUNNING, TrialState.WAITING)
@@ -50,13 +50,18 @@ class BulkReadingStorage(RDBStorage):
         """Begin a trial; one that has values, or no template, is left to Optuna."""
         if template_trial is None or template_trial.values or template_trial.intermediate_values:
             return super()._create_new_trial(study_id, template_trial)
+        return self.create_new_trials(study_id, [template_trial])[0]
+
+    def create_new_trials(self, study_id: int, templates: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Begin trials that have no values yet, all in one transaction."""
         with self.engine.begin() as connection:
-            trial_id, number = insert_trial(connection, study_id, template_trial)
-        trial = copy(template_trial)
-        trial.number, trial._trial_id = number, trial_id
-        if trial.state in OPEN:
-            self._begun[trial_id] = trial
-        return trial
+            inserted = insert_trials(connection, study_id, templates)
+        trials = [copy(template) for template in templates]
+        for trial, (trial_id, number) in zip(trials, inserted, strict=True):
+            trial.number, trial._trial_id = number, trial_id
+            if trial.state in OPEN:
+                self._begun[trial_id] = trial
+        return trials
 
     def _get_trials(
         self,

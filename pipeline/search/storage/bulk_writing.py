@@ -1,4 +1,4 @@
-"""New trials and heartbeats, each in one transaction of plain statements.
+"""New trials, their attributes and heartbeats, in plain statements for many trials at once.
 
 Optuna writes a trial object by object, and looks up the distribution of each value before: some twenty
 statements, three times as slow. Distributions are the same for all trials of a study of ours
@@ -6,21 +6,25 @@ statements, three times as slow. Distributions are the same for all trials of a 
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from optuna.distributions import distribution_to_json
+from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 MAX_IDS = 500
 """Of trials that are named one by one in a statement; databases have limits."""
 
 
-def insert_trial(connection: Connection, study_id: int, trial: FrozenTrial) -> tuple[int, int]:
-    """Insert a trial that has no values yet; return its id and its number in the study.
+def insert_trials(
+    connection: Connection, study_id: int, trials: Sequence[FrozenTrial]
+) -> list[tuple[int, int]]:
+    """Insert trials that have no values yet; return their ids and their numbers in the study.
 
     A running one gets its first heartbeat: whoever finds it knows since when nobody has spoken for it.
     Numbers are counted as Optuna does it, with the study locked where the database can.
@@ -28,63 +32,86 @@ def insert_trial(connection: Connection, study_id: int, trial: FrozenTrial) -> t
     Raises:
         KeyError: the study is gone.
     """
-    studies, trials = models.StudyModel.__table__.c, models.TrialModel.__table__
+    studies = models.StudyModel.__table__.c
     lock = select(studies.study_id).where(studies.study_id == study_id).with_for_update()
     if connection.execute(lock).first() is None:
         raise KeyError(study_id)
+    ids = [_insert_trial(connection, study_id, trial) for trial in trials]
+    numbers = _number_trials(connection, study_id, ids)
+    named = list(zip(ids, trials, strict=True))
+    _insert(connection, models.TrialParamModel, _make_param_rows(named))
+    user_attrs = {trial_id: trial.user_attrs for trial_id, trial in named}
+    system_attrs = {trial_id: trial.system_attrs for trial_id, trial in named}
+    _insert(connection, models.TrialUserAttributeModel, _make_attr_rows(user_attrs))
+    _insert(connection, models.TrialSystemAttributeModel, _make_attr_rows(system_attrs))
+    running = [trial_id for trial_id, trial in named if trial.state is TrialState.RUNNING]
+    _insert(connection, models.TrialHeartbeatModel, [{"trial_id": trial_id} for trial_id in running])
+    return list(zip(ids, numbers, strict=True))
+
+
+def _insert_trial(connection: Connection, study_id: int, trial: FrozenTrial) -> int:
     row = {
         "study_id": study_id,
         "state": trial.state,
         "datetime_start": to_utc(trial.datetime_start),
         "datetime_complete": to_utc(trial.datetime_complete),
     }
-    (trial_id,) = connection.execute(insert(trials).values(row)).inserted_primary_key or (0,)
-    is_before = (trials.c.study_id == study_id) & (trials.c.trial_id < trial_id)
-    number = connection.execute(select(func.count(trials.c.trial_id)).where(is_before)).scalar_one()
-    connection.execute(update(trials).where(trials.c.trial_id == trial_id).values(number=number))
-    _insert_params(connection, trial_id, trial)
-    write_attrs(connection, trial_id, trial.user_attrs)
-    write_attrs(connection, trial_id, trial.system_attrs, models.TrialSystemAttributeModel)
-    if trial.state is TrialState.RUNNING:
-        connection.execute(insert(models.TrialHeartbeatModel), [{"trial_id": trial_id}])
-    return int(trial_id), int(number)
+    done = connection.execute(insert(models.TrialModel.__table__).values(row))
+    (trial_id,) = done.inserted_primary_key or (0,)
+    return int(trial_id)
 
 
-def _insert_params(connection: Connection, trial_id: int, trial: FrozenTrial) -> None:
-    rows = [
+def _number_trials(connection: Connection, study_id: int, ids: Sequence[int]) -> list[int]:
+    """Give trials their numbers, which follow each other: nobody else adds one to the study meanwhile."""
+    trials = models.TrialModel.__table__
+    is_before = (trials.c.study_id == study_id) & (trials.c.trial_id < ids[0])
+    first = connection.execute(select(func.count(trials.c.trial_id)).where(is_before)).scalar_one()
+    rows = [{"id_": trial_id, "number": number} for number, trial_id in enumerate(ids, start=first)]
+    connection.execute(update(trials).where(trials.c.trial_id == bindparam("id_")), rows)
+    return [row["number"] for row in rows]
+
+
+def _insert(connection: Connection, model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(model), rows)
+
+
+def _make_param_rows(named: Sequence[tuple[int, FrozenTrial]]) -> list[dict[str, Any]]:
+    return [
         {
             "trial_id": trial_id,
             "param_name": name,
             "param_value": trial.distributions[name].to_internal_repr(value),
-            "distribution_json": distribution_to_json(trial.distributions[name]),
+            "distribution_json": _to_json(trial.distributions[name]),
         }
+        for trial_id, trial in named
         for name, value in trial.params.items()
     ]
-    if rows:
-        connection.execute(insert(models.TrialParamModel), rows)
 
 
-def write_attrs(
-    connection: Connection,
-    trial_id: int,
-    attrs: Mapping[str, Any],
-    model: Any = models.TrialUserAttributeModel,
-) -> None:
-    """Insert attributes that a trial does not have yet."""
-    if rows := [
-        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attrs.items()
-    ]:
-        connection.execute(insert(model), rows)
+@lru_cache(4096)
+def _to_json(distribution: BaseDistribution) -> str:
+    return distribution_to_json(distribution)
+
+
+def _make_attr_rows(attrs: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+        for trial_id, values in attrs.items()
+        for key, value in values.items()
+    ]
 
 
 def replace_attrs(connection: Connection, attrs: Mapping[int, Mapping[str, Any]]) -> None:
     """Write user attributes by the id of their trial, in the place of those of the same names."""
-    model = models.TrialUserAttributeModel
+    model, by_names = models.TrialUserAttributeModel, defaultdict[frozenset[str], list[int]](list)
     for trial_id, values in attrs.items():
-        if values:
-            named = (model.trial_id == trial_id) & model.key.in_(list(values))
-            connection.execute(delete(model).where(named))
-            write_attrs(connection, trial_id, values)
+        by_names[frozenset(values)].append(trial_id)
+    for names, trial_ids in by_names.items():
+        for start in range(0, len(trial_ids) if names else 0, MAX_IDS):
+            of_trials = model.trial_id.in_(trial_ids[start : start + MAX_IDS])
+            connection.execute(delete(model).where(of_trials & model.key.in_(names)))
+    _insert(connection, model, _make_attr_rows(attrs))
 
 
 def record_heartbeats(connection: Connection, trial_ids: Sequence[int]) -> None:
@@ -96,8 +123,7 @@ def record_heartbeats(connection: Connection, trial_ids: Sequence[int]) -> None:
         among = model.trial_id.in_(trial_ids[start : start + MAX_IDS])
         beating.update(connection.execute(select(model.trial_id).where(among)).scalars())
         connection.execute(update(model).where(among).values(heartbeat=now))
-    if missing := [{"trial_id": trial_id} for trial_id in trial_ids if trial_id not in beating]:
-        connection.execute(insert(model), missing)
+    _insert(connection, model, [{"trial_id": trial_id} for trial_id in trial_ids if trial_id not in beating])
 
 
 def to_utc(moment: datetime | None) -> datetime | None:

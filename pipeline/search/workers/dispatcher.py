@@ -1,7 +1,7 @@
 """The dispatcher gives jobs to free workers, and writes down what comes back."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -13,7 +13,13 @@ from pipeline.measures import Point
 from pipeline.search.outcomes import CONFIRM, get_trial_name, make_failed_outcome, make_outcome
 from pipeline.search.results import Results
 from pipeline.search.study_store import ProposedTrial, StudyStore
-from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec, make_run_command
+from pipeline.search.sweep_spec import (
+    EndedTrial,
+    RunningTrial,
+    SweepObserver,
+    SweepSpec,
+    make_run_command,
+)
 from pipeline.search.trial_rows import ResultsReader
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, End, Stoppage, WorkerPool
@@ -23,6 +29,10 @@ T = TypeVar("T")
 
 RECLAIM_SECONDS = 10.0
 """Between two looks for trials of processes that are gone."""
+
+FEW, MOST_AT_ONCE = 8, 64
+"""Fewer free workers than this begin one by one, as each trial that ends tells the next one something; where
+more are free at once, so many trials are proposed, written and begun together."""
 
 POLL_SECONDS = 0.5
 """Between two looks at the study while only other processes are at work."""
@@ -73,37 +83,38 @@ class Dispatcher:
     def work_through(
         self,
         store: StudyStore,
-        begin: Callable[[], bool],
+        begin: Callable[[int], int],
         get_frontier: Callable[[], Sequence[Point]] = tuple,
     ) -> None:
         """Let free workers begin, and handle what comes back, until nothing is left or under way.
 
-        `begin`: starts the next job with `launch` and returns whether there was one; `get_frontier`: what the
-        workers are to compare themselves with.
+        `begin`: starts the next jobs with `launch`, at most so many, and returns how many there were;
+        `get_frontier`: what the workers are to compare themselves with.
 
         Raises:
             SearchStopped: a trial showed an error of the program.
         """
         with self._release_on_error(store):
             while self._launch_free_workers(store, begin):
-                for job, event in self._pool.events(get_frontier()):
-                    self._handle_event(store, job, event)
+                self._handle_events(store, get_frontier())
 
-    def launch(self, trial: RunningTrial) -> None:
-        """Open the record of a trial and give its job to a free worker."""
-        self._running[trial.job.number] = trial, None  # from here on it is given back, whatever happens
-        self._running[trial.job.number] = trial, self._observer.open_trial(trial)
-        self._pool.start(trial.job)
+    def launch(self, trials: Sequence[RunningTrial]) -> None:
+        """Open the records of trials and give their jobs to free workers."""
+        for trial in trials:  # from here on they are given back, whatever happens
+            self._running[trial.job.number] = trial, None
+        for trial, run_id in zip(trials, self._observer.open_trials(trials), strict=True):
+            self._running[trial.job.number] = trial, run_id
+            self._pool.start(trial.job)
 
     def run_once(self, name: str, task: Callable[[], None]) -> None:
         """Run `task` unless a process of this study has done it, or is at it: then wait until it is done."""
         queue = self._store.task_queue()
         queue.queue(ProposedTrial({}, {}, {}), {TASK: name}, once=f"{TASK} {name}")
 
-        def begin() -> bool:
+        def begin(_: int) -> int:
             row = queue.claim(lambda waiting: waiting.user_attrs.get(TASK) == name)
             if row is None:
-                return False
+                return 0
             try:
                 task()
             except BaseException:
@@ -111,14 +122,14 @@ class Dispatcher:
                     queue.release(row.number)
                 raise
             queue.finish(row.number, {"state": "complete", "curve": []})
-            return True
+            return 1
 
         self.work_through(queue, begin)
 
-    def _launch_free_workers(self, store: StudyStore, begin: Callable[[], bool]) -> bool:
+    def _launch_free_workers(self, store: StudyStore, begin: Callable[[int], int]) -> bool:
         """Let free workers begin until one reports; return whether anything runs, here or elsewhere."""
         self._reclaim_orphans(store)
-        while self._pool.count_free() and begin():
+        while (free := self._pool.count_free()) and begin(1 if free < FEW else min(free, MOST_AT_ONCE)):
             if self._pool.has_events():  # what has ended meanwhile tells the next proposal something
                 break
         if self._running:
@@ -171,7 +182,19 @@ class Dispatcher:
             self._observer.discard_trial(trial.name)
             store.requeue(row, died)
 
-    def _handle_event(self, store: StudyStore, job: Job, event: Progress | End) -> None:
+    def _handle_events(self, store: StudyStore, frontier: Sequence[Point]) -> None:
+        """Handle what has happened since; all that ended is written together, also where an event raises."""
+        ended = dict[int, TrialOutcome]()
+        try:
+            for job, event in self._pool.events(frontier):
+                if outcome := self._handle_event(store, job, event):
+                    ended[job.number] = outcome
+        finally:
+            if ended:
+                self.write_outcomes(store, ended)
+
+    def _handle_event(self, store: StudyStore, job: Job, event: Progress | End) -> TrialOutcome | None:
+        """Handle an event; return the outcome of a trial that it has ended, to be written."""
         trial, _ = self._running[job.number]
         match event:
             case Progress(epoch=epoch, paid_seconds=paid_seconds):
@@ -180,40 +203,44 @@ class Dispatcher:
             case Crash(text=text):
                 error = text.strip().splitlines()[-1]
                 outcome = TrialOutcome(status="failed", reason=f"error of the program: {error}")
-                self.write_outcome(store, job.number, outcome)
+                self.write_outcomes(store, {job.number: outcome})
                 raise SearchStopped(
                     f"trial {trial.number} ended by an error of the program ({error}); the sweep stops, what "
                     f"it found is kept; repeat the trial with: {trial.command_line.command_line('run')}\n"
                     f"{text}"
                 )
             case Stoppage():
-                self._handle_stoppage(store, job.number, event)
+                return self._handle_stoppage(store, job.number, event)
             case TrialOutcome(status="refused", reason=reason):
                 raise SearchStopped(f"{reason} (trial {trial.number} is given back)")
             case TrialOutcome():
-                self.write_outcome(store, job.number, event)
+                return event
+        return None
 
-    def _handle_stoppage(self, store: StudyStore, number: int, stoppage: Stoppage) -> None:
+    def _handle_stoppage(self, store: StudyStore, number: int, stoppage: Stoppage) -> TrialOutcome | None:
         """Give the trial back, or let it fail where it may have ended its worker for the second time."""
         trial, _ = self._running[number]
         if not stoppage.is_innocent and store.is_last_death(number):
             twice = f"{stoppage.reason}, twice"
-            failed = TrialOutcome(status="failed", reason=twice, paid_seconds=stoppage.paid_seconds)
-            self.write_outcome(store, number, failed)
-            return
+            return TrialOutcome(status="failed", reason=twice, paid_seconds=stoppage.paid_seconds)
         store.note_spent(number, stoppage.paid_seconds)
         with signals.hold_back():
             self._give_back(store, number, died=not stoppage.is_innocent)
         self._observer.show_loss(trial, stoppage.reason, stoppage.paid_seconds)
         self._results = None
+        return None
 
-    def write_outcome(self, store: StudyStore, number: int, outcome: TrialOutcome) -> None:
-        """Write the record first, then the study: its row is what makes a trial count."""
+    def write_outcomes(self, store: StudyStore, outcomes: Mapping[int, TrialOutcome]) -> None:
+        """Write the records first, then the study: its rows are what makes trials count."""
         with signals.hold_back():
-            trial, run_id = self._running.pop(number)
-            self._observer.close_trial(trial, run_id, outcome)
-            row = make_outcome(trial.command_line, run_id, outcome, self._spec.space.keys)
-            if not store.finish(number, row):
-                self._observer.discard_trial(trial.name)
+            ended = {number: EndedTrial(*self._running.pop(number), end) for number, end in outcomes.items()}
+            self._observer.close_trials(list(ended.values()))
+            keys = self._spec.space.keys
+            rows = {
+                number: make_outcome(end.trial.command_line, end.run_id, end.outcome, keys)
+                for number, end in ended.items()
+            }
+            for number in rows.keys() - store.finish_all(rows):
+                self._observer.discard_trial(ended[number].trial.name)
         self._results = None
         self._observer.show_results(self.results)

@@ -13,7 +13,8 @@ from mlflow import MlflowClient
 
 from pipeline.processes import HEARTBEAT_SECONDS, RepeatingThread
 from pipeline.tracking import mlflow_runs
-from pipeline.tracking.runs import owner_tags
+from pipeline.tracking.runs import bulk_runs, owner_tags
+from pipeline.tracking.runs.bulk_runs import RunChange
 
 JOIN_SECONDS = 5.0
 
@@ -50,8 +51,14 @@ class RunLease:
 
         Where a thousand short trials run, most have ended before their lease has to be renewed.
         """
-        for run_id, renew_at in tuple(self._renew_at.items()):
-            if time.monotonic() < renew_at:
-                continue
-            with suppress(Exception):  # deleted, or the store is away for a moment: try again
-                mlflow_runs.set_tags(self._client, run_id, owner_tags.make_owner_tags())
+        now = time.monotonic()
+        due = [run_id for run_id, renew_at in tuple(self._renew_at.items()) if now >= renew_at]
+        if not due:
+            return
+        tags = owner_tags.make_owner_tags()
+        with suppress(Exception):  # the store is away for a moment: try again
+            if bulk_runs.change_runs(self._client, [RunChange(run_id, tags) for run_id in due]):
+                return
+        for run_id in due:
+            with suppress(Exception):  # deleted, or the store is still away
+                mlflow_runs.set_tags(self._client, run_id, tags)

@@ -1,0 +1,1 @@
+"""Several suggestions from one fit of the surrogates."""

@@ -1,0 +1,46 @@
+"""Several suggestions from one fit: what is expected of one tells the next."""
+
+import numpy as np
+
+from pipeline.frontier_sampler.encoding import make_key
+from pipeline.frontier_sampler.suggest import Suggester
+from pipeline.frontier_sampler.surrogate import Kernel, Posterior
+from tests.frontier_sampler.test_suggest import EPOCHS, SPACE, distance_from_the_best, played
+
+
+def test_what_is_expected_makes_surer_as_a_new_fit_would() -> None:
+    draw = np.random.default_rng(0)
+    features, targets = draw.random((30, 3)), draw.random(30)
+    settings, last = draw.random((5, 2)), np.array([0.0, 0.5, 1.0])
+    kernel = Kernel(1.3, 0.02, (0.4, 0.8, 0.6))
+    fitted = Posterior(kernel, features, targets)
+    expectations = fitted.expect_on_grid(settings, last, 2)
+    mean, deviation = fitted.predict_grid(settings, last)
+    assert np.allclose(expectations.deviation, deviation)
+    for row, column in ((1, 2), (4, 0)):
+        expectations.expect(row, column)
+        features = np.concatenate([features, [[*settings[row], last[column]]]])
+        targets = np.append(targets, mean[row, column])
+    anew = Posterior(kernel, features, targets)
+    refitted = anew.predict_grid(settings, last)[1]
+    assert np.allclose(expectations.deviation / fitted.std, refitted / anew.std, atol=1e-6)
+    assert (expectations.deviation < deviation).all()
+
+
+def test_many_suggestions_are_begun_by_that_of_one_and_differ() -> None:
+    trials = played(40, seed=0)[:30]
+    one = Suggester(SPACE, EPOCHS, seed=0).suggest(trials, 30)
+    proposer = Suggester(SPACE, EPOCHS, seed=0)
+    assert proposer.suggest_many(trials, 30, 1) == [one]
+    many = proposer.suggest_many(trials, 30, 24)
+    assert many[0] == one
+    assert len({make_key(each.params) for each in many}) == len(many) == 24
+    assert {each.epochs in EPOCHS.rungs for each in many} == {True}
+    kinds = {(each.params["kind"], round(distance_from_the_best(each.params))) for each in many}
+    assert len(kinds) > 1  # not all in one corner: what the first will tell is not asked again
+
+
+def test_many_end_where_the_space_does() -> None:
+    listed = [{"kind": "b", "hidden": hidden} for hidden in (8, 16, 32)]
+    many = Suggester(SPACE, EPOCHS, seed=0, listed=listed).suggest_many([], 0, 9)
+    assert [each.exhausted for each in many] == [False, False, False, True]
