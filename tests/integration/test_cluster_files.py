@@ -87,9 +87,18 @@ def test_the_batch_file_starts_a_closed_cluster_and_the_sweep_in_it(allocation: 
     assert re.fullmatch("RAY_AUTH_TOKEN=[0-9a-f]{64}", token)
     assert token not in submit(), "each allocation has a token of its own"
     assert {"RAY_AUTH_MODE=token", "RAY_USAGE_STATS_ENABLED=0", "RAY_worker_niceness=0"} < {*environment}
+    assert "RAY_TMPDIR=/tmp/fulcrum-70123" in environment
     words = environment[environment.index("python") + 1 :]
     assert words[:5] == ["-m", "pipeline", "sweep", "cluster=ray", f"cluster.address={address}"]
     assert words[5:] == ["data=mnist", "device=gpu", "search.space=[model.hidden=4,8]"]
+
+
+def test_the_exit_code_of_a_batch_job_is_that_of_the_sweep(
+    allocation: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "venv" / "bin" / "python").write_text("#!/bin/bash\nexit 2\n")
+    done = subprocess.run(["bash", DOCS / "fulcrum.sbatch"], env=allocation, check=False, timeout=60)
+    assert done.returncode == 2
 
 
 def test_a_batch_job_whose_environment_is_missing_says_so(allocation: dict[str, str]) -> None:
@@ -127,9 +136,38 @@ def test_the_ray_job_is_closed_and_gives_the_stores_to_the_head_alone() -> None:
     secret = {entry["name"] for entry in head["env"] if "valueFrom" in entry}
     assert secret == {"MLFLOW_TRACKING_URI", "FULCRUM_STORAGE"}
     assert not secret & {entry["name"] for entry in worker["env"]}
-    assert "search.storage=$FULCRUM_STORAGE" in job["spec"]["entrypoint"]
+    words = pass_to_head(job["spec"]["entrypoint"], {"FULCRUM_STORAGE": "postgresql://me:x@db/fulcrum"})
+    assert words[:4] == ["python", "-m", "pipeline", "sweep"]
+    assert words[-1] == "search.storage=postgresql://me:x@db/fulcrum"
     volumes = cluster["headGroupSpec"]["template"]["spec"]["volumes"]
     assert volumes[0]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+
+
+def pass_to_head(entrypoint: str, environment: dict[str, str]) -> list[str]:
+    """Return the words of a RayJob's command as the head starts them.
+
+    A shell of the pod that submits reads the line, `ray job submit` writes its words as one line again, and
+    a shell of the head, which alone has the environment, reads that.
+    """
+    submitted = subprocess.check_output(["bash", "-c", f"printf '%s\\0' {entrypoint}"], text=True, env={})
+    line = subprocess.list2cmdline(submitted.split("\0")[:-1])
+    started = subprocess.check_output(["sh", "-c", f"printf '%s\\0' {line}"], text=True, env=environment)
+    return started.split("\0")[:-1]
+
+
+def test_the_image_of_the_pods_has_what_the_job_runs() -> None:
+    lines = (DOCS / "Dockerfile").read_text().splitlines()
+    ignored = (CHECKOUT / ".dockerignore").read_text().split()
+    for line in lines:
+        if line.startswith("COPY "):
+            for source in line.split()[1:-1]:
+                assert (CHECKOUT / source).exists()
+                assert f"!{source}" in ignored, "a build does not see what .dockerignore leaves out"
+    hashed = [line for line in lines if "--require-hashes" in line]
+    (default,) = [line for line in lines if "ray[default]" in line]
+    assert f"ray[default]=={read_pin('ray', 'requirements-ray.txt')}'" in default
+    assert hashed, "the rest is pinned with hashes"
+    assert default not in hashed, "pip wants a hash of each package of a command, or of none"
 
 
 def read_compose() -> dict[str, Any]:
