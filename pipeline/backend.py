@@ -32,7 +32,11 @@ def silent_stderr() -> Iterator[None]:
 
 if os.path.expanduser("~").startswith("~"):
     # Keras would make a folder called "~" in the working folder.
-    os.environ.setdefault("KERAS_HOME", os.path.join(tempfile.gettempdir(), f"keras-{os.getuid()}"))
+    try:
+        folder = tempfile.gettempdir()
+    except OSError:  # none can be written: Keras does without
+        folder = "/tmp"
+    os.environ.setdefault("KERAS_HOME", os.path.join(folder, f"keras-{os.getuid()}"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with silent_stderr():
     import keras

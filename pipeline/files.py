@@ -12,6 +12,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
+import psutil
+
 from pipeline.errors import BadInput
 from pipeline.processes import ProcessOwner, is_free
 
@@ -75,11 +77,29 @@ def own_temporary_folder() -> Iterator[None]:
 
 
 def _remove_temporary_folder(folder: str) -> None:
-    """Remove a folder now, or where `multiprocessing` keeps files there after those: it does so at exit."""
-    if any(Path(folder).glob("pymp-*")):
+    """Remove a folder now, or where a library keeps files there after those, which it removes at exit.
+
+    `multiprocessing` does, and matplotlib of a user without a home folder that can be written.
+    """
+    if any(path for name in ("pymp-*", "matplotlib-*") for path in Path(folder).glob(name)):
         Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)  # its own has -100
     else:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_temporary_folder() -> None:
+    """Check that temporary files can be written somewhere: no library is imported without.
+
+    Raises:
+        BadInput: nowhere.
+    """
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        value = os.environ.get("TMPDIR") or "none, and no /tmp that is"
+        raise BadInput(
+            f"TMPDIR must be a folder that can be written and has room, got {value}; set TMPDIR=..."
+        ) from None
 
 
 def get_shared_folder() -> Path:
@@ -137,6 +157,34 @@ def list_code_files(name: str) -> list[Path]:
     if not folders and (file := getattr(module, "__file__", None)):
         return [Path(file)]
     return [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+
+
+NETWORK_SYSTEMS: tuple[str, ...] = (
+    "nfs",
+    "cifs",
+    "smb",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "ceph",
+    "afs",
+    "glusterfs",
+    "fuse.sshfs",
+)
+NETWORK_SYSTEMS += ("fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.juicefs", "panfs", "wekafs", "9p")
+"""How the names of file systems begin that several machines may share, in /proc/self/mounts."""
+
+
+def find_network_system(path: Path) -> str:
+    """Return the kind of the network file system on which a path lies, such as nfs4; "" for a local disk."""
+    resolved = os.path.realpath(path)
+    mounts = [
+        mount
+        for mount in psutil.disk_partitions(all=True)
+        if resolved == mount.mountpoint or resolved.startswith(mount.mountpoint.rstrip("/") + "/")
+    ]
+    kind = str(max(mounts, key=lambda mount: len(mount.mountpoint)).fstype) if mounts else ""
+    return kind if kind.startswith(NETWORK_SYSTEMS) else ""
 
 
 def expand_home(path: str) -> Path:

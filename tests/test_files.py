@@ -8,16 +8,20 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import BinaryIO
 
 import pytest
 
 from pipeline import files
+from pipeline.cli.sweep.opening import explain_network_file
 from pipeline.errors import BadInput
 from pipeline.files import (
     DRAFT_LEASE_SECONDS,
     DRAFT_PREFIX,
+    check_temporary_folder,
     expand_home,
+    find_network_system,
     get_shared_folder,
     make_draft_path,
     own_temporary_folder,
@@ -124,17 +128,50 @@ def test_temporary_files_of_a_process_killed_meanwhile_go_at_the_end(
     assert list(tmp_path.iterdir()) == [being_made]
 
 
-def test_files_of_multiprocessing_go_after_it_has_removed_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """It prints a traceback at exit where the socket of its fork server is gone already."""
+@pytest.mark.parametrize("name", ["pymp-socket", "matplotlib-x1"])
+def test_files_of_a_library_go_after_it_has_removed_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It prints a traceback at exit where its folder is gone already."""
     later: list[tuple[str, int]] = []
     monkeypatch.setattr(
         files, "Finalize", lambda _obj, _call, args, exitpriority: later.append((args[0], exitpriority))
     )
     with own_temporary_folder():
         folder = Path(tempfile.gettempdir())
-        (folder / "pymp-socket").mkdir()
+        (folder / name).mkdir()
     assert later == [(str(folder), -200)]
     assert folder.is_dir()
     shutil.rmtree(folder)
+
+
+def test_where_no_temporary_file_can_be_written_that_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    check_temporary_folder()
+    monkeypatch.setattr(tempfile, "gettempdir", find_none)
+    monkeypatch.setenv("TMPDIR", "/scratch/7")
+    with pytest.raises(
+        BadInput, match=r"^TMPDIR must be a folder that .*, got /scratch/7; set TMPDIR=\.\.\.$"
+    ):
+        check_temporary_folder()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/me/studies.db", "nfs4"),
+        ("/home/local/studies.db", ""),
+        ("/homes/studies.db", ""),
+        ("/data/sub/studies.db", "lustre"),
+        ("/studies.db", ""),
+    ],
+)
+def test_a_network_file_system_is_told_from_a_local_one(
+    path: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {"/": "overlay", "/home": "nfs4", "/home/local": "ext4", "/data": "lustre"}
+    mounts = [SimpleNamespace(mountpoint=place, fstype=fstype) for place, fstype in places.items()]
+    monkeypatch.setattr(files.psutil, "disk_partitions", lambda **_: mounts)
+    assert find_network_system(Path(path)) == kind
+    told = explain_network_file(f"sqlite:///{path}")
+    assert told.startswith(f"{path} is on a network file system ({kind})") if kind else told == ""

@@ -8,6 +8,7 @@ from pipeline.cli import help
 from pipeline.cli.explain import composed
 from pipeline.cli.loops import words as loop_words
 from pipeline.errors import BadSetting
+from pipeline.files import check_temporary_folder
 
 MODULES = {
     "run": "stages.run",
@@ -41,4 +42,6 @@ def run(command: str, words: Sequence[str]) -> None:
         print(composed.format_composed(command, words))
         return
     loop_words.check_command(command, words)
+    if command != "doctor":  # which says so among the rest
+        check_temporary_folder()
     import_module(f"pipeline.cli.{MODULES[command]}").run(words)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.hardware import cpu_cores
+from pipeline.hardware.cpu_quota import GROUPS, PROC, find_quota, read_throttled_seconds
 from pipeline.hardware.energy import Gauge
 
 TICK_SECONDS = 0.01
@@ -87,12 +88,11 @@ class ReadingSource(Protocol):
 class KernelCounters:
     """The counters that the kernel keeps for the running process."""
 
-    def __init__(
-        self, gauge: Gauge, cores: int, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")
-    ) -> None:
+    def __init__(self, gauge: Gauge, cores: int, proc: Path = PROC, groups: Path = GROUPS) -> None:
         """`cores`: CPU cores that the trial holds, 0 on a GPU; `gauge`: knows who else is on the GPU."""
         self._gauge, self._cores, self._proc = gauge, cores, proc
-        self._quota = find_quota_file(proc, groups)
+        quota = find_quota(proc, groups)
+        self._quota_file = quota.file if quota else None
 
     def read(self) -> Reading:
         idle, stolen = read_idle_seconds(self._proc, self._cores) or (None, 0.0)
@@ -103,7 +103,7 @@ class KernelCounters:
             idle=idle,
             delayed=sum(delays.values()) if delays else None,
             stolen=stolen,
-            throttled=read_throttled_seconds(self._quota),
+            throttled=read_throttled_seconds(self._quota_file),
             threads=frozenset(delays),
             strangers=self._gauge.strangers(),
         )
@@ -135,33 +135,3 @@ def read_delays(proc: Path) -> dict[int, float]:
             with suppress(OSError, IndexError, ValueError), open(path, "rb", buffering=0) as file:
                 delays[int(thread)] = int(file.read().split()[1]) * 1e-9
     return delays
-
-
-def find_quota_file(proc: Path, groups: Path) -> Path | None:
-    """Return the file that says how long this process' control group was throttled; None: it has no quota.
-
-    Control groups version 2 have one folder of all kinds of limits, version 1 a folder `cpu`.
-    """
-    with suppress(OSError, ValueError):
-        for row in (proc / "self/cgroup").read_text().splitlines():
-            _, kinds, group = row.split(":", 2)
-            if not kinds or "cpu" in kinds.split(","):
-                folder = groups / ("cpu" if kinds else "") / group.lstrip("/")
-                if _has_quota(folder):
-                    return folder / "cpu.stat"
-    return None
-
-
-def _has_quota(folder: Path) -> bool:
-    for name, unlimited in (("cpu.max", "max"), ("cpu.cfs_quota_us", "-1")):
-        with suppress(OSError, IndexError):
-            return (folder / name).read_text().split()[0] != unlimited
-    return False
-
-
-def read_throttled_seconds(file: Path | None) -> float:
-    """Return the seconds so far that a quota kept threads of the group off their cores; 0 without one."""
-    with suppress(OSError, ValueError):
-        rows = dict(row.split() for row in file.read_text().splitlines()) if file else {}
-        return int(rows.get("throttled_usec", 0)) * 1e-6 + int(rows.get("throttled_time", 0)) * 1e-9
-    return 0.0

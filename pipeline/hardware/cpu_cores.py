@@ -4,6 +4,7 @@ A core is claimed by a lock on a file in a folder of the user's; the kernel rele
 ends, however it ends. Where the system cannot bind a process to cores (macOS, Windows), nothing is claimed.
 """
 
+import math
 import os
 import time
 from contextlib import suppress
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.errors import BadDevice
 from pipeline.files import get_shared_folder
+from pipeline.hardware.cpu_quota import find_quota
 
 try:
     import fcntl
@@ -40,6 +43,33 @@ _claim: CoreClaim | None = None
 def get_claimed_cores() -> tuple[int, ...]:
     """Return the numbers of the cores that this process has claimed; () if none."""
     return _claim.cores if _claim and _claim.pid == os.getpid() else ()
+
+
+def count_usable_cores() -> int:
+    """Count the cores that this process may use: of the machine, of a batch job, by the quota of a container.
+
+    Those that it has claimed and those that it has not.
+    """
+    if _claim:
+        cores = len(_claim.allowed)
+    else:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = find_quota()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota.cores)))
+
+
+def check_threads(threads: int) -> None:
+    """Check that a trial can compute on as many cores as it pays for.
+
+    Raises:
+        BadDevice: this process may use fewer.
+    """
+    cores = count_usable_cores()
+    if threads > cores:
+        raise BadDevice(
+            f"device.threads must be at most {cores}, the cores that this process may use, got {threads}; "
+            f"ask for more (sbatch --cpus-per-task, a container's CPU limit), or use device.threads={cores}"
+        )
 
 
 def claim_cores(count: int, folder: Path | None = None) -> tuple[int, ...]:

@@ -2,8 +2,6 @@
 
 import os
 import platform
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,10 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import BadDevice, BadSetting
-from pipeline.hardware import cpu_cores, gpus
+from pipeline.hardware import cpu_cores, gpus, unseen_gpus
 from pipeline.settings.measuring import Device, DeviceKind
 
-_REMEDY = "install TensorFlow's CUDA libraries with: pip install -r requirements-gpu.txt"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """Variables that libraries read when they are imported: how many threads to begin."""
 SHARE = "FULCRUM_GPU_SHARE"
@@ -41,6 +38,15 @@ class ClaimedDevice:
     def held(self) -> float:
         """Return how many devices are paid for: a part of one where several trials share it."""
         return self.count
+
+    def check(self) -> None:
+        """Check that this process may use as many cores as are paid for.
+
+        Raises:
+            BadDevice: see `cpu_cores.check_threads`.
+        """
+        if self.kind == "cpu":
+            cpu_cores.check_threads(self.count)
 
     @property
     def further(self) -> tuple[str, ...]:
@@ -82,8 +88,8 @@ def claim_device(device: Device, pin: bool = False) -> ClaimedDevice:
     elif visible := tf.config.list_physical_devices("GPU"):
         return _claim_gpus(visible, device.count)
     if device.kind is DeviceKind.gpu:
-        remedy = _REMEDY if _has_nvidia_driver() else "use device=cpu or device=auto"
-        raise BadDevice(f"device=gpu needs a GPU that TensorFlow sees, got none; {remedy}")
+        why = _explain_unseen() if unseen_gpus.has_nvidia_driver() else "use device=cpu or device=auto"
+        raise BadDevice(f"device=gpu needs a GPU that TensorFlow sees, got none; {why}")
     return _claim_cores(device, pin)
 
 
@@ -94,15 +100,17 @@ def claim_plain_device(device: Device, pin: bool = False) -> ClaimedDevice:
     `pin`: see `claim_device`.
 
     Raises:
-        BadDevice: a GPU was asked for, and NVIDIA's driver names none.
+        BadDevice: GPUs were asked for, and NVIDIA's driver names none or fewer.
     """
     if device.kind is DeviceKind.gpu:
         if pin and device.pin:
             gpus.claim_gpus(device.count)
-        name = _read_gpu_name()
-        if name is None:
-            raise BadDevice("device=gpu needs a GPU that nvidia-smi names, got none; use device=cpu")
-        return _make_gpu(name, device.count)
+        names = _list_gpu_names()
+        if not names:
+            why = unseen_gpus.explain_hidden(gpus.load_nvml()) or "use device=cpu"
+            raise BadDevice(f"device=gpu needs a GPU that NVIDIA's driver names, got none; {why}")
+        _check_count(device.count, len(names), "that are of one kind and may be used")
+        return _make_gpu(names[0], device.count)
     if pin:
         os.environ[gpus.VISIBLE] = "-1"
     limit_threads(device.threads)
@@ -131,35 +139,41 @@ def _claim_cores(device: Device, pin: bool) -> ClaimedDevice:
     return ClaimedDevice("cpu", name, device.threads, "/CPU:0", cpu_cores.get_claimed_cores())
 
 
-def _read_gpu_name() -> str | None:
-    """Return what NVIDIA's driver calls the first GPU that this process may use; None: there is none."""
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip() or "-1"
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader", f"--id={first}"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None
+def _list_gpu_names() -> list[str]:
+    """List what NVIDIA's driver calls the GPUs that this process may use; [] where there are none."""
+    return [gpu.name for gpu in gpus.list_usable_gpus(gpus.load_nvml())]
+
+
+def _check_count(count: int, available: int, which: str) -> None:
+    if count > available:
+        raise BadDevice(f"device.count must be at most {available}, the GPUs {which}, got {count}")
 
 
 def explain_unused_gpu(device: Device) -> str | None:
     """Return one line where a loop of the user's own gets the CPU because nobody said which device."""
-    if device.kind is not DeviceKind.auto or _read_gpu_name() is None:
+    if device.kind is not DeviceKind.auto or not _list_gpu_names():
         return None
     return "a GPU is here, but a loop of your own gets it only with device=gpu, so the CPU trains"
 
 
-def explain_unseen_gpu() -> str | None:
-    """Return one line with the remedy where an NVIDIA driver is present but TensorFlow sees no GPU."""
+def explain_unseen_gpu(kind: DeviceKind = DeviceKind.auto) -> str | None:
+    """Return one line with the remedy where an NVIDIA driver is here but TensorFlow sees no GPU.
+
+    None for `device=cpu`: whoever asks for the CPU misses nothing.
+    """
     from pipeline.backend import tf
 
-    if not _has_nvidia_driver() or tf.config.list_physical_devices("GPU"):
+    if kind is DeviceKind.cpu or not unseen_gpus.has_nvidia_driver():
         return None
-    return f"an NVIDIA driver is here but TensorFlow sees no GPU, so the CPU trains; {_REMEDY}"
+    if tf.config.list_physical_devices("GPU"):
+        return None
+    return f"an NVIDIA driver is here but TensorFlow sees no GPU, so the CPU trains; {_explain_unseen()}"
 
 
-def _has_nvidia_driver() -> bool:
-    return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia").exists()
+def _explain_unseen() -> str:
+    from pipeline.backend import tf
+
+    return unseen_gpus.explain_unseen(gpus.load_nvml(), tf.sysconfig.get_build_info().get("cuda_version"))
 
 
 def _set_threads(threads: int) -> None:
@@ -184,10 +198,7 @@ def _count_gpus(count: int) -> str:
 def _claim_gpus(visible: Sequence[object], count: int) -> ClaimedDevice:
     from pipeline.backend import tf
 
-    if count > len(visible):
-        raise BadDevice(
-            f"device.count must be at most {len(visible)}, the GPUs that TensorFlow sees, got {count}"
-        )
+    _check_count(count, len(visible), "that TensorFlow sees")
     try:
         tf.config.set_visible_devices(list(visible[:count]), "GPU")
     except RuntimeError:

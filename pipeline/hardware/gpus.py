@@ -3,15 +3,18 @@
 CUDA shows a process the GPUs of CUDA_VISIBLE_DEVICES, which it reads when it is first asked; so a GPU is
 taken before that, by its UUID, which neither other orders of counting nor a restart change. A slice of a GPU
 (MIG) has a UUID of its own and is a device like any other. A GPU is claimed as a core is, see `cpu_cores`.
-Where NVML (package nvidia-ml-py) cannot be asked, nothing is claimed and TensorFlow's first GPU is taken.
+NVML (package nvidia-ml-py) is asked, without it the program nvidia-smi. Where neither answers, nothing is
+claimed and TensorFlow's first GPU is taken.
 """
 
 import importlib
 import os
+import re
+import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +55,12 @@ def load_nvml() -> Any:
 
 
 def list_gpus(library: Any, visible: str | None = None) -> list[Gpu]:
-    """List the GPUs and slices that CUDA shows this process; [] where NVML cannot be asked.
+    """List the GPUs and slices that CUDA shows this process; [] where nobody can be asked.
 
-    `library`: pynvml or a replay of it; `visible`: as in CUDA_VISIBLE_DEVICES, numbers or UUIDs; None: all.
+    `library`: pynvml or a replay of it, None: nvidia-smi is asked; `visible`: as in CUDA_VISIBLE_DEVICES,
+    numbers or UUIDs; None: all.
     """
-    if library is None:
-        return []
-    try:
-        library.nvmlInit()
-        devices = list(_list_all(library))
-    except library.NVMLError:  # no driver
-        return []
+    devices = _list_by_program() if library is None else _list_all(library)
     if visible is None:
         return [gpu for _, gpu in devices]
     words = [word.strip() for word in visible.split(",")]
@@ -77,33 +75,68 @@ def list_gpus(library: Any, visible: str | None = None) -> list[Gpu]:
 
 def _is_meant(word: str, number: int, gpu: Gpu) -> bool:
     """Return whether a word of CUDA_VISIBLE_DEVICES means a GPU: its number, its UUID or how that begins."""
-    return number == int(word) if word.isdigit() else bool(word) and gpu.uuid.startswith(word)
+    return number == int(word) if word.isdecimal() else bool(word) and gpu.uuid.startswith(word)
 
 
-def _list_all(library: Any) -> Iterator[tuple[int, Gpu]]:
-    """Yield each device with the number of its GPU; the slices of a GPU that is cut stand for it."""
-    for number in range(library.nvmlDeviceGetCount()):
-        handle = library.nvmlDeviceGetHandleByIndex(number)
-        slices = list(_list_slices(library, handle))
-        for device_handle in slices or [handle]:
-            yield (
-                number,
-                Gpu(
-                    _text(library.nvmlDeviceGetUUID(device_handle)),
-                    _text(library.nvmlDeviceGetName(device_handle)),
-                ),
-            )
-
-
-def _list_slices(library: Any, handle: Any) -> Iterator[Any]:
+def _list_all(library: Any) -> list[tuple[int, Gpu]]:
+    """List each device with the number of its GPU; the slices of a GPU that is cut stand for it."""
+    devices: list[tuple[int, Gpu]] = []
     try:
-        is_cut = library.nvmlDeviceGetMigMode(handle)[0]
-        limit = library.nvmlDeviceGetMaxMigDeviceCount(handle) if is_cut else 0
+        library.nvmlInit()
+        count = library.nvmlDeviceGetCount()
+    except library.NVMLError:  # no driver
+        return devices
+    for number in range(count):
+        with suppress(library.NVMLError):  # one that has fallen off the bus hides no other
+            handle = library.nvmlDeviceGetHandleByIndex(number)
+            slices = list_slices(library, handle)
+            handles = [handle] if slices is None else slices
+            devices += [(number, _describe(library, device)) for device in handles]
+    return devices
+
+
+def _describe(library: Any, device: Any) -> Gpu:
+    return Gpu(_text(library.nvmlDeviceGetUUID(device)), _text(library.nvmlDeviceGetName(device)))
+
+
+@cache
+def _ask_program() -> str:
+    """Return what `nvidia-smi -L` says; "" where it is not here, or finds no driver."""
+    command = ["nvidia-smi", "-L"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout
+
+
+def _list_by_program() -> list[tuple[int, Gpu]]:
+    """List what `_list_all` does, by nvidia-smi: lines of GPUs, below each those of its slices."""
+    devices: list[tuple[int, Gpu]] = []
+    for line in _ask_program().splitlines():
+        if match := re.match(r"GPU (\d+): (.+) \(UUID: (.+)\)", line):
+            card = int(match[1]), Gpu(match[3], match[2])
+            devices.append(card)
+        elif devices and (match := re.match(r"\s+(MIG \S+)\s.*\(UUID: (.+)\)", line)):
+            if devices[-1] == card:
+                devices.pop()
+            devices.append((card[0], Gpu(match[2], f"{card[1].name} {match[1]}")))
+    return devices
+
+
+def list_slices(library: Any, handle: Any) -> list[Any] | None:
+    """List the slices (MIG) of a GPU; None where it is whole. One that is to be cut and is not has none."""
+    try:
+        if not library.nvmlDeviceGetMigMode(handle)[0]:
+            return None
+        limit = library.nvmlDeviceGetMaxMigDeviceCount(handle)
     except library.NVMLError:  # no GPU of that kind
-        return
+        return None
+    slices = []
     for index in range(limit):
         with suppress(library.NVMLError):  # no slice of this number
-            yield library.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
+            slices.append(library.nvmlDeviceGetMigDeviceHandleByIndex(handle, index))
+    return slices
 
 
 def _text(value: str | bytes) -> str:
@@ -117,13 +150,18 @@ def list_usable_gpus(library: Any) -> list[Gpu]:
 
 
 def check_workers(workers: int, count: int = 1, library: Any = None) -> None:
-    """Check that each worker can have `count` GPUs of its own, as far as NVML can be asked.
+    """Check that each worker can have `count` GPUs of its own.
 
     Raises:
-        BadSetting: there are fewer.
+        BadSetting: there are fewer, or nobody can tell them apart.
     """
     library = library or load_nvml()
     gpus = list_usable_gpus(library)
+    if not gpus and workers > 1:
+        raise BadSetting(
+            f"search.workers must be 1 where neither NVML nor nvidia-smi can tell GPUs apart, got {workers}; "
+            "pip install -r requirements-gpu.txt, or use search.workers=1"
+        )
     if gpus and workers * count > len(gpus):
         others = len(list_gpus(library, os.environ.get(VISIBLE))) - len(gpus)
         kind = f"{gpus[0].name}{' (others are another device)' if others else ''}"
@@ -137,7 +175,7 @@ def check_workers(workers: int, count: int = 1, library: Any = None) -> None:
 def claim_gpus(count: int = 1, library: Any = None, folder: Path | None = None) -> tuple[Gpu, ...]:
     """Take GPUs that no other trial of this user has, and let CUDA show this process those alone.
 
-    The first time counts: CUDA looks once. (), and all stays as it is, where NVML cannot be asked, or too
+    The first time counts: CUDA looks once. (), and all stays as it is, where nobody can be asked, or too
     many stay taken for `PATIENCE_SECONDS`. `folder`: of the lock files.
     """
     global _claim

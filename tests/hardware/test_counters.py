@@ -80,41 +80,6 @@ def test_a_machine_without_counters_tells_nothing(
             monkeypatch.delattr(os, "sched_getaffinity", raising=False)
 
 
-GROUPS = {
-    "version 2": ("0::/\n", "", "cpu.max", "50000 100000", "usage_usec 9\nthrottled_usec 1500000\n"),
-    "version 2, in a group": ("0::/a/b\n", "a/b", "cpu.max", "1 2", "throttled_usec 1500000\n"),
-    "version 1": (
-        "4:memory:/m\n3:cpu,cpuacct:/a\n0::/\n",
-        "cpu/a",
-        "cpu.cfs_quota_us",
-        "50000",
-        "nr_periods 5\nthrottled_time 1500000000\n",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", GROUPS)
-def test_what_a_quota_withholds_is_read_where_there_is_one(tmp_path: Path, case: str) -> None:
-    rows, group, name, quota, stat = GROUPS[case]
-    (tmp_path / "self").mkdir()
-    (tmp_path / "self/cgroup").write_text(rows)
-    folder = tmp_path / "groups" / group
-    folder.mkdir(parents=True)
-    (folder / "cpu.stat").write_text(stat)
-    (folder / name).write_text(f"{quota}\n")
-    found = counters.find_quota_file(tmp_path, tmp_path / "groups")
-    assert counters.read_throttled_seconds(found) == 1.5
-    (folder / name).write_text("max 100000\n" if name == "cpu.max" else "-1\n")
-    assert counters.find_quota_file(tmp_path, tmp_path / "groups") is None
-
-
-@pytest.mark.parametrize("stat", [None, "", "throttled_usec\n", "throttled_usec x\n"])
-def test_a_quota_file_that_cannot_be_read_tells_nothing(tmp_path: Path, stat: str | None) -> None:
-    if stat is not None:
-        (tmp_path / "cpu.stat").write_text(stat)
-    assert counters.read_throttled_seconds(tmp_path / "cpu.stat") == 0.0
-
-
 def test_this_machine_counts_time_forward() -> None:
     readings = KernelCounters(SilentGauge(), 1)
     before = readings.read()

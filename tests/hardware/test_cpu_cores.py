@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import BadDevice
 from pipeline.hardware import cpu_cores
 from pipeline.hardware.cpu_cores import CoreTicks
+from pipeline.hardware.cpu_quota import CpuQuota
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be bound here")
 
@@ -20,6 +22,23 @@ held = cores.claim_cores(int(sys.argv[2]), Path(sys.argv[1]))
 print(*held, "|", *sorted(os.sched_getaffinity(0)), flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.mark.parametrize(
+    ("allowed", "quota", "cores"),
+    [({0, 1, 2, 3}, None, 4), ({0, 1, 2, 3}, 1.5, 2), ({2}, 3.0, 1), ({0, 1}, 0.3, 1)],
+)
+def test_a_trial_has_no_more_cores_than_its_process(
+    allowed: set[int], quota: float | None, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu_cores, "_claim", None)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: allowed)
+    monkeypatch.setattr(cpu_cores, "find_quota", lambda: quota and CpuQuota(quota, Path("cpu.stat")))
+    cpu_cores.check_threads(cores)
+    with pytest.raises(
+        BadDevice, match=rf"^device\.threads must be at most {cores}, .* got {cores + 1}; ask"
+    ):
+        cpu_cores.check_threads(cores + 1)
 
 
 class Trial:

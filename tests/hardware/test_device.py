@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pipeline.backend import tf
 from pipeline.errors import BadDevice, BadSetting
-from pipeline.hardware import cpu_cores, device
+from pipeline.hardware import cpu_cores, device, unseen_gpus
+from pipeline.hardware import gpus as nvidia
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.hardware.energy import SilentGauge
+from pipeline.hardware.gpus import VISIBLE, Gpu
 from pipeline.hardware.stopwatch import Stopwatch
 from pipeline.measures import Seconds
 from pipeline.settings.measuring import Device, DeviceKind
@@ -28,7 +31,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch, shown: list[object]) -> list[str]:  # 
     """What TensorFlow sees, and no NVIDIA driver."""
     seen: list[str] = []
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: seen)
-    monkeypatch.setattr(device, "_has_nvidia_driver", lambda: False)
+    monkeypatch.setattr(unseen_gpus, "has_nvidia_driver", lambda: False)
     return seen
 
 
@@ -93,18 +96,23 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         BadDevice, match=r"^device=gpu needs a GPU .*, got none; use device=cpu or device=auto$"
     ):
         device.claim_device(Device(DeviceKind.gpu, 1, False, 1))
-    monkeypatch.setattr(device, "_has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(unseen_gpus, "has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(unseen_gpus, "DRIVER_FILES", (Path("/dev/null"),))
+    monkeypatch.delenv(VISIBLE, raising=False)
     with pytest.raises(BadDevice, match=r"got none; install .* requirements-gpu.txt$"):
         device.claim_device(Device(DeviceKind.gpu, 1, False, 1))
 
 
 def test_a_driver_without_a_visible_gpu_is_told(gpus: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.explain_unseen_gpu() is None
-    monkeypatch.setattr(device, "_has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(unseen_gpus, "has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(unseen_gpus, "DRIVER_FILES", (Path("/dev/null"),))
+    monkeypatch.delenv(VISIBLE, raising=False)
     warning = device.explain_unseen_gpu()
     assert warning is not None
     assert "\n" not in warning
     assert "requirements-gpu.txt" in warning
+    assert device.explain_unseen_gpu(DeviceKind.cpu) is None, "whoever asks for the CPU misses nothing"
     gpus.append("a GPU")
     assert device.explain_unseen_gpu() is None
 
@@ -164,3 +172,16 @@ def test_a_part_of_a_gpu_has_a_name_and_a_price_of_its_own(
     watch = Stopwatch(part, gauge=SilentGauge())
     watch.seconds = Seconds(train=8.0)
     assert watch.device_seconds == 2.0
+
+
+def test_a_loop_of_ones_own_gets_as_many_gpus_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    present = [Gpu("GPU-0", "A100"), Gpu("GPU-1", "A100"), Gpu("GPU-2", "T4")]
+    monkeypatch.setattr(nvidia, "list_gpus", lambda _library, _visible=None: present)
+    held = device.claim_plain_device(Device(DeviceKind.gpu, 1, False, 2))
+    assert (held.name, held.held) == ("A100, 2 GPUs", 2)
+    with pytest.raises(BadDevice, match=r"^device\.count must be at most 2, the GPUs .* one kind .*, got 3$"):
+        device.claim_plain_device(Device(DeviceKind.gpu, 1, False, 3))
+    present.clear()
+    monkeypatch.setenv(VISIBLE, "7")
+    with pytest.raises(BadDevice, match="got none; CUDA_VISIBLE_DEVICES=7 shows none here; unset it"):
+        device.claim_plain_device(Device(DeviceKind.gpu, 1, False, 1))

@@ -24,8 +24,10 @@ class Nvml:
 
     NVMLError = NoDriver
 
-    def __init__(self, *cards: tuple[str, int | None], has_driver: bool = True) -> None:
-        self._cards, self._has_driver = cards, has_driver
+    def __init__(
+        self, *cards: tuple[str, int | None], has_driver: bool = True, lost: tuple[int, ...] = ()
+    ) -> None:
+        self._cards, self._has_driver, self._lost = cards, has_driver, lost
 
     def nvmlInit(self) -> None:  # noqa: N802
         if not self._has_driver:
@@ -35,6 +37,8 @@ class Nvml:
         return len(self._cards)
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> str:  # noqa: N802
+        if index in self._lost:
+            raise NoDriver("GPU is lost")
         return f"GPU-{index}aaa"
 
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
@@ -89,6 +93,10 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
         ("-1", []),
         ("0,7,1", [0]),
         ("1,1", [1]),
+        ("NoDevFiles", []),
+        ("²", []),
+        ("0x1", []),
+        ("2,garbage,0", [2]),
     ],
 )
 def test_the_gpus_are_those_that_cuda_shows(visible: str | None, numbers: list[int]) -> None:
@@ -110,9 +118,33 @@ def test_slices_of_a_gpu_are_devices() -> None:
 def test_without_a_driver_or_the_library_nothing_is_claimed(tmp_path: Path) -> None:
     for library in (Nvml((A100, 0), has_driver=False), Nvml()):
         assert claim_gpus(1, library, tmp_path) == ()
-        check_workers(8, library=library)
-    assert list_gpus(None) == []
+        check_workers(1, library=library)
+        with pytest.raises(BadSetting, match=r"must be 1 where neither NVML .*, got 8; .*search\.workers=1$"):
+            check_workers(8, library=library)
     assert gpus.VISIBLE not in os.environ
+
+
+def test_a_gpu_that_is_lost_hides_no_other() -> None:
+    lost = Nvml((A100, 0), (A100, 0), (A100, 0), lost=(1,))
+    assert list_gpus(lost) == [Gpu("GPU-0aaa", A100), Gpu("GPU-2aaa", A100)]
+    assert list_gpus(lost, "2,1") == [Gpu("GPU-2aaa", A100)]
+
+
+SAID = f"""GPU 0: {A100} (UUID: GPU-0aaa)
+  MIG 1g.5gb      Device  0: (UUID: MIG-0bbb0)
+  MIG 1g.5gb      Device  1: (UUID: MIG-0bbb1)
+GPU 1: {A100} (UUID: GPU-1aaa)
+GPU 2: {T4} (UUID: GPU-2aaa)
+"""
+
+
+def test_without_nvml_the_program_names_the_same_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = Nvml((A100, 2), (A100, 0), (T4, None))
+    monkeypatch.setattr(gpus, "_ask_program", lambda: SAID)
+    for visible in (None, "0", "MIG-0bbb1,2"):
+        assert list_gpus(None, visible) == list_gpus(cut, visible)
+    monkeypatch.setattr(gpus, "_ask_program", lambda: "")
+    assert list_gpus(None) == []
 
 
 def claim_as_another_process(library: Nvml, folder: Path, count: int = 1) -> tuple[Gpu, ...]:

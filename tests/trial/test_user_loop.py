@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting, FulcrumError
+from pipeline.hardware import gpus
 from pipeline.measures import Curve
 from pipeline.settings.settings import Settings
 from pipeline.trial.loop_states import LoopTrained
@@ -127,8 +128,8 @@ def test_what_a_loop_does_wrong_is_one_line(name: str, text: str, tmp_path: Path
 
 
 def test_a_gpu_that_is_not_there_is_told_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(FulcrumError, match="device=gpu needs a GPU that nvidia-smi names, got none"):
+    monkeypatch.setattr(gpus, "list_gpus", lambda *_: [])
+    with pytest.raises(FulcrumError, match="device=gpu needs a GPU that NVIDIA's driver names, got none"):
         check_loop(settings_of("train", "device=gpu"))
 
 

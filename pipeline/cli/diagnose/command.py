@@ -36,6 +36,7 @@ def run(words: Sequence[str]) -> None:
     from pipeline.hardware import device
 
     claimed, import_seconds = device.claim_device(settings.device, pin=True), time.perf_counter() - began
+    claimed.check()
     from pipeline.cli.diagnose.summary import DiagnosisPrinter
     from pipeline.diagnosis.improve import improve
     from pipeline.diagnosis.remedies import REMEDIES

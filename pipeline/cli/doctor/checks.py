@@ -2,23 +2,23 @@
 
 import os
 import platform
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline import __version__
-from pipeline.cli.doctor import training
-from pipeline.errors import FulcrumError, format_one_line
-from pipeline.hardware import gpus
+from pipeline.cli.doctor import room, training
+from pipeline.cli.doctor.room import Outcome, State
+from pipeline.errors import FulcrumError, format_one_line, read_first_line
+from pipeline.hardware import gpu_faults, gpus, unseen_gpus
+from pipeline.settings.measuring import DeviceKind
 from pipeline.settings.settings import Settings
 
-GIB = 1024**3
-LEAST_MEMORY = 1 * GIB
-SPIN_SECONDS = 0.5
+STEP_SECONDS = 0.5
+STEP_REMEDY = "device-seconds do not follow it, leases of several machines do: let chrony or timesyncd set it"
 EXTRAS = {
     "ray": "cluster=ray (pip install -r requirements-ray.txt)",
     "openpyxl": "tables in .xlsx (pip install openpyxl)",
@@ -33,27 +33,26 @@ class CheckResult:
     """What was found of one part: it works (ok), could be more (note), or does not work (fails)."""
 
     component: str
-    state: Literal["ok", "note", "fails"]
+    state: State
     text: str
     remedy: str = ""
 
 
-Outcome = tuple[Literal["ok", "note", "fails"], str, str]
-
-
 def examine(settings: Settings) -> Iterator[CheckResult]:
     """Yield a finding for each part, the quick ones first."""
+    lead = read_clock_lead()
+    room.name_temporary_folder()
     looks: dict[str, Callable[[], Outcome]] = {
         "python": look_at_python,
         "driver": lambda: look_at_driver(gpus.load_nvml()),
-        "tensorflow": look_at_tensorflow,
+        "tensorflow": lambda: look_at_tensorflow(settings.device.kind),
         "extras": look_at_extras,
-        "memory": look_at_memory,
-        "cores": look_at_cores,
-        "contention": look_at_contention,
-        "clock": look_at_clock,
-        "energy": look_at_energy,
+        "memory": room.look_at_memory,
+        "disk": lambda: room.look_at_disk(settings),
+        "cores": room.look_at_cores,
         "training": lambda: training.train_on_each_device(settings),
+        "clock": lambda: look_at_clock(lead),  # after the trainings: it keeps the first GPU
+        "energy": look_at_energy,
     }
     for component, look in looks.items():
         try:
@@ -71,29 +70,35 @@ def look_at_python() -> Outcome:
     return "ok", f"Python {platform.python_version()}, fulcrum {__version__} on {where}", ""
 
 
-def look_at_driver(library: object) -> Outcome:
-    """Say which GPUs the driver knows; `library`: pynvml or a replay of it, None without it."""
-    has_driver = shutil.which("nvidia-smi") is not None or os.path.exists("/proc/driver/nvidia")
-    cards = gpus.list_gpus(library)
-    if cards:
-        kinds = sorted({gpu.name for gpu in cards})
-        return "ok", f"{len(cards)} x {' and '.join(kinds)}", ""
-    if not has_driver:
-        return "note", "no NVIDIA driver: CPUs train", ""
-    missing = "NVML finds no GPU" if library else "NVML cannot be asked"
-    return "note", f"an NVIDIA driver is here, {missing}", "pip install -r requirements-gpu.txt"
+def look_at_driver(library: Any) -> Outcome:
+    """Say which GPUs this process may use, and what is wrong; `library`: pynvml or a replay of it."""
+    every, cards = gpus.list_gpus(library), gpus.list_gpus(library, os.environ.get(gpus.VISIBLE))
+    faults = gpu_faults.find_gpu_faults(library)
+    if not (cards or faults):
+        if not unseen_gpus.has_nvidia_driver():
+            return "note", "no NVIDIA driver: CPUs train", ""
+        why, _, remedy = unseen_gpus.explain_unseen(library).rpartition("; ")
+        return "note", f"an NVIDIA driver is here, no GPU: {why or 'nobody can be asked'}", remedy
+    of = f"{len(cards)} of {len(every)}" if len(cards) < len(every) else f"{len(cards)}"
+    texts = [f"{of} x {' and '.join(sorted({gpu.name for gpu in cards})) or 'GPU'}"]
+    texts += [fault.text for fault in faults]
+    state: State = "note" if faults else "ok"
+    if any(fault.is_fatal for fault in faults):
+        state = "fails"
+    return state, ", ".join(texts), "; ".join(dict.fromkeys(fault.remedy for fault in faults))
 
 
-def look_at_tensorflow() -> Outcome:
-    """Say what TensorFlow sees; a driver whose GPUs it does not see is a fault."""
+def look_at_tensorflow(kind: DeviceKind = DeviceKind.auto) -> Outcome:
+    """Say what TensorFlow sees; a driver whose GPUs it does not see is a fault, but for `device=cpu`."""
     from pipeline.backend import keras, tf
     from pipeline.hardware.device import explain_unseen_gpu
 
     devices = tf.config.list_physical_devices("GPU")
     for gpu in devices:  # the memory is for the trainings to come
         tf.config.experimental.set_memory_growth(gpu, True)
-    text = f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {len(devices)} GPUs seen"
-    if unseen := explain_unseen_gpu():
+    text = f"TensorFlow {tf.__version__}, Keras {keras.__version__}, "
+    text += f"{len(devices)} GPU{'s' * (len(devices) != 1)} seen"
+    if unseen := explain_unseen_gpu(kind):
         return "fails", text, unseen
     return "ok", text, ""
 
@@ -101,69 +106,23 @@ def look_at_tensorflow() -> Outcome:
 def look_at_extras() -> Outcome:
     """Say which packages are here that not everybody needs, and how to get the others."""
     packages = [f"{name} {metadata.version(name)}" for name in EXTRAS if find_spec(name)]
-    if find_spec("torch"):
-        torch = import_module("torch")
-        packages.append(f"torch sees {torch.cuda.device_count()} GPUs")
     missing = [f"{name} for {use}" for name, use in EXTRAS.items() if not find_spec(name)]
-    text = ", ".join(packages) or "none"
-    return ("note", text, f"not here: {', '.join(missing)}") if missing else ("ok", text, "")
+    remedies = [f"not here: {', '.join(missing)}"] if missing else []
+    if find_spec("torch"):
+        try:
+            count = import_module("torch").cuda.device_count()
+            packages.append(f"torch sees {count} GPU{'s' * (count != 1)}")
+        except Exception as error:  # its libraries are not those of this machine
+            packages.append(f"torch cannot be imported ({read_first_line(error)})")
+            remedies.append("install the torch of this machine: pytorch.org/get-started/locally")
+    return "note" if remedies else "ok", ", ".join(packages) or "none", "; ".join(remedies)
 
 
-def look_at_memory() -> Outcome:
-    """Say how much memory trials may use."""
-    from pipeline.hardware.memory import read_memory
+def look_at_clock(began: float | None = None) -> Outcome:
+    """Say whether the clock waits for the device: twice the work must take about twice the time.
 
-    memory = read_memory()
-    text = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB available"
-    if memory.available < LEAST_MEMORY:
-        return "fails", text, f"a worker needs some {LEAST_MEMORY // GIB} GiB; end other programs"
-    return "ok", text, ""
-
-
-def look_at_cores() -> Outcome:
-    """Say whether a trial can have a core of its own; take one, and give it back."""
-    from pipeline.hardware import cpu_cores
-
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    before = cpu_cores.get_claimed_cores()
-    cores = cpu_cores.claim_cores(1)
-    if not before:
-        cpu_cores.release_cores()
-    if not cores:
-        why = "none can be bound: others hold them, or this system cannot"
-        return "note", f"{count} cores, {why}", "trials share cores; let other trials end"
-    return "ok", f"{count} cores, a trial gets its own (core {cores[0]} was free)", ""
-
-
-def look_at_contention() -> Outcome:
-    """Say what other processes take of a core that this one wants."""
-    from pipeline.hardware import cpu_cores
-    from pipeline.hardware.contention import CLEAR_SHARE, ContentionMonitor
-    from pipeline.hardware.counters import KernelCounters
-    from pipeline.hardware.energy import SilentGauge
-
-    had = cpu_cores.get_claimed_cores()
-    cpu_cores.claim_cores(1)
-    try:
-        counters, monitor = KernelCounters(SilentGauge(), 1), ContentionMonitor(1)
-        before, until = counters.read(), time.perf_counter() + SPIN_SECONDS
-        while time.perf_counter() < until:
-            pass
-        monitor.add_epoch(counters.read().since(before))
-    finally:
-        if not had:
-            cpu_cores.release_cores()
-    share = monitor.verdict.share
-    if share is None:
-        return "note", "nobody counts here what others take of a core", "device-seconds are wall seconds"
-    text = f"others left {share:.0%} of a core in {SPIN_SECONDS:g} s"
-    if share < CLEAR_SHARE:
-        return "note", text, "trials will be tagged contended; what others take is no cost"
-    return "ok", text, ""
-
-
-def look_at_clock() -> Outcome:
-    """Say whether the clock waits for the device: twice the work must take about twice the time."""
+    `began`: what `read_clock_lead` said when the examination began.
+    """
     from pipeline.backend import tf
     from pipeline.hardware.stopwatch import WALL
 
@@ -187,7 +146,15 @@ def look_at_clock() -> Outcome:
             f"does not wait: twice the work takes {ratio:.2f} times as long",
             "report this machine",
         )
+    step = 0.0 if began is None else read_clock_lead() - began
+    if abs(step) > STEP_SECONDS:
+        return "note", f"{text}; the time of day was set by {step:+.1f} s meanwhile", STEP_REMEDY
     return "ok", text, ""
+
+
+def read_clock_lead() -> float:
+    """Return the seconds by which the time of day leads the clock that nobody sets."""
+    return time.time() - time.monotonic()
 
 
 def look_at_energy() -> Outcome:

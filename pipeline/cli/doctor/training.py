@@ -1,12 +1,15 @@
-"""A short training on each device, GPUs in processes of their own: a process keeps what it has taken."""
+"""A short training on each device; where there are GPUs, in processes of their own.
+
+A process keeps the GPU that it has taken, and a GPU may take one process at a time.
+"""
 
 import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
+from multiprocessing.connection import Connection
 
-from pipeline.errors import FulcrumError
+from pipeline.cli.doctor.room import Outcome
+from pipeline.errors import FulcrumError, read_first_line
 from pipeline.hardware import gpus
 from pipeline.settings.measuring import DeviceKind
 from pipeline.settings.settings import Settings
@@ -14,6 +17,8 @@ from pipeline.settings.settings import Settings
 LEAST_ACCURACY = 0.8
 """Of ten classes of digits after a few epochs: far more than guessing has."""
 LIMIT_SECONDS = 300.0
+NO_GPU = "-1"
+"""What hides all GPUs from CUDA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,47 +29,75 @@ class ShortTraining:
     accuracy: float
     device_seconds: float
 
+    def __str__(self) -> str:
+        return f"{self.device}: {self.accuracy:.1%} on digits for {self.device_seconds:.2g} device-seconds"
 
-def train_on_each_device(settings: Settings) -> tuple[Literal["ok", "note", "fails"], str, str]:
-    """Train on each GPU and on the CPU; with `device=cpu` or `device=gpu` on these alone.
+
+def train_on_each_device(settings: Settings) -> Outcome:
+    """Train on each GPU that this process may use, and on the CPU; with `device=...` on that kind alone.
 
     Raises:
-        FulcrumError: a device cannot train.
+        FulcrumError: the only device cannot train.
     """
-    kind_asked = settings.device.kind
-    cards = [] if kind_asked is DeviceKind.cpu else gpus.list_gpus(gpus.load_nvml())
-    results = [train_apart(settings, gpu.uuid) for gpu in cards]
-    if not cards or kind_asked is not DeviceKind.gpu:
-        kind = DeviceKind.cpu if cards else kind_asked
-        device = replace(settings.device, kind=kind, count=1 if cards else settings.device.count)
-        results.append(train_briefly(replace(settings, device=device)))
-    text = "; ".join(
-        f"{result.device}: {result.accuracy:.1%} on digits for {result.device_seconds:.2g} device-seconds"
-        for result in results
-    )
+    kind = settings.device.kind
+    cards = [] if kind is DeviceKind.cpu else gpus.list_gpus(gpus.load_nvml(), os.environ.get(gpus.VISIBLE))
+    if not cards:
+        return _judge([train_briefly(settings)], [])
+    places = [(DeviceKind.gpu, gpu.uuid) for gpu in cards]
+    places += [(DeviceKind.cpu, NO_GPU)] if kind is DeviceKind.auto else []
+    results, faults = list[ShortTraining](), list[str]()
+    for kind, visible in places:
+        device = replace(settings.device, kind=kind, count=1)
+        try:
+            results.append(train_apart(replace(settings, device=device), visible))
+        except FulcrumError as error:  # which hides no other device
+            faults.append(f"{visible if kind is DeviceKind.gpu else 'the CPU'} cannot train: {error}")
+    return _judge(results, faults)
+
+
+def _judge(results: list[ShortTraining], faults: list[str]) -> Outcome:
+    text = "; ".join([*map(str, results), *faults])
+    if faults:
+        return "fails", text, "see what the lines above say of it"
     if min(result.accuracy for result in results) < LEAST_ACCURACY:
         return "fails", text, f"less than {LEAST_ACCURACY:.0%} says that something computes wrongly"
     return "ok", text, ""
 
 
-def train_apart(settings: Settings, uuid: str) -> ShortTraining:
-    """Train on the GPU of this UUID, in a process that sees no other.
+def train_apart(settings: Settings, visible: str) -> ShortTraining:
+    """Train in a process that sees no GPU but this one; `visible`: as in CUDA_VISIBLE_DEVICES.
 
     Raises:
         FulcrumError: it failed, or took minutes.
     """
-    device = replace(settings.device, kind=DeviceKind.gpu, count=1)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, _show_one, (uuid,)) as executor:
-        try:
-            return executor.submit(train_briefly, replace(settings, device=device)).result(LIMIT_SECONDS)
-        except Exception as error:  # whatever its driver raises
-            raise FulcrumError(f"{uuid} cannot train: {str(error) or type(error).__name__}") from None
+    answers, theirs = context.Pipe(duplex=False)  # a pool of processes would need /dev/shm
+    process = context.Process(target=_train_and_send, args=(theirs, settings, visible))
+    process.start()
+    theirs.close()
+    try:
+        if not answers.poll(LIMIT_SECONDS):
+            raise FulcrumError(f"it had not ended after {LIMIT_SECONDS:g} s")
+        answer = answers.recv()
+    except EOFError:
+        process.join()
+        raise FulcrumError(f"its process ended with exit code {process.exitcode}") from None
+    finally:
+        process.kill()
+        process.join()
+        answers.close()
+    if isinstance(answer, str):
+        raise FulcrumError(answer)
+    assert isinstance(answer, ShortTraining)
+    return answer
 
 
-def _show_one(uuid: str) -> None:
-    """Show this process one GPU, before TensorFlow is imported."""
-    os.environ[gpus.VISIBLE] = uuid
+def _train_and_send(answers: Connection, settings: Settings, visible: str) -> None:
+    os.environ[gpus.VISIBLE] = visible  # before TensorFlow is imported
+    try:
+        answers.send(train_briefly(settings))
+    except Exception as error:  # whatever its driver raises
+        answers.send(read_first_line(error))
 
 
 def train_briefly(settings: Settings) -> ShortTraining:
@@ -73,6 +106,7 @@ def train_briefly(settings: Settings) -> ShortTraining:
     from pipeline.trial.network import load_prepared, train_to_end
 
     claimed = claim_device(settings.device)
+    claimed.check()
     trained = train_to_end(load_prepared(settings), settings)
     last = trained.curve.last
     return ShortTraining(claimed.name, last.validation_accuracy, last.device_seconds)

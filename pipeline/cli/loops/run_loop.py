@@ -33,6 +33,7 @@ def run(command_line: CommandLine) -> None:
     if warning := device.explain_unused_gpu(settings.device):
         print(f"warning: {warning}", file=sys.stderr)
     claimed = device.claim_plain_device(settings.device, pin=True)
+    claimed.check()
     code = user_loop.check_loop(settings)
     from pipeline.tracking.record_run import record_run
 

@@ -43,7 +43,8 @@ def prepare(command_line: CommandLine) -> Preparation:
     from pipeline.trial.network import time_call
 
     claimed = device.claim_device(command_line.settings.device, pin=True)
-    if warning := device.explain_unseen_gpu():
+    claimed.check()
+    if warning := device.explain_unseen_gpu(command_line.settings.device.kind):
         print(f"warning: {warning}", file=sys.stderr)
     prepared, seconds = time_call(lambda: preprocess(command_line.settings))
     return Preparation(command_line, claimed, prepared, seconds)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from pipeline.cli.sweep import plan as plans
 from pipeline.errors import BadModel, BadSetting
+from pipeline.files import find_network_system
 from pipeline.search.workers.job_kinds import check_settings
 from pipeline.secrets import mask
 from pipeline.settings import addresses
@@ -70,6 +71,7 @@ def open_pool(settings: Settings) -> "tuple[WorkerPool, ClaimedDevice]":
         print(f"warning: {warning}", file=sys.stderr)
     claim = claim_plain_device if is_loop else claim_device
     device = claim(settings.device, pin=not in_processes)
+    device.check()
     if device.kind == "gpu":
         gpus.check_workers(settings.search.workers, settings.device.count)
     return make_worker_pool(settings, device), device
@@ -124,4 +126,18 @@ def check_quickly(plan: plans.SweepPlan) -> str:
     if search.storage is not None:
         optuna_storage.list_studies(address)
     addresses.check_store()
+    if warning := explain_network_file(address):
+        print(f"warning: {warning}", file=sys.stderr)
     return address
+
+
+def explain_network_file(address: str) -> str:
+    """Explain what a study in a file of a network file system bears; "" for any other."""
+    path = addresses.read_sqlite_path(address)
+    kind = find_network_system(path) if path else ""
+    if not kind:
+        return ""
+    return (
+        f"{path} is on a network file system ({kind}), where SQLite bears the commands of one machine at a "
+        "time; for several set search.storage=postgresql://... (docs/cluster/postgresql.md)"
+    )

@@ -12,6 +12,7 @@ from pipeline.search.workers.job import Job, Progress, TrialOutcome
 
 P = ParamSpec("P")
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class InProcessPool:
         self._job, self._events = None, iter(())
 
 
-def catch_crash(events: Iterator[Progress | TrialOutcome]) -> Iterator[Progress | End]:
+def catch_crash(events: Iterator[E]) -> Iterator[E | Crash]:
     """Yield the events; an exception becomes the last of them, as a `Crash`."""
     try:
         yield from events

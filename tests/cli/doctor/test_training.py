@@ -4,35 +4,71 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.cli.compose import compose
 from pipeline.cli.doctor import training
 from pipeline.cli.doctor.training import ShortTraining
+from pipeline.errors import FulcrumError
 from pipeline.hardware import gpus
 from pipeline.hardware.gpus import Gpu
 from pipeline.settings.measuring import DeviceKind
+from pipeline.settings.settings import Settings
 from tests.support.tiny import BASE
+
+GPUS = ["GPU-0", "GPU-1"]
 
 
 @pytest.mark.parametrize(
     ("wanted", "seen", "trained"),
     [
-        (DeviceKind.auto, 2, ["GPU-0", "GPU-1", "cpu"]),
-        (DeviceKind.gpu, 2, ["GPU-0", "GPU-1"]),
-        (DeviceKind.cpu, 2, ["cpu"]),
-        (DeviceKind.auto, 0, ["auto"]),
-        (DeviceKind.gpu, 0, ["gpu"]),
+        (DeviceKind.auto, GPUS, ["gpu in GPU-0", "gpu in GPU-1", "cpu in -1"]),
+        (DeviceKind.gpu, GPUS, ["gpu in GPU-0", "gpu in GPU-1"]),
+        (DeviceKind.cpu, GPUS, ["cpu in here"]),
+        (DeviceKind.auto, [], ["auto in here"]),
+        (DeviceKind.gpu, [], ["gpu in here"]),
     ],
 )
-def test_each_device_trains(
-    wanted: DeviceKind, seen: int, trained: list[str], monkeypatch: pytest.MonkeyPatch
+def test_each_device_trains_that_cuda_shows(
+    wanted: DeviceKind, seen: list[str], trained: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpus, "list_gpus", lambda _library: [Gpu(f"GPU-{n}", "A100") for n in range(seen)])
-    monkeypatch.setattr(training, "train_apart", lambda _settings, uuid: ShortTraining(uuid, 0.9, 0.1))
-    monkeypatch.setattr(
-        training,
-        "train_briefly",
-        lambda settings: ShortTraining(settings.device.kind.value, 0.95, 0.123),
-    )
+    def list_gpus(_library: object, visible: str | None) -> list[Gpu]:
+        assert visible == "0,1"
+        return [Gpu(uuid, "A100") for uuid in seen]
+
+    def train(settings: Settings, place: str = "here") -> ShortTraining:
+        return ShortTraining(f"{settings.device.kind.value} in {place}", 0.95, 0.123)
+
+    monkeypatch.setenv(gpus.VISIBLE, "0,1")
+    monkeypatch.setattr(gpus, "list_gpus", list_gpus)
+    monkeypatch.setattr(training, "train_apart", train)
+    monkeypatch.setattr(training, "train_briefly", train)
     settings = replace(BASE, device=replace(BASE.device, kind=wanted))
     state, text, _ = training.train_on_each_device(settings)
     assert state == "ok"
     assert [each.partition(":")[0] for each in text.split("; ")] == trained
+
+
+def test_a_gpu_that_cannot_train_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(_settings: Settings, place: str) -> ShortTraining:
+        if place == "GPU-0":
+            raise FulcrumError("its process ended with exit code -6")
+        return ShortTraining(place, 0.95, 0.123)
+
+    monkeypatch.setattr(gpus, "list_gpus", lambda *_: [Gpu(uuid, "A100") for uuid in GPUS])
+    monkeypatch.setattr(training, "train_apart", train)
+    state, text, remedy = training.train_on_each_device(
+        replace(BASE, device=replace(BASE.device, kind=DeviceKind.auto))
+    )
+    assert state == "fails"
+    assert text.startswith("GPU-1: 95.0% on digits")
+    assert text.endswith("GPU-0 cannot train: its process ended with exit code -6")
+    assert remedy
+
+
+@pytest.mark.slow
+def test_a_training_apart_comes_back_with_its_result_or_its_reason() -> None:
+    settings = compose(["device=cpu", "train.epochs=2", "model.hidden=4"]).settings
+    assert training.train_apart(settings, training.NO_GPU).device.endswith("core")
+    with pytest.raises(FulcrumError, match="device=gpu needs a GPU that TensorFlow sees, got none"):
+        training.train_apart(
+            replace(settings, device=replace(settings.device, kind=DeviceKind.gpu)), training.NO_GPU
+        )

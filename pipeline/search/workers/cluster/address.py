@@ -16,6 +16,7 @@ ADDRESS_FILE = "ray/ray_current_cluster"
 QUESTION = "/ray.rpc.NodeInfoGcsService/GetClusterId"
 """A method of the head that anybody who is let in may call."""
 TIMEOUT_SECONDS = 10.0
+TOKEN_FILE = "~/.ray/auth_token"
 TEMPORARY = Path("/tmp")
 """Ray's own folder for temporary files, whatever TMPDIR says."""
 TRUSTED = (0,)
@@ -70,13 +71,17 @@ def read_token() -> str:
         return token
     try:
         return get_token_path().read_text().strip()
-    except (OSError, RuntimeError):
+    except (OSError, UnicodeDecodeError):
         return ""
 
 
 def get_token_path() -> Path:
-    """Return the file of the token."""
-    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    """Return the file of the token; of a user without a home folder one that is not there."""
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or TOKEN_FILE)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # the user of a container
+        return path
 
 
 def close_token_file() -> str:
@@ -88,9 +93,12 @@ def close_token_file() -> str:
         mode = path.stat().st_mode & 0o777
         if not mode & 0o077:
             return ""
-        path.chmod(mode & 0o700)
-    except (OSError, RuntimeError):
+    except OSError:
         return ""
+    try:
+        path.chmod(mode & 0o700)
+    except OSError:  # a secret that is mounted, or another user's file
+        return f"warning: {path} can be read by other users, who can run programs with it; chmod 600 it"
     return f"{path} could be read by other users; it is yours alone now"
 
 

@@ -10,7 +10,12 @@ from typing import Any
 
 from pipeline.backend import silent_stderr
 from pipeline.errors import BadInput
-from pipeline.search.workers.cluster.address import check_access, close_token_file, find_address
+from pipeline.search.workers.cluster.address import (
+    check_access,
+    close_token_file,
+    find_address,
+    get_token_path,
+)
 from pipeline.settings.model import Custom
 from pipeline.settings.searching.cluster import LOCAL
 from pipeline.settings.settings import Settings
@@ -45,6 +50,8 @@ def connect(settings: Settings) -> Any:
     has_token = check_access(address, cluster.insecure)
     if has_token and (done := close_token_file()):
         print(done, file=sys.stderr)
+    if has_token and not os.environ.get("RAY_AUTH_TOKEN"):
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(get_token_path())  # without HOME Ray finds none by itself
     os.environ["RAY_AUTH_MODE"] = "token" if has_token else "disabled"
     return _initialise(_import_ray(), address, runtime_env=_make_environment(settings))
 

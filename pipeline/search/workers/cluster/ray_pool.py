@@ -18,7 +18,7 @@ from pipeline.files import write_content
 from pipeline.hardware.device import ClaimedDevice, claim_device, claim_plain_device
 from pipeline.measures import Epoch, Point
 from pipeline.search.workers.cluster.connection import connect
-from pipeline.search.workers.cluster.slot import Begun, SentData, StateFile
+from pipeline.search.workers.cluster.slot import Begun, NodeUnfit, SentData, StateFile
 from pipeline.search.workers.cluster.slots import NEWS, RunningSlot, Slots
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, Event, Stoppage, WorkerLost, explain_late, make_cut_outcome
@@ -182,6 +182,10 @@ class RayPool:
         if isinstance(event, StateFile):
             _keep_state(job, event)
             return
+        if isinstance(event, NodeUnfit):
+            self._slots.refuse(slot, event.reason)
+            yield job, Stoppage(f"its node {event.reason}", task.paid_seconds, is_innocent=True)
+            return
         if isinstance(event, Progress):
             task.paid_seconds = event.paid_seconds
             task.epochs.append(event.epoch)
@@ -227,7 +231,20 @@ class RayPool:
     # ---- calls ------------------------------------------------------------------------------------------
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        slot = self._get_idle_slot()
+        while True:  # until a node can
+            slot = self._get_idle_slot()
+            value = self._call_on(slot, function, args, kwargs)
+            if not isinstance(value, NodeUnfit):
+                break
+            self._slots.refuse(slot, value.reason)
+        if isinstance(value, FulcrumError):
+            raise value
+        result: T = value
+        return result
+
+    def _call_on(
+        self, slot: RunningSlot, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
         sent = [self._fit(argument) for argument in args]
         settings = [
             value if isinstance(value, Settings) else getattr(value, "settings", None) for value in sent
@@ -236,7 +253,7 @@ class RayPool:
         states = next((_read_states(value.checkpoint) for value in sent if hasattr(value, "checkpoint")), [])
         slot.task = _Task(job=None, answer=slot.actor.call.remote(function, sent, kwargs, data, states))
         try:
-            value = self._wait_for_answer(slot)
+            return self._wait_for_answer(slot)
         except self._ray.exceptions.RayTaskError as error:
             raise WorkerLost(str(error).strip().splitlines()[-1]) from None
         except self._ray.exceptions.RayError as error:
@@ -245,10 +262,6 @@ class RayPool:
             raise WorkerLost(loss.reason if isinstance(loss, Stoppage) else str(error)) from None
         finally:
             slot.task = None
-        if isinstance(value, FulcrumError):
-            raise value
-        result: T = value
-        return result
 
     def _wait_for_answer(self, slot: RunningSlot) -> Any:
         while not self._ray.wait([slot.task.answer], num_returns=1, timeout=WAIT_SECONDS)[0]:

@@ -4,6 +4,7 @@ It knows no storage and no MLflow: jobs come in as arguments, with the data and 
 events go out. TensorFlow is imported in the methods, after this process knows which devices it may see.
 """
 
+import errno
 import os
 import platform
 import socket
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
-from pipeline.errors import BadInput, FulcrumError
+from pipeline.errors import BadInput, FulcrumError, read_reason
 from pipeline.files import expand_home, own_temporary_folder
 from pipeline.hardware.device import read_share, share_gpu
 from pipeline.measures import Point
@@ -23,9 +24,10 @@ from pipeline.settings.measuring import Device, DeviceKind
 
 if TYPE_CHECKING:
     from pipeline.hardware.device import ClaimedDevice
-    from pipeline.search.workers.job import Job, Progress
+    from pipeline.search.workers.job import Job, Progress, TrialOutcome
     from pipeline.search.workers.pool import End
 
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 SENDING_SHARE = 0.03
 """Of the time of a trial, what the sending of its states may take; its last state is always sent."""
 
@@ -56,6 +58,13 @@ class StateFile:
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A slot has taken a job: what ends the slot from here on may be the job's doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUnfit:
+    """A node cannot do what any trial needs: its disk is full, or cannot be written; `reason` says what."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +131,9 @@ class Slot:
             if device.kind is DeviceKind.gpu and read_share() < 1:
                 device = replace(device, pin=False)  # others may have the same GPU: Ray has chosen it
             claimed = claim(device, pin=True)
+            claimed.check()
         except BadInput as error:
-            problem = str(error)
+            claimed, problem = None, str(error)
         self._surroundings = Surroundings.current()
         return SlotReport(
             node=ray.get_runtime_context().get_node_id(),
@@ -140,7 +150,7 @@ class Slot:
 
     def run(
         self, job: "Job", data: SentData | None, states: Sequence[StateFile]
-    ) -> "Iterator[Begun | Progress | StateFile | End]":
+    ) -> "Iterator[Begun | Progress | StateFile | NodeUnfit | End]":
         """Yield what `run_job` yields, and each state before the event that it belongs to."""
         yield Begun()
         from pipeline.search.workers.job import TrialOutcome
@@ -152,11 +162,12 @@ class Slot:
         try:
             if data is not None:  # a loop of the user's own reads its data by itself
                 _take_data(data)
-        except FulcrumError as error:
-            yield TrialOutcome(status="refused", reason=str(error))
+            outbox = Outbox(job.checkpoint, states)
+        except (FulcrumError, OSError) as error:
+            yield NodeUnfit(f"cannot take the data ({error})")
             return
-        outbox = Outbox(job.checkpoint, states)
-        for event in catch_crash(run_job(replace(job, checkpoint=outbox.path), lambda: self._frontier)):
+        events = run_job(replace(job, checkpoint=outbox.path), lambda: self._frontier)
+        for event in catch_crash(catch_unfit(events)):
             yield from outbox.list_new(is_last=isinstance(event, TrialOutcome))
             yield event
 
@@ -168,14 +179,33 @@ class Slot:
         data: SentData | None,
         states: Sequence[StateFile],
     ) -> Any:
-        """Return what `function` returns; where it raises a `FulcrumError`, return that."""
+        """Return what `function` returns; where it raises a `FulcrumError`, return that.
+
+        A `NodeUnfit` where this node cannot call it.
+        """
         self._surroundings.restore()
         try:
             if data is not None:
                 _take_data(data)
-            return function(*(_put_states_here(arg, states) for arg in args), **kwargs)
+            here = [_put_states_here(arg, states) for arg in args]
+        except (FulcrumError, OSError) as error:
+            return NodeUnfit(f"cannot take the data ({error})")
+        try:
+            return function(*here, **kwargs)
         except FulcrumError as error:
             return error
+
+
+def catch_unfit(
+    events: "Iterator[Progress | TrialOutcome]",
+) -> "Iterator[Progress | TrialOutcome | NodeUnfit]":
+    """Yield the events; an error that tells of the node's disk becomes the last of them."""
+    try:
+        yield from events
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        yield NodeUnfit(f"cannot write ({read_reason(error)}); make room on its disk")
 
 
 def _put_states_here(argument: Any, states: Sequence[StateFile]) -> Any:

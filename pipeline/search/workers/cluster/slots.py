@@ -124,6 +124,15 @@ class Slots:
         if slot in self.slots:
             self.slots.remove(slot)
 
+    def refuse(self, slot: RunningSlot, reason: str) -> None:
+        """End a slot and start none on its node again; `reason`: what the node has or cannot do."""
+        self.drop(slot)
+        self._looked_at = float("-inf")
+        report = slot.report
+        if report and report.node not in self._refused:
+            self._refused[report.node] = f"{report.host} {reason}"
+            self.say(f"no slot on {report.host}: it {reason}")
+
     def close(self) -> None:
         """End all slots."""
         for slot in list(self.slots):
@@ -189,15 +198,11 @@ class Slots:
             self.drop(slot)
             self._count_failed_start(error)
             return
-        self._failed_starts = 0
+        self._failed_starts, slot.report = 0, report
         if reason := self._find_misfit(report):
-            self.drop(slot)
-            if report.node not in self._refused:
-                self._refused[report.node] = f"{report.host} {reason}"
-                self.say(f"no slot on {report.host}: it {reason}")
-            self._looked_at = float("-inf")
+            self.refuse(slot, reason)
             return
-        slot.report, self.claimed = report, self.claimed or report.device
+        self.claimed = self.claimed or report.device
 
     def _count_failed_start(self, error: BaseException) -> None:
         """Start no more slots where too many in a row have ended; those that train go on.

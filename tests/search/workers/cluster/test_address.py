@@ -108,7 +108,9 @@ def test_nobody_there_is_told_at_once() -> None:
         check_access("127.0.0.1:1", is_insecure_allowed=False)
 
 
-def test_a_token_that_others_can_read_is_taken_from_them(tmp_path: Path) -> None:
+def test_a_token_that_others_can_read_is_taken_from_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert close_token_file() == ""
     path = tmp_path / "token"
     path.write_text(TOKEN)
@@ -116,3 +118,25 @@ def test_a_token_that_others_can_read_is_taken_from_them(tmp_path: Path) -> None
     assert close_token_file() == f"{path} could be read by other users; it is yours alone now"
     assert path.stat().st_mode & 0o777 == 0o600
     assert close_token_file() == ""
+    path.chmod(0o640)
+    monkeypatch.setattr(Path, "chmod", refuse)  # a secret that is mounted
+    assert close_token_file() == (
+        f"warning: {path} can be read by other users, who can run programs with it; chmod 600 it"
+    )
+
+
+def refuse(*_: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+def test_a_user_without_a_home_folder_has_no_token(
+    head: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def expanduser(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH")
+    monkeypatch.setattr(Path, "expanduser", expanduser)
+    assert close_token_file() == ""
+    with pytest.raises(BadInput, match=r"got none \(RAY_AUTH_TOKEN, ~/\.ray/auth_token\)"):
+        check_access(head(TOKEN), is_insecure_allowed=False)

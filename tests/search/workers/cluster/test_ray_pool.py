@@ -11,7 +11,7 @@ from pipeline.cli.compose import compose
 from pipeline.errors import BadInput, FulcrumError
 from pipeline.search.workers.cluster import ray_pool, slots
 from pipeline.search.workers.cluster.ray_pool import RayPool
-from pipeline.search.workers.cluster.slot import Begun, StateFile
+from pipeline.search.workers.cluster.slot import Begun, NodeUnfit, StateFile
 from pipeline.search.workers.cluster.slots import Slots, count_places, resolve_device
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, WorkerLost
@@ -147,6 +147,30 @@ def test_slots_of_another_kind_are_refused_once_by_name(scene: Callable[..., Sce
     assert "keras 2.1, not 3" in refusals[1]
     assert "needs a GPU" in refusals[2]
     assert len(refusals) == 3
+
+
+def test_a_node_whose_disk_is_full_is_left_out_and_its_trial_given_back(scene: Callable[..., Scene]) -> None:
+    def work(job: Job, node: Node) -> Iterator[Any]:
+        for event in train(job, node):
+            if node.name == "b" and isinstance(event, Progress):
+                event = NodeUnfit("cannot write (No space left on device)")
+            yield event
+
+    cluster = Cluster(Node("a"), Node("b", 2), work=work)
+    found = searched(scene, cluster)
+    assert sorted(states(found.store)) == ["complete"] * 6 + ["fail"] * 2
+    assert {reason for _, reason, _ in found.observer.lost} == {
+        "its node cannot write (No space left on device)"
+    }
+    assert cluster.said[1] == "no slot on host of b: it cannot write (No space left on device)"
+    assert cluster.said.count(cluster.said[1]) == 1
+    answers = [NodeUnfit("cannot take the data (it is full)"), 7]
+    other = Cluster(Node("a"), Node("b"))
+    assert other.pool.call(lambda: answers.pop(0)) == 7
+    with pytest.raises(
+        FulcrumError, match=r"^no slot of use is left .*: host of a cannot.*; host of b cannot"
+    ):
+        other.pool.call(lambda: NodeUnfit("cannot take the data"))
 
 
 def test_a_cluster_without_a_slot_of_use_ends_the_sweep() -> None:

@@ -1,5 +1,6 @@
 """A slot, without a cluster around it: data and states come in as bytes, events and states go out."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from pipeline.cli.compose import compose
 from pipeline.data.prepared import read_entry_files
 from pipeline.data.preprocess import describe_data_settings
 from pipeline.errors import BadModel
+from pipeline.search.workers import job_kinds
 from pipeline.search.workers.cluster import slot as slots
-from pipeline.search.workers.cluster.slot import Outbox, SentData, Slot, StateFile
+from pipeline.search.workers.cluster.slot import NodeUnfit, Outbox, SentData, Slot, StateFile
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
+from pipeline.search.workers.pool import Crash
 from pipeline.settings.settings import Settings
 from pipeline.trial.network import load_prepared
 from tests.support.tiny import BASE
@@ -93,10 +96,27 @@ def test_data_that_are_too_large_to_be_sent_must_be_on_the_node(
     assert shared[-1].status == "complete"  # type: ignore[union-attr]
     monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "node" / "prepared"))
     slot.report()  # another node
-    _, refused = slot.run(job, data, [])
-    assert isinstance(refused, TrialOutcome)
-    assert refused.status == "refused"
-    assert "let cache_dir be a folder that all nodes share" in refused.reason
+    _, unfit = slot.run(job, data, [])
+    assert isinstance(unfit, NodeUnfit)
+    assert "let cache_dir be a folder that all nodes share" in unfit.reason
+    assert slot.call(len, ["abc"], {}, data, []) == unfit
+
+
+def test_a_full_disk_is_the_nodes_fault_and_another_error_is_not(
+    slot: Slot, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_job(*_: object) -> Iterator[Any]:
+        yield "an epoch"
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(job_kinds, "run_job", run_job)
+    slot.report()
+    for error in (errno.ENOSPC, errno.EROFS):
+        *_, unfit = slot.run(Job(number=0, settings=settings), None, [])
+        assert unfit == NodeUnfit(f"cannot write ({os.strerror(error)}); make room on its disk")
+    error = errno.ENOENT
+    *_, crash = slot.run(Job(number=0, settings=settings), None, [])
+    assert isinstance(crash, Crash)
 
 
 def test_a_call_returns_what_a_user_did_wrong(slot: Slot) -> None:
