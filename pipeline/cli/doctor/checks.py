@@ -22,6 +22,7 @@ STEP_REMEDY = "device-seconds do not follow it, leases of several machines do: l
 EXTRAS = {
     "ray": "cluster=ray (pip install -r requirements-ray.txt)",
     "openpyxl": "tables in .xlsx (pip install openpyxl)",
+    "python_calamine": "tables in .xls, .xlsb and .ods (pip install python-calamine)",
     "torch": "networks of your own in torch (pip install torch)",
 }
 LEAST_RATIO = 1.2

@@ -69,7 +69,12 @@ WORDS_OF_A_LETTER = frozenset("àéèóíúôâ")
 LOST = "\ufffd"
 """What stands where bytes are none of an encoding."""
 SIGN, MONEY, UNUSUAL, CAPITAL, CAPITAL_WITHIN = -5.0, -3.0, -7.5, -0.7, -3.5
-OTHER_SCRIPT, DOUBLE, ALONE = -3.0, -1.5, -4.0
+OTHER_SCRIPT, DOUBLE, ALONE, OUT_OF_PLACE = -4.0, -1.5, -4.0, -4.0
+LAST_LETTERS, NEVER_FIRST = frozenset("ךםןףץς"), frozenset("ъьы")
+"""Of Hebrew and Greek at the end of a word alone, and of Russian at its beginning never."""
+NEVER_LAST = frozenset("βγδζθκλμπστφχ")
+"""With which hardly any Greek word ends."""
+BEFORE_FIGURES = frozenset("£§")
 BROKEN = -20.0
 ALL_CAPITALS = 0.3
 """What a capital beside another one has back."""
@@ -102,7 +107,8 @@ def rate_text(text: str, encoding: str) -> float:
         return _rate_asian(text, encoding)
     languages = [language for language in LANGUAGES if encoding in language.encodings]
     letters = Counter(HIGH.findall(text))
-    pairs = Counter(text[max(0, match.start() - 1) : match.end() + 1] for match in HIGH.finditer(text))
+    spaced = f" {text} "
+    pairs = Counter(spaced[match.start() - 1 : match.end() + 1] for match in HIGH.finditer(spaced))
     rated = max(_rate_language(letters, pairs, language) for language in languages)
     return rated + SELDOM.get(encoding, 0.0)
 
@@ -125,14 +131,9 @@ def _rate_language(letters: Counter[str], pairs: Counter[str], language: Languag
 
 
 def _rate_neighbours(pair: str, language: Language) -> float:
-    """Return what is odd in a letter outside ASCII between its neighbours (one may be absent at an end)."""
-    position = (
-        0 if not pair[0].isascii() and (len(pair) == 1 or (len(pair) == 2 and pair[1].isascii())) else 1
-    )
-    letter = pair[position]
-    before = pair[position - 1] if position else ""
-    after = pair[position + 1] if len(pair) > position + 1 else ""
-    score = 0.0
+    """Return what is odd in a letter outside ASCII between its two neighbours."""
+    before, letter, after = pair[0], pair[1], pair[2]
+    score = _rate_place(before, letter, after, language)
     if letter.isalpha() and letter.isupper() and before.isalpha() and before.islower():
         score += CAPITAL_WITHIN
     if letter.isupper() and (before.isupper() or after.isupper()):
@@ -149,6 +150,15 @@ def _rate_neighbours(pair: str, language: Language) -> float:
         elif not neighbour.isascii() and language.mixes:
             score += DOUBLE
     return score
+
+
+def _rate_place(before: str, letter: str, after: str, language: Language) -> float:
+    """Return what is odd in a letter or sign at this place of a word."""
+    if letter in BEFORE_FIGURES or (letter in "¿¡" and not language.mixes):
+        return OUT_OF_PLACE if after.isalpha() else 0.0
+    if (letter in LAST_LETTERS and after.isalpha()) or (letter in NEVER_FIRST and not before.isalpha()):
+        return OUT_OF_PLACE
+    return DOUBLE if letter in NEVER_LAST and not after.isalpha() else 0.0
 
 
 # ---- encodings of two bytes a letter --------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Labels of arrays as class numbers: whole numbers of any sign, texts, truth values or one-hot rows."""
 
 import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from pipeline.errors import BadData
 
 FEW_CLASSES = 20
 """More classes than this must have two rows on average, or the labels are quantities or numbers of rows."""
+EXACT = 2**53
+"""Beyond this, floating-point numbers do not tell neighbouring whole numbers apart."""
 REMEDY = "number or name the classes"
 
 
@@ -35,6 +38,7 @@ def number_classes(
     ]
     if len({part.dtype.kind == "U" for part in parts}) > 1:
         raise BadData(f"{names[0]} and {names[1]} must be of one kind, got numbers and texts; {REMEDY}")
+    _refuse_merging(parts, names)
     values = np.unique(np.concatenate(parts))
     values = values[values != ""] if values.dtype.kind == "U" else values[~np.isnan(values.astype(float))]
     rows = sum(map(len, parts))
@@ -53,6 +57,17 @@ def number_classes(
         classes=tuple(_name_class(value) for value in values.tolist()),
         findings=findings.to_tuple(),
     )
+
+
+def _refuse_merging(parts: Sequence[np.ndarray], names: tuple[str, str]) -> None:
+    """Raise BadData where whole numbers of two types meet as floating-point ones that cannot hold them."""
+    common = np.result_type(*parts)
+    if common.kind == "f" and any(part.dtype.kind in "iu" and (np.abs(part) > EXACT).any() for part in parts):
+        kinds = " and ".join(dict.fromkeys(str(part.dtype) for part in parts))
+        raise BadData(
+            f"{names[0]} and {names[1]} must be of one type where they are beyond 2^53, got {kinds}, which "
+            "become one number where they are two; save both as int64 or as texts"
+        )
 
 
 def name_labels(labels: np.ndarray) -> list[str]:

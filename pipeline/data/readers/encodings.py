@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 
 from pipeline.data.readers.alphabets import ENCODINGS, SCRIPTS, rate_text
+from pipeline.formatting import shorten
 
 AUTO = "auto"
 SAMPLE_BYTES = 2**18
@@ -38,6 +39,9 @@ USUAL, USUAL_OF_TWO_BYTES = -3.5, -6.2
 """What a letter that is no ASCII adds in a text that is decoded rightly, or a little less."""
 STRANGE = -9.0
 """What looks worse than this, for each letter that is no ASCII, is in an encoding that is not in the list."""
+DOUBT = 3.0
+"""An encoding that looks less like the best one by no more than this (logarithm) may be the right one."""
+DOUBTFUL = "with too few letters to be sure of the encoding:"
 CONTROLS = re.compile(
     r"[\x00-\x08\x0b\x0e-\x1f\x7f-\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff\ufffe]"
 )
@@ -89,7 +93,12 @@ def find_mark(content: bytes) -> str | None:
 
 
 def detect_encoding(contents: Iterable[bytes]) -> str:
-    """Return one encoding for all contents that have no mark: UTF-8 where they are, else what looks best.
+    """Return one encoding for all contents that have no mark: UTF-8 where they are, else what looks best."""
+    return detect_with_doubt(contents)[0]
+
+
+def detect_with_doubt(contents: Iterable[bytes]) -> tuple[str, str]:
+    """Return the encoding of `detect_encoding`, and its doubt as of `find_doubt`.
 
     What is no UTF-8 is judged together, as a short text tells little about its encoding.
     """
@@ -97,11 +106,14 @@ def detect_encoding(contents: Iterable[bytes]) -> str:
     for content in contents:
         if find_mark(content) is None and not _is_utf8(content):
             if utf16 := _find_utf16(content):
-                return utf16
+                return utf16, ""
             sample += content[:SAMPLE_BYTES] + b"\n"
             if len(sample) >= SAMPLE_BYTES:
                 break
-    return judge_encoding(bytes(sample)) if sample else "utf-8"
+    if not sample:
+        return "utf-8", ""
+    encoding = judge_encoding(bytes(sample))
+    return encoding, find_doubt(bytes(sample), encoding)
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -156,6 +168,23 @@ def judge_encoding(content: bytes) -> str:
     return best
 
 
+def find_doubt(content: bytes, encoding: str) -> str:
+    """Return a word as it is read, and in another encoding that is nearly as likely; "" where none is."""
+    if encoding not in ENCODINGS:
+        return ""
+    sample = _take_sample(content)
+    words = sample.split(b" ")
+    rates = _rate_all(sample)
+    for other in sorted(rates, key=lambda each: -rates[each]):
+        if rates[other] < rates[encoding] - DOUBT:
+            break
+        for word in words:
+            read, else_read = word.decode(encoding, "replace"), word.decode(other, "replace")
+            if read != else_read:
+                return f"{encoding} as in {shorten(read, 20)!r}, or {other} as in {shorten(else_read, 20)!r}"
+    return ""
+
+
 def _take_sample(content: bytes) -> bytes:
     """Return the first words with other bytes than ASCII, each once: a word that repeats tells no more."""
     words = dict.fromkeys(word for word in GAPS.split(content[:SAMPLE_BYTES]) if not word.isascii())
@@ -164,6 +193,10 @@ def _take_sample(content: bytes) -> bytes:
 
 def _find_best(sample: bytes) -> tuple[str, float]:
     """Return the encoding in which a sample looks most like text, and how much (logarithm)."""
-    rates = {encoding: rate_text(sample.decode(encoding, "replace"), encoding) for encoding in ENCODINGS}
+    rates = _rate_all(sample)
     best = max(rates, key=lambda encoding: rates[encoding])
     return best, rates[best]
+
+
+def _rate_all(sample: bytes) -> dict[str, float]:
+    return {encoding: rate_text(sample.decode(encoding, "replace"), encoding) for encoding in ENCODINGS}

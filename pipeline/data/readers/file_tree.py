@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -49,16 +49,22 @@ def scan_folder(root: Path, suffixes: Sequence[str], findings: Findings) -> File
     Raises:
         BadData: there are fewer than two classes, one has no files, or splits do not fit together.
     """
-    candidates, others = [], defaultdict[tuple[str, ...], set[str]](set)
+    candidates, others = [], Counter[str]()
     for path in _walk(root, (), findings):
         folders = path.relative_to(root).parts[:-1]
         if path.suffix.lower() in suffixes:
             candidates.append(_Candidate(path, folders))
         else:
             kind = path.suffix.lower() or "a name without a suffix"
-            others[folders[:1]].add(kind)
+            others[kind] += 1
             text = f"left out: {format_one_line(kind)} is not read here"
             findings.add("file", text, name_file(path, root))
+    if others and not candidates:
+        got = ", ".join(f"{format_one_line(kind)} ({count:,})" for kind, count in others.most_common(3))
+        raise BadData(
+            f"{root} must hold files that are read here ({', '.join(suffixes)}), got only {got}; "
+            "convert them, or choose the kind of data that they are with data=..."
+        )
     top = _find_top(root, candidates)
     if top:
         candidates = [_Candidate(file.path, file.folders[len(top) :]) for file in candidates]

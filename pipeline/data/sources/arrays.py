@@ -4,6 +4,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -14,12 +15,16 @@ from pipeline.data.readers.compression import check_zip
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
 from pipeline.data.readers.quantities import take_quantities
 from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
 from pipeline.errors import BadData, DataMissing, read_first_line
 from pipeline.files import expand_home
 from pipeline.settings.data import Arrays, Channels
 
 FORMAT = 4
 CHANNELS = {1, 3, 4}
+EXACT = 2**24
+"""Beyond this, float32 does not tell neighbouring whole numbers apart."""
+MOST_AT_ONCE = 1 << 22
 UNUSUAL = (MemoryError, OverflowError, RuntimeError, NotImplementedError, KeyError, TypeError, SyntaxError)
 """What numpy and zipfile raise on headers that promise too much, passwords and damaged entries."""
 
@@ -39,10 +44,11 @@ def load(data: Arrays, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
     Raises:
         BadData: no arrays, one is missing, pickled or of the wrong shape, or labels are no classes.
     """
-    train = _read_samples(data, data.features, data.labels)
+    findings = Findings()
+    train = _read_samples(data, data.features, data.labels, findings)
     test = None
     if data.test_features is not None and data.test_labels is not None:
-        test = _read_samples(data, data.test_features, data.test_labels)
+        test = _read_samples(data, data.test_features, data.test_labels, findings)
         if test.features.shape[1:] != train.features.shape[1:]:
             raise BadData(
                 f"data.test_features must have samples of shape {train.features.shape[1:]}, "
@@ -50,7 +56,8 @@ def load(data: Arrays, _data_dir: Path, _scratch: ScratchSpace) -> LoadedData:
             )
         train, test = _convert_to_one_type(train, test)
     read = take_quantities if data.is_regression else number_classes
-    return read(train, test, (data.labels, data.test_labels or ""))
+    loaded = read(train, test, (data.labels, data.test_labels or ""))
+    return replace(loaded, findings=(*findings.to_tuple(), *loaded.findings))
 
 
 def _convert_to_one_type(
@@ -84,7 +91,7 @@ def _find_path(data: Arrays) -> Path:
     return path
 
 
-def _read_samples(data: Arrays, features_name: str, labels_name: str) -> LabelledSamples:
+def _read_samples(data: Arrays, features_name: str, labels_name: str, findings: Findings) -> LabelledSamples:
     features, labels = read_array(data, features_name), read_array(data, labels_name)
     if features.ndim == 1:
         features = features[:, None]
@@ -99,8 +106,26 @@ def _read_samples(data: Arrays, features_name: str, labels_name: str) -> Labelle
         )
     features = order_channels(features, features_name, data.channels)
     if features.dtype != np.uint8:
+        text = f"rounded to 7 digits, as {features_name} become float32: scale them, or number what they name"
+        findings.add("number", text, *_find_rounded(features))
         features = _convert_to_float32(features)
     return LabelledSamples(features, labels)
+
+
+def _find_rounded(features: np.ndarray) -> tuple[str, int]:
+    """Return the first of the whole numbers that float32 cannot hold, and how many there are."""
+    example, count = "", 0
+    if features.dtype.itemsize < 4 or features.dtype == np.float32:
+        return example, count
+    for portion in np.array_split(features, max(1, features.size // MOST_AT_ONCE)):
+        with np.errstate(over="ignore", invalid="ignore"):
+            far = portion[np.abs(portion) > EXACT]
+            lost = far[
+                np.isfinite(far) & (far == np.floor(far)) & (far.astype(np.float32).astype(far.dtype) != far)
+            ]
+        example = example or (str(lost[0]) if len(lost) else "")
+        count += len(lost)
+    return example, count
 
 
 def order_channels(features: np.ndarray, name: str, channels: Channels | None) -> np.ndarray:

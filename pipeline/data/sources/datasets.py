@@ -20,7 +20,7 @@ from pipeline.data.report import Findings
 from pipeline.data.samples import RawSamples
 from pipeline.data.sources import audio_folder, csv, image_folder
 from pipeline.data.tables.read_columns import make_texts
-from pipeline.data.tables.row_files import collect_arrow
+from pipeline.data.tables.typed_files.arrow_files import collect_arrow
 from pipeline.errors import BadData
 from pipeline.settings.data import Datasets
 from pipeline.settings.tables import Csv, SplitBy

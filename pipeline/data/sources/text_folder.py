@@ -35,7 +35,9 @@ def load(data: TextFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedData
     findings = Findings()
     tree = folders.find_files(data.path, SUFFIXES, findings, scratch, data.is_regression)
     detect = data.encoding == encodings.AUTO
-    encoding = encodings.detect_encoding(_read_contents(tree)) if detect else data.encoding
+    encoding, doubt = encodings.detect_with_doubt(_read_contents(tree)) if detect else (data.encoding, "")
+    if doubt:
+        findings.add("text", f"{encodings.DOUBTFUL} {doubt}; set data.encoding=...")
     read = partial(_read_split, encoding=encoding, detect=detect, scratch=scratch, findings=findings)
     return replace(
         folders.load_splits(tree, data.on_error, read, findings, data.is_regression), kind=TextSamples()

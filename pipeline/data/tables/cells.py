@@ -22,13 +22,15 @@ Row: TypeAlias = tuple[int, Sequence[str | None]]
 class CellTable:
     """Cells as text: `content` has a column of strings for each of `names`; `lines` int64 [n], from 1.
 
-    `separator`: what stood between the cells, "" where nothing did.
+    `separator`: what stood between the cells, "" where nothing did; `descriptions`: what rows below the
+    header say of each column, such as its unit; () where there are none.
     """
 
     names: tuple[str, ...]
     content: Any
     lines: np.ndarray
     separator: str = ""
+    descriptions: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -37,6 +39,11 @@ class CellTable:
         """Return the cells of a column without the spaces around them, a pyarrow chunked array [n]."""
         cells = pc.utf8_trim(self.content.column(self.names.index(name)), UNSEEN)
         return pc.utf8_trim_whitespace(cells)
+
+    def get_cell(self, name: str, row: int) -> str | None:
+        """Return one cell without the spaces around it."""
+        cell = self.content.column(self.names.index(name))[row].as_py()
+        return None if cell is None else str(cell).strip(UNSEEN).strip()
 
     def find_line(self, name: str, cell: str) -> int:
         """Return the line of the first row with this cell in a column."""

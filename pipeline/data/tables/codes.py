@@ -1,8 +1,10 @@
-"""Columns whose cells look like numbers and name things: IP addresses, telephone numbers, versions."""
+"""Columns whose cells look like numbers and name things: addresses, telephone numbers, identifiers."""
 
 import re
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 ADDRESS = r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:/\d{1,2}|:\d{1,5})?"
@@ -21,6 +23,11 @@ ADDITION = r"(?: ?(?:x|ext\.?) ?\d{1,6})?"
 DIGITS = 7, 15
 """How many digits telephone numbers have (ITU-T E.164)."""
 PHONE_NAME = re.compile(r"phone|mobile|fax|telefon|handy|movil|msisdn|(^|[^a-z])tel([^a-z]|$)", re.IGNORECASE)
+EXACT = 2**53
+"""Beyond this, floating-point numbers do not tell neighbouring whole numbers apart."""
+LONG = 16
+"""Digits that whole numbers beyond it have at least."""
+LONG_NAMES = "numbers of 16 digits and more, which name things"
 SURE = {"book numbers (ISBN)": BOOK}
 """What is no number although it may look like one of the same form in every row."""
 CODES = SURE | {
@@ -44,6 +51,20 @@ def find_code(name: str, cells: Any, is_number: bool) -> str:
         return "telephone numbers"
     codes = SURE if is_number else CODES
     return next((what for what, pattern in codes.items() if _fits(cells, pattern)), "")
+
+
+def are_long_names(cells: Any) -> bool:
+    """Return whether whole numbers name things, and floating-point numbers cannot tell them apart.
+
+    So it is where some are beyond 2^53, and all of them have that many digits, or two become one.
+    """
+    if not pc.any(pc.match_substring_regex(cells, rf"\d{{{LONG}}}")).as_py() or not _fits(cells, r"[+-]?\d+"):
+        return False
+    lengths = pc.utf8_length(pc.utf8_ltrim(cells, "+-"))
+    rounded = np.asarray(pc.cast(cells, pa.float64()))
+    if np.abs(rounded).max() <= EXACT:
+        return False
+    return pc.min(lengths).as_py() >= LONG or len(np.unique(rounded)) < len(cells)
 
 
 def _fits(cells: Any, pattern: str) -> bool:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pipeline.data.tables.cells import UNSEEN, Row
+from pipeline.data.tables.frame.footers import is_note
 from pipeline.data.tables.text_files import OpenText
 from pipeline.errors import BadData
 from pipeline.settings.data import OnError
 from pipeline.settings.tables import Csv
 
-SEPARATORS = (",", ";", "\t", "|", " ")
+SEPARATORS = (",", ";", "\t", "|", " ", "\x01", "^", "~")
 SAMPLE_LETTERS = 1 << 16
 SAMPLE_ROWS = 200
 QUOTED = {
@@ -132,7 +133,8 @@ class DelimitedFile:
     """The rows of a text file.
 
     `bad_rows` lists the lines that were left out with `data.on_error=skip`; `repeated_headers` those that
-    repeat the header, as in files that were joined; `rulers` those of nothing but strokes.
+    repeat the header, as in files that were joined; `rulers` those of nothing but strokes; `notes` those
+    below the table that are remarks on it, the first of which is `first_note`.
     """
 
     def __init__(self, path: Path, open_text: OpenText, data: Csv) -> None:
@@ -143,6 +145,9 @@ class DelimitedFile:
         self.bad_rows: list[int] = []
         self.repeated_headers: list[int] = []
         self.rulers: list[int] = []
+        self.notes: list[int] = []
+        self.first_note = ""
+        self._blank = 0  # the last line without a cell
 
     def read_head(self, rows: int) -> list[list[str]]:
         """Return the cells of the first rows; of an absent one there are none."""
@@ -153,35 +158,51 @@ class DelimitedFile:
         """Yield the rows after the first `skip`, each with a cell for each of the names.
 
         Rows that repeat the names are left out, and rulers: below the header, and of another width. An empty
-        cell at the end of a longer row is a separator too many.
+        cell at the end of a longer row is a separator too many. Remarks below the last row are left out.
 
         Raises:
             BadData: a row has another number of cells, or a quote that is opened is not closed.
         """
+        width = len(names)
+        waiting: list[tuple[int, list[str]]] = []  # rows of another width: remarks, if no other row follows
+        before = 0
+        for line, cells in self._read_data(names, skip):
+            if len(cells) == width + 1 and not cells[-1].strip():
+                cells.pop()
+            if len(cells) != width and not any(cell.strip() for cell in cells):
+                self._blank = line
+            elif len(cells) != width and is_note(cells, width, before < self._blank or bool(waiting)):
+                waiting.append((line, cells))
+            else:
+                others = waiting if len(cells) == width else [*waiting, (line, cells)]
+                for other in others:
+                    self._refuse_width(*other, width)
+                waiting = []
+                if len(cells) == width:
+                    before = line
+                    yield line, cells
+        self.notes = [line for line, _ in waiting]
+        self.first_note = " ".join(waiting[0][1]) if waiting else ""
+
+    def _read_data(self, names: Sequence[str], skip: int) -> Iterator[tuple[int, list[str]]]:
+        """Yield the rows after the first `skip` but for rulers and repeated headers."""
         rows, width = self._read_rows(), len(names)
         for _ in range(skip):
             next(rows, None)
         for number, (line, cells) in enumerate(rows):
             if (number == 0 or len(cells) != width) and RULER.fullmatch("".join(cells)):
                 self.rulers.append(line)
-                continue
-            if skip and cells[-1].strip() == names[-1] and _clean(cells) == list(names):
+            elif skip and cells[-1].strip() == names[-1] and _clean(cells) == list(names):
                 self.repeated_headers.append(line)
-                continue
-            if len(cells) == width + 1 and not cells[-1].strip():
-                cells.pop()
-            if len(cells) == width:
+            else:
                 yield line, cells
-            elif any(cell.strip() for cell in cells):
-                self._refuse_row(
-                    line, f"must have {width} cells in every line, got {len(cells)} in line {line}"
-                )
 
-    def _refuse_row(self, line: int, rule: str) -> None:
+    def _refuse_width(self, line: int, cells: Sequence[str], width: int) -> None:
         if self._on_error is OnError.stop:
             raise BadData(
-                f"{self._path} {rule}; mend the line, set data.separator=... or data.quote=none, or leave "
-                "such lines out with data.on_error=skip"
+                f"{self._path} must have {width} cells in every line, got {len(cells)} in line {line}; "
+                "mend the line, set data.separator=... or data.quote=none, or leave such lines out with "
+                "data.on_error=skip"
             )
         self.bad_rows.append(line)
 
@@ -204,7 +225,9 @@ class DelimitedFile:
                     ) from None
                 if reader.line_num + self._dialect.skipped > line + 1:
                     self._check_long_row(line, cells)
-                if cells and cells != [END_OF_FILE]:
+                if not cells:
+                    self._blank = line
+                elif cells != [END_OF_FILE]:
                     yield line, cells
 
     def _check_long_row(self, line: int, cells: list[str]) -> None:

@@ -115,7 +115,12 @@ NUMERIC_SHARE = 0.9
 MANY = 20
 """So many different numbers are a quantity, not the names of categories."""
 CODE = r"^0\d+$"
-EPOCHS = {"seconds": (1e8, 4.2e9), "milliseconds": (1e11, 4.2e12)}
+EPOCHS = {
+    "seconds": (1e8, 4.2e9),
+    "milliseconds": (1e11, 4.2e12),
+    "microseconds": (1e14, 4.2e15),
+    "nanoseconds": (1e17, 4.2e18),
+}
 TIME_NAME = re.compile(r"time|date|stamp|epoch|created|updated|(^|_)(ts|at)$", re.IGNORECASE)
 
 
@@ -155,7 +160,10 @@ def find_type(content: ColumnContent, data: Csv, file_name: str) -> tuple[Column
     may_be = np.asarray(pc.fill_null(numbers.match_numbers(rest.values), False))
     are_numbers = bool(may_be.all()) and not _are_codes(rest)
     forms = numbers.find_formats(rest.values, data.decimal, data.thousands) if are_numbers else []
-    if code := codes.find_code(content.name, rest.values, bool(forms)):
+    code = codes.find_code(content.name, rest.values, bool(forms))
+    if not code and forms and codes.are_long_names(rest.values) and not _is_epoch(rest, forms[0]):
+        code = codes.LONG_NAMES
+    if code:
         rest, choice = _choose_category(content, data)
         return rest, replace(choice, code=code)
     if forms:
@@ -163,6 +171,10 @@ def find_type(content: ColumnContent, data: Csv, file_name: str) -> tuple[Column
         return rest, TypeChoice(kind, tuple(forms))
     _refuse_near_numbers(rest, may_be, data, file_name)
     return _choose_category(content, data)
+
+
+def _is_epoch(content: ColumnContent, form: NumberFormat) -> bool:
+    return bool(find_epoch(content.name, numbers.parse_numbers(content.values, form)[0]))
 
 
 def _list_words(data: Csv, default: frozenset[str]) -> frozenset[str]:
@@ -228,7 +240,7 @@ def _refuse_near_dates(content: ColumnContent, file_name: str) -> None:
 
 
 def find_epoch(name: str, values: np.ndarray) -> str:
-    """Return `seconds` or `milliseconds` where a column of this name counts them from 1970, else "".
+    """Return `seconds`, `milliseconds` and so on where a column of this name counts them from 1970, else "".
 
     `values`: the numbers of its cells [n], NaN for empty ones.
     """

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from pipeline.data.report import ColumnReport, Findings
 from pipeline.data.tables.cells import CellTable
 from pipeline.data.tables.column_content import ColumnContent, MistakenCell, count_values
-from pipeline.data.tables.column_types import WORDS, ColumnType, Kind, NumberFormat
+from pipeline.data.tables.column_types import WORDS, ColumnType, Kind
 from pipeline.data.tables.find_type import TypeChoice, find_epoch, find_type
-from pipeline.data.tables.oddities import are_figures, find_sentinel
+from pipeline.data.tables.number_formats import choose_format, find_marks
+from pipeline.data.tables.oddities import are_figures, find_rounded, find_sentinel
 from pipeline.data.tables.read_columns import read_numbers
 from pipeline.data.text_split import has_unspaced_script
 from pipeline.errors import BadData, format_one_line
@@ -43,6 +44,7 @@ EMPTY, CONSTANT = "no value in it", "the same in every row"
 ROW_NUMBERS, IDENTIFIER = "row numbers", "a number of its own in every row"
 NAMES = "nearly every row has another word (a name or an identifier)"
 SENTINEL = "with {0} far from all other numbers: data.missing=[{0}] if it stands for an empty cell"
+ROUNDED = "with whole numbers beyond 2^53, rounded to 16 digits: data.categorical=[...] if they name things"
 FIGURES = "taken for categories though made of numbers: write them as columns of numbers if they are amounts"
 FIGURE_NAMES = "nearly every row has another, made of numbers: write amounts as columns of numbers"
 CODE_NAMES = "{}: nearly every row has another"
@@ -53,7 +55,8 @@ CODES = "of {}, taken for categories"
 class ColumnChoice:
     """A column under judgement: `dropped` says why it is left out, "" where it is used.
 
-    `oddity`: what it has that is told beside, as `_add_findings` counts it.
+    `oddity`: what it has that is told beside, as `_add_findings` counts it; `description`: what the file says
+    of it below its name, such as a unit.
     """
 
     choice: TypeChoice
@@ -64,6 +67,7 @@ class ColumnChoice:
     dropped: str = ""
     note: str = ""
     oddity: str = ""
+    description: str = ""
 
     @property
     def column(self) -> ColumnType:
@@ -82,7 +86,10 @@ def find_types(
     if not len(table):
         raise BadData(f"{path} must have rows below its header, got none; add some, or set data.header=false")
     chosen = [_judge_column(table, name, data, path) for name in names]
-    for column, form in zip(chosen, _choose_formats(chosen, table.separator, path), strict=True):
+    marks = find_marks(column.choice.formats for column in chosen)
+    for name, column in zip(names, chosen, strict=True):
+        example = column.examples[0] if column.examples else ""
+        form = choose_format(column.choice.formats, marks, table.separator, name, path, example)
         column.choice = replace(column.choice, column=column.choice.with_format(form), formats=())
     if data.columns is None:
         _keep_one(chosen)
@@ -109,6 +116,7 @@ def _judge_column(table: CellTable, name: str, data: Csv, path: Path) -> ColumnC
         missing_words=tuple(content.find_words(choice.column.missing)),
         missing=content.rows - rest.filled,
         distinct=len(rest.values),
+        description=table.descriptions[table.names.index(name)] if table.descriptions else "",
     )
     is_told = name in (data.categorical or ()) or name in (data.columns or ())
     if name not in (data.categorical or ()) and _is_free_text(rest, choice):
@@ -120,6 +128,8 @@ def _judge_column(table: CellTable, name: str, data: Csv, path: Path) -> ColumnC
             column.choice = replace(column.choice, column=replace(choice.column, kind=Kind.date, date=epoch))
         elif sentinel := find_sentinel(rest, numbers):
             column.oddity = SENTINEL.format(sentinel)
+        elif find_rounded(rest, numbers):
+            column.oddity = ROUNDED
     elif choice.code and not column.dropped:
         column.oddity = CODES.format(choice.code)
     elif choice.column.kind is Kind.category and not column.dropped and not is_told and are_figures(rest):
@@ -174,46 +184,6 @@ def _keep_one(chosen: list[ColumnChoice]) -> None:
                 column.note, column.dropped = f"{column.dropped}, used as there is no other column", ""
 
 
-# ---- how numbers are written ------------------------------------------------------------------------------
-
-
-def _choose_formats(chosen: Sequence[ColumnChoice], separator: str, path: Path) -> list[NumberFormat]:
-    """Choose the format of each column's numbers; columns that fit one alone decide where another fits two.
-
-    Raises:
-        BadData: 1,234 may be either way, and no other column tells.
-    """
-    marks = {form.decimal for column in chosen if (form := _find_sure_format(column.choice.formats))}
-    return [_choose_format(column, marks, separator, path) for column in chosen]
-
-
-def _find_sure_format(forms: Sequence[NumberFormat]) -> NumberFormat | None:
-    """Return the first format where all have one decimal mark, which the cells show."""
-    return forms[0] if forms and len({form.decimal for form in forms}) == 1 else None
-
-
-def _choose_format(column: ColumnChoice, marks: set[str], separator: str, path: Path) -> NumberFormat:
-    forms = column.choice.formats
-    if not forms:
-        return NumberFormat()
-    plain = {form.decimal for form in forms if not form.thousands}
-    if _find_sure_format(forms) or len(plain) != 1:  # without any mark both decimal marks fit
-        return forms[0]
-    (mark,) = plain  # 1.234 or 1,234: a fraction, or a thousand and more
-    grouped = next(form for form in forms if form.decimal != mark)
-    fraction = next(form for form in forms if form.decimal == mark and not form.thousands)
-    if marks == {mark}:
-        return fraction
-    if marks or (mark == "," and separator == ","):
-        return grouped
-    if mark == ".":
-        return fraction
-    raise BadData(
-        f"column {column.column.name} of {path} may hold fractions or thousands, as in {column.examples[0]}; "
-        "set data.decimal=',' or data.thousands=','"
-    )
-
-
 # ---- what is told -----------------------------------------------------------------------------------------
 
 
@@ -230,13 +200,14 @@ def _report_column(column: ColumnChoice) -> ColumnReport:
         written = ", ".join(filter(None, (str(kind.number), kind.date)))
     dropped = f"left out: {column.dropped}" if column.dropped else ""
     code = "" if column.dropped else column.choice.code
+    described = f"described as {column.description}" if column.description else ""
     return ColumnReport(
         name=kind.name,
         taken_for="nothing" if column.dropped else kind.kind.value,
         missing=column.missing,
         distinct=column.distinct,
         examples=column.examples,
-        note="; ".join(filter(None, (dropped, written, code, words, column.note))),
+        note="; ".join(filter(None, (dropped, written, code, described, words, column.note))),
     )
 
 

@@ -21,7 +21,7 @@ PREFIX = rf"[A-Za-z]{{0,3}}\p{{Sc}}|{CURRENCIES}"
 SUFFIX = r"%|‰|\p{Sc}[A-Za-z]{0,3}|°?[\p{L}µ°²³/]{1,12}\.?"
 SPACES = " \u00a0\u2009\u202f"
 """The space, and those that do not break a line or are narrow."""
-BODY = rf"(?:\d[\d.,'’_{SPACES}]*|[.,]\d+)(?:[eE][+-]?\d+)?"
+BODY = rf"(?:\d[\d.,'’_{SPACES}]*|[.,]\d+)(?:[eE][+-]?\d+|[dD][+-]\d+)?"
 NUMBER = (
     rf"^(?P<open>\()?(?P<sign>[+\-−–]?)\s*(?P<prefix>{PREFIX})?\s*(?P<inner>[+\-−–]?)\s*"
     rf"(?P<body>{BODY})\s*(?P<suffix>{SUFFIX})?(?P<after>[\-−–]?)(?P<close>\))?$"
@@ -85,7 +85,7 @@ def find_formats(cells: Any, decimal: str | None = None, thousands: str | None =
 
 def _body_pattern(mark: str, grouping: str) -> str:
     """Return the pattern of numbers with this decimal mark and this sign between groups of digits."""
-    point, exponent = re.escape(mark), r"(?:[eE][+-]?\d+)?"
+    point, exponent = re.escape(mark), r"(?:[eE][+-]?\d+|[dD][+-]\d+)?"
     plain = rf"\d+(?:{point}\d*)?|{point}\d+"
     if not grouping:
         return rf"^(?:{plain}){exponent}$"
@@ -119,6 +119,7 @@ def parse_numbers(
         body = pc.replace_substring_regex(body, gap or re.escape(form.thousands), "")
     if form.decimal != ".":
         body = pc.replace_substring(body, form.decimal, ".")
+    body = pc.replace_substring_regex(body, "[dD]", "e")  # as Fortran writes numbers of two words
     numbers = np.asarray(pc.cast(body, pa.float64()), np.float64)
     is_negative = np.asarray(pc.greater(pc.utf8_length(_find_minus(groups)), 0))
     fits = np.asarray(fits) & np.isfinite(numbers)

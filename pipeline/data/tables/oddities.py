@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow.compute as pc
 
+from pipeline.data.tables.codes import EXACT
 from pipeline.data.tables.column_content import ColumnContent
 from pipeline.data.tables.find_type import CATEGORY_WORDS
 
@@ -27,6 +28,17 @@ def find_sentinel(content: ColumnContent, numbers: np.ndarray) -> str:
         if np.abs(others - sentinel).min() > others.max() - others.min():
             return str(content.values[int(np.argmax(is_it))].as_py())
     return ""
+
+
+def find_rounded(content: ColumnContent, numbers: np.ndarray) -> bool:
+    """Return whether whole numbers lose digits as floating-point ones. `numbers`: of the values."""
+    beyond = np.flatnonzero(np.abs(numbers) > EXACT)
+    cells = content.values.take(beyond)
+    whole = pc.match_substring_regex(cells, r"^[+-]?\d+$").to_pylist()
+    return any(
+        is_whole and int(cell.as_py()) != int(numbers[row])
+        for row, cell, is_whole in zip(beyond, cells, whole, strict=True)
+    )
 
 
 def are_figures(content: ColumnContent) -> bool:

@@ -7,20 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.data.readers.compression import find_packing, list_members, open_unpacked, pick_member
-from pipeline.data.readers.encodings import AUTO
+from pipeline.data.readers.encodings import AUTO, DOUBTFUL, find_mark
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
-from pipeline.data.tables import row_files
 from pipeline.data.tables.cells import CellTable, collect_cells
 from pipeline.data.tables.delimited import DelimitedFile
-from pipeline.data.tables.headers import HEAD_ROWS, count_rows_above, has_header
+from pipeline.data.tables.frame.footers import leave_out_footer
+from pipeline.data.tables.frame.headers import HEAD_ROWS, count_rows_above, has_header
+from pipeline.data.tables.frame.units import leave_out_descriptions
 from pipeline.data.tables.text_files import OpenText, find_encoding, make_opener
+from pipeline.data.tables.typed_files import arrow_files, databases, json_records, statistics_files, workbooks
 from pipeline.errors import BadData
+from pipeline.formatting import shorten
 from pipeline.settings.tables import Csv
 
 OTHER_FORMS = {
-    b"\xd0\xcf\x11\xe0": "an old Excel file (.xls)",
-    b"SQLite format 3": "an SQLite database",
     b"\x89HDF": "an HDF5 file",
     b"%PDF": "a PDF document",
     b"\x89PNG": "an image",
@@ -33,13 +34,22 @@ OTHER_FORMS = {
     b"7z\xbc\xaf": "a 7z archive",
     b"Rar!": "a RAR archive",
     b"$FL2": "an SPSS file",
-    b"<stata_dta>": "a Stata file",
-    b"<!DOCTYPE": "a web page",
+}
+TEXT_FORMS = {
+    b"<!doctype": "a web page",
     b"<html": "a web page",
     b"<table": "a web page",
-    b"@RELATION": "an ARFF file",
+    b"<meta": "a web page",
+    b"<head": "a web page",
+    b"<?xml": "an XML file",
+    b"{\\rtf": "a text of Word (.rtf)",
     b"@relation": "an ARFF file",
 }
+"""By the first letters, small ones, behind a byte order mark and spaces."""
+SPARSE = re.compile(rb"[-+.\d]+(?: +\d+:[-+.\deE]+)+ *(?:#.*)?\r?\n")
+"""A row of LIBSVM: the label, and the place and value of what is not zero."""
+OLD_OFFICE = b"\xd0\xcf\x11\xe0"
+"""Of Excel before 2007, and of newer workbooks with a password."""
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PACKED_FORMS = {
     b"PAR1": "a packed Parquet file",
@@ -47,8 +57,7 @@ PACKED_FORMS = {
     b"PK\x03\x04": "a packed zip",
 }
 ZIPPED_FORMS = {
-    "content.xml": "an OpenDocument sheet (.ods)",
-    "xl/workbook.bin": "a binary Excel file (.xlsb)",
+    "content.xml": "an OpenDocument text",
     "word/document.xml": "a Word document",
     "Index/Document.iwa": "a Numbers document",
 }
@@ -63,18 +72,24 @@ def read_table(path: Path, data: Csv, scratch: ScratchSpace, findings: Findings)
     """
     with path.open("rb") as file:
         head = file.read(16)
-    if head.startswith((b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")):
-        table = row_files.read_arrow(path, head.startswith(b"PAR1"), scratch, findings)
-    elif find_packing(path) == "zip" and _holds_sheets(path):
-        table = row_files.read_excel(path, scratch, data.header, data.label, findings)
+    if form := statistics_files.find_form(path):
+        table = statistics_files.read_statistics(path, form, scratch, findings)
+    elif head.startswith((b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")):
+        table = arrow_files.read_arrow(path, head.startswith(b"PAR1"), scratch, findings)
+    elif head.startswith(databases.MAGIC):
+        table = databases.read_sqlite(path, scratch, data.label, findings)
+    elif _is_workbook(path, head):
+        table = workbooks.read_workbook(path, scratch, data.header, data.label, findings)
+        table = _leave_out_frame(table, path, data, findings)
     else:
         _refuse_other_forms(path, head)
         opener = make_opener(path, _choose_encoding(path, data.encoding, findings))
         name = re.sub(r"\.(gz|bz2|xz|zst|zip)$", "", path.name.lower())
         if name.endswith(JSON_SUFFIXES):
-            table = row_files.read_json_lines(path, opener, scratch)
+            table = json_records.read_json_lines(path, opener, scratch)
         else:
             table = _read_delimited(path, opener, data, scratch, findings)
+            table = _leave_out_frame(table, path, data, findings)
     return replace(table, names=_name_columns(table.names, path))
 
 
@@ -82,17 +97,36 @@ def _choose_encoding(path: Path, encoding: str, findings: Findings) -> str:
     """Return the encoding of a text; tell of one that was found, and of what lies beside it in a zip."""
     others = pick_member(path)[1] if find_packing(path) == "zip" else []
     findings.add("file", "left out: beside the table in the zip", ", ".join(others[:8]), len(others))
-    if encoding == AUTO and not (encoding := find_encoding(path)).startswith("utf"):  # these are sure
-        findings.add("table", f"read as {encoding} (data.encoding=... if letters look wrong)", path.name)
+    if encoding == AUTO:
+        encoding, doubt = find_encoding(path)
+        if doubt:
+            findings.add("table", f"{DOUBTFUL} {doubt}; set data.encoding=...", path.name)
+        elif not encoding.startswith("utf"):  # these are sure
+            findings.add("table", f"read as {encoding} (data.encoding=... if letters look wrong)", path.name)
     return encoding
 
 
-def _holds_sheets(path: Path) -> bool:
+def _leave_out_frame(table: CellTable, path: Path, data: Csv, findings: Findings) -> CellTable:
+    table = replace(table, names=_name_columns(table.names, path))
+    if data.header is not False:
+        table = leave_out_descriptions(table, findings)
+    return leave_out_footer(table, findings)
+
+
+def _is_workbook(path: Path, head: bytes) -> bool:
+    if head.startswith(OLD_OFFICE):
+        return True
+    if find_packing(path) != "zip":
+        return False
     try:
         with zipfile.ZipFile(path) as archive:
-            return "xl/workbook.xml" in archive.namelist()
+            names = archive.namelist()
+            kind = archive.read("mimetype") if "mimetype" in names else b""
     except (OSError, zipfile.BadZipFile):
         return False
+    return (
+        "xl/workbook.xml" in names or "xl/workbook.bin" in names or kind.endswith(b"opendocument.spreadsheet")
+    )
 
 
 def _refuse_other_forms(path: Path, head: bytes) -> None:
@@ -102,10 +136,23 @@ def _refuse_other_forms(path: Path, head: bytes) -> None:
             inner = file.read(512)
         forms = OTHER_FORMS if inner.startswith(head) else OTHER_FORMS | PACKED_FORMS
         form = next((form for magic, form in forms.items() if inner.startswith(magic)), "")
+        text = inner.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+        form = form or next((form for start, form in TEXT_FORMS.items() if text.startswith(start)), "")
+        form = form or ("a sparse file (LIBSVM)" if SPARSE.match(inner) else "")
+        form = form or ("a binary file" if _is_binary(inner) else "")
         form = "a tar archive" if inner[257:262] == b"ustar" else form
     if form:
         remedy = "unpack it" if "archive" in form or "packed" in form else "save it as CSV"
-        raise BadData(f"{path} must be CSV, TSV, JSON lines, Parquet, Arrow or .xlsx, got {form}; {remedy}")
+        raise BadData(
+            f"{path} must be CSV, TSV, JSON, Parquet, Arrow, SQLite, Stata, SAS or a workbook, got {form}; "
+            f"{remedy}"
+        )
+
+
+def _is_binary(head: bytes) -> bool:
+    """Return whether a file begins with bytes of no text; the halves of UTF-16 are in one of two places."""
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    return find_mark(head) is None and even > 0 and odd > 0 and even + odd > len(head) // 10
 
 
 def _find_zipped_form(path: Path) -> str:
@@ -129,11 +176,12 @@ def _read_delimited(
         names = ["", *first]  # as R writes the names of rows
     if len(names) < 2:
         raise BadData(
-            f"{path} must have two columns or more, got {first or 'no line'}; "
+            f"{path} must have two columns or more, got {shorten(', '.join(first), 80) or 'no line'}; "
             "set data.separator=..., or mend it"
         )
     table = collect_cells(names, file.read_body(names, skip=above + int(is_named)), scratch)
     findings.add("row", "left out: above the header", ", ".join(filter(None, head[0])), above)
+    findings.add("row", "left out: a note below the table", shorten(file.first_note, 60), len(file.notes))
     for lines, reason in (
         (file.bad_rows, "another number of cells"),
         (file.repeated_headers, "repeats the header"),

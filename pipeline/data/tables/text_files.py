@@ -9,7 +9,13 @@ from typing import TextIO
 
 from pipeline.data.readers.alphabets import SCRIPTS
 from pipeline.data.readers.compression import open_unpacked
-from pipeline.data.readers.encodings import AUTO, detect_encoding, find_mark, judge_encoding
+from pipeline.data.readers.encodings import (
+    AUTO,
+    detect_with_doubt,
+    find_doubt,
+    find_mark,
+    judge_encoding,
+)
 from pipeline.errors import BadData
 from pipeline.formatting import shorten
 
@@ -24,7 +30,7 @@ def make_opener(path: Path, encoding: str) -> OpenText:
     Line ends stay as they are.
     """
     if encoding == AUTO:
-        encoding = find_encoding(path)
+        encoding, _ = find_encoding(path)
     else:
         with open_unpacked(path) as file:
             encoding = find_mark(file.read(4)) or encoding
@@ -40,22 +46,26 @@ def _open_text(path: Path, encoding: str) -> Iterator[TextIO]:
             raise BadData(f"{path} must be text in {encoding}, got: {error}; set data.encoding=...") from None
 
 
-def find_encoding(path: Path) -> str:
-    """Return the encoding of a file: UTF-8 where all is, else by the part around the first other byte."""
+def find_encoding(path: Path) -> tuple[str, str]:
+    """Return the encoding of a file: UTF-8 where all is, else by the part around the first other byte.
+
+    The second result is the doubt in it, as of `find_doubt`.
+    """
     with open_unpacked(path) as file:
         before = b""
         while chunk := file.read(CHUNK_BYTES):
             if not before and (marked := find_mark(chunk)):
-                return marked
+                return marked, ""
             both = before[-4:] + chunk  # a letter may lie on both sides of the cut
             if both.count(0) > len(both) // 4:
-                return detect_encoding([both])
+                return detect_with_doubt([both])
             if not _is_utf8(both, whole=len(chunk) < CHUNK_BYTES):
-                encoding = judge_encoding(both[both.find(b"\n") + 1 :] or both)
+                lines = both[both.find(b"\n") + 1 :] or both
+                encoding = judge_encoding(lines)
                 _refuse_mixed(path, before + chunk, encoding)
-                return encoding
+                return encoding, find_doubt(lines, encoding)
             before = chunk
-    return "utf-8"
+    return "utf-8", ""
 
 
 def _refuse_mixed(path: Path, content: bytes, encoding: str) -> None:

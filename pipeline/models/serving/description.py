@@ -33,8 +33,9 @@ class ModelDescription:
 
     `front`: what makes features of raw samples; None: it is asked for features of `shape`. `images`: what a
     file of an image becomes; None: it was not trained on images as files have them. `text`: the column of
-    texts in a table; `width`: how many columns a table without a header had; `spreads`: how the training rows
-    were spread, None of a model of an earlier release.
+    texts in a table; `width`: how many columns a table without a header had; `left_out`: the columns of the
+    table that training did not use; `spreads`: how the training rows were spread, None of a model of an
+    earlier release.
     """
 
     classes: tuple[str, ...]
@@ -43,6 +44,7 @@ class ModelDescription:
     images: ImageForm | None = None
     text: str | None = None
     width: int | None = None
+    left_out: tuple[str, ...] = ()
     spreads: tuple[ColumnSpread, ...] | None = None
 
     def list_columns(self) -> tuple[ColumnType, ...]:
@@ -75,8 +77,15 @@ def describe_model(prepared: Prepared, data: Data) -> ModelDescription:
         images=_describe_images(prepared, data),
         text=getattr(data, "text", None),
         width=_measure_width(prepared, data) if isinstance(data, Csv) else None,
+        left_out=_list_left_out(prepared, data) if isinstance(data, Csv) else (),
         spreads=fit_training_spreads(prepared.train, prepared.front),
     )
+
+
+def _list_left_out(prepared: Prepared, data: Csv) -> tuple[str, ...]:
+    """Return the columns that training left out: those that tell nothing, and those that a user named."""
+    useless = [column.name for column in prepared.columns if column.taken_for == "nothing"]
+    return (*useless, *(data.drop or ()), *([data.group] if data.group else ()))
 
 
 def _measure_width(prepared: Prepared, data: Csv) -> int | None:
@@ -125,6 +134,7 @@ def encode_description(description: ModelDescription) -> dict[str, Any]:
         "images": images,
         "text": description.text,
         "width": description.width,
+        "left_out": description.left_out,
         "spreads": None if description.spreads is None else [asdict(each) for each in description.spreads],
     }
 
@@ -146,6 +156,7 @@ def decode_description(plain: dict[str, Any]) -> ModelDescription:
         images=images,
         text=plain.get("text"),
         width=plain.get("width"),
+        left_out=tuple(plain.get("left_out", ())),
         spreads=_decode_spreads(plain.get("spreads")),
     )
 

@@ -20,8 +20,8 @@ from pipeline.data.readers import archives, compression
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.sources import arrays, idx
-from pipeline.data.tables import row_files
 from pipeline.data.tables.table_files import read_table
+from pipeline.data.tables.typed_files import arrow_files
 from pipeline.errors import BadData
 from tests.support import places
 
@@ -92,8 +92,8 @@ def test_a_parquet_file_of_too_many_rows_is_refused(tmp_path: Path, monkeypatch:
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"a": ["x"] * 50_000, "b": ["y"] * 50_000}), path)
     assert read_rows(path) == 50_000
-    monkeypatch.setattr(row_files, "MOST_ROWS", 1000)
-    monkeypatch.setattr(row_files, "MOST_RATIO", 5)
+    monkeypatch.setattr(arrow_files, "MOST_ROWS", 1000)
+    monkeypatch.setattr(arrow_files, "MOST_RATIO", 5)
     with pytest.raises(BadData, match="5 rows for each of its bytes, got 50,000"):
         read_rows(path)
 

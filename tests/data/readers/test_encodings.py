@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.readers.encodings import choose_encoding, clean_text, decode_text, detect_encoding
+from pipeline.data.readers.encodings import (
+    choose_encoding,
+    clean_text,
+    decode_text,
+    detect_encoding,
+    detect_with_doubt,
+)
 
 TEXTS = {
     "French": "Ce film est une très belle œuvre, où chaque scène révèle la vérité d'un été à Nîmes. ",
@@ -116,6 +122,28 @@ def test_a_few_short_texts_tell_their_encoding(language: str, encodings: str) ->
 )
 def test_a_word_that_repeats_tells_no_more_than_once(text: str, encoding: str) -> None:
     assert text.encode(encoding).decode(detect_encoding([text.encode(encoding)])) == text
+
+
+@pytest.mark.parametrize(
+    ("word", "encoding"),
+    [
+        ("хороший", "cp1251"),  # in Hebrew letters it would begin with one that only ends words
+        ("дуже", "cp1251"),
+        ("їжа", "koi8_u"),
+        ("фильм", "cp1251"),  # a Greek word would end in mu
+        ("Łódź", "iso8859_2"),  # else a pound sign within a word
+    ],
+)
+def test_a_letter_out_of_its_place_tells_the_encoding_of_one_word(word: str, encoding: str) -> None:
+    content = word.encode(encoding)
+    assert content.decode(detect_encoding([content])) == word
+
+
+def test_doubt_in_an_encoding_names_the_other_with_a_word() -> None:
+    _, doubt = detect_with_doubt(["טוב".encode("cp1255")])
+    assert doubt == "cp1251 as in 'иеб', or cp1253 as in 'θεα'"
+    assert detect_with_doubt([TEXTS["Russian"].encode("koi8_r")]) == ("koi8_r", "")
+    assert detect_with_doubt([b"plain"]) == ("utf-8", "")
 
 
 @pytest.mark.parametrize("text", ["плохо", "хорошо 12", "καλό", "שלום"])

@@ -122,6 +122,29 @@ def test_every_kind_of_number_is_read(tmp_path: Path, dtype: str) -> None:
     np.testing.assert_array_equal(loaded.train.features, numbers.astype(float))
 
 
+def test_whole_numbers_that_float32_rounds_are_counted(tmp_path: Path) -> None:
+    features = np.array([[1, 2**24 + 1], [3, 2**24 + 2], [5, 2**62 + 1]])
+    loaded = load(places.npz(tmp_path, features=features, labels=np.array([0, 1, 0])), tmp_path)
+    (finding,) = loaded.findings
+    assert str(finding).startswith("2 numbers rounded to 7 digits, as features become float32")
+    assert finding.example == str(2**24 + 1)
+
+
+def test_labels_beyond_those_of_floating_point_stay_apart_or_are_refused(tmp_path: Path) -> None:
+    train, test = np.array([2**53, 2**53 + 1] * 2), np.array([2**53 + 1])
+    named = {"features": np.ones((4, 2)), "labels": train, "test_features": np.ones((1, 2))}
+    data = places.npz(tmp_path, **named, test_labels=test)
+    data.test_features, data.test_labels = "test_features", "test_labels"
+    loaded = load(data, tmp_path)
+    assert loaded.classes == (str(2**53), str(2**53 + 1))
+    assert loaded.test is not None
+    assert loaded.test.labels.tolist() == [1]
+    np.savez(data.path, **named, test_labels=test.astype(np.float64))
+    with pytest.raises(BadData) as caught:
+        load(data, tmp_path)
+    places.assert_one_line(caught, "beyond 2^53, got int64 and float64", "save both as int64")
+
+
 def test_a_folder_of_npy_files_is_read_and_one_alone_is_not(tmp_path: Path) -> None:
     np.save(tmp_path / "features.npy", np.ones((4, 2)))
     np.save(tmp_path / "labels.npy", np.array(["a", "b", "a", "b"]))

@@ -314,3 +314,49 @@ def test_a_class_called_nan_is_told(tmp_path: Path) -> None:
     loaded = load(places.cells(tmp_path / "t.csv", label="y", columns=None), tmp_path)
     assert loaded.classes == ("NaN", "a", "b")
     assert "1 class that may mean a label is missing" in " ".join(map(str, loaded.findings))
+
+
+BEYOND = 2**53
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "kind", "told"),
+    [
+        ("user", lambda row: str(9_007_199_254_740_993 + row % 2), "category", "of numbers of 16 digits and"),
+        (
+            "user",
+            lambda row: str(1_234_567_890_123_456_789 + row),
+            "nothing",
+            "and more, which name things: near",
+        ),
+        (
+            "v",
+            lambda row: str(BEYOND + row % 3) if row % 2 else str(row % 4),
+            "category",
+            "taken for categories (v)",
+        ),
+        (
+            "wei",
+            lambda row: str((row % 25 + 1) * 10 ** (row % 20) + 1),
+            "number",
+            "beyond 2^53, rounded to 16 digits",
+        ),
+        (
+            "time",
+            lambda row: str(1_700_000_000_123_456_789 + row * 10**9),
+            "date",
+            "1 column taken for dates",
+        ),
+        ("big", lambda row: str((row % 9) * 2**60), "number", "2 columns taken for numbers"),
+    ],
+)
+def test_whole_numbers_beyond_those_of_floating_point_are_never_merged_in_silence(
+    tmp_path: Path, name: str, form: Callable[[int], str], kind: str, told: str
+) -> None:
+    loaded = load_column(tmp_path, count(form), name)
+    assert loaded.columns[name].taken_for == kind
+    assert told in " / ".join(loaded.findings)
+    if kind == "category":
+        assert len(set(loaded.words(name))) == len({form(row) for row in range(ROWS)})
+    if kind == "date":
+        assert np.diff(loaded.numbers(name)).round(6).tolist() == [1.0] * (ROWS - 1)

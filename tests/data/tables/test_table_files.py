@@ -1,11 +1,15 @@
 """Files of every form hold the same table."""
 
+import base64
 import bz2
+import contextlib
 import gzip
 import io
 import json
 import lzma
+import sqlite3
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +60,7 @@ ENCODED: dict[str, bytes] = {
     "DOS": TEXT.encode("cp850"),
     "bars with spaces": b"a | b | y\n0.13 | red, dark | yes\n-0.5 | blue | no\n | Gr\xc3\xbcn | yes\n",
     "remarks": b"# made by me, 2020\n# more\n" + TEXT.encode(),
+    "carets": b"a^b^y\n0.13^red, dark^yes\n-0.5^blue^no\n^Gr\xc3\xbcn^yes\n",
     "title": b"Report of sales\n\n" + TEXT.encode(),
     "title in cells": b"Report of sales,,\nfrom 2020,,\n" + TEXT.encode(),
     "joined files": (TEXT[: TEXT.index(",Gr")] + "\ufeffa,b,y\n" + TEXT[TEXT.index(",Gr") :]).encode(),
@@ -138,6 +143,13 @@ def write_as_pandas(path: Path, orient: str) -> None:
     frame.to_json(path, orient=orient)
 
 
+def write_stata(path: Path) -> None:
+    import pandas
+
+    frame = pandas.DataFrame([(float(a) if a else None, b, y) for a, b, y in ROWS], columns=list("aby"))
+    frame.to_stata(path, write_index=False, version=118)
+
+
 TYPED: dict[str, Callable[[Path], object]] = {
     "t.parquet": lambda path: pq.write_table(arrow_table(), path),
     "t.feather": lambda path: feather.write_feather(arrow_table(), str(path)),
@@ -147,6 +159,7 @@ TYPED: dict[str, Callable[[Path], object]] = {
     "split.json": lambda path: write_as_pandas(path, "split"),
     "in an object.json": lambda path: write_json(path, as_list=True, frame='{{"made": 2020, "rows": {}}}'),
     "t.xlsx": write_excel,
+    "t.dta": write_stata,
 }
 
 
@@ -191,12 +204,16 @@ def test_a_bad_file_is_one_line(tmp_path: Path, content: str, changes: dict[str,
 @pytest.mark.parametrize(
     ("head", "what"),
     [
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel file"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "must be a whole workbook without a password"),
+        (b"\xef\xbb\xbf\n <HTML><table>", "got a web page; save it as CSV"),
         (b"%PDF-1.7\n", "a PDF document"),
-        (b"SQLite format 3\x00", "an SQLite database"),
+        (b"SQLite format 3\x00", "must be a whole SQLite database"),
+        (b"r\x02\x01\x00 but cut", "must be a whole file of Stata"),
+        (b"0 1:0.5 3:2\n1 2:0.5\n", "got a sparse file (LIBSVM); save it as CSV"),
+        (bytes(range(256)) + bytes(256), "got a binary file; save it as CSV"),
         (b"PAR1 but cut", "must be a whole table"),
         (pack_zstd(TEXT.encode())[:-4], "must be a whole file"),
-        (make_zip(**{"content.xml": b"<a/>", "mimetype": b""}), "an OpenDocument sheet"),
+        (make_zip(**{"content.xml": b"<a/>", "mimetype": b""}), "an OpenDocument text"),
         (make_zip(inner=make_zip(t=TEXT.encode())), "got a packed zip; unpack it"),
         (gzip.compress(b"PAR1...", mtime=0), "got a packed Parquet file; unpack it"),
         (make_zip(**{"a.csv": b"", "b.csv": b"", "c.txt": b""}), "got 3 files (a.csv, b.csv, c.txt)"),
@@ -284,10 +301,156 @@ def test_the_sheet_with_the_label_is_read_and_merged_cells_have_their_value(tmp_
     table = read_table(path, places.cells(path, label="y"), ScratchSpace(tmp_path, 10**9), findings)
     assert rows_of(table) == [("u", "n"), ("u", "m"), ("u", "n"), ("v", "m")]
     assert [str(finding) for finding in findings.to_tuple()] == [
-        "1 row left out: above the header (Sales)",
         "2 sheets left out: data is read (Sheet, notes)",
+        "1 row left out: above the header (Sales)",
         "2 cells merged with the one above: its value is used",
     ]
+
+
+OLD_WORKBOOK = zlib.decompress(
+    base64.b64decode(
+        "eNrtWEloFFEQfb+XWSTLJCZCIg5DwC3LQTwoaByVaEBIiHpwQdCO02BIMpFJFOLFaJyjIHhSPBiIBy9RLy644ALiQYjoQRCERPHkSVDw"
+        "kKStqu6eLEbJgCYkdA1V/1f9qur6/9f/1dNvhktGBu5UjmIGbIOOCSeK0BSZIoz6TAw07jjc9dsIoRPAooJohDYyZOJh4esw7yHv9yg0"
+        "3DaeEQU+ER7BSTR3pe3EPMJOicFSHEO9ClHuaZSR14gWoUIiKxV6XOhyobdE+5HQ7SK5KLSedEfUYQwnm6s3e5l8UKuSsSKiCvfE5oNI"
+        "NqAcrziTz15Srq6JHZk2q2ORDcSNAgyCNrXRTtsZ5otxA8uAQwR1TU11DQ0jKKMNH8QPJwF890/200Qgn1+5Asl/TpeH/yCP0CbOlF/W"
+        "DKAPzjHFyZxFIfYYPGIi3dVjd2dRgOsmCwykrB4rS1lfE+FUCeFEWyplp8ewlXTA2cEZk7GtVKLTJpP9VofdTXllEbbqIPNe6jGmCTsJ"
+        "TxGeZjv3JolNu0kK5XQVEE2hWPolcsZiNI2xm9/eNrW2JI+KpE+qh1tjVvN04OAcW5BxUW7EpdViUSP0vHhdKf1KoWU0bWrXtJR7nd39"
+        "onNBRtfQczYKvEuundJfR/3s173349nPyfXUH2ocPVM29D45gCqqeSmy518/alWtunqF4UHSb5V3F30UWvHbvRTRYl7sjldIizEuaw1a"
+        "D6m2WinusirdW5MwH6vq1ndjya2q8jQ0md10DU00mLocr5+e4zTijBynE2d6vvRZfOnii1f5McWri69NUp2ev2Bfrg57CXlejBlenpC1"
+        "4WUC+zDExxaqzaV4mfNhiI+w58OcJRJTfERlT1cR58+K38lcxTDiCnEad9X9oL4Qp4gzJlMRC5GKS/WAm39d1QACCCCAAAJYAOByyyVM"
+        "994CTa+wh73vOuOEE8FnkiUL+9BFvx76Q7kLaWoz6M0rf1bAVL4vNUcb/3shwwF6egbtaJU42vPOX3oxU1PnM2fD2L87Qvk+fyKfOP/z"
+        "838Bu6BEvA=="
+    )
+)
+"""An .xls: the sheets notes and hidden, and data, as in the .ods below."""
+CELL = '<table:table-cell office:value-type="{}" {}><text:p>{}</text:p></table:table-cell>'
+EMPTY = "<table:table-cell/>"
+SPACES = {name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0" for name in ("office", "table", "text")}
+
+
+def write_ods(path: Path) -> None:
+    def word(text: str, more: str = "") -> str:
+        return CELL.format("string", more, text)
+
+    def number(value: float) -> str:
+        return CELL.format("float", f'office:value="{value}"', value)
+
+    def day(text: str) -> str:
+        return CELL.format("date", f'office:date-value="{text}"', "")
+
+    rows = [
+        word("Sales"),
+        EMPTY,
+        "".join(map(word, ["a", "b", "day", "y"])),
+        word("u", 'table:number-rows-spanned="2"') + number(0.13) + day("2024-01-05") + word("n"),
+        "<table:covered-table-cell/>" + number(-0.5) + day("2024-01-06") + word("m"),
+        word("v") + word("#DIV/0!") + EMPTY + word("n"),
+    ]
+    body = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    sheets = f'<table:table table:name="notes"/><table:table table:name="data">{body}</table:table>'
+    names = " ".join(f'xmlns:{name}="{uri}"' for name, uri in SPACES.items())
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+        frame = f"<office:body><office:spreadsheet>{sheets}</office:spreadsheet></office:body>"
+        archive.writestr("content.xml", f"<office:document-content {names}>{frame}</office:document-content>")
+
+
+@pytest.mark.parametrize("name", ["t.xls", "t.ods"])
+def test_workbooks_of_other_programs_are_read_as_those_of_excel(tmp_path: Path, name: str) -> None:
+    path, findings = tmp_path / name, Findings()
+    write_ods(path) if name == "t.ods" else path.write_bytes(OLD_WORKBOOK)
+    table = read_table(path, places.cells(path, label="y"), ScratchSpace(tmp_path, 10**9), findings)
+    assert table.names == ("a", "b", "day", "y")
+    rows = rows_of(table)
+    assert rows[:2] == [("u", "0.13", "2024-01-05", "n"), ("u", "-0.5", "2024-01-06", "m")]
+    assert rows[2] in [("v", error, "", "n") for error in ("", "#DIV/0!")]
+    others = "2 sheets left out: data is read (notes, hidden)" if name == "t.xls" else None
+    assert [str(finding) for finding in findings.to_tuple()] == [
+        others or "1 sheet left out: data is read (notes)",
+        "1 row left out: above the header (Sales)",
+        "1 cell merged with the one above: its value is used",
+    ]
+
+
+DATA = "".join(f"{row}.5,{row % 7 + 1},{'xz'[row % 2]},{'ab'[row % 3 == 0]}\n" for row in range(5))
+NAMES = "len,speed,kind,y\n"
+UNITS = "1 row left out: units, below the header"
+NOTE, SUM = "left out: a note below the table", "1 row left out: what the rows above add up to"
+QUESTIONS = "How long?,How fast?,Which?,Who?\n" + ",".join(
+    f'"{{""Id"":""Q{number}""}}"' for number in range(4)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (f"{NAMES}cm,m/s,,\n{DATA}", [f"{UNITS} (cm, m/s)"]),
+        (f"{NAMES}[cm],[-],[-],[-]\n{DATA}", [f"{UNITS} ([cm], [-], [-], [-])"]),
+        (f"{NAMES}kg,?,-,\n{DATA}", [f"{UNITS} (kg, ?, -)"]),
+        (
+            f"{NAMES}continuous,continuous,discrete,discrete\n,,,class\n{DATA}",
+            ["2 rows left out: units, below"],
+        ),
+        (
+            f"{NAMES}{QUESTIONS}\n{DATA}",
+            ["2 rows left out: what the columns hold, below the header (How long?"],
+        ),
+        (f"{NAMES}{DATA}\nSource: WHO, 2020\nNote: revised\n", [f"2 rows {NOTE} (Source: WHO 2020)"]),
+        (f"{NAMES}{DATA}Source: WHO,,,\n", [f"1 row {NOTE} (Source: WHO)"]),
+        (f"{NAMES}{DATA}(5 rows affected)\n", [f"1 row {NOTE} ((5 rows affected))"]),
+        (f"{NAMES}{DATA}Total,15,,\n*revised\n", [f"1 row {NOTE} (*revised)", f"{SUM} (Total)"]),
+        (f"A title\nof 2020\n\n{NAMES}{DATA}", ["2 rows left out: above the header (A title)"]),
+    ],
+)
+def test_what_stands_around_the_rows_is_left_out_with_a_word(
+    tmp_path: Path, content: str, told: list[str]
+) -> None:
+    path, findings = tmp_path / "t.csv", Findings()
+    path.write_text(content)
+    data = places.cells(path, label="-1", columns=None)
+    table = read_table(path, data, ScratchSpace(tmp_path, 10**9), findings)
+    assert [",".join(row) for row in rows_of(table)] == DATA.splitlines()
+    found = [str(finding) for finding in findings.to_tuple()]
+    assert len(found) == len(told)
+    assert all(text.startswith(start) for text, start in zip(found, told, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("content", "last"),
+    [
+        (f"{NAMES}-,-,x,a\n{DATA}", 5),  # words for an empty cell
+        (f"{NAMES}bad,worse,x,a\n{DATA}", 5),  # a class that is below, too
+        (f"{NAMES}{DATA}1,2,x,Total\n", 5),
+        ("kind,len,y\n" + "x,1,a\n" * 5 + "Total,7,a\n", 5),  # no sum
+    ],
+)
+def test_a_row_that_may_be_data_stays(tmp_path: Path, content: str, last: int) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(content)
+    assert len(read(path)) == last + 1
+
+
+def test_the_table_of_a_database_that_has_the_label_is_read_to_the_last_digit(tmp_path: Path) -> None:
+    path, findings = tmp_path / "t.db", Findings()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE notes (a)")
+        database.execute('CREATE TABLE "my data" (id INTEGER, b REAL, raw BLOB, y TEXT)')
+        rows = [(2**53 + 1, 0.5, b"\xff", "n"), (2**53, None, None, "m")]
+        database.executemany('INSERT INTO "my data" VALUES (?, ?, ?, ?)', rows)
+        database.commit()
+    table = read_table(path, places.cells(path, label="y"), ScratchSpace(tmp_path, 10**9), findings)
+    assert table.names == ("id", "b", "y")
+    assert rows_of(table) == [(str(2**53 + 1), "0.5", "n"), (str(2**53), "", "m")]
+    assert [str(finding) for finding in findings.to_tuple()] == [
+        "1 table left out: my data is read (notes)",
+        "1 column left out: bytes that are no text (raw)",
+    ]
+    with pytest.raises(BadData) as caught:
+        read_table(path, places.cells(path, label="0"), ScratchSpace(tmp_path, 10**9), findings)
+    places.assert_one_line(
+        caught, "must hold one table with the column data.label (0), got 2: notes, my data"
+    )
 
 
 def test_quotes_can_be_letters_and_bad_lines_left_out(tmp_path: Path) -> None:
@@ -312,6 +475,22 @@ def test_a_table_without_a_header_has_numbered_columns(tmp_path: Path) -> None:
     assert table.names == ("column_0", "column_1", "column_2")
     assert len(table) == 2
     assert read(path, header=True).names == ("5.1", "3.5", "setosa")
+
+
+def test_a_place_of_the_label_is_no_name_in_the_first_row(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("0,1.5,2\n1,0,3\n")
+    for place in ("0", "2"):
+        data = places.cells(path, label=place, columns=None)
+        assert len(read_table(path, data, ScratchSpace(tmp_path, 10**9), Findings())) == 2
+    path.write_text(",0,1,2\n0,0.5,0.1,a\n1,0.7,0.2,b\n")  # as pandas writes columns without names
+    data = places.cells(path, label="2", columns=None)
+    assert read_table(path, data, ScratchSpace(tmp_path, 10**9), Findings()).names == (
+        "unnamed_0",
+        "0",
+        "1",
+        "2",
+    )
 
 
 def test_a_column_without_a_name_gets_one(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """New data of each kind, read for a model; labels are optional, and what cannot be read is named."""
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,31 +65,114 @@ def test_rows_of_a_table_are_named_by_their_line_and_read_as_in_training(
     assert np.concatenate([part["colour"] for part in cells]).tolist() == ["red", "", "new", "blue"]
     assert findings == [
         "1 row left out: another number of cells (line 5)",
+        "1 cell of column colour that training never saw or seldom: they count as unknown (line 4: 'new')",
         "1 cell of column size that are no numbers: they count as empty (line 6: 'abc')",
     ]
 
 
 def test_labels_are_optional_and_a_column_of_training_is_not(tmp_path: Path) -> None:
-    data = places.cells(write(tmp_path / "new.csv", "size,colour,more\n1,red,x\n"))
-    new, (batch,), _ = open_it(data, TABLE, tmp_path)
+    data = places.cells(write(tmp_path / "new.csv", "id,more,colour,x,size\n7,a,red,1,1\n"))
+    new, (batch,), findings = open_it(data, replace(TABLE, left_out=("id",)), tmp_path)
     assert not new.has_labels
     assert batch.labels is None
-    with pytest.raises(BadData) as caught:
-        open_it(places.cells(write(tmp_path / "bad.csv", "size,kind of thing\n1,large\n")), TABLE, tmp_path)
-    places.assert_one_line(caught, "colour", "bad.csv")
+    assert findings == [
+        "1 column not used, as in training (id)",
+        "2 columns not used: the model was not trained on it (more, x)",
+    ]
+    for text, told in (
+        ("size,kind of thing\n1,large\n", "got none called colour; it has size, kind of thing"),
+        ("Size,colours\n1,large\n", "got none called size, colour; rename Size size, colours colour"),
+    ):
+        with pytest.raises(BadData) as caught:
+            open_it(places.cells(write(tmp_path / "bad.csv", text)), TABLE, tmp_path)
+        places.assert_one_line(caught, told, "bad.csv")
     with pytest.raises(DataMissing):
         open_it(places.cells(tmp_path / "absent.csv"), TABLE, tmp_path)
     with pytest.raises(DataMissing, match="which is a folder"):
         open_it(places.cells(tmp_path), TABLE, tmp_path)
 
 
-def test_a_column_written_in_another_way_is_refused(tmp_path: Path) -> None:
-    data = places.cells(write(tmp_path / "new.csv", "size;colour\n1/2;red\n;red\n3/4;blue\n"))
+PLAIN, GROUPED, CENT = NumberFormat(), NumberFormat(decimal=",", thousands="."), NumberFormat(suffix="%")
+
+
+@pytest.mark.parametrize(
+    ("trained", "cells", "right", "told"),
+    [
+        (PLAIN, ["1,5", "0,25"], [1.5, 0.25], "training: as numbers with decimal , (size)"),
+        (GROUPED, ["1.234", "12.5"], [1.234, 12.5], "training: as plain numbers (size)"),
+        (
+            PLAIN,
+            ["1.234.567", "0,5"],
+            [1234567, 0.5],
+            "as numbers with decimal , and with thousands '.' (size)",
+        ),
+        (GROUPED, ["1.234", "2"], [1234, 2], None),
+        (PLAIN, ["12", "3"], [12, 3], None),
+        (CENT, ["12", "30"], [12, 30], "training: as plain numbers (size)"),
+    ],
+)
+def test_numbers_of_another_form_than_in_training_are_read_and_told(
+    tmp_path: Path, trained: NumberFormat, cells: list[str], right: list[float], told: str | None
+) -> None:
+    size = replace(COLUMNS.types[0], number=trained)
+    description = replace(TABLE, front=replace(COLUMNS, types=(size, COLUMNS.types[1])))
+    path = write(tmp_path / "new.csv", "colour;size\n" + "".join(f"red;{cell}\n" for cell in cells))
+    _, (batch,), findings = open_it(places.cells(path), description, tmp_path)
+    assert batch.request.samples["size"].tolist() == right  # type: ignore[index]
+    assert (told or "") in "".join(findings)
+    assert len(findings) == (told is not None)
+
+
+DATE = ColumnType(name="when", kind=Kind.date, date="day/month/year")
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "told"),
+    [
+        (
+            COLUMNS.types[0],
+            "size;colour\n1/2;red\n;red\n3/4;blue\n",
+            "decimal , as in training, got none (line 2",
+        ),
+        (
+            replace(COLUMNS.types[0], number=PLAIN),
+            "size;colour\n1,234;red\n5,678;red\n",
+            "set data.decimal=','",
+        ),
+        (replace(COLUMNS.types[0], number=CENT), "size;colour\n0.5;red\n0.75;red\n", "write them with %"),
+        (COLUMNS.types[0], "size;colour\n1;7\n2;8\n", "words that training saw, such as blue, red, got none"),
+        (COLUMNS.types[0], "size;colour\n" + "1;R\n" * 20, "got none of them but 'R'"),
+        (
+            replace(DATE, date="year-month-day"),
+            "when;colour\n01/02/2024;red\n",
+            "set data.dates=day/month/year or",
+        ),
+    ],
+)
+def test_a_column_that_cannot_be_read_as_in_training_is_refused(
+    tmp_path: Path, column: ColumnType, text: str, told: str
+) -> None:
+    description = replace(TABLE, front=replace(COLUMNS, types=(column, COLUMNS.types[1])))
     with pytest.raises(BadData) as caught:
-        open_it(data, TABLE, tmp_path)
+        open_it(places.cells(write(tmp_path / "new.csv", text)), description, tmp_path)
     places.assert_one_line(
-        caught, "column size of", "numbers with decimal , as in training, got none (line 2: '1/2')"
+        caught, f"column {'colour' if 'words' in told or 'R' in told else column.name} of", told
     )
+
+
+def test_words_and_dates_are_those_of_training_in_another_form(tmp_path: Path) -> None:
+    front = replace(COLUMNS, categories=(("1", "True", "x"),), types=(DATE, COLUMNS.types[1]))
+    text = "when,colour\n02/25/2024,1.0\n01/02/2024,true\n03/04/2024,x\n"
+    data = places.cells(write(tmp_path / "new.csv", text))
+    _, (batch,), findings = open_it(data, replace(TABLE, front=front), tmp_path)
+    assert isinstance(batch.request.samples, dict)
+    assert batch.request.samples["colour"].tolist() == ["1", "True", "x"]
+    day = 86400
+    assert (np.diff(batch.request.samples["when"]) / day).tolist() == [
+        -54,
+        62,
+    ]  # February 25, January 2, March 4
+    assert findings == ["1 column read otherwise than in training: as month/day/year (when)"]
 
 
 def test_columns_without_names_keep_their_places_without_the_label(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """New rows of a table, read by what training took its columns for; labels are optional."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +23,17 @@ from pipeline.formatting import shorten
 from pipeline.models.serving.description import PLACE, ModelDescription, find_place
 from pipeline.models.serving.inputs import NewBatch, NewData, refuse_model
 from pipeline.models.serving.requests import ModelRequest
+from pipeline.models.serving.table_columns import (
+    check_columns,
+    check_words,
+    match_formats,
+    read_known_words,
+    tell_unused,
+)
 from pipeline.settings.tables import Csv
 
+Categories: TypeAlias = Mapping[str, Sequence[str]]
+"""The words that training saw, by column."""
 ROWS = 4096
 """Rows of one batch."""
 SEVERAL = 2
@@ -59,10 +68,14 @@ def open_new_data(
         needed = [text]
     else:
         needed = [column.name for column in columns]
-    _check_columns(table, needed, path)
-    _check_cells(table, () if is_text else columns, path)
+    check_columns(table.names, needed, path)
+    known = description.get_categories()
+    columns = () if is_text else match_formats(table, columns, data, path, findings)
+    _check_cells(table, columns, known, path)
     label = _find_label(table, needed, data, description)
-    batches = _read_batches(table, () if is_text else columns, needed, label, findings)
+    used = needed if label is None else [*needed, label]
+    tell_unused(table.names, used, description.left_out, findings)
+    batches = _read_batches(table, columns, known, needed, label, findings)
     return NewData(name="line", total=len(table), batches=batches, has_labels=label is not None)
 
 
@@ -94,21 +107,14 @@ def _find_only(table: CellTable, path: Path) -> str:
     return table.names[0]
 
 
-def _check_columns(table: CellTable, needed: Sequence[str], path: Path) -> None:
-    missing = [name for name in needed if name not in table.names]
-    if missing:
-        raise BadData(
-            f"{path} must have the columns that the model was trained on, got none called "
-            f"{', '.join(missing[:5])}; it has {shorten(', '.join(table.names), 200)}"
-        )
-
-
-def _check_cells(table: CellTable, columns: Sequence[ColumnType], path: Path) -> None:
+def _check_cells(table: CellTable, columns: Sequence[ColumnType], known: Categories, path: Path) -> None:
     """Raise BadData where no cell of a column can be read: the whole column would count as empty."""
     head = replace(table, content=table.content.slice(0, ROWS), lines=table.lines[:ROWS])
     for column in columns:
         findings = Findings()
-        if column.kind in WORDS or not np.isnan(_read_column(column, head, findings)).all():
+        if column.name in known:
+            check_words(table, column, known[column.name], path)
+        if column.kind in WORDS or not np.isnan(_read_column(column, head, known, findings)).all():
             continue
         for finding in findings.to_tuple():
             if finding.count >= SEVERAL:
@@ -139,6 +145,7 @@ def _find_label(
 def _read_batches(
     table: CellTable,
     columns: Sequence[ColumnType],
+    known: Categories,
     needed: Sequence[str],
     label: str | None,
     findings: Findings,
@@ -150,7 +157,7 @@ def _read_batches(
         )
         samples: Any
         if columns:
-            samples = {column.name: _read_column(column, portion, findings) for column in columns}
+            samples = {column.name: _read_column(column, portion, known, findings) for column in columns}
         else:
             cells = portion.get_column(needed[0]).combine_chunks()
             samples = np.array(pc.fill_null(cells, pa.scalar("", cells.type)).to_pylist(), object)
@@ -158,15 +165,18 @@ def _read_batches(
         yield NewBatch(names, ModelRequest(samples), labels and labels[start : start + ROWS].to_pylist())
 
 
-def _read_column(column: ColumnType, table: CellTable, findings: Findings) -> np.ndarray:
+def _read_column(column: ColumnType, table: CellTable, known: Categories, findings: Findings) -> np.ndarray:
     cells = table.get_column(column.name).combine_chunks()
-    if column.kind in WORDS:
+    if column.name in known:
+        values, mistaken = read_known_words(column, cells, known[column.name])
+        what = "that training never saw or seldom: they count as unknown"
+    elif column.kind in WORDS:
         return np.array(read_words(column, cells).to_pylist(), object)
-    numbers, mistaken = read_numbers_of_any_form(column, cells)
+    else:
+        values, mistaken = read_numbers_of_any_form(column, cells)
+        what = f"that are no {f'dates ({column.date})' if column.date else 'numbers'}: they count as empty"
     if mistaken.any():
         row = int(np.flatnonzero(mistaken)[0])
-        what = f"dates ({column.date})" if column.date else "numbers"
         example = f"line {table.lines[row]}: {shorten(format_one_line(cells[row].as_py()), 40)!r}"
-        text = f"of column {column.name} that are no {what}: they count as empty"
-        findings.add("cell", text, example, int(mistaken.sum()))
-    return numbers
+        findings.add("cell", f"of column {column.name} {what}", example, int(mistaken.sum()))
+    return values

@@ -1,0 +1,117 @@
+"""Parquet, Arrow and Feather files; their cells become text, exactly."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.data.readers.compression import MOST_RATIO
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
+from pipeline.data.tables.cells import CellTable, collect_batches
+from pipeline.errors import BadData, read_first_line
+
+MOST_ROWS = 10**8
+"""Fewer are no matter of trust."""
+
+
+def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace, findings: Findings) -> CellTable:
+    """Read a Parquet, Arrow or Feather file.
+
+    Raises:
+        BadData: it is damaged.
+    """
+    try:
+        if is_parquet:
+            import pyarrow.parquet as pq
+
+            file = pq.ParquetFile(path)
+            _check_rows(path, file.metadata.num_rows)
+            schema, batches = file.schema_arrow, file.iter_batches()
+        else:
+            schema, batches = _open_arrow(path)
+        return collect_arrow(schema, batches, scratch, findings)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadData(
+            f"{path} must be a whole table, got: {read_first_line(error)}; write it again"
+        ) from None
+
+
+def collect_arrow(
+    schema: Any, batches: Iterable[Any], scratch: ScratchSpace, findings: Findings
+) -> CellTable:
+    """Collect the cells of record batches as text; columns of lists or records are left out."""
+    batches = iter(batches)
+    first = list(islice(batches, 1))
+    nested = [
+        name for name, field in zip(schema.names, schema, strict=True) if pa.types.is_nested(field.type)
+    ]
+    raw = [name for batch in first for name in _find_bytes(batch)]
+    findings.add("column", "left out: lists or records", ", ".join(nested[:8]), len(nested))
+    findings.add("column", "left out: bytes that are no text", ", ".join(raw[:8]), len(raw))
+    keep = [number for number, name in enumerate(schema.names) if name not in {*nested, *raw}]
+    names = [schema.names[number] for number in keep]
+    texts = pa.schema([(str(number), pa.large_string()) for number in range(len(names))])
+    made = (
+        pa.record_batch([_make_text(batch.column(number)) for number in keep], schema=texts)
+        for batch in chain(first, batches)
+    )
+    content = collect_batches(texts, made, scratch)
+    return CellTable(tuple(names), content, np.arange(1, content.num_rows + 1))
+
+
+def _find_bytes(batch: Any) -> list[str]:
+    """Return the names of columns of bytes that are no text; some programs write texts as bytes."""
+    names = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            try:
+                pc.cast(column, pa.large_string())
+            except pa.ArrowInvalid:
+                names.append(name)
+        elif pa.types.is_fixed_size_binary(column.type):
+            names.append(name)
+    return names
+
+
+def _check_rows(path: Path, rows: int) -> None:
+    """Raise BadData where a file of few bytes has so many rows that it is made to fill a machine."""
+    if rows > max(MOST_ROWS, MOST_RATIO * path.stat().st_size):
+        raise BadData(
+            f"{path} must have at most {MOST_RATIO} rows for each of its bytes, got {rows:,} rows; if you "
+            "trust it, write it again as Arrow or CSV"
+        )
+
+
+def _open_arrow(path: Path) -> tuple[Any, Iterator[Any]]:
+    """Return schema and record batches of an Arrow file, a stream, or a Feather file of the first version."""
+    source = pa.memory_map(str(path))
+    head = source.read(8)
+    source.seek(0)
+    if head.startswith(b"ARROW1"):
+        reader = pa.ipc.open_file(source)
+        return reader.schema, (reader.get_batch(number) for number in range(reader.num_record_batches))
+    if head.startswith(b"FEA1"):
+        from pyarrow import feather
+
+        table = feather.read_table(path)
+        return table.schema, iter(table.to_batches())
+    stream = pa.ipc.open_stream(source)
+    return stream.schema, iter(stream)
+
+
+def _make_text(column: Any) -> Any:
+    """Return the cells as text: numbers so that they can be read back exactly, dates as in ISO 8601."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    if pa.types.is_float16(kind):
+        column = pc.cast(column, pa.float32())
+    if pa.types.is_timestamp(kind):
+        column = pc.cast(column, pa.timestamp("us"), safe=False)
+    return pc.cast(column, pa.large_string())

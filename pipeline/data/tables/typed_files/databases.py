@@ -1,0 +1,80 @@
+"""Tables of an SQLite database."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
+from pipeline.data.tables.cells import CellTable, Row, collect_cells
+from pipeline.data.tables.typed_files.written_cells import write_cell
+from pipeline.errors import BadData
+
+MAGIC = b"SQLite format 3"
+SHOWN = 12
+
+
+def read_sqlite(path: Path, scratch: ScratchSpace, label: str, findings: Findings) -> CellTable:
+    """Read the one table or view of a database that has the label, or its only one; nothing is written.
+
+    Raises:
+        BadData: it is damaged, holds no table, or several may be meant.
+    """
+    try:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
+        ) as database:
+            database.text_factory = lambda text: text.decode("utf-8", "replace")
+            columns = dict(_list_columns(database))
+            name = _choose_table(path, columns, label)
+            others = [other for other in columns if other != name]
+            findings.add("table", f"left out: {name} is read", ", ".join(others[:8]), len(others))
+            blobs = _find_blobs(database, name, columns[name])
+            findings.add("column", "left out: bytes that are no text", ", ".join(blobs[:8]), len(blobs))
+            names = [column for column in columns[name] if column not in blobs]
+            return collect_cells(names, _read_rows(database, name, names), scratch)
+    except sqlite3.Error as error:
+        raise BadData(f"{path} must be a whole SQLite database, got: {error}; copy it again") from None
+
+
+def _list_columns(database: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
+    listed = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY rowid"
+    for (table,) in database.execute(listed).fetchall():
+        if table.startswith("sqlite_"):
+            continue
+        yield table, [row[1] for row in database.execute(f"PRAGMA table_info({_quote(table)})")]
+
+
+def _quote(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _choose_table(path: Path, columns: dict[str, list[str]], label: str) -> str:
+    having = [table for table, names in columns.items() if label in names]
+    chosen = having or list(columns)
+    if len(chosen) != 1:
+        got = f"{len(chosen)}" + (f": {', '.join(chosen[:SHOWN])}" if chosen else "")
+        raise BadData(
+            f"{path} must hold one table with the column data.label ({label}), got {got}; "
+            "set data.label=..., or save the table as CSV"
+        )
+    return chosen[0]
+
+
+def _find_blobs(database: sqlite3.Connection, table: str, names: list[str]) -> list[str]:
+    found = []
+    for name in names:
+        column = _quote(name)
+        query = f"SELECT 1 FROM {_quote(table)} WHERE typeof({column}) = 'blob' LIMIT 1"
+        if database.execute(query).fetchone():
+            found.append(name)
+    return found
+
+
+def _read_rows(database: sqlite3.Connection, table: str, names: list[str]) -> Iterator[Row]:
+    columns = ", ".join(map(_quote, names))
+    for number, row in enumerate(database.execute(f"SELECT {columns} FROM {_quote(table)}"), 1):
+        yield number, [write_cell(cell) for cell in row]

@@ -1,0 +1,58 @@
+"""Files of the statistics programs Stata (.dta) and SAS (.sas7bdat, .xpt), by pandas."""
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.data.readers.scratch import ScratchSpace
+from pipeline.data.report import Findings
+from pipeline.data.tables.cells import CellTable
+from pipeline.data.tables.typed_files.arrow_files import collect_arrow
+from pipeline.errors import BadData, read_first_line
+
+FORMS = {
+    "Stata": re.compile(rb"<stata_dta>|[\x68-\x73][\x01\x02]\x01\x00", re.DOTALL),
+    "SAS": re.compile(rb"\x00{12}\xc2\xea\x81\x60", re.DOTALL),
+    "SAS transport": re.compile(rb"HEADER RECORD\*{7}LIBRARY"),
+}
+"""The first bytes of each form."""
+
+
+def find_form(path: Path) -> str:
+    """Return of which program a file is; "" for none of them."""
+    with path.open("rb") as file:
+        head = file.read(32)
+    return next((form for form, magic in FORMS.items() if magic.match(head)), "")
+
+
+def read_statistics(path: Path, form: str, scratch: ScratchSpace, findings: Findings) -> CellTable:
+    """Read such a file; labels of values take their place.
+
+    Raises:
+        BadData: it is damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            table = pa.Table.from_pandas(_read(path, form), preserve_index=False)
+    except Exception as error:  # pandas raises whatever its parsers do
+        raise BadData(
+            f"{path} must be a whole file of {form}, got: {read_first_line(error)}; write it again, or as CSV"
+        ) from None
+    return collect_arrow(table.schema, table.to_batches(), scratch, findings)
+
+
+def _read(path: Path, form: str) -> Any:
+    import pandas
+
+    if form == "Stata":
+        try:
+            return pandas.read_stata(path)
+        except ValueError:  # two values have one label
+            return pandas.read_stata(path, convert_categoricals=False)
+    if form == "SAS":
+        return pandas.read_sas(path, format="sas7bdat", encoding="infer")
+    return pandas.read_sas(path, format="xport")
