@@ -39,7 +39,7 @@ USUAL, USUAL_OF_TWO_BYTES = -3.5, -6.2
 """What a letter that is no ASCII adds in a text that is decoded rightly, or a little less."""
 STRANGE = -9.0
 """What looks worse than this, for each letter that is no ASCII, is in an encoding that is not in the list."""
-DOUBT = 3.0
+DOUBT = 2.0
 """An encoding that looks less like the best one by no more than this (logarithm) may be the right one."""
 DOUBTFUL = "with too few letters to be sure of the encoding:"
 CONTROLS = re.compile(

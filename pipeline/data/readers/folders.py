@@ -25,6 +25,9 @@ MAX_NAMED_FILES = 3
 FORMAT = 5
 """Raised when the same files come to mean other arrays."""
 
+POINTER = b"version https://git-lfs"
+"""How the text begins that Git has in the place of a large file."""
+
 
 class Unreadable(Exception):
     """A file is not what it should be; the text says why."""
@@ -180,8 +183,7 @@ def decode_files(
     readable = False
     for file in files:
         try:
-            if file.path.stat().st_size == 0:
-                raise Unreadable("an empty file")
+            _check_content(file.path)
             sample = decode(file)
         except (Unreadable, OSError, UnicodeDecodeError) as error:
             unreadable.add(file, error)
@@ -191,6 +193,16 @@ def decode_files(
     unreadable.raise_if_unwanted()
     if not readable:
         raise BadData(f"some files must be readable, got none of {len(files)}; {remedy}")
+
+
+def _check_content(path: Path) -> None:
+    """Raise Unreadable for a file that is empty, or only names another."""
+    with path.open("rb") as file:
+        head = file.read(len(POINTER))
+    if not head:
+        raise Unreadable("an empty file")
+    if head == POINTER:
+        raise Unreadable("a pointer of Git LFS: `git lfs pull` fetches the file itself")
 
 
 def read_arrays(

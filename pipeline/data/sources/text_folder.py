@@ -17,7 +17,7 @@ from pipeline.data.report import Findings
 from pipeline.data.samples import TextWriter, make_texts
 from pipeline.settings.data import TextFolder
 
-FORMAT = folders.FORMAT
+FORMAT = folders.FORMAT + 1
 SUFFIXES = (".txt", ".text", ".md")
 
 

@@ -42,6 +42,7 @@ TEXT_FORMS = {
     b"<meta": "a web page",
     b"<head": "a web page",
     b"<?xml": "an XML file",
+    b"version https://git-lfs": "a pointer of Git LFS",
     b"{\\rtf": "a text of Word (.rtf)",
     b"@relation": "an ARFF file",
 }
@@ -143,6 +144,7 @@ def _refuse_other_forms(path: Path, head: bytes) -> None:
         form = "a tar archive" if inner[257:262] == b"ustar" else form
     if form:
         remedy = "unpack it" if "archive" in form or "packed" in form else "save it as CSV"
+        remedy = "fetch it with git lfs pull" if "Git LFS" in form else remedy
         raise BadData(
             f"{path} must be CSV, TSV, JSON, Parquet, Arrow, SQLite, Stata, SAS or a workbook, got {form}; "
             f"{remedy}"

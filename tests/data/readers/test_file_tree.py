@@ -181,3 +181,5 @@ def test_a_class_with_files_of_another_kind_alone_says_which(tmp_path: Path) -> 
     classes(classes(tmp_path, "cat", "dog"), "phone", suffix=".heic")
     with pytest.raises(BadData, match=r"got only \.heic in .*phone"):
         scan(tmp_path)
+    with pytest.raises(BadData, match=r"got only \.heic \(\d\); convert them"):
+        scan(classes(tmp_path / "of phones", "cat", "dog", suffix=".heic"))

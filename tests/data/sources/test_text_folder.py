@@ -34,3 +34,11 @@ def test_nul_bytes_and_line_ends_are_no_letters(tmp_path: Path) -> None:
     places.text_folder(tmp_path)
     (tmp_path / "bad" / "000.txt").write_bytes(b"one\x00two\r\nthree\rfour\x00")
     assert load(places.texts(tmp_path), tmp_path).train.features[np.array([0])][0] == "one two\nthree\nfour"
+
+
+def test_a_text_that_only_names_another_file_is_no_sample(tmp_path: Path) -> None:
+    places.text_folder(tmp_path)
+    (tmp_path / "bad" / "000.txt").write_text("version https://git-lfs.github.com/spec/v1\nsize 3\n")
+    with pytest.raises(BadData) as caught:
+        load(places.texts(tmp_path), tmp_path)
+    places.assert_one_line(caught, "bad/000.txt (a pointer of Git LFS: `git lfs pull`")
