@@ -65,6 +65,7 @@ THROUGH = {
     "data/tables/typed_files/databases": "data/tables/test_table_files.py",
     "data/tables/typed_files/json_records": "data/tables/test_table_files.py",
     "data/tables/typed_files/other_workbooks": "data/tables/test_table_files.py",
+    "data/tables/typed_files/sheet": "data/tables/test_table_files.py",
     "data/tables/typed_files/statistics_files": "data/tables/test_table_files.py",
     "data/tables/typed_files/workbooks": "data/tables/test_table_files.py",
     "data/tables/typed_files/written_cells": "data/tables/test_table_files.py",

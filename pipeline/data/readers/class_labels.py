@@ -62,8 +62,10 @@ def number_classes(
 def _refuse_merging(parts: Sequence[np.ndarray], names: tuple[str, str]) -> None:
     """Raise BadData where whole numbers of two types meet as floating-point ones that cannot hold them."""
     common = np.result_type(*parts)
-    if common.kind == "f" and any(part.dtype.kind in "iu" and (np.abs(part) > EXACT).any() for part in parts):
-        kinds = " and ".join(dict.fromkeys(str(part.dtype) for part in parts))
+    if common.kind == "f" and any(
+        labels.dtype.kind in "iu" and (np.abs(labels) > EXACT).any() for labels in parts
+    ):
+        kinds = " and ".join(dict.fromkeys(str(labels.dtype) for labels in parts))
         raise BadData(
             f"{names[0]} and {names[1]} must be of one type where they are beyond 2^53, got {kinds}, which "
             "become one number where they are two; save both as int64 or as texts"

@@ -175,13 +175,13 @@ def find_doubt(content: bytes, encoding: str) -> str:
     sample = _take_sample(content)
     words = sample.split(b" ")
     rates = _rate_all(sample)
-    for other in sorted(rates, key=lambda each: -rates[each]):
-        if rates[other] < rates[encoding] - DOUBT:
+    for second in sorted(rates, key=lambda encoding: -rates[encoding]):
+        if rates[second] < rates[encoding] - DOUBT:
             break
         for word in words:
-            read, else_read = word.decode(encoding, "replace"), word.decode(other, "replace")
+            read, else_read = word.decode(encoding, "replace"), word.decode(second, "replace")
             if read != else_read:
-                return f"{encoding} as in {shorten(read, 20)!r}, or {other} as in {shorten(else_read, 20)!r}"
+                return f"{encoding} as in {shorten(read, 20)!r}, or {second} as in {shorten(else_read, 20)!r}"
     return ""
 
 

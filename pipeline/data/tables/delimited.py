@@ -175,8 +175,8 @@ class DelimitedFile:
                 waiting.append((line, cells))
             else:
                 others = waiting if len(cells) == width else [*waiting, (line, cells)]
-                for other in others:
-                    self._refuse_width(*other, width)
+                for row in others:
+                    self._refuse_width(*row, width)
                 waiting = []
                 if len(cells) == width:
                     before = line

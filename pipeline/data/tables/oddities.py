@@ -32,12 +32,12 @@ def find_sentinel(content: ColumnContent, numbers: np.ndarray) -> str:
 
 def find_rounded(content: ColumnContent, numbers: np.ndarray) -> bool:
     """Return whether whole numbers lose digits as floating-point ones. `numbers`: of the values."""
-    beyond = np.flatnonzero(np.abs(numbers) > EXACT)
-    cells = content.values.take(beyond)
-    whole = pc.match_substring_regex(cells, r"^[+-]?\d+$").to_pylist()
+    large = np.flatnonzero(np.abs(numbers) > EXACT)
+    cells = content.values.take(large)
+    are_whole = pc.match_substring_regex(cells, r"^[+-]?\d+$").to_pylist()
     return any(
         is_whole and int(cell.as_py()) != int(numbers[row])
-        for row, cell, is_whole in zip(beyond, cells, whole, strict=True)
+        for row, cell, is_whole in zip(large, cells, are_whole, strict=True)
     )
 
 

@@ -38,7 +38,7 @@ def check_columns(names: Sequence[str], needed: Sequence[str], path: Path) -> No
         return
     folded = {name.casefold(): name for name in names if name not in needed}
     near = {name: get_close_matches(name.casefold(), folded, n=1, cutoff=0.7) for name in missing[:5]}
-    offers = ", ".join(f"{folded[found[0]]} {name}" for name, found in near.items() if found)
+    offers = ", ".join(f"{folded[names_like[0]]} {name}" for name, names_like in near.items() if names_like)
     remedy = f"it has {shorten(', '.join(names), 200)}"
     raise BadData(
         f"{path} must have the columns that the model was trained on, got none called "
@@ -168,16 +168,18 @@ def _tell_change(trained: ColumnType, column: ColumnType, findings: Findings) ->
 # ---- words ------------------------------------------------------------------------------------------------
 
 
-def read_known_words(column: ColumnType, cells: Any, known: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def read_known_words(
+    column: ColumnType, cells: Any, seen_words: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return words of a category object [n], "" for empty, and which of them training never saw or seldom.
 
-    `known`: the words that it saw. Where it saw 3, 3.0 is 3, and True is true.
+    `seen_words`: the words that it saw. Where it saw 3, 3.0 is 3, and True is true.
     """
     words = read_words(column, cells)
-    places = pc.index_in(words, pa.array(list(known), words.type))
+    places = pc.index_in(words, pa.array(list(seen_words), words.type))
     unknown = np.asarray(pc.and_(pc.is_null(places), pc.not_equal(words, "")))
     if unknown.any():
-        others = _list_other_forms(known)
+        others = _list_other_forms(seen_words)
         written = pc.replace_substring_regex(pc.utf8_lower(words), WHOLE, r"\1")
         places = pc.index_in(written, pa.array(list(others), written.type))
         same = pa.array(list(others.values()), words.type).take(places)
@@ -186,26 +188,26 @@ def read_known_words(column: ColumnType, cells: Any, known: Sequence[str]) -> tu
     return np.array(words.to_pylist(), object), unknown
 
 
-def _list_other_forms(known: Sequence[str]) -> dict[str, str]:
+def _list_other_forms(seen_words: Sequence[str]) -> dict[str, str]:
     """Return whole numbers and truth values among these words by how they are written plainly."""
-    plain = {re.sub(WHOLE, r"\1", word.lower()): word for word in known}
+    plain = {re.sub(WHOLE, r"\1", word.lower()): word for word in seen_words}
     return {form: word for form, word in plain.items() if re.fullmatch(WHOLE, form) or form in TRUTH}
 
 
-def check_words(table: CellTable, column: ColumnType, known: Sequence[str], path: Path) -> None:
+def check_words(table: CellTable, column: ColumnType, seen_words: Sequence[str], path: Path) -> None:
     """Raise BadData where no cell of a column is a word that training saw, as each would count as unknown.
 
     In a few rows new words may be all there are, unless they are numbers and training had none.
     """
     content = count_values(column.name, table.get_column(column.name))
-    words, unknown = read_known_words(column, content.values, known)
-    if not unknown.any() or not (unknown | (words == "")).all() or len(known) >= MAX_CATEGORIES:
+    words, unknown = read_known_words(column, content.values, seen_words)
+    if not unknown.any() or not (unknown | (words == "")).all() or len(seen_words) >= MAX_CATEGORIES:
         return
     are_numbers = pc.all(numbers.match_numbers(content.values)).as_py()
-    had_numbers = pc.any(numbers.match_numbers(pa.array(list(known), pa.large_string()))).as_py()
+    had_numbers = pc.any(numbers.match_numbers(pa.array(list(seen_words), pa.large_string()))).as_py()
     if content.filled >= FEW_ROWS or (are_numbers and not had_numbers and content.filled > 1):
         raise BadData(
             f"column {column.name} of {path} must hold words that training saw, such as "
-            f"{list_names(known[:3])}, got none of them but {shorten(str(content.values[0].as_py()), 40)!r} "
+            f"{list_names(seen_words[:3])}, got none but {shorten(str(content.values[0].as_py()), 40)!r} "
             "and the like; write them so"
         )

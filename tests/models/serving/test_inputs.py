@@ -141,7 +141,7 @@ DATE = ColumnType(name="when", kind=Kind.date, date="day/month/year")
         ),
         (replace(COLUMNS.types[0], number=CENT), "size;colour\n0.5;red\n0.75;red\n", "write them with %"),
         (COLUMNS.types[0], "size;colour\n1;7\n2;8\n", "words that training saw, such as blue, red, got none"),
-        (COLUMNS.types[0], "size;colour\n" + "1;R\n" * 20, "got none of them but 'R'"),
+        (COLUMNS.types[0], "size;colour\n" + "1;R\n" * 20, "got none but 'R'"),
         (
             replace(DATE, date="year-month-day"),
             "when;colour\n01/02/2024;red\n",

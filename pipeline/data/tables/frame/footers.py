@@ -49,7 +49,7 @@ def is_note(cells: Sequence[str], width: int, after_blank: bool) -> bool:
 
 def leave_out_footer(table: CellTable, findings: Findings) -> CellTable:
     """Return the table without notes and sums at its end: the former are one cell, the latter add up."""
-    kept, notes, sums = len(table), list[str](), list[str]()
+    end, notes, sums = len(table), list[str](), list[str]()
     for row in range(len(table) - 1, max(FEWEST_ROWS, len(table) - MOST_ROWS) - 1, -1):
         cells = [table.get_cell(name, row) or "" for name in table.names]
         filled = [position for position, cell in enumerate(cells) if cell]
@@ -67,14 +67,14 @@ def leave_out_footer(table: CellTable, findings: Findings) -> CellTable:
             sums.append(first)
         else:
             break
-        kept = row
-    if kept == len(table):
+        end = row
+    if end == len(table):
         return table
     findings.add(
         "row", "left out: a note below the table", shorten(notes[-1], 60) if notes else "", len(notes)
     )
     findings.add("row", "left out: what the rows above add up to", sums[-1] if sums else "", len(sums))
-    return replace(table, content=table.content.slice(0, kept), lines=table.lines[:kept])
+    return replace(table, content=table.content.slice(0, end), lines=table.lines[:end])
 
 
 def _is_new(cell: str, above: Any) -> bool:

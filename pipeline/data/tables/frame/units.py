@@ -40,11 +40,15 @@ def leave_out_descriptions(table: CellTable, findings: Findings) -> CellTable:
     if not count:
         return table
     rows = [_read_row(table, row) for row in range(count)]
-    said = tuple(shorten(" ".join(filter(None, cells)).strip(), 60) for cells in zip(*rows, strict=True))
+    descriptions = tuple(
+        shorten(" ".join(filter(None, cells)).strip(), 60) for cells in zip(*rows, strict=True)
+    )
     shown = ", ".join(shorten(cell, 20) for cell in rows[0] if cell)
     what = "units" if all(map(_is_unit, filter(_is_told, rows[0]))) else "what the columns hold"
     findings.add("row", f"left out: {what}, below the header", shorten(shown, 60), count)
-    return replace(table, content=table.content.slice(count), lines=table.lines[count:], descriptions=said)
+    return replace(
+        table, content=table.content.slice(count), lines=table.lines[count:], descriptions=descriptions
+    )
 
 
 def _count_descriptions(table: CellTable) -> int:
@@ -68,12 +72,15 @@ def _are_descriptions(table: CellTable, count: int) -> bool:
         cells = [row[position] for row in rows]
         rest = table.get_column(name).slice(count)
         if _are_numbers(rest):
-            described = [found + _is_told(cell) for found, cell in zip(described, cells, strict=True)]
+            described = [
+                cell_count + _is_told(cell) for cell_count, cell in zip(described, cells, strict=True)
+            ]
         elif any(_is_told(cell) and not BRACKETS.fullmatch(cell) and _has(rest, cell) for cell in cells):
             return False  # a word that the column has elsewhere is one of its values
     return all(
-        found > 1 or (any(row) and (found == 1 or number > 0) and all(map(_is_unit, filter(_is_told, row))))
-        for number, (found, row) in enumerate(zip(described, rows, strict=True))
+        cell_count > 1
+        or (any(row) and (cell_count == 1 or number > 0) and all(map(_is_unit, filter(_is_told, row))))
+        for number, (cell_count, row) in enumerate(zip(described, rows, strict=True))
     )
 
 

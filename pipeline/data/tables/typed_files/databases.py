@@ -29,7 +29,7 @@ def read_sqlite(path: Path, scratch: ScratchSpace, label: str, findings: Finding
             database.text_factory = lambda text: text.decode("utf-8", "replace")
             columns = dict(_list_columns(database))
             name = _choose_table(path, columns, label)
-            others = [other for other in columns if other != name]
+            others = [table for table in columns if table != name]
             findings.add("table", f"left out: {name} is read", ", ".join(others[:8]), len(others))
             blobs = _find_blobs(database, name, columns[name])
             findings.add("column", "left out: bytes that are no text", ", ".join(blobs[:8]), len(blobs))
@@ -65,13 +65,13 @@ def _choose_table(path: Path, columns: dict[str, list[str]], label: str) -> str:
 
 
 def _find_blobs(database: sqlite3.Connection, table: str, names: list[str]) -> list[str]:
-    found = []
+    blobs = []
     for name in names:
         column = _quote(name)
         query = f"SELECT 1 FROM {_quote(table)} WHERE typeof({column}) = 'blob' LIMIT 1"
         if database.execute(query).fetchone():
-            found.append(name)
-    return found
+            blobs.append(name)
+    return blobs
 
 
 def _read_rows(database: sqlite3.Connection, table: str, names: list[str]) -> Iterator[Row]:

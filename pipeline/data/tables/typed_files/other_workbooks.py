@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from pipeline.data.readers.compression import check_zip
-from pipeline.data.tables.typed_files.workbooks import Merged, Sheet, SheetSource
+from pipeline.data.tables.typed_files.sheet import Merged, Sheet, SheetSource
 from pipeline.errors import BadData
 
 TABLES = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -30,9 +30,9 @@ def open_workbook(path: Path) -> list[SheetSource]:
         check_zip(path)
     book = CalamineWorkbook.from_path(path)
     return [
-        _make_source(path, book, each.name, each.visible == SheetVisibleEnum.Visible)
-        for each in book.sheets_metadata
-        if each.typ == SheetTypeEnum.WorkSheet
+        _make_source(path, book, listed.name, listed.visible == SheetVisibleEnum.Visible)
+        for listed in book.sheets_metadata
+        if listed.typ == SheetTypeEnum.WorkSheet
     ]
 
 
@@ -42,11 +42,11 @@ def _make_source(path: Path, book: Any, name: str, is_visible: bool) -> SheetSou
         return [[None if cell == "" else cell for cell in row] for row in rows]
 
     def read() -> Sheet:
-        found = book.get_sheet_by_name(name).merged_cell_ranges  # None in files of LibreOffice
-        if found is None:
+        ranges = book.get_sheet_by_name(name).merged_cell_ranges  # None in files of LibreOffice
+        if ranges is None:
             merged = list(_find_merged(path, name))
         else:
-            merged = [(left + 1, top + 1, right + 1, bottom + 1) for (top, left), (bottom, right) in found]
+            merged = [(left + 1, top + 1, right + 1, bottom + 1) for (top, left), (bottom, right) in ranges]
         filled = [
             (line, row)
             for line, row in enumerate(read_rows(None), 1)

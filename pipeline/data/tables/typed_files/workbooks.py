@@ -1,37 +1,16 @@
 """Workbooks of Excel and LibreOffice: which sheet is read, where its header is, and its cells."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, collect_cells
 from pipeline.data.tables.frame.headers import HEAD_ROWS, count_rows_above
+from pipeline.data.tables.typed_files import other_workbooks, xlsx
+from pipeline.data.tables.typed_files.sheet import Merged, Sheet, SheetSource
 from pipeline.data.tables.typed_files.written_cells import write_cell
 from pipeline.errors import BadData, read_first_line
-
-Merged = tuple[int, int, int, int]
-"""Left, top, right and bottom of cells that are one, from 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A sheet of a workbook. `rows`: those that are not empty: the number (from 1) and the cells."""
-
-    name: str
-    rows: Sequence[tuple[int, Sequence[object]]]
-    merged: Sequence[Merged]
-
-
-@dataclass(frozen=True, slots=True)
-class SheetSource:
-    """A sheet that may be read. `read_head`: its first rows, at most as many as are asked for."""
-
-    name: str
-    is_visible: bool
-    read_head: Callable[[int], Sequence[Sequence[object]]]
-    read: Callable[[], Sheet]
 
 
 def read_workbook(
@@ -62,8 +41,6 @@ def read_workbook(
 
 
 def _open_workbook(path: Path) -> list[SheetSource]:
-    from pipeline.data.tables.typed_files import other_workbooks, xlsx
-
     return xlsx.open_workbook(path) if xlsx.is_xlsx(path) else other_workbooks.open_workbook(path)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data.readers.compression import check_zip
-from pipeline.data.tables.typed_files.workbooks import Merged, Sheet, SheetSource
+from pipeline.data.tables.typed_files.sheet import Merged, Sheet, SheetSource
 from pipeline.errors import BadData
 
 MERGED = re.compile(rb'<mergeCell ref="([A-Z0-9:]+)"')

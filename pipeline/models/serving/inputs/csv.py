@@ -69,13 +69,13 @@ def open_new_data(
     else:
         needed = [column.name for column in columns]
     check_columns(table.names, needed, path)
-    known = description.get_categories()
+    categories = description.get_categories()
     columns = () if is_text else match_formats(table, columns, data, path, findings)
-    _check_cells(table, columns, known, path)
+    _check_cells(table, columns, categories, path)
     label = _find_label(table, needed, data, description)
     used = needed if label is None else [*needed, label]
     tell_unused(table.names, used, description.left_out, findings)
-    batches = _read_batches(table, columns, known, needed, label, findings)
+    batches = _read_batches(table, columns, categories, needed, label, findings)
     return NewData(name="line", total=len(table), batches=batches, has_labels=label is not None)
 
 
@@ -107,14 +107,14 @@ def _find_only(table: CellTable, path: Path) -> str:
     return table.names[0]
 
 
-def _check_cells(table: CellTable, columns: Sequence[ColumnType], known: Categories, path: Path) -> None:
+def _check_cells(table: CellTable, columns: Sequence[ColumnType], categories: Categories, path: Path) -> None:
     """Raise BadData where no cell of a column can be read: the whole column would count as empty."""
     head = replace(table, content=table.content.slice(0, ROWS), lines=table.lines[:ROWS])
     for column in columns:
         findings = Findings()
-        if column.name in known:
-            check_words(table, column, known[column.name], path)
-        if column.kind in WORDS or not np.isnan(_read_column(column, head, known, findings)).all():
+        if column.name in categories:
+            check_words(table, column, categories[column.name], path)
+        if column.kind in WORDS or not np.isnan(_read_column(column, head, categories, findings)).all():
             continue
         for finding in findings.to_tuple():
             if finding.count >= SEVERAL:
@@ -145,7 +145,7 @@ def _find_label(
 def _read_batches(
     table: CellTable,
     columns: Sequence[ColumnType],
-    known: Categories,
+    categories: Categories,
     needed: Sequence[str],
     label: str | None,
     findings: Findings,
@@ -157,7 +157,7 @@ def _read_batches(
         )
         samples: Any
         if columns:
-            samples = {column.name: _read_column(column, portion, known, findings) for column in columns}
+            samples = {column.name: _read_column(column, portion, categories, findings) for column in columns}
         else:
             cells = portion.get_column(needed[0]).combine_chunks()
             samples = np.array(pc.fill_null(cells, pa.scalar("", cells.type)).to_pylist(), object)
@@ -165,10 +165,12 @@ def _read_batches(
         yield NewBatch(names, ModelRequest(samples), labels and labels[start : start + ROWS].to_pylist())
 
 
-def _read_column(column: ColumnType, table: CellTable, known: Categories, findings: Findings) -> np.ndarray:
+def _read_column(
+    column: ColumnType, table: CellTable, categories: Categories, findings: Findings
+) -> np.ndarray:
     cells = table.get_column(column.name).combine_chunks()
-    if column.name in known:
-        values, mistaken = read_known_words(column, cells, known[column.name])
+    if column.name in categories:
+        values, mistaken = read_known_words(column, cells, categories[column.name])
         what = "that training never saw or seldom: they count as unknown"
     elif column.kind in WORDS:
         return np.array(read_words(column, cells).to_pylist(), object)
