@@ -12,6 +12,25 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
+_SPELLED = str.maketrans(
+    {
+        "\u00b5": "u",
+        "\u03bc": "u",
+        "\u00b1": "+/-",
+        "\u00d7": "x",
+        "\u00f7": "/",
+        "\u2026": "...",
+        "\u2013": "-",
+        "\u2014": "--",
+        "\u2264": "<=",
+        "\u2265": ">=",
+        "\u2192": "->",
+        "\u2022": "*",
+        **dict(zip("\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588", "_.:-=+*#", strict=True)),
+    }
+)
+"""Signs of numbers and pictures, and how a terminal without them shows them."""
+
 _collected: ContextVar[list[Any] | None] = ContextVar("collected", default=None)
 
 
@@ -46,14 +65,24 @@ class GuardedOutput:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.error: OSError | None = None
+        self.is_plain = _is_plain(stream)
         with suppress(AttributeError):  # what is no terminal may know fewer letters than names have
             stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
+
+    @property
+    def encoding(self) -> str:
+        """Return the letters that are sent: only those of ASCII where signs are spelled."""
+        return "ascii" if self.is_plain else self._stream.encoding
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
         """Write `text`, or drop it where nobody can read it any more."""
+        return self.write_exactly(spell_in_ascii(text) if self.is_plain else text)
+
+    def write_exactly(self, text: str) -> int:
+        """Write `text` with the very letters that it has."""
         if self.error is None:
             try:
                 return self._stream.write(text)
@@ -81,6 +110,33 @@ class GuardedOutput:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
+
+
+def is_plain(stream: object) -> bool:
+    """Return whether a stream of ours spells signs such as ± in ASCII."""
+    return getattr(stream, "is_plain", False)
+
+
+def _is_plain(stream: TextIO) -> bool:
+    """Return whether a stream, or the language that the shell names, knows no more letters than ASCII.
+
+    Python sends UTF-8 under `LANG=C`, and sets LC_CTYPE to C.UTF-8 itself; who asks for C gets plain signs.
+    """
+    encoding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("_", "-")
+    if not encoding.startswith("utf"):
+        return True
+    names = [os.environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    return next((name for name in names if name not in ("", "C.UTF-8", "UTF-8")), "") in ("C", "POSIX")
+
+
+def spell_in_ascii(text: str) -> str:
+    """Spell the signs that are printed here in ASCII: `5 us +/-3%`; letters of names stay."""
+    return text if text.isascii() else text.translate(_SPELLED)
+
+
+def print_exactly(text: str) -> None:
+    """Print what programs read, such as CSV, with the very letters that it has."""
+    getattr(sys.stdout, "write_exactly", sys.stdout.write)(f"{text}\n")
 
 
 @contextmanager

@@ -73,9 +73,35 @@ def test_a_closed_pipe_or_a_full_disk_shows_no_traceback(words: str, code: int, 
 def test_letters_that_a_terminal_lacks_are_written_in_another_way() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     output = GuardedOutput(stream)
-    output.write("±\n")
+    output.write("5 \u00b5s \u00b13% \u00d7\u00f72 \u2026 \u00e9\n")
     output.flush()
-    assert stream.buffer.getvalue() == b"\\xb1\n"  # type: ignore[attr-defined]
+    assert stream.buffer.getvalue() == b"5 us +/-3% x/2 ... \\xe9\n"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ({"LANG": "C"}, "+/-\u00e9"),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, "+/-\u00e9"),  # as Python itself sets it
+        ({"LC_ALL": "POSIX", "LANG": "de_DE.UTF-8"}, "+/-\u00e9"),
+        ({"LANG": "C", "LC_CTYPE": "en_US.UTF-8"}, "\u00b1\u00e9"),
+        ({"LANG": "C.UTF-8"}, "\u00b1\u00e9"),
+        ({}, "\u00b1\u00e9"),
+    ],
+)
+def test_the_language_c_gets_plain_signs_and_names_as_they_are(
+    names: dict[str, str], shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LANG", "LC_ALL", "LC_CTYPE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    output = GuardedOutput(stream)
+    output.write("\u00b1\u00e9")
+    output.write_exactly("\u00b1")
+    output.flush()
+    assert stream.buffer.getvalue().decode() == f"{shown}\u00b1"  # type: ignore[attr-defined]
 
 
 def test_an_error_of_the_program_shows_its_traceback_without_secrets(

@@ -6,13 +6,14 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from pipeline.cli.explain.word_forms import suggest_form
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import split_word
 from pipeline.settings.searching.quantities import DASHES
@@ -22,6 +23,7 @@ PYTHON_NAMES = {"train.from": "train.start_from"}
 WHOLE_TEXTS = ("--overrides",)
 """Words whose value may be `key=value` itself."""
 _PAIR = re.compile(r"[A-Za-z_][\w.]*=")
+_FLAG = re.compile(r"--|-[A-Za-z]")
 
 
 def normalise_words(words: Iterable[str]) -> list[str]:
@@ -32,46 +34,50 @@ def normalise_words(words: Iterable[str]) -> list[str]:
     Raises:
         BadSetting: a word is no `key=value`, or lacks its value.
     """
-    return [quote_value(pair) for pair in _read_pairs(iter(words))]
+    return [quote_value(pair) for pair in _read_pairs(list(words))]
 
 
-def _read_pairs(words: Iterator[str]) -> Iterator[str]:
-    for word in words:
+def _read_pairs(words: Sequence[str]) -> Iterator[str]:
+    rest = iter(enumerate(words))
+    for index, word in rest:
         if word.startswith(tuple(DASHES)):
             plain = f"--{word.lstrip(DASHES + '-')}"
             raise BadSetting(f"{word} begins with a dash that is not the hyphen of a keyboard; write {plain}")
+        if word.startswith("-") and not word.startswith("--"):
+            raise _explain_flag(words, index)
         if word.startswith("--") and "=" not in word:
-            word = f"{word[2:]}={_read_value(word, words)}"
+            value = _read_value(words, index)
+            next(rest)
+            word = f"{word[2:]}={value}"
         pair = word.removeprefix("--")
         key, value = split_word(pair)
         if key == "overrides":
-            yield from _read_pairs(iter(_split_text(value or "")))
-        elif value is None and word.startswith("-"):
-            raise _explain_flag(word, "nothing")
-        elif value is None and not pair.startswith("~"):
-            raise BadSetting(f"every word must be key=value, got {word!r}; see --help for the keys")
+            yield from _read_pairs(_split_text(value or ""))
+        elif (value is None and not pair.startswith("~")) or not key:
+            remedy = suggest_form(words, index) or "; see --help for the keys"
+            raise BadSetting(f"every word must be key=value, got {word!r}{remedy}")
         else:
             yield PYTHON_NAMES.get(key, key) + pair[len(key) :]
 
 
-def _read_value(word: str, words: Iterator[str]) -> str:
+def _read_value(words: Sequence[str], index: int) -> str:
     """Return the value of `--key value`; another `--word` is none, nor `a=b` after a key without a dot."""
-    try:
-        value = next(words)
-    except StopIteration:
-        raise _explain_flag(word, "nothing") from None
-    if value.startswith("--") or (word not in WHOLE_TEXTS and "." not in word and _PAIR.match(value)):
-        raise _explain_flag(word, value)
+    word, value = words[index], words[index + 1] if index + 1 < len(words) else None
+    is_pair = value is not None and word not in WHOLE_TEXTS and "." not in word and _PAIR.match(value)
+    if value is None or value in ("=", ":") or _FLAG.match(value) or is_pair:
+        raise _explain_flag(words, index)
     return value
 
 
-def _explain_flag(word: str, got: str) -> BadSetting:
+def _explain_flag(words: Sequence[str], index: int) -> BadSetting:
+    word, _, got = words[index].partition("=")
+    got = got or (words[index + 1] if index + 1 < len(words) else "nothing")
+    remedy = suggest_form(words, index)
     if "." in word:
-        return BadSetting(f"{word} must be followed by a value, got {got}; write {word.lstrip('-')}=VALUE")
-    return BadSetting(
-        f"{word} is no flag of this command, so a value must follow it, got {got}; "
-        f"write {word.lstrip('-')}=VALUE, or see --help"
-    )
+        remedy = remedy or f"; write {word.lstrip('-')}=VALUE"
+        return BadSetting(f"{word} must be followed by a value, got {got}{remedy}")
+    remedy = remedy or f"; write {word.lstrip('-')}=VALUE, or see --help"
+    return BadSetting(f"{word} is no flag of this command, so a value must follow it, got {got}{remedy}")
 
 
 def _split_text(text: str) -> list[str]:

@@ -10,30 +10,35 @@ from pipeline.settings.addresses import CHECKOUT, CONF, find_options
 from pipeline.settings.command_line import PROGRAM
 
 COMMANDS = {
-    "run": "run all stages (preprocess, train, evaluate, profile) and record them as one run",
-    "preprocess": "clean, scale and split the data into the cache, and record a report of it",
+    "run": "prepare data, train, evaluate and profile; recorded as one run",
+    "preprocess": "clean, scale and split data into the cache; report what was found",
     "train": "train on the prepared data and record the model",
-    "evaluate": "score a trained model: trained=RUN_ID | runs:/... | models:/NAME@ALIAS | PATH",
-    "predict": "answer for new data into a file: trained=... data.path=NEW predict.output=FILE.csv",
+    "evaluate": "score a model: trained=RUN_ID | runs:/... | models:/NAME | PATH",
+    "predict": "answer for new data: trained=... data.path=NEW predict.output=FILE",
     "profile": "time a trained model and measure its size: trained=...",
-    "serve-bench": "serve a trained model, say how many requests a second it stands: trained=... --p99 50ms",
-    "sweep": "search for the frontier: model.hidden=16,64,256 or interval(16,256), added to search=...",
-    "frontier": "a study: its frontier; --at-least 97.5%, --within 5ms, --knee, --csv, number of a trial",
+    "serve-bench": "how many requests a second it stands: trained=... --p99 50ms",
+    "sweep": "search for the frontier: model.hidden=16,64 or 'interval(16,64)'",
+    "frontier": "show it: --at-least 97.5%, --within 5ms, --knee, --csv, TRIAL",
     "studies": "list the studies, the newest first",
-    "diagnose": "find a cheaper command line: name the bottleneck, apply remedies, keep those that pay",
-    "doctor": "say in ten lines what works on this machine, and how to get what does not; --json",
-    "ui": "start the MLflow UI on this machine",
+    "diagnose": "find what costs most in a training, and a cheaper command line",
+    "doctor": "what works on this machine, and how to get what does not; --json",
+    "ui": "open runs, studies and their pages in a browser on this machine",
 }
 
 ALL = "all"
-OTHER_HELP = "Settings: --help GROUP for one group, such as --help optimizer; --help all for everything."
+COMMENTS = 32
+"""The column in which what a setting means begins."""
+OTHER_HELP = "Settings of one group: --help GROUP (--help optimizer); all of them: --help all"
+WIDTH = 80
+"""Columns that every terminal has."""
 
 EXAMPLES = """\
   python -m pipeline run data=mnist model.hidden=128 train.epochs=5
-  python -m pipeline run optimizer=sgd optimizer.momentum=0.9 schedule=cosine precision=mixed_bfloat16
+  python -m pipeline run optimizer=sgd optimizer.momentum=0.9 schedule=cosine
   python -m pipeline evaluate trained=RUN_ID record=model
-  python -m pipeline predict trained=RUN_ID data.path=NEW.csv predict.output=answers.parquet
-  python -m pipeline diagnose data=mnist train.batch_size=8 diagnose.save=cheaper"""
+  python -m pipeline predict trained=RUN_ID data.path=NEW.csv \\
+      predict.output=answers.parquet
+  python -m pipeline diagnose train.batch_size=8 diagnose.save=cheaper"""
 
 
 def format_help(topic: str | None = None) -> str:
@@ -57,7 +62,7 @@ def is_topic(word: str) -> bool:
 
 
 def _format_head(command: str | None) -> Iterator[str]:
-    yield f"Usage: {PROGRAM} {command or 'COMMAND'} [KEY=VALUE ...]   (--cfg job: only show the settings)"
+    yield f"Usage: {PROGRAM} {command or 'COMMAND'} [KEY=VALUE ...]   (--cfg job: show settings)"
     yield ""
     yield from [f"  {COMMANDS[command]}"] if command else ["Commands:", *_format_table(COMMANDS.items())]
     yield from ["", "Examples:", EXAMPLES]
@@ -73,12 +78,8 @@ def _format_overview() -> Iterator[str]:
             plain.append(group)
         else:
             names = " ".join(f"{option}*" if option == default else option for option in options)
-            yield from textwrap.wrap(
-                f"{group + '=':<13}{names}", 110, initial_indent="  ", subsequent_indent=" " * 15
-            )
-    yield from textwrap.wrap(
-        "without a choice: " + " ".join(plain), 110, initial_indent="  ", subsequent_indent=" " * 15
-    )
+            yield from _wrap(f"{group + '=':<13}{names}", "  ", " " * 15)
+    yield from _wrap("without a choice: " + " ".join(plain), "  ", " " * 15)
     yield OTHER_HELP
 
 
@@ -90,16 +91,18 @@ def _format_everything() -> Iterator[str]:
     yield from _align_comments((CONF / "config.yaml").read_text().partition("\n\n")[2].splitlines())
     if CHECKOUT:
         yield ""
-        yield "The same commands through MLflow: mlflow run . -P KEY=VALUE -P overrides='KEY=VALUE KEY=VALUE'"
+        yield "The same commands through MLflow:"
+        yield "  mlflow run . -P KEY=VALUE -P overrides='KEY=VALUE KEY=VALUE'"
 
 
 def _format_group(group: str) -> Iterator[str]:
     default = read_defaults()[group]
     shown: list[str] = []
     for option in list_options(group):
-        yield f"  {group}={option.name}{'*' if option.name == default else ''}".ljust(34) + option.about
+        name = f"  {group}={option.name}{'*' if option.name == default else ''}"
+        yield from _wrap(option.about, f"{name:<{COMMENTS}} ", " " * (COMMENTS + 1))
         new = [line for line in option.settings if line not in shown and group != "experiment"]
-        yield from _align_comments(f"{group}.{line}" for line in new)
+        yield from _align_comments(line if line.startswith(" ") else f"{group}.{line}" for line in new)
         shown += new
     yield ""
 
@@ -137,10 +140,31 @@ def _read_option(path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _align_comments(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the settings of a YAML file with their comments in a column."""
+    """Yield the settings of a YAML file with their comments in a column; long settings have lines alone."""
     for line in lines:
         setting, _, comment = line.partition(" #")
-        yield f"    {setting.rstrip():<40} {comment.strip()}".rstrip()
+        first, rest = f"    {setting.rstrip()}", " " * (COMMENTS + 1)
+        if len(first) > COMMENTS and comment:
+            yield from _wrap(first.strip(), "    ", "        ")
+            yield from _wrap(comment.strip(), rest, rest)
+        else:
+            yield from (
+                _wrap(comment.strip(), f"{first:<{COMMENTS}} ", rest)
+                if comment
+                else _wrap(first.strip(), "    ", "        ")
+            )
+
+
+def _wrap(text: str, first: str, rest: str) -> list[str]:
+    """Wrap a text to the width of every terminal; a word that is longer stays whole."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first.rstrip()]
 
 
 def _format_table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -4,11 +4,11 @@ import math
 import time
 from types import TracebackType
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from pipeline import output
+from pipeline.cli.console import Console
 from pipeline.cli.frontier.drawing import BLOCKS
 from pipeline.formatting import format_duration
 from pipeline.measures import Epoch
@@ -26,11 +26,11 @@ class RunScreen:
     def __init__(self, epochs: int, measure: Measure) -> None:
         """Prepare the screen of a training over `epochs` epochs."""
         self._epochs, self._measure = epochs, measure
-        self._console = Console(highlight=False)
+        self._console = Console()
         self._phase, self._seen = "compiling", list[Epoch]()
         self._first_ended: float | None = None
         self._live: Live | None = None
-        if self._console.is_terminal and not output.is_collected():
+        if self._console.is_animated and not output.is_collected():
             self._live = Live(
                 console=self._console, refresh_per_second=4, transient=True, get_renderable=self._draw_line
             )

@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pipeline.cli.compose import compose
+from pipeline.cli.console import Console
 from pipeline.errors import BadInput
 from pipeline.formatting import format_duration
 from pipeline.settings import addresses
@@ -89,8 +89,7 @@ def _print_table(rows: Sequence[dict[str, Any]], total: int) -> None:
         table.add_row(
             escape(row["study"]), *counts, format_duration(row["paid_device_seconds"]), escape(about)
         )
-    console = Console(highlight=False)
-    console.width = max(console.width, 110)
+    console = Console()
     console.print(table)
     if len(rows) < total:
         console.print(f"[dim]{len(rows)} of {total} studies; all of them: studies --json[/]")

@@ -61,14 +61,17 @@ def render_frontier(
             f'<link rel="icon" href="data:,"><title>{name}: {measure} for device-seconds</title>',
             f"<style>{(ASSETS / 'frontier_page.css').read_text()}</style>",
             f"<script>{plotly.offline.get_plotlyjs()}</script></head><body>",
+            '<a class="skip" href="#table">Skip to the table of points</a>',
             f'<header><h1>{name}</h1><span class="dim" id="spent"></span>',
             '<span id="live"></span><button id="theme" type="button">Dark</button></header>',
             f'<main><p class="dim">{TERMS.format(measure=measure)}</p>',
             f'<p id="none" hidden>No trial has come to a point yet.</p>{_render_remarks(results)}',
             _render_choice(results),
-            f'<section aria-label="Chart: {measure} against device-seconds; the table below has its points">'
-            '<div id="frontier" class="chart large"></div></section>',
-            f'<div id="pairs"></div><div id="table">{render_table(results)}</div>{charts}</main>',
+            '<section aria-label="Charts"><div id="frontier" class="chart large" role="img" '
+            f'aria-label="Chart: {measure} against device-seconds; the table below has its points"></div>',
+            '<div id="pairs"></div></section>',
+            f'<section id="table" aria-label="The points as a table">{render_table(results)}</section>',
+            f'<section aria-label="More charts">{charts}</section></main>',
             f'<script type="application/json" id="study">{_escape_script(data)}</script>',
             f"<script>{(ASSETS / 'frontier_charts.js').read_text()}</script>",
             f"<script>{(ASSETS / 'frontier_page.js').read_text()}</script></body></html>",
@@ -228,7 +231,9 @@ def render_table(results: Results) -> str:
     )
     return (
         '<h2>The frontier</h2><p class="dim">Choose a row by click, or by Enter and the arrow keys.</p>'
-        f'<div class="wide"><table id="points"><thead><tr>{head}</tr></thead>'
+        '<div class="wide" tabindex="0" role="region" aria-label="Table of points, to be scrolled">'
+        '<table id="points" role="grid" aria-label="The points of the frontier, by cost">'
+        f"<thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -239,4 +244,5 @@ def _list_cells(member: FrontierPoint, results: Results, confirmed: bool) -> lis
 
 
 def _render_cells(cells: Sequence[str]) -> str:
-    return "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    first, *others = map(escape, cells)
+    return f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in others)

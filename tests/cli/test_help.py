@@ -22,6 +22,7 @@ def test_help_names_every_option_and_setting() -> None:
         if "." in key and key.partition(".")[0] != "claim":
             assert f"{key}:" in text
     assert text.count("python -m pipeline ") >= 3
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_help_marks_the_defaults() -> None:
@@ -37,7 +38,7 @@ def test_help_fits_a_screen_and_says_where_the_rest_is(
     assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 48
-    assert max(map(len, lines)) <= 112
+    assert max(map(len, lines)) <= 80
     assert "--help GROUP" in lines[-1]
 
 

@@ -38,13 +38,14 @@ def test_hovering_shows_the_command_and_the_values() -> None:
 
 
 def test_accuracies_of_a_confirmed_frontier_stand_side_by_side() -> None:
-    _, _, table = study_html.render_frontier(STUDY).rpartition('<table id="points">')
+    _, _, table = study_html.render_frontier(STUDY).rpartition('<table id="points"')
     assert '<th scope="col">search</th><th scope="col">new seeds</th><th scope="col">test</th>' in table
     assert table.count("<tr ") == len(STUDY.frontier)
     member = STUDY.frontier[-1]
     assert member.confirmation is not None
-    cells = [member.estimate.format(), f"{member.point.accuracy:.2%}", f"{member.confirmation.accuracy:.2%}"]
-    assert "".join(f"<td>{cell}</td>" for cell in cells) in table
+    cells = [f"{member.point.accuracy:.2%}", f"{member.confirmation.accuracy:.2%}"]
+    row = f'<th scope="row">{member.estimate.format()}</th>' + "".join(f"<td>{cell}</td>" for cell in cells)
+    assert row in table
     assert f"<td>{member.confirmation.test_accuracy:.2%}</td>" in table
 
 
@@ -183,6 +184,40 @@ def make_many(count: int) -> Results:
         )
         trials.append(replace(like, number=number, curve=curve, confirmations={}))
     return replace(STUDY, trials=tuple(trials), contenders=None)
+
+
+@pytest.mark.browser
+def test_the_page_fits_a_phone_a_dark_one_and_paper(tmp_path: Path, browser: webdriver.Chrome) -> None:
+    page = tmp_path / "frontier.html"
+    page.write_text(study_html.render_frontier(replace(STUDY, study="a-study-with-a-very-long-name-" * 3)))
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        open_page(browser, page)
+        for summary in browser.find_elements(By.CSS_SELECTOR, "details[data-chart] summary"):
+            browser.execute_script("arguments[0].click()", summary)
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+        assert browser.execute_script("return document.getElementById('frontier').layout.width || 390") <= 390
+        keep_picture(browser, "page-phone")
+        browser.execute_script("document.documentElement.dataset.theme = 'dark'; drawCharts()")
+        browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+        theme = "return document.documentElement.dataset.theme"
+        assert browser.execute_script(theme) == "light"
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+        assert browser.execute_script(theme) == "dark"
+        tree = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        roles = [node["role"]["value"] for node in tree if "role" in node]
+        assert {"banner", "main", "region", "grid", "rowheader", "columnheader", "slider"} <= set(roles)
+        unnamed = [
+            node["role"]["value"]
+            for node in tree
+            if node.get("role", {}).get("value") in ("image", "img", "slider", "button", "link", "combobox")
+            and not node.get("name", {}).get("value")
+            and not node.get("ignored")
+        ]
+        assert unnamed == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.browser

@@ -5,12 +5,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.cli.console import Console
 from pipeline.cli.summary.rows import list_page
 from pipeline.diagnosis.attempt import Attempt, Decision
 from pipeline.diagnosis.bottleneck import Bottleneck, Case, Words
@@ -40,7 +40,7 @@ class DiagnosisPrinter:
     ) -> None:
         self._settings, self._cost_name, self._record = settings, cost_name, record
         self._measure = measure
-        self._console = Console(highlight=False)
+        self._console = Console()
         self._baseline: MeasuredCommand | None = None
         self._conclusion: Conclusion | None = None
         self._attempts: list[Attempt] = []

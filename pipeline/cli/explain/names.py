@@ -1,198 +1,232 @@
-"""The valid name that was meant: by likeness, or by what other tools of the field call it."""
+"""What a word of a command line means here: by likeness, or by what other tools of the field call it."""
 
 import re
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import PurePath
+from typing import get_type_hints
 
-from pipeline.settings.searching.quantities import write_plainly
-
-KEY_ALIASES = {
-    "lr": "optimizer.learning_rate",
-    "learningrate": "optimizer.learning_rate",
-    "stepsize": "optimizer.learning_rate",
-    "wd": "optimizer.weight_decay",
-    "decay": "optimizer.weight_decay",
-    "l2": "optimizer.weight_decay",
-    "bs": "train.batch_size",
-    "batch": "train.batch_size",
-    "batchsize": "train.batch_size",
-    "epoch": "train.epochs",
-    "maxepochs": "train.epochs",
-    "numepochs": "train.epochs",
-    "nepochs": "train.epochs",
-    "randomseed": "train.seed",
-    "randomstate": "train.seed",
-    "width": "model.hidden",
-    "units": "model.hidden",
-    "neurons": "model.hidden",
-    "hiddensize": "model.hidden",
-    "hiddenunits": "model.hidden",
-    "nhidden": "model.hidden",
-    "hiddensizes": "model.hidden",
-    "hiddenlayersizes": "model.hidden",
-    "hiddendim": "model.hidden",
-    "depth": "model.layers",
-    "numlayers": "model.layers",
-    "nlayers": "model.layers",
-    "dropoutrate": "model.dropout",
-    "labelsmoothing": "loss.label_smoothing",
-    "classweight": "loss.class_weights",
-    "threads": "device.threads",
-    "dataset": "data",
-    "file": "data.path",
-    "csv": "data.path",
-    "target": "data.label",
-    "labelcolumn": "data.label",
-    "targetcolumn": "data.label",
-    "testsize": "preprocess.test",
-    "testsplit": "preprocess.test",
-    "valsplit": "preprocess.validation",
-    "valsize": "preprocess.validation",
-    "validationsplit": "preprocess.validation",
-    "gpus": "device.count",
-    "ngpus": "device.count",
-    "numgpus": "device.count",
-    "ntrials": "search.trials",
-    "numtrials": "search.trials",
-    "jobs": "search.workers",
-    "njobs": "search.workers",
-    "numworkers": "search.workers",
-    "objective": "search.objective",
-    "direction": "search.objectives",
-    "studyname": "search.study",
-    "scheduler": "schedule",
-    "lrscheduler": "schedule",
-    "lrschedule": "schedule",
-    "optim": "optimizer",
-    "opt": "optimizer",
-    "optimiser": "optimizer",
-    "solver": "optimizer",
-    "criterion": "loss",
-    "arch": "model",
-    "net": "model",
-    "network": "model",
-    "architecture": "model",
-    "runname": "tracking.run_name",
-    "dtype": "precision",
-    "mixedprecision": "precision",
-    "policy": "precision",
-}
-"""What PyTorch, Keras, Optuna and others call a setting: without capitals and signs between words."""
-
-INT8 = "precision=int8"
-"""A precision that answers have, and no training."""
-
-VALUE_ALIASES = {
-    "precision": {
-        "fp16": "mixed_float16",
-        "half": "mixed_float16",
-        "float16": "mixed_float16",
-        "amp": "mixed_float16",
-        "16": "mixed_float16",
-        "16_mixed": "mixed_float16",
-        "bf16_mixed": "mixed_bfloat16",
-        "32": "float32",
-        "32_true": "float32",
-        "bf16": "mixed_bfloat16",
-        "bfloat16": "mixed_bfloat16",
-        "fp32": "float32",
-        "full": "float32",
-        "single": "float32",
-    },
-    "optimizer": {"adamw": "adam optimizer.weight_decay=0.01", "momentum": "sgd optimizer.momentum=0.9"},
-    "model": {
-        "perceptron": "mlp",
-        "dense": "mlp",
-        "convnet": "cnn",
-        "conv": "cnn",
-        "linear": "mlp model.layers=0",
-    },
-    "loss": {
-        "ce": "cross_entropy",
-        "categorical_crossentropy": "cross_entropy",
-        "crossentropy": "cross_entropy",
-        "bce": "binary_cross_entropy",
-        "binary_crossentropy": "binary_cross_entropy",
-        "mse": "mean_squared_error",
-        "l2": "mean_squared_error",
-        "mae": "mean_absolute_error",
-        "l1": "mean_absolute_error",
-        "smooth_l1": "huber",
-    },
-    "device": {"cuda": "gpu", "cuda:0": "gpu"},
-    "schedule": {
-        "cosine_annealing": "cosine",
-        "cosineannealing": "cosine",
-        "cosineannealinglr": "cosine",
-        "none": "constant",
-        "onecycle": "warmup_linear",
-    },
-    "data": {"table": "csv", "tsv": "csv", "xlsx": "csv", "parquet": "csv", "images": "image_folder"},
-}
-"""What others call an option of a group, and the words that say it here."""
-
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
-_IS_NUMBER = re.compile(_NUMBER, re.IGNORECASE)
-_SHARE = re.compile(rf"({_NUMBER})\s*%", re.IGNORECASE)
-_RANGE = re.compile(rf"({_NUMBER})\s*(?:\.\.\.?|:|-|to)\s*({_NUMBER})", re.IGNORECASE)
-_CALL = re.compile(
-    rf"(?:log_?|log_?uniform|log_?interval|uniform|range|between)\(\s*({_NUMBER})\s*[,;:]\s*({_NUMBER})\s*\)",
-    re.IGNORECASE,
+from pipeline.cli import help, schema
+from pipeline.cli.explain import foreign_names, foreign_values
+from pipeline.cli.explain.options import (
+    TABLES,
+    name_data,
+    name_file,
+    name_gpu,
+    name_objectives,
+    name_widths,
+    translate_choice,
 )
+from pipeline.cli.explain.remedy import Remedy, plain
+from pipeline.cli.explain.values import find_meant, is_yes, split_values
+from pipeline.settings.addresses import find_options
+from pipeline.settings.command_line import Overrides, split_word
+from pipeline.settings.kinds import option_name
+
+FURTHER_WORDS = {
+    "optimizer.nesterov": ("optimizer.momentum=0.9",),
+    "data.label": ("data=csv", "data.path=FILE.csv"),
+    "data.test_path": ("data=csv", "data.path=FILE.csv", "data.label=-1"),
+    "optimizer.sparse": (),
+}
+"""Words without which a setting means nothing."""
+_WIDTHS = re.compile(r"[\[(](.*)[\])]")
+_NEXT_PAIR = re.compile(r"[,;&]\s*(?=[A-Za-z_][\w.]*[=:])")
+_OF_A_RANGE = re.compile(r"(.+)\.(?:values?|choices|distribution)")
+EXAMPLES = {
+    "search.budget": "2min",
+    "search.patience": "20trials",
+    "search.trials": "40",
+    "search.timeout": "600",
+    "search.objective": "accuracy",
+    "search.max_latency_ms": "5",
+    "search.max_parameters": "100000",
+}
+"""Values of settings that are not set in conf/."""
 
 
 def suggest_name(word: str, names: Iterable[str]) -> str:
     """Return the name that is most like `word`, whatever its capitals, as a remedy, or nothing."""
-    near = get_close_matches(word.lower(), list(names), n=1, cutoff=0.5)
+    near = get_close_matches(word.lower(), list(names), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def suggest_key(key: str, value: str | None, rules: Iterable[str]) -> str:
-    """Return the setting that `key` means as a remedy: by an alias, by its last name, by likeness.
+def suggest_key(key: str, value: str | None, typed: Sequence[str] = ()) -> str:
+    """Return the setting that `key` means as a remedy, with the value that is meant, or nothing.
 
-    `value`: as typed, None where nothing was; `rules`: all keys that there are.
+    `value`: as typed, None where nothing was; `typed`: all words.
     """
-    known, name = list(rules), key.rpartition(".")[2]
-    if key.lower() in known:
-        return f"; did you mean {key.lower()}{f'={value}' if value else ''}?"
-    settings = [full for full in known if "." in full]
-    if "." in key and (near := get_close_matches(key, settings, n=1, cutoff=0.8)):
-        return f"; did you mean {near[0]}?"
-    if precision := VALUE_ALIASES["precision"].get(name.lower()):
-        return f"; did you mean precision={precision}?"
-    if name.lower() in ("gpu", "cuda", "cpu"):
-        return f"; did you mean device={name.lower().replace('cuda', 'gpu')}?"
-    alias = KEY_ALIASES.get(re.sub(r"[_-]", "", name.lower()))
-    if alias is None:
-        same = [full for full in settings if full.rpartition(".")[2] == name]
-        usual = [full for full in same if full.startswith(("train.", "model.", "data."))]
-        alias = next(iter(usual or same), None)
-    if alias == "precision" and (value or "").lower() in ("true", "1", "yes"):
-        value = VALUE_ALIASES["precision"]["amp"]
-    if alias in known:
-        return f"; did you mean {alias}{f'={value}' if value else ''}?"
-    return suggest_name(key, known)
+    remedy = _translate_pairs(key, value, typed) or translate(key, value and _unquote(value), typed)
+    return remedy.format() if remedy else ""
 
 
-def suggest_value(group: str, value: str, options: Iterable[str]) -> str:
-    """Return the option of `group` that `value` means as a remedy, or nothing."""
-    known = list(options)
-    if f"{group}={value.lower()}" == INT8:
+def suggest_value(key: str, value: str, typed: Sequence[str] = ()) -> str:
+    """Return what a value of a setting, or an option of a group, means as a remedy, or nothing."""
+    rules = schema.list_rules()
+    if f"{key}={value.lower()}" == foreign_values.INT8:
         return "; 8 bits are for answers: profile.runtime=litert_int8, or profile trained=... precision=int8"
-    alias = VALUE_ALIASES.get(group, {}).get(value.lower().replace("-", "_"))
-    if alias and alias.partition(" ")[0] in known:
-        return f"; did you mean {group}={alias}?"
-    return suggest_name(value, known)
+    meant = _translate_value(key, _unquote(value), rules.get(key, ""))
+    remedy = _translate_pairs(key, value, typed) or _complete(key, meant, typed)
+    return remedy.format() if remedy and remedy.words != (f"{key}={value}",) else ""
 
 
-def suggest_range(key: str, text: str) -> str:
-    """Return how a range of values is written, as a remedy; nothing where `text` is none."""
-    value = write_plainly(text)
-    if match := _CALL.fullmatch(value):
-        ends = f"interval({match[1]},{match[2]})"
-        return f"; write {key}={f'tag(log,{ends})' if value.lower().startswith('log') else ends} with sweep"
-    if match := _RANGE.fullmatch(value):
-        return f"; write {key}=interval({match[1]},{match[2]}) with sweep"
-    if match := _SHARE.fullmatch(value):
-        return f"; did you mean {key}={float(match[1]) / 100:.6g}?"
-    return f"; did you mean {key}={value}?" if value != text and _IS_NUMBER.fullmatch(value) else ""
+def suggest_example(key: str, typed: Sequence[str] = ()) -> str:
+    """Return a value that a setting may have as a remedy."""
+    example = _find_example(key, schema.list_rules().get(key, ""))
+    remedy = _complete(key, Remedy((f"{key}={example or '...'}",)), typed)
+    return f"; write {shlex.join(remedy.words) if remedy and example else f'{key}=...'}"
+
+
+def _translate_pairs(key: str, value: str | None, typed: Sequence[str]) -> Remedy | None:
+    """Translate `lr=0.1,epochs=3`, where commas stand between words."""
+    first, *further = _NEXT_PAIR.split(_unquote(value or ""))
+    if not further:
+        return None
+    found = [translate(key, first, typed)]
+    found += [translate(*re.split("[=:]", pair, maxsplit=1), typed) for pair in further]
+    words = [word for remedy in found if remedy for word in remedy.words]
+    return Remedy(tuple(words), any(remedy and remedy.is_search for remedy in found))
+
+
+def _unquote(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
+
+
+def translate(key: str, value: str | None, typed: Sequence[str] = ()) -> Remedy | None:
+    """Return what to type instead of a key that is none; None where nobody knows."""
+    if match := _OF_A_RANGE.fullmatch(key):  # `parameters.lr.values` of W&B
+        key = match[1]
+    rules, name = schema.list_rules(), plain(key.rpartition(".")[2])
+    if key.lower() in rules:
+        return _complete(key.lower(), _translate_value(key.lower(), value, rules[key.lower()]), typed)
+    if flag := _translate_flag(name, value):
+        return flag
+    if key.lower().replace("/", ".") in rules:
+        target: str | None = key.lower().replace("/", ".")
+    elif plain(key) in foreign_names.WITHOUT or name in foreign_names.WITHOUT:
+        return Remedy(note=foreign_names.WITHOUT.get(plain(key)) or foreign_names.WITHOUT[name])
+    else:
+        target = _find_key(key, name, rules)
+    if target is None:
+        return None
+    rule = rules.get(target.replace("train.from", "train.start_from"), "")
+    example = Remedy((f"{target}={_find_example(target, rule) or value or '...'}",))
+    return _complete(target, _translate_value(target, value, rule) or example, typed)
+
+
+def _find_key(key: str, name: str, rules: Mapping[str, str]) -> str | None:
+    """Find the setting: by an alias, by its last name, by likeness."""
+    settings = [full for full in rules if "." in full]
+    if alias := foreign_names.KEY_ALIASES.get(plain(key)) or foreign_names.KEY_ALIASES.get(name):
+        return alias
+    same = [full for full in settings if plain(full.rpartition(".")[2]) == name]
+    if same:
+        usual = [full for full in same if full.startswith(("train.", "model.", "data."))]
+        return next(iter(usual or same))
+    if "." in key and (near := get_close_matches(key.lower(), settings, n=1, cutoff=0.75)):
+        return near[0]
+    known = {plain(full.rpartition(".")[2]): full for full in reversed(settings)}
+    known |= {plain(full): full for full in rules if "." not in full} | foreign_names.KEY_ALIASES
+    near = get_close_matches(name, [*known], n=1, cutoff=0.72)
+    return known[near[0]] if near else None
+
+
+def _translate_flag(name: str, value: str | None) -> Remedy | None:
+    """Translate a switch for precision or device, which are groups with options here."""
+    is_on = is_yes(value) if value is not None else True
+    precision = foreign_values.VALUE_ALIASES["precision"].get(name) if name[:1].isalpha() else None
+    if precision:
+        return Remedy((f"precision={'float32' if is_on is False else precision}",))
+    if name in foreign_names.CPU_FLAGS:
+        return Remedy((f"device={'auto' if is_on is False else 'cpu'}",))
+    if name in ("tpu", "usetpu", "mps"):
+        return _translate_value("device", name.removeprefix("use"), "")
+    if foreign_names.KEY_ALIASES.get(name) == "device.count" and value in ("0", "1"):
+        return Remedy((f"device={'gpu' if value == '1' else 'cpu'}",))
+    is_number = value is not None and value.isdecimal()
+    if foreign_names.KEY_ALIASES.get(name) != "device" or (is_on is None and not is_number):
+        return None
+    if is_number and not (value in "01" and name.startswith("use")):
+        return name_gpu(value or "0")
+    return Remedy((f"device={'gpu' if is_on else 'cpu'}",))
+
+
+def _translate_value(key: str, value: str | None, rule: str) -> Remedy | None:
+    """Translate the value of a setting or group that is there; None where nobody knows what is meant."""
+    names = _list_choices(key, rule)
+    if value is None:
+        value = foreign_names.WHERE_ON.get(key) or _find_example(key, rule)
+        return Remedy((f"{key}={value}",)) if value else None
+    switch = is_yes(value) if key in foreign_names.WHERE_ON and not value.strip().isdecimal() else None
+    if switch is not None and value.lower() not in names:
+        table = foreign_names.WHERE_ON if switch else foreign_names.WHERE_OFF
+        return Remedy((f"{key}={table[key]}",))
+    if names:
+        usual = help.read_defaults().get(key) or _find_example(key, rule)
+        return translate_choice(key, value, names) or (Remedy((f"{key}={usual}",)) if usual else None)
+    if key == "search.objectives":
+        return name_objectives(value)
+    if key == "data.path":
+        return name_file(value)
+    if key in ("model.hidden", "model.layers") and (widths := _WIDTHS.fullmatch(value.strip())):
+        return name_widths(split_values(widths[1]))
+    meant = find_meant(key, value, rule)
+    return Remedy((f"{key}={meant.text}",), is_search=meant.is_search) if meant else None
+
+
+def _list_choices(key: str, rule: str) -> tuple[str, ...]:
+    if "." not in key and key in help.read_defaults() | {"experiment": ""}:
+        return tuple(sorted(find_options(key)))
+    listed = rule.removesuffix(" or null")
+    return tuple(listed.removeprefix("one of ").split(", ")) if listed.startswith("one of ") else ()
+
+
+def _find_example(key: str, rule: str) -> str | None:
+    """Find a value that a setting may have: the one in conf/."""
+    if rule == "true or false":
+        return "true"
+    group, _, name = key.partition(".")
+    if not name or key in EXAMPLES:
+        return EXAMPLES.get(key) or help.read_defaults().get(key)
+    lines = [line for option in help.list_options(group) for line in option.settings]
+    values = [
+        line.partition(" #")[0].partition(":")[2].strip() for line in lines if line.startswith(f"{name}:")
+    ]
+    return next((value for value in values if value not in ("null", "???", "")), None)
+
+
+def _complete(key: str, remedy: Remedy | None, typed: Sequence[str]) -> Remedy | None:
+    """Add the words without which the setting means nothing, where nobody typed them: `optimizer=sgd`."""
+    if remedy is None or not remedy.words or "." not in key:
+        return remedy
+    words = Overrides(typed)
+    further = [word for word in FURTHER_WORDS.get(key, ()) if words.find(split_word(word)[0]) is None]
+    group, _, name = key.partition(".")
+    owners = [option_name(kind) for kind in schema.KINDS.get(group, ()) if name in get_type_hints(kind)]
+    chosen = split_word(words.find(group) or f"{group}={help.read_defaults().get(group)}")[1]
+    has_group = any(split_word(word)[0] == group for word in (*further, *remedy.words))
+    if owners and chosen not in owners and not has_group:
+        further.insert(0, f"{group}={owners[0]}")
+    return replace(remedy, words=(*further, *remedy.words))
+
+
+def find_bare(word: str) -> Remedy | None:
+    """Find what a word without `=` means: a flag, an option of a group, or a file."""
+    small = word.strip("-").lower()
+    if remedy := _translate_flag(plain(small), None):
+        return remedy
+    for group in help.read_defaults():
+        if small in find_options(group) and small not in ("none", "auto", "standard"):
+            return Remedy((f"{group}={small}",))
+    if PurePath(word).suffix in (".yaml", ".yml"):
+        return Remedy(note=foreign_names.WITHOUT["config"])
+    if PurePath(word).suffix.lower() in (*TABLES, ".npz", ".npy") or "/" in word:
+        return name_file(word)
+    for group, aliases in foreign_values.VALUE_ALIASES.items():
+        if small.replace("-", "_") in aliases and "." not in group and not small.isdecimal():
+            return translate_choice(group, word, tuple(find_options(group)))
+    if small in foreign_values.CATALOGUE:
+        return name_data(word, [small])
+    return None

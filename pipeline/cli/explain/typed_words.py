@@ -16,7 +16,8 @@ from omegaconf.errors import (
 
 from pipeline.cli import arguments, schema
 from pipeline.cli.explain import conf_files
-from pipeline.cli.explain.names import suggest_key, suggest_name, suggest_range, suggest_value
+from pipeline.cli.explain.names import suggest_example, suggest_key, suggest_value
+from pipeline.cli.explain.values import AMOUNTS
 from pipeline.errors import BadSetting, read_first_line
 from pipeline.settings.addresses import find_options
 from pipeline.settings.command_line import Overrides, group_of, split_word
@@ -37,15 +38,38 @@ def check_words(pairs: Sequence[str], conf: Path) -> None:
             raise BadSetting(
                 f"{key} can only be set, not added, deleted or moved, got {pair!r}; write {key}=VALUE"
             )
-        if override.is_sweep_override():
-            meant = suggest_range(key, f"{_value_of(pair)} ") if _value_of(pair).startswith("0,") else ""
-            raise BadSetting(
-                f"{key} must be one value, got several in {pair!r}; `sweep` or `run --multirun` tries "
-                f"them all, and a value with a comma stands in quotes{meant}"
-            )
         _check_group(key, pair)
+        if override.is_sweep_override():
+            check_known(pair)
+            raise _explain_several(key, pair)
         if is_group(key, conf):
             _check_option(key, override, conf)
+
+
+def check_known(pair: str) -> None:
+    """Raise BadSetting where a word sets what is no setting, and no name of the user's below one."""
+    key, rules = split_word(pair)[0], schema.list_rules()
+    if key not in rules and not any(key.startswith(f"{rule}.") for rule in rules if "." in rule):
+        raise _explain_unknown(key, [pair])
+
+
+def _explain_several(key: str, pair: str) -> BadSetting:
+    if remedy := suggest_decimal(pair):
+        return BadSetting(f"{key} must be one value, got {_value_of(pair)}{remedy}")
+    meant = suggest_value(key, _value_of(pair)) or (
+        "; `sweep` or `run --multirun` tries them all, and a value with a comma stands in quotes"
+    )
+    return BadSetting(f"{key} must be one value, got several in {pair!r}{meant}")
+
+
+def suggest_decimal(pair: str) -> str:
+    """Return the remedy for what can only be one value: an amount, or a number such as `0,01`; or nothing."""
+    key, value = split_word(pair)[0], _value_of(pair)
+    rule = schema.list_rules().get(key, "")
+    is_one = (
+        key in AMOUNTS or rule.startswith("a list") or (rule.startswith("a number") and value[:2] == "0,")
+    )
+    return suggest_value(key, value) if is_one else ""
 
 
 def is_group(key: str, conf: Path) -> bool:
@@ -72,7 +96,7 @@ def _check_option(group: str, override: Override, conf: Path) -> None:
     options = sorted(find_options(group, conf))
     value = override.value()
     if value not in options and not (group == "experiment" and value is None):
-        remedy = suggest_value(group, str(value), options)
+        remedy = suggest_value(group, _value_of(override.input_line or f"{group}={value}"))
         raise BadSetting(f"{group} must be one of {', '.join(options)}, got {value}{remedy}")
 
 
@@ -91,7 +115,9 @@ def explain(error: Exception, pairs: Sequence[str], conf: Path) -> BadSetting:
             return BadSetting(f"{key} must not refer to what is not there: {read_first_line(cause)}")
         if pair := Overrides(pairs).find(key):
             rule = schema.list_rules()[key]
-            return BadSetting(f"{key} must be {rule}, got {_value_of(pair)}{_suggest_remedy(key, pair)}")
+            return BadSetting(
+                f"{key} must be {rule}, got {_value_of(pair)}{_suggest_remedy(key, pair, pairs)}"
+            )
     return BadSetting(f"{read_first_line(cause)}; got {' '.join(pairs)!r}, see --help for the keys")
 
 
@@ -106,19 +132,21 @@ def _find_cause(error: BaseException) -> BaseException:
 def _explain_unknown(key: str, pairs: Sequence[str]) -> BadSetting:
     group, _, name = key.partition(".")
     got = f", got {_value_of(pair)}" if (pair := Overrides(pairs).find(key)) else ""
-    rules = schema.list_rules()
     if group in schema.SINGLE or group in schema.KINDS:
-        remedy = _suggest_option(group, name) or suggest_key(key, pair and _value_of(pair), rules)
+        remedy = _suggest_option(group, name, pair) or suggest_key(key, pair and _value_of(pair), pairs)
         return BadSetting(f"{group} has no setting {name}{got}{remedy or '; see --help for the keys'}")
-    meant = suggest_key(key, pair and _value_of(pair), rules)
+    meant = suggest_key(key, pair and _value_of(pair), pairs)
     return BadSetting(f"{key} is not a setting{got}{meant or '; see --help for the keys'}")
 
 
-def _suggest_option(group: str, name: str) -> str:
+def _suggest_option(group: str, name: str, pair: str | None) -> str:
     """Return the options of a group that have the setting which the chosen one lacks, as a remedy."""
     kinds = schema.KINDS.get(group, ())
     owners = [option_name(kind) for kind in kinds if name in get_type_hints(kind)]
-    return f"; {' and '.join(f'{group}={owner}' for owner in owners)} has it" if owners else ""
+    if not owners:
+        return ""
+    write = f", write {group}={owners[0]} {pair}" if pair else ""
+    return f"; {' and '.join(f'{group}={owner}' for owner in owners)} has it{write}"
 
 
 def _restore_key(full_key: str, pairs: Sequence[str]) -> str:
@@ -133,8 +161,5 @@ def _value_of(pair: str) -> str:
     return split_word(pair)[1] or "nothing"
 
 
-def _suggest_remedy(key: str, pair: str) -> str:
-    rule = schema.list_rules()[key]
-    if rule.startswith("one of "):
-        return suggest_name(_value_of(pair), rule.removeprefix("one of ").split(", "))
-    return suggest_range(key, _value_of(pair)) or f"; write {key}=..."
+def _suggest_remedy(key: str, pair: str, pairs: Sequence[str]) -> str:
+    return suggest_value(key, _value_of(pair), pairs) or suggest_example(key, pairs)

@@ -14,6 +14,7 @@ from pipeline.cli.compose import compose
 from pipeline.cli.frontier import choice, export, output
 from pipeline.cli.frontier.choice import Request
 from pipeline.errors import BadInput, BadSetting
+from pipeline.output import print_exactly
 from pipeline.settings import addresses
 from pipeline.settings.search import Search
 from pipeline.settings.searching.objectives import COST, ENERGY, KINDS_OF_ENERGY
@@ -51,7 +52,7 @@ def run(words: Sequence[str]) -> None:
     if options.html or options.open or options.overlay:
         _show_page(options, results, settings.search)
     elif options.csv:
-        print(export.format_csv(results))
+        print_exactly(export.format_csv(results))
     elif options.trial:
         print(export.describe_trial(results, int(options.trial[0])))
     else:

@@ -3,8 +3,12 @@
 import math
 from collections.abc import Sequence
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
+from rich.padding import Padding
+from rich.segment import Segment, Segments
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.formatting import format_duration, format_params
 from pipeline.frontier.dominance import flatten, select_frontier
@@ -14,9 +18,12 @@ from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.command_line import EPOCHS
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
-
-
 SPARKLINE_WIDTH = 40
+GAP, INDENT = 2, 6
+LEAST_SETTINGS = 40
+"""Columns in which settings can be read beside the numbers."""
+SUMMED_UP = ("search", "new seeds")
+"""Accuracies that the mean over all seeds sums up."""
 
 
 def draw_sparkline(points: Sequence[Point], width: int = SPARKLINE_WIDTH) -> str:
@@ -42,30 +49,78 @@ def _scale_error(error: float, highest: float, lowest: float) -> float:
     return 1.0 if top == bottom else (top - value) / (top - bottom)
 
 
-def build_frontier_table(points: Sequence[FrontierPoint], knee: FrontierPoint | None) -> Table:
-    """Build a table of the frontier: costs, accuracies and parameters of each point.
+class FrontierTable:
+    """A table of the frontier, as wide as the terminal: costs, accuracies and settings of each point.
 
     Where a point is confirmed, the accuracies are the mean over all seeds with its interval, what the search
     saw, the mean of the new seeds, and their mean on the test split. Costs are means over all seeds, with
     half the width of their interval in per cent where the seeds differ.
+
+    Where settings would be squeezed, they stand below the numbers of their point. Where the numbers have no
+    room, those that the mean sums up are left out; where even that is too wide, a point is a line of words.
     """
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    confirmed = any(row.confirmation for row in points)
-    accuracies = (
-        ["all seeds", "search", "new seeds", "test"]
-        if confirmed
-        else [points[0].measure.label if points else ""]
-    )
-    further = [kind.label for kind in points[0].kinds] if points else []
-    for heading in ["cost", *further, *accuracies, "trial", "epoch"]:
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for member in sorted(points, key=lambda member: member.estimate.device_seconds):
-        estimate = member.estimate
-        cost = f"{format_duration(estimate.device_seconds):>7}{estimate.seconds_spread.format()}"
-        mark = "[bold yellow]knee[/] " if knee is not None and member is knee else ""
-        cells = [mark + cost, *format_further(member)]
-        cells += format_accuracies(member) if confirmed else [member.measure.format(member.point.accuracy)]
-        params = {key: value for key, value in member.trial.params.items() if key != EPOCHS}
-        table.add_row(*cells, str(member.trial.number), str(member.epoch), escape(format_params(params)))
-    return table
+
+    def __init__(self, points: Sequence[FrontierPoint], knee: FrontierPoint | None) -> None:
+        """Prepare the table of these points, one of which may be the knee."""
+        members = sorted(points, key=lambda member: member.estimate.device_seconds)
+        self._rows = [_list_cells(member, member is knee, members) for member in members]
+        self._settings = [escape(_format_settings(member)) for member in members]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the table in the widest layout for which there is room."""
+        longest = max((len(text) for text in self._settings), default=0)
+        for left_out in ((), SUMMED_UP):
+            table = self._build(left_out)
+            width = console.measure(table, options=options.update(max_width=10_000)).maximum
+            room = options.max_width - width - GAP
+            if room >= min(longest, LEAST_SETTINGS):
+                yield self._build(left_out, self._settings)
+                return
+            if room >= -GAP:
+                yield from self._interleave(console.render_lines(table, options, pad=False))
+                return
+        for row, settings in zip(self._rows, self._settings, strict=True):
+            words = ", ".join(f"{name} {text.strip()}" for name, text in row.items())
+            yield Text.from_markup(words)
+            yield Padding(Text.from_markup(settings), (0, 0, 0, INDENT))
+
+    def _build(self, left_out: Sequence[str], settings: Sequence[str] = ()) -> Table:
+        table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
+        names = [name for name in (self._rows[0] if self._rows else ()) if name not in left_out]
+        for name in names:
+            table.add_column(name, justify="right", no_wrap=True)
+        if settings:
+            table.add_column("", overflow="fold")
+        for number, row in enumerate(self._rows):
+            table.add_row(*(row[name] for name in names), *settings[number : number + 1])
+        return table
+
+    def _interleave(self, lines: Sequence[Sequence[Segment]]) -> RenderResult:
+        """Yield the lines of a table of numbers, each point's settings below its own."""
+        heading, *rows = lines
+        yield Segments([*heading, Segment.line()])
+        for row, settings in zip(rows, self._settings, strict=True):
+            yield Segments([*row, Segment.line()])
+            yield Padding(Text.from_markup(settings), (0, 0, 0, INDENT))
+
+
+def build_frontier_table(points: Sequence[FrontierPoint], knee: FrontierPoint | None) -> FrontierTable:
+    """Build the table of the frontier: see `FrontierTable`."""
+    return FrontierTable(points, knee)
+
+
+def _list_cells(member: FrontierPoint, is_knee: bool, members: Sequence[FrontierPoint]) -> dict[str, str]:
+    """Return the numbers of a point by the heading of their column, with the styles of rich."""
+    estimate = member.estimate
+    cost = f"{format_duration(estimate.device_seconds):>7}{estimate.seconds_spread.format()}"
+    cells = {"cost": ("[bold yellow]knee[/] " if is_knee else "") + cost}
+    cells |= dict(zip((kind.label for kind in member.kinds), format_further(member), strict=True))
+    if any(row.confirmation for row in members):
+        cells |= dict(zip(("all seeds", *SUMMED_UP, "test"), format_accuracies(member), strict=True))
+    else:
+        cells[member.measure.label] = member.measure.format(member.point.accuracy)
+    return {**cells, "trial": str(member.trial.number), "epoch": str(member.epoch)}
+
+
+def _format_settings(member: FrontierPoint) -> str:
+    return format_params({key: value for key, value in member.trial.params.items() if key != EPOCHS})

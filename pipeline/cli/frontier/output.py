@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 
+from pipeline.cli.console import Console
 from pipeline.cli.frontier import export
 from pipeline.cli.frontier.choice import CONFIRM
 from pipeline.cli.frontier.drawing import build_frontier_table
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pipeline.search.results import Results
     from pipeline.search.study_trial import FrontierPoint
 
-WIDE = 120
-"""Columns that the table takes at least: in fewer, settings would stand in a column of single letters."""
 NOT_CONFIRMED = f"not confirmed: of the one seed that the search chose by, so optimistic; {CONFIRM}"
 
 
@@ -94,7 +92,7 @@ def _list_further(member: "FrontierPoint", results: "Results") -> dict[str, Any]
 
 def print_frontier(results: "Results", points: Sequence["FrontierPoint"] | None = None) -> None:
     """Print the whole frontier, or these points of it."""
-    console = Console(highlight=False)
+    console = Console()
     states = [trial.state for trial in results.trials]
     counts = ", ".join(
         f"{states.count(state)} {state}" for state in ("complete", "paused", "failed") if state in states
@@ -108,7 +106,6 @@ def print_frontier(results: "Results", points: Sequence["FrontierPoint"] | None 
         if results.measure is not ACCURACY_MEASURE:
             console.print(f"what is maximised is {results.accuracy_name}")
         shown = results.select_shown(points)
-        console.width = max(console.width, WIDE)
         console.print(build_frontier_table(shown, results.knee))
         if len(shown) < len(points):
             console.print(f"[dim]{len(shown)} of {len(points)} points; all of them: frontier --json[/]")
@@ -122,7 +119,7 @@ def print_frontier(results: "Results", points: Sequence["FrontierPoint"] | None 
 
 def print_point(member: "FrontierPoint", results: "Results", doubts: Sequence[str]) -> None:
     """Print one point: what it was chosen by, then search, new seeds and test, doubts, then its command."""
-    console = Console(highlight=False)
+    console = Console()
     estimate, new = member.estimate, member.confirmation
     seeds = f" validation, mean of {estimate.seeds} seeds," if new else " validation"
     cost = f"{format_duration(estimate.device_seconds)}{estimate.seconds_spread.format()}"
@@ -143,5 +140,5 @@ def print_point(member: "FrontierPoint", results: "Results", doubts: Sequence[st
 def print_link(address: str) -> None:
     """Print the address of the view in MLflow, on a line of its own, so that a terminal makes it a link."""
     if address:
-        Console(highlight=False).print(f"\n{format_ui_command()}, then\n  {address}", soft_wrap=True)
+        Console().print(f"\n{format_ui_command()}, then\n  {address}", soft_wrap=True)
         sys.stdout.flush()

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from rich.console import Console
-
 from pipeline.cli import arguments
+from pipeline.cli.console import Console
 from pipeline.cli.loops.words import require_network
 from pipeline.cli.serve_bench.result import LoadRequest, LoadResult, show_result, to_json
 from pipeline.cli.stages.trained_model import compose_with_model, get_target_run
@@ -133,7 +132,7 @@ def make_body(folder: Path, asked: LoadRequest) -> bytes:
 
 
 def _offer_rates(request: HttpRequest, asked: LoadRequest, first: FirstAnswers) -> tuple[LoadLevel, ...]:
-    console, number = Console(stderr=True, highlight=False), 0
+    console, number = Console(stderr=True), 0
 
     def offer_rate(rate: float) -> LoadLevel:
         nonlocal number

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from pipeline.cli.console import Console
 from pipeline.formatting import format_number
 from pipeline.profiling.load.first_answers import FirstAnswers
 from pipeline.profiling.load.open_loop import LoadLevel, find_best
@@ -77,7 +77,7 @@ def show_result(result: LoadResult, model: str, run_id: str) -> None:
     print(f"load      {result.load_seconds:.2f} s until the server answered")
     print(f"cold      {first.cold_ms:.1f} ms for the first answer")
     print(f"warm      {_format_warm(first)}")
-    Console(highlight=False).print(_make_table(result))
+    Console().print(_make_table(result))
     if best is None:
         print(f"answer    no rate that was offered kept p99 <= {asked.bound_ms:g} ms")
     else:

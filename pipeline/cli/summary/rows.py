@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from pipeline import output
 from pipeline.cli.compose import compose
+from pipeline.cli.console import Console
 from pipeline.cli.ui import build_link, format_ui_command
 from pipeline.secrets import mask
 from pipeline.settings import addresses
@@ -48,7 +48,7 @@ def show_rows(record: "RunRecorder", rows: Rows) -> None:
     table.add_column()
     for name, value in [*rows, *more]:
         table.add_row(name, value)
-    console = Console(highlight=False)
+    console = Console()
     console.print(
         Panel(table, title=f"[bold]{record.name}[/]", title_align="left", box=box.ROUNDED, expand=False)
     )

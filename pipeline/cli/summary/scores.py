@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.cli.console import Console
 from pipeline.cli.summary.rows import Rows
 from pipeline.formatting import shorten
 from pipeline.settings.measuring import Claim
@@ -163,4 +163,4 @@ def show_claim(claim: Claim, evaluation: "AnyEvaluation") -> None:
     points = 100 * (test.accuracy - claim.accuracy)
     table.add_row("accuracy", f"{claim.accuracy:.2%}", f"{test.accuracy:.2%}", f"{points:+.2f} points")
     table.add_row("loss", f"{claim.loss:.4f}", f"{test.loss:.4f}", f"{test.loss - claim.loss:+.4f}")
-    Console(highlight=False).print(table)
+    Console().print(table)

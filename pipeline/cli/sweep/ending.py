@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 
 from pipeline import output, signals
+from pipeline.cli.console import Console
 from pipeline.cli.frontier.output import print_frontier, print_link
 from pipeline.formatting import format_duration
 from pipeline.settings.command_line import CommandLine
@@ -107,4 +107,4 @@ def _round_up(seconds: float) -> float:
 
 
 def _print(line: str) -> None:
-    Console(highlight=False).print(escape(line), soft_wrap=True)
+    Console().print(escape(line), soft_wrap=True)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
 from pipeline import output
+from pipeline.cli.console import Console
 from pipeline.cli.frontier.drawing import build_frontier_table, draw_sparkline
 from pipeline.cli.sweep.progress import SweepProgress
 from pipeline.formatting import format_duration, format_number, format_params
@@ -50,11 +51,11 @@ class Screen:
         self._study, self._measure = study, measure
         self._progress = SweepProgress(trials, budget, unit, seeds, price)
         self._has_told = False
-        self._console = Console(highlight=False)
+        self._console = Console()
         self._results: Results | None = None
         self._running: dict[int, str] = {}
         self._live: Live | None = None
-        if self._console.is_terminal and not output.is_collected():
+        if self._console.is_animated and not output.is_collected():
             self._live = Live(
                 console=self._console, refresh_per_second=4, transient=True, get_renderable=self._draw_panel
             )

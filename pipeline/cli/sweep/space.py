@@ -9,6 +9,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.errors import HydraException
 
 from pipeline.cli import arguments
+from pipeline.cli.explain.typed_words import suggest_decimal
 from pipeline.errors import BadSetting
 from pipeline.search.space import Condition, Dimension, SearchSpace, Value
 from pipeline.settings.command_line import DATA_OF_TRAINING, WITHOUT_EFFECT, Overrides, group_of, key_of
@@ -135,9 +136,8 @@ def _check_key(key: str, pair: str) -> None:
             f"compared on one frontier, so start one search for each {group}"
         )
     if group in WITHOUT_EFFECT:
-        raise BadSetting(
-            f"{key} must have one value in a search, got {pair!r}; it does not change the curve, so write one"
-        )
+        remedy = suggest_decimal(pair) or "; it does not change the curve, so write one"
+        raise BadSetting(f"{key} must have one value in a search, got {pair!r}{remedy}")
 
 
 def _read_choices(key: str, value: ChoiceSweep, pair: str) -> Dimension:

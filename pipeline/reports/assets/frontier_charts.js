@@ -71,11 +71,32 @@ function makeMarks() {
   };
 }
 
+const NARROW = 600; // pixels of a page in which long titles stand in lines and legends below
+const PRINTED = { width: 660, height: 430 }; // pixels between the margins of A4 and Letter
+
+/** Return the layout for the width that there is: titles in lines, the legend below, fingers scroll the page. */
+function fitLayout(layout, width) {
+  const fitted = Object.assign({}, layout);
+  if (matchMedia("(pointer: coarse)").matches) fitted.dragmode = false;
+  const fitTitle = (title, letters) => Object.assign({}, title, { text: wrapText(title.text.replace(/<\/?b>/g, ""), letters).join("<br>") });
+  for (const name of ["xaxis", "yaxis"]) {
+    const { title } = layout[name];
+    if (title) fitted[name] = Object.assign({}, layout[name], { title: fitTitle(title, Math.max(24, Math.floor((width - 60) / 7.5))) });
+  }
+  if (width >= NARROW) return fitted;
+  if (layout.title) delete fitted.title; // it is the heading of the page
+  fitted.font = Object.assign({}, layout.font, { size: 11 });
+  fitted.margin = Object.assign({}, layout.margin, { l: 64, r: 12, t: 20, b: 90 });
+  if (layout.legend) fitted.legend = Object.assign({}, layout.legend, { y: -0.24, yanchor: "top" });
+  return fitted;
+}
+
 function drawFrontier() {
   const { figure } = study;
   curves = cutCurves(figure.data.find((trace) => trace.name === "curves"));
   writeHovers(figure);
-  const layout = Object.assign({}, figure.layout, { uirevision: "kept", autosize: true }, makeMarks());
+  const shown = fitLayout(figure.layout, get("frontier").clientWidth || innerWidth);
+  const layout = Object.assign({}, shown, { uirevision: "kept", autosize: true }, makeMarks());
   return Plotly.react(get("frontier"), figure.data, paintLayout(layout), Object.assign({ responsive: true }, study.config));
 }
 
@@ -83,8 +104,17 @@ function drawPairs() {
   study.pairs.forEach((figure, index) => {
     writeHovers(figure);
     const place = get(`pair-${index + 1}`) || Object.assign(make("div", undefined, get("pairs")), { id: `pair-${index + 1}` });
-    Plotly.react(place, figure.data, paintLayout(Object.assign({ uirevision: "kept" }, figure.layout)), study.config);
+    nameChart(place, `${figure.layout.yaxis.title.text} against ${figure.layout.xaxis.title.text}`);
+    const width = Math.min(figure.layout.width, get("pairs").clientWidth || innerWidth);
+    const layout = Object.assign({ uirevision: "kept" }, fitLayout(figure.layout, width), { width });
+    Plotly.react(place, figure.data, paintLayout(layout), study.config);
   });
+}
+
+/** Say what a chart is to who cannot see it; its points are in the table. */
+function nameChart(place, text) {
+  place.setAttribute("role", "img");
+  place.setAttribute("aria-label", `Chart: ${text}`);
 }
 
 // ---- what a person opens --------------------------------------------------------------------------------------
@@ -103,9 +133,10 @@ const charts = {
     const lines = other
       ? [line(other.own_progress, "this study"), line(other.progress, other.study, { dash: "dash", color: "#009E73" })]
       : [line(study.progress, "this study")];
+    nameChart(place, "hypervolume against device-seconds spent");
     const layout = { showlegend: Boolean(other), margin: { t: 40, r: 30 }, xaxis: axis("device-seconds spent"),
       yaxis: axis("hypervolume, share of the window", { rangemode: "tozero" }) };
-    Plotly.react(place, lines, paintLayout(layout), study.config);
+    draw(place, lines, layout);
   },
   slices(place) {
     const select = get("slice") || makeSelect(place);
@@ -120,8 +151,9 @@ const charts = {
     const dots = { type: "scattergl", mode: "markers", x: numbers ? Float64Array.from(values) : values.map(String),
       y: Float64Array.from(tried, (trial) => trial.value), text: tried.map((trial) => `trial ${trial.number}`),
       marker: { color: tried.map((trial) => Math.log10(trial.cost)), showscale: true, colorbar: { title: { text: "log10 device-seconds" } } } };
+    nameChart(place, `${study.measure} against ${key}, a dot for each trial`);
     const layout = { margin: { t: 40 }, xaxis: axis(key, { type: numbers ? (wide ? "log" : "linear") : "category" }), yaxis: axis(study.measure) };
-    Plotly.react(place, [dots], paintLayout(layout), study.config);
+    draw(place, [dots], layout);
   },
   parallel(place) {
     const tried = study.trials.filter((trial) => trial.value !== null);
@@ -133,10 +165,16 @@ const charts = {
     });
     dimensions.push({ label: "log10 device-seconds", values: tried.map((trial) => Math.log10(trial.cost)) });
     dimensions.push({ label: study.measure, values: tried.map((trial) => trial.value) });
-    const layout = paintLayout({ margin: { l: 90, r: 60, t: 60, b: 30 } });
-    Plotly.react(place, [{ type: "parcoords", dimensions, line: { color: tried.map((trial) => trial.value), showscale: true } }], layout, study.config);
+    nameChart(place, "all settings of each trial, a line for each");
+    const layout = { margin: { l: 90, r: 60, t: 60, b: 30 }, width: Math.max(place.clientWidth, 110 * dimensions.length) };
+    Plotly.react(place, [{ type: "parcoords", dimensions, line: { color: tried.map((trial) => trial.value), showscale: true } }],
+      paintLayout(layout), study.config);
   },
 };
+
+function draw(place, traces, layout) {
+  Plotly.react(place, traces, paintLayout(fitLayout(layout, place.clientWidth || innerWidth)), Object.assign({ responsive: true }, study.config));
+}
 
 function makeSelect(place) {
   const label = make("label", "setting "), select = make("select", undefined, label);

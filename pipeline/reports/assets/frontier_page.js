@@ -192,6 +192,7 @@ function loadNews(wait) {
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
   get("theme").textContent = name === "dark" ? "Light" : "Dark";
+  get("theme").setAttribute("aria-label", `Show the page in ${name === "dark" ? "light" : "dark"} colours`);
 }
 
 get("theme").onclick = () => {
@@ -207,6 +208,28 @@ for (const [id, chooseBy] of [["at-least", chooseAtLeast], ["within", chooseWith
     choose(chooseBy(asked[id]));
   };
 }
+let lastWidth = innerWidth;
+addEventListener("resize", () => { // a phone that is turned; its keyboard and bars change the height alone
+  if (innerWidth === lastWidth) return;
+  lastWidth = innerWidth;
+  drawCharts();
+});
+let themeOfScreen = null;
+addEventListener("beforeprint", () => {
+  themeOfScreen = document.documentElement.dataset.theme;
+  setTheme("light");
+  drawCharts();
+  for (const chart of document.querySelectorAll("#frontier, details[open] .chart")) {
+    if (chart.layout) Plotly.relayout(chart, PRINTED);
+  }
+});
+addEventListener("afterprint", () => {
+  for (const chart of document.querySelectorAll(".chart")) {
+    if (chart.layout) Plotly.relayout(chart, { width: null, height: null });
+  }
+  setTheme(themeOfScreen);
+  drawCharts();
+});
 setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 showStudy();
 loadNews(FIRST_WAIT_MS); // the page itself may be a minute old

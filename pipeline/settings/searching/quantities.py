@@ -38,6 +38,10 @@ DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 """Hyphens, dashes and the minus sign that text programs make of `-`."""
 _SIGNS = str.maketrans({**dict.fromkeys(DASHES, "-"), **dict.fromkeys("\u2018\u2019\u201c\u201d\"'")})
 _DECIMAL_COMMA = re.compile(r"([-+]?)(0|[1-9]\d*),(\d+)(?![\d,])")
+_UNIT = "|".join(sorted(filter(str.isascii, UNITS), key=len, reverse=True))
+_PART = re.compile(rf"(\d+\.?\d*)\s*({_UNIT})(?![a-z])", re.IGNORECASE)
+_COMPOUND = re.compile(rf"(?:{_PART.pattern}[\s,]*(?:and\s*)?){{2,}}", re.IGNORECASE)
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d)")
 _AMOUNT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([^\d\s]*)\s*", re.IGNORECASE)
 
 
@@ -101,8 +105,22 @@ def write_plainly(text: str) -> str:
 
 def suggest_amount(text: str, read: Callable[[str], object | None]) -> str:
     """Return how an amount is written here as a remedy, or nothing. `read`: what reads it, or gives None."""
+    plain = write_amount(text)
+    if read(plain) is not None:
+        return f"; write {plain}" if plain != text else ""
+    units = [unit for unit in ("s", TRIALS[1]) if read(f"{plain}{unit}") is not None]
+    return f"; write {' or '.join(f'{plain}{unit}' for unit in units)}" if units else ""
+
+
+def write_amount(text: str) -> str:
+    """Write an amount as it is read here: as `write_plainly`, and `1h30m` or `1:30:00` as `90min`."""
     plain = write_plainly(text)
-    return f"; write {plain}" if plain != text and read(plain) is not None else ""
+    seconds = 0.0
+    if compound := _COMPOUND.fullmatch(plain):
+        seconds = sum(float(number) * UNITS[unit.lower()] for number, unit in _PART.findall(compound[0]))
+    elif clock := _CLOCK.fullmatch(plain):
+        seconds = 3600.0 * int(clock[1]) + 60 * int(clock[2]) + int(clock[3])
+    return plain if not seconds else f"{seconds / 60:g}min" if seconds % 60 == 0 else f"{seconds:g}s"
 
 
 def _split(text: str) -> tuple[float, str]:

@@ -15,8 +15,8 @@ from pipeline.errors import BadSetting, FulcrumError
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        ("trian.epochs=1", ["trian.epochs is not a setting", "got 1", "did you mean train.epochs?"]),
-        ("train.epohcs=1", ["train has no setting epohcs", "did you mean train.epochs?"]),
+        ("trian.epochs=1", ["trian.epochs is not a setting", "got 1", "did you mean train.epochs=1?"]),
+        ("train.epohcs=1", ["train has no setting epohcs", "did you mean train.epochs=1?"]),
         ("lr=0.1", ["lr is not a setting, got 0.1; did you mean optimizer.learning_rate=0.1?"]),
         ("optimizer.lr=0.1", ["did you mean optimizer.learning_rate=0.1?"]),
         ("batch=64", ["did you mean train.batch_size=64?"]),
@@ -27,9 +27,9 @@ from pipeline.errors import BadSetting, FulcrumError
         ("--lr 0.1", ["did you mean optimizer.learning_rate=0.1?"]),
         ("hidden_units=32", ["did you mean model.hidden=32?"]),
         ("optim.lr=0.1", ["did you mean optimizer.learning_rate=0.1?"]),
-        ("training.epochs=3", ["did you mean train.epochs?"]),
+        ("training.epochs=3", ["did you mean train.epochs=1?"]),
         ("Train.Epochs=3", ["did you mean train.epochs=3?"]),
-        ("optimizer=SDG", ["did you mean sgd?"]),
+        ("optimizer=SDG", ["did you mean optimizer=sgd?"]),
         ("amp=true", ["did you mean precision=mixed_float16?"]),
         ("mixed_precision=true", ["did you mean precision=mixed_float16?"]),
         ("precision=bf16-mixed", ["did you mean precision=mixed_bfloat16?"]),
@@ -38,7 +38,7 @@ from pipeline.errors import BadSetting, FulcrumError
         ("optimizer.learning_rate=1e\u20133", ["did you mean optimizer.learning_rate=1e-3?"]),
         ("optimizer.learning_rate=0,01", ["did you mean optimizer.learning_rate=0.01?"]),
         ("model.dropout=50%", ["did you mean model.dropout=0.5?"]),
-        ("model.hidden=16\u201364", ["write model.hidden=interval(16,64) with sweep"]),
+        ("model.hidden=16\u201364", ["write 'model.hidden=interval(16,64)' with sweep"]),
         ("search.budget=$0.5", ["search.budget must be an amount", "got $0.5; write 0.5usd"]),
         ("fp16=true", ["did you mean precision=mixed_float16?"]),
         (
@@ -48,11 +48,11 @@ from pipeline.errors import BadSetting, FulcrumError
         ("precision=bf16", ["precision must be one of", "did you mean precision=mixed_bfloat16?"]),
         ("optimizer=adamw", ["did you mean optimizer=adam optimizer.weight_decay=0.01?"]),
         ("model=perceptron", ["did you mean model=mlp?"]),
-        ("optimizer=sdg", ["optimizer must be one of adam, sgd", "got sdg", "did you mean sgd?"]),
+        ("optimizer=sdg", ["optimizer must be one of adam, sgd", "got sdg", "did you mean optimizer=sgd?"]),
         ("optimizer=sgd optimizer.beta1=1", ["optimizer has no setting beta1", "optimizer=adam has it"]),
         (
             "model.activation=rleu",
-            ["model.activation must be one of relu, sigmoid, tanh", "did you mean relu?"],
+            ["model.activation must be one of relu, sigmoid, tanh", "did you mean model.activation=relu?"],
         ),
         ("train.epochs=ten", ["train.epochs must be a whole number", "got ten"]),
         ("train.epochs=1.5", ["train.epochs must be a whole number", "got 1.5"]),
@@ -88,8 +88,8 @@ from pipeline.errors import BadSetting, FulcrumError
         ("--verbose train.epochs=3", ["--verbose is no flag of this command"]),
         ("--fast --train.epochs 3", ["--fast is no flag of this command"]),
         ("-v", ["-v is no flag of this command"]),
-        ("model.hidden=16..64", ["write model.hidden=interval(16,64) with sweep"]),
-        ("model.hidden=log(16,1024)", ["write model.hidden=tag(log,interval(16,1024)) with sweep"]),
+        ("model.hidden=16..64", ["write 'model.hidden=interval(16,64)' with sweep"]),
+        ("model.hidden=log(16,1024)", ["write 'model.hidden=tag(log,interval(16,1024))' with sweep"]),
         ("model.hidden=16,64", ["`sweep` or `run --multirun` tries them all"]),
         ("data_dir=${oc.env:NO_SUCH}", ["data_dir must not refer to what is not there", "NO_SUCH"]),
     ],
@@ -147,4 +147,4 @@ def test_a_mistake_is_told_without_importing_tensorflow_or_mlflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "2 []"
-    assert done.stderr == "error: trian.epochs is not a setting, got 1; did you mean train.epochs?\n"
+    assert done.stderr == "error: trian.epochs is not a setting, got 1; did you mean train.epochs=1?\n"

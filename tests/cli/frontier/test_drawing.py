@@ -1,20 +1,22 @@
 """The frontier on a terminal: its table, and its accuracies by cost as a line of blocks."""
 
+import io
 from collections.abc import Sequence
 
 import pytest
-from rich.console import Console
 
+from pipeline.cli.console import Console
 from pipeline.cli.frontier.drawing import BLOCKS, SPARKLINE_WIDTH, build_frontier_table, draw_sparkline
 from pipeline.formatting import format_params
 from pipeline.measures import Point
+from pipeline.output import GuardedOutput
 from pipeline.search.results import Results
 from pipeline.search.study_trial import Confirmation, FrontierPoint
 from tests.support.small_studies import PARAMS, STUDY, tried
 
 
 def lines(members: Sequence[FrontierPoint], wide: int) -> list[str]:
-    console = Console(width=wide, highlight=False, force_terminal=False)
+    console = Console(width=wide, force_terminal=False)
     with console.capture() as captured:
         console.print(build_frontier_table(members, members[0]))
     return [line.rstrip() for line in captured.get().splitlines()]
@@ -90,3 +92,40 @@ def test_markup_in_a_value_is_text() -> None:
         study="s", data="digits", trials=(tried(0, (0.5, 0.01), params={"data.path": "[red]x[/red]"}),)
     )
     assert lines(found.frontier, 80)[1].endswith("path=[red]x[/red]")
+
+
+LONG = PARAMS | {"precision": "mixed_bfloat16", "train.batch_size": 128, "optimizer.momentum": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("wide", "per_point", "summed_up"),
+    [(40, None, True), (56, 2, False), (80, 2, True), (100, 2, True), (120, 2, True), (200, 1, True)],
+)
+def test_the_table_fits_the_terminal_and_every_setting_can_be_read(
+    wide: int, per_point: int | None, summed_up: bool
+) -> None:
+    """Settings stand beside the numbers, below them, or all in words where not even the numbers have room."""
+    two = Confirmation((1, 2), (0.5, 0.53), (0.49, 0.51), (0.01, 0.04))
+    trials = (tried(0, (0.5, 0.01), (0.7, 0.02), params=LONG, confirmations={1: two, 2: two}),)
+    found = Results(study="s", data="digits", trials=trials)
+    shown = lines(found.frontier, wide)
+    text = " ".join(" ".join(shown).split())
+    assert max(map(len, shown)) <= wide
+    assert ("search" in text) is summed_up
+    for member in found.frontier:
+        assert member.estimate.format() in text
+    settings = format_params({key: value for key, value in LONG.items() if key != "train.epochs"})
+    assert text.count(settings) == len(found.frontier)
+    if per_point:
+        assert len(shown) == 1 + per_point * len(found.frontier)
+
+
+def test_a_terminal_of_ascii_alone_gets_signs_that_it_has() -> None:
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    guarded = GuardedOutput(output)
+    Console(width=80, file=guarded).print(build_frontier_table(STUDY.frontier, STUDY.frontier[0]))
+    Console(width=80, file=guarded).print(f"812 \u00b5s \u00b13% {draw_sparkline([Point(0.5, 1e-6)])}")
+    guarded.flush()
+    text = output.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    assert "812 us +/-3% 1 us @@" in text
+    assert "\\x" not in text

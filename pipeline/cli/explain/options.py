@@ -1,0 +1,92 @@
+"""The option that was meant, where it is one of several names: of networks, devices, data, objectives."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import PurePath
+
+from pipeline.cli.explain import foreign_values
+from pipeline.cli.explain.remedy import Remedy, plain
+from pipeline.cli.explain.values import split_values
+from pipeline.settings.searching.objectives import ENERGY, OBJECTIVES
+
+TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".arrow", ".feather", ".gz")
+OWN_NETWORK = "another network of yours: model=custom model.build=package.module:function"
+
+
+def name_gpu(number: str) -> Remedy:
+    return Remedy(("device=gpu",), note=f"which one says CUDA_VISIBLE_DEVICES={number} before the command")
+
+
+def translate_choice(key: str, value: str, names: Sequence[str]) -> Remedy | None:
+    if key == "data" and ("/" in value or PurePath(value).suffix.lower() in TABLES):
+        return name_file(value)
+    if several := _translate_several(key, value, names):
+        return several
+    small = value.strip(" =>:~;,\"'").lower()
+    last = re.sub(r"\(.*\)$", "", small.rpartition(":")[2]).rpartition(".")[2]
+    forms = [small, small.replace("-", "_"), small.replace(" ", "_"), last, plain(last)]
+    aliases = foreign_values.VALUE_ALIASES.get(key, {})
+    for form in forms:
+        if form in names:
+            return Remedy((f"{key}={form}",))
+        if alias := aliases.get(form):
+            first, *further = alias.split()
+            return Remedy((f"{key}={first}", *further))
+    if key == "device" and (match := re.fullmatch(r"(?:/?(?:cuda|gpu):)?(\d+)", small)):
+        return name_gpu(match[1])
+    nearest, others = foreign_values.NEAREST.get(key, ("", ""))
+    if nearest and (found := [form for form in forms if form in others.split()]):
+        note = OWN_NETWORK if key == "model" else ""
+        return Remedy((f"{key}={nearest}",), lead=f"there is no {found[0]} here", note=note)
+    if key == "model" and last in foreign_values.ON_TEXTS:
+        return Remedy(("model=text",), lead=f"there is no {last} here", note=OWN_NETWORK)
+    if key == "data" and (remedy := name_data(value, forms)):
+        return remedy
+    near = get_close_matches(small, list(names), n=1, cutoff=0.6)
+    return Remedy((f"{key}={near[0]}",)) if near else None
+
+
+def _translate_several(key: str, value: str, names: Sequence[str]) -> Remedy | None:
+    """Translate several options, such as `adam|sgd` or `[adam, sgd]`."""
+    words = re.split(r"\s*[,|;]\s*|\s+", re.sub(r"^\w*\(|[\[\](){}\"']", "", value).strip(" ,;|"))
+    if len(words) < 2 or not all(words):
+        return None
+    meant = [translate_choice(key, word, names) for word in words]
+    options = [remedy.words[0].partition("=")[2] for remedy in meant if remedy and not remedy.lead]
+    if len(set(options)) < len(words):
+        return None
+    return Remedy((f"{key}={','.join(options)}",), is_search=True)
+
+
+def name_data(value: str, forms: Sequence[str]) -> Remedy | None:
+    name = next((foreign_values.CATALOGUE[form] for form in forms if form in foreign_values.CATALOGUE), None)
+    if name:
+        return Remedy(("data=tfds", f"data.name={name}"), note="of TensorFlow Datasets")
+    return name_file(value) if PurePath(value).suffix else None
+
+
+def name_file(path: str) -> Remedy:
+    """Name a user's file or folder with the kind of data that it is by its ending."""
+    suffix = PurePath(path).suffix.lower()
+    if suffix in (".npz", ".npy"):
+        return Remedy(("data=arrays", f"data.path={path}"))
+    if suffix in TABLES:
+        return Remedy(("data=csv", f"data.path={path}", "data.label=-1"), note="-1: the last column")
+    return Remedy(("data=image_folder", f"data.path={path}"), note="or csv, audio_folder, text_folder, idx")
+
+
+def name_objectives(value: str) -> Remedy:
+    """Name objectives; accuracy and cost are always the first two."""
+    words = [word for word in split_values(value) if plain(word) not in ("accuracy", "acc", "cost")]
+    near = [get_close_matches(word.lower(), (ENERGY, *OBJECTIVES), n=1, cutoff=0.5) for word in words]
+    further = dict.fromkeys(match[0] for match in near if match)
+    return Remedy((f"search.objectives=[{','.join(('accuracy', 'cost', *further))}]",))
+
+
+def name_widths(widths: Sequence[str]) -> Remedy | None:
+    """Name hidden layers by their widths, such as `(64, 64)`; here all have the same."""
+    if not widths or not all(width.isdecimal() for width in widths):
+        return None
+    lead = "" if len(set(widths)) == 1 else "all hidden layers have one width here"
+    return Remedy((f"model.hidden={widths[0]}", f"model.layers={len(widths)}"), lead=lead)

@@ -1,0 +1,203 @@
+"""Mistyped words, as users of other tools type them: each is one line with words that really work."""
+
+import re
+import shlex
+
+import pytest
+
+from pipeline.cli.compose import compose
+from pipeline.cli.sweep.plan import make_plan
+from pipeline.errors import BadSetting
+
+MEANT = """
+fp16                                    precision=mixed_float16
+bf16                                    precision=mixed_bfloat16
+--fp16                                  precision=mixed_float16
+--amp --lr 0.1                          precision=mixed_float16
+half=true                               precision=mixed_float16
+bf16=false                              precision=float32
+precision=fp32                          precision=float32
+-lr 0.1                                 optimizer.learning_rate=0.1
+-lr=0.1                                 optimizer.learning_rate=0.1
+--lr=.1                                 optimizer.learning_rate=.1
+-b 64                                   train.batch_size=64
+-e 3                                    train.epochs=3
+-j4                                     search.workers=4
+-o adam                                 optimizer=adam
+epochs:3                                train.epochs=3
+epochs: 3                               train.epochs=3
+epochs 3                                train.epochs=3
+epochs => 3                             train.epochs=3
+train.epochs = 3                        train.epochs=3
+train.epochs =3                         train.epochs=3
+train.epochs= 3                         train.epochs=3
+train.epochs:3                          train.epochs=3
+train.epochs==3                         train.epochs=3
+train.epochs=3;                         train.epochs=3
+train.epochs=3.0                        train.epochs=3
+train.epochs=1e2                        train.epochs=100
+train.epochs=ten                        train.epochs=10
+train/epochs=3                          train.epochs=3
+training.epochs=3                       train.epochs=3
+trainer.max_epochs=3                    train.epochs=3
+num_train_epochs=3                      train.epochs=3
+max_iter=200                            train.epochs=200
+train.batch_size=2^6                    train.batch_size=64
+train.batch_size=1k                     train.batch_size=1000
+BATCH_SIZE=64                           train.batch_size=64
+per_device_train_batch_size=8           train.batch_size=8
+lr=0,1                                  optimizer.learning_rate=0.1
+optimizer.learning_rate=10^-3           optimizer.learning_rate=0.001
+optimizer.learning_rate=1/1000          optimizer.learning_rate=0.001
+learning_rate_init=0.01                 optimizer.learning_rate=0.01
+learning_rte=0.1                        optimizer.learning_rate=0.1
+lr=0.1,epochs=3                         optimizer.learning_rate=0.1 train.epochs=3
+momentum=0.9                            optimizer=sgd optimizer.momentum=0.9
+nesterov=true                           optimizer=sgd optimizer.momentum=0.9 optimizer.nesterov=true
+beta_1=0.8                              optimizer.beta1=0.8
+optimizer=AdamW                         optimizer=adam optimizer.weight_decay=0.01
+optimizer=tf.keras.optimizers.SGD       optimizer=sgd
+optimizer=rmsprop                       optimizer=adam
+solver=lbfgs                            optimizer=adam
+loss=sparse_categorical_crossentropy    loss=cross_entropy
+loss=bce                                loss=binary_cross_entropy model.output=sigmoid
+criterion=CrossEntropyLoss              loss=cross_entropy
+scheduler=CosineAnnealingLR             schedule=cosine
+schedule=step                           schedule=cosine
+schedule=onecycle                       schedule=warmup_linear
+warmup_ratio=0.1                        schedule=warmup_linear schedule.warmup=0.1
+early_stopping                          train.patience=5
+early_stopping=true                     train.patience=5
+early_stopping=false                    train.patience=0
+--early-stopping-patience 3             train.patience=3
+n_iter_no_change=7                      train.patience=7
+EarlyStopping                           train.patience=5
+seed=42                                 train.seed=42
+random_state=abc                        train.seed=0
+device=tpu                              device=auto
+device=mps                              device=auto
+device=cuda                             device=gpu
+device=cuda:1                           device=gpu
+gpu=0                                   device=gpu
+--no-cuda                               device=cpu
+use_cuda=false                          device=cpu
+accelerator=gpu                         device=gpu
+gpus=2                                  device.count=2
+layers=3                                model.layers=3
+activation=ReLU                         model.activation=relu
+activation=gelu                         model.activation=relu
+dropout=50%                             model.dropout=0.5
+kernel_initializer=he_normal            model.init=he
+hidden_layer_sizes=(100,)               model.hidden=100 model.layers=1
+units=[64,64]                           model.hidden=64 model.layers=2
+model.layers=[64,32]                    model.hidden=64 model.layers=2
+model=resnet50                          model=cnn
+model=transformer                       model=text
+arch=mlp                                model=mlp
+mnist                                   data=mnist
+data=cifar10                            data=tfds data.name=cifar10
+data=./my.csv                           data=csv data.path=./my.csv data.label=-1
+train_file=x.csv                        data=csv data.path=x.csv data.label=-1
+target=price                            data=csv data.path=FILE.csv data.label=price
+data=csv data.label=y data.path=my file.csv   'data.path=my file.csv'
+limit_train_batches=0.1                 data.fraction=0.1
+validation_split=0.2                    preprocess.validation=0.2
+augment=true                            augment=shift
+search.budget=0,5usd                    search.budget=0.5usd
+search.budget=2 min                     search.budget=2min
+budget=1h30m                            search.budget=90min
+search.timeout=1h                       search.timeout=3600
+timeout=10min                           search.timeout=600
+n_trials=20                             search.trials=20
+metric=val_accuracy                     search.objective=accuracy
+search.objectives=accuracy,cost,latency 'search.objectives=[accuracy,cost,latency_ms]'
+sampler=TPESampler                      search.sampler=tpe
+method=bayes                            search.sampler=frontier
+pruner=median                           pruning=pause
+storage=sqlite:///x.db                  search.storage=sqlite:///x.db
+study_name=mine                         search.study=mine
+project=mine                            tracking.experiment=mine
+tags=team:vision                        'tracking.tags={team:vision}'
+profile.batch_sizes=1,8                 'profile.batch_sizes=[1,8]'
+resume=runs:/abc/model                  train.from=runs:/abc/model
+experiment=articel                      experiment=article
+"""
+"""What is typed, and behind two spaces at least what the message says to type instead."""
+
+SEARCHED = """
+hidden=64,128                           model.hidden=64,128
+hidden=[64|128]                         model.hidden=64,128
+model.hidden=64 128                     model.hidden=64,128
+model.hidden=16:64:16                   'model.hidden=range(16,65,16)'
+model.hidden=linspace(16,64,4)          model.hidden=16,32,48,64
+model.hidden=tune.choice([16,32])       model.hidden=16,32
+model.hidden=hp.choice('h',[16,32])     model.hidden=16,32
+model.hidden=trial.suggest_int('h',16,256,log=True)   'model.hidden=tag(log,interval(16,256))'
+model.hidden=logspace(1,3)              'model.hidden=tag(log,interval(10,1000))'
+model.hidden=1e1..1e2                   'model.hidden=interval(10,100)'
+lr=1e-3..1e-1                           'optimizer.learning_rate=interval(1e-3,1e-1)'
+lr~loguniform(1e-4,1e-1)                'optimizer.learning_rate=tag(log,interval(1e-4,1e-1))'
+parameters.lr.values=[0.1,0.2]          optimizer.learning_rate=0.1,0.2
+optimizer.learning_rate=0.1 to 0.5      'optimizer.learning_rate=interval(0.1,0.5)'
+optimizer=sgd|adam                      optimizer=sgd,adam
+precision=fp16,bf16                     precision=mixed_float16,mixed_bfloat16
+"""
+"""The same for several values, which `sweep` takes."""
+
+LEFT_OUT = """
+shuffle=true    verbose=1      --verbose           metrics=accuracy      clipnorm=1     max_grad_norm=1
+output_dir=x    --log-dir x    pin_memory=true     steps_per_epoch=100   callbacks=x    direction=maximize
+wandb=true      warmup_steps=5 --config a.yaml     config.yaml           --multirun     jit_compile=true
+"""
+REMEDY = re.compile(r"(?:did you mean|write) (.+?)(?:\?| with sweep| \(.*\))?$")
+
+
+def split_rows(table: str) -> list[tuple[str, str]]:
+    rows = [re.split(r"\s{2,}", line) for line in table.strip().splitlines()]
+    return [(typed, meant) for typed, meant in rows]
+
+
+def read_mistake(typed: list[str]) -> str:
+    with pytest.raises(BadSetting) as caught:
+        compose(typed)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize(("typed", "meant"), split_rows(MEANT))
+def test_what_users_of_other_tools_type_leads_to_words_that_work(typed: str, meant: str) -> None:
+    text = read_mistake(typed.split(" "))
+    found = REMEDY.search(text)
+    assert found is not None, text
+    assert found[1].removeprefix("search.budget=") == meant.removeprefix("search.budget="), text
+    if "device=gpu" not in meant:  # which needs one
+        assert compose(shlex.split(meant))
+
+
+@pytest.mark.parametrize(("typed", "meant"), split_rows(SEARCHED))
+def test_several_values_lead_to_a_sweep_of_them(typed: str, meant: str) -> None:
+    text = read_mistake(typed.split(" "))
+    assert text.endswith(f"write {meant} with sweep")
+    assert make_plan([*shlex.split(meant), "search.space=[]", "search.enqueue=[]"]).space.dimensions
+
+
+@pytest.mark.parametrize("typed", re.split(r"\s{2,}|\n", LEFT_OUT.strip()))
+def test_what_has_no_like_here_is_left_out_and_why_is_told(typed: str) -> None:
+    assert re.search(r"; leave it out: \w", read_mistake(typed.split(" ")))
+
+
+@pytest.mark.parametrize("typed", ["foo=1", "foo.bar=1", "foo", "--foo", "train.xyzzy=1"])
+def test_what_is_like_nothing_is_led_nowhere(typed: str) -> None:
+    text = read_mistake([typed])
+    assert "did you mean" not in text
+    assert "--help" in text
+
+
+def test_a_sweep_tells_the_same() -> None:
+    for typed, meant in (
+        ("hidden=64,128", "model.hidden=64,128"),
+        ("search.budget=0,5usd", "search.budget=0.5usd"),
+    ):
+        with pytest.raises(BadSetting, match=rf"(write|did you mean) {re.escape(meant)}"):
+            make_plan([typed])
