@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -35,8 +35,11 @@ MAX_LINES = 20  # of links in an experiment's note
 
 
 def make_curves_metric(measure: Measure = ACCURACY_MEASURE) -> str:
-    """Make the name of the metric of learning curves, its steps in `MILLISECONDS`."""
-    return f"train/validation_{measure.metric}_at_device_ms"
+    """Make the name of the metric of learning curves, its steps in `MILLISECONDS`.
+
+    The page of a run sorts its sections by name: these come first.
+    """
+    return f"curve/validation_{measure.metric}_at_device_ms"
 
 
 # ---- cost as a step -----------------------------------------------------------------------------------
@@ -65,8 +68,8 @@ class ViewPage:
     """The content of one view.
 
     `run_filter`: in MLflow's own words; `dot_metric`: the one whose step is the cost; `accuracy_range`: yMin
-    and yMax of the large chart, or nothing; `further_metrics`: of the objectives beside accuracy and cost;
-    `measure`: what the accuracy is.
+    and yMax of the large chart, or nothing; `close_up`: those of a second one, or nothing; `further_metrics`:
+    of the objectives beside accuracy and cost; `measure`: what the accuracy is.
     """
 
     name: str
@@ -76,6 +79,7 @@ class ViewPage:
     param_keys: Sequence[str]
     tag_keys: Sequence[str]
     accuracy_range: Mapping[str, float]
+    close_up: Mapping[str, float] = field(default_factory=dict)
     curves_title: str = "Trials and their curves"
     further_metrics: Sequence[str] = ()
     measure: Measure = ACCURACY_MEASURE
@@ -198,12 +202,20 @@ def _make_section(key: str, name: str, columns: int, height: int) -> dict[str, A
 
 
 def _make_cards(page: ViewPage) -> Iterator[dict[str, Any]]:
-    yield _make_line_card("frontier", "cost", page.dot_metric) | {"range": dict(page.accuracy_range)}
+    # An axis of steps is called "Step" whatever its card says, so the title has the unit.
+    title = f"{page.measure.label} against {_format_axis(page.dot_metric)} (Step, log)"
+    yield _make_line_card("frontier", "cost", page.dot_metric, title) | {"range": dict(page.accuracy_range)}
+    curves = f"learning curves: {page.measure.label} against device ms (Step, log)"
+    yield _make_line_card("curves", "trials", make_curves_metric(page.measure), curves)
+    if page.close_up:
+        close_up = f"{title}, from the knee on"
+        yield _make_line_card("close_up", "trials", page.dot_metric, close_up) | {
+            "range": dict(page.close_up)
+        }
     names = [page.measure.metric, page.cost_metric, *page.further_metrics]
     for number, (up, across) in enumerate(list(combinations(names, 2))[1:], start=1):
         yield _make_scatter_card(f"pair{number}", "pairs", across, up)
     yield _make_scatter_card("scatter", "trials", page.cost_metric, page.measure.metric)
-    yield _make_line_card("curves", "trials", make_curves_metric(page.measure))
     if page.param_keys:
         yield _make_card("settings", "PARALLEL", "settings") | {
             "selectedParams": list(page.param_keys),
@@ -220,8 +232,9 @@ def _make_scatter_card(key: str, section: str, across: str, up: str) -> dict[str
     }
 
 
-def _make_line_card(key: str, section: str, metric: str) -> dict[str, Any]:
+def _make_line_card(key: str, section: str, metric: str, title: str) -> dict[str, Any]:
     return _make_card(key, "LINE", section) | {
+        "displayName": title,
         "metricKey": metric,
         "selectedMetricKeys": [metric],
         "xAxisKey": "step",

@@ -146,6 +146,7 @@ def plant_study_views(
 
     `cost_metric`: cpu_seconds or gpu_seconds; `unit`: of the cost axis.
     """
+    steps = select_frontier(flatten(member.point for member in results.frontier))
     runs = f"tags.study = {quote(results.study)} AND tags.plot_order LIKE"
     everything = ViewPage(
         name=f"{results.accuracy_name} against cost",
@@ -154,7 +155,8 @@ def plant_study_views(
         cost_metric=cost_metric,
         param_keys=find_shared_keys(results),
         tag_keys=("trial_state", "test", "frontier", "knee", "beaten_by"),
-        accuracy_range=choose_window(select_frontier(flatten(member.point for member in results.frontier))),
+        accuracy_range=choose_window(steps),
+        close_up=choose_close_up(steps),
         further_metrics=tuple(kind.metric for kind in results.further),
         measure=results.measure,
     )
@@ -165,17 +167,36 @@ def plant_study_views(
 
 
 def choose_window(steps: Sequence[Point]) -> dict[str, float]:
-    """Choose the accuracies that the large chart shows: from a bit below the knee to a bit above the best.
+    """Choose the accuracies that the large chart shows: the whole frontier, from the cheapest to the best.
 
-    Without a knee, from a bit below the cheapest.
-
-    Guesses far below would press all that matters into a line at the top; the other charts show them.
+    Guesses far below it would press all that matters into a line at the top; the other charts show them.
     """
     if not steps:
         return {}
-    bend, best = steps[find_knee(steps) or 0].accuracy, max(step.accuracy for step in steps)
-    height = max(best - bend, 0.5 * (1 - bend), 0.002)
-    return {"yMin": max(0.0, round(bend - 0.6 * height, 4)), "yMax": min(1.02, round(best + 0.2 * height, 4))}
+    accuracies = [step.accuracy for step in steps]
+    return _pad_window(min(accuracies), max(accuracies), below=0.08, above=0.08)
+
+
+def choose_close_up(steps: Sequence[Point]) -> dict[str, float]:
+    """Choose the accuracies of a chart of the dear end: from a bit below the knee to a bit above the best.
+
+    Nothing where there is no knee, or where the whole frontier is not much higher than that.
+    """
+    bend = find_knee(steps) if steps else None
+    if not bend:
+        return {}
+    best, knee, cheapest = max(step.accuracy for step in steps), steps[bend].accuracy, steps[0].accuracy
+    is_near = best - cheapest < 2 * (best - knee)
+    return {} if is_near else _pad_window(knee, best, below=0.6, above=0.2)
+
+
+def _pad_window(low: float, high: float, below: float, above: float) -> dict[str, float]:
+    """Return a window around accuracies, with shares of its height for the axis and for dots at its edge."""
+    height = max(high - low, 0.1 * (1 - high), 0.002)
+    return {
+        "yMin": max(0.0, round(low - below * height, 4)),
+        "yMax": min(1.02, round(high + above * height, 4)),
+    }
 
 
 def make_study_metrics(results: Results) -> dict[str, float | None]:

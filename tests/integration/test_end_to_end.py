@@ -70,7 +70,7 @@ def test_a_run_records_everything(fulcrum_process: Run, client: mlflow.MlflowCli
         "cpu_seconds",
         "train/loss",
         "train/validation_accuracy",
-        "train/validation_accuracy_at_device_ms",
+        "curve/validation_accuracy_at_device_ms",
         "evaluate/test_accuracy",
         "evaluate/test_loss",
         "evaluate/test_precision/3",

@@ -49,7 +49,7 @@ def test_a_curve_is_there_by_epoch_and_by_cost(client: mlflow.MlflowClient) -> N
                 )
             )
     by_epoch = client.get_metric_history(record.run_id, "train/validation_accuracy")
-    by_cost = client.get_metric_history(record.run_id, "train/validation_accuracy_at_device_ms")
+    by_cost = client.get_metric_history(record.run_id, "curve/validation_accuracy_at_device_ms")
     assert [(point.step, point.value) for point in by_epoch] == [(1, 0.4), (2, 0.8)]
     assert [(point.step, point.value) for point in by_cost] == [(250, 0.4), (500, 0.8)]
     assert [point.value for point in client.get_metric_history(record.run_id, "cpu_seconds")] == [0.25, 0.5]

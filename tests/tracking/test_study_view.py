@@ -132,11 +132,15 @@ def test_the_knee_has_a_dot_of_its_own() -> None:
     assert {mark.tags["role"] for mark in (line, knee)} == {study_view.LINE_ROLE}
 
 
-def test_the_large_chart_shows_the_knee_and_the_best_and_not_every_guess() -> None:
+def test_the_large_chart_shows_the_whole_frontier_and_a_second_one_its_dear_end() -> None:
     steps = [Point(0.1, 0.5), *(each.points[-1] for each in (CHEAP, BENT, BEST))]
-    shown = study_view.choose_window(steps)
-    assert 0.1 < shown["yMin"] < 0.95
-    assert 0.96 < shown["yMax"] < 1.02
+    shown, near = study_view.choose_window(steps), study_view.choose_close_up(steps)
+    assert 0 <= shown["yMin"] < 0.1
+    assert 0.96 < shown["yMax"] <= 1.02
+    assert 0.8 < near["yMin"] < 0.95
+    assert 0.96 < near["yMax"] <= shown["yMax"]
+    assert study_view.choose_close_up([Point(0.90, 1.0), Point(0.93, 2.0)]) == {}
+    assert study_view.choose_close_up([]) == {}
     assert study_view.choose_window([]) == {}
     assert study_view.choose_window([Point(1.0, 1.0)])["yMax"] > 1
 
@@ -189,10 +193,12 @@ def test_two_views_are_planted_and_the_link_opens_the_first(client: MlflowClient
     found = planted_views(client, experiment)
     assert set(found) == {"widths: accuracy against cost", "widths: frontier only"}
     cards = found["widths: accuracy against cost"]["compareRunCharts"]
-    assert [card["type"] for card in cards] == ["LINE", "SCATTER", "LINE", "PARALLEL"]
-    assert cards[0]["metricKey"] == "accuracy_at_cpu_ms"
+    assert [card["uuid"] for card in cards] == ["frontier", "curves", "close_up", "scatter", "settings"]
+    assert cards[0]["metricKey"] == cards[2]["metricKey"] == "accuracy_at_cpu_ms"
     assert cards[0]["xAxisScaleType"] == "log"
-    assert cards[3]["selectedParams"] == ["model.hidden"]
+    assert cards[0]["displayName"] == "accuracy against CPU ms (Step, log)"
+    assert cards[0]["range"]["yMin"] < CHEAP.points[0].accuracy < cards[2]["range"]["yMin"]
+    assert cards[4]["selectedParams"] == ["model.hidden"]
 
 
 def test_over_three_objectives_there_is_a_chart_for_each_two(client: MlflowClient, experiment: str) -> None:
@@ -252,7 +258,7 @@ def test_a_view_fits_whatever_is_searched(client: MlflowClient, experiment: str)
 def test_a_study_without_points_has_its_views(client: MlflowClient, experiment: str) -> None:
     plant(client, Results(study="empty", data="d", trials=(BROKEN,)), experiment)
     cards = planted_views(client, experiment)["empty: accuracy against cost"]["compareRunCharts"]
-    assert [card["type"] for card in cards] == ["LINE", "SCATTER", "LINE"]
+    assert [card["type"] for card in cards] == ["LINE", "LINE", "SCATTER"]
 
 
 @pytest.mark.parametrize("name", ["widths", "it's wide"])
