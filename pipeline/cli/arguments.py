@@ -46,9 +46,8 @@ def _read_pairs(words: Sequence[str]) -> Iterator[str]:
         if word.startswith("-") and not word.startswith("--"):
             raise _explain_flag(words, index)
         if word.startswith("--") and "=" not in word:
-            value = _read_value(words, index)
+            word = f"{word[2:]}={_read_value(words, index)}"
             next(rest)
-            word = f"{word[2:]}={value}"
         pair = word.removeprefix("--")
         key, value = split_word(pair)
         if key == "overrides":

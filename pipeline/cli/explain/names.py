@@ -85,7 +85,9 @@ def _translate_pairs(key: str, value: str | None, typed: Sequence[str]) -> Remed
     if not further:
         return None
     found = [translate(key, first, typed)]
-    found += [translate(*re.split("[=:]", pair, maxsplit=1), typed) for pair in further]
+    for pair in further:
+        name, text = re.split("[=:]", pair, maxsplit=1)
+        found.append(translate(name, text, typed))
     words = [word for remedy in found if remedy for word in remedy.words]
     return Remedy(tuple(words), any(remedy and remedy.is_search for remedy in found))
 
@@ -148,7 +150,7 @@ def _translate_flag(name: str, value: str | None) -> Remedy | None:
     is_number = value is not None and value.isdecimal()
     if foreign_names.KEY_ALIASES.get(name) != "device" or (is_on is None and not is_number):
         return None
-    if is_number and not (value in "01" and name.startswith("use")):
+    if is_number and not (value in ("0", "1") and name.startswith("use")):
         return name_gpu(value or "0")
     return Remedy((f"device={'gpu' if is_on else 'cpu'}",))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.cli.explain.names import INT8
+from pipeline.cli.explain.foreign_values import INT8
 from pipeline.cli.stages.preparation import prepare
 from pipeline.cli.stages.recording import open_record
 from pipeline.cli.stages.trained_model import compose_with_model, get_target_run, load_fitting_model
