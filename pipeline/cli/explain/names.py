@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import PurePath
@@ -10,6 +10,7 @@ from typing import get_type_hints
 
 from pipeline.cli import help, schema
 from pipeline.cli.explain import foreign_names, foreign_values
+from pipeline.cli.explain.advice import Advice, plain
 from pipeline.cli.explain.options import (
     TABLES,
     name_data,
@@ -19,7 +20,6 @@ from pipeline.cli.explain.options import (
     name_widths,
     translate_choice,
 )
-from pipeline.cli.explain.remedy import Remedy, plain
 from pipeline.cli.explain.values import find_meant, is_yes, split_values
 from pipeline.settings.addresses import find_options
 from pipeline.settings.command_line import Overrides, split_word
@@ -47,12 +47,6 @@ EXAMPLES = {
 """Values of settings that are not set in conf/."""
 
 
-def suggest_name(word: str, names: Iterable[str]) -> str:
-    """Return the name that is most like `word`, whatever its capitals, as a remedy, or nothing."""
-    near = get_close_matches(word.lower(), list(names), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
 def suggest_key(key: str, value: str | None, typed: Sequence[str] = ()) -> str:
     """Return the setting that `key` means as a remedy, with the value that is meant, or nothing.
 
@@ -75,28 +69,28 @@ def suggest_value(key: str, value: str, typed: Sequence[str] = ()) -> str:
 def suggest_example(key: str, typed: Sequence[str] = ()) -> str:
     """Return a value that a setting may have as a remedy."""
     example = _find_example(key, schema.list_rules().get(key, ""))
-    remedy = _complete(key, Remedy((f"{key}={example or '...'}",)), typed)
+    remedy = _complete(key, Advice((f"{key}={example or '...'}",)), typed)
     return f"; write {shlex.join(remedy.words) if remedy and example else f'{key}=...'}"
 
 
-def _translate_pairs(key: str, value: str | None, typed: Sequence[str]) -> Remedy | None:
+def _translate_pairs(key: str, value: str | None, typed: Sequence[str]) -> Advice | None:
     """Translate `lr=0.1,epochs=3`, where commas stand between words."""
     first, *further = _NEXT_PAIR.split(_unquote(value or ""))
     if not further:
         return None
-    found = [translate(key, first, typed)]
+    remedies = [translate(key, first, typed)]
     for pair in further:
         name, text = re.split("[=:]", pair, maxsplit=1)
-        found.append(translate(name, text, typed))
-    words = [word for remedy in found if remedy for word in remedy.words]
-    return Remedy(tuple(words), any(remedy and remedy.is_search for remedy in found))
+        remedies.append(translate(name, text, typed))
+    words = [word for remedy in remedies if remedy for word in remedy.words]
+    return Advice(tuple(words), any(remedy and remedy.is_search for remedy in remedies))
 
 
 def _unquote(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
-def translate(key: str, value: str | None, typed: Sequence[str] = ()) -> Remedy | None:
+def translate(key: str, value: str | None, typed: Sequence[str] = ()) -> Advice | None:
     """Return what to type instead of a key that is none; None where nobody knows."""
     if match := _OF_A_RANGE.fullmatch(key):  # `parameters.lr.values` of W&B
         key = match[1]
@@ -108,13 +102,13 @@ def translate(key: str, value: str | None, typed: Sequence[str] = ()) -> Remedy 
     if key.lower().replace("/", ".") in rules:
         target: str | None = key.lower().replace("/", ".")
     elif plain(key) in foreign_names.WITHOUT or name in foreign_names.WITHOUT:
-        return Remedy(note=foreign_names.WITHOUT.get(plain(key)) or foreign_names.WITHOUT[name])
+        return Advice(note=foreign_names.WITHOUT.get(plain(key)) or foreign_names.WITHOUT[name])
     else:
         target = _find_key(key, name, rules)
     if target is None:
         return None
     rule = rules.get(target.replace("train.from", "train.start_from"), "")
-    example = Remedy((f"{target}={_find_example(target, rule) or value or '...'}",))
+    example = Advice((f"{target}={_find_example(target, rule) or value or '...'}",))
     return _complete(target, _translate_value(target, value, rule) or example, typed)
 
 
@@ -129,45 +123,45 @@ def _find_key(key: str, name: str, rules: Mapping[str, str]) -> str | None:
         return next(iter(usual or same))
     if "." in key and (near := get_close_matches(key.lower(), settings, n=1, cutoff=0.75)):
         return near[0]
-    known = {plain(full.rpartition(".")[2]): full for full in reversed(settings)}
-    known |= {plain(full): full for full in rules if "." not in full} | foreign_names.KEY_ALIASES
-    near = get_close_matches(name, [*known], n=1, cutoff=0.72)
-    return known[near[0]] if near else None
+    names = {plain(full.rpartition(".")[2]): full for full in reversed(settings)}
+    names |= {plain(full): full for full in rules if "." not in full} | foreign_names.KEY_ALIASES
+    near = get_close_matches(name, [*names], n=1, cutoff=0.72)
+    return names[near[0]] if near else None
 
 
-def _translate_flag(name: str, value: str | None) -> Remedy | None:
+def _translate_flag(name: str, value: str | None) -> Advice | None:
     """Translate a switch for precision or device, which are groups with options here."""
     is_on = is_yes(value) if value is not None else True
     precision = foreign_values.VALUE_ALIASES["precision"].get(name) if name[:1].isalpha() else None
     if precision:
-        return Remedy((f"precision={'float32' if is_on is False else precision}",))
+        return Advice((f"precision={'float32' if is_on is False else precision}",))
     if name in foreign_names.CPU_FLAGS:
-        return Remedy((f"device={'auto' if is_on is False else 'cpu'}",))
+        return Advice((f"device={'auto' if is_on is False else 'cpu'}",))
     if name in ("tpu", "usetpu", "mps"):
         return _translate_value("device", name.removeprefix("use"), "")
     if foreign_names.KEY_ALIASES.get(name) == "device.count" and value in ("0", "1"):
-        return Remedy((f"device={'gpu' if value == '1' else 'cpu'}",))
+        return Advice((f"device={'gpu' if value == '1' else 'cpu'}",))
     is_number = value is not None and value.isdecimal()
     if foreign_names.KEY_ALIASES.get(name) != "device" or (is_on is None and not is_number):
         return None
     if is_number and not (value in ("0", "1") and name.startswith("use")):
         return name_gpu(value or "0")
-    return Remedy((f"device={'gpu' if is_on else 'cpu'}",))
+    return Advice((f"device={'gpu' if is_on else 'cpu'}",))
 
 
-def _translate_value(key: str, value: str | None, rule: str) -> Remedy | None:
+def _translate_value(key: str, value: str | None, rule: str) -> Advice | None:
     """Translate the value of a setting or group that is there; None where nobody knows what is meant."""
     names = _list_choices(key, rule)
     if value is None:
         value = foreign_names.WHERE_ON.get(key) or _find_example(key, rule)
-        return Remedy((f"{key}={value}",)) if value else None
+        return Advice((f"{key}={value}",)) if value else None
     switch = is_yes(value) if key in foreign_names.WHERE_ON and not value.strip().isdecimal() else None
     if switch is not None and value.lower() not in names:
         table = foreign_names.WHERE_ON if switch else foreign_names.WHERE_OFF
-        return Remedy((f"{key}={table[key]}",))
+        return Advice((f"{key}={table[key]}",))
     if names:
         usual = help.read_defaults().get(key) or _find_example(key, rule)
-        return translate_choice(key, value, names) or (Remedy((f"{key}={usual}",)) if usual else None)
+        return translate_choice(key, value, names) or (Advice((f"{key}={usual}",)) if usual else None)
     if key == "search.objectives":
         return name_objectives(value)
     if key == "data.path":
@@ -175,7 +169,7 @@ def _translate_value(key: str, value: str | None, rule: str) -> Remedy | None:
     if key in ("model.hidden", "model.layers") and (widths := _WIDTHS.fullmatch(value.strip())):
         return name_widths(split_values(widths[1]))
     meant = find_meant(key, value, rule)
-    return Remedy((f"{key}={meant.text}",), is_search=meant.is_search) if meant else None
+    return Advice((f"{key}={meant.text}",), is_search=meant.is_search) if meant else None
 
 
 def _list_choices(key: str, rule: str) -> tuple[str, ...]:
@@ -199,7 +193,7 @@ def _find_example(key: str, rule: str) -> str | None:
     return next((value for value in values if value not in ("null", "???", "")), None)
 
 
-def _complete(key: str, remedy: Remedy | None, typed: Sequence[str]) -> Remedy | None:
+def _complete(key: str, remedy: Advice | None, typed: Sequence[str]) -> Advice | None:
     """Add the words without which the setting means nothing, where nobody typed them: `optimizer=sgd`."""
     if remedy is None or not remedy.words or "." not in key:
         return remedy
@@ -214,16 +208,16 @@ def _complete(key: str, remedy: Remedy | None, typed: Sequence[str]) -> Remedy |
     return replace(remedy, words=(*further, *remedy.words))
 
 
-def find_bare(word: str) -> Remedy | None:
+def find_bare(word: str) -> Advice | None:
     """Find what a word without `=` means: a flag, an option of a group, or a file."""
     small = word.strip("-").lower()
     if remedy := _translate_flag(plain(small), None):
         return remedy
     for group in help.read_defaults():
         if small in find_options(group) and small not in ("none", "auto", "standard"):
-            return Remedy((f"{group}={small}",))
+            return Advice((f"{group}={small}",))
     if PurePath(word).suffix in (".yaml", ".yml"):
-        return Remedy(note=foreign_names.WITHOUT["config"])
+        return Advice(note=foreign_names.WITHOUT["config"])
     if PurePath(word).suffix.lower() in (*TABLES, ".npz", ".npy") or "/" in word:
         return name_file(word)
     for group, aliases in foreign_values.VALUE_ALIASES.items():

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import PurePath
 
 from pipeline.cli.explain import foreign_values
-from pipeline.cli.explain.remedy import Remedy, plain
+from pipeline.cli.explain.advice import Advice, plain
 from pipeline.cli.explain.values import split_values
 from pipeline.settings.searching.objectives import ENERGY, OBJECTIVES
 
@@ -14,11 +14,13 @@ TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".arrow", ".feather", "
 OWN_NETWORK = "another network of yours: model=custom model.build=package.module:function"
 
 
-def name_gpu(number: str) -> Remedy:
-    return Remedy(("device=gpu",), note=f"which one says CUDA_VISIBLE_DEVICES={number} before the command")
+def name_gpu(number: str) -> Advice:
+    """Return the words for one of several GPUs."""
+    return Advice(("device=gpu",), note=f"which one says CUDA_VISIBLE_DEVICES={number} before the command")
 
 
-def translate_choice(key: str, value: str, names: Sequence[str]) -> Remedy | None:
+def translate_choice(key: str, value: str, names: Sequence[str]) -> Advice | None:
+    """Translate an option of a group, or one of the `names` of a setting; None where nobody knows it."""
     if key == "data" and ("/" in value or PurePath(value).suffix.lower() in TABLES):
         return name_file(value)
     if several := _translate_several(key, value, names):
@@ -29,25 +31,25 @@ def translate_choice(key: str, value: str, names: Sequence[str]) -> Remedy | Non
     aliases = foreign_values.VALUE_ALIASES.get(key, {})
     for form in forms:
         if form in names:
-            return Remedy((f"{key}={form}",))
+            return Advice((f"{key}={form}",))
         if alias := aliases.get(form):
             first, *further = alias.split()
-            return Remedy((f"{key}={first}", *further))
+            return Advice((f"{key}={first}", *further))
     if key == "device" and (match := re.fullmatch(r"(?:/?(?:cuda|gpu):)?(\d+)", small)):
         return name_gpu(match[1])
     nearest, others = foreign_values.NEAREST.get(key, ("", ""))
-    if nearest and (found := [form for form in forms if form in others.split()]):
+    if nearest and (like := [form for form in forms if form in others.split()]):
         note = OWN_NETWORK if key == "model" else ""
-        return Remedy((f"{key}={nearest}",), lead=f"there is no {found[0]} here", note=note)
+        return Advice((f"{key}={nearest}",), lead=f"there is no {like[0]} here", note=note)
     if key == "model" and last in foreign_values.ON_TEXTS:
-        return Remedy(("model=text",), lead=f"there is no {last} here", note=OWN_NETWORK)
+        return Advice(("model=text",), lead=f"there is no {last} here", note=OWN_NETWORK)
     if key == "data" and (remedy := name_data(value, forms)):
         return remedy
     near = get_close_matches(small, list(names), n=1, cutoff=0.6)
-    return Remedy((f"{key}={near[0]}",)) if near else None
+    return Advice((f"{key}={near[0]}",)) if near else None
 
 
-def _translate_several(key: str, value: str, names: Sequence[str]) -> Remedy | None:
+def _translate_several(key: str, value: str, names: Sequence[str]) -> Advice | None:
     """Translate several options, such as `adam|sgd` or `[adam, sgd]`."""
     words = re.split(r"\s*[,|;]\s*|\s+", re.sub(r"^\w*\(|[\[\](){}\"']", "", value).strip(" ,;|"))
     if len(words) < 2 or not all(words):
@@ -56,37 +58,38 @@ def _translate_several(key: str, value: str, names: Sequence[str]) -> Remedy | N
     options = [remedy.words[0].partition("=")[2] for remedy in meant if remedy and not remedy.lead]
     if len(set(options)) < len(words):
         return None
-    return Remedy((f"{key}={','.join(options)}",), is_search=True)
+    return Advice((f"{key}={','.join(options)}",), is_search=True)
 
 
-def name_data(value: str, forms: Sequence[str]) -> Remedy | None:
+def name_data(value: str, forms: Sequence[str]) -> Advice | None:
+    """Return the words for a well-known data set, or for a file."""
     name = next((foreign_values.CATALOGUE[form] for form in forms if form in foreign_values.CATALOGUE), None)
     if name:
-        return Remedy(("data=tfds", f"data.name={name}"), note="of TensorFlow Datasets")
+        return Advice(("data=tfds", f"data.name={name}"), note="of TensorFlow Datasets")
     return name_file(value) if PurePath(value).suffix else None
 
 
-def name_file(path: str) -> Remedy:
+def name_file(path: str) -> Advice:
     """Name a user's file or folder with the kind of data that it is by its ending."""
     suffix = PurePath(path).suffix.lower()
     if suffix in (".npz", ".npy"):
-        return Remedy(("data=arrays", f"data.path={path}"))
+        return Advice(("data=arrays", f"data.path={path}"))
     if suffix in TABLES:
-        return Remedy(("data=csv", f"data.path={path}", "data.label=-1"), note="-1: the last column")
-    return Remedy(("data=image_folder", f"data.path={path}"), note="or csv, audio_folder, text_folder, idx")
+        return Advice(("data=csv", f"data.path={path}", "data.label=-1"), note="-1: the last column")
+    return Advice(("data=image_folder", f"data.path={path}"), note="or csv, audio_folder, text_folder, idx")
 
 
-def name_objectives(value: str) -> Remedy:
+def name_objectives(value: str) -> Advice:
     """Name objectives; accuracy and cost are always the first two."""
     words = [word for word in split_values(value) if plain(word) not in ("accuracy", "acc", "cost")]
     near = [get_close_matches(word.lower(), (ENERGY, *OBJECTIVES), n=1, cutoff=0.5) for word in words]
     further = dict.fromkeys(match[0] for match in near if match)
-    return Remedy((f"search.objectives=[{','.join(('accuracy', 'cost', *further))}]",))
+    return Advice((f"search.objectives=[{','.join(('accuracy', 'cost', *further))}]",))
 
 
-def name_widths(widths: Sequence[str]) -> Remedy | None:
+def name_widths(widths: Sequence[str]) -> Advice | None:
     """Name hidden layers by their widths, such as `(64, 64)`; here all have the same."""
     if not widths or not all(width.isdecimal() for width in widths):
         return None
     lead = "" if len(set(widths)) == 1 else "all hidden layers have one width here"
-    return Remedy((f"model.hidden={widths[0]}", f"model.layers={len(widths)}"), lead=lead)
+    return Advice((f"model.hidden={widths[0]}", f"model.layers={len(widths)}"), lead=lead)

@@ -71,8 +71,8 @@ def find_meant(key: str, text: str, rule: str) -> Meant | None:
     mend = _MENDERS.get(rule.removesuffix(" or null"))
     if mend is None:
         return Meant(text) if rule.startswith("text") else None
-    if (one := mend(value)) is not None:
-        return Meant(one)
+    if (mended := mend(value)) is not None:
+        return Meant(mended)
     return _find_search(value, mend, is_whole=rule.startswith("a whole number"))
 
 
@@ -90,10 +90,10 @@ def _find_search(value: str, mend: Callable[[str], str | None], is_whole: bool) 
     if call and _plain_name(call[1]) not in _CHOICES:
         return None
     words = split_values(call[2] if call else value)
-    mended = [one for word in words if (one := mend(word)) is not None]
-    if not words or len(mended) < len(words):
+    values = [mended for word in words if (mended := mend(word)) is not None]
+    if not words or len(values) < len(words):
         return None
-    return Meant(",".join(dict.fromkeys(mended)), is_search=len(set(mended)) > 1)
+    return Meant(",".join(dict.fromkeys(values)), is_search=len(set(values)) > 1)
 
 
 def split_values(text: str) -> list[str]:
@@ -139,8 +139,8 @@ def _write_interval(ends: Sequence[str], is_whole: bool, is_log: bool) -> Meant 
         return None
     words = list(ends)
     if is_whole:
-        whole = low.is_integer() and high.is_integer()
-        words = [f"{low:.0f}", f"{high:.0f}"] if whole else words
+        ends_whole = low.is_integer() and high.is_integer()
+        words = [f"{low:.0f}", f"{high:.0f}"] if ends_whole else words
     interval = f"interval({','.join(words)})"
     if is_whole and not (low.is_integer() and high.is_integer()):
         interval = f"int({interval})"

@@ -6,8 +6,8 @@ from itertools import takewhile
 
 from pipeline.cli import help, schema
 from pipeline.cli.explain import foreign_names
+from pipeline.cli.explain.advice import Advice, plain
 from pipeline.cli.explain.names import find_bare, translate
-from pipeline.cli.explain.remedy import Remedy, plain
 from pipeline.cli.explain.values import AMOUNTS
 
 _SIGN = re.compile(r"^-{0,2}([A-Za-z_][\w.-]*)\s*(?:=>|->|:=|==|=|:|~)\s*(.+)$")
@@ -28,17 +28,17 @@ def suggest_form(words: Sequence[str], index: int) -> str:
     return remedy.format() if remedy else ""
 
 
-def _find(key: str, value: str | None, words: Sequence[str]) -> Remedy | None:
+def _find(key: str, value: str | None, words: Sequence[str]) -> Advice | None:
     name = _read_name(key)
     if value is None and not key.startswith("-") and key in help.COMMANDS:
-        return Remedy(note=f"a command stands first: python -m pipeline {key} ...")
+        return Advice(note=f"a command stands first: python -m pipeline {key} ...")
     if value is None and (bare := find_bare(key)):
         return bare
     is_off = value is None and re.match(r"no[-_]", name) is not None
     pairs = [word for word in words if "=" in word and not word.startswith("-")]
     remedy = translate(name[3:] if is_off else name, "false" if is_off else value, pairs)
     if remedy is None and value is not None and _KEY.fullmatch(name) and "." in name:
-        return Remedy((f"{name}={value}",))
+        return Advice((f"{name}={value}",))
     return remedy
 
 
@@ -70,22 +70,22 @@ def _join(words: Sequence[str], index: int) -> tuple[str, str | None]:
 
 def _is_key(name: str) -> bool:
     """Return whether a name is that of a setting, here or elsewhere, so that a value may follow it."""
-    known = name in schema.list_rules() or plain(name) in foreign_names.KEY_ALIASES
+    names = {*schema.list_rules(), *foreign_names.KEY_ALIASES, *foreign_names.WITHOUT}
     last_names = {plain(key.rpartition(".")[2]) for key in schema.list_rules()}
-    return known or plain(name) in last_names or plain(name) in foreign_names.WITHOUT
+    return name in names or plain(name) in names | last_names
 
 
-def _glue(words: Sequence[str], index: int) -> Remedy | None:
+def _glue(words: Sequence[str], index: int) -> Advice | None:
     """Join a word to the value before it: `train.epochs= 3`, `search.budget=2 min`, a path with a space."""
     before, word = words[index - 1] if index else "", words[index]
     key, equals, value = before.partition("=")
     if not equals or not _KEY.fullmatch(key) or word.startswith("-"):
         return None
-    rest = list(takewhile(lambda other: "=" not in other and not _DASHED.match(other), words[index:]))
+    rest = list(takewhile(lambda text: "=" not in text and not _DASHED.match(text), words[index:]))
     is_text = schema.list_rules().get(key, "").startswith("text") and key not in AMOUNTS
     if value and not is_text and (find_bare(word) or _is_key(word)):
         return None
     pairs = [pair for pair in words if "=" in pair and pair != before]
     if is_text:
-        return Remedy((f"{key}={' '.join((value, *rest)).strip()}",))
+        return Advice((f"{key}={' '.join((value, *rest)).strip()}",))
     return translate(key, " ".join((value, *rest)).strip(), pairs)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from pipeline.cli.explain.advice import plain
 from pipeline.cli.explain.foreign_names import KEY_ALIASES, WHERE_OFF, WHERE_ON, WITHOUT
 from pipeline.cli.explain.foreign_values import NEAREST, VALUE_ALIASES
 from pipeline.cli.explain.names import suggest_key
-from pipeline.cli.explain.remedy import plain
 from pipeline.cli.help import CONF
 from pipeline.cli.schema import list_rules
 

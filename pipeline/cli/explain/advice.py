@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Remedy:
+class Advice:
     """What to type: words for `run`, or with `is_search` for `sweep`; none: leave it out, for a reason.
 
     `lead`: what is not here; `note`: what one should know, or the reason.
