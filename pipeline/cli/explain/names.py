@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import PurePath
@@ -45,6 +45,12 @@ EXAMPLES = {
     "search.max_parameters": "100000",
 }
 """Values of settings that are not set in conf/."""
+
+
+def suggest_name(word: str, names: Iterable[str]) -> str:
+    """Return the name that is most like `word`, whatever its capitals, as a remedy, or nothing."""
+    near = get_close_matches(word.lower(), list(names), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def suggest_key(key: str, value: str | None, typed: Sequence[str] = ()) -> str:
