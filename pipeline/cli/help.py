@@ -17,7 +17,7 @@ COMMANDS = {
     "predict": "answer for new data: trained=... data.path=NEW predict.output=FILE",
     "profile": "time a trained model and measure its size: trained=...",
     "serve-bench": "how many requests a second it stands: trained=... --p99 50ms",
-    "sweep": "search for the frontier: model.hidden=16,64 or 'interval(16,64)'",
+    "sweep": "search for the frontier: model.hidden=16,64,256 optimizer=sgd,adam",
     "frontier": "show it: --at-least 97.5%, --within 5ms, --knee, --csv, TRIAL",
     "studies": "list the studies, the newest first",
     "diagnose": "find what costs most in a training, and a cheaper command line",

@@ -32,7 +32,7 @@ FURTHER_WORDS = {
     "optimizer.sparse": (),
 }
 """Words without which a setting means nothing."""
-_WIDTHS = re.compile(r"[\[(](.*)[\])]")
+_WIDTHS = re.compile(r"[\[(]([^|;]*)[\])]")
 _NEXT_PAIR = re.compile(r"[,;&]\s*(?=[A-Za-z_][\w.]*[=:])")
 _OF_A_RANGE = re.compile(r"(.+)\.(?:values?|choices|distribution)")
 EXAMPLES = {
@@ -82,7 +82,7 @@ def suggest_example(key: str, typed: Sequence[str] = ()) -> str:
 def _translate_pairs(key: str, value: str | None, typed: Sequence[str]) -> Advice | None:
     """Translate `lr=0.1,epochs=3`, where commas stand between words."""
     first, *further = _NEXT_PAIR.split(_unquote(value or ""))
-    if not further:
+    if not further or "(" in first:
         return None
     remedies = [translate(key, first, typed)]
     for pair in further:

@@ -142,7 +142,7 @@ def _write_interval(ends: Sequence[str], is_whole: bool, is_log: bool) -> Meant 
         ends_whole = low.is_integer() and high.is_integer()
         words = [f"{low:.0f}", f"{high:.0f}"] if ends_whole else words
     interval = f"interval({','.join(words)})"
-    if is_whole and not (low.is_integer() and high.is_integer()):
+    if is_whole:  # Hydra reads the ends as numbers with a fraction
         interval = f"int({interval})"
     return Meant(f"tag(log,{interval})" if is_log else interval, is_search=True)
 

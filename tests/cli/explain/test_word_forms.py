@@ -110,7 +110,7 @@ search.timeout=1h                       search.timeout=3600
 timeout=10min                           search.timeout=600
 n_trials=20                             search.trials=20
 metric=val_accuracy                     search.objective=accuracy
-search.objectives=accuracy,cost,latency 'search.objectives=[accuracy,cost,latency_ms]'
+search.objectives=accuracy,cost,latency  'search.objectives=[accuracy,cost,latency_ms]'
 sampler=TPESampler                      search.sampler=tpe
 method=bayes                            search.sampler=frontier
 pruner=median                           pruning=pause
@@ -132,9 +132,9 @@ model.hidden=16:64:16                   'model.hidden=range(16,65,16)'
 model.hidden=linspace(16,64,4)          model.hidden=16,32,48,64
 model.hidden=tune.choice([16,32])       model.hidden=16,32
 model.hidden=hp.choice('h',[16,32])     model.hidden=16,32
-model.hidden=trial.suggest_int('h',16,256,log=True)   'model.hidden=tag(log,interval(16,256))'
-model.hidden=logspace(1,3)              'model.hidden=tag(log,interval(10,1000))'
-model.hidden=1e1..1e2                   'model.hidden=interval(10,100)'
+model.hidden=trial.suggest_int('h',16,256,log=True)   'model.hidden=tag(log,int(interval(16,256)))'
+model.hidden=logspace(1,3)              'model.hidden=tag(log,int(interval(10,1000)))'
+model.hidden=1e1..1e2                   'model.hidden=int(interval(10,100))'
 lr=1e-3..1e-1                           'optimizer.learning_rate=interval(1e-3,1e-1)'
 lr~loguniform(1e-4,1e-1)                'optimizer.learning_rate=tag(log,interval(1e-4,1e-1))'
 parameters.lr.values=[0.1,0.2]          optimizer.learning_rate=0.1,0.2
@@ -171,15 +171,22 @@ def test_what_users_of_other_tools_type_leads_to_words_that_work(typed: str, mea
     found = REMEDY.search(text)
     assert found is not None, text
     assert found[1].removeprefix("search.budget=") == meant.removeprefix("search.budget="), text
-    if "device=gpu" not in meant:  # which needs one
-        assert compose(shlex.split(meant))
 
 
 @pytest.mark.parametrize(("typed", "meant"), split_rows(SEARCHED))
 def test_several_values_lead_to_a_sweep_of_them(typed: str, meant: str) -> None:
     text = read_mistake(typed.split(" "))
     assert text.endswith(f"write {meant} with sweep")
-    assert make_plan([*shlex.split(meant), "search.space=[]", "search.enqueue=[]"]).space.dimensions
+
+
+@pytest.mark.slow
+def test_every_word_that_is_told_composes() -> None:
+    with_it = {"search.budget=0.5usd": "price=a100", "'data.path=my file.csv'": "data=csv data.label=y"}
+    for meant in dict.fromkeys(meant for _, meant in split_rows(MEANT)):
+        if "device=gpu" not in meant:  # which needs one
+            assert compose([*with_it.get(meant, "").split(), *shlex.split(meant)])
+    for _, meant in split_rows(SEARCHED):
+        assert make_plan([*shlex.split(meant), "search.space=[]", "search.enqueue=[]"]).space.dimensions
 
 
 @pytest.mark.parametrize("typed", re.split(r"\s{2,}|\n", LEFT_OUT.strip()))
