@@ -42,7 +42,7 @@ def test_train_from_is_typed_as_it_reads() -> None:
         (["model.hidden"], "every word must be key=value, got 'model.hidden'"),
         (
             ["--model.hidden"],
-            "--model.hidden must be followed by a value, got nothing; write model.hidden=VALUE",
+            "--model.hidden must be followed by a value, got nothing; did you mean model.hidden=256?",
         ),
         (["overrides=a='"], "overrides must be words like a=1 b=2"),
         (["a\nb=1"], "'a\\nb' is not a key that can be set"),

@@ -27,7 +27,7 @@ from pipeline.errors import BadSetting, FulcrumError
         ("--lr 0.1", ["did you mean optimizer.learning_rate=0.1?"]),
         ("hidden_units=32", ["did you mean model.hidden=32?"]),
         ("optim.lr=0.1", ["did you mean optimizer.learning_rate=0.1?"]),
-        ("training.epochs=3", ["did you mean train.epochs=1?"]),
+        ("training.epochs=3", ["did you mean train.epochs=3?"]),
         ("Train.Epochs=3", ["did you mean train.epochs=3?"]),
         ("optimizer=SDG", ["did you mean optimizer=sgd?"]),
         ("amp=true", ["did you mean precision=mixed_float16?"]),

@@ -98,11 +98,11 @@ LONG = PARAMS | {"precision": "mixed_bfloat16", "train.batch_size": 128, "optimi
 
 
 @pytest.mark.parametrize(
-    ("wide", "per_point", "summed_up"),
-    [(40, None, True), (56, 2, False), (80, 2, True), (100, 2, True), (120, 2, True), (200, 1, True)],
+    ("wide", "lines_of_two", "summed_up"),
+    [(40, 14, True), (56, 9, False), (80, 7, True), (100, 7, True), (120, 7, True), (200, 3, True)],
 )
 def test_the_table_fits_the_terminal_and_every_setting_can_be_read(
-    wide: int, per_point: int | None, summed_up: bool
+    wide: int, lines_of_two: int, summed_up: bool
 ) -> None:
     """Settings stand beside the numbers, below them, or all in words where not even the numbers have room."""
     two = Confirmation((1, 2), (0.5, 0.53), (0.49, 0.51), (0.01, 0.04))
@@ -116,8 +116,7 @@ def test_the_table_fits_the_terminal_and_every_setting_can_be_read(
         assert member.estimate.format() in text
     settings = format_params({key: value for key, value in LONG.items() if key != "train.epochs"})
     assert text.count(settings) == len(found.frontier)
-    if per_point:
-        assert len(shown) == 1 + per_point * len(found.frontier)
+    assert (len(found.frontier), len(shown)) == (2, lines_of_two)
 
 
 def test_a_terminal_of_ascii_alone_gets_signs_that_it_has() -> None:
@@ -127,5 +126,5 @@ def test_a_terminal_of_ascii_alone_gets_signs_that_it_has() -> None:
     Console(width=80, file=guarded).print(f"812 \u00b5s \u00b13% {draw_sparkline([Point(0.5, 1e-6)])}")
     guarded.flush()
     text = output.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
-    assert "812 us +/-3% 1 us @@" in text
+    assert "812 us +/-3% 1 us ##" in text
     assert "\\x" not in text
