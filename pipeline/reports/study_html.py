@@ -67,7 +67,7 @@ def render_frontier(
             f'<main><p class="dim">{TERMS.format(measure=measure)}</p>',
             f'<p id="none" hidden>No trial has come to a point yet.</p>{_render_remarks(results)}',
             _render_choice(results),
-            '<section aria-label="Charts"><div id="frontier" class="chart large" role="img" '
+            '<section aria-label="Charts"><div id="frontier" class="chart large" role="figure" '
             f'aria-label="Chart: {measure} against device-seconds; the table below has its points"></div>',
             '<div id="pairs"></div></section>',
             f'<section id="table" aria-label="The points as a table">{render_table(results)}</section>',

@@ -211,7 +211,8 @@ def test_the_page_fits_a_phone_a_dark_one_and_paper(tmp_path: Path, browser: web
         unnamed = [
             node["role"]["value"]
             for node in tree
-            if node.get("role", {}).get("value") in ("image", "img", "slider", "button", "link", "combobox")
+            if node.get("role", {}).get("value")
+            in ("image", "figure", "slider", "button", "link", "combobox")
             and not node.get("name", {}).get("value")
             and not node.get("ignored")
         ]

@@ -82,7 +82,7 @@ class FrontierTable:
         for row, settings in zip(self._rows, self._settings, strict=True):
             words = ", ".join(f"{name} {text.strip()}" for name, text in row.items())
             yield Text.from_markup(words)
-            yield Padding(Text.from_markup(settings), (0, 0, 0, INDENT))
+            yield Padding(Text.from_markup(settings), (0, 0, 0, INDENT), expand=False)
 
     def _build(self, left_out: Sequence[str], settings: Sequence[str] = ()) -> Table:
         table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
@@ -101,7 +101,7 @@ class FrontierTable:
         yield Segments([*heading, Segment.line()])
         for row, settings in zip(rows, self._settings, strict=True):
             yield Segments([*row, Segment.line()])
-            yield Padding(Text.from_markup(settings), (0, 0, 0, INDENT))
+            yield Padding(Text.from_markup(settings), (0, 0, 0, INDENT), expand=False)
 
 
 def build_frontier_table(points: Sequence[FrontierPoint], knee: FrontierPoint | None) -> FrontierTable:

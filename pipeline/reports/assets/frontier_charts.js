@@ -97,7 +97,7 @@ function drawFrontier() {
   writeHovers(figure);
   const shown = fitLayout(figure.layout, get("frontier").clientWidth || innerWidth);
   const layout = Object.assign({}, shown, { uirevision: "kept", autosize: true }, makeMarks());
-  return Plotly.react(get("frontier"), figure.data, paintLayout(layout), Object.assign({ responsive: true }, study.config));
+  return plot(get("frontier"), figure.data, layout, Object.assign({ responsive: true }, study.config));
 }
 
 function drawPairs() {
@@ -107,13 +107,20 @@ function drawPairs() {
     nameChart(place, `${figure.layout.yaxis.title.text} against ${figure.layout.xaxis.title.text}`);
     const width = Math.min(figure.layout.width, get("pairs").clientWidth || innerWidth);
     const layout = Object.assign({ uirevision: "kept" }, fitLayout(figure.layout, width), { width });
-    Plotly.react(place, figure.data, paintLayout(layout), study.config);
+    plot(place, figure.data, layout, study.config);
+  });
+}
+
+/** Draw a chart; its shapes are hidden from who cannot see them, its name and the buttons are not. */
+function plot(place, traces, layout, config) {
+  return Plotly.react(place, traces, paintLayout(layout), config).then(() => {
+    for (const shape of place.querySelectorAll("svg")) shape.setAttribute("aria-hidden", "true");
   });
 }
 
 /** Say what a chart is to who cannot see it; its points are in the table. */
 function nameChart(place, text) {
-  place.setAttribute("role", "img");
+  place.setAttribute("role", "figure");
   place.setAttribute("aria-label", `Chart: ${text}`);
 }
 
@@ -167,13 +174,12 @@ const charts = {
     dimensions.push({ label: study.measure, values: tried.map((trial) => trial.value) });
     nameChart(place, "all settings of each trial, a line for each");
     const layout = { margin: { l: 90, r: 60, t: 60, b: 30 }, width: Math.max(place.clientWidth, 110 * dimensions.length) };
-    Plotly.react(place, [{ type: "parcoords", dimensions, line: { color: tried.map((trial) => trial.value), showscale: true } }],
-      paintLayout(layout), study.config);
+    plot(place, [{ type: "parcoords", dimensions, line: { color: tried.map((trial) => trial.value), showscale: true } }], layout, study.config);
   },
 };
 
 function draw(place, traces, layout) {
-  Plotly.react(place, traces, paintLayout(fitLayout(layout, place.clientWidth || innerWidth)), Object.assign({ responsive: true }, study.config));
+  plot(place, traces, fitLayout(layout, place.clientWidth || innerWidth), Object.assign({ responsive: true }, study.config));
 }
 
 function makeSelect(place) {

@@ -1,8 +1,8 @@
 """What a sweep shows while it runs."""
 
 import pytest
-from rich.console import Console
 
+from pipeline.cli.console import Console
 from pipeline.cli.sweep import screen as sweep_screen
 from pipeline.cli.sweep.progress import MODEL_SECONDS, PICTURE_SECONDS
 from pipeline.cli.sweep.screen import Screen
@@ -62,7 +62,8 @@ def test_elsewhere_than_on_a_terminal_each_trial_is_a_line(capsys: pytest.Captur
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Console:
-    console = Console(width=100, height=30, force_terminal=True, highlight=False, color_system=None)
+    monkeypatch.setenv("TERM", "xterm")
+    console = Console(width=100, height=30, force_terminal=True, color_system=None)
     monkeypatch.setattr(sweep_screen, "Console", lambda **_: console)
     return console
 
