@@ -158,6 +158,12 @@ def format_member_hover(member: FrontierPoint) -> str:
     return "<br>".join([head, *map(escape, [*about, *params, "", *wrap(member.command, 90)])])
 
 
+def choose_step(values: Sequence[float]) -> dict[str, str]:
+    """Choose the ticks of a log axis of costs: at 1, 2 and 5; plotly's own where too few of them lie in it."""
+    positive = [value for value in values if value > 0]
+    return {"dtick": "D2"} if positive and max(positive) > 5 * min(positive) else {}
+
+
 def choose_ticks(results: Results, overlay: Results | None = None) -> dict[float, str]:
     """Choose the ticks: error to label. An accuracy of 1, if there is one, stands at the error floor."""
     points = [*results.points, *(overlay.points if overlay else ())]
@@ -186,7 +192,7 @@ def _make_layout(results: Results, overlay: Results | None) -> dict[str, object]
         "xaxis": {
             **axis,
             "type": "log",
-            "dtick": "D2",
+            **choose_step([point.device_seconds for point in results.points]),
             "title": {"text": f"device-seconds{escape(device)}, log scale"},
         },
         "yaxis": {

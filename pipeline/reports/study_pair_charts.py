@@ -10,7 +10,7 @@ from pipeline.reports import study_charts, study_pairs
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE
 from pipeline.search.results import Results
 
-PAIR_WIDTH, PAIR_HEIGHT = 620, 420  # pixels
+PAIR_WIDTH, PAIR_HEIGHT = 600, 420  # pixels
 
 
 def draw_pairs(results: Results) -> list[go.Figure]:
@@ -38,6 +38,11 @@ def _make_pair(
 
     members, ends = results.frontier, [trial for trial in results.trials if study_charts.is_drawn(trial)]
     points = [member.point for member in members]
+    shown = [*points, *(each.points[-1] for each in ends)]
+
+    def choose_step(axis: study_pairs.PairAxis) -> dict[str, str]:
+        return study_charts.choose_step([axis.read(point) for point in shown])
+
     stairs = [points[index] for index in study_pairs.find_pair_frontier(points, up, across)]
     line = {"color": BLUE, "width": 2, "shape": "hv"}
     axis = {
@@ -59,8 +64,8 @@ def _make_pair(
             "width": PAIR_WIDTH,  # while a chart is drawn, the page does not know of the next one
             "height": PAIR_HEIGHT,
             "margin": {"l": 80, "r": 30, "t": 30, "b": 60},
-            "xaxis": {**axis, "dtick": "D2", "title": {"text": f"{across.heading}, log scale"}},
-            "yaxis": {**axis, "title": {"text": up.heading}, **(ticks if of_accuracy else {"dtick": "D2"})},
+            "xaxis": {**axis, **choose_step(across), "title": {"text": f"{across.heading}, log scale"}},
+            "yaxis": {**axis, "title": {"text": up.heading}, **(ticks if of_accuracy else choose_step(up))},
         }
     )
     grey = {"color": "#a8a8a8", "size": 6}

@@ -42,6 +42,6 @@ def make_page(
         param_keys=tuple(dict.fromkeys(changed)),
         tag_keys=("decision", "remedy", "reason"),
         accuracy_range={},
-        curves_title="Attempts and their curves",
+        curves_title="Attempts: learning curves",
         measure=measure,
     )

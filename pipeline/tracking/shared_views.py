@@ -80,7 +80,7 @@ class ViewPage:
     tag_keys: Sequence[str]
     accuracy_range: Mapping[str, float]
     close_up: Mapping[str, float] = field(default_factory=dict)
-    curves_title: str = "Trials and their curves"
+    curves_title: str = "Trials: learning curves"
     further_metrics: Sequence[str] = ()
     measure: Measure = ACCURACY_MEASURE
 
@@ -151,9 +151,10 @@ def _make_state(page: ViewPage) -> dict[str, Any]:
     sections = {"cost": (1, 460), "trials": (2, 380), "settings": (1, 420)}
     if page.further_metrics:
         sections = {"cost": (1, 460), "pairs": (2, 380), "trials": (2, 380), "settings": (1, 420)}
+    # An axis of steps is called "Step", and a card by its metric, so the sections say what they count.
     names = {
-        "cost": f"{page.measure.title} against {_format_axis(page.dot_metric)} (log)",
-        "trials": page.curves_title,
+        "cost": f"{page.measure.title} against {_format_axis(page.dot_metric)} (Step, log)",
+        "trials": f"{page.curves_title} (Step: device ms)",
         "pairs": "The other objectives, in pairs",
         "settings": "Settings",
     }
@@ -202,16 +203,10 @@ def _make_section(key: str, name: str, columns: int, height: int) -> dict[str, A
 
 
 def _make_cards(page: ViewPage) -> Iterator[dict[str, Any]]:
-    # An axis of steps is called "Step" whatever its card says, so the title has the unit.
-    title = f"{page.measure.label} against {_format_axis(page.dot_metric)} (Step, log)"
-    yield _make_line_card("frontier", "cost", page.dot_metric, title) | {"range": dict(page.accuracy_range)}
-    curves = f"learning curves: {page.measure.label} against device ms (Step, log)"
-    yield _make_line_card("curves", "trials", make_curves_metric(page.measure), curves)
+    yield _make_line_card("frontier", "cost", page.dot_metric) | {"range": dict(page.accuracy_range)}
+    yield _make_line_card("curves", "trials", make_curves_metric(page.measure))
     if page.close_up:
-        close_up = f"{title}, from the knee on"
-        yield _make_line_card("close_up", "trials", page.dot_metric, close_up) | {
-            "range": dict(page.close_up)
-        }
+        yield _make_line_card("close_up", "trials", page.dot_metric) | {"range": dict(page.close_up)}
     names = [page.measure.metric, page.cost_metric, *page.further_metrics]
     for number, (up, across) in enumerate(list(combinations(names, 2))[1:], start=1):
         yield _make_scatter_card(f"pair{number}", "pairs", across, up)
@@ -232,9 +227,8 @@ def _make_scatter_card(key: str, section: str, across: str, up: str) -> dict[str
     }
 
 
-def _make_line_card(key: str, section: str, metric: str, title: str) -> dict[str, Any]:
+def _make_line_card(key: str, section: str, metric: str) -> dict[str, Any]:
     return _make_card(key, "LINE", section) | {
-        "displayName": title,
         "metricKey": metric,
         "selectedMetricKeys": [metric],
         "xAxisKey": "step",

@@ -196,7 +196,11 @@ def test_two_views_are_planted_and_the_link_opens_the_first(client: MlflowClient
     assert [card["uuid"] for card in cards] == ["frontier", "curves", "close_up", "scatter", "settings"]
     assert cards[0]["metricKey"] == cards[2]["metricKey"] == "accuracy_at_cpu_ms"
     assert cards[0]["xAxisScaleType"] == "log"
-    assert cards[0]["displayName"] == "accuracy against CPU ms (Step, log)"
+    sections = [section["name"] for section in found["widths: accuracy against cost"]["compareRunSections"]]
+    assert sections[:2] == [
+        "Accuracy against CPU ms (Step, log)",
+        "Trials: learning curves (Step: device ms)",
+    ]
     assert cards[0]["range"]["yMin"] < CHEAP.points[0].accuracy < cards[2]["range"]["yMin"]
     assert cards[4]["selectedParams"] == ["model.hidden"]
 

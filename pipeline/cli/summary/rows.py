@@ -12,6 +12,7 @@ from pipeline import output
 from pipeline.cli.compose import compose
 from pipeline.cli.console import Console
 from pipeline.cli.ui import build_link, format_ui_command
+from pipeline.formatting import format_duration
 from pipeline.secrets import mask
 from pipeline.settings import addresses
 
@@ -56,5 +57,5 @@ def show_rows(record: "RunRecorder", rows: Rows) -> None:
 
 
 def format_seconds(value: float) -> str:
-    """Format seconds with two digits, long ones with one."""
-    return f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"
+    """Format seconds with two digits, long ones with one; short ones in ms or µs."""
+    return f"{value:.1f} s" if value >= 10 else format_duration(value)
