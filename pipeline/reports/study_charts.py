@@ -159,7 +159,7 @@ def format_member_hover(member: FrontierPoint) -> str:
 
 
 def choose_step(values: Sequence[float]) -> dict[str, str]:
-    """Choose the ticks of a log axis of costs: at 1, 2 and 5; plotly's own where too few of them lie in it."""
+    """Choose the ticks of a log axis of costs: at 1, 2 and 5; plotly's own where few of them lie in it."""
     positive = [value for value in values if value > 0]
     return {"dtick": "D2"} if positive and max(positive) > 5 * min(positive) else {}
 
