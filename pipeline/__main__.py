@@ -1,5 +1,6 @@
 """`python -m pipeline COMMAND [KEY=VALUE ...]`; the command `fulcrum` of an installed package is the same."""
 
+import gc
 import sys
 
 from pipeline.cli import main
@@ -11,7 +12,9 @@ def run() -> int:
     words = sys.argv[1:]
     del sys.argv[1:]  # what a training loop of the user's own parses for itself would take ours for its own
     with own_temporary_folder():
-        return main(words)
+        code = main(words)
+    gc.freeze()  # else Python looks through all that TensorFlow made before it ends: two seconds
+    return code
 
 
 if __name__ == "__main__":  # a worker process imports this module, too

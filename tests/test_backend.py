@@ -1,10 +1,13 @@
 """What importing TensorFlow and Keras does beside itself."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from pipeline import backend
 
 NAMELESS = """
 import os, pwd, sys
@@ -22,3 +25,15 @@ def test_a_user_without_a_home_leaves_nothing_in_the_working_folder(tmp_path: Pa
     root = str(Path(__file__).resolve().parents[1])
     subprocess.run([sys.executable, "-c", NAMELESS, root], cwd=tmp_path, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_garbage_is_collected_after_an_import_as_before() -> None:
+    for collects in (gc.enable, gc.disable):
+        collects()
+        try:
+            before = gc.isenabled()
+            with backend.without_collecting():
+                assert not gc.isenabled()
+            assert gc.isenabled() == before
+        finally:
+            gc.enable()

@@ -105,6 +105,7 @@ THROUGH = {
     "search/workers/fork_server": "search/workers/test_process_pool.py",
     "search/workers/job": "search/workers/test_network_job.py",
     "search/workers/job_kinds": "search/workers/test_network_job.py",
+    "search/workers/preloaded": "search/workers/test_process_pool.py",
     "search/workers/pool": "search/workers/test_process_pool.py",
     "search/workers/user_job": "cli/loops/test_run_loop.py",
     "search/workers/worker_process": "search/workers/test_process_pool.py",

@@ -12,8 +12,16 @@ from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function
 
-PRELOADED = ["pipeline.search.workers.worker", "pipeline.search.workers.network_job"]
-PRELOADED_FOR_LOOPS = ["pipeline.search.workers.worker", "pipeline.search.workers.user_job"]
+PRELOADED = [
+    "pipeline.search.workers.worker",
+    "pipeline.search.workers.network_job",
+    "pipeline.search.workers.preloaded",
+]
+PRELOADED_FOR_LOOPS = [
+    "pipeline.search.workers.worker",
+    "pipeline.search.workers.user_job",
+    "pipeline.search.workers.preloaded",
+]
 """Modules that a worker needs for a loop of the user's own: without TensorFlow."""
 HELD_BACK = {signal.SIGINT, signal.SIGTERM} | ({signal.SIGHUP} if hasattr(signal, "SIGHUP") else set())
 
