@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.data.prepared import Prepared
 from pipeline.diagnosis.bottleneck import Case, Words
 from pipeline.diagnosis.measured_command import CostlyError, MeasuredCommand
-from pipeline.errors import FulcrumError
+from pipeline.errors import FulcrumError, read_reason
 from pipeline.hardware import device
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Curve, Epoch
@@ -225,7 +225,13 @@ class GuestProcess:
             TrialFailed: the process ended, as by a segmentation fault.
         """
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+            try:
+                self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+            except OSError as error:
+                raise FulcrumError(
+                    "a trial in a process of its own needs /dev/shm, which cannot be used "
+                    f"({read_reason(error)}); mount one, such as an emptyDir of medium Memory on Kubernetes"
+                ) from None
         try:
             return self._pool.submit(_train_on_claimed_cores, settings, max_epochs, max_seconds).result()
         except BrokenProcessPool:

@@ -48,12 +48,16 @@ def get_claimed_cores() -> tuple[int, ...]:
 def count_usable_cores() -> int:
     """Count the cores that this process may use: of the machine, of a batch job, by the quota of a container.
 
-    Those that it has claimed and those that it has not.
+    Those that it has claimed and those that it has not. SLURM binds a task to what it asked for only where it
+    is set up to; what it was given counts anyway.
     """
     if _claim:
         cores = len(_claim.allowed)
     else:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    if share.isdecimal() and int(share) > 0:
+        cores = min(cores, int(share))
     quota = find_quota()
     return cores if quota is None else max(1, min(cores, math.ceil(quota.cores)))
 

@@ -140,8 +140,12 @@ def _claim_cores(device: Device, pin: bool) -> ClaimedDevice:
 
 
 def _list_gpu_names() -> list[str]:
-    """List what NVIDIA's driver calls the GPUs that this process may use; [] where there are none."""
-    return [gpu.name for gpu in gpus.list_usable_gpus(gpus.load_nvml())]
+    """List what NVIDIA's driver calls the GPUs that this process may use; [] where there are none.
+
+    Of slices (MIG) CUDA shows a process one.
+    """
+    usable = gpus.list_usable_gpus(gpus.load_nvml())
+    return [gpu.name for gpu in usable[: 1 if usable and usable[0].is_slice else None]]
 
 
 def _check_count(count: int, available: int, which: str) -> None:
@@ -173,7 +177,10 @@ def explain_unseen_gpu(kind: DeviceKind = DeviceKind.auto) -> str | None:
 def _explain_unseen() -> str:
     from pipeline.backend import tf
 
-    return unseen_gpus.explain_unseen(gpus.load_nvml(), tf.sysconfig.get_build_info().get("cuda_version"))
+    build = tf.sysconfig.get_build_info()
+    if not build.get("is_cuda_build", True):
+        return f"this build of TensorFlow has no CUDA; {unseen_gpus.INSTALL}"
+    return unseen_gpus.explain_unseen(gpus.load_nvml(), build.get("cuda_version"))
 
 
 def _set_threads(threads: int) -> None:

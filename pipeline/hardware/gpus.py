@@ -33,6 +33,11 @@ class Gpu:
     uuid: str
     name: str
 
+    @property
+    def is_slice(self) -> bool:
+        """Return whether this is a part of a GPU that is cut (MIG)."""
+        return self.uuid.startswith("MIG-")
+
 
 @dataclass(frozen=True, slots=True)
 class GpuClaim:
@@ -161,6 +166,11 @@ def check_workers(workers: int, count: int = 1, library: Any = None) -> None:
         raise BadSetting(
             f"search.workers must be 1 where neither NVML nor nvidia-smi can tell GPUs apart, got {workers}; "
             "pip install -r requirements-gpu.txt, or use search.workers=1"
+        )
+    if gpus and count > 1 and gpus[0].is_slice:
+        raise BadSetting(
+            f"device.count must be 1 on slices of a GPU (MIG), of which a process may use one, got {count}; "
+            "leave it out"
         )
     if gpus and workers * count > len(gpus):
         others = len(list_gpus(library, os.environ.get(VISIBLE))) - len(gpus)

@@ -11,6 +11,7 @@ from pipeline.diagnosis.bottleneck import Remedy, Words
 from pipeline.diagnosis.improve import Conclusion, improve
 from pipeline.diagnosis.measured_command import CostlyError
 from pipeline.diagnosis.runner import TrialFailed, TrialRunner
+from pipeline.errors import FulcrumError
 from pipeline.hardware import device
 from pipeline.profiling.breakdown import Part
 from pipeline.settings.diagnosis import Aim
@@ -124,3 +125,12 @@ def test_two_planted_remedies_that_do_not_pay_are_reverted_live(
     last = events[-1]
     assert isinstance(last, Conclusion)
     assert last.result.words == START
+
+
+def test_a_container_without_shared_memory_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(benches, "ProcessPoolExecutor", refuse)
+    with pytest.raises(FulcrumError, match=r"needs /dev/shm, .* \(Read-only file system\); mount one"):
+        benches.GuestProcess().train(tiny.BASE, None, None)

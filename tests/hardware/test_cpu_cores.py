@@ -25,12 +25,21 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize(
-    ("allowed", "quota", "cores"),
-    [({0, 1, 2, 3}, None, 4), ({0, 1, 2, 3}, 1.5, 2), ({2}, 3.0, 1), ({0, 1}, 0.3, 1)],
+    ("allowed", "quota", "share", "cores"),
+    [
+        ({0, 1, 2, 3}, None, "", 4),
+        ({0, 1, 2, 3}, 1.5, "", 2),
+        ({2}, 3.0, "8", 1),
+        ({0, 1}, 0.3, "2", 1),
+        ({0, 1, 2, 3}, None, "2", 2),
+        ({0, 1, 2, 3}, None, "two", 4),
+        ({0, 1, 2, 3}, None, "0", 4),
+    ],
 )
 def test_a_trial_has_no_more_cores_than_its_process(
-    allowed: set[int], quota: float | None, cores: int, monkeypatch: pytest.MonkeyPatch
+    allowed: set[int], quota: float | None, share: str, cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", share)
     monkeypatch.setattr(cpu_cores, "_claim", None)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: allowed)
     monkeypatch.setattr(cpu_cores, "find_quota", lambda: quota and CpuQuota(quota, Path("cpu.stat")))

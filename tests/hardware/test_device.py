@@ -111,6 +111,9 @@ def test_a_driver_without_a_visible_gpu_is_told(gpus: list[str], monkeypatch: py
     warning = device.explain_unseen_gpu()
     assert warning is not None
     assert "\n" not in warning
+    with monkeypatch.context() as patched:
+        patched.setattr(tf.sysconfig, "get_build_info", lambda: {"is_cuda_build": False})
+        assert "this build of TensorFlow has no CUDA; install" in str(device.explain_unseen_gpu())
     assert "requirements-gpu.txt" in warning
     assert device.explain_unseen_gpu(DeviceKind.cpu) is None, "whoever asks for the CPU misses nothing"
     gpus.append("a GPU")
@@ -181,6 +184,9 @@ def test_a_loop_of_ones_own_gets_as_many_gpus_as_there_are(monkeypatch: pytest.M
     assert (held.name, held.held) == ("A100, 2 GPUs", 2)
     with pytest.raises(BadDevice, match=r"^device\.count must be at most 2, the GPUs .* one kind .*, got 3$"):
         device.claim_plain_device(Device(DeviceKind.gpu, 1, False, 3))
+    present[:] = [Gpu("MIG-0", "A100 MIG 1g.5gb"), Gpu("MIG-1", "A100 MIG 1g.5gb")]
+    with pytest.raises(BadDevice, match=r"^device\.count must be at most 1, .*, got 2$"):
+        device.claim_plain_device(Device(DeviceKind.gpu, 1, False, 2))
     present.clear()
     monkeypatch.setenv(VISIBLE, "7")
     with pytest.raises(BadDevice, match="got none; CUDA_VISIBLE_DEVICES=7 shows none here; unset it"):

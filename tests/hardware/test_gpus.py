@@ -109,6 +109,11 @@ def test_slices_of_a_gpu_are_devices() -> None:
     whole = [Gpu("GPU-1aaa", A100), Gpu("GPU-2aaa", T4)]
     assert list_gpus(cut) == [*slices, *whole]
     assert list_gpus(cut, "MIG-0bbb1") == slices[1:]
+    check_workers(2, library=cut)
+    with pytest.raises(
+        BadSetting, match=r"^device\.count must be 1 on slices of a GPU .*, got 2; leave it out"
+    ):
+        check_workers(1, 2, cut)
     gauge = open_nvml_gauge(cut, "MIG-0bbb1")
     assert isinstance(gauge, NvmlGauge)
     with pytest.raises(AttributeError):  # the next question, which this stand-in does not know
