@@ -103,7 +103,7 @@ def test_a_torch_that_is_broken_is_named_and_one_that_works_says_what_it_sees(
 def test_a_time_of_day_that_was_set_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.hardware import stopwatch
 
-    seconds = iter([1.0] * 3 + [2.0] * 3)
+    seconds = iter([9.0, 9.0, 1.0, 2.0])
     timed = SimpleNamespace(time=lambda _call: next(seconds))
     monkeypatch.setattr(stopwatch, "WALL", timed)
     state, text, remedy = checks.look_at_clock(checks.read_clock_lead() - 3600)
