@@ -1,5 +1,6 @@
 """The cells of a table as a file has them: text by column, in memory or, where they are many, on disk."""
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +15,8 @@ from pipeline.data.readers.scratch import ScratchSpace
 ROWS_PER_PORTION = 8192
 UNSEEN = "\ufeff\u200b\0 "
 """What may stand around a cell and nobody sees: a byte order mark within joined files, and the like."""
+APART = "[\u0300-\u036f\u3099\u309a\u1100-\u11ff]"
+"""Accents, Japanese sound marks and parts of Korean syllables that stand as letters of their own."""
 Row: TypeAlias = tuple[int, Sequence[str | None]]
 """The number of a row's first line in the file (from 1), and its cells; None: one that is empty."""
 
@@ -36,19 +39,35 @@ class CellTable:
         return len(self.lines)
 
     def get_column(self, name: str) -> Any:
-        """Return the cells of a column without the spaces around them, a pyarrow chunked array [n]."""
+        """Return the cells of a column without the spaces around them, a pyarrow chunked array [n].
+
+        Letters are in composed form (NFC): é is one letter, and no e with an accent behind it.
+        """
         cells = pc.utf8_trim(self.content.column(self.names.index(name)), UNSEEN)
-        return pc.utf8_trim_whitespace(cells)
+        return pc.utf8_trim_whitespace(_compose_letters(cells))
 
     def get_cell(self, name: str, row: int) -> str | None:
         """Return one cell without the spaces around it."""
         cell = self.content.column(self.names.index(name))[row].as_py()
-        return None if cell is None else str(cell).strip(UNSEEN).strip()
+        return None if cell is None else unicodedata.normalize("NFC", str(cell)).strip(UNSEEN).strip()
 
     def find_line(self, name: str, cell: str) -> int:
         """Return the line of the first row with this cell in a column."""
         row = pc.index(self.get_column(name), pa.scalar(cell, pa.large_string())).as_py()
         return int(self.lines[row])
+
+
+def _compose_letters(cells: Any) -> Any:
+    """Return cells in composed form; pyarrow 25 itself takes letters apart, whatever form it is told."""
+    if pc.all(pc.string_is_ascii(cells)).as_py() is not False:
+        return cells
+    if not pc.any(pc.match_substring_regex(cells, APART)).as_py():
+        return cells
+    chunks = [
+        pa.array([cell and unicodedata.normalize("NFC", cell) for cell in chunk.to_pylist()], cells.type)
+        for chunk in cells.chunks
+    ]
+    return pa.chunked_array(chunks, cells.type)
 
 
 def collect_cells(names: Sequence[str], rows: Iterable[Row], scratch: ScratchSpace) -> CellTable:

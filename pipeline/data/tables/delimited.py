@@ -171,12 +171,15 @@ class DelimitedFile:
                 cells.pop()
             if len(cells) != width and not any(cell.strip() for cell in cells):
                 self._blank = line
-            elif len(cells) != width and is_note(cells, width, before < self._blank or bool(waiting)):
+            elif is_note(cells, width, before < self._blank or bool(waiting)):
                 waiting.append((line, cells))
             else:
                 others = waiting if len(cells) == width else [*waiting, (line, cells)]
                 for row in others:
-                    self._refuse_width(*row, width)
+                    if len(row[1]) == width:
+                        yield row
+                    else:
+                        self._refuse_width(*row, width)
                 waiting = []
                 if len(cells) == width:
                     before = line

@@ -1,5 +1,6 @@
 """The labels of a table: words of one column, which are the names of the classes."""
 
+import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,6 +30,7 @@ def find_column(name: str, names: Sequence[str], key: str, path: Path) -> str:
     Raises:
         BadData: there is no such column.
     """
+    name = unicodedata.normalize("NFC", name)
     if name in names:
         return name
     if name.lstrip("-").isdecimal() and name.isascii() and -len(names) <= int(name) < len(names):

@@ -1,5 +1,6 @@
 """From the cells of a table to numbers and words, by what its columns were taken for."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -117,7 +118,8 @@ def _write_word(cell: object, seen_words: frozenset[str]) -> str | None:
     elif _is_number(cell) and float(cell).is_integer() and abs(float(cell)) < MOST_WHOLE:  # type: ignore[arg-type]
         choices = [str(int(cell)), text, f"{int(cell)}.0"]  # type: ignore[call-overload]
     else:
-        return text.encode("utf-8", "replace").decode()
+        text = text.encode("utf-8", "replace").decode()
+        choices = [unicodedata.normalize("NFC", text), text]
     return next((choice for choice in choices if choice in seen_words), choices[0])
 
 

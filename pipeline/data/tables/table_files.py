@@ -1,6 +1,7 @@
 """A table from a file of any form, told by its first bytes and its name."""
 
 import re
+import unicodedata
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -194,12 +195,13 @@ def _read_delimited(
 
 
 def _name_columns(names: Sequence[str], path: Path) -> tuple[str, ...]:
-    """Return the names; a column without one gets `unnamed_` and its place.
+    """Return the names in composed form (NFC); a column without one gets `unnamed_` and its place.
 
     Raises:
         BadData: two columns have one name.
     """
-    full = [name.strip() or f"unnamed_{position}" for position, name in enumerate(names)]
+    composed = [unicodedata.normalize("NFC", name).strip() for name in names]
+    full = [name or f"unnamed_{position}" for position, name in enumerate(composed)]
     twice = next((name for position, name in enumerate(full) if name in full[:position]), None)
     if twice is not None:
         raise BadData(

@@ -255,6 +255,16 @@ def test_classes_alike_but_for_capitals_are_told(tmp_path: Path) -> None:
     assert "2 names of classes alike but for capitals (Yes, yes)" in map(str, loaded.findings)
 
 
+def test_letters_in_two_unicode_forms_are_one_word(tmp_path: Path) -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    rows = [f"{row},{(composed, apart)[row % 2]},{(apart, composed, 'tea')[row % 3]}" for row in range(9)]
+    path = written(tmp_path, "\n".join([f"x,v,{apart}s", *rows]))
+    for label in (f"{composed}s", f"{apart}s"):
+        loaded = load(places.cells(path, label=label, columns=None), tmp_path)
+        assert loaded.classes == (composed, "tea")
+        assert {column.name: column.distinct for column in loaded.columns} == {"x": 9, "v": 1}
+
+
 ANSWERS = (7, "0539322f5228030d")
 """`FORMAT`, and a digest of what the table below becomes: where the digest changes, raise `FORMAT`.
 

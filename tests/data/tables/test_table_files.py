@@ -398,6 +398,7 @@ QUESTIONS = "How long?,How fast?,Which?,Who?\n" + ",".join(
             ["2 rows left out: what the columns hold, below the header (How long?"],
         ),
         (f"{NAMES}{DATA}\nSource: WHO, 2020\nNote: revised\n", [f"2 rows {NOTE} (Source: WHO 2020)"]),
+        (f"{NAMES}{DATA}\nSource: WHO, a,b,c\n", [f"1 row {NOTE} (Source: WHO a b c)"]),
         (f"{NAMES}{DATA}Source: WHO,,,\n", [f"1 row {NOTE} (Source: WHO)"]),
         (f"{NAMES}{DATA}(5 rows affected)\n", [f"1 row {NOTE} ((5 rows affected))"]),
         (f"{NAMES}{DATA}Total,15,,\n*revised\n", [f"1 row {NOTE} (*revised)", f"{SUM} (Total)"]),

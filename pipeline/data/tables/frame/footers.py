@@ -36,13 +36,16 @@ NOTE = re.compile(
 
 
 def is_note(cells: Sequence[str], width: int, after_blank: bool) -> bool:
-    """Return whether a row of another width than the table's is a remark, where no row of the table follows.
+    """Return whether a row is a remark, where no row of the table follows.
 
+    One of another width than the table's may be; one of its width begins with a word such as Source.
     `after_blank`: an empty line stands before it, or another remark.
     """
     filled = [cell for cell in map(str.strip, cells) if cell]
-    if not filled or len(cells) == width:
+    if not filled:
         return False
+    if len(cells) == width:
+        return after_blank and NOTE.match(filled[0]) is not None
     alone = len(filled) == 1 and not _is_number(filled[0])
     return after_blank or NOTE.match(filled[0]) is not None or (alone and width > 2)
 
