@@ -174,7 +174,7 @@ def choose_window(steps: Sequence[Point]) -> dict[str, float]:
     if not steps:
         return {}
     accuracies = [step.accuracy for step in steps]
-    return _pad_window(min(accuracies), max(accuracies), below=0.08, above=0.08)
+    return _pad_window(min(accuracies), max(accuracies), below=0.08, above=0.12)
 
 
 def choose_close_up(steps: Sequence[Point]) -> dict[str, float]:
@@ -195,7 +195,7 @@ def _pad_window(low: float, high: float, below: float, above: float) -> dict[str
     height = max(high - low, 0.1 * (1 - high), 0.002)
     return {
         "yMin": max(0.0, round(low - below * height, 4)),
-        "yMax": min(1.02, round(high + above * height, 4)),
+        "yMax": min(1.06, round(high + above * height, 4)),
     }
 
 

@@ -71,7 +71,7 @@ function makeMarks() {
   };
 }
 
-const NARROW = 600; // pixels of a page in which long titles stand in lines and legends below
+const NARROW = 900; // pixels of a page in which long titles stand in lines and legends below
 const PRINTED = { width: 660, height: 430 }; // pixels between the margins of A4 and Letter
 
 /** Return the layout for the width that there is: titles in lines, the legend below, fingers scroll the page. */
