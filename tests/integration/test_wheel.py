@@ -87,7 +87,7 @@ def test_it_runs_sweeps_and_shows_a_frontier_away_from_the_checkout(command: Com
     mistake = command("fulcrum", "run", "model.hiden=8")
     assert (mistake.returncode, mistake.stderr) == (
         2,
-        "error: model has no setting hiden, got 8; did you mean model.hidden?\n",
+        "error: model has no setting hiden, got 8; did you mean model.hidden=8?\n",
     )
     swept = command("fulcrum", "sweep", *SMALL)
     assert swept.returncode == 0, swept.stderr

@@ -64,7 +64,7 @@ def test_secrets_are_masked(capsys: pytest.CaptureFixture[str]) -> None:
         (("run", "--cfg", "hydra"), "--cfg must be job, got hydra"),
         (("run", "--cfg", "all"), "--cfg must be job, got all"),
         (("run", "--cfg"), "--cfg must be job, got nothing"),
-        (("run", "--cfg", "job", "modle.hidden=3"), "did you mean model.hidden?"),
+        (("run", "--cfg", "job", "modle.hidden=3"), "did you mean model.hidden=3?"),
         (("sweep", "--cfg", "job", "model.hidden=0"), "model.hidden must be >= 1"),
         (("swep", "--cfg", "job"), "did you mean sweep?"),
     ],

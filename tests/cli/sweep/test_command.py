@@ -32,9 +32,12 @@ SMOKE += ("tracking.tags={team: vision}",)
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        ("modle.hidden=8,16", ["modle.hidden is not a setting", "did you mean model.hidden?"]),
-        ("model.hiden=8,16", ["model has no setting hiden", "did you mean model.hidden?"]),
-        ("optimizer=sgd,adma", ["optimizer must be one of adam, sgd", "got adma", "did you mean adam?"]),
+        ("modle.hidden=8,16", ["modle.hidden is not a setting", "write model.hidden=8,16 with sweep"]),
+        ("model.hiden=8,16", ["model has no setting hiden", "write model.hidden=8,16 with sweep"]),
+        (
+            "optimizer=sgd,adma",
+            ["optimizer must be one of adam, sgd", "got adma", "did you mean optimizer=adam?"],
+        ),
         ("model.hidden=0,16", ["model.hidden must be >= 1 and <= 65536, got 0"]),
         ("model.hidden=int(interval(16,100000))", ["model.hidden must be >= 1 and <= 65536, got 100000"]),
         (
@@ -42,7 +45,10 @@ SMOKE += ("tracking.tags={team: vision}",)
             ["model.hidden must be a whole number", "write model.hidden=int(interval(16,64))"],
         ),
         ("optimizer.learning_rate=interval(-1,1)", ["optimizer.learning_rate must be > 0 and < 1e6, got -1"]),
-        ("model.activation=relu,rleu", ["model.activation must be one of", "did you mean relu?"]),
+        (
+            "model.activation=relu,rleu",
+            ["model.activation must be one of", "did you mean model.activation=relu?"],
+        ),
         ("optimizer.learning_rate=tag(lin,interval(0.1,1))", ["must have no tag but log, got lin"]),
         (
             "model.hidden=8 optimizer=adam optimizer.learning_rate=0.1",
