@@ -57,7 +57,9 @@ def find_meant(key: str, text: str, rule: str) -> Meant | None:
 
     A value that is right as it is comes back as it is.
     """
-    value = write_plainly(text).strip(" =>:~;,") if text.strip(" =>:~;,") else text
+    # Only `0,5` is surely a number: others are two values.
+    parts = [text] if rule.startswith("a number") and text.startswith("0,") else text.split(",")
+    value = ",".join(map(write_plainly, parts)).strip(" =>:~;,") or text
     if key in AMOUNTS:
         amount = write_amount(text).replace(" ", "")
         return Meant(amount) if read_budget(amount) is not None else None

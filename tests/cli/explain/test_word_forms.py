@@ -126,6 +126,8 @@ experiment=articel                      experiment=article
 
 SEARCHED = """
 hidden=64,128                           model.hidden=64,128
+modle.hidden=8,16                       model.hidden=8,16
+lr=1,2                                  optimizer.learning_rate=1,2
 hidden=[64|128]                         model.hidden=64,128
 model.hidden=64 128                     model.hidden=64,128
 model.hidden=16:64:16                   'model.hidden=range(16,65,16)'
