@@ -122,7 +122,7 @@ def searched(scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch) -> Sc
 def test_a_point_is_trained_to_the_state_that_it_stands_for(searched: Scene) -> None:
     point = searched.sweep.results.frontier[0]
     planned = plan_point(searched.sweep, point)
-    weights = train_point(planned)
+    weights = train_point(planned).weights
     assert planned.settings.train.epochs == point.epoch
     expected = train_to_end(DATA, planned.settings).get_weights()
     for ours, theirs in zip(weights, expected, strict=True):
@@ -139,7 +139,7 @@ def test_it_goes_on_from_the_checkpoint_of_its_trial(searched: Scene, saved_epoc
         if trained.curve.last.number == saved_epochs:
             checkpoints.save(path, trained.to_checkpoint())
             break
-    weights = train_point(plan_point(searched.sweep, point))
+    weights = train_point(plan_point(searched.sweep, point)).weights
     states_of = [item.get_weights() for item in train(DATA, trial.settings)]
     for ours, theirs in zip(weights, states_of[1], strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -189,7 +189,8 @@ def read_number(text: str) -> float:
 
 def _mend_whole(text: str) -> str | None:
     number = read_number(text)
-    return f"{number:.0f}" if number.is_integer() and "%" not in text else None
+    is_part = "%" in text or re.match(r"0\d", text)  # `000` is the end of 1,000
+    return f"{number:.0f}" if number.is_integer() and not is_part else None
 
 
 def _mend_number(text: str) -> str | None:
