@@ -25,6 +25,13 @@ CHANNELS = {1, 3, 4}
 EXACT = 2**24
 """Beyond this, float32 does not tell neighbouring whole numbers apart."""
 MOST_AT_ONCE = 1 << 22
+OTHER_FORMS = {
+    b"\x89HDF": "an HDF5 file",
+    b"MATLAB": "a MATLAB file",
+    b"\x80": "a pickle, which may run programs",
+    b"\x1f\x8b": "a packed file",
+}
+"""What else has arrays in it, by the first bytes."""
 UNUSUAL = (MemoryError, OverflowError, RuntimeError, NotImplementedError, KeyError, TypeError, SyntaxError)
 """What numpy and zipfile raise on headers that promise too much, passwords and damaged entries."""
 
@@ -181,18 +188,35 @@ def _open_array(path: Path, name: str) -> object:
     if path.is_dir():
         _check_name(path, name, [file.stem for file in sorted(path.glob("*.npy"))])
         return np.load(path / f"{name}.npy", allow_pickle=False)
-    with path.open("rb") as file:
-        if file.read(6) == b"\x93NUMPY":
-            raise BadData(
-                f"{path} must hold features and labels, got an .npy file of one array; put both beside each "
-                "other as features.npy and labels.npy, and set data.path to their folder"
-            )
+    _refuse_other_forms(path)
     check_zip(path)
     with zipfile.ZipFile(path) as archive:
         _check_name(path, name, [entry.removesuffix(".npy") for entry in archive.namelist()])
     with np.load(path, allow_pickle=False) as named:
         array: object = named[name]
         return array
+
+
+def _refuse_other_forms(path: Path) -> None:
+    """Raise BadData for a file that is no .npz, and name what it is."""
+    with path.open("rb") as file:
+        head = file.read(256)
+    if head.startswith(b"\x93NUMPY"):
+        raise BadData(
+            f"{path} must hold features and labels, got an .npy file of one array; put both beside each "
+            "other as features.npy and labels.npy, and set data.path to their folder"
+        )
+    form = next((form for magic, form in OTHER_FORMS.items() if head.startswith(magic)), "")
+    if form:
+        raise BadData(
+            f"{path} must be an .npz, or a folder of .npy, got {form}; load it where it comes from and write "
+            "the arrays with numpy.savez"
+        )
+    if head and not head.startswith(b"PK") and head.isascii() and b"\0" not in head:
+        raise BadData(
+            f"{path} must be an .npz, or a folder of .npy, got a text; read a table with data=csv, or write "
+            "the arrays with numpy.savez"
+        )
 
 
 def _check_name(path: Path, name: str, names: Sequence[str]) -> None:

@@ -38,7 +38,9 @@ def check_columns(names: Sequence[str], needed: Sequence[str], path: Path) -> No
         return
     folded = {name.casefold(): name for name in names if name not in needed}
     near = {name: get_close_matches(name.casefold(), folded, n=1, cutoff=0.7) for name in missing[:5]}
-    offers = ", ".join(f"{folded[names_like[0]]} {name}" for name, names_like in near.items() if names_like)
+    offers = ", ".join(
+        f"{folded[names_like[0]]} to {name}" for name, names_like in near.items() if names_like
+    )
     remedy = f"it has {shorten(', '.join(names), 200)}"
     raise BadData(
         f"{path} must have the columns that the model was trained on, got none called "

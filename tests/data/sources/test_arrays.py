@@ -88,9 +88,18 @@ def test_bytes_in_one_split_and_floats_in_the_other_become_floats(tmp_path: Path
 
 
 def test_what_is_no_npz_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "data.npz").write_bytes(b"nothing of the kind")
-    with pytest.raises(BadData, match=r"must be an \.npz"):
-        load(places.arrays(tmp_path / "data.npz"), tmp_path)
+    contents = {
+        b"\xffno form": "must be an .npz",
+        b"a,b\n1,2\n": "got a text; read a table with data=csv",
+        b"\x89HDF\r\n": "got an HDF5 file; load it",
+        b"MATLAB 5.0 MAT-file": "got a MATLAB file",
+        b"\x80\x04\x95": "got a pickle",
+    }
+    for content, rule in contents.items():
+        (tmp_path / "data.npz").write_bytes(content)
+        with pytest.raises(BadData) as caught:
+            load(places.arrays(tmp_path / "data.npz"), tmp_path)
+        places.assert_one_line(caught, rule, "numpy.savez")
     with pytest.raises(DataMissing, match="which is not there"):
         fingerprint(places.arrays(tmp_path / "none.npz"), tmp_path)
 

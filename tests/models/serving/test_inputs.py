@@ -81,7 +81,7 @@ def test_labels_are_optional_and_a_column_of_training_is_not(tmp_path: Path) -> 
     ]
     for text, told in (
         ("size,kind of thing\n1,large\n", "got none called colour; it has size, kind of thing"),
-        ("Size,colours\n1,large\n", "got none called size, colour; rename Size size, colours colour"),
+        ("Size,colours\n1,large\n", "got none called size, colour; rename Size to size, colours to colour"),
     ):
         with pytest.raises(BadData) as caught:
             open_it(places.cells(write(tmp_path / "bad.csv", text)), TABLE, tmp_path)
