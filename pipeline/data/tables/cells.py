@@ -46,10 +46,10 @@ class CellTable:
         cells = pc.utf8_trim(self.content.column(self.names.index(name)), UNSEEN)
         return pc.utf8_trim_whitespace(_compose_letters(cells))
 
-    def get_cell(self, name: str, row: int) -> str | None:
-        """Return one cell without the spaces around it."""
-        cell = self.content.column(self.names.index(name))[row].as_py()
-        return None if cell is None else unicodedata.normalize("NFC", str(cell)).strip(UNSEEN).strip()
+    def read_row(self, row: int) -> list[str]:
+        """Return the cells of one row without the spaces around them; "" for an empty one."""
+        cells = [column[row].as_py() or "" for column in self.content.columns]
+        return [unicodedata.normalize("NFC", cell).strip(UNSEEN).strip() for cell in cells]
 
     def find_line(self, name: str, cell: str) -> int:
         """Return the line of the first row with this cell in a column."""

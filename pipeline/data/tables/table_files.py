@@ -3,6 +3,7 @@
 import re
 import unicodedata
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -202,8 +203,9 @@ def _name_columns(names: Sequence[str], path: Path) -> tuple[str, ...]:
     """
     composed = [unicodedata.normalize("NFC", name).strip() for name in names]
     full = [name or f"unnamed_{position}" for position, name in enumerate(composed)]
-    twice = next((name for position, name in enumerate(full) if name in full[:position]), None)
-    if twice is not None:
+    counts = Counter(full)
+    if len(counts) < len(full):
+        twice = next(name for name in full if counts[name] > 1)
         raise BadData(
             f"{path} must have different column names, got {twice} twice; rename one, or set "
             "data.header=false where its first line is no header"

@@ -54,7 +54,7 @@ def leave_out_footer(table: CellTable, findings: Findings) -> CellTable:
     """Return the table without notes and sums at its end: the former are one cell, the latter add up."""
     end, notes, sums = len(table), list[str](), list[str]()
     for row in range(len(table) - 1, max(FEWEST_ROWS, len(table) - MOST_ROWS) - 1, -1):
-        cells = [table.get_cell(name, row) or "" for name in table.names]
+        cells = table.read_row(row)
         filled = [position for position, cell in enumerate(cells) if cell]
         if not filled:
             continue

@@ -39,7 +39,7 @@ def leave_out_descriptions(table: CellTable, findings: Findings) -> CellTable:
     count = _count_descriptions(table)
     if not count:
         return table
-    rows = [_read_row(table, row) for row in range(count)]
+    rows = [table.read_row(row) for row in range(count)]
     descriptions = tuple(
         shorten(" ".join(filter(None, cells)).strip(), 60) for cells in zip(*rows, strict=True)
     )
@@ -52,7 +52,7 @@ def leave_out_descriptions(table: CellTable, findings: Findings) -> CellTable:
 
 
 def _count_descriptions(table: CellTable) -> int:
-    first = _read_row(table, 0) if len(table) > FEWEST_BELOW else []
+    first = table.read_row(0) if len(table) > FEWEST_BELOW else []
     if not any(first) or any(map(_is_number, first)):  # so of nearly all tables no more is read
         return 0
     counts = range(min(MOST_ROWS, len(table) - FEWEST_BELOW), 0, -1)
@@ -61,10 +61,10 @@ def _count_descriptions(table: CellTable) -> int:
 
 def _are_descriptions(table: CellTable, count: int) -> bool:
     """Return whether the first `count` rows, and none below, have words in columns of numbers."""
-    rows = [_read_row(table, row) for row in range(count)]
+    rows = [table.read_row(row) for row in range(count)]
     if any(_is_number(cell) for row in rows for cell in row):
         return False
-    below = [cell for row in range(count, count + FEWEST_BELOW) for cell in _read_row(table, row)]
+    below = [cell for row in range(count, count + FEWEST_BELOW) for cell in table.read_row(row)]
     if not any(map(_is_number, below)):
         return False
     described = [0] * count
@@ -82,10 +82,6 @@ def _are_descriptions(table: CellTable, count: int) -> bool:
         or (any(row) and (cell_count == 1 or number > 0) and all(map(_is_unit, filter(_is_told, row))))
         for number, (cell_count, row) in enumerate(zip(described, rows, strict=True))
     )
-
-
-def _read_row(table: CellTable, row: int) -> list[str]:
-    return [(table.get_cell(name, row) or "") for name in table.names]
 
 
 def _is_number(cell: str) -> bool:
