@@ -31,8 +31,8 @@ RECLAIM_SECONDS = 10.0
 """Between two looks for trials of processes that are gone."""
 
 FEW, MOST_AT_ONCE = 8, 64
-"""Fewer free workers than this begin one by one, as each trial that ends tells the next one something; where
-more are free at once, so many trials are proposed, written and begun together."""
+"""Fewer workers than this begin one by one, as each trial that ends tells the next one something; of more,
+those that are free, at most so many, get trials that are proposed, written and begun together."""
 
 POLL_SECONDS = 0.5
 """Between two looks at the study while only other processes are at work."""
@@ -129,7 +129,10 @@ class Dispatcher:
     def _launch_free_workers(self, store: StudyStore, begin: Callable[[int], int]) -> bool:
         """Let free workers begin until one reports; return whether anything runs, here or elsewhere."""
         self._reclaim_orphans(store)
-        while (free := self._pool.count_free()) and begin(1 if free < FEW else min(free, MOST_AT_ONCE)):
+        while free := self._pool.count_free():
+            is_one_by_one = free + len(self._running) < FEW
+            if not begin(1 if is_one_by_one else min(free, MOST_AT_ONCE)):
+                break
             if self._pool.has_events():  # what has ended meanwhile tells the next proposal something
                 break
         if self._running:
