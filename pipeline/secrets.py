@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
@@ -41,14 +41,23 @@ def mask(text: str, *addresses: str) -> str:
     a token as a rule; and secrets of environment variables. `addresses`: their secrets are masked wherever
     they stand, as a whole or in part.
     """
+    return _mask(text, set[str]().union(_read_environment(), *map(_find_parts, addresses)))
+
+
+def mask_all(texts: Iterable[str]) -> list[str]:
+    """Mask the secrets in texts, see `mask`; the environment is read once for all of them."""
+    secrets = set(_read_environment())
+    return [_mask(text, secrets) for text in texts]
+
+
+def _mask(text: str, secrets: Collection[str]) -> str:
     if "://" in text:
         is_address = _ADDRESS.fullmatch(text)
         text = (_SECRET_OF_ADDRESS if is_address else _SECRET_OF_TEXT).sub(_hide_password, text)
         text = _LONE_USER.sub(rf"\g<scheme>{HIDDEN}@", text)
         text = (_QUERY_OF_ADDRESS if is_address else _QUERY_OF_TEXT).sub(_hide_value, text)
     text = _ASSIGNED.sub(rf"\g<key>{HIDDEN}", text)
-    secrets = set(_read_environment()) if len(text) >= MIN_LETTERS else set[str]()
-    for secret in sorted(secrets.union(*map(_find_parts, addresses)), key=len, reverse=True):
+    for secret in sorted(secrets, key=len, reverse=True):
         if secret in text:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
     return text

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import EPOCHS, CommandLine
 from pipeline.settings.search import Sampler
-from pipeline.settings.settings import flatten
+from pipeline.settings.settings import read_value
 from pipeline.settings.training import UserLoop
 
 Value = str | int | float | bool | None
@@ -218,8 +218,7 @@ def add_epochs(
 def read_searched_values(command_line: CommandLine, keys: Sequence[str]) -> dict[str, Value]:
     """Return the values of the searched keys that apply to a trial: the option of a group, or a setting."""
     trial = command_line.settings.trial
-    flat = dict(flatten(command_line.settings))
     # A key of the user's may have the name of a group of ours, which says nothing of its loop.
     first = trial.values if isinstance(trial, UserLoop) else command_line.choices
-    values = {key: first.get(key, flat.get(key)) for key in keys}
+    values = {key: first[key] if key in first else read_value(command_line.settings, key) for key in keys}
     return {key: value for key, value in values.items() if value is not None}  # type: ignore[misc]

@@ -205,11 +205,11 @@ class StudyStore:
         """Add running trials, which differ from each other, in one transaction; see `begin`."""
         owner = {OWNER: _current_owner()}
         rows = self._create_rows(TrialState.RUNNING, [(proposal, owner) for proposal in proposals])
-        may_be_surplus = self.count_begun() > limit
+        everyone, may_be_surplus = self._rows(), self.count_begun() > limit
         begun = list[int | None]()
         for row in rows:
             is_surplus = may_be_surplus and self._is_surplus(row, limit)
-            if is_surplus or self._is_begun_elsewhere(row, newest_seen):
+            if is_surplus or _is_begun_elsewhere(row, everyone, newest_seen):
                 self._fail(row, surplus=True)
                 begun.append(None)
             else:
@@ -391,13 +391,6 @@ class StudyStore:
         )
         return REQUEUES not in row.user_attrs and begun_before >= limit
 
-    def _is_begun_elsewhere(self, row: FrozenTrial, newest_seen: int | None) -> bool:
-        """Return whether a row after `newest_seen` has the same params: two samplers made one proposal."""
-        if newest_seen is None:
-            return False
-        since = takewhile(lambda earlier: earlier.number > newest_seen, reversed(self._rows()))
-        return any(earlier.number < row.number and earlier.params == row.params for earlier in since)
-
     def _is_duplicate(self, row: FrozenTrial) -> bool:
         once = row.user_attrs.get(ONCE)
         return once is not None and any(
@@ -456,6 +449,14 @@ def _find_study(storage: Any, name: str) -> int:
         return int(storage.get_study_id_from_name(name))
     except KeyError:
         return MISSING
+
+
+def _is_begun_elsewhere(row: FrozenTrial, rows: Sequence[FrozenTrial], newest_seen: int | None) -> bool:
+    """Return whether a row after `newest_seen` has the same params: two samplers made one proposal."""
+    if newest_seen is None:
+        return False
+    since = takewhile(lambda earlier: earlier.number > newest_seen, reversed(rows))
+    return any(earlier.number < row.number and earlier.params == row.params for earlier in since)
 
 
 def _make_end(outcome: Mapping[str, Any]) -> TrialEnd:

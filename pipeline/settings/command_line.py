@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from pipeline.secrets import mask
+from pipeline.secrets import mask_all
 from pipeline.settings.model import Mlp
 from pipeline.settings.searching.measures import BY_CLASS, BY_ORDER, UNDER_ATTACK
 from pipeline.settings.settings import Settings
@@ -117,7 +117,7 @@ class CommandLine:
 
         It is shown and recorded, so the secrets of addresses are masked in it.
         """
-        return format_command(command, map(mask, self.overrides))
+        return format_command(command, mask_all(self.overrides))
 
 
 def format_command(command: str, words: Iterable[str]) -> str:

@@ -190,6 +190,16 @@ class Settings:
             )
 
 
+def read_value(section: object, key: str) -> object:
+    """Return the plain value of a dotted key of a settings tree, as `flatten` has it; None for other keys."""
+    value: object = section
+    for name in key.split("."):
+        value = getattr(value, name, None)
+    if is_dataclass(value):
+        return None
+    return value.value if isinstance(value, Enum) else value
+
+
 def flatten(section: object, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield the dotted keys and plain values of a settings tree, depth first, in field order."""
     for field in fields(section):  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadSetting
 from pipeline.files import write_content
-from pipeline.secrets import mask
+from pipeline.secrets import mask_all
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.tracking import PARENT_TAG
 from pipeline.tracking.runs.owner_tags import make_owner_tags
@@ -172,17 +172,18 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> 
 
 def cut_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return tags masked and cut to MLflow's limit."""
-    return {key: _cut(value, TAG_LIMIT) for key, value in tags.items()}
+    return _cut_all(tags, TAG_LIMIT)
 
 
 def cut_params(params: Mapping[str, object]) -> dict[str, str]:
     """Return params as texts, masked and cut to MLflow's limit."""
-    return {key: _cut(str(value), PARAM_LIMIT) for key, value in params.items()}
+    return _cut_all({key: str(value) for key, value in params.items()}, PARAM_LIMIT)
 
 
-def _cut(text: str, limit: int) -> str:
-    """Return the text masked, as UTF-8 can hold it, and cut."""
-    return mask(text.encode(errors="backslashreplace").decode())[:limit]
+def _cut_all(texts: Mapping[str, str], limit: int) -> dict[str, str]:
+    """Return the texts masked, as UTF-8 can hold them, and cut."""
+    encoded = [text.encode(errors="backslashreplace").decode() for text in texts.values()]
+    return {key: text[:limit] for key, text in zip(texts, mask_all(encoded), strict=True)}
 
 
 # ---- searching ------------------------------------------------------------------------------------------

@@ -51,10 +51,11 @@ class TrialRecorder:
         run_ids = bulk_runs.insert_runs(client, experiment_id, runs)
         if run_ids is None:
             run_ids = [self._open_by_client(run) for run in runs]
-        for start, run_id in zip(starts, run_ids, strict=True):
+        for start, run, run_id in zip(starts, runs, run_ids, strict=True):
             self._command_lines[run_id] = start.command_line
             self._lease.hold(run_id)
-            command_record.log_long_command(client, run_id, start.command_line, "run")
+            if command_record.is_cut(run.tags):
+                command_record.log_long_command(client, run_id, start.command_line, "run")
         return run_ids
 
     def _make_run(self, start: TrialStart, shared: Mapping[str, str]) -> NewRun:

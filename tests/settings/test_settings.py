@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
-from pipeline.settings.settings import flatten
+from pipeline.settings.settings import flatten, read_value
 from pipeline.settings.tracking import RecordInto
 from pipeline.settings.training import BinaryCrossEntropy, Reduction
 
@@ -18,6 +18,12 @@ def test_flatten_gives_plain_values_under_dotted_keys() -> None:
     assert type(flat["engine"]) is str
     assert flat["claim"] is None
     assert "train" not in flat
+
+
+def test_one_value_is_read_as_it_is_flattened() -> None:
+    settings = compose(["train.epochs=3", "data=digits"]).settings
+    assert {key: read_value(settings, key) for key, _ in flatten(settings)} == dict(flatten(settings))
+    assert [read_value(settings, key) for key in ("optimizer", "no.such.key")] == [None, None]
 
 
 def test_flatten_keeps_the_order_of_the_fields_and_takes_a_prefix() -> None:

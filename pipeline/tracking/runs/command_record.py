@@ -3,7 +3,7 @@
 import json
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
@@ -13,13 +13,14 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadModel
-from pipeline.secrets import mask
+from pipeline.secrets import mask_all
 from pipeline.settings.addresses import CHECKOUT
 from pipeline.settings.command_line import CommandLine, Overrides
 from pipeline.tracking.mlflow_runs import NOTE, TAG_LIMIT, log_files
 
 OVERRIDES, COMMAND = "overrides", "command"
 OVERRIDES_FILE, COMMAND_FILE = "overrides.json", "command.txt"
+CUT = f"... (the whole: {COMMAND_FILE} among the artifacts)"
 COMMAND_LETTERS = 4000
 """A longer command is cut in its tag and on the run's page, which has other things to say, too."""
 
@@ -32,7 +33,7 @@ def make_command_tags(command_line: CommandLine, stage: str, as_note: bool = Tru
     """
     command = command_line.command_line(stage)
     if len(command) > COMMAND_LETTERS:
-        command = f"{command[:COMMAND_LETTERS]}... (the whole: {COMMAND_FILE} among the artifacts)"
+        command = f"{command[:COMMAND_LETTERS]}{CUT}"
     note = {NOTE: f"`{command}`"} if as_note else {}
     return {COMMAND: command, **make_overrides_tag(command_line.overrides), **note, **make_git_tags()}
 
@@ -56,6 +57,11 @@ def log_long_command(client: MlflowClient, run_id: str, command_line: CommandLin
     if len(command) > COMMAND_LETTERS:
         log_files(client, run_id, {COMMAND_FILE: command.encode()})
     log_long_overrides(client, run_id, command_line.overrides)
+
+
+def is_cut(tags: Mapping[str, str]) -> bool:
+    """Return whether the tags of `make_command_tags` leave something to `log_long_command`."""
+    return tags[OVERRIDES] == OVERRIDES_FILE or tags[COMMAND].endswith(CUT)
 
 
 def log_long_overrides(client: MlflowClient, run_id: str, words: Sequence[str]) -> None:
@@ -92,7 +98,7 @@ def make_git_tags() -> dict[str, str]:
 
 
 def _to_json(words: Sequence[str]) -> str:
-    return json.dumps([mask(word) for word in words])
+    return json.dumps(mask_all(words))
 
 
 def read_git(*words: str) -> str:
