@@ -358,7 +358,7 @@ def test_one_click_shows_dots_and_the_line(ui: str, browser: webdriver.Chrome) -
     )
     text = browser.find_element(By.TAG_NAME, "body").text
     assert f"{len(results.trials) + 2} matching runs" in text
-    assert "Accuracy against CPU µs (log)" in text
+    assert "Accuracy against CPU µs (Step, log)" in text
     shown(browser, "frontier.png")
 
 

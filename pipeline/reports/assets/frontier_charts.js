@@ -113,8 +113,13 @@ function drawPairs() {
 
 /** Draw a chart; its shapes are hidden from who cannot see them, its name and the buttons are not. */
 function plot(place, traces, layout, config) {
+  const hide = () => {
+    for (const shape of place.querySelectorAll("svg, canvas")) shape.setAttribute("aria-hidden", "true");
+  };
   return Plotly.react(place, traces, paintLayout(layout), config).then(() => {
-    for (const shape of place.querySelectorAll("svg")) shape.setAttribute("aria-hidden", "true");
+    hide();
+    if (!place.dataset.hides) place.on("plotly_afterplot", hide);
+    place.dataset.hides = "yes";
   });
 }
 
