@@ -1,9 +1,11 @@
 """On which devices `doctor` trains."""
 
+import multiprocessing
 from dataclasses import replace
 
 import pytest
 
+from pipeline.backend import tf
 from pipeline.cli.compose import compose
 from pipeline.cli.doctor import training
 from pipeline.cli.doctor.training import ShortTraining
@@ -64,11 +66,19 @@ def test_a_gpu_that_cannot_train_hides_no_other(monkeypatch: pytest.MonkeyPatch)
     assert remedy
 
 
+def of_kind(kind: DeviceKind) -> Settings:
+    return replace(BASE, device=replace(BASE.device, kind=kind))
+
+
+def test_a_training_apart_says_why_it_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(gpus.VISIBLE, "0")  # put back at the end
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
+    answers, theirs = multiprocessing.Pipe(duplex=False)
+    training._train_and_send(theirs, of_kind(DeviceKind.gpu), training.NO_GPU)
+    assert str(answers.recv()).startswith("device=gpu needs a GPU that TensorFlow sees, got none")
+
+
 @pytest.mark.slow
-def test_a_training_apart_comes_back_with_its_result_or_its_reason() -> None:
+def test_a_training_apart_comes_back_with_its_result() -> None:
     settings = compose(["device=cpu", "train.epochs=2", "model.hidden=4"]).settings
     assert training.train_apart(settings, training.NO_GPU).device.endswith("core")
-    with pytest.raises(FulcrumError, match="device=gpu needs a GPU that TensorFlow sees, got none"):
-        training.train_apart(
-            replace(settings, device=replace(settings.device, kind=DeviceKind.gpu)), training.NO_GPU
-        )
