@@ -20,9 +20,9 @@ from sqlalchemy import create_engine, select
 from pipeline.frontier_sampler.distributions import convert_distribution
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
 from pipeline.processes import ProcessOwner
-from pipeline.search.optuna_storage import OUTCOME, OWNER
 from pipeline.search.samplers import make_distribution
 from pipeline.search.space import SearchSpace, strip_condition
+from pipeline.search.storage.our_studies import OUTCOME, OWNER
 from pipeline.search.storage.trial_states import REQUEUES
 
 PAUSED, FAILED, INTERRUPTED, CONTINUED = 0.18, 0.05, 0.02, 0.15

@@ -4,6 +4,7 @@ import html
 import re
 from collections import Counter
 from collections.abc import Mapping
+from numbers import Integral
 
 MAX_LETTERS = 14  # letters of a class name
 
@@ -20,6 +21,27 @@ def format_percent(share: float) -> str:
 def format_number(value: float) -> str:
     """Format with three significant digits, or with all digits before the decimal point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def format_count(number: float, thing: str) -> str:
+    """Format a count with its thing, which is singular for one: `1 trial`, `2,000 classes`, `0 studies`."""
+    text = f"{number:,}" if isinstance(number, Integral) else f"{number:g}"
+    return f"{text} {thing if text == '1' else pluralise(thing)}"
+
+
+def pluralise(thing: str) -> str:
+    """Return the plural of a noun as English makes it by rule: trials, classes, studies."""
+    if thing.endswith(("s", "x", "sh", "tch", "nch", "rch")):  # not an epoch
+        return f"{thing}es"
+    if thing.endswith("y") and not thing.endswith(("ay", "ey", "oy")):
+        return f"{thing[:-1]}ies"
+    return f"{thing}s"
+
+
+def format_device_seconds(seconds: float) -> str:
+    """Format a cost with its unit, as `format_number` does: `1 device-second`, `2.5 device-seconds`."""
+    text = format_number(seconds)
+    return f"{text} {'device-second' if text == '1' else 'device-seconds'}"
 
 
 def format_params(params: Mapping[str, object]) -> str:

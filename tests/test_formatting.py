@@ -61,3 +61,29 @@ def test_a_duration_has_a_unit_that_fits(value: float, text: str) -> None:
 )
 def test_measured_seconds_keep_three_digits(value: float, text: str) -> None:
     assert formatting.format_seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "thing", "text"),
+    [
+        (1, "trial", "1 trial"),
+        (0, "trial", "0 trials"),
+        (2000, "new class", "2,000 new classes"),
+        (1.0, "minute", "1 minute"),
+        (0.5, "minute", "0.5 minutes"),
+        (2, "study", "2 studies"),
+        (2, "key", "2 keys"),
+        (2, "epoch", "2 epochs"),
+        (2, "batch", "2 batches"),
+        (1, "study", "1 study"),
+        (3, "process", "3 processes"),
+    ],
+)
+def test_a_count_has_its_thing_in_the_right_number(number: float, thing: str, text: str) -> None:
+    assert formatting.format_count(number, thing) == text
+
+
+def test_a_cost_of_one_is_a_singular_as_it_is_shown() -> None:
+    costs = (1.0, 1.0004, 1.01, 1234.0)
+    shown = ["1 device-second", "1 device-second", "1.01 device-seconds", "1,234 device-seconds"]
+    assert [formatting.format_device_seconds(cost) for cost in costs] == shown

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from pipeline.errors import format_one_line
+from pipeline.formatting import format_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,8 @@ class Finding:
     example: str = ""
 
     def __str__(self) -> str:
-        plural = "" if self.count == 1 else "es" if self.thing.endswith("s") else "s"
         example = f" ({format_one_line(self.example)})" if self.example else ""
-        return f"{self.count:,} {self.thing}{plural} {self.text}{example}"
+        return f"{format_count(self.count, self.thing)} {self.text}{example}"
 
 
 class Findings:

@@ -16,6 +16,7 @@ from pipeline.data.samples import (
 )
 from pipeline.data.sources import LabelledSamples
 from pipeline.errors import BadData
+from pipeline.formatting import format_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +159,8 @@ def _check_quantities(labels: np.ndarray) -> None:
     lowest, highest = (float(labels.min()), float(labels.max())) if len(labels) else (0.0, 0.0)
     if lowest == highest:
         raise BadData(
-            f"quantities must differ, got {lowest:g} in all {len(labels):,} training rows; choose another "
+            f"quantities must differ, got {lowest:g} in all of "
+            f"{format_count(len(labels), 'training row')}; choose another "
             "label"
         )
     if not np.isfinite(labels.std()):
@@ -225,7 +227,7 @@ def split_stratified(
         smallest, unit = classes[numbers[counts.argmin()]], "rows" if split.groups is None else "groups"
         raise BadData(
             f"every class must have enough samples for a stratified split ({key}={share:g} of {len(labels)} "
-            f"{unit}, {len(numbers)} classes), got {counts.min()} of class {smallest}; "
+            f"{unit}, {format_count(len(numbers), 'class')}), got {counts.min()} of class {smallest}; "
             f"add samples, leave small classes out, or raise {key}"
         ) from None
     is_chosen = np.isin(group_of_row, chosen)

@@ -9,6 +9,7 @@ from pipeline.diagnosis import paired_tests
 from pipeline.diagnosis.bottleneck import ProposedRemedy, Words
 from pipeline.diagnosis.measured_command import MeasuredCommand, count_epochs
 from pipeline.diagnosis.paired_tests import PairedTest
+from pipeline.formatting import format_count
 from pipeline.settings.diagnosis import Diagnose
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
@@ -123,7 +124,7 @@ def _describe_pairs(attempt: Attempt) -> str:
         return "epochs left out, nothing timed"
     epochs, needed = count_epochs(attempt.before.curves), attempt.before.epoch
     against = f" against the {needed} of {epochs} epochs that were needed" if needed < epochs else ""
-    return f"{len(attempt.timings)} pairs{against}"
+    return f"{format_count(len(attempt.timings), 'pair')}{against}"
 
 
 def estimate_share_to_settle(attempt: Attempt, settings: Diagnose) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from pipeline.formatting import format_count
 from pipeline.profiling.breakdown import Breakdown, Part
 from pipeline.profiling.roofline import AT_THE_ROOF, Bound, DevicePeaks, Roofline
 from pipeline.settings.diagnosis import Aim
@@ -131,7 +132,7 @@ def _describe(case: Case, component: Part, share: float, limit: float) -> str:
     worth = f"if it vanished, {limit:.1f}x" if limit < 1000 else "without it next to nothing would be left"
     if component is Part.surplus:
         return (
-            f"{case.epochs - case.enough_epochs} of {case.epochs} epochs came "
+            f"{case.epochs - case.enough_epochs} of {format_count(case.epochs, 'epoch')} came "
             f"after the {case.settings.measure.label} was reached: {share:.0%} of the cost; without them "
             f"{limit:.1f}x cheaper"
         )
@@ -151,7 +152,7 @@ def _explain(case: Case, component: Part) -> str:
     if roofline is None or case.aim is Aim.latency:
         return ""
     size = case.settings.train.batch_size
-    samples = "1 sample" if size == 1 else f"{size} samples"
+    samples = format_count(size, "sample")
     if component is Part.update:
         return f" (all weights, {steps:,} times an epoch, at {samples} a step)"
     if component in (Part.forward, Part.backward) and roofline.bound is not Bound.overhead:
@@ -159,5 +160,5 @@ def _explain(case: Case, component: Part) -> str:
         share = f"{roofline.peak_share:.0%} of the peak in {roofline.precision} products"
         return f" ({roofline.bound}: {samples} a step, {share}, {far} its roof allows)"
     if component is Part.overhead:
-        return f" ({steps:,} steps of {samples})"
+        return f" ({format_count(steps, 'step')} of {samples})"
     return ""

@@ -20,6 +20,7 @@ from pipeline.diagnosis.measured_command import (
     list_costs,
 )
 from pipeline.diagnosis.paired_attempt import AttemptRunner
+from pipeline.formatting import format_count
 from pipeline.measures import Curve
 from pipeline.settings.diagnosis import Aim, Diagnose
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
@@ -90,14 +91,14 @@ def improve(
     )
     accepted, current, case = list[Attempt](), baseline, None
     failed, tried_words = set[str](), set[Words]()
-    reason = f"the budget of {settings.steps} attempts is spent"
+    reason = f"the budget of {format_count(settings.steps, 'attempt')} is spent"
     for number in range(1, settings.steps + 1):
         if case is None:
             case = break_down(current, runner.find_enough_epochs(current.curves) or current.epoch)
         bottleneck = find_bottleneck(case, remedies, failed)
         yield SinglePointNamed(case, bottleneck)  # also where the baseline alone took all of the time
         if budget.left < 0:
-            reason = f"the budget of {settings.minutes:g} minutes is spent"
+            reason = f"the budget of {format_count(settings.minutes, 'minute')} is spent"
             break
         best = _choose_remedy(bottleneck, current.words, tried_words, settings.least_gain)
         if best is None:

@@ -19,6 +19,7 @@ from pipeline.data.prepared import Prepared
 from pipeline.diagnosis.bottleneck import Case, Words
 from pipeline.diagnosis.measured_command import CostlyError, MeasuredCommand
 from pipeline.errors import FulcrumError, read_reason
+from pipeline.formatting import format_count
 from pipeline.hardware import device
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Curve, Epoch
@@ -51,13 +52,13 @@ def train_curve(
 
     def stop(curve: Curve) -> str | None:
         if curve.last.number == max_epochs:
-            return f"{max_epochs} epochs were asked for"
+            return f"no more than {format_count(max_epochs, 'epoch')} were asked for"
         at_end = curve.last.number == settings.train.epochs
         if max_seconds is None or curve.last.device_seconds <= max_seconds or at_end:
             return None
         if not curve.fair_midway:
             raise CostlyError
-        return f"{max_seconds:g} device-seconds are spent"
+        return f"the bound of {format_count(max_seconds, 'device-second')} is spent"
 
     for trained in train_trial(data, settings, stop):
         curve = trained.curve

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation.intervals import Figure, compute_share
+from pipeline.formatting import format_count
 from pipeline.models.attacks.attack import ATTACK_KEY, find_network, make_attacker
 from pipeline.models.attacks.ball import describe_epsilon, make_ball
 from pipeline.settings.measuring import AdversarialAttack, Evaluate
@@ -43,7 +44,11 @@ def score_under_attack(model: Any, prepared: Prepared, choices: Evaluate) -> Att
 def describe_attack(prepared: Prepared, choices: Evaluate) -> str:
     """Describe an attack for people: `pgd (10 steps, 1 start), epsilon 0.1 of the range of the pixels`."""
     unit = make_ball(prepared, choices.attack_epsilon, ATTACK_KEY).unit
-    starts = f"{choices.attack_restarts} start{'s' * (choices.attack_restarts > 1)}"
-    steps = f" ({choices.attack_steps} steps, {starts})" if choices.attack is AdversarialAttack.pgd else ""
+    starts = format_count(choices.attack_restarts, "start")
+    steps = (
+        f" ({format_count(choices.attack_steps, 'step')}, {starts})"
+        if choices.attack is AdversarialAttack.pgd
+        else ""
+    )
     epsilon = describe_epsilon(choices.attack_epsilon, unit, prepared.front)
     return f"{choices.attack.value}{steps}, epsilon {epsilon}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import BadDevice, BadSetting
+from pipeline.formatting import format_count
 from pipeline.hardware import cpu_cores, gpus, unseen_gpus
 from pipeline.settings.measuring import Device, DeviceKind
 
@@ -134,8 +135,7 @@ def _claim_cores(device: Device, pin: bool) -> ClaimedDevice:
         raise BadDevice(f"device.count must be 1 without a GPU, got {device.count}; leave it out")
     if pin and device.pin:
         cpu_cores.claim_cores(device.threads)
-    unit = "core" if device.threads == 1 else "cores"
-    name = f"{_read_cpu_name()}, {device.threads} {unit}"
+    name = f"{_read_cpu_name()}, {format_count(device.threads, 'core')}"
     return ClaimedDevice("cpu", name, device.threads, "/CPU:0", cpu_cores.get_claimed_cores())
 
 
@@ -199,7 +199,7 @@ def _set_threads(threads: int) -> None:
 
 
 def _count_gpus(count: int) -> str:
-    return f"{count} GPU{'s' * (count > 1)}"
+    return format_count(count, "GPU")
 
 
 def _claim_gpus(visible: Sequence[object], count: int) -> ClaimedDevice:

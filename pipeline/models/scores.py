@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pipeline.errors import Diverged
+from pipeline.formatting import format_count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,6 +145,7 @@ def require_finite(outputs: "np.ndarray") -> None:
     broken = int((~np.isfinite(outputs)).any(axis=1).sum())
     if broken:
         raise Diverged(
-            f"a model's outputs must be finite, got NaN or infinity in {broken:,} of {len(outputs):,} rows; "
+            f"a model's outputs must be finite, got NaN or infinity in {broken:,} of "
+            f"{format_count(len(outputs), 'row')}; "
             "train with a smaller optimizer.learning_rate"
         )

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from pipeline.diagnosis.attempt import Attempt
 from pipeline.diagnosis.improve import Conclusion
 from pipeline.diagnosis.measured_command import MeasuredCommand
-from pipeline.formatting import format_seconds, shorten
+from pipeline.formatting import format_count, format_seconds, shorten
 from pipeline.measures import Point
 from pipeline.profiling.breakdown import Breakdown, Part
 from pipeline.profiling.roofline import AT_THE_ROOF, Roofline
@@ -175,7 +175,7 @@ def draw_improvement(
     end = conclusion.result.point
     subtitle = (
         f"{_describe_gain(baseline, conclusion, measure)} · "
-        f"{len(kept_attempts)} of {len(attempts)} attempts kept · {shorten(device, 50)}"
+        f"{len(kept_attempts)} of {format_count(len(attempts), 'attempt')} kept · {shorten(device, 50)}"
     )
     figure = make_figure(10, 4.4, "The way to a cheaper command line", subtitle)
     axes, legend = figure.subplots(1, 2, width_ratios=[2.6, 1])

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from pipeline.data.features import LogMel
 from pipeline.data.prepared import Prepared
 from pipeline.evaluation.evaluate import Evaluation
-from pipeline.formatting import format_percent, shorten
+from pipeline.formatting import format_count, format_percent, shorten
 from pipeline.reports.palette import BLUE, INK, LINE, ORANGE
 from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png
 
@@ -121,7 +121,9 @@ def draw_samples(prepared: Prepared) -> bytes:
     rows = list(select_class_tiles(prepared))
     shape = " x ".join(map(str, prepared.shape)) or "1"
     shown = f"the first {len(rows)} of " if len(rows) < len(prepared.classes) else ""
-    kinds = f"{shown}{len(prepared.classes)} classes" if prepared.classes else "from low to high"
+    kinds = (
+        f"{shown}{format_count(len(prepared.classes), 'class')}" if prepared.classes else "from low to high"
+    )
     subtitle = f"{len(prepared.train):,} of shape {shape} · {kinds}"
     names = 0.3 + 0.08 * max(len(shorten(name)) for name, _ in rows)
     cell, side = 0.72, 0.66

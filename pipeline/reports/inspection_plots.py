@@ -7,7 +7,7 @@ from matplotlib.ticker import FuncFormatter
 from pipeline.evaluation.inspection import Inspection
 from pipeline.evaluation.permutation_importance import ColumnImportance
 from pipeline.evaluation.subgroups import Subgroups
-from pipeline.formatting import format_number, shorten
+from pipeline.formatting import format_count, format_number, shorten
 from pipeline.reports.palette import BLUE, GREY, INK, ORANGE
 from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes
 
@@ -71,7 +71,7 @@ def draw_subgroups(subgroups: Subgroups) -> bytes:
         )
         axes.plot([group.score.value], [height], "o", color=colour, markersize=6)
         axes.annotate(
-            f"{group.rows:,} rows",
+            f"{format_count(group.rows, 'row')}",
             (1.01, height),
             xycoords=("axes fraction", "data"),
             size=SMALL,

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pipeline.evaluation.quantities import QuantityEvaluation
-from pipeline.formatting import format_number
+from pipeline.formatting import format_count, format_number
 from pipeline.reports.palette import BLUE, INK, ORANGE
 from pipeline.reports.style import MIDDLE, make_figure, render_png, strip_axes
 from pipeline.settings.searching.measures import R2_MEASURE
@@ -19,7 +19,7 @@ def draw_residuals(evaluation: QuantityEvaluation) -> bytes:
     reached = (
         f"R2 {R2_MEASURE.format(test.r2)}, RMSE {format_number(test.rmse)}, MAE {format_number(test.mae)}"
     )
-    shown = f"{len(evaluation.pairs):,} of {test.samples:,} rows"
+    shown = f"{len(evaluation.pairs):,} of {format_count(test.samples, 'row')}"
     reading = "dashed: right · orange: typical error of the mean"
     figure = make_figure(11, 4.0, "Answers and errors, test split", f"{reached} · {shown} · {reading}")
     by_truth, by_answer, counts = figure.subplots(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 
-from pipeline.formatting import format_number
+from pipeline.formatting import format_count, format_device_seconds
 from pipeline.frontier.dominance import find_frontier, flatten
 from pipeline.frontier.hypervolume import Bounds, compute_error_floor
 from pipeline.measures import Point
@@ -150,8 +150,8 @@ def _make_dots(
 def format_member_hover(member: FrontierPoint) -> str:
     """Format the hover of a frontier point: what the search saw, then what all seeds and the test say."""
     trial, epoch = member.trial, member.epoch
-    epochs = "1 epoch" if epoch == 1 else f"{epoch} epochs"
-    cost = f"{format_number(member.point.device_seconds)} device-seconds"
+    epochs = format_count(epoch, "epoch")
+    cost = format_device_seconds(member.point.device_seconds)
     head = f"<b>{member.measure.format(member.point.accuracy)} for {cost}</b>"
     params = [f"{key} = {value}" for key, value in trial.params.items()]
     about = [describe_point(member), f"trial {trial.number}, {epochs}, {trial.state}"]

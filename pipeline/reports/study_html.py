@@ -15,7 +15,7 @@ from typing import Any
 
 import plotly.offline  # type: ignore[import-untyped]
 
-from pipeline.formatting import format_number
+from pipeline.formatting import format_count, format_device_seconds, format_number
 from pipeline.frontier.hypervolume import compute_error_floor
 from pipeline.reports import study_charts, study_pair_charts
 from pipeline.reports.study_markdown import describe_point, format_accuracies, format_further, format_seconds
@@ -110,7 +110,7 @@ def make_page_data(
         "points": points,
         "sliders": {
             "at-least": [{"value": value, "shown": measure.format(value)} for value in values],
-            "within": [{"value": cost, "shown": f"{format_number(cost)} device-seconds"} for cost in costs],
+            "within": [{"value": cost, "shown": format_device_seconds(cost)} for cost in costs],
         },
         "keys": list(dict.fromkeys(key for trial in results.trials for key in trial.params)),
         "trials": [_make_trial(trial, results) for trial in results.trials],
@@ -132,7 +132,9 @@ def _make_overlay(overlay: Results, results: Results) -> dict[str, Any]:
 
 def _describe_spent(results: Results, overlay: Results | None) -> str:
     device = f" of {results.device}" if results.frontier else ""
-    spent = f"{len(results.trials)} trials, {format_number(results.paid_seconds)} device-seconds{device}"
+    spent = (
+        f"{format_count(len(results.trials), 'trial')}, {format_device_seconds(results.paid_seconds)}{device}"
+    )
     if overlay is None:
         return spent
     other = f"{spent}; with the frontier of {overlay.study}"

@@ -3,7 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pipeline.formatting import escape_markdown, format_number, format_setting, shorten
+from pipeline.formatting import (
+    escape_markdown,
+    format_count,
+    format_device_seconds,
+    format_number,
+    format_setting,
+    shorten,
+)
 from pipeline.frontier.choosing import PriceStep, compute_prices
 from pipeline.search.estimation.estimates import Spread
 from pipeline.search.results import Results
@@ -17,7 +24,7 @@ MAX_LABEL, MAX_COMMAND = 34, 1500
 
 def format_label(member: FrontierPoint) -> str:
     """Format the searched values and the epoch: `64 adam 0.0031 · 3 epochs`."""
-    return f"{shorten(format_values(member.trial), MAX_LABEL)} · {_format_count(member.epoch, 'epoch')}"
+    return f"{shorten(format_values(member.trial), MAX_LABEL)} · {format_count(member.epoch, 'epoch')}"
 
 
 def format_values(trial: StudyTrial) -> str:
@@ -105,11 +112,11 @@ def write_note(results: Results, link: str, page: str = "") -> str:
 def _summarise(results: Results) -> str:
     states = Counter(trial.state for trial in results.trials)
     count = ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
-    paid = f"{format_number(results.paid_seconds)} device-seconds"
+    paid = format_device_seconds(results.paid_seconds)
     where = f" of {results.device}" if results.frontier else ""
     lost = f", of which {losses}" if (losses := results.describe_losses()) else ""
     return (
-        f"{_format_count(len(results.trials), 'trial')}{f' ({count})' if count else ''}, {paid}{where}{lost}."
+        f"{format_count(len(results.trials), 'trial')}{f' ({count})' if count else ''}, {paid}{where}{lost}."
     )
 
 
@@ -186,7 +193,3 @@ def _write_prices(members: Sequence[FrontierPoint], steps: Sequence[PriceStep]) 
 
 def _format_price(step: PriceStep) -> str:
     return f"{format_number(step.extra_device_seconds)} | {format_number(step.device_seconds_per_size)}"
-
-
-def _format_count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from pipeline.formatting import format_number, format_percent, shorten
+from pipeline.formatting import format_count, format_device_seconds, format_percent, shorten
 from pipeline.frontier.dominance import find_frontier, flatten
 from pipeline.frontier.hypervolume import compute_error_floor
 from pipeline.measures import Point
@@ -46,10 +46,10 @@ def draw_frontier(results: Results) -> bytes:
 
 def _summarise(results: Results) -> str:
     count, members = len(results.trials), results.frontier
-    trials = "1 trial" if count == 1 else f"{count:,} trials"
+    trials = format_count(count, "trial")
     if not members:
         return f"no point above chance in {trials}" if results.points else f"no point yet in {trials}"
-    count_on_frontier = "1 point stands" if len(members) == 1 else f"{len(members)} points stand"
+    count_on_frontier = f"{format_count(len(members), 'point')} stand{'s' * (len(members) == 1)}"
     ringed = " · ringed: the knee" if results.knee else ""
     others = f" · pale: on it by {_name_further(results)}" if results.further else ""
     return f"{count_on_frontier} in {trials}{ringed}{others} · grey: where a trial ended, hollow: paused"
@@ -171,7 +171,7 @@ def draw_progress(results: Results) -> bytes:
     """Draw the share of the window that the frontier dominates, against the device-seconds spent so far."""
     progress = results.compute_progress()
     share, paid = (progress[-1][1], progress[-1][0]) if progress else (0.0, 0.0)
-    head = f"{format_percent(share)} of log cost x log error after {format_number(paid)} device-seconds"
+    head = f"{format_percent(share)} of log cost x log error after {format_device_seconds(paid)}"
     figure = make_figure(7, 3.6, f"What the study has found, {results.study}", head)
     axes = figure.subplots()
     axes.plot(

@@ -13,7 +13,7 @@ from pipeline.data.prepared import Prepared
 from pipeline.data.samples import Texts
 from pipeline.evaluation.error_ngrams import find_error_ngrams
 from pipeline.evaluation.evaluate import Evaluation
-from pipeline.formatting import format_percent
+from pipeline.formatting import format_count, format_percent
 from pipeline.reports.palette import BLUE, GREY, INK, ORANGE
 from pipeline.reports.style import HEAD, MIDDLE, SMALL, make_figure, render_png, strip_axes
 
@@ -31,8 +31,8 @@ def draw_samples(prepared: Prepared) -> bytes:
     rows: list[Row] = []
     for name, picked in prepared.iterate_examples(MAX_CLASSES, TEXTS_PER_CLASS):
         rows += [(name, text) for text in texts[picked]]
-    kinds = f"{len(prepared.classes)} classes" if prepared.classes else "from low to high"
-    subtitle = f"{len(prepared.train):,} texts · {kinds}"
+    kinds = format_count(len(prepared.classes), "class") if prepared.classes else "from low to high"
+    subtitle = f"{format_count(len(prepared.train), 'text')} · {kinds}"
     return render_png(_draw_page(rows, "Training samples", subtitle, BLUE))
 
 

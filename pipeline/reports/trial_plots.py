@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from pipeline.formatting import format_number, format_percent, shorten
+from pipeline.formatting import format_count, format_device_seconds, format_percent, shorten
 from pipeline.measures import Curve
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes, use_log_cost
@@ -27,8 +27,8 @@ MAX_CLASSES_WITH_COUNTS = 20  # classes up to which a confusion matrix shows its
 def draw_learning_curves(curve: Curve, measure: Measure = ACCURACY_MEASURE) -> bytes:
     """Draw validation accuracy, or what `measure` is, against epoch, and against device-seconds (log)."""
     last = curve.last
-    epochs = "1 epoch" if last.number == 1 else f"{last.number:,} epochs"
-    cost = f"{format_number(last.device_seconds)} device-seconds"
+    epochs = format_count(last.number, "epoch")
+    cost = format_device_seconds(last.device_seconds)
     result = f"{measure.format(last.validation_accuracy)} after {epochs}, {cost}"
     figure = make_figure(9, 3.4, f"Validation {measure.label}", f"{result} · {shorten(curve.device, 60)}")
     by_epoch, by_cost = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.08})

@@ -14,7 +14,6 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from pipeline.frontier_sampler.forecast import Outlook
 from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.sampler import FrontierSampler
-from pipeline.search.optuna_storage import DIRECTIONS, OUTCOME, make_directions
 from pipeline.search.samplers import (
     SamplerTask,
     freeze_params,
@@ -23,8 +22,9 @@ from pipeline.search.samplers import (
     suggest_value,
 )
 from pipeline.search.space import SearchSpace, Value
+from pipeline.search.storage.our_studies import DIRECTIONS, OUTCOME, make_directions
+from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.trial_states import WORDS, read_end
-from pipeline.search.study_store import ProposedTrial
 from pipeline.search.workers.job import Limits
 from pipeline.settings.search import Sampler
 

@@ -10,7 +10,7 @@ from pipeline import signals
 from pipeline.measures import Epoch
 from pipeline.search.ends.standstill import CONFIRMING
 from pipeline.search.outcomes import CONFIRM, get_trial_name
-from pipeline.search.study_store import ProposedTrial
+from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.search.sweep import Sweep
 from pipeline.search.sweep_spec import RunningTrial

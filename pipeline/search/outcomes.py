@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial
 
-from pipeline.search.optuna_storage import FURTHER
 from pipeline.search.space import read_searched_values, strip_condition
+from pipeline.search.storage.our_studies import FURTHER
 from pipeline.search.storage.trial_states import SPENT
 from pipeline.settings.command_line import CommandLine
 

@@ -16,6 +16,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.formatting import format_count, format_device_seconds
 from pipeline.frontier.dominance import flatten, select_frontier
 from pipeline.measures import Point
 from pipeline.settings.search import Pruning
@@ -78,7 +79,9 @@ def judge_curve(
     if epochs_to_come < 1 or not frontier:
         return PruningDecision(False, "nothing to stop" if epochs_to_come < 1 else "nothing to compare with")
     if len(curve) < settings.least_epochs:
-        return PruningDecision(False, f"{len(curve)} of at least {settings.least_epochs} epochs")
+        return PruningDecision(
+            False, f"{len(curve)} of at least {format_count(settings.least_epochs, 'epoch')}"
+        )
     return _compare_with_frontier(
         select_frontier(frontier), forecast_curve(curve, rows, settings, measure), epochs_to_come, measure
     )
@@ -142,4 +145,4 @@ def _compare_with_frontier(
 
 
 def _format_point(point: Point, measure: Measure) -> str:
-    return f"{measure.format(point.accuracy)} for {point.device_seconds:.3g} device-seconds"
+    return f"{measure.format(point.accuracy)} for {format_device_seconds(point.device_seconds)}"

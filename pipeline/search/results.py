@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pipeline.formatting import format_number
+from pipeline.formatting import format_device_seconds
 from pipeline.frontier.choosing import find_best_within, find_cheapest_with, find_knee, select_spread
 from pipeline.frontier.dominance import dominates, find_frontier, require_one_device, select_frontier
 from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
@@ -62,7 +62,7 @@ class Results:
             "were interrupted": self.interrupted_seconds,
         }
         return ", ".join(
-            f"{format_number(seconds)} device-seconds in trials that {how}"
+            f"{format_device_seconds(seconds)} in trials that {how}"
             for how, seconds in losses.items()
             if seconds > 0
         )

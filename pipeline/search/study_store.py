@@ -8,40 +8,39 @@ trials that are whole: running (requeued when their owner is gone), or finished 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.errors import BadSetting, RecordDeleted
 from pipeline.processes import HEARTBEAT_SECONDS, ProcessOwner, RepeatingThread
-from pipeline.search.optuna_storage import (
-    ONCE,
-    OUTCOME,
-    OWNER,
+from pipeline.search.optuna_storage import explain_unusable, open_storage
+from pipeline.search.storage.held_trials import (
     TrialEnd,
     claim_waiting,
     end_trial,
     end_trials,
-    explain_foreign,
-    explain_unusable,
     find_abandoned,
-    make_directions,
-    open_storage,
     read_owner,
     write_heartbeats,
 )
-from pipeline.search.storage.study_rows import MISSING, StudyRows
+from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER, make_directions
+from pipeline.search.storage.study_rows import MISSING
 from pipeline.search.storage.study_settings import bind_settings
+from pipeline.search.storage.study_table import (
+    ProposedTrial,
+    StudyTable,
+    create_study,
+    find_foreign,
+    find_our_study,
+    find_study,
+)
 from pipeline.search.storage.trial_states import (
     DEATHS,
     REQUEUES,
     SPENT,
-    SURPLUS,
     TURN,
     is_interrupted,
     is_last_death,
@@ -53,20 +52,7 @@ from pipeline.settings.search import TASK_QUEUE_SUFFIX
 TURN_POLL_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class ProposedTrial:
-    """A trial that a sampler chose: values by dimension, and what the sampler wants to remember of it.
-
-    `position`: its number in the copy of the study that the sampler knows.
-    """
-
-    params: Mapping[str, Any]
-    distributions: Mapping[str, BaseDistribution]
-    system_attrs: Mapping[str, Any]
-    position: int = -1
-
-
-class StudyStore:
+class StudyStore(StudyTable):
     """One study in one storage; several processes on several machines may write into it at once."""
 
     def __init__(self, url: str, name: str, about: Mapping[str, Any] | None = None) -> None:
@@ -80,12 +66,11 @@ class StudyStore:
                 another program.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.name = name
-        self._task_queue: StudyStore | None = None
         try:
-            self._storage = open_storage(url)
-            foreign = _find_foreign(self._storage, name)
-            self._bind(MISSING if foreign else self._open_study(name, make_directions(about)))
+            storage = open_storage(url)
+            foreign = find_foreign(storage, name)
+            study_id = MISSING if foreign else create_study(storage, name, make_directions(about))
+            self._attach(storage, name, study_id)
         except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
             raise explain_unusable(url, error) from None
         if foreign:
@@ -100,40 +85,27 @@ class StudyStore:
         Raises:
             BadInput: the storage does not answer; secrets in its address are masked.
         """
-        store = object.__new__(cls)
+        store, queue, tasks = object.__new__(cls), object.__new__(cls), name + TASK_QUEUE_SUFFIX
         try:
             storage = open_storage(url, create=False)
-            store._take(storage, name, _find_study(storage, name))
-            store._task_queue = object.__new__(cls)
-            queue = name + TASK_QUEUE_SUFFIX
-            is_foreign = _explain_foreign(storage, queue)
-            store._task_queue._take(storage, queue, MISSING if is_foreign else _find_study(storage, queue))
+            store._attach(storage, name, find_study(storage, name))
+            queue._attach(storage, tasks, find_our_study(storage, tasks))
         except Exception as error:
             raise explain_unusable(url, error) from None
+        store._task_queue = queue
         return store
 
-    def _take(self, storage: Any, name: str, study_id: int) -> None:
-        self._storage, self.name, self._task_queue = storage, name, None
-        self._bind(study_id)
-
-    def _bind(self, study_id: int) -> None:
-        self._id = study_id
+    def _attach(self, storage: Any, name: str, study_id: int) -> None:
+        super().__init__(storage, name, study_id)
+        self._task_queue: StudyStore | None = None
         self._spent: dict[int, float] = {}
-        self._cache = StudyRows(self._storage, study_id, is_trial)
-
-    def _open_study(self, name: str, directions: Sequence[StudyDirection]) -> int:
-        optuna.create_study(
-            storage=self._storage, study_name=name, directions=directions, load_if_exists=True
-        )
-        return int(self._storage.get_study_id_from_name(name))
 
     def task_queue(self) -> "StudyStore":
         """Return the store, in the same storage, of the tasks that follow the search, such as confirming."""
         if self._task_queue is None:
-            queue = object.__new__(StudyStore)
-            queue._take(self._storage, self.name + TASK_QUEUE_SUFFIX, MISSING)
+            queue, name = object.__new__(StudyStore), self.name + TASK_QUEUE_SUFFIX
             directions = self._storage.get_study_directions(self._id)  # confirming measures the same
-            queue._bind(queue._open_study(queue.name, directions))
+            queue._attach(self._storage, name, create_study(self._storage, name, directions))
             self._task_queue = queue
         return self._task_queue
 
@@ -147,47 +119,12 @@ class StudyStore:
         try:
             yield
         except KeyError:
-            if _find_study(self._storage, self.name) == self._id:
+            if find_study(self._storage, self.name) == self._id:
                 raise
             raise RecordDeleted(
                 f"study {self.name} was deleted from search.storage while it was searched; MLflow keeps the "
                 "runs of its trials; start anew with search.study=NAME"
             ) from None
-
-    # ---- reading ----------------------------------------------------------------------------------------
-
-    def read_attrs(self) -> dict[str, Any]:
-        """Return what is written down about the study itself."""
-        attrs: dict[str, Any] = self._storage.get_study_user_attrs(self._id)
-        return attrs
-
-    def write_attr(self, key: str, value: Any) -> None:
-        """Write down a value about the study itself."""
-        self._storage.set_study_user_attr(self._id, key, value)
-
-    def list_run_ids(self) -> list[str]:
-        """List the runs of the trials that have ended, in their order."""
-        outcomes = [row.user_attrs.get(OUTCOME) or {} for row in self.trials()]
-        return [outcome["run_id"] for outcome in outcomes if outcome.get("run_id")]
-
-    def discard_if_empty(self) -> None:
-        """Delete the study again where nothing was ever begun in it."""
-        if not self._rows():
-            self._storage.delete_study(self._id)
-
-    def trials(self) -> list[FrozenTrial]:
-        """Return all trials in the order in which they were begun.
-
-        Without those left over from a race, and those that another program has put into the study.
-        """
-        return self._cache.list_wanted()
-
-    def count_begun(self) -> int:
-        """Count the trials that there are or will be; an interrupted one and its next try are one."""
-        return sum(REQUEUES not in row.user_attrs for row in self.trials())
-
-    def _rows(self) -> list[FrozenTrial]:
-        return self._cache.list_all()
 
     # ---- writing ----------------------------------------------------------------------------------------
 
@@ -358,45 +295,6 @@ class StudyStore:
         }
         return bool(earlier and earlier - {row.number for row in find_abandoned(self._storage, self._id)})
 
-    # ---- rows -------------------------------------------------------------------------------------------
-
-    def _create_row(
-        self, state: TrialState, proposal: ProposedTrial, attrs: Mapping[str, Any]
-    ) -> FrozenTrial:
-        """Add a row and return it; a running one has its first heartbeat."""
-        return self._create_rows(state, [(proposal, attrs)])[0]
-
-    def _create_rows(
-        self, state: TrialState, proposals: Sequence[tuple[ProposedTrial, Mapping[str, Any]]]
-    ) -> list[FrozenTrial]:
-        templates = [
-            create_trial(
-                state=state,
-                params=dict(proposal.params),
-                distributions=dict(proposal.distributions),
-                system_attrs=dict(proposal.system_attrs),
-                user_attrs=dict(attrs),
-            )
-            for proposal, attrs in proposals
-        ]
-        rows: list[FrozenTrial] = self._storage._backend.create_new_trials(self._id, templates)
-        return rows
-
-    def _is_surplus(self, row: FrozenTrial, limit: int | None) -> bool:
-        """Return whether `limit` trials had begun before this one."""
-        if limit is None:
-            return False
-        begun_before = sum(
-            trial.number < row.number and REQUEUES not in trial.user_attrs for trial in self.trials()
-        )
-        return REQUEUES not in row.user_attrs and begun_before >= limit
-
-    def _is_duplicate(self, row: FrozenTrial) -> bool:
-        once = row.user_attrs.get(ONCE)
-        return once is not None and any(
-            earlier.number < row.number and earlier.user_attrs.get(ONCE) == once for earlier in self._rows()
-        )
-
     def _end_orphan(
         self,
         row: FrozenTrial,
@@ -415,40 +313,6 @@ class StudyStore:
                 end_trial(self._storage, row._trial_id, _make_end(outcome))
             else:
                 self._fail(row, surplus=surplus)
-
-    def _fail(self, row: FrozenTrial, surplus: bool = False, spent_seconds: float | None = None) -> bool:
-        """End a trial without an outcome; False where another process was faster."""
-        attrs: dict[str, Any] = {SURPLUS: True} if surplus else {}
-        if spent_seconds is not None:
-            attrs[SPENT] = round(spent_seconds, 6)
-        end = TrialEnd(TrialState.FAIL, (), attrs, before=row.state)
-        return not row.state.is_finished() and end_trial(self._storage, row._trial_id, end)
-
-    def _id_of(self, number: int) -> int:
-        trial_id: int = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-        return trial_id
-
-
-def _find_foreign(storage: Any, name: str) -> str | None:
-    """Explain why the study, or that of the tasks which follow it, is none of ours; None where both are."""
-    if reason := _explain_foreign(storage, name):
-        return f"is no study of ours in search.storage ({reason})"
-    queue = name + TASK_QUEUE_SUFFIX
-    if reason := _explain_foreign(storage, queue):
-        return f"needs {queue!r} for itself, which is no study of ours in search.storage ({reason})"
-    return None
-
-
-def _explain_foreign(storage: Any, name: str) -> str | None:
-    study_id = _find_study(storage, name)
-    return None if study_id == MISSING else explain_foreign(storage, study_id)
-
-
-def _find_study(storage: Any, name: str) -> int:
-    try:
-        return int(storage.get_study_id_from_name(name))
-    except KeyError:
-        return MISSING
 
 
 def _is_begun_elsewhere(row: FrozenTrial, rows: Sequence[FrozenTrial], newest_seen: int | None) -> bool:

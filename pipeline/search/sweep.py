@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from pipeline import signals
 from pipeline.errors import BadInput, BadSetting
+from pipeline.formatting import format_count
 from pipeline.frontier_sampler.forecast import Outlook
 from pipeline.measures import Point
 from pipeline.search.ask_tell import TrialSuggester
@@ -19,8 +20,9 @@ from pipeline.search.ends.standstill import describe_standstill
 from pipeline.search.outcomes import make_failed_outcome
 from pipeline.search.results import Results
 from pipeline.search.space import Params
+from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.trial_states import WORDS
-from pipeline.search.study_store import ProposedTrial, StudyStore
+from pipeline.search.study_store import StudyStore
 from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec, make_run_command
 from pipeline.search.workers.dispatcher import Dispatcher
 from pipeline.search.workers.job import Job, Limits
@@ -31,6 +33,10 @@ MAX_UNFIT_PROPOSALS = 100
 """Proposals in a row whose values exclude each other, until the search gives up."""
 
 NO_OTHER = "the space has no other trial"
+
+
+def _describe_done(trials: int) -> str:
+    return "its one trial is done" if trials == 1 else f"all {trials} trials are done"
 
 
 class Sweep:
@@ -95,10 +101,10 @@ class Sweep:
         """Explain why no trial may begin any more, not even one that waits; empty where one may."""
         search, price = self.spec.search, self.spec.command_line.settings.price
         if search.timeout is not None and time.monotonic() - self._started_at > search.timeout:
-            return f"search.timeout={search.timeout:g} seconds are over"
+            return f"the time is over: search.timeout={search.timeout:g} s"
         budget = search.budget_device_seconds
         if budget is not None and self.results.paid_seconds >= budget:
-            return f"the budget of {budget:.4g} device-seconds is spent"
+            return f"the budget of {format_count(float(f'{budget:.4g}'), 'device-second')} is spent"
         if not search.patience:
             return ""
         seconds = search.window.count_seconds(price.per_hour)
@@ -126,7 +132,7 @@ class Sweep:
         if self._is_exhausted:
             self.end = NO_OTHER
         elif left <= 0:
-            self.end = f"all {self.spec.search.most_trials} trials are done"
+            self.end = _describe_done(self.spec.search.most_trials)
         return 0 if self.end else self._begin_new(min(count, left))
 
     def _begin_waiting(self, row: FrozenTrial) -> None:
@@ -164,7 +170,7 @@ class Sweep:
                     self.dispatcher.launch(begun)
                     return len(begun)
             if self.store.count_begun() >= limit:
-                self.end = f"all {limit} trials are done"
+                self.end = _describe_done(limit)
                 return 0
 
     def _propose_fitting(self, count: int) -> list[tuple[ProposedTrial, CommandLine]]:

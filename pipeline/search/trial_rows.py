@@ -10,9 +10,9 @@ from optuna.trial import FrozenTrial
 from pipeline.errors import BadInput
 from pipeline.measures import Point
 from pipeline.search.estimation.validation_split import ValidationSplit
-from pipeline.search.optuna_storage import ABOUT, FURTHER, OBJECTIVE_NAMES, OUTCOME
 from pipeline.search.outcomes import CONFIRM
 from pipeline.search.results import Results
+from pipeline.search.storage.our_studies import ABOUT, FURTHER, OBJECTIVE_NAMES, OUTCOME
 from pipeline.search.storage.trial_states import SPENT, is_interrupted
 from pipeline.search.study_store import StudyStore
 from pipeline.search.study_trial import Confirmation, StudyTrial

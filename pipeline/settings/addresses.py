@@ -4,8 +4,10 @@ SQLAlchemy is imported where it is needed: most mistakes of a command line are t
 """
 
 import os
+import socket
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import BadInput, FulcrumError, StoreLocked, find_cause
@@ -18,6 +20,11 @@ CHECKOUT = CONF.parent if CONF.parent != PACKAGE else None
 """The folder of the checkout; None where the package was installed."""
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 REASON_LETTERS = 300
+REACH_SECONDS = 2.0
+"""How long the host of a database may take to be found and to answer; drivers wait for minutes."""
+PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
+PLACES = ("host", "hostaddr", "service", "unix_socket")
+"""Queries of an address by which a driver finds its server in a way of its own."""
 UPGRADES = {
     "mlflow db upgrade": "it is of another version of MLflow; copy it, then run: mlflow db upgrade {address}",
     "optuna storage upgrade": (
@@ -102,11 +109,48 @@ def check_database(address: str) -> None:
     """
     from sqlalchemy import create_engine, inspect
 
+    from pipeline.settings import sqlite_waiting
+
+    sqlite_waiting.install()
+    check_reachable(address)
     engine = create_engine(address)
     try:
         inspect(engine).get_table_names()
     finally:
         engine.dispose()
+
+
+@cache
+def check_reachable(address: str) -> None:
+    """Raise where nobody listens at the host and port of a database server; other addresses are let through.
+
+    It is asked once: a server that is started anew later is waited for as its driver does.
+
+    Raises:
+        OSError: the host is not known, or nobody answers there; the text says where.
+    """
+    from sqlalchemy import make_url
+
+    url = make_url(address)
+    port = url.port or PORTS.get(url.get_backend_name())
+    if not url.host or url.host.startswith("/") or port is None or set(PLACES) & url.query.keys():
+        return
+    failures = list[OSError]()
+    thread = Thread(target=_connect, args=(url.host, port, failures), daemon=True)  # a resolver has no limit
+    thread.start()
+    thread.join(REACH_SECONDS + 0.5)
+    place = f"{url.host}:{port}"
+    if thread.is_alive():
+        raise TimeoutError(f"{place} has not answered within {REACH_SECONDS:g} s")
+    if failures:
+        raise ConnectionError(f"{place}: {failures[0].strerror or failures[0]}")
+
+
+def _connect(host: str, port: int, failures: list[OSError]) -> None:
+    try:
+        socket.create_connection((host, port), REACH_SECONDS).close()
+    except OSError as error:
+        failures.append(error)
 
 
 def explain_failure(address: str, error: BaseException, remedy: str) -> str:

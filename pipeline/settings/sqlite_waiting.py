@@ -5,6 +5,7 @@ SQLite waits by itself, but not where such a rollback is under way, and without 
 and each commit is tried again; both leave the transaction as it was where they find the file locked.
 """
 
+import os
 import sqlite3
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -21,6 +23,8 @@ from pipeline.errors import StoreLocked, StoreUnusable
 LOCK_SECONDS, RETRY_SECONDS = 90.0, 0.1
 DRIVER_SECONDS = 3.0
 """How long SQLite waits by itself; after that a line is printed and the statement is tried again."""
+DISK_SECONDS = 1.0
+"""How long an error of the disk may be that of a journal which another process rolls back meanwhile."""
 FIRST_BYTE = 0xFF
 """Of an error code of SQLite: the rest says more about the reason."""
 PASSING_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -57,7 +61,12 @@ class WaitingConnection(sqlite3.Connection):
     """A connection that tries statements and commits again where the file is locked."""
 
     def __init__(self, database: Any, *arguments: Any, **options: Any) -> None:
-        """Open a file as `sqlite3.connect` does."""
+        """Open a file as `sqlite3.connect` does.
+
+        Raises:
+            StoreUnusable: it is a folder or a device.
+        """
+        _require_file(str(database))
         super().__init__(database, *arguments, **options)
         self.path = str(database)
 
@@ -81,7 +90,7 @@ def _retry(connection: WaitingConnection, attempt: Callable[[], object]) -> None
         StoreLocked: it was locked for all the time.
         StoreUnusable: the file or the disk cannot be used.
     """
-    deadline = time.monotonic() + (0.0 if connection.path in _locked else LOCK_SECONDS)
+    began = time.monotonic()
     while True:
         try:
             attempt()
@@ -90,25 +99,40 @@ def _retry(connection: WaitingConnection, attempt: Callable[[], object]) -> None
         except sqlite3.DatabaseError as error:
             whole = getattr(error, "sqlite_errorcode", 0)
             code = whole & FIRST_BYTE
-            if whole == sqlite3.SQLITE_IOERR_WRITE or not _is_passing(connection, code):
+            seconds = time.monotonic() - began
+            if whole == sqlite3.SQLITE_IOERR_WRITE or not _is_passing(connection, code, seconds):
                 if whole == sqlite3.SQLITE_READONLY_DBMOVED:
                     raise StoreUnusable(f"{connection.path} was removed while in use; {PUT_BACK}") from error
                 if code in REMEDIES:
                     raise StoreUnusable(f"{connection.path}: {error}; {REMEDIES[code]}") from error
                 raise
-            if time.monotonic() > deadline:
+            if seconds > LOCK_SECONDS or connection.path in _locked:
                 _locked.add(connection.path)
                 raise StoreLocked(
                     f"{connection.path} is still locked by another program after {LOCK_SECONDS:.0f} s; "
                     f"end that one, {AGAIN}"
                 ) from error
-        _announce(connection.path)
+        if code in PASSING_CODES:
+            _announce(connection.path)
         time.sleep(RETRY_SECONDS)
 
 
-def _is_passing(connection: sqlite3.Connection, code: int) -> bool:
+def _is_passing(connection: sqlite3.Connection, code: int, seconds: float) -> bool:
     """Return whether the reason is another program; a journal that is rolled back may vanish while read."""
-    return code in PASSING_CODES or (code == sqlite3.SQLITE_IOERR and not connection.in_transaction)
+    is_rolled_back = code == sqlite3.SQLITE_IOERR and not connection.in_transaction and seconds < DISK_SECONDS
+    return code in PASSING_CODES or is_rolled_back
+
+
+def _require_file(database: str) -> None:
+    """Raise where a path is no file: SQLite reports an error of the disk then, as it does of a journal.
+
+    Raises:
+        StoreUnusable: it is a folder or a device.
+    """
+    path = unquote(urlsplit(database).path) if database.startswith("file:") else database
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind = "a folder" if os.path.isdir(path) else "no file but a device"
+        raise StoreUnusable(f"{path} is {kind}; name a file")
 
 
 @cache

@@ -13,8 +13,8 @@ from mlflow.exceptions import MlflowException
 from pipeline.errors import BadInput, read_first_line
 from pipeline.measures import Point
 from pipeline.search.estimation.validation_split import ValidationSplit
-from pipeline.search.optuna_storage import OBJECTIVE_NAMES
 from pipeline.search.results import Results
+from pipeline.search.storage.our_studies import OBJECTIVE_NAMES
 from pipeline.search.study_trial import Confirmation, StudyTrial
 from pipeline.search.trial_rows import REMARKS, VALIDATION, make_points, read_kinds
 from pipeline.settings.command_line import EPOCHS

@@ -11,6 +11,7 @@ from pipeline.errors import RecordDeleted, Stopped
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking.registry import names
 from pipeline.tracking.run_recorder import RunRecorder
 from pipeline.tracking.runs import adopted_run, command_record, orphans, owner_tags
 from pipeline.tracking.runs.params import make_params, make_run_name
@@ -27,11 +28,13 @@ def record_run(
     adopted, or one is opened.
 
     Raises:
-        BadSetting: `tracking.tags` names a parent that is no run.
+        BadSetting: `tracking.tags` names a parent that is no run, `tracking.register` a prompt.
         RecordDeleted: somebody has deleted the run meanwhile.
     """
     client = mlflow_store.open_store()
     mlflow_runs.check_user_tags(client, command_line)
+    if model := command_line.settings.tracking.register:
+        names.check_name(client, "tracking.register", model)
     orphans.end_orphans(client)
     status_before = client.get_run(run_id).info.status if run_id else None
     status, recorder = "FAILED", None

@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.errors import BadInput
 from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_runs
+from pipeline.tracking.registry import names
 from pipeline.tracking.runs import adopted_run
 from pipeline.tracking.runs.owner_tags import read_owner
 
@@ -31,12 +32,13 @@ def choose_place(client: MlflowClient, store: "StudyStore", command_line: Comman
     """Choose the experiment of a study: the one that it is recorded in, or for a new study that of a new run.
 
     Raises:
-        BadInput: it is recorded in another MLflow store, or a study of another storage has its name.
+        BadInput: it is recorded in another MLflow store, or something else has the name of a new one.
     """
     experiment_id = find_place(client, store, command_line)
     if experiment_id is None:
         experiment_id = adopted_run.choose_experiment(client, command_line)
         check_name(client, experiment_id, store.name)
+        names.check_name(client, "search.study", store.name)
     return experiment_id
 
 

@@ -16,8 +16,8 @@ from pipeline.data.quality.report import QualityReport, describe_quality, encode
 from pipeline.errors import Stopped
 from pipeline.measures import Point
 from pipeline.search.estimation.validation_split import ValidationSplit
-from pipeline.search.optuna_storage import OBJECTIVE_NAMES
 from pipeline.search.results import Results
+from pipeline.search.storage.our_studies import OBJECTIVE_NAMES
 from pipeline.search.trial_rows import REMARKS, VALIDATION
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.searching.objectives import FIRST

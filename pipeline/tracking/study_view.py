@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from mlflow import MlflowClient
 
-from pipeline.formatting import format_number
+from pipeline.formatting import format_device_seconds
 from pipeline.frontier.choosing import find_knee
 from pipeline.frontier.dominance import flatten, select_frontier
 from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
@@ -82,8 +82,11 @@ def _explain_without_rival(results: Results, trial: StudyTrial) -> str:
 
 
 def _describe_member(member: FrontierPoint) -> str:
-    accuracy, cost = member.measure.format(member.point.accuracy), format_number(member.point.device_seconds)
-    return f"trial {member.trial.number}, epoch {member.epoch}: {accuracy} for {cost} device-seconds"
+    accuracy, cost = (
+        member.measure.format(member.point.accuracy),
+        format_device_seconds(member.point.device_seconds),
+    )
+    return f"trial {member.trial.number}, epoch {member.epoch}: {accuracy} for {cost}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -402,7 +402,7 @@ def test_the_budgets_end_a_walk() -> None:
         improve(START, 0, run, look, replace(TOLD, minutes=1), many, clock=lambda: 7.0 * len(run.calls))
     )
     assert len(attempts(late)) == 1
-    assert end(late).reason == "the budget of 1 minutes is spent"
+    assert end(late).reason == "the budget of 1 minute is spent"
 
 
 def test_the_single_point_is_named_also_where_the_baseline_took_all_of_the_time() -> None:
@@ -419,7 +419,7 @@ def test_the_single_point_is_named_also_where_the_baseline_took_all_of_the_time(
         )
     )
     assert [type(each) for each in found] == [BaselineMeasured, SinglePointNamed, Conclusion]
-    assert end(found).reason == "the budget of 1 minutes is spent"
+    assert end(found).reason == "the budget of 1 minute is spent"
     assert end(found).gain is None
 
 

@@ -15,7 +15,8 @@ from pipeline.search.study_store import StudyStore
 from pipeline.search.trial_rows import read_results
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.settings import addresses
-from pipeline.tracking import mlflow_store, publish_study
+from pipeline.tracking import mlflow_store
+from pipeline.tracking.registry import study_models
 from pipeline.tracking.run_recorder import RunRecorder
 from pipeline.tracking.trial_recorder import TrialRecorder
 
@@ -130,7 +131,7 @@ def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
 def test_what_is_deleted_while_models_are_registered_is_told_and_comes_with_the_next_trial(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log_point, about = publish_study.log_point, publish_study._describe_version
+    log_point, about = study_models.log_point, study_models._describe_version
 
     def delete_experiment_and_log(*arguments: object) -> str | None:
         client.delete_experiment(client.get_experiment_by_name("fulcrum").experiment_id)
@@ -141,17 +142,17 @@ def test_what_is_deleted_while_models_are_registered_is_told_and_comes_with_the_
             client.delete_registered_model("s")
         about(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(publish_study, "log_point", delete_experiment_and_log)
+    monkeypatch.setattr(study_models, "log_point", delete_experiment_and_log)
     code, lines = sweep(1)
     assert (code, len(lines)) == (0, 2), lines
     assert lines[0] == "the experiment fulcrum was deleted while in use; it is restored"
     assert lines[1].endswith(": deleted meanwhile; it is made again once the study has a further trial")
-    monkeypatch.setattr(publish_study, "log_point", log_point)
-    monkeypatch.setattr(publish_study, "_describe_version", delete_model_and_describe)
+    monkeypatch.setattr(study_models, "log_point", log_point)
+    monkeypatch.setattr(study_models, "_describe_version", delete_model_and_describe)
     code, lines = sweep(2)
     assert code == 0, lines
     assert [line for line in lines if "not found: deleted meanwhile" in line] == lines != []
-    monkeypatch.setattr(publish_study, "_describe_version", about)
+    monkeypatch.setattr(study_models, "_describe_version", about)
     assert sweep(3) == (0, [])
     assert_models_answer(client, read())
 

@@ -16,6 +16,7 @@ import pytest
 from pipeline.search import optuna_storage
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
+from pipeline.tracking.registry.point_models import MEMBER
 from tests.support.killed_sweeps import EndedStudy, KilledSweep, make_context
 
 KILLS, TRIALS = 10, 12
@@ -32,13 +33,18 @@ def context() -> ForkServerContext:
 
 @contextmanager
 def sweeping(
-    context: ForkServerContext, folder: Path, *words: str, at_write: int | None = None
+    context: ForkServerContext,
+    folder: Path,
+    *words: str,
+    at_write: int | None = None,
+    at_call: tuple[str, int, signal.Signals] | None = None,
 ) -> Iterator[ForkServerProcess]:
     sweep = KilledSweep(
         words=(*WORDS, *words),
         environment=dict(os.environ),
         output=folder / "output.txt",
         at_write=at_write,
+        at_call=at_call,
     )
     process = sweep.start(context)
     try:
@@ -132,3 +138,35 @@ def test_a_signal_ends_it_clean_and_it_can_be_taken_up(
     assert not client.search_runs(experiments, "attributes.status = 'RUNNING'")
     finish(context, own_store, *words)
     assert_whole("stopped", 5, own_store)
+
+
+PHASES: list[tuple[str, int, signal.Signals, str]] = [
+    ("pipeline.search.confirmation._launch", 1, signal.SIGINT, "confirming the frontier with new seeds"),
+    ("pipeline.tracking.serving.flavor.save_model", 1, signal.SIGTERM, "keeping the models of the frontier"),
+    ("pipeline.tracking.registry.study_models._set_alias", 2, signal.SIGKILL, ""),
+    ("pipeline.reports.study_plots.draw_frontier", 1, signal.SIGHUP, "drawing pictures and the page"),
+]
+
+
+@pytest.mark.slow
+def test_what_comes_after_the_search_may_be_stopped_at_any_moment(
+    context: ForkServerContext, own_store: Path
+) -> None:
+    """Whatever is stopped goes on by the same command; a model is registered whole, and once."""
+    client, words = mlflow_store.open_store(), ("search.study=ended", "search.trials=2", "search.confirm=1")
+    for address, number, what, phase in PHASES:
+        with sweeping(context, own_store, *words, at_call=(address, number, what)) as process:
+            process.join(300)
+            said = (own_store / "output.txt").read_text()
+            assert process.exitcode == (-what if what == signal.SIGKILL else 128 + what), said[-3000:]
+        assert "Traceback" not in said
+        experiments = [each.experiment_id for each in client.search_experiments()]
+        if what != signal.SIGKILL:
+            assert f"\nstopped while {phase}, its trials are all there; go on with: python" in said
+            assert not client.search_runs(experiments, "attributes.status = 'RUNNING'")
+        versions = {model.tags[MEMBER] for model in client.search_model_versions("name = 'ended'")}
+        logged = [model.tags[MEMBER] for model in client.search_logged_models(experiments)]
+        assert sorted(logged) == sorted(versions)
+        assert bool(client.search_registered_models("name = 'ended'")) == bool(versions)
+    finish(context, own_store, *words)
+    assert_whole("ended", 2, own_store)

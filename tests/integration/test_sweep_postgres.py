@@ -20,10 +20,12 @@ from sqlalchemy import create_engine, make_url, text
 
 from pipeline.errors import BadInput
 from pipeline.search import trial_rows
-from pipeline.search.optuna_storage import OUTCOME, OWNER, list_studies
+from pipeline.search.optuna_storage import list_studies
 from pipeline.search.outcomes import CONFIRM
+from pipeline.search.storage.our_studies import OUTCOME, OWNER
+from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.trial_states import is_interrupted
-from pipeline.search.study_store import ProposedTrial, StudyStore
+from pipeline.search.study_store import StudyStore
 from tests.conftest import CHECKOUT
 from tests.support.mlflow_server import running_mlflow_server
 from tests.support.postgres import PASSWORD, find_programs, running_postgres

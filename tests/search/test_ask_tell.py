@@ -7,10 +7,10 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.search.ask_tell import TrialSuggester, list_lessons
-from pipeline.search.optuna_storage import OUTCOME
 from pipeline.search.space import Condition, Dimension, SearchSpace
+from pipeline.search.storage.our_studies import OUTCOME
+from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.trial_states import WORDS
-from pipeline.search.study_store import ProposedTrial
 from pipeline.search.workers.job import Limits
 from pipeline.settings.command_line import EPOCHS
 from pipeline.settings.search import Sampler

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from pipeline.errors import BadInput, BadSetting
 from pipeline.search import optuna_storage, trial_rows
 from pipeline.search.study_store import StudyStore
-from pipeline.settings import sqlite_waiting
+from pipeline.settings import addresses, sqlite_waiting
 
 KILLED_IN_A_WRITE = """
 import os, signal, sqlite3, sys
@@ -75,7 +76,7 @@ def test_many_that_create_one_storage_at_once_all_open_it(tmp_path: Path) -> Non
     "error",
     [
         OperationalError("CREATE", {}, Exception("table studies already exists")),
-        OperationalError("COMMIT", {}, Exception("database is locked")),
+        OperationalError("COMMIT", {}, sqlite3.OperationalError("database is locked")),
         IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed: alembic_version.version_num")),
         IntegrityError("CREATE", {}, Exception("duplicate key value violates pg_type_typname_nsp_index")),
     ],
@@ -101,6 +102,85 @@ def test_what_does_not_pass_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="file is not a database"):
         optuna_storage.list_studies(f"sqlite:///{tmp_path / 'text.db'}")
     assert time.monotonic() - before < 5
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("sqlite:////dev/null", "/dev/null is no file but a device; name a file"),
+        ("sqlite:///file:/dev/zero?uri=true", "/dev/zero is no file but a device; name a file"),
+        ("sqlite:////tmp", "/tmp is a folder; name a file"),
+        ("sqlite:////proc/no.db", "[Errno 2] No such file or directory: '/proc/"),
+        ("nosuch://ann@host/db", "Can't load plugin: sqlalchemy.dialects:nosuch"),
+        ("postgresql://ann@127.0.0.1:1/db", "127.0.0.1:1: Connection refused"),
+        ("mysql+pymysql://ann@127.0.0.1:1/db", "127.0.0.1:1: Connection refused"),
+    ],
+)
+def test_a_storage_that_can_never_work_is_not_waited_for(
+    address: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleep(_: float) -> None:
+        raise AssertionError("it is waited for")
+
+    monkeypatch.setattr("time.sleep", sleep)
+    with pytest.raises(BadInput) as caught:
+        optuna_storage.check_storage(address)
+    text = str(caught.value)
+    assert text.startswith("search.storage must be an Optuna URL that answers, got ")
+    assert f" ({reason}" in text
+    assert text.endswith("; leave it out to use studies.db beside mlflow.db")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (TimeoutError("timed out"), "192.0.2.1:5432: timed out"),
+        (socket.gaierror(-2, "Name or service not known"), "192.0.2.1:5432: Name or service not known"),
+        (None, "192.0.2.1:5432 has not answered within 0 s"),
+    ],
+)
+def test_a_host_that_does_not_answer_is_told_after_seconds(
+    error: OSError | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No packet comes back, or no name: a driver would try for minutes."""
+    ended = threading.Event()
+
+    def connect(*_: object) -> None:
+        if error is not None:
+            raise error
+        ended.wait()
+
+    monkeypatch.setattr(addresses, "REACH_SECONDS", 0.0)
+    monkeypatch.setattr("socket.create_connection", connect)
+    with pytest.raises(BadInput) as caught:
+        optuna_storage.check_storage("postgresql://ann@192.0.2.1/db")
+    assert f"({told}); leave" in str(caught.value)
+    ended.set()
+
+
+def test_a_file_that_may_only_be_read_is_read_and_not_searched(path: Path) -> None:
+    read_only = f"sqlite:///file:{path}?mode=ro&uri=true"
+    assert optuna_storage.list_studies(read_only) == ["s"]
+    with pytest.raises(BadInput, match="attempt to write a readonly database; make the file and its folder"):
+        optuna_storage.check_storage(read_only)
+    optuna_storage.check_storage(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("error", ["unable to open database file", "disk I/O error"])
+def test_a_default_storage_that_is_of_no_use_has_a_remedy_of_its_own(
+    error: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"sqlite:///{path}"
+    monkeypatch.setattr(optuna_storage, "make_study_address", lambda: address)
+    text = str(optuna_storage.explain_unusable(address, OSError(error)))
+    assert text.endswith(
+        f"({error}); mend that, or name another storage with search.storage=sqlite:////FOLDER/studies.db"
+    )
+
+
+def test_words_of_a_server_that_lets_nobody_in_are_not_taken_for_a_lock() -> None:
+    refused = OperationalError(None, None, Exception('FATAL: role "busy" does not exist, "x" already exists'))
+    assert not optuna_storage._is_passing(refused)
 
 
 # ---- other people's studies -------------------------------------------------------------------------------

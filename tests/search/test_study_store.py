@@ -20,9 +20,11 @@ from optuna.trial import FrozenTrial, TrialState
 from pipeline.errors import BadInput, BadSetting, RecordDeleted
 from pipeline.processes import ProcessOwner
 from pipeline.search import optuna_storage, study_store
-from pipeline.search.optuna_storage import ONCE, OUTCOME, OWNER
+from pipeline.search.storage import held_trials, our_studies
+from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER
+from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.trial_states import REQUEUES, WORDS, is_interrupted
-from pipeline.search.study_store import ProposedTrial, StudyStore
+from pipeline.search.study_store import StudyStore
 
 ABOUT = {"space": ["model.hidden=8,16"], "settings": ["train.epochs=3"], "device": "a CPU, 1 core"}
 NOBODY = ProposedTrial({}, {}, {})
@@ -175,8 +177,8 @@ def test_two_that_claim_in_the_same_moment_are_one(
     def be_faster(storage: Any, trial_id: int, owner: ProcessOwner) -> bool:
         other = ProcessOwner.from_dict(theirs)
         assert other is not None
-        assert optuna_storage.claim_waiting(StudyStore(url, "s")._storage, trial_id, other)
-        return optuna_storage.claim_waiting(storage, trial_id, owner)
+        assert held_trials.claim_waiting(StudyStore(url, "s")._storage, trial_id, other)
+        return held_trials.claim_waiting(storage, trial_id, owner)
 
     monkeypatch.setattr(study_store, "claim_waiting", be_faster)
     assert is_free(store)
@@ -414,13 +416,13 @@ def test_an_outcome_is_written_whole_or_not_at_all(
 ) -> None:
     """The power fails between two statements."""
     store.begin(proposal(0), MANY)
-    write = optuna_storage.replace_attrs
+    write = held_trials.replace_attrs
 
     def fail(*arguments: Any) -> None:
         write(*arguments)
         raise ConnectionResetError
 
-    monkeypatch.setattr(optuna_storage, "replace_attrs", fail)
+    monkeypatch.setattr(held_trials, "replace_attrs", fail)
     with pytest.raises(ConnectionResetError):
         store.finish(0, DONE)
     monkeypatch.undo()
@@ -571,7 +573,7 @@ def test_a_study_of_other_objectives_is_refused_in_both_directions(url: str) -> 
 
 def test_a_study_that_was_killed_before_it_said_what_it_is_about_goes_on(url: str) -> None:
     three = {**ABOUT, "objectives": ["accuracy", "cost", "latency_ms"]}
-    directions = optuna_storage.make_directions(three)
+    directions = our_studies.make_directions(three)
     optuna.create_study(storage=url, study_name="begun", directions=directions)
     with pytest.raises(BadSetting, match="was begun with objectives 3 of them"):
         StudyStore(url, "begun", ABOUT)

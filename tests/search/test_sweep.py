@@ -16,10 +16,10 @@ from pipeline.measures import Curve, Point
 from pipeline.processes import ProcessOwner
 from pipeline.search import trial_rows
 from pipeline.search.confirmation import confirm
-from pipeline.search.optuna_storage import OWNER
 from pipeline.search.space import Condition, Dimension, SearchSpace, add_epochs
+from pipeline.search.storage.our_studies import OWNER
+from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.trial_states import REQUEUES, is_interrupted
-from pipeline.search.study_store import ProposedTrial
 from pipeline.search.sweep_spec import EndedTrial, SweepSpec
 from pipeline.search.workers.dispatcher import TASK, SearchStopped
 from pipeline.search.workers.job import Job, TrialOutcome

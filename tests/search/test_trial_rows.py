@@ -9,7 +9,8 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.measures import Curve, Epoch
 from pipeline.search.outcomes import CONFIRM, make_outcome
-from pipeline.search.study_store import ProposedTrial, StudyStore
+from pipeline.search.storage.study_table import ProposedTrial
+from pipeline.search.study_store import StudyStore
 from pipeline.search.study_trial import StudyTrial
 from pipeline.search.trial_rows import VALIDATION, ResultsReader, read_results
 from pipeline.search.workers.job import TrialOutcome

@@ -138,6 +138,35 @@ def test_a_file_that_may_not_grow_is_told_at_once(path: Path, capsys: pytest.Cap
     engine.dispose()
 
 
+class FailingFile(sqlite_waiting.WaitingConnection):
+    """Raises an error of the disk, as a journal that vanishes while it is read does."""
+
+    failures = 0
+
+    def fail(self) -> None:
+        type(self).failures -= 1
+        if self.failures >= 0:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+            raise error
+
+
+@pytest.mark.parametrize("failures", [2, 10_000])
+def test_an_error_of_the_disk_passes_soon_or_never(
+    failures: int, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sqlite_waiting, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(sqlite_waiting, "DISK_SECONDS", 0.01 if failures > 2 else 3600.0)
+    monkeypatch.setattr(FailingFile, "failures", failures)
+    with closing(FailingFile(path)) as connection:
+        if failures > 2:
+            with pytest.raises(StoreUnusable, match=r"some\.db: disk I/O error; look after the disk"):
+                sqlite_waiting._retry(connection, connection.fail)
+        else:
+            sqlite_waiting._retry(connection, connection.fail)
+    assert capsys.readouterr().err == ""
+
+
 def test_any_other_mistake_fails_at_once(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     engine = create_engine(f"sqlite:///{path}")
     with pytest.raises(OperationalError, match="no such table"), engine.begin() as connection:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import wraps
+from importlib import import_module
 from math import isclose
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -19,12 +21,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from optuna.trial import FrozenTrial
 
-from pipeline.search.optuna_storage import OUTCOME
 from pipeline.search.outcomes import CONFIRM
+from pipeline.search.storage.our_studies import OUTCOME
 from pipeline.search.storage.trial_states import REQUEUES, is_interrupted
 from pipeline.search.study_store import StudyStore
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.publish_study import MEMBER
+from pipeline.tracking.registry.point_models import MEMBER
 from pipeline.tracking.runs.orphans import end_orphans
 
 PRELOADED = [
@@ -51,13 +53,15 @@ class KilledSweep:
     """A sweep to be started: its words, variables of the environment, and the file for what it prints.
 
     `at_write`: it kills itself before the write of this number, from 1, into any database or to a tracking
-    server; None: it does not.
+    server; None: it does not. `at_call`: it sends itself a signal as it calls a function for the n-th time:
+    the function's address, n from 1, the signal.
     """
 
     words: Sequence[str]
     environment: Mapping[str, str]
     output: Path
     at_write: int | None = None
+    at_call: tuple[str, int, signal.Signals] | None = None
 
     def start(self, context: ForkServerContext) -> ForkServerProcess:
         """Start it in a process of its own."""
@@ -79,6 +83,8 @@ def _sweep(sweep: KilledSweep) -> None:
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
     if sweep.at_write is not None:
         _die_before(sweep.at_write)
+    if sweep.at_call is not None:
+        _signal_at_call(*sweep.at_call)
     from pipeline.cli import main
     from pipeline.files import own_temporary_folder
 
@@ -111,6 +117,23 @@ def _die_before(number: int) -> None:
         return request(session, method, url, **options)
 
     requests.Session.request = send  # type: ignore[method-assign, assignment]
+
+
+def _signal_at_call(address: str, number: int, what: signal.Signals) -> None:
+    """Let this process send itself a signal as it calls the function at `address` for that time."""
+    owner, _, name = address.rpartition(".")
+    module, calls = import_module(owner), 0
+    function = getattr(module, name)
+
+    @wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            os.kill(os.getpid(), what)
+        return function(*arguments, **keywords)
+
+    setattr(module, name, call)
 
 
 def list_workers(sweep: ForkServerProcess) -> list[psutil.Process]:

@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.errors import BadInput
-from pipeline.search.study_store import ProposedTrial, StudyStore
+from pipeline.search.storage.study_table import ProposedTrial
+from pipeline.search.study_store import StudyStore
 from pipeline.tracking import mlflow_store, study_place
 from pipeline.tracking.runs.owner_tags import make_owner_tags
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pipeline.formatting import format_count
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.diagnosis import Aim
 from pipeline.settings.model import Mlp
@@ -133,7 +134,8 @@ def _name_case(name: str, case: "Case") -> str:
     )
     return (
         f"{name}: batch {settings.train.batch_size}, {hidden} hidden, {settings.precision.policy}, "
-        f"{loop}{f' (measured: {measured})' if measured else ''}, {case.breakdown.steps:,} steps"
+        f"{loop}{f' (measured: {measured})' if measured else ''}, "
+        f"{format_count(case.breakdown.steps, 'step')}"
     )
 
 

@@ -16,7 +16,7 @@ from pipeline.diagnosis.attempt import Attempt, Decision
 from pipeline.diagnosis.bottleneck import Bottleneck, Case, Words
 from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed
 from pipeline.diagnosis.measured_command import MeasuredCommand
-from pipeline.formatting import format_seconds
+from pipeline.formatting import format_count, format_seconds
 from pipeline.profiling.breakdown import Breakdown
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.diagnosis import Aim, Diagnose
@@ -146,7 +146,7 @@ class DiagnosisPrinter:
             ("before", self._format_point(self._baseline)),
         ]
         if not self._accepted:
-            tried = f"{len(self._attempts)} attempts, none of them holds"
+            tried = f"{format_count(len(self._attempts), 'attempt')}, none of them holds"
             return [
                 *rows,
                 ("result", f"[bold]nothing pays[/]: {tried}; {self._conclusion.reason}"),
@@ -174,7 +174,10 @@ class DiagnosisPrinter:
         assert self._conclusion is not None
         accuracies = self._conclusion.fresh_accuracies
         role = "that only chose the number of epochs" if self._conclusion.lengthened else "that had no say"
-        return f"{self._measure.format(fmean(accuracies))} validation on {len(accuracies)} seeds {role}"
+        return (
+            f"{self._measure.format(fmean(accuracies))} validation on "
+            f"{format_count(len(accuracies), 'seed')} {role}"
+        )
 
     def _list_promising(self) -> list[tuple[str, str]]:
         """List the remedies that are not proven, and what would settle each."""
@@ -186,7 +189,7 @@ class DiagnosisPrinter:
         count = len(self._conclusion.rejected)
         if not count:
             return []
-        attempts = "1 attempt" if count == 1 else f"{count} attempts"
+        attempts = format_count(count, "attempt")
         return [("stepped back", f"[yellow]{attempts} kept at first did not hold on fresh seeds[/]")]
 
 

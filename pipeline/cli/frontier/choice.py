@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.errors import BadSetting, FulcrumError
+from pipeline.formatting import format_count
 from pipeline.frontier.choosing import CLOSE
 from pipeline.reports.study_markdown import describe_point
 from pipeline.settings.searching.objectives import COST, OBJECTIVES
@@ -185,10 +186,11 @@ def _refuse_empty(results: "Results") -> NoReturn:
     study, count = results.study, len(results.trials)
     if not count:
         raise NothingQualifies(f"study {study} has no point yet; let it run: python -m pipeline sweep")
-    last, trials = results.trials[-1], "trial" if count == 1 else "trials"
+    last = results.trials[-1]
     command = f"python -m pipeline frontier --study {shlex.quote(study)} --csv"
     raise NothingQualifies(
-        f"study {study} has no point: its {count} {trials} came to none, the last one {last.state}: "
+        f"study {study} has no point: its {format_count(count, 'trial')} came to none, the last one "
+        f"{last.state}: "
         f"{last.reason or 'it gave no reason'}; see all with: {command}"
     )
 
@@ -246,7 +248,8 @@ def _refuse_budget(results: "Results", device_seconds: float) -> NoReturn:
     assert cheapest is not None
     hint = _mention_unconfirmed(results, lambda point: point.device_seconds <= device_seconds)
     raise NothingQualifies(
-        f"no {_name_candidates(results)} costs {device_seconds:g} device-seconds or less, the cheapest has "
+        f"no {_name_candidates(results)} costs {format_count(device_seconds, 'device-second')} or less, "
+        "the cheapest has "
         f"{describe_point(cheapest)}{hint}; allow more, or search on; the cheapest is: {cheapest.command}"
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BadInput
 from pipeline.files import expand_home, write_content
-from pipeline.formatting import format_duration
+from pipeline.formatting import format_count, format_duration
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
@@ -79,7 +79,8 @@ def describe_trial(results: "Results", number: int) -> str:
         last = trial.curve[-1]
         lines[0] += (
             f", {results.measure.format(last.accuracy)} validation at "
-            f"{format_duration(last.device_seconds)} of {trial.device} after {len(trial.curve)} epochs"
+            f"{format_duration(last.device_seconds)} of {trial.device} after "
+            f"{format_count(len(trial.curve), 'epoch')}"
         )
     lines.append(" ".join(f"{key}={_format_value(value)}" for key, value in trial.params.items()))
     lines += [f"run {trial.run_id}"] if trial.run_id else []

@@ -11,7 +11,7 @@ from pipeline.cli.frontier import export
 from pipeline.cli.frontier.choice import CONFIRM
 from pipeline.cli.frontier.drawing import build_frontier_table
 from pipeline.cli.ui import format_ui_command
-from pipeline.formatting import format_duration
+from pipeline.formatting import format_count, format_duration
 from pipeline.reports.study_markdown import format_test, list_further
 from pipeline.settings.searching.measures import ACCURACY_MEASURE
 
@@ -90,14 +90,19 @@ def _list_further(member: "FrontierPoint", results: "Results") -> dict[str, Any]
 # ---- for a person -------------------------------------------------------------------------------------
 
 
-def print_frontier(results: "Results", points: Sequence["FrontierPoint"] | None = None) -> None:
-    """Print the whole frontier, or these points of it."""
+def print_frontier(
+    results: "Results", points: Sequence["FrontierPoint"] | None = None, may_confirm: bool = True
+) -> None:
+    """Print the whole frontier, or these points of it.
+
+    `may_confirm`: say how to confirm it where nothing is; a sweep that goes on later will do it.
+    """
     console = Console()
     states = [trial.state for trial in results.trials]
     counts = ", ".join(
         f"{states.count(state)} {state}" for state in ("complete", "paused", "failed") if state in states
     )
-    console.print(f"[bold]{escape(results.study)}[/]: {len(states)} trials ({counts})")
+    console.print(f"[bold]{escape(results.study)}[/]: {format_count(len(states), 'trial')} ({counts})")
     losses = results.describe_losses()
     if points := results.frontier if points is None else points:
         lost = f", of which {losses}" if losses else ""
@@ -109,7 +114,7 @@ def print_frontier(results: "Results", points: Sequence["FrontierPoint"] | None 
         console.print(build_frontier_table(shown, results.knee))
         if len(shown) < len(points):
             console.print(f"[dim]{len(shown)} of {len(points)} points; all of them: frontier --json[/]")
-        if not results.is_confirmed:
+        if not results.is_confirmed and may_confirm:
             console.print(f"[dim]{NOT_CONFIRMED}[/]", soft_wrap=True)
     else:
         console.print(f"no trial has reached a point{' above chance' if results.points else ''}")
@@ -127,7 +132,7 @@ def print_point(member: "FrontierPoint", results: "Results", doubts: Sequence[st
     if member.kinds:
         console.print(", ".join(list_further(member)), soft_wrap=True)
     if new:
-        count = "1 new seed" if len(new.seeds) == 1 else f"{len(new.seeds)} new seeds"
+        count = format_count(len(new.seeds), "new seed")
         searched, repeated = map(member.measure.format, (member.point.accuracy, new.accuracy))
         console.print(f"{searched} search, {repeated} {count}{format_test(member)}", soft_wrap=True)
         for doubt in doubts:

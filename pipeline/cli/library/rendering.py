@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
-from pipeline.formatting import format_number, format_params
+from pipeline.formatting import format_count, format_device_seconds, format_params
 from pipeline.reports.study_markdown import format_accuracies, format_further, format_seconds
 from pipeline.settings.command_line import EPOCHS
 
@@ -26,7 +26,7 @@ def render_table(rows: Iterable[Iterable[str]], headings: Iterable[str] = ()) ->
 
 def render_study(results: "Results") -> str:
     """Render a study: one line, the picture of the frontier, and its points as a table."""
-    summary = f"{len(results.trials)} trials, {format_number(results.paid_seconds)} device-seconds"
+    summary = f"{format_count(len(results.trials), 'trial')}, {format_device_seconds(results.paid_seconds)}"
     head = f"<p><b>{escape(results.study)}</b>: {summary}</p>"
     if not results.frontier:
         return f"{head}<p>no trial has reached a point yet</p>"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.cli.library.values import StudyPoint, make_point
+from pipeline.formatting import format_count
 
 if TYPE_CHECKING:
     from pipeline.cli.frontier.choice import Request
@@ -111,7 +112,10 @@ class Study:
 
     def __repr__(self) -> str:
         points = len(self._results.frontier)
-        return f"Study({self.name!r}, {self.trials} trials, {points} points on the frontier)"
+        return (
+            f"Study({self.name!r}, {format_count(self.trials, 'trial')}, "
+            f"{format_count(points, 'point')} on the frontier)"
+        )
 
     def _repr_html_(self) -> str:
         from pipeline.cli.library import rendering

@@ -13,7 +13,7 @@ from pipeline.cli import arguments
 from pipeline.cli.compose import compose
 from pipeline.errors import BadInput, BadSetting, format_one_line
 from pipeline.files import expand_home, write_content
-from pipeline.formatting import shorten
+from pipeline.formatting import format_count, shorten
 from pipeline.settings import addresses
 from pipeline.settings.command_line import Overrides
 from pipeline.settings.data import Data, OnError
@@ -151,7 +151,7 @@ def _print_summary(
     more = len(counts.predictions) - len(common)
     predicted = ", ".join(f"{shorten(label, 40)} {count:,}" for label, count in common)
     print(f"model       {name}")
-    predicted += f" and {more} more classes" if more > 0 else ""
+    predicted += f" and {format_count(more, 'more class')}" if more > 0 else ""
     if not common and counts.samples:
         predicted = f"{counts.low:.6g} to {counts.high:.6g}"
     print(f"predicted   {counts.samples:,}: {predicted}")
@@ -161,7 +161,7 @@ def _print_summary(
         print(f"accuracy    {counts.accuracy:.2%} of {counts.labelled:,} with a label")
     if counts.unknown:
         unknown = ", ".join(shorten(label, 40) for label in list(counts.unknown)[:3])
-        print(f"            {counts.unknown.total():,} labels are none that the model knows ({unknown})")
+        print(f"            {format_count(counts.unknown.total(), 'label')} unknown to the model ({unknown})")
     for finding in findings.to_tuple():
         print(f"            {format_one_line(str(finding))}")
     print(f"written to  {output} ({shown})")

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from pipeline.cli.console import Console
-from pipeline.formatting import format_number
+from pipeline.formatting import format_count, format_number
 from pipeline.profiling.load.first_answers import FirstAnswers
 from pipeline.profiling.load.open_loop import LoadLevel, find_best
 
@@ -71,8 +71,8 @@ def to_json(result: LoadResult) -> dict[str, Any]:
 def show_result(result: LoadResult, model: str, run_id: str) -> None:
     """Print what was found, for a person."""
     asked, first, best = result.asked, result.first, result.best
-    rows = "1 sample" if asked.rows == 1 else f"{asked.rows} samples"
-    processes = "1 process" if asked.workers == 1 else f"{asked.workers} processes"
+    rows = format_count(asked.rows, "sample")
+    processes = format_count(asked.workers, "process")
     print(f"model     {model}, {rows} a request, {processes}")
     print(f"load      {result.load_seconds:.2f} s until the server answered")
     print(f"cold      {first.cold_ms:.1f} ms for the first answer")

@@ -6,6 +6,7 @@ from rich.markup import escape
 
 from pipeline.cli.summary.rows import Rows
 from pipeline.errors import FulcrumError
+from pipeline.formatting import format_count
 from pipeline.measures import Cost
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def list_costs(cost: Cost) -> Rows:
         ("throughput", f"{cost.throughput[best]:,.0f} samples/s at batch {best}"),
         (
             "model",
-            f"{cost.parameters:,} parameters, {cost.model_bytes / 1e6:.2f} MB, {cost.flops:,} FLOPs a sample",
+            f"{format_count(cost.parameters, 'parameter')}, {cost.model_bytes / 1e6:.2f} MB, "
+            f"{cost.flops:,} FLOPs a sample",
         ),
     ]
 
@@ -64,7 +66,7 @@ def list_step(step: "MeasuredStep | FulcrumError") -> Rows:
     """Return what a training step takes, and how far that is from what the device can do."""
     if isinstance(step, FulcrumError):
         return [("training step", f"[dim]not measured: {escape(str(step))}[/]")]
-    samples = "1 sample" if step.batch == 1 else f"{step.batch:,} samples"
+    samples = format_count(step.batch, "sample")
     tried = f" [dim](measured: {step.tried})[/]" if step.tried else ""
     rows: Rows = [("training step", f"{1000 * step.seconds:.3g} ms for {samples}, {step.engine} loop{tried}")]
     roofline = step.roofline

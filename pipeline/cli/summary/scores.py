@@ -8,7 +8,7 @@ from rich.table import Table
 
 from pipeline.cli.console import Console
 from pipeline.cli.summary.rows import Rows
-from pipeline.formatting import shorten
+from pipeline.formatting import format_count, shorten
 from pipeline.settings.measuring import Claim
 from pipeline.settings.searching.measures import (
     ACCURACY_MEASURE,
@@ -71,9 +71,9 @@ def _inspection_rows(inspection: "Inspection | None") -> Rows:
 def _describe_worst(groups: "Subgroups") -> str:
     worst, form = groups.worst, _format_error if groups.is_error else "{:.2%}".format
     figure = "mean absolute error, " if groups.is_error else ""
-    interval = f"{form(worst.score.low)} to {form(worst.score.high)}, {worst.rows:,} rows"
+    interval = f"{form(worst.score.low)} to {form(worst.score.high)}, {format_count(worst.rows, 'row')}"
     return (
-        f"the worst of {len(groups.groups):,} groups is {escape(shorten(worst.name, 40))}: "
+        f"the worst of {format_count(len(groups.groups), 'group')} is {escape(shorten(worst.name, 40))}: "
         f"[bold]{form(worst.score.value)}[/] test ({figure}{interval}), all {form(groups.overall)}"
         f"{'' if worst.is_worse else '; may be chance'}"
     )

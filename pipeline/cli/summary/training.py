@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from pipeline.cli.summary.rows import Rows, format_seconds
-from pipeline.formatting import format_number
+from pipeline.formatting import format_count, format_number
 from pipeline.measures import Epoch, PowerDraw, Seconds
 from pipeline.settings.measuring import Price
 from pipeline.trial.reports import TEST
@@ -34,7 +34,8 @@ def list_training(trained: "Trained", seconds: Seconds, record: "RunRecorder") -
     return [
         (
             record.cost_metric,
-            f"[bold]{format_seconds(cost)}[/] for {trained.curve.last.number} epochs of training",
+            f"[bold]{format_seconds(cost)}[/] for {format_count(trained.curve.last.number, 'epoch')} of "
+            "training",
         ),
         ("", f"[dim]not in it: {excluded}[/]"),
         *list_prices(cost, trained.settings.price, trained.energy),
@@ -60,7 +61,9 @@ def list_loop(trained: "LoopTrained", price: Price, record: "RunRecorder") -> Ro
     curve, last, seconds = trained.curve, trained.curve.last, trained.seconds
     tested = "" if trained.test_accuracy is None else f", [bold]{trained.test_accuracy:.2%}[/] test"
     others = {name: value for name, value in trained.numbers[-1].items() if name != TEST}
-    cost = f"[bold]{format_seconds(last.device_seconds)}[/] for {_count_epochs(last.number)} of training"
+    cost = (
+        f"[bold]{format_seconds(last.device_seconds)}[/] for {format_count(last.number, 'epoch')} of training"
+    )
     left_out = f"[dim]not in it: {format_seconds(seconds.validate)} that were not to be counted[/]"
     return [
         ("accuracy", f"[bold]{last.validation_accuracy:.2%}[/]{tested}"),
@@ -71,10 +74,6 @@ def list_loop(trained: "LoopTrained", price: Price, record: "RunRecorder") -> Ro
         ("device", curve.device),
         *list_contention(curve.epochs),
     ]
-
-
-def _count_epochs(number: int) -> str:
-    return "1 epoch" if number == 1 else f"{number} epochs"
 
 
 def list_prices(device_seconds: float, price: Price, drawn: PowerDraw) -> Rows:
@@ -108,5 +107,9 @@ def list_contention(epochs: Sequence[Epoch]) -> Rows:
         f"{format_seconds(lost)} that others took are not in the cost" if lost else "the cost may be too high"
     )
     return [
-        ("contended", f"[yellow]others used the device in {contended} of {len(epochs)} epochs; {effect}[/]")
+        (
+            "contended",
+            f"[yellow]others used the device in {contended} of {format_count(len(epochs), 'epoch')}; "
+            f"{effect}[/]",
+        )
     ]

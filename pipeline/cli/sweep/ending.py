@@ -46,14 +46,15 @@ def show_where_stopped() -> Iterator[WatchedSweep]:
         is_stopped = signals.read_requested() is not None or isinstance(error, KeyboardInterrupt)
         if is_stopped and watched.sweep and watched.observer and not output.is_collected():
             with signals.hold_back():
-                _show_stopped(watched.sweep, watched.observer.link)
+                _show_stopped(watched.sweep, watched.observer)
         raise
 
 
-def _show_stopped(sweep: "Sweep", link: str) -> None:
-    print_frontier(sweep.results)
-    _print(f"stopped before its end; go on with: {sweep.spec.command_line.command_line('sweep')}")
-    print_link(link)
+def _show_stopped(sweep: "Sweep", observer: "StudyObserver") -> None:
+    print_frontier(sweep.results, may_confirm=not sweep.spec.search.confirm)
+    place = f"while {observer.phase}, its trials are all there" if observer.phase else "before its end"
+    _print(f"stopped {place}; go on with: {sweep.spec.command_line.command_line('sweep')}")
+    print_link(observer.link)
 
 
 def show_end(sweep: "Sweep", link: str) -> None:

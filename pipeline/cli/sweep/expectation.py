@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import FulcrumError
-from pipeline.formatting import format_duration
+from pipeline.formatting import format_count, format_duration
 from pipeline.settings import addresses
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def find_expectation(
 
 def _read_pace_alike(address: str, name: str, plan: "SweepPlan", device: str | None) -> Pace | None:
     """Read the pace of a study whose trials share the settings, on the device; None of any other."""
-    from pipeline.search.optuna_storage import ABOUT
+    from pipeline.search.storage.our_studies import ABOUT
     from pipeline.search.study_store import StudyStore
 
     try:
@@ -91,7 +91,7 @@ def read_pace(address: str, name: str) -> Pace:
 
 def _list_timed(rows: Iterable["FrozenTrial"]) -> list[tuple[float, float]]:
     """List the wall seconds and the device-seconds of the rows that have ended with an outcome."""
-    from pipeline.search.optuna_storage import OUTCOME
+    from pipeline.search.storage.our_studies import OUTCOME
 
     timed = []
     for row in rows:
@@ -123,7 +123,9 @@ def describe_expectation(pace: Pace, plan: "SweepPlan", resumed: Pace | None) ->
     duration = format_duration(trials * wall / parallel + after)
     later = f", {format_duration(after)} of them after the search" if after else ""
     is_own = resumed is not None and resumed.study == pace.study
-    source = f"{'its' if is_own else f'study {pace.study} with its'} {pace.trials} trials so far"
+    source = (
+        f"{'its' if is_own else f'study {pace.study} with its'} {format_count(pace.trials, 'trial')} so far"
+    )
     money = settings.price.format(seconds)
     return (
         f"expect: about {duration}{later}, and {format_duration(seconds)} of the device{money}, by {source}"

@@ -27,6 +27,7 @@ class StudyObserver:
         self, record: "StudyRecorder", screen: Screen, store: "StudyStore", device: str, page: "LivePage"
     ) -> None:
         self.record, self.page, self.link = record, page, ""
+        self.phase = ""  # that after the search which was begun last
         self._screen, self._store, self._device = screen, store, device
         self._unit: tuple[str, float] | None = None
 
@@ -74,6 +75,7 @@ class StudyObserver:
             self.link = self._plant(results)
 
     def begin_phase(self, name: str, total: int) -> None:
+        self.phase = name
         self._screen.begin_phase(name, total)
 
     def advance_phase(self) -> None:

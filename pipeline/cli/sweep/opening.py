@@ -123,8 +123,7 @@ def check_quickly(plan: plans.SweepPlan) -> str:
     task = samplers.SamplerTask(plan.space, search.seed, parallel, plan.epochs)
     samplers.make_sampler(search.sampler, task)
     address = search.storage or addresses.make_study_address()
-    if search.storage is not None:
-        optuna_storage.list_studies(address)
+    optuna_storage.check_storage(address)
     addresses.check_store()
     if warning := explain_network_file(address):
         print(f"warning: {warning}", file=sys.stderr)

@@ -13,6 +13,7 @@ from pipeline.cli.sweep import space as sweep_space
 from pipeline.cli.sweep.baselines import add_baseline, check_baseline, leave_out_baselines
 from pipeline.cli.sweep.dimensions import check_dimensions
 from pipeline.errors import BadSetting
+from pipeline.formatting import format_count
 from pipeline.search.space import (
     SearchSpace,
     add_epochs,
@@ -60,11 +61,11 @@ class SweepPlan:
         settings = self.command_line.settings
         search, price = settings.search, settings.price
         seconds = search.budget_device_seconds
-        total = [f"{search.most_trials} trials"] if search.is_capped else []
+        total = [format_count(search.most_trials, "trial")] if search.is_capped else []
         if seconds is not None:
-            total.append(f"{seconds:g} device-seconds{price.format(seconds, digits=3)}")
+            total.append(f"{format_count(seconds, 'device-second')}{price.format(seconds, digits=3)}")
         total += [f"{search.timeout:g} s by the wall clock"] if search.timeout else []
-        seeds = f"{search.confirm} new seed{'s' if search.confirm > 1 else ''}"
+        seeds = format_count(search.confirm, "new seed")
         after = f"train each point of the frontier with {seeds}" if search.confirm else "nothing is confirmed"
         return (
             f"search: {'  '.join(self.space.format_lines())}",

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from pipeline.formatting import format_duration
+from pipeline.formatting import format_count, format_duration
 from pipeline.search.ends.standstill import MODELS, PICTURES
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint
@@ -67,7 +67,9 @@ class SweepProgress:
     def describe(self) -> str:
         """Return one line: trials, device time and money of those planned, the phase, the time to go."""
         done, paid = self._count_done()
-        phrases = [f"{done}/{self._trials} trials" if self._trials else f"{done} trials"]
+        phrases = [
+            f"{done}/{format_count(self._trials, 'trial')}" if self._trials else format_count(done, "trial")
+        ]
         budget = f" of {format_duration(self._budget)}" if self._budget else ""
         money = self._price.format(paid) if self._price else ""
         phrases.append(f"{self._unit} time {format_duration(paid)}{budget}{money}")

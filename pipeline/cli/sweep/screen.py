@@ -12,7 +12,7 @@ from pipeline import output
 from pipeline.cli.console import Console
 from pipeline.cli.frontier.drawing import build_frontier_table, draw_sparkline
 from pipeline.cli.sweep.progress import SweepProgress
-from pipeline.formatting import format_duration, format_number, format_params
+from pipeline.formatting import format_device_seconds, format_duration, format_params
 from pipeline.measures import Epoch, Point
 from pipeline.search.results import Results
 from pipeline.settings.measuring import Price
@@ -106,7 +106,7 @@ class Screen:
     def show_lost(self, number: int, reason: str, device_seconds: float) -> None:
         """Show that a trial was given back, and what it had spent."""
         self._running.pop(number, None)
-        spent = f"{format_number(device_seconds)} device-seconds lost"
+        spent = f"{format_device_seconds(device_seconds)} lost"
         line = f"trial {number} given back ({reason}), {spent}"
         if self._live:
             self._console.print(line, markup=False)

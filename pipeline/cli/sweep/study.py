@@ -190,9 +190,13 @@ def _require_point(results: "Results") -> None:
         reason = last.reason or (chance if last.points else "it gave no reason")
         losses = f" ({results.describe_losses()})" if results.failed_seconds else ""
         raise NothingFound(
-            f"none of the {len(results.trials)} trials of study {results.study} came to a point{losses}, "
+            f"{_name_all(len(results.trials))} of study {results.study} came to a point{losses}, "
             f"the last one {last.state}: {reason}; repeat it with: {last.command}"
         )
+
+
+def _name_all(trials: int) -> str:
+    return "not the one trial" if trials == 1 else f"none of the {trials} trials"
 
 
 def _show(sweep: "Sweep", observer: StudyObserver) -> None:

@@ -31,6 +31,7 @@ from pipeline.data.quality.report import (
 from pipeline.data.quality.twins import find_twins, shrink_rows
 from pipeline.data.samples import pick_evenly, split_into_portions
 from pipeline.files import write_content
+from pipeline.formatting import format_count
 
 QUALITY_FILE = "quality.json"
 TRAIN, OTHERS = "train", ("validation", "test")
@@ -86,7 +87,7 @@ def check_quality(
 def _list_left_out(splits: Mapping[str, Split], rows: Mapping[str, np.ndarray]) -> Iterator[str]:
     for name, numbers in rows.items():
         if len(numbers) < len(splits[name]):
-            yield f"{len(splits[name]) - len(numbers):,} of {len(splits[name]):,} {name} rows"
+            yield f"{len(splits[name]) - len(numbers):,} of {format_count(len(splits[name]), f'{name} row')}"
 
 
 def _compare_split(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.formatting import shorten
+from pipeline.formatting import format_count, shorten
 
 BINS = 10
 """Of the training rows of a column of numbers, as many in each as equal values allow."""
@@ -221,4 +221,4 @@ def describe_drift(drifts: Iterable[ColumnDrift], limit: int = 5) -> str:
         return ""
     more = f" and {len(unlike) - limit} more" if len(unlike) > limit else ""
     named = ", ".join(map(str, unlike[:limit]))
-    return f"{len(unlike):,} of {len(all_columns):,} columns: {named}{more}"
+    return f"{len(unlike):,} of {format_count(len(all_columns), 'column')}: {named}{more}"

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.formatting import format_count
+
 FOLDS = 3
 NEIGHBOURS = 10
 MODELS, MODEL_OF_WORDS = "a linear model and the nearest rows", "naive Bayes"
@@ -64,7 +66,7 @@ class LabelSuspects:
     def __str__(self) -> str:
         first = self.suspects[0]
         return (
-            f"{self.count:,} of {self.rows:,} labels of the {self.split} split look wrong to "
+            f"{self.count:,} of {format_count(self.rows, 'label')} of the {self.split} split look wrong to "
             f"{self.model} ({first.location}: {first.label}, rather {first.suggested})"
         )
 

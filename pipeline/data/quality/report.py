@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.data.quality.drift import ColumnDrift, describe_drift
 from pipeline.data.quality.label_errors import LabelSuspects, Suspect
-from pipeline.formatting import format_percent, shorten
+from pipeline.formatting import format_count, format_percent, shorten
 
 MOST_EXAMPLES = 20
 RARE = 10
@@ -127,8 +127,8 @@ def describe_quality(report: QualityReport) -> Iterator[str]:
     if report.smallest and report.largest and report.largest[1] >= RARE * report.smallest[1]:
         (small, few), (large, many) = report.smallest, report.largest
         yield (
-            f"classes of very different size: {few:,} training rows of {shorten(small, 30)}, {many:,} of "
-            f"{shorten(large, 30)} (loss.class_weights=balanced)"
+            f"classes of very different size: {format_count(few, 'training row')} of {shorten(small, 30)}, "
+            f"{many:,} of {shorten(large, 30)} (loss.class_weights=balanced)"
         )
     for drift in report.drift:
         if text := describe_drift(drift.columns):
@@ -145,8 +145,13 @@ def describe_quality(report: QualityReport) -> Iterator[str]:
 def _describe_twins(twins: SplitTwins) -> str:
     example = twins.examples[0]
     labels = f", {twins.other_labels:,} of them with another label" if twins.other_labels else ""
-    share = "" if twins.rows == 0 else f" of {twins.rows:,}"
+    kind, alone = f"{twins.split} row", "repeats" if twins.count == 1 else "repeat"
+    rows = (
+        f"{twins.count:,} of {format_count(twins.rows, kind)}"
+        if twins.rows
+        else format_count(twins.count, kind)
+    )
     return (
-        f"{twins.count:,}{share} {twins.split} rows nearly repeat a training row{labels}, which flatters the "
+        f"{rows} nearly {alone} a training row{labels}, which flatters the "
         f"score ({shorten(example.location, 40)} and {shorten(example.train_location, 40)})"
     )

@@ -9,6 +9,7 @@ from pipeline.data.readers.loaded import MAX_CLASSES, LabelledSamples, LoadedDat
 from pipeline.data.readers.quantities import OFFER
 from pipeline.data.report import Findings
 from pipeline.errors import BadData
+from pipeline.formatting import format_count
 
 FEW_CLASSES = 20
 """More classes than this must have two rows on average, or the labels are quantities or numbers of rows."""
@@ -45,7 +46,9 @@ def number_classes(
     if len(values) > MAX_CLASSES or len(values) > max(FEW_CLASSES, rows / 2):
         raise BadData(
             f"{names[0]} must have at most {MAX_CLASSES} classes, and fewer than rows, got {len(values):,} "
-            f"different values in {rows:,} rows; {REMEDY}" + f", or {OFFER}" * (values.dtype.kind != "U")
+            f"different values in {format_count(rows, 'row')}; {REMEDY}"
+            + f", or {OFFER}"
+            * (values.dtype.kind != "U")
         )
     numbered = [
         LabelledSamples(samples.features, _renumber(part, values))

@@ -10,6 +10,7 @@ from pipeline.data.readers.quantities import OFFER, parse_quantity
 from pipeline.data.readers.split_names import find_split
 from pipeline.data.report import Findings
 from pipeline.errors import BadData
+from pipeline.formatting import format_count
 
 LONGEST_CELL = 65_536
 """Letters of a path or a label."""
@@ -110,7 +111,8 @@ def _refuse_quantities(path: Path, classes: tuple[str, ...], rows: int) -> None:
         return
     if rows < ROWS_OF_A_CLASS * len(classes) or any(number % 1 for number in numbers if number is not None):
         raise BadData(
-            f"{path} names {len(classes):,} different numbers as labels of {rows:,} files: {OFFER}; or cut "
+            f"{path} names {len(classes):,} different numbers as labels of {format_count(rows, 'file')}: "
+            f"{OFFER}; or cut "
             "them into classes"
         )
 

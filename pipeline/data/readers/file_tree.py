@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from pipeline.data.readers.split_names import find_split
 from pipeline.data.report import Findings
 from pipeline.errors import BadData, format_one_line
+from pipeline.formatting import format_count
 
 SYSTEM_NAMES = frozenset(
     {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "@eadir", "__pycache__"}
@@ -242,7 +243,7 @@ def _label_files(
     classes = tuple(sorted({name for name, _ in named["train"]}))
     if len(classes) < 2:
         flat = sum(not file.folders for file in by_split["train"])
-        got = f"{len(classes)}" + (f" and {flat} files outside of any" if flat else "")
+        got = f"{len(classes)}" + (f" and {format_count(flat, 'file')} outside of any" if flat else "")
         raise BadData(
             f"{root} must hold a folder for each of two classes or more, with {', '.join(suffixes[:4])} ..., "
             f"got {got}; put the files into one folder a class, {LIST_HINT}"

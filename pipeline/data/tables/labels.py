@@ -16,6 +16,7 @@ from pipeline.data.samples import Table
 from pipeline.data.tables import numbers
 from pipeline.data.tables.cells import CellTable
 from pipeline.errors import BadData
+from pipeline.formatting import format_count
 
 MANY = 20
 """Numbers with more different values than this may be a quantity."""
@@ -83,12 +84,14 @@ def _refuse_quantities(values: Any, rows: int, key: str, path: Path) -> None:
     are_whole = pc.all(pc.match_substring_regex(values, WHOLE)).as_py()
     if are_numbers and (not are_whole or rows < ROWS_OF_A_CLASS * len(values)):
         raise BadData(
-            f"column {key} of {path} has {len(values):,} different numbers in {rows:,} rows: {OFFER}; or cut "
+            f"column {key} of {path} has {len(values):,} different numbers in "
+            f"{format_count(rows, 'row')}: {OFFER}; or cut "
             "it into classes, or choose another column with data.label=..."
         )
     if rows < 2 * len(values):
         raise BadData(
-            f"column {key} of {path} must hold classes, got {len(values):,} different words in {rows:,} rows "
+            f"column {key} of {path} must hold classes, got {len(values):,} different words in "
+            f"{format_count(rows, 'row')} "
             f"(such as {values[0].as_py()[:40]!r}); choose another column with data.label=..."
         )
 

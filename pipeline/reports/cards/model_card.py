@@ -17,6 +17,7 @@ from pipeline.evaluation.evaluate import AnyEvaluation
 from pipeline.evaluation.intervals import Figure
 from pipeline.evaluation.quantities import QuantityEvaluation
 from pipeline.evaluation.subgroups import Subgroups
+from pipeline.formatting import format_count
 from pipeline.reports.cards.figures import CardFigure, list_figures
 from pipeline.reports.cards.markdown import (
     OPEN,
@@ -76,11 +77,11 @@ def _describe_model(facts: CardFacts) -> Iterator[str]:
     prepared = facts.prepared
     names = [clean(name, 40) for name in prepared.classes[:MOST_NAMES]]
     more = f" and {len(prepared.classes) - MOST_NAMES:,} more" if len(prepared.classes) > MOST_NAMES else ""
-    classes = f"one of {len(prepared.classes):,} classes: {', '.join(names)}{more}"
+    classes = f"one of {format_count(len(prepared.classes), 'class')}: {', '.join(names)}{more}"
     yield f"- Answers with {'a quantity' if prepared.target else classes}."
     yield f"- Is asked for {_describe_samples(prepared)}."
     if "profile/parameters" in facts.metrics:
-        yield f"- Has {facts.metrics['profile/parameters']:,.0f} parameters."
+        yield f"- Has {format_count(round(facts.metrics['profile/parameters']), 'parameter')}."
     for note in facts.notes:
         yield f"- {clean(note, 400)}"
     yield f"- Meant for: {OPEN}"
@@ -93,7 +94,10 @@ def _describe_samples(prepared: Prepared) -> str:
         case Columns(numeric=numeric, categorical=categorical, dates=dates):
             names = [clean(name, 30) for name in (*numeric, *dates, *categorical)]
             more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-            return f"rows of a table with {len(names):,} columns: {', '.join(names[:MOST_NAMES])}{more}"
+            return (
+                f"rows of a table with {format_count(len(names), 'column')}: "
+                f"{', '.join(names[:MOST_NAMES])}{more}"
+            )
         case LogMel(rate=rate, samples=samples):
             return f"sounds of {samples / rate:g} s at {rate:,} Hz"
         case None:
@@ -134,7 +138,10 @@ def _describe_figures(facts: CardFacts) -> Iterator[str]:
     if evaluation is None:
         yield "The model was not evaluated yet: `python -m pipeline evaluate trained=RUN_ID record=model`."
         return
-    yield f"Of {evaluation.test.samples:,} test rows, which chose nothing in training. Intervals are of 95 %."
+    yield (
+        f"Of {format_count(evaluation.test.samples, 'test row')}, which chose nothing in training. "
+        "Intervals are of 95 %."
+    )
     yield ""
     figures = list_figures(evaluation)
     yield from make_table(["figure", "value", "interval"], [_write_figure(figure) for figure in figures])
@@ -185,7 +192,7 @@ def _list_limits(facts: CardFacts) -> Iterator[str]:
     evaluation, prepared, quality = facts.evaluation, facts.prepared, facts.quality
     yield "The figures hold for data like those above. `predict` says where new data are unlike them."
     if len(prepared.test) < SMALL_TEST:
-        yield f"The test split has {len(prepared.test):,} rows only: mind the intervals."
+        yield f"The test split has {format_count(len(prepared.test), 'row')} only: mind the intervals."
     if any(twins.is_telling for twins in quality.twins):
         yield "Rows of the splits nearly repeat each other, so new data will have worse figures."
     if quality.telling:

@@ -8,6 +8,7 @@ what an error that is smaller by a twentieth, over a quarter of the range of cos
 
 from collections.abc import Sequence
 
+from pipeline.formatting import format_device_seconds
 from pipeline.frontier.dominance import select_frontier
 from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
@@ -51,8 +52,9 @@ def describe_standstill(results: Results, trials: int | None, seconds: float | N
         return None
     count = len(results.trials) - first
     paid = sum(trial.paid_seconds for trial in results.trials[first:])
+    last, have = ("the last trial", "has") if count == 1 else (f"the last {count} trials", "have")
     return (
-        f"the last {count} trials ({paid:.3g} device-seconds) have added {100 * gain:.2f} % to the "
+        f"{last} ({format_device_seconds(paid)}) {have} added {100 * gain:.2f} % to the "
         f"hypervolume of the frontier, less than {100 * MIN_GAIN:g} % (search.patience)"
     )
 

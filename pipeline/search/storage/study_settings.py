@@ -5,7 +5,13 @@ from typing import Any
 
 from pipeline.errors import BadSetting
 from pipeline.formatting import shorten
-from pipeline.search.optuna_storage import ABOUT, METRIC_NAMES, OBJECTIVE_NAMES, make_directions, name_metrics
+from pipeline.search.storage.our_studies import (
+    ABOUT,
+    METRIC_NAMES,
+    OBJECTIVE_NAMES,
+    make_directions,
+    name_metrics,
+)
 from pipeline.settings.searching.objectives import FIRST
 
 MAX_TEXT = 160

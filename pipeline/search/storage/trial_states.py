@@ -5,11 +5,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.search.optuna_storage import (
-    FURTHER,
-    OUTCOME,
-    is_our_row,
-)
+from pipeline.search.storage.our_studies import FURTHER, OUTCOME, is_our_row
 
 REQUEUES, SURPLUS, WORDS, TURN = "requeues", "surplus", "words", "turn"
 DEATHS, SPENT = "deaths", "spent_seconds"

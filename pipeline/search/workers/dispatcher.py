@@ -12,7 +12,8 @@ from pipeline.errors import FulcrumError
 from pipeline.measures import Point
 from pipeline.search.outcomes import CONFIRM, get_trial_name, make_failed_outcome, make_outcome
 from pipeline.search.results import Results
-from pipeline.search.study_store import ProposedTrial, StudyStore
+from pipeline.search.storage.study_table import ProposedTrial
+from pipeline.search.study_store import StudyStore
 from pipeline.search.sweep_spec import (
     EndedTrial,
     RunningTrial,

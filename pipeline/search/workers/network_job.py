@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import DataChanged, Diverged, FulcrumError
+from pipeline.formatting import format_count
 from pipeline.hardware.device import claim_device
 from pipeline.measures import Curve, Point
 from pipeline.models import keras_models
@@ -156,7 +157,7 @@ def _explain_too_large(parameters: int, limits: Limits) -> str:
     limit = limits.max_parameters
     if limit is None or parameters <= limit:
         return ""
-    return f"infeasible: {parameters:,} parameters, search.max_parameters={limit:,}"
+    return f"infeasible: {format_count(parameters, 'parameter')}, search.max_parameters={limit:,}"
 
 
 def _explain_too_slow(latency_ms: float | None, limits: Limits) -> str:

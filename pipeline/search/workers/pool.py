@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
 from pipeline.errors import FulcrumError
+from pipeline.formatting import format_count
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Curve, Epoch, Point
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
@@ -122,7 +123,7 @@ def catch_crash(events: Iterator[E]) -> Iterator[E | Crash]:
 
 def explain_late(seconds: float) -> str:
     """Explain why a job was ended that took longer than `seconds`."""
-    return f"it had not ended after {seconds:g} seconds (search.trial_timeout)"
+    return f"it had not ended after {format_count(seconds, 'second')} (search.trial_timeout)"
 
 
 def make_cut_outcome(

@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
 from pipeline.errors import BadRequest, format_one_line
-from pipeline.formatting import shorten
+from pipeline.formatting import format_count, shorten
 
 MODULE = "mlflow.pyfunc.scoring_server"
 JSON, CSV = "application/json", "text/csv"
@@ -123,7 +123,7 @@ def read_csv(text: str) -> dict[str, list[str]]:
     for number, row in enumerate(rows[1:], 1):
         if len(row) != len(names):
             raise BadRequest(
-                f"CSV must have {len(names)} cells in every row, as its header has, "
+                f"CSV must have {format_count(len(names), 'cell')} in every row, as its header has, "
                 f"got {len(row)} in row {number}"
             )
     if len(set(names)) != len(names):

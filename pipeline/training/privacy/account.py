@@ -18,6 +18,7 @@ from typing import Any
 from scipy.optimize import brentq  # type: ignore[import-untyped]
 
 from pipeline.errors import BadSetting
+from pipeline.formatting import format_count
 from pipeline.settings.privacy import DEFAULT_NOISE, Privacy
 from pipeline.settings.settings import Settings
 
@@ -49,7 +50,7 @@ class PrivacySpent:
     def describe(self) -> str:
         """Return it in a line."""
         return (
-            f"epsilon {self.epsilon:.3g} for delta {self.delta:g}: {self.steps:,} steps with "
+            f"epsilon {self.epsilon:.3g} for delta {self.delta:g}: {format_count(self.steps, 'step')} with "
             f"{self.chance:.2%} of the rows, noise {self.noise_multiplier:.4g}, clip norm {self.clip_norm:g}"
         )
 
@@ -127,7 +128,8 @@ def solve_noise(epsilon: float, chance: float, steps: int, delta: float) -> floa
         low, high = high, high * 2
         if high > MOST_NOISE:
             raise BadSetting(
-                f"privacy.epsilon must be more than {steps} steps spend under any noise, got {epsilon:g}; "
+                f"privacy.epsilon must be more than {format_count(steps, 'step')} can spend under any "
+                f"noise, got {epsilon:g}; "
                 "raise it, or set fewer train.epochs"
             )
 

@@ -14,7 +14,8 @@ from pipeline.cli import main
 from pipeline.cli.frontier.output import NOT_CONFIRMED
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.outcomes import CONFIRM
-from pipeline.search.study_store import ProposedTrial, StudyStore
+from pipeline.search.storage.study_table import ProposedTrial
+from pipeline.search.study_store import StudyStore
 from pipeline.search.trial_rows import VALIDATION
 
 Said = tuple[int, str, str]

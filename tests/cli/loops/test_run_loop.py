@@ -12,7 +12,7 @@ from pipeline.search.confirmation import PointTraining
 from pipeline.search.workers import user_job
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.search.workers.job_kinds import run_job
-from pipeline.tracking import publish_study
+from pipeline.tracking.registry import point_models
 from pipeline.tracking.serving.point_facts import PointFacts
 from pipeline.trial import user_code
 from tests.trial.test_user_loop import CALL, settings_of
@@ -72,7 +72,7 @@ def test_a_run_is_recorded_with_its_keys_its_numbers_its_model_and_a_card(
     settings = settings_of("modelling", "foreign=false")
     point = PointTraining(settings, tmp_path / "checkpoint.npz", under_shift=False)
     about = PointFacts("run --it", "99 % of three seeds", is_confirmed=True)
-    publish_study.log_loop_point(point, "study", run.info.run_id, "3 1", about)
+    point_models.log_loop_point(point, "study", run.info.run_id, "3 1", about)
     (version,) = store.search_model_versions("name = 'study'")
     card = read_card(f"{mlflow.artifacts.download_artifacts(version.source)}/model_card.md")
     assert "- 99 % of three seeds" in card

@@ -55,7 +55,7 @@ def test_a_table_is_answered_row_by_row_with_its_accuracy(
     assert [row["prediction"] for row in rows] == names
     right = np.mean([names[0] == "large", names[1] == "small"])
     assert f"accuracy    {right:.2%} of 2 with a label" in done.stdout
-    assert "1 labels are none that the model knows (giant)" in done.stdout
+    assert "1 label unknown to the model (giant)" in done.stdout
     assert "1 row left out: another number of cells (line 4)" in done.stdout
     assert "predicted   3:" in done.stdout
     done = predict(table, new, tmp_path / "out.jsonl", "data.on_error=stop")

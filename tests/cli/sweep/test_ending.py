@@ -11,6 +11,7 @@ import pytest
 from pipeline.cli.sweep import ending
 from pipeline.cli.sweep.plan import make_plan
 from pipeline.frontier_sampler.forecast import Outlook
+from pipeline.search.ends.standstill import CONFIRMING
 from pipeline.search.workers.job import Job
 from tests.support.sweeps import Pool, Scene
 
@@ -26,21 +27,25 @@ def interrupt_at(number: int) -> Callable[[Job], None]:
     return about_to
 
 
-def follow(made: Scene, run: Callable[[], object]) -> None:
+def follow(made: Scene, run: Callable[[], object], phase: str = "") -> None:
     with ending.show_where_stopped() as watched:
-        watched.follow(made.sweep, SimpleNamespace(link=LINK))  # type: ignore[arg-type]
+        watched.follow(made.sweep, SimpleNamespace(link=LINK, phase=phase))  # type: ignore[arg-type]
         run()
 
 
+@pytest.mark.parametrize(
+    ("phase", "place"),
+    [("", "before its end"), (CONFIRMING, f"while {CONFIRMING}, its trials are all there")],
+)
 def test_a_sweep_that_is_stopped_shows_its_frontier_and_how_to_go_on(
-    scene: Callable[..., Scene], capsys: pytest.CaptureFixture[str]
+    phase: str, place: str, scene: Callable[..., Scene], capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = scene("search.trials=5", "search.study=a b", pool=Pool(about_to=interrupt_at(3)))
     with pytest.raises(KeyboardInterrupt):
-        follow(made, made.sweep.run)
+        follow(made, made.sweep.run, phase)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{made.store.name}: 3 trials (3 complete)"
-    (on,) = (line for line in lines if line.startswith("stopped before its end; go on with: "))
+    (on,) = (line for line in lines if line.startswith(f"stopped {place}; go on with: "))
     words = shlex.split(on.partition("go on with: ")[2])
     assert words[:4] == ["python", "-m", "pipeline", "sweep"]
     assert {"search.trials=5", "search.study=a b"} <= set(words)
@@ -129,7 +134,7 @@ def test_a_search_ends_where_its_frontier_stands_still(scene: Callable[..., Scen
     made = scene("search.trials=8", "search.patience=1trials")
     made.sweep.run()
     assert len(made.pool.started) < 8
-    assert made.sweep.end.startswith("the last 1 trials (")
+    assert made.sweep.end.startswith("the last trial (")
     again = scene("search.trials=8", "search.patience=1trials")
     again.sweep.run()
     assert again.pool.started == []
@@ -144,7 +149,7 @@ def test_a_search_ends_where_its_frontier_stands_still(scene: Callable[..., Scen
     ("words", "end"),
     [
         (["search.trials=50"], "the space has no other trial"),
-        (["search.budget=1s"], "the budget of 1 device-seconds is spent"),
+        (["search.budget=1s"], "the budget of 1 device-second is spent"),
     ],
 )
 def test_every_end_has_its_reason(scene: Callable[..., Scene], words: list[str], end: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from pipeline.cli.sweep import expectation
 from pipeline.cli.sweep.expectation import Pace
 from pipeline.cli.sweep.plan import SweepPlan, make_plan
-from pipeline.search.optuna_storage import ABOUT
+from pipeline.search.storage.our_studies import ABOUT
 from pipeline.search.study_store import StudyStore
 from tests.support.sweeps import Pool, Scene
 

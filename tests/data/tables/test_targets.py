@@ -63,7 +63,7 @@ def test_rows_without_a_label_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cells", "line"),
     [
-        (["7.5"] * ROWS, "quantities must differ, got 7.5 in all .* training rows; choose another label"),
+        (["7.5"] * ROWS, "quantities must differ, got 7.5 in all of .* training rows; choose another label"),
         ([""] * ROWS, "the column y must hold numbers, got empty cells only; set data.label"),
         (
             ["low", "high", "mid"] * 20,

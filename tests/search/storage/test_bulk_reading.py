@@ -10,8 +10,8 @@ from optuna.storages import RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event
 
-from pipeline.search.optuna_storage import OUTCOME, OWNER
 from pipeline.search.storage.bulk_reading import MAX_IDS, BulkReadingStorage
+from pipeline.search.storage.our_studies import OUTCOME, OWNER
 
 SPACE = {
     "rate": FloatDistribution(1e-4, 1.0, log=True),

@@ -82,7 +82,7 @@ def _check_rows(path: Path, rows: int) -> None:
     """Raise BadData where a file of few bytes has so many rows that it is made to fill a machine."""
     if rows > max(MOST_ROWS, MOST_RATIO * path.stat().st_size):
         raise BadData(
-            f"{path} must have at most {MOST_RATIO} rows for each of its bytes, got {rows:,} rows; if you "
+            f"{path} must have at most {MOST_RATIO} rows for each of its bytes, got {rows:,}; if you "
             "trust it, write it again as Arrow or CSV"
         )
 

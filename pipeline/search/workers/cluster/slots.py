@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.errors import FulcrumError, format_one_line
+from pipeline.formatting import format_count
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.search.workers.cluster.slot import Slot, SlotReport, read_versions
 from pipeline.settings.measuring import Device, DeviceKind
@@ -180,13 +181,13 @@ class Slots:
 
     def _describe_wait(self) -> str:
         threads, slots, nodes = self.device.threads, len(self.slots), len(self._list_nodes())
-        cores = f"{threads} core{'s' * (threads > 1)}"
+        cores = format_count(threads, "core")
         gpus = f"{self._count_gpus():g} GPU{'s' * (self.device.count > 1)}"
         need = f"{gpus} and {cores}" if self.device.kind is DeviceKind.gpu else cores
-        of = f"{nodes} node{'s' * (nodes != 1)}"
+        of = format_count(nodes, "node")
         if not slots:
             return f"waiting for a node with {need}: the cluster has none yet among its {of}"
-        return f"waiting for the first of {slots} slot{'s' * (slots > 1)} ({need} each) on a cluster of {of}"
+        return f"waiting for the first of {format_count(slots, 'slot')} ({need} each) on a cluster of {of}"
 
     # ---- what comes back --------------------------------------------------------------------------------
 
@@ -220,7 +221,7 @@ class Slots:
         if not self.ready:
             raise FulcrumError(text)
         self.limit, self._failed_starts = len(self.slots), 0
-        self.say(f"no more than {len(self.slots)} slots are started from here on: {text}")
+        self.say(f"no more than {format_count(len(self.slots), 'slot')} will be started from here on: {text}")
 
     def _find_misfit(self, report: SlotReport) -> str:
         """Return why a slot cannot be one of this study; "" where it can."""
@@ -244,7 +245,7 @@ class Slots:
         if not ready or self.claimed is None:
             return
         nodes = len({slot.report.node for slot in ready if slot.report})
-        text = f"{len(ready)} slot{'s' * (len(ready) > 1)} on {nodes} node{'s' * (nodes > 1)}"
+        text = f"{format_count(len(ready), 'slot')} on {format_count(nodes, 'node')}"
         line = f"{text}: {self.claimed.name}{' each' * (len(ready) > 1)}"
         if line == self._last_line:
             return

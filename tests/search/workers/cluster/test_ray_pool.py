@@ -196,7 +196,7 @@ def test_a_node_that_cannot_start_slots_does_not_stop_those_that_train() -> None
     assert cluster.pool.count_free() == 1
     cluster.ray.joining = [Node("b", fails=fake_ray.ActorDiedError("no room"))]
     assert {cluster.pool.count_free() for _ in range(12)} == {1}
-    assert cluster.said[-1].startswith("no more than 1 slots are started from here on: 5 slots in a row")
+    assert cluster.said[-1].startswith("no more than 1 slot will be started from here on: 5 slots in a row")
     assert len(cluster.ray.actors) == 1 + 5
 
 

@@ -1,0 +1,156 @@
+"""The rows of one study: read at the price of what is new, added whole, and ended."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from pipeline.search.storage.held_trials import TrialEnd, end_trial
+from pipeline.search.storage.our_studies import ONCE, OUTCOME, explain_foreign
+from pipeline.search.storage.study_rows import MISSING, StudyRows
+from pipeline.search.storage.trial_states import REQUEUES, SPENT, SURPLUS, is_trial
+from pipeline.settings.search import TASK_QUEUE_SUFFIX
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedTrial:
+    """A trial that a sampler chose: values by dimension, and what the sampler wants to remember of it.
+
+    `position`: its number in the copy of the study that the sampler knows.
+    """
+
+    params: Mapping[str, Any]
+    distributions: Mapping[str, BaseDistribution]
+    system_attrs: Mapping[str, Any]
+    position: int = -1
+
+
+class StudyTable:
+    """The rows of one study in a storage that is open."""
+
+    def __init__(self, storage: Any, name: str, study_id: int) -> None:
+        """Read nothing yet. `storage`: as `open_storage` gives it; `study_id`: MISSING for no study."""
+        self._storage, self.name, self._id = storage, name, study_id
+        self._cache = StudyRows(storage, study_id, is_trial)
+
+    def read_attrs(self) -> dict[str, Any]:
+        """Return what is written down about the study itself."""
+        attrs: dict[str, Any] = self._storage.get_study_user_attrs(self._id)
+        return attrs
+
+    def write_attr(self, key: str, value: Any) -> None:
+        """Write down a value about the study itself."""
+        self._storage.set_study_user_attr(self._id, key, value)
+
+    def list_run_ids(self) -> list[str]:
+        """List the runs of the trials that have ended, in their order."""
+        outcomes = [row.user_attrs.get(OUTCOME) or {} for row in self.trials()]
+        return [outcome["run_id"] for outcome in outcomes if outcome.get("run_id")]
+
+    def discard_if_empty(self) -> None:
+        """Delete the study again where nothing was ever begun in it."""
+        if not self._rows():
+            self._storage.delete_study(self._id)
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return all trials in the order in which they were begun.
+
+        Without those left over from a race, and those that another program has put into the study.
+        """
+        return self._cache.list_wanted()
+
+    def count_begun(self) -> int:
+        """Count the trials that there are or will be; an interrupted one and its next try are one."""
+        return sum(REQUEUES not in row.user_attrs for row in self.trials())
+
+    def _rows(self) -> list[FrozenTrial]:
+        return self._cache.list_all()
+
+    # ---- rows -------------------------------------------------------------------------------------------
+
+    def _create_row(
+        self, state: TrialState, proposal: ProposedTrial, attrs: Mapping[str, Any]
+    ) -> FrozenTrial:
+        """Add a row and return it; a running one has its first heartbeat."""
+        return self._create_rows(state, [(proposal, attrs)])[0]
+
+    def _create_rows(
+        self, state: TrialState, proposals: Sequence[tuple[ProposedTrial, Mapping[str, Any]]]
+    ) -> list[FrozenTrial]:
+        templates = [
+            create_trial(
+                state=state,
+                params=dict(proposal.params),
+                distributions=dict(proposal.distributions),
+                system_attrs=dict(proposal.system_attrs),
+                user_attrs=dict(attrs),
+            )
+            for proposal, attrs in proposals
+        ]
+        rows: list[FrozenTrial] = self._storage._backend.create_new_trials(self._id, templates)
+        return rows
+
+    def _is_surplus(self, row: FrozenTrial, limit: int | None) -> bool:
+        """Return whether `limit` trials had begun before this one."""
+        if limit is None:
+            return False
+        begun_before = sum(
+            trial.number < row.number and REQUEUES not in trial.user_attrs for trial in self.trials()
+        )
+        return REQUEUES not in row.user_attrs and begun_before >= limit
+
+    def _is_duplicate(self, row: FrozenTrial) -> bool:
+        once = row.user_attrs.get(ONCE)
+        return once is not None and any(
+            earlier.number < row.number and earlier.user_attrs.get(ONCE) == once for earlier in self._rows()
+        )
+
+    def _fail(self, row: FrozenTrial, surplus: bool = False, spent_seconds: float | None = None) -> bool:
+        """End a trial without an outcome; False where another process was faster."""
+        attrs: dict[str, Any] = {SURPLUS: True} if surplus else {}
+        if spent_seconds is not None:
+            attrs[SPENT] = round(spent_seconds, 6)
+        end = TrialEnd(TrialState.FAIL, (), attrs, before=row.state)
+        return not row.state.is_finished() and end_trial(self._storage, row._trial_id, end)
+
+    def _id_of(self, number: int) -> int:
+        trial_id: int = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        return trial_id
+
+
+def create_study(storage: Any, name: str, directions: Sequence[StudyDirection]) -> int:
+    """Create a study unless it is there, and return its id."""
+    optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+    return int(storage.get_study_id_from_name(name))
+
+
+def find_foreign(storage: Any, name: str) -> str | None:
+    """Explain why the study, or that of the tasks which follow it, is none of ours; None where both are."""
+    if reason := _explain_foreign(storage, name):
+        return f"is no study of ours in search.storage ({reason})"
+    queue = name + TASK_QUEUE_SUFFIX
+    if reason := _explain_foreign(storage, queue):
+        return f"needs {queue!r} for itself, which is no study of ours in search.storage ({reason})"
+    return None
+
+
+def _explain_foreign(storage: Any, name: str) -> str | None:
+    study_id = find_study(storage, name)
+    return None if study_id == MISSING else explain_foreign(storage, study_id)
+
+
+def find_our_study(storage: Any, name: str) -> int:
+    """Find a study that is one of ours; MISSING where there is none."""
+    return MISSING if _explain_foreign(storage, name) else find_study(storage, name)
+
+
+def find_study(storage: Any, name: str) -> int:
+    """Find a study, whose ever it is; MISSING where there is none."""
+    try:
+        return int(storage.get_study_id_from_name(name))
+    except KeyError:
+        return MISSING

@@ -1,0 +1,242 @@
+"""The models of a study's frontier: kept in the runs of its trials, registered as versions under its name."""
+
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from pipeline import signals
+from pipeline.errors import FulcrumError, read_first_line
+from pipeline.reports import study_markdown
+from pipeline.search.confirmation import plan_point, train_point
+from pipeline.search.ends.standstill import MODELS
+from pipeline.search.study_trial import FrontierPoint
+from pipeline.settings.searching.objectives import FURTHER
+from pipeline.settings.training import UserLoop
+from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking.metrics.cost import list_spent
+from pipeline.tracking.registry import names
+from pipeline.tracking.registry.point_models import MEMBER, log_loop_point, log_point
+from pipeline.tracking.serving.point_facts import PointFacts
+
+if TYPE_CHECKING:
+    from pipeline.search.results import Results
+    from pipeline.search.sweep import Sweep
+    from pipeline.tracking.study_recorder import StudyRecorder
+
+OUR_TAGS = {MEMBER, "validation_accuracy", "device_seconds", "seeds", "test_accuracy", *FURTHER}
+
+
+def register_models(task: "Sweep", record: "StudyRecorder") -> None:
+    """Register the models of the frontier as versions of the study's model; each lies in its trial's run.
+
+    Aliases `cheapest`, `knee` (where the frontier bends) and `best` name some of them, and `least_NAME` the
+    one with the least of each further objective; each version says what the test split says of it. A trial
+    that gave several points keeps the model of the dearest of them, and those that an alias names. Models
+    that an earlier start of the study registered and that left the frontier since are unregistered.
+    """
+    if names.is_prompt(record.client, record.study):
+        print(f"no model of the frontier is kept: {names.describe_prompt(record.study)}", file=sys.stderr)
+        return
+    results = task.results
+    versions = dict[tuple[int, int], str]()
+    registered = _read_registered(record)
+    members = choose_members(results)
+    if new := [member for member in members if member.name not in registered]:
+        task.observer.begin_phase(MODELS, len(new))
+    for member in members:
+        with _unless_deleted(record):
+            version: str | None = registered.pop(member.name, "")
+            if not version:
+                version = _register(task, record, member)
+                task.observer.advance_phase()
+            if version is not None:
+                _describe_version(record, version, member)
+                versions[member.key] = version
+    aliases = choose_aliases(results)
+    for alias, named in aliases.items():
+        with _unless_deleted(record):
+            _set_alias(record, alias, versions.get(named.key) if named else None)
+    for version in registered.values():  # last: what is served by an alias is there at every moment
+        with _unless_deleted(record):
+            _unregister(record, version, aliases.keys())
+
+
+@contextmanager
+def _unless_deleted(record: "StudyRecorder") -> Iterator[None]:
+    """Leave out what a person deletes at this very moment, and say so; any other failure is raised."""
+    try:
+        yield
+    except MlflowException as error:
+        restored = mlflow_store.restore_deleted(record.client, record.experiment_id)
+        if not restored and error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        line = read_first_line(error).rstrip(".")
+        print(
+            f"{line}: deleted meanwhile; it is made again once the study has a further trial", file=sys.stderr
+        )
+
+
+def _set_alias(record: "StudyRecorder", alias: str, version: str | None) -> None:
+    """Let an alias name a version, or none, unless a person has given it to a version of their own."""
+    if _is_foreign_alias(record, alias):
+        print(f"alias {alias} of model {record.study} is on another's version: it stays", file=sys.stderr)
+    elif version is not None:
+        record.client.set_registered_model_alias(record.study, alias, version)
+    else:
+        _delete_alias(record, alias)
+
+
+def _unregister(record: "StudyRecorder", version: str, ours: Collection[str]) -> None:
+    """Delete a version that left the frontier, unless a person has made it their own by an alias or a tag."""
+    aliases = [
+        alias
+        for alias, named in record.client.get_registered_model(record.study).aliases.items()
+        if str(named) == version and alias not in ours
+    ]
+    tags = sorted(record.client.get_model_version(record.study, version).tags.keys() - OUR_TAGS)
+    if aliases or tags:
+        text = ", ".join([*(f"alias {alias}" for alias in aliases), *(f"tag {tag}" for tag in tags)])
+        name = f"version {version} of model {record.study}"
+        print(f"{name} left the frontier; it stays for its {text}", file=sys.stderr)
+    else:
+        record.client.delete_model_version(record.study, version)
+
+
+def _is_foreign_alias(record: "StudyRecorder", alias: str) -> bool:
+    """Return whether a person has given an alias of this name to a version that is none of ours."""
+    versions = _search_versions(record)
+    aliases = record.client.get_registered_model(record.study).aliases if versions else {}
+    ours = {str(version.version) for version in versions if version.tags.get(MEMBER)}
+    return alias in aliases and str(aliases[alias]) not in ours
+
+
+def choose_aliases(results: "Results") -> dict[str, FrontierPoint | None]:
+    """Choose the point that each alias names, by the mean over all seeds; None where there is none."""
+    least = {f"least_{kind.name}": results.find_least(kind) for kind in results.further}
+    return {"cheapest": results.cheapest, "knee": results.knee, "best": results.best, **least}
+
+
+def choose_members(results: "Results") -> list[FrontierPoint]:
+    """Choose the points whose models are kept: the dearest of each trial, and those that an alias names."""
+    members = results.frontier
+    last = {member.trial.number: member.key for member in members}
+    keys = {member.key for member in choose_aliases(results).values() if member} | set(last.values())
+    return [member for member in members if member.key in keys]
+
+
+def _delete_alias(record: "StudyRecorder", alias: str) -> None:
+    """Take an alias from the version of a member that an earlier start gave it to."""
+    versions = [version for version in _search_versions(record) if version.tags.get(MEMBER)]
+    aliases = record.client.get_registered_model(record.study).aliases if versions else {}
+    if str(aliases.get(alias)) in {str(version.version) for version in versions}:
+        record.client.delete_registered_model_alias(record.study, alias)
+
+
+def _find_run(record: "StudyRecorder", member: FrontierPoint) -> str | None:
+    """Find the run for the model of a point: the trial's, or where somebody has deleted it the study's."""
+    trial = member.trial
+    if trial.run_id and not mlflow_runs.is_deleted(record.client, trial.run_id):
+        return trial.run_id
+    is_gone = mlflow_runs.is_deleted(record.client, record.run_id)
+    place = "nothing has its model until the next start" if is_gone else "the study's run has its model"
+    print(f"the MLflow run of trial {trial.number} was deleted: {place}", file=sys.stderr)
+    return None if is_gone else record.run_id
+
+
+def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> str | None:
+    """Train the point again, register its model and return the version; None where that was not possible."""
+    run_id = _find_run(record, member)
+    if run_id is None:
+        return None
+    name, is_new = member.name, not names.is_taken(record.client, record.study)
+    _delete_left_over(record, run_id, name)
+    try:
+        return _log_member(task, record, member, run_id)
+    except BaseException as error:
+        with signals.hold_back():
+            if not isinstance(error, Exception):  # a signal: its worker may be at it
+                task.close()
+            _remove_half(record, run_id, name, is_new)
+        if not isinstance(error, FulcrumError):
+            raise
+        print(
+            f"trial {member.trial.number}, epoch {member.epoch}: no model is kept: {error}", file=sys.stderr
+        )
+        return None
+
+
+def _log_member(task: "Sweep", record: "StudyRecorder", member: FrontierPoint, run_id: str) -> str | None:
+    point = plan_point(task, member)
+    about = PointFacts(member.command, study_markdown.describe_point(member), member.confirmation is not None)
+    if isinstance(point.settings.trial, UserLoop):
+        return task.dispatcher.call(log_loop_point, point, record.study, run_id, member.name, about)
+    trained = task.dispatcher.call(train_point, point)
+    about = replace(about, spent=list_spent(trained.last, record.cost_metric, point.settings.price))
+    weights = trained.weights
+    return task.dispatcher.call_here(log_point, point, weights, record.study, run_id, member.name, about)
+
+
+def _remove_half(record: "StudyRecorder", run_id: str, name: str, is_new: bool) -> None:
+    """Remove what was begun of a model, unless its version is there, which comes last and is whole.
+
+    `is_new`: the registered model was not there before; without a version it goes, too.
+    """
+    with suppress(MlflowException):  # the store may be what has failed; the next start looks again
+        if name in _read_registered(record):
+            return
+        _delete_left_over(record, run_id, name)
+        if is_new and names.is_taken(record.client, record.study) and not _search_versions(record):
+            record.client.delete_registered_model(record.study)
+
+
+def _delete_left_over(record: "StudyRecorder", run_id: str, name: str) -> None:
+    """Delete the models of a point that a killed start has logged into the run and not registered."""
+    client, of_run = record.client, f"source_run_id = {mlflow_runs.quote(run_id)}"
+    for model in client.search_logged_models([record.experiment_id], of_run):
+        if model.tags.get(MEMBER) == name:
+            client.delete_logged_model(model.model_id)
+
+
+def _describe_version(record: "StudyRecorder", version: str, member: FrontierPoint) -> None:
+    """Say of a version what its point was chosen by and what the test split says; a person's text stays."""
+    client, text = record.client, f"{study_markdown.describe_point(member)}: {member.command}"
+    recorded = client.get_model_version(record.study, version)
+    is_ours = not recorded.description or recorded.description.endswith(f": {member.command}")
+    if is_ours and recorded.description != text:
+        client.update_model_version(record.study, version, text)
+    for name, value in _list_figures(member).items():
+        if recorded.tags.get(name) != value:
+            client.set_model_version_tag(record.study, version, name, value)
+
+
+def _list_figures(member: FrontierPoint) -> dict[str, str]:
+    """Return the figures of a point as tags of its version; those of the test split once it was read."""
+    estimate, new = member.estimate, member.confirmation
+    figures = {
+        "validation_accuracy": f"{estimate.accuracy:.4f}",
+        "device_seconds": f"{estimate.device_seconds:.4g}",
+        "seeds": str(estimate.seeds),
+    }
+    pairs = zip(member.kinds, estimate.further, strict=True)
+    figures |= {kind.name: f"{kind.to_value(cost):.4g}" for kind, cost in pairs}
+    tested = new.test_accuracy if new else None
+    return figures | ({} if tested is None else {"test_accuracy": f"{tested:.4f}"})
+
+
+def _read_registered(record: "StudyRecorder") -> dict[str, str]:
+    """Return the versions by point, of an earlier start of this study."""
+    return {
+        version.tags[MEMBER]: str(version.version)
+        for version in _search_versions(record)
+        if version.tags.get(MEMBER)
+    }
+
+
+def _search_versions(record: "StudyRecorder") -> list[ModelVersion]:
+    condition = f"name = {mlflow_runs.quote(record.study)}"
+    return list(record.client.search_model_versions(condition))

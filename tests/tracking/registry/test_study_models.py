@@ -1,0 +1,65 @@
+"""The models of a study: nothing of one that was begun is left, and what is whole is kept."""
+
+from types import SimpleNamespace
+from typing import cast
+
+import mlflow
+import pytest
+
+from pipeline.search.sweep import Sweep
+from pipeline.tracking.registry import names, study_models
+from pipeline.tracking.registry.point_models import MEMBER
+from pipeline.tracking.study_recorder import StudyRecorder
+
+STUDY = "a study with models"
+
+
+@pytest.fixture
+def record(client: mlflow.MlflowClient, experiment: str) -> StudyRecorder:
+    run_id = client.create_run(experiment).info.run_id
+    made = SimpleNamespace(client=client, experiment_id=experiment, study=STUDY, run_id=run_id)
+    return cast(StudyRecorder, made)
+
+
+def log(record: StudyRecorder, name: str) -> str:
+    tags = {MEMBER: name}
+    model = record.client.create_logged_model(record.experiment_id, source_run_id=record.run_id, tags=tags)
+    return str(model.model_id)
+
+
+def list_logged(record: StudyRecorder) -> list[str]:
+    return [model.model_id for model in record.client.search_logged_models([record.experiment_id])]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_model_that_was_begun_is_removed(is_new: bool, record: StudyRecorder) -> None:
+    """Another tool may have made a registered model of this name, which has no version yet: it stays."""
+    record.client.create_registered_model(STUDY)
+    other, _ = log(record, "2 1"), log(record, "0 1")
+    study_models._remove_half(record, record.run_id, "0 1", is_new)
+    assert list_logged(record) == [other]
+    assert names.is_taken(record.client, STUDY) is not is_new
+    study_models._remove_half(record, record.run_id, "0 1", is_new)
+    if not is_new:
+        record.client.delete_registered_model(STUDY)
+
+
+def test_a_model_whose_version_is_there_is_kept(record: StudyRecorder) -> None:
+    record.client.create_registered_model(STUDY)
+    model_id = log(record, "0 1")
+    record.client.create_model_version(STUDY, "models:/x", record.run_id, tags={MEMBER: "0 1"})
+    study_models._remove_half(record, record.run_id, "0 1", is_new=True)
+    assert list_logged(record) == [model_id]
+    assert study_models._read_registered(record) == {"0 1": "1"}
+    record.client.delete_registered_model(STUDY)
+
+
+def test_a_prompt_that_came_later_gets_no_version(
+    record: StudyRecorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record.client.create_registered_model(STUDY, tags={"mlflow.prompt.is_prompt": "true"})
+    study_models.register_models(cast(Sweep, None), record)
+    assert capsys.readouterr().err == (
+        f"no model of the frontier is kept: {STUDY} is a prompt in MLflow's registry, where models and "
+        "prompts share their names\n"
+    )
