@@ -10,6 +10,7 @@ from pipeline.search.sweep import Sweep
 from pipeline.tracking.registry import names, study_models
 from pipeline.tracking.registry.point_models import MEMBER
 from pipeline.tracking.study_recorder import StudyRecorder
+from tests.tracking.registry.test_names import make_prompt
 
 STUDY = "a study with models"
 
@@ -47,7 +48,7 @@ def test_a_model_that_was_begun_is_removed(is_new: bool, record: StudyRecorder) 
 def test_a_model_whose_version_is_there_is_kept(record: StudyRecorder) -> None:
     record.client.create_registered_model(STUDY)
     model_id = log(record, "0 1")
-    record.client.create_model_version(STUDY, "models:/x", record.run_id, tags={MEMBER: "0 1"})
+    record.client.create_model_version(STUDY, f"models:/{model_id}", record.run_id, tags={MEMBER: "0 1"})
     study_models._remove_half(record, record.run_id, "0 1", is_new=True)
     assert list_logged(record) == [model_id]
     assert study_models._read_registered(record) == {"0 1": "1"}
@@ -57,9 +58,10 @@ def test_a_model_whose_version_is_there_is_kept(record: StudyRecorder) -> None:
 def test_a_prompt_that_came_later_gets_no_version(
     record: StudyRecorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record.client.create_registered_model(STUDY, tags={"mlflow.prompt.is_prompt": "true"})
+    record.study = "a prompt of a later time"
+    make_prompt(record.client, record.study)
     study_models.register_models(cast(Sweep, None), record)
     assert capsys.readouterr().err == (
-        f"no model of the frontier is kept: {STUDY} is a prompt in MLflow's registry, where models and "
+        f"no model of the frontier is kept: {record.study} is a prompt in MLflow's registry, where models and "
         "prompts share their names\n"
     )
