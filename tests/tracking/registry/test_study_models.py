@@ -62,6 +62,6 @@ def test_a_prompt_that_came_later_gets_no_version(
     make_prompt(record.client, record.study)
     study_models.register_models(cast(Sweep, None), record)
     assert capsys.readouterr().err == (
-        f"no model of the frontier is kept: {record.study} is a prompt in MLflow's registry, where models and "
-        "prompts share their names\n"
+        f"no model of the frontier is kept: {record.study} is a prompt in MLflow's registry, where models "
+        "and prompts share their names\n"
     )
