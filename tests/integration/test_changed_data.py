@@ -133,15 +133,15 @@ def test_a_table_that_changes_between_two_trials_stops_the_search(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that took the place of another one reads the file anew."""
-    before, end = table.read_bytes(), StudyStore.finish
+    before, end = table.read_bytes(), StudyStore.finish_all
 
-    def end_and_change(self: StudyStore, number: int, outcome: dict[str, object]) -> bool:
+    def end_and_change(self: StudyStore, outcomes: dict[int, dict[str, object]]) -> set[int]:
         write_table(table, -1)
         forget_prepared()
-        return end(self, number, outcome)
+        return end(self, outcomes)
 
     with monkeypatch.context() as patch:
-        patch.setattr(StudyStore, "finish", end_and_change)
+        patch.setattr(StudyStore, "finish_all", end_and_change)
         code, _, err = sweep(table)
     assert (code, err.count("\n")) == (1, 1)
     assert err.startswith("error: the data was changed while the search ran: it had ")
