@@ -114,7 +114,8 @@ function drawPairs() {
 /** Draw a chart; its shapes are hidden from who cannot see them, its name and the buttons are not. */
 function plot(place, traces, layout, config) {
   const hide = () => {
-    for (const shape of place.querySelectorAll("svg, canvas")) shape.setAttribute("aria-hidden", "true");
+    const shapes = [...place.querySelectorAll("svg, canvas"), ...document.querySelectorAll("#js-plotly-tester")];
+    for (const shape of shapes) shape.setAttribute("aria-hidden", "true");
   };
   return Plotly.react(place, traces, paintLayout(layout), config).then(() => {
     hide();
