@@ -135,13 +135,6 @@ class Search:
                 raise BadSetting(f"search.{name} must be {rule}, got {value}{meant}")
             require(value is None or read_budget(value) is not None, f"search.{name}", rule, value)
         budget = self.total
-        twice = budget.seconds or budget.money
-        require(
-            not (twice and self.budget_device_seconds is not None),
-            "search.budget_device_seconds",
-            f"null with search.budget={self.budget}",
-            self.budget_device_seconds,
-        )
         valid = budget.trials is None or budget.trials <= MOST_TRIALS
         require(valid, "search.budget", f"at most {MOST_TRIALS} trials", self.budget)
 

@@ -117,7 +117,11 @@ class Settings:
                     f"search.{name} must be {priced}, got {getattr(self.search, name)}; "
                     "choose the price of the device, such as price=a100 or price.per_hour=2"
                 )
-        self.search.budget_device_seconds = self.search.count_seconds(price.per_hour)
+        seconds, typed = self.search.count_seconds(price.per_hour), self.search.budget_device_seconds
+        # A copy of settings that were priced before has the seconds already.
+        rule = f"null with search.budget={self.search.budget}"
+        require(typed in (None, seconds), "search.budget_device_seconds", rule, typed)
+        self.search.budget_device_seconds = seconds
 
     @property
     def fair_midway(self) -> bool:

@@ -1,6 +1,7 @@
 """Searches and pruning."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -133,6 +134,13 @@ def test_a_budget_is_said_in_device_seconds_and_trials(
     search = compose(words).settings.search
     assert (search.budget_device_seconds, search.most_trials) == (seconds, trials)
     assert search.is_capped is (trials < 1_000_000)
+
+
+def test_a_copy_of_the_settings_keeps_the_budget() -> None:
+    for words in (["search.budget=2min"], ["search.budget=1usd", "price.per_hour=36"]):
+        settings = compose(words).settings
+        copied = replace(settings, search=replace(settings.search, enqueue=[]))
+        assert copied.search.budget_device_seconds == settings.search.budget_device_seconds in (100, 120)
 
 
 @pytest.mark.parametrize(
