@@ -36,6 +36,7 @@ def follow(made: Scene, run: Callable[[], object], phase: str = "") -> None:
 @pytest.mark.parametrize(
     ("phase", "place"),
     [("", "before its end"), (CONFIRMING, f"while {CONFIRMING}, its trials are all there")],
+    ids=["searching", "confirming"],  # the study is called after its test
 )
 def test_a_sweep_that_is_stopped_shows_its_frontier_and_how_to_go_on(
     phase: str, place: str, scene: Callable[..., Scene], capsys: pytest.CaptureFixture[str]
