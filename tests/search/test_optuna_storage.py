@@ -149,6 +149,7 @@ def test_a_host_that_does_not_answer_is_told_after_seconds(
         if error is not None:
             raise error
         ended.wait()
+        raise TimeoutError
 
     monkeypatch.setattr(addresses, "REACH_SECONDS", 0.0)
     monkeypatch.setattr("socket.create_connection", connect)
