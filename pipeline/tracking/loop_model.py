@@ -16,7 +16,7 @@ import mlflow
 from pipeline.errors import FulcrumError, format_one_line
 from pipeline.formatting import shorten
 from pipeline.reports.cards.markdown import CARD_FILE
-from pipeline.tracking.model_artifact import hide_registry_messages
+from pipeline.tracking.model_artifact import begin_model, hide_registry_messages
 
 MAX_TEXT = 200
 
@@ -136,6 +136,7 @@ def log_loop_model(
                 name="model",
                 flavor=_WithCard(import_module(flavour.flavour), card),
                 run_id=run_id,
+                model_id=begin_model(run_id, tags),
                 registered_model_name=register,
                 tags=dict(tags or {}),
                 **keywords,

@@ -51,6 +51,7 @@ def log_model(
             flavor_name="keras",
             model=model,
             run_id=run_id,
+            model_id=begin_model(run_id, tags),
             description=description,
             card=card,
             example=flavor.make_example(prepared, description),
@@ -64,6 +65,27 @@ def log_model(
             tags=dict(tags or {}),
         )
     return None if logged.registered_model_version is None else str(logged.registered_model_version)
+
+
+def begin_model(run_id: str | None, tags: Mapping[str, str] | None) -> str | None:
+    """Create the model of a run in the experiment of that run, and return its ID.
+
+    MLflow by itself takes the experiment that is active in this process, which is the run's for the active
+    run alone: None then.
+    """
+    if run_id is None:
+        return None
+    import mlflow
+
+    run = mlflow.get_run(run_id)
+    model = mlflow.initialize_logged_model(
+        name="model",
+        source_run_id=run_id,
+        tags=dict(tags or {}),
+        params=run.data.params,
+        experiment_id=run.info.experiment_id,
+    )
+    return str(model.model_id)
 
 
 @contextmanager

@@ -247,6 +247,8 @@ class EndedStudy:
             yield f"versions are of deleted runs: {gone}"
         logged = self.client.search_logged_models([next(iter(runs.values())).info.experiment_id])
         of_study = [model for model in logged if model.source_run_id in runs]
+        if len(of_study) < len(versions):
+            yield f"of {len(versions)} models {len(of_study)} lie in the experiment of their runs"
         if unfinished := [model.model_id for model in of_study if str(model.status) != "READY"]:
             yield f"models are left half logged: {unfinished}"
 
