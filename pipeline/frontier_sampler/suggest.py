@@ -59,24 +59,28 @@ class Suggester:
         self._history = History(space, fidelity)
         self._kernels: tuple[tuple[int, ...], Kernels] | None = None
         self._source = CandidateSource(space, seed, listed)
-        self._batch: Batch | None = None
-        """What the last suggestion was chosen from."""
 
     # ---- the choice -------------------------------------------------------------------------------------
 
     def suggest(self, trials: Sequence[TrialRecord], number: int) -> Suggestion:
         """Suggest what trial `number` shall train, given all other trials."""
+        return self._suggest(trials, number)[0]
+
+    def _suggest(self, trials: Sequence[TrialRecord], number: int) -> tuple[Suggestion, Batch | None]:
+        """Return a suggestion, and what it was chosen from, if that was by the surrogates."""
         self._history.add_trials(trials)
         running = [trial for trial in trials if trial.status is TrialStatus.running]
         busy = {make_key(trial.params) for trial in running}
         observed = self._history.observed_count
-        suggestion = None
+        suggestion, batch = None, None
         begun = observed + len(running)
         if begun < self._startup or 2 * observed < self._startup:
             suggestion = self._suggest_quasi_random(number, busy)
         if suggestion is None and observed >= 2:
-            suggestion = self._suggest_best(running, busy, number)
-        return suggestion or self._suggest_anything(number, busy)
+            batch = self._find_batch(running, busy, number)
+            choice = batch.choose() if batch else None
+            suggestion = self._make_suggestion(batch, choice) if batch and choice else None
+        return suggestion or self._suggest_anything(number, busy), batch
 
     def suggest_many(self, trials: Sequence[TrialRecord], number: int, count: int) -> list[Suggestion]:
         """Suggest what `count` trials from `number` on shall train, each with what those before promise.
@@ -86,7 +90,6 @@ class Suggester:
         """
         trials, suggestions = list(trials), list[Suggestion]()
         while len(suggestions) < count and not (suggestions and suggestions[-1].exhausted):
-            self._batch = None
             for suggestion in self._suggest_together(
                 trials, number + len(suggestions), count - len(suggestions)
             ):
@@ -104,8 +107,9 @@ class Suggester:
         self, trials: Sequence[TrialRecord], number: int, count: int
     ) -> Iterator[Suggestion]:
         """Yield a suggestion, and as many more as come from the same fit."""
-        yield self.suggest(trials, number)
-        if (batch := self._batch) is not None:
+        suggestion, batch = self._suggest(trials, number)
+        yield suggestion
+        if batch is not None:
             for choice in batch.choose_further(count - 1):
                 yield self._make_suggestion(batch, choice)
 
@@ -124,7 +128,8 @@ class Suggester:
         candidates = self._make_candidates(forecast, set(), number)
         return forecast.look_ahead(forecast.predict(candidates), best_accuracy) if candidates else None
 
-    def _suggest_best(self, running: Sequence[TrialRecord], busy: set[Key], number: int) -> Suggestion | None:
+    def _find_batch(self, running: Sequence[TrialRecord], busy: set[Key], number: int) -> Batch | None:
+        """Find candidates of which the best are to be chosen; None where there are none."""
         forecast = Forecast(self._history, running, self._fit_kernels(), self.work)
         candidates = self._make_candidates(forecast, busy, number)
         if not candidates:
@@ -136,11 +141,8 @@ class Suggester:
             neighbour_gains = forecast.compute_gains(neighbour_forecasts)
             if neighbour_gains.max() > gains.max():
                 forecasts, gains = neighbour_forecasts, neighbour_gains
-        self._batch = Batch(
-            forecast, forecasts, gains if gains.max() > 0 else measure_worth(forecast, forecasts)
-        )
-        choice = self._batch.choose()
-        return None if choice is None else self._make_suggestion(self._batch, choice)
+        worth = gains if gains.max() > 0 else measure_worth(forecast, forecasts)
+        return Batch(forecast, forecasts, worth)
 
     def _make_suggestion(self, batch: Batch, choice: Choice) -> Suggestion:
         row, epochs = choice

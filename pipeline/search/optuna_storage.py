@@ -42,19 +42,26 @@ def list_studies(url: str) -> list[str]:
     Raises:
         BadInput: the storage does not answer.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        if not _has_tables(url):
-            return []
-        storage = open_storage(url, create=False)
-        return [
-            study.study_name
-            for study in storage.get_all_studies()
-            if not study.study_name.endswith(TASK_QUEUE_SUFFIX)
-            and explain_foreign(storage, study._study_id) is None
-        ]
+        storage = _open_made(url)
+        return (
+            []
+            if storage is None
+            else [
+                study.study_name
+                for study in storage.get_all_studies()
+                if not study.study_name.endswith(TASK_QUEUE_SUFFIX)
+                and explain_foreign(storage, study._study_id) is None
+            ]
+        )
     except Exception as error:
         raise explain_unusable(url, error) from None
+
+
+def _open_made(url: str) -> Any | None:
+    """Open a storage in which Optuna has made its tables; None where it has not."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return open_storage(url, create=False) if _has_tables(url) else None
 
 
 def _has_tables(url: str) -> bool:
@@ -124,8 +131,8 @@ def check_storage(url: str) -> None:
     path = read_sqlite_path(url)
     if path is not None and url == make_study_address() and not path.parent.exists():
         return  # it is made for the database of runs, which lies beside
-    list_studies(url)
     try:
+        _open_made(url)
         if path is not None:
             _require_writable(url, path)
     except Exception as error:

@@ -109,9 +109,11 @@ def kill_at_work(store: StudyStore, process: subprocess.Popen[bytes], output: Pa
         time.sleep(0.02)
 
 
-@pytest.fixture(scope="module")
-def swept(database: str, tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The same command on two machines; one is killed, the other ends."""
+@pytest.mark.slow(seconds=50)
+def test_two_machines_share_a_study_and_one_is_killed(
+    database: str, tracking: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The other ends it. One test: as several, they are shared out, and each worker would sweep anew."""
     folder = tmp_path_factory.mktemp("machines")
     words = [*WORDS, f"search.storage={database}"]
     store = StudyStore(database, STUDY)
@@ -124,12 +126,12 @@ def swept(database: str, tracking: str, tmp_path_factory: pytest.TempPathFactory
         kill_at_work(store, first, folder / "first" / "output.txt")
         second.wait(timeout=400)
         assert second.returncode == 0, (folder / "second" / "output.txt").read_text()[-3000:]
-        yield folder
+        check_that_it_ended_with_its_total(database)
+        check_that_both_records_say_the_same(database, tracking)
+        check_that_the_password_is_nowhere(folder, tracking)
 
 
-@pytest.mark.slow(seconds=50)
-@pytest.mark.usefixtures("swept")
-def test_it_ends_with_the_total_that_was_asked_for(database: str) -> None:
+def check_that_it_ended_with_its_total(database: str) -> None:
     store = StudyStore(database, STUDY)
     finished = [row for row in store.trials() if row.state.is_finished() and not is_interrupted(row)]
     assert len(finished) == store.count_begun() == TRIALS
@@ -141,9 +143,7 @@ def test_it_ends_with_the_total_that_was_asked_for(database: str) -> None:
     assert sum("model.hidden=24" in command for command in commands) == 1  # the baseline, by one of them
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("swept")
-def test_both_records_say_the_same(database: str, tracking: str) -> None:
+def check_that_both_records_say_the_same(database: str, tracking: str) -> None:
     store, client = StudyStore(database, STUDY), mlflow.MlflowClient(tracking)
     (experiment,) = (each for each in client.search_experiments() if each.name != "Default")
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
@@ -168,8 +168,7 @@ def test_both_records_say_the_same(database: str, tracking: str) -> None:
     assert len(versions) == len({version.tags["member"] for version in versions})
 
 
-@pytest.mark.slow
-def test_the_password_is_nowhere(swept: Path, tracking: str) -> None:
+def check_that_the_password_is_nowhere(swept: Path, tracking: str) -> None:
     client = mlflow.MlflowClient(tracking)
     experiments = [each.experiment_id for each in client.search_experiments()]
     runs = client.search_runs(experiments, run_view_type=3, max_results=1000)  # deleted ones, too

@@ -14,6 +14,7 @@ from pipeline import __version__
 from pipeline.cli.doctor import room, training
 from pipeline.cli.doctor.room import Outcome, State
 from pipeline.errors import FulcrumError, format_one_line, read_first_line
+from pipeline.formatting import format_count
 from pipeline.hardware import gpu_faults, gpus, unseen_gpus
 from pipeline.settings.measuring import DeviceKind
 from pipeline.settings.settings import Settings
@@ -100,7 +101,7 @@ def look_at_tensorflow(kind: DeviceKind = DeviceKind.auto) -> Outcome:
     for gpu in devices:  # the memory is for the trainings to come
         tf.config.experimental.set_memory_growth(gpu, True)
     text = f"TensorFlow {tf.__version__}, Keras {keras.__version__}, "
-    text += f"{len(devices)} GPU{'s' * (len(devices) != 1)} seen"
+    text += f"{format_count(len(devices), 'GPU')} seen"
     if unseen := explain_unseen_gpu(kind):
         return "fails", text, unseen
     return "ok", text, ""
@@ -114,7 +115,7 @@ def look_at_extras() -> Outcome:
     if find_spec("torch"):
         try:
             count = import_module("torch").cuda.device_count()
-            packages.append(f"torch sees {count} GPU{'s' * (count != 1)}")
+            packages.append(f"torch sees {format_count(count, 'GPU')}")
         except Exception as error:  # its libraries are not those of this machine
             packages.append(f"torch cannot be imported ({read_first_line(error)})")
             remedies.append("install the torch of this machine: pytorch.org/get-started/locally")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pipeline.errors import BadInput, read_reason
 from pipeline.files import TEMPORARY_PREFIX, expand_home, find_network_system
+from pipeline.formatting import format_count
 from pipeline.hardware.contention import CLEAR_SHARE
 from pipeline.settings import addresses
 from pipeline.settings.settings import Settings
@@ -95,7 +96,7 @@ def look_at_cores() -> Outcome:
     from pipeline.hardware.cpu_quota import find_quota
 
     quota, count = find_quota(), cpu_cores.count_usable_cores()
-    text = f"{count} core{'s' * (count > 1)}"
+    text = format_count(count, "core")
     text += f" by a quota of {quota.cores:g}" if quota else ""
     had = cpu_cores.get_claimed_cores()
     cores = cpu_cores.claim_cores(1)

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.data.readers.loaded import MAX_CLASSES, LabelledSamples, LoadedData
-from pipeline.data.readers.quantities import OFFER
+from pipeline.data.readers.quantities import EXACT, OFFER
 from pipeline.data.report import Findings
 from pipeline.errors import BadData
 from pipeline.formatting import format_count
 
 FEW_CLASSES = 20
 """More classes than this must have two rows on average, or the labels are quantities or numbers of rows."""
-EXACT = 2**53
-"""Beyond this, floating-point numbers do not tell neighbouring whole numbers apart."""
 REMEDY = "number or name the classes"
 
 

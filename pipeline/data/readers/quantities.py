@@ -7,6 +7,9 @@ import numpy as np
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData
 from pipeline.errors import BadData
 
+EXACT = 2**53
+"""Beyond this, floating-point numbers do not tell neighbouring whole numbers apart."""
+
 OFFER = "data.task=regression learns quantities"
 REMEDY = "leave data.task out to learn classes"
 

@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.data.readers.quantities import EXACT
+
 ADDRESS = r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:/\d{1,2}|:\d{1,5})?"
 HARDWARE = r"(?i:[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}|[0-9a-f]{4}(?:\.[0-9a-f]{4}){2})"
 VERSION = r"[vV]?\d{1,4}(?:\.\d{1,5}){2,4}(?:[-+.]?[a-z]{1,5}\.?\d*)?"
@@ -23,8 +25,6 @@ ADDITION = r"(?: ?(?:x|ext\.?) ?\d{1,6})?"
 DIGITS = 7, 15
 """How many digits telephone numbers have (ITU-T E.164)."""
 PHONE_NAME = re.compile(r"phone|mobile|fax|telefon|handy|movil|msisdn|(^|[^a-z])tel([^a-z]|$)", re.IGNORECASE)
-EXACT = 2**53
-"""Beyond this, floating-point numbers do not tell neighbouring whole numbers apart."""
 LONG = 16
 """Digits that whole numbers beyond it have at least."""
 LONG_NAMES = "numbers of 16 digits and more, which name things"

@@ -57,6 +57,13 @@ def match_numbers(cells: Any) -> Any:
     return pc.and_(matched, pc.equal(open_, close))
 
 
+def is_number(cell: str) -> bool:
+    """Return whether one cell is a number, see `match_numbers`."""
+    return any(letter.isdigit() for letter in cell) and bool(
+        pc.all(match_numbers(pa.array([cell], pa.large_string()))).as_py()
+    )
+
+
 def find_affixes(cells: Any) -> set[tuple[str, str]]:
     """Return the pairs of prefix and suffix in cells that `match_numbers` found."""
     groups = _extract(cells)

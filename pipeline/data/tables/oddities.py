@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow.compute as pc
 
-from pipeline.data.tables.codes import EXACT
+from pipeline.data.readers.quantities import EXACT
 from pipeline.data.tables.column_content import ColumnContent
 from pipeline.data.tables.find_type import CATEGORY_WORDS
 

@@ -145,7 +145,8 @@ def _explain_foreign(storage: Any, name: str) -> str | None:
 
 def find_our_study(storage: Any, name: str) -> int:
     """Find a study that is one of ours; MISSING where there is none."""
-    return MISSING if _explain_foreign(storage, name) else find_study(storage, name)
+    study_id = find_study(storage, name)
+    return MISSING if study_id == MISSING or explain_foreign(storage, study_id) else study_id
 
 
 def find_study(storage: Any, name: str) -> int:

@@ -46,7 +46,7 @@ def is_note(cells: Sequence[str], width: int, after_blank: bool) -> bool:
         return False
     if len(cells) == width:
         return after_blank and NOTE.match(filled[0]) is not None
-    alone = len(filled) == 1 and not _is_number(filled[0])
+    alone = len(filled) == 1 and not numbers.is_number(filled[0])
     return after_blank or NOTE.match(filled[0]) is not None or (alone and width > 2)
 
 
@@ -82,12 +82,9 @@ def leave_out_footer(table: CellTable, findings: Findings) -> CellTable:
 
 def _is_new(cell: str, above: Any) -> bool:
     """Return whether a cell is a word that its column has nowhere above."""
-    return not _is_number(cell) and not pc.any(pc.equal(above, pa.scalar(cell, pa.large_string()))).as_py()
-
-
-def _is_number(cell: str) -> bool:
-    return any(letter.isdigit() for letter in cell) and bool(
-        pc.all(numbers.match_numbers(pa.array([cell], pa.large_string()))).as_py()
+    return (
+        not numbers.is_number(cell)
+        and not pc.any(pc.equal(above, pa.scalar(cell, pa.large_string()))).as_py()
     )
 
 

@@ -53,7 +53,7 @@ def leave_out_descriptions(table: CellTable, findings: Findings) -> CellTable:
 
 def _count_descriptions(table: CellTable) -> int:
     first = table.read_row(0) if len(table) > FEWEST_BELOW else []
-    if not any(first) or any(map(_is_number, first)):  # so of nearly all tables no more is read
+    if not any(first) or any(map(numbers.is_number, first)):  # so of nearly all tables no more is read
         return 0
     counts = range(min(MOST_ROWS, len(table) - FEWEST_BELOW), 0, -1)
     return next((count for count in counts if _are_descriptions(table, count)), 0)
@@ -62,10 +62,10 @@ def _count_descriptions(table: CellTable) -> int:
 def _are_descriptions(table: CellTable, count: int) -> bool:
     """Return whether the first `count` rows, and none below, have words in columns of numbers."""
     rows = [table.read_row(row) for row in range(count)]
-    if any(_is_number(cell) for row in rows for cell in row):
+    if any(numbers.is_number(cell) for row in rows for cell in row):
         return False
     below = [cell for row in range(count, count + FEWEST_BELOW) for cell in table.read_row(row)]
-    if not any(map(_is_number, below)):
+    if not any(map(numbers.is_number, below)):
         return False
     described = [0] * count
     for position, name in enumerate(table.names):
@@ -81,12 +81,6 @@ def _are_descriptions(table: CellTable, count: int) -> bool:
         cell_count > 1
         or (any(row) and (cell_count == 1 or number > 0) and all(map(_is_unit, filter(_is_told, row))))
         for number, (cell_count, row) in enumerate(zip(described, rows, strict=True))
-    )
-
-
-def _is_number(cell: str) -> bool:
-    return any(letter.isdigit() for letter in cell) and bool(
-        pc.all(numbers.match_numbers(pa.array([cell], pa.large_string()))).as_py()
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from pipeline.data.readers.compression import check_zip
-from pipeline.data.tables.typed_files.sheet import Merged, Sheet, SheetSource
+from pipeline.data.tables.typed_files.sheet import Merged, Sheet, SheetSource, number_filled
 from pipeline.errors import BadData
 
 TABLES = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -47,12 +47,7 @@ def _make_source(path: Path, book: Any, name: str, is_visible: bool) -> SheetSou
             merged = list(_find_merged(path, name))
         else:
             merged = [(left + 1, top + 1, right + 1, bottom + 1) for (top, left), (bottom, right) in ranges]
-        filled = [
-            (line, row)
-            for line, row in enumerate(read_rows(None), 1)
-            if any(cell is not None for cell in row)
-        ]
-        return Sheet(name, filled, merged)
+        return Sheet(name, number_filled(read_rows(None)), merged)
 
     return SheetSource(name, is_visible, read_rows, read)
 

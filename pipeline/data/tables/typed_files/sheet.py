@@ -1,6 +1,6 @@
 """A sheet of a workbook, before it is a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 Merged = tuple[int, int, int, int]
@@ -24,3 +24,8 @@ class SheetSource:
     is_visible: bool
     read_head: Callable[[int], Sequence[Sequence[object]]]
     read: Callable[[], Sheet]
+
+
+def number_filled(rows: Iterable[Sequence[object]]) -> list[tuple[int, Sequence[object]]]:
+    """Return the rows that are not empty, each with its number from 1."""
+    return [(line, row) for line, row in enumerate(rows, 1) if any(cell is not None for cell in row)]

@@ -2,8 +2,7 @@
 
 from datetime import date, datetime, time
 
-MOST_WHOLE = 2**53
-"""Whole numbers below this are exact as floating-point numbers."""
+from pipeline.data.readers.quantities import EXACT
 
 
 def write_cell(cell: object) -> str | None:
@@ -13,7 +12,7 @@ def write_cell(cell: object) -> str | None:
             return None
         case bool():
             return str(cell).lower()
-        case float() if cell.is_integer() and abs(cell) < MOST_WHOLE:
+        case float() if cell.is_integer() and abs(cell) < EXACT:
             return str(int(cell))
         case datetime() | date() | time():
             return cell.isoformat()

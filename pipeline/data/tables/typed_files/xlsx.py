@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data.readers.compression import check_zip
-from pipeline.data.tables.typed_files.sheet import Merged, Sheet, SheetSource
+from pipeline.data.tables.typed_files.sheet import Merged, Sheet, SheetSource, number_filled
 from pipeline.errors import BadData
 
 MERGED = re.compile(rb'<mergeCell ref="([A-Z0-9:]+)"')
@@ -41,11 +41,7 @@ def open_workbook(path: Path) -> list[SheetSource]:
 
 def _make_source(path: Path, sheet: Any) -> SheetSource:
     def read() -> Sheet:
-        rows = [
-            (line, row)
-            for line, row in enumerate(sheet.iter_rows(values_only=True), 1)
-            if any(cell is not None for cell in row)
-        ]
+        rows = number_filled(sheet.iter_rows(values_only=True))
         return Sheet(sheet.title, rows, _find_merged(path, sheet))
 
     return SheetSource(
