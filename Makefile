@@ -39,10 +39,10 @@ sweep diagnose: .venv/.installed
 test: .venv/.installed-dev
 	python -m pytest -m "not slow" $(ARGS)
 
-# Kills, browsers, notebooks, servers, environments that MLflow builds, whole commands as a user types them: some ten
-# minutes; three at a time, as they wait for processes half of it.
+# Kills, browsers, notebooks, servers, environments that MLflow builds, whole commands as a user types them: some nine
+# minutes; four at a time, as they wait for processes half of it.
 test-slow: .venv/.installed-dev
-	python -m pytest -m slow --numprocesses=3 $(ARGS)
+	python -m pytest -m slow --numprocesses=4 $(ARGS)
 
 lint: .venv/.installed-dev
 	ruff check .
