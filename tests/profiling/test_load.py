@@ -86,7 +86,7 @@ def test_what_is_wrong_is_counted_by_its_reason() -> None:
         level = offer(request, rate=1000.0, seconds=0.01)
         assert level.errors == {"HTTP 400: too wide": 40}
         assert not level.keeps(1e9)
-        with pytest.raises(BadRequest, match="got HTTP 400: too wide; send another with --request FILE"):
+        with pytest.raises(BadRequest, match="within 120 s, got HTTP 400: too wide; send another"):
             ask_in_turn(request, 0.0)
     level = offer(request, rate=1000.0, seconds=0.01)  # nobody listens any more
     assert (sum(level.errors.values()), level.answered) == (40, 0.0)

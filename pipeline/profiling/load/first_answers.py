@@ -33,7 +33,8 @@ def ask_in_turn(request: HttpRequest, seconds: float = SECONDS) -> FirstAnswers:
         return asyncio.run(_ask_in_turn(request, seconds))
     except NoAnswer as error:
         raise BadRequest(
-            f"the request must be one that the model answers, got {error}; send another with --request FILE"
+            f"the request must be one that the model answers within {FIRST_SECONDS:.0f} s, got {error}; "
+            "send another with --request FILE"
         ) from None
 
 

@@ -54,7 +54,7 @@ def serve(folder: Path, workers: int, environment: Mapping[str, str]) -> Iterato
         BadModel: the server ends before it answers, or does not within five minutes.
     """
     port, log = _find_free_port(), tempfile.TemporaryFile()  # noqa: SIM115
-    _, variables = import_module("mlflow.pyfunc.scoring_server").get_cmd(str(folder), port, HOST, workers)
+    _, variables = import_module("mlflow.pyfunc.scoring_server").get_cmd(str(folder))
     given = {key: value for key, value in variables.items() if value != os.environ.get(key)}
     words = [APPLICATION, "--host", HOST, "--port", str(port), "--workers", str(workers)]
     start = time.perf_counter()
