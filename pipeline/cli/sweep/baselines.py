@@ -18,12 +18,12 @@ def add_baseline(command_line: CommandLine, words: Sequence[str]) -> CommandLine
 def leave_out_baselines(
     command_line: CommandLine, fixed: Sequence[str]
 ) -> tuple[CommandLine, tuple[str, ...]]:
-    """Leave out baselines that nobody typed where they are of classes and a quantity is learned.
+    """Leave out baselines that nobody typed where they fit neither the network nor the data of this search.
 
     Returns a line about each, too.
     """
     search = command_line.settings.search
-    if not command_line.settings.data.is_regression or command_line.overrides.find("search.enqueue"):
+    if command_line.overrides.find("search.enqueue"):
         return command_line, ()
     unfit = {
         line: error for line in search.enqueue if (error := find_mistake([*fixed, *line.split()])) is not None

@@ -18,11 +18,16 @@ def test_a_baseline_of_classes_is_left_out_of_a_search_for_a_quantity() -> None:
         make_plan([*words, "search.enqueue=[experiment=article]"])
 
 
-def test_a_baseline_that_does_not_fit_says_where_it_comes_from() -> None:
+@pytest.mark.parametrize(
+    "words", [["model=cnn"], ["model=text", "data=rt_polarity"], ["loss=mean_squared_error"]]
+)
+def test_a_baseline_of_another_network_is_left_out_unless_it_was_typed(words: list[str]) -> None:
+    plan = make_plan(words)
+    assert plan.command_line.settings.search.enqueue == []
+    line = f"search.enqueue=experiment=article is left out of the search: {words[0]} must have the setting "
+    assert plan.left_out[-1].startswith(line)
     with pytest.raises(BadSetting) as caught:
-        make_plan(["search=article", "loss=mean_squared_error"])
+        make_plan([*words, "search.enqueue=[experiment=article]"])
     text = str(caught.value)
-    assert text.startswith(
-        "loss=mean_squared_error must have the setting reduction, which experiment=article"
-    )
+    assert text.startswith(f"{words[0]} must have the setting ")
     assert text.endswith("(search.enqueue=experiment=article is tried first; search.enqueue=[] stops that)")
