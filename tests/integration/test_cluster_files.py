@@ -39,8 +39,9 @@ def test_the_words_of_each_sweep_on_a_page_are_words(page: Path) -> None:
 
 FAKES = {
     "scontrol": 'printf "gpu-a\\ngpu-b\\n"',
-    "srun": 'exec "$@"',
-    "ray": 'echo "ray $*"; env | grep ^RAY_ | sort; until [ "$1" = -- ]; do shift; done; shift; "$@"',
+    "srun": 'until [[ $1 = r* ]]; do told="$told $1"; shift; done; SRUN_TOLD="$told" exec "$@"',
+    "ray": 'echo "ray $*"; env | grep -e ^RAY_ -e ^SRUN_ | sort; '
+    'until [ "$1" = -- ]; do shift; done; shift; "$@"',
     "python": 'printf "%s\\n" python "$@"',
 }
 
@@ -88,6 +89,8 @@ def test_the_batch_file_starts_a_closed_cluster_and_the_sweep_in_it(allocation: 
     assert token not in submit(), "each allocation has a token of its own"
     assert {"RAY_AUTH_MODE=token", "RAY_USAGE_STATS_ENABLED=0", "RAY_worker_niceness=0"} < {*environment}
     assert "RAY_TMPDIR=/tmp/fulcrum-70123" in environment
+    # Since SLURM 22.05 a step has one core a task, whatever sbatch was told, and ends with any node.
+    assert "SRUN_TOLD= --no-kill --cpus-per-task 32" in environment
     words = environment[environment.index("python") + 1 :]
     assert words[:5] == ["-m", "pipeline", "sweep", "cluster=ray", f"cluster.address={address}"]
     assert words[5:] == ["data=mnist", "device=gpu", "search.space=[model.hidden=4,8]"]
@@ -155,14 +158,22 @@ def pass_to_head(entrypoint: str, environment: dict[str, str]) -> list[str]:
     return started.split("\0")[:-1]
 
 
-def test_the_image_of_the_pods_has_what_the_job_runs() -> None:
-    lines = (DOCS / "Dockerfile").read_text().splitlines()
+@pytest.mark.parametrize("folder", [CHECKOUT, DOCS], ids=["of the program", "of the pods"])
+def test_an_image_is_built_from_what_is_there_or_not_at_all(folder: Path) -> None:
+    lines = (folder / "Dockerfile").read_text().splitlines()
     ignored = (CHECKOUT / ".dockerignore").read_text().split()
     for line in lines:
         if line.startswith("COPY "):
-            for source in line.split()[1:-1]:
+            for source in [word for word in line.split()[1:-1] if not word.startswith("--")]:
                 assert (CHECKOUT / source).exists()
                 assert f"!{source}" in ignored, "a build does not see what .dockerignore leaves out"
+    assert any("--require-hashes" in line for line in lines)
+    steps = [line for line in lines if line.startswith("RUN ")]
+    assert not [line for line in steps if "||" in line or ";" in line], "a step that failed would be none"
+
+
+def test_the_image_of_the_pods_has_what_the_job_runs() -> None:
+    lines = (DOCS / "Dockerfile").read_text().splitlines()
     hashed = [line for line in lines if "--require-hashes" in line]
     (default,) = [line for line in lines if "ray[default]" in line]
     assert f"ray[default]=={read_pin('ray', 'requirements-ray.txt')}'" in default
@@ -184,6 +195,8 @@ def test_the_compose_file_listens_here_alone_and_has_our_versions() -> None:
         (port,) = services[name]["ports"]
         assert port.startswith("${FULCRUM_LISTEN:-127.0.0.1}:")
     assert services["postgres"]["environment"]["POSTGRES_PASSWORD"] == "${POSTGRES_PASSWORD:?choose one}"
+    # The server that makes the database answers on its socket alone: whoever waits would be let go too early.
+    assert " -h 127.0.0.1 " in services["postgres"]["healthcheck"]["test"][1]
 
 
 @pytest.mark.slow
