@@ -11,7 +11,6 @@ from scipy.special import ndtr  # type: ignore[import-untyped]
 from pipeline.frontier_sampler import acquisition, observations, surrogate
 from pipeline.frontier_sampler.acquisition import ReferencePoint, Staircase
 from pipeline.frontier_sampler.constraints import FeasibilityModel, fit_constraints
-from pipeline.frontier_sampler.encoding import make_key
 from pipeline.frontier_sampler.history import Configuration, Fidelity, History, TrialRecord
 from pipeline.frontier_sampler.observations import CostModel, Observations, Work
 from pipeline.frontier_sampler.surrogate import GridExpectations, Kernel, Posterior
@@ -85,7 +84,7 @@ class CandidateForecasts:
     """Candidates and what is expected of them, [m] or [m, rungs].
 
     `paid_seconds`: device-seconds paid already; `allowed`: rungs that may be a target; `feasible_chance`:
-    0..1, that the constraints are kept.
+    0..1, that the constraints are kept; `explained`: see `Posterior.explain_grid`.
     """
 
     candidates: Sequence[Configuration]
@@ -97,6 +96,7 @@ class CandidateForecasts:
     costs: Array
     mean: Array
     deviation: Array
+    explained: Array
 
     def take(self, rows: NDArray[np.intp]) -> "CandidateForecasts":
         """Return those of some candidates."""
@@ -187,7 +187,7 @@ class Forecast:
         pending = History(history.space, history.fidelity)
         configurations = []
         for trial in running:
-            configuration = history.configurations.get(make_key(trial.params))
+            configuration = history.configurations.get(trial.key)
             configurations.append(
                 configuration
                 if configuration is not None and configuration.curve
@@ -220,7 +220,8 @@ class Forecast:
     def expect_on_grid(self, forecasts: CandidateForecasts, capacity: int) -> GridExpectations:
         """Return the deviations of candidates, of which at most `capacity` will be expected."""
         features = np.array([candidate.features for candidate in forecasts.candidates])
-        return self._posterior.expect_on_grid(features, self.fidelity.scale(self.rungs), capacity)
+        later = self.fidelity.scale(self.rungs)
+        return GridExpectations(self._posterior, features, later, forecasts.explained, capacity)
 
     # ---- beliefs ----------------------------------------------------------------------------------------
 
@@ -228,7 +229,7 @@ class Forecast:
         """Predict errors and costs of candidates at every rung."""
         features = np.array([candidate.features for candidate in candidates])
         later = self.fidelity.scale(self.rungs)
-        mean, deviation = self._posterior.predict_grid(features, later)
+        mean, deviation, explained = self._posterior.explain_grid(features, later)
         fair = np.array([self._is_fair(candidate) for candidate in candidates])
         reached = np.array([candidate.reached if candidate.fair else 0 for candidate in candidates])
         base = np.array(
@@ -247,6 +248,7 @@ class Forecast:
             costs=self._costs.predict(candidates, features, self.rungs),
             mean=mean - self._decline * later[None, :],
             deviation=deviation,
+            explained=explained,
         )
 
     def _find_allowed_rungs(self, candidates: Sequence[Configuration], reached: NDArray[np.int_]) -> Flags:
@@ -280,16 +282,18 @@ class Forecast:
     # ---- gains ------------------------------------------------------------------------------------------
 
     def compute_gains(
-        self, forecasts: CandidateForecasts, nodes: Sequence[float] = acquisition.NODES
+        self,
+        forecasts: CandidateForecasts,
+        nodes: Sequence[float] = acquisition.NODES,
+        dearest: float | None = None,
     ) -> Array:
         """Compute expected area per extra device-second [m, rungs]; 0 where a target is not allowed.
 
-        See DISCOUNT, and FREE_SHARE for what is added to the device-seconds.
+        See DISCOUNT, and FREE_SHARE for what is added to the device-seconds. `dearest`: device-seconds of the
+        dearest trial in sight, behind which the edge lies; None: of these.
         """
-        dearest = math.log(
-            float(forecasts.costs[:, -1].max())
-        )  # the edge lies behind the dearest trial in sight
-        reference = replace(self.reference, log_cost=max(self.reference.log_cost, dearest))
+        edge = math.log(dearest or float(forecasts.costs[:, -1].max()))
+        reference = replace(self.reference, log_cost=max(self.reference.log_cost, edge))
         counts = self.rungs[None, :] > forecasts.reached[:, None]
         area = acquisition.expect_improvement(
             self.stairs.extend_to(reference),

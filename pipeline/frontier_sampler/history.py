@@ -5,6 +5,7 @@ from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,13 @@ class TrialStatus(Enum):
     failed = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TrialRecord:
     """One trial as plain values: `params` without the epochs; `target`: the epochs it was asked for, if any.
 
     `curve`: ((epoch, device-seconds so far, accuracy), ...), whole; () where nothing is known.
     `fair`: every epoch is a point (else the end alone). `constraints`: values by name, feasible up to 0.
-    `ended`: it stopped before its target for good, as by `train.patience`.
+    `ended`: it stopped before its target for good, as by `train.patience`. It has no slots, since it caches.
     """
 
     number: int
@@ -42,6 +43,11 @@ class TrialRecord:
     fair: bool = True
     constraints: Mapping[str, float] = field(default_factory=dict)
     ended: bool = False
+
+    @cached_property
+    def key(self) -> Key:
+        """Return what it has alike with other trials of its configuration."""
+        return make_key(self.params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +182,11 @@ class History:
         if configuration.curve:
             self._observed.update(configuration, configuration.can_continue(self.fidelity))
         if configuration.constraints:
-            self._constrained[make_key(trial.params)] = configuration
+            self._constrained[trial.key] = configuration
 
     def find_configuration(self, trial: TrialRecord) -> Configuration:
         """Find the configuration of a trial, or add it where it is new."""
-        key = make_key(trial.params)
+        key = trial.key
         if key not in self.configurations:
             encoded = self._encoded.get(key)
             features = encoded.features if encoded else self.space.encode_features([trial.params])[0]

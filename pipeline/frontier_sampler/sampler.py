@@ -36,7 +36,7 @@ from pipeline.frontier_sampler.distributions import (
 )
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
 from pipeline.frontier_sampler.forecast import Outlook
-from pipeline.frontier_sampler.general import GeneralSuggester
+from pipeline.frontier_sampler.general import GeneralSuggester, ValueRecord
 from pipeline.frontier_sampler.history import Fidelity, TrialRecord
 from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.reading import TrialReading
@@ -91,8 +91,8 @@ class FrontierSampler(BaseSampler):
         self._candidates = None if candidates is None else [dict(params) for params in candidates]
         self._lock = threading.Lock()
         self._summary: tuple[object, StudySummary] | None = None
-        self._curves: tuple[object, Suggester, SeenTrials] | None = None
-        self._general: tuple[object, GeneralSuggester, SeenTrials] | None = None
+        self._curves: tuple[object, Suggester, SeenTrials[TrialRecord | None]] | None = None
+        self._general: tuple[object, GeneralSuggester, SeenTrials[ValueRecord | None]] | None = None
         self.exhausted = False
         """Whether the last suggestion had to repeat a finished configuration, because none was left."""
         if self._given is not None:
@@ -213,11 +213,18 @@ class FrontierSampler(BaseSampler):
         return self._summary[1]
 
     def _read_new(
-        self, seen_trials: SeenTrials, trials: Sequence[FrozenTrial], convert: Callable[[TrialReading], T]
+        self,
+        seen_trials: SeenTrials[T | None],
+        trials: Sequence[FrozenTrial],
+        convert: Callable[[TrialReading], T],
     ) -> list[T]:
         """Convert the trials that a suggester has not seen, or that may have changed since."""
-        readings = (reading.read_trial(trial) for trial in seen_trials.select_new(trials))
-        return [convert(row) for row in readings if row is not None]
+
+        def convert_trial(trial: FrozenTrial) -> T | None:
+            row = reading.read_trial(trial)
+            return None if row is None else convert(row)
+
+        return [value for value in seen_trials.convert_new(trials, convert_trial) if value is not None]
 
     # ---- suggestions --------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """What the sampler knows of a study as a whole, kept up to date at the price of what has changed."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import Study
@@ -11,16 +12,33 @@ from pipeline.frontier_sampler.conditions import Condition, Trait, learn_conditi
 from pipeline.frontier_sampler.distributions import join_distributions
 from pipeline.frontier_sampler.reading import CurveScale, ScaleFinder, TrialReading, read_trial
 
+T = TypeVar("T")
 
-class SeenTrials:
-    """Finished trials, which never change, are handed out once; all others each time."""
+
+class SeenTrials(Generic[T]):
+    """Finished trials, which never change, are handed out once; all others each time.
+
+    Each is converted when it is new or has changed: storages exchange a trial that changes as a whole, so as
+    long as it is the same object, nothing of it is other than before. A thousand may run at once.
+    """
 
     def __init__(self) -> None:
+        self._open: dict[int, tuple[FrozenTrial, T]] = {}
         self._numbers: set[int] = set()
         self._settled = 0  # all numbers below have been seen
 
-    def select_new(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """Select what is new among `trials`, in the order of their numbers."""
+    def convert_new(self, trials: Sequence[FrozenTrial], convert: Callable[[FrozenTrial], T]) -> list[T]:
+        """Convert what is new among `trials`, in the order of their numbers; `convert`: always the same."""
+        before, self._open, values = self._open, {}, list[T]()
+        for trial in self._select_new(trials):
+            known = before.get(trial.number)
+            value = known[1] if known is not None and known[0] is trial else convert(trial)
+            if not trial.state.is_finished():
+                self._open[trial.number] = trial, value
+            values.append(value)
+        return values
+
+    def _select_new(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         while self._settled in self._numbers:
             self._numbers.discard(self._settled)
             self._settled += 1
@@ -35,9 +53,9 @@ class StudySummary:
 
     def __init__(self, study: Study) -> None:
         """Start without trials."""
-        self._seen = SeenTrials()
+        self._seen: SeenTrials[TrialReading | None] = SeenTrials()
         self._scale = ScaleFinder(study.directions)
-        self._open: list[FrozenTrial] = []
+        self._open: list[TrialReading] = []
         self._suggested: dict[tuple[str, BaseDistribution], int] = {}
         """The number of the last trial for which it was suggested."""
         self._first: dict[str, tuple[int, int]] = {}
@@ -48,19 +66,18 @@ class StudySummary:
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Take over what has changed; `trials`: all others than the one that is asked for."""
-        self._open = []
-        for trial in self._seen.select_new(trials):
-            for place, item in enumerate(trial.distributions.items()):
-                self._suggested[item] = max(trial.number, self._suggested.get(item, -1))
-                here = trial.number, place
-                self._first[item[0]] = min(here, self._first.get(item[0], here))
-            if trial.state.is_finished():
-                self._take(trial)
-            else:
-                self._open.append(trial)
+        readings = self._seen.convert_new(trials, self._take)
+        self._open = [reading for reading in readings if reading is not None]
 
-    def _take(self, trial: FrozenTrial) -> None:
+    def _take(self, trial: FrozenTrial) -> TrialReading | None:
+        """Take over what a trial tells; return its reading where it is not over yet."""
+        for place, item in enumerate(trial.distributions.items()):
+            self._suggested[item] = max(trial.number, self._suggested.get(item, -1))
+            here = trial.number, place
+            self._first[item[0]] = min(here, self._first.get(item[0], here))
         reading = read_trial(trial)
+        if not trial.state.is_finished():
+            return reading
         if reading is not None:
             self._scale.add(reading)
             self._longest = max(self._longest, _count_epochs(reading))
@@ -71,6 +88,7 @@ class StudySummary:
                 if isinstance(trial.distributions[name], CategoricalDistribution)
             }
             self._traits[Trait(frozenset(trial.params), tuple(sorted(chosen.items())))] = None
+        return None
 
     def join_distributions(self) -> dict[str, BaseDistribution]:
         """Return every parameter that was suggested, in the widest range that was."""
@@ -85,16 +103,11 @@ class StudySummary:
 
     def find_scale(self) -> CurveScale | None:
         """Find out what the values are: see `reading.ScaleFinder.find`."""
-        return self._scale.find(self.list_open())
+        return self._scale.find(self._open)
 
     def find_longest(self) -> int:
         """Find the epochs of the longest curve; 1 where there is none."""
-        return max([self._longest, *map(_count_epochs, self.list_open())])
-
-    def list_open(self) -> list[TrialReading]:
-        """List the trials of which something is known and that are not over yet."""
-        readings = (read_trial(trial) for trial in self._open)
-        return [reading for reading in readings if reading is not None]
+        return max([self._longest, *map(_count_epochs, self._open)])
 
 
 def _count_epochs(reading: TrialReading) -> int:

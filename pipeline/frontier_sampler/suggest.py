@@ -7,6 +7,7 @@ trials, number and seed give the same suggestion in any process.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class Suggester:
         """Return a suggestion, and what it was chosen from, if that was by the surrogates."""
         self._history.add_trials(trials)
         running = [trial for trial in trials if trial.status is TrialStatus.running]
-        busy = {make_key(trial.params) for trial in running}
+        busy = {trial.key for trial in running}
         observed = self._history.observed_count
         suggestion, batch = None, None
         begun = observed + len(running)
@@ -166,15 +167,15 @@ class Suggester:
     # ---- candidates -------------------------------------------------------------------------------------
 
     def _make_candidates(self, forecast: Forecast, busy: set[Key], number: int) -> list[Configuration]:
-        paused = [
+        paused = (
             configuration
             for configuration in forecast.nearest
             if configuration.can_continue(self.fidelity)
             and not (busy and make_key(configuration.params) in busy)
-        ]
+        )
         good = [configuration.params for configuration in (forecast.members or forecast.nearest[:PARENTS])]
         new = self._source.make_candidates(good, number, lambda key: self._is_new(key, busy))
-        return paused[:PAUSED] + self._start_candidates(new, number)
+        return [*islice(paused, PAUSED), *self._start_candidates(new, number)]
 
     def _is_new(self, key: Key, busy: set[Key]) -> bool:
         configuration = self._history.configurations.get(key)

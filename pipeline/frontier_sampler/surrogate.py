@@ -113,38 +113,35 @@ class Posterior:
 
     def predict(self, features: Array) -> tuple[Array, Array]:
         """Predict mean [m] or [m, outputs], and standard deviation of the function without noise."""
-        return self._predict_from(
-            self.kernel.covariance_at(square_distances(features / self._scale, self._inputs))
-        )
+        squares = square_distances(features / self._scale, self._inputs)
+        mean, deviation, _ = self._predict_from(self.kernel.covariance_at(squares))
+        return mean, deviation
 
     def predict_grid(self, settings: Array, last: Array) -> tuple[Array, Array]:
         """Predict mean and deviation [m, k] for each row of `settings` [m, d - 1] and value of `last` [k]."""
+        mean, deviation, _ = self.explain_grid(settings, last)
+        return mean, deviation
+
+    def explain_grid(self, settings: Array, last: Array) -> tuple[Array, Array, Array]:
+        """Return what `predict_grid` does, and what the data explain of each point [m, k, n]."""
         near, far = self._scale[:-1], self._scale[-1]
         settings_squares = square_distances(settings / near, self._inputs[:, :-1])
         epoch_squares = (np.asarray(last)[:, None] / far - self._inputs[None, :, -1]) ** 2
         squares = settings_squares[:, None, :] + epoch_squares[None, :, :]
         rows, columns = len(settings), len(last)
-        mean, deviation = self._predict_from(self.kernel.covariance_at(squares.reshape(rows * columns, -1)))
-        return mean.reshape(rows, columns), deviation.reshape(rows, columns)
+        between = self.kernel.covariance_at(squares.reshape(rows * columns, -1))
+        mean, deviation, explained = self._predict_from(between)
+        shape = rows, columns
+        return mean.reshape(shape), deviation.reshape(shape), explained.reshape(*shape, -1)
 
-    def expect_on_grid(self, settings: Array, last: Array, capacity: int) -> "GridExpectations":
-        """Return the deviations on the grid of `predict_grid`; at most `capacity` values will be expected."""
-        return GridExpectations(self, settings, last, capacity)
-
-    def explain(self, inputs: Array) -> Array:
-        """Return what the data explain of inputs [m, d], which are divided by the length scales: [m, n]."""
-        between = self.kernel.covariance_at(square_distances(inputs, self._inputs))
-        explained: Array = between @ self._inverse.T
-        return explained
-
-    def _predict_from(self, between: Array) -> tuple[Array, Array]:
+    def _predict_from(self, between: Array) -> tuple[Array, Array, Array]:
         mean = between @ self._weights
         explained = between @ self._inverse.T
         variance = self.kernel.amplitude - np.einsum("ij,ij->i", explained, explained)
         deviation = np.sqrt(np.maximum(variance, 1e-12))
         if mean.ndim == 2:
             deviation = deviation[:, None]
-        return mean * self.std + self.mean, deviation * self.std
+        return mean * self.std + self.mean, deviation * self.std, explained
 
 
 class GridExpectations:
@@ -154,14 +151,19 @@ class GridExpectations:
     (a further column of the Cholesky factor), and no new fit. (Kriging believer: Ginsbourger et al. 2010.)
     """
 
-    def __init__(self, posterior: Posterior, settings: Array, last: Array, capacity: int) -> None:
-        """Begin with nothing expected; the arguments: see `Posterior.expect_on_grid`."""
+    def __init__(
+        self, posterior: Posterior, settings: Array, last: Array, explained: Array, capacity: int
+    ) -> None:
+        """Begin with nothing expected; at most `capacity` values will be.
+
+        `settings`, `last`, `explained`: of a grid, see `Posterior.explain_grid`.
+        """
         self._shape, self._kernel, self._std = (len(settings), len(last)), posterior.kernel, posterior.std
         grid = np.concatenate(
             [np.repeat(settings, len(last), axis=0), np.tile(last, len(settings))[:, None]], axis=1
         )
         self._inputs = grid / np.asarray(posterior.kernel.lengths)
-        explained = posterior.explain(self._inputs)
+        explained = explained.reshape(len(grid), -1)
         self._used = explained.shape[1]
         self._explained = np.concatenate([explained, np.empty((len(grid), capacity))], axis=1)
         self._variance = self._kernel.amplitude - np.einsum("ij,ij->i", explained, explained)

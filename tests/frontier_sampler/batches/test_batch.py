@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.frontier_sampler.encoding import make_key
 from pipeline.frontier_sampler.suggest import Suggester
-from pipeline.frontier_sampler.surrogate import Kernel, Posterior
+from pipeline.frontier_sampler.surrogate import GridExpectations, Kernel, Posterior
 from tests.frontier_sampler.test_suggest import EPOCHS, SPACE, distance_from_the_best, played
 
 
@@ -14,8 +14,8 @@ def test_what_is_expected_makes_surer_as_a_new_fit_would() -> None:
     settings, last = draw.random((5, 2)), np.array([0.0, 0.5, 1.0])
     kernel = Kernel(1.3, 0.02, (0.4, 0.8, 0.6))
     fitted = Posterior(kernel, features, targets)
-    expectations = fitted.expect_on_grid(settings, last, 2)
-    mean, deviation = fitted.predict_grid(settings, last)
+    mean, deviation, explained = fitted.explain_grid(settings, last)
+    expectations = GridExpectations(fitted, settings, last, explained, 2)
     assert np.allclose(expectations.deviation, deviation)
     for row, column in ((1, 2), (4, 0)):
         expectations.expect(row, column)
