@@ -2,13 +2,16 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from urllib.parse import unquote_plus
 
 HIDDEN = "***"
 MIN_LETTERS = 6
 """A secret of the environment that is shorter may be an ordinary word of a text."""
+SHORT_LETTERS = 100
+"""What is masked of texts as short as this is remembered."""
 MIN_PART_LETTERS = 2
 """A part of an address's secret; libraries show parts where they cut an address in the wrong place."""
 
@@ -41,23 +44,37 @@ def mask(text: str, *addresses: str) -> str:
     a token as a rule; and secrets of environment variables. `addresses`: their secrets are masked wherever
     they stand, as a whole or in part.
     """
-    return _mask(text, set[str]().union(_read_environment(), *map(_find_parts, addresses)))
+    return _mask(text, _sort_longest_first(chain(_read_environment(), *map(_find_parts, addresses))))
 
 
 def mask_all(texts: Iterable[str]) -> list[str]:
     """Mask the secrets in texts, see `mask`; the environment is read once for all of them."""
-    secrets = set(_read_environment())
+    secrets = _sort_longest_first(_read_environment())
     return [_mask(text, secrets) for text in texts]
 
 
-def _mask(text: str, secrets: Collection[str]) -> str:
+def _sort_longest_first(secrets: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(secrets), key=lambda secret: (-len(secret), secret)))
+
+
+def _mask(text: str, secrets: tuple[str, ...]) -> str:
+    return _mask_short(text, secrets) if len(text) <= SHORT_LETTERS else _mask_anew(text, secrets)
+
+
+@lru_cache(16_384)
+def _mask_short(text: str, secrets: tuple[str, ...]) -> str:
+    """Mask what comes again and again: the names, tags and values of a study's trials."""
+    return _mask_anew(text, secrets)
+
+
+def _mask_anew(text: str, secrets: tuple[str, ...]) -> str:
     if "://" in text:
         is_address = _ADDRESS.fullmatch(text)
         text = (_SECRET_OF_ADDRESS if is_address else _SECRET_OF_TEXT).sub(_hide_password, text)
         text = _LONE_USER.sub(rf"\g<scheme>{HIDDEN}@", text)
         text = (_QUERY_OF_ADDRESS if is_address else _QUERY_OF_TEXT).sub(_hide_value, text)
     text = _ASSIGNED.sub(rf"\g<key>{HIDDEN}", text)
-    for secret in sorted(secrets, key=len, reverse=True):
+    for secret in secrets:
         if secret in text:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
     return text

@@ -100,6 +100,7 @@ THROUGH = {
     "search/outcomes": "search/test_trial_rows.py",
     "search/storage/held_trials": "search/test_study_store.py",
     "search/storage/our_studies": "search/test_optuna_storage.py",
+    "search/storage/plain_rows": "search/storage/test_bulk_writing.py",
     "search/storage/study_table": "search/test_study_store.py",
     "search/sweep_spec": "search/test_sweep.py",
     "search/workers/cluster/slots": "search/workers/cluster/test_ray_pool.py",

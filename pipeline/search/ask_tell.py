@@ -58,6 +58,7 @@ class TrialSuggester:
         self._is_in_the_plane = len(directions) == len(DIRECTIONS)
         sampler = make_sampler(kind, SamplerTask(space, seed, workers, epochs, work))
         self._study = optuna.create_study(directions=directions, sampler=sampler)
+        self._distributions = {each.name: make_distribution(each) for each in space.dimensions}
         self._positions: dict[int, int] = {}
         self._open: set[int] = set()
         self._tried: Counter[frozenset[tuple[str, Any]]] = Counter()
@@ -94,7 +95,7 @@ class TrialSuggester:
         """Add a trial of these params, in the order of the space, to the copy of the study."""
         chosen, distributions = dict[str, Value](), dict[str, BaseDistribution]()
         for dimension in self._space.iterate_active(chosen):
-            distribution = make_distribution(dimension)
+            distribution = self._distributions[dimension.name]
             distributions[dimension.name] = distribution
             stored = distribution.to_internal_repr(params[dimension.name])
             chosen[dimension.name] = distribution.to_external_repr(stored)
@@ -118,7 +119,8 @@ class TrialSuggester:
             warnings.filterwarnings("ignore", "FrontierSampler repeats")  # `suggest` notices
             trial = self._study.ask()
             for dimension in self._space.iterate_active(params):
-                params[dimension.name] = suggest_value(trial, dimension.name, make_distribution(dimension))
+                name = dimension.name
+                params[name] = suggest_value(trial, name, self._distributions[name])
         row = self._study.get_trials(deepcopy=False)[trial.number]
         return ProposedTrial(params, trial.distributions, row.system_attrs, position=trial.number)
 

@@ -21,9 +21,8 @@ from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 if TYPE_CHECKING:
     from pipeline.search.workers.job import TrialOutcome
 
-MAX_POINTS_SHOWN = 8
-"""Points of the frontier in the panel."""
-
+MAX_POINTS_SHOWN, MAX_RUNNING_SHOWN = 8, 16
+"""Points of the frontier and running trials in the panel."""
 
 FIRST_TRIALS, LONG_SECONDS = 3, 60.0
 """After so many trials the time to go is told where it is no terminal, if it is as long as that."""
@@ -53,7 +52,7 @@ class Screen:
         self._has_told = False
         self._console = Console()
         self._results: Results | None = None
-        self._running: dict[int, str] = {}
+        self._running: dict[int, tuple[Epoch, int] | None] = {}
         self._live: Live | None = None
         if self._console.is_animated and not output.is_collected():
             self._live = Live(
@@ -81,13 +80,11 @@ class Screen:
 
     def show_started(self, number: int) -> None:
         """Show that a trial begins."""
-        self._running[number] = f"{number}: begins"
+        self._running[number] = None
 
     def show_epoch(self, number: int, epoch: Epoch, of: int) -> None:
         """Show what a trial has reached after an epoch; `of`: how many it trains."""
-        self._running[number] = (
-            f"{number}: {epoch.number}/{of} {self._measure.format(epoch.validation_accuracy)}"
-        )
+        self._running[number] = epoch, of
 
     def show_ended(
         self, number: int, state: str, point: Point | None, params: Mapping[str, object], reason: str
@@ -156,6 +153,20 @@ class Screen:
         if not output.is_collected():
             print(line, flush=True)
 
+    def _describe_running(self) -> str:
+        """Describe the trials that run: the first, and how many others; a cluster may have 1,000."""
+        phrases, running = [], list(self._running.items())  # at once: it changes meanwhile
+        for number, reached in running[:MAX_RUNNING_SHOWN]:
+            if reached is None:
+                phrases.append(f"{number}: begins")
+            else:
+                epoch, of = reached
+                accuracy = self._measure.format(epoch.validation_accuracy)
+                phrases.append(f"{number}: {epoch.number}/{of} {accuracy}")
+        if left := len(running) - len(phrases):
+            phrases.append(f"and {left} more")
+        return "   ".join(phrases)
+
     def _draw_panel(self) -> RenderableType:
         results = self._results
         if results is None or not results.points:
@@ -164,7 +175,7 @@ class Screen:
         shown = results.select_shown(points)[-MAX_POINTS_SHOWN:]
         return Group(
             Text(f"study {self._study}: {self._progress.describe()}", style="bold"),
-            Text(f"running  {'   '.join(self._running.values())}", style="dim"),
+            Text(f"running  {self._describe_running()}", style="dim"),
             Text(f"{self._measure.label} by cost  {draw_sparkline([m.point for m in points])}", style="cyan"),
             build_frontier_table(shown, results.knee),
         )

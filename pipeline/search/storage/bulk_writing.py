@@ -17,6 +17,8 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from pipeline.search.storage.plain_rows import insert_rows
+
 MAX_IDS = 500
 """Of trials that are named one by one in a statement; databases have limits."""
 
@@ -39,13 +41,13 @@ def insert_trials(
     ids = [_insert_trial(connection, study_id, trial) for trial in trials]
     numbers = _number_trials(connection, study_id, ids)
     named = list(zip(ids, trials, strict=True))
-    _insert(connection, models.TrialParamModel, _make_param_rows(named))
+    insert_rows(connection, models.TrialParamModel.__table__, _make_param_rows(named))
     user_attrs = {trial_id: trial.user_attrs for trial_id, trial in named}
     system_attrs = {trial_id: trial.system_attrs for trial_id, trial in named}
-    _insert(connection, models.TrialUserAttributeModel, _make_attr_rows(user_attrs))
-    _insert(connection, models.TrialSystemAttributeModel, _make_attr_rows(system_attrs))
+    insert_rows(connection, models.TrialUserAttributeModel.__table__, _make_attr_rows(user_attrs))
+    insert_rows(connection, models.TrialSystemAttributeModel.__table__, _make_attr_rows(system_attrs))
     running = [trial_id for trial_id, trial in named if trial.state is TrialState.RUNNING]
-    _insert(connection, models.TrialHeartbeatModel, [{"trial_id": trial_id} for trial_id in running])
+    _begin_heartbeats(connection, running)
     return list(zip(ids, numbers, strict=True))
 
 
@@ -69,11 +71,6 @@ def _number_trials(connection: Connection, study_id: int, ids: Sequence[int]) ->
     rows = [{"id_": trial_id, "number": number} for number, trial_id in enumerate(ids, start=first)]
     connection.execute(update(trials).where(trials.c.trial_id == bindparam("id_")), rows)
     return [row["number"] for row in rows]
-
-
-def _insert(connection: Connection, model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert(model), rows)
 
 
 def _make_param_rows(named: Sequence[tuple[int, FrozenTrial]]) -> list[dict[str, Any]]:
@@ -111,7 +108,7 @@ def replace_attrs(connection: Connection, attrs: Mapping[int, Mapping[str, Any]]
         for start in range(0, len(trial_ids) if names else 0, MAX_IDS):
             of_trials = model.trial_id.in_(trial_ids[start : start + MAX_IDS])
             connection.execute(delete(model).where(of_trials & model.key.in_(names)))
-    _insert(connection, model, _make_attr_rows(attrs))
+    insert_rows(connection, model.__table__, _make_attr_rows(attrs))
 
 
 def record_heartbeats(connection: Connection, trial_ids: Sequence[int]) -> None:
@@ -123,7 +120,13 @@ def record_heartbeats(connection: Connection, trial_ids: Sequence[int]) -> None:
         among = model.trial_id.in_(trial_ids[start : start + MAX_IDS])
         beating.update(connection.execute(select(model.trial_id).where(among)).scalars())
         connection.execute(update(model).where(among).values(heartbeat=now))
-    _insert(connection, model, [{"trial_id": trial_id} for trial_id in trial_ids if trial_id not in beating])
+    _begin_heartbeats(connection, [trial_id for trial_id in trial_ids if trial_id not in beating])
+
+
+def _begin_heartbeats(connection: Connection, trial_ids: Sequence[int]) -> None:
+    if trial_ids:
+        rows = [{"trial_id": trial_id} for trial_id in trial_ids]
+        connection.execute(insert(models.TrialHeartbeatModel), rows)
 
 
 def to_utc(moment: datetime | None) -> datetime | None:

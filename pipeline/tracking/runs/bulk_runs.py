@@ -22,6 +22,7 @@ from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, _validate_metric_name
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from pipeline.search.storage.plain_rows import insert_rows
 from pipeline.settings.addresses import is_database
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def insert_runs(client: MlflowClient, experiment_id: str, runs: Sequence[NewRun]
     named = list(zip(run_ids, runs, strict=True))
     with store.ManagedSessionMaker(read_only=False) as session:
         connection = session.connection()
-        _insert(connection, "runs", [_make_run_row(run_id, run, experiment, began) for run_id, run in named])
+        new = [_make_run_row(run_id, run, experiment, began) for run_id, run in named]
+        connection.execute(insert(_get_table("runs")), new)  # it has columns that SQLAlchemy fills
         _insert(connection, "tags", [row for run_id, run in named for row in _make_rows(run_id, run.tags)])
         _insert(
             connection, "params", [row for run_id, run in named for row in _make_rows(run_id, run.params)]
@@ -170,8 +172,7 @@ def _get_table(name: str) -> Table:
 
 
 def _insert(connection: Connection, table: str, rows: Sequence[Row]) -> None:
-    if rows:
-        connection.execute(insert(_get_table(table)), rows)
+    insert_rows(connection, _get_table(table), rows)
 
 
 def _make_run_row(run_id: str, run: NewRun, experiment: Experiment, began: int) -> Row:

@@ -103,6 +103,12 @@ def test_before_the_first_point_it_tells_how_far_it_is(terminal: Console) -> Non
     with terminal.capture() as captured:
         terminal.print(screen._draw_panel())
     assert "running  2: begins   4: begins" in captured.get()
+    for number in range(5, 1000):
+        screen.show_started(number)
+    with terminal.capture() as captured:
+        terminal.print(screen._draw_panel())
+    assert "18: begins and 981 more" in " ".join(captured.get().split())
+    assert len(captured.get().splitlines()) < 30
 
 
 def test_what_has_ended_runs_no_more(terminal: Console) -> None:

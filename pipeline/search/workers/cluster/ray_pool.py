@@ -208,7 +208,7 @@ class RayPool:
         text = str(error)
         if isinstance(error, errors.OutOfMemoryError) or "memory pressure" in text:
             return self._cut_off(task, "out of memory: its node had none left, and Ray ended the slot")
-        if "terminated expectedly" in text:
+        if "terminated expectedly" in text or "node was preempted" in text:
             return Stoppage(SHUT_DOWN, task.paid_seconds, is_innocent=True)
         is_node = isinstance(error, errors.ActorUnavailableError) or "node" in text.lower()
         return Stoppage(NODE_GONE if is_node else DIED, task.paid_seconds, is_innocent=not task.has_begun)

@@ -117,8 +117,9 @@ def test_a_trial_that_ends_two_slots_has_failed(scene: Callable[..., Scene]) -> 
     assert len(found.sweep.results.trials) == 6
 
 
-def test_nodes_that_are_shut_down_are_no_fault_of_a_trial(scene: Callable[..., Scene]) -> None:
-    work = dying(fake_ray.ActorDiedError("the actor's node was terminated expectedly"), {1, 2, 3})
+@pytest.mark.parametrize("how", ["terminated expectedly: received SIGTERM", "preempted: it was drained"])
+def test_nodes_that_are_shut_down_are_no_fault_of_a_trial(scene: Callable[..., Scene], how: str) -> None:
+    work = dying(fake_ray.ActorDiedError(f"the actor's node was {how}"), {1, 2, 3})
     found = searched(scene, Cluster(Node("a"), work=work))
     assert sorted(states(found.store)) == ["complete"] * 6 + ["fail"] * 3
 
