@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from pipeline.errors import BadInput, FulcrumError, StoreLocked, find_cause
 from pipeline.secrets import mask
@@ -18,11 +19,12 @@ CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "co
 """The folder of all values: inside an installed package, beside it in a checkout."""
 CHECKOUT = CONF.parent if CONF.parent != PACKAGE else None
 """The folder of the checkout; None where the package was installed."""
-TRACKING_URI = "MLFLOW_TRACKING_URI"
+TRACKING_URI, REGISTRY_URI = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
 REASON_LETTERS = 300
 REACH_SECONDS = 2.0
 """How long the host of a database may take to be found and to answer; drivers wait for minutes."""
 PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
+SERVERS = {"http": 80, "https": 443}
 PLACES = ("host", "hostaddr", "service", "unix_socket")
 """Queries of an address by which a driver finds its server in a way of its own."""
 UPGRADES = {
@@ -135,11 +137,20 @@ def check_reachable(address: str) -> None:
     port = url.port or PORTS.get(url.get_backend_name())
     if not url.host or url.host.startswith("/") or port is None or set(PLACES) & url.query.keys():
         return
+    _require_answer(url.host, port)
+
+
+def _require_answer(host: str, port: int) -> None:
+    """Raise where nobody listens there.
+
+    Raises:
+        OSError: see `check_reachable`.
+    """
     failures = list[OSError]()
-    thread = Thread(target=_connect, args=(url.host, port, failures), daemon=True)  # a resolver has no limit
+    thread = Thread(target=_connect, args=(host, port, failures), daemon=True)  # a resolver has no limit
     thread.start()
     thread.join(REACH_SECONDS + 0.5)
-    place = f"{url.host}:{port}"
+    place = f"{host}:{port}"
     if thread.is_alive():
         raise TimeoutError(f"{place} has not answered within {REACH_SECONDS:g} s")
     if failures:
@@ -170,28 +181,50 @@ def explain_failure(address: str, error: BaseException, remedy: str) -> str:
     return f"got {shown} ({short}); {remedy}"
 
 
-def check_store() -> None:
-    """Check that the database of runs answers, where there is one: at once, and nothing is created.
+@cache
+def check_server(address: str) -> None:
+    """Raise where nobody listens at the host and port of an MLflow server; one behind a proxy is let through.
+
+    MLflow itself tries for minutes. A server that has answered once is waited for by it, as long as it likes.
 
     Raises:
-        BadInput: it does not answer.
+        OSError: the host is not known, or nobody answers there; the text says where.
+        ValueError: it is no address.
     """
-    uri = read_uri()
-    path = read_sqlite_path(uri)
-    if not is_database(uri) or (path is not None and not path.exists()):
+    parts = urlsplit(address)
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    if parts.scheme in getproxies() and not proxy_bypass(parts.hostname):
         return
-    try:
-        check_database(uri)
-    except Exception as error:  # whatever a driver raises, the user's remedy is one
-        raise explain_unusable_store(uri, error) from None
+    _require_answer(parts.hostname, parts.port or SERVERS[parts.scheme])
 
 
-def explain_unusable_store(uri: str, error: Exception) -> FulcrumError:
+def check_store() -> None:
+    """Check that the stores of runs and of models answer: at once, and nothing is created.
+
+    Raises:
+        BadInput: one of them does not answer.
+    """
+    registry = os.environ.get(REGISTRY_URI)
+    for uri, variable in ((read_uri(), TRACKING_URI), *([(registry, REGISTRY_URI)] if registry else [])):
+        path = read_sqlite_path(uri)
+        try:
+            if urlsplit(uri).scheme in SERVERS:
+                check_server(uri)
+            elif is_database(uri) and (path is None or path.exists()):
+                check_database(uri)
+        except Exception as error:  # whatever a driver raises, the user's remedy is one
+            raise explain_unusable_store(uri, error, variable) from None
+
+
+def explain_unusable_store(uri: str, error: Exception, variable: str = TRACKING_URI) -> FulcrumError:
     """Return the error for a store that does not answer; it names the variable only where somebody set it."""
     if locked := find_cause(error, StoreLocked):
         return locked
     default = f"mlflow.db in the {'checkout' if CHECKOUT else 'working folder'}"
-    if os.environ.get(TRACKING_URI):
+    if variable == REGISTRY_URI:
+        rule, remedy = f"{variable} must name a store that answers", "unset it to use that of the runs"
+    elif os.environ.get(TRACKING_URI):
         rule = f"{TRACKING_URI} must name a store that answers"
         remedy = f"unset it to use {default}"
     else:

@@ -107,7 +107,7 @@ def is_deleted(client: MlflowClient, run_id: str) -> bool:
 
 def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
     """Set the tags of a run, masked and cut to MLflow's limit."""
-    client.log_batch(run_id, tags=[RunTag(*tag) for tag in cut_tags(tags).items()])
+    _log_batch(client, run_id, tags=[RunTag(*tag) for tag in cut_tags(tags).items()])
 
 
 def log_params(
@@ -115,7 +115,7 @@ def log_params(
 ) -> None:
     """Log params, masked and cut. `existing`: those that the run has, which MLflow lets nobody change."""
     texts = cut_params({key: value for key, value in params.items() if key not in existing})
-    client.log_batch(run_id, params=[Param(*param) for param in texts.items()])
+    _log_batch(client, run_id, params=[Param(*param) for param in texts.items()])
 
 
 def make_metrics(values: Mapping[str, float | None], step: int = 0) -> list[Metric]:
@@ -137,9 +137,14 @@ def log_metrics(
     if rest + len(texts) > BATCH_LIMIT:
         in_full, rest = in_full + 1, 0
     for start in range(0, in_full * BATCH_LIMIT, BATCH_LIMIT):
-        client.log_batch(run_id, metrics=metrics[start : start + BATCH_LIMIT])
+        _log_batch(client, run_id, metrics=metrics[start : start + BATCH_LIMIT])
     if rest or texts:
-        client.log_batch(run_id, metrics=metrics[len(metrics) - rest :] if rest else (), tags=texts)
+        _log_batch(client, run_id, metrics=metrics[len(metrics) - rest :] if rest else (), tags=texts)
+
+
+def _log_batch(client: MlflowClient, run_id: str, **entities: Sequence[Metric | Param | RunTag]) -> None:
+    """Log at once, whatever MLFLOW_ENABLE_ASYNC_LOGGING says: what waits in a queue is lost by a kill."""
+    client.log_batch(run_id, synchronous=True, **entities)
 
 
 def locate_artifacts(run: Run) -> Path | None:

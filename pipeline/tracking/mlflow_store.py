@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -23,7 +24,10 @@ from pipeline.errors import RecordDeleted
 from pipeline.files import make_draft_path, remove_abandoned_drafts
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
+    REGISTRY_URI,
+    SERVERS,
     check_database,
+    check_server,
     explain_unusable_store,
     is_database,
     make_sqlite_address,
@@ -66,17 +70,34 @@ def open_store() -> mlflow.MlflowClient:
             client.search_experiments(max_results=1)
     except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
         raise explain_unusable_store(uri, error) from None
+    if registry := os.environ.get(REGISTRY_URI):
+        _check_registry(client, registry)
     return client
+
+
+def _check_registry(client: mlflow.MlflowClient, uri: str) -> None:
+    """Ask the store of models, where it is another one than that of the runs: before anything is trained.
+
+    Raises:
+        BadInput: it does not answer.
+    """
+    try:
+        with _ask_briefly(uri):
+            client.search_registered_models(max_results=1)
+    except Exception as error:
+        raise explain_unusable_store(uri, error, REGISTRY_URI) from None
 
 
 @contextmanager
 def _ask_briefly(uri: str) -> Iterator[None]:
     """Give a server seconds to answer the first time, where MLflow tries for four minutes.
 
-    One that has answered is waited for as long as MLflow does: it may be started anew in the middle of a
-    search, whose workers ask for the first time then.
+    Where nobody listens, none. One that has answered is waited for as long as MLflow does: it may be started
+    anew in the middle of a search, whose workers ask for the first time then.
     """
     is_first = uri not in _answered and multiprocessing.parent_process() is None
+    if is_first and urlsplit(uri).scheme in SERVERS:
+        check_server(uri)
     brief = {key: value for key, value in BRIEFLY.items() if is_first and key not in os.environ}
     os.environ.update(brief)
     try:

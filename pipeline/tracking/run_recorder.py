@@ -23,7 +23,7 @@ from pipeline.tracking.metrics.cost import list_cost_metrics, list_step_metrics
 from pipeline.tracking.metrics.curve import list_epoch_metrics
 from pipeline.tracking.metrics.evaluation import list_evaluation_metrics
 from pipeline.tracking.metrics.names import name_energy
-from pipeline.tracking.runs import command_record
+from pipeline.tracking.runs import command_record, notes
 
 if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user's own loop needs none of it
     import keras
@@ -176,7 +176,7 @@ class RunRecorder:
             r"!\[(.*?)\]\((.+?)\)", rf"![\1](get-artifact?path=\2&run_uuid={self.run_id})", text
         )
         command = self.client.get_run(self.run_id).data.tags[command_record.COMMAND]
-        self.set_tags({mlflow_runs.NOTE: f"{pictures}\n\n`{command}`"})
+        notes.write_note(self.client, self.run_id, f"{pictures}\n\n`{command}`")
 
     def record_cost(self, cost: Cost) -> None:
         """Record latency, throughput and sizes."""

@@ -22,7 +22,7 @@ from pipeline.search.trial_rows import REMARKS, VALIDATION
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.searching.objectives import FIRST
 from pipeline.tracking import mlflow_runs, mlflow_store, shared_views, study_view
-from pipeline.tracking.runs import adopted_run, bulk_runs, command_record, orphans, owner_tags
+from pipeline.tracking.runs import adopted_run, bulk_runs, command_record, notes, orphans, owner_tags
 from pipeline.tracking.runs.bulk_runs import RunChange
 from pipeline.tracking.runs.params import make_study_params
 from pipeline.tracking.runs.run_lease import RunLease
@@ -223,6 +223,6 @@ class StudyRecorder:
             mlflow_runs.log_files(self.client, self.run_id, files)
 
     def write_note(self, text: str) -> None:
-        """Write Markdown on the study's page."""
+        """Write Markdown on the study's page; what a person has written there stays."""
         with self.runs.unless_deleted(self.run_id, "the study"):
-            mlflow_runs.set_tags(self.client, self.run_id, {mlflow_runs.NOTE: text})
+            notes.write_note(self.client, self.run_id, text)

@@ -8,7 +8,7 @@ from pipeline.secrets import mask
 from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.metrics.curve import list_trial_metrics
-from pipeline.tracking.runs import bulk_runs, command_record
+from pipeline.tracking.runs import bulk_runs, command_record, notes
 from pipeline.tracking.runs.bulk_runs import NewRun, RunChange
 from pipeline.tracking.runs.params import make_params, make_run_name
 from pipeline.tracking.runs.run_lease import RunLease
@@ -90,7 +90,9 @@ class TrialRecorder:
         named = command_line and command_line.name_engine(engine or "")
         if named is None or named is command_line:
             return {}
-        return command_record.make_command_tags(named, "run")
+        written = command_record.make_command_tags(command_line, "run")[mlflow_runs.NOTE]
+        is_edited = notes.is_edited(self.runs.client, run_id, mask(written))
+        return command_record.make_command_tags(named, "run", as_note=not is_edited)
 
     def end_trials(self, ended: Sequence[tuple[str, TrialOutcome]], unit: tuple[str, float]) -> None:
         """Record all that came out of trials, by the ids of their runs.

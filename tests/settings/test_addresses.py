@@ -98,6 +98,40 @@ def test_a_store_that_is_not_there_yet_is_not_made_by_the_check(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        ("http://127.0.0.1:9", "got http://127.0.0.1:9 (127.0.0.1:9: Connection refused)"),
+        (
+            "https://ann:geheim@localhost:9/x",
+            "got https://ann:***@localhost:9/x (localhost:9: ",
+        ),
+        (
+            "http://ann:se/cret@127.0.0.1:9",
+            "got http://ann:***@127.0.0.1:9 (Port could not be cast",
+        ),
+        ("http://127.0.0.1:99999", "got http://127.0.0.1:99999 (Port out of range 0-65535)"),
+        ("http:///x", "got http:///x (it names no host)"),
+    ],
+)
+@pytest.mark.parametrize("variable", [addresses.TRACKING_URI, addresses.REGISTRY_URI])
+def test_a_server_that_nobody_runs_is_told_at_once(
+    variable: str, address: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow would try for minutes."""
+    monkeypatch.setenv(addresses.TRACKING_URI, f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv(variable, address)
+    with pytest.raises(BadInput) as caught:
+        addresses.check_store()
+    assert str(caught.value).startswith(f"{variable} must name a store that answers, {line}")
+    assert "cret" not in str(caught.value)
+
+
+def test_a_server_behind_a_proxy_is_left_to_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    addresses.check_server("http://a-server-behind-it")
+
+
 def test_an_installed_package_writes_into_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,10 @@ def test_what_is_too_long_is_cut_and_what_is_secret_masked(
     assert "known" not in params
 
 
-def test_more_metrics_than_one_call_takes(client: mlflow.MlflowClient, experiment: str) -> None:
+def test_more_metrics_than_one_call_takes(
+    client: mlflow.MlflowClient, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")  # a queue, which a kill would lose
     run_id = mlflow_runs.create_run(client, experiment, "many", {})
     count = mlflow_runs.BATCH_LIMIT + 1
     metrics = [

@@ -68,11 +68,18 @@ def test_four_processes_create_one_database(tmp_path: Path) -> None:
 
 def test_a_store_that_does_not_answer_is_one_line_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:geheim@127.0.0.1:9")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(BadInput, match="MLFLOW_TRACKING_URI must name a store that answers") as caught:
+    monkeypatch.setattr(mlflow_store, "_answered", set())
+    line = "MLFLOW_TRACKING_URI must name a store that answers, .* [(]127.0.0.1:9: Connection refused[)]"
+    with pytest.raises(BadInput, match=line) as caught:
         mlflow_store.open_store()
     assert "geheim" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_registry_apart_is_asked_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
+    with pytest.raises(BadInput, match=r"^MLFLOW_REGISTRY_URI must name a store that answers.*; unset it to"):
+        mlflow_store.open_store()
 
 
 def test_a_server_is_asked_briefly_until_it_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,6 +87,7 @@ def test_a_server_is_asked_briefly_until_it_has_answered(monkeypatch: pytest.Mon
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")  # of a person's own
     monkeypatch.delenv(retries, raising=False)
     monkeypatch.setattr(mlflow_store, "_answered", set())
+    monkeypatch.setattr(mlflow_store, "check_server", lambda _: None)
     for expected in ("2", None):
         with mlflow_store._ask_briefly("http://a-server"):
             assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"

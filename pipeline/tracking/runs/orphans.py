@@ -43,7 +43,7 @@ def end_orphans(client: MlflowClient) -> list[str]:
 
 def discard_run(client: MlflowClient, run_id: str) -> None:
     """Let the next command delete a run that `mlflow run` opened, and will end itself after this process."""
-    client.set_tag(run_id, DISCARDED, "true")
+    client.set_tag(run_id, DISCARDED, "true", synchronous=True)
 
 
 def _is_orphan(run: Run, local_store: bool) -> bool:
