@@ -4,8 +4,10 @@ SQLAlchemy is imported where it is needed: most mistakes of a command line are t
 """
 
 import os
+import re
 import socket
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
@@ -38,6 +40,7 @@ UPGRADES = {
     ),
 }
 """What libraries say of a database of another version, and the remedy."""
+NEWER = "it is of a newer version of MLflow than the one here; install that one, or name another database"
 
 
 def read_uri() -> str:
@@ -170,6 +173,9 @@ def explain_failure(address: str, error: BaseException, remedy: str) -> str:
     `remedy`: what to do where the reason does not say that itself.
     """
     text, shown = mask(str(error), address).strip(), mask(address)
+    if _is_of_newer_mlflow(text):
+        reason, _, better = NEWER.partition("; ")
+        return f"got {shown} ({reason}); {better}"
     for phrase, upgrade in UPGRADES.items():
         if phrase in text:
             reason, _, better = upgrade.format(address=shown).partition("; ")
@@ -197,6 +203,17 @@ def check_server(address: str) -> None:
     if parts.scheme in getproxies() and not proxy_bypass(parts.hostname):
         return
     _require_answer(parts.hostname, parts.port or SERVERS[parts.scheme])
+
+
+def _is_of_newer_mlflow(text: str) -> bool:
+    """Return whether MLflow names a version of its tables that it does not know itself, so cannot upgrade."""
+    found, package = re.search(r"schema \(found version (\w+)", text), find_spec("mlflow")
+    if found is None or package is None:
+        return False
+    folders = [
+        Path(place, "store/db_migrations/versions") for place in package.submodule_search_locations or ()
+    ]
+    return not any(path for folder in folders for path in folder.glob(f"{found[1]}_*.py"))
 
 
 def check_store() -> None:

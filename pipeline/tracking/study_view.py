@@ -28,7 +28,8 @@ LINE_ROLE = "frontier_line"
 # ---- what trials and the line carry -------------------------------------------------------------------
 
 
-TRIAL_TAGS = ("frontier", "knee", "plot_order", "mlflow.runColor", "beaten_by")
+COLOUR = "mlflow.runColor"
+TRIAL_TAGS = ("frontier", "knee", "plot_order", COLOUR, "beaten_by")
 BEATEN = {"frontier": "false"}
 """All that is remembered of the tags of a trial that is beaten: it is for ever."""
 
@@ -38,10 +39,18 @@ def make_trial_tags(
 ) -> dict[str, str]:
     """Return the tags of a trial's run: whether it is on the frontier, its rank and colour, who beats it.
 
-    `recorded`: tags that the run has. What beats a trial beats it for ever, so it is written once.
+    `recorded`: tags that the run has. What beats a trial beats it for ever, so it is written once. A colour
+    that a person has chosen stays.
     """
+    tags = _make_trial_tags(results, trial, recorded or {})
+    if tags and (recorded or {}).get(COLOUR, BLUE) not in (BLUE, PALE):
+        del tags[COLOUR]
+    return tags
+
+
+def _make_trial_tags(results: Results, trial: StudyTrial, recorded: Mapping[str, str]) -> dict[str, str]:
     if trial.number not in results.trials_on_frontier:
-        return {} if (recorded or {}).get("frontier") == "false" else _make_beaten_tags(results, trial)
+        return {} if recorded.get("frontier") == "false" else _make_beaten_tags(results, trial)
     points = [member for member in results.frontier if member.trial.number == trial.number]
     is_knee = results.knee in points
     tested = [new.test_accuracy for member in points if (new := member.confirmation)]
@@ -51,7 +60,7 @@ def make_trial_tags(
         "frontier": "true",
         "knee": str(is_knee).lower(),
         "plot_order": f"0-{10 + round_to_units(points[0].point.device_seconds, MICROSECONDS):015d}",
-        "mlflow.runColor": BLUE,
+        COLOUR: BLUE,
         "beaten_by": "nobody",
     }
 
@@ -70,7 +79,7 @@ def _make_beaten_tags(results: Results, trial: StudyTrial) -> dict[str, str]:
         "frontier": "false",
         "knee": "false",
         "plot_order": f"1-{round(1e6 * error):07d}",
-        "mlflow.runColor": PALE,
+        COLOUR: PALE,
         "beaten_by": _describe_member(by) if by else _explain_without_rival(results, trial),
     }
 
@@ -111,7 +120,7 @@ def make_marks(results: Results, unit: tuple[str, float]) -> tuple[ChartMark, ..
 
 
 def _make_mark_tags(position: int, colour: str) -> dict[str, str]:
-    return {"role": LINE_ROLE, "plot_order": f"0-{position:015d}", "mlflow.runColor": colour}
+    return {"role": LINE_ROLE, "plot_order": f"0-{position:015d}", COLOUR: colour}
 
 
 def make_line_points(steps: Sequence[Point], unit: tuple[str, float]) -> list[tuple[int, float]]:

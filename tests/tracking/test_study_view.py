@@ -65,6 +65,8 @@ def test_trials_are_tagged_by_where_they_stand() -> None:
         BLUE,
     )
     assert study_view.make_trial_tags(STUDY, BEST)["knee"] == "false"
+    assert "mlflow.runColor" not in study_view.make_trial_tags(STUDY, BEST, {"mlflow.runColor": "#123456"})
+    assert study_view.make_trial_tags(STUDY, BEST, {"mlflow.runColor": PALE})["mlflow.runColor"] == BLUE
     assert (beaten["frontier"], beaten["mlflow.runColor"]) == ("false", PALE)
     assert beaten["beaten_by"] == "trial 0, epoch 1: 80.00% for 1 device-second"
     assert failed["beaten_by"] == "no fair point (failed)"
