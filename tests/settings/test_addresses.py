@@ -62,15 +62,15 @@ def test_studies_lie_beside_a_local_database(
         ),
         (
             "sqlite:////x/m.db",
-            "Detected out-of-date database schema (found version ffffffffffff, but expected 1b5f0d9ad7c1). Take "
-            "a backup of your database, then run 'mlflow db upgrade <uri>' to",
-            "got sqlite:////x/m.db (it is of a newer version of MLflow than the one here); install that one, or "
-            "name another database",
+            "Detected out-of-date database schema (found version ffffffffffff, but expected 1b5f0d9ad7c1). "
+            "Take a backup of your database, then run 'mlflow db upgrade <uri>' to",
+            "got sqlite:////x/m.db (it is of a newer version of MLflow than the one here); install that one, "
+            "or name another database",
         ),
         (
             "sqlite:////x/m.db",
-            "Detected out-of-date database schema (found version 451aebb31d03, but expected 1b5f0d9ad7c1). Take "
-            "a backup of your database, then run 'mlflow db upgrade <uri>' to",
+            "Detected out-of-date database schema (found version 451aebb31d03, but expected 1b5f0d9ad7c1). "
+            "Take a backup of your database, then run 'mlflow db upgrade <uri>' to",
             "got sqlite:////x/m.db (it is of another version of MLflow); copy it, then run: "
             "mlflow db upgrade sqlite:////x/m.db",
         ),
