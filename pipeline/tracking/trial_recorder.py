@@ -87,8 +87,7 @@ class TrialRecorder:
     def _name_engine(self, run_id: str, engine: str | None) -> dict[str, str]:
         """Return the tags of the command with the engine that was measured, so that it repeats the curve."""
         command_line = self._command_lines.pop(run_id, None)
-        named = command_line and command_line.name_engine(engine or "")
-        if named is None or named is command_line:
+        if command_line is None or (named := command_line.name_engine(engine or "")) is command_line:
             return {}
         written = command_record.make_command_tags(command_line, "run")[mlflow_runs.NOTE]
         is_edited = notes.is_edited(self.runs.client, run_id, mask(written))
