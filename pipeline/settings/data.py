@@ -99,7 +99,7 @@ class Channels(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Arrays(Data):
-    """Named arrays in an .npz file, or .npy files of these names in a folder; the test names may be null.
+    """Named arrays in an .npz, HDF5 or MATLAB file, or .npy files in a folder; the test names may be null.
 
     `channels`: null where it can be told from the shape.
     """

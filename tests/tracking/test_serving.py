@@ -119,6 +119,32 @@ def test_a_table_is_asked_in_every_form(
         assert {row["prediction"] for row in answer} <= {"large", "small"}
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "notes"),
+    [
+        (
+            '{"inputs": {"size": [9.5], "colour": ["red"], "weight": [1], "Size": [2]}}',
+            "application/json",
+            ["2 columns not used: the model was not trained on it (weight, Size)"],
+        ),
+        (
+            "id;size;colour\n1;9;red\n2;8;pink\n",
+            "text/csv",
+            ["1 column not used: the model", "1 cell of column colour that training never saw"],
+        ),
+        ('{"dataframe_records": [{"size": 1, "colour": null}]}', "application/json", []),
+    ],
+)
+def test_what_is_sent_and_changes_no_answer_is_told_as_by_predict(
+    models: dict[str, tuple[SavedModel, Any]], body: str, kind: str, notes: list[str]
+) -> None:
+    served = models["table"][1]
+    answer = scoring_server.invocations(body, kind, served, served.metadata.get_input_schema())
+    got = json.loads(answer.response).get("notes", [])
+    assert len(got) == len(notes)
+    assert all(line.startswith(note) for line, note in zip(got, notes, strict=True))
+
+
 def test_images_and_sounds_are_asked_as_numbers_and_as_files(
     models: dict[str, tuple[SavedModel, Any]], tmp_path: Path
 ) -> None:

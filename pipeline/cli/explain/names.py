@@ -12,6 +12,7 @@ from pipeline.cli import help, schema
 from pipeline.cli.explain import foreign_names, foreign_values
 from pipeline.cli.explain.advice import Advice, plain
 from pipeline.cli.explain.options import (
+    ARRAYS,
     TABLES,
     name_data,
     name_file,
@@ -224,7 +225,7 @@ def find_bare(word: str) -> Advice | None:
             return Advice((f"{group}={small}",))
     if PurePath(word).suffix in (".yaml", ".yml"):
         return Advice(note=foreign_names.WITHOUT["config"])
-    if PurePath(word).suffix.lower() in (*TABLES, ".npz", ".npy") or "/" in word:
+    if PurePath(word).suffix.lower() in (*TABLES, *ARRAYS) or "/" in word:
         return name_file(word)
     for group, aliases in foreign_values.VALUE_ALIASES.items():
         if small.replace("-", "_") in aliases and "." not in group and not small.isdecimal():

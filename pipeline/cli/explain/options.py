@@ -10,7 +10,8 @@ from pipeline.cli.explain.advice import Advice, plain
 from pipeline.cli.explain.values import split_values
 from pipeline.settings.searching.objectives import ENERGY, OBJECTIVES
 
-TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".arrow", ".feather", ".gz")
+TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".arrow", ".feather", ".gz", ".arff", ".sav", ".svm")
+ARRAYS = (".npz", ".npy", ".mat", ".h5", ".hdf5")
 OWN_NETWORK = "another network of yours: model=custom model.build=package.module:function"
 
 
@@ -72,7 +73,7 @@ def name_data(value: str, forms: Sequence[str]) -> Advice | None:
 def name_file(path: str) -> Advice:
     """Name a user's file or folder with the kind of data that it is by its ending."""
     suffix = PurePath(path).suffix.lower()
-    if suffix in (".npz", ".npy"):
+    if suffix in ARRAYS:
         return Advice(("data=arrays", f"data.path={path}"))
     if suffix in TABLES:
         return Advice(("data=csv", f"data.path={path}", "data.label=-1"), note="-1: the last column")

@@ -1,4 +1,4 @@
-"""Named arrays in an .npz file, or in .npy files of one folder; never unpickles."""
+"""Named arrays in a file (.npz, HDF5, MATLAB), or in .npy files of one folder; never unpickles."""
 
 import zipfile
 import zlib
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.data.readers import array_files
 from pipeline.data.readers.class_labels import number_classes
 from pipeline.data.readers.compression import check_zip
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
@@ -26,8 +27,6 @@ EXACT = 2**24
 """Beyond this, float32 does not tell neighbouring whole numbers apart."""
 MOST_AT_ONCE = 1 << 22
 OTHER_FORMS = {
-    b"\x89HDF": "an HDF5 file",
-    b"MATLAB": "a MATLAB file",
     b"\x80": "a pickle, which may run programs",
     b"\x1f\x8b": "a packed file",
 }
@@ -93,13 +92,15 @@ def _find_path(data: Arrays) -> Path:
         )
     if not path.exists():
         raise DataMissing(
-            f"data.path must be an .npz file, got {path}, which is not there; set data.path=..."
+            f"data.path must be an .npz, HDF5 or MATLAB file, got {path}, which is not there; "
+            "set data.path=..."
         )
     return path
 
 
 def _read_samples(data: Arrays, features_name: str, labels_name: str, findings: Findings) -> LabelledSamples:
     features, labels = read_array(data, features_name), read_array(data, labels_name)
+    features, labels = match_rows(data, features, labels, findings)
     if features.ndim == 1:
         features = features[:, None]
     if features.ndim < 2 or labels.ndim < 1 or len(features) != len(labels):
@@ -117,6 +118,24 @@ def _read_samples(data: Arrays, features_name: str, labels_name: str, findings: 
         findings.add("number", text, *_find_rounded(features))
         features = _convert_to_float32(features)
     return LabelledSamples(features, labels)
+
+
+def match_rows(
+    data: Arrays, features: np.ndarray, labels: np.ndarray, findings: Findings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both with their samples along the first axis; those of MATLAB often lie along the last.
+
+    Features are turned only where the number of labels is that of the last axis and not of the first.
+    """
+    path = _find_path(data)
+    if path.is_dir() or "MATLAB" not in array_files.find_form(path):
+        return features, labels
+    if labels.ndim == 2 and labels.shape[0] == 1:
+        labels = labels[0]
+    if labels.ndim > 0 and features.shape[-1:] == labels.shape[:1] != features.shape[:1]:
+        findings.add("array", "turned: its samples lie along the last axis", str(features.shape))
+        features = np.moveaxis(features, -1, 0)
+    return features, labels
 
 
 def _find_rounded(features: np.ndarray) -> tuple[str, int]:
@@ -159,6 +178,8 @@ def holds_array(data: Arrays, name: str) -> bool:
     path = _find_path(data)
     if path.is_dir():
         return (path / f"{name}.npy").is_file()
+    if form := array_files.find_form(path):
+        return name in array_files.list_arrays(path, form)
     with path.open("rb") as file, suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
         return f"{name}.npy" in archive.namelist()
     return False
@@ -188,6 +209,9 @@ def _open_array(path: Path, name: str) -> object:
     if path.is_dir():
         _check_name(path, name, [file.stem for file in sorted(path.glob("*.npy"))])
         return np.load(path / f"{name}.npy", allow_pickle=False)
+    if form := array_files.find_form(path):
+        _check_name(path, name, array_files.list_arrays(path, form))
+        return array_files.read_array(path, form, name)
     _refuse_other_forms(path)
     check_zip(path)
     with zipfile.ZipFile(path) as archive:
@@ -198,24 +222,25 @@ def _open_array(path: Path, name: str) -> object:
 
 
 def _refuse_other_forms(path: Path) -> None:
-    """Raise BadData for a file that is no .npz, and name what it is."""
+    """Raise BadData for a file of no form that is read, and name what it is."""
     with path.open("rb") as file:
         head = file.read(256)
     if head.startswith(b"\x93NUMPY"):
         raise BadData(
             f"{path} must hold features and labels, got an .npy file of one array; put both beside each "
-            "other as features.npy and labels.npy, and set data.path to their folder"
+            f"other as {path.stem}.npy and labels.npy, and set data.path={path.parent} "
+            f"data.features={path.stem}"
         )
     form = next((form for magic, form in OTHER_FORMS.items() if head.startswith(magic)), "")
     if form:
         raise BadData(
-            f"{path} must be an .npz, or a folder of .npy, got {form}; load it where it comes from and write "
-            "the arrays with numpy.savez"
+            f"{path} must be an .npz, HDF5, MATLAB, or a folder of .npy, got {form}; load it where it comes "
+            "from and write the arrays with numpy.savez"
         )
     if head and not head.startswith(b"PK") and head.isascii() and b"\0" not in head:
         raise BadData(
-            f"{path} must be an .npz, or a folder of .npy, got a text; read a table with data=csv, or write "
-            "the arrays with numpy.savez"
+            f"{path} must be an .npz, HDF5, MATLAB, or a folder of .npy, got a text; read a table with "
+            "data=csv, or write the arrays with numpy.savez"
         )
 
 

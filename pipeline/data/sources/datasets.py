@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.data.features import TextSamples
-from pipeline.data.readers import folders, hub_rows
+from pipeline.data.readers import folders
 from pipeline.data.readers.file_tree import FileTree
-from pipeline.data.readers.hub_labels import drop_unlabelled, read_labels
-from pipeline.data.readers.hub_rows import ColumnRoles, RowFiles, Splits
+from pipeline.data.readers.hub import rows as hub_rows
+from pipeline.data.readers.hub.labels import drop_unlabelled, read_labels
+from pipeline.data.readers.hub.rows import ColumnRoles, RowFiles, Splits
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings

@@ -18,13 +18,22 @@ from pipeline.data.tables.frame.footers import leave_out_footer
 from pipeline.data.tables.frame.headers import HEAD_ROWS, count_rows_above, has_header
 from pipeline.data.tables.frame.units import leave_out_descriptions
 from pipeline.data.tables.text_files import OpenText, find_encoding, make_opener
-from pipeline.data.tables.typed_files import arrow_files, databases, json_records, statistics_files, workbooks
+from pipeline.data.tables.typed_files import (
+    arff,
+    arrow_files,
+    databases,
+    json_records,
+    sparse_rows,
+    statistics_files,
+    workbooks,
+)
 from pipeline.errors import BadData
 from pipeline.formatting import shorten
 from pipeline.settings.tables import Csv
 
 OTHER_FORMS = {
-    b"\x89HDF": "an HDF5 file",
+    b"\x89HDF": "an HDF5 file (data=arrays reads its arrays)",
+    b"MATLAB": "a MATLAB file (data=arrays reads its arrays)",
     b"%PDF": "a PDF document",
     b"\x89PNG": "an image",
     b"\xff\xd8\xff": "an image",
@@ -35,7 +44,6 @@ OTHER_FORMS = {
     b"\x93NUMPY": "a numpy array (data=arrays reads .npz)",
     b"7z\xbc\xaf": "a 7z archive",
     b"Rar!": "a RAR archive",
-    b"$FL2": "an SPSS file",
 }
 TEXT_FORMS = {
     b"<!doctype": "a web page",
@@ -46,14 +54,25 @@ TEXT_FORMS = {
     b"<?xml": "an XML file",
     b"version https://git-lfs": "a pointer of Git LFS",
     b"{\\rtf": "a text of Word (.rtf)",
-    b"@relation": "an ARFF file",
 }
 """By the first letters, small ones, behind a byte order mark and spaces."""
-SPARSE = re.compile(rb"[-+.\d]+(?: +\d+:[-+.\deE]+)+ *(?:#.*)?\r?\n")
-"""A row of LIBSVM: the label, and the place and value of what is not zero."""
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 """Of Excel before 2007, and of newer workbooks with a password."""
-JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+RECORD_SUFFIXES = (".jsonl", ".ndjson", ".json", ".yaml", ".yml")
+ARFF_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|%.*\n)*@relation\s", re.IGNORECASE)
+TFRECORD = re.compile(r"\.tfrecords?\b", re.IGNORECASE)
+PANDAS = "python -c \"import pandas; {}.to_csv('table.csv', index=False)\""
+REMEDIES = {
+    "archive": "unpack it",
+    "packed": "unpack it",
+    "Git LFS": "fetch it with git lfs pull",
+    "web page": "save it as CSV, or: pip install lxml; " + PANDAS.format("pandas.read_html('{}')[0]"),
+    "XML": "save it as CSV, or: " + PANDAS.format("pandas.read_xml('{}', parser='etree')"),
+    "pickle": "save it as CSV or Parquet where it comes from",
+    "TFRecord": "write its fields as CSV or .npz with tf.data.TFRecordDataset and tf.io.parse_example",
+}
+"""By a word for the form; CSV for others."""
+HEAD_BYTES = 1 << 16
 PACKED_FORMS = {
     b"PAR1": "a packed Parquet file",
     b"ARROW1": "a packed Arrow file",
@@ -88,8 +107,13 @@ def read_table(path: Path, data: Csv, scratch: ScratchSpace, findings: Findings)
         _refuse_other_forms(path, head)
         opener = make_opener(path, _choose_encoding(path, data.encoding, findings))
         name = re.sub(r"\.(gz|bz2|xz|zst|zip)$", "", path.name.lower())
-        if name.endswith(JSON_SUFFIXES):
-            table = json_records.read_json_lines(path, opener, scratch)
+        start = _read_start(path)
+        if name.endswith(RECORD_SUFFIXES):
+            table = json_records.read_json_lines(path, opener, scratch, data.label)
+        elif ARFF_HEAD.match(start):
+            table = arff.read_arff(path, opener, scratch, data.label, findings)
+        elif sparse_rows.FIRST_ROW.match(start):
+            table = sparse_rows.read_sparse(path, opener, scratch, findings)
         else:
             table = _read_delimited(path, opener, data, scratch, findings)
             table = _leave_out_frame(table, path, data, findings)
@@ -132,6 +156,11 @@ def _is_workbook(path: Path, head: bytes) -> bool:
     )
 
 
+def _read_start(path: Path) -> bytes:
+    with open_unpacked(path) as file:
+        return file.read(HEAD_BYTES)
+
+
 def _refuse_other_forms(path: Path, head: bytes) -> None:
     form = _find_zipped_form(path) if find_packing(path) == "zip" else ""
     if not form:
@@ -141,15 +170,14 @@ def _refuse_other_forms(path: Path, head: bytes) -> None:
         form = next((form for magic, form in forms.items() if inner.startswith(magic)), "")
         text = inner.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
         form = form or next((form for start, form in TEXT_FORMS.items() if text.startswith(start)), "")
-        form = form or ("a sparse file (LIBSVM)" if SPARSE.match(inner) else "")
+        form = form or ("a TFRecord file" if TFRECORD.search(path.name) else "")
         form = form or ("a binary file" if _is_binary(inner) else "")
         form = "a tar archive" if inner[257:262] == b"ustar" else form
     if form:
-        remedy = "unpack it" if "archive" in form or "packed" in form else "save it as CSV"
-        remedy = "fetch it with git lfs pull" if "Git LFS" in form else remedy
+        remedy = next((way for word, way in REMEDIES.items() if word in form), "save it as CSV")
         raise BadData(
-            f"{path} must be CSV, TSV, JSON, Parquet, Arrow, SQLite, Stata, SAS or a workbook, got {form}; "
-            f"{remedy}"
+            f"{path} must be CSV, JSON, YAML, Parquet, Arrow, SQLite, ARFF, LIBSVM, Stata, SAS, SPSS or a "
+            f"workbook, got {form}; {remedy.format(path)}"
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.data.features import Columns, LogMel
 from pipeline.data.readers.encodings import clean_text
+from pipeline.data.report import Findings
 from pipeline.data.samples import Batch
 from pipeline.data.tables.read_columns import read_batch
 from pipeline.errors import format_one_line
@@ -26,14 +27,19 @@ from pipeline.models.serving.decoding import (
     refuse,
 )
 from pipeline.models.serving.description import ModelDescription
+from pipeline.models.serving.table_columns import UNKNOWN_WORDS, tell_unused
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """Samples as a model takes them. `excerpts`: how many rows each sample is, int64 [n]; None: one each."""
+    """Samples as a model takes them. `excerpts`: how many rows each sample is, int64 [n]; None: one each.
+
+    `notes`: a line for each thing that was sent and changes no answer, as `predict` prints them.
+    """
 
     samples: Batch
     excerpts: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_request(sent: Any, description: ModelDescription) -> ModelRequest:
@@ -45,13 +51,16 @@ def read_request(sent: Any, description: ModelDescription) -> ModelRequest:
     try:
         match description.front:
             case Columns():
-                return ModelRequest(_read_rows(_collect_columns(sent), description))
+                cells = _collect_columns(sent)
+                rows = _read_rows(cells, description)
+                return ModelRequest(rows, notes=_describe_rows(cells, rows, description))
             case LogMel():
                 return _read_sounds(_list_items(sent), description.front)
             case None:
                 return ModelRequest(_read_arrays(_list_items(sent), description))
             case _:
-                return ModelRequest(_read_texts(_list_items(sent, description.text)))
+                texts = _read_texts(_list_items(sent, description.text))
+                return ModelRequest(texts, notes=_describe_others(sent, description.text))
     except (TypeError, ValueError, OverflowError) as error:
         refuse(f"it cannot be read ({format_one_line(str(error))[:120]}); see the model's input example")
 
@@ -113,6 +122,25 @@ def _read_rows(cells: dict[str, list[Any]], description: ModelDescription) -> Ba
     return batch
 
 
+def _describe_rows(
+    cells: Mapping[str, list[Any]], rows: Batch, description: ModelDescription
+) -> tuple[str, ...]:
+    """Return a line for the columns that are not used, and one for each with words unknown to the model."""
+    findings = Findings()
+    used = [column.name for column in description.list_columns()]
+    tell_unused(list(cells), used, description.left_out, findings)
+    for name, words in description.get_categories().items():
+        expected = {"", *words}
+        unknown = [word for word in rows[name].tolist() if word not in expected]
+        example = shorten(repr(unknown[0]), 40) if unknown else ""
+        findings.add("cell", UNKNOWN_WORDS.format(name), example, len(unknown))
+    return _list_notes(findings)
+
+
+def _list_notes(findings: Findings) -> tuple[str, ...]:
+    return tuple(format_one_line(str(finding)) for finding in findings.to_tuple())
+
+
 def _describe_column(description: ModelDescription, name: str) -> str:
     column = next(column for column in description.list_columns() if column.name == name)
     return f"dates ({column.date})" if column.date else "numbers"
@@ -139,6 +167,19 @@ def _list_items(sent: Any, name: str | None = None) -> Any:
     if isinstance(sent, str | bytes | Mapping) or not hasattr(sent, "__len__"):
         return [sent]
     return list(sent)
+
+
+def _describe_others(sent: Any, name: str | None) -> tuple[str, ...]:
+    """Return a line for the columns beside `name`, that of texts."""
+    if hasattr(sent, "columns"):
+        names = [str(column) for column in sent.columns]
+    else:
+        rows = sent if isinstance(sent, list | tuple) else [sent]
+        names = [str(key) for row in rows if isinstance(row, Mapping) for key in row]
+    findings = Findings()
+    if name in names:
+        tell_unused(list(dict.fromkeys(names)), [str(name)], (), findings)
+    return _list_notes(findings)
 
 
 def _read_texts(items: Any) -> Batch:

@@ -27,6 +27,7 @@ WHOLE = r"^([+-]?\d+)(?:\.0+)?$"
 TRUTH = ("true", "false")
 FEW_ROWS = 20
 """In so many rows, one word that training has seen is to be expected."""
+UNKNOWN_WORDS = "of column {} that training never saw or seldom: they count as unknown"
 MAX_FRACTION = 1.0
 """A share is at most this where it is written without a per cent sign."""
 

@@ -40,9 +40,17 @@ class ServedModel:
         Raises:
             BadRequest: it is not what the model answers to.
         """
+        return self.answer_with_notes(sent)[0]
+
+    def answer_with_notes(self, sent: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the columns of the answer, and a line for each thing that was sent and is not used.
+
+        Raises:
+            BadRequest: it is not what the model answers to.
+        """
         request = read_request(sent, self.description)
         outputs = average_excerpts(self._predict(request.samples), request.excerpts)
-        return make_answer(outputs, self.description)
+        return make_answer(outputs, self.description), request.notes
 
     def predict(self, sent: Any, params: dict[str, Any] | None = None) -> Any:  # noqa: ARG002
         """Return the answer as a DataFrame, for MLflow.

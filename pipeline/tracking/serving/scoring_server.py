@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
@@ -24,6 +24,8 @@ MODULE = "mlflow.pyfunc.scoring_server"
 JSON, CSV = "application/json", "text/csv"
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 SEPARATORS = ",;\t"
+Answer: TypeAlias = Callable[[Any], tuple[dict[str, Any], tuple[str, ...]]]
+"""The columns of the answer to what was sent, and notes."""
 
 
 def take_over() -> None:
@@ -35,7 +37,7 @@ def take_over() -> None:
 
     @wraps(original)
     def invocations(data: Any, content_type: str | None, model: Any, input_schema: Any) -> Any:
-        answer = getattr(getattr(model, "_model_impl", None), "answer", None)
+        answer = _find_answer(getattr(model, "_model_impl", None))
         kind = (content_type or JSON).partition(";")[0].strip().lower()
         if answer is None or kind not in (JSON, CSV):
             return original(data, content_type or JSON, model, input_schema)
@@ -52,20 +54,28 @@ def _import_server() -> Any:
         return None
 
 
-def answer_request(body: bytes | str, kind: str, answer: Callable[[Any], dict[str, Any]]) -> str:
-    """Return the answer to the body of a request as JSON. `kind`: its content type.
+def _find_answer(model: Any) -> Answer | None:
+    """Return what answers for a model of ours; None for others. One of an earlier release has no notes."""
+    answer, plain = getattr(model, "answer_with_notes", None), getattr(model, "answer", None)
+    return answer if answer or not plain else lambda sent: (plain(sent), ())
+
+
+def answer_request(body: bytes | str, kind: str, answer: Answer) -> str:
+    """Return the answer to the body of a request as JSON, with notes where there are any.
+
+    `kind`: its content type.
 
     Raises:
         MlflowException: it cannot be answered; the server makes HTTP 400 of that.
     """
     try:
         text = body.decode("utf-8-sig") if isinstance(body, bytes) else body
-        columns = answer(read_csv(text) if kind == CSV else read_json(text))
+        columns, notes = answer(read_csv(text) if kind == CSV else read_json(text))
     except (BadRequest, UnicodeDecodeError) as error:
         raise MlflowException(format_one_line(str(error)), error_code=BAD_REQUEST) from None
     lists = {name: values.tolist() for name, values in columns.items()}
     rows = [dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values(), strict=True)]
-    return json.dumps({"predictions": rows})
+    return json.dumps({"predictions": rows} | ({"notes": notes} if notes else {}))
 
 
 def read_json(text: str) -> Any:

@@ -1,12 +1,15 @@
-"""An .npz file, good and bad; every bad one in one line."""
+"""Files of arrays, good and bad; every bad one in one line."""
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.io import savemat
 
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
@@ -91,8 +94,8 @@ def test_what_is_no_npz_is_one_line(tmp_path: Path) -> None:
     contents = {
         b"\xffno form": "must be an .npz",
         b"a,b\n1,2\n": "got a text; read a table with data=csv",
-        b"\x89HDF\r\n": "got an HDF5 file; load it",
-        b"MATLAB 5.0 MAT-file": "got a MATLAB file",
+        b"\x89HDF\r\n\x1a\n": "must be a whole file of HDF5",
+        b"MATLAB 5.0 MAT-file" + bytes(200): "must be a whole file of MATLAB",
         b"\x80\x04\x95": "got a pickle",
     }
     for content, rule in contents.items():
@@ -164,11 +167,55 @@ def test_a_folder_of_npy_files_is_read_and_one_alone_is_not(tmp_path: Path) -> N
     assert fingerprint(data, tmp_path) != first
     with pytest.raises(BadData) as caught:
         load(places.arrays(tmp_path / "features.npy"), tmp_path)
-    places.assert_one_line(caught, "an .npy file of one array", "features.npy and labels.npy")
+    places.assert_one_line(caught, "an .npy file of one array", "data.features=features")
     with pytest.raises(DataMissing, match=r"a folder with images\.npy"):
         fingerprint(places.arrays(tmp_path, features="images"), tmp_path)
     with pytest.raises(BadData, match="must hold the array truth"):
         load(places.arrays(tmp_path, labels="truth"), tmp_path)
+
+
+def write_hdf5(path: Path, named: dict[str, np.ndarray], block: int = 0) -> None:
+    with h5py.File(path, "w", userblock_size=block) as file:
+        for name, array in named.items():
+            texts = array.dtype.kind == "U"
+            file.create_dataset(name, data=array.astype(object) if texts else array, compression="gzip")
+
+
+def write_matlab_7(path: Path, named: dict[str, np.ndarray]) -> None:
+    write_hdf5(path, {name: array.T for name, array in named.items()}, block=512)
+    content = bytearray(path.read_bytes())
+    content[:19] = b"MATLAB 7.3 MAT-file"
+    path.write_bytes(content)
+
+
+def write_matlab(path: Path, named: dict[str, np.ndarray]) -> None:
+    savemat(path, {name: a.astype(object) if a.dtype.kind == "U" else a for name, a in named.items()})
+
+
+@pytest.mark.parametrize("write", [write_hdf5, write_matlab, write_matlab_7])
+@pytest.mark.parametrize("case", ["row of labels", "texts", "samples last"])
+def test_arrays_of_hdf5_and_matlab_are_read(
+    tmp_path: Path, write: Callable[[Path, dict[str, np.ndarray]], None], case: str
+) -> None:
+    images = np.arange(5 * 4 * 3 * 3, dtype=np.uint8).reshape(5, 4, 3, 3)
+    texts, turned = case == "texts", case == "samples last"
+    labels = np.array([["7", "9", "7", "9", "7"]] if texts else [[7, 9, 7, 9, 7]])
+    x = np.moveaxis(images, 0, -1) if turned else images
+    is_plain = write is write_hdf5
+    write(tmp_path / "a.mat", {"x": x, "y": labels[0] if texts or is_plain else labels})
+    if is_plain and turned:
+        with pytest.raises(BadData, match=r"x must be \[n, ...\] and y \[n\]"):
+            load(places.arrays(tmp_path / "a.mat", features="x", labels="y"), tmp_path)
+        return
+    loaded = load(places.arrays(tmp_path / "a.mat", features="x", labels="y"), tmp_path)
+    np.testing.assert_array_equal(loaded.train.features, images)
+    assert (loaded.classes, loaded.train.labels.tolist()) == (("7", "9"), [0, 1, 0, 1, 0])
+    assert [str(finding) for finding in loaded.findings if "turned" in str(finding)] == turned * [
+        "1 array turned: its samples lie along the last axis ((4, 3, 3, 5))"
+    ]
+    with pytest.raises(BadData) as caught:
+        load(places.arrays(tmp_path / "a.mat", features="X", labels="y"), tmp_path)
+    places.assert_one_line(caught, "must hold the array X", "data.features=...")
 
 
 @settings(max_examples=80, deadline=None)

@@ -150,6 +150,42 @@ def write_stata(path: Path) -> None:
     frame.to_stata(path, write_index=False, version=118)
 
 
+def write_spss(path: Path) -> None:
+    import pandas
+
+    pyreadstat = pytest.importorskip("pyreadstat")
+    frame = pandas.DataFrame([(float(a) if a else None, b, y) for a, b, y in ROWS], columns=list("aby"))
+    frame["y"] = frame["y"].map({"no": 1.0, "yes": 2.0})
+    pyreadstat.write_sav(
+        frame,
+        str(path),
+        compress=path.suffix == ".zsav",
+        variable_value_labels={"y": {1.0: "no", 2.0: "yes"}},
+    )
+
+
+ARFF = """% Made by hand.
+
+@RELATION 'some things'
+@attribute 'a' NUMERIC
+@attribute b string
+@attribute "y" {yes, no}
+@DATA
+% rows
+0.13, 'red, dark', yes
+-0.5,"blue",no
+
+?,Grün,'yes'
+"""
+YAML = """- {a: 0.13, b: "red, dark", y: yes}
+- a: -0.5
+  b: blue
+  y: no
+- {a: , b: Grün, y: yes}
+"""
+RECORDS = [dict(zip("aby", row, strict=True)) for row in ROWS]
+
+
 TYPED: dict[str, Callable[[Path], object]] = {
     "t.parquet": lambda path: pq.write_table(arrow_table(), path),
     "t.feather": lambda path: feather.write_feather(arrow_table(), str(path)),
@@ -160,6 +196,18 @@ TYPED: dict[str, Callable[[Path], object]] = {
     "in an object.json": lambda path: write_json(path, as_list=True, frame='{{"made": 2020, "rows": {}}}'),
     "t.xlsx": write_excel,
     "t.dta": write_stata,
+    "t.sav": write_spss,
+    "t.zsav": write_spss,
+    "t.arff": lambda path: path.write_text(ARFF),
+    "index.json": lambda path: write_as_pandas(path, "index"),
+    "table.json": lambda path: write_as_pandas(path, "table"),
+    "rows with names.json": lambda path: path.write_text(json.dumps([["a", "b", "y"], *ROWS])),
+    "rows with names.jsonl": lambda path: path.write_text("\n".join(map(json.dumps, [list("aby"), *ROWS]))),
+    "deep.json": lambda path: path.write_text(json.dumps({"made": [1, 2], "got": {"rows": RECORDS, "n": 3}})),
+    "t.yaml": lambda path: path.write_text(YAML),
+    "columns.yml": lambda path: path.write_text(
+        "a: ['0.13', -0.5, '']\nb: ['red, dark', blue, Grün]\ny: [yes, no, yes]"
+    ),
 }
 
 
@@ -167,8 +215,30 @@ TYPED: dict[str, Callable[[Path], object]] = {
 def test_a_typed_file_is_read(tmp_path: Path, name: str) -> None:
     TYPED[name](tmp_path / name)
     table = read(tmp_path / name)
-    assert table.names == ("a", "b", "y")
-    assert rows_of(table) == ROWS
+    assert tuple(name for name in table.names if name != "index") == ("a", "b", "y")
+    assert [row[-3:] for row in rows_of(table)] == ROWS
+
+
+def test_rows_of_libsvm_are_a_table_with_its_zeros(tmp_path: Path) -> None:
+    (tmp_path / "t.svm").write_text("# made by hand\n+1 qid:3 2:0.5 10:1e-3 # first\n-1 1:7\n-1\n")
+    findings = Findings()
+    data = places.cells(tmp_path / "t.svm", label="label", columns=None)
+    table = read_table(tmp_path / "t.svm", data, ScratchSpace(tmp_path / "scratch", 10**9), findings)
+    assert table.names == ("label", "feature_1", "feature_2", "feature_10")
+    assert rows_of(table) == [("+1", "0", "0.5", "1e-3"), ("-1", "7", "0", "0"), ("-1", "0", "0", "0")]
+    assert table.lines.tolist() == [2, 3, 4]
+    assert list(map(str, findings.to_tuple())) == ["1 row of a query (qid), which is left out"]
+
+
+def test_words_of_arff_that_are_numbers_are_told(tmp_path: Path) -> None:
+    head = "@relation r\n@attribute x {0, 1,2}\n@attribute y {0,1}\n@data\n"
+    (tmp_path / "t.arff").write_text(f"{head}0,1\n2,0\n")
+    findings = Findings()
+    data = places.cells(tmp_path / "t.arff", label="y", columns=None)
+    read_table(tmp_path / "t.arff", data, ScratchSpace(tmp_path / "scratch", 10**9), findings)
+    assert [str(finding).partition(":")[0] for finding in findings.to_tuple()] == [
+        "1 column whose words are numbers"
+    ]
 
 
 def test_cells_beyond_the_limit_lie_on_disk(tmp_path: Path) -> None:
@@ -205,12 +275,21 @@ def test_a_bad_file_is_one_line(tmp_path: Path, content: str, changes: dict[str,
     ("head", "what"),
     [
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "must be a whole workbook without a password"),
-        (b"\xef\xbb\xbf\n <HTML><table>", "got a web page; save it as CSV"),
+        (b"\xef\xbb\xbf\n <HTML><table>", "got a web page; save it as CSV, or: pip install lxml"),
+        (b"<?xml version='1.0'?><rows><row/></rows>", "got an XML file; save it as CSV, or: python -c"),
+        (b"@relation r\n@attribute a real\n@data\n{0 1}\n", "got a sparse row in line 4; save it with Weka"),
+        (b"@relation r\n@attribute a real\n@data\n1,2\n", "must have 1 cells in every row, got 2 in line 4"),
+        (b"@relation r\n@attribute a real\n1\n", "must have a line @data"),
+        (b"@relation r\n@attribute a real\n@attribute a real\n", "different column names, got a twice"),
+        (b"$FL2 but cut", "must be a whole file of SPSS"),
+        (
+            b"0 1:0.5 3:2\n1 2:0.5 2:1\n",
+            "different PLACE:VALUE in every row, as LIBSVM has, got others in line 2",
+        ),
         (b"%PDF-1.7\n", "a PDF document"),
         (b"SQLite format 3\x00", "must be a whole SQLite database"),
         (b"version https://git-lfs.github.com/spec/v1\n", "got a pointer of Git LFS; fetch it with git lfs"),
         (b"r\x02\x01\x00 but cut", "must be a whole file of Stata"),
-        (b"0 1:0.5 3:2\n1 2:0.5\n", "got a sparse file (LIBSVM); save it as CSV"),
         (bytes(range(256)) + bytes(256), "got a binary file; save it as CSV"),
         (b"PAR1 but cut", "must be a whole table"),
         (pack_zstd(TEXT.encode())[:-4], "must be a whole file"),

@@ -202,6 +202,19 @@ def test_a_wrong_request_is_told_in_one_line(
     places.assert_one_line(caught, *parts)
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"say": ["a"], "stars": [4]},
+        [{"say": "a", "stars": 4}, {"say": "b"}],
+        pandas.DataFrame({"stars": [4], "say": ["a"]}),
+    ],
+)
+def test_columns_beside_the_texts_are_told(sent: object) -> None:
+    assert ask(TEXTS, sent).notes == ("1 column not used: the model was not trained on it (stars)",)
+    assert ask(TEXTS, ["a"]).notes == ()
+
+
 def test_a_description_comes_back_from_json() -> None:
     for description in (TABLE, SOUNDS, TEXTS, IMAGES, ARRAYS):
         import json

@@ -1,43 +1,57 @@
-"""JSON: an object in each line, a list of them, or as pandas writes a table; numbers stay as written."""
+"""JSON and YAML: objects in lines, a list of them, or as pandas writes tables; numbers stay as written."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.tables.cells import CellTable, Row, collect_cells
+from pipeline.data.tables.frame.headers import has_header
 from pipeline.data.tables.text_files import OpenText
 from pipeline.data.tables.typed_files.written_cells import write_cell
-from pipeline.errors import BadData
+from pipeline.errors import BadData, read_first_line
+
+YAML = r"\.ya?ml(?:\.\w+)?$"
+DEEPEST = 4
+"""A list of records is looked for within so many objects."""
 
 
-def read_json_lines(path: Path, open_text: OpenText, scratch: ScratchSpace) -> CellTable:
-    """Read a file with a JSON object in each line, or one list of objects; what lies in objects gets `a.b`.
+def read_json_lines(path: Path, open_text: OpenText, scratch: ScratchSpace, label: str) -> CellTable:
+    """Read a file with a JSON object in each line, or one value; what lies in objects gets `a.b`.
+
+    `label`: by its name the records of a table are told from its columns.
 
     Raises:
         BadData: a line is no object.
     """
     names: dict[str, None] = {}
-    for _, record in _read_records(path, open_text):
+    for _, record in _read_records(path, open_text, label):
         names |= dict.fromkeys(record)
     rows: Iterator[Row] = (
-        (line, [record.get(name) for name in names]) for line, record in _read_records(path, open_text)
+        (line, [record.get(name) for name in names]) for line, record in _read_records(path, open_text, label)
     )
     return collect_cells(list(names), rows, scratch)
 
 
-def _read_records(path: Path, open_text: OpenText) -> Iterator[tuple[int, dict[str, str | None]]]:
+def _read_records(path: Path, open_text: OpenText, label: str) -> Iterator[tuple[int, dict[str, str | None]]]:
     """Yield the line (in a list: the place) and the cells of each record."""
+    is_yaml = re.search(YAML, path.name.lower())
     with open_text() as file:
-        is_list = file.read(64).lstrip().startswith("[")
+        has_lists = file.read(64).lstrip().startswith("[")
+    is_value = has_lists or path.name.lower().endswith(".json")
     with open_text() as file:
-        if is_list or (path.name.lower().endswith(".json") and not _is_lines(file)):
-            file.seek(0)
-            records: Any = enumerate(_list_records(_parse_json(file.read(), path, 1)), 1)
-        else:
+        is_lines = not is_yaml and (not is_value or _is_lines(file))
+        file.seek(0)
+        if is_lines:
             lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
-            records = ((number, _parse_json(line, path, number)) for number, line in lines)
+            records: Any = ((number, _parse_json(line, path, number)) for number, line in lines)
+            if has_lists:
+                records = enumerate(_list_records([record for _, record in records], label, path), 1)
+        else:
+            content = _parse_yaml(file, path) if is_yaml else _parse_json(file.read(), path, 1)
+            records = enumerate(_list_records(content, label, path), 1)
         for number, record in records:
             if not isinstance(record, dict):
                 raise BadData(
@@ -56,19 +70,73 @@ def _is_lines(file: TextIO) -> bool:
     return next(lines, None) is not None
 
 
-def _list_records(content: Any) -> list[Any]:
-    """Return the records of a JSON value: a list, as pandas writes tables, or the one list in an object."""
-    if not isinstance(content, dict):
-        return list(content) if isinstance(content, list) else [content]
+def _list_records(content: Any, label: str, path: Path) -> list[Any]:
+    """Return the records of a value: a list, as pandas writes tables, or the one list of records within.
+
+    Raises:
+        BadData: columns or rows have other numbers of cells.
+    """
+    try:
+        if isinstance(content, list):
+            return _name_cells(content, label)
+        return _list_columns(content, label) if isinstance(content, dict) else [content]
+    except (TypeError, ValueError):
+        raise BadData(
+            f"{path} must have a cell for each column in every row, got more or fewer; mend it, or write it "
+            "as a list of objects"
+        ) from None
+
+
+def _name_cells(rows: list[Any], label: str) -> list[Any]:
+    """Return rows; lists of cells become records by the names in the first, or by their places."""
+    if not rows or not all(isinstance(row, list) for row in rows):
+        return rows
+    first = [write_cell(cell) or "" for cell in rows[0]]
+    if has_header(first, label):
+        return [dict(zip(first, row, strict=True)) for row in rows[1:]]
+    names = [f"column_{place}" for place in range(len(first))]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _list_columns(content: dict[str, Any], label: str) -> list[Any]:
+    """Return the records in an object: its columns, its rows by name, or the one list of records within."""
     if isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
         return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
     values = list(content.values())
     if values and all(isinstance(value, dict) and value.keys() == values[0].keys() for value in values):
+        if label in values[0] and label not in content:
+            return values
         return [{name: column[row] for name, column in content.items()} for row in values[0]]
     lists = [value for value in values if isinstance(value, list)]
     if 1 < len(lists) == len(values) and len(set(map(len, lists))) == 1:
         return [dict(zip(content, row, strict=True)) for row in zip(*values, strict=True)]
-    return lists[0] if len(lists) == 1 else [content]
+    of_records = [
+        each for each in _find_lists(content, DEEPEST) if all(isinstance(row, dict) for row in each)
+    ]
+    if len(of_records) == 1:
+        return of_records[0]
+    return _name_cells(lists[0], label) if len(lists) == 1 else [content]
+
+
+def _find_lists(content: dict[str, Any], depth: int) -> Iterator[list[Any]]:
+    """Yield the lists in an object, and in the objects within it."""
+    for value in content.values():
+        if isinstance(value, list) and value:
+            yield value
+        elif isinstance(value, dict) and depth:
+            yield from _find_lists(value, depth - 1)
+
+
+def _parse_yaml(file: TextIO, path: Path) -> Any:
+    """Parse YAML with all of its cells as text; several documents are a list."""
+    import yaml
+
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # in C, where it was built with it
+    try:
+        documents = list(yaml.load_all(file, Loader=loader))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise BadData(f"{path} must hold YAML, got: {read_first_line(error)}; mend it") from None
+    return documents[0] if len(documents) == 1 else documents
 
 
 def _parse_json(text: str, path: Path, line: int) -> Any:

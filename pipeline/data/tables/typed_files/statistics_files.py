@@ -1,4 +1,4 @@
-"""Files of the statistics programs Stata (.dta) and SAS (.sas7bdat, .xpt), by pandas."""
+"""Files of the statistics programs Stata (.dta), SAS (.sas7bdat, .xpt) and SPSS (.sav, .zsav), by pandas."""
 
 import re
 import warnings
@@ -16,6 +16,7 @@ from pipeline.errors import BadData, read_first_line
 FORMS = {
     "Stata": re.compile(rb"<stata_dta>|[\x68-\x73][\x01\x02]\x01\x00", re.DOTALL),
     "SAS": re.compile(rb"\x00{12}\xc2\xea\x81\x60", re.DOTALL),
+    "SPSS": re.compile(rb"\$FL[23]"),
     "SAS transport": re.compile(rb"HEADER RECORD\*{7}LIBRARY"),
 }
 """The first bytes of each form."""
@@ -38,6 +39,11 @@ def read_statistics(path: Path, form: str, scratch: ScratchSpace, findings: Find
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             table = pa.Table.from_pandas(_read(path, form), preserve_index=False)
+    except ImportError:
+        raise BadData(
+            f"{path} needs the package pyreadstat to be read, got none; pip install pyreadstat, or save the "
+            "table as CSV"
+        ) from None
     except Exception as error:  # pandas raises whatever its parsers do
         raise BadData(
             f"{path} must be a whole file of {form}, got: {read_first_line(error)}; write it again, or as CSV"
@@ -53,6 +59,8 @@ def _read(path: Path, form: str) -> Any:
             return pandas.read_stata(path)
         except ValueError:  # two values have one label
             return pandas.read_stata(path, convert_categoricals=False)
+    if form == "SPSS":
+        return pandas.read_spss(path)
     if form == "SAS":
         return pandas.read_sas(path, format="sas7bdat", encoding="infer")
     return pandas.read_sas(path, format="xport")

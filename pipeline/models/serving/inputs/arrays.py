@@ -32,8 +32,10 @@ def open_new_data(
     if path.suffix.lower() == ".npy" and path.is_file():
         return open_array(data, _map_array(path), None, description, findings)
     features = arrays.read_array(data, data.features)
-    features = arrays.order_channels(features, data.features, data.channels)
     labels = arrays.read_array(data, data.labels) if arrays.holds_array(data, data.labels) else None
+    if labels is not None:
+        features, labels = arrays.match_rows(data, features, labels, findings)
+    features = arrays.order_channels(features, data.features, data.channels)
     return open_array(data, features, labels, description, findings)
 
 

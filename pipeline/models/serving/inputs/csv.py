@@ -24,6 +24,7 @@ from pipeline.models.serving.description import PLACE, ModelDescription, find_pl
 from pipeline.models.serving.inputs import NewBatch, NewData, refuse_model
 from pipeline.models.serving.requests import ModelRequest
 from pipeline.models.serving.table_columns import (
+    UNKNOWN_WORDS,
     check_columns,
     check_words,
     match_formats,
@@ -171,14 +172,15 @@ def _read_column(
     cells = table.get_column(column.name).combine_chunks()
     if column.name in categories:
         values, mistaken = read_known_words(column, cells, categories[column.name])
-        what = "that training never saw or seldom: they count as unknown"
+        text = UNKNOWN_WORDS.format(column.name)
     elif column.kind in WORDS:
         return np.array(read_words(column, cells).to_pylist(), object)
     else:
         values, mistaken = read_numbers_of_any_form(column, cells)
-        what = f"that are no {f'dates ({column.date})' if column.date else 'numbers'}: they count as empty"
+        form = f"dates ({column.date})" if column.date else "numbers"
+        text = f"of column {column.name} that are no {form}: they count as empty"
     if mistaken.any():
         row = int(np.flatnonzero(mistaken)[0])
         example = f"line {table.lines[row]}: {shorten(format_one_line(cells[row].as_py()), 40)!r}"
-        findings.add("cell", f"of column {column.name} {what}", example, int(mistaken.sum()))
+        findings.add("cell", text, example, int(mistaken.sum()))
     return values

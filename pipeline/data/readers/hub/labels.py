@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.readers import hub_rows
 from pipeline.data.readers.class_labels import number_classes
-from pipeline.data.readers.hub_rows import Splits
+from pipeline.data.readers.hub import rows as hub_rows
+from pipeline.data.readers.hub.rows import Splits
 from pipeline.data.readers.loaded import LabelledSamples
 from pipeline.data.readers.quantities import take_quantities
 from pipeline.data.report import Findings

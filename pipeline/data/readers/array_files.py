@@ -1,0 +1,123 @@
+"""Arrays by name in files of HDF5 (h5py, Keras, PyTables) and MATLAB, as those of an .npz."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.readers.compression import compute_bound, explain_bomb
+from pipeline.errors import BadData, read_first_line
+
+HDF5, MATLAB, MATLAB_HDF5 = "HDF5", "MATLAB", "MATLAB 7.3"
+FORMS = {b"\x89HDF\r\n\x1a\n": HDF5, b"MATLAB 5.0": MATLAB, b"MATLAB 7.3": MATLAB_HDF5}
+"""By the first bytes."""
+BYTES = {"double": 8, "single": 4, "int64": 8, "uint64": 8, "int32": 4, "uint32": 4, "int16": 2, "uint16": 2}
+"""Of a number of MATLAB; of others one."""
+HIDDEN = "#"
+"""Of what MATLAB keeps for itself in HDF5 (#refs#) the first letter."""
+
+
+def find_form(path: Path) -> str:
+    """Return which of these forms a file has; "" for none of them."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    return next((form for magic, form in FORMS.items() if head.startswith(magic)), "")
+
+
+def list_arrays(path: Path, form: str) -> list[str]:
+    """Return the names of the arrays in a file; one within a group is called `group/name`.
+
+    Raises:
+        BadData: it is damaged.
+    """
+    with _explain_damage(path, form):
+        if form == MATLAB:
+            return list(_measure_matlab(path))
+        with _open_hdf5(path) as file:
+            names: list[str] = []
+            file.visititems(lambda name, item: names.append(name) if hasattr(item, "dtype") else None)
+            return [name for name in names if not name.startswith(HIDDEN)]
+    raise AssertionError
+
+
+def read_array(path: Path, form: str, name: str) -> object:
+    """Read an array that is listed; in a file of MATLAB 7.3 its axes are those that MATLAB shows.
+
+    Raises:
+        BadData: it is damaged, or unpacks to too much.
+    """
+    with _explain_damage(path, form):
+        if form == MATLAB:
+            return _read_matlab(path, name)
+        with _open_hdf5(path) as file:
+            item = file[name]
+            if item.nbytes > compute_bound(path):
+                raise explain_bomb(path)
+            _refuse_objects(path, name, item)
+            array = np.asarray(item.asstr()[()] if item.dtype.kind == "O" else item[()])
+            array = _name_texts(array)
+            return array.T if form == MATLAB_HDF5 else array
+    raise AssertionError
+
+
+@contextmanager
+def _explain_damage(path: Path, form: str) -> Iterator[None]:
+    try:
+        yield
+    except BadData:
+        raise
+    except Exception as error:  # both libraries raise whatever a damaged file makes of them
+        raise BadData(
+            f"{path} must be a whole file of {form}, got: {read_first_line(error)[:120]}; write it again, or "
+            "its arrays with numpy.savez"
+        ) from None
+
+
+def _refuse_objects(path: Path, name: str, item: Any) -> None:
+    """Raise BadData for what lies in another file, or in this one as references or codes of letters."""
+    import h5py
+
+    if item.external or item.is_virtual:
+        raise BadData(f"{name} in {path} must lie in the file itself, got one in another; copy it into one")
+    kind = item.attrs.get("MATLAB_class", b"")
+    if kind in (b"char", b"cell", b"struct", b"table") or (
+        item.dtype.kind == "O" and h5py.check_string_dtype(item.dtype) is None
+    ):
+        what = kind.decode() or "references"
+        raise BadData(
+            f"{name} in {path} must be numbers or texts, got {what}; number it, or save it in MATLAB with -v7"
+        )
+
+
+def _open_hdf5(path: Path) -> Any:
+    import h5py
+
+    return h5py.File(path, "r")
+
+
+def _measure_matlab(path: Path) -> dict[str, int]:
+    """Return the arrays in a file of MATLAB, and how many bytes each has unpacked."""
+    from scipy.io import whosmat  # type: ignore[import-untyped]
+
+    return {name: prod(shape) * BYTES.get(kind, 1) for name, shape, kind in whosmat(str(path))}
+
+
+def _read_matlab(path: Path, name: str) -> object:
+    from scipy.io import loadmat
+    from scipy.sparse import issparse  # type: ignore[import-untyped]
+
+    if _measure_matlab(path)[name] > compute_bound(path):
+        raise explain_bomb(path)
+    array = loadmat(str(path), variable_names=[name])[name]
+    return array.toarray() if issparse(array) else _name_texts(array)
+
+
+def _name_texts(array: np.ndarray) -> np.ndarray:
+    """Return texts of any length, and a cell array of MATLAB that holds a text in each cell, as texts [n]."""
+    if array.dtype.kind != "O":
+        return array
+    texts = [cell.item() if isinstance(cell, np.ndarray) and cell.size == 1 else cell for cell in array.flat]
+    return np.array(texts) if all(isinstance(text, str) for text in texts) else array
