@@ -442,6 +442,43 @@ def test_the_knee_over_three_is_good_in_all_of_them() -> None:
     assert find_knee([Point(point.accuracy, point.device_seconds) for point in plane]) == 2
 
 
+SMALLEST = Point(0.2, 1.0, (1.0,))
+"""The smallest network after one epoch: the cheapest, and the fastest to answer."""
+HARDLY = Point(0.347, 1.1, (1.0,))
+MIDDLE = Point(0.96, 8.0, (4.0,))
+BEST = Point(0.99, 100.0, (64.0,))
+
+
+def test_two_costs_that_fall_together_do_not_outvote_the_error() -> None:
+    """By hand: scaled logs (cost, error, latency) are HARDLY (0.021, 0.954, 0), MIDDLE (0.452, 0.316, 0.333).
+
+    Extremes (0, 1, 0) twice and (1, 0, 1): the least weights are (1/2, 1, 1/2), and sums 0.96 and 0.71; with
+    a weight of 1 each they were 0.97 and 1.10, so that 34.7 % was the knee.
+    """
+    assert find_knee([SMALLEST, HARDLY, MIDDLE, BEST]) == 2
+    assert find_knee([SMALLEST, HARDLY, BEST]) == 1
+    assert find_knee([SMALLEST, HARDLY, BEST], least_accuracy=0.5) is None
+
+
+def test_an_objective_that_moves_with_the_accuracy_shares_its_weight() -> None:
+    """As accuracy under attack does: the best in both is one point, so cost counts as much as both."""
+    points = [Point(0.2, 1.0, (0.9,)), Point(0.96, 4.0, (0.2,)), Point(0.99, 64.0, (0.1,))]
+    assert find_knee(points) == 1
+    # By hand: (0.333, 0.684, 0.631) has 0.99 = 0.333 + (0.684 + 0.631) / 2, just below the chord of 1.
+    points[1] = Point(0.8, 4.0, (0.4,))
+    assert find_knee(points) == 1
+    points[1] = Point(0.75, 4.0, (0.45,))
+    assert find_knee(points) is None
+
+
+def test_the_knee_of_three_that_pull_apart_is_nearest_to_the_best_of_each() -> None:
+    """Extremes (0, 1, 1), (1, 0, 1), (1, 1, 0): equal weights, the plane of Das."""
+    corners = [Point(0.9, 1.0, (100.0,)), Point(0.99, 100.0, (100.0,)), Point(0.9, 100.0, (1.0,))]
+    good, fair = Point(0.96, 10.0, (10.0,)), Point(0.93, 10.0, (9.0,))
+    assert find_knee([*corners, fair, good]) == 4
+    assert find_knee(corners) is None
+
+
 @given(SOLIDS)
 def test_a_further_cost_that_is_always_the_same_changes_nothing(points: list[Point]) -> None:
     flat = [Point(point.accuracy, point.device_seconds) for point in points]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -11,30 +12,59 @@ from pipeline.frontier.hypervolume import compute_error_floor, enclose_positive
 from pipeline.measures import Point
 
 CLOSE = 1e-9  # accuracies that differ by less are equal: 0.95 + 0.005 is 0.955
+SHRINKAGE, SLACK = 1e-6, 1e-5
+"""Small against the squares of extremes, which are 0 to 1: it decides only where they leave a choice.
+By so much at most, and less than the slack, they lie below a plane that goes through all of them."""
 
 
-def find_knee(points: Sequence[Point]) -> int | None:
-    """Find the best bend: the frontier point farthest above the chord from its cheapest to its best.
+def find_knee(points: Sequence[Point], least_accuracy: float = -math.inf) -> int | None:
+    """Find the best bend: the frontier point farthest from the plane through the extremes, on the good side.
 
-    Measured on log cost and log error, both scaled to 0..1 (Kneedle's rule for a concave curve: Satopaa
-    et al. 2011, doi 10.1109/ICDCSW.2011.20, without its smoothing). Log error, since on plain accuracy the
-    first step away from guessing outweighs all that follow. Farthest above the chord is where the sum of
-    both is least; with further costs, they are part of the sum (the plane through the extremes takes the
-    chord's place: Das 1999, doi 10.1007/BF01195985). None where no sum is less than at both ends: a frontier
-    of one or two points, or one that is straight or hollow, has no knee.
+    An extreme is the point that is best in one objective, of several the cheapest. Measured on log cost and
+    log error, and the logs of further costs, all scaled to 0..1 over the frontier. Log error, since on plain
+    accuracy the first step away from guessing outweighs all that follow. In the plane the extremes are the
+    cheapest and the best, and this is Kneedle's rule for a concave curve (Satopaa et al. 2011, doi
+    10.1109/ICDCSW.2011.20, without its smoothing); in space it is that of Das 1999 (doi 10.1007/BF01195985)
+    and of KnEA (Zhang, Tian, Jin 2015, doi 10.1109/TEVC.2014.2378512); see `_weigh`.
+
+    `least_accuracy`: what a knee must have; the extremes may have less. None where no point lies on the good
+    side: a frontier of one or two points, or one that is straight or hollow, has no knee.
     """
     indices = find_frontier(points)
     if len(indices) < 3:
         return None
-    floor = compute_error_floor(points)
-    places = dict(zip(indices, scale_logs([points[index] for index in indices], floor), strict=True))
+    places = np.array(scale_logs([points[index] for index in indices], compute_error_floor(points)))
+    places = places[:, np.ptp(places, axis=0) > 0]  # what all have alike tells nothing
+    # All epochs of the smallest network may answer alike: of them, its first is the extreme.
+    ends = [int(np.lexsort((*places.T[::-1], column))[0]) for column in places.T]
+    heights = places @ _weigh(places[ends])
+    enough = [number for number, index in enumerate(indices) if points[index].accuracy >= least_accuracy]
+    bend = min(enough, key=lambda number: float(heights[number]), default=ends[0])
+    return indices[bend] if heights[bend] < 1 - (CLOSE if len(ends) < 3 else SLACK) else None
 
-    def add_up(index: int) -> float:
-        return math.fsum(places[index])
 
-    ends = indices[0], min(indices, key=lambda index: places[index][1])
-    bend = min((index for index in indices if index not in ends), key=add_up, default=indices[0])
-    return bend if add_up(bend) < min(map(add_up, ends)) - CLOSE else None
+def _weigh(extremes: np.ndarray) -> np.ndarray:
+    """Return the weights, none below 0, of the plane on which the extremes (a row each) have a sum of 1.
+
+    Where one point is best in several objectives, as the smallest network is in cost and latency, many planes
+    hold the extremes: the least weights are taken, which share one weight among such objectives. With a
+    weight of 1 each, two costs that fall together would outvote the error, and the knee be next to guessing.
+    Where a plane through all would need a weight below 0, it goes as near to them as it can.
+    """
+    count = extremes.shape[1]
+    if count < 3:
+        return np.ones(count)
+    best, weights = math.inf, np.zeros(count)
+    for chosen in (
+        list(subset) for size in range(1, count + 1) for subset in combinations(range(count), size)
+    ):
+        rows = extremes[:, chosen]
+        found = np.linalg.solve(rows.T @ rows + SHRINKAGE * np.eye(len(chosen)), rows.sum(0))
+        off = float(np.square(rows @ found - 1).sum() + SHRINKAGE * np.square(found).sum())
+        if found.min() >= 0 and off < best:  # of a convex function, the least of these is the least of all
+            best, weights = off, np.zeros(count)
+            weights[chosen] = found
+    return weights
 
 
 def scale_logs(points: Sequence[Point], floor: float) -> list[tuple[float, ...]]:

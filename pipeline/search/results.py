@@ -19,6 +19,8 @@ from pipeline.settings.searching.objectives import COST, FIRST, ObjectiveKind
 
 MOST_REPRESENTATIVES = 24
 """Points of a frontier over more than two objectives that are confirmed and shown in tables."""
+LEAST_SHARE_OF_KNEE = 0.5
+"""Of the accuracy between chance level and the best point: what a knee has at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +138,8 @@ class Results:
         """Select the members that stand for all where these are too many for a table, cheapest first."""
         if not self.further:
             return members
-        points, knee = [member.point for member in members], find_knee([member.point for member in members])
+        points = [member.point for member in members]
+        knee = self._find_knee(points)
         kept = [index for index, each in enumerate(members) if keep_confirmed and each.confirmation]
         chosen = select_spread(points, MOST_REPRESENTATIVES, [*kept, *([] if knee is None else [knee])])
         return [members[index] for index in chosen]
@@ -191,7 +194,13 @@ class Results:
     @property
     def knee(self) -> FrontierPoint | None:
         """Return the best bend of the candidates, see `frontier.choosing`; None where there is none."""
-        return self._choose(find_knee)
+        return self._choose(self._find_knee)
+
+    def _find_knee(self, points: Sequence[Point]) -> int | None:
+        """Find the knee of points; one near chance level, with less than half of what is learnt, is none."""
+        chance = self.chance_level or 0.0
+        best = max((point.accuracy for point in points), default=chance)
+        return find_knee(points, chance + (best - chance) * LEAST_SHARE_OF_KNEE)
 
     @property
     def best(self) -> FrontierPoint | None:

@@ -19,12 +19,7 @@ from pipeline.processes import HEARTBEAT_SECONDS, ProcessOwner, RepeatingThread
 from pipeline.search.optuna_storage import explain_unusable, open_storage
 from pipeline.search.storage.held_trials import (
     TrialEnd,
-    claim_waiting,
-    end_trial,
-    end_trials,
-    find_abandoned,
     read_owner,
-    write_heartbeats,
 )
 from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER, make_directions
 from pipeline.search.storage.study_rows import MISSING
@@ -85,27 +80,30 @@ class StudyStore(StudyTable):
         Raises:
             BadInput: the storage does not answer; secrets in its address are masked.
         """
-        store, queue, tasks = object.__new__(cls), object.__new__(cls), name + TASK_QUEUE_SUFFIX
+        store = object.__new__(cls)
         try:
             storage = open_storage(url, create=False)
             store._attach(storage, name, find_study(storage, name))
-            queue._attach(storage, tasks, find_our_study(storage, tasks))
+            store.task_queue()
         except Exception as error:
             raise explain_unusable(url, error) from None
-        store._task_queue = queue
         return store
 
-    def _attach(self, storage: Any, name: str, study_id: int) -> None:
-        super().__init__(storage, name, study_id)
+    def _attach(self, storage: Any, name: str, study_id: int, is_queue: bool = False) -> None:
+        super().__init__(storage, name, study_id, is_queue)
         self._task_queue: StudyStore | None = None
         self._spent: dict[int, float] = {}
 
     def task_queue(self) -> "StudyStore":
-        """Return the store, in the same storage, of the tasks that follow the search, such as confirming."""
+        """Return the store, in the same storage, of the tasks that follow the search, such as confirming.
+
+        Where an earlier release has begun a study for them, they stay there.
+        """
         if self._task_queue is None:
             queue, name = object.__new__(StudyStore), self.name + TASK_QUEUE_SUFFIX
-            directions = self._storage.get_study_directions(self._id)  # confirming measures the same
-            queue._attach(self._storage, name, create_study(self._storage, name, directions))
+            earlier = find_our_study(self._storage, name)
+            study_id = self._id if earlier == MISSING else earlier
+            queue._attach(self._storage, name, study_id, is_queue=earlier == MISSING)
             self._task_queue = queue
         return self._task_queue
 
@@ -163,14 +161,11 @@ class StudyStore(StudyTable):
 
     def claim(self, is_wanted: Callable[[FrozenTrial], bool] = lambda _: True) -> FrozenTrial | None:
         """Claim the first waiting trial that is wanted for this process; None where there is none."""
-        for row in filter(is_trial, self._cache.list_open()):
+        for row in filter(is_trial, self._table.list_open()):
             if row.state is not TrialState.WAITING or not is_wanted(row) or self._is_duplicate(row):
                 continue
-            trial_id = self._id_of(row.number)
-            self._storage.record_heartbeat(trial_id)  # before: a kill then leaves one that grows old
-            if claim_waiting(self._storage, trial_id, ProcessOwner.current()):
-                claimed: FrozenTrial = self._storage.get_trial(trial_id)
-                return claimed
+            if self._table.claim(row._trial_id, ProcessOwner.current()):
+                return self._table.get(row._trial_id)
         return None
 
     def finish(self, number: int, outcome: Mapping[str, Any]) -> bool:
@@ -186,19 +181,19 @@ class StudyStore(StudyTable):
 
         See `finish`.
         """
-        ids = {self._id_of(number): number for number in outcomes}
+        ids = {self._table.find_id(number): number for number in outcomes}
         for number in outcomes:
             self._spent.pop(number, None)
         ends = {trial_id: _make_end(outcomes[number]) for trial_id, number in ids.items()}
-        ended = end_trials(self._storage, ends)
+        ended = self._table.end(ends)
         for trial_id in ends.keys() - ended:
-            if OUTCOME in self._storage.get_trial(trial_id).user_attrs:  # the answer to a commit was lost
+            if OUTCOME in self._table.get(trial_id).user_attrs:  # the answer to a commit was lost
                 ended.add(trial_id)
         return {ids[trial_id] for trial_id in ended}
 
     def give_up(self, number: int) -> FrozenTrial | None:
         """End a running trial that has not come to its end; return it for `requeue`, None where it has."""
-        row: FrozenTrial = self._storage.get_trial(self._id_of(number))
+        row = self._get(number)
         return row if self._fail(row, spent_seconds=self._spent.pop(number, None)) else None
 
     def release(self, number: int) -> None:
@@ -212,7 +207,10 @@ class StudyStore(StudyTable):
 
     def is_last_death(self, number: int) -> bool:
         """Return whether a trial whose process has ended just now has failed by that."""
-        return is_last_death(self._storage.get_trial(self._id_of(number)))
+        return is_last_death(self._get(number))
+
+    def _get(self, number: int) -> FrozenTrial:
+        return self._table.get(self._table.find_id(number))
 
     def find_orphans(
         self,
@@ -225,7 +223,7 @@ class StudyStore(StudyTable):
         `limit`, which lost a race that it did not live to hear of, is not among them; None: no limit.
         One whose process has died `MAX_DEATHS` times fails with what `make_outcome` says, or None: never.
         """
-        for row in find_abandoned(self._storage, self._id):
+        for row in self._table.find_abandoned():
             self._end_orphan(row, limit, make_outcome)
         requeued = {row.user_attrs.get(REQUEUES) for row in self.trials()}
         return [row for row in self.trials() if is_interrupted(row) and row.number not in requeued]
@@ -241,11 +239,10 @@ class StudyStore(StudyTable):
 
     def send_heartbeat(self) -> None:
         """Record that the running trials of this process are alive."""
-        running = [row for row in self._cache.list_open() if row.state is TrialState.RUNNING]
+        running = [row for row in self._table.list_open() if row.state is TrialState.RUNNING]
         ours = [row for row in running if (owner := read_owner(row)) and owner.is_current()]
         spent = {row._trial_id: self._spent[row.number] for row in ours if row.number in self._spent}
-        write_heartbeats(
-            self._storage,
+        self._table.beat(
             [row._trial_id for row in ours],
             {trial_id: {SPENT: round(seconds, 6)} for trial_id, seconds in spent.items()},
         )
@@ -284,16 +281,16 @@ class StudyStore(StudyTable):
                 time.sleep(TURN_POLL_SECONDS)
             yield
         finally:
-            end_trial(self._storage, row._trial_id, TrialEnd(TrialState.FAIL))
+            queue._end(row, TrialEnd(TrialState.FAIL))
 
     def _is_occupied(self, name: str, before: int) -> bool:
         """Return whether a living process came earlier and has not left yet."""
         earlier = {
             row.number
-            for row in self._cache.list_open()
+            for row in self._table.list_open()
             if row.state is TrialState.RUNNING and row.number < before and row.user_attrs.get(TURN) == name
         }
-        return bool(earlier and earlier - {row.number for row in find_abandoned(self._storage, self._id)})
+        return bool(earlier and earlier - {row.number for row in self._table.find_abandoned()})
 
     def _end_orphan(
         self,
@@ -306,11 +303,11 @@ class StudyStore(StudyTable):
         The last is what earlier versions left, which wrote outcome and state one after the other.
         """
         if outcome := row.user_attrs.get(OUTCOME):
-            end_trial(self._storage, row._trial_id, TrialEnd(*read_end(outcome)))
+            self._end(row, TrialEnd(*read_end(outcome)))
         else:
             surplus = self._is_surplus(row, limit)
             if not surplus and is_last_death(row) and (outcome := make_outcome(row)):
-                end_trial(self._storage, row._trial_id, _make_end(outcome))
+                self._end(row, _make_end(outcome))
             else:
                 self._fail(row, surplus=surplus)
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pipeline.errors import BadInput, BadSetting
 from pipeline.search import optuna_storage, trial_rows
+from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.study_store import StudyStore
 from pipeline.settings import addresses, sqlite_waiting
 
@@ -244,12 +245,14 @@ def test_trials_that_bear_our_words_for_something_else_are_none_of_ours(
     assert optuna_storage.list_studies(url) == ["s"]
 
 
-def test_the_name_for_confirming_must_be_free(path: Path) -> None:
+def test_a_study_of_somebody_else_is_not_taken_for_tasks(path: Path) -> None:
+    """Its name is that under which release 0.1.0 kept the tasks of a study."""
     url = f"sqlite:///{path}"
     optuna.create_study(storage=url, study_name="new (afterwards)", direction="minimize")
-    with pytest.raises(BadSetting, match=r"=new needs 'new \(afterwards\)' for itself, which is no study of"):
-        StudyStore(url, "new", {"space": []})
-    assert optuna.get_all_study_names(url) == ["s", "new (afterwards)"]
+    store = StudyStore(url, "new", {"space": []})
+    store.task_queue().queue(ProposedTrial({}, {}, {}), {}, once="confirm 1")
+    assert store.task_queue().claim() is not None
+    assert optuna.load_study(storage=url, study_name="new (afterwards)").trials == []
 
 
 def test_trials_that_another_program_puts_into_our_study_are_left_alone(path: Path) -> None:

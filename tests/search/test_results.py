@@ -148,6 +148,16 @@ def test_what_is_not_confirmed_is_chosen_only_where_nothing_is() -> None:
     assert number_of(bare.find_cheapest_with(0.97)) == 3
 
 
+def test_a_point_near_chance_level_is_no_knee() -> None:
+    """The frontier bends at 34.7 % alone, where three tenths of what can be learnt is learnt."""
+    split = ValidationSplit(1000, 0.1)
+    flat = tuple(tried(number, (accuracy, cost)) for number, (accuracy, cost) in enumerate(
+        [(0.15, 1.0), (0.347, 1.01), (0.90, 1000.0)]
+    ))  # fmt: skip
+    assert Results(study="s", data="d", trials=flat, split=split).knee is None
+    assert number_of(Results(study="s", data="d", trials=(*flat[:2], tried(2, (0.45, 1000.0)))).knee) == 1
+
+
 def test_a_point_at_chance_level_is_no_member() -> None:
     split = ValidationSplit(400, 0.5)  # chance ends at 54.11 %
     study = Results(

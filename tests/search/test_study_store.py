@@ -20,9 +20,10 @@ from optuna.trial import FrozenTrial, TrialState
 from pipeline.errors import BadInput, BadSetting, RecordDeleted
 from pipeline.processes import ProcessOwner
 from pipeline.search import optuna_storage, study_store
-from pipeline.search.storage import held_trials, our_studies
+from pipeline.search.storage import held_trials, our_studies, study_rows
 from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER
 from pipeline.search.storage.study_table import ProposedTrial
+from pipeline.search.storage.task_rows import TaskRows
 from pipeline.search.storage.trial_states import REQUEUES, WORDS, is_interrupted
 from pipeline.search.study_store import StudyStore
 
@@ -53,7 +54,10 @@ def is_free(store: StudyStore) -> bool:
 
 def disown(store: StudyStore, number: int, owner: dict[str, Any]) -> None:
     """As if another process held the trial."""
-    store._storage.set_trial_user_attr(store._id_of(number), OWNER, owner)
+    if isinstance(store._table, TaskRows):
+        store._table.change(number, lambda row, _: {**row, "attrs": {**row["attrs"], OWNER: owner}})
+    else:
+        store._storage.set_trial_user_attr(store._table.find_id(number), OWNER, owner)
 
 
 def this_process() -> dict[str, Any]:
@@ -180,7 +184,7 @@ def test_two_that_claim_in_the_same_moment_are_one(
         assert held_trials.claim_waiting(StudyStore(url, "s")._storage, trial_id, other)
         return held_trials.claim_waiting(storage, trial_id, owner)
 
-    monkeypatch.setattr(study_store, "claim_waiting", be_faster)
+    monkeypatch.setattr(study_rows, "claim_waiting", be_faster)
     assert is_free(store)
     monkeypatch.undo()
     (row,) = store.trials()
@@ -362,7 +366,7 @@ def test_a_kill_before_it_was_queued_again_loses_nothing(store: StudyStore) -> N
 
 def test_a_kill_before_the_last_stroke_keeps_the_outcome(store: StudyStore) -> None:
     store.begin(proposal(0), MANY)
-    store._storage.set_trial_user_attr(store._id_of(0), OUTCOME, DONE)
+    store._storage.set_trial_user_attr(store._table.find_id(0), OUTCOME, DONE)
     disown(store, 0, dead())
     assert take_back(store) == []
     (row,) = store.trials()
@@ -466,7 +470,7 @@ def test_the_heart_beats_while_an_epoch_takes_long(
     with store.heartbeat():
         while 0 in stale:
             time.sleep(0.05)
-            stale = [id_ - store._id_of(0) for id_ in store._storage._get_stale_trial_ids(store._id)]
+            stale = [id_ - store._table.find_id(0) for id_ in store._storage._get_stale_trial_ids(store._id)]
     assert stale == [1]
 
 

@@ -19,6 +19,7 @@ from pipeline.search.confirmation import confirm
 from pipeline.search.space import Condition, Dimension, SearchSpace, add_epochs
 from pipeline.search.storage.our_studies import OWNER
 from pipeline.search.storage.study_table import ProposedTrial
+from pipeline.search.storage.task_rows import TaskRows
 from pipeline.search.storage.trial_states import REQUEUES, is_interrupted
 from pipeline.search.sweep_spec import EndedTrial, SweepSpec
 from pipeline.search.workers.dispatcher import TASK, SearchStopped
@@ -402,7 +403,8 @@ def test_an_end_whose_process_died_takes_no_trial_along(scene: Callable[..., Sce
     assert row is not None
     assert row.number in {trial.number for trial in made.sweep.results.trials}
     gone = replace(ProcessOwner.current(), started=1.0, started_after_boot=1.0).to_dict()
-    queue._storage.set_trial_user_attr(row._trial_id, OWNER, gone)
+    assert isinstance(queue._table, TaskRows)
+    queue._table.change(row.number, lambda row, _: {**row, "attrs": {**row["attrs"], OWNER: gone}})
     again = scene("search.trials=2")
     again.sweep.dispatcher.run_once("end", lambda: done.append("end"))
     assert done == ["end"]

@@ -44,8 +44,16 @@ def end_trial(store: StudyStore, outcome: dict[str, Any], **about: Any) -> None:
     number = store.begin(NOBODY, 1000)
     assert number is not None
     for key, value in about.items():
-        store._storage.set_trial_user_attr(store._id_of(number), key, value)
+        store._storage.set_trial_user_attr(store._table.find_id(number), key, value)
     store.finish(number, outcome)
+
+
+def end_task(store: StudyStore, outcome: dict[str, Any], **about: Any) -> None:
+    queue = store.task_queue()
+    queue.queue(NOBODY, about, once="one")
+    row = queue.claim()
+    assert row is not None
+    queue.finish(row.number, outcome)
 
 
 def assert_same(reader: ResultsReader, store: StudyStore) -> None:
@@ -76,8 +84,8 @@ def test_each_reading_is_as_a_first_one(store: StudyStore) -> None:
         assert_same(reader, store)
     assert [member.trial.number for member in reader.read().frontier] == [2, 6]
     assert [trial.number for trial in reader.read().trials][:2] == [1, 0]
-    end_trial(
-        store.task_queue(),
+    end_task(
+        store,
         make_row(0.94, 1.6, 20.0, test_accuracy=0.93),
         **{CONFIRM: {"trial": 6, "epoch": 1, "seed": 1}},
     )

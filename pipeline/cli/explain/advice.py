@@ -2,7 +2,31 @@
 
 import re
 import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+
+_IS_SWEEP = ContextVar("is_sweep", default=False)
+_IS_CHECKED = ContextVar("is_checked", default=False)
+_NUMBERS = re.compile(r"[-+.,\deE]*\d[-+.,\deE]*")
+_MUST = re.compile(r"(\S+) must be (.+?), got ")
+
+
+@contextmanager
+def advise_in_sweep() -> Iterator[None]:
+    """Let the block know that the words are those of `sweep`, so that nobody is sent there."""
+    with _set(_IS_SWEEP):
+        yield
+
+
+@contextmanager
+def _set(variable: ContextVar[bool]) -> Iterator[None]:
+    token = variable.set(True)
+    try:
+        yield
+    finally:
+        variable.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +48,39 @@ class Advice:
         typed, note = shlex.join(self.words), f" ({self.note})" if self.note else ""
         if self.lead:
             return f"; {self.lead}, write {typed}{note}"
-        if self.is_search:
+        if broken := find_broken_rule(self.words):
+            return f"; {broken}"
+        if self.is_search and not _IS_SWEEP.get():
             return f"; write {typed} with sweep{note}"
         return f"; write {typed}{note}" if note else f"; did you mean {typed}?"
+
+
+def find_broken_rule(words: Sequence[str]) -> str:
+    """Return the rule that one of the words breaks, as in `model.hidden must be >= 1`; empty where none does.
+
+    So nobody is told to type what is refused then. Only numbers are looked at, one by one.
+    """
+    from pipeline.cli.compose import find_mistake  # which knows this room
+
+    is_number = any(_NUMBERS.fullmatch(word.partition("=")[2]) for word in words)
+    if _IS_CHECKED.get() or not is_number:  # what is wrong with the remedy has a remedy, too
+        return ""
+    lists = list(map(_list_values, words))
+    first = [values[0] for values in lists]
+    with _set(_IS_CHECKED):
+        for place, values in enumerate(lists):
+            for value in values:
+                mistake = find_mistake([*first[:place], value, *first[place + 1 :]])
+                match = mistake and _MUST.match(str(mistake))
+                if match and match[1] == value.partition("=")[0]:
+                    return f"{match[1]} must be {match[2]}"
+    return ""
+
+
+def _list_values(word: str) -> list[str]:
+    """List the words with one number each, where there are several."""
+    key, _, text = word.partition("=")
+    return [f"{key}={value}" for value in text.split(",")] if _NUMBERS.fullmatch(text) else [word]
 
 
 def plain(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose_ours
+from pipeline.cli.explain.advice import advise_in_sweep
 from pipeline.cli.loops.words import find_kind
 from pipeline.cli.stages.recording import tell_quality
 from pipeline.cli.sweep import expectation
@@ -34,6 +35,7 @@ DRY_RUN = "--dry-run"
 """Check the words and say what would happen; train and record nothing."""
 
 
+@advise_in_sweep()
 def run(words: Sequence[str]) -> None:
     """Run the search that the words describe.
 

@@ -81,11 +81,6 @@ class TrialEnd:
     before: TrialState = TrialState.RUNNING
 
 
-def end_trial(storage: Any, trial_id: int, end: TrialEnd) -> bool:
-    """End a trial; False where it is not in the state `before`, and nothing is written."""
-    return bool(end_trials(storage, {trial_id: end}))
-
-
 def end_trials(storage: Any, ends: Mapping[int, TrialEnd]) -> set[int]:
     """End trials by their ids; return the ids of those that were in their state `before`, and have ended."""
     now = to_utc(datetime.now())

@@ -28,6 +28,9 @@ FURTHER = "further"
 METRIC_NAMES = "study:metric_names"
 """Optuna's own attribute of a study: what its objectives are called in plots and tables."""
 
+TASK_KEY = "fulcrum:task:"
+"""Begins the names of a study's system attributes that are tasks: see `task_rows`."""
+
 OBJECTIVE_NAMES = "objectives"
 """In what is written down about a study: the names of its objectives, where there are more than two."""
 
@@ -49,7 +52,8 @@ def explain_foreign(storage: Any, study_id: int) -> str | None:
     rows = storage.get_all_trials(study_id, deepcopy=False)
     if not all(map(is_our_row, rows)):
         return "its trials have no outcome of ours"
-    if not rows and (storage.get_study_system_attrs(study_id) or attrs.keys() - STUDY_ATTRS.keys()):
+    more = [key for key in storage.get_study_system_attrs(study_id) if not key.startswith(TASK_KEY)]
+    if not rows and (more or attrs.keys() - STUDY_ATTRS.keys()):
         return "another program has begun it"
     return None
 

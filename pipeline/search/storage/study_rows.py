@@ -1,11 +1,20 @@
 """The rows of one study, kept up to date at the price of what has changed."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from optuna.trial import FrozenTrial
+
+from pipeline.processes import ProcessOwner
+from pipeline.search.storage.held_trials import (
+    TrialEnd,
+    claim_waiting,
+    end_trials,
+    find_abandoned,
+    write_heartbeats,
+)
 
 MISSING = -1
 """The id of a study that is not there: it has no rows."""
@@ -40,6 +49,42 @@ class StudyRows:
         with self._lock:
             self._refresh()
             return list(self._open.values())
+
+    def find_id(self, number: int) -> int:
+        """Return the id of the row of that number."""
+        trial_id: int = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        return trial_id
+
+    def get(self, trial_id: int) -> FrozenTrial:
+        """Return a row as it is now."""
+        row: FrozenTrial = self._storage.get_trial(trial_id)
+        return row
+
+    # ---- writing: see `held_trials` ---------------------------------------------------------------------
+
+    def create(self, templates: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Add rows in one transaction; a running one has its first heartbeat."""
+        rows: list[FrozenTrial] = self._storage._backend.create_new_trials(self._id, templates)
+        return rows
+
+    def claim(self, trial_id: int, owner: ProcessOwner) -> bool:
+        """Set a waiting row running, held by `owner`; False where another process was faster."""
+        self._storage.record_heartbeat(trial_id)  # before: a kill then leaves one that grows old
+        return claim_waiting(self._storage, trial_id, owner)
+
+    def end(self, ends: Mapping[int, TrialEnd]) -> set[int]:
+        """End rows by their ids; return the ids of those that were in their state `before`."""
+        return end_trials(self._storage, ends)
+
+    def beat(self, trial_ids: Sequence[int], attrs: Mapping[int, Mapping[str, Any]]) -> None:
+        """Record that running rows are alive, and attributes by the id of their row."""
+        write_heartbeats(self._storage, trial_ids, attrs)
+
+    def find_abandoned(self) -> list[FrozenTrial]:
+        """Find the running rows that nobody holds any more."""
+        return find_abandoned(self._storage, self._id)
+
+    # ---- reading ----------------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
         """Take over what is new, and what the rows that had not ended have become."""

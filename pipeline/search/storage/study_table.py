@@ -9,11 +9,11 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from pipeline.search.storage.held_trials import TrialEnd, end_trial
+from pipeline.search.storage.held_trials import TrialEnd
 from pipeline.search.storage.our_studies import ONCE, OUTCOME, explain_foreign
 from pipeline.search.storage.study_rows import MISSING, StudyRows
+from pipeline.search.storage.task_rows import TaskRows
 from pipeline.search.storage.trial_states import REQUEUES, SPENT, SURPLUS, is_trial
-from pipeline.settings.search import TASK_QUEUE_SUFFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,14 @@ class ProposedTrial:
 class StudyTable:
     """The rows of one study in a storage that is open."""
 
-    def __init__(self, storage: Any, name: str, study_id: int) -> None:
-        """Read nothing yet. `storage`: as `open_storage` gives it; `study_id`: MISSING for no study."""
+    def __init__(self, storage: Any, name: str, study_id: int, is_queue: bool = False) -> None:
+        """Read nothing yet.
+
+        `storage`: as `open_storage` gives it; `study_id`: MISSING for no study; `is_queue`: the rows are
+        those of the tasks that follow the study.
+        """
         self._storage, self.name, self._id = storage, name, study_id
-        self._cache = StudyRows(storage, study_id, is_trial)
+        self._table = (TaskRows if is_queue else StudyRows)(storage, study_id, is_trial)
 
     def read_attrs(self) -> dict[str, Any]:
         """Return what is written down about the study itself."""
@@ -61,14 +65,14 @@ class StudyTable:
 
         Without those left over from a race, and those that another program has put into the study.
         """
-        return self._cache.list_wanted()
+        return self._table.list_wanted()
 
     def count_begun(self) -> int:
         """Count the trials that there are or will be; an interrupted one and its next try are one."""
         return sum(REQUEUES not in row.user_attrs for row in self.trials())
 
     def _rows(self) -> list[FrozenTrial]:
-        return self._cache.list_all()
+        return self._table.list_all()
 
     # ---- rows -------------------------------------------------------------------------------------------
 
@@ -91,8 +95,7 @@ class StudyTable:
             )
             for proposal, attrs in proposals
         ]
-        rows: list[FrozenTrial] = self._storage._backend.create_new_trials(self._id, templates)
-        return rows
+        return self._table.create(templates)
 
     def _is_surplus(self, row: FrozenTrial, limit: int | None) -> bool:
         """Return whether `limit` trials had begun before this one."""
@@ -115,11 +118,11 @@ class StudyTable:
         if spent_seconds is not None:
             attrs[SPENT] = round(spent_seconds, 6)
         end = TrialEnd(TrialState.FAIL, (), attrs, before=row.state)
-        return not row.state.is_finished() and end_trial(self._storage, row._trial_id, end)
+        return not row.state.is_finished() and self._end(row, end)
 
-    def _id_of(self, number: int) -> int:
-        trial_id: int = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-        return trial_id
+    def _end(self, row: FrozenTrial, end: TrialEnd) -> bool:
+        """End a row; False where it is not in the state `before`, and nothing is written."""
+        return bool(self._table.end({row._trial_id: end}))
 
 
 def create_study(storage: Any, name: str, directions: Sequence[StudyDirection]) -> int:
@@ -129,18 +132,10 @@ def create_study(storage: Any, name: str, directions: Sequence[StudyDirection]) 
 
 
 def find_foreign(storage: Any, name: str) -> str | None:
-    """Explain why the study, or that of the tasks which follow it, is none of ours; None where both are."""
-    if reason := _explain_foreign(storage, name):
-        return f"is no study of ours in search.storage ({reason})"
-    queue = name + TASK_QUEUE_SUFFIX
-    if reason := _explain_foreign(storage, queue):
-        return f"needs {queue!r} for itself, which is no study of ours in search.storage ({reason})"
-    return None
-
-
-def _explain_foreign(storage: Any, name: str) -> str | None:
+    """Explain why the study is none of ours; None where it is, or where there is none."""
     study_id = find_study(storage, name)
-    return None if study_id == MISSING else explain_foreign(storage, study_id)
+    reason = None if study_id == MISSING else explain_foreign(storage, study_id)
+    return reason and f"is no study of ours in search.storage ({reason})"
 
 
 def find_our_study(storage: Any, name: str) -> int:

@@ -5,7 +5,8 @@ import shlex
 
 import pytest
 
-from pipeline.cli.compose import compose
+from pipeline.cli.compose import compose, find_mistake
+from pipeline.cli.explain.foreign_names import KEY_ALIASES
 from pipeline.cli.sweep.plan import make_plan
 from pipeline.errors import BadSetting
 
@@ -179,6 +180,35 @@ def test_what_users_of_other_tools_type_leads_to_words_that_work(typed: str, mea
 def test_several_values_lead_to_a_sweep_of_them(typed: str, meant: str) -> None:
     text = read_mistake(typed.split(" "))
     assert text.endswith(f"write {meant} with sweep")
+
+
+@pytest.mark.parametrize(
+    ("typed", "rule"),
+    [
+        ("hidden=0", "model.hidden must be >= 1 and <= 65536"),
+        ("hiden=-5", "model.hidden must be >= 1 and <= 65536"),
+        ("model.hiden=0", "model.hidden must be >= 1 and <= 65536"),
+        ("--hidden 0", "model.hidden must be >= 1 and <= 65536"),
+        ("hidden=0,16", "model.hidden must be >= 1 and <= 65536"),
+        ("lr=0", "optimizer.learning_rate must be > 0 and < 1e6"),
+        ("optimizer.lr=-3", "optimizer.learning_rate must be > 0 and < 1e6"),
+        ("momentum=2", "optimizer.momentum must be >= 0 and < 1"),
+        ("lr=0.1,layers=-1", "model.layers must be >= 0 (a linear model) and <= 64"),
+    ],
+)
+def test_nobody_is_told_to_type_what_is_refused_then(typed: str, rule: str) -> None:
+    assert read_mistake(typed.split(" ")).endswith(f"; {rule}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("value", ["0", "-1", "1e9", "1.5", "abc", "nan"])
+def test_bad_values_of_every_alias_lead_to_what_is_taken(value: str) -> None:
+    one_of_each = {target: name for name, target in KEY_ALIASES.items()}
+    for name in one_of_each.values():
+        mistake = str(find_mistake([f"{name}={value}"]))
+        found = REMEDY.search(mistake)
+        if found and "with sweep" not in mistake:
+            assert find_mistake(shlex.split(found[1])) is None, mistake
 
 
 @pytest.mark.slow

@@ -32,8 +32,12 @@ SMOKE += ("tracking.tags={team: vision}",)
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        ("modle.hidden=8,16", ["modle.hidden is not a setting", "write model.hidden=8,16 with sweep"]),
-        ("model.hiden=8,16", ["model has no setting hiden", "write model.hidden=8,16 with sweep"]),
+        ("modle.hidden=8,16", ["modle.hidden is not a setting", "did you mean model.hidden=8,16?"]),
+        ("model.hiden=8,16", ["model has no setting hiden", "did you mean model.hidden=8,16?"]),
+        ("hidden=8,16", ["hidden is not a setting", "did you mean model.hidden=8,16?"]),
+        ("hidden=0,16", ["hidden is not a setting, got 0,16; model.hidden must be >= 1 and <= 65536"]),
+        ("lr=-1", ["lr is not a setting, got -1; optimizer.learning_rate must be > 0 and < 1e6"]),
+        ("--batch 8..16", ["did you mean 'train.batch_size=int(interval(8,16))'?"]),
         (
             "optimizer=sgd,adma",
             ["optimizer must be one of adam, sgd", "got adma", "did you mean optimizer=adam?"],
