@@ -39,7 +39,8 @@ class StudyTable:
         those of the tasks that follow the study.
         """
         self._storage, self.name, self._id = storage, name, study_id
-        self._table = (TaskRows if is_queue else StudyRows)(storage, study_id, is_trial)
+        rows = TaskRows if is_queue else StudyRows
+        self._table: TaskRows | StudyRows = rows(storage, study_id, is_trial)
 
     def read_attrs(self) -> dict[str, Any]:
         """Return what is written down about the study itself."""
