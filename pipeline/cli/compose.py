@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.cli import arguments, schema
 from pipeline.cli.explain import conf_files, typed_words
+from pipeline.cli.explain.advice import check_advice
 from pipeline.cli.loops import words as loop_words
 from pipeline.errors import BadSetting
 from pipeline.hardware.device import limit_threads
@@ -38,6 +39,11 @@ def compose(words: Sequence[str], searched: Sequence[str] = ()) -> CommandLine:
     Raises:
         BadSetting: a key, a type, a value or a pair of values is wrong; the text is one line.
     """
+    with check_advice(find_mistake):
+        return _compose(words, searched)
+
+
+def _compose(words: Sequence[str], searched: Sequence[str]) -> CommandLine:
     typed = arguments.normalise_words(words)
     of_loop = loop_words.split(typed)
     if of_loop is None:

@@ -2,11 +2,15 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeVar
 
+T = TypeVar("T")
+FindMistake = Callable[[Sequence[str]], Exception | None]
+_FIND_MISTAKE = ContextVar[FindMistake | None]("find_mistake", default=None)
 _IS_SWEEP = ContextVar("is_sweep", default=False)
 _IS_CHECKED = ContextVar("is_checked", default=False)
 _NUMBERS = re.compile(r"[-+.,\deE]*\d[-+.,\deE]*")
@@ -16,13 +20,20 @@ _MUST = re.compile(r"(\S+) must be (.+?), got ")
 @contextmanager
 def advise_in_sweep() -> Iterator[None]:
     """Let the block know that the words are those of `sweep`, so that nobody is sent there."""
-    with _set(_IS_SWEEP):
+    with _set(_IS_SWEEP, True):
         yield
 
 
 @contextmanager
-def _set(variable: ContextVar[bool]) -> Iterator[None]:
-    token = variable.set(True)
+def check_advice(find_mistake: FindMistake) -> Iterator[None]:
+    """Let what is advised in the block be looked at before: `find_mistake` says what is wrong with words."""
+    with _set(_FIND_MISTAKE, find_mistake):
+        yield
+
+
+@contextmanager
+def _set(variable: ContextVar[T], value: T) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
@@ -60,14 +71,13 @@ def find_broken_rule(words: Sequence[str]) -> str:
 
     So nobody is told to type what is refused then. Only numbers are looked at, one by one.
     """
-    from pipeline.cli.compose import find_mistake  # which knows this room
-
+    find_mistake = _FIND_MISTAKE.get()
     is_number = any(_NUMBERS.fullmatch(word.partition("=")[2]) for word in words)
-    if _IS_CHECKED.get() or not is_number:  # what is wrong with the remedy has a remedy, too
+    if find_mistake is None or not is_number or _IS_CHECKED.get():  # a remedy of a remedy is not looked at
         return ""
     lists = list(map(_list_values, words))
     first = [values[0] for values in lists]
-    with _set(_IS_CHECKED):
+    with _set(_IS_CHECKED, True):
         for place, values in enumerate(lists):
             for value in values:
                 mistake = find_mistake([*first[:place], value, *first[place + 1 :]])

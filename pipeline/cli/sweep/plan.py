@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.cli import arguments
-from pipeline.cli.compose import compose
-from pipeline.cli.explain.advice import advise_in_sweep
+from pipeline.cli.compose import compose, find_mistake
+from pipeline.cli.explain.advice import advise_in_sweep, check_advice
 from pipeline.cli.explain.typed_words import check_known
 from pipeline.cli.loops import words as loop_words
 from pipeline.cli.sweep import from_diagnosis as sweep_from_diagnosis
@@ -105,6 +105,7 @@ def _fingerprint(settings: Settings) -> str:
     return fingerprint_source(settings)
 
 
+@check_advice(find_mistake)
 @advise_in_sweep()
 def make_plan(words: Sequence[str]) -> SweepPlan:
     """Return what the words of a sweep ask for; only they, and a diagnosis that they name, are read.
