@@ -52,6 +52,11 @@ def connect(settings: Settings) -> Any:
         print(done, file=sys.stderr)
     if has_token and not os.environ.get("RAY_AUTH_TOKEN"):
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(get_token_path())  # without HOME Ray finds none by itself
+    if has_token and "ray" in sys.modules and os.environ.get("RAY_AUTH_MODE") != "token":
+        raise BadInput(
+            "cluster=ray must be joined before ray is imported, which reads then whether to show a token, "
+            "got a process that has imported it; export RAY_AUTH_MODE=token before it starts"
+        )
     os.environ["RAY_AUTH_MODE"] = "token" if has_token else "disabled"
     return _initialise(_import_ray(), address, runtime_env=_make_environment(settings))
 

@@ -112,9 +112,10 @@ class RayPool:
         self._send_frontier(slot)
 
     def _get_idle_slot(self) -> RunningSlot:
-        while self.count_free() == 0:
-            time.sleep(WAIT_SECONDS / 10)
-        return next(slot for slot in self._slots.ready if slot.task is None)
+        while (slot := next((slot for slot in self._slots.ready if slot.task is None), None)) is None:
+            if self.count_free() == 0:
+                time.sleep(WAIT_SECONDS / 10)
+        return slot
 
     def _fit(self, value: T) -> T:
         """Return a job, settings or what has settings, with the device that the slots have."""

@@ -38,6 +38,7 @@ def node_lines(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setitem(sys.modules, "ray._private.worker", lines)
     for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "RAY_BACKEND_LOG_LEVEL", "RAY_AUTH_TOKEN"):
         monkeypatch.setenv(name, "as before")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setattr(connection, "find_address", lambda _: "head:6379")
     return lines
 
@@ -74,6 +75,18 @@ def test_a_failure_to_join_is_one_line(node_lines: SimpleNamespace, monkeypatch:
     ):
         connection.connect(compose(["cluster=ray"]).settings)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_process_that_read_too_early_whether_there_is_a_token_is_told(
+    node_lines: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray would try for half a minute, and say that it failed."""
+    del node_lines
+    monkeypatch.setitem(sys.modules, "ray", Ray(AssertionError("it is not asked")))
+    monkeypatch.setattr(connection, "check_access", lambda *_: True)
+    monkeypatch.delenv("RAY_AUTH_MODE")
+    with pytest.raises(BadInput, match=r"before ray is imported.*export RAY_AUTH_MODE=token"):
+        connection.connect(compose(["cluster=ray"]).settings)
 
 
 def test_without_the_package_the_line_says_how_to_get_it(
