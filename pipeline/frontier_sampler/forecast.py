@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +105,14 @@ class CandidateForecasts:
         values["candidates"] = [self.candidates[row] for row in rows]
         selected = {name: value if name == "candidates" else value[rows] for name, value in values.items()}
         return CandidateForecasts(**selected)
+
+    @classmethod
+    def join(cls, several: "Sequence[CandidateForecasts]") -> "CandidateForecasts":
+        """Return the candidates of all, in their order."""
+        columns = {column.name: [getattr(one, column.name) for one in several] for column in fields(cls)}
+        candidates = list(chain.from_iterable(columns.pop("candidates")))
+        joined = {name: np.concatenate(values) for name, values in columns.items()}
+        return cls(candidates=candidates, **joined)
 
     @property
     def extra_seconds(self) -> Array:

@@ -29,10 +29,10 @@ class SeenTrials(Generic[T]):
 
     def convert_new(self, trials: Sequence[FrozenTrial], convert: Callable[[FrozenTrial], T]) -> list[T]:
         """Convert what is new among `trials`, in the order of their numbers; `convert`: always the same."""
-        before, self._open, values = self._open, {}, list[T]()
+        earlier, self._open, values = self._open, {}, list[T]()
         for trial in self._select_new(trials):
-            known = before.get(trial.number)
-            value = known[1] if known is not None and known[0] is trial else convert(trial)
+            kept = earlier.get(trial.number)
+            value = kept[1] if kept is not None and kept[0] is trial else convert(trial)
             if not trial.state.is_finished():
                 self._open[trial.number] = trial, value
             values.append(value)

@@ -80,7 +80,7 @@ class Suggester:
         if suggestion is None and observed >= 2:
             batch = self._find_batch(running, busy, number)
             choice = batch.choose() if batch else None
-            suggestion = self._make_suggestion(batch, choice) if batch and choice else None
+            suggestion = self._make_suggestion(choice) if choice else None
         return suggestion or self._suggest_anything(number, busy), batch
 
     def suggest_many(self, trials: Sequence[TrialRecord], number: int, count: int) -> list[Suggestion]:
@@ -112,7 +112,7 @@ class Suggester:
         yield suggestion
         if batch is not None:
             for choice in batch.choose_further(count - 1):
-                yield self._make_suggestion(batch, choice)
+                yield self._make_suggestion(choice)
 
     def look_ahead(
         self, trials: Sequence[TrialRecord], number: int, best_accuracy: float = 0.0
@@ -137,18 +137,17 @@ class Suggester:
             return None
         forecasts = forecast.predict(candidates)
         gains = forecast.compute_gains(forecasts)
+        sources = [(forecasts, gains)]
         if neighbours := self._make_neighbours(forecasts, gains, busy, number):
-            neighbour_forecasts = forecast.predict(neighbours)
-            neighbour_gains = forecast.compute_gains(neighbour_forecasts)
-            if neighbour_gains.max() > gains.max():
-                forecasts, gains = neighbour_forecasts, neighbour_gains
-        worth = gains if gains.max() > 0 else measure_worth(forecast, forecasts)
-        return Batch(forecast, forecasts, worth)
+            forecasts_around = forecast.predict(neighbours)
+            sources.append((forecasts_around, forecast.compute_gains(forecasts_around)))
+        if not max(worth.max() for _, worth in sources) > 0:
+            sources = [(forecasts, measure_worth(forecast, forecasts))]
+        return Batch(forecast, sources)
 
-    def _make_suggestion(self, batch: Batch, choice: Choice) -> Suggestion:
-        row, epochs = choice
-        params = dict(batch.forecasts.candidates[row].params)
-        return Suggestion(params, epochs if self.fidelity.chosen else None)
+    def _make_suggestion(self, choice: Choice) -> Suggestion:
+        candidate, epochs = choice
+        return Suggestion(dict(candidate.params), epochs if self.fidelity.chosen else None)
 
     def _fit_kernels(self) -> Kernels:
         """Fit to the first trials up to a round number, so that every process comes to the same."""

@@ -22,6 +22,7 @@ from pipeline.search.trial_rows import REMARKS, VALIDATION
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.searching.objectives import FIRST
 from pipeline.tracking import mlflow_runs, mlflow_store, shared_views, study_view
+from pipeline.tracking.pages.live_page import LEAST_REST
 from pipeline.tracking.runs import adopted_run, bulk_runs, command_record, notes, orphans, owner_tags
 from pipeline.tracking.runs.bulk_runs import RunChange
 from pipeline.tracking.runs.params import make_study_params
@@ -30,7 +31,7 @@ from pipeline.tracking.study_runs import ROLE, TRIAL, StudyKey, StudyRuns
 from pipeline.tracking.trial_recorder import TrialRecorder
 
 REFRESH_SECONDS = 5.0
-"""The frontier's line is drawn anew at most this often."""
+"""The frontier's line is drawn anew at most this often; see `StudyRecorder.rest`, too."""
 
 
 @contextmanager
@@ -84,7 +85,7 @@ class StudyRecorder:
         self._command_line, self._measure = command_line, command_line.settings.measure
         self._tags: dict[str, Mapping[str, str]] = {}
         """What the runs of trials are known to say of the frontier; a study has thousands of them."""
-        self._drawn_at = 0.0
+        self._drawn_at, self._rest_seconds = 0.0, REFRESH_SECONDS
         self._drawn_points: tuple[Point, ...] | None = None
         with exclusive("run"):
             self.run_id = self._open_study_run()
@@ -162,9 +163,16 @@ class StudyRecorder:
         if not any(trial.points for trial in results.trials):
             return False
         self._update_tags(results)
-        if force or time.monotonic() - self._drawn_at > REFRESH_SECONDS:
+        if force or time.monotonic() - self._drawn_at > self._rest_seconds:
             return self._draw_frontier(results, unit, force)
         return False
+
+    def rest(self, seconds: float) -> None:
+        """Draw no line for a while after one that took so many seconds, with all that goes with it.
+
+        At most 2 % of the time goes into it, as into the page.
+        """
+        self._rest_seconds = max(REFRESH_SECONDS, LEAST_REST * seconds)
 
     def _record_state(self, results: Results) -> None:
         """Record what the study has come to as metrics of its run, by which studies are compared."""

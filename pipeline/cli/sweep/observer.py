@@ -1,5 +1,6 @@
 """What sees the events of a sweep: it writes them into MLflow and shows them on the terminal."""
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -70,9 +71,12 @@ class StudyObserver:
     def show_results(self, results: "Results", complete: bool = False) -> None:
         self._screen.update(results)
         self.page.update(results, is_forced=complete)
+        began = time.monotonic()
         drawn = self.record.update_frontier(results, self.unit, complete)
         if (drawn or not self.link) and results.points:
             self.link = self._plant(results)
+        if drawn:
+            self.record.rest(time.monotonic() - began)
 
     def begin_phase(self, name: str, total: int) -> None:
         self.phase = name

@@ -5,13 +5,15 @@ frontier has its points, and what is near to it is surer. Only the models are no
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.frontier_sampler.encoding import Key, make_key
 from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast
+from pipeline.frontier_sampler.history import Configuration
 
 Array = NDArray[np.float64]
 
@@ -21,8 +23,12 @@ CHOICE = 3
 """Candidates that are looked at again, for each that is chosen: the best ones of the first look."""
 AT_ONCE = 32
 """Candidates that are looked at together; those that were worth less than the best of them now is are not."""
-Choice = tuple[int, int]
-"""A candidate, by its row, and the epochs to train it to."""
+Choice = tuple[Configuration, int]
+"""A candidate, and the epochs to train it to."""
+Entry = tuple[int, int]
+"""The row of a candidate, and the number of a rung."""
+ValuedCandidates = tuple[CandidateForecasts, Array]
+"""Candidates, and what they are worth [m, rungs]."""
 
 
 def measure_worth(forecast: Forecast, forecasts: CandidateForecasts) -> Array:
@@ -38,35 +44,55 @@ def measure_worth(forecast: Forecast, forecasts: CandidateForecasts) -> Array:
 class Batch:
     """Candidates with what they are worth; the best is chosen first."""
 
-    def __init__(self, forecast: Forecast, forecasts: CandidateForecasts, worth: Array) -> None:
-        """Take candidates over; `forecast` changes with what is chosen further. `worth`: [m, rungs]."""
-        self._forecast, self.forecasts, self._worth = forecast, forecasts, worth
-        self._limits = forecast.find_limits(forecasts)
+    def __init__(self, forecast: Forecast, sources: Sequence[ValuedCandidates]) -> None:
+        """Take candidates over; `forecast` changes with what is chosen further."""
+        self._forecast, self._sources = forecast, sources
 
     def choose(self) -> Choice | None:
         """Choose the best; None where nothing is worth anything."""
-        return self._choose(self._worth, self._limits)
+        forecasts, worth = max(self._sources, key=lambda source: float(source[1].max()))
+        return self._choose(forecasts, self._forecast.find_limits(forecasts), _find_best(worth))
 
-    def _choose(self, worth: Array, limits: NDArray[np.int_]) -> Choice | None:
-        if not worth.max() > 0:
+    def _choose(
+        self, forecasts: CandidateForecasts, limits: NDArray[np.int_], entry: Entry | None
+    ) -> Choice | None:
+        if entry is None:
             return None
-        row, rung = divmod(int(worth.argmax()), worth.shape[1])
-        return row, min(int(self._forecast.rungs[rung]), int(limits[row]))
+        row, rung = entry
+        return forecasts.candidates[row], min(int(self._forecast.rungs[rung]), int(limits[row]))
 
     def choose_further(self, count: int) -> Iterator[Choice]:
         """Choose up to `count` further ones, each given what is expected of those before."""
-        order = np.argsort(-self._worth.max(1), kind="stable")[: CHOICE * (count + 1)]
-        forecast, forecasts, limits = self._forecast, self.forecasts.take(order), self._limits[order]
-        left = _CandidatesLeft(forecast, forecasts, self._worth[order], count)
-        chosen = self._choose(self._worth[order], limits)
-        for _ in range(min(count, len(order) - 1)):
-            if chosen is None:
+        forecasts, worth = self._select_best(CHOICE * (count + 1))
+        left = _CandidatesLeft(self._forecast, forecasts, worth, count)
+        limits, entry = self._forecast.find_limits(forecasts), _find_best(worth)
+        chosen = self._choose(forecasts, limits, entry)
+        for _ in range(min(count, len(worth) - 1)):
+            if entry is None or chosen is None:
                 return
-            row, target = chosen
-            left.expect(row, target)
-            chosen = self._choose(left.measure_worth(), limits)
-            if chosen is not None:
-                yield int(order[chosen[0]]), chosen[1]
+            left.expect(entry[0], chosen[1])
+            entry = _find_best(left.measure_worth())
+            if chosen := self._choose(forecasts, limits, entry):
+                yield chosen
+
+    def _select_best(self, count: int) -> ValuedCandidates:
+        """Select the best candidates of all sources; one that is in several comes once."""
+        worth = np.concatenate([worth for _, worth in self._sources])
+        best = np.sort(np.argsort(-worth.max(1), kind="stable")[:count])
+        selected, start = [], 0
+        for forecasts, values in self._sources:
+            selected.append(forecasts.take(best[(best >= start) & (best < start + len(values))] - start))
+            start += len(values)
+        joined, rows = CandidateForecasts.join(selected), dict[Key, int]()
+        for row, candidate in enumerate(joined.candidates):
+            rows.setdefault(make_key(candidate.params), row)
+        unique = np.array(list(rows.values()))
+        return joined.take(unique), worth[best][unique]
+
+
+def _find_best(worth: Array) -> Entry | None:
+    """Find the row and the rung that are worth most; None where nothing is worth anything."""
+    return divmod(int(worth.argmax()), worth.shape[1]) if worth.max() > 0 else None
 
 
 class _CandidatesLeft:

@@ -1,7 +1,10 @@
 """Several suggestions from one fit: what is expected of one tells the next."""
 
+from unittest.mock import patch
+
 import numpy as np
 
+from pipeline.frontier_sampler.batches import batch
 from pipeline.frontier_sampler.encoding import make_key
 from pipeline.frontier_sampler.suggest import Suggester
 from pipeline.frontier_sampler.surrogate import GridExpectations, Kernel, Posterior
@@ -34,6 +37,8 @@ def test_many_suggestions_are_begun_by_that_of_one_and_differ() -> None:
     assert proposer.suggest_many(trials, 30, 1) == [one]
     many = proposer.suggest_many(trials, 30, 24)
     assert many[0] == one
+    with patch.object(batch, "AT_ONCE", 10_000):  # all candidates are looked at again for each
+        assert Suggester(SPACE, EPOCHS, seed=0).suggest_many(trials, 30, 24) == many
     assert len({make_key(each.params) for each in many}) == len(many) == 24
     assert {each.epochs in EPOCHS.rungs for each in many} == {True}
     kinds = {(each.params["kind"], round(distance_from_the_best(each.params))) for each in many}
