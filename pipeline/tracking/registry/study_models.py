@@ -22,13 +22,14 @@ from pipeline.tracking.metrics.cost import list_spent
 from pipeline.tracking.registry import names
 from pipeline.tracking.registry.point_models import MEMBER, log_loop_point, log_point
 from pipeline.tracking.serving.point_facts import PointFacts
+from pipeline.tracking.study_place import STUDY_ID, read_study_id
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
     from pipeline.search.sweep import Sweep
     from pipeline.tracking.study_recorder import StudyRecorder
 
-OUR_TAGS = {MEMBER, "validation_accuracy", "device_seconds", "seeds", "test_accuracy", *FURTHER}
+OUR_TAGS = {MEMBER, STUDY_ID, "validation_accuracy", "device_seconds", "seeds", "test_accuracy", *FURTHER}
 
 
 def register_models(task: "Sweep", record: "StudyRecorder") -> None:
@@ -109,10 +110,8 @@ def _unregister(record: "StudyRecorder", version: str, ours: Collection[str]) ->
 
 def _is_foreign_alias(record: "StudyRecorder", alias: str) -> bool:
     """Return whether a person has given an alias of this name to a version that is none of ours."""
-    versions = _search_versions(record)
-    aliases = record.client.get_registered_model(record.study).aliases if versions else {}
-    ours = {str(version.version) for version in versions if version.tags.get(MEMBER)}
-    return alias in aliases and str(aliases[alias]) not in ours
+    aliases = record.client.get_registered_model(record.study).aliases if _search_versions(record) else {}
+    return alias in aliases and str(aliases[alias]) not in _read_registered(record).values()
 
 
 def choose_aliases(results: "Results") -> dict[str, FrontierPoint | None]:
@@ -131,9 +130,9 @@ def choose_members(results: "Results") -> list[FrontierPoint]:
 
 def _delete_alias(record: "StudyRecorder", alias: str) -> None:
     """Take an alias from the version of a member that an earlier start gave it to."""
-    versions = [version for version in _search_versions(record) if version.tags.get(MEMBER)]
+    versions = _read_registered(record).values()
     aliases = record.client.get_registered_model(record.study).aliases if versions else {}
-    if str(aliases.get(alias)) in {str(version.version) for version in versions}:
+    if str(aliases.get(alias)) in versions:
         record.client.delete_registered_model_alias(record.study, alias)
 
 
@@ -209,7 +208,8 @@ def _describe_version(record: "StudyRecorder", version: str, member: FrontierPoi
     is_ours = not recorded.description or recorded.description.endswith(f": {member.command}")
     if is_ours and recorded.description != text:
         client.update_model_version(record.study, version, text)
-    for name, value in _list_figures(member).items():
+    tags = {STUDY_ID: record.runs.tags[STUDY_ID], **_list_figures(member)}
+    for name, value in tags.items():
         if recorded.tags.get(name) != value:
             client.set_model_version_tag(record.study, version, name, value)
 
@@ -233,8 +233,21 @@ def _read_registered(record: "StudyRecorder") -> dict[str, str]:
     return {
         version.tags[MEMBER]: str(version.version)
         for version in _search_versions(record)
-        if version.tags.get(MEMBER)
+        if version.tags.get(MEMBER) and _is_of_study(record, version)
     }
+
+
+def _is_of_study(record: "StudyRecorder", version: ModelVersion) -> bool:
+    """Return whether this study has made a version; one of another storage may have the same name."""
+    identity = record.runs.tags[STUDY_ID]
+    if STUDY_ID in version.tags:
+        return bool(version.tags[STUDY_ID] == identity)
+    try:  # of an earlier release, or of a start that was killed in between
+        run = record.client.get_run(version.run_id)
+    except MlflowException:  # it was removed for good
+        return True
+    is_near = run.info.experiment_id == record.experiment_id
+    return read_study_id(run, identity if is_near else "") == identity
 
 
 def _search_versions(record: "StudyRecorder") -> list[ModelVersion]:

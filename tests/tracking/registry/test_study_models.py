@@ -7,8 +7,10 @@ import mlflow
 import pytest
 
 from pipeline.search.sweep import Sweep
+from pipeline.tracking import mlflow_runs
 from pipeline.tracking.registry import names, study_models
 from pipeline.tracking.registry.point_models import MEMBER
+from pipeline.tracking.study_place import STUDY_ID
 from pipeline.tracking.study_recorder import StudyRecorder
 from tests.tracking.registry.test_names import make_prompt
 
@@ -17,8 +19,9 @@ STUDY = "a study with models"
 
 @pytest.fixture
 def record(client: mlflow.MlflowClient, experiment: str) -> StudyRecorder:
-    run_id = client.create_run(experiment).info.run_id
-    made = SimpleNamespace(client=client, experiment_id=experiment, study=STUDY, run_id=run_id)
+    run_id = mlflow_runs.create_run(client, experiment, "r", {STUDY_ID: "1"})
+    runs = SimpleNamespace(tags={STUDY_ID: "1"})
+    made = SimpleNamespace(client=client, experiment_id=experiment, study=STUDY, run_id=run_id, runs=runs)
     return cast(StudyRecorder, made)
 
 
@@ -51,6 +54,15 @@ def test_a_model_whose_version_is_there_is_kept(record: StudyRecorder) -> None:
     record.client.create_model_version(STUDY, f"models:/{model_id}", record.run_id, tags={MEMBER: "0 1"})
     study_models._remove_half(record, record.run_id, "0 1", is_new=True)
     assert list_logged(record) == [model_id]
+    assert study_models._read_registered(record) == {"0 1": "1"}
+    assert not study_models._is_foreign_alias(record, "best")
+    record.client.set_registered_model_alias(STUDY, "best", "1")
+    assert not study_models._is_foreign_alias(record, "best")
+    record.runs.tags[STUDY_ID] = "2"  # a study of this name in another storage
+    assert study_models._read_registered(record) == {}
+    assert study_models._is_foreign_alias(record, "best")
+    study_models._delete_alias(record, "best")
+    record.client.set_model_version_tag(STUDY, "1", STUDY_ID, "2")
     assert study_models._read_registered(record) == {"0 1": "1"}
     record.client.delete_registered_model(STUDY)
 
