@@ -109,7 +109,8 @@ def _ask_briefly(uri: str) -> Iterator[None]:
 
 
 def _quieten() -> None:
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):
+    waiting = "mlflow.store.model_registry.abstract_store"  # says at each model that it waits for a server
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking", waiting):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("mlflow.exceptions").setLevel(logging.ERROR)  # what it warns of is raised, too
 
