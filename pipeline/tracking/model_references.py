@@ -1,18 +1,20 @@
 """Trained models by reference: a run id, a `runs:/` or `models:/` URI, or a path."""
 
+import io
 import json
 import os
 import re
 import tempfile
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from pipeline.data.readers.compression import check_zip
+from pipeline.data.readers.compression import check_zip, compute_bound, explain_bomb
 from pipeline.errors import BadModel, FulcrumError
 from pipeline.files import expand_home
 from pipeline.models.serving.description import DESCRIPTION_FILE, ModelDescription, decode_description
@@ -114,13 +116,50 @@ def load_model(reference: ModelReference) -> "keras.Model":
 
 
 def _check_file(path: Path) -> None:
-    """Check the size of what a .keras file unpacks to.
+    """Check what a model file unpacks to, and that its weights lie in it.
 
     Raises:
         BadData: it is made to fill a machine.
+        BadModel: its weights lie in another file.
     """
     if path.suffix == ".keras" and zipfile.is_zipfile(path):
         check_zip(path)
+        with zipfile.ZipFile(path) as archive:
+            weights = [name for name in archive.namelist() if name.endswith(".h5")]
+            for name in weights:
+                _check_weights(path, io.BytesIO(archive.read(name)))
+    elif path.suffix == ".h5":
+        _check_weights(path, path)
+
+
+def _check_weights(path: Path, file: "Path | BinaryIO") -> None:
+    """Check that HDF5 weights of the model in `path` are no larger than its bound, and name no other file."""
+    import h5py  # type: ignore[import-untyped]
+
+    sizes, outside = list[int](), list[str]()
+
+    def check_link(name: str, link: Any) -> None:  # what these raise, HDF5 would not pass on
+        outside.extend([] if isinstance(link, h5py.HardLink) else [name])
+
+    def check_data(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            outside.extend([name] if item.external or item.is_virtual else [])
+            sizes.append(item.nbytes)
+
+    with suppress(OSError), h5py.File(file, "r") as content:  # what is none, the loader tells
+        content.visititems_links(check_link)
+        content.visititems(check_data)
+    if outside:
+        raise _explain_outside(path, outside[0])
+    if sum(sizes) > compute_bound(path):
+        raise explain_bomb(path)
+
+
+def _explain_outside(path: Path, name: str) -> BadModel:
+    return BadModel(
+        f"a trained model must have its weights in its own file, got {path.name} whose {name} lies in "
+        "another; save it again with model.save"
+    )
 
 
 def _check_folder(folder: Path) -> None:
@@ -134,14 +173,14 @@ def _check_folder(folder: Path) -> None:
     if "keras" not in about:
         raise BadModel(
             f"a trained model must be one of Keras, got {folder.name} with {kinds}, which is not loaded: it "
-            "may be a pickle, which runs what is stored in it"
+            "may be a pickle, which runs what is stored in it; what you trust, mlflow.pyfunc.load_model loads"
         )
     if about["keras"].get("save_exported_model"):
         raise BadModel(
             f"a trained model must be a Keras file, got {folder.name} with an exported graph of TensorFlow, "
             "which may read and write files; save it without save_exported_model"
         )
-    for path in folder.rglob("*.keras"):
+    for path in (*folder.rglob("*.keras"), *folder.rglob("*.h5")):
         _check_file(path)
 
 

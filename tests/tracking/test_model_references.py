@@ -1,9 +1,12 @@
 """Models are loaded from files and folders; what would run when it is loaded is refused, and has not run."""
 
+import pickle
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
+import numpy as np
 import pytest
 
 from pipeline.data.readers import compression
@@ -45,8 +48,6 @@ def write_folder(folder: Path, flavor: str) -> Path:
 
 
 def test_a_folder_of_another_kind_is_refused_and_not_loaded(tmp_path: Path) -> None:
-    import pickle
-
     mark = tmp_path / "written"
     pickled = write_folder(
         tmp_path / "pickled", "sklearn: {pickled_model: model.pkl, serialization_format: pickle}"
@@ -70,3 +71,58 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch:
         archive.writestr("config.json", b" " * 10_000_000)
     with pytest.raises(BadInput, match="made to fill a machine"):
         load_model(find_model(str(path)))
+
+
+@pytest.mark.parametrize("kind", ["link", "external", "virtual", "soft", "large"])
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_weights_that_lie_elsewhere_are_not_read(tmp_path: Path, name: str, kind: str) -> None:
+    secret, path = tmp_path / "secret.h5", tmp_path / name
+    with h5py.File(secret, "w") as file:
+        file["kernel"] = np.zeros((3, 2), np.float32)
+    make_model().save(path)
+    weights = tmp_path / "weights.h5" if name == "model.keras" else path
+    if name == "model.keras":
+        with zipfile.ZipFile(path) as archive:
+            others = {each: archive.read(each) for each in archive.namelist()}
+        weights.write_bytes(others["model.weights.h5"])
+    with h5py.File(weights, "a") as file:
+        if kind == "link":
+            file["new"] = h5py.ExternalLink(secret, "kernel")
+        elif kind == "soft":
+            file["new"] = h5py.SoftLink("/nowhere")
+        elif kind == "external":
+            file.create_dataset("new", (2,), "u1", external=[(secret, 0, 2)])
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout((3, 2), "f4")
+            layout[:] = h5py.VirtualSource(secret, "kernel", (3, 2))
+            file.create_virtual_dataset("new", layout)
+        else:
+            file.create_dataset("new", (10**9,), "f4", chunks=True, compression="gzip")
+    if name == "model.keras":
+        with zipfile.ZipFile(path, "w") as archive:
+            for each, content in others.items():
+                archive.writestr(each, weights.read_bytes() if each.endswith(".h5") else content)
+    with pytest.raises(BadInput) as caught:
+        load_model(find_model(str(path)))
+    assert ("made to fill a machine" if kind == "large" else "weights in its own file") in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["m.pt", "m.pkl", "m.joblib", "m.onnx", "m.tflite", "m.npz", "saved"])
+def test_a_model_of_another_kind_is_refused_in_one_line_and_not_loaded(tmp_path: Path, name: str) -> None:
+    mark, path = tmp_path / "written", tmp_path / name
+    payload = pickle.dumps(Payload(mark))
+    if name == "m.pt":  # as torch.save writes it
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", payload)
+    elif name == "saved":
+        path.mkdir()
+        (path / "saved_model.pb").write_bytes(b"\x08\x01")
+    elif name == "m.npz":
+        np.savez(path.open("wb"), state=np.array([Payload(mark)], object))
+    else:
+        path.write_bytes(payload)
+    with pytest.raises(BadInput) as caught:
+        load_model(find_model(str(path)))
+    assert "it holds no Keras model" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not mark.exists()

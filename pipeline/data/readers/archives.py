@@ -2,18 +2,20 @@
 
 import lzma
 import shutil
+import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
-from pipeline.data.readers.compression import check_zip, open_bounded
+from pipeline.data.readers.compression import check_zip, compute_bound, explain_bomb, open_bounded
 from pipeline.data.report import Findings
 from pipeline.errors import BadData, read_reason
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+LEFT_OUT = "left out: links of an archive are not followed"
 DAMAGES = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -33,7 +35,7 @@ def read_members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
         BadData: it is damaged, or names a path outside its own folder.
     """
     try:
-        with tarfile.open(path) as archive:
+        with open_bounded(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 path_inside = _check_inside(path, member.name)
                 if member.isfile() and path_inside.suffix == suffix:
@@ -52,7 +54,8 @@ def _describe_error(error: Exception) -> str:
 
 def _check_inside(archive: Path, name: str) -> PurePosixPath:
     path_inside = PurePosixPath(name.replace("\\", "/"))
-    if path_inside.is_absolute() or ".." in path_inside.parts or ":" in path_inside.parts[:1]:
+    has_drive = PureWindowsPath(name).drive != ""
+    if path_inside.is_absolute() or ".." in path_inside.parts or has_drive:
         raise BadData(
             f"{archive} must hold files within its own folder, got {name}; "
             "fetch it again from a source you trust"
@@ -66,14 +69,14 @@ def is_archive(path: Path) -> bool:
 
 
 def unpack(path: Path, folder: Path, findings: Findings) -> None:
-    """Write the plain files of a zip or tar archive below `folder`; links are left out.
+    """Write the plain files of a zip or tar archive below `folder`; links and devices are left out.
 
     Raises:
-        BadData: it is damaged, needs a password, does not fit on the disk, or names a path outside.
+        BadData: it is damaged, needs a password, unpacks to too much, or names a path outside.
     """
     try:
         if path.suffix.lower() == ".zip":
-            _unpack_zip(path, folder)
+            _unpack_zip(path, folder, findings)
         else:
             _unpack_tar(path, folder, findings)
     except (*DAMAGES, OSError) as error:
@@ -82,27 +85,35 @@ def unpack(path: Path, folder: Path, findings: Findings) -> None:
         ) from None
 
 
-def _unpack_zip(path: Path, folder: Path) -> None:
+def _unpack_zip(path: Path, folder: Path, findings: Findings) -> None:
     check_zip(path)
     with zipfile.ZipFile(path) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         _check_room(path, folder, sum(member.file_size for member in members))
         for member in members:
+            path_inside, mode = _check_inside(path, member.filename), member.external_attr >> 16
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):  # as Unix writes them; 0: another system
+                findings.add("link", LEFT_OUT, member.filename)
+                continue
             with archive.open(member) as file:
-                _write_file(folder / _check_inside(path, member.filename), file)
+                _write_file(folder / path_inside, file, findings, member.filename)
 
 
 def _unpack_tar(path: Path, folder: Path, findings: Findings) -> None:
+    left = compute_bound(path)
     with open_bounded(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             path_inside = _check_inside(path, member.name)
             if member.isfile():
+                left -= member.size  # of a sparse file more than lies in the archive
+                if left < 0:
+                    raise explain_bomb(path)
                 _check_room(path, folder, member.size)
                 file = archive.extractfile(member)
                 assert file is not None
-                _write_file(folder / path_inside, file)
+                _write_file(folder / path_inside, file, findings, member.name)
             elif not member.isdir():
-                findings.add("link", "left out: links of an archive are not followed", member.name)
+                findings.add("link", LEFT_OUT, member.name)
 
 
 def _check_room(path: Path, folder: Path, size: int) -> None:
@@ -115,7 +126,10 @@ def _check_room(path: Path, folder: Path, size: int) -> None:
         )
 
 
-def _write_file(path: Path, file: IO[bytes]) -> None:
+def _write_file(path: Path, file: IO[bytes], findings: Findings, name: str) -> None:
+    """Write a file; a later one of the same name takes its place, as in `tar` and `unzip -o`, and is told."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():  # the same name twice, or one that this disk takes for the same
+        findings.add("file", "left out: a later one of its archive has the same name", name)
     with path.open("wb") as out:
         shutil.copyfileobj(file, out)

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import stat
 import tarfile
 import zipfile
 from pathlib import Path
@@ -64,7 +65,17 @@ def test_an_unreadable_file_of_an_archive_is_named_as_in_it(tmp_path: Path) -> N
         load(places.images(pack(tmp_path / "set", tmp_path / "a.zip")), tmp_path, tmp_path / "scratch")
 
 
-@pytest.mark.parametrize("name", ["../outside.png", "/etc/outside.png", "a\\..\\..\\outside.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../outside.png",
+        "/etc/outside.png",
+        "a\\..\\..\\outside.png",
+        "C:\\outside.png",
+        "c:outside.png",
+        "\\\\server\\share\\outside.png",
+    ],
+)
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_nothing_is_written_outside_of_the_folder(tmp_path: Path, name: str, kind: str) -> None:
     path, folder = tmp_path / f"evil.{kind}", tmp_path / "far" / "folder"
@@ -82,17 +93,50 @@ def test_nothing_is_written_outside_of_the_folder(tmp_path: Path, name: str, kin
     assert [each.name for each in tmp_path.rglob("*") if each.is_file()] == [path.name]
 
 
-def test_links_of_an_archive_are_not_followed(tmp_path: Path) -> None:
+def test_links_and_devices_of_an_archive_are_left_out_and_told(tmp_path: Path) -> None:
     path, findings = tmp_path / "a.tar", Findings()
+    kinds = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
     with tarfile.open(path, "w") as archive:
-        link = tarfile.TarInfo("link")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
+        for number, kind in enumerate(kinds):
+            link = tarfile.TarInfo(f"link{number}")
+            link.type, link.linkname = kind, "/etc/passwd"
+            archive.addfile(link)
     archives.unpack(path, tmp_path / "out", findings)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive_of_zip:
+        entry = zipfile.ZipInfo("link.txt")
+        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive_of_zip.writestr(entry, "/etc/passwd")
+    archives.unpack(tmp_path / "a.zip", tmp_path / "out", findings)
     assert list((tmp_path / "out").rglob("*")) == []
     assert [str(finding) for finding in findings.to_tuple()] == [
-        "1 link left out: links of an archive are not followed (link)"
+        "6 links left out: links of an archive are not followed (link0)"
     ]
+
+
+def test_a_name_that_comes_twice_is_told_and_the_later_file_is_read(tmp_path: Path) -> None:
+    findings = Findings()
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for content in (b"old", b"new"):
+            member = tarfile.TarInfo("a/b.txt")
+            member.size = 3
+            archive.addfile(member, io.BytesIO(content))
+    archives.unpack(tmp_path / "a.tar", tmp_path / "out", findings)
+    assert (tmp_path / "out" / "a" / "b.txt").read_bytes() == b"new"
+    assert [finding.text for finding in findings.to_tuple()] == [
+        "left out: a later one of its archive has the same name"
+    ]
+
+
+def test_a_sparse_file_counts_with_all_that_it_stands_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("hole.png")
+        member.size, size = 3, 2**40
+        member.pax_headers = {"GNU.sparse.map": "0,3", "GNU.sparse.size": str(size)}
+        archive.addfile(member, io.BytesIO(b"abc"))
+    with pytest.raises(BadData, match="made to fill a machine"):
+        archives.unpack(path, tmp_path / "out", Findings())
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_archive_larger_than_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,12 @@ def zip_up(content: bytes) -> bytes:
     return packed.getvalue()
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zip_up])
+def zstd_up(content: bytes) -> bytes:
+    packed: bytes = pa.compress(content, codec="zstd", asbytes=True)
+    return packed
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zip_up, zstd_up])
 def test_a_packed_table_of_too_much_is_refused(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "t.csv.packed"
     path.write_bytes(pack(ZEROS))
@@ -59,7 +64,7 @@ def test_a_packed_table_of_too_much_is_refused(tmp_path: Path, pack: Callable[[b
     assert read_rows(path) == 9_999
 
 
-@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.tar.xz"])
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.tar.bz2", "a.tar.xz"])
 def test_an_archive_of_too_much_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     if name.endswith(".zip"):
@@ -86,6 +91,18 @@ def test_arrays_sheets_and_idx_files_of_too_much_are_refused(tmp_path: Path) -> 
     (tmp_path / "images.gz").write_bytes(gzip.compress(bytes([0, 0, 8, 1, 0, 3, 0, 0]) + bytes(3 << 16)))
     with pytest.raises(BadData, match="made to fill a machine"):
         idx.read_array(tmp_path / "images.gz")
+
+
+def test_a_table_in_an_archive_in_an_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(zip_up(b"a,b\n1,2\n")))
+    with pytest.raises(BadData, match="got a packed zip; unpack it"):
+        read_rows(tmp_path / "t.csv.gz")
+
+
+def test_a_parquet_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": ["x" * 900_000], "b": ["y"]}), tmp_path / "t.parquet", compression="zstd")
+    with pytest.raises(BadData, match="made to fill a machine"):
+        read_rows(tmp_path / "t.parquet")
 
 
 def test_a_parquet_file_of_too_many_rows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.readers.compression import MOST_RATIO
+from pipeline.data.readers.compression import MOST_RATIO, compute_bound, explain_bomb
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, collect_batches
@@ -30,7 +30,7 @@ def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace, findings: Fi
             import pyarrow.parquet as pq
 
             file = pq.ParquetFile(path)
-            _check_rows(path, file.metadata.num_rows)
+            _check_size(path, file.metadata)
             schema, batches = file.schema_arrow, file.iter_batches()
         else:
             schema, batches = _open_arrow(path)
@@ -78,13 +78,16 @@ def _find_bytes(batch: Any) -> list[str]:
     return names
 
 
-def _check_rows(path: Path, rows: int) -> None:
-    """Raise BadData where a file of few bytes has so many rows that it is made to fill a machine."""
-    if rows > max(MOST_ROWS, MOST_RATIO * path.stat().st_size):
+def _check_size(path: Path, about: Any) -> None:
+    """Raise BadData where a file of few bytes has so much in it that it is made to fill a machine."""
+    if about.num_rows > max(MOST_ROWS, MOST_RATIO * path.stat().st_size):
         raise BadData(
-            f"{path} must have at most {MOST_RATIO} rows for each of its bytes, got {rows:,}; if you "
-            "trust it, write it again as Arrow or CSV"
+            f"{path} must have at most {MOST_RATIO} rows for each of its bytes, got {about.num_rows:,}; if "
+            "you trust it, write it again as Arrow or CSV"
         )
+    groups = (about.row_group(number) for number in range(about.num_row_groups))
+    if sum(group.total_byte_size for group in groups) > compute_bound(path):
+        raise explain_bomb(path)
 
 
 def _open_arrow(path: Path) -> tuple[Any, Iterator[Any]]:
