@@ -19,7 +19,15 @@ from pipeline.measures import Point
 from pipeline.profiling.breakdown import Breakdown, Part
 from pipeline.profiling.roofline import AT_THE_ROOF, Roofline
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
-from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes, use_log_cost
+from pipeline.reports.style import (
+    MIDDLE,
+    SMALL,
+    in_own_style,
+    make_figure,
+    render_png,
+    strip_axes,
+    use_log_cost,
+)
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 COLOURS = {
@@ -36,6 +44,7 @@ COLOURS = {
 # ---- shares of an epoch -----------------------------------------------------------------------------
 
 
+@in_own_style
 def draw_breakdown(rows: Sequence[tuple[str, Breakdown]]) -> bytes:
     """Draw a stacked bar for each command line, in shares of its epoch or answer.
 
@@ -84,6 +93,7 @@ def _draw_bar(axes: Axes, row: int, breakdown: Breakdown) -> None:
 # ---- roofline ---------------------------------------------------------------------------------------
 
 
+@in_own_style
 def draw_roofline(rows: Sequence[tuple[str, Roofline]], device: str) -> bytes:
     """Draw operations per second against operations per byte, both log; a grey line leads to the roof."""
     subtitle = " · ".join(
@@ -160,6 +170,7 @@ def _format_distance(roofline: Roofline) -> str:
 # ---- the attempts -------------------------------------------------------------------------------------
 
 
+@in_own_style
 def draw_improvement(
     baseline: MeasuredCommand,
     attempts: Sequence[Attempt],

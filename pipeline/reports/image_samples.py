@@ -16,7 +16,7 @@ from pipeline.data.prepared import Prepared
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.formatting import format_count, format_percent, shorten
 from pipeline.reports.palette import BLUE, INK, LINE, ORANGE
-from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png
+from pipeline.reports.style import MIDDLE, SMALL, in_own_style, make_figure, render_png
 
 MAX_CLASSES = 12  # classes in a grid of samples
 SAMPLES_PER_CLASS = 10  # samples of each
@@ -45,6 +45,7 @@ def select_mistake_tiles(evaluation: Evaluation, prepared: Prepared) -> tuple[Ti
     )
 
 
+@in_own_style
 def draw_worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
     """Draw the surest mistakes on the test split."""
     tiles = select_mistake_tiles(evaluation, prepared)
@@ -62,6 +63,7 @@ def draw_worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
     return render_png(figure)
 
 
+@in_own_style
 def draw_saliency(evaluation: Evaluation, prepared: Prepared) -> bytes:
     """Draw the mistakes that were explained: the sample, and beside it what speaks for the answer."""
     found = evaluation.saliency
@@ -116,6 +118,7 @@ def select_class_tiles(prepared: Prepared) -> Iterator[tuple[str, tuple[Tile, ..
         yield name, tuple(Tile(prepared.train.features[row]) for row in rows)
 
 
+@in_own_style
 def draw_samples(prepared: Prepared) -> bytes:
     """Draw training samples, a row for each class."""
     rows = list(select_class_tiles(prepared))

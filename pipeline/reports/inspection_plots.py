@@ -9,7 +9,7 @@ from pipeline.evaluation.permutation_importance import ColumnImportance
 from pipeline.evaluation.subgroups import Subgroups
 from pipeline.formatting import format_count, format_number, shorten
 from pipeline.reports.palette import BLUE, GREY, INK, ORANGE
-from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes
+from pipeline.reports.style import MIDDLE, SMALL, in_own_style, make_figure, render_png, strip_axes
 
 MOST_BARS = 20
 BAR_INCHES = 0.26
@@ -25,6 +25,7 @@ def draw_inspection(inspection: Inspection, measure: str) -> dict[str, bytes]:
     return pictures
 
 
+@in_own_style
 def draw_importances(importances: tuple[ColumnImportance, ...], measure: str) -> bytes:
     """Draw what the score loses when each column is shuffled, with the deviation over the shuffles."""
     shown = importances[:MOST_BARS]
@@ -51,6 +52,7 @@ def draw_importances(importances: tuple[ColumnImportance, ...], measure: str) ->
     return render_png(figure)
 
 
+@in_own_style
 def draw_subgroups(subgroups: Subgroups) -> bytes:
     """Draw the score of each group with its interval, the worst first, and that of all rows."""
     shown, all_groups = subgroups.groups[:MOST_BARS], len(subgroups.groups)

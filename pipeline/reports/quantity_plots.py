@@ -6,13 +6,14 @@ from matplotlib.axes import Axes
 from pipeline.evaluation.quantities import QuantityEvaluation
 from pipeline.formatting import format_count, format_number
 from pipeline.reports.palette import BLUE, INK, ORANGE
-from pipeline.reports.style import MIDDLE, make_figure, render_png, strip_axes
+from pipeline.reports.style import MIDDLE, in_own_style, make_figure, render_png, strip_axes
 from pipeline.settings.searching.measures import R2_MEASURE
 
 MAX_BINS = 30
 DASHED = (0, (4, 3))
 
 
+@in_own_style
 def draw_residuals(evaluation: QuantityEvaluation) -> bytes:
     """Draw test rows: answer against truth, error against answer, and how many rows have which error."""
     test = evaluation.test

@@ -13,7 +13,7 @@ from pipeline.frontier.hypervolume import compute_error_floor
 from pipeline.measures import Point
 from pipeline.reports import study_plots
 from pipeline.reports.palette import BLUE, INK, ORANGE, SKY
-from pipeline.reports.style import MIDDLE, make_figure, render_png, strip_axes, use_log_cost
+from pipeline.reports.style import MIDDLE, in_own_style, make_figure, render_png, strip_axes, use_log_cost
 from pipeline.search.results import Results
 
 PANELS_IN_A_ROW = 3
@@ -49,6 +49,7 @@ def find_pair_frontier(points: Sequence[Point], up: PairAxis, across: PairAxis) 
     return find_frontier([Point(-up.read(point), across.read(point)) for point in points])
 
 
+@in_own_style
 def draw_pairs(results: Results) -> bytes:
     """Draw the frontier over all objectives in each pair of them, on log scales."""
     pairs = list_pairs(results)

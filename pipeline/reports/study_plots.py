@@ -15,7 +15,15 @@ from pipeline.measures import Point
 from pipeline.reports import label_layout
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.reports.study_markdown import format_label
-from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes, use_log_cost
+from pipeline.reports.style import (
+    MIDDLE,
+    SMALL,
+    in_own_style,
+    make_figure,
+    render_png,
+    strip_axes,
+    use_log_cost,
+)
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.searching.measures import Measure
@@ -29,6 +37,7 @@ MAX_KEYS = 20
 # ---- frontier -----------------------------------------------------------------------------------------
 
 
+@in_own_style
 def draw_frontier(results: Results) -> bytes:
     """Draw accuracy against device-seconds, both log: where trials ended, and the frontier with its knee."""
     figure = make_figure(
@@ -167,6 +176,7 @@ def _draw_label(
 # ---- what was spent, and what mattered ------------------------------------------------------------------
 
 
+@in_own_style
 def draw_progress(results: Results) -> bytes:
     """Draw the share of the window that the frontier dominates, against the device-seconds spent so far."""
     progress = results.compute_progress()
@@ -189,6 +199,7 @@ def draw_progress(results: Results) -> bytes:
     return render_png(figure)
 
 
+@in_own_style
 def draw_importance(study: str, importances: Mapping[str, Mapping[str, float]]) -> bytes:
     """Draw a bar for each searched key, side by side for each objective.
 

@@ -7,8 +7,11 @@ right or measured, orange is what is wrong; everything else is grey.
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,9 +21,30 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from pipeline.formatting import format_number
 from pipeline.reports.palette import GREY, INK, LINE
 
+Drawn = ParamSpec("Drawn")
+Picture = TypeVar("Picture")
 DPI = 130
 BIG, MIDDLE, SMALL = 12, 9, 8  # points
 HEAD = 0.66  # inches above the drawing, for the two lines
+FONTS = ("font.family", "font.sans-serif", "font.serif", "font.monospace", "axes.unicode_minus")
+"""Settings of matplotlib that say what has the letters of a language."""
+
+
+def in_own_style(draw: Callable[Drawn, Picture]) -> Callable[Drawn, Picture]:
+    """Let a function draw in matplotlib's own style, whatever a program or a training loop has set before.
+
+    Its fonts stay.
+    """
+
+    @wraps(draw)
+    def draw_so(*values: Drawn.args, **named: Drawn.kwargs) -> Picture:
+        fonts = {key: matplotlib.rcParams[key] for key in FONTS}
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(fonts)
+            return draw(*values, **named)
+
+    return draw_so
 
 
 def make_figure(width: float, height: float, title: str, subtitle: str) -> Figure:

@@ -15,7 +15,7 @@ from pipeline.evaluation.error_ngrams import find_error_ngrams
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.formatting import format_count, format_percent
 from pipeline.reports.palette import BLUE, GREY, INK, ORANGE
-from pipeline.reports.style import HEAD, MIDDLE, SMALL, make_figure, render_png, strip_axes
+from pipeline.reports.style import HEAD, MIDDLE, SMALL, in_own_style, make_figure, render_png, strip_axes
 
 MAX_CLASSES, TEXTS_PER_CLASS = 8, 4
 LETTERS = 92  # in a line
@@ -24,6 +24,7 @@ MAX_NGRAMS = 20
 Row = tuple[str, str]  # a coloured heading, and the text below it
 
 
+@in_own_style
 def draw_samples(prepared: Prepared) -> bytes:
     """Draw training texts of each class, from all over the split."""
     texts = prepared.train.samples
@@ -36,6 +37,7 @@ def draw_samples(prepared: Prepared) -> bytes:
     return render_png(_draw_page(rows, "Training samples", subtitle, BLUE))
 
 
+@in_own_style
 def draw_worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
     """Draw the surest mistakes on the test split."""
     texts = prepared.test.samples
@@ -49,6 +51,7 @@ def draw_worst_mistakes(evaluation: Evaluation, prepared: Prepared) -> bytes:
     return render_png(_draw_page(rows, "Surest mistakes, test split", subtitle, ORANGE))
 
 
+@in_own_style
 def draw_error_ngrams(evaluation: Evaluation, prepared: Prepared) -> bytes | None:
     """Draw the n-grams that stand in wrong answers more often than by chance; None where none does."""
     ngrams = find_error_ngrams(prepared.front, prepared.test, evaluation.wrong, MAX_NGRAMS)

@@ -12,7 +12,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from pipeline.formatting import format_count, format_device_seconds, format_percent, shorten
 from pipeline.measures import Curve
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
-from pipeline.reports.style import MIDDLE, SMALL, make_figure, render_png, strip_axes, use_log_cost
+from pipeline.reports.style import (
+    MIDDLE,
+    SMALL,
+    in_own_style,
+    make_figure,
+    render_png,
+    strip_axes,
+    use_log_cost,
+)
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 if TYPE_CHECKING:
@@ -24,6 +32,7 @@ MAX_CLASSES_WITH_COUNTS = 20  # classes up to which a confusion matrix shows its
 # ---- learning curves ----------------------------------------------------------------------------------
 
 
+@in_own_style
 def draw_learning_curves(curve: Curve, measure: Measure = ACCURACY_MEASURE) -> bytes:
     """Draw validation accuracy, or what `measure` is, against epoch, and against device-seconds (log)."""
     last = curve.last
@@ -61,6 +70,7 @@ def compute_row_shares(confusion: Sequence[Sequence[int]]) -> np.ndarray:
     return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
+@in_own_style
 def draw_confusion_matrix(evaluation: "Evaluation", classes: Sequence[str]) -> bytes:
     """Draw the test rows by true and predicted class, as counts and shares of the true class."""
     cell = float(np.clip(5.6 / len(classes), 0.56, 1.5)) if len(classes) <= MAX_CLASSES_WITH_COUNTS else 0.0
@@ -115,6 +125,7 @@ def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell: floa
 # ---- calibration --------------------------------------------------------------------------------------
 
 
+@in_own_style
 def draw_calibration(evaluation: "Evaluation") -> bytes:
     """Draw accuracy against confidence, and how many rows have which confidence."""
     ends = evaluation.calibration_interval

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -86,3 +87,10 @@ def test_only_the_distance_of_confidence_and_accuracy_is_orange(settings: Settin
     boasting = [replace(each, accuracy=each.confidence / 2) for each in base.bins]
     assert ink(trial_plots.draw_calibration(replace(base, bins=tuple(honest))), palette.ORANGE) == 0
     assert ink(trial_plots.draw_calibration(replace(base, bins=tuple(boasting))), palette.ORANGE) > 1000
+
+
+def test_a_style_that_somebody_has_set_changes_no_picture() -> None:
+    before = trial_plots.draw_learning_curves(curve(0.8, 0.9))
+    with matplotlib.rc_context({"axes.facecolor": "black", "lines.linewidth": 9, "font.size": 30}):
+        assert trial_plots.draw_learning_curves(curve(0.8, 0.9)) == before
+        assert matplotlib.rcParams["lines.linewidth"] == 9  # which is theirs to set
