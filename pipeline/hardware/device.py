@@ -3,8 +3,8 @@
 import os
 import platform
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -127,6 +127,27 @@ def limit_threads(threads: int) -> None:
     torch = sys.modules.get("torch")
     with suppress(AttributeError):
         if torch is not None and torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+
+
+@contextmanager
+def lend_process() -> Iterator[None]:
+    """Give a program back what a CPU trial takes in the block: the sight of GPUs, and threads of libraries.
+
+    GPUs that a trial has claimed stay what CUDA shows, as it looks once.
+    """
+    torch = sys.modules.get("torch")
+    before = {name: os.environ.get(name) for name in (*THREADS, gpus.VISIBLE)}
+    threads = torch.get_num_threads() if torch is not None and hasattr(torch, "get_num_threads") else 0
+    try:
+        yield
+    finally:
+        if os.environ.get(gpus.VISIBLE) != "-1":
+            del before[gpus.VISIBLE]
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})
+        if torch is not None and threads and torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
 
 

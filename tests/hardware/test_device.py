@@ -1,5 +1,6 @@
 """The device that a trial claims."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -191,3 +192,36 @@ def test_a_loop_of_ones_own_gets_as_many_gpus_as_there_are(monkeypatch: pytest.M
     monkeypatch.setenv(VISIBLE, "7")
     with pytest.raises(BadDevice, match="got none; CUDA_VISIBLE_DEVICES=7 shows none here; unset it"):
         device.claim_plain_device(Device(DeviceKind.gpu, 1, False, 1))
+
+
+def test_a_program_gets_its_threads_and_the_sight_of_gpus_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = FakeTorch()
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with device.lend_process():
+        device.claim_plain_device(Device(DeviceKind.cpu, 1, False, 1), pin=True)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+        assert torch.get_num_threads() == 1
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    assert "OMP_NUM_THREADS" not in os.environ
+    assert torch.get_num_threads() == 4
+    with device.lend_process():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")  # as who claims one says it: CUDA looks once
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-a"
+
+
+class FakeTorch:
+    """PyTorch as far as its threads go."""
+
+    __spec__ = None
+
+    def __init__(self) -> None:
+        self.threads = 4
+
+    def get_num_threads(self) -> int:
+        return self.threads
+
+    def set_num_threads(self, threads: int) -> None:
+        self.threads = threads

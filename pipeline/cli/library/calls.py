@@ -3,16 +3,16 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
 from typing import Any
 
 from pipeline import output
 from pipeline.cli.library import words as wording
+from pipeline.cli.library.frozen import FrozenDict
 from pipeline.cli.library.one_line import raising_one_line
 from pipeline.cli.library.study import Study
 from pipeline.cli.library.values import TrainedRun
 from pipeline.cli.library.words import Space, Words
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, BadSetting
 
 _one_at_a_time = threading.RLock()
 """A call holds cores of this process, and Hydra is one for all of its threads."""
@@ -21,12 +21,13 @@ _one_at_a_time = threading.RLock()
 @contextmanager
 def _calling() -> Iterator[list[Any]]:
     """Let one command run at a time, hand over its results, and give the cores back that it held."""
-    with _one_at_a_time, output.collect_results() as results, raising_one_line():
+    from pipeline.hardware.cpu_cores import release_cores
+    from pipeline.hardware.device import lend_process
+
+    with _one_at_a_time, output.collect_results() as results, raising_one_line(), lend_process():
         try:
             yield results
         finally:
-            from pipeline.hardware.cpu_cores import release_cores
-
             release_cores()
 
 
@@ -42,9 +43,8 @@ def run(words: Words) -> TrainedRun:
     from pipeline.cli import commands
 
     with _calling() as results:
-        commands.run("run", wording.read_words(words))
-        (run_id,) = results
-        return open_run(run_id)
+        commands.run("run", wording.read_words(words, "run"))
+        return open_run(_take_one(results, "run"))
 
 
 def open_run(run_id: str) -> TrainedRun:
@@ -58,6 +58,8 @@ def open_run(run_id: str) -> TrainedRun:
     from pipeline.tracking import mlflow_store, read_study
     from pipeline.tracking.runs import command_record
 
+    if not isinstance(run_id, str):
+        raise BadInput(f"a run must be named by its id, got {run_id!r}; give the text of its id")
     with raising_one_line():
         client = mlflow_store.open_store()
         recorded = read_study.find_run(client, run_id)
@@ -75,7 +77,7 @@ def open_run(run_id: str) -> TrainedRun:
             device_seconds=curve[-1].device_seconds,
             device=recorded.data.tags.get("device", ""),
             curve=curve,
-            metrics=MappingProxyType(dict(metrics)),
+            metrics=FrozenDict(metrics),
         )
 
 
@@ -108,8 +110,20 @@ def sweep(
 
     with _calling() as results:
         commands.run("sweep", _write_sweep(train, space, budget, words))
-        (study_results,) = results
-        return Study(study_results)
+        return Study(_take_one(results, "sweep"))
+
+
+def _take_one(results: Sequence[Any], call: str) -> Any:
+    """Return the one thing that a command has come to.
+
+    Raises:
+        BadSetting: it has come to another number of them.
+    """
+    if len(results) != 1:
+        raise BadSetting(
+            f"{call} must come to one result, got {len(results)}; leave out what asks for others, as trained="
+        )
+    return results[0]
 
 
 def _write_sweep(

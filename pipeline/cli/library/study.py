@@ -1,10 +1,12 @@
 """A study, to choose from."""
 
+import math
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.cli.library.values import StudyPoint, make_point
+from pipeline.errors import BadSetting
 from pipeline.formatting import format_count
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Study:
         """
         from pipeline.cli.frontier.choice import Request
 
-        return self._choose(Request(at_least=accuracy))
+        return self._choose(Request(at_least=_check_number("at_least", accuracy)))
 
     def within(self, device_seconds: float) -> StudyPoint:
         """Return the most accurate point that costs at most that.
@@ -73,7 +75,7 @@ class Study:
         """
         from pipeline.cli.frontier.choice import Request
 
-        return self._choose(Request(within=device_seconds))
+        return self._choose(Request(within=_check_number("within", device_seconds)))
 
     def best(self) -> StudyPoint:
         """Return the most accurate point.
@@ -121,6 +123,23 @@ class Study:
         from pipeline.cli.library import rendering
 
         return rendering.render_study(self._results)
+
+
+def _check_number(name: str, value: float) -> float:
+    """Return a number as a float.
+
+    Raises:
+        BadSetting: it is none.
+    """
+    try:
+        if isinstance(value, str | bool):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isnan(number):
+        raise BadSetting(f"{name} must be a number, got {value!r}; write it as 0.5")
+    return number
 
 
 def _is_in_notebook() -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cli.library.frozen import FrozenDict
 from pipeline.formatting import format_number
 from pipeline.measures import Point
 
@@ -110,15 +111,13 @@ class StudyPoint:
 
 def make_point(member: "FrontierPoint", results: "Results", doubts: tuple[str, ...] = ()) -> StudyPoint:
     """Return a point of a frontier as a plain value."""
-    from types import MappingProxyType
-
     from pipeline.reports.study_markdown import describe_point
 
     estimate, new = member.estimate, member.confirmation
     low, high = estimate.low, estimate.high
     return StudyPoint(
         command=member.command,
-        settings=MappingProxyType(dict(member.trial.params)),
+        settings=FrozenDict(member.trial.params),
         accuracy=estimate.accuracy,
         accuracy_interval=None if low is None or high is None else (low, high),
         test_accuracy=new.test_accuracy if new else None,

@@ -15,23 +15,39 @@ Space: TypeAlias = Mapping[str, object]
 """What is searched, by the key of a setting: see `sweep`."""
 
 
-def read_words(words: Words) -> list[str]:
+def read_words(typed: Words, command: str = "") -> list[str]:
     """Return the words of a command line, without the name of the program and of a command in front.
 
+    `command`: which the words are for, so that those of a sweep are no run.
+
     Raises:
-        BadSetting: it is no text, or a quote in it is not closed.
+        BadSetting: it is no text, a quote in it is not closed, or it has an option of the terminal or another
+            command.
     """
+    if isinstance(typed, Mapping | bytes):
+        raise BadSetting(
+            f"a command line must be text as 'data=mnist train.epochs=5', got {type(typed).__name__}; write "
+            "'key=value'"
+        )
     try:
-        split = shlex.split(words) if isinstance(words, str) else list(words)
+        split = shlex.split(typed) if isinstance(typed, str) else list(typed)
     except (TypeError, ValueError) as error:
         raise BadSetting(
-            f"a command line must be text as 'data=mnist train.epochs=5', got {words!r} ({error}); mend it"
+            f"a command line must be text as 'data=mnist train.epochs=5', got {typed!r} ({error}); mend it"
         ) from None
     for word in split:
         if not isinstance(word, str):
             raise BadSetting(f"each word of a command line must be text, got {word!r}; write 'key=value'")
     first = next((number for number, word in enumerate(split) if "=" in word), len(split))
-    return split[first:] if split[:first] and split[first - 1] in {"run", "sweep"} else split
+    named = split[first - 1] if split[:first] else ""
+    if (command, named) == ("run", "sweep"):
+        raise BadSetting(
+            "run must be given the words of a run, got those of a sweep; call sweep(...) with them"
+        )
+    words = split[first:] if named in {"run", "sweep"} else split
+    if option := next((word for word in words if word.startswith("-")), None):
+        raise BadSetting(f"a program must say key=value, got {option}, which is for a terminal; leave it out")
+    return words
 
 
 def name_function(function: Callable[..., Any]) -> str:
@@ -53,12 +69,20 @@ def format_space(space: Space) -> list[str]:
     """Return what is searched as words, one a key.
 
     Raises:
-        BadSetting: a value is no range and no choices.
+        BadSetting: it is no mapping, a key is no text, or a value is no range and no choices.
     """
+    if not isinstance(space, Mapping):
+        raise BadSetting(
+            f"space must be a mapping as {{'width': (16, 1024)}}, got {type(space).__name__}; write one"
+        )
+    for key in space:
+        if not isinstance(key, str):
+            raise BadSetting(f"space must have names of settings as keys, got {key!r}; write it as text")
     return [f"{key}={_format_dimension(key, values)}" for key, values in space.items()]
 
 
 def _format_dimension(key: str, values: object) -> str:
+    values = _to_plain(values)
     if isinstance(values, range):
         return f"range({values.start},{values.stop},{values.step})"
     if isinstance(values, tuple):
@@ -68,6 +92,13 @@ def _format_dimension(key: str, values: object) -> str:
             raise BadSetting(f"{key} must have a value to choose at least, got none; leave it out")
         return ",".join(_format_value(key, value) for value in values)
     return _format_value(key, values)
+
+
+def _to_plain(values: object) -> object:
+    """Return arrays and numbers of NumPy as those of Python, also within a tuple or a list."""
+    if isinstance(values, tuple | list):
+        return (tuple if isinstance(values, tuple) else list)(map(_to_plain, values))
+    return values.tolist() if hasattr(values, "tolist") else values
 
 
 def _format_interval(key: str, values: tuple[object, ...]) -> str:
@@ -87,7 +118,6 @@ def _format_interval(key: str, values: tuple[object, ...]) -> str:
 
 
 def _format_value(key: str, value: object) -> str:
-    value = value.item() if hasattr(value, "item") else value  # a number of NumPy
     if value is None or isinstance(value, str | int | float):
         return format_value(value)
     raise BadSetting(f"{key} must have plain values in a search, got {value!r}; leave such ones out")

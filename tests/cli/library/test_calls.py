@@ -1,8 +1,10 @@
 """The functions do what the commands do, return values, print nothing, and leave the process as it was."""
 
+import copy
 import dataclasses
 import html
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -92,7 +94,7 @@ def test_a_function_takes_the_place_of_a_command_line(
     [
         ("data=mnits", "data must be one of "),
         ("model.hidden=1,2", "model.hidden must be one value"),
-        ("model.hidden=64 --help", "--help is no flag of this command"),
+        ("model.hidden=64 --help", "a program must say key=value, got --help"),
         ("data=arrays data.path=/nowhere", "data.path must "),
     ],
 )
@@ -118,6 +120,8 @@ def test_a_missing_study_or_run_is_said(tmp_path: Path, monkeypatch: pytest.Monk
         fulcrum.open_study("mine")
     with pytest.raises(fulcrum.FulcrumError, match="got 'nope'"):
         fulcrum.open_run("nope")
+    with pytest.raises(fulcrum.FulcrumError, match="must be named by its id, got None"):
+        fulcrum.open_run(None)  # type: ignore[arg-type]
 
 
 def test_the_points_of_a_study_are_frozen_values_that_draw_themselves(
@@ -140,6 +144,16 @@ def test_the_points_of_a_study_are_frozen_values_that_draw_themselves(
     for missing in (lambda: found.at_least(97), lambda: found.within(-1), lambda: found.within(1e-12)):
         with pytest.raises(fulcrum.FulcrumError):
             missing()
+    assert pickle.loads(pickle.dumps(points)) == copy.deepcopy(points) == points
+    assert len({*points, *found.frontier()}) == len(points)
+    assert [row["settings"] for row in map(dataclasses.asdict, points)] == [
+        point.settings for point in points
+    ]
+    no_number: Any
+    for no_number in ("0.5", None, True, float("nan"), [0.5]):
+        for ask in (found.at_least, found.within):
+            with pytest.raises(fulcrum.FulcrumError, match=r"must be a number, got .*; write it as 0\.5"):
+                ask(no_number)
     found.show()
     assert "digits sweep" in capsys.readouterr().out
     assert found._repr_html_().count("<tr>") == len(points) + 1

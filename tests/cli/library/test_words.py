@@ -1,6 +1,7 @@
 """Python's values as the words of a command line, and mistakes in one line."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from pipeline.errors import BadSetting
         ([True, None, "null", "a, b", "it's"], "true,null,'null','a, b','it\\'s'"),
         (["adam"], "adam"),
         ([np.int64(8), np.float32(0.5)], "8,0.5"),
+        (np.array([8, 16]), "8,16"),
+        ((np.int64(16), np.int64(1024), "log"), "tag(log,int(interval(16,1024)))"),
         (7, "7"),
         ("a b", "'a b'"),
     ],
@@ -76,10 +79,28 @@ def test_a_command_line_is_text_or_words(typed: str | list[str], read: list[str]
     assert words.read_words(typed) == read
 
 
-@pytest.mark.parametrize("typed", ["a='b", [1], 7, None])
+@pytest.mark.parametrize("typed", ["a='b", [1], 7, None, b"a=b", {"data": "mnist"}])
 def test_another_command_line_is_refused(typed: str) -> None:
     with pytest.raises(BadSetting, match="must be text"):
         words.read_words(typed)
+
+
+@pytest.mark.parametrize("typed", ["--help", "data=mnist --dry-run", "python -m pipeline run a=1 -m"])
+def test_an_option_of_the_terminal_is_refused(typed: str) -> None:
+    with pytest.raises(BadSetting, match=r"got -.*, which is for a terminal"):
+        words.read_words(typed)
+
+
+def test_the_words_of_a_sweep_are_no_run() -> None:
+    assert words.read_words("fulcrum run a=1", "sweep") == words.read_words("sweep a=1", "sweep") == ["a=1"]
+    with pytest.raises(BadSetting, match="got those of a sweep; call sweep"):
+        words.read_words("python -m pipeline sweep a=1", "run")
+
+
+@pytest.mark.parametrize("space", ["w=1,2", [("w", 1, 2)], {3: [1, 2]}])
+def test_a_space_that_is_no_mapping_of_names_is_refused(space: Any) -> None:
+    with pytest.raises(BadSetting, match=r"^space must"):
+        words.format_space(space)
 
 
 def train() -> None:
