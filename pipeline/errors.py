@@ -104,7 +104,7 @@ class LoopFailed(FulcrumError):
     """
 
     def __init__(self, text: str, output: str = "") -> None:
-        super().__init__(text)
+        super().__init__(format_one_line(text))  # which quotes what a loop has said
         self.output = output
 
     def __reduce__(self) -> tuple[type["LoopFailed"], tuple[str, str]]:

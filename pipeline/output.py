@@ -64,7 +64,7 @@ class GuardedOutput:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.error: OSError | None = None
+        self.error: OSError | ValueError | None = None
         self.is_plain = _is_plain(stream)
         with suppress(AttributeError):  # what is no terminal may know fewer letters than names have
             stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
@@ -86,7 +86,7 @@ class GuardedOutput:
         if self.error is None:
             try:
                 return self._stream.write(text)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._silence(error)
         return len(text)
 
@@ -95,16 +95,22 @@ class GuardedOutput:
         if self.error is None:
             try:
                 self._stream.flush()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._silence(error)
 
     @property
     def is_lost(self) -> bool:
         """Return whether text was lost that somebody wants; who closes a pipe has read enough."""
-        return self.error is not None and self.error.errno != errno.EPIPE
+        return self.error is not None and getattr(self.error, "errno", None) != errno.EPIPE
 
-    def _silence(self, error: OSError) -> None:
-        """Send the rest, and what the interpreter flushes at its end, nowhere."""
+    def _silence(self, error: OSError | ValueError) -> None:
+        """Send the rest, and what the interpreter flushes at its end, nowhere.
+
+        Raises:
+            ValueError: the stream refuses the text, and was not closed by a training loop.
+        """
+        if isinstance(error, ValueError) and not self._stream.closed:
+            raise error
         self.error = error
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -32,8 +32,14 @@ from pipeline.processes import kill_marked
 from pipeline.secrets import mask
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
-from pipeline.trial.program_output import parse_line, read_file, read_pipe
-from pipeline.trial.reports import ACCURACY, Report, read_report
+from pipeline.trial.program_output import (
+    hides_report,
+    is_nearly_report,
+    parse_line,
+    read_file,
+    read_pipe,
+)
+from pipeline.trial.reports import ACCURACY, STATE, Report, read_report
 from pipeline.trial.user_keys import OUTPUT, PLACEHOLDER, list_placeholders
 from pipeline.trial.user_loop import LoopCost
 
@@ -87,6 +93,19 @@ def format_plain(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
+def _is_report(line: bytes) -> bool:
+    return ACCURACY in (parse_line(line) or {})
+
+
+def _check_state(values: Mapping[str, Any], number: int) -> None:
+    """Raise where a program reports a state, from which nobody could let it go on."""
+    if STATE in values:
+        raise LoopFailed(
+            f"{WHOSE} must report no {STATE}, since a program begins anew after a pause, got one in epoch "
+            f"{number}; leave it out"
+        )
+
+
 class RunningCommand:
     """A program in progress."""
 
@@ -128,7 +147,7 @@ class RunningCommand:
         self._since: float | None = self._read_seconds() if device.kind == "gpu" else 0.0
         self._stopped, self._counted, self._left_out = 0.0, 0.0, 0.0
         self._epoch: int | None = None
-        self._nearly = b""
+        self._nearly, self._hidden = b"", list[bytes]()
         self.watts = WATTS[device.kind]
         self._gauge = open_gauge(device.kind, device.count)
         self._energy = EnergyMeter(self._gauge)
@@ -142,29 +161,39 @@ class RunningCommand:
         """Wait for the program's next accuracy; see `RunningLoop`."""
         for line in self._lines:
             values = parse_line(line)
-            if values is None:
-                self._write_log(line)
-                self._nearly = self._nearly or (line if ACCURACY.encode() in line else b"")
-            elif CLOCK in values:
+            if values is not None and CLOCK in values:
                 self._set_clock(values[CLOCK], is_first=number == 1)
-            elif ACCURACY in values:
+            elif values is not None and ACCURACY in values:
                 self._stop_clock()
                 self._start_clock()
                 self._check_epoch(values.pop("epoch", None), number)
+                _check_state(values, number)
                 report = read_report(values, number, WHOSE)
                 if number == self._last:
                     self._await_end()
                 return report
             else:
                 self._write_log(line)
+                self._nearly = self._nearly or (line if is_nearly_report(line) else b"")
+                self._hidden += [line] if hides_report(line) else []
         self._check_exit()
         if number == 1 and self._nearly:
-            text = format_one_line(shorten(self._nearly.decode(errors="replace").strip(), MAX_TEXT))
-            raise LoopFailed(
-                f"{WHOSE} must print its accuracy as a line of JSON by itself, got {text!r}; print "
-                '{"epoch": 1, "accuracy": 0.9}, as json.dumps writes it'
-            )
+            raise self._explain_nearly(self._nearly)
+        if len(self._hidden) >= number:  # more than reports: they are no remarks beside them
+            raise self._explain_nearly(self._hidden[-1])
+        if number == 1 and any(map(_is_report, self._log.read_bytes().splitlines())):
+            place = "into {output}" if self._output else "to its standard output"
+            raise LoopFailed(f"{WHOSE} must write its accuracy {place}, got it elsewhere; write it there")
         return None
+
+    def _explain_nearly(self, line: bytes) -> LoopFailed:
+        if b"\0" in line:
+            return LoopFailed(f"{WHOSE} must print its accuracy in UTF-8, got UTF-16; set its encoding")
+        text = format_one_line(shorten(line.decode(errors="replace").strip(), MAX_TEXT))
+        return LoopFailed(
+            f"{WHOSE} must print its accuracy as a line of JSON by itself, got {text!r}; print "
+            '{"epoch": 1, "accuracy": 0.9}, as json.dumps writes it'
+        )
 
     def measure(self) -> LoopCost:
         """Return what the program has cost up to its last accuracy."""

@@ -4,7 +4,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
@@ -15,11 +15,15 @@ from pipeline.hardware.device import ClaimedDevice
 from pipeline.hardware.memory import is_out_of_memory
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function
-from pipeline.trial import user_code
+from pipeline.trial import reachable_code, user_code
 from pipeline.trial.loop_clock import LoopClock, prepare_frameworks
 from pipeline.trial.loop_settings import make_settings
 from pipeline.trial.reports import Report, read_report
 from pipeline.trial.user_loop import LoopCost
+from pipeline.trial.user_world import UserWorld
+
+_ENDED = object()
+"""Stands for what a function yields after its end."""
 
 
 def start(settings: Settings, device: ClaimedDevice, state: Any) -> "RunningFunction":
@@ -33,17 +37,28 @@ def start(settings: Settings, device: ClaimedDevice, state: Any) -> "RunningFunc
     filled = {"epochs": train.epochs, "seed": train.seed, "state": state}
     handed = make_settings(trial.call, trial.values, filled)
     prepare_frameworks()
-    return RunningFunction(trial, handed, device, settings.price.watts)
+    told = reachable_code.reads(user_code.import_function(trial.call), "epochs")
+    return RunningFunction(trial, handed, device, settings.price.watts, train.epochs if told else None)
 
 
 class RunningFunction:
     """A generator in progress."""
 
     def __init__(
-        self, trial: Function, settings: Any, device: ClaimedDevice, watts: float | None = None
+        self,
+        trial: Function,
+        settings: Any,
+        device: ClaimedDevice,
+        watts: float | None = None,
+        last: int | None = None,
     ) -> None:
-        self._trial, self._settings = trial, settings
+        """Make ready to train.
+
+        `last`: the epoch after which the function ends by itself, None: it does not ask how many there are.
+        """
+        self._trial, self._settings, self._last = trial, settings, last
         self._clock = LoopClock(device, watts)
+        self._world = UserWorld(user_code.get_world(trial.call))
         self._generator: Iterator[Any] | None = None
         self._run_before = _find_active_run()
 
@@ -53,24 +68,51 @@ class RunningFunction:
         Raises:
             LoopFailed: the function raised, or yielded what is no report.
         """
-        try:
-            with self._clock.time_epoch():
-                item = next(self._get_generator())
-        except StopIteration:
+        with self._explaining(), self._world.entered(), self._clock.time_epoch():
+            item = next(self._get_generator(), _ENDED)
+        if item is _ENDED:
             return None
+        report = read_report(item, number, self._trial.word)
+        if number == self._last:
+            self._await_end(number)
+        return report
+
+    def _await_end(self, number: int) -> None:
+        """Let the function run to its end after its last epoch, to save what it has: that is no training.
+
+        Raises:
+            LoopFailed: it raised, or yielded once more.
+        """
+        with self._explaining(), self._world.entered():
+            if next(self._get_generator(), _ENDED) is not _ENDED:
+                raise LoopFailed(
+                    f"{self._trial.word} must yield once after each of its {number} epochs, got more; yield "
+                    "at the end of an epoch alone, and not before the first"
+                )
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Raise in one line what the function raises."""
+        try:
+            yield
         except FulcrumError:
             raise
         except BaseException as error:
             if signals.read_requested() or isinstance(error, GeneratorExit):
                 raise
             raise LoopFailed(self._explain(error), traceback.format_exc()) from error
-        return read_report(item, number, self._trial.word)
 
     def _get_generator(self) -> Iterator[Any]:
         if self._generator is None:
             made: Any = user_code.import_function(self._trial.call)(self._settings)
             if inspect.isgeneratorfunction(getattr(type(made), "__iter__", None)):  # an object that trains
                 made = iter(made)
+            if inspect.iscoroutine(made) or inspect.isasyncgen(made):
+                if inspect.iscoroutine(made):
+                    made.close()  # else Python warns that nobody has awaited it
+                raise LoopFailed(
+                    f"{self._trial.word} must be a generator, got one that is async; leave that out"
+                )
             if not hasattr(made, "__next__"):
                 raise LoopFailed(
                     f"{self._trial.word} must be a generator, got a function that returned "
@@ -116,7 +158,7 @@ class RunningFunction:
         """End the generator and the MLflow runs that it has left open; what it raises is nobody's loss."""
         close = getattr(self._generator, "close", None)
         if close is not None:
-            with suppress(Exception):
+            with suppress(Exception), self._world.entered():
                 close()
         with suppress(Exception):  # the store is the user's, and may be gone
             while _find_active_run() not in (None, self._run_before):

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.errors import BadSetting
 from pipeline.formatting import shorten
 from pipeline.trial import user_code
-from pipeline.trial.read_keys import find_declaration, list_declared
+from pipeline.trial.read_keys import find_declaration, is_model, list_declared
 
 
 class LoopSettings(dict[str, Any]):
@@ -38,11 +38,14 @@ def make_settings(call: str, values: Mapping[str, Any], filled: Mapping[str, Any
     hints = {declared.name: declared.hint for declared in list_declared(declaration)}
     arguments = {name: _to_declared(hints.get(name), value) for name, value in values.items()}
     arguments |= {name: value for name, value in filled.items() if name in hints}
+    aliases = _list_aliases(declaration)
+    arguments = {aliases.get(name, name): value for name, value in arguments.items()}
     try:
         made = declaration(**arguments)
     except Exception as error:  # of the user's __post_init__, or of a validator
         raise BadSetting(
-            f"trial.call={call}: {declaration.__name__} refuses the settings ({_explain(error)}); change them"
+            f"trial.call={call}: {declaration.__name__} refuses the settings ({_explain(error, aliases)}); "
+            "change them"
         ) from None
     try:
         _fill(made, filled)
@@ -50,6 +53,12 @@ def make_settings(call: str, values: Mapping[str, Any], filled: Mapping[str, Any
         made = _with_place(declaration)(**arguments)
         _fill(made, filled)
     return made
+
+
+def _list_aliases(declaration: Any) -> dict[str, str]:
+    """List the names under which a model of pydantic takes its fields, where it drops their own."""
+    fields = declaration.model_fields.items() if is_model(declaration) else ()
+    return {name: alias for name, about in fields if isinstance(alias := about.validation_alias, str)}
 
 
 def _fill(made: Any, filled: Mapping[str, Any]) -> None:
@@ -73,12 +82,16 @@ def _rebuild(declaration: type, values: Mapping[str, Any]) -> Any:
     return made
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception, aliases: Mapping[str, str]) -> str:
     """Explain in one line why a declaration refuses values; pydantic tells of each by itself."""
     list_errors = getattr(error, "errors", None)
     if not callable(list_errors):
         return user_code.format_error(error)
-    texts = [f"{'.'.join(map(str, about['loc']))}: {about['msg']}" for about in list_errors()]
+    names = {alias: name for name, alias in aliases.items()}
+    texts = [
+        f"{'.'.join(str(names.get(part, part)) for part in about['loc'])}: {about['msg']}"
+        for about in list_errors()
+    ]
     return shorten("; ".join(texts), user_code.MAX_TEXT)
 
 

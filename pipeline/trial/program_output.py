@@ -3,6 +3,7 @@
 import codecs
 import json
 import os
+import re
 import select
 import time
 from collections.abc import Callable, Iterator
@@ -11,11 +12,44 @@ from pathlib import Path
 from typing import Any
 
 POLL_SECONDS = 0.05
+LONGEST = 16 * 2**20
+"""Bytes of a line; without a bound a program that ends no line would fill the memory."""
+_COLOUR = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
+_SPEAKS = re.compile(rb"(\b|_)acc(uracy)?\b", re.IGNORECASE)
+_HIDDEN = re.compile(rb"""\{.*["']accuracy["']\s*:.*\}""")
+
+
+class _LineCutter:
+    """Cuts what comes in pieces into lines; one that is longer than `LONGEST` comes in several."""
+
+    def __init__(self) -> None:
+        self._parts, self._size = list[bytes](), 0
+
+    def cut(self, piece: bytes) -> Iterator[bytes]:
+        """Yield the lines that end in this piece."""
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            self._parts.append(end)
+            yield self._join()
+        self._parts.append(rest)
+        self._size += len(rest)
+        if self._size > LONGEST:
+            yield self._join()
+
+    def finish(self) -> Iterator[bytes]:
+        """Yield what has come since the last end of a line, if anything has."""
+        if self._size:
+            yield self._join()
+
+    def _join(self) -> bytes:
+        line = b"".join(self._parts)
+        self._parts, self._size = [], 0
+        return line
 
 
 def read_pipe(descriptor: int, is_over: Callable[[], bool]) -> Iterator[bytes]:
     """Yield the lines that a program prints, as they come, until it has ended. `is_over`: it has."""
-    rest = b""
+    lines = _LineCutter()
     while True:
         ready, _, _ = select.select([descriptor], [], [], POLL_SECONDS)
         if not ready:
@@ -25,37 +59,43 @@ def read_pipe(descriptor: int, is_over: Callable[[], bool]) -> Iterator[bytes]:
         piece = os.read(descriptor, 1 << 16)
         if not piece:
             break
-        *lines, rest = (rest + piece).split(b"\n")
-        yield from lines
-    if rest:
-        yield rest
+        yield from lines.cut(piece)
+    yield from lines.finish()
 
 
 def read_file(path: Path, is_over: Callable[[], bool]) -> Iterator[bytes]:
     """Yield the lines that a program writes into a file, as they come, until it has ended."""
-    rest, offset = b"", 0
+    lines, offset = _LineCutter(), 0
     while True:
         has_ended = is_over()
         with suppress(FileNotFoundError), path.open("rb") as file:
             file.seek(offset)
-            piece = file.read()
-            offset += len(piece)
-            *lines, rest = (rest + piece).split(b"\n")
-            yield from lines
+            while piece := file.read(1 << 20):
+                offset += len(piece)
+                yield from lines.cut(piece)
         if has_ended:
             break
         time.sleep(POLL_SECONDS)
-    if rest:
-        yield rest
+    yield from lines.finish()
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
-    """Return what a line of JSON says; None where it is another line."""
-    line = line.removeprefix(codecs.BOM_UTF8)
+    """Return what a line of JSON says, as a terminal shows it; None where it is another line."""
+    line = _COLOUR.sub(b"", line.removeprefix(codecs.BOM_UTF8)).rstrip(b"\r").rpartition(b"\r")[2]
     if not line.lstrip().startswith(b"{"):
         return None
     try:
         values = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None
+
+
+def is_nearly_report(line: bytes) -> bool:
+    """Return whether a line speaks of an accuracy, whatever it calls it, in any encoding in use."""
+    return _SPEAKS.search(line.replace(b"\0", b"")) is not None
+
+
+def hides_report(line: bytes) -> bool:
+    """Return whether a line has a report in it that does not stand by itself."""
+    return _HIDDEN.search(line) is not None

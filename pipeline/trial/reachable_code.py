@@ -68,20 +68,25 @@ def _iterate_code(code: CodeType) -> Iterator[CodeType]:
             yield from _iterate_code(constant)
 
 
+def reads(function: Callable[..., Any], key: str) -> bool:
+    """Return whether a function reads this key of its settings: `settings.key` or `settings["key"]`."""
+    codes = [code for reached in list_functions(function) for code in _iterate_code(reached.__code__)]
+    return any(key in code.co_names or _looks_up(code, key) for code in codes)
+
+
 def resumes(function: Callable[..., Any]) -> bool:
     """Return whether a function reads `settings.state`, so that it can go on from where it was paused."""
-    codes = [code for reached in list_functions(function) for code in _iterate_code(reached.__code__)]
-    return any(STATE in code.co_names or _looks_up_state(code) for code in codes)
+    return reads(function, STATE)
 
 
-def _looks_up_state(code: CodeType) -> bool:
-    """Return whether `settings["state"]` or `settings.get("state")` stands there."""
-    if STATE not in code.co_consts:
+def _looks_up(code: CodeType, key: str) -> bool:
+    """Return whether `settings["key"]` or `settings.get("key")` stands there."""
+    if key not in code.co_consts:
         return False
     for before, after in pairwise(dis.get_instructions(code)):
-        if after.argval == STATE and before.argval == "get":
+        if after.argval == key and before.argval == "get":
             return True
-        if before.argval == STATE and (after.opname == "BINARY_SUBSCR" or after.argrepr == "[]"):
+        if before.argval == key and (after.opname == "BINARY_SUBSCR" or after.argrepr == "[]"):
             return True
     return False
 

@@ -67,7 +67,7 @@ def list_declared(declaration: Any) -> Iterator[Declared]:
         for name, about in declaration.model_fields.items():
             is_required = about.is_required()
             default = REQUIRED if is_required else about.get_default(call_default_factory=True)
-            yield Declared(name, about.annotation, default)
+            yield Declared(name, _unwrap(about.annotation), default)
         return
     hints = typing.get_type_hints(declaration)
     for field in dataclasses.fields(declaration):
@@ -76,7 +76,7 @@ def list_declared(declaration: Any) -> Iterator[Declared]:
             is_made = field.default_factory is not dataclasses.MISSING
             default = field.default_factory() if is_made else REQUIRED  # type: ignore[operator]
         if field.init:
-            yield Declared(field.name, hints[field.name], default)
+            yield Declared(field.name, _unwrap(hints[field.name]), default)
 
 
 def read_declaration(declaration: type, call: str) -> list[UserKey]:
@@ -128,14 +128,30 @@ def count_items(hint: Any) -> int | None:
     return None
 
 
+def _unwrap(hint: Any) -> Any:
+    """Return the type behind another name for it (`type`, `NewType`) or a remark (`Annotated`, `Final`)."""
+    while True:
+        if typing.get_origin(hint) in (typing.Annotated, typing.Final):
+            hint = typing.get_args(hint)[0]
+        elif type(hint).__name__ == "TypeAliasType":  # which comes with Python 3.12
+            hint = hint.__value__
+        elif isinstance(hint, typing.NewType):
+            hint = hint.__supertype__
+        else:
+            return hint
+
+
 def _read_hint(hint: Any, name: str, where: str) -> tuple[type | None, tuple[Any, ...], bool, bool]:
     """Read a type as kind, choices, whether null is allowed, whether it is a list."""
+    hint = _unwrap(hint)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         others = [arg for arg in args if arg is not type(None)]
+        if {*others} == {int, float}:  # a number is either
+            others = [float]
         if len(others) == 1:
             kind, choices, _, is_list = _read_hint(others[0], name, where)
-            return kind, choices, True, is_list
+            return kind, choices, type(None) in args, is_list
     elif origin in (list, tuple, Sequence) and len({*args} - {Ellipsis}) == 1:
         kind, choices, _, _ = _read_hint(args[0], name, where)
         return kind, choices, False, True

@@ -1,19 +1,22 @@
 """What a training loop of the user's own reports after an epoch, checked."""
 
 import math
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import Diverged, LoopFailed
+from pipeline.formatting import shorten
 
 ACCURACY, TEST = "accuracy", "test_accuracy"
 LOSSES = ("train_loss", "validation_loss")
 RESERVED = ("cpu_seconds", "gpu_seconds", "paid_device_seconds")
 """Metrics that are ours."""
 _NAME = re.compile(r"[\w\-. /]{1,240}")
-OBJECTS = ("model", "state")
+STATE = "state"
+OBJECTS = ("model", STATE)
 """Names whose values are no numbers."""
 
 
@@ -79,13 +82,14 @@ def _read_number(value: object, name: str, where: str, whose: str) -> float:
         number = float(value.item() if hasattr(value, "item") else value)  # type: ignore[arg-type]
     except Exception:  # what the classes of a framework raise
         got = repr(value) if isinstance(value, str | bytes | bool | None) else type(value).__name__
+        inside = next(iter(value), "") if isinstance(value, Mapping) else ""
+        remedy = f"report {name}/{inside}" if inside else "report a float, or leave it out"
+        raise LoopFailed(f"{whose}: {name} must be a number, got {got[:60]} {where}; {remedy}") from None
+    is_path = posixpath.normpath(name) == name and not name.startswith((".", "/"))  # as MLflow has them
+    if not _NAME.fullmatch(name) or not is_path or name in RESERVED:
         raise LoopFailed(
-            f"{whose}: {name} must be a number, got {got[:60]} {where}; report a float, or leave it out"
-        ) from None
-    if not _NAME.fullmatch(name) or name in RESERVED:
-        raise LoopFailed(
-            f"{whose}: a name must have letters, digits, spaces or any of _ - . / and be none of "
-            f"{', '.join(RESERVED)}, got {name!r} {where}; rename it"
+            f"{whose}: a name must have letters, digits, spaces or any of _ - . / within and be none of "
+            f"{', '.join(RESERVED)}, got {shorten(name, 60)!r} {where}; rename it"
         )
     if name in (ACCURACY, TEST, *LOSSES) and not math.isfinite(number):
         remedy = "leave it out" if name == TEST else "train with a smaller learning rate"

@@ -17,6 +17,7 @@ from pipeline.files import list_code_files
 from pipeline.formatting import shorten
 from pipeline.settings.training import Command, Function, UserLoop
 from pipeline.trial.reachable_code import hash_functions
+from pipeline.trial.user_world import UserWorld
 
 RULE = "trial.call must name a generator function that takes the settings"
 HERE = "__main__"
@@ -36,7 +37,7 @@ def import_function(call: str) -> Callable[..., Any]:
     if "" not in sys.path:
         sys.path.insert(0, "")  # the folder that the user is in
     try:
-        function = getattr(import_module(module), name)
+        function = getattr(_import(module), name)
     except (Exception, SystemExit) as error:  # whatever importing a user's module raises
         is_missing = isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name))
         remedy = (
@@ -48,6 +49,23 @@ def import_function(call: str) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise BadSetting(f"{RULE}, got {call}, which is async; leave that out")
     return function  # type: ignore[no-any-return]
+
+
+_worlds = dict[str, UserWorld]()
+"""What each module of a user's has changed of the process when it was imported."""
+
+
+def _import(module: str) -> ModuleType:
+    if module in sys.modules:
+        return sys.modules[module]
+    _worlds[module] = UserWorld()
+    with _worlds[module].entered():
+        return import_module(module)
+
+
+def get_world(call: str) -> UserWorld | None:
+    """Return what the module of a function has changed of the process, None: nothing."""
+    return _worlds.get(call.partition(":")[0])
 
 
 def list_further_parameters(function: Callable[..., Any], call: str) -> tuple[str, ...]:
@@ -142,7 +160,9 @@ def _find_module_file(name: str) -> Path | None:
 
 
 def format_error(error: BaseException) -> str:
-    """Format an exception of a user's code in one line."""
+    """Format an exception of a user's code in one line; of a group the first one tells more."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     try:
         text = format_one_line(str(error))
     except Exception:  # of a class of the user's own

@@ -1,10 +1,18 @@
 """Training loops of a user's own, well and badly behaved."""
 
 import enum
+import io
+import logging
 import multiprocessing
+import os
+import signal
+import sys
+import threading
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -78,6 +86,10 @@ def starting(_settings: Any) -> Iterator[dict[str, float]]:
     }
 
 
+GO_ON = threading.Event()
+"""Ends the thread that `tracking` leaves behind."""
+
+
 def tracking(_settings: Any) -> Iterator[float]:
     """Record in MLflow, too."""
     import mlflow
@@ -86,6 +98,7 @@ def tracking(_settings: Any) -> Iterator[float]:
         mlflow.log_metric("own", 1)
         yield 0.5
     mlflow.start_run()  # and forget it
+    threading.Thread(target=GO_ON.wait, name="left-over").start()
     yield 0.5
 
 
@@ -93,6 +106,40 @@ def short(_settings: Any) -> Iterator[float]:
     """End after two epochs, whatever was asked for."""
     yield 0.3
     yield 0.4
+
+
+SAVED = list[int]()
+"""What `saving` did after its last epoch."""
+
+
+def saving(settings: Any) -> Iterator[float]:
+    """Save after the last epoch, as most loops do, and return what nobody takes."""
+    for _ in range(settings.epochs):
+        yield 0.5
+    SAVED.append(settings.epochs)
+    return 0.9
+
+
+def changing(settings: Any) -> Iterator[float]:
+    """Change what the whole process has, and expect to find it so."""
+    os.chdir(settings.folder)
+    os.environ["OF_MY_LOOP"] = "1"
+    del os.environ["HOME"]
+    sys.stdout = io.StringIO()
+    warnings.simplefilter("error")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.umask(0o777)
+    logging.basicConfig(level=logging.DEBUG, force=True)
+    np.seterr(all="raise")
+    for _ in range(settings.epochs):
+        yield float(
+            Path.cwd() == Path(settings.folder)
+            and "HOME" not in os.environ
+            and isinstance(sys.stdout, io.StringIO)
+            and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            and np.geterr()["over"] == "raise"
+            and logging.root.level == logging.DEBUG
+        )
 
 
 def endless(_settings: Any) -> Iterator[float]:
@@ -131,6 +178,25 @@ def raising(_settings: Any) -> Iterator[float]:
     """Raise after an epoch."""
     yield 0.5
     raise ValueError("a wrong\nturn")
+
+
+def raising_late(settings: Any) -> Iterator[float]:
+    """Fail to save after the last epoch."""
+    for _ in range(settings.epochs):
+        yield 0.5
+    raise OSError("the disk is full")
+
+
+def closing(_settings: Any) -> Iterator[float]:
+    """Close what everybody prints to."""
+    yield 0.5
+    sys.stdout.close()
+
+
+def before_training(settings: Any) -> Iterator[float]:
+    """Score the network before it is trained, too."""
+    for epoch in range(settings.epochs + 1):
+        yield epoch / 10
 
 
 def running_out(_settings: Any) -> Iterator[float]:
@@ -179,6 +245,9 @@ WRONG: dict[str, Any] = {
     "list": [0.9],
     "array": np.array([0.1, 0.2]),
     "metric": {"accuracy": 0.5, "f1": "high"},
+    "nested": {"accuracy": 0.5, "val": {"f1": 0.25}},
     "name": {"accuracy": 0.5, "f1@3": 0.2},
+    "path": {"accuracy": 0.5, "val//f1": 0.2},
+    "outside": {"accuracy": 0.5, "../f1": 0.2},
     "ours": {"accuracy": 0.5, "cpu_seconds": 0.2},
 }

@@ -1,13 +1,13 @@
 """Training loops of a user's own in other forms than a plain generator function."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, Final, NamedTuple, NewType, TypedDict
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PositiveInt
 
 Loop = Callable[[Any], Iterator[Any]]
 
@@ -70,13 +70,35 @@ def stateless(settings: Any) -> Iterator[dict[str, Any]]:
     yield {"accuracy": 0.5, "state": settings.epochs}
 
 
+class Later:
+    """Objects that are called and yield later, which no signature tells."""
+
+    async def __call__(self, settings: Any) -> AsyncIterator[float]:
+        """Yield to nobody."""
+        yield settings.epochs
+
+
+async def _await(settings: Any) -> float:
+    """Be awaited by nobody."""
+    return float(settings.epochs)
+
+
+later = Later()
+
+
+def awaited(settings: Any) -> Any:
+    """Return a coroutine."""
+    return _await(settings)
+
+
 # ---- what declares keys -------------------------------------------------------------------------------
 
 
 class Model(BaseModel):
     """Keys as a model of pydantic."""
 
-    rate: float = Field(0.1, gt=0)
+    rate: float = Field(0.1, gt=0, alias="learning_rate")
+    limit: PositiveInt | None = None
     layers: tuple[int, ...] = (8,)
     epochs: int = 2
 
@@ -94,6 +116,9 @@ class Tint(StrEnum):
     dark = "d"
 
 
+Width = NewType("Width", int)
+
+
 @dataclass(frozen=True, slots=True)
 class Slots:
     """Keys of a class without a place for more."""
@@ -102,6 +127,8 @@ class Slots:
     folder: Path = Path("data")
     others: list[Path] | None = None
     tints: list[Tint] = field(default_factory=lambda: [Tint.light])
+    width: Width = Width(3)
+    scale: Final[int | float] = 1.5
 
 
 def slotted(settings: Slots) -> Iterator[float]:

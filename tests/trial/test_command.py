@@ -13,7 +13,7 @@ from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting, FulcrumError
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
-from pipeline.trial import user_code
+from pipeline.trial import program_output, user_code
 from pipeline.trial.command import fill_words
 from pipeline.trial.loop_states import LoopTrained
 from pipeline.trial.user_loop import check_loop, train_loop
@@ -41,10 +41,17 @@ def train(settings: Settings) -> list[LoopTrained]:
     return list(train_loop(settings))
 
 
-def test_values_go_in_and_lines_of_json_come_out(program: Make, tmp_path: Path) -> None:
+def test_values_go_in_and_lines_of_json_come_out(
+    program: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program_output, "LONGEST", 1000)
     body = (
         "print('hello', sys.argv[1:])\nprint('{no json')\nsay(step=3)\nsys.stdout.write('\\ufeff')\n"
-        "for n in range(int(sys.argv[2])):\n    say(epoch=n, accuracy=n / 10, f1=0.5, train_loss=2)\n"
+        "for n in range(int(sys.argv[2])):\n"
+        "    print('x' * 5000, '{', '[' * 5000)\n"  # longer than a line may be in this test
+        "    sys.stdout.write(['', '50% |##  \\r', '\\x1b[1;32m'][n])\n"
+        "    sys.stdout.write(json.dumps(dict(epoch=n, accuracy=n / 10, f1=0.5, train_loss=2)))\n"
+        "    sys.stdout.write(['\\r\\n', '\\n', '\\x1b[0m'][n])\n"  # no line ends the last one
         "print(1, file=sys.stderr)\n"
     )
     settings = program(body, "{name} {epochs} {{x}} {seed}", "name=a b", "epochs=3", "seed=7")
@@ -58,6 +65,7 @@ def test_values_go_in_and_lines_of_json_come_out(program: Make, tmp_path: Path) 
 def test_lines_may_be_written_into_a_file(program: Make) -> None:
     body = (
         "with open(sys.argv[1], 'a') as file:\n    for n in (1, 2):\n"
+        "        file.write(f'a remark beside it: {dict(accuracy=n / 4)}\\n')\n"
         "        file.write(json.dumps({'epoch': n, 'accuracy': n / 4}) + '\\n')\n        file.flush()\n"
     )
     assert [item.curve.last.validation_accuracy for item in train(program(body, "{output}"))] == [0.25, 0.5]
@@ -94,6 +102,15 @@ def test_the_cost_is_the_cpu_seconds_of_the_program_and_its_children(program: Ma
         ("print('accuracy 0.9')", "a line of JSON by itself, got 'accuracy 0.9'; print {\"epoch\": 1,"),
         ("print('INFO:', json.dumps({'accuracy': 0.5}))", "got 'INFO: {\"accuracy\": 0.5}'; print"),
         ("print({'accuracy': 0.5})", "got \"{'accuracy': 0.5}\"; print"),
+        ("say(val_accuracy=0.5)", "by itself, got '{\"val_accuracy\": 0.5}'; print"),
+        ("say(Acc=0.5)", "by itself, got '{\"Acc\": 0.5}'; print"),
+        (
+            "say(accuracy=0.5)\nfor n in 6, 7:\n    print('50%|#', json.dumps({'accuracy': n / 10}))",
+            "got '50%|# {\"accuracy\": 0.7}'; print",
+        ),
+        ("sys.stdout.buffer.write('{\"accuracy\": 0.5}\\n'.encode('utf-16'))", "in UTF-8, got UTF-16"),
+        ("print(json.dumps({'accuracy': 0.5}), file=sys.stderr)", "to its standard output, got it elsewhere"),
+        ("say(accuracy=0.5, state=3)", "must report no state, since a program begins anew after a pause"),
         ("say(epoch='1', accuracy=0.1)", "one by one, got epoch '1' as number 1"),
         ("say(accuracy=97)", "accuracy must be >= 0 and <= 1, got 97 in epoch 1; report 0.97 for 97 %"),
         ("say(accuracy=float('nan'))", "accuracy must be finite, got nan"),

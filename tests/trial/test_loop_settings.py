@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.errors import BadSetting
+from pipeline.errors import BadSetting, LoopFailed
 from pipeline.settings.training import Function
 from pipeline.trial.loop_settings import make_settings
 from pipeline.trial.user_loop import train_loop
@@ -55,6 +56,8 @@ def test_what_is_handed_can_be_copied_as_what_was_declared(name: str) -> None:
 def test_a_tuple_and_a_model_of_pydantic_are_handed_as_such() -> None:
     assert accuracies("slotted", "betas=[0.25,0.5]") == [0.5]
     assert accuracies("modelled") == [0.1]
+    assert accuracies("modelled", "rate=0.25", "limit=3") == [0.25]  # which pydantic knows by an alias alone
+    assert accuracies("slotted", "width=4", "scale=2") == [0.75]
     made = make("slotted", betas=(0.1, 0.2), folder="a b", others=["x"])
     assert (made.folder, made.others, made.tints) == (Path("a b"), [Path("x")], [odd_loops.Tint.light])
     assert make("slotted", tints=["dark"]).tints == [odd_loops.Tint.dark]
@@ -67,6 +70,9 @@ def test_a_tuple_and_a_model_of_pydantic_are_handed_as_such() -> None:
     ("name", "words", "text"),
     [
         ("modelled", "rate=fast", "^rate must be a number, got fast"),
+        ("modelled", "limit=few", "^limit must be a whole number or null, got few"),
+        ("slotted", "width=wide", "^width must be a whole number, got wide"),
+        ("slotted", "scale=big", "^scale must be a number, got big"),
         ("modelled", "rato=1", "^rato is not a setting of Model .*; did you mean rate"),
         ("slotted", "betas=[1]", r"^betas must be a list of 2, each a number, got \[1\]"),
         ("of_tuple", "width=1", "Tuple must be a dataclass or a model of pydantic, got a named tuple"),
@@ -101,6 +107,14 @@ class Narrow:
     """Keys of a cell."""
 
     width: int = 3
+
+
+@pytest.mark.parametrize("name", ["later", "awaited"])
+def test_what_is_async_behind_a_plain_call_is_one_line(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(LoopFailed, match="got one that is async; leave that out"):
+            accuracies(name)
 
 
 def test_a_cell_that_is_run_again_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

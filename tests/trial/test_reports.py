@@ -24,7 +24,10 @@ TEXTS = {
     "list": "accuracy must be a number, got list",
     "array": "accuracy must be a number, got ndarray",
     "metric": "f1 must be a number, got 'high'",
+    "nested": "val must be a number, got dict in epoch 3; report val/f1",
     "name": "a name must have letters",
+    "path": "a name must have letters",
+    "outside": "a name must have letters",
     "ours": "a name must have letters",
 }
 

@@ -45,6 +45,14 @@ def test_each_yield_is_an_epoch_with_its_cost_and_numbers() -> None:
     assert last.paid_seconds == last.curve.last.device_seconds
 
 
+def test_what_stands_behind_the_last_yield_runs_unless_the_loop_was_stopped() -> None:
+    my_loops.SAVED.clear()
+    assert len(train(settings_of("saving", "epochs=3"), stop=stop_at(2))) == 2
+    assert my_loops.SAVED == []
+    assert len(train(settings_of("saving", "epochs=2"))) == 2
+    assert my_loops.SAVED == [2]
+
+
 def test_what_is_not_counted_costs_nothing_even_around_a_yield() -> None:
     last = train(settings_of("evaluating", "epochs=2"))[-1]
     assert last.curve.last.device_seconds < my_loops.SLEEP_SECONDS / 2
@@ -110,6 +118,8 @@ def test_a_schedule_that_ends_with_the_run_makes_no_state_fair_midway() -> None:
         ("returning", "must be a generator, got a function that returned 0.93; write yield"),
         ("silent", "must yield an accuracy after each epoch, got none"),
         ("raising", r"raised ValueError: a wrong\\nturn in line \d+; mend it"),
+        ("raising_late", r"raised OSError: the disk is full in line \d+; mend it"),
+        ("before_training", "must yield once after each of its 2 epochs, got more; yield at the end of an"),
         ("running_out", "^out of memory: trial.call=tests.support.my_loops:running_out raised RuntimeError"),
         ("leaving", "raised SystemExit: 3 in line"),
         ("misspelling", "raised AttributeError: the settings have no widht; did you mean width"),

@@ -1,6 +1,7 @@
 """`run` with a training loop of the user's own: check, record, train, register its model, show."""
 
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from pipeline.cli.summary import rows, training
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 OUTPUT = "output.txt"
 """Artifact of a failed run: its traceback, or what the program printed."""
+
+POOL = "ThreadPoolExecutor"
+"""How the threads of a pool begin, which Python itself ends."""
 
 
 def run(command_line: CommandLine) -> None:
@@ -34,6 +38,7 @@ def run(command_line: CommandLine) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     claimed = device.claim_plain_device(settings.device, pin=True)
     claimed.check()
+    before = set(threading.enumerate())
     code = user_loop.check_loop(settings)
     from pipeline.tracking.record_run import record_run
 
@@ -42,6 +47,15 @@ def run(command_line: CommandLine) -> None:
         trained = _train(command_line, record)
         _record(command_line, trained, record)
         rows.show_rows(record, training.list_loop(trained, settings.price, record))
+    _tell_of_threads(before)
+
+
+def _tell_of_threads(before: set[threading.Thread]) -> None:
+    """Say which threads a loop has left running, since Python does not end before they do."""
+    new = [each for each in threading.enumerate() if each not in before and not each.daemon]
+    left = [each.name for each in new if not each.name.startswith(POOL)]
+    if left:
+        print(f"the loop has left {', '.join(left[:5])} running: the command ends with it", file=sys.stderr)
 
 
 def _train(command_line: CommandLine, record: "RunRecorder") -> "LoopTrained":

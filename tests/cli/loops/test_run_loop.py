@@ -1,6 +1,8 @@
 """Run and sweep over a training loop of the user's own, through the commands."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import mlflow
 import pytest
 
+from pipeline.cli import main
 from pipeline.search.confirmation import PointTraining
 from pipeline.search.workers import user_job
 from pipeline.search.workers.job import Job, TrialOutcome
@@ -15,6 +18,7 @@ from pipeline.search.workers.job_kinds import run_job
 from pipeline.tracking.registry import point_models
 from pipeline.tracking.serving.point_facts import PointFacts
 from pipeline.trial import user_code
+from tests.support import my_loops
 from tests.trial.test_user_loop import CALL, settings_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -96,6 +100,17 @@ def test_a_model_of_no_framework_is_told_and_the_run_is_well(
     assert r"class tests.support.my\_loops.Model, which was not kept" in card
 
 
+def test_a_loop_that_closes_the_output_is_one_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, store: mlflow.MlflowClient
+) -> None:
+    monkeypatch.setattr(sys, "stdout", open(os.devnull, "w"))  # noqa: SIM115
+    assert main(("run", *loop("closing"))) == 1
+    assert capfd.readouterr().err == (
+        "error: what was to be shown could not be written: I/O operation on closed file.\n"
+    )
+    assert runs_of(store)[0].info.status == "FINISHED"
+
+
 def test_a_loop_that_raises_is_one_line_and_its_run_has_the_traceback(
     fulcrum: Run, store: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
@@ -147,6 +162,7 @@ def test_a_sweep_searches_keys_of_the_users_and_tells_of_changed_code(
     fulcrum: Run, store: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = (*loop("train"), "search.workers=0", "search.trials=4", "search.confirm=1", "search.study=s")
+    words = (*words, "search.budget=1h")
     space = ("rate=tag(log,interval(0.1,0.5))", "optimizer=sgd,adam", "width=8")
     done = fulcrum("sweep", *words, *space)
     assert done.returncode == 0, done.stderr
@@ -172,7 +188,10 @@ def test_a_sweep_searches_keys_of_the_users_and_tells_of_changed_code(
 def test_a_run_of_the_loops_own_is_nested_in_that_of_the_command(
     fulcrum: Run, store: mlflow.MlflowClient
 ) -> None:
-    assert fulcrum("run", *loop("tracking")).returncode == 0
+    done = fulcrum("run", *loop("tracking"))
+    my_loops.GO_ON.set()
+    assert done.returncode == 0
+    assert "the loop has left left-over running: the command ends with it" in done.stderr
     outer, inner, forgotten = runs_of(store)
     assert {run.info.status for run in (outer, inner, forgotten)} == {"FINISHED"}
     assert inner.data.tags["mlflow.parentRunId"] == outer.info.run_id

@@ -1,0 +1,64 @@
+"""What a loop of the user's own changes of its process holds for itself, and for nobody else."""
+
+import io
+import logging
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.trial.user_loop import train_loop
+from pipeline.trial.user_world import UserWorld
+from tests.trial.test_user_loop import accuracies, settings_of
+
+
+def read_process() -> tuple[Any, ...]:
+    mask = os.umask(0)
+    os.umask(mask)
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    streams, root = (sys.stdout, sys.stderr), (logging.root.level, list(logging.root.handlers))
+    filters = list(warnings.filters)
+    return os.getcwd(), dict(os.environ), streams, root, filters, handlers, mask, np.geterr()
+
+
+def test_what_a_loop_changes_holds_for_itself_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    settings = settings_of("changing", "epochs=3", f"folder={folder}")
+    before, between = read_process(), []
+    for trained in train_loop(settings):
+        between.append(read_process())
+        (tmp_path / str(trained.curve.last.number)).write_text("ours")  # by our mask
+    assert accuracies(trained) == [1, 1, 1]  # it finds all as it has left it
+    assert between == [before] * 3
+    assert read_process() == before
+    assert (tmp_path / "3").read_text() == "ours"
+
+
+def test_a_folder_that_is_gone_leaves_ours(tmp_path: Path) -> None:
+    folder, before = tmp_path / "gone", os.getcwd()
+    folder.mkdir()
+    training = train_loop(settings_of("changing", "epochs=2", f"folder={folder}"))
+    next(training)
+    folder.rmdir()
+    assert accuracies(next(training)) == [1, 0]  # it finds ours instead
+    assert os.getcwd() == before
+
+
+def test_what_changes_outside_of_it_is_seen_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = UserWorld()
+    with imported.entered():
+        os.environ["OF_MY_LOOP"] = "1"
+    for number in "34":
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", number)  # as each trial claims its own
+        monkeypatch.setattr(sys, "stdout", io.StringIO())  # as a cell of a notebook has its own
+        with UserWorld(imported).entered():
+            print("seen", os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OF_MY_LOOP"])
+        assert isinstance(sys.stdout, io.StringIO)
+        assert sys.stdout.getvalue() == f"seen {number} 1\n"
+        assert "OF_MY_LOOP" not in os.environ
