@@ -134,7 +134,7 @@ def _check_file(path: Path) -> None:
 
 def _check_weights(path: Path, file: "Path | BinaryIO") -> None:
     """Check that HDF5 weights of the model in `path` are no larger than its bound, and name no other file."""
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     sizes, outside = list[int](), list[str]()
 

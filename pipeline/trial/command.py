@@ -182,8 +182,8 @@ class RunningCommand:
         if len(self._hidden) >= number:  # more than reports: they are no remarks beside them
             raise self._explain_nearly(self._hidden[-1])
         if number == 1 and any(map(_is_report, self._log.read_bytes().splitlines())):
-            place = "into {output}" if self._output else "to its standard output"
-            raise LoopFailed(f"{WHOSE} must write its accuracy {place}, got it elsewhere; write it there")
+            target = "into {output}" if self._output else "to its standard output"
+            raise LoopFailed(f"{WHOSE} must write its accuracy {target}, got it elsewhere; write it there")
         return None
 
     def _explain_nearly(self, line: bytes) -> LoopFailed:

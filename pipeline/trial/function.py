@@ -37,8 +37,8 @@ def start(settings: Settings, device: ClaimedDevice, state: Any) -> "RunningFunc
     filled = {"epochs": train.epochs, "seed": train.seed, "state": state}
     handed = make_settings(trial.call, trial.values, filled)
     prepare_frameworks()
-    told = reachable_code.reads(user_code.import_function(trial.call), "epochs")
-    return RunningFunction(trial, handed, device, settings.price.watts, train.epochs if told else None)
+    asks = reachable_code.reads(user_code.import_function(trial.call), "epochs")
+    return RunningFunction(trial, handed, device, settings.price.watts, train.epochs if asks else None)
 
 
 class RunningFunction:
@@ -98,7 +98,7 @@ class RunningFunction:
         except FulcrumError:
             raise
         except BaseException as error:
-            if signals.read_requested() or isinstance(error, GeneratorExit):
+            if signals.read_requested():
                 raise
             raise LoopFailed(self._explain(error), traceback.format_exc()) from error
 

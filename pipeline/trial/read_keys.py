@@ -114,7 +114,7 @@ def _read_field(field: Declared, where: str) -> UserKey:
 
 def _to_word(default: Any) -> Any:
     """Return a default as the command line says it."""
-    if isinstance(default, enum.Enum):
+    if isinstance(default, enum.Enum) and default is not REQUIRED:
         return default.name
     return str(default) if isinstance(default, PurePath) else default
 

@@ -9,40 +9,54 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
-_Parts = dict[tuple[str, str], Any]
-"""Parts of the state of a process by kind and name; None: there is no such variable, folder or handler."""
+_State = dict[tuple[str, str], Any]
+"""What a process has, by kind and name; None: there is no such variable, folder or handler."""
 
 
 class UserWorld:
     """What a user's code has changed; it is in force while that code runs."""
 
-    def __init__(self, before: "UserWorld | None" = None) -> None:
+    def __init__(self, start: "UserWorld | None" = None) -> None:
         """Begin with what another has changed; None: with nothing."""
-        self._changes: _Parts = dict(before._changes) if before else {}
+        self._changes: _State = dict(start._changes) if start else {}
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Let the changes be in force during the block, and what was there before it behind it."""
-        ours = _read()
+        process, ours = os.getpid(), _read()
         _write(self._changes)
-        found = _read()
+        before = _read()
         try:
             yield
         finally:
-            left = _read()
-            self._changes |= {part: left.get(part) for part in found | left if _differs(part, found, left)}
-            _write({part: ours.get(part) for part in self._changes})
+            if os.getpid() != process:
+                _end_child()
+            after = _read()
+            self._changes |= {key: after.get(key) for key in before | after if _differs(key, before, after)}
+            _write({key: ours.get(key) for key in self._changes})
 
 
-def _read() -> _Parts:
+def _end_child() -> NoReturn:
+    """End a process that the user's code has forked and let go on: the command is none of its business."""
+    error = sys.exception()
+    if error is not None and not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+    with suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(0 if error is None or getattr(error, "code", 1) in (None, 0) else 1)
+
+
+def _read() -> _State:
     folder = None
     with suppress(OSError):  # it is gone
         folder = os.getcwd()
@@ -62,12 +76,12 @@ def _read() -> _Parts:
     }
 
 
-def _differs(part: tuple[str, str], one: _Parts, other: _Parts) -> bool:
-    return one.get(part) is not other.get(part) and one.get(part) != other.get(part)
+def _differs(key: tuple[str, str], before: _State, after: _State) -> bool:
+    return before.get(key) is not after.get(key) and before.get(key) != after.get(key)
 
 
-def _write(parts: Mapping[tuple[str, str], Any]) -> None:
-    for (kind, name), value in parts.items():
+def _write(state: _State) -> None:
+    for (kind, name), value in state.items():
         _WRITERS[kind](name, value)
 
 

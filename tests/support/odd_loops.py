@@ -131,6 +131,18 @@ class Slots:
     scale: Final[int | float] = 1.5
 
 
+@dataclass
+class Needing:
+    """A key without a default."""
+
+    width: int
+
+
+def needing(settings: Needing) -> Iterator[float]:
+    """Yield what the key says."""
+    yield settings.width / 10
+
+
 def slotted(settings: Slots) -> Iterator[float]:
     """Read a tuple."""
     assert isinstance(settings.betas, tuple)

@@ -71,6 +71,7 @@ def test_a_tuple_and_a_model_of_pydantic_are_handed_as_such() -> None:
     [
         ("modelled", "rate=fast", "^rate must be a number, got fast"),
         ("modelled", "limit=few", "^limit must be a whole number or null, got few"),
+        ("needing", "seed=1", "^width must be set, got nothing; add width="),
         ("slotted", "width=wide", "^width must be a whole number, got wide"),
         ("slotted", "scale=big", "^scale must be a number, got big"),
         ("modelled", "rato=1", "^rato is not a setting of Model .*; did you mean rate"),

@@ -40,6 +40,17 @@ def test_what_a_loop_changes_holds_for_itself_alone(tmp_path: Path) -> None:
     assert (tmp_path / "3").read_text() == "ours"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Python 3.12: threads and forks
+def test_a_forked_process_that_is_let_go_on_ends_where_the_loop_ends() -> None:
+    for error, code in ((None, 0), (SystemExit(0), 0), (SystemExit("no"), 1), (ValueError("no"), 1)):
+        child = -1
+        with UserWorld().entered():
+            child = os.fork()
+            if child == 0 and error is not None:
+                raise error
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+
+
 def test_a_folder_that_is_gone_leaves_ours(tmp_path: Path) -> None:
     folder, before = tmp_path / "gone", os.getcwd()
     folder.mkdir()

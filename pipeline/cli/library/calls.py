@@ -153,5 +153,7 @@ def open_study(name: str | None = None, words: Words = ()) -> Study:
     from pipeline.cli.compose import compose
     from pipeline.cli.frontier import command
 
+    if name == "":
+        raise BadInput("a study must be named, got an empty text; leave it out for the newest")
     with raising_one_line():
         return Study(command.read_study(name, compose(wording.read_words(words)).settings.search))

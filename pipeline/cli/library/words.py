@@ -24,6 +24,11 @@ def read_words(typed: Words, command: str = "") -> list[str]:
         BadSetting: it is no text, a quote in it is not closed, or it has an option of the terminal or another
             command.
     """
+    if callable(typed):
+        raise BadSetting(
+            "a command line must be text, got a function; write trial=function "
+            f"trial.call={name_function(typed)}"
+        )
     if isinstance(typed, Mapping | bytes):
         raise BadSetting(
             f"a command line must be text as 'data=mnist train.epochs=5', got {type(typed).__name__}; write "

@@ -118,6 +118,8 @@ def test_a_missing_study_or_run_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     with pytest.raises(fulcrum.FulcrumError, match="got mine; begin one with"):
         fulcrum.open_study("mine")
+    with pytest.raises(fulcrum.FulcrumError, match="a study must be named, got an empty text"):
+        fulcrum.open_study("")
     with pytest.raises(fulcrum.FulcrumError, match="got 'nope'"):
         fulcrum.open_run("nope")
     with pytest.raises(fulcrum.FulcrumError, match="must be named by its id, got None"):

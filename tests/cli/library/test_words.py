@@ -103,6 +103,13 @@ def test_a_space_that_is_no_mapping_of_names_is_refused(space: Any) -> None:
         words.format_space(space)
 
 
+def test_a_function_in_the_place_of_words_is_told_how_it_is_named() -> None:
+    with pytest.raises(
+        BadSetting, match=r"got a function; write trial=function trial\.call=.*test_words:train"
+    ):
+        words.read_words(train)  # type: ignore[arg-type]
+
+
 def train() -> None:
     """Stand for a function of a user's."""
 
