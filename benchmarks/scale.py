@@ -5,7 +5,8 @@ are simulated: a trial is the recorded curve (`--table`) nearest to its settings
 median row takes `--trial-seconds`. There is one clock: it counts the CPU-seconds of the driver's process, so
 that neighbours on a shared machine are not measured with it, and where the driver would wait, it jumps to the
 next event. So what the driver takes for one trial is time in which other slots stand idle, as it would be,
-and nothing is slept through. Each number of slots gets `--seconds` of the driver's CPU.
+and nothing is slept through. Each number of slots gets `--seconds` of the driver's CPU; then no trial begins,
+and what those that run still cost is not counted: a driver that is busy handles many together, that one few.
 
 Told are the driver's CPU-seconds a trial, the wall seconds beside it (with waits for the disk and for
 neighbours), the trials a second that it can feed, how many slots of such trials these are, the idle share of
@@ -69,6 +70,15 @@ class Ended:
     points: tuple[tuple[float, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What `trials` have cost: CPU-seconds of the driver (`busy`), which took `wall` seconds."""
+
+    trials: float
+    busy: float
+    wall: float
+
+
 @dataclass
 class SimulatedPool:
     """Slots whose trials are rows of a table; `stretch`: simulated seconds by recorded ones."""
@@ -85,6 +95,7 @@ class SimulatedPool:
     in_use: int = 0
     begun: int = 0
     ended: list[Ended] = field(default_factory=list)
+    cost: "Cost | None" = None
 
     @property
     def now(self) -> float:
@@ -94,6 +105,13 @@ class SimulatedPool:
     def busy(self) -> float:
         """CPU-seconds of the driver since it first asked for a free slot."""
         return time.process_time() - self.started if self.started is not None else 0.0
+
+    def take_stock(self) -> "Cost":
+        """Note, once, what the driver has done so far; a trial that runs is half of one."""
+        if self.cost is None:
+            wall = time.perf_counter() - self.wall_started
+            self.cost = Cost((self.begun + len(self.ended)) / 2, self.busy, wall)
+        return self.cost
 
     def count_free(self) -> int:
         if self.started is None:
@@ -176,19 +194,18 @@ def describe(settings: Settings) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What one number of slots came to; `busy`: CPU-seconds of the driver, which took `wall` seconds."""
+    """What one number of slots came to; `cost`: of the driver, as long as it began trials."""
 
     slots: int
     begun: int
-    busy: float
-    wall: float
+    cost: Cost
     simulated: float
     idle_seconds: float
     ended: tuple[Ended, ...]
 
     @property
     def seconds_a_trial(self) -> float:
-        return self.busy / self.begun
+        return self.cost.busy / self.cost.trials
 
     @property
     def is_filled(self) -> bool:
@@ -241,26 +258,28 @@ def measure(table: Table, slots: int, stretch: float, seconds: float, trials: in
         return made[-1], DEVICE
 
     def explain_end(_: Sweep) -> str:
-        return "the slots have been busy for long enough" if made[0].busy > seconds else ""
+        if made[0].busy <= seconds:
+            return ""
+        made[0].take_stock()
+        return "the slots have been busy for long enough"
 
-    ends = list[tuple[float, float]]()
+    ends = list[float]()
 
     words = [*WORDS, f"train.epochs={table.epochs}", f"search.study={slots}-slots", f"search.trials={trials}"]
     with (
         patch.object(sweep_command, "open_pool", open_pool),
         patch.object(sweep_command, "check_network", lambda *_: None),
-        patch.object(StudyObserver, "finish", lambda *_: ends.append((made[0].busy, time.perf_counter()))),
+        patch.object(StudyObserver, "finish", lambda *_: ends.append(made[0].now)),
         patch.object(Sweep, "explain_end", explain_end),
         redirect_stdout(io.StringIO()),
     ):
         sweep_command.run(words)
-    (pool,), ((busy, ended_at),) = made, ends
+    (pool,), (simulated,) = made, ends
     return Scale(
         slots=slots,
         begun=pool.begun,
-        busy=busy,
-        wall=ended_at - pool.wall_started,
-        simulated=busy + pool.skipped,
+        cost=pool.take_stock(),
+        simulated=simulated,
         idle_seconds=pool.idle,
         ended=tuple(pool.ended),
     )
@@ -280,7 +299,7 @@ def tabulate(found: Sequence[Scale], table: Table, stretch: float) -> list[list[
                 f"{scale.begun:,}",
                 f"{scale.trial_seconds:.2f}",
                 f"{scale.seconds_a_trial:.4f}",
-                f"{scale.wall / scale.begun:.3f}",
+                f"{scale.cost.wall / scale.cost.trials:.3f}",
                 f"{rate:.2f}",
                 f"{rate * scale.trial_seconds:,.0f}",
                 idle,

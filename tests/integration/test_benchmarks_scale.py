@@ -21,8 +21,9 @@ def test_slots_work_by_one_clock_that_is_never_slept_through(
     assert found.is_filled
     assert [trial.second for trial in found.ended] == sorted(trial.second for trial in found.ended)
     worked = sum(trial.paid for trial in found.ended)
-    assert worked / 3 < found.simulated < worked + found.busy + 1.0
-    assert found.simulated > 10 * found.busy
+    assert worked / 3 < found.simulated < worked + found.cost.busy + 1.0
+    assert found.simulated > 10 * found.cost.busy
+    assert found.cost.trials == 9
     assert found.trial_seconds == pytest.approx(worked / 9)
     assert found.idle_share < 0.5
     areas = [found.area_at(paid, TABLE, stretch) for paid in (0.0, worked / 2, worked)]
@@ -35,8 +36,7 @@ def test_a_driver_that_cannot_fill_its_slots_leaves_the_rest_idle() -> None:
     slow = scale.Scale(
         slots=1000,
         begun=100,
-        busy=50.0,
-        wall=60.0,
+        cost=scale.Cost(trials=100, busy=50.0, wall=60.0),
         simulated=60.0,
         idle_seconds=0.0,
         ended=(scale.Ended(5.0, 5.0, ()),),
