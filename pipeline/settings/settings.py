@@ -1,6 +1,6 @@
 """All settings of one command: a field for each group of conf/ and each single key of conf/config.yaml."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 
@@ -204,9 +204,16 @@ def read_value(section: object, key: str) -> object:
     return value.value if isinstance(value, Enum) else value
 
 
-def flatten(section: object, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the dotted keys and plain values of a settings tree, depth first, in field order."""
+def flatten(
+    section: object, prefix: str = "", among: Collection[str] | None = None
+) -> Iterator[tuple[str, object]]:
+    """Yield the dotted keys and plain values of a settings tree, depth first, in field order.
+
+    `among`: the fields of `section` itself that are wanted; None: all.
+    """
     for field in fields(section):  # type: ignore[arg-type]
+        if among is not None and field.name not in among:
+            continue
         key, value = f"{prefix}{field.name}", getattr(section, field.name)
         if is_dataclass(value):
             yield from flatten(value, f"{key}.")

@@ -53,7 +53,8 @@ def make_params(command_line: CommandLine) -> dict[str, object]:
 def _select_params(command_line: CommandLine, groups: Collection[str]) -> dict[str, object]:
     """Select of all settings those of the groups that say something, and those that were typed."""
     typed = {*command_line.overrides.keys}
-    flat = {**command_line.choices, **dict(flatten(command_line.settings))}
+    wanted = {*groups, *map(group_of, typed)}
+    flat = {**command_line.choices, **dict(flatten(command_line.settings, among=wanted))}
     return {
         key: value
         for key, value in flat.items()

@@ -18,7 +18,7 @@ from pipeline.files import write_content
 from pipeline.hardware.device import ClaimedDevice, claim_device, claim_plain_device
 from pipeline.measures import Epoch, Point
 from pipeline.search.workers.cluster.connection import connect
-from pipeline.search.workers.cluster.slot import Begun, NodeUnfit, SentData, StateFile
+from pipeline.search.workers.cluster.slot import Begun, Epochs, NodeUnfit, SentData, StateFile
 from pipeline.search.workers.cluster.slots import NEWS, RunningSlot, Slots
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, Event, Stoppage, WorkerLost, explain_late, make_cut_outcome
@@ -187,12 +187,14 @@ class RayPool:
             self._slots.refuse(slot, event.reason)
             yield job, Stoppage(f"its node {event.reason}", task.paid_seconds, is_innocent=True)
             return
-        if isinstance(event, Progress):
-            task.paid_seconds = event.paid_seconds
-            task.epochs.append(event.epoch)
+        if isinstance(event, Progress | Epochs):
+            epochs = event.progress if isinstance(event, Epochs) else (event,)
+            task.paid_seconds = epochs[-1].paid_seconds
+            task.epochs += [progress.epoch for progress in epochs]
             self._send_frontier(slot)
-        else:
-            slot.task = None
+            yield from ((job, progress) for progress in epochs)
+            return
+        slot.task = None
         yield job, event
 
     def _send_frontier(self, slot: RunningSlot) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline import __version__
 from pipeline.errors import BadInput, FulcrumError, read_reason
@@ -27,9 +27,13 @@ if TYPE_CHECKING:
     from pipeline.search.workers.job import Job, Progress, TrialOutcome
     from pipeline.search.workers.pool import End
 
+T = TypeVar("T")
+
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 SENDING_SHARE = 0.03
 """Of the time of a trial, what the sending of its states may take; its last state is always sent."""
+TOGETHER_SECONDS = 0.2
+"""Epochs that end within this time after a message are sent together: a driver may hear a thousand slots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,13 @@ class StateFile:
 
     name: str
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Epochs:
+    """Epochs that ended soon after each other, in one message."""
+
+    progress: "tuple[Progress, ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +161,8 @@ class Slot:
 
     def run(
         self, job: "Job", data: SentData | None, states: Sequence[StateFile]
-    ) -> "Iterator[Begun | Progress | StateFile | NodeUnfit | End]":
-        """Yield what `run_job` yields, and each state before the event that it belongs to."""
+    ) -> "Iterator[Begun | Progress | Epochs | StateFile | NodeUnfit | End]":
+        """Yield what `run_job` yields, short epochs together, and each state before what it belongs to."""
         yield Begun()
         from pipeline.search.workers.job import TrialOutcome
         from pipeline.search.workers.job_kinds import run_job
@@ -167,7 +178,7 @@ class Slot:
             yield NodeUnfit(f"cannot take the data ({error})")
             return
         events = run_job(replace(job, checkpoint=outbox.path), lambda: self._frontier)
-        for event in catch_crash(catch_unfit(events)):
+        for event in gather_epochs(catch_crash(catch_unfit(events))):
             yield from outbox.list_new(is_last=isinstance(event, TrialOutcome))
             yield event
 
@@ -206,6 +217,25 @@ def catch_unfit(
         if error.errno not in DISK_ERRORS:
             raise
         yield NodeUnfit(f"cannot write ({read_reason(error)}); make room on its disk")
+
+
+def gather_epochs(
+    events: "Iterator[T]", clock: Callable[[], float] = time.monotonic
+) -> "Iterator[T | Progress | Epochs]":
+    """Yield the events in their order; epochs that follow a message of epochs within a moment together."""
+    from pipeline.search.workers.job import Progress
+
+    waiting, send_at = list[Progress](), clock()
+    for event in events:
+        if isinstance(event, Progress):
+            waiting.append(event)
+            if clock() < send_at:
+                continue
+        if waiting:
+            yield waiting[0] if len(waiting) == 1 else Epochs(tuple(waiting))
+            waiting, send_at = [], clock() + TOGETHER_SECONDS
+        if not isinstance(event, Progress):
+            yield event
 
 
 def _put_states_here(argument: Any, states: Sequence[StateFile]) -> Any:

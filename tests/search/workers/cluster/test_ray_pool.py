@@ -11,7 +11,7 @@ from pipeline.cli.compose import compose
 from pipeline.errors import BadInput, FulcrumError
 from pipeline.search.workers.cluster import ray_pool, slots
 from pipeline.search.workers.cluster.ray_pool import RayPool
-from pipeline.search.workers.cluster.slot import Begun, NodeUnfit, StateFile
+from pipeline.search.workers.cluster.slot import Begun, Epochs, NodeUnfit, StateFile
 from pipeline.search.workers.cluster.slots import Slots, count_places, resolve_device
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, WorkerLost
@@ -28,8 +28,10 @@ def train(job: Job, node: Node) -> Iterator[Any]:
     """Train as the pool of other tests does, on any node."""
     del node
     yield Begun()
-    for epoch in curve_of(job).epochs:
-        yield Progress(epoch, epoch.device_seconds)
+    first, *others = (Progress(epoch, epoch.device_seconds) for epoch in curve_of(job).epochs)
+    yield first
+    if others:
+        yield Epochs(tuple(others))
     yield complete(job)
 
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +15,18 @@ from pipeline.cli.compose import compose
 from pipeline.data.prepared import read_entry_files
 from pipeline.data.preprocess import describe_data_settings
 from pipeline.errors import BadModel
+from pipeline.measures import Epoch
 from pipeline.search.workers import job_kinds
 from pipeline.search.workers.cluster import slot as slots
-from pipeline.search.workers.cluster.slot import NodeUnfit, Outbox, SentData, Slot, StateFile
+from pipeline.search.workers.cluster.slot import (
+    Epochs,
+    NodeUnfit,
+    Outbox,
+    SentData,
+    Slot,
+    StateFile,
+    gather_epochs,
+)
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash
 from pipeline.settings.settings import Settings
@@ -76,14 +85,45 @@ def test_a_job_trains_on_the_data_and_from_the_state_that_were_sent(
     assert outcome.status == "complete"
     *_, state = [event for event in events if isinstance(event, StateFile)]
     assert state.name.startswith("ab12-")
-    assert [event.epoch.number for event in events if isinstance(event, Progress)] == [1, 2]
+    assert list_epochs(events) == [1, 2]
     assert not (tmp_path / "driver" / "states").exists()
 
     longer = replace(job, settings=replace(settings, train=replace(settings.train, epochs=3)))
     *events, outcome = list(slot.run(longer, data, [state]))
-    assert [event.epoch.number for event in events if isinstance(event, Progress)] == [3]
+    assert list_epochs(events) == [3]
     assert len(outcome.curve.epochs) == 3  # type: ignore[union-attr]
     assert outcome.paid_seconds < outcome.curve.last.device_seconds  # type: ignore[union-attr]
+
+
+def list_epochs(events: Iterable[object]) -> list[int]:
+    """Return the numbers of the epochs that were sent, alone or together."""
+    messages = [event for event in events if isinstance(event, Progress | Epochs)]
+    sent = (each.progress if isinstance(each, Epochs) else (each,) for each in messages)
+    return [progress.epoch.number for together in sent for progress in together]
+
+
+def test_short_epochs_are_sent_together_and_long_ones_at_once() -> None:
+    now = 0.0
+
+    def train(seconds: float, count: int) -> Iterator[Progress | TrialOutcome]:
+        nonlocal now
+        for number in range(1, count + 1):
+            now += seconds
+            state = Epoch(
+                number=number,
+                device_seconds=number * seconds,
+                train_loss=1.0,
+                validation_loss=1.0,
+                validation_accuracy=0.5,
+            )
+            yield Progress(state, number * seconds)
+        yield TrialOutcome(status="complete")
+
+    for seconds, messages in ((1.0, 8), (0.11, 5), (0.001, 2)):
+        *told, outcome = list(gather_epochs(train(seconds, 8), lambda: now))
+        assert list_epochs(told) == list(range(1, 9))
+        assert len(told) == messages
+        assert isinstance(outcome, TrialOutcome)
 
 
 def test_data_that_are_too_large_to_be_sent_must_be_on_the_node(
