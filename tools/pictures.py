@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
-from wsgiref.simple_server import make_server
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from PIL import Image
 from selenium import webdriver
@@ -35,13 +35,26 @@ from tools.recording import CHECKOUT, prepare
 DOCS = CHECKOUT / "docs"
 SWEEP = ("sweep", "search.study=digits")
 RUN = ("run", "data=digits")
-COLOURS = 128
+COLOURS = 256
+CLOSE_ASSISTANT = """
+try {
+  for (const key of Object.keys(localStorage))
+    if (key.includes("assistant.panelOpen")) localStorage[key] = "false";
+} catch { }  // the page of a study has no storage
+"""
 SECONDS = 240
 """A page may take so long to come up."""
 SETTLED = 4.0
 """Seconds that charts move after a page has come up."""
 DESK, PHONE = (1300, 1340), (390, 844)
 WIDE = (1500, 1000)
+
+
+class SilentHandler(WSGIRequestHandler):
+    """Answers, and prints nothing of it."""
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,8 @@ def show(folder: Path) -> Iterator[Scene]:
     )
     import optuna_dashboard
 
-    dashboard = make_server("127.0.0.1", 0, optuna_dashboard.wsgi(f"sqlite:///{folder / 'studies.db'}"))
+    optuna_app = optuna_dashboard.wsgi(f"sqlite:///{folder / 'studies.db'}")
+    dashboard = make_server("127.0.0.1", 0, optuna_app, handler_class=SilentHandler)
     threading.Thread(target=dashboard.serve_forever, daemon=True).start()
     try:
         _wait(address)
@@ -162,8 +176,13 @@ def take(browser: webdriver.Chrome, picture: Picture, scene: Scene) -> Image.Ima
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": picture.size == PHONE},
     )
-    browser.get("about:blank")  # a change of the part behind # alone would not load the page
-    browser.get(picture.find_address(scene))
+    for _ in range(
+        2
+    ):  # MLflow opens its assistant when a browser comes for the first time: it is closed again
+        browser.get("about:blank")  # a change of the part behind # alone would not load the page
+        browser.get(picture.find_address(scene))
+        time.sleep(1)
+        browser.execute_script(CLOSE_ASSISTANT)
     WebDriverWait(browser, SECONDS).until(
         lambda seen: seen.find_elements(By.CSS_SELECTOR, picture.element), f"no {picture.element}"
     )
@@ -187,7 +206,9 @@ def main(words: Sequence[str]) -> int:
             for name in told.names or PICTURES:
                 path = told.folder / f"{name}.png"
                 image = take(browser, PICTURES[name], scene)
-                image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+                image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+                    path, optimize=True
+                )
                 print(f"{path}: {path.stat().st_size / 1000:.0f} kB", flush=True)
     return 0
 

@@ -86,9 +86,9 @@ def _list_studies(client: "MlflowClient", ui: Ui) -> list[str]:
     newest = client.search_runs(
         experiments, condition, max_results=STUDIES, order_by=["attributes.start_time DESC"]
     )
-    start = f"{build_link(ui)}/#/experiments"
+    routes = [addresses.make_run_route(run.info.experiment_id, run.info.run_id) for run in newest]
     return [
-        f"  {run.info.run_name}: {start}/{run.info.experiment_id}/runs/{run.info.run_id}" for run in newest
+        f"  {run.info.run_name}: {build_link(ui)}/{route}" for run, route in zip(newest, routes, strict=True)
     ]
 
 

@@ -21,6 +21,7 @@ from pipeline.reports import study_charts, study_pair_charts
 from pipeline.reports.study_markdown import describe_point, format_accuracies, format_further, format_seconds
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
+from pipeline.settings.addresses import AS_EXPERIMENT
 from pipeline.settings.command_line import EPOCHS
 
 ASSETS = Path(__file__).with_name("assets")
@@ -102,6 +103,7 @@ def make_page_data(
         "measure": measure.label,
         "spent": _describe_spent(results, overlay),
         "runs": runs,
+        "suffix": AS_EXPERIMENT,
         "feed": FEED if is_live else "",
         "written": time.strftime("%H:%M:%S"),
         "config": study_charts.CONFIG,

@@ -43,6 +43,15 @@ UPGRADES = {
 NEWER = "it is of a newer version of MLflow than the one here; install that one, or name another database"
 
 
+AS_EXPERIMENT = "?workflowType=machine_learning"
+"""Ends the address of a page of MLflow: without it, a new browser shows the menus for prompts and agents."""
+
+
+def make_run_route(experiment_id: str, run_id: str) -> str:
+    """Return the address of a run's page, from the `#` on."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}{AS_EXPERIMENT}"
+
+
 def read_uri() -> str:
     """Return MLFLOW_TRACKING_URI, else the address of the database in `get_own_folder`."""
     address = os.environ.get(TRACKING_URI) or make_sqlite_address(get_own_folder() / "mlflow.db")

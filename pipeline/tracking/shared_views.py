@@ -23,6 +23,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline.formatting import escape_markdown
+from pipeline.settings.addresses import make_run_route
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
 MILLISECONDS, MICROSECONDS = ("ms", 1e3), ("us", 1e6)
@@ -99,7 +100,7 @@ def plant_views(
     the link is that of the run.
     """
     runs = f"#/experiments/{experiment_id}/runs"
-    run = f"{runs}/{run_id}"
+    run = make_run_route(experiment_id, run_id)
     keys = [_make_id(subject, page.name) for page in pages]
     link = f"{runs}?viewStateShareKey={keys[0]}&compareRunsMode=CHART&workflowType=machine_learning"
     try:

@@ -58,7 +58,10 @@ def test_it_names_the_pages_of_the_newest_studies(
     first, pages, second, *_ = capsys.readouterr().out.splitlines()
     assert first == f"MLflow UI: http://127.0.0.1:{port}   (Ctrl-C ends it)"
     assert pages == f"Pages of studies: http://127.0.0.1:{port}/studies"
-    assert second == f"  digits-1: http://127.0.0.1:{port}/#/experiments/{experiment}/runs/{run_id}"
+    assert (
+        second
+        == f"  digits-1: http://127.0.0.1:{port}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
+    )
     (words,) = started
     assert words[words.index("--port") + 1] == str(port)
     assert words[2] == "pipeline.tracking.pages.server"

@@ -138,7 +138,9 @@ def test_where_artifacts_lie_on_a_server_the_page_alone_is_sent(
         clock.now += seconds
         page.update(RESULTS)
     assert sent == [{"frontier.html"}, {"frontier.html"}]
-    assert page.link == "http://far/#/experiments/1/runs/r/artifacts/frontier.html"
+    assert (
+        page.link == "http://far/#/experiments/1/runs/r/artifacts/frontier.html?workflowType=machine_learning"
+    )
     assert page.path is None
 
 

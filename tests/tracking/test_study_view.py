@@ -292,7 +292,10 @@ def test_where_mlflow_refuses_the_link_is_the_run(
         raise MlflowException("read only")
 
     monkeypatch.setattr(client, "set_experiment_tag", refuse)
-    assert plant(client, STUDY, "7") == "http://127.0.0.1:5000/#/experiments/7/runs/RUN"
+    assert (
+        plant(client, STUDY, "7")
+        == "http://127.0.0.1:5000/#/experiments/7/runs/RUN?workflowType=machine_learning"
+    )
 
 
 # ---- in a browser -------------------------------------------------------------------------------------

@@ -49,6 +49,9 @@ def _scale_error(error: float, highest: float, lowest: float) -> float:
     return 1.0 if top == bottom else (top - value) / (top - bottom)
 
 
+KNEE = "[bold yellow]knee[/] "
+
+
 class FrontierTable:
     """A table of the frontier, as wide as the terminal: costs, accuracies and settings of each point.
 
@@ -80,8 +83,8 @@ class FrontierTable:
                 yield from self._interleave(console.render_lines(table, options, pad=False))
                 return
         for row, settings in zip(self._rows, self._settings, strict=True):
-            words = ", ".join(f"{name} {text.strip()}" for name, text in row.items())
-            yield Text.from_markup(words)
+            words = ", ".join(f"{name} {text.removeprefix(KNEE).strip()}" for name, text in row.items())
+            yield Text.from_markup((KNEE if row["cost"].startswith(KNEE) else "") + words)
             yield Padding(Text.from_markup(settings), (0, 0, 0, INDENT), expand=False)
 
     def _build(self, left_out: Sequence[str], settings: Sequence[str] = ()) -> Table:
@@ -113,7 +116,7 @@ def _list_cells(member: FrontierPoint, is_knee: bool, members: Sequence[Frontier
     """Return the numbers of a point by the heading of their column, with the styles of rich."""
     estimate = member.estimate
     cost = f"{format_duration(estimate.device_seconds):>7}{estimate.seconds_spread.format()}"
-    cells = {"cost": ("[bold yellow]knee[/] " if is_knee else "") + cost}
+    cells = {"cost": (KNEE if is_knee else "") + cost}
     cells |= dict(zip((kind.label for kind in member.kinds), format_further(member), strict=True))
     if any(row.confirmation for row in members):
         cells |= dict(zip(("all seeds", *SUMMED_UP, "test"), format_accuracies(member), strict=True))

@@ -34,7 +34,7 @@ def list_page(record: "RunRecorder") -> tuple[Rows, str]:
     ui = compose([]).settings.ui
     address = addresses.read_uri()
     base = mask(address) if address.startswith("http") else build_link(ui)
-    page = f"{base}/#/experiments/{record.experiment_id}/runs/{record.run_id}"
+    page = f"{base}/{addresses.make_run_route(record.experiment_id, record.run_id)}"
     shown = [] if address.startswith("http") else [("see it", f"{format_ui_command()}[dim], then[/]")]
     return [("run", record.run_id), *shown], page
 

@@ -9,8 +9,11 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose_ours
+from pipeline.cli.console import Console
 from pipeline.cli.explain.advice import advise_in_sweep
 from pipeline.cli.loops.words import find_kind
 from pipeline.cli.stages.recording import tell_quality
@@ -91,7 +94,9 @@ def _settle_energy(
 
 def _print_plan(plan: plans.SweepPlan, address: str) -> None:
     expected = expectation.find_expectation(address, plan, study=plan.command_line.settings.search.study)
-    print("\n".join([*plan.describe_search(), *expected]))
+    console = Console()
+    for line in (*plan.describe_search(), *expected):
+        console.print(escape(line), soft_wrap=not console.is_terminal)
 
 
 def _describe_data(settings: Settings, prepared: "Prepared") -> Subject:

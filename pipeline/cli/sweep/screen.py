@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
+from rich.padding import Padding
 from rich.text import Text
 
 from pipeline import output
@@ -74,7 +75,10 @@ class Screen:
             return
         self._console.print(f"[bold]study {escape(self._study)}[/]", soft_wrap=True)
         for line in lines:
-            self._console.print(f"  {escape(line)}", soft_wrap=True)
+            if self._console.is_terminal:  # between words, under each other
+                self._console.print(Padding(escape(line), (0, 0, 0, 2)))
+            else:
+                self._console.print(f"  {escape(line)}", soft_wrap=True)
         self._console.print(f"  watch it: {escape(run)}", soft_wrap=True)
         self._console.print(f"  its page: {escape(page)}", soft_wrap=True)
 

@@ -17,6 +17,7 @@ from pipeline.cli.ui import find_base_address
 from pipeline.data.quality.report import describe_quality
 from pipeline.errors import BadInput, FulcrumError
 from pipeline.files import expand_home, remove_abandoned_drafts
+from pipeline.settings.addresses import AS_EXPERIMENT
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.settings import Settings
 
@@ -95,7 +96,9 @@ def search_study(
         page = LivePage(client, recorder.run_id, runs)
         if page.path:
             store.write_attr(PAGE_FILE, str(page.path))
-        screen.show_plan([*plan.describe_search(), *expected], f"{runs}{recorder.run_id}", page.link)
+        screen.show_plan(
+            [*plan.describe_search(), *expected], f"{runs}{recorder.run_id}{AS_EXPERIMENT}", page.link
+        )
         observer = StudyObserver(recorder, screen, store, device.name, page)
         sweep = Sweep(spec, plan.epochs, store, pool, observer)
         stopped.follow(sweep, observer)

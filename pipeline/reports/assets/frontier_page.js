@@ -71,7 +71,7 @@ function writeChosen(point) {
   if (study.runs && point.run) {
     panel.append(" ");
     const link = make("a", "its run in MLflow", panel);
-    link.href = study.runs + encodeURIComponent(point.run);
+    link.href = study.runs + encodeURIComponent(point.run) + study.suffix;
   }
 }
 

@@ -16,6 +16,7 @@ from pipeline.errors import read_first_line
 from pipeline.files import remove_abandoned_drafts
 from pipeline.reports import study_html
 from pipeline.search.results import Results
+from pipeline.settings.addresses import AS_EXPERIMENT
 from pipeline.tracking import mlflow_runs
 from pipeline.tracking.pages.study_routes import STUDIES
 
@@ -54,7 +55,7 @@ class LivePage:
         server, _, place = self._runs.partition("/#/")
         if self._folder:
             return f"{server}{STUDIES}/{self._run_id}"
-        return f"{server}/#/{place}{self._run_id}/artifacts/{study_html.PAGE}"
+        return f"{server}/#/{place}{self._run_id}/artifacts/{study_html.PAGE}{AS_EXPERIMENT}"
 
     def update(self, results: Results, is_forced: bool = False) -> None:
         """Write what the study has come to, unless that was done a moment ago and nobody forces it."""

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from pipeline.reports.study_html import FEED, PAGE
+from pipeline.settings.addresses import make_run_route
 from pipeline.tracking import mlflow_runs, mlflow_store
 
 STUDIES = "/studies"
@@ -53,7 +54,7 @@ def _render_row(run: Run, experiment: str) -> str:
     has_page = (page := _find_file(run, PAGE)) is not None and page.exists()
     first = f'<a href="{STUDIES}/{run_id}">{name}</a>' if has_page else name
     begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.info.start_time / 1000))
-    link = f"/#/experiments/{run.info.experiment_id}/runs/{run_id}"
+    link = "/" + make_run_route(run.info.experiment_id, run_id)
     return (
         f"<tr><td>{first}</td><td>{begun}</td><td>{run.info.status.lower()}</td>"
         f'<td><a href="{link}">in MLflow, experiment {escape(experiment)}</a></td></tr>'
