@@ -36,12 +36,7 @@ DOCS = CHECKOUT / "docs"
 SWEEP = ("sweep", "search.study=digits")
 RUN = ("run", "data=digits")
 COLOURS = 256
-CLOSE_ASSISTANT = """
-try {
-  for (const key of Object.keys(localStorage))
-    if (key.includes("assistant.panelOpen")) localStorage[key] = "false";
-} catch { }  // the page of a study has no storage
-"""
+KEEP_ASSISTANT_CLOSED = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
 SECONDS = 240
 """A page may take so long to come up."""
 SETTLED = 4.0
@@ -176,13 +171,8 @@ def take(browser: webdriver.Chrome, picture: Picture, scene: Scene) -> Image.Ima
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": picture.size == PHONE},
     )
-    for _ in range(
-        2
-    ):  # MLflow opens its assistant when a browser comes for the first time: it is closed again
-        browser.get("about:blank")  # a change of the part behind # alone would not load the page
-        browser.get(picture.find_address(scene))
-        time.sleep(1)
-        browser.execute_script(CLOSE_ASSISTANT)
+    browser.get("about:blank")  # a change of the part behind # alone would not load the page
+    browser.get(picture.find_address(scene))
     WebDriverWait(browser, SECONDS).until(
         lambda seen: seen.find_elements(By.CSS_SELECTOR, picture.element), f"no {picture.element}"
     )
@@ -203,6 +193,8 @@ def main(words: Sequence[str]) -> int:
         clone = Path(temporary) / "fulcrum"
         prepare(clone)
         with show(clone) as scene, open_browser(Path(temporary) / "profile") as browser:
+            browser.get(f"{scene.address}/#/experiments")
+            browser.execute_script(KEEP_ASSISTANT_CLOSED)
             for name in told.names or PICTURES:
                 path = told.folder / f"{name}.png"
                 image = take(browser, PICTURES[name], scene)

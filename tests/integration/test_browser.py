@@ -38,8 +38,16 @@ def test_the_run_page_shows_what_was_measured(fulcrum: Run, ui: str, browser: we
     client = mlflow_store.open_store()
     experiment = client.get_experiment_by_name("fulcrum").experiment_id
     run = client.search_runs([experiment], order_by=["attributes.start_time DESC"], max_results=1)[0]
-    browser.get(f"{ui}/#/experiments/{experiment}/runs/{run.info.run_id}")
-    shows(browser, "seen in a browser", "cpu_seconds", "evaluate/test_accuracy", "optimizer.learning_rate")
+    browser.get(f"{ui}/{addresses.make_run_route(experiment, run.info.run_id)}")
+    shows(
+        browser,
+        "Model registry",
+        "seen in a browser",
+        "cpu_seconds",
+        "evaluate/test_accuracy",
+        "optimizer.learning_rate",
+    )
+    assert "Judges" not in browser.find_element(By.TAG_NAME, "body").text, "a menu for prompts and agents"
     if folder := os.environ.get("FULCRUM_SCREENSHOTS"):
         browser.save_screenshot(str(Path(folder) / "run.png"))
     browser.get(

@@ -22,6 +22,11 @@ def lines(members: Sequence[FrontierPoint], wide: int) -> list[str]:
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
+def test_a_knee_in_words_is_named_before_its_cost() -> None:
+    first = lines(STUDY.frontier, 30)[0]
+    assert first.startswith("knee cost ")
+
+
 # ---- sparkline --------------------------------------------------------------------------------
 
 

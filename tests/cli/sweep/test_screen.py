@@ -68,6 +68,17 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Console:
     return console
 
 
+def test_a_plan_breaks_between_its_words(terminal: Console) -> None:
+    words = [f"model.hidden=tag(log,int(interval({number},256)))" for number in range(9)]
+    with terminal.capture() as captured:
+        Screen("digits-1", 6, 60.0, "cpu").show_plan(
+            [" ".join(words)], "http://here/#/runs/1", "http://here/"
+        )
+    shown = captured.get().splitlines()[1:-2]
+    assert [line[:2] for line in shown] == ["  "] * 5
+    assert " ".join(shown).split() == words
+
+
 def test_the_panel_of_a_terminal(terminal: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
