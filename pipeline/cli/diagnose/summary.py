@@ -104,7 +104,7 @@ class DiagnosisPrinter:
         """Print the result in a panel, the link to its view, and the whole command line to be copied."""
         table = Table.grid(padding=(0, 2))
         table.add_column(style="cyan", no_wrap=True)
-        table.add_column()
+        table.add_column(overflow="fold")
         rows, _ = list_page(self._record)
         for name, value in [*self._rows(), *rows]:
             table.add_row(name, value)

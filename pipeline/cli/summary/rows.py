@@ -46,7 +46,7 @@ def show_rows(record: "RunRecorder", rows: Rows) -> None:
     more, page = list_page(record)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="cyan", no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in [*rows, *more]:
         table.add_row(name, value)
     console = Console()
