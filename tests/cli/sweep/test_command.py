@@ -177,10 +177,12 @@ def test_it_says_what_it_does_and_nothing_else(swept: Swept) -> None:
     lines = swept.out.splitlines()[6:]
     assert first == "study smoke"
     assert [line.partition(":")[0].strip() for line in plan] == ["search", "until", "then"]
-    assert re.fullmatch(
-        r"  watch it: http://127.0.0.1:5000/#/experiments/\d+/runs/\w{32}\?workflowType=machine_learning", run
+    watched = re.fullmatch(
+        r"  watch it: http://127.0.0.1:5000/#/experiments/\d+/runs/(\w{32})\?workflowType=machine_learning",
+        run,
     )
-    assert page == f"  its page: http://127.0.0.1:5000/studies/{run[-32:]}"
+    assert watched is not None
+    assert page == f"  its page: http://127.0.0.1:5000/studies/{watched[1]}"
     assert [line.partition(":")[0].split()[1] for line in lines[:4]] == ["0", "1", "2", "3"]
     assert all(line.startswith("trial ") for line in lines[:4])
     members = swept.results.frontier
