@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pipeline import __version__, signals
 from pipeline.cli import help
+from pipeline.cli.lost_server import explain_lost_server
 from pipeline.errors import FulcrumError, StoreUnusable, find_cause
 from pipeline.output import guard_output
 from pipeline.secrets import mask
@@ -71,7 +72,7 @@ def _run_command(words: Sequence[str]) -> int:
 
 def explain_error(error: BaseException) -> FulcrumError | None:
     """Return what a library or the disk says in words of ours; None where that is something else."""
-    return find_cause(error, StoreUnusable) or _explain_disk(error)
+    return find_cause(error, StoreUnusable) or _explain_disk(error) or explain_lost_server(error)
 
 
 def _explain_disk(error: BaseException) -> FulcrumError | None:

@@ -20,7 +20,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from pipeline.errors import RecordDeleted
+from pipeline.errors import RecordDeleted, find_cause
 from pipeline.files import make_draft_path, remove_abandoned_drafts
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
@@ -39,7 +39,8 @@ T = TypeVar("T")
 
 ARTIFACTS = "mlartifacts"  # beside the database
 ADOPTED = "MLFLOW_RUN_ID"
-BRIEFLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+BRIEFLY = {RETRIES: "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 """Variables of MLflow: two further tries within some 6 s, and seconds for each; those of a person count."""
 _answered: set[str] = set()
 """Addresses that have answered this process."""
@@ -106,6 +107,27 @@ def _ask_briefly(uri: str) -> Iterator[None]:
         for key in brief:
             del os.environ[key]
     _answered.add(uri)
+
+
+@contextmanager
+def wait_no_more(error: BaseException | None) -> Iterator[None]:
+    """Ask a server once for each thing in the block where it was waited for in vain: `error` says so."""
+    is_lost = find_unanswered(error)
+    before = os.environ.get(RETRIES)
+    if is_lost:
+        os.environ[RETRIES] = "0"
+    try:
+        yield
+    finally:
+        if is_lost:
+            os.environ.pop(RETRIES)
+            os.environ.update({} if before is None else {RETRIES: before})
+
+
+def find_unanswered(error: BaseException | None) -> bool:
+    """Return whether a server of MLflow has not answered."""
+    found = find_cause(error, MlflowException)
+    return found is not None and str(found).startswith("API request to")
 
 
 def _quieten() -> None:

@@ -1,5 +1,6 @@
 """The run of one command: it is opened or adopted, held while the block works, and ends as the block does."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -62,7 +63,8 @@ def record_run(
         raise
     finally:
         if recorder is not None:
-            with signals.hold_back(), mlflow_runs.unless_deleted(client, recorder.run_id):
+            waiting = mlflow_store.wait_no_more(sys.exception())
+            with signals.hold_back(), waiting, mlflow_runs.unless_deleted(client, recorder.run_id):
                 recorder.flush()
                 client.set_terminated(recorder.run_id, status=status_before or status)
 

@@ -4,6 +4,7 @@ Runs of trials: see `trial_recorder`. No pictures are drawn before the end.
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -59,7 +60,7 @@ def record_study(
         raise
     finally:
         if recorder is not None:
-            with signals.hold_back():
+            with signals.hold_back(), mlflow_store.wait_no_more(sys.exception()):
                 recorder.close(status)
 
 

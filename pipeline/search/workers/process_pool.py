@@ -95,7 +95,7 @@ class ProcessPool:
 
     def _get_idle_worker(self) -> WorkerProcess:
         for worker in [worker for worker in self._workers if not worker.task]:
-            if worker.process.is_alive():
+            if worker.process.is_alive() and not worker.is_retiring:
                 return worker
             self._bury(worker)
         return self._start_worker()

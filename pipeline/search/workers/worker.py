@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,12 @@ from pipeline.errors import FulcrumError
 from pipeline.files import own_temporary_folder
 from pipeline.measures import Point
 from pipeline.processes import ProcessOwner
-from pipeline.search.workers.job import Job
+from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.job_kinds import run_job
 from pipeline.search.workers.pool import catch_crash
+from pipeline.search.workers.process_state import CLOCK, ProcessState
+from pipeline.settings.model import Custom
+from pipeline.settings.training import UserLoop
 
 PIPE_LOST = 97
 """Exit code where the pipe to the parent is gone: the job has closed files that are not its own."""
@@ -51,6 +55,11 @@ class Returned:
     value: Any = None
     error: BaseException | None = None
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retiring:
+    """What follows is the last message: a job has changed the process, which ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +118,9 @@ def _become_worker(output: Connection, parent: ProcessOwner) -> None:
     output.close()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     faulthandler.enable()
+    with suppress(AttributeError, OSError, TypeError):  # a job may write into each file that it finds open
+        os.close(resource_tracker._resource_tracker._fd)  # type: ignore[attr-defined]
+        resource_tracker._resource_tracker._fd = None  # type: ignore[attr-defined]
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
     with suppress(AttributeError, OSError):  # not on every system; the fork server ends with its parent
@@ -131,13 +143,34 @@ class _Server:
             self._surroundings.restore()
             match message:
                 case Job():
-                    self._frontier = ()
-                    for event in catch_crash(run_job(message, self._read_frontier)):
-                        self._send(event)
+                    if self._run(message):
+                        return
                 case Call():
-                    self._send(_call(message))
+                    state = ProcessState()
+                    returned = _call(message)
+                    if changes := state.find_changes():
+                        self._send(Retiring())
+                    self._send(returned)
+                    if changes:
+                        return
                 case _:  # a frontier for a job that has ended meanwhile
                     pass
+
+    def _run(self, job: Job) -> bool:
+        """Run a job; return whether it has changed this process, which then runs no other."""
+        self._frontier, state, end = (), ProcessState(), None
+        for event in catch_crash(run_job(job, self._read_frontier)):
+            if isinstance(event, Progress):
+                self._send(event)
+            else:
+                end = event
+        changes = state.find_changes()
+        is_network = isinstance(job.settings.model, Custom) and not isinstance(job.settings.trial, UserLoop)
+        is_changed = bool(changes) or (is_network and state.has_new_threads())
+        if is_changed:
+            self._send(Retiring())
+        self._send(_distrust(end, changes))
+        return is_changed
 
     def _read_frontier(self) -> Sequence[Point]:
         while self._check().poll():
@@ -155,6 +188,14 @@ class _Server:
         if _identify(self._pipe) != self._place:
             os._exit(PIPE_LOST)
         return self._pipe
+
+
+def _distrust(end: object, changes: Sequence[str]) -> object:
+    """Return how a job ended; it has failed where it changed the clocks by which its cost is measured."""
+    clocks = [name for name in changes if name.startswith(f"{CLOCK}.")]
+    if not clocks or not isinstance(end, TrialOutcome) or end.status == "failed":
+        return end
+    return replace(end, status="failed", reason=f"it changed {clocks[0]}, by which its cost is measured")
 
 
 def _identify(pipe: Connection) -> tuple[int, int] | None:

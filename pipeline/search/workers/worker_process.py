@@ -16,6 +16,7 @@ from pipeline.measures import Epoch, Point
 from pipeline.processes import kill_session
 from pipeline.search.workers.job import Job
 from pipeline.search.workers.output_tail import OutputTail
+from pipeline.search.workers.worker import Retiring
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +36,10 @@ class WorkerTask:
 
 @dataclass(slots=True, kw_only=True)
 class WorkerProcess:
-    """A worker process, the pipe to it and what it prints; `end_reason`: why this process ended it."""
+    """A worker process, the pipe to it and what it prints; `end_reason`: why this process ended it.
+
+    `is_retiring`: a job has changed the process, so it ends after that one.
+    """
 
     process: ForkServerProcess
     pipe: Connection
@@ -43,6 +47,7 @@ class WorkerProcess:
     task: WorkerTask | None = None
     sent_frontier: Sequence[Point] = field(default_factory=tuple)
     end_reason: str = ""
+    is_retiring: bool = False
 
     def kill(self, reason: str = "") -> None:
         """End the process and all that it has started."""
@@ -58,7 +63,11 @@ class WorkerProcess:
 def receive_message(worker: WorkerProcess) -> Any:
     """Return what a worker sends; None where it has ended, or sends what cannot be read."""
     try:
-        return worker.pipe.recv()
+        message = worker.pipe.recv()
+        if isinstance(message, Retiring):
+            worker.is_retiring = True
+            message = worker.pipe.recv()
+        return message
     except (EOFError, OSError):
         return None
     except Exception as error:  # a job may have written into the pipe
