@@ -16,7 +16,7 @@ from pipeline.secrets import mask
 HELP = {"-h", "--help", "help"}
 CFG = ("--cfg", "-c")
 """Shows the composed settings of a command, of `run` where none stands before it."""
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR)
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.ENOTDIR)
 """A disk is full or read-only, a folder belongs to somebody else, or a file lies where a folder should."""
 
 

@@ -36,8 +36,6 @@ def _explain_mlflow(error: BaseException) -> StoreUnusable | None:
         return StoreUnusable(f"{server} does not let you do that ({line}); ask who runs it, {AGAIN}")
     if not text.startswith("API request to"):
         return None
-    found = re.search(r"\[Errno -?\d+\] ([\w ]+)", text) or re.search(
-        r"(error code \d+|[\w ]*timed out)", text
-    )
+    found = re.search(r"\[Errno -?\d+\] ([\w ]+)", text) or re.search(r"(error code \d+|timed out)", text)
     reason = f" ({found[1].strip()})" if found else ""
     return StoreUnusable(f"{server} does not answer any more{reason}; start it anew, {AGAIN}")

@@ -11,6 +11,8 @@ import threading
 import time
 from pathlib import Path
 
+import keras
+
 from tests.support import my_models
 
 
@@ -99,6 +101,19 @@ def hangs(shape, classes, settings):
 def moves_away(shape, classes, settings):
     os.chdir("/")
     os.environ["FULCRUM_CACHE"] = "/nowhere"
+    return my_models.build(shape, classes, settings)
+
+
+def changes_the_defaults(shape, classes, settings):
+    """Change what every later network of this process would find."""
+    keras.config.set_floatx("float64")
+    sys.path.clear()
+    sys.setrecursionlimit(2000)
+    return my_models.build(shape, classes, settings)
+
+
+def stops_the_clock(shape, classes, settings):
+    time.perf_counter = lambda: 1.0
     return my_models.build(shape, classes, settings)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing import forkserver
 from pathlib import Path
 
+import keras
 import psutil
 import pytest
 
@@ -245,6 +246,27 @@ def end_of(pool: ProcessPool, words: str) -> End:
     pool.start(job(20, words.replace("model.hidden=4", "")))
     (end,) = ends(heard(pool, ended(1))).values()
     return end
+
+
+@pytest.mark.parametrize(
+    ("build", "status", "reason"),
+    [
+        ("changes_the_defaults", "complete", ""),
+        ("stops_the_clock", "failed", "it changed time.perf_counter, by which its cost is measured"),
+    ],
+)
+def test_a_process_that_a_network_has_changed_takes_no_further_trial(
+    process_pool: ProcessPool, build: str, status: str, reason: str
+) -> None:
+    before = process_pool.call(os.getpid)
+    end = end_of(process_pool, BROKEN + build)
+    assert isinstance(end, TrialOutcome)
+    assert (end.status, end.reason) == (status, reason)
+    assert process_pool.call(os.getpid) != before
+    assert process_pool.call(keras.config.floatx) == "float32"
+    plain = process_pool.call(os.getpid)
+    assert getattr(end_of(process_pool, WORDS), "status", "") == "complete"
+    assert process_pool.call(os.getpid) == plain  # as long as nothing was changed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""What one trial changes in a process is found before the next one begins."""
+
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from pipeline.search.workers.process_state import ProcessState
+
+
+def test_what_has_changed_is_named_until_it_is_put_back() -> None:
+    state = ProcessState()
+    assert state.find_changes() == []
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN), os.umask(0o777), np.seterr(all="raise")
+    logging.disable(50)
+    sys.path.insert(0, "/x")
+    try:
+        found = state.find_changes()
+    finally:
+        sys.path.remove("/x")
+        logging.disable(0)
+        signal.signal(signal.SIGTERM, before[0])
+        os.umask(before[1])
+        np.seterr(**before[2])
+    assert found == ["sys.path", "logging.disable", "the handler of SIGTERM", "the umask", "numpy.seterr"]
+    assert state.find_changes() == []
+
+
+def test_a_patched_function_and_a_lost_module_are_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = ProcessState()
+    monkeypatch.setattr(random, "choices", lambda: 0.5)
+    monkeypatch.setattr(np, "asarray", None)
+    monkeypatch.delitem(sys.modules, "pipeline.errors")
+    monkeypatch.setitem(sys.modules, "a_module_of_mine", random)
+    found = state.find_changes()
+    monkeypatch.undo()
+    assert "numpy.asarray" in found
+    assert found[-1] == "the module pipeline.errors"
+    assert "a_module_of_mine" not in str(found)
+
+
+def test_a_thread_that_goes_on_is_told() -> None:
+    state, goes_on = ProcessState(), threading.Event()
+    assert not state.has_new_threads()
+    thread = threading.Thread(target=goes_on.wait)
+    thread.start()
+    assert state.has_new_threads()
+    goes_on.set()
+    thread.join()
+    assert not state.has_new_threads()
