@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import BadInput, FulcrumError, StoreLocked, find_cause
 from pipeline.processes import HEARTBEAT_SECONDS, LEASE_SECONDS
+from pipeline.search.storage import server_waiting
 from pipeline.search.storage.bulk_reading import BulkReadingStorage
 from pipeline.search.storage.our_studies import explain_foreign
 from pipeline.settings import sqlite_waiting
@@ -84,6 +85,7 @@ def open_storage(url: str, create: bool = True) -> Any:
     `create`: make the tables where they are missing; without it nothing is written.
     """
     sqlite_waiting.install()
+    server_waiting.install()
     check_reachable(url)
     deadline = time.monotonic() + OPEN_SECONDS
     while True:
