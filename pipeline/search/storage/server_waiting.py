@@ -30,7 +30,7 @@ def connect(dialect: Any, arguments: Any, options: dict[str, Any]) -> Any:
     """Return a new connection to a server, as soon as it answers again.
 
     Raises:
-        Exception: what the driver raises: at once where the server has never answered, else after all the time.
+        Exception: of the driver: at once where the server has never answered, else after all the time.
     """
     place, began, is_told = f"{options.get('host')}:{options.get('port')}", time.monotonic(), False
     while True:
