@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from sqlalchemy.exc import OperationalError
 
 from pipeline.cli import explain_error
@@ -26,7 +27,7 @@ GONE = "API request to http://h:5000/api/2.0 failed with exception HTTPConnectio
             "http://ann:***@h:5000 does not answer any more (error code 503); start it anew, then give",
         ),
         (
-            MlflowException("PERMISSION_DENIED: Permission denied.", error_code=7),
+            MlflowException("PERMISSION_DENIED: Permission denied.", error_code=PERMISSION_DENIED),
             "http://ann:***@h:5000 does not let you do that (PERMISSION_DENIED: Permission denied); ask who",
         ),
         (

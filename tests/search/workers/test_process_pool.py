@@ -372,7 +372,7 @@ def test_what_a_trial_has_started_ends_with_its_worker(
     (worker,) = pool._workers
     child = psutil.Process(int((tmp_path / "child").read_text()))
     pool.close()
-    assert worker.process.exitcode == -signal.SIGKILL
+    assert worker.process.exitcode in (0, -signal.SIGKILL)  # for its thread it may have ended by itself
     gone, alive = psutil.wait_procs([child], timeout=60)
     assert (len(gone), alive) == (1, [])
 
