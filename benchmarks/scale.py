@@ -89,6 +89,7 @@ class SimulatedPool:
     started: float | None = None
     wall_started: float = 0.0
     skipped: float = 0.0
+    own: float = 0.0
     idle: float = 0.0
     events_to_come: list[tuple[float, int, Job, Any]] = field(default_factory=list)
     free_since: list[float] = field(default_factory=list)
@@ -103,8 +104,8 @@ class SimulatedPool:
 
     @property
     def busy(self) -> float:
-        """CPU-seconds of the driver since it first asked for a free slot."""
-        return time.process_time() - self.started if self.started is not None else 0.0
+        """CPU-seconds of the driver since it first asked for a free slot, without those of this pool."""
+        return time.process_time() - self.started - self.own if self.started is not None else 0.0
 
     def take_stock(self) -> "Cost":
         """Note, once, what the driver has done so far; a trial that runs is half of one."""
@@ -119,7 +120,7 @@ class SimulatedPool:
         return self.slots - self.in_use
 
     def start(self, job: Job) -> None:
-        now = self.now
+        now, began = self.now, time.process_time()
         if self.free_since:  # a slot that never had a trial is not there yet
             self.idle += now - heapq.heappop(self.free_since)
         self.in_use += 1
@@ -128,6 +129,7 @@ class SimulatedPool:
             heapq.heappush(
                 self.events_to_come, (second, len(self.events_to_come) + self.begun * 1000, job, event)
             )
+        self.own += time.process_time() - began
 
     def _train(self, job: Job, now: float) -> Iterator[tuple[float, Any]]:
         row = self.table.rows[

@@ -92,14 +92,14 @@ def _hide_value(match: re.Match[str]) -> str:
 
 def _read_environment() -> Iterator[str]:
     """Yield the values of the variables that are named like secrets, such as MLFLOW_TRACKING_PASSWORD."""
-    for name in filter(_is_secret, os.environ):
-        if len(value := os.environ.get(name, "")) >= MIN_LETTERS:
+    for name in filter(_is_secret, os.environb):  # which decodes none of the others
+        if len(value := os.fsdecode(os.environb.get(name, b""))) >= MIN_LETTERS:
             yield value
 
 
 @lru_cache(4096)
-def _is_secret(variable: str) -> bool:
-    return _VARIABLES.search(variable.upper()) is not None
+def _is_secret(variable: bytes) -> bool:
+    return _VARIABLES.search(os.fsdecode(variable).upper()) is not None
 
 
 def _find_parts(address: str) -> Iterator[str]:

@@ -127,9 +127,11 @@ class _CandidatesLeft:
             self._find_gains(worth)
             self._is_gaining = bool(worth.max() > 0)
         if not self._is_gaining:
-            forecasts = replace(self._forecasts, deviation=self._deviations.deviation)
-            left = np.isfinite(self._bounds)[:, None]
-            worth = np.where(left, measure_worth(self._forecast, forecasts), 0.0)
+            rows = np.flatnonzero(np.isfinite(self._bounds))
+            deviation = self._deviations.deviation[rows]
+            worth[rows] = measure_worth(
+                self._forecast, replace(self._forecasts.take(rows), deviation=deviation)
+            )
         return worth
 
     def _find_gains(self, worth: Array) -> None:
