@@ -24,18 +24,19 @@ from pathlib import Path
 from urllib.request import urlopen
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from PIL import Image
+from PIL import Image, ImageColor
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from pipeline.reports.palette import BLUE, ORANGE, PALE
 from tools.recording import CHECKOUT, prepare
 
 DOCS = CHECKOUT / "docs"
 SWEEP = ("sweep", "search.study=digits")
 RUN = ("run", "data=digits")
-COLOURS = 256
+COLOURS, RARE = 256, (BLUE, ORANGE, PALE)
 KEEP_ASSISTANT_CLOSED = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
 SECONDS = 240
 """A page may take so long to come up."""
@@ -183,6 +184,14 @@ def take(browser: webdriver.Chrome, picture: Picture, scene: Scene) -> Image.Ima
     return Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
 
 
+def reduce_colours(image: Image.Image) -> Image.Image:
+    """Give a picture a palette: its most frequent colours, and those of few dots that say something."""
+    frequent = image.quantize(COLOURS - len(RARE), dither=Image.Dither.NONE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*frequent, *(part for colour in RARE for part in ImageColor.getrgb(colour))])
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
 def main(words: Sequence[str]) -> int:
     """Take and write the pictures that are named, or all."""
     parser = argparse.ArgumentParser("python -m tools.pictures", description=__doc__)
@@ -198,9 +207,7 @@ def main(words: Sequence[str]) -> int:
             for name in told.names or PICTURES:
                 path = told.folder / f"{name}.png"
                 image = take(browser, PICTURES[name], scene)
-                image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-                    path, optimize=True
-                )
+                reduce_colours(image).save(path, optimize=True)
                 print(f"{path}: {path.stat().st_size / 1000:.0f} kB", flush=True)
     return 0
 

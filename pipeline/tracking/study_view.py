@@ -43,7 +43,7 @@ def make_trial_tags(
     that a person has chosen stays.
     """
     tags = _make_trial_tags(results, trial, recorded or {})
-    if tags and (recorded or {}).get(COLOUR, BLUE) not in (BLUE, PALE):
+    if tags and (recorded or {}).get(COLOUR, BLUE) not in (BLUE, ORANGE, PALE):
         del tags[COLOUR]
     return tags
 
@@ -52,7 +52,10 @@ def _make_trial_tags(results: Results, trial: StudyTrial, recorded: Mapping[str,
     if trial.number not in results.trials_on_frontier:
         return {} if recorded.get("frontier") == "false" else _make_beaten_tags(results, trial)
     points = [member for member in results.frontier if member.trial.number == trial.number]
-    is_knee = results.knee in points
+    knee = results.knee
+    is_knee = knee in points
+    # The trial's own dot, its end, lies on that of the knee where it ends there, so it has that colour.
+    ends_at_knee = knee is not None and is_knee and knee.point == trial.points[-1]
     tested = [new.test_accuracy for member in points if (new := member.confirmation)]
     test = next((results.measure.format(value) for value in reversed(tested) if value is not None), "")
     return {
@@ -60,7 +63,7 @@ def _make_trial_tags(results: Results, trial: StudyTrial, recorded: Mapping[str,
         "frontier": "true",
         "knee": str(is_knee).lower(),
         "plot_order": f"0-{10 + round_to_units(points[0].point.device_seconds, MICROSECONDS):015d}",
-        COLOUR: BLUE,
+        COLOUR: ORANGE if ends_at_knee else BLUE,
         "beaten_by": "nobody",
     }
 

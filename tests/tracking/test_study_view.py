@@ -62,8 +62,12 @@ def test_trials_are_tagged_by_where_they_stand() -> None:
         "true",
         "true",
         "nobody",
-        BLUE,
+        ORANGE,  # it ends there, so its dot lies on the knee's
     )
+    longer = tried(1, *((point.accuracy, point.device_seconds) for point in BENT.points), (0.94, 4.0))
+    going_on = replace(STUDY, trials=(POORER, CHEAP, BROKEN, longer, BEST, POOR))
+    tags = study_view.make_trial_tags(going_on, longer, {"mlflow.runColor": ORANGE})
+    assert (tags["knee"], tags["mlflow.runColor"]) == ("true", BLUE)
     assert study_view.make_trial_tags(STUDY, BEST)["knee"] == "false"
     assert "mlflow.runColor" not in study_view.make_trial_tags(STUDY, BEST, {"mlflow.runColor": "#123456"})
     assert study_view.make_trial_tags(STUDY, BEST, {"mlflow.runColor": PALE})["mlflow.runColor"] == BLUE
