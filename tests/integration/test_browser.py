@@ -123,6 +123,7 @@ def test_a_study_opens_in_optunas_own_dashboard(
         address = f"http://127.0.0.1:{server.server_port}/dashboard"
         browser.get(address)
         shows(browser, "seen")
+        assert "afterwards" not in browser.find_element(By.TAG_NAME, "body").text, "a second study"
         study = StudyStore.open_for_reading(addresses.make_study_address(), "seen")
         browser.get(f"{address}/studies/{study._id}")
         shows(browser, "seen", "accuracy", "device-seconds")
