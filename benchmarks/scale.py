@@ -221,11 +221,15 @@ class Scale:
 
     @property
     def idle_share(self) -> float:
-        """Of the slots: as simulated, or where not all were filled, what the rate of the driver leaves."""
+        """Of the slots: as simulated, or what the rate of the driver leaves, where that is more.
+
+        The simulation knows how long a slot has waited once it gets a trial; one that gets none waits, too.
+        """
+        by_rate = max(0.0, 1 - self.trial_seconds / self.seconds_a_trial / self.slots)
         if not self.is_filled:
-            return max(0.0, 1 - self.trial_seconds / self.seconds_a_trial / self.slots)
+            return by_rate
         worked = sum(trial.paid for trial in self.ended)
-        return self.idle_seconds / (self.idle_seconds + worked)
+        return max(by_rate, self.idle_seconds / (self.idle_seconds + worked))
 
     def area_at(self, paid: float, table: Table, stretch: float) -> float:
         """Share of the table's area that the trials dominate which had ended when so much was paid."""

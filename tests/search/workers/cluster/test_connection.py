@@ -67,7 +67,7 @@ def test_joining_is_silent_and_leaves_signals_alone(
 
 def test_a_failure_to_join_is_one_line(node_lines: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     del node_lines
-    monkeypatch.setitem(sys.modules, "ray", Ray(ConnectionError("Version mismatch:\n  Ray 2.9")))
+    monkeypatch.setitem(sys.modules, "ray", Ray(RuntimeError("Version mismatch:\n  Ray 2.9")))
     monkeypatch.setattr(connection, "check_access", lambda *_: True)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(
