@@ -28,6 +28,8 @@ def test_trials_that_break_their_process_have_failed_and_the_others_count(
     assert done.returncode == 0, done.stderr
     assert "4 trials (2 complete, 2 failed)" in done.stdout
     assert "device-seconds in trials that failed" in done.stdout
+    assert "geheim7" not in done.stdout + done.stderr
+    assert b"geheim7" not in (tmp_path / "studies.db").read_bytes()
     states = [row.state.name for row in StudyStore(addresses.make_study_address(), "broken").trials()]
     assert sorted(states) == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
     client = mlflow_store.open_store()
@@ -36,7 +38,10 @@ def test_trials_that_break_their_process_have_failed_and_the_others_count(
     assert [run.info.status for run in runs] == ["FAILED", "FAILED"]
     segfault, left = (run.data.tags["reason"] for run in runs)
     assert segfault.startswith("its process was ended by SIGSEGV")
-    assert left == "model.build=tests.support.broken_models:some_widths raised SystemExit: that is all"
+    assert (
+        left
+        == "model.build=tests.support.broken_models:some_widths raised SystemExit: that is all at postgresql://ann:***@h/db"
+    )
     assert all(run.data.metrics["paid_device_seconds"] > 0 for run in runs)
     trace = Path(client.download_artifacts(runs[0].info.run_id, "output.txt", str(tmp_path))).read_text()
     assert "segfaults" in trace

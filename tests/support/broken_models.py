@@ -38,7 +38,7 @@ def leaves(shape, classes, settings):
 
 
 def exits(shape, classes, settings):
-    sys.exit("that is all")
+    sys.exit("that is all at postgresql://ann:geheim7@h/db")
 
 
 def interrupts(shape, classes, settings):
@@ -109,6 +109,12 @@ def changes_the_defaults(shape, classes, settings):
     keras.config.set_floatx("float64")
     sys.path.clear()
     sys.setrecursionlimit(2000)
+    return my_models.build(shape, classes, settings)
+
+
+def doubles_itself(shape, classes, settings):
+    """Go on in two processes, of which one has the pipe of the other."""
+    os.fork()
     return my_models.build(shape, classes, settings)
 
 

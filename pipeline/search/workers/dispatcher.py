@@ -24,6 +24,7 @@ from pipeline.search.sweep_spec import (
 from pipeline.search.trial_rows import ResultsReader
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, End, Stoppage, WorkerPool
+from pipeline.secrets import mask
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -230,14 +231,15 @@ class Dispatcher:
         store.note_spent(number, stoppage.paid_seconds)
         with signals.hold_back():
             self._give_back(store, number, died=not stoppage.is_innocent)
-        self._observer.show_loss(trial, stoppage.reason, stoppage.paid_seconds)
+        self._observer.show_loss(trial, mask(stoppage.reason), stoppage.paid_seconds)
         self._results = None
         return None
 
     def write_outcomes(self, store: StudyStore, outcomes: Mapping[int, TrialOutcome]) -> None:
         """Write the records first, then the study: its rows are what makes trials count."""
         with signals.hold_back():
-            ended = {number: EndedTrial(*self._running.pop(number), end) for number, end in outcomes.items()}
+            masked = {number: end.mask_texts() for number, end in outcomes.items()}
+            ended = {number: EndedTrial(*self._running.pop(number), end) for number, end in masked.items()}
             self._observer.close_trials(list(ended.values()))
             keys = self._spec.space.keys
             rows = {

@@ -5,10 +5,11 @@ same configuration goes on from there and pays only the difference.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.measures import Curve, Epoch, Point, Seconds
+from pipeline.secrets import mask
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 from pipeline.settings.searching.objectives import OBJECTIVES, ObjectiveKind
 from pipeline.settings.settings import Settings
@@ -84,6 +85,10 @@ class TrialOutcome:
     output: str = ""
     further: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     metrics: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+
+    def mask_texts(self) -> "TrialOutcome":
+        """Return the outcome without secrets: code of a user's own may say anything."""
+        return replace(self, reason=mask(self.reason), output=mask(self.output))
 
     @property
     def points(self) -> tuple[Point, ...]:

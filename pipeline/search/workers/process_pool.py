@@ -215,7 +215,9 @@ class ProcessPool:
         returned = receive_message(worker)
         if returned is None:
             raise WorkerLost(self._bury(worker))
-        assert isinstance(returned, Returned)
+        if not isinstance(returned, Returned):
+            worker.kill("it sent what nobody has asked for")
+            raise WorkerLost(self._bury(worker))
         worker.task = None
         if returned.error is not None:
             raise returned.error

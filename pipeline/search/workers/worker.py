@@ -133,7 +133,7 @@ class _Server:
 
     def __init__(self, pipe: Connection, surroundings: Surroundings) -> None:
         self._pipe, self._surroundings = pipe, surroundings
-        self._place = _identify(pipe)
+        self._place, self._pid = _identify(pipe), os.getpid()
         self._frontier: Sequence[Point] = ()
 
     def serve(self) -> None:
@@ -184,7 +184,12 @@ class _Server:
         self._check().send(message)
 
     def _check(self) -> Connection:
-        """Return the pipe; end where a job has closed it, and its number may be another file's by now."""
+        """Return the pipe; end where a job has closed it, as its number may be another file's by now.
+
+        A copy of this process, which a job has forked off, ends as well: the pipe is not its own.
+        """
+        if os.getpid() != self._pid:
+            os._exit(0)
         if _identify(self._pipe) != self._place:
             os._exit(PIPE_LOST)
         return self._pipe
