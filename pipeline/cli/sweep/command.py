@@ -20,6 +20,7 @@ from pipeline.cli.stages.recording import tell_quality
 from pipeline.cli.sweep import expectation
 from pipeline.cli.sweep import plan as plans
 from pipeline.cli.sweep.opening import call_in_pool, check_network, check_quickly, open_pool
+from pipeline.cli.sweep.space import split_words
 from pipeline.cli.sweep.study import Subject, search_study
 from pipeline.search.workers.job_kinds import check_settings
 from pipeline.settings.rows_defaults import choose_words
@@ -120,7 +121,8 @@ def _run_loop(words: Sequence[str], is_dry: bool) -> None:
     Raises:
         BadInput: the function, its keys, the words or the storage are at fault; nothing was begun.
     """
-    settings = compose_ours(words).settings
+    fixed, _ = split_words(arguments.normalise_words(words))
+    settings = compose_ours(fixed).settings
     pool, device = open_pool(settings)
     with closing(pool):
         loop = settings.trial

@@ -185,6 +185,13 @@ def test_a_sweep_searches_keys_of_the_users_and_tells_of_changed_code(
     assert "put the code back" in changed.stderr
 
 
+def test_epochs_and_seeds_of_a_loop_are_searched_where_they_are_typed(fulcrum: Run) -> None:
+    words = (*loop("saving"), "search.workers=0", "search.study=e", "epochs=1,3", "seed=1,2", "--dry-run")
+    done = fulcrum("sweep", *words)
+    assert done.returncode == 0, done.stderr
+    assert "search: train.epochs=1,3  train.seed=1,2" in done.stdout
+
+
 def test_a_run_of_the_loops_own_is_nested_in_that_of_the_command(
     fulcrum: Run, store: mlflow.MlflowClient
 ) -> None:
