@@ -24,5 +24,5 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
 @lru_cache(64)
 def _write_statement(table: Table, columns: tuple[str, ...], dialect: Dialect) -> tuple[str, tuple[str, ...]]:
     """Write the statement of a database; with the columns in its order where it has no names for them."""
-    compiled = insert(table).compile(dialect=dialect, column_keys=list(columns))
+    compiled = insert(table).compile(dialect=dialect, column_keys=list(columns), for_executemany=True)
     return str(compiled), tuple(compiled.positiontup or ()) if compiled.positional else ()

@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.frontier_sampler.batches import batch
 from pipeline.frontier_sampler.encoding import make_key
+from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast
 from pipeline.frontier_sampler.suggest import Suggester
 from pipeline.frontier_sampler.surrogate import GridExpectations, Kernel, Posterior
 from tests.frontier_sampler.test_suggest import EPOCHS, SPACE, distance_from_the_best, played
@@ -49,3 +50,19 @@ def test_many_end_where_the_space_does() -> None:
     listed = [{"kind": "b", "hidden": hidden} for hidden in (8, 16, 32)]
     many = Suggester(SPACE, EPOCHS, seed=0, listed=listed).suggest_many([], 0, 9)
     assert [each.exhausted for each in many] == [False, False, False, True]
+
+
+def test_a_batch_goes_on_where_only_what_was_chosen_would_gain() -> None:
+    favourites = list[object]()
+
+    def gain(_: Forecast, forecasts: CandidateForecasts, *_args: object, **_options: object) -> object:
+        favourites.append(forecasts.candidates[0].params)  # the first one counts
+        chosen = [candidate.params == favourites[0] for candidate in forecasts.candidates]
+        return np.where(np.array(chosen)[:, None], forecasts.allowed, 0.0)
+
+    fits = patch.object(Suggester, "_find_batch", autospec=True, side_effect=Suggester._find_batch)
+    with patch.object(Forecast, "compute_gains", gain), fits as fit:
+        many = Suggester(SPACE, EPOCHS, seed=0).suggest_many(played(40, seed=0)[:30], 30, 12)
+    assert many[0].params == favourites[0]
+    assert len(many) == 12
+    assert fit.call_count == 1, "what is left is chosen by what may be learned, without another fit"
