@@ -74,6 +74,7 @@ def unpack(path: Path, folder: Path, findings: Findings) -> None:
     Raises:
         BadData: it is damaged, needs a password, unpacks to too much, or names a path outside.
     """
+    folder.mkdir(parents=True, exist_ok=True)  # of an empty one, too
     try:
         if path.suffix.lower() == ".zip":
             _unpack_zip(path, folder, findings)

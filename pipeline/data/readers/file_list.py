@@ -14,7 +14,19 @@ from pipeline.formatting import format_count
 
 LONGEST_CELL = 65_536
 """Letters of a path or a label."""
-PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "audio", "text")
+PATHS = (
+    "path",
+    "file",
+    "filename",
+    "file_name",
+    "filepath",
+    "file_path",
+    "image",
+    "audio",
+    "text",
+    "image_path",
+    "img_path",
+)
 LABELS = ("label", "class", "category", "target")
 SPLITS = ("split", "set", "subset")
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -49,7 +61,7 @@ def read_list_cells(path: Path) -> tuple[tuple[str, ...], dict[str, dict[str, st
         text, _ = decode_text(content, detect_encoding([content]))
         table = _open_list(text)
         names = tuple(name for name in table.fieldnames or () if name)
-        path_column = _pick_column(path, {name.strip().lower(): name for name in names}, PATHS, "paths")
+        path_column = _pick_column(path, {_fold(name): name for name in names}, PATHS, "paths")
         rows = {}
         for row in table:
             file = find_file(path.parent, (row[path_column] or "").strip(), Findings())
@@ -64,9 +76,13 @@ def _open_list(text: str) -> "csv.DictReader[str]":
     return csv.DictReader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
 
 
+def _fold(name: str) -> str:
+    return name.strip().lower().replace(" ", "_")
+
+
 def _read_rows(path: Path, text: str, findings: Findings, quantities: bool) -> FileTree:
     table = _open_list(text)
-    columns = {name.strip().lower(): name for name in table.fieldnames or ()}
+    columns = {_fold(name): name for name in table.fieldnames or ()}
     path_column = _pick_column(path, columns, PATHS, "paths")
     label_column = _pick_column(path, columns, LABELS, "labels")
     split_column = next((columns[name] for name in SPLITS if name in columns), None)

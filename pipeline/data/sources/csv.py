@@ -73,6 +73,7 @@ def load_tables(
         BadData: as `load`.
     """
     layout = _choose_layout(paths["train"], tables["train"], data, findings)
+    tables = {split: table.fill(tables["train"].names) for split, table in tables.items()}
     samples, classes = {}, tuple[str, ...]()
     for split, table in tables.items():
         _check_names(table, layout, paths[split], paths["train"])

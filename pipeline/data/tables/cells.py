@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -21,12 +21,13 @@ Row: TypeAlias = tuple[int, Sequence[str | None]]
 """The number of a row's first line in the file (from 1), and its cells; None: one that is empty."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CellTable:
     """Cells as text: `content` has a column of strings for each of `names`; `lines` int64 [n], from 1.
 
     `separator`: what stood between the cells, "" where nothing did; `descriptions`: what rows below the
-    header say of each column, such as its unit; () where there are none.
+    header say of each column, such as its unit; () where there are none; `filler`: what all cells of a column
+    hold that the file does not name, None where a file names all.
     """
 
     names: tuple[str, ...]
@@ -34,6 +35,7 @@ class CellTable:
     lines: np.ndarray
     separator: str = ""
     descriptions: tuple[str, ...] = ()
+    filler: str | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -45,6 +47,17 @@ class CellTable:
         """
         cells = pc.utf8_trim(self.content.column(self.names.index(name)), UNSEEN)
         return pc.utf8_trim_whitespace(_compose_letters(cells))
+
+    def fill(self, names: Sequence[str]) -> "CellTable":
+        """Return the table with all of these columns; as it is where its file names all that it has."""
+        absent = [name for name in names if name not in self.names]
+        if self.filler is None or not absent:
+            return self
+        cells = pa.repeat(pa.scalar(self.filler, pa.large_string()), len(self))
+        content = self.content
+        for number in range(len(self.names), len(self.names) + len(absent)):
+            content = content.append_column(str(number), cells)
+        return replace(self, names=(*self.names, *absent), content=content)
 
     def read_row(self, row: int) -> list[str]:
         """Return the cells of one row without the spaces around them; "" for an empty one."""
@@ -83,7 +96,8 @@ def collect_cells(names: Sequence[str], rows: Iterable[Row], scratch: ScratchSpa
             yield pa.record_batch([_make_column(column) for column in columns], schema=schema)
 
     content = collect_batches(schema, make_batches(), scratch)
-    return CellTable(tuple(names), content, np.concatenate(lines) if lines else np.zeros(0, np.int64))
+    numbers = np.concatenate(lines) if lines else np.zeros(0, np.int64)
+    return CellTable(names=tuple(names), content=content, lines=numbers)
 
 
 def _make_column(cells: Sequence[str | None]) -> Any:

@@ -27,7 +27,7 @@ def write_list(tmp_path: Path, header: str, separator: str = ",", encoding: str 
     ("header", "separator", "encoding"),
     [
         ("path,label,split", ",", "utf-8-sig"),
-        ("File,Class,Set", ";", "cp1252"),
+        ("Image Path,Class,Set", ";", "cp1252"),
         ("image,target,subset", "\t", "utf-16"),
     ],
 )

@@ -181,7 +181,7 @@ YAML = """- {a: 0.13, b: "red, dark", y: yes}
 - a: -0.5
   b: blue
   y: no
-- {a: , b: Grün, y: yes}
+- {a: ~, b: Grün, y: yes}
 """
 RECORDS = [dict(zip("aby", row, strict=True)) for row in ROWS]
 
@@ -227,6 +227,9 @@ def test_rows_of_libsvm_are_a_table_with_its_zeros(tmp_path: Path) -> None:
     assert table.names == ("label", "feature_1", "feature_2", "feature_10")
     assert rows_of(table) == [("+1", "0", "0.5", "1e-3"), ("-1", "7", "0", "0"), ("-1", "0", "0", "0")]
     assert table.lines.tolist() == [2, 3, 4]
+    assert (
+        table.fill(["label", "feature_5"]).get_column("feature_5").to_pylist() == ["0"] * 3
+    )  # of another file
     assert list(map(str, findings.to_tuple())) == ["1 row of a query (qid), which is left out"]
 
 
@@ -281,6 +284,8 @@ def test_a_bad_file_is_one_line(tmp_path: Path, content: str, changes: dict[str,
         (b"@relation r\n@attribute a real\n@data\n1,2\n", "must have 1 cells in every row, got 2 in line 4"),
         (b"@relation r\n@attribute a real\n1\n", "must have a line @data"),
         (b"@relation r\n@attribute a real\n@attribute a real\n", "different column names, got a twice"),
+        (b'[{"a": 1, "a": 2}]', "a twice in one object"),
+        (b'{"a": [1, 2], "y": [1]}', "must have a cell for each column in every row"),
         (b"$FL2 but cut", "must be a whole file of SPSS"),
         (
             b"0 1:0.5 3:2\n1 2:0.5 2:1\n",
@@ -303,7 +308,7 @@ def test_a_bad_file_is_one_line(tmp_path: Path, content: str, changes: dict[str,
     ],
 )
 def test_what_is_no_table_is_named(tmp_path: Path, head: bytes, what: str) -> None:
-    path = tmp_path / "t.csv"
+    path = tmp_path / ("t.json" if head[:1] in b"[{" else "t.csv")
     path.write_bytes(head)
     with pytest.raises(BadData) as caught:
         read(path)

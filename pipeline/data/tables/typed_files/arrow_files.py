@@ -61,7 +61,7 @@ def collect_arrow(
         for batch in chain(first, batches)
     )
     content = collect_batches(texts, made, scratch)
-    return CellTable(tuple(names), content, np.arange(1, content.num_rows + 1))
+    return CellTable(names=tuple(names), content=content, lines=np.arange(1, content.num_rows + 1))
 
 
 def _find_bytes(batch: Any) -> list[str]:

@@ -14,6 +14,7 @@ from pipeline.data.tables.typed_files.written_cells import write_cell
 from pipeline.errors import BadData, read_first_line
 
 YAML = r"\.ya?ml(?:\.\w+)?$"
+YAML_NULL = "tag:yaml.org,2002:null"
 DEEPEST = 4
 """A list of records is looked for within so many objects."""
 
@@ -55,7 +56,7 @@ def _read_records(path: Path, open_text: OpenText, label: str) -> Iterator[tuple
         for number, record in records:
             if not isinstance(record, dict):
                 raise BadData(
-                    f"{path} must hold a JSON object in every line, got none in line {number}; mend it"
+                    f"{path} must hold an object for each row, got none in line or row {number}; mend it"
                 )
             yield number, dict(_flatten(record))
 
@@ -108,7 +109,7 @@ def _list_columns(content: dict[str, Any], label: str) -> list[Any]:
             return values
         return [{name: column[row] for name, column in content.items()} for row in values[0]]
     lists = [value for value in values if isinstance(value, list)]
-    if 1 < len(lists) == len(values) and len(set(map(len, lists))) == 1:
+    if 1 < len(lists) == len(values):  # columns, of one length or refused
         return [dict(zip(content, row, strict=True)) for row in zip(*values, strict=True)]
     of_records = [
         each for each in _find_lists(content, DEEPEST) if all(isinstance(row, dict) for row in each)
@@ -131,7 +132,10 @@ def _parse_yaml(file: TextIO, path: Path) -> Any:
     """Parse YAML with all of its cells as text; several documents are a list."""
     import yaml
 
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # in C, where it was built with it
+    base: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # in C, where it was built with it
+    loader: Any = type("TextLoader", (base,), {})
+    loader.add_implicit_resolver(YAML_NULL, re.compile("^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+    loader.add_constructor(YAML_NULL, lambda *_: None)
     try:
         documents = list(yaml.load_all(file, Loader=loader))
     except (yaml.YAMLError, RecursionError) as error:
@@ -142,9 +146,22 @@ def _parse_yaml(file: TextIO, path: Path) -> Any:
 def _parse_json(text: str, path: Path, line: int) -> Any:
     """Parse JSON with its numbers as text; they are read later, as those of other files."""
     try:
-        return json.loads(text, parse_float=str, parse_int=str)
+        return json.loads(text, parse_float=str, parse_int=str, object_pairs_hook=_make_object)
     except (ValueError, RecursionError) as error:
         raise BadData(f"{path} must hold JSON in every line, got {error} in line {line}; mend it") from None
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; Python itself takes the last of two values of one name.
+
+    Raises:
+        ValueError: two values have one name.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        name = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
+        raise ValueError(f"{name} twice in one object")
+    return made
 
 
 def _flatten(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str | None]]:

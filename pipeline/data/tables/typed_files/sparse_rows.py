@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.data.readers.scratch import ScratchSpace
@@ -42,7 +43,7 @@ def read_sparse(path: Path, open_text: OpenText, scratch: ScratchSpace, findings
         (line, [label, *(features.get(place, ZERO) for place in order)])
         for line, label, features, _ in _split_rows(path, open_text)
     )
-    return collect_cells(names, cells, scratch)
+    return replace(collect_cells(names, cells, scratch), filler=ZERO)
 
 
 def _split_rows(path: Path, open_text: OpenText) -> Iterator[tuple[int, str, dict[int, str], bool]]:

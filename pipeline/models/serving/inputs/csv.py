@@ -69,6 +69,7 @@ def open_new_data(
         needed = [text]
     else:
         needed = [column.name for column in columns]
+        table = table.fill(needed)
     check_columns(table.names, needed, path)
     categories = description.get_categories()
     columns = () if is_text else match_formats(table, columns, data, path, findings)
