@@ -1,5 +1,6 @@
 """The front end of tables: fitted on the training split, and as Keras layers."""
 
+import itertools
 import re
 import warnings
 from collections import Counter
@@ -22,6 +23,12 @@ DAY, YEAR = 86400.0, 31556952.0
 MOST_FOR_FLOAT32 = 1e12
 LEAST_SPREAD = 1e-4
 """Numbers whose spread is a smaller part of them lose digits that tell them apart."""
+ROWS_OF_A_PIECE = 16
+"""Training rows that a piece of a number holds at least, so that fewer of them have fewer pieces."""
+LEAST_PIECE = 1e-6
+"""Width of a piece as a part of the largest edge: float32 tells narrower ones hardly apart."""
+MOST_IN_PIECES = 64
+"""Columns of numbers up to which they are cut into pieces: a wide table would be several times as wide."""
 LAYER_NAMES = re.compile(
     r"(samples|scaling|logits|probabilities|hidden|category|column|log_mel|ngrams|tokens|word|flatten|embedding)s?(_\d+)*$"
 )
@@ -36,11 +43,15 @@ warnings.filterwarnings(
 
 
 def fit_columns(
-    train: Table, types: Sequence[ColumnType] = (), vocabulary: Vocabulary | None = None
+    train: Table,
+    types: Sequence[ColumnType] = (),
+    vocabulary: Vocabulary | None = None,
+    pieces: int = 0,
 ) -> Columns:
-    """Fit medians, units, categories and words on the training rows.
+    """Fit medians, units, pieces, categories and words on the training rows.
 
-    `types`: of the columns, where known; `vocabulary`: of columns of free text, which there may be with it.
+    `types`: of the columns, where known; `vocabulary`: of columns of free text, which there may be with it;
+    `pieces`: into which each column of numbers is cut at most.
     """
     free = {column.name for column in types if column.kind is Kind.text} if vocabulary else set()
     by_kind: dict[bool, dict[str, Texts]] = {True: {}, False: {}}
@@ -55,6 +66,10 @@ def fit_columns(
     numbers = {name: column for name, column in by_name.items() if name not in dates}
     widths = [_measure_width(column) for column in numbers.values()]
     is_wide = tuple(unit is not None for _, unit in widths)
+    most = min(pieces, len(train) // ROWS_OF_A_PIECE) if len(numbers) <= MOST_IN_PIECES else 0
+    edges = tuple(
+        _find_edges(column, *width, most) for column, width in zip(numbers.values(), widths, strict=True)
+    )
     return Columns(
         numeric=tuple(numbers),
         medians=tuple(map(_compute_median, numbers.values())),
@@ -71,6 +86,7 @@ def fit_columns(
         types=tuple(types),
         texts=tuple(texts),
         counts=fit_columns_of_text(vocabulary, tuple(texts.values())) if vocabulary else (),
+        edges=edges if any(edges) else (),
     )
 
 
@@ -92,6 +108,21 @@ def _measure_width(column: np.ndarray) -> tuple[float, float | None]:
         spread == 0 or (spread > LEAST_SPREAD * largest and spread > 1e-12)
     )
     return offset, None if fits else (spread or 1.0)
+
+
+def _find_edges(column: np.ndarray, offset: float, unit: float | None, pieces: int) -> tuple[float, ...]:
+    """Return the edges of pieces that hold equally many rows, in units; () of fewer than two.
+
+    A value that many rows have is one edge, and what is empty counts as the median.
+    """
+    if pieces < 2:
+        return ()
+    numbers = np.where(np.isfinite(column), column, _compute_median(column))
+    if unit is not None:
+        numbers = numbers / unit - offset / unit
+    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, pieces + 1)))
+    apart = np.diff(edges, prepend=-np.inf) > LEAST_PIECE * np.abs(edges).max()
+    return tuple(edges[apart].tolist()) if apart.sum() > 2 else ()
 
 
 def _collect_categories(texts: Texts) -> tuple[str, ...]:
@@ -135,12 +166,15 @@ def _name_input(name: str, position: int) -> str:
 def make_column_features(front: Columns, inputs: dict[str, Any]) -> Any:
     """Return the features [n, width] of a table, float32.
 
-    Numbers, ages of dates, their parts, categories, then words of free texts.
+    Numbers, ages of dates, pieces of numbers, parts of dates, categories, then words of free texts.
     """
-    columns = []
+    columns, pieces = [], []
     if front.numeric:
-        columns.append(_make_number_features(front, [inputs[name] for name in front.numeric]))
-    ages, pieces = [], []
+        numbers = _fill_numbers(front, [inputs[name] for name in front.numeric])
+        columns.append(keras.ops.cast(numbers, "float32"))
+        if front.edges:
+            pieces.append(_cut_numbers(front, numbers))
+    ages = []
     for name, median, has_time in zip(front.dates, front.date_medians, front.has_time, strict=True):
         age, more = _make_date_features(inputs[name], median, has_time)
         ages.append(age)
@@ -158,13 +192,26 @@ def make_column_features(front: Columns, inputs: dict[str, Any]) -> Any:
     return keras.ops.concatenate(columns, -1) if len(columns) > 1 else columns[0]
 
 
-def _make_number_features(front: Columns, inputs: list[Any]) -> Any:
+def _fill_numbers(front: Columns, inputs: list[Any]) -> Any:
+    """Return the numbers of the columns [n, columns], float64: medians for none, in units for float32."""
     ops = keras.ops
     numbers = ops.stack([ops.cast(column, "float64") for column in inputs], -1)
     filled = ops.where(ops.isfinite(numbers), numbers, np.array(front.medians))
-    if front.units:
-        filled = (filled - np.array(front.offsets)) / np.array(front.units)
-    return ops.cast(filled, "float32")
+    return (filled - np.array(front.offsets)) / np.array(front.units) if front.units else filled
+
+
+def _cut_numbers(front: Columns, numbers: Any) -> Any:
+    """Return how much of each piece lies below the number, 0..1 [n, pieces].
+
+    The piecewise linear encoding of Gorishniy et al. 2022 (arXiv 2203.05556, section 3.2), with its first and
+    last piece bounded as well, so that what lies outside the training rows is no farther away.
+    """
+    pieces = [
+        (column, *ends) for column, edges in enumerate(front.edges) for ends in itertools.pairwise(edges)
+    ]
+    columns, low, high = (np.array(values) for values in zip(*pieces, strict=True))
+    shares = (keras.ops.take(numbers, columns, -1) - low) / (high - low)
+    return keras.ops.cast(keras.ops.clip(shares, 0, 1), "float32")
 
 
 def _make_date_features(seconds: Any, median: float, has_time: bool) -> tuple[Any, Any]:

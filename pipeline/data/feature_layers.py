@@ -55,7 +55,7 @@ def fit_front_end(kind: SampleKind, train: RawSamples, settings: Settings) -> Fr
         case TextSamples(), Texts():
             return fit_counts(settings.vocabulary, train)
         case TableSamples(types), Table():
-            return fit_columns(train, types, settings.vocabulary)
+            return fit_columns(train, types, settings.vocabulary, settings.preprocess.pieces)
         case _:
             raise NotImplementedError(type(kind).__name__)
 

@@ -91,6 +91,7 @@ class Columns:
     computed in float64 (() for 0 and 1); `is_wide`: float32 cannot hold it before that. `dates` are seconds
     since 1970 with the medians `date_medians`; `has_time`: their time of day varies. `texts`: columns of
     free text, whose words and their weights are in `counts`. `types`: how the cells of all columns are read.
+    `edges`: of the pieces that each number is also cut into, ascending, in its unit; () for none (0.1.0).
     """
 
     numeric: tuple[str, ...]
@@ -106,6 +107,12 @@ class Columns:
     types: tuple[ColumnType, ...] = ()
     texts: tuple[str, ...] = ()
     counts: tuple[Counts, ...] = ()
+    edges: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def pieces(self) -> int:
+        """Return how many features are pieces of numbers; they come after numbers and ages of dates."""
+        return sum(max(0, len(edges) - 1) for edges in self.edges)
 
 
 FrontEnd: TypeAlias = LogMel | Counts | Tokens | Columns

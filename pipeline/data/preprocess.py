@@ -106,6 +106,8 @@ def _compute_key(source: str, settings: Settings) -> str:
     """
     data, preprocess_values = settings.data, asdict(settings.preprocess)
     del preprocess_values["storage"]
+    if not isinstance(data, Csv | Datasets):
+        del preprocess_values["pieces"]  # of tables alone
     about = {
         "format": sources.get_format(data, FORMAT),
         "source": source,
@@ -278,7 +280,7 @@ def _write_portions(
 
 
 def _choose_scaling(front: FrontEnd, features: np.ndarray, preprocess: Preprocess) -> Scaling:
-    """Choose a scaling: counts are weighted, numbers standardised, categories and tokens not."""
+    """Choose a scaling: counts are weighted, numbers standardised, their pieces centred, all else left."""
     zero, unit = np.zeros((), np.float32), np.ones((), np.float32)
     match front:
         case Counts(idf=idf):
@@ -289,9 +291,10 @@ def _choose_scaling(front: FrontEnd, features: np.ndarray, preprocess: Preproces
             standardised = scaling.fit_scaling(
                 features, replace(preprocess, standardise=Standardise.feature, normalise=False)
             )
-            is_number = np.arange(features.shape[1]) < len(numeric) + len(dates)
+            place, numbers = np.arange(features.shape[1]), len(numeric) + len(dates)
             return Scaling(
-                np.where(is_number, standardised.mean, zero), np.where(is_number, standardised.std, unit)
+                np.where(place < numbers + front.pieces, standardised.mean, zero),
+                np.where(place < numbers, standardised.std, unit),
             )
         case _:
             return scaling.fit_scaling(features, preprocess)

@@ -40,7 +40,7 @@ class TextSplit(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Preprocess:
-    """How samples are cleaned, scaled and split."""
+    """How samples are cleaned, scaled and split; `pieces`: of each number of a table, 0 for none."""
 
     validation: float
     test: float
@@ -48,6 +48,7 @@ class Preprocess:
     standardise: Standardise
     deduplicate: bool
     storage: Storage
+    pieces: int
     seed: int
 
     def __post_init__(self) -> None:
@@ -59,6 +60,7 @@ class Preprocess:
             f"< 1 - preprocess.test ({1 - self.test:g})",
             self.validation,
         )
+        require(0 <= self.pieces <= 64, "preprocess.pieces", ">= 0 (none) and <= 64", self.pieces)
         require(0 <= self.seed < 2**31, "preprocess.seed", ">= 0 and < 2147483648", self.seed)
 
 

@@ -139,6 +139,33 @@ def test_a_table_is_filled_and_one_hot() -> None:
     assert model(feature_layers.convert_to_tensors(other)).numpy().tolist() == [[3, 7, 1, 0, 0]]
 
 
+def test_numbers_are_cut_into_pieces_that_hold_equally_many_rows() -> None:
+    numbers = np.stack([np.arange(32.0), np.repeat([1e308, -1e308], 16), np.ones(32)], 1)
+    table = Table(numbers, (), ("size", "far", "one"), ())
+    front = feature_layers.fit_front_end(TableSamples(), table, told())
+    assert front == Columns(
+        numeric=("size", "far", "one"),
+        medians=(15.5, 0.0, 1.0),
+        categorical=(),
+        categories=(),
+        offsets=front.offsets,
+        units=front.units,
+        is_wide=(False, True, False),
+        edges=((0.0, 15.5, 31.0), (-1.0, 0.0, 1.0), ()),
+    )
+    assert front.pieces == 4
+    cut = Table(
+        np.array([[-5, 0, 2], [31, 5e307, 1], [7.75, np.nan, 1], [99, 1e308, 1]]), (), table.numeric, ()
+    )
+    expected = [[0, 0, 1, 0], [1, 1, 1, 0.5], [0.5, 0, 1, 0], [1, 1, 1, 1]]
+    np.testing.assert_allclose(features(front, cut)[:, 3:], expected)
+    for words, rows in ((["preprocess.pieces=0"], 32), ([], 31)):
+        few = Table(numbers[:rows], (), table.numeric, ())
+        assert feature_layers.fit_front_end(TableSamples(), few, told(*words)).edges == ()  # type: ignore[union-attr]
+    wide = Table(np.repeat(numbers[:, :1], 65, 1), (), tuple(map(str, range(65))), ())
+    assert feature_layers.fit_front_end(TableSamples(), wide, told()).edges == ()  # type: ignore[union-attr]
+
+
 def make_remarks(texts: list[str]) -> tuple[Table, tuple[ColumnType, ...]]:
     table = Table(np.arange(len(texts), dtype=float)[:, None], (make_texts(texts),), ("size",), ("remark",))
     kinds = (ColumnType(name="size", kind=Kind.number), ColumnType(name="remark", kind=Kind.text))

@@ -27,6 +27,7 @@ def told(**changes: object) -> Preprocess:
         "standardise": Standardise.overall,
         "deduplicate": True,
         "storage": Storage.float32,
+        "pieces": 8,
         "seed": 0,
     }
     return Preprocess(**{**values, **changes})  # type: ignore[arg-type]

@@ -17,26 +17,54 @@ from pipeline.settings.rows_defaults import (
 TABLE = ("data=csv", "data.path=/table.csv", "data.label=kind")
 
 
+RATE = ("optimizer.learning_rate=0.002", "optimizer.weight_decay=0.3")
+FIRM = ("schedule=cosine", "model.dropout=0.5", *RATE)
+
+
 def test_a_table_of_few_rows_gets_small_batches_and_many_epochs() -> None:
-    assert choose_words(compose(TABLE), 111) == ("train.batch_size=4", "train.epochs=75")
+    assert choose_words(compose(TABLE), 111) == ("train.batch_size=4", "train.epochs=75", *FIRM)
 
 
 def test_many_rows_get_the_plain_defaults() -> None:
-    assert choose_words(compose(TABLE), 60_000) == ("train.batch_size=64", "train.epochs=10")
+    assert choose_words(compose(TABLE), 60_000) == ("train.batch_size=64", "train.epochs=10", *FIRM)
+    arrays = ("data=arrays", "data.path=/samples.npz", "data.features=x", "data.labels=y")
+    assert choose_words(compose(arrays), 60_000) == ("train.batch_size=64", "train.epochs=10")
 
 
 @pytest.mark.parametrize(
     ("words", "chosen"),
     [
-        (("train.epochs=3",), ("train.batch_size=4",)),
-        (("train.batch_size=32",), ("train.epochs=200",)),
-        (("train.epochs=3", "train.batch_size=32"), ()),
-        (("train.batch_size=512",), ("train.epochs=200",)),
+        (("train.epochs=3",), ("train.batch_size=4", *FIRM)),
+        (("train.batch_size=32",), ("train.epochs=200", *FIRM)),
+        (("train.epochs=3", "train.batch_size=32"), FIRM),
+        (("train.batch_size=512",), ("train.epochs=200", *FIRM)),
         (("experiment=smoke",), ()),
     ],
 )
 def test_what_is_typed_counts(words: tuple[str, ...], chosen: tuple[str, ...]) -> None:
     assert choose_words(compose((*TABLE, *words)), 111) == chosen
+
+
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [
+        (("schedule=constant",), FIRM[1:]),
+        (("schedule=cosine", "schedule.final=0.1"), FIRM[1:]),
+        (("train.patience=3",), FIRM[1:]),
+        (("model.dropout=0", "optimizer.learning_rate=0.01"), (FIRM[0], RATE[1])),
+        (("optimizer=sgd",), FIRM[:2]),
+        (("model=mlp", "optimizer=adam"), FIRM),
+        (("model=custom", "model.build=my:net"), (FIRM[0], *RATE)),
+        (("data.text=remark",), ()),
+        (("data.task=regression",), ()),
+    ],
+)
+def test_a_table_is_learnt_firmly_unless_somebody_says_how(
+    words: tuple[str, ...], chosen: tuple[str, ...]
+) -> None:
+    line = compose((*TABLE, "train.epochs=3", "train.batch_size=4", *words))
+    assert choose_words(line, 111) == chosen
+    assert choose_words(line, 111, ("model.hidden",)) == ()
 
 
 def test_a_quantity_ends_early_unless_somebody_says_how_long() -> None:

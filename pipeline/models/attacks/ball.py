@@ -67,10 +67,15 @@ def describe_epsilon(epsilon: float, unit: str, front: object) -> str:
 
 
 def _find_numbers(front: Columns, shape: tuple[int, ...], key: str) -> np.ndarray:
-    """Return 1 for the features of a table that are columns of numbers, which come first, else 0."""
+    """Return 1 for the features of a table that are columns of numbers, or pieces of them, else 0.
+
+    Each moves by itself, which is more than a table could be changed: no attack is missed.
+    """
     if not front.numeric:
         raise _explain(key, "a table without columns of numbers")
-    return (np.arange(shape[0]) < len(front.numeric)).astype(np.float64)
+    place, numbers = np.arange(shape[0]), len(front.numeric)
+    is_piece = (place >= numbers + len(front.dates)) & (place < numbers + len(front.dates) + front.pieces)
+    return ((place < numbers) | is_piece).astype(np.float64)
 
 
 def _explain(key: str, what: str) -> BadData:

@@ -4,8 +4,9 @@ from collections.abc import Collection
 
 from pipeline.formatting import shorten
 from pipeline.settings.command_line import CommandLine, group_of
-from pipeline.settings.data import SoundData, TextData
+from pipeline.settings.data import Datasets, SoundData, TextData
 from pipeline.settings.settings import flatten
+from pipeline.settings.tables import Csv
 from pipeline.settings.training import UserLoop
 
 MAX_NAME = 120
@@ -31,6 +32,7 @@ TOLD_ELSEWHERE = {
 
 
 OF_SOUND, OF_TEXT = "spectrogram", "vocabulary"
+PIECES = "preprocess.pieces"  # of tables
 
 
 def make_params(command_line: CommandLine) -> dict[str, object]:
@@ -55,6 +57,8 @@ def _select_params(command_line: CommandLine, groups: Collection[str]) -> dict[s
     typed = {*command_line.overrides.keys}
     wanted = {*groups, *map(group_of, typed)}
     flat = {**command_line.choices, **dict(flatten(command_line.settings, among=wanted))}
+    if not isinstance(command_line.settings.data, Csv | Datasets) and PIECES not in typed:
+        flat.pop(PIECES, None)
     return {
         key: value
         for key, value in flat.items()

@@ -39,6 +39,11 @@ def test_of_tables_epsilon_is_in_deviations_of_the_numbers_and_the_rest_stays() 
     np.testing.assert_array_equal(lower, [[6, -19, 1, 0, 0]])
     np.testing.assert_array_equal(upper, [[8, 11, 1, 0, 0]])
     assert describe_epsilon(0.5, ball.unit, TABLE) == "0.5 deviations of each column of numbers"
+    cut = replace(TABLE, edges=((0.0, 1.0, 2.0), ()), dates=("day",), date_medians=(0.0,), has_time=(False,))
+    of_cut = make_ball(
+        table(cut, *[2.0] * 2, 1.0, *[2.0] * 3), 0.5, "evaluate.attack"
+    )  # numbers, age, pieces
+    np.testing.assert_allclose(of_cut.radius, [1, 1, 0, 1, 1, 0])
     overall = replace(table(TABLE, *[2.0] * 5), scaling=Scaling(np.float32(0), np.float32(2)))  # type: ignore[arg-type]
     np.testing.assert_allclose(make_ball(overall, 0.5, "evaluate.attack").radius, [1, 1, 0, 0, 0])
 
