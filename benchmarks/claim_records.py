@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
@@ -124,8 +124,28 @@ def read_overhead(data: dict[str, Any]) -> Figures:
     return figures
 
 
+def read_tables(data: dict[str, Any]) -> Figures:
+    """Read how far our mean accuracy lies behind the best rival's, in points: median and worst table."""
+    reached: dict[str, dict[str, list[float]]] = {}
+    for each in data["scores"]:
+        of_table = reached.setdefault(each["table"], {})
+        of_table.setdefault(each["contestant"], []).append(100 * each["accuracy"])
+    behind = [
+        max(mean(found) for name, found in scores.items() if name != "ours") - mean(scores["ours"])
+        for scores in reached.values()
+    ]
+    seeds = {each["seed"] for each in data["scores"]}
+    return {
+        "median behind": Figure(median(behind)),
+        "worst behind": Figure(max(behind)),
+        "tables": Figure(len(reached)),
+        "seeds": Figure(len(seeds)),
+    }
+
+
 READERS: dict[str, Callable[[dict[str, Any]], Figures]] = {
     "strategies": read_replay,
+    "scores": read_tables,
     "sweeps": read_live,
     "timings": read_engine,
     "rows": read_networks,

@@ -206,7 +206,7 @@ def main(words: Sequence[str]) -> int:
     line = f"{about['date']}, {about['device']}; load before {about['load']}; {choices.seeds} seeds; words: "
     line += " ".join(choices.words) or "none"
     text = report.page("Public tables at defaults", HEAD, list(list_rows(scores, gaps)), goals, line)
-    raw = {"words": choices.words, "models/scores": [asdict(score) for score in scores]}
+    raw = {"words": choices.words, "scores": [asdict(score) for score in scores]}
     machine.keep(choices.out, about, "tables", raw, text)
     return 0
 
