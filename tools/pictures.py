@@ -37,7 +37,10 @@ DOCS = CHECKOUT / "docs"
 SWEEP = ("sweep", "search.study=digits")
 RUN = ("run", "data=digits")
 COLOURS, RARE = 256, (BLUE, ORANGE, PALE)
-KEEP_ASSISTANT_CLOSED = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
+CLOSE_ASSISTANT = """
+for (const key of Object.keys(localStorage))
+  if (key.includes("assistant.panelOpen")) localStorage[key] = "false";
+"""
 SECONDS = 240
 """A page may take so long to come up."""
 SETTLED = 4.0
@@ -203,7 +206,8 @@ def main(words: Sequence[str]) -> int:
         prepare(clone)
         with show(clone) as scene, open_browser(Path(temporary) / "profile") as browser:
             browser.get(f"{scene.address}/#/experiments")
-            browser.execute_script(KEEP_ASSISTANT_CLOSED)
+            time.sleep(SETTLED)  # until MLflow has opened its assistant, as it does for each new browser
+            browser.execute_script(CLOSE_ASSISTANT)
             for name in told.names or PICTURES:
                 path = told.folder / f"{name}.png"
                 image = take(browser, PICTURES[name], scene)
