@@ -20,7 +20,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from pipeline.errors import RecordDeleted, find_cause
+from pipeline.errors import BadInput, RecordDeleted, find_cause
 from pipeline.files import make_draft_path, remove_abandoned_drafts
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
@@ -38,7 +38,7 @@ from pipeline.settings.addresses import (
 T = TypeVar("T")
 
 ARTIFACTS = "mlartifacts"  # beside the database
-ADOPTED = "MLFLOW_RUN_ID"
+ADOPTED, ACTIVE_MODEL = "MLFLOW_RUN_ID", "MLFLOW_ACTIVE_MODEL_ID"
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 BRIEFLY = {RETRIES: "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 """Variables of MLflow: two further tries within some 6 s, and seconds for each; those of a person count."""
@@ -73,7 +73,23 @@ def open_store() -> mlflow.MlflowClient:
         raise explain_unusable_store(uri, error) from None
     if registry := os.environ.get(REGISTRY_URI):
         _check_registry(client, registry)
+    if model_id := os.environ.get(ACTIVE_MODEL):
+        _check_active_model(client, model_id)
     return client
+
+
+def _check_active_model(client: mlflow.MlflowClient, model_id: str) -> None:
+    """Check the model that MLflow links all metrics with, before anything is trained.
+
+    Raises:
+        BadInput: there is no such model.
+    """
+    try:
+        client.get_logged_model(model_id)
+    except MlflowException:
+        raise BadInput(
+            f"{ACTIVE_MODEL} must be the id of a model of the store, got {model_id}, which there is not; unset it"
+        ) from None
 
 
 def _check_registry(client: mlflow.MlflowClient, uri: str) -> None:

@@ -82,6 +82,14 @@ def test_a_registry_apart_is_asked_before_anything_is_trained(monkeypatch: pytes
         mlflow_store.open_store()
 
 
+def test_an_active_model_that_there_is_not_is_told_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_ACTIVE_MODEL_ID", "m-abc")
+    with pytest.raises(BadInput, match="^MLFLOW_ACTIVE_MODEL_ID must be the id of a model .* got m-abc"):
+        mlflow_store.open_store()
+
+
 def test_a_server_is_asked_briefly_until_it_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     retries = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")  # of a person's own

@@ -43,7 +43,7 @@ def adopt_run(client: MlflowClient, name: str, experiment_id: str) -> str | None
     run = find_adopted_run(client)
     run_id = take_adopted_run()
     if run is None:
-        if run_id is not None:
+        if run_id:
             text = "has ended, or that another command holds; this one is recorded apart"
             print(f"{ADOPTED} names a run that {text} ({run_id})", file=sys.stderr)
         return None
