@@ -88,7 +88,7 @@ def _check_active_model(client: mlflow.MlflowClient, model_id: str) -> None:
         client.get_logged_model(model_id)
     except MlflowException:
         raise BadInput(
-            f"{ACTIVE_MODEL} must be the id of a model of the store, got {model_id}, which there is not; unset it"
+            f"{ACTIVE_MODEL} must be the id of a model, got {model_id}, which there is not; unset it"
         ) from None
 
 
