@@ -86,7 +86,7 @@ def test_an_active_model_that_there_is_not_is_told_before_anything_is_trained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_ACTIVE_MODEL_ID", "m-abc")
-    with pytest.raises(BadInput, match="^MLFLOW_ACTIVE_MODEL_ID must be the id of a model, got m-abc"):
+    with pytest.raises(BadInput, match=r"^MLFLOW_ACTIVE_MODEL_ID must be the id of a model, got m-abc"):
         mlflow_store.open_store()
 
 
