@@ -112,12 +112,6 @@ def changes_the_defaults(shape, classes, settings):
     return my_models.build(shape, classes, settings)
 
 
-def doubles_itself(shape, classes, settings):
-    """Go on in two processes, of which one has the pipe of the other."""
-    os.fork()
-    return my_models.build(shape, classes, settings)
-
-
 def stops_the_clock(shape, classes, settings):
     time.perf_counter = lambda: 1.0
     return my_models.build(shape, classes, settings)
