@@ -69,10 +69,6 @@ def count(form: Callable[[int], str]) -> list[str]:
         "k. A.",
         "#¡DIV/0!",
         "无",
-        "??",
-        "N/C",
-        "não informado",
-        "不明",
     ],
 )
 def test_words_for_nothing_are_empty_cells_among_numbers(tmp_path: Path, word: str) -> None:
