@@ -191,7 +191,10 @@ def test_stages_one_by_one(
     ("words", "parts"),
     [
         (["run", "train.batch_size=100000"], ["train.batch_size must be <= 1347", "got 100000"]),
-        (["run", "data=arrays", "data.path=/nowhere.npz"], ["data.path must be an .npz file"]),
+        (
+            ["run", "data=arrays", "data.path=/nowhere.npz"],
+            ["data.path must be an .npz, HDF5 or"],
+        ),
         (["evaluate"], ["trained must be a run id"]),
         (["evaluate", "trained=" + 32 * "0"], ["a trained model must be a run id", "not found"]),
         (["evaluate", "trained=models:/none@best"], ["a trained model must be", "none"]),

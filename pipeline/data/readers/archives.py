@@ -118,7 +118,6 @@ def _unpack_tar(path: Path, folder: Path, findings: Findings) -> None:
 
 
 def _check_room(path: Path, folder: Path, size: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if size > free:
         raise BadData(

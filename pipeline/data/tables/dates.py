@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.tables.numbers import write_in_ascii
+from pipeline.data.tables.numbers import are_plain, write_in_ascii
 
 DAY = 86400.0
 MONTHS = (
@@ -64,11 +64,18 @@ PATTERNS = {
 }
 """How dates are written, by name; `clock` is a time of day, `duration` may be longer."""
 CLOCKS = ("clock", "duration")
+WITHOUT_MARKS = r"^(?:19|20)\d{6}$"
+"""The only dates that are plain numbers, too: 20260131."""
 SECONDS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 """Numbers that count from 1970, by name, and how many of them a second has."""
 HEAD = 100
 """Cells by which patterns are ruled out."""
 ORDERS = ("day/month/year", "month/day/year")
+
+
+def may_be_dates(cells: Any) -> bool:
+    """Return whether any of these cells may be a date of a pattern, at the price of a look."""
+    return not are_plain(cells) or pc.any(pc.match_substring_regex(cells, WITHOUT_MARKS)).as_py() is True
 
 
 def find_patterns(cells: Any) -> list[str]:

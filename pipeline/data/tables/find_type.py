@@ -196,8 +196,11 @@ def _find_dates(content: ColumnContent, data: Csv, file_name: str) -> str:
     Raises:
         BadData: day and month may be either way round, or a few cells are no dates.
     """
+    has_format = data.dates is not None and data.dates not in dates.ORDERS
+    if not has_format and not dates.may_be_dates(content.values):
+        return ""
     patterns = dates.find_patterns(content.values)
-    if data.dates is not None and data.dates not in dates.ORDERS:
+    if has_format:
         return (
             data.dates
             if not dates.parse_dates(content.values, data.dates)[1].any()

@@ -17,7 +17,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 CLOCK = "time"
-_OURS = {"pipeline", "numpy", "optuna"}
+_KEPT = {__name__.partition(".")[0], "numpy", "optuna"}
 """Packages whose modules nobody replaces for a good reason."""
 PATCHED = (CLOCK, "os", "json", "math", "pickle", "random", "threading", "numpy")
 """Modules whose functions all trials use."""
@@ -32,7 +32,7 @@ class ProcessState:
         self._facts = dict(_list_facts())
         self._functions = {name: dict(_list_functions(name)) for name in PATCHED}
         self._modules = {
-            name: module for name, module in sys.modules.items() if name.partition(".")[0] in _OURS
+            name: module for name, module in sys.modules.items() if name.partition(".")[0] in _KEPT
         }
         self._threads = set(threading.enumerate())
 

@@ -136,7 +136,7 @@ def test_a_sparse_file_counts_with_all_that_it_stands_for(tmp_path: Path) -> Non
         archive.addfile(member, io.BytesIO(b"abc"))
     with pytest.raises(BadData, match="made to fill a machine"):
         archives.unpack(path, tmp_path / "out", Findings())
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_an_archive_larger_than_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

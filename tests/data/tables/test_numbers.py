@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from pipeline.data.tables import dates
 from pipeline.data.tables.column_types import NumberFormat
 from pipeline.data.tables.numbers import find_affixes, find_formats, match_numbers, parse_numbers
 
@@ -77,3 +78,19 @@ def test_what_python_writes_is_read_back_exactly(numbers: list[float]) -> None:
     given_cells = cells(*map(repr, numbers))
     read, _ = parse_numbers(given_cells, find_formats(given_cells)[0])
     assert read.tolist() == numbers
+
+
+@settings(max_examples=30)
+@given(
+    some.lists(
+        some.from_regex(r"\A[+-]?(?:[0-9]{1,9}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9])?\Z"), min_size=1
+    )
+)
+def test_plain_numbers_are_read_alike_alone_and_beside_others(texts: list[str]) -> None:
+    beside = cells(*texts, "5\u202f000")  # such a space makes the whole column one that people have written
+    for form in find_formats(beside):
+        alone, mistaken = parse_numbers(cells(*texts), form)
+        both, also_mistaken = parse_numbers(beside, form)
+        np.testing.assert_array_equal(alone, both[:-1])
+        np.testing.assert_array_equal(mistaken, also_mistaken[:-1])
+    assert dates.may_be_dates(cells(*texts)) or not dates.find_patterns(cells(*texts))
