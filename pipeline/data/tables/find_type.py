@@ -196,14 +196,14 @@ def _find_dates(content: ColumnContent, data: Csv, file_name: str) -> str:
     Raises:
         BadData: day and month may be either way round, or a few cells are no dates.
     """
-    has_format = data.dates is not None and data.dates not in dates.ORDERS
-    if not has_format and not dates.may_be_dates(content.values):
+    own_format = None if data.dates in dates.ORDERS else data.dates
+    if own_format is None and not dates.may_be_dates(content.values):
         return ""
     patterns = dates.find_patterns(content.values)
-    if has_format:
+    if own_format is not None:
         return (
-            data.dates
-            if not dates.parse_dates(content.values, data.dates)[1].any()
+            own_format
+            if not dates.parse_dates(content.values, own_format)[1].any()
             else next(iter(patterns), "")
         )
     if not patterns:
