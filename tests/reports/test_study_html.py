@@ -295,7 +295,7 @@ def test_a_point_is_chosen_by_slider_key_and_theme(tmp_path: Path, browser: webd
     assert browser.find_element(By.CSS_SELECTOR, "#chosen pre").text == knee.command
     assert "the knee" in browser.find_element(By.CSS_SELECTOR, "#chosen h2").text
     link = browser.find_element(By.CSS_SELECTOR, "#chosen a").get_attribute("href")
-    assert link == f"http://here/runs/{knee.trial.run_id}"
+    assert link == f"http://here/runs/{knee.trial.run_id}?workflowType=machine_learning"
     browser.find_element(By.ID, "at-least").send_keys(Keys.END)
     best = max(STUDY.frontier, key=lambda member: member.estimate.accuracy)
     assert browser.find_element(By.CSS_SELECTOR, "#chosen pre").text == best.command
