@@ -39,7 +39,7 @@ sweep diagnose: .venv/.installed
 test: .venv/.installed-dev
 	python -m pytest -m "not slow" $(ARGS)
 
-# Kills, browsers, notebooks, servers, environments that MLflow builds, whole commands as a user types them: some nine
+# Kills, browsers, notebooks, servers, environments that MLflow builds, whole commands as a user types them: some ten
 # minutes; four at a time, as they wait for processes half of it.
 test-slow: .venv/.installed-dev
 	python -m pytest -m slow --numprocesses=4 $(ARGS)

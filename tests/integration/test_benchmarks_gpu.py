@@ -50,7 +50,7 @@ def test_time_that_is_over_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert skipped["ours"] == "0 minutes were over"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 def test_it_runs_through_on_a_cpu(tmp_path: Path) -> None:
     words = ["--device", "cpu", "--rows", "1600", "--epochs", "2", "--out", str(tmp_path)]
     assert gpu.main(words) == 0

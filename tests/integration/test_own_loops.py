@@ -27,7 +27,7 @@ def commands_of(page: Path) -> list[str]:
 
 COMMANDS = [(page.stem, line) for page in PAGES for line in commands_of(page)]
 HERE = [
-    pytest.param(line, marks=pytest.mark.slow if line.startswith("sweep") else [])
+    pytest.param(line, marks=pytest.mark.slow(seconds=30) if line.startswith("sweep") else [])
     for name, line in COMMANDS
     if name not in NOT_INSTALLED
 ]

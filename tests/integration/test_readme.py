@@ -29,7 +29,7 @@ ENVIRONMENT = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 IN_PROCESS = "python -m pipeline "
-SLOW = [pytest.mark.slow]
+SLOW = [pytest.mark.slow(seconds=25)]
 """`mlflow run` is a process with a process; the rest trains as a user would."""
 LONG = ("mlflow run", f"{IN_PROCESS}run", f"{IN_PROCESS}sweep", f"{IN_PROCESS}diagnose")
 LONG += (f"{IN_PROCESS}profile",)

@@ -19,10 +19,10 @@ from pipeline.tracking import mlflow_store
 from pipeline.tracking.registry.point_models import MEMBER
 from tests.support.killed_sweeps import EndedStudy, KilledSweep, make_context
 
-KILLS, TRIALS = 10, 12
+KILLS, TRIALS = 10, 10
 WORDS = ("search=smoke", f"search.trials={TRIALS}", "train.epochs=3", "device=cpu", "search.confirm=0")
 WORDS += ("search.workers=0",)
-STRIDE = 83
+STRIDE = 131
 """One in so many writes is one that a sweep is killed at; `tools.kills` draws any."""
 
 
