@@ -22,7 +22,7 @@ from tests.support.killed_sweeps import EndedStudy, KilledSweep, make_context
 KILLS, TRIALS = 10, 10
 WORDS = ("search=smoke", f"search.trials={TRIALS}", "train.epochs=3", "device=cpu", "search.confirm=0")
 WORDS += ("search.workers=0",)
-STRIDE = 131
+STRIDE = 83
 """One in so many writes is one that a sweep is killed at; `tools.kills` draws any."""
 
 
