@@ -1,4 +1,4 @@
-"""Who owns a trial, a run, a worker or a file, and whether that process is still alive."""
+"""Who owns a trial, a run, a worker or a file, whether that process lives, and variables of this one."""
 
 import os
 import signal
@@ -245,3 +245,11 @@ def kill_session(leader: int) -> None:
         with suppress(OSError):
             if os.getsid(pid) == leader:
                 os.kill(pid, signal.SIGKILL)
+
+
+def set_variable(name: str, value: str | None) -> None:
+    """Set a variable of this process' environment; None: let there be none."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

@@ -13,6 +13,7 @@ from typing import Literal
 from pipeline.errors import BadDevice, BadSetting
 from pipeline.formatting import format_count
 from pipeline.hardware import cpu_cores, gpus, unseen_gpus
+from pipeline.processes import set_variable
 from pipeline.settings.measuring import Device, DeviceKind
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -145,8 +146,7 @@ def lend_process() -> Iterator[None]:
         if os.environ.get(gpus.VISIBLE) != "-1":
             del before[gpus.VISIBLE]
         for name, value in before.items():
-            os.environ.pop(name, None)
-            os.environ.update({} if value is None else {name: value})
+            set_variable(name, value)
         if torch is not None and threads and torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
 

@@ -45,16 +45,12 @@ def list_studies(url: str) -> list[str]:
     """
     try:
         storage = _open_made(url)
-        return (
-            []
-            if storage is None
-            else [
-                study.study_name
-                for study in storage.get_all_studies()
-                if not study.study_name.endswith(TASK_QUEUE_SUFFIX)
-                and explain_foreign(storage, study._study_id) is None
-            ]
-        )
+        return [
+            study.study_name
+            for study in ([] if storage is None else storage.get_all_studies())
+            if not study.study_name.endswith(TASK_QUEUE_SUFFIX)
+            and explain_foreign(storage, study._study_id) is None
+        ]
     except Exception as error:
         raise explain_unusable(url, error) from None
 

@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadInput, RecordDeleted, find_cause
 from pipeline.files import make_draft_path, remove_abandoned_drafts
+from pipeline.processes import set_variable
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
     REGISTRY_URI,
@@ -136,8 +137,7 @@ def wait_no_more(error: BaseException | None) -> Iterator[None]:
         yield
     finally:
         if is_lost:
-            os.environ.pop(RETRIES)
-            os.environ.update({} if before is None else {RETRIES: before})
+            set_variable(RETRIES, before)
 
 
 def find_unanswered(error: BaseException | None) -> bool:

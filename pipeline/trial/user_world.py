@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from pipeline.processes import set_variable
+
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
 _State = dict[tuple[str, str], Any]
 """What a process has, by kind and name; None: there is no such variable, folder or handler."""
@@ -91,13 +93,6 @@ def _write_folder(_name: str, folder: str | None) -> None:
             os.chdir(folder)
 
 
-def _write_variable(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value
-
-
 def _write_filters(_name: str, filters: list[Any]) -> None:
     warnings.filters[:] = filters  # type: ignore[index]
     with warnings.catch_warnings():  # which lets Python forget what it has kept by the old ones
@@ -125,5 +120,5 @@ _WRITERS: dict[str, Callable[[str, Any], object]] = {
     "mask": lambda _name, mask: os.umask(mask),
     "numpy": lambda _name, errors: np.seterr(**errors),
     "handler": _write_handler,
-    "variable": _write_variable,
+    "variable": set_variable,
 }

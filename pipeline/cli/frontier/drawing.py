@@ -24,6 +24,8 @@ LEAST_SETTINGS = 40
 """Columns in which settings can be read beside the numbers."""
 SUMMED_UP = ("search", "new seeds")
 """Accuracies that the mean over all seeds sums up."""
+KNEE = "[bold yellow]knee[/] "
+"""Stands before the cost of the knee."""
 
 
 def draw_sparkline(points: Sequence[Point], width: int = SPARKLINE_WIDTH) -> str:
@@ -47,9 +49,6 @@ def _scale_error(error: float, highest: float, lowest: float) -> float:
     floor = 1e-4
     top, bottom, value = (math.log(max(share, floor)) for share in (highest, lowest, error))
     return 1.0 if top == bottom else (top - value) / (top - bottom)
-
-
-KNEE = "[bold yellow]knee[/] "
 
 
 class FrontierTable:

@@ -53,14 +53,19 @@ def write_in_ascii(cells: Any) -> Any:
 
 def are_plain(cells: Any) -> bool:
     """Return whether all cells are numbers as programs write them: 12, -0.5, 1e-3."""
-    return pc.all(pc.match_substring_regex(cells, PLAIN)).as_py() is not False
+    return _is_all(pc.match_substring_regex(cells, PLAIN))
+
+
+def _is_all(matched: Any) -> bool:
+    return pc.all(matched).as_py() is not False
 
 
 def match_numbers(cells: Any) -> Any:
     """Return which cells may be numbers, a pyarrow array of booleans; what is no cell is none."""
     cells = write_in_ascii(cells)
-    if are_plain(cells):
-        return pc.match_substring_regex(cells, PLAIN)
+    plain = pc.match_substring_regex(cells, PLAIN)
+    if _is_all(plain):
+        return plain
     matched = pc.match_substring_regex(cells, NUMBER)
     open_, close = pc.starts_with(cells, "("), pc.ends_with(cells, ")")
     return pc.and_(matched, pc.equal(open_, close))

@@ -41,8 +41,8 @@ def _read_records(path: Path, open_text: OpenText, label: str) -> Iterator[tuple
     is_yaml = re.search(YAML, path.name.lower())
     with open_text() as file:
         has_lists = file.read(64).lstrip().startswith("[")
-    is_value = has_lists or path.name.lower().endswith(".json")
-    with open_text() as file:
+        file.seek(0)
+        is_value = has_lists or path.name.lower().endswith(".json")
         is_lines = not is_yaml and (not is_value or _is_lines(file))
         file.seek(0)
         if is_lines:
