@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-# One commit has one result: generated examples are the same in each run, others only where one asks for them.
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("explore", derandomize=False)
+# One commit has one result: generated examples are the same in each run, others only where one asks for them;
+# and no time limit, which a busy machine breaks.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", derandomize=False, deadline=None)
 settings.load_profile("explore" if os.environ.get("FULCRUM_EXPLORE") else "repeatable")
 os.environ.pop("MLFLOW_RUN_ID", None)
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from optuna._hypervolume import compute_hypervolume as _optuna_hypervolume
 from pymoo.indicators.hv import Hypervolume
@@ -350,7 +350,6 @@ def test_pymoo_finds_the_same_frontier(points: list[Point]) -> None:
     assert theirs == ours or len({error for _, error in ours}) < len(ours)
 
 
-@settings(deadline=None)
 @given(SOME)
 def test_pymoo_finds_the_same_area(points: list[Point]) -> None:
     reference = Point(-0.1, 2e6)
@@ -358,7 +357,6 @@ def test_pymoo_finds_the_same_area(points: list[Point]) -> None:
     assert compute_hypervolume(points, reference) == pytest.approx(theirs, rel=1e-9)
 
 
-@settings(deadline=None)
 @given(SOME)
 def test_pymoo_finds_the_same_log_area(points: list[Point]) -> None:
     bounds = Bounds.enclose(points)
@@ -404,7 +402,6 @@ def test_the_frontier_beyond_the_plane_is_what_nobody_beats(points: list[Point])
     )
 
 
-@settings(deadline=None)
 @given(SOLIDS)
 def test_optuna_and_pymoo_find_the_same_volume(points: list[Point]) -> None:
     further = len(points[0].further)
@@ -418,7 +415,6 @@ def test_optuna_and_pymoo_find_the_same_volume(points: list[Point]) -> None:
         assert ours == pytest.approx(Hypervolume(ref_point=corner)(inside), rel=1e-9, abs=1e-9)
 
 
-@settings(deadline=None)
 @given(SOLIDS)
 def test_the_window_beyond_the_plane_holds_all_points(points: list[Point]) -> None:
     bounds = Bounds.enclose(points)

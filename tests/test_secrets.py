@@ -4,7 +4,7 @@ import shlex
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
@@ -63,7 +63,6 @@ PREFIX = "Qx7"
 """Begins each password, so that no other part of a text has it by chance."""
 
 
-@settings(deadline=None)
 @given(PASSWORDS, st.sampled_from(["postgresql", "mysql+pymysql", "https", "redis"]), st.booleans())
 def test_no_password_of_an_address_shows(password: str, scheme: str, escaped: bool) -> None:
     secret = PREFIX + (quote(password, safe="") if escaped else password)
@@ -78,21 +77,18 @@ def test_no_password_of_an_address_shows(password: str, scheme: str, escaped: bo
         assert f"ann:{HIDDEN}@host" in masked
 
 
-@settings(deadline=None)
 @given(PASSWORDS, st.sampled_from(["password", "token", "sslpassword", "sig", "api_key", "X-Amz-Credential"]))
 def test_no_secret_of_a_query_shows(password: str, name: str) -> None:
     text = f"https://host/db?{name}={PREFIX}{quote_plus(password)}&n=1"
     assert mask(f"got {text} there") == f"got https://host/db?{name}=***&n=1 there"
 
 
-@settings(deadline=None)
 @given(PASSWORDS)
 def test_what_sqlalchemy_hides_is_hidden(password: str) -> None:
     address = f"postgresql://ann:{PREFIX}{quote(password, safe='/')}@host/db"
     assert mask(address) == make_url(address).render_as_string(hide_password=True)
 
 
-@settings(deadline=None)
 @given(st.text(LETTERS.filter(lambda letter: letter not in "'\"\\$"), min_size=6, max_size=20))
 def test_a_recorded_command_line_shows_no_password(password: str) -> None:
     word = f"search.storage=postgresql://ann:{PREFIX} {password}@host/db"

@@ -1,7 +1,7 @@
 """Words in their three forms, and values that need quotes."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.cli import arguments
@@ -54,7 +54,6 @@ def test_a_word_without_a_value_is_refused(words: list[str], text: str) -> None:
     assert str(caught.value).startswith(text)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), min_size=1, max_size=12))
 def test_a_quoted_value_is_read_as_it_was_typed(text: str) -> None:
     """Where Hydra can read a value bare, it may be a number, a list or the like."""

@@ -50,7 +50,7 @@ def rows(parts: PreparedContent, split: str) -> set[bytes]:
 sizes = st.integers(40, 200)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(count=sizes, classes=st.integers(2, 4), seed=st.integers(0, 5))
 def test_splits_are_disjoint_cover_all_and_are_stratified(count: int, classes: int, seed: int) -> None:
     given_samples = samples(count, classes, seed=seed)
@@ -63,7 +63,7 @@ def test_splits_are_disjoint_cover_all_and_are_stratified(count: int, classes: i
         assert counts.max() - counts.min() <= 2
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(count=sizes, copies=st.integers(1, 20))
 def test_no_training_row_repeats_a_validation_or_test_row(count: int, copies: int) -> None:
     base = samples(count)
@@ -78,7 +78,7 @@ def test_no_training_row_repeats_a_validation_or_test_row(count: int, copies: in
     assert kept + sum(report.dropped.values()) == report.rows_read == count + copies
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(factor=st.floats(0.1, 100), offset=st.floats(-100, 100))
 def test_scaling_knows_the_training_split_only(factor: float, offset: float) -> None:
     train, test = samples(100), samples(30, seed=1)
@@ -322,7 +322,7 @@ def test_an_official_validation_split_stays_untouched() -> None:
     assert parts.report.rows_read == 130
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**20), rows_each=st.integers(1, 7))
 def test_rows_of_a_group_stay_on_one_side(seed: int, rows_each: int) -> None:
     base = samples(30 * rows_each)

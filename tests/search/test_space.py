@@ -64,7 +64,6 @@ def ends(dimension: Dimension) -> tuple[Value, ...]:
     return dimension.choices or (dimension.low, dimension.high)
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_a_word_is_read_as_the_value_that_it_says(value: Value) -> None:
     override = arguments.parse(f"a.key={format_value(value)}")
@@ -74,7 +73,6 @@ def test_a_word_is_read_as_the_value_that_it_says(value: Value) -> None:
     assert isinstance(read, bool) == isinstance(value, bool)
 
 
-@settings(deadline=None)
 @given(DIMENSIONS)
 def test_the_text_of_a_dimension_is_parsed_into_it_again(dimension: Dimension) -> None:
     (text,) = sweep_space.split_words([dimension.format()])[1]
@@ -90,7 +88,6 @@ def test_the_text_of_a_dimension_is_parsed_into_it_again(dimension: Dimension) -
     )
 
 
-@settings(deadline=None)
 @given(DIMENSIONS)
 def test_it_holds_its_ends_and_nothing_beyond(dimension: Dimension) -> None:
     assert all(dimension.contains(value) for value in ends(dimension))
@@ -100,7 +97,6 @@ def test_it_holds_its_ends_and_nothing_beyond(dimension: Dimension) -> None:
             assert not dimension.contains(value)
 
 
-@settings(deadline=None)
 @given(st.one_of(choices(), ranges()))
 def test_it_holds_each_of_its_values(dimension: Dimension) -> None:
     values = dimension.list_values()
@@ -111,7 +107,7 @@ def test_it_holds_each_of_its_values(dimension: Dimension) -> None:
         assert values[-1] == pytest.approx(dimension.high)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_every_combination_is_found_by_its_own_values(data: st.DataObject) -> None:
     """A space with two conditions: `combinations`, `words`, `active` and `find` say the same."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -91,7 +91,6 @@ def test_the_test_split_shares_the_numbers() -> None:
         number(np.array([-1, 5]), np.array(["a", "b"]))
 
 
-@settings(deadline=None)
 @given(
     arrays.arrays(
         st.one_of(

@@ -1,7 +1,7 @@
 """Text in any encoding."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data.readers.encodings import (
@@ -183,7 +183,6 @@ def test_an_encoding_that_does_not_fit_says_so() -> None:
         decode_text("é".encode("cp1252"), "utf-8")
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_have_an_encoding(content: bytes) -> None:
     encoding = choose_encoding(content, detect_encoding([content]))
@@ -194,7 +193,6 @@ def test_any_bytes_have_an_encoding(content: bytes) -> None:
     assert "\x00" not in text
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_utf8_is_read_as_written(text: str) -> None:
     content = text.encode()

@@ -173,7 +173,7 @@ def test_an_image_of_400_megapixels_is_refused_unread(tmp_path: Path) -> None:
         decode(tmp_path / "a.png")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     place=st.floats(0, 1), noise=st.binary(min_size=1, max_size=40), suffix=st.sampled_from(images.SUFFIXES)
 )

@@ -198,7 +198,7 @@ def test_a_file_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
     np.testing.assert_allclose(decode(tmp_path / "a.wav")[0], TONE, atol=1e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     place=st.floats(0, 1),
     noise=st.binary(min_size=1, max_size=40),

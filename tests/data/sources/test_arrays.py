@@ -218,7 +218,7 @@ def test_arrays_of_hdf5_and_matlab_are_read(
     places.assert_one_line(caught, "must hold the array X", "data.features=...")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @example(place=0.875, noise=b"\n", packed=False)
 @given(place=st.floats(0, 1), noise=st.binary(min_size=1, max_size=30), packed=st.booleans())
 def test_damaged_arrays_are_read_or_one_line(

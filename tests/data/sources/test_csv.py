@@ -224,7 +224,7 @@ CELLS = some.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=some.lists(some.lists(CELLS, min_size=3, max_size=3), min_size=0, max_size=30))
 def test_any_table_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
@@ -238,7 +238,7 @@ def test_any_table_is_read_or_refused(
         assert len(loaded.train.labels) == len(loaded.train.features) <= len(rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(content=some.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("any") / "table.csv"

@@ -35,7 +35,7 @@ def four(folder: Path, rows: int = 6, suffix: str = "") -> Idx:
     return Idx(str(folder), *NAMES, **WHOLE)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.data(),
     code=st.sampled_from(sorted(TYPES)),

@@ -91,7 +91,7 @@ def test_a_format_of_ones_own() -> None:
     assert mistaken.tolist() == [False, True, False]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(some.datetimes(min_value=datetime(1600, 1, 1), max_value=datetime(2400, 1, 1)))
 def test_what_python_writes_is_read_back(moment: datetime) -> None:
     seconds, _ = parse_dates(cells(moment.isoformat(sep=" ")), "year-month-day")

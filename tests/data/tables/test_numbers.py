@@ -72,7 +72,7 @@ def test_cells_of_another_format_and_beyond_float64_are_mistaken() -> None:
     np.testing.assert_array_equal(read, [5.5, np.nan, np.nan, np.nan, np.nan])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(some.lists(some.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 def test_what_python_writes_is_read_back_exactly(numbers: list[float]) -> None:
     given_cells = cells(*map(repr, numbers))
