@@ -8,7 +8,7 @@ from pipeline.data.features import Tokens
 from pipeline.data.prepared import Prepared
 from pipeline.errors import BadData
 from pipeline.models.architectures import Architecture
-from pipeline.models.layers import drop_out, make_logits
+from pipeline.models.layers import drop_out, get_wide_type, make_logits
 from pipeline.settings.model import Text
 from pipeline.settings.settings import Settings
 
@@ -33,8 +33,9 @@ class TextArchitecture(Architecture):
                 f"model=text needs texts as tokens, got samples of shape {list(prepared.shape)}; use a data "
                 "set of texts, with vocabulary.form=auto or tokens"
             )
+        # In half precision each step would convert the whole table, for the few rows that it reads.
         embedding = keras.layers.Embedding(
-            len(front.vocabulary) + 2, text.width, dtype=policy, name="embedding"
+            len(front.vocabulary) + 2, text.width, dtype=get_wide_type(settings), name="embedding"
         )
         words = drop_out(settings, text.dropout, embedding(features), 1)
         is_word = keras.ops.cast(keras.ops.expand_dims(keras.ops.not_equal(features, 0), -1), words.dtype)

@@ -8,6 +8,7 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
 from pipeline.errors import BadData
+from pipeline.models import keras_models
 from pipeline.models.predictor import make_predictor
 from pipeline.training.train import train
 from pipeline.trial.network import check_trial
@@ -22,6 +23,12 @@ def test_a_bag_of_embeddings_learns_which_words_tell(tmp_path: Path) -> None:
     more = ["model=text", "train.batch_size=8", "train.epochs=15", "optimizer.learning_rate=0.01"]
     settings = compose([*words, *more]).settings
     prepared = preprocess(settings)
+    half = compose([*words, *more, "precision=mixed_bfloat16", "model.hidden=4"]).settings
+    network = keras_models.build_network(half, prepared)  # whose table no step has to convert
+    assert [network.get_layer(name).compute_dtype for name in ("embedding", "hidden_1")] == [
+        "float32",
+        "bfloat16",
+    ]
     *_, item = train(prepared, settings)
     predict = make_predictor(item.build_model())
     assert (predict(prepared.test.samples).argmax(1) == prepared.test.labels).mean() > 0.9
