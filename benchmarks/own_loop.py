@@ -4,7 +4,8 @@ Each example of `docs/own-loop/` is run as its page says, which shows that it wo
 installed (`make bench` has it). Then a sweep of it: the seconds until its first trial has ended, and the
 seconds a trial costs beside its training. At last the sweep over PyTorch's example, ours against Optuna's TPE
 at equal device-seconds, as in `benchmarks.live`: each seed once with each, the first one alternating; TPE
-trains each configuration whole, and all its epochs count.
+trains each configuration whole, and all its epochs count. Where others use the machine, `--clock cpu` counts
+the CPU seconds of a sweep with all its processes instead of wall seconds.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from rich.console import Console
 from benchmarks import live, machine, report
 from benchmarks.engine import KEPT
 from benchmarks.results import Goal
+from pipeline.hardware.process_seconds import count_tree_seconds
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGES = {
@@ -35,6 +37,7 @@ PAGES = {
     "command": "sklearn",
 }
 """The pages of docs/own-loop/, and the framework that each of them needs."""
+POLL_SECONDS = 0.1
 START = "python -m pipeline "
 TRIALS = 12
 MOST_START, MOST_A_TRIAL = 3.0, 0.1
@@ -47,7 +50,7 @@ TORCH = (
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A sweep of an example: wall seconds until its first trial had ended, and of a further trial.
+    """A sweep of an example: seconds until its first trial had ended, and of a further trial.
 
     From both the device-seconds of training are taken off.
     """
@@ -64,38 +67,42 @@ def commands_of(page: str) -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line.startswith(START)]
 
 
-def run(words: Sequence[str], folder: str) -> str:
-    """What a command prints; its store lies in the folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *words],
-        cwd=CHECKOUT,
-        env={
-            **os.environ,
-            "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{shlex.join(words)}: {done.stderr.strip()[-2000:]}")
-    return done.stdout
+def run(words: Sequence[str], folder: str, clock: str = "wall") -> float:
+    """Run a command, whose store lies in the folder, and return the seconds that it took."""
+    begun, computed = time.perf_counter(), 0.0
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", *words],
+            cwd=CHECKOUT,
+            env={
+                **os.environ,
+                "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        while process.poll() is None:
+            computed = max(computed, count_tree_seconds(process.pid))
+            time.sleep(POLL_SECONDS)
+        if process.returncode:
+            errors.seek(0)
+            raise RuntimeError(f"{shlex.join(words)}: {errors.read().strip()[-2000:]}")
+    return computed if clock == "cpu" else time.perf_counter() - begun
 
 
-def time_sweep(page: str) -> Timed:
+def time_sweep(page: str, clock: str) -> Timed:
     """The sweep of a page, once with one trial and once with `TRIALS` more, without anything at its end."""
     words = [word for word in shlex.split(commands_of(page)[1].removeprefix(START)) if "search." not in word]
     spent = []
     for trials in (1, 1 + TRIALS):
         with tempfile.TemporaryDirectory() as folder:
-            more = (f"search.trials={trials}", "search.confirm=0", "search.study=s", "pruning=none")
-            more = (*more, "search.sampler=random", "epochs=3")
+            more = [f"search.trials={trials}", "search.confirm=0", "search.study=s", "pruning=none"]
+            more += ["search.sampler=random", "epochs=3"]
             typed = [word for word in words if not word.startswith("epochs=")]
-            begun = time.perf_counter()
-            run([*typed, *more], folder)
-            wall = time.perf_counter() - begun
-            spent.append(wall - _read_training(f"sqlite:///{folder}/studies.db"))
+            spent.append(
+                run([*typed, *more], folder, clock) - _read_training(f"sqlite:///{folder}/studies.db")
+            )
     return Timed(page, round(spent[0], 2), round((spent[1] - spent[0]) / TRIALS, 3))
 
 
@@ -113,6 +120,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--pages", nargs="*", choices=list(PAGES), default=list(PAGES), help="examples to time"
     )
+    parser.add_argument(
+        "--clock", choices=("wall", "cpu"), default="wall", help="cpu: on a machine that others use"
+    )
     parser.add_argument("--out", type=Path, default=KEPT, help="folder of the results")
     told, console, about = parser.parse_args(words), Console(width=130), machine.about()
     there = [page for page, module in PAGES.items() if find_spec(module)]
@@ -120,7 +130,7 @@ def main(words: Sequence[str]) -> int:
     for page in (page for page in there if page in told.pages):
         with tempfile.TemporaryDirectory() as folder:
             run(shlex.split(commands_of(page)[0].removeprefix(START)), folder)
-        timed.append(time_sweep(page))
+        timed.append(time_sweep(page, told.clock))
         console.print(
             f"{page}: start {timed[-1].start:.2f} s, a trial {timed[-1].a_trial:.3f} s", highlight=False
         )
@@ -135,8 +145,8 @@ def main(words: Sequence[str]) -> int:
     where = f"{about['date']}, {about['device']}; load before {about['load']}, after {about['load_after']}."
     how = (
         f"`python -m pipeline sweep {' '.join(TORCH)}`; TPE with `pruning=none`, all its epochs counted. "
-        f"A start is the wall time of a sweep with one trial, a trial a {TRIALS}th of what {TRIALS} more "
-        "take, both less the device-seconds that were trained."
+        f"A start is the {told.clock} time of a sweep with one trial, a trial a {TRIALS}th of what {TRIALS} "
+        "more take, both less the device-seconds that were trained."
     )
     shown, better = (live.rows(found), live.goals(found)) if found else ([], [])
     title = f"PyTorch's example, swept for {told.budget:g} device-seconds each"
