@@ -160,7 +160,7 @@ class RunningFunction:
         if close is not None:
             with suppress(Exception), self._world.entered():
                 close()
-        with suppress(Exception):  # the store is the user's, and may be gone
+        with suppress(Exception), self._world.entered():  # the store is the user's, and may be gone
             while _find_active_run() not in (None, self._run_before):
                 sys.modules["mlflow"].end_run()
 

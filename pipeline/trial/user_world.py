@@ -1,7 +1,7 @@
 """What the code of a user changes of its process, kept apart from what this program finds.
 
 The working folder, variables of the environment, streams, filters of warnings, the root of logging, handlers
-of signals, the mask of new files and what numpy does with odd numbers.
+of signals, the mask of new files, what numpy does with odd numbers, and where MLflow's functions write.
 """
 
 import logging
@@ -20,6 +20,12 @@ import numpy as np
 from pipeline.processes import set_variable
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
+MLFLOW = (
+    "mlflow.tracking._tracking_service.utils:_tracking_uri",
+    "mlflow.tracking._model_registry.utils:_registry_uri",
+    "mlflow.tracking.fluent:_active_experiment_id",
+)
+"""What `mlflow.set_tracking_uri`, `set_registry_uri` and `set_experiment` set; no function takes it back."""
 _State = dict[tuple[str, str], Any]
 """What a process has, by kind and name; None: there is no such variable, folder or handler."""
 
@@ -73,9 +79,15 @@ def _read() -> _State:
         ("logging", "handlers"): list(logging.root.handlers),
         ("mask", ""): mask,
         ("numpy", ""): np.geterr(),
+        **{("attribute", name): _read_attribute(name) for name in MLFLOW},
         **{("handler", name): signal.getsignal(getattr(signal, name)) for name in SIGNALS},
         **{("variable", name): value for name, value in os.environ.items()},
     }
+
+
+def _read_attribute(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(sys.modules.get(module), attribute, None)
 
 
 def _differs(key: tuple[str, str], before: _State, after: _State) -> bool:
@@ -106,6 +118,12 @@ def _write_logging(name: str, value: Any) -> None:
         logging.root.handlers[:] = value
 
 
+def _write_attribute(name: str, value: Any) -> None:
+    module, _, attribute = name.partition(":")
+    if hasattr(sys.modules.get(module), attribute):
+        setattr(sys.modules[module], attribute, value)
+
+
 def _write_handler(name: str, handler: Any) -> None:
     # No other thread may set one; None: it is not of Python.
     if handler is not None and threading.current_thread() is threading.main_thread():
@@ -119,6 +137,7 @@ _WRITERS: dict[str, Callable[[str, Any], object]] = {
     "logging": _write_logging,
     "mask": lambda _name, mask: os.umask(mask),
     "numpy": lambda _name, errors: np.seterr(**errors),
+    "attribute": _write_attribute,
     "handler": _write_handler,
     "variable": set_variable,
 }

@@ -9,11 +9,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import mlflow
+import mlflow.tracking.fluent
 import numpy as np
 import pytest
 
 from pipeline.trial.user_loop import train_loop
-from pipeline.trial.user_world import UserWorld
+from pipeline.trial.user_world import MLFLOW, UserWorld
 from tests.trial.test_user_loop import accuracies, settings_of
 
 
@@ -73,3 +75,17 @@ def test_what_changes_outside_of_it_is_seen_in_it(monkeypatch: pytest.MonkeyPatc
         assert isinstance(sys.stdout, io.StringIO)
         assert sys.stdout.getvalue() == f"seen {number} 1\n"
         assert "OF_MY_LOOP" not in os.environ
+
+
+def test_where_a_loop_lets_mlflow_write_holds_for_itself_alone(tmp_path: Path) -> None:
+    for name in MLFLOW:  # MLflow's own, so a release may rename them
+        module, _, attribute = name.partition(":")
+        assert hasattr(sys.modules[module], attribute)
+    before, theirs, loop = mlflow.get_tracking_uri(), f"sqlite:///{tmp_path}/theirs.db", UserWorld()
+    for _ in range(2):
+        with loop.entered():
+            mlflow.set_tracking_uri(theirs)
+            mlflow.tracking.fluent._active_experiment_id = "7"  # as set_experiment does
+        assert (mlflow.get_tracking_uri(), mlflow.tracking.fluent._active_experiment_id) == (before, None)
+    with loop.entered():
+        assert (mlflow.get_tracking_uri(), mlflow.tracking.fluent._active_experiment_id) == (theirs, "7")
