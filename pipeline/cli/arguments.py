@@ -104,6 +104,8 @@ def quote_value(pair: str) -> str:
         if _is_readable(in_list):
             return in_list
     in_quotes = f"{key}={quote(value or '')}"
+    if "\n" in (value or "") and "\n" not in key:
+        raise BadSetting(f"{key} must be one line, got {value!r}; write it without a break")
     if "\n" in pair or not _is_readable(in_quotes):
         raise BadSetting(f"{key!r} is not a key that can be set, got {pair!r}; write key=value, see --help")
     return in_quotes

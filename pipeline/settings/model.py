@@ -1,10 +1,9 @@
 """The network that is trained: a class for each kind, which stands for an option of conf/model."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.settings.rules import require
+from pipeline.settings.rules import require, require_function
 
 
 class Activation(StrEnum):
@@ -113,6 +112,5 @@ class Custom(Model):
     output: Output
 
     def __post_init__(self) -> None:
-        valid = re.fullmatch(r"[\w.]+:\w+", self.build) is not None
-        require(valid, "model.build", "package.module:function", self.build)
+        require_function("model.build", self.build)
         require(1 <= self.hidden <= 65536, "model.hidden", ">= 1 and <= 65536", self.hidden)

@@ -1,5 +1,8 @@
 """The check of one setting: its error gives key, rule, value and remedy in one line."""
 
+import re
+from pathlib import PurePath
+
 from pipeline.errors import BadSetting
 
 
@@ -7,6 +10,31 @@ def require(holds: bool, key: str, rule: str, value: object) -> None:
     """Raise BadSetting unless `holds`."""
     if not holds:
         raise BadSetting(f"{key} must be {rule}, got {value}; set it in conf/ or as {key}=...")
+
+
+FUNCTION = re.compile(r"[\w.]+:\w+")
+
+
+def require_function(key: str, name: str) -> None:
+    """Raise BadSetting unless `name` says what to import, as package.module:function."""
+    if not FUNCTION.fullmatch(name):
+        remedy = suggest_function(name) or f"set it in conf/ or as {key}=..."
+        raise BadSetting(f"{key} must be package.module:function, got {name}; {remedy}")
+
+
+def suggest_function(name: str) -> str:
+    """Suggest what to write for a function whose file was named instead of its module; "" for others."""
+    path, _, function = name.rpartition(":") if ":" in name else name.rpartition(".")
+    file = PurePath(path.removesuffix(".py"))
+    folder = file.parent if file.is_absolute() or ".." in file.parts else PurePath()
+    module = ".".join(file.relative_to(folder).parts)
+    if not function.isidentifier() or not file.name.strip(".") or f"{module}:{function}" == name:
+        return ""
+    if not all(part.isidentifier() for part in module.split(".")):
+        importable = re.sub(r"\W", "_", file.name)
+        return f"rename {file.name} to a name that Python can import, as {importable}"
+    where = f"start in {folder} and " if folder.parts else ""
+    return f"{where}write {module}:{function}"
 
 
 MAX_NAME_BYTES = 240

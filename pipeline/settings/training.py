@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.errors import BadSetting
 from pipeline.settings.measuring import MOST_EPSILON
-from pipeline.settings.rules import require
+from pipeline.settings.rules import require, require_function
 
 OF_SHELL = {"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1", "&>"}
 """Words that tell a shell what to do."""
@@ -93,8 +93,7 @@ class Function(UserLoop):
     call: str
 
     def __post_init__(self) -> None:
-        valid = re.fullmatch(r"[\w.]+:\w+", self.call) is not None
-        require(valid, "trial.call", "package.module:function", self.call)
+        require_function("trial.call", self.call)
 
     @property
     def name(self) -> str:
@@ -131,7 +130,10 @@ class Command(UserLoop):
     def _find_shell_word(self) -> str | None:
         """Find a word that only a shell understands, where it is not quoted."""
         with suppress(ValueError):  # a quote with a backslash, which this way of reading does not know
-            return next((word for word in shlex.split(self.command, posix=False) if word in OF_SHELL), None)
+            first, *others = shlex.split(self.command, posix=False)
+            if re.match(r"[A-Za-z_]\w*=", first):  # a variable of the environment
+                return first
+            return next((word for word in (first, *others) if word in OF_SHELL), None)
         return None
 
     @property

@@ -1,13 +1,13 @@
 """Code that the settings only name: a user's function, imported by its dotted name, and its identity."""
 
 import hashlib
-import importlib.util
 import inspect
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.errors import BadSetting, format_one_line
 from pipeline.files import list_code_files
 from pipeline.formatting import shorten
+from pipeline.settings.rules import suggest_function
 from pipeline.settings.training import Command, Function, UserLoop
 from pipeline.trial.reachable_code import hash_functions
 from pipeline.trial.user_world import UserWorld
@@ -40,9 +41,8 @@ def import_function(call: str) -> Callable[..., Any]:
         function = getattr(_import(module), name)
     except (Exception, SystemExit) as error:  # whatever importing a user's module raises
         is_missing = isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name))
-        remedy = (
-            "start where it lies, or name its folder in PYTHONPATH" if is_missing else "mend it, or the name"
-        )
+        there = suggest_function(call) or "start where it lies, or name its folder in PYTHONPATH"
+        remedy = there if is_missing else "mend it, or the name"
         raise BadSetting(f"{RULE}, got {call} ({format_error(error)}); {remedy}") from None
     if not callable(function):
         raise BadSetting(f"{RULE}, got {call}, which is {type(function).__name__}; name a function")
@@ -147,15 +147,15 @@ def find_script(command: str) -> Path | None:
 
 
 def _find_module_file(name: str) -> Path | None:
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        spec = importlib.util.find_spec(f"{name}.__main__") or importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        try:
-            spec = importlib.util.find_spec(name)
-        except (ImportError, ValueError):
+    """Find the file of a module, or the `__main__.py` of a package, without importing any part of it."""
+    folders: Sequence[str] | None = ["", *sys.path]
+    spec = None
+    for part in [*name.split("."), "__main__"]:
+        inner = PathFinder.find_spec(part, folders) if folders is not None else None
+        if inner is None and part != "__main__":
             return None
+        spec = inner or spec
+        folders = spec.submodule_search_locations if spec else None
     return Path(spec.origin) if spec and spec.origin and Path(spec.origin).is_file() else None
 
 

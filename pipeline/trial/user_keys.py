@@ -20,6 +20,7 @@ from pipeline.trial.user_key import FILLED, OF_TRAIN, REQUIRED, UserKey
 
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 """`{key}` in a command line; `{{` and `}}` stand for braces, and one that is no part of these for itself."""
+COMMAND = "trial.command"
 OUTPUT = "output"
 """The placeholder that stands for the file to which a program writes its lines."""
 
@@ -52,7 +53,8 @@ class UserKeys:
         for name, (value, text) in typed.items():
             if name not in self.by_name and not self.is_open:
                 near = get_close_matches(name, self.by_name, n=1, cutoff=0.5)
-                hint = f"; did you mean {near[0]}?" if near else f"; declare it in {self.where}"
+                place = f"write {{{name}}} in it" if self.where == COMMAND else f"declare it in {self.where}"
+                hint = f"; did you mean {near[0]}?" if near else f"; {place}"
                 raise BadSetting(f"{name} is not a setting of {self.where}, got {text or 'nothing'}{hint}")
             if name not in self.by_name and name in self.parameters:
                 raise BadSetting(
@@ -118,7 +120,7 @@ def _describe_command(trial: Command) -> UserKeys:
     )
     keys = [declared.get(name, UserKey(name=name)) for name in names if name not in {*OF_TRAIN, OUTPUT}]
     keys += [declared[name] for name in OF_TRAIN if name in declared]
-    return _make_keys("trial.command", keys, False, user_code.hash_code(trial))
+    return _make_keys(COMMAND, keys, False, user_code.hash_code(trial))
 
 
 def list_placeholders(command: str) -> list[str]:

@@ -21,7 +21,7 @@ from tests.settings.refusals import exchange, remedy
         ("model.width", 0, ("model=text",)),
         ("model.hidden", -1, ("model=text",)),
         ("model.dropout", 1.0, ("model=text",)),
-        ("model.build", "module.function", ("model=custom", "model.build=module:function")),
+        ("model.build", "module", ("model=custom", "model.build=module:function")),
         ("model.hidden", 0, ("model=custom", "model.build=module:function")),
     ],
 )

@@ -156,9 +156,10 @@ def test_one_that_is_stopped_goes_with_all_that_it_has_started(program: Make, tm
     ("words", "text"),
     [
         (["trial.command=python x.py {width}"], "^width must be set, got nothing; add width="),
-        (["trial.command=python x.py", "width=3"], "^width is not a setting of trial.command, got 3"),
+        (["trial.command=python x.py", "width=3"], "^width is not a .*, got 3; write {width} in it$"),
         (["trial.command=python x.py | tee log"], r"^trial.command must be one program.*, got \| in .*sh -c"),
         (["trial.command=a.sh && b.sh"], "^trial.command must be one program, which no shell reads, got &&"),
+        (["trial.command=A=1 python x.py"], r"^trial.command must be one program.*, got A=1 in .*sh -c"),
         (["trial.command= "], "^trial.command must be a command line, got nothing"),
         (["trial.command=python 'x"], "^trial.command must be words as a shell reads them"),
         ([], "^trial.command must be set"),
@@ -194,13 +195,16 @@ def test_its_code_is_that_of_its_script(tmp_path: Path, monkeypatch: pytest.Monk
     Path("a.py").write_text("1")
     Path("package").mkdir()
     Path("package/__main__.py").write_text("1")
-    Path("package/__init__.py").write_text("")
+    for name in ("__init__", "go"):
+        Path(f"package/{name}.py").write_text("raise SystemExit")  # nobody imports what is to be started
     for command in ("python a.py --x {y}", f"env A=b.c {sys.executable} -u ./a.py", "bash -c './a.py' a.py"):
         assert user_code.find_script(command) == Path("a.py"), command
-    found = user_code.find_script("python -m package {x}")
-    assert found is not None
-    assert found.resolve() == Path("package/__main__.py").resolve()
-    assert user_code.find_script("true --x") is None
+    for module, file in (("package", "package/__main__.py"), ("package.go", "package/go.py")):
+        found = user_code.find_script(f"python -m {module} {{x}}")
+        assert found is not None
+        assert found.resolve() == Path(file).resolve()
+    for command in ("true --x", "python -m package.nothing", "python -m nothing.at_all"):
+        assert user_code.find_script(command) is None
 
 
 def test_yaml_beside_the_script_declares_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
