@@ -14,7 +14,8 @@ REFUSALS = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 def explain_lost_server(error: BaseException | None) -> StoreUnusable | None:
     """Return the error for a server that was waited for in vain; None where something else is the reason.
 
-    The libraries' errors are told by their names: most commands end without having imported them.
+    The libraries' errors are told by their names: most commands end without having imported them. What an
+    error of ours was raised in place of (`from None`) is explained by that.
     """
     while error is not None:
         kind = f"{type(error).__module__}.{type(error).__name__}"
@@ -24,7 +25,7 @@ def explain_lost_server(error: BaseException | None) -> StoreUnusable | None:
         if kind == "sqlalchemy.exc.OperationalError" and not isinstance(driver_error, sqlite3.Error):
             reason = read_first_line(driver_error or error)
             return StoreUnusable(f"a database does not answer any more ({reason}); start it anew, {AGAIN}")
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None
 
 

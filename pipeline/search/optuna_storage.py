@@ -22,12 +22,12 @@ from pipeline.search.storage.bulk_reading import BulkReadingStorage
 from pipeline.search.storage.our_studies import explain_foreign
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
-    check_reachable,
     explain_failure,
     make_study_address,
     read_sqlite_path,
 )
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
+from pipeline.settings.stores.first_answer import check_reachable
 
 OPEN_SECONDS, RETRY_SECONDS = 60, 0.2
 MADE_MEANWHILE = ("already exists", "unique constraint", "duplicate key")

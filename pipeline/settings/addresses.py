@@ -5,16 +5,13 @@ SQLAlchemy is imported where it is needed: most mistakes of a command line are t
 
 import os
 import re
-import socket
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Thread
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from pipeline.errors import BadInput, FulcrumError, StoreLocked, find_cause
 from pipeline.secrets import mask
+from pipeline.settings.stores.first_answer import SERVERS, check_database, check_server
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
@@ -23,12 +20,6 @@ CHECKOUT = CONF.parent if CONF.parent != PACKAGE else None
 """The folder of the checkout; None where the package was installed."""
 TRACKING_URI, REGISTRY_URI = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
 REASON_LETTERS = 300
-REACH_SECONDS = 2.0
-"""How long the host of a database may take to be found and to answer; drivers wait for minutes."""
-PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
-SERVERS = {"http": 80, "https": 443}
-PLACES = ("host", "hostaddr", "service", "unix_socket")
-"""Queries of an address by which a driver finds its server in a way of its own."""
 UPGRADES = {
     "mlflow db upgrade": "it is of another version of MLflow; copy it, then run: mlflow db upgrade {address}",
     "optuna storage upgrade": (
@@ -114,68 +105,6 @@ def is_database(address: str) -> bool:
     return address.startswith(("sqlite", "postgres", "mysql", "mssql", "mariadb", "oracle"))
 
 
-@cache
-def check_database(address: str) -> None:
-    """Raise what SQLAlchemy raises where a database does not answer: at once, where MLflow tries for minutes.
-
-    Raises:
-        Exception: whatever SQLAlchemy or the driver raises.
-    """
-    from sqlalchemy import create_engine, inspect
-
-    from pipeline.settings import sqlite_waiting
-
-    sqlite_waiting.install()
-    check_reachable(address)
-    engine = create_engine(address)
-    try:
-        inspect(engine).get_table_names()
-    finally:
-        engine.dispose()
-
-
-@cache
-def check_reachable(address: str) -> None:
-    """Raise where nobody listens at the host and port of a database server; other addresses are let through.
-
-    It is asked once: a server that is started anew later is waited for as its driver does.
-
-    Raises:
-        OSError: the host is not known, or nobody answers there; the text says where.
-    """
-    from sqlalchemy import make_url
-
-    url = make_url(address)
-    port = url.port or PORTS.get(url.get_backend_name())
-    if not url.host or url.host.startswith("/") or port is None or set(PLACES) & url.query.keys():
-        return
-    _require_answer(url.host, port)
-
-
-def _require_answer(host: str, port: int) -> None:
-    """Raise where nobody listens there.
-
-    Raises:
-        OSError: see `check_reachable`.
-    """
-    failures = list[OSError]()
-    thread = Thread(target=_connect, args=(host, port, failures), daemon=True)  # a resolver has no limit
-    thread.start()
-    thread.join(REACH_SECONDS + 0.5)
-    place = f"{host}:{port}"
-    if thread.is_alive():
-        raise TimeoutError(f"{place} has not answered within {REACH_SECONDS:g} s")
-    if failures:
-        raise ConnectionError(f"{place}: {failures[0].strerror or failures[0]}")
-
-
-def _connect(host: str, port: int, failures: list[OSError]) -> None:
-    try:
-        socket.create_connection((host, port), REACH_SECONDS).close()
-    except OSError as error:
-        failures.append(error)
-
-
 def explain_failure(address: str, error: BaseException, remedy: str) -> str:
     """Return `got ADDRESS (REASON); REMEDY` without secrets: why a storage does not answer, and what to do.
 
@@ -194,24 +123,6 @@ def explain_failure(address: str, error: BaseException, remedy: str) -> str:
     reason = next(iter(text.splitlines()), type(error).__name__)
     short = reason if len(reason) <= REASON_LETTERS else f"{reason[: REASON_LETTERS - 3]}..."
     return f"got {shown} ({short}); {remedy}"
-
-
-@cache
-def check_server(address: str) -> None:
-    """Raise where nobody listens at the host and port of an MLflow server; one behind a proxy is let through.
-
-    MLflow itself tries for minutes. A server that has answered once is waited for by it, as long as it likes.
-
-    Raises:
-        OSError: the host is not known, or nobody answers there; the text says where.
-        ValueError: it is no address.
-    """
-    parts = urlsplit(address)
-    if not parts.hostname:
-        raise ValueError("it names no host")
-    if parts.scheme in getproxies() and not proxy_bypass(parts.hostname):
-        return
-    _require_answer(parts.hostname, parts.port or SERVERS[parts.scheme])
 
 
 def _is_of_newer_mlflow(text: str) -> bool:

@@ -26,14 +26,18 @@ from pipeline.processes import set_variable
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
     REGISTRY_URI,
-    SERVERS,
-    check_database,
-    check_server,
     explain_unusable_store,
     is_database,
     make_sqlite_address,
     read_sqlite_path,
     read_uri,
+)
+from pipeline.settings.stores.first_answer import (
+    REQUEST_SECONDS,
+    SERVERS,
+    answer_server,
+    check_database,
+    check_server,
 )
 
 T = TypeVar("T")
@@ -41,7 +45,7 @@ T = TypeVar("T")
 ARTIFACTS = "mlartifacts"  # beside the database
 ADOPTED, ACTIVE_MODEL = "MLFLOW_RUN_ID", "MLFLOW_ACTIVE_MODEL_ID"
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-BRIEFLY = {RETRIES: "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+BRIEFLY = {RETRIES: "2", REQUEST_SECONDS: "10"}
 """Variables of MLflow: two further tries within some 6 s, and seconds for each; those of a person count."""
 _answered: set[str] = set()
 """Addresses that have answered this process."""
@@ -68,8 +72,7 @@ def open_store() -> mlflow.MlflowClient:
         if is_database(uri):
             check_database(uri)
         client = mlflow.MlflowClient()
-        with _ask_briefly(uri):
-            client.search_experiments(max_results=1)
+        _ask_briefly(uri, lambda: client.search_experiments(max_results=1))
     except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
         raise explain_unusable_store(uri, error) from None
     if registry := os.environ.get(REGISTRY_URI):
@@ -100,29 +103,33 @@ def _check_registry(client: mlflow.MlflowClient, uri: str) -> None:
         BadInput: it does not answer.
     """
     try:
-        with _ask_briefly(uri):
-            client.search_registered_models(max_results=1)
+        _ask_briefly(uri, lambda: client.search_registered_models(max_results=1))
     except Exception as error:
         raise explain_unusable_store(uri, error, REGISTRY_URI) from None
 
 
-@contextmanager
-def _ask_briefly(uri: str) -> Iterator[None]:
+def _ask_briefly(uri: str, ask: Callable[[], object]) -> None:
     """Give a server seconds to answer the first time, where MLflow tries for four minutes.
 
     Where nobody listens, none. One that has answered is waited for as long as MLflow does: it may be started
     anew in the middle of a search, whose workers ask for the first time then.
     """
-    is_first = uri not in _answered and multiprocessing.parent_process() is None
-    if is_first and urlsplit(uri).scheme in SERVERS:
+    if uri in _answered or multiprocessing.parent_process() is not None:
+        ask()
+        return
+    is_server = urlsplit(uri).scheme in SERVERS
+    if is_server:
         check_server(uri)
-    brief = {key: value for key, value in BRIEFLY.items() if is_first and key not in os.environ}
+    brief = {key: value for key, value in BRIEFLY.items() if key not in os.environ}
     os.environ.update(brief)
     try:
-        yield
+        if is_server and RETRIES in brief:
+            answer_server(uri, ask)
+        else:
+            ask()
     finally:
         for key in brief:
-            del os.environ[key]
+            os.environ.pop(key, None)
     _answered.add(uri)
 
 

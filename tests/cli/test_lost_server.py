@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from pipeline.cli import explain_error
 from pipeline.cli.lost_server import explain_lost_server
+from pipeline.errors import BadInput
 
 GONE = "API request to http://h:5000/api/2.0 failed with exception HTTPConnectionPool(host='h', port=5000): "
 
@@ -57,3 +58,10 @@ def test_it_is_one_line(error: Exception, line: str, monkeypatch: pytest.MonkeyP
 )
 def test_other_errors_are_left(error: Exception | None) -> None:
     assert explain_lost_server(error) is None
+
+
+def test_what_stands_in_the_place_of_the_reason_is_said_instead() -> None:
+    """A server that has never answered was not lost: that is a wrong address, and nothing was recorded."""
+    error = BadInput("MLFLOW_TRACKING_URI must name a store that answers")
+    error.__context__, error.__suppress_context__ = MlflowException(f"{GONE}timed out"), True  # `from None`
+    assert explain_error(error) is None

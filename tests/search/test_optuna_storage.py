@@ -20,7 +20,8 @@ from pipeline.errors import BadInput, BadSetting
 from pipeline.search import optuna_storage, trial_rows
 from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.study_store import StudyStore
-from pipeline.settings import addresses, sqlite_waiting
+from pipeline.settings import sqlite_waiting
+from pipeline.settings.stores import first_answer
 
 KILLED_IN_A_WRITE = """
 import os, signal, sqlite3, sys
@@ -137,7 +138,7 @@ def test_a_storage_that_can_never_work_is_not_waited_for(
     [
         (TimeoutError("timed out"), "192.0.2.1:5432: timed out"),
         (socket.gaierror(-2, "Name or service not known"), "192.0.2.1:5432: Name or service not known"),
-        (None, "192.0.2.1:5432 has not answered within 0 s"),
+        (None, "192.0.2.1:5432 has not answered within 0.5 s"),
     ],
 )
 def test_a_host_that_does_not_answer_is_told_after_seconds(
@@ -152,7 +153,7 @@ def test_a_host_that_does_not_answer_is_told_after_seconds(
         ended.wait()
         raise TimeoutError
 
-    monkeypatch.setattr(addresses, "REACH_SECONDS", 0.0)
+    monkeypatch.setattr(first_answer, "REACH_SECONDS", 0.0)
     monkeypatch.setattr("socket.create_connection", connect)
     with pytest.raises(BadInput) as caught:
         optuna_storage.check_storage("postgresql://ann@192.0.2.1/db")

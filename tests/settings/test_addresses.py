@@ -7,6 +7,7 @@ from sqlalchemy import make_url
 
 from pipeline.errors import BadInput
 from pipeline.settings import addresses
+from pipeline.settings.stores import first_answer
 
 
 @pytest.mark.parametrize("name", ["plain", "a b", "a%20b", "a?b", "a#b", "ä", "100%"])
@@ -16,7 +17,7 @@ def test_a_path_is_found_again_whatever_is_in_it(name: str, tmp_path: Path) -> N
     assert addresses.read_sqlite_path(address) == path
     assert make_url(address).database == str(path)
     path.parent.mkdir()
-    addresses.check_database(address)
+    first_answer.check_database(address)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +140,6 @@ def test_a_server_that_nobody_runs_is_told_at_once(
         addresses.check_store()
     assert str(caught.value).startswith(f"{variable} must name a store that answers, {line}")
     assert "cret" not in str(caught.value)
-
-
-def test_a_server_behind_a_proxy_is_left_to_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    addresses.check_server("http://a-server-behind-it")
 
 
 def test_an_installed_package_writes_into_the_working_folder(

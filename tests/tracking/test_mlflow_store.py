@@ -97,9 +97,12 @@ def test_a_server_is_asked_briefly_until_it_has_answered(monkeypatch: pytest.Mon
     monkeypatch.setattr(mlflow_store, "_answered", set())
     monkeypatch.setattr(mlflow_store, "check_server", lambda _: None)
     for expected in ("2", None):
-        with mlflow_store._ask_briefly("http://a-server"):
+
+        def ask(expected: str | None = expected) -> None:
             assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"
             assert os.environ.get(retries) == expected
+
+        mlflow_store._ask_briefly("http://a-server", ask)
         assert retries not in os.environ
 
 

@@ -379,6 +379,7 @@ def test_what_a_trial_has_started_ends_with_its_worker(
 
 def test_a_call_returns_raises_or_says_how_its_process_ended(process_pool: ProcessPool) -> None:
     assert process_pool.call(max, 3, 5) == 5
+    assert process_pool.call(os.fork) > 0  # the copy that it makes of the worker answers nothing
     assert process_pool.call(gc.get_freeze_count) > 100_000  # what the fork server imported
     with pytest.raises(BadModel, match="nobody:build"):
         process_pool.call(check_settings, tiny.told("model=custom model.build=nobody:build"), False)

@@ -1,0 +1,1 @@
+"""Stores of runs, models and studies on servers: whether they answer."""
