@@ -16,6 +16,7 @@ from pipeline.reports.cards.markdown import (
     describe_cost,
     describe_versions,
     make_block,
+    make_card,
     make_code,
     make_table,
 )
@@ -64,18 +65,15 @@ class LoopCardFacts:
 
 def write_loop_card(facts: LoopCardFacts) -> str:
     """Write the card; what comes from a user is escaped."""
-    sections = [
-        [f"# Model card: {clean(facts.name)}", ""],
-        ["Written from the record of the training. Lines in italics are for you.", ""],
-        ["## The model", "", *_describe_model(facts), ""],
-        ["## Settings", "", *_describe_settings(facts), ""],
-        ["## Data", "", *_describe_data(facts), ""],
-        ["## Figures", "", *_describe_figures(facts), ""],
-        ["## Cost", "", *describe_cost(facts.metrics, facts.device), ""],
-        ["## Limits", "", *(f"- {line}" for line in _list_limits(facts)), f"- {OPEN}", ""],
-        ["## Train it again", "", *_describe_training(facts), ""],
-    ]
-    return "\n".join(line for section in sections for line in section)
+    parts = {
+        "The model": _describe_model(facts),
+        "Settings": _describe_settings(facts),
+        "Data": _describe_data(facts),
+        "Figures": _describe_figures(facts),
+        "Cost": describe_cost(facts.metrics, facts.device),
+        "Train it again": _describe_training(facts),
+    }
+    return make_card(facts.name, parts, _list_limits(facts))
 
 
 def _describe_model(facts: LoopCardFacts) -> Iterator[str]:

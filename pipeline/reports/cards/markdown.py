@@ -1,7 +1,7 @@
 """Parts of every card: text that stays text, tables, what training cost, and what it was made with."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipeline.errors import format_one_line
 from pipeline.formatting import escape_markdown, format_number, shorten
@@ -11,6 +11,17 @@ CARD_FILE = "model_card.md"
 OPEN = "*to be filled in by you*"
 CARBON = {"train/carbon_grams": "", "train/estimated_carbon_grams": ", of an estimate"}
 """Metrics of carbon dioxide, and what is said of each."""
+
+
+def make_card(name: str, parts: Mapping[str, Iterable[str]], limits: Iterable[str]) -> str:
+    """Make a card of its parts by heading; `limits` come last but one, and leave a line for a person."""
+    *first, last = parts.items()
+    open_limits = [*(f"- {line}" for line in limits), f"- {OPEN}"]
+    lines = [f"# Model card: {clean(name)}", ""]
+    lines += ["Written from the record of the training. Lines in italics are for you.", ""]
+    for heading, content in (*first, ("Limits", open_limits), last):
+        lines += [f"## {heading}", "", *content, ""]
+    return "\n".join(lines)
 
 
 def clean(text: str, limit: int = 60) -> str:
