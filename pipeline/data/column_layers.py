@@ -103,7 +103,8 @@ def _measure_width(column: np.ndarray) -> tuple[float, float | None]:
     offset, largest = float(np.median(numbers)), float(np.abs(numbers).max())
     apart = numbers / 2 - offset / 2  # the halves of what may be the largest numbers that there are
     reach = float(np.abs(apart).max())
-    spread = 2 * reach * float(np.std(apart / reach)) if reach > 0 else 0.0
+    scaled = apart / reach if reach > 0 else apart
+    spread = 2 * reach * float(np.std(scaled)) if reach > 0 else 0.0
     fits = largest < MOST_FOR_FLOAT32 and (
         spread == 0 or (spread > LEAST_SPREAD * largest and spread > 1e-12)
     )

@@ -430,7 +430,14 @@ def test_raw_cells_get_the_answer_of_the_prepared_rows(tmp_path: Path) -> None:
     assert np.isfinite(make_predictor(loaded)(read_batch(prepared.front.types, odd)[0])).all()
 
 
-@pytest.mark.parametrize("numbers", [[1.7e9 + row for row in range(9)], [row * 1e36 for row in range(9)]])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [1.7e9 + row for row in range(9)],
+        [row * 1e36 for row in range(9)],
+        [1e308 + row * 5e306 for row in range(9)],
+    ],
+)
 def test_numbers_that_float32_cannot_hold_are_told_apart(numbers: list[float]) -> None:
     train = Table(np.array(numbers)[:, None], (), ("t",), ())
     front = feature_layers.fit_front_end(TableSamples(), train, told())

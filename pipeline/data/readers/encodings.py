@@ -3,8 +3,9 @@
 import codecs
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 
-from pipeline.data.readers.alphabets import ENCODINGS, SCRIPTS, rate_text
+from pipeline.data.readers.alphabets import ENCODINGS, LOST, SCRIPTS, rate_text
 from pipeline.formatting import shorten
 
 AUTO = "auto"
@@ -37,6 +38,8 @@ MARGIN = 10.0
 """A text must look so much more (logarithm) like one in its own encoding than in that of the others."""
 USUAL, USUAL_OF_TWO_BYTES = -3.5, -6.2
 """What a letter that is no ASCII adds in a text that is decoded rightly, or a little less."""
+UNBROKEN = 10
+"""So many times as many letters of UTF-8 as other bytes are UTF-8 that is broken."""
 STRANGE = -9.0
 """What looks worse than this, for each letter that is no ASCII, is in an encoding that is not in the list."""
 DOUBT = 2.0
@@ -68,7 +71,7 @@ def choose_encoding(content: bytes, other: str) -> str:
 
     A text that is long enough to be clearly in another encoding, as in a folder of several, is in its own.
     """
-    if _is_utf8(content):
+    if _is_utf8(content) or is_broken_utf8(content):  # a broken one cannot be decoded, and is named
         return "utf-8"
     if other not in ENCODINGS:
         return other
@@ -104,9 +107,9 @@ def detect_with_doubt(contents: Iterable[bytes]) -> tuple[str, str]:
     """
     sample = bytearray()
     for content in contents:
-        if find_mark(content) is None and not _is_utf8(content):
-            if utf16 := _find_utf16(content):
-                return utf16, ""
+        if find_mark(content) is None and not _is_utf8(content) and not is_broken_utf8(content):
+            if wide := find_wide(content):
+                return wide, ""
             sample += content[:SAMPLE_BYTES] + b"\n"
             if len(sample) >= SAMPLE_BYTES:
                 break
@@ -117,12 +120,30 @@ def detect_with_doubt(contents: Iterable[bytes]) -> tuple[str, str]:
 
 
 def _is_utf8(content: bytes) -> bool:
-    """Return whether it is UTF-8, and neither UTF-16 without a mark nor ISO-2022, which look like it."""
+    """Return whether it is UTF-8, and none of what looks like it: UTF-16 and 32 without a mark, ISO-2022."""
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
         return False
-    return _find_utf16(content) is None and ISO_2022.search(content) is None
+    return find_wide(content) is None and ISO_2022.search(content) is None
+
+
+def is_broken_utf8(content: bytes) -> bool:
+    """Return whether it is UTF-8 but for a few letters, as where a byte was lost or a letter cut."""
+    text = content.decode("utf-8", "replace")
+    lost = text.count(LOST)
+    others = sum(letter > "\x7f" for letter in text) - lost
+    return lost > 0 and others >= UNBROKEN * lost and find_wide(content) is None
+
+
+def find_wide(content: bytes) -> str | None:
+    """Return which UTF-32 or UTF-16 without a mark it may be; None where it is none."""
+    for encoding in ("utf-32-le", "utf-32-be"):  # of most numbers of four bytes there is no letter
+        with suppress(UnicodeDecodeError):
+            text = content[: 4 * RATED_BYTES].decode(encoding)
+            if len(text) > 1 and "\0" not in text:
+                return encoding
+    return _find_utf16(content)
 
 
 def _find_utf16(content: bytes) -> str | None:

@@ -1,5 +1,6 @@
 """Folders of texts."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,7 @@ import numpy as np
 from pipeline.data.features import TextSamples
 from pipeline.data.readers import encodings, folders
 from pipeline.data.readers.file_tree import FileTree, LabelledFile
-from pipeline.data.readers.folders import UnreadableFiles
+from pipeline.data.readers.folders import Unreadable, UnreadableFiles
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
@@ -19,6 +20,8 @@ from pipeline.settings.data import TextFolder
 
 FORMAT = folders.FORMAT + 1
 SUFFIXES = (".txt", ".text", ".md")
+RICH_TEXT = b"{\\rtf"
+WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 
 
 def fingerprint(data: TextFolder, _data_dir: Path) -> str:
@@ -63,8 +66,12 @@ def _read_split(
 ) -> LabelledSamples:
     def decode(file: LabelledFile) -> str:
         content = file.path.read_bytes()
+        if content.startswith(RICH_TEXT):
+            raise Unreadable("a text of Word (.rtf), save it as plain text")
         chosen = encodings.choose_encoding(content, encoding) if detect else encoding
         text, used = encodings.decode_text(content, chosen)
+        if WEB_PAGE.match(text):
+            findings.add("text", "with the tags of a web page, which are read as words", file.name)
         if used != "utf-8":
             findings.add("text", f"read as {used}", file.name)
         return text.strip()

@@ -17,6 +17,8 @@ UNSEEN = "\ufeff\u200b\0 "
 """What may stand around a cell and nobody sees: a byte order mark within joined files, and the like."""
 APART = "[\u0300-\u036f\u3099\u309a\u1100-\u11ff]"
 """Accents, Japanese sound marks and parts of Korean syllables that stand as letters of their own."""
+MARKED = r"""^(?:="([^"]*)"|'([+-]?\d[\d.,]*))$"""
+"""What spreadsheets write so that a cell stays the text that it is: ="0001" and '0001."""
 Row: TypeAlias = tuple[int, Sequence[str | None]]
 """The number of a row's first line in the file (from 1), and its cells; None: one that is empty."""
 
@@ -43,8 +45,20 @@ class CellTable:
     def get_column(self, name: str) -> Any:
         """Return the cells of a column without the spaces around them, a pyarrow chunked array [n].
 
-        Letters are in composed form (NFC): é is one letter, and no e with an accent behind it.
+        Letters are in composed form (NFC): é is one letter, and no e with an accent behind it. Marks of
+        spreadsheets for texts are taken off.
         """
+        return take_marks_off(self._trim(name))
+
+    def find_marked(self, name: str) -> str:
+        """Return the first cell of a column with a mark of spreadsheets for texts; "" where there is none."""
+        cells = self._trim(name)
+        if not may_be_marked(cells):
+            return ""
+        row = pc.index(pc.match_substring_regex(cells, MARKED), True).as_py()
+        return "" if row < 0 else str(cells[row].as_py())
+
+    def _trim(self, name: str) -> Any:
         cells = pc.utf8_trim(self.content.column(self.names.index(name)), UNSEEN)
         return pc.utf8_trim_whitespace(_compose_letters(cells))
 
@@ -68,6 +82,16 @@ class CellTable:
         """Return the line of the first row with this cell in a column."""
         row = pc.index(self.get_column(name), pa.scalar(cell, pa.large_string())).as_py()
         return int(self.lines[row])
+
+
+def may_be_marked(cells: Any) -> bool:
+    """Return whether any cell begins as one with a mark of spreadsheets does, at the price of a look."""
+    return any(pc.any(pc.starts_with(cells, sign)).as_py() is True for sign in "='")
+
+
+def take_marks_off(cells: Any) -> Any:
+    """Return cells of text without the marks by which spreadsheets keep texts as they are."""
+    return pc.replace_substring_regex(cells, MARKED, r"\1\2") if may_be_marked(cells) else cells
 
 
 def _compose_letters(cells: Any) -> Any:

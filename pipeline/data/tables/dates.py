@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.data.tables import durations
 from pipeline.data.tables.numbers import are_plain, write_in_ascii
 
 DAY = 86400.0
@@ -59,11 +60,9 @@ PATTERNS = {
     "yearmonthday": r"(?P<year>19\d\d|20\d\d)(?P<month>\d\d)(?P<day>\d\d)"
     r"(?:T(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)?(?P<zone>Z|[+-]\d{2}:?\d{2})?)?",
     "clock": CLOCK,
-    "duration": r"(?:(?P<days>\d+) days?,? \+?)?(?P<long>\d+):(?P<minute>\d{2})"
-    r"(?::(?P<second>\d{2}(?:[.,]\d+)?))?",
-}
-"""How dates are written, by name; `clock` is a time of day, `duration` may be longer."""
-CLOCKS = ("clock", "duration")
+} | durations.PATTERNS
+"""How dates are written, by name; `clock` is a time of day, a duration may be longer."""
+CLOCKS = ("clock", *durations.PATTERNS)
 WITHOUT_MARKS = r"^(?:19|20)\d{6}$"
 """The only dates that are plain numbers, too: 20260131."""
 SECONDS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
@@ -80,12 +79,18 @@ def may_be_dates(cells: Any) -> bool:
 
 def find_patterns(cells: Any) -> list[str]:
     """Return the names of the patterns that all of these cells (not empty) fit, with dates that exist."""
-    return [name for name in _guess_patterns(cells, 1.0) if not parse_dates(cells, name)[1].any()]
+    return [
+        name
+        for name in _guess_patterns(cells, 1.0)
+        if not parse_dates(cells, name)[1].any()
+        and (name != durations.IN_UNITS or durations.have_several_units(cells))
+    ]
 
 
 def measure_share(cells: Any) -> tuple[float, str]:
     """Return the largest share of these cells that one pattern fits, and its name."""
-    shares = [(1 - float(parse_dates(cells, name)[1].mean()), name) for name in _guess_patterns(cells, 0.5)]
+    names = [name for name in _guess_patterns(cells, 0.5) if name != durations.IN_UNITS]
+    shares = [(1 - float(parse_dates(cells, name)[1].mean()), name) for name in names]
     return max(shares, default=(0.0, ""))
 
 
@@ -131,7 +136,8 @@ def _parse_format(cells: Any, form: str) -> np.ndarray:
 
 def _parse_pattern(cells: Any, pattern: str) -> np.ndarray:
     """Return seconds float64 [n] since 1970, or since midnight; NaN where a cell is no such date."""
-    groups = pc.extract_regex(write_in_ascii(cells), f"^{pattern}$")
+    cells = write_in_ascii(cells)
+    groups = pc.extract_regex(cells, f"^{pattern}$")
     if groups.null_count == len(groups):  # most patterns fit no cell of a column
         return np.full(len(cells), np.nan)
     names = {field.name for field in groups.type}
@@ -154,10 +160,16 @@ def _parse_pattern(cells: Any, pattern: str) -> np.ndarray:
         days = _find_days(texts, number)
     exists = ~np.isnan(days) & (hour < 24) & (minute < 60) & (second < 61)
     seconds = days * DAY + hour * 3600 + minute * 60 + second
-    seconds = seconds + number("days", 0) * DAY + number("long", 0) * 3600
+    for unit in durations.LENGTHS.keys() & names:
+        seconds = seconds + number(unit, 0) * durations.LENGTHS[unit]
+    if "minus" in names:
+        seconds = np.where(np.asarray(pc.not_equal(pc.fill_null(texts["minus"], ""), "")), -seconds, seconds)
     if "zone" in names:
         seconds = seconds - _measure_zones(texts["zone"])
-    exists &= np.asarray(pc.is_valid(groups))
+    has_digits = pc.fill_null(
+        pc.match_substring_regex(cells, r"\d"), False
+    )  # all parts of some may be absent
+    exists &= np.asarray(pc.is_valid(groups)) & np.asarray(has_digits)
     return np.where(exists, seconds, np.nan)
 
 

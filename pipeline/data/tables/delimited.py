@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pipeline.data.tables.cells import UNSEEN, Row
+from pipeline.data.tables.frame import fixed_width
 from pipeline.data.tables.frame.footers import is_note
 from pipeline.data.tables.text_files import OpenText
 from pipeline.errors import BadData
@@ -37,18 +38,22 @@ NO_QUOTE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a file is written. `quote`: "" for none; `skipped`: lines before the header (`sep=;`, `# ...`)."""
+    """How a file is written. `quote`: "" for none; `skipped`: lines before the header (`sep=;`, `# ...`).
+
+    `columns`: where columns of a fixed width begin, () where the separator tells.
+    """
 
     separator: str
     quote: str
     backslash: bool
     skipped: int = 0
+    columns: tuple[int, ...] = ()
 
     def read_rows(self, lines: Iterator[str]) -> Any:
         """Return a reader of these lines, strict about quotes."""
         return csv.reader(
             lines,
-            delimiter=self.separator,
+            delimiter=fixed_width.SEPARATOR if self.columns else self.separator,
             quotechar=self.quote or None,
             quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
             escapechar="\\" if self.backslash else None,
@@ -78,7 +83,8 @@ def find_dialect(open_text: OpenText, path: Path, data: Csv) -> Dialect:
     best = max(choices, key=lambda dialect: _rate_dialect(dialect, body))
     width = _rate_dialect(best, body)[2]
     remarks = sum(1 for _ in takewhile(lambda line: _count_cells(best, line) != width, lines[:comments]))
-    return replace(best, skipped=skipped + remarks)
+    columns = fixed_width.find_columns(body) if best.separator == " " and not stated else ()
+    return replace(best, skipped=skipped + remarks, columns=columns, quote="" if columns else best.quote)
 
 
 def _count_cells(dialect: Dialect, line: str) -> int:
@@ -124,6 +130,8 @@ def _trim_lines(lines: "Sequence[str] | TextIO", dialect: Dialect) -> Iterator[s
     """Yield the lines; where spaces separate, those around a line do not."""
     if dialect.separator != " ":
         yield from lines
+    elif dialect.columns:
+        yield from fixed_width.separate(iter(lines), dialect.columns)
     else:
         for line in lines:
             yield f"{line.strip()}\n"
@@ -141,7 +149,7 @@ class DelimitedFile:
         self._path, self._open_text, self._on_error = path, open_text, data.on_error
         csv.field_size_limit(sys.maxsize)
         self._dialect = find_dialect(open_text, path, data)
-        self.separator = self._dialect.separator
+        self.separator, self.is_fixed_width = self._dialect.separator, bool(self._dialect.columns)
         self.bad_rows: list[int] = []
         self.repeated_headers: list[int] = []
         self.rulers: list[int] = []

@@ -1,7 +1,7 @@
 """Which columns of a table are used and what they are; nothing is left out or read anew without a word."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,12 @@ from pipeline.data.tables.column_content import ColumnContent, MistakenCell, cou
 from pipeline.data.tables.column_types import WORDS, ColumnType, Kind
 from pipeline.data.tables.find_type import TypeChoice, find_epoch, find_type
 from pipeline.data.tables.number_formats import choose_format, find_marks
-from pipeline.data.tables.oddities import are_figures, find_rounded, find_sentinel
+from pipeline.data.tables.oddities import (
+    are_figures,
+    find_number_oddities,
+    find_word_oddities,
+    refuse_formulas,
+)
 from pipeline.data.tables.read_columns import read_numbers
 from pipeline.data.text_split import has_unspaced_script
 from pipeline.errors import BadData, format_one_line
@@ -43,9 +48,7 @@ PLURALS = {
 EMPTY, CONSTANT = "no value in it", "the same in every row"
 ROW_NUMBERS, IDENTIFIER = "row numbers", "a number of its own in every row"
 NAMES = "nearly every row has another word (a name or an identifier)"
-SENTINEL = "with {0} far from all other numbers: data.missing=[{0}] if it stands for an empty cell"
-ROUNDED = "with whole numbers beyond 2^53, rounded to 16 digits: data.categorical=[...] if they name things"
-FIGURES = "taken for categories though made of numbers: write them as columns of numbers if they are amounts"
+MARKED = "with marks of spreadsheets for texts, as in {}, which are taken off"
 FIGURE_NAMES = "nearly every row has another, made of numbers: write amounts as columns of numbers"
 CODE_NAMES = "{}: nearly every row has another"
 CODES = "of {}, taken for categories"
@@ -55,8 +58,8 @@ CODES = "of {}, taken for categories"
 class ColumnChoice:
     """A column under judgement: `dropped` says why it is left out, "" where it is used.
 
-    `oddity`: what it has that is told beside, as `_add_findings` counts it; `description`: what the file says
-    of it below its name, such as a unit.
+    `oddities`: what it has that is told beside, as `_add_findings` counts it; `description`: what the file
+    says of it below its name, such as a unit.
     """
 
     choice: TypeChoice
@@ -66,7 +69,7 @@ class ColumnChoice:
     distinct: int
     dropped: str = ""
     note: str = ""
-    oddity: str = ""
+    oddities: tuple[str, ...] = ()
     description: str = ""
 
     @property
@@ -106,6 +109,7 @@ def find_types(
 def _judge_column(table: CellTable, name: str, data: Csv, path: Path) -> ColumnChoice:
     cells = table.get_column(name)
     content = count_values(name, cells)
+    refuse_formulas(content, str(path))
     try:
         rest, choice = find_type(content, data, str(path))
     except MistakenCell as error:
@@ -122,19 +126,30 @@ def _judge_column(table: CellTable, name: str, data: Csv, path: Path) -> ColumnC
     if name not in (data.categorical or ()) and _is_free_text(rest, choice):
         column.choice = choice = replace(choice, column=replace(choice.column, kind=Kind.text))
     column.dropped = EMPTY if not column.distinct else "" if is_told else _find_reason(rest, choice, cells)
-    if choice.formats and not column.dropped:
-        numbers, _ = read_numbers(choice.with_format(choice.formats[0]), rest.values)
-        if epoch := find_epoch(name, numbers):
-            column.choice = replace(column.choice, column=replace(choice.column, kind=Kind.date, date=epoch))
-        elif sentinel := find_sentinel(rest, numbers):
-            column.oddity = SENTINEL.format(sentinel)
-        elif find_rounded(rest, numbers):
-            column.oddity = ROUNDED
-    elif choice.code and not column.dropped:
-        column.oddity = CODES.format(choice.code)
-    elif choice.column.kind is Kind.category and not column.dropped and not is_told and are_figures(rest):
-        column.oddity = FIGURES
+    column.oddities = tuple(_find_oddities(table, rest, column, is_told))
     return column
+
+
+def _find_oddities(
+    table: CellTable, content: ColumnContent, column: ColumnChoice, is_told: bool
+) -> Iterator[str]:
+    """Yield what is told of a column beside; numbers that count from 1970 become dates on the way."""
+    choice, kind = column.choice, column.column.kind
+    if marked := table.find_marked(content.name):
+        yield MARKED.format(shorten(marked, 20))
+    if column.dropped:
+        return
+    if choice.formats or kind is Kind.date:
+        form = choice.with_format(choice.formats[0]) if choice.formats else choice.column
+        numbers, _ = read_numbers(form, content.values)
+        if choice.formats and (epoch := find_epoch(content.name, numbers)):
+            column.choice = replace(choice, column=replace(choice.column, kind=Kind.date, date=epoch))
+        else:
+            yield from find_number_oddities(content, numbers, kind is Kind.date)
+    elif choice.code:
+        yield CODES.format(choice.code)
+    elif kind in WORDS and not is_told:
+        yield from find_word_oddities(content)
 
 
 def _is_free_text(content: ColumnContent, choice: TypeChoice) -> bool:
@@ -226,8 +241,8 @@ def _add_findings(chosen: Sequence[ColumnChoice], findings: Findings) -> None:
         findings,
     )
     _add_columns("used though it is " + IDENTIFIER, [c for c in used if c.note], findings)
-    for oddity in dict.fromkeys(column.oddity for column in used if column.oddity):
-        _add_columns(oddity, [c for c in used if c.oddity == oddity], findings)
+    for oddity in dict.fromkeys(oddity for column in chosen for oddity in column.oddities):
+        _add_columns(oddity, [c for c in chosen if oddity in c.oddities], findings)
     for column in used:
         if column.missing_words:
             words = " ".join(column.missing_words)

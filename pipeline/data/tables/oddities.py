@@ -1,33 +1,131 @@
 """What looks odd in a column: it is told, and left as it is."""
 
+from collections.abc import Iterator
+from functools import cache
+
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.data.readers.quantities import EXACT
+from pipeline.data.tables import dates
 from pipeline.data.tables.column_content import ColumnContent
 from pipeline.data.tables.find_type import CATEGORY_WORDS
+from pipeline.errors import BadData
+from pipeline.formatting import shorten
 
-SENTINELS = tuple(sign * (10**digits - 1) for digits in (2, 3, 4, 5, 6) for sign in (-1, 1))
-"""Numbers that stand for "no value" in old files: -99, 999, -9999 and the like."""
-LEAST_ROWS = 2
+_REPEATED = tuple(float(sign * (10**digits - 1)) for digits in (2, 3, 4, 5, 6, 7) for sign in (-1, 1))
+_CODES = tuple(
+    float(sign * int(str(digit) * digits)) for digit in (6, 7, 8) for digits in (2, 3, 4) for sign in (-1, 1)
+)
+_OF_SURVEYS = tuple(
+    float(sign * (10**digits - unit)) for digits in (2, 3, 4) for unit in (2, 3, 4) for sign in (-1, 1)
+)
+_OF_MACHINES = (32767.0, -32768.0, 65535.0, 2.0**31 - 1, -(2.0**31), 2.0**32 - 1, 2.0**63, -(2.0**63))
+SMALL = (0.0, -1.0, -9.0)
+"""Numbers that mean something in most columns: odd beside many others alone."""
+SENTINELS = (*_REPEATED, *_CODES, *_OF_SURVEYS, *_OF_MACHINES, *SMALL)
+"""Numbers that stand for "no value" in old files: -99, 999, -9999, 98 (refused), 2^31 - 1 and the like."""
+HUGE = 1e15
+"""Numbers beyond this stand for "no value" where all others are small: 1e20, 9.96921e+36."""
+SENTINEL_DATES = (
+    *("0001-01-01", "1111-11-11", "1582-10-15", "1601-01-01", "1753-01-01", "1800-01-01", "1850-01-01"),
+    *("1899-12-30", "1899-12-31", "1900-01-01", "1900-12-31", "1901-01-01", "1904-01-01", "1970-01-01"),
+    *("1980-01-01", "2038-01-19", "2049-12-31", "2050-12-31", "2078-12-31", "2079-06-06", "2099-12-31"),
+    *("2100-01-01", "2100-12-31", "2199-12-31", "2200-01-01", "2222-02-22", "2261-12-31", "2262-04-11"),
+    *("2299-12-31", "2500-01-01", "2999-12-31", "3000-01-01", "3000-12-31", "3999-12-31", "4000-12-31"),
+    *("4712-12-31", "5373-11-01", "8888-08-08", "9999-01-01", "9999-12-30", "9999-12-31"),
+)
+"""Days that stand for "no day": the first and the last that a program knows, and the like."""
+OFTEN = 3
+"""What is so much more frequent than any other number, and the largest or the smallest, is no measurement."""
 FIGURES = r"^[^\p{L}\d]*\d+(?:[^\p{L}\d]+\d+)+[^\p{L}\d]*$"
+FORMULA = r"^=\s*[-+(]*\s*(?:[A-Za-z_.]+\d*\(|\$?[A-Za-z]{1,3}\$?\d|\d|'?[\w ]+'?!)"
 MANY = 20
+SENTINEL = "with {0} far from all other {2}: data.missing=[{1}] if it stands for an empty cell"
+ROUNDED = "with whole numbers beyond 2^53, rounded to 16 digits: data.categorical=[...] if they name things"
+FIGURES_TOLD = (
+    "taken for categories though made of numbers: write them as columns of numbers if they are amounts"
+)
+DECODED_TWICE = "whose letters were decoded wrongly before ({0} for {1}): mend them where the file comes from"
 
 
-def find_sentinel(content: ColumnContent, numbers: np.ndarray) -> str:
-    """Return a number that may mean "no value", as it is written, "" where there is none.
+def find_number_oddities(content: ColumnContent, numbers: np.ndarray, is_date: bool) -> Iterator[str]:
+    """Yield what is odd in a column of numbers or dates. `numbers`: of the values; of dates seconds."""
+    if sentinels := find_sentinels(content, numbers, is_date):
+        missing = ",".join(f'"{cell}"' if set(cell) & set(" :,") else cell for cell in sentinels)
+        yield SENTINEL.format(" and ".join(sentinels), missing, "dates" if is_date else "numbers")
+    if not is_date and find_rounded(content, numbers):
+        yield ROUNDED
 
-    It is in several rows, and farther from all other numbers than those are from each other. `numbers`: of
-    the values of the content.
+
+def find_word_oddities(content: ColumnContent) -> Iterator[str]:
+    """Yield what is odd in a column of categories or texts."""
+    if are_figures(content):
+        yield FIGURES_TOLD
+    if pair := find_decoded_twice(content):
+        yield DECODED_TWICE.format(*(shorten(word, 20) for word in pair))
+
+
+def find_sentinels(content: ColumnContent, numbers: np.ndarray, is_date: bool = False) -> tuple[str, ...]:
+    """Return the numbers or dates that may mean "no value", as they are written.
+
+    They are farther from all other numbers than those are from each other; or the last one of many, and much
+    more frequent than any other. `numbers`: of the values of the content.
     """
-    for sentinel in SENTINELS:
-        is_it = numbers == sentinel
-        others = numbers[np.isfinite(numbers) & ~is_it]
-        if content.counts[is_it].sum() < LEAST_ROWS or len(others) < 2:
-            continue
-        if np.abs(others - sentinel).min() > others.max() - others.min():
-            return str(content.values[int(np.argmax(is_it))].as_py())
-    return ""
+    sentinels = _read_sentinel_dates() if is_date else SENTINELS
+    days = np.floor(numbers / dates.DAY) * dates.DAY if is_date else numbers
+    is_sentinel = np.isin(days, sentinels) | (np.abs(numbers) > (np.inf if is_date else HUGE))
+    others = numbers[np.isfinite(numbers) & ~is_sentinel]
+    if len(others) < 2 or not is_sentinel.any():
+        return ()
+    low, high = others.min(), others.max()
+    gaps = np.maximum(low - numbers, numbers - high)  # of what lies between others below 0
+    usual = content.counts[np.isfinite(numbers) & ~is_sentinel].max()
+    is_often = (content.counts >= OFTEN * usual) & (np.abs(numbers) > 99) & (len(others) > MANY) & (gaps > 0)
+    is_only_negative = (numbers == -1) & (low >= 0) & (len(others) >= MANY) & (not is_date)
+    if not is_date and len(others) <= MANY:
+        is_sentinel &= ~np.isin(numbers, SMALL)
+    odd = is_sentinel & ((gaps > high - low) | is_often | is_only_negative)
+    return tuple(sorted(content.values[int(row)].as_py() for row in np.flatnonzero(odd)))[:4]
+
+
+@cache
+def _read_sentinel_dates() -> np.ndarray:
+    return dates.parse_dates(pa.array(SENTINEL_DATES, pa.large_string()), "year-month-day")[0]
+
+
+def refuse_formulas(content: ColumnContent, file_name: str) -> None:
+    """Refuse a column of formulas, which no value stands beside.
+
+    Raises:
+        BadData: all of its cells are formulas.
+    """
+    if len(content.values) and pc.all(pc.match_substring_regex(content.values, FORMULA)).as_py():
+        raise BadData(
+            f"column {content.name} of {file_name} must hold values, got formulas as in "
+            f"{shorten(content.values[0].as_py(), 40)}; save the table with its values, or leave the column "
+            f"out: data.drop=[{content.name}]"
+        )
+
+
+def find_decoded_twice(content: ColumnContent) -> tuple[str, str] | None:
+    """Return a word whose UTF-8 was once read as cp1252, and the word that it was; None where there is none.
+
+    All words outside ASCII must be so, and two of them.
+    """
+    words = content.values.filter(pc.invert(pc.string_is_ascii(content.values)))[:MANY].to_pylist()
+    pairs = [(word, _decode_again(word)) for word in words]
+    if len(pairs) < 2 or not all(mended for _, mended in pairs):
+        return None
+    return pairs[0]
+
+
+def _decode_again(word: str) -> str:
+    try:
+        return word.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return ""
 
 
 def find_rounded(content: ColumnContent, numbers: np.ndarray) -> bool:

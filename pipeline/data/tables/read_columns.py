@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.samples import Table, Texts
 from pipeline.data.tables import dates, numbers
-from pipeline.data.tables.cells import CellTable
+from pipeline.data.tables.cells import CellTable, take_marks_off
 from pipeline.data.tables.column_types import WORDS, ColumnType, Kind, NumberFormat
 from pipeline.errors import BadData
 
@@ -97,7 +97,7 @@ def _read_sent_numbers(column: ColumnType, sent: Sequence[object]) -> tuple[np.n
 
 
 def _make_cells(texts: Sequence[str | None]) -> Any:
-    return pc.utf8_trim_whitespace(pa.array(texts, pa.large_string()))
+    return take_marks_off(pc.utf8_trim_whitespace(pa.array(texts, pa.large_string())))
 
 
 def _is_number(cell: object) -> bool:

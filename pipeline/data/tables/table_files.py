@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.data.readers.compression import find_packing, list_members, open_unpacked, pick_member
-from pipeline.data.readers.encodings import AUTO, DOUBTFUL, find_mark
+from pipeline.data.readers.encodings import AUTO, DOUBTFUL, find_mark, find_wide
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, collect_cells
@@ -72,6 +72,7 @@ REMEDIES = {
     "TFRecord": "write its fields as CSV or .npz with tf.data.TFRecordDataset and tf.io.parse_example",
 }
 """By a word for the form; CSV for others."""
+FIXED_WIDTH = 'read in columns of a fixed width, as cells have spaces (data.separator=" " if they have none)'
 HEAD_BYTES = 1 << 16
 PACKED_FORMS = {
     b"PAR1": "a packed Parquet file",
@@ -184,7 +185,13 @@ def _refuse_other_forms(path: Path, head: bytes) -> None:
 def _is_binary(head: bytes) -> bool:
     """Return whether a file begins with bytes of no text; the halves of UTF-16 are in one of two places."""
     even, odd = head[::2].count(0), head[1::2].count(0)
-    return find_mark(head) is None and even > 0 and odd > 0 and even + odd > len(head) // 10
+    return (
+        find_mark(head) is None
+        and find_wide(head) is None
+        and even > 0
+        and odd > 0
+        and even + odd > len(head) // 10
+    )
 
 
 def _find_zipped_form(path: Path) -> str:
@@ -214,6 +221,7 @@ def _read_delimited(
     table = collect_cells(names, file.read_body(names, skip=above + int(is_named)), scratch)
     findings.add("row", "left out: above the header", ", ".join(filter(None, head[0])), above)
     findings.add("row", "left out: a note below the table", shorten(file.first_note, 60), len(file.notes))
+    findings.add("table", FIXED_WIDTH, path.name, int(file.is_fixed_width))
     for lines, reason in (
         (file.bad_rows, "another number of cells"),
         (file.repeated_headers, "repeats the header"),

@@ -7,17 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.data.readers.alphabets import SCRIPTS
+from pipeline.data.readers.alphabets import LOST, SCRIPTS
 from pipeline.data.readers.compression import open_unpacked
 from pipeline.data.readers.encodings import (
     AUTO,
+    ISO_2022,
     detect_with_doubt,
     find_doubt,
     find_mark,
+    is_broken_utf8,
     judge_encoding,
 )
 from pipeline.errors import BadData
-from pipeline.formatting import shorten
+from pipeline.formatting import format_count, shorten
 
 CHUNK_BYTES = 1 << 18
 OpenText = Callable[[], AbstractContextManager[TextIO]]
@@ -52,7 +54,7 @@ def find_encoding(path: Path) -> tuple[str, str]:
     The second result is the doubt in it, as of `find_doubt`.
     """
     with open_unpacked(path) as file:
-        before = b""
+        before, lines_before = b"", 1
         while chunk := file.read(CHUNK_BYTES):
             if not before and (marked := find_mark(chunk)):
                 return marked, ""
@@ -61,11 +63,27 @@ def find_encoding(path: Path) -> tuple[str, str]:
                 return detect_with_doubt([both])
             if not _is_utf8(both, whole=len(chunk) < CHUNK_BYTES):
                 lines = both[both.find(b"\n") + 1 :] or both
+                _refuse_broken(path, before + chunk, lines_before)
                 encoding = judge_encoding(lines)
                 _refuse_mixed(path, before + chunk, encoding)
                 return encoding, find_doubt(lines, encoding)
+            lines_before += before.count(b"\n")
             before = chunk
     return "utf-8", ""
+
+
+def _refuse_broken(path: Path, content: bytes, first_line: int) -> None:
+    """Raise BadData where all but a few letters are UTF-8. `first_line`: the number of the first line."""
+    if not is_broken_utf8(content):
+        return
+    lines = content.decode("utf-8", "replace").split("\n")
+    broken = [number for number, line in enumerate(lines) if LOST in line]
+    raise BadData(
+        f"{path} must be text in one encoding, got UTF-8 with broken letters in "
+        f"{format_count(len(broken), 'line')}, such as line {first_line + broken[0]} "
+        f"({shorten(lines[broken[0]].strip(), 40)!r}); mend them, or leave these letters out: "
+        f"iconv -c -f utf-8 -t utf-8"
+    )
 
 
 def _refuse_mixed(path: Path, content: bytes, encoding: str) -> None:
@@ -93,4 +111,4 @@ def _is_utf8(content: bytes, whole: bool) -> bool:
         cut_at_start = error.start < 4 and error.reason == "invalid start byte"
         cut_at_end = not whole and error.reason == "unexpected end of data"
         return cut_at_end or (cut_at_start and _is_utf8(content[error.start + 1 :], whole))
-    return True
+    return ISO_2022.search(content) is None

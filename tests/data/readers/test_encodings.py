@@ -38,6 +38,8 @@ TEXTS = {
         ("Korean", "utf-8-sig"),
         ("Chinese", "utf-16"),
         ("French", "utf-32"),
+        ("Russian", "utf-32-le"),
+        ("Chinese", "utf-32-be"),
         ("Thai", "cp874"),
         ("Greek", "cp1253"),
         ("Russian", "koi8_r"),

@@ -32,6 +32,13 @@ def cells(*texts: str) -> pa.Array:
         ("1:05 PM", "clock", "1970-01-01T13:05:00"),
         ("52:31", "duration", "1970-01-03T04:31:00"),
         ("2 days 01:00:30", "duration", "1970-01-03T01:00:30"),
+        ("-01:00:30", "duration", "1969-12-31T22:59:30"),
+        ("01:05.5", "minutes:seconds", "1970-01-01T00:01:05.500"),
+        ("1h 5m", "duration in units", "1970-01-01T01:05:00"),
+        ("2 hours and 30 minutes", "duration in units", "1970-01-01T02:30:00"),
+        ("1d2h3min4.5s", "duration in units", "1970-01-02T02:03:04.500"),
+        ("PT1H5M", "duration of ISO 8601", "1970-01-01T01:05:00"),
+        ("-P1DT0.5S", "duration of ISO 8601", "1969-12-30T23:59:59.500"),
         ("Jan-20", "name-year", "2020-01-01T00:00:00"),
         ("01JAN2020", "day name year", "2020-01-01T00:00:00"),
         ("01/Jan/2020:12:00:05 +0000", "day name year", "2020-01-01T12:00:05"),
@@ -68,6 +75,11 @@ def test_dates_are_read_as_people_write_them(text: str, pattern: str, wanted: st
 def test_a_date_that_may_be_read_in_two_ways_has_two_patterns() -> None:
     assert find_patterns(cells("03/04/2020", "01/02/2020")) == ["day/month/year", "month/day/year"]
     assert find_patterns(cells("03/04/2020", "01/22/2020")) == ["month/day/year"]
+
+
+def test_units_of_time_differ_where_they_are_no_metres_or_grams() -> None:
+    assert find_patterns(cells("45m", "2h")) == ["duration in units"]
+    assert find_patterns(cells("45m", "2m")) == []
 
 
 @pytest.mark.parametrize(

@@ -298,6 +298,58 @@ def test_a_number_that_may_mean_no_value_is_told_and_can_be_left_out(tmp_path: P
     assert not any("far from all" in text for text in kept.findings)
 
 
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (
+            count(lambda row: "99999" if row % 9 == 5 else str(20000 + 1237 * row)),
+            "99999 far from all other numbers",
+        ),
+        (
+            count(lambda row: ("98", "99")[row % 2] if row % 9 < 2 else str(row % 12 + 1)),
+            "data.missing=[98,99]",
+        ),
+        (count(lambda row: "9.96921e+36" if row == 5 else str(1.5 * row)), "data.missing=[9.96921e+36]"),
+        (count(lambda row: "-1" if row % 9 == 5 else str(20 + row)), "data.missing=[-1]"),
+        (
+            count(lambda row: "31.12.9999" if row % 9 == 5 else f"{row % 28 + 1}.3.2020"),
+            "data.missing=[31.12.9999]",
+        ),
+        (
+            count(lambda row: "1900-01-01 00:00" if row == 5 else f"2020-03-{row % 28 + 1:02} 10:00"),
+            'data.missing=["1900-01-01 00:00"]',
+        ),
+        (repeat("0", "5", "6"), ""),
+        (count(lambda row: f"{1950 + row}-01-01"), ""),
+    ],
+)
+def test_numbers_and_days_that_may_mean_no_value_are_told(
+    tmp_path: Path, cells: list[str], told: str
+) -> None:
+    findings = load_column(tmp_path, cells).findings
+    assert any("far from all" in text and told in text for text in findings) == bool(told)
+
+
+def test_marks_of_spreadsheets_are_taken_off_and_formulas_refused(tmp_path: Path) -> None:
+    loaded = load_column(tmp_path, count(lambda row: f'="{1.5 * row}"'), quote="none")
+    assert loaded.numbers()[3] == 4.5
+    assert (
+        '1 column with marks of spreadsheets for texts, as in ="0.0", which are taken off (v)'
+        in loaded.findings
+    )
+    assert load_column(tmp_path, repeat("'0012", "'0013")).words()[:2] == ["0012", "0013"]
+    assert load_column(tmp_path, repeat("'red", "'blue")).words()[:2] == ["'red", "'blue"]
+    with pytest.raises(BadData) as caught:
+        load_column(tmp_path, count(lambda row: f"=A{row}+B{row}"))
+    places.assert_one_line(caught, "must hold values, got formulas as in =A0+B0", "data.drop=[v]")
+
+
+def test_letters_that_were_decoded_wrongly_before_are_told(tmp_path: Path) -> None:
+    cells = [word.encode().decode("cp1252") for word in repeat("Köln", "Grün")]
+    assert any("(KÃ¶ln for Köln)" in text for text in load_column(tmp_path, cells).findings)
+    assert not any("decoded" in text for text in load_column(tmp_path, repeat("Köln", "Grün")).findings)
+
+
 def test_dates_of_several_forms_and_numbers_in_words_are_told(tmp_path: Path) -> None:
     mixed = count(lambda row: f"2020-03-{row % 28 + 1:02d}" if row % 2 else f"{row % 28 + 1:02d}.03.2020")
     with pytest.raises(BadData, match=r"written in one way, got several.*data\.drop=\[v\]"):

@@ -359,6 +359,37 @@ def test_lines_of_two_encodings_are_refused(tmp_path: Path) -> None:
     assert len(read(path, encoding="cp1252")) == 9
 
 
+def test_utf8_with_a_broken_letter_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"a,y\n" + "Köln,yes\n".encode() * 20 + b"K\xc3ln,no\n")
+    with pytest.raises(BadData) as caught:
+        read(path)
+    places.assert_one_line(caught, "got UTF-8 with broken letters in 1 line, such as line 22")
+
+
+def test_columns_of_a_fixed_width_may_have_spaces_in_their_cells(tmp_path: Path) -> None:
+    path, findings = tmp_path / "t.txt", Findings()
+    rows = [("a place", "a", "y"), ("New York", "1.5", "yes"), ("Los Angeles", "2", "no"), ("", "30", "yes")]
+    path.write_text("\n".join(f"{b:12}{a:>5} {y}" for b, a, y in rows))
+    table = read_table(path, places.cells(path, label="y"), ScratchSpace(tmp_path, 10**9), findings)
+    assert (table.names, rows_of(table)) == (rows[0], rows[1:])
+    assert "in columns of a fixed width" in str(findings.to_tuple()[0])
+    path.write_text("a b y\n1  2.5 yes\n10  3.5 no\n2 4.5  yes\n")
+    assert rows_of(read(path)) == [("1", "2.5", "yes"), ("10", "3.5", "no"), ("2", "4.5", "yes")]
+
+
+def test_formulas_of_a_workbook_that_were_never_computed_are_refused(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    path = tmp_path / "t.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["a", "y"])
+    book.active.append(["=1+1", "yes"])
+    book.save(path)
+    with pytest.raises(BadData) as caught:
+        read(path)
+    places.assert_one_line(caught, "got 1 formula never computed (A2)")
+
+
 def test_columns_of_bytes_are_text_or_left_out_with_a_word(tmp_path: Path) -> None:
     path, findings = tmp_path / "t.parquet", Findings()
     pq.write_table(pa.table({"a": [b"\xff", b"x"], "b": [b"u", b"v"], "y": ["n", "m"]}), path)

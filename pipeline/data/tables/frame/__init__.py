@@ -1,1 +1,1 @@
-"""What stands around the rows of a table: titles and names above, units below them, notes at the end."""
+"""What stands around the rows of a table: titles, names, units, notes at the end; and between its columns."""

@@ -8,8 +8,16 @@ from typing import Any
 from pipeline.data.readers.compression import check_zip
 from pipeline.data.tables.typed_files.sheet import Merged, Sheet, SheetSource, number_filled
 from pipeline.errors import BadData
+from pipeline.formatting import format_count
 
 MERGED = re.compile(rb'<mergeCell ref="([A-Z0-9:]+)"')
+
+
+NEVER_COMPUTED = re.compile(
+    rb'<c r="([A-Z]+\d+)"(?![^>]*t="str")[^>]*>\s*<f(?:[^>]*/>|[^>]*>[^<]*</f>)'
+    rb"\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>"
+)
+"""A cell with a formula and without its value; an empty text may be one."""
 
 
 def is_xlsx(path: Path) -> bool:
@@ -42,7 +50,10 @@ def open_workbook(path: Path) -> list[SheetSource]:
 def _make_source(path: Path, sheet: Any) -> SheetSource:
     def read() -> Sheet:
         rows = number_filled(sheet.iter_rows(values_only=True))
-        return Sheet(sheet.title, rows, _find_merged(path, sheet))
+        with zipfile.ZipFile(path) as archive:
+            content = archive.read(sheet._worksheet_path)
+        _refuse_formulas(path, content)
+        return Sheet(sheet.title, rows, _find_merged(content))
 
     return SheetSource(
         sheet.title,
@@ -52,11 +63,20 @@ def _make_source(path: Path, sheet: Any) -> SheetSource:
     )
 
 
-def _find_merged(path: Path, sheet: Any) -> list[Merged]:
+def _refuse_formulas(path: Path, content: bytes) -> None:
+    """Raise BadData where formulas have no values, as where a program wrote them that does not compute."""
+    cells = NEVER_COMPUTED.findall(content) if b"<f" in content else []
+    if cells:
+        raise BadData(
+            f"{path} must hold values, got {format_count(len(cells), 'formula')} never computed "
+            f"({cells[0].decode()}); open it in a program for workbooks and save it, or write the values"
+        )
+
+
+def _find_merged(content: bytes) -> list[Merged]:
     """Return the merged cells of a sheet, which openpyxl does not read in rows."""
     from openpyxl.utils import range_boundaries
 
-    with zipfile.ZipFile(path) as archive:
-        _, _, behind = archive.read(sheet._worksheet_path).rpartition(b"</sheetData>")
+    _, _, behind = content.rpartition(b"</sheetData>")
     ranges = [range_boundaries(ref.decode()) for ref in MERGED.findall(behind)]
     return [merged for merged in ranges if None not in merged]
