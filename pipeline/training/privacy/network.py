@@ -171,20 +171,27 @@ def check_network(model: Any, shape: Sequence[int], largest: int) -> None:
     """
     for layer in model._flatten_layers(include_self=False):
         if reason := _explain_unknown(layer):
-            raise BadModel(
-                f"privacy=dp_sgd needs layers whose gradient is known row by row, got {layer.name} "
-                f"({reason}); use {', '.join(kind.__name__ for kind in KNOWN)} and layers without weights"
-            )
+            raise _explain_layer(layer, reason)
     draw = np.random.default_rng(0)
     samples = draw.integers(0, max(2, largest + 1), (3, *shape)).astype(np.float32)
-    first, second = (
-        np.asarray(model(tf.constant(samples[rows]), training=False))[0] for rows in ([0, 1], [0, 2])
-    )
+    with _record_calls(_list_weighted(model)) as calls:
+        first = np.asarray(model(tf.constant(samples[[0, 1]]), training=False))[0]
+    for number, call in enumerate(calls):
+        if any(call.layer is other.layer for other in calls[:number]):
+            raise _explain_layer(call.layer, "it is used more than once")
+    second = np.asarray(model(tf.constant(samples[[0, 2]]), training=False))[0]
     if np.abs(first - second).max() > TOLERANCE * max(1.0, float(np.abs(first).max())):
         raise BadModel(
             "privacy=dp_sgd needs a network that answers to each row by itself, got one in which rows of a "
             "batch change each other's answers; leave out what is computed over the batch"
         )
+
+
+def _explain_layer(layer: Any, reason: str) -> BadModel:
+    return BadModel(
+        f"privacy=dp_sgd needs layers whose gradient is known row by row, got {layer.name} "
+        f"({reason}); use {', '.join(kind.__name__ for kind in KNOWN)} and layers without weights"
+    )
 
 
 def _explain_unknown(layer: Any) -> str:
@@ -198,8 +205,6 @@ def _explain_unknown(layer: Any) -> str:
         return "" if kind.__module__.startswith("keras.") else "a layer of your own"
     if kind not in KNOWN:
         return kind.__name__
-    if len(layer._inbound_nodes) > 1:
-        return "it is used more than once"
     if getattr(layer, "groups", 1) != 1 or getattr(layer, "data_format", "channels_last") != "channels_last":
         return "a convolution in groups, or with channels first"
     activation = getattr(layer, "activation", None)

@@ -118,8 +118,9 @@ def test_a_network_whose_rows_cannot_be_clipped_apart_is_refused(change: Any, re
     assert "\n" not in str(told.value)
 
 
-def test_a_layer_that_is_used_twice_is_refused() -> None:
-    inputs, shared = keras.Input((5,)), layers.Dense(5)
+@pytest.mark.parametrize("wrap", [lambda layer: layer, lambda layer: keras.Sequential([layer])])
+def test_a_layer_that_is_used_twice_is_refused(wrap: Callable[[Any], Any]) -> None:
+    inputs, shared = keras.Input((5,)), wrap(layers.Dense(5))
     model = keras.Model(inputs, shared(shared(inputs)))
     with pytest.raises(BadModel, match="used more than once"):
         network.check_network(model, (5,), 0)
