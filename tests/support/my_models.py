@@ -73,4 +73,17 @@ def other_shape(shape, classes, settings):
     return keras.Sequential([keras.Input((7, 7)), keras.layers.Flatten(), keras.layers.Dense(classes)])
 
 
+class OwnClass(keras.Model):
+    def __init__(self, classes):
+        super().__init__()
+        self.last = keras.layers.Dense(classes)
+
+    def call(self, inputs):
+        return self.last(keras.ops.reshape(inputs, (len(inputs), -1)))
+
+
+def own_class(shape, classes, settings):
+    return OwnClass(classes)
+
+
 NUMBER = 7

@@ -123,7 +123,13 @@ def _check_input(model: Any, name: str, shape: tuple[int, ...]) -> None:
 
 
 def _check_output(model: Any, name: str, classes: int) -> None:
-    output_shape = model.output_shape
+    try:
+        output_shape = model.output_shape
+    except AttributeError:  # of a class of the user's own, which says nothing before it is called
+        raise BadModel(
+            f"{RULE} whose output has a shape, got {name}, whose model is a class of its own without one; "
+            "return keras.Model(inputs, outputs)"
+        ) from None
     if not isinstance(output_shape, tuple) or output_shape != (None, classes):
         raise BadModel(
             f"{RULE} with one output for each of {classes} classes, got {name}, whose model gives "

@@ -79,6 +79,7 @@ def hash_code(build: str) -> str:
         ("too_few", "one output for each of 3 classes"),
         ("other_shape", "for samples of shape (4, 5)"),
         ("absent", "AttributeError"),
+        ("own_class", "return keras.Model(inputs, outputs)"),
         ("NUMBER", "which is int"),
     ],
 )
