@@ -1,5 +1,7 @@
 """Arrays by name in files of HDF5 (h5py, Keras, PyTables) and MATLAB, as those of an .npz."""
 
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
@@ -14,8 +16,22 @@ from pipeline.errors import BadData, read_first_line
 HDF5, MATLAB, MATLAB_HDF5 = "HDF5", "MATLAB", "MATLAB 7.3"
 FORMS = {b"\x89HDF\r\n\x1a\n": HDF5, b"MATLAB 5.0": MATLAB, b"MATLAB 7.3": MATLAB_HDF5}
 """By the first bytes."""
-BYTES = {"double": 8, "single": 4, "int64": 8, "uint64": 8, "int32": 4, "uint32": 4, "int16": 2, "uint16": 2}
+BYTES = {
+    "double": 8,
+    "sparse": 8,
+    "single": 4,
+    "int64": 8,
+    "uint64": 8,
+    "int32": 4,
+    "uint32": 4,
+    "int16": 2,
+    "uint16": 2,
+}
 """Of a number of MATLAB; of others one."""
+MATLAB_HEAD, MATLAB_PACKED = 128, 15
+"""Bytes before the first variable of a MATLAB file, and the number of the kind of a packed one."""
+PORTION = 1 << 20
+PACKED_PORTION = 1 << 14
 HIDDEN = "#"
 """Of what MATLAB keeps for itself in HDF5 (#refs#) the first letter."""
 
@@ -105,11 +121,34 @@ def _measure_matlab(path: Path) -> dict[str, int]:
     return {name: prod(shape) * BYTES.get(kind, 1) for name, shape, kind in whosmat(str(path))}
 
 
+def _count_unpacked(path: Path) -> int:
+    """Count what the packed variables of a MATLAB file unpack to, up to its bound and little more.
+
+    A cell array tells only how many cells it has, and not what is in them.
+    """
+    total, bound = 0, compute_bound(path)
+    with path.open("rb") as file:
+        file.seek(MATLAB_HEAD - 2)
+        order = "<" if file.read(2) == b"IM" else ">"
+        while len(tag := file.read(8)) == 8:
+            kind, left = struct.unpack(f"{order}II", tag)
+            if kind != MATLAB_PACKED:
+                file.seek(left, 1)
+                continue
+            unpacker = zlib.decompressobj()
+            while left > 0 and (packed := file.read(min(left, PACKED_PORTION))):
+                left -= len(packed)
+                while packed and total <= bound:
+                    total += len(unpacker.decompress(packed, PORTION))
+                    packed = unpacker.unconsumed_tail
+    return total
+
+
 def _read_matlab(path: Path, name: str) -> object:
     from scipy.io import loadmat
     from scipy.sparse import issparse  # type: ignore[import-untyped]
 
-    if _measure_matlab(path)[name] > compute_bound(path):
+    if max(_measure_matlab(path)[name], _count_unpacked(path)) > compute_bound(path):
         raise explain_bomb(path)
     array = loadmat(str(path), variable_names=[name])[name]
     return array.toarray() if issparse(array) else _name_texts(array)

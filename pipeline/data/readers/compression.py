@@ -61,9 +61,9 @@ class BoundedReader(io.RawIOBase):
         super().close()
 
 
-def compute_bound(path: Path) -> int:
-    """Compute how many bytes a packed file may unpack to."""
-    return max(MOST_BYTES, MOST_RATIO * path.stat().st_size)
+def compute_bound(packed: Path | int) -> int:
+    """Compute how many bytes a packed file, or one of so many bytes, may unpack to."""
+    return max(MOST_BYTES, MOST_RATIO * (packed if isinstance(packed, int) else packed.stat().st_size))
 
 
 def explain_bomb(path: Path) -> BadData:

@@ -112,8 +112,14 @@ def _read_rows(path: Path, text: str, findings: Findings, quantities: bool) -> F
 
 
 def find_file(folder: Path, name: str, findings: Findings) -> Path:
-    """Return the path that a list written in `folder` names, also as Windows writes it."""
+    """Return the path that a list written in `folder` names, also as Windows writes it.
+
+    Raises:
+        BadData: it is that of a device, pipe or socket, which may have no end.
+    """
     path = folder / name
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise BadData(f"a list must name files, got a device, pipe or socket: {name}; remove its row")
     if "\\" in name and not path.exists():
         findings.add("path", "of Windows read with / in place of \\", name)
         return folder / PureWindowsPath(name).as_posix()

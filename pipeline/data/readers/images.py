@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ SUFFIXES = tuple(
     f".{name}"
     for name in "png jpg jpeg jpe jfif gif bmp dib webp tif tiff avif ppm pgm pbm pnm jp2".split()  # noqa: SIM905
 )
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "AVIF", "PPM", "JPEG2000")
+"""What Pillow may take a file for, whatever its name: for others, such as EPS, it would start a program."""
 ORIENTATION = 0x0112  # the EXIF tag
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
 WIDE = 257
@@ -35,10 +38,17 @@ class ImageForm:
     wide: bool = False
 
 
+@cache
+def _list_formats() -> tuple[str, ...]:
+    """Return those of `FORMATS` that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
 def is_wide(path: Path) -> bool:
     """Return whether samples of the image have more than 8 bits; False where it cannot be read."""
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path, formats=_list_formats()) as image:
             warnings.simplefilter("ignore")
             return image.mode in WIDE_MODES or _is_wide_png(path, image)
     except Exception:  # decoding names what is wrong
@@ -62,7 +72,7 @@ def decode_image(path: Path, form: ImageForm, note: Callable[[str], None]) -> np
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, on a size that still fits and on damaged EXIF data
-            with Image.open(path) as image:
+            with Image.open(path, formats=_list_formats()) as image:
                 if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: previews of a camera
                     note("of several frames: the first is used")
                 if form.wide:

@@ -1,22 +1,43 @@
 """Space for samples: in memory, or in a file where they are larger than `data.in_memory_limit`."""
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 
+from pipeline.data.readers.compression import compute_bound, explain_bomb
+
 _numbers = count()
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class ScratchSpace:
-    """A folder for arrays of more than `limit` bytes, made when it is first needed; the caller removes it."""
+    """A folder for arrays of more than `limit` bytes, made when it is first needed; the caller removes it.
+
+    `source`: the file that the arrays are read from, where its size bounds how much may be in it.
+    """
 
     folder: Path
     limit: int
+    source: Path | None = None
+
+    def bound(self, items: Iterable[tuple[Item, int]]) -> Iterator[Item]:
+        """Yield items that come with their bytes, up to as many bytes as the source may unpack to.
+
+        Raises:
+            BadData: there are more.
+        """
+        left = math.inf if self.source is None else compute_bound(self.source)
+        for item, size in items:
+            left -= size
+            if left < 0 and self.source is not None:
+                raise explain_bomb(self.source)
+            yield item
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Return an array of this shape to fill: in memory, or memory-mapped beyond `limit` bytes."""

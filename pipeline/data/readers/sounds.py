@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from pipeline.data.readers.compression import MOST_RATIO, compute_bound
 from pipeline.data.readers.folders import Unreadable
 
 SUFFIXES = tuple(
@@ -14,6 +15,7 @@ SUFFIXES = tuple(
     for name in "wav wave flac ogg oga opus mp3 aif aiff aifc au snd caf w64 rf64".split()  # noqa: SIM905
 )
 FULL_SCALE = 2**15
+FLOAT_BYTES = 4
 QUIET = 0.01
 """An excerpt of so small a share of the loudest one's amplitude, 40 dB below it, is silence."""
 OPPOSED = 0.05
@@ -89,6 +91,8 @@ def _read_channels(file: Path | BinaryIO) -> tuple[np.ndarray, int, int]:
 
     try:
         with soundfile.SoundFile(file) as opened:
+            if opened.frames * opened.channels * FLOAT_BYTES > compute_bound(_measure_bytes(file)):
+                raise Unreadable(f"it unpacks to more than {MOST_RATIO} times its size")
             expected = 0 if opened.format == "MP3" else opened.frames  # MP3 does not say how long it is
             frames = -1 if opened.seekable() else opened.frames  # some codecs, as GSM 6.10, are read on alone
             samples = opened.read(frames, dtype="float32", always_2d=True)
@@ -99,6 +103,15 @@ def _read_channels(file: Path | BinaryIO) -> tuple[np.ndarray, int, int]:
             _name_codec(file)
             raise
         return (*wide, 0)
+
+
+def _measure_bytes(file: Path | BinaryIO) -> int:
+    if isinstance(file, Path):
+        return file.stat().st_size
+    place = file.tell()
+    size = file.seek(0, 2)
+    file.seek(place)
+    return size
 
 
 def _read_wide_wav(file: Path | BinaryIO) -> tuple[np.ndarray, int] | None:

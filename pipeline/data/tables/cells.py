@@ -113,7 +113,7 @@ def collect_cells(names: Sequence[str], rows: Iterable[Row], scratch: ScratchSpa
     lines: list[np.ndarray] = []
 
     def make_batches() -> Iterator[Any]:
-        remaining = iter(rows)
+        remaining = scratch.bound((row, sum(len(cell or " ") for cell in row[1])) for row in rows)
         while portion := list(islice(remaining, ROWS_PER_PORTION)):
             lines.append(np.array([line for line, _ in portion], np.int64))
             columns = zip(*(cells for _, cells in portion), strict=True)

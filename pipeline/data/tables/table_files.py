@@ -74,6 +74,8 @@ REMEDIES = {
 """By a word for the form; CSV for others."""
 FIXED_WIDTH = 'read in columns of a fixed width, as cells have spaces (data.separator=" " if they have none)'
 HEAD_BYTES = 1 << 16
+LONGEST_KIND = 128
+"""Bytes of the name of a kind of document."""
 PACKED_FORMS = {
     b"PAR1": "a packed Parquet file",
     b"ARROW1": "a packed Arrow file",
@@ -95,6 +97,7 @@ def read_table(path: Path, data: Csv, scratch: ScratchSpace, findings: Findings)
     """
     with path.open("rb") as file:
         head = file.read(16)
+    scratch = replace(scratch, source=path)
     if form := statistics_files.find_form(path):
         table = statistics_files.read_statistics(path, form, scratch, findings)
     elif head.startswith((b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")):
@@ -149,7 +152,10 @@ def _is_workbook(path: Path, head: bytes) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            kind = archive.read("mimetype") if "mimetype" in names else b""
+            kind = b""
+            if "mimetype" in names:
+                with archive.open("mimetype") as file:
+                    kind = file.read(LONGEST_KIND)
     except (OSError, zipfile.BadZipFile):
         return False
     return (

@@ -5,9 +5,13 @@ import gzip
 import io
 import lzma
 import pickle
+import sqlite3
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +19,22 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy.io
+import soundfile
+from PIL import EpsImagePlugin
 
-from pipeline.data.readers import archives, compression
+from pipeline.data.readers import archives, array_files, compression, images, sounds
+from pipeline.data.readers.file_list import find_file
+from pipeline.data.readers.folders import Unreadable
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.sources import arrays, idx
 from pipeline.data.tables.table_files import read_table
-from pipeline.data.tables.typed_files import arrow_files
+from pipeline.data.tables.typed_files import arrow_files, sheet
 from pipeline.errors import BadData
 from tests.support import places
 
-ZEROS = b"a,b\n" + b"0,0\n" * 50_000
+ZEROS = b"a,b\n" + b"0,0\n" * 26_000
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +68,7 @@ def test_a_packed_table_of_too_much_is_refused(tmp_path: Path, pack: Callable[[b
         read_rows(path)
     places.assert_one_line(caught, "must unpack to at most 20 times its size", "unpack it yourself")
     path.write_bytes(ZEROS)
-    assert read_rows(path) == 50_000  # what is not packed is as large as it is
+    assert read_rows(path) == 26_000  # what is not packed is as large as it is
     path.write_bytes(pack(ZEROS[:40_000]))
     assert read_rows(path) == 9_999
 
@@ -107,11 +116,11 @@ def test_a_parquet_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> N
 
 def test_a_parquet_file_of_too_many_rows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"a": ["x"] * 50_000, "b": ["y"] * 50_000}), path)
-    assert read_rows(path) == 50_000
+    pq.write_table(pa.table({"a": ["x"] * 5000, "b": ["y"] * 5000}), path)
+    assert read_rows(path) == 5000
     monkeypatch.setattr(arrow_files, "MOST_ROWS", 1000)
-    monkeypatch.setattr(arrow_files, "MOST_RATIO", 5)
-    with pytest.raises(BadData, match="5 rows for each of its bytes, got 50,000"):
+    monkeypatch.setattr(arrow_files, "MOST_RATIO", 2)
+    with pytest.raises(BadData, match="2 rows for each of its bytes, got 5,000"):
         read_rows(path)
 
 
@@ -146,3 +155,118 @@ def test_nothing_that_is_pickled_is_loaded(tmp_path: Path) -> None:
     assert not written.exists()
     pickle.loads(payload)
     assert written.exists()  # so the payload would have done it
+
+
+def endless_view(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(
+            "create view t as with recursive c(x) as (select 1 union all select x + 1 from c) "
+            "select x as a, x % 2 as b from c"
+        )
+
+
+def silent_view(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(
+            "create view t as with recursive c(x) as (select 1 union all select x + 1 from c) "
+            "select x as a, x as b from c where x < 0"
+        )
+
+
+def dictionary(path: Path) -> None:
+    once = pa.DictionaryArray.from_arrays(pa.array(np.zeros(500, np.int32)), pa.array(["q" * 1000]))
+    write_arrow(path, once)
+
+
+def views(path: Path) -> None:
+    valid, view, text = pa.array(["q" * 1000], pa.string_view()).buffers()
+    many = pa.py_buffer(view.to_pybytes() * 500)
+    write_arrow(path, pa.Array.from_buffers(pa.string_view(), 500, [valid, many, text]))
+
+
+def nulls(path: Path) -> None:
+    write_arrow(path, pa.nulls(10**6))
+
+
+def write_arrow(path: Path, column: pa.Array) -> None:
+    batch = pa.record_batch([column, pa.nulls(len(column))], names=["a", "b"])
+    with pa.ipc.new_file(str(path), batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def shared_text(path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in [("a", "b"), *(("q" * 1000, number) for number in range(500))]:
+        book.active.append(row)
+    book.save(path)
+
+
+def aliases(path: Path) -> None:
+    lines = [f"- &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in pairwise("abcdef")]
+    path.write_text("\n".join(["- &a [lol, lol]", *lines]))
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("t.sqlite", endless_view),
+        ("t.sqlite", silent_view),
+        ("t.arrow", dictionary),
+        ("t.arrow", views),
+        ("t.arrow", nulls),
+        ("t.xlsx", shared_text),
+        ("t.yaml", aliases),
+    ],
+)
+def test_a_table_that_says_the_same_again_and_again_is_refused(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / name)
+    with pytest.raises(BadData, match="made to fill a machine"):
+        read_rows(tmp_path / name)
+
+
+def test_yaml_too_deep_for_its_library_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text("[" * 50_000)
+    with pytest.raises(BadData, match="more than 200 values within each other"):
+        read_rows(path)
+
+
+def test_one_cell_far_away_is_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet, "MOST_CELLS", 100)
+    rows = [[1, *[None] * 60]] * 2
+    assert len(sheet.number_filled(rows[:1])) == 1
+    with pytest.raises(ValueError, match="more than 100 cells up to row 2"):
+        sheet.number_filled(rows)
+
+
+def test_what_lies_in_cells_of_matlab_counts(tmp_path: Path) -> None:
+    cells = np.empty(2, object)
+    cells[:] = [np.zeros(10**5), np.zeros(10**5)]
+    scipy.io.savemat(tmp_path / "a.mat", {"cells": cells}, do_compression=True)
+    with pytest.raises(BadData, match="made to fill a machine"):
+        array_files.read_array(tmp_path / "a.mat", array_files.MATLAB, "cells")
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["file", "request"])
+def test_a_sound_of_silence_without_end_is_refused(tmp_path: Path, is_sent: bool) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.zeros(10**5, np.int16), 8000, format="FLAC")
+    with pytest.raises(Unreadable, match="unpacks to more than"):
+        sounds.decode_sound(io.BytesIO(path.read_bytes()) if is_sent else path)
+
+
+def test_no_program_is_started_for_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, started = tmp_path / "a.png", list[object]()
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
+    monkeypatch.setattr(subprocess, "check_call", lambda *told, **_: started.append(told))
+    monkeypatch.setattr(EpsImagePlugin, "has_ghostscript", lambda: started.append("gs") or True)
+    with pytest.raises(Unreadable, match="cannot identify"):
+        images.decode_image(path, images.ImageForm(False, None, "white"), lambda _: None)
+    assert not started
+
+
+def test_a_list_names_no_device() -> None:
+    with pytest.raises(BadData, match="a device, pipe or socket: /dev/zero; remove its row"):
+        find_file(Path("/"), "/dev/zero", Findings())

@@ -15,6 +15,7 @@ from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, collect_batches
 from pipeline.errors import BadData, read_first_line
 
+NUMBER_BYTES = 8
 MOST_ROWS = 10**8
 """Fewer are no matter of trust."""
 
@@ -45,7 +46,7 @@ def collect_arrow(
     schema: Any, batches: Iterable[Any], scratch: ScratchSpace, findings: Findings
 ) -> CellTable:
     """Collect the cells of record batches as text; columns of lists or records are left out."""
-    batches = iter(batches)
+    batches = scratch.bound((batch, sum(map(_measure_text, batch.columns))) for batch in batches)
     first = list(islice(batches, 1))
     nested = [
         name for name, field in zip(schema.names, schema, strict=True) if pa.types.is_nested(field.type)
@@ -105,6 +106,21 @@ def _open_arrow(path: Path) -> tuple[Any, Iterator[Any]]:
         return table.schema, iter(table.to_batches())
     stream = pa.ipc.open_stream(source)
     return stream.schema, iter(stream)
+
+
+def _measure_text(column: Any) -> int:
+    """Compute about how many bytes a column has as text: one text may lie in the file once for many cells."""
+    kind = column.type
+    if pa.types.is_dictionary(kind) and (
+        pa.types.is_large_string(kind.value_type) or pa.types.is_string(kind.value_type)
+    ):
+        lengths = pc.binary_length(column.dictionary).to_numpy(zero_copy_only=False)
+        used = column.indices.drop_null().to_numpy(zero_copy_only=False)
+        return int(np.nansum(lengths[used], dtype=np.float64)) if len(used) else 0
+    if kind in (pa.string_view(), pa.binary_view()):
+        views = np.frombuffer(column.buffers()[1], np.int32)[4 * column.offset :][: 4 * len(column) : 4]
+        return int(views.sum(dtype=np.int64))
+    return int(max(column.nbytes, NUMBER_BYTES * len(column)))
 
 
 def _make_text(column: Any) -> Any:

@@ -3,9 +3,11 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
+from pipeline.data.readers.compression import compute_bound, explain_bomb
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, Row, collect_cells
@@ -13,6 +15,10 @@ from pipeline.data.tables.typed_files.written_cells import write_cell
 from pipeline.errors import BadData
 
 MAGIC = b"SQLite format 3"
+STEPS_A_BYTE = 3
+"""Steps that a query may take for each byte that the file may unpack to; a view can have endless rows."""
+STEPS_AT_ONCE = 100_000
+INTERRUPTED = "interrupted"
 SHOWN = 12
 
 
@@ -26,6 +32,7 @@ def read_sqlite(path: Path, scratch: ScratchSpace, label: str, findings: Finding
         with closing(
             sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
         ) as database:
+            _bound_queries(database, compute_bound(path))
             database.text_factory = lambda text: text.decode("utf-8", "replace")
             columns = dict(_list_columns(database))
             name = _choose_table(path, columns, label)
@@ -36,7 +43,17 @@ def read_sqlite(path: Path, scratch: ScratchSpace, label: str, findings: Finding
             names = [column for column in columns[name] if column not in blobs]
             return collect_cells(names, _read_rows(database, name, names), scratch)
     except sqlite3.Error as error:
+        if str(error) == INTERRUPTED:
+            raise explain_bomb(path) from None
         raise BadData(f"{path} must be a whole SQLite database, got: {error}; copy it again") from None
+
+
+def _bound_queries(database: sqlite3.Connection, bound: int) -> None:
+    """Let no query make a cell of more than `bound` bytes, or take more than three times as many steps."""
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(bound, 2**31 - 1))
+    rounds = count(1)
+    most = STEPS_A_BYTE * bound // STEPS_AT_ONCE
+    database.set_progress_handler(lambda: next(rounds) > most, STEPS_AT_ONCE)
 
 
 def _list_columns(database: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from pipeline.data.readers.compression import compute_bound, explain_bomb
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.tables.cells import CellTable, Row, collect_cells
 from pipeline.data.tables.frame.headers import has_header
@@ -17,6 +18,8 @@ YAML = r"\.ya?ml(?:\.\w+)?$"
 YAML_NULL = "tag:yaml.org,2002:null"
 DEEPEST = 4
 """A list of records is looked for within so many objects."""
+DEEPEST_YAML = 200
+"""The library that reads YAML has no bound of its own, and ends the process some ten thousand levels deep."""
 
 
 def read_json_lines(path: Path, open_text: OpenText, scratch: ScratchSpace, label: str) -> CellTable:
@@ -136,11 +139,42 @@ def _parse_yaml(file: TextIO, path: Path) -> Any:
     loader: Any = type("TextLoader", (base,), {})
     loader.add_implicit_resolver(YAML_NULL, re.compile("^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
     loader.add_constructor(YAML_NULL, lambda *_: None)
+    text = file.read()
     try:
-        documents = list(yaml.load_all(file, Loader=loader))
+        _check_yaml(yaml, text, base, path)
+        documents = list(yaml.load_all(text, Loader=loader))
     except (yaml.YAMLError, RecursionError) as error:
         raise BadData(f"{path} must hold YAML, got: {read_first_line(error)}; mend it") from None
     return documents[0] if len(documents) == 1 else documents
+
+
+def _check_yaml(yaml: Any, text: str, loader: Any, path: Path) -> None:
+    """Check that no value lies too deep, and that aliases do not make much out of little.
+
+    Raises:
+        YAMLError: one lies deeper than `DEEPEST_YAML`, or the text is no YAML.
+        BadData: it is larger than its file may unpack to.
+    """
+    bound, size, depth = compute_bound(path), 0, 0
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, int]] = []
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = opened.pop()
+            sizes |= {anchor: size - before} if anchor else {}
+        elif isinstance(event, yaml.AliasEvent):
+            size += sizes.get(event.anchor, 0)
+        elif isinstance(event, yaml.ScalarEvent):
+            size += len(event.value) + 1
+            sizes |= {event.anchor: len(event.value) + 1} if event.anchor else {}
+        elif isinstance(event, yaml.CollectionStartEvent):
+            opened.append((event.anchor, size))
+            size += 1
+        depth = max(depth, len(opened))
+        if depth > DEEPEST_YAML:
+            raise yaml.YAMLError(f"more than {DEEPEST_YAML} values within each other")
+        if size > bound:
+            raise explain_bomb(path)
 
 
 def _parse_json(text: str, path: Path, line: int) -> Any:

@@ -26,6 +26,22 @@ class SheetSource:
     read: Callable[[], Sheet]
 
 
+MOST_CELLS = 100_000_000
+"""As many fill a gigabyte, most of them empty: one cell far to the right makes a row that long."""
+
+
 def number_filled(rows: Iterable[Sequence[object]]) -> list[tuple[int, Sequence[object]]]:
-    """Return the rows that are not empty, each with its number from 1."""
-    return [(line, row) for line, row in enumerate(rows, 1) if any(cell is not None for cell in row)]
+    """Return the rows that are not empty, each with its number from 1.
+
+    Raises:
+        ValueError: they have more cells than `MOST_CELLS`.
+    """
+    filled, cells = [], 0
+    for line, row in enumerate(rows, 1):
+        if all(cell is None for cell in row):
+            continue
+        cells += len(row)
+        if cells > MOST_CELLS:
+            raise ValueError(f"more than {MOST_CELLS:,} cells up to row {line}, most of them empty")
+        filled.append((line, row))
+    return filled
