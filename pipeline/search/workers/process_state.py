@@ -63,7 +63,7 @@ def _list_functions(name: str) -> Iterator[tuple[str, object]]:
 
 def _list_facts() -> Iterator[tuple[str, object]]:
     """Yield what can be compared; of libraries only where they are imported."""
-    yield "sys.path", tuple(sys.path)
+    yield "sys.path", tuple(filter(None, sys.path))  # the current folder is added to import the user's code
     yield "sys.stdout", id(sys.stdout)
     yield "sys.stderr", id(sys.stderr)
     yield "the recursion limit", sys.getrecursionlimit()

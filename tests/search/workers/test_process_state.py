@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.search.workers.process_state import ProcessState
+from pipeline.trial import user_code
 
 
 def test_what_has_changed_is_named_until_it_is_put_back() -> None:
@@ -42,6 +43,14 @@ def test_a_patched_function_and_a_lost_module_are_changes(monkeypatch: pytest.Mo
     assert "numpy.asarray" in found
     assert found[-1] == "the module pipeline.errors"
     assert "a_module_of_mine" not in str(found)
+
+
+def test_importing_code_of_the_user_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    before = ProcessState()
+    user_code.import_function("tests.support.my_loops:changing")
+    assert "" in sys.path
+    assert before.find_changes() == []
 
 
 def test_a_thread_that_goes_on_is_told() -> None:
