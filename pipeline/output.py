@@ -161,9 +161,12 @@ def guard_output() -> Iterator[GuardedOutput]:
 
 
 def _open_closed_files() -> None:
-    """Open what a shell closed by `>&-`, so that no database gets that number and the text of libraries."""
+    """Open what a shell closed by `>&-`, here and in processes that this one starts.
+
+    Else a database would get that number and the text of libraries, and a worker no output to write to.
+    """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number

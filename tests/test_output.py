@@ -70,6 +70,20 @@ def test_a_closed_pipe_or_a_full_disk_shows_no_traceback(words: str, code: int, 
     assert len(done.stderr.splitlines()) == bool(said)
 
 
+def test_what_a_shell_has_closed_is_open_in_further_processes_too() -> None:
+    """A worker whose output is None could not even begin."""
+    starting = """
+import subprocess, sys
+from pipeline.output import guard_output
+with guard_output():
+    inner = "import sys; sys.exit(None in (sys.stdin, sys.stdout))"
+    sys.exit(subprocess.run([sys.executable, "-c", inner]).returncode)
+"""
+    shell = 'exec "$0" -c "$1" <&- >&-'
+    done = subprocess.run(["sh", "-c", shell, sys.executable, starting], cwd=CHECKOUT, check=False)
+    assert done.returncode == 0
+
+
 def test_letters_that_a_terminal_lacks_are_written_in_another_way() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     output = GuardedOutput(stream)
