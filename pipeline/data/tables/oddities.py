@@ -1,5 +1,6 @@
 """What looks odd in a column: it is told, and left as it is."""
 
+import unicodedata
 from collections.abc import Iterator
 from functools import cache
 
@@ -47,6 +48,11 @@ ROUNDED = "with whole numbers beyond 2^53, rounded to 16 digits: data.categorica
 FIGURES_TOLD = (
     "taken for categories though made of numbers: write them as columns of numbers if they are amounts"
 )
+MOST_ALIKE = 10_000
+"""Different words up to which those that are alike are looked for."""
+ALIKE = (
+    "with words that differ by case or spaces alone, as {0} and {1}: write them alike if they mean the same"
+)
 DECODED_TWICE = "whose letters were decoded wrongly before ({0} for {1}): mend them where the file comes from"
 
 
@@ -63,6 +69,8 @@ def find_word_oddities(content: ColumnContent) -> Iterator[str]:
     """Yield what is odd in a column of categories or texts."""
     if are_figures(content):
         yield FIGURES_TOLD
+    if pair := find_alike(content):
+        yield ALIKE.format(*(shorten(word, 20) for word in pair))
     if pair := find_decoded_twice(content):
         yield DECODED_TWICE.format(*(shorten(word, 20) for word in pair))
 
@@ -107,6 +115,18 @@ def refuse_formulas(content: ColumnContent, file_name: str) -> None:
             f"{shorten(content.values[0].as_py(), 40)}; save the table with its values, or leave the column "
             f"out: data.drop=[{content.name}]"
         )
+
+
+def find_alike(content: ColumnContent) -> tuple[str, str] | None:
+    """Return two words that differ by case, spaces or the width of letters alone; None for none."""
+    if len(content.values) > MOST_ALIKE:
+        return None
+    seen: dict[str, str] = {}
+    for word in content.values.to_pylist():
+        first = seen.setdefault(" ".join(unicodedata.normalize("NFKC", word).casefold().split()), word)
+        if first != word:
+            return first, word
+    return None
 
 
 def find_decoded_twice(content: ColumnContent) -> tuple[str, str] | None:

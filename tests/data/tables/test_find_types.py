@@ -344,6 +344,11 @@ def test_marks_of_spreadsheets_are_taken_off_and_formulas_refused(tmp_path: Path
     places.assert_one_line(caught, "must hold values, got formulas as in =A0+B0", "data.drop=[v]")
 
 
+def test_words_that_are_alike_are_told(tmp_path: Path) -> None:
+    cells = repeat("True", "false", "TRUE")
+    assert any("alone, as True and TRUE" in text for text in load_column(tmp_path, cells).findings)
+
+
 def test_letters_that_were_decoded_wrongly_before_are_told(tmp_path: Path) -> None:
     cells = [word.encode().decode("cp1252") for word in repeat("Köln", "Grün")]
     assert any("(KÃ¶ln for Köln)" in text for text in load_column(tmp_path, cells).findings)
