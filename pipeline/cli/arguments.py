@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from pipeline.cli import schema
 from pipeline.cli.explain.word_forms import suggest_form
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import split_word
@@ -75,7 +76,9 @@ def _explain_flag(words: Sequence[str], index: int) -> BadSetting:
     if "." in word:
         remedy = remedy or f"; write {word.lstrip('-')}=VALUE"
         return BadSetting(f"{word} must be followed by a value, got {got}{remedy}")
-    remedy = remedy or f"; write {word.lstrip('-')}=VALUE, or see --help"
+    name = word.lstrip("-")
+    usual = f"; write {name}=VALUE" if name in schema.list_rules() else "; see --help for the keys"
+    remedy = remedy or usual
     return BadSetting(f"{word} is no flag of this command, so a value must follow it, got {got}{remedy}")
 
 

@@ -14,6 +14,7 @@ _FIND_MISTAKE = ContextVar[FindMistake | None]("find_mistake", default=None)
 _IS_SWEEP = ContextVar("is_sweep", default=False)
 _IS_CHECKED = ContextVar("is_checked", default=False)
 _NUMBERS = re.compile(r"[-+.,\deE]*\d[-+.,\deE]*")
+_OWN_TEXT = re.compile(r"[\w.-]+\.[\w.-]+=\w[\w/:-]*")
 _MUST = re.compile(r"(\S+) must be (.+?), got ")
 
 
@@ -57,10 +58,10 @@ class Advice:
         if not self.words:
             return f"; leave it out: {self.note}"
         typed, note = shlex.join(self.words), f" ({self.note})" if self.note else ""
-        if self.lead:
-            return f"; {self.lead}, write {typed}{note}"
         if broken := find_broken_rule(self.words):
             return f"; {broken}"
+        if self.lead:
+            return f"; {self.lead}, write {typed}{note}"
         if self.is_search and not _IS_SWEEP.get():
             return f"; write {typed} with sweep{note}"
         return f"; write {typed}{note}" if note else f"; did you mean {typed}?"
@@ -69,11 +70,13 @@ class Advice:
 def find_broken_rule(words: Sequence[str]) -> str:
     """Return the rule that one of the words breaks, as in `model.hidden must be >= 1`; empty where none does.
 
-    So nobody is told to type what is refused then. Only numbers are looked at, one by one.
+    So nobody is told to type what is refused then. Numbers, one by one, and single words are looked at.
     """
     find_mistake = _FIND_MISTAKE.get()
-    is_number = any(_NUMBERS.fullmatch(word.partition("=")[2]) for word in words)
-    if find_mistake is None or not is_number or _IS_CHECKED.get():  # a remedy of a remedy is not looked at
+    is_looked_at = any(
+        _NUMBERS.fullmatch(word.partition("=")[2]) or _OWN_TEXT.fullmatch(word) for word in words
+    )
+    if find_mistake is None or not is_looked_at or _IS_CHECKED.get():  # a remedy of a remedy is not looked at
         return ""
     lists = list(map(_list_values, words))
     first = [values[0] for values in lists]

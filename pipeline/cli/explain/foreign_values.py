@@ -96,6 +96,24 @@ VALUE_ALIASES = {
         **dict.fromkeys(("rotation", "randomrotation", "random_rotation"), "rotate"),
         **dict.fromkeys(("false", "off", "no", "null"), "none"),
     },
+    "engine": {
+        **dict.fromkeys(("tf", "tensorflow", "eager", "function", "tf.function", "compiled"), "graph"),
+        **dict.fromkeys(("jit", "jax"), "xla"),
+        **dict.fromkeys(("fit", "python"), "keras"),
+    },
+    "trial": {
+        **dict.fromkeys(
+            ("pytorch", "torch", "jax", "sklearn", "scikit-learn", "xgboost", "lightgbm", "python"),
+            "function trial.call=package.module:function",
+        ),
+        **dict.fromkeys(("script", "shell", "bash", "program"), "command trial.command=./train.sh"),
+        **dict.fromkeys(("keras", "tensorflow", "net"), "network"),
+    },
+    "search": {
+        **dict.fromkeys(("fast", "short", "tiny"), "quick"),
+        **dict.fromkeys(("full", "default"), "standard"),
+        "test": "smoke",
+    },
     "pruning": {
         **dict.fromkeys(
             (
@@ -193,6 +211,7 @@ NEAREST = {
         "relu",
         "gelu silu swish elu selu leaky_relu leakyrelu mish prelu softplus hard_swish softmax linear",
     ),
+    "cluster": ("ray", "slurm kubernetes k8s kuberay dask spark pbs lsf joblib submitit"),
     "search.sampler": ("frontier", "cmaes cma-es cmaessampler pbt anneal"),
     "model.init": ("glorot", "orthogonal zeros normal uniform lecun lecun_normal truncated_normal"),
 }
@@ -229,6 +248,7 @@ CATALOGUE = {
         ]
     },
     "fashionmnist": "fashion_mnist",
+    "fashion": "fashion_mnist",
     "svhn": "svhn_cropped",
     "imagenet": "imagenet2012",
     "imdb": "imdb_reviews",

@@ -18,6 +18,7 @@ from pipeline.cli.explain.options import (
     name_file,
     name_gpu,
     name_objectives,
+    name_price,
     name_widths,
     translate_choice,
 )
@@ -33,7 +34,8 @@ FURTHER_WORDS = {
     "optimizer.sparse": (),
 }
 """Words without which a setting means nothing."""
-_WIDTHS = re.compile(r"[\[(]([^|;]*)[\])]")
+_WIDTHS = re.compile(r"[\[(]([^|;]*)[\])]|(\d+(?:[x×]\d+)+|(\d+)(?:-\3)+|\d+(?:-\d+){2,})")
+"""Hidden layers by their widths: `(64, 64)`, `64x64`, `64-64`; `16-64` alone is a range."""
 _NEXT_PAIR = re.compile(r"[,;&]\s*(?=[A-Za-z_][\w.]*[=:])")
 _OF_A_RANGE = re.compile(r"(.+)\.(?:values?|choices|distribution)")
 EXAMPLES = {
@@ -44,6 +46,8 @@ EXAMPLES = {
     "search.objective": "accuracy",
     "search.max_latency_ms": "5",
     "search.max_parameters": "100000",
+    "engine": "auto",
+    "record": "own",
 }
 """Values of settings that are not set in conf/."""
 
@@ -168,13 +172,18 @@ def _translate_value(key: str, value: str | None, rule: str) -> Advice | None:
         return Advice((f"{key}={table[key]}",))
     if names:
         usual = help.read_defaults().get(key) or _find_example(key, rule)
-        return translate_choice(key, value, names) or (Advice((f"{key}={usual}",)) if usual else None)
+        choice = translate_choice(key, value, names)
+        return choice or (
+            Advice((f"{key}={usual}",), note="the default") if usual not in (None, "null") else None
+        )
     if key == "search.objectives":
         return name_objectives(value)
     if key == "data.path":
         return name_file(value)
+    if key == "price.per_hour":
+        return name_price(value, ())
     if key in ("model.hidden", "model.layers") and (widths := _WIDTHS.fullmatch(value.strip())):
-        return name_widths(split_values(widths[1]))
+        return name_widths(split_values(widths[1]) if widths[1] is not None else re.findall(r"\d+", value))
     meant = find_meant(key, value, rule)
     return Advice((f"{key}={meant.text}",), is_search=meant.is_search) if meant else None
 

@@ -9,10 +9,15 @@ from pipeline.cli.explain import foreign_values
 from pipeline.cli.explain.advice import Advice, plain
 from pipeline.cli.explain.values import split_values
 from pipeline.settings.searching.objectives import ENERGY, OBJECTIVES
+from pipeline.settings.searching.quantities import read_budget, write_amount
 
 TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".arrow", ".feather", ".gz", ".arff", ".sav", ".svm")
 ARRAYS = (".npz", ".npy", ".mat", ".h5", ".hdf5")
-OWN_NETWORK = "another network of yours: model=custom model.build=package.module:function"
+NOTES = {
+    "model": "another network of yours: model=custom model.build=package.module:function",
+    "cluster": "inside of what the other one allocates",
+}
+"""By group: what one should know of the option that comes nearest."""
 
 
 def name_gpu(number: str) -> Advice:
@@ -38,16 +43,46 @@ def translate_choice(key: str, value: str, names: Sequence[str]) -> Advice | Non
             return Advice((f"{key}={first}", *further))
     if key == "device" and (match := re.fullmatch(r"(?:/?(?:cuda|gpu):)?(\d+)", small)):
         return name_gpu(match[1])
-    nearest, others = foreign_values.NEAREST.get(key, ("", ""))
-    if nearest and (like := [form for form in forms if form in others.split()]):
-        note = OWN_NETWORK if key == "model" else ""
-        return Advice((f"{key}={nearest}",), lead=f"there is no {like[0]} here", note=note)
-    if key == "model" and last in foreign_values.ON_TEXTS:
-        return Advice(("model=text",), lead=f"there is no {last} here", note=OWN_NETWORK)
-    if key == "data" and (remedy := name_data(value, forms)):
+    if remedy := _find_nearest(key, value, forms, names):
         return remedy
     near = get_close_matches(small, list(names), n=1, cutoff=0.6)
     return Advice((f"{key}={near[0]}",)) if near else None
+
+
+def _find_nearest(key: str, value: str, forms: Sequence[str], names: Sequence[str]) -> Advice | None:
+    """Find what comes nearest to what others have and nothing here has, by the forms of its name."""
+    nearest, others = foreign_values.NEAREST.get(key, ("", ""))
+    if nearest and (like := [form for form in forms if form in others.split()]):
+        return Advice((f"{key}={nearest}",), lead=f"there is no {like[0]} here", note=NOTES.get(key, ""))
+    if key == "model" and (like := [form for form in forms if form in foreign_values.ON_TEXTS]):
+        return Advice(("model=text",), lead=f"there is no {like[0]} here", note=NOTES["model"])
+    if key == "data":
+        return name_data(value, forms)
+    if key == "price":
+        return name_price(forms[0], names)
+    if key == "search" and (sampler := _find_sampler(forms)):
+        return Advice((f"search.sampler={sampler}",))
+    return None
+
+
+def name_price(value: str, names: Sequence[str]) -> Advice | None:
+    """Name one of the prices that a text has in it, or what an hour costs: `nvidia-a100`, `2usd`, `v100`."""
+    if known := [name for name in names if name in re.split(r"[^a-z0-9]", value)]:
+        return Advice((f"price={known[0]}",))
+    money = read_budget(f"{value}usd" if re.fullmatch(r"[\d.]+", value) else write_amount(value))
+    if money and money.money is not None:
+        currency = () if money.currency == "usd" else (f"price.currency={money.currency}",)
+        return Advice((f"price.per_hour={money.money:g}", *currency))
+    if not names:
+        return None
+    return Advice(("price.per_hour=2",), lead=f"{value} has no price here", note="what an hour of it costs")
+
+
+def _find_sampler(forms: Sequence[str]) -> str | None:
+    """Find the sampler that one of the forms of a word means."""
+    aliases = foreign_values.VALUE_ALIASES["search.sampler"]
+    known = {**{sampler: sampler for sampler in aliases.values()}, **aliases}
+    return next((known[form] for form in forms if form in known), None)
 
 
 def _translate_several(key: str, value: str, names: Sequence[str]) -> Advice | None:

@@ -16,6 +16,7 @@ from omegaconf.errors import (
 
 from pipeline.cli import arguments, schema
 from pipeline.cli.explain import conf_files
+from pipeline.cli.explain.advice import Advice
 from pipeline.cli.explain.names import suggest_example, suggest_key, suggest_value
 from pipeline.cli.explain.values import AMOUNTS
 from pipeline.errors import BadSetting, read_first_line
@@ -133,20 +134,24 @@ def _explain_unknown(key: str, pairs: Sequence[str]) -> BadSetting:
     group, _, name = key.partition(".")
     got = f", got {_value_of(pair)}" if (pair := Overrides(pairs).find(key)) else ""
     if group in schema.SINGLE or group in schema.KINDS:
-        remedy = _suggest_option(group, name, pair) or suggest_key(key, pair and _value_of(pair), pairs)
+        remedy = _suggest_option(group, name, pair, pairs)
+        remedy = remedy or suggest_key(key, pair and _value_of(pair), pairs)
         return BadSetting(f"{group} has no setting {name}{got}{remedy or '; see --help for the keys'}")
     meant = suggest_key(key, pair and _value_of(pair), pairs)
     return BadSetting(f"{key} is not a setting{got}{meant or '; see --help for the keys'}")
 
 
-def _suggest_option(group: str, name: str, pair: str | None) -> str:
+def _suggest_option(group: str, name: str, pair: str | None, pairs: Sequence[str]) -> str:
     """Return the options of a group that have the setting which the chosen one lacks, as a remedy."""
     kinds = schema.KINDS.get(group, ())
     owners = [option_name(kind) for kind in kinds if name in get_type_hints(kind)]
     if not owners:
         return ""
-    write = f", write {group}={owners[0]} {pair}" if pair else ""
-    return f"; {' and '.join(f'{group}={owner}' for owner in owners)} has it{write}"
+    options = [f"{group}={owner}" for owner in owners]
+    if len(owners) > 1 or not pair:
+        meant = pair and suggest_key(f"{group}.{name}", _value_of(pair), pairs)
+        return meant or f"; {' and '.join(options)} {'have' if owners[1:] else 'has'} it"
+    return Advice((options[0], pair), lead=f"{options[0]} has it").format()
 
 
 def _restore_key(full_key: str, pairs: Sequence[str]) -> str:

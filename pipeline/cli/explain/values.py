@@ -13,6 +13,9 @@ AMOUNTS = ("search.budget", "search.patience")
 SECONDS = ("search.timeout", "search.trial_timeout", "search.budget_device_seconds")
 """Settings whose number is one of seconds."""
 
+MINUTES = ("diagnose.minutes",)
+"""The same, of minutes."""
+
 MOST_VALUES = 12
 """Values of `linspace` that are written out; more of them are a range."""
 _NUMBER = r"[-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:e[-+]?\d+)?"
@@ -67,9 +70,9 @@ def find_meant(key: str, text: str, rule: str) -> Meant | None:
         return _mend_list(text)
     if rule.startswith("names with values"):
         return _mend_names(value)
-    if key in SECONDS and not _IS_NUMBER.fullmatch(value):
+    if key in SECONDS + MINUTES and not _IS_NUMBER.fullmatch(value):
         seconds = read_seconds(write_amount(text))
-        return Meant(f"{seconds:g}") if seconds is not None else None
+        return Meant(f"{seconds / (60 if key in MINUTES else 1):g}") if seconds is not None else None
     mend = _MENDERS.get(rule.removesuffix(" or null"))
     if mend is None:
         return Meant(text) if rule.startswith("text") else None

@@ -9,6 +9,7 @@ from pipeline.cli.explain import foreign_names
 from pipeline.cli.explain.advice import Advice, plain
 from pipeline.cli.explain.names import find_bare, translate
 from pipeline.cli.explain.values import AMOUNTS
+from pipeline.settings.searching.quantities import TRIALS, UNITS
 
 _SIGN = re.compile(r"^-{0,2}([A-Za-z_][\w.-]*)\s*(?:=>|->|:=|==|=|:|~)\s*(.+)$")
 _KEY = re.compile(r"[A-Za-z_][\w.-]*")
@@ -83,7 +84,8 @@ def _glue(words: Sequence[str], index: int) -> Advice | None:
         return None
     rest = list(takewhile(lambda text: "=" not in text and not _DASHED.match(text), words[index:]))
     is_text = schema.list_rules().get(key, "").startswith("text") and key not in AMOUNTS
-    if value and not is_text and (find_bare(word) or _is_key(word)):
+    is_unit = word.lower() in (*UNITS, *TRIALS)  # `minutes` is also the name of a setting
+    if value and not is_text and not is_unit and (find_bare(word) or _is_key(word)):
         return None
     pairs = [pair for pair in words if "=" in pair and pair != before]
     if is_text:

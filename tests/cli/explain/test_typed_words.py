@@ -84,7 +84,7 @@ from pipeline.errors import BadSetting, FulcrumError
         ("+foo=1", ["can only be set, not added"]),
         ("~train", ["can only be set"]),
         ("foo", ["every word must be key=value"]),
-        ("--foo", ["--foo is no flag of this command, so a value must follow it", "write foo=VALUE"]),
+        ("--foo", ["--foo is no flag of this command, so a value must follow it", "see --help"]),
         ("--verbose train.epochs=3", ["--verbose is no flag of this command"]),
         ("--fast --train.epochs 3", ["--fast is no flag of this command"]),
         ("-v", ["-v is no flag of this command"]),
