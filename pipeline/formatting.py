@@ -3,7 +3,7 @@
 import html
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 
 MAX_LETTERS = 14  # letters of a class name
@@ -46,12 +46,15 @@ def format_device_seconds(seconds: float) -> str:
 
 def format_params(params: Mapping[str, object]) -> str:
     """Format params as `hidden=32 optimizer=sgd`: the last name of each key where that is unique."""
-    names = {key: key.rpartition(".")[2] for key in params}
-    unique = {name for name, count in Counter(names.values()).items() if count == 1}
-    return " ".join(
-        f"{names[key] if names[key] in unique else key}={format_setting(value)}"
-        for key, value in params.items()
-    )
+    names = shorten_keys(params)
+    return " ".join(f"{names[key]}={format_setting(value)}" for key, value in params.items())
+
+
+def shorten_keys(keys: Iterable[str]) -> dict[str, str]:
+    """Return the last name of each key where that is unique among them, else the key itself."""
+    names = {key: key.rpartition(".")[2] for key in keys}
+    counts = Counter(names.values())
+    return {key: name if counts[name] == 1 else key for key, name in names.items()}
 
 
 def format_setting(value: object) -> str:
