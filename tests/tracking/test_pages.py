@@ -225,3 +225,10 @@ def test_files_of_a_run_are_whole_for_whoever_reads_them(page: LivePage) -> None
     assert page.path is not None
     assert not list(page.path.parent.glob(".writing-*"))
     assert "<h1>second</h1>" in page.path.read_text()
+
+
+def test_the_server_says_nothing_of_flags_that_ui_does_not_have(capsys: pytest.CaptureFixture[str]) -> None:
+    echo = server.silence_advice(print)
+    echo("[MLflow] Security middleware enabled with default settings (localhost-only).")
+    echo("[MLflow] WARNING: Security middleware is DISABLED.")
+    assert capsys.readouterr().out == "[MLflow] WARNING: Security middleware is DISABLED.\n"

@@ -59,7 +59,7 @@ class Advice:
             return f"; leave it out: {self.note}"
         typed, note = shlex.join(self.words), f" ({self.note})" if self.note else ""
         if broken := find_broken_rule(self.words):
-            return f"; {broken}"
+            return f"; {self.lead}, and {broken}" if self.lead else f"; {broken}"
         if self.lead:
             return f"; {self.lead}, write {typed}{note}"
         if self.is_search and not _IS_SWEEP.get():

@@ -102,7 +102,8 @@ def print_frontier(
     counts = ", ".join(
         f"{states.count(state)} {state}" for state in ("complete", "paused", "failed") if state in states
     )
-    console.print(f"[bold]{escape(results.study)}[/]: {format_count(len(states), 'trial')} ({counts})")
+    in_brackets = f" ({counts})" if counts else ""
+    console.print(f"[bold]{escape(results.study)}[/]: {format_count(len(states), 'trial')}{in_brackets}")
     losses = results.describe_losses()
     if points := results.frontier if points is None else points:
         lost = f", of which {losses}" if losses else ""

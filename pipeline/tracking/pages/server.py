@@ -9,7 +9,7 @@ says so.
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MLFLOW_APP = "mlflow.server.fastapi_app:app"
 BUILD = "_build_uvicorn_command"
+ADVICE = "[MLflow] Security middleware enabled"
+"""Begins a line of MLflow's own: which of its flags would open the server to other machines."""
 
 
 def create_app() -> "FastAPI":
@@ -38,10 +40,23 @@ def add_pages(command: Sequence[str], module: str) -> list[str]:
     return [new for word in command for new in (ours if word == MLFLOW_APP else [word])]
 
 
+def silence_advice(echo: Callable[..., None]) -> Callable[..., None]:
+    """Return what prints as `echo` does, but for advice on flags that `ui` does not have."""
+
+    def print_rest(message: object = None, *args: object, **more: object) -> None:
+        if not str(message).startswith(ADVICE):
+            echo(message, *args, **more)
+
+    return print_rest
+
+
 def main(words: Sequence[str], module: str) -> None:
     """Serve; `words`: those of `mlflow ui`."""
+    import click
     import mlflow.server
     from mlflow.cli import cli
+
+    click.echo = silence_advice(click.echo)
 
     build = getattr(mlflow.server, BUILD, None)
     if build is None:

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from pipeline.cli import main
-from pipeline.cli.frontier.output import NOT_CONFIRMED
+from pipeline.cli.frontier.output import NOT_CONFIRMED, print_frontier
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.outcomes import CONFIRM
 from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.study_store import StudyStore
 from pipeline.search.trial_rows import VALIDATION
+from tests.support.odd_studies import EMPTY
 
 Said = tuple[int, str, str]
 Ask = Callable[..., Said]
@@ -163,23 +164,24 @@ def test_the_table(ask: Ask) -> None:
         "widths: 4 trials (3 complete, 1 failed)",
         "2.97 s of a CPU, 1 core",
         "",
-        "        cost  accuracy  trial  epoch",
-        "     10.0 ms    50.00%      0      1  hidden=8 optimizer=sgd learning_rate=0.033",
-        "     20.0 ms    70.00%      0      2  hidden=8 optimizer=sgd learning_rate=0.033",
-        "     30.0 ms    72.00%      0      3  hidden=8 optimizer=sgd learning_rate=0.033",
-        "     80.0 ms    90.00%      1      1  hidden=64 optimizer=sgd learning_rate=0.033",
-        "knee  0.16 s    95.00%      1      2  hidden=64 optimizer=sgd learning_rate=0.033",
-        "      0.24 s    96.00%      1      3  hidden=64 optimizer=sgd learning_rate=0.033",
-        "      1.80 s    97.00%      2      2  hidden=512 optimizer=sgd learning_rate=0.033",
-        "      2.70 s    98.00%      2      3  hidden=512 optimizer=sgd learning_rate=0.033",
+        "all points: optimizer=sgd learning_rate=0.033",
+        "        cost  accuracy  trial  epoch  hidden",
+        "     10.0 ms    50.00%      0      1       8",
+        "     20.0 ms    70.00%      0      2       8",
+        "     30.0 ms    72.00%      0      3       8",
+        "     80.0 ms    90.00%      1      1      64",
+        "knee  0.16 s    95.00%      1      2      64",
+        "      0.24 s    96.00%      1      3      64",
+        "      1.80 s    97.00%      2      2     512",
+        "      2.70 s    98.00%      2      3     512",
         NOT_CONFIRMED,
     ]
 
 
 def test_search_new_seeds_and_test_stand_side_by_side_and_chance_is_no_member(ask: Ask) -> None:
     _, out, _ = ask("--study", "sure")
-    heading, *rows = [re.split(r"  +", line.removeprefix("knee").strip()) for line in out.splitlines()[3:]]
-    assert heading == ["cost", "all seeds", "search", "new seeds", "test", "trial", "epoch"]
+    heading, *rows = [re.split(r"  +", line.removeprefix("knee").strip()) for line in out.splitlines()[4:]]
+    assert heading[:7] == ["cost", "all seeds", "search", "new seeds", "test", "trial", "epoch"]
     assert [row[:5] for row in rows if "%" in " ".join(row)] == [
         ["20.0 ms", "70.00% ±4.72", "70.00%", "70.00%", "69.00%"],
         ["0.16 s", "94.50% ±2.35", "95.50%", "94.00%", "93.10%"],
@@ -394,7 +396,7 @@ def test_where_there_is_no_study_it_says_how_to_begin(
 
 def test_the_table_over_three_has_a_column_for_the_third(ask_three: Ask) -> None:
     _, out, _ = ask_three()
-    heading, *rows = [re.split(r"  +", line.removeprefix("knee").strip()) for line in out.splitlines()[3:]]
+    heading, *rows = [re.split(r"  +", line.removeprefix("knee").strip()) for line in out.splitlines()[4:]]
     assert heading[:6] == ["cost", "latency", "all seeds", "search", "new seeds", "test"]
     assert ["0.16 s ±30%", "0.44 ms ±16%"] in [row[:2] for row in rows]
     assert ["10.0 ms", "0.1 ms", "-", "50.00%", "-", "-"] in [row[:6] for row in rows]
@@ -605,3 +607,8 @@ def test_while_a_study_is_searched_its_own_page_is_opened(
     assert main(["frontier", "--open", f"search.storage={address}"]) == 0
     assert opened == [page.as_uri()]
     assert f"going on: {page}" in capsys.readouterr().out
+
+
+def test_a_study_without_a_trial_has_no_empty_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    print_frontier(EMPTY)
+    assert capsys.readouterr().out.splitlines() == ["nothing yet: 0 trials", "no trial has reached a point"]

@@ -100,7 +100,7 @@ def test_the_panel_of_a_terminal(terminal: Console, monkeypatch: pytest.MonkeyPa
     assert spark.startswith("accuracy by cost  10.0 ms ▁")
     assert spark.endswith("█ 3.00 s")
     assert len(spark) <= 80
-    assert len(table) == 1 + len(STUDY.frontier)
+    assert len(table) == 2 + len(STUDY.frontier)  # what all share, and a heading
 
 
 def test_before_the_first_point_it_tells_how_far_it_is(terminal: Console) -> None:
