@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline.hardware.device import ClaimedDevice
-from pipeline.search.workers.cluster.slot import SlotReport, read_versions
+from pipeline.search.workers.cluster.slot import Answer, SlotReport, read_versions
 from pipeline.search.workers.job import Job
 from tests.support.sweeps import DEVICE
 
@@ -129,7 +129,7 @@ class Actor:
     def call(self) -> Any:
         def call(function: Any, args: Any, kwargs: Any, data: Any, states: Any) -> Reference:
             del data, states
-            return Reference(self, lambda: function(*args, **kwargs))
+            return Reference(self, lambda: Answer(function(*args, **kwargs)))
 
         return SimpleNamespace(remote=call)
 

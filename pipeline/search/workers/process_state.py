@@ -11,10 +11,17 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
+
+from pipeline.search.workers.job import Job, Progress, TrialOutcome
+from pipeline.settings.model import Custom
+from pipeline.settings.training import UserLoop
+
+E = TypeVar("E")
 
 CLOCK = "time"
 _KEPT = {__name__.partition(".")[0], "numpy", "optuna"}
@@ -22,6 +29,11 @@ _KEPT = {__name__.partition(".")[0], "numpy", "optuna"}
 PATCHED = (CLOCK, "os", "json", "math", "pickle", "random", "threading", "numpy")
 """Modules whose functions all trials use."""
 Facts = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Retiring:
+    """What follows is the last message: a job has changed the process, which ends."""
 
 
 class ProcessState:
@@ -49,8 +61,31 @@ class ProcessState:
         return changed + [f"the module {name}" for name in lost]
 
     def has_new_threads(self) -> bool:
-        """Return whether threads go on that were not there."""
-        return any(thread.is_alive() for thread in set(threading.enumerate()) - self._threads)
+        """Return whether threads go on that were not there; Ray's own are none of Python."""
+        new = set(threading.enumerate()) - self._threads
+        return any(thread.is_alive() and not isinstance(thread, threading._DummyThread) for thread in new)
+
+
+def watch_process(job: Job, events: Iterator[E]) -> Iterator[E | Retiring]:
+    """Yield the events of a job, with a `Retiring` before its end where the job has changed this process."""
+    state = ProcessState()
+    for event in events:
+        if isinstance(event, Progress):
+            yield event
+            continue
+        changes = state.find_changes()
+        is_network = isinstance(job.settings.model, Custom) and not isinstance(job.settings.trial, UserLoop)
+        if changes or (is_network and state.has_new_threads()):
+            yield Retiring()
+        yield _distrust(event, changes)
+
+
+def _distrust(end: E, changes: Sequence[str]) -> E:
+    """Return how a job ended; it has failed where it changed the clocks by which its cost is measured."""
+    clocks = [name for name in changes if name.startswith(f"{CLOCK}.")]
+    if not clocks or not isinstance(end, TrialOutcome) or end.status == "failed":
+        return end
+    return replace(end, status="failed", reason=f"it changed {clocks[0]}, by which its cost is measured")
 
 
 def _list_functions(name: str) -> Iterator[tuple[str, object]]:

@@ -24,12 +24,10 @@ from pipeline.errors import FulcrumError
 from pipeline.files import own_temporary_folder
 from pipeline.measures import Point
 from pipeline.processes import ProcessOwner
-from pipeline.search.workers.job import Job, Progress, TrialOutcome
+from pipeline.search.workers.job import Job
 from pipeline.search.workers.job_kinds import run_job
 from pipeline.search.workers.pool import catch_crash
-from pipeline.search.workers.process_state import CLOCK, ProcessState
-from pipeline.settings.model import Custom
-from pipeline.settings.training import UserLoop
+from pipeline.search.workers.process_state import ProcessState, Retiring, watch_process
 
 PIPE_LOST = 97
 """Exit code where the pipe to the parent is gone: the job has closed files that are not its own."""
@@ -55,11 +53,6 @@ class Returned:
     value: Any = None
     error: BaseException | None = None
     text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Retiring:
-    """What follows is the last message: a job has changed the process, which ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,18 +151,10 @@ class _Server:
 
     def _run(self, job: Job) -> bool:
         """Run a job; return whether it has changed this process, which then runs no other."""
-        self._frontier, state, end = (), ProcessState(), None
-        for event in catch_crash(run_job(job, self._read_frontier)):
-            if isinstance(event, Progress):
-                self._send(event)
-            else:
-                end = event
-        changes = state.find_changes()
-        is_network = isinstance(job.settings.model, Custom) and not isinstance(job.settings.trial, UserLoop)
-        is_changed = bool(changes) or (is_network and state.has_new_threads())
-        if is_changed:
-            self._send(Retiring())
-        self._send(_distrust(end, changes))
+        self._frontier, is_changed = (), False
+        for event in watch_process(job, catch_crash(run_job(job, self._read_frontier))):
+            is_changed |= isinstance(event, Retiring)
+            self._send(event)
         return is_changed
 
     def _read_frontier(self) -> Sequence[Point]:
@@ -193,14 +178,6 @@ class _Server:
         if _identify(self._pipe) != self._place:
             os._exit(PIPE_LOST)
         return self._pipe
-
-
-def _distrust(end: object, changes: Sequence[str]) -> object:
-    """Return how a job ended; it has failed where it changed the clocks by which its cost is measured."""
-    clocks = [name for name in changes if name.startswith(f"{CLOCK}.")]
-    if not clocks or not isinstance(end, TrialOutcome) or end.status == "failed":
-        return end
-    return replace(end, status="failed", reason=f"it changed {clocks[0]}, by which its cost is measured")
 
 
 def _identify(pipe: Connection) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from pipeline.measures import Epoch, Point
 from pipeline.processes import kill_session
 from pipeline.search.workers.job import Job
 from pipeline.search.workers.output_tail import OutputTail
-from pipeline.search.workers.worker import Retiring
+from pipeline.search.workers.process_state import Retiring
 
 
 @dataclass(slots=True, kw_only=True)

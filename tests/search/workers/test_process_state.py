@@ -1,5 +1,6 @@
 """What one trial changes in a process is found before the next one begins."""
 
+import _thread
 import logging
 import os
 import random
@@ -51,6 +52,22 @@ def test_importing_code_of_the_user_is_no_change(monkeypatch: pytest.MonkeyPatch
     user_code.import_function("tests.support.my_loops:changing")
     assert "" in sys.path
     assert before.find_changes() == []
+
+
+def test_a_thread_that_python_has_not_started_is_no_change() -> None:
+    """So are those in which a slot hears of the frontier."""
+    state, is_known, goes_on = ProcessState(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        threading.current_thread()
+        is_known.set()
+        goes_on.wait()
+
+    _thread.start_new_thread(work, ())
+    is_known.wait()
+    assert set(threading.enumerate()) - state._threads
+    assert not state.has_new_threads()
+    goes_on.set()
 
 
 def test_a_thread_that_goes_on_is_told() -> None:

@@ -18,10 +18,11 @@ from pipeline.files import write_content
 from pipeline.hardware.device import ClaimedDevice, claim_device, claim_plain_device
 from pipeline.measures import Epoch, Point
 from pipeline.search.workers.cluster.connection import connect
-from pipeline.search.workers.cluster.slot import Begun, Epochs, NodeUnfit, SentData, StateFile
+from pipeline.search.workers.cluster.slot import Answer, Begun, Epochs, NodeUnfit, SentData, StateFile
 from pipeline.search.workers.cluster.slots import NEWS, RunningSlot, Slots
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, Event, Stoppage, WorkerLost, explain_late, make_cut_outcome
+from pipeline.search.workers.process_state import Retiring
 from pipeline.settings.measuring import DeviceKind
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import UserLoop
@@ -42,12 +43,14 @@ DIED = "the process of its slot died"
 class _Task:
     """What a slot is at: a job, or a call (None); `paid_seconds`: device-seconds, as last heard.
 
-    `has_begun`: the slot has taken it; one that was lost before has not been ended by it.
+    `has_begun`: the slot has taken it; one that was lost before has not been ended by it. `is_last`: it has
+    changed the slot's process, which gets no other.
     """
 
     job: Job | None
     answer: Any
     has_begun: bool = False
+    is_last: bool = False
     started: float = field(default_factory=time.monotonic)
     paid_seconds: float = 0.0
     epochs: list[Epoch] = field(default_factory=list)
@@ -180,6 +183,9 @@ class RayPool:
         if isinstance(event, Begun):
             task.has_begun = True
             return
+        if isinstance(event, Retiring):
+            task.is_last = True
+            return
         if isinstance(event, StateFile):
             _keep_state(job, event)
             return
@@ -195,6 +201,8 @@ class RayPool:
             yield from ((job, progress) for progress in epochs)
             return
         slot.task = None
+        if task.is_last:
+            self._slots.replace(slot)
         yield job, event
 
     def _send_frontier(self, slot: RunningSlot) -> None:
@@ -236,18 +244,20 @@ class RayPool:
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         while True:  # until a node can
             slot = self._get_idle_slot()
-            value = self._call_on(slot, function, args, kwargs)
-            if not isinstance(value, NodeUnfit):
+            answer = self._call_on(slot, function, args, kwargs)
+            if not isinstance(answer.value, NodeUnfit):
                 break
-            self._slots.refuse(slot, value.reason)
-        if isinstance(value, FulcrumError):
-            raise value
-        result: T = value
+            self._slots.refuse(slot, answer.value.reason)
+        if answer.is_changed:
+            self._slots.replace(slot)
+        if isinstance(answer.value, FulcrumError):
+            raise answer.value
+        result: T = answer.value
         return result
 
     def _call_on(
         self, slot: RunningSlot, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
-    ) -> Any:
+    ) -> Answer:
         sent = [self._fit(argument) for argument in args]
         settings = [
             value if isinstance(value, Settings) else getattr(value, "settings", None) for value in sent
@@ -266,12 +276,13 @@ class RayPool:
         finally:
             slot.task = None
 
-    def _wait_for_answer(self, slot: RunningSlot) -> Any:
+    def _wait_for_answer(self, slot: RunningSlot) -> Answer:
         while not self._ray.wait([slot.task.answer], num_returns=1, timeout=WAIT_SECONDS)[0]:
             if self._timeout is not None and self._is_late(slot.task):
                 self._slots.drop(slot)
                 raise WorkerLost(explain_late(self._timeout))
-        return self._ray.get(slot.task.answer)
+        answer: Answer = self._ray.get(slot.task.answer)
+        return answer
 
     def call_here(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)

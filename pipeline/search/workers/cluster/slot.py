@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.hardware.device import ClaimedDevice
     from pipeline.search.workers.job import Job, Progress, TrialOutcome
     from pipeline.search.workers.pool import End
+    from pipeline.search.workers.process_state import Retiring
 
 T = TypeVar("T")
 
@@ -76,6 +77,14 @@ class NodeUnfit:
     """A node cannot do what any trial needs: its disk is full, or cannot be written; `reason` says what."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call came to; `is_changed`: it has changed the process of its slot."""
+
+    value: Any
+    is_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,12 +170,16 @@ class Slot:
 
     def run(
         self, job: "Job", data: SentData | None, states: Sequence[StateFile]
-    ) -> "Iterator[Begun | Progress | Epochs | StateFile | NodeUnfit | End]":
-        """Yield what `run_job` yields, short epochs together, and each state before what it belongs to."""
+    ) -> "Iterator[Begun | Progress | Epochs | StateFile | NodeUnfit | Retiring | End]":
+        """Yield what `run_job` yields, short epochs together, and each state before what it belongs to.
+
+        Before its end a `Retiring` where the job has changed this process.
+        """
         yield Begun()
         from pipeline.search.workers.job import TrialOutcome
         from pipeline.search.workers.job_kinds import run_job
         from pipeline.search.workers.pool import catch_crash
+        from pipeline.search.workers.process_state import watch_process
 
         self._surroundings.restore()
         self._frontier = ()
@@ -178,7 +191,7 @@ class Slot:
             yield NodeUnfit(f"cannot take the data ({error})")
             return
         events = run_job(replace(job, checkpoint=outbox.path), lambda: self._frontier)
-        for event in gather_epochs(catch_crash(catch_unfit(events))):
+        for event in gather_epochs(watch_process(job, catch_crash(catch_unfit(events)))):
             yield from outbox.list_new(is_last=isinstance(event, TrialOutcome))
             yield event
 
@@ -189,22 +202,27 @@ class Slot:
         kwargs: Mapping[str, Any],
         data: SentData | None,
         states: Sequence[StateFile],
-    ) -> Any:
+    ) -> Answer:
         """Return what `function` returns; where it raises a `FulcrumError`, return that.
 
         A `NodeUnfit` where this node cannot call it.
         """
+        from pipeline.search.workers.process_state import ProcessState
+
         self._surroundings.restore()
+        state = ProcessState()
         try:
             if data is not None:
                 _take_data(data)
             here = [_put_states_here(arg, states) for arg in args]
         except (FulcrumError, OSError) as error:
-            return NodeUnfit(f"cannot take the data ({error})")
+            return Answer(NodeUnfit(f"cannot take the data ({error})"))
+        value: Any
         try:
-            return function(*here, **kwargs)
+            value = function(*here, **kwargs)
         except FulcrumError as error:
-            return error
+            value = error
+        return Answer(value, bool(state.find_changes()))
 
 
 def catch_unfit(

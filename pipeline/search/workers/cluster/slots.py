@@ -24,6 +24,8 @@ MAX_FAILED_STARTS = 5
 """Slots in a row that end before they report, until the sweep does."""
 CLOSE = 1e-9
 """1 / 0.1 is less than 10."""
+REPLACE_SECONDS = 60.0
+"""How long nothing is said of fewer slots once one is started anew."""
 NEWS = "news"
 """Ray's name for the threads in which a slot hears of the frontier while it trains."""
 
@@ -63,6 +65,7 @@ class Slots:
     _refused: dict[str, str] = field(default_factory=dict)
     _failed_starts: int = 0
     _looked_at: float = float("-inf")
+    _replaced_at: float = float("-inf")
     _last_line: str = ""
 
     def __post_init__(self) -> None:
@@ -96,7 +99,7 @@ class Slots:
         Raises:
             FulcrumError: as `refresh`.
         """
-        started, is_announced = time.monotonic(), False
+        started, is_announced = time.monotonic(), self._is_replacing
         while not self.ready:
             self.refresh()
             if not is_announced and not self.ready and time.monotonic() - started > LOOK_SECONDS:
@@ -124,6 +127,15 @@ class Slots:
             self.ray.kill(slot.actor, no_restart=True)
         if slot in self.slots:
             self.slots.remove(slot)
+
+    def replace(self, slot: RunningSlot) -> None:
+        """End a slot whose process was changed by what it ran; another one takes its place at once."""
+        self.drop(slot)
+        self._looked_at, self._replaced_at = float("-inf"), time.monotonic()
+
+    @property
+    def _is_replacing(self) -> bool:
+        return time.monotonic() - self._replaced_at < REPLACE_SECONDS
 
     def refuse(self, slot: RunningSlot, reason: str) -> None:
         """End a slot and start none on its node again; `reason`: what the node has or cannot do."""
@@ -242,7 +254,7 @@ class Slots:
     def tell_count(self) -> None:
         """Say how many slots there are, where that has changed."""
         ready = self.ready
-        if not ready or self.claimed is None:
+        if not ready or self.claimed is None or self._is_replacing:
             return
         nodes = len({slot.report.node for slot in ready if slot.report})
         text = f"{format_count(len(ready), 'slot')} on {format_count(nodes, 'node')}"

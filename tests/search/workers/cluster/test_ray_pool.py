@@ -15,6 +15,7 @@ from pipeline.search.workers.cluster.slot import Begun, Epochs, NodeUnfit, State
 from pipeline.search.workers.cluster.slots import Slots, count_places, resolve_device
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash, WorkerLost
+from pipeline.search.workers.process_state import Retiring
 from pipeline.settings.measuring import Device, DeviceKind
 from tests.support import fake_ray
 from tests.support.fake_ray import FakeRay, Node
@@ -71,6 +72,20 @@ def searched(scene: Callable[..., Scene], cluster: Cluster, *words: str) -> Scen
     found = scene("search.trials=6", *words, pool=cluster.pool)  # type: ignore[arg-type]
     found.sweep.run()
     return found
+
+
+def test_a_slot_whose_process_was_changed_gets_no_other_trial(scene: Callable[..., Scene]) -> None:
+    def work(job: Job, node: Node) -> Iterator[Any]:
+        *events, outcome = train(job, node)
+        yield from [*events, Retiring(), outcome] if job.number == 1 else [*events, outcome]
+
+    cluster = Cluster(Node("a"), work=work)
+    found = searched(scene, cluster)
+    assert states(found.store) == ["complete"] * 6
+    actors = [actor for *_, actor in cluster.ray.started]
+    assert (actors.index(actors[2]), len(set(actors))) == (2, 2)
+    assert cluster.ray.killed[0] is actors[0]
+    assert cluster.said == [f"1 slot on 1 node: {DEVICE}"], "it is no slot less"
 
 
 def test_a_sweep_uses_all_slots_and_says_which(scene: Callable[..., Scene]) -> None:

@@ -19,6 +19,7 @@ from pipeline.measures import Epoch
 from pipeline.search.workers import job_kinds
 from pipeline.search.workers.cluster import slot as slots
 from pipeline.search.workers.cluster.slot import (
+    Answer,
     Epochs,
     NodeUnfit,
     Outbox,
@@ -29,6 +30,7 @@ from pipeline.search.workers.cluster.slot import (
 )
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.pool import Crash
+from pipeline.search.workers.process_state import Retiring
 from pipeline.settings.settings import Settings
 from pipeline.trial.network import load_prepared
 from tests.support.tiny import BASE
@@ -139,7 +141,7 @@ def test_data_that_are_too_large_to_be_sent_must_be_on_the_node(
     _, unfit = slot.run(job, data, [])
     assert isinstance(unfit, NodeUnfit)
     assert "let cache_dir be a folder that all nodes share" in unfit.reason
-    assert slot.call(len, ["abc"], {}, data, []) == unfit
+    assert slot.call(len, ["abc"], {}, data, []).value == unfit
 
 
 def test_a_full_disk_is_the_nodes_fault_and_another_error_is_not(
@@ -164,10 +166,25 @@ def test_a_call_returns_what_a_user_did_wrong(slot: Slot) -> None:
         raise BadModel("seven")
 
     slot.report()
-    assert slot.call(len, ["abc"], {}, None, []) == 3
-    assert str(slot.call(refuse, [1], {}, None, [])) == "seven"
+    assert slot.call(len, ["abc"], {}, None, []) == Answer(3)
+    assert str(slot.call(refuse, [1], {}, None, []).value) == "seven"
     with pytest.raises(ZeroDivisionError):
         slot.call(divmod, [1, 0], {}, None, [])
+
+
+def test_a_slot_tells_that_its_process_was_changed(
+    slot: Slot, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = TrialOutcome(status="complete")
+
+    def run_job(*_: object) -> Iterator[TrialOutcome]:
+        monkeypatch.setattr(sys, "path", ["/x", *sys.path])
+        yield ended
+
+    monkeypatch.setattr(job_kinds, "run_job", run_job)
+    slot.report()
+    assert list(slot.run(Job(number=0, settings=settings), None, []))[-2:] == [Retiring(), ended]
+    assert slot.call(sys.path.insert, [0, "/y"], {}, None, []).is_changed
 
 
 def test_states_are_sent_at_a_pace_and_the_last_one_always(monkeypatch: pytest.MonkeyPatch) -> None:
