@@ -14,7 +14,7 @@ FulcrumError                    anything this package raises on purpose
 ├── RecordDeleted               somebody deleted the MLflow run, experiment or study that was written into
 └── StoreUnusable               a database cannot be read or written any more: exit code 1
     └── StoreLocked             another program keeps it locked
-Stopped                         SIGTERM or SIGHUP: not an Exception, so that no handler catches it by accident
+Stopped                         SIGTERM, SIGUSR1: not an Exception, so that no handler catches it by accident
 """
 
 from typing import TypeVar
@@ -130,4 +130,4 @@ def find_cause(error: BaseException | None, kind: type[ErrorKind]) -> ErrorKind 
 
 
 class Stopped(BaseException):
-    """SIGTERM or SIGHUP arrived. Like Ctrl-C it ends a run as KILLED."""
+    """SIGTERM, SIGHUP or another signal that asks to stop arrived. Like Ctrl-C it ends a run as KILLED."""

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed: they end a run clean, at any moment.
+"""Ctrl-C, and what terminals and batch systems send before they kill: it ends a run clean, at any moment.
 
 The handler raises where the program stands. Libraries may turn that into an error of their own, so who
 catches anything asks `read_requested()` what it was. What must not be torn apart stands in `hold_back()`; a
@@ -23,6 +23,11 @@ TRANSACTIONS = (
 )
 """Modules in whose calls a transaction may be open; those that ask a server are none, they may wait long."""
 
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+STOPPING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+"""What asks a process to stop: SIGHUP of a terminal that is closed, SIGUSR1 or SIGUSR2 of a batch system some
+time before it kills (`sbatch --signal`), SIGXCPU where a limit of CPU seconds is reached."""
+
 AGAIN_SECONDS = 0.02
 
 _received: list[int] = []
@@ -30,14 +35,14 @@ _holds: list[bool] = []
 
 
 def listen() -> None:
-    """Take over SIGINT, SIGTERM and SIGHUP, for the main thread of a command.
+    """Take over what asks to stop, for the main thread of a command.
 
-    SIGHUP stays ignored where it is: `nohup` lets a command outlive its terminal.
+    Others than SIGINT and SIGTERM stay ignored where they are: `nohup` lets a command outlive its terminal.
     """
-    signal.signal(signal.SIGINT, _on_signal)
-    signal.signal(signal.SIGTERM, _on_signal)
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, _on_signal)
+    for number in STOPPING:
+        is_always_heard = number in (signal.SIGINT, signal.SIGTERM)
+        if is_always_heard or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _on_signal)
 
 
 def read_requested() -> signal.Signals | None:

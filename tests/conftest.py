@@ -36,7 +36,7 @@ settings.register_profile("explore", derandomize=False, deadline=None)
 settings.load_profile("explore" if os.environ.get("FULCRUM_EXPLORE") else "repeatable")
 os.environ.pop("MLFLOW_RUN_ID", None)
 
-HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+HANDLERS = {number: signal.getsignal(number) for number in signals.STOPPING}
 
 DATA_SETS = ("mnist", "fsdd", "rt-polarity")
 

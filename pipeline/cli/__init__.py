@@ -21,7 +21,7 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCE
 
 
 def main(words: Sequence[str]) -> int:
-    """Run one command. 0: done; 2: bad input; 1: failed; 130, 143, 129: Ctrl-C, SIGTERM, SIGHUP."""
+    """Run one command. 0: done; 2: bad input; 1: failed; 130, 143, ...: Ctrl-C, SIGTERM, see `signals`."""
     with guard_output() as output:
         code = _run_command(words)
         output.flush()

@@ -18,8 +18,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from pipeline.processes import set_variable
+from pipeline.signals import STOPPING
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
+SIGNALS = ("SIGALRM", *(number.name for number in STOPPING))
 MLFLOW = (
     "mlflow.tracking._tracking_service.utils:_tracking_uri",
     "mlflow.tracking._model_registry.utils:_registry_uri",

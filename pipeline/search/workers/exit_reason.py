@@ -7,11 +7,7 @@ from pipeline.formatting import shorten
 from pipeline.hardware.memory import explain_sigkill
 from pipeline.search.workers.worker import PIPE_LOST
 from pipeline.secrets import mask
-
-STOPPED_BY_OTHERS = {signal.SIGTERM, signal.SIGINT} | (
-    {signal.SIGHUP} if hasattr(signal, "SIGHUP") else set()
-)
-"""What asks a process to stop: it did nothing wrong."""
+from pipeline.signals import STOPPING
 
 EXPLAIN_PIPE_LOST = "it closed files that are not its own"
 MAX_LAST_LINE = 200
@@ -26,7 +22,7 @@ MEANINGS = {
 
 def is_stopped_by_others(exit_code: int | None) -> bool:
     """Return whether a worker ended because somebody asked it to."""
-    return exit_code is not None and -exit_code in STOPPED_BY_OTHERS
+    return exit_code is not None and -exit_code in STOPPING
 
 
 def explain_exit(exit_code: int | None, oom_kills_before: int | None, output: str) -> str:

@@ -11,6 +11,7 @@ from multiprocessing.context import ForkServerContext
 from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function
+from pipeline.signals import STOPPING
 
 PRELOADED = [
     "pipeline.search.workers.worker",
@@ -23,7 +24,6 @@ PRELOADED_FOR_LOOPS = [
     "pipeline.search.workers.preloaded",
 ]
 """Modules that a worker needs for a loop of the user's own: without TensorFlow."""
-HELD_BACK = {signal.SIGINT, signal.SIGTERM} | ({signal.SIGHUP} if hasattr(signal, "SIGHUP") else set())
 
 
 def needs_processes(settings: Settings) -> bool:
@@ -53,7 +53,7 @@ def start_fork_server(for_loops: bool = False) -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED_FOR_LOOPS if for_loops else PRELOADED)
     resource_tracker.ensure_running()  # where it is started it lets SIGINT and SIGTERM through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)  # inherited
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # inherited
     try:
         forkserver.ensure_running()
     finally:

@@ -26,6 +26,7 @@ from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.search.workers.job_kinds import check_settings
 from pipeline.search.workers.pool import Crash, End, Event, InProcessPool, Stoppage, WorkerLost, WorkerPool
 from pipeline.search.workers.process_pool import ProcessPool, make_worker_pool
+from pipeline.signals import STOPPING
 from tests.support import tiny
 
 WORDS = "data=digits model.hidden=4 train.batch_size=32 train.epochs=3 device=cpu pruning=none engine=graph"
@@ -398,8 +399,8 @@ def test_what_a_terminal_sends_to_all_does_not_reach_the_fork_server(monkeypatch
         forkserver, "ensure_running", lambda: held.append(set(signal.pthread_sigmask(*block_nothing)))
     )
     start_fork_server()
-    assert held[0] >= {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    assert not set(signal.pthread_sigmask(*block_nothing)) & {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    assert held[0] >= set(STOPPING)
+    assert not set(signal.pthread_sigmask(*block_nothing)) & set(STOPPING)
 
 
 def test_a_network_of_the_script_itself_trains_in_its_process() -> None:
