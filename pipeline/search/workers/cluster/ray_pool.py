@@ -221,8 +221,10 @@ class RayPool:
             return self._cut_off(task, "out of memory: its node had none left, and Ray ended the slot")
         if "terminated expectedly" in text or "node was preempted" in text:
             return Stoppage(SHUT_DOWN, task.paid_seconds, is_innocent=True)
+        is_process = "worker process has died" in text  # then Ray adds advice on nodes
         is_node = isinstance(error, errors.ActorUnavailableError) or "node" in text.lower()
-        return Stoppage(NODE_GONE if is_node else DIED, task.paid_seconds, is_innocent=not task.has_begun)
+        reason = NODE_GONE if is_node and not is_process else DIED
+        return Stoppage(reason, task.paid_seconds, is_innocent=not task.has_begun)
 
     def _cut_off(self, task: _Task, reason: str) -> TrialOutcome:
         assert self._slots.claimed is not None

@@ -106,7 +106,12 @@ def test_a_sweep_uses_all_slots_and_says_which(scene: Callable[..., Scene]) -> N
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (fake_ray.ActorDiedError("The actor died: worker process has died"), ray_pool.DIED),
+        (
+            fake_ray.ActorDiedError(
+                "its worker process has died ... to prevent node deaths by resource contention"
+            ),
+            ray_pool.DIED,
+        ),
         (fake_ray.ActorDiedError("The actor died because its node has died"), ray_pool.NODE_GONE),
         (fake_ray.ActorUnavailableError("GRPC error: Socket closed"), ray_pool.NODE_GONE),
         (fake_ray.ActorDiedError("the actor's node was terminated expectedly"), ray_pool.SHUT_DOWN),
