@@ -143,9 +143,30 @@ def read_tables(data: dict[str, Any]) -> Figures:
     }
 
 
+def read_scale(data: dict[str, Any]) -> Figures:
+    """Read what a driver takes for a trial by the number of slots, what that feeds, and what is found."""
+    figures: Figures = {}
+    for slots in dict.fromkeys(each["slots"] for each in data["scale"]):
+        found = [each for each in data["scale"] if each["slots"] == slots]
+        costs = [each["cpu_seconds"] for each in found]
+        figures |= {
+            f"{slots} cpu": Figure.of(costs),
+            f"{slots} rate": Figure.of([1 / cost for cost in costs]),
+            f"{slots} feeds 5 s": Figure.of([5 / cost for cost in costs]),
+            f"{slots} feeds 300 s": Figure.of([300 / cost for cost in costs]),
+            f"{slots} idle of 5 s": Figure.of([max(0.0, 100 - 500 / cost / slots) for cost in costs]),
+            f"{slots} seconds for 10 % idle": Figure.of([0.9 * slots * cost for cost in costs]),
+            f"{slots} repeats": Figure(len(found)),
+        }
+        for key in ("trials", "area", "device_seconds", "second_of_most"):
+            figures[f"{slots} {key}"] = Figure.of([each[key] for each in found])
+    return figures
+
+
 READERS: dict[str, Callable[[dict[str, Any]], Figures]] = {
     "strategies": read_replay,
     "scores": read_tables,
+    "scale": read_scale,
     "sweeps": read_live,
     "timings": read_engine,
     "rows": read_networks,

@@ -24,7 +24,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any, ParamSpec, TypeVar
@@ -51,6 +52,7 @@ DEVICE = ClaimedDevice("cpu", "simulated, 1 core", 1, "/CPU:0")
 WORDS = ("search=standard", "search.enqueue=[]", "search.confirm=0", "pruning=none", "device=cpu")
 HEAD = [
     "slots",
+    "n",
     "trials",
     "mean seconds of a trial",
     "driver's CPU-seconds a trial",
@@ -251,7 +253,9 @@ class Scale:
         return None
 
 
-def measure(table: Table, slots: int, stretch: float, seconds: float, trials: int) -> Scale:
+def measure(
+    table: Table, slots: int, stretch: float, seconds: float, trials: int, study: str = "many-slots"
+) -> Scale:
     """Run the command for so many of the driver's seconds, or trials."""
     from pipeline.cli.sweep import command as sweep_command
     from pipeline.cli.sweep.observer import StudyObserver
@@ -271,7 +275,7 @@ def measure(table: Table, slots: int, stretch: float, seconds: float, trials: in
 
     ends = list[float]()
 
-    words = [*WORDS, f"train.epochs={table.epochs}", f"search.study={slots}-slots", f"search.trials={trials}"]
+    words = [*WORDS, f"train.epochs={table.epochs}", f"search.study={study}", f"search.trials={trials}"]
     with (
         patch.object(sweep_command, "open_pool", open_pool),
         patch.object(sweep_command, "check_network", lambda *_: None),
@@ -291,35 +295,63 @@ def measure(table: Table, slots: int, stretch: float, seconds: float, trials: in
     )
 
 
-def tabulate(found: Sequence[Scale], table: Table, stretch: float) -> list[list[str]]:
-    """A row for each number of slots."""
+def add_quality(found: Sequence[Scale], table: Table, stretch: float) -> list[dict[str, Any]]:
+    """Return what is kept of each measurement: its figures, and those that need all of them."""
     common = min(sum(trial.paid for trial in scale.ended) for scale in found)
-    best = min(scale.area_at(common, table, stretch) for scale in found)
+    areas = [scale.area_at(common, table, stretch) for scale in found]
+    wanted = 0.9 * min(areas)
+    return [
+        {
+            "slots": scale.slots,
+            "trials": scale.begun,
+            "trial_seconds": scale.trial_seconds,
+            "cpu_seconds": scale.seconds_a_trial,
+            "wall_seconds": scale.cost.wall / scale.cost.trials,
+            "idle": scale.idle_share,
+            "is_filled": scale.is_filled,
+            "area": area,
+            "device_seconds": common,
+            "second_of_most": scale.second_of(wanted, table, stretch),
+        }
+        for scale, area in zip(found, areas, strict=True)
+    ]
+
+
+def tabulate(kept: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """A row for each number of slots: medians, with lowest and highest where there are several."""
     rows = []
-    for scale in found:
-        rate, reached = 1 / scale.seconds_a_trial, scale.second_of(0.9 * best, table, stretch)
-        idle = f"{scale.idle_share:.0%}{'' if scale.is_filled else ' (by its rate)'}"
+    for slots in dict.fromkeys(each["slots"] for each in kept):
+        found = [each for each in kept if each["slots"] == slots]
+        idle = _spread([each["idle"] for each in found], ".0%")
+        seconds = [each["second_of_most"] for each in found]
         rows.append(
             [
-                f"{scale.slots:,}",
-                f"{scale.begun:,}",
-                f"{scale.trial_seconds:.2f}",
-                f"{scale.seconds_a_trial:.4f}",
-                f"{scale.cost.wall / scale.cost.trials:.3f}",
-                f"{rate:.2f}",
-                f"{rate * scale.trial_seconds:,.0f}",
-                idle,
-                f"{scale.area_at(common, table, stretch):.3f}",
-                f"{reached:,.0f}" if reached is not None else "-",
+                f"{slots:,}",
+                str(len(found)),
+                _spread([each["trials"] for each in found], ",.0f"),
+                _spread([each["trial_seconds"] for each in found], ".2f"),
+                _spread([each["cpu_seconds"] for each in found], ".4f"),
+                _spread([each["wall_seconds"] for each in found], ".3f"),
+                _spread([1 / each["cpu_seconds"] for each in found], ".0f"),
+                _spread([each["trial_seconds"] / each["cpu_seconds"] for each in found], ",.0f"),
+                f"{idle}{'' if all(each['is_filled'] for each in found) else ' (by its rate)'}",
+                _spread([each["area"] for each in found], ".3f"),
+                _spread(seconds, ",.1f") if None not in seconds else "-",
             ]
         )
     return rows
 
 
-def make_goal(found: Sequence[Scale], trial_seconds: float = SECONDS_WANTED) -> Goal:
-    """One driver for 1,000 slots, by its rate at the number of slots that is nearest."""
-    scale = min(found, key=lambda each: abs(each.slots - SLOTS_WANTED))
-    idle = max(0.0, 1 - trial_seconds / scale.seconds_a_trial / SLOTS_WANTED)
+def _spread(values: Sequence[float], form: str) -> str:
+    middle = f"{median(values):{form}}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):{form}} - {max(values):{form}})"
+
+
+def make_goal(kept: Sequence[dict[str, Any]], trial_seconds: float = SECONDS_WANTED) -> Goal:
+    """One driver for 1,000 slots, by its median rate at the number of slots that is nearest."""
+    nearest = min((each["slots"] for each in kept), key=lambda slots: abs(slots - SLOTS_WANTED))
+    cost = median(each["cpu_seconds"] for each in kept if each["slots"] == nearest)
+    idle = max(0.0, 1 - trial_seconds / cost / SLOTS_WANTED)
     text = f"idle share of {SLOTS_WANTED:,} slots with trials of {trial_seconds:g} s, one driver"
     return Goal(text, IDLE_WANTED, idle, "", at_most=True)
 
@@ -330,6 +362,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="of the driver's CPU for each number of slots (60)"
     )
+    parser.add_argument("--repeats", type=int, default=1, help="of all numbers of slots, in turns (1)")
     parser.add_argument("--trials", type=int, default=100_000, help="most for each number of slots")
     parser.add_argument("--trial-seconds", type=float, default=20.0, help="of the median row, whole (20)")
     parser.add_argument("--table", type=Path, default=Path("benchmarks/tables/mnist-12k.jsonl"))
@@ -340,18 +373,20 @@ def main(words: Sequence[str]) -> int:
     found = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FULCRUM_CACHE"] = f"{folder}/cache/prepared"
-        for slots in told.slots:
-            os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/{slots}.db"
-            found.append(measure(table, slots, stretch, told.seconds, told.trials))
-            console.print("  ".join(tabulate(found[-1:], table, stretch)[0]), highlight=False)
+        for repeat, slots in product(range(told.repeats), told.slots):
+            os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/{slots}-{repeat}.db"
+            found.append(measure(table, slots, stretch, told.seconds, told.trials, f"{slots}-slots-{repeat}"))
+            latest = tabulate(add_quality(found[-1:], table, stretch))[0]
+            console.print("  ".join(latest), highlight=False)
     about |= {"load_after": machine.about()["load"]}
-    rows = tabulate(found, table, stretch)
-    goal = make_goal(found)
+    kept = add_quality(found, table, stretch)
+    goal = make_goal(kept)
     load = f"load before {about['load']}, after {about['load_after']}"
-    where = f"{about['date']}, {about['device']}; {load}; n = 1 each."
-    raw = [{**asdict(each), "ended": len(each.ended)} for each in found]
-    text = report.page("Slots that one driver feeds", HEAD, rows, [goal], where, f"`{' '.join(WORDS)}`")
-    machine.keep(told.out, about, "scale", {"scale": raw, "rows": rows}, text)
+    where = f"{about['date']}, {about['device']}; {load}; medians (lowest - highest)."
+    text = report.page(
+        "Slots that one driver feeds", HEAD, tabulate(kept), [goal], where, f"`{' '.join(WORDS)}`"
+    )
+    machine.keep(told.out, about, "scale", {"scale": kept}, text)
     console.print(report.goal_table([goal]))
     return 0
 

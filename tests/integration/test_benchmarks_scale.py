@@ -43,4 +43,8 @@ def test_a_driver_that_cannot_fill_its_slots_leaves_the_rest_idle() -> None:
     )
     assert not slow.is_filled
     assert slow.idle_share == pytest.approx(1 - 5.0 / 0.5 / 1000)
-    assert scale.make_goal([slow]).measured == pytest.approx(0.99)
+    (kept,) = scale.add_quality([slow], TABLE, 1.0)
+    assert scale.make_goal([kept]).measured == pytest.approx(0.99)
+    (row,) = scale.tabulate([kept, {**kept, "cpu_seconds": 0.25}])
+    assert row[:2] == ["1,000", "2"]
+    assert row[4:8:3] == ["0.3750 (0.2500 - 0.5000)", "15 (10 - 20)"]
