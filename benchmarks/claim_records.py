@@ -106,12 +106,14 @@ def read_networks(data: dict[str, Any]) -> Figures:
 
 
 def read_reached(data: dict[str, Any]) -> Figures:
-    """Read test accuracy in per cent and device-seconds over seeds, by the name of a command line."""
+    """Read test accuracy in per cent, device-seconds and, where it has them, losses over seeds, by name."""
     figures: Figures = {}
     for each in data["reached"]:
         figures[f"{each['name']} accuracy"] = Figure.of(each["accuracies"], 100)
         figures[f"{each['name']} seconds"] = Figure.of(each["device_seconds"])
         figures[f"{each['name']} seeds"] = Figure(len(each["accuracies"]))
+        if "losses" in each:
+            figures[f"{each['name']} loss"] = Figure.of(each["losses"])
     return figures
 
 
