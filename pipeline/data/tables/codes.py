@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.data.readers.quantities import EXACT
+from pipeline.data.tables import dates
 
 ADDRESS = r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:/\d{1,2}|:\d{1,5})?"
 HARDWARE = r"(?i:[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}|[0-9a-f]{4}(?:\.[0-9a-f]{4}){2})"
@@ -27,6 +28,11 @@ DIGITS = 7, 15
 PHONE_NAME = re.compile(r"phone|mobile|fax|telefon|handy|movil|msisdn|(^|[^a-z])tel([^a-z]|$)", re.IGNORECASE)
 LONG = 16
 """Digits that whole numbers beyond it have at least."""
+ZONED = (
+    r"(?P<clock>\d:\d{2}(?:[.,]\d+)?)\s*"
+    r"\[?(?P<zone>[A-Z][A-Za-z_]+(?:/[\w+-]+)+|[A-Z]{2,5})\]?(?P<year>\s+\d{4})?$"
+)
+"""The end of a date with a word behind its clock, as `date` writes it before the year."""
 LONG_NAMES = "numbers of 16 digits and more, which name things"
 SURE = {"book numbers (ISBN)": BOOK}
 """What is no number although it may look like one of the same form in every row."""
@@ -83,3 +89,12 @@ def _are_phones(name: str, cells: Any, is_number: bool) -> bool:
     return _fits(cells, f"(?:{PHONE}){ADDITION}") and (
         not is_number or (low > 9 and _fits(cells, r"(?:\+|00).*"))
     )
+
+
+def find_zone(cells: Any) -> str:
+    """Return the word for a zone without which these cells are dates, as the first has it; "" for none."""
+    first = cells[: dates.HEAD]
+    without = pc.replace_substring_regex(first, ZONED, r"\1\3")
+    if pc.any(pc.equal(without, first)).as_py() is not False or dates.measure_share_of_any(without) < 1:
+        return ""
+    return str(pc.struct_field(pc.extract_regex(first, ZONED), "zone")[0].as_py())

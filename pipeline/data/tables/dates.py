@@ -31,7 +31,16 @@ CLOCK = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?"
     r"\s*(?P<half>[AaPp])?(?:\.?[Mm]\.?)?"
 )
-TIME = rf"(?:(?:T|:|,?\s+){CLOCK}\s*(?P<zone>Z|UTC|GMT|[+-]\d{{2}}:?\d{{2}})?)?"
+_BY_HOURS = (
+    "0 Z UTC GMT WET, 1 WEST CET MEZ, 2 CEST MESZ EET, 3 EEST MSK, 9 JST KST, 10 AEST, 11 AEDT, 12 NZST, "
+    "13 NZDT, -4 EDT, -5 EST CDT, -6 CST MDT, -7 MST PDT, -8 PST AKDT, -9 AKST, -10 HST"
+)
+ZONES = {name: float(hours) for hours, *names in map(str.split, _BY_HOURS.split(",")) for name in names}
+"""Hours that the clock of a zone is before UTC, of words with one meaning; of America as RFC 5322 says."""
+OFFSET = r"(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?|(?:UTC|GMT)[+-]\d"
+ZONE = rf"(?P<zone>\s*(?:{OFFSET}|Z|UTC|GMT)(?:\[[\w/+-]+\])?|\s+(?:{'|'.join(ZONES)}))"
+"""How a zone is written; where a name stands behind hours, as Java writes it, the hours count."""
+TIME = rf"(?:(?:T|:|,?\s+){CLOCK}{ZONE}?)?"
 WEEKDAY = r"(?:(?:[Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)[a-z]*\.?,?\s+)?"
 NAME = r"(?P<name>[A-Za-z\x{80}-\x{10ffff}]{3,12})"
 """Letters, ASCII or beyond; to compile `\\p{L}` takes RE2 a hundred times as long."""
@@ -48,7 +57,7 @@ PATTERNS = {
     "year name day": rf"(?P<year>\d{{4}})[-/. ]+{NAME}[-/. ]+(?P<day>\d{{1,2}})\.?{TIME}",
     "name day year": rf"{WEEKDAY}{NAME}[-/. ]+(?P<day>\d{{1,2}}){ENDING},?[-/. ]+(?P<year>\d{{4}}){TIME}",
     "name day time year": rf"{WEEKDAY}{NAME}\s+(?P<day>\d{{1,2}})\s+{CLOCK}"
-    r"\s+(?P<zone>[+-]\d{4}|[A-Z]{3,4})?\s*(?P<year>\d{4})",
+    rf"{ZONE}?\s+(?P<year>\d{{4}})",
     "year年month月day日": rf"(?P<year>\d{{4}})[年년]\s*"
     rf"(?P<month>\d{{1,2}})[月월]\s*(?P<day>\d{{1,2}})[日일]{TIME}",
     "year-month": r"(?P<year>\d{4})[-/](?P<month>\d{1,2})",
@@ -213,11 +222,14 @@ def _number_months(names: Any) -> np.ndarray:
 
 
 def _measure_zones(zones: Any) -> np.ndarray:
-    """Return how many seconds the clock of each zone (Z, +01:00) is before UTC."""
-    digits = pc.replace_substring_regex(pc.fill_null(zones, ""), r"[^+\-\d]", "")
-    number = pc.if_else(pc.less(pc.utf8_length(digits), 4), "+0000", digits)
-    value = np.asarray(pc.cast(pc.utf8_ltrim(number, "+"), pa.int64()), np.int64)
-    return np.asarray(np.sign(value) * (np.abs(value) // 100 * 3600 + np.abs(value) % 100 * 60))
+    """Return how many seconds the clock of each zone (Z, CET, +01:00, UTC+1) is before UTC."""
+    words = pc.utf8_trim_whitespace(pc.fill_null(zones, ""))
+    known = np.asarray(pc.fill_null(pc.index_in(words, pa.array(list(ZONES), words.type)), len(ZONES)))
+    of_words = np.append(list(ZONES.values()), 0.0)[known] * 3600
+    digits = pc.replace_substring_regex(words, r"\[.*|[^+\-\d]", "")
+    value = np.asarray(pc.cast(pc.utf8_ltrim(pc.if_else(pc.equal(digits, ""), "0", digits), "+"), pa.int64()))
+    value = np.where(np.asarray(pc.less(pc.utf8_length(digits), 4)), 100 * value, value)  # hours alone
+    return np.asarray(of_words + np.sign(value) * (np.abs(value) // 100 * 3600 + np.abs(value) % 100 * 60))
 
 
 def count_days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:

@@ -225,6 +225,12 @@ def _find_dates(content: ColumnContent, data: Csv, file_name: str) -> str:
 
 
 def _refuse_near_dates(content: ColumnContent, file_name: str) -> None:
+    if zone := codes.find_zone(content.values):
+        raise BadData(
+            f"column {content.name} of {file_name} must hold dates of zones that are known, got {zone} in "
+            f"{shorten(content.values[0].as_py(), 40)}; write its hours instead, as +01:00, call it a "
+            f"category (data.categorical=[{content.name}]) or leave it out: data.drop=[{content.name}]"
+        )
     share, pattern = dates.measure_share(content.values)
     if share <= NUMERIC_SHARE < dates.measure_share_of_any(content.values):
         examples = " and ".join(shorten(text, 30) for text in content.values[:2].to_pylist())

@@ -46,6 +46,7 @@ PLURALS = {
     Kind.text: "free text, whose words are counted",
 }
 EMPTY, CONSTANT = "no value in it", "the same in every row"
+ONE_VALUE = "one value where it is not empty: data.categorical=[...] if it matters which rows have it"
 ROW_NUMBERS, IDENTIFIER = "row numbers", "a number of its own in every row"
 NAMES = "nearly every row has another word (a name or an identifier)"
 MARKED = "with marks of spreadsheets for texts, as in {}, which are taken off"
@@ -173,7 +174,7 @@ def _find_reason(content: ColumnContent, choice: TypeChoice, cells: Any) -> str:
     distinct, filled, name = len(content.values), content.filled, content.name
     is_category = choice.column.kind in WORDS
     if distinct == 1 and (filled == content.rows or not is_category):
-        return CONSTANT
+        return CONSTANT if filled == content.rows else ONE_VALUE
     if is_category:
         if choice.column.kind is Kind.text or not _has_many_values(content):
             return ""

@@ -1,5 +1,7 @@
 """What looks odd in a column: it is told, and left as it is."""
 
+import html
+import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
@@ -40,7 +42,7 @@ SENTINEL_DATES = (
 """Days that stand for "no day": the first and the last that a program knows, and the like."""
 OFTEN = 3
 """What is so much more frequent than any other number, and the largest or the smallest, is no measurement."""
-FIGURES = r"^[^\p{L}\d]*\d+(?:[^\p{L}\d]+\d+)+[^\p{L}\d]*$"
+FIGURES = r"^[^\p{L}\d]*\d+(?:[^\p{L}\d]+\d+)+[^\p{L}\d]*$|^[~≈<>≤≥±]\s*\d+(?:[.,]\d+)?$"
 FORMULA = r"^=\s*[-+(]*\s*(?:[A-Za-z_.]+\d*\(|\$?[A-Za-z]{1,3}\$?\d|\d|'?[\w ]+'?!)"
 MANY = 20
 SENTINEL = "with {0} far from all other {2}: data.missing=[{1}] if it stands for an empty cell"
@@ -53,6 +55,20 @@ MOST_ALIKE = 10_000
 ALIKE = (
     "with words that differ by case or spaces alone, as {0} and {1}: write them alike if they mean the same"
 )
+ENTITY = r"&(?:[A-Za-z]{2,8}|#\d{2,6}|#[xX][0-9A-Fa-f]{2,5});"
+ENTITIES = "with letters in the code of HTML, as {0} for {1}: mend them where the file comes from"
+SERIALS = (
+    "of numbers that may be days as a spreadsheet counts them ({0} is {1}): save them as dates if they are"
+)
+DATE_NAME = re.compile(r"(^|[^a-z])(dates?|datum|fecha|dob|birthday)([^a-z]|$)|[a-z]Date$", re.I)
+FIRST_SERIAL, LAST_SERIAL = 14_611, 73_051
+"""1940-01-01 and 2100-01-01 in days since 1899-12-30, from which spreadsheets count."""
+DAYS_TO_1970 = 25_569
+CALENDARS = {"Buddhist": (2443, 2643), "Islamic or Persian": (1300, 1500)}
+"""Years of other calendars that are about the last hundred, and next, of ours."""
+OTHER_YEARS = (
+    "with the years {0} to {1}, as of the {2} calendar: read as they stand, convert them if they are of it"
+)
 DECODED_TWICE = "whose letters were decoded wrongly before ({0} for {1}): mend them where the file comes from"
 
 
@@ -61,8 +77,13 @@ def find_number_oddities(content: ColumnContent, numbers: np.ndarray, is_date: b
     if sentinels := find_sentinels(content, numbers, is_date):
         missing = ",".join(f'"{cell}"' if set(cell) & set(" :,") else cell for cell in sentinels)
         yield SENTINEL.format(" and ".join(sentinels), missing, "dates" if is_date else "numbers")
+    if is_date and (years := find_other_years(numbers)):
+        yield OTHER_YEARS.format(*years)
     if not is_date and find_rounded(content, numbers):
         yield ROUNDED
+    if not is_date and may_be_serials(content.name, numbers):
+        day = np.datetime64(int(numbers[0]) - DAYS_TO_1970, "D")
+        yield SERIALS.format(content.values[0].as_py(), day)
 
 
 def find_word_oddities(content: ColumnContent) -> Iterator[str]:
@@ -71,6 +92,8 @@ def find_word_oddities(content: ColumnContent) -> Iterator[str]:
         yield FIGURES_TOLD
     if pair := find_alike(content):
         yield ALIKE.format(*(shorten(word, 20) for word in pair))
+    if pair := find_entity(content):
+        yield ENTITIES.format(*pair)
     if pair := find_decoded_twice(content):
         yield DECODED_TWICE.format(*(shorten(word, 20) for word in pair))
 
@@ -148,6 +171,39 @@ def _decode_again(word: str) -> str:
         return ""
 
 
+def find_entity(content: ColumnContent) -> tuple[str, str] | None:
+    """Return a letter as HTML writes it in a word, and the letter; None where there is none."""
+    is_coded = pc.match_substring_regex(content.values, ENTITY)
+    for word in content.values.filter(is_coded)[:MANY].to_pylist():
+        for found in re.finditer(ENTITY, word):
+            if html.unescape(found[0]) != found[0]:
+                return found[0], html.unescape(found[0])
+    return None
+
+
+def may_be_serials(name: str, numbers: np.ndarray) -> bool:
+    """Return whether a column that is called a date has days of the last decades as spreadsheets count."""
+    filled = numbers[np.isfinite(numbers)]
+    is_day = (filled >= FIRST_SERIAL) & (filled < LAST_SERIAL)
+    return DATE_NAME.search(name) is not None and len(filled) > 0 and bool(is_day.all())
+
+
+def find_other_years(numbers: np.ndarray) -> tuple[int, int, str] | None:
+    """Return the first and last year of dates that may be of another calendar, and whose; else None."""
+    filled = numbers[np.isfinite(numbers)]
+    if not len(filled):
+        return None
+    low, high = (int(day.astype(int)) + 1970 for day in _find_years(np.quantile(filled, (0.05, 0.95))))
+    for name, (first, last) in CALENDARS.items():
+        if first <= low and high <= last:
+            return low, high, name
+    return None
+
+
+def _find_years(seconds: np.ndarray) -> np.ndarray:
+    return (seconds // dates.DAY).astype("datetime64[D]").astype("datetime64[Y]")
+
+
 def find_rounded(content: ColumnContent, numbers: np.ndarray) -> bool:
     """Return whether whole numbers lose digits as floating-point ones. `numbers`: of the values."""
     large = np.flatnonzero(np.abs(numbers) > EXACT)
@@ -160,7 +216,7 @@ def find_rounded(content: ColumnContent, numbers: np.ndarray) -> bool:
 
 
 def are_figures(content: ColumnContent) -> bool:
-    """Return whether many categories are made of several numbers each: 120/80, 52-57, 10.0.0.1."""
+    """Return whether many categories are numbers with a sign or several: 120/80, 52-57, ~12, 10.0.0.1."""
     if len(content.values) <= MANY:
         return False
     return pc.all(pc.match_substring_regex(content.values, FIGURES)).as_py() is True

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from pipeline.data.tables.codes import find_zone
 from pipeline.data.tables.dates import find_patterns, measure_share, parse_dates
 
 
@@ -64,12 +65,28 @@ def cells(*texts: str) -> pa.Array:
         ("Q3 2021", "quarter year", "2021-07-01T00:00:00"),
         ("2020-W53-7", "year-week", "2021-01-03T00:00:00"),
         ("2026-W01", "year-week", "2025-12-29T00:00:00"),
+        ("2020-02-29 10:00:00 CET", "year-month-day", "2020-02-29T09:00:00"),
+        ("2020-02-29 10:00+01", "year-month-day", "2020-02-29T09:00:00"),
+        ("2020-02-29 10:00 UTC+2", "year-month-day", "2020-02-29T08:00:00"),
+        ("2020-02-29T10:00-05:30[America/X]", "year-month-day", "2020-02-29T15:30:00"),
+        ("2/29/2020 10:00 AM EST", "month/day/year", "2020-02-29T15:00:00"),
+        ("29.2.2020 10:00 AEST", "day/month/year", "2020-02-29T00:00:00"),
+        ("Sat Feb 29 10:00:00 PST 2020", "name day time year", "2020-02-29T18:00:00"),
     ],
 )
 def test_dates_are_read_as_people_write_them(text: str, pattern: str, wanted: str) -> None:
     assert find_patterns(cells(text)) == [pattern]
     seconds, _ = parse_dates(cells(text), pattern)
     assert seconds[0] == datetime.fromisoformat(wanted).replace(tzinfo=UTC).timestamp()
+
+
+def test_a_word_for_a_zone_that_has_no_one_meaning_is_found() -> None:
+    assert (
+        find_zone(cells("2020-02-29 10:00 Europe/Berlin", "2020-02-28 10:00 Asia/Tokyo")) == "Europe/Berlin"
+    )
+    assert find_zone(cells("Sat Feb 29 10:00:00 IST 2020")) == "IST"
+    assert find_zone(cells("2020-02-29 NY", "2020-02-28 LA")) == ""
+    assert find_zone(cells("2020-02-29 10:00 IST", "of late")) == ""
 
 
 def test_a_date_that_may_be_read_in_two_ways_has_two_patterns() -> None:

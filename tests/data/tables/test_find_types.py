@@ -151,6 +151,8 @@ def test_numbers_in_two_units_are_refused(tmp_path: Path) -> None:
     [
         ("v", repeat("7"), "the same in every row"),
         ("v", repeat("x"), "the same in every row"),
+        ("v", repeat("", "3.5", ""), "one value where it is not empty: data.categorical=[...]"),
+        ("v", count(lambda row: f"~{row}.5"), "nearly every row has another, made of numbers"),
         ("v", repeat(""), "no value in it"),
         ("v", count(str), "row numbers"),
         ("", count(lambda row: str(row + 1)), "row numbers"),
@@ -347,6 +349,40 @@ def test_marks_of_spreadsheets_are_taken_off_and_formulas_refused(tmp_path: Path
 def test_words_that_are_alike_are_told(tmp_path: Path) -> None:
     cells = repeat("True", "false", "TRUE")
     assert any("alone, as True and TRUE" in text for text in load_column(tmp_path, cells).findings)
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "told"),
+    [
+        ("v", lambda row: ("A&amp;B", "A&B")[row % 2], "code of HTML, as &amp; for &: mend"),
+        ("order_date", lambda row: f"{43831 + row * 7}", "a spreadsheet counts them (43831 is 2020-01-01)"),
+        ("v", lambda row: f"{row % 28 + 1}.3.{2561 + row % 4}", "years 2561 to 2564, as of the Buddhist"),
+        ("v", lambda row: f"1441-03-{row % 28 + 1:02}", "as of the Islamic or Persian calendar"),
+    ],
+)
+def test_what_another_program_or_calendar_wrote_is_told(
+    tmp_path: Path, name: str, form: Callable[[int], str], told: str
+) -> None:
+    assert told in " / ".join(load_column(tmp_path, count(form), name).findings)
+
+
+def test_what_only_looks_like_that_is_not_told(tmp_path: Path) -> None:
+    assert (
+        load_column(tmp_path, repeat("A&B;", "&c;")).findings
+        == load_column(tmp_path, repeat("a", "b")).findings
+    )
+    assert "spreadsheet" not in " ".join(
+        load_column(tmp_path, count(lambda row: f"{43831 + row * 7}")).findings
+    )
+    assert "calendar" not in " ".join(
+        load_column(tmp_path, count(lambda row: f"{1450 + row * 7}-01-01")).findings
+    )
+
+
+def test_dates_of_a_zone_that_is_not_known_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadData) as caught:
+        load_column(tmp_path, count(lambda row: f"2020-03-{row % 28 + 1:02} 10:{row:02} IST"))
+    places.assert_one_line(caught, "got IST in 2020-03-01 10:00 IST", "as +01:00", "data.drop=[v]")
 
 
 def test_letters_that_were_decoded_wrongly_before_are_told(tmp_path: Path) -> None:
