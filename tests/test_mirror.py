@@ -34,6 +34,7 @@ THROUGH = {
     "cli/summary/results": "integration/test_end_to_end.py",
     "cli/summary/rows": "integration/test_end_to_end.py",
     "cli/sweep/observer": "cli/sweep/test_command.py",
+    "data/column_blocks": "data/test_feature_layers.py",
     "data/column_layers": "data/test_feature_layers.py",
     "data/conflicts": "data/test_preprocess.py",
     "data/features": "data/test_feature_layers.py",

@@ -140,9 +140,9 @@ def _collect_categories(texts: Texts) -> tuple[str, ...]:
 
 def make_column_inputs(front: Columns) -> dict[str, Any]:
     """Return a Keras input for each column, by the column's name."""
-    wide = front.is_wide or (False,) * len(front.numeric)
     dtypes = {
-        name: "float64" if is_wide else "float32" for name, is_wide in zip(front.numeric, wide, strict=True)
+        name: "float64" if is_wide else "float32"
+        for name, is_wide in zip(front.numeric, list_wide(front), strict=True)
     }
     dtypes |= dict.fromkeys(front.dates, "float64") | dict.fromkeys(
         (*front.categorical, *front.texts), "string"
@@ -151,6 +151,11 @@ def make_column_inputs(front: Columns) -> dict[str, Any]:
         name: keras.Input((), dtype=dtype, name=_name_input(name, position))
         for position, (name, dtype) in enumerate(dtypes.items())
     }
+
+
+def list_wide(front: Columns) -> tuple[bool, ...]:
+    """Return for each column of numbers whether float32 cannot hold it."""
+    return front.is_wide or (False,) * len(front.numeric)
 
 
 def _name_input(name: str, position: int) -> str:
@@ -165,16 +170,22 @@ def _name_input(name: str, position: int) -> str:
 
 
 def make_column_features(front: Columns, inputs: dict[str, Any]) -> Any:
-    """Return the features [n, width] of a table, float32.
+    """Return the features [n, width] of a table, float32. `inputs`: of columns, by name.
 
     Numbers, ages of dates, pieces of numbers, parts of dates, categories, then words of free texts.
     """
+    columns = [keras.ops.cast(inputs[name], "float64") for name in front.numeric]
+    return join_features(front, keras.ops.stack(columns, -1) if columns else None, inputs)
+
+
+def join_features(front: Columns, numbers: Any, inputs: dict[str, Any]) -> Any:
+    """Return the features [n, width]; `numbers`: [n, columns] float64; `inputs`: other columns, by name."""
     columns, pieces = [], []
     if front.numeric:
-        numbers = _fill_numbers(front, [inputs[name] for name in front.numeric])
-        columns.append(keras.ops.cast(numbers, "float32"))
+        filled = _fill_numbers(front, numbers)
+        columns.append(keras.ops.cast(filled, "float32"))
         if front.edges:
-            pieces.append(_cut_numbers(front, numbers))
+            pieces.append(_cut_numbers(front, filled))
     ages = []
     for name, median, has_time in zip(front.dates, front.date_medians, front.has_time, strict=True):
         age, more = _make_date_features(inputs[name], median, has_time)
@@ -193,10 +204,9 @@ def make_column_features(front: Columns, inputs: dict[str, Any]) -> Any:
     return keras.ops.concatenate(columns, -1) if len(columns) > 1 else columns[0]
 
 
-def _fill_numbers(front: Columns, inputs: list[Any]) -> Any:
-    """Return the numbers of the columns [n, columns], float64: medians for none, in units for float32."""
+def _fill_numbers(front: Columns, numbers: Any) -> Any:
+    """Return numbers [n, columns], float64, with medians for none, and in units for float32."""
     ops = keras.ops
-    numbers = ops.stack([ops.cast(column, "float64") for column in inputs], -1)
     filled = ops.where(ops.isfinite(numbers), numbers, np.array(front.medians))
     return (filled - np.array(front.offsets)) / np.array(front.units) if front.units else filled
 

@@ -3,13 +3,13 @@
 Only layers that come with Keras, so that a saved model loads anywhere.
 """
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from pipeline.backend import Tensor, keras, tf
+from pipeline.data.column_blocks import join_columns, make_block_features, make_block_inputs
 from pipeline.data.column_layers import fit_columns, make_column_features, make_column_inputs
 from pipeline.data.features import (
     Columns,
@@ -180,23 +180,30 @@ def _choose_scale(waves: Any) -> Any:
 # ---- running ----------------------------------------------------------------------------------------------
 
 
-def compute_features(front: FrontEnd, samples: RawSamples) -> Iterator[np.ndarray]:
-    """Yield features [rows, *shape] of all samples, in portions of rows.
+def make_feature_function(front: FrontEnd) -> Callable[[RawSamples], Iterator[np.ndarray]]:
+    """Return what yields features [rows, *shape] of all samples, in portions of rows.
 
-    They are uint8 for counts, int32 for tokens, else float32.
+    They are uint8 for counts, int32 for tokens, else float32. The layers are made once.
     """
-    inputs = make_inputs(front, ())
-    model = keras.Model(inputs, make_features(front, inputs))
+    if isinstance(front, Columns):
+        inputs: Any = make_block_inputs(front)
+        model = keras.Model(inputs, make_block_features(front, inputs))
+    else:
+        inputs = make_inputs(front, ())
+        model = keras.Model(inputs, make_features(front, inputs))
     dtype = {Counts: np.uint8, Tokens: np.int32}.get(type(front), np.float32)
-    specs = keras.tree.map_structure(partial(_make_spec, isinstance(inputs, dict)), inputs)
+    specs = keras.tree.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), inputs)
     compute = tf.function(lambda batch: model(batch, training=False)).get_concrete_function(specs)
-    width = max(estimate_width(samples), int(np.prod(model.output.shape[1:])))
-    for rows in split_into_portions(len(samples), width):
-        yield compute(convert_to_tensors(samples[rows])).numpy().astype(dtype)
 
+    def compute_portions(samples: RawSamples) -> Iterator[np.ndarray]:
+        width = max(estimate_width(samples), int(np.prod(model.output.shape[1:])))
+        for rows in split_into_portions(len(samples), width):
+            batch = samples[rows]
+            if isinstance(front, Columns) and isinstance(batch, dict):
+                batch = join_columns(front, batch)
+            yield compute(convert_to_tensors(batch)).numpy().astype(dtype)
 
-def _make_spec(is_column: bool, tensor: Any) -> Any:
-    return tf.TensorSpec(tensor.shape, "float64" if is_column and tensor.dtype != "string" else tensor.dtype)
+    return compute_portions
 
 
 def convert_to_tensors(batch: Batch) -> Tensor:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain, pairwise
@@ -213,9 +213,10 @@ def _build_content(
         assert fit is not None
         raw = {name: copy_rows(selection.source, selection.rows) for name, selection in selections.items()}
         front = fit(loaded.kind, raw["train"])
+        compute = feature_layers.make_feature_function(front)
         splits = {
             name: Split(
-                _compute_features(front, raw[name], folder and prepared.get_features_path(folder, name)),
+                _compute_features(compute, raw[name], folder and prepared.get_features_path(folder, name)),
                 selection.labels,
                 raw[name],
                 _number_files(selection) if isinstance(loaded.kind, SoundSamples) else None,
@@ -257,9 +258,11 @@ def _copy_rows(selection: RowSelection, path: Path | None) -> np.ndarray:
     return _write_portions(path, shape, selection.source.dtype, map(np.asarray, selection.iterate_portions()))
 
 
-def _compute_features(front: FrontEnd, raw: RawSamples, path: Path | None) -> np.ndarray:
+def _compute_features(
+    compute: Callable[[RawSamples], Iterator[np.ndarray]], raw: RawSamples, path: Path | None
+) -> np.ndarray:
     """Compute the features of one split, in memory or, where `path` is given, in that file."""
-    portions = feature_layers.compute_features(front, raw)
+    portions = compute(raw)
     first = next(portions)
     if path is None:
         return np.concatenate([first, *portions])

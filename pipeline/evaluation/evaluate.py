@@ -259,7 +259,8 @@ def shift_splits(prepared: Prepared, settings: Settings) -> Prepared:
         labels = np.tile(np.asarray(split.labels), len(changed))
         if front is None:
             return Split(np.concatenate(raw), labels)
-        features = [np.concatenate(list(feature_layers.compute_features(front, batch))) for batch in raw]
+        compute = feature_layers.make_feature_function(front)
+        features = [np.concatenate(list(compute(batch))) for batch in raw]
         return Split(np.concatenate(features), labels, np.concatenate(raw))
 
     about = repr((prepared.key, choices.shift, choices.severities, choices.shift_seed))

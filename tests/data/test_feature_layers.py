@@ -1,5 +1,6 @@
 """Front ends: fitted on training data only, the same in the prepared arrays and in the saved model."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from pipeline.backend import keras, tf
 from pipeline.cli.compose import compose
-from pipeline.data import feature_layers, text_layers
+from pipeline.data import column_blocks, feature_layers, text_layers
 from pipeline.data.features import (
     Columns,
     Counts,
@@ -42,7 +43,7 @@ def told(*words: str) -> Settings:
 
 
 def features(front: FrontEnd, samples: RawSamples) -> np.ndarray:
-    return np.concatenate(list(feature_layers.compute_features(front, samples)))
+    return np.concatenate(list(feature_layers.make_feature_function(front)(samples)))
 
 
 # ---- one by one ---------------------------------------------------------------------------------------
@@ -132,7 +133,13 @@ def test_a_table_is_filled_and_one_hot() -> None:
         categorical=("colour|x",),
         categories=(("blue", "red"),),
     )
-    assert features(front, train).tolist() == [[1, 2, 0, 0, 1], [3, 3, 1, 0, 0], [5, 4, 0, 1, 0]]
+    blocks = column_blocks.make_block_inputs(front)
+    assert {kind: tensor.shape for kind, tensor in blocks.items()} == {
+        "numbers": (None, 2),
+        "words": (None, 1),
+    }
+    seen = replace(train, numbers=np.array([[1, 2], [np.nan, 1e39], [5, 4]]))  # float32 ends at 3e38
+    assert features(front, seen).tolist() == [[1, 2, 0, 0, 1], [3, 3, 1, 0, 0], [5, 4, 0, 1, 0]]
     other = {"size": np.array([np.inf]), "age of it": np.array([7.0]), "colour|x": np.array(["g"], object)}
     inputs = feature_layers.make_inputs(front, ())
     model = keras.Model(inputs, feature_layers.make_features(front, inputs))
