@@ -4,10 +4,10 @@ This module has the values alone: `feature_layers` fits them on the training spl
 them. A front end is stored with the prepared arrays and is part of the saved model.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
-from pipeline.data.tables.column_types import ColumnType, decode_column_type
+from pipeline.data.tables.column_types import ColumnType, decode_column_type, encode_column_type
 
 # ---- kinds of raw samples -------------------------------------------------------------------------------
 
@@ -121,7 +121,10 @@ FRONT_ENDS: dict[str, type] = {kind.__name__: kind for kind in (LogMel, Counts, 
 
 def encode_front_end(front: FrontEnd | None) -> dict[str, Any] | None:
     """Encode a front end as a dict for JSON: its class name under "kind", and its fields."""
-    return None if front is None else {"kind": type(front).__name__, **asdict(front)}
+    if not isinstance(front, Columns):
+        return None if front is None else {"kind": type(front).__name__, **asdict(front)}
+    plain = asdict(replace(front, types=()))
+    return {"kind": Columns.__name__, **plain, "types": tuple(map(encode_column_type, front.types))}
 
 
 def decode_front_end(plain: dict[str, Any] | None) -> FrontEnd | None:

@@ -175,7 +175,10 @@ def estimate_width(raw: RawSamples) -> int:
 def encode_rows(batch: Batch) -> list[bytes]:
     """Return the content of each row as bytes, to be hashed; -0.0 equals 0.0."""
     if isinstance(batch, dict):
-        columns = [encode_rows(column) for column in batch.values()]
+        numbers = [column for column in batch.values() if column.dtype != object]
+        columns = [encode_rows(column) for column in batch.values() if column.dtype == object]
+        if numbers:  # all at once: a wide table has more cells than rows
+            columns.append(encode_rows(np.stack(numbers, -1)))
         return [b"\0".join(cells) for cells in zip(*columns, strict=True)]
     if batch.dtype == object:
         return [str(text).encode() for text in batch]

@@ -1,6 +1,6 @@
 """What a column is taken for: all that is needed to read cells of it again, in another file or a request."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -51,8 +51,14 @@ class ColumnType:
     date: str = ""
 
 
+def encode_column_type(column: ColumnType) -> dict[str, Any]:
+    """Encode a column's type as a dict for JSON, without a copy of its words, which are many."""
+    plain = {field.name: getattr(column, field.name) for field in fields(column)}
+    return {**plain, "number": asdict(column.number)}
+
+
 def decode_column_type(plain: dict[str, Any]) -> ColumnType:
-    """Decode what `dataclasses.asdict` made of a column's type, also after JSON.
+    """Decode what `encode_column_type` made of a column's type, also after JSON.
 
     Raises:
         KeyError, TypeError, ValueError: `plain` is no such thing.

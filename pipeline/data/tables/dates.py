@@ -1,6 +1,6 @@
 """Dates and times as people write them, found by column and read as seconds since 1970 (UTC)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -86,34 +86,38 @@ def may_be_dates(cells: Any) -> bool:
     return not are_plain(cells) or pc.any(pc.match_substring_regex(cells, WITHOUT_MARKS)).as_py() is True
 
 
-def find_patterns(cells: Any) -> list[str]:
-    """Return the names of the patterns that all of these cells (not empty) fit, with dates that exist."""
+def judge_head(cells: Any) -> dict[str, np.ndarray]:
+    """Return which of the first cells are no dates of each pattern; all on every cell would take long."""
+    return {name: parse_dates(cells[:HEAD], name)[1] for name in PATTERNS if len(cells)}
+
+
+def find_patterns(cells: Any, head: Mapping[str, np.ndarray] | None = None) -> list[str]:
+    """Return the names of the patterns that all of these cells (not empty) fit, with dates that exist.
+
+    `head`: what `judge_head` returns of these cells, where it is known; here and below.
+    """
     return [
         name
-        for name in _guess_patterns(cells, 1.0)
-        if not parse_dates(cells, name)[1].any()
+        for name, mistaken in (head or judge_head(cells)).items()
+        if not mistaken.any()
+        and not parse_dates(cells, name)[1].any()
         and (name != durations.IN_UNITS or durations.have_several_units(cells))
     ]
 
 
-def measure_share(cells: Any) -> tuple[float, str]:
+def measure_share(cells: Any, head: Mapping[str, np.ndarray] | None = None) -> tuple[float, str]:
     """Return the largest share of these cells that one pattern fits, and its name."""
-    names = [name for name in _guess_patterns(cells, 0.5) if name != durations.IN_UNITS]
+    head = head or judge_head(cells)
+    names = [name for name, wrong in head.items() if name != durations.IN_UNITS and wrong.mean() <= 0.5]
     shares = [(1 - float(parse_dates(cells, name)[1].mean()), name) for name in names]
     return max(shares, default=(0.0, ""))
 
 
-def measure_share_of_any(cells: Any) -> float:
-    """Return the share of these cells that are dates of one pattern or another; a time of day is none."""
-    names = [name for name in PATTERNS if name not in CLOCKS]
-    is_none = [parse_dates(cells[:HEAD], name)[1] for name in names]
-    return 1 - float(np.logical_and.reduce(is_none).mean()) if len(cells) else 0.0
-
-
-def _guess_patterns(cells: Any, least: float) -> list[str]:
-    """Return the patterns that this share of the first cells fits; all on every cell would take long."""
-    first = cells[:HEAD]
-    return [name for name in PATTERNS if len(first) and 1 - parse_dates(first, name)[1].mean() >= least]
+def measure_share_of_any(cells: Any, head: Mapping[str, np.ndarray] | None = None) -> float:
+    """Return the share of the first cells that are dates of one pattern or another; a time of day is none."""
+    head = head or judge_head(cells)
+    is_none = [mistaken for name, mistaken in head.items() if name not in CLOCKS]
+    return 1 - float(np.logical_and.reduce(is_none).mean()) if is_none else 0.0
 
 
 def parse_dates(cells: Any, pattern: str, missing: tuple[str, ...] = ()) -> tuple[np.ndarray, np.ndarray]:

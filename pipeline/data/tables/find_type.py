@@ -199,7 +199,8 @@ def _find_dates(content: ColumnContent, data: Csv, file_name: str) -> str:
     own_format = None if data.dates in dates.ORDERS else data.dates
     if own_format is None and not dates.may_be_dates(content.values):
         return ""
-    patterns = dates.find_patterns(content.values)
+    head = dates.judge_head(content.values)
+    patterns = dates.find_patterns(content.values, head)
     if own_format is not None:
         return (
             own_format
@@ -207,7 +208,7 @@ def _find_dates(content: ColumnContent, data: Csv, file_name: str) -> str:
             else next(iter(patterns), "")
         )
     if not patterns:
-        _refuse_near_dates(content, file_name)
+        _refuse_near_dates(content, head, file_name)
         return ""
     orders = [pattern for pattern in patterns if pattern in dates.ORDERS]
     if data.dates in orders:
@@ -224,15 +225,15 @@ def _find_dates(content: ColumnContent, data: Csv, file_name: str) -> str:
     return patterns[0]
 
 
-def _refuse_near_dates(content: ColumnContent, file_name: str) -> None:
+def _refuse_near_dates(content: ColumnContent, head: dict[str, np.ndarray], file_name: str) -> None:
     if zone := codes.find_zone(content.values):
         raise BadData(
             f"column {content.name} of {file_name} must hold dates of zones that are known, got {zone} in "
             f"{shorten(content.values[0].as_py(), 40)}; write its hours instead, as +01:00, call it a "
             f"category (data.categorical=[{content.name}]) or leave it out: data.drop=[{content.name}]"
         )
-    share, pattern = dates.measure_share(content.values)
-    if share <= NUMERIC_SHARE < dates.measure_share_of_any(content.values):
+    share, pattern = dates.measure_share(content.values, head)
+    if share <= NUMERIC_SHARE < dates.measure_share_of_any(content.values, head):
         examples = " and ".join(shorten(text, 30) for text in content.values[:2].to_pylist())
         raise BadData(
             f"column {content.name} of {file_name} must hold dates written in one way, got several, as in "

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -122,9 +123,13 @@ def parse_numbers(
 
     `cells`: a pyarrow array of text; `missing`: words in small letters that count as empty.
     """
+    missing = tuple(missing)
+    if (plain := _parse_plain(cells, form)) is not None:
+        plain[np.isin(plain, _read_plain(missing))] = np.nan
+        return plain, np.zeros(len(plain), bool)
     cells = write_in_ascii(cells)
     empty = pc.fill_null(pc.equal(cells, ""), True)
-    if missing := tuple(missing):
+    if missing:
         empty = pc.or_(
             empty, pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(missing, cells.type)), True)
         )
@@ -149,13 +154,28 @@ def parse_numbers(
     return numbers, ~fits & ~np.asarray(empty)
 
 
-def _read_plain(words: Iterable[str]) -> list[float]:
+def _parse_plain(cells: Any, form: NumberFormat) -> np.ndarray | None:
+    """Return float64 [n] where all cells are plain numbers or empty, None where more has to be looked at.
+
+    What most columns of most tables are, at a tenth of the price.
+    """
+    if form.decimal != "." or form.prefix or form.suffix:
+        return None
+    filled = pc.if_else(pc.equal(cells, ""), pa.scalar(None, cells.type), cells)
+    if not are_plain(filled):
+        return None
+    numbers = np.array(pc.cast(filled, pa.float64()), np.float64)
+    return None if np.isinf(numbers).any() else numbers
+
+
+@lru_cache(maxsize=64)
+def _read_plain(words: tuple[str, ...]) -> tuple[float, ...]:
     """Return the words that are numbers, so that -999 stands for -999.0 as well."""
     numbers = []
     for word in words:
         with suppress(ValueError):
             numbers.append(float(word))
-    return [number for number in numbers if math.isfinite(number)]
+    return tuple(number for number in numbers if math.isfinite(number))
 
 
 def _find_minus(groups: dict[str, Any]) -> Any:

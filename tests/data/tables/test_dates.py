@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from pipeline.data.tables import dates
 from pipeline.data.tables.codes import find_zone
-from pipeline.data.tables.dates import find_patterns, measure_share, parse_dates
+from pipeline.data.tables.dates import (
+    find_patterns,
+    judge_head,
+    measure_share,
+    measure_share_of_any,
+    parse_dates,
+)
 
 
 def cells(*texts: str) -> pa.Array:
@@ -112,6 +119,15 @@ def test_empty_cells_are_no_mistakes() -> None:
     assert mistaken.tolist() == [False, False, False, True]
     assert np.isnan(seconds).tolist() == [False, True, True, True]
     assert measure_share(cells("2020-01-01", "2020-01-02", "x")) == (pytest.approx(2 / 3), "year-month-day")
+
+
+def test_the_first_cells_are_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = cells("red 1", "2020-01-01", "5 h 3", "blue")
+    head = judge_head(texts)
+    monkeypatch.setattr(dates, "parse_dates", lambda *_: pytest.fail("again"))
+    assert find_patterns(texts, head) == []
+    assert measure_share(texts, head) == (0.0, "")
+    assert measure_share_of_any(texts, head) == 0.25
 
 
 def test_a_format_of_ones_own() -> None:

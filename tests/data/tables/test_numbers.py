@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from pipeline.data.tables import dates
+from pipeline.data.tables import numbers as reader
 from pipeline.data.tables.column_types import NumberFormat
 from pipeline.data.tables.numbers import find_affixes, find_formats, match_numbers, parse_numbers
 
@@ -94,3 +95,14 @@ def test_plain_numbers_are_read_alike_alone_and_beside_others(texts: list[str]) 
         np.testing.assert_array_equal(alone, both[:-1])
         np.testing.assert_array_equal(mistaken, also_mistaken[:-1])
     assert dates.may_be_dates(cells(*texts)) or not dates.find_patterns(cells(*texts))
+
+
+def test_plain_numbers_are_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        reader, "_extract", lambda _: pytest.fail("a look at each part takes ten times as long")
+    )
+    numbers, mistaken = parse_numbers(
+        cells("1", "", "-2.5e3", "+4"), NumberFormat(thousands=","), ("na", "1.0")
+    )
+    np.testing.assert_array_equal(numbers, [np.nan, np.nan, -2500, 4])
+    assert not mistaken.any()
