@@ -1,5 +1,6 @@
 """One line for a mistake in the settings: key, rule, value, remedy, and the most similar valid name."""
 
+import shlex
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -57,6 +58,11 @@ def check_known(pair: str) -> None:
 def _explain_several(key: str, pair: str) -> BadSetting:
     if remedy := suggest_decimal(pair):
         return BadSetting(f"{key} must be one value, got {_value_of(pair)}{remedy}")
+    if schema.list_rules().get(key, "").startswith("text"):
+        word = shlex.quote(f'{key}="{_value_of(pair)}"')
+        return BadSetting(
+            f"{key} must be one value, got several in {pair!r}; with a comma in it, write {word}"
+        )
     meant = suggest_value(key, _value_of(pair)) or (
         "; `sweep` or `run --multirun` tries them all, and a value with a comma stands in quotes"
     )
