@@ -12,7 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data import feature_layers, prepared, repeats, scaling, sources, splitting
-from pipeline.data.features import CHARACTER, Columns, Counts, FrontEnd, SampleKind, SoundSamples, Tokens
+from pipeline.data.features import (
+    CHARACTER,
+    Columns,
+    Counts,
+    FrontEnd,
+    SampleKind,
+    SoundSamples,
+    TableSamples,
+    TextSamples,
+    Tokens,
+)
 from pipeline.data.prepared import Prepared, PreparedContent, RowPlaces, Scaling, Split
 from pipeline.data.report import CleaningReport, Findings
 from pipeline.data.samples import RawSamples, Table, copy_rows
@@ -168,6 +178,8 @@ def prepare(
     deduplicate = preprocess.deduplicate
     if deduplicate and isinstance(train.source, Table):
         train, deduplicate = repeats.group_repeats(train, findings)
+    if isinstance(loaded.kind, TableSamples | TextSamples):
+        train = repeats.drop_groups(train, list(given.values()), classes, dropped)
     test, validation = given.get("test"), given.get("validation")
     share = preprocess.validation
     if test is None:
@@ -178,6 +190,8 @@ def prepare(
         train, validation = splitting.split_rows(train, "preprocess.validation", share, seed, classes)
     if deduplicate:
         train = repeats.drop_repeats(train, [validation, test], dropped, findings, classes)
+        if given:
+            repeats.note_shared(validation, test, findings)
         splitting.check_classes(train, loaded.classes)
     train = splitting.take_fraction(train, fraction, preprocess.seed, dropped)
     return _build_content(

@@ -1,7 +1,7 @@
 """Rows that are there more than once: kept on one side of a split, and dropped from the training split."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +13,7 @@ from pipeline.data.samples import (
     Table,
     encode_rows,
 )
-from pipeline.data.splitting import RowSelection, count_dropped
+from pipeline.data.splitting import RowSelection, check_classes, count_dropped
 
 MOST_REPEATS = 0.5
 """Where a larger share of a table's rows repeats others, there are few different ones."""
@@ -37,6 +37,26 @@ def group_repeats(train: RowSelection, findings: Findings) -> tuple[RowSelection
         findings.add("row", "alike others: kept, in the same split as those", count=repeats)
         return replace(train, groups=groups), True
     return train, True
+
+
+def drop_groups(
+    train: RowSelection, official: Sequence[RowSelection], classes: tuple[str, ...], dropped: dict[str, int]
+) -> RowSelection:
+    """Drop training rows of a group that an official split has, too; a group has one number in all splits.
+
+    Raises:
+        BadData: nothing of a class is left.
+    """
+    known = [split.groups for split in official if split.groups is not None]
+    if train.groups is None or not known:
+        return train
+    keep = ~np.isin(train.groups, np.concatenate(known))
+    if keep.all():
+        return train
+    count_dropped(dropped, "of a group of the validation or test file", int(np.sum(~keep)))
+    train = train.select(keep)
+    check_classes(train, classes)
+    return train
 
 
 def drop_repeats(
@@ -72,6 +92,15 @@ def drop_repeats(
         return train
     count_dropped(dropped, "repeats a validation or test row", int(np.sum(~keep)))
     return train.select(keep)
+
+
+def note_shared(validation: RowSelection, test: RowSelection, findings: Findings) -> None:
+    """Tell of test rows that are validation rows, too, where the user made one of the splits."""
+    validated = set(_hash_rows(validation))
+    count = sum(row in validated for row in _hash_rows(test))
+    findings.add(
+        "test row", "alike a validation row: kept, though the choice by validation saw it", "", count
+    )
 
 
 def _is_lost(labels: np.ndarray, keep: np.ndarray, hashes: list[bytes]) -> bool:

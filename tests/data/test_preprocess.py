@@ -338,6 +338,33 @@ def test_rows_of_a_group_stay_on_one_side(seed: int, rows_each: int) -> None:
     assert sum(map(len, each)) == len(set.union(*each)) == 30
 
 
+def test_a_group_of_an_official_split_is_not_in_training() -> None:
+    numbers = np.arange(90.0)
+    rows = LabelledSamples(make_table(numbers.tolist()), np.arange(90) % 2, np.arange(90) // 9)
+    own = LabelledSamples(make_table([200.0, 201.0, 202.0]), np.array([0, 1, 0]), np.array([3, 4, 77]))
+    loaded = LoadedData(train=rows, test=None, classes=names(2), kind=TableSamples(), validation=own)
+    parts = prepare(loaded, told(), "x", lambda _, train: fit_columns(train))
+    rest = {float(row) for name in ("train", "test") for row in parts.splits[name].features[:, 0]}
+    assert rest == set(numbers[:27]) | set(numbers[45:])
+    assert parts.report.dropped["of a group of the validation or test file"] == 18
+
+
+def test_test_rows_alike_validation_rows_are_told() -> None:
+    rows = LabelledSamples(make_table([float(row) for row in range(100)]), np.arange(100) % 2)
+    own = LabelledSamples(rows.features, rows.labels)
+    loaded = LoadedData(
+        train=LabelledSamples(make_table([float(row) for row in range(100, 200)]), rows.labels),
+        test=own,
+        validation=own,
+        classes=names(2),
+        kind=TableSamples(),
+    )
+    parts = prepare(loaded, told(), "x", lambda _, train: fit_columns(train))
+    assert any(
+        str(each).startswith("100 test rows alike a validation row: kept") for each in parts.report.findings
+    )
+
+
 def make_table(numbers: list[float]) -> Table:
     return Table(np.array(numbers)[:, None], (), ("x",), ())
 

@@ -27,7 +27,7 @@ from pipeline.errors import BadData, DataMissing
 from pipeline.files import expand_home
 from pipeline.settings.tables import Csv, SplitBy
 
-FORMAT = 9
+FORMAT = 10
 """Raised when the same tables come to mean other samples; a test holds the answers of this one."""
 FILES = {"train": "path", "validation": "validation", "test": "test_path"}
 """The key of each split's file below `data.`."""
@@ -82,11 +82,12 @@ def load_tables(
         labels, _ = read_targets(tables, layout.label, data, paths)
     else:
         labels, classes = _read_classes(tables, layout.label, paths["train"], findings)
+    groups = _number_groups(tables, layout.group, findings)
     made = {
         split: LabelledSamples(
             samples[split],
             labels[split],
-            _number_groups(table, layout.group) if split == "train" else None,
+            groups.get(split),
             _read_times(table, data, layout, paths[split], findings) if split == "train" else None,
             places=table.lines,
         )
@@ -214,12 +215,24 @@ def _read_times(
     return times
 
 
-def _number_groups(table: CellTable, name: str | None) -> np.ndarray | None:
-    """Return a number for each value of a column; each empty cell is a group of its own."""
+def _number_groups(
+    tables: Mapping[str, CellTable], name: str | None, findings: Findings
+) -> dict[str, np.ndarray]:
+    """Return a number for each value of a column, by split; each empty cell is a group of its own.
+
+    A value has one number in all files; a file without the column has no groups.
+    """
     if name is None:
-        return None
-    encoded: Any = table.get_column(name).combine_chunks().dictionary_encode()
-    numbers = np.asarray(pc.fill_null(encoded.indices, -1), np.int64)
-    empty = numbers == -1
-    numbers[empty] = len(encoded.dictionary) + np.arange(int(empty.sum()))
-    return numbers
+        return {}
+    columns = {split: table.get_column(name) for split, table in tables.items() if name in table.names}
+    values: Any = pc.unique(
+        pa.chunked_array([chunk for column in columns.values() for chunk in column.chunks])
+    )
+    groups, first = {}, len(values)
+    for split, column in columns.items():
+        numbers = np.array(pc.fill_null(pc.index_in(column, values, skip_nulls=True), -1), np.int64)
+        empty = numbers == -1
+        numbers[empty] = first + np.arange(int(empty.sum()))
+        groups[split], first = numbers, first + int(empty.sum())
+    findings.add("column", "whose rows of one value are kept on one side of a split (data.group)", name)
+    return groups

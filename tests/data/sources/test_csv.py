@@ -202,6 +202,9 @@ def test_a_validation_file_groups_and_times(tmp_path: Path) -> None:
     assert loaded.validation is not None
     assert loaded.train.groups is not None
     assert len(set(loaded.train.groups.tolist())) == 10
+    assert loaded.validation.groups is not None
+    assert loaded.validation.groups.tolist() == loaded.train.groups.tolist()
+    assert "kept on one side of a split (data.group) (person)" in " ".join(map(str, loaded.findings))
     assert [column.name for column in loaded.columns] == ["x", "day"]
     by_time = load(places.cells(path, label="y", columns=None, split=SplitBy.time), tmp_path)
     assert by_time.train.times is not None
@@ -265,7 +268,7 @@ def test_letters_in_two_unicode_forms_are_one_word(tmp_path: Path) -> None:
         assert {column.name: column.distinct for column in loaded.columns} == {"x": 9, "v": 1}
 
 
-ANSWERS = (9, "27ca8c88d86d7282")
+ANSWERS = (10, "27ca8c88d86d7282")
 """`FORMAT`, and a digest of what the table below becomes: where the digest changes, raise `FORMAT`.
 
 Prepared data are kept under a key that `FORMAT` is part of; else old answers would be found there.
