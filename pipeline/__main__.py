@@ -1,14 +1,19 @@
 """`python -m pipeline COMMAND [KEY=VALUE ...]`; the command `fulcrum` of an installed package is the same."""
 
 import gc
+import signal
 import sys
 
-from pipeline.cli import main
-from pipeline.files import own_temporary_folder
+from pipeline import signals
 
 
 def run() -> int:
     """Run the command that the words of this process name, and return its exit code."""
+    signals.end_at_interrupt()
+    from pipeline.cli import main
+    from pipeline.files import own_temporary_folder
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # until the command listens
     words = sys.argv[1:]
     del sys.argv[1:]  # what a training loop of the user's own parses for itself would take ours for its own
     with own_temporary_folder():

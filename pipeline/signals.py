@@ -45,6 +45,25 @@ def listen() -> None:
             signal.signal(number, _on_signal)
 
 
+def end_at_interrupt() -> None:
+    """Let Ctrl-C end this process at once and without a word: while it imports there is nothing to record."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextmanager
+def defer_interrupt() -> Iterator[None]:
+    """Let a program that begins in the block not hear Ctrl-C until it calls `end_at_interrupt`.
+
+    Python would print a traceback for it from its first moment on, and ignoring it would lose it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def read_requested() -> signal.Signals | None:
     """Return the first signal that asked this process to stop, None if none did."""
     return signal.Signals(_received[0]) if _received else None

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipeline import signals
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
 from pipeline.secrets import mask
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 STUDIES = 3
-"""Studies whose pages are printed."""
+"""Studies whose runs are printed."""
 LEAN_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
@@ -44,11 +45,12 @@ def run(words: Sequence[str]) -> None:
     _check_port(ui)
     print(f"MLflow UI: {build_link(ui)}   (Ctrl-C ends it)")
     print(f"Pages of studies: {build_link(ui)}{study_routes.STUDIES}")
-    for line in _list_studies(client, ui):
-        print(line)
+    if studies := _list_studies(client, ui):
+        print("Newest studies in MLflow:", *studies, sep="\n")
     sys.stdout.flush()
     os.environ.update(LEAN_ENVIRONMENT)
-    os.execv(sys.executable, [sys.executable, "-m", server.__name__, *_list_options(ui, address)])
+    with signals.defer_interrupt():
+        os.execv(sys.executable, [sys.executable, "-m", server.__name__, *_list_options(ui, address)])
 
 
 def _check_port(ui: Ui) -> None:
@@ -80,7 +82,7 @@ def _check_port(ui: Ui) -> None:
 
 
 def _list_studies(client: "MlflowClient", ui: Ui) -> list[str]:
-    """List the pages of the newest studies, a line each."""
+    """List the runs of the newest studies, a line each."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     condition = "tags.stage = 'sweep'"
     newest = client.search_runs(

@@ -1,6 +1,7 @@
 """`ui` before the server starts; tests/integration/test_browser.py looks at what it serves."""
 
 import os
+import signal
 import socket
 
 import mlflow
@@ -14,7 +15,12 @@ from pipeline.tracking import mlflow_runs, mlflow_store
 def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The command lines of servers that would have been started."""
     commands: list[list[str]] = []
-    monkeypatch.setattr(os, "execv", lambda _, words: commands.append(words))
+
+    def start(_: str, words: list[str]) -> None:
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())  # else Ctrl-C is a traceback
+        commands.append(words)
+
+    monkeypatch.setattr(os, "execv", start)
     return commands
 
 
@@ -44,7 +50,7 @@ def test_a_host_that_is_not_this_machine_is_one_line(
     assert started == []
 
 
-def test_it_names_the_pages_of_the_newest_studies(
+def test_it_names_the_pages_and_the_runs_of_the_newest_studies(
     started: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     client: mlflow.MlflowClient = mlflow_store.open_store()
@@ -55,9 +61,10 @@ def test_it_names_the_pages_of_the_newest_studies(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     assert main(["ui", f"ui.port={port}"]) == 0
-    first, pages, second, *_ = capsys.readouterr().out.splitlines()
+    first, pages, heading, second, *_ = capsys.readouterr().out.splitlines()
     assert first == f"MLflow UI: http://127.0.0.1:{port}   (Ctrl-C ends it)"
     assert pages == f"Pages of studies: http://127.0.0.1:{port}/studies"
+    assert heading == "Newest studies in MLflow:"
     assert (
         second
         == f"  digits-1: http://127.0.0.1:{port}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"

@@ -1,6 +1,7 @@
 """The page of a study follows its search, takes a bounded share of the time, and is served beside MLflow."""
 
 import json
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -190,6 +191,14 @@ def test_the_one_word_of_the_command_that_names_the_application_is_exchanged() -
     command = ["python", "-m", "uvicorn", "--port", "5000", server.MLFLOW_APP]
     ours = server.add_pages(command, "pipeline.tracking.pages.server")
     assert ours == [*command[:-1], "--factory", "pipeline.tracking.pages.server:create_app"]
+
+    def execute(words: list[str], **_: object) -> bool:
+        assert words == ours
+        return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    start = server.defer_interrupt_of_server(execute, "pipeline.tracking.pages.server")
+    assert start(command, synchronous=False)  # it begins deaf to Ctrl-C, which is a traceback else
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @pytest.mark.parametrize(

@@ -7,29 +7,35 @@ says so.
 """
 
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.tracking.pages.study_routes import ROUTES, STUDIES
+from pipeline import signals
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 MLFLOW_APP = "mlflow.server.fastapi_app:app"
-BUILD = "_build_uvicorn_command"
+EXECUTE = "_exec_cmd"
 ADVICE = "[MLflow] Security middleware enabled"
 """Begins a line of MLflow's own: which of its flags would open the server to other machines."""
 
 
 def create_app() -> "FastAPI":
     """Return MLflow's application with our routes before its own, and so behind its check of hosts."""
+    of_server = signal.getsignal(signal.SIGINT)
+    signals.end_at_interrupt()
     # MLflow's own import, which nobody who opens the page can change
     warnings.filterwarnings("ignore", "starlette.middleware.wsgi is deprecated")
     from mlflow.server.fastapi_app import app
 
+    from pipeline.tracking.pages.study_routes import ROUTES
+
+    signal.signal(signal.SIGINT, of_server)
     app.router.routes[:0] = ROUTES
     return app  # type: ignore[no-any-return]
 
@@ -38,6 +44,16 @@ def add_pages(command: Sequence[str], module: str) -> list[str]:
     """Return the command of MLflow's server with our application in place of its own: `module` makes it."""
     ours = ["--factory", f"{module}:{create_app.__name__}"]
     return [new for word in command for new in (ours if word == MLFLOW_APP else [word])]
+
+
+def defer_interrupt_of_server(execute: Callable[..., object], module: str) -> Callable[..., object]:
+    """Return what starts the server as `execute` does, with our application, which hears Ctrl-C first."""
+
+    def execute_deaf(command: Sequence[str], *args: object, **more: object) -> object:
+        with signals.defer_interrupt():
+            return execute(add_pages(command, module), *args, **more)
+
+    return execute_deaf
 
 
 def silence_advice(echo: Callable[..., None]) -> Callable[..., None]:
@@ -52,17 +68,18 @@ def silence_advice(echo: Callable[..., None]) -> Callable[..., None]:
 
 def main(words: Sequence[str], module: str) -> None:
     """Serve; `words`: those of `mlflow ui`."""
+    signals.end_at_interrupt()
     import click
     import mlflow.server
     from mlflow.cli import cli
 
     click.echo = silence_advice(click.echo)
 
-    build = getattr(mlflow.server, BUILD, None)
-    if build is None:
-        print(f"warning: this version of MLflow cannot serve {STUDIES}", file=sys.stderr)
+    execute = getattr(mlflow.server, EXECUTE, None)
+    if execute is None:
+        print("warning: this version of MLflow cannot serve the pages of studies", file=sys.stderr)
     else:
-        setattr(mlflow.server, BUILD, lambda *args, **more: add_pages(build(*args, **more), module))
+        setattr(mlflow.server, EXECUTE, defer_interrupt_of_server(execute, module))
     root = str(Path(__file__).resolve().parents[module.count(".")])  # where the server's process finds us
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     cli(["ui", *words])
