@@ -5,7 +5,6 @@ those of a user's own network share another one, which they may take down, and a
 cores needs a process of its own.
 """
 
-import math
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -35,7 +34,9 @@ from pipeline.settings.diagnosis import Aim
 from pipeline.settings.measuring import Runtime
 from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
+from pipeline.settings.training import Train
 from pipeline.training import engine_choice
+from pipeline.training.kept_epoch import choose_epoch, is_better
 from pipeline.trial.network import load_prepared, train_to_end, train_trial
 
 Compose = Callable[[Words], Settings]
@@ -44,7 +45,7 @@ Compose = Callable[[Words], Settings]
 def train_curve(
     settings: Settings, data: Prepared, max_epochs: int | None, max_seconds: float | None
 ) -> Curve:
-    """Train until a limit; with `train.patience` each epoch stands for the best so far, whose weights count.
+    """Train until a limit; each epoch stands for the one whose weights count then (see `kept_epoch`).
 
     Raises:
         CostlyError, FulcrumError: see `measured_command.Run`.
@@ -62,14 +63,15 @@ def train_curve(
 
     for trained in train_trial(data, settings, stop):
         curve = trained.curve
-    return _raise_to_best(curve) if settings.train.patience else curve
+    return _raise_to_kept(curve, settings.train)
 
 
-def _raise_to_best(curve: Curve) -> Curve:
-    best, epochs = -math.inf, []
+def _raise_to_kept(curve: Curve, train: Train) -> Curve:
+    best, epochs = curve.epochs[0], []
     for epoch in curve.epochs:
-        best = max(best, epoch.validation_accuracy)
-        epochs.append(replace(epoch, validation_accuracy=best))
+        best = epoch if is_better(epoch, best, train) else best
+        chosen = choose_epoch(best, epoch, train)
+        epochs.append(replace(epoch, validation_accuracy=chosen.validation_accuracy))
     return replace(curve, epochs=tuple(epochs))
 
 

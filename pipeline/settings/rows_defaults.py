@@ -26,7 +26,9 @@ A network fits the noise of a quantity, too: on scikit-learn's diabetes the test
 """
 
 SCHEDULE = "schedule"
+KEEP = "train.keep"
 OF_TABLES = {
+    KEEP: "least_loss",
     SCHEDULE: "cosine",
     "model.dropout": "0.5",
     "optimizer.learning_rate": "0.002",
@@ -68,10 +70,11 @@ def _choose_for_a_table(command_line: CommandLine) -> list[str]:
     settled = {group for group, option in USUAL.items() if command_line.choices[group] != option}
     if PATIENCE in typed or any(group_of(key) == SCHEDULE for key in typed):
         settled.add(SCHEDULE)
+    chosen = {*typed, KEEP} if PATIENCE in typed else set(typed)  # which keeps the best accuracy
     return [
         f"{key}={value}"
         for key, value in OF_TABLES.items()
-        if key not in typed and group_of(key) not in settled
+        if key not in chosen and group_of(key) not in settled
     ]
 
 

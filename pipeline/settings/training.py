@@ -45,6 +45,13 @@ class Adversarial(StrEnum):
     fgsm = "fgsm"
 
 
+class Keep(StrEnum):
+    """Whose weights count in the end: see `training.kept_epoch`."""
+
+    last = "last"
+    least_loss = "least_loss"
+
+
 class Engine(StrEnum):
     """The training loop: compiled by XLA, as a plain TensorFlow graph, or that of Keras; `auto` chooses."""
 
@@ -214,6 +221,7 @@ class Train:
     epochs: int
     batch_size: int
     patience: int
+    keep: Keep
     seed: int
     adversarial: Adversarial
     adversarial_epsilon: float
@@ -223,6 +231,8 @@ class Train:
         require(1 <= self.epochs <= 100_000, "train.epochs", ">= 1 and <= 100000", self.epochs)
         require(1 <= self.batch_size <= 2**20, "train.batch_size", ">= 1 and <= 1048576", self.batch_size)
         require(self.patience >= 0, "train.patience", ">= 0 (0 = off)", self.patience)
+        rule = "last beside train.patience, which keeps the best accuracy"
+        require(not self.patience or self.keep is Keep.last, "train.keep", rule, self.keep.value)
         require(0 <= self.seed < 2**31, "train.seed", ">= 0 and < 2147483648", self.seed)
         epsilon, rule = self.adversarial_epsilon, f">= 0 and <= {MOST_EPSILON}"
         require(0 <= epsilon <= MOST_EPSILON, "train.adversarial_epsilon", rule, epsilon)

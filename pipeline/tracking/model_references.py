@@ -240,7 +240,7 @@ def load_training_state(reference: ModelReference, device: str) -> tuple[Trainin
         with tempfile.TemporaryDirectory() as folder:
             path = client.download_artifacts(reference.run_id, warm_start.STATE_FILE, folder)
             state = warm_start.unpack(Path(path).read_bytes())
-    except (MlflowException, OSError):  # a run that left nothing, as with train.patience
+    except (MlflowException, OSError):  # a run that left nothing, as where other weights than the last count
         state = None
     return state, float(metrics.get(f"{device}_seconds", 0.0))
 

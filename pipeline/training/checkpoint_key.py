@@ -19,7 +19,7 @@ FORMAT = 3  # raise it when a state of the same key comes to mean something else
 KEY_LETTERS = 16
 PRIVACY = "privacy"
 """Group that is no part of a key without privacy."""
-LATER_DEFAULTS = (("device.count", 1), ("optimizer.sparse", False))
+LATER_DEFAULTS = (("device.count", 1), ("optimizer.sparse", False), ("train.keep", "last"))
 """No part of a key, so that states of the time before there were such settings are found."""
 ADVERSARIAL = {"train.adversarial", "train.adversarial_epsilon"}
 """No part of a key where nothing is moved, for the same reason."""

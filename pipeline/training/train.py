@@ -21,6 +21,7 @@ from pipeline.settings.training import Engine, Policy
 from pipeline.training import engine_choice
 from pipeline.training.adversarial.attacked_validation import AttackedValidation
 from pipeline.training.checkpoints import Checkpoint
+from pipeline.training.kept_epoch import choose_epoch, is_better
 from pipeline.training.loop import Loop, start_loop
 from pipeline.training.privacy.account import PrivacySpent, open_account, sum_up
 from pipeline.training.warm_start import Start, TrainingState, WarmStart, get_loop_kind, get_weights_of
@@ -31,7 +32,8 @@ class Trained:
     """The state after an epoch; `curve`: every epoch so far; `seconds`: what they took, by purpose.
 
     `engine`: what ran (xla, graph or keras); `device`: its name; `chosen_epoch`: the epoch that the weights
-    are of, which is the last one, or with `train.patience` the best so far; `energy`: of all epochs so far;
+    are of (see `kept_epoch`); `best`: the epoch whose weights may count yet, and those where they do not
+    count now; `energy`: of all epochs so far;
     `earlier_device_seconds`: what the curve had cost before this training began; `stop_reason`: why the trial
     is stopped here, if it is. `curve` counts from the first epoch, also where training went on from a
     checkpoint; `seconds` and `energy` do not.
@@ -47,6 +49,7 @@ class Trained:
     data: Prepared
     energy: PowerDraw
     loop: Loop | None = None
+    best: tuple[int, Sequence[Tensor]] = (0, ())
     earlier_device_seconds: float = 0.0
     stop_reason: str = ""
 
@@ -98,7 +101,15 @@ class Trained:
         """Return what goes on from here; to be asked for before the next epoch begins."""
         assert self.loop is not None
         state, parameters = self.loop.get_state(), tuple(self.get_weights())
-        return Checkpoint(self.curve, state, self.chosen_epoch.number, parameters)
+        best_number, best_parameters = self.best
+        return Checkpoint(
+            curve=self.curve,
+            state=state,
+            chosen_number=self.chosen_epoch.number,
+            parameters=parameters,
+            best_number=best_number,
+            best_parameters=tuple(parameter.numpy() for parameter in best_parameters),
+        )
 
 
 def train(
@@ -121,7 +132,7 @@ def train(
     watch = Stopwatch(claim_device(settings.device), watts=settings.price.watts)
     engine = engine_choice.pick_engine(settings, watch.device, data)
     loop = _prepare_loop(data, settings, start, watch, engine)
-    curve, chosen, parameters = _begin_curve(loop, watch, settings, start, checkpoint)
+    curve, best, best_parameters = _begin_curve(loop, watch, settings, start, checkpoint)
     account = open_account(settings, len(data.train))
     attack = AttackedValidation(settings, data) if settings.search.measures_attack else None
     for number in range(len(curve.epochs) + 1, settings.train.epochs + 1):
@@ -129,15 +140,18 @@ def train(
         if account is not None:
             epoch = replace(epoch, epsilon=account.compute_epsilon(number))
         curve = curve.with_epoch(epoch)
-        if chosen is None or not settings.train.patience or _is_better(epoch, chosen):
-            chosen, parameters = epoch, loop.get_parameters()
+        parameters = loop.get_parameters()
+        if best is None or is_better(epoch, best, settings.train):
+            best, best_parameters = epoch, parameters
+        chosen = choose_epoch(best, epoch, settings.train)
         yield Trained(
             curve=curve,
             seconds=watch.seconds,
             engine=engine.value,
             device=watch.device.name,
             chosen_epoch=chosen,
-            parameters=parameters,
+            parameters=best_parameters if chosen is best else parameters,
+            best=(best.number, () if chosen is best else best_parameters),
             settings=settings,
             data=data,
             energy=watch.drawn,
@@ -188,11 +202,11 @@ def _prepare_loop(data: Prepared, settings: Settings, start: Start, watch: Stopw
 def _begin_curve(
     loop: Loop, watch: Stopwatch, settings: Settings, start: Start, checkpoint: Checkpoint | None
 ) -> tuple[Curve, Epoch | None, Sequence[Tensor]]:
-    """Restore the loop, and return the curve so far, its chosen epoch and the weights of that."""
+    """Restore the loop, and return the curve so far, its best epoch and the weights of that."""
     if checkpoint is not None:
         loop.restore(checkpoint.state)
-        parameters = [tf.constant(array) for array in checkpoint.parameters]
-        return checkpoint.curve, checkpoint.chosen_epoch, parameters
+        best, arrays = checkpoint.best_epoch, checkpoint.best_parameters or checkpoint.parameters
+        return checkpoint.curve, best, [tf.constant(array) for array in arrays]
     if isinstance(start, WarmStart) and start.training_state is not None:
         loop.restore(start.training_state.state)
     return Curve(watch.device.name, settings.fair_midway), None, loop.get_parameters()
@@ -264,7 +278,3 @@ def _explain_divergence(name: str, value: float, number: int, settings: Settings
         f"the {name} loss must stay finite, got {value} in epoch {number}; "
         f"set a smaller optimizer.learning_rate (now {rate:g}){also}"
     )
-
-
-def _is_better(epoch: Epoch, baseline: Epoch) -> bool:
-    return epoch.validation_accuracy > baseline.validation_accuracy

@@ -18,7 +18,7 @@ TABLE = ("data=csv", "data.path=/table.csv", "data.label=kind")
 
 
 RATE = ("optimizer.learning_rate=0.002", "optimizer.weight_decay=0.3")
-FIRM = ("schedule=cosine", "model.dropout=0.5", *RATE)
+FIRM = ("train.keep=least_loss", "schedule=cosine", "model.dropout=0.5", *RATE)
 
 
 def test_a_table_of_few_rows_gets_small_batches_and_many_epochs() -> None:
@@ -48,13 +48,14 @@ def test_what_is_typed_counts(words: tuple[str, ...], chosen: tuple[str, ...]) -
 @pytest.mark.parametrize(
     ("words", "chosen"),
     [
-        (("schedule=constant",), FIRM[1:]),
-        (("schedule=cosine", "schedule.final=0.1"), FIRM[1:]),
-        (("train.patience=3",), FIRM[1:]),
-        (("model.dropout=0", "optimizer.learning_rate=0.01"), (FIRM[0], RATE[1])),
-        (("optimizer=sgd",), FIRM[:2]),
+        (("schedule=constant",), (FIRM[0], *FIRM[2:])),
+        (("schedule=cosine", "schedule.final=0.1"), (FIRM[0], *FIRM[2:])),
+        (("train.patience=3",), FIRM[2:]),
+        (("train.keep=last",), FIRM[1:]),
+        (("model.dropout=0", "optimizer.learning_rate=0.01"), (*FIRM[:2], RATE[1])),
+        (("optimizer=sgd",), FIRM[:3]),
         (("model=mlp", "optimizer=adam"), FIRM),
-        (("model=custom", "model.build=my:net"), (FIRM[0], *RATE)),
+        (("model=custom", "model.build=my:net"), (*FIRM[:2], *RATE)),
         (("data.text=remark",), ()),
         (("data.task=regression",), ()),
     ],

@@ -31,6 +31,7 @@ def key(words: str = "") -> str:
         "train.batch_size=8",
         "train.seed=1",
         "train.patience=3",
+        "train.keep=least_loss",
         "precision=float64",
         "augment=shift",
         "loss.label_smoothing=0.1",

@@ -66,8 +66,9 @@ def test_cost_goes_on_counting(tmp_path: Path) -> None:
     )
 
 
-def test_the_best_weights_so_far_are_kept(tmp_path: Path) -> None:
-    words = "train.epochs=6 train.patience=6 optimizer.learning_rate=0.5"
+@pytest.mark.parametrize("kept", ["train.patience=6", "train.keep=least_loss"])
+def test_the_best_weights_so_far_are_kept(kept: str, tmp_path: Path) -> None:
+    words = f"train.epochs=6 {kept} optimizer.learning_rate=0.5"
     whole = trained(words)[-1]
     for state in train(DATA, tiny.told(words)):
         if state.curve.last.number == 4:

@@ -76,7 +76,7 @@ def _quality_rows(prepared: "Prepared") -> Rows:
 def show_train(trained: "Trained", record: "RunRecorder") -> None:
     """Show what training reached and took; the test split is not read."""
     measure = trained.settings.measure
-    reached = f"{measure.format(trained.curve.last.validation_accuracy)} validation"
+    reached = f"{measure.format(trained.chosen_epoch.validation_accuracy)} validation"
     show_rows(record, [(measure.label, reached), *list_training(trained, trained.seconds, record)])
 
 

@@ -36,7 +36,7 @@ def list_objective(outcome: "TrialResult") -> Rows:
     if balance is None or measure.name not in (*BY_CLASS, *BY_ORDER):
         return []
     tested = {BALANCED_ACCURACY: balance.accuracy, F1: balance.f1, AUC: balance.auc}[measure.name]
-    reached = f"[bold]{measure.format(outcome.trained.curve.last.validation_accuracy)}[/] validation"
+    reached = f"[bold]{measure.format(outcome.trained.chosen_epoch.validation_accuracy)}[/] validation"
     test = "" if tested is None else f", [bold]{measure.format(tested)}[/] test"
     return [(measure.label, f"{reached}{test}; this is maximised")]
 

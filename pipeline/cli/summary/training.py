@@ -31,11 +31,12 @@ def list_training(trained: "Trained", seconds: Seconds, record: "RunRecorder") -
     excluded = ", ".join(
         f"{name} {format_seconds(value)}" for name, value in excluded_seconds.items() if value
     )
+    last, chosen = trained.curve.last.number, trained.chosen_epoch.number
+    kept = f"; the weights are those of epoch {chosen}" if chosen != last else ""
     return [
         (
             record.cost_metric,
-            f"[bold]{format_seconds(cost)}[/] for {format_count(trained.curve.last.number, 'epoch')} of "
-            "training",
+            f"[bold]{format_seconds(cost)}[/] for {format_count(last, 'epoch')} of training{kept}",
         ),
         ("", f"[dim]not in it: {excluded}[/]"),
         *list_prices(cost, trained.settings.price, trained.energy),

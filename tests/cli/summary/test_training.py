@@ -1,9 +1,13 @@
 """What a person reads of a training at the end of a command."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from pipeline.cli.summary.rows import Rows
-from pipeline.cli.summary.training import list_contention, list_prices
+from pipeline.cli.summary.training import list_contention, list_prices, list_training
 from pipeline.measures import Epoch, PowerDraw
 from pipeline.training.train import Trained
 from tests.support import tiny
@@ -14,6 +18,15 @@ def price_rows(made: Trained) -> Rows:
 
 
 QUIET = Epoch(number=1, device_seconds=1800.0, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
+
+
+def test_the_epoch_whose_weights_count_is_named_where_it_is_not_the_last() -> None:
+    record: Any = SimpleNamespace(cost_metric="cpu_seconds")
+    whole = tiny.trained("", QUIET, replace(QUIET, number=2, validation_accuracy=0.4))
+    kept = replace(whole, chosen_epoch=QUIET)
+    lines = [list_training(made, made.seconds, record)[0][1] for made in (whole, kept)]
+    assert lines[0].endswith("for 2 epochs of training")
+    assert lines[1].endswith("for 2 epochs of training; the weights are those of epoch 1")
 
 
 def test_a_price_and_energy_are_shown_where_they_are_known() -> None:
