@@ -127,7 +127,7 @@ def read_overhead(data: dict[str, Any]) -> Figures:
 
 
 def read_tables(data: dict[str, Any]) -> Figures:
-    """Read how far our mean accuracy lies behind the best rival's, in points: median and worst table."""
+    """Read how far our mean accuracy lies from the best rival's, in points: in the median and worst table."""
     reached: dict[str, dict[str, list[float]]] = {}
     for each in data["scores"]:
         of_table = reached.setdefault(each["table"], {})
@@ -138,7 +138,7 @@ def read_tables(data: dict[str, Any]) -> Figures:
     ]
     seeds = {each["seed"] for each in data["scores"]}
     return {
-        "median behind": Figure(median(behind)),
+        "median ahead": Figure(-median(behind)),
         "worst behind": Figure(max(behind)),
         "tables": Figure(len(reached)),
         "seeds": Figure(len(seeds)),
