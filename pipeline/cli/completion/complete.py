@@ -65,17 +65,17 @@ def _list_values(key: str) -> Iterator[str]:
     value, about = {**_list_single(), **_list_settings(key.partition(".")[0])}.get(key, ("", ""))
     if value in {"true", "false"}:
         yield from ("true", "false")
-    elif found := _CHOICES.match(about):
-        yield from found[0].split(" | ")
+    elif choices := _CHOICES.match(about):
+        yield from choices[0].split(" | ")
 
 
 def _list_settings(group: str) -> dict[str, tuple[str, str]]:
     """List the settings of all options of a group, with default and comment."""
     if group not in help.read_defaults() or group == "experiment":
         return {}
-    found = _read_settings(line for option in help.list_options(group) for line in option.settings)
-    keys = {name: f"{group}.{name}" for name in found}
-    return {TYPED_NAMES.get(keys[name], keys[name]): setting for name, setting in found.items()}
+    settings = _read_settings(line for option in help.list_options(group) for line in option.settings)
+    keys = {name: f"{group}.{name}" for name in settings}
+    return {TYPED_NAMES.get(keys[name], keys[name]): setting for name, setting in settings.items()}
 
 
 def _list_single() -> dict[str, tuple[str, str]]:

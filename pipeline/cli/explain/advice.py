@@ -81,9 +81,9 @@ def find_broken_rule(words: Sequence[str]) -> str:
     lists = list(map(_list_values, words))
     first = [values[0] for values in lists]
     with _set(_IS_CHECKED, True):
-        for place, values in enumerate(lists):
+        for index, values in enumerate(lists):
             for value in values:
-                mistake = find_mistake([*first[:place], value, *first[place + 1 :]])
+                mistake = find_mistake([*first[:index], value, *first[index + 1 :]])
                 match = mistake and _MUST.match(str(mistake))
                 if match and match[1] == value.partition("=")[0]:
                     return f"{match[1]} must be {match[2]}"

@@ -67,8 +67,8 @@ def _find_nearest(key: str, value: str, forms: Sequence[str], names: Sequence[st
 
 def name_price(value: str, names: Sequence[str]) -> Advice | None:
     """Name one of the prices that a text has in it, or what an hour costs: `nvidia-a100`, `2usd`, `v100`."""
-    if known := [name for name in names if name in re.split(r"[^a-z0-9]", value)]:
-        return Advice((f"price={known[0]}",))
+    if priced := [name for name in names if name in re.split(r"[^a-z0-9]", value)]:
+        return Advice((f"price={priced[0]}",))
     money = read_budget(f"{value}usd" if re.fullmatch(r"[\d.]+", value) else write_amount(value))
     if money and money.money is not None:
         currency = () if money.currency == "usd" else (f"price.currency={money.currency}",)
@@ -81,8 +81,8 @@ def name_price(value: str, names: Sequence[str]) -> Advice | None:
 def _find_sampler(forms: Sequence[str]) -> str | None:
     """Find the sampler that one of the forms of a word means."""
     aliases = foreign_values.VALUE_ALIASES["search.sampler"]
-    known = {**{sampler: sampler for sampler in aliases.values()}, **aliases}
-    return next((known[form] for form in forms if form in known), None)
+    samplers = {**{sampler: sampler for sampler in aliases.values()}, **aliases}
+    return next((samplers[form] for form in forms if form in samplers), None)
 
 
 def _translate_several(key: str, value: str, names: Sequence[str]) -> Advice | None:
