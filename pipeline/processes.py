@@ -231,14 +231,6 @@ def list_tree(pid: int) -> list[psutil.Process]:
         return []
 
 
-def kill_marked(variable: str, value: str) -> None:
-    """Kill all processes in whose environment `variable` is `value`: also those whose parents have ended."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.environ().get(variable) == value:
-                process.kill()
-
-
 def kill_session(leader: int) -> None:
     """Kill all processes of a session, whatever groups they have made; none where nobody is left in it."""
     for pid in psutil.pids():

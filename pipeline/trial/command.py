@@ -26,9 +26,9 @@ from pipeline.formatting import shorten
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.hardware.energy import WATTS, EnergyMeter, open_gauge
 from pipeline.hardware.memory import count_oom_kills, explain_sigkill
+from pipeline.hardware.process_marks import MARKS, add_mark, kill_marked
 from pipeline.hardware.process_seconds import count_tree_seconds
 from pipeline.measures import PowerDraw, Seconds
-from pipeline.processes import kill_marked
 from pipeline.secrets import mask
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
@@ -48,8 +48,6 @@ GRACE_SECONDS = 2.0
 LAST_SECONDS = 60.0
 """How long a program that knows its last epoch may take to end after it, to save what it has."""
 MAX_TEXT = 200
-MARK = "FULCRUM_PROGRAM"
-"""Variable of the environment by which all that a program has started is known."""
 CLOCK = "clock"
 WHOSE = "trial.command"
 
@@ -128,7 +126,7 @@ class RunningCommand:
                     stdout=file if output else subprocess.PIPE,
                     stderr=file,
                     process_group=0,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1", MARK: log.stem},
+                    env={**os.environ, "PYTHONUNBUFFERED": "1", MARKS: add_mark(log.stem)},
                 )
         except OSError as error:
             log.unlink(missing_ok=True)
@@ -312,7 +310,7 @@ class RunningCommand:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE_SECONDS)
         self._signal(signal.SIGKILL)
-        kill_marked(MARK, self._log.stem)
+        kill_marked(self._log.stem)
         self._process.wait()
 
     def _signal(self, number: signal.Signals) -> None:

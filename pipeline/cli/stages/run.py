@@ -8,6 +8,7 @@ from pipeline.cli.loops import run_loop
 from pipeline.cli.loops import words as loop_words
 from pipeline.cli.stages.preparation import prepare_training
 from pipeline.cli.stages.recording import open_record, record_model, show_epochs, tell_quality
+from pipeline.hardware.process_marks import marking_started
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.training import UserLoop
 
@@ -34,10 +35,11 @@ def run(words: Sequence[str]) -> None:
 
 def _run_trial(command_line: CommandLine) -> None:
     """Run one trial of a network, or of a training loop of the user's own."""
-    if isinstance(command_line.settings.trial, UserLoop):
-        run_loop.run(command_line)
-    else:
-        _run_network(command_line)
+    with marking_started():
+        if isinstance(command_line.settings.trial, UserLoop):
+            run_loop.run(command_line)
+        else:
+            _run_network(command_line)
 
 
 def _run_network(command_line: CommandLine) -> None:

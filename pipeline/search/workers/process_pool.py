@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar
 
 from pipeline.errors import FulcrumError
 from pipeline.hardware.device import ClaimedDevice, claim_device, claim_plain_device
+from pipeline.hardware.process_marks import kill_abandoned
 from pipeline.measures import Point
 from pipeline.processes import ProcessOwner
 from pipeline.search.workers.exit_reason import EXPLAIN_PIPE_LOST, explain_exit, is_stopped_by_others
@@ -78,6 +79,7 @@ class ProcessPool:
         self._limit, self._claimed, self._timeout = workers, claimed, timeout
         self._claim = partial(claim_plain_device if for_loops else claim_device, device, pin=True)
         self._context = start_fork_server(self._for_loops)
+        kill_abandoned()  # by workers whose parent was killed as well
         self._workers: list[WorkerProcess] = []
         self._frontier: Sequence[Point] = ()
         self._guard: MemoryGuard | None = None
@@ -183,6 +185,7 @@ class ProcessPool:
         worker.process.join(GRACE_SECONDS)
         worker.kill(EXPLAIN_PIPE_LOST if worker.process.is_alive() else "")
         worker.process.join(GRACE_SECONDS)
+        kill_abandoned()
         worker.pipe.close()
         before = worker.task.oom_kills if worker.task else None
         output = worker.output.read(wait_seconds=1.0)
@@ -237,4 +240,6 @@ class ProcessPool:
             worker.kill()  # it holds nothing that a kill could tear apart
         for worker in self._workers:
             worker.process.join(GRACE_SECONDS)
+        if self._workers:
+            kill_abandoned()
         self._workers = []

@@ -22,6 +22,7 @@ from typing import Any
 
 from pipeline.errors import FulcrumError
 from pipeline.files import own_temporary_folder
+from pipeline.hardware.process_marks import kill_started, mark_started
 from pipeline.measures import Point
 from pipeline.processes import ProcessOwner
 from pipeline.search.workers.job import Job
@@ -91,6 +92,7 @@ def run_worker(
     _become_worker(output, parent)
     surroundings.restore()
     claim()
+    mark_started()
     # What it has told the libraries by their variables holds for each job.
     surroundings = replace(surroundings, environment=dict(os.environ))
     with own_temporary_folder(), suppress(EOFError, OSError):
@@ -141,10 +143,10 @@ class _Server:
                 case Call():
                     state = ProcessState()
                     returned = _call(message)
-                    if changes := state.find_changes():
+                    if is_changed := bool(state.find_changes()) | kill_started():
                         self._send(Retiring())
                     self._send(returned)
-                    if changes:
+                    if is_changed:
                         return
                 case _:  # a frontier for a job that has ended meanwhile
                     pass

@@ -18,7 +18,9 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.errors import BadModel
 from pipeline.hardware.memory import Memory, read_tree_bytes
+from pipeline.hardware.process_marks import MARKS, OWNER_PREFIX
 from pipeline.measures import Point
+from pipeline.processes import ProcessOwner
 from pipeline.search.workers import memory_guard
 from pipeline.search.workers import network_job as job_module
 from pipeline.search.workers.fork_server import start_fork_server
@@ -140,9 +142,13 @@ def test_a_worker_that_is_killed_takes_its_trial_along_and_is_replaced(process_p
     process_pool.start(job(6, LONG))
     heard(process_pool, begun(6))
     (worker,) = (worker for worker in process_pool._workers if worker.task)
-    assert worker.process.pid
-    os.kill(worker.process.pid, signal.SIGKILL)
+    owner = ProcessOwner.of(worker.process.pid or 0)
+    assert owner
+    marks = {MARKS: f"{OWNER_PREFIX}{owner.to_file_name()}"}
+    left = subprocess.Popen(["sleep", "60"], env=os.environ | marks, start_new_session=True)
+    os.kill(owner.pid, signal.SIGKILL)
     end = ends(heard(process_pool, ended(1)))[6]
+    assert left.wait(5) == -signal.SIGKILL
     assert isinstance(end, TrialOutcome)
     assert end.status == "failed"
     assert end.reason.startswith("its process was ended by SIGKILL, after epoch ")

@@ -5,14 +5,19 @@ import logging
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from pipeline.search.workers.process_state import ProcessState
+from pipeline.hardware.process_marks import MARKS, mark_started
+from pipeline.search.workers.job import Job, TrialOutcome
+from pipeline.search.workers.process_state import ProcessState, Retiring, watch_process
 from pipeline.trial import user_code
+from tests.support import tiny
 
 
 def test_what_has_changed_is_named_until_it_is_put_back() -> None:
@@ -79,3 +84,20 @@ def test_a_thread_that_goes_on_is_told() -> None:
     goes_on.set()
     thread.join()
     assert not state.has_new_threads()
+
+
+def test_what_a_job_has_left_running_is_ended_and_its_process_runs_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(MARKS, "")
+    mark_started()
+    left = list[subprocess.Popen[bytes]]()
+
+    def run() -> Iterator[TrialOutcome]:
+        left.append(subprocess.Popen(["sleep", "60"], start_new_session=True))
+        yield end
+
+    job, end = Job(number=1, settings=tiny.BASE, checkpoint=None), TrialOutcome(status="complete")
+    assert list(watch_process(job, run())) == [Retiring(), end]
+    assert left[0].wait(5) == -signal.SIGKILL
+    assert list(watch_process(job, iter([end]))) == [end]

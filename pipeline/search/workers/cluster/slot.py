@@ -142,8 +142,11 @@ class Slot:
         import ray
 
         from pipeline.hardware.device import claim_device, claim_plain_device
+        from pipeline.hardware.process_marks import kill_abandoned, mark_started
         from pipeline.search.workers.worker import Surroundings
 
+        kill_abandoned()  # by slots of this node that were killed: it would run beside what this one trains
+        mark_started()
         claimed, problem = None, ""
         try:
             claim = claim_plain_device if self._of_loop else claim_device
@@ -207,6 +210,7 @@ class Slot:
 
         A `NodeUnfit` where this node cannot call it.
         """
+        from pipeline.hardware.process_marks import kill_started
         from pipeline.search.workers.process_state import ProcessState
 
         self._surroundings.restore()
@@ -222,7 +226,7 @@ class Slot:
             value = function(*here, **kwargs)
         except FulcrumError as error:
             value = error
-        return Answer(value, bool(state.find_changes()))
+        return Answer(value, bool(state.find_changes()) | kill_started())
 
 
 def catch_unfit(

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -15,7 +17,9 @@ from pipeline.cli.compose import compose
 from pipeline.data.prepared import read_entry_files
 from pipeline.data.preprocess import describe_data_settings
 from pipeline.errors import BadModel
+from pipeline.hardware.process_marks import MARKS, OWNER_PREFIX
 from pipeline.measures import Epoch
+from pipeline.processes import ProcessOwner
 from pipeline.search.workers import job_kinds
 from pipeline.search.workers.cluster import slot as slots
 from pipeline.search.workers.cluster.slot import (
@@ -43,6 +47,7 @@ def slot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slot]:
     ray = SimpleNamespace(get=lambda reference: reference, get_runtime_context=lambda: context)
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv(MARKS, "")
     made = Slot(replace(BASE.device, pin=False))  # this process is bound to no core
     yield made
     made.close()
@@ -67,7 +72,15 @@ def send(settings: Settings, too_large: bool = False) -> SentData:
 
 
 def test_a_slot_says_what_it_is_and_sees_no_gpu_that_it_has_not_asked_for(slot: Slot) -> None:
+    gone = subprocess.Popen(["sleep", "60"])
+    owner = ProcessOwner.of(gone.pid)
+    assert owner
+    gone.kill()
+    gone.wait()
+    marks = {MARKS: f"{OWNER_PREFIX}{owner.to_file_name()}"}
+    left = subprocess.Popen(["sleep", "60"], env=os.environ | marks, start_new_session=True)
     report = slot.report()
+    assert left.wait(5) == -signal.SIGKILL  # that of a slot which was killed
     assert report.device is not None
     assert (report.node, report.device.kind, report.problem) == ("node", "cpu", "")
     assert report.versions == slots.read_versions()
@@ -185,6 +198,10 @@ def test_a_slot_tells_that_its_process_was_changed(
     slot.report()
     assert list(slot.run(Job(number=0, settings=settings), None, []))[-2:] == [Retiring(), ended]
     assert slot.call(sys.path.insert, [0, "/y"], {}, None, []).is_changed
+    left = list[subprocess.Popen[bytes]]()
+    start = lambda words: left.append(subprocess.Popen(words))  # noqa: E731
+    assert slot.call(start, [["sleep", "60"]], {}, None, []).is_changed
+    assert left[0].wait(5) == -signal.SIGKILL
 
 
 def test_states_are_sent_at_a_pace_and_the_last_one_always(monkeypatch: pytest.MonkeyPatch) -> None:

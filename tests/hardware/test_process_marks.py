@@ -1,0 +1,85 @@
+"""What a trial has started is ended with it, wherever it has gone, and nothing else is."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pipeline.hardware import process_marks
+from pipeline.hardware.process_marks import (
+    MARKS,
+    OWNER_PREFIX,
+    add_mark,
+    kill_abandoned,
+    kill_marked,
+    kill_started,
+    mark_started,
+)
+from pipeline.processes import ProcessOwner
+
+Start = Callable[[str], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a process in a session of its own that has these marks."""
+    processes = []
+
+    def start_marked(marks: str) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, MARKS: marks}
+        processes.append(subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True))
+        return processes[-1]
+
+    yield start_marked
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_what_has_a_mark_is_killed_and_nothing_else(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MARKS, "outer-4711")
+    inner, outer, other = start(add_mark("inner-4711")), start("outer-4711"), start("inner-47111")
+    assert kill_marked("inner-4711")
+    assert inner.wait(5) == -9
+    assert not kill_marked("inner-4711")
+    assert (outer.poll(), other.poll()) == (None, None)
+    assert kill_marked("outer-4711")
+
+
+def test_what_a_process_that_is_gone_has_started_is_killed_by_another(start: Start) -> None:
+    """A killed worker or slot can do nothing; what a living one has started goes on."""
+    gone = start("")
+    owner = ProcessOwner.of(gone.pid)
+    assert owner
+    gone.kill()
+    gone.wait()
+    marks = f"outer-4711 {OWNER_PREFIX}{owner.to_file_name()}"
+    abandoned, ours = start(marks), start(process_marks._make_own_mark(os.getpid()))
+    assert kill_abandoned()
+    assert abandoned.wait(5) == -9
+    assert ours.poll() is None
+
+
+def test_what_this_process_has_started_is_killed_save_a_helper_that_ends_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(MARKS, "")
+    mark_started()
+    child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    helper = subprocess.Popen(["sh", "-c", "read line # resource_tracker"], stdin=subprocess.PIPE)
+    assert kill_started()
+    assert child.wait(5) == -9
+    assert helper.poll() is None
+    helper.communicate()
+
+
+def test_a_command_that_ends_kills_what_it_has_marked() -> None:
+    words = (
+        "import subprocess; from pipeline.hardware.process_marks import marking_started\n"
+        "with marking_started():\n"
+        "    subprocess.Popen(['sleep', '60'], start_new_session=True)"
+    )
+    # A child that lived on would hold the pipe open, and this process would wait for it.
+    assert subprocess.run([sys.executable, "-c", words], stdout=subprocess.PIPE, timeout=20).returncode == 0
