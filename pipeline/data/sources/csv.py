@@ -228,6 +228,7 @@ def _number_groups(
     values: Any = pc.unique(
         pa.chunked_array([chunk for column in columns.values() for chunk in column.chunks])
     )
+    values = values.filter(pc.not_equal(values, ""))
     groups, first = {}, len(values)
     for split, column in columns.items():
         numbers = np.array(pc.fill_null(pc.index_in(column, values, skip_nulls=True), -1), np.int64)

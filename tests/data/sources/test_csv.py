@@ -204,6 +204,14 @@ def test_a_validation_file_groups_and_times(tmp_path: Path) -> None:
     assert len(set(loaded.train.groups.tolist())) == 10
     assert loaded.validation.groups is not None
     assert loaded.validation.groups.tolist() == loaded.train.groups.tolist()
+    empty = tmp_path / "empty.csv"
+    empty.write_text("\n".join(["x,person,y", *(f"{row},,{'ab'[row % 2]}" for row in range(9))]))
+    alone = load(
+        places.cells(empty, label="y", columns=None, validation=str(empty), group="person"), tmp_path
+    )
+    assert alone.train.groups is not None
+    assert alone.validation is not None
+    assert {*alone.train.groups.tolist(), *alone.validation.groups.tolist()} == set(range(18))
     assert "kept on one side of a split (data.group) (person)" in " ".join(map(str, loaded.findings))
     assert [column.name for column in loaded.columns] == ["x", "day"]
     by_time = load(places.cells(path, label="y", columns=None, split=SplitBy.time), tmp_path)
