@@ -153,7 +153,10 @@ def test_the_page_is_drawn_in_a_browser_and_any_trial_can_be_chosen(
     ]
     (overlay,) = [len(trace["customdata"]) for trace in stairs if trace["name"] == "frontier of other"]
     assert count_dots(browser) == len(STUDY.frontier) + 1 + overlay  # the ring of the knee
-    assert browser.find_elements(By.CSS_SELECTOR, "#frontier .gl-canvas")
+    grey = browser.find_element(By.CSS_SELECTOR, "#frontier .gl-canvas")
+    blue = browser.find_element(By.CSS_SELECTOR, "#frontier .main-svg")
+    assert int(grey.value_of_css_property("z-index")) < 0  # else it hides the frontier
+    assert blue.value_of_css_property("background-color") == "rgba(0, 0, 0, 0)"
     beaten = next(
         each for each in STUDY.trials if each.points and each.number not in STUDY.trials_on_frontier
     )
