@@ -128,7 +128,7 @@ def describe_quality(report: QualityReport) -> Iterator[str]:
         (small, few), (large, many) = report.smallest, report.largest
         yield (
             f"classes of very different size: {format_count(few, 'training row')} of {shorten(small, 30)}, "
-            f"{many:,} of {shorten(large, 30)} (loss.class_weights=balanced)"
+            f"{many:,} of {shorten(large, 30)} (with loss.class_weights=balanced each counts alike)"
         )
     for drift in report.drift:
         if text := describe_drift(drift.columns):

@@ -18,7 +18,7 @@ from pipeline.data.report import Findings
 from pipeline.data.samples import TextWriter, make_texts
 from pipeline.settings.data import TextFolder
 
-FORMAT = folders.FORMAT + 1
+FORMAT = folders.FORMAT + 2  # texts with broken letters are refused since
 SUFFIXES = (".txt", ".text", ".md")
 RICH_TEXT = b"{\\rtf"
 WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
