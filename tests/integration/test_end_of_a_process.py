@@ -13,7 +13,7 @@ def test_a_command_ends_without_a_look_for_garbage(monkeypatch: pytest.MonkeyPat
         assert sys.argv == ["fulcrum"]
         return len(words)
 
-    monkeypatch.setattr(__main__, "main", main)
+    monkeypatch.setattr("pipeline.cli.main", main)
     monkeypatch.setattr(sys, "argv", ["fulcrum", "run", "optimizer=sgd"])
     gc.unfreeze()
     assert __main__.run() == 2

@@ -9,7 +9,7 @@ from pipeline import __main__ as program
 
 def test_a_loop_of_a_users_sees_none_of_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    monkeypatch.setattr(program, "main", lambda words: seen.append([*words, *sys.argv[1:]]) or 3)
+    monkeypatch.setattr("pipeline.cli.main", lambda words: seen.append([*words, *sys.argv[1:]]) or 3)
     monkeypatch.setattr(sys, "argv", ["fulcrum", "run", "lr=0.1"])
     assert program.run() == 3
     assert seen == [["run", "lr=0.1"]]

@@ -31,6 +31,7 @@ TOLD_ELSEWHERE = {
 """Keys that change no result, or whose value another key or tag has; typed ones are recorded all the same."""
 
 
+USUAL = (("device.count", 1), ("train.keep", "last"))
 OF_SOUND, OF_TEXT = "spectrogram", "vocabulary"
 PIECES = "preprocess.pieces"  # of tables
 
@@ -68,7 +69,7 @@ def _select_params(command_line: CommandLine, groups: Collection[str]) -> dict[s
 
 def _says_something(key: str, value: object) -> bool:
     is_off = not value and group_of(key) in ("augment", "data", "loss")
-    is_usual = value in (None, "auto", "standard") or (key, value) == ("device.count", 1)
+    is_usual = value in (None, "auto", "standard") or (key, value) in USUAL
     return not is_off and not is_usual and key not in TOLD_ELSEWHERE
 
 
