@@ -6,7 +6,7 @@ or by another option of `train`, always counts.
 """
 
 from pipeline.settings.command_line import EPOCHS, CommandLine, Overrides, group_of
-from pipeline.settings.tables import Csv
+from pipeline.settings.tables import is_table
 
 STEPS = 2000
 """Steps after which accuracy has settled on each table of `benchmarks.tables` (medians over its seeds)."""
@@ -65,7 +65,7 @@ def choose_words(command_line: CommandLine, rows: int, searched: tuple[str, ...]
 def _choose_for_a_table(command_line: CommandLine) -> list[str]:
     """Return the words of `OF_TABLES` that nobody chose, beside the usual options of their groups."""
     data, typed = command_line.settings.data, command_line.overrides.keys
-    if not isinstance(data, Csv) or data.text is not None or data.is_regression:
+    if not is_table(data) or data.is_regression:
         return []
     settled = {group for group, option in USUAL.items() if command_line.choices[group] != option}
     if PATIENCE in typed or any(group_of(key) == SCHEDULE for key in typed):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 
 from pipeline.errors import BadSetting
-from pipeline.settings.data import Data
+from pipeline.settings.data import Data, TextData
 from pipeline.settings.diagnosis import Diagnose
 from pipeline.settings.measuring import (
     AdversarialAttack,
@@ -19,7 +19,7 @@ from pipeline.settings.measuring import (
 )
 from pipeline.settings.model import Custom, Model, Output
 from pipeline.settings.optimizer import Optimizer, Schedule
-from pipeline.settings.preprocess import Preprocess, Spectrogram, Vocabulary
+from pipeline.settings.preprocess import Preprocess, Spectrogram, Standardise, Vocabulary
 from pipeline.settings.privacy import Privacy, check_privacy
 from pipeline.settings.rules import require
 from pipeline.settings.search import Pruning, Search
@@ -27,6 +27,7 @@ from pipeline.settings.searching.cluster import Cluster, ClusterKind
 from pipeline.settings.searching.fit_to_task import check_task
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, MEASURES, R2_MEASURE, Measure
 from pipeline.settings.searching.objectives import EPSILON
+from pipeline.settings.tables import Csv
 from pipeline.settings.tracking import RecordInto, Tracking, Ui
 from pipeline.settings.training import (
     Adversarial,
@@ -84,6 +85,7 @@ class Settings:
         self._check_output_fits_loss()
         self._check_sparse_steps()
         self._check_attack()
+        self._check_scaling()
         if self.cluster.kind is not ClusterKind.none:
             self._check_cluster()
         self._check_privacy()
@@ -129,6 +131,14 @@ class Settings:
         if isinstance(self.trial, UserLoop):
             return self.trial.fair_midway
         return self.schedule.fair_midway and not self.privacy.depends_on_epochs
+
+    def _check_scaling(self) -> None:
+        """Where the data alone tell what they are, preprocessing refuses it in the same words."""
+        standardise = self.preprocess.standardise
+        is_scaled = isinstance(self.data, Csv | TextData)
+        rule = "auto for texts and tables, which bring their own scaling"
+        fits = not is_scaled or standardise is Standardise.auto
+        require(fits, "preprocess.standardise", rule, standardise.value)
 
     def _check_privacy(self) -> None:
         pretrained, earlier = getattr(self.model, "pretrained", None), self.train.start_from

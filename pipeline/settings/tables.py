@@ -113,3 +113,8 @@ def _is_encoding(name: str) -> bool:
         return name == AUTO or "".encode(name) is not None
     except LookupError:
         return False
+
+
+def is_table(data: Data) -> bool:
+    """Return whether samples are rows of columns, and not texts in one of them."""
+    return isinstance(data, Csv) and data.text is None

@@ -1,7 +1,7 @@
 """The plan of a sweep: its words are split, composed and checked before anything runs."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.cli import arguments
@@ -24,6 +24,7 @@ from pipeline.settings.command_line import CommandLine, Overrides, key_of
 from pipeline.settings.measuring import Shift
 from pipeline.settings.search import Search
 from pipeline.settings.settings import Settings
+from pipeline.settings.tables import is_table
 from pipeline.settings.training import UserLoop
 from pipeline.trial import user_code, user_keys
 
@@ -136,8 +137,11 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
             "search.objective=accuracy_under_shift needs evaluate.shift=noise (or blur, rotate, ...), "
             "got none; set one"
         )
-    conditions = search.when if search.space else {}  # search.space=[]: nothing but what is typed
-    space = sweep_space.build_space(search.space, conditions, fixed, varied)
+    conditions: Mapping[str, Sequence[str]] = search.when if search.space else {}  # else what is typed alone
+    searched: Sequence[str] = search.space
+    if is_table(command_line.settings.data) and command_line.choices.get("model") == "mlp":
+        searched, conditions = sweep_space.add_linear(searched, conditions, Overrides((*fixed, *varied)).keys)
+    space = sweep_space.build_space(searched, conditions, fixed, varied)
     if first is not None:
         space = sweep_from_diagnosis.narrow(
             space, read_searched_values(compose([*trial_words, *first]), space.keys)

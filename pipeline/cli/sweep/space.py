@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import chain, combinations
 
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
@@ -17,7 +17,7 @@ from pipeline.settings.command_line import DATA_OF_TRAINING, WITHOUT_EFFECT, Ove
 NEVER_TOGETHER = ("data", "device")
 """Groups of which a study has one option: points of several cannot be compared on one frontier."""
 
-"""Keys of these groups that may be searched: they change the training split, but not the validation split."""
+WIDTH, LAYERS = "model.hidden", "model.layers"
 
 
 def split_words(pairs: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -25,6 +25,21 @@ def split_words(pairs: Sequence[str]) -> tuple[list[str], list[str]]:
     is_varied = [arguments.parse(pair).is_sweep_override() for pair in pairs]
     fixed = [pair for pair, several in zip(pairs, is_varied, strict=True) if not several]
     return fixed, [pair for pair, several in zip(pairs, is_varied, strict=True) if several]
+
+
+def add_linear(
+    space: Sequence[str], when: Mapping[str, Sequence[str]], typed: Sequence[str]
+) -> tuple[Sequence[str], Mapping[str, Sequence[str]]]:
+    """Add a linear model, the cheapest there is, to a space of perceptrons; the width is that of a layer.
+
+    The space stays as it is where layers or width are `typed` (keys), or where it does not search the width.
+    """
+    widths = [pair for pair in space if key_of(pair) == WIDTH]
+    keys = {*typed, *map(key_of, chain(space, *when.values()))}
+    if not widths or WIDTH in typed or LAYERS in keys:
+        return space, when
+    others = [pair for pair in space if key_of(pair) != WIDTH]
+    return [f"{LAYERS}=0,1", *others], {f"{LAYERS}=1": widths, **when}
 
 
 def build_space(

@@ -60,3 +60,28 @@ def test_further_objectives_belong_to_the_study_and_the_first_two_alone_change_n
     assert two.default_name("a CPU") != three.default_name("a CPU")
     named = make_plan([*words, "search.objectives=[accuracy,cost]"])
     assert two.default_name("a CPU") == named.default_name("a CPU")
+
+
+TABLE = ["data=csv", "data.path=t.csv", "data.label=y"]
+
+
+@pytest.mark.parametrize(
+    ("words", "is_linear_searched"),
+    [
+        (TABLE, True),
+        ([*TABLE, "data.text=remark"], False),
+        ([*TABLE, "model.hidden=8,16"], False),
+        ([*TABLE, "model.layers=2"], False),
+        (["data=digits"], False),
+    ],
+)
+def test_the_space_of_a_table_has_a_linear_model(words: list[str], is_linear_searched: bool) -> None:
+    plan = make_plan(words)
+    assert bool(plan.command_line.settings.search.enqueue) == (
+        words == ["data=digits"]
+    )  # it scales by itself
+    space = plan.space
+    linear = [dimension for dimension in space.dimensions if dimension.key == "model.layers"]
+    assert [dimension.choices for dimension in linear] == [(0, 1)] * is_linear_searched
+    (width,) = [dimension for dimension in space.dimensions if dimension.key == "model.hidden"]
+    assert (width.when is not None) == is_linear_searched
