@@ -128,9 +128,9 @@ KEY = st.sampled_from(KEYS) | st.sampled_from(KEYS).map(lambda key: key[:-1] + "
 WORD = st.tuples(KEY, st.sampled_from(BAD_VALUES) | NONSENSE).map("=".join) | NONSENSE
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(WORD, min_size=1, max_size=3))
-def test_200_generated_overrides_end_in_settings_or_in_one_line(words: list[str]) -> None:
+def test_generated_overrides_end_in_settings_or_in_one_line(words: list[str]) -> None:
     mistake: FulcrumError | None = None
     try:
         compose(words)

@@ -77,9 +77,8 @@ TABLE = ["data=csv", "data.path=t.csv", "data.label=y"]
 )
 def test_the_space_of_a_table_has_a_linear_model(words: list[str], is_linear_searched: bool) -> None:
     plan = make_plan(words)
-    assert bool(plan.command_line.settings.search.enqueue) == (
-        words == ["data=digits"]
-    )  # it scales by itself
+    has_baseline = bool(plan.command_line.settings.search.enqueue)  # whose data is not scaled
+    assert has_baseline == (words == ["data=digits"])
     space = plan.space
     linear = [dimension for dimension in space.dimensions if dimension.key == "model.layers"]
     assert [dimension.choices for dimension in linear] == [(0, 1)] * is_linear_searched
