@@ -19,7 +19,7 @@ from pipeline.tracking import mlflow_store
 from pipeline.tracking.registry.point_models import MEMBER
 from tests.support.killed_sweeps import EndedStudy, KilledSweep, make_context
 
-KILLS, TRIALS = 10, 10
+KILLS, TRIALS = 6, 8
 WORDS = ("search=smoke", f"search.trials={TRIALS}", "train.epochs=3", "device=cpu", "search.confirm=0")
 WORDS += ("search.workers=0",)
 STRIDE = 83
@@ -77,7 +77,7 @@ def finish(context: ForkServerContext, folder: Path, *words: str) -> None:
 
 
 @pytest.mark.slow(seconds=60)
-def test_a_sweep_killed_ten_times_ends_as_it_was_asked(context: ForkServerContext, own_store: Path) -> None:
+def test_a_sweep_killed_again_and_again_ends_whole(context: ForkServerContext, own_store: Path) -> None:
     draw = random.Random(0)
     for _ in range(KILLS):
         with sweeping(context, own_store, "search.study=killed") as process:
