@@ -19,6 +19,7 @@ from pipeline.cli.loops.words import find_kind
 from pipeline.cli.stages.recording import tell_quality
 from pipeline.cli.sweep import expectation
 from pipeline.cli.sweep import plan as plans
+from pipeline.cli.sweep.dimensions import fit_batches
 from pipeline.cli.sweep.opening import call_in_pool, check_network, check_quickly, open_pool
 from pipeline.cli.sweep.space import split_words
 from pipeline.cli.sweep.study import Subject, search_study
@@ -69,7 +70,11 @@ def run(words: Sequence[str]) -> None:
         settings = plan.command_line.settings
         forget_prepared()
         prepared = load_prepared(settings, settings.search.under_shift)
-        if chosen := choose_words(plan.command_line, len(prepared.train), plan.space.keys):
+        rows, typed = len(prepared.train), plan.command_line.overrides.keys
+        batches = fit_batches(plan.space, typed, rows)
+        for word in batches:
+            print(f"{word} is searched: the training split has {rows} rows", file=sys.stderr)
+        if chosen := [*choose_words(plan.command_line, rows, plan.space.keys), *batches]:
             plan = plans.make_plan([*chosen, *words])
         check_network(plan, pool)
         quality = tell_quality(load_prepared(settings))

@@ -13,7 +13,8 @@ from pipeline.search.space import (
     format_value,
     strip_condition,
 )
-from pipeline.settings.command_line import group_of
+from pipeline.settings.command_line import Overrides, group_of
+from pipeline.settings.rows_defaults import BATCH, choose_batch
 
 
 def check_dimensions(space: SearchSpace, fixed: Sequence[str]) -> tuple[SearchSpace, tuple[str, ...]]:
@@ -37,6 +38,26 @@ def check_dimensions(space: SearchSpace, fixed: Sequence[str]) -> tuple[SearchSp
         choices = tuple(choice for choice in dimension.choices if choice not in excluded)
         kept.append(replace(dimension, choices=choices) if excluded else dimension)
     return SearchSpace(tuple(kept)), tuple(left_out)
+
+
+def fit_batches(space: SearchSpace, typed: Sequence[str], rows: int) -> Overrides:
+    """Return the word of the batch sizes to search where some of the space are more than the training rows.
+
+    The batch that suits so many rows is one of them. There is no word where all fit.
+
+    Raises:
+        BadSetting: one that is `typed` (keys) is too large.
+    """
+    dimensions = [dimension for dimension in space.dimensions if dimension.key == BATCH]
+    sizes = {size for dimension in dimensions for size in dimension.choices or (dimension.high,)}
+    too_large = sorted(size for size in sizes if isinstance(size, int | float) and size > rows)
+    if not too_large:
+        return Overrides()
+    named = ",".join(format_value(size) for size in too_large)
+    if BATCH in typed:
+        raise BadSetting(f"{BATCH} must be <= {rows} (rows of the training split), got {named}; leave it out")
+    fitting = {size for size in sizes.difference(too_large) if isinstance(size, int)}
+    return Overrides((f"{BATCH}={','.join(map(str, sorted({choose_batch(rows), *fitting})))}",))
 
 
 def _has_choice(dimensions: Sequence[Dimension], condition: Condition) -> bool:
