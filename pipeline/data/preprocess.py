@@ -31,7 +31,7 @@ from pipeline.data.splitting import RowSelection
 from pipeline.errors import BadInput, BadSetting, DataChanged, format_one_line
 from pipeline.settings.data import Datasets, SoundData, TextData
 from pipeline.settings.kinds import option_name
-from pipeline.settings.preprocess import Preprocess, Standardise, Storage
+from pipeline.settings.preprocess import AUTO_RULE, Preprocess, Standardise, Storage
 from pipeline.settings.settings import Settings
 from pipeline.settings.tables import Csv
 
@@ -103,8 +103,7 @@ def _make_content(settings: Settings, data_dir: Path, source: str, folder: Path)
 def _fit_front_end(settings: Settings, kind: SampleKind, train: RawSamples) -> FrontEnd:
     if settings.preprocess.standardise is not Standardise.auto and not isinstance(kind, SoundSamples):
         raise BadSetting(
-            "preprocess.standardise must be auto for texts and tables, which bring their own scaling, "
-            f"got {settings.preprocess.standardise}; leave it out"
+            f"preprocess.standardise must be {AUTO_RULE}, got {settings.preprocess.standardise}; leave it out"
         )
     return feature_layers.fit_front_end(kind, train, settings)
 

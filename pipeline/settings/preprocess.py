@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from pipeline.settings.rules import require
 
+AUTO_RULE = "auto for texts and tables, which bring their own scaling"
+"""What `preprocess.standardise` must be where the data is no image, array or sound."""
+
 
 class Standardise(StrEnum):
     """What is brought to mean 0 and deviation 1: nothing, all features together, or each by itself."""

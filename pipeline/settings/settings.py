@@ -19,7 +19,7 @@ from pipeline.settings.measuring import (
 )
 from pipeline.settings.model import Custom, Model, Output
 from pipeline.settings.optimizer import Optimizer, Schedule
-from pipeline.settings.preprocess import Preprocess, Spectrogram, Standardise, Vocabulary
+from pipeline.settings.preprocess import AUTO_RULE, Preprocess, Spectrogram, Standardise, Vocabulary
 from pipeline.settings.privacy import Privacy, check_privacy
 from pipeline.settings.rules import require
 from pipeline.settings.search import Pruning, Search
@@ -136,9 +136,8 @@ class Settings:
         """Where the data alone tell what they are, preprocessing refuses it in the same words."""
         standardise = self.preprocess.standardise
         is_scaled = isinstance(self.data, Csv | TextData)
-        rule = "auto for texts and tables, which bring their own scaling"
         fits = not is_scaled or standardise is Standardise.auto
-        require(fits, "preprocess.standardise", rule, standardise.value)
+        require(fits, "preprocess.standardise", AUTO_RULE, standardise.value)
 
     def _check_privacy(self) -> None:
         pretrained, earlier = getattr(self.model, "pretrained", None), self.train.start_from
