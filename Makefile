@@ -53,7 +53,7 @@ types: .venv/.installed-dev
 
 # The documentation site, into site/: open site/index.html.
 docs: .venv/.installed-dev
-	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 
 # The bill of materials of what is pinned, CycloneDX, with the licences of what is installed.
 sbom: .venv/.installed

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import help
+from tools.settings_page import write_settings
 
 if TYPE_CHECKING:
     from mkdocs.structure.files import Files
@@ -36,25 +37,6 @@ def on_page_markdown(markdown: str, page: Any, files: "Files", **_: Any) -> str:
     return LINK.sub(replace, markdown)
 
 
-def write_settings() -> str:
-    """Return the page of all settings: a section for each group, a table for each of its options."""
-    lines = [
-        "# Settings",
-        "",
-        "Every key can be set on the command line, `group=option` or `group.key=value`, and searched by a "
-        "sweep. The first option of a group is its default. The same text in a terminal: "
-        "`python -m pipeline --help GROUP`.",
-    ]
-    for group in help.read_defaults():
-        lines += ["", f"## {group}"]
-        for option in help.list_options(group):
-            lines += ["", f"**`{group}={option.name}`** {_escape(option.about)}"]
-            if option.settings:
-                lines += ["", "| setting | default | meaning |", "|---|---|---|"]
-                lines += [f"| {_write_row(group, line)} |" for line in option.settings]
-    return "\n".join(lines) + "\n"
-
-
 def write_commands() -> str:
     """Return the page of the commands."""
     rows = [f"| `{name}` | {_escape(about)} |" for name, about in help.COMMANDS.items()]
@@ -67,16 +49,6 @@ def write_commands() -> str:
         "|---|---|",
     ]
     return "\n".join([*head, *rows]) + "\n"
-
-
-def _write_row(group: str, line: str) -> str:
-    setting, _, comment = line.partition(" #")
-    key, _, value = setting.strip().partition(":")
-    if setting.startswith((" ", "-")):  # an element of the list above
-        return f" | `{_escape(setting.strip())}` | {_escape(comment.strip())}"
-    default = value.strip()
-    shown = "must be set" if default == "???" else f"`{_escape(default)}`" if default else ""
-    return f"`{group}.{key}` | {shown} | {_escape(comment.strip())}"
 
 
 def _escape(text: str) -> str:

@@ -43,9 +43,9 @@ def register() -> None:
 
 def list_rules() -> dict[str, str]:
     """Return every dotted key that some choice of groups has, with what its value must be."""
-    rules = {name: _describe_type(hint) for name, hint in get_type_hints(Settings).items()}
+    rules = {name: describe_type(hint) for name, hint in get_type_hints(Settings).items()}
     for group, kind in _list_classes():
-        rules |= {f"{group}.{name}": _describe_type(hint) for name, hint in get_type_hints(kind).items()}
+        rules |= {f"{group}.{name}": describe_type(hint) for name, hint in get_type_hints(kind).items()}
     return {key: rule for key, rule in rules.items() if key not in NOT_TYPED}
 
 
@@ -55,9 +55,10 @@ def _list_classes() -> Iterable[tuple[str, type]]:
     yield from SINGLE.items()
 
 
-def _describe_type(hint: object) -> str:
+def describe_type(hint: object) -> str:
+    """Return what a value of a type must be, in words."""
     if isinstance(hint, UnionType):
-        return " or ".join(_describe_type(option) for option in get_args(hint))
+        return " or ".join(describe_type(option) for option in get_args(hint))
     if hint is type(None):
         return "null"
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -67,6 +68,6 @@ def _describe_type(hint: object) -> str:
     if get_origin(hint) is dict:
         return "names with values, such as {name: value}"
     if args := get_args(hint):
-        return f"a list, each {_describe_type(args[0])}"
+        return f"a list, each {describe_type(args[0])}"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     return names.get(hint, str(hint))  # type: ignore[call-overload, no-any-return]

@@ -4,14 +4,19 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from pipeline.cli import help
+from pipeline.cli import help, schema
+from pipeline.cli.completion.complete import TYPED_NAMES
+from pipeline.errors import BadSetting
 from tests.conftest import CHECKOUT, Run
 from tests.support.documents import list_commands, list_figures
-from tools import docs_site
+from tools import settings_page
 
 DOCS = CHECKOUT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -19,22 +24,58 @@ FULCRUM = "python -m pipeline "
 
 
 def test_the_site_builds_without_a_warning_and_has_the_settings(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    # Not --quiet: mkdocs counts the warnings that it prints, so that `strict` would let all of them pass.
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert " ".join(words[2:5]) in (CHECKOUT / "Makefile").read_text().replace(" --quiet", " not like this")
     page = (tmp_path / "reference" / "settings.html").read_text()
     assert "optimizer.learning_rate" in page
     assert "fonts.googleapis" not in page
 
 
-def test_the_page_of_settings_has_every_option_and_a_table_that_holds_together() -> None:
-    text = docs_site.write_settings()
+def test_the_page_of_settings_has_every_option_and_key_and_tables_that_hold_together() -> None:
+    text = settings_page.write_settings()
     for group in help.read_defaults():
         assert f"## {group}\n" in text
         for option in help.list_options(group):
             assert f"**`{group}={option.name}`**" in text
+    keys = {TYPED_NAMES.get(key, key) for key, rule in schema.list_rules().items() if rule != "a group"}
+    shown = set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE))
+    assert keys == shown | {"privacy.kind", "cluster.kind", "device.kind", "precision.policy"} & keys
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {4}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}
+    assert "| `optimizer.momentum` | `0.0` | a number >= 0 and < 1 | `optimizer.momentum=0.9` |" in text
+
+
+def test_the_examples_on_the_page_of_settings_keep_their_rules() -> None:
+    for group in set(help.read_defaults()) - {"experiment"}:
+        for option in help.list_options(group):
+            settings = settings_page.make_default(group, option.name)
+            rules = settings_page.find_rules(group, option.name)
+            typed: dict[str, Any] = {}
+            for key, rule in rules.items():  # one of several names is one by construction
+                name = key.partition(".")[2]
+                word = settings_page.find_example(group, option.name, name, rule, "").partition("=")[2]
+                typed |= {name: read_word(word)} if word and not rule.startswith("one of") else {}
+            typed.pop("pretrained", None)  # its rule names the word that belongs to it
+            for name, value in typed.items():  # alone, or with what belongs to it
+                told = find_refusal(settings, {name: value})
+                is_own = told.startswith(f"{group}.{name} ")
+                assert not is_own or not find_refusal(settings, typed), told
+
+
+def read_word(word: str) -> object:
+    (typed,) = shlex.split(word)
+    return typed if typed[0] in ",;#" else yaml.safe_load(typed)  # YAML's own marks
+
+
+def find_refusal(settings: Any, typed: dict[str, object]) -> str:
+    try:
+        replace(settings, **typed)
+    except BadSetting as error:
+        return str(error)
+    return ""
 
 
 def test_commands_of_a_page_are_run_by_a_test() -> None:
