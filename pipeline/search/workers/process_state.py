@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, TypeVar
 
+from pipeline.hardware.process_guard import start_guard
 from pipeline.hardware.process_marks import kill_started
 from pipeline.search.workers.job import Job, Progress, TrialOutcome
 from pipeline.settings.model import Custom
@@ -70,15 +71,18 @@ class ProcessState:
 def watch_process(job: Job, events: Iterator[E]) -> Iterator[E | Retiring]:
     """Yield the events of a job, with a `Retiring` before its end where the job has changed this process.
 
-    What the job has started and left running is ended.
+    What the job has started and left running is ended, also where this process is killed.
     """
+    is_loop = isinstance(job.settings.trial, UserLoop)
+    is_network = isinstance(job.settings.model, Custom) and not is_loop
+    if is_loop or is_network:
+        start_guard()
     state = ProcessState()
     for event in events:
         if isinstance(event, Progress):
             yield event
             continue
         changes = state.find_changes()
-        is_network = isinstance(job.settings.model, Custom) and not isinstance(job.settings.trial, UserLoop)
         has_left = kill_started()  # what holds them, such as a pool of joblib, would find them gone
         if changes or has_left or (is_network and state.has_new_threads()):
             yield Retiring()
