@@ -4,8 +4,9 @@ MLflow keeps a shared view of an experiment's runs page as one tag of the experi
 `mlflow.sharedViewState.<id>`: JSON with the state of the page. The format is MLflow's own and was read off
 3.17; where another version does not know it, the page opens as it always does, and nothing here fails.
 
-In that page a line chart over the step is the only one that knows a log axis. So accuracy is logged once with
-its cost as the *step*, in whole units. The page loads 100 runs, sorted by the tag `plot_order`.
+In that page a line chart over the step is the only one that knows a log axis, which it calls "Step" whatever
+is counted. So accuracy is logged once with its cost as the *step*, in whole units, and the titles say so. The
+page loads 100 runs, sorted by the tag `plot_order`.
 """
 
 import base64
@@ -33,6 +34,8 @@ LIMIT = 20_000  # characters of the tag that the UI itself keeps to
 RUNS = 100  # on a page
 MIN_UNITS = 100  # that the cheapest point should cost, so that rounding moves no dot by more than 1 %
 MAX_LINES = 20  # of links in an experiment's note
+COLUMNS = {"attributes.`Run Name`": 270, "runDateAndNestInfo": 150, "duration": 80}
+"""Columns that a list of runs always has, the status in the second, and their widths in pixels."""
 
 
 def make_curves_metric(measure: Measure = ACCURACY_MEASURE) -> str:
@@ -70,7 +73,8 @@ class ViewPage:
 
     `run_filter`: in MLflow's own words; `dot_metric`: the one whose step is the cost; `accuracy_range`: yMin
     and yMax of the large chart, or nothing; `close_up`: those of a second one, or nothing; `further_metrics`:
-    of the objectives beside accuracy and cost; `measure`: what the accuracy is.
+    of the objectives beside accuracy and cost; `measure`: what the accuracy is; `is_list`: it opens as a list
+    of runs, with metrics and `tag_keys` alone as its columns.
     """
 
     name: str
@@ -84,6 +88,15 @@ class ViewPage:
     curves_title: str = "Trials: learning curves"
     further_metrics: Sequence[str] = ()
     measure: Measure = ACCURACY_MEASURE
+    is_list: bool = False
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the list of runs, in MLflow's words; it groups them by kind, params before tags."""
+        metrics = (self.measure.metric, self.cost_metric, *self.further_metrics)
+        params = () if self.is_list else self.param_keys
+        keys = {"metrics": metrics, "params": params, "tags": self.tag_keys}
+        return [f"{kind}.`{key}`" for kind, names in keys.items() for key in names]
 
 
 def plant_views(
@@ -94,28 +107,31 @@ def plant_views(
     pages: Sequence[ViewPage],
     ui_base: str,
 ) -> str:
-    """Set the views of `subject` into its experiment, the first one's link into its note; return the link.
+    """Set the views of `subject` into its experiment, with links in its note; return the first one's link.
 
     Views of the same subject and name are replaced. `ui_base`: where the UI listens. Where MLflow refuses,
     the link is that of the run.
     """
-    runs = f"#/experiments/{experiment_id}/runs"
     run = make_run_route(experiment_id, run_id)
-    keys = [_make_id(subject, page.name) for page in pages]
-    link = f"{runs}?viewStateShareKey={keys[0]}&compareRunsMode=CHART&workflowType=machine_learning"
+    link = _make_link(experiment_id, subject, pages[0])
+    lists = {page.name: _make_link(experiment_id, subject, page) for page in pages if page.is_list}
+    links = {f"{pages[0].measure.label} against cost": link, **lists, "its run": run}
     try:
-        for key, page in zip(keys, pages, strict=True):
+        for page in pages:
             view = _make_view(f"{subject}: {page.name}", _make_state(page))
-            client.set_experiment_tag(experiment_id, f"{TAG}{key}", view)
+            client.set_experiment_tag(experiment_id, f"{TAG}{_make_id(subject, page.name)}", view)
         with suppress(MlflowException):
-            client.set_experiment_tag(
-                experiment_id,
-                NOTE,
-                _make_note(client, experiment_id, subject, (pages[0].measure.label, link), run),
-            )
+            client.set_experiment_tag(experiment_id, NOTE, _make_note(client, experiment_id, subject, links))
     except MlflowException:
         link = run
     return f"{ui_base.rstrip('/')}/{link}"
+
+
+def _make_link(experiment_id: str, subject: str, page: ViewPage) -> str:
+    """Make the address of a view, from the `#` on."""
+    mode, key = "TABLE" if page.is_list else "CHART", _make_id(subject, page.name)
+    view = f"viewStateShareKey={key}&compareRunsMode={mode}&workflowType=machine_learning"
+    return f"#/experiments/{experiment_id}/runs?{view}"
 
 
 def _make_id(subject: str, view: str) -> str:
@@ -123,17 +139,18 @@ def _make_id(subject: str, view: str) -> str:
     return hashlib.sha256(f"{subject}\n{view}".encode()).hexdigest()
 
 
-def _make_note(
-    client: MlflowClient, experiment_id: str, study: str, named_link: tuple[str, str], run: str
-) -> str:
-    """Make the experiment's note with this study's line first; the user's own text stays, below."""
-    label, link = named_link
+def _make_note(client: MlflowClient, experiment_id: str, study: str, addresses: Mapping[str, str]) -> str:
+    """Make the experiment's note with this study's line first; the user's own text stays, below.
+
+    `addresses`: by the words of their links.
+    """
     before = client.get_experiment(experiment_id).tags.get(NOTE, "").splitlines()
     mark = f"**{escape_markdown(study)}**: ["
     links = [line for line in before if line.startswith("**") and "viewStateShareKey=" in line]
     others = [line for line in links if not line.startswith(mark)][: MAX_LINES - 1]
     rest = "\n".join(line for line in before if line not in links).strip("\n")
-    line = f"{mark}{label} against cost]({link}), [its run]({run})"
+    named = ", ".join(f"[{name}]({address})" for name, address in addresses.items())
+    line = f"{mark}{named.removeprefix('[')}"
     return "\n\n".join([line, *others, *([rest] if rest else [])])
 
 
@@ -152,10 +169,9 @@ def _make_state(page: ViewPage) -> dict[str, Any]:
     sections = {"cost": (1, 460), "trials": (2, 380), "settings": (1, 420)}
     if page.further_metrics:
         sections = {"cost": (1, 460), "pairs": (2, 380), "trials": (2, 380), "settings": (1, 420)}
-    # An axis of steps is called "Step", and a card by its metric, so the sections say what they count.
     names = {
-        "cost": f"{page.measure.title} against {_format_axis(page.dot_metric)} (Step, log)",
-        "trials": f"{page.curves_title} (Step: device ms)",
+        "cost": f"{page.measure.title} against cost",
+        "trials": page.curves_title,
         "pairs": "The other objectives, in pairs",
         "settings": "Settings",
     }
@@ -167,11 +183,9 @@ def _make_state(page: ViewPage) -> dict[str, Any]:
         "lifecycleFilter": "Active",
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
-        "selectedColumns": [
-            *(f"metrics.`{key}`" for key in (page.measure.metric, page.cost_metric, *page.further_metrics)),
-            *(f"params.`{key}`" for key in page.param_keys),
-            *(f"tags.`{key}`" for key in page.tag_keys),
-        ],
+        "selectedColumns": page.columns,
+        "columnOrder": [*COLUMNS, *page.columns] if page.is_list else [],
+        "columnWidths": {**COLUMNS, **dict.fromkeys(page.columns, 125)} if page.is_list else {},
         "runsHiddenMode": "SHOW_ALL",
         "groupBy": None,
         "useGroupedValuesInCharts": False,
@@ -204,10 +218,14 @@ def _make_section(key: str, name: str, columns: int, height: int) -> dict[str, A
 
 
 def _make_cards(page: ViewPage) -> Iterator[dict[str, Any]]:
-    yield _make_line_card("frontier", "cost", page.dot_metric) | {"range": dict(page.accuracy_range)}
-    yield _make_line_card("curves", "trials", make_curves_metric(page.measure))
+    title, cost = page.measure.title, f"Step: {_format_axis(page.dot_metric)}"
+    large = _make_line_card("frontier", "cost", page.dot_metric, f"{title} against cost ({cost}, log scale)")
+    yield large | {"range": dict(page.accuracy_range)}
+    curves = make_curves_metric(page.measure)
+    yield _make_line_card("curves", "trials", curves, f"{title} by epoch (Step: device ms)")
     if page.close_up:
-        yield _make_line_card("close_up", "trials", page.dot_metric) | {"range": dict(page.close_up)}
+        near = _make_line_card("close_up", "trials", page.dot_metric, f"From the knee on ({cost})")
+        yield near | {"range": dict(page.close_up)}
     names = [page.measure.metric, page.cost_metric, *page.further_metrics]
     for number, (up, across) in enumerate(list(combinations(names, 2))[1:], start=1):
         yield _make_scatter_card(f"pair{number}", "pairs", across, up)
@@ -228,8 +246,11 @@ def _make_scatter_card(key: str, section: str, across: str, up: str) -> dict[str
     }
 
 
-def _make_line_card(key: str, section: str, metric: str) -> dict[str, Any]:
+def _make_line_card(key: str, section: str, metric: str, title: str) -> dict[str, Any]:
     return _make_card(key, "LINE", section) | {
+        "displayName": title,
+        # Without it the title is the metric's name; it is meant for charts of the machines of a run.
+        "nodeLevelSystemMetricConfiguration": {"metric": title, "type": "node"},
         "metricKey": metric,
         "selectedMetricKeys": [metric],
         "xAxisKey": "step",

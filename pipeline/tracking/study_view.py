@@ -113,13 +113,14 @@ class ChartMark:
 def make_marks(results: Results, unit: tuple[str, float]) -> tuple[ChartMark, ...]:
     """Return the frontier's line and, if there is one, the knee's dot: a trial has one dot alone, its end."""
     steps = select_frontier(flatten(member.point for member in results.frontier))
-    line = ChartMark("drawn: the frontier", _make_mark_tags(0, BLUE), tuple(make_line_points(steps, unit)))
+    # The page draws the first of its runs last, so no dot of the line hides the knee.
+    line = ChartMark("drawn: the frontier", _make_mark_tags(1, BLUE), tuple(make_line_points(steps, unit)))
     bend = results.knee
     if bend is None:
         return (line,)
     name = f"drawn: the knee, trial {bend.trial.number}, epoch {bend.epoch}"
     dot = round_to_units(bend.point.device_seconds, unit), bend.point.accuracy
-    return line, ChartMark(name, _make_mark_tags(1, ORANGE), (dot,))
+    return line, ChartMark(name, _make_mark_tags(0, ORANGE), (dot,))
 
 
 def _make_mark_tags(position: int, colour: str) -> dict[str, str]:
@@ -176,9 +177,15 @@ def plant_study_views(
         measure=results.measure,
     )
     frontier_only = replace(everything, name="frontier only", run_filter=f"{runs} '0-%'")
-    return shared_views.plant_views(
-        client, experiment_id, study_run_id, results.study, (everything, frontier_only), ui_base
+    trials = replace(
+        everything,
+        name="list of trials",
+        run_filter=f"tags.study = {quote(results.study)} AND tags.frontier LIKE '%'",  # no mark has that
+        tag_keys=("test", "trial_state", "frontier", "knee"),
+        is_list=True,
     )
+    pages = (everything, frontier_only, trials)
+    return shared_views.plant_views(client, experiment_id, study_run_id, results.study, pages, ui_base)
 
 
 def choose_window(steps: Sequence[Point]) -> dict[str, float]:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.formatting import escape_markdown, format_params
 from pipeline.search.workers.job import TrialOutcome
-from pipeline.secrets import mask
-from pipeline.settings.command_line import CommandLine
+from pipeline.secrets import mask, mask_all
+from pipeline.settings.command_line import CommandLine, Overrides
 from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.metrics.curve import list_trial_metrics
 from pipeline.tracking.runs import bulk_runs, command_record, notes
@@ -68,11 +69,19 @@ class TrialRecorder:
             TRY: start.attempt,
             "stage": role or "trial",
             **({ROLE: role} if role else {}),
-            **command_record.make_command_tags(command_line, "run"),
+            **self._make_command_tags(command_line),
             **mlflow_runs.make_user_tags(self._command_line, nested=True),
             mlflow_runs.RUN_NAME: name,
         }
         return NewRun(name, mlflow_runs.cut_tags(tags), mlflow_runs.cut_params(make_params(command_line)))
+
+    def _make_command_tags(self, command_line: CommandLine) -> dict[str, str]:
+        """Make the tags of a command; the note begins with what is searched: charts show two lines of it."""
+        tags = command_record.make_command_tags(command_line, "run")
+        of_study = {*self._command_line.overrides}
+        own = Overrides(word for word in mask_all(command_line.overrides) if word not in of_study)
+        settings = escape_markdown(format_params(own.to_dict()))
+        return {**tags, mlflow_runs.NOTE: "\n\n".join(filter(None, (settings, tags[mlflow_runs.NOTE])))}
 
     def _open_by_client(self, run: NewRun) -> str:
         client, experiment_id = self.runs.client, self.runs.experiment_id
@@ -89,9 +98,11 @@ class TrialRecorder:
         command_line = self._command_lines.pop(run_id, None)
         if command_line is None or (named := command_line.name_engine(engine or "")) is command_line:
             return {}
-        written = command_record.make_command_tags(command_line, "run")[mlflow_runs.NOTE]
-        is_edited = notes.is_edited(self.runs.client, run_id, mask(written))
-        return command_record.make_command_tags(named, "run", as_note=not is_edited)
+        written = self._make_command_tags(command_line)[mlflow_runs.NOTE]
+        tags = self._make_command_tags(named)
+        if notes.is_edited(self.runs.client, run_id, mask(written)):
+            del tags[mlflow_runs.NOTE]
+        return tags
 
     def end_trials(self, ended: Sequence[tuple[str, TrialOutcome]], unit: tuple[str, float]) -> None:
         """Record all that came out of trials, by the ids of their runs.

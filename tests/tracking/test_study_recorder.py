@@ -100,6 +100,8 @@ def test_nothing_is_kept_of_a_trial_that_has_ended() -> None:
     for trial in trials:
         recorder.trials.end_trials([(trial, DONE)], UNIT)
     assert (recorder.trials._command_lines, recorder._tags) == ({}, {})
+    text = client.get_run(trials[0]).data.tags["mlflow.note.content"]
+    assert text.startswith("data=mnist model=cnn\n\n`python -m pipeline run ")  # charts show two lines of it
 
 
 def test_an_experiment_that_is_renamed_meanwhile_goes_on() -> None:

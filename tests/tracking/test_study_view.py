@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -77,7 +78,8 @@ def test_trials_are_tagged_by_where_they_stand() -> None:
 
 
 def test_runs_sort_marks_first_then_the_frontier_by_cost_then_others_by_accuracy() -> None:
-    marks = [mark.tags["plot_order"] for mark in study_view.make_marks(STUDY, MS)]
+    line, knee = (mark.tags["plot_order"] for mark in study_view.make_marks(STUDY, MS))
+    marks = [knee, line]  # what is first is drawn last, above all others
     trials = [
         study_view.make_trial_tags(STUDY, each)["plot_order"]
         for each in (CHEAP, BENT, BEST, POOR, POORER, BROKEN)
@@ -191,24 +193,43 @@ def planted_views(client: MlflowClient, experiment: str) -> dict[str, dict[str, 
     }
 
 
-def test_two_views_are_planted_and_the_link_opens_the_first(client: MlflowClient, experiment: str) -> None:
+def test_views_are_planted_and_the_link_opens_the_first(client: MlflowClient, experiment: str) -> None:
     link = plant(client, STUDY, experiment)
     assert link.startswith(f"http://127.0.0.1:5000/#/experiments/{experiment}/runs?viewStateShareKey=")
     key = link.partition("viewStateShareKey=")[2].partition("&")[0]
     assert f"{shared_views.TAG}{key}" in client.get_experiment(experiment).tags
     found = planted_views(client, experiment)
-    assert set(found) == {"widths: accuracy against cost", "widths: frontier only"}
+    assert set(found) == {
+        "widths: accuracy against cost",
+        "widths: frontier only",
+        "widths: list of trials",
+    }
     cards = found["widths: accuracy against cost"]["compareRunCharts"]
     assert [card["uuid"] for card in cards] == ["frontier", "curves", "close_up", "scatter", "settings"]
     assert cards[0]["metricKey"] == cards[2]["metricKey"] == "accuracy_at_cpu_ms"
     assert cards[0]["xAxisScaleType"] == "log"
     sections = [section["name"] for section in found["widths: accuracy against cost"]["compareRunSections"]]
-    assert sections[:2] == [
-        "Accuracy against CPU ms (Step, log)",
-        "Trials: learning curves (Step: device ms)",
+    assert sections[:2] == ["Accuracy against cost", "Trials: learning curves"]
+    assert [card["displayName"] for card in cards[:3]] == [
+        "Accuracy against cost (Step: CPU ms, log scale)",
+        "Accuracy by epoch (Step: device ms)",
+        "From the knee on (Step: CPU ms)",
     ]
     assert cards[0]["range"]["yMin"] < CHEAP.points[0].accuracy < cards[2]["range"]["yMin"]
     assert cards[4]["selectedParams"] == ["model.hidden"]
+
+
+def test_the_list_of_trials_has_what_a_point_is_chosen_by_in_sight(
+    client: MlflowClient, experiment: str
+) -> None:
+    plant(client, STUDY, experiment)
+    state = planted_views(client, experiment)["widths: list of trials"]
+    columns = ["metrics.`accuracy`", "metrics.`cpu_seconds`", "tags.`test`", "tags.`trial_state`"]
+    assert state["selectedColumns"] == [*columns, "tags.`frontier`", "tags.`knee`"]
+    assert state["columnOrder"] == [*shared_views.COLUMNS, *state["selectedColumns"]]
+    assert sum(state["columnWidths"].values()) < 1300  # pixels beside the menu, of a window of 1500
+    note = client.get_experiment(experiment).tags[shared_views.NOTE]
+    assert re.search(r", \[list of trials\]\(#/experiments/[^)]*&compareRunsMode=TABLE&", note)
 
 
 def test_over_three_objectives_there_is_a_chart_for_each_two(client: MlflowClient, experiment: str) -> None:
@@ -239,9 +260,9 @@ def test_views_of_a_study_are_replaced_and_those_of_another_stay(
 ) -> None:
     first = plant(client, STUDY, experiment)
     assert plant(client, replace(STUDY, trials=STUDY.trials[:2]), experiment) == first
-    assert len(planted_views(client, experiment)) == 2
+    assert len(planted_views(client, experiment)) == 3
     assert plant(client, replace(STUDY, study="depths"), experiment) != first
-    assert len(planted_views(client, experiment)) == 4
+    assert len(planted_views(client, experiment)) == 6
 
 
 def test_the_note_links_every_study_and_keeps_what_was_written(client: MlflowClient, experiment: str) -> None:
@@ -280,10 +301,11 @@ def test_the_filter_finds_trials_and_marks_and_nothing_else(
     planted(client, results, where)
     planted(client, replace(STUDY, study="another"), where)
     found = planted_views(client, experiment)
-    everything, frontier = (
+    everything, frontier, trials = (
         client.search_runs([experiment], found[f"{name}: {which}"]["searchFilter"])
-        for which in ("accuracy against cost", "frontier only")
+        for which in ("accuracy against cost", "frontier only", "list of trials")
     )
+    assert len(trials) == len(results.trials)
     assert len(everything) == len(results.trials) + 2
     assert len(frontier) == len(results.trials_on_frontier) + 2
     assert {run.data.tags["study"] for run in everything} == {name}
@@ -367,7 +389,7 @@ def test_one_click_shows_dots_and_the_line(ui: str, browser: webdriver.Chrome) -
     )
     text = browser.find_element(By.TAG_NAME, "body").text
     assert f"{len(results.trials) + 2} matching runs" in text
-    assert "Accuracy against CPU µs (Step, log)" in text
+    assert "Accuracy against cost (Step: CPU µs, log scale)" in text
     shown(browser, "frontier.png")
 
 
