@@ -104,10 +104,10 @@ def build_link(ui: Ui) -> str:
     return f"http://{ui.host}:{ui.port}"
 
 
-def find_base_address() -> str:
+def find_base_address(ui: Ui) -> str:
     """Return the address of the runs: that of the tracking server, or that on which `ui` listens."""
     address = addresses.read_uri()
-    return mask(address) if address.startswith("http") else build_link(compose([]).settings.ui)
+    return mask(address) if address.startswith("http") else build_link(ui)
 
 
 def _list_options(ui: Ui, address: str) -> list[str]:

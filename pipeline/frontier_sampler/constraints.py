@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm  # type: ignore[import-untyped]
+from scipy.special import ndtr  # type: ignore[import-untyped]
 
 from pipeline.frontier_sampler import surrogate
 from pipeline.frontier_sampler.surrogate import Kernel, Posterior
@@ -53,7 +53,7 @@ class FeasibilityModel:
         for posterior in self._posteriors:
             mean, deviation = posterior.predict(features)
             noise = math.sqrt(posterior.kernel.noise) * posterior.std
-            chance *= norm.cdf(-mean / np.hypot(deviation, noise))
+            chance *= ndtr(-mean / np.hypot(deviation, noise))
         return chance
 
 

@@ -15,9 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular  # type: ignore[import-untyped]
 from scipy.optimize import minimize  # type: ignore[import-untyped]
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 Array = NDArray[np.float64]
 
@@ -71,6 +68,10 @@ def fit_kernel(features: Array, targets: Array, seed: int = 0, last: tuple[float
     rows, width = features.shape
     if rows < 4 or np.ptp(targets) <= 0 or not np.isfinite(targets).all():
         return default_kernel(width)
+    from sklearn.exceptions import ConvergenceWarning  # half a second that no first trial should wait for
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
     scaled = (targets - targets.mean()) / targets.std()
     bounds = np.array([LENGTHS] * (width - 1) + [last])
     kernel = ConstantKernel(1.0, AMPLITUDES) * Matern(np.ones(width), bounds, nu=2.5) + WhiteKernel(

@@ -6,7 +6,8 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 
 from pipeline.frontier.hypervolume import compute_error_floor
 from pipeline.measures import Point
-from pipeline.reports import study_charts, study_pairs
+from pipeline.reports import study_charts
+from pipeline.reports.objective_pairs import PairAxis, find_pair_frontier, list_pairs
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE
 from pipeline.search.results import Results
 
@@ -18,12 +19,10 @@ def draw_pairs(results: Results) -> list[go.Figure]:
     if not results.further or not results.frontier:
         return []
     floor = compute_error_floor(results.points)
-    return [_make_pair(results, floor, *pair) for pair in study_pairs.list_pairs(results)[1:]]
+    return [_make_pair(results, floor, *pair) for pair in list_pairs(results)[1:]]
 
 
-def _make_pair(
-    results: Results, floor: float, up: study_pairs.PairAxis, across: study_pairs.PairAxis
-) -> go.Figure:
+def _make_pair(results: Results, floor: float, up: PairAxis, across: PairAxis) -> go.Figure:
     """Make the chart of two objectives: where trials ended, the frontier over all, the line of these two."""
     of_accuracy = up.number == 0
 
@@ -40,10 +39,10 @@ def _make_pair(
     points = [member.point for member in members]
     shown = [*points, *(each.points[-1] for each in ends)]
 
-    def choose_step(axis: study_pairs.PairAxis) -> dict[str, str]:
+    def choose_step(axis: PairAxis) -> dict[str, str]:
         return study_charts.choose_step([axis.read(point) for point in shown])
 
-    stairs = [points[index] for index in study_pairs.find_pair_frontier(points, up, across)]
+    stairs = [points[index] for index in find_pair_frontier(points, up, across)]
     line = {"color": BLUE, "width": 2, "shape": "hv"}
     axis = {
         "gridcolor": LINE,

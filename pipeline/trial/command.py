@@ -38,6 +38,7 @@ from pipeline.trial.program_output import (
     parse_line,
     read_file,
     read_pipe,
+    show_line,
 )
 from pipeline.trial.reports import ACCURACY, STATE, Report, read_report
 from pipeline.trial.user_keys import OUTPUT, PLACEHOLDER, list_placeholders
@@ -187,7 +188,7 @@ class RunningCommand:
     def _explain_nearly(self, line: bytes) -> LoopFailed:
         if b"\0" in line:
             return LoopFailed(f"{WHOSE} must print its accuracy in UTF-8, got UTF-16; set its encoding")
-        text = format_one_line(shorten(line.decode(errors="replace").strip(), MAX_TEXT))
+        text = format_one_line(shorten(show_line(line).decode(errors="replace").strip(), MAX_TEXT))
         return LoopFailed(
             f"{WHOSE} must print its accuracy as a line of JSON by itself, got {text!r}; print "
             '{"epoch": 1, "accuracy": 0.9}, as json.dumps writes it'

@@ -79,13 +79,24 @@ def read_file(path: Path, is_over: Callable[[], bool]) -> Iterator[bytes]:
     yield from lines.finish()
 
 
+def show_line(line: bytes) -> bytes:
+    """Return a line without its colours, and without what was drawn before the last carriage return."""
+    shown = _COLOUR.sub(b"", line.removeprefix(codecs.BOM_UTF8)).rstrip(b"\r").rpartition(b"\r")[2]
+    return shown.replace(b"\b", b"")
+
+
 def parse_line(line: bytes) -> dict[str, Any] | None:
-    """Return what a line of JSON says, as a terminal shows it; None where it is another line."""
-    line = _COLOUR.sub(b"", line.removeprefix(codecs.BOM_UTF8)).rstrip(b"\r").rpartition(b"\r")[2]
-    if not line.lstrip().startswith(b"{"):
+    """Return what a line of JSON says, as a terminal shows it; None where it is another line.
+
+    A progress bar may stand before it: where that of Keras is drawn, callbacks print behind it.
+    """
+    shown = show_line(line)
+    if b"\r" in line.rstrip(b"\r"):
+        shown = shown[max(0, shown.find(b"{")) :]
+    if not shown.lstrip().startswith(b"{"):
         return None
     try:
-        values = json.loads(line)
+        values = json.loads(shown)
     except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None

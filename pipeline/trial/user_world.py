@@ -2,6 +2,7 @@
 
 The working folder, variables of the environment, streams, filters of warnings, the root of logging, handlers
 of signals, the mask of new files, what numpy does with odd numbers, and where MLflow's functions write.
+Nor can it end its process.
 """
 
 import logging
@@ -45,13 +46,34 @@ class UserWorld:
         _write(self._changes)
         before = _read()
         try:
-            yield
+            with _raising_exits():
+                yield
         finally:
             if os.getpid() != process:
                 _end_child()
             after = _read()
             self._changes |= {key: after.get(key) for key in before | after if _differs(key, before, after)}
             _write({key: ours.get(key) for key in self._changes})
+
+
+@contextmanager
+def _raising_exits() -> Iterator[None]:
+    """Raise what `os._exit` is called with: it would end the whole command in silence, its record open.
+
+    A process that the code has forked off, and another thread, end as they ask to.
+    """
+    process, thread, end_process = os.getpid(), threading.current_thread(), os._exit
+
+    def raise_exit(status: int) -> NoReturn:
+        if os.getpid() != process or threading.current_thread() is not thread:
+            end_process(status)
+        raise SystemExit(f"os._exit({status}), which ends the whole process")
+
+    os._exit = raise_exit
+    try:
+        yield
+    finally:
+        os._exit = end_process
 
 
 def _end_child() -> NoReturn:

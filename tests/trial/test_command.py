@@ -49,7 +49,7 @@ def test_values_go_in_and_lines_of_json_come_out(
         "print('hello', sys.argv[1:])\nprint('{no json')\nsay(step=3)\nsys.stdout.write('\\ufeff')\n"
         "for n in range(int(sys.argv[2])):\n"
         "    print('x' * 5000, '{', '[' * 5000)\n"  # longer than a line may be in this test
-        "    sys.stdout.write(['', '50% |##  \\r', '\\x1b[1;32m'][n])\n"
+        "    sys.stdout.write(['50% |##  \\r', '\\r5/9\\b\\b\\b\\r\\x1b[1m9/9 acc: 0.1', '\\x1b[1;32m'][n])\n"
         "    sys.stdout.write(json.dumps(dict(epoch=n, accuracy=n / 10, f1=0.5, train_loss=2)))\n"
         "    sys.stdout.write(['\\r\\n', '\\n', '\\x1b[0m'][n])\n"  # no line ends the last one
         "print(1, file=sys.stderr)\n"

@@ -53,6 +53,18 @@ def test_a_forked_process_that_is_let_go_on_ends_where_the_loop_ends() -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_loop_that_ends_its_process_has_failed_and_one_that_it_forked_may_end() -> None:
+    ours = os._exit
+    with UserWorld().entered():
+        if (child := os.fork()) == 0:
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        with pytest.raises(SystemExit, match=r"os\._exit\(0\)"):
+            os._exit(0)
+    assert os._exit is ours
+
+
 def test_a_folder_that_is_gone_leaves_ours(tmp_path: Path) -> None:
     folder, before = tmp_path / "gone", os.getcwd()
     folder.mkdir()

@@ -77,7 +77,7 @@ def run(words: Sequence[str]) -> None:
         final = compose(log.result.words)
         record_result(log, runner, final, settings)
         record.write_note(printer.write_note(final))
-        link = log.recorder.plant_view(log.attempts, find_base_address())
+        link = log.recorder.plant_view(log.attempts, find_base_address(settings.ui))
     printer.print_result(final, link)
     if name := settings.diagnose.save:
         first, last = log.baseline.point, log.result.point

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from pipeline.cli.sweep.plan import SweepPlan
+    from pipeline.search.study_store import StudyStore
 
 RECENT = 20
 """Studies that are looked at, the newest first."""
@@ -44,12 +45,13 @@ def find_expectation(
     `address`: of the storage; `device`: None where it is not known yet: any; `study`: the name of its study.
     """
     from pipeline.search import optuna_storage
+    from pipeline.search.study_store import StudyStore
 
     path = addresses.read_sqlite_path(address)
     if path is not None and not path.exists():
         return []
     names = optuna_storage.list_studies(address)
-    resumed = read_pace(address, study) if study in names else None
+    resumed = read_pace(StudyStore.open_for_reading(address, study)) if study in names else None
     if resumed is not None and resumed.trials >= ENOUGH:
         return [line] if (line := describe_expectation(resumed, plan, resumed)) else []
     for name in names[: -RECENT - 1 : -1]:
@@ -64,22 +66,20 @@ def _read_pace_alike(address: str, name: str, plan: "SweepPlan", device: str | N
     from pipeline.search.study_store import StudyStore
 
     try:
-        about = StudyStore.open_for_reading(address, name).read_attrs().get(ABOUT) or {}
+        store = StudyStore.open_for_reading(address, name)
+        about = store.read_attrs().get(ABOUT) or {}
     except FulcrumError:  # of a later release, or gone meanwhile
         return None
     alike = about.get("settings") == sorted(plan.fixed) and device in (None, about.get("device"))
-    pace = read_pace(address, name) if alike else None
+    pace = read_pace(store) if alike else None
     return pace if pace is not None and pace.trials >= ENOUGH else None
 
 
-def read_pace(address: str, name: str) -> Pace:
+def read_pace(store: "StudyStore") -> Pace:
     """Read how fast a study went."""
-    from pipeline.search.study_store import StudyStore
-
-    store = StudyStore.open_for_reading(address, name)
     trials, after = _list_timed(store.trials()), _list_timed(store.task_queue().trials())
     return Pace(
-        study=name,
+        study=store.name,
         begun=store.count_begun(),
         trials=len(trials),
         wall=sum(seconds for seconds, _ in trials),

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from pipeline import signals
 from pipeline.cli.sweep.screen import Screen
-from pipeline.cli.ui import find_base_address
 from pipeline.measures import Epoch
 from pipeline.search.space import read_searched_values, strip_condition
 from pipeline.settings.command_line import EPOCHS
@@ -25,11 +24,18 @@ class StudyObserver:
     """An observer of a sweep: writes into MLflow and shows on the terminal."""
 
     def __init__(
-        self, record: "StudyRecorder", screen: Screen, store: "StudyStore", device: str, page: "LivePage"
+        self,
+        record: "StudyRecorder",
+        screen: Screen,
+        store: "StudyStore",
+        device: str,
+        page: "LivePage",
+        base: str,
     ) -> None:
+        """Begin without a trial. `base`: the address of the UI that shows the runs."""
         self.record, self.page, self.link = record, page, ""
         self.phase = ""  # that after the search which was begun last
-        self._screen, self._store, self._device = screen, store, device
+        self._screen, self._store, self._device, self._base = screen, store, device, base
         self._unit: tuple[str, float] | None = None
 
     def open_trials(self, trials: "Sequence[RunningTrial]") -> list[str]:
@@ -122,7 +128,7 @@ class StudyObserver:
             results,
             self.record.cost_metric,
             self.unit,
-            find_base_address(),
+            self._base,
         )
 
     def finish(self, sweep: "Sweep") -> None:

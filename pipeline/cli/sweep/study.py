@@ -92,14 +92,15 @@ def search_study(
         if subject.quality is not None:
             recorder.record_quality(subject.quality)
         recorder.record_objectives(search.objectives)
-        runs = f"{find_base_address()}/#/experiments/{experiment_id}/runs/"
+        base = find_base_address(command_line.settings.ui)
+        runs = f"{base}/#/experiments/{experiment_id}/runs/"
         page = LivePage(client, recorder.run_id, runs)
         if page.path:
             store.write_attr(PAGE_FILE, str(page.path))
         screen.show_plan(
             [*plan.describe_search(), *expected], f"{runs}{recorder.run_id}{AS_EXPERIMENT}", page.link
         )
-        observer = StudyObserver(recorder, screen, store, device.name, page)
+        observer = StudyObserver(recorder, screen, store, device.name, page, base)
         sweep = Sweep(spec, plan.epochs, store, pool, observer)
         stopped.follow(sweep, observer)
         with store.explain_deleted(), store.heartbeat():
