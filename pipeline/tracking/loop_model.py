@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,7 +27,7 @@ class Flavour:
 
     `base`: module and name of the class that they derive from; `flavour`: module of MLflow; `argument`: under
     which it takes the model; `packages`: distributions that a served model needs;
-    `options`: further arguments.
+    `options`: further arguments; `find_options`: those that depend on the model.
     """
 
     base: tuple[str, str]
@@ -35,6 +35,13 @@ class Flavour:
     argument: str
     packages: tuple[str, ...]
     options: Mapping[str, str] = field(default_factory=dict)
+    find_options: Callable[[Any], Mapping[str, Any]] = lambda _: {}
+
+
+def _trust_own_types(model: Any) -> Mapping[str, Any]:
+    """Name the types of a model to the format of scikit-learn's, which loads no other: a tree is unknown."""
+    skops = import_module("skops.io")
+    return {"skops_trusted_types": skops.get_untrusted_types(data=skops.dumps(model))}
 
 
 FLAVOURS = (
@@ -58,10 +65,23 @@ FLAVOURS = (
         base=("xgboost", "XGBModel"), flavour="mlflow.xgboost", argument="xgb_model", packages=("xgboost",)
     ),
     Flavour(
+        base=("lightgbm", "Booster"), flavour="mlflow.lightgbm", argument="lgb_model", packages=("lightgbm",)
+    ),
+    Flavour(
+        base=("lightgbm", "LGBMModel"),
+        flavour="mlflow.lightgbm",
+        argument="lgb_model",
+        packages=("lightgbm", "scikit-learn"),
+    ),
+    Flavour(
+        base=("catboost", "CatBoost"), flavour="mlflow.catboost", argument="cb_model", packages=("catboost",)
+    ),
+    Flavour(
         base=("sklearn.base", "BaseEstimator"),
         flavour="mlflow.sklearn",
         argument="sk_model",
         packages=("scikit-learn",),
+        find_options=_trust_own_types,
     ),
 )
 """In the order in which they are asked: a wrapper of another framework is often an estimator, too."""
@@ -121,8 +141,8 @@ def log_loop_model(
     if flavour is None:
         kind = f"{type(model).__module__}.{type(model).__name__}"
         raise ModelNotKept(
-            "model must be of PyTorch, scikit-learn, XGBoost or Keras, or a mlflow.pyfunc.PythonModel, "
-            f"got {kind}; wrap it into a PythonModel"
+            "model must be of PyTorch, scikit-learn, XGBoost, LightGBM, CatBoost or Keras, or a "
+            f"mlflow.pyfunc.PythonModel, got {kind}; wrap it into a PythonModel"
         )
     from mlflow.models import Model
 
@@ -140,6 +160,7 @@ def log_loop_model(
                 registered_model_name=register,
                 tags=dict(tags or {}),
                 **keywords,
+                **flavour.find_options(model),
             )
     except Exception as error:  # whatever a class of the user's raises when it is saved
         text = shorten(format_one_line(str(error)), MAX_TEXT)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 OUTPUT = "output.txt"
 """Artifact of a failed run: its traceback, or what the program printed."""
 
-POOL = "ThreadPoolExecutor"
-"""How the threads of a pool begin, which Python itself ends."""
+POOLS = ("ThreadPoolExecutor", "ExecutorManagerThread")
+"""What the threads of pools are called, by their name or their class: Python itself, or joblib, ends them."""
 
 
 def run(command_line: CommandLine) -> None:
@@ -53,7 +53,11 @@ def run(command_line: CommandLine) -> None:
 def _tell_of_threads(before: set[threading.Thread]) -> None:
     """Say which threads a loop has left running, since Python does not end before they do."""
     new = [each for each in threading.enumerate() if each not in before and not each.daemon]
-    left = [each.name for each in new if not each.name.startswith(POOL)]
+    left = [
+        each.name
+        for each in new
+        if not each.name.startswith(POOLS) and not type(each).__name__.endswith(POOLS)
+    ]
     if left:
         print(f"the loop has left {', '.join(left[:5])} running: the command ends with it", file=sys.stderr)
 

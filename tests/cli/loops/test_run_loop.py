@@ -63,7 +63,7 @@ def test_a_run_is_recorded_with_its_keys_its_numbers_its_model_and_a_card(
     card = read_card(store.download_artifacts(run.info.run_id, "model_card.md", str(tmp_path)))
     assert card == read_card(f"{mlflow.artifacts.download_artifacts(logged.model_uri)}/model_card.md")
     for text in (
-        "- Of class sklearn.dummy.DummyClassifier, kept by mlflow.sklearn.",
+        "- Of class sklearn.tree.\\_classes.DecisionTreeClassifier, kept by mlflow.sklearn.",
         "| foreign | False |",
         "| test\\_accuracy | 0.25 | 0.1419 to 0.4019, of 40 rows |",
         "J of training",
