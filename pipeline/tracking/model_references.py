@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from pipeline.data.readers.array_files import has_overfull_chunk
 from pipeline.data.readers.compression import check_zip, compute_bound, explain_bomb
 from pipeline.errors import BadModel, FulcrumError
 from pipeline.files import expand_home
@@ -136,7 +137,8 @@ def _check_weights(path: Path, file: "Path | BinaryIO") -> None:
     """Check that HDF5 weights of the model in `path` are no larger than its bound, and name no other file."""
     import h5py
 
-    sizes, outside = list[int](), list[str]()
+    sizes, outside, overfull = list[int](), list[str](), list[str]()
+    bound = compute_bound(path)
 
     def check_link(name: str, link: Any) -> None:  # what these raise, HDF5 would not pass on
         outside.extend([] if isinstance(link, h5py.HardLink) else [name])
@@ -145,13 +147,15 @@ def _check_weights(path: Path, file: "Path | BinaryIO") -> None:
         if isinstance(item, h5py.Dataset):
             outside.extend([name] if item.external or item.is_virtual else [])
             sizes.append(item.nbytes)
+            if item.nbytes <= bound and has_overfull_chunk(item, bound):
+                overfull.append(name)
 
     with suppress(OSError), h5py.File(file, "r") as content:  # what is none, the loader tells
         content.visititems_links(check_link)
         content.visititems(check_data)
     if outside:
         raise _explain_outside(path, outside[0])
-    if sum(sizes) > compute_bound(path):
+    if overfull or sum(sizes) > bound:
         raise explain_bomb(path)
 
 

@@ -30,6 +30,11 @@ BYTES = {
 """Of a number of MATLAB; of others one."""
 MATLAB_HEAD, MATLAB_PACKED = 128, 15
 """Bytes before the first variable of a MATLAB file, and the number of the kind of a packed one."""
+DEFLATE, LZF = 1, 32000
+PACKERS = {DEFLATE, LZF}
+"""Filters of HDF5, by their numbers, that make many bytes out of few."""
+MOST_DEFLATED = 1032
+"""Into so many bytes can one of deflate unpack."""
 PORTION = 1 << 20
 PACKED_PORTION = 1 << 14
 HIDDEN = "#"
@@ -70,7 +75,7 @@ def read_array(path: Path, form: str, name: str) -> object:
             return _read_matlab(path, name)
         with _open_hdf5(path) as file:
             item = file[name]
-            if item.nbytes > compute_bound(path):
+            if item.nbytes > compute_bound(path) or has_overfull_chunk(item, compute_bound(path)):
                 raise explain_bomb(path)
             _refuse_objects(path, name, item)
             array = np.asarray(item.asstr()[()] if item.dtype.kind == "O" else item[()])
@@ -90,6 +95,34 @@ def _explain_damage(path: Path, form: str) -> Iterator[None]:
             f"{path} must be a whole file of {form}, got: {read_first_line(error)[:120]}; write it again, or "
             "its arrays with numpy.savez"
         ) from None
+
+
+def has_overfull_chunk(item: Any, bound: int) -> bool:
+    """Return whether a packed part of an HDF5 array holds more than its numbers, and may be beyond `bound`.
+
+    The library unpacks whatever is there, as long as there is memory, and throws the rest away.
+    """
+    if item.chunks is None:
+        return False
+    plan = item.id.get_create_plist()
+    packers = [
+        kind for number in range(plan.get_nfilters()) if (kind := plan.get_filter(number)[0]) in PACKERS
+    ]
+    if len(packers) > 1:  # nobody packs twice
+        return True
+    large: list[tuple[int, ...]] = []
+
+    def note(chunk: Any) -> None:
+        if not chunk.filter_mask and chunk.size * MOST_DEFLATED > bound:
+            large.append(chunk.chunk_offset)
+
+    if DEFLATE in packers:
+        item.id.chunk_iter(note)
+    size = prod(item.chunks) * item.dtype.itemsize
+    return any(
+        len(zlib.decompressobj().decompress(item.id.read_direct_chunk(offset)[1], size + 1)) > size
+        for offset in large
+    )
 
 
 def _refuse_objects(path: Path, name: str, item: Any) -> None:

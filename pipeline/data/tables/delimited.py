@@ -28,8 +28,9 @@ QUOTED = {
     quote: re.compile(rf"(?:^|[,;\t|]) *{quote}[^{quote}\n]*{quote} *(?=[,;\t|\r\n]|$)") for quote in "\"'"
 }
 """A cell in quotes, which may hold separators."""
-RULER = re.compile(r"[\s|+:=-]*[-=]{3,}[\s|+:=-]*")
-"""What programs draw below a header, and around a table: ---|---, +-----+."""
+RULER, STROKES = re.compile(r"[\s|+:=-]*"), re.compile(r"[-=]{3}")
+"""What programs draw below a header, and around a table: ---|---, +-----+. In one pattern the search would
+take minutes on a long row of strokes that is none."""
 END_OF_FILE = "\x1a"
 """What DOS wrote at the end of a text."""
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
@@ -79,7 +80,7 @@ def find_dialect(open_text: OpenText, path: Path, data: Csv) -> Dialect:
     first = ("\t", *SEPARATORS) if ".tsv" in path.name.lower() or ".tab" in path.name.lower() else SEPARATORS
     choices = [Dialect(separator, quote, backslash, skipped) for separator in ([stated] if stated else first)]
     comments = sum(1 for _ in takewhile(lambda line: line.startswith("#"), lines))
-    body = [line for line in lines[comments:] if not RULER.fullmatch(line.strip())]
+    body = [line for line in lines[comments:] if not _is_ruler(line)]
     best = max(choices, key=lambda dialect: _rate_dialect(dialect, body))
     width = _rate_dialect(best, body)[2]
     remarks = sum(1 for _ in takewhile(lambda line: _count_cells(best, line) != width, lines[:comments]))
@@ -92,6 +93,10 @@ def _count_cells(dialect: Dialect, line: str) -> int:
         return len(next(dialect.read_rows(iter([line])), ()))
     except csv.Error:
         return 0
+
+
+def _is_ruler(line: str) -> bool:
+    return RULER.fullmatch(line) is not None and STROKES.search(line) is not None
 
 
 def _find_quote(lines: Sequence[str]) -> str:
@@ -201,7 +206,7 @@ class DelimitedFile:
         for _ in range(skip):
             next(rows, None)
         for number, (line, cells) in enumerate(rows):
-            if (number == 0 or len(cells) != width) and RULER.fullmatch("".join(cells)):
+            if (number == 0 or len(cells) != width) and _is_ruler("".join(cells)):
                 self.rulers.append(line)
             elif skip and cells[-1].strip() == names[-1] and _clean(cells) == list(names):
                 self.repeated_headers.append(line)

@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import sqlite3
+import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable
 from pipeline.data.tables.table_files import read_table
+from pipeline.data.tables.typed_files import xlsx
 from pipeline.errors import BadData
 from tests.support import places
 
@@ -242,6 +244,18 @@ def test_words_of_arff_that_are_numbers_are_told(tmp_path: Path) -> None:
     assert [str(finding).partition(":")[0] for finding in findings.to_tuple()] == [
         "1 column whose words are numbers"
     ]
+
+
+def test_no_pattern_searches_for_long(tmp_path: Path) -> None:
+    """Where it tries each of many ways, these take a minute each."""
+    start = time.process_time()
+    (tmp_path / "t.csv").write_text(f"a,y\n{'-' * 60_000}x,1\n2,1\n")
+    assert len(read(tmp_path / "t.csv")) == 2
+    (tmp_path / "t.arff").write_text(f"@relation r\n@attribute y string\n@data\na{' ' * 60_000}b\n")
+    assert len(read(tmp_path / "t.arff")) == 1
+    assert not xlsx.NEVER_COMPUTED.findall(b'<c r="A1"><f/>' + b" " * 60_000 + b"<v>1</v></c>")
+    assert xlsx.NEVER_COMPUTED.findall(b'<c r="A1"> <f/> <v></v> </c>') == [b"A1"]
+    assert time.process_time() - start < 5
 
 
 def test_cells_beyond_the_limit_lie_on_disk(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pipeline.errors import BadData
 
 TEXT = r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\""""
 ATTRIBUTE = re.compile(rf"@attribute\s+(?:{TEXT}|([^\s{{]+))\s*(.*)", re.IGNORECASE)
-CELL = re.compile(rf"\s*(?:{TEXT}|([^,\t]*?))\s*(,|\t|$)")
+CELL = re.compile(rf"\s*(?:(?:{TEXT})\s*|([^,\t]*))(,|\t|$)")
 ESCAPE = re.compile(r"\\(.)")
 DATA, COMMENT, SPARSE = "@data", "%", "{"
 NUMERIC_WORDS = re.compile(r"\{\s*-?\d+(?:\.\d+)?\s*(?:,\s*-?\d+(?:\.\d+)?\s*)*\}")
@@ -56,7 +56,7 @@ def _read_header(path: Path, file: TextIO) -> Iterator[tuple[str, str]]:
 
 def _take_text(match: "re.Match[str]") -> str:
     quoted = match[1] if match[1] is not None else match[2]
-    return match[3] if quoted is None else ESCAPE.sub(r"\1", quoted)
+    return match[3].rstrip() if quoted is None else ESCAPE.sub(r"\1", quoted)
 
 
 def _read_rows(path: Path, open_text: OpenText, width: int) -> Iterator[Row]:

@@ -1,5 +1,6 @@
 """Parquet, Arrow and Feather files; their cells become text, exactly."""
 
+import struct
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.data.readers.compression import MOST_RATIO, compute_bound, explain
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, collect_batches
+from pipeline.data.tables.typed_files.arrow_sizes import MAGIC, measure_packed
 from pipeline.errors import BadData, read_first_line
 
 NUMBER_BYTES = 8
@@ -32,11 +34,12 @@ def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace, findings: Fi
 
             file = pq.ParquetFile(path)
             _check_size(path, file.metadata)
+            file = pq.ParquetFile(path, read_dictionary=_list_shared_texts(file))
             schema, batches = file.schema_arrow, file.iter_batches()
         else:
-            schema, batches = _open_arrow(path)
+            schema, batches = _open_arrow(path, scratch)
         return collect_arrow(schema, batches, scratch, findings)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, struct.error) as error:
         raise BadData(
             f"{path} must be a whole table, got: {read_first_line(error)}; write it again"
         ) from None
@@ -48,9 +51,7 @@ def collect_arrow(
     """Collect the cells of record batches as text; columns of lists or records are left out."""
     batches = scratch.bound((batch, sum(map(_measure_text, batch.columns))) for batch in batches)
     first = list(islice(batches, 1))
-    nested = [
-        name for name, field in zip(schema.names, schema, strict=True) if pa.types.is_nested(field.type)
-    ]
+    nested = [name for name, field in zip(schema.names, schema, strict=True) if _is_nested(field.type)]
     raw = [name for batch in first for name in _find_bytes(batch)]
     findings.add("column", "left out: lists or records", ", ".join(nested[:8]), len(nested))
     findings.add("column", "left out: bytes that are no text", ", ".join(raw[:8]), len(raw))
@@ -69,12 +70,13 @@ def _find_bytes(batch: Any) -> list[str]:
     """Return the names of columns of bytes that are no text; some programs write texts as bytes."""
     names = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        cells = column.dictionary if pa.types.is_dictionary(column.type) else column
+        if pa.types.is_binary(cells.type) or pa.types.is_large_binary(cells.type):
             try:
-                pc.cast(column, pa.large_string())
+                pc.cast(cells, pa.large_string())
             except pa.ArrowInvalid:
                 names.append(name)
-        elif pa.types.is_fixed_size_binary(column.type):
+        elif pa.types.is_fixed_size_binary(cells.type):
             names.append(name)
     return names
 
@@ -91,12 +93,29 @@ def _check_size(path: Path, about: Any) -> None:
         raise explain_bomb(path)
 
 
-def _open_arrow(path: Path) -> tuple[Any, Iterator[Any]]:
+def _list_shared_texts(file: Any) -> list[str]:
+    """Return the columns whose texts lie in the file once for many cells: read so, they can be measured."""
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    names = []
+    for number in range(file.metadata.num_columns):
+        column = file.schema.column(number)
+        if column.physical_type == "BYTE_ARRAY" and any(
+            group.column(number).has_dictionary_page for group in groups
+        ):
+            names.append(column.path)
+    return names
+
+
+def _open_arrow(path: Path, scratch: ScratchSpace) -> tuple[Any, Iterator[Any]]:
     """Return schema and record batches of an Arrow file, a stream, or a Feather file of the first version."""
     source = pa.memory_map(str(path))
     head = source.read(8)
     source.seek(0)
-    if head.startswith(b"ARROW1"):
+    if not head.startswith(b"FEA1"):
+        for _ in scratch.bound((None, size) for size in measure_packed(source)):
+            pass
+        source.seek(0)
+    if head.startswith(MAGIC):
         reader = pa.ipc.open_file(source)
         return reader.schema, (reader.get_batch(number) for number in range(reader.num_record_batches))
     if head.startswith(b"FEA1"):
@@ -111,9 +130,7 @@ def _open_arrow(path: Path) -> tuple[Any, Iterator[Any]]:
 def _measure_text(column: Any) -> int:
     """Compute about how many bytes a column has as text: one text may lie in the file once for many cells."""
     kind = column.type
-    if pa.types.is_dictionary(kind) and (
-        pa.types.is_large_string(kind.value_type) or pa.types.is_string(kind.value_type)
-    ):
+    if pa.types.is_dictionary(kind) and _has_lengths(kind.value_type):
         lengths = pc.binary_length(column.dictionary).to_numpy(zero_copy_only=False)
         used = column.indices.drop_null().to_numpy(zero_copy_only=False)
         return int(np.nansum(lengths[used], dtype=np.float64)) if len(used) else 0
@@ -121,6 +138,16 @@ def _measure_text(column: Any) -> int:
         views = np.frombuffer(column.buffers()[1], np.int32)[4 * column.offset :][: 4 * len(column) : 4]
         return int(views.sum(dtype=np.int64))
     return int(max(column.nbytes, NUMBER_BYTES * len(column)))
+
+
+def _is_nested(kind: Any) -> bool:
+    return bool(pa.types.is_nested(kind.value_type if pa.types.is_dictionary(kind) else kind))
+
+
+def _has_lengths(kind: Any) -> bool:
+    """Return whether cells of a type are bytes of lengths of their own, or of one length for all."""
+    tests = ("string", "large_string", "binary", "large_binary", "fixed_size_binary")
+    return any(bool(getattr(pa.types, f"is_{test}")(kind)) for test in tests)
 
 
 def _make_text(column: Any) -> Any:

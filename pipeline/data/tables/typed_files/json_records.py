@@ -16,6 +16,8 @@ from pipeline.errors import BadData, read_first_line
 
 YAML = r"\.ya?ml(?:\.\w+)?$"
 YAML_NULL = "tag:yaml.org,2002:null"
+CELL_BYTES = 8
+"""What a cell takes at least."""
 DEEPEST = 4
 """A list of records is looked for within so many objects."""
 DEEPEST_YAML = 200
@@ -36,7 +38,8 @@ def read_json_lines(path: Path, open_text: OpenText, scratch: ScratchSpace, labe
     rows: Iterator[Row] = (
         (line, [record.get(name) for name in names]) for line, record in _read_records(path, open_text, label)
     )
-    return collect_cells(list(names), rows, scratch)
+    # each row has a cell for every name of every other
+    return collect_cells(list(names), scratch.bound((row, CELL_BYTES * len(names)) for row in rows), scratch)
 
 
 def _read_records(path: Path, open_text: OpenText, label: str) -> Iterator[tuple[int, dict[str, str | None]]]:
@@ -61,7 +64,7 @@ def _read_records(path: Path, open_text: OpenText, label: str) -> Iterator[tuple
                 raise BadData(
                     f"{path} must hold an object for each row, got none in line or row {number}; mend it"
                 )
-            yield number, dict(_flatten(record))
+            yield number, _name_values(record, path)
 
 
 def _is_lines(file: TextIO) -> bool:
@@ -196,6 +199,21 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         name = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
         raise ValueError(f"{name} twice in one object")
     return made
+
+
+def _name_values(record: dict[str, Any], path: Path) -> dict[str, str | None]:
+    """Return the cells of an object by their names; those that lie deep have the names of all around them.
+
+    Raises:
+        BadData: the names are larger than the file may unpack to.
+    """
+    cells, left = dict[str, str | None](), compute_bound(path)
+    for name, cell in _flatten(record):
+        left -= len(name)
+        if left < 0:
+            raise explain_bomb(path)
+        cells[name] = cell
+    return cells
 
 
 def _flatten(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str | None]]:

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from pipeline.data.readers.compression import check_zip
+from pipeline.data.readers.compression import check_zip, compute_bound, explain_bomb
 from pipeline.data.tables.typed_files.sheet import Merged, Sheet, SheetSource, number_filled
 from pipeline.errors import BadData
 
 TABLES = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+SPACES = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}s"
+COUNT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}c"
+CONTENT = "content.xml"
 
 
 def open_workbook(path: Path) -> list[SheetSource]:
@@ -26,41 +29,69 @@ def open_workbook(path: Path) -> list[SheetSource]:
             f"{path} needs the package python-calamine to be read, got none; "
             "pip install python-calamine, or save the table as CSV or .xlsx"
         ) from None
+    merged: dict[str, list[Merged]] = {}
     if zipfile.is_zipfile(path):
         check_zip(path)
+        merged = _scan_content(path)
     book = CalamineWorkbook.from_path(path)
     return [
-        _make_source(path, book, listed.name, listed.visible == SheetVisibleEnum.Visible)
+        _make_source(
+            book, listed.name, listed.visible == SheetVisibleEnum.Visible, merged.get(listed.name, [])
+        )
         for listed in book.sheets_metadata
         if listed.typ == SheetTypeEnum.WorkSheet
     ]
 
 
-def _make_source(path: Path, book: Any, name: str, is_visible: bool) -> SheetSource:
+def _make_source(book: Any, name: str, is_visible: bool, merged: Sequence[Merged]) -> SheetSource:
     def read_rows(count: int | None) -> list[list[object]]:
         rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False, nrows=count)
         return [[None if cell == "" else cell for cell in row] for row in rows]
 
     def read() -> Sheet:
         ranges = book.get_sheet_by_name(name).merged_cell_ranges  # None in files of LibreOffice
-        if ranges is None:
-            merged = list(_find_merged(path, name))
-        else:
-            merged = [(left + 1, top + 1, right + 1, bottom + 1) for (top, left), (bottom, right) in ranges]
-        return Sheet(name, number_filled(read_rows(None)), merged)
+        spans = [(left + 1, top + 1, right + 1, bottom + 1) for (top, left), (bottom, right) in ranges or ()]
+        return Sheet(name, number_filled(read_rows(None)), merged if ranges is None else spans)
 
     return SheetSource(name, is_visible, read_rows, read)
 
 
-def _find_merged(path: Path, name: str) -> Iterator[Merged]:
-    """Yield the merged cells of a sheet of LibreOffice."""
-    with zipfile.ZipFile(path) as archive, archive.open("content.xml") as file:
-        for _, table in ElementTree.iterparse(file):
-            if table.tag != f"{TABLES}table":
-                continue
-            if table.get(f"{TABLES}name") == name:
-                yield from _find_spans(list(table.iter(f"{TABLES}table-row")))
-            table.clear()
+def _scan_content(path: Path) -> dict[str, list[Merged]]:
+    """Return the merged cells of each sheet of LibreOffice.
+
+    Raises:
+        BadData: their texts are larger than the file may unpack to: one may be written once for many cells.
+    """
+    merged: dict[str, list[Merged]] = {}
+    left = compute_bound(path)
+    with zipfile.ZipFile(path) as archive:
+        if CONTENT not in archive.namelist():
+            return merged
+        with archive.open(CONTENT) as file:
+            for _, element in ElementTree.iterparse(file):
+                if element.tag == f"{TABLES}table-row":
+                    left -= _measure_texts(element)
+                    if left < 0:
+                        raise explain_bomb(path)
+                elif element.tag == f"{TABLES}table":
+                    rows = list(element.iter(f"{TABLES}table-row"))
+                    merged[element.get(f"{TABLES}name", "")] = list(_find_spans(rows))
+                    element.clear()
+    return merged
+
+
+def _measure_texts(row: Any) -> int:
+    """Return how many letters the cells of a row have, and of the rows that are like it."""
+    letters = 0
+    for cell in row:
+        length = sum(len(text) for text in cell.itertext())
+        length += sum(int(spaces.get(COUNT, 1)) for spaces in cell.iter(SPACES))
+        letters += length * _count_alike(cell, "columns")
+    return letters * _count_alike(row, "rows")
+
+
+def _count_alike(element: Any, what: str) -> int:
+    return int(element.get(f"{TABLES}number-{what}-repeated", 1))
 
 
 def _find_spans(rows: Sequence[Any]) -> Iterator[Merged]:
@@ -71,5 +102,5 @@ def _find_spans(rows: Sequence[Any]) -> Iterator[Merged]:
             down, right = (int(cell.get(f"{TABLES}number-{what}-spanned", 1)) for what in ("rows", "columns"))
             if down > 1:
                 yield left, line, left + right - 1, line + down - 1
-            left += int(cell.get(f"{TABLES}number-columns-repeated", 1))
-        line += int(row.get(f"{TABLES}number-rows-repeated", 1))
+            left += _count_alike(cell, "columns")
+        line += _count_alike(row, "rows")
