@@ -13,6 +13,8 @@ import yaml
 
 from pipeline.cli import help, schema
 from pipeline.cli.completion.complete import TYPED_NAMES
+from pipeline.cli.compose import compose
+from pipeline.cli.frontier import command as frontier
 from pipeline.errors import BadSetting
 from tests.conftest import CHECKOUT, Run
 from tests.support.documents import list_commands, list_figures
@@ -89,6 +91,31 @@ def test_commands_of_a_page_are_run_by_a_test() -> None:
     assert untested == []
 
 
+def test_messages_on_the_page_of_symptoms_are_those_of_the_program() -> None:
+    rows = re.findall(r"^\| (.*?) \|", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
+    messages = [text for row in rows for text in re.findall(r"`([^`]+)`", row)]
+    sources = [*(CHECKOUT / "pipeline").rglob("*.py"), CHECKOUT / "tools" / "install"]
+    said = re.sub(r'"\n\s*f?"', "", "\n".join(path.read_text() for path in sources))
+    others = {"No module named pipeline", "hydra", "Could not find Conda executable", "quality", "knee"}
+    others |= {"models:/STUDY@knee", "data/columns.csv"}
+    known = [re.sub(r"NAME", r"{name}", text) for text in messages if text not in others]
+    assert len(known) >= 8
+    assert [text for text in known if text not in said] == []
+
+
+def test_the_commands_of_a_job_are_commands() -> None:
+    page = (DOCS / "how-to" / "continuous-integration.md").read_text()
+    (job,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    steps = [step["run"] for step in yaml.safe_load(job)["jobs"]["search"]["steps"] if "run" in step]
+    install, sweep, gate, export = (shlex.split(step) for step in steps)
+    assert (CHECKOUT / install[0]).is_file()
+    settings = compose(sweep[4:]).settings.search
+    assert (settings.study, settings.budget) == ("ci", "16trials")
+    for words in (gate[4:], export[4:-2]):
+        options, rest = frontier.parse(words)
+        assert (options.study, rest) == ("ci", [])
+
+
 def test_a_translation_has_the_commands_and_figures_of_the_english_page() -> None:
     translated = sorted((DOCS / "zh").glob("*.md"))
     assert translated
@@ -103,6 +130,9 @@ def test_the_tutorial_from_its_first_to_its_last_command(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     said = {}
+    assert set(list_commands(DOCS / "how-to" / "read-a-diagnosis.md")) < set(
+        list_commands(DOCS / "tutorial.md")
+    )
     for command in list_commands(DOCS / "tutorial.md"):
         done = fulcrum(*shlex.split(command.removeprefix(FULCRUM)))
         assert done.returncode == 0, f"{command}: {done.stderr}"
