@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import help
@@ -32,23 +33,87 @@ def on_page_markdown(markdown: str, page: Any, files: "Files", **_: Any) -> str:
         target = _resolve(folder, match[2])
         if target is not None and files.get_file_from_path(target):
             return match[0]
-        return f"{match[1]} (`{match[2].replace('../', '')}` in the checkout)"
+        name = match[2].replace("../", "")
+        return f"`{name}` in the checkout" if match[1] == name else f"{match[1]} (`{name}` in the checkout)"
 
     return LINK.sub(replace, markdown)
 
 
 def write_commands() -> str:
-    """Return the page of the commands."""
-    rows = [f"| `{name}` | {_escape(about)} |" for name, about in help.COMMANDS.items()]
-    head = [
-        "# Commands",
-        "",
-        "`python -m pipeline COMMAND [KEY=VALUE ...]`",
-        "",
-        "| command | does |",
-        "|---|---|",
-    ]
-    return "\n".join([*head, *rows]) + "\n"
+    """Return the page of the commands: what they do, their options, exit codes, variables."""
+    head = ["# Commands", "", "`python -m pipeline COMMAND [KEY=VALUE ...]`", ""]
+    commands = _write_table(("command", "does"), help.COMMANDS.items())
+    options = _write_table(("option", "of", "does"), OPTIONS)
+    codes = _write_table(("code", "means"), EXIT_CODES)
+    variables = _write_table(("variable", "says"), VARIABLES)
+    return (
+        "\n".join(
+            [
+                *head,
+                *commands,
+                *("", "Everything else is a [setting](settings.md), `KEY=VALUE`.", ""),
+                *("## Options", "", *options, ""),
+                *(
+                    "## Exit codes",
+                    "",
+                    *codes,
+                    "",
+                    "`make` and `mlflow run` have codes of their own: 2 and 1.",
+                    "",
+                ),
+                *("## Variables of the environment", "", *variables),
+            ]
+        )
+        + "\n"
+    )
+
+
+OPTIONS = (
+    ("--at-least 97.5%", "frontier", "the cheapest point with this accuracy (or 0.975; of a quantity an R2)"),
+    ("--within 5ms", "frontier", "the best point for this cost: `5ms`, `0.5` device-seconds, `2min`"),
+    ("--knee", "frontier", "the point behind which more accuracy costs much more"),
+    ("--max latency_ms=5", "frontier", "only points of at most so much of a further objective"),
+    ("--min accuracy_under_attack=60%", "frontier", "only points of at least so much of one"),
+    ("21", "frontier", "the trial with this number"),
+    ("--study NAME", "frontier", "another study than the newest"),
+    ("--commands", "frontier", "the command of each point, and nothing else"),
+    ("--csv", "frontier", "all trials as a table"),
+    ("--json", "frontier, studies, doctor, serve-bench", "for programs"),
+    ("--open", "frontier", "the page of the study, in a browser"),
+    ("--html FILE", "frontier", "the page, into a file"),
+    ("--overlay STUDY", "frontier", "the page, with the frontier of another study on it"),
+    ("--dry-run", "sweep", "what would be searched, and when that would end"),
+    ("--multirun", "run", "every combination of several values, a run each"),
+    ("--p99 100ms", "serve-bench", "the bound for 99 of 100 answers"),
+    ("--seconds 5", "serve-bench", "how long each rate is offered"),
+    ("--rows 1", "serve-bench", "samples in a request"),
+    ("--workers 1", "serve-bench", "processes of the server"),
+    ("--request FILE", "serve-bench", "the body of a request, in JSON"),
+    ("--cfg job", "all", "the composed settings as YAML, and nothing else"),
+    ("--help GROUP", "all", "commands and groups; the settings of a group; `--help all`"),
+    ("--version", "no command", "the release"),
+    ("--install-completion", "no command", "a completion for the shell in use"),
+)
+EXIT_CODES = (
+    ("0", "done"),
+    ("1", "a training failed, no trial came to a point, or no point reaches what was asked for"),
+    ("2", "a word, a file or a setting is wrong, told in one line; nothing was recorded"),
+    ("128 + signal", "ended by a signal: 130 by Ctrl-C, 143 by SIGTERM; the run is recorded as KILLED"),
+)
+VARIABLES = (
+    ("FULCRUM_DATA", "the folder of raw data, `data_dir`"),
+    ("FULCRUM_CACHE", "the folder of prepared data and checkpoints, `cache_dir`"),
+    ("MLFLOW_TRACKING_URI", "where runs are recorded; `studies.db` lies beside a local one"),
+    ("MLFLOW_REGISTRY_URI", "where models are registered, if elsewhere"),
+    ("MLFLOW_EXPERIMENT_NAME", "the experiment, unless `tracking.experiment=` is typed"),
+    ("CUDA_VISIBLE_DEVICES", "which GPUs there are"),
+    ("NO_COLOR", "no colours; `TERM=dumb`: plain lines"),
+)
+
+
+def _write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    marks = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    return [*marks, *(f"| `{row[0]}` | {' | '.join(map(_escape, row[1:]))} |" for row in rows)]
 
 
 def _escape(text: str) -> str:

@@ -12,13 +12,13 @@ import pytest
 import yaml
 
 from pipeline.cli import help, schema
-from pipeline.cli.completion.complete import TYPED_NAMES
+from pipeline.cli.completion.complete import FLAGS, TYPED_NAMES
 from pipeline.cli.compose import compose
 from pipeline.cli.frontier import command as frontier
 from pipeline.errors import BadSetting
 from tests.conftest import CHECKOUT, Run
 from tests.support.documents import list_commands, list_figures
-from tools import settings_page
+from tools import docs_site, settings_page
 
 DOCS = CHECKOUT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -78,6 +78,16 @@ def find_refusal(settings: Any, typed: dict[str, object]) -> str:
     except BadSetting as error:
         return str(error)
     return ""
+
+
+def test_the_page_of_commands_has_every_option() -> None:
+    text = docs_site.write_commands()
+    options = {(name, flag) for name, flags in FLAGS.items() for flag in flags}
+    rows = [(of, option) for option, of, _ in docs_site.OPTIONS]
+    assert [
+        each for each in options if not any(each[0] in of and f"{each[1]} " in f"{row} " for of, row in rows)
+    ] == []
+    assert all(f"| `{name}` |" in text for name in help.COMMANDS)
 
 
 def test_commands_of_a_page_are_run_by_a_test() -> None:

@@ -15,6 +15,7 @@ FLAGS = {
     "serve-bench": ("--p99", "--seconds", "--rows", "--workers", "--request", "--json"),
     "doctor": ("--json",),
     "run": ("--multirun",),
+    "sweep": ("--dry-run",),
 }  # fmt: skip
 GENERAL = ("--help", "--version", "--install-completion")
 TYPED_NAMES = {"train.start_from": "train.from"}
