@@ -23,13 +23,13 @@ from tests.conftest import CHECKOUT
 from tests.support.postgres import find_programs, free_port, running_postgres
 
 DOCS = CHECKOUT / "docs" / "cluster"
-SWEEP = re.compile(r"python -m pipeline sweep ([^\n`]+)")
+TRAINS = re.compile(r"python -m pipeline (?:sweep|run) ([^\n`]+)")
 PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("*.yaml"), *DOCS.glob("*.sbatch")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.name))
-def test_the_words_of_each_sweep_on_a_page_are_words(page: Path) -> None:
-    for found in SWEEP.findall(page.read_text()):
+def test_the_words_of_each_training_on_a_page_are_words(page: Path) -> None:
+    for found in TRAINS.findall(page.read_text()):
         words = found.rstrip('"') if found.count('"') % 2 else found  # the whole command stood in quotes
         told = [word for word in shlex.split(words) if word not in ("$@", "...")]
         compose([word.replace("$address", "head:20001") for word in told])

@@ -113,6 +113,17 @@ def test_messages_on_the_page_of_symptoms_are_those_of_the_program() -> None:
     assert [text for text in known if text not in said] == []
 
 
+def test_the_mistakes_on_the_page_of_pictures_are_told_so(fulcrum: Run) -> None:
+    rows = re.findall(
+        r"^\| `(run .*?)` \| .* \| `+(.*?)`+ \|$", (DOCS / "pictures.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) == 5
+    for typed, told in rows:
+        done = fulcrum(*typed.split())
+        assert done.returncode == 2
+        assert told.removeprefix("...") in done.stderr, typed
+
+
 def test_the_commands_of_a_job_are_commands() -> None:
     page = (DOCS / "how-to" / "continuous-integration.md").read_text()
     (job,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,8 @@ def test_it_is_short_and_begins_with_what_a_person_sees() -> None:
     assert "![" in head
     (block,) = re.findall(r"```bash\n(.*?)```", head, re.DOTALL)
     assert len(block.splitlines()) == 3
+    film = (DOCS / "terminal.svg").read_text()
+    assert [line for line in block.splitlines() if f">{escape(line)}<" not in film] == [], "tools.recording"
 
 
 def test_its_translation_has_its_commands_figures_and_links() -> None:
