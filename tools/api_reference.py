@@ -24,7 +24,7 @@ study = fulcrum.sweep(
     budget="30 s",
 )
 study.show()
-print(study.at_least(0.8).command)
+print(study.best().command)  # or at_least(0.95), within(0.01), knee()
 run = fulcrum.run("data=digits model.hidden=64")
 ```
 
