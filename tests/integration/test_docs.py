@@ -1,9 +1,11 @@
 """The documentation site builds without a warning, and what its pages tell to type works."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from pipeline.cli import help, schema
 from pipeline.cli.completion.complete import FLAGS, TYPED_NAMES
 from pipeline.cli.compose import compose
 from pipeline.cli.frontier import command as frontier
+from pipeline.cli.frontier import output
 from pipeline.errors import BadSetting
 from tests.conftest import CHECKOUT, Run
 from tests.support.documents import list_commands, list_figures
@@ -124,17 +127,22 @@ def test_the_mistakes_on_the_page_of_pictures_are_told_so(fulcrum: Run) -> None:
         assert told.removeprefix("...") in done.stderr, typed
 
 
-def test_the_commands_of_a_job_are_commands() -> None:
+def test_the_commands_of_a_job_are_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (DOCS / "how-to" / "continuous-integration.md").read_text()
     (job,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     steps = [step["run"] for step in yaml.safe_load(job)["jobs"]["search"]["steps"] if "run" in step]
-    install, sweep, gate, export = (shlex.split(step) for step in steps)
+    install, sweep, export, check = (shlex.split(step) for step in steps)
     assert (CHECKOUT / install[0]).is_file()
     settings = compose(sweep[4:]).settings.search
     assert (settings.study, settings.budget) == ("ci", "16trials")
-    for words in (gate[4:], export[4:-2]):
-        options, rest = frontier.parse(words)
-        assert (options.study, rest) == ("ci", [])
+    options, rest = frontier.parse(export[4:-2])
+    assert (options.study, options.within, options.json, rest) == ("ci", 1.0, True, [])
+    monkeypatch.chdir(tmp_path)
+    for accuracy, fails in ((0.9, False), (0.8, True)):
+        Path(export[-1]).write_text(json.dumps({"frontier": [{"mean_accuracy": accuracy}]}))
+        with pytest.raises(AssertionError) if fails else nullcontext():
+            exec(check[2])
+    assert '"mean_accuracy"' in Path(output.__file__).read_text()
 
 
 def test_a_translation_has_the_commands_and_figures_of_the_english_page() -> None:
