@@ -40,8 +40,8 @@ def execute(path: Path) -> nbformat.NotebookNode:
 
 
 def compute_digest(notebook: nbformat.NotebookNode) -> str:
-    """Return the SHA-256 of a notebook's code cells."""
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    """Return the SHA-256 of a notebook's code cells but the first, which only installs."""
+    _, *code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     return hashlib.sha256("\0".join(code).encode()).hexdigest()
 
 
