@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -237,6 +238,12 @@ def kill_session(leader: int) -> None:
         with suppress(OSError):
             if os.getsid(pid) == leader:
                 os.kill(pid, signal.SIGKILL)
+
+
+def find_modules_here() -> None:
+    """Let this process import what lies in the folder that it is in, as Python alone does for a script."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")
 
 
 def set_variable(name: str, value: str | None) -> None:

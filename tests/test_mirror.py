@@ -38,6 +38,8 @@ THROUGH = {
     "data/column_layers": "data/test_feature_layers.py",
     "data/conflicts": "data/test_preprocess.py",
     "data/features": "data/test_feature_layers.py",
+    "data/prepared": "data/test_cache_entry.py",
+    "data/prepared_content": "data/test_preprocess.py",
     "data/readers/alphabets": "data/readers/test_encodings.py",
     "data/readers/array_files": "data/sources/test_arrays.py",
     "data/readers/hub/labels": "data/sources/test_datasets.py",

@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.errors import BadSetting, format_one_line
 from pipeline.files import list_code_files
 from pipeline.formatting import shorten
+from pipeline.processes import find_modules_here
 from pipeline.settings.rules import suggest_function
 from pipeline.settings.training import Command, Function, UserLoop
 from pipeline.trial.reachable_code import hash_functions
@@ -35,8 +36,7 @@ def import_function(call: str) -> Callable[..., Any]:
         BadSetting: there is no such function, or importing its module fails.
     """
     module, _, name = call.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # the folder that the user is in
+    find_modules_here()
     try:
         function = getattr(_import(module), name)
     except (Exception, SystemExit) as error:  # whatever importing a user's module raises

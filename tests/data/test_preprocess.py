@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pipeline.cli.compose import compose
 from pipeline.data import preprocess as stage
+from pipeline.data.cache_entry import PreparedContent
 from pipeline.data.column_layers import fit_columns
 from pipeline.data.features import TableSamples
-from pipeline.data.prepared import PreparedContent
 from pipeline.data.preprocess import prepare, preprocess
 from pipeline.data.samples import Table
 from pipeline.data.sources import LabelledSamples, LoadedData

@@ -1,6 +1,5 @@
 """A user's own network, by its dotted name: called, and checked before anything is trained with it."""
 
-import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -14,6 +13,7 @@ from pipeline.files import list_code_files
 from pipeline.hardware.memory import is_out_of_memory
 from pipeline.models.architectures import Architecture
 from pipeline.models.layers import LOGITS, get_wide_type
+from pipeline.processes import find_modules_here
 from pipeline.settings.model import Activation, Custom, Init, Mlp
 from pipeline.settings.settings import Settings
 
@@ -71,8 +71,7 @@ def _hash_package(name: str) -> str:
 
 def _import_function(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # the folder that the user is in
+    find_modules_here()
     try:
         function_object = getattr(import_module(module), function)
     except Exception as error:  # whatever importing a user's module raises

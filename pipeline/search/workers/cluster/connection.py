@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.backend import silent_stderr
 from pipeline.errors import BadInput
+from pipeline.processes import find_modules_here
 from pipeline.search.workers.cluster.address import (
     check_access,
     close_token_file,
@@ -118,8 +119,7 @@ def _find_module(name: str) -> str:
     """
     from importlib.util import find_spec
 
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # the folder that the user is in
+    find_modules_here()
     try:
         spec = find_spec(name)
     except (ImportError, ValueError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from pipeline.data.prepared import read_entry_files
+from pipeline.data.cache_entry import read_entry_files
 from pipeline.data.preprocess import describe_data_settings
 from pipeline.errors import FulcrumError
 from pipeline.files import write_content

@@ -310,7 +310,7 @@ def _take_data(data: SentData) -> None:
     Raises:
         FulcrumError: they are too large to be sent, or cannot be written here.
     """
-    from pipeline.data.prepared import copy_entry, load_entry
+    from pipeline.data.cache_entry import copy_entry, load_entry
     from pipeline.trial.network import give_prepared
 
     cache_dir = expand_home(os.environ.get("FULCRUM_CACHE") or data.cache_dir).absolute()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.data.prepared import read_entry_files
+from pipeline.data.cache_entry import read_entry_files
 from pipeline.data.preprocess import describe_data_settings
 from pipeline.errors import BadModel
 from pipeline.hardware.process_marks import MARKS, OWNER_PREFIX

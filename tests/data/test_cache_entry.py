@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.data import prepared as store
-from pipeline.data.prepared import SPLITS, PreparedContent, Scaling, Split, load_entry
+from pipeline.data import cache_entry as store
+from pipeline.data.cache_entry import SPLITS, PreparedContent, load_entry
+from pipeline.data.prepared import Scaling, Split
 from pipeline.data.preprocess import preprocess
 from pipeline.data.report import CleaningReport
 from pipeline.errors import BadInput
@@ -120,16 +121,16 @@ def test_the_entry_has_an_absolute_place_that_others_may_read(
 
 SLOW_WRITER = """
 import time
-from pipeline.data import prepared
+from pipeline.data import cache_entry
 from pipeline.cli.compose import compose
 from pipeline.data.preprocess import preprocess
 from pipeline.data.report import CleaningReport
-save = prepared._save_array
+save = cache_entry._save_array
 def slow(path, array):
     save(path, array)
     print(path.name, flush=True)
     time.sleep({seconds})
-prepared._save_array = slow
+cache_entry._save_array = slow
 preprocess(compose(["cache_dir={cache}"]).settings)
 print("done", flush=True)
 """
