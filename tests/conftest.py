@@ -3,6 +3,7 @@
 import functools
 import gc
 import os
+import re
 import shutil
 import signal
 import socket
@@ -66,6 +67,48 @@ def _load_migrations_once() -> Iterator[None]:
             "load_python_file",
             lambda folder, name: (load if name == "env.py" else once)(folder, name),
         )
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _make_tables_once() -> Iterator[None]:
+    """MLflow makes the tables of a new store by all its migrations, a second of work: once, then copied."""
+    if "mlflow" not in sys.modules:
+        yield
+        return
+    from mlflow.store.db import utils
+
+    make, made = utils._initialize_tables, sqlite3.connect(":memory:", check_same_thread=False)
+
+    def make_or_copy(engine: Engine) -> None:
+        if engine.dialect.name != "sqlite" or not utils._is_empty_database(engine):
+            make(engine)
+            return
+        is_first = not made.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if is_first:
+            make(engine)
+        with engine.connect() as connection:
+            fresh = connection.connection.driver_connection
+            assert isinstance(fresh, sqlite3.Connection)
+            if is_first:
+                fresh.backup(made)
+            else:
+                made.backup(fresh)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "_initialize_tables", make_or_copy)
+        yield
+    made.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _measure_peaks_briefly() -> Iterator[None]:
+    """What a device can do at best takes seconds for each new cache; no test looks at the figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "pipeline.profiling.device_peaks" in sys.modules:
+            from tests.support import tiny
+
+            tiny.measure_peaks_briefly(patch)
         yield
 
 
@@ -193,6 +236,17 @@ def ui() -> Iterator[str]:
     server.wait(timeout=30)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what has no slow test where only those are asked for: importing it takes longer than they."""
+    only_slow = config.getoption("markexpr") == "slow" and collection_path.suffix == ".py"
+    return True if only_slow and not _names_slow_tests(collection_path) else None
+
+
+@functools.cache
+def _names_slow_tests(path: Path) -> bool:
+    return re.search(r"\bmark\.(slow|browser)\b", path.read_text()) is not None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever opens a browser is slow; files with the longest tests begin, so none is alone at the end."""
@@ -201,6 +255,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.slow)
         if slow := item.get_closest_marker("slow"):
+            if not _names_slow_tests(item.path):
+                raise pytest.UsageError(
+                    f"{item.path} must name pytest.mark.slow itself: -m slow skips it else"
+                )
             longest[item.path] = max(longest.get(item.path, 0.0), slow.kwargs.get("seconds", 0.0))
     items.sort(key=lambda item: -longest.get(item.path, 0.0))
 

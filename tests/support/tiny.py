@@ -65,11 +65,18 @@ BASE = compose(
 
 def quick(patch: pytest.MonkeyPatch) -> None:
     """Take epochs apart in a moment, for tests that do not look at how long anything took."""
-    from pipeline.profiling import device_peaks, measure_breakdown
+    from pipeline.profiling import measure_breakdown
 
     patch.setattr(measure_breakdown, "MIN_ROUNDS", 3)
     patch.setattr(measure_breakdown, "SECONDS", 0.5)
     patch.setattr(measure_breakdown, "CHUNK_SECONDS", 0.01)
+    measure_peaks_briefly(patch)
+
+
+def measure_peaks_briefly(patch: pytest.MonkeyPatch) -> None:
+    """Measure what a device can do at best in a moment."""
+    from pipeline.profiling import device_peaks
+
     patch.setattr(device_peaks, "SECONDS", 0.01)
     patch.setattr(device_peaks, "ARRAYS", {"cpu": (2**16, 2**18)})
     patch.setattr(device_peaks, "SIDE", {"cpu": 64})
