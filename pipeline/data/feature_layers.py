@@ -216,9 +216,3 @@ def convert_to_tensors(batch: Batch) -> Tensor:
     if batch.dtype == object:
         return tf.constant(batch, tf.string)
     return tf.constant(batch, tf.float32)
-
-
-def compute_feature_shape(front: FrontEnd) -> tuple[int, ...]:
-    """Return the shape of one sample's features."""
-    inputs = make_inputs(front, ())
-    return tuple(int(side) for side in make_features(front, inputs).shape[1:])
