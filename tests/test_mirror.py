@@ -48,6 +48,8 @@ THROUGH = {
     "data/readers/scratch": "integration/test_streaming.py",
     "data/quality/columns": "cli/predict/test_command.py",
     "data/quality/report": "data/quality/test_check.py",
+    "data/quality/twin_images": "data/quality/test_near_duplicates.py",
+    "data/quality/twin_texts": "data/quality/test_near_duplicates.py",
     "data/quality/twins": "data/quality/test_check.py",
     "data/repeats": "data/test_preprocess.py",
     "data/samples": "data/test_feature_layers.py",

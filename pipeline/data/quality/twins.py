@@ -6,12 +6,12 @@ import numpy as np
 
 from pipeline.data.features import FrontEnd, LogMel
 from pipeline.data.prepared import Split
-from pipeline.data.quality import near_duplicates
+from pipeline.data.quality import near_duplicates, twin_images, twin_texts
 from pipeline.data.quality.report import MOST_EXAMPLES, SplitTwins, TwinExample
 from pipeline.data.samples import Texts, estimate_width, split_into_portions
 
-IMAGE_RULE = f"correlation of at least {near_duplicates.CORRELATION:g} in grey"
-TEXT_RULE = f"at least {near_duplicates.JACCARD:.0%} of all shingles in common"
+IMAGE_RULE = f"correlation of at least {twin_images.CORRELATION:g} in grey"
+TEXT_RULE = f"at least {twin_texts.JACCARD:.0%} of all shingles in common"
 ROW_RULE = f"numbers within {near_duplicates.TOLERANCE:g} standard deviations, equal words"
 
 
@@ -30,14 +30,14 @@ def find_twins(
     by_chance = 0.0
     if isinstance(train.samples, Texts):
         texts = [list(split.samples[rows[key]]) for key, split in (("train", train), (name, split_compared))]
-        twins, rule = near_duplicates.find_twin_texts(*texts), TEXT_RULE
+        twins, rule = twin_texts.find_twin_texts(*texts), TEXT_RULE
     elif isinstance(front, LogMel) or (front is None and train.features.ndim > 2):
-        side = near_duplicates.SOUND_SIDE if isinstance(front, LogMel) else near_duplicates.SIDE
+        side = twin_images.SOUND_SIDE if isinstance(front, LogMel) else twin_images.SIDE
         small = [
             shrink_rows(split.features, rows[key], side)
             for key, split in (("train", train), (name, split_compared))
         ]
-        twins, rule = near_duplicates.find_twin_images(*small), IMAGE_RULE
+        twins, rule = twin_images.find_twin_images(*small), IMAGE_RULE
     else:
         matrices = _make_matrices(columns["train"], columns[name])
         (twins, by_chance), rule = near_duplicates.find_twin_rows(*matrices), ROW_RULE
@@ -63,7 +63,7 @@ def shrink_rows(features: np.ndarray, rows: np.ndarray, side: int) -> np.ndarray
     """Return small grey images of these rows, float32 [n, height, width], portion by portion."""
     portions = split_into_portions(len(rows), estimate_width(features))
     return np.concatenate(
-        [near_duplicates.shrink_images(np.asarray(features[rows[portion]]), side) for portion in portions]
+        [twin_images.shrink_images(np.asarray(features[rows[portion]]), side) for portion in portions]
     )
 
 

@@ -8,12 +8,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pipeline.data.quality import near_duplicates
-from pipeline.data.quality.near_duplicates import (
-    find_twin_images,
-    find_twin_rows,
-    find_twin_texts,
-    shrink_images,
-)
+from pipeline.data.quality.near_duplicates import find_twin_rows
+from pipeline.data.quality.twin_images import find_twin_images, shrink_images
+from pipeline.data.quality.twin_texts import find_twin_texts
 
 WORDS = [
     "the",
