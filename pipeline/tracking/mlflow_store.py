@@ -157,7 +157,9 @@ def _quieten() -> None:
     waiting = "mlflow.store.model_registry.abstract_store"  # says at each model that it waits for a server
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking", waiting):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("mlflow.exceptions").setLevel(logging.ERROR)  # what it warns of is raised, too
+    # What the first one warns of is raised, too; the other one misses pip, which uv installs nowhere.
+    for name in ("mlflow.exceptions", "mlflow.utils.environment"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _create_database(path: Path) -> None:

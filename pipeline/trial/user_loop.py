@@ -96,6 +96,11 @@ def train_loop(
     yield from _train(settings, device, stop, path, saved)
 
 
+def can_report_model(settings: Settings) -> bool:
+    """Return whether such a loop can report a model: a program prints lines."""
+    return isinstance(settings.trial, Function)
+
+
 def reports_no_model(settings: Settings, checkpoint: Path) -> bool:
     """Return whether the loop is known to report no model: a longer training of it has left none."""
     saved = loop_states.load(

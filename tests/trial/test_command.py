@@ -16,7 +16,7 @@ from pipeline.settings.training import Command
 from pipeline.trial import program_output, user_code
 from pipeline.trial.command import fill_words
 from pipeline.trial.loop_states import LoopTrained
-from pipeline.trial.user_loop import check_loop, train_loop
+from pipeline.trial.user_loop import can_report_model, check_loop, train_loop
 
 HEAD = "import json, os, subprocess, sys, time\nsay = lambda **line: print(json.dumps(line))\n"
 Make = Callable[..., Settings]
@@ -212,6 +212,8 @@ def test_yaml_beside_the_script_declares_its_keys(tmp_path: Path, monkeypatch: p
     Path("go.py").write_text("")
     Path("go.yaml").write_text(json.dumps({"width": 8, "epochs": 3}))
     command = "trial.command=python go.py {width} {epochs}"
-    assert compose(["trial=command", command]).settings.train.epochs == 3
+    settings = compose(["trial=command", command]).settings
+    assert settings.train.epochs == 3
+    assert not can_report_model(settings)  # so the end of a sweep does not train it again for one
     with pytest.raises(BadSetting, match="width must be a whole number, got wide"):
         compose(["trial=command", command, "width=wide"])

@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 
 from pipeline.cli import arguments
 from pipeline.cli.explain.typed_words import suggest_decimal
+from pipeline.cli.loops.words import find_kind
 from pipeline.errors import BadSetting
 from pipeline.search.space import Condition, Dimension, SearchSpace, Value
 from pipeline.settings.command_line import DATA_OF_TRAINING, WITHOUT_EFFECT, Overrides, group_of, key_of
@@ -59,8 +60,9 @@ def build_space(
         conditional = [parse_dimension(pair) for pair in pairs if key_of(pair) not in typed_keys]
         dimensions += _resolve_condition(condition, conditional, dimensions, fixed)
     if not dimensions:
+        example = "epochs=5,10,20" if find_kind(fixed) else "model.hidden=16,64,256"
         raise BadSetting(
-            "search.space must vary one key at least, got none; type one, for example model.hidden=16,64,256"
+            f"search.space must vary one key at least, got none; type one, for example {example}"
         )
     _check_keys_differ(dimensions)
     return SearchSpace(tuple(dimensions))

@@ -23,6 +23,7 @@ from pipeline.tracking.registry import names
 from pipeline.tracking.registry.point_models import MEMBER, log_loop_point, log_point
 from pipeline.tracking.serving.point_facts import PointFacts
 from pipeline.tracking.study_place import STUDY_ID, read_study_id
+from pipeline.trial import user_loop
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
@@ -173,6 +174,8 @@ def _log_member(task: "Sweep", record: "StudyRecorder", member: FrontierPoint, r
     point = plan_point(task, member)
     about = PointFacts(member.command, study_markdown.describe_point(member), member.confirmation is not None)
     if isinstance(point.settings.trial, UserLoop):
+        if not user_loop.can_report_model(point.settings):
+            return None
         return task.dispatcher.call(log_loop_point, point, record.study, run_id, member.name, about)
     trained = task.dispatcher.call(train_point, point)
     about = replace(about, spent=list_spent(trained.last, record.cost_metric, point.settings.price))

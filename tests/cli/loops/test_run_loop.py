@@ -146,7 +146,7 @@ def test_commands_that_look_into_a_network_say_so(command: str, fulcrum: Run) ->
         (("width=1.5,3",), "width must be a whole number, got 1.5"),
         (("width=interval(1,8)", "rate=tag(log,interval(0,1))"), "rate must begin above 0"),
         (("width=interval(1.0,8.0)",), "width must be a whole number"),
-        ((), "search.space must vary one key at least"),
+        ((), "search.space must vary one key at least, got none; type one, for example epochs=5,10,20"),
     ],
 )
 def test_a_mistake_in_the_words_of_a_sweep_is_one_line(
