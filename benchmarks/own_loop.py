@@ -1,11 +1,12 @@
 """`python -m benchmarks.own_loop`: training loops of one's own, in PyTorch, JAX, scikit-learn and XGBoost.
 
 Each example of `docs/own-loop/` is run as its page says, which shows that it works where its framework is
-installed (`make bench` has it). Then a sweep of it: the seconds until its first trial has ended, and the
-seconds a trial costs beside its training. At last the sweep over PyTorch's example, ours against Optuna's TPE
-at equal device-seconds, as in `benchmarks.live`: each seed once with each, the first one alternating; TPE
-trains each configuration whole, and all its epochs count. Where others use the machine, `--clock cpu` counts
-the CPU seconds of a sweep with all its processes instead of wall seconds.
+installed (`make bench` has it). Then a sweep of it, an epoch a trial: the seconds until the first epoch has
+ended and is recorded, and those that each further trial takes, both beside training. At last the sweep over
+PyTorch's example, ours against Optuna's TPE at equal device-seconds, as in `benchmarks.live`: each seed
+once with each, the first one alternating; TPE trains each configuration whole, and all its epochs count.
+Where others use the machine, `--clock cpu` counts the CPU seconds of a sweep with all its processes instead
+of wall seconds.
 """
 
 import argparse
@@ -17,10 +18,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
+from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from benchmarks import live, machine, report
@@ -49,8 +52,23 @@ TORCH = (
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU seconds of a command with all its processes (s), at moments (s since the epoch of the clock)."""
+
+    begun: float = field(default_factory=time.time)
+    samples: list[tuple[float, float]] = field(default_factory=list)
+
+    def count_until(self, moment: float, clock: str) -> float:
+        """The seconds from its begin to a moment, by the wall clock or those of the CPU."""
+        if clock == "wall":
+            return moment - self.begun
+        times, seconds = zip((self.begun, 0.0), *self.samples, strict=True)
+        return float(np.interp(moment, times, seconds))
+
+
+@dataclass(frozen=True, slots=True)
 class Timed:
-    """A sweep of an example: seconds until its first trial had ended, and of a further trial.
+    """A sweep of an example: seconds until its first epoch had ended, and of a further trial of one epoch.
 
     From both the device-seconds of training are taken off.
     """
@@ -67,9 +85,9 @@ def commands_of(page: str) -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line.startswith(START)]
 
 
-def run(words: Sequence[str], folder: str, clock: str = "wall") -> float:
-    """Run a command, whose store lies in the folder, and return the seconds that it took."""
-    begun, computed = time.perf_counter(), 0.0
+def run(words: Sequence[str], folder: str) -> Spent:
+    """Run a command, whose store lies in the folder, and return what it has spent."""
+    spent = Spent()
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline", *words],
@@ -82,35 +100,41 @@ def run(words: Sequence[str], folder: str, clock: str = "wall") -> float:
             stdout=subprocess.DEVNULL,
             stderr=errors,
         )
+        most = 0.0
         while process.poll() is None:
-            computed = max(computed, count_tree_seconds(process.pid))
+            most = max(most, count_tree_seconds(process.pid))
+            spent.samples.append((time.time(), most))
             time.sleep(POLL_SECONDS)
         if process.returncode:
             errors.seek(0)
             raise RuntimeError(f"{shlex.join(words)}: {errors.read().strip()[-2000:]}")
-    return computed if clock == "cpu" else time.perf_counter() - begun
+    return spent
 
 
 def time_sweep(page: str, clock: str) -> Timed:
-    """The sweep of a page, once with one trial and once with `TRIALS` more, without anything at its end."""
-    words = [word for word in shlex.split(commands_of(page)[1].removeprefix(START)) if "search." not in word]
-    spent = []
-    for trials in (1, 1 + TRIALS):
-        with tempfile.TemporaryDirectory() as folder:
-            more = [f"search.trials={trials}", "search.confirm=0", "search.study=s", "pruning=none"]
-            more += ["search.sampler=random", "epochs=3"]
-            typed = [word for word in words if not word.startswith("epochs=")]
-            spent.append(
-                run([*typed, *more], folder, clock) - _read_training(f"sqlite:///{folder}/studies.db")
-            )
-    return Timed(page, round(spent[0], 2), round((spent[1] - spent[0]) / TRIALS, 3))
+    """The sweep of a page with trials of one epoch, until the first one ended, and until the last one did."""
+    words = shlex.split(commands_of(page)[1].removeprefix(START))
+    typed = [word for word in words if not word.startswith(("epochs=", "search."))]
+    more = [f"search.trials={1 + TRIALS}", "search.confirm=0", "search.study=s", "pruning=none"]
+    with tempfile.TemporaryDirectory() as folder:
+        spent = run([*typed, *more, "search.sampler=random", "epochs=1"], folder)
+        ended = _read_ends(f"sqlite:///{folder}/studies.db")
+    first, *others = [
+        spent.count_until(moment, clock) - trained
+        for (moment, _), trained in zip(ended, accumulate(trained for _, trained in ended), strict=True)
+    ]
+    return Timed(page, round(first, 2), round((others[-1] - first) / TRIALS, 3))
 
 
-def _read_training(address: str) -> float:
+def _read_ends(address: str) -> list[tuple[float, float]]:
+    """When each trial of the study had ended and was recorded, and the device-seconds of its training."""
     from pipeline.search.study_store import StudyStore
     from pipeline.search.trial_rows import read_results
 
-    return sum(trial.paid_seconds for trial in read_results(StudyStore(address, "s"), "s").trials)
+    store = StudyStore(address, "s")
+    trained = {trial.number: trial.paid_seconds for trial in read_results(store, "s").trials}
+    ends = {row.number: row.datetime_complete.timestamp() for row in store.trials() if row.datetime_complete}
+    return sorted((ends[number], seconds) for number, seconds in trained.items())
 
 
 def main(words: Sequence[str]) -> int:
@@ -145,8 +169,9 @@ def main(words: Sequence[str]) -> int:
     where = f"{about['date']}, {about['device']}; load before {about['load']}, after {about['load_after']}."
     how = (
         f"`python -m pipeline sweep {' '.join(TORCH)}`; TPE with `pruning=none`, all its epochs counted. "
-        f"A start is the {told.clock} time of a sweep with one trial, a trial a {TRIALS}th of what {TRIALS} "
-        "more take, both less the device-seconds that were trained."
+        f"A start is the {told.clock} time from the begin of the command until the first epoch had ended and "
+        f"was recorded, a trial a {TRIALS}th of what the {TRIALS} after it took, of an epoch each; both less "
+        "the device-seconds that were trained."
     )
     shown, better = (live.rows(found), live.goals(found)) if found else ([], [])
     title = f"PyTorch's example, swept for {told.budget:g} device-seconds each"

@@ -45,6 +45,24 @@ def listen() -> None:
             signal.signal(number, _on_signal)
 
 
+@contextmanager
+def hear_interrupt() -> Iterator[None]:
+    """Hear Ctrl-C as a command does, for a call by a program or notebook; behind it that hears it as before.
+
+    Where it is another thread, or has a handler of its own, nothing changes.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _received.clear()
+
+
 def end_at_interrupt() -> None:
     """Let Ctrl-C end this process at once and without a word: while it imports there is nothing to record."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -93,7 +93,7 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
     shown = show_line(line)
     if b"\r" in line.rstrip(b"\r"):
         shown = shown[max(0, shown.find(b"{")) :]
-    if not shown.lstrip().startswith(b"{"):
+    if not shown.lstrip().startswith(b"{") or b"\0" in shown:  # UTF-16, of which only some lines can be read
         return None
     try:
         values = json.loads(shown)

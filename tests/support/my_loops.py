@@ -103,6 +103,13 @@ def tracking(_settings: Any) -> Iterator[float]:
     yield 0.5
 
 
+def interrupted(_settings: Any) -> Iterator[float]:
+    """Be interrupted in the second epoch."""
+    yield 0.3
+    signal.raise_signal(signal.SIGINT)
+    yield 0.4
+
+
 def short(_settings: Any) -> Iterator[float]:
     """End after two epochs, whatever was asked for."""
     yield 0.3

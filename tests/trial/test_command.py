@@ -108,7 +108,7 @@ def test_the_cost_is_the_cpu_seconds_of_the_program_and_its_children(program: Ma
             "say(accuracy=0.5)\nfor n in 6, 7:\n    print('50%|#', json.dumps({'accuracy': n / 10}))",
             "got '50%|# {\"accuracy\": 0.7}'; print",
         ),
-        ("sys.stdout.buffer.write('{\"accuracy\": 0.5}\\n'.encode('utf-16'))", "in UTF-8, got UTF-16"),
+        ("sys.stdout.buffer.write('{\"accuracy\": 0.5}\\n'.encode('utf-16-le'))", "in UTF-8, got UTF-16"),
         ("print(json.dumps({'accuracy': 0.5}), file=sys.stderr)", "to its standard output, got it elsewhere"),
         ("say(accuracy=0.5, state=3)", "must report no state, since a program begins anew after a pause"),
         ("say(epoch='1', accuracy=0.1)", "one by one, got epoch '1' as number 1"),

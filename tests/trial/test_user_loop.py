@@ -1,10 +1,12 @@
 """A loop of the user's own trains like any trial: measured, paused, resumed, and told of in one line."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline import signals
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting, FulcrumError
 from pipeline.hardware import gpus
@@ -146,3 +148,10 @@ def test_a_gpu_that_is_not_there_is_told_before(monkeypatch: pytest.MonkeyPatch)
 def test_values_that_the_dataclass_refuses_are_told_before() -> None:
     with pytest.raises(BadSetting, match="13 brings bad luck"):
         check_loop(settings_of("train", "width=13"))
+
+
+def test_ctrl_c_in_a_call_of_the_library_is_no_failure_of_the_loop() -> None:
+    with pytest.raises(KeyboardInterrupt), signals.hear_interrupt():
+        list(train_loop(settings_of("interrupted")))
+    assert signals.read_requested() is None
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -32,8 +32,20 @@ _fulcrum() {
 }
 compdef _fulcrum fulcrum
 """
-FISH = """# completion of fulcrum for fish
-complete -c fulcrum -a '(fulcrum --complete (commandline -cp) 2>/dev/null)'
+FISH = r"""# completion of fulcrum for fish
+function __fulcrum_complete
+    set -l found (fulcrum --complete (commandline -cp) 2>/dev/null)
+    if string length -q -- $found
+        printf '%s\n' $found
+    else  # what follows the = may be a file
+        set -l word (commandline -ct)
+        set -l key (string replace -r '[^=]*$' '' -- $word)
+        for path in (__fish_complete_path (string replace -r '^.*=' '' -- $word))
+            echo $key$path
+        end
+    end
+end
+complete -c fulcrum -f -a '(__fulcrum_complete)'
 """
 SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 

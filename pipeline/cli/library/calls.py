@@ -1,11 +1,12 @@
 """The functions: each does what the command of its name does, and returns what that prints."""
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline import output
+from pipeline import output, signals
 from pipeline.cli.library import words as wording
 from pipeline.cli.library.frozen import FrozenDict
 from pipeline.cli.library.one_line import raising_one_line
@@ -24,7 +25,15 @@ def _calling() -> Iterator[list[Any]]:
     from pipeline.hardware.cpu_cores import release_cores
     from pipeline.hardware.device import lend_process
 
-    with _one_at_a_time, output.collect_results() as results, raising_one_line(), lend_process():
+    with (
+        _one_at_a_time,
+        signals.hear_interrupt(),
+        output.collect_results() as results,
+        raising_one_line(),
+        lend_process(),
+    ):
+        # Optuna imports it for bars that nobody asked for.
+        warnings.filterwarnings("ignore", "IProgress not found")
         try:
             yield results
         finally:
