@@ -59,6 +59,7 @@ class Suggester:
         self._seed, self._startup = seed, startup_trials
         self._history = History(space, fidelity)
         self._kernels: tuple[tuple[int, ...], Kernels] | None = None
+        self._first: History | None = None
         self._source = CandidateSource(space, seed, listed)
 
     # ---- the choice -------------------------------------------------------------------------------------
@@ -154,7 +155,10 @@ class Suggester:
         numbers = self._history.numbers
         key = tuple(numbers[: find_refit_count(len(numbers), self._startup)])
         if self._kernels is None or self._kernels[0] != key:
-            first = self._history.select_trials(key)
+            if self._first is None or not self._first.trials.keys() <= set(key):
+                self._first = self._history.select_trials(())
+            self._first.add_trials(self._history.trials[number] for number in key)
+            first = self._first
             if first.observed_count < 2:  # failures came first
                 first = self._history
             self._kernels = (

@@ -9,6 +9,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from pipeline.frontier_sampler.surrogate import (
     Kernel,
+    Likelihood,
     Posterior,
     Trend,
     default_kernel,
@@ -35,6 +36,19 @@ def test_the_posterior_is_that_of_scikit_learn() -> None:
     noise = 0.02 * targets.std() ** 2  # scikit-learn's deviation is that of an observation
     assert mean == pytest.approx(wanted, abs=1e-6)
     assert deviation == pytest.approx(np.sqrt(spread**2 - noise), abs=1e-5)
+
+
+def test_the_likelihood_is_that_of_scikit_learn() -> None:
+    features, targets = problem(40)
+    logs = np.log([1.3, 0.4, 2.0, 1.1, 0.02])
+    theirs = ConstantKernel() * Matern(np.ones(3), nu=2.5) + WhiteKernel()
+    process = GaussianProcessRegressor(theirs, alpha=1e-8, optimizer=None).fit(features, targets)
+    wanted, slopes = process.log_marginal_likelihood(logs, eval_gradient=True)
+    found = Likelihood(features, targets)(logs)
+    assert found[0] == pytest.approx(-wanted, rel=1e-9)
+    assert found[1] == pytest.approx(-slopes, rel=1e-7)
+    same = Likelihood(np.zeros((9, 2)), targets[:9])(np.log([1e12, 1.0, 1.0, 1e-12]))
+    assert (same[0], *same[1]) == (np.inf, 0, 0, 0, 0), "nothing tells the rows apart"
 
 
 def test_a_grid_is_every_row_with_every_last_value() -> None:

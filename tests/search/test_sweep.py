@@ -22,7 +22,7 @@ from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.task_rows import TaskRows
 from pipeline.search.storage.trial_states import REQUEUES, is_interrupted
 from pipeline.search.sweep_spec import EndedTrial, SweepSpec
-from pipeline.search.workers.dispatcher import TASK, SearchStopped
+from pipeline.search.workers.dispatcher import TASK, SearchStopped, count_together
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.search.workers.pool import Crash, Stoppage
 from pipeline.settings import sqlite_waiting
@@ -554,3 +554,10 @@ def test_results_are_read_as_they_come_not_once_all_workers_have_begun(
     found.sweep.run()
     assert states(found.store) == ["complete"] * 8
     assert begun[0] == begun_before_the_first_result
+
+
+@pytest.mark.parametrize(
+    ("free", "workers", "together"), [(3, 7, 1), (3, 8, 3), (256, 256, 64), (1000, 1000, 125), (9, 4096, 9)]
+)
+def test_so_many_free_workers_begin_together(free: int, workers: int, together: int) -> None:
+    assert count_together(free, workers) == together

@@ -32,9 +32,10 @@ T = TypeVar("T")
 RECLAIM_SECONDS = 10.0
 """Between two looks for trials of processes that are gone."""
 
-FEW, MOST_AT_ONCE = 8, 64
+FEW, MOST_AT_ONCE, SHARE_AT_ONCE = 8, 64, 8
 """Fewer workers than this begin one by one, as each trial that ends tells the next one something; of more,
-those that are free, at most so many, get trials that are proposed, written and begun together."""
+those that are free get trials that are proposed, written and begun together: at most so many, or an eighth of
+all where they are very many."""
 
 POLL_SECONDS = 0.5
 """Between two looks at the study while only other processes are at work."""
@@ -43,6 +44,11 @@ DIED_TWICE = "its process ended twice before the trial did: killed, or out of me
 
 TASK = "task"
 """Attribute of a row of `StudyStore.task_queue`: what is done once for the study."""
+
+
+def count_together(free: int, workers: int) -> int:
+    """Return how many of the free workers get a trial together."""
+    return 1 if workers < FEW else min(free, max(MOST_AT_ONCE, workers // SHARE_AT_ONCE))
 
 
 class SearchStopped(FulcrumError):
@@ -132,8 +138,7 @@ class Dispatcher:
         """Let free workers begin until one reports; return whether anything runs, here or elsewhere."""
         self._reclaim_orphans(store)
         while free := self._pool.count_free():
-            is_one_by_one = free + len(self._running) < FEW
-            if not begin(1 if is_one_by_one else min(free, MOST_AT_ONCE)):
+            if not begin(count_together(free, free + len(self._running))):
                 break
             if self._pool.has_events():  # what has ended meanwhile tells the next proposal something
                 break
