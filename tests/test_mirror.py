@@ -15,6 +15,7 @@ THROUGH = {
     "cli/frontier/choice": "cli/frontier/test_command.py",
     "cli/frontier/export": "cli/frontier/test_command.py",
     "cli/frontier/output": "cli/frontier/test_command.py",
+    "cli/frontier/refusal": "cli/frontier/test_command.py",
     "cli/explain/advice": "cli/explain/test_word_forms.py",
     "cli/explain/foreign_names": "cli/explain/test_names.py",
     "cli/explain/foreign_values": "cli/explain/test_names.py",

@@ -22,16 +22,7 @@ def run(words: Sequence[str]) -> None:
     """Find a cheaper command line, record and print it, and save it where a name is given."""
     command_line = _compose_start(words)
     settings = command_line.settings
-    if settings.device.count > 1:
-        raise BadSetting(
-            "device.count must be 1 for diagnose, which takes the step of one device apart, "
-            f"got {settings.device.count}; leave it out"
-        )
-    if settings.privacy.is_private:
-        raise BadSetting(
-            "privacy must be none for diagnose, whose remedies would change what is spent of it, got dp_sgd; "
-            "search for a cheaper private training with sweep search.objectives=[accuracy,cost,epsilon]"
-        )
+    _check_settings(settings)
     began = time.perf_counter()
     from pipeline.hardware import device
 
@@ -109,6 +100,24 @@ def _compose_start(words: Sequence[str]) -> CommandLine:
     if getattr(command_line.settings.model, "pretrained", None):
         raise BadSetting("diagnose needs fresh weights, got model.init=pretrained; leave it out")
     return command_line
+
+
+def _check_settings(settings: Settings) -> None:
+    """Refuse what cannot be diagnosed.
+
+    Raises:
+        BadSetting: several devices, or private training.
+    """
+    if settings.device.count > 1:
+        raise BadSetting(
+            "device.count must be 1 for diagnose, which takes the step of one device apart, "
+            f"got {settings.device.count}; leave it out"
+        )
+    if settings.privacy.is_private:
+        raise BadSetting(
+            "privacy must be none for diagnose, whose remedies would change what is spent of it, got dp_sgd; "
+            "search for a cheaper private training with sweep search.objectives=[accuracy,cost,epsilon]"
+        )
 
 
 def _check_memory(prepared: "Prepared", settings: Settings) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose
 from pipeline.cli.frontier import choice, export, output
-from pipeline.cli.frontier.choice import Request
+from pipeline.cli.frontier.refusal import Request
 from pipeline.errors import BadInput, BadSetting
 from pipeline.output import print_exactly
 from pipeline.settings import addresses

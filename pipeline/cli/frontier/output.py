@@ -8,8 +8,8 @@ from rich.markup import escape
 
 from pipeline.cli.console import Console
 from pipeline.cli.frontier import export
-from pipeline.cli.frontier.choice import CONFIRM
 from pipeline.cli.frontier.drawing import build_frontier_table
+from pipeline.cli.frontier.refusal import CONFIRM
 from pipeline.cli.ui import format_ui_command
 from pipeline.formatting import format_count, format_duration
 from pipeline.reports.study_markdown import format_test, list_further

@@ -10,7 +10,7 @@ from pipeline.errors import BadSetting
 from pipeline.formatting import format_count
 
 if TYPE_CHECKING:
-    from pipeline.cli.frontier.choice import Request
+    from pipeline.cli.frontier.refusal import Request
     from pipeline.search.results import Results
 
 
@@ -53,7 +53,7 @@ class Study:
         Raises:
             FulcrumError: the frontier does not bend.
         """
-        from pipeline.cli.frontier.choice import Request
+        from pipeline.cli.frontier.refusal import Request
 
         return self._choose(Request(knee=True))
 
@@ -63,7 +63,7 @@ class Study:
         Raises:
             FulcrumError: there is none, or the test split contradicts it; the text names the nearest.
         """
-        from pipeline.cli.frontier.choice import Request
+        from pipeline.cli.frontier.refusal import Request
 
         return self._choose(Request(at_least=_check_number("at_least", accuracy)))
 
@@ -73,7 +73,7 @@ class Study:
         Raises:
             FulcrumError: there is none; the text names the cheapest.
         """
-        from pipeline.cli.frontier.choice import Request
+        from pipeline.cli.frontier.refusal import Request
 
         return self._choose(Request(within=_check_number("within", device_seconds)))
 

@@ -1,0 +1,152 @@
+"""What was asked of a frontier, and what to say where no point of it qualifies."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NoReturn
+
+from pipeline.errors import FulcrumError
+from pipeline.formatting import format_count
+from pipeline.frontier.choosing import CLOSE
+from pipeline.reports.study_markdown import describe_point
+from pipeline.settings.searching.objectives import OBJECTIVES
+
+if TYPE_CHECKING:
+    from pipeline.measures import Point
+    from pipeline.search.results import Results
+    from pipeline.search.study_trial import FrontierPoint
+
+CONFIRM = "repeat the sweep with search.confirm=2"
+
+
+class NothingQualifies(FulcrumError):
+    """No point of the frontier is as accurate or as cheap as was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for: one of an accuracy, device-seconds and the knee, or none of them."""
+
+    at_least: float | None = None
+    within: float | None = None
+    knee: bool = False
+
+    @property
+    def is_for_one(self) -> bool:
+        """Return whether one point was asked for, not the whole frontier."""
+        return self.knee or self.at_least is not None or self.within is not None
+
+
+def check_frontier(results: "Results") -> None:
+    """Raise where there is nothing to choose from.
+
+    Raises:
+        NothingQualifies: no trial has a point, none is better than chance, or none keeps to the bounds.
+    """
+    if not results.points:
+        _refuse_empty(results)
+    if results.candidates:
+        return
+    if replace(results, at_most={}).candidates:
+        refuse_bounds(results)
+    assert results.chance_level is not None
+    raise NothingQualifies(
+        f"study {results.study} has no point above chance, which is "
+        f"{results.measure.format(results.chance_level)} ({results.measure.guess}, with luck); train longer, "
+        "or search another space"
+    )
+
+
+def _refuse_empty(results: "Results") -> NoReturn:
+    """Say that nothing was tried, or why what was tried came to nothing."""
+    study, count = results.study, len(results.trials)
+    if not count:
+        raise NothingQualifies(f"study {study} has no point yet; let it run: python -m pipeline sweep")
+    last = results.trials[-1]
+    command = f"python -m pipeline frontier --study {shlex.quote(study)} --csv"
+    raise NothingQualifies(
+        f"study {study} has no point: its {format_count(count, 'trial')} came to none, the last one "
+        f"{last.state}: "
+        f"{last.reason or 'it gave no reason'}; see all with: {command}"
+    )
+
+
+def refuse(request: Request, results: "Results") -> NoReturn:
+    """Say that no point is what was asked for, and which is the nearest."""
+    if request.at_least is not None:
+        _refuse_accuracy(results, request.at_least)
+    if request.within is not None:
+        _refuse_budget(results, request.within)
+    _refuse_knee(results)
+
+
+def _write_bound(name: str, most: float) -> str:
+    kind = OBJECTIVES[name]
+    return f"--min {name}={kind.to_value(most):g}" if kind.maximise else f"--max {name}={most:g}"
+
+
+def refuse_bounds(results: "Results") -> NoReturn:
+    """Say that no point keeps to the bounds, and which is the nearest."""
+    unbound = replace(results, at_most={})
+    bounds = " and ".join(_write_bound(name, most) for name, most in results.at_most.items())
+
+    def exceed(member: "FrontierPoint") -> float:
+        costs = ((results.read_cost(member, name)[0], most) for name, most in results.at_most.items())
+        return max(cost / max(most, CLOSE) for cost, most in costs)
+
+    nearest = min(unbound.candidates, key=exceed)
+    raise NothingQualifies(
+        f"no {_name_candidates(results)} keeps to {bounds}, the nearest has {describe_point(nearest)}; "
+        f"allow more, or search on; the nearest is: {nearest.command}"
+    )
+
+
+def _refuse_knee(results: "Results") -> NoReturn:
+    count = len(results.candidates)
+    points, verb = ("1 point", "does") if count == 1 else (f"{count} points", "do")
+    which = " confirmed" if results.is_confirmed else ""
+    raise NothingQualifies(
+        f"the frontier of {results.study} has no knee: its {points}{which} {verb} not bend"
+        f"{' (a knee needs 3)' if count < 3 else ''}; choose by --at-least or --within, or search on"
+    )
+
+
+def _refuse_accuracy(results: "Results", accuracy: float) -> NoReturn:
+    best = results.best
+    assert best is not None
+    hint = _mention_unconfirmed(results, lambda point: point.accuracy >= accuracy)
+    raise NothingQualifies(
+        f"no {_name_candidates(results)} reaches {results.measure.format(accuracy)}, the nearest has "
+        f"{describe_point(best)}{hint}; ask for less, or search on; the nearest is: {best.command}"
+    )
+
+
+def _refuse_budget(results: "Results", device_seconds: float) -> NoReturn:
+    cheapest = results.cheapest
+    assert cheapest is not None
+    hint = _mention_unconfirmed(results, lambda point: point.device_seconds <= device_seconds)
+    raise NothingQualifies(
+        f"no {_name_candidates(results)} costs {format_count(device_seconds, 'device-second')} or less, "
+        "the cheapest has "
+        f"{describe_point(cheapest)}{hint}; allow more, or search on; the cheapest is: {cheapest.command}"
+    )
+
+
+def _name_candidates(results: "Results") -> str:
+    return "confirmed point" if results.is_confirmed else "point"
+
+
+def name_point(member: "FrontierPoint") -> str:
+    """Return the trial and the epoch of a point."""
+    return f"trial {member.trial.number} at epoch {member.epoch}"
+
+
+def _mention_unconfirmed(results: "Results", qualifies: Callable[["Point"], bool]) -> str:
+    """Mention the first point that would do if the search's one seed were right; else nothing."""
+    if not results.is_confirmed:
+        return ""
+    for member in results.frontier:
+        if member.confirmation is None and qualifies(member.point):
+            had = f"{member.measure.format(member.point.accuracy)} in the search, not confirmed: {CONFIRM}"
+            return f" ({name_point(member)} had {had})"
+    return ""
