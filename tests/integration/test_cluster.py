@@ -42,28 +42,30 @@ class Cluster:
         assert self._read() == answer
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """A folder with a short name: those of sockets in it may have some hundred letters."""
     with tempfile.TemporaryDirectory(prefix="fulcrum-ray-", dir="/tmp", ignore_cleanup_errors=True) as name:
         yield Path(name)
 
 
-@pytest.fixture
-def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    monkeypatch.setenv("RAY_TMPDIR", str(folder))
+@pytest.fixture(scope="module")
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """Two nodes for all tests of this file: the one that loses one adds another."""
     command = [sys.executable, "-m", "tests.support.ray_cluster", str(folder)]
-    with subprocess.Popen(
-        command,
-        cwd=CHECKOUT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        yield Cluster(process)
-        process.communicate(timeout=60)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_TMPDIR", str(folder))
+        with subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            yield Cluster(process)
+            process.communicate(timeout=60)
 
 
 @pytest.fixture

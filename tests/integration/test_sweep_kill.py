@@ -38,11 +38,12 @@ def sweeping(
     *words: str,
     at_write: int | None = None,
     at_call: tuple[str, int, signal.Signals] | None = None,
+    output: Path | None = None,
 ) -> Iterator[ForkServerProcess]:
     sweep = KilledSweep(
         words=(*WORDS, *words),
         environment=dict(os.environ),
-        output=folder / "output.txt",
+        output=output or folder / "output.txt",
         at_write=at_write,
         at_call=at_call,
     )
@@ -107,35 +108,35 @@ def test_a_sweep_killed_between_any_two_writes_ends_as_it_was_asked(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_clean_and_it_can_be_taken_up(
-    context: ForkServerContext, own_store: Path, number: int, code: int
-) -> None:
+def test_a_signal_ends_it_clean_and_it_can_be_taken_up(context: ForkServerContext, own_store: Path) -> None:
+    """By one signal, and then by the other what was taken up."""
     client = mlflow_store.open_store()
 
     def count_trials() -> int:
         experiments = [each.experiment_id for each in client.search_experiments()]
         return len(client.search_runs(experiments, "tags.stage = 'trial'"))
 
-    words = ("search.study=stopped", "search.trials=5")  # the later number of trials counts
-    with sweeping(context, own_store, *words) as process:
-        while process.is_alive() and count_trials() < 3:
-            time.sleep(0.1)
-        assert process.pid
-        os.kill(process.pid, number)
-        process.join(60)
-        assert process.exitcode == code
-    said = (own_store / "output.txt").read_text()
-    assert "Traceback" not in said
-    at = said.index("stopped: ")
-    assert re.search(r"\(\d+ \w+", said[at:])
-    (on,) = re.findall("stopped before its end; go on with: (.*)", said)
-    assert shlex.split(on)[3:] == ["sweep", *(word for word in WORDS if "trials" not in word), *words]
-    assert re.search(r"http://127.0.0.1:5000/#/experiments/\d+/runs\?viewStateShareKey=", said[at:])
-    experiments = [each.experiment_id for each in client.search_experiments()]
-    assert not client.search_runs(experiments, "attributes.status = 'RUNNING'")
+    words = ("search.study=stopped", "search.trials=6")  # the later number of trials counts
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        before, output = count_trials(), own_store / f"{code}.txt"
+        with sweeping(context, own_store, *words, output=output) as process:
+            while process.is_alive() and count_trials() < before + 2:
+                time.sleep(0.1)
+            assert process.pid
+            os.kill(process.pid, number)
+            process.join(60)
+            assert process.exitcode == code
+        said = output.read_text()
+        assert "Traceback" not in said
+        at = said.index("stopped: ")
+        assert re.search(r"\(\d+ \w+", said[at:])
+        (on,) = re.findall("stopped before its end; go on with: (.*)", said)
+        assert shlex.split(on)[3:] == ["sweep", *(word for word in WORDS if "trials" not in word), *words]
+        assert re.search(r"http://127.0.0.1:5000/#/experiments/\d+/runs\?viewStateShareKey=", said[at:])
+        experiments = [each.experiment_id for each in client.search_experiments()]
+        assert not client.search_runs(experiments, "attributes.status = 'RUNNING'")
     finish(context, own_store, *words)
-    assert_whole("stopped", 5, own_store)
+    assert_whole("stopped", 6, own_store)
 
 
 PHASES: list[tuple[str, int, signal.Signals, str]] = [
