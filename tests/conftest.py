@@ -177,17 +177,17 @@ def data_dir() -> str:
     return folder
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> "Iterator[webdriver.Chrome]":
-    """A headless Chromium; skips where there is none."""
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[webdriver.Chrome]":
+    """A headless Chromium, started once; skips where there is none."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not program or not driver:
         pytest.skip("needs chromium and chromedriver on the PATH")
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium
+    options.binary_location = program
     for word in (
         "--headless=new",
         "--no-sandbox",
@@ -197,8 +197,7 @@ def browser(tmp_path: Path) -> "Iterator[webdriver.Chrome]":
         "--disable-component-update",
         "--disable-sync",
         "--no-first-run",
-        "--window-size=1500,1400",
-        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
     ):
         options.add_argument(word)
     chrome = webdriver.Chrome(options=options, service=Service(driver))
@@ -207,8 +206,22 @@ def browser(tmp_path: Path) -> "Iterator[webdriver.Chrome]":
 
 
 @pytest.fixture
-def ui() -> Iterator[str]:
-    """Address of a UI over the tests' own store."""
+def browser(chromium: "webdriver.Chrome") -> "Iterator[webdriver.Chrome]":
+    """A tab of its own, of one size, which leaves nothing that a page has stored behind."""
+    first = chromium.current_window_handle
+    chromium.switch_to.new_window("tab")
+    chromium.set_window_size(1500, 1400)
+    chromium.get_log("browser")  # what the tabs before have said
+    yield chromium
+    chromium.execute_script("try { localStorage.clear(); sessionStorage.clear(); } catch (error) {}")
+    chromium.delete_all_cookies()
+    chromium.close()
+    chromium.switch_to.window(first)
+
+
+@pytest.fixture(scope="session")
+def ui(ground: dict[str, str]) -> Iterator[str]:
+    """Address of a UI over the tests' own store, started once."""
     import requests
 
     with socket.socket() as free:
@@ -217,23 +230,26 @@ def ui() -> Iterator[str]:
     server = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "ui", f"ui.port={port}"],
         cwd=CHECKOUT,
+        env={**os.environ, **ground},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 240
-    while True:
-        try:
-            requests.get(f"{address}/health", timeout=2).raise_for_status()
-            break
-        except requests.RequestException:
-            assert server.poll() is None, "the UI ended"
-            assert time.monotonic() < deadline, "the UI never came up"
-            time.sleep(0.3)
-    yield address
-    os.killpg(server.pid, signal.SIGTERM)
-    server.wait(timeout=30)
+    try:
+        while True:
+            try:
+                requests.get(f"{address}/health", timeout=2).raise_for_status()
+                break
+            except requests.RequestException:
+                assert server.poll() is None, "the UI ended"
+                assert time.monotonic() < deadline, "the UI never came up"
+                time.sleep(0.3)
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
