@@ -1,11 +1,13 @@
 """What the functions return: frozen values of plain types, which draw themselves in a notebook."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.library.frozen import FrozenDict
+from pipeline.errors import BadModel
 from pipeline.formatting import format_number
 from pipeline.measures import Point
 
@@ -45,6 +47,13 @@ class TrainedRun:
             FulcrumError: the run has no such model.
         """
         from pipeline.cli.library.one_line import raising_one_line
+        from pipeline.cli.loops.words import find_kind
+
+        if kind := find_kind(shlex.split(self.command)):
+            raise BadModel(
+                f"load_model needs a run with trial=network, which has a Keras model, got trial={kind}; load "
+                f"what the loop has reported with mlflow.pyfunc.load_model('runs:/{self.run_id}/model')"
+            )
         from pipeline.tracking import mlflow_store, model_references
 
         with raising_one_line():

@@ -108,6 +108,21 @@ def test_a_mistake_is_one_exception_with_one_line(
     assert capfd.readouterr().out == ""
 
 
+def test_the_model_of_a_loop_is_loaded_by_its_flavour() -> None:
+    run = fulcrum.TrainedRun(
+        run_id="1f",
+        command="fulcrum run trial=function trial.call=m:train 'width=8'",
+        accuracy=0.5,
+        test_accuracy=None,
+        device_seconds=1.0,
+        device="a CPU",
+        curve=(),
+        metrics={},
+    )
+    with pytest.raises(fulcrum.FulcrumError, match=r"got trial=function; .*load_model\('runs:/1f/model'\)"):
+        run.load_model()
+
+
 def test_secrets_stay_out_of_what_is_raised() -> None:
     with pytest.raises(fulcrum.FulcrumError) as caught:
         fulcrum.open_study(words="search.storage=postgresql://ann:hidden@127.0.0.1:9/db")
