@@ -1,5 +1,7 @@
 """A table of recorded curves, and the space that its rows span.
 
+Rows of one configuration that differ in their seed are one: the mean of their curves.
+
 Everything is read from the file: names, types, ranges, choices, conditions, curve lengths. A numeric
 parameter whose range depends on a choice (a learning rate by optimizer) becomes one conditional parameter a
 value of that choice, `name@value`, as a person would write the space; every strategy gets the same space.
@@ -47,6 +49,18 @@ class Row:
         return tuple(entry for entry in self.curve if entry[0] <= epochs) or self.curve[:1]
 
 
+def average_seeds(rows: Sequence[Row]) -> Row:
+    """Return one row for those of one configuration: the mean of their curves, as far as all of them go."""
+    if len(rows) == 1:
+        return rows[0]
+    curves = [{epoch: (seconds, accuracy) for epoch, seconds, accuracy in row.curve} for row in rows]
+    epochs = sorted(set.intersection(*(set(curve) for curve in curves)))
+    means = [np.mean([curve[epoch] for curve in curves], axis=0) for epoch in epochs]
+    entries = zip(epochs, means, strict=True)
+    curve = tuple((epoch, float(seconds), float(accuracy)) for epoch, (seconds, accuracy) in entries)
+    return Row(rows[0].params, curve or rows[0].curve)
+
+
 class Space:
     """Configurations that can be trained, the space that they span, and the area that all points dominate."""
 
@@ -82,7 +96,10 @@ class Table(Space):
     recorded = True
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        rows = list({make_key(row.params): row for row in rows}.values())
+        alike: dict[Key, list[Row]] = {}
+        for row in rows:
+            alike.setdefault(make_key(row.params), []).append(row)
+        rows = [average_seeds(seeds) for seeds in alike.values()]
         first, last = min(row.curve[0][0] for row in rows), max(row.curve[-1][0] for row in rows)
         super().__init__(_parameters([row.params for row in rows]), first, last)
         self.rows += rows

@@ -343,12 +343,46 @@ def test_recorded_tables_are_whole(name: str) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["cnn-mnist-12k", "rt-polarity", "churn", "credit"])
+def test_recorded_tables_have_seeds_and_repeat_their_draw(name: str) -> None:
+    about = json.loads((TABLES / f"{name}.json").read_text())
+    lines = [json.loads(line) for line in (TABLES / f"{name}.jsonl").read_text().splitlines()]
+    assert {line["seed"] for line in lines} == set(range(about["seeds"])) == {0, 1}
+    assert len(lines) == about["trials"]
+    plan = record.Plan(name=name, trials=about["drawn"], epochs=about["epochs"], seeds=about["seeds"])
+    drawn = [params for params, _ in plan.list_trials()]
+    assert all(line["params"] in drawn for line in lines)
+    assert len(read(TABLES / f"{name}.jsonl").rows) == about["drawn"]
+    assert about["times"][0]["load"]
+
+
+def test_seeds_of_one_configuration_are_searched_as_their_mean(tmp_path: Path) -> None:
+    curves = [[[1, 1.0, 0.5], [2, 2.0, 0.7], [3, 3.0, 0.8]], [[1, 2.0, 0.6], [2, 3.0, 0.6]]]
+    rows = [{"params": {"x": x}, "seed": seed, "curve": curves[seed]} for x in (1, 2) for seed in (0, 1)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = read(tmp_path / "t.jsonl")
+    assert [row.params["x"] for row in table.rows] == [1, 2]
+    assert table.rows[0].curve == ((1, 1.5, pytest.approx(0.55)), (2, 2.5, pytest.approx(0.65)))
+
+
+def test_a_recording_goes_on_behind_the_last_whole_line(tmp_path: Path) -> None:
+    rows = [{"params": {"x": 1}, "curve": [[1, 1.0, 0.5]]}, {"params": {"x": 1}, "seed": 1, "curve": []}]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "t.jsonl").write_text(text + '{"params": {"x": 2}, "cur')
+    assert len(record.read_recorded(tmp_path / "t.jsonl")) == 2
+    assert (tmp_path / "t.jsonl").read_text() == text
+
+
 @pytest.mark.slow
 def test_recording_gives_a_line_a_trial(tmp_path: Path) -> None:
     """Real training on the embedded digits: the least work of a draw, two epochs."""
-    found = list(record.tables("digits", trials=12, epochs=2, seed=0, core_seconds=0.0))
-    assert len(found) == 1
-    assert [entry[0] for entry in found[0]["curve"]] == [1, 2]
-    file = tmp_path / "one.jsonl"
-    file.write_text(json.dumps(found[0]) + "\n")
+    file = tmp_path / "t.jsonl"
+    words = ["digits", "--trials", "12", "--epochs", "2", "--core-seconds", "0", "--table", str(file)]
+    for lines in (1, 2):
+        assert record.main(words) == 0
+        found = [json.loads(line) for line in file.read_text().splitlines()]
+        assert len(found) == lines
+        assert [entry[0] for entry in found[-1]["curve"]] == [1, 2]
     assert read(file).device_seconds > 0
+    about = json.loads(file.with_suffix(".json").read_text())
+    assert (about["trials"], about["seeds"], about["drawn"]) == (2, 1, 12)

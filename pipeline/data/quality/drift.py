@@ -28,7 +28,7 @@ FEW_EXPECTED = 2.0
 MARGIN = 0.5
 """Of the range of training, that a number may lie beyond its ends: those of few rows are narrow by chance."""
 MOST_OUTSIDE = 0.01
-"""The share of rows that may lie outside."""
+"""The share of rows that may lie outside; one may wherever there are enough rows for a test."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +172,7 @@ class DriftCounter:
             p_value=p_value if enough else None,
             outside=outside,
             training=spread.describe(),
-            is_unlike=differs or outside > MOST_OUTSIDE * rows,
+            is_unlike=differs or outside > max(MOST_OUTSIDE * rows, 1 if enough else 0),
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
 
+from pipeline.data.readers.compression import MOST_RATIO, compute_bound
 from pipeline.data.readers.folders import Unreadable
 
 SUFFIXES = tuple(
@@ -19,6 +20,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "AVIF", "PPM", "J
 """What Pillow may take a file for, whatever its name: for others, such as EPS, it would start a program."""
 ORIENTATION = 0x0112  # the EXIF tag
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
+FLOAT_BYTES = 4
 WIDE = 257
 """A byte times this has the range of 16 bits."""
 WIDE_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
@@ -73,7 +75,10 @@ def decode_image(path: Path, form: ImageForm, note: Callable[[str], None]) -> np
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, on a size that still fits and on damaged EXIF data
             with Image.open(path, formats=_list_formats()) as image:
-                if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: previews of a camera
+                _check_size(path, image, form)
+                if (
+                    getattr(image, "is_animated", False) and image.format != "MPO"
+                ):  # MPO: previews of a camera
                     note("of several frames: the first is used")
                 if form.wide:
                     return _convert_wide(path, image, form, note)
@@ -87,6 +92,13 @@ def decode_image(path: Path, form: ImageForm, note: Callable[[str], None]) -> np
     except Exception as error:  # of many kinds: plug-ins of Pillow fail as they like on damaged files
         text = str(error).replace(f" '{path}'", "").replace(str(path), path.name)
         raise Unreadable(text or type(error).__name__) from None
+
+
+def _check_size(path: Path, image: Image.Image, form: ImageForm) -> None:
+    """Raise Unreadable where a file of few bytes has very many pixels: wide ones take four bytes a colour."""
+    size = image.width * image.height * len(image.getbands()) * (FLOAT_BYTES if form.wide else 1)
+    if size > compute_bound(path):
+        raise Unreadable(f"it unpacks to more than {MOST_RATIO} times its size")
 
 
 def _convert_bytes(image: Image.Image, form: ImageForm, note: Callable[[str], None]) -> Image.Image:

@@ -71,6 +71,16 @@ def test_planted_shifts_are_found_and_nothing_else() -> None:
     assert judge(columns | {"colour": colour}, *halves) == found  # portions give what the whole gives
 
 
+def test_one_strange_row_of_many_is_no_drift() -> None:
+    random = np.random.default_rng(0)
+    spreads = fit_spreads({"x": random.normal(size=400)})
+    for strange, is_unlike in ((1, False), (2, True)):
+        counter = DriftCounter(spreads)
+        counter.add({"x": np.append(random.normal(size=50 - strange), [99.0] * strange)})
+        (found,) = counter.judge()
+        assert (found.outside, found.is_unlike) == (strange, is_unlike)
+
+
 def test_few_rows_are_asked_only_whether_they_lie_outside() -> None:
     training = {
         "age": np.arange(100.0),

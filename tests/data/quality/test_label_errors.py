@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from pipeline.data.quality.label_errors import cross_fit, find_label_errors, list_suspects
+from pipeline.data.quality.label_errors import LabelSuspects, cross_fit, find_label_errors, list_suspects
 
 CLASSES = tuple("0123456789")
 
@@ -71,3 +71,16 @@ def test_a_model_that_learnt_too_little_is_not_asked() -> None:
     assert "1 of 200 labels of the train split look wrong to a linear model (row 7: " in str(found)
     assert list_suspects(sure, np.zeros(200, int), ("a", "b"), **about) is None
     assert cross_fit(np.zeros((9, 2)), np.array([0] * 8 + [1]), 2) is None
+
+
+@pytest.mark.parametrize(
+    ("count", "accuracy", "is_telling"),
+    [(352, 0.645, False), (352, 0.9, True), (90, 0.99, False), (110, 0.99, True)],
+)
+def test_what_a_weak_model_has_wrong_is_not_held_against_the_labels(
+    count: int, accuracy: float, is_telling: bool
+) -> None:
+    suspects = LabelSuspects(
+        split="train", rows=5000, count=count, model="a model", accuracy=accuracy, suspects=()
+    )
+    assert suspects.is_telling == is_telling

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.io
 import soundfile
-from PIL import EpsImagePlugin
+from PIL import EpsImagePlugin, Image
 
 from pipeline.data.readers import archives, array_files, compression, images, sounds
 from pipeline.data.readers.file_list import find_file
@@ -358,6 +359,14 @@ def test_a_sound_of_silence_without_end_is_refused(tmp_path: Path, is_sent: bool
     soundfile.write(path, np.zeros(10**5, np.int16), 8000, format="FLAC")
     with pytest.raises(Unreadable, match="unpacks to more than"):
         sounds.decode_sound(io.BytesIO(path.read_bytes()) if is_sent else path)
+
+
+def test_an_image_of_few_bytes_and_many_pixels_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (200, 200)).save(tmp_path / "a.png")
+    form = images.ImageForm(colour=False, size=(8, 8), background="white")
+    assert images.decode_image(tmp_path / "a.png", form, print).shape == (8, 8)
+    with pytest.raises(Unreadable, match="unpacks to more than"):  # four bytes a pixel
+        images.decode_image(tmp_path / "a.png", replace(form, wide=True), print)
 
 
 def test_no_program_is_started_for_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
