@@ -21,7 +21,7 @@ from pipeline.search.storage.held_trials import (
     TrialEnd,
     read_owner,
 )
-from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER, make_directions
+from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER
 from pipeline.search.storage.study_rows import MISSING
 from pipeline.search.storage.study_settings import bind_settings
 from pipeline.search.storage.study_table import (
@@ -64,7 +64,7 @@ class StudyStore(StudyTable):
         try:
             storage = open_storage(url)
             foreign = find_foreign(storage, name)
-            study_id = MISSING if foreign else create_study(storage, name, make_directions(about))
+            study_id = MISSING if foreign else create_study(storage, name, about or {})
             self._attach(storage, name, study_id)
         except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
             raise explain_unusable(url, error) from None

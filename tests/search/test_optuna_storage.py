@@ -62,7 +62,7 @@ def test_what_a_kill_left_half_written_is_rolled_back_by_whoever_comes(path: Pat
     url = f"sqlite:///{path}"
     with ThreadPoolExecutor(4) as pool:
         stores = list(pool.map(lambda _: StudyStore(url, "s"), range(4)))
-    assert [store.read_attrs() for store in stores] == [{}] * 4
+    assert [store.read_attrs() for store in stores] == [{"about": {}}] * 4
     assert not path.with_name("studies.db-journal").exists() or os.path.getsize(f"{path}-journal") == 0
 
 
@@ -214,6 +214,7 @@ def test_a_study_of_another_program_is_refused_and_untouched(kind: str, path: Pa
 
 
 ATTRIBUTES: list[dict[str, object]] = [
+    {},  # begun, and empty still
     {"team": "theirs"},
     {"about": "theirs"},
     {"about": {"space": []}, "data": "theirs"},
@@ -223,7 +224,7 @@ ATTRIBUTES: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("attrs", ATTRIBUTES)
-def test_a_study_with_attributes_of_another_program_is_none_of_ours(
+def test_a_study_with_attributes_of_another_program_or_none_is_none_of_ours(
     attrs: dict[str, object], path: Path
 ) -> None:
     url = f"sqlite:///{path}"

@@ -1,4 +1,4 @@
-"""New trials, their attributes and heartbeats, in plain statements for many trials at once.
+"""New studies, and new trials, their attributes and heartbeats, in plain statements for many trials at once.
 
 Optuna writes a trial object by object, and looks up the distribution of each value before: some twenty
 statements, three times as slow. Distributions are the same for all trials of a study of ours
@@ -14,6 +14,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages._rdb import models
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -21,6 +22,25 @@ from pipeline.search.storage.plain_rows import insert_rows
 
 MAX_IDS = 500
 """Of trials that are named one by one in a statement; databases have limits."""
+
+
+def insert_study(
+    connection: Connection, name: str, directions: Sequence[StudyDirection], attrs: Mapping[str, Any]
+) -> None:
+    """Insert a study with its attributes; it is never there without them.
+
+    Raises:
+        IntegrityError: a study has that name.
+    """
+    done = connection.execute(insert(models.StudyModel.__table__).values(study_name=name))
+    (study_id,) = done.inserted_primary_key or (0,)
+    rows = [
+        {"study_id": study_id, "objective": number, "direction": direction}
+        for number, direction in enumerate(directions)
+    ]
+    connection.execute(insert(models.StudyDirectionModel.__table__), rows)
+    texts = [{"study_id": study_id, "key": key, "value_json": json.dumps(attrs[key])} for key in attrs]
+    insert_rows(connection, models.StudyUserAttributeModel.__table__, texts)
 
 
 def insert_trials(

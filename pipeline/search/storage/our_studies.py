@@ -52,12 +52,7 @@ def explain_foreign(storage: Any, study_id: int) -> str | None:
     rows = storage.get_all_trials(study_id, deepcopy=False)
     if not all(map(is_our_row, rows)):
         return "its trials have no outcome of ours"
-    more = [key for key in storage.get_study_system_attrs(study_id) if not key.startswith(TASK_KEY)]
-    if not rows and (more or attrs.keys() - STUDY_ATTRS.keys()):
-        # One of ours may have been begun since its attributes were read: this one is written first.
-        begun = ABOUT in storage.get_study_user_attrs(study_id)
-        return None if begun else "another program has begun it"
-    return None
+    return None if rows else "another program has begun it"
 
 
 def make_directions(about: Mapping[str, Any] | None) -> list[StudyDirection]:

@@ -26,7 +26,7 @@ def bind_settings(storage: Any, study_id: int, name: str, about: Mapping[str, An
     """
     recorded = storage.get_study_user_attrs(study_id).get(ABOUT)
     directions = len(storage.get_study_directions(study_id))
-    if recorded is None and directions == len(make_directions(about)):
+    if not recorded and directions == len(make_directions(about)):
         storage.set_study_user_attr(study_id, ABOUT, dict(about))
         _name_metrics(storage, study_id, about)
         return

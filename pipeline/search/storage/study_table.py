@@ -1,16 +1,17 @@
 """The rows of one study: read at the price of what is new, added whole, and ended."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
 from optuna.distributions import BaseDistribution
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import IntegrityError
 
+from pipeline.search.storage.bulk_writing import insert_study
 from pipeline.search.storage.held_trials import TrialEnd
-from pipeline.search.storage.our_studies import ONCE, OUTCOME, explain_foreign
+from pipeline.search.storage.our_studies import ABOUT, ONCE, OUTCOME, explain_foreign, make_directions
 from pipeline.search.storage.study_rows import MISSING, StudyRows
 from pipeline.search.storage.task_rows import TaskRows
 from pipeline.search.storage.trial_states import REQUEUES, SPENT, SURPLUS, is_trial
@@ -126,9 +127,14 @@ class StudyTable:
         return bool(self._table.end({row._trial_id: end}))
 
 
-def create_study(storage: Any, name: str, directions: Sequence[StudyDirection]) -> int:
-    """Create a study unless it is there, and return its id."""
-    optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+def create_study(storage: Any, name: str, about: Mapping[str, Any]) -> int:
+    """Create a study unless it is there, and return its id; `about`: what is written down about it.
+
+    Both are written at once, so that an empty study of another program is known by having no such words.
+    """
+    if find_study(storage, name) == MISSING:
+        with suppress(IntegrityError), storage._backend.engine.begin() as connection:  # made meanwhile
+            insert_study(connection, name, make_directions(about), {ABOUT: dict(about)})
     return int(storage.get_study_id_from_name(name))
 
 

@@ -8,8 +8,8 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from pipeline.processes import ProcessOwner
-from pipeline.search.storage.our_studies import OUTCOME, OWNER, TASK_KEY
-from pipeline.search.storage.study_table import ProposedTrial, create_study
+from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER, TASK_KEY
+from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.task_rows import BEAT, TaskRows
 from pipeline.search.study_store import StudyStore
 
@@ -131,16 +131,17 @@ def test_tasks_go_where_their_study_goes(url: str) -> None:
 def test_where_an_earlier_release_has_begun_a_study_for_them_they_stay_there(url: str) -> None:
     store = StudyStore(url, "s", {"space": []})
     directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
-    create_study(store._storage, "s (afterwards)", directions)
+    earlier = optuna.create_study(storage=url, study_name="s (afterwards)", directions=directions)
+    earlier.add_trial(optuna.trial.create_trial(values=(0.8, 1.0), user_attrs={ONCE: "confirm 0"}))
     queue = store.task_queue()
     queue.queue(NOTHING, {}, once="confirm 1")
     row = queue.claim()
     assert row is not None
     assert queue.finish(row.number, DONE)
-    (old,) = optuna.load_study(study_name="s (afterwards)", storage=url).trials
+    before, old = optuna.load_study(study_name="s (afterwards)", storage=url).trials
     assert old.user_attrs[OUTCOME] == DONE
     assert not any(key.startswith(TASK_KEY) for key in store._storage.get_study_system_attrs(store._id))
-    assert StudyStore.open_for_reading(url, "s").task_queue().trials() == [old]
+    assert StudyStore.open_for_reading(url, "s").task_queue().trials() == [before, old]
     assert StudyStore(url, "s", {"space": []}).task_queue().claim() is None
 
 
