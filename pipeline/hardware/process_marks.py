@@ -2,13 +2,18 @@
 
 A process hands its environment on to what it starts, so a mark reaches what has a session of its own and what
 has lost its parent. It does not reach what is forked without being started anew, which dies with its session.
+
+To find a mark, all processes of the machine are looked at. A worker, which does it after each trial, adopts
+orphans instead where the system can: then all that its trials have started lies below it, marked or not.
 """
 
+import ctypes
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing.util import Finalize
+from pathlib import Path
 
 import psutil
 
@@ -19,6 +24,9 @@ MARKS = "FULCRUM_STARTED_BY"
 OWNER_PREFIX = "owner-"
 ENDS_BY_ITSELF = "resource_tracker"
 """In the command line of Python's own helper, and of joblib's, which tidies up once its process has ended."""
+SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2), since Linux 3.4
+_adopting = set[int]()
+"""The id of this process where it adopts orphans; a copy that is forked off has another one."""
 
 
 def add_mark(mark: str) -> str:
@@ -52,19 +60,37 @@ def _kill_started_at_exit() -> None:
     Finalize(None, kill_started, exitpriority=-300)  # that of files is -200
 
 
+def adopt_orphans() -> None:
+    """Let what loses its parent below this process become its own child, where the system can."""
+    with suppress(AttributeError, OSError):
+        if ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0) == 0 and _has_lists_of_children():
+            _adopting.add(os.getpid())
+
+
+def _has_lists_of_children() -> bool:
+    """Return whether the kernel lists the children of a thread (CONFIG_PROC_CHILDREN)."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
+
+
 def kill_started() -> bool:
-    """End what this process has marked as its own; return whether there was anything."""
-    return kill_marked(_make_own_mark(os.getpid()))
+    """End what this process has marked as its own, or all below it; return whether there was anything."""
+    if os.getpid() not in _adopting:
+        return kill_marked(_make_own_mark(os.getpid()))
+    has_killed = _kill(lambda _: True, _list_below())
+    for pid in _list_children(os.getpid()):  # of an orphan that has ended, nobody else asks how
+        with suppress(OSError):
+            os.waitpid(pid, os.WNOHANG)
+    return has_killed
 
 
 def kill_marked(mark: str) -> bool:
-    """End what has a mark, also what has lost its parent; return whether there was anything."""
-    return _kill({mark}.__contains__)
+    """End what this process has started with a mark, also what has lost its parent; return whether it had."""
+    return _kill(_has_mark({mark}.__contains__), _list_below() if os.getpid() in _adopting else None)
 
 
 def kill_abandoned() -> bool:
     """End what was marked by processes that are gone, which could not do it; return whether there was any."""
-    return _kill(cache(_is_abandoned))
+    return _kill(_has_mark(cache(_is_abandoned)))
 
 
 def _is_abandoned(mark: str) -> bool:
@@ -74,15 +100,48 @@ def _is_abandoned(mark: str) -> bool:
     return owner is not None and owner.is_gone()
 
 
-def _kill(is_meant: Callable[[str], bool]) -> bool:
+def _has_mark(is_meant: Callable[[str], bool]) -> Callable[[psutil.Process], bool]:
+    """Return a function that tells of a process whether one of its marks is meant."""
+    return lambda process: any(map(is_meant, process.environ().get(MARKS, "").split()))
+
+
+def _kill(is_meant: Callable[[psutil.Process], bool], among: Iterable[psutil.Process] | None = None) -> bool:
+    """End processes; return whether there were any. `among`: whom to look at; None: at all."""
     has_killed = False
-    for process in psutil.process_iter():
+    for process in psutil.process_iter() if among is None else among:
         with suppress(psutil.Error, OSError):
-            marks = process.environ().get(MARKS, "").split()
-            if any(map(is_meant, marks)) and ENDS_BY_ITSELF not in " ".join(process.cmdline()):
+            if is_meant(process) and ENDS_BY_ITSELF not in " ".join(process.cmdline()):
                 process.kill()
                 has_killed = True
     return has_killed
+
+
+def _list_below() -> Iterator[psutil.Process]:
+    """Yield all living processes below this one, until no further one comes while they are ended."""
+    seen, is_new = {os.getpid()}, True
+    while is_new:
+        is_new, parents = False, [os.getpid()]
+        while parents:
+            children = _list_children(parents.pop())
+            parents += children
+            for pid in children:
+                if pid not in seen:
+                    seen.add(pid)
+                    with suppress(psutil.Error):
+                        process = psutil.Process(pid)
+                        if process.status() != psutil.STATUS_ZOMBIE:
+                            is_new = True
+                            yield process
+
+
+def _list_children(pid: int) -> list[int]:
+    """List the ids of the processes that a process has started, or adopted; none where it is gone."""
+    found = list[int]()
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):
+                found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
+    return found
 
 
 @cache

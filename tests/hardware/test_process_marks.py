@@ -83,3 +83,28 @@ def test_a_command_that_ends_kills_what_it_has_marked() -> None:
     )
     # A child that lived on would hold the pipe open, and this process would wait for it.
     assert subprocess.run([sys.executable, "-c", words], stdout=subprocess.PIPE, timeout=20).returncode == 0
+
+
+ADOPTING = """
+import os, subprocess, time
+import psutil
+from pipeline.hardware.process_marks import adopt_orphans, kill_started
+psutil.process_iter = psutil.pids = None
+adopt_orphans()
+words = "setsid env -i sleep 60 >/dev/null & echo $!"
+pids = [int(subprocess.run(["sh", "-c", words], stdout=subprocess.PIPE).stdout)]
+if (forked := os.fork()) == 0:
+    time.sleep(60)
+pids.append(forked)
+assert kill_started()
+deadline = time.monotonic() + 5
+while any(map(psutil.pid_exists, pids)) and time.monotonic() < deadline:
+    kill_started()  # as after the next trial
+print([pid for pid in pids if psutil.pid_exists(pid)])
+"""
+"""An orphan in a session of its own without an environment, and one that was forked off."""
+
+
+def test_a_worker_ends_what_its_trial_has_started_without_a_look_at_all_processes_of_the_machine() -> None:
+    done = subprocess.run([sys.executable, "-c", ADOPTING], capture_output=True, text=True, timeout=20)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -185,7 +185,8 @@ class ProcessPool:
         worker.process.join(GRACE_SECONDS)
         worker.kill(EXPLAIN_PIPE_LOST if worker.process.is_alive() else "")
         worker.process.join(GRACE_SECONDS)
-        kill_abandoned()
+        if not worker.is_retiring or worker.process.exitcode:  # one that retires has done it itself
+            kill_abandoned()
         worker.pipe.close()
         before = worker.task.oom_kills if worker.task else None
         output = worker.output.read(wait_seconds=1.0)

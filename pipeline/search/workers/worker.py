@@ -22,7 +22,7 @@ from typing import Any
 
 from pipeline.errors import FulcrumError
 from pipeline.files import own_temporary_folder
-from pipeline.hardware.process_marks import kill_started, mark_started
+from pipeline.hardware.process_marks import adopt_orphans, kill_started, mark_started
 from pipeline.measures import Point
 from pipeline.processes import ProcessOwner
 from pipeline.search.workers.job import Job
@@ -92,6 +92,7 @@ def run_worker(
     _become_worker(output, parent)
     surroundings.restore()
     claim()
+    adopt_orphans()
     mark_started()
     # What it has told the libraries by their variables holds for each job.
     surroundings = replace(surroundings, environment=dict(os.environ))
