@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from getpass import getuser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -100,6 +100,16 @@ def is_deleted(client: MlflowClient, run_id: str) -> bool:
         return bool(client.get_run(run_id).info.lifecycle_stage == "deleted")
     except MlflowException as error:
         return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
+
+
+def end_deleted(client: MlflowClient, run_id: str, status: str) -> None:
+    """End a run that was deleted, for which it comes back for a moment; do nothing where it is gone."""
+    with suppress(MlflowException):
+        client.restore_run(run_id)
+        try:
+            client.set_terminated(run_id, status=status)
+        finally:
+            client.delete_run(run_id)
 
 
 # ---- writing ------------------------------------------------------------------------------------------

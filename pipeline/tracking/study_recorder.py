@@ -151,8 +151,7 @@ class StudyRecorder:
 
     def close(self, status: str) -> None:
         """End the study's run."""
-        with self.runs.unless_deleted(self.run_id, "the study"):
-            self.client.set_terminated(self.run_id, status=status)
+        self.runs.end_run(self.run_id, "the study", status)
 
     # ---- what the study has come to ---------------------------------------------------------------------
 

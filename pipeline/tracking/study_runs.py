@@ -45,6 +45,13 @@ class StudyRuns:
                 self._deleted.add(run_id)
                 print(f"the MLflow run of {what} ({run_id}) was deleted: it gets no more", file=sys.stderr)
 
+    def end_run(self, run_id: str, what: str, status: str) -> None:
+        """End a run; one that somebody has deleted is ended as well, so that it comes back as what it was."""
+        with self.unless_deleted(run_id, what):
+            self.client.set_terminated(run_id, status=status)
+            return
+        mlflow_runs.end_deleted(self.client, run_id, status)
+
     def search(self, condition: str = "") -> Iterator[Run]:
         """Yield the runs of this study that meet a further condition."""
         of_study = f"tags.{STUDY} = {mlflow_runs.quote(self.tags[STUDY])}"

@@ -149,7 +149,7 @@ class TrialRecorder:
             )
             if output:
                 mlflow_runs.log_files(client, run_id, {OUTPUT: mask(output).encode()})
-            client.set_terminated(run_id, status=change.status)
+        self.runs.end_run(run_id, "a trial", change.status or "FINISHED")
 
     def fail_attempt(self, attempt: str, reason: str) -> str | None:
         """End the run of a trial whose process has died as failed; return its id, None where it has none."""
@@ -158,7 +158,7 @@ class TrialRecorder:
             run_id = str(run.info.run_id)
             with self.runs.unless_deleted(run_id, "a trial"):
                 mlflow_runs.set_tags(self.runs.client, run_id, {"trial_state": "failed", "reason": reason})
-                self.runs.client.set_terminated(run_id, status="FAILED")
+            self.runs.end_run(run_id, "a trial", "FAILED")
         return run_id
 
     def delete_attempt(self, attempt: str) -> None:

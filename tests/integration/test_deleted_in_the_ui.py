@@ -6,7 +6,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from mlflow.entities import Run
+from mlflow.entities import Run, ViewType
 
 from pipeline.cli import main
 from pipeline.measures import Epoch
@@ -122,6 +122,8 @@ def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
     assert "the experiment fulcrum was deleted while in use; it is restored" in lines
     assert not [line for line in lines if "Traceback" in line]
     assert len(read().trials) == 4
+    runs = client.search_runs([client.get_experiment_by_name("fulcrum").experiment_id], "", ViewType.ALL)
+    assert {run.info.status for run in runs} == {"FINISHED"}  # also of those that were deleted
     assert sweep(5)[0] == 0
     assert len(runs_of(client, "sweep")) == 1
     assert_models_answer(client, read())
@@ -153,6 +155,8 @@ def test_what_is_deleted_while_models_are_registered_is_told_and_comes_with_the_
     assert code == 0, lines
     assert [line for line in lines if "not found: deleted meanwhile" in line] == lines != []
     monkeypatch.setattr(study_models, "_describe_version", about)
+    for model in client.search_logged_models([client.get_experiment_by_name("fulcrum").experiment_id]):
+        client.delete_logged_model(model.model_id)
     assert sweep(3) == (0, [])
     assert_models_answer(client, read())
 

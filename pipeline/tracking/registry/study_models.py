@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pipeline.search.sweep import Sweep
     from pipeline.tracking.study_recorder import StudyRecorder
 
+LOGGED = "models:/"
+"""Begins the source of a version whose model has an id of its own."""
 OUR_TAGS = {MEMBER, STUDY_ID, "validation_accuracy", "device_seconds", "seeds", "test_accuracy", *FURTHER}
 
 
@@ -48,11 +50,12 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     versions = dict[tuple[int, int], str]()
     registered = _read_registered(record)
     members = choose_members(results)
-    if new := [member for member in members if member.name not in registered]:
+    present = {name for name, version in registered.items() if _has_model(record, version)}
+    if new := [member for member in members if member.name not in present]:
         task.observer.begin_phase(MODELS, len(new))
     for member in members:
         with _unless_deleted(record):
-            version: str | None = registered.pop(member.name, "")
+            version: str | None = registered.pop(member.name) if member.name in present else None
             if not version:
                 version = _register(task, record, member)
                 task.observer.advance_phase()
@@ -232,12 +235,27 @@ def _list_figures(member: FrontierPoint) -> dict[str, str]:
 
 
 def _read_registered(record: "StudyRecorder") -> dict[str, str]:
-    """Return the versions by point, of an earlier start of this study."""
+    """Return the versions by point, of an earlier start of this study: of each point the newest."""
     return {
         version.tags[MEMBER]: str(version.version)
-        for version in _search_versions(record)
+        for version in sorted(_search_versions(record), key=lambda version: int(version.version))
         if version.tags.get(MEMBER) and _is_of_study(record, version)
     }
+
+
+def _has_model(record: "StudyRecorder", version: str) -> bool:
+    """Return whether the model of a version is there: a person may have deleted it, or its files."""
+    source = record.client.get_model_version(record.study, version).source or ""
+    model_id = source.removeprefix(LOGGED)
+    if model_id == source:  # of release 0.1.0: it lies in a run
+        return True
+    try:
+        record.client.get_logged_model(model_id)
+        return bool(record.client.list_logged_model_artifacts(model_id))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
 
 
 def _is_of_study(record: "StudyRecorder", version: ModelVersion) -> bool:

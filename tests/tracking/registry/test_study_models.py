@@ -1,5 +1,6 @@
 """The models of a study: nothing of one that was begun is left, and what is whole is kept."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -48,7 +49,7 @@ def test_a_model_that_was_begun_is_removed(is_new: bool, record: StudyRecorder) 
         record.client.delete_registered_model(STUDY)
 
 
-def test_a_model_whose_version_is_there_is_kept(record: StudyRecorder) -> None:
+def test_a_model_whose_version_is_there_is_kept(record: StudyRecorder, tmp_path: Path) -> None:
     record.client.create_registered_model(STUDY)
     model_id = log(record, "0 1")
     record.client.create_model_version(STUDY, f"models:/{model_id}", record.run_id, tags={MEMBER: "0 1"})
@@ -64,6 +65,12 @@ def test_a_model_whose_version_is_there_is_kept(record: StudyRecorder) -> None:
     study_models._delete_alias(record, "best")
     record.client.set_model_version_tag(STUDY, "1", STUDY_ID, "2")
     assert study_models._read_registered(record) == {"0 1": "1"}
+    assert not study_models._has_model(record, "1")
+    (tmp_path / "MLmodel").touch()
+    record.client.log_model_artifact(model_id, str(tmp_path / "MLmodel"))
+    assert study_models._has_model(record, "1")
+    record.client.delete_logged_model(model_id)
+    assert not study_models._has_model(record, "1")
     record.client.delete_registered_model(STUDY)
 
 
