@@ -193,6 +193,12 @@ class StudyRecorder:
             if changed := {key: value for key, value in tags.items() if recorded.get(key) != value}:
                 changes.append(RunChange(trial.run_id, mlflow_runs.cut_tags(changed)))
                 self._tags[trial.run_id] = study_view.keep_trial_tags({**recorded, **changed})
+        coloured = [change.run_id for change in changes if study_view.COLOUR in change.tags]
+        colours = bulk_runs.read_tag(self.client, coloured, study_view.COLOUR)  # a person's may be new
+        changes = [
+            RunChange(change.run_id, study_view.leave_colour(change.tags, colours.get(change.run_id)))
+            for change in changes
+        ]
         if changes and not bulk_runs.change_runs(self.client, changes):
             for change in changes:
                 with mlflow_runs.unless_deleted(self.client, change.run_id):  # in the UI

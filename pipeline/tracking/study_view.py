@@ -43,9 +43,13 @@ def make_trial_tags(
     that a person has chosen stays.
     """
     tags = _make_trial_tags(results, trial, recorded or {})
-    if tags and (recorded or {}).get(COLOUR, BLUE) not in (BLUE, ORANGE, PALE):
-        del tags[COLOUR]
-    return tags
+    return leave_colour(tags, (recorded or {}).get(COLOUR))
+
+
+def leave_colour(tags: Mapping[str, str], colour: str | None) -> dict[str, str]:
+    """Return the tags, without a colour where the run has one that a person has chosen."""
+    is_theirs = colour not in (None, BLUE, ORANGE, PALE)
+    return {name: text for name, text in tags.items() if not is_theirs or name != COLOUR}
 
 
 def _make_trial_tags(results: Results, trial: StudyTrial, recorded: Mapping[str, str]) -> dict[str, str]:

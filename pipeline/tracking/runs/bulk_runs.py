@@ -9,6 +9,7 @@ a run has already) is left to MLflow's client: the functions tell so.
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,28 @@ def insert_runs(client: MlflowClient, experiment_id: str, runs: Sequence[NewRun]
             connection, "params", [row for run_id, run in named for row in _make_rows(run_id, run.params)]
         )
     return run_ids
+
+
+def read_tag(client: MlflowClient, run_ids: Sequence[str], name: str) -> dict[str, str]:
+    """Read one tag of runs, by their ids; those without it, and those that are gone, are left out.
+
+    Raises:
+        MlflowException: the store does not answer.
+    """
+    texts, store, tags = dict[str, str](), _find_database(client), _get_table("tags")
+    if store is None:
+        for run_id in run_ids:
+            with suppress(MlflowException):
+                recorded = client.get_run(run_id).data.tags
+                if name in recorded:
+                    texts[run_id] = recorded[name]
+        return texts
+    for start in range(0, len(run_ids), MAX_IDS):
+        among = tags.c.run_uuid.in_(run_ids[start : start + MAX_IDS])
+        with store.ManagedSessionMaker(read_only=True) as session:
+            query = select(tags.c.run_uuid, tags.c.value).where(among & (tags.c.key == name))
+            texts |= dict(map(tuple, session.connection().execute(query)))
+    return texts
 
 
 def change_runs(client: MlflowClient, changes: Sequence[RunChange]) -> bool:

@@ -57,6 +57,16 @@ def insert(client: mlflow.MlflowClient, experiment: str, count: int = 1) -> list
     return run_ids
 
 
+def test_a_tag_of_many_runs_is_read_as_by_the_client(
+    client: mlflow.MlflowClient, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_ids = [*insert(client, experiment, 2), "gone"]
+    client.set_tag(run_ids[1], "mlflow.runColor", "#123456")
+    at_once = bulk_runs.read_tag(client, run_ids, "mlflow.runColor")
+    monkeypatch.setattr(bulk_runs, "_find_database", lambda _: None)
+    assert bulk_runs.read_tag(client, run_ids, "mlflow.runColor") == at_once == {run_ids[1]: "#123456"}
+
+
 def test_the_rows_are_those_of_the_client(client: mlflow.MlflowClient, experiment: str) -> None:
     theirs = client.create_run(experiment, run_name="a run", tags=TAGS).info.run_id
     mlflow_runs.log_params(client, theirs, PARAMS)
