@@ -45,6 +45,8 @@ from pipeline.search.storage.trial_states import (
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
 
 TURN_POLL_SECONDS = 0.1
+NOTE_SECONDS = 2.0
+"""Of a trial whose process is killed, about so many seconds may be missing in what it has spent."""
 
 
 class StudyStore(StudyTable):
@@ -93,6 +95,8 @@ class StudyStore(StudyTable):
         super().__init__(storage, name, study_id, is_queue)
         self._task_queue: StudyStore | None = None
         self._spent: dict[int, float] = {}
+        self._sent_spent: dict[int, float] = {}
+        self._sent_at = time.monotonic()
 
     def task_queue(self) -> "StudyStore":
         """Return the store, in the same storage, of the tasks that follow the search, such as confirming.
@@ -241,11 +245,23 @@ class StudyStore(StudyTable):
         """Record that the running trials of this process are alive."""
         running = [row for row in self._table.list_open() if row.state is TrialState.RUNNING]
         ours = [row for row in running if (owner := read_owner(row)) and owner.is_current()]
-        spent = {row._trial_id: self._spent[row.number] for row in ours if row.number in self._spent}
+        self._sent_at, self._sent_spent = time.monotonic(), dict(self._spent)
+        spent = {
+            row._trial_id: self._sent_spent[row.number] for row in ours if row.number in self._sent_spent
+        }
         self._table.beat(
             [row._trial_id for row in ours],
             {trial_id: {SPENT: round(seconds, 6)} for trial_id, seconds in spent.items()},
         )
+
+    def _is_heartbeat_due(self) -> bool:
+        """Return whether the last one is long ago, or some trial has spent much since."""
+        if time.monotonic() - self._sent_at >= HEARTBEAT_SECONDS:
+            return True
+        spent = [
+            seconds - self._sent_spent.get(number, 0.0) for number, seconds in self._spent.copy().items()
+        ]
+        return max(spent, default=0.0) >= NOTE_SECONDS
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -255,9 +271,10 @@ class StudyStore(StudyTable):
         def send_all() -> None:
             for store in stores:
                 with suppress(Exception):  # the storage is away for a moment: try again
-                    store.send_heartbeat()
+                    if store._is_heartbeat_due():
+                        store.send_heartbeat()
 
-        thread = RepeatingThread(send_all, HEARTBEAT_SECONDS)
+        thread = RepeatingThread(send_all, min(NOTE_SECONDS, HEARTBEAT_SECONDS))
         thread.start()
         try:
             yield

@@ -24,7 +24,7 @@ from pipeline.search.storage import held_trials, study_rows
 from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER
 from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.task_rows import TaskRows
-from pipeline.search.storage.trial_states import REQUEUES, WORDS, is_interrupted
+from pipeline.search.storage.trial_states import REQUEUES, SPENT, WORDS, is_interrupted
 from pipeline.search.study_store import StudyStore
 
 ABOUT = {"space": ["model.hidden=8,16"], "settings": ["train.epochs=3"], "device": "a CPU, 1 core"}
@@ -472,6 +472,22 @@ def test_the_heart_beats_while_an_epoch_takes_long(
             time.sleep(0.05)
             stale = [id_ - store._table.find_id(0) for id_ in store._storage._get_stale_trial_ids(store._id)]
     assert stale == [1]
+
+
+def test_what_a_trial_has_spent_is_written_long_before_the_next_heartbeat(
+    store: StudyStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill would take it from the budget."""
+    monkeypatch.setattr(study_store, "NOTE_SECONDS", 0.02)
+    store.begin(proposal(0), MANY)
+    store.note_spent(0, 0.01)
+    assert not store._is_heartbeat_due()
+    store.note_spent(0, 0.05)
+    with store.heartbeat():
+        while store._is_heartbeat_due():
+            time.sleep(0.01)
+    (row,) = StudyStore(url, "s", ABOUT).trials()
+    assert row.user_attrs[SPENT] == 0.05
 
 
 def test_who_was_given_up_while_it_slept_does_not_count(store: StudyStore) -> None:
