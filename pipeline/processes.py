@@ -7,9 +7,10 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import psutil
@@ -22,6 +23,8 @@ HEARTBEAT_SECONDS, LEASE_SECONDS = 20.0, 90.0
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PID_NAMESPACE = Path("/proc/self/ns/pid")
+_holders = set[str]()
+"""Parts of this process that hold something: a notebook may start one search after another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,8 @@ class ProcessOwner:
     """The inode of the PID namespace; all processes of one container have the same."""
     started_after_boot: float | None = None
     """When the process started, in seconds since the boot: no clock that is set moves it."""
+    holder: str | None = None
+    """The part of the process that holds it, see `begin_holding`; None: the process as a whole."""
 
     @classmethod
     def current(cls) -> "ProcessOwner":
@@ -93,6 +98,7 @@ class ProcessOwner:
                 if (inode := _read_number(fields.get("pid_namespace"))) is None
                 else int(inode),
                 started_after_boot=_read_number(fields.get("started_after_boot")),
+                holder=fields.get("holder"),
             )
         except (KeyError, TypeError, ValueError):
             return None
@@ -160,11 +166,29 @@ class ProcessOwner:
             return True
         except (psutil.Error, ValueError, OverflowError):
             return False
+        if self.pid == os.getpid() and self.holder is not None and self.holder not in _holders:
+            return False
         if self.started_after_boot is not None and current.started_after_boot is not None:
             return abs(self.started_after_boot - current.started_after_boot) <= START_TOLERANCE_SECONDS
         if self.started is not None and current.started is not None:
             return abs(self.started - current.started) <= START_TOLERANCE_SECONDS
         return True
+
+
+def begin_holding() -> ProcessOwner:
+    """Return this process as an owner whose hold ends with `end_holding`, or with the process.
+
+    What it could not give back, as a disk was full or a server away, is free afterwards: also for this very
+    process, which goes on where it is that of a notebook.
+    """
+    owner = replace(ProcessOwner.current(), holder=token_hex(4))
+    _holders.add(str(owner.holder))
+    return owner
+
+
+def end_holding(owner: ProcessOwner) -> None:
+    """End the hold of a part of this process."""
+    _holders.discard(str(owner.holder))
 
 
 def is_free(owner: ProcessOwner | None, is_lease_over: bool) -> bool:

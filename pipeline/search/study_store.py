@@ -15,7 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.errors import BadSetting, RecordDeleted
-from pipeline.processes import HEARTBEAT_SECONDS, ProcessOwner, RepeatingThread
+from pipeline.processes import HEARTBEAT_SECONDS, RepeatingThread, begin_holding, end_holding
 from pipeline.search.optuna_storage import explain_unusable, open_storage
 from pipeline.search.storage.held_trials import (
     TrialEnd,
@@ -97,6 +97,13 @@ class StudyStore(StudyTable):
         self._spent: dict[int, float] = {}
         self._sent_spent: dict[int, float] = {}
         self._sent_at = time.monotonic()
+        self._owner = begin_holding()
+
+    def close(self) -> None:
+        """Leave to whoever comes next what could not be given back, as after an error of the storage."""
+        for store in (self, self._task_queue):
+            if store is not None:
+                end_holding(store._owner)
 
     def task_queue(self) -> "StudyStore":
         """Return the store, in the same storage, of the tasks that follow the search, such as confirming.
@@ -142,7 +149,7 @@ class StudyStore(StudyTable):
         self, proposals: Sequence[ProposedTrial], limit: int, newest_seen: int | None = None
     ) -> list[int | None]:
         """Add running trials, which differ from each other, in one transaction; see `begin`."""
-        owner = {OWNER: _current_owner()}
+        owner = {OWNER: self._owner.to_dict()}
         rows = self._create_rows(TrialState.RUNNING, [(proposal, owner) for proposal in proposals])
         everyone, may_be_surplus = self._rows(), self.count_begun() > limit
         begun = list[int | None]()
@@ -168,7 +175,7 @@ class StudyStore(StudyTable):
         for row in filter(is_trial, self._table.list_open()):
             if row.state is not TrialState.WAITING or not is_wanted(row) or self._is_duplicate(row):
                 continue
-            if self._table.claim(row._trial_id, ProcessOwner.current()):
+            if self._table.claim(row._trial_id, self._owner):
                 return self._table.get(row._trial_id)
         return None
 
@@ -289,15 +296,15 @@ class StudyStore(StudyTable):
 
         Rows get their numbers one by one, in any database; who has the lowest is next (Lamport's bakery).
         """
-        queue = self.task_queue()
-        row = queue._create_row(
-            TrialState.RUNNING, ProposedTrial({}, {}, {}), {OWNER: _current_owner(), TURN: name}
-        )
+        queue, owner = self.task_queue(), begin_holding()
+        attrs = {OWNER: owner.to_dict(), TURN: name}
+        row = queue._create_row(TrialState.RUNNING, ProposedTrial({}, {}, {}), attrs)
         try:
             while queue._is_occupied(name, row.number):
                 time.sleep(TURN_POLL_SECONDS)
             yield
         finally:
+            end_holding(owner)
             queue._end(row, TrialEnd(TrialState.FAIL))
 
     def _is_occupied(self, name: str, before: int) -> bool:
@@ -339,7 +346,3 @@ def _is_begun_elsewhere(row: FrozenTrial, rows: Sequence[FrozenTrial], newest_se
 
 def _make_end(outcome: Mapping[str, Any]) -> TrialEnd:
     return TrialEnd(*read_end(outcome), {OUTCOME: dict(outcome)})
-
-
-def _current_owner() -> dict[str, Any]:
-    return ProcessOwner.current().to_dict()

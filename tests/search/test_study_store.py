@@ -64,6 +64,11 @@ def this_process() -> dict[str, Any]:
     return ProcessOwner.current().to_dict()
 
 
+def is_of_this_process(row: FrozenTrial) -> bool:
+    owner = held_trials.read_owner(row)
+    return owner is not None and owner.is_current()
+
+
 def dead() -> dict[str, Any]:
     """An owner on this host that is gone."""
     owner = ProcessOwner.current()
@@ -77,7 +82,7 @@ def test_a_row_is_written_whole(store: StudyStore, url: str) -> None:
     assert store.begin(proposal(3), MANY) == 0
     (row,) = StudyStore(url, "s", ABOUT).trials()
     assert (row.state, row.params, row.system_attrs) == (TrialState.RUNNING, {"x": 0.3}, {"told": 3})
-    assert row.user_attrs[OWNER] == this_process()
+    assert is_of_this_process(row)
 
 
 def test_many_trials_begin_and_end_at_once(url: str) -> None:
@@ -125,7 +130,7 @@ def test_what_was_queued_is_claimed_once_and_in_order(store: StudyStore, url: st
     assert [row.user_attrs[WORDS] for row in claimed if row] == [[f"train.seed={n}"] for n in range(3)]
     assert is_free(store)
     assert is_free(other)
-    assert [row.user_attrs[OWNER] for row in store.trials()] == 3 * [this_process()]
+    assert [is_of_this_process(row) for row in store.trials()] == [True] * 3
 
 
 def test_only_what_is_wanted_is_claimed(store: StudyStore) -> None:
@@ -340,7 +345,7 @@ def test_the_trial_of_a_dead_process_is_tried_again_once(store: StudyStore, url:
     assert row is not None
     assert (row.params, row.system_attrs) == ({"x": 0.7}, {"told": 7})
     assert row.user_attrs[REQUEUES] == 0
-    assert row.user_attrs[OWNER] == this_process()
+    assert is_of_this_process(row)
     assert store.count_begun() == 1
     assert [is_interrupted(each) for each in store.trials()] == [True, False]
 
@@ -488,6 +493,21 @@ def test_what_a_trial_has_spent_is_written_long_before_the_next_heartbeat(
             time.sleep(0.01)
     (row,) = StudyStore(url, "s", ABOUT).trials()
     assert row.user_attrs[SPENT] == 0.05
+
+
+def test_what_could_not_be_given_back_does_not_bar_a_later_search_of_the_same_process(
+    store: StudyStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a notebook, after a disk was full."""
+    other = StudyStore(url, "s", ABOUT)
+    store.begin(proposal(0), MANY)
+    monkeypatch.setattr(store.task_queue(), "_end", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError), store.exclusive("line"):
+        pass
+    with other.exclusive("line"):
+        assert take_back(other) == []
+    store.close()
+    assert take_back(other) == [0]
 
 
 def test_who_was_given_up_while_it_slept_does_not_count(store: StudyStore) -> None:

@@ -1,6 +1,7 @@
 """A sweep over one study: it is opened with its record and its screen, searched, confirmed and shown."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,7 @@ def search_study(
     study = StudyKey(name, identity, experiment_id)
     expected = expectation.find_expectation(address, plan, device.name, name)
     with (
+        closing(store),
         ending.show_where_stopped() as stopped,
         record_study(client, command_line, study, device.kind, store.exclusive) as recorder,
         _make_screen(name, command_line.settings, device.kind) as screen,
