@@ -92,7 +92,6 @@ THROUGH = {
     "frontier_sampler/distributions": "frontier_sampler/test_sampler.py",
     "frontier_sampler/domains": "frontier_sampler/test_encoding.py",
     "frontier_sampler/history": "frontier_sampler/test_suggest.py",
-    "frontier_sampler/observations": "frontier_sampler/test_suggest.py",
     "frontier_sampler/study_summary": "frontier_sampler/test_sampler.py",
     "cli/library/one_line": "cli/library/test_calls.py",
     "cli/library/rendering": "cli/library/test_calls.py",

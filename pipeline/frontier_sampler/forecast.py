@@ -69,7 +69,7 @@ def fit_kernels(history: History, work: Work | None, seed: int) -> Kernels:
     observed, fidelity = history.list_relevant(), history.fidelity
     floor = observations.estimate_error_floor(observed)
     rows = observations.collect_observations(observed, fidelity, floor, observations.MAX_FITTED)
-    flat = rows.flatten(observations.estimate_decline(observed) * fidelity.span)
+    flat = rows.flatten(observations.estimate_decline(observed, fidelity))
     errors = surrogate.fit_kernel(rows.features, flat, seed, surrogate.EPOCH_LENGTHS)
     constrained = history.list_constrained()
     constraints = fit_constraints(
@@ -138,7 +138,7 @@ class Forecast:
         self.observed = history.list_relevant()
         self._paid_seconds = history.paid_seconds
         self._floor = observations.estimate_error_floor(self.observed)
-        self._decline = observations.estimate_decline(self.observed) * self.fidelity.span
+        self._decline = observations.estimate_decline(self.observed, self.fidelity)
         self._costs = CostModel(self.observed, work)
         self._costs.condition(kernels.costs)
         self._kernel = kernels.errors
@@ -255,7 +255,7 @@ class Forecast:
             allowed=self._find_allowed_rungs(candidates, reached),
             feasible_chance=self._feasibility.predict(features),
             costs=self._costs.predict(candidates, features, self.rungs),
-            mean=mean - self._decline * later[None, :],
+            mean=mean - self._decline.sum_until(later)[None, :],
             deviation=deviation,
             explained=explained,
         )

@@ -1,8 +1,11 @@
 """Observations for the surrogates, bounded in number: errors along curves, and costs of epochs. Pure."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -20,7 +23,7 @@ Work = Callable[[Mapping[str, Any]], Sequence[float]]
 MIN_ERROR, MIN_SECONDS = 1e-6, 1e-12
 MAX_ROWS, MAX_FITTED, MAX_COSTS = 350, 150, 120
 """Rows that the posterior is conditioned on, that hyper-parameters are fitted to, and of the cost model."""
-PRIOR_DECLINE, MAX_DECLINE = 0.4, 1.5
+PRIOR_DECLINE, MAX_DECLINE = 0.4, 5.0
 
 
 def estimate_error_floor(configurations: Sequence[Configuration]) -> float:
@@ -49,9 +52,9 @@ class Observations:
         """Return the observations at these indices [m]."""
         return Observations(self.features[indices], self.log_errors[indices], self.log_costs[indices])
 
-    def flatten(self, fall: float) -> Array:
-        """Return log errors [n] without the decline that all curves share: `fall` for each log epoch."""
-        flattened: Array = self.log_errors + fall * self.features[:, -1]
+    def flatten(self, decline: "Decline") -> Array:
+        """Return log errors [n] without the decline that all curves share."""
+        flattened: Array = self.log_errors + decline.sum_until(self.features[:, -1])
         return flattened
 
 
@@ -86,18 +89,43 @@ def _select_rows(regret: Array, limit: int) -> NDArray[np.intp]:
     return np.sort(np.concatenate([order[:near], spread]))
 
 
-def estimate_decline(configurations: Sequence[Configuration]) -> float:
-    """Estimate how fast error falls: the slope b of log error = a - b log epoch, averaged over the curves.
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """The decline that all curves share: how far log error has fallen at each rung, [rungs] both.
 
-    A power law is what learning curves resemble (Viering and Loog 2023, doi 10.1109/TPAMI.2022.3220744);
-    two curves of PRIOR_DECLINE are counted in.
+    `later`: the rungs as `Fidelity.scale` has them; `fallen`: since the first of them, never falling.
     """
-    slopes = [PRIOR_DECLINE] * 2
+
+    later: Array
+    fallen: Array
+
+    def sum_until(self, later: Array) -> Array:
+        """Return how far log error falls from the first rung to each scaled log epoch, of the same shape."""
+        fallen: Array = np.interp(later, self.later, self.fallen)
+        return fallen
+
+
+def estimate_decline(configurations: Sequence[Configuration], fidelity: Fidelity) -> Decline:
+    """Estimate how log error falls from rung to rung, in the mean of the curves that passed both.
+
+    Between two rungs it is a power law, log error = a - b log epoch, which learning curves resemble (Viering
+    and Loog 2023, doi 10.1109/TPAMI.2022.3220744). Not over all of them with one b: most curves are short,
+    and a steep beginning would promise wonders of the end. Two curves are counted in that go on as it fell
+    before, but not faster than PRIOR_DECLINE; so they speak for the rungs that nobody has reached yet.
+    """
+    rungs = fidelity.rungs
+    slopes: list[list[float]] = [[] for _ in rungs[1:]]
     for configuration in configurations:
-        (start, _, before), (end, _, after) = configuration.curve[0], configuration.curve[-1]
-        if configuration.fair and end > start and before < 1 and after < 1:
-            slopes.append(math.log((1 - before) / (1 - after)) / math.log(end / start))
-    return min(max(float(np.mean(slopes)), 0.0), MAX_DECLINE)
+        for (start, _, before), (end, _, after) in pairwise(configuration.rung_points.tolist()):
+            if before < 1 and after < 1:
+                slope = math.log((1 - before) / (1 - after)) / math.log(end / start)
+                for passed in slopes[bisect_left(rungs, start) : bisect_right(rungs, end) - 1]:
+                    passed.append(slope)
+    fallen, slope = [0.0], PRIOR_DECLINE
+    for (start, end), seen in zip(pairwise(rungs), slopes, strict=True):
+        slope = min(max(fmean([min(slope, PRIOR_DECLINE)] * 2 + seen), 0.0), MAX_DECLINE)
+        fallen.append(fallen[-1] + slope * math.log(end / start))
+    return Decline(fidelity.scale(rungs), np.array(fallen))
 
 
 # ---- costs --------------------------------------------------------------------------------------------
