@@ -12,7 +12,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from pipeline.hardware.process_marks import MARKS, kill_abandoned
+from pipeline.hardware.process_marks import ENDS_BY_ITSELF, kill_abandoned
 
 PACKAGE = Path(__file__).resolve().parents[2]
 """The folder that this program is imported from; on a node it is one of Ray's."""
@@ -32,8 +32,8 @@ def start_guard() -> None:
 def _start_guard_of(pid: int) -> subprocess.Popen[bytes] | None:
     """Start the guard of a process; a copy of this one that is forked off has a guard of its own."""
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
-    environment.pop(MARKS, None)  # or it would end itself with the rest
-    command = [sys.executable, "-P", "-m", __name__, str(pid)]
+    # By its last word it is spared where all that this process has started is ended, also by itself.
+    command = [sys.executable, "-P", "-m", __name__, str(pid), ENDS_BY_ITSELF]
     try:
         guard = subprocess.Popen(
             command,
