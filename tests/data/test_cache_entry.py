@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
+import time
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,7 @@ from pipeline.data.prepared import Scaling, Split
 from pipeline.data.preprocess import preprocess
 from pipeline.data.report import CleaningReport
 from pipeline.errors import BadInput
-
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.support.killed_sweeps import make_context
 
 
 def words(cache: Path, *more: str) -> list[str]:
@@ -119,35 +119,36 @@ def test_the_entry_has_an_absolute_place_that_others_may_read(
     assert entry.directory.stat().st_mode & 0o777 == 0o755
 
 
-SLOW_WRITER = """
-import time
-from pipeline.data import cache_entry
-from pipeline.cli.compose import compose
-from pipeline.data.preprocess import preprocess
-from pipeline.data.report import CleaningReport
-save = cache_entry._save_array
-def slow(path, array):
-    save(path, array)
-    print(path.name, flush=True)
-    time.sleep({seconds})
-cache_entry._save_array = slow
-preprocess(compose(["cache_dir={cache}"]).settings)
-print("done", flush=True)
-"""
+def start_writer(cache: Path, seconds: float) -> tuple[ForkServerProcess, Connection]:
+    """Start a process that prepares the digits and waits after each file; its pipe tells the files' names."""
+    context = make_context()
+    pipe, its_end = context.Pipe(duplex=False)
+    process = context.Process(target=write_slowly, args=(cache, seconds, its_end))
+    process.start()
+    its_end.close()
+    return process, pipe
 
 
-def writer(cache: Path, seconds: float = 0.2) -> subprocess.Popen[str]:
-    code = SLOW_WRITER.replace("{cache}", str(cache)).replace("{seconds}", str(seconds))
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT)
+def write_slowly(cache: Path, seconds: float, pipe: Connection) -> None:
+    save = store._save_array
+
+    def save_and_wait(path: Path, array: np.ndarray) -> None:
+        save(path, array)
+        pipe.send(path.name)
+        time.sleep(seconds)
+
+    pytest.MonkeyPatch().setattr(store, "_save_array", save_and_wait)
+    preprocess(compose(words(cache)).settings)
+    pipe.send("done")
 
 
 @pytest.mark.slow
 def test_kill_9_in_mid_write_leaves_nothing_half_written(tmp_path: Path) -> None:
-    process = writer(tmp_path)
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "train_features.npy"
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process, pipe = start_writer(tmp_path, 20)
+    assert pipe.recv() == "train_features.npy"
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert [path.name.startswith(".writing-") for path in tmp_path.iterdir()] == [True]
     again = preprocess(compose(words(tmp_path)).settings)
     assert not again.reused
@@ -156,9 +157,11 @@ def test_kill_9_in_mid_write_leaves_nothing_half_written(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_two_processes_at_once_both_succeed_with_one_entry(tmp_path: Path) -> None:
-    processes = [writer(tmp_path, seconds=0.03) for _ in range(2)]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert [output.splitlines()[-1] for output in outputs] == ["done", "done"]
+    writers = [start_writer(tmp_path, 0.03) for _ in range(2)]
+    for process, pipe in writers:
+        process.join(120)
+        assert process.exitcode == 0
+        assert "done" in iter(pipe.recv, None)
     assert len(list(tmp_path.iterdir())) == 1
     assert preprocess(compose(words(tmp_path)).settings).reused
 

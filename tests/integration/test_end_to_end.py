@@ -18,7 +18,7 @@ import yaml
 
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.runs.orphans import DISCARDED
-from tests.conftest import CHECKOUT, Run, run_process
+from tests.conftest import CHECKOUT, Run
 from tests.support import tiny
 
 SMOKE = "experiment=smoke"
@@ -60,8 +60,10 @@ def mlflow_run(*words: str, env: dict[str, str] | None = None) -> subprocess.Com
 
 
 @pytest.mark.slow(seconds=45)
-def test_a_run_records_everything(fulcrum_process: Run, client: mlflow.MlflowClient) -> None:
-    done = fulcrum_process("run", SMOKE, "optimizer=sgd")
+def test_a_run_records_everything_and_its_command_gives_the_same_curve_elsewhere(
+    fulcrum: Run, fulcrum_process: Run, client: mlflow.MlflowClient
+) -> None:
+    done = fulcrum_process("run", SMOKE, "model.hidden=24", "augment=shift")
     assert done.returncode == 0, done.stderr
     run = newest(client)
     assert run.info.status == "FINISHED"
@@ -116,21 +118,13 @@ def test_a_run_records_everything(fulcrum_process: Run, client: mlflow.MlflowCli
     for part in ("accuracy", "cpu_seconds", "not in it", "latency", run.info.run_id, "/#/experiments/"):
         assert part in done.stdout
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.slow
-def test_the_command_recorded_gives_the_same_curve(
-    fulcrum: Run, fulcrum_process: Run, client: mlflow.MlflowClient
-) -> None:
-    curves = []
-    words = ["run", SMOKE, "model.hidden=24", "augment=shift"]
-    for run_command in (fulcrum, fulcrum_process):
-        assert run_command(*words).returncode == 0
-        run = newest(client)
-        curves.append([p.value for p in client.get_metric_history(run.info.run_id, "train/validation_loss")])
-        words = run.data.tags["command"].split()[3:]
-    assert curves[0] == curves[1]
-    assert len(curves[0]) == 2
+    assert fulcrum(*run.data.tags["command"].split()[3:]).returncode == 0
+    again = newest(client)
+    assert again.info.run_id != run.info.run_id
+    curves = [client.get_metric_history(each.info.run_id, "train/validation_loss") for each in (run, again)]
+    first, second = ([point.value for point in curve] for curve in curves)
+    assert first == second
+    assert len(first) == 2
 
 
 @pytest.mark.slow
@@ -216,9 +210,9 @@ def test_bad_input_is_one_line_exit_2_and_no_run(
     assert count(client) == before
 
 
-@pytest.mark.slow
-def test_a_gpu_that_is_not_there_is_refused() -> None:
-    done = run_process("run", SMOKE, "device=gpu", env={"CUDA_VISIBLE_DEVICES": ""})
+def test_a_gpu_that_is_not_there_is_refused(fulcrum: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    done = fulcrum("run", SMOKE, "device=gpu")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1, done.stderr
     assert "device=gpu needs a GPU that TensorFlow sees, got none" in done.stderr
@@ -348,7 +342,7 @@ def test_mlflow_builds_the_environment_itself(
         pytest.skip("FULCRUM_QUICK leaves out what builds environments")
     python = ".".join(map(str, sys.version_info[:3]))
     checkout = copy_of_the_checkout(tmp_path / "checkout", python)
-    environment = {"MLFLOW_ENV_ROOT": str(tmp_path / "envs"), "PATH": path, "UV_COMPILE_BYTECODE": "1"}
+    environment = {"MLFLOW_ENV_ROOT": str(tmp_path / "envs"), "PATH": path}
     done = subprocess.run(
         ["mlflow", "run", ".", "--env-manager", manager, "-P", SMOKE],
         cwd=checkout,
@@ -427,7 +421,8 @@ def test_mnist_reaches_97_5_percent_in_5_epochs(
 ) -> None:
     done = fulcrum("run", "data=mnist", "train.epochs=5", f"data_dir={data_dir}")
     assert done.returncode == 0, done.stderr
-    assert newest(client).data.metrics["evaluate/test_accuracy"] >= 0.975
+    metrics = newest(client).data.metrics
+    assert min(metrics["accuracy"], metrics["evaluate/test_accuracy"]) >= 0.975
 
 
 def test_a_run_goes_on_from_another_and_pays_for_both(fulcrum: Run) -> None:

@@ -1,6 +1,5 @@
 """Training as its caller sees it."""
 
-import os
 import time
 from dataclasses import replace
 from itertools import islice
@@ -9,8 +8,6 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline.cli.compose import compose
-from pipeline.data.preprocess import preprocess
 from pipeline.errors import BadData, BadModel, Diverged
 from pipeline.hardware import contention, stopwatch
 from pipeline.hardware.counters import KernelCounters, Reading
@@ -163,11 +160,3 @@ def test_memory_does_not_grow_over_trials() -> None:
 
     before = resident_bytes_after(50)
     assert resident_bytes_after(200) - before < 20e6
-
-
-@pytest.mark.slow
-def test_mnist_in_five_epochs(data_dir: str) -> None:
-    settings = compose(["data=mnist", f"data_dir={data_dir}", "train.epochs=5", "device=cpu"]).settings
-    settings = replace(settings, cache_dir=os.environ["FULCRUM_CACHE"])
-    *_, item = train(preprocess(settings), settings)
-    assert item.curve.last.validation_accuracy >= 0.975
