@@ -7,6 +7,7 @@ the bytes, and no difference that one sees.
 
 import argparse
 import io
+import json
 import os
 import re
 import shutil
@@ -63,6 +64,7 @@ class Scene:
     address: str
     page: str
     view: str
+    trials: str
     run: str
     dashboard: str
 
@@ -84,6 +86,7 @@ PICTURES = {
     ),
     "page-phone": Picture(lambda scene: scene.page, PHONE, "#chosen pre"),
     "sweep": Picture(lambda scene: scene.view, WIDE, ".js-plotly-plot .scatterlayer path"),
+    "trials": Picture(lambda scene: scene.trials, WIDE, ".ag-row"),
     "run": Picture(lambda scene: scene.run, WIDE, "table, [role=table]"),
     "optuna-dashboard": Picture(lambda scene: scene.dashboard, WIDE, ".js-plotly-plot"),
 }
@@ -121,6 +124,7 @@ def show(folder: Path) -> Iterator[Scene]:
             address=address,
             page=address + next(link for link in links[1] if link.startswith("/studies/")),
             view=address + next(link for link in links[1] if "viewStateShareKey" in link),
+            trials=f"{address}/{_find_list(address)}",
             run=address + next(link for link in links[0] if "/runs/" in link),
             dashboard=f"http://127.0.0.1:{dashboard.server_port}/dashboard/studies/1",
         )
@@ -128,6 +132,14 @@ def show(folder: Path) -> Iterator[Scene]:
         dashboard.shutdown()
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
+
+
+def _find_list(address: str) -> str:
+    """Find the link to the list of trials in the experiment's note."""
+    with urlopen(f"{address}/api/2.0/mlflow/experiments/get-by-name?experiment_name=fulcrum") as answer:
+        tags = {tag["key"]: tag["value"] for tag in json.load(answer)["experiment"]["tags"]}
+    found = re.search(r"\[list of trials\]\((#[^)]*)\)", tags["mlflow.note.content"])
+    return found[1] if found else ""
 
 
 def _wait(address: str) -> None:

@@ -16,6 +16,8 @@ from pipeline.secrets import mask
 HELP = {"-h", "--help", "help"}
 CFG = ("--cfg", "-c")
 """Shows the composed settings of a command, of `run` where none stands before it."""
+BEGUN_AGAIN = ("run", "preprocess", "train", "evaluate", "predict", "profile", "serve-bench")
+"""Commands of which nothing is kept that the same command would go on from."""
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.ENOTDIR)
 """A disk is full or read-only, a folder belongs to somebody else, or a file lies where a folder should."""
 
@@ -56,7 +58,8 @@ def _run_command(words: Sequence[str]) -> int:
     except BaseException as error:  # a signal may come out of a library as any error
         if stopped := signals.read_requested():
             name = "Ctrl-C" if stopped is signal.SIGINT else stopped.name
-            print(f"stopped by {name}; a run that was open is recorded as KILLED", file=sys.stderr)
+            end = f"stopped by {name}; a run that was open is recorded as KILLED{_advise_again(words)}"
+            print(mask(end), file=sys.stderr)
             return 128 + stopped
         error = explain_error(error) or error
         if isinstance(error, FulcrumError):
@@ -68,6 +71,15 @@ def _run_command(words: Sequence[str]) -> int:
         print(mask(traceback.format_exc()), end="", file=sys.stderr)
         return 1
     return 0
+
+
+def _advise_again(words: Sequence[str]) -> str:
+    """Return how to begin a stopped command again; `sweep` and `diagnose` say themselves how to go on."""
+    if words[0] not in BEGUN_AGAIN:
+        return ""
+    from pipeline.settings.command_line import format_command
+
+    return f"; begin it again with: {format_command(words[0], words[1:])}"
 
 
 def explain_error(error: BaseException) -> FulcrumError | None:

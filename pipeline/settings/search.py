@@ -131,7 +131,7 @@ class Search:
         for name, example in (("budget", "40trials"), ("patience", "20trials")):
             rule = f"an amount with its unit, such as 2min, 60s, {example} or 0.5usd, or null"
             value = getattr(self, name)
-            if value is not None and (meant := suggest_amount(value, read_budget)):
+            if value is not None and (meant := suggest_amount(f"search.{name}=", value, read_budget)):
                 raise BadSetting(f"search.{name} must be {rule}, got {value}{meant}")
             require(value is None or read_budget(value) is not None, f"search.{name}", rule, value)
         budget = self.total

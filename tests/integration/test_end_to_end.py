@@ -16,6 +16,7 @@ import pytest
 import requests
 import yaml
 
+from pipeline.settings.command_line import format_command
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.runs.orphans import DISCARDED
 from tests.conftest import CHECKOUT, Run
@@ -258,7 +259,7 @@ def test_a_signal_ends_a_run_clean(client: mlflow.MlflowClient, sent: signal.Sig
     _, errors = process.communicate(timeout=180)
     assert process.returncode == code, errors
     assert errors.count("\n") == 1
-    assert "recorded as KILLED" in errors
+    assert f"recorded as KILLED; begin it again with: {format_command(LONG[0], LONG[1:])}\n" in errors
     assert newest(client).info.status == "KILLED"
 
 

@@ -1,9 +1,11 @@
 """The command `diagnose`: it makes a command line cheaper, and records the evidence."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pipeline import signals
 from pipeline.cli import save_experiment
 from pipeline.cli.compose import compose, fit_to_rows
 from pipeline.cli.diagnose.log import DiagnosisLog, record_result
@@ -14,6 +16,7 @@ from pipeline.settings.command_line import CommandLine
 from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
+    from pipeline.cli.diagnose.summary import DiagnosisPrinter
     from pipeline.data.prepared import Prepared
     from pipeline.diagnosis.bottleneck import Words
 
@@ -54,17 +57,18 @@ def run(words: Sequence[str]) -> None:
         )
         printer = DiagnosisPrinter(settings.diagnose, log.recorder.cost_name, record, settings.measure)
         printer.print_start(start, claimed.name)
-        for event in improve(
-            start,
-            settings.train.seed,
-            runner.run,
-            runner.make_case,
-            settings.diagnose,
-            REMEDIES,
-            measure=settings.measure,
-        ):
-            log.write(event)
-            printer.print_event(event)
+        with _show_where_stopped(printer, command_line, start):
+            for event in improve(
+                start,
+                settings.train.seed,
+                runner.run,
+                runner.make_case,
+                settings.diagnose,
+                REMEDIES,
+                measure=settings.measure,
+            ):
+                log.write(event)
+                printer.print_event(event)
         final = compose(log.result.words)
         record_result(log, runner, final, settings)
         record.write_note(printer.write_note(final))
@@ -75,6 +79,20 @@ def run(words: Sequence[str]) -> None:
         times = first.device_seconds / last.device_seconds
         path = save_experiment.save(name, final, f"Found by diagnose: {times:.3g}x cheaper than it began")
         printer.print_saved(path, name)
+
+
+@contextmanager
+def _show_where_stopped(
+    printer: "DiagnosisPrinter", command_line: CommandLine, start: "Words"
+) -> Iterator[None]:
+    """Show how to go on with a diagnosis where Ctrl-C or a signal ends the block."""
+    try:
+        yield
+    except BaseException as error:
+        if signals.read_requested() is not None or isinstance(error, KeyboardInterrupt):
+            with signals.hold_back():
+                printer.print_stopped(command_line, start)
+        raise
 
 
 # ---- what is diagnosed ------------------------------------------------------------------------------

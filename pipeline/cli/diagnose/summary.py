@@ -1,5 +1,6 @@
 """What `diagnose` prints while it runs and at its end."""
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, Sing
 from pipeline.diagnosis.measured_command import MeasuredCommand
 from pipeline.formatting import format_count, format_seconds
 from pipeline.profiling.breakdown import Breakdown
-from pipeline.settings.command_line import CommandLine
+from pipeline.settings.command_line import CommandLine, Overrides
 from pipeline.settings.diagnosis import Aim, Diagnose
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
@@ -97,6 +98,15 @@ class DiagnosisPrinter:
 
     def _print(self, text: str) -> None:
         self._console.print(text, soft_wrap=False)
+
+    def print_stopped(self, command_line: CommandLine, start: Words) -> None:
+        """Print how to go on from what was kept so far, where Ctrl-C or a signal ends the diagnosis."""
+        kept = [attempt.after for attempt in self._attempts if attempt.kept and attempt.after]
+        others = [word for word in command_line.overrides if word not in start]
+        words = Overrides(kept[-1].words if kept else start).with_(*others)
+        line = replace(command_line, overrides=words).command_line("diagnose")
+        so_far = f" ({format_count(len(kept), 'remedy')} kept)" if kept else ""
+        self._console.print(escape(f"stopped before its end{so_far}; go on with: {line}"), soft_wrap=True)
 
     # ---- the end --------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ _FIND_MISTAKE = ContextVar[FindMistake | None]("find_mistake", default=None)
 _IS_SWEEP = ContextVar("is_sweep", default=False)
 _IS_CHECKED = ContextVar("is_checked", default=False)
 _NUMBERS = re.compile(r"[-+.,\deE]*\d[-+.,\deE]*")
-_OWN_TEXT = re.compile(r"[\w.-]+\.[\w.-]+=\w[\w/:-]*")
+_OWN_TEXT = re.compile(r"[\w.-]+\.[\w.-]+=(?:\w[\w/:-]*|\[.*\]|\".*\")")
 _MUST = re.compile(r"(\S+) must be (.+?), got ")
 
 
@@ -70,7 +70,8 @@ class Advice:
 def find_broken_rule(words: Sequence[str]) -> str:
     """Return the rule that one of the words breaks, as in `model.hidden must be >= 1`; empty where none does.
 
-    So nobody is told to type what is refused then. Numbers, one by one, and single words are looked at.
+    So nobody is told to type what is refused then. Numbers, one by one, single words, lists and texts in
+    quotes are looked at.
     """
     find_mistake = _FIND_MISTAKE.get()
     is_looked_at = any(

@@ -10,7 +10,7 @@ from typing import get_type_hints
 
 from pipeline.cli import help, schema
 from pipeline.cli.explain import foreign_names, foreign_values
-from pipeline.cli.explain.advice import Advice, plain
+from pipeline.cli.explain.advice import Advice, find_broken_rule, plain
 from pipeline.cli.explain.options import (
     ARRAYS,
     TABLES,
@@ -81,7 +81,15 @@ def suggest_example(key: str, typed: Sequence[str] = ()) -> str:
     """Return a value that a setting may have as a remedy."""
     example = _find_example(key, schema.list_rules().get(key, ""))
     remedy = _complete(key, Advice((f"{key}={example or '...'}",)), typed)
+    if remedy and example and (broken := find_broken_rule(remedy.words)):
+        return f"; {broken}"
     return f"; write {shlex.join(remedy.words) if remedy and example else f'{key}=...'}"
+
+
+def write_text(key: str, text: str, typed: Sequence[str]) -> Sequence[str]:
+    """Return the words that give a setting a text with a comma in it."""
+    remedy = _complete(key, Advice((f'{key}="{text}"',)), typed)
+    return remedy.words if remedy else ()
 
 
 def _translate_pairs(key: str, value: str | None, typed: Sequence[str]) -> Advice | None:
@@ -220,8 +228,16 @@ def _complete(key: str, remedy: Advice | None, typed: Sequence[str]) -> Advice |
     chosen = split_word(words.find(group) or f"{group}={help.read_defaults().get(group)}")[1]
     has_group = any(split_word(word)[0] == group for word in (*further, *remedy.words))
     if owners and chosen not in owners and not has_group:
-        further.insert(0, f"{group}={owners[0]}")
+        missing = list_mandatory(group, owners[0], (*typed, *further, *remedy.words))
+        further = [f"{group}={owners[0]}", *missing, *further]
     return replace(remedy, words=(*further, *remedy.words))
+
+
+def list_mandatory(group: str, name: str, typed: Sequence[str]) -> list[str]:
+    """List the words that an option needs beside those that are typed, to be filled in: `data.path=...`."""
+    lines = next((option.settings for option in help.list_options(group) if option.name == name), ())
+    keys = [f"{group}.{line.partition(':')[0]}" for line in lines if ": ???" in line]
+    return [f"{key}=..." for key in keys if key not in Overrides(typed).keys]
 
 
 def find_bare(word: str) -> Advice | None:

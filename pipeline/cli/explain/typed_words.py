@@ -17,8 +17,8 @@ from omegaconf.errors import (
 
 from pipeline.cli import arguments, schema
 from pipeline.cli.explain import conf_files
-from pipeline.cli.explain.advice import Advice
-from pipeline.cli.explain.names import suggest_example, suggest_key, suggest_value
+from pipeline.cli.explain.advice import Advice, find_broken_rule
+from pipeline.cli.explain.names import list_mandatory, suggest_example, suggest_key, suggest_value, write_text
 from pipeline.cli.explain.values import AMOUNTS
 from pipeline.errors import BadSetting, read_first_line
 from pipeline.settings.addresses import find_options
@@ -43,7 +43,7 @@ def check_words(pairs: Sequence[str], conf: Path) -> None:
         _check_group(key, pair)
         if override.is_sweep_override():
             check_known(pair)
-            raise _explain_several(key, pair)
+            raise _explain_several(key, pair, pairs)
         if is_group(key, conf):
             _check_option(key, override, conf)
 
@@ -55,13 +55,15 @@ def check_known(pair: str) -> None:
         raise _explain_unknown(key, [pair])
 
 
-def _explain_several(key: str, pair: str) -> BadSetting:
+def _explain_several(key: str, pair: str, pairs: Sequence[str]) -> BadSetting:
     if remedy := suggest_decimal(pair):
         return BadSetting(f"{key} must be one value, got {_value_of(pair)}{remedy}")
     if schema.list_rules().get(key, "").startswith("text"):
-        word = shlex.quote(f'{key}="{_value_of(pair)}"')
+        words = write_text(key, _value_of(pair), pairs)
+        if broken := find_broken_rule(words):
+            return BadSetting(f"{broken}, got several values in {pair!r}; write one")
         return BadSetting(
-            f"{key} must be one value, got several in {pair!r}; with a comma in it, write {word}"
+            f"{key} must be one value, got several in {pair!r}; with a comma in it, write {shlex.join(words)}"
         )
     meant = suggest_value(key, _value_of(pair)) or (
         "; `sweep` or `run --multirun` tries them all, and a value with a comma stands in quotes"
@@ -157,7 +159,8 @@ def _suggest_option(group: str, name: str, pair: str | None, pairs: Sequence[str
     if len(owners) > 1 or not pair:
         meant = pair and suggest_key(f"{group}.{name}", _value_of(pair), pairs)
         return meant or f"; {' and '.join(options)} {'have' if owners[1:] else 'has'} it"
-    return Advice((options[0], pair), lead=f"{options[0]} has it").format()
+    missing = list_mandatory(group, owners[0], pairs)
+    return Advice((options[0], *missing, pair), lead=f"{options[0]} has it").format()
 
 
 def _restore_key(full_key: str, pairs: Sequence[str]) -> str:

@@ -16,6 +16,9 @@ SECONDS = ("search.timeout", "search.trial_timeout", "search.budget_device_secon
 MINUTES = ("diagnose.minutes",)
 """The same, of minutes."""
 
+SIDES = ("data.size",)
+"""Settings whose list is height and width; one number is both, as of a square."""
+
 MOST_VALUES = 12
 """Values of `linspace` that are written out; more of them are a range."""
 _NUMBER = r"[-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:e[-+]?\d+)?"
@@ -23,6 +26,7 @@ _IS_NUMBER = re.compile(_NUMBER, re.IGNORECASE)
 _SHARE = re.compile(rf"({_NUMBER})\s*%", re.IGNORECASE)
 _THOUSANDS = re.compile(rf"({_NUMBER})\s*([kKmM])")
 _POWER = re.compile(rf"({_NUMBER})\s*(?:\^|\*\*)\s*\(?({_NUMBER})\)?", re.IGNORECASE)
+_TIMES = re.compile(r"(?<=\d)\s*[xX×*]\s*(?=\d)")
 _FRACTION = re.compile(rf"({_NUMBER})\s*/\s*({_NUMBER})", re.IGNORECASE)
 _RANGE = re.compile(
     rf"(?:between|from)?\s*({_NUMBER})\s*(?:\.\.\.?|:|-|to|and|~|->|<)\s*({_NUMBER})", re.IGNORECASE
@@ -67,7 +71,7 @@ def find_meant(key: str, text: str, rule: str) -> Meant | None:
         amount = write_amount(text).replace(" ", "")
         return Meant(amount) if read_budget(amount) is not None else None
     if rule.startswith("a list, each "):
-        return _mend_list(text)
+        return _mend_list(key, text, rule)
     if rule.startswith("names with values"):
         return _mend_names(value)
     if key in SECONDS + MINUTES and not _IS_NUMBER.fullmatch(value):
@@ -208,8 +212,14 @@ def _mend_switch(text: str) -> str | None:
     return None if is_on is None else str(is_on).lower()
 
 
-def _mend_list(text: str) -> Meant:
-    return Meant(f"[{','.join(split_values(text))}]")
+def _mend_list(key: str, text: str, rule: str) -> Meant | None:
+    values: Sequence[str | None] = split_values(_TIMES.sub(",", text) if key in SIDES else text)
+    if rule.startswith("a list, each a whole number"):
+        values = list(map(_mend_whole, filter(None, values)))
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    return Meant(f"[{','.join(2 * known if key in SIDES and len(known) == 1 else known)}]")
 
 
 def _mend_names(text: str) -> Meant:

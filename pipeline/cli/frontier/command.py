@@ -147,8 +147,8 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 def _read_at_least(text: str) -> float:
     share = read_share(text)
     if share is None:
-        as_percent = f"; write {text}%" if read_share(f"{text}%") else "; such as 97.5% or 0.975"
-        meant = suggest_amount(text, read_share) or as_percent
+        as_percent = f"; write --at-least {text}%" if read_share(f"{text}%") else "; such as 97.5% or 0.975"
+        meant = suggest_amount("--at-least ", text, read_share) or as_percent
         raise BadSetting(f"--at-least must be a share of 0% to 100%, or of 0 to 1, got {text}{meant}")
     return share
 
@@ -156,7 +156,9 @@ def _read_at_least(text: str) -> float:
 def _read_within(text: str) -> float:
     seconds = read_seconds(text)
     if seconds is None:
-        meant = suggest_amount(text, read_seconds) or "; such as 5ms, 0.5 (device-seconds) or 2min"
+        meant = (
+            suggest_amount("--within ", text, read_seconds) or "; such as 5ms, 0.5 (device-seconds) or 2min"
+        )
         raise BadSetting(f"--within must be a time > 0, got {text}{meant}")
     return seconds
 

@@ -55,9 +55,8 @@ def run(words: Sequence[str]) -> None:
         return
     plan = plans.make_plan(words)
     address, settings = check_quickly(plan), plan.command_line.settings
-    for line in plan.left_out:
-        print(line, file=sys.stderr)
     if is_dry:
+        _tell(plan.left_out)
         _print_plan(plan, address)
         return
     pool, device = open_pool(settings)
@@ -66,17 +65,17 @@ def run(words: Sequence[str]) -> None:
         from pipeline.trial.network import forget_prepared, load_prepared
 
         pool.call(check_energy, settings.search.objectives, device)
-        words, plan = _settle_energy(words, plan, device, pool)
+        words, plan, remarks = _settle_energy(words, plan, device, pool)
         settings = plan.command_line.settings
         forget_prepared()
         prepared = load_prepared(settings, settings.search.under_shift)
         rows, typed = len(prepared.train), plan.command_line.overrides.keys
         batches = fit_batches(plan.space, typed, rows)
-        for word in batches:
-            print(f"{word} is searched: the training split has {rows} rows", file=sys.stderr)
+        remarks += [f"{word} is searched: the training split has {rows} rows" for word in batches]
         if chosen := [*choose_words(plan.command_line, rows, plan.space.keys), *batches]:
             plan = plans.make_plan([*chosen, *words])
         check_network(plan, pool)
+        _tell([*plan.left_out, *remarks])  # nothing is refused from here on, which would be a line alone
         quality = tell_quality(load_prepared(settings))
         subject = replace(_describe_data(settings, prepared), quality=quality)
         search_study(plan, address, device, subject, pool)
@@ -84,18 +83,26 @@ def run(words: Sequence[str]) -> None:
 
 def _settle_energy(
     words: Sequence[str], plan: plans.SweepPlan, device: "ClaimedDevice", pool: "WorkerPool"
-) -> tuple[Sequence[str], plans.SweepPlan]:
-    """Name the energy that the device of the trials can give; a study has either of the two kinds."""
+) -> tuple[Sequence[str], plans.SweepPlan, list[str]]:
+    """Name the energy that the device of the trials can give; a study has either of the two kinds.
+
+    Returns the words and their plan, and what is to be told of it.
+    """
     from pipeline.search.energy_objective import settle_energy
 
     names = plan.command_line.settings.search.objectives
     settled = call_in_pool(pool, settle_energy, names, device) if ENERGY in names else names
     if settled == names:
-        return words, plan
+        return words, plan, []
     words = [*words, f"search.objectives=[{','.join(settled)}]"]
     found = next(name for name in settled if name not in names)
-    print(f"search.objectives: {ENERGY} is {found} on {device.name}", file=sys.stderr)
-    return words, plans.make_plan(words)
+    return words, plans.make_plan(words), [f"search.objectives: {ENERGY} is {found} on {device.name}"]
+
+
+def _tell(remarks: Sequence[str]) -> None:
+    """Tell what was left out or chosen; by then nothing is refused any more."""
+    for line in remarks:
+        print(line, file=sys.stderr)
 
 
 def _print_plan(plan: plans.SweepPlan, address: str) -> None:
@@ -138,13 +145,13 @@ def _run_loop(words: Sequence[str], is_dry: bool) -> None:
         importing.join()
         plan = plans.make_plan(words)
         address = check_quickly(plan)
-        for line in plan.left_out:
-            print(line, file=sys.stderr)
         call_in_pool(pool, check_settings, plan.command_line.settings, under_shift=False)
         if is_dry:
+            _tell(plan.left_out)
             _print_plan(plan, address)
             return
-        _, plan = _settle_energy(words, plan, device, pool)
+        _, plan, remarks = _settle_energy(words, plan, device, pool)
+        _tell([*plan.left_out, *remarks])
         search_study(plan, address, device, Subject(user_keys.describe(loop).code), pool)
 
 

@@ -67,6 +67,7 @@ class SweepPlan:
         if seconds is not None:
             total.append(f"{format_count(seconds, 'device-second')}{price.format(seconds, digits=3)}")
         total += [f"{search.timeout:g} s by the wall clock"] if search.timeout else []
+        total += [f"no better frontier for {search.patience}"] if search.patience else []
         seeds = format_count(search.confirm, "new seed")
         after = f"train each point of the frontier with {seeds}" if search.confirm else "nothing is confirmed"
         return (

@@ -103,13 +103,16 @@ def write_plainly(text: str) -> str:
     return plain
 
 
-def suggest_amount(text: str, read: Callable[[str], object | None]) -> str:
-    """Return how an amount is written here as a remedy, or nothing. `read`: what reads it, or gives None."""
+def suggest_amount(key: str, text: str, read: Callable[[str], object | None]) -> str:
+    """Return how an amount is typed here as a remedy, or nothing.
+
+    `key`: what stands before it (`search.budget=`); `read`: what reads it, or gives None.
+    """
     plain = write_amount(text)
     if read(plain) is not None:
-        return f"; write {plain}" if plain != text else ""
+        return f"; write {key}{plain}" if plain != text else ""
     units = [unit for unit in ("s", TRIALS[1]) if read(f"{plain}{unit}") is not None]
-    return f"; write {' or '.join(f'{plain}{unit}' for unit in units)}" if units else ""
+    return f"; write {' or '.join(f'{key}{plain}{unit}' for unit in units)}" if units else ""
 
 
 def write_amount(text: str) -> str:

@@ -4,9 +4,12 @@ import re
 import shlex
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from pipeline.cli.compose import compose, find_mistake
 from pipeline.cli.explain.foreign_names import KEY_ALIASES
+from pipeline.cli.schema import list_rules
 from pipeline.cli.sweep.plan import make_plan
 from pipeline.errors import BadSetting
 
@@ -216,6 +219,33 @@ def test_several_values_lead_to_a_sweep_of_them(typed: str, meant: str) -> None:
 )
 def test_nobody_is_told_to_type_what_is_refused_then(typed: str, rule: str) -> None:
     assert re.search(rf"(;|, and) {re.escape(rule)}$", read_mistake(typed.split(" ")))
+
+
+def read_remedies(mistake: str) -> list[list[str]]:
+    """The words that a line says to type, in each of its ways; not those with a place to be filled in."""
+    found = REMEDY.search(mistake)
+    if not found or "with sweep" in mistake or "..." in found[1] or "FILE" in found[1]:
+        return []
+    ways = map(shlex.split, found[1].split(" or "))
+    return [words for words in ways if all("=" in word for word in words)]
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from([key for key in list_rules() if "." in key]),
+    st.sampled_from(["28x28", "28,28", "120", "abc", "16..64", "[a]", "true"]),
+)
+@example("data.size", "28")
+@example("data.size", "28x32")
+@example("search.budget", "120")
+@example("price.currency", "a,b")
+@example("profile.batch_sizes", "16..64")
+@example("trial.call", "28,28")
+@example("data.test_path", "abc")
+def test_what_is_told_of_any_setting_is_taken_as_it_is_printed(key: str, value: str) -> None:
+    mistake = str(find_mistake([f"{key}={value}"]) or "")
+    for words in read_remedies(mistake):
+        assert find_mistake(words) is None, mistake
 
 
 @pytest.mark.slow

@@ -341,12 +341,12 @@ def test_where_nothing_qualifies_it_ends_with_1_and_one_line(ask: Ask, words: li
     [
         (
             ["--at-least", "97.5"],
-            "--at-least must be a share of 0% to 100%, or of 0 to 1, got 97.5; write 97.5%",
+            "--at-least must be a share of 0% to 100%, or of 0 to 1, got 97.5; write --at-least 97.5%",
         ),
         (["--at-least", "nan"], "--at-least must be a share of 0% to 100%"),
         (["--at-least", "101%"], "--at-least must be a share of 0% to 100%"),
-        (["--at-least", "0,95"], "got 0,95; write 0.95"),
-        (["--within", "0,5ms"], "got 0,5ms; write 0.5ms"),
+        (["--at-least", "0,95"], "got 0,95; write --at-least 0.95"),
+        (["--within", "0,5ms"], "got 0,5ms; write --within 0.5ms"),
         (["--within", "0"], "--within must be a time > 0, got 0; such as 5ms"),
         (["--within", "nan"], "--within must be a time > 0, got nan"),
         (["--within", "much"], "--within must be a time > 0, got much"),

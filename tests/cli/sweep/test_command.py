@@ -75,7 +75,7 @@ SMOKE += ("tracking.tags={team: vision}",)
         ("search.from_diagnosis=nowhere", ["a trained model must be a run id"]),
         ("data=digits,mnist", ["data must have one value in a search"]),
         ("device=cpu,gpu", ["device must have one value in a search"]),
-        ("train.batch_size=99999", ["train.batch_size must be "]),
+        ("search=standard model=cnn train.batch_size=99999", ["train.batch_size must be "]),
         ("data=idx data.path=/no/such/folder", ["/no/such/folder"]),
         (
             "search.storage=postgresql://ann:secret-word@127.0.0.1:1/s",

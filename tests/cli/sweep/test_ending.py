@@ -81,6 +81,7 @@ def test_the_command_that_goes_further_drops_what_ended_the_search(end: str, tri
         if word
     ]
     plan = make_plan([*words, "search.patience=3trials"])
+    assert plan.describe_search()[1].endswith(" or no better frontier for 3trials, whichever is first")
     on = shlex.split(ending.make_command_on(plan.command_line, 61.2))[4:]
     assert ("search.trials=null" in on) == trials
     assert [word for word in on if word.startswith("search.budget")] == ["search.budget=62s"]

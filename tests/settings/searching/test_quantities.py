@@ -76,15 +76,15 @@ def test_a_budget_without_a_unit_is_none(text: str) -> None:
         ("1h30m", "90min"),
         ("1 hour and 5 s", "3605s"),
         ("0:02:30", "150s"),
-        ("60", "60s or 60trials"),
+        ("60", "60s or search.budget=60trials"),
         ("1.5", "1.5s"),
     ],
 )
 def test_an_amount_in_other_signs_is_told_as_it_is_written_here(text: str, meant: str) -> None:
     assert read_budget(text) is None
-    assert suggest_amount(text, read_budget) == f"; write {meant}"
+    assert suggest_amount("search.budget=", text, read_budget) == f"; write search.budget={meant}"
 
 
 @pytest.mark.parametrize("text", ["1,000trials", "1,2,3s", "five", "$", "2min"])
 def test_where_nothing_is_sure_nothing_is_suggested(text: str) -> None:
-    assert suggest_amount(text, read_budget) == ""
+    assert suggest_amount("search.budget=", text, read_budget) == ""
