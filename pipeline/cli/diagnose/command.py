@@ -57,7 +57,7 @@ def run(words: Sequence[str]) -> None:
         )
         printer = DiagnosisPrinter(settings.diagnose, log.recorder.cost_name, record, settings.measure)
         printer.print_start(start, claimed.name)
-        with _show_where_stopped(printer, command_line, start):
+        with _show_where_stopped(printer, command_line, start), printer.show_live():
             for event in improve(
                 start,
                 settings.train.seed,

@@ -1,23 +1,28 @@
 """What `diagnose` prints while it runs and at its end."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.live import Live
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import output
 from pipeline.cli.console import Console
 from pipeline.cli.summary.rows import list_page
 from pipeline.diagnosis.attempt import Attempt, Decision
 from pipeline.diagnosis.bottleneck import Bottleneck, Case, Words
 from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed
 from pipeline.diagnosis.measured_command import MeasuredCommand
-from pipeline.formatting import format_count, format_seconds
+from pipeline.formatting import format_count, format_duration, format_seconds
 from pipeline.profiling.breakdown import Breakdown
 from pipeline.settings.command_line import CommandLine, Overrides
 from pipeline.settings.diagnosis import Aim, Diagnose
@@ -47,6 +52,32 @@ class DiagnosisPrinter:
         self._attempts: list[Attempt] = []
         self._first_diagnosis: tuple[Case, Bottleneck] | None = None
         self._last_sentence = ""
+        self._began = time.monotonic()
+
+    @contextmanager
+    def show_live(self) -> Iterator[None]:
+        """Show on a terminal, in one line below the events, what is measured and how long it has taken."""
+        if not self._console.is_animated or output.is_collected():
+            yield
+            return
+        self._began = time.monotonic()
+        with Live(
+            console=self._console, refresh_per_second=1, transient=True, get_renderable=self._draw_line
+        ):
+            yield
+
+    def _draw_line(self) -> Text:
+        """Draw the line: the phase, the best so far, the time spent of that for remedies."""
+        seconds = format_duration(time.monotonic() - self._began)
+        if self._baseline is None:
+            return Text(f"measuring the baseline ...  {seconds}", style="dim")
+        kept = [attempt for attempt in self._attempts if attempt.kept]
+        best = kept[-1].after if kept and kept[-1].after else self._baseline
+        costs = [measured.point.device_seconds for measured in (self._baseline, best)]
+        line = Text(f"tried {format_count(len(self._attempts), 'remedy')}, kept {len(kept)}")
+        line.append(f"  {format_seconds(costs[0])} -> {format_seconds(costs[1])}", style="cyan")
+        line.append(f"  {seconds} of about {self._settings.minutes:g} min", style="dim")
+        return line
 
     def print_start(self, start: Words, device: str) -> None:
         """Print what is diagnosed, and by what it is judged."""
