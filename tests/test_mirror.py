@@ -21,7 +21,6 @@ THROUGH = {
     "cli/explain/foreign_values": "cli/explain/test_names.py",
     "cli/explain/options": "cli/explain/test_word_forms.py",
     "cli/diagnose/log": "cli/diagnose/test_command.py",
-    "cli/diagnose/summary": "cli/diagnose/test_command.py",
     "cli/loops/words": "trial/test_user_keys.py",
     "cli/stages/evaluate": "integration/test_end_to_end.py",
     "cli/stages/preparation": "integration/test_end_to_end.py",

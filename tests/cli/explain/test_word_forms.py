@@ -230,6 +230,7 @@ def read_remedies(mistake: str) -> list[list[str]]:
     return [words for words in ways if all("=" in word for word in words)]
 
 
+@pytest.mark.slow
 @settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from([key for key in list_rules() if "." in key]),
@@ -249,7 +250,7 @@ def test_what_is_told_of_any_setting_is_taken_as_it_is_printed(key: str, value: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("value", ["0", "-1", "1e9", "1.5", "abc", "nan"])
+@pytest.mark.parametrize("value", ["0", "1e9", "1.5", "abc", "nan"])
 def test_bad_values_of_every_alias_lead_to_what_is_taken(value: str) -> None:
     one_of_each = {target: name for name, target in KEY_ALIASES.items()}
     for name in one_of_each.values():
