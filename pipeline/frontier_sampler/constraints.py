@@ -18,15 +18,13 @@ CLIP = 3.0
 """Values count up to so many typical distances from the limit, so that far ones do not blur it."""
 
 
-def fit_constraints(
-    features: Array, constraints: Sequence[Mapping[str, float]], seed: int = 0
-) -> dict[str, Kernel]:
+def fit_constraints(features: Array, constraints: Sequence[Mapping[str, float]]) -> dict[str, Kernel]:
     """Fit a kernel for each constraint that was ever broken; features [n, d] and values of these trials."""
     kernels = {}
     for name in sorted({name for values in constraints for name in values}):
         rows, values = _select_values(constraints, name)
         if (values > 0).any():
-            kernels[name] = surrogate.fit_kernel(features[rows], values, seed)
+            kernels[name] = surrogate.fit_kernel(features[rows], values)
     return kernels
 
 

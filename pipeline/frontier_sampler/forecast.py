@@ -64,20 +64,19 @@ class Kernels:
     constraints: Mapping[str, Kernel]
 
 
-def fit_kernels(history: History, work: Work | None, seed: int) -> Kernels:
+def fit_kernels(history: History, work: Work | None) -> Kernels:
     """Fit both surrogates to the whole history."""
     observed, fidelity = history.list_relevant(), history.fidelity
     floor = observations.estimate_error_floor(observed)
     rows = observations.collect_observations(observed, fidelity, floor, observations.MAX_FITTED)
     flat = rows.flatten(observations.estimate_decline(observed, fidelity))
-    errors = surrogate.fit_kernel(rows.features, flat, seed, surrogate.EPOCH_LENGTHS)
+    errors = surrogate.fit_kernel(rows.features, flat, surrogate.EPOCH_LENGTHS)
     constrained = history.list_constrained()
     constraints = fit_constraints(
         np.array([configuration.features for configuration in constrained]),
         [configuration.constraints for configuration in constrained],
-        seed,
     )
-    return Kernels(errors, CostModel(observed, work).fit(seed), constraints)
+    return Kernels(errors, CostModel(observed, work).fit(), constraints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

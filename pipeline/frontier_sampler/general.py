@@ -64,7 +64,7 @@ class GeneralSuggester:
     ) -> None:
         """Start without trials. `listed`: the only configurations to suggest; None: any of the space."""
         self.space = space
-        self._seed, self._startup = seed, startup_trials
+        self._startup = startup_trials
         self._source = CandidateSource(space, seed, listed)
         self._kernels: tuple[tuple[int, ...], list[Kernel]] | None = None
         self._ended: dict[int, ValueRecord] = {}
@@ -103,7 +103,7 @@ class GeneralSuggester:
         constrained = sorted([*observed, *unmeasured[-MAX_TRIALS:]], key=lambda trial: trial.number)
         features = self.space.encode_features([trial.params for trial in constrained])
         constraints = [trial.constraints for trial in constrained]
-        kernels = fit_constraints(features, constraints, self._seed)
+        kernels = fit_constraints(features, constraints)
         feasibility = FeasibilityModel(kernels, features, constraints)
         model = ValueModel(self.space, observed, running, all_kernels)
         good = [trial.params for trial in model.rank()[:12]]
@@ -129,7 +129,7 @@ class GeneralSuggester:
             fitted = select_relevant(observed[:count])
             features = self.space.encode_features([trial.params for trial in fitted])
             targets = scale_losses(np.array([trial.losses for trial in fitted], float))
-            self._kernels = key, [surrogate.fit_kernel(features, column, self._seed) for column in targets.T]
+            self._kernels = key, [surrogate.fit_kernel(features, column) for column in targets.T]
         return self._kernels[1]
 
 

@@ -157,11 +157,9 @@ class CostModel:
         ]
         return np.concatenate([features, np.array(work)], axis=1)
 
-    def fit(self, seed: int) -> Kernel:
+    def fit(self) -> Kernel:
         """Fit the kernel to the residuals of a straight line."""
-        return surrogate.fit_kernel(
-            self.features, Trend.compute_residuals(self.features, self.targets)[:, 0], seed
-        )
+        return surrogate.fit_kernel(self.features, Trend.compute_residuals(self.features, self.targets)[:, 0])
 
     def condition(self, kernel: Kernel) -> None:
         """Learn from all targets with this kernel; `predict` needs it."""

@@ -56,7 +56,7 @@ class Suggester:
     ) -> None:
         """Start without trials. `listed`: the only configurations to suggest; None: any of the space."""
         self.space, self.fidelity, self.work = space, fidelity, work
-        self._seed, self._startup = seed, startup_trials
+        self._startup = startup_trials
         self._history = History(space, fidelity)
         self._kernels: tuple[tuple[int, ...], Kernels] | None = None
         self._first: History | None = None
@@ -163,7 +163,7 @@ class Suggester:
                 first = self._history
             self._kernels = (
                 key if first is not self._history else (),
-                fit_kernels(first, self.work, self._seed),
+                fit_kernels(first, self.work),
             )
         return self._kernels[1]
 

@@ -58,13 +58,12 @@ def default_kernel(features: int) -> Kernel:
     return Kernel(1.0, 0.01, (1.0,) * features)
 
 
-def fit_kernel(features: Array, targets: Array, seed: int = 0, last: tuple[float, float] = LENGTHS) -> Kernel:
+def fit_kernel(features: Array, targets: Array, last: tuple[float, float] = LENGTHS) -> Kernel:
     """Fit hyper-parameters by maximum likelihood; features [n, d] in 0..1, targets [n] in any unit.
 
-    `seed`: of no effect, as each fit begins at the default; `last`: bounds of the last length scale. Where
-    there are fewer than four rows or they are all alike, the default.
+    `last`: bounds of the last length scale. Where there are fewer than four rows or they are all alike, the
+    default. The same data give the same kernel.
     """
-    del seed
     rows, width = features.shape
     default = default_kernel(width)
     if rows < 4 or np.ptp(targets) <= 0 or not np.isfinite(targets).all():

@@ -21,7 +21,7 @@ def make_forecast(curves: dict[float, Curve]) -> Forecast:
         TrialRecord(number=number, params={"x": x}, status=TrialStatus.finished, curve=curve)
         for number, (x, curve) in enumerate(curves.items())
     )
-    return Forecast(history, [], fit_kernels(history, None, 0))
+    return Forecast(history, [], fit_kernels(history, None))
 
 
 def test_members_are_those_with_any_point_on_the_frontier() -> None:

@@ -82,7 +82,7 @@ def test_of_many_the_frontier_the_edges_and_the_newest_stay(order: int) -> None:
 def test_the_frontier_of_a_forecast_is_that_of_all_trials() -> None:
     trials = make_trials(3 * LIMIT)
     history = fill(trials)
-    forecast = Forecast(history, [], fit_kernels(fill(trials[:20]), None, 0))
+    forecast = Forecast(history, [], fit_kernels(fill(trials[:20]), None))
     points = [entry for trial in trials if trial.constraints["size"] <= 0 for entry in trial.curve]
     for _, seconds, _ in points[::97]:
         best = min(1 - accuracy for _, earlier, accuracy in points if earlier <= seconds)

@@ -117,7 +117,7 @@ def test_the_next_trial_doubles_unless_it_costs_next_to_nothing() -> None:
     trials = played(40, seed=0)[:30]
     history = History(SPACE, EPOCHS)
     history.add_trials(trials)
-    forecast = Forecast(history, [], fit_kernels(history, None, 0))
+    forecast = Forecast(history, [], fit_kernels(history, None))
     paused = [row for row in forecast.nearest if row.can_continue(EPOCHS)]
     new = Configuration(params={"kind": "b", "hidden": 256}, first=30, features=paused[0].features)
     cheap = Configuration(params={"kind": "b", "hidden": 8}, first=30, features=paused[0].features)
