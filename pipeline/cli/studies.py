@@ -76,7 +76,7 @@ def _summarise(results: "Results") -> dict[str, Any]:
 
 def _print_table(rows: Sequence[dict[str, Any]], total: int) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("study", no_wrap=True)
+    table.add_column("study", overflow="fold")  # a long name may not push the figures out
     for heading in ("trials", "points", "best", "knee", "spent"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")

@@ -113,6 +113,13 @@ def test_the_last_page_looks_for_no_news_and_says_so_to_open_ones(page: LivePage
     assert b'"feed":""' in last["frontier.js"]
 
 
+def test_the_page_of_a_search_that_is_stopped_is_live_no_longer(page: LivePage) -> None:
+    page.update(RESULTS, is_forced=True)
+    page.end(RESULTS)
+    assert read_feed(page)["feed"] == ""
+    assert '"feed":""' in page.path.read_text()  # type: ignore[union-attr]
+
+
 def test_a_disk_that_is_full_is_told_once_and_ends_nothing(
     page: LivePage, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -84,6 +84,11 @@ class StudyObserver:
         if drawn:
             self.record.rest(time.monotonic() - began)
 
+    def show_stopped(self, results: "Results") -> None:
+        """Show the last state of a search that is stopped."""
+        self.show_results(results, complete=True)
+        self.page.end(results)
+
     def begin_phase(self, name: str, total: int) -> None:
         self.phase = name
         self._screen.begin_phase(name, total)

@@ -176,7 +176,7 @@ def _search_and_confirm(sweep: "Sweep", observer: StudyObserver) -> None:
     except BaseException as error:
         if signals.read_requested() or isinstance(error, KeyboardInterrupt):
             with signals.hold_back():
-                observer.show_results(sweep.results, complete=True)
+                observer.show_stopped(sweep.results)
         raise
     finally:
         with signals.hold_back():

@@ -63,12 +63,13 @@ class LivePage:
         if not is_forced and began < self._feed_from:
             return
         with_page = is_forced or began >= self._page_from
-        files: dict[str, str] = {}
+        files: dict[str, bytes] = {}
         if self._folder:
-            files[study_html.FEED] = study_html.render_feed(results, self._runs)
+            files[study_html.FEED] = study_html.render_feed(results, self._runs).encode()
         if with_page:
             is_live = self._folder is not None
-            files[study_html.PAGE] = study_html.render_frontier(results, self._runs, is_live=is_live)
+            text = study_html.render_frontier(results, self._runs, is_live=is_live)
+            files[study_html.PAGE] = text.encode()
         if files:
             self._write(files)
         ended = self._clock()
@@ -77,6 +78,10 @@ class LivePage:
         if with_page:
             self._page_from = ended + max(PAGE_SECONDS, rest)
 
+    def end(self, results: Results) -> None:
+        """Write the last state of a search that is stopped: nobody writes news of it from here on."""
+        self._write(self.make_last_files(results))
+
     def make_last_files(self, results: Results) -> dict[str, bytes]:
         """Return the page of a study that has ended, and the feed that tells open pages so."""
         files = {study_html.PAGE: study_html.render_frontier(results, self._runs).encode()}
@@ -84,11 +89,10 @@ class LivePage:
             files[study_html.FEED] = study_html.render_feed(results, self._runs, is_live=False).encode()
         return files
 
-    def _write(self, files: Mapping[str, str]) -> None:
+    def _write(self, files: Mapping[str, bytes]) -> None:
         """Write the files; where that is not possible say so once: the search does not need them."""
         try:
-            content = {name: text.encode() for name, text in files.items()}
-            mlflow_runs.log_files(self._client, self._run_id, content)
+            mlflow_runs.log_files(self._client, self._run_id, files)
         except (OSError, MlflowException) as error:
             if not self._is_failing:
                 reason = read_first_line(error)
