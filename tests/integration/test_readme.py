@@ -119,12 +119,20 @@ def test_the_map_names_what_is_there() -> None:
         assert found, f"{name} is not there"
 
 
+def strip_links(text: str) -> str:
+    return re.sub(r"\]\([^)]+\)", "]", text)
+
+
 def test_it_is_short_and_begins_with_what_a_person_sees() -> None:
     """One screen: what it is, a picture, three commands; then what one gets, and links."""
-    assert len(README.splitlines()) <= 60
+    first_screen, *_ = README.split("\n## Guides")
+    assert len(first_screen.splitlines()) <= 38
+    assert max(map(len, re.findall(r"^- .*", strip_links(first_screen), re.MULTILINE))) <= 125  # a line each
     head, *_ = README.split("\n## ")
-    assert len(head.splitlines()) <= 30
-    assert "![" in head
+    assert [Path(name).name for name in re.findall(r'<img src="([^"]+)"', head)] == [
+        "terminal.svg",
+        "page.png",
+    ]
     (block,) = re.findall(r"```bash\n(.*?)```", head, re.DOTALL)
     assert len(block.splitlines()) == 3
     film = (DOCS / "terminal.svg").read_text()
