@@ -10,6 +10,9 @@ points of the table dominate (`Bounds.enclose` of `pipeline.frontier.hypervolume
 trial, the others every epoch. `gp`, `moasha`, `primo` and `smac` need packages of the benchmark's own
 environment (`make bench`).
 
+Without `--budget` a table is searched for `--trials`, whatever they cost, as by a sweep with so many: what
+counts is the area at the end, and the strategies that can be told of the number are.
+
 A second table adds what device-seconds leave out: asking and telling, in seconds of the CPU so that who else
 is busy does not count, and 0.16 s a trial
 (`benchmarks.overhead`: what a sweep takes for a trial beside training and compiling).
@@ -249,6 +252,11 @@ def goals(outcomes: Sequence[Outcome], budget: float, table: str = "") -> list[G
         text = f"cost to {share:.0%}, with a list of the rows by without"
         found.append(_goal(text, 1.0, listed, ours.cost_to(share), math.inf))
     rivals = [each for each in outcomes if each is not ours and each.runs[0].workers == 1]
+    if math.isinf(budget):
+        return [
+            Goal(f"{each.name}: area of ours by its", 1.0, ours.hypervolume / each.hypervolume, "x")
+            for each in rivals
+        ]
     for rival in rivals:
         text = f"{rival.name}: cost to 95 % by ours"
         least = GOALS.get(rival.name, 1.0)
@@ -349,10 +357,14 @@ def markdown(
 
 def about_table(name: str, table: Space, budget: float) -> str:
     return (
-        f"{name}: {table.about}, up to {table.epochs} epochs; budget {budget:.4g}. "
+        f"{name}: {table.about}, up to {table.epochs} epochs; {_describe_budget(budget)}. "
         "Device-seconds of the median seed until a share of the "
         f"table's area; a run ends at {ENOUGH:.1%} or at its most trials."
     )
+
+
+def _describe_budget(budget: float) -> str:
+    return f"budget {budget:.4g}" if math.isfinite(budget) else "no budget, so the trials end it"
 
 
 def show(name: str, table: Space, budget: float, outcomes: Sequence[Outcome], console: Console) -> None:
@@ -385,7 +397,7 @@ def keep(
     about = machine.about() | {"load_before": told.load}
     raw = {
         "table": name,
-        "budget": budget,
+        "budget": _number(budget),
         "most_trials": told.trials,
         "parts_of_gain": {
             str(workers): {f"{share:.2f}": round(part, 4) for share, part in parts.items()}
@@ -413,7 +425,8 @@ def keep(
         *absent,
     ]
     text = markdown(name, table, budget, outcomes, notes)
-    machine.keep(folder, about, f"replay-{name}", raw, text)
+    ended_by = "" if math.isfinite(budget) else f"-{told.trials}-trials"
+    machine.keep(folder, about, f"replay-{name}{ended_by}", raw, text)
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -422,7 +435,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     source.add_argument("--table", type=Path, help="JSON lines, one configuration each")
     source.add_argument("--surrogate", choices=["lcbench"], help="a published surrogate; --task says of what")
     parser.add_argument("--task", nargs="+", default=[], help="OpenML tasks of the surrogate, as 126026 3945")
-    parser.add_argument("--budget", type=float, help="device-seconds that a strategy may pay")
+    parser.add_argument("--budget", type=float, help="device-seconds that a strategy may pay; none: any")
     parser.add_argument("--seeds", type=int, required=True)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument(
@@ -434,15 +447,19 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
         help=f"of {', '.join(STRATEGIES)}; all, if not told",
     )
     parser.add_argument("--workers", nargs="+", type=int, default=[1], help=f"of {OURS}: 1 2 8")
-    parser.add_argument("--trials", type=int, default=MOST_TRIALS, help="most trials of a seed")
+    parser.add_argument("--trials", type=int, help=f"most trials of a seed ({MOST_TRIALS})")
     parser.add_argument("--json", action="store_true", help="print medians as JSON, nothing else")
     parser.add_argument("--jobs", type=int, choices=(1, 2), default=1, help="processes")
     parser.add_argument("--out", type=Path, help="keep results in a folder of date and machine in this one")
     told = parser.parse_args(words)
+    is_endless = told.table is not None and told.budget is None and told.trials is None
+    told.trials = MOST_TRIALS if told.trials is None else told.trials
     if told.seeds < 1 or told.trials < 1 or min(told.workers) < 1 or (told.budget or 1.0) <= 0:
         parser.error("--seeds, --trials and --workers must be >= 1 and --budget > 0")
-    if (told.table is not None and not told.budget) or bool(told.surrogate) != bool(told.task):
-        parser.error("--table needs --budget, and --surrogate needs --task (which has a budget of its own)")
+    if is_endless or bool(told.surrogate) != bool(told.task):
+        parser.error(
+            "--table needs --budget or --trials, and --surrogate needs --task (which has a budget of its own)"
+        )
     return told
 
 
@@ -453,7 +470,7 @@ def open_tables(told: argparse.Namespace) -> Iterator[tuple[str, Space, float]]:
         BadTable: it cannot be read, or there is no such task.
     """
     if told.table is not None:
-        yield told.table.stem, read(told.table), told.budget
+        yield told.table.stem, read(told.table), told.budget or math.inf
     for task in told.task:
         try:
             surrogate = LCBench(task)

@@ -7,6 +7,7 @@ suggestion with that same curve, which is as near to it as a table comes; who su
 again goes on with the same row. Several workers run by simulated clocks.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,25 +63,31 @@ def suggest(trial: optuna.Trial, table: Space) -> dict[str, Any]:
 # ---- samplers of Optuna -------------------------------------------------------------------------------
 
 
-def make_frontier(table: Space, seed: int) -> BaseSampler:
-    """Ours; eight trials at the start as everywhere, which a table tells as sixteen (see `_tell_row`)."""
+def make_frontier(ledger: Ledger, seed: int) -> BaseSampler:
+    """Ours; eight trials at the start as everywhere, which a table tells as sixteen (see `_tell_row`).
+
+    Where trials alone end the search, it knows how many there will be, as in a sweep.
+    """
+    table = ledger.table
+    told_as = 2 if table.recorded else 1
     return FrontierSampler(
         distributions={**distributions(table), EPOCHS: epochs_of(table)},
         when={each.name: (each.parent, each.among) for each in table.parameters if each.parent},
         epochs=EPOCHS,
         seed=seed,
-        startup_trials=16 if table.recorded else 8,
+        startup_trials=8 * told_as,
+        trials=told_as * ledger.most_trials if math.isinf(ledger.budget) else None,
     )
 
 
-def make_gp(_table: Space, seed: int) -> BaseSampler:
+def make_gp(_ledger: Ledger, seed: int) -> BaseSampler:
     """Raises Absent: PyTorch is missing."""
     need("gp", "torch", "torch")
     return GPSampler(seed=seed)
 
 
 def _by_sampler(
-    make: Callable[[Space, int], BaseSampler],
+    make: Callable[[Ledger, int], BaseSampler],
     *,
     every: bool,
     log: bool = False,
@@ -91,7 +98,7 @@ def _by_sampler(
     """
 
     def strategy(ledger: Ledger, seed: int) -> None:
-        sampler = make(ledger.table, seed)
+        sampler = make(ledger, seed)
         study = optuna.create_study(directions=["minimize"] * 2 if log else DIRECTIONS, sampler=sampler)
         while ledger.open:
             while ledger.open and ledger.has_free_worker:

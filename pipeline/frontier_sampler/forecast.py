@@ -22,7 +22,9 @@ Flags = NDArray[np.bool_]
 FREE_SHARE, UNCUT_SHARE = 0.002, 0.005
 """A trial that costs less than these shares of all device-seconds paid so far is as good as free: its gain
 decides rather than its price, and it need not be cut short. Without this the cheapest corner of a space
-draws hundreds of trials, since what is hoped for there is divided by next to nothing."""
+draws hundreds of trials, since what is hoped for there is divided by next to nothing. Where only so many
+trials are left, both are at least one share of as many: what is rare is not spent on an epoch that costs
+next to nothing, and the last ones go as far as they gain."""
 GROWTH = 2.0
 """A trial goes at most so many times as far as the configuration was trained: what is learned on the way may
 show that the rest is not worth its cost."""
@@ -130,12 +132,19 @@ class Forecast:
     """What is expected after the trials in `history`, with what `running` ones are expected to add."""
 
     def __init__(
-        self, history: History, running: Sequence[TrialRecord], kernels: Kernels, work: Work | None = None
+        self,
+        history: History,
+        running: Sequence[TrialRecord],
+        kernels: Kernels,
+        work: Work | None = None,
+        trials_left: int | None = None,
     ) -> None:
+        """Condition the surrogates. `trials_left`: that may still begin; None: any number."""
         self.fidelity: Fidelity = history.fidelity
         self.rungs = np.array(self.fidelity.rungs)
         self.observed = history.list_relevant()
         self._paid_seconds = history.paid_seconds
+        self._least_share = 1 / trials_left if trials_left else 0.0
         self._floor = observations.estimate_error_floor(self.observed)
         self._decline = observations.estimate_decline(self.observed, self.fidelity)
         self._costs = CostModel(self.observed, work)
@@ -274,7 +283,7 @@ class Forecast:
         grown = np.where(reached > 0, reached * GROWTH, self.fidelity.low)
         further = self.rungs[None, :] > reached
         within = (self.rungs[None, :] <= grown) | (
-            forecasts.extra_seconds <= UNCUT_SHARE * self._paid_seconds
+            forecasts.extra_seconds <= max(UNCUT_SHARE, self._least_share) * self._paid_seconds
         )
         first = np.where(further.any(1), further.argmax(1), len(self.rungs) - 1)
         last = np.where(within & further, self.rungs[None, :], 0).max(1)
@@ -319,7 +328,7 @@ class Forecast:
             np.where(forecasts.allowed, area, 0.0)
             * DISCOUNT**trials_before
             * forecasts.feasible_chance[:, None]
-            / (forecasts.extra_seconds + FREE_SHARE * self._paid_seconds)
+            / (forecasts.extra_seconds + max(FREE_SHARE, self._least_share) * self._paid_seconds)
         )
         return gains
 

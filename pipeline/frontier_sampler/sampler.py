@@ -70,6 +70,7 @@ class FrontierSampler(BaseSampler):
         candidates: Sequence[Mapping[str, Any]] | None = None,
         seed: int | None = None,
         startup_trials: int = 8,
+        trials: int | None = None,
     ) -> None:
         """Start without trials; every argument may be left out.
 
@@ -79,13 +80,14 @@ class FrontierSampler(BaseSampler):
         `epochs`: the int parameter that says how far to train; where a study has none, trials run whole.
         `work`: params -> positive numbers to which the cost of an epoch is roughly proportional, such as
         FLOPs and steps. `candidates`: the only configurations (without epochs) that may be proposed.
-        `startup_trials`: quasi-random ones before the surrogate takes over.
+        `startup_trials`: quasi-random ones before the surrogate takes over. `trials`: how many the study will
+        have in all, such as `n_trials`: the fewer are left, the further each may go; None: nobody knows.
 
         Raises:
             ValueError: `when` names what is not in `distributions`, or `epochs` is no int there.
         """
         self._seed = secrets.randbits(31) if seed is None else seed
-        self._epochs, self._work, self._startup = epochs, work, startup_trials
+        self._epochs, self._work, self._startup, self._trials = epochs, work, startup_trials, trials
         self._when = {name: (parent, as_tuple(value)) for name, (parent, value) in (when or {}).items()}
         self._given = None if distributions is None else dict(distributions)
         self._candidates = None if candidates is None else [dict(params) for params in candidates]
@@ -261,6 +263,7 @@ class FrontierSampler(BaseSampler):
                 startup_trials=self._startup,
                 work=self._work,
                 listed=self._candidates,
+                trials=self._trials,
             )
             self._curves = key, suggester, SeenTrials()
         _, suggester, seen_trials = self._curves

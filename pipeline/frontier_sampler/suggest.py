@@ -53,10 +53,15 @@ class Suggester:
         startup_trials: int = 8,
         work: Work | None = None,
         listed: Sequence[Params] | None = None,
+        trials: int | None = None,
     ) -> None:
-        """Start without trials. `listed`: the only configurations to suggest; None: any of the space."""
+        """Start without trials.
+
+        `listed`: the only configurations to suggest; None: any of the space. `trials`: how many there will
+        be in all; None: nobody knows.
+        """
         self.space, self.fidelity, self.work = space, fidelity, work
-        self._startup = startup_trials
+        self._startup, self._trials = startup_trials, trials
         self._history = History(space, fidelity)
         self._kernels: tuple[tuple[int, ...], Kernels] | None = None
         self._first: History | None = None
@@ -132,7 +137,8 @@ class Suggester:
 
     def _find_batch(self, running: Sequence[TrialRecord], busy: set[Key], number: int) -> Batch | None:
         """Find candidates of which the best are to be chosen; None where there are none."""
-        forecast = Forecast(self._history, running, self._fit_kernels(), self.work)
+        left = None if self._trials is None else max(self._trials - number, 1)
+        forecast = Forecast(self._history, running, self._fit_kernels(), self.work, left)
         candidates = self._make_candidates(forecast, busy, number)
         if not candidates:
             return None

@@ -47,8 +47,9 @@ class TrialSuggester:
         work: Work | None = None,
         limits: Limits = NO_LIMITS,
         about: Mapping[str, Any] | None = None,
+        trials: int | None = None,
     ) -> None:
-        """Make the sampler; `epochs`, `work`: see `SamplerTask`. `limits` become constraints of trials.
+        """Make the sampler; `epochs`, `work`, `trials`: see `SamplerTask`. `limits`: constraints of trials.
 
         `about`: what is written down about the study; its objectives are those of the copy.
         """
@@ -56,7 +57,8 @@ class TrialSuggester:
         self._space, self._limits, self._epochs = space, limits, epochs
         directions = make_directions(about)
         self._is_in_the_plane = len(directions) == len(DIRECTIONS)
-        sampler = make_sampler(kind, SamplerTask(space, seed, workers, epochs, work))
+        task = SamplerTask(space=space, seed=seed, workers=workers, epochs=epochs, work=work, trials=trials)
+        sampler = make_sampler(kind, task)
         self._study = optuna.create_study(directions=directions, sampler=sampler)
         self._distributions = {each.name: make_distribution(each) for each in space.dimensions}
         self._positions: dict[int, int] = {}

@@ -23,12 +23,13 @@ from pipeline.search.space import Dimension, SearchSpace, Value
 from pipeline.settings.search import Sampler
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerTask:
     """What a sampler is made for.
 
-    `epochs`: name of the dimension that says how long to train, and `work`: what an epoch of some params
-    takes (see `epoch_work`), both for the frontier sampler alone.
+    `epochs`: name of the dimension that says how long to train, `work`: what an epoch of some params takes
+    (see `epoch_work`), and `trials`: how many there will be in all, None where no number ends the search;
+    these three for the frontier sampler alone.
     """
 
     space: SearchSpace
@@ -36,6 +37,7 @@ class SamplerTask:
     workers: int = 1
     epochs: str | None = None
     work: Work | None = None
+    trials: int | None = None
 
 
 def make_sampler(kind: Sampler, task: SamplerTask) -> BaseSampler:
@@ -56,6 +58,7 @@ def _make_frontier(task: SamplerTask) -> BaseSampler:
         when={d.name: (d.when.key, d.when.value) for d in dimensions if d.when},
         epochs=task.epochs,
         work=task.work,
+        trials=task.trials,
         seed=task.seed,
     )
 

@@ -63,6 +63,7 @@ class Sweep:
             spec.work,
             Limits(search.max_latency_ms, search.max_parameters),
             search.describe_objectives(),
+            search.most_trials if search.is_capped else None,
         )
         self._started_at = time.monotonic()
         self._is_exhausted = False

@@ -28,7 +28,7 @@ def test_a_grid_needs_an_end() -> None:
     with pytest.raises(
         BadSetting, match=r"^optimizer.learning_rate must have a finite number of values in a grid"
     ):
-        make_sampler(Sampler.grid, SamplerTask(SPACE, 0))
+        make_sampler(Sampler.grid, SamplerTask(space=SPACE, seed=0))
 
 
 def test_gp_needs_torch() -> None:
@@ -36,7 +36,7 @@ def test_gp_needs_torch() -> None:
         assert book(Sampler.gp).all_at_once(1)
         return
     with pytest.raises(BadSetting, match=r"^search.sampler=gp needs PyTorch.*; pip install torch, or use"):
-        make_sampler(Sampler.gp, SamplerTask(SPACE, 0))
+        make_sampler(Sampler.gp, SamplerTask(space=SPACE, seed=0))
 
 
 def test_every_sampler_of_the_settings_can_be_made() -> None:

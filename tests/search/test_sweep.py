@@ -14,7 +14,7 @@ from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting, StoreLocked, find_cause
 from pipeline.measures import Curve, Point
 from pipeline.processes import ProcessOwner
-from pipeline.search import trial_rows
+from pipeline.search import ask_tell, trial_rows
 from pipeline.search.confirmation import confirm
 from pipeline.search.space import Condition, Dimension, SearchSpace, add_epochs
 from pipeline.search.storage.our_studies import OWNER
@@ -45,6 +45,27 @@ def test_as_many_trials_as_were_asked_for(scene: Callable[..., Scene]) -> None:
     assert all(
         each.startswith("python -m pipeline run data=digits train.epochs=3 device=cpu ") for each in words
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["search.trials=5"], 5),
+        (["search.trials=null"], 40),
+        (["search.trials=null", "search.budget=7trials"], 7),
+        (["search.trials=null", "search.budget=60s"], None),
+    ],
+)
+def test_the_sampler_is_told_how_many_there_will_be(
+    words: Sequence[str], told: int | None, scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = []
+    make = ask_tell.make_sampler
+    monkeypatch.setattr(
+        ask_tell, "make_sampler", lambda kind, task: (tasks.append(task), make(kind, task))[1]
+    )
+    scene(*words)
+    assert [task.trials for task in tasks] == [told]
 
 
 def test_another_start_tops_up_to_the_total(scene: Callable[..., Scene]) -> None:

@@ -120,7 +120,7 @@ def check_quickly(plan: plans.SweepPlan) -> str:
 
     search = plan.command_line.settings.search
     parallel = plan.command_line.settings.parallel_trials
-    task = samplers.SamplerTask(plan.space, search.seed, parallel, plan.epochs)
+    task = samplers.SamplerTask(space=plan.space, seed=search.seed, workers=parallel, epochs=plan.epochs)
     samplers.make_sampler(search.sampler, task)
     address = search.storage or addresses.make_study_address()
     optuna_storage.check_storage(address)
