@@ -41,7 +41,7 @@ def bind_settings(storage: Any, study_id: int, name: str, about: Mapping[str, An
             f"search.study={name} was begun with {key} {before}, got {now}; "
             "start anew with search.study=NAME, or leave it as it was"
         )
-    # Of a study of an earlier release, or of one that was killed right then.
+    # Of a new study, or of one that was killed before.
     _name_metrics(storage, study_id, about)
 
 
