@@ -55,6 +55,7 @@ def test_the_frontier_of_a_study_is_read(fulcrum: Run) -> None:
     assert {point["trial"]: pytest.approx(point["accuracy"], abs=1e-4) for point in points} == FRONTIER
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_a_study_is_taken_up_by_the_same_command(fulcrum: Run) -> None:
     before = count_runs()

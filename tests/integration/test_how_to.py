@@ -168,7 +168,7 @@ def test_the_page_of_a_sweep(fulcrum: Run, tmp_path: Path, monkeypatch: pytest.M
         assert done.returncode == 0, f"{command}: {done.stderr}"
         told.append(done.stdout)
     plan, composed, swept = told
-    assert plan.splitlines()[1] == "until: 4 trials"
+    assert plan.splitlines()[1] == "until: 4 trials or no better frontier for 20trials, whichever is first"
     assert "search:" in composed
     assert "ended: all 4 trials are done" in swept
 
