@@ -30,7 +30,7 @@ from tests.support.postgres import find_programs, running_postgres
 NAMES = ("north", "south")
 STUDY = "of two machines"
 WORDS = (
-    *("search=smoke", "search.confirm=1", "train.epochs=40", "pruning=none"),
+    *("search=smoke", "search.confirm=1", "train.epochs=300", "pruning=none"),
     *("device=cpu", "device.pin=false", f"search.study={STUDY}"),
 )
 OWN_NAMESPACES = ("unshare", "--uts", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc")
@@ -115,7 +115,7 @@ def main() -> int:
     """Kill as the words say; 1 where anything was found."""
     parser = argparse.ArgumentParser(prog="python -m tools.two_machines", description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     programs = find_programs()
