@@ -115,13 +115,14 @@ def main() -> int:
     """Kill as the words say; 1 where anything was found."""
     parser = argparse.ArgumentParser(prog="python -m tools.two_machines", description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=240)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     programs = find_programs()
     if programs is None or os.geteuid() != 0:
         parser.error("it needs PostgreSQL (apt-get install postgresql) and the rights of root")
     folder = Path(tempfile.mkdtemp(prefix="machines-"))
+    (folder / "tmp").mkdir()
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "XDG_RUNTIME_DIR": ""}
     with ExitStack() as stack:
         os.environ["MLFLOW_TRACKING_URI"] = stack.enter_context(running_mlflow_server(folder / "server"))
@@ -140,6 +141,8 @@ def main() -> int:
         faults = ended.find_faults()
     print(f"{done} kills, {sum(map(is_interrupted, rows))} trials interrupted and tried again")
     print(f"{len(commands)} trials of {options.trials}, {len(commands) - len(set(commands))} twice")
+    if done < options.kills:
+        print(f"the study ended before the other {options.kills - done} kills: it needs more --trials")
     for fault in faults:
         print(f"FAULT {fault}")
     if faults or done < options.kills or len(set(commands)) != options.trials:
