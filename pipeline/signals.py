@@ -63,6 +63,11 @@ def hear_interrupt() -> Iterator[None]:
         _received.clear()
 
 
+def is_stop(error: BaseException) -> bool:
+    """Return whether an exception that came out of a block is, or hides, that somebody asked to stop."""
+    return read_requested() is not None or isinstance(error, KeyboardInterrupt)
+
+
 def end_at_interrupt() -> None:
     """Let Ctrl-C end this process at once and without a word: while it imports there is nothing to record."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -150,8 +151,17 @@ def print_table(tally: Tally, kills: int) -> None:
     ]
     for what, goal, reached in rows:
         print(f"{what:52} {goal:>6} {reached:>8}")
-    for fault in tally.faults:
+
+
+def end_session(folder: Path, faults: Sequence[str], is_whole: bool) -> int:
+    """Print what was found; keep the files of a session that was not whole. Return the exit code."""
+    for fault in faults:
         print(f"FAULT {fault}")
+    if faults or not is_whole:
+        print(f"the files are in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 def main() -> int:
@@ -187,11 +197,7 @@ def main() -> int:
         ground = Ground(folder, storage, options.workers, make_context(), draw)
         tally = kill_until(ground, options.kills, options.per_study)
     print_table(tally, options.kills)
-    if tally.faults:
-        print(f"the files are in {folder}")
-        return 1
-    shutil.rmtree(folder)
-    return 0
+    return end_session(folder, tally.faults, is_whole=True)
 
 
 if __name__ == "__main__":

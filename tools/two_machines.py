@@ -9,7 +9,6 @@ time and started again; at the end both records are compared, and whatever a kil
 import argparse
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from pipeline.search.study_store import StudyStore
 from tests.support.killed_sweeps import EndedStudy
 from tests.support.mlflow_server import running_mlflow_server
 from tests.support.postgres import find_programs, running_postgres
+from tools.kills import end_session
 
 NAMES = ("north", "south")
 STUDY = "of two machines"
@@ -143,13 +143,7 @@ def main() -> int:
     print(f"{len(commands)} trials of {options.trials}, {len(commands) - len(set(commands))} twice")
     if done < options.kills:
         print(f"the study ended before the other {options.kills - done} kills: it needs more --trials")
-    for fault in faults:
-        print(f"FAULT {fault}")
-    if faults or done < options.kills or len(set(commands)) != options.trials:
-        print(f"the files are in {folder}")
-        return 1
-    shutil.rmtree(folder)
-    return 0
+    return end_session(folder, faults, done >= options.kills and len(set(commands)) == options.trials)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def _show_where_stopped(
     try:
         yield
     except BaseException as error:
-        if signals.read_requested() is not None or isinstance(error, KeyboardInterrupt):
+        if signals.is_stop(error):
             with signals.hold_back():
                 printer.print_stopped(command_line, start)
         raise

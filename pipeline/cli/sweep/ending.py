@@ -43,8 +43,7 @@ def show_where_stopped() -> Iterator[WatchedSweep]:
     try:
         yield watched
     except BaseException as error:
-        is_stopped = signals.read_requested() is not None or isinstance(error, KeyboardInterrupt)
-        if is_stopped and watched.sweep and watched.observer and not output.is_collected():
+        if signals.is_stop(error) and watched.sweep and watched.observer and not output.is_collected():
             with signals.hold_back():
                 _show_stopped(watched.sweep, watched.observer)
         raise

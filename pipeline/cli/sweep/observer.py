@@ -77,17 +77,21 @@ class StudyObserver:
     def show_results(self, results: "Results", complete: bool = False) -> None:
         self._screen.update(results)
         self.page.update(results, is_forced=complete)
+        self._record_results(results, complete)
+
+    def show_stopped(self, results: "Results") -> None:
+        """Show the last state of a search that is stopped."""
+        self._screen.update(results)
+        self.page.end(results)
+        self._record_results(results, complete=True)
+
+    def _record_results(self, results: "Results", complete: bool) -> None:
         began = time.monotonic()
         drawn = self.record.update_frontier(results, self.unit, complete)
         if (drawn or not self.link) and results.points:
             self.link = self._plant(results)
         if drawn:
             self.record.rest(time.monotonic() - began)
-
-    def show_stopped(self, results: "Results") -> None:
-        """Show the last state of a search that is stopped."""
-        self.show_results(results, complete=True)
-        self.page.end(results)
 
     def begin_phase(self, name: str, total: int) -> None:
         self.phase = name

@@ -174,7 +174,7 @@ def _search_and_confirm(sweep: "Sweep", observer: StudyObserver) -> None:
             confirm(sweep)
         observer.finish(sweep)
     except BaseException as error:
-        if signals.read_requested() or isinstance(error, KeyboardInterrupt):
+        if signals.is_stop(error):
             with signals.hold_back():
                 observer.show_stopped(sweep.results)
         raise
