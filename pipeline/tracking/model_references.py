@@ -188,21 +188,28 @@ def _check_folder(folder: Path) -> None:
         _check_file(path)
 
 
-def load_described_model(reference: ModelReference) -> "tuple[keras.Model, ModelDescription | None]":
-    """Load the Keras model, and what must be known to ask it; None for one of version 0.1.0, or a plain file.
+def fetch_model(reference: ModelReference) -> tuple[ModelReference, ModelDescription | None]:
+    """Bring a model's files to this machine; return where they lie, and what must be known to ask it.
+
+    The latter is None for a model of version 0.1.0, or a plain file.
 
     Raises:
-        BadModel: what lies there is no Keras model.
+        BadModel: its files cannot be read.
     """
     if reference.uri.endswith(FILES):
-        return load_model(reference), None
+        return reference, None
+    folder = _download(reference)
+    file = folder / flavor.DATA / DESCRIPTION_FILE
+    description = decode_description(json.loads(file.read_text())) if file.is_file() else None
+    return replace(reference, uri=str(folder)), description
+
+
+def _download(reference: ModelReference) -> Path:
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
-        folder = Path(mlflow.artifacts.download_artifacts(reference.uri))
+        return Path(mlflow.artifacts.download_artifacts(reference.uri))
     except (MlflowException, OSError) as error:
         raise _explain_missing(reference.text, f"its files cannot be read: {error}") from None
-    file = folder / flavor.DATA / DESCRIPTION_FILE
-    model = load_model(replace(reference, uri=str(folder)))
-    return model, decode_description(json.loads(file.read_text())) if file.is_file() else None
 
 
 def find_folder(reference: ModelReference) -> Path:
@@ -211,11 +218,7 @@ def find_folder(reference: ModelReference) -> Path:
     Raises:
         BadModel: its files cannot be read, or MLflow has not saved them.
     """
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    try:
-        folder = Path(mlflow.artifacts.download_artifacts(reference.uri))
-    except (MlflowException, OSError) as error:
-        raise _explain_missing(reference.text, f"its files cannot be read: {error}") from None
+    folder = _download(reference)
     if not (folder / "MLmodel").is_file():
         raise BadModel(
             f"trained must be a model that MLflow saved, got {reference.text}, which has no MLmodel; "

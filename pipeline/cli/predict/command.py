@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import arguments
 from pipeline.cli.compose import compose
+from pipeline.cli.predict import new_data
 from pipeline.errors import BadInput, BadSetting, format_one_line
 from pipeline.files import expand_home, write_content
 from pipeline.formatting import format_count, shorten
@@ -43,30 +44,25 @@ def run(words: Sequence[str]) -> None:
     trained = None if word is None else arguments.parse(word).value()
     if trained is None:
         raise BadSetting("trained must be a run id, registry URI or path, got nothing; add trained=...")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from pipeline.tracking import mlflow_store, model_references
     from pipeline.tracking.runs import adopted_run
 
     if os.environ.get(RUN_ID):  # `mlflow run -e predict`: a file is no run to keep
         adopted_run.discard_adopted_run(mlflow_store.open_store())
-    reference = model_references.find_model(str(trained))
-    settings = compose([*_take_over(reference.overrides, pairs), *pairs]).settings
+    reference, described = model_references.fetch_model(model_references.find_model(str(trained)))
+    of_run = Overrides(reference.overrides).without("predict")
+    kind = compose(of_run).choices["data"]
+    settings = compose(new_data.complete_words(of_run, kind, pairs, described)).settings
     output = expand_home(settings.predict.output)
     _check_output(output, settings.data)
     from pipeline.hardware import device
     from pipeline.models.predictor import make_predictor
 
     device.claim_device(settings.device)
-    model, described = model_references.load_described_model(reference)
+    model = model_references.load_model(reference)
     description = described or _describe_by_training(reference)
     data = settings.data if pairs.find("data.on_error") else _go_on(settings.data)
     _write(data, description, make_predictor(model), output, reference.text)
-
-
-def _take_over(overrides: tuple[str, ...], pairs: Overrides) -> Overrides:
-    """Return the words of the model's run; without those for its data where another kind is typed."""
-    taken = Overrides(overrides).without("predict")
-    return taken.without("data") if pairs.find("data") else taken
 
 
 def _go_on(data: Data) -> Data:

@@ -16,6 +16,7 @@ from pipeline.data.tables.cells import CellTable, collect_cells
 from pipeline.data.tables.delimited import DelimitedFile
 from pipeline.data.tables.frame.footers import leave_out_footer
 from pipeline.data.tables.frame.headers import HEAD_ROWS, count_rows_above, has_header
+from pipeline.data.tables.frame.lone_columns import NO_SEPARATOR, read_as_one_column
 from pipeline.data.tables.frame.units import leave_out_descriptions
 from pipeline.data.tables.text_files import OpenText, find_encoding, make_opener
 from pipeline.data.tables.typed_files import (
@@ -89,11 +90,15 @@ ZIPPED_FORMS = {
 """Documents that are a zip, by a file in it."""
 
 
-def read_table(path: Path, data: Csv, scratch: ScratchSpace, findings: Findings) -> CellTable:
+def read_table(
+    path: Path, data: Csv, scratch: ScratchSpace, findings: Findings, lone: str | None = None
+) -> CellTable:
     """Read all cells of a table; more than `scratch.limit` bytes of them lie in a file.
 
+    `lone`: the column that may be all there is, "" for one of any name; None: there must be two.
+
     Raises:
-        BadData: it is no table, damaged, or has no two columns; two columns have one name.
+        BadData: it is no table, damaged, or has too few columns; two columns have one name.
     """
     with path.open("rb") as file:
         head = file.read(16)
@@ -119,6 +124,8 @@ def read_table(path: Path, data: Csv, scratch: ScratchSpace, findings: Findings)
         elif sparse_rows.FIRST_ROW.match(start):
             table = sparse_rows.read_sparse(path, opener, scratch, findings)
         else:
+            if lone is not None:
+                data = read_as_one_column(opener, path, data, lone)
             table = _read_delimited(path, opener, data, scratch, findings)
             table = _leave_out_frame(table, path, data, findings)
     return replace(table, names=_name_columns(table.names, path))
@@ -219,7 +226,7 @@ def _read_delimited(
     names = first if is_named else [f"column_{number}" for number in range(len(first))]
     if is_named and len(second) == len(first) + 1 and second[-1].strip():
         names = ["", *first]  # as R writes the names of rows
-    if len(names) < 2:
+    if len(names) < 2 and (data.separator != NO_SEPARATOR or not names):
         raise BadData(
             f"{path} must have two columns or more, got {shorten(', '.join(first), 80) or 'no line'}; "
             "set data.separator=..., or mend it"

@@ -255,6 +255,57 @@ def test_texts_of_any_encoding_and_a_column_of_texts_are_asked_alike(tmp_path: P
     assert list(batch.request.samples) == ["schön", ""]
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "right", "told"),
+    [
+        ("t.csv", 'text\n"a, b"\n', ["a, b"], []),
+        ("t.csv", 'say\n"a, b"\n', ["a, b"], []),
+        ("t.csv", "it is\nnot so\n", ["it is", "not so"], []),
+        ("t.txt", '"Yes," it is\n\nSource of joy\n', ['"Yes," it is', "Source of joy"], []),
+        (
+            "t.csv",
+            ",text,label\n0,yes,x\n",
+            ["yes"],
+            ["1 column not used: the model was not trained on it (unnamed_0)"],
+        ),
+        ("t.csv", "label,say\nx,yes\n", ["yes"], []),
+    ],
+)
+def test_texts_are_the_only_column_or_the_one_called_text(
+    tmp_path: Path, file: str, text: str, right: list[str], told: list[str]
+) -> None:
+    data = places.cells(write(tmp_path / file, text), label="label", columns=None)
+    new, (batch,), findings = open_it(data, replace(TEXTS, text=None), tmp_path)
+    assert list(batch.request.samples) == right
+    assert findings == told
+    assert new.has_labels is ("label" in text)
+
+
+def test_the_only_column_is_read_as_texts_whatever_it_was_called_in_training(tmp_path: Path) -> None:
+    data = places.cells(write(tmp_path / "t.csv", "text\nyes\n"), text="say", label="y", columns=None)
+    _, (batch,), findings = open_it(data, TEXTS, tmp_path)
+    assert (list(batch.request.samples), findings) == (
+        ["yes"],
+        ["1 column read as texts in the place of say (text)"],
+    )
+    data = places.cells(write(tmp_path / "t.csv", "id,text\n1,yes\n"), text="say", label="y", columns=None)
+    with pytest.raises(BadData, match=r"data\.text must be a column of"):
+        open_it(data, TEXTS, tmp_path)
+
+
+def test_header_and_sheet_are_found_without_the_label(tmp_path: Path) -> None:
+    data = places.cells(write(tmp_path / "t.csv", "New people\n\nsize,colour,more\n1,red,2\n"))
+    _, (batch,), findings = open_it(data, TABLE, tmp_path)
+    assert batch.request.samples["size"].tolist() == [1]  # type: ignore[index]
+    assert findings[0] == "1 row left out: above the header (New people)"
+    only = replace(COLUMNS, categorical=(), categories=(), types=COLUMNS.types[:1])
+    data = places.cells(write(tmp_path / "t.csv", "size\n1,5\n"))
+    _, (batch,), _ = open_it(data, replace(TABLE, front=only), tmp_path)
+    assert batch.request.samples["size"].tolist() == [1.5]  # type: ignore[index]
+    with pytest.raises(BadData, match="none called size; it has other"):
+        open_it(places.cells(write(tmp_path / "t.csv", "other\n1\n")), replace(TABLE, front=only), tmp_path)
+
+
 def test_arrays_of_a_file_are_read_with_labels_where_they_are(tmp_path: Path) -> None:
     features = np.arange(18).reshape(3, 6).astype(float)
     features[1, 2] = np.nan
@@ -268,6 +319,10 @@ def test_arrays_of_a_file_are_read_with_labels_where_they_are(tmp_path: Path) ->
     data = places.npz(tmp_path, features=np.zeros((3, 2, 3), np.uint8), labels=labels)
     _, (batch,), _ = open_it(data, ARRAYS, tmp_path)
     assert batch.labels == ["1", "2", "1"]
+    for sample in (features[0], features[0].reshape(2, 3)):
+        np.save(tmp_path / "one.npy", sample)
+        new, (batch,), _ = open_it(places.arrays(tmp_path / "one.npy"), ARRAYS, tmp_path)
+        assert (new.total, np.shape(batch.request.samples)) == (1, (1, 2, 3))
     with pytest.raises(BadData) as caught:
         open_it(places.npz(tmp_path, features=np.zeros((3, 4))), ARRAYS, tmp_path)
     places.assert_one_line(caught, "(2, 3)", "(4,)")

@@ -44,8 +44,8 @@ def is_note(cells: Sequence[str], width: int, after_blank: bool) -> bool:
     filled = [cell for cell in map(str.strip, cells) if cell]
     if not filled:
         return False
-    if len(cells) == width:
-        return after_blank and NOTE.match(filled[0]) is not None
+    if len(cells) == width:  # the lines of a single column are texts
+        return width > 1 and after_blank and NOTE.match(filled[0]) is not None
     alone = len(filled) == 1 and not numbers.is_number(filled[0])
     return after_blank or NOTE.match(filled[0]) is not None or (alone and width > 2)
 

@@ -63,7 +63,7 @@ def open_new_data(
         kinds = ", ".join(sorted(module.name for module in iter_modules(__path__) if module.name != "files"))
         raise BadSetting(
             f"data must be a kind with a path to new samples ({kinds}), got {option}; "
-            "add data=... data.path=..."
+            "add data.path=... (data=... where its kind is not found)"
         )
     return cast(Input, module_of(__name__, data)).open_new_data(data, description, scratch, findings)
 

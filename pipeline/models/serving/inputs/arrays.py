@@ -63,6 +63,8 @@ def open_array(
     if description.front is not None:
         refuse_model(data, "something else")
     shape = description.shape
+    if fits_shape(features.shape, shape) and not fits_shape(features.shape[1:], shape):
+        features = features[None]  # one sample
     if features.dtype.kind not in "biuf" or not fits_shape(features.shape[1:], shape):
         raise BadData(
             f"samples must be numbers of shape {shape}, got {features.dtype} of {features.shape[1:]}; "

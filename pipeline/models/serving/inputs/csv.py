@@ -1,6 +1,7 @@
 """New rows of a table, read by what training took its columns for; labels are optional."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -35,6 +36,8 @@ from pipeline.settings.tables import Csv
 
 Categories: TypeAlias = Mapping[str, Sequence[str]]
 """The words that training saw, by column."""
+TEXT = "text"
+"""The column of texts, where several could be and nobody named one."""
 ROWS = 4096
 """Rows of one batch."""
 SEVERAL = 2
@@ -56,17 +59,23 @@ def open_new_data(
         refuse_model(data, "sounds" if description.front else f"arrays of shape {description.shape}")
     path = expand_home(data.path)
     if not path.is_file():
-        got = "which is a folder" if path.is_dir() else "which is not there"
+        got = (
+            "which is a folder"
+            if path.is_dir()
+            else "which is no file"
+            if path.exists()
+            else "which is not there"
+        )
         raise DataMissing(f"data.path must be a table, got {path}, {got}; set data.path=...")
     columns = description.list_columns()
     is_text = not isinstance(description.front, Columns)
     if not is_text:
         data = replace(data, header=not all(PLACE.fullmatch(column.name) for column in columns))
-    table = _name_columns(read_table(path, data, scratch, findings), data, description, path)
+    lone = "" if is_text else columns[0].name if len(columns) == 1 else None
+    table = read_table(path, _find_by_columns(data, description), scratch, findings, lone)
+    table = _name_columns(table, data, description, path)
     if is_text:
-        name = data.text or description.text
-        text = find_column(name, table.names, "data.text", path) if name else _find_only(table, path)
-        needed = [text]
+        needed = [_find_text(table, data.text or description.text, data.label, path, findings)]
     else:
         needed = [column.name for column in columns]
         table = table.fill(needed)
@@ -79,6 +88,17 @@ def open_new_data(
     tell_unused(table.names, used, description.left_out, findings)
     batches = _read_batches(table, columns, categories, needed, label, findings)
     return NewData(name="line", total=len(table), batches=batches, has_labels=label is not None)
+
+
+def _find_by_columns(data: Csv, description: ModelDescription) -> Csv:
+    """Return `data` so that header and table are found by a column that is needed: no label need be there."""
+    names = [column.name for column in description.list_columns()] or [data.text or description.text or TEXT]
+    if data.header is False or PLACE.fullmatch(names[0]):
+        return data
+    found = copy(data)  # not checked again: only the reading of the file goes by it
+    found.label, found.columns, found.text = names[0], None, None
+    found.drop, found.categorical, found.group, found.time = None, None, None, None
+    return found
 
 
 def _name_columns(table: CellTable, data: Csv, description: ModelDescription, path: Path) -> CellTable:
@@ -100,13 +120,20 @@ def _name_columns(table: CellTable, data: Csv, description: ModelDescription, pa
     return replace(table, names=names)
 
 
-def _find_only(table: CellTable, path: Path) -> str:
-    if len(table.names) != 1:
+def _find_text(table: CellTable, name: str | None, label: str, path: Path, findings: Findings) -> str:
+    """Return the column of texts: the one of this name, or the only one beside the label."""
+    others = [column for column in table.names if column != label] or list(table.names)
+    if name in table.names or (name and len(table.names) > 1):
+        return find_column(name, table.names, "data.text", path)
+    if len(others) > 1 and TEXT not in others:
         raise BadData(
             f"data.text must name the column of texts in {path}, got none; "
             f"it has {', '.join(table.names[:12])}"
         )
-    return table.names[0]
+    text = others[0] if len(others) == 1 else TEXT
+    is_named = name is not None and not PLACE.fullmatch(text)
+    findings.add("column", f"read as texts in the place of {name}", text, int(is_named))
+    return text
 
 
 def _check_cells(table: CellTable, columns: Sequence[ColumnType], categories: Categories, path: Path) -> None:
