@@ -30,12 +30,21 @@ from pipeline.tracking.registry.point_models import MEMBER
 from pipeline.tracking.runs.orphans import end_orphans
 
 PRELOADED = [
-    "pipeline.search.workers.job",
+    "pipeline.search.workers.network_job",
+    "pipeline.tracking.study_recorder",
     "pipeline.tracking.publish_study",
     "pipeline.search.sweep",
     "pipeline.cli.sweep.command",
+    "pipeline.data.sources.digits",
+    "alembic.command",
+    "mlflow.keras",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "plotly.graph_objects",
     "tests.support.killed_sweeps",
+    "pipeline.search.workers.preloaded",
 ]
+"""What a sweep imports, most of it not at its start: TensorFlow alone takes longer than the search."""
 
 
 # ---- starting and killing ---------------------------------------------------------------------------------
