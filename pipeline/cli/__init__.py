@@ -59,18 +59,22 @@ def _run_command(words: Sequence[str]) -> int:
         if stopped := signals.read_requested():
             name = "Ctrl-C" if stopped is signal.SIGINT else stopped.name
             end = f"stopped by {name}; a run that was open is recorded as KILLED{_advise_again(words)}"
-            print(mask(end), file=sys.stderr)
+            print(_mask_words(end, words), file=sys.stderr)
             return 128 + stopped
         error = explain_error(error) or error
         if isinstance(error, FulcrumError):
-            text = mask(str(error))
-            print(f"error: {text}", file=sys.stderr)
+            print(f"error: {_mask_words(str(error), words)}", file=sys.stderr)
             return error.exit_code
         if not isinstance(error, Exception):
             raise
-        print(mask(traceback.format_exc()), end="", file=sys.stderr)
+        print(_mask_words(traceback.format_exc(), words), end="", file=sys.stderr)
         return 1
     return 0
+
+
+def _mask_words(text: str, words: Sequence[str]) -> str:
+    """Mask the secrets of addresses among the words: an advice may have cut one into pieces."""
+    return mask(text, *(word for word in words if "://" in word))
 
 
 def _advise_again(words: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from pipeline.cli import arguments, schema
 from pipeline.cli.explain import conf_files, typed_words
@@ -140,6 +140,8 @@ def _keep_text(config: DictConfig, pair: str, key: str, value: Any) -> Any:
     for name in key.split("."):
         parent, node = node, node._get_node(name) if isinstance(node, DictConfig) else None
     typed = pair.partition("=")[2].strip()
+    if _holds_texts(node):
+        _check_flat(key, value)
     if isinstance(node, DictConfig) and isinstance(value, dict) and _holds_texts(node):
         return _keep_texts(key, value, typed)
     if isinstance(node, StringNode) or (node is None and _holds_texts(parent)):
@@ -153,6 +155,15 @@ def _keep_text(config: DictConfig, pair: str, key: str, value: Any) -> Any:
 
 def _holds_texts(node: Any) -> bool:
     return isinstance(node, DictConfig | ListConfig) and node._metadata.element_type is str
+
+
+def _check_flat(key: str, value: Any) -> None:
+    """Raise ValidationError, as OmegaConf does not, for a list or a group in the place of a text."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if any(isinstance(item, list | dict) for item in items):
+        error = ValidationError(f"{key} has more than a text in one place")
+        error.full_key = key
+        raise error
 
 
 def _keep_texts(key: str, values: dict[Any, Any], typed: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """From words to settings."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -143,6 +144,16 @@ def test_no_experiment_is_the_default(word: str) -> None:
 def test_a_group_that_is_nothing_is_refused(word: str) -> None:
     with pytest.raises(BadSetting, match="must be one of"):
         compose([word])
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["search.enqueue=[[1,2]]", "data.drop=[{a:1}]", "tracking.tags={a:[1]}", "tracking.tags={a:{b:1}}"],
+)
+def test_more_than_a_text_in_one_place_is_refused(word: str) -> None:
+    key, _, value = word.partition("=")
+    with pytest.raises(BadSetting, match=rf"{key} must be .*, got {re.escape(value)}; did you mean"):
+        compose(["data=csv", "data.path=x.csv", "data.label=y", word])
 
 
 def test_a_program_with_a_hydra_of_its_own_keeps_it(tmp_path: Path) -> None:

@@ -27,23 +27,25 @@ def end_orphans(client: MlflowClient) -> list[str]:
     """End the runs of this product that nobody holds any more, and return their ids.
 
     Those whose process has certainly ended, at once; others once their lease is over (`processes.is_free`).
-    Runs that were discarded, and that `mlflow run` has ended since, are deleted.
+    Runs that were discarded, and that `mlflow run` has ended since, are deleted: their tag has the id of
+    the run, since a tag of that name may be anybody's.
     """
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     running = search_runs(client, experiments, "attributes.status = 'RUNNING'")
     orphans = [run.info.run_id for run in running if _is_orphan(run, is_local(client.tracking_uri))]
     for run_id in orphans:
         client.set_terminated(run_id, status="KILLED")
-    condition = f"attributes.status != 'RUNNING' AND tags.{DISCARDED} = 'true'"
-    for discarded in list(search_runs(client, experiments, condition)):
-        with unless_deleted(client, discarded.info.run_id):  # another process was faster
-            client.delete_run(discarded.info.run_id)
+    condition = f"attributes.status != 'RUNNING' AND tags.{DISCARDED} LIKE '%'"
+    for ended in list(search_runs(client, experiments, condition)):
+        if ended.data.tags[DISCARDED] == ended.info.run_id:
+            with unless_deleted(client, ended.info.run_id):  # another process was faster
+                client.delete_run(ended.info.run_id)
     return orphans
 
 
 def discard_run(client: MlflowClient, run_id: str) -> None:
     """Let the next command delete a run that `mlflow run` opened, and will end itself after this process."""
-    client.set_tag(run_id, DISCARDED, "true", synchronous=True)
+    client.set_tag(run_id, DISCARDED, run_id, synchronous=True)
 
 
 def _is_orphan(run: Run, local_store: bool) -> bool:

@@ -58,6 +58,16 @@ def test_secrets_are_masked(capsys: pytest.CaptureFixture[str]) -> None:
     assert "secret-word" not in printed
 
 
+def test_the_secret_of_an_address_that_an_advice_cuts_into_pieces_is_masked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["run", "data.drop=[a]", "x", "postgres://ann:secret/word@h/db", "--cfg", "job"]) == 2
+    told = capsys.readouterr().err
+    assert "data.drop=[a,x,postgres:,ann:***" in told
+    assert "secret" not in told
+    assert "word@" not in told
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
