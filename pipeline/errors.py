@@ -11,6 +11,7 @@ FulcrumError                    anything this package raises on purpose
 │   └── BadModel                a trained model that cannot be found or used
 ├── Diverged                    a loss or a model reached NaN or infinity: the trial failed
 ├── LoopFailed              a training loop of the user's own did not do what was agreed
+├── ServerFailed                a served model ended, or answered no more, while it was asked
 ├── RecordDeleted               somebody deleted the MLflow run, experiment or study that was written into
 └── StoreUnusable               a database cannot be read or written any more: exit code 1
     └── StoreLocked             another program keeps it locked
@@ -91,6 +92,10 @@ class Diverged(FulcrumError):
     def __init__(self, text: str, device_seconds: float = 0.0) -> None:
         super().__init__(text)
         self.device_seconds = device_seconds
+
+
+class ServerFailed(FulcrumError):
+    """A served model ended, answered no more, or refused what it should answer, while it was measured."""
 
 
 class RecordDeleted(FulcrumError):

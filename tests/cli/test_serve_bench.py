@@ -6,18 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import psutil
 import pytest
 
+from pipeline.cli.serve_bench import command
 from pipeline.cli.serve_bench.command import make_body, parse
 from pipeline.cli.serve_bench.result import LoadRequest, LoadResult, show_result, to_json
 from pipeline.errors import BadInput, BadSetting
 from pipeline.measures import Latency
 from pipeline.profiling.load.first_answers import FirstAnswers
 from pipeline.profiling.load.open_loop import LoadLevel
+from pipeline.profiling.load.requests import LATE, HttpRequest
 from tests.conftest import CHECKOUT, Run
 from tests.support import saved
 
@@ -104,6 +108,56 @@ def test_what_was_found_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("levels", "end", "says"),
+    [
+        (
+            (level(30.0, 10.0), level(60.0, 20.0)),
+            "its process was ended by SIGKILL",
+            "at 60 requests a second: its",
+        ),
+        ((level(30.0, 10.0, {"HTTP 500: no": 5, LATE: 9}),), "", "got HTTP 500: no for 5 of 500 requests"),
+        ((level(30.0, 10.0), level(60.0, 20.0, {"HTTP 500: no": 5})), "", ""),
+        ((level(30.0, 900.0, {LATE: 9}),), "", ""),
+    ],
+)
+def test_a_server_that_fails_is_told_from_one_that_is_slow(
+    capsys: pytest.CaptureFixture[str], levels: tuple[LoadLevel, ...], end: str, says: str
+) -> None:
+    result = replace(FOUND, levels=levels, end=end)
+    assert (says in result.failure) if says else not result.failure
+    show_result(result, "runs:/x/model", "0" * 32)
+    assert ("no rate that was offered" in capsys.readouterr().out) is (not says and result.best is None)
+    assert to_json(result)["failure"] == (result.failure or None)
+
+
+class Ended:
+    """A server whose process ends, or that hangs, when it was asked for its second rate."""
+
+    def __init__(self, code: int | None) -> None:
+        self.asked, self.code, self.process = 0, code, self
+
+    def poll(self) -> int | None:
+        return self.code if self.asked > 1 else None
+
+    def answers(self, _patience: float) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("code", "says"), [(-9, "SIGKILL"), (3, "exit code 3"), (None, "no sign of life")])
+def test_the_load_ends_with_the_server(monkeypatch: pytest.MonkeyPatch, code: int | None, says: str) -> None:
+    server: Any = Ended(code)
+
+    def offer(_request: HttpRequest, rate: float, _seconds: float, seed: int) -> LoadLevel:
+        server.asked += 1
+        return level(rate, 10.0) if seed == 1 else replace(level(rate, float("nan"), {LATE: 9}), answered=0.0)
+
+    monkeypatch.setattr(command, "offer", offer)
+    levels, end = command._offer_rates(server, HttpRequest("", 0, b""), ASKED, FOUND.first)
+    assert len(levels) == server.asked == 2
+    assert says in end
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved.save_model(tmp_path_factory.mktemp("table"), "table").folder
@@ -128,7 +182,7 @@ def test_a_server_is_loaded_recorded_and_gone(fulcrum: Run, model: Path) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_the_server_ends_with_the_command(model: Path, number: signal.Signals) -> None:
-    command = subprocess.Popen(
+    bench = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "serve-bench", f"trained={model}", "--seconds", "30"],
         cwd=CHECKOUT,
         stdout=subprocess.DEVNULL,
@@ -136,13 +190,13 @@ def test_the_server_ends_with_the_command(model: Path, number: signal.Signals) -
     )
     deadline = time.monotonic() + 120
     while not (servers := find_servers(model)):
-        assert command.poll() is None
+        assert bench.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
     # As long as `mlflow models serve` gives an answer, a first one on a busy machine, too.
     assert {server.environ()["MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"] for server in servers} == {"60"}
-    os.kill(command.pid, number)
-    assert command.wait(60) == (130 if number is signal.SIGINT else -signal.SIGKILL)
+    os.kill(bench.pid, number)
+    assert bench.wait(60) == (130 if number is signal.SIGINT else -signal.SIGKILL)
     _, alive = psutil.wait_procs(servers, timeout=60)
     assert not alive
 

@@ -12,7 +12,7 @@ from pipeline.cli.console import Console
 from pipeline.cli.loops.words import require_network
 from pipeline.cli.serve_bench.result import LoadRequest, LoadResult, show_result, to_json
 from pipeline.cli.stages.trained_model import compose_with_model, get_target_run
-from pipeline.errors import BadInput, BadSetting
+from pipeline.errors import BadInput, BadRequest, BadSetting, ServerFailed
 from pipeline.files import expand_home
 from pipeline.formatting import format_number
 from pipeline.profiling.load.first_answers import FirstAnswers, ask_in_turn
@@ -23,11 +23,14 @@ from pipeline.settings.searching.quantities import read_seconds
 if TYPE_CHECKING:
     from pipeline.tracking.model_references import ModelReference
     from pipeline.tracking.run_recorder import RunRecorder
+    from pipeline.tracking.serving.server_process import ScoringServer
 
 STAGE = "serve-bench"
 EXAMPLE = "serving_input_example.json"
 START_SHARE = 1 / 8
 """Of the rate that one caller after the other reaches: where the load begins."""
+PATIENCE_SECONDS = 30.0
+"""A server that answered nothing at a rate may have a queue to work off."""
 MOST_ROWS, MOST_WORKERS, MOST_SECONDS = 100_000, 256, 3600.0
 
 
@@ -80,6 +83,7 @@ def run(words: Sequence[str]) -> None:
 
     Raises:
         BadInput: the words, the model or the request are at fault; nothing is recorded.
+        ServerFailed: the server ended, or refused what it had answered before; what was measured is recorded.
     """
     asked, rest = parse(words)
     require_network(STAGE, rest)
@@ -95,15 +99,19 @@ def run(words: Sequence[str]) -> None:
     device = claim_plain_device(command_line.settings.device)
     with serve(folder, asked.workers, environment) as server:
         request = HttpRequest(server.host, server.port, body)
-        first = ask_in_turn(request)  # which refuses a request that the model does not answer
+        first = _ask_first(server, request)
         with record_run(command_line, STAGE, device, get_target_run(command_line, reference)) as record:
-            levels = _offer_rates(request, asked, first)
-            result = LoadResult(asked=asked, load_seconds=server.load_seconds, first=first, levels=levels)
+            levels, end = _offer_rates(server, request, asked, first)
+            result = LoadResult(
+                asked=asked, load_seconds=server.load_seconds, first=first, levels=levels, end=end
+            )
             _record(record, result, reference)
     if asked.as_json:
         print(json.dumps({**to_json(result), "run_id": record.run_id}, indent=1))
     else:
         show_result(result, reference.text, record.run_id)
+    if result.failure:
+        raise ServerFailed(result.failure)
 
 
 def make_body(folder: Path, asked: LoadRequest) -> bytes:
@@ -131,16 +139,46 @@ def make_body(folder: Path, asked: LoadRequest) -> bytes:
     return json.dumps(body).encode()
 
 
-def _offer_rates(request: HttpRequest, asked: LoadRequest, first: FirstAnswers) -> tuple[LoadLevel, ...]:
-    console, number = Console(stderr=True), 0
+def _ask_first(server: "ScoringServer", request: HttpRequest) -> FirstAnswers:
+    """Return the first answers; a request that the model does not answer is refused, if the server lives."""
+    try:
+        return ask_in_turn(request)
+    except BadRequest:
+        if end := _explain_end(server, patience=0):
+            raise ServerFailed(
+                f"the served model must answer until the end, at its first requests: {end}"
+            ) from None
+        raise
+
+
+def _offer_rates(
+    server: "ScoringServer", request: HttpRequest, asked: LoadRequest, first: FirstAnswers
+) -> tuple[tuple[LoadLevel, ...], str]:
+    """Return what became of each rate, and why the server answered no more: "" where it did."""
+    console, levels = Console(stderr=True), list[LoadLevel]()
 
     def offer_rate(rate: float) -> LoadLevel:
-        nonlocal number
-        number += 1
         with console.status(f"{format_number(rate)} requests a second ..."):
-            return offer(request, rate, asked.seconds, seed=number)
+            levels.append(offer(request, rate, asked.seconds, seed=len(levels) + 1))
+        patience = PATIENCE_SECONDS if levels[-1].answered == 0 else None
+        if end := _explain_end(server, patience):
+            raise ServerFailed(end)
+        return levels[-1]
 
-    return raise_load(offer_rate, START_SHARE * 1000 / first.warm.p50_ms, asked.bound_ms)
+    try:
+        return raise_load(offer_rate, START_SHARE * 1000 / first.warm.p50_ms, asked.bound_ms), ""
+    except ServerFailed as failed:
+        return tuple(levels), str(failed)
+
+
+def _explain_end(server: "ScoringServer", patience: float | None) -> str:
+    """Explain why the server has ended; or, where `patience` is given, that it answers no more within it."""
+    from pipeline.search.workers.exit_reason import explain_exit
+
+    if server.process.poll() is None and (patience is None or server.answers(patience)):
+        return ""
+    code = server.process.poll()
+    return "it is there, but gives no sign of life" if code is None else explain_exit(code, None, "")
 
 
 def _record(record: "RunRecorder", result: LoadResult, reference: "ModelReference") -> None:

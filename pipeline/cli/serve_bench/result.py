@@ -35,17 +35,36 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
-    """What was found: seconds until the server answered, the first answers, and each rate."""
+    """What was found: seconds until the server answered, the first answers, and each rate.
+
+    `end`: why the server answered no more, "" where it did until the end.
+    """
 
     asked: LoadRequest
     load_seconds: float
     first: FirstAnswers
     levels: tuple[LoadLevel, ...]
+    end: str = ""
 
     @property
     def best(self) -> LoadLevel | None:
         """Return the level of the highest rate that kept the bound; None where none did."""
         return find_best(self.levels, self.asked.bound_ms)
+
+    @property
+    def failure(self) -> str:
+        """Return what was wrong with the server, and not with its speed; "" for nothing."""
+        if self.end:
+            rate = format_number(self.levels[-1].offered)
+            return f"the served model must answer until the end, at {rate} requests a second: {self.end}"
+        least = min(self.levels, key=lambda level: level.offered)
+        if self.best is not None or not least.refusals:
+            return ""
+        error, count = max(least.refusals.items(), key=lambda pair: pair[1])
+        return (
+            f"the served model must answer what it has answered before, got {error} for {count:,} of "
+            f"{least.requests:,} requests at the lowest rate; see its log with: mlflow models serve"
+        )
 
 
 def to_json(result: LoadResult) -> dict[str, Any]:
@@ -65,6 +84,7 @@ def to_json(result: LoadResult) -> dict[str, Any]:
         "cold_ms": result.first.cold_ms,
         "warm": asdict(result.first.warm),
         "levels": levels,
+        "failure": result.failure or None,
     }
 
 
@@ -78,9 +98,9 @@ def show_result(result: LoadResult, model: str, run_id: str) -> None:
     print(f"cold      {first.cold_ms:.1f} ms for the first answer")
     print(f"warm      {_format_warm(first)}")
     Console().print(_make_table(result))
-    if best is None:
+    if best is None and not result.failure:
         print(f"answer    no rate that was offered kept p99 <= {asked.bound_ms:g} ms")
-    else:
+    elif best is not None:
         rate = format_number(best.answered)
         print(f"answer    {rate} requests a second with p99 {best.p99_ms:.1f} <= {asked.bound_ms:g} ms")
     if late := [level for level in result.levels if level.late_ms > asked.bound_ms / 10]:

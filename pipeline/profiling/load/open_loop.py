@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline import signals
 from pipeline.errors import Stopped
-from pipeline.profiling.load.requests import Connections, HttpRequest, NoAnswer
+from pipeline.profiling.load.requests import LATE, Connections, HttpRequest, NoAnswer
 
 TIMEOUT_SECONDS = 10.0
 """After which a request counts as an error."""
@@ -50,6 +50,11 @@ class LoadLevel:
     longest_ms: float
     late_ms: float
     errors: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """Return the errors that are no slowness: answers that are none, and connections that broke."""
+        return {error: count for error, count in self.errors.items() if error not in (LATE, NOT_SENT)}
 
     def keeps(self, bound_ms: float) -> bool:
         """Return whether all were answered, as fast as they came, 99 of 100 within the bound."""

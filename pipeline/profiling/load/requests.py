@@ -8,6 +8,7 @@ from typing import Any
 
 IDLE_SECONDS = 2.0
 """A connection that was idle for longer is not used again: servers close them, and that would be an error."""
+LATE = "no answer in time"
 LISTS = ("instances", "dataframe_records")
 
 
@@ -76,7 +77,7 @@ class Connections:
                 status, body = await read_answer(reader)
         except TimeoutError:
             _close(writer)
-            raise NoAnswer("no answer in time") from None
+            raise NoAnswer(LATE) from None
         except (OSError, asyncio.IncompleteReadError, ValueError) as error:
             _close(writer)
             raise NoAnswer(f"connection: {type(error).__name__}") from None

@@ -42,6 +42,18 @@ class ScoringServer:
     host: str
     port: int
     load_seconds: float
+    process: "subprocess.Popen[bytes]"
+
+    def answers(self, patience: float) -> bool:
+        """Return whether it answers within `patience` seconds; it may have a queue to work off."""
+        until = time.monotonic() + patience
+        while self.process.poll() is None:
+            if _answers(self.port):
+                return True
+            if time.monotonic() >= until:
+                break
+            time.sleep(POLL_SECONDS)
+        return False
 
 
 @contextmanager
@@ -74,7 +86,7 @@ def serve(folder: Path, workers: int, environment: Mapping[str, str]) -> Iterato
                 log.seek(0)
                 raise BadModel(_explain_end(log.read().decode(errors="replace"), folder))
             time.sleep(POLL_SECONDS)
-        yield ScoringServer(HOST, port, time.perf_counter() - start)
+        yield ScoringServer(HOST, port, time.perf_counter() - start, process)
     finally:
         with signals.hold_back():
             if process is not None:
