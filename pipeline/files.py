@@ -20,8 +20,6 @@ from pipeline.processes import ProcessOwner, is_free
 DRAFT_PREFIX = ".writing-"  # then the process that writes, and a random word
 DRAFT_LEASE_SECONDS = 24 * 3600.0
 """A draft of another machine that nobody wrote into for so long is left over; writing renews its lease."""
-NAMELESS_LEASE_SECONDS = 60.0
-"""A folder without the name of its process: it was killed as it made the folder, or is about to write."""
 TEMPORARY_PREFIX, OWNER_PREFIX = "fulcrum-tmp-", "owner-"
 
 
@@ -38,12 +36,11 @@ def remove_abandoned_drafts(folder: Path) -> None:
             _remove_if_free(path, owner)
 
 
-def _remove_if_free(path: Path, owner: ProcessOwner | None) -> None:
-    lease = DRAFT_LEASE_SECONDS if owner else NAMELESS_LEASE_SECONDS
+def _remove_if_free(path: Path, owner: ProcessOwner) -> None:
     with suppress(OSError):  # another process was faster
         inside = path.iterdir() if path.is_dir() else ()
         written = max(entry.stat().st_mtime for entry in (path, *inside))
-        if not is_free(owner, time.time() - written > lease):
+        if not is_free(owner, time.time() - written > DRAFT_LEASE_SECONDS):
             return
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -61,13 +58,11 @@ def own_temporary_folder() -> Iterator[None]:
     """
     try:
         _remove_abandoned_folders()
-        # A short name: that of a socket inside may have some hundred letters.
-        folder = tempfile.mkdtemp(prefix=TEMPORARY_PREFIX)
-        (Path(folder) / f"{OWNER_PREFIX}{ProcessOwner.current().to_file_name()}.").touch()
+        folder = _make_temporary_folder(Path(tempfile.gettempdir()))
     except OSError:  # full, or not writable: whoever needs a file there will tell
         yield
         return
-    tempfile.tempdir = folder
+    tempfile.tempdir = str(folder)
     try:
         yield
     finally:
@@ -76,13 +71,24 @@ def own_temporary_folder() -> Iterator[None]:
         _remove_abandoned_folders()
 
 
-def _remove_temporary_folder(folder: str) -> None:
+def _make_temporary_folder(shared: Path) -> Path:
+    """Make a folder that has the name of its process inside from the first moment on.
+
+    Its own name is short: that of a socket inside may have some hundred letters.
+    """
+    draft = make_draft_path(shared)
+    draft.mkdir(mode=0o700)
+    (draft / f"{OWNER_PREFIX}{ProcessOwner.current().to_file_name()}.").touch()
+    return draft.rename(shared / f"{TEMPORARY_PREFIX}{token_hex(4)}")
+
+
+def _remove_temporary_folder(folder: Path) -> None:
     """Remove a folder now, or where a library keeps files there after those, which it removes at exit.
 
     `multiprocessing` does, and matplotlib of a user without a home folder that can be written.
     """
-    if any(path for name in ("pymp-*", "matplotlib-*") for path in Path(folder).glob(name)):
-        Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)  # its own has -100
+    if any(path for name in ("pymp-*", "matplotlib-*") for path in folder.glob(name)):
+        Finalize(None, shutil.rmtree, args=(str(folder), True), exitpriority=-200)  # its own has -100
     else:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -110,15 +116,21 @@ def get_shared_folder() -> Path:
 
 def _remove_abandoned_folders() -> None:
     with suppress(OSError):
+        remove_abandoned_drafts(get_shared_folder())
         for path in get_shared_folder().glob(f"{TEMPORARY_PREFIX}*"):
             _remove_abandoned_folder(path)
 
 
 def _remove_abandoned_folder(path: Path) -> None:
+    """Remove a folder that nobody holds; without a name inside, a process was killed as it removed it."""
     with suppress(OSError):
-        if path.stat().st_uid == os.getuid():
-            names = [file.name.removeprefix(OWNER_PREFIX) for file in path.glob(f"{OWNER_PREFIX}*")]
-            _remove_if_free(path, ProcessOwner.from_file_name(names[0]) if names else None)
+        if path.stat().st_uid != os.getuid():
+            return
+        names = [file.name.removeprefix(OWNER_PREFIX) for file in path.glob(f"{OWNER_PREFIX}*")]
+        if not names:
+            shutil.rmtree(path, ignore_errors=True)
+        elif owner := ProcessOwner.from_file_name(names[0]):
+            _remove_if_free(path, owner)
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,11 +120,9 @@ def test_temporary_files_of_a_process_killed_meanwhile_go_at_the_end(
     with own_temporary_folder():
         subprocess.run([sys.executable, "-c", LEFT_OVER], check=False)
         assert len(list(tmp_path.iterdir())) == 2
-        killed_as_it_was_made, being_made = tmp_path / "fulcrum-tmp-a", tmp_path / "fulcrum-tmp-b"
-        killed_as_it_was_made.mkdir()
-        being_made.mkdir()
-        os.utime(killed_as_it_was_made, (time.time() - 61,) * 2)
-    assert list(tmp_path.iterdir()) == [being_made]
+        (tmp_path / "fulcrum-tmp-a").mkdir()  # its process was killed as it removed it: the name went first
+        (tmp_path / f"{DRAFT_PREFIX}{ENDED.to_file_name()}.x").mkdir()  # or as it made it
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["pymp-socket", "matplotlib-x1"])
