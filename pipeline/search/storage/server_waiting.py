@@ -13,8 +13,10 @@ from sqlalchemy.engine import Engine
 
 AWAY_SECONDS, RETRY_SECONDS = 90.0, 0.5
 
-_answered: set[str] = set()
-"""Servers that have answered this process, and were not waited for in vain since."""
+_answered: set[tuple[object, ...]] = set()
+"""Servers, users and databases that have answered this process, and were not waited for in vain since."""
+WHERE = ("host", "port", "user", "dbname", "database", "db")
+"""What drivers call the place of a server, who asks, and for which database."""
 
 
 @cache
@@ -32,18 +34,19 @@ def connect(dialect: Any, arguments: Any, options: dict[str, Any]) -> Any:
     Raises:
         Exception: of the driver: at once where the server has never answered, else after all the time.
     """
-    place, began, is_told = f"{options.get('host')}:{options.get('port')}", time.monotonic(), False
+    where, began, is_told = tuple(map(options.get, WHERE)), time.monotonic(), False
     while True:
         try:
             connection = dialect.connect(*arguments, **options)
         except Exception:
-            if place not in _answered or time.monotonic() - began > AWAY_SECONDS:
-                _answered.discard(place)
+            if where not in _answered or time.monotonic() - began > AWAY_SECONDS:
+                _answered.discard(where)
                 raise
             if not is_told:
+                place = f"{options.get('host')}:{options.get('port')}"
                 print(f"{place} does not answer; waiting for up to {AWAY_SECONDS:.0f} s", file=sys.stderr)
                 is_told = True
         else:
-            _answered.add(place)
+            _answered.add(where)
             return connection
         time.sleep(RETRY_SECONDS)

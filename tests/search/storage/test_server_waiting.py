@@ -14,13 +14,13 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_waiting, "_answered", set())
 
 
-def connect(answers: Iterator[object]) -> object:
+def connect(answers: Iterator[object], **asks: str) -> object:
     def answer(**_: object) -> object:
         if isinstance(given := next(answers), Exception):
             raise given
         return given
 
-    return server_waiting.connect(SimpleNamespace(connect=answer), (), {"host": "h", "port": 5432})
+    return server_waiting.connect(SimpleNamespace(connect=answer), (), {"host": "h", "port": 5432, **asks})
 
 
 def test_one_that_has_answered_is_waited_for_and_told_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,6 +38,9 @@ def test_one_that_never_answered_or_was_waited_for_in_vain_is_told_at_once(
     with pytest.raises(ConnectionError):
         connect(iter([away]))
     connect(iter(["first"]))
+    for asks in ({"user": "nobody"}, {"dbname": "none"}, {"database": "none"}):  # a word that is wrong
+        with pytest.raises(ConnectionError):
+            connect(iter([away]), **asks)
     monkeypatch.setattr(server_waiting, "AWAY_SECONDS", -1.0)
     with pytest.raises(ConnectionError):
         connect(iter([away]))
