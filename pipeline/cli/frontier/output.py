@@ -9,9 +9,10 @@ from rich.markup import escape
 from pipeline.cli.console import Console
 from pipeline.cli.frontier import export
 from pipeline.cli.frontier.drawing import build_frontier_table
-from pipeline.cli.frontier.refusal import CONFIRM
+from pipeline.cli.frontier.refusal import CONFIRM, name_point
 from pipeline.cli.ui import format_ui_command
 from pipeline.formatting import format_count, format_duration
+from pipeline.frontier.dominance import find_frontier
 from pipeline.reports.study_markdown import format_test, list_further
 from pipeline.settings.searching.measures import ACCURACY_MEASURE
 
@@ -115,12 +116,29 @@ def print_frontier(
         console.print(build_frontier_table(shown, results.knee))
         if len(shown) < len(points):
             console.print(f"[dim]{len(shown)} of {len(points)} points; all of them: frontier --json[/]")
+        for line in list_never_chosen(shown, results):
+            console.print(f"[dim]{line}[/]", soft_wrap=True)
         if not results.is_confirmed and may_confirm:
             console.print(f"[dim]{NOT_CONFIRMED}[/]", soft_wrap=True)
     else:
         console.print(f"no trial has reached a point{' above chance' if results.points else ''}")
         if losses:
             console.print(losses)
+
+
+def list_never_chosen(points: Sequence["FrontierPoint"], results: "Results") -> list[str]:
+    """List what the means over all seeds say against points of the frontier, a line each."""
+    confirmed = [member for member in points if member.confirmation]
+    at_chance = [member for member in confirmed if results.is_at_chance(member.estimate.accuracy)]
+    others = [member for member in confirmed if member not in at_chance]
+    best = {*find_frontier([member.estimate.point for member in others])}
+    beaten = [member for index, member in enumerate(others) if index not in best]
+    reasons = ((at_chance, "at chance level"), (beaten, "beaten by other points"))
+    return [
+        f"by the means over all seeds {reason}, so never chosen: {', '.join(map(name_point, members))}"
+        for members, reason in reasons
+        if members
+    ]
 
 
 def print_point(member: "FrontierPoint", results: "Results", doubts: Sequence[str]) -> None:

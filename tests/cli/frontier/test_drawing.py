@@ -8,9 +8,11 @@ import pytest
 
 from pipeline.cli.console import Console
 from pipeline.cli.frontier.drawing import BLOCKS, SPARKLINE_WIDTH, build_frontier_table, draw_sparkline
+from pipeline.cli.frontier.output import list_never_chosen
 from pipeline.formatting import format_params
 from pipeline.measures import Point
 from pipeline.output import GuardedOutput
+from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.results import Results
 from pipeline.search.study_trial import Confirmation, FrontierPoint
 from tests.support.small_studies import PARAMS, STUDY, tried
@@ -93,6 +95,25 @@ def test_what_was_confirmed_has_its_columns() -> None:
         ["20.0", "ms", "×÷4.4", "65.00%", "±9.68", "70.00%", "60.00%", "61.00%", "0", "2"],
         ["40.0", "ms", "-", "90.00%", "-", "-", "11", "1"],
     ]
+
+
+def test_what_the_means_over_all_seeds_say_against_a_point_is_told() -> None:
+    guess, worse, good = (
+        Confirmation((1,), (accuracy,), (accuracy,), (cost,))
+        for accuracy, cost in ((0.1, 0.01), (0.7, 0.05), (0.9, 0.04))
+    )
+    trials = (
+        tried(0, (0.3, 0.01), confirmations={1: guess}),
+        tried(1, (0.9, 0.04), confirmations={1: good}),
+        tried(2, (0.95, 0.05), confirmations={1: worse}),
+        tried(3, (0.96, 0.06)),
+    )
+    found = Results(study="s", data="digits", trials=trials, split=ValidationSplit(10_000, 0.2))
+    assert list_never_chosen(found.frontier, found) == [
+        "by the means over all seeds at chance level, so never chosen: trial 0 at epoch 1",
+        "by the means over all seeds beaten by other points, so never chosen: trial 2 at epoch 1",
+    ]
+    assert not list_never_chosen(found.frontier[1:2], found)
 
 
 def test_long_settings_are_broken_between_words_under_their_own_column() -> None:
