@@ -16,6 +16,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode, open_dict
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from pipeline.cli import arguments, schema
+from pipeline.cli.conf_repository import ConfRepository
 from pipeline.cli.explain import conf_files, typed_words
 from pipeline.cli.explain.advice import check_advice
 from pipeline.cli.loops import words as loop_words
@@ -203,11 +204,14 @@ def _compose_groups(pairs: tuple[str, ...], own_conf: Path | None) -> bytes:
 
 
 @cache
-def _make_hydra(conf: str) -> Hydra | None:
+def _make_hydra(conf: str) -> Hydra:
     """Make a Hydra that reads a folder, once a process, since that takes longer than to compose."""
     with _using(None):
         hydra.initialize_config_dir(conf, version_base="1.3", job_name="fulcrum")
-        return GlobalHydra.instance().hydra
+        made = GlobalHydra.instance().hydra
+        assert made is not None
+        made.config_loader.repository = ConfRepository(made.config_loader.repository)
+        return made
 
 
 @contextmanager
