@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -265,18 +266,32 @@ def _names_slow_tests(path: Path) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever opens a browser is slow; files with the longest tests begin, so none is alone at the end."""
-    longest = dict[Path, float]()
+    """Whatever opens a browser is slow; what takes longest begins, so that none is alone at the end."""
+    groups, seconds = list[str](), Counter[str]()
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.slow)
-        if slow := item.get_closest_marker("slow"):
+        slow, group = item.get_closest_marker("slow"), item.nodeid
+        if slow is not None:
             if not _names_slow_tests(item.path):
                 raise pytest.UsageError(
                     f"{item.path} must name pytest.mark.slow itself: -m slow skips it else"
                 )
-            longest[item.path] = max(longest.get(item.path, 0.0), slow.kwargs.get("seconds", 0.0))
-    items.sort(key=lambda item: -longest.get(item.path, 0.0))
+            if common := _find_common(item):
+                item.add_marker(pytest.mark.xdist_group(common))  # for `--dist=loadgroup`: one worker
+                group = common
+            seconds[group] += slow.kwargs.get("seconds", 0)
+        groups.append(group)
+    longest = sorted(zip(items, groups, strict=True), key=lambda pair: -seconds[pair[1]])
+    items[:] = [item for item, _ in longest]
+
+
+def _find_common(item: pytest.Item) -> str:
+    """Return what a test has in common with others: the browser, or what its file sets up, in seconds."""
+    if item.get_closest_marker("browser"):
+        return "browser"
+    fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+    return item.path.name if any(each[-1].scope == "module" for each in fixtures) else ""
 
 
 def pytest_collection_finish() -> None:
