@@ -103,13 +103,13 @@ def _make_tables_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _measure_peaks_briefly() -> Iterator[None]:
-    """What a device can do at best takes seconds for each new cache; no test looks at the figures."""
+def _measure_briefly() -> Iterator[None]:
+    """Peaks of a device and the parts of an epoch take seconds each time; no test looks at the figures."""
     with pytest.MonkeyPatch.context() as patch:
-        if "pipeline.profiling.device_peaks" in sys.modules:
+        if "pipeline.profiling.measure_breakdown" in sys.modules:
             from tests.support import tiny
 
-            tiny.measure_peaks_briefly(patch)
+            tiny.quick(patch)
         yield
 
 

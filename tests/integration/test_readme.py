@@ -34,6 +34,8 @@ SLOW = [pytest.mark.slow(seconds=25)]
 """`mlflow run` is a process with a process; the rest trains as a user would."""
 LONG = ("mlflow run", f"{IN_PROCESS}run", f"{IN_PROCESS}sweep", f"{IN_PROCESS}diagnose")
 LONG += (f"{IN_PROCESS}profile",)
+OF_THE_TUTORIAL = {line for line in list_commands(DOCS / "tutorial.md") if line.startswith(LONG)}
+"""What `test_docs` runs with the tutorial, from its first to its last command."""
 
 
 def train_a_model(fulcrum: Run) -> str:
@@ -70,7 +72,7 @@ def own_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         pytest.param(line, marks=SLOW if line.startswith(LONG) else [])
         for line in COMMANDS
-        if line.startswith(("python ", "mlflow run"))
+        if line.startswith(("python ", "mlflow run")) and line not in OF_THE_TUTORIAL
     ],
 )
 def test_a_pipeline_command_works(command: str, request: pytest.FixtureRequest, fulcrum: Run) -> None:
