@@ -65,6 +65,7 @@ THROUGH = {
     "data/tables/delimited": "data/tables/test_table_files.py",
     "data/tables/durations": "data/tables/test_dates.py",
     "data/tables/find_type": "data/tables/test_find_types.py",
+    "data/tables/frame/dialect": "data/tables/test_table_files.py",
     "data/tables/frame/fixed_width": "data/tables/test_table_files.py",
     "data/tables/frame/footers": "data/tables/test_table_files.py",
     "data/tables/frame/headers": "data/tables/test_table_files.py",

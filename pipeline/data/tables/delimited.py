@@ -1,145 +1,24 @@
-"""Text files of rows and separators (CSV, TSV and the like): how they are written, and their rows.
+"""Text files of rows and separators (CSV, TSV and the like), row by row.
 
 Python's own `csv` reads them: it tells each row's line, and a short row from one with empty cells.
 """
 
 import csv
-import re
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
 
 from pipeline.data.tables.cells import UNSEEN, Row
-from pipeline.data.tables.frame import fixed_width
+from pipeline.data.tables.frame.dialect import find_dialect, is_ruler
 from pipeline.data.tables.frame.footers import is_note
 from pipeline.data.tables.text_files import OpenText
 from pipeline.errors import BadData
 from pipeline.settings.data import OnError
 from pipeline.settings.tables import Csv
 
-SEPARATORS = (",", ";", "\t", "|", " ", "\x01", "^", "~")
-SAMPLE_LETTERS = 1 << 16
-SAMPLE_ROWS = 200
-QUOTED = {
-    quote: re.compile(rf"(?:^|[,;\t|]) *{quote}[^{quote}\n]*{quote} *(?=[,;\t|\r\n]|$)") for quote in "\"'"
-}
-"""A cell in quotes, which may hold separators."""
-RULER, STROKES = re.compile(r"[\s|+:=-]*"), re.compile(r"[-=]{3}")
-"""What programs draw below a header, and around a table: ---|---, +-----+. In one pattern the search would
-take minutes on a long row of strokes that is none."""
 END_OF_FILE = "\x1a"
 """What DOS wrote at the end of a text."""
-SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
-NO_QUOTE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a file is written. `quote`: "" for none; `skipped`: lines before the header (`sep=;`, `# ...`).
-
-    `columns`: where columns of a fixed width begin, () where the separator tells.
-    """
-
-    separator: str
-    quote: str
-    backslash: bool
-    skipped: int = 0
-    columns: tuple[int, ...] = ()
-
-    def read_rows(self, lines: Iterator[str]) -> Any:
-        """Return a reader of these lines, strict about quotes."""
-        return csv.reader(
-            lines,
-            delimiter=fixed_width.SEPARATOR if self.columns else self.separator,
-            quotechar=self.quote or None,
-            quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
-            escapechar="\\" if self.backslash else None,
-            skipinitialspace=True,
-            strict=True,
-        )
-
-
-def find_dialect(open_text: OpenText, path: Path, data: Csv) -> Dialect:
-    """Find separator and quotes from the first rows, where the settings do not say them."""
-    with open_text() as file:
-        sample = file.read(SAMPLE_LETTERS)
-        if file.read(1):  # the last line may be cut
-            sample = sample[: 1 + max(sample.rfind("\n"), sample.rfind("\r"))] or sample
-    lines = sample.splitlines(keepends=True)
-    skipped = 0
-    stated = data.separator
-    if lines and (match := SEPARATOR_LINE.match(lines[0])):
-        skipped, stated = 1, stated or match[1]
-    lines = lines[skipped:]
-    quote = _find_quote(lines) if data.quote is None else data.quote.replace(NO_QUOTE, "")
-    backslash = bool(quote) and any(f"\\{quote}" in line for line in lines)
-    first = ("\t", *SEPARATORS) if ".tsv" in path.name.lower() or ".tab" in path.name.lower() else SEPARATORS
-    choices = [Dialect(separator, quote, backslash, skipped) for separator in ([stated] if stated else first)]
-    comments = sum(1 for _ in takewhile(lambda line: line.startswith("#"), lines))
-    body = [line for line in lines[comments:] if not _is_ruler(line)]
-    best = max(choices, key=lambda dialect: _rate_dialect(dialect, body))
-    width = _rate_dialect(best, body)[2]
-    remarks = sum(1 for _ in takewhile(lambda line: _count_cells(best, line) != width, lines[:comments]))
-    columns = fixed_width.find_columns(body) if best.separator == " " and not stated else ()
-    return replace(best, skipped=skipped + remarks, columns=columns, quote="" if columns else best.quote)
-
-
-def _count_cells(dialect: Dialect, line: str) -> int:
-    try:
-        return len(next(dialect.read_rows(iter([line])), ()))
-    except csv.Error:
-        return 0
-
-
-def _is_ruler(line: str) -> bool:
-    return RULER.fullmatch(line) is not None and STROKES.search(line) is not None
-
-
-def _find_quote(lines: Sequence[str]) -> str:
-    """Return the quote that stands around more cells: `"`, or `'` where it is used in its place."""
-    sample = lines[:SAMPLE_ROWS]
-    quoted = {quote: sum(len(cell.findall(line)) for line in sample) for quote, cell in QUOTED.items()}
-    return "'" if quoted["'"] > max(quoted['"'], len(sample) // 2) else '"'
-
-
-def _rate_dialect(dialect: Dialect, lines: Sequence[str]) -> tuple[float, bool, int]:
-    """Return how many of the first rows have the usual number of cells (share), and that number.
-
-    Between them: whether the separator is no space, as spaces stand beside other separators, too.
-    """
-    is_visible = dialect.separator != " "
-    widths: list[int] = []
-    try:
-        for cells in dialect.read_rows(iter(_trim_lines(lines, dialect))):
-            if cells:
-                widths.append(len(cells))
-            if len(widths) == SAMPLE_ROWS:
-                break
-    except csv.Error:
-        pass  # a stray quote further down; the rows before it count
-    if not widths:
-        return 0.0, is_visible, 0
-    usual, count = Counter(widths).most_common(1)[0]
-    return (count / len(widths), is_visible, usual) if usual > 1 else (0.0, is_visible, usual)
-
-
-def _clean(cells: Sequence[str]) -> list[str]:
-    return [cell.strip(UNSEEN).strip() for cell in cells]
-
-
-def _trim_lines(lines: "Sequence[str] | TextIO", dialect: Dialect) -> Iterator[str]:
-    """Yield the lines; where spaces separate, those around a line do not."""
-    if dialect.separator != " ":
-        yield from lines
-    elif dialect.columns:
-        yield from fixed_width.separate(iter(lines), dialect.columns)
-    else:
-        for line in lines:
-            yield f"{line.strip()}\n"
 
 
 class DelimitedFile:
@@ -206,7 +85,7 @@ class DelimitedFile:
         for _ in range(skip):
             next(rows, None)
         for number, (line, cells) in enumerate(rows):
-            if (number == 0 or len(cells) != width) and _is_ruler("".join(cells)):
+            if (number == 0 or len(cells) != width) and is_ruler("".join(cells)):
                 self.rulers.append(line)
             elif skip and cells[-1].strip() == names[-1] and _clean(cells) == list(names):
                 self.repeated_headers.append(line)
@@ -227,7 +106,7 @@ class DelimitedFile:
         with self._open_text() as file:
             for _ in range(self._dialect.skipped):
                 file.readline()
-            reader = self._dialect.read_rows(_trim_lines(file, self._dialect))
+            reader = self._dialect.read_rows(file)
             while True:
                 line = reader.line_num + 1 + self._dialect.skipped
                 try:
@@ -256,3 +135,7 @@ class DelimitedFile:
                     f"{self._path} must close every quote, got one that opens in line {line} and swallows "
                     f"{len(inner)} rows; mend the line, or set data.quote=none where quotes are letters"
                 )
+
+
+def _clean(cells: Sequence[str]) -> list[str]:
+    return [cell.strip(UNSEEN).strip() for cell in cells]

@@ -1,1 +1,1 @@
-"""What stands around the rows of a table: titles, names, units, notes at the end; and between its columns."""
+"""What stands around the rows of a table: titles, names, units, notes at the end; and between its cells."""
