@@ -4,12 +4,13 @@ import gc
 import signal
 import sys
 
-from pipeline import signals
+from pipeline import processes, signals
 
 
 def run() -> int:
     """Run the command that the words of this process name, and return its exit code."""
     signals.end_at_interrupt()
+    processes.collect_late()
     from pipeline.cli import main
     from pipeline.files import own_temporary_folder
 

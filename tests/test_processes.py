@@ -1,5 +1,6 @@
 """Whether the owner of a trial, a run or a file is alive, gone, or out of sight."""
 
+import gc
 import json
 import os
 import pickle
@@ -166,3 +167,24 @@ def test_another_pid_namespace_does_not_judge_this_one() -> None:
         [*unshare, sys.executable, "-c", code, *owners], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["False", "False", "True"]  # the last: what 0.1.0 wrote is judged as it was
+
+
+def test_no_garbage_is_looked_for_until_something_trains_or_many_objects_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "MANY_OBJECTS", 20_000)
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    try:
+        for end in (processes.collect_as_usual, lambda: [[] for _ in range(30_000)]):
+            callbacks = len(gc.callbacks)
+            processes.collect_late()
+            processes.collect_late()
+            assert gc.get_threshold() == (20_000, 10, 10)
+            ended = end()
+            assert gc.get_threshold() == (700, 10, 10)
+            assert len(gc.callbacks) == callbacks
+            del ended
+    finally:
+        processes.collect_as_usual()
+        gc.set_threshold(*before)

@@ -33,6 +33,8 @@ OPEN_SECONDS, RETRY_SECONDS = 60, 0.2
 MADE_MEANWHILE = ("already exists", "unique constraint", "duplicate key")
 """What databases say of a table or row that another process makes at the same moment."""
 SQLITE_REASONS = ("locked", "busy")
+_checked: set[str] = set()
+"""Storages whose tables this process has compared with those that its Optuna wants."""
 
 
 def list_studies(url: str) -> list[str]:
@@ -86,7 +88,9 @@ def open_storage(url: str, create: bool = True) -> Any:
     deadline = time.monotonic() + OPEN_SECONDS
     while True:
         try:
-            return get_storage(_connect(url, create))
+            storage = get_storage(_connect(url, create))
+            _checked.add(url)
+            return storage
         except Exception as error:
             if not _is_passing(error) or time.monotonic() > deadline:
                 raise
@@ -102,6 +106,7 @@ def _connect(url: str, create: bool) -> BulkReadingStorage:
             heartbeat_interval=round(HEARTBEAT_SECONDS),
             grace_period=round(LEASE_SECONDS),
             skip_table_creation=not create,
+            skip_compatibility_check=url in _checked,
         )
 
 

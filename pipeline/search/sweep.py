@@ -66,7 +66,7 @@ class Sweep:
             search.most_trials if search.is_capped else None,
         )
         self._started_at = time.monotonic()
-        self._is_exhausted = False
+        self._is_exhausted = self._is_shown = False
         self.end = ""
         """Why no further trial begins, in words; empty as long as one may."""
         self._points: tuple[Results, tuple[Point, ...]] | None = None
@@ -83,7 +83,6 @@ class Sweep:
             SearchStopped: a trial showed an error of the program.
         """
         self._queue_baselines()
-        self.observer.show_results(self.results)
         self.dispatcher.work_through(self.store, self._begin_trials, self._get_frontier)
 
     def close(self) -> None:
@@ -121,7 +120,14 @@ class Sweep:
                 self.store.queue(ProposedTrial({}, {}, {}), {WORDS: words}, once=f"baseline {line}")
 
     def _begin_trials(self, count: int) -> int:
-        """Start a trial that waits, or new ones, at most so many; return how many there were."""
+        """Start trials, at most so many; return how many there were. The first time, show what is there."""
+        begun = self._begin_waiting_or_new(count)
+        if not self._is_shown:
+            self._is_shown = True
+            self.observer.show_results(self.results)
+        return begun
+
+    def _begin_waiting_or_new(self, count: int) -> int:
         self.end = self.explain_end()
         if self.end:
             return 0

@@ -3,11 +3,9 @@
 import logging
 import multiprocessing
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -21,14 +19,12 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadInput, RecordDeleted, find_cause
-from pipeline.files import make_draft_path, remove_abandoned_drafts
 from pipeline.processes import set_variable
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
     REGISTRY_URI,
     explain_unusable_store,
     is_database,
-    make_sqlite_address,
     read_sqlite_path,
     read_uri,
 )
@@ -39,10 +35,10 @@ from pipeline.settings.stores.first_answer import (
     check_database,
     check_server,
 )
+from pipeline.tracking.stores.new_database import ARTIFACTS, create_database, to_location
 
 T = TypeVar("T")
 
-ARTIFACTS = "mlartifacts"  # beside the database
 ADOPTED, ACTIVE_MODEL = "MLFLOW_RUN_ID", "MLFLOW_ACTIVE_MODEL_ID"
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 BRIEFLY = {RETRIES: "2", REQUEST_SECONDS: "10"}
@@ -67,8 +63,9 @@ def open_store() -> mlflow.MlflowClient:
     uri = read_uri()
     mlflow.set_tracking_uri(uri)
     try:
-        if path := read_sqlite_path(uri):
-            _create_database(path)
+        path = read_sqlite_path(uri)
+        if path and not (path.exists() and path.stat().st_size > 0):
+            create_database(path)
         if is_database(uri):
             check_database(uri)
         client = mlflow.MlflowClient()
@@ -162,31 +159,6 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _create_database(path: Path) -> None:
-    """Create the database in a folder of its own and link it into place: a kill leaves no half of it."""
-    if path.exists() and path.stat().st_size > 0:
-        return
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned_drafts(path.parent)
-    folder = make_draft_path(path.parent)
-    try:
-        folder.mkdir()
-        fresh = folder / "mlflow.db"
-        address = make_sqlite_address(fresh).replace("sqlite:", "sqlite+pysqlite:", 1)
-        SqlAlchemyStore(address, _to_location(path.parent / ARTIFACTS)).engine.dispose()
-        with suppress(FileExistsError):
-            path.hardlink_to(fresh)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _to_location(folder: Path) -> str:
-    """Return a folder as MLflow takes it for artifacts: as an address where a path would be read as one."""
-    return folder.as_uri() if set(str(folder)) & set("%?#") else str(folder)
-
-
 def find_or_create_experiment(client: mlflow.MlflowClient, name: str) -> str:
     """Return the id of the experiment of that name, created, or restored if it was deleted."""
     experiment = client.get_experiment_by_name(name)
@@ -246,7 +218,7 @@ def write_restoring(client: mlflow.MlflowClient, experiment_id: str, write: Call
 def _locate_artifacts(uri: str, experiment: str) -> str | None:
     """Return a folder beside a local database, absolute; None for a server, which knows its own place."""
     database = read_sqlite_path(uri)
-    return _to_location(database.parent / ARTIFACTS / experiment) if database else None
+    return to_location(database.parent / ARTIFACTS / experiment) if database else None
 
 
 def take_adopted_run() -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from pipeline import processes
 from pipeline.data.prepared import Prepared
 from pipeline.data.preprocess import describe_data_settings, preprocess
 from pipeline.evaluation.evaluate import AnyEvaluation, check_evaluation, evaluate, shift_splits
@@ -111,6 +112,7 @@ def train_trial(
         Diverged: the loss became NaN or infinite.
         BadInput: what `check_trial` raises; the folder of the checkpoint cannot be written.
     """
+    processes.collect_as_usual()
     checkpoint = get_keyed_path(checkpoint, data, settings) if checkpoint else None
     saved = checkpoints.load(checkpoint) if checkpoint else None
     if saved and len(saved.curve.epochs) > settings.train.epochs:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline import processes
 from pipeline.errors import LoopFailed
 from pipeline.hardware.device import ClaimedDevice, claim_plain_device
 from pipeline.measures import Curve, Epoch, PowerDraw, Seconds, Stop
@@ -83,6 +84,7 @@ def train_loop(
         Diverged: it reports NaN or infinity.
         BadInput: what `check_loop` raises; the folder of the checkpoint cannot be written.
     """
+    processes.collect_as_usual()
     device = claim_plain_device(settings.device)
     path = loop_states.get_keyed_path(checkpoint, settings, device) if checkpoint else None
     saved = loop_states.load(path) if path else None

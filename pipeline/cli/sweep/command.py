@@ -23,6 +23,7 @@ from pipeline.cli.sweep.dimensions import fit_batches
 from pipeline.cli.sweep.opening import call_in_pool, check_network, check_quickly, open_pool
 from pipeline.cli.sweep.space import split_words
 from pipeline.cli.sweep.study import Subject, search_study
+from pipeline.search.workers.fork_server import can_fork, start_fork_server
 from pipeline.search.workers.job_kinds import check_settings
 from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.searching.objectives import ENERGY
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 DRY_RUN = "--dry-run"
 """Check the words and say what would happen; train and record nothing."""
+IN_NO_PROCESS = ("search.workers=0", "cluster=", "trial.call=__main__:")
+"""How words begin that want no processes of this machine."""
 
 
 @advise_in_sweep()
@@ -134,6 +137,8 @@ def _run_loop(words: Sequence[str], is_dry: bool) -> None:
         BadInput: the function, its keys, the words or the storage are at fault; nothing was begun.
     """
     fixed, _ = split_words(arguments.normalise_words(words))
+    if can_fork() and not any(word.startswith(IN_NO_PROCESS) for word in fixed):
+        start_fork_server(for_loops=True)  # which imports while the words are composed
     settings = compose_ours(fixed).settings
     pool, device = open_pool(settings)
     with closing(pool):

@@ -28,8 +28,12 @@ PRELOADED_FOR_LOOPS = [
 
 def needs_processes(settings: Settings) -> bool:
     """Return whether trials run in processes of their own: with `search.workers` >= 1, where they can."""
-    can_fork = "forkserver" in multiprocessing.get_all_start_methods()
-    return settings.search.workers > 0 and can_fork and not is_of_script(settings)
+    return settings.search.workers > 0 and can_fork() and not is_of_script(settings)
+
+
+def can_fork() -> bool:
+    """Return whether this system has fork servers."""
+    return "forkserver" in multiprocessing.get_all_start_methods()
 
 
 def is_of_script(settings: Settings) -> bool:

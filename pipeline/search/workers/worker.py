@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from pipeline import processes
 from pipeline.errors import FulcrumError
 from pipeline.files import own_temporary_folder
 from pipeline.hardware.process_marks import adopt_orphans, kill_started, mark_started
@@ -90,6 +91,7 @@ def run_worker(
     `output`: where it writes what it prints; `parent`: whom it works for; `claim`: claims its device.
     """
     _become_worker(output, parent)
+    processes.collect_late()
     surroundings.restore()
     claim()
     adopt_orphans()

@@ -1,0 +1,1 @@
+"""How a store of MLflow comes into being."""
