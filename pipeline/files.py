@@ -213,6 +213,24 @@ def expand_home(path: str) -> Path:
         ) from None
 
 
+def has_home() -> bool:
+    """Return whether the user has a home folder by name; one of a container without HOME may have none."""
+    return not os.path.expanduser("~").startswith("~")
+
+
+@contextmanager
+def any_home() -> Iterator[None]:
+    """Give a user without a home folder one during the block: MLflow asks for it as it is imported."""
+    is_missing = not has_home()
+    if is_missing:
+        os.environ["HOME"] = tempfile.gettempdir()
+    try:
+        yield
+    finally:
+        if is_missing:
+            os.environ.pop("HOME")
+
+
 def explain_unwritable_cache(folder: Path, error: OSError) -> BadInput:
     """Return the error for a folder of `cache_dir` that cannot be written or has no room left."""
     return BadInput(

@@ -16,7 +16,7 @@ pwd.getpwuid = find_no_one
 os.environ.pop("HOME", None)
 os.environ.pop("KERAS_HOME", None)
 sys.path.insert(0, sys.argv[1])
-from pipeline import backend
+from pipeline import backend, tracking
 """
 
 

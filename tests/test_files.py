@@ -18,6 +18,7 @@ from pipeline.errors import BadInput
 from pipeline.files import (
     DRAFT_LEASE_SECONDS,
     DRAFT_PREFIX,
+    any_home,
     check_temporary_folder,
     expand_home,
     find_network_system,
@@ -66,6 +67,16 @@ def test_a_user_who_has_no_folder_is_told_in_one_line() -> None:
     assert expand_home("~/x") == Path.home() / "x"
     with pytest.raises(BadInput, match="got ~no-such-user/x of a user without one; write it in full"):
         expand_home("~no-such-user/x")
+
+
+def test_a_user_without_a_home_has_one_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    with any_home():
+        assert os.path.expanduser("~") == str(Path.home())
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", dict[int, object]().__getitem__)
+    with any_home():
+        assert str(Path.home()) == tempfile.gettempdir()
+    assert "HOME" not in os.environ
 
 
 # ---- left over by a kill ----------------------------------------------------------------------------------

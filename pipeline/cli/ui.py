@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline import signals
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
+from pipeline.files import any_home
 from pipeline.secrets import mask
 from pipeline.settings import addresses
 from pipeline.settings.command_line import PROGRAM
@@ -49,7 +50,7 @@ def run(words: Sequence[str]) -> None:
         print("Newest studies in MLflow:", *studies, sep="\n")
     sys.stdout.flush()
     os.environ.update(LEAN_ENVIRONMENT)
-    with signals.defer_interrupt():
+    with signals.defer_interrupt(), any_home():
         os.execv(sys.executable, [sys.executable, "-m", server.__name__, *_list_options(ui, address)])
 
 
