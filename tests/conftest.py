@@ -21,6 +21,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from xdist.scheduler import LoadScopeScheduling
 
 from pipeline import signals
 from pipeline.cli import main
@@ -267,31 +268,40 @@ def _names_slow_tests(path: Path) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever opens a browser is slow; what takes longest begins, so that none is alone at the end."""
-    groups, seconds = list[str](), Counter[str]()
+    seconds = Counter[str]()
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.slow)
-        slow, group = item.get_closest_marker("slow"), item.nodeid
-        if slow is not None:
+        if slow := item.get_closest_marker("slow"):
             if not _names_slow_tests(item.path):
                 raise pytest.UsageError(
                     f"{item.path} must name pytest.mark.slow itself: -m slow skips it else"
                 )
-            if common := _find_common(item):
-                item.add_marker(pytest.mark.xdist_group(common))  # for `--dist=loadgroup`: one worker
-                group = common
-            seconds[group] += slow.kwargs.get("seconds", 0)
-        groups.append(group)
-    longest = sorted(zip(items, groups, strict=True), key=lambda pair: -seconds[pair[1]])
-    items[:] = [item for item, _ in longest]
+            seconds[_find_group(item.nodeid)] += slow.kwargs.get("seconds", 0)
+    items.sort(key=lambda item: -seconds[_find_group(item.nodeid)])
 
 
-def _find_common(item: pytest.Item) -> str:
-    """Return what a test has in common with others: the browser, or what its file sets up, in seconds."""
-    if item.get_closest_marker("browser"):
-        return "browser"
-    fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
-    return item.path.name if any(each[-1].scope == "module" for each in fixtures) else ""
+def _find_group(nodeid: str) -> str:
+    """Return what a test shares with others, in seconds: the browser, its file's fixtures; else the test."""
+    return _find_shared(nodeid.partition("::")[0]) or nodeid
+
+
+@functools.cache
+def _find_shared(file: str) -> str:
+    text = (CHECKOUT / file).read_text()
+    return "browser" if "mark.browser" in text else file if 'scope="module"' in text else ""
+
+
+class LongestFirst(LoadScopeScheduling):
+    """`--dist=loadscope` of slow tests: each goes to whichever process is free, with those of its group."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _find_group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Share out slow tests one by one, in their order; xdist's groups are lost on this pytest."""
+    return LongestFirst(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_collection_finish() -> None:
