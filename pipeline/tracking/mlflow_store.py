@@ -148,8 +148,10 @@ def _quieten() -> None:
     waiting = "mlflow.store.model_registry.abstract_store"  # says at each model that it waits for a server
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking", waiting):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # What the first one warns of is raised, too; the other one misses pip, which uv installs nowhere.
-    for name in ("mlflow.exceptions", "mlflow.utils.environment"):
+    # What the first one warns of is raised, too; the second misses pip, which uv installs nowhere; the third
+    # misses the name of a container's user.
+    silent = ("mlflow.exceptions", "mlflow.utils.environment", "mlflow.tracking.context.registry")
+    for name in silent:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

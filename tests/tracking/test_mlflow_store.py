@@ -7,6 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.tracking.context.registry import resolve_tags
 
 from pipeline.errors import BadInput
 from pipeline.settings import addresses
@@ -49,6 +50,17 @@ def test_artifacts_lie_beside_the_database(client: mlflow.MlflowClient, ground: 
     assert Path(run.info.artifact_uri).is_relative_to(folder / "mlartifacts" / "orphans")
     default = client.get_experiment_by_name("Default")
     assert Path(default.artifact_location).is_relative_to(folder / "mlartifacts")
+
+
+@pytest.mark.usefixtures("client")
+def test_mlflow_says_nothing_of_a_user_without_a_name(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", dict[int, object]().__getitem__)
+    resolve_tags()
+    assert not caplog.records
 
 
 @pytest.mark.slow
