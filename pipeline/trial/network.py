@@ -103,9 +103,11 @@ def train_trial(
 
     `stop`: asked after each epoch; where it returns a reason, that is `Trained.stop_reason` of the last item:
     pruning in a sweep, a budget in a diagnosis.
-    `checkpoint`: where to resume from, kept up to date every few seconds and at the end; the file's name gets
-    the key of this training (see `checkpoint_key`), so states of other data are left alone. A trial that had
-    been trained to its end there yields that end and costs nothing; so is the file of a longer trial.
+    `checkpoint`: where to resume from, kept up to date every few seconds and at the end, or, where chance
+    comes from a secret, before each epoch is told: else something would be known of steps in no account. The
+    file's name gets the key of this training (see `checkpoint_key`), so states of other data are left alone,
+    and so is the file of a longer trial. A trial that had been trained to its end there yields that end and
+    costs nothing.
     `warm_start`: weights to begin with, where `model.init=pretrained`, or where another run ended.
 
     Raises:
@@ -120,11 +122,11 @@ def train_trial(
     if saved and is_finished(saved.curve, saved.chosen_number, settings):
         yield restore_finished(saved, data, settings)
         return
-    saved_at = time.monotonic()
+    saved_at, every = time.monotonic(), 0.0 if settings.privacy.is_secret else SAVE_EVERY_SECONDS
     for trained in train(data, settings, warm_start, saved):
         reason = stop(trained.curve) if stop else None
         ends = bool(reason) or is_finished(trained.curve, trained.chosen_epoch.number, settings)
-        if checkpoint and (ends or time.monotonic() - saved_at > SAVE_EVERY_SECONDS):
+        if checkpoint and (ends or time.monotonic() - saved_at >= every):
             checkpoints.save(checkpoint, trained.to_checkpoint())
             saved_at = time.monotonic()
         yield replace(trained, stop_reason=reason) if reason else trained

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import BadData, BadModel, BadSetting
 from pipeline.measures import Curve, Epoch
+from pipeline.settings.privacy import Privacy
 from pipeline.training import checkpoints
 from pipeline.training.checkpoint_key import get_keyed_path
 from pipeline.training.train import Trained, train
@@ -108,6 +109,21 @@ def test_a_kill_costs_what_was_not_saved_yet(tmp_path: Path, monkeypatch: pytest
     next(begun)
     begun.close()
     assert numbers(list(train_trial(DATA, settings, checkpoint=path))) == [3, 4]
+
+
+def test_nothing_is_told_of_secret_steps_before_their_state_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "train.epochs=4 privacy=dp_sgd privacy.repeatable="
+    assert [tiny.told(words + value).privacy.is_secret for value in ("false", "true")] == [True, False]
+    monkeypatch.setattr(Privacy, "is_secret", True)  # a plain training is quicker
+    path, settings = tmp_path / "state.npz", tiny.told("train.epochs=4")
+    begun = train_trial(DATA, settings, checkpoint=path)
+    told = [next(begun).curve.last, next(begun).curve.last]
+    begun.close()
+    items = list(train_trial(DATA, settings, checkpoint=path))
+    assert numbers(items) == [3, 4]
+    assert items[-1].curve.epochs[:2] == tuple(told)
 
 
 def test_between_two_checkpoints_nothing_is_written(tmp_path: Path) -> None:

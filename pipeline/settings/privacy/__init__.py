@@ -53,6 +53,11 @@ class Privacy:
         return self.kind is not PrivacyKind.none
 
     @property
+    def is_secret(self) -> bool:
+        """Return whether rows and noise come from a secret: steps that are taken anew are other steps."""
+        return self.is_private and not self.repeatable
+
+    @property
     def depends_on_epochs(self) -> bool:
         """Return whether the noise is solved for all epochs, so that no epoch is a shorter training."""
         return self.is_private and self.epsilon is not None
