@@ -46,6 +46,7 @@ THROUGH = {
     "data/readers/hub/rows": "data/sources/test_datasets.py",
     "data/readers/split_names": "data/readers/test_file_tree.py",
     "data/readers/scratch": "integration/test_streaming.py",
+    "data/quality/column_spread": "data/quality/test_drift.py",
     "data/quality/columns": "cli/predict/test_command.py",
     "data/quality/report": "data/quality/test_check.py",
     "data/quality/twin_images": "data/quality/test_near_duplicates.py",

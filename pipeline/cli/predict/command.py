@@ -100,7 +100,8 @@ def _write(data: Data, description: "ModelDescription", model: Any, output: Path
     from pipeline.models.serving.predict import PredictionCounts, list_columns, predict_all
     from pipeline.models.serving.prediction_file import write_predictions
 
-    counter = None if description.spreads is None else DriftCounter(description.spreads)
+    dates = [column.name for column in description.list_columns() if column.date]
+    counter = None if description.spreads is None else DriftCounter(description.spreads, dates)
     findings, counts = Findings(), PredictionCounts(drift=counter)
     with tempfile.TemporaryDirectory() as folder:
         scratch = ScratchSpace(Path(folder), min(data.in_memory_limit, MOST_IN_MEMORY))

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.data.features import Counts, FrontEnd, Tokens
 from pipeline.data.prepared import Prepared, Split
+from pipeline.data.quality.column_spread import ColumnSpread, fit_spreads
 from pipeline.data.quality.columns import (
     MOST_COMPARED,
     MOST_MEASURED,
@@ -19,7 +20,7 @@ from pipeline.data.quality.columns import (
     measure_rows,
     pick_rows,
 )
-from pipeline.data.quality.drift import FEW_ROWS, ColumnSpread, DriftCounter, fit_spreads
+from pipeline.data.quality.drift import FEW_ROWS, DriftCounter
 from pipeline.data.quality.label_errors import MODEL_OF_WORDS, MODELS, LabelSuspects, cross_fit, list_suspects
 from pipeline.data.quality.report import (
     QualityReport,

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.data.features import CHARACTER, Counts, FrontEnd, LogMel, Tokens
 from pipeline.data.prepared import Split
-from pipeline.data.quality.drift import MOST_COLUMNS, ColumnSpread, fit_spreads
+from pipeline.data.quality.column_spread import MOST_COLUMNS, ColumnSpread, fit_spreads
 from pipeline.data.samples import Batch, RawSamples, Table, estimate_width, pick_evenly, split_into_portions
 
 PUNCTUATION = str.maketrans("", "", string.punctuation)

@@ -6,100 +6,26 @@ of columns by the rule of Holm (1979, Scandinavian Journal of Statistics 6, 65).
 counts is kept, and new rows are counted portion by portion, so that no number of rows is too many.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.data.quality.column_spread import ColumnSpread, Format
 from pipeline.formatting import format_count, shorten
 
-BINS = 10
-"""Of the training rows of a column of numbers, as many in each as equal values allow."""
-MOST_WORDS = 50
-MOST_COLUMNS = 200
 LEVEL = 0.01
 """Of the test, for all columns together."""
 UNLIKE = 0.1
 """The index from which a column counts as unlike; from 0.25 on, it is commonly called a large shift."""
 FEW_ROWS = 20
-"""Fewer rows are too few for a test: they are only asked whether they lie outside of what training had."""
+"""Fewer rows are too few for that test: they are asked whether they lie outside of what training had, or all
+at one end of it, as numbers in another unit do."""
 FEW_EXPECTED = 2.0
 """Bins where fewer rows are expected are taken together."""
-MARGIN = 0.5
-"""Of the range of training, that a number may lie beyond its ends: those of few rows are narrow by chance."""
 MOST_OUTSIDE = 0.01
 """The share of rows that may lie outside; one may wherever there are enough rows for a test."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnSpread:
-    """How the training rows of one column are spread.
-
-    `counts`: rows in each bin, the last one being that of empty cells. Of numbers: the bins between `edges`,
-    in rising order, a number on an edge belonging to the bin below; `low` and `high` are the ends. Of words:
-    one for each of `words`, and one for all others.
-    """
-
-    name: str
-    counts: tuple[int, ...]
-    edges: tuple[float, ...] = ()
-    words: tuple[str, ...] | None = None
-    low: float = 0.0
-    high: float = 0.0
-
-    def find_bins(self, values: np.ndarray) -> np.ndarray:
-        """Return the bin of each value [n], numbers or words, int64 [n]."""
-        if self.words is not None:
-            numbers = {word: number for number, word in enumerate(self.words)} | {"": len(self.words) + 1}
-            return np.array([numbers.get(str(word), len(self.words)) for word in values], np.int64)
-        places = np.searchsorted(np.array(self.edges), np.asarray(values, np.float64))
-        places[np.isnan(np.asarray(values, np.float64))] = len(self.counts) - 1
-        return places
-
-    def count(self, values: np.ndarray) -> tuple[np.ndarray, int]:
-        """Count new values [n] by bin, int64 [bins], and how many are beyond all that training had."""
-        counts = np.bincount(self.find_bins(values), minlength=len(self.counts))
-        if self.words is not None:
-            knows_all = self.counts[len(self.words)] == 0
-            return counts, int(counts[len(self.words)]) if knows_all else 0
-        margin = max(MARGIN * (self.high - self.low), 1e-6 * max(abs(self.low), abs(self.high)))
-        numbers = np.asarray(values, np.float64)
-        outside = (numbers < self.low - margin) | (numbers > self.high + margin)
-        return counts, int(outside.sum())
-
-    def describe(self) -> str:
-        """Describe what training had: `0 .. 90`, or its most common words."""
-        if self.words is None:
-            return f"{self.low:.6g} .. {self.high:.6g}"
-        return shorten(", ".join(shorten(word, 20) for word in self.words[:5]), 60)
-
-
-def fit_spread(name: str, values: np.ndarray) -> ColumnSpread | None:
-    """Count training values [n] of one column, numbers or words; None where all of them are empty."""
-    if values.dtype == object:
-        words, counts = np.unique(values.astype(str), return_counts=True)
-        order = [int(number) for number in np.argsort(-counts, kind="stable") if words[number]]
-        frequent, others = order[:MOST_WORDS], int(counts[order[MOST_WORDS:]].sum())
-        empty = len(values) - others - int(counts[frequent].sum())
-        by_word = tuple(int(counts[number]) for number in frequent)
-        names = tuple(str(words[number]) for number in frequent)
-        return ColumnSpread(name=name, counts=(*by_word, others, empty), words=names) if frequent else None
-    numbers = np.asarray(values, np.float64)
-    filled = numbers[np.isfinite(numbers)]
-    if not len(filled):
-        return None
-    edges = np.unique(np.quantile(filled, np.linspace(0, 1, BINS + 1)[1:-1]))
-    low, high = float(filled.min()), float(filled.max())
-    bare = ColumnSpread(
-        name=name, counts=(0,) * (len(edges) + 2), edges=tuple(edges.tolist()), low=low, high=high
-    )
-    return replace(bare, counts=tuple(bare.count(numbers)[0].tolist()))
-
-
-def fit_spreads(columns: Mapping[str, np.ndarray]) -> tuple[ColumnSpread, ...]:
-    """Count the training rows of the first `MOST_COLUMNS` columns; those without any value are left out."""
-    fitted = (fit_spread(name, values) for name, values in list(columns.items())[:MOST_COLUMNS])
-    return tuple(spread for spread in fitted if spread is not None)
 
 
 # ---- comparing ----------------------------------------------------------------------------------------
@@ -110,8 +36,9 @@ class ColumnDrift:
     """How far the `rows` new rows of one column are from training.
 
     `psi`: the population stability index, and `p_value` of the chi-squared test, corrected for the number of
-    columns; both None for fewer than `FEW_ROWS` rows. `outside`: rows beyond all that training had, which
-    `training` describes. `is_unlike`: what a person should be told.
+    columns; of fewer than `FEW_ROWS` rows there is no index, and the test is if they crowd at one end, as
+    `crowded` says. `outside`: rows beyond all that training had, which `training` describes; `new_range`: of
+    the new numbers. `is_unlike`: what a person should be told.
     """
 
     name: str
@@ -121,22 +48,30 @@ class ColumnDrift:
     outside: int
     training: str
     is_unlike: bool
+    new_range: str = ""
+    crowded: str = ""
 
     def __str__(self) -> str:
         texts = [f"PSI {self.psi:.2f}"] if self.psi is not None and self.psi >= UNLIKE else []
+        here = f", here {self.new_range}" if self.new_range else ""
         if self.outside:
-            texts.append(f"{self.outside:,} of {self.rows:,} outside of {self.training}")
+            texts.append(f"{self.outside:,} of {self.rows:,} outside of {self.training}{here}")
+        elif self.crowded:
+            texts.append(self.crowded)
+        elif here:
+            texts.append(f"training {self.training}{here}")
         return f"{shorten(self.name, 40)} ({'; '.join(texts)})"
 
 
 class DriftCounter:
     """A counter of new rows, to be compared with those of training."""
 
-    def __init__(self, spreads: Iterable[ColumnSpread]) -> None:
-        """Compare with these training rows."""
-        self._spreads = tuple(spreads)
+    def __init__(self, spreads: Iterable[ColumnSpread], dates: Collection[str] = ()) -> None:
+        """Compare with these training rows. `dates`: columns whose numbers are seconds since 1970."""
+        self._spreads, self._dates = tuple(spreads), frozenset(dates)
         self._counts = [np.zeros(len(spread.counts), np.int64) for spread in self._spreads]
         self._outside = [0] * len(self._spreads)
+        self._ends = [(math.inf, -math.inf)] * len(self._spreads)
 
     def add(self, columns: Mapping[str, np.ndarray]) -> None:
         """Count more rows; columns that training had not, or that are not there, are no drift."""
@@ -145,6 +80,8 @@ class DriftCounter:
                 counts, outside = spread.count(columns[spread.name])
                 self._counts[number] += counts
                 self._outside[number] += outside
+                if spread.words is None:
+                    self._ends[number] = _widen(self._ends[number], columns[spread.name])
 
     def judge(self) -> tuple[ColumnDrift, ...]:
         """Compare all that was counted, the column that is farthest from training first."""
@@ -152,28 +89,82 @@ class DriftCounter:
             compare_counts(np.array(spread.counts), counts)
             for spread, counts in zip(self._spreads, self._counts, strict=True)
         ]
-        p_values = correct_for_many([p_value for _, p_value in indices])
+        crowds = [
+            find_crowd(spread, counts, self._get_format(spread)) if 0 < counts.sum() < FEW_ROWS else (1.0, "")
+            for spread, counts in zip(self._spreads, self._counts, strict=True)
+        ]
+        few = [bool(0 < counts.sum() < FEW_ROWS) for counts in self._counts]
+        p_values = correct_for_many(
+            [
+                crowd if is_few else p_value
+                for (_, p_value), (crowd, _), is_few in zip(indices, crowds, few, strict=True)
+            ]
+        )
         drifts = [
-            self._judge_column(number, psi, p_value)
+            self._judge_column(number, psi, p_value, crowds[number][1])
             for number, ((psi, _), p_value) in enumerate(zip(indices, p_values, strict=True))
         ]
         return tuple(
             sorted(drifts, key=lambda drift: (not drift.is_unlike, -(drift.psi or 0), -drift.outside))
         )
 
-    def _judge_column(self, number: int, psi: float, p_value: float) -> ColumnDrift:
+    def _get_format(self, spread: ColumnSpread) -> Format:
+        return _write_date if spread.name in self._dates else "{:.6g}".format
+
+    def _judge_column(self, number: int, psi: float, p_value: float, crowded: str) -> ColumnDrift:
         spread, rows, outside = self._spreads[number], int(self._counts[number].sum()), self._outside[number]
         enough = rows >= FEW_ROWS
-        differs = enough and psi >= UNLIKE and p_value < LEVEL
+        differs = p_value < LEVEL and (psi >= UNLIKE if enough else bool(crowded))
+        (low, high), write = self._ends[number], self._get_format(spread)
         return ColumnDrift(
             name=spread.name,
             rows=rows,
             psi=psi if enough else None,
-            p_value=p_value if enough else None,
+            p_value=p_value if enough or crowded else None,
             outside=outside,
-            training=spread.describe(),
+            training=spread.describe(write),
             is_unlike=differs or outside > max(MOST_OUTSIDE * rows, 1 if enough else 0),
+            new_range="" if low > high else f"{write(low)} .. {write(high)}" if low < high else write(low),
+            crowded=crowded if differs else "",
         )
+
+
+def _write_date(seconds: float) -> str:
+    return str(np.datetime64(round(seconds), "s")).removesuffix("T00:00:00")
+
+
+def _widen(ends: tuple[float, float], values: np.ndarray) -> tuple[float, float]:
+    numbers = np.asarray(values, np.float64)
+    finite = numbers[np.isfinite(numbers)]
+    return (min(ends[0], float(finite.min())), max(ends[1], float(finite.max()))) if len(finite) else ends
+
+
+def find_crowd(spread: ColumnSpread, counts: np.ndarray, format_edge: Format) -> tuple[float, str]:
+    """Return by what chance so many of a few rows lie at one end of the training numbers, or are empty.
+
+    That is the binomial tail of the bin that has most beyond its share, for each of these; and which rows do.
+    """
+    from scipy.special import bdtrc  # type: ignore[import-untyped]
+
+    training, rows = np.array(spread.counts, np.float64), int(counts.sum())
+    shares = training / max(1.0, training.sum())
+    bins = {len(counts) - 1: "empty"}
+    if spread.edges:
+        last = len(spread.edges)
+        bins |= {
+            0: f"at most {format_edge(spread.edges[0])}",
+            last: f"above {format_edge(spread.edges[-1])}",
+        }
+    tails = [
+        (float(bdtrc(int(counts[number]) - 1, rows, max(shares[number], 1 / training.sum()))), number)
+        for number in bins
+        if counts[number]
+    ]
+    if not tails:
+        return 1.0, ""
+    chance, number = min(tails)
+    text = f"{int(counts[number]):,} of {rows:,} {bins[number]}, as {shares[number]:.0%} in training"
+    return min(1.0, len(bins) * chance), text
 
 
 def compare_counts(training: np.ndarray, new: np.ndarray) -> tuple[float, float]:
@@ -182,7 +173,7 @@ def compare_counts(training: np.ndarray, new: np.ndarray) -> tuple[float, float]
     Where fewer than `FEW_EXPECTED` new rows are expected, bins are taken together. Half a row is added to
     each bin for the index alone, whose logarithm knows no zero.
     """
-    from scipy.special import chdtrc  # type: ignore[import-untyped]
+    from scipy.special import chdtrc
 
     if not training.sum() or not new.sum():
         return 0.0, 1.0

@@ -1,7 +1,7 @@
 """Folders of texts."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -65,16 +65,7 @@ def _read_split(
     findings: Findings,
 ) -> LabelledSamples:
     def decode(file: LabelledFile) -> str:
-        content = file.path.read_bytes()
-        if content.startswith(RICH_TEXT):
-            raise Unreadable("a text of Word (.rtf), save it as plain text")
-        chosen = encodings.choose_encoding(content, encoding) if detect else encoding
-        text, used = encodings.decode_text(content, chosen)
-        if WEB_PAGE.match(text):
-            findings.add("text", "with the tags of a web page, which are read as words", file.name)
-        if used != "utf-8":
-            findings.add("text", f"read as {used}", file.name)
-        return text.strip()
+        return read_text(file.path, encoding, detect, lambda text: findings.add("text", text, file.name))
 
     writer = TextWriter(scratch.make_path_if_large(_measure_size(files)))
     labels, names = [], []
@@ -84,6 +75,24 @@ def _read_split(
         labels.append(file.label)
         names.append(file.name)
     return LabelledSamples(writer.finish(), np.array(labels), places=make_texts(names))
+
+
+def read_text(path: Path, encoding: str, detect: bool, note: Callable[[str], None]) -> str:
+    """Read one text; `detect`: whether `encoding` is only the likeliest one. `note`: gets what was odd.
+
+    Raises:
+        Unreadable, UnicodeDecodeError: it is no plain text, or in another encoding.
+    """
+    content = path.read_bytes()
+    if content.startswith(RICH_TEXT):
+        raise Unreadable("a text of Word (.rtf), save it as plain text")
+    chosen = encodings.choose_encoding(content, encoding) if detect else encoding
+    text, used = encodings.decode_text(content, chosen)
+    if WEB_PAGE.match(text):
+        note("with the tags of a web page, which are read as words")
+    if used != "utf-8":
+        note(f"read as {used}")
+    return text.strip()
 
 
 def _measure_size(files: Sequence[LabelledFile]) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline.data.features import Columns, FrontEnd, decode_front_end, encode_front_end
 from pipeline.data.prepared import Prepared
+from pipeline.data.quality.column_spread import ColumnSpread
 from pipeline.data.quality.columns import fit_training_spreads
-from pipeline.data.quality.drift import ColumnSpread
 from pipeline.data.readers.images import ImageForm
 from pipeline.data.tables.column_types import ColumnType, Kind
 from pipeline.data.tables.find_type import CATEGORY_WORDS, NUMBER_WORDS

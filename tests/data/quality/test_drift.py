@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency
 
+from pipeline.data.quality.column_spread import fit_spread, fit_spreads
 from pipeline.data.quality.drift import (
     ColumnDrift,
     DriftCounter,
     compare_counts,
     correct_for_many,
     describe_drift,
-    fit_spread,
-    fit_spreads,
 )
 
 
@@ -81,7 +80,7 @@ def test_one_strange_row_of_many_is_no_drift() -> None:
         assert (found.outside, found.is_unlike) == (strange, is_unlike)
 
 
-def test_few_rows_are_asked_only_whether_they_lie_outside() -> None:
+def test_few_rows_are_asked_whether_they_lie_outside() -> None:
     training = {
         "age": np.arange(100.0),
         "colour": words(("red", 50), ("blue", 50)),
@@ -94,7 +93,7 @@ def test_few_rows_are_asked_only_whether_they_lie_outside() -> None:
     assert all(drift.is_unlike and drift.outside == 1 for drift in far.values())
     text = describe_drift(far.values())
     assert text.startswith("3 of 3 columns: ")
-    assert "age (1 of 1 outside of 0 .. 99)" in text
+    assert "age (1 of 1 outside of 0 .. 99, here 500)" in text
     assert "colour (1 of 1 outside of blue, red)" in text
     assert describe_drift(like.values()) == ""
 
@@ -109,3 +108,36 @@ def test_columns_without_a_value_or_with_odd_ones_are_no_trouble() -> None:
     assert len(many.words or ()) == 50
     assert many.count(words(("new", 3)))[1] == 0  # not all words were kept, so nobody knows whether it is new
     assert judge({"x": np.arange(9.0)}, {"y": np.arange(9.0)})["x"].rows == 0
+
+
+def test_few_numbers_in_another_unit_are_told_where_they_lie_within_what_training_had() -> None:
+    training = {"share": np.linspace(0, 100, 400), "other": np.linspace(0, 1, 400)}
+    few = {"share": np.array([0.31, 0.52, 0.48, 0.77]), "other": np.array([0.1, 0.5, 0.7, 0.9])}
+    found = judge(training, few)
+    assert [name for name, drift in found.items() if drift.is_unlike] == ["share"]
+    assert str(found["share"]) == "share (4 of 4 at most 10, as 10% in training)"
+    assert found["share"].p_value == pytest.approx(
+        2 * 3 * 0.1**4, rel=0.1
+    )  # two ends and empty cells, two columns
+    high = judge(training, {**few, "share": np.full(4, 97.0)})["share"]
+    assert str(high) == "share (4 of 4 above 90, as 10% in training)"
+    assert not any(drift.is_unlike for drift in judge(training, {**few, "share": np.full(2, 0.3)}).values())
+    empty = judge(training, {**few, "share": np.full(4, np.nan)})["share"]
+    assert str(empty) == "share (4 of 4 empty, as 0% in training)"
+    assert not judge({"same": np.ones(50)}, {"same": np.ones(5)})["same"].is_unlike
+
+
+def test_numbers_outside_are_told_with_those_of_training() -> None:
+    found = judge({"size": np.linspace(20, 80, 400)}, {"size": np.linspace(20_000, 80_000, 30)})["size"]
+    assert str(found).endswith("30 of 30 outside of 20 .. 80, here 20000 .. 80000)")
+
+
+def test_dates_are_told_as_dates() -> None:
+    day = 86400.0
+    counter = DriftCounter(fit_spreads({"when": np.arange(100) * day}), dates=["when"])
+    counter.add({"when": np.array([9000.0, 9100.5]) * day})
+    (found,) = counter.judge()
+    assert (
+        str(found)
+        == "when (2 of 2 outside of 1970-01-01 .. 1970-04-10, here 1994-08-23 .. 1994-12-01T12:00:00)"
+    )

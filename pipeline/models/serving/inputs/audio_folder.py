@@ -29,9 +29,13 @@ def open_new_data(
     if not isinstance(description.front, LogMel):
         refuse_model(data, "something else")
     files = find_files(data.path, SUFFIXES, description.classes, scratch, findings)
-    return open_files(files, partial(_decode, front=description.front), findings, has_excerpts=True)
+    decode = partial(_decode, front=description.front, findings=findings)
+    return open_files(files, decode, findings, has_excerpts=True)
 
 
-def _decode(path: Path, front: LogMel) -> list[np.ndarray]:
-    wave, rate = sounds.decode_sound(path)
+def _decode(path: Path, front: LogMel, findings: Findings) -> list[np.ndarray]:
+    wave, rate = sounds.decode_sound(path, lambda note: findings.add("sound", note, path.name))
+    if rate != front.rate:
+        lost = f", which had nothing above {rate // 2} Hz" if rate < front.rate else ""
+        findings.add("sound", f"brought from {rate} to {front.rate} Hz{lost}", path.name)
     return cut_sound(sounds.resample(wave, rate, front.rate), front.samples)

@@ -34,11 +34,12 @@ def open_new_data(
     if form.size is None and data.size is not None:
         form = replace(form, size=(data.size[0], data.size[1]))
     files = find_files(data.path, SUFFIXES, description.classes, scratch, findings)
-    return open_files(files, partial(_decode, form=form, shape=description.shape), findings)
+    decode = partial(_decode, form=form, shape=description.shape, findings=findings)
+    return open_files(files, decode, findings)
 
 
-def _decode(path: Path, form: ImageForm, shape: tuple[int, ...]) -> list[np.ndarray]:
-    array = images.decode_image(path, form, lambda _: None)
+def _decode(path: Path, form: ImageForm, shape: tuple[int, ...], findings: Findings) -> list[np.ndarray]:
+    array = images.decode_image(path, form, lambda note: findings.add("image", note, path.name))
     if not fits_shape(array.shape, shape):
         size, model_size = (f"{height}x{width}" for height, width, *_ in (array.shape, shape))
         raise Unreadable(

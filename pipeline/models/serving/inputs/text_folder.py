@@ -10,7 +10,7 @@ from pipeline.data.features import Counts, Tokens
 from pipeline.data.readers import encodings
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
-from pipeline.data.sources.text_folder import SUFFIXES
+from pipeline.data.sources.text_folder import SUFFIXES, read_text
 from pipeline.models.serving.description import ModelDescription
 from pipeline.models.serving.inputs import NewData, refuse_model
 from pipeline.models.serving.inputs.files import NewFile, find_files, open_files
@@ -31,7 +31,8 @@ def open_new_data(
     files = find_files(data.path, SUFFIXES, description.classes, scratch, findings)
     detect = data.encoding == encodings.AUTO
     encoding = encodings.detect_encoding(_read_contents(files)) if detect else data.encoding
-    return open_files(files, partial(_decode, encoding=encoding, detect=detect), findings)
+    decode = partial(_decode, encoding=encoding, detect=detect, findings=findings)
+    return open_files(files, decode, findings)
 
 
 def _read_contents(files: Sequence[NewFile]) -> Iterator[bytes]:
@@ -42,7 +43,6 @@ def _read_contents(files: Sequence[NewFile]) -> Iterator[bytes]:
             continue
 
 
-def _decode(path: Path, encoding: str, detect: bool) -> list[np.ndarray]:
-    content = path.read_bytes()
-    chosen = encodings.choose_encoding(content, encoding) if detect else encoding
-    return [np.array(encodings.decode_text(content, chosen)[0].strip(), object)]
+def _decode(path: Path, encoding: str, detect: bool, findings: Findings) -> list[np.ndarray]:
+    text = read_text(path, encoding, detect, lambda note: findings.add("text", note, path.name))
+    return [np.array(text, object)]
