@@ -22,8 +22,12 @@ def test_every_runtime_gives_the_same_answers(words: str) -> None:
     model = keras_models.build_model(tiny.told(words), DATA)
     wanted = make_predictor(model)(DATA.test.samples)
     for runtime in (Runtime.keras, Runtime.litert, Runtime.onnx):
-        found = litert.predict_in_portions(litert.make_predictor_for(model, runtime))(DATA.test.samples)
-        np.testing.assert_allclose(found, wanted, atol=1e-5)
+        predict = litert.make_predictor_for(model, runtime)
+        samples = np.asarray(DATA.test.samples)
+        np.testing.assert_allclose(litert.predict_in_portions(predict)(samples), wanted, atol=1e-5)
+        single = np.concatenate([predict(samples[row : row + 1]) for row in range(8)])
+        np.testing.assert_allclose(single, wanted[:8], atol=1e-5)
+        assert (single.argmax(axis=1) == wanted[:8].argmax(axis=1)).all()
 
 
 class Inverse(keras.layers.Layer):
