@@ -271,7 +271,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seconds = Counter[str]()
     for item in items:
         if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.slow(seconds=8))
         if slow := item.get_closest_marker("slow"):
             if not _names_slow_tests(item.path):
                 raise pytest.UsageError(

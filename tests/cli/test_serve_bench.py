@@ -163,7 +163,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved.save_model(tmp_path_factory.mktemp("table"), "table").folder
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=12)
 def test_a_server_is_loaded_recorded_and_gone(fulcrum: Run, model: Path) -> None:
     done = fulcrum("serve-bench", f"trained={model}", "--seconds", "0.2", "--p99", "2s", "--json")
     assert done.returncode == 0, done.stderr
@@ -179,7 +179,7 @@ def test_a_server_is_loaded_recorded_and_gone(fulcrum: Run, model: Path) -> None
     assert not find_servers(model)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=12)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_the_server_ends_with_the_command(model: Path, number: signal.Signals) -> None:
     bench = subprocess.Popen(

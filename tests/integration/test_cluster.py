@@ -105,7 +105,7 @@ def wait_for(lines: Iterator[str], text: str, seen: list[str]) -> None:
     raise AssertionError(f"no {text!r} in {''.join(seen)}")
 
 
-@pytest.mark.slow(seconds=60)
+@pytest.mark.slow(seconds=90)
 def test_a_sweep_outlives_a_node_and_its_driver(cluster: Cluster, folder: Path, own_store: Path) -> None:
     seen = list[str]()
     with sweeping(cluster.address, own_store) as (driver, lines):
@@ -146,7 +146,7 @@ print(json.dumps({"accuracy": float(sys.argv[1]) * float(Path("factor.txt").read
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=50)
 def test_loops_of_ones_own_run_on_nodes_beside_what_they_read(
     cluster: Cluster, own_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

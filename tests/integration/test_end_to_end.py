@@ -329,7 +329,7 @@ def copy_of_the_checkout(folder: Path, python: str) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=45)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("manager", MANAGERS)
 def test_mlflow_builds_the_environment_itself(

@@ -65,7 +65,7 @@ def start_server(command: str, folder: Path, port: str) -> "subprocess.Popen[byt
             time.sleep(0.3)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=50)
 def test_private_training_as_the_page_says(
     fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +173,7 @@ def test_the_page_of_a_sweep(fulcrum: Run, tmp_path: Path, monkeypatch: pytest.M
     assert "ended: all 4 trials are done" in swept
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_robustness_is_measured_as_the_page_says(
     fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,7 +194,7 @@ def test_robustness_is_measured_as_the_page_says(
     assert list(tmp_path.rglob("saliency.png"))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_data_are_checked_as_the_page_says(
     fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

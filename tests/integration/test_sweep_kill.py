@@ -77,7 +77,7 @@ def finish(context: ForkServerContext, folder: Path, *words: str) -> None:
         assert process.exitcode == 0, (folder / "output.txt").read_text()[-3000:]
 
 
-@pytest.mark.slow(seconds=60)
+@pytest.mark.slow(seconds=30)
 def test_a_sweep_killed_again_and_again_ends_whole(context: ForkServerContext, own_store: Path) -> None:
     draw = random.Random(0)
     for _ in range(KILLS):
@@ -90,7 +90,7 @@ def test_a_sweep_killed_again_and_again_ends_whole(context: ForkServerContext, o
     assert_whole("killed", TRIALS, own_store)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=30)
 def test_a_sweep_killed_between_any_two_writes_ends_as_it_was_asked(
     context: ForkServerContext, own_store: Path
 ) -> None:
@@ -107,7 +107,7 @@ def test_a_sweep_killed_between_any_two_writes_ends_as_it_was_asked(
     assert_whole("torn", 3, own_store)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=30)
 def test_a_signal_ends_it_clean_and_it_can_be_taken_up(context: ForkServerContext, own_store: Path) -> None:
     """By one signal, and then by the other what was taken up."""
     client = mlflow_store.open_store()
@@ -147,7 +147,7 @@ PHASES: list[tuple[str, int, signal.Signals, str]] = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=30)
 def test_what_comes_after_the_search_may_be_stopped_at_any_moment(
     context: ForkServerContext, own_store: Path
 ) -> None:

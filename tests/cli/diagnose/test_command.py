@@ -32,7 +32,7 @@ def saved(request: pytest.FixtureRequest) -> Iterator[Path]:
     path.unlink(missing_ok=True)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_a_command_line_is_walked_recorded_and_saved(fulcrum: Run, saved: Path) -> None:
     done = fulcrum("diagnose", *SMALL, "diagnose.tolerance=0.1", f"diagnose.save={saved.stem}")
     assert done.returncode == 0, done.stderr
