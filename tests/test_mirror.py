@@ -177,9 +177,8 @@ def find_tested() -> dict[Path, str]:
 
 def test_each_test_file_is_named_after_a_module() -> None:
     packages = {str(path.parent.relative_to(PIPELINE)) for path in PIPELINE.rglob("__init__.py")}
-    lost = sorted(
-        str(path) for path, module in find_tested().items() if module not in find_modules() | packages
-    )
+    homes = find_modules() | packages
+    lost = sorted(str(path) for path, module in find_tested().items() if module not in homes)
     assert not lost, f"no module for {', '.join(lost)}; move it beside its module's, or to tests/integration"
 
 

@@ -1,6 +1,7 @@
 """The code speaks the field's language: no private dialect, one home a class, docstrings with a verb."""
 
 import ast
+import functools
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +41,12 @@ MOST_DIALECT, LEAST_VERBS = 0.01, 0.6
 def trees(room: str) -> Iterator[tuple[Path, ast.Module]]:
     for path in FILES:
         if path.relative_to(ROOT).parts[0] == room:
-            yield path, ast.parse(path.read_text())
+            yield path, parse(path)
+
+
+@functools.cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def names_of(tree: ast.Module) -> Iterator[tuple[str, int]]:
