@@ -44,6 +44,7 @@ THROUGH = {
     "data/readers/array_files": "data/sources/test_arrays.py",
     "data/readers/hub/labels": "data/sources/test_datasets.py",
     "data/readers/hub/rows": "data/sources/test_datasets.py",
+    "data/readers/folder_files": "data/readers/test_file_tree.py",
     "data/readers/split_names": "data/readers/test_file_tree.py",
     "data/readers/scratch": "integration/test_streaming.py",
     "data/quality/column_spread": "data/quality/test_drift.py",

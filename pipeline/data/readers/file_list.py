@@ -5,7 +5,8 @@ import io
 from pathlib import Path, PureWindowsPath
 
 from pipeline.data.readers.encodings import decode_text, detect_encoding
-from pipeline.data.readers.file_tree import FileTree, make_tree, name_file
+from pipeline.data.readers.file_tree import FileTree, make_tree
+from pipeline.data.readers.folder_files import name_file
 from pipeline.data.readers.quantities import OFFER, parse_quantity
 from pipeline.data.readers.split_names import find_split
 from pipeline.data.report import Findings

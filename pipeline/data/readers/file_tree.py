@@ -1,21 +1,16 @@
 """Which files below a folder are samples, of which class and split; what is left out is counted."""
 
-import os
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from pipeline.data.readers.folder_files import decode_name, list_folders, name_file, walk_folder
 from pipeline.data.readers.split_names import find_split
 from pipeline.data.report import Findings
 from pipeline.errors import BadData, format_one_line
 from pipeline.formatting import format_count
 
-SYSTEM_NAMES = frozenset(
-    {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "@eadir", "__pycache__"}
-    | {"system volume information", "lost+found"}
-)
 LIST_HINT = "or name each file in a list (data.path=LIST.csv with the columns path and label)"
 
 
@@ -51,7 +46,7 @@ def scan_folder(root: Path, suffixes: Sequence[str], findings: Findings) -> File
         BadData: there are fewer than two classes, one has no files, or splits do not fit together.
     """
     candidates, others = [], Counter[str]()
-    for path in _walk(root, (), findings):
+    for path in walk_folder(root, findings):
         folders = path.relative_to(root).parts[:-1]
         if path.suffix.lower() in suffixes:
             candidates.append(_Candidate(path, folders))
@@ -74,84 +69,11 @@ def scan_folder(root: Path, suffixes: Sequence[str], findings: Findings) -> File
     return _label_files(root, by_split, suffixes, findings)
 
 
-@dataclass(frozen=True, slots=True)
-class UnlabelledFile:
-    """A file, its name below the folder that the user named, and the names of the folders on the way."""
-
-    path: Path
-    name: str
-    folders: tuple[str, ...]
-
-
-def walk_files(root: Path, suffixes: Sequence[str], findings: Findings) -> Iterator[UnlabelledFile]:
-    """Yield the files below `root` that end in one of `suffixes`, wherever they lie, in order."""
-    for path in _walk(root, (), findings):
-        inside = path.relative_to(root)
-        if path.suffix.lower() in suffixes:
-            folders = tuple(map(_decode_name, inside.parts[:-1]))
-            yield UnlabelledFile(path, format_one_line(_decode_name(str(inside))), folders)
-        else:
-            kind = format_one_line(path.suffix.lower() or "a name without a suffix")
-            findings.add("file", f"left out: {kind} is not read here", name_file(path, root))
-
-
-def name_file(path: Path, root: Path) -> str:
-    """Return the name of a file for a person: below what the user named."""
-    inside = path.is_relative_to(root.parent)
-    return format_one_line(_decode_name(str(path.relative_to(root.parent) if inside else path)))
-
-
-def _decode_name(name: str) -> str:
-    """Return a name in composed form (NFC); bytes that are no UTF-8 become escapes."""
-    valid = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return unicodedata.normalize("NFC", valid)
-
-
-# ---- walking --------------------------------------------------------------------------------------------
-
-
-def _is_system(name: str) -> bool:
-    return name.startswith(".") or name.lower() in SYSTEM_NAMES
-
-
-def _walk(folder: Path, above: tuple[Path, ...], findings: Findings) -> Iterator[Path]:
-    """Yield the files below a folder in order; links are followed, but not back to a folder above."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise BadData(
-            f"every folder must be readable, got {folder} ({error.strerror}); mend its permissions or move it"
-        ) from None
-    real = folder.resolve()
-    for entry in entries:
-        path = Path(entry.path)
-        if _is_system(entry.name):
-            hidden = sum(len(files) for _, _, files in os.walk(path)) if entry.is_dir() else 1
-            text = "left out: hidden, or made by a system (names as ._x, __MACOSX, Thumbs.db)"
-            findings.add("file", text, f"{folder.name}/{entry.name}", hidden)
-        elif entry.is_dir():
-            if path.resolve() in (*above, real):
-                findings.add("link", "left out: leads back to a folder above", f"{folder.name}/{entry.name}")
-            else:
-                yield from _walk(path, (*above, real), findings)
-        elif entry.is_file() or not path.exists():  # a broken link is a file that cannot be read
-            yield path
-        else:
-            findings.add("file", "left out: a device, pipe or socket", f"{folder.name}/{entry.name}")
-
-
-def _list_folders(path: Path) -> list[Path]:
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not _is_system(entry.name))
-
-
-# ---- splits and classes -----------------------------------------------------------------------------------
-
-
 def _find_top(root: Path, candidates: list[_Candidate]) -> tuple[str, ...]:
     """Return the folders below the root that only wrap the folders of classes, as archives have them."""
     names: list[str] = []
     while True:
-        inside = _list_folders(root.joinpath(*names))
+        inside = list_folders(root.joinpath(*names))
         if any(len(file.folders) == len(names) for file in candidates):
             return ()  # the one folder holds samples: it is a class
         if len(inside) != 1:
@@ -171,7 +93,7 @@ def _separate_splits(
 
     Splits are folders of classes (train/cat/1.png) or folders in each class (cat/train/1.png).
     """
-    if _is_split_set({folder.name for folder in _list_folders(top)}):
+    if _is_split_set({folder.name for folder in list_folders(top)}):
         _check_one_folder_a_split(top)
         depth = 0
     elif _is_split_set({file.folders[1] for file in candidates if len(file.folders) > 1}) and all(
@@ -198,7 +120,7 @@ def _separate_splits(
 
 def _check_one_folder_a_split(top: Path) -> None:
     names: dict[str, str] = {}
-    for folder in _list_folders(top):
+    for folder in list_folders(top):
         split = find_split(folder.name)
         if split and split in names:
             raise BadData(
@@ -213,9 +135,9 @@ def _check_empty_folders(top: Path, by_split: dict[str, list[_Candidate]], suffi
     """Raise BadData where a folder of a class holds no sample."""
     filled = {file.path for files in by_split.values() for file in files}
     used = {parent for path in filled for parent in path.parents}
-    folders = _list_folders(top)
+    folders = list_folders(top)
     if len(by_split) > 1 and _is_split_set({folder.name for folder in folders}):
-        folders = [each for folder in folders if find_split(folder.name) for each in _list_folders(folder)]
+        folders = [each for folder in folders if find_split(folder.name) for each in list_folders(folder)]
     for folder in folders:
         if folder not in used and filled:
             found = sorted({path.suffix for path in folder.rglob("*") if path.is_file()})[:5]
@@ -239,7 +161,7 @@ def _label_files(
             if len(file.folders) > 1:
                 text = "in folders within the folder of a class, and of that class"
                 findings.add("file", text, name_file(file.path, root))
-            named[split].append((_decode_name(file.folders[0]), file.path))
+            named[split].append((decode_name(file.folders[0]), file.path))
     classes = tuple(sorted({name for name, _ in named["train"]}))
     if len(classes) < 2:
         flat = sum(not file.folders for file in by_split["train"])

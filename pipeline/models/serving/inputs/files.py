@@ -12,7 +12,7 @@ from pipeline.data.readers import archives
 from pipeline.data.readers.encodings import decode_text, detect_encoding
 from pipeline.data.readers.file_list import LABELS, PATHS, find_file
 from pipeline.data.readers.file_list import SUFFIXES as LIST_SUFFIXES
-from pipeline.data.readers.file_tree import walk_files
+from pipeline.data.readers.folder_files import walk_files
 from pipeline.data.readers.folders import Unreadable
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
