@@ -73,11 +73,27 @@ def _refuse_empty(results: "Results") -> NoReturn:
 
 def refuse(request: Request, results: "Results") -> NoReturn:
     """Say that no point is what was asked for, and which is the nearest."""
-    if request.at_least is not None:
-        _refuse_accuracy(results, request.at_least)
-    if request.within is not None:
-        _refuse_budget(results, request.within)
+    if (accuracy := request.at_least) is not None:
+        hint = _mention_unconfirmed(results, lambda point: point.accuracy >= accuracy)
+        asked = f"reaches {results.measure.format(accuracy)}"
+        _name_instead(results, asked, "nearest", results.best, f"{hint}; ask for less")
+    if (budget := request.within) is not None:
+        hint = _mention_unconfirmed(results, lambda point: point.device_seconds <= budget)
+        asked = f"costs {format_count(budget, 'device-second')} or less"
+        _name_instead(results, asked, "cheapest", results.cheapest, f"{hint}; allow more")
     _refuse_knee(results)
+
+
+def _name_instead(
+    results: "Results", asked: str, which: str, point: "FrontierPoint | None", remedy: str
+) -> NoReturn:
+    """Say that no point does what was asked, and name the one that comes nearest to it."""
+    assert point is not None
+    candidates = "confirmed point" if results.is_confirmed else "point"
+    raise NothingQualifies(
+        f"no {candidates} {asked}, the {which} has {describe_point(point)}{remedy}, or search on; "
+        f"the {which} is: {point.command}"
+    )
 
 
 def _write_bound(name: str, most: float) -> str:
@@ -95,10 +111,7 @@ def refuse_bounds(results: "Results") -> NoReturn:
         return max(cost / max(most, CLOSE) for cost, most in costs)
 
     nearest = min(unbound.candidates, key=exceed)
-    raise NothingQualifies(
-        f"no {_name_candidates(results)} keeps to {bounds}, the nearest has {describe_point(nearest)}; "
-        f"allow more, or search on; the nearest is: {nearest.command}"
-    )
+    _name_instead(results, f"keeps to {bounds}", "nearest", nearest, "; allow more")
 
 
 def _refuse_knee(results: "Results") -> NoReturn:
@@ -109,31 +122,6 @@ def _refuse_knee(results: "Results") -> NoReturn:
         f"the frontier of {results.study} has no knee: its {points}{which} {verb} not bend"
         f"{' (a knee needs 3)' if count < 3 else ''}; choose by --at-least or --within, or search on"
     )
-
-
-def _refuse_accuracy(results: "Results", accuracy: float) -> NoReturn:
-    best = results.best
-    assert best is not None
-    hint = _mention_unconfirmed(results, lambda point: point.accuracy >= accuracy)
-    raise NothingQualifies(
-        f"no {_name_candidates(results)} reaches {results.measure.format(accuracy)}, the nearest has "
-        f"{describe_point(best)}{hint}; ask for less, or search on; the nearest is: {best.command}"
-    )
-
-
-def _refuse_budget(results: "Results", device_seconds: float) -> NoReturn:
-    cheapest = results.cheapest
-    assert cheapest is not None
-    hint = _mention_unconfirmed(results, lambda point: point.device_seconds <= device_seconds)
-    raise NothingQualifies(
-        f"no {_name_candidates(results)} costs {format_count(device_seconds, 'device-second')} or less, "
-        "the cheapest has "
-        f"{describe_point(cheapest)}{hint}; allow more, or search on; the cheapest is: {cheapest.command}"
-    )
-
-
-def _name_candidates(results: "Results") -> str:
-    return "confirmed point" if results.is_confirmed else "point"
 
 
 def name_point(member: "FrontierPoint") -> str:
