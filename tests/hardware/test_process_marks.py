@@ -29,7 +29,7 @@ def start() -> Iterator[Start]:
 
     def start_marked(marks: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, MARKS: marks}
-        processes.append(subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True))
+        processes.append(subprocess.Popen(["sleep", "600"], env=environment, start_new_session=True))
         return processes[-1]
 
     yield start_marked
@@ -42,7 +42,7 @@ def test_what_has_a_mark_is_killed_and_nothing_else(start: Start, monkeypatch: p
     monkeypatch.setenv(MARKS, "outer-4711")
     inner, outer, other = start(add_mark("inner-4711")), start("outer-4711"), start("inner-47111")
     assert kill_marked("inner-4711")
-    assert inner.wait(5) == -9
+    assert inner.wait(60) == -9
     assert not kill_marked("inner-4711")
     assert (outer.poll(), other.poll()) == (None, None)
     assert kill_marked("outer-4711")
@@ -58,7 +58,7 @@ def test_what_a_process_that_is_gone_has_started_is_killed_by_another(start: Sta
     marks = f"outer-4711 {OWNER_PREFIX}{owner.to_file_name()}"
     abandoned, ours = start(marks), start(process_marks._make_own_mark(os.getpid()))
     assert kill_abandoned()
-    assert abandoned.wait(5) == -9
+    assert abandoned.wait(60) == -9
     assert ours.poll() is None
 
 
@@ -67,10 +67,10 @@ def test_what_this_process_has_started_is_killed_save_a_helper_that_ends_by_itse
 ) -> None:
     monkeypatch.setenv(MARKS, "")
     mark_started()
-    child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
     helper = subprocess.Popen(["sh", "-c", "read line # resource_tracker"], stdin=subprocess.PIPE)
     assert kill_started()
-    assert child.wait(5) == -9
+    assert child.wait(60) == -9
     assert helper.poll() is None
     helper.communicate()
 
@@ -79,10 +79,10 @@ def test_a_command_that_ends_kills_what_it_has_marked() -> None:
     words = (
         "import subprocess; from pipeline.hardware.process_marks import marking_started\n"
         "with marking_started():\n"
-        "    subprocess.Popen(['sleep', '60'], start_new_session=True)"
+        "    subprocess.Popen(['sleep', '600'], start_new_session=True)"
     )
     # A child that lived on would hold the pipe open, and this process would wait for it.
-    assert subprocess.run([sys.executable, "-c", words], stdout=subprocess.PIPE, timeout=20).returncode == 0
+    assert subprocess.run([sys.executable, "-c", words], stdout=subprocess.PIPE, timeout=120).returncode == 0
 
 
 ADOPTING = """
@@ -91,13 +91,13 @@ import psutil
 from pipeline.hardware.process_marks import adopt_orphans, kill_started
 psutil.process_iter = psutil.pids = None
 adopt_orphans()
-words = "setsid env -i sleep 60 >/dev/null & echo $!"
+words = "setsid env -i sleep 600 >/dev/null & echo $!"
 pids = [int(subprocess.run(["sh", "-c", words], stdout=subprocess.PIPE).stdout)]
 if (forked := os.fork()) == 0:
-    time.sleep(60)
+    time.sleep(600)
 pids.append(forked)
 assert kill_started()
-deadline = time.monotonic() + 5
+deadline = time.monotonic() + 60
 while any(map(psutil.pid_exists, pids)) and time.monotonic() < deadline:
     kill_started()  # as after the next trial
 print([pid for pid in pids if psutil.pid_exists(pid)])
@@ -106,5 +106,5 @@ print([pid for pid in pids if psutil.pid_exists(pid)])
 
 
 def test_a_worker_ends_what_its_trial_has_started_without_a_look_at_all_processes_of_the_machine() -> None:
-    done = subprocess.run([sys.executable, "-c", ADOPTING], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", ADOPTING], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -65,9 +65,9 @@ def test_the_run_page_shows_what_was_measured(fulcrum: Run, ui: str, browser: we
 
 
 def test_the_ui_refuses_a_foreign_host(ui: str) -> None:
-    answer = requests.get(f"{ui}/health", headers={"Host": "evil.example"}, timeout=10)
+    answer = requests.get(f"{ui}/health", headers={"Host": "evil.example"}, timeout=60)
     page = requests.get(
-        f"{ui}/api/2.0/mlflow/experiments/search?max_results=1", headers={"Host": "evil.example"}, timeout=10
+        f"{ui}/api/2.0/mlflow/experiments/search?max_results=1", headers={"Host": "evil.example"}, timeout=60
     )
     assert page.status_code == 403, (answer.status_code, page.status_code)
 
@@ -93,7 +93,7 @@ def test_the_page_of_a_study_is_served_beside_mlflow_and_follows_the_search(
     )
     assert stolen == "SecurityError"  # the page is an artifact, and has no part in MLflow's address
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
-    foreign = requests.get(page.link, headers={"Host": "evil.example"}, timeout=10)
+    foreign = requests.get(page.link, headers={"Host": "evil.example"}, timeout=60)
     assert foreign.status_code == 403
 
 

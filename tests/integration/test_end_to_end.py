@@ -408,7 +408,7 @@ def asked(address: str, body: str) -> list[dict[str, str]]:
             )
             answer.raise_for_status()
             return list(answer.json()["predictions"])
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             assert time.monotonic() < deadline, "the server never came up"
             time.sleep(0.5)
 

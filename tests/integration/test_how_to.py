@@ -57,9 +57,9 @@ def start_server(command: str, folder: Path, port: str) -> "subprocess.Popen[byt
     deadline = time.monotonic() + 400
     while True:
         try:
-            requests.get(f"http://127.0.0.1:{port}/ping", timeout=5).raise_for_status()
+            requests.get(f"http://127.0.0.1:{port}/ping", timeout=30).raise_for_status()
             return server
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             assert server.poll() is None, "the server ended"
             assert time.monotonic() < deadline, "the server never came up"
             time.sleep(0.3)

@@ -146,7 +146,7 @@ def test_one_that_is_stopped_goes_with_all_that_it_has_started(program: Make, tm
     trained = list(train_loop(settings, stop=lambda curve: "enough" if curve.last.number == 2 else None))
     assert trained[-1].stop_reason == "enough"
     for pid in map(int, pids.read_text().split()):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < deadline, f"{pid} lives on"
             time.sleep(0.01)
