@@ -108,6 +108,20 @@ def check_temporary_folder() -> None:
         ) from None
 
 
+def check_working_folder() -> None:
+    """Check that the folder of this process is there: a shell stays in one that was removed.
+
+    Raises:
+        BadInput: it is not.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise BadInput(
+            f"the working folder must be there, got one that was removed ({error.strerror}); cd to another"
+        ) from None
+
+
 def get_shared_folder() -> Path:
     """Return the folder for temporary files that all processes of this machine share."""
     folder = Path(tempfile.gettempdir())

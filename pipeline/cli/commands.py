@@ -8,7 +8,7 @@ from pipeline.cli import help
 from pipeline.cli.explain import composed
 from pipeline.cli.loops import words as loop_words
 from pipeline.errors import BadSetting
-from pipeline.files import check_temporary_folder
+from pipeline.files import check_temporary_folder, check_working_folder
 
 MODULES = {
     "run": "stages.run",
@@ -38,6 +38,7 @@ def run(command: str, words: Sequence[str]) -> None:
         near = get_close_matches(command, MODULES, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise BadSetting(f"the command must be one of {', '.join(help.COMMANDS)}, got {command}{hint}")
+    check_working_folder()
     if composed.is_asked(words):
         print(composed.format_composed(command, words))
         return

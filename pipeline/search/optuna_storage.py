@@ -20,6 +20,7 @@ from pipeline.processes import HEARTBEAT_SECONDS, LEASE_SECONDS
 from pipeline.search.storage import server_waiting
 from pipeline.search.storage.bulk_reading import BulkReadingStorage
 from pipeline.search.storage.our_studies import explain_foreign
+from pipeline.search.storage.study_table import find_foreign
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
     explain_failure,
@@ -125,21 +126,26 @@ def _is_passing(error: BaseException | None) -> bool:
     return False
 
 
-def check_storage(url: str) -> None:
-    """Check that studies can be written there: at once, and nothing is created.
+def check_storage(url: str, study: str | None = None) -> None:
+    """Check that studies can be written there, and this one is none of another program's: nothing is created.
 
     Raises:
         BadInput: the storage does not answer, or takes nothing.
+        BadSetting: another program has made the study.
     """
-    path = read_sqlite_path(url)
+    foreign, path = None, read_sqlite_path(url)
     if path is not None and url == make_study_address() and not path.parent.exists():
         return  # it is made for the database of runs, which lies beside
     try:
-        _open_made(url)
+        storage = _open_made(url)
         if path is not None:
             _require_writable(url, path)
+        if storage is not None and study is not None:
+            foreign = find_foreign(storage, study)
     except Exception as error:
         raise explain_unusable(url, error) from None
+    if foreign is not None:
+        raise foreign
 
 
 def _require_writable(url: str, path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.errors import BadSetting, RecordDeleted
+from pipeline.errors import RecordDeleted
 from pipeline.processes import HEARTBEAT_SECONDS, RepeatingThread, begin_holding, end_holding
 from pipeline.search.optuna_storage import explain_unusable, open_storage
 from pipeline.search.storage.held_trials import (
@@ -71,7 +71,7 @@ class StudyStore(StudyTable):
         except Exception as error:  # whatever a driver or the network raises, the user's remedy is one
             raise explain_unusable(url, error) from None
         if foreign:
-            raise BadSetting(f"search.study={name} {foreign}; choose another name with search.study=NAME")
+            raise foreign
         if about is not None:
             bind_settings(self._storage, self._id, name, about)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import commands, help
-from pipeline.errors import BadSetting
+from pipeline.errors import BadInput, BadSetting
 
 
 def test_each_command_of_the_help_has_a_module_with_a_function_run() -> None:
@@ -23,3 +23,14 @@ def test_each_command_of_the_help_has_a_module_with_a_function_run() -> None:
 def test_a_command_that_is_none_is_told_the_one_that_is_near() -> None:
     with pytest.raises(BadSetting, match="got swep; did you mean sweep"):
         commands.run("swep", [])
+
+
+def test_a_folder_that_was_removed_is_named_before_anything_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for command in ("run", "studies", "doctor"):
+        with pytest.raises(BadInput, match=r"^the working folder must be there, .*; cd to another$"):
+            commands.run(command, [])

@@ -208,8 +208,13 @@ def test_a_study_of_another_program_is_refused_and_untouched(kind: str, path: Pa
     with closing(sqlite3.connect(path)) as connection:
         before = list(connection.iterdump())
         assert optuna_storage.list_studies(url) == ["s"]
-        with pytest.raises(BadSetting, match=r"search\.study=theirs is no study of ours in search\.storage"):
-            StudyStore(url, "theirs", {"space": []})
+        for refuse in (
+            lambda: StudyStore(url, "theirs", {"space": []}),
+            lambda: optuna_storage.check_storage(url, "theirs"),  # before TensorFlow is imported
+        ):
+            with pytest.raises(BadSetting, match=r"search\.study=theirs is no study of ours in search\.stor"):
+                refuse()
+        optuna_storage.check_storage(url, "s")
         assert list(connection.iterdump()) == before
 
 

@@ -123,7 +123,7 @@ def check_quickly(plan: plans.SweepPlan) -> str:
     task = samplers.SamplerTask(space=plan.space, seed=search.seed, workers=parallel, epochs=plan.epochs)
     samplers.make_sampler(search.sampler, task)
     address = search.storage or addresses.make_study_address()
-    optuna_storage.check_storage(address)
+    optuna_storage.check_storage(address, search.study)
     addresses.check_store()
     if warning := explain_network_file(address):
         print(f"warning: {warning}", file=sys.stderr)

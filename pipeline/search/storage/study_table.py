@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import IntegrityError
 
+from pipeline.errors import BadSetting
 from pipeline.search.storage.bulk_writing import insert_study
 from pipeline.search.storage.held_trials import TrialEnd
 from pipeline.search.storage.our_studies import ABOUT, ONCE, OUTCOME, explain_foreign, make_directions
@@ -138,11 +139,16 @@ def create_study(storage: Any, name: str, about: Mapping[str, Any]) -> int:
     return int(storage.get_study_id_from_name(name))
 
 
-def find_foreign(storage: Any, name: str) -> str | None:
-    """Explain why the study is none of ours; None where it is, or where there is none."""
+def find_foreign(storage: Any, name: str) -> BadSetting | None:
+    """Return the error for a study that is none of ours; None where it is, or where there is none."""
     study_id = find_study(storage, name)
     reason = None if study_id == MISSING else explain_foreign(storage, study_id)
-    return reason and f"is no study of ours in search.storage ({reason})"
+    if reason is None:
+        return None
+    return BadSetting(
+        f"search.study={name} is no study of ours in search.storage ({reason}); "
+        "choose another name with search.study=NAME"
+    )
 
 
 def find_our_study(storage: Any, name: str) -> int:
