@@ -85,6 +85,13 @@ def shorten(name: str, limit: int = MAX_LETTERS) -> str:
     return name if len(name) <= limit else f"{name[: limit - 1]}…"
 
 
+def format_code(text: str) -> str:
+    """Return a text as code in Markdown, between more backticks than it has in a row (CommonMark 6.1)."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if "`" in (text[:1], text[-1:]) else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
 def escape_markdown(text: str) -> str:
     """Escape what Markdown, a table in it, or HTML would read as something else than text."""
     return re.sub(r"([\\`*\[\]|])", r"\\\1", html.escape(text, quote=False))

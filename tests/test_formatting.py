@@ -87,3 +87,11 @@ def test_a_cost_of_one_is_a_singular_as_it_is_shown() -> None:
     costs = (1.0, 1.0004, 1.01, 1234.0)
     shown = ["1 device-second", "1 device-second", "1.01 device-seconds", "1,234 device-seconds"]
     assert [formatting.format_device_seconds(cost) for cost in costs] == shown
+
+
+def test_code_stands_between_more_backticks_than_it_has() -> None:
+    assert [formatting.format_code(text) for text in ("a=1", "a=`b`", "a=```b c")] == [
+        "`a=1`",
+        "`` a=`b` ``",
+        "````a=```b c````",
+    ]

@@ -32,7 +32,6 @@ THROUGH = {
     "cli/stages/trained_model": "integration/test_end_to_end.py",
     "cli/summary/costs": "integration/test_end_to_end.py",
     "cli/summary/results": "integration/test_end_to_end.py",
-    "cli/summary/rows": "integration/test_end_to_end.py",
     "cli/sweep/observer": "cli/sweep/test_command.py",
     "data/column_blocks": "data/test_feature_layers.py",
     "data/column_layers": "data/test_feature_layers.py",

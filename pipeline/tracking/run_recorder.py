@@ -12,6 +12,7 @@ from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.entities import DatasetInput, InputTag, Metric
 
 from pipeline.data.report import encode_columns, write_columns_csv
+from pipeline.formatting import format_code
 from pipeline.measures import Cost, Curve, Epoch, PowerDraw, Seconds
 from pipeline.settings.command_line import Overrides
 from pipeline.settings.data import Data
@@ -176,7 +177,7 @@ class RunRecorder:
             r"!\[(.*?)\]\((.+?)\)", rf"![\1](get-artifact?path=\2&run_uuid={self.run_id})", text
         )
         command = self.client.get_run(self.run_id).data.tags[command_record.COMMAND]
-        notes.write_note(self.client, self.run_id, f"{pictures}\n\n`{command}`")
+        notes.write_note(self.client, self.run_id, f"{pictures}\n\n{format_code(command)}")
 
     def record_cost(self, cost: Cost) -> None:
         """Record latency, throughput and sizes."""

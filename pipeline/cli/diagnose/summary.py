@@ -17,12 +17,12 @@ from rich.text import Text
 
 from pipeline import output
 from pipeline.cli.console import Console
-from pipeline.cli.summary.rows import list_page
+from pipeline.cli.summary.rows import list_page, write_rows
 from pipeline.diagnosis.attempt import Attempt, Decision
 from pipeline.diagnosis.bottleneck import Bottleneck, Case, Words
 from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed
 from pipeline.diagnosis.measured_command import MeasuredCommand
-from pipeline.formatting import format_count, format_duration, format_seconds
+from pipeline.formatting import format_code, format_count, format_duration, format_seconds
 from pipeline.profiling.breakdown import Breakdown
 from pipeline.settings.command_line import CommandLine, Overrides
 from pipeline.settings.diagnosis import Aim, Diagnose
@@ -162,7 +162,7 @@ class DiagnosisPrinter:
 
     def write_note(self, final: CommandLine) -> str:
         """Return the result in Markdown, with a table of the attempts, for the page of the run."""
-        rows = [f"| {name} | {Text.from_markup(value).plain} |" for name, value in self._rows()]
+        rows = write_rows(self._rows())
         attempts = [
             f"| {row.number} | {row.proposal.remedy} | {row.decision.value} | {row.reason} |"
             for row in self._attempts
@@ -171,7 +171,7 @@ class DiagnosisPrinter:
         return "\n".join(
             [
                 *["| | |", "|---|---|", *rows, ""],
-                f"`{final.command_line('run')}`\n",
+                f"{format_code(final.command_line('run'))}\n",
                 *["| | remedy | | why |", "|---|---|---|---|", *attempts, ""],
                 *(pictures if self._first_diagnosis and self._first_diagnosis[0].roofline else pictures[:2]),
             ]

@@ -12,7 +12,8 @@ from pipeline import output
 from pipeline.cli.compose import compose
 from pipeline.cli.console import Console
 from pipeline.cli.ui import build_link, format_ui_command
-from pipeline.formatting import format_duration
+from pipeline.errors import format_one_line
+from pipeline.formatting import escape_markdown, format_duration
 from pipeline.secrets import mask
 from pipeline.settings import addresses
 
@@ -24,9 +25,14 @@ Rows = list[tuple[str, str]]
 
 def write_table(rows: Rows, pictures: Sequence[str]) -> str:
     """Return rows and pictures in Markdown. `pictures`: names of those of the run."""
-    lines = [f"| {name} | {Text.from_markup(value).plain} |" for name, value in rows]
     shown = " ".join(f"![{name}](pictures/{name}.png)" for name in pictures)
-    return "\n".join(["| | |", "|---|---|", *lines, "", shown])
+    return "\n".join(["| | |", "|---|---|", *write_rows(rows), "", shown])
+
+
+def write_rows(rows: Rows) -> list[str]:
+    """Return the lines of a table in Markdown; what comes from a user's data stays text, in one line."""
+    plain = [[Text.from_markup(cell).plain for cell in row] for row in rows]
+    return [f"| {' | '.join(escape_markdown(format_one_line(cell)) for cell in row)} |" for row in plain]
 
 
 def list_page(record: "RunRecorder") -> tuple[Rows, str]:

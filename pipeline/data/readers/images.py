@@ -21,6 +21,8 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "AVIF", "PPM", "J
 ORIENTATION = 0x0112  # the EXIF tag
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
 FLOAT_BYTES = 4
+MOST_BYTES = 3 * 2**27
+"""Of the pixels of one image, some 134 megapixels in colour: decoding holds up to four copies of them."""
 WIDE = 257
 """A byte times this has the range of 16 bits."""
 WIDE_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
@@ -97,6 +99,11 @@ def decode_image(path: Path, form: ImageForm, note: Callable[[str], None]) -> np
 def _check_size(path: Path, image: Image.Image, form: ImageForm) -> None:
     """Raise Unreadable where a file of few bytes has very many pixels: wide ones take four bytes a colour."""
     size = image.width * image.height * len(image.getbands()) * (FLOAT_BYTES if form.wide else 1)
+    if size > MOST_BYTES:
+        raise Unreadable(
+            f"it has {image.width * image.height / 1e6:,.0f} megapixels, which take {size / 2**20:,.0f} MiB, "
+            f"more than {MOST_BYTES // 2**20}: scale it down first"
+        )
     if size > compute_bound(path):
         raise Unreadable(f"it unpacks to more than {MOST_RATIO} times its size")
 

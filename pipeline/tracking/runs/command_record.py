@@ -13,6 +13,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadModel
+from pipeline.formatting import format_code
 from pipeline.secrets import mask_all
 from pipeline.settings.addresses import CHECKOUT
 from pipeline.settings.command_line import CommandLine, Overrides
@@ -34,7 +35,7 @@ def make_command_tags(command_line: CommandLine, stage: str, as_note: bool = Tru
     command = command_line.command_line(stage)
     if len(command) > COMMAND_LETTERS:
         command = f"{command[:COMMAND_LETTERS]}{CUT}"
-    note = {NOTE: f"`{command}`"} if as_note else {}
+    note = {NOTE: format_code(command)} if as_note else {}
     return {COMMAND: command, **make_overrides_tag(command_line.overrides), **note, **make_git_tags()}
 
 

@@ -10,6 +10,7 @@ import re
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from pipeline.formatting import format_code
 from pipeline.secrets import mask
 from pipeline.tracking import mlflow_runs
 from pipeline.tracking.mlflow_runs import NOTE, TAG_LIMIT
@@ -58,7 +59,7 @@ def _remove_unmarked(before: str, command: str) -> str:
     """Remove what this product has written without marks."""
     if before.startswith(FIRST_OF_STUDY):
         return ""
-    return (before.replace(f"`{command}`", "", 1) if command else before).strip()
+    return (before.replace(format_code(command), "", 1) if command else before).strip()
 
 
 def _digest(text: str) -> str:

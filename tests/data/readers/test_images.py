@@ -43,6 +43,18 @@ def write_wide_png(path: Path, numbers: np.ndarray) -> None:
             )
 
 
+def test_an_image_that_would_fill_the_memory_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.png"
+    Image.new("RGB", (40, 30)).save(path)
+    monkeypatch.setattr(images, "MOST_BYTES", 40 * 30 * 3 - 1)
+    with pytest.raises(Unreadable, match="0 megapixels, which take 0 MiB, more than 0: scale it down first"):
+        images.decode_image(path, ImageForm(True, None, "white"), lambda _: None)
+    monkeypatch.setattr(images, "MOST_BYTES", 40 * 30 * 3)
+    assert images.decode_image(path, ImageForm(True, None, "white"), lambda _: None).shape == (30, 40, 3)
+
+
 @pytest.mark.parametrize("suffix", images.SUFFIXES)
 def test_every_suffix_is_read(tmp_path: Path, suffix: str) -> None:
     kind = {".jfif": "JPEG", ".jpe": "JPEG", ".dib": "BMP", ".pnm": "PPM", ".pgm": "PPM"}.get(suffix)

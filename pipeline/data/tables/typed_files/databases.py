@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from pipeline.data.readers.compression import compute_bound, explain_bomb
+from pipeline.data.readers.compression import compute_bound
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, Row, collect_cells
@@ -15,8 +15,13 @@ from pipeline.data.tables.typed_files.written_cells import write_cell
 from pipeline.errors import BadData
 
 MAGIC = b"SQLite format 3"
-STEPS_A_BYTE = 3
-"""Steps that a query may take for each byte that the file may unpack to; a view can have endless rows."""
+FEWEST_STEPS, STEPS_A_BYTE = 300_000_000, 100
+"""Steps that all queries may take, and more of them for each byte of the file: a view can have endless rows.
+A table is read in some ten steps a cell, and a cell has a byte at least."""
+MOST_LETTERS = 1 << 28
+"""Of all cells of a view; those of a table are in the file."""
+SHORT = 64
+"""Letters of a cell that is not counted: as many as there are cells to be read, the steps bound."""
 STEPS_AT_ONCE = 100_000
 INTERRUPTED = "interrupted"
 SHOWN = 12
@@ -32,7 +37,7 @@ def read_sqlite(path: Path, scratch: ScratchSpace, label: str, findings: Finding
         with closing(
             sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
         ) as database:
-            _bound_queries(database, compute_bound(path))
+            _bound_queries(database, path)
             database.text_factory = lambda text: text.decode("utf-8", "replace")
             columns = dict(_list_columns(database))
             name = _choose_table(path, columns, label)
@@ -41,18 +46,19 @@ def read_sqlite(path: Path, scratch: ScratchSpace, label: str, findings: Finding
             blobs = _find_blobs(database, name, columns[name])
             findings.add("column", "left out: bytes that are no text", ", ".join(blobs[:8]), len(blobs))
             names = [column for column in columns[name] if column not in blobs]
-            return collect_cells(names, _read_rows(database, name, names), scratch)
+            return collect_cells(names, _read_rows(database, name, names, path), scratch)
     except sqlite3.Error as error:
         if str(error) == INTERRUPTED:
-            raise explain_bomb(path) from None
+            raise _explain_view(path) from None
         raise BadData(f"{path} must be a whole SQLite database, got: {error}; copy it again") from None
 
 
-def _bound_queries(database: sqlite3.Connection, bound: int) -> None:
-    """Let no query make a cell of more than `bound` bytes, or take more than three times as many steps."""
-    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(bound, 2**31 - 1))
+def _bound_queries(database: sqlite3.Connection, path: Path) -> None:
+    """Let queries take no more steps than suit a file of this size, and make no cell beyond its bound."""
+    size = path.stat().st_size
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(compute_bound(size), 2**31 - 1))
     rounds = count(1)
-    most = STEPS_A_BYTE * bound // STEPS_AT_ONCE
+    most = (FEWEST_STEPS + STEPS_A_BYTE * size) // STEPS_AT_ONCE
     database.set_progress_handler(lambda: next(rounds) > most, STEPS_AT_ONCE)
 
 
@@ -91,7 +97,18 @@ def _find_blobs(database: sqlite3.Connection, table: str, names: list[str]) -> l
     return blobs
 
 
-def _read_rows(database: sqlite3.Connection, table: str, names: list[str]) -> Iterator[Row]:
-    columns = ", ".join(map(_quote, names))
+def _read_rows(database: sqlite3.Connection, table: str, names: list[str], path: Path) -> Iterator[Row]:
+    columns, left = ", ".join(map(_quote, names)), max(MOST_LETTERS, path.stat().st_size)
     for number, row in enumerate(database.execute(f"SELECT {columns} FROM {_quote(table)}"), 1):
-        yield number, [write_cell(cell) for cell in row]
+        cells = [write_cell(cell) for cell in row]
+        left -= sum(len(cell) for cell in cells if cell and len(cell) > SHORT)
+        if left < 0:
+            raise _explain_view(path)
+        yield number, cells
+
+
+def _explain_view(path: Path) -> BadData:
+    return BadData(
+        f"{path} must hold a table, or a view that is no more work than suits its size, got one that is "
+        "more, as those are that are made to fill a machine; if you trust it, save the view as a table"
+    )
