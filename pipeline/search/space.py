@@ -35,7 +35,8 @@ class Dimension:
     """The values that one key of the command line may have: `choices`, or numbers from `low` to `high`.
 
     Both ends are included. `step`: distance between values, None for a continuum; `log`: evenly spaced on a
-    log scale; `is_integer`: integers only; `when`: the condition under which the dimension applies.
+    log scale; `is_integer`: integers only; `when`: the condition under which the dimension applies;
+    `are_lists`: the choices are texts that a command line reads as lists, see `format_list`.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Dimension:
     log: bool = False
     is_integer: bool = False
     when: Condition | None = None
+    are_lists: bool = False
 
     @property
     def name(self) -> str:
@@ -83,7 +85,7 @@ class Dimension:
     def format(self) -> str:
         """Return the dimension as a user types it after `sweep`."""
         if self.choices:
-            return f"{self.key}={','.join(format_value(choice) for choice in self.choices)}"
+            return f"{self.key}={','.join(map(self.format_value, self.choices))}"
         if self.step is None:
             inner = f"interval({format_value(self.low)},{format_value(self.high)})"
         else:  # a range ends before its second number
@@ -91,6 +93,10 @@ class Dimension:
             inner = f"range({format_value(self.low)},{format_value(stop)},{format_value(self.step)})"
         inner = f"int({inner})" if self.is_integer else inner
         return f"{self.key}=tag(log,{inner})" if self.log else f"{self.key}={inner}"
+
+    def format_value(self, value: Value) -> str:
+        """Return one of its values as it is typed on a command line."""
+        return str(value) if self.are_lists else format_value(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ class SearchSpace:
     def to_overrides(self, params: Params) -> tuple[str, ...]:
         """Return the overrides that set `params` (by name of the dimension)."""
         return tuple(
-            f"{dimension.key}={format_value(params[dimension.name])}"
+            f"{dimension.key}={dimension.format_value(params[dimension.name])}"
             for dimension in self.iterate_active(params)
             if dimension.name in params
         )
@@ -169,6 +175,23 @@ def _is_same_value(value: Value, choice: Value) -> bool:
     return value == choice and isinstance(value, bool) == isinstance(choice, bool)
 
 
+def format_list(values: Sequence[object]) -> str:
+    """Return a list as it is typed on a command line: a search knows lists by this text alone.
+
+    Raises:
+        TypeError: it holds something else than plain values and lists of these.
+    """
+    texts = []
+    for value in values:
+        if isinstance(value, list | tuple):
+            texts.append(format_list(value))
+        elif value is None or isinstance(value, str | int | float):
+            texts.append(format_value(value))
+        else:
+            raise TypeError(value)
+    return f"[{','.join(texts)}]"
+
+
 def format_value(value: Value) -> str:
     """Return a value as it is typed on a command line."""
     if isinstance(value, bool):
@@ -221,4 +244,8 @@ def read_searched_values(command_line: CommandLine, keys: Sequence[str]) -> dict
     # A key of the user's may have the name of a group of ours, which says nothing of its loop.
     first = trial.values if isinstance(trial, UserLoop) else command_line.choices
     values = {key: first[key] if key in first else read_value(command_line.settings, key) for key in keys}
-    return {key: value for key, value in values.items() if value is not None}  # type: ignore[misc]
+    return {
+        key: format_list(value) if isinstance(value, list | tuple) else value  # type: ignore[misc]
+        for key, value in values.items()
+        if value is not None
+    }

@@ -123,6 +123,8 @@ def test_a_function_that_declares_nothing_takes_any_key_but_one_that_is_nearly_o
 def test_a_key_of_the_name_of_a_group_of_ours_is_the_users() -> None:
     made = compose_loop("stateless", "loss=hinge", "schedule=x", "start=1.0")
     assert read_searched_values(made, ["loss", "schedule"]) == {"loss": "hinge", "schedule": "x"}
+    made = compose_loop("stateless", "loss=[64,[a,true]]")
+    assert read_searched_values(made, ["loss"]) == {"loss": "[64,[a,true]]"}
     words = ("trial=function", f"trial.call={CALL}:train", "optimizer=sgd,adam")
     assert make_plan(words).epochs == "train.epochs"
 

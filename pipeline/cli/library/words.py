@@ -2,10 +2,11 @@
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from pipeline.errors import BadSetting
-from pipeline.search.space import format_value
+from pipeline.search.space import format_list, format_value
 from pipeline.settings.searching.quantities import read_budget
 
 Words: TypeAlias = str | Sequence[str]
@@ -125,6 +126,9 @@ def _format_interval(key: str, values: tuple[object, ...]) -> str:
 def _format_value(key: str, value: object) -> str:
     if value is None or isinstance(value, str | int | float):
         return format_value(value)
+    if isinstance(value, list | tuple):
+        with suppress(TypeError):
+            return format_list(value)
     raise BadSetting(f"{key} must have plain values in a search, got {value!r}; leave such ones out")
 
 

@@ -34,7 +34,9 @@ def check_dimensions(space: SearchSpace, fixed: Sequence[str]) -> tuple[SearchSp
         parents[dimension.name] = _list_condition_words(dimension, parents)
         excluded = _find_excluded(dimension, parents[dimension.name], fixed)
         for value, error in excluded.items():
-            left_out.append(f"{dimension.key}={format_value(value)} is left out of the search: {error}")
+            left_out.append(
+                f"{dimension.key}={dimension.format_value(value)} is left out of the search: {error}"
+            )
         choices = tuple(choice for choice in dimension.choices if choice not in excluded)
         kept.append(replace(dimension, choices=choices) if excluded else dimension)
     return SearchSpace(tuple(kept)), tuple(left_out)
@@ -75,7 +77,7 @@ def _find_excluded(
     """
     probes, excluded = _choose_probes(dimension), dict[Value, BadSetting]()
     for value in probes:
-        words = [*condition, f"{dimension.key}={format_value(value)}"]
+        words = [*condition, f"{dimension.key}={dimension.format_value(value)}"]
         error = find_mistake([*fixed, *words])
         # A pair of values that exclude each other is no trial; one value alone is a mistake.
         if error is None or not str(error).startswith(group_of(dimension.key)):

@@ -12,7 +12,7 @@ from pipeline.cli import arguments
 from pipeline.cli.explain.typed_words import suggest_decimal
 from pipeline.cli.loops.words import find_kind
 from pipeline.errors import BadSetting
-from pipeline.search.space import Condition, Dimension, SearchSpace, Value
+from pipeline.search.space import Condition, Dimension, SearchSpace, Value, format_list
 from pipeline.settings.command_line import DATA_OF_TRAINING, WITHOUT_EFFECT, Overrides, group_of, key_of
 
 NEVER_TOGETHER = ("data", "device")
@@ -162,7 +162,12 @@ def _read_choices(key: str, value: ChoiceSweep, pair: str) -> Dimension:
     _read_log_tag(key, value.tags, 1, pair)
     if len(set(choices)) < len(choices):
         raise BadSetting(f"{key} must name each value once, got {pair!r}; leave the repeated one out")
-    return Dimension(key=key, choices=tuple(choices))
+    lists = [isinstance(choice, list) for choice in value.list]
+    if any(lists) != all(lists):
+        raise BadSetting(
+            f"{key} must have lists alone or no list in a search, got {pair!r}; write [64],[64,64]"
+        )
+    return Dimension(key=key, choices=tuple(choices), are_lists=all(lists))
 
 
 def _read_interval(key: str, value: IntervalSweep, pair: str) -> Dimension:
@@ -210,8 +215,18 @@ def _read_log_tag(key: str, tags: set[str], low: float, pair: str) -> bool:
 
 
 def _to_plain_value(value: object, pair: str) -> Value:
+    """Return a choice as the space has it: a list as its text."""
+    plain = _to_plain(value, pair)
+    return format_list(plain) if isinstance(plain, list) else plain
+
+
+def _to_plain(value: object, pair: str) -> Value | list[object]:
     if isinstance(value, QuotedString):
         return str(value.text)
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise BadSetting(f"{key_of(pair)} must have plain values in a search, got {pair!r}; leave lists out")
+    if isinstance(value, list):
+        return [_to_plain(item, pair) for item in value]
+    raise BadSetting(
+        f"{key_of(pair)} must have plain values in a search, or lists, got {pair!r}; leave others out"
+    )

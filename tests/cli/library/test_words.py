@@ -29,6 +29,7 @@ from pipeline.errors import BadSetting
         ((np.int64(16), np.int64(1024), "log"), "tag(log,int(interval(16,1024)))"),
         (7, "7"),
         ("a b", "'a b'"),
+        ([[64], (64, [64])], "[64],[64,[64]]"),
     ],
 )
 def test_a_range_or_choices_are_what_is_typed(values: object, text: str) -> None:
@@ -43,7 +44,7 @@ def test_a_range_or_choices_are_what_is_typed(values: object, text: str) -> None
 
 
 @pytest.mark.parametrize(
-    "values", [(1,), (1, 2, "lin"), (1, 2, 3), (True, 2), ("a", "b"), [], [[1]], {"a": 1}, object()]
+    "values", [(1,), (1, 2, "lin"), (1, 2, 3), (True, 2), ("a", "b"), [], [[1, object()]], {"a": 1}, object()]
 )
 def test_what_is_neither_is_refused_by_its_key(values: object) -> None:
     with pytest.raises(BadSetting, match=r"^width must ") as caught:

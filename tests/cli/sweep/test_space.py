@@ -122,6 +122,16 @@ def test_values_are_those_that_hydra_would_sweep_over(text: str, values: tuple[o
     )
 
 
+def test_a_list_is_a_choice_that_is_typed_as_it_was() -> None:
+    line = "hidden=[64],[64,[1.5,true,null]],['a b',x]"
+    made = sweep_space.build_space([line], {}, [], [])
+    assert made.format_lines() == (line,)
+    assert made.dimensions[0].choices == ("[64]", "[64,[1.5,true,null]]", "['a b',x]")
+    assert [made.to_overrides(params)[0] for params in made.iterate_combinations()] == [
+        f"hidden={choice}" for choice in made.dimensions[0].choices
+    ]
+
+
 def test_an_interval_is_whole_where_it_was_cast() -> None:
     assert sweep_space.parse_dimension("a=interval(16,64)") == Dimension(key="a", low=16, high=64)
     assert sweep_space.parse_dimension("a=tag(log,int(interval(16,64)))") == Dimension(
@@ -142,7 +152,7 @@ def test_an_interval_is_whole_where_it_was_cast() -> None:
         ("model.hidden=range(9,1,-2)", ["must have two values at least"]),
         ("optimizer=glob(*)", ["optimizer must have values to choose from"]),
         ("profile.batch_sizes=[1],[2]", ["profile.batch_sizes must have one value in a search"]),
-        ("model.hidden=[1],[2]", ["model.hidden must have plain values"]),
+        ("model.hidden=[1],2", ["model.hidden must have lists alone or no list"]),
         ("model.hidden=1,2 model.hidden=3,4", ["model.hidden must be searched once"]),
         ("data=digits,mnist", ["data must have one value in a search", "start one search for each data"]),
         ("device.threads=1,2", ["device.threads must have one value", "one search for each device"]),
