@@ -4,13 +4,22 @@ import gc
 import signal
 import sys
 
-from pipeline import processes, signals
+from pipeline import signals
 
 
 def run() -> int:
     """Run the command that the words of this process name, and return its exit code."""
     signals.end_at_interrupt()
+    from pipeline import processes
+
     processes.collect_late()
+    from pipeline.cli.loops import apart
+
+    words = sys.argv[1:]
+    return apart.run_apart(words, _run) if apart.is_of_function(words) else _run()
+
+
+def _run() -> int:
     from pipeline.cli import main
     from pipeline.files import own_temporary_folder
 

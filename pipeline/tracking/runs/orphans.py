@@ -43,6 +43,15 @@ def end_orphans(client: MlflowClient) -> list[str]:
     return orphans
 
 
+def end_crashed(client: MlflowClient, pid: int) -> None:
+    """End as FAILED the runs of a process of this machine that was crashed."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    for run in search_runs(client, experiments, "attributes.status = 'RUNNING'"):
+        owner = read_owner(run)
+        if owner is not None and owner.pid == pid and owner.is_gone():
+            client.set_terminated(run.info.run_id, status="FAILED")
+
+
 def discard_run(client: MlflowClient, run_id: str) -> None:
     """Let the next command delete a run that `mlflow run` opened, and will end itself after this process."""
     client.set_tag(run_id, DISCARDED, run_id, synchronous=True)

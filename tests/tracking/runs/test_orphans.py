@@ -56,6 +56,9 @@ def test_runs_of_dead_processes_end_and_no_others(client: mlflow.MlflowClient, e
     ]
     assert {*orphans.end_orphans(client)} & {*ended, *kept} == {*ended}
     assert [status(client, run) for run in ended] == ["KILLED"] * len(ended)
+    crashed = running(client, experiment, tags_of(replace(ME, pid=dead.pid)))
+    orphans.end_crashed(client, dead.pid)
+    assert status(client, crashed) == "FAILED"
     assert [status(client, run) for run in kept] == ["RUNNING"] * len(kept)
 
 
