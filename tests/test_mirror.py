@@ -142,6 +142,7 @@ THROUGH = {
     "tracking/loop_model": "cli/loops/test_run_loop.py",
     "tracking/publish_study": "cli/sweep/test_command.py",
     "tracking/registry/point_models": "cli/sweep/test_command.py",
+    "tracking/registry/study_versions": "tracking/registry/test_study_models.py",
     "tracking/shared_views": "tracking/test_study_view.py",
     "tracking/study_runs": "tracking/test_study_recorder.py",
     "tracking/trial_recorder": "tracking/test_study_recorder.py",

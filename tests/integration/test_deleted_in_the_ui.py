@@ -16,7 +16,7 @@ from pipeline.search.trial_rows import read_results
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.registry import study_models
+from pipeline.tracking.registry import study_models, study_versions
 from pipeline.tracking.run_recorder import RunRecorder
 from pipeline.tracking.trial_recorder import TrialRecorder
 
@@ -133,7 +133,7 @@ def test_what_is_deleted_while_a_sweep_runs_is_told_in_one_line_each(
 def test_what_is_deleted_while_models_are_registered_is_told_and_comes_with_the_next_trial(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log_point, about = study_models.log_point, study_models._describe_version
+    log_point, about = study_models.log_point, study_versions.describe_version
 
     def delete_experiment_and_log(*arguments: object) -> str | None:
         client.delete_experiment(client.get_experiment_by_name("fulcrum").experiment_id)
@@ -150,11 +150,11 @@ def test_what_is_deleted_while_models_are_registered_is_told_and_comes_with_the_
     assert lines[0] == "the experiment fulcrum was deleted while in use; it is restored"
     assert lines[1].endswith(": deleted meanwhile; it is made again once the study has a further trial")
     monkeypatch.setattr(study_models, "log_point", log_point)
-    monkeypatch.setattr(study_models, "_describe_version", delete_model_and_describe)
+    monkeypatch.setattr(study_versions, "describe_version", delete_model_and_describe)
     code, lines = sweep(2)
     assert code == 0, lines
     assert [line for line in lines if "not found: deleted meanwhile" in line] == lines != []
-    monkeypatch.setattr(study_models, "_describe_version", about)
+    monkeypatch.setattr(study_versions, "describe_version", about)
     for model in client.search_logged_models([client.get_experiment_by_name("fulcrum").experiment_id]):
         client.delete_logged_model(model.model_id)
     assert sweep(3) == (0, [])

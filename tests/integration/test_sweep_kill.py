@@ -142,7 +142,7 @@ def test_a_signal_ends_it_clean_and_it_can_be_taken_up(context: ForkServerContex
 PHASES: list[tuple[str, int, signal.Signals, str]] = [
     ("pipeline.search.confirmation._launch", 1, signal.SIGINT, "confirming the frontier with new seeds"),
     ("pipeline.tracking.serving.flavor.save_model", 1, signal.SIGTERM, "keeping the models of the frontier"),
-    ("pipeline.tracking.registry.study_models._set_alias", 2, signal.SIGKILL, ""),
+    ("pipeline.tracking.registry.study_versions.set_alias", 2, signal.SIGKILL, ""),
     ("pipeline.reports.study_plots.draw_frontier", 1, signal.SIGHUP, "drawing pictures and the page"),
 ]
 

@@ -1,12 +1,11 @@
 """The models of a study's frontier: kept in the runs of its trials, registered as versions under its name."""
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from pipeline import signals
@@ -15,24 +14,18 @@ from pipeline.reports import study_markdown
 from pipeline.search.confirmation import plan_point, train_point
 from pipeline.search.ends.standstill import MODELS
 from pipeline.search.study_trial import FrontierPoint
-from pipeline.settings.searching.objectives import FURTHER
 from pipeline.settings.training import UserLoop
 from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.metrics.cost import list_spent
-from pipeline.tracking.registry import names
+from pipeline.tracking.registry import names, study_versions
 from pipeline.tracking.registry.point_models import MEMBER, log_loop_point, log_point
 from pipeline.tracking.serving.point_facts import PointFacts
-from pipeline.tracking.study_place import STUDY_ID, read_study_id
 from pipeline.trial import user_loop
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
     from pipeline.search.sweep import Sweep
     from pipeline.tracking.study_recorder import StudyRecorder
-
-LOGGED = "models:/"
-"""Begins the source of a version whose model has an id of its own."""
-OUR_TAGS = {MEMBER, STUDY_ID, "validation_accuracy", "device_seconds", "seeds", "test_accuracy", *FURTHER}
 
 
 def register_models(task: "Sweep", record: "StudyRecorder") -> None:
@@ -48,9 +41,9 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
         return
     results = task.results
     versions = dict[tuple[int, int], str]()
-    registered = _read_registered(record)
+    registered = study_versions.read_registered(record)
     members = choose_members(results)
-    present = {name for name, version in registered.items() if _has_model(record, version)}
+    present = {name for name, version in registered.items() if study_versions.has_model(record, version)}
     if new := [member for member in members if member.name not in present]:
         task.observer.begin_phase(MODELS, len(new))
     for member in members:
@@ -60,15 +53,15 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
                 version = _register(task, record, member)
                 task.observer.advance_phase()
             if version is not None:
-                _describe_version(record, version, member)
+                study_versions.describe_version(record, version, member)
                 versions[member.key] = version
     aliases = choose_aliases(results)
     for alias, named in aliases.items():
         with _unless_deleted(record):
-            _set_alias(record, alias, versions.get(named.key) if named else None)
+            study_versions.set_alias(record, alias, versions.get(named.key) if named else None)
     for version in registered.values():  # last: what is served by an alias is there at every moment
         with _unless_deleted(record):
-            _unregister(record, version, aliases.keys())
+            study_versions.unregister(record, version, aliases.keys())
 
 
 @contextmanager
@@ -86,38 +79,6 @@ def _unless_deleted(record: "StudyRecorder") -> Iterator[None]:
         )
 
 
-def _set_alias(record: "StudyRecorder", alias: str, version: str | None) -> None:
-    """Let an alias name a version, or none, unless a person has given it to a version of their own."""
-    if _is_foreign_alias(record, alias):
-        print(f"alias {alias} of model {record.study} is on another's version: it stays", file=sys.stderr)
-    elif version is not None:
-        record.client.set_registered_model_alias(record.study, alias, version)
-    else:
-        _delete_alias(record, alias)
-
-
-def _unregister(record: "StudyRecorder", version: str, ours: Collection[str]) -> None:
-    """Delete a version that left the frontier, unless a person has made it their own by an alias or a tag."""
-    aliases = [
-        alias
-        for alias, named in record.client.get_registered_model(record.study).aliases.items()
-        if str(named) == version and alias not in ours
-    ]
-    tags = sorted(record.client.get_model_version(record.study, version).tags.keys() - OUR_TAGS)
-    if aliases or tags:
-        text = ", ".join([*(f"alias {alias}" for alias in aliases), *(f"tag {tag}" for tag in tags)])
-        name = f"version {version} of model {record.study}"
-        print(f"{name} left the frontier; it stays for its {text}", file=sys.stderr)
-    else:
-        record.client.delete_model_version(record.study, version)
-
-
-def _is_foreign_alias(record: "StudyRecorder", alias: str) -> bool:
-    """Return whether a person has given an alias of this name to a version that is none of ours."""
-    aliases = record.client.get_registered_model(record.study).aliases if _search_versions(record) else {}
-    return alias in aliases and str(aliases[alias]) not in _read_registered(record).values()
-
-
 def choose_aliases(results: "Results") -> dict[str, FrontierPoint | None]:
     """Choose the point that each alias names, by the mean over all seeds; None where there is none."""
     least = {f"least_{kind.name}": results.find_least(kind) for kind in results.further}
@@ -130,14 +91,6 @@ def choose_members(results: "Results") -> list[FrontierPoint]:
     last = {member.trial.number: member.key for member in members}
     keys = {member.key for member in choose_aliases(results).values() if member} | set(last.values())
     return [member for member in members if member.key in keys]
-
-
-def _delete_alias(record: "StudyRecorder", alias: str) -> None:
-    """Take an alias from the version of a member that an earlier start gave it to."""
-    versions = _read_registered(record).values()
-    aliases = record.client.get_registered_model(record.study).aliases if versions else {}
-    if str(aliases.get(alias)) in versions:
-        record.client.delete_registered_model_alias(record.study, alias)
 
 
 def _find_run(record: "StudyRecorder", member: FrontierPoint) -> str | None:
@@ -192,10 +145,14 @@ def _remove_half(record: "StudyRecorder", run_id: str, name: str, is_new: bool) 
     `is_new`: the registered model was not there before; without a version it goes, too.
     """
     with suppress(MlflowException):  # the store may be what has failed; the next start looks again
-        if name in _read_registered(record):
+        if name in study_versions.read_registered(record):
             return
         _delete_left_over(record, run_id, name)
-        if is_new and names.is_taken(record.client, record.study) and not _search_versions(record):
+        if (
+            is_new
+            and names.is_taken(record.client, record.study)
+            and not study_versions.search_versions(record)
+        ):
             record.client.delete_registered_model(record.study)
 
 
@@ -205,72 +162,3 @@ def _delete_left_over(record: "StudyRecorder", run_id: str, name: str) -> None:
     for model in client.search_logged_models([record.experiment_id], of_run):
         if model.tags.get(MEMBER) == name:
             client.delete_logged_model(model.model_id)
-
-
-def _describe_version(record: "StudyRecorder", version: str, member: FrontierPoint) -> None:
-    """Say of a version what its point was chosen by and what the test split says; a person's text stays."""
-    client, text = record.client, f"{study_markdown.describe_point(member)}: {member.command}"
-    recorded = client.get_model_version(record.study, version)
-    is_ours = not recorded.description or recorded.description.endswith(f": {member.command}")
-    if is_ours and recorded.description != text:
-        client.update_model_version(record.study, version, text)
-    tags = {STUDY_ID: record.runs.tags[STUDY_ID], **_list_figures(member)}
-    for name, value in tags.items():
-        if recorded.tags.get(name) != value:
-            client.set_model_version_tag(record.study, version, name, value)
-
-
-def _list_figures(member: FrontierPoint) -> dict[str, str]:
-    """Return the figures of a point as tags of its version; those of the test split once it was read."""
-    estimate, new = member.estimate, member.confirmation
-    figures = {
-        "validation_accuracy": f"{estimate.accuracy:.4f}",
-        "device_seconds": f"{estimate.device_seconds:.4g}",
-        "seeds": str(estimate.seeds),
-    }
-    pairs = zip(member.kinds, estimate.further, strict=True)
-    figures |= {kind.name: f"{kind.to_value(cost):.4g}" for kind, cost in pairs}
-    tested = new.test_accuracy if new else None
-    return figures | ({} if tested is None else {"test_accuracy": f"{tested:.4f}"})
-
-
-def _read_registered(record: "StudyRecorder") -> dict[str, str]:
-    """Return the versions by point, of an earlier start of this study: of each point the newest."""
-    return {
-        version.tags[MEMBER]: str(version.version)
-        for version in sorted(_search_versions(record), key=lambda version: int(version.version))
-        if version.tags.get(MEMBER) and _is_of_study(record, version)
-    }
-
-
-def _has_model(record: "StudyRecorder", version: str) -> bool:
-    """Return whether the model of a version is there: a person may have deleted it, or its files."""
-    source = record.client.get_model_version(record.study, version).source or ""
-    model_id = source.removeprefix(LOGGED)
-    if model_id == source:  # of release 0.1.0: it lies in a run
-        return True
-    try:
-        record.client.get_logged_model(model_id)
-        return bool(record.client.list_logged_model_artifacts(model_id))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return False
-
-
-def _is_of_study(record: "StudyRecorder", version: ModelVersion) -> bool:
-    """Return whether this study has made a version; one of another storage may have the same name."""
-    identity = record.runs.tags[STUDY_ID]
-    if STUDY_ID in version.tags:
-        return bool(version.tags[STUDY_ID] == identity)
-    try:  # of an earlier release, or of a start that was killed in between
-        run = record.client.get_run(version.run_id)
-    except MlflowException:  # it was removed for good
-        return True
-    is_near = run.info.experiment_id == record.experiment_id
-    return read_study_id(run, identity if is_near else "") == identity
-
-
-def _search_versions(record: "StudyRecorder") -> list[ModelVersion]:
-    condition = f"name = {mlflow_runs.quote(record.study)}"
-    return list(record.client.search_model_versions(condition))

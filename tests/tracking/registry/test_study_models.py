@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.search.sweep import Sweep
 from pipeline.tracking import mlflow_runs
-from pipeline.tracking.registry import names, study_models
+from pipeline.tracking.registry import names, study_models, study_versions
 from pipeline.tracking.registry.point_models import MEMBER
 from pipeline.tracking.study_place import STUDY_ID
 from pipeline.tracking.study_recorder import StudyRecorder
@@ -55,22 +55,22 @@ def test_a_model_whose_version_is_there_is_kept(record: StudyRecorder, tmp_path:
     record.client.create_model_version(STUDY, f"models:/{model_id}", record.run_id, tags={MEMBER: "0 1"})
     study_models._remove_half(record, record.run_id, "0 1", is_new=True)
     assert list_logged(record) == [model_id]
-    assert study_models._read_registered(record) == {"0 1": "1"}
-    assert not study_models._is_foreign_alias(record, "best")
+    assert study_versions.read_registered(record) == {"0 1": "1"}
+    assert not study_versions.is_foreign_alias(record, "best")
     record.client.set_registered_model_alias(STUDY, "best", "1")
-    assert not study_models._is_foreign_alias(record, "best")
+    assert not study_versions.is_foreign_alias(record, "best")
     record.runs.tags[STUDY_ID] = "2"  # a study of this name in another storage
-    assert study_models._read_registered(record) == {}
-    assert study_models._is_foreign_alias(record, "best")
-    study_models._delete_alias(record, "best")
+    assert study_versions.read_registered(record) == {}
+    assert study_versions.is_foreign_alias(record, "best")
+    study_versions.delete_alias(record, "best")
     record.client.set_model_version_tag(STUDY, "1", STUDY_ID, "2")
-    assert study_models._read_registered(record) == {"0 1": "1"}
-    assert not study_models._has_model(record, "1")
+    assert study_versions.read_registered(record) == {"0 1": "1"}
+    assert not study_versions.has_model(record, "1")
     (tmp_path / "MLmodel").touch()
     record.client.log_model_artifact(model_id, str(tmp_path / "MLmodel"))
-    assert study_models._has_model(record, "1")
+    assert study_versions.has_model(record, "1")
     record.client.delete_logged_model(model_id)
-    assert not study_models._has_model(record, "1")
+    assert not study_versions.has_model(record, "1")
     record.client.delete_registered_model(STUDY)
 
 

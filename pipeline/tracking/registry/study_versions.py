@@ -1,0 +1,132 @@
+"""The versions of a study's model: which of them are the study's, what each says, and what aliases name."""
+
+import sys
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from pipeline.reports import study_markdown
+from pipeline.search.study_trial import FrontierPoint
+from pipeline.settings.searching.objectives import FURTHER
+from pipeline.tracking import mlflow_runs
+from pipeline.tracking.registry.point_models import MEMBER
+from pipeline.tracking.study_place import STUDY_ID, read_study_id
+
+if TYPE_CHECKING:
+    from pipeline.tracking.study_recorder import StudyRecorder
+
+LOGGED = "models:/"
+"""Begins the source of a version whose model has an id of its own."""
+OUR_TAGS = {MEMBER, STUDY_ID, "validation_accuracy", "device_seconds", "seeds", "test_accuracy", *FURTHER}
+
+
+def read_registered(record: "StudyRecorder") -> dict[str, str]:
+    """Return the versions by point, of an earlier start of this study: of each point the newest."""
+    return {
+        version.tags[MEMBER]: str(version.version)
+        for version in sorted(search_versions(record), key=lambda version: int(version.version))
+        if version.tags.get(MEMBER) and _is_of_study(record, version)
+    }
+
+
+def search_versions(record: "StudyRecorder") -> list[ModelVersion]:
+    """Return all versions under the name of the study, whoever has made them."""
+    condition = f"name = {mlflow_runs.quote(record.study)}"
+    return list(record.client.search_model_versions(condition))
+
+
+def _is_of_study(record: "StudyRecorder", version: ModelVersion) -> bool:
+    """Return whether this study has made a version; one of another storage may have the same name."""
+    identity = record.runs.tags[STUDY_ID]
+    if STUDY_ID in version.tags:
+        return bool(version.tags[STUDY_ID] == identity)
+    try:  # of an earlier release, or of a start that was killed in between
+        run = record.client.get_run(version.run_id)
+    except MlflowException:  # it was removed for good
+        return True
+    is_near = run.info.experiment_id == record.experiment_id
+    return read_study_id(run, identity if is_near else "") == identity
+
+
+def has_model(record: "StudyRecorder", version: str) -> bool:
+    """Return whether the model of a version is there: a person may have deleted it, or its files."""
+    source = record.client.get_model_version(record.study, version).source or ""
+    model_id = source.removeprefix(LOGGED)
+    if model_id == source:  # of release 0.1.0: it lies in a run
+        return True
+    try:
+        record.client.get_logged_model(model_id)
+        return bool(record.client.list_logged_model_artifacts(model_id))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+
+
+def describe_version(record: "StudyRecorder", version: str, member: FrontierPoint) -> None:
+    """Say of a version what its point was chosen by and what the test split says; a person's text stays."""
+    client, text = record.client, f"{study_markdown.describe_point(member)}: {member.command}"
+    recorded = client.get_model_version(record.study, version)
+    is_ours = not recorded.description or recorded.description.endswith(f": {member.command}")
+    if is_ours and recorded.description != text:
+        client.update_model_version(record.study, version, text)
+    tags = {STUDY_ID: record.runs.tags[STUDY_ID], **_list_figures(member)}
+    for name, value in tags.items():
+        if recorded.tags.get(name) != value:
+            client.set_model_version_tag(record.study, version, name, value)
+
+
+def _list_figures(member: FrontierPoint) -> dict[str, str]:
+    """Return the figures of a point as tags of its version; those of the test split once it was read."""
+    estimate, new = member.estimate, member.confirmation
+    figures = {
+        "validation_accuracy": f"{estimate.accuracy:.4f}",
+        "device_seconds": f"{estimate.device_seconds:.4g}",
+        "seeds": str(estimate.seeds),
+    }
+    pairs = zip(member.kinds, estimate.further, strict=True)
+    figures |= {kind.name: f"{kind.to_value(cost):.4g}" for kind, cost in pairs}
+    tested = new.test_accuracy if new else None
+    return figures | ({} if tested is None else {"test_accuracy": f"{tested:.4f}"})
+
+
+def set_alias(record: "StudyRecorder", alias: str, version: str | None) -> None:
+    """Let an alias name a version, or none, unless a person has given it to a version of their own."""
+    if is_foreign_alias(record, alias):
+        print(f"alias {alias} of model {record.study} is on another's version: it stays", file=sys.stderr)
+    elif version is not None:
+        record.client.set_registered_model_alias(record.study, alias, version)
+    else:
+        delete_alias(record, alias)
+
+
+def is_foreign_alias(record: "StudyRecorder", alias: str) -> bool:
+    """Return whether a person has given an alias of this name to a version that is none of ours."""
+    aliases = record.client.get_registered_model(record.study).aliases if search_versions(record) else {}
+    return alias in aliases and str(aliases[alias]) not in read_registered(record).values()
+
+
+def delete_alias(record: "StudyRecorder", alias: str) -> None:
+    """Take an alias from the version of a member that an earlier start gave it to."""
+    versions = read_registered(record).values()
+    aliases = record.client.get_registered_model(record.study).aliases if versions else {}
+    if str(aliases.get(alias)) in versions:
+        record.client.delete_registered_model_alias(record.study, alias)
+
+
+def unregister(record: "StudyRecorder", version: str, ours: Collection[str]) -> None:
+    """Delete a version that left the frontier, unless a person has made it their own by an alias or a tag."""
+    aliases = [
+        alias
+        for alias, named in record.client.get_registered_model(record.study).aliases.items()
+        if str(named) == version and alias not in ours
+    ]
+    tags = sorted(record.client.get_model_version(record.study, version).tags.keys() - OUR_TAGS)
+    if aliases or tags:
+        text = ", ".join([*(f"alias {alias}" for alias in aliases), *(f"tag {tag}" for tag in tags)])
+        name = f"version {version} of model {record.study}"
+        print(f"{name} left the frontier; it stays for its {text}", file=sys.stderr)
+    else:
+        record.client.delete_model_version(record.study, version)
