@@ -45,8 +45,15 @@ def make_run_route(experiment_id: str, run_id: str) -> str:
 
 def read_uri() -> str:
     """Return MLFLOW_TRACKING_URI, else the address of the database in `get_own_folder`."""
-    address = os.environ.get(TRACKING_URI) or make_sqlite_address(get_own_folder() / "mlflow.db")
-    # With its driver named, MLflow leaves the address to SQLAlchemy; else it makes a folder named `a%20b`.
+    return _name_driver(os.environ.get(TRACKING_URI) or _make_default_address())
+
+
+def _make_default_address() -> str:
+    return make_sqlite_address(get_own_folder() / "mlflow.db")
+
+
+def _name_driver(address: str) -> str:
+    """Name the driver: MLflow leaves the address to SQLAlchemy then; else it makes a folder named `a%20b`."""
     return address.replace("sqlite:", "sqlite+pysqlite:", 1) if _has_escapes(address) else address
 
 
@@ -155,13 +162,16 @@ def check_store() -> None:
 
 
 def explain_unusable_store(uri: str, error: Exception, variable: str = TRACKING_URI) -> FulcrumError:
-    """Return the error for a store that does not answer; it names the variable only where somebody set it."""
+    """Return the error for a store that does not answer; it names the variable only where somebody set it.
+
+    MLflow sets the variable itself once it is told an address, the default too.
+    """
     if locked := find_cause(error, StoreLocked):
         return locked
     default = f"mlflow.db in the {'checkout' if CHECKOUT else 'working folder'}"
     if variable == REGISTRY_URI:
         rule, remedy = f"{variable} must name a store that answers", "unset it to use that of the runs"
-    elif os.environ.get(TRACKING_URI):
+    elif _name_driver(uri) != _name_driver(_make_default_address()):
         rule = f"{TRACKING_URI} must name a store that answers"
         remedy = f"unset it to use {default}"
     else:

@@ -156,16 +156,21 @@ def test_an_installed_package_writes_into_the_working_folder(
 
 
 @pytest.mark.parametrize(
-    ("is_set", "key"), [(True, "MLFLOW_TRACKING_URI"), (False, "mlflow.db in the checkout")]
+    ("named", "key"),
+    [
+        ("other.db", "MLFLOW_TRACKING_URI"),
+        (None, "mlflow.db in the checkout"),
+        ("mlflow.db", "mlflow.db in the checkout"),  # as MLflow sets the variable once it is told an address
+    ],
 )
 def test_a_store_that_does_not_answer_names_what_was_set(
-    is_set: bool, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    named: str | None, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "mlflow.db").write_text("no database " * 100)
+    (tmp_path / (named or "mlflow.db")).write_text("no database " * 100)
     monkeypatch.delenv(addresses.TRACKING_URI)
     monkeypatch.setattr(addresses, "CHECKOUT", tmp_path)
-    if is_set:
-        monkeypatch.setenv(addresses.TRACKING_URI, f"sqlite:///{tmp_path}/mlflow.db")
+    if named:
+        monkeypatch.setenv(addresses.TRACKING_URI, f"sqlite:///{tmp_path}/{named}")
     with pytest.raises(BadInput, match=f"^{key} must .*file is not a database") as caught:
         addresses.check_store()
-    assert ("unset" in str(caught.value)) is is_set
+    assert ("unset" in str(caught.value)) is (named == "other.db")
