@@ -48,14 +48,17 @@ def export_file(model: Any) -> bytes:
     try:
         proto, _ = convert.from_function(answer, input_signature=signature, opset=OPSET)
     except Exception as error:  # of any class
-        first = read_first_line(error)[:160]
-        raise BadSetting(
-            "profile.runtime must be compiled or keras for a network that ONNX cannot hold, got onnx "
-            f"({first}); use profile.runtime=compiled"
-        ) from None
+        raise _explain(error) from None
     _store_captured(proto.graph, answer.get_concrete_function())
     content: bytes = proto.SerializeToString()
     return content
+
+
+def _explain(error: Exception) -> BadSetting:
+    return BadSetting(
+        "profile.runtime must be compiled or keras for a network that ONNX cannot hold, got onnx "
+        f"({read_first_line(error)[:160]}); use profile.runtime=compiled"
+    )
 
 
 def _store_captured(graph: Any, traced: Any) -> None:
@@ -70,13 +73,20 @@ def _store_captured(graph: Any, traced: Any) -> None:
 
 
 def load_file(content: bytes) -> Callable[[Any], np.ndarray]:
-    """Return a function of raw features [n, *shape] to the answers float32 [n, outputs], on one core."""
+    """Return a function of raw features [n, *shape] to the answers float32 [n, outputs], on one core.
+
+    Raises:
+        BadSetting: the runtime cannot answer from this file, as where halves meet other halves.
+    """
     check_packages()
     runtime = import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors
-    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    try:
+        session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # of the runtime's own classes
+        raise _explain(error) from None
     (given,) = session.get_inputs()
 
     def predict(features: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from pipeline.models.predictor import make_predictor
 from pipeline.profiling.profile import profile
 from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
+from pipeline.settings.training import Policy
 from pipeline.training import checkpoints, engine_choice
 from pipeline.training.checkpoint_key import get_keyed_path
 from pipeline.training.loop import check_loop
@@ -150,9 +151,10 @@ def check_trial(data: Prepared, settings: Settings, warm_start: Start = None) ->
     weights = keras_models.get_start_weights(settings, data, get_weights_of(warm_start))
     runtime = settings.profile.runtime
     litert.check_runtime(runtime, data)
-    if runtime in litert.FILE_RUNTIMES and isinstance(settings.model, Custom):
-        # Of a user's own layers nobody knows whether LiteRT has them; after the training it is too late.
-        litert.export_file(keras_models.build_model(settings, data, weights), runtime)
+    is_usual = not isinstance(settings.model, Custom) and settings.precision.policy is Policy.float32
+    if runtime in litert.FILE_RUNTIMES and not is_usual:
+        # Whether a file can hold a user's own layers, or halves, nobody knows; after training it is too late.
+        litert.load_file(litert.export_file(keras_models.build_model(settings, data, weights), runtime))
 
 
 _received: dict[str, Prepared] = {}

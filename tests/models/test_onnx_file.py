@@ -1,5 +1,7 @@
 """What is said where ONNX cannot be had; that it answers as the others: `test_litert`."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from pipeline.errors import BadSetting
@@ -27,3 +29,16 @@ def test_what_the_converter_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     model = litert.tf.keras.Sequential([litert.tf.keras.layers.Input((3,)), litert.tf.keras.layers.Dense(1)])
     with pytest.raises(BadSetting, match=r"got onnx \(no such operation\); use profile.runtime=compiled$"):
         onnx_file.export_file(model)
+
+
+def test_a_file_that_the_runtime_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("float16 meets bfloat16\n  many lines")
+
+    runtime = SimpleNamespace(SessionOptions=SimpleNamespace, InferenceSession=refuse)
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: name)
+    monkeypatch.setattr(onnx_file, "import_module", lambda _: runtime)
+    with pytest.raises(
+        BadSetting, match=r"got onnx \(float16 meets bfloat16\); use profile.runtime=compiled$"
+    ):
+        onnx_file.load_file(b"")

@@ -175,6 +175,7 @@ def test_the_state_of_other_data_is_left_alone(tmp_path: Path) -> None:
         ("engine=xla model.init=pretrained model.pretrained=x", BadModel, "pretrained"),
         ("augment=shift", BadData, "augment needs images"),
         ("evaluate.shift=blur", BadData, "evaluate.shift"),
+        ("precision=float64 profile.runtime=litert", BadSetting, "a network that LiteRT cannot hold"),
     ],
 )
 def test_what_a_stage_would_refuse_is_refused_before(words: str, error: type, text: str) -> None:
