@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.evaluation.intervals import LEVEL, Figure, compute_mean, compute_share
 
 FEW_ROWS = 10
-"""The worst group is one of those with so many rows, where there are any."""
+"""The worst group is one of those with so many rows, or else with most: one row alone is right or wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,9 @@ class Subgroups:
 
     @property
     def worst(self) -> GroupScore:
-        """Return the worst of the groups with enough rows, or of all where none has."""
-        return next((group for group in self.groups if group.rows >= FEW_ROWS), self.groups[0])
+        """Return the worst of the groups with enough rows, or of the largest where none has."""
+        enough = min(FEW_ROWS, max(group.rows for group in self.groups))
+        return next(group for group in self.groups if group.rows >= enough)
 
 
 def score_groups(column: str, groups: np.ndarray, right: np.ndarray) -> Subgroups:

@@ -19,6 +19,10 @@ def test_the_worst_group_is_one_with_enough_rows() -> None:
     assert found.worst.name == "y"
     assert found.worst.is_worse
     assert not found.groups[2].is_worse
+    few = score_groups("site", groups[36:46], right[36:46])  # 4 of x, 6 of y
+    assert few.worst.name == "y"
+    one = score_groups("site", np.array([*"aaaabbbbc"], object), np.array([1, 1, 1, 0, 1, 1, 1, 1, 0], bool))
+    assert (one.groups[0].name, one.worst.name) == ("c", "a")
 
 
 def test_of_quantities_the_worst_group_has_the_largest_error() -> None:
