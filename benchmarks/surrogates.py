@@ -45,6 +45,8 @@ PARAMETERS = {
 """In the order in which the network takes them; the epoch stands before them."""
 SAMPLE = 4096
 """Quasi-random configurations whose points are the whole of a task; a search may find better ones."""
+AT_ONCE = 128
+"""Configurations that the network is asked for at once: all of them would take it gigabytes of memory."""
 BUDGET = 10.0
 """In the median device-seconds of a whole configuration."""
 
@@ -72,7 +74,11 @@ class LCBench(Space):
         parameters = [Parameter(name, domain) for name, domain in PARAMETERS.items()]
         super().__init__(parameters, 1, EPOCHS)
         units = qmc.Sobol(len(PARAMETERS), seed=0).random(SAMPLE)
-        sample = self._train([self.space.decode(unit) for unit in units])
+        sample = [
+            row
+            for part in np.array_split(units, SAMPLE // AT_ONCE)
+            for row in self._train([self.space.decode(unit) for unit in part])
+        ]
         self.budget = BUDGET * float(np.median([row.curve[-1][1] for row in sample]))
         self.measure([Point(accuracy, seconds) for row in sample for _, seconds, accuracy in row.curve])
 
