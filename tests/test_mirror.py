@@ -90,6 +90,7 @@ THROUGH = {
     "data/tables/text_files": "data/tables/test_table_files.py",
     "diagnosis/paired_attempt": "diagnosis/test_improve.py",
     "frontier_sampler/conditions": "frontier_sampler/test_sampler.py",
+    "frontier_sampler/curves/outlook": "frontier_sampler/test_suggest.py",
     "frontier_sampler/distributions": "frontier_sampler/test_sampler.py",
     "frontier_sampler/domains": "frontier_sampler/test_encoding.py",
     "frontier_sampler/history": "frontier_sampler/test_suggest.py",

@@ -7,61 +7,40 @@ from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr  # type: ignore[import-untyped]
 
-from pipeline.frontier_sampler import acquisition, observations, surrogate
+from pipeline.frontier_sampler import acquisition, observations
 from pipeline.frontier_sampler.acquisition import ReferencePoint, Staircase
 from pipeline.frontier_sampler.constraints import FeasibilityModel, fit_constraints
+from pipeline.frontier_sampler.curves.costs import CostModel, Work
+from pipeline.frontier_sampler.curves.process import (
+    CurveKernel,
+    CurveProcess,
+    GridExpectations,
+    fit_curve_kernel,
+)
+from pipeline.frontier_sampler.curves.stops import CurveBeliefs, list_stops, rate_stops
 from pipeline.frontier_sampler.history import Configuration, Fidelity, History, TrialRecord
-from pipeline.frontier_sampler.observations import CostModel, Observations, Work
-from pipeline.frontier_sampler.surrogate import GridExpectations, Kernel, Posterior
+from pipeline.frontier_sampler.observations import Observations
+from pipeline.frontier_sampler.surrogate import Kernel
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-FREE_SHARE, UNCUT_SHARE = 0.002, 0.005
-"""A trial that costs less than these shares of all device-seconds paid so far is as good as free: its gain
-decides rather than its price, and it need not be cut short. Without this the cheapest corner of a space
+FREE_SHARE = 0.002
+"""Beside its training a trial is priced at this share of all device-seconds paid so far: one that costs less
+is as good as free, and its gain decides rather than its price. Without this the cheapest corner of a space
 draws hundreds of trials, since what is hoped for there is divided by next to nothing. Where only so many
-trials are left, both are at least one share of as many: what is rare is not spent on an epoch that costs
-next to nothing, and the last ones go as far as they gain."""
-GROWTH = 2.0
-"""A trial goes at most so many times as far as the configuration was trained: what is learned on the way may
-show that the rest is not worth its cost."""
-DISCOUNT = 0.6
-"""What a gain is worth for each further trial that lies before it, as the plan may be given up at each: so
-what has begun well is finished before the next new configuration is begun in the same hope."""
-
-
+trials are left, it is at least one share of as many: what is rare is not spent on next to nothing."""
 MAX_WHOLE, MAX_RUNNING = 16, 128
 """Of more running trials than this only the ends are expected, and of more than that an even selection: a
 thousand would take the surrogates seconds, and many of them are near to each other."""
-TENTH = 1.2816
-"""Deviations from the mean to the first and the last tenth of a normal distribution."""
-NEARLY = 0.9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """What more training is expected to add to the best accuracy: of one configuration, to `epochs`.
-
-    `gain`: expected, in 0..1; `low`, `high`: where it lies with 80 %; `reached`: epochs it was trained for, 0
-    where it is a new one; `extra_seconds`: device-seconds that the rest costs.
-    """
-
-    epochs: int
-    reached: int
-    extra_seconds: float
-    gain: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
     """Hyper-parameters of both surrogates."""
 
-    errors: Kernel
+    errors: CurveKernel
     costs: Kernel
     constraints: Mapping[str, Kernel]
 
@@ -72,7 +51,7 @@ def fit_kernels(history: History, work: Work | None) -> Kernels:
     floor = observations.estimate_error_floor(observed)
     rows = observations.collect_observations(observed, fidelity, floor, observations.MAX_FITTED)
     flat = rows.flatten(observations.estimate_decline(observed, fidelity))
-    errors = surrogate.fit_kernel(rows.features, flat, surrogate.EPOCH_LENGTHS)
+    errors = fit_curve_kernel(rows.features, flat)
     constrained = history.list_constrained()
     constraints = fit_constraints(
         np.array([configuration.features for configuration in constrained]),
@@ -86,7 +65,7 @@ class CandidateForecasts:
     """Candidates and what is expected of them, [m] or [m, rungs].
 
     `paid_seconds`: device-seconds paid already; `allowed`: rungs that may be a target; `feasible_chance`:
-    0..1, that the constraints are kept; `explained`: see `Posterior.explain_grid`.
+    0..1, that the constraints are kept; `explained`: see `CurveProcess.predict_grid`.
     """
 
     candidates: Sequence[Configuration]
@@ -143,9 +122,9 @@ class Forecast:
         self.fidelity: Fidelity = history.fidelity
         self.rungs = np.array(self.fidelity.rungs)
         self.observed = history.list_relevant()
-        self._paid_seconds = history.paid_seconds
+        self.paid_seconds = history.paid_seconds
         self._least_share = 1 / trials_left if trials_left else 0.0
-        self._floor = observations.estimate_error_floor(self.observed)
+        self.floor = observations.estimate_error_floor(self.observed)
         self._decline = observations.estimate_decline(self.observed, self.fidelity)
         self._costs = CostModel(self.observed, work)
         self._costs.condition(kernels.costs)
@@ -158,26 +137,26 @@ class Forecast:
         )
         self._find_frontier()
         self._rows = observations.collect_observations(
-            self.observed, self.fidelity, self._floor, observations.MAX_ROWS
+            self.observed, self.fidelity, self.floor, observations.MAX_ROWS
         )
-        self._posterior = Posterior(self._kernel, self._rows.features, self._rows.flatten(self._decline))
+        self._process = CurveProcess(self._kernel, self._rows.features, self._rows.flatten(self._decline))
         if running:
             self._add_expectations(running, history)
 
     def _find_frontier(self) -> None:
         """Find the frontier of all feasible points, and how far the end of each curve lies above it."""
         points = observations.to_plane(
-            np.concatenate([configuration.points for configuration in self.observed]), self._floor
+            np.concatenate([configuration.points for configuration in self.observed]), self.floor
         )
         feasible = np.array([configuration.feasible for configuration in self.observed])
         counts = np.repeat(feasible, [len(configuration.points) for configuration in self.observed])
-        self._points = points[counts]
-        basis = self._points if len(self._points) else points
+        self.points = points[counts]
+        basis = self.points if len(self.points) else points
         self.reference = ReferencePoint.around(basis[:, 0], basis[:, 1])
-        self.stairs = Staircase(self._points, self.reference)
+        self.stairs = Staircase(self.points, self.reference)
         self.members = self._find_members(points, counts)
         ends = observations.to_plane(
-            np.array([configuration.curve[-1] for configuration in self.observed], float), self._floor
+            np.array([configuration.curve[-1] for configuration in self.observed], float), self.floor
         )
         above = ends[:, 1] - self.stairs.level(ends[:, 0])
         order = np.lexsort((above, ~feasible))
@@ -211,7 +190,7 @@ class Forecast:
                 else pending.find_configuration(trial)
             )
         forecasts = self.predict(configurations)
-        points, features = [self._points], [self._rows.features]
+        points, features = [self.points], [self._rows.features]
         for row, trial in enumerate(running):
             target = trial.target or self.fidelity.high
             columns = np.flatnonzero((self.rungs > forecasts.reached[row]) & (self.rungs <= target))
@@ -221,12 +200,12 @@ class Forecast:
             settings = np.repeat(configurations[row].features[None], len(columns), axis=0)
             later = self.fidelity.scale(self.rungs[columns])[:, None]
             features.append(np.concatenate([settings, later], axis=1))
-        self._points = np.concatenate(points)
-        self.stairs = Staircase(self._points, self.reference)
+        self.points = np.concatenate(points)
+        self.stairs = Staircase(self.points, self.reference)
         levels = [each[-1:, 1] if is_many else each[:, 1] for each in points[1:]]
         errors = np.concatenate([self._rows.log_errors, *levels])
         self._rows = Observations(np.concatenate(features), errors, np.zeros(len(errors)))
-        self._posterior = Posterior(self._kernel, self._rows.features, self._rows.flatten(self._decline))
+        self._process = CurveProcess(self._kernel, self._rows.features, self._rows.flatten(self._decline))
 
     def expect(self, forecasts: CandidateForecasts, row: int, target: int) -> None:
         """Add to the frontier what a candidate is expected to reach until the epoch `target`."""
@@ -238,7 +217,7 @@ class Forecast:
         """Return the deviations of candidates, of which at most `capacity` will be expected."""
         features = np.array([candidate.features for candidate in forecasts.candidates])
         later = self.fidelity.scale(self.rungs)
-        return GridExpectations(self._posterior, features, later, forecasts.explained, capacity)
+        return GridExpectations(self._process, features, later, forecasts.explained, capacity)
 
     # ---- beliefs ----------------------------------------------------------------------------------------
 
@@ -246,7 +225,7 @@ class Forecast:
         """Predict errors and costs of candidates at every rung."""
         features = np.array([candidate.features for candidate in candidates])
         later = self.fidelity.scale(self.rungs)
-        mean, deviation, explained = self._posterior.explain_grid(features, later)
+        mean, deviation, explained = self._process.predict_grid(features, later)
         fair = np.array([self._is_fair(candidate) for candidate in candidates])
         reached = np.array([candidate.reached if candidate.fair else 0 for candidate in candidates])
         base = np.array(
@@ -277,19 +256,6 @@ class Forecast:
                 allowed[row] &= ~np.isin(self.rungs, list(candidate.targets))
         return allowed
 
-    def find_limits(self, forecasts: CandidateForecasts) -> NDArray[np.int_]:
-        """Find how far the next trial of each candidate may go [m]; see GROWTH and UNCUT_SHARE."""
-        reached = forecasts.reached[:, None]
-        grown = np.where(reached > 0, reached * GROWTH, self.fidelity.low)
-        further = self.rungs[None, :] > reached
-        within = (self.rungs[None, :] <= grown) | (
-            forecasts.extra_seconds <= max(UNCUT_SHARE, self._least_share) * self._paid_seconds
-        )
-        first = np.where(further.any(1), further.argmax(1), len(self.rungs) - 1)
-        last = np.where(within & further, self.rungs[None, :], 0).max(1)
-        limits: NDArray[np.int_] = np.maximum(last, self.rungs[first])
-        return np.where(forecasts.fair, limits, self.fidelity.high)
-
     def _is_fair(self, candidate: Configuration) -> bool:
         """Return whether every epoch counts: as observed, or as for the nearest observed configuration."""
         if candidate.curve or self._fair.all():
@@ -304,67 +270,55 @@ class Forecast:
         nodes: Sequence[float] = acquisition.NODES,
         dearest: float | None = None,
     ) -> Array:
-        """Compute expected area per extra device-second [m, rungs]; 0 where a target is not allowed.
+        """Compute expected area for each extra device-second [m, rungs] of one trial that goes there at once.
 
-        See DISCOUNT, and FREE_SHARE for what is added to the device-seconds. `dearest`: device-seconds of the
-        dearest trial in sight, behind which the edge lies; None: of these.
+        0 where a rung is no target. See FREE_SHARE for what is added to the device-seconds. `dearest`:
+        device-seconds of the dearest trial in sight, behind which the edge lies; None: of these.
         """
-        edge = math.log(dearest or float(forecasts.costs[:, -1].max()))
-        reference = replace(self.reference, log_cost=max(self.reference.log_cost, edge))
-        counts = self.rungs[None, :] > forecasts.reached[:, None]
         area = acquisition.expect_improvement(
-            self.stairs.extend_to(reference),
+            self._extend_stairs(forecasts, dearest),
             np.log(forecasts.costs),
-            np.maximum(forecasts.mean, math.log(self._floor)),
+            np.maximum(forecasts.mean, math.log(self.floor)),
             forecasts.deviation,
-            counts,
+            self._list_unpaid(forecasts),
             forecasts.fair,
             nodes,
         )
-        trials_before = np.ceil(
-            np.log2(np.maximum(self.rungs[None, :] / self.find_limits(forecasts)[:, None], 1.0))
-        )
         gains: Array = (
             np.where(forecasts.allowed, area, 0.0)
-            * DISCOUNT**trials_before
             * forecasts.feasible_chance[:, None]
-            / (forecasts.extra_seconds + max(FREE_SHARE, self._least_share) * self._paid_seconds)
+            / (forecasts.extra_seconds + self._trial_seconds)
         )
         return gains
 
-    def look_ahead(self, forecasts: CandidateForecasts, best_accuracy: float) -> Outlook | None:
-        """Find what would add most to the best accuracy, for at most as much again as was paid so far.
+    def rate_stops(self, forecasts: CandidateForecasts, gains: Array, dearest: float) -> Array:
+        """Rate where to stop next [m, rungs]: expected area for a device-second, going on where that pays.
 
-        `best_accuracy`: of what the history does not hold, such as a baseline.
-
-        The gain is the expected improvement under a lognormal error (in closed form as the value of a put:
-        Black and Scholes 1973, doi 10.1086/260062). Of what adds nearly as much as the best, the cheapest;
-        None where nothing is affordable.
+        `gains`, `dearest`: see `compute_gains`. A trial of which only the end counts is not looked at midway.
         """
-        best = max(1 - best_accuracy, self._floor)
-        best = min([best, *(math.exp(error) for error in self._points[:, 1].tolist())])
-        mean = np.maximum(forecasts.mean, math.log(self._floor))
-        deviation = np.maximum(forecasts.deviation, 1e-9)
-        place = (math.log(best) - mean) / deviation
-        gains = best * ndtr(place) - np.exp(mean + deviation**2 / 2) * ndtr(place - deviation)
-        counts = forecasts.allowed & (self.rungs[None, :] > forecasts.reached[:, None])
-        counts &= forecasts.fair[:, None] | (self.rungs == self.fidelity.high)[None, :]
-        counts &= forecasts.extra_seconds <= self._paid_seconds
-        if not counts.any():
-            return None
-        gains = np.where(counts, gains * forecasts.feasible_chance[:, None], -1.0)
-        costs = np.where(gains >= NEARLY * gains.max(), forecasts.extra_seconds, math.inf)
-        row, rung = divmod(int(costs.argmin()), costs.shape[1])
-        low, high = (
-            max(0.0, best - math.exp(mean[row, rung] + side * deviation[row, rung]))
-            for side in (TENTH, -TENTH)
+        later = self.fidelity.scale(self.rungs)
+        beliefs = CurveBeliefs(
+            log_costs=np.log(forecasts.costs),
+            mean=np.maximum(forecasts.mean, math.log(self.floor)),
+            covariance=self._process.cover_rungs(later, forecasts.explained),
+            extra_seconds=forecasts.extra_seconds,
+            counts=self._list_unpaid(forecasts),
+            allowed=forecasts.allowed,
         )
-        gain = max(0.0, float(gains[row, rung]))
-        return Outlook(
-            epochs=int(self.rungs[rung]),
-            reached=int(forecasts.reached[row]),
-            extra_seconds=float(forecasts.extra_seconds[row, rung]),
-            gain=gain,
-            low=min(low, gain),
-            high=max(high, gain),
-        )
+        stairs, places = self._extend_stairs(forecasts, dearest), list_stops(self.fidelity.rungs)
+        rates = rate_stops(stairs, beliefs, self._trial_seconds, places, goes_on=self._least_share < 1)
+        rated: Array = np.where(forecasts.fair[:, None], rates * forecasts.feasible_chance[:, None], gains)
+        return rated
+
+    @property
+    def _trial_seconds(self) -> float:
+        return max(FREE_SHARE, self._least_share) * self.paid_seconds
+
+    def _extend_stairs(self, forecasts: CandidateForecasts, dearest: float | None) -> Staircase:
+        edge = math.log(dearest or float(forecasts.costs[:, -1].max()))
+        reference = replace(self.reference, log_cost=max(self.reference.log_cost, edge))
+        return self.stairs.extend_to(reference)
+
+    def _list_unpaid(self, forecasts: CandidateForecasts) -> Flags:
+        unpaid: Flags = self.rungs[None, :] > forecasts.reached[:, None]
+        return unpaid

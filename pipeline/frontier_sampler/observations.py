@@ -1,28 +1,26 @@
-"""Observations for the surrogates, bounded in number: errors along curves, and costs of epochs. Pure."""
+"""Observations of errors along curves, bounded in number, and the decline that all of them share. Pure."""
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frontier_sampler import surrogate
 from pipeline.frontier_sampler.acquisition import ReferencePoint, Staircase
-from pipeline.frontier_sampler.encoding import Params
-from pipeline.frontier_sampler.history import Configuration, Curve, Fidelity
-from pipeline.frontier_sampler.surrogate import Kernel, Trend
+from pipeline.frontier_sampler.history import Configuration, Fidelity
 
 Array = NDArray[np.float64]
-Work = Callable[[Mapping[str, Any]], Sequence[float]]
 
 MIN_ERROR, MIN_SECONDS = 1e-6, 1e-12
-MAX_ROWS, MAX_FITTED, MAX_COSTS = 350, 150, 120
-"""Rows that the posterior is conditioned on, that hyper-parameters are fitted to, and of the cost model."""
+MAX_ROWS, MAX_FITTED = 350, 150
+"""Rows that the process is conditioned on, and that its kernel is fitted to."""
+WORSE, LEAST_RANGE = 2.0, 0.3
+"""What is worse than the median by more than twice as much as the best is better, or than 0.6, counts as
+that: a few configurations that learn nothing would have the process doubt all others."""
 PRIOR_DECLINE, MAX_DECLINE = 0.4, 5.0
 
 
@@ -53,9 +51,11 @@ class Observations:
         return Observations(self.features[indices], self.log_errors[indices], self.log_costs[indices])
 
     def flatten(self, decline: "Decline") -> Array:
-        """Return log errors [n] without the decline that all curves share."""
+        """Return log errors [n] without the decline that all curves share, and no failures; see WORSE."""
         flattened: Array = self.log_errors + decline.sum_until(self.features[:, -1])
-        return flattened
+        middle = float(np.median(flattened))
+        worst = middle + WORSE * max(middle - float(flattened.min()), LEAST_RANGE)
+        return np.minimum(flattened, worst)
 
 
 def collect_observations(
@@ -126,64 +126,3 @@ def estimate_decline(configurations: Sequence[Configuration], fidelity: Fidelity
         slope = min(max(fmean([min(slope, PRIOR_DECLINE)] * 2 + seen), 0.0), MAX_DECLINE)
         fallen.append(fallen[-1] + slope * math.log(end / start))
     return Decline(fidelity.scale(rungs), np.array(fallen))
-
-
-# ---- costs --------------------------------------------------------------------------------------------
-
-
-class CostModel:
-    """Device-seconds of any configuration after any epoch: first epoch + rate x further epochs."""
-
-    def __init__(self, configurations: Sequence[Configuration], work: Work | None) -> None:
-        indices = np.linspace(0, len(configurations) - 1, min(len(configurations), MAX_COSTS))
-        selected = [configurations[index] for index in indices.round().astype(int)]
-        self._work = work
-        settings = np.array([configuration.features for configuration in selected])
-        self.features = self.encode_inputs(settings, [configuration.params for configuration in selected])
-        firsts = np.log([max(configuration.first_cost(), MIN_SECONDS) for configuration in selected])
-        rates = np.log([math.nan if rate is None else rate for rate in map(Configuration.rate, selected)])
-        ratio = rates - firsts
-        usual = float(np.nanmedian(ratio)) if np.isfinite(ratio).any() else 0.0
-        self.targets: Array = np.stack([firsts, np.where(np.isfinite(ratio), rates, firsts + usual)], axis=1)
-        self._trend: Trend | None = None
-
-    def encode_inputs(self, features: Array, configurations: Sequence[Params]) -> Array:
-        """Return the features of the settings [n, d], with the logs of their work if it is known."""
-        if self._work is None:
-            return features
-        work = [
-            [math.log(max(float(number), 1e-12)) for number in self._work(params)]
-            for params in configurations
-        ]
-        return np.concatenate([features, np.array(work)], axis=1)
-
-    def fit(self) -> Kernel:
-        """Fit the kernel to the residuals of a straight line."""
-        return surrogate.fit_kernel(self.features, Trend.compute_residuals(self.features, self.targets)[:, 0])
-
-    def condition(self, kernel: Kernel) -> None:
-        """Learn from all targets with this kernel; `predict` needs it."""
-        self._trend = Trend(kernel, self.features, self.targets)
-
-    def predict(
-        self, configurations: Sequence[Configuration], features: Array, rungs: NDArray[np.int_]
-    ) -> Array:
-        """Predict device-seconds [m, rungs]: measured where there is a curve, beyond it by its own rate."""
-        assert self._trend is not None
-        predicted = self._trend.predict(
-            self.encode_inputs(features, [configuration.params for configuration in configurations])
-        )
-        first, rate = np.exp(predicted[:, 0]), np.exp(predicted[:, 1])
-        seconds: Array = first[:, None] + rate[:, None] * np.maximum(rungs - 1, 0)[None, :]
-        for row, configuration in enumerate(configurations):
-            if configuration.curve:
-                epoch_seconds = configuration.rate() or configuration.first_cost() * rate[row] / first[row]
-                seconds[row] = _extend_measured(configuration.curve, epoch_seconds, rungs)
-        return np.maximum(seconds, MIN_SECONDS)
-
-
-def _extend_measured(curve: Curve, rate: float, rungs: NDArray[np.int_]) -> Array:
-    epochs, seconds = np.array([entry[0] for entry in curve]), np.array([entry[1] for entry in curve])
-    measured = np.interp(rungs, epochs, seconds) * np.minimum(rungs / epochs[0], 1.0)
-    extended: Array = measured + np.maximum(rungs - epochs[-1], 0) * rate
-    return extended

@@ -29,16 +29,16 @@ from optuna.trial import FrozenTrial
 from threadpoolctl import ThreadpoolController
 
 from pipeline.frontier_sampler import reading, suggest
+from pipeline.frontier_sampler.curves.costs import Work
+from pipeline.frontier_sampler.curves.outlook import Outlook
 from pipeline.frontier_sampler.distributions import (
     as_tuple,
     convert_distribution,
     round_up_epochs,
 )
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
-from pipeline.frontier_sampler.forecast import Outlook
 from pipeline.frontier_sampler.general import GeneralSuggester, ValueRecord
 from pipeline.frontier_sampler.history import Fidelity, TrialRecord
-from pipeline.frontier_sampler.observations import Work
 from pipeline.frontier_sampler.reading import TrialReading
 from pipeline.frontier_sampler.study_summary import SeenTrials, StudySummary
 from pipeline.frontier_sampler.suggest import Suggester, Suggestion

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frontier_sampler.batches.batch import Batch, Choice, measure_worth
+from pipeline.frontier_sampler.batches.batch import Batch, Choice
 from pipeline.frontier_sampler.candidates import PARENTS, Candidate, CandidateSource
+from pipeline.frontier_sampler.curves.costs import Work
+from pipeline.frontier_sampler.curves.outlook import Outlook, look_ahead
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
-from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast, Kernels, Outlook, fit_kernels
+from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast, Kernels, fit_kernels
 from pipeline.frontier_sampler.history import Configuration, Fidelity, History, TrialRecord, TrialStatus
-from pipeline.frontier_sampler.observations import Work
 
 Array = NDArray[np.float64]
 
@@ -133,7 +134,7 @@ class Suggester:
             return None
         forecast = Forecast(self._history, [], self._fit_kernels(), self.work)
         candidates = self._make_candidates(forecast, set(), number)
-        return forecast.look_ahead(forecast.predict(candidates), best_accuracy) if candidates else None
+        return look_ahead(forecast, forecast.predict(candidates), best_accuracy) if candidates else None
 
     def _find_batch(self, running: Sequence[TrialRecord], busy: set[Key], number: int) -> Batch | None:
         """Find candidates of which the best are to be chosen; None where there are none."""
@@ -144,13 +145,9 @@ class Suggester:
             return None
         forecasts = forecast.predict(candidates)
         gains = forecast.compute_gains(forecasts)
-        sources = [(forecasts, gains)]
         if neighbours := self._make_neighbours(forecasts, gains, busy, number):
-            forecasts_around = forecast.predict(neighbours)
-            sources.append((forecasts_around, forecast.compute_gains(forecasts_around)))
-        if not max(worth.max() for _, worth in sources) > 0:
-            sources = [(forecasts, measure_worth(forecast, forecasts))]
-        return Batch(forecast, sources)
+            forecasts = CandidateForecasts.join([forecasts, forecast.predict(neighbours)])
+        return Batch(forecast, forecasts)
 
     def _make_suggestion(self, choice: Choice) -> Suggestion:
         candidate, epochs = choice

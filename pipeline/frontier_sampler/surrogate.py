@@ -1,11 +1,12 @@
-"""Gaussian processes for curves: (settings, log epoch) -> log error, and settings -> device-seconds.
+"""Gaussian processes: what is learned from few points, and how sure it is.
 
-Hyper-parameters come from maximum likelihood (Matern 5/2, one length scale a feature, noise). The posterior
-is computed from one Cholesky factor, as it is asked for thousands of points at a time. Both are what
-scikit-learn comes to, at a fraction of its price. (Rasmussen and Williams 2006, algorithm 2.1, equation 5.9.)
+Hyper-parameters are the most probable ones (Matern 5/2, one length scale a feature, noise). The posterior is
+computed from one Cholesky factor, as it is asked for thousands of points at a time. (Rasmussen and Williams
+2006, algorithm 2.1, equation 5.9.)
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,7 +19,6 @@ from scipy.optimize import minimize  # type: ignore[import-untyped]
 Array = NDArray[np.float64]
 
 LENGTHS = (0.15, 30.0)
-EPOCH_LENGTHS = (0.3, 1.5)
 AMPLITUDES = (0.05, 20.0)
 NOISES = (1e-4, 0.5)
 """Bounds; features lie in 0..1 and targets have variance 1."""
@@ -33,6 +33,12 @@ class Kernel:
     amplitude: float
     noise: float
     lengths: tuple[float, ...]
+
+    @classmethod
+    def from_logs(cls, logs: Array) -> "Kernel":
+        """Return the kernel of the logs of amplitude, lengths and noise."""
+        amplitude, *lengths, noise = np.exp(logs).tolist()
+        return cls(amplitude, noise, tuple(lengths))
 
     def covariance(self, left: Array, right: Array) -> Array:
         """Compute Matern 5/2 between rows [n, features] and [m, features]: [n, m]."""
@@ -58,39 +64,79 @@ def default_kernel(features: int) -> Kernel:
     return Kernel(1.0, 0.01, (1.0,) * features)
 
 
-def fit_kernel(features: Array, targets: Array, last: tuple[float, float] = LENGTHS) -> Kernel:
-    """Fit hyper-parameters by maximum likelihood; features [n, d] in 0..1, targets [n] in any unit.
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What is believed of a kernel before there are data: log-normal, with bounds.
 
-    `last`: bounds of the last length scale. Where there are fewer than four rows or they are all alike, the
-    default. The same data give the same kernel.
+    `medians` [d + 2], in the order of amplitude, lengths and noise; `deviations` [d + 2] of their logs,
+    infinite where anything is as likely; `bounds` [d + 2, 2].
     """
-    rows, width = features.shape
-    default = default_kernel(width)
-    if rows < 4 or np.ptp(targets) <= 0 or not np.isfinite(targets).all():
-        return default
-    likelihood = Likelihood(features, (targets - targets.mean()) / targets.std())
-    bounds = [AMPLITUDES, *[LENGTHS] * (width - 1), last, NOISES]
-    start = np.clip(_to_logs(default), *np.log(bounds).T)
+
+    medians: Array
+    deviations: Array
+    bounds: Array
+
+    @classmethod
+    def make_default(cls, width: int) -> "Belief":
+        """Return what is believed where nothing is known of the features, of which there are `width`.
+
+        Without it a length scale of a dozen points runs to its bound, and a setting that matters is taken for
+        one that does not.
+        """
+        kernel = default_kernel(width)
+        medians = np.array([kernel.amplitude, *kernel.lengths, kernel.noise])
+        deviations = np.array([1.0] * (width + 1) + [math.inf])
+        return cls(medians, deviations, np.array([AMPLITUDES, *[LENGTHS] * width, NOISES]))
+
+    def compute_doubt(self, logs: Array) -> tuple[float, Array]:
+        """Compute the negative log probability of a kernel but for a constant, and its slopes."""
+        steps = (logs - np.log(self.medians)) / self.deviations
+        return 0.5 * float(steps @ steps), steps / self.deviations
+
+
+def fit_kernel(features: Array, targets: Array) -> Kernel:
+    """Fit hyper-parameters; features [n, d] in 0..1, targets [n] in any unit.
+
+    Where there are fewer than four rows or they are all alike, the default. The same data give the same
+    kernel.
+    """
+    width = features.shape[1]
+    if not is_fittable(targets):
+        return default_kernel(width)
+    likelihood, belief = Likelihood(features), Belief.make_default(width)
+    standardised = (targets - targets.mean()) / targets.std()
+
+    def compute_loss(logs: Array) -> tuple[float, Array]:
+        (misfit, slopes, _), (doubt, further) = likelihood(logs, standardised), belief.compute_doubt(logs)
+        return misfit + doubt, slopes + further
+
+    return Kernel.from_logs(minimize_loss(compute_loss, belief))
+
+
+def is_fittable(targets: Array) -> bool:
+    """Return whether targets [n] can tell one kernel from another."""
+    return len(targets) >= 4 and bool(np.ptp(targets) > 0 and np.isfinite(targets).all())
+
+
+def minimize_loss(compute_loss: Callable[[Array], tuple[float, Array]], belief: Belief) -> Array:
+    """Return the logs at which a loss, which gives its slopes with it, is least within the bounds."""
+    bounds = np.log(belief.bounds)
+    start = np.clip(np.log(belief.medians), *bounds.T)
     options = {"maxiter": STEPS}
-    found = minimize(likelihood, start, method="L-BFGS-B", jac=True, bounds=np.log(bounds), options=options)
-    amplitude, *lengths, noise = np.exp(found.x).tolist()
-    return Kernel(amplitude, noise, tuple(lengths))
-
-
-def _to_logs(kernel: Kernel) -> Array:
-    return np.log([kernel.amplitude, *kernel.lengths, kernel.noise])
+    found = minimize(compute_loss, start, method="L-BFGS-B", jac=True, bounds=bounds, options=options)
+    logs: Array = found.x
+    return logs
 
 
 class Likelihood:
-    """How well kernels explain standardised targets [n] at features [n, d]."""
+    """How well kernels explain targets of variance 1 at features [n, d]."""
 
-    def __init__(self, features: Array, targets: Array) -> None:
-        self._targets = targets
+    def __init__(self, features: Array) -> None:
         self._squares = (features.T[:, :, None] - features.T[:, None, :]) ** 2  # [d, n, n]
-        self._identity = np.eye(len(targets))
+        self._identity = np.eye(len(features))
 
-    def __call__(self, logs: Array) -> tuple[float, Array]:
-        """Return the negative log likelihood, and its slopes.
+    def __call__(self, logs: Array, targets: Array) -> tuple[float, Array, Array]:
+        """Return the negative log likelihood of targets [n], and its slopes by `logs` and by the targets.
 
         `logs`: of amplitude, lengths and noise. Infinite where the covariance has no Cholesky factor.
         """
@@ -102,15 +148,38 @@ class Likelihood:
         try:
             factor = cholesky(smooth + (noise + 1e-8) * self._identity, lower=True, check_finite=False)
         except LinAlgError:
-            return math.inf, np.zeros_like(logs)
+            return math.inf, np.zeros_like(logs), np.zeros_like(targets)
         lower = dpotri(factor, lower=1)[0]
         inverse = np.tril(lower) + np.tril(lower, -1).T
-        weights = inverse @ self._targets
-        value = 0.5 * self._targets @ weights + np.log(factor.diagonal()).sum()
+        weights = inverse @ targets
+        value = 0.5 * targets @ weights + np.log(factor.diagonal()).sum()
         rest = inverse - np.outer(weights, weights)
         by_length = np.tensordot(self._squares, rest * (1.0 + root) * decayed, 2) * (5.0 / 3.0) / lengths
         slopes = [(rest * smooth).sum(), *by_length, noise * rest.trace()]
-        return float(value + 0.5 * len(weights) * math.log(2 * math.pi)), 0.5 * np.array(slopes)
+        return float(value + 0.5 * len(weights) * math.log(2 * math.pi)), 0.5 * np.array(slopes), weights
+
+
+class Conditioned:
+    """A Gaussian process that has seen targets [n] or [n, outputs]; whose covariance it is, others know."""
+
+    def __init__(self, covariance: Array, targets: Array) -> None:
+        """Condition on targets of mean 0; `covariance` [n, n], noise included, is overwritten."""
+        covariance[np.diag_indices_from(covariance)] += 1e-8
+        factor = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        # The inverse factor: a product with it is faster for many points than a triangular solve.
+        eye = np.eye(len(targets))
+        self._inverse = solve_triangular(factor, eye, lower=True, overwrite_b=True, check_finite=False)
+        self._weights = self._inverse.T @ (self._inverse @ targets)
+
+    def explain(self, between: Array, variance: Array | float) -> tuple[Array, Array, Array]:
+        """Predict points of which the covariance with the data is `between` [m, n] and the variance [m].
+
+        Returns mean [m] or [m, outputs], deviation of the function without noise [m], and what the data
+        explain of each point [m, n]: the covariance of two points is less by the product of theirs.
+        """
+        explained = between @ self._inverse.T
+        left = variance - np.einsum("ij,ij->i", explained, explained)
+        return between @ self._weights, np.sqrt(np.maximum(left, 1e-12)), explained
 
 
 class Posterior:
@@ -122,121 +191,16 @@ class Posterior:
         self._inputs = features / self._scale
         self.mean, self.std = targets.mean(0), np.maximum(targets.std(0), 1e-9)
         covariance = kernel.covariance_at(square_distances(self._inputs, self._inputs))
-        covariance[np.diag_indices_from(covariance)] += kernel.noise + 1e-8
-        factor = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
-        # The inverse factor: a product with it is faster for many points than a triangular solve.
-        eye = np.eye(len(features))
-        self._inverse = solve_triangular(factor, eye, lower=True, overwrite_b=True, check_finite=False)
-        self._weights = self._inverse.T @ (self._inverse @ ((targets - self.mean) / self.std))
+        covariance[np.diag_indices_from(covariance)] += kernel.noise
+        self._conditioned = Conditioned(covariance, (targets - self.mean) / self.std)
 
     def predict(self, features: Array) -> tuple[Array, Array]:
         """Predict mean [m] or [m, outputs], and standard deviation of the function without noise."""
-        squares = square_distances(features / self._scale, self._inputs)
-        mean, deviation, _ = self._predict_from(self.kernel.covariance_at(squares))
-        return mean, deviation
-
-    def predict_grid(self, settings: Array, last: Array) -> tuple[Array, Array]:
-        """Predict mean and deviation [m, k] for each row of `settings` [m, d - 1] and value of `last` [k]."""
-        mean, deviation, _ = self.explain_grid(settings, last)
-        return mean, deviation
-
-    def explain_grid(self, settings: Array, last: Array) -> tuple[Array, Array, Array]:
-        """Return what `predict_grid` does, and what the data explain of each point [m, k, n]."""
-        near, far = self._scale[:-1], self._scale[-1]
-        settings_squares = square_distances(settings / near, self._inputs[:, :-1])
-        epoch_squares = (np.asarray(last)[:, None] / far - self._inputs[None, :, -1]) ** 2
-        squares = settings_squares[:, None, :] + epoch_squares[None, :, :]
-        rows, columns = len(settings), len(last)
-        between = self.kernel.covariance_at(squares.reshape(rows * columns, -1))
-        mean, deviation, explained = self._predict_from(between)
-        shape = rows, columns
-        return mean.reshape(shape), deviation.reshape(shape), explained.reshape(*shape, -1)
-
-    def _predict_from(self, between: Array) -> tuple[Array, Array, Array]:
-        mean = between @ self._weights
-        explained = between @ self._inverse.T
-        variance = self.kernel.amplitude - np.einsum("ij,ij->i", explained, explained)
-        deviation = np.sqrt(np.maximum(variance, 1e-12))
+        between = self.kernel.covariance_at(square_distances(features / self._scale, self._inputs))
+        mean, deviation, _ = self._conditioned.explain(between, self.kernel.amplitude)
         if mean.ndim == 2:
             deviation = deviation[:, None]
-        return mean * self.std + self.mean, deviation * self.std, explained
-
-
-class GridExpectations:
-    """Deviations on a grid of settings and epochs that shrink as values at some of its points are expected.
-
-    The means stay, since what is expected is the mean; so each value costs a product of a matrix and a vector
-    (a further column of the Cholesky factor), and no new fit. (Kriging believer: Ginsbourger et al. 2010.)
-    """
-
-    def __init__(
-        self, posterior: Posterior, settings: Array, last: Array, explained: Array, capacity: int
-    ) -> None:
-        """Begin with nothing expected; at most `capacity` values will be.
-
-        `settings`, `last`, `explained`: of a grid, see `Posterior.explain_grid`.
-        """
-        self._shape, self._kernel, self._std = (len(settings), len(last)), posterior.kernel, posterior.std
-        grid = np.concatenate(
-            [np.repeat(settings, len(last), axis=0), np.tile(last, len(settings))[:, None]], axis=1
-        )
-        self._inputs = grid / np.asarray(posterior.kernel.lengths)
-        explained = explained.reshape(len(grid), -1)
-        self._used = explained.shape[1]
-        self._explained = np.concatenate([explained, np.empty((len(grid), capacity))], axis=1)
-        self._variance = self._kernel.amplitude - np.einsum("ij,ij->i", explained, explained)
-
-    @property
-    def deviation(self) -> Array:
-        """Return the standard deviation of the function without noise, [settings, epochs]."""
-        deviation: Array = np.sqrt(np.maximum(self._variance, 1e-12)).reshape(self._shape) * self._std
-        return deviation
-
-    def expect(self, row: int, column: int) -> None:
-        """Take the mean at a point of the grid for its value."""
-        index = row * self._shape[1] + column
-        columns = self._explained[:, : self._used]
-        covariance = self._kernel.covariance_at(
-            square_distances(self._inputs, self._inputs[index : index + 1])
-        )
-        shared = covariance[:, 0] - columns @ columns[index]
-        shared /= math.sqrt(max(self._variance[index], 1e-12) + self._kernel.noise)
-        self._explained[:, self._used] = shared
-        self._used += 1
-        self._variance -= shared**2
-
-
-class Trend:
-    """A straight line by ridge regression, and a Gaussian process for its residuals."""
-
-    def __init__(self, kernel: Kernel, features: Array, targets: Array) -> None:
-        """Fit the line and condition the process; `features` [n, d], `targets` [n, outputs]."""
-        self._centre, self._level = features.mean(0), targets.mean(0)
-        self._slopes = fit_ridge(features - self._centre, targets - self._level)
-        self._residual_process = Posterior(kernel, features, targets - self._predict_line(features))
-
-    def _predict_line(self, features: Array) -> Array:
-        line: Array = self._level + (features - self._centre) @ self._slopes
-        return line
-
-    def predict(self, features: Array) -> Array:
-        """Predict the mean [m, outputs]."""
-        return self._predict_line(features) + self._residual_process.predict(features)[0]
-
-    @staticmethod
-    def compute_residuals(features: Array, targets: Array) -> Array:
-        """Compute the residuals of the line, [n, outputs]."""
-        centred = features - features.mean(0)
-        centred_targets = targets - targets.mean(0)
-        residuals: Array = centred_targets - centred @ fit_ridge(centred, centred_targets)
-        return residuals
-
-
-def fit_ridge(features: Array, targets: Array, penalty: float = 0.1) -> Array:
-    """Return the slopes [d, outputs] of centred features [n, d] and targets [n, outputs]."""
-    gram = features.T @ features + penalty * np.eye(features.shape[1])
-    slopes: Array = np.asarray(np.linalg.solve(gram, features.T @ targets), np.float64)
-    return slopes
+        return mean * self.std + self.mean, deviation * self.std
 
 
 @cache

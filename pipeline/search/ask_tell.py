@@ -11,8 +11,8 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from pipeline.frontier_sampler.forecast import Outlook
-from pipeline.frontier_sampler.observations import Work
+from pipeline.frontier_sampler.curves.costs import Work
+from pipeline.frontier_sampler.curves.outlook import Outlook
 from pipeline.frontier_sampler.sampler import FrontierSampler
 from pipeline.search.samplers import (
     SamplerTask,

@@ -11,7 +11,7 @@ from pipeline.search.space import strip_condition
 from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from pipeline.frontier_sampler.observations import Work
+    from pipeline.frontier_sampler.curves.costs import Work
 
 
 def make_epoch_work(settings: Settings, rows: int, inputs: int, classes: int) -> "Work":

@@ -17,7 +17,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from pipeline.errors import BadSetting
-from pipeline.frontier_sampler.observations import Work
+from pipeline.frontier_sampler.curves.costs import Work
 from pipeline.frontier_sampler.sampler import FrontierSampler
 from pipeline.search.space import Dimension, SearchSpace, Value
 from pipeline.settings.search import Sampler

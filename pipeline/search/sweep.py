@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from pipeline import signals
 from pipeline.errors import BadInput, BadSetting
 from pipeline.formatting import format_count
-from pipeline.frontier_sampler.forecast import Outlook
+from pipeline.frontier_sampler.curves.outlook import Outlook
 from pipeline.measures import Point
 from pipeline.search.ask_tell import TrialSuggester
 from pipeline.search.ends.standstill import describe_standstill

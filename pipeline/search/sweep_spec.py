@@ -8,7 +8,7 @@ from typing import Protocol
 
 from optuna.trial import FrozenTrial
 
-from pipeline.frontier_sampler.observations import Work
+from pipeline.frontier_sampler.curves.costs import Work
 from pipeline.measures import Epoch
 from pipeline.search.results import Results
 from pipeline.search.space import Params, SearchSpace

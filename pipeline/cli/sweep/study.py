@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from pipeline.data.quality.report import QualityReport
-    from pipeline.frontier_sampler.observations import Work
+    from pipeline.frontier_sampler.curves.costs import Work
     from pipeline.hardware.device import ClaimedDevice
     from pipeline.search.estimation.validation_split import ValidationSplit
     from pipeline.search.results import Results

@@ -5,7 +5,7 @@ frontier has its points, and what is near to it is surer. Only the models are no
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 
 BOLD = (-4.0, -2.5)
 """Deviations to look at where nothing seems to improve the frontier."""
+RATED = 48
+"""Candidates of which the stops are rated: those that gain most if they go on at once."""
 CHOICE = 3
 """Candidates that are looked at again, for each that is chosen: the best ones of the first look."""
 AT_ONCE = 32
@@ -27,15 +29,11 @@ Choice = tuple[Configuration, int]
 """A candidate, and the epochs to train it to."""
 Entry = tuple[int, int]
 """The row of a candidate, and the number of a rung."""
-ValuedCandidates = tuple[CandidateForecasts, Array]
-"""Candidates, and what they are worth [m, rungs]."""
 
 
-def measure_worth(forecast: Forecast, forecasts: CandidateForecasts) -> Array:
-    """Measure what candidates are worth [m, rungs]: their gains, else what may be hoped for, or learned."""
-    gains = forecast.compute_gains(forecasts)
-    if not gains.max() > 0:
-        gains = forecast.compute_gains(forecasts, BOLD)
+def measure_hope(forecast: Forecast, forecasts: CandidateForecasts) -> Array:
+    """Measure what may be hoped for [m, rungs] where nothing is expected to gain, or what may be learned."""
+    gains = forecast.compute_gains(forecasts, BOLD)
     if not gains.max() > 0:  # nothing is believed to help: learn most a second
         gains = np.where(forecasts.allowed, forecasts.deviation, 0.0) / forecasts.extra_seconds
     return gains
@@ -44,50 +42,48 @@ def measure_worth(forecast: Forecast, forecasts: CandidateForecasts) -> Array:
 class Batch:
     """Candidates with what they are worth; the best is chosen first."""
 
-    def __init__(self, forecast: Forecast, sources: Sequence[ValuedCandidates]) -> None:
-        """Take candidates over; `forecast` changes with what is chosen further."""
-        self._forecast, self._sources = forecast, sources
+    def __init__(self, forecast: Forecast, forecasts: CandidateForecasts) -> None:
+        """Take candidates over, some perhaps twice; `forecast` changes with what is chosen further."""
+        self._forecast, self._dearest = forecast, float(forecasts.costs[:, -1].max())
+        rows: dict[Key, int] = {}
+        for row, candidate in enumerate(forecasts.candidates):
+            rows.setdefault(make_key(candidate.params), row)
+        self._forecasts = forecasts.take(np.array(list(rows.values())))
+        self._gains = forecast.compute_gains(self._forecasts, dearest=self._dearest)
 
     def choose(self) -> Choice | None:
         """Choose the best; None where nothing is worth anything."""
-        forecasts, worth = max(self._sources, key=lambda source: float(source[1].max()))
-        return self._choose(forecasts, self._forecast.find_limits(forecasts), _find_best(worth))
+        forecasts, _, worth = self._select_best(RATED)
+        entry = _find_best(worth)
+        return None if entry is None else self._make_choice(forecasts, entry)
 
-    def _choose(
-        self, forecasts: CandidateForecasts, limits: NDArray[np.int_], entry: Entry | None
-    ) -> Choice | None:
-        if entry is None:
-            return None
+    def _make_choice(self, forecasts: CandidateForecasts, entry: Entry) -> Choice:
         row, rung = entry
-        return forecasts.candidates[row], min(int(self._forecast.rungs[rung]), int(limits[row]))
+        return forecasts.candidates[row], int(self._forecast.rungs[rung])
 
     def choose_further(self, count: int) -> Iterator[Choice]:
         """Choose up to `count` further ones, each given what is expected of those before."""
-        forecasts, worth = self._select_best(CHOICE * (count + 1))
-        left = _CandidatesLeft(self._forecast, forecasts, worth, count)
-        limits, entry = self._forecast.find_limits(forecasts), _find_best(worth)
-        chosen = self._choose(forecasts, limits, entry)
+        first = self.choose()
+        forecasts, gains, worth = self._select_best(max(RATED, CHOICE * (count + 1)))
+        left = _CandidatesLeft(self._forecast, forecasts, gains, worth, count, self._dearest)
+        rows = {id(candidate): row for row, candidate in enumerate(forecasts.candidates)}
+        chosen = first
         for _ in range(min(count, len(worth) - 1)):
-            if entry is None or chosen is None:
+            if chosen is None:
                 return
-            left.expect(entry[0], chosen[1])
+            left.expect(rows[id(chosen[0])], chosen[1])
             entry = _find_best(left.measure_worth())
-            if chosen := self._choose(forecasts, limits, entry):
+            chosen = None if entry is None else self._make_choice(forecasts, entry)
+            if chosen:
                 yield chosen
 
-    def _select_best(self, count: int) -> ValuedCandidates:
-        """Select the best candidates of all sources; one that is in several comes once."""
-        worth = np.concatenate([worth for _, worth in self._sources])
-        best = np.sort(np.argsort(-worth.max(1), kind="stable")[:count])
-        selected, start = [], 0
-        for forecasts, values in self._sources:
-            selected.append(forecasts.take(best[(best >= start) & (best < start + len(values))] - start))
-            start += len(values)
-        joined, rows = CandidateForecasts.join(selected), dict[Key, int]()
-        for row, candidate in enumerate(joined.candidates):
-            rows.setdefault(make_key(candidate.params), row)
-        unique = np.array(list(rows.values()))
-        return joined.take(unique), worth[best][unique]
+    def _select_best(self, count: int) -> tuple[CandidateForecasts, Array, Array]:
+        """Select the candidates that gain most: their forecasts, gains and worth [m, rungs]."""
+        best = np.sort(np.argsort(-self._gains.max(1), kind="stable")[:count])
+        forecasts, gains = self._forecasts.take(best), self._gains[best]
+        if gains.max() > 0:
+            return forecasts, gains, self._forecast.rate_stops(forecasts, gains, self._dearest)
+        return forecasts, gains, measure_hope(self._forecast, forecasts)
 
 
 def _find_best(worth: Array) -> Entry | None:
@@ -104,15 +100,21 @@ class _CandidatesLeft:
     """
 
     def __init__(
-        self, forecast: Forecast, forecasts: CandidateForecasts, worth: Array, capacity: int
+        self,
+        forecast: Forecast,
+        forecasts: CandidateForecasts,
+        gains: Array,
+        worth: Array,
+        capacity: int,
+        dearest: float,
     ) -> None:
-        """Take over what candidates are worth [m, rungs]; at most `capacity` will be chosen."""
+        """Take over what candidates gain and are worth [m, rungs]; at most `capacity` will be chosen."""
         self._deviations = forecast.expect_on_grid(forecasts, capacity)
         explained = forecasts.explained[:, :0]  # which is large, and of no use from here on
         self._forecast, self._forecasts = forecast, replace(forecasts, explained=explained)
-        self._bounds = worth.max(1)
-        self._dearest = float(forecasts.costs[:, -1].max())
-        self._is_gaining = True
+        self._worth, self._gains, self._bounds = worth, gains.max(1), worth.max(1)
+        self._dearest = dearest
+        self._is_gaining = bool(self._gains.max() > 0)
 
     def expect(self, row: int, target: int) -> None:
         """Take a candidate away, and what is expected of it until the epoch `target` for reached."""
@@ -129,12 +131,13 @@ class _CandidatesLeft:
         if not self._is_gaining:
             rows = np.flatnonzero(np.isfinite(self._bounds))
             deviation = self._deviations.deviation[rows]
-            worth[rows] = measure_worth(
+            worth[rows] = measure_hope(
                 self._forecast, replace(self._forecasts.take(rows), deviation=deviation)
             )
         return worth
 
     def _find_gains(self, worth: Array) -> None:
+        """Lessen what candidates were worth as their gains became less, which is cheaper than rating anew."""
         deviation, best = self._deviations.deviation, 0.0
         order = np.argsort(-self._bounds, kind="stable")
         for start in range(0, len(order), AT_ONCE):
@@ -143,6 +146,8 @@ class _CandidatesLeft:
             if not len(rows):
                 return
             forecasts = replace(self._forecasts.take(rows), deviation=deviation[rows])
-            worth[rows] = self._forecast.compute_gains(forecasts, dearest=self._dearest)
+            gains = self._forecast.compute_gains(forecasts, dearest=self._dearest).max(1)
+            left = np.divide(gains, self._gains[rows], out=np.zeros(len(rows)), where=self._gains[rows] > 0)
+            worth[rows] = self._worth[rows] * np.minimum(left, 1.0)[:, None]
             self._bounds[rows] = worth[rows].max(1)
             best = max(best, float(self._bounds[rows].max()))

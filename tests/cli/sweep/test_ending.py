@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.cli.sweep import ending
 from pipeline.cli.sweep.plan import make_plan
-from pipeline.frontier_sampler.forecast import Outlook
+from pipeline.frontier_sampler.curves.outlook import Outlook
 from pipeline.search.ends.standstill import CONFIRMING
 from pipeline.search.workers.job import Job
 from tests.support.sweeps import Pool, Scene

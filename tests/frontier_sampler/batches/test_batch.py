@@ -8,27 +8,7 @@ from pipeline.frontier_sampler.batches import batch
 from pipeline.frontier_sampler.encoding import make_key
 from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast
 from pipeline.frontier_sampler.suggest import Suggester
-from pipeline.frontier_sampler.surrogate import GridExpectations, Kernel, Posterior
 from tests.frontier_sampler.test_suggest import EPOCHS, SPACE, distance_from_the_best, played
-
-
-def test_what_is_expected_makes_surer_as_a_new_fit_would() -> None:
-    draw = np.random.default_rng(0)
-    features, targets = draw.random((30, 3)), draw.random(30)
-    settings, last = draw.random((5, 2)), np.array([0.0, 0.5, 1.0])
-    kernel = Kernel(1.3, 0.02, (0.4, 0.8, 0.6))
-    fitted = Posterior(kernel, features, targets)
-    mean, deviation, explained = fitted.explain_grid(settings, last)
-    expectations = GridExpectations(fitted, settings, last, explained, 2)
-    assert np.allclose(expectations.deviation, deviation)
-    for row, column in ((1, 2), (4, 0)):
-        expectations.expect(row, column)
-        features = np.concatenate([features, [[*settings[row], last[column]]]])
-        targets = np.append(targets, mean[row, column])
-    anew = Posterior(kernel, features, targets)
-    refitted = anew.predict_grid(settings, last)[1]
-    assert np.allclose(expectations.deviation / fitted.std, refitted / anew.std, atol=1e-6)
-    assert (expectations.deviation < deviation).all()
 
 
 def test_many_suggestions_are_begun_by_that_of_one_and_differ() -> None:
@@ -61,7 +41,8 @@ def test_a_batch_goes_on_where_only_what_was_chosen_would_gain() -> None:
         return np.where(np.array(chosen)[:, None], forecasts.allowed, 0.0)
 
     fits = patch.object(Suggester, "_find_batch", autospec=True, side_effect=Suggester._find_batch)
-    with patch.object(Forecast, "compute_gains", gain), fits as fit:
+    plain = patch.object(Forecast, "rate_stops", lambda _self, _forecasts, gains, _dearest: gains)
+    with patch.object(Forecast, "compute_gains", gain), plain, fits as fit:
         many = Suggester(SPACE, EPOCHS, seed=0).suggest_many(played(40, seed=0)[:30], 30, 12)
     assert many[0].params == favourites[0]
     assert len(many) == 12
