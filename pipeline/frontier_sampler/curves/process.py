@@ -22,7 +22,7 @@ END_DEVIATION, END_DOUBT = 0.7, 0.5
 """By how much log errors are believed to differ at the last epoch, before many ends are known, and the
 deviation of its log: most are within a factor of two of each other."""
 GROWN, GROWN_DOUBT, GROWN_BOUNDS = 2.0, 0.25, (1.0, 6.0)
-"""How many times as much as after the first epoch that is, as is believed; the deviation of its log; bounds."""
+"""How many times as much as after the first epoch that is believed to be; its doubt as above; its bounds."""
 EPOCH_LENGTH, EPOCH_LENGTHS, EPOCH_DOUBT = 0.5, (0.3, 1.5), 0.5
 """The length scale of the scaled log epoch that is believed, its bounds, and the deviation of its log."""
 
