@@ -68,7 +68,7 @@ def test_tags_are_taken_as_they_were_typed(word: str, tags: dict[str, str]) -> N
         ("tracking.tags={a@b: a}", "tracking.tags"),
         ("tracking.tags={team: null}", "must have a value for each name, got {team: null}"),
         ("tracking.tags={team: ''}", "values of 1 to 8000 letters, got team"),
-        ("tracking.tags={team: [a,b]}", "values of 1 to 8000 letters, got team"),
+        ("tracking.tags={team: [a,b]}", "names with values"),
         ("tracking.tags=vision", "must be names with values, such as {name: value}, got vision"),
         (f"tracking.tags.{251 * 'x'}=a", "keys of at most 250"),
         (f"tracking.tags.team={8001 * 'x'}", "values of 1 to 8000"),
