@@ -3,10 +3,12 @@
 The handler raises where the program stands. Libraries may turn that into an error of their own, so who
 catches anything asks `read_requested()` what it was. What must not be torn apart stands in `hold_back()`; a
 transaction of the stores is let through by itself: torn apart, it would keep the database locked for all
-who write the end of the run.
+who write the end of the run. Where Python swallows what the handler raises, as in the callback of a weak
+reference, it is asked again.
 """
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +41,7 @@ def listen() -> None:
 
     Others than SIGINT and SIGTERM stay ignored where they are: `nohup` lets a command outlive its terminal.
     """
+    sys.unraisablehook = _ask_again
     for number in STOPPING:
         is_always_heard = number in (signal.SIGINT, signal.SIGTERM)
         if is_always_heard or signal.getsignal(number) is not signal.SIG_IGN:
@@ -55,11 +58,13 @@ def hear_interrupt() -> Iterator[None]:
     if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
+    hook, sys.unraisablehook = sys.unraisablehook, _ask_again
     signal.signal(signal.SIGINT, _on_signal)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = hook
         _received.clear()
 
 
@@ -110,11 +115,23 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     if _holds:
         return
     if _in_transaction(frame):
-        later = threading.Timer(AGAIN_SECONDS, _send, (number,))
-        later.daemon = True
-        later.start()
+        _send_later(number)
         return
     raise _as_exception(number)
+
+
+def _ask_again(swallowed: "sys.UnraisableHookArgs") -> None:
+    """Ask again for a stop that nobody can have heard; others that Python swallows are told as ever."""
+    if _received and isinstance(swallowed.exc_value, KeyboardInterrupt | Stopped):
+        _send_later(_received[-1])
+    else:
+        sys.__unraisablehook__(swallowed)
+
+
+def _send_later(number: int) -> None:
+    later = threading.Timer(AGAIN_SECONDS, _send, (number,))
+    later.daemon = True
+    later.start()
 
 
 def _in_transaction(frame: FrameType | None) -> bool:

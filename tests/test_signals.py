@@ -1,10 +1,14 @@
 """Signals take effect at once, or at the end of what must not be torn apart."""
 
+import signal
 import subprocess
 import sys
+import time
+import weakref
 
 import pytest
 
+from pipeline import signals
 from tests.conftest import CHECKOUT
 
 PROGRAM = """
@@ -81,9 +85,24 @@ def test_a_signal_in_a_transaction_leaves_the_store_open_to_who_writes_the_end()
     assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
 
 
-def test_nothing_was_requested_where_nothing_came() -> None:
-    from pipeline import signals
+def test_a_stop_that_python_swallows_is_asked_again(capsys: pytest.CaptureFixture[str]) -> None:
+    class Thing:
+        """Goes while a signal comes: what the callback of a weak reference raises reaches nobody."""
 
+    def interrupt() -> None:
+        thing = Thing()
+        reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+        del thing
+        assert reference() is None, "nothing was raised until here"
+        time.sleep(20)
+
+    with pytest.raises(KeyboardInterrupt), signals.hear_interrupt():
+        interrupt()
+    assert capsys.readouterr().err == ""
+    assert signals.read_requested() is None
+
+
+def test_nothing_was_requested_where_nothing_came() -> None:
     with signals.hold_back():
         pass
     assert signals.read_requested() is None

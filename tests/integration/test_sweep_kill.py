@@ -116,7 +116,8 @@ def test_a_signal_ends_it_clean_and_it_can_be_taken_up(context: ForkServerContex
         experiments = [each.experiment_id for each in client.search_experiments()]
         return len(client.search_runs(experiments, "tags.stage = 'trial'"))
 
-    words = ("search.study=stopped", "search.trials=6")  # the later number of trials counts
+    # More than it can train before the signal comes; the later number of trials counts.
+    words = ("search.study=stopped", "search.trials=40")
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         before, output = count_trials(), own_store / f"{code}.txt"
         with sweeping(context, own_store, *words, output=output) as process:
@@ -136,7 +137,7 @@ def test_a_signal_ends_it_clean_and_it_can_be_taken_up(context: ForkServerContex
         experiments = [each.experiment_id for each in client.search_experiments()]
         assert not client.search_runs(experiments, "attributes.status = 'RUNNING'")
     finish(context, own_store, *words)
-    assert_whole("stopped", 6, own_store)
+    assert_whole("stopped", 40, own_store)
 
 
 PHASES: list[tuple[str, int, signal.Signals, str]] = [

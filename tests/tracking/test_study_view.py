@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
+from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -384,9 +384,13 @@ def test_one_click_shows_dots_and_the_line(ui: str, browser: webdriver.Chrome) -
     assert dots == ends | {
         (shared_views.round_to_units(knee.point.device_seconds, unit), knee.point.accuracy)
     }
-    WebDriverWait(browser, 240).until(
-        lambda seen: seen.find_elements(By.CSS_SELECTOR, ".parcoords .dimension")
-    )
+    try:
+        WebDriverWait(browser, 120).until(
+            lambda seen: seen.find_elements(By.CSS_SELECTOR, ".parcoords .dimension")
+        )
+    except TimeoutException:
+        said = browser.find_element(By.TAG_NAME, "body").text
+        pytest.fail(f"no parallel coordinates: {said[-3000:]}, console: {browser.get_log('browser')}")
     text = browser.find_element(By.TAG_NAME, "body").text
     assert f"{len(results.trials) + 2} matching runs" in text
     assert "Accuracy against cost (Step: CPU µs, log scale)" in text
