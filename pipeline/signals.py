@@ -7,11 +7,12 @@ who write the end of the run. Where Python swallows what the handler raises, as 
 reference, it is asked again.
 """
 
+import ctypes
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from pipeline.errors import Stopped
@@ -31,6 +32,7 @@ STOPPING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, nam
 time before it kills (`sbatch --signal`), SIGXCPU where a limit of CPU seconds is reached."""
 
 AGAIN_SECONDS = 0.02
+PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 _received: list[int] = []
 _holds: list[bool] = []
@@ -152,3 +154,9 @@ def _send(number: int) -> None:
 
 def _as_exception(number: int) -> BaseException:
     return KeyboardInterrupt() if number == signal.SIGINT else Stopped()
+
+
+def end_with_parent() -> None:
+    """Let the system kill this process when its parent ends, where the system can."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)

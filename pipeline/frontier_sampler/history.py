@@ -137,13 +137,6 @@ class Configuration:
         epoch, seconds, _ = self.curve[0]
         return seconds / epoch
 
-    def rate(self) -> float | None:
-        """Return the device-seconds of each further epoch; None where a single entry does not show it."""
-        (start, early, _), (end, late, _) = self.curve[0], self.curve[-1]
-        if end > start:
-            return max((late - early) / (end - start), 1e-3 * late / end)
-        return early / start if start > 1 else None
-
     def can_continue(self, fidelity: Fidelity) -> bool:
         """Return whether training can continue where it was paused."""
         open_end = fidelity.chosen and 0 < self.reached < fidelity.high

@@ -86,7 +86,7 @@ class Suggester:
             suggestion = self._suggest_quasi_random(number, busy)
         if suggestion is None and observed >= 2:
             batch = self._find_batch(running, busy, number)
-            choice = batch.choose() if batch else None
+            choice = batch.best if batch else None
             suggestion = self._make_suggestion(choice) if choice else None
         return suggestion or self._suggest_anything(number, busy), batch
 

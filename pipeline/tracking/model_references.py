@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import tempfile
 import zipfile
@@ -205,7 +204,6 @@ def fetch_model(reference: ModelReference) -> tuple[ModelReference, ModelDescrip
 
 
 def _download(reference: ModelReference) -> Path:
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         return Path(mlflow.artifacts.download_artifacts(reference.uri))
     except (MlflowException, OSError) as error:

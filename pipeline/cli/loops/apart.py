@@ -4,7 +4,6 @@ A library of the user's may end the process at once: by memory that is not its o
 tell of it, so the command waits beside it. Nothing is imported before, so that nothing is doubled.
 """
 
-import ctypes
 import os
 import signal
 import sys
@@ -14,9 +13,8 @@ from typing import NoReturn
 
 from pipeline.errors import FulcrumError
 from pipeline.secrets import mask
-from pipeline.signals import STOPPING
+from pipeline.signals import STOPPING, end_with_parent
 
-PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 FROM_THE_SYSTEM = 128
 """SI_KERNEL of sigaction(2): the terminal has sent it to all processes at once."""
 
@@ -55,8 +53,7 @@ def run_apart(words: Sequence[str], run: Callable[[], int]) -> int:
 
 def _end_with(parent: int) -> None:
     """End this process where its parent is killed."""
-    with suppress(AttributeError, OSError):  # not on every system
-        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
 

@@ -85,24 +85,20 @@ class DriftCounter:
 
     def judge(self) -> tuple[ColumnDrift, ...]:
         """Compare all that was counted, the column that is farthest from training first."""
-        indices = [
-            compare_counts(np.array(spread.counts), counts)
-            for spread, counts in zip(self._spreads, self._counts, strict=True)
-        ]
-        crowds = [
-            find_crowd(spread, counts, self._get_format(spread)) if 0 < counts.sum() < FEW_ROWS else (1.0, "")
-            for spread, counts in zip(self._spreads, self._counts, strict=True)
-        ]
-        few = [bool(0 < counts.sum() < FEW_ROWS) for counts in self._counts]
-        p_values = correct_for_many(
-            [
-                crowd if is_few else p_value
-                for (_, p_value), (crowd, _), is_few in zip(indices, crowds, few, strict=True)
-            ]
-        )
+        indices, chances, crowds = [], [], []
+        for spread, counts in zip(self._spreads, self._counts, strict=True):
+            psi, chance = compare_counts(np.array(spread.counts), counts)
+            crowded = ""
+            if 0 < counts.sum() < FEW_ROWS:
+                chance, crowded = find_crowd(spread, counts, self._get_format(spread))
+            indices.append(psi)
+            chances.append(chance)
+            crowds.append(crowded)
         drifts = [
-            self._judge_column(number, psi, p_value, crowds[number][1])
-            for number, ((psi, _), p_value) in enumerate(zip(indices, p_values, strict=True))
+            self._judge_column(number, psi, p_value, crowded)
+            for number, (psi, p_value, crowded) in enumerate(
+                zip(indices, correct_for_many(chances), crowds, strict=True)
+            )
         ]
         return tuple(
             sorted(drifts, key=lambda drift: (not drift.is_unlike, -(drift.psi or 0), -drift.outside))

@@ -7,6 +7,7 @@ frontier has its points, and what is near to it is surer. Only the models are no
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,8 @@ AT_ONCE = 32
 """Candidates that are looked at together; those that were worth less than the best of them now is are not."""
 Choice = tuple[Configuration, int]
 """A candidate, and the epochs to train it to."""
-Entry = tuple[int, int]
-"""The row of a candidate, and the number of a rung."""
+Selection = tuple[CandidateForecasts, Array, Array]
+"""Some candidates: their forecasts, gains and worth [m, rungs]."""
 
 
 def measure_hope(forecast: Forecast, forecasts: CandidateForecasts) -> Array:
@@ -51,44 +52,43 @@ class Batch:
         self._forecasts = forecasts.take(np.array(list(rows.values())))
         self._gains = forecast.compute_gains(self._forecasts, dearest=self._dearest)
 
-    def choose(self) -> Choice | None:
+    @cached_property
+    def best(self) -> Choice | None:
         """Choose the best; None where nothing is worth anything."""
-        forecasts, _, worth = self._select_best(RATED)
-        entry = _find_best(worth)
-        return None if entry is None else self._make_choice(forecasts, entry)
+        forecasts, _, worth = self._rated
+        return self._choose(forecasts, worth)
 
-    def _make_choice(self, forecasts: CandidateForecasts, entry: Entry) -> Choice:
-        row, rung = entry
+    @cached_property
+    def _rated(self) -> Selection:
+        return self._select(RATED)
+
+    def _choose(self, forecasts: CandidateForecasts, worth: Array) -> Choice | None:
+        if not worth.max() > 0:
+            return None
+        row, rung = divmod(int(worth.argmax()), worth.shape[1])
         return forecasts.candidates[row], int(self._forecast.rungs[rung])
 
     def choose_further(self, count: int) -> Iterator[Choice]:
         """Choose up to `count` further ones, each given what is expected of those before."""
-        first = self.choose()
-        forecasts, gains, worth = self._select_best(max(RATED, CHOICE * (count + 1)))
+        chosen, wanted = self.best, CHOICE * (count + 1)
+        forecasts, gains, worth = self._rated if wanted <= RATED else self._select(wanted)
         left = _CandidatesLeft(self._forecast, forecasts, gains, worth, count, self._dearest)
         rows = {id(candidate): row for row, candidate in enumerate(forecasts.candidates)}
-        chosen = first
         for _ in range(min(count, len(worth) - 1)):
             if chosen is None:
                 return
             left.expect(rows[id(chosen[0])], chosen[1])
-            entry = _find_best(left.measure_worth())
-            chosen = None if entry is None else self._make_choice(forecasts, entry)
+            chosen = self._choose(forecasts, left.measure_worth())
             if chosen:
                 yield chosen
 
-    def _select_best(self, count: int) -> tuple[CandidateForecasts, Array, Array]:
-        """Select the candidates that gain most: their forecasts, gains and worth [m, rungs]."""
+    def _select(self, count: int) -> Selection:
+        """Select the candidates that gain most."""
         best = np.sort(np.argsort(-self._gains.max(1), kind="stable")[:count])
         forecasts, gains = self._forecasts.take(best), self._gains[best]
         if gains.max() > 0:
             return forecasts, gains, self._forecast.rate_stops(forecasts, gains, self._dearest)
         return forecasts, gains, measure_hope(self._forecast, forecasts)
-
-
-def _find_best(worth: Array) -> Entry | None:
-    """Find the row and the rung that are worth most; None where nothing is worth anything."""
-    return divmod(int(worth.argmax()), worth.shape[1]) if worth.max() > 0 else None
 
 
 class _CandidatesLeft:

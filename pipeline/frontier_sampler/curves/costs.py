@@ -37,7 +37,7 @@ class CostModel:
         measured = np.array([_measure_further(configuration) for configuration in selected])
         usual = (BELIEVED_EPOCHS + measured[:, 1].sum()) / (BELIEVED_EPOCHS + measured[:, 0].sum())
         ratios = np.log([_join_ratio(usual, *pair) for pair in measured.tolist()])
-        firsts = np.log([max(configuration.first_cost(), MIN_SECONDS) for configuration in selected])
+        firsts = np.log([_measure_first(configuration) for configuration in selected])
         self.targets: Array = np.stack([firsts, firsts + ratios], axis=1)
         self._trend: Trend | None = None
 
@@ -72,10 +72,14 @@ class CostModel:
         for row, configuration in enumerate(configurations):
             if configuration.curve:
                 ratio = _join_ratio(float(rate[row] / first[row]), *_measure_further(configuration))
-                seconds[row] = _extend_measured(
-                    configuration.curve, ratio * max(configuration.first_cost(), MIN_SECONDS), rungs
-                )
+                further = ratio * _measure_first(configuration)
+                seconds[row] = _extend_measured(configuration.curve, further, rungs)
         return np.maximum(seconds, MIN_SECONDS)
+
+
+def _measure_first(configuration: Configuration) -> float:
+    """Return the device-seconds of the first epoch, at least what a clock can tell."""
+    return max(configuration.first_cost(), MIN_SECONDS)
 
 
 def _measure_further(configuration: Configuration) -> tuple[float, float]:
@@ -83,9 +87,8 @@ def _measure_further(configuration: Configuration) -> tuple[float, float]:
 
     Where a curve starts later, its first epochs are as many that cost alike.
     """
-    first = max(configuration.first_cost(), MIN_SECONDS)
     end, seconds, _ = configuration.curve[-1]
-    return end - 1.0, max(seconds / first - 1.0, 0.0)
+    return end - 1.0, max(seconds / _measure_first(configuration) - 1.0, 0.0)
 
 
 def _join_ratio(expected: float, epochs: float, cost: float) -> float:

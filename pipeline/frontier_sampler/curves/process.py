@@ -92,7 +92,7 @@ def fit_curve_kernel(features: Array, targets: Array) -> CurveKernel:
 def _believe(width: int) -> Belief:
     """Return what is believed of amplitude, lengths, noise, and of what has grown until the last epoch."""
     belief = Belief.make_default(width)
-    medians, deviations, bounds = belief.medians.copy(), belief.deviations.copy(), belief.bounds.copy()
+    medians, deviations, bounds = belief.medians, belief.deviations, belief.bounds
     deviations[0] = math.inf  # see END_DEVIATION
     medians[-2], deviations[-2], bounds[-2] = EPOCH_LENGTH, EPOCH_DOUBT, EPOCH_LENGTHS
     return Belief(

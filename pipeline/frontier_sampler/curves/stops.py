@@ -7,7 +7,7 @@ paid, both expected: a threshold for the next step of a search in stages, as of 
 doi 10.2307/1910412), found by the iteration of Dinkelbach (1967, doi 10.1287/mnsc.13.7.492).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 
 import numpy as np
@@ -19,12 +19,9 @@ from pipeline.frontier_sampler.acquisition import Staircase
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-STEPS = np.sqrt([0.0, 5 - np.sqrt(10), 5 + np.sqrt(10)])
-NODES = np.array([-STEPS[2], -STEPS[1], 0.0, STEPS[1], STEPS[2]])
-WEIGHTS = (
-    np.array([7 - 2 * np.sqrt(10), 7 + 2 * np.sqrt(10), 32.0, 7 + 2 * np.sqrt(10), 7 - 2 * np.sqrt(10)]) / 60
-)
-"""The five points of Gauss and Hermite's rule for a normal distribution, in deviations."""
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
+"""Of Gauss and Hermite's rule for a normal distribution, in deviations; see below for its weights."""
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
 ROUNDS = 6
 """Of Dinkelbach's iteration, which is there after four or five."""
 
@@ -46,14 +43,7 @@ class CurveBeliefs:
 
     def take(self, rows: NDArray[np.intp]) -> "CurveBeliefs":
         """Return those of some candidates."""
-        return CurveBeliefs(
-            log_costs=self.log_costs[rows],
-            mean=self.mean[rows],
-            covariance=self.covariance[rows],
-            extra_seconds=self.extra_seconds[rows],
-            counts=self.counts[rows],
-            allowed=self.allowed[rows],
-        )
+        return CurveBeliefs(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
 
 @cache

@@ -3,7 +3,6 @@
 What it runs may be a user's own network, so nothing of what that does to its process is taken for granted.
 """
 
-import ctypes
 import faulthandler
 import multiprocessing
 import os
@@ -30,11 +29,11 @@ from pipeline.search.workers.job import Job
 from pipeline.search.workers.job_kinds import run_job
 from pipeline.search.workers.pool import catch_crash
 from pipeline.search.workers.process_state import ProcessState, Retiring, watch_process
+from pipeline.signals import end_with_parent
 
 PIPE_LOST = 97
 """Exit code where the pipe to the parent is gone: the job has closed files that are not its own."""
 
-PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 FIRST_TO_GO = "500"
 """Of 1000: where memory runs out, the system ends a worker before anything else of this user."""
 
@@ -121,8 +120,7 @@ def _become_worker(output: Connection, parent: ProcessOwner) -> None:
         resource_tracker._resource_tracker._fd = None  # type: ignore[attr-defined]
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
-    with suppress(AttributeError, OSError):  # not on every system; the fork server ends with its parent
-        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    end_with_parent()  # the fork server, which ends with its own
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

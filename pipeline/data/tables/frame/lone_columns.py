@@ -6,11 +6,12 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from pipeline.data.tables.frame import dialect
 from pipeline.data.tables.text_files import OpenText
 from pipeline.settings.tables import Csv
 
-SEPARATORS = (",", ";", "\t", "|", "\x01", "^", "~")
-"""Those that can be seen; spaces stand between the words of one cell, too."""
+SEPARATORS = tuple(separator for separator in dialect.SEPARATORS if separator != " ")
+"""Spaces stand between the words of one cell, too."""
 NO_SEPARATOR = "\x1f"
 """Between units of a record in ASCII: no text that a person wrote has it."""
 SAMPLE_LINES = 200
@@ -42,7 +43,7 @@ def read_as_one_column(open_text: OpenText, path: Path, data: Csv, name: str) ->
     has_header = first == data.label or (not is_plain and len(first.split()) == 1)
     header, quote = has_header if data.header is None else data.header, data.quote
     if is_plain and quote is None and any(not _is_quoted(line) for line in lines):
-        quote = "none"  # these are marks of speech
+        quote = dialect.NO_QUOTE  # these are marks of speech
     return replace(data, separator=NO_SEPARATOR, header=header, quote=quote)
 
 
