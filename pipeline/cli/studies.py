@@ -53,8 +53,7 @@ def _describe(name: str, address: str) -> dict[str, Any]:
 
 
 def _summarise(results: "Results") -> dict[str, Any]:
-    best = max(results.frontier, key=lambda member: member.estimate.accuracy, default=None)
-    knee = results.knee
+    best, knee = results.best, results.knee
     return {
         "trials": len(results.trials),
         "points": len(results.frontier),
@@ -62,8 +61,8 @@ def _summarise(results: "Results") -> dict[str, Any]:
         "best": best.estimate.accuracy if best else None,
         "knee": knee.estimate.accuracy if knee else None,
         "paid_device_seconds": results.paid_seconds,
-        "device": results.device if best else "",
-        "confirmed": results.is_confirmed if best else False,
+        "device": results.device if results.frontier else "",
+        "confirmed": results.is_confirmed,
         "shown": {
             "best": results.measure.format(best.estimate.accuracy) if best else "-",
             "knee": f"{results.measure.format(knee.estimate.accuracy)} at "

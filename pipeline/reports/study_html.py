@@ -97,8 +97,8 @@ def make_page_data(
     """Return what the page's script reads: the charts, the points, the trials, the steps of the sliders."""
     measure = results.measure
     points = _make_points(results)
-    values = sorted({point["value"] for point in points})
-    costs = sorted({point["cost"] for point in points})
+    values = sorted({point["value"] for point in points if point["candidate"]})
+    costs = sorted({point["cost"] for point in points if point["candidate"]})
     return {
         "measure": measure.label,
         "spent": _describe_spent(results, overlay),
@@ -145,11 +145,18 @@ def _describe_spent(results: Results, overlay: Results | None) -> str:
 
 
 def _make_points(results: Results, prefix: str = "") -> list[dict[str, Any]]:
-    floor, knee = compute_error_floor(results.points), results.knee
-    return [_make_point(member, floor, member is knee, prefix) for member in results.frontier]
+    floor, knee, candidates = compute_error_floor(results.points), results.knee, results.candidates
+    return [
+        {
+            **_make_point(member, floor, prefix),
+            "knee": member is knee,
+            "candidate": member in candidates,
+        }
+        for member in results.frontier
+    ]
 
 
-def _make_point(member: FrontierPoint, floor: float, is_knee: bool, prefix: str) -> dict[str, Any]:
+def _make_point(member: FrontierPoint, floor: float, prefix: str) -> dict[str, Any]:
     estimate, params = member.estimate, _make_plain(member.trial)
     if EPOCHS in params:  # the trial may have gone on
         params[EPOCHS] = member.epoch
@@ -166,7 +173,6 @@ def _make_point(member: FrontierPoint, floor: float, is_knee: bool, prefix: str)
         "params": params,
         "command": member.command,
         "run": member.trial.run_id,
-        "knee": is_knee,
     }
 
 

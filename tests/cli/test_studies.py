@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.search.study_store import StudyStore
-from tests.cli.frontier.test_command import CURVES, outcome, write_study
+from tests.cli.frontier.test_command import CURVES, SURE, confirm, outcome, write_study
 
 
 @pytest.fixture
@@ -39,3 +39,18 @@ def test_the_newest_is_first_and_one_without_points_is_there(
         ("empty", 0, None),
         ("widths", 3, 0.98),
     ]
+
+
+def test_the_best_is_the_point_that_the_frontier_would_choose(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that new seeds have not confirmed is none where others are, however accurate its one seed was."""
+    address = f"sqlite:///{folder / 'studies.db'}"
+    store = write_study(address, "widths", *map(outcome, CURVES))
+    confirm(store, 1, SURE[64], [0.95, 0.94], 0.94)
+    assert main(["studies", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert main(["frontier", "--within", "1000", "--json"]) == 0
+    (point,) = json.loads(capsys.readouterr().out)["frontier"]
+    assert (point["trial"], point["epoch"], point["confirmed"], row["confirmed"]) == (1, 2, True, True)
+    assert row["best"] == point["mean_accuracy"] == pytest.approx(0.9466667)

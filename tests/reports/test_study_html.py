@@ -59,6 +59,32 @@ def test_the_page_has_every_trial_and_point_as_data() -> None:
     assert json.loads(json.dumps(data, allow_nan=False))["points"] == data["points"]
 
 
+def confirm_the_first(results: Results, count: int) -> Results:
+    """The same study of which the first points alone are confirmed, as after an early end."""
+    keys = {member.key for member in results.frontier[:count]}
+    trials = (
+        replace(
+            trial,
+            confirmations={
+                epoch: new for epoch, new in trial.confirmations.items() if (trial.number, epoch) in keys
+            },
+        )
+        for trial in results.trials
+    )
+    return replace(results, trials=tuple(trials))
+
+
+def test_points_to_choose_from_are_those_of_the_command_frontier() -> None:
+    results = confirm_the_first(STUDY, 3)
+    data = study_html.make_page_data(results)
+    candidates = [point["command"] for point in data["points"] if point["candidate"]]
+    assert candidates == [member.command for member in results.candidates]
+    assert len(candidates) == 3 < len(data["points"])
+    assert [step["value"] for step in data["sliders"]["within"]] == sorted(
+        member.estimate.device_seconds for member in results.candidates
+    )
+
+
 def test_a_point_names_the_epochs_of_its_command_and_not_those_that_its_trial_was_to_have() -> None:
     longer = [replace(trial, params={**trial.params, "train.epochs": 99}) for trial in STUDY.trials]
     points = study_html.make_page_data(replace(STUDY, trials=tuple(longer)))["points"]
@@ -315,3 +341,23 @@ def test_a_point_is_chosen_by_slider_key_and_theme(tmp_path: Path, browser: webd
     browser.find_element(By.ID, "theme").click()
     assert browser.find_element(By.TAG_NAME, "body").value_of_css_property("background-color") != before
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.browser
+def test_the_sliders_choose_as_the_command_frontier_does(tmp_path: Path, browser: webdriver.Chrome) -> None:
+    """Also where a point is more accurate that is not confirmed, and at every place of both sliders."""
+    results = confirm_the_first(STUDY, 3)
+    page = tmp_path / "frontier.html"
+    page.write_text(study_html.render_frontier(results))
+    browser.get(page.as_uri())
+    WebDriverWait(browser, 240).until(lambda seen: seen.find_elements(By.CSS_SELECTOR, "#chosen pre"))
+    rules = {"at-least": results.find_cheapest_with, "within": results.find_best_within}
+    move = (
+        "const slider = document.getElementById(arguments[0]); slider.value = arguments[1]; slider.oninput()"
+    )
+    for name, steps in study_html.make_page_data(results)["sliders"].items():
+        for place, step in enumerate(steps):
+            browser.execute_script(move, name, place)
+            wanted = rules[name](step["value"])
+            assert wanted is not None
+            assert browser.find_element(By.CSS_SELECTOR, "#chosen pre").text == wanted.command

@@ -49,8 +49,17 @@ def check_words(pairs: Sequence[str], conf: Path) -> None:
 
 
 def check_known(pair: str) -> None:
-    """Raise BadSetting where a word sets what is no setting, and no name of the user's below one."""
+    """Check that a word with several values sets what can vary: a setting, or a name of the user's below one.
+
+    Raises:
+        BadSetting: it sets what is no setting, or chooses several experiments.
+    """
     key, rules = split_word(pair)[0], schema.list_rules()
+    if key == "experiment":
+        options = ", ".join(sorted(find_options(key)))
+        raise BadSetting(
+            f"{key} must be one of {options}, got several in {pair!r}; give one, and vary its keys"
+        )
     if key not in rules and not any(key.startswith(f"{rule}.") for rule in rules if "." in rule):
         raise _explain_unknown(key, [pair])
 

@@ -17,14 +17,21 @@ function make(tag, text, parent) {
 
 // ---- choosing -------------------------------------------------------------------------------------------
 
+/** Return the points that may be chosen, as the command `frontier` does: confirmed ones where there are any. */
+function listCandidates() {
+  return study.points.filter((point) => point.candidate);
+}
+
 function chooseAtLeast(value) {
-  const fitting = study.points.filter((point) => point.value >= value);
-  return fitting.reduce((best, point) => (!best || point.cost < best.cost ? point : best), null);
+  const fitting = listCandidates().filter((point) => point.value >= value);
+  fitting.sort((first, second) => first.cost - second.cost || second.value - first.value);
+  return fitting[0];
 }
 
 function chooseWithin(cost) {
-  const fitting = study.points.filter((point) => point.cost <= cost);
-  return fitting.reduce((best, point) => (!best || point.value > best.value ? point : best), null);
+  const fitting = listCandidates().filter((point) => point.cost <= cost);
+  fitting.sort((first, second) => second.value - first.value || first.cost - second.cost);
+  return fitting[0];
 }
 
 /** Return the point of a key: one of the frontier, of the overlay, or the end of a trial by its number. */
@@ -132,14 +139,17 @@ function showStudy(table) {
   get("spent").textContent = study.spent;
   get("live").textContent = study.feed ? `live, as of ${study.written}` : "";
   get("none").hidden = study.points.length > 0;
-  document.querySelector(".choose").hidden = study.points.length === 0;
+  document.querySelector(".choose").hidden = listCandidates().length === 0;
   drawCharts();
   if (table !== undefined) replaceTable(table);
   listenToRows();
-  if (study.points.length) {
+  if (listCandidates().length) {
     placeSlider("at-least", 0);
     placeSlider("within", study.sliders.within.length - 1);
-    const knee = study.points.find((point) => point.knee) || study.points[study.points.length - 1];
+  }
+  if (study.points.length) {
+    const best = chooseWithin(Infinity) || study.points[study.points.length - 1];
+    const knee = study.points.find((point) => point.knee) || best;
     const before = isFollowing ? null : findPoint(chosen.key) || findPoint(chosen.trial);
     showPoint(before || knee);
   }

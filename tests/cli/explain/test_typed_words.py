@@ -57,6 +57,7 @@ from pipeline.errors import BadSetting, FulcrumError
         ("train.epochs=ten", ["train.epochs must be a whole number", "got ten"]),
         ("train.epochs=1.5", ["train.epochs must be a whole number", "got 1.5"]),
         ("train.epochs=1,2", ["train.epochs must be one value", "got several"]),
+        ("experiment=smoke,article", ["experiment must be one of article, smoke", "got several", "give one"]),
         ("data=csv data.path=a,b.csv data.label=y", ["got several", """write 'data.path="a,b.csv"'"""]),
         ("optimizer.learning_rate=-1", ["optimizer.learning_rate must be > 0", "got -1"]),
         ("optimizer.learning_rate=nan", ["optimizer.learning_rate must be > 0", "got nan"]),

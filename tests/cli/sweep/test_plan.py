@@ -36,6 +36,7 @@ def test_the_same_command_on_the_same_device_resumes_its_study() -> None:
     ("words", "text"),
     [
         (["data=csv", "data.path=a,b.csv", "data.label=y"], "data.path must be one value, got several in"),
+        (["experiment=smoke,article"], "experiment must be one of article, smoke"),
         (["train.from=run", "model.hidden=8,16"], "sweep needs train.from=null"),
         (
             ["search.objective=accuracy_under_shift"],
