@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc  # type: ignore[import-untyped]
 
 from pipeline.frontier_sampler.domains import Choices
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
+from pipeline.frontier_sampler.quasi_random.sobol import draw_points
 
 Array = NDArray[np.float64]
 IsFree = Callable[[Key], bool]
@@ -47,9 +47,7 @@ class CandidateSource:
 
     def draw_quasi_random(self, number: int, is_free: IsFree) -> Params | None:
         """Return the trial's own Sobol point, or the next that is free; None where none was found."""
-        index = number % SOBOL
-        sobol = qmc.Sobol(self.space.dimensions, seed=self._seed)
-        unit = sobol.random_base2(index.bit_length())[index]
+        unit = draw_points(self.space.dimensions, [number % SOBOL], self._seed)[0]
         if self.listed is not None:
             squares = ((self._listed_features - self._encode([self.space.decode(unit)])) ** 2).sum(1)
             nearest = (self.listed[row] for row in np.argsort(squares, kind="stable"))
@@ -74,7 +72,7 @@ class CandidateSource:
         if len(good) > PARENTS:  # others each time
             rows = np.sort(random.choice(len(good), PARENTS, replace=False))
             good = [good[row] for row in rows]
-        units = list(qmc.Sobol(self.space.dimensions, seed=self.make_generator(number, 4)).random(RANDOM))
+        units = [*draw_points(self.space.dimensions, range(RANDOM), self.make_generator(number, 4))]
         vectors = [self.space.encode(params) for params in good]
         for index in range(MOVED if vectors else 0):
             units.append(_move(vectors[index % len(vectors)], random, MOVE_SIZE * (0.3 + index / MOVED)))

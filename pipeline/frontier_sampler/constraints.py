@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr  # type: ignore[import-untyped]
 
 from pipeline.frontier_sampler import surrogate
 from pipeline.frontier_sampler.surrogate import Kernel, Posterior
@@ -47,6 +46,8 @@ class FeasibilityModel:
 
     def predict(self, features: Array) -> Array:
         """Return the chance [m] that all constraints are kept; 1 where none was ever broken."""
+        from scipy.special import ndtr  # type: ignore[import-untyped]
+
         chance = np.ones(len(features))
         for posterior in self._posteriors:
             mean, deviation = posterior.predict(features)

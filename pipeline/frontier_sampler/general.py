@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr  # type: ignore[import-untyped]
-from scipy.stats import qmc  # type: ignore[import-untyped]
 
 from pipeline.frontier_sampler import surrogate
 from pipeline.frontier_sampler.candidates import Candidate, CandidateSource
 from pipeline.frontier_sampler.constraints import FeasibilityModel, fit_constraints
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
 from pipeline.frontier_sampler.history import TrialStatus
+from pipeline.frontier_sampler.quasi_random.sobol import draw_points
 from pipeline.frontier_sampler.suggest import Suggestion, find_refit_count
 from pipeline.frontier_sampler.surrogate import Kernel, Posterior
 
@@ -192,6 +191,8 @@ class ValueModel:
 
     def expect_improvement(self, features: Array) -> Array:
         """Compute the expected hypervolume improvement [m], as a share of the box of the objectives."""
+        from scipy.special import ndtr  # type: ignore[import-untyped]
+
         mean, deviation = self.predict(features)
         chance = np.ones((len(features), len(self._places)))
         for column in range(mean.shape[1]):
@@ -243,7 +244,7 @@ def _draw_undominated(points: Array) -> tuple[Array, float]:
     low, high = front.min(0), front.max(0)
     span = np.maximum(high - low, 0.1)
     low, high = low - MARGIN * span, high + (MARGIN * span if points.shape[1] > 1 else 0.0)
-    unit = qmc.Sobol(points.shape[1], scramble=False).random(PLACES) + 0.5 / PLACES
+    unit = draw_points(points.shape[1], range(PLACES), None) + 0.5 / PLACES
     places = low + unit * (high - low)
     dominated = np.zeros(PLACES, bool)
     for point in front:

@@ -2,7 +2,7 @@
 
 Hyper-parameters are the most probable ones (Matern 5/2, one length scale a feature, noise). The posterior is
 computed from one Cholesky factor, as it is asked for thousands of points at a time. (Rasmussen and Williams
-2006, algorithm 2.1, equation 5.9.)
+2006, algorithm 2.1, equation 5.9.) SciPy is imported where it computes: before that, the first trials begin.
 """
 
 import math
@@ -12,9 +12,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cholesky, solve_triangular  # type: ignore[import-untyped]
-from scipy.linalg.lapack import dpotri  # type: ignore[import-untyped]
-from scipy.optimize import minimize  # type: ignore[import-untyped]
 
 Array = NDArray[np.float64]
 
@@ -120,6 +117,8 @@ def is_fittable(targets: Array) -> bool:
 
 def minimize_loss(compute_loss: Callable[[Array], tuple[float, Array]], belief: Belief) -> Array:
     """Return the logs at which a loss, which gives its slopes with it, is least within the bounds."""
+    from scipy.optimize import minimize  # type: ignore[import-untyped]
+
     bounds = np.log(belief.bounds)
     start = np.clip(np.log(belief.medians), *bounds.T)
     options = {"maxiter": STEPS}
@@ -140,6 +139,9 @@ class Likelihood:
 
         `logs`: of amplitude, lengths and noise. Infinite where the covariance has no Cholesky factor.
         """
+        from scipy.linalg import cholesky  # type: ignore[import-untyped]
+        from scipy.linalg.lapack import dpotri  # type: ignore[import-untyped]
+
         amplitude, lengths, noise = math.exp(logs[0]), np.exp(2 * logs[1:-1]), math.exp(logs[-1])
         squares = np.tensordot(1 / lengths, self._squares, 1)
         root = np.sqrt(5.0 * squares)
@@ -147,7 +149,7 @@ class Likelihood:
         smooth = (1.0 + root + (5.0 / 3.0) * squares) * decayed
         try:
             factor = cholesky(smooth + (noise + 1e-8) * self._identity, lower=True, check_finite=False)
-        except LinAlgError:
+        except np.linalg.LinAlgError:
             return math.inf, np.zeros_like(logs), np.zeros_like(targets)
         lower = dpotri(factor, lower=1)[0]
         inverse = np.tril(lower) + np.tril(lower, -1).T
@@ -164,6 +166,8 @@ class Conditioned:
 
     def __init__(self, covariance: Array, targets: Array) -> None:
         """Condition on targets of mean 0; `covariance` [n, n], noise included, is overwritten."""
+        from scipy.linalg import cholesky, solve_triangular
+
         covariance[np.diag_indices_from(covariance)] += 1e-8
         factor = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         # The inverse factor: a product with it is faster for many points than a triangular solve.

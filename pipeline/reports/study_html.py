@@ -21,12 +21,10 @@ from pipeline.reports import study_charts, study_pair_charts
 from pipeline.reports.study_markdown import describe_point, format_accuracies, format_further, format_seconds
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
-from pipeline.settings.addresses import AS_EXPERIMENT
+from pipeline.settings.addresses import AS_EXPERIMENT, FEED
 from pipeline.settings.command_line import EPOCHS
 
 ASSETS = Path(__file__).with_name("assets")
-PAGE, FEED = "frontier.html", "frontier.js"
-"""Names of the page and of its feed, in one folder."""
 CHARTS = {
     "history": "History: hypervolume (the area that the frontier dominates) against what was spent",
     "slices": "Slices: one setting against the measure",

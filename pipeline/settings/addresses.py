@@ -36,6 +36,8 @@ NEWER = "it is of a newer version of MLflow than the one here; install that one,
 
 AS_EXPERIMENT = "?workflowType=machine_learning"
 """Ends the address of a page of MLflow: without it, a new browser shows the menus for prompts and agents."""
+PAGE, FEED = "frontier.html", "frontier.js"
+"""Names of a study's page and of its feed, in one folder."""
 
 
 def make_run_route(experiment_id: str, run_id: str) -> str:

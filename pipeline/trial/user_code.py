@@ -16,6 +16,7 @@ from pipeline.errors import BadSetting, format_one_line
 from pipeline.files import list_code_files
 from pipeline.formatting import shorten
 from pipeline.processes import find_modules_here
+from pipeline.settings.importing.namesakes import NAME, explain_namesake
 from pipeline.settings.rules import suggest_function
 from pipeline.settings.training import Command, Function, UserLoop
 from pipeline.trial.reachable_code import hash_functions
@@ -37,6 +38,9 @@ def import_function(call: str) -> Callable[..., Any]:
     """
     module, _, name = call.partition(":")
     find_modules_here()
+    is_new = module not in sys.modules or module.partition(".")[0] == NAME
+    if is_new and (namesake := explain_namesake(module)):
+        raise BadSetting(f"{RULE}, got {call}: {namesake}")
     try:
         function = getattr(_import(module), name)
     except (Exception, SystemExit) as error:  # whatever importing a user's module raises

@@ -16,6 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from pipeline.reports import study_html, study_markdown
 from pipeline.search.results import Results
+from pipeline.settings.addresses import FEED, PAGE
 from tests.support.odd_studies import ODD, name_study
 from tests.support.studies import study
 
@@ -123,7 +124,7 @@ def test_the_feed_has_what_the_page_has_and_the_table() -> None:
     feed = study_html.render_feed(STUDY, "http://here/runs/")
     state = json.loads(feed.removeprefix("receiveStudy(").removesuffix(");\n"))
     assert state["table"] == study_html.render_table(STUDY)
-    assert state["feed"] == study_html.FEED
+    assert state["feed"] == FEED
     page = study_html.make_page_data(STUDY, "http://here/runs/", is_live=True)
     assert state.keys() - {"table"} == page.keys()
 
@@ -261,7 +262,7 @@ def test_three_thousand_trials_are_drawn_without_an_element_for_each(
 def test_news_reach_an_open_page_and_leave_what_its_reader_has_chosen(
     tmp_path: Path, browser: webdriver.Chrome
 ) -> None:
-    page, feed = tmp_path / study_html.PAGE, tmp_path / study_html.FEED
+    page, feed = tmp_path / PAGE, tmp_path / FEED
     few = replace(STUDY, trials=STUDY.trials[:20])
     page.write_text(study_html.render_frontier(few, is_live=True))
     feed.write_text(study_html.render_feed(few))
@@ -299,7 +300,7 @@ def test_news_reach_an_open_page_and_leave_what_its_reader_has_chosen(
 
 @pytest.mark.browser
 def test_a_page_without_a_trial_waits_for_the_first(tmp_path: Path, browser: webdriver.Chrome) -> None:
-    page, feed = tmp_path / study_html.PAGE, tmp_path / study_html.FEED
+    page, feed = tmp_path / PAGE, tmp_path / FEED
     nothing = replace(STUDY, trials=())
     page.write_text(study_html.render_frontier(nothing, is_live=True))
     feed.write_text(study_html.render_feed(nothing))

@@ -13,9 +13,10 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from starlette.requests import Request
 
+from pipeline.reports import study_html
 from pipeline.search.results import Results
 from pipeline.tracking import mlflow_runs, mlflow_store
-from pipeline.tracking.pages import live_page, server, study_routes
+from pipeline.tracking.pages import server, study_routes
 from pipeline.tracking.pages.live_page import LivePage
 from tests.support.odd_studies import EMPTY
 from tests.support.studies import tried
@@ -39,13 +40,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Each text that is rendered takes `write_takes` seconds."""
     clock = Clock()
     for name in ("render_frontier", "render_feed"):
-        render = getattr(live_page.study_html, name)
+        render = getattr(study_html, name)
 
         def slow(*args: object, render: object = render, **more: object) -> str:
             clock.now += clock.write_takes
             return str(render(*args, **more))  # type: ignore[operator]
 
-        monkeypatch.setattr(live_page.study_html, name, slow)
+        monkeypatch.setattr(study_html, name, slow)
     return clock
 
 

@@ -4,7 +4,7 @@ import math
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from pipeline.search.workers.pool import WorkerPool
 
 
+FOR_LOOPS = ("pipeline.search.sweep", "pipeline.search.confirmation", "pipeline.tracking.study_recorder")
+"""Modules that take long to import, MLflow's and Optuna's with them."""
 DRY_RUN = "--dry-run"
 """Check the words and say what would happen; train and record nothing."""
 IN_NO_PROCESS = ("search.workers=0", "cluster=", "trial.call=__main__:")
@@ -161,6 +163,11 @@ def _run_loop(words: Sequence[str], is_dry: bool) -> None:
 
 
 def _import_for_loops() -> None:
-    """Import what a sweep needs, while a worker imports what the user's function needs."""
-    for name in ("pipeline.search.sweep", "pipeline.search.confirmation", "pipeline.tracking.study_recorder"):
-        import_module(name)
+    """Import what a sweep needs, while a worker imports what the user's function needs.
+
+    What cannot be imported is told where it is needed: by then this process may be about to end, in which
+    some libraries refuse to be imported.
+    """
+    with suppress(Exception):
+        for name in FOR_LOOPS:
+            import_module(name)

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr  # type: ignore[import-untyped]
 
 from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast
 
@@ -38,6 +37,8 @@ def look_ahead(forecast: Forecast, forecasts: CandidateForecasts, best_accuracy:
     Black and Scholes 1973, doi 10.1086/260062). Of what adds nearly as much as the best, the cheapest;
     None where nothing is affordable.
     """
+    from scipy.special import ndtr  # type: ignore[import-untyped]
+
     best = max(1 - best_accuracy, forecast.floor)
     best = min([best, *(math.exp(error) for error in forecast.points[:, 1].tolist())])
     mean = np.maximum(forecasts.mean, math.log(forecast.floor))

@@ -14,6 +14,7 @@ from pipeline.hardware.memory import is_out_of_memory
 from pipeline.models.architectures import Architecture
 from pipeline.models.layers import LOGITS, get_wide_type
 from pipeline.processes import find_modules_here
+from pipeline.settings.importing.namesakes import explain_namesake
 from pipeline.settings.model import Activation, Custom, Init, Mlp
 from pipeline.settings.settings import Settings
 
@@ -72,6 +73,8 @@ def _hash_package(name: str) -> str:
 def _import_function(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
     find_modules_here()
+    if namesake := explain_namesake(module):
+        raise BadModel(f"{RULE}, got {name}: {namesake}")
     try:
         function_object = getattr(import_module(module), function)
     except Exception as error:  # whatever importing a user's module raises

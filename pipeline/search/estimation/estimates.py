@@ -13,8 +13,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtrit  # type: ignore[import-untyped]
-
 from pipeline.measures import Point
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
@@ -128,6 +126,8 @@ def estimate_points(
 
 def _compute_quantile(freedom: int) -> float:
     """Compute Student's quantile of the interval."""
+    from scipy.special import stdtrit  # type: ignore[import-untyped]
+
     return float(stdtrit(freedom, (1 + LEVEL) / 2))
 
 

@@ -4,10 +4,15 @@ It is worth being started before this process imports TensorFlow itself: then bo
 """
 
 import multiprocessing
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
+from pipeline.processes import set_variable
+from pipeline.settings.addresses import PACKAGE
 from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function
@@ -56,10 +61,31 @@ def start_fork_server(for_loops: bool = False) -> ForkServerContext:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED_FOR_LOOPS if for_loops else PRELOADED)
-    resource_tracker.ensure_running()  # where it is started it lets SIGINT and SIGTERM through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # inherited
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with _importing_ours():
+        resource_tracker.ensure_running()  # where it is started it lets SIGINT and SIGTERM through again
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # inherited
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
+
+
+@contextmanager
+def _importing_ours() -> Iterator[None]:
+    """Let the processes that the block starts find this program, and no module of the folder that it is in.
+
+    They look into that folder first, where a user may have a `queue.py`, or a `pipeline.py`. Workers have the
+    variables and the path of this process again: see `worker.Surroundings`.
+    """
+    path = os.environ.get("PYTHONPATH")
+    places = [str(PACKAGE.parent), *([path] if path else [])]
+    variables = {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(places)}
+    before = {name: os.environ.get(name) for name in variables}
+    try:
+        for name, value in variables.items():
+            set_variable(name, value)
+        yield
+    finally:
+        for name, earlier in before.items():
+            set_variable(name, earlier)

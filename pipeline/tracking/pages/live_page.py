@@ -14,9 +14,8 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.errors import read_first_line
 from pipeline.files import remove_abandoned_drafts
-from pipeline.reports import study_html
 from pipeline.search.results import Results
-from pipeline.settings.addresses import AS_EXPERIMENT
+from pipeline.settings.addresses import AS_EXPERIMENT, FEED, PAGE
 from pipeline.tracking import mlflow_runs
 from pipeline.tracking.pages.study_routes import STUDIES
 
@@ -47,7 +46,7 @@ class LivePage:
     @property
     def path(self) -> Path | None:
         """Return the file of the page; None where artifacts lie on a server."""
-        return self._folder / study_html.PAGE if self._folder else None
+        return self._folder / PAGE if self._folder else None
 
     @property
     def link(self) -> str:
@@ -55,21 +54,23 @@ class LivePage:
         server, _, place = self._runs.partition("/#/")
         if self._folder:
             return f"{server}{STUDIES}/{self._run_id}"
-        return f"{server}/#/{place}{self._run_id}/artifacts/{study_html.PAGE}{AS_EXPERIMENT}"
+        return f"{server}/#/{place}{self._run_id}/artifacts/{PAGE}{AS_EXPERIMENT}"
 
     def update(self, results: Results, is_forced: bool = False) -> None:
         """Write what the study has come to, unless that was done a moment ago and nobody forces it."""
+        from pipeline.reports import study_html  # Plotly is imported once the first trial trains
+
         began = self._clock()
         if not is_forced and began < self._feed_from:
             return
         with_page = is_forced or began >= self._page_from
         files: dict[str, bytes] = {}
         if self._folder:
-            files[study_html.FEED] = study_html.render_feed(results, self._runs).encode()
+            files[FEED] = study_html.render_feed(results, self._runs).encode()
         if with_page:
             is_live = self._folder is not None
             text = study_html.render_frontier(results, self._runs, is_live=is_live)
-            files[study_html.PAGE] = text.encode()
+            files[PAGE] = text.encode()
         if files:
             self._write(files)
         ended = self._clock()
@@ -84,9 +85,11 @@ class LivePage:
 
     def make_last_files(self, results: Results) -> dict[str, bytes]:
         """Return the page of a study that has ended, and the feed that tells open pages so."""
-        files = {study_html.PAGE: study_html.render_frontier(results, self._runs).encode()}
+        from pipeline.reports import study_html
+
+        files = {PAGE: study_html.render_frontier(results, self._runs).encode()}
         if self._folder:
-            files[study_html.FEED] = study_html.render_feed(results, self._runs, is_live=False).encode()
+            files[FEED] = study_html.render_feed(results, self._runs, is_live=False).encode()
         return files
 
     def _write(self, files: Mapping[str, bytes]) -> None:

@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from pipeline.reports.study_html import FEED, PAGE
-from pipeline.settings.addresses import make_run_route
+from pipeline.settings.addresses import FEED, PAGE, make_run_route
 from pipeline.tracking import mlflow_runs, mlflow_store
 
 STUDIES = "/studies"

@@ -18,6 +18,7 @@ from pipeline.search.workers.job_kinds import run_job
 from pipeline.tracking.registry import point_models
 from pipeline.tracking.serving.point_facts import PointFacts
 from pipeline.trial import user_code
+from tests.conftest import CHECKOUT
 from tests.support import my_loops
 from tests.trial.test_user_loop import CALL, settings_of
 
@@ -183,6 +184,59 @@ def test_a_sweep_searches_keys_of_the_users_and_tells_of_changed_code(
     assert changed.returncode == 2
     assert "search.study=s was begun with code" in changed.stderr
     assert "put the code back" in changed.stderr
+
+
+LATE_MODULES = ("tensorflow", "scipy.stats", "scipy.optimize", "scipy.linalg", "matplotlib")
+LATE = f"""
+import sys
+
+def train(settings):
+    late = {LATE_MODULES}
+    yield {{"accuracy": 0.75, **{{name: 1.0 for name in late if name in sys.modules}}}}
+"""
+
+
+def test_before_the_first_trial_of_a_sweep_nothing_is_imported_for_later_ones(
+    fulcrum_process: Run, store: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    (tmp_path / "late.py").write_text(LATE)
+    words = ("trial=function", "trial.call=late:train", "start=1,2", "search.trials=1", "search.workers=0")
+    done = fulcrum_process("sweep", *words, "search.confirm=0", env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    (trial,) = runs_of(store, "tags.stage = 'trial'")
+    assert trial.data.metrics["accuracy"] == 0.75
+    assert not set(trial.data.metrics) & {*LATE_MODULES}
+
+
+COMMAND = "import sys; from pipeline.__main__ import run; sys.exit(run())"
+"""What the installed command does: the working folder is not on its import path."""
+
+
+@pytest.mark.usefixtures("store")
+def test_modules_of_the_working_folder_are_not_taken_for_those_of_this_program(tmp_path: Path) -> None:
+    for name in ("pipeline", "queue", "socket"):  # the last two are needed by a process that starts workers
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('it was imported')")
+    (tmp_path / "mine.py").write_text("def train(settings):\n    yield settings.share\n")
+    (tmp_path / "theirs.py").write_text("import pipeline\n")
+    words = ("sweep", "trial=function", "share=0.25,0.5", "search.trials=2", "search.confirm=0")
+
+    def sweep(module: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-c", COMMAND, *words, f"trial.call={module}:train", "device.pin=false"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        )
+
+    done = sweep("mine")
+    assert done.returncode == 0, done.stderr
+    assert "2 trials (2 complete)" in done.stdout
+    refused = sweep("theirs")
+    assert refused.returncode == 2
+    text = f"{tmp_path / 'pipeline.py'} has the name of this program's own package; rename it"
+    assert text in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
 
 
 def test_epochs_and_seeds_of_a_loop_are_searched_where_they_are_typed(fulcrum: Run) -> None:

@@ -1,0 +1,1 @@
+"""What a user's code that the settings name can be imported by."""
