@@ -188,3 +188,19 @@ def test_no_garbage_is_looked_for_until_something_trains_or_many_objects_are_mad
     finally:
         processes.collect_as_usual()
         gc.set_threshold(*before)
+
+
+@pytest.mark.parametrize("has_lists", [True, False])
+def test_a_tree_is_a_process_and_all_below_it(has_lists: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if has_lists and not processes.has_lists_of_children():
+        pytest.skip("this kernel lists no children")
+    monkeypatch.setattr(processes, "has_lists_of_children", lambda: has_lists)
+    program = "import subprocess; subprocess.run(['sh', '-c', 'echo $$; read line'])"
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert [process.pid for process in processes.list_tree(parent.pid)] == [parent.pid, child]
+        parent.communicate("\n")
+    assert processes.list_tree(parent.pid) == []

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing.util import Finalize
-from pathlib import Path
 
 import psutil
 
-from pipeline.processes import ProcessOwner, set_variable
+from pipeline.processes import ProcessOwner, has_lists_of_children, list_children, set_variable
 
 MARKS = "FULCRUM_STARTED_BY"
 """The variable: the marks of all by whom a process was started, outermost first, with spaces between."""
@@ -63,13 +62,8 @@ def _kill_started_at_exit() -> None:
 def adopt_orphans() -> None:
     """Let what loses its parent below this process become its own child, where the system can."""
     with suppress(AttributeError, OSError):
-        if ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0) == 0 and _has_lists_of_children():
+        if ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0) == 0 and has_lists_of_children():
             _adopting.add(os.getpid())
-
-
-def _has_lists_of_children() -> bool:
-    """Return whether the kernel lists the children of a thread (CONFIG_PROC_CHILDREN)."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
 def kill_started() -> bool:
@@ -77,7 +71,7 @@ def kill_started() -> bool:
     if os.getpid() not in _adopting:
         return kill_marked(_make_own_mark(os.getpid()))
     has_killed = _kill(lambda _: True, _list_below())
-    for pid in _list_children(os.getpid()):  # of an orphan that has ended, nobody else asks how
+    for pid in list_children(os.getpid()):  # of an orphan that has ended, nobody else asks how
         with suppress(OSError):
             os.waitpid(pid, os.WNOHANG)
     return has_killed
@@ -122,7 +116,7 @@ def _list_below() -> Iterator[psutil.Process]:
     while is_new:
         is_new, parents = False, [os.getpid()]
         while parents:
-            children = _list_children(parents.pop())
+            children = list_children(parents.pop())
             parents += children
             for pid in children:
                 if pid not in seen:
@@ -132,16 +126,6 @@ def _list_below() -> Iterator[psutil.Process]:
                         if process.status() != psutil.STATUS_ZOMBIE:
                             is_new = True
                             yield process
-
-
-def _list_children(pid: int) -> list[int]:
-    """List the ids of the processes that a process has started, or adopted; none where it is gone."""
-    found = list[int]()
-    with suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with suppress(OSError):
-                found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
-    return found
 
 
 @cache

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.processes import list_tree
+from pipeline.processes import list_children, list_tree
 
 PROC = Path("/proc")
 
@@ -19,7 +19,7 @@ def count_own_seconds() -> float:
     """
     ended = os.times()
     total = time.process_time() + ended.children_user + ended.children_system
-    return total + sum(count_tree_seconds(pid) for pid in _list_children())
+    return total + sum(count_tree_seconds(pid) for pid in list_children(os.getpid()))
 
 
 def count_tree_seconds(pid: int) -> float:
@@ -31,15 +31,6 @@ def count_tree_seconds(pid: int) -> float:
             total += times.children_user + times.children_system
             total += max(times.user + times.system, _read_exactly(process.pid))
     return total
-
-
-def _list_children() -> list[int]:
-    """List the processes that this one has started and that live, without a look at all of the machine's."""
-    pids = list[int]()
-    for file in PROC.glob("self/task/*/children"):
-        with suppress(OSError):  # a thread may end while it is read
-            pids += map(int, file.read_text().split())
-    return pids
 
 
 def _read_exactly(pid: int) -> float:

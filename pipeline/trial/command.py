@@ -34,6 +34,7 @@ from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
 from pipeline.trial.program_output import (
     hides_report,
+    is_cut_report,
     is_nearly_report,
     parse_line,
     read_file,
@@ -158,6 +159,7 @@ class RunningCommand:
 
     def advance(self, number: int) -> Report | None:
         """Wait for the program's next accuracy; see `RunningLoop`."""
+        line = b""
         for line in self._lines:
             values = parse_line(line)
             if values is not None and CLOCK in values:
@@ -176,6 +178,8 @@ class RunningCommand:
                 self._nearly = self._nearly or (line if is_nearly_report(line) else b"")
                 self._hidden += [line] if hides_report(line) else []
         self._check_exit()
+        if is_cut_report(line):
+            raise self._explain_nearly(line)
         if number == 1 and self._nearly:
             raise self._explain_nearly(self._nearly)
         if len(self._hidden) >= number:  # more than reports: they are no remarks beside them

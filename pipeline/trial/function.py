@@ -15,7 +15,7 @@ from pipeline.hardware.device import ClaimedDevice
 from pipeline.hardware.memory import is_out_of_memory
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function
-from pipeline.trial import reachable_code, user_code
+from pipeline.trial import user_code, user_keys
 from pipeline.trial.loop_clock import LoopClock, prepare_frameworks
 from pipeline.trial.loop_settings import make_settings
 from pipeline.trial.reports import Report, read_report
@@ -37,8 +37,8 @@ def start(settings: Settings, device: ClaimedDevice, state: Any) -> "RunningFunc
     filled = {"epochs": train.epochs, "seed": train.seed, "state": state}
     handed = make_settings(trial.call, trial.values, filled)
     prepare_frameworks()
-    asks = reachable_code.reads(user_code.import_function(trial.call), "epochs")
-    return RunningFunction(trial, handed, device, settings.price.watts, train.epochs if asks else None)
+    last = train.epochs if user_keys.describe(trial).asks_epochs else None
+    return RunningFunction(trial, handed, device, settings.price.watts, last)
 
 
 class RunningFunction:

@@ -107,6 +107,12 @@ def is_nearly_report(line: bytes) -> bool:
     return _SPEAKS.search(line.replace(b"\0", b"")) is not None
 
 
+def is_cut_report(line: bytes) -> bool:
+    """Return whether a line is the beginning of a report, the rest of which a program has never written."""
+    shown = show_line(line).lstrip()
+    return shown.startswith(b"{") and b"}" not in shown and b'"accuracy"' in shown
+
+
 def hides_report(line: bytes) -> bool:
     """Return whether a line has a report in it that does not stand by itself."""
     return _HIDDEN.search(line) is not None

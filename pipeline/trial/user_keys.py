@@ -29,8 +29,9 @@ OUTPUT = "output"
 class UserKeys:
     """All keys of a loop. `is_open`: it takes others, too; `resumes`: it goes on from a state.
 
-    `epochs`: how many it trains where nobody says so, None: as many as conf/train says; `code`: SHA-256 (hex)
-    of its code, "" where that is not known; `parameters`: of the function, beside its settings; `where`: what
+    `asks_epochs`: it reads how many epochs there are, and so ends by itself; `epochs`: how many it trains
+    where nobody says so, None: as many as conf/train says; `code`: SHA-256 (hex) of its code, "" where that
+    is not known; `parameters`: of the function, beside its settings; `where`: what
     declares the keys, for people.
     """
 
@@ -38,6 +39,7 @@ class UserKeys:
     keys: tuple[UserKey, ...] = ()
     is_open: bool = False
     resumes: bool = False
+    asks_epochs: bool = False
     epochs: int | None = None
     code: str = ""
     parameters: tuple[str, ...] = ()
@@ -108,7 +110,8 @@ def _describe_function(trial: Function) -> UserKeys:
     else:
         where, keys = trial.call, None
     made = _make_keys(where, keys, reachable_code.resumes(function), user_code.hash_code(trial))
-    return replace(made, parameters=parameters)
+    asks_epochs = reachable_code.reads(function, "epochs")
+    return replace(made, parameters=parameters, asks_epochs=asks_epochs)
 
 
 def _describe_command(trial: Command) -> UserKeys:

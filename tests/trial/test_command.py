@@ -112,6 +112,10 @@ def test_the_cost_is_the_cpu_seconds_of_the_program_and_its_children(program: Ma
         ("print(json.dumps({'accuracy': 0.5}), file=sys.stderr)", "to its standard output, got it elsewhere"),
         ("say(accuracy=0.5, state=3)", "must report no state, since a program begins anew after a pause"),
         ("say(epoch='1', accuracy=0.1)", "one by one, got epoch '1' as number 1"),
+        (
+            "say(accuracy=0.5)\nprint('{\"accuracy\": 0.', end='')",
+            "got '{\"accuracy\": 0.'; print",
+        ),
         ("say(accuracy=97)", "accuracy must be >= 0 and <= 1, got 97 in epoch 1; report 0.97 for 97 %"),
         ("say(accuracy=float('nan'))", "accuracy must be finite, got nan"),
         ("say(accuracy='high')", "accuracy must be a number, got 'high'"),
