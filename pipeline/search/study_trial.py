@@ -104,6 +104,13 @@ class StudyTrial:
             return ()
         return self.curve if self.fair_midway else self.curve[-1:]
 
+    def write_command(self, epoch: int) -> str:
+        """Write the command line that trains to exactly the state after `epoch` epochs."""
+        if epoch == len(self.curve) and self.state == "complete":
+            return self.command
+        words = Overrides(shlex.split(self.command)).without(EPOCHS)
+        return shlex.join([*words, f"{EPOCHS}={epoch}"])
+
 
 @dataclass(frozen=True, slots=True)
 class FrontierPoint:
@@ -137,10 +144,7 @@ class FrontierPoint:
     @property
     def command(self) -> str:
         """Return the command line that trains to exactly this state."""
-        if self.epoch == len(self.trial.curve) and self.trial.state == "complete":
-            return self.trial.command
-        words = Overrides(shlex.split(self.trial.command)).without(EPOCHS)
-        return shlex.join([*words, f"{EPOCHS}={self.epoch}"])
+        return self.trial.write_command(self.epoch)
 
     @property
     def confirmation(self) -> Confirmation | None:

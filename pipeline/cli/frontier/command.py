@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pipeline.search.results import Results
 
 RUN_ID = "MLFLOW_RUN_ID"
+NEWEST = 8
+"""Studies that a message names; `studies` lists all."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -167,7 +169,7 @@ def _choose_study(name: str | None, studies: Sequence[str]) -> str:
     if name is None and studies:
         return studies[-1]
     if name not in studies:
-        newest = ", ".join(studies[-8:]) or "none"
+        newest = ", ".join([*(["..."] if len(studies) > NEWEST else []), *studies[-NEWEST:]]) or "none"
         got = f"got {name}" if name else "got nothing"
         raise BadInput(
             f"--study must be one of the studies that exist ({newest}), {got}; "

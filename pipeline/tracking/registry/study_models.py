@@ -59,9 +59,9 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     for alias, named in aliases.items():
         with _unless_deleted(record):
             study_versions.set_alias(record, alias, versions.get(named.key) if named else None)
-    for version in registered.values():  # last: what is served by an alias is there at every moment
+    for name, version in registered.items():  # last: what is served by an alias is there at every moment
         with _unless_deleted(record):
-            study_versions.unregister(record, version, aliases.keys())
+            study_versions.unregister(record, version, _write_command(results, name), aliases.keys())
 
 
 @contextmanager
@@ -91,6 +91,13 @@ def choose_members(results: "Results") -> list[FrontierPoint]:
     last = {member.trial.number: member.key for member in members}
     keys = {member.key for member in choose_aliases(results).values() if member} | set(last.values())
     return [member for member in members if member.key in keys]
+
+
+def _write_command(results: "Results", name: str) -> str:
+    """Write the command line that trains to the point of a name (`TRIAL EPOCH`), or nothing."""
+    number, _, epoch = name.partition(" ")
+    trials = (trial for trial in results.trials if str(trial.number) == number and epoch.isdecimal())
+    return next((trial.write_command(int(epoch)) for trial in trials), "")
 
 
 def _find_run(record: "StudyRecorder", member: FrontierPoint) -> str | None:

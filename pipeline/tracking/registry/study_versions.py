@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LOGGED = "models:/"
 """Begins the source of a version whose model has an id of its own."""
+NO_STAGES = (None, "", "None")
+"""What MLflow calls a version that nobody has moved to a stage."""
 OUR_TAGS = {MEMBER, STUDY_ID, "validation_accuracy", "device_seconds", "seeds", "test_accuracy", *FURTHER}
 
 
@@ -69,8 +71,7 @@ def describe_version(record: "StudyRecorder", version: str, member: FrontierPoin
     """Say of a version what its point was chosen by and what the test split says; a person's text stays."""
     client, text = record.client, f"{study_markdown.describe_point(member)}: {member.command}"
     recorded = client.get_model_version(record.study, version)
-    is_ours = not recorded.description or recorded.description.endswith(f": {member.command}")
-    if is_ours and recorded.description != text:
+    if _is_our_text(recorded, member.command) and recorded.description != text:
         client.update_model_version(record.study, version, text)
     tags = {STUDY_ID: record.runs.tags[STUDY_ID], **_list_figures(member)}
     for name, value in tags.items():
@@ -116,17 +117,28 @@ def delete_alias(record: "StudyRecorder", alias: str) -> None:
         record.client.delete_registered_model_alias(record.study, alias)
 
 
-def unregister(record: "StudyRecorder", version: str, ours: Collection[str]) -> None:
-    """Delete a version that left the frontier, unless a person has made it their own by an alias or a tag."""
-    aliases = [
-        alias
-        for alias, named in record.client.get_registered_model(record.study).aliases.items()
-        if str(named) == version and alias not in ours
+def unregister(record: "StudyRecorder", version: str, command: str, ours: Collection[str]) -> None:
+    """Delete a version that left the frontier, unless a person has made it their own.
+
+    That is by an alias, a tag, a stage or a description. `command`: trains to its point; `ours`: the aliases
+    of the study.
+    """
+    recorded = record.client.get_model_version(record.study, version)
+    registered = record.client.get_registered_model(record.study)
+    aliases = [alias for alias, named in registered.aliases.items() if str(named) == version]
+    theirs = [
+        *(f"alias {alias}" for alias in aliases if alias not in ours),
+        *(f"tag {tag}" for tag in sorted(recorded.tags.keys() - OUR_TAGS)),
+        *([f"stage {stage}"] if (stage := recorded.current_stage) not in NO_STAGES else []),
+        *([] if _is_our_text(recorded, command) else ["description"]),
     ]
-    tags = sorted(record.client.get_model_version(record.study, version).tags.keys() - OUR_TAGS)
-    if aliases or tags:
-        text = ", ".join([*(f"alias {alias}" for alias in aliases), *(f"tag {tag}" for tag in tags)])
+    if theirs:
         name = f"version {version} of model {record.study}"
-        print(f"{name} left the frontier; it stays for its {text}", file=sys.stderr)
+        print(f"{name} left the frontier; it stays for its {', '.join(theirs)}", file=sys.stderr)
     else:
         record.client.delete_model_version(record.study, version)
+
+
+def _is_our_text(version: ModelVersion, command: str) -> bool:
+    """Return whether the description of a version is none, or one that `describe_version` has written."""
+    return not version.description or bool(version.description.endswith(f": {command}"))

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from pipeline.cli import main
+from pipeline.cli.frontier import command
 from pipeline.cli.frontier.output import NOT_CONFIRMED, print_frontier
+from pipeline.errors import BadInput
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.outcomes import CONFIRM
 from pipeline.search.storage.study_table import ProposedTrial
@@ -389,6 +391,11 @@ def test_where_there_is_no_study_it_says_how_to_begin(
         "error: --study must be one of the studies that exist (none), got nothing; "
         "begin one with: python -m pipeline sweep\n"
     )
+
+
+def test_of_many_studies_the_newest_are_named() -> None:
+    with pytest.raises(BadInput, match=r"exist \(\.\.\., 2, 3, 4, 5, 6, 7, 8, 9\), got none"):
+        command._choose_study("none", [str(number) for number in range(10)])
 
 
 # ---- over three objectives, and the interval of the cost ----------------------------------------------

@@ -1,5 +1,8 @@
 """The models of a study: nothing of one that was begun is left, and what is whole is kept."""
 
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -13,6 +16,7 @@ from pipeline.tracking.registry import names, study_models, study_versions
 from pipeline.tracking.registry.point_models import MEMBER
 from pipeline.tracking.study_place import STUDY_ID
 from pipeline.tracking.study_recorder import StudyRecorder
+from tests.support.studies import study as make_study
 from tests.tracking.registry.test_names import make_prompt
 
 STUDY = "a study with models"
@@ -72,6 +76,70 @@ def test_a_model_whose_version_is_there_is_kept(record: StudyRecorder, tmp_path:
     record.client.delete_logged_model(model_id)
     assert not study_versions.has_model(record, "1")
     record.client.delete_registered_model(STUDY)
+
+
+def give_alias(client: mlflow.MlflowClient) -> None:
+    client.set_registered_model_alias(STUDY, "production", "1")
+
+
+def give_tag(client: mlflow.MlflowClient) -> None:
+    client.set_model_version_tag(STUDY, "1", "approved", "ann")
+
+
+def describe(client: mlflow.MlflowClient) -> None:
+    text = client.get_model_version(STUDY, "1").description
+    client.update_model_version(STUDY, "1", f"{text}, and it serves the shop")
+
+
+def give_stage(client: mlflow.MlflowClient) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow wants aliases instead; studies of old have stages
+        client.transition_model_version_stage(STUDY, "1", "Production")
+
+
+@pytest.mark.parametrize(
+    ("mark", "text"),
+    [
+        (give_alias, "alias production"),
+        (give_tag, "tag approved"),
+        (describe, "description"),
+        (give_stage, "stage Production"),
+        (None, ""),
+    ],
+)
+def test_a_version_that_left_the_frontier_stays_where_a_person_has_marked_it(
+    mark: Callable[[mlflow.MlflowClient], None] | None,
+    text: str,
+    record: StudyRecorder,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its alias still leads to it: `models:/STUDY@production` answers as before."""
+    client, command = record.client, "python -m pipeline run model.hidden=16 train.epochs=1"
+    client.create_registered_model(STUDY)
+    about = f"81.97% validation (one seed, not confirmed) for 0.01 device-seconds: {command}"
+    client.create_model_version(
+        STUDY, f"models:/{log(record, '0 1')}", tags={MEMBER: "0 1"}, description=about
+    )
+    client.set_registered_model_alias(STUDY, "best", "1")
+    if mark is not None:
+        mark(client)
+    study_versions.unregister(record, "1", command, ("cheapest", "knee", "best"))
+    versions = study_versions.search_versions(record)
+    assert [version.version for version in versions] == ([] if mark is None else [1])
+    line = f"version 1 of model {STUDY} left the frontier; it stays for its {text}\n"
+    assert capsys.readouterr().err == (line if mark else "")
+    client.delete_registered_model(STUDY)
+
+
+def test_the_command_of_a_point_that_left_the_frontier() -> None:
+    results = make_study()
+    whole, paused = results.trials[0], replace(results.trials[0], number=1, state="paused")
+    results = replace(results, trials=(whole, paused))
+    last = len(whole.curve)
+    assert study_models._write_command(results, f"0 {last}") == whole.command
+    assert study_models._write_command(results, "1 2").endswith(" train.epochs=2")
+    for name in ("7 1", "0", "", "0 x"):
+        assert study_models._write_command(results, name) == ""
 
 
 def test_a_prompt_that_came_later_gets_no_version(
