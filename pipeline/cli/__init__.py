@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pipeline import __version__, signals
 from pipeline.cli import help
 from pipeline.cli.lost_server import explain_lost_server
-from pipeline.errors import FulcrumError, StoreUnusable, find_cause
+from pipeline.errors import BadInput, FulcrumError, StoreUnusable, find_cause
 from pipeline.output import guard_output
 from pipeline.secrets import mask
 
@@ -87,7 +87,12 @@ def _advise_again(words: Sequence[str]) -> str:
 
 
 def explain_error(error: BaseException) -> FulcrumError | None:
-    """Return what a library or the disk says in words of ours; None where that is something else."""
+    """Return what a library or the disk says in words of ours; None where that is something else.
+
+    Input that does not answer has words of its own already, which name what to set.
+    """
+    if isinstance(error, BadInput):
+        return None
     return find_cause(error, StoreUnusable) or _explain_disk(error) or explain_lost_server(error)
 
 

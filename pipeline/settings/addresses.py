@@ -55,8 +55,11 @@ def _make_default_address() -> str:
 
 
 def _name_driver(address: str) -> str:
-    """Name the driver: MLflow leaves the address to SQLAlchemy then; else it makes a folder named `a%20b`."""
-    return address.replace("sqlite:", "sqlite+pysqlite:", 1) if _has_escapes(address) else address
+    """Name the driver where MLflow would take the address for a path, and make a folder `a%20b` or `file:`.
+
+    With the driver in it, it leaves the address to SQLAlchemy.
+    """
+    return address.replace("sqlite:", "sqlite+pysqlite:", 1) if _is_no_path(address) else address
 
 
 def get_own_folder() -> Path:
@@ -182,5 +185,6 @@ def explain_unusable_store(uri: str, error: Exception, variable: str = TRACKING_
     return BadInput(f"{rule}, {explain_failure(uri, error, remedy)}")
 
 
-def _has_escapes(address: str) -> bool:
-    return address.startswith("sqlite:///") and "%" in address
+def _is_no_path(address: str) -> bool:
+    """Return whether behind the slashes of an SQLite address stands no plain path: escapes, or `file:`."""
+    return address.startswith("sqlite:///") and ("%" in address or address.startswith("sqlite:///file:"))

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from pipeline.cli import main
 from pipeline.errors import BadInput
 from pipeline.settings import addresses
 from pipeline.settings.stores import first_answer
+from pipeline.tracking import mlflow_store
 
 
 @pytest.mark.parametrize("name", ["plain", "a b", "a%20b", "a?b", "a#b", "ä", "100%"])
@@ -18,6 +20,29 @@ def test_a_path_is_found_again_whatever_is_in_it(name: str, tmp_path: Path) -> N
     assert make_url(address).database == str(path)
     path.parent.mkdir()
     first_answer.check_database(address)
+
+
+def test_an_address_in_sqlites_own_form_leaves_no_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(addresses.TRACKING_URI, f"sqlite:///file:{tmp_path / 'm.db'}?uri=true")
+    mlflow_store.open_store()
+    assert (tmp_path / "m.db").stat().st_size > 0
+    assert not (tmp_path / "file:").exists()
+
+
+@pytest.mark.parametrize("kind", ["sqlite:///{}", "sqlite:///file:{}?uri=true"])
+def test_a_folder_is_no_store_and_the_variable_is_named(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = kind.format(tmp_path)
+    monkeypatch.setenv(addresses.TRACKING_URI, address)
+    assert main(["preprocess", "experiment=smoke"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: MLFLOW_TRACKING_URI must name a store that answers, got sqlite")
+    assert f"({tmp_path} is a folder; name a file); unset it" in told
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize(
