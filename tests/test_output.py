@@ -13,6 +13,7 @@ import pytest
 from pipeline import cli
 from pipeline.errors import StoreLocked
 from pipeline.output import GuardedOutput, guard_output
+from pipeline.tracking import mlflow_store
 from tests.conftest import CHECKOUT
 
 
@@ -68,6 +69,26 @@ def test_a_closed_pipe_or_a_full_disk_shows_no_traceback(words: str, code: int, 
     assert done.returncode == code
     assert done.stderr.startswith(said)
     assert len(done.stderr.splitlines()) == bool(said)
+
+
+@pytest.mark.slow
+def test_a_sweep_whose_reader_has_gone_goes_on_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in `sweep ... | head -n 0`: its first line is lost, and its run ends as ever."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    words = "search=smoke search.trials=1 search.confirm=0 train.epochs=1 device=cpu search.workers=0"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", gone)
+        assert cli.main(["sweep", *words.split()]) == 0
+    assert capsys.readouterr().err == ""
+    client = mlflow_store.open_store()
+    (experiment,) = (each for each in client.search_experiments() if each.name == "fulcrum")
+    runs = client.search_runs([experiment.experiment_id])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert {run.data.tags.get("stage") for run in runs} >= {"sweep", "trial"}
 
 
 def test_what_a_shell_has_closed_is_open_in_further_processes_too() -> None:
