@@ -10,6 +10,7 @@ from pipeline.errors import Stopped
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_store
+from pipeline.tracking.runs import orphans
 from pipeline.tracking.study_recorder import StudyRecorder, record_study
 from pipeline.tracking.study_runs import StudyKey
 from pipeline.tracking.trial_recorder import TrialStart
@@ -131,6 +132,20 @@ def test_a_persons_own_run_that_bears_the_name_of_a_study_is_left_alone() -> Non
     theirs = client.create_run(experiment, run_name="theirs", tags={"study": "tagged"}).info.run_id
     assert StudyRecorder(client, compose([]), key(client, "tagged"), "cpu").run_id != theirs
     assert set(client.get_run(theirs).data.tags) == {"study", "mlflow.runName"}
+
+
+@pytest.mark.parametrize("tags", [{}, {"mlflow.project.entryPoint": "sweep"}])
+def test_taking_up_a_study_discards_the_run_of_mlflow_run_and_no_persons_own(
+    tags: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, name = mlflow_store.open_store(), f"taken up {len(tags)}"
+    first = StudyRecorder(client, compose([]), key(client, name), "cpu")
+    other = client.create_run(first.experiment_id, run_name="by hand", tags=tags).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", other)
+    assert StudyRecorder(client, compose([]), key(client, name), "cpu").run_id == first.run_id
+    client.set_terminated(other)
+    orphans.end_orphans(client)
+    assert client.get_run(other).info.lifecycle_stage == ("deleted" if tags else "active")
 
 
 def test_a_study_keeps_the_name_that_a_person_gave_its_run() -> None:

@@ -36,6 +36,7 @@ def adopt_run(client: MlflowClient, name: str, experiment_id: str) -> str | None
 
     It keeps the name that a person gave it by `--run-name`, else it is called `name`; what MLflow wrote into
     it is masked. Where it lies in another experiment, a run in this one takes its place: MLflow moves none.
+    One that a person has opened there stays as it is.
 
     Raises:
         BadInput: MLFLOW_RUN_ID names no run, or a deleted one.
@@ -48,7 +49,11 @@ def adopt_run(client: MlflowClient, name: str, experiment_id: str) -> str | None
             print(f"{ADOPTED} names a run that {text} ({run_id})", file=sys.stderr)
         return None
     if str(run.info.experiment_id) != experiment_id:
-        return _replace_run(client, run, experiment_id, name)
+        if ENTRY_POINT in run.data.tags:
+            return _replace_run(client, run, experiment_id, name)
+        text = "lies in another experiment; this one is recorded apart"
+        print(f"{ADOPTED} names a run that {text} ({run_id})", file=sys.stderr)
+        return None
     tags = {key: value for key, value in run.data.tags.items() if mask(value) != value}
     set_tags(client, str(run_id), {**tags, RUN_NAME: choose_name(run, name)})
     return run_id
@@ -103,7 +108,7 @@ def discard_adopted_run(client: MlflowClient) -> None:
     """Discard the run that `mlflow run` opened for a command that records nothing; no other run."""
     run = find_adopted_run(client)
     take_adopted_run()
-    if run is not None and ENTRY_POINT in run.data.tags:
+    if run is not None:
         discard_run(client, run.info.run_id)
 
 

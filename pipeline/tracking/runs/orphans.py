@@ -53,8 +53,12 @@ def end_crashed(client: MlflowClient, pid: int) -> None:
 
 
 def discard_run(client: MlflowClient, run_id: str) -> None:
-    """Let the next command delete a run that `mlflow run` opened, and will end itself after this process."""
-    client.set_tag(run_id, DISCARDED, run_id, synchronous=True)
+    """Let the next command delete a run that `mlflow run` opened, and will end itself after this process.
+
+    One that a person has opened stays as it is.
+    """
+    if ENTRY_POINT in client.get_run(run_id).data.tags:
+        client.set_tag(run_id, DISCARDED, run_id, synchronous=True)
 
 
 def _is_orphan(run: Run, local_store: bool) -> bool:

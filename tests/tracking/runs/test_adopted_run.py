@@ -73,6 +73,26 @@ def test_the_default_experiment_gives_way(
     assert client.get_run(before).info.lifecycle_stage == "deleted"
 
 
+def test_a_run_that_a_person_opened_in_another_experiment_stays_as_it_is(
+    client: mlflow.MlflowClient,
+    experiment: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A study that is taken up stays in its own experiment, whatever run its environment names."""
+    own = str(client.create_run(DEFAULT_EXPERIMENT_ID, run_name="by hand").info.run_id)
+    monkeypatch.setenv("MLFLOW_RUN_ID", own)
+    assert adopted_run.adopt_run(client, "ours", experiment) is None
+    assert capsys.readouterr().err == (
+        f"MLFLOW_RUN_ID names a run that lies in another experiment; this one is recorded apart ({own})\n"
+    )
+    before = client.get_run(own)
+    assert (before.info.status, before.info.run_name) == ("RUNNING", "by hand")
+    client.set_terminated(own)
+    orphans.end_orphans(client)
+    assert client.get_run(own).info.lifecycle_stage == "active"
+
+
 def test_its_experiment_wins_and_a_word_that_differs_is_told(
     client: mlflow.MlflowClient,
     experiment: str,
