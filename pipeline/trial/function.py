@@ -1,5 +1,6 @@
 """A generator function of the user's: called with its settings, it yields an accuracy after each epoch."""
 
+import ctypes
 import inspect
 import sys
 import traceback
@@ -156,13 +157,29 @@ class RunningFunction:
 
     def close(self) -> None:
         """End the generator and the MLflow runs that it has left open; what it raises is nobody's loss."""
-        close = getattr(self._generator, "close", None)
-        if close is not None:
-            with suppress(Exception), self._world.entered():
-                close()
+        with suppress(Exception), self._world.entered():
+            _close(self._generator)
         with suppress(Exception), self._world.entered():  # the store is the user's, and may be gone
             while _find_active_run() not in (None, self._run_before):
                 sys.modules["mlflow"].end_run()
+
+
+def _close(iterator: Iterator[Any] | None) -> None:
+    """Close a generator, also one that catches what shall end it; another iterator where it can be closed.
+
+    Python prints a traceback where it frees one that goes on all the same, so that one is kept.
+    """
+    close = getattr(iterator, "close", None)
+    if close is None:
+        return
+    try:
+        close()
+    except RuntimeError:
+        if inspect.isgenerator(iterator):
+            with suppress(BaseException):
+                iterator.throw(SystemExit)
+            if iterator.gi_frame is not None:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(iterator))
 
 
 def _find_active_run() -> str | None:

@@ -96,7 +96,7 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
     if not shown.lstrip().startswith(b"{") or b"\0" in shown:  # UTF-16, of which only some lines can be read
         return None
     try:
-        values = json.loads(shown)
+        values = json.loads(shown.decode(errors="replace"))  # else a report would be lost by one odd letter
     except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None

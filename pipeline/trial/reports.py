@@ -83,7 +83,8 @@ def _read_number(value: object, name: str, where: str, whose: str) -> float:
     except Exception:  # what the classes of a framework raise
         got = repr(value) if isinstance(value, str | bytes | bool | None) else type(value).__name__
         inside = next(iter(value), "") if isinstance(value, Mapping) else ""
-        remedy = f"report {name}/{inside}" if inside else "report a float, or leave it out"
+        remedy = "report a float" if name == ACCURACY else "report a float, or leave it out"
+        remedy = f"report {name}/{inside}" if inside else remedy
         raise LoopFailed(f"{whose}: {name} must be a number, got {got[:60]} {where}; {remedy}") from None
     is_path = posixpath.normpath(name) == name and not name.startswith((".", "/"))  # as MLflow has them
     if not _NAME.fullmatch(name) or not is_path or name in RESERVED:

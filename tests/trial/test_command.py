@@ -116,6 +116,10 @@ def test_the_cost_is_the_cpu_seconds_of_the_program_and_its_children(program: Ma
             "say(accuracy=0.5)\nprint('{\"accuracy\": 0.', end='')",
             "got '{\"accuracy\": 0.'; print",
         ),
+        (
+            'sys.stdout.buffer.write(b\'{"accuracy": 0.5, "note": "\\xff"}\\n\')\nsay(accuracy=0.6)',
+            "note must be a number, got '\ufffd' in epoch 1",
+        ),
         ("say(accuracy=97)", "accuracy must be >= 0 and <= 1, got 97 in epoch 1; report 0.97 for 97 %"),
         ("say(accuracy=float('nan'))", "accuracy must be finite, got nan"),
         ("say(accuracy='high')", "accuracy must be a number, got 'high'"),

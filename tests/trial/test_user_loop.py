@@ -1,6 +1,8 @@
 """A loop of the user's own trains like any trial: measured, paused, resumed, and told of in one line."""
 
+import gc
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,17 @@ def test_a_loop_may_end_early_and_is_stopped_where_it_does_not(tmp_path: Path) -
     assert len(train(settings_of("short", "epochs=9"), checkpoint=path)) == 2
     assert [item.is_restored for item in train(settings_of("short", "epochs=9"), checkpoint=path)] == [True]
     assert len(train(settings_of("endless", "epochs=3"))) == 3
+
+
+@pytest.mark.parametrize("catches", ["GeneratorExit", "BaseException"])
+def test_a_loop_that_goes_on_where_it_is_closed_is_left_alone(
+    catches: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = list[object]()
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    assert len(train(settings_of("stubborn", f"catches={catches}", "epochs=2"))) == 2
+    gc.collect()
+    assert printed == []
 
 
 def test_a_schedule_that_ends_with_the_run_makes_no_state_fair_midway() -> None:
