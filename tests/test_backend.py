@@ -1,6 +1,8 @@
 """What importing TensorFlow and Keras does beside itself."""
 
 import gc
+import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +39,26 @@ def test_garbage_is_collected_after_an_import_as_before() -> None:
             assert gc.isenabled() == before
         finally:
             gc.enable()
+
+
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+KERNELS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pipeline.backend import tf
+from tensorflow.python.util import _pywrap_util_port as port
+print(port.IsMklEnabled())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not X86, reason="oneDNN is for x86-64")
+@pytest.mark.parametrize(("chosen", "answer"), [(None, "True"), ("0", "False")])
+def test_convolutions_run_by_onednn_unless_a_user_says_no(chosen: str | None, answer: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    if chosen:
+        environment["TF_ENABLE_ONEDNN_OPTS"] = chosen
+    root = str(Path(__file__).resolve().parents[1])
+    command = [sys.executable, "-c", KERNELS, root]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [answer]

@@ -38,6 +38,24 @@ def noisy(shape, classes, settings):
     return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), noise, keras.layers.Dense(classes)])
 
 
+def normalized(shape, classes, settings):
+    """Statistics of a batch behind convolutions; a bias before them would move by rounding alone."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(shape),
+            layers.Reshape((*shape, 1)),
+            layers.Conv2D(3, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(momentum=0.8),
+            layers.ReLU(),
+            layers.DepthwiseConv2D(3, strides=2, use_bias=False),
+            layers.BatchNormalization(scale=False),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(classes),
+        ]
+    )
+
+
 class Doubled(keras.layers.Layer):
     """A layer whose code no configuration tells."""
 

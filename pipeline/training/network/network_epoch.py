@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.backend import Tensor, tf
 from pipeline.training import augmentation
 from pipeline.training.adversarial.fgsm import differentiate_by_samples, move_samples
+from pipeline.training.network.batch_norm import find_norm_layers, normalize_by_fused_kernel
 from pipeline.training.network.network_state import EpochInputs, NetworkEpochSpec, NetworkState
 from pipeline.training.optimizers import add_up_rows
 from pipeline.training.perceptron import mlp_gradients
@@ -36,6 +37,8 @@ class CompiledNetwork:
     def __init__(self, spec: NetworkEpochSpec, model: Any) -> None:
         self.spec, self.model = spec, model
         self.dropout_layers = find_dropout_layers(model)
+        fuses = "CPU" in spec.tf_device and not spec.xla and not spec.room
+        self._norm_layers = find_norm_layers(model) if fuses else []
         self._trained = [variable.value for variable in model.trainable_variables]
         self._others = [variable.value for variable in model.non_trainable_variables]
         self._constraints = [variable.constraint for variable in model.trainable_variables]
@@ -97,7 +100,8 @@ class CompiledNetwork:
             return inputs.plan.count_steps(step)
 
         samples, targets = batch
-        with drop_out_by_streams(self.dropout_layers, inputs.shares, inputs.hyper.seed, get_step):
+        dropped = drop_out_by_streams(self.dropout_layers, inputs.shares, inputs.hyper.seed, get_step)
+        with dropped, normalize_by_fused_kernel(self._norm_layers):
             logits, others, penalties = self.model.stateless_call(
                 list(trained), list(others), samples, training=True, return_losses=True
             )
