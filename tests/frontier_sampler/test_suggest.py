@@ -52,9 +52,15 @@ def play(proposer: Suggester, count: int, trials: list[TrialRecord] | None = Non
 
 
 @cache
+def begin(seed: int) -> tuple[Suggester, list[TrialRecord]]:
+    return Suggester(SPACE, EPOCHS, seed=seed), []
+
+
 def played(count: int, seed: int) -> tuple[TrialRecord, ...]:
     """What `count` trials come to, for all tests that look at the same ones."""
-    return tuple(play(Suggester(SPACE, EPOCHS, seed=seed), count))
+    proposer, trials = begin(seed)
+    trials.extend(play(proposer, count, trials)[len(trials) :])
+    return tuple(trials[:count])
 
 
 def steps(trials: Sequence[TrialRecord]) -> list[tuple[Key, int | None]]:
