@@ -17,7 +17,8 @@ from pipeline.frontier_sampler.domains import NEUTRAL, Choices, Numeric, is_same
 
 Array = NDArray[np.float64]
 Params = Mapping[str, Any]
-Key = tuple[tuple[str, Any], ...]
+Key = tuple[tuple[str, str], ...]
+TRUTHS, NUMBERS = (bool, np.bool_), (int, float, np.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,10 @@ def make_key(params: Params) -> Key:
     return tuple(sorted((name, _format_value(value)) for name, value in params.items()))
 
 
-def _format_value(value: Any) -> Any:
-    if isinstance(value, bool | np.bool_):
+def _format_value(value: Any) -> str:
+    if isinstance(value, TRUTHS):
         return f"bool {bool(value)}"
-    if isinstance(value, int | float | np.number):
+    if isinstance(value, NUMBERS):
         return f"number {float(value):.12g}"
     return f"{type(value).__name__} {value}"
 

@@ -65,7 +65,7 @@ class CandidateForecasts:
     """Candidates and what is expected of them, [m] or [m, rungs].
 
     `paid_seconds`: device-seconds paid already; `allowed`: rungs that may be a target; `feasible_chance`:
-    0..1, that the constraints are kept; `explained`: see `CurveProcess.predict_grid`.
+    0..1, that the constraints are kept.
     """
 
     candidates: Sequence[Configuration]
@@ -77,7 +77,6 @@ class CandidateForecasts:
     costs: Array
     mean: Array
     deviation: Array
-    explained: Array
 
     def take(self, rows: NDArray[np.intp]) -> "CandidateForecasts":
         """Return those of some candidates."""
@@ -217,7 +216,7 @@ class Forecast:
         """Return the deviations of candidates, of which at most `capacity` will be expected."""
         features = np.array([candidate.features for candidate in forecasts.candidates])
         later = self.fidelity.scale(self.rungs)
-        return GridExpectations(self._process, features, later, forecasts.explained, capacity)
+        return GridExpectations(self._process, features, later, capacity)
 
     # ---- beliefs ----------------------------------------------------------------------------------------
 
@@ -225,7 +224,7 @@ class Forecast:
         """Predict errors and costs of candidates at every rung."""
         features = np.array([candidate.features for candidate in candidates])
         later = self.fidelity.scale(self.rungs)
-        mean, deviation, explained = self._process.predict_grid(features, later)
+        mean, deviation = self._process.predict_grid(features, later)
         fair = np.array([self._is_fair(candidate) for candidate in candidates])
         reached = np.array([candidate.reached if candidate.fair else 0 for candidate in candidates])
         base = np.array(
@@ -244,7 +243,6 @@ class Forecast:
             costs=self._costs.predict(candidates, features, self.rungs),
             mean=mean - self._decline.sum_until(later)[None, :],
             deviation=deviation,
-            explained=explained,
         )
 
     def _find_allowed_rungs(self, candidates: Sequence[Configuration], reached: NDArray[np.int_]) -> Flags:
@@ -297,10 +295,11 @@ class Forecast:
         `gains`, `dearest`: see `compute_gains`. A trial of which only the end counts is not looked at midway.
         """
         later = self.fidelity.scale(self.rungs)
+        features = np.array([candidate.features for candidate in forecasts.candidates])
         beliefs = CurveBeliefs(
             log_costs=np.log(forecasts.costs),
             mean=np.maximum(forecasts.mean, math.log(self.floor)),
-            covariance=self._process.cover_rungs(later, forecasts.explained),
+            covariance=self._process.cover_rungs(features, later),
             extra_seconds=forecasts.extra_seconds,
             counts=self._list_unpaid(forecasts),
             allowed=forecasts.allowed,

@@ -45,7 +45,10 @@ class Kernel:
     def covariance_at(self, squares: Array) -> Array:
         """Compute Matern 5/2 at squared distances, of any shape, that are divided by the squared lengths."""
         root = np.sqrt(5.0 * squares)
-        covariance: Array = self.amplitude * (1.0 + root + (5.0 / 3.0) * squares) * np.exp(-root)
+        covariance: Array = 1.0 + root
+        covariance += (5.0 / 3.0) * squares
+        covariance *= self.amplitude
+        covariance *= np.exp(-root)
         return covariance
 
 

@@ -110,8 +110,7 @@ class _CandidatesLeft:
     ) -> None:
         """Take over what candidates gain and are worth [m, rungs]; at most `capacity` will be chosen."""
         self._deviations = forecast.expect_on_grid(forecasts, capacity)
-        explained = forecasts.explained[:, :0]  # which is large, and of no use from here on
-        self._forecast, self._forecasts = forecast, replace(forecasts, explained=explained)
+        self._forecast, self._forecasts = forecast, forecasts
         self._worth, self._gains, self._bounds = worth, gains.max(1), worth.max(1)
         self._dearest = dearest
         self._is_gaining = bool(self._gains.max() > 0)

@@ -18,6 +18,8 @@ from pipeline.frontier_sampler.surrogate import Belief, Conditioned, Kernel, Lik
 
 Array = NDArray[np.float64]
 
+PORTION = 32
+"""Settings that are predicted at once: the covariances of more leave the caches of a core."""
 END_DEVIATION, END_DOUBT = 0.7, 0.5
 """By how much log errors are believed to differ at the last epoch, before many ends are known, and the
 deviation of its log: most are within a factor of two of each other."""
@@ -44,6 +46,15 @@ class CurveKernel:
         covariance = self.levels.covariance(left, right)
         covariance *= np.outer(self.grow(left[:, -1]), self.grow(right[:, -1]))
         return covariance
+
+    def cover_grid(self, settings: Array, later: Array, features: Array) -> Array:
+        """Compute the covariance of settings [m, d], each at every one of [k] epochs: [m * k, n]."""
+        lengths = np.asarray(self.levels.lengths)
+        apart = surrogate.square_distances(settings / lengths[:-1], features[:, :-1] / lengths[:-1])
+        after = ((later[:, None] - features[None, :, -1]) / lengths[-1]) ** 2
+        covariance = self.levels.covariance_at(apart[:, None, :] + after)
+        covariance *= np.outer(self.grow(later), self.grow(features[:, -1]))
+        return covariance.reshape(-1, len(features))
 
     def cover_rungs(self, later: Array) -> Array:
         """Compute the covariance between scaled log epochs of one configuration: [k, k]."""
@@ -117,24 +128,28 @@ class CurveProcess:
         covariance[np.diag_indices_from(covariance)] += kernel.compute_noise(features[:, -1])
         self._conditioned = Conditioned(covariance, targets - self._mean)
 
-    def predict_grid(self, settings: Array, later: Array) -> tuple[Array, Array, Array]:
-        """Predict mean and deviation [m, k] for each row of `settings` [m, d] and scaled log epoch [k].
+    def predict_grid(self, settings: Array, later: Array) -> tuple[Array, Array]:
+        """Predict mean and deviation [m, k] for each row of `settings` [m, d] and scaled log epoch [k]."""
+        mean, deviation = np.empty((2, len(settings), len(later)))
+        for start in range(0, len(settings), PORTION):
+            rows = slice(start, start + PORTION)
+            found = self._explain(settings[rows], later)
+            mean[rows], deviation[rows] = (values.reshape(-1, len(later)) for values in found[:2])
+        return mean + self._mean, deviation
 
-        Behind them what the data explain of each point [m, k, n].
-        """
-        shape = len(settings), len(later)
-        between = self.kernel.cover(make_grid(settings, later), self._features)
+    def _explain(self, settings: Array, later: Array) -> tuple[Array, Array, Array]:
+        between = self.kernel.cover_grid(settings, later, self._features)
         variance = np.tile(self.kernel.cover_rungs(later).diagonal(), len(settings))
-        mean, deviation, explained = self._conditioned.explain(between, variance)
-        return mean.reshape(shape) + self._mean, deviation.reshape(shape), explained.reshape(*shape, -1)
+        return self._conditioned.explain(between, variance)
 
-    def cover_rungs(self, later: Array, explained: Array) -> Array:
-        """Compute the covariance between the epochs of each curve, given the data: [m, k, k].
+    def explain_grid(self, settings: Array, later: Array) -> Array:
+        """Return what the data explain of each point of the grid, [m * k, n]; see `Conditioned.explain`."""
+        return self._explain(settings, later)[2]
 
-        `explained`: see `predict_grid`.
-        """
-        known = np.einsum("ikn,iln->ikl", explained, explained)
-        covariance: Array = self.kernel.cover_rungs(later) - known
+    def cover_rungs(self, settings: Array, later: Array) -> Array:
+        """Compute the covariance between the epochs of each curve, given the data: [m, k, k]."""
+        explained = self.explain_grid(settings, later).reshape(len(settings), len(later), -1)
+        covariance: Array = self.kernel.cover_rungs(later) - explained @ explained.transpose(0, 2, 1)
         return covariance
 
 
@@ -151,16 +166,14 @@ class GridExpectations:
     (a further column of the Cholesky factor), and no new fit. (Kriging believer: Ginsbourger et al. 2010.)
     """
 
-    def __init__(
-        self, process: CurveProcess, settings: Array, later: Array, explained: Array, capacity: int
-    ) -> None:
+    def __init__(self, process: CurveProcess, settings: Array, later: Array, capacity: int) -> None:
         """Begin with nothing expected; at most `capacity` values will be.
 
-        `settings`, `later`, `explained`: of a grid, see `CurveProcess.predict_grid`.
+        `settings`, `later`: of the grid, see `CurveProcess.predict_grid`.
         """
         self._shape, self._kernel = (len(settings), len(later)), process.kernel
         self._grid = make_grid(settings, later)
-        explained = explained.reshape(len(self._grid), -1)
+        explained = process.explain_grid(settings, later)
         self._used = explained.shape[1]
         self._explained = np.concatenate([explained, np.empty((len(self._grid), capacity))], axis=1)
         self._noise = process.kernel.compute_noise(self._grid[:, -1])

@@ -32,19 +32,19 @@ def test_a_grid_is_every_row_at_every_epoch() -> None:
     features, targets = draw_curves(10, 1.0)
     process = CurveProcess(KERNEL, features, targets)
     settings, later = np.array([[0.1, 0.2], [0.9, 0.4]]), np.array([0.1, 0.5, 0.9])
-    mean, deviation, explained = process.predict_grid(settings, later)
+    mean, deviation = process.predict_grid(settings, later)
     for row, column in ((0, 0), (1, 2)):
         one = process.predict_grid(settings[row : row + 1], later[column : column + 1])
         assert mean[row, column] == pytest.approx(one[0][0, 0])
         assert deviation[row, column] == pytest.approx(one[1][0, 0])
-    covariance = process.cover_rungs(later, explained)
+    covariance = process.cover_rungs(settings, later)
     assert np.sqrt(np.einsum("ikk->ik", covariance)) == pytest.approx(deviation, rel=1e-6)
 
 
 def test_what_is_far_from_all_data_differs_more_the_later_it_is() -> None:
     features, targets = draw_curves(1, 1.0)
     process = CurveProcess(KERNEL, features, targets)
-    _, deviation, _ = process.predict_grid(np.array([[40.0, 40.0]]), np.array([0.0, 1.0]))
+    _, deviation = process.predict_grid(np.array([[40.0, 40.0]]), np.array([0.0, 1.0]))
     assert deviation[0] == pytest.approx(math.sqrt(0.3) * np.array([1.0, 2.5]))
 
 
@@ -80,8 +80,8 @@ def test_what_is_expected_makes_surer_as_new_data_would() -> None:
     features, targets = draw_curves(10, 1.0)
     settings, later = np.random.default_rng(1).random((5, 2)), np.array([0.0, 0.5, 1.0])
     process = CurveProcess(KERNEL, features, targets)
-    mean, deviation, explained = process.predict_grid(settings, later)
-    expectations = GridExpectations(process, settings, later, explained, 2)
+    mean, deviation = process.predict_grid(settings, later)
+    expectations = GridExpectations(process, settings, later, 2)
     assert np.allclose(expectations.deviation, deviation)
     for row, column in ((1, 2), (4, 0)):
         expectations.expect(row, column)
