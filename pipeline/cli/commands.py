@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 
-from pipeline.cli import help
+from pipeline.cli import help, schema
+from pipeline.cli.completion.complete import FLAGS
 from pipeline.cli.explain import composed
 from pipeline.cli.loops import words as loop_words
 from pipeline.errors import BadSetting
@@ -42,7 +43,19 @@ def run(command: str, words: Sequence[str]) -> None:
     if composed.is_asked(words):
         print(composed.format_composed(command, words))
         return
+    _check_flags(command, words)
     loop_words.check_command(command, words)
     if command != "doctor":  # which says so among the rest
         check_temporary_folder()
     import_module(f"pipeline.cli.{MODULES[command]}").run(words)
+
+
+def _check_flags(command: str, words: Sequence[str]) -> None:
+    """Raise BadSetting where a word is nearly a flag of the command, and no setting."""
+    flags = FLAGS.get(command, ())
+    for word in words:
+        name = word.partition("=")[0]
+        if not name.startswith("--") or name in flags or name[2:] in schema.list_rules():
+            continue
+        if near := get_close_matches(name, flags, n=1, cutoff=0.75):
+            raise BadSetting(f"{name} is no flag of {command}; did you mean {near[0]}?")

@@ -25,6 +25,25 @@ def test_a_command_that_is_none_is_told_the_one_that_is_near() -> None:
         commands.run("swep", [])
 
 
+@pytest.mark.parametrize(
+    ("line", "flag"),
+    [
+        ("frontier --at-leest 0.9", "--at-least"),
+        ("frontier --at-leest=0.9", "--at-least"),
+        ("frontier --kne", "--knee"),
+        ("frontier --jsn", "--json"),
+        ("studies --jsn", "--json"),
+        ("sweep --dry-rn", "--dry-run"),
+        ("run --multi-run", "--multirun"),
+        ("serve-bench --secnds 3", "--seconds"),
+    ],
+)
+def test_a_flag_that_is_none_is_told_the_one_that_is_near(line: str, flag: str) -> None:
+    command, *words = line.split()
+    with pytest.raises(BadSetting, match=f"is no flag of {command}; did you mean {flag}\\?"):
+        commands.run(command, words)
+
+
 def test_a_folder_that_was_removed_is_named_before_anything_is_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
