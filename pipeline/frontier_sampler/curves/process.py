@@ -18,8 +18,6 @@ from pipeline.frontier_sampler.surrogate import Belief, Conditioned, Kernel, Lik
 
 Array = NDArray[np.float64]
 
-PORTION = 32
-"""Settings that are predicted at once: the covariances of more leave the caches of a core."""
 END_DEVIATION, END_DOUBT = 0.7, 0.5
 """By how much log errors are believed to differ at the last epoch, before many ends are known, and the
 deviation of its log: most are within a factor of two of each other."""
@@ -46,15 +44,6 @@ class CurveKernel:
         covariance = self.levels.covariance(left, right)
         covariance *= np.outer(self.grow(left[:, -1]), self.grow(right[:, -1]))
         return covariance
-
-    def cover_grid(self, settings: Array, later: Array, features: Array) -> Array:
-        """Compute the covariance of settings [m, d], each at every one of [k] epochs: [m * k, n]."""
-        lengths = np.asarray(self.levels.lengths)
-        apart = surrogate.square_distances(settings / lengths[:-1], features[:, :-1] / lengths[:-1])
-        after = ((later[:, None] - features[None, :, -1]) / lengths[-1]) ** 2
-        covariance = self.levels.covariance_at(apart[:, None, :] + after)
-        covariance *= np.outer(self.grow(later), self.grow(features[:, -1]))
-        return covariance.reshape(-1, len(features))
 
     def cover_rungs(self, later: Array) -> Array:
         """Compute the covariance between scaled log epochs of one configuration: [k, k]."""
@@ -130,15 +119,12 @@ class CurveProcess:
 
     def predict_grid(self, settings: Array, later: Array) -> tuple[Array, Array]:
         """Predict mean and deviation [m, k] for each row of `settings` [m, d] and scaled log epoch [k]."""
-        mean, deviation = np.empty((2, len(settings), len(later)))
-        for start in range(0, len(settings), PORTION):
-            rows = slice(start, start + PORTION)
-            found = self._explain(settings[rows], later)
-            mean[rows], deviation[rows] = (values.reshape(-1, len(later)) for values in found[:2])
-        return mean + self._mean, deviation
+        mean, deviation, _ = self._explain(settings, later)
+        shape = len(settings), len(later)
+        return mean.reshape(shape) + self._mean, deviation.reshape(shape)
 
     def _explain(self, settings: Array, later: Array) -> tuple[Array, Array, Array]:
-        between = self.kernel.cover_grid(settings, later, self._features)
+        between = self.kernel.cover(make_grid(settings, later), self._features)
         variance = np.tile(self.kernel.cover_rungs(later).diagonal(), len(settings))
         return self._conditioned.explain(between, variance)
 

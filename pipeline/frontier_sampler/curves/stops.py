@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
-"""Of Gauss and Hermite's rule for a normal distribution, in deviations; see below for its weights."""
-WEIGHTS = WEIGHTS / WEIGHTS.sum()
+WEIGHTS /= WEIGHTS.sum()
+"""Gauss and Hermite's rule of five points for a normal distribution: nodes in deviations, and weights."""
 ROUNDS = 6
 """Of Dinkelbach's iteration, which is there after four or five."""
 
