@@ -38,16 +38,15 @@ def record_run(
         names.check_name(client, "tracking.register", model)
     orphans.end_orphans(client)
     status_before = client.get_run(run_id).info.status if run_id else None
-    status, recorder = "FAILED", None
+    status, recorder, outer = "FAILED", None, mlflow.active_run()
     try:
         with signals.hold_back():
             target, measure = run_id or _open_run(client, command_line, stage), command_line.settings.measure
             recorder = RunRecorder(client, target, device.kind, measure)
             recorder.nested_tags = mlflow_runs.make_user_tags(command_line, nested=True)
             _describe(recorder, command_line, stage, device, fresh=run_id is None)
-        # A program may have a run of its own open, in which this one is nested.
-        entered = mlflow.start_run(run_id=recorder.run_id, nested=mlflow.active_run() is not None)
-        with RunLease(client, recorder.run_id), entered:
+            mlflow.start_run(run_id=recorder.run_id, nested=outer is not None)
+        with RunLease(client, recorder.run_id):
             yield recorder
         status = "FINISHED"
     except MlflowException as error:
@@ -65,8 +64,21 @@ def record_run(
         if recorder is not None:
             waiting = mlflow_store.wait_no_more(sys.exception())
             with signals.hold_back(), waiting, mlflow_runs.unless_deleted(client, recorder.run_id):
-                recorder.flush()
+                try:
+                    recorder.flush()
+                finally:
+                    _end_active(outer, status_before or status)
                 client.set_terminated(recorder.run_id, status=status_before or status)
+
+
+def _end_active(outer: mlflow.ActiveRun | None, status: str) -> None:
+    """End what is open in this thread, but for the run that a program had open before.
+
+    By the stack itself and in no `with`, whose entry or exit a signal could tear: when Python exits, MLflow
+    ends whatever is left there as FINISHED.
+    """
+    while (active := mlflow.active_run()) is not None and active is not outer:
+        mlflow.end_run(status)
 
 
 def _describe(

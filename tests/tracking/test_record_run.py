@@ -1,11 +1,15 @@
 """A run is opened, adopted or added to, and ends as what happened."""
 
 import json
+import os
+import signal
 from contextlib import suppress
+from typing import Any
 
 import mlflow
 import pytest
 
+from pipeline import signals
 from pipeline.cli.compose import compose
 from pipeline.errors import Stopped
 from pipeline.hardware.device import ClaimedDevice
@@ -46,6 +50,28 @@ def test_a_run_ends_as_what_happened(
     run = client.get_run(record.run_id)
     assert run.info.status == status
     assert run.data.metrics["train/validation_accuracy"] == 0.5  # nothing lost
+
+
+def test_a_signal_just_after_mlflow_opened_the_run_ends_it_as_killed(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow ends what is open when Python exits, as FINISHED: nothing may be left to it."""
+    signals.listen()  # tests/conftest.py gives the handlers back
+    start, opened = mlflow.start_run, []
+
+    def start_and_be_stopped(run_id: str, **named: Any) -> mlflow.ActiveRun:
+        opened.append(run_id)
+        run = start(run_id, **named)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return run
+
+    with mlflow.start_run() as outer:
+        monkeypatch.setattr(mlflow, "start_run", start_and_be_stopped)
+        with pytest.raises(Stopped), record_run(compose([]), "run", HELD):
+            pass
+        assert mlflow.active_run() is outer
+    assert client.get_run(opened[0]).info.status == "KILLED"
+    assert client.get_run(outer.info.run_id).info.status == "FINISHED"
 
 
 def test_the_run_of_mlflow_run_is_adopted_not_doubled(
