@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.data.readers.compression import find_packing, list_members, open_unpacked, pick_member
-from pipeline.data.readers.encodings import AUTO, DOUBTFUL, find_mark, find_wide
+from pipeline.data.readers.compression import find_packing, open_unpacked, pick_member
+from pipeline.data.readers.encodings import AUTO, DOUBTFUL
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, collect_cells
@@ -27,67 +27,22 @@ from pipeline.data.tables.typed_files import (
     sparse_rows,
     statistics_files,
     workbooks,
+    xlsx,
 )
+from pipeline.data.tables.typed_files.apart import read_apart
+from pipeline.data.tables.typed_files.other_forms import refuse_other_forms
 from pipeline.errors import BadData
 from pipeline.formatting import shorten
 from pipeline.settings.tables import Csv
 
-OTHER_FORMS = {
-    b"\x89HDF": "an HDF5 file (data=arrays reads its arrays)",
-    b"MATLAB": "a MATLAB file (data=arrays reads its arrays)",
-    b"%PDF": "a PDF document",
-    b"\x89PNG": "an image",
-    b"\xff\xd8\xff": "an image",
-    b"\x80\x02": "a pickle",
-    b"\x80\x03": "a pickle",
-    b"\x80\x04": "a pickle",
-    b"\x80\x05": "a pickle",
-    b"\x93NUMPY": "a numpy array (data=arrays reads .npz)",
-    b"7z\xbc\xaf": "a 7z archive",
-    b"Rar!": "a RAR archive",
-}
-TEXT_FORMS = {
-    b"<!doctype": "a web page",
-    b"<html": "a web page",
-    b"<table": "a web page",
-    b"<meta": "a web page",
-    b"<head": "a web page",
-    b"<?xml": "an XML file",
-    b"version https://git-lfs": "a pointer of Git LFS",
-    b"{\\rtf": "a text of Word (.rtf)",
-}
-"""By the first letters, small ones, behind a byte order mark and spaces."""
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 """Of Excel before 2007, and of newer workbooks with a password."""
 RECORD_SUFFIXES = (".jsonl", ".ndjson", ".json", ".yaml", ".yml")
 ARFF_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|%.*\n)*@relation\s", re.IGNORECASE)
-TFRECORD = re.compile(r"\.tfrecords?\b", re.IGNORECASE)
-PANDAS = "python -c \"import pandas; {}.to_csv('table.csv', index=False)\""
-REMEDIES = {
-    "archive": "unpack it",
-    "packed": "unpack it",
-    "Git LFS": "fetch it with git lfs pull",
-    "web page": "save it as CSV, or: pip install lxml; " + PANDAS.format("pandas.read_html('{}')[0]"),
-    "XML": "save it as CSV, or: " + PANDAS.format("pandas.read_xml('{}', parser='etree')"),
-    "pickle": "save it as CSV or Parquet where it comes from",
-    "TFRecord": "write its fields as CSV or .npz with tf.data.TFRecordDataset and tf.io.parse_example",
-}
-"""By a word for the form; CSV for others."""
 FIXED_WIDTH = 'read in columns of a fixed width, as cells have spaces (data.separator=" " if they have none)'
 HEAD_BYTES = 1 << 16
 LONGEST_KIND = 128
 """Bytes of the name of a kind of document."""
-PACKED_FORMS = {
-    b"PAR1": "a packed Parquet file",
-    b"ARROW1": "a packed Arrow file",
-    b"PK\x03\x04": "a packed zip",
-}
-ZIPPED_FORMS = {
-    "content.xml": "an OpenDocument text",
-    "word/document.xml": "a Word document",
-    "Index/Document.iwa": "a Numbers document",
-}
-"""Documents that are a zip, by a file in it."""
 
 
 def read_table(
@@ -104,31 +59,43 @@ def read_table(
         head = file.read(16)
     scratch = replace(scratch, source=path)
     if form := statistics_files.find_form(path):
-        table = statistics_files.read_statistics(path, form, scratch, findings)
-    elif head.startswith((b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")):
-        table = arrow_files.read_arrow(path, head.startswith(b"PAR1"), scratch, findings)
+        table = read_apart(statistics_files.read_statistics, path, scratch, findings, form)
+    elif head.startswith(b"FEA1"):  # the library reads wherever such a file says
+        table = read_apart(arrow_files.read_arrow, path, scratch, findings, False)
+    elif head.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")):
+        table = arrow_files.read_arrow(path, scratch, findings, head.startswith(b"PAR1"))
     elif head.startswith(databases.MAGIC):
         table = databases.read_sqlite(path, scratch, data.label, findings)
     elif _is_workbook(path, head):
-        table = workbooks.read_workbook(path, scratch, data.header, data.label, findings)
+        words = data.header, data.label
+        if xlsx.is_xlsx(path):
+            table = workbooks.read_workbook(path, scratch, findings, *words)
+        else:
+            table = read_apart(workbooks.read_workbook, path, scratch, findings, *words)
         table = _leave_out_frame(table, path, data, findings)
     else:
-        _refuse_other_forms(path, head)
-        opener = make_opener(path, _choose_encoding(path, data.encoding, findings))
-        name = re.sub(r"\.(gz|bz2|xz|zst|zip)$", "", path.name.lower())
-        start = _read_start(path)
-        if name.endswith(RECORD_SUFFIXES):
-            table = json_records.read_json_lines(path, opener, scratch, data.label)
-        elif ARFF_HEAD.match(start):
-            table = arff.read_arff(path, opener, scratch, data.label, findings)
-        elif sparse_rows.FIRST_ROW.match(start):
-            table = sparse_rows.read_sparse(path, opener, scratch, findings)
-        else:
-            if lone is not None:
-                data = read_as_one_column(opener, path, data, lone)
-            table = _read_delimited(path, opener, data, scratch, findings)
-            table = _leave_out_frame(table, path, data, findings)
+        refuse_other_forms(path, head)
+        table = _read_text(path, data, scratch, findings, lone)
     return replace(table, names=_name_columns(table.names, path))
+
+
+def _read_text(
+    path: Path, data: Csv, scratch: ScratchSpace, findings: Findings, lone: str | None
+) -> CellTable:
+    """Read a table that is a text, packed or not."""
+    opener = make_opener(path, _choose_encoding(path, data.encoding, findings))
+    name = re.sub(r"\.(gz|bz2|xz|zst|zip)$", "", path.name.lower())
+    start = _read_start(path)
+    if name.endswith(RECORD_SUFFIXES):
+        return json_records.read_json_lines(path, opener, scratch, data.label)
+    if ARFF_HEAD.match(start):
+        return arff.read_arff(path, opener, scratch, data.label, findings)
+    if sparse_rows.FIRST_ROW.match(start):
+        return sparse_rows.read_sparse(path, opener, scratch, findings)
+    if lone is not None:
+        data = read_as_one_column(opener, path, data, lone)
+    table = _read_delimited(path, opener, data, scratch, findings)
+    return _leave_out_frame(table, path, data, findings)
 
 
 def _choose_encoding(path: Path, encoding: str, findings: Findings) -> str:
@@ -173,46 +140,6 @@ def _is_workbook(path: Path, head: bytes) -> bool:
 def _read_start(path: Path) -> bytes:
     with open_unpacked(path) as file:
         return file.read(HEAD_BYTES)
-
-
-def _refuse_other_forms(path: Path, head: bytes) -> None:
-    form = _find_zipped_form(path) if find_packing(path) == "zip" else ""
-    if not form:
-        with open_unpacked(path) as file:
-            inner = file.read(512)
-        forms = OTHER_FORMS if inner.startswith(head) else OTHER_FORMS | PACKED_FORMS
-        form = next((form for magic, form in forms.items() if inner.startswith(magic)), "")
-        text = inner.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-        form = form or next((form for start, form in TEXT_FORMS.items() if text.startswith(start)), "")
-        form = form or ("a TFRecord file" if TFRECORD.search(path.name) else "")
-        form = form or ("a binary file" if _is_binary(inner) else "")
-        form = "a tar archive" if inner[257:262] == b"ustar" else form
-    if form:
-        remedy = next((way for word, way in REMEDIES.items() if word in form), "save it as CSV")
-        raise BadData(
-            f"{path} must be CSV, JSON, YAML, Parquet, Arrow, SQLite, ARFF, LIBSVM, Stata, SAS, SPSS or a "
-            f"workbook, got {form}; {remedy.format(path)}"
-        )
-
-
-def _is_binary(head: bytes) -> bool:
-    """Return whether a file begins with bytes of no text; the halves of UTF-16 are in one of two places."""
-    even, odd = head[::2].count(0), head[1::2].count(0)
-    return (
-        find_mark(head) is None
-        and find_wide(head) is None
-        and even > 0
-        and odd > 0
-        and even + odd > len(head) // 10
-    )
-
-
-def _find_zipped_form(path: Path) -> str:
-    try:
-        names = set(list_members(path))
-    except zipfile.BadZipFile:
-        return ""
-    return next((form for name, form in ZIPPED_FORMS.items() if name in names), "")
 
 
 def _read_delimited(

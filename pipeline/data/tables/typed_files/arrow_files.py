@@ -10,19 +10,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.readers.compression import MOST_RATIO, compute_bound, explain_bomb
+from pipeline.data.readers.compression import MOST_RATIO
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, collect_batches
 from pipeline.data.tables.typed_files.arrow_sizes import MAGIC, measure_packed
+from pipeline.data.tables.typed_files.parquet_sizes import measure_pages
 from pipeline.errors import BadData, read_first_line
 
 NUMBER_BYTES = 8
 MOST_ROWS = 10**8
 """Fewer are no matter of trust."""
+MOST_BATCH_ROWS, BATCH_BYTES, BYTES_OF_CELL = 1 << 16, 1 << 28, 64
+"""Of Parquet in memory at once."""
 
 
-def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace, findings: Findings) -> CellTable:
+def read_arrow(path: Path, scratch: ScratchSpace, findings: Findings, is_parquet: bool) -> CellTable:
     """Read a Parquet, Arrow or Feather file.
 
     Raises:
@@ -30,16 +33,11 @@ def read_arrow(path: Path, is_parquet: bool, scratch: ScratchSpace, findings: Fi
     """
     try:
         if is_parquet:
-            import pyarrow.parquet as pq
-
-            file = pq.ParquetFile(path)
-            _check_size(path, file.metadata)
-            file = pq.ParquetFile(path, read_dictionary=_list_shared_texts(file))
-            schema, batches = file.schema_arrow, file.iter_batches()
+            schema, batches = _open_parquet(path, scratch, findings)
         else:
             schema, batches = _open_arrow(path, scratch)
         return collect_arrow(schema, batches, scratch, findings)
-    except (pa.ArrowException, OSError, ValueError, struct.error) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError, RecursionError, struct.error) as error:
         raise BadData(
             f"{path} must be a whole table, got: {read_first_line(error)}; write it again"
         ) from None
@@ -51,11 +49,10 @@ def collect_arrow(
     """Collect the cells of record batches as text; columns of lists or records are left out."""
     batches = scratch.bound((batch, sum(map(_measure_text, batch.columns))) for batch in batches)
     first = list(islice(batches, 1))
-    nested = [name for name, field in zip(schema.names, schema, strict=True) if _is_nested(field.type)]
+    flat = {*_leave_out_nested(schema, findings).names}
     raw = [name for batch in first for name in _find_bytes(batch)]
-    findings.add("column", "left out: lists or records", ", ".join(nested[:8]), len(nested))
     findings.add("column", "left out: bytes that are no text", ", ".join(raw[:8]), len(raw))
-    keep = [number for number, name in enumerate(schema.names) if name not in {*nested, *raw}]
+    keep = [number for number, field in enumerate(schema) if field.name in flat.difference(raw)]
     names = [schema.names[number] for number in keep]
     texts = pa.schema([(str(number), pa.large_string()) for number in range(len(names))])
     made = (
@@ -64,6 +61,13 @@ def collect_arrow(
     )
     content = collect_batches(texts, made, scratch)
     return CellTable(names=tuple(names), content=content, lines=np.arange(1, content.num_rows + 1))
+
+
+def _leave_out_nested(schema: Any, findings: Findings) -> Any:
+    """Return the schema without lists and records."""
+    nested = [field.name for field in schema if _is_nested(field.type)]
+    findings.add("column", "left out: lists or records", ", ".join(nested[:8]), len(nested))
+    return pa.schema([field for field in schema if not _is_nested(field.type)])
 
 
 def _find_bytes(batch: Any) -> list[str]:
@@ -81,16 +85,25 @@ def _find_bytes(batch: Any) -> list[str]:
     return names
 
 
-def _check_size(path: Path, about: Any) -> None:
-    """Raise BadData where a file of few bytes has so much in it that it is made to fill a machine."""
+def _open_parquet(path: Path, scratch: ScratchSpace, findings: Findings) -> tuple[Any, Iterator[Any]]:
+    """Return schema and record batches of a Parquet file, of few cells each; what is left out is not read."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    about, schema = file.metadata, _leave_out_nested(file.schema_arrow, findings)
     if about.num_rows > max(MOST_ROWS, MOST_RATIO * path.stat().st_size):
         raise BadData(
             f"{path} must have at most {MOST_RATIO} rows for each of its bytes, got {about.num_rows:,}; if "
             "you trust it, write it again as Arrow or CSV"
         )
-    groups = (about.row_group(number) for number in range(about.num_row_groups))
-    if sum(group.total_byte_size for group in groups) > compute_bound(path):
-        raise explain_bomb(path)
+    names = schema.names
+    pages = ((page, page.size) for page in measure_pages(path, about, {*names}))
+    cell = max((page.longest_shared for page in scratch.bound(pages)), default=0)
+    file = pq.ParquetFile(path, read_dictionary=_list_shared_texts(file))
+    rows = min(MOST_BATCH_ROWS, BATCH_BYTES // max(1, len(names)) // max(cell, BYTES_OF_CELL))
+    batches = file.iter_batches(max(1, rows), columns=names)
+    # by the name of a column the library reads what lies below such a name, too
+    return schema, (batch if batch.num_columns == len(names) else batch.select(names) for batch in batches)
 
 
 def _list_shared_texts(file: Any) -> list[str]:
@@ -117,14 +130,26 @@ def _open_arrow(path: Path, scratch: ScratchSpace) -> tuple[Any, Iterator[Any]]:
         source.seek(0)
     if head.startswith(MAGIC):
         reader = pa.ipc.open_file(source)
-        return reader.schema, (reader.get_batch(number) for number in range(reader.num_record_batches))
+        read = (reader.get_batch(number) for number in range(reader.num_record_batches))
+        return reader.schema, _check_batches(read)
     if head.startswith(b"FEA1"):
         from pyarrow import feather
 
         table = feather.read_table(path)
         return table.schema, iter(table.to_batches())
     stream = pa.ipc.open_stream(source)
-    return stream.schema, iter(stream)
+    return stream.schema, _check_batches(stream)
+
+
+def _check_batches(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yield batches whose cells lie within them: the library itself reads wherever a file says.
+
+    Raises:
+        ArrowInvalid: one says otherwise.
+    """
+    for batch in batches:
+        batch.validate(full=True)
+        yield batch
 
 
 def _measure_text(column: Any) -> int:

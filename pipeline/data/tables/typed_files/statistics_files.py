@@ -17,9 +17,11 @@ FORMS = {
     "Stata": re.compile(rb"<stata_dta>|[\x68-\x73][\x01\x02]\x01\x00", re.DOTALL),
     "SAS": re.compile(rb"\x00{12}\xc2\xea\x81\x60", re.DOTALL),
     "SPSS": re.compile(rb"\$FL[23]"),
-    "SAS transport": re.compile(rb"HEADER RECORD\*{7}LIBRARY"),
+    "SAS transport": re.compile(rb"HEADER RECORD\*{7}LIB(RARY|V8)"),
 }
 """The first bytes of each form."""
+NEW_TRANSPORT = b"HEADER RECORD*******LIBV8"
+"""With longer names, which pandas does not read."""
 
 
 def find_form(path: Path) -> str:
@@ -29,7 +31,7 @@ def find_form(path: Path) -> str:
     return next((form for form, magic in FORMS.items() if magic.match(head)), "")
 
 
-def read_statistics(path: Path, form: str, scratch: ScratchSpace, findings: Findings) -> CellTable:
+def read_statistics(path: Path, scratch: ScratchSpace, findings: Findings, form: str) -> CellTable:
     """Read such a file; labels of values take their place.
 
     Raises:
@@ -44,6 +46,8 @@ def read_statistics(path: Path, form: str, scratch: ScratchSpace, findings: Find
             f"{path} needs the package pyreadstat to be read, got none; pip install pyreadstat, or save the "
             "table as CSV"
         ) from None
+    except MemoryError:
+        raise
     except Exception as error:  # pandas raises whatever its parsers do
         raise BadData(
             f"{path} must be a whole file of {form}, got: {read_first_line(error)}; write it again, or as CSV"
@@ -63,4 +67,9 @@ def _read(path: Path, form: str) -> Any:
         return pandas.read_spss(path)
     if form == "SAS":
         return pandas.read_sas(path, format="sas7bdat", encoding="infer")
+    with path.open("rb") as file:
+        if file.read(len(NEW_TRANSPORT)) == NEW_TRANSPORT:
+            import pyreadstat
+
+            return pyreadstat.read_xport(path)[0]
     return pandas.read_sas(path, format="xport")

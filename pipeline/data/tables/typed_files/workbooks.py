@@ -14,7 +14,7 @@ from pipeline.errors import BadData, read_first_line
 
 
 def read_workbook(
-    path: Path, scratch: ScratchSpace, header: bool | None, label: str, findings: Findings
+    path: Path, scratch: ScratchSpace, findings: Findings, header: bool | None, label: str
 ) -> CellTable:
     """Read the first sheet that is not hidden and has the label, else the first of them.
 
@@ -28,7 +28,7 @@ def read_workbook(
         sources = _open_workbook(path)
         chosen = _choose_sheet(sources, label)
         sheet = chosen.read()
-    except BadData:
+    except (BadData, MemoryError):
         raise
     except Exception as error:  # the packages raise whatever their parsers do
         raise BadData(

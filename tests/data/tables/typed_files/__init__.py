@@ -1,0 +1,1 @@
+"""Tests of tables in files of a form of their own."""
