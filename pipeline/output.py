@@ -38,11 +38,12 @@ _collected: ContextVar[list[Any] | None] = ContextVar("collected", default=None)
 def collect_results() -> Iterator[list[Any]]:
     """Collect the results of the commands in the block, which print nothing meanwhile; yield the list."""
     results: list[Any] = []
-    token = _collected.set(results)
+    before = _collected.get()
     try:
+        _collected.set(results)
         yield results
     finally:
-        _collected.reset(token)
+        _collected.set(before)
 
 
 def hand_over(result: object) -> bool:

@@ -1,10 +1,11 @@
 """Ctrl-C, and what terminals and batch systems send before they kill: it ends a run clean, at any moment.
 
 The handler raises where the program stands. Libraries may turn that into an error of their own, so who
-catches anything asks `read_requested()` what it was. What must not be torn apart stands in `hold_back()`; a
-transaction of the stores is let through by itself: torn apart, it would keep the database locked for all
-who write the end of the run. Where Python swallows what the handler raises, as in the callback of a weak
-reference, it is asked again.
+catches anything asks `read_requested()` what it was. What must not be torn apart stands in `hold_back()`,
+and what may be within that in `let_through()`. Two things go on by themselves before they are stopped. Torn
+apart, a transaction of the stores would keep the database locked for all who write the end of the run, and
+the way that `contextlib` takes into a block or out of it would leave the end of the block undone. Where
+Python swallows what the handler raises, as in the callback of a weak reference, it is asked again.
 """
 
 import ctypes
@@ -35,7 +36,10 @@ AGAIN_SECONDS = 0.02
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 _received: list[int] = []
-_holds: list[bool] = []
+_holds: list[int] = []
+"""For the blocks that this process is in, 1 where signals are held back, and -1 where that is taken back."""
+_pending: list[int] = []
+"""What came while it was held back, and is still to be heard."""
 
 
 def listen() -> None:
@@ -50,6 +54,13 @@ def listen() -> None:
             signal.signal(number, _on_signal)
 
 
+def listen_no_more() -> None:
+    """Let what asks to stop end this process at once and without a word: its command is over."""
+    for number in STOPPING:
+        if signal.getsignal(number) is _on_signal:
+            signal.signal(number, signal.SIG_DFL)
+
+
 @contextmanager
 def hear_interrupt() -> Iterator[None]:
     """Hear Ctrl-C as a command does, for a call by a program or notebook; behind it that hears it as before.
@@ -60,14 +71,17 @@ def hear_interrupt() -> Iterator[None]:
     if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    hook, sys.unraisablehook = sys.unraisablehook, _ask_again
-    signal.signal(signal.SIGINT, _on_signal)
+    hook = sys.unraisablehook
     try:
+        sys.unraisablehook = _ask_again
+        signal.signal(signal.SIGINT, _on_signal)
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.unraisablehook = hook
-        _received.clear()
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        finally:  # one that comes now is the program's
+            del _received[:], _pending[:]
 
 
 def is_stop(error: BaseException) -> bool:
@@ -102,24 +116,48 @@ def read_requested() -> signal.Signals | None:
 @contextmanager
 def hold_back() -> Iterator[None]:
     """Hold back a signal that comes inside the block until its end."""
-    before = len(_received)
-    _holds.append(True)
+    _holds.append(1)
     try:
         yield
     finally:
         _holds.pop()
-    if len(_received) > before and not _holds:
-        raise _as_exception(_received[-1])
+    _raise_pending()
+
+
+@contextmanager
+def let_through() -> Iterator[None]:
+    """Take back in the block what the `hold_back` around it does, but for others around that.
+
+    So what is done before the block and behind it is done whole, wherever a signal falls.
+    """
+    try:
+        _holds.append(-1)
+        _raise_pending()
+        yield
+    finally:
+        _holds.pop()
+
+
+def _is_held() -> bool:
+    return sum(_holds) > 0
+
+
+def _raise_pending() -> None:
+    """Raise what was held back, unless it still is."""
+    if _pending and not _is_held():
+        number = _pending[-1]
+        _pending.clear()
+        raise _as_exception(number)
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     _received.append(number)
-    if _holds:
-        return
-    if _in_transaction(frame):
+    if _is_held():
+        _pending.append(number)
+    elif _is_between_blocks(frame) or _in_transaction(frame):
         _send_later(number)
-        return
-    raise _as_exception(number)
+    else:
+        raise _as_exception(number)
 
 
 def _ask_again(swallowed: "sys.UnraisableHookArgs") -> None:
@@ -142,6 +180,11 @@ def _in_transaction(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _is_between_blocks(frame: FrameType | None) -> bool:
+    """Return whether `contextlib` itself is at work: on its way into a block, or out of it."""
+    return frame is not None and frame.f_globals.get("__name__") == "contextlib"
 
 
 def _send(number: int) -> None:

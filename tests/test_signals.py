@@ -1,12 +1,18 @@
 """Signals take effect at once, or at the end of what must not be torn apart."""
 
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from pipeline import signals
+from pipeline.errors import Stopped
 from tests.conftest import CHECKOUT
+from tests.support.signalled import stop_at_each_line
 
 PROGRAM = """
 import os, signal
@@ -111,6 +117,56 @@ def test_a_stop_that_python_swallows_is_asked_again(hear: str) -> None:
         check=False,
     )
     assert (done.stdout, done.stderr) == ("swallowed\nheard\n", "")
+
+
+def test_a_signal_between_two_blocks_leaves_none_without_its_end() -> None:
+    """Though the exception is kept, as notebooks do, and with it all that was under way."""
+    ends = list[str]()
+
+    @contextmanager
+    def begun() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            ends.append("end")
+
+    def enter() -> None:
+        with begun():
+            ends.append("within")
+        if signals.read_requested():
+            time.sleep(20)  # less, as it is asked again
+
+    for place, error in stop_at_each_line(enter, "/contextlib.py"):
+        assert isinstance(error, Stopped), place
+        assert ends in ([], ["end"], ["within", "end"]), place
+        ends.clear()
+
+
+def test_a_signal_is_let_through_within_what_holds_it_back_and_no_further() -> None:
+    done = list[str]()
+
+    def be_stopped(by: str) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        done.append(by)
+
+    def work() -> None:
+        with signals.hold_back():
+            try:
+                with signals.let_through():
+                    be_stopped("nobody")
+            finally:
+                be_stopped("hold_back")
+
+    def work_within() -> None:
+        with signals.hold_back():
+            work()
+
+    signals.listen()
+    with pytest.raises(Stopped):
+        work()
+    with pytest.raises(Stopped):
+        work_within()
+    assert done == ["hold_back", "nobody", "hold_back"]
 
 
 def test_nothing_was_requested_where_nothing_came() -> None:

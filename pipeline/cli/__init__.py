@@ -47,14 +47,13 @@ def _run_command(words: Sequence[str]) -> int:
         return 0 if words else 2
     if words[0] in CFG:
         words = ["run", *words]
-    signals.listen()
     try:
-        if words[0] == "--install-completion":
-            from pipeline.cli.completion.install import install_completion
-
-            print(install_completion(words[1:]))
-        else:
+        signals.listen()
+        try:
             _run(words[0], words[1:])
+        finally:
+            sys.stdout.flush()
+            signals.listen_no_more()
     except BaseException as error:  # a signal may come out of a library as any error
         if stopped := signals.read_requested():
             name = "Ctrl-C" if stopped is signal.SIGINT else stopped.name
@@ -107,6 +106,11 @@ def _explain_disk(error: BaseException) -> FulcrumError | None:
 
 
 def _run(command: str, words: Sequence[str]) -> None:
+    if command == "--install-completion":
+        from pipeline.cli.completion.install import install_completion
+
+        print(install_completion(words))
+        return
     from pipeline.cli import commands  # Hydra is needed from here on, not for --help
 
     commands.run(command, words)

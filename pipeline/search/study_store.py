@@ -298,14 +298,16 @@ class StudyStore(StudyTable):
         """
         queue, owner = self.task_queue(), begin_holding()
         attrs = {OWNER: owner.to_dict(), TURN: name}
-        row = queue._create_row(TrialState.RUNNING, ProposedTrial({}, {}, {}), attrs)
+        row = None
         try:
+            row = queue._create_row(TrialState.RUNNING, ProposedTrial({}, {}, {}), attrs)
             while queue._is_occupied(name, row.number):
                 time.sleep(TURN_POLL_SECONDS)
             yield
         finally:
-            end_holding(owner)
-            queue._end(row, TrialEnd(TrialState.FAIL))
+            end_holding(owner)  # a row that Ctrl-C kept from being known here is abandoned by that
+            if row is not None:
+                queue._end(row, TrialEnd(TrialState.FAIL))
 
     def _is_occupied(self, name: str, before: int) -> bool:
         """Return whether a living process came earlier and has not left yet."""

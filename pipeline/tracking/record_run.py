@@ -39,36 +39,41 @@ def record_run(
     orphans.end_orphans(client)
     status_before = client.get_run(run_id).info.status if run_id else None
     status, recorder, outer = "FAILED", None, mlflow.active_run()
-    try:
-        with signals.hold_back():
+    with signals.hold_back():  # what is begun here has an end, wherever a signal falls
+        try:
             target, measure = run_id or _open_run(client, command_line, stage), command_line.settings.measure
             recorder = RunRecorder(client, target, device.kind, measure)
             recorder.nested_tags = mlflow_runs.make_user_tags(command_line, nested=True)
             _describe(recorder, command_line, stage, device, fresh=run_id is None)
             mlflow.start_run(run_id=recorder.run_id, nested=outer is not None)
-        with RunLease(client, recorder.run_id):
-            yield recorder
-        status = "FINISHED"
-    except MlflowException as error:
-        if recorder is None or not mlflow_runs.is_deleted(client, recorder.run_id):
+            with signals.let_through(), RunLease(client, recorder.run_id):
+                yield recorder
+            status = "FINISHED"
+        except MlflowException as error:
+            if recorder is None or not mlflow_runs.is_deleted(client, recorder.run_id):
+                raise
+            raise RecordDeleted(
+                f"the MLflow run {recorder.run_id} was deleted while it was written, so {stage} ended; "
+                "restore it in the UI, or give the command again"
+            ) from error
+        except BaseException as error:
+            if signals.read_requested() or isinstance(error, KeyboardInterrupt | Stopped):
+                status = "KILLED"
             raise
-        raise RecordDeleted(
-            f"the MLflow run {recorder.run_id} was deleted while it was written, so {stage} ended; restore "
-            "it in the UI, or give the command again"
-        ) from error
-    except BaseException as error:
-        if signals.read_requested() or isinstance(error, KeyboardInterrupt | Stopped):
-            status = "KILLED"
-        raise
-    finally:
-        if recorder is not None:
-            waiting = mlflow_store.wait_no_more(sys.exception())
-            with signals.hold_back(), waiting, mlflow_runs.unless_deleted(client, recorder.run_id):
-                try:
-                    recorder.flush()
-                finally:
-                    _end_active(outer, status_before or status)
-                client.set_terminated(recorder.run_id, status=status_before or status)
+        finally:
+            if recorder is not None:
+                _end(recorder, outer, status_before or status)
+
+
+def _end(recorder: RunRecorder, outer: mlflow.ActiveRun | None, status: str) -> None:
+    """Send what waits, and end the run; where it was deleted there is nothing to end."""
+    waiting = mlflow_store.wait_no_more(sys.exception())
+    with waiting, mlflow_runs.unless_deleted(recorder.client, recorder.run_id):
+        try:
+            recorder.flush()
+        finally:
+            _end_active(outer, status)
+        recorder.client.set_terminated(recorder.run_id, status=status)
 
 
 def _end_active(outer: mlflow.ActiveRun | None, status: str) -> None:

@@ -48,20 +48,20 @@ def record_study(
     The arguments: see `StudyRecorder`.
     """
     status, recorder = "FAILED", None
-    try:
-        with signals.hold_back():
+    with signals.hold_back():  # what is begun here has an end, wherever a signal falls
+        try:
             recorder = StudyRecorder(client, command_line, study, device, exclusive)
-        with recorder.lease:
-            yield recorder
-        status = "FINISHED"
-    except BaseException as error:
-        if signals.read_requested() or isinstance(error, KeyboardInterrupt | Stopped):
-            status = "KILLED"
-        raise
-    finally:
-        if recorder is not None:
-            with signals.hold_back(), mlflow_store.wait_no_more(sys.exception()):
-                recorder.close(status)
+            with signals.let_through(), recorder.lease:
+                yield recorder
+            status = "FINISHED"
+        except BaseException as error:
+            if signals.read_requested() or isinstance(error, KeyboardInterrupt | Stopped):
+                status = "KILLED"
+            raise
+        finally:
+            if recorder is not None:
+                with mlflow_store.wait_no_more(sys.exception()):
+                    recorder.close(status)
 
 
 class StudyRecorder:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from pipeline import signals
 from pipeline.processes import set_variable
 from pipeline.signals import STOPPING
 
@@ -42,18 +43,21 @@ class UserWorld:
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Let the changes be in force during the block, and what was there before it behind it."""
-        process, ours = os.getpid(), _read()
-        _write(self._changes)
-        before = _read()
-        try:
-            with _raising_exits():
-                yield
-        finally:
-            if os.getpid() != process:
-                _end_child()
-            after = _read()
-            self._changes |= {key: after.get(key) for key in before | after if _differs(key, before, after)}
-            _write({key: ours.get(key) for key in self._changes})
+        with signals.hold_back():  # else Ctrl-C would leave a program with half of the user's world
+            process, ours = os.getpid(), _read()
+            try:
+                _write(self._changes)
+                before = _read()
+                with _raising_exits(), signals.let_through():
+                    yield
+            finally:
+                if os.getpid() != process:
+                    _end_child()
+                after = _read()
+                self._changes |= {
+                    key: after.get(key) for key in before | after if _differs(key, before, after)
+                }
+                _write({key: ours.get(key) for key in self._changes})
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """The process of a command: its words, its exit code, its end."""
 
 import gc
+import signal
 import sys
 
 import pytest
 
-from pipeline import __main__
+from pipeline import __main__, cli
+from tests.support.signalled import stop_at_each_line
 
 
 def test_a_command_ends_without_a_look_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,3 +20,15 @@ def test_a_command_ends_without_a_look_for_garbage(monkeypatch: pytest.MonkeyPat
     gc.unfreeze()
     assert __main__.run() == 2
     assert gc.get_freeze_count() > 10_000
+
+
+def test_a_signal_as_a_command_begins_or_ends_is_one_line_and_after_it_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_run", lambda _command, _words: None)
+    codes = list[int]()
+    for place, error in stop_at_each_line(lambda: codes.append(cli.main(["studies"])), "/signals.py"):
+        assert error is None, place
+        assert capsys.readouterr().err.startswith("stopped by SIGTERM"), place
+    assert codes == [128 + signal.SIGTERM] * (len(codes) - 1) + [0]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -510,6 +510,25 @@ def test_what_could_not_be_given_back_does_not_bar_a_later_search_of_the_same_pr
     assert take_back(other) == [0]
 
 
+def test_ctrl_c_just_as_a_turn_is_taken_leaves_it_to_the_next(
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever asks next waits for this very process, as a notebook's second cell would."""
+    create = StudyStore._create_row
+
+    def create_and_be_stopped(*arguments: Any) -> None:
+        create(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StudyStore, "_create_row", create_and_be_stopped)
+    with pytest.raises(KeyboardInterrupt), store.exclusive("line"):
+        pass
+    monkeypatch.setattr(StudyStore, "_create_row", create)
+    monkeypatch.setattr("time.sleep", lambda _seconds: pytest.fail("waits"))
+    with store.exclusive("line"):
+        pass
+
+
 def test_who_was_given_up_while_it_slept_does_not_count(store: StudyStore) -> None:
     store.begin(proposal(0), MANY)
     disown(store, 0, dead())

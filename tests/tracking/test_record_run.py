@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import mlflow
@@ -72,6 +72,23 @@ def test_a_signal_just_after_mlflow_opened_the_run_ends_it_as_killed(
         assert mlflow.active_run() is outer
     assert client.get_run(opened[0]).info.status == "KILLED"
     assert client.get_run(outer.info.run_id).info.status == "FINISHED"
+
+
+def test_a_signal_just_as_the_end_begins_takes_nothing_from_the_run(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signals.listen()
+    end = mlflow_store.wait_no_more
+
+    def be_stopped(error: BaseException | None) -> AbstractContextManager[None]:
+        signal.raise_signal(signal.SIGTERM)
+        return end(error)
+
+    monkeypatch.setattr(mlflow_store, "wait_no_more", be_stopped)
+    with pytest.raises(Stopped), record_run(compose([]), "run", HELD) as record:
+        record.add_metrics({"waiting": 1.0})
+    run = client.get_run(record.run_id)
+    assert (run.info.status, run.data.metrics["waiting"]) == ("FINISHED", 1.0)
 
 
 def test_the_run_of_mlflow_run_is_adopted_not_doubled(

@@ -14,8 +14,11 @@ import mlflow.tracking.fluent
 import numpy as np
 import pytest
 
+from pipeline import signals
+from pipeline.errors import Stopped
 from pipeline.trial.user_loop import train_loop
 from pipeline.trial.user_world import MLFLOW, UserWorld
+from tests.support.signalled import stop_at_each_line
 from tests.trial.test_user_loop import accuracies, settings_of
 
 
@@ -40,6 +43,21 @@ def test_what_a_loop_changes_holds_for_itself_alone(tmp_path: Path) -> None:
     assert between == [before] * 3
     assert read_process() == before
     assert (tmp_path / "3").read_text() == "ours"
+
+
+def test_a_signal_anywhere_on_the_way_in_or_out_leaves_ours_as_it_was(tmp_path: Path) -> None:
+    def change() -> None:
+        with UserWorld().entered():
+            os.chdir(tmp_path)
+            os.environ["FOUND"] = "theirs"
+
+    signals.listen()
+    before, exit_function, places = read_process(), os._exit, set[str]()
+    for place, error in stop_at_each_line(change, "trial/user_world.py"):
+        assert isinstance(error, Stopped), place
+        assert (read_process(), os._exit) == (before, exit_function), place
+        places.add(place)
+    assert len(places) > 30
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Python 3.12: threads and forks
