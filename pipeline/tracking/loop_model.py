@@ -16,7 +16,7 @@ import mlflow
 from pipeline.errors import FulcrumError, format_one_line
 from pipeline.formatting import shorten
 from pipeline.reports.cards.markdown import CARD_FILE
-from pipeline.tracking.model_artifact import begin_model, hide_registry_messages
+from pipeline.tracking.model_artifact import begin_model, hide_registry_messages, register_model
 
 MAX_TEXT = 200
 
@@ -157,18 +157,17 @@ def log_loop_model(
                 flavor=_WithCard(import_module(flavour.flavour), card),
                 run_id=run_id,
                 model_id=begin_model(run_id, tags),
-                registered_model_name=register,
                 tags=dict(tags or {}),
                 **keywords,
                 **flavour.find_options(model),
             )
+            return register_model(logged.model_id, register, tags)
     except Exception as error:  # whatever a class of the user's raises when it is saved
         text = shorten(format_one_line(str(error)), MAX_TEXT)
         raise ModelNotKept(
             f"model could not be saved by {flavour.flavour} ({type(error).__name__}: {text}); "
             "report another one"
         ) from error
-    return None if logged.registered_model_version is None else str(logged.registered_model_version)
 
 
 def _read_version(package: str) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import LoggedModelStatus, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadSetting
@@ -100,6 +100,13 @@ def is_deleted(client: MlflowClient, run_id: str) -> bool:
         return bool(client.get_run(run_id).info.lifecycle_stage == "deleted")
     except MlflowException as error:
         return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
+
+
+def fail_models(client: MlflowClient, experiment_id: str, run_id: str) -> None:
+    """End as failed the models that a run had begun to log; MLflow leaves pending what was stopped."""
+    for model in client.search_logged_models([experiment_id], f"source_run_id = {quote(run_id)}"):
+        if model.status is LoggedModelStatus.PENDING:
+            client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
 
 
 def end_deleted(client: MlflowClient, run_id: str, status: str) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from pipeline import signals
 from pipeline.data.prepared import Prepared
 from pipeline.models.serving.description import describe_model
 from pipeline.settings.data import Data
@@ -61,10 +62,22 @@ def log_model(
                 "shape": list(prepared.shape),
                 **({"privacy": asdict(privacy)} if privacy else {}),
             },
-            registered_model_name=register,
             tags=dict(tags or {}),
         )
-    return None if logged.registered_model_version is None else str(logged.registered_model_version)
+        return register_model(logged.model_id, register, tags)
+
+
+def register_model(model_id: str, name: str | None, tags: Mapping[str, str] | None) -> str | None:
+    """Register a logged model under a name, if there is one, and return its version.
+
+    MLflow makes the registered model first, and then its first version: a signal comes before or after both.
+    """
+    import mlflow
+
+    if name is None:
+        return None
+    with signals.hold_back():
+        return str(mlflow.register_model(f"models:/{model_id}", name, tags=dict(tags or {})).version)
 
 
 def begin_model(run_id: str | None, tags: Mapping[str, str] | None) -> str | None:

@@ -74,6 +74,8 @@ def _end(recorder: RunRecorder, outer: mlflow.ActiveRun | None, status: str) -> 
         finally:
             _end_active(outer, status)
         recorder.client.set_terminated(recorder.run_id, status=status)
+        if status != "FINISHED":
+            mlflow_runs.fail_models(recorder.client, recorder.experiment_id, recorder.run_id)
 
 
 def _end_active(outer: mlflow.ActiveRun | None, status: str) -> None:

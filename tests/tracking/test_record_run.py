@@ -91,6 +91,17 @@ def test_a_signal_just_as_the_end_begins_takes_nothing_from_the_run(
     assert (run.info.status, run.data.metrics["waiting"]) == ("FINISHED", 1.0)
 
 
+@pytest.mark.parametrize(("raised", "status"), [(None, "PENDING"), (Stopped, "FAILED")])
+def test_a_model_that_was_being_logged_as_the_run_was_stopped_is_pending_no_more(
+    client: mlflow.MlflowClient, raised: type[BaseException] | None, status: str
+) -> None:
+    with suppress(Stopped), record_run(compose([]), "run", HELD) as record:
+        model = client.create_logged_model(record.experiment_id, source_run_id=record.run_id)
+        if raised is not None:
+            raise raised
+    assert str(client.get_logged_model(model.model_id).status) == status
+
+
 def test_the_run_of_mlflow_run_is_adopted_not_doubled(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,13 @@ from mlflow.entities import Run
 from pipeline.processes import LEASE_SECONDS, is_free
 from pipeline.secrets import mask
 from pipeline.settings.addresses import CHECKOUT
-from pipeline.tracking.mlflow_runs import ENTRY_POINT, SOURCE_NAME, search_runs, unless_deleted
+from pipeline.tracking.mlflow_runs import (
+    ENTRY_POINT,
+    SOURCE_NAME,
+    fail_models,
+    search_runs,
+    unless_deleted,
+)
 from pipeline.tracking.mlflow_store import is_local
 from pipeline.tracking.runs.command_record import read_git
 from pipeline.tracking.runs.owner_tags import HEARTBEAT, read_owner
@@ -32,15 +38,18 @@ def end_orphans(client: MlflowClient) -> list[str]:
     """
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     running = search_runs(client, experiments, "attributes.status = 'RUNNING'")
-    orphans = [run.info.run_id for run in running if _is_orphan(run, is_local(client.tracking_uri))]
-    for run_id in orphans:
-        client.set_terminated(run_id, status="KILLED")
+    orphans = [run.info for run in running if _is_orphan(run, is_local(client.tracking_uri))]
+    for orphan in orphans:
+        fail_models(client, orphan.experiment_id, orphan.run_id)
+        client.set_terminated(
+            orphan.run_id, status="KILLED"
+        )  # last: a kill before leaves it to be found again
     condition = f"attributes.status != 'RUNNING' AND tags.{DISCARDED} LIKE '%'"
     for ended in list(search_runs(client, experiments, condition)):
         if ended.data.tags[DISCARDED] == ended.info.run_id:
             with unless_deleted(client, ended.info.run_id):  # another process was faster
                 client.delete_run(ended.info.run_id)
-    return orphans
+    return [orphan.run_id for orphan in orphans]
 
 
 def end_crashed(client: MlflowClient, pid: int) -> None:
@@ -49,6 +58,7 @@ def end_crashed(client: MlflowClient, pid: int) -> None:
     for run in search_runs(client, experiments, "attributes.status = 'RUNNING'"):
         owner = read_owner(run)
         if owner is not None and owner.pid == pid and owner.is_gone():
+            fail_models(client, run.info.experiment_id, run.info.run_id)
             client.set_terminated(run.info.run_id, status="FAILED")
 
 

@@ -1,5 +1,6 @@
 """The models of a study: nothing of one that was begun is left, and what is whole is kept."""
 
+import signal
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +11,11 @@ from typing import cast
 import mlflow
 import pytest
 
+from pipeline import signals
+from pipeline.errors import Stopped
 from pipeline.search.sweep import Sweep
 from pipeline.tracking import mlflow_runs
+from pipeline.tracking.model_artifact import register_model
 from pipeline.tracking.registry import names, study_models, study_versions
 from pipeline.tracking.registry.point_models import MEMBER
 from pipeline.tracking.study_place import STUDY_ID
@@ -51,6 +55,24 @@ def test_a_model_that_was_begun_is_removed(is_new: bool, record: StudyRecorder) 
     study_models._remove_half(record, record.run_id, "0 1", is_new)
     if not is_new:
         record.client.delete_registered_model(STUDY)
+
+
+def test_a_signal_while_a_model_is_registered_comes_before_or_after(
+    record: StudyRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = mlflow.MlflowClient.create_registered_model
+
+    def create_and_be_stopped(client: mlflow.MlflowClient, name: str) -> object:
+        made = create(client, name)
+        signal.raise_signal(signal.SIGTERM)
+        return made
+
+    signals.listen()
+    monkeypatch.setattr(mlflow.MlflowClient, "create_registered_model", create_and_be_stopped)
+    with pytest.raises(Stopped):
+        register_model(log(record, "0 1"), STUDY, {MEMBER: "0 1"})
+    assert study_versions.read_registered(record) == {"0 1": "1"}
+    record.client.delete_registered_model(STUDY)
 
 
 def test_a_model_whose_version_is_there_is_kept(record: StudyRecorder, tmp_path: Path) -> None:

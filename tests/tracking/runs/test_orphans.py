@@ -54,7 +54,10 @@ def test_runs_of_dead_processes_end_and_no_others(client: mlflow.MlflowClient, e
             {},
         )
     ]
+    models = [client.create_logged_model(experiment, source_run_id=run) for run in (ended[0], kept[0])]
     assert {*orphans.end_orphans(client)} & {*ended, *kept} == {*ended}
+    models = [client.get_logged_model(model.model_id) for model in models]
+    assert [str(model.status) for model in models] == ["FAILED", "PENDING"]
     assert [status(client, run) for run in ended] == ["KILLED"] * len(ended)
     crashed = running(client, experiment, tags_of(replace(ME, pid=dead.pid)))
     orphans.end_crashed(client, dead.pid)
