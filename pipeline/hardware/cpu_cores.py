@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline import signals
 from pipeline.errors import BadDevice
 from pipeline.files import get_shared_folder
 from pipeline.hardware.cpu_quota import find_quota
@@ -90,8 +91,12 @@ def claim_cores(count: int, folder: Path | None = None) -> tuple[int, ...]:
     # A forked child starts from what its parent might use, not from the parent's own cores.
     allowed = _claim.allowed if _claim else frozenset(os.sched_getaffinity(0))
     release_cores()
-    with suppress(OSError):
-        locks = _lock_cores(_sort_by_load(allowed), count, folder or make_user_folder())
+    cores = _sort_by_load(allowed)
+    with (
+        suppress(OSError),
+        signals.hold_back(),
+    ):  # else Ctrl-C could leave a program locks that it knows not of
+        locks = _lock_cores(cores, count, folder or make_user_folder())
         if locks:
             _bind_threads(locks)
             _claim = CoreClaim(os.getpid(), tuple(sorted(locks)), tuple(locks.values()), allowed)
@@ -101,11 +106,12 @@ def claim_cores(count: int, folder: Path | None = None) -> tuple[int, ...]:
 def release_cores() -> None:
     """Release the claimed cores; this process may use all of them again."""
     global _claim
-    if _claim and _claim.pid == os.getpid():
-        _bind_threads(_claim.allowed)
-        for lock in _claim.locks:
-            os.close(lock)
-    _claim = None
+    with signals.hold_back():
+        if _claim and _claim.pid == os.getpid():
+            _bind_threads(_claim.allowed)
+            for lock in _claim.locks:
+                os.close(lock)
+        _claim = None
 
 
 def make_user_folder() -> Path:

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline import signals
 from pipeline.errors import BadSetting
 from pipeline.hardware.cpu_cores import make_user_folder, try_lock
 
@@ -195,10 +196,11 @@ def claim_gpus(count: int = 1, library: Any = None, folder: Path | None = None) 
     until = time.monotonic() + PATIENCE_SECONDS
     with suppress(OSError):
         while len(gpus) >= count:
-            if locks := _lock_gpus(gpus, count, folder or make_user_folder()):
-                _claim = GpuClaim(os.getpid(), tuple(locks), tuple(locks.values()))
-                os.environ[VISIBLE] = ",".join(gpu.uuid for gpu in locks)
-                return _claim.gpus
+            with signals.hold_back():  # see `cpu_cores.claim_cores`
+                if locks := _lock_gpus(gpus, count, folder or make_user_folder()):
+                    _claim = GpuClaim(os.getpid(), tuple(locks), tuple(locks.values()))
+                    os.environ[VISIBLE] = ",".join(gpu.uuid for gpu in locks)
+                    return _claim.gpus
             if time.monotonic() > until:
                 break
             time.sleep(0.1)
@@ -221,7 +223,8 @@ def _lock_gpus(gpus: list[Gpu], count: int, folder: Path) -> dict[Gpu, int]:
 def release_gpus() -> None:
     """Let other processes take the GPUs; CUDA goes on showing them to this one."""
     global _claim
-    if _claim and _claim.pid == os.getpid():
-        for lock in _claim.locks:
-            os.close(lock)
-    _claim = None
+    with signals.hold_back():
+        if _claim and _claim.pid == os.getpid():
+            for lock in _claim.locks:
+                os.close(lock)
+        _claim = None

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import BadDevice
+from pipeline.errors import BadDevice, Stopped
 from pipeline.hardware import cpu_cores
 from pipeline.hardware.cpu_cores import CoreTicks
 from pipeline.hardware.cpu_quota import CpuQuota
+from tests.support.signalled import stop_at_each_line
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be bound here")
 
@@ -48,6 +49,26 @@ def test_a_trial_has_no_more_cores_than_its_process(
         BadDevice, match=rf"^device\.threads must be at most {cores}, .* got {cores + 1}; ask"
     ):
         cpu_cores.check_threads(cores + 1)
+
+
+def test_a_program_that_is_stopped_as_it_takes_or_leaves_cores_keeps_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu_cores, "OBSERVE_SECONDS", 0.0)
+    allowed = os.sched_getaffinity(0)
+
+    def take_and_leave() -> None:
+        cpu_cores.claim_cores(1, tmp_path)
+        cpu_cores.release_cores()
+
+    for place, error in stop_at_each_line(take_and_leave, "hardware/cpu_cores.py"):
+        assert isinstance(error, Stopped), place
+        cpu_cores.release_cores()
+        assert os.sched_getaffinity(0) == allowed, place
+        for path in tmp_path.iterdir():
+            lock = cpu_cores.try_lock(path)
+            assert lock is not None, place
+            os.close(lock)
 
 
 class Trial:
