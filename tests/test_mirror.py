@@ -130,6 +130,7 @@ THROUGH = {
     "models/serving/answers": "models/serving/test_requests.py",
     "models/serving/decoding": "models/serving/test_requests.py",
     "models/serving/description": "models/serving/test_requests.py",
+    "models/serving/table_labels": "models/serving/test_inputs.py",
     "models/serving/table_columns": "models/serving/test_inputs.py",
     "models/serving/predict": "cli/predict/test_command.py",
     "settings/tables": "settings/test_data.py",

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,8 @@ def run(words: Sequence[str]) -> None:
     model = model_references.load_model(reference)
     description = described or _describe_by_training(reference)
     data = settings.data if pairs.find("data.on_error") else _go_on(settings.data)
-    _write(data, description, make_predictor(model), output, reference.text)
+    named = pairs.find("data.label") is not None
+    _write(data, description, make_predictor(model), output, reference.text, named)
 
 
 def _go_on(data: Data) -> Data:
@@ -92,7 +94,22 @@ def _describe_by_training(reference: "ModelReference") -> "ModelDescription":
     return describe_model(preprocess(settings), settings.data)
 
 
-def _write(data: Data, description: "ModelDescription", model: Any, output: Path, name: str) -> None:
+def _check_label(data: Data, new: "NewData", findings: "Findings") -> None:
+    """Raise BadSetting where the column of labels that a user names is there under nearly this name."""
+    label = getattr(data, "label", None)
+    if label is None or new.has_labels:
+        return
+    if near := get_close_matches(label, new.others, n=1):
+        raise BadSetting(
+            f"data.label must be a column of the new data, got {label}; did you mean {near[0]}? leave it out "
+            "where there are no labels"
+        )
+    findings.add("column", "of labels is not there", label)
+
+
+def _write(
+    data: Data, description: "ModelDescription", model: Any, output: Path, name: str, is_label_named: bool
+) -> None:
     from pipeline.data.quality.drift import DriftCounter
     from pipeline.data.readers.scratch import ScratchSpace
     from pipeline.data.report import Findings
@@ -106,6 +123,8 @@ def _write(data: Data, description: "ModelDescription", model: Any, output: Path
     with tempfile.TemporaryDirectory() as folder:
         scratch = ScratchSpace(Path(folder), min(data.in_memory_limit, MOST_IN_MEMORY))
         new = open_new_data(data, description, scratch, findings)
+        if is_label_named:
+            _check_label(data, new, findings)
         answers = _show_progress(predict_all(model, new, description, counts), new)
         write_predictions(output, list_columns(new, description), answers)
     _print_summary(name, output, list(list_columns(new, description)), counts, findings)
@@ -149,8 +168,8 @@ def _print_summary(
     predicted = ", ".join(f"{shorten(label, 40)} {count:,}" for label, count in common)
     print(f"model       {name}")
     predicted += f" and {format_count(more, 'more class')}" if more > 0 else ""
-    if not common and counts.samples:
-        predicted = f"{counts.low:.6g} to {counts.high:.6g}"
+    if not common:
+        predicted = f"{counts.low:.6g} to {counts.high:.6g}" if counts.samples else "no rows"
     print(f"predicted   {counts.samples:,}: {predicted}")
     if counts.rmse is not None:
         print(f"RMSE        {counts.rmse:.4g} of {counts.labelled:,} with a label")

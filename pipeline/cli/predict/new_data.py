@@ -63,7 +63,9 @@ def choose_kind(description: ModelDescription, of_run: str, path: Path) -> str:
         return "arrays"
     if any(part in entry for entry in inside for part in IDX):
         return "idx"
-    return of_run if of_run in ("arrays", "idx") or description.images is None else "image_folder"
+    if description.images is None or (of_run in ("arrays", "idx") and not _holds_images(path)):
+        return of_run
+    return "image_folder"
 
 
 def _holds_texts(path: Path, of_run: str) -> bool:
@@ -74,6 +76,10 @@ def _holds_texts(path: Path, of_run: str) -> bool:
     if suffix in text_folder.SUFFIXES:
         return suffix != ".txt" or of_run not in A_LINE_EACH
     return of_run == "text_folder" and suffix not in LIST_SUFFIXES
+
+
+def _holds_images(path: Path) -> bool:
+    return any(file.name.lower().endswith(images.SUFFIXES) for file in path.rglob("*"))
 
 
 def _is_list(path: Path) -> bool:

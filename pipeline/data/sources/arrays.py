@@ -86,9 +86,10 @@ def _convert_to_float32(features: np.ndarray) -> np.ndarray:
 def _find_path(data: Arrays) -> Path:
     path = expand_home(data.path)
     if path.is_dir() and not (path / f"{data.features}.npy").is_file():
+        listed = ", ".join(list_arrays(path)[:12]) or "no array"
         raise DataMissing(
             f"data.path must be an .npz file, or a folder with {data.features}.npy, got the folder {path} "
-            "without it; set data.features=... to a name in it"
+            f"with {listed}; set data.features=... to a name in it"
         )
     if not path.exists():
         raise DataMissing(
@@ -173,16 +174,15 @@ def order_channels(features: np.ndarray, name: str, channels: Channels | None) -
     return features
 
 
-def holds_array(data: Arrays, name: str) -> bool:
-    """Return whether the file or the folder holds an array of this name."""
-    path = _find_path(data)
+def list_arrays(path: Path) -> list[str]:
+    """Return the names of the arrays in a file or a folder; none where it holds none."""
     if path.is_dir():
-        return (path / f"{name}.npy").is_file()
+        return [file.stem for file in sorted(path.glob("*.npy"))]
     if form := array_files.find_form(path):
-        return name in array_files.list_arrays(path, form)
+        return array_files.list_arrays(path, form)
     with path.open("rb") as file, suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
-        return f"{name}.npy" in archive.namelist()
-    return False
+        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    return []
 
 
 def read_array(data: Arrays, name: str) -> np.ndarray:
@@ -207,7 +207,7 @@ def read_array(data: Arrays, name: str) -> np.ndarray:
 
 def _open_array(path: Path, name: str) -> object:
     if path.is_dir():
-        _check_name(path, name, [file.stem for file in sorted(path.glob("*.npy"))])
+        _check_name(path, name, list_arrays(path))
         return np.load(path / f"{name}.npy", allow_pickle=False)
     if form := array_files.find_form(path):
         _check_name(path, name, array_files.list_arrays(path, form))
@@ -247,7 +247,7 @@ def _refuse_other_forms(path: Path) -> None:
 def _check_name(path: Path, name: str, names: Sequence[str]) -> None:
     if name not in names:
         near = get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it holds {', '.join(names)};"
+        hint = f"did you mean {near[0]}?" if near else f"it holds {', '.join(names) or 'none'};"
         raise BadData(
             f"{path} must hold the array {name}, got none of that name; {hint} "
             "choose arrays with data.features=... data.labels=..."

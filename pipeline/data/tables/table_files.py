@@ -1,5 +1,6 @@
 """A table from a file of any form, told by its first bytes and its name."""
 
+import json
 import re
 import unicodedata
 import zipfile
@@ -86,7 +87,7 @@ def _read_text(
     opener = make_opener(path, _choose_encoding(path, data.encoding, findings))
     name = re.sub(r"\.(gz|bz2|xz|zst|zip)$", "", path.name.lower())
     start = _read_start(path)
-    if name.endswith(RECORD_SUFFIXES):
+    if name.endswith(RECORD_SUFFIXES) or _holds_records(start):
         return json_records.read_json_lines(path, opener, scratch, data.label)
     if ARFF_HEAD.match(start):
         return arff.read_arff(path, opener, scratch, data.label, findings)
@@ -96,6 +97,17 @@ def _read_text(
         data = read_as_one_column(opener, path, data, lone)
     table = _read_delimited(path, opener, data, scratch, findings)
     return _leave_out_frame(table, path, data, findings)
+
+
+def _holds_records(start: bytes) -> bool:
+    """Return whether the first line of a file is an object of JSON, whatever the file is called."""
+    first = start.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0]
+    if not first.startswith(b"{"):
+        return False
+    try:
+        return isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _choose_encoding(path: Path, encoding: str, findings: Findings) -> str:

@@ -43,6 +43,8 @@ def check_columns(names: Sequence[str], needed: Sequence[str], path: Path) -> No
         f"{folded[names_like[0]]} to {name}" for name, names_like in near.items() if names_like
     )
     remedy = f"it has {shorten(', '.join(names), 200)}"
+    if len(missing) == len(needed) and not offers:
+        remedy += "; its first line must name the columns"
     raise BadData(
         f"{path} must have the columns that the model was trained on, got none called "
         f"{', '.join(missing[:5])}; {f'rename {offers}' if offers else remedy}"

@@ -111,6 +111,20 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
 
 
+def test_a_column_of_labels_that_is_typed_wrong_is_told(
+    predict: Predict, table: SavedModel, tmp_path: Path
+) -> None:
+    new = tmp_path / "new.csv"
+    new.write_text("colour,size,kinds\nred,9.5,large\n")
+    done = predict(table, new, tmp_path / "out.csv", "data.label=kind")
+    assert (done.returncode, (tmp_path / "out.csv").exists()) == (2, False)
+    assert "data.label must be a column of the new data, got kind; did you mean kinds?" in done.stderr
+    done = predict(table, new, tmp_path / "out.csv", "data.label=truth")
+    assert "1 column of labels is not there (truth)" in done.stdout
+    new.write_text("colour,size\n")
+    assert "predicted   0: no rows" in predict(table, new, tmp_path / "out.csv").stdout
+
+
 def test_the_new_data_are_never_written_over(predict: Predict, table: SavedModel, tmp_path: Path) -> None:
     new = tmp_path / "new.csv"
     new.write_text("size,colour\n1,red\n")

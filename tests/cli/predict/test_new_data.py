@@ -55,6 +55,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (IMAGES, "idx", "new.gz", "idx"),
         (ARRAYS, "digits", "arrays", "arrays"),
         (ARRAYS, "arrays", "a.png", "image_folder"),
+        (IMAGES, "arrays", "images", "image_folder"),
+        (IMAGES, "arrays", "texts", "arrays"),
         (ARRAYS, "arrays", "new", "arrays"),
     ],
 )

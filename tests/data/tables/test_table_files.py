@@ -213,6 +213,11 @@ TYPED: dict[str, Callable[[Path], object]] = {
 }
 
 
+def test_objects_of_json_are_rows_whatever_the_file_is_called(tmp_path: Path) -> None:
+    write_json(tmp_path / "t.txt", as_list=False)
+    assert read(tmp_path / "t.txt").names == ("a", "b", "y")
+
+
 @pytest.mark.parametrize("name", TYPED)
 def test_a_typed_file_is_read(tmp_path: Path, name: str) -> None:
     TYPED[name](tmp_path / name)

@@ -1,9 +1,11 @@
 """New data of each kind, read for a model; labels are optional, and what cannot be read is named."""
 
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -262,6 +264,7 @@ def test_texts_of_any_encoding_and_a_column_of_texts_are_asked_alike(tmp_path: P
         ("t.csv", 'say\n"a, b"\n', ["a, b"], []),
         ("t.csv", "it is\nnot so\n", ["it is", "not so"], []),
         ("t.txt", '"Yes," it is\n\nSource of joy\n', ['"Yes," it is', "Source of joy"], []),
+        ("t.txt", "fine, it is\n", ["fine, it is"], []),
         (
             "t.csv",
             ",text,label\n0,yes,x\n",
@@ -302,8 +305,105 @@ def test_header_and_sheet_are_found_without_the_label(tmp_path: Path) -> None:
     data = places.cells(write(tmp_path / "t.csv", "size\n1,5\n"))
     _, (batch,), _ = open_it(data, replace(TABLE, front=only), tmp_path)
     assert batch.request.samples["size"].tolist() == [1.5]  # type: ignore[index]
-    with pytest.raises(BadData, match="none called size; it has other"):
+    with pytest.raises(BadData, match="none called size; it has other; its first line must name"):
         open_it(places.cells(write(tmp_path / "t.csv", "other\n1\n")), replace(TABLE, front=only), tmp_path)
+
+
+WORDS = Columns(
+    numeric=("stars",),
+    medians=(1.0,),
+    categorical=(),
+    categories=(),
+    texts=("say",),
+    types=(ColumnType(name="say", kind=Kind.text), ColumnType(name="stars", kind=Kind.number)),
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "text", "right"),
+    [
+        ("t.csv", "say\nyes\n", None, ["yes"]),
+        ("t.csv", "said\nyes\n", None, ["yes"]),
+        ("t.csv", "id,text,said\n1,no,yes\n", "said", ["yes"]),
+        ("t.csv", "id,say,said\n1,no,yes\n", "said", ["yes"]),
+        ("t.csv", "id,said,say\n1,no,yes\n", None, ["yes"]),
+        ("t.txt", "it is, no\nyes\n", None, ["it is, no", "yes"]),
+    ],
+)
+def test_a_lone_column_of_free_text_is_found_as_texts_are(
+    tmp_path: Path, file: str, content: str, text: str | None, right: list[str]
+) -> None:
+    """Training had it among the columns of a table, as nobody named it by `data.text`."""
+    front = replace(WORDS, numeric=(), medians=(), types=WORDS.types[:1])
+    data = places.cells(write(tmp_path / file, content), label="y", columns=None, text=text)
+    _, (batch,), _ = open_it(data, replace(TABLE, front=front), tmp_path)
+    assert batch.request.samples["say"].tolist() == right  # type: ignore[index]
+
+
+def test_texts_among_other_columns_are_found_under_a_name_that_is_given(tmp_path: Path) -> None:
+    table = write(tmp_path / "t.csv", "stars,said,say\n1,yes,no\n")
+    data = places.cells(table, label="y", columns=None, text="said")
+    new, (batch,), _ = open_it(data, replace(TABLE, front=WORDS), tmp_path)
+    assert batch.request.samples["say"].tolist() == ["yes"]  # type: ignore[index]
+    assert new.others == ["said"]  # the one that had the name
+    with pytest.raises(BadData, match=r"got sadi; did you mean said\?"):
+        open_it(replace(data, text="sadi"), replace(TABLE, front=WORDS), tmp_path)
+    with pytest.raises(BadData, match="got said for one with none; name the columns"):
+        open_it(data, TABLE, tmp_path)
+    write(table, "say,id\nyes,1\n")
+    with pytest.raises(BadData, match="none called stars; it has say, id"):
+        open_it(replace(data, text=None), replace(TABLE, front=WORDS), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "right"),
+    [
+        ("size;price\n1,5;34,25\n2;1.000,5\n3;?\n", ["34.25", "1000.5", "?"]),
+        ("size;price\n1,5;34,25 €\n2;7,5 €\n3;\n", ["34.25", "7.5", ""]),
+        ("size,price\n1.5,34.250\n2,7\n", ["34.250", "7"]),
+    ],
+)
+def test_quantities_are_read_however_they_are_written(tmp_path: Path, content: str, right: list[str]) -> None:
+    only = replace(COLUMNS, categorical=(), categories=(), types=COLUMNS.types[:1])
+    data = places.cells(write(tmp_path / "t.csv", content), label="price")
+    _, (batch,), _ = open_it(data, replace(TABLE, front=only, classes=()), tmp_path)
+    assert batch.labels == right
+
+
+def test_a_column_that_is_nearly_called_as_the_labels_is_told(tmp_path: Path) -> None:
+    data = places.cells(write(tmp_path / "t.csv", "size,colour,Kind\n1,red,large\n"), label="kind")
+    new, _, findings = open_it(data, TABLE, tmp_path)
+    assert (new.has_labels, new.others) == (False, ["Kind"])
+    assert "1 column called nearly as the labels: data.label=Kind reads them (Kind)" in findings
+
+
+@pytest.mark.parametrize("form", ["npz", "h5", "folder"])
+def test_the_only_array_that_fits_is_read_whatever_it_is_called(tmp_path: Path, form: str) -> None:
+    def save(**named: np.ndarray) -> Path:
+        path = tmp_path / ("new" if form == "folder" else f"new.{form}")
+        if form == "npz":
+            np.savez(path, **named)  # type: ignore[arg-type]
+        elif form == "h5":
+            with h5py.File(path, "w") as file:
+                for name, array in named.items():
+                    file[name] = array
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir()
+            for name, array in named.items():
+                np.save(path / f"{name}.npy", array)
+        return path
+
+    samples = np.arange(18.0).reshape(3, 2, 3)
+    path = save(x=samples, labels=np.array([1, 2, 1]), y=np.zeros(3), q=samples[:, :1])
+    new, (batch,), findings = open_it(places.arrays(path), ARRAYS, tmp_path)
+    np.testing.assert_array_equal(batch.request.samples, samples)
+    assert new.has_labels
+    assert findings[0] == "1 array read in the place of features (x)"
+    assert findings[1] in ("2 arrays not used (q, y)", "2 arrays not used (y, q)")
+    for named in ({"v": samples, "x": samples}, {"q": samples[:, :1]}):
+        with pytest.raises((BadData, DataMissing), match=", ".join(named)):
+            open_it(places.arrays(save(**named)), ARRAYS, tmp_path)
 
 
 def test_arrays_of_a_file_are_read_with_labels_where_they_are(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def read_as_one_column(open_text: OpenText, path: Path, data: Csv, name: str) ->
         is_alone &= first == name or len(first.split()) == 1
         return replace(data, separator=NO_SEPARATOR, header=True) if is_alone else data
     if is_plain or data.header is False:  # a sentence may have commas, a table has as many in each line
-        is_alone = not any(len(set(counts)) == 1 and counts[0] > 1 for counts in widths)
+        is_table = any(len(set(counts)) == 1 and counts[0] > 1 for counts in widths)
+        is_alone = not is_table or (is_plain and len(lines) == 1)
     if not is_alone:
         return data
     has_header = first == data.label or (not is_plain and len(first.split()) == 1)

@@ -62,7 +62,7 @@ def read_apart(
     except (pa.ArrowException, OSError):  # there is no stream, or no end of it
         raise BadData(
             f"{path} must be a whole file that is read within {bound / 2**30:.3g} GiB of memory, got one "
-            "that ended its reader, as damaged files do and files that are made to fill a machine; save it as "
+            "that ended its reader, as damaged files do and those made to fill a machine; save it as "
             "CSV where it comes from"
         ) from None
 
@@ -96,9 +96,9 @@ def _limit(size: int, seconds: int) -> None:
     limits = {resource.RLIMIT_CPU: seconds, resource.RLIMIT_CORE: 0}
     if used is not None:
         limits[resource.RLIMIT_DATA] = used + size
-    for kind, most in limits.items():
+    for kind, limit in limits.items():
         hard = resource.getrlimit(kind)[1]
-        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+        resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def _answer(module: str, name: str, path: Path, words: list[object], out: Any) -> None:

@@ -106,8 +106,8 @@ def measure_pages(path: Path, about: Any, names: Set[str]) -> Iterator[Page]:
 
 def _is_read(path: str, names: Set[str]) -> bool:
     """Return whether the library reads what lies at `path` where it is asked for columns of these names."""
-    parts = path.split(".")
-    return any(".".join(parts[: end + 1]) in names for end in range(len(parts)))
+    pieces = path.split(".")
+    return any(".".join(pieces[: end + 1]) in names for end in range(len(pieces)))
 
 
 def _measure_column(content: Any, column: Any) -> Iterator[Page]:

@@ -31,12 +31,16 @@ class NewBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewData:
-    """Samples of new data, batch by batch. `name`: what names them, such as "file"; `total`: how many."""
+    """Samples of new data, batch by batch. `name`: what names them, such as "file"; `total`: how many.
+
+    `others`: the columns that no answer depends on.
+    """
 
     name: str
     total: int
     batches: Iterable[NewBatch]
     has_labels: bool
+    others: Sequence[str] = ()
 
 
 class Input(Protocol):

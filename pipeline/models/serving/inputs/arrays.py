@@ -1,6 +1,8 @@
 """New arrays: an .npy file, or the features of an .npz or a folder, with labels where they are there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,9 @@ from pipeline.models.serving.inputs import NewBatch, NewData, refuse_model
 from pipeline.models.serving.requests import ModelRequest
 from pipeline.settings.data import Arrays, Data
 
+MOST_ARRAYS = 16
+"""Among more, none is looked for by its shape."""
+
 
 def open_new_data(
     data: Arrays, description: ModelDescription, _scratch: ScratchSpace, findings: Findings
@@ -31,12 +36,36 @@ def open_new_data(
     path = expand_home(data.path)
     if path.suffix.lower() == ".npy" and path.is_file():
         return open_array(data, _map_array(path), None, description, findings)
+    names = arrays.list_arrays(path) if path.exists() else []
+    if data.features not in names:
+        data = _find_features(data, names, description, findings)
     features = arrays.read_array(data, data.features)
-    labels = arrays.read_array(data, data.labels) if arrays.holds_array(data, data.labels) else None
+    labels = arrays.read_array(data, data.labels) if data.labels in names else None
+    others = [name for name in names if name not in (data.features, data.labels)]
+    findings.add("array", "not used", ", ".join(others[:8]), len(others))
     if labels is not None:
         features, labels = arrays.match_rows(data, features, labels, findings)
     features = arrays.order_channels(features, data.features, data.channels)
     return open_array(data, features, labels, description, findings)
+
+
+def _find_features(
+    data: Arrays, names: Sequence[str], description: ModelDescription, findings: Findings
+) -> Arrays:
+    """Return `data` with the name of the only array that the model can answer to; as it is for others."""
+    others = [name for name in names if name != data.labels]
+    fitting = []
+    for name in others if len(others) <= MOST_ARRAYS else ():
+        named = replace(data, features=name)
+        with suppress(BadData):
+            samples = arrays.read_array(named, name)
+            is_numbers = samples.dtype.kind in "biuf" and samples.ndim > 1
+            if is_numbers and fits_shape(samples.shape[1:], description.shape):
+                fitting.append(named)
+    if len(fitting) != 1:
+        return data
+    findings.add("array", f"read in the place of {data.features}", fitting[0].features)
+    return fitting[0]
 
 
 def _map_array(path: Path) -> np.ndarray:

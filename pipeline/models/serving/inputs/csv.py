@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.features import Columns, LogMel
+from pipeline.data.features import LogMel
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable
-from pipeline.data.tables.column_types import WORDS, ColumnType
-from pipeline.data.tables.labels import find_column, read_labels
+from pipeline.data.tables.column_types import WORDS, ColumnType, Kind
+from pipeline.data.tables.labels import find_column
 from pipeline.data.tables.read_columns import read_numbers_of_any_form, read_words
 from pipeline.data.tables.table_files import read_table
 from pipeline.errors import BadData, DataMissing, format_one_line
@@ -32,6 +32,7 @@ from pipeline.models.serving.table_columns import (
     read_known_words,
     tell_unused,
 )
+from pipeline.models.serving.table_labels import find_label, read_new_labels
 from pipeline.settings.tables import Csv
 
 Categories: TypeAlias = Mapping[str, Sequence[str]]
@@ -68,26 +69,34 @@ def open_new_data(
         )
         raise DataMissing(f"data.path must be a table, got {path}, {got}; set data.path=...")
     columns = description.list_columns()
-    is_text = not isinstance(description.front, Columns)
+    is_text = not columns or (len(columns) == 1 and columns[0].kind is Kind.text)
     if not is_text:
         data = replace(data, header=not all(PLACE.fullmatch(column.name) for column in columns))
     lone = "" if is_text else columns[0].name if len(columns) == 1 else None
     table = read_table(path, _find_by_columns(data, description), scratch, findings, lone)
     table = _name_columns(table, data, description, path)
     if is_text:
-        needed = [_find_text(table, data.text or description.text, data.label, path, findings)]
+        trained = columns[0].name if columns else description.text
+        text = _find_text(table, data.text or trained, data.label, path, findings)
+        needed = [columns[0].name if columns else text]
+        table = _rename(table, text, needed[0])
     else:
+        table = _take_text(table, columns, data.text, path)
         needed = [column.name for column in columns]
         table = table.fill(needed)
     check_columns(table.names, needed, path)
     categories = description.get_categories()
-    columns = () if is_text else match_formats(table, columns, data, path, findings)
+    columns = match_formats(table, columns, data, path, findings)
     _check_cells(table, columns, categories, path)
-    label = _find_label(table, needed, data, description)
+    label = find_label(table, needed, data, description, findings)
     used = needed if label is None else [*needed, label]
     tell_unused(table.names, used, description.left_out, findings)
-    batches = _read_batches(table, columns, categories, needed, label, findings)
-    return NewData(name="line", total=len(table), batches=batches, has_labels=label is not None)
+    labels = None if label is None else read_new_labels(table, label, columns, data, description, path)
+    batches = _read_batches(table, columns, categories, needed, labels, findings)
+    others = [name for name in table.names if name not in used]
+    return NewData(
+        name="line", total=len(table), batches=batches, has_labels=label is not None, others=others
+    )
 
 
 def _find_by_columns(data: Csv, description: ModelDescription) -> Csv:
@@ -136,6 +145,25 @@ def _find_text(table: CellTable, name: str | None, label: str, path: Path, findi
     return text
 
 
+def _take_text(table: CellTable, columns: Sequence[ColumnType], name: str | None, path: Path) -> CellTable:
+    """Return a table whose column `name` is called as the only one of texts was in training."""
+    texts = [column.name for column in columns if column.kind is Kind.text]
+    if name is None:
+        return table
+    if len(texts) != 1:
+        raise BadData(
+            f"data.text must be of a model with one column of texts, got {name} for one with "
+            f"{', '.join(texts) or 'none'}; name the columns of {path} as in training"
+        )
+    return _rename(table, find_column(name, table.names, "data.text", path), texts[0])
+
+
+def _rename(table: CellTable, old: str, new: str) -> CellTable:
+    """Return the table with a column under a new name; one that had that name gets the old one."""
+    swapped = {old: new, new: old}
+    return replace(table, names=tuple(swapped.get(name, name) for name in table.names))
+
+
 def _check_cells(table: CellTable, columns: Sequence[ColumnType], categories: Categories, path: Path) -> None:
     """Raise BadData where no cell of a column can be read: the whole column would count as empty."""
     head = replace(table, content=table.content.slice(0, ROWS), lines=table.lines[:ROWS])
@@ -155,31 +183,14 @@ def _check_cells(table: CellTable, columns: Sequence[ColumnType], categories: Ca
                 )
 
 
-def _find_label(
-    table: CellTable, needed: Sequence[str], data: Csv, description: ModelDescription
-) -> str | None:
-    """Return the column of labels, where the table has one."""
-    name = data.label
-    number = find_place(name, len(table.names))
-    if name not in table.names and number is not None and 0 <= number < len(table.names):
-        name = table.names[number]
-    if name not in table.names or name in needed:
-        return None
-    if name == data.label:
-        return name
-    are_classes = pc.is_in(read_labels(table, name), pa.array(list(description.classes), pa.large_string()))
-    return name if pc.any(are_classes).as_py() else None
-
-
 def _read_batches(
     table: CellTable,
     columns: Sequence[ColumnType],
     categories: Categories,
     needed: Sequence[str],
-    label: str | None,
+    labels: Any,
     findings: Findings,
 ) -> Iterator[NewBatch]:
-    labels = None if label is None else read_labels(table, label)
     for start in range(0, len(table), ROWS):
         portion = replace(
             table, content=table.content.slice(start, ROWS), lines=table.lines[start : start + ROWS]
@@ -191,7 +202,8 @@ def _read_batches(
             cells = portion.get_column(needed[0]).combine_chunks()
             samples = np.array(pc.fill_null(cells, pa.scalar("", cells.type)).to_pylist(), object)
         names = portion.lines.tolist()
-        yield NewBatch(names, ModelRequest(samples), labels and labels[start : start + ROWS].to_pylist())
+        portion_labels = None if labels is None else labels[start : start + ROWS].to_pylist()
+        yield NewBatch(names, ModelRequest(samples), portion_labels)
 
 
 def _read_column(

@@ -123,7 +123,7 @@ def test_a_table_that_says_it_has_more_than_it_has_is_refused(
     tmp_path: Path, name: str, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / name)
-    refuse(tmp_path / name, "made to fill a machine")
+    refuse(tmp_path / name, "those made to fill a machine")
 
 
 def test_what_is_said_of_a_file_comes_from_its_reader(tmp_path: Path) -> None:
