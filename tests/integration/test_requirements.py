@@ -44,3 +44,11 @@ def test_a_file_has_the_packages_of_its_extra_and_the_versions_of_the_product(ex
     assert not differing, (
         f"requirements-{extra}.txt has other versions than requirements.txt; compile it anew"
     )
+
+
+def test_each_pin_is_in_a_file_that_is_audited() -> None:
+    (files,) = re.findall(r"for file in (.*?); do", (CHECKOUT / ".github/workflows/audit.yml").read_text())
+    extras = [re.sub(r"^requirements-?|\.txt$", "", file) for file in files.split()]
+    audited = {package for extra in extras for package in read_pins(extra)}
+    for extra in EXTRAS.keys() - BY_HAND:
+        assert read_pins(extra).keys() <= audited, f"requirements-{extra}.txt"

@@ -199,7 +199,8 @@ def read_array(data: Arrays, name: str) -> np.ndarray:
             f"{path} must be an .npz, or a folder of .npy, without pickled objects, got: "
             f"{read_first_line(error)[:120]}; write it with numpy.savez"
         ) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
+    # texts of no length are as many as the header says, out of no bytes at all
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS" or not array.dtype.itemsize:
         got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else "no array"
         raise BadData(f"{name} in {path} must be numbers, got {got}; encode it as numbers first")
     return array

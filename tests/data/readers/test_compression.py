@@ -110,6 +110,16 @@ def test_arrays_sheets_and_idx_files_of_too_much_are_refused(tmp_path: Path) -> 
         idx.read_array(tmp_path / "images.gz")
 
 
+def test_texts_of_no_length_are_refused_as_there_may_be_any_number_of_them(tmp_path: Path) -> None:
+    head = io.BytesIO()
+    shape = {"descr": "<U0", "fortran_order": False, "shape": (10**9,)}
+    np.lib.format.write_array_header_1_0(head, shape)
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
+        archive.writestr("labels.npy", head.getvalue())
+    with pytest.raises(BadData, match="labels in .* must be numbers, got dtype <U0"):
+        arrays.read_array(places.arrays(tmp_path / "data.npz"), "labels")
+
+
 def test_a_table_in_an_archive_in_an_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(zip_up(b"a,b\n1,2\n")))
     with pytest.raises(BadData, match="got a packed zip; unpack it"):
