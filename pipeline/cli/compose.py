@@ -16,7 +16,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode, open_dict
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from pipeline.cli import arguments, schema
-from pipeline.cli.conf_repository import ConfRepository
+from pipeline.cli.conf_repository import ConfRepository, skip_unread_choices
 from pipeline.cli.explain import conf_files, typed_words
 from pipeline.cli.explain.advice import check_advice
 from pipeline.cli.loops import words as loop_words
@@ -211,6 +211,7 @@ def _make_hydra(conf: str) -> Hydra:
         made = GlobalHydra.instance().hydra
         assert made is not None
         made.config_loader.repository = ConfRepository(made.config_loader.repository)
+        skip_unread_choices()
         return made
 
 

@@ -2,9 +2,12 @@
 
 import copy
 import pickle
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hydra._internal import defaults_list
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
@@ -32,6 +35,21 @@ class ConfRepository(ConfigRepository):  # type: ignore[misc]
             loaded = pickle.dumps(super().load_config(config_path), pickle.HIGHEST_PROTOCOL)
             self._loaded[key] = stamp, loaded
         return pickle.loads(loaded)  # Hydra changes what it gets
+
+
+@cache
+def skip_unread_choices() -> None:
+    """Let Hydra list what was chosen so far only for lists of defaults that refer to it (`${model}`).
+
+    It does so for every file, which is a third of the time of a composition.
+    """
+    list_choices = defaults_list._create_interpolation_map
+
+    def list_if_read(overrides: Any, defaults: Sequence[Any], self_added: bool) -> Any:
+        is_read = any(default.is_interpolation() for default in defaults)
+        return list_choices(overrides, defaults, self_added) if is_read else None
+
+    defaults_list._create_interpolation_map = list_if_read
 
 
 def _stamp(source: ConfigSource, config_path: str) -> tuple[int, ...]:

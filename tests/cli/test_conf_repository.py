@@ -7,6 +7,8 @@ from typing import TextIO
 
 import hydra
 import pytest
+from hydra._internal import defaults_list
+from hydra.core.default_element import GroupDefault
 from omegaconf import OmegaConf
 
 compose_module = import_module("pipeline.cli.compose")
@@ -62,3 +64,23 @@ def test_a_file_that_has_changed_come_or_gone_is_seen(parsed: list[str], tmp_pat
     with pytest.raises(hydra.errors.MissingConfigException):
         compose(tmp_path)
     assert parsed
+
+
+def test_choices_are_listed_only_where_a_list_of_defaults_refers_to_them(tmp_path: Path) -> None:
+    for name, text in {
+        "config.yaml": "defaults: [size: small, colour: red, sign: '${size}_${colour}']\n",
+        "size/small.yaml": "height: 1\n",
+        "size/large.yaml": "height: 9\n",
+        "colour/red.yaml": "name: red\n",
+        "sign/small_red.yaml": "text: mind\n",
+        "sign/large_red.yaml": "text: stop\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    told = {"size": {"height": 1}, "colour": {"name": "red"}, "sign": {"text": "mind"}}
+    assert compose(tmp_path) == told
+    assert compose(tmp_path, "size=large") == {**told, "size": {"height": 9}, "sign": {"text": "stop"}}
+    plain = [GroupDefault(group="size", value="small")]
+    assert (
+        defaults_list._create_interpolation_map(None, plain, False) is None
+    )  # Hydra's own asks what was typed
