@@ -35,13 +35,18 @@ PRELOADED = [
     "pipeline.tracking.publish_study",
     "pipeline.search.sweep",
     "pipeline.cli.sweep.command",
+    "pipeline.data.quality.check",
     "pipeline.data.sources.digits",
+    "pipeline.reports.cards.model_card",
+    "pipeline.reports.study_html",
     "alembic.command",
+    "git",
     "mlflow.keras",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",
     "plotly.graph_objects",
     "tests.support.killed_sweeps",
+    "tests.support.planned_sweeps",
     "pipeline.search.workers.preloaded",
 ]
 """What a sweep imports, most of it not at its start: TensorFlow alone takes longer than the search."""
