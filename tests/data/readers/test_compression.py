@@ -116,7 +116,7 @@ def test_texts_of_no_length_are_refused_as_there_may_be_any_number_of_them(tmp_p
     np.lib.format.write_array_header_1_0(head, shape)
     with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
         archive.writestr("labels.npy", head.getvalue())
-    with pytest.raises(BadData, match="labels in .* must be numbers, got dtype <U0"):
+    with pytest.raises(BadData, match=r"labels in .* must be numbers, got dtype <U0"):
         arrays.read_array(places.arrays(tmp_path / "data.npz"), "labels")
 
 

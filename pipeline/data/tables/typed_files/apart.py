@@ -46,9 +46,10 @@ def read_apart(
     """
     bound = MEMORY_PER_BYTE * compute_bound(path)
     request = [read.__module__, read.__name__, str(path), bound, words]
+    paths = [str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", __name__, json.dumps(request)],
-        env={**os.environ, "PYTHONPATH": str(PACKAGE), "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -59,7 +60,9 @@ def read_apart(
                 return _receive(process.stdout, scratch, findings)
             finally:
                 process.kill()  # it may be at work, if this one is to end
-    except (pa.ArrowException, OSError):  # there is no stream, or no end of it
+    except (pa.ArrowException, OSError) as error:  # there is no stream, or no end of it
+        if getattr(error, "errno", None):  # the system's: such as a disk that is full
+            raise
         raise BadData(
             f"{path} must be a whole file that is read within {bound / 2**30:.3g} GiB of memory, got one "
             "that ended its reader, as damaged files do and those made to fill a machine; save it as "

@@ -24,9 +24,9 @@ MOST_BITS = 63
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a page unpacks to. `size`: bytes, also of its values; `longest_shared`: bytes of the longest text
+    """What a page unpacks to, in bytes. `size`: all of it, and no less than its values take.
 
-    that it may make again and again out of few.
+    `longest_shared`: the longest text that it may make out of few bytes, again and again; 0: none.
     """
 
     size: int

@@ -1,6 +1,7 @@
 """A file that crashes its library, or has it take more memory than there is, is refused in one line."""
 
 import base64
+import errno
 import struct
 import zipfile
 import zlib
@@ -18,6 +19,7 @@ from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable
 from pipeline.data.tables.table_files import read_table
+from pipeline.data.tables.typed_files import apart
 from pipeline.errors import BadData
 from tests.support import places
 
@@ -136,6 +138,16 @@ def test_what_is_said_of_a_file_comes_from_its_reader(tmp_path: Path) -> None:
         assert table.content.to_pydict() == {"0": ["1", "2"], "1": ["u", "v"]}
     (tmp_path / "t.xpt").write_bytes((tmp_path / "t.xpt").read_bytes()[:600])
     refuse(tmp_path / "t.xpt", "must be a whole file of SAS transport")
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(apart, "collect_batches", fill)
+    write_xlsb(tmp_path / "t.xlsb", [(0, (0, 1)), (1, (2, 3))], ["a", "b", "u", "v"])
+    with pytest.raises(OSError, match="No space left"):
+        read(tmp_path / "t.xlsb")
 
 
 def test_rows_beyond_the_limit_lie_on_disk(tmp_path: Path) -> None:
