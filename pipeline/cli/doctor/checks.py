@@ -16,6 +16,7 @@ from pipeline.cli.doctor.room import Outcome, State
 from pipeline.errors import FulcrumError, format_one_line, read_first_line
 from pipeline.formatting import format_count
 from pipeline.hardware import gpu_faults, gpus, unseen_gpus
+from pipeline.hardware.device import supports_bfloat16
 from pipeline.settings.measuring import DeviceKind
 from pipeline.settings.settings import Settings
 
@@ -54,6 +55,7 @@ def examine(settings: Settings) -> Iterator[CheckResult]:
         "memory": room.look_at_memory,
         "disk": lambda: room.look_at_disk(settings),
         "cores": room.look_at_cores,
+        "bfloat16": look_at_bfloat16,
         "training": lambda: training.train_on_each_device(settings),
         "clock": lambda: look_at_clock(lead),  # after the trainings: it keeps the first GPU
         "energy": look_at_energy,
@@ -120,6 +122,14 @@ def look_at_extras() -> Outcome:
             packages.append(f"torch cannot be imported ({read_first_line(error)})")
             remedies.append("install the torch of this machine: pytorch.org/get-started/locally")
     return "note" if remedies else "ok", ", ".join(packages) or "none", "; ".join(remedies)
+
+
+def look_at_bfloat16() -> Outcome:
+    """Say whether the CPU has products in bfloat16; without them a CNN takes many times as long in it."""
+    if supports_bfloat16():
+        return "ok", "the CPU multiplies matrices in it", ""
+    text = "the CPU has no products in it: precision=mixed_bfloat16 is slower than float32 there"
+    return "note", text, "a sweep of a CPU need not try it: precision=float32"
 
 
 def look_at_clock(began: float | None = None) -> Outcome:

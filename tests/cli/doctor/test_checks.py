@@ -110,3 +110,13 @@ def test_a_time_of_day_that_was_set_meanwhile_is_told(monkeypatch: pytest.Monkey
     assert state == "note"
     assert text.endswith("; the time of day was set by +3600.0 s meanwhile")
     assert "chrony" in remedy
+
+
+@pytest.mark.parametrize(("supported", "state"), [(True, "ok"), (False, "note")])
+def test_a_cpu_without_products_in_bfloat16_is_told(
+    monkeypatch: pytest.MonkeyPatch, supported: bool, state: str
+) -> None:
+    monkeypatch.setattr(checks, "supports_bfloat16", lambda: supported)
+    found, text, remedy = checks.look_at_bfloat16()
+    assert found == state
+    assert ("precision=mixed_bfloat16 is slower" in text, bool(remedy)) == (not supported, not supported)

@@ -9,11 +9,11 @@ from pipeline.cli.doctor import checks
 from tests.conftest import Run
 
 PARTS = ["python", "driver", "tensorflow", "extras", "memory"]
-PARTS += ["disk", "cores", "training", "clock", "energy"]
+PARTS += ["disk", "cores", "bfloat16", "training", "clock", "energy"]
 WORDS = ("doctor", "device=cpu", "train.epochs=10", "model.hidden=16")
 
 
-def test_a_machine_that_works_is_said_to_in_ten_lines_or_in_json(fulcrum: Run) -> None:
+def test_a_machine_that_works_is_said_to_in_a_line_a_part_or_in_json(fulcrum: Run) -> None:
     done = fulcrum(*WORDS)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -36,7 +36,7 @@ def test_what_breaks_is_named_and_hides_nothing_else(fulcrum: Run, monkeypatch: 
     monkeypatch.setattr(checks.training, "LEAST_ACCURACY", 1.01)
     done = fulcrum(*WORDS)
     assert done.returncode == 1
-    assert done.stderr == "error: 2 of 10 parts of this machine do not work: training, clock\n"
+    assert done.stderr == "error: 2 of 11 parts of this machine do not work: training, clock\n"
     training, clock, energy = done.stdout.splitlines()[-3:]
     assert clock.startswith("FAIL  clock      OSError: the driver")
     assert energy.split()[1] == "energy"
