@@ -28,6 +28,7 @@ def _calling() -> Iterator[list[Any]]:
     with (
         _one_at_a_time,
         signals.hear_interrupt(),
+        signals.hold_back(),  # the program gets back all that was lent, wherever Ctrl-C falls
         output.collect_results() as results,
         raising_one_line(),
         lend_process(),
@@ -35,7 +36,8 @@ def _calling() -> Iterator[list[Any]]:
         # Optuna imports it for bars that nobody asked for.
         warnings.filterwarnings("ignore", "IProgress not found")
         try:
-            yield results
+            with signals.let_through():
+                yield results
         finally:
             release_cores()
 

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 import fulcrum_ml as fulcrum
-from pipeline.cli.library import rendering
+from pipeline.cli.library import calls, rendering
 from pipeline.cli.library.study import Study
+from pipeline.hardware import device
 from tests.conftest import CHECKOUT
+from tests.support.signalled import stop_at_each_line
 from tests.support.studies import study, tried
 
 SPACE = {"model.hidden": [8, 32], "optimizer.learning_rate": (0.003, 0.03, "log")}
@@ -191,3 +193,18 @@ def test_no_text_of_a_user_is_read_as_html() -> None:
     assert (
         "no trial has reached a point" in Study(dataclasses.replace(found._results, trials=()))._repr_html_()
     )
+
+
+def test_ctrl_c_on_the_way_out_of_a_call_gives_the_program_back_all_that_was_lent() -> None:
+    def call() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with calls._calling():
+            os.environ["OMP_NUM_THREADS"] = "77"  # as a trial does
+
+    before = dict(os.environ)
+    places = set[str]()
+    for place, error in stop_at_each_line(call, str(device.__file__), number=signal.SIGINT):
+        assert isinstance(error, KeyboardInterrupt), place
+        assert dict(os.environ) == before, place
+        places.add(place)
+    assert len(places) > 8
