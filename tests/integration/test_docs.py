@@ -154,7 +154,7 @@ def test_a_translation_has_the_commands_and_figures_of_the_english_page() -> Non
         assert list_figures(page) == list_figures(DOCS / page.name), page.name
 
 
-@pytest.mark.slow(seconds=45)
+@pytest.mark.slow(seconds=60)
 def test_the_tutorial_from_its_first_to_its_last_command(
     fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

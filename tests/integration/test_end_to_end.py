@@ -60,7 +60,7 @@ def mlflow_run(*words: str, env: dict[str, str] | None = None) -> subprocess.Com
 # ---- one run -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow(seconds=45)
+@pytest.mark.slow(seconds=30)
 def test_a_run_records_everything_and_its_command_gives_the_same_curve_elsewhere(
     fulcrum: Run, fulcrum_process: Run, client: mlflow.MlflowClient
 ) -> None:
@@ -128,7 +128,7 @@ def test_a_run_records_everything_and_its_command_gives_the_same_curve_elsewhere
     assert len(first) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=25)
 def test_stages_one_by_one(
     fulcrum: Run,
     fulcrum_process: Run,
@@ -279,7 +279,7 @@ def test_a_kill_leaves_nothing_running_after_the_next_start(
 # ---- mlflow run --------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=25)
 def test_mlflow_run_takes_any_setting_and_is_adopted(client: mlflow.MlflowClient) -> None:
     before = count(client)
     done = mlflow_run(
@@ -307,7 +307,7 @@ def test_a_failing_stage_leaves_the_run_of_mlflow_run_failed(client: mlflow.Mlfl
     assert (count(client), newest(client).info.status) == (before + 1, "FAILED")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_an_entry_point_is_a_stage(client: mlflow.MlflowClient) -> None:
     done = mlflow_run("--env-manager", "local", "-e", "preprocess", "-P", SMOKE)
     assert done.returncode == 0, done.stderr
@@ -416,7 +416,7 @@ def asked(address: str, body: str) -> list[dict[str, str]]:
 # ---- real data ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_mnist_reaches_97_5_percent_in_5_epochs(
     fulcrum: Run, client: mlflow.MlflowClient, data_dir: str
 ) -> None:

@@ -173,7 +173,7 @@ def test_the_page_of_a_sweep(fulcrum: Run, tmp_path: Path, monkeypatch: pytest.M
     assert "ended: all 4 trials are done" in swept
 
 
-@pytest.mark.slow(seconds=20)
+@pytest.mark.slow(seconds=35)
 def test_robustness_is_measured_as_the_page_says(
     fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,7 +194,7 @@ def test_robustness_is_measured_as_the_page_says(
     assert list(tmp_path.rglob("saliency.png"))
 
 
-@pytest.mark.slow(seconds=20)
+@pytest.mark.slow(seconds=30)
 def test_data_are_checked_as_the_page_says(
     fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,7 +109,7 @@ def kill_at_work(store: StudyStore, process: subprocess.Popen[bytes], output: Pa
         time.sleep(0.02)
 
 
-@pytest.mark.slow(seconds=50)
+@pytest.mark.slow(seconds=60)
 def test_two_machines_share_a_study_and_one_is_killed(
     database: str, tracking: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
