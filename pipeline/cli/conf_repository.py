@@ -43,7 +43,9 @@ def skip_unread_choices() -> None:
 
     It does so for every file, which is a third of the time of a composition.
     """
-    list_choices = defaults_list._create_interpolation_map
+    list_choices = getattr(defaults_list, "_create_interpolation_map", None)
+    if list_choices is None:  # another Hydra than the pinned one, which then takes the time it takes
+        return
 
     def list_if_read(overrides: Any, defaults: Sequence[Any], self_added: bool) -> Any:
         is_read = any(default.is_interpolation() for default in defaults)
