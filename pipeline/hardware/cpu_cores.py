@@ -92,10 +92,8 @@ def claim_cores(count: int, folder: Path | None = None) -> tuple[int, ...]:
     allowed = _claim.allowed if _claim else frozenset(os.sched_getaffinity(0))
     release_cores()
     cores = _sort_by_load(allowed)
-    with (
-        suppress(OSError),
-        signals.hold_back(),
-    ):  # else Ctrl-C could leave a program locks that it knows not of
+    # Held back, or Ctrl-C could leave a program locks that it knows nothing of.
+    with suppress(OSError), signals.hold_back():
         locks = _lock_cores(cores, count, folder or make_user_folder())
         if locks:
             _bind_threads(locks)

@@ -41,9 +41,8 @@ def end_orphans(client: MlflowClient) -> list[str]:
     orphans = [run.info for run in running if _is_orphan(run, is_local(client.tracking_uri))]
     for orphan in orphans:
         fail_models(client, orphan.experiment_id, orphan.run_id)
-        client.set_terminated(
-            orphan.run_id, status="KILLED"
-        )  # last: a kill before leaves it to be found again
+        # last: where this process is killed before, the run is found again
+        client.set_terminated(orphan.run_id, status="KILLED")
     condition = f"attributes.status != 'RUNNING' AND tags.{DISCARDED} LIKE '%'"
     for ended in list(search_runs(client, experiments, condition)):
         if ended.data.tags[DISCARDED] == ended.info.run_id:
