@@ -301,6 +301,12 @@ def set_variable(name: str, value: str | None) -> None:
         os.environ[name] = value
 
 
+def make_import_path() -> str:
+    """Make a PYTHONPATH by which a process finds this program, and then what that of this process names."""
+    program = str(Path(__file__).resolve().parents[1])
+    return os.pathsep.join(filter(None, [program, os.environ.get("PYTHONPATH")]))
+
+
 # ---- garbage --------------------------------------------------------------------------------------------
 
 MANY_OBJECTS = 1_000_000

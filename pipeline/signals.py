@@ -86,7 +86,7 @@ def hear_interrupt() -> Iterator[None]:
 
 def is_stop(error: BaseException) -> bool:
     """Return whether an exception that came out of a block is, or hides, that somebody asked to stop."""
-    return read_requested() is not None or isinstance(error, KeyboardInterrupt)
+    return read_requested() is not None or isinstance(error, KeyboardInterrupt | Stopped)
 
 
 def end_at_interrupt() -> None:

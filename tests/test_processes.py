@@ -16,6 +16,7 @@ import pytest
 
 from pipeline import processes
 from pipeline.processes import ProcessOwner, is_free
+from tests.conftest import CHECKOUT
 
 ME = ProcessOwner.current()
 OTHER_BOOT = 32 * "0"
@@ -204,3 +205,10 @@ def test_a_tree_is_a_process_and_all_below_it(has_lists: bool, monkeypatch: pyte
         assert [process.pid for process in processes.list_tree(parent.pid)] == [parent.pid, child]
         parent.communicate("\n")
     assert processes.list_tree(parent.pid) == []
+
+
+def test_a_process_finds_this_program_before_what_a_user_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    assert processes.make_import_path() == str(CHECKOUT)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["here", "there"]))
+    assert processes.make_import_path().split(os.pathsep) == [str(CHECKOUT), "here", "there"]

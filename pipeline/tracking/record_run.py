@@ -8,7 +8,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from pipeline import signals
-from pipeline.errors import RecordDeleted, Stopped
+from pipeline.errors import RecordDeleted
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_runs, mlflow_store
@@ -57,7 +57,7 @@ def record_run(
                 "restore it in the UI, or give the command again"
             ) from error
         except BaseException as error:
-            if signals.read_requested() or isinstance(error, KeyboardInterrupt | Stopped):
+            if signals.is_stop(error):
                 status = "KILLED"
             raise
         finally:

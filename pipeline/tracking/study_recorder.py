@@ -14,7 +14,6 @@ from mlflow.entities import Run
 
 from pipeline import signals
 from pipeline.data.quality.report import QualityReport, describe_quality, encode_quality
-from pipeline.errors import Stopped
 from pipeline.measures import Point
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.results import Results
@@ -55,7 +54,7 @@ def record_study(
                 yield recorder
             status = "FINISHED"
         except BaseException as error:
-            if signals.read_requested() or isinstance(error, KeyboardInterrupt | Stopped):
+            if signals.is_stop(error):
                 status = "KILLED"
             raise
         finally:

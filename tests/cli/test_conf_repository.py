@@ -14,17 +14,18 @@ from omegaconf import OmegaConf
 compose_module = import_module("pipeline.cli.compose")
 
 
+def write_groups(folder: Path, others: dict[str, str]) -> None:
+    """Write a size and a colour, and other files by their paths."""
+    groups = {"size/small": "height: 1\n", "size/large": "height: 9\n", "colour/red": "name: red\n"}
+    for name, text in ({f"{path}.yaml": text for path, text in groups.items()} | others).items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+
+
 @pytest.fixture
 def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is parsed of a folder with two groups, from now on."""
-    for name, text in {
-        "config.yaml": "defaults: [size: small, colour: red]\n",
-        "size/small.yaml": "height: 1\n",
-        "size/large.yaml": "height: 9\n",
-        "colour/red.yaml": "name: red\n",
-    }.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+    write_groups(tmp_path, {"config.yaml": "defaults: [size: small, colour: red]\n"})
     load, names = OmegaConf.load, list[str]()
 
     def load_and_tell(file: TextIO) -> object:
@@ -67,20 +68,15 @@ def test_a_file_that_has_changed_come_or_gone_is_seen(parsed: list[str], tmp_pat
 
 
 def test_choices_are_listed_only_where_a_list_of_defaults_refers_to_them(tmp_path: Path) -> None:
-    for name, text in {
+    files = {
         "config.yaml": "defaults: [size: small, colour: red, sign: '${size}_${colour}']\n",
-        "size/small.yaml": "height: 1\n",
-        "size/large.yaml": "height: 9\n",
-        "colour/red.yaml": "name: red\n",
         "sign/small_red.yaml": "text: mind\n",
         "sign/large_red.yaml": "text: stop\n",
-    }.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+    }
+    write_groups(tmp_path, files)
     told = {"size": {"height": 1}, "colour": {"name": "red"}, "sign": {"text": "mind"}}
     assert compose(tmp_path) == told
     assert compose(tmp_path, "size=large") == {**told, "size": {"height": 9}, "sign": {"text": "stop"}}
     plain = [GroupDefault(group="size", value="small")]
-    assert (
-        defaults_list._create_interpolation_map(None, plain, False) is None
-    )  # Hydra's own asks what was typed
+    # Hydra's own would ask what was typed, which is nothing here.
+    assert defaults_list._create_interpolation_map(None, plain, False) is None

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
-from pipeline.processes import set_variable
-from pipeline.settings.addresses import PACKAGE
+from pipeline.processes import make_import_path, set_variable
 from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function
@@ -78,9 +77,7 @@ def _importing_ours() -> Iterator[None]:
     They look into that folder first, where a user may have a `queue.py`, or a `pipeline.py`. Workers have the
     variables and the path of this process again: see `worker.Surroundings`.
     """
-    path = os.environ.get("PYTHONPATH")
-    places = [str(PACKAGE.parent), *([path] if path else [])]
-    variables = {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(places)}
+    variables = {"PYTHONSAFEPATH": "1", "PYTHONPATH": make_import_path()}
     before = {name: os.environ.get(name) for name in variables}
     try:
         for name, value in variables.items():

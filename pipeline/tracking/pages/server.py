@@ -11,10 +11,10 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import signals
+from pipeline.processes import make_import_path
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -80,8 +80,7 @@ def main(words: Sequence[str], module: str) -> None:
         print("warning: this version of MLflow cannot serve the pages of studies", file=sys.stderr)
     else:
         setattr(mlflow.server, EXECUTE, defer_interrupt_of_server(execute, module))
-    root = str(Path(__file__).resolve().parents[module.count(".")])  # where the server's process finds us
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    os.environ["PYTHONPATH"] = make_import_path()  # the server's process imports us, too
     cli(["ui", *words])
 
 

@@ -24,9 +24,8 @@ from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Finding, Findings
 from pipeline.data.tables.cells import CellTable, collect_batches
 from pipeline.errors import BadData
+from pipeline.processes import make_import_path
 
-PACKAGE = Path(__file__).resolve().parents[4]
-"""The folder that this program is imported from."""
 FEWEST_SECONDS, BYTES_PER_SECOND = 120, 10_000
 """Of a CPU: so many for any file, and one more for so many bytes."""
 MEMORY_PER_BYTE = 2
@@ -46,10 +45,9 @@ def read_apart(
     """
     bound = MEMORY_PER_BYTE * compute_bound(path)
     request = [read.__module__, read.__name__, str(path), bound, words]
-    paths = [str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", __name__, json.dumps(request)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": make_import_path(), "OPENBLAS_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
