@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,13 @@ def make_groups(cells: list[str]) -> np.ndarray:
     if None not in read.values() and len({*read.values()}) > MANY_NUMBERS:
         return _cut_into_quarters(np.array([read.get(cell, np.nan) for cell in cells], np.float64))
     common = {cell for cell, _ in Counter(cells).most_common(MOST_GROUPS)}
-    names = [(cell or EMPTY) if cell in common else OTHERS for cell in cells]
+    names = [_name_cell(cell) if cell in common else OTHERS for cell in cells]
     return np.array(names, object)
+
+
+def _name_cell(cell: str) -> str:
+    """Return the name of a cell's group; a cell that reads as one of ours is told from it by quotes."""
+    return repr(cell) if cell in (EMPTY, OTHERS) else cell or EMPTY
 
 
 def _cut_into_quarters(numbers: np.ndarray) -> np.ndarray:
@@ -88,8 +94,20 @@ def _cut_into_quarters(numbers: np.ndarray) -> np.ndarray:
     edges = np.unique(np.quantile(filled, np.linspace(0, 1, QUARTERS + 1)[1:-1]))
     places = np.searchsorted(edges, numbers)
     names = np.full(len(numbers), EMPTY, object)
-    for number in range(len(edges) + 1):
-        inside = np.isfinite(numbers) & (places == number)
-        if inside.any():
-            names[inside] = f"{numbers[inside].min():.6g} .. {numbers[inside].max():.6g}"
+    inside = [np.isfinite(numbers) & (places == number) for number in range(len(edges) + 1)]
+    inside = [rows for rows in inside if rows.any()]
+    for rows, name in zip(
+        inside, _name_ranges([(numbers[rows].min(), numbers[rows].max()) for rows in inside]), strict=True
+    ):
+        names[rows] = name
     return names
+
+
+def _name_ranges(ends: list[tuple[float, float]]) -> list[str]:
+    """Return a name for each range, with as many digits as tell all ends apart: two of one name are one."""
+    different = len({*chain(*ends)})
+    for digits in range(6, 18):
+        texts = [(f"{low:.{digits}g}", f"{high:.{digits}g}") for low, high in ends]
+        if len({*chain(*texts)}) == different:
+            break
+    return [f"{low} .. {high}" for low, high in texts]

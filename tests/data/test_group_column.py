@@ -29,6 +29,14 @@ def test_groups_are_cells_ranges_and_what_is_rare() -> None:
         "30 .. 39",
         EMPTY,
     ]
+    seconds = [str(1_700_000_000 + number) for number in range(40)]
+    assert make_groups(seconds).tolist()[::10] == [
+        "1700000000 .. 1700000009",
+        "1700000010 .. 1700000019",
+        "1700000020 .. 1700000029",
+        "1700000030 .. 1700000039",
+    ]
+    assert make_groups(["", EMPTY, OTHERS]).tolist() == [EMPTY, f"'{EMPTY}'", f"'{OTHERS}'"]
     words = [f"w{number}" for number in range(60)]
     assert make_groups([*words, *words[:50]]).tolist().count(OTHERS) == 10
     assert set(make_groups(["7"] * 30 + numbers)) >= {"0 .. 7"}
