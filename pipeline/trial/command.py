@@ -6,6 +6,7 @@
 On a CPU the cost is the CPU seconds of the program and of all that it starts, on a GPU wall seconds.
 """
 
+import errno
 import os
 import re
 import shlex
@@ -106,6 +107,15 @@ def _check_state(values: Mapping[str, Any], number: int) -> None:
         )
 
 
+def _explain_start(program: str, error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError) or error.errno == errno.E2BIG:  # a zero byte ends a word
+        return f"{WHOSE} must get words that a program can be given, got some ({error}); hand over a file"
+    remedy = "write its path in full or install it"
+    if error.errno == errno.EACCES:
+        remedy = "make it executable, or write what runs it before it, as python"
+    return f"{WHOSE} must be a program that can be started, got {program} ({error.strerror}); {remedy}"
+
+
 class RunningCommand:
     """A program in progress."""
 
@@ -130,14 +140,11 @@ class RunningCommand:
                     process_group=0,
                     env={**os.environ, "PYTHONUNBUFFERED": "1", MARKS: add_mark(log.stem)},
                 )
-        except OSError as error:
+        except (OSError, ValueError) as error:
             log.unlink(missing_ok=True)
-            if error.filename == str(log.parent) or error.filename == str(log):
+            if getattr(error, "filename", None) in (str(log.parent), str(log)):
                 raise BadInput(f"cache_dir must be a writable folder, got {log.parent} ({error})") from None
-            raise LoopFailed(
-                f"{WHOSE} must be a program that can be started, got {words[0]} ({error.strerror}); "
-                "write its path in full or install it"
-            ) from None
+            raise LoopFailed(_explain_start(words[0], error)) from None
         if output:
             self._lines = read_file(output, self._is_over)
         else:
@@ -229,8 +236,8 @@ class RunningCommand:
         """Raise where the program counts its epochs in another way than by one."""
         if epoch is None:
             return
-        first = number == 1 and epoch in (0, 1)
-        if not first and epoch != (self._epoch if self._epoch is not None else -1) + 1:
+        expected = (number - 1, number) if self._epoch is None else (self._epoch + 1,)
+        if epoch not in expected:
             raise LoopFailed(
                 f"{WHOSE} must count its epochs one by one, got epoch {epoch!r} as number {number}; "
                 "print one accuracy for each epoch"

@@ -18,6 +18,8 @@ _NAME = re.compile(r"[\w\-. /]{1,240}")
 STATE = "state"
 OBJECTS = ("model", STATE)
 """Names whose values are no numbers."""
+ROUNDING = 1e-6
+"""By how much an accuracy may lie outside of 0..1: so far off is a mean in float32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,18 +62,25 @@ def read_report(item: object, number: int, whose: str) -> Report:
             f"{whose} must report an accuracy after each epoch, got {names} {where}; "
             f'report {named} as {{"accuracy": ...}}'
         )
-    numbers = {
-        str(name): _read_number(value, str(name), where, whose)
-        for name, value in values.items()
-        if name not in OBJECTS
-    }
+    numbers = dict[str, float]()
+    for name, value in values.items():
+        if name in OBJECTS:
+            continue
+        if str(name) in numbers:
+            raise LoopFailed(f"{whose} must report each name once, got {name!r} twice {where}; rename one")
+        numbers[str(name)] = _read_number(value, str(name), where, whose)
     for name in (ACCURACY, TEST):
-        if not 0 <= numbers.get(name, 0.0) <= 1:
-            value = numbers[name]
-            remedy = f"report {value / 100:g} for {value:g} %" if 1 < value <= 100 else "report a share"
-            raise LoopFailed(f"{whose}: {name} must be >= 0 and <= 1, got {value:g} {where}; {remedy}")
+        if name in numbers:
+            numbers[name] = _read_share(numbers[name], name, where, whose)
     accuracy = numbers.pop(ACCURACY)
     return Report(accuracy=accuracy, numbers=numbers, model=values.get("model"), state=values.get("state"))
+
+
+def _read_share(value: float, name: str, where: str, whose: str) -> float:
+    if not -ROUNDING <= value <= 1 + ROUNDING:
+        remedy = f"report {value / 100:g} for {value:g} %" if 1 < value <= 100 else "report a share"
+        raise LoopFailed(f"{whose}: {name} must be >= 0 and <= 1, got {value:g} {where}; {remedy}")
+    return min(1.0, max(0.0, value))
 
 
 def _read_number(value: object, name: str, where: str, whose: str) -> float:

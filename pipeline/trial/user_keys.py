@@ -134,7 +134,8 @@ def list_placeholders(command: str) -> list[str]:
 def _make_keys(where: str, keys: list[UserKey] | None, resumes: bool, code: str) -> UserKeys:
     """Sort out what is not the user's to choose: epochs and seed are those of `train`."""
     defaults = {key.name: key.default for key in keys or ()}
-    others = tuple(key for key in keys or () if key.name not in FILLED)
+    filled = OF_TRAIN if where == COMMAND else FILLED
+    others = tuple(key for key in keys or () if key.name not in filled)
     epochs = defaults.get("epochs")
     return UserKeys(
         where=where,

@@ -267,4 +267,5 @@ WRONG: dict[str, Any] = {
     "path": {"accuracy": 0.5, "val//f1": 0.2},
     "outside": {"accuracy": 0.5, "../f1": 0.2},
     "ours": {"accuracy": 0.5, "cpu_seconds": 0.2},
+    "twice": {"accuracy": 0.5, 1: 0.2, "1": 0.3},
 }

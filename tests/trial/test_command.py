@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.errors import BadSetting, FulcrumError
+from pipeline.errors import BadSetting, FulcrumError, LoopFailed
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
 from pipeline.trial import program_output, user_code
@@ -112,6 +112,7 @@ def test_the_cost_is_the_cpu_seconds_of_the_program_and_its_children(program: Ma
         ("print(json.dumps({'accuracy': 0.5}), file=sys.stderr)", "to its standard output, got it elsewhere"),
         ("say(accuracy=0.5, state=3)", "must report no state, since a program begins anew after a pause"),
         ("say(epoch='1', accuracy=0.1)", "one by one, got epoch '1' as number 1"),
+        ("say(accuracy=0.1)\nsay(epoch=3, accuracy=0.1)", "one by one, got epoch 3 as number 2"),
         (
             "say(accuracy=0.5)\nprint('{\"accuracy\": 0.', end='')",
             "got '{\"accuracy\": 0.'; print",
@@ -135,6 +136,12 @@ def test_what_a_program_does_wrong_is_one_line(program: Make, body: str, text: s
     if "its log" in text:
         log = Path(str(error.value).rpartition("its log: ")[2])
         assert "Traceback" in log.read_text()
+
+
+@pytest.mark.parametrize("epoch", [1, 2])  # the second by either way of counting
+def test_a_program_may_count_only_some_of_its_epochs(program: Make, epoch: int) -> None:
+    trained = train(program(f"say(accuracy=0.1)\nsay(epoch={epoch}, accuracy=0.2)", "epochs=2"))
+    assert [epoch.validation_accuracy for epoch in trained[-1].curve.epochs] == [0.1, 0.2]
 
 
 def test_a_failure_after_the_last_epoch_is_told_too(program: Make) -> None:
@@ -164,6 +171,8 @@ def test_one_that_is_stopped_goes_with_all_that_it_has_started(program: Make, tm
     ("words", "text"),
     [
         (["trial.command=python x.py {width}"], "^width must be set, got nothing; add width="),
+        (["trial.command=x {state}", "state=3"], "^state must be left out with trial=command"),
+        (["trial.command=x {state}"], "^state of trial.command must have another name, since it is ours"),
         (["trial.command=python x.py", "width=3"], "^width is not a .*, got 3; write {width} in it$"),
         (["trial.command=python x.py | tee log"], r"^trial.command must be one program.*, got \| in .*sh -c"),
         (["trial.command=a.sh && b.sh"], "^trial.command must be one program, which no shell reads, got &&"),
@@ -190,12 +199,39 @@ def test_braces_and_quotes_stand_for_what_they_do_in_a_format(command: str, word
     assert fill_words(Command(values={}, fair_midway=True, command=command).command, {"width": 5}) == words
 
 
+def test_a_line_of_many_braces_is_looked_through_once() -> None:
+    line = b'{"a":' * 100_000  # four minutes where each brace begins a search
+    assert not program_output.hides_report(line)
+    assert program_output.hides_report(line + b'"accuracy": 0.5}')
+
+
 def test_a_program_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "prepared"))
     settings = compose(["trial=command", "trial.command=nowhere-to-be-found --x"]).settings
     check_loop(settings)
     with pytest.raises(FulcrumError, match=r"^trial\.command must be a program .* got nowhere-to-be-found"):
         train(settings)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (
+            ["trial.command={program}"],
+            "must be a program .*Permission denied.*; make it executable, or write what",
+        ),
+        (["trial.command=true {{x}}", "x='a\0b'"], "must get words .*; hand over a file$"),
+        (["trial.command=true {{x}}", f"x={'a' * 2**18}"], "must get words .*; hand over a file$"),
+    ],
+)
+def test_a_program_that_cannot_be_started_is_told_what_helps(
+    words: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FULCRUM_CACHE", str(tmp_path / "prepared"))
+    (tmp_path / "program.py").write_text("")
+    filled = [word.format(program=tmp_path / "program.py") for word in words]
+    with pytest.raises(LoopFailed, match=rf"^trial\.command {text}"):
+        train(compose(["trial=command", *filled]).settings)
 
 
 def test_its_code_is_that_of_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ TEXTS = {
     "path": "a name must have letters",
     "outside": "a name must have letters",
     "ours": "a name must have letters",
+    "twice": "must report each name once, got '1' twice in epoch 3; rename one",
 }
 
 
@@ -56,6 +57,14 @@ class Scalar:
 )
 def test_a_number_of_any_framework_is_an_accuracy(value: Any) -> None:
     assert read_report(value, 1, "x").accuracy in (0, 1, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("value", "share"), [(1.0000000000000002, 1), (np.float32(1.0000001), 1), (-1e-17, 0), (-0.0, 0)]
+)
+def test_a_share_that_is_off_by_its_rounding_is_one(value: Any, share: int) -> None:
+    report = read_report({"accuracy": value, "test_accuracy": value}, 1, "x")
+    assert f"{report.accuracy} {report.numbers['test_accuracy']}" == f"{share:.1f} {share:.1f}"
 
 
 def test_a_mapping_has_further_numbers_a_model_and_a_state() -> None:

@@ -118,6 +118,8 @@ def test_a_function_that_declares_nothing_takes_any_key_but_one_that_is_nearly_o
     assert values_of(compose_loop("stateless", "start=0.5", "model=x")) == {"start": 0.5, "model": "x"}
     with pytest.raises(BadSetting, match="serach is not a setting; did you mean search"):
         compose_loop("stateless", "serach=quick")
+    with pytest.raises(BadSetting, match=r"^state must be left out .*; give a key of your own another name"):
+        compose_loop("stateless", "state=1")
 
 
 def test_a_key_of_the_name_of_a_group_of_ours_is_the_users() -> None:
@@ -125,6 +127,8 @@ def test_a_key_of_the_name_of_a_group_of_ours_is_the_users() -> None:
     assert read_searched_values(made, ["loss", "schedule"]) == {"loss": "hinge", "schedule": "x"}
     made = compose_loop("stateless", "loss=[64,[a,true]]")
     assert read_searched_values(made, ["loss"]) == {"loss": "[64,[a,true]]"}
+    made = compose_loop("stateless", "loss=null")
+    assert read_searched_values(made, ["loss", "train.epochs"]) == {"loss": None, "train.epochs": 10}
     words = ("trial=function", f"trial.call={CALL}:train", "optimizer=sgd,adam")
     assert make_plan(words).epochs == "train.epochs"
 

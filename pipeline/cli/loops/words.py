@@ -38,6 +38,7 @@ BARRED = {
 } | {
     "trained",
     "data_dir",
+    "state",
 }
 """Names that no key of the user's may have, since they are ours in any command."""
 
