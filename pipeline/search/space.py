@@ -247,5 +247,5 @@ def read_searched_values(command_line: CommandLine, keys: Sequence[str]) -> dict
     return {
         key: format_list(value) if isinstance(value, list | tuple) else value  # type: ignore[misc]
         for key, value in values.items()
-        if value is not None
+        if value is not None or key in first
     }

@@ -1,6 +1,7 @@
 """What a program says in Python's values, as the words of a command line."""
 
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
@@ -68,6 +69,11 @@ def name_function(function: Callable[..., Any]) -> str:
             f"a function that trains must stand at the top of a module, got {name or function!r}; "
             "define it there by `def`"
         )
+    if module in sys.modules and getattr(sys.modules[module], name, None) is not function:
+        raise BadSetting(
+            f"a function that trains must be what {module} has by its name, got another than its {name}; "
+            "define it there by `def` under a name of its own"
+        )
     return f"{module}:{name}"
 
 
@@ -82,14 +88,15 @@ def format_space(space: Space) -> list[str]:
             f"space must be a mapping as {{'width': (16, 1024)}}, got {type(space).__name__}; write one"
         )
     for key in space:
-        if not isinstance(key, str):
-            raise BadSetting(f"space must have names of settings as keys, got {key!r}; write it as text")
+        if not isinstance(key, str) or not key or "=" in key:
+            raise BadSetting(f"space must have names of settings as keys, got {key!r}; write one as 'width'")
     return [f"{key}={_format_dimension(key, values)}" for key, values in space.items()]
 
 
 def _format_dimension(key: str, values: object) -> str:
     values = _to_plain(values)
     if isinstance(values, range):
+        values = values if values.step > 0 else values[::-1]  # a search has no order
         return f"range({values.start},{values.stop},{values.step})"
     if isinstance(values, tuple):
         return _format_interval(key, values)

@@ -147,7 +147,7 @@ def _parse(pair: str) -> Override:
 
 def _check_key(key: str, pair: str) -> None:
     group = group_of(key)
-    if group in NEVER_TOGETHER and key not in DATA_OF_TRAINING:
+    if (group in NEVER_TOGETHER and key not in DATA_OF_TRAINING) or key == "trial":
         raise BadSetting(
             f"{key} must have one value in a search, got {pair!r}; points of several cannot be "
             f"compared on one frontier, so start one search for each {group}"

@@ -1,5 +1,7 @@
 """Python's values as the words of a command line, and mistakes in one line."""
 
+import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +23,7 @@ from pipeline.errors import BadSetting
         ((0.0, 1.0), "interval(0,1)"),
         ((0, 0.5), "interval(0,0.5)"),
         (range(8, 33, 8), "range(8,33,8)"),
+        (range(5, 0, -2), "range(1,7,2)"),
         (["sgd", "adam"], "sgd,adam"),
         ([True, None, "null", "a, b", "it's"], "true,null,'null','a, b','it\\'s'"),
         (["adam"], "adam"),
@@ -98,7 +101,7 @@ def test_the_words_of_a_sweep_are_no_run() -> None:
         words.read_words("python -m pipeline sweep a=1", "run")
 
 
-@pytest.mark.parametrize("space", ["w=1,2", [("w", 1, 2)], {3: [1, 2]}])
+@pytest.mark.parametrize("space", ["w=1,2", [("w", 1, 2)], {3: [1, 2]}, {"": [1, 2]}, {"w=1": [1, 2]}])
 def test_a_space_that_is_no_mapping_of_names_is_refused(space: Any) -> None:
     with pytest.raises(BadSetting, match=r"^space must"):
         words.format_space(space)
@@ -123,3 +126,15 @@ def test_a_function_has_a_name_by_which_another_process_finds_it() -> None:
     for function in nameless:
         with pytest.raises(BadSetting, match="must stand at the top of a module"):
             words.name_function(function)
+
+
+def test_a_function_that_its_module_has_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    @functools.wraps(train)
+    def wrapped() -> None: ...
+
+    with pytest.raises(
+        BadSetting, match=r"must be what tests\.cli\.library\.test_words has by its name, got another"
+    ):
+        words.name_function(wrapped)
+    monkeypatch.setattr(sys.modules[__name__], "train", wrapped)  # as a decorator does
+    assert words.name_function(wrapped) == "tests.cli.library.test_words:train"

@@ -155,6 +155,7 @@ def test_an_interval_is_whole_where_it_was_cast() -> None:
         ("model.hidden=[1],2", ["model.hidden must have lists alone or no list"]),
         ("model.hidden=1,2 model.hidden=3,4", ["model.hidden must be searched once"]),
         ("data=digits,mnist", ["data must have one value in a search", "start one search for each data"]),
+        ("trial=network,command", ["trial must have one value in a search", "one search for each trial"]),
         ("device.threads=1,2", ["device.threads must have one value", "one search for each device"]),
         ("search.trials=5,10", ["search.trials must have one value", "does not change the curve"]),
         ("+model.hidden=1,2", ["model.hidden can only be set in a search"]),
