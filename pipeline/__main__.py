@@ -1,7 +1,6 @@
 """`python -m pipeline COMMAND [KEY=VALUE ...]`; the command `fulcrum` of an installed package is the same."""
 
 import gc
-import signal
 import sys
 
 from pipeline import signals
@@ -23,7 +22,6 @@ def _run() -> int:
     from pipeline.cli import main
     from pipeline.files import own_temporary_folder
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # until the command listens
     words = sys.argv[1:]
     del sys.argv[1:]  # what a training loop of the user's own parses for itself would take ours for its own
     with own_temporary_folder():

@@ -3,10 +3,11 @@
 import gc
 import signal
 import sys
+from contextlib import AbstractContextManager
 
 import pytest
 
-from pipeline import __main__, cli
+from pipeline import __main__, cli, files
 from tests.support.signalled import stop_at_each_line
 
 
@@ -20,6 +21,22 @@ def test_a_command_ends_without_a_look_for_garbage(monkeypatch: pytest.MonkeyPat
     gc.unfreeze()
     assert __main__.run() == 2
     assert gc.get_freeze_count() > 10_000
+
+
+def test_ctrl_c_before_a_command_listens_ends_the_process_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handlers, own = list[object](), files.own_temporary_folder
+
+    def note_handler() -> AbstractContextManager[None]:
+        handlers.append(signal.getsignal(signal.SIGINT))
+        return own()
+
+    monkeypatch.setattr(files, "own_temporary_folder", note_handler)
+    monkeypatch.setattr("pipeline.cli.main", lambda _words: 0)
+    monkeypatch.setattr(sys, "argv", ["fulcrum", "run"])
+    assert __main__.run() == 0
+    assert handlers == [signal.SIG_DFL]
 
 
 def test_a_signal_as_a_command_begins_or_ends_is_one_line_and_after_it_ends_the_process(
