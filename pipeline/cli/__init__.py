@@ -16,6 +16,8 @@ from pipeline.secrets import mask
 HELP = {"-h", "--help", "help"}
 CFG = ("--cfg", "-c")
 """Shows the composed settings of a command, of `run` where none stands before it."""
+SEVERAL = {"--multirun", "-m"}
+"""A word that makes `run` several runs, of which the last one may be whole where others are missing."""
 BEGUN_AGAIN = ("run", "preprocess", "train", "evaluate", "predict", "profile", "serve-bench")
 """Commands of which nothing is kept that the same command would go on from."""
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.ENOTDIR)
@@ -47,6 +49,9 @@ def _run_command(words: Sequence[str]) -> int:
         return 0 if words else 2
     if words[0] in CFG:
         words = ["run", *words]
+    from pipeline.tracking.runs import run_ends
+
+    run_ends.forget_end()
     try:
         signals.listen()
         try:
@@ -56,9 +61,7 @@ def _run_command(words: Sequence[str]) -> int:
             signals.listen_no_more()
     except BaseException as error:  # a signal may come out of a library as any error
         if stopped := signals.read_requested():
-            name = "Ctrl-C" if stopped is signal.SIGINT else stopped.name
-            end = f"stopped by {name}; a run that was open is recorded as KILLED{_advise_again(words)}"
-            print(_mask_words(end, words), file=sys.stderr)
+            print(_mask_words(_describe_stop(stopped, words), words), file=sys.stderr)
             return 128 + stopped
         error = explain_error(error) or error
         if isinstance(error, FulcrumError):
@@ -76,13 +79,22 @@ def _mask_words(text: str, words: Sequence[str]) -> str:
     return mask(text, *(word for word in words if "://" in word))
 
 
-def _advise_again(words: Sequence[str]) -> str:
-    """Return how to begin a stopped command again; `sweep` and `diagnose` say themselves how to go on."""
-    if words[0] not in BEGUN_AGAIN:
-        return ""
-    from pipeline.settings.command_line import format_command
+def _describe_stop(stopped: signal.Signals, words: Sequence[str]) -> str:
+    """Describe what stopped a command, what is recorded, and how to begin again what is not whole.
 
-    return f"; begin it again with: {format_command(words[0], words[1:])}"
+    `sweep` and `diagnose` say themselves how to go on.
+    """
+    from pipeline.tracking.runs import run_ends
+
+    ended, is_several = run_ends.read_end(), bool(SEVERAL & set(words))
+    sentences = [f"stopped by {'Ctrl-C' if stopped is signal.SIGINT else stopped.name}"]
+    if ended is not None:
+        sentences.append(ended.text)
+    if words[0] in BEGUN_AGAIN and (is_several or ended is None or not ended.is_whole):
+        from pipeline.settings.command_line import format_command
+
+        sentences.append(f"begin it again with: {format_command(words[0], words[1:])}")
+    return "; ".join(sentences)
 
 
 def explain_error(error: BaseException) -> FulcrumError | None:

@@ -14,7 +14,7 @@ from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.registry import names
 from pipeline.tracking.run_recorder import RunRecorder
-from pipeline.tracking.runs import adopted_run, command_record, orphans, owner_tags
+from pipeline.tracking.runs import adopted_run, command_record, orphans, owner_tags, run_ends
 from pipeline.tracking.runs.params import make_params, make_run_name
 from pipeline.tracking.runs.run_lease import RunLease
 
@@ -63,6 +63,9 @@ def record_run(
         finally:
             if recorder is not None:
                 _end(recorder, outer, status_before or status)
+                run_ends.note_end(
+                    recorder.run_id, status_before or status, status == "FINISHED", status_before is not None
+                )
 
 
 def _end(recorder: RunRecorder, outer: mlflow.ActiveRun | None, status: str) -> None:
@@ -72,20 +75,23 @@ def _end(recorder: RunRecorder, outer: mlflow.ActiveRun | None, status: str) -> 
         try:
             recorder.flush()
         finally:
-            _end_active(outer, status)
-        recorder.client.set_terminated(recorder.run_id, status=status)
+            if recorder.run_id not in _end_active(outer, status):
+                recorder.client.set_terminated(recorder.run_id, status=status)
         if status != "FINISHED":
             mlflow_runs.fail_models(recorder.client, recorder.experiment_id, recorder.run_id)
 
 
-def _end_active(outer: mlflow.ActiveRun | None, status: str) -> None:
-    """End what is open in this thread, but for the run that a program had open before.
+def _end_active(outer: mlflow.ActiveRun | None, status: str) -> list[str]:
+    """End what is open in this thread, but for the run that a program had open before; return the ids.
 
     By the stack itself and in no `with`, whose entry or exit a signal could tear: when Python exits, MLflow
     ends whatever is left there as FINISHED.
     """
+    ended = []
     while (active := mlflow.active_run()) is not None and active is not outer:
         mlflow.end_run(status)
+        ended.append(active.info.run_id)
+    return ended
 
 
 def _describe(

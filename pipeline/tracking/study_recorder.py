@@ -23,7 +23,7 @@ from pipeline.settings.command_line import CommandLine
 from pipeline.settings.searching.objectives import FIRST
 from pipeline.tracking import mlflow_runs, mlflow_store, shared_views, study_view
 from pipeline.tracking.pages.live_page import LEAST_REST
-from pipeline.tracking.runs import adopted_run, bulk_runs, command_record, notes, orphans, owner_tags
+from pipeline.tracking.runs import adopted_run, bulk_runs, command_record, notes, orphans, owner_tags, run_ends
 from pipeline.tracking.runs.bulk_runs import RunChange
 from pipeline.tracking.runs.params import make_study_params
 from pipeline.tracking.runs.run_lease import RunLease
@@ -61,6 +61,7 @@ def record_study(
             if recorder is not None:
                 with mlflow_store.wait_no_more(sys.exception()):
                     recorder.close(status)
+                run_ends.note_end(recorder.run_id, status, status == "FINISHED")
 
 
 class StudyRecorder:

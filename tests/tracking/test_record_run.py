@@ -91,6 +91,29 @@ def test_a_signal_just_as_the_end_begins_takes_nothing_from_the_run(
     assert (run.info.status, run.data.metrics["waiting"]) == ("FINISHED", 1.0)
 
 
+@pytest.mark.parametrize("opens", [True, False])
+def test_the_end_of_a_run_is_written_once(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch, opens: bool
+) -> None:
+    """By MLflow where it has opened the run, else by us."""
+    ends, end = list[str](), mlflow.MlflowClient.set_terminated
+
+    def note(self: mlflow.MlflowClient, run_id: str, *values: Any, **named: Any) -> None:
+        ends.append(run_id)
+        end(self, run_id, *values, **named)
+
+    def fail(**_: Any) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(mlflow.MlflowClient, "set_terminated", note)
+    if not opens:
+        monkeypatch.setattr(mlflow, "start_run", fail)
+    with suppress(KeyError), record_run(compose([]), "run", HELD):
+        pass
+    (ended,) = ends
+    assert client.get_run(ended).info.status == ("FINISHED" if opens else "FAILED")
+
+
 @pytest.mark.parametrize(("raised", "status"), [(None, "PENDING"), (Stopped, "FAILED")])
 def test_a_model_that_was_being_logged_as_the_run_was_stopped_is_pending_no_more(
     client: mlflow.MlflowClient, raised: type[BaseException] | None, status: str

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeline.cli import SEVERAL
 from pipeline.cli.compose import compose
 from pipeline.cli.loops import run_loop
 from pipeline.cli.loops import words as loop_words
@@ -12,18 +13,16 @@ from pipeline.hardware.process_marks import marking_started
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.training import UserLoop
 
-MULTIRUN = {"--multirun", "-m"}
-
 
 def run(words: Sequence[str]) -> None:
     """Run one trial, or with `--multirun` one for each combination of the values that are typed."""
-    if not MULTIRUN & set(words):
+    if not SEVERAL & set(words):
         _run_trial(compose(words))
         return
     from pipeline.cli import arguments
     from pipeline.cli.sweep import space as sweep_space
 
-    pairs = arguments.normalise_words(word for word in words if word not in MULTIRUN)
+    pairs = arguments.normalise_words(word for word in words if word not in SEVERAL)
     fixed, several = sweep_space.split_words(loop_words.rename(pairs))
     grid = sweep_space.build_space([], {}, fixed, several)
     # All are composed before the first is trained: a mistake in one is told at once.
