@@ -4,14 +4,15 @@ The handler raises where the program stands. Libraries may turn that into an err
 catches anything asks `read_requested()` what it was. What must not be torn apart stands in `hold_back()`,
 and what may be within that in `let_through()`. Two things go on by themselves before they are stopped. Torn
 apart, a transaction of the stores would keep the database locked for all who write the end of the run, and
-the way that `contextlib` takes into a block or out of it would leave the end of the block undone. Where
-Python swallows what the handler raises, as in the callback of a weak reference, it is asked again.
+the way into a block (`with`) or out of it would leave undone what the end of the block undoes. Where Python
+swallows what the handler raises, as in the callback of a weak reference, it is asked again.
 """
 
 import ctypes
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -33,11 +34,16 @@ STOPPING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, nam
 time before it kills (`sbatch --signal`), SIGXCPU where a limit of CPU seconds is reached."""
 
 AGAIN_SECONDS = 0.02
+PATIENCE_SECONDS = 2.0
+"""How long the way into a block or out of it goes on: it may wait, for a lock, a server or a process."""
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 _received: list[int] = []
 _holds: list[int] = []
 """For the blocks that this process is in, 1 where signals are held back, and -1 where that is taken back."""
+_deferred: list[float] = []
+"""When signals were deferred since one was last heard, by `time.monotonic`."""
+_timers: list[threading.Timer] = []
 _pending: list[int] = []
 """What came while it was held back, and is still to be heard."""
 
@@ -56,9 +62,18 @@ def listen() -> None:
 
 def listen_no_more() -> None:
     """Let what asks to stop end this process at once and without a word: its command is over."""
+    while _timers:
+        _timers.pop().cancel()
     for number in STOPPING:
         if signal.getsignal(number) is _on_signal:
             signal.signal(number, signal.SIG_DFL)
+
+
+def raise_deferred() -> None:
+    """Raise at once what was to be asked again, if anything was: behind this there is no block to end."""
+    if _deferred:
+        _deferred.clear()
+        raise _as_exception(_received[-1])
 
 
 @contextmanager
@@ -81,7 +96,7 @@ def hear_interrupt() -> Iterator[None]:
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         finally:  # one that comes now is the program's
-            del _received[:], _pending[:]
+            del _received[:], _pending[:], _deferred[:]
 
 
 def is_stop(error: BaseException) -> bool:
@@ -120,7 +135,7 @@ def hold_back() -> Iterator[None]:
     try:
         yield
     finally:
-        _holds.pop()
+        _holds.remove(1)  # in a generator it need not be the last one
     _raise_pending()
 
 
@@ -135,7 +150,7 @@ def let_through() -> Iterator[None]:
         _raise_pending()
         yield
     finally:
-        _holds.pop()
+        _holds.remove(-1)
 
 
 def _is_held() -> bool:
@@ -155,8 +170,10 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     if _is_held():
         _pending.append(number)
     elif _is_between_blocks(frame) or _in_transaction(frame):
+        _deferred.append(time.monotonic())
         _send_later(number)
     else:
+        _deferred.clear()
         raise _as_exception(number)
 
 
@@ -171,6 +188,7 @@ def _ask_again(swallowed: "sys.UnraisableHookArgs") -> None:
 def _send_later(number: int) -> None:
     later = threading.Timer(AGAIN_SECONDS, _send, (number,))
     later.daemon = True
+    _timers[:] = [*(timer for timer in _timers if timer.is_alive()), later]
     later.start()
 
 
@@ -183,8 +201,16 @@ def _in_transaction(frame: FrameType | None) -> bool:
 
 
 def _is_between_blocks(frame: FrameType | None) -> bool:
-    """Return whether `contextlib` itself is at work: on its way into a block, or out of it."""
-    return frame is not None and frame.f_globals.get("__name__") == "contextlib"
+    """Return whether this process is on the way into a block or out of it, and has not been so for long."""
+    if frame is not None and frame.f_globals.get("__name__") == "contextlib":
+        return True
+    if _deferred and time.monotonic() - _deferred[0] > PATIENCE_SECONDS:
+        return False
+    while frame is not None:
+        if frame.f_code.co_name in ("__enter__", "__exit__"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _send(number: int) -> None:

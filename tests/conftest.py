@@ -123,7 +123,7 @@ def _own_ground(ground: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
     # A command that ran in this very process would leave it, and all that the next tests start, on one core.
     cpu_cores.release_cores()
     gpus.release_gpus()
-    del signals._received[:], signals._pending[:]
+    del signals._received[:], signals._pending[:], signals._deferred[:]
     for number, handler in HANDLERS.items():
         signal.signal(number, handler)
 

@@ -133,13 +133,70 @@ def test_a_signal_between_two_blocks_leaves_none_without_its_end() -> None:
     def enter() -> None:
         with begun():
             ends.append("within")
-        if signals.read_requested():
-            time.sleep(20)  # less, as it is asked again
 
     for place, error in stop_at_each_line(enter, "/contextlib.py"):
         assert isinstance(error, Stopped), place
         assert ends in ([], ["end"], ["within", "end"]), place
         ends.clear()
+
+
+class Thing:
+    """Something that is begun and ended by a block, in steps."""
+
+    def __init__(self) -> None:
+        self.steps = list[str]()
+
+    def __enter__(self) -> None:
+        self.steps.append("begin")
+        self.steps.append("has begun")
+
+    def __exit__(self, *_: object) -> None:
+        self.steps.append("end")
+        self.steps.append("has ended")
+
+
+@contextmanager
+def changed_without_try(things: list[str]) -> Iterator[None]:
+    before = things[:]
+    things.append("changed")
+    try:
+        yield
+    finally:
+        things.remove("changed")
+        assert things == before
+
+
+def test_a_signal_on_the_way_into_a_block_or_out_of_it_waits_for_the_block() -> None:
+    made, things, seen = list[Thing](), list[str](), set[int]()
+
+    def enter() -> None:
+        with made[0], changed_without_try(things):
+            str(things)
+
+    made.append(Thing())
+    for place, error in stop_at_each_line(enter, "/test_signals.py"):
+        assert isinstance(error, Stopped), place
+        assert made[0].steps in ([], ["begin", "has begun", "end", "has ended"]), place
+        assert things == [], place
+        seen.add(len(made[0].steps))
+        made[0] = Thing()
+    assert seen == {0, 4}
+
+
+def test_a_way_into_a_block_that_waits_for_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "PATIENCE_SECONDS", 0.01)
+
+    class Waiting:
+        def __enter__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(20)  # less, as it is asked again
+
+        def __exit__(self, *_: object) -> None:
+            pytest.fail("never entered")
+
+    signals.listen()
+    with pytest.raises(Stopped), Waiting():
+        pass
 
 
 def test_a_signal_is_let_through_within_what_holds_it_back_and_no_further() -> None:

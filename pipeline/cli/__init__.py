@@ -56,6 +56,7 @@ def _run_command(words: Sequence[str]) -> int:
         signals.listen()
         try:
             _run(words[0], words[1:])
+            signals.raise_deferred()
         finally:
             sys.stdout.flush()
             signals.listen_no_more()

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -19,13 +20,15 @@ def stop_at_each_line(
     """
     at = 0
     while True:
-        del signals._received[:], signals._pending[:]
+        del signals._received[:], signals._pending[:], signals._deferred[:]
         signals.listen()  # tests/conftest.py gives the handlers back
         stop, error = _Stop(files, at, number), None
         before = sys.gettrace()
         try:
             sys.settrace(stop.begin)
             block()
+            if signals._deferred:
+                time.sleep(20)  # less, as it is asked again
         except BaseException as raised:
             error = raised
         finally:
