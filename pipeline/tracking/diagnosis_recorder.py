@@ -5,7 +5,8 @@ params, `overrides` as a tag. On the diagnose run those are of the last command 
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from pipeline.tracking.diagnosis_view import WALK
 from pipeline.tracking.run_recorder import RunRecorder
 from pipeline.tracking.runs.command_record import COMMAND, log_long_overrides, make_overrides_tag
 from pipeline.tracking.runs.params import make_params
+from pipeline.tracking.runs.run_block import open_during
 
 if TYPE_CHECKING:
     import keras
@@ -59,9 +61,8 @@ class DiagnosisRecorder:
     def record_baseline(self, measured: MeasuredCommand) -> str:
         """Record the baseline and return the id of its run."""
         tags = {"kept": "true", "plot_order": "0-000", "mlflow.runColor": KEPT}
-        run_id = self._open_nested("0 baseline", measured.words, tags)
-        self._log_measured(run_id, measured)
-        self._recorder.client.set_terminated(run_id)
+        with self._open_nested("0 baseline", measured.words, tags) as run_id:
+            self._log_measured(run_id, measured)
         return run_id
 
     def record_attempt(self, attempt: Attempt, bottleneck: Bottleneck) -> str:
@@ -77,14 +78,18 @@ class DiagnosisRecorder:
             "plot_order": f"{'0' if attempt.kept else '1'}-{attempt.number:03d}",
             "mlflow.runColor": KEPT if attempt.kept else REVERTED,
         }
-        run_id = self._open_nested(f"{attempt.number} {proposal.remedy}", attempt.words, tags)
-        if attempt.after:
-            self._log_measured(run_id, attempt.after)
-        self._log_metrics(run_id, _list_evidence(attempt, self._measure.metric))
-        self._recorder.client.set_terminated(run_id, "FINISHED" if attempt.after else "FAILED")
+        name, end_status = f"{attempt.number} {proposal.remedy}", "FINISHED" if attempt.after else "FAILED"
+        with self._open_nested(name, attempt.words, tags, end_status) as run_id:
+            if attempt.after:
+                self._log_measured(run_id, attempt.after)
+            self._log_metrics(run_id, _list_evidence(attempt, self._measure.metric))
         return run_id
 
-    def _open_nested(self, name: str, words: Words, tags: Mapping[str, str]) -> str:
+    @contextmanager
+    def _open_nested(
+        self, name: str, words: Words, tags: Mapping[str, str], end_status: str = "FINISHED"
+    ) -> Iterator[str]:
+        """Open a nested run for the block and yield its id. `end_status`: once all is recorded."""
         recorder, command_line = self._recorder, self._interpret(words)
         all_tags = {
             "stage": "attempt",
@@ -96,10 +101,17 @@ class DiagnosisRecorder:
             **tags,
         }
         client, parent = recorder.client, recorder.run_id
-        run_id = mlflow_runs.create_run(client, recorder.experiment_id, name, all_tags, parent)
-        log_long_overrides(client, run_id, words)
-        mlflow_runs.log_params(client, run_id, make_params(command_line))
-        return run_id
+
+        def begin() -> str:
+            return mlflow_runs.create_run(client, recorder.experiment_id, name, all_tags, parent)
+
+        def end(run_id: str, status: str) -> None:
+            client.set_terminated(run_id, end_status if status == "FINISHED" else status)
+
+        with open_during(begin, end) as run_id:
+            log_long_overrides(client, run_id, words)
+            mlflow_runs.log_params(client, run_id, make_params(command_line))
+            yield run_id
 
     def _log_measured(self, run_id: str, result: MeasuredCommand) -> None:
         """Log the point, and the mean curve that leads to it."""

@@ -4,7 +4,6 @@ Runs of trials: see `trial_recorder`. No pictures are drawn before the end.
 """
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,7 +11,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import mlflow
 from mlflow.entities import Run
 
-from pipeline import signals
 from pipeline.data.quality.report import QualityReport, describe_quality, encode_quality
 from pipeline.measures import Point
 from pipeline.search.estimation.validation_split import ValidationSplit
@@ -23,9 +21,11 @@ from pipeline.settings.command_line import CommandLine
 from pipeline.settings.searching.objectives import FIRST
 from pipeline.tracking import mlflow_runs, mlflow_store, shared_views, study_view
 from pipeline.tracking.pages.live_page import LEAST_REST
-from pipeline.tracking.runs import adopted_run, bulk_runs, command_record, notes, orphans, owner_tags, run_ends
+from pipeline.tracking.runs import adopted_run, bulk_runs, command_record, notes, orphans, owner_tags
 from pipeline.tracking.runs.bulk_runs import RunChange
 from pipeline.tracking.runs.params import make_study_params
+from pipeline.tracking.runs.run_block import open_during
+from pipeline.tracking.runs.run_ends import note_end
 from pipeline.tracking.runs.run_lease import RunLease
 from pipeline.tracking.study_runs import ROLE, TRIAL, StudyKey, StudyRuns
 from pipeline.tracking.trial_recorder import TrialRecorder
@@ -46,22 +46,12 @@ def record_study(
 
     The arguments: see `StudyRecorder`.
     """
-    status, recorder = "FAILED", None
-    with signals.hold_back():  # what is begun here has an end, wherever a signal falls
-        try:
-            recorder = StudyRecorder(client, command_line, study, device, exclusive)
-            with signals.let_through(), recorder.lease:
-                yield recorder
-            status = "FINISHED"
-        except BaseException as error:
-            if signals.is_stop(error):
-                status = "KILLED"
-            raise
-        finally:
-            if recorder is not None:
-                with mlflow_store.wait_no_more(sys.exception()):
-                    recorder.close(status)
-                run_ends.note_end(recorder.run_id, status, status == "FINISHED")
+
+    def begin() -> StudyRecorder:
+        return StudyRecorder(client, command_line, study, device, exclusive)
+
+    with open_during(begin, StudyRecorder.close) as recorder, recorder.lease:
+        yield recorder
 
 
 class StudyRecorder:
@@ -152,6 +142,7 @@ class StudyRecorder:
     def close(self, status: str) -> None:
         """End the study's run."""
         self.runs.end_run(self.run_id, "the study", status)
+        note_end(self.run_id, status, status == "FINISHED")
 
     # ---- what the study has come to ---------------------------------------------------------------------
 
@@ -223,13 +214,16 @@ class StudyRecorder:
 
     def _log_mark(self, mark: study_view.ChartMark, unit: tuple[str, float]) -> None:
         tags = {**self.runs.tags, **mark.tags}
-        run_id = mlflow_runs.create_run(self.client, self.experiment_id, mark.name, tags, parent=self.run_id)
+
+        def begin() -> str:
+            return mlflow_runs.create_run(self.client, self.experiment_id, mark.name, tags, self.run_id)
+
         name = shared_views.make_cost_metric(self.cost_metric, unit, self._measure)
         metrics = [
             metric for step, value in mark.points for metric in mlflow_runs.make_metrics({name: value}, step)
         ]
-        mlflow_runs.log_metrics(self.client, run_id, metrics)
-        self.client.set_terminated(run_id)
+        with open_during(begin, self.client.set_terminated) as run_id:
+            mlflow_runs.log_metrics(self.client, run_id, metrics)
 
     def log_files(self, files: Mapping[str, bytes]) -> None:
         """Log files on the study's run, by their path in it."""

@@ -1,6 +1,7 @@
 """`python -m pipeline diagnose`, whole: what it prints, records and saves."""
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,12 +9,22 @@ import mlflow
 import numpy as np
 import pytest
 
+from pipeline import signals
 from pipeline.cli import save_experiment
 from pipeline.cli.compose import compose
+from pipeline.diagnosis.measured_command import MeasuredCommand
+from pipeline.errors import Stopped
+from pipeline.hardware.device import ClaimedDevice
+from pipeline.measures import Curve, Epoch
 from pipeline.settings.addresses import CONF
+from pipeline.settings.diagnosis import Aim
 from pipeline.settings.settings import flatten
+from pipeline.tracking import diagnosis_recorder
+from pipeline.tracking.diagnosis_recorder import DiagnosisRecorder
+from pipeline.tracking.record_run import record_run
 from tests.conftest import Run
 
+HELD = ClaimedDevice("cpu", "some CPU, 1 core", 1, "/CPU:0")
 SMALL = [
     "model.hidden=32",
     "train.batch_size=16",
@@ -94,6 +105,24 @@ def test_of_a_quantity_r2_is_kept(fulcrum: Run, tmp_path: Path) -> None:
     parent, *_ = client.search_runs([experiment.experiment_id], "tags.stage = 'diagnose'", order_by=newest)
     assert {"r2", "cpu_seconds", "baseline/r2"} <= set(parent.data.metrics)
     assert "accuracy" not in parent.data.metrics
+
+
+def test_a_signal_while_a_nested_run_is_recorded_leaves_none_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    def be_stopped(*_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    signals.listen()  # tests/conftest.py gives the handlers back
+    monkeypatch.setattr(diagnosis_recorder, "fmean", be_stopped)  # while the curve is logged
+    epoch = Epoch(number=1, device_seconds=1.0, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
+    curve = Curve(HELD.name, fair_midway=True, epochs=(epoch,))
+    command_line = compose([])
+    measured = MeasuredCommand(command_line.overrides, curves=(curve,), epoch=1, costs=(1.0,))
+    with pytest.raises(Stopped), record_run(command_line, "diagnose", HELD) as record:
+        DiagnosisRecorder(record, Aim.train, compose, HELD.name).record_baseline(measured)
+    nested = record.client.search_runs(
+        [record.experiment_id], f"tags.`mlflow.parentRunId` = '{record.run_id}'"
+    )
+    assert [run.info.status for run in nested] == ["KILLED"]
 
 
 def trial(settings: object) -> dict[str, object]:
