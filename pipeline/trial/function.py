@@ -157,11 +157,12 @@ class RunningFunction:
 
     def close(self) -> None:
         """End the generator and the MLflow runs that it has left open; what it raises is nobody's loss."""
-        with suppress(Exception), self._world.entered():
-            _close(self._generator)
-        with suppress(Exception), self._world.entered():  # the store is the user's, and may be gone
-            while _find_active_run() not in (None, self._run_before):
-                sys.modules["mlflow"].end_run()
+        with signals.let_through():  # the user's code may take long, or never end
+            with suppress(Exception), self._world.entered():
+                _close(self._generator)
+            with suppress(Exception), self._world.entered():  # the store is the user's, and may be gone
+                while _find_active_run() not in (None, self._run_before):
+                    sys.modules["mlflow"].end_run()
 
 
 def _close(iterator: Iterator[Any] | None) -> None:

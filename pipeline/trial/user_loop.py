@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline import processes
+from pipeline import processes, signals
 from pipeline.errors import LoopFailed
 from pipeline.hardware.device import ClaimedDevice, claim_plain_device
 from pipeline.measures import Curve, Epoch, PowerDraw, Seconds, Stop
@@ -118,7 +118,11 @@ def _train(
         saved.trained if saved else LoopTrained(curve=Curve(device.name, settings.fair_midway), numbers=())
     )
     first, saved_at = len(trained.curve.epochs) + 1, time.monotonic()
-    with closing(_start(settings, device, saved.state if saved else None)) as loop:
+    with (
+        signals.hold_back(),  # what is started is ended, wherever a signal falls
+        closing(_start(settings, device, saved.state if saved else None)) as loop,
+        signals.let_through(),
+    ):
         for number in range(first, settings.train.epochs + 1):
             report = loop.advance(number)
             if report is None:

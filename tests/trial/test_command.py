@@ -1,20 +1,25 @@
 """A program of the user's own is started, read, clocked, and ended with all that it has started."""
 
 import json
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from pipeline import signals
 from pipeline.cli.compose import compose
-from pipeline.errors import BadSetting, FulcrumError, LoopFailed
+from pipeline.errors import BadSetting, FulcrumError, LoopFailed, Stopped
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
+from pipeline.trial import command as commands
 from pipeline.trial import program_output, user_code
-from pipeline.trial.command import fill_words
+from pipeline.trial.command import RunningCommand, fill_words
 from pipeline.trial.loop_states import LoopTrained
 from pipeline.trial.user_loop import can_report_model, check_loop, train_loop
 
@@ -203,6 +208,37 @@ def test_a_line_of_many_braces_is_looked_through_once() -> None:
     line = b'{"a":' * 100_000  # four minutes where each brace begins a search
     assert not program_output.hides_report(line)
     assert program_output.hides_report(line + b'"accuracy": 0.5}')
+
+
+@pytest.mark.parametrize("moment", ["__init__", "_end"])
+def test_a_signal_as_a_program_begins_or_ends_leaves_none_and_no_log(
+    program: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    signals.listen()  # tests/conftest.py gives the handlers back
+    started, start, method = list[int](), subprocess.Popen, getattr(RunningCommand, moment)
+
+    def note(*words: Any, **named: Any) -> "subprocess.Popen[bytes]":
+        process = start(*words, **named)
+        started.append(process.pid)
+        if moment == "__init__":
+            signal.raise_signal(signal.SIGTERM)
+        return process
+
+    def be_stopped(*words: Any) -> None:
+        if moment == "_end":
+            signal.raise_signal(signal.SIGTERM)
+        method(*words)
+
+    monkeypatch.setattr(commands.subprocess, "Popen", note)
+    monkeypatch.setattr(RunningCommand, moment, be_stopped)
+    kept = None
+    try:
+        list(train_loop(program("say(accuracy=0.5)\ntime.sleep(600)"), stop=lambda _: "enough"))
+    except Stopped as error:
+        kept = error  # as a notebook keeps it, and with it all that was under way
+    assert kept is not None
+    assert not psutil.pid_exists(started[0])
+    assert not list((tmp_path / "cache" / "logs").iterdir())
 
 
 def test_a_program_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
