@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -45,19 +46,9 @@ def read_apart(
     """
     bound = MEMORY_PER_BYTE * compute_bound(path)
     request = [read.__module__, read.__name__, str(path), bound, words]
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", __name__, json.dumps(request)],
-        env={**os.environ, "PYTHONPATH": make_import_path(), "OPENBLAS_NUM_THREADS": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
     try:
-        with process:
-            try:
-                return _receive(process.stdout, scratch, findings)
-            finally:
-                process.kill()  # it may be at work, if this one is to end
+        with _start(json.dumps(request)) as process:
+            return _receive(process.stdout, scratch, findings)
     except (pa.ArrowException, OSError) as error:  # there is no stream, or no end of it
         if getattr(error, "errno", None):  # the system's: such as a disk that is full
             raise
@@ -66,6 +57,22 @@ def read_apart(
             "that ended its reader, as damaged files do and those made to fill a machine; save it as "
             "CSV where it comes from"
         ) from None
+
+
+@contextmanager
+def _start(request: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start the process for the block; it may still be at work at its end."""
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__, request],
+        env={**os.environ, "PYTHONPATH": make_import_path(), "OPENBLAS_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _receive(stream: Any, scratch: ScratchSpace, findings: Findings) -> CellTable:

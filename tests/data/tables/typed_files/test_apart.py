@@ -2,11 +2,14 @@
 
 import base64
 import errno
+import signal
 import struct
+import subprocess
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -14,13 +17,14 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather
 
+from pipeline import signals
 from pipeline.data.readers import compression
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable
 from pipeline.data.tables.table_files import read_table
 from pipeline.data.tables.typed_files import apart
-from pipeline.errors import BadData
+from pipeline.errors import BadData, Stopped
 from tests.support import places
 
 RELATIONS = "http://schemas.openxmlformats.org/{}/2006/relationships"
@@ -148,6 +152,24 @@ def test_a_disk_that_is_full_is_no_fault_of_the_file(tmp_path: Path, monkeypatch
     write_xlsb(tmp_path / "t.xlsb", [(0, (0, 1)), (1, (2, 3))], ["a", "b", "u", "v"])
     with pytest.raises(OSError, match="No space left"):
         read(tmp_path / "t.xlsb")
+
+
+def test_a_signal_just_as_a_reader_has_begun_ends_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, start = list["subprocess.Popen[bytes]"](), subprocess.Popen
+
+    def start_and_be_stopped(*words: Any, **named: Any) -> "subprocess.Popen[bytes]":
+        started.append(start(*words, **named))
+        signal.raise_signal(signal.SIGTERM)
+        return started[0]
+
+    signals.listen()  # tests/conftest.py gives the handlers back
+    monkeypatch.setattr(subprocess, "Popen", start_and_be_stopped)
+    write_xlsb(tmp_path / "t.xlsb", [(0, (0, 1)), (1, (2, 3))], ["a", "b", "u", "v"])
+    with pytest.raises(Stopped):
+        read(tmp_path / "t.xlsb")
+    assert started[0].returncode is not None
 
 
 def test_rows_beyond_the_limit_lie_on_disk(tmp_path: Path) -> None:
