@@ -195,6 +195,8 @@ def test_the_server_ends_with_the_command(model: Path, number: signal.Signals) -
         time.sleep(0.1)
     # As long as `mlflow models serve` gives an answer, a first one on a busy machine, too.
     assert {server.environ()["MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"] for server in servers} == {"60"}
+    # TensorFlow leaves files behind there: they go with the command's.
+    assert all("/fulcrum-tmp-" in server.environ()["TMPDIR"] for server in servers)
     os.kill(bench.pid, number)
     assert bench.wait(60) == (130 if number is signal.SIGINT else -signal.SIGKILL)
     _, alive = psutil.wait_procs(servers, timeout=60)

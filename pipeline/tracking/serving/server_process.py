@@ -75,7 +75,8 @@ def serve(folder: Path, workers: int, environment: Mapping[str, str]) -> Iterato
         with signals.hold_back():
             process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, str(os.getpid()), *words, "--log-level", "warning"],
-                env={**environment, **given},
+                # its temporary files are ours: it leaves some behind
+                env={**environment, **given, "TMPDIR": tempfile.gettempdir()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
