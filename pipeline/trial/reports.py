@@ -12,8 +12,14 @@ from pipeline.formatting import shorten
 
 ACCURACY, TEST = "accuracy", "test_accuracy"
 LOSSES = ("train_loss", "validation_loss")
-RESERVED = ("cpu_seconds", "gpu_seconds", "paid_device_seconds")
-"""Metrics that are ours."""
+RECORDED_LOSSES = dict(zip(("train/loss", "train/validation_loss"), LOSSES, strict=True))
+"""How MLflow has them."""
+OURS = re.compile(
+    r"(cpu|gpu|paid_device)_seconds|cost_.*|(curve|evaluate|profile|seconds)/.*"
+    r"|train/((validation_)?loss|validation_accuracy|core_share|contended_epochs|lost_seconds"
+    r"|device_seconds_before|energy_joules|carbon_grams|estimated_(joules|carbon_grams))"
+)
+"""Metrics that this program measures itself: with a loop's values among them, a record would tell neither."""
 _NAME = re.compile(r"[\w\-. /]{1,240}")
 STATE = "state"
 OBJECTS = ("model", STATE)
@@ -96,10 +102,16 @@ def _read_number(value: object, name: str, where: str, whose: str) -> float:
         remedy = f"report {name}/{inside}" if inside else remedy
         raise LoopFailed(f"{whose}: {name} must be a number, got {got[:60]} {where}; {remedy}") from None
     is_path = posixpath.normpath(name) == name and not name.startswith((".", "/"))  # as MLflow has them
-    if not _NAME.fullmatch(name) or not is_path or name in RESERVED:
+    if not _NAME.fullmatch(name) or not is_path:
         raise LoopFailed(
-            f"{whose}: a name must have letters, digits, spaces or any of _ - . / within and be none of "
-            f"{', '.join(RESERVED)}, got {shorten(name, 60)!r} {where}; rename it"
+            f"{whose}: a name must have letters, digits, spaces or any of _ - . / within, got "
+            f"{shorten(name, 60)!r} {where}; rename it"
+        )
+    if OURS.fullmatch(name):
+        remedy = f"report it as {RECORDED_LOSSES[name]}" if name in RECORDED_LOSSES else "rename it"
+        raise LoopFailed(
+            f"{whose}: {shorten(name, 60)} must be left to this program, which records it itself, got one "
+            f"{where}; {remedy}"
         )
     if name in (ACCURACY, TEST, *LOSSES) and not math.isfinite(number):
         remedy = "leave it out" if name == TEST else "train with a smaller learning rate"

@@ -18,6 +18,7 @@ from pipeline.search.workers.job_kinds import run_job
 from pipeline.tracking.registry import point_models
 from pipeline.tracking.serving.point_facts import PointFacts
 from pipeline.trial import user_code
+from pipeline.trial.reports import OURS
 from tests.conftest import CHECKOUT
 from tests.support import my_loops
 from tests.trial.test_user_loop import CALL, settings_of
@@ -53,6 +54,8 @@ def test_a_run_is_recorded_with_its_keys_its_numbers_its_model_and_a_card(
     assert run.data.metrics["accuracy"] == 0.5
     assert run.data.metrics["test_accuracy"] == 0.25
     assert run.data.metrics["cpu_seconds"] > 0
+    of_the_loop = {"accuracy", "test_accuracy", "test_rows"}
+    assert [name for name in {*run.data.metrics} - of_the_loop if not OURS.fullmatch(name)] == []
     assert run.data.params["foreign"] == "False"
     assert "model.hidden" not in run.data.params  # it says nothing of this run
     assert run.data.tags["code.sha256"] == user_code.hash_code(
