@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.evaluation.intervals import LEVEL, Figure, compute_mean, compute_share
+from pipeline.formatting import format_count
 
 FEW_ROWS = 10
 """The worst group is one of those with so many rows, or else with most: one row alone is right or wrong."""
@@ -40,8 +41,18 @@ class Subgroups:
     @property
     def worst(self) -> GroupScore:
         """Return the worst of the groups with enough rows, or of the largest where none has."""
+        return self._list_compared()[0]
+
+    def describe_worst(self) -> str:
+        """Say among how many groups the worst one is the worst, and how many have too few rows to be it."""
+        compared = len(self._list_compared())
+        few = len(self.groups) - compared
+        aside = f" ({few:,} of fewer rows left aside)" if few else ""
+        return f"the worst of {format_count(compared, 'group')}{aside}"
+
+    def _list_compared(self) -> list[GroupScore]:
         enough = min(FEW_ROWS, max(group.rows for group in self.groups))
-        return next(group for group in self.groups if group.rows >= enough)
+        return [group for group in self.groups if group.rows >= enough]
 
 
 def score_groups(column: str, groups: np.ndarray, right: np.ndarray) -> Subgroups:

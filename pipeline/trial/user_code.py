@@ -25,6 +25,7 @@ from pipeline.trial.user_world import UserWorld
 RULE = "trial.call must name a generator function that takes the settings"
 HERE = "__main__"
 """The module of the script, notebook or interactive Python that runs: its functions may be made anew."""
+OF_A_PROGRAM = "call fulcrum_ml.run with these words where it stands, or name a module that has it"
 NO_SETTINGS = (int, float, bool, str, list, tuple)
 """Types that a parameter for the settings cannot have."""
 MAX_TEXT = 200
@@ -46,7 +47,7 @@ def import_function(call: str) -> Callable[..., Any]:
     except (Exception, SystemExit) as error:  # whatever importing a user's module raises
         is_missing = isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name))
         there = suggest_function(call) or "start where it lies, or name its folder in PYTHONPATH"
-        remedy = there if is_missing else "mend it, or the name"
+        remedy = there if is_missing else OF_A_PROGRAM if module == HERE else "mend it, or the name"
         raise BadSetting(f"{RULE}, got {call} ({format_error(error)}); {remedy}") from None
     if not callable(function):
         raise BadSetting(f"{RULE}, got {call}, which is {type(function).__name__}; name a function")

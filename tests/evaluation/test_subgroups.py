@@ -17,10 +17,14 @@ def test_the_worst_group_is_one_with_enough_rows() -> None:
     ]
     assert found.overall == pytest.approx(58 / 82)
     assert found.worst.name == "y"
+    assert found.describe_worst() == "the worst of 2 groups (1 of fewer rows left aside)"
     assert found.worst.is_worse
     assert not found.groups[2].is_worse
     few = score_groups("site", groups[36:46], right[36:46])  # 4 of x, 6 of y
-    assert few.worst.name == "y"
+    assert (few.worst.name, few.describe_worst()) == (
+        "y",
+        "the worst of 1 group (1 of fewer rows left aside)",
+    )
     one = score_groups("site", np.array([*"aaaabbbbc"], object), np.array([1, 1, 1, 0, 1, 1, 1, 1, 0], bool))
     assert (one.groups[0].name, one.worst.name) == ("c", "a")
 

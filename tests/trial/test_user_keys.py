@@ -197,6 +197,8 @@ def test_a_function_that_cannot_be_had_is_one_line(
     with pytest.raises(BadSetting, match=f"^trial.call must name .*got {name}:train.*{text}") as error:
         compose(["trial=function", f"trial.call={name}:train"])
     assert "\n" not in str(error.value)
+    with pytest.raises(BadSetting, match=r"no attribute .*; call fulcrum_ml\.run with these words where it"):
+        compose(["trial=function", "trial.call=__main__:nowhere_to_be_found"])
 
 
 @pytest.mark.parametrize(

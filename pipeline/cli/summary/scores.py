@@ -73,7 +73,7 @@ def _describe_worst(groups: "Subgroups") -> str:
     figure = "mean absolute error, " if groups.is_error else ""
     interval = f"{form(worst.score.low)} to {form(worst.score.high)}, {format_count(worst.rows, 'row')}"
     return (
-        f"the worst of {format_count(len(groups.groups), 'group')} is {escape(shorten(worst.name, 40))}: "
+        f"{groups.describe_worst()} is {escape(shorten(worst.name, 40))}: "
         f"[bold]{form(worst.score.value)}[/] test ({figure}{interval}), all {form(groups.overall)}"
         f"{'' if worst.is_worse else '; may be chance'}"
     )

@@ -172,7 +172,7 @@ def _write_figure(named: CardFigure) -> list[str]:
 def _describe_groups(groups: Subgroups) -> Iterator[str]:
     figure = "mean absolute error" if groups.is_error else "accuracy"
     doubt = "" if groups.worst.is_worse else ", which may be chance"
-    yield f"By {clean(groups.column)}, the worst group is {clean(groups.worst.name)}{doubt}:"
+    yield f"By {clean(groups.column)}, {groups.describe_worst()} is {clean(groups.worst.name)}{doubt}:"
     yield ""
     rows = [
         [
