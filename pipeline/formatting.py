@@ -59,6 +59,8 @@ def shorten_keys(keys: Iterable[str]) -> dict[str, str]:
 
 def format_setting(value: object) -> str:
     """Format a value with two digits, which are enough to tell settings apart; the command has them all."""
+    if value is None:
+        return "null"
     return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 

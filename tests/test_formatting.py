@@ -31,6 +31,7 @@ def test_settings_are_told_briefly() -> None:
         "train.seed=1 preprocess.seed=2 hidden=3"
     )
     assert formatting.format_params({}) == ""
+    assert formatting.format_params({"width": None}) == "width=null"
 
 
 @pytest.mark.parametrize(

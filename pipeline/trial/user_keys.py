@@ -56,6 +56,8 @@ class UserKeys:
             if name not in self.by_name and not self.is_open:
                 near = get_close_matches(name, self.by_name, n=1, cutoff=0.5)
                 place = f"write {{{name}}} in it" if self.where == COMMAND else f"declare it in {self.where}"
+                if (self.where, name) == (COMMAND, OUTPUT):
+                    place = "leave it out: {output} is a file that the program gets"
                 hint = f"; did you mean {near[0]}?" if near else f"; {place}"
                 raise BadSetting(f"{name} is not a setting of {self.where}, got {text or 'nothing'}{hint}")
             if name not in self.by_name and name in self.parameters:

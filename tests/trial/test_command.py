@@ -176,6 +176,14 @@ def test_one_that_is_stopped_goes_with_all_that_it_has_started(program: Make, tm
     ("words", "text"),
     [
         (["trial.command=python x.py {width}"], "^width must be set, got nothing; add width="),
+        (
+            ["trial.command=x {output}", "output=a"],
+            "^output is .*, got a; leave it out: {output} is a file",
+        ),
+        (
+            ["trial.command=x {lr-max}", "lr-max=1"],
+            "^lr-max must have letters.*; write lr_max$",
+        ),
         (["trial.command=x {state}", "state=3"], "^state must be left out with trial=command"),
         (["trial.command=x {state}"], "^state of trial.command must have another name, since it is ours"),
         (["trial.command=python x.py", "width=3"], "^width is not a .*, got 3; write {width} in it$"),

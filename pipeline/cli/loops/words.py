@@ -132,6 +132,9 @@ def _check_form(key: str, pair: str) -> None:
 
 def _explain_foreign(key: str, pair: str, kind: str) -> BadSetting:
     """Explain a word that is neither a key of the user's nor one of ours that means something here."""
+    plain = key.replace("-", "_")
+    if "-" in key and plain.isidentifier():
+        return BadSetting(f"{key} must have letters, digits and _ alone, got {pair!r}; write {plain}")
     if group_of(key) == "hydra" or not key.replace(".", "").replace("_", "").isalnum():
         return BadSetting(f"{key} is not a setting of a trial, got {pair!r}; leave it out")
     if key in schema.list_rules() or group_of(key) in schema.list_rules() or key in BARRED:
