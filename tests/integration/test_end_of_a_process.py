@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from pipeline import __main__, cli, files
+from pipeline import __main__, cli, files, signals
 from tests.support.signalled import stop_at_each_line
 
 
@@ -49,3 +49,22 @@ def test_a_signal_as_a_command_begins_or_ends_is_one_line_and_after_it_ends_the_
         assert capsys.readouterr().err.startswith("stopped by SIGTERM"), place
     assert codes == [128 + signal.SIGTERM] * (len(codes) - 1) + [0]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_signal_in_the_last_block_of_a_command_is_told_before_the_process_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Block:
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *_: object) -> None:
+            signal.raise_signal(signal.SIGTERM)  # waits for the end of this, and there is nothing behind it
+
+    def run(_command: str, _words: list[str]) -> None:
+        with Block():
+            pass
+
+    monkeypatch.setattr(cli, "_run", run)
+    assert cli.main(["studies"]) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "stopped by SIGTERM\n"
+    assert not signals._timers  # which would end the process without a word
