@@ -161,7 +161,7 @@ def _raise_pending() -> None:
     """Raise what was held back, unless it still is."""
     if _pending and not _is_held():
         number = _pending[-1]
-        _pending.clear()
+        del _pending[:], _deferred[:]
         raise _as_exception(number)
 
 

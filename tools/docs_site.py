@@ -98,7 +98,7 @@ EXIT_CODES = (
     ("0", "done"),
     ("1", "a training failed, no trial came to a point, or no point reaches what was asked for"),
     ("2", "a word, a file or a setting is wrong, told in one line; nothing was recorded"),
-    ("128 + signal", "ended by a signal: 130 by Ctrl-C, 143 by SIGTERM; the run is recorded as KILLED"),
+    ("128 + signal", "ended by a signal: 130 by Ctrl-C, 143 by SIGTERM; an open run is recorded as KILLED"),
 )
 VARIABLES = (
     ("FULCRUM_DATA", "the folder of raw data, `data_dir`"),
