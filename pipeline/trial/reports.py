@@ -13,10 +13,10 @@ from pipeline.formatting import shorten
 ACCURACY, TEST = "accuracy", "test_accuracy"
 LOSSES = ("train_loss", "validation_loss")
 RECORDED_LOSSES = dict(zip(("train/loss", "train/validation_loss"), LOSSES, strict=True))
-"""How MLflow has them."""
+"""How MLflow has them; a loop may call them so, too."""
 OURS = re.compile(
     r"(cpu|gpu|paid_device)_seconds|cost_.*|(curve|evaluate|profile|seconds)/.*"
-    r"|train/((validation_)?loss|validation_accuracy|core_share|contended_epochs|lost_seconds"
+    r"|train/(validation_accuracy|core_share|contended_epochs|lost_seconds"
     r"|device_seconds_before|energy_joules|carbon_grams|estimated_(joules|carbon_grams))"
 )
 """Metrics that this program measures itself: with a loop's values among them, a record would tell neither."""
@@ -72,9 +72,10 @@ def read_report(item: object, number: int, whose: str) -> Report:
     for name, value in values.items():
         if name in OBJECTS:
             continue
-        if str(name) in numbers:
-            raise LoopFailed(f"{whose} must report each name once, got {name!r} twice {where}; rename one")
-        numbers[str(name)] = _read_number(value, str(name), where, whose)
+        text = RECORDED_LOSSES.get(str(name), str(name))
+        if text in numbers:
+            raise LoopFailed(f"{whose} must report each name once, got {text!r} twice {where}; rename one")
+        numbers[text] = _read_number(value, text, where, whose)
     for name in (ACCURACY, TEST):
         if name in numbers:
             numbers[name] = _read_share(numbers[name], name, where, whose)
@@ -108,10 +109,9 @@ def _read_number(value: object, name: str, where: str, whose: str) -> float:
             f"{shorten(name, 60)!r} {where}; rename it"
         )
     if OURS.fullmatch(name):
-        remedy = f"report it as {RECORDED_LOSSES[name]}" if name in RECORDED_LOSSES else "rename it"
         raise LoopFailed(
             f"{whose}: {shorten(name, 60)} must be left to this program, which records it itself, got one "
-            f"{where}; {remedy}"
+            f"{where}; rename it"
         )
     if name in (ACCURACY, TEST, *LOSSES) and not math.isfinite(number):
         remedy = "leave it out" if name == TEST else "train with a smaller learning rate"

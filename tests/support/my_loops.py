@@ -267,7 +267,7 @@ WRONG: dict[str, Any] = {
     "path": {"accuracy": 0.5, "val//f1": 0.2},
     "outside": {"accuracy": 0.5, "../f1": 0.2},
     "ours": {"accuracy": 0.5, "cpu_seconds": 0.2},
-    "our_loss": {"accuracy": 0.5, "train/loss": 0.2},
-    "our_other_loss": {"accuracy": 0.5, "train/validation_loss": 0.2},
+    "our_energy": {"accuracy": 0.5, "train/energy_joules": 0.2},
+    "loss_twice": {"accuracy": 0.5, "train/loss": 0.2, "train_loss": 0.3},
     "twice": {"accuracy": 0.5, 1: 0.2, "1": 0.3},
 }

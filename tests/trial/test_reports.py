@@ -29,8 +29,8 @@ TEXTS = {
     "path": "a name must have letters",
     "outside": "a name must have letters",
     "ours": "cpu_seconds must be left to this program, which records it itself, got one in epoch 3; rename",
-    "our_loss": "got one in epoch 3; report it as train_loss",
-    "our_other_loss": "report it as validation_loss",
+    "our_energy": "train/energy_joules must be left to this program",
+    "loss_twice": "must report each name once, got 'train_loss' twice in epoch 3; rename one",
     "twice": "must report each name once, got '1' twice in epoch 3; rename one",
 }
 
@@ -75,3 +75,8 @@ def test_a_mapping_has_further_numbers_a_model_and_a_state() -> None:
     assert report.numbers == {"f1": 1.0, "train_loss": 2.0}
     assert report.get_loss("train_loss") == 2.0
     assert np.isnan(report.get_loss("validation_loss"))
+
+
+def test_a_loss_may_be_called_as_mlflow_has_it() -> None:
+    report = read_report({"accuracy": 0.5, "train/loss": 2.0, "train/validation_loss": 3.0}, 1, "x")
+    assert report.numbers == {"train_loss": 2.0, "validation_loss": 3.0}
