@@ -57,7 +57,7 @@ def fit_kernels(history: History, work: Work | None) -> Kernels:
         np.array([configuration.features for configuration in constrained]),
         [configuration.constraints for configuration in constrained],
     )
-    return Kernels(errors, CostModel(observed, work).fit(), constraints)
+    return Kernels(errors, CostModel(observed, work, fidelity).fit(), constraints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class Forecast:
         self._least_share = 1 / trials_left if trials_left else 0.0
         self.floor = observations.estimate_error_floor(self.observed)
         self._decline = observations.estimate_decline(self.observed, self.fidelity)
-        self._costs = CostModel(self.observed, work)
+        self._costs = CostModel(self.observed, work, self.fidelity)
         self._costs.condition(kernels.costs)
         self._kernel = kernels.errors
         constrained = history.list_constrained()

@@ -132,11 +132,6 @@ class Configuration:
         self.early_stops |= {end}
         return repeated
 
-    def first_cost(self) -> float:
-        """Return the device-seconds of the first epoch, or of an average one where the curve starts later."""
-        epoch, seconds, _ = self.curve[0]
-        return seconds / epoch
-
     def can_continue(self, fidelity: Fidelity) -> bool:
         """Return whether training can continue where it was paused."""
         open_end = fidelity.chosen and 0 < self.reached < fidelity.high

@@ -178,6 +178,11 @@ class Conditioned:
         self._inverse = solve_triangular(factor, eye, lower=True, overwrite_b=True, check_finite=False)
         self._weights = self._inverse.T @ (self._inverse @ targets)
 
+    def predict_mean(self, between: Array) -> Array:
+        """Predict the mean [m] or [m, outputs] of points of which `between` [m, n] is the covariance."""
+        mean: Array = between @ self._weights
+        return mean
+
     def explain(self, between: Array, variance: Array | float) -> tuple[Array, Array, Array]:
         """Predict points of which the covariance with the data is `between` [m, n] and the variance [m].
 
@@ -186,7 +191,7 @@ class Conditioned:
         """
         explained = between @ self._inverse.T
         left = variance - np.einsum("ij,ij->i", explained, explained)
-        return between @ self._weights, np.sqrt(np.maximum(left, 1e-12)), explained
+        return self.predict_mean(between), np.sqrt(np.maximum(left, 1e-12)), explained
 
 
 class Posterior:

@@ -1,4 +1,12 @@
-"""What epochs cost: device-seconds of any configuration after any epoch. Pure."""
+"""What epochs cost: device-seconds of any configuration after any epoch. Pure.
+
+    log seconds = 0.9 log epoch + log work + level + slopes . (settings, t) + z(settings, t)
+
+where t in 0..1 is the scaled log epoch, z a Gaussian process, and work is part of it only where it is known.
+Slopes are believed to be small until data say otherwise, and are learned together with z: most trials lie
+close to each other, and a line through these alone would promise that a training far away costs a hundred
+times as much as it does.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -8,38 +16,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.frontier_sampler import surrogate
+from pipeline.frontier_sampler.curves.stops import list_stops
 from pipeline.frontier_sampler.encoding import Params
-from pipeline.frontier_sampler.history import Configuration, Curve
+from pipeline.frontier_sampler.history import Configuration, Curve, Fidelity
 from pipeline.frontier_sampler.observations import MIN_SECONDS
-from pipeline.frontier_sampler.surrogate import Kernel, Posterior
+from pipeline.frontier_sampler.surrogate import Conditioned, Kernel
 
 Array = NDArray[np.float64]
 Work = Callable[[Mapping[str, Any]], Sequence[float]]
 
-MAX_COSTS = 120
-"""Configurations that the model learns from."""
-BELIEVED_EPOCHS = 4.0
-"""What is expected of the price of a further epoch counts as so many that were measured: two entries of a
-curve may stand still by chance, which makes no gift of the whole training."""
-LEAST_RATIO = 1e-3
+MAX_COSTS, MAX_FITTED = 120, 150
+"""Configurations that the model learns from, and points of their curves that its kernel is fitted to."""
+POWER = 0.9
+"""Of the number of epochs, before data: seconds rise a little less than in proportion, as the first epoch
+is often the dearest. Two entries of a curve may stand still by chance, which makes no gift of the rest."""
+LEVEL, SLOPE = 3.0, 0.5
+"""Deviations that are believed of the level and of each slope, in log seconds."""
+LEAST_DEVIATION = 0.4
+"""Of z in log seconds: a line through few points leaves next to nothing of them, and is no truth for that."""
+RIDGE = 0.1
 
 
 class CostModel:
-    """Device-seconds of any configuration after any epoch: first epoch + rate x further epochs."""
+    """Device-seconds of any configuration after any epoch."""
 
-    def __init__(self, configurations: Sequence[Configuration], work: Work | None) -> None:
-        """Collect what was measured, of an even selection where there are many."""
-        indices = np.linspace(0, len(configurations) - 1, min(len(configurations), MAX_COSTS))
-        selected = [configurations[index] for index in indices.round().astype(int)]
-        self._work = work
+    def __init__(
+        self, configurations: Sequence[Configuration], work: Work | None, fidelity: Fidelity
+    ) -> None:
+        """Collect the curves, of an even selection where there are many."""
+        self._work, self._fidelity = work, fidelity
+        selected = [configurations[index] for index in _spread(len(configurations), MAX_COSTS)]
         settings = np.array([configuration.features for configuration in selected])
-        self.features = self.encode_inputs(settings, [configuration.params for configuration in selected])
-        measured = np.array([_measure_further(configuration) for configuration in selected])
-        usual = (BELIEVED_EPOCHS + measured[:, 1].sum()) / (BELIEVED_EPOCHS + measured[:, 0].sum())
-        ratios = np.log([_join_ratio(usual, *pair) for pair in measured.tolist()])
-        firsts = np.log([_measure_first(configuration) for configuration in selected])
-        self.targets: Array = np.stack([firsts, firsts + ratios], axis=1)
-        self._trend: Trend | None = None
+        inputs = self.encode_inputs(settings, [configuration.params for configuration in selected])
+        curves = [_pick_entries(configuration.curve) for configuration in selected]
+        epochs, seconds = np.array([entry[:2] for curve in curves for entry in curve], float).T
+        inputs = np.repeat(inputs, [len(curve) for curve in curves], axis=0)
+        self.features: Array = np.concatenate([inputs, fidelity.scale(epochs)[:, None]], axis=1)
+        expected = POWER * np.log(epochs) + self._average_work(inputs, settings.shape[1])
+        self.targets: Array = np.log(np.maximum(seconds, MIN_SECONDS)) - expected
+        self._centre, self._level = self.features.mean(0), float(self.targets.mean())
+        self._residuals = _subtract_line(self.features - self._centre, self.targets - self._level)
+        self._conditioned: Conditioned | None = None
 
     def encode_inputs(self, features: Array, configurations: Sequence[Params]) -> Array:
         """Return the features of the settings [n, d], with the logs of their work if it is known."""
@@ -51,86 +68,79 @@ class CostModel:
         ]
         return np.concatenate([features, np.array(work)], axis=1)
 
+    @staticmethod
+    def _average_work(inputs: Array, settings: int) -> Array:
+        """Return the mean of the logs of the work [n], behind the settings; 0 where there are none."""
+        work = inputs[:, settings:]
+        average: Array = work.mean(1) if work.size else np.zeros(len(inputs))
+        return average
+
     def fit(self) -> Kernel:
-        """Fit the kernel to the residuals of a straight line."""
-        return surrogate.fit_kernel(self.features, Trend.compute_residuals(self.features, self.targets)[:, 0])
+        """Fit the kernel to what a straight line leaves."""
+        rows = _spread(len(self.features), MAX_FITTED)
+        return surrogate.fit_kernel(self.features[rows], self._residuals[rows])
 
     def condition(self, kernel: Kernel) -> None:
         """Learn from all targets with this kernel; `predict` needs it."""
-        self._trend = Trend(kernel, self.features, self.targets)
+        self._kernel = kernel
+        self._variance = max(float(self._residuals.std()), LEAST_DEVIATION) ** 2
+        covariance = self._cover(self.features)
+        covariance[np.diag_indices_from(covariance)] += kernel.noise * self._variance
+        self._conditioned = Conditioned(covariance, self.targets - self._level)
+
+    def _cover(self, points: Array) -> Array:
+        """Compute the covariance of points [m, features] with the data: [m, n]."""
+        covariance = self._kernel.covariance(points, self.features)
+        covariance *= self._variance
+        covariance += SLOPE**2 * ((points - self._centre) @ (self.features - self._centre).T) + LEVEL**2
+        return covariance
 
     def predict(
         self, configurations: Sequence[Configuration], features: Array, rungs: NDArray[np.int_]
     ) -> Array:
-        """Predict device-seconds [m, rungs]: measured where there is a curve, beyond it by its own rate."""
-        assert self._trend is not None
-        predicted = self._trend.predict(
-            self.encode_inputs(features, [configuration.params for configuration in configurations])
-        )
-        first, rate = np.exp(predicted[:, 0]), np.exp(predicted[:, 1])
-        seconds: Array = first[:, None] + rate[:, None] * np.maximum(rungs - 1, 0)[None, :]
+        """Predict device-seconds [m, rungs]: measured where there is a curve, beyond it in proportion."""
+        assert self._conditioned is not None
+        inputs = self.encode_inputs(features, [configuration.params for configuration in configurations])
+        later = self._fidelity.scale(rungs.astype(float))
+        nodes = later[list(list_stops(tuple(rungs.tolist())))]  # a straight line goes from one to the next
+        between = np.array([np.interp(later, nodes, each) for each in np.eye(len(nodes))])
+        at_nodes = np.stack([self._predict_at(inputs, node) for node in nodes], axis=1)
+        expected = POWER * np.log(rungs) + self._average_work(inputs, features.shape[1])[:, None]
+        logs = np.maximum.accumulate(at_nodes @ between + expected, axis=1)
+        seconds: Array = np.exp(logs)
         for row, configuration in enumerate(configurations):
             if configuration.curve:
-                ratio = _join_ratio(float(rate[row] / first[row]), *_measure_further(configuration))
-                further = ratio * _measure_first(configuration)
-                seconds[row] = _extend_measured(configuration.curve, further, rungs)
+                seconds[row] = _follow_measured(configuration.curve, rungs, logs[row])
         return np.maximum(seconds, MIN_SECONDS)
 
-
-def _measure_first(configuration: Configuration) -> float:
-    """Return the device-seconds of the first epoch, at least what a clock can tell."""
-    return max(configuration.first_cost(), MIN_SECONDS)
-
-
-def _measure_further(configuration: Configuration) -> tuple[float, float]:
-    """Return how many epochs came after the first, and what they cost, in units of it.
-
-    Where a curve starts later, its first epochs are as many that cost alike.
-    """
-    end, seconds, _ = configuration.curve[-1]
-    return end - 1.0, max(seconds / _measure_first(configuration) - 1.0, 0.0)
+    def _predict_at(self, inputs: Array, later: float) -> Array:
+        """Predict what log seconds are beyond power and work, after one scaled log epoch: [m]."""
+        assert self._conditioned is not None
+        points = np.concatenate([inputs, np.full((len(inputs), 1), later)], axis=1)
+        return self._conditioned.predict_mean(self._cover(points)) + self._level
 
 
-def _join_ratio(expected: float, epochs: float, cost: float) -> float:
-    """Return the cost of a further epoch, in units of the first, from what is expected and was measured."""
-    return max((BELIEVED_EPOCHS * expected + cost) / (BELIEVED_EPOCHS + epochs), LEAST_RATIO)
+def _spread(count: int, limit: int) -> NDArray[np.intp]:
+    """Spread at most `limit` indices evenly over so many."""
+    return np.linspace(0, count - 1, min(count, limit)).round().astype(np.intp)
 
 
-def _extend_measured(curve: Curve, rate: float, rungs: NDArray[np.int_]) -> Array:
-    epochs, seconds = np.array([entry[0] for entry in curve]), np.array([entry[1] for entry in curve])
+def _pick_entries(curve: Curve) -> Curve:
+    """Pick the first entry of a curve, the last one, and that midway."""
+    return tuple(curve[place] for place in sorted({0, len(curve) // 2, len(curve) - 1}))
+
+
+def _subtract_line(features: Array, targets: Array) -> Array:
+    """Subtract a straight line, by ridge regression, from targets [n]; both have a mean of 0."""
+    gram = features.T @ features + RIDGE * np.eye(features.shape[1])
+    residuals: Array = targets - features @ np.linalg.solve(gram, features.T @ targets)
+    return residuals
+
+
+def _follow_measured(curve: Curve, rungs: NDArray[np.int_], expected: Array) -> Array:
+    """Return seconds as measured, and behind the last entry in proportion to those of the logs expected."""
+    epochs, seconds, _ = np.array(curve, float).T
     measured = np.interp(rungs, epochs, seconds) * np.minimum(rungs / epochs[0], 1.0)
-    extended: Array = measured + np.maximum(rungs - epochs[-1], 0) * rate
-    return extended
-
-
-class Trend:
-    """A straight line by ridge regression, and a Gaussian process for its residuals."""
-
-    def __init__(self, kernel: Kernel, features: Array, targets: Array) -> None:
-        """Fit the line and condition the process; `features` [n, d], `targets` [n, outputs]."""
-        self._centre, self._level = features.mean(0), targets.mean(0)
-        self._slopes = fit_ridge(features - self._centre, targets - self._level)
-        self._residual_process = Posterior(kernel, features, targets - self._predict_line(features))
-
-    def _predict_line(self, features: Array) -> Array:
-        line: Array = self._level + (features - self._centre) @ self._slopes
-        return line
-
-    def predict(self, features: Array) -> Array:
-        """Predict the mean [m, outputs]."""
-        return self._predict_line(features) + self._residual_process.predict(features)[0]
-
-    @staticmethod
-    def compute_residuals(features: Array, targets: Array) -> Array:
-        """Compute the residuals of the line, [n, outputs]."""
-        centred = features - features.mean(0)
-        centred_targets = targets - targets.mean(0)
-        residuals: Array = centred_targets - centred @ fit_ridge(centred, centred_targets)
-        return residuals
-
-
-def fit_ridge(features: Array, targets: Array, penalty: float = 0.1) -> Array:
-    """Return the slopes [d, outputs] of centred features [n, d] and targets [n, outputs]."""
-    gram = features.T @ features + penalty * np.eye(features.shape[1])
-    slopes: Array = np.asarray(np.linalg.solve(gram, features.T @ targets), np.float64)
-    return slopes
+    so_far = np.interp(math.log(epochs[-1]), np.log(rungs), expected)
+    followed: Array = np.where(rungs <= epochs[-1], measured, seconds[-1] * np.exp(expected - so_far))
+    return followed
