@@ -87,13 +87,40 @@ def test_what_others_measured_is_expected_of_a_neighbour_and_a_trend_goes_on() -
     assert 0.6 * math.exp(2) < far < 1.2 * math.exp(2)
 
 
-def test_a_steep_line_through_a_corner_says_little_of_what_is_far() -> None:
-    """Sixty trials in a corner, where seconds rise fivefold, and three far away, where they do not."""
-    corner = [(x, make_curve(math.exp(16 * x))) for x in np.linspace(0, 0.1, 60).tolist()]
-    few = [(x, make_curve(6.0)) for x in (0.4, 0.65, 0.9)]
-    ends = predict(corner + few, [0.5, 0.75, 1.0])[:, 0]
-    assert ends.max() < 12
-    assert ends.min() > 3
+@pytest.mark.parametrize("seed", range(4))
+def test_many_short_trials_in_a_cheap_corner_promise_no_hundredfold_price_elsewhere(seed: int) -> None:
+    """Costs fall steeply into one corner, and rise less than in proportion to the epochs."""
+    space = EncodedSpace([Parameter(f"x{place}", Numeric(0.0, 1.0)) for place in range(4)])
+    random = np.random.default_rng(seed)
+
+    def compute_cost(at: Array, epoch: int) -> float:
+        corner = math.exp(-8 * ((at - 1) ** 2).sum())
+        return 3 * epoch**0.65 * math.exp(-6 * corner)
+
+    def name(at: Array) -> dict[str, float]:
+        return {f"x{place}": value for place, value in enumerate(at.tolist())}
+
+    spread, crowd, new = random.random((8, 4)), 1 - 0.12 * random.random((48, 4)), random.random((64, 4))
+    history = History(space, EPOCHS)
+    history.add_trials(
+        TrialRecord(
+            number=number,
+            params=name(at),
+            status=TrialStatus.finished,
+            curve=make_curve(*(compute_cost(at, epoch) for epoch in range(1, (1, 1, 2, 4)[number % 4] + 1))),
+        )
+        for number, at in enumerate([*spread, *crowd])
+    )
+    model = CostModel(history.list_observed(), None, EPOCHS)
+    model.condition(model.fit())
+    features = space.encode_features([name(at) for at in new])
+    candidates = [
+        Configuration(params=name(at), first=56, features=row) for at, row in zip(new, features, strict=True)
+    ]
+    expected = model.predict(candidates, features, np.array([50]))[:, 0]
+    off = np.log(expected / np.array([compute_cost(at, 50) for at in new]))
+    assert np.abs(off).max() < math.log(4)
+    assert off.std() < 0.5
 
 
 def test_no_later_epoch_is_cheaper() -> None:
