@@ -94,11 +94,10 @@ def _cut_into_quarters(numbers: np.ndarray) -> np.ndarray:
     edges = np.unique(np.quantile(filled, np.linspace(0, 1, QUARTERS + 1)[1:-1]))
     places = np.searchsorted(edges, numbers)
     names = np.full(len(numbers), EMPTY, object)
-    inside = [np.isfinite(numbers) & (places == number) for number in range(len(edges) + 1)]
-    inside = [rows for rows in inside if rows.any()]
-    for rows, name in zip(
-        inside, _name_ranges([(numbers[rows].min(), numbers[rows].max()) for rows in inside]), strict=True
-    ):
+    parts = [np.isfinite(numbers) & (places == number) for number in range(len(edges) + 1)]
+    parts = [rows for rows in parts if rows.any()]
+    ends = [(numbers[rows].min(), numbers[rows].max()) for rows in parts]
+    for rows, name in zip(parts, _name_ranges(ends), strict=True):
         names[rows] = name
     return names
 

@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frontier_sampler import acquisition, observations
+from pipeline.frontier_sampler import acquisition, observations, surrogate
 from pipeline.frontier_sampler.acquisition import ReferencePoint, Staircase
 from pipeline.frontier_sampler.constraints import FeasibilityModel, fit_constraints
 from pipeline.frontier_sampler.curves.costs import CostModel, Work
@@ -176,9 +176,7 @@ class Forecast:
     def _add_expectations(self, running: Sequence[TrialRecord], history: History) -> None:
         """Add running trials as if they had reached what is expected of them; of very many some for all."""
         is_many = len(running) > MAX_WHOLE
-        if len(running) > MAX_RUNNING:
-            evenly = np.linspace(0, len(running) - 1, MAX_RUNNING).round().astype(int)
-            running = [running[index] for index in evenly]
+        running = [running[place] for place in surrogate.spread_evenly(len(running), MAX_RUNNING)]
         pending = History(history.space, history.fidelity)
         configurations = []
         for trial in running:
@@ -240,7 +238,7 @@ class Forecast:
             fair=fair,
             allowed=self._find_allowed_rungs(candidates, reached),
             feasible_chance=self._feasibility.predict(features),
-            costs=self._costs.predict(candidates, features, self.rungs),
+            costs=self._costs.predict(candidates, features),
             mean=mean - self._decline.sum_until(later)[None, :],
             deviation=deviation,
         )

@@ -234,7 +234,7 @@ def _select_rows(losses: Array, limit: int) -> NDArray[np.intp]:
     order = np.argsort(losses.min(1) + losses.mean(1), kind="stable")
     near = limit * 3 // 5
     rest = order[near:]
-    spread = rest[np.linspace(0, len(rest) - 1, limit - near).round().astype(int)]
+    spread = rest[surrogate.spread_evenly(len(rest), limit - near)]
     return np.sort(np.concatenate([order[:near], spread]))
 
 
@@ -250,10 +250,7 @@ def _draw_undominated(points: Array) -> tuple[Array, float]:
     for point in front:
         dominated |= (point <= places).all(1)
     free = places[~dominated]
-    share = len(free) / PLACES
-    if len(free) > MAX_PLACES:
-        free = free[np.linspace(0, len(free) - 1, MAX_PLACES).round().astype(int)]
-    return free, share
+    return free[surrogate.spread_evenly(len(free), MAX_PLACES)], len(free) / PLACES
 
 
 def _find_front(points: Array) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.frontier_sampler import surrogate
 from pipeline.frontier_sampler.acquisition import ReferencePoint, Staircase
 from pipeline.frontier_sampler.history import Configuration, Fidelity
 
@@ -85,7 +86,7 @@ def _select_rows(regret: Array, limit: int) -> NDArray[np.intp]:
     order = np.argsort(regret, kind="stable")
     near = limit * 3 // 5
     remainder = np.sort(order[near:])
-    spread = remainder[np.linspace(0, len(remainder) - 1, limit - near).round().astype(int)]
+    spread = remainder[surrogate.spread_evenly(len(remainder), limit - near)]
     return np.sort(np.concatenate([order[:near], spread]))
 
 

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.frontier_sampler import surrogate
 from pipeline.frontier_sampler.acquisition import ReferencePoint, Staircase
 
 Array = NDArray[np.float64]
@@ -97,7 +98,7 @@ class ConfigurationTable(Generic[AnyConfiguration]):
         selected = np.zeros(len(order), bool)
         selected[nearest[:NEAR]] = selected[-NEWEST:] = True
         selected[nearest[table[nearest, PAUSABLE] == 1][:PAUSED]] = True
-        selected[np.linspace(0, len(order) - 1, SPREAD).round().astype(int)] = True
+        selected[surrogate.spread_evenly(len(order), SPREAD)] = True
         selected[[*table[:, MIN_COST:].argmin(0), *table[:, MIN_COST:].argmax(0)]] = True
         selected |= np.isin(order, owners)
         return [self._configurations[row] for row in order[selected]]

@@ -222,3 +222,9 @@ def make_ladder(low: int, high: int, ratio: float = 4 / 3) -> tuple[int, ...]:
     while rungs[-1] < high:
         rungs.append(min(high, max(rungs[-1] + 1, math.ceil(rungs[-1] * ratio - 0.5))))
     return tuple(rungs)
+
+
+def spread_evenly(count: int, limit: int) -> NDArray[np.intp]:
+    """Spread at most `limit` places evenly over so many, the first and the last among them."""
+    places: NDArray[np.intp] = np.linspace(0, count - 1, min(count, limit)).round().astype(np.intp)
+    return places

@@ -11,9 +11,9 @@ from pipeline.errors import Diverged, LoopFailed
 from pipeline.formatting import shorten
 
 ACCURACY, TEST = "accuracy", "test_accuracy"
-LOSSES = ("train_loss", "validation_loss")
-RECORDED_LOSSES = dict(zip(("train/loss", "train/validation_loss"), LOSSES, strict=True))
-"""How MLflow has them; a loop may call them so, too."""
+RECORDED_LOSSES = {"train/loss": "train_loss", "train/validation_loss": "validation_loss"}
+"""Losses as MLflow has them, which a loop may write, too, and as a loop reports them."""
+LOSSES = tuple(RECORDED_LOSSES.values())
 OURS = re.compile(
     r"(cpu|gpu|paid_device)_seconds|cost_.*|(curve|evaluate|profile|seconds)/.*"
     r"|train/(validation_accuracy|core_share|contended_epochs|lost_seconds"

@@ -14,6 +14,7 @@ from pipeline.frontier_sampler.surrogate import (
     default_kernel,
     fit_kernel,
     make_ladder,
+    spread_evenly,
 )
 
 
@@ -74,3 +75,10 @@ def test_a_ladder_rises_from_end_to_end(low: int, high: int) -> None:
     assert (rungs[0], rungs[-1]) == (low, high)
     assert all(one < other for one, other in pairwise(rungs))
     assert len(rungs) < 12 + 4 * np.log(high / low)
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "places"), [(10, 4, [0, 3, 6, 9]), (3, 5, [0, 1, 2]), (1, 5, [0]), (0, 5, [])]
+)
+def test_a_selection_is_even_and_whole_where_there_are_few(count: int, limit: int, places: list[int]) -> None:
+    assert spread_evenly(count, limit).tolist() == places

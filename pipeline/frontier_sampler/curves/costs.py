@@ -45,7 +45,9 @@ class CostModel:
     ) -> None:
         """Collect the curves, of an even selection where there are many."""
         self._work, self._fidelity = work, fidelity
-        selected = [configurations[index] for index in _spread(len(configurations), MAX_COSTS)]
+        selected = [
+            configurations[place] for place in surrogate.spread_evenly(len(configurations), MAX_COSTS)
+        ]
         settings = np.array([configuration.features for configuration in selected])
         inputs = self.encode_inputs(settings, [configuration.params for configuration in selected])
         curves = [_pick_entries(configuration.curve) for configuration in selected]
@@ -77,7 +79,7 @@ class CostModel:
 
     def fit(self) -> Kernel:
         """Fit the kernel to what a straight line leaves."""
-        rows = _spread(len(self.features), MAX_FITTED)
+        rows = surrogate.spread_evenly(len(self.features), MAX_FITTED)
         return surrogate.fit_kernel(self.features[rows], self._residuals[rows])
 
     def condition(self, kernel: Kernel) -> None:
@@ -95,14 +97,12 @@ class CostModel:
         covariance += SLOPE**2 * ((points - self._centre) @ (self.features - self._centre).T) + LEVEL**2
         return covariance
 
-    def predict(
-        self, configurations: Sequence[Configuration], features: Array, rungs: NDArray[np.int_]
-    ) -> Array:
+    def predict(self, configurations: Sequence[Configuration], features: Array) -> Array:
         """Predict device-seconds [m, rungs]: measured where there is a curve, beyond it in proportion."""
-        assert self._conditioned is not None
         inputs = self.encode_inputs(features, [configuration.params for configuration in configurations])
-        later = self._fidelity.scale(rungs.astype(float))
-        nodes = later[list(list_stops(tuple(rungs.tolist())))]  # a straight line goes from one to the next
+        rungs = np.array(self._fidelity.rungs)
+        later = self._fidelity.scale(self._fidelity.rungs)
+        nodes = later[list(list_stops(self._fidelity.rungs))]  # a straight line goes from one to the next
         between = np.array([np.interp(later, nodes, each) for each in np.eye(len(nodes))])
         at_nodes = np.stack([self._predict_at(inputs, node) for node in nodes], axis=1)
         expected = POWER * np.log(rungs) + self._average_work(inputs, features.shape[1])[:, None]
@@ -118,11 +118,6 @@ class CostModel:
         assert self._conditioned is not None
         points = np.concatenate([inputs, np.full((len(inputs), 1), later)], axis=1)
         return self._conditioned.predict_mean(self._cover(points)) + self._level
-
-
-def _spread(count: int, limit: int) -> NDArray[np.intp]:
-    """Spread at most `limit` indices evenly over so many."""
-    return np.linspace(0, count - 1, min(count, limit)).round().astype(np.intp)
 
 
 def _pick_entries(curve: Curve) -> Curve:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.frontier_sampler.curves.costs import CostModel, Work
 from pipeline.frontier_sampler.domains import Numeric
-from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
+from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter, Params, make_key
 from pipeline.frontier_sampler.history import (
     Configuration,
     Curve,
@@ -27,24 +27,34 @@ SPACE = EncodedSpace([Parameter("x", Numeric(0.0, 1.0))])
 EPOCHS = Fidelity(1, 50, chosen=True)
 
 
-def predict(
-    curves: Sequence[tuple[float, Curve]], wanted: Sequence[float], work: Work | None = None
+def predict_in(
+    space: EncodedSpace,
+    curves: Sequence[tuple[Params, Curve]],
+    wanted: Sequence[Params],
+    work: Work | None = None,
 ) -> Array:
-    """Predict device-seconds [wanted, rungs] of new configurations, from the curves of others."""
-    history = History(SPACE, EPOCHS)
+    """Predict device-seconds [wanted, rungs] of configurations, from the curves of these or of others."""
+    history = History(space, EPOCHS)
     history.add_trials(
-        TrialRecord(number=number, params={"x": x}, status=TrialStatus.finished, curve=curve)
-        for number, (x, curve) in enumerate(curves)
+        TrialRecord(number=number, params=params, status=TrialStatus.finished, curve=curve)
+        for number, (params, curve) in enumerate(curves)
     )
     model = CostModel(history.list_observed(), work, EPOCHS)
     model.condition(model.fit())
-    features = SPACE.encode_features([{"x": x} for x in wanted])
+    features = space.encode_features(wanted)
     candidates = [
-        history.configurations.get((("x", x),))
-        or Configuration(params={"x": x}, first=len(curves), features=row)
-        for x, row in zip(wanted, features, strict=True)
+        history.configurations.get(make_key(params))
+        or Configuration(params=params, first=len(curves), features=row)
+        for params, row in zip(wanted, features, strict=True)
     ]
-    return model.predict(candidates, features, np.array(EPOCHS.rungs))
+    return model.predict(candidates, features)
+
+
+def predict(
+    curves: Sequence[tuple[float, Curve]], wanted: Sequence[float], work: Work | None = None
+) -> Array:
+    """Predict where there is one setting x."""
+    return predict_in(SPACE, [({"x": x}, curve) for x, curve in curves], [{"x": x} for x in wanted], work)
 
 
 def predict_ends(*curves: Curve) -> list[float]:
@@ -101,23 +111,11 @@ def test_many_short_trials_in_a_cheap_corner_promise_no_hundredfold_price_elsewh
         return {f"x{place}": value for place, value in enumerate(at.tolist())}
 
     spread, crowd, new = random.random((8, 4)), 1 - 0.12 * random.random((48, 4)), random.random((64, 4))
-    history = History(space, EPOCHS)
-    history.add_trials(
-        TrialRecord(
-            number=number,
-            params=name(at),
-            status=TrialStatus.finished,
-            curve=make_curve(*(compute_cost(at, epoch) for epoch in range(1, (1, 1, 2, 4)[number % 4] + 1))),
-        )
+    curves = [
+        (name(at), make_curve(*(compute_cost(at, epoch) for epoch in range(1, (2, 2, 3, 5)[number % 4]))))
         for number, at in enumerate([*spread, *crowd])
-    )
-    model = CostModel(history.list_observed(), None, EPOCHS)
-    model.condition(model.fit())
-    features = space.encode_features([name(at) for at in new])
-    candidates = [
-        Configuration(params=name(at), first=56, features=row) for at, row in zip(new, features, strict=True)
     ]
-    expected = model.predict(candidates, features, np.array([50]))[:, 0]
+    expected = predict_in(space, curves, [name(at) for at in new])[:, -1]
     off = np.log(expected / np.array([compute_cost(at, 50) for at in new]))
     assert np.abs(off).max() < math.log(4)
     assert off.std() < 0.5
