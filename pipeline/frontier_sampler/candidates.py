@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,6 @@ from pipeline.frontier_sampler.quasi_random.sobol import draw_points
 Array = NDArray[np.float64]
 IsFree = Callable[[Key], bool]
 """Whether the configuration of that key may be suggested."""
-Candidate = tuple[Params, Array]
-"""Parameters and their features."""
 
 RANDOM, MOVED, LISTED = 64, 48, 512
 """Numbers of candidates: quasi-random ones, moves from good ones in several parameters, those of a list."""
@@ -28,6 +26,14 @@ MOVE_SIZE = 0.12
 REFINED, NEIGHBOURS = 5, 8
 """The best candidates are moved once more: so many of them, so often each."""
 ATTEMPTS = 2048
+
+
+class Candidate(NamedTuple):
+    """A configuration that may be suggested: its key, its parameters and their features."""
+
+    key: Key
+    params: Params
+    features: Array
 
 
 class CandidateSource:
@@ -127,13 +133,17 @@ class CandidateSource:
         free = [index for index, key in enumerate(self._listed_keys) if is_free(key)]
         if len(free) > LISTED:
             free = sorted(self.make_generator(number).choice(free, LISTED, replace=False).tolist())
-        return [(self.listed[index], self._listed_features[index]) for index in free]
+        return [
+            Candidate(self._listed_keys[index], self.listed[index], self._listed_features[index])
+            for index in free
+        ]
 
     def _make_free(self, units: Sequence[Array], is_free: IsFree) -> list[Candidate]:
         """Decode unit vectors and leave out what is not free or comes twice."""
         decoded = {make_key(params): params for params in map(self.space.decode, units)}
-        free = [params for key, params in decoded.items() if is_free(key)]
-        return list(zip(free, self._encode(free), strict=True))
+        free = {key: params for key, params in decoded.items() if is_free(key)}
+        features = self._encode(list(free.values()))
+        return [Candidate(*each) for each in zip(free.keys(), free.values(), features, strict=True)]
 
     def _encode(self, configurations: Sequence[Params]) -> Array:
         return self.space.encode_features(configurations)

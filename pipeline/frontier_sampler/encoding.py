@@ -51,7 +51,7 @@ class Parameter:
 
 def make_key(params: Params) -> Key:
     """Return what makes two configurations equal; floats at 12 digits, as text and databases store them."""
-    return tuple(sorted((name, _format_value(value)) for name, value in params.items()))
+    return tuple((name, _format_value(params[name])) for name in sorted(params))
 
 
 def _format_value(value: Any) -> str:
@@ -133,30 +133,32 @@ class EncodedSpace:
 
     def encode_features(self, configurations: Sequence[Params]) -> Array:
         """Return float64 [configurations, width], each in 0..1."""
-        features = np.full((len(configurations), self.width), NEUTRAL)
-        for row, params in enumerate(configurations):
-            for index, parameter in enumerate(self.parameters):
-                if parameter.name in params and parameter.applies_to(params):
-                    self._fill_row(features[row], index, params[parameter.name])
-        clipped: Array = np.clip(features, 0.0, 1.0)
-        return clipped
+        rows = [self._encode_row(params) for params in configurations]
+        features: Array = np.clip(np.array(rows, float).reshape(len(rows), self.width), 0.0, 1.0)
+        return features
+
+    def _encode_row(self, params: Params) -> list[float]:
+        row = [NEUTRAL] * self.width
+        for parameter, (columns, scale) in zip(self.parameters, self._places, strict=True):
+            if parameter.name not in params or not parameter.applies_to(params):
+                continue
+            value = params[parameter.name]
+            if scale is not None:
+                row[columns[0]] = scale.scale(value)
+                continue
+            assert isinstance(parameter.domain, Choices)
+            choice, levels = parameter.domain.index(value), len(parameter.domain.values)
+            for column, level in zip(columns, range(levels - len(columns), levels), strict=True):
+                row[column] = float(choice == level)
+        return row
 
     @cached_property
-    def _scales(self) -> list[Numeric | None]:
-        """Return the range of each parameter; None where its choices have no order."""
+    def _places(self) -> list[tuple[list[int], Numeric | None]]:
+        """Return the feature columns of each parameter, and its range; None where choices have no order."""
+        columns = [[self._columns[label] for label in labels] for labels in self._label_columns]
         domains = (parameter.domain for parameter in self.parameters)
-        return [domain.ordinal if isinstance(domain, Choices) else domain for domain in domains]
-
-    def _fill_row(self, row: Array, index: int, value: Any) -> None:
-        domain, scale, labels = self.parameters[index].domain, self._scales[index], self._label_columns[index]
-        if scale is not None:
-            row[self._columns[labels[0]]] = scale.scale(value)
-            return
-        assert isinstance(domain, Choices)
-        choice = domain.index(value)
-        hot = [float(choice == position) for position in range(len(domain.values))]
-        for label, level in zip(labels, hot[-len(labels) :], strict=True):
-            row[self._columns[label]] = level
+        scales = [domain.ordinal if isinstance(domain, Choices) else domain for domain in domains]
+        return list(zip(columns, scales, strict=True))
 
     def count(self) -> float:
         """Count the configurations: exact for choices and whole numbers, infinite for the rest."""

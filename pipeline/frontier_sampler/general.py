@@ -114,8 +114,8 @@ class GeneralSuggester:
             scores = _score(model, feasibility, pool)
             order = np.argsort(-scores, kind="stable")
             if best is None or scores[order[0]] > best[0]:
-                best = float(scores[order[0]]), pool[int(order[0])][0]
-            leaders = [best[1], *(pool[int(row)][0] for row in order)]
+                best = float(scores[order[0]]), pool[int(order[0])].params
+            leaders = [best[1], *(pool[int(row)].params for row in order)]
             size = 0.04 / 2**turn
             pool = self._source.make_neighbours(leaders, number, lambda key: key not in tried, turn + 1, size)
         return None if best is None else best[1]
@@ -204,7 +204,7 @@ class ValueModel:
 
 def _score(model: ValueModel, feasibility: FeasibilityModel, pool: Sequence[Candidate]) -> Array:
     """Return improvement x feasibility [m]; tiny parts of both keep an order where all are zero."""
-    features = np.array([row for _, row in pool])
+    features = np.array([candidate.features for candidate in pool])
     chance = feasibility.predict(features)
     score: Array = (model.expect_improvement(features) + 1e-12) * (chance + 1e-12)
     return score

@@ -76,13 +76,14 @@ class Fidelity:
 
 @dataclass(slots=True, kw_only=True)
 class Configuration:
-    """All trials of one configuration together; `curve` is the longest of theirs.
+    """All trials of one configuration together, which `key` tells from others; `curve` is their longest.
 
     `first`: number of its first trial. `targets`: epochs that it was trained for where only ends count.
     `points` [n, 3]: the entries that count; `rung_points` [k, 3]: those of them at the rungs and at the end;
     `row`: its place in the table of its history.
     """
 
+    key: Key
     params: Params
     first: int
     features: Array
@@ -179,7 +180,7 @@ class History:
             encoded = self._encoded.get(key)
             features = encoded.features if encoded else self.space.encode_features([trial.params])[0]
             self.configurations[key] = Configuration(
-                params=trial.params, first=trial.number, features=features
+                key=key, params=trial.params, first=trial.number, features=features
             )
         return self.configurations[key]
 

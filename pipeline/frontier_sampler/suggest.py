@@ -17,7 +17,7 @@ from pipeline.frontier_sampler.batches.batch import Batch, Choice
 from pipeline.frontier_sampler.candidates import PARENTS, Candidate, CandidateSource
 from pipeline.frontier_sampler.curves.costs import Work
 from pipeline.frontier_sampler.curves.outlook import Outlook, look_ahead
-from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
+from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params
 from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast, Kernels, fit_kernels
 from pipeline.frontier_sampler.history import Configuration, Fidelity, History, TrialRecord, TrialStatus
 
@@ -176,8 +176,7 @@ class Suggester:
         paused = (
             configuration
             for configuration in forecast.nearest
-            if configuration.can_continue(self.fidelity)
-            and not (busy and make_key(configuration.params) in busy)
+            if configuration.can_continue(self.fidelity) and configuration.key not in busy
         )
         good = [configuration.params for configuration in (forecast.members or forecast.nearest[:PARENTS])]
         new = self._source.make_candidates(good, number, lambda key: self._is_new(key, busy))
@@ -188,20 +187,14 @@ class Suggester:
         return key not in busy and (configuration is None or configuration.can_restart(self.fidelity))
 
     def _start_candidates(self, candidates: Sequence[Candidate], number: int) -> list[Configuration]:
-        return [self._make_candidate(params, features, number) for params, features in candidates]
+        return [self._start_candidate(candidate, number) for candidate in candidates]
 
-    def _make_candidate(self, params: Params, features: Array, number: int) -> Configuration:
+    def _start_candidate(self, candidate: Candidate, number: int) -> Configuration:
         """Make a candidate from its first epoch; targets that it was trained to before are not repeated."""
-        configuration = self._history.configurations.get(make_key(params))
-        if configuration is None:
-            return Configuration(params=params, first=number, features=features)
-        return Configuration(
-            params=params,
-            first=number,
-            features=features,
-            fair=configuration.fair,
-            targets=configuration.targets,
-        )
+        started = Configuration(**candidate._asdict(), first=number)
+        if (before := self._history.configurations.get(candidate.key)) is not None:
+            started.fair, started.targets = before.fair, before.targets
+        return started
 
     def _make_neighbours(
         self, forecasts: CandidateForecasts, gains: Array, busy: set[Key], number: int
@@ -231,7 +224,7 @@ class Suggester:
         if params is not None:
             return Suggestion(dict(params), low)
         for configuration in self._history.list_observed():
-            if configuration.can_continue(fidelity) and make_key(configuration.params) not in busy:
+            if configuration.can_continue(fidelity) and configuration.key not in busy:
                 return Suggestion(dict(configuration.params), high)
         return Suggestion(dict(self._source.draw_repetition(number)), high, exhausted=True)
 

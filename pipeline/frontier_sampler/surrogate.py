@@ -6,7 +6,7 @@ computed from one Cholesky factor, as it is asked for thousands of points at a t
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +21,8 @@ NOISES = (1e-4, 0.5)
 """Bounds; features lie in 0..1 and targets have variance 1."""
 STEPS = 25
 """Steps of the optimizer: a rough fit is enough, and the next one comes soon."""
+BLOCK = 16
+"""Settings whose epochs are predicted together: what is computed of them stays in the cache of a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,27 @@ class Kernel:
         scale = np.asarray(self.lengths)
         return self.covariance_at(square_distances(left / scale, right / scale))
 
+    def cover_grid(self, settings: Array, later: Array, features: Array) -> Array:
+        """Compute Matern 5/2 between a grid and features [n, d + 1]: [m * k, n].
+
+        The grid is each row of `settings` [m, d] with each of `later` [k], the last feature; so its squared
+        distances are sums of those of both.
+        """
+        *lengths, last = self.lengths
+        scale = np.asarray(lengths)
+        beside = square_distances(settings / scale, features[:, :-1] / scale)
+        along = ((later[:, None] - features[None, :, -1]) / last) ** 2
+        return self.covariance_at((beside[:, None, :] + along[None, :, :]).reshape(-1, len(features)))
+
     def covariance_at(self, squares: Array) -> Array:
         """Compute Matern 5/2 at squared distances, of any shape, that are divided by the squared lengths."""
-        root = np.sqrt(5.0 * squares)
-        covariance: Array = 1.0 + root
-        covariance += (5.0 / 3.0) * squares
+        covariance: Array = 5.0 * squares
+        root = np.sqrt(covariance)
+        covariance /= 3.0
+        covariance += root
+        covariance += 1.0
         covariance *= self.amplitude
-        covariance *= np.exp(-root)
+        covariance *= np.exp(np.negative(root, out=root), out=root)
         return covariance
 
 
@@ -57,6 +73,11 @@ def square_distances(left: Array, right: Array) -> Array:
     squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2.0 * left @ right.T
     positive: Array = np.maximum(squares, 0.0, out=squares)
     return positive
+
+
+def split_blocks(settings: Array) -> Iterator[Array]:
+    """Yield the rows of `settings` [m, d], BLOCK at a time."""
+    return (settings[start : start + BLOCK] for start in range(0, len(settings), BLOCK))
 
 
 def default_kernel(features: int) -> Kernel:
@@ -169,13 +190,15 @@ class Conditioned:
 
     def __init__(self, covariance: Array, targets: Array) -> None:
         """Condition on targets of mean 0; `covariance` [n, n], noise included, is overwritten."""
-        from scipy.linalg import cholesky, solve_triangular
+        from scipy.linalg import cholesky
+        from scipy.linalg.blas import dtrmm  # type: ignore[import-untyped]
+        from scipy.linalg.lapack import dtrtri
 
         covariance[np.diag_indices_from(covariance)] += 1e-8
         factor = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         # The inverse factor: a product with it is faster for many points than a triangular solve.
-        eye = np.eye(len(targets))
-        self._inverse = solve_triangular(factor, eye, lower=True, overwrite_b=True, check_finite=False)
+        self._inverse = dtrtri(factor, lower=1, overwrite_c=1)[0]
+        self._multiply = dtrmm
         self._weights = self._inverse.T @ (self._inverse @ targets)
 
     def predict_mean(self, between: Array) -> Array:
@@ -189,7 +212,7 @@ class Conditioned:
         Returns mean [m] or [m, outputs], deviation of the function without noise [m], and what the data
         explain of each point [m, n]: the covariance of two points is less by the product of theirs.
         """
-        explained = between @ self._inverse.T
+        explained = self._multiply(1.0, self._inverse, between.T, lower=1).T
         left = variance - np.einsum("ij,ij->i", explained, explained)
         return self.predict_mean(between), np.sqrt(np.maximum(left, 1e-12)), explained
 

@@ -14,15 +14,16 @@ SPACE = EncodedSpace(
 def test_only_free_candidates_are_made_and_each_once() -> None:
     tried = {make_key({"kind": "a", "hidden": hidden}) for hidden in range(8, 12)}
     made = CandidateSource(SPACE, 0).make_candidates([], 3, lambda key: key not in tried)
-    assert {params["kind"] for params, _ in made} == {"b"}
-    assert len(made) == len({make_key(params) for params, _ in made}) == 4
-    assert all((features == SPACE.encode_features([params])[0]).all() for params, features in made)
+    assert {each.params["kind"] for each in made} == {"b"}
+    assert len(made) == len({each.key for each in made}) == 4
+    assert all(each.key == make_key(each.params) for each in made)
+    assert all((each.features == SPACE.encode_features([each.params])[0]).all() for each in made)
 
 
 def test_a_list_is_all_there_is() -> None:
     listed = [{"kind": "b", "hidden": hidden} for hidden in (8, 10)]
     source = CandidateSource(SPACE, 0, listed)
-    assert [params for params, _ in source.make_candidates([], 0, lambda _: True)] == listed
+    assert [each.params for each in source.make_candidates([], 0, lambda _: True)] == listed
     assert source.make_neighbours(listed, 0, lambda _: True) == []
     assert source.draw_quasi_random(5, lambda key: key != make_key(listed[0])) == listed[1]
     assert source.draw_any(5, lambda _: False) is None
@@ -32,7 +33,7 @@ def test_neighbours_lie_near() -> None:
     space = EncodedSpace([Parameter(name, Numeric(0, 1)) for name in "abcdefgh"])
     best = dict.fromkeys("abcdefgh", 0.5)
     made = CandidateSource(space, 0).make_neighbours([best], 0, lambda _: True, size=0.01)
-    assert np.median([abs(features - 0.5).max() for _, features in made]) < 0.05
+    assert np.median([abs(each.features - 0.5).max() for each in made]) < 0.05
 
 
 def test_the_same_number_gives_the_same_candidates() -> None:
@@ -50,7 +51,7 @@ def test_a_good_one_is_changed_in_each_parameter_alone() -> None:
         ]
     )
     good = {"kind": "b", "hidden": 64, "batch": 64}
-    made = [params for params, _ in CandidateSource(space, 0).make_candidates([good], 0, lambda _: True)]
+    made = [each.params for each in CandidateSource(space, 0).make_candidates([good], 0, lambda _: True)]
     alone = [params for params in made if sum(params.get(name) != value for name, value in good.items()) == 1]
     kinds = [params for params in alone if params["kind"] != "b"]
     assert {params["kind"] for params in kinds} == {"a", "c"}
@@ -73,9 +74,9 @@ def test_many_good_ones_take_turns() -> None:
     source = CandidateSource(space, 0)
     changed = [
         {
-            params["x"]
-            for params, _ in source.make_candidates(good, number, lambda _: True)
-            if params["y"] == "b"
+            each.params["x"]
+            for each in source.make_candidates(good, number, lambda _: True)
+            if each.params["y"] == "b"
         }
         & {params["x"] for params in good}
         for number in (1, 2)

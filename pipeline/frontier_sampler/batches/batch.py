@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frontier_sampler.encoding import Key, make_key
+from pipeline.frontier_sampler.encoding import Key
 from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast
 from pipeline.frontier_sampler.history import Configuration
 
@@ -48,7 +48,7 @@ class Batch:
         self._forecast, self._dearest = forecast, float(forecasts.costs[:, -1].max())
         rows: dict[Key, int] = {}
         for row, candidate in enumerate(forecasts.candidates):
-            rows.setdefault(make_key(candidate.params), row)
+            rows.setdefault(candidate.key, row)
         self._forecasts = forecasts.take(np.array(list(rows.values())))
         self._gains = forecast.compute_gains(self._forecasts, dearest=self._dearest)
 

@@ -86,16 +86,14 @@ class CostModel:
         """Learn from all targets with this kernel; `predict` needs it."""
         self._kernel = kernel
         self._variance = max(float(self._residuals.std()), LEAST_DEVIATION) ** 2
-        covariance = self._cover(self.features)
+        centred = self.features - self._centre
+        covariance = kernel.covariance(self.features, self.features)
+        covariance *= self._variance
+        covariance += SLOPE**2 * (centred @ centred.T) + LEVEL**2
         covariance[np.diag_indices_from(covariance)] += kernel.noise * self._variance
         self._conditioned = Conditioned(covariance, self.targets - self._level)
-
-    def _cover(self, points: Array) -> Array:
-        """Compute the covariance of points [m, features] with the data: [m, n]."""
-        covariance = self._kernel.covariance(points, self.features)
-        covariance *= self._variance
-        covariance += SLOPE**2 * ((points - self._centre) @ (self.features - self._centre).T) + LEVEL**2
-        return covariance
+        self._slopes = SLOPE**2 * self._conditioned.predict_mean(centred.T)
+        self._level += LEVEL**2 * float(self._conditioned.predict_mean(np.ones(len(centred))))
 
     def predict(self, configurations: Sequence[Configuration], features: Array) -> Array:
         """Predict device-seconds [m, rungs]: measured where there is a curve, beyond it in proportion."""
@@ -104,7 +102,7 @@ class CostModel:
         later = self._fidelity.scale(self._fidelity.rungs)
         nodes = later[list(list_stops(self._fidelity.rungs))]  # a straight line goes from one to the next
         between = np.array([np.interp(later, nodes, each) for each in np.eye(len(nodes))])
-        at_nodes = np.stack([self._predict_at(inputs, node) for node in nodes], axis=1)
+        at_nodes = self._predict_grid(inputs, nodes)
         expected = POWER * np.log(rungs) + self._average_work(inputs, features.shape[1])[:, None]
         logs = np.maximum.accumulate(at_nodes @ between + expected, axis=1)
         seconds: Array = np.exp(logs)
@@ -113,11 +111,17 @@ class CostModel:
                 seconds[row] = _follow_measured(configuration.curve, rungs, logs[row])
         return np.maximum(seconds, MIN_SECONDS)
 
-    def _predict_at(self, inputs: Array, later: float) -> Array:
-        """Predict what log seconds are beyond power and work, after one scaled log epoch: [m]."""
+    def _predict_grid(self, inputs: Array, later: Array) -> Array:
+        """Predict what log seconds are beyond power and work, after scaled log epochs [k]: [m, k]."""
         assert self._conditioned is not None
-        points = np.concatenate([inputs, np.full((len(inputs), 1), later)], axis=1)
-        return self._conditioned.predict_mean(self._cover(points)) + self._level
+        grids = (
+            self._kernel.cover_grid(block, later, self.features) for block in surrogate.split_blocks(inputs)
+        )
+        curved = np.concatenate([self._conditioned.predict_mean(grid) for grid in grids])
+        line = (inputs - self._centre[:-1]) @ self._slopes[:-1]
+        along = (later - self._centre[-1]) * self._slopes[-1]
+        predicted: Array = self._variance * curved.reshape(len(inputs), -1) + line[:, None] + along
+        return predicted + self._level
 
 
 def _pick_entries(curve: Curve) -> Curve:

@@ -45,6 +45,12 @@ class CurveKernel:
         covariance *= np.outer(self.grow(left[:, -1]), self.grow(right[:, -1]))
         return covariance
 
+    def cover_grid(self, settings: Array, later: Array, features: Array) -> Array:
+        """Compute the covariance between a grid and features, see `Kernel.cover_grid`: [m * k, n]."""
+        covariance = self.levels.cover_grid(settings, later, features)
+        covariance *= np.outer(np.tile(self.grow(later), len(settings)), self.grow(features[:, -1]))
+        return covariance
+
     def cover_rungs(self, later: Array) -> Array:
         """Compute the covariance between scaled log epochs of one configuration: [k, k]."""
         squares = ((later[:, None] - later[None, :]) / self.levels.lengths[-1]) ** 2
@@ -119,12 +125,13 @@ class CurveProcess:
 
     def predict_grid(self, settings: Array, later: Array) -> tuple[Array, Array]:
         """Predict mean and deviation [m, k] for each row of `settings` [m, d] and scaled log epoch [k]."""
-        mean, deviation, _ = self._explain(settings, later)
+        blocks = (self._explain(block, later)[:2] for block in surrogate.split_blocks(settings))
+        mean, deviation = zip(*blocks, strict=True)
         shape = len(settings), len(later)
-        return mean.reshape(shape) + self._mean, deviation.reshape(shape)
+        return np.concatenate(mean).reshape(shape) + self._mean, np.concatenate(deviation).reshape(shape)
 
     def _explain(self, settings: Array, later: Array) -> tuple[Array, Array, Array]:
-        between = self.kernel.cover(make_grid(settings, later), self._features)
+        between = self.kernel.cover_grid(settings, later, self._features)
         variance = np.tile(self.kernel.cover_rungs(later).diagonal(), len(settings))
         return self._conditioned.explain(between, variance)
 

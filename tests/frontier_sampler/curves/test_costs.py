@@ -44,7 +44,7 @@ def predict_in(
     features = space.encode_features(wanted)
     candidates = [
         history.configurations.get(make_key(params))
-        or Configuration(params=params, first=len(curves), features=row)
+        or Configuration(key=make_key(params), params=params, first=len(curves), features=row)
         for params, row in zip(wanted, features, strict=True)
     ]
     return model.predict(candidates, features)
