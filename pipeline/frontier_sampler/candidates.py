@@ -143,7 +143,8 @@ class CandidateSource:
         decoded = {make_key(params): params for params in map(self.space.decode, units)}
         free = {key: params for key, params in decoded.items() if is_free(key)}
         features = self._encode(list(free.values()))
-        return [Candidate(*each) for each in zip(free.keys(), free.values(), features, strict=True)]
+        columns = zip(free.keys(), free.values(), features, strict=True)
+        return [Candidate(key, params, row) for key, params, row in columns]
 
     def _encode(self, configurations: Sequence[Params]) -> Array:
         return self.space.encode_features(configurations)

@@ -1,11 +1,9 @@
 """Observations of errors along curves, bounded in number, and the decline that all of them share. Pure."""
 
 import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,15 +113,19 @@ def estimate_decline(configurations: Sequence[Configuration], fidelity: Fidelity
     before, but not faster than PRIOR_DECLINE; so they speak for the rungs that nobody has reached yet.
     """
     rungs = fidelity.rungs
-    slopes: list[list[float]] = [[] for _ in rungs[1:]]
-    for configuration in configurations:
-        for (start, _, before), (end, _, after) in pairwise(configuration.rung_points.tolist()):
-            if before < 1 and after < 1:
-                slope = math.log((1 - before) / (1 - after)) / math.log(end / start)
-                for passed in slopes[bisect_left(rungs, start) : bisect_right(rungs, end) - 1]:
-                    passed.append(slope)
+    entries = np.concatenate([configuration.rung_points for configuration in configurations])
+    owners = np.repeat(
+        np.arange(len(configurations)), [len(configuration.rung_points) for configuration in configurations]
+    )
+    errors = 1 - entries[:, 2]
+    pairs = np.flatnonzero((owners[:-1] == owners[1:]) & (errors[:-1] > 0) & (errors[1:] > 0))
+    starts, ends = entries[pairs, 0], entries[pairs + 1, 0]
+    slopes = np.log(errors[pairs] / errors[pairs + 1]) / np.log(ends / starts)
+    first, last = np.searchsorted(rungs, starts), np.searchsorted(rungs, ends, side="right") - 1
     fallen, slope = [0.0], PRIOR_DECLINE
-    for (start, end), seen in zip(pairwise(rungs), slopes, strict=True):
-        slope = min(max(fmean([min(slope, PRIOR_DECLINE)] * 2 + seen), 0.0), MAX_DECLINE)
+    for rung, (start, end) in enumerate(pairwise(rungs)):
+        seen = slopes[(first <= rung) & (rung < last)]
+        slope = (2 * min(slope, PRIOR_DECLINE) + float(seen.sum())) / (2 + len(seen))
+        slope = min(max(slope, 0.0), MAX_DECLINE)
         fallen.append(fallen[-1] + slope * math.log(end / start))
     return Decline(fidelity.scale(rungs), np.array(fallen))

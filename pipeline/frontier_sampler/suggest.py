@@ -192,8 +192,8 @@ class Suggester:
     def _start_candidate(self, candidate: Candidate, number: int) -> Configuration:
         """Make a candidate from its first epoch; targets that it was trained to before are not repeated."""
         started = Configuration(**candidate._asdict(), first=number)
-        if (before := self._history.configurations.get(candidate.key)) is not None:
-            started.fair, started.targets = before.fair, before.targets
+        if (configuration := self._history.configurations.get(candidate.key)) is not None:
+            started.fair, started.targets = configuration.fair, configuration.targets
         return started
 
     def _make_neighbours(

@@ -52,13 +52,17 @@ class Kernel:
         """
         *lengths, last = self.lengths
         scale = np.asarray(lengths)
-        beside = square_distances(settings / scale, features[:, :-1] / scale)
-        along = ((later[:, None] - features[None, :, -1]) / last) ** 2
-        return self.covariance_at((beside[:, None, :] + along[None, :, :]).reshape(-1, len(features)))
+        by_setting = square_distances(settings / scale, features[:, :-1] / scale)
+        by_epoch = ((later[:, None] - features[None, :, -1]) / last) ** 2
+        return self.covariance_at((by_setting[:, None, :] + by_epoch).reshape(-1, len(features)))
 
     def covariance_at(self, squares: Array) -> Array:
-        """Compute Matern 5/2 at squared distances, of any shape, that are divided by the squared lengths."""
-        covariance: Array = 5.0 * squares
+        """Compute Matern 5/2 at squared distances, of any shape, that are divided by the squared lengths.
+
+        They are overwritten.
+        """
+        covariance = squares
+        covariance *= 5.0
         root = np.sqrt(covariance)
         covariance /= 3.0
         covariance += root

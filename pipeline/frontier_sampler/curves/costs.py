@@ -118,9 +118,9 @@ class CostModel:
             self._kernel.cover_grid(block, later, self.features) for block in surrogate.split_blocks(inputs)
         )
         curved = np.concatenate([self._conditioned.predict_mean(grid) for grid in grids])
-        line = (inputs - self._centre[:-1]) @ self._slopes[:-1]
-        along = (later - self._centre[-1]) * self._slopes[-1]
-        predicted: Array = self._variance * curved.reshape(len(inputs), -1) + line[:, None] + along
+        by_setting = (inputs - self._centre[:-1]) @ self._slopes[:-1]
+        by_epoch = (later - self._centre[-1]) * self._slopes[-1]
+        predicted: Array = self._variance * curved.reshape(len(inputs), -1) + by_setting[:, None] + by_epoch
         return predicted + self._level
 
 
