@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 NEUTRAL = 0.5
@@ -9,9 +10,12 @@ WIDE = 10.0
 """Numeric choices that span this ratio are features on a log scale, as 32, 128, 512."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Numeric:
-    """`low` <= value <= `high`; `step`: None = continuous; `integer`: values are int."""
+    """`low` <= value <= `high`; `step`: None = continuous; `integer`: values are int.
+
+    It has no slots, since it caches.
+    """
 
     low: float
     high: float
@@ -24,9 +28,14 @@ class Numeric:
         if self.high <= self.low:
             return NEUTRAL
         if self.log:
-            return math.log(max(float(value), 1e-300) / self.low) / math.log(self.high / self.low)
+            return math.log(max(float(value), 1e-300) / self.low) / self._log_span
         return (float(value) - self.low) / (self.high - self.low)
 
+    @cached_property
+    def _log_span(self) -> float:
+        return math.log(self.high / self.low)
+
+    @cached_property
     def _padded_range(self) -> tuple[float, float]:
         """Return the range with half a step beyond both ends, so that every step gets its fair share."""
         half = 0.5 if self.integer and self.step is None else (self.step or 0.0) / 2
@@ -34,7 +43,7 @@ class Numeric:
 
     def decode(self, unit: float) -> float | int:
         """Return the value at `unit` in 0..1."""
-        low, high = self._padded_range()
+        low, high = self._padded_range
         value = low * (high / low) ** unit if self.log else low + unit * (high - low)
         if self.step or self.integer:
             step = self.step or 1.0
@@ -44,7 +53,7 @@ class Numeric:
 
     def encode(self, value: float) -> float:
         """Return the unit position that decodes to `value`; 0.5 where there is only one value."""
-        low, high = self._padded_range()
+        low, high = self._padded_range
         if high <= low:
             return NEUTRAL
         if self.log:

@@ -91,9 +91,9 @@ class EncodedSpace:
     def decode(self, unit: Sequence[float] | Array) -> dict[str, Any]:
         """Return the configuration at a unit vector [dimensions]."""
         params: dict[str, Any] = {}
-        for parameter, position in zip(self.parameters, unit, strict=True):
+        for parameter, position in zip(self.parameters, np.asarray(unit, float).tolist(), strict=True):
             if parameter.name not in params and parameter.applies_to(params):
-                params[parameter.name] = parameter.domain.decode(min(max(float(position), 0.0), 1.0))
+                params[parameter.name] = parameter.domain.decode(min(max(position, 0.0), 1.0))
         return params
 
     def encode(self, params: Params) -> Array:
