@@ -20,7 +20,8 @@ class ClassBalance:
 
     `accuracy`: balanced accuracy, the mean recall (Brodersen et al. 2010, doi 10.1109/ICPR.2010.764);
     `f1`: the mean of the classes' F1; `auc`: area under the ROC curve, of more than two classes the mean of
-    each against the others, None where a class is missing; `auc_half_width`: of its interval (95 %);
+    each against the others, None where a class is missing; `auc_half_width`: of its interval (95 %), None
+    also where all classes are told apart: that tells nothing of other rows;
     `unrecognised`: names of the classes of which no row was recognised.
     """
 
@@ -47,7 +48,7 @@ def compute_class_balance(
         accuracy=float(np.mean([score.recall for score in present])),
         f1=float(np.mean(f1)),
         auc=auc,
-        auc_half_width=None if error is None else QUANTILE * error,
+        auc_half_width=QUANTILE * error if error else None,
         unrecognised=tuple(score.name for score in present if score.recall == 0),
     )
 

@@ -35,11 +35,29 @@ def compute_share(value: float, rows: int, level: float = LEVEL) -> Figure:
     return Figure(value, min(low, value), max(high, value))
 
 
+def compute_area(value: float, first: int, second: int) -> Figure:
+    """Return an area under the ROC curve of `first` rows against `second` others with its interval.
+
+    That of Newcombe 2006 (method 5, doi 10.1002/sim.2324): the areas from which this one is no farther than
+    two of the standard errors of Hanley and McNeil that they would have. It is an interval at 0 and 1, too.
+    """
+    areas = np.linspace(0, 1, 10_001)
+    others = (first + second) / 2 - 1
+    spread = 1 + others * ((1 - areas) / (2 - areas) + areas / (1 + areas))
+    errors = np.sqrt(areas * (1 - areas) * spread / (first * second))
+    near = areas[np.abs(areas - value) <= _compute_quantile(LEVEL) * errors]
+    return Figure(value, min(float(near[0]), value), max(float(near[-1]), value))
+
+
 def compute_mean(values: np.ndarray, level: float = LEVEL) -> Figure:
-    """Return the mean of values [n] with a normal interval, which for one value is that value alone."""
+    """Return the mean of values [n] with Student's interval, which for one value is that value alone."""
+    from scipy.stats import t  # type: ignore[import-untyped]
+
     mean = float(values.mean())
-    error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-    half = _compute_quantile(level) * error
+    if len(values) < 2:
+        return Figure(mean, mean, mean)
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = float(t.ppf(0.5 + level / 2, len(values) - 1)) * error
     return Figure(mean, mean - half, mean + half)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.prepared import Prepared, Split
-from pipeline.evaluation.intervals import Figure
+from pipeline.evaluation.intervals import Figure, compute_area, compute_share
+from pipeline.formatting import format_count
 from pipeline.models.scores import compute_share_below
 from pipeline.settings.measuring import Membership
 from pipeline.settings.model import Output
@@ -39,7 +40,9 @@ class Attack:
     """How well one attack told `members` rows of training from `others`.
 
     `auc`: area under the ROC curve, 0.5 is guessing; `tpr`: share of the members found where 1 % of the
-    others are taken for members, 0.01 is guessing. Intervals are by bootstrap over the rows.
+    others are taken for members, 0.01 is guessing; of fewer than 100 others, where none is. The interval of
+    the area is that of Newcombe 2006 (method 5, doi 10.1002/sim.2324), that of the share by bootstrap over
+    the rows, and no narrower than Wilson's: where an attack tells all rows apart, no draw is otherwise.
     """
 
     name: str
@@ -50,9 +53,13 @@ class Attack:
 
     def describe(self) -> str:
         """Return it in a line."""
+        alarms, guessed = "1% false alarms", FALSE_ALARMS
+        if self.others * FALSE_ALARMS < 1:
+            alarms = f"no false alarm among {format_count(self.others, 'other row')}"
+            guessed = 1 / (self.others + 1)  # the chance to be above all of them
         return (
             f"{self.name} attack: AUC {self.auc.describe(3)}, finds {self.tpr.describe(3)} of the training "
-            "rows at 1% false alarms; 0.5 and 0.01 are guessing"
+            f"rows at {alarms}; 0.5 and {guessed:.2g} are guessing"
         )
 
 
@@ -180,12 +187,14 @@ def compute_ratios(scores: np.ndarray, answers: np.ndarray, inside: np.ndarray) 
 def judge_attack(name: str, members: np.ndarray, others: np.ndarray) -> Attack:
     """Judge scores, the higher the more likely a member: AUC and share of found members, with intervals."""
     draw = np.random.default_rng(SEED)
-    drawn = [[draw.choice(scores, len(scores)) for scores in (members, others)] for _ in range(DRAWS)]
-    figures = []
-    for measure in (compute_auc, compute_tpr):
-        low, high = np.percentile([measure(*pair) for pair in drawn], [2.5, 97.5])
-        figures.append(Figure(measure(members, others), float(low), float(high)))
-    return Attack(name, figures[0], figures[1], len(members), len(others))
+    drawn = [
+        compute_tpr(*(draw.choice(scores, len(scores)) for scores in (members, others))) for _ in range(DRAWS)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    tpr = compute_share(compute_tpr(members, others), len(members))
+    tpr = Figure(tpr.value, min(tpr.low, float(low)), max(tpr.high, float(high)))
+    auc = compute_area(compute_auc(members, others), len(members), len(others))
+    return Attack(name, auc, tpr, len(members), len(others))
 
 
 def compute_auc(members: np.ndarray, others: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """Scores of the groups that the values of a column make, with intervals: whom a model serves worse."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Subgroups:
     """The groups of the test split by one column, the worst first.
 
     `value` of each is its accuracy with the interval of Wilson (1927, doi 10.1080/01621459.1927.10502953);
-    where the model answers a quantity, the mean absolute error, with a normal interval. `overall`: of
+    where the model answers a quantity, the mean absolute error, with Student's interval. `overall`: of
     all rows.
     """
 
@@ -72,7 +72,7 @@ def _collect(column: str, groups: np.ndarray, values: np.ndarray, is_error: bool
     for name in names:
         of_group = values[groups == name]
         score, bound = (_score(of_group, level, is_error) for level in (LEVEL, strict))
-        # Of quantities, the normal interval of few rows is none.
+        # Of quantities, an interval of few rows holds for normal errors alone.
         is_far = bound.low > overall if is_error else bound.high < overall
         is_worse = is_far and (not is_error or len(of_group) >= FEW_ROWS)
         scores.append(GroupScore(name=str(name), rows=len(of_group), score=score, is_worse=is_worse))
@@ -84,5 +84,6 @@ def _collect(column: str, groups: np.ndarray, values: np.ndarray, is_error: bool
 
 def _score(values: np.ndarray, level: float, is_error: bool) -> Figure:
     if is_error:
-        return compute_mean(values, level)
+        figure = compute_mean(values, level)
+        return replace(figure, low=max(0.0, figure.low))
     return compute_share(float(values.mean()), len(values), level)

@@ -29,6 +29,8 @@ PARAM_LIMIT, TAG_LIMIT, BATCH_LIMIT = 6000, 8000, 1000
 PAGE_SIZE = 1000
 
 
+PRIVACY = "privacy"
+"""Tag: what a private training has spent of the privacy of its rows, in a line."""
 NOTE = "mlflow.note.content"
 RUN_NAME, PARENT, ENTRY_POINT = "mlflow.runName", PARENT_TAG, "mlflow.project.entryPoint"
 SOURCE_NAME = "mlflow.source.name"

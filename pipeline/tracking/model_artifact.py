@@ -55,7 +55,7 @@ def log_model(
             model_id=begin_model(run_id, tags),
             description=description,
             card=card,
-            example=flavor.make_example(prepared, description),
+            example=flavor.make_example(prepared, description, is_private=privacy is not None),
             validate_serving_input=False,  # that loads the model and asks it, each time
             metadata={
                 "classes": list(prepared.classes[:MOST_CLASSES]),

@@ -21,7 +21,7 @@ from pipeline.models.serving.description import DESCRIPTION_FILE, ModelDescripti
 from pipeline.secrets import mask
 from pipeline.settings.searching.objectives import EPSILON
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.run_recorder import PRIVACY
+from pipeline.tracking.mlflow_runs import PRIVACY
 from pipeline.tracking.runs.command_record import read_overrides
 from pipeline.tracking.serving import flavor
 from pipeline.training import warm_start

@@ -38,8 +38,6 @@ if TYPE_CHECKING:  # what draws or trains is imported where it is needed: a user
     from pipeline.training.warm_start import Start
 
 FLUSH_SECONDS = 5.0
-PRIVACY = "privacy"
-"""Tag of a run whose training was private: what was spent, in a line."""
 
 
 class RunRecorder:
@@ -91,7 +89,7 @@ class RunRecorder:
 
     def record_privacy(self, line: str, epsilon: float | None = None) -> None:
         """Record in a line what was spent of the privacy of the rows; `epsilon`: where no epoch says it."""
-        self.set_tags({PRIVACY: line})
+        self.set_tags({mlflow_runs.PRIVACY: line})
         self.add_metrics({EPSILON: epsilon})
 
     def record_curve(self, curve: Curve, chosen: Epoch, engine: str) -> None:

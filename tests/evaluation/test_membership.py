@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.data.prepared import Split
@@ -72,6 +73,16 @@ def test_figures_are_those_of_the_whole_curve() -> None:
     variance = area * (1 - area) + 299 * (first - area**2) + 199 * (second - area**2)
     width = 2 * 1.96 * np.sqrt(variance / (300 * 200))
     assert judged.auc.high - judged.auc.low == pytest.approx(width, rel=0.35)
+
+
+def test_few_rows_that_are_told_apart_are_no_certainty() -> None:
+    judged = judge_attack("lira", np.array([2.0, 3.0]), np.array([0.0, 1.0]))
+    assert (judged.auc.value, judged.tpr.value) == (1, 1)
+    assert judged.auc.low < 0.5
+    assert judged.tpr.low == pytest.approx(binomtest(2, 2).proportion_ci(method="wilson").low)
+    assert "at no false alarm among 2 other rows; 0.5 and 0.33 are guessing" in judged.describe()
+    many = judge_attack("threshold", np.arange(100.0), np.arange(100.0))
+    assert many.describe().endswith("of the training rows at 1% false alarms; 0.5 and 0.01 are guessing")
 
 
 def test_a_row_is_judged_by_shadows_that_saw_it_and_others() -> None:

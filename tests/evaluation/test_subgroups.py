@@ -43,3 +43,10 @@ def test_the_worst_of_many_groups_is_far_off_by_chance() -> None:
     found = score_groups("site", np.repeat([f"g{number}" for number in range(100)], 40), right)
     assert found.worst.score.high < found.overall  # by itself it seems worse
     assert not any(group.is_worse for group in found.groups)
+
+
+def test_the_interval_of_few_errors_is_wide_and_no_error_is_below_nothing() -> None:
+    groups = np.array([*"aabbbbb"], object)
+    found = score_group_errors("site", groups, np.array([1.0, 2.0, 1.0, 1.5, 1.2, 1.1, 1.4]))
+    first = next(group for group in found.groups if group.name == "a")
+    assert (first.score.low, round(first.score.high, 2)) == (0.0, 7.85)  # 1.5 + 12.71 / 2, Student's of one

@@ -19,7 +19,7 @@ from mlflow.pyfunc import scoring_server
 from PIL import Image
 
 from pipeline.models.predictor import make_predictor
-from pipeline.tracking.serving import model_code
+from pipeline.tracking.serving import flavor, model_code
 from tests.support import places, saved
 from tests.support.saved import SavedModel
 
@@ -232,3 +232,16 @@ def test_models_of_others_are_served_as_ever(models: dict[str, tuple[SavedModel,
 
     answer = scoring_server.invocations('{"inputs": [1, 2]}', "application/json", Echo(), None)
     assert json.loads(answer.response) == {"predictions": [1, 2]}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_example_of_a_private_model_has_no_row_of_training_and_is_answered(
+    models: dict[str, tuple[SavedModel, Any]], kind: str
+) -> None:
+    made, served = models[kind]
+    example = flavor.make_example(made.prepared, made.description, is_private=True)
+    cells = set(np.asarray(example, object).ravel().tolist())
+    if kind == "images" and isinstance(example[0], str):
+        cells = set(np.asarray(Image.open(io.BytesIO(base64.b64decode(example[0])))).ravel().tolist())
+    assert cells <= {None, 0, "..."}
+    assert len(served.predict(example)) == len(example)

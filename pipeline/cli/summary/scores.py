@@ -71,10 +71,12 @@ def _inspection_rows(inspection: "Inspection | None") -> Rows:
 def _describe_worst(groups: "Subgroups") -> str:
     worst, form = groups.worst, _format_error if groups.is_error else "{:.2%}".format
     figure = "mean absolute error, " if groups.is_error else ""
-    interval = f"{form(worst.score.low)} to {form(worst.score.high)}, {format_count(worst.rows, 'row')}"
+    low, high = form(worst.score.low), form(worst.score.high)
+    interval = f"{low} to {high}, " if low != high else ""  # of one error there is none
     return (
         f"{groups.describe_worst()} is {escape(shorten(worst.name, 40))}: "
-        f"[bold]{form(worst.score.value)}[/] test ({figure}{interval}), all {form(groups.overall)}"
+        f"[bold]{form(worst.score.value)}[/] test ({figure}{interval}{format_count(worst.rows, 'row')}), "
+        f"all {form(groups.overall)}"
         f"{'' if worst.is_worse else '; may be chance'}"
     )
 
@@ -146,10 +148,11 @@ def list_balance(balance: "ClassBalance", accuracy: float) -> Rows:
 
 def _auc_rows(balance: "ClassBalance") -> Rows:
     """Return a line with the area under the ROC curve and its interval, where every class has rows."""
-    if balance.auc is None or balance.auc_half_width is None:
+    if balance.auc is None:
         return []
-    half_width = ACCURACY_MEASURE.format_width(balance.auc_half_width)
-    return [("AUC", f"{balance.auc:.2%} ±{half_width} test")]
+    half_width = balance.auc_half_width
+    interval = "" if half_width is None else f" ±{ACCURACY_MEASURE.format_width(half_width)}"
+    return [("AUC", f"{balance.auc:.2%}{interval} test")]
 
 
 def show_claim(claim: Claim, evaluation: "AnyEvaluation") -> None:

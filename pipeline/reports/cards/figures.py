@@ -60,10 +60,8 @@ def _list_class_figures(evaluation: Evaluation) -> list[CardFigure]:
 
 
 def _bound_auc(balance: ClassBalance) -> Figure | float | None:
-    if balance.auc is None or balance.auc_half_width is None:
-        return None
     auc, half_width = balance.auc, balance.auc_half_width
-    if half_width == 0:
+    if auc is None or half_width is None:
         return auc
     return Figure(auc, max(0.0, auc - half_width), min(1.0, auc + half_width))
 
@@ -84,15 +82,18 @@ def _list_quantity_figures(evaluation: QuantityEvaluation) -> list[CardFigure]:
     rows = np.random.default_rng(0).integers(0, len(truth), (DRAWS, len(truth)))
     drawn, errors = truth[rows], (answers - truth)[rows]
     squares = np.square(errors).mean(axis=1)
-    spread = np.maximum(drawn.var(axis=1), 1e-300)
+    spread = drawn.var(axis=1)
+    varied = spread > 0  # of few rows, a draw may be one of them again and again: it has no R2
     named = {
-        "R2": (test.r2, 1 - squares / spread),
+        "R2": (test.r2, 1 - squares[varied] / spread[varied]),
         "RMSE": (test.rmse, np.sqrt(squares)),
         "mean absolute error": (test.mae, np.abs(errors).mean(axis=1)),
         "bias (answer less truth)": (evaluation.bias, errors.mean(axis=1)),
     }
-    figures = [
-        CardFigure(name, Figure(value, *map(float, np.percentile(draws, ENDS))))
-        for name, (value, draws) in named.items()
-    ]
+    figures = [CardFigure(name, _bound_figure(value, draws)) for name, (value, draws) in named.items()]
     return [*figures, CardFigure("RMSE of always answering the training mean", evaluation.rmse_of_mean)]
+
+
+def _bound_figure(value: float, draws: np.ndarray) -> Figure | float:
+    """Return a figure with its interval; the figure alone where no draw of the rows has one."""
+    return Figure(value, *map(float, np.percentile(draws, ENDS))) if len(draws) else value

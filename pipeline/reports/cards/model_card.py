@@ -40,7 +40,8 @@ class CardFacts:
 
     `data`: the words that name the data, `quality`: what was found in them; `command`: what trains the model
     again; `metrics`, `tags`: of its run, where there are some; `evaluation`: None where the model was not
-    evaluated yet; `notes`: what a study says of its point.
+    evaluated yet; `notes`: what a study says of its point; `privacy`: what a private training has spent, in a
+    line, "" where it was none.
     """
 
     name: str
@@ -54,6 +55,7 @@ class CardFacts:
     tags: Mapping[str, str] = field(default_factory=dict)
     evaluation: AnyEvaluation | None = None
     notes: Sequence[str] = ()
+    privacy: str = ""
 
 
 def write_card(facts: CardFacts) -> str:
@@ -80,6 +82,8 @@ def _describe_model(facts: CardFacts) -> Iterator[str]:
     yield f"- Is asked for {_describe_samples(prepared)}."
     if "profile/parameters" in facts.metrics:
         yield f"- Has {format_count(round(facts.metrics['profile/parameters']), 'parameter')}."
+    if facts.privacy:
+        yield f"- Trained so that it tells little of any one row (DP-SGD): {facts.privacy}."
     for note in facts.notes:
         yield f"- {clean(note, 400)}"
     yield f"- Meant for: {OPEN}"
@@ -165,8 +169,13 @@ def _describe_figures(facts: CardFacts) -> Iterator[str]:
 
 def _write_figure(named: CardFigure) -> list[str]:
     if isinstance(figure := named.figure, Figure):
-        return [named.name, f"{figure.value:.4f}", f"{figure.low:.4f} to {figure.high:.4f}"]
+        return [named.name, f"{figure.value:.4f}", _write_interval(figure)]
     return [named.name, f"{figure:.4f}", "-"]
+
+
+def _write_interval(figure: Figure) -> str:
+    """Return the ends of an interval; one without any width, as of a single row, is none."""
+    return f"{figure.low:.4f} to {figure.high:.4f}" if figure.low < figure.high else "-"
 
 
 def _describe_groups(groups: Subgroups) -> Iterator[str]:
@@ -179,7 +188,7 @@ def _describe_groups(groups: Subgroups) -> Iterator[str]:
             clean(group.name, 40),
             f"{group.rows:,}",
             f"{group.score.value:.4f}",
-            f"{group.score.low:.4f} to {group.score.high:.4f}",
+            _write_interval(group.score),
         ]
         for group in groups.groups[:MOST_NAMES]
     ]

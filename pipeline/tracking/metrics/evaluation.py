@@ -97,9 +97,8 @@ def _list_classes(evaluation: "Evaluation") -> Values:
 
 def _list_balance(balance: "ClassBalance") -> Values:
     values: Values = {"evaluate/test_balanced_accuracy": balance.accuracy, "evaluate/test_f1": balance.f1}
-    if balance.auc is not None and balance.auc_half_width is not None:
-        values["evaluate/test_auc"] = balance.auc
-        values["evaluate/test_auc_half_width"] = balance.auc_half_width  # of the interval of 95 %
+    values["evaluate/test_auc"] = balance.auc
+    values["evaluate/test_auc_half_width"] = balance.auc_half_width  # of the interval of 95 %
     return values
 
 

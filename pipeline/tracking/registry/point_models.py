@@ -47,7 +47,7 @@ def log_point(
     spent = sum_up(settings, len(prepared.train), settings.train.epochs)
     tags = {MEMBER: name}
     evaluation = _evaluate_point(model, prepared, settings) if about.is_confirmed else None
-    card = model_cards.make_point_card(client, run_id, about, prepared, evaluation)
+    card = model_cards.make_point_card(client, run_id, about, prepared, evaluation, spent)
     return model_artifact.log_model(
         model, prepared, settings.data, study, run_id, tags, privacy=spent, card=card
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.data.features import LogMel
 from pipeline.data.prepared import Prepared
+from pipeline.data.samples import Batch
 from pipeline.data.tables.column_types import ColumnType
 from pipeline.data.tables.dates import CLOCKS, SECONDS
 from pipeline.models.serving.answers import list_answer_columns
@@ -99,9 +100,14 @@ def make_signature(description: ModelDescription) -> Any:
 # ---- an example -------------------------------------------------------------------------------------------
 
 
-def make_example(prepared: Prepared, description: ModelDescription) -> Any:
-    """Return training samples as a user sends them, for an example; None where they are large."""
+def make_example(prepared: Prepared, description: ModelDescription, is_private: bool = False) -> Any:
+    """Return training samples as a user sends them, for an example; None where they are large.
+
+    `is_private`: the model tells of no row of its training, so its example is one of no row.
+    """
     batch = prepared.train.samples[slice(0, EXAMPLE_ROWS)]
+    if is_private:
+        batch = _empty_samples(batch)
     if isinstance(batch, dict):
         return _make_rows(batch, description)
     if batch.dtype == object:
@@ -112,6 +118,16 @@ def make_example(prepared: Prepared, description: ModelDescription) -> Any:
     elif first.size > FEW_NUMBERS and description.images is not None and not description.images.wide:
         return np.array([_write_image(first[0])], object)
     return first if first.size <= MOST_NUMBERS else None
+
+
+def _empty_samples(batch: Batch) -> Batch:
+    """Return as many samples of the same form in which nothing is told: empty cells, no words, zeros."""
+    if isinstance(batch, dict):
+        return {
+            name: np.full(len(cells), "" if cells.dtype == object else np.nan, cells.dtype)
+            for name, cells in batch.items()
+        }
+    return np.full(len(batch), "...", object) if batch.dtype == object else np.zeros_like(batch)
 
 
 def _make_rows(batch: dict[str, np.ndarray], description: ModelDescription) -> Any:

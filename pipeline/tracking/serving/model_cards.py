@@ -14,12 +14,14 @@ from pipeline.reports.cards.model_card import CardFacts, write_card
 from pipeline.secrets import mask
 from pipeline.settings.command_line import Overrides
 from pipeline.tracking import mlflow_store
+from pipeline.tracking.mlflow_runs import PRIVACY
 from pipeline.tracking.runs.command_record import read_command
 from pipeline.tracking.serving.point_facts import PointFacts
 
 if TYPE_CHECKING:
     from pipeline.data.prepared import Prepared
     from pipeline.evaluation.evaluate import AnyEvaluation
+    from pipeline.training.privacy.account import PrivacySpent
 
 PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "scikit-learn")
 DATA_KEY = "data.key"
@@ -35,7 +37,13 @@ def make_run_card(
     """Write the card of a run's model, with what the run has recorded and sent so far."""
     run = client.get_run(run_id)
     return _write(
-        run, read_command(run), overrides, prepared, evaluation=evaluation, metrics=run.data.metrics
+        run,
+        read_command(run),
+        overrides,
+        prepared,
+        evaluation=evaluation,
+        metrics=run.data.metrics,
+        privacy=run.data.tags.get(PRIVACY, ""),
     )
 
 
@@ -45,10 +53,12 @@ def make_point_card(
     facts: PointFacts,
     prepared: "Prepared",
     evaluation: "AnyEvaluation | None",
+    privacy: "PrivacySpent | None" = None,
 ) -> str:
     """Write the card of the model of a study's point, into whose run it goes.
 
     `evaluation`: of these weights; None where the point was not confirmed: the test split stays unread.
+    `privacy`: what the point's training has spent, if it was private.
     """
     overrides = Overrides(word for word in shlex.split(facts.command) if "=" in word)
     run = client.get_run(run_id)
@@ -60,6 +70,7 @@ def make_point_card(
         evaluation=evaluation,
         metrics=facts.spent,
         notes=(facts.note,),
+        privacy=privacy.describe() if privacy else "",
     )
 
 
@@ -77,6 +88,7 @@ def _write(
     evaluation: "AnyEvaluation | None" = None,
     metrics: Mapping[str, float] | None = None,
     notes: Sequence[str] = (),
+    privacy: str = "",
 ) -> str:
     versions = {"python": platform.python_version(), "fulcrum": __version__}
     card = write_card(
@@ -92,6 +104,7 @@ def _write(
             tags=run.data.tags,
             evaluation=evaluation,
             notes=notes,
+            privacy=privacy,
         )
     )
     return mask(card)

@@ -10,6 +10,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from pipeline.cli.compose import compose
 from pipeline.data.prepared import Target
 from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.intervals import Figure
 from pipeline.models.scores import measure_classes
 from pipeline.reports.cards.figures import list_figures
 from tests.support import pictures, tiny
@@ -61,3 +62,19 @@ def test_figures_of_a_quantity_have_the_width_of_theory() -> None:
     assert mae.low < mae.value < mae.high
     assert found["R2"].value == pytest.approx(0.75, abs=0.05)
     assert "RMSE of always answering the training mean" in found
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_few_rows_of_a_quantity_have_figures_of_a_readable_length(rows: int) -> None:
+    data = tiny.prepared(rows=rows)
+    split = replace(data.test, labels=np.arange(rows) + 0.5)
+    prepared = replace(data, train=split, validation=split, test=split, classes=(), target=Target(0.0, 1.0))
+    answers = np.ones((rows, 1))
+    evaluation = evaluate(lambda _: answers, prepared, compose(["loss=mean_squared_error"]).settings)
+    ends = [
+        end
+        for named in list_figures(evaluation)
+        if isinstance(named.figure, Figure)
+        for end in (named.figure.low, named.figure.high)
+    ]
+    assert np.abs(ends).max() < 1e6

@@ -74,6 +74,12 @@ def test_names_stay_text(facts: CardFacts) -> None:
     assert len(re.findall(r"(?<!\\)\|", head)) == 5  # a bar in a name makes no cell
 
 
+def test_a_private_training_is_told_with_its_epsilon(facts: CardFacts) -> None:
+    assert "DP-SGD" not in write_card(facts)
+    card = write_card(replace(facts, privacy="epsilon 2.94 for delta 1e-05"))
+    assert "any one row (DP-SGD): epsilon 2.94 for delta 1e-05." in card
+
+
 def test_a_model_that_was_not_evaluated_says_how(facts: CardFacts) -> None:
     bare = replace(facts, evaluation=None, metrics={}, tags={}, notes=("97 % validation",))
     card = write_card(bare)
