@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
+from pipeline.errors import BadDevice
+
 Tensor: TypeAlias = Any
 """A `tf.Tensor`; TensorFlow ships no types."""
 
@@ -59,10 +61,35 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 with silent_stderr(), without_collecting():
     import keras
     import tensorflow as tf
+    from tensorflow.python.eager import context as tf_context
 
 # One core unless a trial asks for more (see `claim_device`); this starts no device, so a later fork is safe.
 with suppress(RuntimeError):  # somebody imported TensorFlow before and has computed with it
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+
+_started_before_fork = False
+
+
+def _note_fork() -> None:
+    global _started_before_fork
+    _started_before_fork = tf_context.context()._context_handle is not None
+
+
+os.register_at_fork(after_in_child=_note_fork)
+
+
+def check_process() -> None:
+    """Check that TensorFlow can compute in this process: its threads do not come along with a fork.
+
+    Raises:
+        BadDevice: it had begun to compute in the process that has forked this one; it would wait for ever.
+    """
+    if _started_before_fork:
+        raise BadDevice(
+            "TensorFlow must begin in the process that computes with it, got one that was forked when it had "
+            'begun; start it with multiprocessing.get_context("spawn")'
+        )
+
 
 __all__ = ["Tensor", "keras", "tf"]

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import backend
+from pipeline.errors import BadDevice
+from pipeline.hardware import device
+from pipeline.settings.measuring import Device, DeviceKind
 
 NAMELESS = """
 import os, pwd, sys
@@ -39,6 +42,19 @@ def test_garbage_is_collected_after_an_import_as_before() -> None:
             assert gc.isenabled() == before
         finally:
             gc.enable()
+
+
+def test_a_process_forked_after_tensorflow_had_begun_is_refused_and_would_wait_for_ever() -> None:
+    backend.check_process()
+    backend.tf.zeros(1)
+    if (child := os.fork()) == 0:
+        try:
+            device.claim_device(Device(DeviceKind.cpu, 1, False, 1))
+        except BadDevice:
+            os._exit(2)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+    backend.check_process()
 
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")

@@ -76,11 +76,13 @@ def claim_device(device: Device, pin: bool = False) -> ClaimedDevice:
     before it computes anything. Where too few are free, the process goes on with what others have, too.
 
     Raises:
-        BadDevice: a GPU was asked for and TensorFlow sees none, or fewer than were asked for.
+        BadDevice: a GPU was asked for and TensorFlow sees none, or fewer than were asked for; or the process
+            was forked from one in which TensorFlow had begun.
         BadSetting: `device.threads` differs from what this process already runs with.
     """
-    from pipeline.backend import tf  # which `claim_plain_device` does without
+    from pipeline.backend import check_process, tf  # which `claim_plain_device` does without
 
+    check_process()
     _set_threads(device.threads)
     if pin and device.pin and device.kind is not DeviceKind.cpu:
         gpus.claim_gpus(device.count)  # before CUDA is asked which there are

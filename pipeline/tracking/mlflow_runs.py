@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadSetting
 from pipeline.files import write_content
-from pipeline.secrets import mask_all
+from pipeline.secrets import mask, mask_all
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.tracking import PARENT_TAG
 from pipeline.tracking.runs.owner_tags import make_owner_tags
@@ -34,6 +34,7 @@ PRIVACY = "privacy"
 NOTE = "mlflow.note.content"
 RUN_NAME, PARENT, ENTRY_POINT = "mlflow.runName", PARENT_TAG, "mlflow.project.entryPoint"
 SOURCE_NAME = "mlflow.source.name"
+OUTPUT = "output.txt"
 SOURCE = {"mlflow.source.type": "LOCAL", SOURCE_NAME: "python -m pipeline"}
 
 
@@ -192,6 +193,11 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> 
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         client.log_artifacts(run_id, folder)
+
+
+def log_output(client: MlflowClient, run_id: str, output: str) -> None:
+    """Log what a run that failed has printed last, and its traceback; it may hold secrets and any letters."""
+    log_files(client, run_id, {OUTPUT: mask(output).encode(errors="backslashreplace")})
 
 
 def cut_tags(tags: Mapping[str, str]) -> dict[str, str]:

@@ -15,9 +15,6 @@ from pipeline.tracking.runs.params import make_params, make_run_name
 from pipeline.tracking.runs.run_lease import RunLease
 from pipeline.tracking.study_runs import ROLE, TRIAL, TRY, StudyRuns
 
-OUTPUT = "output.txt"
-"""Artifact of a failed trial: what it printed last, and its traceback."""
-
 
 @dataclass(frozen=True, slots=True)
 class TrialStart:
@@ -148,7 +145,7 @@ class TrialRecorder:
                 lambda: mlflow_runs.log_metrics(client, run_id, change.metrics, change.tags),
             )
             if output:
-                mlflow_runs.log_files(client, run_id, {OUTPUT: mask(output).encode()})
+                mlflow_runs.log_output(client, run_id, output)
         self.runs.end_run(run_id, "a trial", change.status or "FINISHED")
 
     def fail_attempt(self, attempt: str, reason: str) -> str | None:

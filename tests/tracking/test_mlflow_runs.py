@@ -63,6 +63,15 @@ def test_what_is_too_long_is_cut_and_what_is_secret_masked(
     assert "known" not in params
 
 
+def test_what_a_run_printed_is_logged_without_secrets_whatever_letters_it_has(
+    client: mlflow.MlflowClient, experiment: str, tmp_path: Path
+) -> None:
+    run_id = mlflow_runs.create_run(client, experiment, "failed", {})
+    mlflow_runs.log_output(client, run_id, "no postgresql://ann:pw@host/db for a\udcffb")
+    path = client.download_artifacts(run_id, mlflow_runs.OUTPUT, str(tmp_path))
+    assert Path(path).read_text() == "no postgresql://ann:***@host/db for a\\udcffb"
+
+
 def test_more_metrics_than_one_call_takes(
     client: mlflow.MlflowClient, experiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

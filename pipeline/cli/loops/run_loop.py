@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from pipeline.tracking.run_recorder import RunRecorder
     from pipeline.trial.loop_states import LoopTrained
 
-OUTPUT = "output.txt"
-"""Artifact of a failed run: its traceback, or what the program printed."""
-
 POOLS = ("ThreadPoolExecutor", "ExecutorManagerThread")
 """What the threads of pools are called, by their name or their class: Python itself, or joblib, ends them."""
 
@@ -63,6 +60,7 @@ def _tell_of_threads(before: set[threading.Thread]) -> None:
 
 
 def _train(command_line: CommandLine, record: "RunRecorder") -> "LoopTrained":
+    from pipeline.tracking import mlflow_runs
     from pipeline.tracking.loop_model import nest_user_runs
 
     trained = None
@@ -73,7 +71,7 @@ def _train(command_line: CommandLine, record: "RunRecorder") -> "LoopTrained":
                 record.add_metrics(trained.numbers[-1], trained.curve.last.number)
     except LoopFailed as error:
         if error.output:
-            record.log_files({OUTPUT: error.output.encode(errors="replace")})
+            mlflow_runs.log_output(record.client, record.run_id, error.output)
         raise
     assert trained is not None
     return trained

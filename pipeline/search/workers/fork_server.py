@@ -59,12 +59,18 @@ def start_fork_server(for_loops: bool = False) -> ForkServerContext:
     decides what ends. It ends when the parent has ended.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED_FOR_LOOPS if for_loops else PRELOADED)
+    modules = PRELOADED_FOR_LOOPS if for_loops else PRELOADED
+    context.set_forkserver_preload(modules)
     with _importing_ours():
         resource_tracker.ensure_running()  # where it is started it lets SIGINT and SIGTERM through again
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # inherited
         try:
-            forkserver.ensure_running()
+            try:
+                forkserver.ensure_running()
+            except ChildProcessError:  # it is of the process that has forked this one, or was waited for
+                forkserver._forkserver.__init__()  # type: ignore[misc]  # there is no public way
+                context.set_forkserver_preload(modules)
+                forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context

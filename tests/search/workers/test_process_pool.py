@@ -411,6 +411,16 @@ def test_what_a_terminal_sends_to_all_does_not_reach_the_fork_server(monkeypatch
     assert not set(signal.pthread_sigmask(*block_nothing)) & set(STOPPING)
 
 
+def test_a_process_forked_from_one_with_a_fork_server_starts_its_own() -> None:
+    start_fork_server(for_loops=True)
+    if (child := os.fork()) == 0:
+        worker = start_fork_server(for_loops=True).Process(target=os.getpid)
+        worker.start()
+        worker.join()
+        os._exit(worker.exitcode or 0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_a_network_of_the_script_itself_trains_in_its_process() -> None:
     settings = tiny.told("search.workers=2 model=custom model.build=__main__:build")
     assert isinstance(make_worker_pool(settings, tiny.CPU), InProcessPool)
