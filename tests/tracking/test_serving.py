@@ -16,6 +16,7 @@ import pandas
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
+from mlflow.utils import environment, requirements_utils
 from PIL import Image
 
 from pipeline.models.predictor import make_predictor
@@ -78,6 +79,16 @@ def test_the_saved_model_answers_as_the_model_and_brings_its_own_code(
         np.testing.assert_allclose(answer[columns[1:]].to_numpy(), outputs[:rows], atol=2e-3)
         names = np.array(made.prepared.classes)[outputs[:rows].argmax(axis=1)]
         assert answer["prediction"].tolist() == names.tolist()
+
+
+def test_no_other_package_is_looked_at_where_all_are_pinned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = environment.warn_dependency_requirement_mismatches
+    monkeypatch.setattr(requirements_utils, "_MODULES_TO_PACKAGES", None)
+    saved.save_model(tmp_path, "table")
+    assert requirements_utils._MODULES_TO_PACKAGES is None
+    assert environment.warn_dependency_requirement_mismatches is check
 
 
 def test_the_code_needs_no_package_called_pipeline() -> None:

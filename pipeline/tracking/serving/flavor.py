@@ -3,6 +3,9 @@
 import base64
 import io
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +33,8 @@ EXAMPLE_ROWS, EXAMPLE_LETTERS = 2, 1000
 FEW_NUMBERS, MOST_NUMBERS = 1000, 50_000
 """An example of more numbers is a file of an image where that is possible, and of still more left out."""
 
+_TRUSTING = threading.Lock()
+
 
 def save_model(
     path: str,
@@ -47,14 +52,15 @@ def save_model(
     folder = Path(path)
     folder.mkdir(exist_ok=True)  # the Keras flavor writes the example before it makes one
     packages = (*PACKAGES, *(SOUND_PACKAGES if isinstance(description.front, LogMel) else ()))
-    mlflow.keras.save_model(
-        model,
-        path,
-        mlflow_model=mlflow_model,
-        signature=_make_tensor_signature(description, model),
-        input_example=example,
-        pip_requirements=[f"{package}=={version(package)}" for package in packages],
-    )
+    with _trust_pins():
+        mlflow.keras.save_model(
+            model,
+            path,
+            mlflow_model=mlflow_model,
+            signature=_make_tensor_signature(description, model),
+            input_example=example,
+            pip_requirements=[f"{package}=={version(package)}" for package in packages],
+        )
     (folder / DATA / DESCRIPTION_FILE).write_text(json.dumps(encode_description(description)))
     if card is not None:
         (folder / CARD_FILE).write_text(card)
@@ -69,6 +75,23 @@ def save_model(
         "code": str(file.relative_to(folder)),
     }
     mlflow_model.save(str(folder / "MLmodel"))
+
+
+@contextmanager
+def _trust_pins() -> Iterator[None]:
+    """Spare MLflow the look at all installed packages, half a second, for versions other than the pinned.
+
+    They are pinned to what is installed here.
+    """
+    from mlflow.utils import environment
+
+    with _TRUSTING:
+        check = environment.warn_dependency_requirement_mismatches
+        environment.warn_dependency_requirement_mismatches = lambda _: None
+        try:
+            yield
+        finally:
+            environment.warn_dependency_requirement_mismatches = check
 
 
 def _make_tensor_signature(description: ModelDescription, model: "keras.Model") -> Any:
