@@ -89,6 +89,7 @@ THROUGH = {
     "data/tables/typed_files/xlsx": "data/tables/test_table_files.py",
     "data/tables/text_files": "data/tables/test_table_files.py",
     "diagnosis/paired_attempt": "diagnosis/test_improve.py",
+    "frontier_sampler/batches/candidate_forecasts": "frontier_sampler/batches/test_batch.py",
     "frontier_sampler/conditions": "frontier_sampler/test_sampler.py",
     "frontier_sampler/curves/outlook": "frontier_sampler/test_suggest.py",
     "frontier_sampler/distributions": "frontier_sampler/test_sampler.py",

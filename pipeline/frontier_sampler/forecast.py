@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from itertools import chain
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.frontier_sampler import acquisition, observations, surrogate
 from pipeline.frontier_sampler.acquisition import ReferencePoint, Staircase
+from pipeline.frontier_sampler.batches.candidate_forecasts import CandidateForecasts
 from pipeline.frontier_sampler.constraints import FeasibilityModel, fit_constraints
 from pipeline.frontier_sampler.curves.costs import CostModel, Work
 from pipeline.frontier_sampler.curves.process import (
@@ -58,52 +58,6 @@ def fit_kernels(history: History, work: Work | None) -> Kernels:
         [configuration.constraints for configuration in constrained],
     )
     return Kernels(errors, CostModel(observed, work, fidelity).fit(), constraints)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateForecasts:
-    """Candidates and what is expected of them, [m] or [m, rungs].
-
-    `paid_seconds`: device-seconds paid already; `allowed`: rungs that may be a target; `feasible_chance`:
-    0..1, that the constraints are kept.
-    """
-
-    candidates: Sequence[Configuration]
-    reached: NDArray[np.int_]
-    paid_seconds: Array
-    fair: Flags
-    allowed: Flags
-    feasible_chance: Array
-    costs: Array
-    mean: Array
-    deviation: Array
-
-    def take(self, rows: NDArray[np.intp]) -> "CandidateForecasts":
-        """Return those of some candidates."""
-        values = {column.name: getattr(self, column.name) for column in fields(self)}
-        values["candidates"] = [self.candidates[row] for row in rows]
-        selected = {name: value if name == "candidates" else value[rows] for name, value in values.items()}
-        return CandidateForecasts(**selected)
-
-    @classmethod
-    def join(cls, several: "Sequence[CandidateForecasts]") -> "CandidateForecasts":
-        """Return the candidates of all, in their order."""
-        columns = {column.name: [getattr(one, column.name) for one in several] for column in fields(cls)}
-        candidates = list(chain.from_iterable(columns.pop("candidates")))
-        joined = {name: np.concatenate(values) for name, values in columns.items()}
-        return cls(candidates=candidates, **joined)
-
-    @property
-    def extra_seconds(self) -> Array:
-        """Return the device-seconds still to be paid, [candidates, rungs]."""
-        extra: Array = np.maximum(self.costs - self.paid_seconds[:, None], observations.MIN_SECONDS)
-        return extra
-
-
-def _make_points(forecasts: CandidateForecasts, row: int, columns: NDArray[np.intp]) -> Array:
-    """Make the points (log cost, log error) [columns, 2] that a candidate is expected to reach."""
-    errors = np.minimum(forecasts.mean[row, columns], 0.0)
-    return np.stack([np.log(forecasts.costs[row, columns]), errors], axis=1)
 
 
 class Forecast:
@@ -192,7 +146,7 @@ class Forecast:
             target = trial.target or self.fidelity.high
             columns = np.flatnonzero((self.rungs > forecasts.reached[row]) & (self.rungs <= target))
             columns = columns if forecasts.fair[row] else columns[-1:]
-            points.append(_make_points(forecasts, row, columns))
+            points.append(forecasts.make_points(row, columns))
             columns = columns[-1:] if is_many else columns
             settings = np.repeat(configurations[row].features[None], len(columns), axis=0)
             later = self.fidelity.scale(self.rungs[columns])[:, None]
@@ -208,7 +162,7 @@ class Forecast:
         """Add to the frontier what a candidate is expected to reach until the epoch `target`."""
         columns = np.flatnonzero((self.rungs > forecasts.reached[row]) & (self.rungs <= target))
         columns = columns if forecasts.fair[row] else columns[-1:]
-        self.stairs = self.stairs.add(_make_points(forecasts, row, columns))
+        self.stairs = self.stairs.add(forecasts.make_points(row, columns))
 
     def expect_on_grid(self, forecasts: CandidateForecasts, capacity: int) -> GridExpectations:
         """Return the deviations of candidates, of which at most `capacity` will be expected."""

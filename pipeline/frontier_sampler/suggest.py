@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.frontier_sampler.batches.batch import Batch, Choice
+from pipeline.frontier_sampler.batches.candidate_forecasts import CandidateForecasts
 from pipeline.frontier_sampler.candidates import PARENTS, Candidate, CandidateSource
 from pipeline.frontier_sampler.curves.costs import Work
 from pipeline.frontier_sampler.curves.outlook import Outlook, look_ahead
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params
-from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast, Kernels, fit_kernels
+from pipeline.frontier_sampler.forecast import Forecast, Kernels, fit_kernels
 from pipeline.frontier_sampler.history import Configuration, Fidelity, History, TrialRecord, TrialStatus
 
 Array = NDArray[np.float64]

@@ -1,1 +1,1 @@
-"""Several suggestions from one fit of the surrogates."""
+"""The candidates of one moment, and several suggestions from one fit of the surrogates."""

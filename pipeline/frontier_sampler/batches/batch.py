@@ -12,8 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.frontier_sampler.batches.candidate_forecasts import CandidateForecasts
 from pipeline.frontier_sampler.encoding import Key
-from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast
+from pipeline.frontier_sampler.forecast import Forecast
 from pipeline.frontier_sampler.history import Configuration
 
 Array = NDArray[np.float64]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast
+from pipeline.frontier_sampler.batches.candidate_forecasts import CandidateForecasts
+from pipeline.frontier_sampler.forecast import Forecast
 
 TENTH = 1.2816
 """Deviations from the mean to the first and the last tenth of a normal distribution."""

@@ -5,8 +5,9 @@ from unittest.mock import patch
 import numpy as np
 
 from pipeline.frontier_sampler.batches import batch
+from pipeline.frontier_sampler.batches.candidate_forecasts import CandidateForecasts
 from pipeline.frontier_sampler.encoding import make_key
-from pipeline.frontier_sampler.forecast import CandidateForecasts, Forecast
+from pipeline.frontier_sampler.forecast import Forecast
 from pipeline.frontier_sampler.suggest import Suggester
 from tests.frontier_sampler.test_suggest import EPOCHS, SPACE, distance_from_the_best, played
 
