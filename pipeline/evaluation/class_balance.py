@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.evaluation.intervals import compute_area
 from pipeline.measures import ClassScore
 from pipeline.models.scores import compute_auc
 
@@ -21,7 +22,7 @@ class ClassBalance:
     `accuracy`: balanced accuracy, the mean recall (Brodersen et al. 2010, doi 10.1109/ICPR.2010.764);
     `f1`: the mean of the classes' F1; `auc`: area under the ROC curve, of more than two classes the mean of
     each against the others, None where a class is missing; `auc_half_width`: of its interval (95 %), None
-    also where all classes are told apart: that tells nothing of other rows;
+    also where more than two classes are all told apart: that tells nothing of other rows;
     `unrecognised`: names of the classes of which no row was recognised.
     """
 
@@ -43,14 +44,28 @@ def compute_class_balance(
     present = [score for score in scores if score.support]
     f1 = [_compute_f1(score) for score in present]
     is_whole = 1 < len(present) == len(scores)
-    auc, error = compute_auc(outputs, labels) if is_whole else (None, None)
+    auc, half_width = _compute_area(outputs, labels) if is_whole else (None, None)
     return ClassBalance(
         accuracy=float(np.mean([score.recall for score in present])),
         f1=float(np.mean(f1)),
         auc=auc,
-        auc_half_width=QUANTILE * error if error else None,
+        auc_half_width=half_width,
         unrecognised=tuple(score.name for score in present if score.recall == 0),
     )
+
+
+def _compute_area(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, float | None]:
+    """Return the area and half the width of its interval, by DeLong's error.
+
+    Of two classes it is no narrower than the interval of their numbers of rows: the error of a class of few
+    rows, which happen to be alike, is near zero.
+    """
+    area, error = compute_auc(outputs, labels)
+    half_width = QUANTILE * error
+    if outputs.shape[1] == 2:
+        figure = compute_area(area, int((labels == 1).sum()), int((labels == 0).sum()))
+        half_width = max(half_width, figure.high - area, area - figure.low)
+    return area, half_width or None
 
 
 def _compute_f1(score: ClassScore) -> float:

@@ -1,6 +1,7 @@
 """Figures with an interval: what other rows of the same kind would probably give."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -33,6 +34,17 @@ def compute_share(value: float, rows: int, level: float = LEVEL) -> Figure:
     half = math.sqrt(square * spread) / (1 + square / rows)
     low, high = max(0.0, middle - half), min(1.0, middle + half)
     return Figure(value, min(low, value), max(high, value))
+
+
+def average_shares(shares: Sequence[Figure]) -> Figure:
+    """Return the mean of shares of different rows with its interval, from theirs.
+
+    That of Zou and Donner 2008 (doi 10.1002/sim.3095).
+    """
+    value = sum(share.value for share in shares) / len(shares)
+    below = math.hypot(*(share.value - share.low for share in shares)) / len(shares)
+    above = math.hypot(*(share.high - share.value for share in shares)) / len(shares)
+    return Figure(value, max(0.0, value - below), min(1.0, value + above))
 
 
 def compute_area(value: float, first: int, second: int) -> Figure:

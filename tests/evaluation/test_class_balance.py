@@ -46,5 +46,16 @@ def test_outputs_that_do_not_sum_to_one_and_a_class_that_is_missing() -> None:
     assert balance.accuracy == 1.0
     assert balance.auc is None
     assert not balance.is_telling(1.0)
-    apart = compute(outputs[:, :2], labels, NAMES[:2])
-    assert (apart.auc, apart.auc_half_width) == (1.0, None)  # of four rows that is no certainty
+    assert compute(outputs[:, :2], labels, NAMES[:2]).auc == 1.0
+
+
+def test_an_area_of_few_rows_of_a_class_is_not_certain() -> None:
+    rare, draw = np.array([1, 1] + [0] * 298), np.random.default_rng(0)
+    scores = np.concatenate([[0.051, 0.052], draw.random(298)])
+    balance = compute(np.stack([1 - scores, scores], 1), rare, NAMES[:2])
+    assert balance.auc == pytest.approx(0.05, abs=0.02)
+    assert balance.auc_half_width > 0.3  # type: ignore[operator]
+    apart = compute(np.eye(2)[rare], rare, NAMES[:2])
+    assert (apart.auc, apart.auc_half_width) == (1.0, pytest.approx(0.47, abs=0.1))
+    labels = np.arange(300) % 3
+    assert compute(np.eye(3)[labels], labels).auc_half_width is None

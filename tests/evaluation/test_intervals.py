@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, norm, ttest_1samp
 
-from pipeline.evaluation.intervals import compute_area, compute_mean, compute_share
+from pipeline.evaluation.intervals import Figure, average_shares, compute_area, compute_mean, compute_share
 
 
 @pytest.mark.parametrize(("right", "rows"), [(0, 1), (1, 1), (7, 10), (99, 100), (0, 30), (50, 100)])
@@ -42,3 +42,15 @@ def test_an_area_of_rows_that_are_all_told_apart_is_not_certain() -> None:
     assert few.high == many.high == 1
     assert few.low < 0.5 < 0.99 < many.low
     assert compute_area(0.0, 2, 2).high == pytest.approx(1 - few.low)
+
+
+def test_of_a_mean_of_shares_it_covers_what_it_should() -> None:
+    draw = np.random.default_rng(0)
+    rows, truth = np.array([3, 300, 40]), np.array([0.6, 0.97, 0.8])
+    held = 0
+    for _ in range(1000):
+        right = draw.binomial(rows, truth)
+        found = average_shares([compute_share(n / m, m) for n, m in zip(right, rows, strict=True)])
+        held += found.low <= truth.mean() <= found.high
+    assert 0.92 < held / 1000 < 0.99
+    assert average_shares([Figure(0.5, 0.2, 0.9)]) == Figure(0.5, 0.2, 0.9)

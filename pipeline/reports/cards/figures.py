@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.evaluation.class_balance import ClassBalance
 from pipeline.evaluation.evaluate import AnyEvaluation, Evaluation
-from pipeline.evaluation.intervals import Figure, compute_share
+from pipeline.evaluation.intervals import Figure, average_shares, compute_share
 from pipeline.evaluation.quantities import QuantityEvaluation
 from pipeline.models.scores import measure_classes
 
@@ -27,9 +27,9 @@ class CardFigure:
 def list_figures(evaluation: AnyEvaluation) -> list[CardFigure]:
     """List the test figures of a model.
 
-    The interval of accuracy is that of Wilson (1927), the others are percentiles of `DRAWS` draws of the rows
-    with replacement (Efron 1979, doi 10.1214/aos/1176344552), seeded; of quantities, of the rows that
-    were kept.
+    The interval of a share of rows is that of Wilson (1927), and a mean over classes has one that follows
+    from theirs. The others are percentiles of `DRAWS` draws of the rows with replacement (Efron 1979, doi
+    10.1214/aos/1176344552), seeded; of quantities, of the rows that were kept.
     """
     if isinstance(evaluation, QuantityEvaluation):
         return _list_quantity_figures(evaluation)
@@ -37,23 +37,21 @@ def list_figures(evaluation: AnyEvaluation) -> list[CardFigure]:
 
 
 def _list_class_figures(evaluation: Evaluation) -> list[CardFigure]:
-    test, balance = evaluation.test, evaluation.balance
-    counts = np.array(evaluation.confusion, np.int64)
-    draws = None
-    if len(counts) <= MOST_CLASSES and counts.sum():
-        shares = counts.ravel() / counts.sum()
-        draws = np.random.default_rng(0).multinomial(counts.sum(), shares, DRAWS).reshape(-1, *counts.shape)
+    test, balance, attacked = evaluation.test, evaluation.balance, evaluation.attacked
+    present = [score for score in evaluation.classes if score.support]
     named: dict[str, Figure | float | None] = {
         "accuracy": compute_share(test.accuracy, test.samples),
-        "balanced accuracy": _find_ends(balance.accuracy, draws, "balanced_accuracy"),
-        "F1, mean over the classes": _find_ends(balance.f1, draws, "f1"),
+        "balanced accuracy": average_shares(
+            [compute_share(score.recall, score.support) for score in present]
+        ),
+        "F1, mean over the classes": _bound_f1(np.array(evaluation.confusion, np.int64)),
         "area under the ROC curve": _bound_auc(balance),
         "loss": test.loss,
         "expected calibration error": evaluation.calibration_error
         if evaluation.calibration_interval is None
         else Figure(evaluation.calibration_error, *evaluation.calibration_interval),
         "accuracy on changed samples": evaluation.test_accuracy_under_shift,
-        "accuracy under attack": evaluation.attacked.test if evaluation.attacked else None,
+        **({f"accuracy under {attacked.about}": attacked.test} if attacked else {}),
         **{f"membership attack ({attack.name}), AUC": attack.auc for attack in evaluation.membership},
     }
     return [CardFigure(name, figure) for name, figure in named.items() if figure is not None]
@@ -66,14 +64,32 @@ def _bound_auc(balance: ClassBalance) -> Figure | float | None:
     return Figure(auc, max(0.0, auc - half_width), min(1.0, auc + half_width))
 
 
-def _find_ends(value: float, draws: np.ndarray | None, measure: str) -> Figure | float:
-    """Return a measure of classes with its interval; `draws`: confusion matrices [draws, true, guessed]."""
-    if draws is None:
-        return value
-    drawn = [measure_classes(counts.diagonal(), counts.sum(0), counts.sum(1), measure) for counts in draws]
-    low, high = np.percentile(drawn, ENDS)
-    # Where no row is wrong, no draw is: that tells nothing of other rows.
-    return Figure(value, float(low), float(high)) if low < high else value
+def _bound_f1(counts: np.ndarray) -> Figure:
+    """Return the mean F1 of the classes that have rows; `counts`: the confusion matrix [true, guessed].
+
+    The F1 of a class follows from the share of rows that are right among those that are of it or were taken
+    for it. Two classes share their mistakes, so the interval is no narrower than that of draws of the rows;
+    draws without a row of some class say nothing of it.
+    """
+    right, named, support = counts.diagonal(), counts.sum(0), counts.sum(1)
+    present = support > 0
+    either = (named + support - right)[present]
+    shares = [compute_share(n / rows, rows) for n, rows in zip(right[present], either, strict=True)]
+    figure = average_shares([Figure(*map(_to_f1, (share.value, share.low, share.high))) for share in shares])
+    if len(counts) > MOST_CLASSES:
+        return figure
+    draws = np.random.default_rng(0).multinomial(counts.sum(), counts.ravel() / counts.sum(), DRAWS)
+    drawn = [
+        measure_classes(drawn.diagonal(), drawn.sum(0), drawn.sum(1), "f1")
+        for drawn in draws.reshape(-1, *counts.shape)
+        if drawn.sum(1)[present].all()
+    ]
+    low, high = np.percentile([figure.value, *drawn], ENDS)
+    return Figure(figure.value, min(figure.low, float(low)), max(figure.high, float(high)))
+
+
+def _to_f1(share: float) -> float:
+    return 2 * share / (1 + share)
 
 
 def _list_quantity_figures(evaluation: QuantityEvaluation) -> list[CardFigure]:

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from pipeline.cli.compose import compose
 from pipeline.data.prepared import Target
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.intervals import Figure
+from pipeline.evaluation.output_scores import score_classes
 from pipeline.models.scores import measure_classes
+from pipeline.reports.cards import figures
 from pipeline.reports.cards.figures import list_figures
 from tests.support import pictures, tiny
 
@@ -78,3 +81,27 @@ def test_few_rows_of_a_quantity_have_figures_of_a_readable_length(rows: int) -> 
         for end in (named.figure.low, named.figure.high)
     ]
     assert np.abs(ends).max() < 1e6
+
+
+def test_a_class_of_two_rows_that_are_not_recognised_could_be_at_most_some_of_the_time() -> None:
+    counts = np.array([[298, 0], [2, 0]])
+    labels, guesses = np.repeat([0, 1], counts.sum(1)), np.zeros(300, int)
+    evaluation = replace(
+        pictures.scored(pictures.table(), compose([]).settings),
+        classes=score_classes(labels, guesses, ("no", "yes")),
+        confusion=tuple(map(tuple, counts.tolist())),
+    )
+    found = {named.name: named.figure for named in list_figures(evaluation)}
+    upper = binomtest(0, 2).proportion_ci(method="wilson").high / 2  # of the recall of two rows
+    balanced, f1 = found["balanced accuracy"], found["F1, mean over the classes"]
+    assert balanced.high == pytest.approx(0.5 + upper, abs=1e-3)
+    assert f1.low < f1.value < 0.6 < f1.high < 0.95
+
+
+def test_an_f1_has_an_interval_that_holds_it_wherever_the_rows_fall() -> None:
+    truth, draw, held = np.array([[0.55, 0.05], [0.1, 0.3]]), np.random.default_rng(0), 0
+    exact = measure_classes(truth.diagonal(), truth.sum(0), truth.sum(1), "f1")
+    for _ in range(60):
+        found = figures._bound_f1(draw.multinomial(60, truth.ravel()).reshape(2, 2))
+        held += found.low <= exact <= found.high
+    assert held >= 53
