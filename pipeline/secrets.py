@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
 from urllib.parse import unquote_plus
@@ -24,8 +24,16 @@ _LONE_USER = re.compile(r"(?P<scheme>\b[a-zA-Z][\w+.-]*://)[^/@:\s]+@")
 _QUERY = r"(?P<key>[?&;](?P<name>[^=&?{space}]+)=)(?P<value>[^&{space}]+)"
 _QUERY_OF_TEXT = re.compile(_QUERY.format(space=r"\s'\""))
 _QUERY_OF_ADDRESS = re.compile(_QUERY.format(space=r"\r\n"))
+_NAME = (
+    r"(?:(?:[\w.-]*[_.-])?(?:password|passwd|pwd|passphrase|secret|api[_-]?key|access[_-]?key"
+    r"|(?:access|api|auth|hf)[_-]token)|token|sslpassword|accountkey)"
+)
+"""What secrets are called where they are set; other tokens, as pad_token, are words of a text."""
+_IS_NAME = re.compile(_NAME, re.IGNORECASE)
 _ASSIGNED = re.compile(
-    r"(?P<key>(?<![\w.])(?:password|passwd|pwd|passphrase|secret|token|sslpassword)\s?[=:]\s?)[^\s,;&'\"]+",
+    rf"(?P<key>(?<![\w.-])(?:(?P<quote>['\"]?){_NAME}(?P=quote)\s?[=:]\s?|--?{_NAME}[\s=]\s?)"
+    r"|(?-i:\bBearer ))"
+    r"(?:(?P<mark>['\"])(?:(?!(?P=mark))[^\r\n])*(?P=mark)|['\"]?[^\s,;&'\"]+)",
     re.IGNORECASE,
 )
 _SECRET_NAMES = re.compile(
@@ -33,7 +41,9 @@ _SECRET_NAMES = re.compile(
 )
 _NO_SECRETS = {"viewStateShareKey"}
 """What the UI of MLflow calls the views that its links open."""
-_VARIABLES = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_KEY)(_(?!FILE|PATH)|$)")
+_VARIABLES = re.compile(
+    r"(PASSWORD|PASSWD|PASSPHRASE|_PWD|SECRET|TOKEN|API_?KEY|ACCESS_KEY|CONNECTION_STRING)(_(?!FILE|PATH)|$)"
+)
 
 
 def mask(text: str, *addresses: str) -> str:
@@ -41,8 +51,8 @@ def mask(text: str, *addresses: str) -> str:
 
     Masked are passwords of addresses, up to the last `@`, since not every one is written as it should be;
     values of query parameters that are named like secrets; a lone user part (`https://token@host`), which is
-    a token as a rule; and secrets of environment variables. `addresses`: their secrets are masked wherever
-    they stand, as a whole or in part.
+    a token as a rule; what is set to a name like `db_password` or `--api-key`; and secrets of environment
+    variables. `addresses`: their secrets are masked wherever they stand, as a whole or in part.
     """
     return _mask(text, _sort_longest_first(chain(_read_environment(), *map(_find_parts, addresses))))
 
@@ -51,6 +61,12 @@ def mask_all(texts: Iterable[str]) -> list[str]:
     """Mask the secrets in texts, see `mask`; the environment is read once for all of them."""
     secrets = _sort_longest_first(_read_environment())
     return [_mask(text, secrets) for text in texts]
+
+
+def mask_values(values: Mapping[str, str]) -> dict[str, str]:
+    """Mask what settings, params or tags have as values, wholly where their names are those of secrets."""
+    masked = zip(values, mask_all(values.values()), strict=True)
+    return {name: HIDDEN if _IS_NAME.fullmatch(name) else value for name, value in masked}
 
 
 def _sort_longest_first(secrets: Iterable[str]) -> tuple[str, ...]:
@@ -73,7 +89,7 @@ def _mask_anew(text: str, secrets: tuple[str, ...]) -> str:
         text = (_SECRET_OF_ADDRESS if is_address else _SECRET_OF_TEXT).sub(_hide_password, text)
         text = _LONE_USER.sub(rf"\g<scheme>{HIDDEN}@", text)
         text = (_QUERY_OF_ADDRESS if is_address else _QUERY_OF_TEXT).sub(_hide_value, text)
-    text = _ASSIGNED.sub(rf"\g<key>{HIDDEN}", text)
+    text = _ASSIGNED.sub(_hide_assigned, text)
     for secret in secrets:
         if secret in text:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
@@ -85,16 +101,29 @@ def _hide_password(match: re.Match[str]) -> str:
     return f"{match['scheme']}{user}:{HIDDEN}@"
 
 
+def _hide_assigned(match: re.Match[str]) -> str:
+    mark = match["mark"] or ""
+    return f"{match['key']}{mark}{HIDDEN}{mark}"
+
+
 def _hide_value(match: re.Match[str]) -> str:
     is_secret = _SECRET_NAMES.search(match["name"]) and match["name"] not in _NO_SECRETS
     return f"{match['key']}{HIDDEN if is_secret else match['value']}"
 
 
 def _read_environment() -> Iterator[str]:
-    """Yield the values of the variables that are named like secrets, such as MLFLOW_TRACKING_PASSWORD."""
-    for name in filter(_is_secret, os.environb):  # which decodes none of the others
-        if len(value := os.fsdecode(os.environb.get(name, b""))) >= MIN_LETTERS:
-            yield value
+    """Yield the values of the variables that are named like secrets, such as MLFLOW_TRACKING_PASSWORD.
+
+    Of addresses, such as DATABASE_URL, their passwords.
+    """
+    for name, value in os.environb.items():
+        if _is_secret(name):
+            secrets = [os.fsdecode(value)]
+        elif b"://" in value and b"@" in value:
+            secrets = [match["secret"] for match in _SECRET_OF_TEXT.finditer(os.fsdecode(value))]
+        else:
+            continue
+        yield from (secret for secret in secrets if len(secret) >= MIN_LETTERS)
 
 
 @lru_cache(4096)

@@ -29,6 +29,16 @@ from tests.support.sweeps import composed
         ("postgresql://host/db?sslpassword=a b", "postgresql://host/db?sslpassword=***"),
         ("postgresql:///db?user=ann&password=pw", "postgresql:///db?user=ann&password=***"),
         ("connection to host=h password=geheim failed", "connection to host=h password=*** failed"),
+        ("connect(password='a b', user='ann')", "connect(password='***', user='ann')"),
+        ('{"password": "geheim", "user": "ann"}', '{"password": "***", "user": "ann"}'),
+        (
+            "python -m pipeline run db_password=geheim epochs=2",
+            "python -m pipeline run db_password=*** epochs=2",
+        ),
+        ("python train.py --api-key geheim --wide", "python train.py --api-key *** --wide"),
+        ("hf_token=geheim", "hf_token=***"),
+        ("401 for {'Authorization': 'Bearer geheim'}", "401 for {'Authorization': 'Bearer ***'}"),
+        ("AccountName=a;AccountKey=geheim==;x=1", "AccountName=a;AccountKey=***;x=1"),
         (
             "run --storage postgresql+psycopg2://u:p%40ss@h:5432/d now",
             "run --storage postgresql+psycopg2://u:***@h:5432/d now",
@@ -50,6 +60,7 @@ def test_secrets_are_hidden(text: str, expected: str) -> None:
         "python -m pipeline run search.storage=postgresql://host:5432/db trained=models:/digits@best",
         "http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=abc&compareRunsMode=CHART",
         "vocabulary.token=words model.hidden=16",
+        "pad_token=<pad> max_tokens=512 api=x passes=3 a-basic=1 key=3",
         "",
     ],
 )
@@ -98,12 +109,17 @@ def test_a_recorded_command_line_shows_no_password(password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY"]
+    "name", ["MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "MYSQL_PWD"]
 )
 def test_secrets_of_the_environment_are_hidden(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "geheim/123")
     assert mask("401 for ann:geheim/123, try again") == "401 for ann:***, try again"
     assert mask("geheim/1234") == "geheim/1234"
+
+
+def test_passwords_of_addresses_in_the_environment_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ann:geheim/123@host/db")
+    assert mask("no login for ann with geheim/123") == "no login for ann with ***"
 
 
 def test_variables_that_only_look_like_secrets_hide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

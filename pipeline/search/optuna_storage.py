@@ -26,6 +26,7 @@ from pipeline.settings.addresses import (
     explain_failure,
     make_study_address,
     read_sqlite_path,
+    require_file,
 )
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
 from pipeline.settings.stores.first_answer import check_reachable
@@ -137,6 +138,7 @@ def check_storage(url: str, study: str | None = None) -> None:
     if path is not None and url == make_study_address() and not path.parent.exists():
         return  # it is made for the database of runs, which lies beside
     try:
+        require_file(url)
         storage = _open_made(url)
         if path is not None:
             _require_writable(url, path)

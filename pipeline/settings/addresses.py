@@ -112,6 +112,16 @@ def read_sqlite_path(address: str) -> Path | None:
     return Path(database).resolve()
 
 
+def require_file(address: str) -> None:
+    """Raise where an SQLite address names no file: a database in memory ends with the process.
+
+    Raises:
+        ValueError: it is in memory.
+    """
+    if re.fullmatch(r"sqlite(\+\w+)?:(//)?/?(\?.*)?|sqlite.*(:memory:|mode=memory).*", address):
+        raise ValueError("it is in memory, so all of it would be lost at the end of the command; name a file")
+
+
 def is_database(address: str) -> bool:
     """Return whether SQLAlchemy opens the address; a server or a folder is opened by others."""
     return address.startswith(("sqlite", "postgres", "mysql", "mssql", "mariadb", "oracle"))
@@ -158,6 +168,7 @@ def check_store() -> None:
     for uri, variable in ((read_uri(), TRACKING_URI), *([(registry, REGISTRY_URI)] if registry else [])):
         path = read_sqlite_path(uri)
         try:
+            require_file(uri)
             if urlsplit(uri).scheme in SERVERS:
                 check_server(uri)
             elif is_database(uri) and (path is None or path.exists()):

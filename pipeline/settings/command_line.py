@@ -73,9 +73,14 @@ class Overrides(tuple[str, ...]):
         return Overrides(word for number, word in enumerate(self) if number == last[key_of(word)])
 
     def name_data(self) -> str:
-        """Return the words that name a data set, and a user's own loop; a fraction of it is no other one."""
+        """Return the words that name a data set, and a user's own loop; a fraction of it is no other one.
+
+        They are recorded, so secrets are masked in them.
+        """
         named = self.without(*DATA_OF_TRAINING, "trial.fair_midway")
-        return " ".join(sorted(word for word in named if group_of(key_of(word)) in ("data", "trial")))
+        return " ".join(
+            mask_all(sorted(word for word in named if group_of(key_of(word)) in ("data", "trial")))
+        )
 
     def trial_part(self) -> "Overrides":
         """Return the words that are part of one trial; so is a measure that its epochs are scored by."""

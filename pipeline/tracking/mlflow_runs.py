@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadSetting
 from pipeline.files import write_content
-from pipeline.secrets import mask, mask_all
+from pipeline.secrets import mask, mask_values
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.tracking import PARENT_TAG
 from pipeline.tracking.runs.owner_tags import make_owner_tags
@@ -212,8 +212,8 @@ def cut_params(params: Mapping[str, object]) -> dict[str, str]:
 
 def _cut_all(texts: Mapping[str, str], limit: int) -> dict[str, str]:
     """Return the texts masked, as UTF-8 can hold them, and cut."""
-    encoded = [text.encode(errors="backslashreplace").decode() for text in texts.values()]
-    return {key: text[:limit] for key, text in zip(texts, mask_all(encoded), strict=True)}
+    encoded = {key: text.encode(errors="backslashreplace").decode() for key, text in texts.items()}
+    return {key: text[:limit] for key, text in mask_values(encoded).items()}
 
 
 # ---- searching ------------------------------------------------------------------------------------------

@@ -638,6 +638,15 @@ def test_a_study_that_was_opened_without_a_demand_is_bound_by_the_first_one(url:
     assert Counter(optuna_storage.list_studies(url)) == {"new": 1}
 
 
+def test_a_study_with_a_secret_that_an_earlier_release_wrote_down_goes_on(url: str) -> None:
+    word = "db=postgresql://ann:{}@host/db"
+    StudyStore(url, "with a secret", {**ABOUT, "settings": [word.format("geheim")]})
+    store = StudyStore(url, "with a secret", {**ABOUT, "settings": [word.format("***")]})
+    assert "geheim" in str(store.read_attrs())
+    with pytest.raises(BadSetting, match="was begun with settings"):
+        StudyStore(url, "with a secret", ABOUT)
+
+
 @pytest.mark.parametrize(
     "address",
     [

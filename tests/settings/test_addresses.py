@@ -7,6 +7,7 @@ from sqlalchemy import make_url
 
 from pipeline.cli import main
 from pipeline.errors import BadInput
+from pipeline.search import optuna_storage
 from pipeline.settings import addresses
 from pipeline.settings.stores import first_answer
 from pipeline.tracking import mlflow_store
@@ -165,6 +166,26 @@ def test_a_server_that_nobody_runs_is_told_at_once(
         addresses.check_store()
     assert str(caught.value).startswith(f"{variable} must name a store that answers, {line}")
     assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite+pysqlite:///:memory:",
+        "sqlite:///file:x?mode=memory&uri=true",
+        "sqlite://?timeout=3",
+    ],
+)
+def test_a_database_in_memory_would_lose_what_is_recorded(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(addresses.TRACKING_URI, address)
+    with pytest.raises(BadInput, match=r"^MLFLOW_TRACKING_URI must name a store .* \(it is in memory, so"):
+        addresses.check_store()
+    with pytest.raises(BadInput, match=r"^search.storage must be an Optuna URL .* \(it is in memory, so"):
+        optuna_storage.check_storage(address)
 
 
 def test_an_installed_package_writes_into_the_working_folder(

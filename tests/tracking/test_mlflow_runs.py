@@ -55,11 +55,13 @@ def test_what_is_too_long_is_cut_and_what_is_secret_masked(
     long, secret = "x" * 20_000, "postgresql://ann:pw@host/db"
     run_id = mlflow_runs.create_run(client, experiment, "long", {"created": long})
     mlflow_runs.set_tags(client, run_id, {"long": long, "address": secret})
-    mlflow_runs.log_params(client, run_id, {"long": long, "address": secret, "known": 1}, existing={"known"})
+    written = {"long": long, "address": secret, "db_password": "geheim", "known": 1}
+    mlflow_runs.log_params(client, run_id, written, existing={"known"})
     tags, params = client.get_run(run_id).data.tags, client.get_run(run_id).data.params
     assert (len(tags["created"]), len(tags["long"])) == (mlflow_runs.TAG_LIMIT, mlflow_runs.TAG_LIMIT)
     assert len(params["long"]) == mlflow_runs.PARAM_LIMIT
     assert tags["address"] == params["address"] == "postgresql://ann:***@host/db"
+    assert params["db_password"] == "***"
     assert "known" not in params
 
 

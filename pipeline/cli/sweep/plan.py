@@ -20,6 +20,7 @@ from pipeline.search.space import (
     add_epochs,
     read_searched_values,
 )
+from pipeline.secrets import mask_all
 from pipeline.settings.command_line import CommandLine, Overrides, key_of
 from pipeline.settings.measuring import Shift
 from pipeline.settings.search import Search
@@ -52,7 +53,7 @@ class SweepPlan:
         search = self.command_line.settings.search
         return {
             "space": list(self.space.format_lines()),
-            "settings": sorted(self.fixed),
+            "settings": mask_all(sorted(self.fixed)),
             "device": device,
             "objective": self.command_line.settings.measure.name,
             **search.describe_objectives(),

@@ -12,8 +12,10 @@ from pipeline.search.storage.our_studies import (
     make_directions,
     name_metrics,
 )
+from pipeline.secrets import mask_all
 from pipeline.settings.searching.objectives import FIRST
 
+SETTINGS = "settings"
 MAX_TEXT = 160
 """Letters of a setting in a message."""
 
@@ -33,6 +35,7 @@ def bind_settings(storage: Any, study_id: int, name: str, about: Mapping[str, An
     two = {OBJECTIVE_NAMES: list(FIRST)}  # studies of just these do not say so
     about = two | dict(about)
     recorded = two | (recorded or {**about, OBJECTIVE_NAMES: f"{directions} of them"})
+    about, recorded = _mask_settings(about), _mask_settings(recorded)
     differing = [key for key in about if recorded.get(key) != about[key]]
     if differing:
         key = differing[0]
@@ -43,6 +46,11 @@ def bind_settings(storage: Any, study_id: int, name: str, about: Mapping[str, An
         )
     # Of a new study, or of one that was killed before.
     _name_metrics(storage, study_id, about)
+
+
+def _mask_settings(about: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Mask the secrets of the settings, which earlier releases wrote down as they were typed."""
+    return {**about, SETTINGS: mask_all(about[SETTINGS])} if SETTINGS in about else about
 
 
 def _name_metrics(storage: Any, study_id: int, about: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from pipeline.formatting import shorten
+from pipeline.secrets import mask_all
 from pipeline.settings.command_line import CommandLine, group_of
 from pipeline.settings.data import Datasets, SoundData, TextData
 from pipeline.settings.settings import flatten
@@ -94,7 +95,7 @@ def make_run_name(command_line: CommandLine, stage: str) -> str:
     """Return a name such as `digits mlp 256 adam float32`; the stage is in front where it is one alone."""
     settings, choices = command_line.settings, command_line.choices
     if isinstance(settings.trial, UserLoop):
-        values = " ".join(f"{key}={value}" for key, value in settings.trial.values.items())
+        values = " ".join(mask_all(f"{key}={value}" for key, value in settings.trial.values.items()))
         return shorten(f"{settings.trial.name} {values}".strip(), MAX_NAME)
     words = [
         stage if stage != "run" else "",

@@ -13,7 +13,7 @@ import mlflow
 from pipeline import __version__
 from pipeline.hardware.device import claim_plain_device
 from pipeline.reports.cards.loop_card import LoopCardFacts, NamedFile, write_loop_card
-from pipeline.secrets import mask
+from pipeline.secrets import mask, mask_values
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command, Function, UserLoop
 from pipeline.tracking.loop_model import find_flavour
@@ -76,7 +76,10 @@ def _write(
             code=user_code.hash_code(trial),
             command=point.command if point else read_command(run),
             device=trained.curve.device,
-            settings={"epochs": settings.train.epochs, "seed": settings.train.seed, **trial.values},
+            settings=mask_values(
+                {"epochs": str(settings.train.epochs), "seed": str(settings.train.seed)}
+                | {key: str(value) for key, value in trial.values.items()}
+            ),
             epoch=last,
             numbers=trained.numbers[-1],
             versions=_list_versions(trial),

@@ -94,7 +94,7 @@ def _write(
     card = write_card(
         CardFacts(
             name=str(run.info.run_name),
-            data=mask(overrides.name_data()),
+            data=overrides.name_data(),
             command=command,
             device=run.data.tags.get("device", "an unknown device"),
             prepared=prepared,

@@ -2,8 +2,10 @@
 
 import pytest
 
+from pipeline.cli.compose import compose
 from pipeline.cli.sweep.plan import make_plan
 from pipeline.errors import BadSetting
+from pipeline.tracking.runs.params import make_run_name
 
 ONE = ["optimizer=sgd", "optimizer.learning_rate=0.1", "optimizer.momentum=0.9"]
 """One optimizer, so that conf/search adds no dimension."""
@@ -61,6 +63,20 @@ def test_further_objectives_belong_to_the_study_and_the_first_two_alone_change_n
     assert two.default_name("a CPU") != three.default_name("a CPU")
     named = make_plan([*words, "search.objectives=[accuracy,cost]"])
     assert two.default_name("a CPU") == named.default_name("a CPU")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["trial=command", "trial.command='python p.py --db postgresql://ann:geheim@host/db {width}'"],
+        ["trial=command", "trial.command='python p.py --api-key geheim {width}'"],
+        ["trial=function", "trial.call=tests.support.my_loops:raising", "db_password=geheim"],
+    ],
+)
+def test_no_secret_of_the_words_is_written_into_a_study_or_a_name(words: list[str]) -> None:
+    plan = make_plan([*words, "width=8,16"])
+    assert "geheim" not in str((plan.describe_study("a CPU"), plan.fingerprint_data("sha")))
+    assert "geheim" not in make_run_name(compose([*words, "width=8"]), "run")
 
 
 TABLE = ["data=csv", "data.path=t.csv", "data.label=y"]
