@@ -73,14 +73,35 @@ def test_a_model_that_learnt_too_little_is_not_asked() -> None:
     assert cross_fit(np.zeros((9, 2)), np.array([0] * 8 + [1]), 2) is None
 
 
+@pytest.mark.parametrize(("gap", "noise", "is_telling"), [(2, 0.0, False), (6, 0.0, False), (6, 0.08, True)])
+def test_classes_that_overlap_are_no_wrong_labels(gap: float, noise: float, is_telling: bool) -> None:
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 2, 2000)
+    numbers = draw.normal(size=(2000, 2)) + gap * labels[:, None] * [1, 0]
+    labels = np.where(draw.random(2000) < noise, 1 - labels, labels)
+    probabilities = cross_fit(numbers, labels, 2)
+    assert probabilities is not None
+    found = list_suspects(
+        probabilities,
+        labels,
+        ("a" * 300, "b"),
+        split="train",
+        model="both",
+        rows=np.arange(2000),
+        name_place="row {}".format,
+    )
+    assert (found is not None and found.is_telling) == is_telling
+    assert len(str(found)) < 150
+
+
 @pytest.mark.parametrize(
-    ("count", "accuracy", "is_telling"),
+    ("sure", "accuracy", "is_telling"),
     [(352, 0.645, False), (352, 0.9, True), (90, 0.99, False), (110, 0.99, True)],
 )
 def test_what_a_weak_model_has_wrong_is_not_held_against_the_labels(
-    count: int, accuracy: float, is_telling: bool
+    sure: int, accuracy: float, is_telling: bool
 ) -> None:
     suspects = LabelSuspects(
-        split="train", rows=5000, count=count, model="a model", accuracy=accuracy, suspects=()
+        split="train", rows=5000, count=1000, sure=sure, model="a model", accuracy=accuracy, suspects=()
     )
     assert suspects.is_telling == is_telling
