@@ -10,14 +10,26 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import Any, TypeAlias
 
 from pipeline.errors import BadDevice
 
 Tensor: TypeAlias = Any
 """A `tf.Tensor`; TensorFlow ships no types."""
+
+UNUSED = (
+    "keras.wrappers",
+    "keras._tf_keras.keras.wrappers",
+    "keras.visualization",
+    "keras._tf_keras.keras.visualization",
+    "keras.src.visualization",
+)
+"""Parts of Keras that bring scikit-learn, SciPy's statistics and Matplotlib: a third of what it imports."""
 
 
 @contextmanager
@@ -46,6 +58,56 @@ def without_collecting() -> Iterator[None]:
             gc.enable()
 
 
+class _LateLoader(Loader):
+    """Executes a module when somebody asks for what is in it."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Have the module execute itself at the first look for a name that is not there yet."""
+
+        def execute() -> None:
+            del module.__dict__["__getattr__"], module.__dict__["__dir__"]
+            self._loader.exec_module(module)
+
+        def find(name: str) -> Any:
+            if name.startswith("__"):  # whoever walks over all modules asks for such names
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+            execute()
+            return getattr(module, name)
+
+        def list_names() -> list[str]:
+            execute()
+            return dir(module)
+
+        module.__dict__.update(__getattr__=find, __dir__=list_names)
+
+
+class _LateFinder(MetaPathFinder):
+    """Finds the modules of UNUSED, to be executed late."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find one of them; None for any other."""
+        spec = PathFinder.find_spec(fullname, path, target) if fullname in UNUSED else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = _LateLoader(spec.loader)
+        return spec
+
+
+@contextmanager
+def without_unused_parts() -> Iterator[None]:
+    """Import the modules of UNUSED in name alone during the block; whoever uses one loads it then."""
+    finder = _LateFinder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
 if os.path.expanduser("~").startswith("~"):
     # Keras would make a folder called "~" in the working folder.
     try:
@@ -58,7 +120,7 @@ if platform.machine().lower() in ("x86_64", "amd64"):
     # By itself TensorFlow takes oneDNN's kernels only on a CPU with AVX-512. With AVX2, too, a convolution
     # takes half the time by them.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-with silent_stderr(), without_collecting():
+with silent_stderr(), without_collecting(), without_unused_parts():
     import keras
     import tensorflow as tf
     from tensorflow.python.eager import context as tf_context

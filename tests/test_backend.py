@@ -1,6 +1,7 @@
 """What importing TensorFlow and Keras does beside itself."""
 
 import gc
+import importlib
 import os
 import platform
 import subprocess
@@ -30,6 +31,42 @@ def test_a_user_without_a_home_leaves_nothing_in_the_working_folder(tmp_path: Pa
     root = str(Path(__file__).resolve().parents[1])
     subprocess.run([sys.executable, "-c", NAMELESS, root], cwd=tmp_path, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+LATE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pipeline.backend import keras
+late = {"sklearn", "matplotlib", "scipy.stats"}
+assert not late & set(sys.modules), late & set(sys.modules)
+assert keras.wrappers.SKLearnClassifier.fit and "plot_image_gallery" in dir(keras.visualization)
+assert late <= set(sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_parts_of_keras_that_are_not_used_are_not_imported() -> None:
+    subprocess.run([sys.executable, "-c", LATE, str(Path(__file__).resolve().parents[1])], check=True)
+
+
+def test_a_late_module_is_executed_when_a_name_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("late_one", "late_two"):
+        (tmp_path / f"{name}.py").write_text("raised = []\nraised.append(1)\nvalue = len(raised)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(backend, "UNUSED", ("late_one", "late_two"))
+    with backend.without_unused_parts():
+        one, two = map(importlib.import_module, ("late_one", "late_two"))
+    assert importlib.import_module("late_one") is one
+    assert Path(str(one.__file__)) == tmp_path / "late_one.py"
+    assert not hasattr(one, "__wrapped__")
+    assert not vars(one).keys() & {"value", "raised"}
+    assert (one.value, one.raised) == (1, [1])
+    with pytest.raises(AttributeError, match="late_one"):
+        assert one.nothing
+    assert "value" in dir(two)
+    assert two.value == 1
 
 
 def test_garbage_is_collected_after_an_import_as_before() -> None:

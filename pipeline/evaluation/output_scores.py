@@ -46,22 +46,21 @@ def score_classes(
     labels: np.ndarray, guesses: np.ndarray, classes: tuple[str, ...]
 ) -> tuple[ClassScore, ...]:
     """Return precision and recall by class; 0 where the class was never guessed or no row has its label."""
-    from sklearn.metrics import precision_recall_fscore_support
-
-    numbers = list(range(len(classes)))
-    precision, recall, _, support = precision_recall_fscore_support(
-        labels, guesses, labels=numbers, zero_division=0
-    )
-    rows = zip(classes, precision, recall, support, strict=True)
+    counts = _count_pairs(labels, guesses, len(classes))
+    right, guessed, support = counts.diagonal(), counts.sum(axis=0), counts.sum(axis=1)
+    rows = zip(classes, right / np.maximum(guessed, 1), right / np.maximum(support, 1), support, strict=True)
     return tuple(ClassScore(name, float(p), float(r), int(n)) for name, p, r, n in rows)
 
 
 def count_confusions(labels: np.ndarray, guesses: np.ndarray, classes: int) -> tuple[tuple[int, ...], ...]:
     """Count rows by true class (first index) and guessed class (second)."""
-    from sklearn.metrics import confusion_matrix
+    return tuple(tuple(row) for row in _count_pairs(labels, guesses, classes).tolist())
 
-    counts = confusion_matrix(labels, guesses, labels=list(range(classes)))
-    return tuple(tuple(int(n) for n in row) for row in counts)
+
+def _count_pairs(labels: np.ndarray, guesses: np.ndarray, classes: int) -> np.ndarray:
+    """Count pairs of classes, [classes, classes]; importing scikit-learn for that takes most of a second."""
+    pairs = labels.astype(np.int64) * classes + guesses
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def bin_by_confidence(outputs: np.ndarray, labels: np.ndarray, bins: int) -> tuple[CalibrationBin, ...]:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from hypothesis.extra.numpy import arrays
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from pipeline.evaluation.output_scores import (
     bin_by_confidence,
@@ -38,6 +39,18 @@ def test_class_scores_follow_from_the_confusion(answers: list[tuple[int, int]]) 
         assert score.precision == pytest.approx(right / guessed if guessed else 0)
         assert score.recall == pytest.approx(right / have if have else 0)
         assert score.support == have
+
+
+@given(Answers)
+def test_classes_are_scored_as_scikit_learn_does(answers: list[tuple[int, int]]) -> None:
+    labels, guesses = np.array(answers).T
+    numbers = list(range(4))
+    expected = precision_recall_fscore_support(labels, guesses, labels=numbers, zero_division=0)
+    scores = score_classes(labels, guesses, ("a", "b", "c", "d"))
+    assert [score.precision for score in scores] == pytest.approx(expected[0])
+    assert [score.recall for score in scores] == pytest.approx(expected[1])
+    confusions = confusion_matrix(labels, guesses, labels=numbers)
+    assert count_confusions(labels, guesses, 4) == tuple(map(tuple, confusions.tolist()))
 
 
 # ---- calibration --------------------------------------------------------------------------------------

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from scipy.optimize import brentq  # type: ignore[import-untyped]
-
 from pipeline.errors import BadSetting
 from pipeline.formatting import format_count
 from pipeline.settings.privacy import DEFAULT_NOISE, Privacy
@@ -123,6 +121,8 @@ def solve_noise(epsilon: float, chance: float, steps: int, delta: float) -> floa
     Raises:
         BadSetting: no multiplier up to `MOST_NOISE` does.
     """
+    from scipy.optimize import brentq  # type: ignore[import-untyped]
+
     low, high = LEAST_NOISE, 1.0
     while _bound_by_divergences(high, chance, steps, delta) > epsilon:
         low, high = high, high * 2
