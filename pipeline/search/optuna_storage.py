@@ -26,10 +26,10 @@ from pipeline.settings.addresses import (
     explain_failure,
     make_study_address,
     read_sqlite_path,
-    require_file,
+    require_lasting,
 )
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
-from pipeline.settings.stores.first_answer import check_reachable
+from pipeline.settings.stores.first_answer import check_reachable, require_own_tables
 
 OPEN_SECONDS, RETRY_SECONDS = 60, 0.2
 MADE_MEANWHILE = ("already exists", "unique constraint", "duplicate key")
@@ -74,7 +74,9 @@ def _has_tables(url: str) -> bool:
     check_reachable(url)
     engine = create_engine(url)
     try:
-        return inspect(engine).has_table(StudyModel.__tablename__)
+        names = inspect(engine).get_table_names()
+        require_own_tables(names, StudyModel.__tablename__)
+        return StudyModel.__tablename__ in names
     finally:
         engine.dispose()
 
@@ -138,7 +140,7 @@ def check_storage(url: str, study: str | None = None) -> None:
     if path is not None and url == make_study_address() and not path.parent.exists():
         return  # it is made for the database of runs, which lies beside
     try:
-        require_file(url)
+        require_lasting(url)
         storage = _open_made(url)
         if path is not None:
             _require_writable(url, path)

@@ -25,6 +25,9 @@ UPGRADES = {
     "optuna storage upgrade": (
         "it is of another version of Optuna; copy it, then run: optuna storage upgrade --storage {address}"
     ),
+    "Can't locate revision identified by": (
+        "its tables are of another program, such as Optuna; MLflow needs a database of its own"
+    ),
     "no longer compatible with the table schema": (
         "its tables are of another program, such as MLflow, or of another version of Optuna; "
         "give the studies a database of their own"
@@ -112,12 +115,16 @@ def read_sqlite_path(address: str) -> Path | None:
     return Path(database).resolve()
 
 
-def require_file(address: str) -> None:
-    """Raise where an SQLite address names no file: a database in memory ends with the process.
+def require_lasting(address: str) -> None:
+    """Raise where nothing can be kept: an SQLite database in memory ends with the process.
 
     Raises:
-        ValueError: it is in memory.
+        ValueError: it is in memory, or has letters that no database takes.
     """
+    try:
+        address.encode()
+    except UnicodeEncodeError:
+        raise ValueError("its folder has a name that is no UTF-8; take another folder") from None
     if re.fullmatch(r"sqlite(\+\w+)?:(//)?/?(\?.*)?|sqlite.*(:memory:|mode=memory).*", address):
         raise ValueError("it is in memory, so all of it would be lost at the end of the command; name a file")
 
@@ -168,7 +175,7 @@ def check_store() -> None:
     for uri, variable in ((read_uri(), TRACKING_URI), *([(registry, REGISTRY_URI)] if registry else [])):
         path = read_sqlite_path(uri)
         try:
-            require_file(uri)
+            require_lasting(uri)
             if urlsplit(uri).scheme in SERVERS:
                 check_server(uri)
             elif is_database(uri) and (path is None or path.exists()):

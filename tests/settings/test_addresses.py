@@ -114,6 +114,12 @@ def test_studies_lie_beside_a_local_database(
             "of Optuna); give the studies a database of their own",
         ),
         (
+            "sqlite:////x/m.db",
+            "Can't locate revision identified by 'v3.2.0.a'",
+            "got sqlite:////x/m.db (its tables are of another program, such as Optuna); MLflow needs a "
+            "database of its own",
+        ),
+        (
             "postgres://ann:pw@h/db",
             "Can't load plugin: sqlalchemy.dialects:postgres",
             "got postgres://ann:***@h/db (Can't load plugin: sqlalchemy.dialects:postgres); "
@@ -186,6 +192,12 @@ def test_a_database_in_memory_would_lose_what_is_recorded(
         addresses.check_store()
     with pytest.raises(BadInput, match=r"^search.storage must be an Optuna URL .* \(it is in memory, so"):
         optuna_storage.check_storage(address)
+
+
+def test_a_folder_whose_name_no_database_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(addresses.TRACKING_URI, "sqlite:////x/a\udcff/m.db")
+    with pytest.raises(BadInput, match=r"\(its folder has a name that is no UTF-8; take another folder\)"):
+        addresses.check_store()
 
 
 def test_an_installed_package_writes_into_the_working_folder(

@@ -6,7 +6,7 @@ Each is asked once. One that has answered may be started anew later, and is wait
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from threading import Thread
@@ -26,11 +26,25 @@ PLACES = ("host", "hostaddr", "service", "unix_socket")
 """Queries of an address by which a driver finds its server in a way of its own."""
 
 
+def require_own_tables(names: Collection[str], own: str) -> None:
+    """Raise where the tables of a database, by their names, are those of another program.
+
+    `own`: a table of the program that is about to open it. MLflow and Optuna make all of theirs before they
+    find that the version in the database is of neither.
+
+    Raises:
+        ValueError: the version is of another program.
+    """
+    if "alembic_version" in names and own not in names:
+        raise ValueError("its tables are of another program; MLflow and Optuna need a database each")
+
+
 @cache
 def check_database(address: str) -> None:
     """Raise what SQLAlchemy raises where a database does not answer: at once, where MLflow tries for minutes.
 
     Raises:
+        ValueError: it is another program's, as Optuna's.
         Exception: whatever SQLAlchemy or the driver raises.
     """
     from sqlalchemy import create_engine, inspect
@@ -41,7 +55,7 @@ def check_database(address: str) -> None:
     check_reachable(address)
     engine = create_engine(address)
     try:
-        inspect(engine).get_table_names()
+        require_own_tables(inspect(engine).get_table_names(), "experiments")
     finally:
         engine.dispose()
 

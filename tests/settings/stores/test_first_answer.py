@@ -1,8 +1,11 @@
 """What answers is found out within seconds; what listens and stays silent is told with its limit."""
 
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from pipeline.errors import BadInput
 from pipeline.search import optuna_storage
 from pipeline.settings import addresses
 from pipeline.settings.stores import first_answer
+from pipeline.tracking import mlflow_store
 
 
 @pytest.fixture
@@ -74,3 +78,24 @@ def test_whatever_a_server_says_is_an_answer(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_server_behind_a_proxy_is_left_to_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     first_answer.check_server("http://a-server-behind-it")
+
+
+@pytest.mark.parametrize("others", ["studies", "experiments", "users"])
+def test_a_database_of_another_program_is_refused_before_tables_are_made_in_it(
+    others: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(f"CREATE TABLE alembic_version (a); CREATE TABLE {others} (a);")
+    before, address = path.read_bytes(), f"sqlite:///{path}"
+    monkeypatch.setenv(addresses.TRACKING_URI, address)
+    if others != "experiments":
+        for open_runs in (addresses.check_store, mlflow_store.open_store):
+            with pytest.raises(BadInput, match=r"^MLFLOW_TRACKING_URI must .* \(its tables are of another"):
+                open_runs()
+    if others != "studies":
+        with pytest.raises(BadInput, match=r"^search.storage must .* \(its tables are of another"):
+            optuna_storage.check_storage(address)
+        with pytest.raises(BadInput, match=r"^search.storage must .* \(its tables are of another"):
+            optuna_storage.list_studies(address)
+    assert path.read_bytes() == before
