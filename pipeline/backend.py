@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.abc import Loader, MetaPathFinder
@@ -65,23 +66,32 @@ class _LateLoader(Loader):
         self._loader = loader
 
     def exec_module(self, module: ModuleType) -> None:
-        """Have the module execute itself at the first look for a name that is not there yet."""
+        """Have the module execute itself, once, when a name is looked for that is not there yet."""
+        lock, names = threading.RLock(), module.__dict__
+        waiting = [self._loader]
 
         def execute() -> None:
-            del module.__dict__["__getattr__"], module.__dict__["__dir__"]
-            self._loader.exec_module(module)
+            with lock:  # a second thread waits until all names are there
+                while waiting:
+                    loader = waiting.pop()
+                    try:
+                        loader.exec_module(module)
+                    except BaseException:
+                        waiting.append(loader)
+                        raise
 
         def find(name: str) -> Any:
-            if name.startswith("__"):  # whoever walks over all modules asks for such names
+            if not name.startswith("__"):  # such names are asked for by whoever walks over all modules
+                execute()
+            if name not in names:
                 raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-            execute()
-            return getattr(module, name)
+            return names[name]
 
         def list_names() -> list[str]:
             execute()
-            return dir(module)
+            return sorted(names)
 
-        module.__dict__.update(__getattr__=find, __dir__=list_names)
+        names.update(__getattr__=find, __dir__=list_names)
 
 
 class _LateFinder(MetaPathFinder):

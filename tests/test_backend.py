@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,34 @@ def test_a_late_module_is_executed_when_a_name_is_looked_for(
         assert one.nothing
     assert "value" in dir(two)
     assert two.value == 1
+
+
+def test_threads_that_look_into_a_late_module_at_once_wait_for_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "late_slow.py").write_text("from late_gate import gate\ngate.wait()\nvalue = object()\n")
+    (tmp_path / "late_gate.py").write_text("import threading\ngate = threading.Event()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(backend, "UNUSED", ("late_slow",))
+    with backend.without_unused_parts():
+        late = importlib.import_module("late_slow")
+    with ThreadPoolExecutor(2) as pool:
+        looks = [pool.submit(lambda: late.value) for _ in range(2)]
+        importlib.import_module("late_gate").gate.set()
+        assert looks[0].result() is looks[1].result()
+
+
+def test_a_late_module_that_cannot_be_executed_says_so_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "late_broken.py").write_text("import no_such_module\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(backend, "UNUSED", ("late_broken",))
+    with backend.without_unused_parts():
+        late = importlib.import_module("late_broken")
+    for _ in range(2):
+        with pytest.raises(ImportError, match="no_such_module"):
+            assert late.value
 
 
 def test_garbage_is_collected_after_an_import_as_before() -> None:
