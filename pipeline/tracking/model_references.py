@@ -5,6 +5,7 @@ import json
 import re
 import tempfile
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from pipeline.data.readers.archives import check_inside
 from pipeline.data.readers.array_files import has_overfull_chunk
 from pipeline.data.readers.compression import check_zip, compute_bound, explain_bomb
 from pipeline.errors import BadModel, FulcrumError
@@ -100,10 +102,11 @@ def load_model(reference: ModelReference) -> "keras.Model":
     try:
         if reference.uri.endswith(FILES):
             _check_file(Path(reference.uri))
-            return keras.models.load_model(reference.uri, compile=False, safe_mode=True)
+            return _load_twice(keras.models.load_model, reference.uri, compile=False, safe_mode=True)
         folder = Path(mlflow.artifacts.download_artifacts(reference.uri))
         _check_folder(folder)
-        return mlflow.keras.load_model(str(folder), load_model_kwargs={"compile": False, "safe_mode": True})
+        rules = {"compile": False, "safe_mode": True}
+        return _load_twice(mlflow.keras.load_model, str(folder), load_model_kwargs=rules)
     except FulcrumError:
         raise
     except Exception as error:  # Keras and MLflow raise many kinds for a file that is no model
@@ -113,6 +116,19 @@ def load_model(reference: ModelReference) -> "keras.Model":
                 "layer, which runs what is stored in the file; write the layer as a class, and save it again"
             ) from None
         raise _explain_missing(reference.text, f"it holds no Keras model: {error}") from None
+
+
+def _load_twice(load: Callable[..., "keras.Model"], place: str, **options: Any) -> "keras.Model":
+    """Load a model first without room for its weights, and then with it.
+
+    A layer of any size takes few bytes to name, and its memory before anybody looks for its weights. Without
+    room Keras compares the shapes of layers and weights all the same.
+    """
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):
+        load(place, **options)
+    return load(place, **options)
 
 
 def _check_file(path: Path) -> None:
@@ -125,6 +141,8 @@ def _check_file(path: Path) -> None:
     if path.suffix == ".keras" and zipfile.is_zipfile(path):
         check_zip(path)
         with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                check_inside(path, name)
             weights = [name for name in archive.namelist() if name.endswith(".h5")]
             for name in weights:
                 _check_weights(path, io.BytesIO(archive.read(name)))
@@ -166,7 +184,7 @@ def _explain_outside(path: Path, name: str) -> BadModel:
 
 
 def _check_folder(folder: Path) -> None:
-    """Check that a folder in MLflow's format has a Keras model, and no graph, which may do anything.
+    """Check that a folder in MLflow's format has a Keras model in it, and no graph, which may do anything.
 
     Raises:
         BadModel: it has not.
@@ -182,6 +200,11 @@ def _check_folder(folder: Path) -> None:
         raise BadModel(
             f"a trained model must be a Keras file, got {folder.name} with an exported graph of TensorFlow, "
             "which may read and write files; save it without save_exported_model"
+        )
+    if not (folder / str(about["keras"].get("data", ""))).resolve().is_relative_to(folder.resolve()):
+        raise BadModel(
+            f"a trained model must lie in its own folder, got {folder.name} whose MLmodel names another "
+            "place; save it again with mlflow.keras.save_model"
         )
     for path in (*folder.rglob("*.keras"), *folder.rglob("*.h5")):
         _check_file(path)

@@ -1,6 +1,7 @@
 """Models are loaded from files and folders; what would run when it is loaded is refused, and has not run."""
 
 import pickle
+import resource
 import zipfile
 from pathlib import Path
 
@@ -126,3 +127,36 @@ def test_a_model_of_another_kind_is_refused_in_one_line_and_not_loaded(tmp_path:
     assert "it holds no Keras model" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_layers_that_are_larger_than_their_weights_take_no_memory(tmp_path: Path, name: str) -> None:
+    make_model().save(tmp_path / name)
+    if name.endswith(".keras"):
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            content = {member: archive.read(member) for member in archive.namelist()}
+        content["config.json"] = content["config.json"].replace(b'"units": 2', b'"units": 2000000000')
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for member, written in content.items():
+                archive.writestr(member, written)
+    else:
+        with h5py.File(tmp_path / name, "a") as file:
+            large = file.attrs["model_config"].replace('"units": 2', '"units": 2000000000')
+            file.attrs["model_config"] = large
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BadInput, match="holds no Keras model"):
+        load_model(find_model(str(tmp_path / name)))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**20  # KiB; the layer has 30 GiB
+
+
+def test_a_file_with_a_path_outside_and_a_folder_that_names_one_are_refused(tmp_path: Path) -> None:
+    make_model().save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
+        archive.writestr("../outside.txt", b"x")
+    with pytest.raises(BadInput, match=r"must hold files within its own folder, got \.\./outside\.txt"):
+        load_model(find_model(str(tmp_path / "model.keras")))
+    make_model().save(tmp_path / "other.keras")
+    for place in ("../other", str(tmp_path / "other")):
+        folder = write_folder(tmp_path / f"folder{len(place)}", f"keras: {{data: {place}}}")
+        with pytest.raises(BadInput, match="must lie in its own folder"):
+            load_model(find_model(str(folder)))

@@ -37,7 +37,7 @@ def read_members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
     try:
         with open_bounded(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
-                path_inside = _check_inside(path, member.name)
+                path_inside = check_inside(path, member.name)
                 if member.isfile() and path_inside.suffix == suffix:
                     file = archive.extractfile(member)
                     assert file is not None
@@ -52,7 +52,12 @@ def _describe_error(error: Exception) -> str:
     return read_reason(error).rstrip(":")
 
 
-def _check_inside(archive: Path, name: str) -> PurePosixPath:
+def check_inside(archive: Path, name: str) -> PurePosixPath:
+    """Return the path of a member of an archive.
+
+    Raises:
+        BadData: it leads outside of the archive.
+    """
     path_inside = PurePosixPath(name.replace("\\", "/"))
     has_drive = PureWindowsPath(name).drive != ""
     if path_inside.is_absolute() or ".." in path_inside.parts or has_drive:
@@ -92,7 +97,7 @@ def _unpack_zip(path: Path, folder: Path, findings: Findings) -> None:
         members = [member for member in archive.infolist() if not member.is_dir()]
         _check_room(path, folder, sum(member.file_size for member in members))
         for member in members:
-            path_inside, mode = _check_inside(path, member.filename), member.external_attr >> 16
+            path_inside, mode = check_inside(path, member.filename), member.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):  # as Unix writes them; 0: another system
                 findings.add("link", LEFT_OUT, member.filename)
                 continue
@@ -104,7 +109,7 @@ def _unpack_tar(path: Path, folder: Path, findings: Findings) -> None:
     left = compute_bound(path)
     with open_bounded(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
-            path_inside = _check_inside(path, member.name)
+            path_inside = check_inside(path, member.name)
             if member.isfile():
                 left -= member.size  # of a sparse file more than lies in the archive
                 if left < 0:
