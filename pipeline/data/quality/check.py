@@ -20,7 +20,7 @@ from pipeline.data.quality.columns import (
     measure_rows,
     pick_rows,
 )
-from pipeline.data.quality.drift import FEW_ROWS, DriftCounter
+from pipeline.data.quality.drift import FEW_ROWS, ColumnDrift, DriftCounter
 from pipeline.data.quality.label_errors import MODEL_OF_WORDS, MODELS, LabelSuspects, cross_fit, list_suspects
 from pipeline.data.quality.report import (
     QualityReport,
@@ -35,7 +35,7 @@ from pipeline.files import write_content
 from pipeline.formatting import format_count
 
 QUALITY_FILE = "quality.json"
-TRAIN, OTHERS = "train", ("validation", "test")
+TRAIN, OTHERS, LABELS = "train", ("validation", "test"), "labels"
 MOST_ROWS = {TRAIN: MOST_COMPARED, "validation": 5000, "test": 5000}
 MOST_FEATURES, MOST_MIXED = 256, 2048
 """Columns of numbers that a linear model has, and that are mixed into these."""
@@ -78,7 +78,15 @@ def check_quality(
         smallest=None if counts is None else (classes[counts.argmin()], int(counts.min())),
         largest=None if counts is None else (classes[counts.argmax()], int(counts.max())),
         twins=tuple(find_twins(splits, rows, columns, name, front) for name in OTHERS),
-        drift=tuple(_compare_split(name, spreads, columns[name], len(measured[name])) for name in OTHERS),
+        drift=tuple(
+            SplitDrift(
+                split=name,
+                rows=len(measured[name]),
+                columns=_compare(spreads, columns[name]),
+                labels=_compare_labels(train, rows[TRAIN], splits[name], rows[name], classes),
+            )
+            for name in OTHERS
+        ),
         telling=_find_telling(spreads, columns, splits, rows) if classes and by_column else (),
         suspects=_find_suspects(train, classes, front) if classes else None,
         left_out=tuple(_list_left_out(splits, rows)),
@@ -91,12 +99,22 @@ def _list_left_out(splits: Mapping[str, Split], rows: Mapping[str, np.ndarray]) 
             yield f"{len(splits[name]) - len(numbers):,} of {format_count(len(splits[name]), f'{name} row')}"
 
 
-def _compare_split(
-    name: str, spreads: Sequence[ColumnSpread], columns: Mapping[str, np.ndarray], rows: int
-) -> SplitDrift:
+def _compare(spreads: Sequence[ColumnSpread], columns: Mapping[str, np.ndarray]) -> tuple[ColumnDrift, ...]:
     counter = DriftCounter(spreads)
     counter.add(columns)
-    return SplitDrift(split=name, rows=rows, columns=counter.judge())
+    return counter.judge()
+
+
+def _compare_labels(
+    train: Split, train_rows: np.ndarray, split: Split, rows: np.ndarray, classes: tuple[str, ...]
+) -> ColumnDrift:
+    """Compare the labels of a split, names or quantities, with those of training."""
+    before, after = np.asarray(train.labels)[train_rows], np.asarray(split.labels)[rows]
+    if classes:
+        names = np.array(classes, object)
+        before, after = names[before], names[after]
+    (drift,) = _compare(fit_spreads({LABELS: before}), {LABELS: after})
+    return drift
 
 
 # ---- leaks --------------------------------------------------------------------------------------------

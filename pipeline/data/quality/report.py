@@ -49,11 +49,12 @@ class SplitTwins:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitDrift:
-    """Columns of one split of `rows` rows, compared with those of the training split."""
+    """Columns and labels of one split of `rows` rows, compared with those of the training split."""
 
     split: str
     rows: int
     columns: tuple[ColumnDrift, ...]
+    labels: ColumnDrift
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,12 @@ def decode_quality(text: str) -> QualityReport:
         for entry in plain["twins"]
     )
     drift = tuple(
-        SplitDrift(**{**entry, "columns": tuple(ColumnDrift(**column) for column in entry["columns"])})
+        SplitDrift(
+            split=entry["split"],
+            rows=entry["rows"],
+            columns=tuple(ColumnDrift(**column) for column in entry["columns"]),
+            labels=ColumnDrift(**entry["labels"]),
+        )
         for entry in plain["drift"]
     )
     suspects = plain["suspects"]
@@ -133,6 +139,8 @@ def describe_quality(report: QualityReport) -> Iterator[str]:
     for drift in report.drift:
         if text := describe_drift(drift.columns):
             yield f"the {drift.split} split is unlike the training split in {text}"
+        if drift.labels.is_unlike:
+            yield f"the {drift.split} split is unlike the training split in its {drift.labels}"
     for column in report.telling[:3]:
         yield (
             f"column {shorten(column.name, 40)} alone tells the class of {format_percent(column.accuracy)} "

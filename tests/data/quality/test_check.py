@@ -15,6 +15,7 @@ from pipeline.data.samples import Table, make_texts
 from tests.support import tiny
 
 CLASSES = ("a", "b")
+SPLITS = ("train", "validation", "test")
 
 
 def make_table(rows: int, seed: int, shift: float = 0.0, leak: bool = False) -> Split:
@@ -75,6 +76,25 @@ def test_what_was_planted_in_a_table_is_told() -> None:
     )
     assert any(line.startswith("column paid alone tells the class of ") for line in lines)
     assert not any("validation split is unlike" in line for line in lines)
+
+
+def test_a_split_with_other_labels_is_told_also_where_its_columns_are_alike() -> None:
+    splits = {
+        name: make_table(rows, seed)
+        for seed, (name, rows) in enumerate(zip(SPLITS, (600, 200, 200), strict=True))
+    }
+    one_class = replace(splits["validation"], labels=np.zeros(200, np.int32))
+    lines = describe({**splits, "validation": one_class}, FRONT)
+    assert [line.partition(" (PSI ")[0] for line in lines] == [
+        "the validation split is unlike the training split in its labels"
+    ]
+    draw = np.random.default_rng(0)
+    of_quantity = {
+        name: replace(split, labels=draw.normal(size=len(split))) for name, split in splits.items()
+    }
+    later = replace(splits["test"], labels=draw.normal(size=200) + 1)
+    (line,) = describe_quality(check_quality({**of_quantity, "test": later}, (), FRONT))
+    assert line.startswith("the test split is unlike the training split in its labels (PSI ")
 
 
 def test_wrong_labels_and_rare_classes_are_told() -> None:
