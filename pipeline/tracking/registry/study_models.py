@@ -105,10 +105,14 @@ def _find_run(record: "StudyRecorder", member: FrontierPoint) -> str | None:
     trial = member.trial
     if trial.run_id and not mlflow_runs.is_deleted(record.client, trial.run_id):
         return trial.run_id
-    is_gone = mlflow_runs.is_deleted(record.client, record.run_id)
-    place = "nothing has its model until the next start" if is_gone else "the study's run has its model"
-    print(f"the MLflow run of trial {trial.number} was deleted: {place}", file=sys.stderr)
-    return None if is_gone else record.run_id
+    if not mlflow_runs.is_deleted(record.client, record.run_id):
+        return record.run_id
+    _tell_of_deleted(trial.number, "nothing has its model until the next start")
+    return None
+
+
+def _tell_of_deleted(trial: int, place: str) -> None:
+    print(f"the MLflow run of trial {trial} was deleted: {place}", file=sys.stderr)
 
 
 def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> str | None:
@@ -119,7 +123,10 @@ def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> 
     name, is_new = member.name, not names.is_taken(record.client, record.study)
     _delete_left_over(record, run_id, name)
     try:
-        return _log_member(task, record, member, run_id)
+        version = _log_member(task, record, member, run_id)
+        if version is not None and run_id == record.run_id:
+            _tell_of_deleted(member.trial.number, "the study's run has its model")
+        return version
     except BaseException as error:
         with signals.hold_back():
             if not isinstance(error, Exception):  # a signal: its worker may be at it

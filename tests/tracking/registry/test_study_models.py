@@ -174,3 +174,21 @@ def test_a_prompt_that_came_later_gets_no_version(
         f"no model of the frontier is kept: {record.study} is a prompt in MLflow's registry, where models "
         "and prompts share their names\n"
     )
+
+
+@pytest.mark.parametrize("version", [None, "1"])
+def test_the_study_has_the_model_of_a_deleted_run_only_where_there_is_a_model(
+    version: str | None,
+    record: StudyRecorder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A loop of the user's own may report none."""
+    deleted = mlflow_runs.create_run(record.client, record.experiment_id, "t", {})
+    record.client.delete_run(deleted)
+    member = make_study().frontier[0]
+    member = replace(member, trial=replace(member.trial, run_id=deleted))
+    monkeypatch.setattr(study_models, "_log_member", lambda *_: version)
+    assert study_models._register(cast(Sweep, None), record, member) == version
+    told = f"the MLflow run of trial {member.trial.number} was deleted: the study's run has its model\n"
+    assert capsys.readouterr().err == (told if version else "")
