@@ -49,7 +49,7 @@ def inspect_model(predict: Callable[[Any], np.ndarray], prepared: Prepared, sett
         BadInput: as `check_groups`.
     """
     return Inspection(
-        importances=measure_importances(predict, prepared),
+        importances=measure_importances(predict, prepared, settings.measure.name),
         subgroups=_score_subgroups(predict, prepared, settings),
         suspects=_find_suspects(predict, prepared),
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.data.prepared import Prepared
 from pipeline.data.samples import Table, pick_evenly
-from pipeline.models.scores import compute_accuracy, compute_r2
+from pipeline.models.scores import score_answers
 
 REPEATS = 5
 MOST_ROWS, MOST_COLUMNS = 2000, 100
@@ -22,7 +22,7 @@ MOST_ROWS, MOST_COLUMNS = 2000, 100
 
 @dataclass(frozen=True, slots=True)
 class ColumnImportance:
-    """What accuracy (R2) loses with the column shuffled: mean and deviation over the shuffles."""
+    """What the measure of the task loses with the column shuffled: mean and deviation over the shuffles."""
 
     name: str
     loss: float
@@ -30,11 +30,12 @@ class ColumnImportance:
 
 
 def measure_importances(
-    predict: Callable[[Any], np.ndarray], prepared: Prepared
+    predict: Callable[[Any], np.ndarray], prepared: Prepared, measure: str = "accuracy"
 ) -> tuple[ColumnImportance, ...]:
     """Measure the columns of a table, the most important first; nothing for what is no table.
 
-    `predict`: columns of n rows -> outputs [n, classes], or quantities [n, 1].
+    `predict`: columns of n rows -> outputs [n, classes], or quantities [n, 1]; `measure`: what is maximised,
+    by its name in `models.scores`: accuracy says nothing of a rare class. Of quantities it is R2.
     """
     split = prepared.validation
     if not isinstance(split.samples, Table) or len(split) < 2:
@@ -42,14 +43,11 @@ def measure_importances(
     rows = pick_evenly(len(split), MOST_ROWS)
     batch, labels = split.samples[rows], np.asarray(split.labels)[rows]
 
-    def score(some: dict[str, np.ndarray]) -> float:
-        outputs = predict(some)
-        return compute_accuracy(outputs, labels) if prepared.target is None else compute_r2(outputs, labels)
-
-    whole = score(batch)
+    whole = score_answers(predict(batch), labels, measure)
     orders = [np.random.default_rng([0, repeat]).permutation(len(rows)) for repeat in range(REPEATS)]
     measured = []
     for name, column in list(batch.items())[:MOST_COLUMNS]:
-        losses = [whole - score({**batch, name: column[order]}) for order in orders]
+        shuffled = ({**batch, name: column[order]} for order in orders)
+        losses = [whole - score_answers(predict(some), labels, measure) for some in shuffled]
         measured.append(ColumnImportance(name, float(np.mean(losses)), float(np.std(losses, ddof=1))))
     return tuple(sorted(measured, key=lambda column: -column.loss))

@@ -40,15 +40,18 @@ def export_file(model: Any) -> bytes:
         BadSetting: ONNX has no operation for one of the network.
     """
     check_packages()
-    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     convert = import_module("tf2onnx.convert")
     shape = (None, *model.inputs[0].shape[1:])
     signature = [tf.TensorSpec(shape, tf.float32, name="samples")]
     answer = tf.function(lambda samples: model(samples, training=False), input_signature=signature)
+    heard = logging.root.manager.disable
+    logging.disable(logging.ERROR)  # it warns by the root logger, too, of what it leaves as it is
     try:
         proto, _ = convert.from_function(answer, input_signature=signature, opset=OPSET)
     except Exception as error:  # of any class
         raise _explain(error) from None
+    finally:
+        logging.disable(heard)
     _store_captured(proto.graph, answer.get_concrete_function())
     content: bytes = proto.SerializeToString()
     return content

@@ -63,3 +63,22 @@ def test_of_a_quantity_it_is_what_r2_loses(prepared: Prepared) -> None:
     assert found[0].name == "much"
     assert found[0].loss == pytest.approx(2, abs=0.3)  # R2 of shuffled truth is 1 - 2
     assert measure_importances(answer, replace(prepared, validation=table().validation)) == ()
+
+
+def test_of_a_rare_class_it_is_what_the_measure_of_the_search_loses(prepared: Prepared) -> None:
+    assert isinstance(prepared.validation.raw, Table)
+    scores = prepared.validation.raw.numbers[:, 0]
+    rare = replace(prepared.validation, labels=(scores > np.sort(scores)[-5]).astype(np.int32))
+
+    def answer_cautiously(columns: dict[str, np.ndarray]) -> np.ndarray:  # the rare class is never named
+        share = 0.4 / (1 + np.exp(-columns["much"]))
+        return np.stack([1 - share, share], 1)
+
+    by_measure = {
+        measure: measure_importances(answer_cautiously, replace(prepared, validation=rare), measure)
+        for measure in ("accuracy", "auc")
+    }
+    assert {column.loss for column in by_measure["accuracy"]} == {0.0}
+    first = by_measure["auc"][0]
+    assert first.name == "much"
+    assert first.loss > 0.2

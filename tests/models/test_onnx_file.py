@@ -1,5 +1,6 @@
 """What is said where ONNX cannot be had; that it answers as the others: `test_litert`."""
 
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -19,16 +20,21 @@ def test_without_the_packages_the_line_says_how_to_get_them(monkeypatch: pytest.
     )
 
 
-def test_what_the_converter_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_converter_raises_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     class Converter:
         @staticmethod
         def from_function(*_: object, **__: object) -> None:
+            logging.warning("only float32 is rewritten")
             raise ValueError("no such operation\n  many lines")
 
     monkeypatch.setattr(onnx_file, "import_module", lambda _: Converter)
     model = litert.tf.keras.Sequential([litert.tf.keras.layers.Input((3,)), litert.tf.keras.layers.Dense(1)])
     with pytest.raises(BadSetting, match=r"got onnx \(no such operation\); use profile.runtime=compiled$"):
         onnx_file.export_file(model)
+    assert not caplog.records
+    assert logging.root.manager.disable == logging.NOTSET
 
 
 def test_a_file_that_the_runtime_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
