@@ -27,6 +27,8 @@ TRANSACTIONS = (
     "sqlalchemy.",
 )
 """Modules in whose calls a transaction may be open; those that ask a server are none, they may wait long."""
+REQUESTS = ("urllib3.",)
+"""Modules in whose calls a server is waited for: minutes, where it has gone. So long nothing is held back."""
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 STOPPING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
@@ -167,9 +169,10 @@ def _raise_pending() -> None:
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     _received.append(number)
-    if _is_held():
+    asks_server = _is_within(frame, REQUESTS)
+    if _is_held() and not asks_server:
         _pending.append(number)
-    elif _is_between_blocks(frame) or _in_transaction(frame):
+    elif (_is_held() and not _has_waited()) or _is_between_blocks(frame) or _is_within(frame, TRANSACTIONS):
         _deferred.append(time.monotonic())
         _send_later(number)
     else:
@@ -192,9 +195,13 @@ def _send_later(number: int) -> None:
     later.start()
 
 
-def _in_transaction(frame: FrameType | None) -> bool:
+def _has_waited() -> bool:
+    return bool(_deferred) and time.monotonic() - _deferred[0] > PATIENCE_SECONDS
+
+
+def _is_within(frame: FrameType | None, modules: tuple[str, ...]) -> bool:
     while frame is not None:
-        if str(frame.f_globals.get("__name__")).startswith(TRANSACTIONS):
+        if str(frame.f_globals.get("__name__")).startswith(modules):
             return True
         frame = frame.f_back
     return False
@@ -204,7 +211,7 @@ def _is_between_blocks(frame: FrameType | None) -> bool:
     """Return whether this process is on the way into a block or out of it, and has not been so for long."""
     if frame is not None and frame.f_globals.get("__name__") == "contextlib":
         return True
-    if _deferred and time.monotonic() - _deferred[0] > PATIENCE_SECONDS:
+    if _has_waited():
         return False
     while frame is not None:
         if frame.f_code.co_name in ("__enter__", "__exit__"):

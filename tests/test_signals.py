@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType
 
 import pytest
 
@@ -197,6 +198,20 @@ def test_a_way_into_a_block_that_waits_for_long_is_stopped(monkeypatch: pytest.M
     signals.listen()
     with pytest.raises(Stopped), Waiting():
         pass
+
+
+def wait_for_server() -> None:
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(20)  # less, as it is asked again
+    pytest.fail("it was held back to the end")
+
+
+def test_a_server_that_has_gone_holds_no_signal_back_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "PATIENCE_SECONDS", 0.01)
+    request = FunctionType(wait_for_server.__code__, {**globals(), "__name__": "urllib3.a"})
+    signals.listen()
+    with pytest.raises(Stopped), signals.hold_back():
+        request()
 
 
 def test_a_signal_is_let_through_within_what_holds_it_back_and_no_further() -> None:

@@ -23,6 +23,7 @@ from pipeline.files import write_content
 from pipeline.secrets import mask, mask_values
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.tracking import PARENT_TAG
+from pipeline.tracking.mlflow_store import find_unanswered
 from pipeline.tracking.runs.owner_tags import make_owner_tags
 
 PARAM_LIMIT, TAG_LIMIT, BATCH_LIMIT = 6000, 8000, 1000
@@ -92,8 +93,8 @@ def unless_deleted(client: MlflowClient, run_id: str) -> Iterator[None]:
     """Leave out what a run that was deleted would get; any other failure is raised."""
     try:
         yield
-    except MlflowException:
-        if not is_deleted(client, run_id):
+    except MlflowException as error:
+        if find_unanswered(error) or not is_deleted(client, run_id):
             raise
 
 

@@ -1,9 +1,11 @@
 """Which MLflow store is used, how it comes into being, and its experiments."""
 
 import logging
+import math
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -12,8 +14,10 @@ from urllib.parse import urlsplit
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from pipeline import signals
 from pipeline.errors import BadInput, RecordDeleted, find_cause
 from pipeline.processes import set_variable
+from pipeline.secrets import mask
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (
     REGISTRY_URI,
@@ -37,6 +41,7 @@ ADOPTED, ACTIVE_MODEL = "MLFLOW_RUN_ID", "MLFLOW_ACTIVE_MODEL_ID"
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 BRIEFLY = {RETRIES: "2", REQUEST_SECONDS: "10"}
 """Variables of MLflow: two further tries within some 6 s, and seconds for each; those of a person count."""
+NAMING_SECONDS = 60.0
 _answered: set[str] = set()
 """Addresses that have answered this process."""
 
@@ -144,7 +149,30 @@ def find_unanswered(error: BaseException | None) -> bool:
     return found is not None and str(found).startswith("API request to")
 
 
+class _Waiting(logging.Handler):
+    """Says now and then that a server is waited for, which MLflow does for minutes without a word.
+
+    Once somebody has asked to stop, none is waited for: what is written then would take minutes each.
+    """
+
+    named_at = -math.inf
+
+    def emit(self, record: logging.LogRecord) -> None:
+        uri, now = read_uri(), time.monotonic()
+        if not str(record.msg).startswith("Retrying") or "/mlflow" not in record.getMessage():
+            return
+        if signals.read_requested():
+            raise ConnectionError("it does not answer, and somebody has asked to stop")
+        if uri in _answered and now - self.named_at > NAMING_SECONDS:
+            self.named_at = now
+            print(f"{mask(uri)} does not answer; it is waited for, some minutes", file=sys.stderr)
+
+
+_waiting = _Waiting(logging.WARNING)
+
+
 def _quieten() -> None:
+    logging.getLogger("urllib3.connectionpool").addHandler(_waiting)  # once, however often it is added
     waiting = "mlflow.store.model_registry.abstract_store"  # says at each model that it waits for a server
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking", waiting):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -205,8 +233,8 @@ def write_restoring(client: mlflow.MlflowClient, experiment_id: str, write: Call
     """
     try:
         return write()
-    except MlflowException:
-        if not restore_deleted(client, experiment_id):
+    except MlflowException as error:
+        if find_unanswered(error) or not restore_deleted(client, experiment_id):
             raise
         return write()
 

@@ -9,7 +9,7 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from pipeline.tracking import mlflow_runs
+from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.study_place import STUDY, STUDY_ID, read_study_id
 
 TRIAL, ROLE, TRY = "trial", "role", "try"
@@ -38,8 +38,8 @@ class StudyRuns:
         """Leave out what a run that somebody has deleted in the UI would get, and say so once."""
         try:
             yield
-        except MlflowException:
-            if not mlflow_runs.is_deleted(self.client, run_id):
+        except MlflowException as error:
+            if mlflow_store.find_unanswered(error) or not mlflow_runs.is_deleted(self.client, run_id):
                 raise
             if run_id not in self._deleted:
                 self._deleted.add(run_id)

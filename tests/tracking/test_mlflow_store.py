@@ -1,17 +1,21 @@
 """The store: created whole, its experiments found again, a run adopted once."""
 
+import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
+from pipeline import signals
 from pipeline.errors import BadInput
 from pipeline.settings import addresses
-from pipeline.tracking import mlflow_store
+from pipeline.tracking import mlflow_runs, mlflow_store
 
 FOUR = """
 import os
@@ -116,6 +120,59 @@ def test_a_server_is_asked_briefly_until_it_has_answered(monkeypatch: pytest.Mon
 
         mlflow_store._ask_briefly("http://a-server", ask)
         assert retries not in os.environ
+
+
+@pytest.fixture
+def lost_server(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A server that has answered, and does not any more."""
+    address = "http://ann:geheim@127.0.0.1:9"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    monkeypatch.setattr(mlflow_store, "_answered", {address})
+    mlflow_store._quieten()
+    mlflow_store._waiting.named_at = -math.inf
+    return address
+
+
+def test_a_server_that_is_waited_for_is_named_once(
+    lost_server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = mlflow.MlflowClient(lost_server)
+    for _ in range(2):
+        with pytest.raises(MlflowException):
+            client.get_run("r")
+    assert capsys.readouterr().err == (
+        "http://ann:***@127.0.0.1:9 does not answer; it is waited for, some minutes\n"
+    )
+
+
+def test_who_has_asked_to_stop_waits_for_no_server(lost_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "7")  # four minutes
+    monkeypatch.setattr(signals, "read_requested", lambda: signal.SIGINT)
+    with pytest.raises(MlflowException) as caught:
+        mlflow.MlflowClient(lost_server).get_run("r")
+    assert mlflow_store.find_unanswered(caught.value)
+
+
+def test_a_server_that_has_gone_is_asked_nothing_more(
+    lost_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each further question would be waited for as long."""
+    client, asked = mlflow.MlflowClient(lost_server), list[str]()
+
+    def ask() -> None:
+        asked.append("write")
+        client.get_run("r")
+
+    monkeypatch.setattr(client, "get_experiment", lambda _: asked.append("experiment"))
+    monkeypatch.setattr(mlflow_runs, "is_deleted", lambda *_: asked.append("run"))
+    with pytest.raises(MlflowException):
+        mlflow_store.write_restoring(client, "1", ask)
+    assert asked == ["write"]
+    with pytest.raises(MlflowException) as caught, mlflow_runs.unless_deleted(client, "r"):
+        ask()
+    assert asked == ["write", "write"]
+    assert mlflow_store.find_unanswered(caught.value)
 
 
 def test_an_adopted_run_is_handed_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
