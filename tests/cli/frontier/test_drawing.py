@@ -81,6 +81,14 @@ def test_each_setting_in_which_points_differ_has_a_column() -> None:
     )
 
 
+def test_a_setting_that_is_called_as_a_figure_has_its_whole_name() -> None:
+    trials = tuple(
+        tried(number, (0.5 + 0.2 * number, 0.01 + number), params={"loop.cost": number}) for number in (0, 1)
+    )
+    shown = lines(Results(study="s", data="digits", trials=trials).frontier, 80)
+    assert shown[0].split() == ["cost", "accuracy", "trial", "epoch", "loop.cost"]
+
+
 def test_what_was_confirmed_has_its_columns() -> None:
     two = Confirmation((1, 2), (0.5, 0.53), (0.49, 0.51), (0.01, 0.04))
     one = Confirmation((1,), (0.6,), (0.61,), (0.02,))
