@@ -7,9 +7,10 @@ from pipeline.errors import BadSetting
 
 
 def require(holds: bool, key: str, rule: str, value: object) -> None:
-    """Raise BadSetting unless `holds`."""
+    """Raise BadSetting unless `holds`; a key in capitals is a variable of the environment."""
     if not holds:
-        raise BadSetting(f"{key} must be {rule}, got {value}; set it in conf/ or as {key}=...")
+        remedy = "unset it, or set it to one" if key.isupper() else f"set it in conf/ or as {key}=..."
+        raise BadSetting(f"{key} must be {rule}, got {value}; {remedy}")
 
 
 FUNCTION = re.compile(r"[\w.]+:\w+")
@@ -56,7 +57,7 @@ def require_name(key: str, name: str | None, barred: str = "") -> None:
         and not set(name) & set(barred)
     )
     without = f" without any of {' '.join(barred)}," if barred else ""
-    rule = f"a name of at most {MAX_NAME_BYTES} bytes,{without} or null"
+    rule = f"a name of at most {MAX_NAME_BYTES} bytes,{without} or {'unset' if key.isupper() else 'null'}"
     require(valid, key, rule, shorten_name(name))
 
 
