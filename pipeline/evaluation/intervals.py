@@ -63,13 +63,13 @@ def compute_area(value: float, first: int, second: int) -> Figure:
 
 def compute_mean(values: np.ndarray, level: float = LEVEL) -> Figure:
     """Return the mean of values [n] with Student's interval, which for one value is that value alone."""
-    from scipy.stats import t  # type: ignore[import-untyped]
+    from scipy.special import stdtrit  # type: ignore[import-untyped]
 
     mean = float(values.mean())
     if len(values) < 2:
         return Figure(mean, mean, mean)
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    half = float(t.ppf(0.5 + level / 2, len(values) - 1)) * error
+    half = float(stdtrit(len(values) - 1, 0.5 + level / 2)) * error
     return Figure(mean, mean - half, mean + half)
 
 
