@@ -74,7 +74,8 @@ class FrontierTable:
         self._shared = format_params({key: params[0][key] for key in shared})
         own = [{key: value for key, value in row.items() if key not in shared} for row in params]
         self._settings = [escape(format_params(row)) for row in own]
-        names = shorten_keys(dict.fromkeys(key for row in (*self._rows[:1], *params) for key in row))
+        headings = self._rows[0] if self._rows else {}
+        names = shorten_keys(dict.fromkeys([*headings, *(key for row in params for key in row)]))
         self._columns = {
             escape(names[key]): [escape(format_setting(row[key])) if key in row else "" for row in own]
             for key in dict.fromkeys(key for row in own for key in row)
