@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 FILES = (".keras", ".h5")
 RUN_ID = re.compile(r"[0-9a-f]{32}")
+WAITING = "uninitialized_variables"
+"""What Keras calls the list of variables that get their memory later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,15 @@ def _load_twice(load: Callable[..., "keras.Model"], place: str, **options: Any) 
     room Keras compares the shapes of layers and weights all the same.
     """
     import keras
+    from keras.src.backend.common import global_state  # Keras has no public way to forget what it waits for
 
-    with keras.StatelessScope(initialize_variables=False):
-        load(place, **options)
+    waiting = global_state.get_global_attribute(WAITING) or []
+    global_state.set_global_attribute(WAITING, [])
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            load(place, **options)
+    finally:  # else the next network that anybody makes gives these layers their memory, too
+        global_state.set_global_attribute(WAITING, waiting)
     return load(place, **options)
 
 

@@ -9,10 +9,11 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.backend.common import global_state
 
 from pipeline.data.readers import compression
 from pipeline.errors import BadInput
-from pipeline.tracking.model_references import find_model, load_model
+from pipeline.tracking.model_references import WAITING, find_model, load_model
 from tests.data.readers.test_compression import Payload
 
 
@@ -147,6 +148,7 @@ def test_layers_that_are_larger_than_their_weights_take_no_memory(tmp_path: Path
     with pytest.raises(BadInput, match="holds no Keras model"):
         load_model(find_model(str(tmp_path / name)))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**20  # KiB; the layer has 30 GiB
+    assert not global_state.get_global_attribute(WAITING)  # nor later, when another network is made
 
 
 def test_a_file_with_a_path_outside_and_a_folder_that_names_one_are_refused(tmp_path: Path) -> None:
