@@ -68,9 +68,12 @@ class Numeric:
         return math.floor((self.high - self.low) / step + 1e-9) + 1 if step else math.inf
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Choices:
-    """One of `values`; ordered and scaled where all are numbers, else one feature a choice."""
+    """One of `values`; ordered and scaled where all are numbers, else one feature a choice.
+
+    It has no slots, since it caches.
+    """
 
     values: tuple[Any, ...]
 
@@ -85,7 +88,15 @@ class Choices:
 
     def index(self, value: Any) -> int | None:
         """Return the place of a value among the choices; None where it is none of them."""
+        if isinstance(value, str):  # texts are the same as no other kind of value
+            return self._texts.get(value)
         return next((index for index, choice in enumerate(self.values) if is_same(choice, value)), None)
+
+    @cached_property
+    def _texts(self) -> dict[str, int]:
+        """Return the places of the texts among the choices, of equal ones the first."""
+        places = [(choice, index) for index, choice in enumerate(self.values) if isinstance(choice, str)]
+        return dict(reversed(places))
 
     def decode(self, unit: float) -> Any:
         """Return the choice that stands at a unit number in 0..1."""

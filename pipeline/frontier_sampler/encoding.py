@@ -34,7 +34,12 @@ class Parameter:
         """Return whether these params have the value of its parent under which it counts."""
         if self.parent is None:
             return True
-        return self.parent in params and any(is_same(params[self.parent], value) for value in self.among)
+        if self.parent not in params:
+            return False
+        value = params[self.parent]
+        return (
+            value in self.among if isinstance(value, str) else any(is_same(value, one) for one in self.among)
+        )
 
     @property
     def feature(self) -> str:

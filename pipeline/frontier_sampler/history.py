@@ -157,13 +157,17 @@ class History:
         self._constrained: dict[Key, Configuration] = {}
         self._encoded: Mapping[Key, Configuration] = {}
 
-    def add_trials(self, trials: Iterable[TrialRecord]) -> None:
-        """Add finished and failed trials; those known already are passed over."""
-        for trial in trials:
-            if trial.number not in self.trials and trial.status is not TrialStatus.running:
-                self.trials[trial.number] = trial
-                insort(self.numbers, trial.number)
-                self._add_to_configuration(trial)
+    def add_trials(self, trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+        """Add finished and failed trials, and return those that run; those known already are passed over."""
+        running = []
+        for trial in [trial for trial in trials if trial.number not in self.trials]:  # few of thousands
+            if trial.status is TrialStatus.running:
+                running.append(trial)
+                continue
+            self.trials[trial.number] = trial
+            insort(self.numbers, trial.number)
+            self._add_to_configuration(trial)
+        return running
 
     def _add_to_configuration(self, trial: TrialRecord) -> None:
         configuration = self.find_configuration(trial)

@@ -77,8 +77,7 @@ class Suggester:
 
     def _suggest(self, trials: Sequence[TrialRecord], number: int) -> tuple[Suggestion, Batch | None]:
         """Return a suggestion, and what it was chosen from, if that was by the surrogates."""
-        self._history.add_trials(trials)
-        running = [trial for trial in trials if trial.status is TrialStatus.running]
+        running = self._history.add_trials(trials)
         busy = {trial.key for trial in running}
         observed = self._history.observed_count
         suggestion, batch = None, None

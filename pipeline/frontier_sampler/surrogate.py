@@ -21,7 +21,7 @@ NOISES = (1e-4, 0.5)
 """Bounds; features lie in 0..1 and targets have variance 1."""
 STEPS = 25
 """Steps of the optimizer: a rough fit is enough, and the next one comes soon."""
-BLOCK = 16
+BLOCK = 24
 """Settings whose epochs are predicted together: what is computed of them stays in the cache of a core."""
 
 
@@ -44,17 +44,19 @@ class Kernel:
         scale = np.asarray(self.lengths)
         return self.covariance_at(square_distances(left / scale, right / scale))
 
-    def cover_grid(self, settings: Array, later: Array, features: Array) -> Array:
+    def square_settings(self, settings: Array, features: Array) -> Array:
+        """Compute the squared distances of settings [m, d] from those of features [n, d + 1]: [m, n]."""
+        scale = np.asarray(self.lengths[:-1])
+        return square_distances(settings / scale, features[:, :-1] / scale)
+
+    def cover_grid(self, squares: Array, later: Array, features: Array) -> Array:
         """Compute Matern 5/2 between a grid and features [n, d + 1]: [m * k, n].
 
-        The grid is each row of `settings` [m, d] with each of `later` [k], the last feature; so its squared
-        distances are sums of those of both.
+        The grid is m settings, of which `squares` are the squared distances, with each of `later` [k], the
+        last feature; so its squared distances are sums of those of both.
         """
-        *lengths, last = self.lengths
-        scale = np.asarray(lengths)
-        by_setting = square_distances(settings / scale, features[:, :-1] / scale)
-        by_epoch = ((later[:, None] - features[None, :, -1]) / last) ** 2
-        return self.covariance_at((by_setting[:, None, :] + by_epoch).reshape(-1, len(features)))
+        by_epoch = ((later[:, None] - features[None, :, -1]) / self.lengths[-1]) ** 2
+        return self.covariance_at((squares[:, None, :] + by_epoch).reshape(-1, len(features)))
 
     def covariance_at(self, squares: Array) -> Array:
         """Compute Matern 5/2 at squared distances, of any shape, that are divided by the squared lengths.
@@ -79,9 +81,9 @@ def square_distances(left: Array, right: Array) -> Array:
     return positive
 
 
-def split_blocks(settings: Array) -> Iterator[Array]:
-    """Yield the rows of `settings` [m, d], BLOCK at a time."""
-    return (settings[start : start + BLOCK] for start in range(0, len(settings), BLOCK))
+def split_blocks(rows: Array) -> Iterator[Array]:
+    """Yield rows [m, n], BLOCK at a time."""
+    return (rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK))
 
 
 def default_kernel(features: int) -> Kernel:
@@ -213,12 +215,14 @@ class Conditioned:
     def explain(self, between: Array, variance: Array | float) -> tuple[Array, Array, Array]:
         """Predict points of which the covariance with the data is `between` [m, n] and the variance [m].
 
+        `between` is overwritten.
         Returns mean [m] or [m, outputs], deviation of the function without noise [m], and what the data
         explain of each point [m, n]: the covariance of two points is less by the product of theirs.
         """
-        explained = self._multiply(1.0, self._inverse, between.T, lower=1).T
+        mean = self.predict_mean(between)
+        explained = self._multiply(1.0, self._inverse, between.T, lower=1, overwrite_b=1).T
         left = variance - np.einsum("ij,ij->i", explained, explained)
-        return self.predict_mean(between), np.sqrt(np.maximum(left, 1e-12)), explained
+        return mean, np.sqrt(np.maximum(left, 1e-12)), explained
 
 
 class Posterior:

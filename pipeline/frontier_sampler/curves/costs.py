@@ -114,9 +114,9 @@ class CostModel:
     def _predict_grid(self, inputs: Array, later: Array) -> Array:
         """Predict what log seconds are beyond power and work, after scaled log epochs [k]: [m, k]."""
         assert self._conditioned is not None
-        grids = (
-            self._kernel.cover_grid(block, later, self.features) for block in surrogate.split_blocks(inputs)
-        )
+        squares = self._kernel.square_settings(inputs, self.features)
+        blocks = surrogate.split_blocks(squares)
+        grids = (self._kernel.cover_grid(block, later, self.features) for block in blocks)
         curved = np.concatenate([self._conditioned.predict_mean(grid) for grid in grids])
         by_setting = (inputs - self._centre[:-1]) @ self._slopes[:-1]
         by_epoch = (later - self._centre[-1]) * self._slopes[-1]

@@ -45,10 +45,10 @@ class CurveKernel:
         covariance *= np.outer(self.grow(left[:, -1]), self.grow(right[:, -1]))
         return covariance
 
-    def cover_grid(self, settings: Array, later: Array, features: Array) -> Array:
+    def cover_grid(self, squares: Array, later: Array, features: Array) -> Array:
         """Compute the covariance between a grid and features, see `Kernel.cover_grid`: [m * k, n]."""
-        covariance = self.levels.cover_grid(settings, later, features)
-        covariance *= np.outer(np.tile(self.grow(later), len(settings)), self.grow(features[:, -1]))
+        covariance = self.levels.cover_grid(squares, later, features)
+        covariance *= np.outer(np.tile(self.grow(later), len(squares)), self.grow(features[:, -1]))
         return covariance
 
     def cover_rungs(self, later: Array) -> Array:
@@ -57,6 +57,11 @@ class CurveKernel:
         grown = self.grow(later)
         covariance: Array = self.levels.covariance_at(squares) * np.outer(grown, grown)
         return covariance
+
+    def compute_variance(self, later: Array) -> Array:
+        """Compute the variance of z, grown, at each scaled log epoch: that of `cover_rungs` with itself."""
+        variance: Array = self.levels.amplitude * self.grow(later) ** 2
+        return variance
 
     def compute_noise(self, later: Array) -> Array:
         """Compute the variance of the noise at each scaled log epoch."""
@@ -125,19 +130,22 @@ class CurveProcess:
 
     def predict_grid(self, settings: Array, later: Array) -> tuple[Array, Array]:
         """Predict mean and deviation [m, k] for each row of `settings` [m, d] and scaled log epoch [k]."""
-        blocks = (self._explain(block, later)[:2] for block in surrogate.split_blocks(settings))
+        squares = self.kernel.levels.square_settings(settings, self._features)
+        blocks = (self._explain(block, later)[:2] for block in surrogate.split_blocks(squares))
         mean, deviation = zip(*blocks, strict=True)
         shape = len(settings), len(later)
         return np.concatenate(mean).reshape(shape) + self._mean, np.concatenate(deviation).reshape(shape)
 
-    def _explain(self, settings: Array, later: Array) -> tuple[Array, Array, Array]:
-        between = self.kernel.cover_grid(settings, later, self._features)
-        variance = np.tile(self.kernel.cover_rungs(later).diagonal(), len(settings))
+    def _explain(self, squares: Array, later: Array) -> tuple[Array, Array, Array]:
+        """See `Conditioned.explain`; `squares`: the squared distances of settings from those of the data."""
+        between = self.kernel.cover_grid(squares, later, self._features)
+        variance = np.tile(self.kernel.compute_variance(later), len(squares))
         return self._conditioned.explain(between, variance)
 
     def explain_grid(self, settings: Array, later: Array) -> Array:
         """Return what the data explain of each point of the grid, [m * k, n]; see `Conditioned.explain`."""
-        return self._explain(settings, later)[2]
+        squares = self.kernel.levels.square_settings(settings, self._features)
+        return self._explain(squares, later)[2]
 
     def cover_rungs(self, settings: Array, later: Array) -> Array:
         """Compute the covariance between the epochs of each curve, given the data: [m, k, k]."""
@@ -170,7 +178,7 @@ class GridExpectations:
         self._used = explained.shape[1]
         self._explained = np.concatenate([explained, np.empty((len(self._grid), capacity))], axis=1)
         self._noise = process.kernel.compute_noise(self._grid[:, -1])
-        variance = np.tile(process.kernel.cover_rungs(later).diagonal(), len(settings))
+        variance = np.tile(process.kernel.compute_variance(later), len(settings))
         self._variance = variance - np.einsum("ij,ij->i", explained, explained)
 
     @property
