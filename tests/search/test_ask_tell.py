@@ -207,6 +207,27 @@ def test_many_are_suggested_at_once_by_the_sampler_that_can(kind: Sampler) -> No
     assert len(set(frozen([*at_once, *told.proposer.suggest_many(2)]))) > len(at_once)
 
 
+def test_a_trial_that_has_ended_before_it_is_bound_is_learned_from_once() -> None:
+    proposer = TrialSuggester(SMALL, Sampler.frontier, None, 0, 1)
+    book, early = Book(proposer), Book(TrialSuggester(SMALL, Sampler.frontier, None, 0, 1))
+    proposal = proposer.suggest()
+    assert proposal is not None
+    early.begin()
+    early.end(0)
+    proposer.show([])
+    proposer.bind(0, proposal)
+    for _ in range(2):
+        proposer.show(early.rows)
+    assert [trial.state for trial in proposer._study.get_trials()] == [TrialState.COMPLETE]
+    book.rows = early.rows
+    book.begin()
+    proposer.show(book.rows)
+    assert [trial.state for trial in proposer._study.get_trials()] == [
+        TrialState.COMPLETE,
+        TrialState.RUNNING,
+    ]
+
+
 def test_what_came_to_nothing_is_not_proposed_again() -> None:
     proposer = TrialSuggester(SMALL, Sampler.grid, None, 0, 1)
     seen = []
