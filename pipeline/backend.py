@@ -60,7 +60,11 @@ def without_collecting() -> Iterator[None]:
 
 
 class _LateLoader(Loader):
-    """Executes a module when somebody asks for what is in it."""
+    """Executes a module when somebody asks for what is in it.
+
+    The `LazyLoader` of `importlib` executes it for any name, also for those such as `__file__` for which
+    TensorFlow walks over all modules when it reads the source of what it traces.
+    """
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
@@ -81,7 +85,7 @@ class _LateLoader(Loader):
                         raise
 
         def find(name: str) -> Any:
-            if not name.startswith("__"):  # such names are asked for by whoever walks over all modules
+            if not name.startswith("__"):
                 execute()
             if name not in names:
                 raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frontier_sampler.domains import NEUTRAL, Choices, Numeric, is_same
+from pipeline.frontier_sampler.domains import NEUTRAL, Choices, Numeric
 
 Array = NDArray[np.float64]
 Params = Mapping[str, Any]
@@ -21,9 +21,12 @@ Key = tuple[tuple[str, str], ...]
 TRUTHS, NUMBERS = (bool, np.bool_), (int, float, np.number)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parameter:
-    """A parameter that applies only where the parameter `parent` has a value of `among`, if it names one."""
+    """A parameter that applies only where the parameter `parent` has a value of `among`, if it names one.
+
+    It has no slots, since it caches.
+    """
 
     name: str
     domain: Numeric | Choices
@@ -34,12 +37,11 @@ class Parameter:
         """Return whether these params have the value of its parent under which it counts."""
         if self.parent is None:
             return True
-        if self.parent not in params:
-            return False
-        value = params[self.parent]
-        return (
-            value in self.among if isinstance(value, str) else any(is_same(value, one) for one in self.among)
-        )
+        return self.parent in params and self._parent_values.index(params[self.parent]) is not None
+
+    @cached_property
+    def _parent_values(self) -> Choices:
+        return Choices(self.among)
 
     @property
     def feature(self) -> str:

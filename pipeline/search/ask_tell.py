@@ -63,8 +63,6 @@ class TrialSuggester:
         self._distributions = {each.name: make_distribution(each) for each in space.dimensions}
         self._positions: dict[int, int] = {}
         self._open: set[int] = set()
-        self._settled: set[int] = set()
-        """Numbers of trials that are shown and will not change."""
         self._tried: Counter[frozenset[tuple[str, Any]]] = Counter()
         """How often these params were tried, but for paused trials that may be resumed."""
 
@@ -135,13 +133,13 @@ class TrialSuggester:
         else:
             self._positions[number] = suggestion.position
             self._open.add(number)
-            self._settled.discard(number)
 
     def show(self, rows: Iterable[FrozenTrial]) -> None:
         """Update the copy from `rows` of the study."""
-        for row in [row for row in rows if row.number not in self._settled]:  # mostly one of thousands
-            if row.state.is_finished():
-                self._settled.add(row.number)
+        positions, running = self._positions, self._open
+        for row in [
+            row for row in rows if row.number not in positions or row.number in running
+        ]:  # few of many
             if row.state is TrialState.WAITING or WORDS in row.user_attrs:
                 continue  # a baseline lies outside the space
             if row.number not in self._positions:

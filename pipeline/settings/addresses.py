@@ -97,9 +97,12 @@ def make_sqlite_address(path: Path) -> str:
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
+_IN_MEMORY = re.compile(r"sqlite(\+\w+)?:(//)?/?(\?.*)?|sqlite.*(:memory:|mode=memory).*")
+
+
 def read_sqlite_path(address: str) -> Path | None:
     """Return the absolute path of an SQLite file; None for any other address, and for one in memory."""
-    if not address.startswith("sqlite"):
+    if not address.startswith("sqlite") or _IN_MEMORY.fullmatch(address):
         return None
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
@@ -108,7 +111,7 @@ def read_sqlite_path(address: str) -> Path | None:
         database = make_url(address).database
     except (ArgumentError, ValueError):
         return None
-    if not database or database == ":memory:":
+    if not database:
         return None
     if database.startswith("file:"):  # SQLite's own form, which `uri=true` allows
         database = unquote(urlsplit(database).path)
@@ -125,7 +128,7 @@ def require_lasting(address: str) -> None:
         address.encode()
     except UnicodeEncodeError:
         raise ValueError("its folder has a name that is no UTF-8; take another folder") from None
-    if re.fullmatch(r"sqlite(\+\w+)?:(//)?/?(\?.*)?|sqlite.*(:memory:|mode=memory).*", address):
+    if _IN_MEMORY.fullmatch(address):
         raise ValueError("it is in memory, so all of it would be lost at the end of the command; name a file")
 
 

@@ -93,7 +93,7 @@ class CostModel:
         covariance[np.diag_indices_from(covariance)] += kernel.noise * self._variance
         self._conditioned = Conditioned(covariance, self.targets - self._level)
         self._slopes = SLOPE**2 * self._conditioned.predict_mean(centred.T)
-        self._level += LEVEL**2 * float(self._conditioned.predict_mean(np.ones(len(centred))))
+        self._offset = self._level + LEVEL**2 * float(self._conditioned.predict_mean(np.ones(len(centred))))
 
     def predict(self, configurations: Sequence[Configuration], features: Array) -> Array:
         """Predict device-seconds [m, rungs]: measured where there is a curve, beyond it in proportion."""
@@ -121,7 +121,7 @@ class CostModel:
         by_setting = (inputs - self._centre[:-1]) @ self._slopes[:-1]
         by_epoch = (later - self._centre[-1]) * self._slopes[-1]
         predicted: Array = self._variance * curved.reshape(len(inputs), -1) + by_setting[:, None] + by_epoch
-        return predicted + self._level
+        return predicted + self._offset
 
 
 def _pick_entries(curve: Curve) -> Curve:

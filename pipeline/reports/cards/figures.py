@@ -80,9 +80,9 @@ def _bound_f1(counts: np.ndarray) -> Figure:
         return figure
     draws = np.random.default_rng(0).multinomial(counts.sum(), counts.ravel() / counts.sum(), DRAWS)
     drawn = [
-        measure_classes(drawn.diagonal(), drawn.sum(0), drawn.sum(1), "f1")
-        for drawn in draws.reshape(-1, *counts.shape)
-        if drawn.sum(1)[present].all()
+        measure_classes(draw.diagonal(), draw.sum(0), draw.sum(1), "f1")
+        for draw in draws.reshape(-1, *counts.shape)
+        if draw.sum(1)[present].all()
     ]
     low, high = np.percentile([figure.value, *drawn], ENDS)
     return Figure(figure.value, min(figure.low, float(low)), max(figure.high, float(high)))

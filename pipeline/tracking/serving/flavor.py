@@ -79,7 +79,7 @@ def save_model(
 
 @contextmanager
 def _trust_pins() -> Iterator[None]:
-    """Spare MLflow the look at all installed packages, half a second, for versions other than the pinned.
+    """Spare MLflow the look at all installed packages, 0.7 s, for versions other than the pinned.
 
     They are pinned to what is installed here.
     """
