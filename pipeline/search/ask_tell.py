@@ -136,10 +136,9 @@ class TrialSuggester:
 
     def show(self, rows: Iterable[FrozenTrial]) -> None:
         """Update the copy from `rows` of the study."""
-        positions, running = self._positions, self._open
-        for row in [
-            row for row in rows if row.number not in positions or row.number in running
-        ]:  # few of many
+        for row in rows:
+            if row.number in self._positions and row.number not in self._open:
+                continue  # nothing of it is new, as of nearly all
             if row.state is TrialState.WAITING or WORDS in row.user_attrs:
                 continue  # a baseline lies outside the space
             if row.number not in self._positions:
@@ -148,7 +147,7 @@ class TrialSuggester:
                 self._show_reached(row)
                 if row.state is TrialState.RUNNING:
                     self._open.add(row.number)
-            elif row.number in self._open and row.state.is_finished():
+            elif row.state.is_finished():
                 self._finish(row)
 
     def _add_copy(self, row: FrozenTrial) -> int:
