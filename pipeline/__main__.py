@@ -9,9 +9,9 @@ from pipeline import signals
 def run() -> int:
     """Run the command that the words of this process name, and return its exit code."""
     signals.end_at_interrupt()
-    from pipeline import processes
+    from pipeline.processes import garbage
 
-    processes.collect_late()
+    garbage.collect_late()
     from pipeline.cli.loops import apart
 
     words = sys.argv[1:]

@@ -10,15 +10,12 @@ import os
 import platform
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
 from typing import Any, TypeAlias
 
 from pipeline.errors import BadDevice
+from pipeline.processes.late_modules import put_off
 
 Tensor: TypeAlias = Any
 """A `tf.Tensor`; TensorFlow ships no types."""
@@ -59,69 +56,6 @@ def without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-class _LateLoader(Loader):
-    """Executes a module when somebody asks for what is in it.
-
-    The `LazyLoader` of `importlib` executes it for any name, also for those such as `__file__` for which
-    TensorFlow walks over all modules when it reads the source of what it traces.
-    """
-
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Have the module execute itself, once, when a name is looked for that is not there yet."""
-        lock, names = threading.RLock(), module.__dict__
-        waiting = [self._loader]
-
-        def execute() -> None:
-            with lock:  # a second thread waits until all names are there
-                while waiting:
-                    loader = waiting.pop()
-                    try:
-                        loader.exec_module(module)
-                    except BaseException:
-                        waiting.append(loader)
-                        raise
-
-        def find(name: str) -> Any:
-            if not name.startswith("__"):
-                execute()
-            if name not in names:
-                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-            return names[name]
-
-        def list_names() -> list[str]:
-            execute()
-            return sorted(names)
-
-        names.update(__getattr__=find, __dir__=list_names)
-
-
-class _LateFinder(MetaPathFinder):
-    """Finds the modules of UNUSED, to be executed late."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Find one of them; None for any other."""
-        spec = PathFinder.find_spec(fullname, path, target) if fullname in UNUSED else None
-        if spec is not None and spec.loader is not None:
-            spec.loader = _LateLoader(spec.loader)
-        return spec
-
-
-@contextmanager
-def without_unused_parts() -> Iterator[None]:
-    """Import the modules of UNUSED in name alone during the block; whoever uses one loads it then."""
-    finder = _LateFinder()
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-
-
 if os.path.expanduser("~").startswith("~"):
     # Keras would make a folder called "~" in the working folder.
     try:
@@ -134,7 +68,8 @@ if platform.machine().lower() in ("x86_64", "amd64"):
     # By itself TensorFlow takes oneDNN's kernels only on a CPU with AVX-512. With AVX2, too, a convolution
     # takes half the time by them.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-with silent_stderr(), without_collecting(), without_unused_parts():
+put_off(*UNUSED)
+with silent_stderr(), without_collecting():
     import keras
     import tensorflow as tf
     from tensorflow.python.eager import context as tf_context

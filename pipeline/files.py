@@ -15,7 +15,7 @@ from typing import BinaryIO
 import psutil
 
 from pipeline.errors import BadInput
-from pipeline.processes import ProcessOwner, is_free
+from pipeline.processes.process_owner import ProcessOwner, is_free
 
 DRAFT_PREFIX = ".writing-"  # then the process that writes, and a random word
 DRAFT_LEASE_SECONDS = 24 * 3600.0
@@ -29,7 +29,7 @@ def make_draft_path(folder: Path) -> Path:
 
 
 def remove_abandoned_drafts(folder: Path) -> None:
-    """Remove the drafts in a folder that nobody holds any more: see `processes.is_free`."""
+    """Remove the drafts in a folder that nobody holds any more: see `process_owner.is_free`."""
     for path in folder.glob(f"{DRAFT_PREFIX}*-*-*"):
         owner = ProcessOwner.from_file_name(path.name.removeprefix(DRAFT_PREFIX))
         if owner is not None:

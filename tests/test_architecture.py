@@ -26,8 +26,8 @@ FLOORS = [
     {"data", "hardware"},
     {"frontier_sampler", "settings"},
     {"frontier"},
-    {"files"},
-    {"measures", "signals", "processes", "backend", "secrets", "formatting", "output"},
+    {"files", "backend"},
+    {"measures", "signals", "processes", "secrets", "formatting", "output"},
     {"errors", "__version__"},
 ]
 LIBRARIES = {

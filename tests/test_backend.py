@@ -1,12 +1,10 @@
 """What importing TensorFlow and Keras does beside itself."""
 
 import gc
-import importlib
 import os
 import platform
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -48,54 +46,6 @@ assert late <= set(sys.modules)
 @pytest.mark.slow
 def test_parts_of_keras_that_are_not_used_are_not_imported() -> None:
     subprocess.run([sys.executable, "-c", LATE, str(Path(__file__).resolve().parents[1])], check=True)
-
-
-def test_a_late_module_is_executed_when_a_name_is_looked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("late_one", "late_two"):
-        (tmp_path / f"{name}.py").write_text("raised = []\nraised.append(1)\nvalue = len(raised)\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(backend, "UNUSED", ("late_one", "late_two"))
-    with backend.without_unused_parts():
-        one, two = map(importlib.import_module, ("late_one", "late_two"))
-    assert importlib.import_module("late_one") is one
-    assert Path(str(one.__file__)) == tmp_path / "late_one.py"
-    assert not hasattr(one, "__wrapped__")
-    assert not vars(one).keys() & {"value", "raised"}
-    assert (one.value, one.raised) == (1, [1])
-    with pytest.raises(AttributeError, match="late_one"):
-        assert one.nothing
-    assert "value" in dir(two)
-    assert two.value == 1
-
-
-def test_threads_that_look_into_a_late_module_at_once_wait_for_all_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "late_slow.py").write_text("from late_gate import gate\ngate.wait()\nvalue = object()\n")
-    (tmp_path / "late_gate.py").write_text("import threading\ngate = threading.Event()\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(backend, "UNUSED", ("late_slow",))
-    with backend.without_unused_parts():
-        late = importlib.import_module("late_slow")
-    with ThreadPoolExecutor(2) as pool:
-        looks = [pool.submit(lambda: late.value) for _ in range(2)]
-        importlib.import_module("late_gate").gate.set()
-        assert looks[0].result() is looks[1].result()
-
-
-def test_a_late_module_that_cannot_be_executed_says_so_each_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "late_broken.py").write_text("import no_such_module\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(backend, "UNUSED", ("late_broken",))
-    with backend.without_unused_parts():
-        late = importlib.import_module("late_broken")
-    for _ in range(2):
-        with pytest.raises(ImportError, match="no_such_module"):
-            assert late.value
 
 
 def test_garbage_is_collected_after_an_import_as_before() -> None:

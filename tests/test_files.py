@@ -28,7 +28,7 @@ from pipeline.files import (
     remove_abandoned_drafts,
     write_whole,
 )
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 
 ME = ProcessOwner.current()
 ENDED = replace(ME, pid=99999999)

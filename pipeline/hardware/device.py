@@ -13,7 +13,7 @@ from typing import Literal
 from pipeline.errors import BadDevice, BadSetting
 from pipeline.formatting import format_count
 from pipeline.hardware import cpu_cores, gpus, unseen_gpus
-from pipeline.processes import set_variable
+from pipeline.processes.environment import set_variable
 from pipeline.settings.measuring import Device, DeviceKind
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.processes import list_tree
+from pipeline.processes.process_tree import list_tree
 
 CGROUPS, CGROUP_LISTING = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 VM_COUNTERS = Path("/proc/vmstat")

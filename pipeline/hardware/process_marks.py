@@ -16,7 +16,9 @@ from multiprocessing.util import Finalize
 
 import psutil
 
-from pipeline.processes import ProcessOwner, has_lists_of_children, list_children, set_variable
+from pipeline.processes.environment import set_variable
+from pipeline.processes.process_owner import ProcessOwner
+from pipeline.processes.process_tree import has_lists_of_children, list_children
 
 MARKS = "FULCRUM_STARTED_BY"
 """The variable: the marks of all by whom a process was started, outermost first, with spaces between."""

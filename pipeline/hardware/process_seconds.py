@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.processes import list_children, list_tree
+from pipeline.processes.process_tree import list_children, list_tree
 
 PROC = Path("/proc")
 

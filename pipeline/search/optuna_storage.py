@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import BadInput, FulcrumError, StoreLocked, find_cause
-from pipeline.processes import HEARTBEAT_SECONDS, LEASE_SECONDS
+from pipeline.processes.process_owner import HEARTBEAT_SECONDS, LEASE_SECONDS
 from pipeline.search.storage import server_waiting
 from pipeline.search.storage.bulk_reading import BulkReadingStorage
 from pipeline.search.storage.our_studies import explain_foreign

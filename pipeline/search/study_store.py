@@ -15,7 +15,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.errors import RecordDeleted
-from pipeline.processes import HEARTBEAT_SECONDS, RepeatingThread, begin_holding, end_holding
+from pipeline.processes.process_owner import HEARTBEAT_SECONDS, begin_holding, end_holding
+from pipeline.processes.repeating_thread import RepeatingThread
 from pipeline.search.optuna_storage import explain_unusable, open_storage
 from pipeline.search.storage.held_trials import (
     TrialEnd,

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline import signals
 from pipeline.errors import BadInput, RecordDeleted, find_cause
-from pipeline.processes import set_variable
+from pipeline.processes.environment import set_variable
 from pipeline.secrets import mask
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.addresses import (

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pipeline import processes
 from pipeline.data.prepared import Prepared
 from pipeline.data.preprocess import describe_data_settings, preprocess
 from pipeline.evaluation.evaluate import AnyEvaluation, check_evaluation, evaluate, shift_splits
@@ -19,6 +18,7 @@ from pipeline.hardware.device import claim_device
 from pipeline.measures import Cost, Epoch, Seconds, Stop
 from pipeline.models import keras_models, litert
 from pipeline.models.predictor import make_predictor
+from pipeline.processes import garbage
 from pipeline.profiling.profile import profile
 from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
@@ -115,7 +115,7 @@ def train_trial(
         Diverged: the loss became NaN or infinite.
         BadInput: what `check_trial` raises; the folder of the checkpoint cannot be written.
     """
-    processes.collect_as_usual()
+    garbage.collect_as_usual()
     checkpoint = get_keyed_path(checkpoint, data, settings) if checkpoint else None
     saved = checkpoints.load(checkpoint) if checkpoint else None
     if saved and len(saved.curve.epochs) > settings.train.epochs:

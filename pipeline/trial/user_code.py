@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.errors import BadSetting, format_one_line
 from pipeline.files import list_code_files
 from pipeline.formatting import shorten
-from pipeline.processes import find_modules_here
+from pipeline.processes.environment import find_modules_here
 from pipeline.settings.importing.namesakes import NAME, explain_namesake
 from pipeline.settings.rules import suggest_function
 from pipeline.settings.training import Command, Function, UserLoop

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline import processes, signals
+from pipeline import signals
 from pipeline.errors import LoopFailed
 from pipeline.hardware.device import ClaimedDevice, claim_plain_device
 from pipeline.measures import Curve, Epoch, PowerDraw, Seconds, Stop
+from pipeline.processes import garbage
 from pipeline.settings.kinds import module_of
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function, UserLoop
@@ -84,7 +85,7 @@ def train_loop(
         Diverged: it reports NaN or infinity.
         BadInput: what `check_loop` raises; the folder of the checkpoint cannot be written.
     """
-    processes.collect_as_usual()
+    garbage.collect_as_usual()
     device = claim_plain_device(settings.device)
     path = loop_states.get_keyed_path(checkpoint, settings, device) if checkpoint else None
     saved = loop_states.load(path) if path else None

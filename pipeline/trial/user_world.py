@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from pipeline import signals
-from pipeline.processes import set_variable
+from pipeline.processes.environment import set_variable
 from pipeline.signals import STOPPING
 
 SIGNALS = ("SIGALRM", *(number.name for number in STOPPING))

@@ -17,7 +17,7 @@ from pipeline.hardware.process_marks import (
     kill_started,
     mark_started,
 )
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 
 Start = Callable[[str], subprocess.Popen[bytes]]
 

@@ -18,7 +18,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.errors import BadInput, BadSetting, RecordDeleted
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search import optuna_storage, study_store
 from pipeline.search.storage import held_trials, study_rows
 from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER

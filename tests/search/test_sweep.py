@@ -13,7 +13,7 @@ from pipeline import signals
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting, StoreLocked, find_cause
 from pipeline.measures import Curve, Point
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search import ask_tell, trial_rows
 from pipeline.search.confirmation import confirm
 from pipeline.search.space import Condition, Dimension, SearchSpace, add_epochs

@@ -16,6 +16,7 @@ from pipeline import signals
 from pipeline.errors import BadInput
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_runs, mlflow_store
+from tests.conftest import CHECKOUT
 
 FOUR = """
 import os
@@ -186,3 +187,20 @@ def test_a_deleted_experiment_comes_back(client: mlflow.MlflowClient) -> None:
     first = mlflow_store.find_or_create_experiment(client, "gone")
     client.delete_experiment(first)
     assert mlflow_store.find_or_create_experiment(client, "gone") == first
+
+
+WITHOUT_SERVER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pipeline.tracking import mlflow_store
+import mlflow
+late = {"fastapi", "mlflow.genai.judges"}
+assert not late & set(sys.modules), late & set(sys.modules)
+assert mlflow.genai.make_judge and mlflow.gateway.get_gateway_uri
+assert late <= set(sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_parts_of_mlflow_that_are_not_used_are_not_imported() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_SERVER, str(CHECKOUT)], check=True)

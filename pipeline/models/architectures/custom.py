@@ -13,7 +13,7 @@ from pipeline.files import list_code_files
 from pipeline.hardware.memory import is_out_of_memory
 from pipeline.models.architectures import Architecture
 from pipeline.models.layers import LOGITS, get_wide_type
-from pipeline.processes import find_modules_here
+from pipeline.processes.environment import find_modules_here
 from pipeline.settings.importing.namesakes import explain_namesake
 from pipeline.settings.model import Activation, Custom, Init, Mlp
 from pipeline.settings.settings import Settings

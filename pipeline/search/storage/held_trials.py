@@ -15,7 +15,7 @@ from optuna.storages._rdb.models import (
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, insert, select, update
 
-from pipeline.processes import ProcessOwner, is_free
+from pipeline.processes.process_owner import ProcessOwner, is_free
 from pipeline.search.storage.bulk_writing import record_heartbeats, replace_attrs, to_utc
 from pipeline.search.storage.our_studies import OUTCOME, OWNER, is_our_row
 
@@ -26,7 +26,7 @@ def read_owner(row: FrozenTrial) -> ProcessOwner | None:
 
 
 def find_abandoned(storage: Any, study_id: int) -> list[FrozenTrial]:
-    """Find the running trials that nobody holds any more: see `processes.is_free`.
+    """Find the running trials that nobody holds any more: see `process_owner.is_free`.
 
     A trial of another machine whose process ended before its first heartbeat gets one here, so that its lease
     runs from now on.

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.storage.held_trials import (
     TrialEnd,
     claim_waiting,

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pipeline.processes import LEASE_SECONDS, ProcessOwner, is_free
+from pipeline.processes.process_owner import LEASE_SECONDS, ProcessOwner, is_free
 from pipeline.search.storage.held_trials import TrialEnd, read_owner
 from pipeline.search.storage.our_studies import OWNER, TASK_KEY
 
@@ -152,7 +152,7 @@ class TaskRows:
             self.change(trial_id, make)
 
     def find_abandoned(self) -> list[FrozenTrial]:
-        """Find the running rows that nobody holds any more: see `processes.is_free`."""
+        """Find the running rows that nobody holds any more: see `process_owner.is_free`."""
         running = [row for row in self.list_open() if row.state is TrialState.RUNNING]
         if not running:
             return []

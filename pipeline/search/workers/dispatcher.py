@@ -7,9 +7,10 @@ from typing import Any, ParamSpec, TypeVar
 
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline import processes, signals
+from pipeline import signals
 from pipeline.errors import FulcrumError
 from pipeline.measures import Point
+from pipeline.processes import garbage
 from pipeline.search.outcomes import CONFIRM, get_trial_name, make_failed_outcome, make_outcome
 from pipeline.search.results import Results
 from pipeline.search.storage.study_table import ProposedTrial
@@ -102,7 +103,7 @@ class Dispatcher:
         Raises:
             SearchStopped: a trial showed an error of the program.
         """
-        processes.collect_as_usual()
+        garbage.collect_as_usual()
         with self._release_on_error(store):
             while self._launch_free_workers(store, begin):
                 self._handle_events(store, get_frontier())

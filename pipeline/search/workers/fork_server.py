@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
-from pipeline.processes import make_import_path, set_variable
+from pipeline.processes.environment import make_import_path, set_variable
 from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Function

@@ -6,7 +6,7 @@ Not a limit on addresses (`RLIMIT_AS`): TensorFlow and CUDA reserve many times o
 from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.hardware.memory import Memory, read_memory, read_tree_bytes
-from pipeline.processes import RepeatingThread
+from pipeline.processes.repeating_thread import RepeatingThread
 
 INTERVAL_SECONDS = 0.1
 SHORT_SHARE = 0.04

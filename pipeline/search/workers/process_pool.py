@@ -16,7 +16,7 @@ from pipeline.errors import FulcrumError
 from pipeline.hardware.device import ClaimedDevice, claim_device, claim_plain_device
 from pipeline.hardware.process_marks import kill_abandoned
 from pipeline.measures import Point
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.workers.exit_reason import EXPLAIN_PIPE_LOST, explain_exit, is_stopped_by_others
 from pipeline.search.workers.fork_server import needs_processes, start_fork_server
 from pipeline.search.workers.job import Job, Progress, TrialOutcome

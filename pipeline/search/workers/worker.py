@@ -19,12 +19,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from pipeline import processes
 from pipeline.errors import FulcrumError
 from pipeline.files import own_temporary_folder
 from pipeline.hardware.process_marks import adopt_orphans, kill_started, mark_started
 from pipeline.measures import Point
-from pipeline.processes import ProcessOwner
+from pipeline.processes import garbage
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.workers.job import Job
 from pipeline.search.workers.job_kinds import run_job
 from pipeline.search.workers.pool import catch_crash
@@ -90,7 +90,7 @@ def run_worker(
     `output`: where it writes what it prints; `parent`: whom it works for; `claim`: claims its device.
     """
     _become_worker(output, parent)
-    processes.collect_late()
+    garbage.collect_late()
     surroundings.restore()
     claim()
     adopt_orphans()

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.hardware.memory import count_oom_kills
 from pipeline.measures import Epoch, Point
-from pipeline.processes import kill_session
+from pipeline.processes.process_tree import kill_session
 from pipeline.search.workers.job import Job
 from pipeline.search.workers.output_tail import OutputTail
 from pipeline.search.workers.process_state import Retiring

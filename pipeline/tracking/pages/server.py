@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline import signals
-from pipeline.processes import make_import_path
+from pipeline.processes.environment import make_import_path
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

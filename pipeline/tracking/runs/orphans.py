@@ -8,7 +8,7 @@ import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from pipeline.processes import LEASE_SECONDS, is_free
+from pipeline.processes.process_owner import LEASE_SECONDS, is_free
 from pipeline.secrets import mask
 from pipeline.settings.addresses import CHECKOUT
 from pipeline.tracking.mlflow_runs import (
@@ -32,9 +32,9 @@ CLOCK_SECONDS = 600.0
 def end_orphans(client: MlflowClient) -> list[str]:
     """End the runs of this product that nobody holds any more, and return their ids.
 
-    Those whose process has certainly ended, at once; others once their lease is over (`processes.is_free`).
-    Runs that were discarded, and that `mlflow run` has ended since, are deleted: their tag has the id of
-    the run, since a tag of that name may be anybody's.
+    Those whose process has certainly ended, at once; others once their lease is over
+    (`process_owner.is_free`). Runs that were discarded, and that `mlflow run` has ended since, are deleted:
+    their tag has the id of the run, since a tag of that name may be anybody's.
     """
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     running = search_runs(client, experiments, "attributes.status = 'RUNNING'")

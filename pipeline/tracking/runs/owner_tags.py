@@ -4,7 +4,7 @@ import time
 
 from mlflow.entities import Run
 
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 
 OWNER_TAGS = {
     "host": "host",

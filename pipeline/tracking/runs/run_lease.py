@@ -11,7 +11,8 @@ from types import TracebackType
 
 from mlflow import MlflowClient
 
-from pipeline.processes import HEARTBEAT_SECONDS, RepeatingThread
+from pipeline.processes.process_owner import HEARTBEAT_SECONDS
+from pipeline.processes.repeating_thread import RepeatingThread
 from pipeline.tracking import mlflow_runs
 from pipeline.tracking.runs import bulk_runs, owner_tags
 from pipeline.tracking.runs.bulk_runs import RunChange

@@ -7,7 +7,7 @@ import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER, TASK_KEY
 from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.task_rows import BEAT, TaskRows

@@ -21,7 +21,7 @@ from pipeline.errors import BadModel
 from pipeline.hardware.memory import Memory, read_tree_bytes
 from pipeline.hardware.process_marks import MARKS, OWNER_PREFIX
 from pipeline.measures import Point
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.workers import memory_guard
 from pipeline.search.workers import network_job as job_module
 from pipeline.search.workers.fork_server import start_fork_server

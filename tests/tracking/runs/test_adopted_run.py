@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.errors import BadInput
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.runs import adopted_run, orphans, owner_tags
 from pipeline.tracking.runs.adopted_run import DEFAULT_EXPERIMENT_ID

@@ -11,7 +11,7 @@ import mlflow
 import psutil
 import pytest
 
-from pipeline.processes import LEASE_SECONDS, ProcessOwner
+from pipeline.processes.process_owner import LEASE_SECONDS, ProcessOwner
 from pipeline.settings.addresses import CHECKOUT
 from pipeline.tracking.runs import orphans, owner_tags
 

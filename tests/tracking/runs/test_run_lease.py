@@ -6,7 +6,7 @@ from dataclasses import replace
 import mlflow
 import pytest
 
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.runs import orphans, owner_tags, run_lease
 from pipeline.tracking.runs.run_lease import RunLease

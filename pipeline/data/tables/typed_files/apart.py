@@ -25,7 +25,7 @@ from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Finding, Findings
 from pipeline.data.tables.cells import CellTable, collect_batches
 from pipeline.errors import BadData
-from pipeline.processes import make_import_path
+from pipeline.processes.environment import make_import_path
 
 FEWEST_SECONDS, BYTES_PER_SECOND = 120, 10_000
 """Of a CPU: so many for any file, and one more for so many bytes."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.backend import silent_stderr
 from pipeline.errors import BadInput
-from pipeline.processes import find_modules_here
+from pipeline.processes.environment import find_modules_here
 from pipeline.search.workers.cluster.address import (
     check_access,
     close_token_file,

@@ -19,7 +19,7 @@ from pipeline.data.preprocess import describe_data_settings
 from pipeline.errors import BadModel
 from pipeline.hardware.process_marks import MARKS, OWNER_PREFIX
 from pipeline.measures import Epoch
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.workers import job_kinds
 from pipeline.search.workers.cluster import slot as slots
 from pipeline.search.workers.cluster.slot import (

@@ -1,6 +1,5 @@
 """Whether the owner of a trial, a run or a file is alive, gone, or out of sight."""
 
-import gc
 import json
 import os
 import pickle
@@ -14,9 +13,8 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from pipeline import processes
-from pipeline.processes import ProcessOwner, is_free
-from tests.conftest import CHECKOUT
+from pipeline.processes import process_owner
+from pipeline.processes.process_owner import ProcessOwner, is_free
 
 ME = ProcessOwner.current()
 OTHER_BOOT = 32 * "0"
@@ -99,8 +97,8 @@ def test_what_may_be_taken() -> None:
 
 
 def test_a_system_that_names_neither_boot_nor_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "read_boot_id", lambda: None)
-    monkeypatch.setattr(processes, "read_pid_namespace", lambda: None)
+    monkeypatch.setattr(process_owner, "read_boot_id", lambda: None)
+    monkeypatch.setattr(process_owner, "read_pid_namespace", lambda: None)
     here = ProcessOwner.current()
     assert set(here.to_dict()) == {"host", "pid", "started"}
     assert [judged(owner) for owner in (here, ME, replace(here, pid=99999999))] == ["alive", "alive", "gone"]
@@ -159,7 +157,7 @@ def test_another_pid_namespace_does_not_judge_this_one() -> None:
     if not possible:
         pytest.skip("this system lets nobody make a PID namespace")
     code = (
-        "import json, sys; from pipeline.processes import ProcessOwner\n"
+        "import json, sys; from pipeline.processes.process_owner import ProcessOwner\n"
         "owner = ProcessOwner.from_dict(json.loads(sys.argv[1]))\n"
         "print(owner.is_alive(), owner.is_gone(), ProcessOwner.from_dict(json.loads(sys.argv[2])).is_gone())"
     )
@@ -168,47 +166,3 @@ def test_another_pid_namespace_does_not_judge_this_one() -> None:
         [*unshare, sys.executable, "-c", code, *owners], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["False", "False", "True"]  # the last: what 0.1.0 wrote is judged as it was
-
-
-def test_no_garbage_is_looked_for_until_something_trains_or_many_objects_are_made(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(processes, "MANY_OBJECTS", 20_000)
-    before = gc.get_threshold()
-    gc.set_threshold(700, 10, 10)
-    try:
-        for end in (processes.collect_as_usual, lambda: [[] for _ in range(30_000)]):
-            callbacks = len(gc.callbacks)
-            processes.collect_late()
-            processes.collect_late()
-            assert gc.get_threshold() == (20_000, 10, 10)
-            ended = end()
-            assert gc.get_threshold() == (700, 10, 10)
-            assert len(gc.callbacks) == callbacks
-            del ended
-    finally:
-        processes.collect_as_usual()
-        gc.set_threshold(*before)
-
-
-@pytest.mark.parametrize("has_lists", [True, False])
-def test_a_tree_is_a_process_and_all_below_it(has_lists: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if has_lists and not processes.has_lists_of_children():
-        pytest.skip("this kernel lists no children")
-    monkeypatch.setattr(processes, "has_lists_of_children", lambda: has_lists)
-    program = "import subprocess; subprocess.run(['sh', '-c', 'echo $$; read line'])"
-    with subprocess.Popen(
-        [sys.executable, "-S", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdout is not None
-        child = int(parent.stdout.readline())
-        assert [process.pid for process in processes.list_tree(parent.pid)] == [parent.pid, child]
-        parent.communicate("\n")
-    assert processes.list_tree(parent.pid) == []
-
-
-def test_a_process_finds_this_program_before_what_a_user_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    assert processes.make_import_path() == str(CHECKOUT)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["here", "there"]))
-    assert processes.make_import_path().split(os.pathsep) == [str(CHECKOUT), "here", "there"]

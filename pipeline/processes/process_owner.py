@@ -1,13 +1,8 @@
-"""Who owns a trial, a run, a worker or a file, and whether it lives; variables and garbage of this one."""
+"""Who owns a trial, a run, a worker or a file, and whether it lives."""
 
-import gc
 import os
-import signal
 import socket
-import sys
-import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -204,29 +199,6 @@ def is_free(owner: ProcessOwner | None, is_lease_over: bool) -> bool:
     return owner.is_gone()
 
 
-class RepeatingThread:
-    """A thread that calls a function again and again, after a pause each time, until it is stopped."""
-
-    def __init__(self, function: Callable[[], object], pause_seconds: float) -> None:
-        """Prepare the thread; it does not keep the process from ending."""
-        self._function, self._pause_seconds = function, pause_seconds
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        """Begin with a pause."""
-        self._thread.start()
-
-    def stop(self, wait_seconds: float | None = None) -> None:
-        """Call the function no more; wait so long for a call that is under way, None: to its end."""
-        self._stopped.set()
-        self._thread.join(wait_seconds)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._pause_seconds):
-            self._function()
-
-
 @cache
 def read_boot_id() -> str | None:
     """Return the kernel's name of this boot; None where the system has none."""
@@ -246,96 +218,3 @@ def read_pid_namespace() -> int | None:
 
 def _read_number(value: Any) -> float | None:
     return None if value is None else float(value)
-
-
-def list_tree(pid: int) -> list[psutil.Process]:
-    """List a process and all that it has started; none where it is gone."""
-    try:
-        processes = [psutil.Process(pid)]
-        if not has_lists_of_children():
-            return [*processes, *processes[0].children(recursive=True)]
-    except (psutil.Error, ValueError, OverflowError):
-        return []
-    for process in processes:  # which grows: a look at all of the machine's takes a hundred times as long
-        for child in list_children(process.pid):
-            with suppress(psutil.Error):
-                processes.append(psutil.Process(child))
-    return processes
-
-
-@cache
-def has_lists_of_children() -> bool:
-    """Return whether the kernel lists the children of a thread (CONFIG_PROC_CHILDREN)."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
-
-
-def list_children(pid: int) -> list[int]:
-    """List the ids of the processes that a process has started, or adopted; none where it is gone."""
-    children = list[int]()
-    with suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with suppress(OSError):  # a thread may end while it is read
-                children += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
-    return children
-
-
-def kill_session(leader: int) -> None:
-    """Kill all processes of a session, whatever groups they have made; none where nobody is left in it."""
-    for pid in psutil.pids():
-        with suppress(OSError):
-            if os.getsid(pid) == leader:
-                os.kill(pid, signal.SIGKILL)
-
-
-def find_modules_here() -> None:
-    """Let this process import what lies in the folder that it is in, as Python alone does for a script."""
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-
-
-def set_variable(name: str, value: str | None) -> None:
-    """Set a variable of this process' environment; None: let there be none."""
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value
-
-
-def make_import_path() -> str:
-    """Make a PYTHONPATH by which a process finds this program, and then what that of this process names."""
-    program = str(Path(__file__).resolve().parents[1])
-    return os.pathsep.join(filter(None, [program, os.environ.get("PYTHONPATH")]))
-
-
-# ---- garbage --------------------------------------------------------------------------------------------
-
-MANY_OBJECTS = 1_000_000
-"""New objects after which Python looks for garbage the first time, if nothing has been trained until then."""
-
-_usual_thresholds: list[tuple[int, int, int]] = []
-"""When Python looks otherwise; empty where that holds."""
-
-
-def collect_late() -> None:
-    """Look for no garbage until a training begins, or `MANY_OBJECTS` objects have been made.
-
-    What a command imports stays: to look through it again and again takes a fifth of the time until its first
-    trial begins.
-    """
-    if not _usual_thresholds:
-        _usual_thresholds.append(gc.get_threshold())
-        gc.set_threshold(MANY_OBJECTS, *_usual_thresholds[0][1:])
-        gc.callbacks.append(_end_collecting_late)
-
-
-def collect_as_usual() -> None:
-    """Look for garbage as Python does by itself, but not among what was made until now."""
-    if _usual_thresholds:
-        gc.callbacks.remove(_end_collecting_late)
-        gc.freeze()
-        gc.set_threshold(*_usual_thresholds.pop())
-
-
-def _end_collecting_late(phase: str, _: Mapping[str, int]) -> None:
-    if phase == "stop":
-        collect_as_usual()

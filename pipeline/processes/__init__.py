@@ -1,0 +1,1 @@
+"""Who owns what, what a process has started; variables, garbage and late modules of the own one."""
