@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, select
 
 from pipeline.frontier_sampler.distributions import convert_distribution
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
-from pipeline.processes import ProcessOwner
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.samplers import make_distribution
 from pipeline.search.space import SearchSpace, strip_condition
 from pipeline.search.storage.our_studies import OUTCOME, OWNER
