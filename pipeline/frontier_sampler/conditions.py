@@ -39,7 +39,7 @@ def _find_condition(name: str, present: Sequence[Trait], absent: Sequence[Trait]
         set.intersection(*({key for key, _ in trait.choices} for trait in present)) - {name}
     ):
         having = list(dict.fromkeys(dict(trait.choices)[parent] for trait in present))
-        without = [dict(trait.choices).get(parent) for trait in absent]
+        without = [dict(trait.choices)[parent] for trait in absent if parent in dict(trait.choices)]
         if not any(value in having for value in without):
             offers.append((parent, tuple(having)))
     return min(offers, key=lambda offer: (len(offer[1]), offer[0]), default=None)

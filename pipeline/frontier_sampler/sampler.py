@@ -236,13 +236,21 @@ class FrontierSampler(BaseSampler):
         others = self._list_other_trials(study, trial)
         found = self._find_suggester(study, others, search_space)
         if found is None:
-            when = self._find_conditions(self._summarise(study, others))
+            when = self._find_conditions(self._summarise(study, others), search_space)
             return self._suggest_general(study, others, self._make_space(search_space, when, None), trial)
         suggester, records = found
         return suggester.suggest(records, trial.number)
 
-    def _find_conditions(self, summary: StudySummary) -> dict[str, tuple[str, tuple[object, ...]]]:
-        return self._when if self._given is not None else {**summary.learn_conditions(), **self._when}
+    def _find_conditions(
+        self, summary: StudySummary, search_space: Mapping[str, BaseDistribution]
+    ) -> dict[str, tuple[str, tuple[object, ...]]]:
+        """Find the conditions of this space: other samplers fix parameters, threads bring them."""
+        learned = {} if self._given is not None else summary.learn_conditions()
+        return {
+            name: (parent, among)
+            for name, (parent, among) in [*learned.items(), *self._when.items()]
+            if name in search_space and parent in search_space
+        }
 
     def _find_suggester(
         self, study: Study, trials: Sequence[FrozenTrial], search_space: Mapping[str, BaseDistribution]
@@ -252,7 +260,7 @@ class FrontierSampler(BaseSampler):
         scale = summary.find_scale()
         if scale is None:
             return None
-        space = self._make_space(search_space, self._find_conditions(summary), self._epochs)
+        space = self._make_space(search_space, self._find_conditions(summary, search_space), self._epochs)
         fidelity = self._find_fidelity(search_space, summary)
         key = (study.study_name, study._study_id, space, fidelity, scale)
         if self._curves is None or self._curves[0] != key:

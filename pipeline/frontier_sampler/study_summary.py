@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.frontier_sampler.conditions import Condition, Trait, learn_conditions
 from pipeline.frontier_sampler.distributions import join_distributions
+from pipeline.frontier_sampler.encoding import make_key
 from pipeline.frontier_sampler.reading import CurveScale, ScaleFinder, TrialReading, read_trial
 
 T = TypeVar("T")
@@ -56,11 +57,13 @@ class StudySummary:
         self._seen: SeenTrials[TrialReading | None] = SeenTrials()
         self._scale = ScaleFinder(study.directions)
         self._open: list[TrialReading] = []
-        self._suggested: dict[tuple[str, BaseDistribution], int] = {}
-        """The number of the last trial for which it was suggested."""
+        self._suggested: dict[tuple[str, str], tuple[int, BaseDistribution]] = {}
+        """By name and text the number of the last trial for which it was suggested: lists have no hash."""
         self._first: dict[str, tuple[int, int]] = {}
         """The first trial in which a parameter came, and its place there."""
         self._traits: dict[Trait, None] = {}
+        self._chosen: dict[tuple[str, str], object] = {}
+        """The choices as they are, by name and text."""
         self._conditions: tuple[int, dict[str, Condition]] = 0, {}
         self._longest = 1
 
@@ -71,10 +74,12 @@ class StudySummary:
 
     def _take(self, trial: FrozenTrial) -> TrialReading | None:
         """Take over what a trial tells; return its reading where it is not over yet."""
-        for place, item in enumerate(trial.distributions.items()):
-            self._suggested[item] = max(trial.number, self._suggested.get(item, -1))
+        for place, (name, distribution) in enumerate(trial.distributions.items()):
+            text = repr(distribution)
+            last, _ = self._suggested.get((name, text), (-1, None))
+            self._suggested[name, text] = max(trial.number, last), distribution
             here = trial.number, place
-            self._first[item[0]] = min(here, self._first.get(item[0], here))
+            self._first[name] = min(here, self._first.get(name, here))
         reading = read_trial(trial)
         if not trial.state.is_finished():
             return reading
@@ -87,18 +92,28 @@ class StudySummary:
                 for name, value in trial.params.items()
                 if isinstance(trial.distributions[name], CategoricalDistribution)
             }
-            self._traits[Trait(frozenset(trial.params), tuple(sorted(chosen.items())))] = None
+            key = make_key(chosen)
+            self._chosen |= {(name, text): chosen[name] for name, text in key}
+            self._traits[Trait(frozenset(trial.params), key)] = None
         return None
 
     def join_distributions(self) -> dict[str, BaseDistribution]:
         """Return every parameter that was suggested, in the widest range that was."""
-        joined = join_distributions(sorted(self._suggested, key=lambda item: self._suggested[item]))
+        suggested = sorted(self._suggested.items(), key=lambda item: item[1][0])
+        joined = join_distributions((name, distribution) for (name, _), (_, distribution) in suggested)
         return {name: joined[name] for name in sorted(joined, key=lambda name: self._first[name])}
 
     def learn_conditions(self) -> dict[str, Condition]:
         """Learn which parameter appears under which value of which choice."""
         if self._conditions[0] != len(self._traits):
-            self._conditions = len(self._traits), learn_conditions(tuple(self._traits))
+            learned = learn_conditions(tuple(self._traits))
+            self._conditions = (
+                len(self._traits),
+                {
+                    name: (parent, tuple(self._chosen[parent, text] for text in texts))
+                    for name, (parent, texts) in learned.items()
+                },
+            )
         return self._conditions[1]
 
     def find_scale(self) -> CurveScale | None:

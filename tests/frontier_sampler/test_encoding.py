@@ -107,7 +107,7 @@ def test_a_missing_parent_is_told() -> None:
 # ---- conditions read off trials -------------------------------------------------------------------------
 
 
-def trait(*names: str, **choices: str) -> Trait:
+def trait(*names: str, **choices: str | None) -> Trait:
     return Trait(frozenset({*names, *choices}), tuple(sorted(choices.items())))
 
 
@@ -118,6 +118,11 @@ def test_a_condition_is_found_in_trials() -> None:
 
 def test_a_name_that_is_always_there_has_no_condition() -> None:
     assert learn_conditions([trait("h", opt="sgd"), trait("h", opt="adam")]) == {}
+
+
+def test_none_is_a_choice_and_no_missing_parent() -> None:
+    traits = [trait("d", a="x", b=None), trait("d", a="x", b="q"), trait(a="x", b="p"), trait(a="y")]
+    assert learn_conditions(traits)["d"] == ("b", (None, "q"))
 
 
 def test_a_name_that_is_missing_for_no_reason_has_no_condition() -> None:

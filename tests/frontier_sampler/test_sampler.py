@@ -341,6 +341,45 @@ def test_what_another_sampler_fixes_is_no_part_of_the_space() -> None:
     assert len({trial.params["x"] for trial in study.trials}) == 25  # none comes twice
 
 
+@pytest.mark.parametrize("fixed", [{"opt": "adam"}, {"sgd.rate": 0.3}])
+@pytest.mark.parametrize("told", [GIVEN, {}], ids=["given", "learned"])
+def test_another_sampler_may_fix_a_part_of_a_condition(fixed: dict[str, Any], told: dict[str, Any]) -> None:
+    study = study_of(optuna.samplers.PartialFixedSampler(fixed, FrontierSampler(seed=0, **told)))
+    study.optimize(objective, n_trials=20)
+    for trial in study.trials[1:]:
+        assert all(trial.params.get(name, value) == value for name, value in fixed.items())
+
+
+def test_a_condition_that_another_thread_has_brought_since_waits_for_the_next_trial() -> None:
+    study = study_of(FrontierSampler(seed=0))
+    study.optimize(lambda trial: (0.5, trial.suggest_float("x", 1, 2)), n_trials=2)
+    frozen = study._storage.get_trial(study.ask()._trial_id)
+    space = study.sampler.infer_relative_search_space(study, frozen)
+    for opt in ("sgd", "adam"):  # only one of them has a further parameter
+        distributions = {"opt": SPACE["opt"]} | ({"m": FloatDistribution(0, 1)} if opt == "sgd" else {})
+        params = {name: {"opt": opt, "m": 0.5}[name] for name in distributions}
+        study.add_trial(
+            optuna.trial.create_trial(params=params, distributions=distributions, values=[0.5, 1.0])
+        )
+    assert study.sampler.sample_relative(study, frozen, space).keys() == {"x"}
+
+
+def test_conditions_may_be_told_before_their_parameters_have_been_seen() -> None:
+    study = played(20, when={"m": ("opt", "lion"), **WHEN})
+    assert {trial.params["opt"] for trial in study.trials} == {"sgd", "adam"}
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
+def test_choices_may_be_lists() -> None:
+    def layered(trial: optuna.Trial) -> tuple[float, float]:
+        layers = trial.suggest_categorical("layers", [[8], [8, 8], {"width": 4}])  # type: ignore[list-item]
+        rate = trial.suggest_float("rate", 0, 1) if layers == [8, 8] else 0.5
+        return 0.5 + 0.1 * len(layers) - abs(rate - 0.3), 1.0 * len(layers)  # type: ignore[arg-type]
+
+    study = played(15, layered)
+    assert all(("rate" in trial.params) == (trial.params["layers"] == [8, 8]) for trial in study.trials)
+
+
 def test_a_trial_teaches_only_about_what_was_trained() -> None:
     """What had been suggested beside a user's own settings was not trained, and stays to be tried."""
     fixed, told = (study_of(FrontierSampler(seed=0, **GIVEN)) for _ in range(2))
