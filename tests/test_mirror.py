@@ -112,6 +112,7 @@ THROUGH = {
     "search/storage/study_settings": "search/test_study_store.py",
     "search/storage/trial_states": "search/test_study_store.py",
     "search/outcomes": "search/test_trial_rows.py",
+    "search/storage/heartbeat": "search/test_study_store.py",
     "search/storage/held_trials": "search/test_study_store.py",
     "search/storage/our_studies": "search/test_optuna_storage.py",
     "search/storage/plain_rows": "search/storage/test_bulk_writing.py",

@@ -7,7 +7,7 @@ trials that are whole: running (requeued when their owner is gone), or finished 
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from itertools import takewhile
 from typing import Any
 
@@ -15,13 +15,10 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.errors import RecordDeleted
-from pipeline.processes.process_owner import HEARTBEAT_SECONDS, begin_holding, end_holding
-from pipeline.processes.repeating_thread import RepeatingThread
+from pipeline.processes.process_owner import begin_holding, end_holding
 from pipeline.search.optuna_storage import explain_unusable, open_storage
-from pipeline.search.storage.held_trials import (
-    TrialEnd,
-    read_owner,
-)
+from pipeline.search.storage.heartbeat import Heartbeat, beat_during
+from pipeline.search.storage.held_trials import TrialEnd
 from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER
 from pipeline.search.storage.study_rows import MISSING
 from pipeline.search.storage.study_settings import bind_settings
@@ -46,8 +43,6 @@ from pipeline.search.storage.trial_states import (
 from pipeline.settings.search import TASK_QUEUE_SUFFIX
 
 TURN_POLL_SECONDS = 0.1
-NOTE_SECONDS = 2.0
-"""Of a trial whose process is killed, about so many seconds may be missing in what it has spent."""
 
 
 class StudyStore(StudyTable):
@@ -95,9 +90,7 @@ class StudyStore(StudyTable):
     def _attach(self, storage: Any, name: str, study_id: int, is_queue: bool = False) -> None:
         super().__init__(storage, name, study_id, is_queue)
         self._task_queue: StudyStore | None = None
-        self._spent: dict[int, float] = {}
-        self._sent_spent: dict[int, float] = {}
-        self._sent_at = time.monotonic()
+        self._heartbeat = Heartbeat(self._table)
         self._owner = begin_holding()
 
     def close(self) -> None:
@@ -195,7 +188,7 @@ class StudyStore(StudyTable):
         """
         ids = {self._table.find_id(number): number for number in outcomes}
         for number in outcomes:
-            self._spent.pop(number, None)
+            self._heartbeat.forget(number)
         ends = {trial_id: _make_end(outcomes[number]) for trial_id, number in ids.items()}
         ended = self._table.end(ends)
         for trial_id in ends.keys() - ended:
@@ -206,7 +199,7 @@ class StudyStore(StudyTable):
     def give_up(self, number: int) -> FrozenTrial | None:
         """End a running trial that has not come to its end; return it for `requeue`, None where it has."""
         row = self._get(number)
-        return row if self._fail(row, spent_seconds=self._spent.pop(number, None)) else None
+        return row if self._fail(row, spent_seconds=self._heartbeat.forget(number)) else None
 
     def release(self, number: int) -> None:
         """Release a running trial that failed through no fault of its own; somebody will try it again."""
@@ -215,7 +208,7 @@ class StudyStore(StudyTable):
 
     def note_spent(self, number: int, device_seconds: float) -> None:
         """Note what a running trial has spent: it counts where the trial does not come to its end."""
-        self._spent[number] = device_seconds
+        self._heartbeat.note_spent(number, device_seconds)
 
     def is_last_death(self, number: int) -> bool:
         """Return whether a trial whose process has ended just now has failed by that."""
@@ -251,43 +244,11 @@ class StudyStore(StudyTable):
 
     def send_heartbeat(self) -> None:
         """Record that the running trials of this process are alive."""
-        running = [row for row in self._table.list_open() if row.state is TrialState.RUNNING]
-        ours = [row for row in running if (owner := read_owner(row)) and owner.is_current()]
-        self._sent_at, self._sent_spent = time.monotonic(), dict(self._spent)
-        spent = {
-            row._trial_id: self._sent_spent[row.number] for row in ours if row.number in self._sent_spent
-        }
-        self._table.beat(
-            [row._trial_id for row in ours],
-            {trial_id: {SPENT: round(seconds, 6)} for trial_id, seconds in spent.items()},
-        )
+        self._heartbeat.send()
 
-    def _is_heartbeat_due(self) -> bool:
-        """Return whether the last one is long ago, or some trial has spent much since."""
-        if time.monotonic() - self._sent_at >= HEARTBEAT_SECONDS:
-            return True
-        spent = [
-            seconds - self._sent_spent.get(number, 0.0) for number, seconds in self._spent.copy().items()
-        ]
-        return max(spent, default=0.0) >= NOTE_SECONDS
-
-    @contextmanager
-    def heartbeat(self) -> Iterator[None]:
-        """Send the heartbeat from a thread while the block runs, however long an epoch takes."""
-        stores = (self, self.task_queue())
-
-        def send_all() -> None:
-            for store in stores:
-                with suppress(Exception):  # the storage is away for a moment: try again
-                    if store._is_heartbeat_due():
-                        store.send_heartbeat()
-
-        thread = RepeatingThread(send_all, min(NOTE_SECONDS, HEARTBEAT_SECONDS))
-        thread.start()
-        try:
-            yield
-        finally:
-            thread.stop()
+    def heartbeat(self) -> AbstractContextManager[None]:
+        """Return a block during which a thread sends the heartbeat, however long an epoch takes."""
+        return beat_during(self._heartbeat, self.task_queue()._heartbeat)
 
     # ---- taking turns -----------------------------------------------------------------------------------
 

@@ -19,8 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.errors import BadInput, BadSetting, RecordDeleted
 from pipeline.processes.process_owner import ProcessOwner
-from pipeline.search import optuna_storage, study_store
-from pipeline.search.storage import held_trials, study_rows
+from pipeline.search import optuna_storage
+from pipeline.search.storage import heartbeat, held_trials, study_rows
 from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER
 from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.task_rows import TaskRows
@@ -466,7 +466,7 @@ def test_another_host_is_given_up_when_its_heart_is_silent(store: StudyStore, tm
 def test_the_heart_beats_while_an_epoch_takes_long(
     store: StudyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study_store, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.05)
     store.begin(proposal(0), MANY)
     store.begin(proposal(1), MANY)
     disown(store, 1, ELSEWHERE)
@@ -483,13 +483,13 @@ def test_what_a_trial_has_spent_is_written_long_before_the_next_heartbeat(
     store: StudyStore, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kill would take it from the budget."""
-    monkeypatch.setattr(study_store, "NOTE_SECONDS", 0.02)
+    monkeypatch.setattr(heartbeat, "NOTE_SECONDS", 0.02)
     store.begin(proposal(0), MANY)
     store.note_spent(0, 0.01)
-    assert not store._is_heartbeat_due()
+    assert not store._heartbeat.is_due()
     store.note_spent(0, 0.05)
     with store.heartbeat():
-        while store._is_heartbeat_due():
+        while store._heartbeat.is_due():
             time.sleep(0.01)
     (row,) = StudyStore(url, "s", ABOUT).trials()
     assert row.user_attrs[SPENT] == 0.05
