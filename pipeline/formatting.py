@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from numbers import Integral
 
 MAX_LETTERS = 14  # letters of a class name
+ROUNDING = 1e-12  # of a mean of ones
 
 
 def format_percent(share: float) -> str:
@@ -18,9 +19,40 @@ def format_percent(share: float) -> str:
     return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
 
 
-def format_number(value: float) -> str:
-    """Format with three significant digits, or with all digits before the decimal point."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def format_roughly(share: float) -> str:
+    """Format a share in whole percent; 0% and 100% appear only where they are exact."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
+
+
+def format_score(share: float) -> str:
+    """Format a share 0..1 in percent with two decimals; all and nothing appear only where they are exact."""
+    if 0 < share < 0.00005:
+        return "<0.01%"
+    return ">99.99%" if 0.99995 <= share < 1 - ROUNDING else f"{share:.2%}"
+
+
+def format_number(value: float, digits: int = 3) -> str:
+    """Format with `digits` significant digits, or with all digits before the decimal point."""
+    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
+
+
+def format_figure(value: float) -> str:
+    """Format a measured figure with four decimals; with more digits what is small, or nearly but not 1."""
+    if 0 < abs(value) < 0.01:
+        return f"{value:.3g}"
+    if 0.99995 <= value < 1 - ROUNDING:
+        return f"{value:.6g}" if value < 0.9999995 else ">0.9999"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4f}"
+
+
+def tell_apart(value: float, other: float) -> str:
+    """Format a number with the digits that tell it from another one, three at least: `0.5041` by 0.504."""
+    for digits in range(3, 17):
+        if f"{value:.{digits}g}" != f"{other:.{digits}g}":
+            return f"{value:.{digits}g}"
+    return f"{value:.3g}"
 
 
 def format_count(number: float, thing: str) -> str:
@@ -78,8 +110,8 @@ def format_duration(seconds: float) -> str:
 def format_seconds(seconds: float) -> str:
     """Format measured seconds with three digits, so that two of them can be compared: s, ms or µs."""
     if seconds >= 1:
-        return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"
-    return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} µs"
+        return f"{format_number(seconds)} s"
+    return f"{format_number(1e3 * seconds)} ms" if seconds >= 1e-3 else f"{format_number(1e6 * seconds)} µs"
 
 
 def shorten(name: str, limit: int = MAX_LETTERS) -> str:

@@ -58,7 +58,15 @@ def test_a_duration_has_a_unit_that_fits(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(12_345, "12,345 s"), (12.34, "12.3 s"), (0.0123, "12.3 ms"), (4.2e-5, "42 µs")]
+    ("value", "text"),
+    [
+        (12_345, "12,345 s"),
+        (999.7, "1,000 s"),
+        (12.34, "12.3 s"),
+        (0.9997, "1,000 ms"),
+        (0.0123, "12.3 ms"),
+        (4.2e-5, "42 µs"),
+    ],
 )
 def test_measured_seconds_keep_three_digits(value: float, text: str) -> None:
     assert formatting.format_seconds(value) == text
@@ -96,3 +104,57 @@ def test_code_stands_between_more_backticks_than_it_has() -> None:
         "`` a=`b` ``",
         "````a=```b c````",
     ]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "0.00%"),
+        (1, "100.00%"),
+        (1 - 1e-15, "100.00%"),
+        (0.99997, ">99.99%"),
+        (0.99994, "99.99%"),
+        (0.00003, "<0.01%"),
+        (0.95126, "95.13%"),
+    ],
+)
+def test_a_score_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
+    assert formatting.format_score(share) == text
+
+
+def test_whole_percents_are_never_rounded_to_all_or_nothing() -> None:
+    shares = (0, 0.003, 0.456, 0.997, 1, 1.59)
+    assert [*map(formatting.format_roughly, shares)] == ["0%", "<1%", "46%", ">99%", "100%", "159%"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.958333, "0.9583"),
+        (1, "1.0000"),
+        (0, "0.0000"),
+        (0.9999667, "0.999967"),
+        (0.99999998, ">0.9999"),
+        (1.234e-5, "1.23e-05"),
+        (-0.00312, "-0.00312"),
+        (123456.7, "123,457"),
+        (12.3, "12.3000"),
+    ],
+)
+def test_a_figure_keeps_what_it_says(value: float, text: str) -> None:
+    """An RMSE of a label in metres was 0.0000, one of prices had four decimals."""
+    assert formatting.format_figure(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(1234.5, 3, "1,234"), (999.7, 3, "1,000"), (277.8, 2, "278"), (99.7, 2, "100"), (-1234.5, 3, "-1,234")],
+)
+def test_no_large_number_is_a_power_of_ten(value: float, digits: int, text: str) -> None:
+    assert formatting.format_number(value, digits) == text
+
+
+def test_two_numbers_have_the_digits_that_tell_them_apart() -> None:
+    assert formatting.tell_apart(0.50413, 0.504) == "0.5041"
+    assert formatting.tell_apart(99.7167, 99.72) == "99.717"
+    assert formatting.tell_apart(0.3, 0.3) == "0.3"

@@ -15,8 +15,8 @@ class Console(rich.console.Console):
     """A console that does not colour numbers, and spells signs before tables are measured."""
 
     def __init__(self, **options: Any) -> None:
-        """Make a console of standard output, or as `options` of rich say."""
-        super().__init__(highlight=False, **options)
+        """Make a console of standard output, or as `options` of rich say; `:x:` is no picture in it."""
+        super().__init__(highlight=False, emoji=False, **options)
         if not self.is_terminal and "width" not in options:
             self.width = PIPED_WIDTH
 
@@ -24,6 +24,10 @@ class Console(rich.console.Console):
     def is_animated(self) -> bool:
         """Return whether lines can be drawn anew: on a terminal that is not dumb."""
         return self.is_terminal and not self.is_dumb_terminal
+
+    def print_line(self, text: str, style: str | None = None) -> None:
+        """Print a text as it is, which a command has to be: `data.drop=[id]` would be read as markup."""
+        self.print(text, style=style, markup=False, soft_wrap=True)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return the text with its styles, in ASCII where the terminal knows no more."""

@@ -9,7 +9,7 @@ from pipeline.diagnosis import paired_tests
 from pipeline.diagnosis.bottleneck import ProposedRemedy, Words
 from pipeline.diagnosis.measured_command import MeasuredCommand, count_epochs
 from pipeline.diagnosis.paired_tests import PairedTest
-from pipeline.formatting import format_count
+from pipeline.formatting import format_count, format_number
 from pipeline.settings.diagnosis import Diagnose
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
 
@@ -198,10 +198,12 @@ class TotalGain:
 
     def format(self) -> str:
         """Return the factor with its interval, and what it is made of where that is more than pairs."""
-        text = f"{self.times:,.3g}x cheaper ({self.low:.3g}x to {self.high:.3g}x)"
+        times, low, high = map(format_number, (self.times, self.low, self.high))
+        text = f"{times}x cheaper ({low}x to {high}x)"
         if abs(self.by_epochs - 1) < ROUNDED or abs(self.by_pairs - 1) < ROUNDED:
             return text
-        return f"{text}: {self.by_pairs:.3g}x by pairs, {self.by_epochs:.3g}x by the number of epochs"
+        pairs, epochs = map(format_number, (self.by_pairs, self.by_epochs))
+        return f"{text}: {pairs}x by pairs, {epochs}x by the number of epochs"
 
 
 def compute_total_gain(
@@ -226,15 +228,15 @@ def compute_total_gain(
 def format_gain(low: float, high: float, mean: float) -> str:
     """Format the log of a factor saved and its interval: `2.11x cheaper (1.62x to 2.75x)`."""
     if mean < 0:
-        return f"{math.exp(-mean):.3g}x dearer ({_format_factor(-high)} to {_format_factor(-low)})"
-    return f"{math.exp(mean):.3g}x cheaper ({_format_factor(low)} to {_format_factor(high)})"
+        return f"{format_number(math.exp(-mean))}x dearer ({_format_factor(-high)} to {_format_factor(-low)})"
+    return f"{format_number(math.exp(mean))}x cheaper ({_format_factor(low)} to {_format_factor(high)})"
 
 
 def _format_factor(log: float) -> str:
     """Format a factor with three digits; beyond a thousand the pairs say nothing."""
     if abs(log) > math.log(1000):
         return ">1000x" if log > 0 else "<0.001x"
-    return f"{math.exp(log):.3g}x"
+    return f"{format_number(math.exp(log))}x"
 
 
 def format_confidence(confidence: float) -> str:

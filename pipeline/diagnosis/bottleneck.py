@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from pipeline.formatting import format_count
+from pipeline.formatting import format_count, format_roughly
 from pipeline.profiling.breakdown import Breakdown, Part
 from pipeline.profiling.roofline import AT_THE_ROOF, Bound, DevicePeaks, Roofline
 from pipeline.settings.diagnosis import Aim
@@ -133,8 +133,8 @@ def _describe(case: Case, component: Part, share: float, limit: float) -> str:
     if component is Part.surplus:
         return (
             f"{case.epochs - case.enough_epochs} of {format_count(case.epochs, 'epoch')} came "
-            f"after the {case.settings.measure.label} was reached: {share:.0%} of the cost; without them "
-            f"{limit:.1f}x cheaper"
+            f"after the {case.settings.measure.label} was reached: {format_roughly(share)} of the cost; "
+            f"without them {limit:.1f}x cheaper"
         )
     subject = (
         "an answer"
@@ -143,7 +143,9 @@ def _describe(case: Case, component: Part, share: float, limit: float) -> str:
         if case.epochs == case.enough_epochs
         else "the cost"
     )
-    return f"{EXPLAINED[component]} is {share:.0%} of {subject}{_explain(case, component)}; {worth}"
+    return (
+        f"{EXPLAINED[component]} is {format_roughly(share)} of {subject}{_explain(case, component)}; {worth}"
+    )
 
 
 def _explain(case: Case, component: Part) -> str:
@@ -157,7 +159,7 @@ def _explain(case: Case, component: Part) -> str:
         return f" (all weights, {steps:,} times an epoch, at {samples} a step)"
     if component in (Part.forward, Part.backward) and roofline.bound is not Bound.overhead:
         far = f"{roofline.slowdown:.1f}x slower than" if roofline.slowdown > AT_THE_ROOF else "as fast as"
-        share = f"{roofline.peak_share:.0%} of the peak in {roofline.precision} products"
+        share = f"{format_roughly(roofline.peak_share)} of the peak in {roofline.precision} products"
         return f" ({roofline.bound}: {samples} a step, {share}, {far} its roof allows)"
     if component is Part.overhead:
         return f" ({format_count(steps, 'step')} of {samples})"

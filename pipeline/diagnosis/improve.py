@@ -62,6 +62,11 @@ class Conclusion:
     gain: TotalGain | None = None
 
 
+def count_kept(attempts: Collection[Attempt], conclusion: Conclusion) -> int:
+    """Count the attempts that the result is made of: those that were kept, and held on fresh seeds."""
+    return sum(attempt.kept for attempt in attempts) - len(conclusion.rejected)
+
+
 Event = BaselineMeasured | SinglePointNamed | Attempt | Conclusion
 BreakDown = Callable[[MeasuredCommand, int], Case]
 """A function that breaks down the cost of a command line, given how many epochs would have been enough."""

@@ -25,6 +25,7 @@ from pipeline.diagnosis.measured_command import (
     list_costs,
 )
 from pipeline.errors import FulcrumError
+from pipeline.formatting import format_seconds
 from pipeline.measures import Curve
 from pipeline.settings.command_line import EPOCHS, Overrides
 from pipeline.settings.diagnosis import Aim, Diagnose
@@ -195,7 +196,7 @@ class AttemptRunner:
             seconds, to_text = curve.last.device_seconds, self.measure.format
             raise HopelessError(
                 f"far from {to_text(self.required_accuracy)}: the first seed came to {to_text(best)} in "
-                f"{seconds:.3g} s"
+                f"{format_seconds(seconds)}"
             )
 
     def _limit_epochs(self, curve: Curve) -> int | None:
@@ -238,7 +239,7 @@ class AttemptRunner:
             to_text = self.measure.format
             raise HopelessError(
                 f"did not surely reach {to_text(self.required_accuracy)}: best mean {to_text(best)} in "
-                f"{seconds:.3g} s"
+                f"{format_seconds(seconds)}"
             )
         return epoch
 

@@ -8,10 +8,12 @@ from pipeline.formatting import (
     format_count,
     format_device_seconds,
     format_number,
+    format_roughly,
     format_setting,
     shorten,
+    tell_apart,
 )
-from pipeline.frontier.choosing import PriceStep, compute_prices
+from pipeline.frontier.choosing import PriceStep, compute_prices, select_spread
 from pipeline.search.estimation.estimates import Spread
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
@@ -41,16 +43,25 @@ def format_accuracies(member: FrontierPoint) -> list[str]:
     return [member.estimate.format(), to_text(member.point.accuracy), to_text(new.accuracy), test]
 
 
-def format_test(member: FrontierPoint) -> str:
-    """Format what the test split says as the end of a list: `, 97.50% test`; nothing where nobody read it."""
+def format_test(member: FrontierPoint, asked: float | None = None) -> str:
+    """Format what the test split says as the end of a list: `, 97.50% test`; nothing where nobody read it.
+
+    `asked`: an accuracy that it must not look like.
+    """
     tested = member.confirmation.test_accuracy if member.confirmation else None
-    return "" if tested is None else f", {member.measure.format(tested)} test"
+    return "" if tested is None else f", {member.measure.format_apart(tested, asked)} test"
 
 
-def format_seconds(member: FrontierPoint) -> str:
-    """Format the mean device-seconds with their interval: `1.2 ±6%`."""
-    estimate = member.estimate
-    return f"{format_number(estimate.device_seconds)}{estimate.seconds_spread.format()}"
+def format_seconds(member: FrontierPoint, within: float | None = None) -> str:
+    """Format the mean device-seconds with their interval: `1.2 ±6%`.
+
+    `within`: device-seconds that they must not look like.
+    """
+    seconds, spread = member.estimate.device_seconds, member.estimate.seconds_spread
+    text = format_number(seconds)
+    if within is not None and text == format_number(within):
+        text = tell_apart(seconds, within)
+    return f"{text}{spread.format()}"
 
 
 def format_further(member: FrontierPoint, with_unit: bool = True) -> list[str]:
@@ -77,14 +88,18 @@ def list_further(member: FrontierPoint) -> list[str]:
     return [f"{text} {kind.label}" for text, kind in zip(format_further(member), member.kinds, strict=True)]
 
 
-def describe_point(member: FrontierPoint) -> str:
-    """Describe a point in words: what it was chosen by, what the test split says, and its costs."""
+def describe_point(member: FrontierPoint, asked: float | None = None, within: float | None = None) -> str:
+    """Describe a point in words: what it was chosen by, what the test split says, and its costs.
+
+    `asked`, `within`: accuracy and device-seconds beside which it stands, and which it must not look like.
+    """
     estimate, new = member.estimate, member.confirmation
-    cost = " and ".join([f"{format_seconds(member)} device-seconds", *list_further(member)])
+    reached = estimate.format(asked)
+    cost = " and ".join([f"{format_seconds(member, within)} device-seconds", *list_further(member)])
     if new is None:
-        return f"{estimate.format()} validation (one seed, not confirmed) for {cost}"
+        return f"{reached} validation (one seed, not confirmed) for {cost}"
     return (
-        f"{estimate.format()} validation (mean of {estimate.seeds} seeds){format_test(member)}"
+        f"{reached} validation (mean of {estimate.seeds} seeds){format_test(member, asked)}"
         f"{',' if new.test_accuracy is not None else ''} for {cost}"
     )
 
@@ -142,17 +157,22 @@ def _write_frontier(results: Results) -> Iterable[str]:
         ]
         if chances:
             chance = chances.get(member.key)
-            cells.append("-" if chance is None else f"{chance:.0%}")
+            cells.append("-" if chance is None else format_roughly(chance))
         yield f"| {' | '.join(cells)} |"
     if len(shown) < len(members):
         yield f"\n{len(shown)} of {len(members)} points."
 
 
 def _choose_rows(results: Results) -> Sequence[FrontierPoint]:
-    """Choose the points of the table: evenly in the plane, else those that stand for all."""
+    """Choose the points of the table: evenly in the plane, else those that stand for all.
+
+    Both ends, the knee and the best point are among them.
+    """
     members, knee = results.frontier, results.knee
     if results.further:
-        return results.select_shown(members)[:MAX_POINTS]
+        shown = results.select_shown(members)
+        named = [shown.index(member) for member in (knee, results.best) if member in shown]
+        return [shown[index] for index in select_spread([row.point for row in shown], MAX_POINTS, named)]
     return thin_out(members, members.index(knee) if knee else 0, MAX_POINTS)
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from pipeline.formatting import format_count, format_device_seconds, format_percent, shorten
+from pipeline.formatting import format_count, format_device_seconds, format_percent, format_score, shorten
 from pipeline.measures import Curve
 from pipeline.reports.palette import BLUE, GREY, INK, LINE, ORANGE, SKY
 from pipeline.reports.style import (
@@ -75,7 +75,7 @@ def draw_confusion_matrix(evaluation: "Evaluation", classes: Sequence[str]) -> b
     """Draw the test rows by true and predicted class, as counts and shares of the true class."""
     cell = float(np.clip(5.6 / len(classes), 0.56, 1.5)) if len(classes) <= MAX_CLASSES_WITH_COUNTS else 0.0
     side = max(3.4, cell * len(classes)) if cell else 7.6
-    right = f"{evaluation.test.accuracy:.2%} of {evaluation.test.samples:,} right"
+    right = f"{format_score(evaluation.test.accuracy)} of {evaluation.test.samples:,} right"
     reading = "small: share of the true class" if cell else "blue: right, orange: wrong"
     figure = make_figure(side + 1.2, side + 0.9, "Confusion matrix, test split", f"{right} · {reading}")
     axes = figure.subplots()
@@ -129,10 +129,9 @@ def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell: floa
 def draw_calibration(evaluation: "Evaluation") -> bytes:
     """Draw accuracy against confidence, and how many rows have which confidence."""
     ends = evaluation.calibration_interval
-    interval = f" ({ends[0]:.2%} to {ends[1]:.2%})" if ends else ""
-    error = (
-        f"expected error {evaluation.calibration_error:.2%}{interval} · orange: too sure, light blue: unsure"
-    )
+    interval = f" ({format_score(ends[0])} to {format_score(ends[1])})" if ends else ""
+    expected = format_score(evaluation.calibration_error)
+    error = f"expected error {expected}{interval} · orange: too sure, light blue: unsure"
     figure = make_figure(5.4, 5.8, "Confidence and accuracy, test split", error)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     width, total = 1 / len(evaluation.bins), evaluation.test.samples

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from pipeline.formatting import format_device_seconds
-from pipeline.frontier.choosing import find_best_within, find_cheapest_with, find_knee, select_spread
+from pipeline.frontier.choosing import CLOSE, find_best_within, find_cheapest_with, find_knee, select_spread
 from pipeline.frontier.dominance import dominates, find_frontier, require_one_device, select_frontier
 from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
@@ -57,16 +57,14 @@ class Results:
         """Return the device-seconds that trials spent which failed."""
         return sum(trial.paid_seconds for trial in self.trials if trial.state == "failed")
 
-    def describe_losses(self) -> str:
+    def describe_losses(self, to_text: Callable[[float], str] = format_device_seconds) -> str:
         """Describe the device-seconds that came to nothing: `12.3 device-seconds in trials that failed`."""
         losses = {
             "failed": self.failed_seconds,
             "were interrupted": self.interrupted_seconds,
         }
         return ", ".join(
-            f"{format_device_seconds(seconds)} in trials that {how}"
-            for how, seconds in losses.items()
-            if seconds > 0
+            f"{to_text(seconds)} in trials that {how}" for how, seconds in losses.items() if seconds > 0
         )
 
     @property
@@ -176,7 +174,8 @@ class Results:
 
     def is_within_bounds(self, member: FrontierPoint) -> bool:
         """Return whether the estimate of a point keeps to `at_most`."""
-        return all(self.read_cost(member, name)[0] <= most for name, most in self.at_most.items())
+        costs = ((self.read_cost(member, name)[0], most) for name, most in self.at_most.items())
+        return all(cost <= most * (1 + CLOSE) for cost, most in costs)  # a mean of 0.1s is just above 0.1
 
     def read_cost(self, member: FrontierPoint, name: str) -> tuple[float, Spread]:
         """Return the mean cost of a point by an objective, and its spread."""

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 from pipeline.frontier_sampler.curves.costs import Work
 from pipeline.measures import Epoch
 from pipeline.search.results import Results
-from pipeline.search.space import Params, SearchSpace
+from pipeline.search.space import Params, SearchSpace, strip_condition
 from pipeline.search.storage.trial_states import WORDS
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.settings.command_line import EPOCHS, CommandLine, Overrides, format_command
@@ -48,6 +48,11 @@ class SweepSpec:
         """Return the command line of a row of the study: as it was queued, or of its params."""
         queued = row.user_attrs.get(WORDS)
         return Overrides(queued) if queued else self.get_words(row.params)
+
+    def list_keys(self, params: Params) -> tuple[str, ...]:
+        """List the searched keys that a trial of these params sets; all of them where it has no params."""
+        own = {strip_condition(name) for name in params}
+        return tuple(key for key in self.space.keys if key in own) if own else self.space.keys
 
     def get_source(self, trial: CommandLine) -> str | None:
         """Return the SHA-256 (hex) that the data of a trial must have; None where the study says nothing."""

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipeline.formatting import format_number
 from pipeline.settings.rules import require
 
 
@@ -198,7 +199,7 @@ class Price:
         if money is None:
             return ""
         is_little = 0 < money < LEAST_MONEY
-        amount = f"less than {LEAST_MONEY:g}" if is_little else f"{money:.{digits}g}"
+        amount = f"less than {LEAST_MONEY:g}" if is_little else format_number(money, digits)
         return f" ({amount} {self.currency.upper()})"
 
     def weigh_carbon(self, joules: float | None) -> float | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline.data.prepared import Prepared
 from pipeline.diagnosis.attempt import Attempt
 from pipeline.diagnosis.bottleneck import Bottleneck, Words
-from pipeline.diagnosis.improve import Conclusion
+from pipeline.diagnosis.improve import Conclusion, count_kept
 from pipeline.diagnosis.measured_command import MeasuredCommand, list_accuracies, list_costs
 from pipeline.measures import Point
 from pipeline.models.litert import ServedFile
@@ -182,7 +182,7 @@ class DiagnosisRecorder:
                 f"baseline/{self.cost_name}": first.device_seconds,
                 "times_cheaper": first.device_seconds / last.device_seconds,
                 "attempts": len(attempts),
-                "attempts_kept": sum(attempt.kept for attempt in attempts),
+                "attempts_kept": count_kept(attempts, conclusion),
             },
         )
         if conclusion.gain:

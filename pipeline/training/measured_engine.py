@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared
 from pipeline.files import expand_home, write_content
+from pipeline.formatting import format_number
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.hardware.stopwatch import choose_clock
 from pipeline.models import keras_models
@@ -77,7 +78,10 @@ def describe_measured(settings: Settings, device: str, engine: str) -> str:
     stored = _known.get(path) or _load(path)
     if stored is None or stored.engine != engine or len(stored.milliseconds) < 2:
         return ""
-    return ", ".join(f"{name} {value:.3g}" for name, value in stored.milliseconds.items()) + " ms a step"
+    return (
+        ", ".join(f"{name} {format_number(value)}" for name, value in stored.milliseconds.items())
+        + " ms a step"
+    )
 
 
 def _load(path: Path) -> MeasuredEngine | None:

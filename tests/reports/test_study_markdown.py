@@ -8,7 +8,7 @@ import pytest
 from pipeline.reports import study_markdown
 from pipeline.search.results import Results
 from tests.support.odd_studies import ODD, name_study
-from tests.support.studies import study, tried
+from tests.support.studies import study, study_over_three, tried
 
 STUDY = study()
 
@@ -43,6 +43,15 @@ def test_the_note_shows_every_member_of_a_small_frontier_and_a_spread_of_a_large
     ) or (
         f"\n{study_markdown.MAX_POINTS - 1} of {len(members)} points" in study_markdown.write_note(STUDY, "x")
     )
+
+
+def test_over_three_objectives_the_note_has_the_knee_and_the_best_whatever_they_cost() -> None:
+    results = study_over_three()
+    assert len(results.select_shown(results.frontier)) > study_markdown.MAX_POINTS
+    rows = study_markdown._choose_rows(results)
+    assert len(rows) == study_markdown.MAX_POINTS
+    named = (results.knee, results.best, results.cheapest, results.frontier[0])
+    assert all(member in rows for member in named)
 
 
 def test_confirmed_members_tell_search_new_seeds_test_and_chance() -> None:

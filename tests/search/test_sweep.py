@@ -452,6 +452,22 @@ def test_own_words_take_the_place_of_shared_ones(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_kept_of_a_trial_are_the_settings_that_apply_to_it(tmp_path: Path) -> None:
+    """A network without hidden layers has no width, though its settings have the usual one."""
+    layers = Dimension(key="model.layers", choices=(0, 1))
+    width = Dimension(key="model.hidden", choices=(8, 16), when=Condition("model.layers", 1))
+    spec = SweepSpec(
+        command_line=compose(["search=smoke"]),
+        fixed=Overrides(()),
+        space=SearchSpace((layers, width)),
+        compose=compose,
+        checkpoints=tmp_path,
+    )
+    assert spec.list_keys({"model.layers": 0}) == ("model.layers",)
+    assert spec.list_keys({width.name: 8, "model.layers": 1}) == ("model.layers", "model.hidden")
+    assert spec.list_keys({}) == ("model.layers", "model.hidden")  # a baseline, outside of the space
+
+
 def test_trials_that_differ_in_length_alone_share_a_checkpoint(tmp_path: Path) -> None:
     spec = SweepSpec(
         command_line=compose(["search=smoke"]),

@@ -12,6 +12,7 @@ from pipeline.cli.diagnose.log import DiagnosisLog, record_result
 from pipeline.cli.stages.recording import tell_quality
 from pipeline.cli.ui import find_base_address
 from pipeline.errors import BadSetting
+from pipeline.formatting import format_number
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.settings import Settings
 
@@ -77,7 +78,9 @@ def run(words: Sequence[str]) -> None:
     if name := settings.diagnose.save:
         first, last = log.baseline.point, log.result.point
         times = first.device_seconds / last.device_seconds
-        path = save_experiment.save(name, final, f"Found by diagnose: {times:.3g}x cheaper than it began")
+        path = save_experiment.save(
+            name, final, f"Found by diagnose: {format_number(times)}x cheaper than it began"
+        )
         printer.print_saved(path, name)
 
 

@@ -20,9 +20,9 @@ from pipeline.cli.console import Console
 from pipeline.cli.summary.rows import list_page, write_rows
 from pipeline.diagnosis.attempt import Attempt, Decision
 from pipeline.diagnosis.bottleneck import Bottleneck, Case, Words
-from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed
+from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed, count_kept
 from pipeline.diagnosis.measured_command import MeasuredCommand
-from pipeline.formatting import format_code, format_count, format_duration, format_seconds
+from pipeline.formatting import format_code, format_count, format_duration, format_roughly, format_seconds
 from pipeline.profiling.breakdown import Breakdown
 from pipeline.settings.command_line import CommandLine, Overrides
 from pipeline.settings.diagnosis import Aim, Diagnose
@@ -137,7 +137,7 @@ class DiagnosisPrinter:
         words = Overrides(kept[-1].words if kept else start).with_(*others)
         line = replace(command_line, overrides=words).command_line("diagnose")
         so_far = f" ({format_count(len(kept), 'remedy')} kept)" if kept else ""
-        self._console.print(escape(f"stopped before its end{so_far}; go on with: {line}"), soft_wrap=True)
+        self._console.print_line(f"stopped before its end{so_far}; go on with: {line}")
 
     # ---- the end --------------------------------------------------------------------------------------
 
@@ -152,13 +152,13 @@ class DiagnosisPrinter:
         title = f"[bold]{escape(self._record.name)}[/]"
         self._console.print()
         self._console.print(Panel(table, title=title, title_align="left", box=box.ROUNDED, expand=False))
-        self._console.print(f"  {link}", soft_wrap=True)
+        self._console.print_line(f"  {link}")
         if self._accepted:
-            self._console.print(f"\n{escape(final.command_line('run'))}", style="bold", soft_wrap=True)
+            self._console.print_line(f"\n{final.command_line('run')}", style="bold")
 
     def print_saved(self, path: Path, name: str) -> None:
         """Print where the result was saved, and the command that uses it."""
-        self._print(f"saved as {path}; try it with: python -m pipeline run experiment={name}")
+        self._console.print_line(f"saved as {path}; try it with: python -m pipeline run experiment={name}")
 
     def write_note(self, final: CommandLine) -> str:
         """Return the result in Markdown, with a table of the attempts, for the page of the run."""
@@ -209,7 +209,7 @@ class DiagnosisPrinter:
     def _accepted(self) -> int:
         """Return the number of attempts that the result is made of."""
         assert self._conclusion is not None
-        return sum(attempt.kept for attempt in self._attempts) - len(self._conclusion.rejected)
+        return count_kept(self._attempts, self._conclusion)
 
     def _format_fresh_seeds(self) -> str:
         assert self._conclusion is not None
@@ -237,7 +237,7 @@ class DiagnosisPrinter:
 def format_shares(breakdown: Breakdown) -> str:
     """Return the share of each part of a step, largest first, and the seconds outside the steps."""
     names = sorted(breakdown.parts, key=lambda name: -breakdown.share(name))
-    within_step = ", ".join(f"{name} {breakdown.share(name):.0%}" for name in names)
+    within_step = ", ".join(f"{name} {format_roughly(breakdown.share(name))}" for name in names)
     extras = ", ".join(f"{name} {format_seconds(span.seconds)}" for name, span in breakdown.beside.items())
     kind = "unexplained" if breakdown.unexplained > 0 else "counted twice"
     rest = f"; {abs(breakdown.unexplained):.0%} {kind}"

@@ -16,6 +16,7 @@ from pipeline.cli.frontier.refusal import (
     refuse_bounds,
 )
 from pipeline.errors import BadSetting
+from pipeline.formatting import tell_apart
 from pipeline.frontier.choosing import CLOSE
 from pipeline.reports.study_markdown import describe_point
 from pipeline.settings.searching.objectives import COST, OBJECTIVES
@@ -82,17 +83,19 @@ def list_doubts(member: "FrontierPoint", request: Request, results: "Results") -
 
 def _list_own_doubts(member: "FrontierPoint", request: Request, results: "Results") -> list[str]:
     asked, low, doubts = request.at_least, member.estimate.low, list[str]()
-    to_text = results.measure.format
     if asked is not None and low is not None and low < asked - CLOSE:
-        doubts.append(f"not sure to reach {to_text(asked)}: the 95 % interval begins at {to_text(low)}")
+        told, begin = map(results.measure.format_apart, (asked, low), (low, asked))
+        doubts.append(f"not sure to reach {told}: the 95 % interval begins at {begin}")
     for name, most in _list_bounds(request, results).items():
         end, kind = _read_end(member, name, results), OBJECTIVES[name]
-        if end > most and kind.maximise:
+        if end <= most * (1 + CLOSE):
+            continue
+        if kind.maximise:
             least, begin = kind.format(most), kind.format(min(end, 1.0))
             doubts.append(f"not sure to reach {least} {kind.label}: the 95 % interval begins at {begin}")
-        elif end > most:
+        else:
             what = f"{most:g} {kind.unit} {kind.label}".replace("  ", " ")
-            doubts.append(f"not sure to keep to {what}: the 95 % interval ends at {end:.3g}")
+            doubts.append(f"not sure to keep to {what}: the 95 % interval ends at {tell_apart(end, most)}")
     return doubts
 
 
@@ -135,8 +138,9 @@ def _check_with_test(member: "FrontierPoint", accuracy: float, results: "Results
     sure, hint = find_sure(Request(at_least=accuracy), results), ""
     if sure is not None and sure is not member:
         hint = f"; sure by validation is {name_point(sure)}, {describe_point(sure)}: {sure.command}"
+    told = results.measure.format_apart(accuracy, new.test_accuracy)
     raise NothingQualifies(
-        f"no confirmed point reaches {results.measure.format(accuracy)} on validation and test alike: the "
-        f"cheapest by validation, which alone decides, has {describe_point(member)}{hint}; ask for a "
-        f"margin, or search on; the nearest is: {member.command}"
+        f"no confirmed point reaches {told} on validation and test alike: the cheapest by validation, "
+        f"which alone decides, has {describe_point(member, accuracy)}{hint}; ask for a margin, or search on; "
+        f"the nearest is: {member.command}"
     )

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import math
+import shlex
 import tempfile
 import webbrowser
 from pathlib import Path
@@ -12,6 +14,7 @@ from pipeline.files import expand_home, write_content
 from pipeline.formatting import format_count, format_duration
 
 if TYPE_CHECKING:
+    from pipeline.measures import Point
     from pipeline.search.results import Results
     from pipeline.search.study_trial import StudyTrial
 
@@ -21,7 +24,10 @@ PAGE_FILE = "page"
 
 
 def list_trials(results: "Results") -> list[dict[str, Any]]:
-    """Return each trial as plain values, in order of their numbers; `curve`: cost and accuracy by epoch."""
+    """Return each trial as plain values, in order of their numbers.
+
+    `curve`: device-seconds, accuracy and the further values by epoch, None for what is not known.
+    """
     return [
         {
             "number": trial.number,
@@ -30,7 +36,7 @@ def list_trials(results: "Results") -> list[dict[str, Any]]:
             "run_id": trial.run_id,
             "paid_device_seconds": trial.paid_seconds,
             "params": dict(trial.params),
-            "curve": [[point.device_seconds, point.accuracy, *point.further] for point in trial.curve],
+            "curve": [[*map(_make_plain, _list_state(point, results))] for point in trial.curve],
             "command": trial.command,
         }
         for trial in _sort_trials(results)
@@ -51,9 +57,9 @@ def format_csv(results: "Results") -> str:
     writer.writerow([*heads, "paid_device_seconds", *keys, "run_id", "command"])
     for trial in trials:
         last = trial.curve[-1] if trial.curve else None
-        values = [kind.to_value(last.further[n]) for n, kind in enumerate(results.further)] if last else []
-        state = [last.accuracy, last.device_seconds, *values] if last else [""] * (2 + len(further))
-        params = [trial.params.get(key, "") for key in keys]
+        seconds, accuracy, *values = _list_state(last, results) if last else [math.nan] * (2 + len(further))
+        state = map(_make_plain, (accuracy, seconds, *values))
+        params = [_write_setting(trial.params[key]) if key in trial.params else "" for key in keys]
         about = [trial.number, trial.state, trial.reason, len(trial.curve)]
         writer.writerow([*about, *state, trial.paid_seconds, *params, trial.run_id, trial.command])
     return file.getvalue().rstrip("\n")
@@ -70,7 +76,7 @@ def describe_trial(results: "Results", number: int) -> str:
         there = f"{min(trials)} to {max(trials)}" if trials else "none"
         raise BadInput(
             f"the trial must be one of {there} of study {results.study}, got {number}; "
-            f"see them all with: python -m pipeline frontier --study {results.study} --csv"
+            f"see them all with: python -m pipeline frontier --study {shlex.quote(results.study)} --csv"
         )
     trial = trials[number]
     state = f"{trial.state}: {trial.reason}" if trial.reason else trial.state
@@ -121,9 +127,25 @@ def show_page(study: str, path: Path, is_opened: bool) -> None:
         print("no browser was found here; open the file in one")
 
 
+def _list_state(point: "Point", results: "Results") -> list[float]:
+    """List device-seconds, accuracy and the further values: a share as such, not what is missing to 1."""
+    values = (kind.to_value(cost) for kind, cost in zip(results.further, point.further, strict=True))
+    return [point.device_seconds, point.accuracy, *values]
+
+
+def _make_plain(value: float) -> float | None:
+    """Return a number as JSON has it: None for what is none, as a cost that was not measured."""
+    return value if math.isfinite(value) else None
+
+
 def _sort_trials(results: "Results") -> "list[StudyTrial]":
     return sorted(results.trials, key=lambda trial: trial.number)
 
 
+def _write_setting(value: object) -> object:
+    """Return a setting as a command line has it: nothing is null, not empty."""
+    return "null" if value is None else value
+
+
 def _format_value(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(_write_setting(value))

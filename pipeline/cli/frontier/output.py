@@ -105,11 +105,11 @@ def print_frontier(
     )
     in_brackets = f" ({counts})" if counts else ""
     console.print(f"[bold]{escape(results.study)}[/]: {format_count(len(states), 'trial')}{in_brackets}")
-    losses = results.describe_losses()
+    losses = results.describe_losses(format_duration)
     if points := results.frontier if points is None else points:
         lost = f", of which {losses}" if losses else ""
         total = format_duration(results.paid_seconds)
-        console.print(f"{total} of {escape(results.device)}{lost}\n", soft_wrap=True)
+        console.print_line(f"{total} of {results.device}{lost}\n")
         if results.measure is not ACCURACY_MEASURE:
             console.print(f"what is maximised is {results.accuracy_name}")
         shown = results.select_shown(points)
@@ -117,9 +117,9 @@ def print_frontier(
         if len(shown) < len(points):
             console.print(f"[dim]{len(shown)} of {len(points)} points; all of them: frontier --json[/]")
         for line in list_never_chosen(shown, results):
-            console.print(f"[dim]{line}[/]", soft_wrap=True)
+            console.print_line(line, style="dim")
         if not results.is_confirmed and may_confirm:
-            console.print(f"[dim]{NOT_CONFIRMED}[/]", soft_wrap=True)
+            console.print_line(NOT_CONFIRMED, style="dim")
     else:
         console.print(f"no trial has reached a point{' above chance' if results.points else ''}")
         if losses:
@@ -147,22 +147,22 @@ def print_point(member: "FrontierPoint", results: "Results", doubts: Sequence[st
     estimate, new = member.estimate, member.confirmation
     seeds = f" validation, mean of {estimate.seeds} seeds," if new else " validation"
     cost = f"{format_duration(estimate.device_seconds)}{estimate.seconds_spread.format()}"
-    console.print(f"{estimate.format()}{seeds} at {cost} of {results.device}", soft_wrap=True)
+    console.print_line(f"{estimate.format()}{seeds} at {cost} of {results.device}")
     if member.kinds:
-        console.print(", ".join(list_further(member)), soft_wrap=True)
+        console.print_line(", ".join(list_further(member)))
     if new:
         count = format_count(len(new.seeds), "new seed")
         searched, repeated = map(member.measure.format, (member.point.accuracy, new.accuracy))
-        console.print(f"{searched} search, {repeated} {count}{format_test(member)}", soft_wrap=True)
+        console.print_line(f"{searched} search, {repeated} {count}{format_test(member)}")
         for doubt in doubts:
-            console.print(f"[yellow]{escape(doubt)}[/]", soft_wrap=True)
+            console.print_line(doubt, style="yellow")
     else:
-        console.print(f"[yellow]{NOT_CONFIRMED}[/]", soft_wrap=True)
-    console.print(member.command, soft_wrap=True)
+        console.print_line(NOT_CONFIRMED, style="yellow")
+    console.print_line(member.command)
 
 
 def print_link(address: str) -> None:
     """Print the address of the view in MLflow, on a line of its own, so that a terminal makes it a link."""
     if address:
-        Console().print(f"\n{format_ui_command()}, then\n  {address}", soft_wrap=True)
+        Console().print_line(f"\n{format_ui_command()}, then\n  {address}")
         sys.stdout.flush()

@@ -9,7 +9,7 @@ from pipeline.errors import FulcrumError
 from pipeline.formatting import format_count
 from pipeline.frontier.choosing import CLOSE
 from pipeline.reports.study_markdown import describe_point
-from pipeline.settings.searching.objectives import OBJECTIVES
+from pipeline.settings.searching.objectives import COST, OBJECTIVES
 
 if TYPE_CHECKING:
     from pipeline.measures import Point
@@ -75,23 +75,30 @@ def refuse(request: Request, results: "Results") -> NoReturn:
     """Say that no point is what was asked for, and which is the nearest."""
     if (accuracy := request.at_least) is not None:
         hint = _mention_unconfirmed(results, lambda point: point.accuracy >= accuracy)
-        asked = f"reaches {results.measure.format(accuracy)}"
-        _name_instead(results, asked, "nearest", results.best, f"{hint}; ask for less")
+        assert results.best is not None  # the frontier has candidates
+        asked = f"reaches {results.measure.format_apart(accuracy, results.best.estimate.accuracy)}"
+        _name_instead(results, asked, "nearest", results.best, f"{hint}; ask for less", request)
     if (budget := request.within) is not None:
         hint = _mention_unconfirmed(results, lambda point: point.device_seconds <= budget)
         asked = f"costs {format_count(budget, 'device-second')} or less"
-        _name_instead(results, asked, "cheapest", results.cheapest, f"{hint}; allow more")
+        _name_instead(results, asked, "cheapest", results.cheapest, f"{hint}; allow more", request)
     _refuse_knee(results)
 
 
 def _name_instead(
-    results: "Results", asked: str, which: str, point: "FrontierPoint | None", remedy: str
+    results: "Results",
+    asked: str,
+    which: str,
+    point: "FrontierPoint | None",
+    remedy: str,
+    request: Request,
 ) -> NoReturn:
     """Say that no point does what was asked, and name the one that comes nearest to it."""
     assert point is not None
+    described = describe_point(point, request.at_least, request.within)
     candidates = "confirmed point" if results.is_confirmed else "point"
     raise NothingQualifies(
-        f"no {candidates} {asked}, the {which} has {describe_point(point)}{remedy}, or search on; "
+        f"no {candidates} {asked}, the {which} has {described}{remedy}, or search on; "
         f"the {which} is: {point.command}"
     )
 
@@ -111,7 +118,14 @@ def refuse_bounds(results: "Results") -> NoReturn:
         return max(cost / max(most, CLOSE) for cost, most in costs)
 
     nearest = min(unbound.candidates, key=exceed)
-    _name_instead(results, f"keeps to {bounds}", "nearest", nearest, "; allow more")
+    _name_instead(
+        results,
+        f"keeps to {bounds}",
+        "nearest",
+        nearest,
+        "; allow more",
+        Request(within=results.at_most.get(COST)),
+    )
 
 
 def _refuse_knee(results: "Results") -> NoReturn:

@@ -15,7 +15,7 @@ from pipeline.cli.compose import compose
 from pipeline.cli.predict import new_data
 from pipeline.errors import BadInput, BadSetting, format_one_line
 from pipeline.files import expand_home, write_content
-from pipeline.formatting import format_count, shorten
+from pipeline.formatting import format_count, format_score, shorten
 from pipeline.settings import addresses
 from pipeline.settings.command_line import Overrides
 from pipeline.settings.data import Data, OnError
@@ -174,7 +174,7 @@ def _print_summary(
     if counts.rmse is not None:
         print(f"RMSE        {counts.rmse:.4g} of {counts.labelled:,} with a label")
     if counts.accuracy is not None:
-        print(f"accuracy    {counts.accuracy:.2%} of {counts.labelled:,} with a label")
+        print(f"accuracy    {format_score(counts.accuracy)} of {counts.labelled:,} with a label")
     if counts.unknown:
         unknown = ", ".join(shorten(label, 40) for label in list(counts.unknown)[:3])
         print(f"            {format_count(counts.unknown.total(), 'label')} unknown to the model ({unknown})")

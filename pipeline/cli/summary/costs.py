@@ -6,7 +6,7 @@ from rich.markup import escape
 
 from pipeline.cli.summary.rows import Rows
 from pipeline.errors import FulcrumError
-from pipeline.formatting import format_count
+from pipeline.formatting import format_count, format_number, format_roughly, format_seconds
 from pipeline.measures import Cost
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def list_costs(cost: Cost) -> Rows:
             f"p95 {latency.p95_ms:.3f}, p99 {latency.p99_ms:.3f}",
         ),
         *_latency_rows(cost),
-        ("throughput", f"{cost.throughput[best]:,.0f} samples/s at batch {best}"),
+        ("throughput", f"{format_number(cost.throughput[best])} samples/s at batch {best}"),
         (
             "model",
             f"{format_count(cost.parameters, 'parameter')}, {cost.model_bytes / 1e6:.2f} MB, "
@@ -37,11 +37,11 @@ def list_costs(cost: Cost) -> Rows:
 def _latency_rows(cost: Cost) -> Rows:
     """Return what the first answer takes, and answers to more samples at once."""
     batches = [
-        f"{calls.p50_ms:.3g} ms for {size:,} (p99 {calls.p99_ms:.3g})"
+        f"{format_number(calls.p50_ms)} ms for {size:,} (p99 {format_number(calls.p99_ms)})"
         for size, calls in cost.latency_by_batch.items()
         if size > 1
     ]
-    cold = [f"{cost.cold_ms:.3g} ms cold, the first answer"] if cost.cold_ms is not None else []
+    cold = [f"{format_number(cost.cold_ms)} ms cold, the first answer"] if cost.cold_ms is not None else []
     return [("", f"[dim]{'; '.join([*cold, *batches])}[/]")] if cold or batches else []
 
 
@@ -52,13 +52,17 @@ def list_served(cost: Cost, served: "ServedFile | None") -> Rows:
     measure = served.measure
     accuracies = [measure.format(value) for value in (served.accuracy, served.compiled_accuracy)]
     compiled, latency = cost.compiled_latency.p50_ms, cost.latency.p50_ms
+    times = format_number(compiled / latency)
     return [
         (
             escape(served.runtime),
             f"[bold]{accuracies[0]}[/] validation {measure.label}, {latency:.3f} ms, "
             f"{len(served.content) / 1e6:.2f} MB",
         ),
-        ("", f"[dim]the compiled model: {accuracies[1]}, {compiled:.3f} ms ({compiled / latency:.3g}x)[/]"),
+        (
+            "",
+            f"[dim]the compiled model: {accuracies[1]}, {compiled:.3f} ms ({times}x)[/]",
+        ),
     ]
 
 
@@ -68,13 +72,20 @@ def list_step(step: "MeasuredStep | FulcrumError") -> Rows:
         return [("training step", f"[dim]not measured: {escape(str(step))}[/]")]
     samples = format_count(step.batch, "sample")
     tried = f" [dim](measured: {step.tried})[/]" if step.tried else ""
-    rows: Rows = [("training step", f"{1000 * step.seconds:.3g} ms for {samples}, {step.engine} loop{tried}")]
+    rows: Rows = [
+        ("training step", f"{format_seconds(step.seconds)} for {samples}, {step.engine} loop{tried}")
+    ]
     roofline = step.roofline
     if roofline is None:
         return [*rows, ("", "[dim]its layers do not tell what they compute, so it has no roofline[/]")]
-    speed = f"{roofline.flops_per_second / 1e9:.3g} GFLOP/s, [bold]{roofline.peak_share:.0%}[/] of the peak"
-    far = f"{roofline.slowdown:.2g}x slower than its roof allows" if roofline.slowdown > 1 else "at its roof"
-    work = f"{roofline.work.flops / 1e6:.3g} MFLOP, {roofline.work.bytes / 1e6:.3g} MB moved at least"
+    share = f"[bold]{format_roughly(roofline.peak_share)}[/] of the peak"
+    speed = f"{format_number(roofline.flops_per_second / 1e9)} GFLOP/s, {share}"
+    slowdown = f"{format_number(roofline.slowdown, 2)}x slower than its roof allows"
+    far = slowdown if roofline.slowdown > 1 else "at its roof"
+    megaflops, megabytes = (
+        format_number(value / 1e6) for value in (roofline.work.flops, roofline.work.bytes)
+    )
+    work = f"{megaflops} MFLOP, {megabytes} MB moved at least"
     return [
         *rows,
         ("roofline", f"{speed} in {roofline.precision} products; {roofline.bound}, {far}"),

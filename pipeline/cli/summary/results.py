@@ -59,7 +59,7 @@ def show_preprocess(prepared: "Prepared", seconds: float, record: "RunRecorder")
         [
             *_data_rows(prepared),
             *_quality_rows(prepared),
-            ("prepared", f"{where} {prepared.directory} in {format_seconds(seconds)}"),
+            ("prepared", f"{where} {escape(str(prepared.directory))} in {format_seconds(seconds)}"),
         ],
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -57,9 +58,11 @@ def show_rows(record: "RunRecorder", rows: Rows) -> None:
         table.add_row(name, value)
     console = Console()
     console.print(
-        Panel(table, title=f"[bold]{record.name}[/]", title_align="left", box=box.ROUNDED, expand=False)
+        Panel(
+            table, title=f"[bold]{escape(record.name)}[/]", title_align="left", box=box.ROUNDED, expand=False
+        )
     )
-    console.print(f"  {page}", soft_wrap=True)  # alone on its line, so that a terminal makes it a link
+    console.print_line(f"  {page}")  # alone on its line, so that a terminal makes it a link
 
 
 def format_seconds(value: float) -> str:

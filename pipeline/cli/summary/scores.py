@@ -8,7 +8,7 @@ from rich.table import Table
 
 from pipeline.cli.console import Console
 from pipeline.cli.summary.rows import Rows
-from pipeline.formatting import format_count, shorten
+from pipeline.formatting import format_count, format_number, format_score, shorten
 from pipeline.settings.measuring import Claim
 from pipeline.settings.searching.measures import (
     ACCURACY_MEASURE,
@@ -59,7 +59,9 @@ def _inspection_rows(inspection: "Inspection | None") -> Rows:
     rows: Rows = []
     telling = [column for column in inspection.importances if column.loss > 2 * column.deviation][:3]
     if telling:
-        names = ", ".join(f"{escape(shorten(column.name, 30))} {column.loss:.3g}" for column in telling)
+        names = ", ".join(
+            f"{escape(shorten(column.name, 30))} {format_number(column.loss)}" for column in telling
+        )
         rows.append(("columns", f"matter most: {names} (what the validation score loses, one shuffled)"))
     if (groups := inspection.subgroups) is not None:
         rows.append((f"by {escape(shorten(groups.column, 20))}", _describe_worst(groups)))
@@ -69,7 +71,7 @@ def _inspection_rows(inspection: "Inspection | None") -> Rows:
 
 
 def _describe_worst(groups: "Subgroups") -> str:
-    worst, form = groups.worst, _format_error if groups.is_error else "{:.2%}".format
+    worst, form = groups.worst, _format_error if groups.is_error else format_score
     figure = "mean absolute error, " if groups.is_error else ""
     low, high = form(worst.score.low), form(worst.score.high)
     interval = f"{low} to {high}, " if low != high else ""  # of one error there is none
@@ -101,12 +103,18 @@ def _format_error(error: float) -> str:
 
 def _class_rows(evaluation: "Evaluation") -> Rows:
     validation, test = evaluation.validation, evaluation.test
+    reached = [format_score(score.accuracy) for score in (validation, test)]
     shifted: Rows = []
     if evaluation.accuracy_under_shift is not None and evaluation.test_accuracy_under_shift is not None:
         accuracies = (evaluation.accuracy_under_shift, evaluation.test_accuracy_under_shift)
-        shifted.append(("under shift", f"{accuracies[0]:.2%} validation, {accuracies[1]:.2%} test"))
+        shifted.append(
+            ("under shift", f"{format_score(accuracies[0])} validation, {format_score(accuracies[1])} test")
+        )
     return [
-        ("accuracy", f"[bold]{validation.accuracy:.2%}[/] validation, [bold]{test.accuracy:.2%}[/] test"),
+        (
+            "accuracy",
+            f"[bold]{reached[0]}[/] validation, [bold]{reached[1]}[/] test",
+        ),
         *list_balance(evaluation.balance, test.accuracy),
         *_file_rows(evaluation),
         ("loss", f"{validation.loss:.4f} validation, {test.loss:.4f} test"),
@@ -121,8 +129,9 @@ def _attack_rows(evaluation: "Evaluation") -> Rows:
     if evaluation.attacked is None:
         return []
     validation, test = evaluation.attacked.validation, evaluation.attacked.test
-    interval = f"95 % interval {test.low:.2%} to {test.high:.2%}"
-    shares = f"[bold]{validation.value:.2%}[/] validation, [bold]{test.value:.2%}[/] test ({interval})"
+    reached, tested = format_score(validation.value), format_score(test.value)
+    interval = f"95 % interval {format_score(test.low)} to {format_score(test.high)}"
+    shares = f"[bold]{reached}[/] validation, [bold]{tested}[/] test ({interval})"
     return [("under attack", shares), ("", f"[dim]{evaluation.attacked.about}[/]")]
 
 
@@ -130,7 +139,12 @@ def _file_rows(evaluation: "Evaluation") -> Rows:
     """Return a line where a file is several rows, as a long sound."""
     if evaluation.file_accuracy is None:
         return []
-    return [("by file", f"[bold]{evaluation.file_accuracy:.2%}[/] test, a sound by the mean of its excerpts")]
+    return [
+        (
+            "by file",
+            f"[bold]{format_score(evaluation.file_accuracy)}[/] test, a sound by the mean of its excerpts",
+        )
+    ]
 
 
 def list_balance(balance: "ClassBalance", accuracy: float) -> Rows:
@@ -138,7 +152,7 @@ def list_balance(balance: "ClassBalance", accuracy: float) -> Rows:
     rows = _auc_rows(balance)
     if not balance.is_telling(accuracy):
         return rows
-    line = f"[bold]{balance.accuracy:.2%}[/] test, every class counting alike"
+    line = f"[bold]{format_score(balance.accuracy)}[/] test, every class counting alike"
     if balance.unrecognised:
         names = ", ".join(map(escape, balance.unrecognised[:3]))
         more = len(balance.unrecognised) - 3
@@ -152,7 +166,7 @@ def _auc_rows(balance: "ClassBalance") -> Rows:
         return []
     half_width = balance.auc_half_width
     interval = "" if half_width is None else f" ±{ACCURACY_MEASURE.format_width(half_width)}"
-    return [("AUC", f"{balance.auc:.2%}{interval} test")]
+    return [("AUC", f"{format_score(balance.auc)}{interval} test")]
 
 
 def show_claim(claim: Claim, evaluation: "AnyEvaluation") -> None:
@@ -164,6 +178,11 @@ def show_claim(claim: Claim, evaluation: "AnyEvaluation") -> None:
         table.add_column(heading, justify="right")
     test = evaluation.test
     points = 100 * (test.accuracy - claim.accuracy)
-    table.add_row("accuracy", f"{claim.accuracy:.2%}", f"{test.accuracy:.2%}", f"{points:+.2f} points")
+    table.add_row(
+        "accuracy",
+        f"{format_score(claim.accuracy)}",
+        f"{format_score(test.accuracy)}",
+        f"{points:+.2f} points",
+    )
     table.add_row("loss", f"{claim.loss:.4f}", f"{test.loss:.4f}", f"{test.loss - claim.loss:+.4f}")
     Console().print(table)

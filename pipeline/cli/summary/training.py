@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from pipeline.cli.summary.rows import Rows, format_seconds
-from pipeline.formatting import format_count, format_number
+from pipeline.formatting import format_count, format_number, format_score
 from pipeline.measures import Epoch, PowerDraw, Seconds
 from pipeline.settings.measuring import Price
 from pipeline.trial.reports import TEST
@@ -60,14 +60,14 @@ def _format_measured(trained: "Trained") -> str:
 def list_loop(trained: "LoopTrained", price: Price, record: "RunRecorder") -> Rows:
     """List what a training loop of the user's own has come to."""
     curve, last, seconds = trained.curve, trained.curve.last, trained.seconds
-    tested = "" if trained.test_accuracy is None else f", [bold]{trained.test_accuracy:.2%}[/] test"
+    tested = "" if trained.test_accuracy is None else f", [bold]{format_score(trained.test_accuracy)}[/] test"
     others = {name: value for name, value in trained.numbers[-1].items() if name != TEST}
     cost = (
         f"[bold]{format_seconds(last.device_seconds)}[/] for {format_count(last.number, 'epoch')} of training"
     )
     left_out = f"[dim]not in it: {format_seconds(seconds.validate)} that were not to be counted[/]"
     return [
-        ("accuracy", f"[bold]{last.validation_accuracy:.2%}[/]{tested}"),
+        ("accuracy", f"[bold]{format_score(last.validation_accuracy)}[/]{tested}"),
         *((escape(name), f"{value:.6g}") for name, value in others.items()),
         (record.cost_metric, cost),
         *([("", left_out)] if seconds.validate else []),
@@ -82,14 +82,16 @@ def list_prices(device_seconds: float, price: Price, drawn: PowerDraw) -> Rows:
     money, currency = price.of(device_seconds), price.currency.upper()
     rows: Rows = []
     if money is not None:
-        rows.append(("price", f"{money:.3g} {currency} at {price.per_hour} {currency} an hour of one device"))
+        hourly = f"at {price.per_hour} {currency} an hour of one device"
+        rows.append(("price", f"{format_number(money)} {currency} {hourly}"))
     if drawn.joules is not None:
         how = "; [yellow]an estimate, the device tells nothing[/]" if drawn.estimated else ""
-        rows.append(("energy", f"{format_number(drawn.joules)} J, {drawn.watts:.3g} W on average{how}"))
+        watts = "" if drawn.watts is None else f", {format_number(drawn.watts)} W on average"
+        rows.append(("energy", f"{format_number(drawn.joules)} J{watts}{how}"))
         carbon = price.weigh_carbon(drawn.joules)
         if carbon is not None:
             of = " of an estimate" if drawn.estimated else ""
-            rows.append(("carbon", f"{carbon:.3g} g CO2 at {price.carbon:g} g a kWh{of}"))
+            rows.append(("carbon", f"{format_number(carbon)} g CO2 at {price.carbon:g} g a kWh{of}"))
     return rows
 
 

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from pipeline import output, signals
 from pipeline.cli.console import Console
 from pipeline.cli.frontier.output import print_frontier, print_link
@@ -107,4 +105,4 @@ def _round_up(seconds: float) -> float:
 
 
 def _print(line: str) -> None:
-    Console().print(escape(line), soft_wrap=True)
+    Console().print_line(line)

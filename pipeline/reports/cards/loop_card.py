@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.evaluation.intervals import compute_share
-from pipeline.formatting import format_count
+from pipeline.formatting import format_count, format_figure
 from pipeline.measures import Epoch
 from pipeline.reports.cards.markdown import (
     OPEN,
@@ -129,7 +129,7 @@ def _format_interval(facts: LoopCardFacts, name: str, value: float) -> str:
     if rows is None:
         return "-"
     figure = compute_share(value, rows)
-    return f"{figure.low:.4f} to {figure.high:.4f}, of {format_count(rows, 'row')}"
+    return f"{format_figure(figure.low)} to {format_figure(figure.high)}, of {format_count(rows, 'row')}"
 
 
 def find_rows(numbers: Mapping[str, float], accuracy: str) -> int | None:

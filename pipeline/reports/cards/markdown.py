@@ -57,10 +57,11 @@ def describe_cost(metrics: Mapping[str, float], device: str) -> Iterator[str]:
     yield from _describe_energy(metrics)
     for name, value in metrics.items():
         if name.startswith("cost_"):
-            yield f"- Price: {value:.3g} {clean(name.removeprefix('cost_').upper())}."
+            yield f"- Price: {format_number(value)} {clean(name.removeprefix('cost_').upper())}."
     if "profile/latency_p50_ms" in metrics:
-        median, slow = metrics["profile/latency_p50_ms"], metrics.get("profile/latency_p99_ms", 0.0)
-        yield f"- One answer takes {median:.3g} ms (median; 99 of 100 within {slow:.3g} ms) on that device."
+        percentiles = metrics["profile/latency_p50_ms"], metrics.get("profile/latency_p99_ms", 0.0)
+        median, slow = map(format_number, percentiles)
+        yield f"- One answer takes {median} ms (median; 99 of 100 within {slow} ms) on that device."
     if "profile/model_bytes" in metrics:
         yield f"- The file has {metrics['profile/model_bytes'] / 1e6:.2f} MB."
 
@@ -75,7 +76,7 @@ def _describe_energy(metrics: Mapping[str, float]) -> Iterator[str]:
         yield "- Energy: not known."
     for name, of in CARBON.items():
         if name in metrics:
-            yield f"- Carbon dioxide: {metrics[name]:.3g} g{of}."
+            yield f"- Carbon dioxide: {format_number(metrics[name])} g{of}."
 
 
 def describe_versions(versions: Mapping[str, str], tags: Mapping[str, str]) -> Iterator[str]:

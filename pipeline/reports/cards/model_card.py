@@ -17,7 +17,7 @@ from pipeline.evaluation.evaluate import AnyEvaluation
 from pipeline.evaluation.intervals import Figure
 from pipeline.evaluation.quantities import QuantityEvaluation
 from pipeline.evaluation.subgroups import Subgroups
-from pipeline.formatting import format_count
+from pipeline.formatting import format_count, format_figure, format_percent
 from pipeline.reports.cards.figures import CardFigure, list_figures
 from pipeline.reports.cards.markdown import (
     OPEN,
@@ -161,7 +161,7 @@ def _describe_figures(facts: CardFacts) -> Iterator[str]:
         yield ""
         shown = inspection.importances[:MOST_ROWS]
         rows = [
-            [clean(importance.name, 40), f"{importance.loss:.4f}", f"{importance.deviation:.4f}"]
+            [clean(importance.name, 40), format_figure(importance.loss), format_figure(importance.deviation)]
             for importance in shown
         ]
         yield from make_table(["column", "loss", "deviation"], rows)
@@ -169,13 +169,13 @@ def _describe_figures(facts: CardFacts) -> Iterator[str]:
 
 def _write_figure(named: CardFigure) -> list[str]:
     if isinstance(figure := named.figure, Figure):
-        return [named.name, f"{figure.value:.4f}", _write_interval(figure)]
-    return [named.name, f"{figure:.4f}", "-"]
+        return [named.name, format_figure(figure.value), _write_interval(figure)]
+    return [named.name, format_figure(figure), "-"]
 
 
 def _write_interval(figure: Figure) -> str:
     """Return the ends of an interval; one without any width, as of a single row, is none."""
-    return f"{figure.low:.4f} to {figure.high:.4f}" if figure.low < figure.high else "-"
+    return f"{format_figure(figure.low)} to {format_figure(figure.high)}" if figure.low < figure.high else "-"
 
 
 def _describe_groups(groups: Subgroups) -> Iterator[str]:
@@ -187,7 +187,7 @@ def _describe_groups(groups: Subgroups) -> Iterator[str]:
         [
             clean(group.name, 40),
             f"{group.rows:,}",
-            f"{group.score.value:.4f}",
+            format_figure(group.score.value),
             _write_interval(group.score),
         ]
         for group in groups.groups[:MOST_NAMES]
@@ -211,7 +211,7 @@ def _list_limits(facts: CardFacts) -> Iterator[str]:
         yield f"Never recognised: {names}."
     error = evaluation.calibration_error
     yield (
-        f"Confidence and accuracy differ by {error:.1%} on average (expected calibration error); "
+        f"Confidence and accuracy differ by {format_percent(error)} on average (expected calibration error); "
         f"{'do not take outputs for probabilities' if error > 0.05 else 'outputs are nearly probabilities'}."
     )
     if not evaluation.shifted and isinstance(prepared.test.samples, np.ndarray):

@@ -54,7 +54,7 @@ def describe_standstill(results: Results, trials: int | None, seconds: float | N
     paid = sum(trial.paid_seconds for trial in results.trials[first:])
     last, have = ("the last trial", "has") if count == 1 else (f"the last {count} trials", "have")
     return (
-        f"{last} ({format_device_seconds(paid)}) {have} added {100 * gain:.2f} % to the "
+        f"{last} ({format_device_seconds(paid)}) {have} added {100 * max(gain, 0.0):.2f} % to the "
         f"hypervolume of the frontier, less than {100 * MIN_GAIN:g} % (search.patience)"
     )
 

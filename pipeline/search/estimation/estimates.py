@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.formatting import format_number
 from pipeline.measures import Point
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure
@@ -51,7 +52,11 @@ class Spread:
         """Return half the width of the interval, ` ±6%` of the mean, or where it is wide ` ×÷2.3`."""
         if self.factor is None or self.factor <= 1:
             return ""
-        return f" ±{100 * (self.factor - 1):.2g}%" if self.factor < 1.995 else f" ×÷{self.factor:.2g}"
+        return (
+            f" ±{100 * (self.factor - 1):.2g}%"
+            if self.factor < 1.995
+            else f" ×÷{format_number(self.factor, 2)}"
+        )
 
 
 UNKNOWN = Spread()
@@ -90,10 +95,13 @@ class Estimate:
         """Return the upper end of the interval of the accuracy, at most 1."""
         return None if self.half_width is None else min(1.0, self.accuracy + self.half_width)
 
-    def format(self) -> str:
-        """Return the accuracy with half the width of its interval: `95.00% ±1.30`."""
+    def format(self, asked: float | None = None) -> str:
+        """Return the accuracy with half the width of its interval: `95.00% ±1.30`.
+
+        `asked`: an accuracy that it must not look like.
+        """
         interval = "" if self.half_width is None else f" ±{self.measure.format_width(self.half_width)}"
-        return f"{self.measure.format(self.accuracy)}{interval}"
+        return f"{self.measure.format_apart(self.accuracy, asked)}{interval}"
 
 
 def estimate_points(

@@ -248,9 +248,10 @@ class Dispatcher:
             masked = {number: end.mask_texts() for number, end in outcomes.items()}
             ended = {number: EndedTrial(*self._running.pop(number), end) for number, end in masked.items()}
             self._observer.close_trials(list(ended.values()))
-            keys = self._spec.space.keys
             rows = {
-                number: make_outcome(end.trial.command_line, end.run_id, end.outcome, keys)
+                number: make_outcome(
+                    end.trial.command_line, end.run_id, end.outcome, self._spec.list_keys(end.trial.params)
+                )
                 for number, end in ended.items()
             }
             for number in rows.keys() - store.finish_all(rows):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import DataChanged, Diverged, FulcrumError
-from pipeline.formatting import format_count
+from pipeline.formatting import format_count, format_number
 from pipeline.hardware.device import claim_device
 from pipeline.measures import Curve, Point
 from pipeline.models import keras_models
@@ -165,7 +165,7 @@ def _explain_too_slow(latency_ms: float | None, limits: Limits) -> str:
     limit = limits.max_latency_ms
     if limit is None or latency_ms is None or latency_ms <= limit:
         return ""
-    return f"infeasible: {latency_ms:.3g} ms for one sample (p99), search.max_latency_ms={limit:g}"
+    return f"infeasible: {format_number(latency_ms)} ms for one sample (p99), search.max_latency_ms={limit:g}"
 
 
 def _count_paid(error: BaseException, settings: Settings, trained: Trained | None, reported: float) -> float:

@@ -9,6 +9,7 @@ import statistics
 from dataclasses import dataclass
 
 from pipeline.errors import BadInput
+from pipeline.formatting import ROUNDING, format_score, tell_apart
 
 ONE_SIDED = statistics.NormalDist().inv_cdf(0.95)
 """Standard errors by which chance reaches above its level in one of twenty splits."""
@@ -38,15 +39,22 @@ class Measure:
 
     def format(self, value: float) -> str:
         """Format a value: `95.00%`."""
-        return f"{value:.2%}"
+        return format_score(value)
+
+    def format_apart(self, value: float, other: float | None) -> str:
+        """Format a value with as many digits as tell it from another one: `94.998%` beside 95 %."""
+        text = self.format(value)
+        if other is None or text != self.format(other):
+            return text
+        return f"{tell_apart(100 * value, 100 * other)}%"
 
     def format_width(self, half_width: float) -> str:
-        """Format half the width of an interval, to stand behind a value: `1.30`."""
-        return f"{100 * half_width:.2f}"
+        """Format half the width of an interval, to stand behind a value: `1.30`; 0 only where it is 0."""
+        return f"{100 * half_width:.2f}" if half_width >= 0.00005 else f"{100 * half_width:.1g}"
 
     def format_change(self, change: float) -> str:
         """Format a difference of two values: `+1.30 points`."""
-        return f"{100 * change:+.2f} points"
+        return f"{round(100 * change, 2) + 0.0:+.2f} points"
 
     def format_tick(self, value: float) -> str:
         """Format a round value at an axis: `95%`."""
@@ -88,13 +96,17 @@ class Determination(Measure):
     """R2, the share of the variance of a quantity that is explained; below 0 the mean would be better."""
 
     def format(self, value: float) -> str:
-        return f"{value:.4f}"
+        return ">0.9999" if 0.99995 <= value < 1 - ROUNDING else f"{round(value, 4) + 0.0:.4f}"
+
+    def format_apart(self, value: float, other: float | None) -> str:
+        text = self.format(value)
+        return text if other is None or text != self.format(other) else tell_apart(value, other)
 
     def format_width(self, half_width: float) -> str:
-        return f"{half_width:.4f}"
+        return f"{half_width:.4f}" if half_width >= 0.00005 else f"{half_width:.1g}"
 
     def format_change(self, change: float) -> str:
-        return f"{change:+.4f}"
+        return f"{round(change, 4) + 0.0:+.4f}"
 
     def format_tick(self, value: float) -> str:
         return f"{value:.6g}"

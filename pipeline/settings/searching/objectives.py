@@ -5,7 +5,7 @@ The first two are those of every study; the others can stand beside them, in any
 
 from dataclasses import dataclass
 
-from pipeline.formatting import format_number
+from pipeline.formatting import format_number, format_score
 from pipeline.settings.searching.measures import UNDER_ATTACK
 
 
@@ -50,7 +50,7 @@ class ObjectiveKind:
     def format(self, cost: float, with_unit: bool = True) -> str:
         """Format a cost as its value."""
         value = self.to_value(cost)
-        number = f"{value:.2%}" if self.maximise else format_number(value)
+        number = format_score(value) if self.maximise else format_number(value)
         return f"{number} {self.unit}" if with_unit and self.unit else number
 
 

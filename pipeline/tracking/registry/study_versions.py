@@ -83,14 +83,14 @@ def _list_figures(member: FrontierPoint) -> dict[str, str]:
     """Return the figures of a point as tags of its version; those of the test split once it was read."""
     estimate, new = member.estimate, member.confirmation
     figures = {
-        "validation_accuracy": f"{estimate.accuracy:.4f}",
-        "device_seconds": f"{estimate.device_seconds:.4g}",
+        "validation_accuracy": f"{estimate.accuracy:.6g}",
+        "device_seconds": f"{estimate.device_seconds:.6g}",
         "seeds": str(estimate.seeds),
     }
     pairs = zip(member.kinds, estimate.further, strict=True)
-    figures |= {kind.name: f"{kind.to_value(cost):.4g}" for kind, cost in pairs}
+    figures |= {kind.name: f"{kind.to_value(cost):.10g}" for kind, cost in pairs}
     tested = new.test_accuracy if new else None
-    return figures | ({} if tested is None else {"test_accuracy": f"{tested:.4f}"})
+    return figures | ({} if tested is None else {"test_accuracy": f"{tested:.6g}"})
 
 
 def set_alias(record: "StudyRecorder", alias: str, version: str | None) -> None:

@@ -49,7 +49,8 @@ class PrivacySpent:
         """Return it in a line."""
         return (
             f"epsilon {self.epsilon:.3g} for delta {self.delta:g}: {format_count(self.steps, 'step')} with "
-            f"{self.chance:.2%} of the rows, noise {self.noise_multiplier:.4g}, clip norm {self.clip_norm:g}"
+            f"{100 * self.chance:.3g}% of the rows, noise {self.noise_multiplier:.4g}, "
+            f"clip norm {self.clip_norm:g}"
         )
 
 

@@ -3,7 +3,10 @@
 import json
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -12,10 +15,12 @@ import pytest
 from pipeline import signals
 from pipeline.cli import save_experiment
 from pipeline.cli.compose import compose
+from pipeline.diagnosis.attempt import Attempt
+from pipeline.diagnosis.improve import Conclusion
 from pipeline.diagnosis.measured_command import MeasuredCommand
 from pipeline.errors import Stopped
 from pipeline.hardware.device import ClaimedDevice
-from pipeline.measures import Curve, Epoch
+from pipeline.measures import Curve, Epoch, Point
 from pipeline.settings.addresses import CONF
 from pipeline.settings.diagnosis import Aim
 from pipeline.settings.settings import flatten
@@ -150,3 +155,25 @@ def test_a_mistake_is_one_line_and_records_nothing(fulcrum: Run, words: list[str
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_attempt_that_did_not_hold_on_fresh_seeds_counts_as_kept_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What MLflow has is what the terminal says: `2, 1 kept`."""
+    baseline = MeasuredCommand(("train.epochs=2",), (), 1, (2.0,))
+    better = MeasuredCommand(("train.epochs=1",), (), 1, (1.0,))
+    monkeypatch.setattr(MeasuredCommand, "point", property(lambda self: Point(0.9, self.costs[0])))
+    proposal: Any = SimpleNamespace(remedy="fewer epochs", words=better.words)
+    attempt = Attempt(number=1, proposal=proposal, words=(), before=baseline, after=better, kept=True)
+    conclusion = Conclusion(
+        result=better, fresh_accuracies=(), lengthened=False, rejected=(better,), reason="the end"
+    )
+    logged: dict[str, float] = {}
+    record: Any = SimpleNamespace(cost_metric="cpu_seconds", run_id="r", client=None, set_tags=lambda _: None)
+    recorder = DiagnosisRecorder(record, Aim.train, lambda words: compose([*words]), "a CPU")
+    monkeypatch.setattr(recorder, "_log_metrics", lambda _, metrics: logged.update(metrics))
+    monkeypatch.setattr(recorder, "_log_at_cost", lambda *_: None)
+    monkeypatch.setattr(diagnosis_recorder, "log_long_overrides", lambda *_: None)
+    recorder.record_result(baseline, conclusion, [attempt, replace(attempt, number=2)])
+    assert (logged["attempts"], logged["attempts_kept"]) == (2, 1)

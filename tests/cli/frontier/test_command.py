@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -619,3 +620,63 @@ def test_while_a_study_is_searched_its_own_page_is_opened(
 def test_a_study_without_a_trial_has_no_empty_brackets(capsys: pytest.CaptureFixture[str]) -> None:
     print_frontier(EMPTY)
     assert capsys.readouterr().out.splitlines() == ["nothing yet: 0 trials", "no trial has reached a point"]
+
+
+def test_a_command_is_printed_as_it_is_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A list of words in brackets is no markup; what is said of a study can be typed again, too."""
+    address, name = f"sqlite:///{tmp_path / 'studies.db'}", "bob's study"
+    command = "python -m pipeline run data=csv 'data.drop=[id,name]' 'data.columns=[age]' train.epochs=3"
+    params = {"model.hidden": 64, "optimizer": "sgd", "train.patience": None}
+    write_study(address, name, outcome(64, command=command, params=params))
+    assert main(["frontier", "--within", "1min", f"search.storage={address}"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == command
+    assert main(["frontier", "7", f"search.storage={address}"]) == 2
+    told = capsys.readouterr().err.rpartition("with: ")[2]
+    assert shlex.split(told) == ["python", "-m", "pipeline", "frontier", "--study", name, "--csv"]
+    assert main(["frontier", "0", f"search.storage={address}"]) == 0
+    assert "optimizer=sgd train.patience=null" in capsys.readouterr().out
+    assert main(["frontier", "--csv", f"search.storage={address}"]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert row["train.patience"] == "null"
+
+
+def test_what_was_asked_for_does_not_look_like_what_there_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table says 95.12 %, which is a bit more than the best point has."""
+    address = f"sqlite:///{tmp_path / 'studies.db'}"
+    curve = [[1, 0.5041, 0.951167]]
+    store = write_study(address, "nearly", outcome(64, curve=curve))
+    words = ["frontier", f"search.storage={address}"]
+    assert main([*words, "--at-least", "95.12%"]) == 1
+    assert "no point reaches 95.12%, the nearest has 95.117% validation" in capsys.readouterr().err
+    assert main([*words, "--within", "0.504"]) == 1
+    assert "costs 0.504 device-seconds or less, the cheapest has" in (said := capsys.readouterr().err)
+    assert "for 0.5041 device-seconds; allow more" in said
+    confirm(store, 0, curve, [0.951167, 0.951167], 0.95119)
+    assert main([*words, "--at-least", "95.1167%"]) == 0
+    assert "not sure to reach 95.117%" not in capsys.readouterr().out
+    assert main([*words, "--at-least", "95.115%"]) == 0
+
+
+def test_json_and_csv_have_shares_as_such_and_nothing_for_what_is_unknown(
+    ask_attacked: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trials = json.loads(ask_attacked("--json")[1])["all_trials"]
+    assert trials[1]["curve"][1] == [0.16, 0.95, pytest.approx(0.8)]
+    address = f"sqlite:///{tmp_path / 'lacking.db'}"
+    store = StudyStore(address, "lacking", {"objectives": ["accuracy", "cost", "latency_ms"]})
+    for state, further in (("complete", {"latency_ms": [0.5]}), ("failed", {})):
+        number = store.begin(ProposedTrial({}, {}, {}), 99)
+        assert number is not None
+        store.finish(number, outcome(64, state=state, reason="x", further=further))
+    assert main(["frontier", "--json", f"search.storage={address}"]) == 0
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    lost = json.loads(capsys.readouterr().out, parse_constant=refuse)["all_trials"][1]
+    assert lost["curve"][0] == [0.08, 0.9, None]
+    assert main(["frontier", "--csv", f"search.storage={address}"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["latency_ms"] for row in rows] == ["0.5", ""]

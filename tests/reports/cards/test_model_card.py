@@ -62,6 +62,13 @@ def test_it_has_data_figures_cost_limits_and_the_command(facts: CardFacts) -> No
     assert "evaluate.groups=COLUMN" in card
 
 
+def test_money_and_times_have_no_powers_of_ten(facts: CardFacts) -> None:
+    metrics = {"cost_usd": 1234.5, "profile/latency_p50_ms": 1500.0, "profile/latency_p99_ms": 2345.6}
+    card = write_card(replace(facts, metrics=metrics))
+    assert "- Price: 1,234 USD." in card
+    assert "takes 1,500 ms (median; 99 of 100 within 2,346 ms)" in card
+
+
 def test_names_stay_text(facts: CardFacts) -> None:
     card = write_card(facts)
     assert "<script>" not in card

@@ -30,6 +30,19 @@ def test_a_measure_is_written_in_its_own_way(name: str, texts: tuple[str, ...]) 
     assert (*written, measure.format_tick(0.995)) == texts
 
 
+def test_what_is_nearly_all_or_nothing_is_written_as_that() -> None:
+    accuracy, r2 = MEASURES["accuracy"], MEASURES["r2"]
+    assert [accuracy.format(0.99997), r2.format(0.99997), r2.format(-0.00001)] == [
+        ">99.99%",
+        ">0.9999",
+        "0.0000",
+    ]
+    assert [accuracy.format_width(0.00003), r2.format_width(0.00003)] == ["0.003", "3e-05"]
+    assert [accuracy.format_change(-0.00001), r2.format_change(-0.00001)] == ["+0.00 points", "+0.0000"]
+    assert [accuracy.format_apart(0.94998, 0.95), accuracy.format_apart(0.94, 0.95)] == ["94.998%", "94.00%"]
+    assert [r2.format_apart(0.94998, 0.95), r2.format_apart(0.95, None)] == ["0.94998", "0.9500"]
+
+
 def test_the_rows_of_a_split_make_r2_uncertain_as_olkin_and_finn_say() -> None:
     """Drawn: the standard deviation of R2 of the best line over many splits of 200 rows."""
     rng, rows, share = np.random.default_rng(0), 200, 0.6
