@@ -47,17 +47,17 @@ def format_figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4f}"
 
 
-def tell_apart(value: float, other: float) -> str:
+def tell_apart(value: float, rival: float) -> str:
     """Format a number with the digits that tell it from another one, three at least: `0.5041` by 0.504."""
     for digits in range(3, 17):
-        if f"{value:.{digits}g}" != f"{other:.{digits}g}":
+        if f"{value:.{digits}g}" != f"{rival:.{digits}g}":
             return f"{value:.{digits}g}"
     return f"{value:.3g}"
 
 
 def format_count(number: float, thing: str) -> str:
     """Format a count with its thing, which is singular for one: `1 trial`, `2,000 classes`, `0 studies`."""
-    text = f"{number:,}" if isinstance(number, Integral) else f"{number:g}"
+    text = f"{number:,}" if isinstance(number, Integral) else f"{number:,.10g}"
     return f"{text} {thing if text == '1' else pluralise(thing)}"
 
 

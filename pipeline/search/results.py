@@ -174,8 +174,8 @@ class Results:
 
     def is_within_bounds(self, member: FrontierPoint) -> bool:
         """Return whether the estimate of a point keeps to `at_most`."""
-        costs = ((self.read_cost(member, name)[0], most) for name, most in self.at_most.items())
-        return all(cost <= most * (1 + CLOSE) for cost, most in costs)  # a mean of 0.1s is just above 0.1
+        costs = ((self.read_cost(member, name)[0], bound) for name, bound in self.at_most.items())
+        return all(cost <= bound * (1 + CLOSE) for cost, bound in costs)  # the mean of 0.1s is more than 0.1
 
     def read_cost(self, member: FrontierPoint, name: str) -> tuple[float, Spread]:
         """Return the mean cost of a point by an objective, and its spread."""

@@ -51,8 +51,8 @@ class SweepSpec:
 
     def list_keys(self, params: Params) -> tuple[str, ...]:
         """List the searched keys that a trial of these params sets; all of them where it has no params."""
-        own = {strip_condition(name) for name in params}
-        return tuple(key for key in self.space.keys if key in own) if own else self.space.keys
+        keys = {strip_condition(name) for name in params} or {*self.space.keys}
+        return tuple(key for key in self.space.keys if key in keys)
 
     def get_source(self, trial: CommandLine) -> str | None:
         """Return the SHA-256 (hex) that the data of a trial must have; None where the study says nothing."""

@@ -16,7 +16,7 @@ from pipeline.cli.frontier.refusal import (
     refuse_bounds,
 )
 from pipeline.errors import BadSetting
-from pipeline.formatting import tell_apart
+from pipeline.formatting import format_count, tell_apart
 from pipeline.frontier.choosing import CLOSE
 from pipeline.reports.study_markdown import describe_point
 from pipeline.settings.searching.objectives import COST, OBJECTIVES
@@ -94,7 +94,8 @@ def _list_own_doubts(member: "FrontierPoint", request: Request, results: "Result
             least, begin = kind.format(most), kind.format(min(end, 1.0))
             doubts.append(f"not sure to reach {least} {kind.label}: the 95 % interval begins at {begin}")
         else:
-            what = f"{most:g} {kind.unit} {kind.label}".replace("  ", " ")
+            counted = f"{most:,.10g} {kind.unit} {kind.label}".replace("  ", " ")
+            what = format_count(most, "device-second") if name == COST else counted
             doubts.append(f"not sure to keep to {what}: the 95 % interval ends at {tell_apart(end, most)}")
     return doubts
 

@@ -105,7 +105,7 @@ def _name_instead(
 
 def _write_bound(name: str, most: float) -> str:
     kind = OBJECTIVES[name]
-    return f"--min {name}={kind.to_value(most):g}" if kind.maximise else f"--max {name}={most:g}"
+    return f"--min {name}={kind.to_value(most):.10g}" if kind.maximise else f"--max {name}={most:.10g}"
 
 
 def refuse_bounds(results: "Results") -> NoReturn:

@@ -173,8 +173,11 @@ const charts = {
     const dimensions = study.keys.map((key) => {
       const values = tried.map((trial) => trial.params[key]);
       if (values.every((value) => typeof value === "number")) return { label: key, values };
-      const names = [...new Set(values.map(String))];
-      return { label: key, values: values.map((value) => names.indexOf(String(value))), tickvals: names.map((_, index) => index), ticktext: names };
+      const there = [...new Set(values.filter((value) => value !== undefined))];
+      if (there.every((value) => typeof value === "number")) there.sort((first, second) => first - second);
+      const names = [...(there.length && values.includes(undefined) ? ["not set"] : []), ...there.map(String)];
+      const place = (value) => names.indexOf(value === undefined ? "not set" : String(value));
+      return { label: key, values: values.map(place), tickvals: names.map((_, index) => index), ticktext: names };
     });
     dimensions.push({ label: "log10 device-seconds", values: tried.map((trial) => Math.log10(trial.cost)) });
     dimensions.push({ label: study.measure, values: tried.map((trial) => trial.value) });

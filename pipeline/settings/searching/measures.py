@@ -41,12 +41,12 @@ class Measure:
         """Format a value: `95.00%`."""
         return format_score(value)
 
-    def format_apart(self, value: float, other: float | None) -> str:
+    def format_apart(self, value: float, rival: float | None) -> str:
         """Format a value with as many digits as tell it from another one: `94.998%` beside 95 %."""
         text = self.format(value)
-        if other is None or text != self.format(other):
+        if rival is None or text != self.format(rival):
             return text
-        return f"{tell_apart(100 * value, 100 * other)}%"
+        return f"{tell_apart(100 * value, 100 * rival)}%"
 
     def format_width(self, half_width: float) -> str:
         """Format half the width of an interval, to stand behind a value: `1.30`; 0 only where it is 0."""
@@ -98,9 +98,9 @@ class Determination(Measure):
     def format(self, value: float) -> str:
         return ">0.9999" if 0.99995 <= value < 1 - ROUNDING else f"{round(value, 4) + 0.0:.4f}"
 
-    def format_apart(self, value: float, other: float | None) -> str:
+    def format_apart(self, value: float, rival: float | None) -> str:
         text = self.format(value)
-        return text if other is None or text != self.format(other) else tell_apart(value, other)
+        return text if rival is None or text != self.format(rival) else tell_apart(value, rival)
 
     def format_width(self, half_width: float) -> str:
         return f"{half_width:.4f}" if half_width >= 0.00005 else f"{half_width:.1g}"
