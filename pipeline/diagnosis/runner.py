@@ -34,9 +34,8 @@ from pipeline.settings.diagnosis import Aim
 from pipeline.settings.measuring import Runtime
 from pipeline.settings.model import Custom
 from pipeline.settings.settings import Settings
-from pipeline.settings.training import Train
 from pipeline.training import engine_choice
-from pipeline.training.kept_epoch import choose_epoch, is_better
+from pipeline.training.kept_epoch import raise_to_kept
 from pipeline.trial.network import load_prepared, train_to_end, train_trial
 
 Compose = Callable[[Words], Settings]
@@ -63,16 +62,7 @@ def train_curve(
 
     for trained in train_trial(data, settings, stop):
         curve = trained.curve
-    return _raise_to_kept(curve, settings.train)
-
-
-def _raise_to_kept(curve: Curve, train: Train) -> Curve:
-    best, epochs = curve.epochs[0], []
-    for epoch in curve.epochs:
-        best = epoch if is_better(epoch, best, train) else best
-        chosen = choose_epoch(best, epoch, train)
-        epochs.append(replace(epoch, validation_accuracy=chosen.validation_accuracy))
-    return replace(curve, epochs=tuple(epochs))
+    return raise_to_kept(curve, settings.train)
 
 
 class TrialFailed(FulcrumError):

@@ -5,7 +5,9 @@ rows. Where it is only too sure of itself its loss rises, too, but it knows as m
 weights count.
 """
 
-from pipeline.measures import Epoch
+from dataclasses import replace
+
+from pipeline.measures import Curve, Epoch
 from pipeline.settings.training import Keep, Train
 
 
@@ -20,3 +22,13 @@ def choose_epoch(best: Epoch, last: Epoch, train: Train) -> Epoch:
     """Return the epoch whose weights count. `best`: as `is_better` found it up to the `last` one."""
     is_least = train.keep is Keep.least_loss
     return last if is_least and best.validation_accuracy <= last.validation_accuracy else best
+
+
+def raise_to_kept(curve: Curve, train: Train) -> Curve:
+    """Return the curve with the accuracy of the weights that count after each epoch, not its own."""
+    best, epochs = curve.epochs[0], list[Epoch]()
+    for epoch in curve.epochs:
+        best = epoch if is_better(epoch, best, train) else best
+        chosen = choose_epoch(best, epoch, train)
+        epochs.append(replace(epoch, validation_accuracy=chosen.validation_accuracy))
+    return replace(curve, epochs=tuple(epochs))

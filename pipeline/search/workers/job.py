@@ -67,7 +67,8 @@ class TrialOutcome:
     spent itself; `test_accuracy` where it was asked for; `unshifted_accuracy` where the others are of changed
     samples; `output`: of a failed job what it printed last, and the traceback; `further`: name -> values
     after each epoch of each further objective, one value for all of them where it does not change;
-    `metrics`: name -> (epoch, value) of what else a loop of the user's own has reported.
+    `metrics`: name -> (epoch, value) of what else a loop of the user's own has reported; `states`: the state
+    after each epoch, where the weights that count then are those of an earlier one; else it is the curve's.
     """
 
     status: str
@@ -85,6 +86,7 @@ class TrialOutcome:
     output: str = ""
     further: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     metrics: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+    states: tuple[Point, ...] = ()
 
     def mask_texts(self) -> "TrialOutcome":
         """Return the outcome without secrets: code of a user's own may say anything."""
@@ -93,7 +95,7 @@ class TrialOutcome:
     @property
     def points(self) -> tuple[Point, ...]:
         """Return the state after each epoch."""
-        return get_states(self.curve) if self.curve else ()
+        return self.states or (get_states(self.curve) if self.curve else ())
 
 
 def get_states(curve: Curve) -> tuple[Point, ...]:

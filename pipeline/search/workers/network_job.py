@@ -24,6 +24,7 @@ from pipeline.search.workers.job import Frontier, Job, Limits, Progress, TrialOu
 from pipeline.settings.searching.measures import UNDER_ATTACK
 from pipeline.settings.settings import Settings
 from pipeline.training.adversarial.attacked_validation import AttackedValidation
+from pipeline.training.kept_epoch import raise_to_kept
 from pipeline.training.train import Trained
 from pipeline.trial.network import check_trial, load_prepared, train_trial
 
@@ -77,6 +78,7 @@ def run_job(job: Job, frontier: Frontier) -> Iterator[Progress | TrialOutcome]:
             status="failed",
             reason=explain_failure(error, job.settings),
             curve=trained.curve if trained else None,
+            states=_list_states(trained.curve, job) if trained else (),
             paid_seconds=_count_paid(error, job.settings, trained, reported),
             output="" if isinstance(error, FulcrumError) else traceback.format_exc(),
         )
@@ -93,7 +95,7 @@ def _prune(
         for kind in job.kinds
     ]
     decision = judge_curve(
-        get_states(curve),
+        get_states(raise_to_kept(curve, job.settings.train)),
         select_rivals(frontier, least),
         epochs_to_come,
         rows,
@@ -140,6 +142,7 @@ def _measure_outcome(job: Job, trained: Trained, parameters: int, started: float
         status="failed" if too_slow else "paused" if trained.stop_reason else "complete",
         reason=too_slow or trained.stop_reason,
         curve=trained.curve,
+        states=_list_states(trained.curve, job),
         chosen_epoch=trained.chosen_epoch,
         paid_seconds=trained.paid_seconds,
         seconds=seconds,
@@ -150,6 +153,15 @@ def _measure_outcome(job: Job, trained: Trained, parameters: int, started: float
         test_accuracy=test,
         unshifted_accuracy=unshifted,
     )
+
+
+def _list_states(curve: Curve, job: Job) -> tuple[Point, ...]:
+    """List the state after each epoch, by the weights that a run of so many epochs keeps.
+
+    Nothing where each keeps its own. What is confirmed, tested and registered are those weights.
+    """
+    kept = raise_to_kept(curve, job.settings.train)
+    return () if kept == curve else get_states(kept)
 
 
 def _explain_too_large(parameters: int, limits: Limits) -> str:

@@ -58,6 +58,20 @@ def test_a_whole_trial() -> None:
     assert (ended.latency_p99_ms, ended.test_accuracy) == (None, None)
 
 
+def test_a_state_is_that_of_the_weights_that_are_kept_and_tested() -> None:
+    """The study had the last epoch's accuracy, and beside it the test accuracy of the best one's weights."""
+    words = "train.epochs=9 train.patience=2 optimizer=sgd optimizer.learning_rate=2"
+    epochs, ended = done(job(words, read_test=True))
+    assert ended.chosen_epoch is not None
+    assert ended.chosen_epoch.validation_accuracy > epochs[-1].validation_accuracy
+    assert accuracies(ended)[-1] == ended.chosen_epoch.validation_accuracy
+    assert accuracies(ended) == sorted(accuracies(ended))
+    assert [point.device_seconds for point in ended.points] == [epoch.device_seconds for epoch in epochs]
+    settings = tiny.told(words)
+    *_, last = train(DATA, settings)
+    assert ended.test_accuracy == evaluate(make_predictor(last.build_model()), DATA, settings).test.accuracy
+
+
 def test_under_shift_accuracies_are_of_changed_samples_and_the_plain_one_stands_beside() -> None:
     words = "train.epochs=6 evaluate.shift=noise evaluate.severities=[3,5]"
     (_, ended), (_, plain) = (
