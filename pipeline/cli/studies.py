@@ -61,6 +61,7 @@ def _summarise(results: "Results") -> dict[str, Any]:
         "best": best.estimate.accuracy if best else None,
         "knee": knee.estimate.accuracy if knee else None,
         "paid_device_seconds": results.paid_seconds,
+        "confirming_device_seconds": results.confirming_seconds,
         "device": results.device if results.frontier else "",
         "confirmed": results.is_confirmed,
         "shown": {
@@ -85,9 +86,8 @@ def _print_table(rows: Sequence[dict[str, Any]], total: int) -> None:
             continue
         counts = (str(row["trials"]), str(row["points"]), row["shown"]["best"], row["shown"]["knee"])
         about = row["device"] if row["confirmed"] or not row["device"] else f"{row['device']}, not confirmed"
-        table.add_row(
-            escape(row["study"]), *counts, format_duration(row["paid_device_seconds"]), escape(about)
-        )
+        spent = row["paid_device_seconds"] + row["confirming_device_seconds"]
+        table.add_row(escape(row["study"]), *counts, format_duration(spent), escape(about))
     console = Console()
     console.print(table)
     if len(rows) < total:

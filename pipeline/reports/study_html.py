@@ -134,6 +134,7 @@ def _describe_spent(results: Results, overlay: Results | None) -> str:
     device = f" of {results.device}" if results.frontier else ""
     spent = (
         f"{format_count(len(results.trials), 'trial')}, {format_device_seconds(results.paid_seconds)}{device}"
+        f"{results.describe_confirming()}"
     )
     if overlay is None:
         return spent

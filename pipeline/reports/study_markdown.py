@@ -130,9 +130,8 @@ def _summarise(results: Results) -> str:
     paid = format_device_seconds(results.paid_seconds)
     where = f" of {results.device}" if results.frontier else ""
     lost = f", of which {losses}" if (losses := results.describe_losses()) else ""
-    return (
-        f"{format_count(len(results.trials), 'trial')}{f' ({count})' if count else ''}, {paid}{where}{lost}."
-    )
+    counted = f"{format_count(len(results.trials), 'trial')}{f' ({count})' if count else ''}"
+    return f"{counted}, {paid}{where}{lost}{results.describe_confirming()}."
 
 
 def _write_frontier(results: Results) -> Iterable[str]:

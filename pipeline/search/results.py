@@ -30,7 +30,8 @@ class Results:
     `trials`: in the order in which they ended; `objective`: the measure that its accuracies are of; `split`:
     the rows that they are counted on, None where that is unknown; `contenders`: those of the trials that may
     have a point on the frontier, None where it may be any; `interrupted_seconds`: device-seconds of tries
-    that were interrupted and begun again, as far as they are known; `further`: the objectives beside accuracy
+    that were interrupted and begun again, as far as they are known; `confirming_seconds`: those that new
+    seeds of its points have spent, which are no part of its budget; `further`: the objectives beside accuracy
     and device-seconds, in the order of `Point.further`; `at_most`: bounds by the name of an objective, which
     points must keep to be chosen; `remarks`: what was found in the data before the search. It has no slots,
     since it caches.
@@ -42,6 +43,7 @@ class Results:
     objective: str = "accuracy"
     split: ValidationSplit | None = None
     interrupted_seconds: float = 0.0
+    confirming_seconds: float = 0.0
     contenders: tuple[StudyTrial, ...] | None = field(default=None, compare=False, repr=False)
     further: tuple[ObjectiveKind, ...] = ()
     at_most: Mapping[str, float] = field(default_factory=dict)
@@ -56,6 +58,10 @@ class Results:
     def failed_seconds(self) -> float:
         """Return the device-seconds that trials spent which failed."""
         return sum(trial.paid_seconds for trial in self.trials if trial.state == "failed")
+
+    def describe_confirming(self, to_text: Callable[[float], str] = format_device_seconds) -> str:
+        """Describe what new seeds have spent beside the trials: `, and 12 s for new seeds`; else nothing."""
+        return f", and {to_text(self.confirming_seconds)} for new seeds" if self.confirming_seconds else ""
 
     def describe_losses(self, to_text: Callable[[float], str] = format_device_seconds) -> str:
         """Describe the device-seconds that came to nothing: `12.3 device-seconds in trials that failed`."""

@@ -45,7 +45,8 @@ class ResultsReader:
         about = attrs.get(ABOUT, {})
         further = read_kinds(self._store.name, about.get(OBJECTIVE_NAMES, FIRST))
         new = self._read_new_trials(further)
-        self._confirm(_read_confirmations(_select_ended(self._store.task_queue().trials()), further))
+        confirming = _select_ended(self._store.task_queue().trials())
+        self._confirm(_read_confirmations(confirming, further))
         results = Results(
             study=self._store.name,
             data=self._data,
@@ -54,6 +55,7 @@ class ResultsReader:
             split=ValidationSplit.read(attrs.get(VALIDATION)),
             remarks=tuple(attrs.get(REMARKS, ())),
             interrupted_seconds=self._interrupted_seconds,
+            confirming_seconds=_sum_paid(confirming),
             further=further,
         )
         self._last = replace(results, contenders=self._select_contenders(results, new))
@@ -166,6 +168,12 @@ def _read_trial(row: FrozenTrial, further: Sequence[ObjectiveKind]) -> StudyTria
 def _read_points(outcome: Mapping[str, Any], further: Sequence[ObjectiveKind]) -> tuple[Point, ...]:
     pairs = [(accuracy, seconds) for _, seconds, accuracy in outcome["curve"]]
     return make_points(pairs, outcome.get(FURTHER, {}), further)
+
+
+def _sum_paid(rows: Iterable[FrozenTrial]) -> float:
+    """Return the device-seconds that confirmations have spent, those too that failed."""
+    outcomes = (row.user_attrs[OUTCOME] for row in rows if read_confirmed_key(row))
+    return math.fsum(outcome.get("paid_seconds", 0.0) for outcome in outcomes)
 
 
 def read_confirmed_key(row: FrozenTrial) -> ConfirmedKey | None:

@@ -72,7 +72,7 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
     params = _select_differing([_read_overrides(client, run) for run in trials])
     names = _read_study_tag(client, experiment, name, OBJECTIVE_NAMES)
     further = read_kinds(name, names or FIRST)
-    confirming = (run for run in runs if run.data.tags.get("role") == CONFIRM)
+    confirming = [run for run in runs if run.data.tags.get("role") == CONFIRM]
     measure = find_measure(_read_objective(client, experiment, name))
     confirmations = _read_confirmations(client, confirming, further, measure)
     study_trials = tuple(
@@ -87,6 +87,7 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
         split=ValidationSplit.read(_read_study_tag(client, experiment, name, VALIDATION)),
         remarks=tuple(_read_study_tag(client, experiment, name, REMARKS) or ()),
         further=further,
+        confirming_seconds=sum(run.data.metrics.get(PAID, 0.0) for run in confirming),
     )
 
 

@@ -239,6 +239,7 @@ def make_study_metrics(results: Results) -> dict[str, float | None]:
         "study/cheapest_device_seconds": cheapest.estimate.device_seconds if cheapest else None,
         "study/hypervolume": compute_log_hypervolume(steps, window) if window and steps else None,
         "study/paid_device_seconds": results.paid_seconds,
+        "study/confirming_device_seconds": results.confirming_seconds or None,
         "study/trials": float(len(results.trials)),
         "study/frontier_points": float(len(results.frontier)),
     }

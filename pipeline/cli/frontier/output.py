@@ -37,6 +37,7 @@ def to_json(results: "Results", points: Sequence["FrontierPoint"]) -> dict[str, 
         **objectives,
         "trials": len(results.trials),
         "paid_device_seconds": results.paid_seconds,
+        "confirming_device_seconds": results.confirming_seconds,
         "failed_device_seconds": results.failed_seconds,
         "interrupted_device_seconds": results.interrupted_seconds,
         "validation": results.split.to_dict() if results.split else None,
@@ -108,8 +109,9 @@ def print_frontier(
     losses = results.describe_losses(format_duration)
     if points := results.frontier if points is None else points:
         lost = f", of which {losses}" if losses else ""
+        more = results.describe_confirming(format_duration)
         total = format_duration(results.paid_seconds)
-        console.print_line(f"{total} of {results.device}{lost}\n")
+        console.print_line(f"{total} of {results.device}{lost}{more}\n")
         if results.measure is not ACCURACY_MEASURE:
             console.print(f"what is maximised is {results.accuracy_name}")
         shown = results.select_shown(points)

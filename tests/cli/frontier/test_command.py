@@ -193,6 +193,14 @@ def test_search_new_seeds_and_test_stand_side_by_side_and_chance_is_no_member(as
     ]
 
 
+def test_what_new_seeds_have_spent_stands_beside_what_the_search_has(ask: Ask) -> None:
+    out = ask("--study", "sure")[1]
+    assert "\n3.97 s of a CPU, 1 core, and 1.44 s for new seeds\n" in out
+    told = json.loads(ask("--study", "sure", "--json")[1])
+    assert told["confirming_device_seconds"] == pytest.approx(6 * 0.24)
+    assert "new seeds" not in ask("--study", "widths")[1].splitlines()[1]
+
+
 def test_json(ask: Ask) -> None:
     code, out, _ = ask("--json")
     printed = json.loads(out)
