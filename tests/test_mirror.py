@@ -84,7 +84,6 @@ THROUGH = {
     "data/tables/typed_files/sheet": "data/tables/test_table_files.py",
     "data/tables/typed_files/sparse_rows": "data/tables/test_table_files.py",
     "data/tables/typed_files/statistics_files": "data/tables/test_table_files.py",
-    "data/tables/typed_files/workbooks": "data/tables/test_table_files.py",
     "data/tables/typed_files/written_cells": "data/tables/test_table_files.py",
     "data/tables/typed_files/xlsx": "data/tables/test_table_files.py",
     "data/tables/text_files": "data/tables/test_table_files.py",

@@ -27,10 +27,6 @@ MONTHS = (
 )
 """How the names of the months begin: English, German, French, Spanish, Italian, Portuguese, Dutch, Romanian,
 Danish, Swedish, Norwegian, Finnish, Polish, Czech, Hungarian, Turkish, Russian, Ukrainian and Greek."""
-CLOCK = (
-    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?"
-    r"\s*(?P<half>[AaPp])?(?:\.?[Mm]\.?)?"
-)
 _BY_HOURS = (
     "0 Z UTC GMT WET, 1 WEST CET MEZ, 2 CEST MESZ EET, 3 EEST MSK, 9 JST KST, 10 AEST, 11 AEDT, 12 NZST, "
     "13 NZDT, -4 EDT, -5 EST CDT, -6 CST MDT, -7 MST PDT, -8 PST AKDT, -9 AKST, -10 HST"
@@ -40,7 +36,7 @@ ZONES = {name: float(hours) for hours, *names in map(str.split, _BY_HOURS.split(
 OFFSET = r"(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?|(?:UTC|GMT)[+-]\d"
 ZONE = rf"(?P<zone>\s*(?:{OFFSET}|Z|UTC|GMT)(?:\[[\w/+-]+\])?|\s+(?:{'|'.join(ZONES)}))"
 """How a zone is written; where a name stands behind hours, as Java writes it, the hours count."""
-TIME = rf"(?:(?:T|:|,?\s+){CLOCK}{ZONE}?)?"
+TIME = rf"(?:(?:T|:|,?\s+){durations.CLOCK}{ZONE}?)?"
 WEEKDAY = r"(?:(?:[Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)[a-z]*\.?,?\s+)?"
 NAME = r"(?P<name>[A-Za-z\x{80}-\x{10ffff}]{3,12})"
 """Letters, ASCII or beyond; to compile `\\p{L}` takes RE2 a hundred times as long."""
@@ -56,7 +52,7 @@ PATTERNS = {
     rf"(?P<year>\d{{4}}|\d{{2}}){YEAR_WORD}{TIME}\]?",
     "year name day": rf"(?P<year>\d{{4}})[-/. ]+{NAME}[-/. ]+(?P<day>\d{{1,2}})\.?{TIME}",
     "name day year": rf"{WEEKDAY}{NAME}[-/. ]+(?P<day>\d{{1,2}}){ENDING},?[-/. ]+(?P<year>\d{{4}}){TIME}",
-    "name day time year": rf"{WEEKDAY}{NAME}\s+(?P<day>\d{{1,2}})\s+{CLOCK}"
+    "name day time year": rf"{WEEKDAY}{NAME}\s+(?P<day>\d{{1,2}})\s+{durations.CLOCK}"
     rf"{ZONE}?\s+(?P<year>\d{{4}})",
     "year年month月day日": rf"(?P<year>\d{{4}})[年년]\s*"
     rf"(?P<month>\d{{1,2}})[月월]\s*(?P<day>\d{{1,2}})[日일]{TIME}",
@@ -68,10 +64,11 @@ PATTERNS = {
     "year-week": r"(?P<year>\d{4})-?W(?P<week>\d{2})(?:-?(?P<weekday>[1-7]))?",
     "yearmonthday": r"(?P<year>19\d\d|20\d\d)(?P<month>\d\d)(?P<day>\d\d)"
     r"(?:T(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)?(?P<zone>Z|[+-]\d{2}:?\d{2})?)?",
-    "clock": CLOCK,
-} | durations.PATTERNS
+    **durations.CLOCKS,
+    **durations.PATTERNS,
+}
 """How dates are written, by name; `clock` is a time of day, a duration may be longer."""
-CLOCKS = ("clock", *durations.PATTERNS)
+CLOCKS = (*durations.CLOCKS, *durations.PATTERNS)
 WITHOUT_MARKS = r"^(?:19|20)\d{6}$"
 """The only dates that are plain numbers, too: 20260131."""
 SECONDS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
@@ -96,19 +93,21 @@ def find_patterns(cells: Any, head: Mapping[str, np.ndarray] | None = None) -> l
 
     `head`: what `judge_head` returns of these cells, where it is known; here and below.
     """
-    return [
+    patterns = [
         name
         for name, mistaken in (head or judge_head(cells)).items()
         if not mistaken.any()
         and not parse_dates(cells, name)[1].any()
-        and (name != durations.IN_UNITS or durations.have_several_units(cells))
+        and durations.are_durations(name, cells)
     ]
+    clocks = [name for name in patterns if name in durations.CLOCKS]
+    return [name for name in patterns if name not in clocks[1:]]
 
 
 def measure_share(cells: Any, head: Mapping[str, np.ndarray] | None = None) -> tuple[float, str]:
     """Return the largest share of these cells that one pattern fits, and its name."""
     head = head or judge_head(cells)
-    names = [name for name, wrong in head.items() if name != durations.IN_UNITS and wrong.mean() <= 0.5]
+    names = [name for name, wrong in head.items() if name not in durations.DOUBTFUL and wrong.mean() <= 0.5]
     shares = [(1 - float(parse_dates(cells, name)[1].mean()), name) for name in names]
     return max(shares, default=(0.0, ""))
 
@@ -173,10 +172,12 @@ def _parse_pattern(cells: Any, pattern: str) -> np.ndarray:
         days = _find_days(texts, number)
     exists = ~np.isnan(days) & (hour < 24) & (minute < 60) & (second < 61)
     seconds = days * DAY + hour * 3600 + minute * 60 + second
-    for unit in durations.LENGTHS.keys() & names:
+    for unit in durations.LENGTHS.keys() & names - ({"days"} if "back" in names else set()):
         seconds = seconds + number(unit, 0) * durations.LENGTHS[unit]
     if "minus" in names:
-        seconds = np.where(np.asarray(pc.not_equal(pc.fill_null(texts["minus"], ""), "")), -seconds, seconds)
+        seconds = seconds * _find_signs(texts["minus"])
+    if "back" in names:
+        seconds = seconds + number("days", 0) * DAY * _find_signs(texts["back"])
     if "zone" in names:
         seconds = seconds - _measure_zones(texts["zone"])
     has_digits = pc.fill_null(
@@ -184,6 +185,10 @@ def _parse_pattern(cells: Any, pattern: str) -> np.ndarray:
     )  # all parts of some may be absent
     exists &= np.asarray(pc.is_valid(groups)) & np.asarray(has_digits)
     return np.where(exists, seconds, np.nan)
+
+
+def _find_signs(minus: Any) -> np.ndarray:
+    return np.where(np.asarray(pc.not_equal(pc.fill_null(minus, ""), "")), -1.0, 1.0)
 
 
 def _find_days(texts: dict[str, Any], number: Callable[[str, float], np.ndarray]) -> np.ndarray:

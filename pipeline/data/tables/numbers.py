@@ -18,11 +18,14 @@ CURRENCIES = (
     "USD|EUR|GBP|JPY|CHF|INR|CNY|AUD|CAD|BRL|SEK|NOK|DKK|PLN|CZK|HUF|RUB|UAH|TRY|ZAR|MXN|KRW|SGD|HKD|NZD"
     r"|Rs\.?|kr\.?|Fr\.?|RM|Rp\.?|S/\.?|zł|Kč|Ft|руб\.?|грн\.?|лв\.?|TL|元|円|원|圓"
 )
-PREFIX = rf"[A-Za-z]{{0,3}}\p{{Sc}}|{CURRENCIES}"
-SUFFIX = r"%|‰|\p{Sc}[A-Za-z]{0,3}|°?[\p{L}µ°²³/]{1,12}\.?"
+PREFIX = rf"[A-Za-z]{{0,3}}\p{{Sc}}|%|{CURRENCIES}"
+SUFFIX = r"%|‰|\p{Sc}[A-Za-z]{0,3}|(?:° ?)?[\p{L}µ°²³/]{1,12}\.?"
 SPACES = " \u00a0\u2009\u202f"
 """The space, and those that do not break a line or are narrow."""
-BODY = rf"(?:\d[\d.,'’_{SPACES}]*|[.,]\d+)(?:[eE][+-]?\d+|[dD][+-]\d+)?"
+DIGITS_AND_MARKS = rf"\d[\d.,'’_{SPACES}]*"
+DASHES = r"[\-−–—]{1,2}"
+"""What stands behind a mark in place of a fraction, as in 48.– and 12,-: no minus."""
+BODY = rf"(?:{DIGITS_AND_MARKS}[.,]{DASHES}|{DIGITS_AND_MARKS}|[.,]\d+)(?:[eE][+-]?\d+|[dD][+-]\d+)?"
 NUMBER = (
     rf"^(?P<open>\()?(?P<sign>[+\-−–]?)\s*(?P<prefix>{PREFIX})?\s*(?P<inner>[+\-−–]?)\s*"
     rf"(?P<body>{BODY})\s*(?P<suffix>{SUFFIX})?(?P<after>[\-−–]?)(?P<close>\))?$"
@@ -198,7 +201,8 @@ def _extract(cells: Any) -> dict[str, Any]:
         name: pc.fill_null(pc.struct_field(groups, name) if name in there else absent, "")
         for name in ("open", "sign", "prefix", "inner", "body", "suffix", "after")
     }
-    return texts | {"body": pc.utf8_rtrim_whitespace(texts["body"])}
+    body = pc.replace_substring_regex(texts["body"], f"{DASHES}$", "")
+    return texts | {"body": pc.utf8_rtrim_whitespace(body)}
 
 
 def _make_scalar(text: str) -> Any:

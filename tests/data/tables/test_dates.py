@@ -41,6 +41,16 @@ def cells(*texts: str) -> pa.Array:
         ("52:31", "duration", "1970-01-03T04:31:00"),
         ("2 days 01:00:30", "duration", "1970-01-03T01:00:30"),
         ("-01:00:30", "duration", "1969-12-31T22:59:30"),
+        ("-1 day, 23:00:00", "duration", "1969-12-31T23:00:00"),
+        ("-1 days +23:00:00", "duration", "1969-12-31T23:00:00"),
+        ("-2 days -01:00:00", "duration", "1969-12-29T23:00:00"),
+        ("6 PM", "clock of 12 hours", "1970-01-01T18:00:00"),
+        ("12.30 a.m.", "clock of 12 hours", "1970-01-01T00:30:00"),
+        ("14:05 Uhr", "clock in words", "1970-01-01T14:05:00"),
+        ("8.05 Uhr", "clock in words", "1970-01-01T08:05:00"),
+        ("14:05 hrs", "clock with h", "1970-01-01T14:05:00"),
+        ("14h05", "duration h minutes", "1970-01-01T14:05:00"),
+        ("36 h 15", "duration h minutes", "1970-01-02T12:15:00"),
         ("01:05.5", "minutes:seconds", "1970-01-01T00:01:05.500"),
         ("1h 5m", "duration in units", "1970-01-01T01:05:00"),
         ("2 hours and 30 minutes", "duration in units", "1970-01-01T02:30:00"),
@@ -104,6 +114,14 @@ def test_a_date_that_may_be_read_in_two_ways_has_two_patterns() -> None:
 def test_units_of_time_differ_where_they_are_no_metres_or_grams() -> None:
     assert find_patterns(cells("45m", "2h")) == ["duration in units"]
     assert find_patterns(cells("45m", "2m")) == []
+    assert find_patterns(cells("14h05", "9h")) == ["duration h minutes"]
+    assert find_patterns(cells("14h", "9h")) == []
+
+
+def test_an_m_beside_weeks_and_days_may_be_months_or_minutes() -> None:
+    assert find_patterns(cells("6m", "2w", "5d")) == []
+    assert find_patterns(cells("6m", "2d", "3h")) == ["duration in units"]
+    assert find_patterns(cells("6 min", "2d")) == ["duration in units"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from pathlib import Path
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, collect_cells
-from pipeline.data.tables.frame.headers import HEAD_ROWS, count_rows_above
+from pipeline.data.tables.frame.headers import HEAD_ROWS, count_rows_above, has_header
+from pipeline.data.tables.numbers import is_number
 from pipeline.data.tables.typed_files import other_workbooks, xlsx
 from pipeline.data.tables.typed_files.sheet import Merged, Sheet, SheetSource
 from pipeline.data.tables.typed_files.written_cells import write_cell
@@ -65,10 +66,19 @@ def _collect_sheet(
     if header is not False and filled:
         head = [[(cell or "").strip() for cell in cells] for _, cells in filled[:HEAD_ROWS]]
         above = count_rows_above([*head, []], label)
-        names, body = head[above], filled[above + 1 :]
+        is_named = header or _has_names(head[above], [cells for _, cells in filled[above + 1 :]], label)
+        names, body = (head[above], filled[above + 1 :]) if is_named else (names, filled[above:])
         findings.add("row", "left out: above the header", ", ".join(filter(None, head[0])), above)
     _fill_merged(body, sheet.merged, findings)
     return collect_cells(names, body, scratch)
+
+
+def _has_names(first: Sequence[str], below: Sequence[Sequence[str | None]], label: str) -> bool:
+    """Return whether a row has names: all of its cells are words, or one that its column has not below."""
+    words = [column for column, cell in enumerate(first) if cell and not is_number(cell)]
+    if has_header([cell for cell in first if cell], label):
+        return True
+    return any(all((cells[column] or "").strip() != first[column] for cells in below) for column in words)
 
 
 def _fill_merged(

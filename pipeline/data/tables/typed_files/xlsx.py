@@ -49,6 +49,9 @@ def open_workbook(path: Path) -> list[SheetSource]:
 
 
 def _make_source(path: Path, sheet: Any) -> SheetSource:
+    # A file says what size its sheet once had: cells beyond it would be lost.
+    sheet.reset_dimensions()
+
     def read() -> Sheet:
         rows = number_filled(sheet.iter_rows(values_only=True))
         with zipfile.ZipFile(path) as archive:
