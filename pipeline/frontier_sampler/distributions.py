@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from pipeline.frontier_sampler.domains import Choices, Numeric
+from pipeline.frontier_sampler.history import Fidelity
 
 
 def convert_distribution(distribution: BaseDistribution) -> Numeric | Choices:
@@ -54,6 +55,11 @@ def _join_pair(earlier: BaseDistribution, later: BaseDistribution) -> BaseDistri
         lowest, highest = min(earlier.low, later.low), max(earlier.high, later.high)
         return FloatDistribution(lowest, highest, log=earlier.log and later.log, step=every)
     return later
+
+
+def make_fidelity(distribution: IntDistribution) -> Fidelity:
+    """Make the range of epochs that a trial may be trained for: at least one."""
+    return Fidelity(max(distribution.low, 1), max(distribution.high, 1), chosen=True)
 
 
 def round_up_epochs(epochs: int, distribution: BaseDistribution) -> int:

@@ -28,12 +28,12 @@ class Numeric:
         if self.high <= self.low:
             return NEUTRAL
         if self.log:
-            return math.log(max(float(value), 1e-300) / self.low) / self._log_span
-        return (float(value) - self.low) / (self.high - self.low)
+            return _log_ratio(float(value), self.low) / self._log_span
+        return _find_share(float(value), self.low, self.high)
 
     @cached_property
     def _log_span(self) -> float:
-        return math.log(self.high / self.low)
+        return _log_ratio(self.high, self.low)
 
     @cached_property
     def _padded_range(self) -> tuple[float, float]:
@@ -44,7 +44,12 @@ class Numeric:
     def decode(self, unit: float) -> float | int:
         """Return the value at `unit` in 0..1."""
         low, high = self._padded_range
-        value = low * (high / low) ** unit if self.log else low + unit * (high - low)
+        if self.log:
+            ratio = high / low
+            wide = ratio == math.inf
+            value = math.exp(_mix(math.log(low), math.log(high), unit)) if wide else low * ratio**unit
+        else:
+            value = low + unit * (high - low) if high - low < math.inf else _mix(low, high, unit)
         if self.step or self.integer:
             step = self.step or 1.0
             value = self.low + step * round((value - self.low) / step)
@@ -57,8 +62,8 @@ class Numeric:
         if high <= low:
             return NEUTRAL
         if self.log:
-            return math.log(max(value, 1e-300) / low) / math.log(high / low)
-        return (value - low) / (high - low)
+            return _log_ratio(value, low) / _log_ratio(high, low)
+        return _find_share(value, low, high)
 
     def count(self) -> float:
         """Return how many values there are."""
@@ -105,6 +110,23 @@ class Choices:
     def count(self) -> float:
         """Return how many choices there are."""
         return len(self.values)
+
+
+def _mix(low: float, high: float, share: float) -> float:
+    return (1 - share) * low + share * high
+
+
+def _log_ratio(value: float, low: float) -> float:
+    """Return the log of a ratio, which may be larger than any float."""
+    value = max(value, 1e-300)
+    ratio = value / low
+    return math.log(ratio) if ratio < math.inf else math.log(value) - math.log(low)
+
+
+def _find_share(value: float, low: float, high: float) -> float:
+    """Find where a value stands between two others, of which the difference may be larger than any float."""
+    span = high - low
+    return (value - low) / span if span < math.inf else (value / 2 - low / 2) / (high / 2 - low / 2)
 
 
 def is_same(left: Any, right: Any) -> bool:

@@ -57,13 +57,15 @@ class Parameter:
 
 
 def make_key(params: Params) -> Key:
-    """Return what makes two configurations equal; floats at 12 digits, as text and databases store them."""
+    """Return what makes two configurations equal; floats at 12 digits, as texts and databases store them."""
     return tuple((name, _format_value(params[name])) for name in sorted(params))
 
 
 def _format_value(value: Any) -> str:
     if isinstance(value, TRUTHS):
         return f"bool {bool(value)}"
+    if isinstance(value, int | np.integer) and abs(int(value)) >= 10**12:
+        return f"number {value}"
     if isinstance(value, NUMBERS):
         return f"number {float(value):.12g}"
     return f"{type(value).__name__} {value}"

@@ -218,8 +218,9 @@ def scale_losses(losses: Array) -> Array:
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
         bounded = np.clip(np.nan_to_num(column, nan=high, posinf=high, neginf=low), low, high)
         scaled = np.log(bounded) if low > 0 and high / low >= WIDE else bounded
-        spread = float(scaled.max() - scaled.min())
-        columns.append((scaled - scaled.min()) / (spread if spread > 0 else 1.0))
+        halves = scaled / 2  # the difference of two huge values is infinite
+        spread = float(halves.max() - halves.min())
+        columns.append((halves - halves.min()) / (spread if spread > 0 else 1.0))
     return np.stack(columns, axis=1)
 
 

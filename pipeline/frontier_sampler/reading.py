@@ -25,13 +25,17 @@ Rows = tuple[tuple[int, float, float], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialReading:
-    """One trial as it stands in the study; `rows`: the curve that it reported, () where it reported none."""
+    """One trial as it stands in the study.
+
+    `rows`: the curve that it reported, its epochs rising from 1 on; () where it reported none,
+    None where what stands in its place is none.
+    """
 
     number: int
     params: Params
     state: TrialState
     values: tuple[float, ...]
-    rows: Rows
+    rows: Rows | None
     fair: bool
     constraints: Mapping[str, float]
 
@@ -58,14 +62,19 @@ def read_trial(trial: FrozenTrial) -> TrialReading | None:
         params=params,
         state=trial.state,
         values=tuple(trial.values) if complete else (),
-        rows=tuple((int(epoch), float(cost), float(gain)) for epoch, cost, gain in _find_rows(trial)),
+        rows=_read_rows(trial.user_attrs.get("curve")) if trial.state is not TrialState.FAIL else (),
         fair=bool(trial.user_attrs.get("fair_midway", True)),
         constraints=dict(trial.constraints),
     )
 
 
-def _find_rows(trial: FrozenTrial) -> Sequence[Any]:
-    return trial.user_attrs.get("curve") or () if trial.state is not TrialState.FAIL else ()
+def _read_rows(reported: Any) -> Rows | None:
+    """Read a curve; what is before the first epoch is no point, and of one epoch the last report counts."""
+    try:
+        rows = [(int(epoch), float(cost), float(gain)) for epoch, cost, gain in reported or ()]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return tuple(sorted({row[0]: row for row in rows if row[0] >= 1}.values()))
 
 
 def find_scale(study: Study, readings: Sequence[TrialReading]) -> CurveScale | None:
@@ -87,20 +96,26 @@ class ScaleFinder:
             else None
         )
         self._has_curves, self._most = False, 1.0
-        self._odd: tuple[int, float, float] | None = None
+        self._odd: tuple[int, str] | None = None
 
     def add(self, reading: TrialReading) -> None:
         """Look at a trial."""
         if self._accuracy is None:
             return
-        self._has_curves |= bool(reading.rows)
-        accuracies, cost = _read_range(reading, self._accuracy)
+        self._has_curves |= reading.rows != ()
+        if reading.rows is None:
+            self._add_odd(reading.number, "something else")
+            return
+        accuracies, cost = _read_range(reading.rows, reading, self._accuracy)
         if not accuracies:
             return
-        is_odd = min(accuracies) < 0 or max(accuracies) > 100 or not cost > 0
-        if is_odd and (self._odd is None or reading.number < self._odd[0]):
-            self._odd = reading.number, max(accuracies, key=abs), cost
+        if min(accuracies) < 0 or max(accuracies) > 100 or not cost > 0:
+            self._add_odd(reading.number, f"{max(accuracies, key=abs):g} and {cost:g}")
         self._most = max(self._most, *accuracies)
+
+    def _add_odd(self, number: int, shown: str) -> None:
+        if self._odd is None or number < self._odd[0]:
+            self._odd = number, shown
 
     def find(self, further: Iterable[TrialReading]) -> CurveScale | None:
         """Find out whether the study is one of accuracy against cost; None: its objectives are any others.
@@ -119,21 +134,20 @@ class ScaleFinder:
         if finder._odd is None:
             return CurveScale(self._accuracy, 1 - self._accuracy, 100.0 if finder._most > 1 else 1.0)
         if finder._has_curves:
-            number, accuracy, cost = finder._odd
+            number, shown = finder._odd
             raise ValueError(
-                f"a curve must have accuracies in 0..1 or 0..100 and device-seconds > 0, got "
-                f"{accuracy:g} and {cost:g} in trial {number}; report "
-                "[[epoch, device_seconds, accuracy], ...], or no curve"
+                f"a curve must have accuracies in 0..1 or 0..100 and device-seconds > 0, got {shown} in "
+                f"trial {number}; report [[epoch, device_seconds, accuracy], ...] or no attribute 'curve'"
             )
         return None
 
 
-def _read_range(reading: TrialReading, accuracy: int) -> tuple[list[float], float]:
+def _read_range(rows: Rows, reading: TrialReading, accuracy: int) -> tuple[list[float], float]:
     """Return all accuracies of a trial, and its cost in the end."""
-    accuracies = [row[2] for row in reading.rows if math.isfinite(row[2])]
+    accuracies = [row[2] for row in rows if math.isfinite(row[2])]
     if accuracies:
-        return accuracies, reading.rows[-1][1]
-    if reading.rows or not reading.values or not math.isfinite(reading.values[accuracy]):
+        return accuracies, rows[-1][1]
+    if rows or not reading.values or not math.isfinite(reading.values[accuracy]):
         return [], 1.0
     return [reading.values[accuracy]], reading.values[1 - accuracy]
 
@@ -162,7 +176,7 @@ def make_curve_record(
 
 def _make_curve(reading: TrialReading, scale: CurveScale, epochs: int) -> Curve:
     """Return the curve that was reported, else the one point that the values are."""
-    rows = reading.rows
+    rows = reading.rows or ()
     if not rows and reading.values:
         rows = ((epochs, reading.values[scale.cost], reading.values[scale.accuracy]),)
     return tuple(

@@ -34,6 +34,7 @@ from pipeline.frontier_sampler.curves.outlook import Outlook
 from pipeline.frontier_sampler.distributions import (
     as_tuple,
     convert_distribution,
+    make_fidelity,
     round_up_epochs,
 )
 from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
@@ -141,8 +142,7 @@ class FrontierSampler(BaseSampler):
     ) -> Any:
         """Sample uniformly, where the space is not known yet; epochs as the first trials have them."""
         if param_name == self._epochs and isinstance(param_distribution, IntDistribution):
-            low, high = param_distribution.low, param_distribution.high
-            fidelity = Fidelity(low, high, chosen=True)
+            fidelity = make_fidelity(param_distribution)
             return round_up_epochs(suggest.choose_first_target(fidelity, trial.number), param_distribution)
         stream = [self._seed, trial.number, zlib.crc32(param_name.encode())]
         return convert_distribution(param_distribution).decode(float(np.random.default_rng(stream).random()))
@@ -321,7 +321,7 @@ class FrontierSampler(BaseSampler):
         """Return the range of the epochs, or the length of the longest trial where none are chosen."""
         distribution = distributions.get(self._epochs) if self._epochs else None
         if isinstance(distribution, IntDistribution):
-            return Fidelity(distribution.low, distribution.high, chosen=True)
+            return make_fidelity(distribution)
         return Fidelity(1, summary.find_longest(), chosen=False)
 
 

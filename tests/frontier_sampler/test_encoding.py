@@ -104,6 +104,20 @@ def test_a_missing_parent_is_told() -> None:
         EncodedSpace([Parameter("depth", Numeric(1, 3), "kind", ("b",))])
 
 
+@pytest.mark.parametrize(
+    ("domain", "middle"),
+    [(Numeric(1e-300, 1e300, log=True), 1.0), (Numeric(-1.5e308, 1.5e308), 0.0)],
+)
+def test_a_range_may_be_wider_than_any_float(domain: Numeric, middle: float) -> None:
+    assert domain.decode(0.5) == pytest.approx(middle)
+    assert domain.encode(middle) == pytest.approx(0.5)
+    assert [domain.scale(value) for value in (domain.low, middle, domain.high)] == pytest.approx([0, 0.5, 1])
+
+
+def test_large_whole_numbers_are_told_apart() -> None:
+    assert make_key({"x": 10**13}) != make_key({"x": 10**13 + 1})
+
+
 # ---- conditions read off trials -------------------------------------------------------------------------
 
 

@@ -46,6 +46,10 @@ def test_losses_are_scaled_by_logs_where_they_are_wide() -> None:
     assert scaled[:, 1] == pytest.approx([0, 1, 1])  # infinite is as bad as the worst
 
 
+def test_losses_may_be_as_far_apart_as_floats_are() -> None:
+    assert scale_losses(np.array([[-1.7e308], [0.0], [1.7e308]]))[:, 0] == pytest.approx([0, 0.5, 1])
+
+
 def test_what_was_tried_is_not_suggested_until_nothing_else_is_left() -> None:
     space = EncodedSpace([Parameter("n", Numeric(0, 5, integer=True))])
     suggester, trials = GeneralSuggester(space, seed=0, startup_trials=3), list[ValueRecord]()

@@ -63,3 +63,16 @@ def test_losses_of_what_is_maximised_change_sign() -> None:
     assert make_value_record(read([3.0, 4.0]), study.directions, ["x"]).losses == (-3.0, 4.0)
     failed = make_value_record(read(None, TrialState.FAIL), study.directions, ["x"])
     assert (failed.losses, failed.status) == ((), TrialStatus.failed)
+
+
+def test_a_curve_rises_by_its_epochs_from_the_first_one_on() -> None:
+    reported = [[0, 0.1, 0.1], [2, 2.0, 0.7], [1, 1.0, 0.5], [2, 2.5, 0.8]]
+    assert read([0.8, 2.5], curve=reported).rows == ((1, 1.0, 0.5), (2, 2.5, 0.8))
+
+
+@pytest.mark.parametrize("reported", [[0.1, 0.2], "a curve", 5, {"a": 1}, [[1, None, 0.5]], [[1, 0.5]]])
+def test_what_is_no_curve_is_refused_where_curves_count(reported: object) -> None:
+    reading = read([0.9, 1.0], curve=reported)
+    with pytest.raises(ValueError, match=r"got something else in trial -1; report .* or no attribute 'cur"):
+        find_scale(optuna.create_study(directions=["maximize", "minimize"]), [reading])
+    assert find_scale(optuna.create_study(directions=["minimize", "minimize"]), [reading]) is None

@@ -184,6 +184,15 @@ def test_steps_of_epochs_are_kept() -> None:
     assert len({tuple(trial.params.items()) for trial in study.trials}) == 25
 
 
+def test_epochs_may_begin_at_none() -> None:
+    study = played(
+        15,
+        lambda trial: (0.5 + trial.suggest_float("x", 0, 0.1), 1.0 + trial.suggest_int("n", 0, 5)),
+        epochs="n",
+    )
+    assert len(study.trials) == 15
+
+
 # ---- refusals -------------------------------------------------------------------------------------------
 
 
