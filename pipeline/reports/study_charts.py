@@ -153,7 +153,7 @@ def format_member_hover(member: FrontierPoint) -> str:
     epochs = format_count(epoch, "epoch")
     cost = format_device_seconds(member.point.device_seconds)
     head = f"<b>{member.measure.format(member.point.accuracy)} for {cost}</b>"
-    params = [f"{key} = {value}" for key, value in trial.params.items()]
+    params = [f"{key} = {value}" for key, value in member.params.items()]
     about = [describe_point(member), f"trial {trial.number}, {epochs}, {trial.state}"]
     return "<br>".join([head, *map(escape, [*about, *params, "", *wrap(member.command, 90)])])
 

@@ -8,21 +8,20 @@ again and again, from a folder as from a server, and keeps what its reader has c
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import plotly.offline  # type: ignore[import-untyped]
 
-from pipeline.formatting import format_count, format_device_seconds, format_number
+from pipeline.formatting import format_count, format_device_seconds, format_number, format_setting
 from pipeline.frontier.hypervolume import compute_error_floor
 from pipeline.reports import study_charts, study_pair_charts
 from pipeline.reports.study_markdown import describe_point, format_accuracies, format_further, format_seconds
 from pipeline.search.results import Results
 from pipeline.search.study_trial import FrontierPoint, StudyTrial
 from pipeline.settings.addresses import AS_EXPERIMENT, FEED
-from pipeline.settings.command_line import EPOCHS
 
 ASSETS = Path(__file__).with_name("assets")
 CHARTS = {
@@ -156,9 +155,7 @@ def _make_points(results: Results, prefix: str = "") -> list[dict[str, Any]]:
 
 
 def _make_point(member: FrontierPoint, floor: float, prefix: str) -> dict[str, Any]:
-    estimate, params = member.estimate, _make_plain(member.trial)
-    if EPOCHS in params:  # the trial may have gone on
-        params[EPOCHS] = member.epoch
+    estimate = member.estimate
     return {
         "key": prefix + member.name,
         "trial": member.trial.number,
@@ -169,14 +166,14 @@ def _make_point(member: FrontierPoint, floor: float, prefix: str) -> dict[str, A
         "shown": member.measure.format(estimate.accuracy),
         "seconds": format_number(estimate.device_seconds),
         "text": f"{prefix}trial {member.trial.number} at epoch {member.epoch}: {describe_point(member)}",
-        "params": params,
+        "params": _make_plain(member.params),
         "command": member.command,
         "run": member.trial.run_id,
     }
 
 
 def _make_trial(trial: StudyTrial, results: Results) -> dict[str, Any]:
-    about = {"number": trial.number, "state": trial.state, "params": _make_plain(trial)}
+    about = {"number": trial.number, "state": trial.state, "params": _make_plain(trial.params)}
     if not study_charts.is_drawn(trial):
         return {**about, "value": None, "cost": None}
     last = trial.points[-1]
@@ -192,9 +189,9 @@ def _make_trial(trial: StudyTrial, results: Results) -> dict[str, Any]:
     }
 
 
-def _make_plain(trial: StudyTrial) -> dict[str, Any]:
-    """Return the params as JSON has them: no infinity, and true and false as words."""
-    return {key: value if _is_number(value) else str(value) for key, value in trial.params.items()}
+def _make_plain(params: Mapping[str, object]) -> dict[str, Any]:
+    """Return params as JSON has them: no infinity, and true, false and null as words."""
+    return {key: value if _is_number(value) else format_setting(value) for key, value in params.items()}
 
 
 def _is_number(value: object) -> bool:

@@ -16,7 +16,7 @@ from pipeline.formatting import (
 from pipeline.frontier.choosing import PriceStep, compute_prices, select_spread
 from pipeline.search.estimation.estimates import Spread
 from pipeline.search.results import Results
-from pipeline.search.study_trial import FrontierPoint, StudyTrial
+from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.searching.objectives import ObjectiveKind
 
 HALF_PERCENT = 0.005
@@ -26,12 +26,12 @@ MAX_LABEL, MAX_COMMAND = 34, 1500
 
 def format_label(member: FrontierPoint) -> str:
     """Format the searched values and the epoch: `64 adam 0.0031 · 3 epochs`."""
-    return f"{shorten(format_values(member.trial), MAX_LABEL)} · {format_count(member.epoch, 'epoch')}"
+    return f"{shorten(format_values(member), MAX_LABEL)} · {format_count(member.epoch, 'epoch')}"
 
 
-def format_values(trial: StudyTrial) -> str:
-    """Format the searched values, or the number of the trial where nothing was searched."""
-    return " ".join(map(format_setting, trial.params.values())) or f"trial {trial.number}"
+def format_values(member: FrontierPoint) -> str:
+    """Format the searched values but for the epochs, or the number of the trial where there are no others."""
+    return " ".join(map(format_setting, member.settings.values())) or f"trial {member.trial.number}"
 
 
 def format_accuracies(member: FrontierPoint) -> list[str]:
@@ -145,7 +145,7 @@ def _write_frontier(results: Results) -> Iterable[str]:
     yield f"|{'--:|' * (len(headings) - 1)}:--|{'--:|' if chances else ''}"
     for member in sorted(shown, key=lambda member: member.estimate.device_seconds):
         mark = "**" if member == knee else ""
-        settings = escape_markdown(shorten(format_values(member.trial), MAX_LABEL))
+        settings = escape_markdown(shorten(format_values(member), MAX_LABEL))
         cells = format_accuracies(member) if chances else [member.measure.format(member.point.accuracy)]
         cells = [f"{mark}{cells[0]}{mark}", *cells[1:], format_seconds(member)]
         cells += [

@@ -48,7 +48,7 @@ def draw_frontier(results: Results) -> bytes:
     axes.set_ylabel(f"validation {results.accuracy_name}, log scale of error", size=MIDDLE, color=INK)
     strip_axes(axes)
     if results.frontier:
-        axes.set_xlabel(_describe_cost_axis(results), size=MIDDLE, color=INK, parse_math=False)
+        axes.set_xlabel(describe_cost_axis(results), size=MIDDLE, color=INK, parse_math=False)
         _draw_points(axes, figure, results)
     return render_png(figure)
 
@@ -68,9 +68,9 @@ def _name_further(results: Results) -> str:
     return " or ".join(kind.label for kind in results.further)
 
 
-def _describe_cost_axis(results: Results) -> str:
+def describe_cost_axis(results: Results) -> str:
     """Describe the cost axis, and how to read the labels."""
-    keys = dict.fromkeys(key.rpartition(".")[2] for trial in results.trials for key in trial.params)
+    keys = dict.fromkeys(key.rpartition(".")[2] for member in results.frontier for key in member.settings)
     named = f"\npoints are named by {', '.join(keys)}, epochs" if keys else ""
     return f"device-seconds of {results.device}, log scale{shorten(named, 130)}"
 

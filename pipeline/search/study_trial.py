@@ -147,6 +147,17 @@ class FrontierPoint:
         return self.trial.write_command(self.epoch)
 
     @property
+    def params(self) -> dict[str, object]:
+        """Return the searched settings of its command: its own epochs, where its trial may have gone on."""
+        epochs = {EPOCHS: self.epoch} if EPOCHS in self.trial.params else {}
+        return {**self.trial.params, **epochs}
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Return the searched settings but for the epochs, which are told beside them."""
+        return {key: value for key, value in self.trial.params.items() if key != EPOCHS}
+
+    @property
     def confirmation(self) -> Confirmation | None:
         """Return what new seeds reached at this state, or None where it was not confirmed."""
         return self.trial.confirmations.get(self.epoch)

@@ -15,7 +15,6 @@ from pipeline.frontier.dominance import flatten, select_frontier
 from pipeline.measures import Point
 from pipeline.reports.study_markdown import format_accuracies, format_further
 from pipeline.search.study_trial import FrontierPoint
-from pipeline.settings.command_line import EPOCHS
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 SPARKLINE_WIDTH = 40
@@ -69,7 +68,7 @@ class FrontierTable:
         """Prepare the table of these points, one of which may be the knee."""
         members = sorted(points, key=lambda member: member.estimate.device_seconds)
         self._rows = [_list_cells(member, member is knee, members) for member in members]
-        params = [_list_settings(member) for member in members]
+        params = [member.settings for member in members]
         shared = dict.fromkeys(key for key in params[0] if _is_shared(key, params)) if params[1:] else {}
         self._shared = format_params({key: params[0][key] for key in shared})
         own = [{key: value for key, value in row.items() if key not in shared} for row in params]
@@ -144,10 +143,6 @@ def _list_cells(member: FrontierPoint, is_knee: bool, members: Sequence[Frontier
     else:
         cells[member.measure.label] = member.measure.format(member.point.accuracy)
     return {**cells, "trial": str(member.trial.number), "epoch": str(member.epoch)}
-
-
-def _list_settings(member: FrontierPoint) -> dict[str, object]:
-    return {key: value for key, value in member.trial.params.items() if key != EPOCHS}
 
 
 def _is_shared(key: str, params: Sequence[Mapping[str, object]]) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pipeline.formatting import format_count, format_device_seconds, format_params
 from pipeline.reports.study_markdown import format_accuracies, format_further, format_seconds
-from pipeline.settings.command_line import EPOCHS
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
@@ -71,4 +70,4 @@ def _render_points(results: "Results") -> str:
 
 
 def _name_settings(member: "FrontierPoint") -> str:
-    return format_params({key: value for key, value in member.trial.params.items() if key != EPOCHS})
+    return format_params(member.settings)

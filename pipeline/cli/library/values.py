@@ -126,7 +126,7 @@ def make_point(member: "FrontierPoint", results: "Results", doubts: tuple[str, .
     low, high = estimate.low, estimate.high
     return StudyPoint(
         command=member.command,
-        settings=FrozenDict(member.trial.params),
+        settings=FrozenDict(member.params),
         accuracy=estimate.accuracy,
         accuracy_interval=None if low is None or high is None else (low, high),
         test_accuracy=new.test_accuracy if new else None,

@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 
 from pipeline.cli import main
+from pipeline.cli.compose import compose
 from pipeline.cli.frontier import command
 from pipeline.cli.frontier.output import NOT_CONFIRMED, print_frontier
 from pipeline.errors import BadInput
+from pipeline.reports.study_charts import format_member_hover
+from pipeline.reports.study_markdown import format_label
+from pipeline.reports.study_plots import describe_cost_axis
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.outcomes import CONFIRM
 from pipeline.search.storage.study_table import ProposedTrial
@@ -646,6 +650,22 @@ def test_a_command_is_printed_as_it_is_typed(tmp_path: Path, capsys: pytest.Capt
     assert main(["frontier", "--csv", f"search.storage={address}"]) == 0
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert row["train.patience"] == "null"
+
+
+def test_a_point_has_the_epochs_of_its_command_wherever_its_settings_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"sqlite:///{tmp_path / 'studies.db'}"
+    write_study(address, "epochs", outcome(64, params={"model.hidden": 64, "train.epochs": 3}))
+    assert main(["frontier", "--json", "--within", "100ms", f"search.storage={address}"]) == 0
+    (point,) = json.loads(capsys.readouterr().out)["frontier"]
+    assert (point["epoch"], point["params"]) == (1, {"model.hidden": 64, "train.epochs": 1})
+    assert point["command"].endswith(" train.epochs=1")
+    results = command.read_study("epochs", compose([f"search.storage={address}"]).settings.search)
+    member = results.frontier[0]
+    assert format_label(member) == "64 · 1 epoch"
+    assert "train.epochs = 1<br>" in format_member_hover(member)
+    assert describe_cost_axis(results).endswith("points are named by hidden, epochs")
 
 
 def test_what_was_asked_for_does_not_look_like_what_there_is(
