@@ -20,6 +20,7 @@ from pipeline.search.trial_rows import REMARKS, VALIDATION, make_points, read_ki
 from pipeline.settings.command_line import EPOCHS
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure, find_measure
 from pipeline.settings.searching.objectives import FIRST, ObjectiveKind
+from pipeline.tracking.metrics.curve import make_kept_metric
 from pipeline.tracking.mlflow_runs import quote, search_runs
 from pipeline.tracking.runs.command_record import read_overrides
 
@@ -151,7 +152,9 @@ def read_curve(
     cost = _find_cost_metric(run)
     if cost is None:
         return ()
-    reached = f"train/validation_{measure.metric}"
+    reached = make_kept_metric(measure)
+    if reached not in run.data.metrics:
+        reached = f"train/validation_{measure.metric}"
     accuracies, costs = (_read_history(client, run, key) for key in (reached, cost))
     pairs = [(accuracies[epoch], costs[epoch]) for epoch in sorted(accuracies) if epoch in costs]
     return make_points(pairs, _read_further(client, run, further), further)

@@ -16,7 +16,7 @@ RECORDED_LOSSES = {"train/loss": "train_loss", "train/validation_loss": "validat
 LOSSES = tuple(RECORDED_LOSSES.values())
 OURS = re.compile(
     r"(cpu|gpu|paid_device)_seconds|cost_.*|(curve|evaluate|profile|seconds)/.*"
-    r"|train/(validation_accuracy|core_share|contended_epochs|lost_seconds"
+    r"|train/((kept_)?validation_accuracy|core_share|contended_epochs|lost_seconds"
     r"|device_seconds_before|energy_joules|carbon_grams|estimated_(joules|carbon_grams))"
 )
 """Metrics that this program measures itself: with a loop's values among them, a record would tell neither."""

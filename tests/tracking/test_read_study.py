@@ -6,9 +6,15 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
+from pipeline.cli.compose import compose
 from pipeline.errors import BadInput
+from pipeline.measures import Curve, Epoch, Point
 from pipeline.search.results import Results
-from pipeline.tracking import mlflow_store, read_study
+from pipeline.search.workers.job import TrialOutcome
+from pipeline.settings.searching.measures import ACCURACY_MEASURE
+from pipeline.tracking import mlflow_store, read_study, shared_views
+from pipeline.tracking.metrics.curve import list_trial_metrics
+from pipeline.tracking.mlflow_runs import make_metrics
 from tests.support.planted import METRIC, planted
 from tests.support.studies import tried
 
@@ -76,6 +82,32 @@ def test_confirmations_come_back(experiment: str) -> None:
     assert not others
     assert (epoch, new.seeds, new.accuracies) == (2, (1, 2), (0.58, 0.60))
     assert math.isclose(new.test_accuracy, 0.58)
+
+
+def test_a_state_comes_back_with_the_accuracy_of_the_weights_that_are_kept(experiment: str) -> None:
+    epochs = tuple(
+        Epoch(
+            number=number,
+            device_seconds=float(number),
+            train_loss=0.1,
+            validation_loss=0.1,
+            validation_accuracy=accuracy,
+        )
+        for number, accuracy in enumerate((0.8, 0.7), start=1)
+    )
+    states = Point(0.8, 1.0), Point(0.8, 2.0)
+    ended = TrialOutcome(
+        status="complete", curve=Curve("a CPU", True, epochs), chosen_epoch=epochs[0], states=states
+    )
+    client, unit, price = mlflow_store.open_store(), shared_views.MILLISECONDS, compose([]).settings.price
+    run_id = client.create_run(mlflow_store.find_or_create_experiment(client, experiment)).info.run_id
+    for step, values in list_trial_metrics(ended, "cpu_seconds", ACCURACY_MEASURE, unit, price):
+        client.log_batch(run_id, metrics=make_metrics(values, step))
+    run = client.get_run(run_id)
+    assert read_study.read_curve(client, run, (), ACCURACY_MEASURE) == states == ended.points
+    raw = client.get_metric_history(run_id, "train/validation_accuracy")
+    assert [each.value for each in raw] == [0.8, 0.7]
+    client.delete_run(run_id)
 
 
 def test_the_newest_study_is_taken(experiment: str) -> None:

@@ -33,6 +33,11 @@ def list_epoch_metrics(epoch: Epoch, cost_metric: str, measure: Measure) -> Step
     yield at_ms, {shared_views.make_curves_metric(measure): epoch.validation_accuracy}
 
 
+def make_kept_metric(measure: Measure) -> str:
+    """Make the name of the accuracy of the weights that count after an epoch, where some are earlier ones."""
+    return f"train/kept_validation_{measure.metric}"
+
+
 def list_trial_metrics(
     outcome: "TrialOutcome", cost_metric: str, measure: Measure, unit: tuple[str, float], price: Price
 ) -> Steps:
@@ -41,6 +46,8 @@ def list_trial_metrics(
         yield from list_epoch_metrics(epoch, cost_metric, measure)
         if EPSILON not in outcome.further:  # which are added below
             yield epoch.number, {EPSILON: epoch.epsilon}
+    for number, state in enumerate(outcome.states, start=1):
+        yield number, {make_kept_metric(measure): state.accuracy}
     if outcome.curve and outcome.chosen_epoch:
         last, chosen = outcome.curve.last, outcome.chosen_epoch
         yield chosen.number, {measure.metric: chosen.validation_accuracy}
