@@ -118,22 +118,20 @@ def refuse_bounds(results: "Results") -> NoReturn:
         return max(cost / max(most, CLOSE) for cost, most in costs)
 
     nearest = min(unbound.candidates, key=exceed)
-    _name_instead(
-        results,
-        f"keeps to {bounds}",
-        "nearest",
-        nearest,
-        "; allow more",
-        Request(within=results.at_most.get(COST)),
+    are_shares = {OBJECTIVES[name].maximise for name in results.at_most}
+    remedy = " or ".join(
+        text for kind, text in ((False, "allow more"), (True, "ask for less")) if kind in are_shares
     )
+    request = Request(within=results.at_most.get(COST))
+    _name_instead(results, f"keeps to {bounds}", "nearest", nearest, f"; {remedy}", request)
 
 
 def _refuse_knee(results: "Results") -> NoReturn:
     count = len(results.candidates)
-    points, verb = ("1 point", "does") if count == 1 else (f"{count} points", "do")
-    which = " confirmed" if results.is_confirmed else ""
+    points = format_count(count, "confirmed point" if results.is_confirmed else "point")
+    verb = "does" if count == 1 else "do"
     raise NothingQualifies(
-        f"the frontier of {results.study} has no knee: its {points}{which} {verb} not bend"
+        f"the frontier of {results.study} has no knee: its {points} {verb} not bend"
         f"{' (a knee needs 3)' if count < 3 else ''}; choose by --at-least or --within, or search on"
     )
 

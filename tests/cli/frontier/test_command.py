@@ -523,6 +523,8 @@ def test_what_is_better_large_has_a_least_bound_and_is_written_as_a_share(ask_at
     code, _, err = ask_attacked("--min", "accuracy_under_attack=90%")
     assert code == 1
     assert "keeps to --min accuracy_under_attack=0.9, the nearest has" in err
+    assert "; ask for less, or search on" in err
+    assert "has no knee: its 1 confirmed point does not bend" in ask_attacked("--knee")[2]
     for words, text in (
         (("--min", "accuracy_under_attack=2"), "NAME one of accuracy_under_attack, SHARE within 0..1"),
         (("--min", "cost=0.5"), "got cost=0.5; write --min accuracy_under_attack=80%"),
