@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 def list_costs(cost: Cost) -> Rows:
     """List latency, throughput and size."""
     latency = cost.latency
+    median, slow, slowest = map(format_number, (latency.p50_ms, latency.p95_ms, latency.p99_ms))
     best = max(cost.throughput, key=lambda size: cost.throughput[size])
     return [
         (
             "latency",
-            f"{latency.p50_ms:.3f} ms median for one sample, "
-            f"p95 {latency.p95_ms:.3f}, p99 {latency.p99_ms:.3f}",
+            f"{median} ms median for one sample, p95 {slow}, p99 {slowest}",
         ),
         *_latency_rows(cost),
         ("throughput", f"{format_number(cost.throughput[best])} samples/s at batch {best}"),
         (
             "model",
-            f"{format_count(cost.parameters, 'parameter')}, {cost.model_bytes / 1e6:.2f} MB, "
+            f"{format_count(cost.parameters, 'parameter')}, {format_number(cost.model_bytes / 1e6)} MB, "
             f"{cost.flops:,} FLOPs a sample",
         ),
     ]
@@ -56,12 +56,12 @@ def list_served(cost: Cost, served: "ServedFile | None") -> Rows:
     return [
         (
             escape(served.runtime),
-            f"[bold]{accuracies[0]}[/] validation {measure.label}, {latency:.3f} ms, "
-            f"{len(served.content) / 1e6:.2f} MB",
+            f"[bold]{accuracies[0]}[/] validation {measure.label}, {format_number(latency)} ms, "
+            f"{format_number(len(served.content) / 1e6)} MB",
         ),
         (
             "",
-            f"[dim]the compiled model: {accuracies[1]}, {compiled:.3f} ms ({times}x)[/]",
+            f"[dim]the compiled model: {accuracies[1]}, {format_number(compiled)} ms ({times}x)[/]",
         ),
     ]
 

@@ -63,7 +63,7 @@ def describe_cost(metrics: Mapping[str, float], device: str) -> Iterator[str]:
         median, slow = map(format_number, percentiles)
         yield f"- One answer takes {median} ms (median; 99 of 100 within {slow} ms) on that device."
     if "profile/model_bytes" in metrics:
-        yield f"- The file has {metrics['profile/model_bytes'] / 1e6:.2f} MB."
+        yield f"- The file has {format_number(metrics['profile/model_bytes'] / 1e6)} MB."
 
 
 def _describe_energy(metrics: Mapping[str, float]) -> Iterator[str]:
