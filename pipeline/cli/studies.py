@@ -89,7 +89,7 @@ def _print_table(rows: Sequence[dict[str, Any]], total: int) -> None:
         spent = row["paid_device_seconds"] + row["confirming_device_seconds"]
         table.add_row(escape(row["study"]), *counts, format_duration(spent), escape(about))
     console = Console()
-    console.print(table)
+    console.print_table(table)
     if len(rows) < total:
         console.print(f"[dim]{len(rows)} of {total} studies; all of them: studies --json[/]")
     console.print("[dim]one of them: python -m pipeline frontier --study NAME[/]")

@@ -97,7 +97,7 @@ def show_result(result: LoadResult, model: str, run_id: str) -> None:
     print(f"load      {result.load_seconds:.2f} s until the server answered")
     print(f"cold      {first.cold_ms:.1f} ms for the first answer")
     print(f"warm      {_format_warm(first)}")
-    Console().print(_make_table(result))
+    Console().print_table(_make_table(result))
     if best is None and not result.failure:
         print(f"answer    no rate that was offered kept p99 <= {asked.bound_ms:g} ms")
     elif best is not None:
