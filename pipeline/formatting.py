@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from numbers import Integral
 
 MAX_LETTERS = 14  # letters of a class name
+MAX_TYPED = 5  # letters of a number that a person types: 0.125
 ROUNDING = 1e-12  # of a mean of ones
 
 
@@ -90,10 +91,15 @@ def shorten_keys(keys: Iterable[str]) -> dict[str, str]:
 
 
 def format_setting(value: object) -> str:
-    """Format a value with two digits, which are enough to tell settings apart; the command has them all."""
+    """Format a value as it was typed, or drawn from a range with two digits; the command has them all."""
     if value is None:
         return "null"
-    return f"{value:.2g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:g}"
+    if len(text) <= MAX_TYPED:
+        return text
+    return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.2g}"
 
 
 def format_duration(seconds: float) -> str:

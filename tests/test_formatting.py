@@ -36,7 +36,17 @@ def test_settings_are_told_briefly() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.00298, "0.003"), (0.9, "0.9"), (1024, "1024"), (True, "True"), ("sgd", "sgd"), (1e-5, "1e-05")],
+    [
+        (0.00298, "0.003"),
+        (0.125, "0.125"),
+        (1500.0, "1500"),
+        (640.25, "640"),
+        (0.9, "0.9"),
+        (1024, "1024"),
+        (True, "True"),
+        ("sgd", "sgd"),
+        (1e-5, "1e-05"),
+    ],
 )
 def test_values_are_told_briefly(value: object, text: str) -> None:
     assert formatting.format_setting(value) == text

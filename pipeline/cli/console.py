@@ -51,8 +51,8 @@ class Console(rich.console.Console):
             self.print(table)
             return
         for row in zip(*(cells for _, cells in columns), strict=True):
-            told = zip((heading for heading, _ in columns), row, strict=True)
-            self.print(", ".join(f"{heading} {cell.strip()}".strip() for heading, cell in told if cell))
+            pairs = zip((heading for heading, _ in columns), row, strict=True)
+            self.print(", ".join(f"{heading} {cell.strip()}".strip() for heading, cell in pairs if cell))
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return the text with its styles, in ASCII where the terminal knows no more."""

@@ -86,8 +86,8 @@ def _print_table(rows: Sequence[dict[str, Any]], total: int) -> None:
             continue
         counts = (str(row["trials"]), str(row["points"]), row["shown"]["best"], row["shown"]["knee"])
         about = row["device"] if row["confirmed"] or not row["device"] else f"{row['device']}, not confirmed"
-        spent = row["paid_device_seconds"] + row["confirming_device_seconds"]
-        table.add_row(escape(row["study"]), *counts, format_duration(spent), escape(about))
+        seconds = row["paid_device_seconds"] + row["confirming_device_seconds"]
+        table.add_row(escape(row["study"]), *counts, format_duration(seconds), escape(about))
     console = Console()
     console.print_table(table)
     if len(rows) < total:

@@ -84,8 +84,8 @@ def list_doubts(member: "FrontierPoint", request: Request, results: "Results") -
 def _list_own_doubts(member: "FrontierPoint", request: Request, results: "Results") -> list[str]:
     asked, low, doubts = request.at_least, member.estimate.low, list[str]()
     if asked is not None and low is not None and low < asked - CLOSE:
-        told, begin = map(results.measure.format_apart, (asked, low), (low, asked))
-        doubts.append(f"not sure to reach {told}: the 95 % interval begins at {begin}")
+        asked_for, begin = map(results.measure.format_apart, (asked, low), (low, asked))
+        doubts.append(f"not sure to reach {asked_for}: the 95 % interval begins at {begin}")
     for name, most in _list_bounds(request, results).items():
         end, kind = _read_end(member, name, results), OBJECTIVES[name]
         if end <= most * (1 + CLOSE):
