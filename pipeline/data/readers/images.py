@@ -1,5 +1,6 @@
 """Images as a person sees them: turned, on a background, and with all the numbers that they have."""
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ SUFFIXES = tuple(
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "AVIF", "PPM", "JPEG2000")
 """What Pillow may take a file for, whatever its name: for others, such as EPS, it would start a program."""
 ORIENTATION = 0x0112  # the EXIF tag
+BITS_OF_SAMPLES = 258  # the TIFF tag
+HEADS = {
+    "PPM": re.compile(rb"^P[36](?:\s+#[^\n]*)*\s+\d+\s+\d+\s+(\d{1,5})\s"),
+    "JPEG2000": re.compile(rb"(?:ihdr.{10}|\xff\x4f\xff\x51.{38})(.)", re.DOTALL),
+}
+"""Where formats without such a tag have the largest value of a sample, or its bits less one."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
 FLOAT_BYTES = 4
 MOST_BYTES = 3 * 2**27
@@ -78,6 +85,7 @@ def decode_image(path: Path, form: ImageForm, note: Callable[[str], None]) -> np
             warnings.simplefilter("ignore")  # of Pillow, on a size that still fits and on damaged EXIF data
             with Image.open(path, formats=_list_formats()) as image:
                 _check_size(path, image, form)
+                _check_bits(path, image)
                 if (
                     getattr(image, "is_animated", False) and image.format != "MPO"
                 ):  # MPO: previews of a camera
@@ -106,6 +114,21 @@ def _check_size(path: Path, image: Image.Image, form: ImageForm) -> None:
         )
     if size > compute_bound(path):
         raise Unreadable(f"it unpacks to more than {MOST_RATIO} times its size")
+
+
+def _check_bits(path: Path, image: Image.Image) -> None:
+    """Raise Unreadable for colours of more than 8 bits a sample, of which Pillow would keep the first 8."""
+    if image.mode in WIDE_MODES:
+        return
+    bits = 8
+    if image.format == "TIFF":
+        bits = max(image.tag_v2.get(BITS_OF_SAMPLES, (8,)))  # type: ignore[attr-defined]
+    elif image.format in HEADS:
+        with path.open("rb") as file:
+            if match := HEADS[image.format].search(file.read(1024)):
+                bits = int(match[1]).bit_length() if image.format == "PPM" else match[1][0] % 128 + 1
+    if bits > 8:
+        raise Unreadable(f"{bits} bits a sample in colour, of which 8 can be read: save it as PNG")
 
 
 def _convert_bytes(image: Image.Image, form: ImageForm, note: Callable[[str], None]) -> Image.Image:

@@ -14,7 +14,7 @@ from pipeline.data.report import Findings
 from pipeline.errors import BadData
 from pipeline.settings.data import Colours, ImageFolder
 
-FORMAT = folders.FORMAT
+FORMAT = folders.FORMAT + 1  # colours of more than 8 bits are refused since
 
 
 def fingerprint(data: ImageFolder, _data_dir: Path) -> str:

@@ -18,9 +18,14 @@ from pipeline.data.report import Findings
 from pipeline.data.samples import TextWriter, make_texts
 from pipeline.settings.data import TextFolder
 
-FORMAT = folders.FORMAT + 2  # texts with broken letters are refused since
+FORMAT = folders.FORMAT + 3  # texts with broken letters and PDF documents are refused since
 SUFFIXES = (".txt", ".text", ".md")
-RICH_TEXT = b"{\\rtf"
+OTHER_FORMS = {
+    b"{\\rtf": "a text of Word (.rtf)",
+    b"%PDF-": "a PDF document",
+    b"%!PS": "a PostScript document",
+}
+"""What is no plain text although its bytes may be, by the first of them."""
 WEB_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 
 
@@ -84,8 +89,9 @@ def read_text(path: Path, encoding: str, detect: bool, note: Callable[[str], Non
         Unreadable, UnicodeDecodeError: it is no plain text, or in another encoding.
     """
     content = path.read_bytes()
-    if content.startswith(RICH_TEXT):
-        raise Unreadable("a text of Word (.rtf), save it as plain text")
+    for magic, form in OTHER_FORMS.items():
+        if content.startswith(magic):
+            raise Unreadable(f"{form}, save it as plain text")
     chosen = encodings.choose_encoding(content, encoding) if detect else encoding
     text, used = encodings.decode_text(content, chosen)
     if WEB_PAGE.match(text):

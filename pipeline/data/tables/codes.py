@@ -26,6 +26,8 @@ ADDITION = r"(?: ?(?:x|ext\.?) ?\d{1,6})?"
 DIGITS = 7, 15
 """How many digits telephone numbers have (ITU-T E.164)."""
 PHONE_NAME = re.compile(r"phone|mobile|fax|telefon|handy|movil|msisdn|(^|[^a-z])tel([^a-z]|$)", re.IGNORECASE)
+VERSION_NAME = re.compile(r"(^|[^a-z])(versions?|release|firmware)([^a-z]|$)", re.IGNORECASE)
+SHORT_VERSION = r"[vV]?\d{1,4}\.\d{1,5}"
 LONG = 16
 """Digits that whole numbers beyond it have at least."""
 ZONED = (
@@ -55,6 +57,8 @@ def find_code(name: str, cells: Any, is_number: bool) -> str:
         return ""
     if _are_phones(name, cells, is_number):
         return "telephone numbers"
+    if VERSION_NAME.search(name) and _are_short_versions(cells):
+        return "version numbers"
     codes = SURE if is_number else CODES
     return next((what for what, pattern in codes.items() if _fits(cells, pattern)), "")
 
@@ -75,6 +79,14 @@ def are_long_names(cells: Any) -> bool:
 
 def _fits(cells: Any, pattern: str) -> bool:
     return pc.all(pc.match_substring_regex(cells, f"^(?:{pattern})$")).as_py() is True
+
+
+def _are_short_versions(cells: Any) -> bool:
+    """Return whether 1.10 may come behind 1.9, as some have more digits behind the point than others."""
+    if not _fits(cells, SHORT_VERSION):
+        return False
+    digits = pc.utf8_length(pc.replace_substring_regex(cells, r"^.*\.", ""))
+    return len(pc.unique(digits)) > 1
 
 
 def _are_phones(name: str, cells: Any, is_number: bool) -> bool:

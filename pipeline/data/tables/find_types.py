@@ -32,8 +32,10 @@ FEW_ROWS = 20
 MAX_CATEGORIES = 100
 """Categories of a column with an input of their own; the rarest others are joined with what is unknown."""
 ID_NAME = re.compile(
-    r"(^|[^a-z])(id|ids|uuid|guid|index|idx|row|rownum|rownames|nr|no|key)$|[a-z](Id|ID)$", re.I
+    r"(^|[^a-z])(id|ids|uuid|guid|index|idx|row|rownum|row_?number|rownames|nr|no|key)$|[a-z](Id|ID)$", re.I
 )
+NO_NAME = re.compile(r"unnamed(_|: )\d+(\.\d+)?|__index_level_\d+__|level_\d+|index|\.\.\.\d+", re.I)
+"""What programs call the numbers of rows, and columns without a name."""
 WORDS_OF_A_TEXT = 4
 """Free text has so many words at least, on average."""
 SAMPLE = 200
@@ -181,15 +183,16 @@ def _find_reason(content: ColumnContent, choice: TypeChoice, cells: Any) -> str:
         if choice.code:
             return CODE_NAMES.format(choice.code)
         return FIGURE_NAMES if are_figures(content) else NAMES
-    if choice.column.date or distinct < content.rows:
+    is_unnamed = NO_NAME.fullmatch(name) is not None
+    if choice.column.date or (distinct < content.rows and not is_unnamed):
         return ""
     numbers, _ = read_numbers(choice.with_format(choice.formats[0]), cells.combine_chunks())
-    is_named_so = name.startswith("unnamed_") or ID_NAME.search(name) is not None
+    is_named_so = is_unnamed or ID_NAME.search(name) is not None
     if not (is_named_so or content.rows >= FEW_ROWS) or (numbers != np.floor(numbers)).any():
         return ""
-    if numbers[0] in (0, 1) and (np.diff(numbers) == 1).all():
-        return ROW_NUMBERS
-    return IDENTIFIER if is_named_so else ""
+    if numbers[0] in (0, 1) and ((np.diff(numbers) == 1) | (is_unnamed & (numbers[1:] == numbers[0]))).all():
+        return ROW_NUMBERS  # which begin anew where tables were joined
+    return IDENTIFIER if is_named_so and distinct == content.rows else ""
 
 
 def _keep_one(chosen: list[ColumnChoice]) -> None:

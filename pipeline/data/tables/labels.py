@@ -37,6 +37,7 @@ def find_column(name: str, names: Sequence[str], key: str, path: Path) -> str:
     if name.lstrip("-").isdecimal() and name.isascii() and -len(names) <= int(name) < len(names):
         return names[int(name)]
     near = [each for each in names if each.casefold() == name.strip().casefold()]
+    near = near or [each for each in names if each.endswith(f".{name}")]  # within an object of JSON
     near = near or get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names[:12])}"
     raise BadData(f"{key} must be a column of {path}, got {name}; {hint}")

@@ -38,7 +38,7 @@ from pipeline.settings.tables import Csv
 
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 """Of Excel before 2007, and of newer workbooks with a password."""
-RECORD_SUFFIXES = (".jsonl", ".ndjson", ".json", ".yaml", ".yml")
+RECORD_SUFFIXES = (".jsonl", ".ndjson", ".json", ".geojson", ".yaml", ".yml")
 ARFF_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|%.*\n)*@relation\s", re.IGNORECASE)
 FIXED_WIDTH = 'read in columns of a fixed width, as cells have spaces (data.separator=" " if they have none)'
 HEAD_BYTES = 1 << 16

@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -227,3 +228,40 @@ def test_the_images_of_installed_packages_are_read_as_pillow_does() -> None:
         wide = images.is_wide(path)
         array, _ = decode(path, ImageForm(True, None, "white", wide))
         np.testing.assert_allclose(array / (images.WIDE if wide else 1), expected, atol=1, err_msg=str(path))
+
+
+def write_tiff(path: Path, numbers: np.ndarray) -> None:
+    """Write a TIFF of 16 bits a sample in colour, [height, width, 3], as Pillow does not."""
+    height, width, _ = numbers.shape
+    count = 9
+    behind = 8 + 2 + 12 * count + 4
+    tags = [(256, 3, width), (257, 3, height), (259, 3, 1), (262, 3, 2), (273, 4, behind + 6), (277, 3, 3)]
+    entries = [struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags]
+    entries.insert(2, struct.pack("<HHII", 258, 3, 3, behind))
+    entries += [struct.pack("<HHII", 278, 3, 1, height), struct.pack("<HHII", 279, 4, 1, numbers.size * 2)]
+    bits = struct.pack("<3H", 16, 16, 16)
+    head = b"II*\0" + struct.pack("<IH", 8, count) + b"".join(entries) + bytes(4)
+    path.write_bytes(head + bits + numbers.astype("<u2").tobytes())
+
+
+def write_pixmap(path: Path, numbers: np.ndarray) -> None:
+    size = f"{numbers.shape[1]} {numbers.shape[0]}"
+    path.write_bytes(f"P6\n# a camera\n{size}\n4095\n".encode() + numbers.astype(">u2").tobytes())
+
+
+@pytest.mark.parametrize(("name", "write"), [("t.tif", write_tiff), ("t.ppm", write_pixmap)])
+def test_colours_of_more_than_eight_bits_are_no_black(
+    tmp_path: Path, name: str, write: Callable[[Path, np.ndarray], None]
+) -> None:
+    write(tmp_path / name, np.full((4, 5, 3), 200))
+    for form in (COLOUR, WIDE_COLOUR):
+        with pytest.raises(
+            Unreadable, match=r"1[26] bits a sample in colour, of which 8 can be read: save it"
+        ):
+            decode(tmp_path / name, form)
+
+
+def test_colours_of_eight_bits_are_read_from_each_of_these_formats(tmp_path: Path) -> None:
+    for name in ("t.tif", "t.ppm", "t.jp2"):
+        Image.new("RGB", (5, 4), (200, 100, 50)).save(tmp_path / name)
+        np.testing.assert_allclose(decode(tmp_path / name, COLOUR)[0][2, 2], [200, 100, 50], atol=2)

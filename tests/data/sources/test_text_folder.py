@@ -40,9 +40,13 @@ def test_a_text_that_only_names_another_file_is_no_sample(tmp_path: Path) -> Non
     places.text_folder(tmp_path)
     (tmp_path / "bad" / "000.txt").write_text("version https://git-lfs.github.com/spec/v1\nsize 3\n")
     (tmp_path / "bad" / "001.txt").write_text("{\\rtf1\\ansi good}")
-    (tmp_path / "bad" / "002.txt").write_bytes(("ä" * 20).encode()[:-1])
+    (tmp_path / "bad" / "002.txt").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n")
+    (tmp_path / "bad" / "003.txt").write_bytes(("ä" * 20).encode()[:-1])
     with pytest.raises(BadData) as caught:
         load(places.texts(tmp_path), tmp_path)
     places.assert_one_line(
-        caught, "bad/000.txt (a pointer of Git LFS: `git lfs pull`", "001.txt (a text of Word", "utf-8"
+        caught,
+        "bad/000.txt (a pointer of Git LFS: `git lfs pull`",
+        "001.txt (a text of Word",
+        "002.txt (a PDF",
     )

@@ -453,3 +453,31 @@ def test_whole_numbers_beyond_those_of_floating_point_are_never_merged_in_silenc
         assert len(set(loaded.words(name))) == len({form(row) for row in range(ROWS)})
     if kind == "date":
         assert np.diff(loaded.numbers(name)).round(6).tolist() == [1.0] * (ROWS - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "reason"),
+    [
+        ("Unnamed: 0", count(lambda row: str(row * 7 % ROWS)), "a number of its own in every row"),
+        ("__index_level_0__", count(lambda row: str(row + 500)), "a number of its own in every row"),
+        ("...1", count(str), "row numbers"),
+        ("Unnamed: 0", count(lambda row: str(row % 20)), "row numbers"),
+        ("index", count(lambda row: str(row % 30 + 1)), "row numbers"),
+        ("row_number", count(lambda row: str(row + 500)), "a number of its own in every row"),
+    ],
+)
+def test_what_programs_call_the_numbers_of_rows_is_left_out(
+    tmp_path: Path, name: str, cells: list[str], reason: str
+) -> None:
+    assert load_column(tmp_path, cells, name).columns[name].note == f"left out: {reason}"
+
+
+@pytest.mark.parametrize(("name", "is_named"), [("app_version", True), ("Release", True), ("price", False)])
+def test_versions_are_names_where_1_10_is_not_1_1(tmp_path: Path, name: str, is_named: bool) -> None:
+    column = load_column(tmp_path, repeat("1.1", "1.9", "1.10", "2.0"), name).columns[name]
+    assert (column.taken_for, column.distinct) == ("category" if is_named else "number", 4)
+
+
+def test_numbers_of_a_column_without_a_name_that_repeat_stay(tmp_path: Path) -> None:
+    loaded = load_column(tmp_path, count(lambda row: str(row * row % 7)), "Unnamed: 0")
+    assert loaded.columns["Unnamed: 0"].taken_for == "number"

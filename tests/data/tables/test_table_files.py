@@ -21,6 +21,7 @@ from pyarrow import feather
 
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
+from pipeline.data.sources import load
 from pipeline.data.tables.cells import CellTable
 from pipeline.data.tables.table_files import read_table
 from pipeline.data.tables.typed_files import xlsx
@@ -213,6 +214,17 @@ TYPED: dict[str, Callable[[Path], object]] = {
 }
 
 
+def test_records_may_lie_beside_other_values_of_an_object_in_one_line_or_several(tmp_path: Path) -> None:
+    rows = [{"_source": {"a": row, "y": "ab"[row % 2]}} for row in range(4)]
+    answer = {"hits": {"total": 4, "hits": rows}}
+    for name, text in (("t.json", json.dumps(answer)), ("t.geojson", json.dumps(answer, indent=1))):
+        (tmp_path / name).write_text(text)
+        table = read(tmp_path / name)
+        assert (table.names, len(table)) == (("_source.a", "_source.y"), 4)
+    with pytest.raises(BadData, match=r"must be a column of .*, got y; did you mean _source\.y\?"):
+        load(places.cells(tmp_path / "t.json", label="y", columns=None), tmp_path)
+
+
 def test_objects_of_json_are_rows_whatever_the_file_is_called(tmp_path: Path) -> None:
     write_json(tmp_path / "t.txt", as_list=False)
     assert read(tmp_path / "t.txt").names == ("a", "b", "y")
@@ -305,6 +317,8 @@ def test_a_bad_file_is_one_line(tmp_path: Path, content: str, changes: dict[str,
         (b"@relation r\n@attribute a real\n@attribute a real\n", "different column names, got a twice"),
         (b'[{"a": 1, "a": 2}]', "a twice in one object"),
         (b'{"a": [1, 2], "y": [1]}', "must have a cell for each column in every row"),
+        (b'{"a.b": 1, "a": {"b": 2}, "y": 3}', "got a.b twice, once within an object; rename one"),
+        (b"--\n-- PostgreSQL database dump\n--\n", "got a dump of SQL; load it into its database"),
         (b"$FL2 but cut", "must be a whole file of SPSS"),
         (
             b"0 1:0.5 3:2\n1 2:0.5 2:1\n",

@@ -47,6 +47,7 @@ def collect_arrow(
     schema: Any, batches: Iterable[Any], scratch: ScratchSpace, findings: Findings
 ) -> CellTable:
     """Collect the cells of record batches as text; columns of lists or records are left out."""
+    batches = map(_unwrap, batches)
     batches = scratch.bound((batch, sum(map(_measure_text, batch.columns))) for batch in batches)
     first = list(islice(batches, 1))
     flat = {*_leave_out_nested(schema, findings).names}
@@ -64,10 +65,27 @@ def collect_arrow(
 
 
 def _leave_out_nested(schema: Any, findings: Findings) -> Any:
-    """Return the schema without lists and records."""
+    """Return the schema without lists, records and what has no text."""
     nested = [field.name for field in schema if _is_nested(field.type)]
     findings.add("column", "left out: lists or records", ", ".join(nested[:8]), len(nested))
-    return pa.schema([field for field in schema if not _is_nested(field.type)])
+    intervals = [field.name for field in schema if pa.types.is_interval(field.type)]
+    text = "left out: months, days and seconds in one value"
+    findings.add("column", text, ", ".join(intervals[:8]), len(intervals))
+    return pa.schema([field for field in schema if field.name not in {*nested, *intervals}])
+
+
+def _unwrap(batch: Any) -> Any:
+    """Return a batch with the cells themselves, where columns hold them in a wrapper of their own."""
+    columns = [_unwrap_column(column) for column in batch.columns]
+    return pa.record_batch(columns, names=batch.schema.names) if columns != batch.columns else batch
+
+
+def _unwrap_column(column: Any) -> Any:
+    if isinstance(column, pa.lib.UuidArray):
+        return pa.array([value and str(value) for value in column.to_pylist()], pa.large_string())
+    if isinstance(column, pa.ExtensionArray):
+        return column.storage
+    return pc.run_end_decode(column) if pa.types.is_run_end_encoded(column.type) else column
 
 
 def _find_bytes(batch: Any) -> list[str]:
@@ -166,6 +184,10 @@ def _measure_text(column: Any) -> int:
 
 
 def _is_nested(kind: Any) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    if pa.types.is_run_end_encoded(kind):
+        return _is_nested(kind.value_type)
     return bool(pa.types.is_nested(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
 

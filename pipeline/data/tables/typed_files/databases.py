@@ -15,6 +15,8 @@ from pipeline.data.tables.typed_files.written_cells import write_cell
 from pipeline.errors import BadData
 
 MAGIC = b"SQLite format 3"
+CHANGES = {"-wal": b"\x37\x7f\x06", "-journal": b"\xd9\xd5\x05\xf9"}
+"""How files begin that lie beside a database while it is written, by the end of their name."""
 FEWEST_STEPS, STEPS_A_BYTE = 300_000_000, 100
 """Steps that all queries may take, and more of them for each byte of the file: a view can have endless rows.
 A table is read in some ten steps a cell, and a cell has a byte at least."""
@@ -31,8 +33,9 @@ def read_sqlite(path: Path, scratch: ScratchSpace, label: str, findings: Finding
     """Read the one table or view of a database that has the label, or its only one; nothing is written.
 
     Raises:
-        BadData: it is damaged, holds no table, or several may be meant.
+        BadData: it is damaged, open elsewhere, holds no table, or several may be meant.
     """
+    _refuse_open(path)
     try:
         with closing(
             sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
@@ -51,6 +54,20 @@ def read_sqlite(path: Path, scratch: ScratchSpace, label: str, findings: Finding
         if str(error) == INTERRUPTED:
             raise _explain_view(path) from None
         raise BadData(f"{path} must be a whole SQLite database, got: {error}; copy it again") from None
+
+
+def _refuse_open(path: Path) -> None:
+    """Raise BadData where changes lie beside a database: rows would be lost, or not those that count."""
+    for suffix, magic in CHANGES.items():
+        beside = path.with_name(path.name + suffix)
+        if beside.is_file():
+            with beside.open("rb") as file:
+                is_changed = file.read(8).startswith(magic)
+            if is_changed:
+                raise BadData(
+                    f"{path} must be a database that no program has open, got one with changes beside it in "
+                    f"{beside.name}; close that program, or: sqlite3 {path} 'PRAGMA wal_checkpoint(TRUNCATE)'"
+                )
 
 
 def _bound_queries(database: sqlite3.Connection, path: Path) -> None:

@@ -15,6 +15,8 @@ from pipeline.data.tables.typed_files.written_cells import write_cell
 from pipeline.errors import BadData, read_first_line
 
 YAML = r"\.ya?ml(?:\.\w+)?$"
+VALUES = (".json", ".geojson")
+"""Names of files that may hold one value in several lines."""
 YAML_NULL = "tag:yaml.org,2002:null"
 CELL_BYTES = 8
 """What a cell takes at least."""
@@ -48,7 +50,7 @@ def _read_records(path: Path, open_text: OpenText, label: str) -> Iterator[tuple
     with open_text() as file:
         has_lists = file.read(64).lstrip().startswith("[")
         file.seek(0)
-        is_value = has_lists or path.name.lower().endswith(".json")
+        is_value = has_lists or path.name.lower().endswith(VALUES)
         is_lines = not is_yaml and (not is_value or _is_lines(file))
         file.seek(0)
         if is_lines:
@@ -110,19 +112,24 @@ def _list_columns(content: dict[str, Any], label: str) -> list[Any]:
     if isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
         return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
     values = list(content.values())
-    if values and all(isinstance(value, dict) and value.keys() == values[0].keys() for value in values):
+    is_table = values and all(
+        isinstance(value, dict) and value.keys() == values[0].keys() for value in values
+    )
+    if is_table and not any(map(_are_records, (cell for value in values for cell in value.values()))):
         if label in values[0] and label not in content:
             return values
         return [{name: column[row] for name, column in content.items()} for row in values[0]]
     lists = [value for value in values if isinstance(value, list)]
     if 1 < len(lists) == len(values):  # columns, of one length or refused
         return [dict(zip(content, row, strict=True)) for row in zip(*values, strict=True)]
-    of_records = [
-        each for each in _find_lists(content, DEEPEST) if all(isinstance(row, dict) for row in each)
-    ]
+    of_records = list(filter(_are_records, _find_lists(content, DEEPEST)))
     if len(of_records) == 1:
         return of_records[0]
     return _name_cells(lists[0], label) if len(lists) == 1 else [content]
+
+
+def _are_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
 def _find_lists(content: dict[str, Any], depth: int) -> Iterator[list[Any]]:
@@ -212,6 +219,11 @@ def _name_values(record: dict[str, Any], path: Path) -> dict[str, str | None]:
         left -= len(name)
         if left < 0:
             raise explain_bomb(path)
+        if name in cells:
+            raise BadData(
+                f"{path} must have one value of each name in a record, got {name} twice, once within an "
+                "object; rename one"
+            )
         cells[name] = cell
     return cells
 

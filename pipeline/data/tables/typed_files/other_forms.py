@@ -23,6 +23,13 @@ OTHER_FORMS = {
     b"Rar!": "a RAR archive",
 }
 TEXT_FORMS = {
+    b"-- mysql dump": "a dump of SQL",
+    b"-- mariadb dump": "a dump of SQL",
+    b"-- phpmyadmin sql dump": "a dump of SQL",
+    b"--\n-- postgresql database dump": "a dump of SQL",
+    b"pragma foreign_keys": "a dump of SQL",
+    b"create table ": "a dump of SQL",
+    b"insert into ": "a dump of SQL",
     b"<!doctype": "a web page",
     b"<html": "a web page",
     b"<table": "a web page",
@@ -42,6 +49,7 @@ REMEDIES = {
     "web page": "save it as CSV, or: pip install lxml; " + PANDAS.format("pandas.read_html('{}')[0]"),
     "XML": "save it as CSV, or: " + PANDAS.format("pandas.read_xml('{}', parser='etree')"),
     "pickle": "save it as CSV or Parquet where it comes from",
+    "dump of SQL": "load it into its database and save the table as CSV, or: sqlite3 t.db < {}",
     "TFRecord": "write its fields as CSV or .npz with tf.data.TFRecordDataset and tf.io.parse_example",
 }
 """By a word for the form; CSV for others."""

@@ -1,10 +1,12 @@
 """Files of Arrow whose cells point out of the file, which the library follows wherever they point."""
 
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import Findings
@@ -54,3 +56,35 @@ def test_a_cell_that_lies_elsewhere_is_one_line(
     with pytest.raises(BadData) as caught:
         read_arrow(path, scratch, Findings(), False)
     places.assert_one_line(caught, "must be a whole table", "write it again")
+
+
+def test_what_columns_hold_in_a_wrapper_is_read_and_what_is_no_text_left_out(tmp_path: Path) -> None:
+    words = ["p", "p", "q", "r"]
+    table = pa.table(
+        {
+            "who": pa.array([UUID(int=row).bytes for row in range(4)], pa.uuid()),
+            "runs": pa.RunEndEncodedArray.from_arrays([2, 3, 4], ["p", "q", "r"]),
+            "flag": pa.ExtensionArray.from_storage(pa.bool8(), pa.array([0, 1, 0, 1], pa.int8())),
+            "wait": pa.array([pa.MonthDayNano([1, 2, 3])] * 4),
+            "grid": pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((4, 2, 2))),
+            "y": words,
+        }
+    )
+    path, findings = tmp_path / "t.arrow", Findings()
+    with pa.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+    read = read_arrow(path, ScratchSpace(tmp_path, 10**9), findings, False)
+    assert read.names == ("who", "runs", "flag", "y")
+    assert read.get_column("who").to_pylist() == [str(UUID(int=row)) for row in range(4)]
+    assert read.get_column("runs").to_pylist() == words
+    assert read.get_column("flag").to_pylist() == ["0", "1", "0", "1"]
+    assert [finding.example for finding in findings.to_tuple()] == ["grid", "wait"]
+
+
+def test_identifiers_of_parquet_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    parquet.write_table(
+        pa.table({"who": pa.array([UUID(int=1).bytes] * 2, pa.uuid()), "y": ["a", "b"]}), path
+    )
+    read = read_arrow(path, ScratchSpace(tmp_path, 10**9), Findings(), True)
+    assert read.get_column("who").to_pylist() == [str(UUID(int=1))] * 2
