@@ -141,7 +141,7 @@ def _check_with_test(member: "FrontierPoint", accuracy: float, results: "Results
         hint = f"; sure by validation is {name_point(sure)}, {describe_point(sure)}: {sure.command}"
     told = results.measure.format_apart(accuracy, new.test_accuracy)
     raise NothingQualifies(
-        f"no confirmed point reaches {told} on validation and test alike: the cheapest by validation, "
-        f"which alone decides, has {describe_point(member, accuracy)}{hint}; ask for a margin, or search on; "
-        f"the nearest is: {member.command}"
+        f"the cheapest point that reaches {told} by validation, which alone decides, does not on the test "
+        f"split: it has {describe_point(member, accuracy)}{hint}; ask for a margin, or search on; "
+        f"it is: {member.command}"
     )

@@ -282,11 +282,25 @@ def test_a_point_that_the_test_split_contradicts_is_no_answer(ask: Ask, json_too
     code, out, err = ask("--study", "sure", "--at-least", "0.95", *json_too)
     assert (code, out) == (1, "")
     assert err == (
-        "error: no confirmed point reaches 95.00% on validation and test alike: the cheapest by validation, "
-        "which alone decides, has 95.37% ±2.17 validation (mean of 3 seeds), 92.96% test, for 0.9 "
-        "device-seconds; ask for a margin, or search on; the nearest is: "
+        "error: the cheapest point that reaches 95.00% by validation, which alone decides, does not on the "
+        "test split: it has 95.37% ±2.17 validation (mean of 3 seeds), 92.96% test, for 0.9 "
+        "device-seconds; ask for a margin, or search on; it is: "
         "python -m pipeline run data=digits model.hidden=512 optimizer=sgd train.epochs=3\n"
     )
+
+
+def test_a_dearer_point_that_the_test_split_bears_out_is_not_said_to_be_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"sqlite:///{tmp_path / 'studies.db'}"
+    curves = {64: [[1, 0.1, 0.955]], 512: [[1, 0.9, 0.98]]}
+    store = write_study(address, "two", *(outcome(width, curve=curve) for width, curve in curves.items()))
+    confirm(store, 0, curves[64], [0.955], 0.93)
+    confirm(store, 1, curves[512], [0.98], 0.98)
+    assert main(["frontier", "--at-least", "95%", f"search.storage={address}"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: the cheapest point that reaches 95.00% by validation")
+    assert "does not on the test split: it has 95.50%" in said
 
 
 def test_a_point_that_is_sure_has_no_doubts(ask: Ask) -> None:
