@@ -60,12 +60,12 @@ def _summarise(results: Results) -> str:
         return f"no point above chance in {trials}" if results.points else f"no point yet in {trials}"
     count_on_frontier = f"{format_count(len(members), 'point')} stand{'s' * (len(members) == 1)}"
     ringed = " · ringed: the knee" if results.knee else ""
-    others = f" · pale: on it by {_name_further(results)}" if results.further else ""
+    others = f" · pale: on it by {' or '.join(_list_further(results))}" if results.further else ""
     return f"{count_on_frontier} in {trials}{ringed}{others} · grey: where a trial ended, hollow: paused"
 
 
-def _name_further(results: Results) -> str:
-    return " or ".join(kind.label for kind in results.further)
+def _list_further(results: Results) -> list[str]:
+    return [kind.label for kind in results.further]
 
 
 def describe_cost_axis(results: Results) -> str:
@@ -181,7 +181,8 @@ def draw_progress(results: Results) -> bytes:
     """Draw the share of the window that the frontier dominates, against the device-seconds spent so far."""
     progress = results.compute_progress()
     share, paid = (progress[-1][1], progress[-1][0]) if progress else (0.0, 0.0)
-    head = f"{format_percent(share)} of log cost x log error after {format_device_seconds(paid)}"
+    scales = " x ".join(f"log {name}" for name in ("cost", "error", *_list_further(results)))
+    head = f"{format_percent(share)} of {scales} after {format_device_seconds(paid)}"
     figure = make_figure(7, 3.6, f"What the study has found, {results.study}", head)
     axes = figure.subplots()
     axes.plot(
@@ -194,7 +195,8 @@ def draw_progress(results: Results) -> bytes:
     axes.set(xlim=(0, None), ylim=(0, 1.02))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
     axes.set_xlabel("device-seconds spent on trials", size=MIDDLE, color=INK)
-    axes.set_ylabel("area under the frontier", size=MIDDLE, color=INK)
+    size = "volume" if results.further else "area"
+    axes.set_ylabel(f"{size} under the frontier", size=MIDDLE, color=INK)
     strip_axes(axes)
     return render_png(figure)
 

@@ -265,7 +265,8 @@ class Results:
         progress: list[tuple[float, float]] = []
         for trial in self.trials:
             paid_seconds += trial.paid_seconds
-            further = select_frontier([*steps, *trial.points])
+            learnt = (point for point in trial.points if not self.is_at_chance(point.accuracy))
+            further = select_frontier([*steps, *learnt])
             if window and further != steps:
                 steps, share = further, compute_log_hypervolume(further, window)
             progress.append((paid_seconds, share))

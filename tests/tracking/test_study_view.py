@@ -24,6 +24,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from pipeline.frontier.dominance import select_frontier
 from pipeline.measures import Point
 from pipeline.reports.palette import BLUE, ORANGE, PALE
+from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.results import Results
 from pipeline.tracking import mlflow_store, shared_views, study_view
 from tests.support.planted import METRIC, planted
@@ -395,6 +396,16 @@ def test_one_click_shows_dots_and_the_line(ui: str, browser: webdriver.Chrome) -
     assert f"{len(results.trials) + 2} matching runs" in text
     assert "Accuracy against cost (Step: CPU µs, log scale)" in text
     shown(browser, "frontier.png")
+
+
+def test_the_area_is_the_same_in_mlflow_and_on_the_page_where_cheap_points_only_guess() -> None:
+    """A point at chance level is none of the frontier, so its area is none of what the frontier has."""
+    trials = tried(0, (0.5, 0.001), (0.52, 0.01)), tried(1, (0.9, 1.0), (0.95, 2.0))
+    results = Results(study="s", data="d", trials=trials, split=ValidationSplit(400, 0.5))
+    assert [member.trial.number for member in results.frontier] == [1, 1]
+    (_, first), (_, last) = results.compute_progress()
+    assert first == 0
+    assert last == study_view.make_study_metrics(results)["study/hypervolume"]
 
 
 def test_a_study_has_metrics_by_which_studies_are_compared() -> None:
