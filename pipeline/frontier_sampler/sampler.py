@@ -15,8 +15,8 @@ The idea to value a trial by its trajectory is that of trajectory-based multi-ob
 import secrets
 import threading
 import warnings
+import weakref
 import zlib
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -41,7 +41,7 @@ from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
 from pipeline.frontier_sampler.general import GeneralSuggester, ValueRecord
 from pipeline.frontier_sampler.history import Fidelity, TrialRecord
 from pipeline.frontier_sampler.reading import TrialReading
-from pipeline.frontier_sampler.study_summary import SeenTrials, StudySummary
+from pipeline.frontier_sampler.study_summary import SeenTrials, StudySummary, find_place
 from pipeline.frontier_sampler.suggest import Suggester, Suggestion
 
 T = TypeVar("T")
@@ -123,7 +123,10 @@ class FrontierSampler(BaseSampler):
         if not search_space or set(fixed) >= set(search_space):
             return {}
         with self._lock, _find_blas().limit(limits=1):  # threads would slow down many small products
-            suggestion = self._suggest(study, trial, search_space)
+            others = self._list_other_trials(study, trial)
+            suggestion = self._suggest(study, others, trial, search_space)
+            suggested = self._to_params(suggestion, search_space)
+            self._summarise(study, others).handed[trial.number] = suggested
         if suggestion.exhausted:
             warnings.warn(
                 "FrontierSampler repeats a finished configuration because the space has no other left; "
@@ -131,7 +134,7 @@ class FrontierSampler(BaseSampler):
                 stacklevel=2,
             )
         self.exhausted = suggestion.exhausted
-        return self._to_params(suggestion, search_space)
+        return suggested
 
     def sample_independent(
         self,
@@ -189,9 +192,10 @@ class FrontierSampler(BaseSampler):
             self._curves = self._general = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return all but the lock, for pickle and deepcopy."""
+        """Return all but the lock and what trials have taught, for pickle and deepcopy."""
         with self._lock:
-            return {name: value for name, value in vars(self).items() if name != "_lock"}
+            state = {name: value for name, value in vars(self).items() if name != "_lock"}
+        return state | {"_summary": None, "_curves": None, "_general": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the state over, with a lock of its own."""
@@ -202,13 +206,14 @@ class FrontierSampler(BaseSampler):
 
     def _list_other_trials(self, study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
         trials = study.get_trials(deepcopy=False)  # in the order of their numbers
-        index = bisect_left(trials, trial.number, key=lambda row: row.number)
-        is_there = index < len(trials) and trials[index].number == trial.number
-        return trials[:index] + trials[index + is_there :]
+        if self._summary is not None and self._summary[0] == _identify_study(study):
+            trials = self._summary[1].add_handed(trials)
+        index = find_place(trials, trial.number)
+        return trials if index is None else trials[:index] + trials[index + 1 :]
 
     def _summarise(self, study: Study, trials: Sequence[FrozenTrial]) -> StudySummary:
         """Return what is known of the study after these trials."""
-        key = study.study_name, study._study_id
+        key = _identify_study(study)
         if self._summary is None or self._summary[0] != key:
             self._summary = key, StudySummary(study)
         self._summary[1].update(trials)
@@ -231,9 +236,12 @@ class FrontierSampler(BaseSampler):
     # ---- suggestions --------------------------------------------------------------------------------------
 
     def _suggest(
-        self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+        self,
+        study: Study,
+        others: Sequence[FrozenTrial],
+        trial: FrozenTrial,
+        search_space: Mapping[str, BaseDistribution],
     ) -> Suggestion:
-        others = self._list_other_trials(study, trial)
         found = self._find_suggester(study, others, search_space)
         if found is None:
             when = self._find_conditions(self._summarise(study, others), search_space)
@@ -262,7 +270,7 @@ class FrontierSampler(BaseSampler):
             return None
         space = self._make_space(search_space, self._find_conditions(summary, search_space), self._epochs)
         fidelity = self._find_fidelity(search_space, summary)
-        key = (study.study_name, study._study_id, space, fidelity, scale)
+        key = (_identify_study(study), space, fidelity, scale)
         if self._curves is None or self._curves[0] != key:
             suggester = Suggester(
                 space,
@@ -283,7 +291,7 @@ class FrontierSampler(BaseSampler):
     def _suggest_general(
         self, study: Study, others: Sequence[FrozenTrial], space: EncodedSpace, trial: FrozenTrial
     ) -> Suggestion:
-        key = (study.study_name, study._study_id, space)
+        key = (_identify_study(study), space)
         if self._general is None or self._general[0] != key:
             suggester = GeneralSuggester(
                 space, seed=self._seed, startup_trials=self._startup, listed=self._candidates
@@ -323,6 +331,11 @@ class FrontierSampler(BaseSampler):
         if isinstance(distribution, IntDistribution):
             return make_fidelity(distribution)
         return Fidelity(1, summary.find_longest(), chosen=False)
+
+
+def _identify_study(study: Study) -> tuple[object, int]:
+    """Return what tells a study from all others of this process: names come again in other storages."""
+    return weakref.ref(study._storage), study._study_id
 
 
 @cache

@@ -1,8 +1,9 @@
 """What the sampler knows of a study as a whole, kept up to date at the price of what has changed."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import Any, Generic, TypeVar
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import Study
@@ -66,6 +67,25 @@ class StudySummary:
         """The choices as they are, by name and text."""
         self._conditions: tuple[int, dict[str, Condition]] = 0, {}
         self._longest = 1
+        self.handed: dict[int, Mapping[str, Any]] = {}
+        """What was suggested to trials, by number, that may not have taken it over yet."""
+
+    def add_handed(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Return the trials with what was suggested to them: it comes to the storage value by value.
+
+        Several may be asked for before the first of them is looked at, as by threads.
+        """
+        trials = list(trials)
+        for number, suggested in list(self.handed.items()):
+            place = find_place(trials, number)
+            if place is None or trials[place].state.is_finished():
+                del self.handed[number]
+            elif not suggested.keys() <= trials[place].params.keys():
+                running = copy(trials[place])
+                fixed = running.system_attrs.get("fixed_params", {})
+                running.params = {**suggested, **fixed, **running.params}
+                trials[place] = running
+        return trials
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Take over what has changed; `trials`: all others than the one that is asked for."""
@@ -123,6 +143,12 @@ class StudySummary:
     def find_longest(self) -> int:
         """Find the epochs of the longest curve; 1 where there is none."""
         return max([self._longest, *map(_count_epochs, self._open)])
+
+
+def find_place(trials: Sequence[FrozenTrial], number: int) -> int | None:
+    """Find the place of a trial among those sorted by their numbers; None where it is not there."""
+    place = bisect_left(trials, number, key=lambda trial: trial.number)
+    return place if place < len(trials) and trials[place].number == number else None
 
 
 def _count_epochs(reading: TrialReading) -> int:

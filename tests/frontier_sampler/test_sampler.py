@@ -164,6 +164,31 @@ def test_a_small_space_finishes_its_trials_and_says_that_it_repeats(directions: 
     assert study.sampler.exhausted  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("directions", [["maximize", "minimize"], ["minimize", "minimize"]])
+def test_trials_that_take_over_their_values_in_turns_differ(directions: list[str]) -> None:
+    """As in threads: what was suggested to one counts before all of its values are in the storage."""
+    study = optuna.create_study(directions=directions, sampler=FrontierSampler(seed=0, startup_trials=2))
+    study.optimize(tiny, n_trials=3)
+    trials = [study.ask() for _ in range(5)]
+    for suggest in (
+        lambda trial: trial.suggest_int("x", 0, 3),
+        lambda trial: trial.suggest_categorical("y", [1, 2]),
+    ):
+        for trial in trials:
+            suggest(trial)
+    assert len({tuple(trial.params.items()) for trial in study.trials}) == 8
+
+
+def test_another_study_of_the_same_name_is_another_study() -> None:
+    sampler = FrontierSampler(seed=0, **GIVEN)
+    for _ in range(2):
+        study = study_of(sampler)  # in a memory of its own
+        study.optimize(objective, n_trials=12)
+        assert [trial.params for trial in study.trials] == [
+            trial.params for trial in played(12, **GIVEN).trials
+        ]
+
+
 def test_an_enqueued_trial_runs_as_it_was_told() -> None:
     study = study_of(FrontierSampler(seed=0, **GIVEN))
     told = {"opt": "adam", "adam.rate": 1e-3, "hidden": 100, "train.epochs": 7}
