@@ -47,6 +47,10 @@ class CandidateSource:
         self._listed_keys = [make_key(params) for params in listed or ()]
         self._listed_features = space.encode_features(self.listed or [])
 
+    def reseed(self, seed: int) -> None:
+        """Draw other candidates from now on."""
+        self._seed = seed
+
     def make_generator(self, number: int, stream: int = 0) -> np.random.Generator:
         """Return the random numbers of trial `number`; each `stream` is independent of the others."""
         return np.random.default_rng([self._seed, number, stream])

@@ -69,6 +69,10 @@ class GeneralSuggester:
         self._ended: dict[int, ValueRecord] = {}
         self._tried: set[Key] = set()
 
+    def reseed(self, seed: int) -> None:
+        """Draw other candidates from now on; what the trials have taught stays."""
+        self._source.reseed(seed)
+
     def suggest(self, further: Sequence[ValueRecord], number: int) -> Suggestion:
         """Suggest what trial `number` shall train, given all other trials.
 

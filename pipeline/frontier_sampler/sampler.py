@@ -41,7 +41,7 @@ from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter
 from pipeline.frontier_sampler.general import GeneralSuggester, ValueRecord
 from pipeline.frontier_sampler.history import Fidelity, TrialRecord
 from pipeline.frontier_sampler.reading import TrialReading
-from pipeline.frontier_sampler.study_summary import SeenTrials, StudySummary, find_place
+from pipeline.frontier_sampler.study_summary import SeenTrials, StudySummary, find_index
 from pipeline.frontier_sampler.suggest import Suggester, Suggestion
 
 T = TypeVar("T")
@@ -186,10 +186,12 @@ class FrontierSampler(BaseSampler):
             return found[0].look_ahead(found[1], len(trials), best_accuracy) if found else None
 
     def reseed_rng(self) -> None:
-        """Draw another seed."""
+        """Draw another seed; Optuna asks for it before each trial of `n_jobs`."""
         with self._lock:
             self._seed = secrets.randbits(31)
-            self._curves = self._general = None
+            for cached in (self._curves, self._general):
+                if cached is not None:
+                    cached[1].reseed(self._seed)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the lock and what trials have taught, for pickle and deepcopy."""
@@ -208,7 +210,7 @@ class FrontierSampler(BaseSampler):
         trials = study.get_trials(deepcopy=False)  # in the order of their numbers
         if self._summary is not None and self._summary[0] == _identify_study(study):
             trials = self._summary[1].add_handed(trials)
-        index = find_place(trials, trial.number)
+        index = find_index(trials, trial.number)
         return trials if index is None else trials[:index] + trials[index + 1 :]
 
     def _summarise(self, study: Study, trials: Sequence[FrozenTrial]) -> StudySummary:

@@ -77,14 +77,14 @@ class StudySummary:
         """
         trials = list(trials)
         for number, suggested in list(self.handed.items()):
-            place = find_place(trials, number)
-            if place is None or trials[place].state.is_finished():
+            index = find_index(trials, number)
+            if index is None or trials[index].state.is_finished():
                 del self.handed[number]
-            elif not suggested.keys() <= trials[place].params.keys():
-                running = copy(trials[place])
+            elif not suggested.keys() <= trials[index].params.keys():
+                running = copy(trials[index])
                 fixed = running.system_attrs.get("fixed_params", {})
                 running.params = {**suggested, **fixed, **running.params}
-                trials[place] = running
+                trials[index] = running
         return trials
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
@@ -98,8 +98,8 @@ class StudySummary:
             text = repr(distribution)
             last, _ = self._suggested.get((name, text), (-1, None))
             self._suggested[name, text] = max(trial.number, last), distribution
-            here = trial.number, place
-            self._first[name] = min(here, self._first.get(name, here))
+            position = trial.number, place
+            self._first[name] = min(position, self._first.get(name, position))
         reading = read_trial(trial)
         if not trial.state.is_finished():
             return reading
@@ -145,10 +145,10 @@ class StudySummary:
         return max([self._longest, *map(_count_epochs, self._open)])
 
 
-def find_place(trials: Sequence[FrozenTrial], number: int) -> int | None:
+def find_index(trials: Sequence[FrozenTrial], number: int) -> int | None:
     """Find the place of a trial among those sorted by their numbers; None where it is not there."""
-    place = bisect_left(trials, number, key=lambda trial: trial.number)
-    return place if place < len(trials) and trials[place].number == number else None
+    index = bisect_left(trials, number, key=lambda trial: trial.number)
+    return index if index < len(trials) and trials[index].number == number else None
 
 
 def _count_epochs(reading: TrialReading) -> int:

@@ -69,6 +69,10 @@ class Suggester:
         self._first: History | None = None
         self._source = CandidateSource(space, seed, listed)
 
+    def reseed(self, seed: int) -> None:
+        """Draw other candidates from now on; what the trials have taught stays."""
+        self._source.reseed(seed)
+
     # ---- the choice -------------------------------------------------------------------------------------
 
     def suggest(self, trials: Sequence[TrialRecord], number: int) -> Suggestion:

@@ -364,6 +364,18 @@ def test_a_new_seed_gives_other_trials() -> None:
     assert asked(study) != asked(played(4, **GIVEN))
 
 
+@pytest.mark.parametrize("module", ["suggest.fit_kernels", "surrogate.fit_kernel"])
+def test_a_new_seed_keeps_what_trials_have_taught(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optuna asks for one before each trial of several threads."""
+    directions = ["maximize", "minimize"] if "suggest" in module else ["minimize", "minimize"]
+    study = optuna.create_study(directions=directions, sampler=FrontierSampler(seed=0))
+    study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0 + trial.params["x"]), n_trials=12)
+    monkeypatch.setattr(f"pipeline.frontier_sampler.{module}", lambda *_: pytest.fail("fitted again"))
+    for _ in range(2):
+        study.sampler.reseed_rng()
+        study.ask().suggest_float("x", 0, 1)
+
+
 def test_what_another_sampler_fixes_is_no_part_of_the_space() -> None:
     sampler = optuna.samplers.PartialFixedSampler({"n": 5}, FrontierSampler(seed=0))
     study = optuna.create_study(sampler=sampler)
