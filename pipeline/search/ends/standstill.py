@@ -8,7 +8,7 @@ what an error that is smaller by a twentieth, over a quarter of the range of cos
 
 from collections.abc import Sequence
 
-from pipeline.formatting import format_device_seconds
+from pipeline.formatting import format_device_seconds, tell_apart
 from pipeline.frontier.dominance import select_frontier
 from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
@@ -52,9 +52,12 @@ def describe_standstill(results: Results, trials: int | None, seconds: float | N
         return None
     count = len(results.trials) - first
     paid = sum(trial.paid_seconds for trial in results.trials[first:])
+    added = f"{100 * max(gain, 0.0):.2f}"
+    if added == f"{100 * MIN_GAIN:.2f}":
+        added = tell_apart(100 * gain, 100 * MIN_GAIN)
     last, have = ("the last trial", "has") if count == 1 else (f"the last {count} trials", "have")
     return (
-        f"{last} ({format_device_seconds(paid)}) {have} added {100 * max(gain, 0.0):.2f} % to the "
+        f"{last} ({format_device_seconds(paid)}) {have} added {added} % to the "
         f"hypervolume of the frontier, less than {100 * MIN_GAIN:g} % (search.patience)"
     )
 

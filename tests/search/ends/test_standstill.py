@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.measures import Point
+from pipeline.search.ends import standstill
 from pipeline.search.ends.standstill import MIN_GAIN, compute_recent_gain, describe_standstill
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.results import Results
@@ -41,6 +42,15 @@ def test_trials_that_add_nothing_are_a_standstill_once_there_are_enough_of_them(
     assert describe_standstill(results, 4, None) is None  # the best came within them
     assert describe_standstill(results, 5, None) is None  # there was nothing before them
     assert describe_standstill(make_results(*USELESS), 5, None) is None
+
+
+@pytest.mark.parametrize(("gain", "told"), [(0.004996, "0.4996 %"), (-1e-16, "0.00 %"), (0.00123, "0.12 %")])
+def test_a_gain_is_not_told_as_what_it_is_less_than(
+    gain: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standstill, "compute_recent_gain", lambda *_: gain)
+    text = describe_standstill(make_results(*FOUND, *USELESS), 3, None)
+    assert f"have added {told} to the hypervolume of the frontier, less than 0.5 %" in str(text)
 
 
 def test_a_window_in_device_seconds_is_filled_by_what_trials_paid() -> None:
