@@ -58,7 +58,8 @@ def tell_apart(value: float, rival: float) -> str:
 
 def format_count(number: float, thing: str) -> str:
     """Format a count with its thing, which is singular for one: `1 trial`, `2,000 classes`, `0 studies`."""
-    text = f"{number:,}" if isinstance(number, Integral) else f"{number:,.10g}"
+    is_whole = isinstance(number, Integral) or abs(number) >= 1e5
+    text = f"{number:,.0f}" if is_whole else f"{number:,.6g}"
     return f"{text} {thing if text == '1' else pluralise(thing)}"
 
 

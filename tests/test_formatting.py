@@ -90,6 +90,8 @@ def test_measured_seconds_keep_three_digits(value: float, text: str) -> None:
         (2000, "new class", "2,000 new classes"),
         (1.0, "minute", "1 minute"),
         (0.5, "minute", "0.5 minutes"),
+        (5142.857142857, "device-second", "5,142.86 device-seconds"),
+        (1234567.0, "device-second", "1,234,567 device-seconds"),
         (2, "study", "2 studies"),
         (2, "key", "2 keys"),
         (2, "epoch", "2 epochs"),
