@@ -164,9 +164,7 @@ def _read_further(client: MlflowClient, run: Run, further: Sequence[ObjectiveKin
     """Read the values of each further objective: after each epoch, or one for all of them."""
     histories = {kind: _read_history(client, run, kind.metric) for kind in further}
     return {
-        kind.name: [kind.scale * value for _, value in sorted(history.items())][
-            0 if kind.is_by_epoch else -1 :
-        ]
+        kind.name: [kind.scale * value for _, value in sorted(history.items())]
         for kind, history in histories.items()
     }
 

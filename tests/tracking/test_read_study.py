@@ -12,6 +12,7 @@ from pipeline.measures import Curve, Epoch, Point
 from pipeline.search.results import Results
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.settings.searching.measures import ACCURACY_MEASURE
+from pipeline.settings.searching.objectives import OBJECTIVES
 from pipeline.tracking import mlflow_store, read_study, shared_views
 from pipeline.tracking.metrics.curve import list_trial_metrics
 from pipeline.tracking.mlflow_runs import make_metrics
@@ -107,6 +108,32 @@ def test_a_state_comes_back_with_the_accuracy_of_the_weights_that_are_kept(exper
     assert read_study.read_curve(client, run, (), ACCURACY_MEASURE) == states == ended.points
     raw = client.get_metric_history(run_id, "train/validation_accuracy")
     assert [each.value for each in raw] == [0.8, 0.7]
+    client.delete_run(run_id)
+
+
+def test_what_a_loop_reports_after_each_epoch_comes_back_at_its_epoch(experiment: str) -> None:
+    epochs = tuple(
+        Epoch(
+            number=number,
+            device_seconds=float(number),
+            train_loss=0.1,
+            validation_loss=0.1,
+            validation_accuracy=0.8,
+        )
+        for number in (1, 2)
+    )
+    further = {"size_mb": (0.5, 0.75), "parameters": (30.0, 40.0)}
+    ended = TrialOutcome(
+        status="complete", curve=Curve("a CPU", True, epochs), chosen_epoch=epochs[1], further=further
+    )
+    client, unit, price = mlflow_store.open_store(), shared_views.MILLISECONDS, compose([]).settings.price
+    run_id = client.create_run(mlflow_store.find_or_create_experiment(client, experiment)).info.run_id
+    for step, values in list_trial_metrics(ended, "cpu_seconds", ACCURACY_MEASURE, unit, price):
+        client.log_batch(run_id, metrics=make_metrics(values, step))
+    kinds = [OBJECTIVES[name] for name in further]
+    points = read_study.read_curve(client, client.get_run(run_id), kinds, ACCURACY_MEASURE)
+    assert [point.further for point in points] == [(0.5, 30.0), (0.75, 40.0)]
+    assert [each.step for each in client.get_metric_history(run_id, "profile/model_bytes")] == [1, 2]
     client.delete_run(run_id)
 
 

@@ -81,6 +81,8 @@ def _list_further(outcome: "TrialOutcome") -> Steps:
             yield step, {name: value}
     for name, values in outcome.further.items():
         kind = OBJECTIVES[name]
-        for step, value in enumerate(values, start=int(kind.is_by_epoch)):
-            if kind.metric != PARAMETERS:  # which are listed anyway
-                yield step, {kind.metric: value / kind.scale}
+        if kind.metric == PARAMETERS and outcome.parameters is not None:  # which are listed anyway
+            continue
+        # A loop of the user's own reports one after each epoch, a network has one before it is trained.
+        for step, value in enumerate(values, start=int(kind.is_by_epoch or len(values) > 1)):
+            yield step, {kind.metric: value / kind.scale}
