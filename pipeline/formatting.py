@@ -2,6 +2,7 @@
 
 import html
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from numbers import Integral
@@ -9,6 +10,9 @@ from numbers import Integral
 MAX_LETTERS = 14  # letters of a class name
 MAX_TYPED = 5  # letters of a number that a person types: 0.125
 ROUNDING = 1e-12  # of a mean of ones
+PLAIN_WORD = re.compile(r"[A-Za-z_]\w*|-?[1-9]\d*|0", re.ASCII)
+VALUE_WORDS = frozenset({"true", "false", "null", "nan", "inf"})
+"""Words that a command line takes for values of another kind."""
 
 
 def format_percent(share: float) -> str:
@@ -136,3 +140,11 @@ def format_code(text: str) -> str:
 def escape_markdown(text: str) -> str:
     """Escape what Markdown, a table in it, or HTML would read as something else than text."""
     return re.sub(r"([\\`*\[\]|])", r"\\\1", html.escape(text, quote=False))
+
+
+def format_list(key: str, word: str) -> str:
+    """Write `key=[word]` so that a shell and the reader of a command line take the word as it is."""
+    if PLAIN_WORD.fullmatch(word) and word.lower() not in VALUE_WORDS:
+        return f"{key}=[{word}]"
+    escaped = word.replace('"', '\\"')
+    return shlex.quote(f'{key}=["{escaped}"]')

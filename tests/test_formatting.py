@@ -1,6 +1,9 @@
 """Numbers are formatted so that they do not mislead."""
 
+import shlex
+
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from pipeline import errors, formatting
 
@@ -170,3 +173,33 @@ def test_two_numbers_have_the_digits_that_tell_them_apart() -> None:
     assert formatting.tell_apart(0.50413, 0.504) == "0.5041"
     assert formatting.tell_apart(99.7167, 99.72) == "99.717"
     assert formatting.tell_apart(0.3, 0.3) == "0.3"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "ten",
+        "-999",
+        "007",
+        "82*",
+        "70 [1]",
+        "<8",
+        "1e400",
+        "a,b",
+        "o'k",
+        'the "x"',
+        "=A1",
+        "5 €",
+        "Temp (°C)",
+        "true",
+    ],
+)
+def test_a_list_with_a_word_is_read_back_by_a_shell_and_hydra(word: str) -> None:
+    (typed,) = shlex.split(formatting.format_list("data.missing", word))
+    (value,) = OverridesParser.create().parse_override(typed).value()  # type: ignore[misc, union-attr]
+    assert str(value) == word
+
+
+def test_a_plain_word_in_a_list_needs_no_quotes() -> None:
+    assert formatting.format_list("data.drop", "zip") == "data.drop=[zip]"
+    assert formatting.format_list("data.missing", "<8") == "'data.missing=[\"<8\"]'"

@@ -1,6 +1,7 @@
 """Labels of arrays as class numbers: whole numbers of any sign, texts, truth values or one-hot rows."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,12 +53,22 @@ def number_classes(
         LabelledSamples(samples.features, _renumber(part, values))
         for samples, part in zip((each for each in (train, test) if each is not None), parts, strict=True)
     ]
+    classes = tuple(_name_class(value) for value in values.tolist())
+    note_classes(classes, findings)
     return LoadedData(
         train=numbered[0],
         test=numbered[1] if len(numbered) > 1 else None,
-        classes=tuple(_name_class(value) for value in values.tolist()),
+        classes=classes,
         findings=findings.to_tuple(),
     )
+
+
+def note_classes(classes: Sequence[str], findings: Findings) -> None:
+    """Add a finding for classes that a reader takes for one: alike but for capitals, spaces or such."""
+    shapes = [" ".join(unicodedata.normalize("NFKC", name).casefold().split()) for name in classes]
+    counts = Counter(shapes)
+    mixed = [name for name, shape in zip(classes, shapes, strict=True) if counts[shape] > 1]
+    findings.add("name", "of classes alike but for capitals or spaces", ", ".join(mixed[:8]), len(mixed))
 
 
 def _refuse_merging(parts: Sequence[np.ndarray], names: tuple[str, str]) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from pipeline.data.readers import archives
+from pipeline.data.readers.class_labels import note_classes
 from pipeline.data.readers.file_list import SUFFIXES as LIST_SUFFIXES
 from pipeline.data.readers.file_list import read_list
 from pipeline.data.readers.file_tree import FileTree, LabelledFile, scan_folder
@@ -150,6 +151,7 @@ def load_splits(
     Raises:
         BadData: a file cannot be read and `on_error` is stop, or none can; a label is no number.
     """
+    note_classes(() if quantities else tree.classes, findings)
     unreadable = UnreadableFiles(on_error)
     splits = {split: read(files, unreadable) for split, files in tree.splits.items()}
     loaded = LoadedData(

@@ -1,6 +1,5 @@
 """Tables with a column of classes or quantities: numbers, dates and categories, or one column of texts."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.data.features import SampleKind, TableSamples, TextSamples
+from pipeline.data.readers.class_labels import note_classes
 from pipeline.data.readers.loaded import LabelledSamples, LoadedData, hash_files
 from pipeline.data.readers.scratch import ScratchSpace
 from pipeline.data.report import ColumnReport, Findings
@@ -19,7 +19,7 @@ from pipeline.data.tables.cells import CellTable
 from pipeline.data.tables.column_types import WORDS, ColumnType, Kind
 from pipeline.data.tables.find_types import find_types
 from pipeline.data.tables.labels import find_column, find_telltales, list_classes, number_labels, read_labels
-from pipeline.data.tables.oddities import find_missing_words
+from pipeline.data.tables.oddities import find_missing_words, find_several
 from pipeline.data.tables.read_columns import build_table, make_texts, read_numbers
 from pipeline.data.tables.table_files import read_table
 from pipeline.data.tables.targets import find_copies, read_targets
@@ -27,7 +27,7 @@ from pipeline.errors import BadData, DataMissing
 from pipeline.files import expand_home
 from pipeline.settings.tables import Csv, SplitBy
 
-FORMAT = 12
+FORMAT = 13
 """Raised when the same tables come to mean other samples; a test holds the answers of this one."""
 FILES = {"train": "path", "validation": "validation", "test": "test_path"}
 """The key of each split's file below `data.`."""
@@ -118,9 +118,10 @@ def _read_classes(
     """Return the number of each row's class by split, and the classes."""
     words = {split: read_labels(table, label) for split, table in tables.items()}
     classes = list_classes(list(words.values()), label, path)
-    alike = Counter(map(str.casefold, classes))
-    mixed = [name for name in classes if alike[name.casefold()] > 1]
-    findings.add("name", "of classes alike but for capitals", ", ".join(mixed[:8]), len(mixed))
+    note_classes(classes, findings)
+    several = find_several(classes)
+    text = "of which each combination of several is one: give each label a column to learn them one by one"
+    findings.add("class", text, several, len(classes) if several else 0)
     doubtful = find_missing_words(classes)
     text = "that may mean a label is missing, and is learned as any other; remove such rows if it does"
     findings.add("class", text, ", ".join(doubtful), len(doubtful))

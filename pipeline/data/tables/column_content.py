@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import BadData, format_one_line
-from pipeline.formatting import shorten
+from pipeline.formatting import format_list, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ class MistakenCell(BadData):
         return (
             f"column {self.name} of {self.file_name} must hold {self.what}, got {short!r}{line}; "
             "mend the cell, "
-            f"call it an empty one (data.missing=[{short}]) or the column a category: "
-            f"data.categorical=[{self.name}]"
+            f"call it an empty one ({format_list('data.missing', short)}) or the column a category: "
+            f"{format_list('data.categorical', self.name)}"
         )
 
 

@@ -11,7 +11,7 @@ from pipeline.data.tables import codes, dates, numbers
 from pipeline.data.tables.column_content import ColumnContent, refuse_cell
 from pipeline.data.tables.column_types import ColumnType, Kind, NumberFormat
 from pipeline.errors import BadData
-from pipeline.formatting import shorten
+from pipeline.formatting import format_list, shorten
 from pipeline.settings.tables import Csv
 
 NUMBER_WORDS = frozenset(
@@ -230,15 +230,17 @@ def _refuse_near_dates(content: ColumnContent, head: dict[str, np.ndarray], file
         raise BadData(
             f"column {content.name} of {file_name} must hold dates of zones that are known, got {zone} in "
             f"{shorten(content.values[0].as_py(), 40)}; write its hours instead, as +01:00, call it a "
-            f"category (data.categorical=[{content.name}]) or leave it out: data.drop=[{content.name}]"
+            f"category ({format_list('data.categorical', content.name)}) or leave it out: "
+            f"{format_list('data.drop', content.name)}"
         )
     share, pattern = dates.measure_share(content.values, head)
     if share <= NUMERIC_SHARE < dates.measure_share_of_any(content.values, head):
         examples = " and ".join(shorten(text, 30) for text in content.values[:2].to_pylist())
         raise BadData(
             f"column {content.name} of {file_name} must hold dates written in one way, got several, as in "
-            f"{examples}; write them alike, call it a category (data.categorical=[{content.name}]) or leave "
-            f"it out: data.drop=[{content.name}]"
+            f"{examples}; write them alike, call it a category "
+            f"({format_list('data.categorical', content.name)}) or leave it out: "
+            f"{format_list('data.drop', content.name)}"
         )
     if not NUMERIC_SHARE < share < 1:
         return
@@ -295,7 +297,7 @@ def _refuse_near_numbers(content: ColumnContent, may_be: np.ndarray, data: Csv, 
             raise BadData(
                 f"column {content.name} of {file_name} must hold {what}, as in {example}; write them "
                 f"alike, set data.decimal=... and data.thousands=..., or leave it out: "
-                f"data.drop=[{content.name}]"
+                f"{format_list('data.drop', content.name)}"
             )
         return
     if has_formats and (many or count > NUMERIC_SHARE * content.filled):

@@ -18,6 +18,7 @@ from pipeline.data.tables.number_formats import choose_format, find_marks
 from pipeline.data.tables.oddities import (
     are_figures,
     find_number_oddities,
+    find_several,
     find_word_oddities,
     refuse_formulas,
 )
@@ -29,6 +30,8 @@ from pipeline.settings.tables import Csv
 
 FEW_ROWS = 20
 """Below this many rows, all different says nothing of a column."""
+MOST_JOINED = 10
+"""Row numbers begin anew so often at most, where tables were joined; the hours of days do more often."""
 MAX_CATEGORIES = 100
 """Categories of a column with an input of their own; the rarest others are joined with what is unknown."""
 ID_NAME = re.compile(
@@ -52,6 +55,7 @@ ONE_VALUE = "one value where it is not empty: data.categorical=[...] if it matte
 ROW_NUMBERS, IDENTIFIER = "row numbers", "a number of its own in every row"
 NAMES = "nearly every row has another word (a name or an identifier)"
 MARKED = "with marks of spreadsheets for texts, as in {}, which are taken off"
+SEVERAL_NAMES = "nearly every row has other answers, several in a cell: give each answer a column"
 FIGURE_NAMES = "nearly every row has another, made of numbers: write amounts as columns of numbers"
 CODE_NAMES = "{}: nearly every row has another"
 CODES = "of {}, taken for categories"
@@ -182,6 +186,8 @@ def _find_reason(content: ColumnContent, choice: TypeChoice, cells: Any) -> str:
             return ""
         if choice.code:
             return CODE_NAMES.format(choice.code)
+        if find_several(content.values.to_pylist()):
+            return SEVERAL_NAMES
         return FIGURE_NAMES if are_figures(content) else NAMES
     is_unnamed = NO_NAME.fullmatch(name) is not None
     if choice.column.date or (distinct < content.rows and not is_unnamed):
@@ -190,7 +196,8 @@ def _find_reason(content: ColumnContent, choice: TypeChoice, cells: Any) -> str:
     is_named_so = is_unnamed or ID_NAME.search(name) is not None
     if not (is_named_so or content.rows >= FEW_ROWS) or (numbers != np.floor(numbers)).any():
         return ""
-    if numbers[0] in (0, 1) and ((np.diff(numbers) == 1) | (is_unnamed & (numbers[1:] == numbers[0]))).all():
+    is_joined = is_unnamed and distinct >= FEW_ROWS and content.rows <= MOST_JOINED * distinct
+    if numbers[0] in (0, 1) and ((np.diff(numbers) == 1) | (is_joined & (numbers[1:] == numbers[0]))).all():
         return ROW_NUMBERS  # which begin anew where tables were joined
     return IDENTIFIER if is_named_so and distinct == content.rows else ""
 

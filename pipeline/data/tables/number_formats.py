@@ -39,9 +39,9 @@ def choose_format(
         return fraction
     if marks or (mark == "," and separator == ","):
         return grouped
-    if mark == ".":
+    if mark == "." and separator != ";":
         return fraction
-    raise BadData(
+    raise BadData(  # where ; separates, the comma mostly is in numbers, and the point between thousands
         f"column {name} of {path} may hold fractions or thousands, as in {example}; "
-        "set data.decimal=',' or data.thousands=','"
+        f"set data.decimal='{mark}' or data.thousands='{mark}'"
     )

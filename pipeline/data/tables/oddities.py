@@ -3,7 +3,7 @@
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -15,7 +15,7 @@ from pipeline.data.tables import dates
 from pipeline.data.tables.column_content import ColumnContent
 from pipeline.data.tables.find_type import CATEGORY_WORDS
 from pipeline.errors import BadData
-from pipeline.formatting import shorten
+from pipeline.formatting import format_list, shorten
 
 _REPEATED = tuple(float(sign * (10**digits - 1)) for digits in (2, 3, 4, 5, 6, 7) for sign in (-1, 1))
 _CODES = tuple(
@@ -55,6 +55,12 @@ MOST_ALIKE = 10_000
 ALIKE = (
     "with words that differ by case or spaces alone, as {0} and {1}: write them alike if they mean the same"
 )
+SEVERAL = (
+    "with several answers in a cell, as in {0}: each combination is a category; give each answer a column"
+)
+ANSWERS_APART = (";", "|", ",")
+FEWEST_SEVERAL = 0.3
+"""Share of different cells that have several answers, at least."""
 ENTITY = r"&(?:[A-Za-z]{2,8}|#\d{2,6}|#[xX][0-9A-Fa-f]{2,5});"
 ENTITIES = "with letters in the code of HTML, as {0} for {1}: mend them where the file comes from"
 SERIALS = (
@@ -90,7 +96,9 @@ def find_word_oddities(content: ColumnContent) -> Iterator[str]:
     """Yield what is odd in a column of categories or texts."""
     if are_figures(content):
         yield FIGURES_TOLD
-    if pair := find_alike(content):
+    if example := find_several(content.values.to_pylist()):
+        yield SEVERAL.format(shorten(example, 30))
+    if pair := find_alike(content.values.to_pylist()):
         yield ALIKE.format(*(shorten(word, 20) for word in pair))
     if pair := find_entity(content):
         yield ENTITIES.format(*pair)
@@ -136,16 +144,33 @@ def refuse_formulas(content: ColumnContent, file_name: str) -> None:
         raise BadData(
             f"column {content.name} of {file_name} must hold values, got formulas as in "
             f"{shorten(content.values[0].as_py(), 40)}; save the table with its values, or leave the column "
-            f"out: data.drop=[{content.name}]"
+            f"out: {format_list('data.drop', content.name)}"
         )
 
 
-def find_alike(content: ColumnContent) -> tuple[str, str] | None:
+def find_several(words: Sequence[str]) -> str:
+    """Return a cell with several answers, as of a question where many may be chosen; "" for none.
+
+    So it is where a sign parts many cells, and there are fewer answers than cells of other answers.
+    """
+    if len(words) > MOST_ALIKE:
+        return ""
+    for sign in ANSWERS_APART:
+        parted = [word for word in words if sign in word]
+        answers = {answer.strip("[](){}\"' ") for word in words for answer in word.split(sign)} - {""}
+        if len(parted) < max(2, FEWEST_SEVERAL * len(words)) or len(answers) >= len(words):
+            continue
+        if all(any(map(str.isalpha, answer)) for answer in answers):
+            return parted[0]
+    return ""
+
+
+def find_alike(words: Sequence[str]) -> tuple[str, str] | None:
     """Return two words that differ by case, spaces or the width of letters alone; None for none."""
-    if len(content.values) > MOST_ALIKE:
+    if len(words) > MOST_ALIKE:
         return None
     seen: dict[str, str] = {}
-    for word in content.values.to_pylist():
+    for word in words:
         first = seen.setdefault(" ".join(unicodedata.normalize("NFKC", word).casefold().split()), word)
         if first != word:
             return first, word

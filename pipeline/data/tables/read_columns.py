@@ -18,6 +18,7 @@ from pipeline.data.tables import dates, numbers
 from pipeline.data.tables.cells import CellTable, take_marks_off
 from pipeline.data.tables.column_types import WORDS, ColumnType, Kind, NumberFormat
 from pipeline.errors import BadData
+from pipeline.formatting import format_list
 
 PLAIN_DATE = "year-month-day"
 MOST_WHOLE = 1e15
@@ -166,7 +167,7 @@ def _refuse_cell(column: ColumnType, cell: str, line: int, path: Path) -> None:
     what = f"dates ({column.date})" if column.date else "numbers"
     raise BadData(
         f"column {column.name} of {path} must hold {what}, got {cell[:60]!r} in line {line}; mend the cell, "
-        f"or call it an empty one: data.missing=[{cell[:60]}]"
+        f"or call it an empty one: {format_list('data.missing', cell[:60])}"
     )
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pipeline.data.readers.class_labels import number_classes
+from pipeline.data.readers.class_labels import note_classes, number_classes
+from pipeline.data.report import Findings
 from pipeline.data.sources import LabelledSamples, LoadedData, load
 from pipeline.errors import BadData
 from tests.support import places
@@ -115,3 +116,18 @@ def test_any_labels_are_numbered_or_refused(labels: np.ndarray) -> None:
     found = loaded.train.labels
     assert len(found) == len(labels)
     assert set(found.tolist()) <= set(range(-1, len(loaded.classes)))
+
+
+def test_classes_that_a_reader_takes_for_one_are_told() -> None:
+    findings = Findings()
+    note_classes(("Cat", "New York", "New\u00a0York", "cat", "dog"), findings)
+    (finding,) = map(str, findings.to_tuple())
+    assert finding.startswith("4 names of classes alike but for capitals or spaces (Cat, New York, ")
+
+
+def test_folders_of_classes_that_differ_by_a_space_are_told(tmp_path: Path) -> None:
+    for name in ("cat", "cat "):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.txt").write_text(f"one {len(name)}")
+    loaded = load(places.texts(tmp_path), tmp_path)
+    assert "2 names of classes alike but for capitals or spaces (cat, cat )" in map(str, loaded.findings)

@@ -1,5 +1,6 @@
 """What columns are taken for: right, or refused in one line; nothing is left out without a word."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -481,3 +482,55 @@ def test_versions_are_names_where_1_10_is_not_1_1(tmp_path: Path, name: str, is_
 def test_numbers_of_a_column_without_a_name_that_repeat_stay(tmp_path: Path) -> None:
     loaded = load_column(tmp_path, count(lambda row: str(row * row % 7)), "Unnamed: 0")
     assert loaded.columns["Unnamed: 0"].taken_for == "number"
+
+
+def test_days_of_the_week_in_a_column_without_a_name_are_no_row_numbers(tmp_path: Path) -> None:
+    assert load_column(tmp_path, count(lambda row: str(row % 7)), "Unnamed: 0").numbers("Unnamed: 0")[6] == 6
+
+
+TOLD = "with several answers in a cell, as in {0}: each combination is a category; give each answer a column"
+
+
+@pytest.mark.parametrize(
+    ("cells", "example"),
+    [
+        (repeat("Pizza, Soup", "Pizza", "Soup", "Soup, Fish", "Fish, Pizza"), "Pizza, Soup"),
+        (repeat("red;blue", "red", "blue;red", "blue"), "red;blue"),
+        (repeat('["x", "y"]', '["y", "z"]', '["x"]', '["z", "x"]'), '["x", "y"]'),
+        (repeat("Austin, TX", "Dallas, TX", "Reno, NV", "Boise, ID"), ""),
+        (repeat("1,5-2", "2,5-1", "1,5-1", "2,5-2"), ""),
+        (repeat("yes", "no"), ""),
+    ],
+)
+def test_several_answers_in_a_cell_are_told(tmp_path: Path, cells: list[str], example: str) -> None:
+    path = tmp_path / "t.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [["v", "u", "y"], *([cell, row % 9, "ab"[row % 2]] for row, cell in enumerate(cells))]
+        )
+    told = [finding.text for finding in load(places.cells(path, label="y", columns=None), tmp_path).findings]
+    assert (TOLD.format(example) in told) == bool(example)
+    assert any("several answers" in text for text in told) == bool(example)
+
+
+def test_many_combinations_of_answers_are_left_out_for_that(tmp_path: Path) -> None:
+    cells = count(lambda row: ", ".join(name for bit, name in enumerate(NAMES) if (row % 50 + 1) >> bit & 1))
+    assert load_column(tmp_path, cells).columns["v"].note == (
+        "left out: nearly every row has other answers, several in a cell: give each answer a column"
+    )
+
+
+NAMES = ("Pizza", "Soup", "Fish", "Rice", "Pasta", "Salad")
+
+
+def test_a_point_between_three_digits_and_a_semicolon_between_cells_may_be_thousands(tmp_path: Path) -> None:
+    rows = [f"{1 + row % 9}.{row + 100};{row % 7};{'ab'[row % 2]}" for row in range(ROWS)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["v;u;y", *rows]))
+    with pytest.raises(BadData, match=r"may hold fractions or thousands, as in .*data\.thousands='\.'"):
+        load(places.cells(path, label="y", columns=None), tmp_path)
+    for changes, first in (({"decimal": "."}, 1.1), ({"thousands": "."}, 1100)):
+        loaded = load(places.cells(path, label="y", columns=None, **changes), tmp_path)
+        assert loaded.train.features.numbers[0, 0] == first  # type: ignore[union-attr]
+    path.write_text("\n".join(["v;u;y", "0.25;1;a", *rows]))
+    assert load(places.cells(path, label="y", columns=None), tmp_path).train.features.numbers[1, 0] == 1.1  # type: ignore[union-attr]
