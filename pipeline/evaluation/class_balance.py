@@ -21,8 +21,8 @@ class ClassBalance:
 
     `accuracy`: balanced accuracy, the mean recall (Brodersen et al. 2010, doi 10.1109/ICPR.2010.764);
     `f1`: the mean of the classes' F1; `auc`: area under the ROC curve, of more than two classes the mean of
-    each against the others, None where a class is missing; `auc_half_width`: of its interval (95 %), None
-    also where more than two classes are all told apart: that tells nothing of other rows;
+    each against the others, None where a class is missing; `auc_interval`: the ends of its interval (95 %),
+    None also where more than two classes are all told apart: that tells nothing of other rows;
     `unrecognised`: names of the classes of which no row was recognised.
     """
 
@@ -30,7 +30,7 @@ class ClassBalance:
     f1: float
     auc: float | None
     unrecognised: tuple[str, ...] = ()
-    auc_half_width: float | None = None
+    auc_interval: tuple[float, float] | None = None
 
     def is_telling(self, accuracy: float) -> bool:
         """Return whether plain accuracy alone would mislead."""
@@ -44,28 +44,28 @@ def compute_class_balance(
     present = [score for score in scores if score.support]
     f1 = [_compute_f1(score) for score in present]
     is_whole = 1 < len(present) == len(scores)
-    auc, half_width = _compute_area(outputs, labels) if is_whole else (None, None)
+    auc, interval = _compute_area(outputs, labels) if is_whole else (None, None)
     return ClassBalance(
         accuracy=float(np.mean([score.recall for score in present])),
         f1=float(np.mean(f1)),
         auc=auc,
-        auc_half_width=half_width,
+        auc_interval=interval,
         unrecognised=tuple(score.name for score in present if score.recall == 0),
     )
 
 
-def _compute_area(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, float | None]:
-    """Return the area and half the width of its interval, by DeLong's error.
+def _compute_area(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, tuple[float, float] | None]:
+    """Return the area and its interval, by DeLong's error.
 
     Of two classes it is no narrower than the interval of their numbers of rows: the error of a class of few
     rows, which happen to be alike, is near zero.
     """
     area, error = compute_auc(outputs, labels)
-    half_width = QUANTILE * error
+    low, high = max(0.0, area - QUANTILE * error), min(1.0, area + QUANTILE * error)
     if outputs.shape[1] == 2:
         figure = compute_area(area, int((labels == 1).sum()), int((labels == 0).sum()))
-        half_width = max(half_width, figure.high - area, area - figure.low)
-    return area, half_width or None
+        low, high = min(low, figure.low), max(high, figure.high)
+    return area, (low, high) if low < high else None
 
 
 def _compute_f1(score: ClassScore) -> float:

@@ -11,7 +11,6 @@ from pipeline.cli.summary.rows import Rows
 from pipeline.formatting import format_count, format_number, format_score, shorten
 from pipeline.settings.measuring import Claim
 from pipeline.settings.searching.measures import (
-    ACCURACY_MEASURE,
     AUC,
     BALANCED_ACCURACY,
     BY_CLASS,
@@ -164,8 +163,8 @@ def _auc_rows(balance: "ClassBalance") -> Rows:
     """Return a line with the area under the ROC curve and its interval, where every class has rows."""
     if balance.auc is None:
         return []
-    half_width = balance.auc_half_width
-    interval = "" if half_width is None else f" ±{ACCURACY_MEASURE.format_width(half_width)}"
+    ends = balance.auc_interval
+    interval = "" if ends is None else f" ({format_score(ends[0])} to {format_score(ends[1])})"
     return [("AUC", f"{format_score(balance.auc)}{interval} test")]
 
 

@@ -58,10 +58,8 @@ def _list_class_figures(evaluation: Evaluation) -> list[CardFigure]:
 
 
 def _bound_auc(balance: ClassBalance) -> Figure | float | None:
-    auc, half_width = balance.auc, balance.auc_half_width
-    if auc is None or half_width is None:
-        return auc
-    return Figure(auc, max(0.0, auc - half_width), min(1.0, auc + half_width))
+    auc, interval = balance.auc, balance.auc_interval
+    return auc if auc is None or interval is None else Figure(auc, *interval)
 
 
 def _bound_f1(counts: np.ndarray) -> Figure:

@@ -97,8 +97,10 @@ def _list_classes(evaluation: "Evaluation") -> Values:
 
 def _list_balance(balance: "ClassBalance") -> Values:
     values: Values = {"evaluate/test_balanced_accuracy": balance.accuracy, "evaluate/test_f1": balance.f1}
-    values["evaluate/test_auc"] = balance.auc
-    values["evaluate/test_auc_half_width"] = balance.auc_half_width  # of the interval of 95 %
+    name = "evaluate/test_auc"
+    values[name] = balance.auc
+    if balance.auc_interval is not None:
+        values[f"{name}_low"], values[f"{name}_high"] = balance.auc_interval
     return values
 
 

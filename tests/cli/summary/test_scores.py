@@ -14,4 +14,5 @@ def test_what_accuracy_hides_of_a_rare_class_is_said() -> None:
 
 def test_an_area_without_an_interval_has_none() -> None:
     assert list_balance(ClassBalance(1.0, 1.0, 1.0), 1.0) == [("AUC", "100.00% test")]
-    assert list_balance(ClassBalance(1.0, 1.0, 0.9, (), 0.05), 1.0) == [("AUC", "90.00% ±5.00 test")]
+    rows = list_balance(ClassBalance(1.0, 1.0, 0.9, (), (0.6, 0.95)), 1.0)
+    assert rows == [("AUC", "90.00% (60.00% to 95.00%) test")]
