@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageColor, ImageOps
+from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
 from pipeline.data.readers.compression import MOST_RATIO, compute_bound
 from pipeline.data.readers.folders import Unreadable
@@ -26,6 +26,16 @@ HEADS = {
     "JPEG2000": re.compile(rb"(?:ihdr.{10}|\xff\x4f\xff\x51.{38})(.)", re.DOTALL),
 }
 """Where formats without such a tag have the largest value of a sample, or its bits less one."""
+OTHER_FORMS = {
+    b"ftyphei": "HEIC, as phones write it",
+    b"ftypmif1": "HEIF",
+    b"<svg": "SVG",
+    b"%PDF-": "PDF",
+    b"8BPS": "Photoshop (PSD)",
+    b"DICM": "DICOM",
+    b"\x93NUMPY": "an array of numpy (data=arrays reads those)",
+}
+"""What files may be in spite of their names, by some of their first bytes."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
 FLOAT_BYTES = 4
 MOST_BYTES = 3 * 2**27
@@ -99,9 +109,19 @@ def decode_image(path: Path, form: ImageForm, note: Callable[[str], None]) -> np
         ) from None
     except MemoryError:
         raise Unreadable("too large for the memory") from None
+    except UnidentifiedImageError as error:
+        raise Unreadable(_name_form(path) or str(error).replace(f" '{path}'", "")) from None
     except Exception as error:  # of many kinds: plug-ins of Pillow fail as they like on damaged files
         text = str(error).replace(f" '{path}'", "").replace(str(path), path.name)
         raise Unreadable(text or type(error).__name__) from None
+
+
+def _name_form(path: Path) -> str:
+    """Return what a file is that Pillow does not know, with the remedy; "" where nothing tells."""
+    with path.open("rb") as file:
+        head = file.read(132).lstrip()
+    form = next((form for magic, form in OTHER_FORMS.items() if magic in head), "")
+    return form and f"{form}, which is not read here: save it as PNG"
 
 
 def _check_size(path: Path, image: Image.Image, form: ImageForm) -> None:

@@ -27,7 +27,7 @@ from pipeline.errors import BadData, DataMissing
 from pipeline.files import expand_home
 from pipeline.settings.tables import Csv, SplitBy
 
-FORMAT = 13
+FORMAT = 14
 """Raised when the same tables come to mean other samples; a test holds the answers of this one."""
 FILES = {"train": "path", "validation": "validation", "test": "test_path"}
 """The key of each split's file below `data.`."""

@@ -16,7 +16,7 @@ from pipeline.data.report import Findings
 from pipeline.data.tables.cells import CellTable, collect_cells
 from pipeline.data.tables.delimited import DelimitedFile
 from pipeline.data.tables.frame.footers import leave_out_footer
-from pipeline.data.tables.frame.headers import HEAD_ROWS, count_rows_above, has_header
+from pipeline.data.tables.frame.headers import HEAD_ROWS, are_row_names, count_rows_above, has_header
 from pipeline.data.tables.frame.lone_columns import NO_SEPARATOR, read_as_one_column
 from pipeline.data.tables.frame.units import leave_out_descriptions
 from pipeline.data.tables.text_files import OpenText, find_encoding, make_opener
@@ -163,7 +163,8 @@ def _read_delimited(
     first, second = head[above : above + 2]
     is_named = has_header(first, data.label) if data.header is None else data.header
     names = first if is_named else [f"column_{number}" for number in range(len(first))]
-    if is_named and len(second) == len(first) + 1 and second[-1].strip():
+    is_longer = len(second) == len(first) + 1 and bool(second[-1].strip())
+    if is_named and is_longer and are_row_names([cells[0] for cells in head[above + 1 :] if cells]):
         names = ["", *first]  # as R writes the names of rows
     if len(names) < 2 and (data.separator != NO_SEPARATOR or not names):
         raise BadData(

@@ -265,3 +265,20 @@ def test_colours_of_eight_bits_are_read_from_each_of_these_formats(tmp_path: Pat
     for name in ("t.tif", "t.ppm", "t.jp2"):
         Image.new("RGB", (5, 4), (200, 100, 50)).save(tmp_path / name)
         np.testing.assert_allclose(decode(tmp_path / name, COLOUR)[0][2, 2], [200, 100, 50], atol=2)
+
+
+@pytest.mark.parametrize(
+    ("head", "form"),
+    [
+        (b"\0\0\0\x18ftypheic", "HEIC, as phones write it, which is not read here: save it as PNG"),
+        (b"<svg/>", "SVG, which is not read here"),
+        (bytes(128) + b"DICM", "DICOM, which"),
+        (b"no image", "cannot identify image file"),
+    ],
+)
+def test_a_picture_of_another_form_under_a_usual_name_is_named(
+    tmp_path: Path, head: bytes, form: str
+) -> None:
+    (tmp_path / "t.jpg").write_bytes(head + bytes(64))
+    with pytest.raises(Unreadable, match=form):
+        decode(tmp_path / "t.jpg")

@@ -664,3 +664,13 @@ def test_a_column_of_lists_is_left_out_with_a_word(tmp_path: Path) -> None:
     data = places.cells(path, label="y", columns=None)
     assert read_table(path, data, ScratchSpace(tmp_path, 10**9), findings).names == ("a", "y")
     assert [str(finding) for finding in findings.to_tuple()] == ["1 column left out: lists or records (l)"]
+
+
+def test_rows_with_a_cell_more_than_the_header_have_names_as_in_r_or_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n" + "".join(f"r{row},{row / 2},yes\n" for row in range(5)))
+    assert read(path).names == ("unnamed_0", "a", "y")
+    for form in ("{row}.5,yes,late\n", "red,{row},yes\n"):
+        path.write_text("a,y\n" + "".join(form.format(row=row) for row in range(5)))
+        with pytest.raises(BadData, match="must have 2 cells in every line, got 3 in line 2"):
+            read(path)

@@ -38,6 +38,15 @@ def has_header(first: Sequence[str], label: str) -> bool:
     )
 
 
+def are_row_names(cells: Sequence[str]) -> bool:
+    """Return whether the first cells of rows may be their names as R writes them: none twice, no fractions.
+
+    Rows that have one cell more than the header may as well have a column at their end that it does not name.
+    """
+    is_fraction = (_is_number(cell) and not cell.isdecimal() for cell in cells)
+    return len(set(cells)) == len(cells) and not any(is_fraction)
+
+
 def _is_place(label: str) -> bool:
     return label.lstrip("-").isdecimal()
 
