@@ -1,10 +1,14 @@
-"""Conditions of a search space, read off the trials of a study that nobody described. Pure."""
+"""Conditions of a search space that nobody described, and which parameters trials had. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from pipeline.frontier_sampler.encoding import Key
+
 Condition = tuple[str, tuple[Any, ...]]
+Names = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +47,41 @@ def _find_condition(name: str, present: Sequence[Trait], absent: Sequence[Trait]
         if not any(value in having for value in without):
             offers.append((parent, tuple(having)))
     return min(offers, key=lambda offer: (len(offer[1]), offer[0]), default=None)
+
+
+class Shapes:
+    """The sets of parameters that trials had.
+
+    An objective that asks for parameters by the values of others, as for the widths of so many layers, is
+    suggested more than it asks for where nobody has said when each applies. A candidate with all values of a
+    trial would ask for the same again, whatever else is suggested beside: it is that trial once more.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[Names, int] = {}
+        self._first: dict[str, int] = {}
+        self._find_smaller = cache(self._look_for_smaller)
+
+    def add(self, key: Key, number: int, *, is_whole: bool) -> None:
+        """Add what trial `number` had; `is_whole`: it did not fail, perhaps before it asked for the rest."""
+        for name, _ in key:
+            self._first[name] = min(number, self._first.get(name, number))
+        if is_whole:
+            names = tuple(name for name, _ in key)
+            self._last[names] = max(number, self._last.get(names, number))
+        self._find_smaller.cache_clear()
+
+    def list_keys(self, key: Key) -> list[Key]:
+        """List the key, and what trials with fewer parameters would have of it."""
+        shapes = self._find_smaller(tuple(name for name, _ in key))
+        return [key, *(tuple(pair for pair in key if pair[0] in shape) for shape in shapes)]
+
+    def _look_for_smaller(self, names: Names) -> list[frozenset[str]]:
+        """Look for shapes within these names; what is older than a parameter is of another space."""
+        smaller = []
+        for shape, last in self._last.items():
+            further = set(names).difference(shape)
+            if further and len(further) + len(shape) == len(names):
+                newest = max(self._first.get(name, -1) for name in further)
+                smaller += [frozenset(shape)] if last >= newest else []
+        return smaller

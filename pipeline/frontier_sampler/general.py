@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.frontier_sampler import surrogate
-from pipeline.frontier_sampler.candidates import Candidate, CandidateSource
+from pipeline.frontier_sampler.candidates import Candidate, CandidateSource, IsFree
+from pipeline.frontier_sampler.conditions import Shapes
 from pipeline.frontier_sampler.constraints import FeasibilityModel, fit_constraints
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
 from pipeline.frontier_sampler.history import TrialStatus
@@ -68,6 +69,7 @@ class GeneralSuggester:
         self._kernels: tuple[tuple[int, ...], list[Kernel]] | None = None
         self._ended: dict[int, ValueRecord] = {}
         self._tried: set[Key] = set()
+        self._shapes = Shapes()
 
     def reseed(self, seed: int) -> None:
         """Draw other candidates from now on; what the trials have taught stays."""
@@ -81,23 +83,29 @@ class GeneralSuggester:
         running = [trial for trial in further if trial.status is TrialStatus.running]
         ended = [trial for trial in further if trial.status is not TrialStatus.running]
         self._ended |= {trial.number: trial for trial in ended}
-        self._tried |= {make_key(trial.params) for trial in ended}
+        for trial in ended:
+            self._tried.add(key := make_key(trial.params))
+            self._shapes.add(key, trial.number, is_whole=trial.status is TrialStatus.finished)
         trials = sorted([*self._ended.values(), *running], key=lambda trial: trial.number)
         tried = self._tried | {make_key(trial.params) for trial in running}
         observed = sorted((trial for trial in trials if trial.losses), key=lambda trial: trial.number)
+
+        def is_free(key: Key) -> bool:
+            return tried.isdisjoint(self._shapes.list_keys(key))
+
         params = None
         if len(observed) < self._startup:
-            params = self._source.draw_quasi_random(number, lambda key: key not in tried)
+            params = self._source.draw_quasi_random(number, is_free)
         if params is None and len(observed) >= 2:
-            params = self._suggest_best(observed, trials, tried, number)
+            params = self._suggest_best(observed, trials, is_free, number)
         if params is None:
-            params = self._source.draw_any(number, lambda key: key not in tried)
+            params = self._source.draw_any(number, is_free)
         if params is None:
             return Suggestion(dict(self._source.draw_repetition(number)), None, exhausted=True)
         return Suggestion(dict(params), None)
 
     def _suggest_best(
-        self, observed: Sequence[ValueRecord], trials: Sequence[ValueRecord], tried: set[Key], number: int
+        self, observed: Sequence[ValueRecord], trials: Sequence[ValueRecord], is_free: IsFree, number: int
     ) -> Params | None:
         running = [trial for trial in trials if trial.status is TrialStatus.running and not trial.losses]
         all_kernels = self._fit_kernels(observed)
@@ -111,7 +119,7 @@ class GeneralSuggester:
         model = ValueModel(self.space, observed, running, all_kernels)
         good = [trial.params for trial in model.rank()[:12]]
         best: tuple[float, Params] | None = None
-        pool = self._source.make_candidates(good, number, lambda key: key not in tried)
+        pool = self._source.make_candidates(good, number, is_free)
         for turn in range(ROUNDS):
             if not pool:
                 break
@@ -121,7 +129,7 @@ class GeneralSuggester:
                 best = float(scores[order[0]]), pool[int(order[0])].params
             leaders = [best[1], *(pool[int(row)].params for row in order)]
             size = 0.04 / 2**turn
-            pool = self._source.make_neighbours(leaders, number, lambda key: key not in tried, turn + 1, size)
+            pool = self._source.make_neighbours(leaders, number, is_free, turn + 1, size)
         return None if best is None else best[1]
 
     def _fit_kernels(self, observed: Sequence[ValueRecord]) -> list[Kernel]:

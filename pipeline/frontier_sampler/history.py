@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.frontier_sampler import surrogate
+from pipeline.frontier_sampler.conditions import Shapes
 from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Params, make_key
 from pipeline.frontier_sampler.relevance import LIMIT, ConfigurationTable
 
@@ -156,6 +157,7 @@ class History:
         self._observed: ConfigurationTable[Configuration] = ConfigurationTable()
         self._constrained: dict[Key, Configuration] = {}
         self._encoded: Mapping[Key, Configuration] = {}
+        self.shapes = Shapes()
 
     def add_trials(self, trials: Iterable[TrialRecord]) -> list[TrialRecord]:
         """Add finished and failed trials, and return those that run; those known already are passed over."""
@@ -170,6 +172,7 @@ class History:
         return running
 
     def _add_to_configuration(self, trial: TrialRecord) -> None:
+        self.shapes.add(trial.key, trial.number, is_whole=trial.status is TrialStatus.finished)
         configuration = self.find_configuration(trial)
         configuration.add_trial(trial, self.fidelity)
         if configuration.curve:

@@ -187,8 +187,9 @@ class Suggester:
         return [*islice(paused, PAUSED), *self._start_candidates(new, number)]
 
     def _is_new(self, key: Key, busy: set[Key]) -> bool:
-        configuration = self._history.configurations.get(key)
-        return key not in busy and (configuration is None or configuration.can_restart(self.fidelity))
+        keys, tried = self._history.shapes.list_keys(key), self._history.configurations
+        restarts = [tried[key].can_restart(self.fidelity) for key in keys if key in tried]
+        return busy.isdisjoint(keys) and all(restarts)
 
     def _start_candidates(self, candidates: Sequence[Candidate], number: int) -> list[Configuration]:
         return [self._start_candidate(candidate, number) for candidate in candidates]
@@ -218,7 +219,8 @@ class Suggester:
         return None if params is None else Suggestion(dict(params), epochs)
 
     def _is_untried(self, key: Key, busy: set[Key]) -> bool:
-        return key not in busy and key not in self._history.configurations
+        keys = self._history.shapes.list_keys(key)
+        return busy.isdisjoint(keys) and self._history.configurations.keys().isdisjoint(keys)
 
     def _suggest_anything(self, number: int, busy: set[Key]) -> Suggestion:
         """Suggest something new where there is any, by looking further; else a repetition, marked as such."""

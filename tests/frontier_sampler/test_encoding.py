@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.frontier_sampler.conditions import Trait, learn_conditions
+from pipeline.frontier_sampler.conditions import Shapes, Trait, learn_conditions
 from pipeline.frontier_sampler.domains import NEUTRAL, Choices, Numeric
-from pipeline.frontier_sampler.encoding import EncodedSpace, Parameter, make_key
+from pipeline.frontier_sampler.encoding import EncodedSpace, Key, Parameter, make_key
 
 SPACE = EncodedSpace(
     [
@@ -141,3 +141,31 @@ def test_none_is_a_choice_and_no_missing_parent() -> None:
 
 def test_a_name_that_is_missing_for_no_reason_has_no_condition() -> None:
     assert learn_conditions([trait("m", opt="sgd"), trait(opt="sgd")]) == {}
+
+
+# ---- configurations under more parameters than they need ------------------------------------------------
+
+
+def key(**params: str) -> Key:
+    return tuple(sorted(params.items()))
+
+
+def test_what_a_trial_did_without_is_left_out() -> None:
+    shapes = Shapes()
+    shapes.add(key(layers="2", one="8", two="4"), 0, is_whole=True)
+    shapes.add(key(layers="1", one="8"), 1, is_whole=True)
+    candidate = key(layers="1", one="8", two="16")
+    assert shapes.list_keys(candidate) == [candidate, key(layers="1", one="8")]
+
+
+def test_a_trial_that_failed_may_not_have_asked_for_all() -> None:
+    shapes = Shapes()
+    shapes.add(key(layers="1"), 0, is_whole=False)
+    assert shapes.list_keys(key(layers="1", one="8")) == [key(layers="1", one="8")]
+
+
+def test_trials_before_a_space_became_wider_had_no_such_parameter() -> None:
+    shapes = Shapes()
+    shapes.add(key(x="1"), 0, is_whole=True)
+    shapes.add(key(x="1", new="2"), 1, is_whole=True)
+    assert shapes.list_keys(key(x="1", new="3")) == [key(x="1", new="3")]

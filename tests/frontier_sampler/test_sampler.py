@@ -189,6 +189,18 @@ def test_another_study_of_the_same_name_is_another_study() -> None:
         ]
 
 
+def ask_by_layers(trial: optuna.Trial) -> tuple[float, float]:
+    widths = [trial.suggest_int(f"width{i}", 4, 128) for i in range(trial.suggest_int("layers", 1, 4))]
+    return 0.01 + 0.98 / (1 + sum(widths) / 100), 1.0 + sum(widths)
+
+
+@pytest.mark.parametrize("directions", [["maximize", "minimize"], ["minimize", "minimize"]])
+def test_nothing_is_repeated_where_a_number_says_how_many_parameters_there_are(directions: list[str]) -> None:
+    study = optuna.create_study(directions=directions, sampler=FrontierSampler(seed=0))
+    study.optimize(ask_by_layers, n_trials=20)
+    assert len({tuple(trial.params.items()) for trial in study.trials}) == 20
+
+
 def test_an_enqueued_trial_runs_as_it_was_told() -> None:
     study = study_of(FrontierSampler(seed=0, **GIVEN))
     told = {"opt": "adam", "adam.rate": 1e-3, "hidden": 100, "train.epochs": 7}
