@@ -32,6 +32,8 @@ MARGIN = 0.3
 """The box goes beyond the best and the worst of the frontier by this share of the range."""
 WIDE = 10.0
 """Positive values that span this ratio are modelled on a log scale."""
+WORSE = 2.0
+"""What is worse than the median by more than twice as much as the best is better counts by its log."""
 ROUNDS = 3
 
 
@@ -231,9 +233,21 @@ def scale_losses(losses: Array) -> Array:
         bounded = np.clip(np.nan_to_num(column, nan=high, posinf=high, neginf=low), low, high)
         scaled = np.log(bounded) if low > 0 and high / low >= WIDE else bounded
         halves = scaled / 2  # the difference of two huge values is infinite
+        halves = halves if scaled is not bounded else _compress_tail(halves)
         spread = float(halves.max() - halves.min())
         columns.append((halves - halves.min()) / (spread if spread > 0 else 1.0))
     return np.stack(columns, axis=1)
+
+
+def _compress_tail(values: Array) -> Array:
+    """Compress what is much worse than the median to its log: beside disasters all good ones look alike."""
+    middle = float(np.median(values))
+    better = middle - float(values.min())
+    if not better > 0:
+        return values
+    beyond = np.maximum((values - middle) / better - WORSE, 0.0)
+    compressed: Array = np.where(beyond > 0, middle + better * (WORSE + np.log1p(beyond)), values)
+    return compressed
 
 
 def _condition(kernels: Sequence[Kernel], features: Array, losses: Array) -> list[Posterior]:

@@ -50,6 +50,12 @@ def test_losses_may_be_as_far_apart_as_floats_are() -> None:
     assert scale_losses(np.array([[-1.7e308], [0.0], [1.7e308]]))[:, 0] == pytest.approx([0, 0.5, 1])
 
 
+def test_a_few_disasters_do_not_have_good_losses_look_alike() -> None:
+    scaled = scale_losses(np.array([[-3.0], [-2.0], [-1.0], [0.0], [1e6]]))[:, 0]
+    assert scaled[3] > 0.05
+    assert (np.diff(scaled) > 0).all()  # the order stays
+
+
 def test_what_was_tried_is_not_suggested_until_nothing_else_is_left() -> None:
     space = EncodedSpace([Parameter("n", Numeric(0, 5, integer=True))])
     suggester, trials = GeneralSuggester(space, seed=0, startup_trials=3), list[ValueRecord]()
