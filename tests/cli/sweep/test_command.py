@@ -299,7 +299,7 @@ def test_models_of_the_frontier_have_their_aliases_and_say_what_they_reach(here:
         assert "cpu-seconds of training steps" in card
         if new := member.confirmation:
             assert f"{new.test_accuracy:.2%} test" in version.description
-            assert version.tags["test_accuracy"] == f"{new.test_accuracy:.4f}"
+            assert version.tags["test_accuracy"] == f"{new.test_accuracy:.6g}"
 
 
 def test_every_composed_word_of_a_trial_is_in_its_command(swept: Swept) -> None:
