@@ -19,6 +19,7 @@ import weakref
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
@@ -85,13 +86,18 @@ class FrontierSampler(BaseSampler):
         have in all, such as `n_trials`: the fewer are left, the further each may go; None: nobody knows.
 
         Raises:
-            ValueError: `when` names what is not in `distributions`, or `epochs` is no int there.
+            ValueError: `when` names what is not in `distributions`, `epochs` is no int there, `seed` is no
+                whole number from 0 on, or there are no `candidates`.
         """
-        self._seed = secrets.randbits(31) if seed is None else seed
+        if not (seed is None or (isinstance(seed, Integral) and seed >= 0)):
+            raise ValueError(f"seed must be a whole number from 0 on or None, got {seed!r}; give one")
+        self._seed = secrets.randbits(31) if seed is None else int(seed)
         self._epochs, self._work, self._startup, self._trials = epochs, work, startup_trials, trials
         self._when = {name: (parent, as_tuple(value)) for name, (parent, value) in (when or {}).items()}
         self._given = None if distributions is None else dict(distributions)
         self._candidates = None if candidates is None else [dict(params) for params in candidates]
+        if self._candidates == []:
+            raise ValueError("candidates must have a configuration at least, got none; leave it out for any")
         self._lock = threading.Lock()
         self._summary: tuple[object, StudySummary] | None = None
         self._curves: tuple[object, Suggester, SeenTrials[TrialRecord | None]] | None = None

@@ -249,6 +249,19 @@ def test_conditions_must_name_parameters() -> None:
         FrontierSampler(distributions={"opt": SPACE["opt"]}, when={"m": ("opt", "sgd")})
 
 
+@pytest.mark.parametrize(
+    ("told", "rule"),
+    [
+        ({"seed": -1}, "seed must be a whole number from 0 on or None, got -1"),
+        ({"seed": 1.5}, r"got 1\.5"),
+        ({"candidates": []}, "candidates must have a configuration at least"),
+    ],
+)
+def test_what_nothing_can_be_drawn_from_is_refused_at_once(told: dict[str, Any], rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        FrontierSampler(**told)
+
+
 def test_epochs_must_be_an_int() -> None:
     with pytest.raises(ValueError, match=r"train\.epochs"):
         FrontierSampler(distributions={"train.epochs": FloatDistribution(1, 20)})
