@@ -64,6 +64,8 @@ def name_function(function: Callable[..., Any]) -> str:
         BadSetting: it has no such name, as what was made inside a function.
     """
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
+    if not name:
+        module, name = _find_object(function)
     if not module or not name.isidentifier():
         raise BadSetting(
             f"a function that trains must stand at the top of a module, got {name or function!r}; "
@@ -75,6 +77,16 @@ def name_function(function: Callable[..., Any]) -> str:
             "define it there by `def` under a name of its own"
         )
     return f"{module}:{name}"
+
+
+def _find_object(called: Callable[..., Any]) -> tuple[str, str]:
+    """Find the module and the name of what has none itself, as a partial or an object that is called."""
+    homes = getattr(getattr(called, "func", None), "__module__", ""), type(called).__module__, "__main__"
+    for module in homes:
+        for name, value in list(vars(sys.modules.get(module, object)).items()):
+            if value is called:
+                return module, name
+    return "", ""
 
 
 def format_space(space: Space) -> list[str]:

@@ -128,6 +128,20 @@ def test_a_function_has_a_name_by_which_another_process_finds_it() -> None:
             words.name_function(function)
 
 
+class Called:
+    def __call__(self) -> None: ...
+
+
+bound, called = functools.partial(train), Called()
+
+
+def test_what_has_no_name_of_its_own_is_found_by_that_of_its_module() -> None:
+    assert words.name_function(bound) == "tests.cli.library.test_words:bound"
+    assert words.name_function(called) == "tests.cli.library.test_words:called"
+    with pytest.raises(BadSetting, match="must stand at the top of a module"):
+        words.name_function(functools.partial(train))
+
+
 def test_a_function_that_its_module_has_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     @functools.wraps(train)
     def wrapped() -> None: ...
