@@ -151,14 +151,16 @@ def refuse_formulas(content: ColumnContent, file_name: str) -> None:
 def find_several(words: Sequence[str]) -> str:
     """Return a cell with several answers, as of a question where many may be chosen; "" for none.
 
-    So it is where a sign parts many cells, and there are fewer answers than cells of other answers.
+    So it is where a sign parts many cells, not all into as many answers (as names are: Lee, Ann), and there
+    are fewer answers than different cells.
     """
     if len(words) > MOST_ALIKE:
         return ""
     for sign in ANSWERS_APART:
         parted = [word for word in words if sign in word]
         answers = {answer.strip("[](){}\"' ") for word in words for answer in word.split(sign)} - {""}
-        if len(parted) < max(2, FEWEST_SEVERAL * len(words)) or len(answers) >= len(words):
+        counts = {word.count(sign) for word in words}
+        if len(parted) < max(2, FEWEST_SEVERAL * len(words)) or len(answers) >= len(words) or len(counts) < 2:
             continue
         if all(any(map(str.isalpha, answer)) for answer in answers):
             return parted[0]

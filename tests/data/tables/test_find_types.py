@@ -497,6 +497,7 @@ TOLD = "with several answers in a cell, as in {0}: each combination is a categor
         (repeat("Pizza, Soup", "Pizza", "Soup", "Soup, Fish", "Fish, Pizza"), "Pizza, Soup"),
         (repeat("red;blue", "red", "blue;red", "blue"), "red;blue"),
         (repeat('["x", "y"]', '["y", "z"]', '["x"]', '["z", "x"]'), '["x", "y"]'),
+        (repeat("Lee, Ann", "Lee, Bob", "Roe, Ann", "Roe, Bob", "Poe, Ann", "Poe, Bob"), ""),
         (repeat("Austin, TX", "Dallas, TX", "Reno, NV", "Boise, ID"), ""),
         (repeat("1,5-2", "2,5-1", "1,5-1", "2,5-2"), ""),
         (repeat("yes", "no"), ""),
