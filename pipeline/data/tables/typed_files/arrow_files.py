@@ -76,12 +76,17 @@ def _leave_out_nested(schema: Any, findings: Findings) -> Any:
 
 def _unwrap(batch: Any) -> Any:
     """Return a batch with the cells themselves, where columns hold them in a wrapper of their own."""
-    columns = [_unwrap_column(column) for column in batch.columns]
-    return pa.record_batch(columns, names=batch.schema.names) if columns != batch.columns else batch
+    if not any(map(_is_wrapped, batch.schema.types)):
+        return batch
+    return pa.record_batch([_unwrap_column(column) for column in batch.columns], names=batch.schema.names)
+
+
+def _is_wrapped(kind: Any) -> bool:
+    return isinstance(kind, pa.BaseExtensionType) or bool(pa.types.is_run_end_encoded(kind))
 
 
 def _unwrap_column(column: Any) -> Any:
-    if isinstance(column, pa.lib.UuidArray):
+    if isinstance(column, pa.UuidArray):
         return pa.array([value and str(value) for value in column.to_pylist()], pa.large_string())
     if isinstance(column, pa.ExtensionArray):
         return column.storage
