@@ -1,6 +1,7 @@
 """Trials read table by table are those that Optuna itself reads, of any kind and in any order."""
 
 import math
+import shutil
 from pathlib import Path
 
 import optuna
@@ -44,15 +45,22 @@ def make_begun() -> FrozenTrial:
     return trial
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> BulkReadingStorage:
-    storage = BulkReadingStorage(f"sqlite:///{tmp_path / 'studies.db'}")
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bulk") / "studies.db"
+    storage = BulkReadingStorage(f"sqlite:///{path}")
     for name in ("other", "mine", "empty"):
         optuna.create_study(storage=storage, study_name=name, directions=["maximize", "minimize"])
     for number in range(20):
         for name in ("other", "mine"):
             storage.create_new_trial(storage.get_study_id_from_name(name), make_trial(number))
-    return storage
+    storage.engine.dispose()
+    return path
+
+
+@pytest.fixture
+def storage(database: Path, tmp_path: Path) -> BulkReadingStorage:
+    return BulkReadingStorage(f"sqlite:///{shutil.copy(database, tmp_path / 'studies.db')}")
 
 
 def as_text(trials: list[FrozenTrial]) -> list[str]:
