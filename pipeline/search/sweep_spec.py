@@ -115,11 +115,11 @@ class SweepObserver(Protocol):
     def show_results(self, results: Results) -> None:
         """Show what the study has come to so far."""
 
-    def discard_trial(self, name: str) -> None:
-        """Mark the record of an interrupted trial: it counts for nothing."""
+    def discard_trial(self, name: str) -> bool:
+        """Mark the record of an interrupted trial: it counts for nothing. Return whether it had one."""
 
     def fail_trial(self, name: str, reason: str) -> str | None:
-        """Write down that a trial whose process has died has failed; return its run, if it has one."""
+        """Write down that a trial whose process has died has failed; return its run, None without one."""
 
     def begin_phase(self, name: str, total: int) -> None:
         """Show that what follows the search begins, in so many steps; a confirmation is one."""

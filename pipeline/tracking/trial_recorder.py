@@ -158,11 +158,13 @@ class TrialRecorder:
             self.runs.end_run(run_id, "a trial", "FAILED")
         return run_id
 
-    def delete_attempt(self, attempt: str) -> None:
-        """Delete the run of an interrupted trial; its next try has a run of its own."""
-        for run in list(self.runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
+    def delete_attempt(self, attempt: str) -> bool:
+        """Delete the run of an interrupted trial, as its next try has its own; return whether it had one."""
+        runs = list(self.runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}"))
+        for run in runs:
             self._lease.drop(run.info.run_id)
             self._command_lines.pop(run.info.run_id, None)
             with mlflow_runs.unless_deleted(self.runs.client, run.info.run_id):  # another process was faster
                 self.runs.client.set_terminated(run.info.run_id, status="KILLED")
                 self.runs.client.delete_run(run.info.run_id)
+        return bool(runs)

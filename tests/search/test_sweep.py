@@ -340,6 +340,20 @@ def test_a_trial_whose_process_died_twice_has_failed(scene: Callable[..., Scene]
     assert third.sweep.results.paid_seconds == 1.5 + other.paid_seconds
 
 
+def test_a_trial_whose_process_died_before_it_had_a_record_did_not_begin(scene: Callable[..., Scene]) -> None:
+    """It took nobody along; as a failed one it would count without a run that tells of it."""
+    made = scene("search.trials=1")
+    for number in range(3):
+        assert made.sweep._begin_trials(1)
+        die(made, number)
+        made = scene("search.trials=1")
+        made.observer.records = False
+        made.sweep.dispatcher._reclaim_orphans(made.store)
+    made.sweep.run()
+    (trial,) = made.sweep.results.trials
+    assert (trial.state, trial.number) == ("complete", 3)
+
+
 def test_who_is_stopped_by_others_is_tried_again_once(scene: Callable[..., Scene]) -> None:
     def work(job: Job) -> TrialOutcome | Stoppage:
         return Stoppage("its process was ended by SIGTERM", 0.25) if job.number < 2 else complete(job)

@@ -123,6 +123,9 @@ class Pool:
 
 
 class Observer:
+    records = True
+    """Whether trials whose processes died have a record."""
+
     def __init__(self) -> None:
         self.opened, self.closed, self.discarded = list[RunningTrial](), list[tuple[str, str]](), list[str]()
         self.epochs, self.counts = 0, list[int]()
@@ -154,11 +157,14 @@ class Observer:
     def advance_phase(self) -> None:
         pass
 
-    def discard_trial(self, name: str) -> None:
+    def discard_trial(self, name: str) -> bool:
         self.discarded.append(name)
+        return self.records
 
     def fail_trial(self, name: str, reason: str) -> str | None:
         assert reason
+        if not self.records:
+            return None
         self.closed.append((name, "failed"))
         return f"run of {name}"
 

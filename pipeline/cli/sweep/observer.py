@@ -100,8 +100,8 @@ class StudyObserver:
     def advance_phase(self) -> None:
         self._screen.advance_phase()
 
-    def discard_trial(self, name: str) -> None:
-        self.record.trials.delete_attempt(name)
+    def discard_trial(self, name: str) -> bool:
+        return self.record.trials.delete_attempt(name)
 
     def fail_trial(self, name: str, reason: str) -> str | None:
         return self.record.trials.fail_attempt(name, reason)

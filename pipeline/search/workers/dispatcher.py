@@ -160,18 +160,24 @@ class Dispatcher:
         limit = self._spec.search.most_trials if store is self._store else None
         for row in store.find_orphans(limit, self._fail_dead):
             # The record goes first: a kill in between leaves a trial that the next look finds again.
-            if TASK not in row.user_attrs:  # which has none; its number may be that of a trial that counts
-                self._observer.discard_trial(get_trial_name(row))
-            store.requeue(row, died=True)
+            # A task has none; its number may be that of a trial that counts.
+            is_task = TASK in row.user_attrs
+            had_begun = not is_task and self._observer.discard_trial(get_trial_name(row))
+            store.requeue(row, died=is_task or had_begun)
 
     def _fail_dead(self, row: FrozenTrial) -> dict[str, Any] | None:
-        """Return the outcome of a trial whose process has died too often; None for what is no trial."""
+        """Return the outcome of a trial whose process has died too often.
+
+        None for what is no trial, and for one without a record: it did not begin, so it took nobody along.
+        """
         if TASK in row.user_attrs:
             return None
         name = get_trial_name(row)
         command = "" if CONFIRM in row.user_attrs else make_run_command(self._spec.get_words_of(row))
         self._results = None
         run_id = self._observer.fail_trial(name, DIED_TWICE)
+        if run_id is None:
+            return None
         return make_failed_outcome(row, DIED_TWICE, command, run_id)
 
     @contextmanager
