@@ -40,9 +40,9 @@ test: .venv/.installed-dev
 	python -m pytest -m "not slow" $(ARGS)
 
 # Kills, browsers, notebooks, servers, environments that MLflow builds, whole commands as a user types them: some ten
-# minutes; six at a time, as they wait for processes half of it, and the longest first (tests/conftest.py).
+# minutes; four at a time, as they wait for processes half of it, and the longest first (tests/conftest.py).
 test-slow: .venv/.installed-dev
-	python -m pytest -m slow --numprocesses=6 --dist=loadscope --no-loadscope-reorder $(ARGS)
+	python -m pytest -m slow --numprocesses=4 --dist=loadscope --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.installed-dev
 	ruff check .

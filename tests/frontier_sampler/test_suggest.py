@@ -104,7 +104,7 @@ def distance_from_the_best(params: dict[str, Any]) -> float:
 
 @pytest.mark.slow
 def test_what_is_trained_to_the_end_is_better_than_what_is_begun() -> None:
-    trials = [trial for seed in (1, 2, 3) for trial in played(60, seed=seed)]
+    trials = [trial for seed in (1, 2, 3) for trial in played(40, seed=seed)]
     begun = [distance_from_the_best(trial.params) for trial in trials if trial.number < 8]
     ended = [distance_from_the_best(trial.params) for trial in trials if (trial.target or 0) >= 16]
     assert ended

@@ -162,7 +162,7 @@ def test_stages_one_by_one(
     assert own.data.tags["stage"] == "profile"
     assert own.data.params["model.hidden"] == "12"  # as the model's own run was told
     assert own.data.params["profile.runtime"] == "litert_int8"
-    assert re.search(r"training step +[\d.e+-]+ ms for \d+ samples, xla loop", profiled.stdout)
+    assert re.search(r"training step +[\d.]+ [mµ]s for \d+ samples, xla loop", profiled.stdout)
     assert re.search(
         r"roofline +[\d.e+-]+ GFLOP/s, \d+% of the peak in float32 products; \w+-bound", profiled.stdout
     )
