@@ -17,6 +17,11 @@ SHRINKAGE, SLACK = 1e-6, 1e-5
 By so much at most, and less than the slack, they lie below a plane that goes through all of them."""
 
 
+def keeps_to(cost: float, bound: float) -> bool:
+    """Return whether a cost is within a bound, or above it by rounding alone: the mean of 0.1s is."""
+    return cost <= bound * (1 + CLOSE)
+
+
 def find_knee(points: Sequence[Point], least_accuracy: float = -math.inf) -> int | None:
     """Find the best bend: the frontier point farthest from the plane through the extremes, on the good side.
 

@@ -43,7 +43,8 @@ def _find_condition(name: str, present: Sequence[Trait], absent: Sequence[Trait]
         set.intersection(*({key for key, _ in trait.choices} for trait in present)) - {name}
     ):
         having = list(dict.fromkeys(dict(trait.choices)[parent] for trait in present))
-        without = [dict(trait.choices)[parent] for trait in absent if parent in dict(trait.choices)]
+        chosen = map(dict, (trait.choices for trait in absent))
+        without = [choices[parent] for choices in chosen if parent in choices]
         if not any(value in having for value in without):
             offers.append((parent, tuple(having)))
     return min(offers, key=lambda offer: (len(offer[1]), offer[0]), default=None)

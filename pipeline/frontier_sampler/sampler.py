@@ -130,9 +130,10 @@ class FrontierSampler(BaseSampler):
             return {}
         with self._lock, _find_blas().limit(limits=1):  # threads would slow down many small products
             others = self._list_other_trials(study, trial)
-            suggestion = self._suggest(study, others, trial, search_space)
+            summary = self._summarise(study, others)
+            suggestion = self._suggest(study, summary, others, trial, search_space)
             suggested = self._to_params(suggestion, search_space)
-            self._summarise(study, others).handed[trial.number] = suggested
+            summary.handed[trial.number] = suggested
         if suggestion.exhausted:
             warnings.warn(
                 "FrontierSampler repeats a finished configuration because the space has no other left; "
@@ -165,8 +166,9 @@ class FrontierSampler(BaseSampler):
         """
         with self._lock, _find_blas().limit(limits=1):
             trials = study.get_trials(deepcopy=False)
-            search_space = self._given or self._summarise(study, trials).join_distributions()
-            curves = self._find_suggester(study, trials, search_space) if search_space else None
+            summary = self._summarise(study, trials)
+            search_space = self._given or summary.join_distributions()
+            curves = self._find_suggester(study, summary, trials, search_space) if search_space else None
             suggestions = curves[0].suggest_many(curves[1], len(trials), count) if curves else []
         return [self._to_params(new, search_space) for new in suggestions if not new.exhausted]
 
@@ -187,8 +189,9 @@ class FrontierSampler(BaseSampler):
         """
         with self._lock, _find_blas().limit(limits=1):
             trials = study.get_trials(deepcopy=False)
-            search_space = self._given or self._summarise(study, trials).join_distributions()
-            found = self._find_suggester(study, trials, search_space) if search_space else None
+            summary = self._summarise(study, trials)
+            search_space = self._given or summary.join_distributions()
+            found = self._find_suggester(study, summary, trials, search_space) if search_space else None
             return found[0].look_ahead(found[1], len(trials), best_accuracy) if found else None
 
     def reseed_rng(self) -> None:
@@ -246,13 +249,14 @@ class FrontierSampler(BaseSampler):
     def _suggest(
         self,
         study: Study,
+        summary: StudySummary,
         others: Sequence[FrozenTrial],
         trial: FrozenTrial,
         search_space: Mapping[str, BaseDistribution],
     ) -> Suggestion:
-        found = self._find_suggester(study, others, search_space)
+        found = self._find_suggester(study, summary, others, search_space)
         if found is None:
-            when = self._find_conditions(self._summarise(study, others), search_space)
+            when = self._find_conditions(summary, search_space)
             return self._suggest_general(study, others, self._make_space(search_space, when, None), trial)
         suggester, records = found
         return suggester.suggest(records, trial.number)
@@ -269,10 +273,13 @@ class FrontierSampler(BaseSampler):
         }
 
     def _find_suggester(
-        self, study: Study, trials: Sequence[FrozenTrial], search_space: Mapping[str, BaseDistribution]
+        self,
+        study: Study,
+        summary: StudySummary,
+        trials: Sequence[FrozenTrial],
+        search_space: Mapping[str, BaseDistribution],
     ) -> tuple[Suggester, list[TrialRecord]] | None:
         """Find what suggests from curves, with what the trials teach it; None where a study has none."""
-        summary = self._summarise(study, trials)
         scale = summary.find_scale()
         if scale is None:
             return None

@@ -68,9 +68,9 @@ _finder = _LateFinder()
 
 
 def put_off(*names: str) -> None:
-    """Let modules of these names be executed only when something in them is used; also their packages' parts.
+    """Let modules of these names be executed only when something in them is used.
 
-    A module that is imported already stays as it is.
+    What is imported already stays as it is, and modules within a package of such a name are executed as ever.
     """
     _finder.names.update(names)
     if _finder not in sys.meta_path:

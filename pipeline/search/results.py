@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from pipeline.formatting import format_device_seconds
-from pipeline.frontier.choosing import CLOSE, find_best_within, find_cheapest_with, find_knee, select_spread
+from pipeline.frontier.choosing import (
+    find_best_within,
+    find_cheapest_with,
+    find_knee,
+    keeps_to,
+    select_spread,
+)
 from pipeline.frontier.dominance import dominates, find_frontier, require_one_device, select_frontier
 from pipeline.frontier.hypervolume import Bounds, compute_log_hypervolume
 from pipeline.measures import Point
@@ -180,8 +186,7 @@ class Results:
 
     def is_within_bounds(self, member: FrontierPoint) -> bool:
         """Return whether the estimate of a point keeps to `at_most`."""
-        costs = ((self.read_cost(member, name)[0], bound) for name, bound in self.at_most.items())
-        return all(cost <= bound * (1 + CLOSE) for cost, bound in costs)  # the mean of 0.1s is more than 0.1
+        return all(keeps_to(self.read_cost(member, name)[0], bound) for name, bound in self.at_most.items())
 
     def read_cost(self, member: FrontierPoint, name: str) -> tuple[float, Spread]:
         """Return the mean cost of a point by an objective, and its spread."""

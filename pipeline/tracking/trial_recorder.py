@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mlflow.entities import Run
+
 from pipeline.formatting import escape_markdown, format_params
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.secrets import mask, mask_all
@@ -151,7 +153,7 @@ class TrialRecorder:
     def fail_attempt(self, attempt: str, reason: str) -> str | None:
         """End the run of a trial whose process has died as failed; return its id, None where it has none."""
         run_id = None
-        for run in list(self.runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")):
+        for run in self._list_runs_of(attempt):
             run_id = str(run.info.run_id)
             with self.runs.unless_deleted(run_id, "a trial"):
                 mlflow_runs.set_tags(self.runs.client, run_id, {"trial_state": "failed", "reason": reason})
@@ -160,7 +162,7 @@ class TrialRecorder:
 
     def delete_attempt(self, attempt: str) -> bool:
         """Delete the run of an interrupted trial, as its next try has its own; return whether it had one."""
-        runs = list(self.runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}"))
+        runs = self._list_runs_of(attempt)
         for run in runs:
             self._lease.drop(run.info.run_id)
             self._command_lines.pop(run.info.run_id, None)
@@ -168,3 +170,6 @@ class TrialRecorder:
                 self.runs.client.set_terminated(run.info.run_id, status="KILLED")
                 self.runs.client.delete_run(run.info.run_id)
         return bool(runs)
+
+    def _list_runs_of(self, attempt: str) -> list[Run]:
+        return list(self.runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}"))

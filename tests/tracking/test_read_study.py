@@ -55,6 +55,28 @@ def confirm(client: MlflowClient, study: str, seed: int, accuracy: float, state:
     client.set_terminated(run)
 
 
+def make_epochs(*accuracies: float) -> tuple[Epoch, ...]:
+    return tuple(
+        Epoch(
+            number=number,
+            device_seconds=float(number),
+            train_loss=0.1,
+            validation_loss=0.1,
+            validation_accuracy=accuracy,
+        )
+        for number, accuracy in enumerate(accuracies, start=1)
+    )
+
+
+def record(client: MlflowClient, experiment: str, ended: TrialOutcome) -> str:
+    """Log the metrics of a trial in a run of its own."""
+    unit, price = shared_views.MILLISECONDS, compose([]).settings.price
+    run_id = str(client.create_run(mlflow_store.find_or_create_experiment(client, experiment)).info.run_id)
+    for step, values in list_trial_metrics(ended, "cpu_seconds", ACCURACY_MEASURE, unit, price):
+        client.log_batch(run_id, metrics=make_metrics(values, step))
+    return run_id
+
+
 def test_a_study_comes_back_as_it_was(experiment: str) -> None:
     found = read_study.read_results(mlflow_store.open_store(), experiment, STUDY.study)
     assert (found.study, found.data, found.device) == (STUDY.study, "digits", STUDY.device)
@@ -86,24 +108,13 @@ def test_confirmations_come_back(experiment: str) -> None:
 
 
 def test_a_state_comes_back_with_the_accuracy_of_the_weights_that_are_kept(experiment: str) -> None:
-    epochs = tuple(
-        Epoch(
-            number=number,
-            device_seconds=float(number),
-            train_loss=0.1,
-            validation_loss=0.1,
-            validation_accuracy=accuracy,
-        )
-        for number, accuracy in enumerate((0.8, 0.7), start=1)
-    )
+    epochs = make_epochs(0.8, 0.7)
     states = Point(0.8, 1.0), Point(0.8, 2.0)
     ended = TrialOutcome(
         status="complete", curve=Curve("a CPU", True, epochs), chosen_epoch=epochs[0], states=states
     )
-    client, unit, price = mlflow_store.open_store(), shared_views.MILLISECONDS, compose([]).settings.price
-    run_id = client.create_run(mlflow_store.find_or_create_experiment(client, experiment)).info.run_id
-    for step, values in list_trial_metrics(ended, "cpu_seconds", ACCURACY_MEASURE, unit, price):
-        client.log_batch(run_id, metrics=make_metrics(values, step))
+    client = mlflow_store.open_store()
+    run_id = record(client, experiment, ended)
     run = client.get_run(run_id)
     assert read_study.read_curve(client, run, (), ACCURACY_MEASURE) == states == ended.points
     raw = client.get_metric_history(run_id, "train/validation_accuracy")
@@ -112,24 +123,13 @@ def test_a_state_comes_back_with_the_accuracy_of_the_weights_that_are_kept(exper
 
 
 def test_what_a_loop_reports_after_each_epoch_comes_back_at_its_epoch(experiment: str) -> None:
-    epochs = tuple(
-        Epoch(
-            number=number,
-            device_seconds=float(number),
-            train_loss=0.1,
-            validation_loss=0.1,
-            validation_accuracy=0.8,
-        )
-        for number in (1, 2)
-    )
+    epochs = make_epochs(0.8, 0.8)
     further = {"size_mb": (0.5, 0.75), "parameters": (30.0, 40.0)}
     ended = TrialOutcome(
         status="complete", curve=Curve("a CPU", True, epochs), chosen_epoch=epochs[1], further=further
     )
-    client, unit, price = mlflow_store.open_store(), shared_views.MILLISECONDS, compose([]).settings.price
-    run_id = client.create_run(mlflow_store.find_or_create_experiment(client, experiment)).info.run_id
-    for step, values in list_trial_metrics(ended, "cpu_seconds", ACCURACY_MEASURE, unit, price):
-        client.log_batch(run_id, metrics=make_metrics(values, step))
+    client = mlflow_store.open_store()
+    run_id = record(client, experiment, ended)
     kinds = [OBJECTIVES[name] for name in further]
     points = read_study.read_curve(client, client.get_run(run_id), kinds, ACCURACY_MEASURE)
     assert [point.further for point in points] == [(0.5, 30.0), (0.75, 40.0)]

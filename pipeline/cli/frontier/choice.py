@@ -17,7 +17,7 @@ from pipeline.cli.frontier.refusal import (
 )
 from pipeline.errors import BadSetting
 from pipeline.formatting import format_count, tell_apart
-from pipeline.frontier.choosing import CLOSE
+from pipeline.frontier.choosing import CLOSE, keeps_to
 from pipeline.reports.study_markdown import describe_point
 from pipeline.settings.searching.objectives import COST, OBJECTIVES
 
@@ -88,7 +88,7 @@ def _list_own_doubts(member: "FrontierPoint", request: Request, results: "Result
         doubts.append(f"not sure to reach {asked_for}: the 95 % interval begins at {begin}")
     for name, most in _list_bounds(request, results).items():
         end, kind = _read_end(member, name, results), OBJECTIVES[name]
-        if end <= most * (1 + CLOSE):
+        if keeps_to(end, most):
             continue
         if kind.maximise:
             least, begin = kind.format(most), kind.format(min(end, 1.0))

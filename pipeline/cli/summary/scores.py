@@ -179,8 +179,8 @@ def show_claim(claim: Claim, evaluation: "AnyEvaluation") -> None:
     points = 100 * (test.accuracy - claim.accuracy)
     table.add_row(
         "accuracy",
-        f"{format_score(claim.accuracy)}",
-        f"{format_score(test.accuracy)}",
+        format_score(claim.accuracy),
+        format_score(test.accuracy),
         f"{points:+.2f} points",
     )
     table.add_row("loss", f"{claim.loss:.4f}", f"{test.loss:.4f}", f"{test.loss - claim.loss:+.4f}")

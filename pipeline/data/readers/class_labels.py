@@ -65,10 +65,15 @@ def number_classes(
 
 def note_classes(classes: Sequence[str], findings: Findings) -> None:
     """Add a finding for classes that a reader takes for one: alike but for capitals, spaces or such."""
-    shapes = [" ".join(unicodedata.normalize("NFKC", name).casefold().split()) for name in classes]
+    shapes = list(map(fold_word, classes))
     counts = Counter(shapes)
     mixed = [name for name, shape in zip(classes, shapes, strict=True) if counts[shape] > 1]
     findings.add("name", "of classes alike but for capitals or spaces", ", ".join(mixed[:8]), len(mixed))
+
+
+def fold_word(word: str) -> str:
+    """Return a word without what a reader overlooks: capitals, spaces and the width of letters."""
+    return " ".join(unicodedata.normalize("NFKC", word).casefold().split())
 
 
 def _refuse_merging(parts: Sequence[np.ndarray], names: tuple[str, str]) -> None:

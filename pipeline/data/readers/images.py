@@ -109,10 +109,9 @@ def decode_image(path: Path, form: ImageForm, note: Callable[[str], None]) -> np
         ) from None
     except MemoryError:
         raise Unreadable("too large for the memory") from None
-    except UnidentifiedImageError as error:
-        raise Unreadable(_name_form(path) or str(error).replace(f" '{path}'", "")) from None
     except Exception as error:  # of many kinds: plug-ins of Pillow fail as they like on damaged files
-        text = str(error).replace(f" '{path}'", "").replace(str(path), path.name)
+        form_there = _name_form(path) if isinstance(error, UnidentifiedImageError) else ""
+        text = form_there or str(error).replace(f" '{path}'", "").replace(str(path), path.name)
         raise Unreadable(text or type(error).__name__) from None
 
 

@@ -20,6 +20,7 @@ from pipeline.data.tables.oddities import (
     find_number_oddities,
     find_several,
     find_word_oddities,
+    list_few,
     refuse_formulas,
 )
 from pipeline.data.tables.read_columns import read_numbers
@@ -186,7 +187,7 @@ def _find_reason(content: ColumnContent, choice: TypeChoice, cells: Any) -> str:
             return ""
         if choice.code:
             return CODE_NAMES.format(choice.code)
-        if find_several(content.values.to_pylist()):
+        if find_several(list_few(content)):
             return SEVERAL_NAMES
         return FIGURE_NAMES if are_figures(content) else NAMES
     is_unnamed = NO_NAME.fullmatch(name) is not None

@@ -2,7 +2,6 @@
 
 import html
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
 
@@ -10,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.data.readers.class_labels import fold_word
 from pipeline.data.readers.quantities import EXACT
 from pipeline.data.tables import dates
 from pipeline.data.tables.column_content import ColumnContent
@@ -96,9 +96,10 @@ def find_word_oddities(content: ColumnContent) -> Iterator[str]:
     """Yield what is odd in a column of categories or texts."""
     if are_figures(content):
         yield FIGURES_TOLD
-    if example := find_several(content.values.to_pylist()):
+    words = list_few(content)
+    if example := find_several(words):
         yield SEVERAL.format(shorten(example, 30))
-    if pair := find_alike(content.values.to_pylist()):
+    if pair := find_alike(words):
         yield ALIKE.format(*(shorten(word, 20) for word in pair))
     if pair := find_entity(content):
         yield ENTITIES.format(*pair)
@@ -148,6 +149,11 @@ def refuse_formulas(content: ColumnContent, file_name: str) -> None:
         )
 
 
+def list_few(content: ColumnContent) -> list[str]:
+    """List the different cells of a column, or none where there are too many to compare them."""
+    return content.values.to_pylist() if len(content.values) <= MOST_ALIKE else []
+
+
 def find_several(words: Sequence[str]) -> str:
     """Return a cell with several answers, as of a question where many may be chosen; "" for none.
 
@@ -169,11 +175,9 @@ def find_several(words: Sequence[str]) -> str:
 
 def find_alike(words: Sequence[str]) -> tuple[str, str] | None:
     """Return two words that differ by case, spaces or the width of letters alone; None for none."""
-    if len(words) > MOST_ALIKE:
-        return None
     seen: dict[str, str] = {}
     for word in words:
-        first = seen.setdefault(" ".join(unicodedata.normalize("NFKC", word).casefold().split()), word)
+        first = seen.setdefault(fold_word(word), word)
         if first != word:
             return first, word
     return None

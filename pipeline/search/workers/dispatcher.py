@@ -172,12 +172,11 @@ class Dispatcher:
         """
         if TASK in row.user_attrs:
             return None
-        name = get_trial_name(row)
-        command = "" if CONFIRM in row.user_attrs else make_run_command(self._spec.get_words_of(row))
-        self._results = None
-        run_id = self._observer.fail_trial(name, DIED_TWICE)
+        run_id = self._observer.fail_trial(get_trial_name(row), DIED_TWICE)
         if run_id is None:
             return None
+        command = "" if CONFIRM in row.user_attrs else make_run_command(self._spec.get_words_of(row))
+        self._results = None
         return make_failed_outcome(row, DIED_TWICE, command, run_id)
 
     @contextmanager

@@ -44,8 +44,9 @@ class Measure:
     def format_apart(self, value: float, rival: float | None) -> str:
         """Format a value with as many digits as tell it from another one: `94.998%` beside 95 %."""
         text = self.format(value)
-        if rival is None or text != self.format(rival):
-            return text
+        return text if rival is None or text != self.format(rival) else self._tell_apart(value, rival)
+
+    def _tell_apart(self, value: float, rival: float) -> str:
         return f"{tell_apart(100 * value, 100 * rival)}%"
 
     def format_width(self, half_width: float) -> str:
@@ -98,9 +99,8 @@ class Determination(Measure):
     def format(self, value: float) -> str:
         return ">0.9999" if 0.99995 <= value < 1 - ROUNDING else f"{round(value, 4) + 0.0:.4f}"
 
-    def format_apart(self, value: float, rival: float | None) -> str:
-        text = self.format(value)
-        return text if rival is None or text != self.format(rival) else tell_apart(value, rival)
+    def _tell_apart(self, value: float, rival: float) -> str:
+        return tell_apart(value, rival)
 
     def format_width(self, half_width: float) -> str:
         return f"{half_width:.4f}" if half_width >= 0.00005 else f"{half_width:.1g}"
