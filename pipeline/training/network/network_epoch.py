@@ -16,6 +16,7 @@ from pipeline.training import augmentation
 from pipeline.training.adversarial.fgsm import differentiate_by_samples, move_samples
 from pipeline.training.network.batch_norm import find_norm_layers, normalize_by_fused_kernel
 from pipeline.training.network.network_state import EpochInputs, NetworkEpochSpec, NetworkState
+from pipeline.training.network.pooled_convolution import find_pooled_convolutions, pool_before_activation
 from pipeline.training.optimizers import add_up_rows
 from pipeline.training.perceptron import mlp_gradients
 from pipeline.training.perceptron.compiled_epoch import divide_by_steps, get_update_arguments
@@ -39,6 +40,7 @@ class CompiledNetwork:
         self.dropout_layers = find_dropout_layers(model)
         fuses = "CPU" in spec.tf_device and not spec.xla and not spec.room
         self._norm_layers = find_norm_layers(model) if fuses else []
+        self._pooled = find_pooled_convolutions(model) if fuses else []
         self._trained = [variable.value for variable in model.trainable_variables]
         self._others = [variable.value for variable in model.non_trainable_variables]
         self._constraints = [variable.constraint for variable in model.trainable_variables]
@@ -101,7 +103,7 @@ class CompiledNetwork:
 
         samples, targets = batch
         dropped = drop_out_by_streams(self.dropout_layers, inputs.shares, inputs.hyper.seed, get_step)
-        with dropped, normalize_by_fused_kernel(self._norm_layers):
+        with dropped, normalize_by_fused_kernel(self._norm_layers), pool_before_activation(self._pooled):
             logits, others, penalties = self.model.stateless_call(
                 list(trained), list(others), samples, training=True, return_losses=True
             )
