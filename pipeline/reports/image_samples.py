@@ -153,7 +153,8 @@ def _make_sheet(figure: Figure, width: float, height: float) -> Axes:
 def _write(
     axes: Axes, words: str, x: float, y: float, size: int = MIDDLE, color: str = INK, **alignment: Any
 ) -> None:
-    axes.text(x, y, words, size=size, color=color, parse_math=False, **alignment)
+    if words:  # an empty text costs as much as another
+        axes.text(x, y, words, size=size, color=color, parse_math=False, **alignment)
 
 
 def _draw_tile(axes: Axes, tile: Tile, prepared: Prepared, corner: tuple[float, float], side: float) -> None:

@@ -103,7 +103,7 @@ def read_study(name: str | None, search: Search) -> "Results":
     from pipeline.search import optuna_storage, study_store, trial_rows
 
     address = search.storage or addresses.make_study_address()
-    chosen = _choose_study(name or search.study, optuna_storage.list_studies(address))
+    chosen = _choose_study(name or search.study, optuna_storage.list_studies(address), address)
     return trial_rows.read_results(study_store.StudyStore.open_for_reading(address, chosen), chosen)
 
 
@@ -165,15 +165,15 @@ def _read_within(text: str) -> float:
     return seconds
 
 
-def _choose_study(name: str | None, studies: Sequence[str]) -> str:
+def _choose_study(name: str | None, studies: Sequence[str], address: str) -> str:
     if name is None and studies:
         return studies[-1]
     if name not in studies:
         newest = ", ".join([*(["..."] if len(studies) > NEWEST else []), *studies[-NEWEST:]]) or "none"
         got = f"got {name}" if name else "got nothing"
         raise BadInput(
-            f"--study must be one of the studies that exist ({newest}), {got}; "
-            "begin one with: python -m pipeline sweep"
+            f"--study must be one of the studies that exist ({newest}), {got}; look in another storage "
+            f"(search.storage, now {address}), or begin one with: python -m pipeline sweep"
         )
     assert name is not None
     return name

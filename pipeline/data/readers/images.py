@@ -20,7 +20,7 @@ SUFFIXES = tuple(
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "AVIF", "PPM", "JPEG2000")
 """What Pillow may take a file for, whatever its name: for others, such as EPS, it would start a program."""
 ORIENTATION = 0x0112  # the EXIF tag
-BITS_OF_SAMPLES = 258  # the TIFF tag
+BITS_OF_SAMPLES, PHOTOMETRIC = 258, 262  # TIFF tags
 HEADS = {
     "PPM": re.compile(rb"^P[36](?:\s+#[^\n]*)*\s+\d+\s+\d+\s+(\d{1,5})\s"),
     "JPEG2000": re.compile(rb"(?:ihdr.{10}|\xff\x4f\xff\x51.{38})(.)", re.DOTALL),
@@ -50,13 +50,15 @@ class ImageForm:
     """What every image of a set becomes.
 
     `colour`: red, green and blue, else grey; `size`: (height, width), None as it is; `background`: the colour
-    behind transparent parts; `wide`: float32 in the range of 16 bits, else bytes.
+    behind transparent parts; `wide`: float32 in the range of 16 bits, else bytes; `deep`: float32 of any
+    range, of files whose samples have 32 bits, and of no others.
     """
 
     colour: bool
     size: tuple[int, int] | None
     background: str
     wide: bool = False
+    deep: bool = False
 
 
 @cache
@@ -66,14 +68,22 @@ def _list_formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def is_wide(path: Path) -> bool:
-    """Return whether samples of the image have more than 8 bits; False where it cannot be read."""
+def count_bits(path: Path) -> int:
+    """Return how many bits a sample of the image has: 8 (or less), 16 or 32; 8 where it cannot be read."""
     try:
         with warnings.catch_warnings(), Image.open(path, formats=_list_formats()) as image:
             warnings.simplefilter("ignore")
-            return image.mode in WIDE_MODES or _is_wide_png(path, image)
+            if _is_deep(image):
+                return 32
+            return 16 if image.mode in WIDE_MODES or _is_wide_png(path, image) else 8
     except Exception:  # decoding names what is wrong
-        return False
+        return 8
+
+
+def _is_deep(image: Image.Image) -> bool:
+    if image.mode == "I" and image.format == "TIFF":  # of other formats, and of 16 bits with a sign, too
+        return max(image.tag_v2.get(BITS_OF_SAMPLES, (8,))) > 16  # type: ignore[attr-defined,no-any-return]
+    return image.mode == "F"
 
 
 def _is_wide_png(path: Path, image: Image.Image) -> bool:
@@ -100,6 +110,11 @@ def decode_image(path: Path, form: ImageForm, note: Callable[[str], None]) -> np
                     getattr(image, "is_animated", False) and image.format != "MPO"
                 ):  # MPO: previews of a camera
                     note("of several frames: the first is used")
+                if form.deep and not _is_deep(image):
+                    raise Unreadable(
+                        "its samples have 16 bits or less, those of other images 32, and nothing tells how "
+                        "bright they are beside each other: save all images in one form"
+                    )
                 if form.wide:
                     return _convert_wide(path, image, form, note)
                 return np.asarray(_convert_bytes(image, form, note))
@@ -202,6 +217,9 @@ def _convert_wide(path: Path, image: Image.Image, form: ImageForm, note: Callabl
     """Return float32 with the numbers of the file where it has 16 bits or more, bytes times 257."""
     if image.mode in WIDE_MODES:
         numbers = np.asarray(image, np.float32)
+        if image.mode.startswith("I;16") and image.format == "TIFF" and _has_white_as_zero(image):
+            note("stored with white as 0: turned over, as black is 0 in the others")
+            numbers = 65535 - numbers
         numbers = _turn(numbers, _note_orientation(image, note))
     elif _is_wide_png(path, image):
         orientation = _note_orientation(image, note)
@@ -221,6 +239,10 @@ def _convert_wide(path: Path, image: Image.Image, form: ImageForm, note: Callabl
         for plane in map(np.ascontiguousarray, planes)
     ]
     return sized_planes[0] if numbers.ndim == 2 else np.stack(sized_planes, axis=2)
+
+
+def _has_white_as_zero(image: Image.Image) -> bool:
+    return image.tag_v2.get(PHOTOMETRIC) == 0  # type: ignore[attr-defined,no-any-return]
 
 
 def _decode_wide_png(path: Path) -> np.ndarray:

@@ -14,7 +14,7 @@ from pipeline.data.report import Findings
 from pipeline.errors import BadData
 from pipeline.settings.data import Colours, ImageFolder
 
-FORMAT = folders.FORMAT + 1  # colours of more than 8 bits are refused since
+FORMAT = folders.FORMAT + 2  # TIFF with white as 0 is turned over since
 
 
 def fingerprint(data: ImageFolder, _data_dir: Path) -> str:
@@ -25,7 +25,8 @@ def fingerprint(data: ImageFolder, _data_dir: Path) -> str:
 def load(data: ImageFolder, _data_dir: Path, scratch: ScratchSpace) -> LoadedData:
     """Read images [n, height, width] where grey, [n, height, width, 3] in colour.
 
-    They are bytes, or where one of them has 16 bits a sample float32 in that range, all of them.
+    They are bytes, or where one of them has 16 bits a sample float32 in that range, all of them; where one
+    has 32, all must have.
 
     Raises:
         BadData: as `folders.find_files` and `folders.load_splits`; or images have several sizes and
@@ -42,8 +43,8 @@ def load_tree(data: ImageFolder, tree: FileTree, scratch: ScratchSpace, findings
     Raises:
         BadData: as `load`.
     """
-    wide = any(images.is_wide(file.path) for files in tree.splits.values() for file in files)
-    decode = ImageDecoder(data, wide, findings)
+    bits = max((images.count_bits(file.path) for files in tree.splits.values() for file in files), default=8)
+    decode = ImageDecoder(data, bits, findings)
     read = partial(folders.read_arrays, decode=decode, scratch=scratch)
     loaded = folders.load_splits(tree, data.on_error, read, findings, data.is_regression)
     decode.check_blank()
@@ -53,12 +54,14 @@ def load_tree(data: ImageFolder, tree: FileTree, scratch: ScratchSpace, findings
 class ImageDecoder:
     """A function from a file to its image as the only row, [height, width] or [height, width, 3].
 
-    Without `data.size` all images must have the size of the first.
+    `bits`: of a sample of the finest image. Without `data.size` all images must have the size of the first.
     """
 
-    def __init__(self, data: ImageFolder, wide: bool, findings: Findings) -> None:
+    def __init__(self, data: ImageFolder, bits: int, findings: Findings) -> None:
         size = None if data.size is None else (data.size[0], data.size[1])
-        self._form = ImageForm(data.colours is Colours.rgb, size, data.background, wide)
+        self._form = ImageForm(
+            data.colours is Colours.rgb, size, data.background, wide=bits > 8, deep=bits > 16
+        )
         self._findings = findings
         self._first: tuple[str, tuple[int, ...]] | None = None
         self._rows = 0

@@ -19,11 +19,13 @@ from pipeline.errors import BadInput
 from pipeline.reports.study_charts import format_member_hover
 from pipeline.reports.study_markdown import format_label
 from pipeline.reports.study_plots import describe_cost_axis
+from pipeline.search import optuna_storage
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.outcomes import CONFIRM
 from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.study_store import StudyStore
 from pipeline.search.trial_rows import VALIDATION
+from pipeline.settings.addresses import make_study_address
 from tests.support.odd_studies import EMPTY
 
 Said = tuple[int, str, str]
@@ -415,14 +417,25 @@ def test_where_there_is_no_study_it_says_how_to_begin(
     code, _, err = ask()
     assert code == 2
     assert err == (
-        "error: --study must be one of the studies that exist (none), got nothing; "
-        "begin one with: python -m pipeline sweep\n"
+        "error: --study must be one of the studies that exist (none), got nothing; look in another storage "
+        f"(search.storage, now {make_study_address()}), or begin one with: python -m pipeline sweep\n"
     )
+
+
+def test_the_storage_that_was_looked_in_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(optuna_storage, "list_studies", lambda _address: ["other"])
+    words = ["frontier", "--study", "mine", "search.storage=postgresql://me:hunter2@db/studies"]
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert "hunter2" not in told
+    assert "(other), got mine; look in another storage (search.storage, now postgresql://me:" in told
 
 
 def test_of_many_studies_the_newest_are_named() -> None:
     with pytest.raises(BadInput, match=r"exist \(\.\.\., 2, 3, 4, 5, 6, 7, 8, 9\), got none"):
-        command._choose_study("none", [str(number) for number in range(10)])
+        command._choose_study("none", [str(number) for number in range(10)], "sqlite:///studies.db")
 
 
 # ---- over three objectives, and the interval of the cost ----------------------------------------------

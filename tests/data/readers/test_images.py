@@ -134,10 +134,36 @@ def test_16_bits_stay_the_numbers_that_they_are(tmp_path: Path, suffix: str, for
     numbers = np.array([[60, 70, 180], [65535, 256, 0]], np.uint16)
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(numbers).save(path)
-    assert images.is_wide(path)
+    assert images.count_bits(path) == 16
     array, _ = decode(path, form)
     assert array.dtype == np.float32
     np.testing.assert_array_equal(array, np.repeat(numbers[..., None], 3, 2) if form.colour else numbers)
+
+
+def test_white_as_zero_is_turned_over(tmp_path: Path) -> None:
+    numbers = np.array([[60, 70, 180], [65535, 256, 0]], np.uint16)
+    path = tmp_path / "a.tif"
+    Image.fromarray(numbers).save(path, tiffinfo={262: 0})
+    array, notes = decode(path, WIDE_GREY)
+    np.testing.assert_array_equal(array, 65535.0 - numbers)
+    assert notes == ["stored with white as 0: turned over, as black is 0 in the others"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "bits"),
+    [(np.full((2, 3), 0.5, np.float32), 32), (np.full((2, 3), 70_000, np.int32), 32)],
+)
+def test_samples_of_32_bits_stand_beside_their_like_alone(
+    tmp_path: Path, numbers: np.ndarray, bits: int
+) -> None:
+    form = ImageForm(False, None, "white", wide=True, deep=True)
+    Image.fromarray(numbers).save(tmp_path / "a.tif")
+    assert images.count_bits(tmp_path / "a.tif") == bits
+    np.testing.assert_array_equal(decode(tmp_path / "a.tif", form)[0], numbers)
+    for name, others in (("byte.png", L_SHAPE), ("short.tif", L_SHAPE.astype(np.uint16))):
+        Image.fromarray(others).save(tmp_path / name)
+        with pytest.raises(Unreadable, match="16 bits or less, those of other images 32"):
+            decode(tmp_path / name, form)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -147,7 +173,7 @@ def test_16_bits_in_colour_and_with_alpha(tmp_path: Path, channels: int) -> None
         numbers[..., -1] = 65535
         numbers[0, 0, -1] = 0
     write_wide_png(tmp_path / "a.png", numbers)
-    assert images.is_wide(tmp_path / "a.png")
+    assert images.count_bits(tmp_path / "a.png") == 16
     array, notes = decode(tmp_path / "a.png", WIDE_COLOUR)
     colour = numbers[0, 1, :3] if channels > 2 else np.repeat(numbers[0, 1, :1], 3)
     np.testing.assert_array_equal(array[1, 1], colour)
@@ -202,7 +228,7 @@ def test_damaged_images_are_read_or_named(
     content[start : start + len(noise)] = noise
     path.write_bytes(content)
     for form in (GREY, WIDE_COLOUR):
-        images.is_wide(path)
+        images.count_bits(path)
         try:
             assert decode(path, form)[0].ndim == (3 if form.colour else 2)
         except Unreadable:
@@ -225,7 +251,7 @@ def test_the_images_of_installed_packages_are_read_as_pillow_does() -> None:
             seen = ImageOps.exif_transpose(image).convert("RGBA")
         white = Image.new("RGBA", seen.size, "white")
         expected = np.asarray(Image.alpha_composite(white, seen).convert("RGB"), float)
-        wide = images.is_wide(path)
+        wide = images.count_bits(path) > 8
         array, _ = decode(path, ImageForm(True, None, "white", wide))
         np.testing.assert_allclose(array / (images.WIDE if wide else 1), expected, atol=1, err_msg=str(path))
 

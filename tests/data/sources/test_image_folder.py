@@ -64,6 +64,14 @@ def test_one_image_of_16_bits_makes_all_of_them_wide(tmp_path: Path) -> None:
     np.testing.assert_array_equal(features[-1], np.full((8, 6), 180))
 
 
+def test_floats_beside_bytes_are_refused_with_the_file(tmp_path: Path) -> None:
+    """Nobody knows how bright a float is beside a byte; bytes times 257 made all floats black."""
+    places.image_folder(tmp_path)
+    Image.fromarray(np.full((8, 6), 0.5, np.float32)).save(tmp_path / "right" / "zz.tif")
+    with pytest.raises(BadData, match=r"000\.png.*16 bits or less, those of other images 32"):
+        load(places.images(tmp_path), tmp_path)
+
+
 def test_what_was_done_to_images_is_counted(tmp_path: Path) -> None:
     places.image_folder(tmp_path)
     exif = Image.Exif()
