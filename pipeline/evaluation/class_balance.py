@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evaluation.intervals import compute_area
+from pipeline.evaluation.intervals import average_shares, compute_area
 from pipeline.measures import ClassScore
-from pipeline.models.scores import compute_auc
+from pipeline.models.scores import compute_areas
 
 QUANTILE = statistics.NormalDist().inv_cdf(0.975)
 TELLING_GAP = 0.02
@@ -21,8 +21,7 @@ class ClassBalance:
 
     `accuracy`: balanced accuracy, the mean recall (Brodersen et al. 2010, doi 10.1109/ICPR.2010.764);
     `f1`: the mean of the classes' F1; `auc`: area under the ROC curve, of more than two classes the mean of
-    each against the others, None where a class is missing; `auc_interval`: the ends of its interval (95 %),
-    None also where more than two classes are all told apart: that tells nothing of other rows;
+    each against the others, None where a class is missing; `auc_interval`: the ends of its interval (95 %);
     `unrecognised`: names of the classes of which no row was recognised.
     """
 
@@ -54,18 +53,21 @@ def compute_class_balance(
     )
 
 
-def _compute_area(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, tuple[float, float] | None]:
-    """Return the area and its interval, by DeLong's error.
+def _compute_area(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Return the mean area of the classes and its interval, by DeLong's error.
 
-    Of two classes it is no narrower than the interval of their numbers of rows: the error of a class of few
+    It is no narrower than the interval that follows from the rows of each class: the error of a class of few
     rows, which happen to be alike, is near zero.
     """
-    area, error = compute_auc(outputs, labels)
-    low, high = max(0.0, area - QUANTILE * error), min(1.0, area + QUANTILE * error)
-    if outputs.shape[1] == 2:
-        figure = compute_area(area, int((labels == 1).sum()), int((labels == 0).sum()))
-        low, high = min(low, figure.low), max(high, figure.high)
-    return area, (low, high) if low < high else None
+    areas, error = compute_areas(outputs, labels)
+    counts = np.bincount(labels, minlength=outputs.shape[1])
+    figures = [
+        compute_area(area, int(counts[number]), int(counts.sum() - counts[number]))
+        for number, area in areas.items()
+    ]
+    figure = average_shares(figures)
+    low, high = figure.value - QUANTILE * error, figure.value + QUANTILE * error
+    return figure.value, (max(0.0, min(low, figure.low)), min(1.0, max(high, figure.high)))
 
 
 def _compute_f1(score: ClassScore) -> float:

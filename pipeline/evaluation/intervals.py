@@ -1,13 +1,15 @@
 """Figures with an interval: what other rows of the same kind would probably give."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
 LEVEL = 0.95
+HALVINGS = 50
+"""Of what may be an end of an interval, down to the last digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,22 @@ def compute_area(value: float, first: int, second: int) -> Figure:
     That of Newcombe 2006 (method 5, doi 10.1002/sim.2324): the areas from which this one is no farther than
     two of the standard errors of Hanley and McNeil that they would have. It is an interval at 0 and 1, too.
     """
-    areas = np.linspace(0, 1, 10_001)
-    others = (first + second) / 2 - 1
-    spread = 1 + others * ((1 - areas) / (2 - areas) + areas / (1 + areas))
-    errors = np.sqrt(areas * (1 - areas) * spread / (first * second))
-    near = areas[np.abs(areas - value) <= _compute_quantile(LEVEL) * errors]
-    return Figure(value, min(float(near[0]), value), max(float(near[-1]), value))
+    others, quantile = (first + second) / 2 - 1, _compute_quantile(LEVEL)
+
+    def is_near(area: float) -> bool:
+        spread = 1 + others * ((1 - area) / (2 - area) + area / (1 + area))
+        error = math.sqrt(area * (1 - area) * spread / (first * second))
+        return abs(area - value) <= quantile * error
+
+    return Figure(value, _find_end(value, 0.0, is_near), _find_end(value, 1.0, is_near))
+
+
+def _find_end(near: float, far: float, is_near: Callable[[float], bool]) -> float:
+    """Return the end of what is near, between a number that is and another one that is not, by halves."""
+    for _ in range(HALVINGS):
+        middle = (near + far) / 2
+        near, far = (middle, far) if is_near(middle) else (near, middle)
+    return near
 
 
 def compute_mean(values: np.ndarray, level: float = LEVEL) -> Figure:

@@ -87,28 +87,38 @@ def score_answers(outputs: "np.ndarray", labels: "np.ndarray", measure: str = "a
 def compute_auc(outputs: "np.ndarray", labels: "np.ndarray") -> tuple[float, float]:
     """Compute the area under the ROC curve of `outputs` [n, classes] in 0..1, and its standard error.
 
-    Of two classes; of more the mean over the classes of each against the others (macro, one-vs-rest), as in
-    scikit-learn. Classes without a row are left out; 0.5 where one class alone has rows. The error is that
-    of DeLong et al. (1988, doi 10.2307/2531595), for the mean of the classes.
+    It is the mean of `compute_areas`; 0.5 where one class alone has rows. The error is that of DeLong et al.
+    (1988, doi 10.2307/2531595), for the mean of the classes.
+    """
+    import numpy as np
+
+    areas, error = compute_areas(outputs, labels)
+    return (float(np.mean(list(areas.values()))), error) if areas else (0.5, 0.5)
+
+
+def compute_areas(outputs: "np.ndarray", labels: "np.ndarray") -> tuple[dict[int, float], float]:
+    """Compute the area under the ROC curve of each class, and the standard error of their mean.
+
+    Of two classes that of class 1; of more those of each class against the others (one-vs-rest), as in
+    scikit-learn. Classes without a row are left out, all where one class alone has rows.
     """
     import numpy as np
 
     outputs = np.asarray(outputs, np.float64)
     present = np.unique(labels)
     if len(present) < 2:
-        return 0.5, 0.5
+        return {}, 0.5
     if outputs.shape[1] == 2:
         outputs, present = (outputs[:, 1] - outputs[:, 0])[:, None], np.array([1])
         columns = outputs.T
     else:
         sums = outputs.sum(axis=1, keepdims=True)  # sigmoid outputs need not sum to 1
         columns = (outputs / np.where(sums > 0, sums, 1))[:, present].T
-    areas, influence = [], np.zeros(len(labels))
+    areas, influence = dict[int, float](), np.zeros(len(labels))
     for column, number in zip(columns, present, strict=True):
-        area, of_rows = _rank_class(column, labels == number)
-        areas.append(area)
+        areas[int(number)], of_rows = _rank_class(column, labels == number)
         influence += of_rows / len(present)
-    return float(np.mean(areas)), float(np.sqrt(np.square(influence).sum()))
+    return areas, float(np.sqrt(np.square(influence).sum()))
 
 
 def _rank_class(scores: "np.ndarray", is_class: "np.ndarray") -> "tuple[float, np.ndarray]":
@@ -118,8 +128,8 @@ def _rank_class(scores: "np.ndarray", is_class: "np.ndarray") -> "tuple[float, n
     places = np.empty(len(scores))
     places[is_class] = compute_share_below(scores[is_class], scores[~is_class])
     places[~is_class] = 1 - compute_share_below(scores[~is_class], scores[is_class])
-    area = float(places[is_class].mean())
-    return area, (places - area) / np.where(is_class, is_class.sum(), (~is_class).sum())
+    area, rows = float(places[is_class].mean()), np.where(is_class, is_class.sum(), (~is_class).sum())
+    return area, (places - area) / np.sqrt(rows * np.maximum(rows - 1, 1))
 
 
 def compute_share_below(scores: "np.ndarray", others: "np.ndarray") -> "np.ndarray":

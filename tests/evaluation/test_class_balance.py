@@ -61,4 +61,7 @@ def test_an_area_of_few_rows_of_a_class_is_not_certain() -> None:
     apart = compute(np.eye(2)[rare], rare, NAMES[:2])
     assert (apart.auc, apart.auc_interval) == (1.0, (pytest.approx(0.53, abs=0.1), 1.0))
     labels = np.arange(300) % 3
-    assert compute(np.eye(3)[labels], labels).auc_interval is None
+    assert compute(np.eye(3)[labels], labels).auc_interval == (pytest.approx(0.99, abs=0.01), 1.0)
+    labels = np.array([2] + [0, 1] * 100)  # of a class with one row nobody knows much
+    alone = compute(np.eye(3)[labels], labels)
+    assert (alone.auc, alone.auc_interval) == (1.0, (pytest.approx(0.75, abs=0.1), 1.0))

@@ -23,7 +23,10 @@ def test_of_a_mean_it_is_students() -> None:
     assert compute_mean(values[:1]).high == 1.0
 
 
-@pytest.mark.parametrize(("value", "first", "second"), [(0.5, 300, 200), (0.9, 25, 40), (0.6, 10, 10)])
+@pytest.mark.parametrize(
+    ("value", "first", "second"),
+    [(0.5, 300, 200), (0.9, 25, 40), (0.6, 10, 10), (0.99995, 100_000, 100_000), (1e-7, 10**6, 3000)],
+)
 def test_of_an_area_the_ends_are_those_from_which_it_is_two_of_their_own_errors(
     value: float, first: int, second: int
 ) -> None:
@@ -33,7 +36,7 @@ def test_of_an_area_the_ends_are_those_from_which_it_is_two_of_their_own_errors(
         mean = (first + second) / 2 - 1  # Newcombe's: either count may be that of the rarer class
         variance = end * (1 - end) + mean * ((above - end**2) + (below - end**2))
         assert abs(end - value) == pytest.approx(
-            norm.ppf(0.975) * np.sqrt(variance / first / second), abs=1e-3
+            norm.ppf(0.975) * np.sqrt(variance / first / second), rel=1e-6
         )
 
 

@@ -55,3 +55,12 @@ def test_an_area_is_as_unsure_as_other_rows_would_make_it(classes: int) -> None:
     assert np.mean(errors) == pytest.approx(np.std(areas), rel=0.15)
     assert compute_auc(np.full((4, classes), 0.5), np.array([0, 1, 0, 1]))[0] == 0.5
     assert compute_auc(np.eye(classes)[[1, 1]], np.array([1, 1])) == (0.5, 0.5)
+
+
+def test_the_error_of_an_area_is_that_of_de_long() -> None:
+    rng = np.random.default_rng(0)
+    scores, is_class = rng.normal(size=9).round(1), np.arange(9) < 3
+    ahead = np.sign(scores[is_class][:, None] - scores[~is_class][None, :]) / 2 + 0.5
+    variance = ahead.mean(1).var(ddof=1) / 3 + ahead.mean(0).var(ddof=1) / 6
+    area, error = compute_auc(np.column_stack([-scores, scores]), is_class.astype(int))
+    assert (area, error) == pytest.approx((ahead.mean(), np.sqrt(variance)))
