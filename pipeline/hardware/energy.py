@@ -7,7 +7,9 @@ estimated from the power of the device at full load, and every reading says that
 
 import importlib
 import os
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -16,8 +18,11 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from pipeline.measures import PowerDraw
+from pipeline.processes.repeating_thread import RepeatingThread
 
 RAPL = Path("/sys/class/powercap")
+READ_SECONDS = 30.0
+"""Between two looks at counters of RAPL: they hold 65 kJ and more, which 400 W fill in 160 s."""
 WATTS: dict[str, float] = {"cpu": 12.0, "gpu": 200.0}
 """Of a CPU core and of a GPU at full load where nobody knows better: the rows "Any" of TDP_cpu.csv and
 TDP_gpu.csv of Green Algorithms (github.com/GreenAlgorithms/green-algorithms-tool; Lannelongue, Grealey and
@@ -104,20 +109,29 @@ class NvmlGauge:
 
 
 class RaplGauge:
-    """All CPU packages of the machine, added up."""
+    """All CPU packages of the machine, added up.
+
+    A counter starts anew at its limit, some of them after three minutes at full load. So a thread reads them
+    meanwhile, until nobody holds the gauge any more.
+    """
 
     def __init__(self, packages: list[Path]) -> None:
-        self._packages = packages
+        self._packages, self._total = packages, 0
+        self._spans = [_read_number(package / "max_energy_range_uj") + 1 for package in packages]
         self._last = [_read_number(package / "energy_uj") for package in packages]
-        self._total = 0
+        self._lock, gauge = threading.Lock(), weakref.ref(self)
+        reader = RepeatingThread(lambda: (alive := gauge()) and alive.read(), READ_SECONDS)
+        reader.start()
+        weakref.finalize(self, reader.stop, 0)
 
     def read(self) -> EnergyReading:
-        for number, package in enumerate(self._packages):
-            now = _read_number(package / "energy_uj")
-            # The counter starts anew at its limit.
-            self._total += (now - self._last[number]) % (_read_number(package / "max_energy_range_uj") + 1)
-            self._last[number] = now
-        return EnergyReading(joules=self._total / 1e6)
+        with self._lock, suppress(OSError, ValueError):  # counters whose rights are taken away meanwhile
+            for number, package in enumerate(self._packages):
+                now = _read_number(package / "energy_uj")
+                self._total += (now - self._last[number]) % self._spans[number]
+                self._last[number] = now
+            return EnergyReading(joules=self._total / 1e6)
+        return EnergyReading()
 
     def strangers(self) -> int | None:
         return None
@@ -221,8 +235,8 @@ class EnergyMeter:
     def __init__(self, gauge: Gauge, clock: Callable[[], float] = time.monotonic) -> None:
         self._gauge, self._clock = gauge, clock
         self._seconds = 0.0
-        self._compute_joules: float | None = None
-        self._busy_seconds: float | None = None
+        self._compute_joules: float | None = 0.0
+        self._busy_seconds: float | None = 0.0
         self._is_estimated = False
 
     @contextmanager
@@ -233,13 +247,16 @@ class EnergyMeter:
         seconds, after = self._clock() - start, self._gauge.read()
         self._seconds += seconds
         self._is_estimated |= after.estimated
-        self._compute_joules = _add_counted(self._compute_joules, _joules(before, after, seconds))
-        self._busy_seconds = _add_counted(
+        self._compute_joules = _add_known(self._compute_joules, _joules(before, after, seconds))
+        self._busy_seconds = _add_known(
             self._busy_seconds, None if after.busy is None else after.busy * seconds
         )
 
     def summarise(self) -> PowerDraw:
-        """Return the joules, mean watts and mean busy share (0..1) of all blocks so far."""
+        """Return the joules, mean watts and mean busy share (0..1) of all blocks so far.
+
+        What one of them does not tell is unknown of all: the sum of the others would be too small.
+        """
         if not self._seconds:
             return PowerDraw()
         watts = None if self._compute_joules is None else self._compute_joules / self._seconds
@@ -256,5 +273,5 @@ def _joules(before: EnergyReading, after: EnergyReading, seconds: float) -> floa
     return None
 
 
-def _add_counted(total: float | None, more: float | None) -> float | None:
-    return total if more is None else (total or 0.0) + more
+def _add_known(total: float | None, more: float | None) -> float | None:
+    return None if total is None or more is None else total + more

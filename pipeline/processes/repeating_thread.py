@@ -18,9 +18,13 @@ class RepeatingThread:
         self._thread.start()
 
     def stop(self, wait_seconds: float | None = None) -> None:
-        """Call the function no more; wait so long for a call that is under way, None: to its end."""
+        """Call the function no more; wait so long for a call that is under way, None: to its end.
+
+        A call that stops its own thread does not wait for itself.
+        """
         self._stopped.set()
-        self._thread.join(wait_seconds)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(wait_seconds)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._pause_seconds):

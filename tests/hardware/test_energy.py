@@ -1,7 +1,7 @@
 """Energy on recorded answers of a GPU and of a CPU; a machine that tells nothing."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -143,10 +143,50 @@ def test_packages_are_summed_and_their_parts_left_out(tmp_path: Path) -> None:
     assert gauge.strangers() is None
 
 
+def test_a_counter_that_starts_anew_more_than_once_is_read_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers = list[Callable[[], object]]()
+
+    class Reader:
+        def __init__(self, function: Callable[[], object], _pause: float) -> None:
+            readers.append(function)
+
+        def start(self) -> None: ...
+
+        def stop(self, _wait: float) -> None:
+            readers.clear()
+
+    monkeypatch.setattr(energy, "RepeatingThread", Reader)
+    counter = zone(tmp_path, "intel-rapl:0", "package-0") / "energy_uj"
+    gauge = open_rapl_gauge(tmp_path)
+    watched = account(gauge, 0.0, 3.0)
+    with watched.measure():
+        for microjoules in (6_000_000, 2_000_000):  # 6 J, and 6 more past the limit of 10
+            counter.write_text(str(microjoules))
+            readers[0]()
+        counter.write_text("8000000")
+    assert watched.summarise() == PowerDraw(18.0, 6.0, None)
+    del gauge, watched
+    assert not readers  # as nobody asks any more
+
+
+def test_what_cannot_be_read_in_one_epoch_is_known_of_none(tmp_path: Path) -> None:
+    counter = zone(tmp_path, "intel-rapl:0", "package-0") / "energy_uj"
+    watched = account(open_rapl_gauge(tmp_path), *map(float, range(6)))
+    for text in ("1000000", "", "3000000"):  # as where its rights are taken away for a while
+        with watched.measure():
+            counter.write_text(text)
+    assert watched.summarise() == PowerDraw()
+
+
 def test_a_counter_that_may_not_be_read_is_absent_not_zero(tmp_path: Path) -> None:
     assert isinstance(open_rapl_gauge(tmp_path), SilentGauge)
     folder = zone(tmp_path, "intel-rapl:0", "package-0")
     assert isinstance(open_rapl_gauge(tmp_path), RaplGauge)
+    (folder / "max_energy_range_uj").unlink()
+    assert isinstance(open_rapl_gauge(tmp_path), SilentGauge)
+    (folder / "max_energy_range_uj").write_text("9999999")
     (folder / "energy_uj").unlink()
     (folder / "energy_uj").mkdir()  # as unreadable to root as to anybody
     assert isinstance(open_rapl_gauge(tmp_path), SilentGauge)

@@ -29,3 +29,15 @@ def test_one_that_is_stopped_in_its_first_pause_calls_nothing() -> None:
     thread.start()
     thread.stop()
     assert calls == []
+
+
+def test_a_call_may_stop_its_own_thread() -> None:
+    ended = threading.Event()
+
+    def work() -> None:
+        thread.stop()
+        ended.set()
+
+    thread = RepeatingThread(work, 0.001)
+    thread.start()
+    ended.wait()
