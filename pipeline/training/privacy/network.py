@@ -7,6 +7,7 @@ A convolution is such a layer over its patches, an embedding one over its words 
 2009.03106). A second backward pass, of losses weighed by how much each row is clipped, gives the sum.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -42,15 +43,8 @@ def sum_clipped_gradients(
         tape.watch(list(trained))
         with _record_calls(_list_weighted(model)) as calls:
             losses, others, penalties = forward()
-    by_outputs = tape.gradient(losses, [call.output for call in calls])
-    squares = tf.add_n(
-        [
-            tf.cast(_square_norms(call, by_output), losses.dtype)
-            for call, by_output in zip(calls, by_outputs, strict=True)
-            if by_output is not None
-        ]
-    )
-    factors = tf.stop_gradient(clip_factors(squares, clip_norm, present))
+    squares = _add_squares(calls, tape.gradient(losses, [call.output for call in calls]))
+    factors = tf.stop_gradient(clip_factors(tf.cast(squares, losses.dtype), clip_norm, present))
     loss = mean_loss(losses, present)
     sums = [
         _to_dense(*pair) for pair in zip(tape.gradient(losses, list(trained), factors), trained, strict=True)
@@ -115,6 +109,12 @@ def _watch(layer: Any, calls: list[LayerCall]) -> None:
 # ---- the norms of a layer's gradients -----------------------------------------------------------------
 
 
+def _add_squares(calls: Sequence[LayerCall], by_outputs: Sequence[Tensor | None]) -> Tensor:
+    """Compute the squared norm of each row's gradient by all trainable variables, [room]."""
+    pairs = zip(calls, by_outputs, strict=True)
+    return tf.add_n([_square_norms(*pair) for pair in pairs if pair[1] is not None])
+
+
 def _square_norms(call: LayerCall, by_output: Tensor) -> Tensor:
     """Compute the squared norm of each row's gradient by the layer's trainable variables, [room]."""
     rows, positions, outputs = by_output.shape[0], by_output.shape[1:-1], by_output.shape[-1]
@@ -145,13 +145,13 @@ def _square_products(inputs: Tensor, deltas: Tensor) -> Tensor:
 
 def _make_patches(call: LayerCall) -> Tensor:
     """Return what a convolution multiplies its kernel with, [room, ..., inputs of the kernel]."""
-    layer, inputs = call.layer, call.inputs
+    layer, inputs, padding = call.layer, call.inputs, call.layer.padding
     sizes, strides, rates = (list(each) for each in (layer.kernel_size, layer.strides, layer.dilation_rate))
+    if padding == "causal":  # nothing of what comes later
+        inputs, padding = tf.pad(inputs, [[0, 0], [rates[0] * (sizes[0] - 1), 0], [0, 0]]), "valid"
     if len(sizes) == 1:  # over time: an image of height 1
         inputs, sizes, strides, rates = inputs[:, None], [1, *sizes], [1, *strides], [1, *rates]
-    return tf.image.extract_patches(
-        inputs, [1, *sizes, 1], [1, *strides, 1], [1, *rates, 1], layer.padding.upper()
-    )
+    return tf.image.extract_patches(inputs, [1, *sizes, 1], [1, *strides, 1], [1, *rates, 1], padding.upper())
 
 
 # ---- which networks -----------------------------------------------------------------------------------
@@ -159,6 +159,10 @@ def _make_patches(call: LayerCall) -> Tensor:
 KNOWN = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Embedding)
 TOLERANCE = 1e-4
 """Difference of a row's answer that is rounding, relative to the largest."""
+CLOSE = 1e-2
+"""Difference of two norms that is rounding, relative to them."""
+CHECKED = 6
+"""Samples of a check: where rows are mixed at random, one of 720 draws leaves each where it is."""
 
 
 def check_network(model: Any, shape: Sequence[int], largest: int) -> None:
@@ -173,7 +177,7 @@ def check_network(model: Any, shape: Sequence[int], largest: int) -> None:
         if reason := _explain_unknown(layer):
             raise _explain_layer(layer, reason)
     draw = np.random.default_rng(0)
-    samples = draw.integers(0, max(2, largest + 1), (3, *shape)).astype(np.float32)
+    samples = draw.integers(0, max(2, largest + 1), (CHECKED, *shape)).astype(np.float32)
     with _record_calls(_list_weighted(model)) as calls:
         first = np.asarray(model(tf.constant(samples[[0, 1]]), training=False))[0]
     for number, call in enumerate(calls):
@@ -181,10 +185,48 @@ def check_network(model: Any, shape: Sequence[int], largest: int) -> None:
             raise _explain_layer(call.layer, "it is used more than once")
     second = np.asarray(model(tf.constant(samples[[0, 2]]), training=False))[0]
     if np.abs(first - second).max() > TOLERANCE * max(1.0, float(np.abs(first).max())):
-        raise BadModel(
-            "privacy=dp_sgd needs a network that answers to each row by itself, got one in which rows of a "
-            "batch change each other's answers; leave out what is computed over the batch"
-        )
+        raise _explain_mixing()
+    _check_gradients(model, samples)
+
+
+def _check_gradients(model: Any, samples: np.ndarray) -> None:
+    """Check on some samples what a step takes for granted, however the network was put together.
+
+    In training no row has a part in the other's answer, and the norms that are computed here are those of
+    the gradients that a tape finds: weights may also be used beside their layers.
+    """
+    kinds = model.trainable_variables, model.non_trainable_variables
+    trained, others = ([variable.value for variable in variables] for variables in kinds)
+    rows = tf.constant(samples)
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch([rows, *trained])
+        with _record_calls(_list_weighted(model)) as calls:
+            answers, _ = model.stateless_call(trained, others, rows, training=True)
+        flat = tf.reshape(answers, [len(samples), -1])
+        losses = tf.linalg.matvec(flat, tf.range(1, flat.shape[1] + 1, dtype=flat.dtype))
+        of_rows = tf.unstack(losses)
+    outputs = [call.output for call in calls]
+    squares = np.asarray(_add_squares(calls, tape.gradient(losses, outputs)))
+    for number, loss in enumerate(of_rows):
+        by_rows = [gradient for gradient in tape.gradient(loss, [rows, *outputs]) if gradient is not None]
+        if any(np.delete(gradient, number, 0).any() for gradient in by_rows):
+            raise _explain_mixing()
+        by_weights = [gradient for gradient in tape.gradient(loss, trained) if gradient is not None]
+        norm = float(tf.linalg.global_norm(list(map(tf.convert_to_tensor, by_weights))))
+        norm_here = math.sqrt(squares[number])
+        if abs(norm_here - norm) > CLOSE * norm:
+            raise BadModel(
+                "privacy=dp_sgd needs layers whose gradient is known row by row, got a network that uses "
+                "weights beside their layers (as shared or low-rank ones), so that a norm of "
+                f"{norm:.3g} was taken for {norm_here:.3g}; let each layer have weights of its own"
+            )
+
+
+def _explain_mixing() -> BadModel:
+    return BadModel(
+        "privacy=dp_sgd needs a network that answers to each row by itself, got one in which rows of a "
+        "batch change each other's answers; leave out what is computed over the batch"
+    )
 
 
 def _explain_layer(layer: Any, reason: str) -> BadModel:

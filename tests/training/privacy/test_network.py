@@ -30,7 +30,8 @@ def images() -> Any:
 def words() -> Any:
     inputs = keras.Input((7,))
     tensor = layers.Embedding(9, 4)(inputs)
-    tensor = layers.Conv1D(3, 3, dilation_rate=2, activation="relu")(tensor)
+    tensor = layers.Conv1D(3, 3, dilation_rate=2, padding="causal", activation="relu")(tensor)
+    tensor = layers.Conv1D(3, 3, strides=2, activation="relu")(tensor)
     return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(tensor)))
 
 
@@ -124,6 +125,34 @@ def test_a_layer_that_is_used_twice_is_refused(wrap: Callable[[Any], Any]) -> No
     model = keras.Model(inputs, shared(shared(inputs)))
     with pytest.raises(BadModel, match="used more than once"):
         network.check_network(model, (5,), 0)
+
+
+def low_rank(inputs: Any) -> Any:
+    layer = layers.Dense(5)
+    tensor = layer(inputs)
+    layer.enable_lora(2)
+    return tensor
+
+
+def shared(inputs: Any) -> Any:
+    layer = layers.Dense(5)
+    return keras.ops.matmul(layer(inputs), layer.kernel)
+
+
+@pytest.mark.parametrize("change", [low_rank, shared])
+def test_weights_that_are_used_beside_their_layer_are_refused(change: Callable[[Any], Any]) -> None:
+    inputs = keras.Input((5,))
+    model = keras.Model(inputs, layers.Dense(3)(change(inputs)))
+    with pytest.raises(BadModel, match=r"^privacy=dp_sgd needs .* uses weights beside their layers") as told:
+        network.check_network(model, (5,), 0)
+    assert "\n" not in str(told.value)
+
+
+def test_rows_that_are_mixed_in_training_alone_are_refused() -> None:
+    inputs = keras.Input((6, 5, 1))
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(layers.MixUp(seed=0)(inputs))))
+    with pytest.raises(BadModel, match="rows of a batch change each other's answers"):
+        network.check_network(model, (6, 5, 1), 0)
 
 
 def test_the_check_comes_before_training() -> None:
