@@ -129,6 +129,7 @@ def train_shadows(pool: Split, prepared: Prepared, settings: Settings) -> tuple[
     """
     from pipeline.training.train import train
 
+    settings = _fix_noise(settings, len(prepared.train))
     draw, shadows, rows = np.random.default_rng(SEED), settings.evaluate.shadows, len(pool)
     inside, answers = np.zeros((shadows, rows), bool), []
     for number in range(shadows):
@@ -143,14 +144,22 @@ def train_shadows(pool: Split, prepared: Prepared, settings: Settings) -> tuple[
     return np.stack(answers), inside
 
 
+def _fix_noise(settings: Settings, rows: int) -> Settings:
+    """Return settings with the noise of a private training on `rows` rows, not one solved for fewer."""
+    from pipeline.training.privacy.account import open_account
+
+    account = open_account(settings, rows)
+    if account is None:
+        return settings
+    return replace(settings, privacy=replace(settings.privacy, noise_multiplier=account.noise, epsilon=None))
+
+
 def _set_up_shadow(settings: Settings, number: int, rows: int) -> Settings:
-    """Return the settings of a shadow: another seed, afresh, as many steps as the model had."""
+    """Return the settings of a shadow: another seed, each row as often as the model has seen it."""
     train = replace(
         settings.train,
         seed=(settings.train.seed + 7919 * (number + 1)) % 2**31,
         batch_size=min(settings.train.batch_size, rows),
-        start_from=None,
-        patience=0,
     )
     return replace(settings, train=train)
 

@@ -13,6 +13,7 @@ from pipeline.settings.measuring import (
     Device,
     DeviceKind,
     Evaluate,
+    Membership,
     Predict,
     Price,
     Profile,
@@ -89,6 +90,7 @@ class Settings:
         if self.cluster.kind is not ClusterKind.none:
             self._check_cluster()
         self._check_privacy()
+        self._check_shadows()
         self._price_the_budget()
         require(
             self.record is RecordInto.own or self.trained is not None,
@@ -127,10 +129,14 @@ class Settings:
 
     @property
     def fair_midway(self) -> bool:
-        """Return whether the state after each epoch is a fair point: see `Schedule.fair_midway`."""
+        """Return whether the state after each epoch is a fair point: see `Schedule.fair_midway`.
+
+        With noise from a secret nobody can have the weights of an earlier epoch again.
+        """
         if isinstance(self.trial, UserLoop):
             return self.trial.fair_midway
-        return self.schedule.fair_midway and not self.privacy.depends_on_epochs
+        is_last_alone = self.privacy.depends_on_epochs or self.privacy.is_secret
+        return self.schedule.fair_midway and not is_last_alone
 
     def _check_scaling(self) -> None:
         """Where the data alone tell what they are, preprocessing refuses it in the same words."""
@@ -139,15 +145,25 @@ class Settings:
         fits = not is_scaled or standardise is Standardise.auto
         require(fits, "preprocess.standardise", AUTO_RULE, standardise.value)
 
+    def _find_start(self) -> str | None:
+        """Return the word that names weights to begin with, if one does."""
+        pretrained = getattr(self.model, "pretrained", None)
+        starts = {"train.from": self.train.start_from, "model.pretrained": pretrained}
+        return next((f"{key}={value}" for key, value in starts.items() if value is not None), None)
+
+    def _check_shadows(self) -> None:
+        start, asked = self._find_start(), self.evaluate.membership
+        rule = f"none or threshold with {start} (shadow models begin afresh)"
+        fits = start is None or asked is not Membership.lira
+        require(fits, "evaluate.membership", rule, asked.value)
+
     def _check_privacy(self) -> None:
-        pretrained, earlier = getattr(self.model, "pretrained", None), self.train.start_from
-        starts = {"train.from": earlier, "model.pretrained": pretrained}
         check_privacy(
             self.privacy,
             engine=self.engine.value,
             policy=self.precision.policy.value,
             devices=self.device.count,
-            start=next((f"{key}={value}" for key, value in starts.items() if value is not None), None),
+            start=self._find_start(),
         )
         counts = self.privacy.is_private or isinstance(self.trial, UserLoop)
         require(

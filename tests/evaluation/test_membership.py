@@ -1,5 +1,6 @@
 """The attack finds what a model learnt by heart, and nothing where there was nothing to find."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.data.prepared import Split
+from pipeline.data.prepared import Prepared, Split
 from pipeline.evaluation import membership
 from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.evaluation.membership import compute_auc, compute_ratios, compute_tpr, judge_attack
 from pipeline.models.predictor import make_predictor
+from pipeline.settings.settings import Settings
+from pipeline.training.privacy.account import open_account
 from pipeline.training.train import train
 from tests.support import tiny
 
@@ -91,3 +94,22 @@ def test_a_row_is_judged_by_shadows_that_saw_it_and_others() -> None:
     ratios = compute_ratios(np.array([2.0, 0.0]), answers, inside)
     assert ratios[0] > 0 > ratios[1]
     assert compute_ratios(np.array([1.0, 1.0]), answers, inside) == pytest.approx([0, 0], abs=1e-9)
+
+
+def test_shadows_train_with_the_noise_and_the_patience_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[tuple[int, Settings]]()
+
+    def note(data: Prepared, settings: Settings) -> Iterator[None]:
+        asked.append((len(data.train), settings))
+        yield None
+
+    monkeypatch.setattr("pipeline.training.train.train", note)
+    monkeypatch.setattr(membership, "_answer", lambda _, pool: np.full((len(pool), 3), 1 / 3))
+    private = "privacy=dp_sgd privacy.epsilon=5 privacy.delta=0.001 train.patience=2 train.batch_size=40"
+    settings = tiny.told(f"{private} evaluate.membership=lira evaluate.shadows=4")
+    membership.train_shadows(noisy_split(2), DATA, settings)
+    noise = open_account(settings, ROWS).noise  # type: ignore[union-attr]
+    assert {(rows, shadow.train.batch_size) for rows, shadow in asked} == {(ROWS // 2, ROWS // 2)}
+    assert {shadow.train.patience for _, shadow in asked} == {2}
+    assert {open_account(shadow, rows).noise for rows, shadow in asked} == {noise}  # type: ignore[union-attr]
+    assert len({shadow.train.seed for _, shadow in asked} - {settings.train.seed}) == 4

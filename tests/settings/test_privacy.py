@@ -49,6 +49,11 @@ def test_epochs_on_the_way_to_a_solved_epsilon_are_no_shorter_trainings() -> Non
     assert compose(["privacy.epsilon=3"]).settings.fair_midway  # without privacy it says nothing
 
 
+def test_epochs_whose_noise_nobody_can_draw_again_are_no_points() -> None:
+    assert not compose(["privacy=dp_sgd", "privacy.repeatable=false"]).settings.fair_midway
+    assert compose(["privacy.repeatable=false"]).settings.fair_midway
+
+
 def test_an_objective_that_nobody_counts_is_refused() -> None:
     words = ["search.objectives=[accuracy,cost,epsilon]"]
     assert compose([*words, "privacy=dp_sgd"]).settings.search.further

@@ -43,3 +43,13 @@ def test_an_output_that_does_not_fit_the_loss_is_refused() -> None:
 def test_recording_into_a_model_needs_one() -> None:
     with pytest.raises(BadSetting, match=r"^record must be own unless trained=\.\.\. names a run, got model"):
         replace(compose([]).settings, record=RecordInto.model)
+
+
+@pytest.mark.parametrize("start", ["train.from=abc", "model.init=pretrained model.pretrained=abc"])
+def test_shadows_of_a_model_that_began_elsewhere_are_refused(start: str) -> None:
+    words = [*start.split(), "evaluate.membership="]
+    assert compose([*words[:-1], f"{words[-1]}threshold"]).settings.evaluate.membership == "threshold"
+    with pytest.raises(
+        BadSetting, match=r"^evaluate\.membership must be none or threshold with .*=abc .*got lira"
+    ):
+        compose([*words[:-1], f"{words[-1]}lira"])

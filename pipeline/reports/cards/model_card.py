@@ -29,6 +29,7 @@ from pipeline.reports.cards.markdown import (
     make_code,
     make_table,
 )
+from pipeline.settings.privacy import FROM_SECRET, FROM_SEED
 
 MOST_NAMES, MOST_ROWS = 20, 10
 SMALL_TEST = 1000
@@ -198,6 +199,16 @@ def _describe_groups(groups: Subgroups) -> Iterator[str]:
 def _list_limits(facts: CardFacts) -> Iterator[str]:
     evaluation, prepared, quality = facts.evaluation, facts.prepared, facts.quality
     yield "The figures hold for data like those above. `predict` says where new data are unlike them."
+    if facts.privacy:
+        yield (
+            "Epsilon is that of this training alone: trials of a search, other seeds and other models of the "
+            "same rows have spent theirs beside it."
+        )
+    if facts.privacy.endswith(FROM_SEED):
+        yield (
+            "Whoever knows the seed in the command below can take the noise away; with "
+            "`privacy.repeatable=false` nobody can."
+        )
     if len(prepared.test) < SMALL_TEST:
         yield f"The test split has {format_count(len(prepared.test), 'row')} only: mind the intervals."
     if any(twins.is_telling for twins in quality.twins):
@@ -220,6 +231,9 @@ def _list_limits(facts: CardFacts) -> Iterator[str]:
 
 def _describe_training(facts: CardFacts) -> Iterator[str]:
     yield from make_block(facts.command)
-    yield "Typed again with the same data and versions it gives the same curve on the same device."
+    if facts.privacy.endswith(FROM_SECRET):
+        yield "Typed again it draws other noise, so it gives another curve, and spends as much once more."
+    else:
+        yield "Typed again with the same data and versions it gives the same curve on the same device."
     yield ""
     yield from describe_versions(facts.versions, facts.tags)

@@ -8,6 +8,8 @@ from pipeline.settings.rules import require
 
 DEFAULT_NOISE = 1.0
 """Noise multiplier where neither it nor an epsilon is asked for."""
+FROM_SEED, FROM_SECRET = "drawn from train.seed", "drawn from a secret"
+"""How the rows and the noise of a training came about, as its line on privacy ends."""
 
 
 class PrivacyKind(StrEnum):

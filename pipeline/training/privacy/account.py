@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.errors import BadSetting
 from pipeline.formatting import format_count
-from pipeline.settings.privacy import DEFAULT_NOISE, Privacy
+from pipeline.settings.privacy import DEFAULT_NOISE, FROM_SECRET, FROM_SEED, Privacy
 from pipeline.settings.settings import Settings
 
 LEAST_NOISE, MOST_NOISE = 0.01, 1e4
@@ -50,7 +50,7 @@ class PrivacySpent:
         return (
             f"epsilon {self.epsilon:.3g} for delta {self.delta:g}: {format_count(self.steps, 'step')} with "
             f"{100 * self.chance:.3g}% of the rows, noise {self.noise_multiplier:.4g}, "
-            f"clip norm {self.clip_norm:g}"
+            f"clip norm {self.clip_norm:g}, {FROM_SEED if self.repeatable else FROM_SECRET}"
         )
 
 

@@ -9,6 +9,7 @@ from pipeline.cli.compose import compose
 from pipeline.data.quality.check import check_quality
 from pipeline.reports.cards.markdown import OPEN, clean
 from pipeline.reports.cards.model_card import CardFacts, write_card
+from pipeline.training.privacy.account import PrivacySpent
 from tests.support import pictures
 
 EVIL = "<script>x</script>|[a](b)`_c_`\n# d"
@@ -83,8 +84,23 @@ def test_names_stay_text(facts: CardFacts) -> None:
 
 def test_a_private_training_is_told_with_its_epsilon(facts: CardFacts) -> None:
     assert "DP-SGD" not in write_card(facts)
-    card = write_card(replace(facts, privacy="epsilon 2.94 for delta 1e-05"))
-    assert "any one row (DP-SGD): epsilon 2.94 for delta 1e-05." in card
+    spent = PrivacySpent(
+        epsilon=2.94,
+        delta=1e-5,
+        clip_norm=1.0,
+        noise_multiplier=1.1,
+        chance=0.1,
+        steps=20,
+        repeatable=True,
+    )
+    card = write_card(replace(facts, privacy=spent.describe()))
+    assert "any one row (DP-SGD): epsilon 2.94 for delta 1e-05: 20 steps" in card
+    assert "- Epsilon is that of this training alone" in card
+    assert "- Whoever knows the seed in the command below can take the noise away" in card
+    assert "gives the same curve" in card
+    secret = write_card(replace(facts, privacy=replace(spent, repeatable=False).describe()))
+    assert "Whoever knows" not in secret
+    assert "Typed again it draws other noise" in secret
 
 
 def test_a_model_that_was_not_evaluated_says_how(facts: CardFacts) -> None:
