@@ -61,6 +61,27 @@ def test_a_table_is_asked_by_its_lines(tmp_path: Path) -> None:
         read_groups(compose([]).settings.data, "site", split)
 
 
+def test_a_column_of_a_table_is_read_as_one_that_is_an_input(tmp_path: Path) -> None:
+    path, rows = tmp_path / "t.csv", 40
+    cells = [
+        ("NA" if n % 4 == 3 else n, f'"1,{n:03}"', f"2026-01-{n % 30 + 1:02}", "?x"[n != 5], f"{n:05}")
+        for n in range(rows)
+    ]
+    path.write_text(
+        "age,pay,day,site,zip,label\n" + "".join(f"{','.join(map(str, row))},a\n" for row in cells)
+    )
+    data = compose(["data=csv", f"data.path={path}", "data.label=label"]).settings.data
+    split = split_of(np.arange(2, rows + 2))
+    asked = {name: read_groups(data, name, split).tolist() for name in ("age", "pay", "day", "site", "zip")}
+    assert asked["age"][:4] == ["0 .. 9", "0 .. 9", "0 .. 9", EMPTY]
+    assert asked["pay"][::10] == ["1000 .. 1009", "1010 .. 1019", "1020 .. 1029", "1030 .. 1039"]
+    assert asked["day"][0] == "2026-01-01 .. 2026-01-05"
+    assert asked["site"][4:7] == ["x", EMPTY, "x"]
+    assert asked["zip"][:2] == ["00000", "00001"]  # codes are no numbers
+    own = compose(["data=csv", f"data.path={path}", "data.label=label", "data.missing=[x]"]).settings.data
+    assert read_groups(own, "site", split).tolist()[4:6] == [EMPTY, "?"]
+
+
 def test_a_list_of_files_is_asked_by_their_names(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("path,label,clinic\na/1.png,x,north\na/2.png,y,south\n")

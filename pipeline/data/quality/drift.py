@@ -105,7 +105,7 @@ class DriftCounter:
         )
 
     def _get_format(self, spread: ColumnSpread) -> Format:
-        return _write_date if spread.name in self._dates else "{:.6g}".format
+        return write_date if spread.name in self._dates else "{:.6g}".format
 
     def _judge_column(self, number: int, psi: float, p_value: float, crowded: str) -> ColumnDrift:
         spread, rows, outside = self._spreads[number], int(self._counts[number].sum()), self._outside[number]
@@ -125,7 +125,8 @@ class DriftCounter:
         )
 
 
-def _write_date(seconds: float) -> str:
+def write_date(seconds: float) -> str:
+    """Write seconds since 1970 as a date, with the time of day unless that is midnight."""
     return str(np.datetime64(round(seconds), "s")).removesuffix("T00:00:00")
 
 
