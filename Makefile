@@ -57,7 +57,7 @@ docs: .venv/.installed-dev
 
 # The bill of materials of what is pinned, CycloneDX, with the licences of what is installed.
 sbom: .venv/.installed
-	@python -m tools.sbom --output sbom.json requirements.txt
+	@python -m tools.sbom --output sbom.json
 
 # Lint and types before every commit from now on.
 hooks: .venv/.installed-dev

@@ -2,8 +2,9 @@
 
     python -m tools.sbom [--output sbom.json] [requirements.txt ...]
 
-Packages have their versions and hashes from the pins, their licences from the environment, where they are
-installed. The same pins give the same text: it has no date and no random number.
+Without files it is the bill of all of them here. Packages have their versions and hashes from the pins, their
+licences from the environment, where they are installed. The same pins give the same text: it has no date and
+no random number.
 """
 
 import argparse
@@ -22,6 +23,13 @@ from pipeline import __version__
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)")
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 NAME = "fulcrum-ml"
+RIVALS = "requirements-bench.txt"
+"""Pins without hashes, which no user installs."""
+
+
+def list_files(folder: Path = Path()) -> list[Path]:
+    """List the files of pins: that of the product and those of its extras, without the rivals'."""
+    return sorted(path for path in folder.glob("requirements*.txt") if path.name != RIVALS)
 
 
 def read_pins(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -109,7 +117,7 @@ def make_bill(paths: Sequence[Path]) -> dict[str, Any]:
 def main(words: Sequence[str] | None = None) -> int:
     """Write the bill; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("requirements", nargs="*", type=Path, default=[Path("requirements.txt")])
+    parser.add_argument("requirements", nargs="*", type=Path, default=list_files())
     parser.add_argument("--output", type=Path, help="a file; without it, the bill is printed")
     typed = parser.parse_args(words)
     try:

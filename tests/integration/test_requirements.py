@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import sbom
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXTRAS = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 BY_HAND = {"bench"}  # without hashes, see its head: the loop of CONTRIBUTING.md leaves it out
@@ -52,3 +54,13 @@ def test_each_pin_is_in_a_file_that_is_audited() -> None:
     audited = {package for extra in extras for package in read_pins(extra)}
     for extra in EXTRAS.keys() - BY_HAND:
         assert read_pins(extra).keys() <= audited, f"requirements-{extra}.txt"
+
+
+def test_the_bill_of_materials_has_every_pin() -> None:
+    components = sbom.make_bill(sbom.list_files(CHECKOUT))["components"]
+    billed = {(component["name"], component["version"]) for component in components}
+    for extra in ("", *EXTRAS.keys() - BY_HAND):
+        pins = {(name, version) for name, versions in read_pins(extra).items() for version in versions}
+        assert pins <= billed, f"requirements-{extra}.txt"
+    for file in ("Makefile", ".github/workflows/audit.yml"):  # which name no files, so all are taken
+        assert re.search(r"tools\.sbom --output sbom\.json$", (CHECKOUT / file).read_text(), re.MULTILINE)
