@@ -1,5 +1,6 @@
 """Load on a small server of this process: what is due is asked for, whatever became of what came before."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pipeline.errors import BadRequest, Stopped
 from pipeline.profiling.load import open_loop
 from pipeline.profiling.load.first_answers import ask_in_turn
 from pipeline.profiling.load.open_loop import LoadLevel, draw_moments, find_best, offer, raise_load
-from pipeline.profiling.load.requests import HttpRequest, repeat_rows
+from pipeline.profiling.load.requests import Connections, HttpRequest, NoAnswer, repeat_rows
 
 
 class Answers:
@@ -91,6 +92,28 @@ def test_what_is_wrong_is_counted_by_its_reason() -> None:
     level = offer(request, rate=1000.0, seconds=0.01)  # nobody listens any more
     assert (sum(level.errors.values()), level.answered) == (40, 0.0)
     assert next(iter(level.errors)).startswith("connection: ")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}", b"hello\r\n\r\n", b"x" * 70_000],
+)
+def test_what_is_no_whole_answer_is_an_error_of_the_connection(answer: bytes) -> None:
+    class Writer:
+        def write(self, _: bytes) -> None: ...
+
+        async def drain(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    async def ask() -> None:
+        reader, connections = asyncio.StreamReader(), Connections(HttpRequest("host", 1, b"{}"))
+        reader.feed_data(answer)
+        connections.idle.append((asyncio.get_running_loop().time(), reader, Writer()))  # type: ignore[arg-type]
+        await connections.ask(5.0)
+
+    with pytest.raises(NoAnswer, match=r"^connection: "):
+        asyncio.run(ask())
 
 
 def test_more_than_a_server_can_ever_answer_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ class Connections:
         except TimeoutError:
             _close(writer)
             raise NoAnswer(LATE) from None
-        except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
             _close(writer)
             raise NoAnswer(f"connection: {type(error).__name__}") from None
         except BaseException:
@@ -115,12 +115,14 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
     Raises:
         ValueError: it is no such answer.
+        asyncio.LimitOverrunError: its head does not end.
         asyncio.IncompleteReadError: the connection ended within it.
     """
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.split("\r\n")
     fields = {key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    return int(first.split(" ")[1]), await reader.readexactly(int(fields["content-length"]))
+    status, length = first.partition(" ")[2].partition(" ")[0], fields.get("content-length", "")
+    return int(status), await reader.readexactly(int(length))
 
 
 def _read_message(body: bytes) -> str:
