@@ -2,8 +2,9 @@
 
 What is explained is by how much the answer leads before the true class: the difference of their logits.
 
-- Images and spectrograms: integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365) from the mean
-  of the training split. The parts add up to the lead, less what the network makes of that mean.
+- Images and spectrograms: integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365) from what the
+  network sees as zero: the mean that scaling took from the training split, of all features together or of
+  each. The parts add up to the lead, less what the network makes of that.
 - Texts: by how much the lead falls where a word is left out (occlusion, as Li et al. 2016, arXiv
   1612.08220); of texts that are taken letter by letter, a letter.
 """
@@ -23,7 +24,7 @@ from pipeline.evaluation.output_scores import Mistake
 from pipeline.models.attacks.attack import find_network
 
 STEPS = 48
-"""Points on the way from the mean to the sample."""
+"""Points on the way to the sample."""
 MAX_WORDS = 200
 """Of a text, from its beginning."""
 LEAST_OUTPUT = 1e-12
