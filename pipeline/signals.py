@@ -125,6 +125,14 @@ def defer_interrupt() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def get_name(number: int) -> str:
+    """Return the name of a signal, as SIGKILL, or its number where it has none, as those of real time."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
 def read_requested() -> signal.Signals | None:
     """Return the first signal that asked this process to stop, None if none did."""
     return signal.Signals(_received[0]) if _received else None

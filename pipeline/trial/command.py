@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from pipeline import signals
 from pipeline.errors import BadInput, LoopFailed, format_one_line
 from pipeline.files import expand_home
 from pipeline.formatting import shorten
@@ -311,7 +312,7 @@ class RunningCommand:
                 if text
                 else "it said nothing"
             )
-            how = f"exit code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
+            how = f"exit code {code}" if code > 0 else f"signal {signals.get_name(-code)}"
             if -code == signal.SIGKILL and (why := explain_sigkill(self._oom_kills)):
                 how = f"{how} ({why})"
             raise LoopFailed(mask(f"{WHOSE} ended with {how}: {last}; its log: {self._log}"), text[-65536:])

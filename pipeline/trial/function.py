@@ -73,7 +73,8 @@ class RunningFunction:
             item = next(self._get_generator(), _ENDED)
         if item is _ENDED:
             return None
-        report = read_report(item, number, self._trial.word)
+        with self._explaining():  # a number may be of a class of the user's
+            report = read_report(item, number, self._trial.word)
         if number == self._last:
             self._await_end(number)
         return report
@@ -123,14 +124,9 @@ class RunningFunction:
         return self._generator
 
     def _explain(self, error: BaseException) -> str:
-        """Explain in one line what the function raised, and where in its file."""
-        file = getattr(user_code.get_module(self._trial.call), "__file__", None)
-        lines = [
-            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file
-        ]
-        where = f" in line {lines[-1]}" if lines else ""
+        """Explain in one line what the function raised, and where in the user's code."""
         what = self._explain_missing(error) or user_code.format_error(error)
-        told = f"{self._trial.word} raised {what}{where}"
+        told = f"{self._trial.word} raised {what}{user_code.find_line(error, self._trial.call)}"
         if is_out_of_memory(error):
             return f"out of memory: {told}; let it take less, or leave such settings out of the space"
         return f"{told}; mend it"
@@ -158,11 +154,21 @@ class RunningFunction:
     def close(self) -> None:
         """End the generator and the MLflow runs that it has left open; what it raises is nobody's loss."""
         with signals.let_through():  # the user's code may take long, or never end
-            with suppress(Exception), self._world.entered():
+            with _passing_over(), self._world.entered():
                 _close(self._generator)
-            with suppress(Exception), self._world.entered():  # the store is the user's, and may be gone
+            with _passing_over(), self._world.entered():  # the store is the user's, and may be gone
                 while _find_active_run() not in (None, self._run_before):
                     sys.modules["mlflow"].end_run()
+
+
+@contextmanager
+def _passing_over() -> Iterator[None]:
+    """Pass over what the user's code raises, also what is to end the process, but not what asks to stop."""
+    try:
+        yield
+    except BaseException:
+        if signals.read_requested():
+            raise
 
 
 def _close(iterator: Iterator[Any] | None) -> None:

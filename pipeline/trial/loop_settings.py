@@ -42,7 +42,7 @@ def make_settings(call: str, values: Mapping[str, Any], filled: Mapping[str, Any
     arguments = {aliases.get(name, name): value for name, value in arguments.items()}
     try:
         made = declaration(**arguments)
-    except Exception as error:  # of the user's __post_init__, or of a validator
+    except (Exception, SystemExit) as error:  # of the user's __post_init__, or of a validator
         raise BadSetting(
             f"trial.call={call}: {declaration.__name__} refuses the settings ({_explain(error, aliases)}); "
             "change them"
@@ -82,7 +82,7 @@ def _rebuild(declaration: type, values: Mapping[str, Any]) -> Any:
     return made
 
 
-def _explain(error: Exception, aliases: Mapping[str, str]) -> str:
+def _explain(error: BaseException, aliases: Mapping[str, str]) -> str:
     """Explain in one line why a declaration refuses values; pydantic tells of each by itself."""
     list_errors = getattr(error, "errors", None)
     if not callable(list_errors):

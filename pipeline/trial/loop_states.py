@@ -16,7 +16,7 @@ from pipeline.measures import Curve, Epoch, PowerDraw, Seconds
 from pipeline.settings.kinds import option_name
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import UserLoop
-from pipeline.training.state_file import DAMAGED, read_state, save_state
+from pipeline.training.state_file import read_state, save_state
 from pipeline.trial import user_code
 from pipeline.trial.reports import TEST
 
@@ -117,7 +117,7 @@ def _pickle(value: Any, name: str) -> Sequence[np.ndarray]:
 
 
 def load(path: Path) -> SavedLoop | None:
-    """Return what `save` wrote there; None where it is absent, damaged, or of other libraries."""
+    """Return what `save` wrote there; None where it is absent, damaged, or cannot be made again here."""
     try:
         about, (state, model) = read_state(path, GROUPS)
         epochs = tuple(Epoch(**epoch) for epoch in about["epochs"])
@@ -128,5 +128,5 @@ def load(path: Path) -> SavedLoop | None:
             ended=about["ended"],
         )
         return SavedLoop(trained, pickle.loads(state[0].tobytes()) if state else None)
-    except (*DAMAGED, pickle.UnpicklingError, ImportError, AttributeError):
+    except Exception:  # what the classes of a framework or of the user raise
         return None

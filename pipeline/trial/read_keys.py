@@ -2,10 +2,13 @@
 
 import dataclasses
 import enum
+import functools
+import inspect
 import re
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
@@ -34,11 +37,7 @@ def find_declaration(call: str) -> type | None:
         BadSetting: it is a class of another kind.
     """
     function, module = user_code.import_function(call), user_code.get_module(call)
-    try:
-        hints = typing.get_type_hints(function)
-    except Exception:  # an annotation that means something to others
-        hints = {}
-    of_parameter = [hint for name, hint in hints.items() if name != "return"]
+    of_parameter = list(_iterate_hints(function))
     for candidate in (*of_parameter, getattr(module, "Settings", None)):
         if isinstance(candidate, type) and (dataclasses.is_dataclass(candidate) or is_model(candidate)):
             return candidate
@@ -50,6 +49,26 @@ def find_declaration(call: str) -> type | None:
                     f"{kind}; declare it as one of these"
                 )
     return None
+
+
+def _iterate_hints(function: Callable[..., Any]) -> Iterator[Any]:
+    """Yield the types of a function's parameters, as far as they can be read.
+
+    Of a class those of `__init__`, of an object those of `__call__`, of a partial those of its function.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.isclass(function):
+        function = function.__init__
+    elif not inspect.isroutine(function):
+        function = type(function).__call__
+    plain: Any = inspect.unwrap(getattr(function, "__func__", function))
+    names = getattr(plain, "__globals__", {})
+    for name, hint in getattr(plain, "__annotations__", {}).items():
+        holder = types.SimpleNamespace(__annotations__={name: hint})
+        with suppress(Exception):  # an annotation that means something to others
+            if name != "return":
+                yield typing.get_type_hints(holder, names)[name]
 
 
 def is_model(declaration: type) -> bool:

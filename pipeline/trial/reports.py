@@ -92,12 +92,14 @@ def _read_share(value: float, name: str, where: str, whose: str) -> float:
 
 def _read_number(value: object, name: str, where: str, whose: str) -> float:
     """Return a number of Python, numpy or any framework as a float."""
+    plain = value
     try:
-        if value is None or isinstance(value, str | bytes | bool):
+        plain = value.item() if hasattr(value, "item") else value
+        if plain is None or isinstance(plain, str | bytes | bool):
             raise TypeError
-        number = float(value.item() if hasattr(value, "item") else value)  # type: ignore[arg-type]
+        number = float(plain)  # type: ignore[arg-type]
     except Exception:  # what the classes of a framework raise
-        got = repr(value) if isinstance(value, str | bytes | bool | None) else type(value).__name__
+        got = repr(plain) if isinstance(plain, str | bytes | bool | None) else type(plain).__name__
         inside = next(iter(value), "") if isinstance(value, Mapping) else ""
         remedy = "report a float" if name == ACCURACY else "report a float, or leave it out"
         remedy = f"report {name}/{inside}" if inside else remedy

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
@@ -16,15 +17,13 @@ from pipeline.errors import BadSetting, format_one_line
 from pipeline.files import list_code_files
 from pipeline.formatting import shorten
 from pipeline.processes.environment import find_modules_here
-from pipeline.settings.importing.namesakes import NAME, explain_namesake
+from pipeline.settings.importing.namesakes import NAME, explain_hidden, explain_namesake
+from pipeline.settings.importing.reachable_code import HERE, hash_functions
 from pipeline.settings.rules import suggest_function
 from pipeline.settings.training import Command, Function, UserLoop
-from pipeline.trial.reachable_code import hash_functions
 from pipeline.trial.user_world import UserWorld
 
 RULE = "trial.call must name a generator function that takes the settings"
-HERE = "__main__"
-"""The module of the script, notebook or interactive Python that runs: its functions may be made anew."""
 OF_A_PROGRAM = "call fulcrum_ml.run with these words where it stands, or name a module that has it"
 NO_SETTINGS = (int, float, bool, str, list, tuple)
 """Types that a parameter for the settings cannot have."""
@@ -47,7 +46,8 @@ def import_function(call: str) -> Callable[..., Any]:
     except (Exception, SystemExit) as error:  # whatever importing a user's module raises
         is_missing = isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name))
         there = suggest_function(call) or "start where it lies, or name its folder in PYTHONPATH"
-        remedy = there if is_missing else OF_A_PROGRAM if module == HERE else "mend it, or the name"
+        remedy = there if is_missing else OF_A_PROGRAM if module == HERE else explain_hidden(module)
+        remedy = remedy or "mend it, or the name"
         raise BadSetting(f"{RULE}, got {call} ({format_error(error)}); {remedy}") from None
     if not callable(function):
         raise BadSetting(f"{RULE}, got {call}, which is {type(function).__name__}; name a function")
@@ -162,6 +162,22 @@ def _find_module_file(name: str) -> Path | None:
         spec = inner or spec
         folders = spec.submodule_search_locations if spec else None
     return Path(spec.origin) if spec and spec.origin and Path(spec.origin).is_file() else None
+
+
+def find_line(error: BaseException, call: str) -> str:
+    """Tell the last line of the user's code on the way to an error, as " in line 7"; "" where none is.
+
+    That of the function's module, also where it stands in a cell, or of another one of its package.
+    """
+    home = call.partition(":")[0]
+    text = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__"))
+        if module == home:
+            text = f" in line {line}"
+        elif module.partition(".")[0] == home.partition(".")[0]:
+            text = f" in line {line} of {Path(frame.f_code.co_filename).name}"
+    return text
 
 
 def format_error(error: BaseException) -> str:

@@ -57,7 +57,7 @@ class UserKey:
         Raises:
             BadSetting: it breaks the rule.
         """
-        if value is None and (self.nullable or self.kind is None) and not self.choices:
+        if value is None and (self.nullable or not (self.kind or self.choices)):
             return None
         if self.is_list:
             if isinstance(value, list) and self.length in (None, len(value)):

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadSetting
+from pipeline.settings.importing import reachable_code
 from pipeline.settings.training import Command, Function, UserLoop
-from pipeline.trial import reachable_code, user_code
+from pipeline.trial import user_code
 from pipeline.trial.read_keys import find_declaration, read_declaration, read_yaml
 from pipeline.trial.user_key import FILLED, OF_TRAIN, REQUIRED, UserKey
 
@@ -87,7 +88,7 @@ def describe(trial: UserLoop) -> UserKeys:
     if isinstance(trial, Command):
         return _describe_command(trial)  # its files may change between two trials
     assert isinstance(trial, Function)
-    if trial.call.startswith(f"{user_code.HERE}:"):
+    if trial.call.startswith(f"{reachable_code.HERE}:"):
         return _describe_function(trial)  # a cell may be run again
     if trial.word not in _described:
         _described[trial.word] = _describe_function(trial)

@@ -1,8 +1,8 @@
 """What the code of a user changes of its process, kept apart from what this program finds.
 
 The working folder, variables of the environment, streams, filters of warnings, the root of logging, handlers
-of signals, the mask of new files, what numpy does with odd numbers, and where MLflow's functions write.
-Nor can it end its process.
+of signals, the timer, the mask of new files, what numpy does with odd numbers, and where MLflow's functions
+write. Nor can it end its process.
 """
 
 import logging
@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ class UserWorld:
     def __init__(self, start: "UserWorld | None" = None) -> None:
         """Begin with what another has changed; None: with nothing."""
         self._changes: _State = dict(start._changes) if start else {}
+        self._timer = 0.0, 0.0
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -48,7 +50,7 @@ class UserWorld:
             try:
                 _write(self._changes)
                 before = _read()
-                with _raising_exits(), signals.let_through():
+                with self._timed(), _raising_exits(), signals.let_through():
                     yield
             finally:
                 if os.getpid() != process:
@@ -58,6 +60,24 @@ class UserWorld:
                     key: after.get(key) for key in before | after if _differs(key, before, after)
                 }
                 _write({key: ours.get(key) for key in self._changes})
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Let a timer that the code has set run within the block alone: its signal is for the code's handler.
+
+        One that the program itself has set goes on.
+        """
+        if not hasattr(signal, "setitimer") or (
+            signal.getitimer(signal.ITIMER_REAL)[0] and not self._timer[0]
+        ):
+            yield
+            return
+        begun, (left, every) = time.monotonic(), signal.setitimer(signal.ITIMER_REAL, *self._timer)
+        try:
+            yield
+        finally:
+            ours = max(left - (time.monotonic() - begun), 1e-6) if left else 0.0
+            self._timer = signal.setitimer(signal.ITIMER_REAL, ours, every)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -50,6 +51,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.width == 13:
             raise ValueError("13 brings bad luck")
+        if self.width == 14:
+            raise SystemExit("nor does 14 help")
 
 
 def train(settings: Options) -> Iterator[dict[str, Any]]:
@@ -101,6 +104,7 @@ def tracking(_settings: Any) -> Iterator[float]:
     mlflow.start_run()  # and forget it
     for name in ("left-over", "ExecutorManagerThread"):  # the second one as of joblib's processes
         threading.Thread(target=GO_ON.wait, name=name).start()
+    ThreadPoolExecutor(1, "a pool of theirs").submit(GO_ON.wait)
     yield 0.5
 
 
@@ -210,6 +214,43 @@ def closing(_settings: Any) -> Iterator[float]:
     sys.stdout.close()
 
 
+def leaving_when_closed(settings: Any) -> Iterator[float]:
+    """End the process, or interrupt it, where it is to end itself."""
+    try:
+        while True:
+            yield 0.5
+    finally:
+        raise {"exit": SystemExit(0), "interrupt": KeyboardInterrupt()}[settings.how]
+
+
+class Fragile:
+    """A state that cannot be made again."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise RuntimeError("there is no such device here")
+
+
+def fragile(settings: Any) -> Iterator[Any]:
+    """Yield a state that nobody can load."""
+    for epoch in range(settings.epochs):
+        made = Fragile()
+        made.__dict__["last"] = settings.state
+        yield {"accuracy": epoch / 10, "state": made}
+
+
+class Leaving:
+    """A number that ends the process."""
+
+    def item(self) -> float:
+        """Give no number."""
+        raise SystemExit(4)
+
+
+def leaving_by_number(_settings: Any) -> Iterator[Any]:
+    """Yield what ends the process where it is read."""
+    yield Leaving()
+
+
 def before_training(settings: Any) -> Iterator[float]:
     """Score the network before it is trained, too."""
     for epoch in range(settings.epochs + 1):
@@ -259,6 +300,8 @@ WRONG: dict[str, Any] = {
     "none": None,
     "text": "0.9",
     "truth": True,
+    "numpy_truth": np.bool_(True),
+    "numpy_text": np.array("0.9"),
     "list": [0.9],
     "array": np.array([0.1, 0.2]),
     "metric": {"accuracy": 0.5, "f1": "high"},

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NewType, TypedDict
+from typing import Any, Final, Literal, NamedTuple, NewType, TypedDict
 
 from pydantic import BaseModel, Field, PositiveInt
+
+from tests.support import my_loops
 
 Loop = Callable[[Any], Iterator[Any]]
 
@@ -129,6 +131,8 @@ class Slots:
     tints: list[Tint] = field(default_factory=lambda: [Tint.light])
     width: Width = Width(3)
     scale: Final[int | float] = 1.5
+    tint: Tint | None = Tint.dark
+    method: Literal["mean", "last"] | None = "mean"
 
 
 @dataclass
@@ -141,6 +145,38 @@ class Needing:
 def needing(settings: Needing) -> Iterator[float]:
     """Yield what the key says."""
     yield settings.width / 10
+
+
+def lending(settings: Any) -> Iterator[float]:
+    """Leave all work to another module of this package."""
+    yield from my_loops.raising(settings)
+
+
+class Needy:
+    """A class in a function's place that names what it is handed."""
+
+    def __init__(self, settings: Needing) -> None:
+        self.settings = settings
+
+    def __iter__(self) -> Iterator[float]:
+        """Train."""
+        yield from needing(self.settings)
+
+
+class NeedyCallee:
+    """Objects that are called, and name what they are handed."""
+
+    def __call__(self, settings: Needing) -> Iterator[float]:
+        """Train."""
+        return needing(settings)
+
+
+def half_hidden(settings: Needing) -> "Iterator[nowhere.Thing]":  # type: ignore[name-defined]  # noqa: F821
+    """Return a type that only a checker of types knows."""
+    return needing(settings)
+
+
+needy_callee, needy_part = NeedyCallee(), functools.partial(needing)
 
 
 def slotted(settings: Slots) -> Iterator[float]:

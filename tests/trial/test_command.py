@@ -103,6 +103,7 @@ def test_the_cost_is_the_cpu_seconds_of_the_program_and_its_children(program: Ma
             "ended with exit code 1: ValueError: no way; its log: ",
         ),
         ("os.kill(os.getpid(), 9)", "ended with signal SIGKILL"),
+        ("os.kill(os.getpid(), 40)", "ended with signal 40: it said nothing"),
         ("print(0.9)", "must print a line of JSON with an accuracy after each epoch, got none"),
         ("print('accuracy 0.9')", "a line of JSON by itself, got 'accuracy 0.9'; print {\"epoch\": 1,"),
         ("print('INFO:', json.dumps({'accuracy': 0.5}))", "got 'INFO: {\"accuracy\": 0.5}'; print"),

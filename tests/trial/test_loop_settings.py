@@ -53,6 +53,23 @@ def test_what_is_handed_can_be_copied_as_what_was_declared(name: str) -> None:
         assert (again.epochs, again.seed, again.state) == (made.epochs, made.seed, made.state) == (3, 1, None)
 
 
+def test_a_choice_may_be_left_open_where_its_type_says_so() -> None:
+    made = settings_of("slotted", "tint=null", "method=null").trial.values
+    assert (made["tint"], made["method"]) == (None, None)
+    assert make("slotted", **made).tint is None
+    for word in ("tint=pale", "tints=[null]"):
+        with pytest.raises(BadSetting, match=r"must be (a list, each )?one of light, dark"):
+            settings_of("slotted", word)
+
+
+@pytest.mark.parametrize("name", ["needing", "Needy", "needy_callee", "needy_part", "half_hidden"])
+def test_whatever_is_called_its_parameter_declares_the_keys(name: str) -> None:
+    assert isinstance(make(name, width=3), odd_loops.Needing)
+    assert accuracies(name, "width=3") == [0.3]
+    with pytest.raises(BadSetting, match=r"widht is not a setting of Needing .*; did you mean width"):
+        settings_of(name, "widht=3")
+
+
 def test_a_tuple_and_a_model_of_pydantic_are_handed_as_such() -> None:
     assert accuracies("slotted", "betas=[0.25,0.5]") == [0.5]
     assert accuracies("modelled") == [0.1]
@@ -133,5 +150,5 @@ def test_a_cell_that_is_run_again_is_read_again(monkeypatch: pytest.MonkeyPatch)
         found.append(trial.values["width"])
         monkeypatch.setattr("__main__.Settings", None, raising=False)
     assert found == [5, 5]
-    with pytest.raises(BadSetting, match="widht is not a setting of Narrow"):
+    with pytest.raises(BadSetting, match=r"widht is not a setting of Narrow"):
         compose(["trial=function", "trial.call=__main__:cell", "widht=5"])

@@ -21,6 +21,8 @@ TEXTS = {
     "none": "accuracy must be a number, got None",
     "text": "accuracy must be a number, got '0.9'",
     "truth": "accuracy must be a number, got True",
+    "numpy_truth": "accuracy must be a number, got True",
+    "numpy_text": "accuracy must be a number, got '0.9'",
     "list": "accuracy must be a number, got list",
     "array": "accuracy must be a number, got ndarray",
     "metric": "f1 must be a number, got 'high'",

@@ -201,6 +201,15 @@ def test_a_function_that_cannot_be_had_is_one_line(
         compose(["trial=function", "trial.call=__main__:nowhere_to_be_found"])
 
 
+def test_a_file_with_the_name_of_a_loaded_module_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("json.py").write_text("def train(settings):\n    yield 0.5")
+    with pytest.raises(BadSetting, match=r"got json:train \(AttributeError: .*\); rename json\.py: another"):
+        compose(["trial=function", "trial.call=json:train"])
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [

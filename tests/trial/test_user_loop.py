@@ -104,6 +104,12 @@ def test_a_damaged_state_is_none(tmp_path: Path) -> None:
     assert len(train(settings_of("train", "epochs=2"), checkpoint=path)) == 2
 
 
+def test_a_state_that_cannot_be_made_again_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    train(settings_of("fragile", "epochs=3"), stop=stop_at(2), checkpoint=path)
+    assert len(train(settings_of("fragile", "epochs=3"), checkpoint=path)) == 3
+
+
 def test_a_loop_may_end_early_and_is_stopped_where_it_does_not(tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
     assert len(train(settings_of("short", "epochs=9"), checkpoint=path)) == 2
@@ -122,6 +128,11 @@ def test_a_loop_that_goes_on_where_it_is_closed_is_left_alone(
     assert printed == []
 
 
+@pytest.mark.parametrize("how", ["exit", "interrupt"])
+def test_a_loop_that_is_closed_ends_nothing_but_itself(how: str) -> None:
+    assert len(train(settings_of("leaving_when_closed", f"how={how}", "epochs=2"))) == 2
+
+
 def test_a_schedule_that_ends_with_the_run_makes_no_state_fair_midway() -> None:
     curve: Curve = train(settings_of("short", "trial.fair_midway=false"))[-1].curve
     assert len(curve.points) == 1
@@ -137,6 +148,7 @@ def test_a_schedule_that_ends_with_the_run_makes_no_state_fair_midway() -> None:
         ("before_training", "must yield once after each of its 2 epochs, got more; yield at the end of an"),
         ("running_out", "^out of memory: trial.call=tests.support.my_loops:running_out raised RuntimeError"),
         ("leaving", "raised SystemExit: 3 in line"),
+        ("leaving_by_number", "raised SystemExit: 4 in line"),
         ("misspelling", "raised AttributeError: the settings have no widht; did you mean width"),
         ("yielding", "accuracy must be >= 0 and <= 1, got 97 in epoch 1; report 0.97"),
         ("unstorable", "the state that a loop reports must be one that pickle stores, got function"),
@@ -152,6 +164,22 @@ def test_what_a_loop_does_wrong_is_one_line(name: str, text: str, tmp_path: Path
     assert error.value.exit_code == 1
 
 
+def test_where_a_loop_has_failed_is_a_line_of_the_users_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell, names = (
+        "def in_a_cell(settings):\n    yield 0.5\n    raise KeyError('lr')\n",
+        {"__name__": "__main__"},
+    )
+    exec(compile(cell, "<cell 7>", "exec"), names)
+    monkeypatch.setattr("__main__.in_a_cell", names["in_a_cell"], raising=False)
+    for call, text in (
+        ("__main__:in_a_cell", "raised KeyError: 'lr' in line 3; mend it"),
+        ("tests.support.odd_loops:lending", r"a wrong\\nturn in line \d+ of my_loops\.py; mend it"),
+    ):
+        words = ["trial=function", f"trial.call={call}", "device.pin=false", "epochs=2"]
+        with pytest.raises(FulcrumError, match=text):
+            train(compose(words).settings)
+
+
 def test_a_gpu_that_is_not_there_is_told_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpus, "list_gpus", lambda *_: [])
     with pytest.raises(FulcrumError, match="device=gpu needs a GPU that NVIDIA's driver names, got none"):
@@ -161,6 +189,8 @@ def test_a_gpu_that_is_not_there_is_told_before(monkeypatch: pytest.MonkeyPatch)
 def test_values_that_the_dataclass_refuses_are_told_before() -> None:
     with pytest.raises(BadSetting, match="13 brings bad luck"):
         check_loop(settings_of("train", "width=13"))
+    with pytest.raises(BadSetting, match=r"refuses the settings \(SystemExit: nor does 14 help\)"):
+        check_loop(settings_of("train", "width=14"))
 
 
 def test_ctrl_c_in_a_call_of_the_library_is_no_failure_of_the_loop() -> None:

@@ -83,6 +83,21 @@ def test_a_loop_that_ends_its_process_has_failed_and_one_that_it_forked_may_end(
     assert os._exit is ours
 
 
+def test_a_timer_of_a_loop_runs_only_within_it_and_one_of_ours_goes_on() -> None:
+    loop, timer = UserWorld(), signal.ITIMER_REAL
+    before = signal.setitimer(timer, 0)
+    with loop.entered():
+        signal.setitimer(timer, 1000, 7)
+    assert signal.getitimer(timer) == (0, 0)
+    with loop.entered():
+        assert 900 < signal.getitimer(timer)[0] <= 1000
+        assert signal.setitimer(timer, 0)[1] == 7
+    signal.setitimer(timer, 500)
+    with loop.entered():
+        assert 400 < signal.getitimer(timer)[0] <= 500
+    assert 400 < signal.setitimer(timer, *before)[0] <= 500
+
+
 def test_a_folder_that_is_gone_leaves_ours(tmp_path: Path) -> None:
     folder, before = tmp_path / "gone", os.getcwd()
     folder.mkdir()

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from concurrent.futures.thread import _threads_queues  # there is no public way
 from typing import TYPE_CHECKING
 
 from pipeline.cli.summary import rows, training
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from pipeline.tracking.run_recorder import RunRecorder
     from pipeline.trial.loop_states import LoopTrained
 
-POOLS = ("ThreadPoolExecutor", "ExecutorManagerThread")
-"""What the threads of pools are called, by their name or their class: Python itself, or joblib, ends them."""
+POOLS = ("ExecutorManagerThread",)
+"""What a thread of a pool of processes is called, by its name or class: Python itself, or joblib, ends it."""
 
 
 def run(command_line: CommandLine) -> None:
@@ -50,10 +51,13 @@ def run(command_line: CommandLine) -> None:
 def _tell_of_threads(before: set[threading.Thread]) -> None:
     """Say which threads a loop has left running, since Python does not end before they do."""
     new = [each for each in threading.enumerate() if each not in before and not each.daemon]
+    of_pools = set(_threads_queues)  # which Python ends, whatever they are called
     left = [
         each.name
         for each in new
-        if not each.name.startswith(POOLS) and not type(each).__name__.endswith(POOLS)
+        if each not in of_pools
+        and not each.name.startswith(POOLS)
+        and not type(each).__name__.endswith(POOLS)
     ]
     if left:
         print(f"the loop has left {', '.join(left[:5])} running: the command ends with it", file=sys.stderr)

@@ -7,7 +7,7 @@ from pipeline.formatting import shorten
 from pipeline.hardware.memory import explain_sigkill
 from pipeline.search.workers.worker import PIPE_LOST
 from pipeline.secrets import mask
-from pipeline.signals import STOPPING
+from pipeline.signals import STOPPING, get_name
 
 EXPLAIN_PIPE_LOST = "it closed files that are not its own"
 MAX_LAST_LINE = 200
@@ -47,10 +47,8 @@ def explain_exit(exit_code: int | None, oom_kills_before: int | None, output: st
 
 
 def _name_signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    name = get_name(number)
+    return f"signal {name}" if name.isdecimal() else name
 
 
 def _quote_last_line(output: str) -> str:

@@ -26,6 +26,18 @@ def explain_namesake(module: str) -> str:
     return f"{namesake} has the name of this program's own package; rename it{alternative}"
 
 
+def explain_hidden(module: str) -> str:
+    """Tell what to do where a loaded module hides a file of its name in the working folder; else ""."""
+    top = module.partition(".")[0]
+    own = next((path for path in (Path(f"{top}.py"), Path(top)) if path.exists()), None)
+    if own is None or top not in sys.modules:
+        return ""
+    loaded = getattr(sys.modules[top], "__file__", None)
+    if loaded and Path(loaded).resolve().is_relative_to(own.resolve()):
+        return ""
+    return f"rename {own}: another module of its name is loaded already ({loaded or 'of Python itself'})"
+
+
 def _find_elsewhere(folder: str) -> Path | None:
     """Find what is called as this package in a folder of the import path, and is another."""
     spec = PathFinder.find_spec(NAME, [folder])

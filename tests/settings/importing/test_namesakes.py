@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.settings.importing import namesakes
-from pipeline.settings.importing.namesakes import explain_namesake
+from pipeline.settings.importing.namesakes import explain_hidden, explain_namesake
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +61,11 @@ def test_an_installed_package_has_no_other_name(monkeypatch: pytest.MonkeyPatch)
     write(pipeline="")
     monkeypatch.setattr(namesakes, "CHECKOUT", None)
     assert explain_namesake("pipeline").endswith("; rename it")
+
+
+def test_a_file_that_a_loaded_module_hides_is_named() -> None:
+    assert explain_hidden("json") == ""
+    write(json="", sys="", mine="")
+    assert explain_hidden("json.decoder").startswith("rename json.py: another module of its name is loaded")
+    assert explain_hidden("sys").endswith("(of Python itself)")
+    assert explain_hidden("mine") == explain_hidden("nowhere") == ""

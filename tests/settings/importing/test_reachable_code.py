@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.trial import reachable_code
+from pipeline.settings.importing import reachable_code
 from tests.support import my_loops, odd_loops
 
 RESUMING = ("resuming", "Trainer", "called", "part", "wrapped", "named", "by_item", "by_get", "helped")

@@ -15,6 +15,8 @@ from typing import Any
 PLAIN = (int, float, complex, bool, str, bytes, type(None))
 """Kinds of a module's constants that say all about themselves."""
 STATE = "state"
+HERE = "__main__"
+"""The module of the script, notebook or interactive Python that runs: its functions may be made anew."""
 
 
 def list_functions(function: Callable[..., Any]) -> list[FunctionType]:
